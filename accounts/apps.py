@@ -26,7 +26,7 @@ class AccountsConfig(AppConfig):
         from accounts.passwords.checks import pwned_passwords_file
         from accounts.recovery.receivers import cancel_by_factor, void
         from accounts.sessions.receivers import revoke_sessions
-        from accounts.twofactor.receivers import end_trust
+        from accounts.twofactor.receivers import end_trust, remove_unconfirmed
         from accounts.users.receivers import void_proofs
 
         # The sign-in flow sets ``last_login`` itself.
@@ -35,7 +35,7 @@ class AccountsConfig(AppConfig):
         # The receivers lock rows in the same order as a sign-in, so that the two cannot deadlock.
         # ``revoke_keys`` runs before ``revoke_sessions``, because it looks for active sessions.
         receivers = (void_proofs, revoke_keys, revoke_sessions, cancel_pending, void, write_down)
-        for receiver in receivers:
+        for receiver in (*receivers, remove_unconfirmed):
             credentials_changed.connect(receiver)
         signed_out_elsewhere.connect(end_trust)
         factor_proved.connect(cancel_by_factor)

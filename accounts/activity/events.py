@@ -122,6 +122,15 @@ FACTOR_REMOVED = Event(
     "factor_removed", Group.CHANGE, _("An authenticator app was removed."), mail=True
 )
 PASSKEY_ADDED = Event("passkey_added", Group.CHANGE, _("A passkey was added."), mail=True)
+PASSKEY_MADE = Event(
+    "passkey_made",
+    Group.CHANGE,
+    _("The browser made a passkey after a sign-in with the password."),
+    mail=True,
+)
+PASSKEY_CONFIRMED = Event(
+    "passkey_confirmed", Group.CHANGE, _("A passkey became a second factor."), mail=True
+)
 PASSKEY_RENAMED = Event("passkey_renamed", Group.CHANGE, _("A passkey was renamed."))
 PASSKEY_REMOVED = Event("passkey_removed", Group.CHANGE, _("A passkey was removed."), mail=True)
 PASSKEY_SUSPECT = Event(

@@ -27,6 +27,9 @@ class Method(StrEnum):
     TOTP = "otp"
     RECOVERY_CODE = "recovery_code"
     PASSKEY = "passkey"
+    # A passkey that the browser has made by itself after a sign-in with the password. Until its
+    # user has confirmed it, it counts no more than that password did.
+    UNCONFIRMED_PASSKEY = "unconfirmed_passkey"
     TRUSTED_BROWSER = "trusted_browser"
 
 
@@ -56,6 +59,7 @@ WORDS: dict[str, Promise] = {
     Method.TOTP: _("authenticator app"),
     Method.RECOVERY_CODE: _("a recovery code"),
     Method.PASSKEY: _("a passkey"),
+    Method.UNCONFIRMED_PASSKEY: _("a passkey"),
     Method.TRUSTED_BROWSER: _("a trusted browser"),
     # API calls only: no sign-in has this value.
     "api_key": _("an API key"),

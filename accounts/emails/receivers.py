@@ -14,6 +14,7 @@ ENDINGS = {
         events.SWITCHED_OFF,
         events.FACTOR_ADDED,
         events.PASSKEY_ADDED,
+        events.PASSKEY_CONFIRMED,
     )
 }
 

@@ -17,6 +17,7 @@ class Step(StrEnum):
     ADD_EMAIL = "add_email"
     DECIDE_EMAILED_CODES = "decide_emailed_codes"
     ADD_PASSKEY = "add_passkey"
+    CONFIRM_PASSKEY = "confirm_passkey"
     TURN_ON_TWO_STEP = "turn_on_two_step"
     SAVE_CODES = "save_codes"
     MAKE_CODES = "make_codes"
@@ -33,6 +34,7 @@ class Facts:
         has_provider: whether the user can sign in with an external identity.
         held: the second factors and recovery codes of the account.
         must_decide: whether the user has not yet decided if emailed codes remain a second step.
+        has_declined: whether the user has declined a passkey lately.
     """
 
     email: str
@@ -41,6 +43,7 @@ class Facts:
     has_provider: bool
     held: Held
     must_decide: bool = False
+    has_declined: bool = False
 
 
 @dataclass(frozen=True)
@@ -55,8 +58,8 @@ class Checkup:
 
     @property
     def has_passkey(self) -> bool:
-        """Whether the account has a passkey."""
-        return bool(self.facts.held.passkeys)
+        """Whether the account has a passkey, which may be unconfirmed."""
+        return bool(self.facts.held.passkeys or self.facts.held.unconfirmed)
 
     @property
     def is_two_step(self) -> bool:
@@ -103,7 +106,8 @@ class Checkup:
         needed = {
             Step.ADD_EMAIL: not self.has_email,
             Step.DECIDE_EMAILED_CODES: self.facts.must_decide,
-            Step.ADD_PASSKEY: not self.has_passkey,
+            Step.ADD_PASSKEY: not (self.has_passkey or self.facts.has_declined),
+            Step.CONFIRM_PASSKEY: self.has_passkey and not self.facts.held.passkeys,
             Step.TURN_ON_TWO_STEP: not self.is_two_step,
             Step.SAVE_CODES: not self.are_codes_saved,
             Step.MAKE_CODES: self.codes_left <= FEW_RECOVERY_CODES,

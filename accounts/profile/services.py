@@ -1,5 +1,6 @@
 """Change usernames and profiles, and let staff read the accounts of other users."""
 
+import json
 import uuid
 from collections.abc import Mapping
 
@@ -12,10 +13,12 @@ from accounts.activity import services as activity
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.common.errors import PublicError
-from accounts.profile.checkup import Checkup, Facts
+from accounts.profile.checkup import Checkup, Facts, Step
+from accounts.sessions.models import LoginSession
 from accounts.signin import policy
 from accounts.throttle.limits import PROFILE_CHANGE, RENAME, RENAME_TRY, STAFF_READ
 from accounts.throttle.services import give_back, spend, wait
+from accounts.twofactor import new_passkeys
 from accounts.twofactor import services as twofactor
 from accounts.users import identities
 from accounts.users import services as users
@@ -40,8 +43,19 @@ def checkup(user: User) -> Checkup:
         has_provider=bool(identities.usable(user)),
         held=held,
         must_decide=is_undecided and policy.may_use_emailed_codes(user),
+        has_declined=new_passkeys.is_declined(user),
     )
     return Checkup(facts)
+
+
+def options_of_offer(session: LoginSession, checkup: Checkup) -> str:
+    """Return the options, as JSON, with which the browser may make a passkey without asking.
+
+    The result is empty if the home page does not offer a passkey, or if the browser may not.
+    """
+    if checkup.next_step is not Step.ADD_PASSKEY or not policy.may_make_passkey(session):
+        return ""
+    return json.dumps(new_passkeys.options_to_add(session.user, is_automatic=True))
 
 
 def last_sign_in(user: User) -> Activity | None:

@@ -32,10 +32,13 @@ RECENT, LOOKED_AT = 3, 50
 @require_safe
 def home(request: HttpRequest) -> HttpResponse:
     """Show how well the account is protected, a suggested next step, and recent events."""
-    user = session_of(request).user
+    session = session_of(request)
+    user = session.user
     recent = history.entries(activity.of(user)[:LOOKED_AT])[:RECENT]
+    checkup = services.checkup(user)
     context = {
-        "checkup": services.checkup(user),
+        "checkup": checkup,
+        "automatic": services.options_of_offer(session, checkup),
         "last_sign_in": services.last_sign_in(user),
         "devices": live(user).count(),
         "entries": recent,

@@ -68,8 +68,11 @@ def young(user: User, disputed_at: datetime) -> Young:
     established = list(user.emails.filter(confirmed_at__lte=since).order_by("confirmed_at"))
     primary = next((row.email for row in established if row.email == user.email), "")
     primary = primary or (established[0].email if established else "")
+    # Unconfirmed passkeys are removed with the password: see ``twofactor.receivers``.
     factors = [
-        row for model in FACTORS for row in model.objects.filter(user=user, made_at__gt=since)
+        row
+        for model in FACTORS
+        for row in model.objects.filter(user=user, confirmed=True, made_at__gt=since)
     ]
     connected = [row for row in identities.of(user) if row.suspended_at is None]
     return Young(emails, factors, connected, primary)

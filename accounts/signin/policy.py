@@ -12,7 +12,7 @@ that it has, and the action is reported to all its email addresses.
 """
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import Enum
 
 from django.conf import settings
@@ -25,8 +25,12 @@ from accounts.common.proofs import FACTORS, Assurance, Method, Proof
 from accounts.sessions import reauthentication
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.models import Passkey
 from accounts.users import identities
 from accounts.users.models import PendingSignup, User
+
+# How long after a sign-in with the password the browser may make a passkey by itself.
+MAKE_PASSKEY = timedelta(minutes=5)
 
 
 class Requirement(Enum):
@@ -89,6 +93,20 @@ def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
 def may_use_emailed_codes(user: User) -> bool:
     """Return whether ``user``, who has a second factor, may turn emailed codes on or off."""
     return not user.is_privileged and bool(user.email)
+
+
+def may_make_passkey(session: LoginSession) -> bool:
+    """Return whether the browser of ``session`` may make a passkey without asking its user.
+
+    It may in the first minutes of a session that began with the password, if the password alone
+    signs in to the account. The passkey then gives nothing that the password has not given.
+    """
+    user = session.user
+    if user.is_privileged or twofactor.is_required(user) or session.amr[:1] != [Method.PASSWORD]:
+        return False
+    is_fresh = clock.now() < session.begun_at + MAKE_PASSKEY
+    # An account has one passkey of this kind: more would only be harder to tell apart.
+    return is_fresh and not (twofactor.has_any(user) or Passkey.objects.filter(user=user).exists())
 
 
 def suffices(session: LoginSession) -> bool:

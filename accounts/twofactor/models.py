@@ -169,8 +169,10 @@ class Passkey(Device):
     """A passkey or security key (WebAuthn). Nothing in this table is secret.
 
     ``credential_id`` and ``public_key`` are URL-safe base64. ``aaguid`` is the id of the
-    authenticator model. ``is_eligible`` says whether the passkey may be synced between devices. It
-    is None for a passkey that has not been used since this column was added.
+    authenticator model. ``confirmed``, a field of django-otp, is False for a passkey that the
+    browser has made by itself: it is not a second factor yet. ``is_eligible`` says whether the
+    passkey may be synced between devices. It is None for a passkey that has not been used since
+    this column was added.
     """
 
     credential_id = models.CharField(max_length=1400, unique=True)

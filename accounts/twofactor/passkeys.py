@@ -6,21 +6,15 @@ from contextlib import suppress
 from typing import Any
 
 import django_otp
-from django.conf import settings
-from django.db import IntegrityError, transaction
-from django.utils.translation import gettext as _
+from django.db import transaction
 from webauthn import (
     base64url_to_bytes,
     generate_authentication_options,
-    generate_registration_options,
 )
-from webauthn.helpers import bytes_to_base64url, options_to_json_dict
+from webauthn.helpers import options_to_json_dict
 from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
     AuthenticatorTransport,
-    CredentialDeviceType,
     PublicKeyCredentialDescriptor,
-    ResidentKeyRequirement,
     UserVerificationRequirement,
 )
 
@@ -34,22 +28,16 @@ from accounts.throttle.services import Charge, give_back, spend
 from accounts.twofactor import budgets, challenges
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import (
-    AlreadyThere,
     LockedAccountPasskey,
-    TooManyFactors,
     UnknownPasskey,
     WrongPasskey,
 )
 from accounts.twofactor.models import Assertion, CounterWentBack, Passkey, rp_id
-from accounts.twofactor.webauthn import Answer, parse, verify_registration
+from accounts.twofactor.webauthn import Answer, parse
 from accounts.users import former_credentials
-from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
 
 LOGIN = "login"
-MOST_PASSKEYS = 20
-# The maximum length of a credential ID in bytes (WebAuthn 4).
-LONGEST_ID = 1023
 
 
 def second_purpose(user: User) -> str:
@@ -60,16 +48,8 @@ def second_purpose(user: User) -> str:
     return f"second {user.pk} {user.credential_version}"
 
 
-def adding_purpose(user: User) -> str:
-    """Return the purpose of challenges for a new passkey of ``user``.
-
-    A change of credentials changes the purpose, so that earlier challenges are no longer valid.
-    """
-    return f"add {user.pk} {user.credential_version}"
-
-
 def of(user: User) -> list[Passkey]:
-    """Return the passkeys of ``user``, oldest first."""
+    """Return the passkeys of ``user``, oldest first, including unconfirmed ones."""
     return list(Passkey.objects.filter(user=user).order_by("pk"))
 
 
@@ -88,36 +68,18 @@ def options_to_sign_in() -> dict[str, Any]:
 def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to show a passkey of ``user``.
 
-    Use them for the second step and reauthentication. They also allow the passkeys in ``removed``.
+    Use them for the second step and reauthentication, where unconfirmed passkeys do not count. They
+    also allow the passkeys in ``removed``.
     """
-    rows = [*of(user), *removed]
+    rows = [*twofactor.held(user).passkeys, *removed]
     return _options(second_purpose(user), rows, UserVerificationRequirement.PREFERRED)
-
-
-def options_to_add(user: User) -> dict[str, Any]:
-    """Return options for ``navigator.credentials.create`` to add a passkey."""
-    options = generate_registration_options(
-        rp_id=rp_id(),
-        rp_name=settings.AUTHSITE.site_name,
-        user_id=user.pk.bytes,
-        user_name=user.username,
-        user_display_name=user.display_name or user.username,
-        challenge=challenges.issue(adding_purpose(user)),
-        timeout=_timeout(),
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.PREFERRED,
-            user_verification=UserVerificationRequirement.PREFERRED,
-        ),
-        exclude_credentials=[_descriptor(row) for row in of(user)],
-    )
-    return options_to_json_dict(options)
 
 
 def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     """Verify a sign-in with a passkey; return the owner of the passkey and the proof.
 
     ``text`` is the JSON that the browser sent. The passkey must have verified the user, because the
-    proof counts as both steps.
+    proof counts as both steps, unless the passkey is unconfirmed.
 
     Raises:
         WrongPasskey: the response is not valid, or the passkey has not verified the user.
@@ -135,8 +97,9 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
             raise WrongPasskey
         raise UnknownPasskey(answer.credential_id)
     is_right = _is_right(row.user, row, answer, LOGIN, actor, must_verify=True)
-    proof = Proof.now(Method.PASSKEY, row.persistent_id)
-    if is_right:
+    method = Method.PASSKEY if row.confirmed else Method.UNCONFIRMED_PASSKEY
+    proof = Proof.now(method, row.persistent_id)
+    if is_right and row.confirmed:
         factor_proved.send(User, user=row.user, proof=proof, actor=actor)
     # Only a password reset unlocks an account.
     if row.user.is_locked_down or not is_right:
@@ -182,7 +145,8 @@ def prove(
     charges = budgets.of_passkey(user, actor)
     spend(*charges)
     answer = parse(text)
-    row = Passkey.objects.filter(user=user, credential_id=answer.credential_id).first()
+    rows = Passkey.objects.filter(user=user, credential_id=answer.credential_id)
+    row = rows.filter(confirmed=True).first()
     if row is None and removed and (proof := _of_removed(user, answer, removed)):
         return proof
     if row is None or not _is_right(
@@ -197,46 +161,6 @@ def prove(
     proof = Proof.now(Method.PASSKEY, row.persistent_id)
     factor_proved.send(User, user=user, proof=proof, actor=actor)
     return proof
-
-
-def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
-    """Add a passkey to ``user``; return new recovery codes if there were none, else an empty list.
-
-    ``text`` is the JSON that the browser sent.
-
-    Raises:
-        WrongPasskey: the response is not valid.
-        AlreadyThere: the account already has this passkey.
-        TooManyFactors: the account has as many passkeys as allowed.
-        AccountChanged: the account was changed in the meantime.
-    """
-    answer = parse(text)
-    if answer.is_embedded or not challenges.is_good(answer.challenge, adding_purpose(user)):
-        raise WrongPasskey
-    verified = verify_registration(answer)
-    if len(verified.credential_id) > LONGEST_ID or not challenges.spend(answer.challenge):
-        raise WrongPasskey
-    row = Passkey(
-        user=user,
-        credential_id=bytes_to_base64url(verified.credential_id),
-        public_key=bytes_to_base64url(verified.credential_public_key),
-        sign_count=verified.sign_count,
-        transports=answer.transports,
-        aaguid=verified.aaguid,
-        is_eligible=verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
-        is_synced=verified.credential_backed_up,
-    )
-    row.name = name or row.provider or _("Passkey")
-    try:
-        with transaction.atomic():
-            owner = users.lock_row(user)
-            if Passkey.objects.filter(user=owner).count() >= MOST_PASSKEYS:
-                raise TooManyFactors
-            row.save()
-            shown = actor.by(Method.PASSKEY)
-            return twofactor.note_added(user, owner, events.PASSKEY_ADDED, shown, name=row.name)
-    except IntegrityError:
-        raise AlreadyThere from None
 
 
 def _of_removed(
@@ -282,19 +206,21 @@ def _options(
     options = generate_authentication_options(
         rp_id=rp_id(),
         challenge=challenges.issue(purpose),
-        timeout=_timeout(),
-        allow_credentials=[_descriptor(row) for row in rows] or None,
+        timeout=timeout(),
+        allow_credentials=[descriptor(row) for row in rows] or None,
         user_verification=verification,
     )
     return options_to_json_dict(options)
 
 
-def _descriptor(row: Passkey) -> PublicKeyCredentialDescriptor:
+def descriptor(row: Passkey) -> PublicKeyCredentialDescriptor:
+    """Return what tells a browser which passkey is meant."""
     return PublicKeyCredentialDescriptor(
         id=base64url_to_bytes(row.credential_id),
         transports=[AuthenticatorTransport(t) for t in row.transports] or None,
     )
 
 
-def _timeout() -> int:
+def timeout() -> int:
+    """Return how long a browser may wait for a passkey, in milliseconds."""
     return int(challenges.LIFE.total_seconds() * 1000)

@@ -1,12 +1,35 @@
-"""Ends the trust in all browsers of a user who signs out everywhere else."""
+"""Ends what rests on a password or a session that is no longer trusted."""
 
 from typing import Any
 
+from accounts.activity import events
+from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor
-from accounts.twofactor import trusted_browsers
+from accounts.twofactor import new_passkeys, trusted_browsers
 from accounts.users.models import User
+
+PASSWORD_ENDS = {
+    event.name
+    for event in (
+        events.PASSWORD_CHANGED,
+        events.PASSWORD_RESET,
+        events.PASSWORD_SET,
+        events.LOCKED_DOWN,
+    )
+}
 
 
 def end_trust(sender: Any, user: User, actor: Actor, **_more: Any) -> None:
     """End the trust in all browsers of ``user``, in the transaction that revokes the sessions."""
     trusted_browsers.end(user, actor)
+
+
+def remove_unconfirmed(
+    sender: Any, user: User, event: str, actor: Actor | None, **_more: Any
+) -> None:
+    """Remove the passkeys that a browser made after a sign-in with the former password.
+
+    A thief with that password may have signed in with it.
+    """
+    if event in PASSWORD_ENDS:
+        new_passkeys.remove_unconfirmed(user, actor or Actor(name=OPERATOR))

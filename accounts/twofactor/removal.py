@@ -43,12 +43,17 @@ def remove(
         if row is None:
             return False
         refuse_removal(owner, row)
-        if twofactor.held(owner).count == 1:
+        if is_last(owner, row):
             twofactor.remove_codes(owner, actor)
         twofactor.keep(row, actor)
         row.delete()
         twofactor.tell(user, REMOVED[kind], actor, detail=row.name)
     return True
+
+
+def is_last(user: User, row: Authenticator | Passkey) -> bool:
+    """Return whether ``row`` is the only second factor of ``user``."""
+    return row.confirmed and twofactor.held(user).count == 1
 
 
 def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
@@ -59,6 +64,8 @@ def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
         PasskeyRequired: the user must have a passkey, and this is the last one.
         OnlyPasskeyLeft: without this passkey, the mailbox would be the only way to sign in.
     """
+    if not row.confirmed:
+        return
     has = twofactor.held(user)
     if has.count == 1 and twofactor.is_required(user):
         raise Required

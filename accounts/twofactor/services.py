@@ -3,7 +3,7 @@
 ``twofactor.removal`` renames and removes factors. Nothing in either module signs anybody in.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
@@ -45,11 +45,15 @@ MEMO = "_has_factor"
 
 @dataclass(frozen=True)
 class Held:
-    """The second factors of a user. Recovery codes are a fallback and do not count as a factor."""
+    """The second factors of a user. Recovery codes are a fallback and do not count as a factor.
+
+    ``unconfirmed``: passkeys that only sign in, because the browser has made them by itself.
+    """
 
     authenticators: list[Authenticator]
     passkeys: list[Passkey]
     recovery_codes: RecoveryCodes | None
+    unconfirmed: list[Passkey] = field(default_factory=list)
 
     @property
     def count(self) -> int:
@@ -60,12 +64,14 @@ class Held:
 def held(user: User) -> Held:
     """Return the second factors of ``user``, oldest first."""
     authenticators = list(Authenticator.objects.filter(user=user).order_by("pk"))
-    passkeys = list(Passkey.objects.filter(user=user).order_by("pk"))
+    rows = list(Passkey.objects.filter(user=user).order_by("pk"))
+    passkeys = [row for row in rows if row.confirmed]
     # Recovery codes are removed together with the last factor.
     kept = None
     if authenticators or passkeys:
         kept = RecoveryCodes.objects.filter(user=user).first()
-    return Held(authenticators, passkeys, kept)
+    unconfirmed = [row for row in rows if not row.confirmed]
+    return Held(authenticators, passkeys, kept, unconfirmed)
 
 
 def devices(user: User) -> list[Any]:
@@ -83,13 +89,14 @@ def has_any(user: User) -> bool:
     """
     if not hasattr(user, MEMO):
         apps = Authenticator.objects.filter(user=user).values("user")
-        setattr(user, MEMO, apps.union(Passkey.objects.filter(user=user).values("user")).exists())
+        passkeys = Passkey.objects.filter(user=user, confirmed=True).values("user")
+        setattr(user, MEMO, apps.union(passkeys).exists())
     return bool(getattr(user, MEMO))
 
 
 def has_passkey(user: User) -> bool:
-    """Return whether ``user`` has a passkey."""
-    return Passkey.objects.filter(user=user).exists()
+    """Return whether ``user`` has a passkey as a second factor."""
+    return Passkey.objects.filter(user=user, confirmed=True).exists()
 
 
 def is_required(user: User) -> bool:
@@ -137,13 +144,23 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
 
 
 def note_added(
-    user: User, owner: User, event: events.Event, actor: Actor, *, name: str
+    user: User,
+    owner: User,
+    event: events.Event,
+    actor: Actor,
+    *,
+    name: str,
+    saved: list[str] | None = None,
 ) -> list[str]:
-    """Record a new factor; return new recovery codes if there were none, else an empty list."""
+    """Record a new factor; return new recovery codes if there were none, else an empty list.
+
+    ``saved``: recovery codes to use instead of new ones, because the user has already saved them.
+    """
     if actor.client:
         # This browser has its own limits from now on, so that guesses elsewhere do not block it.
         known_browsers.note_factor(actor.client, owner)
-    made = [] if RecoveryCodes.objects.filter(user=owner).exists() else _make_codes(owner)
+    has_codes = RecoveryCodes.objects.filter(user=owner).exists()
+    made = [] if has_codes else _make_codes(owner, saved)
     if held(owner).count == 1:
         # With the mailbox as a second factor, the account would hardly be safer than before.
         User.objects.filter(pk=owner.pk).update(emailed_codes=False)
@@ -184,10 +201,13 @@ def make_recovery_codes(user: User, actor: Actor) -> list[str]:
     return made
 
 
-def _make_codes(owner: User) -> list[str]:
-    made = codes.new_recovery_codes()
+def _make_codes(owner: User, saved: list[str] | None = None) -> list[str]:
+    """Store ``saved``, or else new recovery codes, and return them."""
+    made = saved or codes.new_recovery_codes()
     sealed = sealed_codes(made, secrets.token(16))
-    RecoveryCodes.objects.create(user=owner, name=_("Recovery codes"), sealed=sealed)
+    saved_at = clock.now() if saved else None
+    name = _("Recovery codes")
+    RecoveryCodes.objects.create(user=owner, name=name, sealed=sealed, saved_at=saved_at)
     return made
 
 

@@ -61,8 +61,10 @@ def parse(text: str) -> Answer:
         raise WrongPasskey from None
 
 
-def verify_registration(answer: Answer) -> VerifiedRegistration:
+def verify_registration(answer: Answer, *, is_automatic: bool) -> VerifiedRegistration:
     """Return the new passkey in ``answer`` after verifying that it was created for this site.
+
+    ``is_automatic``: whether the browser may have created it without the user (WebAuthn 7.1).
 
     Raises:
         WrongPasskey: the response is not valid, or its public key cannot be decoded.
@@ -73,6 +75,7 @@ def verify_registration(answer: Answer) -> VerifiedRegistration:
             expected_challenge=answer.challenge,
             expected_rp_id=rp_id(),
             expected_origin=settings.AUTHSITE.origin,
+            require_user_presence=not is_automatic,
         )
         # The library accepts some keys that it cannot decode later. Nobody could sign in with such
         # a key.

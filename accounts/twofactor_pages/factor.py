@@ -15,7 +15,6 @@ from accounts.common.errors import PublicError
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import removal
-from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import OnlyPasskeyLeft, Required
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.twofactor_pages.effects import effects_of
@@ -67,7 +66,7 @@ class FactorView(View):
             "form": form,
             "row": self.factor,
             "refusal": self.refusal(),
-            "is_last": twofactor.held(user).count == 1,
+            "is_last": removal.is_last(user, self.factor),
             "effects": effects_of(user, session_of(self.request)),
         }
         return render(self.request, self.template_name, context)

@@ -86,15 +86,15 @@ class AddFactorView(View):
         proof = Proof.now(method)
         if self.pending:
             next_url = self.pending.next_url
-            next_url = _codes_page(next_url) if made else next_url
+            next_url = codes_page(next_url) if made else next_url
             return flow.resume(self.request, self.pending, proof, next_url=next_url)
         sessions.record_proof(session_of(self.request), proof, client_of(self.request))
         renew_key(self.request)
         next_url = flow.next_of(self.request)
-        return redirect(_codes_page(next_url) if made else next_url or "second_factors")
+        return redirect(codes_page(next_url) if made else next_url or "second_factors")
 
 
-def _codes_page(next_url: str) -> str:
+def codes_page(next_url: str) -> str:
     """Return the URL of the page of the recovery codes, which then links to ``next_url``."""
     query = f"?{urlencode({'next': next_url})}" if next_url else ""
     return reverse("recovery_codes") + query

@@ -15,7 +15,7 @@ from accounts.common.proofs import FEW_RECOVERY_CODES
 from accounts.sessions.current import actor_of, session_of
 from accounts.signin import policy
 from accounts.signin.recent import recent_authentication_required
-from accounts.twofactor import codes, passkeys, trusted_browsers
+from accounts.twofactor import codes, new_passkeys, passkeys, trusted_browsers
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Passkey, rp_id
 from accounts.users.models import User
@@ -37,12 +37,12 @@ def overview(request: HttpRequest) -> HttpResponse:
         "few_codes": FEW_RECOVERY_CODES,
         "most_codes": codes.COUNT,
         "most_apps": twofactor.MOST_AUTHENTICATORS,
-        "most_passkeys": passkeys.MOST_PASSKEYS,
+        "most_passkeys": new_passkeys.MOST_PASSKEYS,
         "may_mail": bool(held.count) and policy.may_use_emailed_codes(user),
         "trusted": trusted_browsers.of(user),
         "here": trusted_browsers.here(request, user).first(),
         "trust_days": settings.AUTHSITE.trusted_browser_days,
-        "signal": _signal(user, held.passkeys),
+        "signal": _signal(user, [*held.passkeys, *held.unconfirmed]),
     }
     return render(request, "accounts/twofactor_pages/overview.html", context)
 
@@ -57,7 +57,7 @@ def _end_trust(request: HttpRequest, user: User) -> HttpResponse:
 
 def _signal(user: User, rows: list[Passkey]) -> str:
     """Return the options for the Signal API (WebAuthn Level 3, section 5.1.10)."""
-    options: dict[str, Any] = passkeys.options_to_add(user)["user"]
+    options: dict[str, Any] = new_passkeys.options_to_add(user)["user"]
     return json.dumps(
         {
             "rpId": rp_id(),

@@ -13,7 +13,7 @@ from accounts.common.links import absolute
 from accounts.common.proofs import Method
 from accounts.sessions.current import actor_of
 from accounts.signin.policy import Requirement
-from accounts.twofactor import passkeys
+from accounts.twofactor import new_passkeys
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Passkey
 from accounts.twofactor_pages.factor import FactorView
@@ -35,7 +35,7 @@ class AddPasskeyView(AddFactorView):
             return self.show(form)
         credential, name = request.POST["credential"], form.cleaned_data["name"]
         try:
-            made = passkeys.add(self.user, credential, name, actor_of(request))
+            made = new_passkeys.add(self.user, credential, name, actor_of(request))
             messages.success(request, _("The passkey was added."))
             return self.resume(Method.PASSKEY, made)
         except PublicError as error:
@@ -47,7 +47,7 @@ class AddPasskeyView(AddFactorView):
             "form": form,
             "passkey_error": passkey_error,
             "must_be_passkey": twofactor.needs_passkey(self.user),
-            "options": json.dumps(passkeys.options_to_add(self.user)),
+            "options": json.dumps(new_passkeys.options_to_add(self.user)),
         }
         return self.page("accounts/twofactor_pages/passkey_add.html", context)
 

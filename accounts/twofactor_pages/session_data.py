@@ -29,9 +29,13 @@ class SessionSecret:
 
     def put(self, request: HttpRequest, user: User, secret: str, sign_in: str = "") -> None:
         """Store ``secret`` in the session data, for ``user`` only."""
+        request.session[self.key] = self.seal(user, secret, sign_in)
+
+    def seal(self, user: User, secret: str, sign_in: str = "") -> str:
+        """Encrypt ``secret`` for :meth:`open`, for ``user`` only."""
         until = (clock.now() + self.life).timestamp()
         data = {"whose": f"{user.pk} {sign_in}", "secret": secret, "until": until}
-        request.session[self.key] = crypto.seal(json.dumps(data), self.key)
+        return crypto.seal(json.dumps(data), self.key)
 
     def get(self, request: HttpRequest, user: User, sign_in: str = "") -> str | None:
         """Return the secret of ``user``, or None if there is none or its time is over."""

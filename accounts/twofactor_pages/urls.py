@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from accounts.twofactor_pages import overview, passkeys, views
+from accounts.twofactor_pages import automatic, overview, passkeys, views
 
 urlpatterns = [
     path("accounts/2fa/", overview.overview, name="second_factors"),
@@ -13,7 +13,11 @@ urlpatterns = [
     ),
     path("accounts/2fa/passkeys/", overview.overview, name="passkeys"),
     path("accounts/2fa/passkeys/add/", passkeys.AddPasskeyView.as_view(), name="passkey_add"),
+    path("accounts/2fa/passkeys/offer/", automatic.offer, name="passkey_offer"),
     path("accounts/2fa/passkeys/<int:factor_id>/", passkeys.PasskeyView.as_view(), name="passkey"),
+    path(
+        "accounts/2fa/passkeys/<int:factor_id>/confirm/", automatic.confirm, name="passkey_confirm"
+    ),
     path("accounts/2fa/trusted/", overview.overview, name="trusted_browsers"),
     path(".well-known/passkey-endpoints", passkeys.endpoints, name="passkey_endpoints"),
     path("accounts/2fa/recovery-codes/", views.recovery_codes, name="recovery_codes"),

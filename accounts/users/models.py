@@ -79,6 +79,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Whether an emailed code is accepted as the second step after the password. Null counts as yes:
     # the account got its second factor in a release without this setting, and its owner is asked.
     emailed_codes = models.BooleanField(null=True, editable=False)
+    # When the user last chose not to add a passkey now.
+    passkey_declined_at = models.DateTimeField(null=True, editable=False)
     # The time of the change because of which the account was locked. Null after the owner's review.
     disputed_at = models.DateTimeField(null=True, editable=False)
 

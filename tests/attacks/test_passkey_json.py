@@ -14,7 +14,7 @@ from webauthn.helpers import bytes_to_base64url
 
 from accounts.activity.services import Actor
 from accounts.common.errors import PublicError
-from accounts.twofactor import passkeys
+from accounts.twofactor import new_passkeys, passkeys
 from accounts.twofactor.errors import WrongPasskey
 from tests.attacks.passkey_steps import (
     options_of,
@@ -181,11 +181,11 @@ def test_malformed_passkey_answers_are_refused_without_a_server_error(
 def test_malformed_passkey_registrations_are_refused_without_a_server_error() -> None:
     alice = person()
     key = Passkey()
-    options = passkeys.options_to_add(alice)
+    options = new_passkeys.options_to_add(alice)
     foreign = {**options, "rp": {"id": "evil.example"}}
 
     def add(answer: str) -> None:
-        passkeys.add(alice, answer, "", Actor())
+        new_passkeys.add(alice, answer, "", Actor())
 
     bad = malformed(lambda: key.create(foreign), "attestationObject")
     assert accepted(add, chain(bad, statements(key, foreign), keys(key, options))) == []

@@ -50,7 +50,9 @@ GUARDED = {
     "twofactor.services.make_recovery_codes": "2fa/recovery-codes/",
     "twofactor.removal.remove": "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/",
     "twofactor.services.set_emailed_codes": "2fa/emailed-codes/",
-    "twofactor.passkeys.add": "2fa/passkeys/add/",
+    "twofactor.new_passkeys.add": "2fa/passkeys/add/",
+    "twofactor.new_passkeys.add_automatic": "2fa/passkeys/offer/",
+    "twofactor.new_passkeys.confirm": "2fa/passkeys/<int:factor_id>/confirm/",
     "twofactor.trusted_browsers.trust": "2fa/challenge/",
     "recovery.services.remove_factors": "2fa/challenge/ password/reset/<str:key>/",
     "recovery.services.cancel": (

@@ -16,12 +16,13 @@ from accounts.profile.checkup import Checkup, Facts, Step
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes, sealed_codes
 from accounts.twofactor.services import Held
 from accounts.users.models import EmailAddress, User
+from tests.conftest import Clock
 from tests.support import webauthn
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 
-APP, KEY = Authenticator(), Passkey()
+APP, KEY, AUTOMATIC = Authenticator(), Passkey(), Passkey(confirmed=False)
 
 
 def codes(left: int, *, are_saved: bool = True) -> RecoveryCodes:
@@ -29,12 +30,13 @@ def codes(left: int, *, are_saved: bool = True) -> RecoveryCodes:
     return RecoveryCodes(sealed=sealed, saved_at=site_clock.now() if are_saved else None)
 
 
-def checkup(*held: Any, email: str = "alice@example.org", must_decide: bool = False) -> Checkup:
+def checkup(*held: Any, email: str = "alice@example.org", **more: bool) -> Checkup:
     """The check-up of an account with a password and these factors."""
     factors = Held(
         [factor for factor in held if isinstance(factor, Authenticator)],
-        [factor for factor in held if isinstance(factor, Passkey)],
+        [factor for factor in held if isinstance(factor, Passkey) and factor.confirmed],
         next((factor for factor in held if isinstance(factor, RecoveryCodes)), None),
+        [factor for factor in held if isinstance(factor, Passkey) and not factor.confirmed],
     )
     return Checkup(
         Facts(
@@ -43,7 +45,7 @@ def checkup(*held: Any, email: str = "alice@example.org", must_decide: bool = Fa
             has_password=True,
             has_provider=False,
             held=factors,
-            must_decide=must_decide,
+            **more,
         )
     )
 
@@ -53,6 +55,8 @@ NEXT = [
     (checkup(APP, must_decide=True), Step.DECIDE_EMAILED_CODES),
     (checkup(), Step.ADD_PASSKEY),
     (checkup(APP, codes(10)), Step.ADD_PASSKEY),
+    (checkup(has_declined=True), Step.TURN_ON_TWO_STEP),
+    (checkup(AUTOMATIC), Step.CONFIRM_PASSKEY),
     (checkup(KEY), Step.SAVE_CODES),
     (checkup(KEY, codes(10, are_saved=False)), Step.SAVE_CODES),
     (checkup(KEY, APP, codes(3)), Step.MAKE_CODES),
@@ -104,6 +108,19 @@ def test_home_says_how_things_stand_and_shows_one_next_step(client: Client, alic
     assert "Notices go to <bdi>alice@example.org</bdi>." in text
 
 
+def test_not_now_hides_the_offer_of_a_passkey_for_90_days(
+    client: Client, alice: User, clock: Clock
+) -> None:
+    signed_in(alice, client)
+    assert "Next step: add a passkey" in client.get("/").text
+
+    client.post("/accounts/2fa/passkeys/offer/", {"not_now": "1"})
+
+    assert "Next step: add a passkey" not in client.get("/").text
+    clock.advance(days=90)
+    assert "Next step: add a passkey" in signed_in(User.objects.get()).get("/").text
+
+
 def test_home_says_that_all_is_set(client: Client, alice: User) -> None:
     enrolled(alice)
     webauthn.registered(alice)
@@ -152,7 +169,7 @@ def test_home_makes_as_many_queries_for_a_rich_account_as_for_a_new_one(
 ) -> None:
     signed_in(alice, client)
     client.get("/")
-    with django_assert_num_queries(9):
+    with django_assert_num_queries(12):
         client.get("/")
 
     for _ in range(3):

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 LOGIN_PASSKEY = "/accounts/login/passkey/"
 PASSKEYS = "/accounts/2fa/passkeys/"
 ADD = "/accounts/2fa/passkeys/add/"
+OFFER = "/accounts/2fa/passkeys/offer/"
 
 # The flags of authenticator data (WebAuthn section 6.1).
 PRESENT, VERIFIED, ELIGIBLE, BACKED_UP, ATTESTED = 0x01, 0x04, 0x08, 0x10, 0x40
@@ -149,3 +150,19 @@ def options_on(page: str) -> dict[str, Any]:
     assert found, page[:500]
     options: dict[str, Any] = json.loads(html.unescape(found[1]))
     return options
+
+
+def automatic_options_on(page: str) -> dict[str, Any] | None:
+    """Return the options with which the browser may make a passkey, or None if there are none."""
+    found = re.search(r'data-automatic="([^"]+)"', page)
+    options: dict[str, Any] | None = json.loads(html.unescape(found[1])) if found else None
+    return options
+
+
+def let_the_browser_make(client: Any) -> Passkey:
+    """Let a browser make a passkey on the home page after a sign-in; return the passkey."""
+    made, options = Passkey(), automatic_options_on(client.get("/").text)
+    assert options
+    # Nobody has touched the authenticator, so the flag for the user's presence is not set.
+    client.post(OFFER, {"credential": made.create(options, flags=made.flags & ~PRESENT)})
+    return made

@@ -1,0 +1,99 @@
+"""The offer of a passkey after a sign-in, and the page that makes its passkey a second factor."""
+
+import json
+from contextlib import suppress
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods
+
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.sessions.current import actor_of, renew_key, session_of
+from accounts.signin import policy
+from accounts.signin.recent import recent_authentication_required
+from accounts.twofactor import codes, new_passkeys
+from accounts.twofactor import services as twofactor
+from accounts.twofactor.models import Passkey
+from accounts.twofactor_pages.effects import effects_of
+from accounts.twofactor_pages.forms import SavedForm
+from accounts.twofactor_pages.guard import codes_page
+from accounts.twofactor_pages.session_data import CODES
+from accounts.users.services import AccountChanged
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def offer(request: HttpRequest) -> HttpResponse:
+    """Store the passkey that the browser has made by itself, or that the user wants none now.
+
+    The home page has both forms. A passkey that comes too late or is not valid is dropped without a
+    message, because the user did not ask for it.
+    """
+    session = session_of(request)
+    if "not_now" in request.POST:
+        new_passkeys.decline(session.user)
+    elif "credential" in request.POST and policy.may_make_passkey(session):
+        actor = actor_of(request).by(*session.amr)
+        with suppress(PublicError):
+            new_passkeys.add_automatic(session.user, request.POST["credential"], actor)
+            messages.success(request, _("Your browser saved a passkey. Use it to sign in."))
+    return redirect("home")
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+@recent_authentication_required
+def confirm(request: HttpRequest, factor_id: int) -> HttpResponseBase:
+    """Make an unconfirmed passkey a second factor after its user has saved recovery codes.
+
+    If the account has no recovery codes, each page shows new ones. They are stored only when the
+    user types one of them, so that two-step verification never begins without saved codes.
+    """
+    user = session_of(request).user
+    row = get_object_or_404(Passkey, user=user, pk=factor_id, confirmed=False)
+    held = twofactor.held(user)
+    if held.count and not (held.recovery_codes and held.recovery_codes.saved_at):
+        return redirect(codes_page(request.path))
+    shown = json.loads(CODES.open(request.POST.get("shown", ""), user) or "[]")
+    form = SavedForm(request.POST if shown else None)
+    if request.method == "POST" and (held.count or _is_one_of(form, shown)):
+        return _confirm(request, row, shown)
+    made = [] if held.count else shown or codes.new_recovery_codes()
+    context = {
+        "form": form,
+        "row": row,
+        "made": [codes.written(code) for code in made],
+        "made_at": clock.now(),
+        "shown": CODES.seal(user, json.dumps(made)),
+        "origin": settings.AUTHSITE.origin,
+        "effects": effects_of(user, session_of(request)),
+    }
+    return render(request, "accounts/twofactor_pages/passkey_confirm.html", context)
+
+
+def _is_one_of(form: SavedForm, shown: list[str]) -> bool:
+    """Return whether the code in ``form`` is one of ``shown``; otherwise, add an error."""
+    if not form.is_valid():
+        return False
+    if form.cleaned_data["code"] in shown:
+        return True
+    form.add_error("code", _("That isn’t one of your recovery codes. Check the ones you saved."))
+    return False
+
+
+def _confirm(request: HttpRequest, row: Passkey, saved: list[str]) -> HttpResponse:
+    session = session_of(request)
+    actor = actor_of(request).by(*session.amr)
+    try:
+        new_passkeys.confirm(session.user, row.pk, saved, actor)
+    except AccountChanged as error:
+        messages.error(request, str(error))
+        return redirect("second_factors")
+    renew_key(request)
+    messages.success(request, _("Two-step verification is on."))
+    return redirect("second_factors")

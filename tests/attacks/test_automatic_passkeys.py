@@ -1,0 +1,211 @@
+"""Passkeys that the browser makes by itself after a sign-in with the password."""
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.sessions.models import LoginSession
+from accounts.twofactor.models import Passkey as Row
+from accounts.twofactor.models import RecoveryCodes
+from accounts.twofactor.new_passkeys import options_to_add
+from accounts.users.models import User
+from tests.attacks.passkey_steps import completes_sign_in, options_of, post_credential, signs_in
+from tests.attacks.second_steps import mails_about
+from tests.attacks.test_lockdown import lock_down
+from tests.conftest import Clock
+from tests.support.api import claims_of, get_tokens
+from tests.support.second_factor import (
+    CHALLENGE,
+    enrolled,
+    recovery_codes_on,
+    shown_on,
+    unused_code,
+)
+from tests.support.signin import signed_in
+from tests.support.steps import PASSWORD, by_mail, by_password, is_signed_in, make_user, sign_in
+from tests.support.webauthn import (
+    LOGIN_PASSKEY,
+    OFFER,
+    VERIFIED,
+    Passkey,
+    automatic_options_on,
+    let_the_browser_make,
+)
+
+pytestmark = pytest.mark.django_db
+
+REAUTHENTICATE = "/accounts/reauthenticate/"
+
+
+@pytest.fixture
+def alice(clock: Clock) -> User:
+    return make_user("alice")
+
+
+def makes_a_passkey(browser: Client, user: User) -> bool:
+    """Return whether the site takes a passkey that the browser makes without being offered one."""
+    options = options_to_add(user, is_automatic=True)
+    post_credential(browser, Passkey().create(options), OFFER)
+    return Row.objects.exists()
+
+
+def confirm_page() -> str:
+    return f"/accounts/2fa/passkeys/{Row.objects.get().pk}/confirm/"
+
+
+def test_it_is_made_once_told_to_the_owner_and_ends_no_session(alice: User) -> None:
+    elsewhere, browser = signed_in(alice), Client()
+    by_password(browser)
+
+    passkey = let_the_browser_make(browser)
+
+    assert signs_in(passkey)
+    assert len(mails_about("saved a passkey", to=alice.email)) == 1
+    assert is_signed_in(elsewhere)
+    assert automatic_options_on(browser.get("/").text) is None
+    again = Client()
+    by_password(again)
+    assert automatic_options_on(again.get("/").text) is None
+
+
+def test_only_a_password_in_the_same_sign_in_a_few_minutes_ago_lets_the_browser_make_one(
+    alice: User, clock: Clock
+) -> None:
+    late, mailed = Client(), Client()
+    by_password(late)
+    clock.advance(minutes=5)
+    late.post(REAUTHENTICATE, {"password": PASSWORD})
+    by_mail(mailed)
+    mailed.post(REAUTHENTICATE, {"password": PASSWORD})
+
+    for browser in (mailed, late, Client()):
+        assert automatic_options_on(browser.get("/").text if is_signed_in(browser) else "") is None
+        assert not makes_a_passkey(browser, alice)
+
+    fresh = Client()
+    by_password(fresh)
+    assert makes_a_passkey(fresh, alice)
+
+
+def test_none_is_made_where_the_password_alone_does_not_sign_in(alice: User) -> None:
+    browser = Client()
+    by_password(browser)
+    enrolled(alice)
+    assert not makes_a_passkey(browser, alice)
+
+    carol = make_user("carol")
+    browser = Client()
+    sign_in(browser, "carol")
+    User.objects.filter(pk=carol.pk).update(is_staff=True)
+    assert not makes_a_passkey(browser, carol)
+
+
+def test_a_passkey_that_the_user_was_asked_for_and_an_automatic_one_are_not_mixed_up(
+    alice: User,
+) -> None:
+    """Otherwise the browser could make a confirmed passkey without its user."""
+    browser = Client()
+    by_password(browser)
+    asked, automatic = options_to_add(alice), options_to_add(alice, is_automatic=True)
+
+    post_credential(browser, Passkey().create(asked), OFFER)
+    post_credential(browser, Passkey().create(automatic), "/accounts/2fa/passkeys/add/")
+    post_credential(browser, Passkey().create(asked, flags=VERIFIED), "/accounts/2fa/passkeys/add/")
+
+    assert not Row.objects.exists()
+
+
+def test_it_is_no_second_factor_before_it_is_confirmed(alice: User, clock: Clock) -> None:
+    browser = Client()
+    by_password(browser)
+    passkey = let_the_browser_make(browser)
+
+    assert claims_of(get_tokens()["access"])["acr"] == "aal1", "the password alone still signs in"
+    clock.advance(seconds=1)
+    assert signs_in(passkey)
+    session = LoginSession.objects.latest("begun_at")
+    assert (session.amr, session.acr, session.factor_at) == (["unconfirmed_passkey"], "aal1", None)
+
+    enrolled(alice)
+    browser = Client()
+    answer = post_credential(browser, passkey.get(options_of(browser)), LOGIN_PASSKEY)
+    assert answer.url == CHALLENGE, "an account with a second factor asks for it"
+    half = Client()
+    by_password(half)
+    in_second_step = passkey.get(options_to_prove(alice))
+    assert not completes_sign_in(half, in_second_step)
+    half.post(CHALLENGE, {"code": unused_code(alice)})
+    assert is_signed_in(half)
+
+
+def options_to_prove(user: User) -> dict[str, Any]:
+    from accounts.twofactor.passkeys import options_to_prove
+
+    return options_to_prove(User.objects.get(pk=user.pk))
+
+
+def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(
+    alice: User, clock: Clock
+) -> None:
+    browser, elsewhere = Client(), signed_in(alice)
+    by_password(browser)
+    passkey = let_the_browser_make(browser)
+    clock.advance(minutes=1)
+    page = browser.get(confirm_page()).text
+    codes, shown = recovery_codes_on(page), {"shown": shown_on(page)}
+
+    for wrong in ({}, {"code": codes[0]}, shown, {"code": "aaaaa-aaaaa", **shown}):
+        browser.post(confirm_page(), wrong)
+        assert by_password(Client()).url == "/", wrong
+        assert not RecoveryCodes.objects.exists()
+    browser.post(confirm_page(), {"code": codes[3], **shown})
+
+    assert by_password(Client()).url == CHALLENGE
+    assert is_signed_in(browser)
+    assert not is_signed_in(elsewhere)
+    assert Row.objects.get().made_at == clock.now(), "its age counts from now on in a dispute"
+    clock.advance(seconds=1)
+    assert signs_in(passkey)
+    assert LoginSession.objects.latest("begun_at").acr == "aal2"
+    by_code = Client()
+    by_password(by_code)
+    by_code.post(CHALLENGE, {"code": codes[3]})
+    assert is_signed_in(by_code)
+    assert User.objects.get().emailed_codes is False
+
+
+def test_confirming_it_needs_recent_authentication(alice: User, clock: Clock) -> None:
+    browser = Client()
+    by_password(browser)
+    let_the_browser_make(browser)
+    page = browser.get(confirm_page()).text
+    clock.advance(minutes=11)
+
+    answer = browser.post(
+        confirm_page(), {"code": recovery_codes_on(page)[0], "shown": shown_on(page)}
+    )
+
+    assert answer.url.startswith(REAUTHENTICATE)
+    assert not Row.objects.get().confirmed
+
+
+CHANGES = {
+    "a new password": lambda browser: browser.post(
+        "/accounts/password/change/", {"password1": "slow comet over the harbour"}
+    ),
+    "a lock": lambda _browser: lock_down(User.objects.get()),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_it_ends_with_the_password_that_it_rests_on(alice: User, change: str) -> None:
+    thief, owner = Client(), Client()
+    by_password(thief)
+    passkey = let_the_browser_make(thief)
+    by_password(owner)
+
+    CHANGES[change](owner)
+
+    assert not Row.objects.exists()
+    assert not signs_in(passkey)
