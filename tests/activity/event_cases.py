@@ -55,14 +55,17 @@ from tests.activity.event_steps import (
 )
 from tests.activity.factor_steps import (
     add_a_passkey,
+    confirm_the_passkey,
     enter_wrong_codes,
     have_a_cloned_key,
     have_a_recovery_code,
     have_an_authenticator,
+    let_the_browser_make_a_passkey,
     reauthenticate_by_authenticator,
     reauthenticate_by_passkey,
     report_lost_factors,
     request_the_removal,
+    sign_in_a_moment_later,
     trust_a_browser,
     use_passkey_there,
     wait_for_a_passkey,
@@ -224,6 +227,14 @@ CASES = {
         prepare=leave_the_review_unfinished,
     ),
     "passkey_added": Case(add_a_passkey, proof="passkey"),
+    "passkey_made": Case(
+        let_the_browser_make_a_passkey, proof="pwd mail", prepare=sign_in_a_moment_later
+    ),
+    "passkey_confirmed": Case(
+        confirm_the_passkey,
+        proof="pwd mail",
+        prepare=in_turn(let_the_browser_make_a_passkey, lambda s: s.here.get("/")),
+    ),
     "passkey_renamed": with_passkey(post(name="Laptop")),
     "passkey_removed": with_passkey(post(remove="1"), proof="pwd mail passkey"),
     "passkey_suspect": by_visitor(

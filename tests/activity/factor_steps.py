@@ -1,5 +1,8 @@
 """Steps of the event tests that concern second factors, passkeys and recovery."""
 
+from datetime import timedelta
+
+from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator, Passkey
 from tests.activity.event_steps import REAUTHENTICATE, Act, Scene, in_turn, sign_in_alice
 from tests.support import second_factor, webauthn
@@ -54,6 +57,23 @@ def add_a_passkey(scene: Scene) -> None:
     scene.here.post(REAUTHENTICATE, {"password": PASSWORD})
     asked = webauthn.options_on(scene.here.get(webauthn.ADD).text)
     scene.here.post(webauthn.ADD, {"credential": webauthn.Passkey().create(asked)})
+
+
+def sign_in_a_moment_later(scene: Scene) -> None:
+    """Let the sign-in ``here`` be recent when the event happens, five minutes from now."""
+    LoginSession.objects.update(begun_at=scene.clock.now() + timedelta(minutes=4))
+
+
+def let_the_browser_make_a_passkey(scene: Scene) -> None:
+    webauthn.let_the_browser_make(scene.here)
+
+
+def confirm_the_passkey(scene: Scene) -> None:
+    """Save the recovery codes on the page of the passkey, and make it a second factor."""
+    page = f"{webauthn.PASSKEYS}{Passkey.objects.get().pk}/confirm/"
+    text = scene.here.get(page).text
+    code, shown = second_factor.recovery_codes_on(text)[0], second_factor.shown_on(text)
+    scene.here.post(page, {"code": code, "shown": shown})
 
 
 def reauthenticate_by_passkey(scene: Scene) -> str:

@@ -4,12 +4,13 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import LONG_AGO, PASSWORD, member, press, says, sees, sign_in, sign_out
+from tests.browser.steps import LONG_AGO, PASSWORD, go, member, press, says, sees, sign_in, sign_out
 from tests.support.site import Site
 from tests.support.steps import LOGIN, code_in, sql
 from tests.support.virtual_authenticator import (
     AUTOFILL_WAITS,
     CHOSEN,
+    MAKES_PASSKEYS,
     NO_AUTOFILL,
     OFFERED,
     SECURITY_KEY,
@@ -134,6 +135,28 @@ def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(
     says(page, "This browser", "Trusted until")
     press(page, "Stop trusting Chrome on Linux")
     says(page, "None.")
+
+
+def test_a_passkey_that_the_browser_makes_signs_in_and_becomes_a_second_step(
+    page: Page, site: Site
+) -> None:
+    enter(page, site, "pk-made", script=f"{NO_AUTOFILL};{MAKES_PASSKEYS}")
+    says(page, "Your browser saved a passkey.", "Next step: turn on two-step verification")
+    sign_out(page)
+    press(page, BUTTON)
+    sees(page, "Hello, pk-made")
+
+    go(page, "Passkeys and two-step")
+    says(page, "Two-step verification is off", "Not a second step yet")
+    page.get_by_role("link", name="Use your passkey as the second step").click()
+    sees(page, "Use your passkey as the second step")
+    page.get_by_label("Code").fill(page.locator("#codes li").first.inner_text())
+    press(page, "Turn on two-step verification")
+    says(page, "Two-step verification is on", "1 ready to use")
+    sign_out(page)
+    sign_in(page, "pk-made")
+    press(page, "Use your passkey")
+    sees(page, "Hello, pk-made")
 
 
 def test_a_security_key_is_added_after_reauthentication_and_is_a_second_step(

@@ -46,6 +46,14 @@ for (const name of [
 ]) PublicKeyCredential[name] = async options => { told.push([name, options]) }
 """
 
+# Makes the browser able to make a passkey by itself, which Chromium does only with its own password
+# manager. The virtual authenticator then answers as if it had been asked.
+MAKES_PASSKEYS = """
+PublicKeyCredential.getClientCapabilities = async () => ({ conditionalCreate: true })
+const create = navigator.credentials.create.bind(navigator.credentials)
+navigator.credentials.create = async ({ mediation, ...options }) => create(options)
+"""
+
 type Credential = dict[str, Any]
 
 
