@@ -35,7 +35,9 @@ class Load:
 
 
 def drive(server: Server, load: Load, *, seconds: float, connections: int) -> list[float]:
-    """Send requests over some connections, and return the seconds that each took.
+    """Send requests over some connections, at least one over each, and return how long each took.
+
+    `seconds` is the time after which no further request is sent.
 
     Raises:
         AssertionError: an answer has a wrong status.
@@ -45,7 +47,10 @@ def drive(server: Server, load: Load, *, seconds: float, connections: int) -> li
     def run(_connection: int) -> list[float]:
         took: list[float] = []
         with server.connect() as connection:
-            while (begun := time.perf_counter()) < over and (asked := next(load.requests, None)):
+            while (begun := time.perf_counter()) < over or not took:
+                asked = next(load.requests, None)
+                if asked is None:
+                    break
                 status, body = exchange(connection, asked)
                 took.append(time.perf_counter() - begun)
                 assert status in load.status, (server.name, asked, status, body)
