@@ -5,8 +5,9 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.client import Client
+from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
 from tests.support.site import Site, text_of
-from tests.support.steps import CONFIRM, LOGOUT, PASSWORD, address_of, code_in, sql
+from tests.support.steps import CONFIRM, LOGOUT, PASSWORD, address_of, code_in, path_of, sql
 from tests.support.steps import sign_up as post_sign_up
 
 IPHONE = (
@@ -59,6 +60,16 @@ def newcomer(site: Site, username: str) -> Client:
     client = site.client()
     post_sign_up(client, username)
     assert client.post(CONFIRM, {"code": code_for(site, username)}).location == "/"
+    return client
+
+
+def administrator(site: Site, username: str) -> Client:
+    """Return a client in which the first administrator is signed in, with both steps."""
+    client, link = site.client(), path_of(site.manage("create_owner").strip())
+    owner = {"username": username, "email": address_of(username), "password1": PASSWORD}
+    assert client.post(link, owner).status == 302
+    set_up_authenticator(client)
+    assert confirm_recovery_codes(client).status == 302
     return client
 
 

@@ -5,6 +5,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 from django.template.loader import get_template
+from django.utils import translation
 
 FOLDER = Path(__file__).resolve().parents[2] / "templates"
 TEMPLATES = sorted(str(path.relative_to(FOLDER)) for path in FOLDER.rglob("*.html"))
@@ -67,3 +68,8 @@ def test_every_template_compiles_and_every_word_of_it_is_translatable() -> None:
 
 def test_no_page_has_inline_script_or_style() -> None:
     assert {name: inline for name in PAGES if (inline := read(name).inline)} == {}
+
+
+def test_a_page_in_a_language_that_is_written_from_right_to_left_says_so() -> None:
+    with translation.override("ar"):
+        assert '<html lang="ar" dir="rtl"' in get_template("404.html").render()
