@@ -12,7 +12,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 
-from accounts.sessions import current, known_browsers, last_method, reauthentication
+from accounts.sessions import (
+    current,
+    known_browsers,
+    last_method,
+    reauthentication,
+    sign_out_reasons,
+)
 from accounts.users.models import User
 
 
@@ -45,6 +51,8 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         if request_auth.is_revoked:
             sentence = _("You were signed out: this browser isn’t the one that signed in.")
             messages.warning(request, sentence)
+        elif reason := sign_out_reasons.of(request):
+            messages.warning(request, reason)
         return super().handle_no_permission(request, view_func)
 
 

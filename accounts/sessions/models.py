@@ -54,6 +54,10 @@ class LoginSession(models.Model):
     idle_at = models.DateTimeField(db_index=True)
     ends_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True)
+    # The name of the event that ended the session, and the digest of the last session key of its
+    # browser. That browser is told why it was signed out.
+    ended_by = models.CharField(max_length=32, blank=True, default="", db_default="")
+    ended_key = models.CharField(max_length=40, blank=True, default="", db_default="")
     # When reauthentication became necessary because another browser used the session, else None.
     challenged_at = models.DateTimeField(null=True)
     # For API clients: the scope of the tokens, digests of the current and the previous refresh
@@ -64,7 +68,14 @@ class LoginSession(models.Model):
     rotated_at = models.DateTimeField(null=True)
 
     class Meta:
-        indexes = (models.Index(fields=("user", "-used_at"), name="sessions_of_a_person"),)
+        indexes = (
+            models.Index(fields=("user", "-used_at"), name="sessions_of_a_person"),
+            models.Index(
+                fields=("ended_key",),
+                name="ended_sessions_by_key",
+                condition=~models.Q(ended_key=""),
+            ),
+        )
 
     def __str__(self) -> str:
         return str(self.device)

@@ -7,6 +7,8 @@ from accounts.sessions import services
 from accounts.users.models import User
 
 
-def revoke_sessions(sender: Any, user: User, keep: uuid.UUID | None, **_more: Any) -> None:
+def revoke_sessions(
+    sender: Any, user: User, event: str, keep: uuid.UUID | None, **_more: Any
+) -> None:
     """Revoke all sessions of ``user`` except ``keep``, in the transaction of the change."""
-    services.revoke_all(user, keep=keep)
+    services.revoke_all(user, keep=keep, reason=event)

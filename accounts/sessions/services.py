@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Q, QuerySet, When
+from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models.functions import Coalesce
 
 from accounts.activity import events
 from accounts.activity.events import Event
@@ -189,7 +190,8 @@ def revoke(
 
     If ``reason`` and ``actor`` are given, the event ``reason`` is recorded with that actor.
     """
-    if not _revoke(LoginSession.objects.filter(pk=session.pk)):
+    name = reason.name if reason else ""
+    if not _revoke(LoginSession.objects.filter(pk=session.pk), name):
         return False
     if reason and actor:
         record(session.user, reason, actor, detail=detail)
@@ -204,13 +206,13 @@ def revoke_by_id(user: User, session_id: uuid.UUID, actor: Actor) -> bool:
     return revoke(session, reason=events.SESSION_ENDED, actor=actor, detail=str(session))
 
 
-def revoke_all(user: User, *, keep: uuid.UUID | None = None) -> None:
+def revoke_all(user: User, *, keep: uuid.UUID | None = None, reason: str = "") -> None:
     """Revoke all sessions of ``user`` except ``keep``.
 
     No event is recorded: the caller records why the sessions are revoked.
     """
     sessions = LoginSession.objects.filter(user=user)
-    _revoke(sessions.exclude(pk=keep) if keep else sessions)
+    _revoke(sessions.exclude(pk=keep) if keep else sessions, reason)
 
 
 @transaction.atomic
@@ -220,7 +222,7 @@ def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
     Return the number of revoked sessions.
     """
     if count := live(user).exclude(pk=keep).count():
-        revoke_all(user, keep=keep)
+        revoke_all(user, keep=keep, reason=events.OTHERS_ENDED.name)
         record(user, events.OTHERS_ENDED, actor, detail=str(count))
     signed_out_elsewhere.send(User, user=user, actor=actor)
     return count
@@ -230,7 +232,7 @@ def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
 def revoke_by_operator(user: User, actor: Actor) -> int:
     """Revoke all sessions of ``user`` for an operator; return how many were live."""
     count = live(user).count()
-    revoke_all(user)
+    revoke_all(user, reason=events.ALL_ENDED.name)
     record(user, events.ALL_ENDED, actor, detail=str(count))
     return count
 
@@ -259,17 +261,20 @@ def _idle() -> timedelta:
     return timedelta(minutes=settings.AUTHSITE.session_idle_minutes)
 
 
-def _revoke(sessions: QuerySet[LoginSession]) -> int:
+def _revoke(sessions: QuerySet[LoginSession], reason: str) -> int:
     """Mark sessions as ended and delete the data of their browsers; return the number of sessions.
 
-    Two statements are enough for any number of sessions. If a browser begins to use one of the
-    sessions between the two statements, its session data remains. The browser is signed out
-    nevertheless, because the session has ended.
+    ``reason``: the name of the event that ends them, or an empty string.
+
+    Two statements are enough for any number of sessions.
     """
+    browsers = BrowserSession.objects.filter(login_session=OuterRef("pk"))
+    key = Coalesce(Subquery(browsers.values("session_key")[:1]), Value(""))
     live = sessions.filter(ended_at=None).order_by()
-    rows = BrowserSession.objects.filter(login_session__in=live.values("pk"))
+    count = live.update(ended_at=clock.now(), ended_by=reason, ended_key=key)
+    rows = BrowserSession.objects.filter(login_session__in=sessions.order_by().values("pk"))
     rows._raw_delete(rows.db)
-    return live.update(ended_at=clock.now())
+    return count
 
 
 def make_room(user: User, new: LoginSession, actor: Actor) -> None:

@@ -1,0 +1,48 @@
+"""Tells a browser why it was signed out.
+
+Only the browser that had the session learns the reason: it must send the last session key, and pass
+the session protection.
+"""
+
+from django.conf import settings
+from django.http import HttpRequest
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.common.client_info import client_of
+from accounts.sessions import protection
+from accounts.sessions.models import LoginSession
+from accounts.sessions.protection import Verdict
+from accounts.sessions.store import digest
+
+_PASSWORD = _("You were signed out because your password was changed.")
+_ELSEWHERE = _("You were signed out from another browser.")
+REASONS: dict[str, str | Promise] = {
+    events.PASSWORD_CHANGED.name: _PASSWORD,
+    events.PASSWORD_RESET.name: _PASSWORD,
+    events.PASSWORD_SET.name: _PASSWORD,
+    events.SESSION_ENDED.name: _ELSEWHERE,
+    events.OTHERS_ENDED.name: _ELSEWHERE,
+    events.ALL_ENDED.name: _("You were signed out by the operator of this site."),
+    events.LOCKED_DOWN.name: _("You were signed out because your account was locked."),
+    events.SESSION_ENDED_BY_LIMIT.name: _(
+        "You were signed out because you’re signed in with too many browsers and programs."
+    ),
+}
+OTHER = _("You were signed out because the way to sign in to your account was changed.")
+
+# The browser knows these, or another page tells them.
+UNTOLD = ("", events.SIGNED_OUT.name, events.SESSION_STOPPED.name)
+
+
+def of(request: HttpRequest) -> str:
+    """Return a sentence that says why the browser of ``request`` was signed out, or ""."""
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    if not key:
+        return ""
+    rows = LoginSession.objects.filter(ended_key=digest(key), user__is_active=True)
+    session = rows.exclude(ended_by__in=UNTOLD).first()
+    if session is None or protection.judge(session, client_of(request)) is not Verdict.SAME:
+        return ""
+    return str(REASONS.get(session.ended_by, OTHER))
