@@ -18,7 +18,6 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from accounts.common import metrics
 from accounts.mail import services as mail
-from accounts.throttle import redis_store
 from accounts.tokens import keyring
 
 log = logging.getLogger(__name__)
@@ -61,6 +60,8 @@ def _signing_key() -> str:
 
 
 def _limits() -> str:
+    from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
+
     redis_store.ping()
     return OK
 

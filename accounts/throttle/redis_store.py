@@ -52,12 +52,12 @@ REST_SECONDS = 5.0
 _resting = {"until": 0.0}
 
 
-def enabled() -> bool:
-    """Return whether Redis is configured and has not failed in the last few seconds.
+def is_in_use() -> bool:
+    """Return whether Redis has not failed in the last few seconds.
 
     Redis is not used for a few seconds after a failure, because each attempt would take a timeout.
     """
-    return bool(settings.AUTHSITE.redis_url) and monotonic() >= _resting["until"]
+    return monotonic() >= _resting["until"]
 
 
 def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:

@@ -14,10 +14,12 @@ import math
 from collections.abc import Iterable
 from types import ModuleType
 
+from django.conf import settings
+
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
-from accounts.throttle import database_store, redis_store
+from accounts.throttle import database_store
 from accounts.throttle.database_store import Cost
 from accounts.throttle.limits import Limit
 
@@ -109,7 +111,11 @@ def _seconds(limit: Limit, whole_at: int, now: int) -> float:
 
 
 def _store() -> ModuleType:
-    return redis_store if redis_store.enabled() else database_store
+    if not settings.AUTHSITE.redis_url:
+        return database_store
+    from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
+
+    return redis_store if redis_store.is_in_use() else database_store
 
 
 def _now_ms() -> int:
