@@ -63,7 +63,7 @@ class PreparedQuery[M: models.Model]:
 
     @cached_property
     def _count(self) -> Statement:
-        text, places = _compiled(self._build().values("pk").query)
+        text, places = _compiled(self._build().query)
         return f"SELECT COUNT(*) FROM ({text} LIMIT %s) AS found", [*places, P("most")]  # noqa: S608 built by the ORM
 
 

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -30,10 +31,10 @@ KEEP_ENDED = timedelta(days=1)
 AT_ONCE = 20
 
 insert = PreparedInsert(LoginSession)
-_LIVE = PreparedQuery(
+_LIVE: PreparedQuery[Any] = PreparedQuery(
     lambda: LoginSession.objects.filter(
         user=P("user"), ended_at=None, idle_at__gt=P("now"), ends_at__gt=P("now")
-    )
+    ).values("pk")
 )
 
 

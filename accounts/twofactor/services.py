@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock, crypto, secrets
+from accounts.common.prepared import P, PreparedQuery
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.sessions import known_browsers
@@ -41,6 +42,14 @@ MOST_AUTHENTICATORS = 5
 # ``ClockIsOff`` is raised if the clock is wrong by at most this many time steps (ten minutes).
 CLOCK_STEPS = 20
 MEMO = "_has_factor"
+
+_FACTORS: PreparedQuery[Any] = PreparedQuery(
+    lambda: (
+        Authenticator.objects.filter(user=P("user"))
+        .values("user")
+        .union(Passkey.objects.filter(user=P("user"), confirmed=True).values("user"))
+    )
+)
 
 
 @dataclass(frozen=True)
@@ -88,9 +97,7 @@ def has_any(user: User) -> bool:
     ``establish_session`` checks.
     """
     if not hasattr(user, MEMO):
-        apps = Authenticator.objects.filter(user=user).values("user")
-        passkeys = Passkey.objects.filter(user=user, confirmed=True).values("user")
-        setattr(user, MEMO, apps.union(passkeys).exists())
+        setattr(user, MEMO, _FACTORS.count(1, user=user.pk) > 0)
     return bool(getattr(user, MEMO))
 
 
