@@ -130,7 +130,7 @@ def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(
         (CHANGE, "alice@example.org1", "too similar"),
         (CHANGE, "elevenchars", "at least 12"),
         (CHANGE, "x" * 1025, "at most 1024"),
-        (CHANGE, "", "required"),
+        (CHANGE, "", "Enter a new password."),
         (SET, "authsite2026", "name of this site"),
     ],
 )
