@@ -68,7 +68,7 @@ def test_an_email_that_another_user_has_now_is_not_restored(alice: User, clock: 
     home = reopened(home, alice)
 
     assert (
-        "can’t be put back"
+        "can’t be restored"
         in home.post(
             REVIEW, {"keep": str(FormerCredential.objects.get(kind="email").pk)}, follow=True
         ).text
