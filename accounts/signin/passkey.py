@@ -9,16 +9,16 @@ from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods
 
 from accounts.common.csp import allow_provider_redirects
 from accounts.sessions import last_method
 from accounts.sessions.current import actor_of
-from accounts.signin import flow
+from accounts.signin import flow, login_page
 from accounts.signin.forms import LoginForm
-from accounts.signin.views import home_if_signed_in, login_context
+from accounts.signin.views import home_if_signed_in
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import LockedAccountPasskey, UnknownPasskey, WrongPasskey
 from accounts.twofactor.models import rp_id
@@ -34,16 +34,15 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
     if "credential" not in request.POST:
         next_url = flow.next_of(request)
         return redirect_to_login(next_url) if next_url else redirect(settings.LOGIN_URL)
-    context = login_context(request, LoginForm())
     try:
         user, proof = passkeys.sign_in(request.POST["credential"], actor_of(request))
     except UnknownPasskey as error:
-        context["signal"] = json.dumps({"rpId": rp_id(), "unknown": error.credential_id})
-        return _refuse(request, context, error)
+        unknown = json.dumps({"rpId": rp_id(), "unknown": error.credential_id})
+        return login_page.page(request, LoginForm(), passkey_error=str(error), signal=unknown)
     except LockedAccountPasskey as error:
         return flow.recover(request, error.user, error.proof)
     except WrongPasskey as error:
-        return _refuse(request, context, error)
+        return login_page.page(request, LoginForm(), passkey_error=str(error))
     remember = bool(request.POST.get("remember"))
     return flow.start_sign_in(
         request,
@@ -53,7 +52,3 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
         next_url=flow.next_of(request),
         button=last_method.PASSKEY,
     )
-
-
-def _refuse(request: HttpRequest, context: dict[str, object], error: WrongPasskey) -> HttpResponse:
-    return render(request, "accounts/signin/login.html", {**context, "passkey_error": str(error)})

@@ -1,9 +1,7 @@
 """Pages to sign in with a password or an emailed code, and to sign out."""
 
-import json
 from collections.abc import Callable
 from functools import wraps
-from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -25,11 +23,18 @@ from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import last_method, reauthentication
 from accounts.sessions.current import request_auth_of
-from accounts.signin import code_requests, flow, mailed_codes, pending, rate_limited, services
+from accounts.signin import (
+    code_requests,
+    flow,
+    login_page,
+    mailed_codes,
+    pending,
+    rate_limited,
+    services,
+)
 from accounts.signin.code_requests import CodeRequest
 from accounts.signin.forms import LoginForm, WhoForm
 from accounts.signin.session import sign_out
-from accounts.twofactor import passkeys
 
 type View = Callable[[HttpRequest], HttpResponse]
 
@@ -81,18 +86,7 @@ def login(request: HttpRequest) -> HttpResponse:
             return flow.recover(request, error.user, Proof.now(Method.PASSWORD))
         except services.InvalidCredentials as error:
             form.add_error(None, str(error))
-    return render(request, "accounts/signin/login.html", login_context(request, form))
-
-
-def login_context(request: HttpRequest, form: LoginForm) -> dict[str, Any]:
-    """Return the template context of the sign-in page, with ``form`` as the password form."""
-    return {
-        "form": form,
-        "next": flow.next_of(request),
-        "last_used": last_method.of(request),
-        "signup_open": settings.AUTHSITE.signup == "open",
-        "passkey_options": json.dumps(passkeys.options_to_sign_in()),
-    }
+    return login_page.page(request, form)
 
 
 def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:

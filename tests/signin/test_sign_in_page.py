@@ -71,7 +71,7 @@ def test_a_language_link_leads_to_no_other_site_and_is_shown_only_if_there_is_a_
 
     settings.LANGUAGES = [("en", "English")]
 
-    assert "Deutsch" not in client.get(LOGIN).text
+    assert "Deutsch" not in client.get(f"{LOGIN}?next=/").text
 
 
 def test_a_new_account_has_the_language_that_was_chosen_before_sign_up(client: Client) -> None:

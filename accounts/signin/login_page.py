@@ -1,0 +1,61 @@
+"""Renders the sign-in page, for most visitors from a copy that was rendered before.
+
+Most requests for this page come from visitors who send nothing but a language: strangers, robots
+and floods. Their pages differ only in three secrets. The site renders such a page once for each
+language, with marks in the place of the secrets, and fills in new secrets for each visitor.
+"""
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.middleware.csp import get_nonce
+from django.middleware.csrf import get_token
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.utils.html import escape
+
+from accounts.common.config import Config
+from accounts.common.languages import spoken
+from accounts.sessions import last_method
+from accounts.signin import flow
+from accounts.signin.forms import LoginForm
+from accounts.twofactor import passkeys
+
+TEMPLATE = "accounts/signin/login.html"
+# Marks cannot occur in the text of a page, because HTML forbids the character NUL.
+TOKEN, NONCE, OPTIONS = "\0token\0", "\0nonce\0", "\0options\0"
+
+
+# By language: the page with marks, and the settings with which it was rendered.
+_pages: dict[str, tuple[Config, str]] = {}
+
+
+def page(request: HttpRequest, form: LoginForm, **more: Any) -> HttpResponse:
+    """Return the sign-in page with ``form`` as the password form, and ``more`` in its context."""
+    context = {"form": form, "next": flow.next_of(request), **more}
+    options = json.dumps(passkeys.options_to_sign_in())
+    if more or form.is_bound or form.initial or not _is_plain(request):
+        return render(request, TEMPLATE, _context(request, options) | context)
+    config, text = _pages.get(spoken(), (None, ""))
+    if config is not settings.AUTHSITE:
+        marks = _context(request, OPTIONS) | {"csrf_token": TOKEN, "csp_nonce": NONCE}
+        text = render_to_string(TEMPLATE, context | marks, request)
+        _pages[spoken()] = settings.AUTHSITE, text
+    text = text.replace(TOKEN, get_token(request)).replace(NONCE, str(get_nonce(request)))
+    return HttpResponse(text.replace(OPTIONS, escape(options)))
+
+
+def _is_plain(request: HttpRequest) -> bool:
+    """Return whether the request has no query and no cookie but those that every visitor gets."""
+    visitors = {settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME}
+    return request.method == "GET" and not request.GET and request.COOKIES.keys() <= visitors
+
+
+def _context(request: HttpRequest, options: str) -> dict[str, Any]:
+    return {
+        "last_used": last_method.of(request),
+        "signup_open": settings.AUTHSITE.signup == "open",
+        "passkey_options": options,
+    }
