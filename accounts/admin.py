@@ -4,7 +4,7 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
-from accounts.ops.admin import GroupAdmin, UserAdmin
+from accounts.administration.admin import GroupAdmin, UserAdmin
 from accounts.users.models import User
 
 admin.site.register(User, UserAdmin)
