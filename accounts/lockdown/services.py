@@ -34,6 +34,7 @@ class Effects:
     ``primary``: the new primary address; empty if the primary address stays the same.
     ``emails``: the number of email addresses that stay.
     ``factors``: the number of second factors that stay, without recovery codes.
+    ``emailed_codes``: whether codes by email are turned off.
     ``by_mail``: whether the password can then be reset by email. If not, only a connected provider
         or an operator can unlock the account.
     """
@@ -45,6 +46,7 @@ class Effects:
     primary: str
     emails: int
     factors: int
+    emailed_codes: bool
     by_mail: bool
 
 
@@ -63,6 +65,7 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
         primary=young.primary if young.primary != user.email else "",
         emails=user.emails.count() - young.emails.count(),
         factors=twofactor.held(user).count - len(young_factors),
+        emailed_codes=young.emailed_codes,
         by_mail=bool(young.primary or young.emails),
     )
 

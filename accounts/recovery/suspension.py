@@ -14,7 +14,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
-from accounts.activity.services import Actor, record
+from accounts.activity.services import Actor, has_happened, record
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.signals import credentials_changed
@@ -40,13 +40,15 @@ class CannotPutBack(PublicError):
 class Young:
     """The credentials that a lock suspends: recent ones, and all external identities.
 
-    ``primary`` is the primary address after the lock, or an empty string.
+    ``primary`` is the primary address after the lock, or an empty string. ``emailed_codes`` says
+    whether the lock turns codes by email off, because they were turned on recently.
     """
 
     emails: QuerySet[EmailAddress]
     factors: list[Authenticator | Passkey | RecoveryCodes]
     identities: list[Identity]
     primary: str
+    emailed_codes: bool
 
     @property
     def labels(self) -> list[str]:
@@ -75,11 +77,12 @@ def young(user: User, disputed_at: datetime) -> Young:
         for row in model.objects.filter(user=user, confirmed=True, made_at__gt=since)
     ]
     connected = [row for row in identities.of(user) if row.suspended_at is None]
-    return Young(emails, factors, connected, primary)
+    codes_on = bool(user.emailed_codes) and has_happened(user, events.EMAILED_CODES_ON, since)
+    return Young(emails, factors, connected, primary, codes_on)
 
 
 def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
-    """Suspend the credentials that :func:`young` returns.
+    """Suspend the credentials that :func:`young` returns. Turn off codes by email if it says so.
 
     Call this in a transaction that has locked the row of ``owner``.
     """
@@ -99,6 +102,10 @@ def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
     if owner.email != found.primary:
         owner.email = found.primary
         owner.save(update_fields=["email"])
+    if found.emailed_codes:
+        owner.emailed_codes = False
+        owner.save(update_fields=["emailed_codes"])
+        record(owner, events.EMAILED_CODES_OFF, actor)
     for label in labels:
         record(owner, events.SUSPENDED, actor, detail=label)
 

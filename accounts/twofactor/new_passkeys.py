@@ -89,8 +89,8 @@ def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
 def add_automatic(user: User, text: str, actor: Actor) -> None:
     """Add an unconfirmed passkey to ``user``, and notify the owner.
 
-    The caller must have checked ``policy.may_make_passkey``. No session is revoked: what a sign-in
-    requires stays the same.
+    The caller must have checked ``policy.may_make_passkey``. Of several simultaneous requests, only
+    one succeeds. No session is revoked: what a sign-in requires stays the same.
 
     Raises:
         WrongPasskey, AlreadyThere, TooManyFactors, AccountChanged: as in :func:`add`.
@@ -99,7 +99,7 @@ def add_automatic(user: User, text: str, actor: Actor) -> None:
     row.confirmed = False
     try:
         with transaction.atomic():
-            _save(user, row)
+            _save(user, row, most=1)
             record(user, events.PASSKEY_MADE, actor, detail=row.name)
     except IntegrityError:
         raise AlreadyThere from None
@@ -182,10 +182,15 @@ def _verified(user: User, text: str, *, is_automatic: bool) -> Passkey:
     return row
 
 
-def _save(user: User, row: Passkey) -> User:
-    """Save ``row`` in the caller's transaction; return the locked row of ``user``."""
+def _save(user: User, row: Passkey, *, most: int = MOST_PASSKEYS) -> User:
+    """Save ``row`` in the caller's transaction; return the locked row of ``user``.
+
+    Raises:
+        TooManyFactors: the account already has ``most`` passkeys.
+        AccountChanged: the account was changed in the meantime.
+    """
     owner = users.lock_row(user)
-    if Passkey.objects.filter(user=owner).count() >= MOST_PASSKEYS:
+    if Passkey.objects.filter(user=owner).count() >= most:
         raise TooManyFactors
     row.save()
     return owner

@@ -176,12 +176,18 @@ def note_added(
 
 
 def set_emailed_codes(user: User, actor: Actor, *, is_on: bool) -> None:
-    """Set whether an emailed code is accepted as the second step of ``user``, and record it."""
+    """Set whether an emailed code is accepted as the second step of ``user``, and record it.
+
+    Raises:
+        AccountChanged: the account was changed in the meantime.
+    """
     event = events.EMAILED_CODES_ON if is_on else events.EMAILED_CODES_OFF
     with transaction.atomic():
-        others = User.objects.filter(pk=user.pk).exclude(emailed_codes=is_on)
-        if others.update(emailed_codes=is_on):
-            record(user, event, actor)
+        owner = users.lock_row(user)
+        if owner.emailed_codes is not is_on:
+            owner.emailed_codes = is_on
+            owner.save(update_fields=["emailed_codes"])
+            record(owner, event, actor)
 
 
 def _step_of(seed: str, code: str) -> int:

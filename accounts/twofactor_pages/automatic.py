@@ -54,7 +54,10 @@ def confirm(request: HttpRequest, factor_id: int) -> HttpResponseBase:
     If the account has no recovery codes, each page shows new ones. They are stored only when the
     user types one of them, so that two-step verification never begins without saved codes.
     """
-    user = session_of(request).user
+    session = session_of(request)
+    user = session.user
+    if not policy.may_enrol(session):
+        return render(request, "accounts/twofactor_pages/anew.html", status=403)
     row = get_object_or_404(Passkey, user=user, pk=factor_id, confirmed=False)
     held = twofactor.held(user)
     if held.count and not (held.recovery_codes and held.recovery_codes.saved_at):
@@ -71,7 +74,7 @@ def confirm(request: HttpRequest, factor_id: int) -> HttpResponseBase:
         "made_at": clock.now(),
         "shown": CODES.seal(user, json.dumps(made)),
         "origin": settings.AUTHSITE.origin,
-        "effects": effects_of(user, session_of(request)),
+        "effects": effects_of(user, session),
     }
     return render(request, "accounts/twofactor_pages/passkey_confirm.html", context)
 

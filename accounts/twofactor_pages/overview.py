@@ -19,6 +19,7 @@ from accounts.twofactor import codes, new_passkeys, passkeys, trusted_browsers
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Passkey, rp_id
 from accounts.users.models import User
+from accounts.users.services import AccountChanged
 
 
 @never_cache
@@ -81,7 +82,10 @@ def emailed_codes(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         return render(request, "accounts/twofactor_pages/emailed_codes.html")
     is_on = request.POST.get("emailed_codes") == "on"
-    twofactor.set_emailed_codes(session.user, actor_of(request).by(*session.amr), is_on=is_on)
     on, off = _("Codes by email are on."), _("Codes by email are off.")
-    messages.success(request, on if is_on else off)
+    try:
+        twofactor.set_emailed_codes(session.user, actor_of(request).by(*session.amr), is_on=is_on)
+        messages.success(request, on if is_on else off)
+    except AccountChanged as error:
+        messages.error(request, str(error))
     return redirect("second_factors")

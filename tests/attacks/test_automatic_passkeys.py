@@ -5,7 +5,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.activity.services import Actor
 from accounts.sessions.models import LoginSession
+from accounts.signin import policy
+from accounts.twofactor import new_passkeys
+from accounts.twofactor.errors import TooManyFactors
 from accounts.twofactor.models import Passkey as Row
 from accounts.twofactor.models import RecoveryCodes
 from accounts.twofactor.new_passkeys import options_to_add
@@ -173,6 +177,29 @@ def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(
     by_code.post(CHALLENGE, {"code": codes[3]})
     assert is_signed_in(by_code)
     assert User.objects.get().emailed_codes is False
+
+
+def test_a_session_from_before_a_promotion_does_not_make_it_a_second_factor(alice: User) -> None:
+    """Otherwise the password alone would enrol a factor for staff."""
+    browser = Client()
+    by_password(browser)
+    let_the_browser_make(browser)
+    page = browser.get(confirm_page()).text
+    User.objects.update(is_staff=True)
+    saved = {"code": recovery_codes_on(page)[0], "shown": shown_on(page)}
+
+    assert browser.post(confirm_page(), saved).status_code == 403
+    assert not Row.objects.get().confirmed
+
+
+def test_an_account_gets_only_one_even_from_requests_at_the_same_moment(alice: User) -> None:
+    by_password(Client())
+    assert policy.may_make_passkey(LoginSession.objects.get()), "both requests pass this check"
+    answers = [Passkey().create(options_to_add(alice, is_automatic=True)) for _ in range(2)]
+
+    new_passkeys.add_automatic(alice, answers[0], Actor())
+    with pytest.raises(TooManyFactors):
+        new_passkeys.add_automatic(alice, answers[1], Actor())
 
 
 def test_confirming_it_needs_recent_authentication(alice: User, clock: Clock) -> None:

@@ -3,7 +3,12 @@
 import pytest
 from django.test import Client
 
+from accounts.activity.models import Activity
+from accounts.activity.services import Actor
+from accounts.lockdown.services import lock_down
+from accounts.twofactor.services import set_emailed_codes
 from accounts.users.models import User
+from accounts.users.services import AccountChanged
 from tests.attacks.api_steps import first_step, mail_for
 from tests.attacks.second_steps import after_password, mails_about, with_factor
 from tests.conftest import Clock
@@ -17,6 +22,7 @@ pytestmark = pytest.mark.django_db
 
 
 FINISH = "code to finish signing in"
+LOCKDOWN = "/accounts/lockdown/"
 
 
 def turn(browser: Client, state: str) -> None:
@@ -85,3 +91,31 @@ def test_opening_the_page_does_not_turn_emailed_codes_on() -> None:
     signed_in(alice).get(f"{EMAILED_CODES}?emailed_codes=on")
 
     assert not emailed_code_signs_in()
+
+
+@pytest.mark.parametrize("days, stays", [(6, False), (8, True)])
+def test_a_lock_turns_off_emailed_codes_that_a_thief_may_have_turned_on(
+    clock: Clock, days: int, *, stays: bool
+) -> None:
+    alice, _seed = with_factor()
+    clock.advance(days=30)
+    browser = signed_in(alice)
+    turn(browser, "on")
+    clock.advance(days=days)
+    browser = signed_in(alice)
+    said = "A code by email no longer works as the second step."
+
+    assert (said in browser.get(LOCKDOWN).text) is not stays
+    browser.post(LOCKDOWN)
+
+    assert User.objects.get().emailed_codes is stays
+    assert Activity.objects.filter(kind="emailed_codes_off").exists() is not stays
+
+
+def test_a_request_from_before_a_lock_does_not_turn_emailed_codes_on() -> None:
+    with_factor()
+    before = User.objects.get()
+    lock_down(before, Actor())
+
+    with pytest.raises(AccountChanged):
+        set_emailed_codes(before, Actor(), is_on=True)
