@@ -16,6 +16,7 @@ from tests.support.client import Client, Response
 from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider
 from tests.support.second_factor import (
     CHALLENGE,
+    EMAILED_CODES,
     RECOVERY_CODES,
     SETUP,
     code_of,
@@ -95,6 +96,7 @@ class Journey:
         assert browser.post(SETUP, {"code": code_of(seed)}).location == RECOVERY_CODES
         codes = recovery_codes_on(browser.get(RECOVERY_CODES).text)
         assert browser.post(RECOVERY_CODES, {"code": codes[0]}).status == 302
+        assert browser.post(EMAILED_CODES, {"emailed_codes": "on"}).status == 302
         raw = bytes.fromhex(seed)
         self.secrets |= {seed, base64.b32encode(raw).decode(), *codes}
         self.secrets |= {code.replace("-", "") for code in codes}

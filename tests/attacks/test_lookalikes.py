@@ -18,7 +18,7 @@ from tests.support.steps import PASSWORD, make_staff, make_user, path_of, sign_i
 SAYS = {
     "Alice\ufe0f": "invisible or control characters",
     "Al\u3164ice": "invisible or control characters",
-    "b\u043eb": "letters and digits of one script",
+    "b\u043eb": "from one script",
     "\u0e01\u0e49\u0e49": "fewer accents or marks",
     "adm1n": "is reserved",
     "A1ice": "is taken",
