@@ -33,9 +33,9 @@ LOOKS_BACK = " back"
 
 @dataclass(frozen=True)
 class Notice:
-    """A notice about the event ``row`` that was sent to ``email``, with a link to lock the account.
+    """An email that told ``email`` about the event ``row``, with a link to lock the account.
 
-    ``subject`` identifies the link.
+    ``subject`` is the subject of the emailed link (see ``accounts.codes``).
     """
 
     row: Activity

@@ -30,12 +30,12 @@ def administrator_exists() -> bool:
 
 
 def new_link() -> str | None:
-    """Return a new owner link, or None if there is already an administrator."""
+    """Return a new link that creates the first administrator, or None if there already is one."""
     return None if administrator_exists() else absolute("owner", codes.issue_link(LINK, SITE))
 
 
 def is_good(token: str) -> bool:
-    """Return whether the owner link with this token still works."""
+    """Return whether the link with this token can still create the first administrator."""
     return codes.subject_of(LINK, token) == SITE and not administrator_exists()
 
 

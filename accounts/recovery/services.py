@@ -264,7 +264,7 @@ def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
 
 
 def asked_at(found: Recovery) -> datetime:
-    """Return the time of the change that the recovery request ``found`` disputes."""
+    """Return since when the request ``found`` disputes changes of the account."""
     # Earlier releases of the site stored only when the request is due.
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     return found.disputed_at or found.due_at - wait

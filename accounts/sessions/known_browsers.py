@@ -129,9 +129,11 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
 def renew(request: HttpRequest, user: User) -> None:
     """Replace the cookie of the browser of ``request``, if the browser is known to ``user``.
 
-    Afterwards, a browser with a copy of the previous cookie is unknown to ``user``. For other
-    users, the previous cookie stays valid. Otherwise a thief could send a copied cookie while
-    signing in to an account of their own, and would get a new cookie that is known to the victim.
+    Afterwards, a browser with a copy of the previous cookie is unknown to ``user``.
+
+    The new cookie is known only to ``user``, even if the previous one was known to several users.
+    Otherwise a thief could copy a victim's cookie, sign in to an account of their own with it, and
+    get a new cookie that the victim's account knows, too.
     """
     previous, device = _token(request), client_of(request).device
     noted = _find(previous, device, user) if previous else None

@@ -40,7 +40,7 @@ def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
 
 
 def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Charge]:
-    """Return the rate-limit charges for entering any kind of code."""
+    """Return the rate limits that an attempt to enter a code counts against."""
     if actor.session:
         return [(PROOF_SESSION, actor.session)]
     if browser:

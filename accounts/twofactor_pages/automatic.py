@@ -29,10 +29,11 @@ from accounts.users.services import AccountChanged
 @never_cache
 @require_http_methods(["GET", "HEAD", "POST"])
 def offer(request: HttpRequest) -> HttpResponse:
-    """Store the passkey that the browser has made by itself, or that the user wants none now.
+    """Handle the two forms of the passkey offer on the home page.
 
-    The home page has both forms. A passkey that comes too late or is not valid is dropped without a
-    message, because the user did not ask for it.
+    One form sends a passkey that the browser has made by itself. The other says "Not now". A
+    passkey that comes too late or is not valid is dropped without a message, because the user did
+    not ask for it.
     """
     session = session_of(request)
     if "not_now" in request.POST:

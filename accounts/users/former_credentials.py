@@ -26,7 +26,10 @@ STORED_EMAIL = "accounts.address"
 
 
 def keep_password(user: User, at: datetime) -> None:
-    """Store the password hash of ``user``, which the caller replaces at the time ``at``."""
+    """Keep the present password hash of ``user``, before the caller replaces it.
+
+    ``at``: the time of the replacement.
+    """
     if is_password_usable(user.password):
         FormerCredential.objects.create(
             user=user,
@@ -38,7 +41,10 @@ def keep_password(user: User, at: datetime) -> None:
 
 
 def keep_email(row: EmailAddress, at: datetime, *, is_suspended: bool = False) -> None:
-    """Store a copy of the email address ``row``, which the caller removes at the time ``at``."""
+    """Keep a copy of the email address ``row``, before the caller removes it.
+
+    ``at``: the time of the removal.
+    """
     keep(
         row,
         row.user_id,

@@ -1,7 +1,7 @@
 """Stores the skeletons of taken usernames, so that look-alike usernames are refused.
 
-A skeleton is a form of a name that all look-alike names share (UTS 39). The primary key of
-``NameSkeleton`` ensures that only one username gets a skeleton.
+A skeleton is a form of a name that all look-alike names share (UTS 39). It is the primary key of
+``NameSkeleton``, so only one of several look-alike usernames can be taken.
 """
 
 from collections import defaultdict

@@ -30,7 +30,7 @@ class RequestLog:
 
     @contextmanager
     def identify(self, meta: Mapping[str, Any]) -> Iterator[str]:
-        """Return the id of the request with the headers ``meta``; log lines have it until exit."""
+        """Return the request's id, and add it to all log lines within the ``with`` block."""
         request_id = _id_of(meta)
         token = logs.REQUEST_ID.set(request_id)
         try:

@@ -26,7 +26,10 @@ from accounts.users.models import LOCKED, User, locked_password
 
 
 class Command(BaseCommand):
-    """Run this command before the site starts. Running it again is harmless."""
+    """Revokes everything that a restored backup has brought back.
+
+    Run this command before the site starts. Running it again is harmless.
+    """
 
     help = "Revoke every session, API key, trusted browser, emailed code and signing key."
 
