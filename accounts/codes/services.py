@@ -9,11 +9,12 @@ link contains a secret of 256 bits, so the secret alone identifies the subject.
 A single DELETE finds a code or link and uses it up, so that it works only once.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import timedelta
 
-from django.db.models import F, QuerySet
+from django.db import transaction
+from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -23,6 +24,8 @@ from accounts.common.errors import PublicError, RateLimited
 
 CODE_LIFE = timedelta(minutes=15)
 CODE_TRIES = 5
+# The attempts at a code that anybody can use who knows the email address: see ``try_codes``.
+STRANGERS_TRIES = 2
 
 
 @dataclass(frozen=True)
@@ -122,14 +125,23 @@ def find_link(purpose: Purpose, token: str) -> Code | None:
     return _live(purpose).filter(digest__in=_digests(purpose, token)).first()
 
 
-def subjects_of(purpose: Purpose, email: str, typed: str) -> list[str]:
-    """Return the subjects of the valid codes that equal ``typed`` and were sent to ``email``.
+@transaction.atomic
+def try_codes(purpose: Purpose, email: str, typed: str, *, own: Collection[str]) -> list[str]:
+    """Count one attempt at each code that was sent to ``email``; return the subjects of right ones.
 
-    No attempt is counted, because strangers could otherwise use up all attempts at another person's
-    code. The caller must limit the guesses.
+    Call this function, instead of :func:`try_code`, if the client knows only ``email``. Such a
+    client may be a stranger. Therefore it may use only :data:`STRANGERS_TRIES` attempts at a code,
+    so that the others are left for the person who has the code. A right code stays valid until
+    :func:`spend` deletes it.
+
+    ``own``: the subjects whose codes the client may try as often as the code allows.
     """
-    matching = _live(purpose).filter(email=email, digest__in=_digests(purpose, typed))
-    return list(matching.filter(tries_left__gt=0).values_list("subject", flat=True))
+    is_allowed = Q(tries_left__gt=CODE_TRIES - STRANGERS_TRIES) | Q(subject__in=own)
+    allowed = _live(purpose).filter(is_allowed, email=email, tries_left__gt=0)
+    rows = list(allowed.select_for_update().order_by("pk"))
+    allowed.update(tries_left=F("tries_left") - 1)
+    right = _digests(purpose, typed)
+    return [row.subject for row in rows if row.digest in right]
 
 
 def spend(purpose: Purpose, subject: object, secret: str, email: str = "") -> bool:

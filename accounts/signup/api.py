@@ -111,6 +111,7 @@ class UsersView(Open, APIView):
                 data["email"],
                 data["password"],
                 client=client_of(request),
+                line=client_of(request).wide_network,
             )
         except UsernameTaken as error:
             raise serializers.ValidationError({"username": [str(error)]}) from None

@@ -29,10 +29,8 @@ from accounts.throttle.limits import (
     RECOVERY_NETWORK,
     SIGNUP_EVERYONE,
     SIGNUP_NETWORK,
-    VERIFY_ADDRESS,
-    VERIFY_LINE,
 )
-from accounts.throttle.services import Charge, around, give_back, spend, wait
+from accounts.throttle.services import around, give_back, spend, wait
 from accounts.users import emails, usernames
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, PendingSignup, User
@@ -52,19 +50,19 @@ def sign_up(
     client: ClientInfo,
     next_url: str = "",
     instead_of: str | None = None,
+    line: str = "",
 ) -> PendingSignup:
     """Create a pending sign-up, and email a code and a link to its email address.
 
-    ``username``, ``email``: must be validated.
-    ``password``: None if the user will add a passkey after the confirmation.
+    ``username``, ``email``: must be validated. ``password``: None if the user will add a passkey.
     ``instead_of``: the id of an earlier sign-up to delete if it has the same username.
+    ``line``: the wide network of an API client, which may then use every attempt at the code.
 
     Raises:
         UsernameTaken: the username is taken, or looks like one that is taken.
         RateLimited: there were too many attempts, or all hashing slots are busy.
     """
-    key = emails.key(email)
-    network = around(SIGNUP_NETWORK, client)
+    key, network = emails.key(email), around(SIGNUP_NETWORK, client)
     spend(*network, mail_limits.request_charge(key, client), (SIGNUP_EVERYONE,))
     may_send = mail_limits.may_send(key, client)
     signup = PendingSignup(
@@ -74,19 +72,20 @@ def sign_up(
         email_key=key,
         password=passwords.hash_password(password) if password else make_password(None),
         next=next_url,
+        line=line,
         expires_at=clock.now() + LIFE,
     )
     spend((MAIL_AGAIN, signup.pk))
     try:
         _begin(signup, instead_of, may_send=may_send)
     except users.UsernameTaken:
-        # No email was sent, so trying taken usernames must not use up the budget of the mailbox.
         _undo_mail(key, client, may_send=may_send)
         raise
     return signup
 
 
 def _undo_mail(key: str, client: ClientInfo, *, may_send: bool) -> None:
+    # No email was sent, so trying taken usernames must not use up the budget of the mailbox.
     # Given back in both cases, or a refusal would reveal that others caused emails to this mailbox.
     if may_send:
         mail_limits.refund(key, client, key)
@@ -201,13 +200,12 @@ def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: st
 
     Raises:
         WrongCode: no sign-up has this code, or its username or email address is now taken.
-        RateLimited: too many wrong codes from the network of the client, or for this email address.
+        RateLimited: the network of the client has tried too many codes.
     """
-    key = emails.key(email)
-    mine = around(CODE_NETWORK, client)
-    charges: list[Charge] = [*mine, (VERIFY_LINE, key, client.wide_network), (VERIFY_ADDRESS, key)]
+    key, charges = emails.key(email), around(CODE_NETWORK, client)
     spend(*charges)
-    subjects = codes.subjects_of(CODE, key, typed)
+    own = PendingSignup.objects.filter(email_key=key, line=client.wide_network)
+    subjects = codes.try_codes(CODE, key, typed, own=[str(row.pk) for row in own])
     signup = find(subjects[0]) if subjects else None
     if signup is None or (username and signup.username_key != usernames.key(username)):
         raise WrongCode

@@ -164,22 +164,6 @@ CODE_BROWSER = Limit(
     "wrong emailed codes or recovery codes in a browser that knows the account",
 )
 
-# Confirmation codes that API clients send together with nothing but an email address. A line has as
-# many immediate tries as one code allows, and all lines together have a few more.
-VERIFY_LINE = Limit(
-    "verify.line",
-    5,
-    3 * MINUTE,
-    "confirmation codes tried over the API for an email from a /24 or /48",
-)
-VERIFY_ADDRESS = Limit(
-    "verify.address",
-    40,
-    MINUTE,
-    "confirmation codes tried over the API for an email from anywhere",
-    True,
-)
-
 # Adding an email address sends an email to a mailbox that may be another person's.
 ADDRESS_USER = Limit("address.user", 10, 10 * MINUTE, "email addresses that a person asks to add")
 

@@ -10,6 +10,7 @@ from accounts.throttle.limits import LOGIN_LINE
 from accounts.users.models import PendingSignup, User
 from tests.attacks.signup_steps import confirm, signed_up
 from tests.conftest import Clock
+from tests.support.api import call
 from tests.support.steps import (
     CONFIRM,
     PASSWORD,
@@ -143,3 +144,32 @@ def test_a_code_confirms_only_the_email_that_it_was_mailed_to() -> None:
 
     assert confirm(browser, mail.code).status_code == 200
     assert User.objects.count() == 0
+
+
+def tries(code: str, address: str) -> int:
+    """Try ``code`` over the API from the IP address ``address``; return the status."""
+    fields = {"email": "alice@example.org", "code": code}
+    return call("email/verify/", fields, client=Client(REMOTE_ADDR=address)).status
+
+
+@pytest.mark.parametrize("by", ["the API", "a page"])
+def test_strangers_have_two_tries_at_a_code_and_its_owner_has_the_others(by: str) -> None:
+    """Otherwise many networks have many tries, or use up all tries before the owner has one."""
+    if by == "the API":
+        person = {"username": "alice", "email": "alice@example.org", "password": PASSWORD}
+        call("users/", person, client=Client(REMOTE_ADDR="192.0.2.1"))
+        code = str(outbox()[-1].code)
+    else:
+        browser, mail = signed_up("alice")
+        code = mail.code
+    strangers = [f"10.0.{n}.1" for n in range(6)]
+
+    assert [tries(WRONG_CODE, ip) for ip in strangers] == [400] * 6
+    assert tries(code, "10.0.9.1") == 400, "not even the right code is a third try"
+
+    if by == "the API":
+        assert [tries(WRONG_CODE, "192.0.2.1") for _ in range(2)] == [400] * 2
+        assert tries(code, "192.0.2.99") == 200
+    else:
+        assert [confirm(browser, WRONG_CODE).status_code for _ in range(2)] == [200] * 2
+        assert confirm(browser, code)["Location"] == "/"

@@ -7,7 +7,6 @@ import pytest
 from django.test import Client
 
 from accounts.mail.models import OutgoingMail
-from accounts.throttle.limits import VERIFY_ADDRESS, VERIFY_LINE
 from accounts.users.models import PendingSignup, User
 from tests.conftest import Clock
 from tests.support.api import Answer, call, get_tokens, is_good
@@ -116,30 +115,17 @@ def test_a_code_confirms_its_own_email_once_within_15_minutes(clock: Clock) -> N
     assert (verify(code).status, verify(code).code) == (400, "invalid_code")
 
 
-def test_a_sixth_code_from_one_network_is_refused_even_if_it_is_right(clock: Clock) -> None:
-    sign_up()
-    code = code_of()
+def test_a_code_allows_five_tries_to_the_client_that_signed_up(clock: Clock) -> None:
+    for n, name in enumerate(("alice", "bob")):
+        sign_up(name, at("192.0.2.1"))
+        code, last = code_of(name), WRONG if n else code_of(name)
 
-    assert [verify(WRONG).status for _ in range(VERIFY_LINE.burst)] == [400] * 5
-    late = verify(code)
-
-    assert (late.status, late.code) == (429, "throttled")
-    assert 0 < int(late.headers["Retry-After"]) <= VERIFY_LINE.refill
-    clock.advance(seconds=int(late.headers["Retry-After"]))
-    assert verify(code).status == 200
-
-
-def test_tries_for_one_email_are_limited_and_a_few_attackers_cannot_use_them_up() -> None:
-    sign_up()
-    code, places = code_of(), [at(f"10.{n}.0.1") for n in range(VERIFY_ADDRESS.burst + 1)]
-    for stranger in places[:5]:
-        assert [verify(WRONG, stranger).status for _ in range(6)] == [400] * 5 + [429]
-    assert verify(code).status == 200
-
-    sign_up("bob")
-    tried = [verify(WRONG, place, "bob").status for place in places]
-    assert tried == [400] * VERIFY_ADDRESS.burst + [429]
-    assert verify(WRONG, name="carol").status == 400, "other emails have budgets of their own"
+        tried = [verify(typed, at("192.0.2.200"), name) for typed in [WRONG] * 4 + [last]]
+        assert [answer.status for answer in tried] == [400] * 4 + [400 if n else 200]
+        assert verify(code, at("192.0.2.1"), name).code == "invalid_code"
+    clock.advance(minutes=1)
+    resend("bob")
+    assert verify(code_of("bob"), at("192.0.2.1"), "bob").status == 200
 
 
 def test_the_code_of_another_sign_up_for_the_same_email_confirms_no_other_username() -> None:
