@@ -16,6 +16,7 @@ from tests.acceptance.conftest import Set
 from tests.conftest import Clock
 from tests.support.second_factor import (
     CHALLENGE,
+    EMAILED_CODES,
     RECOVERY_CODES,
     SETUP,
     confirm_recovery_codes,
@@ -115,6 +116,7 @@ def test_3_1_next_and_remember_me_survive_the_second_step(
     alice, owner = make_user("alice"), Client()
     sign_in(owner, "alice")
     spare = recovery_codes_on(owner.get(set_up_authenticator(owner).url).text)[0]
+    owner.post(EMAILED_CODES, {"emailed_codes": "on"})
 
     first, second = steps
     first(client, next=next_on(sign_in_page_for(client, WANTED)), **more)

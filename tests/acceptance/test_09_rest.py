@@ -17,7 +17,13 @@ from tests.house.test_urls import OPEN
 from tests.support.api import API
 from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
-from tests.support.second_factor import SETUP, code_of, confirm_recovery_codes, seed_on
+from tests.support.second_factor import (
+    EMAILED_CODES,
+    SETUP,
+    code_of,
+    confirm_recovery_codes,
+    seed_on,
+)
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site, text_of
 from tests.support.steps import CONFIRM, code_in, make_user, sign_up
@@ -29,13 +35,14 @@ CODE = "is your code"
 
 
 def code_of_bobs_app(site: Site) -> str:
-    """Sign bob up on the pages, add an authenticator, and return its next code."""
+    """Sign bob up on the pages, with an authenticator and emailed codes; return an unused code."""
     browser = site.client()
     sign_up(browser, "bob")
     browser.post(CONFIRM, {"code": code_in(text_of(site.wait_for_mail(to="bob@")))})
     seed = seed_on(browser.get(SETUP).text)
     done = browser.post(SETUP, {"code": code_of(seed)})
     confirm_recovery_codes(browser, done.location)
+    browser.post(EMAILED_CODES, {"emailed_codes": "on"})
     return code_of(seed, 1)
 
 

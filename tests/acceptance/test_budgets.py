@@ -91,7 +91,7 @@ def test_both_steps_of_a_sign_in_cost_one_hash_and_few_statements(
 
 @pytest.mark.django_db
 def test_pages_stay_cheap_with_a_long_history_and_many_sessions(
-    client: Client, django_assert_num_queries: Any
+    client: Client, clock: Clock, django_assert_num_queries: Any
 ) -> None:
     """Alice has 10,000 rows of history and 200 other sessions."""
     alice = make_user("alice")
@@ -119,6 +119,8 @@ def test_pages_stay_cheap_with_a_long_history_and_many_sessions(
             spent.append(time.process_time() - begun)
         assert len(statements) < 20, page
         assert min(spent) < 0.1, page
+    clock.advance(minutes=6)  # before, the home page finds out whether to offer a passkey
+    client.get("/")  # writes when the session was last used
     for page, queries in (("/help/", 2), ("/", 9)):
         with django_assert_num_queries(queries):
             client.get(page)

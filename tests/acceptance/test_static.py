@@ -15,7 +15,7 @@ from tests.support.site import Site
 from tests.support.steps import LOGIN
 
 DOCS = "/api/v1/docs/"
-REFERENCE = re.compile(r'(?:href|src)="(/static/[^"]+)"')
+REFERENCE = re.compile(r'(?:href|src)="(/static/[^"#]+)["#]')
 HASHED = re.compile(r"/static/[\w./-]+\.[0-9a-f]{12}\.\w+")
 YEAR_SECONDS = 365 * 24 * 3600
 # The limit is processor time, since other work on the machine would disturb wall-clock time.

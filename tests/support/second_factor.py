@@ -83,6 +83,6 @@ def confirm_recovery_codes(client: Any, page: str = RECOVERY_CODES) -> Any:
 
 
 def next_on(page: Any) -> str:
-    """Return the ``next`` URL in the hidden field of the form on a page, or an empty string."""
-    found = re.search(r'name="next" value="([^"]*)"', page.text)
+    """Return the ``next`` URL in the hidden field of the page's main form, or an empty string."""
+    found = re.search(r'name="next" value="([^"]*)"', page.text.partition("<footer")[0])
     return html.unescape(found[1]) if found else ""
