@@ -1,12 +1,17 @@
 """Recovery requests, each of which can be used after a waiting period."""
 
-from typing import Any
+from datetime import timedelta
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
 from django.utils.dateparse import parse_datetime
 
+from accounts.common import clock
 from accounts.users.disputes import Evidence, OlderProof, Shown
+
+# How long a request can be used after its waiting period.
+OPEN = timedelta(days=7)
 
 
 class Recovery(models.Model):
@@ -36,6 +41,11 @@ class Recovery(models.Model):
 
     def __str__(self) -> str:
         return f"due at {self.due_at}"
+
+    @classmethod
+    def current(cls) -> models.QuerySet[Self]:
+        """Return the requests in their waiting period and in the seven days after it."""
+        return cls.objects.filter(due_at__gt=clock.now() - OPEN)
 
     @property
     def shown(self) -> Shown:

@@ -22,7 +22,7 @@ from accounts.common.languages import writing_to
 from accounts.common.proofs import Method, Proof
 from accounts.mail.services import post
 from accounts.recovery import mails
-from accounts.recovery.models import Recovery
+from accounts.recovery.models import OPEN, Recovery
 from accounts.throttle.limits import FACTOR_RECOVERY
 from accounts.throttle.services import spend
 from accounts.twofactor import removal
@@ -34,8 +34,6 @@ from accounts.users.models import FormerCredential, User
 
 LINK = "factor.recovery"
 FACTORS_GONE = (events.FACTOR_REMOVED, events.PASSKEY_REMOVED, events.FACTORS_RECOVERED)
-# How long a request can be used after its waiting period.
-OPEN = timedelta(days=7)
 
 
 class NotDue(PublicError):
@@ -137,7 +135,7 @@ def running(user: User) -> Recovery | None:
     """
     if not is_offered(user):
         return None
-    found = Recovery.objects.filter(user=user, due_at__gt=clock.now() - OPEN).first()
+    found = Recovery.current().filter(user=user).first()
     return found if found and requested(user, found) else None
 
 

@@ -146,6 +146,16 @@ def _of_account(subject: object, client: ClientInfo) -> list[Charge]:
     return [(LOGIN_ACCOUNT_LINE, subject, client.wide_network), (LOGIN_ACCOUNT, subject)]
 
 
+def charges_of_password(user: User, client: ClientInfo) -> list[Charge]:
+    """Return the charges of a password check for ``user`` in a browser that is not known.
+
+    The list covers the username and every email address of the user.
+    """
+    logins = [user.username_key, *user.emails.values_list("key", flat=True)]
+    of_logins = [charge for key in logins for charge in _of_stranger(key, client)]
+    return [*of_logins, *_of_account(user.pk, client)]
+
+
 def _encoded(account: User | PendingSignup | None) -> str | None:
     """Return the password hash with which a typed password is compared.
 

@@ -116,6 +116,14 @@ def disputed_emails(user: User) -> QuerySet[FormerCredential]:
     return rows.filter(Q(is_suspended=True) | old | held).order_by("pk")
 
 
+def recent_emails(user: User) -> QuerySet[FormerCredential]:
+    """Return the removed and suspended email addresses of ``user``, last removed first.
+
+    They are stored for about five weeks: see :func:`prune`.
+    """
+    return FormerCredential.objects.filter(user=user, kind=Kind.EMAIL).order_by("-removed_at")
+
+
 def removed_emails(user: User) -> list[FormerCredential]:
     """Return the removed email addresses of ``user`` that are old enough to count in a dispute."""
     return list(_removed(user, Kind.EMAIL, user.disputed_at)) if user.disputed_at else []

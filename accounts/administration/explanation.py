@@ -1,0 +1,273 @@
+"""Explains to staff why a user cannot sign in.
+
+Every reason comes from the code that decides at sign-in: the authentication policy, the rate limits
+and the stored state. Nothing here is a second version of their rules. Reading changes nothing.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from django.utils.translation import gettext as _
+
+from accounts.activity import events
+from accounts.activity import services as activity
+from accounts.activity.events import Group
+from accounts.activity.services import Actor
+from accounts.common import clock
+from accounts.common.client_info import NO_CLIENT, ClientInfo
+from accounts.common.moments import in_words
+from accounts.common.proofs import Method, Proof
+from accounts.emails import services as emails
+from accounts.recovery import services as recovery
+from accounts.recovery.models import OPEN
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession
+from accounts.signin import policy
+from accounts.signin.policy import Requirement
+from accounts.signin.services import charges_of_password
+from accounts.throttle.services import Charge, waits
+from accounts.twofactor import budgets
+from accounts.twofactor import services as twofactor
+from accounts.users import former_credentials, identities
+from accounts.users.models import PendingSignup, User
+
+# How many failed attempts are read, and from how many networks limits are shown at most.
+ATTEMPTS, NETWORKS = 20, 5
+
+
+@dataclass(frozen=True)
+class Block:
+    """Something that stops a user from signing in.
+
+    ``code``: the reason, for programs.
+    ``sentence``: the reason in a sentence, for staff.
+    ``until``: when it ends by itself; None if it does not.
+    ``advice``: what helps.
+    """
+
+    code: str
+    sentence: str
+    until: datetime | None = None
+    advice: str = ""
+
+
+def explain(account: User | PendingSignup) -> list[Block]:
+    """Return everything that stops ``account`` from signing in, the most important first.
+
+    The sentences contain no email address of a user, because some staff may not see all of them.
+    """
+    if isinstance(account, PendingSignup):
+        return [_unconfirmed(account)]
+    return [
+        *_of_state(account),
+        *_of_budgets(account),
+        *_of_policy(account),
+        *_of_recovery(account),
+        *_of_providers(account),
+        *_of_emails(account),
+        *_of_sessions(account),
+        *_of_failures(account),
+    ]
+
+
+def _unconfirmed(signup: PendingSignup) -> Block:
+    of_signup = {"name": signup.username, "email": signup.email}
+    return Block(
+        "not_confirmed",
+        _("%(name)s can’t sign in because the sign-up isn’t confirmed yet.") % of_signup,
+        advice=_(
+            "The code to confirm it went to %(email)s. If that address is misspelled, the person "
+            "can sign up again with the right one."
+        )
+        % of_signup,
+    )
+
+
+def _of_state(user: User) -> Iterator[Block]:
+    name = {"name": user.username}
+    if not user.is_active:
+        yield Block(
+            "switched_off",
+            _("%(name)s can’t sign in because the account is switched off.") % name,
+            advice=_("The history below says who switched it off."),
+        )
+    if user.is_locked_down:
+        yield Block(
+            "locked",
+            _("%(name)s can’t sign in because the account is locked.") % name,
+            advice=_("It stays locked until its owner sets a new password by email."),
+        )
+
+
+def _of_budgets(user: User) -> Iterator[Block]:
+    """Return the used-up limits of the account, and of the networks of its last failed attempts."""
+    name, now = {"name": user.username}, clock.now()
+    failures = activity.of(user, Group.FAILURE).exclude(ip="")[:ATTEMPTS]
+    found = {client.network: client for row in failures for client in [ClientInfo(row.ip, "")]}
+    clients = list(found.values())[:NETWORKS]
+    passwords, codes, *networks = waits(
+        [charge for charge in charges_of_password(user, NO_CLIENT) if charge[0].is_shared],
+        [charge for charge in budgets.of_guess(user, None, NO_CLIENT) if charge[0].is_shared],
+        *(_of_network(user, client) for client in clients),
+    )
+    if passwords:
+        yield Block(
+            "attempts_used_up",
+            _("%(name)s can’t sign in because too many wrong passwords were typed.") % name,
+            now + timedelta(seconds=passwords),
+            _(
+                "This may be an attack. While it lasts, even the right password is refused. "
+                "Passkeys still work, and so do passwords in a browser that the account knows."
+            ),
+        )
+    if codes:
+        yield Block(
+            "codes_used_up",
+            _("%(name)s can’t sign in because too many wrong codes were typed.") % name,
+            now + timedelta(seconds=codes),
+            _("Someone knows the password and is guessing codes. Passkeys still work."),
+        )
+    for client, seconds in zip(clients, networks, strict=True):
+        if seconds:
+            there = name | {"ip": client.ip}
+            yield Block(
+                "network_attempts_used_up",
+                _("Nobody can sign in as %(name)s from %(ip)s after too many attempts.") % there,
+                now + timedelta(seconds=seconds),
+                _("Other networks and browsers that the account knows aren’t affected."),
+            )
+
+
+def _of_network(user: User, client: ClientInfo) -> list[Charge]:
+    charges = [
+        *charges_of_password(user, client),
+        *budgets.of_guess(user, None, client),
+        *budgets.of_code(None, Actor(client)),
+    ]
+    return [charge for charge in charges if not charge[0].is_shared]
+
+
+def _of_policy(user: User) -> Iterator[Block]:
+    """Ask the policy what it requires after the first step that ``user`` can take."""
+    if not user.is_active:
+        return
+    name = {"name": user.username}
+    first = Proof.now(Method.PASSWORD if user.has_usable_password() else Method.MAIL)
+    advice = {
+        Requirement.ENROLMENT: _("The site asks for it after the next sign-in."),
+        Requirement.MAILBOX: _("The next sign-in asks for the password and an emailed code first."),
+        Requirement.PASSWORD: _("The operator of this site can send a link for that."),
+    }
+    requirement = policy.next_requirement(user, (first,))
+    if requirement in advice:
+        sentence = _("%(name)s must add a second factor before signing in.")
+        if policy.needs_passkey(user):
+            sentence = _("%(name)s must add a passkey before signing in.")
+        yield Block("factor_missing", sentence % name, advice=advice[requirement])
+    elif requirement and twofactor.held(user).authenticators:
+        after_code = policy.next_requirement(user, (first, Proof.now(Method.TOTP)))
+        if after_code is Requirement.PASSKEY:
+            yield Block(
+                "passkey_required",
+                _("%(name)s must add a passkey before signing in.") % name,
+                advice=_("For staff, a code from an authenticator app isn’t enough."),
+            )
+        elif after_code:
+            yield Block(
+                "passkey_required",
+                _("%(name)s can sign in only with a passkey, not with a code.") % name,
+                advice=_("If the passkey is lost, a recovery code works instead."),
+            )
+
+
+def _of_recovery(user: User) -> Iterator[Block]:
+    request = recovery.running(user)
+    if request is None:
+        return
+    name = {"name": user.username}
+    if request.due_at > clock.now():
+        sentence = _("Someone asked to recover the account of %(name)s and has to wait.")
+        advice = _("After that, they can finish with the same proofs.")
+        yield Block("recovery_waiting", sentence % name, request.due_at, advice)
+    else:
+        sentence = _("Someone asked to recover the account of %(name)s and can finish now.")
+        until = {"until": in_words(request.due_at + OPEN)}
+        advice = _("They need the same proofs. The request expires: %(until)s.") % until
+        yield Block("recovery_waiting", sentence % name, advice=advice)
+
+
+def _of_providers(user: User) -> Iterator[Block]:
+    """Return the providers with which ``user`` can no longer sign in, if no other one works."""
+    held = identities.of(user)
+    if any(row.configured and row.suspended_at is None for row in held):
+        return
+    advice = _("They can sign in with their password, if they have one, or with a code by email.")
+    for row in held:
+        known = {"name": user.username, "site": row.site}
+        if row.configured is None:
+            sentence = _("%(name)s can’t sign in with %(site)s: this site doesn’t offer it.")
+            yield Block("provider_gone", sentence % known, advice=advice)
+        else:
+            sentence = _("%(name)s can’t sign in with %(site)s since the account was locked.")
+            yield Block("provider_suspended", sentence % known, advice=advice)
+
+
+def _of_emails(user: User) -> Iterator[Block]:
+    """Return addresses that do not sign in, unless ``user`` has signed in since they changed."""
+    name = {"name": user.username}
+    row = emails.pending(user).last()
+    if row and not _is_over(user, row.expires_at - emails.LIFE):
+        yield Block(
+            "address_not_confirmed",
+            _("%(name)s can’t sign in with an address that isn’t confirmed yet.") % name,
+            advice=_("The confirmed addresses in the list below work."),
+        )
+    removed = former_credentials.recent_emails(user).first()
+    if removed and not _is_over(user, removed.removed_at):
+        yield Block(
+            "address_removed",
+            _("%(name)s can’t sign in with an address that was removed.") % name,
+            advice=_("The confirmed addresses in the list below work."),
+        )
+
+
+def _of_sessions(user: User) -> Iterator[Block]:
+    """Return what session protection did since the last sign-in of ``user``."""
+    name = {"name": user.username}
+    challenged = sessions.live(user).filter(challenged_at__isnull=False)
+    stopped = LoginSession.objects.filter(user=user, ended_by=events.SESSION_STOPPED.name)
+    asked_at = challenged.values_list("challenged_at", flat=True).order_by("-challenged_at").first()
+    ended_at = stopped.values_list("ended_at", flat=True).order_by("-ended_at").first()
+    if asked_at and not _is_over(user, asked_at):
+        sentence = _("%(name)s must confirm their identity: another browser used the session.")
+    elif ended_at and not _is_over(user, ended_at):
+        sentence = _("%(name)s was signed out because another browser used the session.")
+    else:
+        return
+    advice = _("If it was their own browser, signing in again is all it takes.")
+    yield Block("session_protection", sentence % name, advice=advice)
+
+
+def _of_failures(user: User) -> Iterator[Block]:
+    """Return what failed since the last sign-in of ``user``."""
+    name = {"name": user.username}
+    rows = activity.of(user, Group.FAILURE)[:ATTEMPTS]
+    kinds = {row.event for row in rows if not _is_over(user, row.at)}
+    if kinds & {events.FACTOR_FAILED, events.FACTOR_FAILED_NEW, events.FACTOR_BLOCKED}:
+        yield Block(
+            "second_step_failed",
+            _("The second step failed when someone last tried to sign in as %(name)s.") % name,
+            advice=_("If codes from an app are refused, the clock of that phone may be wrong."),
+        )
+    elif events.SIGN_IN_FAILED in kinds and not user.is_locked_down and user.is_active:
+        yield Block(
+            "wrong_password",
+            _("The password was wrong when someone last tried to sign in as %(name)s.") % name,
+            advice=_("If they forgot it, a link to set a new password helps."),
+        )
+
+
+def _is_over(user: User, at: datetime) -> bool:
+    """Return whether ``user`` has signed in after ``at``, so that what happened then is settled."""
+    return user.last_login is not None and user.last_login > at
