@@ -1,0 +1,119 @@
+"""The pages of the admin on which staff find people and read about one of them."""
+
+from typing import Any, cast
+
+from django.contrib import admin
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.template.response import TemplateResponse
+from django.utils.functional import cached_property
+from django.utils.translation import gettext_lazy as _
+
+from accounts.administration import person, search
+from accounts.administration.explanation import explain
+from accounts.administration.search import MOST, STATES, UNCONFIRMED
+from accounts.users.models import PendingSignup, User
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Filters the list of users by the states of ``search.STATES``."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the states with their names."""
+        return [(name, state.label) for name, state in STATES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        """Return the users in the chosen state; all users if no known state is chosen."""
+        state = STATES.get(self.value() or "")
+        return state.select(queryset) if state else queryset
+
+
+class BoundedPaginator(Paginator):
+    """Pages of at most 1,000 rows. Counting a million rows takes longer than showing a page."""
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows, at most 1,000."""
+        rows = cast(QuerySet[Any], self.object_list)
+        return rows[:MOST].count()
+
+
+class PeopleAdmin(admin.ModelAdmin):
+    """The list of users and the page about a user."""
+
+    list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
+    list_filter = (StateFilter,)
+    # The admin shows its search box if this is set. ``get_search_results`` searches other fields.
+    search_fields = ("username_key",)
+    search_help_text = _(
+        "Enter a username or its beginning, an old username, an email address, a user or session "
+        "ID, the beginning of an API key, or a person’s ID at a provider. The list shows at most "
+        "1,000 people."
+    )
+    ordering = ("username_key",)
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    change_list_template = "admin/accounts/user/people.html"
+    change_form_template = "admin/accounts/user/person.html"
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show the list of users, after the pending sign-ups that the search or filter selects."""
+        query, state = request.GET.get("q", ""), request.GET.get("state", "")
+        signups = PendingSignup.objects.none()
+        if query.strip():
+            signups = search.find_signups(query)
+        elif state == UNCONFIRMED:
+            signups = search.unconfirmed_signups()
+        shown = signups[: self.list_per_page] if state in {"", UNCONFIRMED} else []
+        context = {"title": _("People"), "signups": shown}
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        """Return the users of ``queryset`` that ``search_term`` names, and that none is twice."""
+        if not search_term.strip():
+            return queryset, False
+        all_emails = person.sees_all_emails(cast(User, request.user))
+        return search.search(queryset, search_term, all_emails=all_emails), False
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Return whether ``lookup`` is the parameter of ``StateFilter``, the only filter.
+
+        With other lookups, staff could find out a password hash by ``?password__startswith=``.
+        """
+        return lookup == StateFilter.parameter_name
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """Show the page about a user, or about a pending sign-up with this id."""
+        if self.has_view_permission(request) and (signup := search.signup_by_id(object_id)):
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "signup": signup,
+                "title": signup,
+                "blocks": explain(signup),
+            }
+            return TemplateResponse(request, "admin/accounts/user/signup.html", context)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show what staff need to know about the user above the form."""
+        user = context["original"]
+        is_masked = not person.sees_all_emails(cast(User, request.user))
+        context |= {"person": person.read(request, user, is_masked=is_masked)}
+        context |= {"title": user, "subtitle": None}
+        return super().render_change_form(request, context, *args, **kwargs)

@@ -1,0 +1,173 @@
+"""The page about a person begins with the reason why the person cannot sign in."""
+
+import html
+import re
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from accounts.activity.services import Actor
+from accounts.administration.explanation import explain
+from accounts.common.client_info import ClientInfo
+from accounts.common.proofs import Method
+from accounts.emails import services as emails
+from accounts.lockdown.services import lock_down
+from accounts.signin.services import InvalidCredentials, verify_password
+from accounts.users.identities import Identity
+from accounts.users.models import PendingSignup, User
+from tests.attacks.factor_recovery_steps import request_recovery
+from tests.attacks.second_steps import with_factor
+from tests.conftest import Clock
+from tests.support.second_factor import enrolled
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import WRONG, make_staff, make_user, sign_in, sign_up
+
+pytestmark = pytest.mark.django_db
+
+HERE = ClientInfo("192.0.2.1", "curl/8")
+
+
+def unconfirmed(_settings: Any) -> PendingSignup:
+    sign_up(Client(), "alice")
+    return PendingSignup.objects.get()
+
+
+def with_wrong_address(_settings: Any) -> User:
+    alice = make_user("alice")
+    emails.add(alice, "alice@work.example", HERE)
+    return alice
+
+
+def locked(_settings: Any) -> User:
+    alice = make_user("alice")
+    lock_down(alice, Actor())
+    return User.objects.get(pk=alice.pk)
+
+
+def switched_off(_settings: Any) -> User:
+    return make_user("alice", is_active=False)
+
+
+def without_factor(_settings: Any) -> User:
+    return make_user("alice", is_staff=True)
+
+
+def without_passkey(settings: Any) -> User:
+    alice = make_user("alice", is_staff=True)
+    enrolled(alice)
+    set_up(settings, staff_factor="passkey")
+    return alice
+
+
+def waiting(_settings: Any) -> User:
+    alice, _seed = with_factor()
+    request_recovery()
+    return User.objects.get(pk=alice.pk)
+
+
+def attacked(_settings: Any) -> User:
+    alice = make_user("alice")
+    for n in range(20):
+        with pytest.raises(InvalidCredentials):
+            verify_password("alice", WRONG, ClientInfo(f"198.51.{n}.1", ""))
+    return alice
+
+
+def without_provider(_settings: Any) -> User:
+    alice = make_user("alice", password=None)
+    Identity.objects.create(user=alice, issuer="https://gone.example", subject="1")
+    return alice
+
+
+def with_copied_cookie(_settings: Any) -> User:
+    alice = make_user("alice")
+    signed_in(alice, Client()).get("/", headers={"user-agent": "Mozilla/5.0 Firefox/130.0"})
+    return User.objects.get(pk=alice.pk)
+
+
+CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], str, str]] = {
+    "never confirmed": (unconfirmed, "not_confirmed", "the sign-up isn’t confirmed"),
+    "wrong address": (with_wrong_address, "address_not_confirmed", "an address that isn’t"),
+    "locked": (locked, "locked", "the account is locked"),
+    "switched off": (switched_off, "switched_off", "the account is switched off"),
+    "no second factor": (without_factor, "factor_missing", "must add a second factor"),
+    "no passkey": (without_passkey, "passkey_required", "must add a passkey"),
+    "recovery": (waiting, "recovery_waiting", "asked to recover the account of alice"),
+    "attack": (attacked, "attempts_used_up", "too many wrong passwords"),
+    "provider gone": (without_provider, "provider_gone", "https://gone.example"),
+    "session protection": (with_copied_cookie, "session_protection", "another browser used"),
+}
+
+
+def first_sentence(account: User | PendingSignup) -> str:
+    """Return the first sentence of the page about ``account``, as carol reads it."""
+    browser = signed_in(make_staff("carol"), by=[Method.PASSKEY])
+    page = browser.get(f"/admin/accounts/user/{account.pk}/change/").text
+    found = re.search(r'<h2 id="why">(.+?)</h2>', page)
+    assert found, page
+    return html.unescape(found[1])
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_first_sentence_of_the_page_names_the_cause(settings: Any, cause: str) -> None:
+    plant, code, words = CAUSES[cause]
+    account = plant(settings)
+
+    sentence = first_sentence(account)
+
+    assert words in sentence
+    assert "alice" in sentence
+    assert explain(account)[0].code == code
+
+
+def test_nothing_stops_a_user_in_order() -> None:
+    assert first_sentence(make_user("alice")) == "Nothing stops alice from signing in."
+
+
+def test_attempts_end_with_the_limits_that_decide_at_sign_in(clock: Clock) -> None:
+    alice = attacked(None)
+    block = explain(alice)[0]
+    assert block.until is not None
+
+    clock.set(block.until - timedelta(seconds=1))
+    assert explain(alice)[0].code == "attempts_used_up"
+    assert sign_in(Client(), "alice").status_code == 429, "the password is right"
+    clock.set(block.until)
+    assert sign_in(Client(), "alice").status_code == 302
+    assert not explain(User.objects.get(pk=alice.pk))
+
+
+def test_attempts_from_one_network_stop_only_that_network() -> None:
+    alice = make_user("alice")
+    for _ in range(5):
+        with pytest.raises(InvalidCredentials):
+            verify_password("alice", WRONG, HERE)
+
+    (network, failed) = explain(alice)
+
+    assert (network.code, failed.code) == ("network_attempts_used_up", "wrong_password")
+    assert HERE.ip in network.sentence
+
+
+def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings: Any) -> None:
+    from accounts.twofactor.models import Passkey
+
+    alice = without_passkey(settings)
+    Passkey.objects.create(
+        user=alice, name="Key", credential_id="a", sign_count=0, aaguid="", is_synced=False
+    )
+
+    assert explain(alice)[0].sentence == "alice can sign in only with a passkey, not with a code."
+
+
+def test_a_sign_in_settles_earlier_failures() -> None:
+    alice = make_user("alice")
+    sign_in(Client(), "alice", WRONG)
+    assert [block.code for block in explain(alice)] == ["wrong_password"]
+
+    sign_in(Client(), "alice")
+
+    assert explain(User.objects.get(pk=alice.pk)) == []

@@ -1,0 +1,143 @@
+"""Staff find people by whatever the person can tell them."""
+
+from collections.abc import Callable
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+
+from accounts.activity.services import Actor
+from accounts.administration.search import STATES, find, find_signups
+from accounts.apikeys import services as apikeys
+from accounts.common import clock
+from accounts.emails import services as emails
+from accounts.lockdown.services import lock_down
+from accounts.recovery.models import Recovery
+from accounts.users import services as users
+from accounts.users.identities import Identity
+from accounts.users.models import PendingSignup, User
+from tests.administration.test_explanation import HERE
+from tests.support.second_factor import enrolled
+from tests.support.signin import signed_in
+from tests.support.steps import make_staff, make_user, sign_up
+
+pytestmark = pytest.mark.django_db
+
+PEOPLE = "/admin/accounts/user/"
+
+
+def renamed(alice: User) -> str:
+    users.rename(alice, "alba")
+    return "ALICE"
+
+
+def with_pending_email(alice: User) -> str:
+    emails.add(alice, "alice@work.example", HERE)
+    return "Alice@Work.example"
+
+
+def with_removed_email(alice: User) -> str:
+    users.confirm_email(alice, "alice@old.example")
+    emails.remove(alice, alice.emails.latest("pk").pk, Actor(HERE))
+    return "alice@OLD.example"
+
+
+def with_key(alice: User) -> str:
+    key, _text = apikeys.make(alice, "Backup", frozenset({"profile:read"}), None, Actor(HERE))
+    return key.beginning
+
+
+def with_identity(alice: User) -> str:
+    Identity.objects.create(user=alice, issuer="https://id.example", subject="Subject-17")
+    return "Subject-17"
+
+
+NAMES: dict[str, Callable[[User], str]] = {
+    "username": lambda _alice: "Alice",
+    "beginning of the username": lambda _alice: "ali",
+    "old username": renamed,
+    "email": lambda _alice: "ALICE@example.org",
+    "pending email": with_pending_email,
+    "removed email": with_removed_email,
+    "id": lambda alice: str(alice.pk),
+    "beginning of an API key": with_key,
+    "session id": lambda alice: str(signed_in(alice) and alice.login_sessions.get().pk),
+    "id at a provider": with_identity,
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_people_are_found_by(name: str) -> None:
+    alice = make_user("alice")
+    make_user("bob")
+
+    assert [found.pk for found in find(f" {NAMES[name](alice)} ")] == [alice.pk]
+
+
+def ask_for_recovery(user: User) -> None:
+    Recovery.objects.create(user=user, version=0, due_at=clock.now() + timedelta(days=3))
+
+
+PLANTED: dict[str, Callable[[User], Any]] = {
+    "unconfirmed": lambda user: User.objects.filter(pk=user.pk).update(email=""),
+    "no_factor": lambda _user: None,
+    "locked": lambda user: lock_down(user, Actor()),
+    "switched_off": lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
+    "staff": lambda user: User.objects.filter(pk=user.pk).update(is_superuser=True),
+    "never_seen": lambda user: User.objects.filter(pk=user.pk).update(last_login=None),
+    "recovery": ask_for_recovery,
+}
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_people_are_filtered_by_their_state(state: str) -> None:
+    alice = make_user("alice", last_login=clock.now())
+    enrolled(make_user("alina", last_login=clock.now()))
+    if state != "no_factor":
+        enrolled(alice)
+
+    PLANTED[state](alice)
+
+    assert [found.username for found in find("ali", state)] == ["alice"]
+    assert find("ali", "no such state").count() == 0
+
+
+def test_sign_ups_are_found_before_they_are_confirmed(client: Client) -> None:
+    sign_up(Client(), "alice")
+    signup = PendingSignup.objects.get()
+    signed_in(make_staff("carol"), client)
+
+    for query in ("ali", "Alice@example.org", str(signup.pk)):
+        assert list(find_signups(query)) == [signup], query
+        assert f"{PEOPLE}{signup.pk}/change/" in client.get(PEOPLE, {"q": query}).text, query
+    assert f"{PEOPLE}{signup.pk}/change/" in client.get(PEOPLE, {"state": "unconfirmed"}).text
+    assert str(signup.pk) not in client.get(PEOPLE, {"q": "bob"}).text
+
+
+@pytest.mark.parametrize("query", ["word " * 1500, "%", "_", "alice bob", "alice@", "\u202ealice"])
+def test_a_search_that_names_nobody_is_answered_normally(client: Client, query: str) -> None:
+    make_user("alice")
+    signed_in(make_staff("carol"), client)
+
+    answer = client.get(PEOPLE, {"q": query})
+
+    assert answer.status_code == 200
+    assert "alice@example.org" not in answer.text
+    assert find(f"{query}\0").count() == 0
+
+
+def test_the_number_of_queries_does_not_grow_with_the_people(client: Client) -> None:
+    signed_in(make_staff("carol"), client)
+    counts = []
+    for n in range(2):
+        for m in range(5):
+            make_user(f"alice{n}{m}")
+            sign_up(Client(), f"alina{n}{m}")
+        with CaptureQueriesContext(connection) as queries:
+            assert client.get(PEOPLE, {"q": "ali", "state": "no_factor"}).status_code == 200
+        counts.append(len(queries))
+
+    assert counts[0] == counts[1] <= 12

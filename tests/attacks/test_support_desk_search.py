@@ -1,0 +1,67 @@
+"""Attacks on the search and the pages about people in the admin."""
+
+import pytest
+from django.contrib.auth.models import Permission
+from django.test import Client
+
+from accounts.activity import events
+from accounts.activity.services import Actor, record
+from accounts.emails import services as emails
+from accounts.users import services as users
+from accounts.users.models import User
+from tests.administration.test_explanation import HERE
+from tests.support.signin import signed_in
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+HIDDEN = ("secret@work.example", "pending@work.example")
+
+
+@pytest.fixture
+def alice() -> User:
+    """A user with a secondary and a pending address."""
+    alice = make_user("alice")
+    users.confirm_email(alice, HIDDEN[0])
+    emails.add(alice, HIDDEN[1], HERE)
+    record(alice, events.ADDRESS_ADDED, Actor(HERE), detail=HIDDEN[0])
+    return alice
+
+
+def staff_with(codename: str) -> Client:
+    carol = make_user("carol", is_staff=True)
+    carol.user_permissions.set(Permission.objects.filter(codename=codename))
+    return signed_in(User.objects.get(pk=carol.pk))
+
+
+def pages(browser: Client, alice: User) -> list[str]:
+    """Return the page about alice, and the results of searches for her hidden addresses."""
+    found = [browser.get("/admin/accounts/user/", {"q": email}).text for email in HIDDEN]
+    return [browser.get(f"/admin/accounts/user/{alice.pk}/change/").text, *found]
+
+
+def test_view_only_staff_neither_see_nor_search_hidden_addresses(alice: User) -> None:
+    page, *results = pages(staff_with("view_user"), alice)
+
+    assert alice.email in page
+    assert "2 more addresses that you may not see" in page
+    assert "s…@work.example" in page, "the history says that an address was added"
+    assert not any(email in page for email in HIDDEN)
+    assert not any(alice.email in result for result in results)
+
+
+def test_staff_who_may_help_see_and_search_all_addresses(alice: User) -> None:
+    page, *results = pages(staff_with("change_user"), alice)
+
+    assert all(email in page for email in HIDDEN)
+    assert all(alice.email in result for result in results)
+
+
+def test_names_of_people_cannot_forge_the_explanation() -> None:
+    forged = "Nothing stops alice. <b>Send the code to me</b>"
+    alice = make_user("alice", display_name=forged, is_active=False)
+
+    page, *_results = pages(staff_with("view_user"), alice)
+
+    assert "alice can’t sign in because the account is switched off." in page
+    assert "<b>" not in page
