@@ -5,11 +5,14 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 
 from accounts.administration.admin import GroupAdmin, UserAdmin
+from accounts.administration.invitations import InvitationAdmin
+from accounts.invitations.models import Invitation
 from accounts.users.models import User
 
 admin.site.register(User, UserAdmin)
 admin.site.unregister(Group)
 admin.site.register(Group, GroupAdmin)
+admin.site.register(Invitation, InvitationAdmin)
 # Hide the models of allauth. Their tables stay empty, because the site has its own models and reads
 # the providers from its settings.
 for label in (

@@ -23,6 +23,7 @@ class AccountsConfig(AppConfig):
             signed_out_elsewhere,
         )
         from accounts.emails.receivers import cancel_pending
+        from accounts.invitations.receivers import revoke_invitations
         from accounts.passwords.checks import pwned_passwords_file
         from accounts.recovery.receivers import cancel_by_factor, void
         from accounts.sessions.receivers import revoke_sessions
@@ -35,7 +36,7 @@ class AccountsConfig(AppConfig):
         # The receivers lock rows in the same order as a sign-in, so that the two cannot deadlock.
         # ``revoke_keys`` runs before ``revoke_sessions``, because it looks for active sessions.
         receivers = (void_proofs, revoke_keys, revoke_sessions, cancel_pending, void, write_down)
-        for receiver in (*receivers, remove_unconfirmed):
+        for receiver in (*receivers, remove_unconfirmed, revoke_invitations):
             credentials_changed.connect(receiver)
         signed_out_elsewhere.connect(end_trust)
         factor_proved.connect(cancel_by_factor)

@@ -4,6 +4,7 @@ from accounts.activity.models import Activity
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.emails.models import PendingEmail
+from accounts.invitations.models import Invitation
 from accounts.mail.models import OutgoingMail
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
@@ -37,6 +38,7 @@ __all__ = [
     "FamiliarPlace",
     "FormerCredential",
     "Identity",
+    "Invitation",
     "KnownBrowser",
     "LoginSession",
     "NameSkeleton",

@@ -258,6 +258,11 @@ STAFF_CHANGED = Event(
     _("The rights or state of a member of staff were changed."),
     mail=True,
 )
+INVITED = Event(
+    "invited", Group.CHANGE, _("An invitation to create an account was sent."), mail=True
+)
+INVITATION_REVOKED = Event("invitation_revoked", Group.CHANGE, _("An invitation was revoked."))
+INVITATION_ACCEPTED = Event("invitation_accepted", Group.CHANGE, _("An invitation was accepted."))
 SWITCHED_OFF = Event("switched_off", Group.CHANGE, _("The account was switched off."), mail=True)
 SWITCHED_ON = Event("switched_on", Group.CHANGE, _("The account was switched on."), mail=True)
 

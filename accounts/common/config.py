@@ -109,7 +109,10 @@ class Config(BrandSettings, ProviderSettings):
         default=(),
     )
     signup: str = setting(
-        "`open`, or `closed`: nobody can sign up.", choice("open", "closed"), default="open"
+        "`open`; `invite`: only people with an invitation by staff can sign up, also with a "
+        "provider; or `closed`: nobody can sign up.",
+        choice("open", "invite", "closed"),
+        default="open",
     )
     reserved_usernames: tuple[str, ...] = setting(
         "Further reserved usernames, besides `admin` and the like. Only operators can assign them.",

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from functools import wraps
+from typing import Any
 
 from django.conf import settings
 from django.contrib import messages
@@ -36,7 +37,7 @@ from accounts.signin.code_requests import CodeRequest
 from accounts.signin.forms import LoginForm, WhoForm
 from accounts.signin.session import sign_out
 
-type View = Callable[[HttpRequest], HttpResponse]
+type View = Callable[..., HttpResponse]
 
 
 def home_if_signed_in(view: View) -> View:
@@ -47,12 +48,12 @@ def home_if_signed_in(view: View) -> View:
     """
 
     @wraps(view)
-    def wrapped(request: HttpRequest) -> HttpResponse:
+    def wrapped(request: HttpRequest, **kwargs: Any) -> HttpResponse:
         if request.user.is_authenticated:
             return redirect(flow.next_of(request) or settings.LOGIN_REDIRECT_URL)
         if request_auth_of(request).needs_reauthentication:
             return reauthentication.redirect_to_reauthenticate(request)
-        return view(request)
+        return view(request, **kwargs)
 
     return wrapped
 

@@ -1,6 +1,9 @@
 """Decides what a person must show to confirm a sign-up, and which proofs the first sign-in has."""
 
+from urllib.parse import urlencode
+
 from django.contrib.auth.hashers import is_password_usable
+from django.urls import reverse
 
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
@@ -52,11 +55,14 @@ def proofs_of(signup: PendingSignup, password: Proof) -> tuple[Proof, ...]:
     return (password, mailbox) if has_password(signup) else (mailbox,)
 
 
-def adds_passkey(signup: PendingSignup, user: User) -> bool:
-    """Return whether ``user``, who was created from ``signup``, is asked to add a passkey.
+def passkey_page(user: User, next_url: str = "") -> str:
+    """Return the page that opens after the first sign-in of ``user``, who has no password.
 
-    A sign-up without a password needs a passkey, because until then the mailbox alone gives access
-    to the account. If a second factor is required, the result is False, because the sign-in flow
-    already asks for one.
+    It is the page to add a passkey, because until then the mailbox alone gives access to the
+    account. If a second factor is required, it is ``next_url``, because the sign-in flow already
+    asks for a factor. ``next_url`` also opens after the passkey was added.
     """
-    return not has_password(signup) and not twofactor.is_required(user)
+    if twofactor.is_required(user):
+        return next_url
+    query = f"?{urlencode({'next': next_url})}" if next_url else ""
+    return reverse("passkey_add") + query

@@ -18,6 +18,7 @@ from accounts.codes.services import Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.languages import speaking, spoken
+from accounts.invitations import services as invitations
 from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.signup import mails
@@ -170,7 +171,9 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
     signup.email, signup.email_key = email, key
     with transaction.atomic():
         code, token = _issue(signup, is_sent=may_send)
-        _held(signup)
+        # Locked after the codes are written, to avoid a deadlock.
+        if _waiting(signup) is None:
+            raise SignupEnded
         signup.save(update_fields=["email", "email_key"])
         _post(signup, code, token, may_send=may_send)
 
@@ -240,21 +243,8 @@ def _issue_again(signup: PendingSignup, *, may_send: bool) -> None:
     _post(signup, code, token, may_send=may_send)
 
 
-def _held(signup: PendingSignup) -> PendingSignup:
-    """Lock the row of ``signup`` and return it.
-
-    Call this after the codes of the sign-up are written, to avoid a deadlock.
-
-    Raises:
-        SignupEnded: the sign-up is no longer pending.
-    """
-    row = _waiting(signup)
-    if row is None:
-        raise SignupEnded
-    return row
-
-
 def _waiting(signup: PendingSignup) -> PendingSignup | None:
+    """Lock the row of ``signup`` and return it, or None if the sign-up is no longer pending."""
     waiting = PendingSignup.objects.select_for_update().filter(expires_at__gt=clock.now())
     return waiting.filter(pk=signup.pk).first()
 
@@ -273,6 +263,7 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: C
             users.confirm_email(user, signup.email)
             users.keep_username(signup)
             record(user, events.SIGNED_UP, Actor(client))
+            invitations.accept(user, signup.email)
     except (users.EmailTaken, users.UsernameTaken):
         raise WrongCode from None
     mail_limits.refund(signup.email_key, client, signup.email_key)

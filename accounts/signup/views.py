@@ -1,14 +1,12 @@
 """Pages to sign up, and to confirm a sign-up with the emailed code or link."""
 
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -36,6 +34,12 @@ from accounts.signup.forms import (
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import UsernameTaken
 
+# By the value of the setting SIGNUP: the page for people who cannot sign up.
+CLOSED_PAGES = {
+    "invite": "accounts/signup/by_invitation.html",
+    "closed": "accounts/signup/closed.html",
+}
+
 
 @login_not_required
 @never_cache
@@ -47,7 +51,7 @@ from accounts.users.services import UsernameTaken
 def signup(request: HttpRequest) -> HttpResponse:
     """Ask for a username, an email address and a password, and email a code and a link."""
     if settings.AUTHSITE.signup != "open":
-        return render(request, "accounts/signup/closed.html", status=403)
+        return render(request, CLOSED_PAGES[settings.AUTHSITE.signup], status=403)
     form = SignupForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
@@ -195,10 +199,9 @@ def _sign_in(
 
     ``password``: the proof of the password.
     """
-    next_url = signup.next
-    if proofs.adds_passkey(signup, user):
-        query = f"?{urlencode({'next': next_url})}" if next_url else ""
-        next_url = reverse("passkey_add") + query
+    next_url = (
+        signup.next if proofs.has_password(signup) else proofs.passkey_page(user, signup.next)
+    )
     return flow.start_sign_in(
         request,
         user,

@@ -17,6 +17,7 @@ from accounts.common.errors import LastWayIn, PublicError, SignupClosed
 from accounts.common.languages import spoken
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
+from accounts.invitations import services as invitations
 from accounts.recovery import suspension
 from accounts.sessions import guesses
 from accounts.sessions import services as sessions
@@ -34,6 +35,15 @@ class NoNewAccounts(SignupClosed):
     """The external identity belongs to no account, and sign-up is closed."""
 
     message = _("Sign-up is closed, and no account here is connected with that one.")
+
+
+class NotInvited(NoNewAccounts):
+    """The external identity belongs to no account, and its email address is not invited."""
+
+    message = _(
+        "You need an invitation to sign up: no account here is connected with that one, and its "
+        "email address isn’t invited."
+    )
 
 
 class LockedAccountIdentity(PublicError):
@@ -90,7 +100,8 @@ def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
         EmailTaken: the verified email address belongs to an account that is not connected with
             ``profile``. To connect them, the person must sign in to that account. The error may
             reveal that the account exists, because the person owns the mailbox.
-        NoNewAccounts: the external identity belongs to no account, and sign-up is closed.
+        NoNewAccounts: the external identity belongs to no account, and sign-up is closed or needs
+            an invitation.
         LockedAccountIdentity: the account is locked, or the identity is suspended.
         RateLimited: there were too many sign-ups.
     """
@@ -209,7 +220,7 @@ def _known(identity: Identity, actor: Actor) -> User:
 def _newcomer(profile: ProviderProfile, client: ClientInfo) -> User:
     if profile.verified_email and owner_of(profile):
         raise users.EmailTaken
-    if settings.AUTHSITE.signup != "open":
+    if settings.AUTHSITE.signup == "closed":
         raise NoNewAccounts
     spend(*around(SIGNUP_NETWORK, client), (SIGNUP_EVERYONE,))
     return _sign_up(profile, client)
@@ -221,6 +232,9 @@ def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
 
     Only a verified email address is stored. Pending sign-ups with that email address are deleted,
     so that the people who began them get no access to the account (CVE-2026-53516).
+
+    Raises:
+        NotInvited: sign-up needs an invitation, and no verified email address is invited.
     """
     suggestions = (
         profile.username,
@@ -238,6 +252,9 @@ def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
     user.save(update_fields=["display_name"])
     if profile.verified_email:
         users.confirm_email(user, profile.verified_email)
+    is_invited = invitations.accept(user, profile.verified_email)
+    if settings.AUTHSITE.signup == "invite" and not is_invited:
+        raise NotInvited
     identity = _identity(user, profile)
     record(user, events.SIGNED_UP, Actor(client).by(Method.PROVIDER), detail=str(identity))
     return user

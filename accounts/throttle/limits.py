@@ -177,6 +177,8 @@ STRENGTH_EVERYONE = Limit(
 # Prevents a member of staff from reading all accounts over the API without being noticed.
 STAFF_READ = Limit("staff.read", 60, 10, "profiles that a member of staff reads over the API")
 
+STAFF_INVITE = Limit("staff.invite", 60, MINUTE, "invitations that a member of staff sends")
+
 # Each change adds an event to the account's history, and each new key also sends an email.
 PROFILE_CHANGE = Limit(
     "profile.change", 30, MINUTE, "profile changes by a person, and by each of their API keys"

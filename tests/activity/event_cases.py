@@ -30,6 +30,8 @@ from tests.activity.event_steps import (
     bring_an_identity,
     carol_changes,
     carol_gives_a_permission,
+    carol_invites,
+    carol_revokes,
     carol_signs_in,
     command,
     connect,
@@ -40,6 +42,7 @@ from tests.activity.event_steps import (
     have_a_token,
     have_an_access_token,
     in_turn,
+    invitation_link,
     iphone,
     leave_the_review_unfinished,
     let_carol_read,
@@ -107,6 +110,9 @@ class Case:
 
 by_operator = partial(Case, place=NOWHERE, actor="@operator", in_session=False)
 by_carol = partial(Case, place=THERE, actor="carol", prepare=carol_signs_in)
+carol_herself = partial(
+    Case, place=THERE, user="carol", prepare=carol_signs_in, notified=(address_of("carol"),)
+)
 by_visitor = partial(Case, place=THERE, in_session=False)
 with_authenticator = partial(Case, prepare=reauthenticate_by_authenticator)
 with_passkey = partial(Case, prepare=reauthenticate_by_passkey)
@@ -174,6 +180,17 @@ CASES = {
     "rights_changed": by_carol(carol_gives_a_permission),
     "staff_changed": by_carol(
         carol_changes(is_active="on", is_staff="on"), user="carol", notified=(address_of("carol"),)
+    ),
+    "invited": carol_herself(carol_invites(rights=True)),
+    "invitation_revoked": carol_herself(
+        carol_revokes, prepare=in_turn(carol_signs_in, carol_invites())
+    ),
+    "invitation_accepted": Case(
+        lambda s: iphone().post(s.prepared, {"username": "dave", "password1": NEW_PASSWORD}),
+        NOWHERE,
+        user="carol",
+        in_session=False,
+        prepare=in_turn(carol_signs_in, carol_invites(), invitation_link),
     ),
     "switched_off": by_carol(carol_changes()),
     "switched_on": by_carol(

@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity.services import Actor
+from accounts.invitations.models import Invitation
 from accounts.mail.services import deliver_due
 from accounts.recovery import suspension
 from accounts.sessions.models import BrowserSession
@@ -29,6 +30,8 @@ from tests.support.social import configured, round_trip
 from tests.support.steps import (
     address_of,
     make_staff,
+    outbox,
+    path_of,
     sign_in,
     sign_in_twice,
 )
@@ -113,6 +116,21 @@ def carol_changes(**fields: str) -> Act:
 def carol_gives_a_permission(scene: Scene) -> Any:
     permission = Permission.objects.earliest("pk")
     return carol_changes(is_active="on", user_permissions=str(permission.pk))(scene)
+
+
+def carol_invites(*, rights: bool = False) -> Act:
+    """Return an act in which carol invites dave, also to become staff if ``rights`` is set."""
+    fields = {"email": address_of("dave"), "days": "7"} | ({"is_staff": "on"} if rights else {})
+    return lambda s: s.visitor.post("/admin/accounts/invitation/add/", fields)
+
+
+def carol_revokes(scene: Scene) -> Any:
+    invitation = Invitation.objects.get()
+    return scene.visitor.post(f"/admin/accounts/invitation/{invitation.pk}/delete/")
+
+
+def invitation_link(_scene: Scene) -> str:
+    return path_of(outbox()[-1].action_url)
 
 
 def alice_was(**fields: bool) -> Act:

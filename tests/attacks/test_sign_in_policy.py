@@ -39,7 +39,7 @@ ROOT = Path(__file__).resolve().parents[2]
 # Every page that may sign somebody in by a POST, and the callback of the providers.
 SIGN_IN_PAGES = (
     "login/ login/code/ login/passkey/ confirm-email/ confirm-email/<str:key>/ owner/<str:token>/ "
-    "2fa/challenge/ 2fa/totp/setup/ 2fa/passkeys/add/ 2fa/enrol/<str:token>/ "
+    "invitation/<str:key>/ 2fa/challenge/ 2fa/totp/setup/ 2fa/passkeys/add/ 2fa/enrol/<str:token>/ "
     "<provider:provider>/login/callback/ password/reset/<str:key>/"
 )
 # Every endpoint that may give a session to a client.

@@ -14,6 +14,7 @@ OPEN = {
     "accounts/signup/",
     "accounts/confirm-email/",
     "accounts/confirm-email/<str:key>/",
+    "accounts/invitation/<str:key>/",
     "accounts/login/",
     "accounts/login/code/",
     "accounts/password/reset/",

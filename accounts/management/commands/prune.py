@@ -13,6 +13,7 @@ from accounts.apikeys import services as apikeys
 from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.emails import services as emails
+from accounts.invitations import services as invitations
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
 from accounts.sessions import known_browsers
@@ -35,6 +36,7 @@ class Command(BaseCommand):
         now = clock.now()
         counts = {
             "sign-ups": signup.prune(),
+            "invitations": invitations.prune(),
             "addresses": emails.prune(),
             "codes": Code.objects.filter(expires_at__lte=now).delete()[0],
             "sessions": sessions.prune(),

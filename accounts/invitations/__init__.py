@@ -1,0 +1,1 @@
+"""Invitations: an emailed link with which one person creates an account and joins groups."""

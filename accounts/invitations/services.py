@@ -1,0 +1,202 @@
+"""Creates, revokes and accepts invitations.
+
+An invitation is accepted when the invited email address is confirmed: by its link, at an ordinary
+sign-up, or by a provider. The rights of the inviter are checked again at that moment.
+"""
+
+from collections.abc import Collection, Iterable
+from datetime import timedelta
+
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.db import transaction
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.services import Actor, record
+from accounts.codes import services as codes
+from accounts.codes.services import LinkSpent, Purpose
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.languages import speaking, spoken
+from accounts.invitations import mails
+from accounts.invitations.models import Invitation
+from accounts.mail.services import post
+from accounts.throttle.limits import MAIL_AGAIN, STAFF_INVITE
+from accounts.throttle.services import spend as spend_budget
+from accounts.users import emails
+from accounts.users.models import EmailAddress, User
+from accounts.users.rights import groups_to_give
+
+LONGEST_DAYS = 30
+NAME = "invitation"
+LINK = Purpose(NAME, timedelta(days=LONGEST_DAYS))
+
+
+class MoreThanOwnRights(PublicError):
+    """The inviter may not invite, or lacks a right that the invitation would give."""
+
+    code = "not_in_role"
+    status = 403
+    message = _("You can’t give rights that you don’t have.")
+
+
+def may_invite(user: User) -> bool:
+    """Return whether ``user`` is active and may send invitations, and sign-up is not closed."""
+    is_closed = settings.AUTHSITE.signup == "closed"
+    return not is_closed and user.is_staff and user.has_perm("accounts.add_invitation")
+
+
+def may_revoke(user: User, invitation: Invitation) -> bool:
+    """Return whether ``user`` may give all rights that ``invitation`` gives."""
+    return _may_give(user, invitation.groups.all(), is_staff=invitation.is_staff)
+
+
+def invite(
+    inviter: User,
+    email: str,
+    *,
+    groups: Collection[Group] = (),
+    is_staff: bool = False,
+    days: int,
+    actor: Actor,
+) -> Invitation:
+    """Create an invitation that expires after ``days`` days, and email its link to ``email``.
+
+    It replaces the earlier invitations to this address that ``inviter`` may revoke. The owner of an
+    existing account gets an email without a link. Neither the result nor the time that it takes
+    reveals which email it was.
+
+    Raises:
+        MoreThanOwnRights: ``inviter`` may not invite, or may not give one of the rights.
+        RateLimited: the inviter has sent too many invitations, or one to this address just now.
+    """
+    if not (may_invite(inviter) and _may_give(inviter, groups, is_staff=is_staff)):
+        raise MoreThanOwnRights
+    key, life = emails.key(email), timedelta(days=days)
+    spend_budget((STAFF_INVITE, inviter.pk), (MAIL_AGAIN, NAME, key))
+    invitation = Invitation(
+        email=email,
+        email_key=key,
+        is_staff=is_staff,
+        invited_by=inviter,
+        expires_at=clock.now() + life,
+    )
+    with transaction.atomic():
+        for earlier in Invitation.objects.filter(email_key=key):
+            if may_revoke(inviter, earlier):
+                _end(earlier)
+        invitation.save(force_insert=True)
+        invitation.groups.set(groups)
+        token = codes.issue_link(Purpose(NAME, life), invitation.pk, key)
+        record(inviter, events.INVITED, actor, detail=email, mail=bool(groups) or is_staff)
+        _post(invitation, token, life)
+    return invitation
+
+
+@transaction.atomic
+def revoke(invitation: Invitation, user: User, actor: Actor) -> bool:
+    """Revoke ``invitation`` on behalf of ``user``; return False if it has already ended.
+
+    Raises:
+        MoreThanOwnRights: ``user`` may not give one of the rights that the invitation gives.
+    """
+    if not may_revoke(user, invitation):
+        raise MoreThanOwnRights
+    is_ended = _end(invitation)
+    if is_ended:
+        record(user, events.INVITATION_REVOKED, actor, detail=invitation.email)
+    return is_ended
+
+
+def revoke_all(inviter: User) -> None:
+    """Revoke all invitations that ``inviter`` has sent."""
+    for invitation in Invitation.objects.filter(invited_by=inviter):
+        _end(invitation)
+
+
+def find(token: str) -> Invitation | None:
+    """Return the valid invitation whose link has the secret ``token``, or None."""
+    subject = codes.subject_of(LINK, token)
+    return next(iter(_valid(pk=subject)), None) if subject else None
+
+
+def spend(token: str) -> Invitation:
+    """Use up the link with the secret ``token``, and return its invitation.
+
+    Call this, and then :func:`accept`, in the transaction that creates the user.
+
+    Raises:
+        LinkSpent: the invitation was accepted or revoked, has expired, or its inviter may not
+            invite any more.
+    """
+    invitation = find(token)
+    key = invitation.email_key if invitation else ""
+    if invitation is None or not codes.spend(LINK, invitation.pk, token, key):
+        raise LinkSpent
+    return invitation
+
+
+def accept(user: User, email: str) -> bool:
+    """Let the new account ``user`` accept the invitations to its confirmed address ``email``.
+
+    ``email`` is empty if the account has no address. The user gets the rights that the inviter may
+    give at this moment, and no others. Call this in the transaction that confirms the address.
+    Return whether there was a valid invitation.
+    """
+    accepted = [(row, list(row.groups.all())) for row in _valid(email_key=emails.key(email))]
+    # A simultaneous ``revoke`` may have ended it.
+    accepted = [(row, groups) for row, groups in accepted if _end(row)]
+    for invitation, groups in accepted:
+        _give_rights(user, invitation, groups)
+        inviter = invitation.invited_by
+        record(inviter, events.INVITATION_ACCEPTED, Actor(), detail=user.username)
+    return bool(accepted)
+
+
+def prune() -> int:
+    """Delete expired invitations; return how many were deleted."""
+    expired = Invitation.objects.filter(expires_at__lte=clock.now())
+    return sum(map(_end, expired))
+
+
+def _may_give(user: User, groups: Iterable[Group], *, is_staff: bool) -> bool:
+    is_within = set(groups) <= set(groups_to_give(user))
+    return user.is_superuser or (is_within and not is_staff)
+
+
+def _valid(**which: object) -> list[Invitation]:
+    running = Invitation.objects.filter(expires_at__gt=clock.now(), **which)
+    return [row for row in running.select_related("invited_by") if may_invite(row.invited_by)]
+
+
+def _end(invitation: Invitation) -> bool:
+    """Delete the invitation and its link; return False if it has already ended."""
+    # First the link, as in ``spend``, so that two transactions cannot deadlock.
+    codes.withdraw(LINK, invitation.pk)
+    deleted = Invitation.objects.filter(pk=invitation.pk).delete()[1]
+    return bool(deleted.get(Invitation._meta.label))
+
+
+def _give_rights(user: User, invitation: Invitation, groups: list[Group]) -> None:
+    inviter = invitation.invited_by
+    given = [group for group in groups_to_give(inviter) if group in groups]
+    user.groups.add(*given)
+    if invitation.is_staff and inviter.is_superuser:
+        user.is_staff = True
+        user.save(update_fields=["is_staff"])
+    if not (given or user.is_staff):
+        return
+    by = Actor(name=inviter.username)
+    names = ", ".join(group.name for group in given)
+    record(user, events.RIGHTS_CHANGED, by, detail=names, mail=False)
+    for superuser in User.objects.filter(is_superuser=True, is_active=True):
+        record(superuser, events.STAFF_CHANGED, by, detail=user.username)
+
+
+def _post(invitation: Invitation, token: str, life: timedelta) -> None:
+    owned = EmailAddress.objects.select_related("user").filter(key=invitation.email_key).first()
+    with speaking(owned.user.language if owned else spoken()):
+        # Sent to the stored address, not to the spelling that was typed (CVE-2019-19844).
+        mail = mails.has_account(owned.email) if owned else mails.invitation(invitation, token)
+        post(mail, life=life)

@@ -1,0 +1,28 @@
+"""Decides which rights a user has, and which groups the user may give to others."""
+
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q, QuerySet
+
+from accounts.users.models import User
+
+
+def rights_of(user: User) -> set[int]:
+    """Return the ids of the permissions of ``user``, even while the account is deactivated."""
+    held = Permission.objects.filter(Q(user=user) | Q(group__user=user))
+    return set(held.values_list("pk", flat=True))
+
+
+def groups_to_give(staff: User) -> QuerySet[Group]:
+    """Return the groups that ``staff`` may give to others and take from them.
+
+    Managers give the groups that they are in, and groups with no more rights than their own. A
+    group without rights may mean something to another service, so only its members give it.
+    """
+    groups = Group.objects.order_by("name")
+    if not (staff.is_active and staff.is_staff and staff.has_perm("accounts.manage_user")):
+        return groups.none()
+    if staff.is_superuser:
+        return groups
+    beyond = Permission.objects.exclude(pk__in=rights_of(staff))
+    lesser = Q(permissions__isnull=False) & ~Q(permissions__in=beyond)
+    return groups.filter(Q(user=staff) | lesser).distinct()
