@@ -1,0 +1,171 @@
+"""Invitations: staff send them, and the invited person creates an account."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.test import Client
+
+from accounts.invitations.models import Invitation
+from accounts.users.models import User
+from tests.attacks.invitation_steps import (
+    INVITE,
+    LIST,
+    accept,
+    exists,
+    invite,
+    invited_link,
+    superuser,
+    support,
+)
+from tests.conftest import Clock
+from tests.support.api import call
+from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.signin import set_up
+from tests.support.social import configured, round_trip
+from tests.support.steps import (
+    PASSWORD,
+    SIGNUP,
+    address_of,
+    confirm,
+    is_signed_in,
+    mail_to,
+    sign_up,
+)
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.mark.parametrize("mode", ["open", "invite"])
+def test_an_invited_person_chooses_a_username_and_password_and_is_signed_in(
+    settings: Any, mode: str
+) -> None:
+    set_up(settings, signup=mode)
+    _carol, browser = support()
+    assert invite(browser)["Location"] == LIST
+    assert address_of("dave") in browser.get(LIST).text
+    dave = Client()
+    link = invited_link()
+    assert address_of("dave") in dave.get(link).text
+    assert not exists(), "opening the link creates nothing"
+
+    assert accept(link, client=dave)["Location"] == "/"
+
+    assert is_signed_in(dave)
+    user = User.objects.get(username="dave")
+    assert (user.email, user.is_staff) == (address_of("dave"), False)
+    assert Client().get(link).status_code == 404
+    assert address_of("dave") not in browser.get(LIST).text
+    assert "An invitation was accepted" in browser.get("/accounts/activity/").text
+
+
+def test_a_taken_username_or_a_weak_password_leaves_the_link_valid() -> None:
+    invite(support()[1])
+    link = invited_link()
+
+    assert "taken" in accept(link, "carol").content.decode()
+    assert (
+        Client().post(link, {"username": "dave", "password1": "dave@example.org"}).status_code
+        == 200
+    )
+
+    accept(link)
+    assert exists()
+
+
+def test_a_superuser_invites_a_colleague_who_joins_groups_and_adds_a_second_factor_first() -> None:
+    group = Group.objects.create(name="Editors")
+    invite(superuser()[1], groups=[group.pk], is_staff="on")
+    dave = Client()
+
+    answer = accept(invited_link(), client=dave)
+
+    assert answer["Location"] == "/accounts/2fa/totp/setup/"
+    user = User.objects.get(username="dave")
+    assert user.is_staff
+    assert list(user.groups.all()) == [group]
+    assert mail_to("carol").subject == "The account of a member of staff was changed"
+
+
+def test_an_ordinary_sign_up_with_the_invited_address_accepts_the_invitation() -> None:
+    group = Group.objects.create(name="Editors")
+    invite(superuser()[1], groups=[group.pk])
+    dave = Client()
+    sign_up(dave, "dave")
+
+    confirm(dave, "dave")
+
+    assert list(User.objects.get(username="dave").groups.all()) == [group]
+    assert not Invitation.objects.exists()
+
+
+def test_a_new_invitation_replaces_the_earlier_one_and_an_expired_one_is_deleted(
+    clock: Clock,
+) -> None:
+    _carol, browser = support()
+    invite(browser)
+    first = invited_link()
+    clock.advance(minutes=2)
+    invite(browser, days="3")
+
+    assert Client().get(first).status_code == 404
+    assert Client().get(invited_link()).status_code == 200
+    clock.advance(days=3)
+    assert Client().get(invited_link()).status_code == 404
+    call_command("prune")
+    assert not Invitation.objects.exists()
+
+
+def test_staff_revoke_an_invitation_and_hear_if_it_has_ended_meanwhile() -> None:
+    _carol, browser = support()
+    invite(browser)
+    link, form = invited_link(), f"{LIST}{Invitation.objects.get().pk}/delete/"
+    assert address_of("dave") in browser.get(form).text
+
+    assert "revoked the invitation to" in browser.post(form, follow=True).content.decode()
+
+    assert accept(link).status_code == 404
+    assert not exists()
+    assert "accepted or revoked meanwhile" in browser.post(form, follow=True).content.decode()
+
+
+def test_sign_up_by_invitation_refuses_everybody_else_on_the_page_over_the_api_and_by_a_provider(
+    settings: Any, op: OpenIDProvider
+) -> None:
+    configured(settings, op.setting(), signup="invite")
+    person = Person("dave-1", email=address_of("dave"), username="dave")
+
+    page = Client().get(SIGNUP)
+    assert (page.status_code, "You need an invitation" in page.text) == (403, True)
+    assert sign_up(Client(), "dave").status_code == 403
+    fields = {"username": "dave", "email": address_of("dave"), "password": PASSWORD}
+    assert call("users/", fields).code == "signup_closed"
+    browser = Client()
+    assert "You need an invitation" in browser.get(round_trip(browser, op, person).url).text
+    assert not User.objects.exists()
+
+    invite(support()[1])
+    assert sign_up(Client(), "dave").status_code == 403, "only the link lets the person in"
+    assert round_trip(Client(), op, person).url == "/"
+    assert exists()
+
+
+def test_a_closed_sign_up_closes_invitations_too(settings: Any) -> None:
+    _carol, browser = support()
+    invite(browser)
+    link = invited_link()
+    set_up(settings, signup="closed")
+
+    assert accept(link).status_code == 404
+    assert invite(browser, "erin").status_code == 403
+
+
+def test_the_form_offers_only_what_the_inviter_may_give() -> None:
+    Group.objects.create(name="Editors")
+    _owner, owner = superuser("owner")
+    _carol, carol = support()
+
+    for browser, sees in ((owner, True), (carol, False)):
+        page = browser.get(INVITE).text
+        assert ("Editors" in page, 'name="is_staff"' in page) == (sees, sees)
