@@ -82,6 +82,13 @@ class Entry:
         return len(self.rows) > 1
 
     @property
+    def is_long(self) -> bool:
+        """Whether the times of the first and the last event differ in their minutes."""
+        return self.since.replace(second=0, microsecond=0) < self.row.at.replace(
+            second=0, microsecond=0
+        )
+
+    @property
     def title(self) -> str:
         """What happened, without a full stop."""
         if self.is_repeated and self.event is events.SIGN_IN_FAILED:

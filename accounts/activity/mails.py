@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 from accounts.activity import events
 from accounts.activity.events import Group
 from accounts.activity.models import OPERATOR, Activity
-from accounts.activity.subjects import subject_of
+from accounts.activity.subjects import EXPLAINED, subject_of
 from accounts.common import moments, places, proofs
 from accounts.common.links import absolute
 from accounts.mail.message import Message
@@ -58,26 +58,39 @@ def notice(
 
 def _facts(rows: Sequence[Activity], email: str, *, is_doubtful: bool) -> list[tuple[str, str]]:
     """Return the rows of the table: what happened, when, and where and by whom if not doubtful."""
-    what = dict.fromkeys(_sentence(row, "" if is_doubtful else email) for row in rows)
-    facts = [(_("What"), "\n".join(what)), (_("When"), moments.in_full(rows[0].at))]
+    facts = [*_what(rows, "" if is_doubtful else email), (_("When"), moments.in_full(rows[0].at))]
     return facts if is_doubtful else [*facts, *_details(rows)]
 
 
+def _what(rows: Sequence[Activity], email: str) -> list[tuple[str, str]]:
+    """Return the row that tells what happened, without repeating the subject."""
+    if len({row.event for row in rows}) > 1 or rows[0].event in EXPLAINED:
+        return [(_("What"), "\n".join(dict.fromkeys(_sentence(row, email) for row in rows)))]
+    details = dict.fromkeys(filter(None, (_named(row, email) for row in rows)))
+    label = _("Email address") if any("@" in detail for detail in details) else _("Name")
+    return [(label, "\n".join(details))] if details else []
+
+
 def _sentence(row: Activity, email: str) -> str:
-    """Return what happened, and to which credential if ``email`` may learn that.
+    """Return what happened, and to which credential if ``email`` may learn that."""
+    sentence = str(row.event.sentence)
+    if not (name := _named(row, email)):
+        return sentence
+    what, _dot, advice = sentence.partition(".")
+    named = f"{what} ({name})" if ":" in what else f"{what}: {name}"
+    return f"{named}.{advice}"
+
+
+def _named(row: Activity, email: str) -> str:
+    """Return the name of the credential that ``row`` is about if ``email`` may learn it, else "".
 
     An email address is named only in the email to that address: somebody who reads a former mailbox
     must not learn the new address.
     """
-    sentence = str(row.event.sentence)
     is_foreign = "@" in row.detail and row.detail != email
     # The device is in a row of its own, and a number needs a text of its own.
     is_shown = row.event is not events.BROWSER_TRUSTED and not row.detail.isdigit()
-    if not (email and row.detail and is_shown) or is_foreign:
-        return sentence
-    what, _dot, advice = sentence.partition(".")
-    named = f"{what} ({row.detail})" if ":" in what else f"{what}: {row.detail}"
-    return f"{named}.{advice}"
+    return row.detail if email and is_shown and not is_foreign else ""
 
 
 def _details(rows: Sequence[Activity]) -> list[tuple[str, str]]:

@@ -51,6 +51,18 @@ SUBJECTS: dict[Event, str | Promise] = {
     events.SWITCHED_ON: _("Your account was switched on"),
 }
 
+# Events whose sentence says more than the subject.
+EXPLAINED = frozenset(
+    {
+        *(events.SIGNED_IN_NETWORK, events.CLIENT_SIGNED_IN_NEW, events.TOKEN_REUSED),
+        *(events.PROOF_GUESSED, events.BROWSER_PROVED, events.PASSWORD_RESET, events.PASSKEY_MADE),
+        *(events.PASSKEY_SUSPECT, events.BROWSER_TRUSTED, events.FACTORS_RECOVERED),
+        *(events.FACTOR_FAILED_NEW, events.RECOVERY_CODES_MADE, events.EMAILED_CODES_ON),
+        *(events.RECOVERY_CANCELLED, events.PROVIDER_CONNECTED, events.PROVIDER_DISCONNECTED),
+        *(events.KEY_EXPIRES, events.PUT_BACK, events.SUSPENDED_DELETED, events.REVIEW_ENDED),
+    }
+)
+
 
 def subject_of(event: Event) -> str:
     """Return the subject of the email about ``event``, without a full stop."""

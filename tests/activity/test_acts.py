@@ -76,8 +76,10 @@ def test_an_event_that_is_rolled_back_is_not_told(alice: User) -> None:
             transaction.set_rollback(True)
         record(alice, events.KEY_MADE, HERE)
 
-    told = [sentence for mail in outbox() for sentence in what(mail)]
-    assert sorted(told) == ["A passkey was added.", "An API key was created."]
+    assert sorted(mail.subject for mail in outbox()) == [
+        "A passkey was added",
+        "An API key was created",
+    ]
 
 
 def test_an_event_after_the_email_was_sent_is_told_in_another(alice: User) -> None:
@@ -86,7 +88,7 @@ def test_an_event_after_the_email_was_sent_is_told_in_another(alice: User) -> No
         deliver_due()
         record(alice, events.KEY_MADE, HERE)
 
-    assert what(*outbox()) == ["An API key was created."]
+    assert [mail.subject for mail in outbox()] == ["An API key was created"]
 
 
 def test_events_of_two_requests_are_told_in_two_emails(alice: User) -> None:
@@ -94,7 +96,18 @@ def test_events_of_two_requests_are_told_in_two_emails(alice: User) -> None:
         with act():
             record(alice, event, HERE)
 
-    assert [len(what(mail)) for mail in outbox()] == [1, 1]
+    assert [mail.subject for mail in outbox()] == ["A passkey was added", "An API key was created"]
+
+
+def test_an_email_about_one_event_names_the_credential_and_does_not_repeat_its_subject(
+    alice: User,
+) -> None:
+    record(alice, events.PASSKEY_ADDED, HERE, detail="Laptop")
+    record(alice, events.PROVIDER_CONNECTED, HERE, detail="GitHub (alice)")
+
+    added, connected = outbox()
+    assert added.facts[0] == ["Name", "Laptop"]
+    assert connected.facts[0] == ["What", "Sign-in with another site was connected: GitHub (alice)."]
 
 
 def test_a_link_that_was_ended_within_the_act_is_not_sent_again(alice: User) -> None:
