@@ -7,6 +7,7 @@ from django.db import models
 
 from accounts.apikeys.text import ID_LENGTH, PREFIX
 from accounts.common import clock
+from accounts.tokens import scopes
 
 LONGEST_NAME = 60
 STALE = timedelta(days=90)
@@ -47,6 +48,11 @@ class APIKey(models.Model):
     def label(self) -> str:
         """The name and beginning of the key. Several keys may have the same name."""
         return f"{self.name}, {self.beginning}"
+
+    @property
+    def scope_in_words(self) -> str:
+        """What the key may do, in the language of the reader."""
+        return scopes.in_words(self.scope.split())
 
     @property
     def is_over(self) -> bool:

@@ -20,6 +20,7 @@ AREAS: dict[str, str | Promise] = {
     "activity": _("Activity"),
     "keys": _("API keys"),
 }
+_IN_WORDS = {(READ,): RIGHTS[READ], (READ, WRITE): RIGHTS[WRITE], (WRITE,): _("Change")}
 _OF_AREAS = frozenset(f"{area}:{right}" for area in AREAS for right in (READ, WRITE))
 SCOPES = _OF_AREAS | {READ, WRITE, GROUPS, USERS}
 # The scopes that a sign-in grants if the client requests none.
@@ -65,6 +66,24 @@ def is_covered(held: frozenset[str], scope: str) -> bool:
     ``read`` includes ``sessions:read``, for example, and ``write`` includes ``sessions:write``.
     """
     return scope in held or (scope in _OF_AREAS and scope.partition(":")[2] in held)
+
+
+def in_words(scope: Iterable[str]) -> str:
+    """Return what ``scope`` allows, as "View: Profile, Activity; View and change: Sessions".
+
+    A scope that covers no area stays as it is.
+    """
+    held = frozenset(scope)
+    rights = {
+        area: tuple(right for right in RIGHTS if is_covered(held, f"{area}:{right}"))
+        for area in AREAS
+    }
+    words = [
+        f"{name}: {', '.join(str(AREAS[area]) for area in AREAS if rights[area] == those)}"
+        for those, name in _IN_WORDS.items()
+        if those in rights.values()
+    ]
+    return "; ".join([*words, *sorted(held & {GROUPS, USERS})])
 
 
 def written(scope: Iterable[str]) -> str:

@@ -33,7 +33,7 @@ def test_an_api_key_is_made_listed_and_revoked(client: Client, alice: User) -> N
 
     listed = client.get(KEYS)
     assert "no-store" in listed["Cache-Control"]
-    for told in ("<bdi>backup</bdi>", key[:13], "profile:read", "Not used yet"):
+    for told in ("<bdi>backup</bdi>", key[:13], "View: Profile", "Not used yet"):
         assert told in listed.text
     assert is_alive(key, Client(REMOTE_ADDR="192.0.2.7"))
     assert "192.0.2.7" in client.get(KEYS).text

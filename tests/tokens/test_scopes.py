@@ -5,7 +5,16 @@ import pytest
 from accounts import api_urls
 from accounts.sessions.models import LoginSession
 from accounts.tokens import scopes
-from accounts.tokens.scopes import AREAS, SCOPES, UnknownScope, is_covered, narrowed, parse, written
+from accounts.tokens.scopes import (
+    AREAS,
+    SCOPES,
+    UnknownScope,
+    in_words,
+    is_covered,
+    narrowed,
+    parse,
+    written,
+)
 
 
 def test_every_protected_call_has_an_area_and_every_area_has_a_call() -> None:
@@ -41,6 +50,12 @@ def test_read_and_write_cover_every_area_and_an_area_covers_only_itself() -> Non
             assert is_covered(frozenset({right}), f"{area}:{right}")
             assert not is_covered(frozenset({other, "groups"}), f"{area}:{right}")
             assert [scope for scope in SCOPES if is_covered(held, scope)] == [f"{area}:{right}"]
+
+
+def test_a_scope_in_words_names_the_areas_that_it_covers() -> None:
+    said = in_words({"profile:read", "activity:read", "sessions:read", "sessions:write", "groups"})
+    assert said == "View: Profile, Activity; View and change: Sessions; groups"
+    assert in_words({"write"}) == "Change: Profile, Sessions, Activity, API keys"
 
 
 def test_groups_and_other_users_are_not_in_the_default_scope() -> None:
