@@ -1,7 +1,6 @@
 """Error responses: a page for people, JSON for programs."""
 
 import sys
-from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
@@ -14,7 +13,6 @@ from django.template.loader import render_to_string
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from accounts.common import clock
 from accounts.common.errors import PublicError, RateLimited
 from accounts.common.links import safe_next
 from authsite import expired_forms
@@ -90,7 +88,7 @@ def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
         return render(request, "refused.html", refusal, status=error.status)
     context = {
         "retry_after": error.retry_after,
-        "at": clock.now() + timedelta(seconds=error.retry_after),
+        "at": error.retry_at,
         "again": safe_next(request.path),
     }
     response = render(request, "429.html", context, status=error.status)

@@ -17,7 +17,7 @@ for (const button of document.querySelectorAll('[data-reveal]')) {
 // Counts down to a button's next use. Counted by the clock: timers sleep in hidden tabs.
 for (const wait of document.querySelectorAll('[data-wait]')) {
   const button = document.getElementById(wait.dataset.for)
-  const time = wait.querySelector('time')
+  const time = wait.querySelector('time:not([data-when])')
   const end = Date.now() + wait.dataset.wait * 1000
   const tick = () => {
     const left = Math.ceil((end - Date.now()) / 1000)

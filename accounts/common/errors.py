@@ -1,9 +1,12 @@
 """Errors that clients may see. Each has a sentence for people, and a code for programs."""
 
 import math
+from datetime import datetime, timedelta
 
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from accounts.common import clock
 
 
 class PublicError(Exception):
@@ -56,6 +59,12 @@ class RateLimited(PublicError):
     def __init__(self, retry_after: float) -> None:
         super().__init__()
         self.retry_after = max(1, math.ceil(retry_after))
+
+    @property
+    def retry_at(self) -> datetime:
+        """The time from which the client may try again, rounded up to a whole minute."""
+        at = clock.now() + timedelta(seconds=self.retry_after)
+        return at + timedelta(seconds=-at.second % 60, microseconds=-at.microsecond)
 
 
 class Busy(RateLimited):

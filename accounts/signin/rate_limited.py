@@ -5,12 +5,10 @@ reveal whether an account exists.
 """
 
 import json
-from datetime import timedelta
 
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from accounts.common import clock
 from accounts.common.client_info import client_of
 from accounts.common.errors import RateLimited
 from accounts.signin import flow, mailed_codes
@@ -33,7 +31,7 @@ def page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpRespo
     )
     context = {
         "retry_after": error.retry_after,
-        "at": clock.now() + timedelta(seconds=error.retry_after),
+        "at": error.retry_at,
         "login": login,
         "remember": form.cleaned_data["remember"],
         "next": flow.next_of(request),

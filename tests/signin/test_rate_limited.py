@@ -48,7 +48,7 @@ def test_the_429_page_keeps_the_typed_login_but_not_the_password(clock: Clock) -
     page = refused(browser, **more)
     form = browser.post(LOGIN, {"login": "alice", "again": "1", **more}).text
 
-    assert "You can try again in" in page
+    assert "You can try again at" in page
     assert PASSWORD not in page + form
     assert WRONG not in page + form
     assert page.count('name="login" value="alice"') == 3
