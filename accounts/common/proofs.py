@@ -54,15 +54,15 @@ FEW_RECOVERY_CODES = 3
 WORDS: dict[str, Promise] = {
     Method.PASSWORD: _("password"),
     Method.MAIL: _("email"),
-    Method.OPERATOR: _("a link from the operator of this site"),
-    Method.PROVIDER: _("another site"),
+    Method.OPERATOR: _("link from the operator of this site"),
+    Method.PROVIDER: _("account at another site"),
     Method.TOTP: _("authenticator app"),
-    Method.RECOVERY_CODE: _("a recovery code"),
-    Method.PASSKEY: _("a passkey"),
-    Method.UNCONFIRMED_PASSKEY: _("a passkey"),
-    Method.TRUSTED_BROWSER: _("a trusted browser"),
+    Method.RECOVERY_CODE: _("recovery code"),
+    Method.PASSKEY: _("passkey"),
+    Method.UNCONFIRMED_PASSKEY: _("passkey"),
+    Method.TRUSTED_BROWSER: _("trusted browser"),
     # API calls only: no sign-in has this value.
-    "api_key": _("an API key"),
+    "api_key": _("API key"),
 }
 
 

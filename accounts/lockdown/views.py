@@ -137,7 +137,10 @@ def _object(
             if recovery.running(user) is None:
                 # The recovery request was finished or stopped in the meantime.
                 return render(request, "accounts/lockdown/recovery_dead.html", status=404)
-            sentence = _("That isn’t enough. Use one more thing that you’ve had for over a week.")
+            sentence = _(
+                "That isn’t enough to stop the request. Use a second factor, or open the link from "
+                "our email in a browser that you’ve signed in with before."
+            )
             form.add_error(None, sentence)
         except evidence.WrongPassword as error:
             form.add_error("former", str(error))

@@ -80,7 +80,7 @@ class ResendSerializer(serializers.Serializer[Any]):
         # ends with a space.
         trim_whitespace=False,
         max_length=usernames.MAX_LENGTH,
-        help_text="The sign-up that is meant, since others may wait for the same address. Send it.",
+        help_text="The username of the sign-up. Send it: several can be pending for one address.",
     )
 
 

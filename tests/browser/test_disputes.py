@@ -68,7 +68,7 @@ def steal_session(thief: Page, site: Site, owner: Page) -> None:
 def lock(page: Page, site: Site, username: str, about: str) -> None:
     """Lock the account by the link in the newest mail with a subject."""
     page.goto(link_for(site, username, about, LOCKDOWN))
-    sees(page, f"Lock your account {username}?")
+    sees(page, f"Lock the account {username}?")
     press(page, "Lock your account")
     sees(page, "Your account is locked")
 

@@ -51,7 +51,7 @@ def test_a_new_session_is_listed_and_revoked_and_its_mail_locks_the_account(
     about = "Sign-in from a new browser"
     link = link_for(site, username, about, "/accounts/lockdown/")
     elsewhere.goto(link)
-    sees(elsewhere, f"Lock your account {username}?")
+    sees(elsewhere, f"Lock the account {username}?")
     press(elsewhere, "Lock your account")
     sees(elsewhere, "Your account is locked")
     go(desk, "Activity")

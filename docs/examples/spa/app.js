@@ -65,7 +65,7 @@ async function begin(answer) {
     challenge = said.challenge
     find('mail').hidden = !said.methods.includes('email')
     find('methods').textContent = said.methods.length
-      ? 'Enter a code of your app, or a recovery code.'
+      ? 'Enter a code from your app, or a recovery code.'
       : 'Your account opens with a passkey only: sign in on the site itself.'
     return show('second-step')
   }
