@@ -107,7 +107,10 @@ def test_an_email_about_one_event_names_the_credential_and_does_not_repeat_its_s
 
     added, connected = outbox()
     assert added.facts[0] == ["Name", "Laptop"]
-    assert connected.facts[0] == ["What", "Sign-in with another site was connected: GitHub (alice)."]
+    assert connected.facts[0] == [
+        "What",
+        "Sign-in with another site was connected: GitHub (alice).",
+    ]
 
 
 def test_a_link_that_was_ended_within_the_act_is_not_sent_again(alice: User) -> None:
