@@ -111,7 +111,8 @@ def confirm(user: User, passkey_id: int, saved: list[str], actor: Actor) -> bool
     In a dispute, its age counts from now on. Every other session is revoked, as if the passkey were
     added now.
 
-    ``saved``: recovery codes that the user has saved. They are ignored if the account has codes.
+    ``saved``: recovery codes that the user has saved. They are ignored if the account already has a
+        second factor.
 
     Raises:
         AccountChanged: the account was changed in the meantime.
@@ -121,6 +122,9 @@ def confirm(user: User, passkey_id: int, saved: list[str], actor: Actor) -> bool
         row = Passkey.objects.filter(user=owner, pk=passkey_id, confirmed=False).first()
         if row is None:
             return False
+        if not twofactor.held(owner).count:
+            # Codes without a factor may be left after a lock. The user has saved others.
+            twofactor.remove_codes(owner, actor)
         row.confirmed, row.made_at = True, clock.now()
         row.save(update_fields=["confirmed", "made_at"])
         event = events.PASSKEY_CONFIRMED

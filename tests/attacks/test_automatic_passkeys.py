@@ -10,9 +10,10 @@ from accounts.sessions.models import LoginSession
 from accounts.signin import policy
 from accounts.twofactor import new_passkeys
 from accounts.twofactor.errors import TooManyFactors
+from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.models import Passkey as Row
-from accounts.twofactor.models import RecoveryCodes
 from accounts.twofactor.new_passkeys import options_to_add
+from accounts.twofactor.services import make_recovery_codes
 from accounts.users.models import User
 from tests.attacks.passkey_steps import completes_sign_in, options_of, post_credential, signs_in
 from tests.attacks.second_steps import mails_about
@@ -177,6 +178,27 @@ def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(
     by_code.post(CHALLENGE, {"code": codes[3]})
     assert is_signed_in(by_code)
     assert User.objects.get().emailed_codes is False
+
+
+def test_the_codes_that_the_user_has_saved_work_although_a_lock_left_older_ones(
+    alice: User,
+) -> None:
+    """Otherwise a user who loses the passkey is locked out."""
+    enrolled(alice)
+    make_recovery_codes(User.objects.get(), Actor())
+    Authenticator.objects.all().delete()
+    browser = Client()
+    by_password(browser)
+    let_the_browser_make(browser)
+    page = browser.get(confirm_page()).text
+    saved = recovery_codes_on(page)
+
+    browser.post(confirm_page(), {"code": saved[0], "shown": shown_on(page)})
+
+    by_code = Client()
+    by_password(by_code)
+    by_code.post(CHALLENGE, {"code": saved[1]})
+    assert is_signed_in(by_code)
 
 
 def test_a_session_from_before_a_promotion_does_not_make_it_a_second_factor(alice: User) -> None:
