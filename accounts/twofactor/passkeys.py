@@ -163,6 +163,31 @@ def prove(
     return proof
 
 
+def options_to_confirm(row: Passkey) -> dict[str, Any]:
+    """Return options for ``navigator.credentials.get`` to show the unconfirmed passkey ``row``."""
+    return _options(_confirm_purpose(row), [row], UserVerificationRequirement.PREFERRED)
+
+
+def check_unconfirmed(row: Passkey, text: str, actor: Actor) -> None:
+    """Verify that the user has the unconfirmed passkey ``row``; ``text`` is the browser's JSON.
+
+    Raises:
+        WrongPasskey: the response is not valid, or it is from another passkey.
+        RateLimited: too many attempts.
+    """
+    charges = budgets.of_passkey(row.user, actor)
+    spend(*charges)
+    answer, purpose = parse(text), _confirm_purpose(row)
+    is_same = answer.credential_id == row.credential_id
+    if not (is_same and _is_right(row.user, row, answer, purpose, actor, must_verify=False)):
+        raise WrongPasskey
+    give_back(*charges)
+
+
+def _confirm_purpose(row: Passkey) -> str:
+    return f"confirm {row.pk} {row.user.credential_version}"
+
+
 def _of_removed(
     user: User, answer: Answer, removed: Callable[[Assertion], Proof | None]
 ) -> Proof | None:

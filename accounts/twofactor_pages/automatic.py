@@ -1,6 +1,7 @@
 """The offer of a passkey after a sign-in, and the page that makes its passkey a second factor."""
 
 import json
+from collections.abc import Sequence
 from contextlib import suppress
 
 from django.conf import settings
@@ -16,8 +17,9 @@ from accounts.common.errors import PublicError
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import policy
 from accounts.signin.recent import recent_authentication_required
-from accounts.twofactor import codes, new_passkeys
+from accounts.twofactor import codes, new_passkeys, passkeys
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.errors import WrongPasskey
 from accounts.twofactor.models import Passkey
 from accounts.twofactor_pages.effects import effects_of
 from accounts.twofactor_pages.forms import SavedForm
@@ -50,10 +52,12 @@ def offer(request: HttpRequest) -> HttpResponse:
 @require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def confirm(request: HttpRequest, factor_id: int) -> HttpResponseBase:
-    """Make an unconfirmed passkey a second factor after its user has saved recovery codes.
+    """Make an unconfirmed passkey a second factor.
 
-    If the account has no recovery codes, each page shows new ones. They are stored only when the
-    user types one of them, so that two-step verification never begins without saved codes.
+    The user must first use the passkey: a thief may have made it, after a sign-in with a stolen
+    password. If the account has no second factor yet, the user must then save recovery codes. They
+    are stored only when the user types one of them, so that two-step verification never begins
+    without saved codes.
     """
     session = session_of(request)
     user = session.user
@@ -63,19 +67,47 @@ def confirm(request: HttpRequest, factor_id: int) -> HttpResponseBase:
     held = twofactor.held(user)
     if held.count and not (held.recovery_codes and held.recovery_codes.saved_at):
         return redirect(codes_page(request.path))
-    shown = json.loads(CODES.open(request.POST.get("shown", ""), user) or "[]")
-    form = SavedForm(request.POST if shown else None)
-    if request.method == "POST" and (held.count or _is_one_of(form, shown)):
-        return _confirm(request, row, shown)
-    made = [] if held.count else shown or codes.new_recovery_codes()
+    proved, *shown = json.loads(CODES.open(request.POST.get("shown", ""), user) or "[]") or [0]
+    if proved == row.pk:
+        form = SavedForm(request.POST)
+        if _is_one_of(form, shown):
+            return _confirm(request, row, shown)
+        return _show(request, row, form, shown)
+    try:
+        if "credential" not in request.POST:
+            return _show(request, row)
+        passkeys.check_unconfirmed(row, request.POST["credential"], actor_of(request))
+    except WrongPasskey as error:
+        return _show(request, row, passkey_error=str(error))
+    if held.count:
+        return _confirm(request, row, [])
+    return _show(request, row, SavedForm(), codes.new_recovery_codes())
+
+
+def _show(
+    request: HttpRequest,
+    row: Passkey,
+    form: SavedForm | None = None,
+    made: Sequence[str] = (),
+    *,
+    passkey_error: str = "",
+) -> HttpResponse:
+    """Return the page that asks for the passkey ``row``, or with ``made`` for a recovery code.
+
+    ``made``: new recovery codes, which the page shows. Its form sends them back encrypted, together
+        with the id of the passkey, because the user has used it.
+    """
+    session = session_of(request)
     context = {
         "form": form,
         "row": row,
         "made": [codes.written(code) for code in made],
         "made_at": clock.now(),
-        "shown": CODES.seal(user, json.dumps(made)),
+        "shown": CODES.seal(session.user, json.dumps([row.pk, *made])) if made else "",
+        "passkey_error": passkey_error,
+        "passkey_options": "" if made else json.dumps(passkeys.options_to_confirm(row)),
         "origin": settings.AUTHSITE.origin,
-        "effects": effects_of(user, session),
+        "effects": effects_of(session.user, session),
     }
     return render(request, "accounts/twofactor_pages/passkey_confirm.html", context)
 

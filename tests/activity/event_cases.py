@@ -63,6 +63,7 @@ from tests.activity.factor_steps import (
     have_a_cloned_key,
     have_a_recovery_code,
     have_an_authenticator,
+    have_an_automatic_passkey,
     let_the_browser_make_a_passkey,
     reauthenticate_by_authenticator,
     reauthenticate_by_passkey,
@@ -250,7 +251,7 @@ CASES = {
     "passkey_confirmed": Case(
         confirm_the_passkey,
         proof="pwd mail",
-        prepare=in_turn(let_the_browser_make_a_passkey, lambda s: s.here.get("/")),
+        prepare=have_an_automatic_passkey,
     ),
     "passkey_renamed": with_passkey(post(name="Laptop")),
     "passkey_removed": with_passkey(post(remove="1"), proof="pwd mail passkey"),

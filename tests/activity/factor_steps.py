@@ -64,14 +64,21 @@ def sign_in_a_moment_later(scene: Scene) -> None:
     LoginSession.objects.update(begun_at=scene.clock.now() + timedelta(minutes=4))
 
 
-def let_the_browser_make_a_passkey(scene: Scene) -> None:
-    webauthn.let_the_browser_make(scene.here)
+def let_the_browser_make_a_passkey(scene: Scene) -> webauthn.Passkey:
+    return webauthn.let_the_browser_make(scene.here)
+
+
+def have_an_automatic_passkey(scene: Scene) -> webauthn.Passkey:
+    """Let the browser make a passkey, and read the message about it."""
+    passkey = let_the_browser_make_a_passkey(scene)
+    scene.here.get("/")
+    return passkey
 
 
 def confirm_the_passkey(scene: Scene) -> None:
-    """Save the recovery codes on the page of the passkey, and make it a second factor."""
-    page = f"{webauthn.PASSKEYS}{Passkey.objects.get().pk}/confirm/"
-    text = scene.here.get(page).text
+    """Use the passkey on its page, save the recovery codes, and make it a second factor."""
+    page = webauthn.confirm_page(scene.prepared)
+    text = webauthn.codes_page(scene.here, scene.prepared)
     code, shown = second_factor.recovery_codes_on(text)[0], second_factor.shown_on(text)
     scene.here.post(page, {"code": code, "shown": shown})
 

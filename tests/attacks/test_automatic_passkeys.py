@@ -14,6 +14,7 @@ from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.models import Passkey as Row
 from accounts.twofactor.new_passkeys import options_to_add
 from accounts.twofactor.services import make_recovery_codes
+from accounts.twofactor_pages.session_data import CODES
 from accounts.users.models import User
 from tests.attacks.passkey_steps import completes_sign_in, options_of, post_credential, signs_in
 from tests.attacks.second_steps import mails_about
@@ -35,7 +36,10 @@ from tests.support.webauthn import (
     VERIFIED,
     Passkey,
     automatic_options_on,
+    codes_page,
+    confirm_page,
     let_the_browser_make,
+    options_on,
 )
 
 pytestmark = pytest.mark.django_db
@@ -53,10 +57,6 @@ def makes_a_passkey(browser: Client, user: User) -> bool:
     options = options_to_add(user, is_automatic=True)
     post_credential(browser, Passkey().create(options), OFFER)
     return Row.objects.exists()
-
-
-def confirm_page() -> str:
-    return f"/accounts/2fa/passkeys/{Row.objects.get().pk}/confirm/"
 
 
 def test_it_is_made_once_told_to_the_owner_and_ends_no_session(alice: User) -> None:
@@ -157,14 +157,14 @@ def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(
     by_password(browser)
     passkey = let_the_browser_make(browser)
     clock.advance(minutes=1)
-    page = browser.get(confirm_page()).text
+    page = codes_page(browser, passkey)
     codes, shown = recovery_codes_on(page), {"shown": shown_on(page)}
 
     for wrong in ({}, {"code": codes[0]}, shown, {"code": "aaaaa-aaaaa", **shown}):
-        browser.post(confirm_page(), wrong)
+        browser.post(confirm_page(passkey), wrong)
         assert by_password(Client()).url == "/", wrong
         assert not RecoveryCodes.objects.exists()
-    browser.post(confirm_page(), {"code": codes[3], **shown})
+    browser.post(confirm_page(passkey), {"code": codes[3], **shown})
 
     assert by_password(Client()).url == CHALLENGE
     assert is_signed_in(browser)
@@ -189,11 +189,11 @@ def test_the_codes_that_the_user_has_saved_work_although_a_lock_left_older_ones(
     Authenticator.objects.all().delete()
     browser = Client()
     by_password(browser)
-    let_the_browser_make(browser)
-    page = browser.get(confirm_page()).text
+    passkey = let_the_browser_make(browser)
+    page = codes_page(browser, passkey)
     saved = recovery_codes_on(page)
 
-    browser.post(confirm_page(), {"code": saved[0], "shown": shown_on(page)})
+    browser.post(confirm_page(passkey), {"code": saved[0], "shown": shown_on(page)})
 
     by_code = Client()
     by_password(by_code)
@@ -205,12 +205,12 @@ def test_a_session_from_before_a_promotion_does_not_make_it_a_second_factor(alic
     """Otherwise the password alone would enrol a factor for staff."""
     browser = Client()
     by_password(browser)
-    let_the_browser_make(browser)
-    page = browser.get(confirm_page()).text
+    passkey = let_the_browser_make(browser)
+    page = codes_page(browser, passkey)
     User.objects.update(is_staff=True)
     saved = {"code": recovery_codes_on(page)[0], "shown": shown_on(page)}
 
-    assert browser.post(confirm_page(), saved).status_code == 403
+    assert browser.post(confirm_page(passkey), saved).status_code == 403
     assert not Row.objects.get().confirmed
 
 
@@ -224,15 +224,32 @@ def test_an_account_gets_only_one_even_from_requests_at_the_same_moment(alice: U
         new_passkeys.add_automatic(alice, answers[1], Actor())
 
 
+def test_the_owner_confirms_no_passkey_that_a_thief_has_made(alice: User) -> None:
+    """Otherwise one click on the home page would let the thief sign in with the passkey alone."""
+    thief, owner = Client(), Client()
+    by_password(thief)
+    planted = let_the_browser_make(thief)
+    by_password(owner)
+    page, own = owner.get(confirm_page(planted)), Passkey(credential_id=planted.raw_id)
+    others = {"code": "aaaaa-aaaaa", "shown": CODES.seal(alice, '["aaaaaaaaaa"]')}
+
+    assert not recovery_codes_on(page.text)
+    for answer in (own.get(options_on(page.text)), planted.get(options_of(Client())), "{}"):
+        assert "shown" not in post_credential(owner, answer, confirm_page(planted)).text
+    owner.post(confirm_page(planted), others)
+
+    assert not Row.objects.get().confirmed
+
+
 def test_confirming_it_needs_recent_authentication(alice: User, clock: Clock) -> None:
     browser = Client()
     by_password(browser)
-    let_the_browser_make(browser)
-    page = browser.get(confirm_page()).text
+    passkey = let_the_browser_make(browser)
+    page = codes_page(browser, passkey)
     clock.advance(minutes=11)
 
     answer = browser.post(
-        confirm_page(), {"code": recovery_codes_on(page)[0], "shown": shown_on(page)}
+        confirm_page(passkey), {"code": recovery_codes_on(page)[0], "shown": shown_on(page)}
     )
 
     assert answer.url.startswith(REAUTHENTICATE)

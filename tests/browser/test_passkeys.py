@@ -150,6 +150,7 @@ def test_a_passkey_that_the_browser_makes_signs_in_and_becomes_a_second_step(
     says(page, "Two-step verification is off", "Not a second step yet")
     page.get_by_role("link", name="Use your passkey as the second step").click()
     sees(page, "Use your passkey as the second step")
+    press(page, "Use this passkey")
     page.get_by_label("Code").fill(page.locator("#codes li").first.inner_text())
     press(page, "Turn on two-step verification")
     says(page, "Two-step verification is on", "1 ready to use")

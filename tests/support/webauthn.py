@@ -159,6 +159,20 @@ def automatic_options_on(page: str) -> dict[str, Any] | None:
     return options
 
 
+def codes_page(client: Any, passkey: Passkey) -> str:
+    """Use an unconfirmed ``passkey`` on its page; return the next page, with recovery codes."""
+    page = confirm_page(passkey)
+    answer = passkey.get(options_on(client.get(page).text))
+    return str(client.post(page, {"credential": answer}).text)
+
+
+def confirm_page(passkey: Passkey) -> str:
+    """Return the path of the page that makes ``passkey`` a second factor."""
+    from accounts.twofactor.models import Passkey as Row
+
+    return f"{PASSKEYS}{Row.objects.get(credential_id=passkey.id).pk}/confirm/"
+
+
 def let_the_browser_make(client: Any) -> Passkey:
     """Let a browser make a passkey on the home page after a sign-in; return the passkey."""
     made, options = Passkey(), automatic_options_on(client.get("/").text)
