@@ -116,6 +116,10 @@ PROFILE_CHANGED = Event("profile_changed", Group.CHANGE, _("The profile was chan
 PROFILE_READ = Event(
     "profile_read", Group.CHANGE, _("A member of staff read the profile over the API.")
 )
+# The detail is the role of the member of staff: see ``history.ROLES``.
+PAGE_OPENED = Event(
+    "page_opened", Group.CHANGE, _("A member of staff opened the page about this account.")
+)
 FACTOR_ADDED = Event("factor_added", Group.CHANGE, _("An authenticator app was added."), mail=True)
 FACTOR_RENAMED = Event("factor_renamed", Group.CHANGE, _("An authenticator app was renamed."))
 FACTOR_REMOVED = Event(

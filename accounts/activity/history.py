@@ -9,7 +9,7 @@ from datetime import date, datetime, timedelta
 from itertools import groupby
 
 from django.utils.translation import gettext as _
-from django.utils.translation import ngettext
+from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.activity import events
 from accounts.activity.events import Event, Group
@@ -24,6 +24,14 @@ PROGRAM_SIGNED_IN = {events.CLIENT_SIGNED_IN, events.CLIENT_SIGNED_IN_NEW}
 SIGNED_OUT = {events.SIGNED_OUT, events.CLIENT_SIGNED_OUT}
 # The detail of these is a number of sessions.
 COUNTED = {events.OTHERS_ENDED, events.ALL_ENDED}
+# The roles of staff, which are the detail of ``PAGE_OPENED``.
+ROLES = {
+    "staff": gettext_lazy("Staff"),
+    "auditor": gettext_lazy("Auditor"),
+    "support": gettext_lazy("Support"),
+    "manager": gettext_lazy("Manager"),
+    "superuser": gettext_lazy("Superuser"),
+}
 # Anyone can cause these without access to the account.
 HARMLESS = {events.SIGN_IN_FAILED}
 
@@ -142,6 +150,8 @@ class Entry:
         """What the event is about: a name, an email address or a number of sessions."""
         if self.event is events.RECOVERY_CODE_USED:
             return ""
+        if self.event is events.PAGE_OPENED:
+            return str(ROLES.get(self.row.detail, ""))
         if self.event not in COUNTED or not self.row.detail.isdecimal():
             return self.row.detail
         count = int(self.row.detail)

@@ -1,5 +1,6 @@
 """The pages of the admin on which staff find people and read about one of them."""
 
+from dataclasses import replace
 from typing import Any, cast
 
 from django.contrib import admin
@@ -10,9 +11,10 @@ from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.administration import person, search
+from accounts.administration import page_views, person, search
 from accounts.administration.explanation import explain
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
+from accounts.sessions.current import actor_of
 from accounts.users.models import PendingSignup, User
 
 
@@ -111,9 +113,14 @@ class PeopleAdmin(admin.ModelAdmin):
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Show what staff need to know about the user above the form."""
-        user = context["original"]
-        is_masked = not person.sees_all_emails(cast(User, request.user))
+        """Show what staff need to know about the user above the form.
+
+        The user sees in the history that the page was opened.
+        """
+        user, reader = context["original"], cast(User, request.user)
+        actor = replace(actor_of(request), name=reader.username)
+        page_views.note(user, reader, actor)
+        is_masked = not person.sees_all_emails(reader)
         context |= {"person": person.read(request, user, is_masked=is_masked)}
         context |= {"title": user, "subtitle": None}
         return super().render_change_form(request, context, *args, **kwargs)

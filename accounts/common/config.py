@@ -237,6 +237,11 @@ class Config(BrandSettings, ProviderSettings):
         whole(36500, least=30),
         default=365,
     )
+    staff_views_shown: str = setting(
+        "Whether people see in their history that staff opened the page about them in the admin.",
+        choice("on", "off"),
+        default="on",
+    )
     geoip_file: str = setting(
         "Path of a location file in MaxMind format, for place names.", location_file
     )

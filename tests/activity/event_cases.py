@@ -285,6 +285,7 @@ CASES = {
         lambda s: call(f"users/{s.alice.pk}/", token=s.prepared, client=iphone()),
         prepare=let_carol_read,
     ),
+    "page_opened": by_carol(lambda s: s.visitor.get(f"/admin/accounts/user/{s.alice.pk}/change/")),
     "key_expires": Case(
         command("prune"), NOWHERE, in_session=False, prepare=wait_until_a_key_expires_soon
     ),

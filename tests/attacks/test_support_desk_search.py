@@ -65,3 +65,13 @@ def test_names_of_people_cannot_forge_the_explanation() -> None:
 
     assert "alice can’t sign in because the account is switched off." in page
     assert "<b>" not in page
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_staff_leave_a_trace_when_they_open_a_page_about_a_person(method: str) -> None:
+    alice = make_user("alice")
+    browser = staff_with("change_user")
+
+    browser.generic(method.upper(), f"/admin/accounts/user/{alice.pk}/change/")
+
+    assert "A member of staff opened the page" in signed_in(alice).get("/accounts/activity/").text

@@ -1,0 +1,37 @@
+"""Shows people in their history which staff opened the page about them (``STAFF_VIEWS_SHOWN``)."""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import transaction
+
+from accounts.activity import events
+from accounts.activity import services as activity
+from accounts.activity.services import Actor, record
+from accounts.common import clock
+from accounts.users.models import User
+
+# Later views of the same person are part of the same conversation.
+ONCE = timedelta(hours=1)
+SUPERUSER, STAFF = "superuser", "staff"
+
+
+def note(user: User, staff: User, actor: Actor) -> None:
+    """Record that ``staff`` opened the page about ``user``, at most once an hour.
+
+    The row names the role of ``staff`` for ``user``, and the username for other staff. Nothing is
+    recorded if people look at their own page or if ``STAFF_VIEWS_SHOWN`` is ``off``.
+    """
+    if settings.AUTHSITE.staff_views_shown == "off" or user == staff or _is_noted(user, actor):
+        return
+    with transaction.atomic():
+        # Two requests of the same member of staff must not add two rows.
+        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        if not _is_noted(user, actor):
+            role = SUPERUSER if staff.is_superuser else STAFF
+            record(user, events.PAGE_OPENED, actor, detail=role)
+
+
+def _is_noted(user: User, actor: Actor) -> bool:
+    rows = activity.of(user).filter(kind=events.PAGE_OPENED.name, actor=actor.name)
+    return rows.filter(at__gt=clock.now() - ONCE).exists()
