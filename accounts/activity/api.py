@@ -62,7 +62,7 @@ class ActivityView(generics.ListAPIView[Activity]):
         user: Any = self.request.user
         group = self.request.query_params.get("group")
         if group is not None and group not in Group:
-            raise serializers.ValidationError({"group": [_("There is no such group.")]})
+            raise serializers.ValidationError({"group": [_("That event group doesn’t exist.")]})
         return services.of(user, group or "")
 
     @extend_schema(

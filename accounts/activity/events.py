@@ -43,19 +43,21 @@ SIGNED_IN_NEW = Event("signed_in_new", Group.SIGN_IN, _("Signed in from a new br
 SIGNED_IN_NETWORK = Event(
     "signed_in_network",
     Group.SIGN_IN,
-    _("Signed in from a new network, in a known browser."),
+    _("Signed in from a new network with a known browser."),
     mail=True,
 )
-CLIENT_SIGNED_IN = Event("client_signed_in", Group.SIGN_IN, _("A program signed in over the API."))
+CLIENT_SIGNED_IN = Event(
+    "client_signed_in", Group.SIGN_IN, _("A program signed in through the API.")
+)
 CLIENT_SIGNED_IN_NEW = Event(
     "client_signed_in_new",
     Group.SIGN_IN,
-    _("A program signed in over the API from a new network or client."),
+    _("A program signed in through the API from a new network or client."),
     mail=True,
 )
 CLIENT_SIGNED_OUT = Event("client_signed_out", Group.SIGN_IN, _("A program signed out of the API."))
 TOKEN_EXCHANGED = Event(
-    "token_exchanged", Group.SIGN_IN, _("A program exchanged an access token for a fresh one.")
+    "token_exchanged", Group.SIGN_IN, _("A program exchanged an access token for a new one.")
 )
 TOKEN_REUSED = Event(
     "token_reused",
@@ -64,44 +66,44 @@ TOKEN_REUSED = Event(
     mail=True,
 )
 SIGNED_OUT = Event("signed_out", Group.SIGN_IN, _("Signed out."))
-PROOF_GIVEN = Event("proof_given", Group.SIGN_IN, _("Identity was confirmed again."))
+PROOF_GIVEN = Event("proof_given", Group.SIGN_IN, _("Your identity was confirmed again."))
 SESSION_ENDED = Event("session_ended", Group.SIGN_IN, _("Another session was signed out."))
 SESSION_ENDED_BY_LIMIT = Event(
     "session_ended_by_limit",
     Group.SIGN_IN,
-    _("The least recently used session was signed out because there were too many."),
+    _("The least recently used session was signed out because the session limit was reached."),
 )
 OTHERS_ENDED = Event("others_ended", Group.SIGN_IN, _("All other sessions were signed out."))
 SIGN_IN_FAILED = Event("sign_in_failed", Group.FAILURE, _("A sign-in failed."))
-PROOF_FAILED = Event("proof_failed", Group.FAILURE, _("Identity could not be confirmed."))
+PROOF_FAILED = Event("proof_failed", Group.FAILURE, _("Your identity couldn’t be confirmed."))
 PROOF_GUESSED = Event(
     "proof_guessed",
     Group.FAILURE,
-    _("Someone who is signed in as you failed five times to confirm their identity."),
+    _("Someone who’s signed in as you failed the identity check five times."),
     mail=True,
 )
 BROWSER_CHANGED = Event(
     "browser_changed",
     Group.FAILURE,
-    _("Another browser used a session and was asked to confirm its identity."),
+    _("Another browser used a session and was asked to confirm that it’s you."),
 )
 BROWSER_PROVED = Event(
     "browser_proved",
     Group.SIGN_IN,
-    _("Another browser confirmed its identity and now uses a session."),
+    _("Another browser passed the identity check and is now using a session."),
     mail=True,
 )
 SESSION_STOPPED = Event(
     "session_stopped",
     Group.FAILURE,
-    _("Another browser used a session, so the session was ended."),
+    _("A session was ended because another browser used it."),
     mail=True,
 )
 PASSWORD_CHANGED = Event(
     "password_changed", Group.CHANGE, _("The password was changed."), mail=True
 )
 PASSWORD_RESET = Event(
-    "password_reset", Group.CHANGE, _("A new password was set by email."), mail=True
+    "password_reset", Group.CHANGE, _("The password was reset by email."), mail=True
 )
 PASSWORD_SET = Event("password_set", Group.CHANGE, _("A password was set."), mail=True)
 ADDRESS_ADDED = Event("address_added", Group.CHANGE, _("An email address was added."), mail=True)
@@ -114,7 +116,7 @@ PRIMARY_CHANGED = Event(
 RENAMED = Event("renamed", Group.CHANGE, _("The username was changed."), mail=True)
 PROFILE_CHANGED = Event("profile_changed", Group.CHANGE, _("The profile was changed."))
 PROFILE_READ = Event(
-    "profile_read", Group.CHANGE, _("A member of staff read the profile over the API.")
+    "profile_read", Group.CHANGE, _("A member of staff viewed the profile through the API.")
 )
 # The detail is the role of the member of staff: see ``history.ROLES``.
 PAGE_OPENED = Event(
@@ -129,24 +131,24 @@ PASSKEY_ADDED = Event("passkey_added", Group.CHANGE, _("A passkey was added."), 
 PASSKEY_MADE = Event(
     "passkey_made",
     Group.CHANGE,
-    _("The browser made a passkey after a sign-in with the password."),
+    _("The browser saved a passkey after a sign-in with the password."),
     mail=True,
 )
 PASSKEY_CONFIRMED = Event(
-    "passkey_confirmed", Group.CHANGE, _("A passkey became a second factor."), mail=True
+    "passkey_confirmed", Group.CHANGE, _("A passkey was enabled as a second factor."), mail=True
 )
 PASSKEY_RENAMED = Event("passkey_renamed", Group.CHANGE, _("A passkey was renamed."))
 PASSKEY_REMOVED = Event("passkey_removed", Group.CHANGE, _("A passkey was removed."), mail=True)
 PASSKEY_SUSPECT = Event(
     "passkey_suspect",
     Group.FAILURE,
-    _("A passkey was refused: its counter went back, so it may have been copied."),
+    _("A passkey was refused: its usage counter went backwards, so it may have been copied."),
     mail=True,
 )
 BROWSER_TRUSTED = Event(
     "browser_trusted",
     Group.CHANGE,
-    _("A browser was trusted, so two-step verification is skipped there."),
+    _("A browser was marked as trusted, so it skips two-step verification."),
     mail=True,
 )
 TRUST_ENDED = Event("trust_ended", Group.CHANGE, _("A browser is no longer trusted."))
@@ -156,7 +158,7 @@ FACTORS_RESET = Event(
 FACTORS_RECOVERED = Event(
     "factors_recovered",
     Group.CHANGE,
-    _("All second factors were removed by someone who said they were lost."),
+    _("All second factors were removed after someone reported them lost."),
     mail=True,
 )
 FACTOR_FAILED = Event(
@@ -171,7 +173,7 @@ FACTOR_FAILED_NEW = Event(
 FACTOR_BLOCKED = Event(
     "factor_blocked",
     Group.FAILURE,
-    _("A sign-in passed the first step, then too many codes were wrong."),
+    _("A sign-in passed the first step but was blocked after too many wrong codes."),
     mail=True,
 )
 RECOVERY_CODES_MADE = Event(
@@ -186,35 +188,35 @@ RECOVERY_CODE_USED = Event(
 EMAILED_CODES_ON = Event(
     "emailed_codes_on",
     Group.CHANGE,
-    _("A code by email now works as the second step."),
+    _("Codes by email were turned on for the second step."),
     mail=True,
 )
 EMAILED_CODES_OFF = Event(
-    "emailed_codes_off", Group.CHANGE, _("A code by email no longer works as the second step.")
+    "emailed_codes_off", Group.CHANGE, _("Codes by email were turned off for the second step.")
 )
 # ``accounts.recovery`` sends the emails about this event itself: they go to every address and
 # contain a link to object.
 RECOVERY_ASKED = Event(
     "recovery_asked",
     Group.CHANGE,
-    _("Someone asked to get in without the password or second factors."),
+    _("Someone asked to recover the account without the password or second factors."),
 )
 RECOVERY_CANCELLED = Event(
     "recovery_cancelled",
     Group.CHANGE,
-    _("The request to get in without the password or second factors was cancelled."),
+    _("The request to recover the account without the password or second factors was cancelled."),
     mail=True,
 )
 PROVIDER_CONNECTED = Event(
     "provider_connected",
     Group.CHANGE,
-    _("Sign-in with another site was connected."),
+    _("An account at another site was connected."),
     mail=True,
 )
 PROVIDER_DISCONNECTED = Event(
     "provider_disconnected",
     Group.CHANGE,
-    _("Sign-in with another site was disconnected."),
+    _("An account at another site was disconnected."),
     mail=True,
 )
 KEY_MADE = Event("key_made", Group.CHANGE, _("An API key was created."), mail=True)
@@ -222,21 +224,26 @@ KEY_ENDED = Event("key_ended", Group.CHANGE, _("An API key was removed."), mail=
 KEY_EXPIRES = Event(
     "key_expires",
     Group.CHANGE,
-    _("An API key expires within a week. If you still need it, create a new one."),
+    _("An API key will expire within a week. If you still use it, replace it with a new one."),
     mail=True,
 )
-SUSPENDED = Event("suspended", Group.CHANGE, _("The lock suspended something until you review it."))
+SUSPENDED = Event(
+    "suspended", Group.CHANGE, _("An item was suspended by the lock, pending your review.")
+)
 PUT_BACK = Event(
-    "put_back", Group.CHANGE, _("Something that was suspended or removed was restored."), mail=True
+    "put_back", Group.CHANGE, _("A suspended or removed item was restored."), mail=True
 )
 SUSPENDED_DELETED = Event(
-    "suspended_deleted", Group.CHANGE, _("Something that was suspended was deleted."), mail=True
+    "suspended_deleted", Group.CHANGE, _("A suspended item was deleted."), mail=True
 )
-REVIEWED = Event("reviewed", Group.CHANGE, _("The review after the lock was finished."), mail=True)
+REVIEWED = Event("reviewed", Group.CHANGE, _("The account review was finished."), mail=True)
 REVIEW_ENDED = Event(
     "review_ended",
     Group.CHANGE,
-    _("The review after the lock ended after 30 days. Everything still suspended was deleted."),
+    _(
+        "The account review wasn’t finished within 30 days. Everything that was still "
+        "suspended was deleted."
+    ),
     mail=True,
 )
 LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked."), mail=True)
@@ -245,21 +252,24 @@ RIGHTS_CHANGED = Event(
     "rights_changed", Group.CHANGE, _("The account’s rights were changed."), mail=True
 )
 STAFF_GRANTED = Event(
-    "staff_granted", Group.CHANGE, _("The account became a staff account."), mail=True
+    "staff_granted", Group.CHANGE, _("The account was given staff rights."), mail=True
 )
 STAFF_WITHDRAWN = Event(
-    "staff_withdrawn", Group.CHANGE, _("The account is no longer a staff account."), mail=True
+    "staff_withdrawn", Group.CHANGE, _("The account’s staff rights were removed."), mail=True
 )
 SUPERUSER_GRANTED = Event(
-    "superuser_granted", Group.CHANGE, _("The account became a superuser."), mail=True
+    "superuser_granted", Group.CHANGE, _("The account was given superuser rights."), mail=True
 )
 SUPERUSER_WITHDRAWN = Event(
-    "superuser_withdrawn", Group.CHANGE, _("The account is no longer a superuser."), mail=True
+    "superuser_withdrawn",
+    Group.CHANGE,
+    _("The account’s superuser rights were removed."),
+    mail=True,
 )
 STAFF_CHANGED = Event(
     "staff_changed",
     Group.CHANGE,
-    _("The rights or state of a member of staff were changed."),
+    _("The rights or status of a member of staff were changed."),
     mail=True,
 )
 INVITED = Event(

@@ -106,11 +106,11 @@ class Entry:
         if with_proof["proof"] and self.event in SIGNED_IN:
             return _("Signed in with %(proof)s") % with_proof
         if with_proof["proof"] and self.event is events.PROOF_GIVEN:
-            return _("Identity was confirmed with %(proof)s") % with_proof
+            return _("Your identity was confirmed with %(proof)s") % with_proof
         if self.event in SIGNED_IN:
             return _("Signed in")
         if self.event in PROGRAM_SIGNED_IN:
-            return _("A program signed in over the API")
+            return _("A program signed in through the API")
         return str(self.event.sentence).removesuffix(".")
 
     @property
@@ -121,7 +121,7 @@ class Entry:
             count = len(self.rows)
             tags.append(Tag(ngettext("%(n)d time", "%(n)d times", count) % {"n": count}))
         if self.event is events.SIGN_IN_FAILED:
-            tags.append(Tag(_("Nobody got in")))
+            tags.append(Tag(_("Nobody signed in")))
         new = {
             events.SIGNED_IN_NEW: _("New browser"),
             events.SIGNED_IN_NETWORK: _("New network"),

@@ -39,16 +39,22 @@ def notice(
     """
     about = {"email": email, "username": user.username, "site": settings.AUTHSITE.site_name}
     if is_doubtful:
-        about_email = _("Sent to %(email)s because an account at %(site)s has or had this address.")
+        about_email = _(
+            "Sent to %(email)s because this address belongs, or used to belong, to an "
+            "account at %(site)s."
+        )
     else:
-        about_email = _("Sent to %(email)s, an address of the account %(username)s at %(site)s.")
+        about_email = _(
+            "Sent to %(email)s because this address belongs to the account %(username)s at "
+            "%(site)s."
+        )
     subjects = dict.fromkeys(subject_of(row.event) for row in rows)
     return Message(
         to=email,
         subject=" · ".join(subjects),
         heading=_("New activity on your account") if len(subjects) > 1 else "",
         greeting="" if is_doubtful else _("Hello %(name)s,") % {"name": user.username},
-        paragraphs=[_("Here’s what happened on your account at %(site)s:") % about],
+        paragraphs=[_("Here’s what happened in your account at %(site)s:") % about],
         facts=_facts(rows, email, is_doubtful=is_doubtful),
         **_help(rows[-1], token, is_locked=is_locked),
         closing=[] if is_doubtful else _credit(rows[0].ip),
@@ -98,7 +104,7 @@ def _details(rows: Sequence[Activity]) -> list[tuple[str, str]]:
     row = rows[0]
     left = next((r.detail for r in rows if r.event is events.RECOVERY_CODE_USED), "")
     if left:
-        facts.append((_("Codes left"), left))
+        facts.append((_("Recovery codes left"), left))
     if row.device:
         place = places.name(settings.AUTHSITE.geoip_file, row.ip)
         facts.append((_("Device"), str(row.device)))
@@ -138,10 +144,10 @@ def _was_it_you() -> dict[str, Any]:
     lock = _("Lock your account now. You’ll see what that does before anything happens.")
     return {
         "questions": [
-            (_("Was this you?"), _("Then there’s nothing to do.")),
+            (_("Was this you?"), _("Then you don’t need to do anything.")),
             (_("Not you?"), lock),
         ],
-        "action_label": _("It wasn’t me, lock my account"),
+        "action_label": _("It wasn’t me. Lock my account"),
     }
 
 
@@ -149,12 +155,14 @@ def _doubts(row: Activity) -> dict[str, Any]:
     """Return the questions about an event that the owner did not cause."""
     site = {"site": settings.AUTHSITE.site_name}
     if row.actor:
-        answer = _("Ask the team that runs %(site)s why it happened, or lock your account.") % site
+        answer = (
+            _("Ask the team that runs %(site)s why this happened, or lock your account.") % site
+        )
     else:
         answer = _("Lock your account. You’ll see what that does before anything happens.")
     return {
         "questions": [
-            (_("Did you expect this?"), _("Then there’s nothing to do.")),
+            (_("Did you expect this?"), _("Then you don’t need to do anything.")),
             (_("Think something is wrong?"), answer),
         ],
         "action_label": _("Lock my account"),

@@ -25,8 +25,8 @@ from accounts.users.models import User
 RIGHTS = ("is_staff", "is_superuser", "groups", "user_permissions")
 FACTS = ("id", "username", "email", "date_joined", "last_login")
 RIGHTS_HINT = _(
-    "A change of rights signs the user out everywhere. The user and all superusers get an email "
-    "about it."
+    "Changing a user’s rights signs them out everywhere. We email the user and all "
+    "superusers about it."
 )
 
 
@@ -36,11 +36,11 @@ class UserForm(forms.ModelForm):
     class Meta:
         help_texts = {
             "is_active": _(
-                "A user who is not active is signed out everywhere and cannot sign in. The user "
-                "gets an email about each change."
+                "Inactive users are signed out everywhere and can’t sign in. We email the user "
+                "about each change."
             ),
-            "is_staff": _("Staff can open these pages."),
-            "is_superuser": _("Superusers have all rights, and can change the rights of others."),
+            "is_staff": _("Staff can open the administration pages."),
+            "is_superuser": _("Superusers have all rights and can change other users’ rights."),
         }
 
     def clean(self) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class UserForm(forms.ModelForm):
         superusers = User.objects.select_for_update().filter(**dict.fromkeys(needed, True))
         if not stays and [row.pk for row in superusers] == [self.instance.pk]:
             raise forms.ValidationError(
-                _("This is the last superuser. Make another user one first.")
+                _("This is the last superuser. Make another user a superuser first.")
             )
         return data
 

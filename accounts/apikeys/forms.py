@@ -38,7 +38,7 @@ class NewKeyForm(forms.Form):
             (NEVER, _("never")),
         ],
         initial=str(SUGGESTED_DAYS),
-        help_text=_("We’ll email you a week before."),
+        help_text=_("We’ll email you a week before it expires."),
         widget=forms.Select({"class": "input", "autocomplete": "off"}),
     )
 
@@ -58,7 +58,7 @@ class NewKeyForm(forms.Form):
     def clean(self) -> dict[str, Any]:
         data = self.cleaned_data
         if not any(data.get(area) for area in AREAS):
-            raise ValidationError(_("Choose at least one thing that the key may do."))
+            raise ValidationError(_("Choose at least one permission for the key."))
         return data
 
     @property

@@ -82,7 +82,7 @@ class UsedUp(PublicError):
     """A code has no attempts left, so that even the right code is not accepted any more."""
 
     code = "invalid_code"
-    message = gettext_lazy("That code was tried too many times. Ask for a new one.")
+    message = gettext_lazy("Too many wrong codes. Ask for a new one.")
 
 
 def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
@@ -110,8 +110,8 @@ def renewed(send: Callable[[], object]) -> str:
     try:
         send()
     except RateLimited:
-        return _("That code was tried too many times. Ask for a new one in a few minutes.")
-    return _("That code was tried too many times. We’ve emailed you a new one.")
+        return _("Too many wrong codes. Ask for a new one in a few minutes.")
+    return _("Too many wrong codes. We’ve emailed you a new one.")
 
 
 def subject_of(purpose: Purpose, token: str) -> str | None:

@@ -151,7 +151,9 @@ class ChoiceField(_Copied, serializers.ChoiceField):
     are refused, because the base class would convert even deeply nested lists to strings.
     """
 
-    default_error_messages = {"invalid_choice": gettext_lazy("This isn’t one of the choices.")}
+    default_error_messages = {
+        "invalid_choice": gettext_lazy("Choose one of the available options.")
+    }
 
     def to_internal_value(self, data: Any) -> str:
         if not isinstance(data, str):

@@ -28,7 +28,7 @@ class SignupClosed(PublicError):
 
     code = "signup_closed"
     status = 403
-    message = _("This site takes no new accounts.")
+    message = _("This site isn’t accepting new accounts.")
 
 
 class TooMany(PublicError):

@@ -29,7 +29,7 @@ def refuse_invisible(value: str) -> None:
         ValidationError: ``value`` contains such a character.
     """
     if any(unicodedata.category(character).startswith("C") for character in value):
-        raise ValidationError(_("Remove invisible or control characters."), code="invisible")
+        raise ValidationError(_("Remove any invisible or control characters."), code="invisible")
 
 
 def refuse_surrogates(value: str) -> None:
@@ -39,7 +39,7 @@ def refuse_surrogates(value: str) -> None:
         ValidationError: ``value`` contains a surrogate.
     """
     if any("\ud800" <= character <= "\udfff" for character in value):
-        raise ValidationError(_("Remove invisible or control characters."), code="invisible")
+        raise ValidationError(_("Remove any invisible or control characters."), code="invisible")
 
 
 def canonical_code(typed: str) -> str:

@@ -23,7 +23,9 @@ def confirm(pending: PendingEmail, code: str, token: str) -> Message:
         questions=[(_("Closed that page?"), link)],
         action_label=_("Confirm my email address"),
         action_url=absolute("address_confirm", token),
-        closing=[_("Didn’t ask for this? Then there’s nothing to do. We won’t add the address.")],
+        closing=[
+            _("Didn’t ask for this? Then you don’t need to do anything. We won’t add the address.")
+        ],
         reason=_("Sent to %(email)s because someone added this address to an account at %(site)s.")
         % about,
     )
@@ -34,10 +36,10 @@ def already_taken(owners_email: str) -> Message:
     about = {"email": owners_email, "site": settings.AUTHSITE.site_name}
     return Message(
         to=owners_email,
-        subject=_("Someone tried to add your email address at %(site)s") % about,
+        subject=_("Someone tried to add your email address to another account at %(site)s") % about,
         paragraphs=[
             _("Someone tried to add this email address to another account."),
-            _("It belongs to your account and stays there. There’s nothing to do."),
+            _("It still belongs to your account, so you don’t need to do anything."),
         ],
         reason=_("Sent to %(email)s because it belongs to an account at %(site)s.") % about,
     )

@@ -44,20 +44,20 @@ class EmailChangeRefused(PublicError):
     """The email address no longer exists, or is already the primary one."""
 
     code = "not_possible"
-    message = _("That’s no longer possible. Check the list again.")
+    message = _("Your email addresses have changed. Check the list again.")
 
 
 class TooManyEmails(TooMany):
     """The user already has as many email addresses as allowed."""
 
-    message = _("You’ve reached the limit of email addresses. Remove one first.")
+    message = _("You can’t have any more email addresses. Remove one first.")
 
 
 class OwnEmail(PublicError):
     """The user already has this email address."""
 
     code = "own_address"
-    message = _("You already have this address.")
+    message = _("You’ve already added this address.")
 
 
 def pending(user: User) -> QuerySet[PendingEmail]:

@@ -49,5 +49,7 @@ class FormerPasswordForm(forms.Form):
 
     former = CurrentPasswordField(
         label=_("Your old password"),
-        help_text=_("The password that you had a week before the lock, even if it has changed."),
+        help_text=_(
+            "The password that you had a week before the lock, even if it has changed since."
+        ),
     )

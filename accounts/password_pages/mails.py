@@ -15,15 +15,18 @@ def reset(username: str, email: str, token: str) -> Message:
     about = {"email": email, "site": settings.AUTHSITE.site_name}
     return Message(
         to=email,
-        subject=_("Set a new password at %(site)s") % about,
+        subject=_("Set a new password for %(site)s") % about,
         greeting=_("Hello %(name)s,") % {"name": username} if username else "",
-        paragraphs=[_("Someone, probably you, asked to reset the password of your account.")],
+        paragraphs=[_("Someone, probably you, asked to reset the password for your account.")],
         questions=[
-            (_("Was this you?"), _("Set a new password. The link works once, for 30 minutes.")),
+            (
+                _("Was this you?"),
+                _("Set a new password. The link works once and expires after 30 minutes."),
+            ),
         ],
         action_label=_("Set a new password"),
         action_url=absolute("account_reset_password_key", token),
-        closing=[_("Not you? Then there’s nothing to do. Your password stays the same.")],
+        closing=[_("Not you? Then you don’t need to do anything. Your password stays the same.")],
         reason=_("Sent to %(email)s because someone asked to reset a password at %(site)s.")
         % about,
     )

@@ -131,7 +131,9 @@ class ProofView(View):
         if act == "finish":
             recovery.remove_factors(user, assessment.shown, actor)
             # Removing the factors has invalidated the reset link.
-            sentence = _("Your second factors were removed. Ask for a new link to set a password.")
+            sentence = _(
+                "Your second factors were removed. Ask for a new link to set a new password."
+            )
             messages.success(self.request, sentence)
             return redirect("account_reset_password")
         if act == "stop":

@@ -35,12 +35,12 @@ LABELS = (
     gettext_lazy("Very good."),
 )
 
-_COMMON = gettext_lazy("Attackers try this one first.")
-_KEYS = gettext_lazy("Rows of keys are easy to guess.")
-_REPEATS = gettext_lazy("Repeating something adds little.")
+_COMMON = gettext_lazy("This is one of the first passwords that attackers try.")
+_KEYS = gettext_lazy("Keyboard patterns are easy to guess.")
+_REPEATS = gettext_lazy("Repetition doesn’t help much.")
 _DATES = gettext_lazy("Dates and years are easy to guess.")
 _NAMES = gettext_lazy("Names are easy to guess.")
-_CAPITALS = gettext_lazy("Capital letters add little.")
+_CAPITALS = gettext_lazy("Capital letters don’t help much.")
 
 # These are pairs instead of dictionaries, because the members of these enums are not hashable.
 WARNINGS: tuple[tuple[Warning, Promise], ...] = (
@@ -49,7 +49,7 @@ WARNINGS: tuple[tuple[Warning, Promise], ...] = (
     (Warning.ThisIsACommonPassword, _COMMON),
     (
         Warning.ThisIsSimilarToACommonlyUsedPassword,
-        gettext_lazy("Attackers try one like this first."),
+        gettext_lazy("Attackers try passwords like this one first."),
     ),
     (Warning.StraightRowsOfKeysAreEasyToGuess, _KEYS),
     (Warning.ShortKeyboardPatternsAreEasyToGuess, _KEYS),
@@ -75,11 +75,11 @@ SUGGESTIONS: tuple[tuple[Suggestion, Promise], ...] = (
     (Suggestion.AllUppercaseIsAlmostAsEasyToGuessAsAllLowercase, _CAPITALS),
     (
         Suggestion.ReversedWordsArentMuchHarderToGuess,
-        gettext_lazy("Writing a word backwards adds little."),
+        gettext_lazy("Writing a word backwards doesn’t help much."),
     ),
     (
         Suggestion.PredictableSubstitutionsDontHelpVeryMuch,
-        gettext_lazy("Writing 4 for a, or 0 for o, adds little."),
+        gettext_lazy("Writing 4 for a, or 0 for o, doesn’t help much."),
     ),
 )
 
@@ -107,7 +107,7 @@ def measure(password: str, words: Iterable[str] = ()) -> Strength:
         Busy: the measurement of another password took too long.
     """
     if is_compromised(password):
-        return _strength(0, [_COMMON, gettext_lazy("Choose another one.")])
+        return _strength(0, [_COMMON, gettext_lazy("Choose a different password.")])
     if len(password) < MIN_LENGTH:
         return _strength(0, [gettext_lazy("Use at least 12 characters.")])
     with _slot():

@@ -20,7 +20,10 @@ class CompromisedPasswordValidator:
     def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
         if is_compromised(password):
             raise ValidationError(
-                _("This password is on lists that attackers try first. Choose another one."),
+                _(
+                    "This password is on lists of passwords that attackers try first. Choose a "
+                    "different password."
+                ),
                 code="password_compromised",
             )
 
@@ -39,12 +42,12 @@ class SiteWordsValidator:
         for word in map(fold, site_words()):
             if word in folded and len(folded.replace(word, "")) < LEFT:
                 raise ValidationError(
-                    _("This password is little more than the name of this site."),
+                    _("This password is too similar to the name of this site."),
                     code="password_site_words",
                 )
 
     def get_help_text(self) -> str:
-        return _("Your password can’t be little more than the name of this site.")
+        return _("Your password can’t be too similar to the name of this site.")
 
 
 def site_words() -> list[str]:

@@ -61,7 +61,7 @@ class ProfileSerializer(serializers.Serializer[Any]):
     def validate_time_zone(self, name: str) -> str:
         """Refuse time zones that the profile page does not offer."""
         if not time_zones.is_offered(name):
-            raise serializers.ValidationError(_("There is no such time zone."))
+            raise serializers.ValidationError(_("That time zone doesn’t exist."))
         return name
 
 

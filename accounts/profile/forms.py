@@ -19,8 +19,8 @@ class TimeZoneField(forms.CharField):
         super().__init__(
             label=_("Time zone"),
             help_text=_(
-                "Enter a city, such as Berlin or New York. If you leave this empty, pages use the "
-                "time zone of your device, and emails use UTC."
+                "Enter a city, such as Berlin or New York. If you leave this empty, pages use "
+                "your device’s time zone and emails use UTC."
             ),
             required=False,
             widget=text_input("off"),
@@ -45,7 +45,7 @@ class ProfileForm(forms.Form):
     about = AboutField()
     language = forms.ChoiceField(
         label=_("Language"),
-        help_text=_("For these pages and for our emails to you."),
+        help_text=_("Used on these pages and in our emails to you."),
         choices=settings.LANGUAGES,
         widget=forms.Select({"class": "input", "autocomplete": "language"}),
     )

@@ -23,12 +23,13 @@ def recovery(
     """
     about = {"email": email, "site": settings.AUTHSITE.site_name}
     if user.is_disputed:
-        subject = _("Someone asked to open your locked account")
-        what = _("Someone asked to set a new password for your account, which is locked.")
+        subject = _("Someone asked to unlock your account")
+        what = _("Someone asked to set a new password for your locked account.")
     else:
         subject = _("Someone asked to remove your second factors")
         what = _(
-            "Someone said that they’ve lost all their second factors and asked us to remove them."
+            "Someone said that they’d lost all second factors for your account and asked "
+            "us to remove them."
         )
     stop = _(
         "Stop the request. Use a browser that you’ve signed in with before, or have your password "
@@ -38,18 +39,27 @@ def recovery(
         to=email,
         subject=subject,
         greeting="" if is_doubtful else _("Hello %(name)s,") % {"name": user.username},
-        paragraphs=[what, _("Until the time below, nothing changes and you can stop the request.")],
+        paragraphs=[
+            what,
+            _(
+                "Nothing will change before the time below, and you can stop the request until "
+                "then."
+            ),
+        ],
         facts=[
-            (_("Possible from"), moments.in_full(due_at)),
+            (_("Earliest possible time"), moments.in_full(due_at)),
             *([] if is_doubtful else _place(actor)),
         ],
         questions=[
-            (_("Was this you?"), _("Come back after that time.")),
+            (_("Was this you?"), _("Come back after the time above to continue.")),
             (_("Not you?"), stop),
         ],
         action_label=_("Stop the request"),
         action_url=absolute("recovery_cancel", token),
-        reason=_("Sent to %(email)s because an account at %(site)s has or had this address.")
+        reason=_(
+            "Sent to %(email)s because this address belongs, or used to belong, to an "
+            "account at %(site)s."
+        )
         % about,
     )
 

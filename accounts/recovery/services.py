@@ -41,7 +41,7 @@ class NotDue(PublicError):
 
     code = "not_due"
     status = 403
-    message = _("That isn’t possible yet.")
+    message = _("You can’t recover your account yet.")
 
 
 class NotOffered(PublicError):
@@ -49,7 +49,7 @@ class NotOffered(PublicError):
 
     code = "not_offered"
     status = 403
-    message = _("That isn’t possible here. Contact support.")
+    message = _("You can’t recover your account this way. Contact support for help.")
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,9 @@ class CannotPutBack(PublicError):
     """Another account has the address now, or the account has the factor again."""
 
     code = "not_possible"
-    message = _("That can’t be restored, because it’s in use again, in this or another account.")
+    message = _(
+        "This can’t be restored because it’s already in use again, in this account or another one."
+    )
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,7 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
         is_ended = session and services.revoke_by_id(here.user, session.pk, actor_of(request))
         if not is_ended:
             raise Http404
-        messages.success(request, _("%(device)s is signed out.") % {"device": session})
+        messages.success(request, _("%(device)s was signed out.") % {"device": session})
         return redirect("event", event_id)
     context = {
         "entry": history.Entry([row]),

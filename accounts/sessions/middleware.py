@@ -49,7 +49,9 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         if request_auth.needs_reauthentication:
             return reauthentication.redirect_to_reauthenticate(request)
         if request_auth.is_revoked:
-            sentence = _("You were signed out: this browser isn’t the one that signed in.")
+            sentence = _(
+                "You were signed out because this isn’t the browser that you signed in with."
+            )
             messages.warning(request, sentence)
         elif reason := sign_out_reasons.of(request):
             messages.warning(request, reason)

@@ -17,20 +17,20 @@ from accounts.sessions.protection import Verdict
 from accounts.sessions.store import digest
 
 _PASSWORD = _("You were signed out because your password was changed.")
-_ELSEWHERE = _("You were signed out from another browser.")
+_ELSEWHERE = _("Another browser signed you out.")
 REASONS: dict[str, str | Promise] = {
     events.PASSWORD_CHANGED.name: _PASSWORD,
     events.PASSWORD_RESET.name: _PASSWORD,
     events.PASSWORD_SET.name: _PASSWORD,
     events.SESSION_ENDED.name: _ELSEWHERE,
     events.OTHERS_ENDED.name: _ELSEWHERE,
-    events.ALL_ENDED.name: _("You were signed out by the operator of this site."),
+    events.ALL_ENDED.name: _("The operator of this site signed you out."),
     events.LOCKED_DOWN.name: _("You were signed out because your account was locked."),
     events.SESSION_ENDED_BY_LIMIT.name: _(
-        "You were signed out because you’re signed in with too many browsers and programs."
+        "You were signed out because you were signed in with too many browsers and programs."
     ),
 }
-OTHER = _("You were signed out because the way to sign in to your account was changed.")
+OTHER = _("You were signed out because your sign-in settings were changed.")
 
 # The browser knows these, or another page tells them.
 UNTOLD = ("", events.SIGNED_OUT.name, events.SESSION_STOPPED.name)

@@ -112,7 +112,7 @@ def _proceed(
     try:
         establish_session(request, CompletedSignIn(sign_in.user, sign_in.proofs, sign_in.remember))
     except AccountChanged:
-        sentence = _("The account was changed while you signed in. Sign in again.")
+        sentence = _("Your account was changed while you were signing in. Sign in again.")
         messages.warning(request, sentence)
         return redirect("account_login")
     return redirect(sign_in.next_url or settings.LOGIN_REDIRECT_URL)
@@ -140,7 +140,7 @@ def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
     """
     next_url = pending.discard(request)
     if next_url is not None:
-        sentence = _("That took too long, or the account was changed. Sign in again.")
+        sentence = _("That took too long, or your account was changed. Sign in again.")
         messages.warning(request, sentence)
         back = safe_next(next_url)
     return redirect_to_login(back) if back else redirect("account_login")
@@ -149,7 +149,9 @@ def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
 def _advise(request: HttpRequest, user: User) -> None:
     """Tell staff without a second factor how to add one."""
     if user.has_usable_password():
-        messages.warning(request, _("Sign in with your password first, then confirm by email."))
+        messages.warning(
+            request, _("Sign in with your password first, then confirm that it’s you by email.")
+        )
     else:
         sentence = _("Ask the operator of this site for a link to add your second factor.")
         messages.warning(request, sentence)

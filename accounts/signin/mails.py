@@ -16,8 +16,8 @@ def code(email: str, secret: str, device: Device) -> Message:
     """Return the email with a sign-in code. If ``email`` is empty, the email is not sent."""
     about = {"email": email, "site": settings.AUTHSITE.site_name, "code": written_code(secret)}
     unasked = _(
-        "Someone typed your username or email address. They can’t sign in without this code, so "
-        "there’s nothing to do."
+        "Someone entered your username or email address. They can’t sign in without "
+        "this code, so you don’t need to do anything."
     )
     return Message(
         to=email,
@@ -43,7 +43,11 @@ def second_code(user: User, secret: str, device: Device) -> Message:
         **_code(secret, device, unasked),
         action_label=_("Reset my password"),
         action_url=absolute("account_reset_password"),
-        reason=_("Sent to %(email)s, an address of the account %(username)s at %(site)s.") % about,
+        reason=_(
+            "Sent to %(email)s because this address belongs to the account %(username)s at "
+            "%(site)s."
+        )
+        % about,
     )
 
 

@@ -99,7 +99,7 @@ class ReauthenticateView(View):
         try:
             return services.reverify_password(self.session, password, client_of(self.request))
         except services.InvalidCredentials:
-            self.password_form.add_error("password", _("That is not your password."))
+            self.password_form.add_error("password", _("That isn’t your password."))
         return None
 
     def show(self) -> HttpResponse:

@@ -37,7 +37,7 @@ class InvalidCredentials(PublicError):
 
     code = "invalid_credentials"
     status = 401
-    message = _("The username, email address or password is not right.")
+    message = _("The username, email address or password isn’t right.")
 
 
 class LockedAccountPassword(InvalidCredentials):

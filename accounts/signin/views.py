@@ -131,7 +131,7 @@ def login_code(request: HttpRequest) -> HttpResponse:
         return _mail_code(request)
     if "code" in request.POST:
         sentence = _(
-            "You asked for that code in another browser, or too long ago. Ask for a new one."
+            "You asked for that code in another browser, or it’s too old. Ask for a new one."
         )
         messages.warning(request, sentence)
     if code_request and "other" not in request.GET:
@@ -198,7 +198,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     if request.method != "POST":
         return render(request, "accounts/signin/logout.html")
     sign_out(request)
-    messages.success(request, _("You are signed out."))
+    messages.success(request, _("You’re signed out."))
     return redirect(settings.LOGIN_URL)
 
 

@@ -9,4 +9,4 @@ class SignupEnded(PublicError):
     """The sign-up was confirmed, changed or deleted meanwhile, or has expired."""
 
     code = "signup_ended"
-    message = _("This sign-up doesn’t wait any more.")
+    message = _("This sign-up has ended.")

@@ -13,7 +13,7 @@ def confirm(signup: PendingSignup, code: str, token: str) -> Message:
     """Return the email with a code and a link, for an email address that no account has."""
     about = {"email": signup.email, "site": settings.AUTHSITE.site_name}
     hello = _("Hello %(name)s,") % {"name": signup.username}
-    closing = _("Didn’t sign up? Then there’s nothing to do. We won’t create an account.")
+    closing = _("Didn’t sign up? Then you don’t need to do anything. We won’t create an account.")
     return Message(
         to=signup.email,
         # Email clients turn names with a dot into links, and a stranger may have chosen this name.
@@ -41,9 +41,9 @@ def already_taken(owners_email: str) -> Message:
         to=owners_email,
         subject=_("You already have an account at %(site)s") % about,
         paragraphs=[_("Someone tried to create a new account with this email address.")],
-        questions=[(_("Was this you?"), _("You already have an account. Sign in to it."))],
+        questions=[(_("Was this you?"), _("You already have an account. Sign in instead."))],
         action_label=_("Sign in"),
         action_url=absolute("account_login"),
-        closing=[_("Not you? Then there’s nothing to do. We didn’t create an account.")],
+        closing=[_("Not you? Then you don’t need to do anything. We didn’t create an account.")],
         reason=_("Sent to %(email)s because it belongs to an account at %(site)s.") % about,
     )

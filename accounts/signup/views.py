@@ -174,7 +174,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
             user = services.confirm_by_link(signup, key, client_of(request))
             return _sign_in(request, user, signup, proof)
         except InvalidCredentials:
-            form.add_error("password", _("That is not the password of this sign-up."))
+            form.add_error("password", _("That isn’t the password that you signed up with."))
         except WrongCode:
             return render(request, "accounts/signup/confirm_dead.html", status=404)
     context = {"form": form, "username": signup.username, "email": signup.email}

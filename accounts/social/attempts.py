@@ -37,7 +37,7 @@ class NotBegunHere(PublicError):
     """The ``state`` is missing, wrong, used, expired, or from another browser or provider."""
 
     code = "wrong_state"
-    message = _("You started this in another browser, or too long ago. Start again.")
+    message = _("You started this in another browser, or too much time has passed. Start again.")
 
 
 def allowed_act(wanted: str | None, request_auth: RequestAuth) -> Act:

@@ -22,7 +22,7 @@ class NotAccepted(PublicError):
 
     code = "not_accepted"
     status = 403
-    message = _("Confirm that it’s you in another way.")
+    message = _("Choose another way to confirm that it’s you.")
 
 
 class NotSignedInAnew(PublicError):
@@ -34,7 +34,10 @@ class NotSignedInAnew(PublicError):
 
     code = "not_signed_in_anew"
     status = 403
-    message = _("%(name)s didn’t ask you to sign in again. Try again, or choose another way.")
+    message = _(
+        "%(name)s didn’t ask you to sign in again, so we couldn’t confirm that it’s "
+        "you. Try again, or choose another way."
+    )
 
     def __init__(self, name: str) -> None:
         super().__init__()

@@ -34,7 +34,10 @@ from accounts.users.models import EmailAddress, User
 class NoNewAccounts(SignupClosed):
     """The external identity belongs to no account, and sign-up is closed."""
 
-    message = _("Sign-up is closed, and no account here is connected with that one.")
+    message = _(
+        "Sign-up is closed, and the account that you signed in with isn’t connected to "
+        "an account here."
+    )
 
 
 class NotInvited(NoNewAccounts):
@@ -52,8 +55,8 @@ class LockedAccountIdentity(PublicError):
     code = "locked_down"
     status = 403
     message = _(
-        "This account was locked. Reset your password by email to unlock it, then review what was "
-        "suspended."
+        "This account was locked. Reset your password by email to unlock it, then "
+        "review what the lock suspended."
     )
 
     def __init__(self, identity: Identity) -> None:
@@ -66,7 +69,7 @@ class ConnectedElsewhere(PublicError):
     """The external identity is connected with another account."""
 
     code = "connected_elsewhere"
-    message = _("That account is already connected with another account on this site.")
+    message = _("That account is already connected to another account on this site.")
 
 
 class NotYours(PublicError):
@@ -74,7 +77,7 @@ class NotYours(PublicError):
 
     code = "not_yours"
     status = 403
-    message = _("The account that you signed in with there isn’t connected with your account here.")
+    message = _("The account that you just signed in with isn’t connected to your account here.")
 
 
 class NoWayBack(PublicError):
@@ -82,8 +85,8 @@ class NoWayBack(PublicError):
 
     code = "no_way_back"
     message = _(
-        "Add an email address before you disconnect. Without one, you couldn’t unlock your account "
-        "after a lock."
+        "Add an email address before you disconnect. Without one, you won’t be able to "
+        "unlock your account if it’s ever locked."
     )
 
 

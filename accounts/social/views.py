@@ -130,8 +130,8 @@ def _sign_in(
     except EmailTaken:
         pending_link.store(request, profile, attempt.next_url)
         sentence = _(
-            "An account with %(address)s already exists. Sign in to it as usual. Then you can "
-            "connect it with %(name)s."
+            "An account with the address %(address)s already exists. Sign in to it as "
+            "usual. Then you can connect it to %(name)s."
         )
         messages.info(request, sentence % {"address": profile.email, "name": provider.name})
         return redirect_to_login(reverse("provider_confirm"))
@@ -176,7 +176,7 @@ def _finish_connecting(
         renew_key(request)
         messages.success(request, _("You can now sign in with %(name)s.") % {"name": name})
     else:
-        messages.info(request, _("That account is already connected with yours."))
+        messages.info(request, _("That account is already connected to yours."))
     return redirect(then)
 
 
@@ -206,7 +206,7 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
     profile, next_url, name = link.profile, link.next_url, configured.name_of(link.profile.issuer)
     if name is None or not link.is_for(session_of(request).user):
         pending_link.discard(request)
-        sentence = _("%(address)s isn’t an address of this account, so nothing was connected.")
+        sentence = _("%(address)s doesn’t belong to this account, so nothing was connected.")
         messages.error(request, sentence % {"address": profile.known_as})
         return redirect(next_url or "home")
     if not recent.has_recent_authentication(request):

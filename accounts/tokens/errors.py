@@ -15,7 +15,7 @@ class InvalidToken(PublicError):
     status = 401
     # RFC 6750 section 3.1.
     challenge = 'Bearer error="invalid_token"'
-    message = _("The token is invalid or no longer valid.")
+    message = _("The token is invalid, has expired or was revoked.")
 
 
 class TokenExpired(InvalidToken):
@@ -30,7 +30,7 @@ class TokenReused(InvalidToken):
     """A refresh token was used a second time. Its session has been revoked."""
 
     code = "token_reused"
-    message = _("The refresh token was used before, so its session was ended. Sign in again.")
+    message = _("The refresh token had already been used, so its session was ended. Sign in again.")
 
 
 class UnknownService(PublicError):
@@ -40,7 +40,7 @@ class UnknownService(PublicError):
     """
 
     code = "invalid_target"
-    message = _("This token can only be exchanged for a token for the same service.")
+    message = _("You can only exchange this token for another one for the same service.")
 
 
 class EmailNotVerified(PublicError):
@@ -91,7 +91,7 @@ class InvalidChallenge(PublicError):
 
     code = "invalid_challenge"
     status = 401
-    message = _("That took too long, or too many codes were wrong. Sign in again.")
+    message = _("That took too long, or there were too many wrong codes. Sign in again.")
 
 
 class InsufficientScope(PublicError):
@@ -99,7 +99,7 @@ class InsufficientScope(PublicError):
 
     code = "insufficient_scope"
     status = 403
-    message = _("This requires the scope %(scope)s.")
+    message = _("This request requires the scope %(scope)s.")
 
     def __init__(self, scope: str) -> None:
         super().__init__()
@@ -119,7 +119,7 @@ class InsufficientUserAuthentication(PublicError):
         'Bearer error="insufficient_user_authentication", '
         f'max_age="{int(reauthentication.RECENT.total_seconds())}"'
     )
-    message = _("Sign in again. This requires a sign-in within the last ten minutes.")
+    message = _("You must have signed in within the last ten minutes to do this. Sign in again.")
 
 
 class NotForPages(PublicError):

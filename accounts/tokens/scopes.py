@@ -31,7 +31,7 @@ class UnknownScope(PublicError):
     """The scope does not exist, or exceeds the scopes of the token (RFC 6749 section 5.2)."""
 
     code = "invalid_scope"
-    message = _("This scope doesn’t exist, or you don’t have it.")
+    message = _("This scope doesn’t exist, or it wasn’t granted to you.")
 
 
 def parse(text: str) -> frozenset[str]:

@@ -30,7 +30,9 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
     def validate_audience(self, audience: str) -> str:
         """Accept only this site and ``TOKEN_AUDIENCES`` (RFC 8707 section 2)."""
         if audience not in (settings.AUTHSITE.origin, *settings.AUTHSITE.token_audiences):
-            raise serializers.ValidationError(_("There is no such service."), code="invalid_target")
+            raise serializers.ValidationError(
+                _("That service doesn’t exist."), code="invalid_target"
+            )
         return audience
 
     def validate_scope(self, scope: str) -> str:

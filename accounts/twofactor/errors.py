@@ -14,8 +14,8 @@ class WrongFactorCode(PublicError):
     code = "invalid_code"
     status = 401
     message = _(
-        "That code isn’t right or was already used. Wait for the next one. If that doesn’t work "
-        "either, set your phone’s clock to automatic."
+        "That code isn’t right or has already been used. Wait for the next one. If "
+        "that doesn’t work either, set your phone’s clock to update automatically."
     )
 
 
@@ -31,7 +31,7 @@ class WrongSingleUseCode(WrongFactorCode):
     Unlike that of ``WrongFactorCode``, the message does not mention the clock of the phone.
     """
 
-    message = _("That code isn’t right or was already used.")
+    message = _("That code isn’t right or has already been used.")
 
 
 class ClockIsOff(WrongFactorCode):

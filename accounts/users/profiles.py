@@ -28,7 +28,7 @@ def refuse_blank(value: str) -> None:
     """
     refuse_invisible(value)
     if _BLANK & set(value):
-        raise ValidationError(_("Remove invisible or control characters."), code="invisible")
+        raise ValidationError(_("Remove any invisible or control characters."), code="invisible")
 
 
 def refuse_controls(value: str) -> None:

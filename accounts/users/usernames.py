@@ -47,7 +47,7 @@ def clean(value: str, *, by_operator: bool = False) -> str:
     if not 1 <= len(name) <= MAX_LENGTH:
         raise ValidationError(_("Use 1 to 30 characters."), code="length")
     if uts39.has_ignorable(name):
-        raise ValidationError(_("Remove invisible or control characters."), code="invisible")
+        raise ValidationError(_("Remove any invisible or control characters."), code="invisible")
     if not all(_is_allowed(character) for character in name) or _is_mark(name[0]):
         raise ValidationError(
             _("Use letters, digits, dots, hyphens and underscores only."), code="characters"

@@ -153,7 +153,7 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(
 
     field.select_text()
     field.press_sequentially("PassWord1234")
-    expect(status).to_contain_text("Attackers try this one first")
+    expect(status).to_contain_text("This is one of the first passwords")
     assert left, "a password typed over a suggestion is measured, and its request is seen"
     assert meter.evaluate("meter => meter.value") == 0
     page.route("**/strength/", lambda route: route.fulfill(status=429))

@@ -259,7 +259,7 @@ def test_3_6_get_asks_for_confirmation_and_post_signs_out(client: Client, page: 
 
     assert "Sign out of" in client.get(page).text
     assert is_signed_in(client)
-    assert "You are signed out." in client.post(page, follow=True).text
+    assert "You’re signed out." in client.post(page, follow=True).text
     assert not is_signed_in(client)
 
 

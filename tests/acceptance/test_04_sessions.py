@@ -63,7 +63,7 @@ def test_4_4_basic_protection_moves_a_session_to_a_changed_browser_after_a_proof
     assert asked.url == f"{REAUTHENTICATE}?next={quote(WANTED)}"
     assert "isn’t the browser that signed in" in changed.get(asked.url).text
     wrong = changed.post(asked.url, {"password": "not the password"})
-    assert "That is not your password." in wrong.text
+    assert "That isn’t your password." in wrong.text
     assert not is_signed_in(changed)
     assert changed.post(asked.url, {"password": PASSWORD}).url == WANTED
     assert changed.get(WANTED).status_code == 200
@@ -85,7 +85,9 @@ def test_4_4_strong_protection_revokes_the_session_of_a_changed_browser_and_mail
     page = thief.post(LOCKDOWN, follow=True)
 
     assert page.request["PATH_INFO"] == LOGIN
-    assert "You were signed out: this browser isn’t the one that signed in." in page.text
+    assert (
+        "You were signed out because this isn’t the browser that you signed in with." in page.text
+    )
     assert not is_signed_in(browser)
     assert thief.get(REAUTHENTICATE).url.startswith(LOGIN)
     assert "another browser used it" in mail_to("alice").subject

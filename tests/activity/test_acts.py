@@ -50,9 +50,9 @@ def test_a_sign_in_with_a_recovery_code_that_trusts_the_browser_sends_one_email(
     assert what(mail) == [
         "A recovery code was used.",
         "Signed in from a new browser.",
-        "A browser was trusted, so two-step verification is skipped there.",
+        "A browser was marked as trusted, so it skips two-step verification.",
     ]
-    assert ["Codes left", "1"] in mail.facts
+    assert ["Recovery codes left", "1"] in mail.facts
     assert Client().post(path_of(mail.action_url)).status_code == 200
     assert User.objects.get().is_locked_down
 

@@ -115,7 +115,7 @@ def test_failures_that_are_alike_are_one_row_that_opens(
     one = "A sign-in failed"
     step = "A sign-in passed the first step but failed the second"
     assert seen(client, "?group=failure") == [step, one, one, "3 failed sign-ins", one]
-    assert tags(text) == 4 * ["Nobody got in"]
+    assert tags(text) == 4 * ["Nobody signed in"]
     folded = text.partition("3 failed sign-ins")[2].partition("</details>")[0]
     times = re.findall(r'"time">([^<]+)<', folded)
     assert times == [f"{at} UTC" for at in ("08:10", "09:01", "09:01", "08:30", "08:10")]

@@ -63,7 +63,7 @@ def test_an_invalid_choice_makes_no_key_and_keeps_the_typed_values(
     client: Client, alice: User
 ) -> None:
     for changes, told in (
-        ({"profile": ""}, "Choose at least one thing that the key may do."),
+        ({"profile": ""}, "Choose at least one permission for the key."),
         ({"activity": "write"}, "activity"),
         ({"profile": "admin"}, "profile"),
         ({"expires": "8"}, "expires"),
@@ -79,7 +79,7 @@ def test_an_account_can_have_fifty_api_keys(client: Client, alice: User) -> None
     keys = [key_of(alice) for _ in range(50)]
 
     assert f'href="{NEW}"' not in client.get(KEYS).text
-    assert "You’ve reached the limit of API keys." in client.post(NEW, FORM).text
+    assert "You can’t have any more API keys." in client.post(NEW, FORM).text
     client.post(KEYS, {"end": row_of(keys[0]).pk})
     assert shown_key(client.post(NEW, FORM))
 

@@ -36,7 +36,7 @@ def reset_link(login: str = "alice", to: str = "") -> str:
     """
     asking = Client(REMOTE_ADDR=f"198.51.{next(NETWORKS)}.1")
     assert asking.post(RESET, {"login": to or login}).status_code == 200
-    mail = next(m for m in reversed(outbox()) if "Set a new password at" in m.subject)
+    mail = next(m for m in reversed(outbox()) if "Set a new password for" in m.subject)
     assert not to or mail.to == to, mail.to
     return path_of(mail.action_url)
 

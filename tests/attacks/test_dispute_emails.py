@@ -72,10 +72,10 @@ def test_mails_to_suspended_emails_report_changes_but_no_username_and_no_ip_addr
     heard = [m for m in outbox() if m.to == THIEFS]
     assert [m.subject for m in heard] == [
         "Your account was locked",
-        "Someone asked to open your locked account",
-        "Set a new password at authsite",
+        "Someone asked to unlock your account",
+        "Set a new password for authsite",
         "Your password was reset",
-        "Something was deleted from your account",
+        "A suspended item was deleted from your account",
     ]
     assert all("192.0.2" not in text_of(m) and "alice" not in text_of(m) for m in heard)
     assert recipients_of("review of your account is finished") >= {MINE}
@@ -93,7 +93,7 @@ def test_a_mailbox_that_is_no_older_proof_learns_no_username_from_the_reset(home
     users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     Client().post(reset_link(), {"lost": "ask"})
-    objections = {m.to: path_of(m.action_url) for m in outbox() if "asked to open" in m.subject}
+    objections = {m.to: path_of(m.action_url) for m in outbox() if "asked to unlock" in m.subject}
     for to, is_told in ((MINE, True), (THIEFS, False)):
         for link in (reset_link(to=to), objections[to]):
             assert ("alice" in Client().get(link).text) is is_told, (to, link)

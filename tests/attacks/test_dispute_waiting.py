@@ -41,10 +41,10 @@ def test_the_mailbox_alone_must_wait_and_two_older_proofs_can_object(
     lock(alice)
     thief, link = Client(), reset_link()
     thief.post(link, {"lost": "ask"})
-    assert recipients_of("asked to open your locked account") == {MINE, "second@example.org"}
+    assert recipients_of("asked to unlock your account") == {MINE, "second@example.org"}
     clock.advance(hours=71)
     assert not sets_password(thief, reset_link())
-    objection = path_of(next(m.action_url for m in outbox() if "asked to open" in m.subject))
+    objection = path_of(next(m.action_url for m in outbox() if "asked to unlock" in m.subject))
 
     assert "That isn’t enough" in Client().post(objection).text, (
         "one proof does not outweigh another"

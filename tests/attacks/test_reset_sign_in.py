@@ -99,7 +99,7 @@ def test_a_lock_right_after_the_reset_stops_its_sign_in(monkeypatch: pytest.Monk
     monkeypatch.setattr(services, "reset", locked_meanwhile)
     answer = client.post(link, {"password1": NEW}, follow=True)
 
-    assert "The account was changed while you signed in" in answer.text
+    assert "Your account was changed while you were signing in" in answer.text
     assert not is_signed_in(client)
 
 

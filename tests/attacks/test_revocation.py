@@ -183,4 +183,4 @@ def test_the_sessions_page_and_the_history_say_that_a_session_is_a_program() -> 
 
     assert "through the API" in shown
     assert f'name="end" value="{claims_of(begun["access"])["sid"]}"' in shown
-    assert "A program signed in over the API" in bob.get("/accounts/activity/").text
+    assert "A program signed in through the API" in bob.get("/accounts/activity/").text

@@ -144,4 +144,4 @@ def sign_in(page: Page, username: str, *, password: str = PASSWORD, remember: bo
 
 def sign_out(page: Page) -> None:
     menu(page).get_by_role("button", name="Sign out").click()
-    says(page, "You are signed out.")
+    says(page, "You’re signed out.")

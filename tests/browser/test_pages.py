@@ -145,7 +145,7 @@ def by_mailed_links(site: Site) -> Iterator[Stop]:
     yield stranger, "/dev/mail/", "Emails"
     newest = re.search(r"/dev/mail/[\w-]+/", stranger.get("/dev/mail/").text)
     assert newest
-    yield stranger, newest[0], "Set a new password at authsite"
+    yield stranger, newest[0], "Set a new password for authsite"
 
 
 def as_a_member(site: Site) -> Iterator[Stop]:

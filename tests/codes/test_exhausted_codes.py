@@ -23,7 +23,7 @@ from tests.support.steps import (
 pytestmark = pytest.mark.django_db
 
 BY_CODE, EMAIL = "/accounts/login/code/", "/accounts/email/"
-USED_UP = "That code was tried too many times."
+USED_UP = "Too many wrong codes."
 
 
 def mailed() -> list[str]:

@@ -161,14 +161,17 @@ def test_the_meter_returns_a_score_a_label_and_advice(client: Client) -> None:
     assert request_strength(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
     weak = request_strength(client, "gabrielagabriela7")
     assert (weak["score"] < 3, weak["label"]) == (True, "Easy to guess.")
-    more = "Add one or two uncommon words."
-    assert weak["advice"] == f"Repeating something adds little. {more}"
-    near = "Attackers try one like this first. Writing 4 for a, or 0 for o, adds little."
+    leet, more = "Writing 4 for a, or 0 for o, doesn’t help much.", "Add one or two uncommon words."
+    assert weak["advice"] == f"Repetition doesn’t help much. {more}"
+    near = f"Attackers try passwords like this one first. {leet}"
     assert request_strength(client, "p4ssw0rdteapot")["advice"] == f"{near} {more}"
     # A password that the form refuses has score 0.
     short = request_strength(client, "xK9#pQ2!vB7")
     assert (short["score"], short["advice"]) == (0, "Use at least 12 characters.")
-    assert "Attackers try this one first." in request_strength(client, "PassWord1234")["advice"]
+    assert (
+        "This is one of the first passwords that attackers try."
+        in request_strength(client, "PassWord1234")["advice"]
+    )
     # Words from the person's own form fields make a password weaker.
     words = ["other", "Mallory.Fzwq@example.org"]
     without, told = (

@@ -48,7 +48,7 @@ def test_the_session_of_an_event_is_ended_from_its_page(client: Client, alice: U
 
     answer = client.post(page_of(row), follow=True)
 
-    assert "is signed out." in answer.text
+    assert "was signed out." in answer.text
     assert "No session to sign out" in answer.text
     assert BUTTON not in answer.text
     assert not is_signed_in(thief)

@@ -32,7 +32,7 @@ pytestmark = pytest.mark.django_db
 OVERVIEW = "/accounts/2fa/"
 REAUTHENTICATE = "/accounts/reauthenticate/"
 CLOCK = "Your phone’s clock is a few minutes off"
-WRONG = "That code isn’t right or was already used."
+WRONG = "That code isn’t right or has already been used."
 
 
 @pytest.fixture
