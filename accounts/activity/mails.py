@@ -12,7 +12,7 @@ from accounts.activity.models import OPERATOR, Activity
 from accounts.activity.subjects import EXPLAINED, subject_of
 from accounts.common import moments, places, proofs
 from accounts.common.links import absolute
-from accounts.mail.message import Message
+from accounts.mail.message import TO_DOUBTFUL, TO_OWNER, Message
 from accounts.users.models import User
 
 
@@ -38,16 +38,7 @@ def notice(
             the username.
     """
     about = {"email": email, "username": user.username, "site": settings.AUTHSITE.site_name}
-    if is_doubtful:
-        about_email = _(
-            "Sent to %(email)s because this address belongs, or used to belong, to an "
-            "account at %(site)s."
-        )
-    else:
-        about_email = _(
-            "Sent to %(email)s because this address belongs to the account %(username)s at "
-            "%(site)s."
-        )
+    about_email = TO_DOUBTFUL if is_doubtful else TO_OWNER
     subjects = dict.fromkeys(subject_of(row.event) for row in rows)
     return Message(
         to=email,

@@ -8,6 +8,7 @@ from textwrap import TextWrapper
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.utils.translation import gettext_lazy as _
 
 from accounts.common.languages import speaking, spoken
 from accounts.mail import look
@@ -15,6 +16,13 @@ from accounts.mail.look import BrandedEmail
 
 # The length of a line of plain text (RFC 3676 section 4.2 recommends at most 78).
 LINE = 72
+# Why an email goes to its address. The second also fits an address that may belong to a thief.
+TO_OWNER = _(
+    "Sent to %(email)s because this address belongs to the account %(username)s at %(site)s."
+)
+TO_DOUBTFUL = _(
+    "Sent to %(email)s because this address belongs, or used to belong, to an account at %(site)s."
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from accounts.activity.services import Actor
 from accounts.common import moments
 from accounts.common.links import absolute
-from accounts.mail.message import Message
+from accounts.mail.message import TO_DOUBTFUL, Message
 from accounts.users.models import User
 
 
@@ -27,10 +27,7 @@ def recovery(
         what = _("Someone asked to set a new password for your locked account.")
     else:
         subject = _("Someone asked to remove your second factors")
-        what = _(
-            "Someone said that they’d lost all second factors for your account and asked "
-            "us to remove them."
-        )
+        what = _("Someone said that they’d lost your second factors and asked us to remove them.")
     stop = _(
         "Stop the request. Use a browser that you’ve signed in with before, or have your password "
         "or a second factor at hand."
@@ -41,10 +38,7 @@ def recovery(
         greeting="" if is_doubtful else _("Hello %(name)s,") % {"name": user.username},
         paragraphs=[
             what,
-            _(
-                "Nothing will change before the time below, and you can stop the request until "
-                "then."
-            ),
+            _("Nothing will change before the time below. You can stop it until then."),
         ],
         facts=[
             (_("Earliest possible time"), moments.in_full(due_at)),
@@ -56,11 +50,7 @@ def recovery(
         ],
         action_label=_("Stop the request"),
         action_url=absolute("recovery_cancel", token),
-        reason=_(
-            "Sent to %(email)s because this address belongs, or used to belong, to an "
-            "account at %(site)s."
-        )
-        % about,
+        reason=TO_DOUBTFUL % about,
     )
 
 

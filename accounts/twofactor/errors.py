@@ -42,15 +42,15 @@ class ClockIsOff(WrongFactorCode):
     """
 
     message = _(
-        "Your phone’s clock is a few minutes off, so the code doesn’t match. Set the clock to "
-        "automatic, then enter the newest code."
+        "Your phone’s clock is a few minutes off, so the code doesn’t match. Set the "
+        "clock to update automatically, then enter the newest code."
     )
 
 
 class TooManyFactors(TooMany):
     """The account has as many authenticator apps or passkeys as allowed."""
 
-    message = _("You can’t add any more. Remove one first.")
+    message = _("You’ve reached the limit. Remove one before you add another.")
 
 
 class Required(PublicError):
@@ -58,8 +58,8 @@ class Required(PublicError):
 
     code = "factor_required"
     message = _(
-        "Your account needs two-step verification. Add another passkey or app before you remove "
-        "this one."
+        "Your account needs two-step verification. Add another passkey or "
+        "authenticator app before you remove this one."
     )
 
 
@@ -76,7 +76,8 @@ class OnlyPasskeyLeft(LastWayIn):
     """
 
     message = _(
-        "Without it, access to your email would be all it takes to sign in. Set a password first."
+        "Without this passkey, anyone with access to your email could sign in. Set a "
+        "password first."
     )
 
 

@@ -44,7 +44,9 @@ def offer(request: HttpRequest) -> HttpResponse:
         actor = actor_of(request).by(*session.amr)
         with suppress(PublicError):
             new_passkeys.add_automatic(session.user, request.POST["credential"], actor)
-            messages.success(request, _("Your browser saved a passkey. Use it to sign in."))
+            messages.success(
+                request, _("Your browser saved a passkey. You can now use it to sign in.")
+            )
     return redirect("home")
 
 

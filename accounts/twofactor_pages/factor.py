@@ -96,5 +96,5 @@ class FactorView(View):
             messages.error(self.request, str(error))
             return redirect(self.list_page)
         renew_key(self.request)
-        messages.success(self.request, _("Removed. You were signed out everywhere else."))
+        messages.success(self.request, _("Removed. You’ve been signed out everywhere else."))
         return redirect(self.list_page)

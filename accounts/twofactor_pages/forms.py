@@ -26,13 +26,15 @@ class SetupForm(forms.Form):
     """Ask for the first code of an authenticator app, and for a name."""
 
     code = TotpCodeField()
-    name = NameField(required=False, help_text=_("Optional. Helps you tell several apps apart."))
+    name = NameField(
+        required=False, help_text=_("Optional. A name helps you tell your apps apart.")
+    )
 
 
 class OptionalNameForm(forms.Form):
     """Ask for the name of a new passkey. The name may be empty."""
 
-    name = NameField(required=False, help_text=_("Optional, such as “Laptop”."))
+    name = NameField(required=False, help_text=_("Optional. For example, “Laptop”."))
 
 
 class RenameForm(forms.Form):

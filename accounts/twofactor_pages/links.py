@@ -23,7 +23,7 @@ class NotNeeded(PublicError):
     """The account has a second factor, needs none, or is deactivated."""
 
     code = "enrolment_not_needed"
-    message = _("This account needs no enrolment link.")
+    message = _("This account doesn’t need an enrolment link.")
 
 
 def new_link(user: User) -> str:

@@ -52,7 +52,9 @@ def _end_trust(request: HttpRequest, user: User) -> HttpResponse:
     number = request.POST.get("end", "")
     one = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
     if trusted_browsers.end(user, actor_of(request), None if "all" in request.POST else one):
-        messages.success(request, _("You’ll be asked for the second step there again."))
+        messages.success(
+            request, _("We’ll ask for the second step again in browsers that you no longer trust.")
+        )
     return redirect("second_factors")
 
 

@@ -53,7 +53,10 @@ def svg(text: str) -> SafeString:
         '<svg class="qr" role="img" aria-label="{}" viewBox="{edge} {edge} {size} {size}" '
         'shape-rendering="crispEdges"><path fill="#fff" d="M{edge} {edge}h{size}v{size}h-{size}z"/>'
         '<path stroke="#000" transform="translate(0 .5)" d="{}"/></svg>',
-        _("QR code that adds this account to an authenticator app. The key beside it does too."),
+        _(
+            "QR code for adding this account to an authenticator app. You can enter the "
+            "key beside it instead."
+        ),
         path,
         edge=-QUIET_ZONE,
         size=len(modules) + 2 * QUIET_ZONE,

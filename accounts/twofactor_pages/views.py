@@ -111,7 +111,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
     form = SavedForm(request.POST if "code" in request.POST else None)
     if form.is_valid():
         if twofactor.note_saved(user, form.cleaned_data["code"]):
-            messages.success(request, _("You’ve saved your recovery codes. You’re done."))
+            messages.success(request, _("You’ve saved your recovery codes. You’re all set."))
             return redirect(flow.next_of(request) or "second_factors")
         form.add_error(
             "code", _("That isn’t one of your recovery codes. Check the ones you saved.")
@@ -153,7 +153,9 @@ def codes_file(request: HttpRequest) -> HttpResponse:
     made = CODES.open(request.POST.get("shown", ""), user)
     if made is None:
         return redirect("recovery_codes")
-    head = _("Recovery codes of %(name)s at %(site)s (%(origin)s), %(date)s. Each works once.") % {
+    head = _(
+        "Recovery codes for %(name)s at %(site)s (%(origin)s), %(date)s. Each code works once."
+    ) % {
         "name": user.username,
         "site": settings.AUTHSITE.site_name,
         "origin": settings.AUTHSITE.origin,

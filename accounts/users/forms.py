@@ -15,7 +15,9 @@ class UsernameField(forms.CharField):
     def __init__(self, *, by_operator: bool = False, **options: Any) -> None:
         self.by_operator = by_operator
         widget = text_input("username")
-        hint = _("Letters, digits, dots, hyphens and underscores. Others may see it.")
+        hint = _(
+            "Letters, digits, dots, hyphens and underscores. Other people may see your username."
+        )
         limit = no_longer_than(4 * usernames.MAX_LENGTH)
         super().__init__(
             label=_("Username"),
@@ -55,7 +57,7 @@ class DisplayNameField(forms.CharField):
         limit = no_longer_than(profiles.DISPLAY_NAME_LENGTH)
         super().__init__(
             label=_("Display name"),
-            help_text=_("The name that we greet you with. Optional, up to 60 characters."),
+            help_text=_("We greet you with this name. Optional, up to 60 characters."),
             required=False,
             widget=text_input("nickname"),
             validators=[limit, profiles.refuse_blank],

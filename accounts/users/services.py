@@ -25,7 +25,7 @@ class UsernameTaken(PublicError):
     """Another person has that username, or one that looks the same or differs only in case."""
 
     code = "username_taken"
-    message = _("That username is taken. Choose another.")
+    message = _("That username is taken. Choose another one.")
 
 
 class AccountChanged(PublicError):
@@ -33,7 +33,7 @@ class AccountChanged(PublicError):
 
     code = "outdated"
     status = 409
-    message = _("Your account was changed at the same moment. Check it, then try again.")
+    message = _("Your account was changed in the meantime. Check it, then try again.")
 
 
 class EmailTaken(PublicError):

@@ -54,13 +54,16 @@ def clean(value: str, *, by_operator: bool = False) -> str:
         )
     if uts39.is_mixed(name):
         raise ValidationError(
-            _("Use letters and digits from one script. For example, don’t mix Latin and Cyrillic."),
+            _(
+                "Use letters and digits from one script only. For example, don’t mix Latin and "
+                "Cyrillic."
+            ),
             code="scripts",
         )
     if uts39.is_stacked(name):
-        raise ValidationError(_("Use fewer accents or marks on one letter."), code="marks")
+        raise ValidationError(_("Use fewer accents or marks on a single letter."), code="marks")
     if not by_operator and is_reserved(name):
-        raise ValidationError(_("That username is reserved. Choose another."), code="reserved")
+        raise ValidationError(_("That username is reserved. Choose another one."), code="reserved")
     return name
 
 

@@ -51,7 +51,7 @@ def test_the_mailbox_alone_must_wait_and_two_older_proofs_can_object(
     )
     assert Client().post(objection, {"former": NEW}).status_code == 200
     assert Recovery.objects.exists()
-    assert "The recovery request is stopped" in home.post(objection).text
+    assert "The recovery request has been stopped" in home.post(objection).text
 
     clock.advance(hours=2)
     assert not sets_password(thief, reset_link())

@@ -12,7 +12,7 @@ pytestmark = pytest.mark.django_db
 
 HERE = {"Origin": "http://testserver"}
 EMAIL, PROFILE = "/accounts/email/", "/accounts/profile/"
-SENDS = "what you would send"
+SENDS = "what will be sent"
 
 
 def expired(path: str, client: Client | None = None, **posted: str) -> str:

@@ -245,7 +245,7 @@ def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(
 
     done = browser.post(path)
 
-    assert "Nobody is signed in to <bdi>alice</bdi> any more" in done.text
+    assert "Everyone has been signed out of <bdi>alice</bdi>" in done.text
     assert 'action="/accounts/logout/"' not in done.text, "there is no session to sign out of"
     assert not any(map(is_signed_in, browsers))
     *earlier, newest = Activity.objects.order_by("id")

@@ -242,7 +242,7 @@ def test_every_page_warns_of_a_pending_recovery_and_links_to_stop_it(
     sees(home, f"Stop the recovery request for {username}?")
     home.get_by_label("Your password").fill(PASSWORD)
     press(home, "Stop the request")
-    sees(home, "The recovery request is stopped")
+    sees(home, "The recovery request has been stopped")
     assert axe(home) == []
     expect(home.get_by_text(BANNER)).to_have_count(0)
 
@@ -262,7 +262,7 @@ def test_a_mailed_link_stops_a_recovery(site: Site, open_page: OpenPage) -> None
     home.goto(link_for(site, username, about, "/accounts/2fa/recovery/"))
     says(home, "an email address of yours", "a browser that you’ve signed in with before")
     press(home, "Stop the request")
-    sees(home, "The recovery request is stopped")
+    sees(home, "The recovery request has been stopped")
 
 
 def test_password_and_second_factor_unlock_an_account_without_mail(

@@ -124,7 +124,7 @@ def as_anonymous(site: Site) -> Iterator[Stop]:
     yield stranger, "/privacy/", "Privacy"
     yield stranger, "/no-such-page", "Page not found"
     yield stranger, CONFIRM, "Confirm your email address"
-    yield stranger, site.manage("create_owner").strip(), "Create the administrator"
+    yield stranger, site.manage("create_owner").strip(), "Create the administrator account account"
     sign_up(waiting, "waiting")
     yield waiting, CONFIRM, "Confirm your email address"
     asking.post(CODE, {"login": "nobody"})
@@ -204,7 +204,7 @@ def with_second_factors(site: Site) -> Iterator[Stop]:
     yield bob, "/accounts/recovery/", "Stop the recovery request"
     link = link_for(site, "bob", "asked to remove your second factors", OBJECTION)
     yield lost, link, "Stop the recovery request"
-    yield lost, f"{OBJECTION}no-such-token/", "Nothing to stop"
+    yield lost, f"{OBJECTION}no-such-token/", "There’s no request to stop"
     bob.post(RECOVERY_CODES, {"new": "1"})
     yield bob, RECOVERY_CODES, "Save your recovery codes"
 

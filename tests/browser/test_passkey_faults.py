@@ -10,7 +10,7 @@ from tests.support.steps import LOGIN
 from tests.support.virtual_authenticator import NO_AUTOFILL, VirtualAuthenticator
 from tests.support.webauthn import ADD, PASSKEYS
 
-CANCELLED = "You cancelled, or it didn’t work. Try again, or choose another way."
+CANCELLED = "You cancelled, or the passkey didn’t work. Try again, or choose another way."
 CANNOT = "This browser can’t use passkeys here."
 # Moves the page's clock forward by five minutes, since waiting would take too long.
 FIVE_MINUTES_LATER = "{ const now = Date.now; Date.now = () => now() + 301_000 }"

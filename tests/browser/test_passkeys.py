@@ -125,7 +125,7 @@ def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(
 
     page.goto(LOGIN_FOR_WANTED)
     sign_in(page, "pk-uses")
-    page.get_by_label("Don’t ask in this browser for 30 days").check()
+    page.get_by_label("Don’t ask again in this browser for 30 days").check()
     press(page, "Use your passkey")
     expect(page).to_have_url(site.origin + WANTED)
     sign_out(page)

@@ -47,7 +47,7 @@ def test_the_privacy_page_names_every_cookie_and_the_retention_periods_in_force(
 
     for cookie in [*given, *client.cookies, settings.LANGUAGE_COOKIE_NAME]:
         assert f"<code>{cookie}</code>" in page
-    for figure in (f"for {settings.AUTHSITE.activity_days} days", "for 90 days", "24 hours later"):
+    for figure in (f"for {settings.AUTHSITE.activity_days} days", "for 90 days", "24 hours after"):
         assert figure in page
     assert (LIFE.days, CODE_LIFE.seconds, GIVE_UP.days) == (3, 15 * 60, 5)
     for figure in ("within 3 days", "15 minutes to 30 days", "for 5 days at most"):

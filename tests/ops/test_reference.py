@@ -62,7 +62,7 @@ def test_it_shows_the_parameters_fields_scopes_and_errors_of_every_operation(
                 assert all(f"<code>{scope}</code>" in shown for scope in scopes)
         for status in operation["responses"]:
             link = f'<a href="#status-{status}">'
-            assert (link if status >= "400" else f"Answer {status}") in shown
+            assert (link if status >= "400" else f"Response {status}") in shown
     assert "<code>results[].expires_at</code>" in section_of(page, "list_keys")
     assert "<code>profile:write</code>" in section_of(page, "update_me")
     password = re.search(r"<code>password</code>.*", section_of(page, "sign_up"))

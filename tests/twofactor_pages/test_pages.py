@@ -98,7 +98,7 @@ def test_an_account_can_have_five_authenticators(client: Client, alice: User) ->
     set_up_authenticator(client)
 
     assert f'href="{SETUP}"' not in client.get(OVERVIEW).text
-    assert "You can’t add any more." in set_up_authenticator(client).text
+    assert "You’ve reached the limit." in set_up_authenticator(client).text
     assert Authenticator.objects.count() == 5
 
 
