@@ -50,7 +50,9 @@ SPECIAL = (
 OWN = {"content-length", "etag", "x-request-id"}
 # The largest body in bytes. A refresh token has about a hundred.
 LARGEST_BODY = 1024
-# The most kinds of one request whose headers are kept. The Host of health checks may be any name.
+# The most kinds of one request whose headers are kept. Any port is valid in a Host, and any Host in
+# a health check. When the limit is reached, all are forgotten. Otherwise a client that sends many
+# Hosts would keep all other requests off the short path.
 MOST_KINDS = 64
 
 _render = JSONRenderer().render
@@ -100,7 +102,9 @@ class ShortPath:
 
         def keep(status: str, headers: Headers, *more: Any) -> Any:
             names = {name.lower() for name, _value in headers}
-            if status == "200 OK" and "set-cookie" not in names and len(known) < MOST_KINDS:
+            if status == "200 OK" and "set-cookie" not in names:
+                if len(known) >= MOST_KINDS:
+                    known.clear()
                 known[kind] = [pair for pair in headers if pair[0].lower() not in OWN]
             return start(status, headers, *more)
 

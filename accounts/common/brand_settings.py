@@ -5,6 +5,8 @@ import os
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from glob import escape, iglob
+from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
@@ -186,5 +188,17 @@ def faults(config: BrandSettings, *, production: bool) -> Iterator[tuple[bool, s
 
 
 def _writable(top: Path) -> Path | None:
-    """Return the first folder or file below ``top`` that this process can write to."""
-    return next((path for path in (top, *top.rglob("*")) if os.access(path, os.W_OK)), None)
+    """Return the first path through which this process can change what is in ``top``, or None.
+
+    Symbolic links are followed. A folder above ``top`` counts, too, because ``top`` can be renamed
+    in it and replaced.
+    """
+    pattern = f"{escape(str(top))}/**"
+    below = iglob(pattern, recursive=True, include_hidden=True)  # noqa: PTH207 Path.glob follows no links before Python 3.13
+    above = (path for start in (top, top.resolve()) for path in _above(start))
+    return next((path for path in (*map(Path, below), *above) if os.access(path, os.W_OK)), None)
+
+
+def _above(path: Path) -> Iterator[Path]:
+    """Return the folders above ``path`` up to its mount point, which nobody can rename."""
+    return (part.parent for part in takewhile(lambda p: not p.is_mount(), (path, *path.parents)))

@@ -13,7 +13,7 @@ from accounts.ops import health
 from accounts.sessions.models import LoginSession
 from accounts.tokens import families, keyring
 from accounts.users.models import User
-from authsite.short_path import ShortPath
+from authsite.short_path import MOST_KINDS, ShortPath
 from tests.attacks.key_steps import key_of
 from tests.conftest import Clock
 from tests.support import api
@@ -278,6 +278,23 @@ def test_a_response_with_a_cookie_is_not_taken_as_a_model(world: World) -> None:
     path = ShortPath(with_cookie)
 
     assert [answer(path, world.me()).body for _ in range(2)] == [b"from Django"] * 2
+
+
+def test_a_client_that_sends_many_hosts_does_not_keep_others_off_the_short_path(
+    world: World,
+) -> None:
+    apps = Applications()
+    for port in range(1, MOST_KINDS + 1):
+        answer(apps.short, jwks(HTTP_HOST=f"localhost:{port}"))
+        answer(apps.short, live(HTTP_HOST=f"node{port}.example"))
+    for asked in (jwks, live):
+        answer(apps.short, asked())
+    before = apps.passed_on
+
+    for asked in (jwks, live):
+        assert answer(apps.short, asked()).status == "200 OK"
+
+    assert apps.passed_on == before
 
 
 @pytest.mark.parametrize(

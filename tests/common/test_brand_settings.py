@@ -181,3 +181,21 @@ def test_a_server_in_production_must_not_be_able_to_write_its_templates(
     assert f"can write to {tmp_path / 'base.html'};" in refused(tmp_path, **given)
     writable.clear()
     assert read(GOOD | given, tmp_path).templates_dir == tmp_path
+
+
+@pytest.mark.parametrize("writable", ["real/shared/login.html", "real", "links"])
+def test_templates_that_can_be_replaced_through_a_link_or_a_folder_above_are_refused(
+    writable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for folder in ("real/templates", "real/shared", "links"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "real/shared/login.html").touch()
+    (tmp_path / "real/templates/accounts").symlink_to(tmp_path / "real/shared")
+    given = tmp_path / "links/templates"
+    given.symlink_to(tmp_path / "real/templates")
+    monkeypatch.setenv("AUTHSITE_SERVES", "1")
+    monkeypatch.setattr(
+        os, "access", lambda path, _mode: Path(path).resolve() == tmp_path / writable
+    )
+
+    assert "can write to" in refused(tmp_path, TEMPLATES_DIR=str(given))
