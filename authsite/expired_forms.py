@@ -37,7 +37,8 @@ LOGIN: dict[str, str | Promise] = {
     "login": _("Username or email address"),
     "remember": _("Keep me signed in"),
 }
-# By the name of the URL to which the form is sent.
+# By the name of the URL to which the form is sent, with its namespace: an operator's app may use the
+# same names.
 FORMS = {
     "account_login": Form(
         _("Sign in"),
@@ -73,7 +74,7 @@ def context_of(request: HttpRequest) -> dict[str, Any]:
     """
     context: dict[str, Any] = {"again": safe_next(request.path) or "/", "expired": None}
     match = request.resolver_match
-    form = FORMS.get(match.url_name or "") if match else None
+    form = FORMS.get(match.view_name) if match else None
     if form is None or not _is_from_this_site(request):
         return context
     left_out = {*form.dropped, "next", "csrfmiddlewaretoken"}

@@ -16,7 +16,6 @@ from cryptography.hazmat.primitives.asymmetric.ec import (
 )
 from cryptography.hazmat.primitives.asymmetric.utils import encode_dss_signature
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
-from django.test import Client
 
 from accounts.tokens import keyring, keys
 from tests.support.api import claims_of, get_tokens
@@ -34,6 +33,7 @@ from tests.support.forgeries import (
     unsigned,
 )
 from tests.support.steps import make_user
+from tests.support.wsgi import Program
 
 pytestmark = pytest.mark.django_db
 
@@ -72,7 +72,7 @@ def public_texts(mint: Mint) -> Iterator[bytes]:
     yield from (pem, pem.strip(), b"".join(pem.split(b"\n")[1:-2]))
     yield key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
     yield key.public_bytes(Encoding.OpenSSH, PublicFormat.OpenSSH)
-    published = Client().get("/.well-known/jwks.json").content
+    published = Program().get("/.well-known/jwks.json").content
     (jwk,) = json.loads(published)["keys"]
     assert jwk.keys() == {*keys.MEMBERS[jwk["kty"]], "kid", "use", "alg"}, "nothing private"
     yield from (
@@ -152,7 +152,7 @@ def test_a_malformed_kid_is_refused_whichever_key_signs(mint: Mint) -> None:
 
 def test_1_3_a_token_that_was_changed_anywhere_is_refused(any_mint: Mint) -> None:
     token = any_mint.token()
-    statuses = [answer.status for answer in answers_to(Client(), token)]
+    statuses = [answer.status for answer in answers_to(Program(), token)]
     assert statuses == [200, 200, 200, 200, 401], "a good access token, and no refresh token"
     header, claims, signature = token.split(".")
     make_user("bob")
@@ -224,9 +224,9 @@ def test_cve_2022_21449_malformed_ecdsa_signatures_are_refused_and_a_twin_is_rev
            encode_dss_signature(0, 0), *(bytes(n) for n in (0, 1, 63, 64, 65, 96))]  # fmt: skip
     assert accepted({other.hex(): f"{signed}.{encoded(other)}" for other in odd}) == []
     twin = f"{signed}.{encoded(raw(r, ORDER - s))}"
-    assert call(Client(), VERIFY, {"token": twin}).json == mint.claims
+    assert call(Program(), VERIFY, {"token": twin}).json == mint.claims
 
-    assert call(Client(), REVOKE, {"token": twin}).status == 200
+    assert call(Program(), REVOKE, {"token": twin}).status == 200
 
     assert accepted({"token": token, "twin": twin}) == []
 
@@ -245,7 +245,7 @@ def test_a_signing_key_cannot_sign_under_the_id_of_another_key() -> None:
                 header = {"alg": alg, "kid": kid, "typ": "at+jwt"}
                 token = join(header, mint.claims, by_key(key, algorithm))
                 if kid == own:
-                    assert call(Client(), ME, authorization=f"Bearer {token}").status == 200
+                    assert call(Program(), ME, authorization=f"Bearer {token}").status == 200
                 else:
                     crossed[f"{algorithm} as {alg} in the name of a key for {named}"] = token
 

@@ -21,6 +21,7 @@ from tests.support.api_jwt import REFUSED, accepted, answers_to, is_refused
 from tests.support.forgeries import Json, Mint, join, mint_of, mint_with
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, sign_up
+from tests.support.wsgi import Program
 
 pytestmark = pytest.mark.django_db
 
@@ -104,7 +105,7 @@ def test_a_token_for_another_service_is_refused_here_but_can_be_verified(setting
     tokens = get_tokens(audience=OTHER)
 
     for bought in (tokens, renew(tokens["refresh"], audience=OTHER)):
-        *answers, verified, renewed = answers_to(Client(), bought["access"])
+        *answers, verified, renewed = answers_to(Program(), bought["access"])
         assert [answer.short for answer in (*answers, renewed)] == [REFUSED] * 4
         assert verified.json["aud"] == OTHER
     assert is_refused(mint.token(aud=f"{OTHER}/"))
@@ -140,12 +141,12 @@ def test_only_a_genuine_expired_token_gets_the_answer_to_refresh(
     clock.advance(seconds=300)
     token = mint.token()
 
-    for answer in answers_to(Client(), token)[:2]:
+    for answer in answers_to(Program(), token)[:2]:
         assert answer.short == (401, "token_expired")
         assert "expired" in answer.headers["WWW-Authenticate"]
     forged = [mint.token(aud=OTHER), mint.token(iss=OTHER), mint.token(token_type="refresh")]
     for other in (*forged, f"{token[:-4]}AAAA"):
-        assert [answer.short for answer in answers_to(Client(), other)] == [REFUSED] * 5
+        assert [answer.short for answer in answers_to(Program(), other)] == [REFUSED] * 5
 
 
 def test_no_token_may_outlive_its_signing_key(mint: Mint) -> None:
@@ -162,7 +163,7 @@ def test_a_token_signed_for_another_purpose_is_no_access_token(mint: Mint) -> No
     id_token = join(mint.header, person | {"nonce": "n", "at_hash": "a"}, mint.sign)
 
     assert accepted({kind: mint.token(token_type=kind) for kind in kinds} | {"ID": id_token}) == []
-    *answers, verified, _renewed = answers_to(Client(), get_tokens()["refresh"])
+    *answers, verified, _renewed = answers_to(Program(), get_tokens()["refresh"])
     assert {answer.status for answer in answers} == {401}
     assert verified.short == REFUSED
 
@@ -183,7 +184,7 @@ def test_a_signed_payload_that_is_no_claims_object_is_refused(mint: Mint) -> Non
     assert accepted(tokens | {"nested": nested}) == []
     for depth in (100, 500, 1000, 2000, 2500):
         payload = f"{deep}{'[' * depth}{']' * depth}}}"
-        answers = answers_to(Client(), join(mint.header, payload, mint.sign))
+        answers = answers_to(Program(), join(mint.header, payload, mint.sign))
         assert {answer.status for answer in answers} <= {200, 401}, depth
 
 
@@ -192,7 +193,7 @@ def test_a_duplicate_claim_is_read_the_same_way_by_every_endpoint(mint: Mint) ->
     claims = json.dumps(mint.claims)
     token = join(mint.header, f'{{"sub":"{bob.pk}",{claims[1:]}', mint.sign)
 
-    me, _, _, verified, _ = answers_to(Client(), token)
+    me, _, _, verified, _ = answers_to(Program(), token)
 
     assert me.json["id"] == verified.json["sub"] == mint.claims["sub"]
     assert is_refused(join(mint.header, f'{claims[:-1]},"sub":"{bob.pk}"}}', mint.sign))
@@ -202,7 +203,7 @@ def test_a_text_longer_than_any_token_is_refused_without_a_query(mint: Mint) -> 
     for size in (8193, 50_000):
         long = f"{mint.token()}{'A' * size}"
         with CaptureQueriesContext(connection) as queries:
-            answers = answers_to(Client(), long)
+            answers = answers_to(Program(), long)
         assert [answer.short for answer in answers[:4]] == [REFUSED] * 4
         assert len(queries) == 0
 

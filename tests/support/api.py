@@ -7,15 +7,16 @@ from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
-from django.test import Client as InProcess
+from django.test import Client as Browser
 
 from tests.support import api_jwt as raw
 from tests.support.client import Client
 from tests.support.steps import PASSWORD
+from tests.support.wsgi import Program
 
 API = raw.API
 
-type Caller = Client | InProcess
+type Caller = Client | Browser | Program
 
 
 @dataclass(frozen=True)
@@ -56,16 +57,14 @@ def call(
     if basic:
         authorization = f"Basic {base64.b64encode(basic.encode()).decode()}"
     sent = raw.call(
-        client or InProcess(),
+        client or Program(),
         API + path,
         urlencode(data).encode() if form and data is not None else data,
         method=method,
         kind="application/x-www-form-urlencoded" if form else "application/json",
         authorization=authorization,
     )
-    return Answer(
-        sent.status, json.loads(sent.body) if sent.body else None, dict(sent.headers.items())
-    )
+    return Answer(sent.status, json.loads(sent.body) if sent.body else None, sent.headers)
 
 
 def get_tokens(name: str = "alice", client: Caller | None = None, **token_request: str) -> Answer:

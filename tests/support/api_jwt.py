@@ -9,6 +9,7 @@ from django.test import Client as Browser
 
 from tests.support.client import Client
 from tests.support.openapi import assert_described
+from tests.support.wsgi import Program
 
 API = "/api/v1/"
 ME, TOKEN, REFRESH = f"{API}me/", f"{API}token/", f"{API}token/refresh/"
@@ -37,7 +38,7 @@ class Answer:
 
 
 def call(
-    client: Browser | Client,
+    client: Browser | Client | Program,
     path: str,
     body: Any = None,
     *,
@@ -75,7 +76,7 @@ def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 tokens n
 
 
 def get_tokens(
-    client: Browser | Client, name: str, password: str, **token_request: str
+    client: Browser | Client | Program, name: str, password: str, **token_request: str
 ) -> dict[str, Any]:
     """Return the tokens that the site issues for a password."""
     answer = call(client, TOKEN, token_request, authorization=basic(name, password))
@@ -83,7 +84,7 @@ def get_tokens(
     return dict(answer.json)
 
 
-def answers_to(client: Browser | Client, token: str) -> list[Answer]:
+def answers_to(client: Browser | Client | Program, token: str) -> list[Answer]:
     """Return the answers of all calls that accept an access token."""
     return [
         call(client, ME, authorization=f"Bearer {token}"),
@@ -100,7 +101,7 @@ def is_refused(token: str) -> bool:
     A token that is as short as a name or not plain text may be refused earlier for another
     reason. For such a token, status 400 or 401 counts as a refusal.
     """
-    answers = answers_to(Browser(), token)
+    answers = answers_to(Program(), token)
     is_plain = token.isascii() and token.isprintable() and ":" not in token
     if len(token) <= LONGEST_NAME or not is_plain:
         return {answer.status for answer in answers} <= {400, 401}
