@@ -37,8 +37,8 @@ LOGIN: dict[str, str | Promise] = {
     "login": _("Username or email address"),
     "remember": _("Keep me signed in"),
 }
-# By the name of the URL to which the form is sent, with its namespace: an operator's app may use the
-# same names.
+# By the name of the URL to which the form is sent. The name includes the namespace, because an app
+# of the operator may use the same names.
 FORMS = {
     "account_login": Form(
         _("Sign in"),

@@ -3,8 +3,10 @@
 import html
 
 import pytest
-from django.test import Client
+from django.test import Client, RequestFactory
+from django.urls import ResolverMatch
 
+from authsite import expired_forms
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, make_user
 
@@ -66,3 +68,12 @@ def test_an_expired_sign_in_keeps_the_login_but_neither_the_password_nor_a_forei
     assert 'name="again" value="1"' in page
     assert PASSWORD not in page
     assert "evil" not in page
+
+
+def test_a_form_of_another_app_whose_url_has_the_same_name_is_not_sent_again() -> None:
+    request = RequestFactory().post("/shop/profile/", {"about": "x"}, headers=HERE)
+    request.resolver_match = ResolverMatch(
+        str, (), {}, url_name="profile", app_names=["shop"], namespaces=["shop"]
+    )
+
+    assert expired_forms.context_of(request)["expired"] is None

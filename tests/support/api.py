@@ -16,7 +16,7 @@ from tests.support.wsgi import Program
 
 API = raw.API
 
-type Caller = Client | Browser | Program
+type Caller = Client | Browser
 
 
 @dataclass(frozen=True)

@@ -38,7 +38,7 @@ class Answer:
 
 
 def call(
-    client: Browser | Client | Program,
+    client: Browser | Client,
     path: str,
     body: Any = None,
     *,
@@ -76,7 +76,7 @@ def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 tokens n
 
 
 def get_tokens(
-    client: Browser | Client | Program, name: str, password: str, **token_request: str
+    client: Browser | Client, name: str, password: str, **token_request: str
 ) -> dict[str, Any]:
     """Return the tokens that the site issues for a password."""
     answer = call(client, TOKEN, token_request, authorization=basic(name, password))
@@ -84,7 +84,7 @@ def get_tokens(
     return dict(answer.json)
 
 
-def answers_to(client: Browser | Client | Program, token: str) -> list[Answer]:
+def answers_to(client: Browser | Client, token: str) -> list[Answer]:
     """Return the answers of all calls that accept an access token."""
     return [
         call(client, ME, authorization=f"Bearer {token}"),
