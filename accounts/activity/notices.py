@@ -148,10 +148,10 @@ def end_links(user: User, emails: Iterable[str]) -> None:
 
 
 def keep_earlier_links(notice: Notice) -> None:
-    """Invalidate the links of ``notice`` and of all later notices to the same email address.
+    """Keep only the lock links from before ``notice`` that were sent to the same email address.
 
-    Links of earlier notices to that address are kept, but they now work only while the account is
-    locked.
+    These links work only while the account is locked. All other lock links that were sent to that
+    address are deleted.
     """
     links = codes.issued(LINK, f"{notice.user.pk} ").filter(email=notice.email)
     # All links have the same lifetime, so they expire in the order of their events. Two statements

@@ -56,7 +56,7 @@ def whole(most: int, least: int = 1) -> Callable[[str], int]:
 
 
 def line(text: str) -> str:
-    """Parse one line of printable text."""
+    """Return ``text`` unchanged. Raise ``ValueError`` unless it is one line of printable text."""
     if not text.isprintable():
         raise ValueError("is one line of printable text")
     return text

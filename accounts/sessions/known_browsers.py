@@ -172,9 +172,10 @@ def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
 
 
 def _token(request: HttpRequest) -> str:
-    """Return the value of the cookie: the new one, or the one that the browser sent.
+    """Return the value of the known-browser cookie, or an empty string if there is none.
 
-    Returns an empty string if the browser sent no cookie or a malformed one.
+    If this request has set a new value, that one is returned. Otherwise the value is the one that
+    the browser has sent, if it is well-formed.
     """
     return getattr(request, ATTRIBUTE, "") or client_of(request).known_cookie
 

@@ -48,5 +48,5 @@ def find(request: HttpRequest) -> CodeRequest | None:
 
 
 def discard(request: HttpRequest) -> None:
-    """Delete the code request of this browser."""
+    """Forget that this browser has requested a sign-in code by email."""
     request.session.pop(KEY, None)

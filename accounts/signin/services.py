@@ -134,8 +134,8 @@ def _repeats(key: str, client: ClientInfo) -> list[Charge]:
 def _of_stranger(key: str, client: ClientInfo) -> list[Charge]:
     """Return the charges of an attempt in a browser that is not known for the account.
 
-    The charges are counted by typed login, not by account. Otherwise, a visible refusal would
-    reveal that a username and an email address belong to the same account, which therefore exists.
+    These limits are counted by what was typed, not by account. Otherwise attempts with a username
+    would use up the limits of an email address, which would reveal that both belong to one account.
     """
     mine = around(LOGIN_NETWORK, client)
     return [*mine, (LOGIN_LINE, key, client.wide_network), (LOGIN_NAME, key), (LOGIN_EVERYONE,)]

@@ -57,7 +57,7 @@ def sign_up(
 
     ``username``, ``email``: must be validated. ``password``: None if the user will add a passkey.
     ``instead_of``: the id of an earlier sign-up to delete if it has the same username.
-    ``line``: the wide network of an API client, which may then use every attempt at the code.
+    ``line``: the ``wide_network`` of an API client, which may use all attempts to enter the code.
 
     Raises:
         UsernameTaken: the username is taken, or looks like one that is taken.

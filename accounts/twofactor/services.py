@@ -56,7 +56,8 @@ _FACTORS: PreparedQuery[Any] = PreparedQuery(
 class Held:
     """The second factors of a user. Recovery codes are a fallback and do not count as a factor.
 
-    ``unconfirmed``: passkeys that only sign in, because the browser has made them by itself.
+    ``unconfirmed``: passkeys that the browser has created by itself. They can be used to sign in,
+        but are no second factor until the user confirms them.
     """
 
     authenticators: list[Authenticator]

@@ -1,4 +1,4 @@
-"""The offer of a passkey after a sign-in, and the page that makes its passkey a second factor."""
+"""Offers a passkey after a sign-in. On another page, users make that passkey a second factor."""
 
 import json
 from collections.abc import Sequence

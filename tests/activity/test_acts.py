@@ -109,7 +109,7 @@ def test_an_email_about_one_event_names_the_credential_and_does_not_repeat_its_s
     assert added.facts[0] == ["Name", "Laptop"]
     assert connected.facts[0] == [
         "What",
-        "Sign-in with another site was connected: GitHub (alice).",
+        "An account at another site was connected: GitHub (alice).",
     ]
 
 

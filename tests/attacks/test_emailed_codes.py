@@ -103,7 +103,7 @@ def test_a_lock_turns_off_emailed_codes_that_a_thief_may_have_turned_on(
     turn(browser, "on")
     clock.advance(days=days)
     browser = signed_in(alice)
-    said = "Codes by email were turned off for the second step."
+    said = "Codes by email will be turned off for the second step."
 
     assert (said in browser.get(LOCKDOWN).text) is not stays
     browser.post(LOCKDOWN)

@@ -97,7 +97,7 @@ def test_signing_out_elsewhere_ends_the_trust_in_every_browser() -> None:
     copy = copy_of(here)
     assert not needs_second_step(there)
     page = here.get(SESSIONS).text
-    assert "(this one too)" in page
+    assert "(this browser too)" in page
 
     sign_out_elsewhere(here)
 

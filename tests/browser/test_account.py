@@ -111,7 +111,7 @@ def test_a_forgotten_password_is_reset_by_mail_and_other_browsers_are_signed_out
     press(page, "Suggest a strong password")
     says(page, "Very good.")
     suggested = page.get_by_label("New password").input_value()
-    press(page, "Set the new password")
+    press(page, "Set new password")
 
     says(page, "Your new password is set.", f"Hello, {username}")
     sign_out(page)

@@ -85,10 +85,10 @@ def show_password(page: Page, password: str) -> None:
 
 
 def set_password(page: Page, username: str) -> None:
-    """Set the new password and sign in with it."""
+    """Set new password and sign in with it."""
     sees(page, "Set a new password")
     page.get_by_label("New password").fill(NEW_PASSWORD)
-    press(page, "Set the new password")
+    press(page, "Set new password")
     says(page, "Your new password is set. Sign in with it.")
     sign_in(page, username, password=NEW_PASSWORD)
 
@@ -109,8 +109,8 @@ def lose_factors(page: Page, username: str) -> None:
     """Sign in with the password and request the removal of the second factors."""
     page.goto(LOGIN)
     sign_in(page, username)
-    sees(page, "Confirm it’s you")
-    page.get_by_text("I’ve lost all of them").click()
+    sees(page, "Confirm that it’s you")
+    page.get_by_text("I’ve lost all my second factors").click()
     press(page, "Start the waiting period")
     says(page, "The waiting period has begun.")
 
@@ -134,8 +134,8 @@ def test_what_a_thief_added_is_deleted_at_the_review(site: Site, open_page: Open
     go(thief, "Activity")
     sees(thief, "Sign in")
     reset(home, site, username)
-    sees(home, "Prove that it’s your account")
-    says(home, "an email address of yours", "a browser that you’ve signed in with before")
+    sees(home, "Prove that the account is yours")
+    says(home, "one of your email addresses", "a browser that you’ve signed in with before")
     show_password(home, PASSWORD)
     set_password(home, username)
 
@@ -160,7 +160,7 @@ def test_mail_and_the_former_password_unlock_an_account(site: Site, open_page: O
     new.get_by_role("button", name="Forgot your password?").click()
     ask_for_reset(new, site, username)
     show_password(new, WRONG)
-    expect(new).to_have_title(re.compile("^Error: Prove that it’s your account"))
+    expect(new).to_have_title(re.compile("^Error: Prove that the account is yours"))
     expect(new.get_by_role("alert")).to_be_focused()
     show_password(new, PASSWORD)
     set_password(new, username)
@@ -248,7 +248,7 @@ def test_every_page_warns_of_a_pending_recovery_and_links_to_stop_it(
 
     end_waiting_period(site)
     mallory.reload()
-    sees(mallory, "Confirm it’s you")
+    sees(mallory, "Confirm that it’s you")
     expect(mallory.get_by_role("button", name=REMOVE)).to_have_count(0)
 
 
@@ -260,7 +260,7 @@ def test_a_mailed_link_stops_a_recovery(site: Site, open_page: OpenPage) -> None
 
     about = "Someone asked to remove your second factors"
     home.goto(link_for(site, username, about, "/accounts/2fa/recovery/"))
-    says(home, "an email address of yours", "a browser that you’ve signed in with before")
+    says(home, "one of your email addresses", "a browser that you’ve signed in with before")
     press(home, "Stop the request")
     sees(home, "The recovery request has been stopped")
 
@@ -274,7 +274,7 @@ def test_password_and_second_factor_unlock_an_account_without_mail(
 
     new.goto(LOGIN)
     sign_in(new, username)
-    sees(new, "Prove that it’s your account")
+    sees(new, "Prove that the account is yours")
     says(new, "your password")
     type_code(new, code_of(seed), "Use this code")
     set_password(new, username)

@@ -170,7 +170,7 @@ def as_a_member(site: Site) -> Iterator[Stop]:
     yield alice, "/accounts/profile/", "Your profile"
     yield alice, "/accounts/email/", "Email addresses"
     yield alice, "/accounts/password/change/", "Change your password"
-    yield alice, "/accounts/reauthenticate/", "Is it you?"
+    yield alice, "/accounts/reauthenticate/", "Is that you?"
     yield alice, "/accounts/3rdparty/", "Sign-in providers"
     yield alice, KEYS, "API keys"
     yield alice, NEW_KEY, "Create an API key"
@@ -192,15 +192,15 @@ def with_second_factors(site: Site) -> Iterator[Stop]:
     assert trusted.post(CHALLENGE, {"code": code, "trust": "on"}).location == "/"
     sql(site, PASSKEY, WIDE, LONG_AGO, "bob")
     sign_in(lost, "bob")
-    yield lost, CHALLENGE, "Confirm it’s you"
+    yield lost, CHALLENGE, "Confirm that it’s you"
     assert lost.post(CHALLENGE, {"lost": "ask"}).status == 302
     for method in ("totp", "recovery_code", "email"):
-        yield lost, f"{CHALLENGE}?method={method}", "Confirm it’s you"
+        yield lost, f"{CHALLENGE}?method={method}", "Confirm that it’s you"
     yield bob, "/accounts/2fa/", "Passkeys and two-step verification"
     yield bob, EMAILED_CODES, "Codes by email"
     yield bob, "/accounts/2fa/totp/1/", "Authenticator app"
     yield bob, "/accounts/2fa/passkeys/1/", "Passkey"
-    yield bob, "/accounts/reauthenticate/", "Is it you?"
+    yield bob, "/accounts/reauthenticate/", "Is that you?"
     yield bob, "/accounts/recovery/", "Stop the recovery request"
     link = link_for(site, "bob", "asked to remove your second factors", OBJECTION)
     yield lost, link, "Stop the recovery request"
@@ -219,7 +219,7 @@ def in_a_dispute(site: Site) -> Iterator[Stop]:
     assert owner.post(link_for(site, "disputed", "app was added", LOCKDOWN)).status == 200
     owner.post(RESET, {"login": "disputed"})
     link = link_for(site, "disputed", "Set a new password", RESET)
-    yield owner, link, "Prove that it’s your account"
+    yield owner, link, "Prove that the account is yours"
     owner.post(link, {"former": PASSWORD})
     owner.post(link, {"password1": NEW_PASSWORD})
     sign_in(owner, "disputed", NEW_PASSWORD)

@@ -65,7 +65,7 @@ def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_aft
     page.get_by_role("button", name="Sign out").click()
     page.goto("/admin/accounts/user/")
     sign_in(page, username)
-    sees(page, "Confirm it’s you")
+    sees(page, "Confirm that it’s you")
     # A code works once, but the site accepts the code of the next 30 seconds.
     type_code(page, shown(secret, time.time() + 30))
     expect(page).to_have_url(f"{site.origin}/admin/accounts/user/")
@@ -133,7 +133,7 @@ def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed
     page.emulate_media(media="print")
     name, *about = printed_words(page)[:-10]
     assert (name, printed_words(page)[-10:]) == ("authsite", codes)
-    for told in ("copying", "at authsite, made on", str(datetime.now(UTC).year), site.origin):
+    for told in ("copying", "at authsite, created on", str(datetime.now(UTC).year), site.origin):
         assert told in " ".join(about)
     page.emulate_media(media="screen")
     go(page, "Overview")

@@ -62,7 +62,7 @@ def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(
     thief.cookies["sessionid"] = former = client.cookies["sessionid"].value
 
     shown = client.get(CHANGE).text
-    assert "You’re signed out of 2 other sessions." in shown
+    assert "You’ll be signed out of 2 other sessions." in shown
     assert "lost my second factors" not in shown, "only a reset can remove them"
     page = post_password(client, follow=True)
 

@@ -101,11 +101,14 @@ def alice() -> User:
 def test_home_says_how_things_stand_and_shows_one_next_step(client: Client, alice: User) -> None:
     text = signed_in(alice, client).get("/").text
 
-    assert "Your account is protected by one step only. 2 things could be better." in text
+    assert (
+        "Your account is only protected by one step. There are 2 things that you can improve."
+        in text
+    )
     assert re.findall(r">(Next step[^<]+)<", text) == ["Next step: add a passkey"]
     assert text.count(">Needs attention<") == text.count(">Good<") == 2
-    assert "Off. Your password is all it takes to get in." in text
-    assert "Notices go to <bdi>alice@example.org</bdi>." in text
+    assert "Off. Your password is all it takes to sign in." in text
+    assert "We send notices to <bdi>alice@example.org</bdi>." in text
 
 
 def test_not_now_hides_the_offer_of_a_passkey_for_90_days(
@@ -136,7 +139,7 @@ def test_home_says_that_all_is_set(client: Client, alice: User) -> None:
     assert "Your account is well protected." in text
     assert "You’re all set" in text
     assert text.count(">Good<") == 4
-    assert "4 recovery codes are left." in text
+    assert "You have 4 recovery codes left." in text
 
 
 def test_home_without_an_email_address_asks_for_one(client: Client, alice: User) -> None:

@@ -49,7 +49,7 @@ def test_the_session_of_an_event_is_ended_from_its_page(client: Client, alice: U
     answer = client.post(page_of(row), follow=True)
 
     assert "was signed out." in answer.text
-    assert "No session to sign out" in answer.text
+    assert "There’s no session to sign out" in answer.text
     assert BUTTON not in answer.text
     assert not is_signed_in(thief)
     assert Activity.objects.latest("id").kind == "session_ended"
@@ -65,7 +65,7 @@ def test_an_event_of_this_session_leads_to_the_password_and_not_to_a_sign_out(
 
     text = client.get(page_of(row)).text
 
-    assert "It happened in this session" in text
+    assert "This happened in your current session" in text
     assert BUTTON not in text
     assert client.post(page_of(row)).status_code == 404
     assert is_signed_in(client)

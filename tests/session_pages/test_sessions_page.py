@@ -45,9 +45,9 @@ def test_this_browser_comes_first_and_programs_apart(client: Client, alice: User
 
     browsers, programs = card(text, "Browsers"), card(text, "Programs")
     assert browsers.index("This browser Active now") < browsers.index("Sign out")
-    assert browsers.count("with password") == 2
+    assert browsers.count("signed in with password") == 2
     assert programs.startswith("curl ")
-    assert "through the API · with password" in programs
+    assert "through the API · signed in with password" in programs
     assert "aren’t signed in, so they aren’t listed here" in programs
 
 
@@ -76,10 +76,10 @@ def test_signing_out_elsewhere_lists_its_effects_with_counts(
 
     effects = card(signed_in(alice, client).get(PAGE).text, "Sign out everywhere else")
 
-    assert "2 other browsers 1 program 2 trusted browsers need two-step verification" in effects
-    assert "(this one too)" not in effects
+    assert "2 trusted browsers will need two-step verification" in effects
+    assert "(this browser too)" not in effects
     for stays in ("This browser", "Your API keys", "Your password and passkeys"):
-        assert stays in effects.partition("Stays as it is")[2]
+        assert stays in effects.partition("What won’t change")[2]
 
 
 def test_the_effects_say_if_this_browser_is_trusted(
@@ -99,7 +99,7 @@ def test_the_effects_say_if_this_browser_is_trusted(
     client.cookies[settings.TRUSTED_COOKIE_NAME] = token
 
     text = signed_in(alice, client).get(PAGE).text
-    assert "1 trusted browser needs two-step verification again (this one too)" in card(
+    assert "1 trusted browser will need two-step verification again (this browser too)" in card(
         text, "Sign out everywhere else"
     )
     set_up(settings, trusted_browser_days=0)
@@ -132,7 +132,7 @@ def test_browsers_come_before_programs_on_every_page(client: Client, alice: User
     first, second = (client.get(f"{PAGE}?page={page}").text for page in (1, 2))
 
     assert ">Programs</h2>" not in first
-    assert f"{PAGE_SIZE} other browsers 1 program" in card(first, "Sign out everywhere else")
+    assert f"{PAGE_SIZE} other browsers will be" in card(first, "Sign out everywhere else")
     assert "through the API" in card(second, "Programs")
 
 

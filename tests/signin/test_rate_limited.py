@@ -24,7 +24,7 @@ RESET = "/accounts/password/reset/"
 WAYS = {
     "passkey": "Sign in with a passkey",
     "code": "Email me a code to sign in",
-    "reset": "Set a new password by email",
+    "reset": "Reset your password by email",
 }
 
 

@@ -62,12 +62,12 @@ def test_the_home_page_warns_when_few_recovery_codes_are_left(client: Client) ->
     made = recovery_codes_on(client.get(set_up_authenticator(client).url).text)
     client.post(RECOVERY_CODES, {"code": made[9]})
     for n, code in enumerate(made[:7]):
-        assert "Make new codes" not in client.get("/").text, n
+        assert "Create new codes" not in client.get("/").text, n
         other = Client()
         sign_in(other, "alice")
         assert other.post(CHALLENGE, {"code": code}).url == "/"
 
-    assert "Make new codes" in client.get("/").text
+    assert "Create new codes" in client.get("/").text
 
 
 def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(
@@ -124,7 +124,7 @@ def test_the_page_of_recovery_codes_offers_new_ones_after_it_has_shown_them(
 
 
 def test_a_change_says_what_else_it_ends(client: Client, alice: User) -> None:
-    assert "signs you out of" not in client.get(SETUP).text
+    assert "sign you out of" not in client.get(SETUP).text
     elsewhere = signed_in(alice)
     elsewhere.post("/accounts/keys/new/", {"name": "bot", "profile": "read", "expires": "30"})
     get_tokens_of(alice)
@@ -133,10 +133,10 @@ def test_a_change_says_what_else_it_ends(client: Client, alice: User) -> None:
     for page in (SETUP, ADD, RECOVERY_CODES, page_of(alice)):
         text = client.get(page).text
         for told in (
-            "signs you out of 2 other browsers",
-            "signs out 1 program that uses your account",
-            "deletes 1 API key that was made there",
-            "ends the trust in 1 browser that skips the second step",
+            "sign you out of 2 other browsers",
+            "sign out 1 program that uses your account",
+            "delete 1 API key",
+            "ask for the second step again in 1 trusted browser",
         ):
             assert told in text, page
 
