@@ -97,7 +97,7 @@ def eight_first_sign_ins_without_an_email(nodes: Nodes, op: OpenIDProvider, name
 
 def eight_users_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
     """Only one of eight users can connect the same identity."""
-    owners = together(AT_ONCE, lambda i: confirmed(nodes, f"{name}{i}"))
+    owners = [confirmed(nodes, f"{name}{i}") for i in range(AT_ONCE)]
     paths = [callback_path(op, owner, Person(name), act="connect") for owner in owners]
 
     for owner, path in zip(owners, paths, strict=True):
