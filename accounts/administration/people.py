@@ -14,6 +14,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.administration import page_views, person, search
 from accounts.administration.explanation import explain
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
+from accounts.common.paging import PAGE_SIZE
 from accounts.sessions.current import actor_of
 from accounts.users.models import PendingSignup, User
 
@@ -35,11 +36,11 @@ class StateFilter(admin.SimpleListFilter):
 
 
 class BoundedPaginator(Paginator):
-    """Pages of at most 1,000 rows. Counting a million rows takes longer than showing a page."""
+    """Pages of at most 200 rows. Counting a million rows takes longer than showing a page."""
 
     @cached_property
     def count(self) -> int:
-        """The number of rows, at most 1,000."""
+        """The number of rows, at most 200."""
         rows = cast(QuerySet[Any], self.object_list)
         return rows[:MOST].count()
 
@@ -54,8 +55,9 @@ class PeopleAdmin(admin.ModelAdmin):
     search_help_text = _(
         "Enter a username or its beginning, an old username, an email address, a user or session "
         "ID, the beginning of an API key, or a person’s ID at a provider. The list shows at most "
-        "1,000 people."
+        "200 people."
     )
+    list_per_page = PAGE_SIZE
     ordering = ("username_key",)
     paginator = BoundedPaginator
     show_full_result_count = False

@@ -23,7 +23,7 @@ from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users.identities import LONGEST_SUBJECT, Identity
 from accounts.users.models import (
-    LOCKED,
+    IS_LOCKED,
     EmailAddress,
     FormerCredential,
     PendingSignup,
@@ -33,7 +33,7 @@ from accounts.users.models import (
 from accounts.users.services import login_key
 
 # The number of users that a list contains at most.
-MOST = 1000
+MOST = 200
 # Pages show that many characters of the id of an API key. Fewer would find other people's keys.
 SHOWN_OF_KEY = 4
 
@@ -56,7 +56,7 @@ STATES = {
             pk__in=Passkey.objects.filter(confirmed=True).order_by().values("user")
         ),
     ),
-    "locked": State(_("Locked"), lambda users: users.filter(password__startswith=LOCKED)),
+    "locked": State(_("Locked"), lambda users: users.filter(IS_LOCKED)),
     "switched_off": State(_("Switched off"), lambda users: users.filter(is_active=False)),
     "staff": State(_("Staff"), lambda users: users.filter(Q(is_staff=True) | Q(is_superuser=True))),
     "never_seen": State(_("Never signed in"), lambda users: users.filter(last_login=None)),

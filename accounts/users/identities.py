@@ -31,6 +31,7 @@ class Identity(models.Model):
     suspended_at = models.DateTimeField(null=True)
 
     class Meta:
+        indexes = (models.Index(fields=("subject",), name="identities_by_subject"),)
         constraints = [
             models.UniqueConstraint(fields=["issuer", "subject"], name="one_person_each")
         ]
