@@ -11,7 +11,7 @@ from itertools import groupby
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.activity import events
+from accounts.activity import events, failures
 from accounts.activity.events import Event, Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.common import proofs
@@ -150,6 +150,9 @@ class Entry:
         """What the event is about: a name, an email address or a number of sessions."""
         if self.event is events.RECOVERY_CODE_USED:
             return ""
+        if self.event is events.SIGN_IN_FAILED:
+            # Earlier releases of the site stored no reason.
+            return str(failures.WORDS.get(self.row.detail, ""))
         if self.event is events.PAGE_OPENED:
             return str(ROLES.get(self.row.detail, ""))
         if self.event not in COUNTED or not self.row.detail.isdecimal():

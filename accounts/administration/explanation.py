@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.activity import events
 from accounts.activity import services as activity
 from accounts.activity.events import Group
+from accounts.activity.failures import Failure
 from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.client_info import NO_CLIENT, ClientInfo
@@ -260,12 +261,21 @@ def _of_failures(user: User) -> Iterator[Block]:
             _("The second step failed when someone last tried to sign in as %(name)s.") % name,
             advice=_("If codes from an app are refused, the clock of that phone may be wrong."),
         )
-    elif events.SIGN_IN_FAILED in kinds and not user.is_locked_down and user.is_active:
-        yield Block(
-            "wrong_password",
-            _("The password was wrong when someone last tried to sign in as %(name)s.") % name,
-            advice=_("If they forgot it, a link to set a new password helps."),
-        )
+        return
+    last = next((row for row in rows if row.event is events.SIGN_IN_FAILED), None)
+    if last is None or _is_over(user, last.at):
+        return
+    if last.detail == Failure.CODE:
+        sentence = _("The emailed code was wrong when someone last tried to sign in as %(name)s.")
+        advice = _("Only the newest code works, for 15 minutes, in the browser that asked for it.")
+        yield Block("wrong_code", sentence % name, advice=advice)
+    elif last.detail == Failure.PASSKEY:
+        sentence = _("The passkey was refused when someone last tried to sign in as %(name)s.")
+        yield Block("passkey_refused", sentence % name)
+    elif last.detail in {Failure.PASSWORD, ""}:
+        sentence = _("The password was wrong when someone last tried to sign in as %(name)s.")
+        advice = _("If they forgot it, a link to set a new password helps.")
+        yield Block("wrong_password", sentence % name, advice=advice)
 
 
 def _is_over(user: User, at: datetime) -> bool:

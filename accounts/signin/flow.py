@@ -12,6 +12,7 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
+from accounts.activity.failures import Failure
 from accounts.activity.services import record
 from accounts.common import clock
 from accounts.common.links import safe_next
@@ -61,7 +62,8 @@ def start_sign_in(
     try:
         requirement = policy.next_requirement(account, proofs)
     except policy.AccountInactive:
-        record(cast(User, account), events.SIGN_IN_FAILED, actor_of(request))
+        actor = actor_of(request)
+        record(cast(User, account), events.SIGN_IN_FAILED, actor, detail=Failure.SWITCHED_OFF)
         return redirect("account_inactive")
     if isinstance(account, PendingSignup):
         remember_pending(request, account, remember=remember)

@@ -12,6 +12,7 @@ from datetime import timedelta
 from django.db import transaction
 
 from accounts.activity import events
+from accounts.activity.failures import Failure
 from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose, WrongCode
@@ -189,7 +190,7 @@ def verify_mailed_code(
     except codes.UsedUp:
         is_right, error = False, codes.UsedUp
     if not is_right or recipient.user is None:
-        record(recipient.user, events.SIGN_IN_FAILED, Actor(client))
+        record(recipient.user, events.SIGN_IN_FAILED, Actor(client), detail=Failure.CODE)
         raise error
     give_back(*charges)
     email = emails.key(recipient.email)

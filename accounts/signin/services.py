@@ -6,6 +6,7 @@ The result for a wrong password and the time that it takes do not reveal whether
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
+from accounts.activity.failures import Failure
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
@@ -62,15 +63,15 @@ def verify_password(login: str, password: str, client: ClientInfo) -> User | Pen
         LockedAccountPassword: the account is locked, and ``password`` is its former password.
         RateLimited: there were too many attempts, or every hashing slot is busy.
     """
-    account, is_right = _check_password(login, password, client)
-    if not is_right or account is None:
+    account, failure = _check_password(login, password, client)
+    if failure or account is None:
         # A failure without an account is recorded too, but without the typed login, because people
         # type passwords into the wrong field.
         user = account if isinstance(account, User) else None
-        record(user, events.SIGN_IN_FAILED, Actor(client))
+        record(user, events.SIGN_IN_FAILED, Actor(client), detail=failure or "")
         raise InvalidCredentials
     if isinstance(account, User) and account.is_disputed:
-        record(account, events.SIGN_IN_FAILED, Actor(client))
+        record(account, events.SIGN_IN_FAILED, Actor(client), detail=Failure.LOCKED)
         raise LockedAccountPassword(account)
     return account
 
@@ -95,8 +96,11 @@ def reverify_password(session: LoginSession, password: str, client: ClientInfo) 
 
 def _check_password(
     login: str, password: str, client: ClientInfo
-) -> tuple[User | PendingSignup | None, bool]:
-    """Return the account that ``login`` names, if any, and whether ``password`` is right."""
+) -> tuple[User | PendingSignup | None, Failure | None]:
+    """Return the account that ``login`` names, if any, and why ``password`` does not sign in.
+
+    The reason is None if the password is right.
+    """
     key = users.login_key(login)
     # ``repeat`` is never given back, because a successful sign-in costs a hash, too.
     repeat = _repeats(key, client)
@@ -116,14 +120,20 @@ def _check_password(
     is_checked = browser is not None or try_spend(*account_charges)
     encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
-        return account, False
+        return account, _failure(account, is_checked=is_checked)
     give_back(*charges, *account_charges)
     if account.password != encoded:
         # The former password of a locked account never opens a session, so no rehash is needed.
-        return account, True
+        return account, None
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)
-    return account, True
+    return account, None
+
+
+def _failure(account: User | PendingSignup | None, *, is_checked: bool) -> Failure:
+    if isinstance(account, User) and account.is_locked_down:
+        return Failure.LOCKED
+    return Failure.PASSWORD if is_checked else Failure.UNCHECKED
 
 
 def _repeats(key: str, client: ClientInfo) -> list[Charge]:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
+from accounts.activity.failures import Failure
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import LastWayIn, PublicError, SignupClosed
@@ -211,7 +212,7 @@ def prove(user: User, profile: ProviderProfile, actor: Actor) -> None:
 def _known(identity: Identity, actor: Actor) -> User:
     user: User = identity.user
     if identity.suspended_at or user.is_disputed or (user.is_locked_down and user.email):
-        record(user, events.SIGN_IN_FAILED, actor)
+        record(user, events.SIGN_IN_FAILED, actor, detail=Failure.LOCKED)
         raise LockedAccountIdentity(identity)
     if user.is_locked_down and user.is_active:
         # The lock came from ``after_restore``. The account has no email address for a reset.

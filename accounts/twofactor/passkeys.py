@@ -19,6 +19,7 @@ from webauthn.helpers.structs import (
 )
 
 from accounts.activity import events
+from accounts.activity.failures import Failure
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.proofs import Method, Proof
@@ -91,7 +92,7 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     answer = parse(text)
     row = _find(answer)
     if row is None:
-        record(None, events.SIGN_IN_FAILED, actor)
+        record(None, events.SIGN_IN_FAILED, actor, detail=Failure.PASSKEY)
         if former_credentials.has_passkey(answer.credential_id):
             # The owner may put the passkey back, so the browser must not be told to delete it.
             raise WrongPasskey
@@ -103,7 +104,8 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
         factor_proved.send(User, user=row.user, proof=proof, actor=actor)
     # Only a password reset unlocks an account.
     if row.user.is_locked_down or not is_right:
-        record(row.user, events.SIGN_IN_FAILED, actor)
+        failure = Failure.LOCKED if is_right else Failure.PASSKEY
+        record(row.user, events.SIGN_IN_FAILED, actor, detail=failure)
         raise LockedAccountPasskey(row.user, proof) if is_right else WrongPasskey
     give_back(*charges)
     return row.user, proof

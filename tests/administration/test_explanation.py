@@ -171,3 +171,18 @@ def test_a_sign_in_settles_earlier_failures() -> None:
     sign_in(Client(), "alice")
 
     assert explain(User.objects.get(pk=alice.pk)) == []
+
+
+def test_the_page_says_why_each_attempt_failed() -> None:
+    alice = make_user("alice")
+    sign_in(Client(), "alice", WRONG)
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    sign_in(Client(), "alice")
+    lock_down(alice, Actor())
+    sign_in(Client(), "alice", WRONG)
+
+    browser = signed_in(make_staff("carol"))
+    page = browser.get(f"/admin/accounts/user/{alice.pk}/change/").text
+
+    for reason in ("Wrong password", "The account was switched off", "The account was locked"):
+        assert f"<bdi>{reason}</bdi>" in page
