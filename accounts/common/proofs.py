@@ -54,7 +54,7 @@ FEW_RECOVERY_CODES = 3
 WORDS: dict[str, Promise] = {
     Method.PASSWORD: _("password"),
     Method.MAIL: _("email"),
-    Method.OPERATOR: _("link from the operator of this site"),
+    Method.OPERATOR: _("one-time link"),
     Method.PROVIDER: _("account at another site"),
     Method.TOTP: _("authenticator app"),
     Method.RECOVERY_CODE: _("recovery code"),
