@@ -32,7 +32,7 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
         model = Activity
         fields = (
             *("kind", "sentence", "at", "address", "device", "proof", "session", "actor"),
-            *("detail", "key"),
+            *("detail", "key", "reason"),
         )
 
     def get_address(self, row: Activity) -> str:

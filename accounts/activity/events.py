@@ -249,6 +249,16 @@ REVIEW_ENDED = Event(
 )
 LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked."), mail=True)
 ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sessions were signed out."), mail=True)
+RESET_SENT = Event(
+    "reset_sent", Group.CHANGE, _("A link to set a new password was sent."), mail=True
+)
+CONFIRMATION_SENT = Event(
+    "confirmation_sent", Group.CHANGE, _("A new confirmation email was sent."), mail=True
+)
+ENDED_BY_STAFF = Event("ended_by_staff", Group.SIGN_IN, _("A session was signed out."), mail=True)
+LIMITS_CLEARED = Event("limits_cleared", Group.CHANGE, _("The limits on sign-in were reset."))
+LOCK_LIFTED = Event("lock_lifted", Group.CHANGE, _("The account was unlocked."), mail=True)
+STAFF_ACTED = Event("staff_acted", Group.CHANGE, _("Acted on another account as staff."))
 RIGHTS_CHANGED = Event(
     "rights_changed", Group.CHANGE, _("The account’s rights were changed."), mail=True
 )

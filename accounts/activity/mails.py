@@ -106,6 +106,8 @@ def _details(rows: Sequence[Activity]) -> list[tuple[str, str]]:
     if row.actor:
         by = _("The operator of this site") if row.actor == OPERATOR else _("A member of staff")
         facts.append((_("Done by"), by))
+    if row.reason:
+        facts.append((_("Why"), row.reason))
     return facts
 
 

@@ -10,6 +10,7 @@ from accounts.common import clock
 from accounts.common.client_info import LONGEST_NAME, Device
 
 LONGEST_DETAIL = 100
+LONGEST_REASON = 500
 # This cannot be a username, because usernames contain no ``@``: see ``accounts.users.usernames``.
 OPERATOR = "@operator"
 
@@ -39,7 +40,8 @@ class Activity(models.Model):
     that it takes as long as a failed sign-in to a known account. ``proof`` lists the ``amr`` values
     that were shown, separated by spaces. ``actor`` is the username of the member of staff who
     caused the event, or ``@operator`` for the command line; otherwise it is empty. ``key`` is the
-    label of the API key that was used, if any.
+    label of the API key that was used, if any. ``reason`` is why a member of staff
+    caused the event.
     """
 
     user = models.ForeignKey(
@@ -55,6 +57,7 @@ class Activity(models.Model):
     actor = models.CharField(max_length=30, blank=True)
     detail = models.CharField(max_length=LONGEST_DETAIL, blank=True)
     key = models.CharField(max_length=100, blank=True, default="", db_default="")
+    reason = models.CharField(max_length=LONGEST_REASON, blank=True, default="", db_default="")
 
     objects = ActivityQuerySet.as_manager()
 

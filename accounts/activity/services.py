@@ -28,7 +28,7 @@ class Actor:
 
     ``proof`` lists ``amr`` values, separated by spaces. ``name`` is the username of a member of
     staff or ``@operator``, and empty if the owner of the account is the actor. ``key`` is the label
-    of the API key that was used, if any.
+    of the API key that was used, if any. ``reason`` is why a member of staff causes the event.
     """
 
     client: ClientInfo | None = None
@@ -36,6 +36,7 @@ class Actor:
     proof: str = ""
     name: str = ""
     key: str = ""
+    reason: str = ""
 
     @property
     def device(self) -> Device:
@@ -74,6 +75,7 @@ def record(
         # An email address, or a provider's name for a user, may be longer than the column.
         detail=detail[:LONGEST_DETAIL],
         key=actor.key,
+        reason=actor.reason,
     )
     _INSERT.run(row)
     transaction.on_commit(metrics.EVENTS.labels(event.name).inc)

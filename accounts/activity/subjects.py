@@ -47,6 +47,10 @@ SUBJECTS: dict[Event, str | Promise] = {
     events.SUPERUSER_GRANTED: _("You are now a superuser"),
     events.SUPERUSER_WITHDRAWN: _("You are no longer a superuser"),
     events.STAFF_CHANGED: _("A staff member’s account was changed"),
+    events.RESET_SENT: _("We sent you a link to set a new password"),
+    events.CONFIRMATION_SENT: _("We sent you a new confirmation email"),
+    events.ENDED_BY_STAFF: _("One of your sessions was signed out"),
+    events.LOCK_LIFTED: _("Your account was unlocked"),
     events.SWITCHED_OFF: _("Your account was switched off"),
     events.SWITCHED_ON: _("Your account was switched on"),
 }

@@ -69,7 +69,7 @@ def _lines(rows: QuerySet[Activity]) -> Iterator[str]:
 def _headings() -> list[str]:
     zone = timezone.get_current_timezone_name()
     headings = [_("Time (%(zone)s)") % {"zone": zone}, _("What happened"), _("Details")]
-    headings += [_("Device"), _("IP address"), _("Confirmed with"), _("Done by")]
+    headings += [_("Device"), _("IP address"), _("Confirmed with"), _("Done by"), _("Reason")]
     if settings.AUTHSITE.geoip_file:
         headings.insert(headings.index(_("Confirmed with")), _("Place"))
     return headings
@@ -89,4 +89,5 @@ def _cells(row: Activity) -> list[str]:
         *([places.name(settings.AUTHSITE.geoip_file, ip)] if settings.AUTHSITE.geoip_file else []),
         " ".join(filter(None, (proofs.in_words(row.proof.split()), row.key))),
         entry.by,
+        row.reason,
     ]

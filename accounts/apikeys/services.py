@@ -129,6 +129,11 @@ def revoke(user: User, key_id: str, actor: Actor) -> bool:
     return bool(_revoke(user, of(user).filter(pk=key_id), actor))
 
 
+def revoke_every(user: User, actor: Actor) -> int:
+    """Revoke all API keys of ``user``, and record each; return the number of revoked keys."""
+    return _revoke(user, of(user), actor)
+
+
 @dataclass(frozen=True)
 class Effects:
     """The API keys that a change of credentials revokes, and those that remain."""

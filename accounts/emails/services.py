@@ -90,18 +90,49 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
         earlier = pending(user).filter(key=key).first()
         row = PendingEmail(user=user, email=email, key=key, expires_at=clock.now() + LIFE)
         code = codes.issue_code(CODE, row.pk, key, is_sent=may_send)
-        token = codes.issue_link(LINK, row.pk, key)
+        token = _issue_link(row)
         if earlier and not may_send:
             # If no email may be sent, the earlier code and link stay valid. The work is the same.
             row.pk = earlier.pk
         PendingEmail.objects.filter(user=user, key=key).delete()
         row.save(force_insert=True)
-        owners = EmailAddress.objects.select_related("user").filter(key=key).first()
-        with speaking(owners.user.language if owners else spoken()):
-            # Sent to the stored email address, not to the spelling that was typed.
-            mail = mails.already_taken(owners.email) if owners else mails.confirm(row, code, token)
-            post(mail if may_send else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
+        _post(row, code, token, may_send=may_send)
     return row
+
+
+def _post(row: PendingEmail, code: str, token: str, *, may_send: bool) -> None:
+    owners = EmailAddress.objects.select_related("user").filter(key=row.key).first()
+    with speaking(owners.user.language if owners else spoken()):
+        # Sent to the stored email address, not to the spelling that was typed.
+        mail = mails.already_taken(owners.email) if owners else mails.confirm(row, code, token)
+        post(mail if may_send else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
+
+
+@transaction.atomic
+def send_again(row: PendingEmail, actor: Actor) -> None:
+    """Email a new code and link to the pending address ``row`` for ``actor``, a member of staff.
+
+    The code and the link replace the earlier ones. The limits on emails that strangers cause do not
+    apply.
+
+    Raises:
+        EmailChangeRefused: the email address is no longer pending.
+        AccountChanged: the account was changed in the meantime.
+        RateLimited: the last email was sent less than a minute ago.
+    """
+    spend((MAIL_AGAIN, row.user_id, row.key))
+    owner = users.lock_row(row.user)
+    if not pending(owner).filter(pk=row.pk).exists():
+        raise EmailChangeRefused
+    with speaking(owner.language):
+        code, token = codes.issue_code(CODE, row.pk, row.key), _issue_link(row)
+        _post(row, code, token, may_send=True)
+    record(owner, events.CONFIRMATION_SENT, actor, detail=row.email)
+
+
+def _issue_link(row: PendingEmail) -> str:
+    """Return the token of a new link that confirms ``row``. It replaces the earlier link."""
+    return codes.issue_link(LINK, row.pk, row.key)
 
 
 def seconds_to_next_mail(row: PendingEmail) -> int:
@@ -135,6 +166,16 @@ def confirm_by_link(row: PendingEmail, token: str, actor: Actor) -> None:
         WrongCode: the link was used, or another account now has the email address.
     """
     _confirm(row, LINK, token, actor)
+
+
+def confirm_by_staff(row: PendingEmail, actor: Actor) -> None:
+    """Add the pending email address ``row`` to its user for ``actor``, a member of staff.
+
+    Raises:
+        WrongCode: the address is no longer pending, or another account now has it.
+        AccountChanged: the account was changed in the meantime.
+    """
+    _confirm(row, LINK, _issue_link(row), actor)
 
 
 def find_by_link(user: User, token: str) -> PendingEmail | None:
@@ -204,5 +245,5 @@ def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> 
             record(owner, events.ADDRESS_ADDED, actor, detail=row.email)
     except users.EmailTaken:
         raise WrongCode from None
-    if actor.client:
+    if actor.client and not actor.name:
         mail_limits.refund(row.key, actor.client, row.key)

@@ -91,6 +91,7 @@ EVENT = {
     "actor": "",
     "detail": "",
     "key": "",
+    "reason": "",
 }
 
 

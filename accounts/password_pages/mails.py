@@ -30,3 +30,26 @@ def reset(username: str, email: str, token: str) -> Message:
         reason=_("Sent to %(email)s because someone asked to reset a password at %(site)s.")
         % about,
     )
+
+
+def reset_by_staff(username: str, email: str, token: str, why: str) -> Message:
+    """Return the email with a link to set a new password, which a member of staff has sent.
+
+    ``why``: the reason that the member of staff has given.
+    """
+    about = {"email": email, "site": settings.AUTHSITE.site_name}
+    return Message(
+        to=email,
+        subject=_("Set a new password at %(site)s") % about,
+        greeting=_("Hello %(name)s,") % {"name": username},
+        paragraphs=[_("A member of our staff sent you this link to set a new password.")],
+        facts=[(_("Why"), why)],
+        questions=[
+            (_("Did you ask for help?"), _("Use the link. It works once, for 30 minutes.")),
+        ],
+        action_label=_("Set a new password"),
+        action_url=absolute("account_reset_password_key", token),
+        closing=[_("Didn’t ask for help? Then don’t use the link, and don’t forward this email.")],
+        reason=_("Sent to %(email)s, an address of the account %(username)s at %(site)s.")
+        % {**about, "username": username},
+    )

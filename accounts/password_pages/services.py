@@ -8,7 +8,7 @@ from django.db import transaction
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import Actor
+from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
 from accounts.codes.services import LinkSpent
@@ -56,6 +56,44 @@ def send_reset(login: str, nonce: str, client: ClientInfo) -> None:
         token = codes.issue_link(LINK, recipient.subject(nonce), key)
         with speaking(recipient.language):
             post(mails.reset(username, recipient.email, token), life=LINK.life)
+
+
+def send_reset_by_staff(user: User, email: str, actor: Actor) -> None:
+    """Email a reset link to ``email``, an address of ``user``, for ``actor``, a member of staff.
+
+    Raises:
+        AccountChanged: the account was changed in the meantime.
+    """
+    with transaction.atomic():
+        owner = users.lock_row(user)
+        _post_link(owner, email, actor)
+        record(owner, events.RESET_SENT, actor, detail=email)
+
+
+def lift_lock(user: User, email: str, actor: Actor) -> None:
+    """Unlock the account of ``user`` for ``actor``, a member of staff, and email a reset link.
+
+    The account has no password until the link is used. The review of what the lock suspended
+    remains.
+
+    ``email``: the address of ``user`` to which the link is sent.
+
+    Raises:
+        AccountChanged: the account was changed in the meantime.
+    """
+    with transaction.atomic():
+        owner = users.lock_row(user)
+        users.unlock(owner)
+        _post_link(owner, email, actor)
+        record(owner, events.LOCK_LIFTED, actor, detail=email)
+
+
+def _post_link(owner: User, email: str, actor: Actor) -> None:
+    recipient = Recipient(emails.key(email), owner, email)
+    subject = recipient.subject(mailed_codes.new_nonce())
+    token = codes.issue_link(LINK, subject, recipient.key)
+    with speaking(owner.language):
+        post(mails.reset_by_staff(owner.username, email, token, actor.reason), life=LINK.life)
 
 
 def link_without_mail(user: User) -> str:

@@ -55,5 +55,7 @@ def recovery(
 
 
 def _place(actor: Actor) -> list[tuple[str, str]]:
+    if actor.name:
+        return [(_("Asked by"), _("A member of staff")), (_("Why"), actor.reason)]
     ip = actor.client.ip if actor.client else _("unknown")
     return [(_("Device"), str(actor.device)), (_("IP address"), ip)]

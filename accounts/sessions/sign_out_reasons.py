@@ -25,6 +25,7 @@ REASONS: dict[str, str | Promise] = {
     events.SESSION_ENDED.name: _ELSEWHERE,
     events.OTHERS_ENDED.name: _ELSEWHERE,
     events.ALL_ENDED.name: _("The operator of this site signed you out."),
+    events.ENDED_BY_STAFF.name: _("The staff of this site signed you out."),
     events.LOCKED_DOWN.name: _("You were signed out because your account was locked."),
     events.SESSION_ENDED_BY_LIMIT.name: _(
         "You were signed out because you were signed in with too many browsers and programs."

@@ -1,4 +1,4 @@
-"""Creates, changes and confirms pending sign-ups.
+"""Creates and changes pending sign-ups; ``signup.confirmation`` confirms them.
 
 The response and its timing are the same whether or not an account has the email address.
 """
@@ -11,21 +11,17 @@ from datetime import timedelta
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
 
-from accounts.activity import events
-from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
-from accounts.codes.services import Purpose, WrongCode
+from accounts.codes.services import Purpose
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.languages import speaking, spoken
-from accounts.invitations import services as invitations
 from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.signup import mails
 from accounts.signup.errors import SignupEnded
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
-    CODE_NETWORK,
     MAIL_AGAIN,
     RECOVERY_NETWORK,
     SIGNUP_EVERYONE,
@@ -34,7 +30,7 @@ from accounts.throttle.limits import (
 from accounts.throttle.services import around, give_back, spend, wait
 from accounts.users import emails, usernames
 from accounts.users import services as users
-from accounts.users.models import EmailAddress, PendingSignup, User
+from accounts.users.models import EmailAddress, PendingSignup
 
 LIFE = timedelta(days=3)
 # How many sign-ups with the same email address get a new code from one request.
@@ -120,15 +116,18 @@ def seconds_to_next_mail(signup: PendingSignup) -> int:
     return wait((MAIL_AGAIN, signup.pk))
 
 
-def send_again(signup: PendingSignup, *, client: ClientInfo) -> None:
+def send_again(signup: PendingSignup, *, client: ClientInfo | None) -> None:
     """Email a new code and link for ``signup``, which replace the earlier ones.
+
+    ``client``: None for staff, to whom the limits on emails that strangers cause do not apply.
 
     Raises:
         SignupEnded: the sign-up is no longer pending, or its email address was changed meanwhile.
         RateLimited: the last email was sent less than a minute ago, or too many were requested.
     """
-    spend((MAIL_AGAIN, signup.pk), mail_limits.request_charge(signup.email_key, client))
-    _issue_again(signup, may_send=mail_limits.may_send(signup.email_key, client))
+    key = signup.email_key
+    spend((MAIL_AGAIN, signup.pk), *([mail_limits.request_charge(key, client)] if client else []))
+    _issue_again(signup, may_send=client is None or mail_limits.may_send(key, client))
 
 
 def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None:
@@ -178,54 +177,6 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
         _post(signup, code, token, may_send=may_send)
 
 
-def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> User:
-    """Create the user of ``signup`` if ``typed`` is its code, and return the user.
-
-    Raises:
-        WrongCode: the code is wrong, or the username or email address has been taken meanwhile.
-        UsedUp: the code has no attempts left.
-        RateLimited: the network of the client has tried too many codes.
-    """
-    charges = around(CODE_NETWORK, client)
-    spend(*charges)
-    if not codes.try_code(CODE, signup.pk, typed):
-        raise WrongCode
-    user = _become_user(signup, CODE, typed, client)
-    give_back(*charges)
-    return user
-
-
-def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: str = "") -> User:
-    """Create the user of the sign-up with this email address and code, and return the user.
-
-    ``username``: if set, the sign-up must have this username. Otherwise, the owner of the email
-        address could be tricked into confirming the sign-up of a stranger (CVE-2026-53516).
-
-    Raises:
-        WrongCode: no sign-up has this code, or its username or email address is now taken.
-        RateLimited: the network of the client has tried too many codes.
-    """
-    key, charges = emails.key(email), around(CODE_NETWORK, client)
-    spend(*charges)
-    own = PendingSignup.objects.filter(email_key=key, line=client.wide_network)
-    subjects = codes.try_codes(CODE, key, typed, own=[str(row.pk) for row in own])
-    signup = find(subjects[0]) if subjects else None
-    if signup is None or (username and signup.username_key != usernames.key(username)):
-        raise WrongCode
-    user = _become_user(signup, CODE, typed, client)
-    give_back(*charges)
-    return user
-
-
-def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> User:
-    """Create the user of ``signup`` if ``token`` is from its link, and return the user.
-
-    Raises:
-        WrongCode: the link was used, or the username or email address has been taken meanwhile.
-    """
-    return _become_user(signup, LINK, token, client)
-
-
 def prune() -> int:
     """Delete sign-ups that were not confirmed in time; return how many were deleted."""
     return users.delete_signups(PendingSignup.objects.filter(expires_at__lte=clock.now()))
@@ -247,27 +198,6 @@ def _waiting(signup: PendingSignup) -> PendingSignup | None:
     """Lock the row of ``signup`` and return it, or None if the sign-up is no longer pending."""
     waiting = PendingSignup.objects.select_for_update().filter(expires_at__gt=clock.now())
     return waiting.filter(pk=signup.pk).first()
-
-
-def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, client: ClientInfo) -> User:
-    """Use up ``secret`` and create the user in one transaction, or raise ``WrongCode``."""
-    try:
-        with transaction.atomic():
-            if not codes.spend(purpose, signup.pk, secret, signup.email_key):
-                raise WrongCode
-            user = users.create_user(
-                signup.username, signup.password, id=signup.pk, language=spoken()
-            )
-            # Before the username: while a transaction waits for the same email address, it must not
-            # hold a row that others wait for.
-            users.confirm_email(user, signup.email)
-            users.keep_username(signup)
-            record(user, events.SIGNED_UP, Actor(client))
-            invitations.accept(user, signup.email)
-    except (users.EmailTaken, users.UsernameTaken):
-        raise WrongCode from None
-    mail_limits.refund(signup.email_key, client, signup.email_key)
-    return user
 
 
 def _issue(signup: PendingSignup, *, is_sent: bool = True) -> tuple[str, str]:

@@ -23,7 +23,7 @@ from accounts.passwords.views import with_meter
 from accounts.signin import flow
 from accounts.signin.services import InvalidCredentials
 from accounts.signin.views import home_if_signed_in
-from accounts.signup import proofs, services
+from accounts.signup import confirmation, proofs, services
 from accounts.signup.errors import SignupEnded
 from accounts.signup.forms import (
     ConfirmElsewhereForm,
@@ -113,7 +113,7 @@ class ConfirmView(View):
         signup, client = self.signup, client_of(self.request)
         form = CodeForm(self.request.POST)
         user = form.check(
-            lambda code: services.confirm_by_code(signup, code, client),
+            lambda code: confirmation.confirm_by_code(signup, code, client),
             lambda: services.send_again(signup, client=client),
         )
         if user is None:
@@ -171,7 +171,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     if form.is_valid():
         try:
             proof = proofs.prove_here(signup) if is_here else _prove_password(request, signup, form)
-            user = services.confirm_by_link(signup, key, client_of(request))
+            user = confirmation.confirm_by_link(signup, key, client_of(request))
             return _sign_in(request, user, signup, proof)
         except InvalidCredentials:
             form.add_error("password", _("That isn’t the password that you signed up with."))

@@ -104,6 +104,18 @@ def give_back(*charges: Charge) -> None:
     _store().give_back(costs)
 
 
+def are_used(*charges: Charge) -> bool:
+    """Return whether a budget of ``charges`` is not full."""
+    now = _now_ms()
+    times = _store().peek({_key(limit, subject) for limit, *subject in charges})
+    return any(whole_at > now for whole_at in times.values())
+
+
+def fill(*charges: Charge) -> None:
+    """Fill the budgets of ``charges``."""
+    _store().give_back({_key(limit, subject): limit.depth_ms for limit, *subject in charges})
+
+
 def _seconds(limit: Limit, whole_at: int, now: int) -> float:
     if limit.is_shared:
         return limit.interval_ms / 1000

@@ -113,6 +113,11 @@ class User(AbstractBaseUser, PermissionsMixin):
             _of_few("users_switched_off", models.Q(is_active=False)),
             _of_few("users_privileged", models.Q(is_staff=True) | models.Q(is_superuser=True)),
         )
+        # ``accounts.administration.roles`` defines which role has which of them.
+        permissions = (
+            ("help_user", "Can help users who are not staff"),
+            ("manage_user", "Can help staff, and change the groups of others"),
+        )
 
     @property
     def is_privileged(self) -> bool:

@@ -220,10 +220,12 @@ def test_the_download_is_csv_by_rfc_4180(client: Client, alice: User, clock: Clo
     assert answer["Content-Type"] == "text/csv; charset=utf-8"
     assert answer["Content-Disposition"] == 'attachment; filename="activity.csv"'
     assert "no-store" in answer["Cache-Control"]
-    assert head == ("Time (UTC),What happened,Details,Device,IP address,Confirmed with,Done by")
+    assert head == (
+        "Time (UTC),What happened,Details,Device,IP address,Confirmed with,Done by,Reason"
+    )
     assert row == (
         f"{clock.now():%Y-%m-%d %H:%M:%S},Another session was signed out,"
-        '"a ""b"", c\r\nd",Safari on iPhone,192.0.2.1,password and email,\r\n'
+        '"a ""b"", c\r\nd",Safari on iPhone,192.0.2.1,password and email,,\r\n'
     )
 
 
