@@ -4,8 +4,9 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
-from accounts.administration.admin import GroupAdmin, UserAdmin
+from accounts.administration.admin import UserAdmin
 from accounts.administration.invitations import InvitationAdmin
+from accounts.administration.rights import GroupAdmin
 from accounts.invitations.models import Invitation
 from accounts.users.models import User
 

@@ -8,12 +8,12 @@ from django.db import transaction
 from accounts.activity import events
 from accounts.activity import services as activity
 from accounts.activity.services import Actor, record
+from accounts.administration import roles
 from accounts.common import clock
 from accounts.users.models import User
 
 # Later views of the same person are part of the same conversation.
 ONCE = timedelta(hours=1)
-SUPERUSER, STAFF = "superuser", "staff"
 
 
 def note(user: User, staff: User, actor: Actor) -> None:
@@ -28,7 +28,7 @@ def note(user: User, staff: User, actor: Actor) -> None:
         # Two requests of the same member of staff must not add two rows.
         User.objects.select_for_update(no_key=True).get(pk=user.pk)
         if not _is_noted(user, actor):
-            role = SUPERUSER if staff.is_superuser else STAFF
+            role = roles.role_of(staff) or ""
             record(user, events.PAGE_OPENED, actor, detail=role)
 
 

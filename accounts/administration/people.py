@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.administration import page_views, person, search
+from accounts.administration import act_pages, page_views, person, search
 from accounts.administration.explanation import explain
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
 from accounts.common.paging import PAGE_SIZE
@@ -108,6 +108,7 @@ class PeopleAdmin(admin.ModelAdmin):
                 "signup": signup,
                 "title": signup,
                 "blocks": explain(signup),
+                **act_pages.context_of(cast(User, request.user), signup),
             }
             return TemplateResponse(request, "admin/accounts/user/signup.html", context)
         return super().change_view(request, object_id, form_url, extra_context)
@@ -124,5 +125,6 @@ class PeopleAdmin(admin.ModelAdmin):
         page_views.note(user, reader, actor)
         is_masked = not person.sees_all_emails(reader)
         context |= {"person": person.read(request, user, is_masked=is_masked)}
+        context |= act_pages.context_of(cast(User, request.user), user)
         context |= {"title": user, "subtitle": None}
         return super().render_change_form(request, context, *args, **kwargs)

@@ -14,6 +14,7 @@ from accounts.activity import services as activity
 from accounts.activity.events import EVENTS, Group
 from accounts.activity.history import Entry
 from accounts.activity.models import OPERATOR
+from accounts.administration import roles
 from accounts.administration.explanation import Block, explain
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
@@ -89,7 +90,7 @@ def sees_all_emails(staff: User) -> bool:
 
     Staff who may only view users see the primary addresses.
     """
-    return staff.has_perm("accounts.help_user") or staff.has_perm("accounts.change_user")
+    return roles.role_of(staff) in roles.ACTING
 
 
 def masked(text: str) -> str:

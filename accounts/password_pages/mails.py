@@ -4,7 +4,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.common.links import absolute
-from accounts.mail.message import Message
+from accounts.mail.message import TO_OWNER, Message
 
 
 def reset(username: str, email: str, token: str) -> Message:
@@ -40,16 +40,18 @@ def reset_by_staff(username: str, email: str, token: str, why: str) -> Message:
     about = {"email": email, "site": settings.AUTHSITE.site_name}
     return Message(
         to=email,
-        subject=_("Set a new password at %(site)s") % about,
+        subject=_("Set a new password for %(site)s") % about,
         greeting=_("Hello %(name)s,") % {"name": username},
         paragraphs=[_("A member of our staff sent you this link to set a new password.")],
         facts=[(_("Why"), why)],
         questions=[
-            (_("Did you ask for help?"), _("Use the link. It works once, for 30 minutes.")),
+            (
+                _("Did you ask for help?"),
+                _("Set a new password. The link works once and expires after 30 minutes."),
+            ),
         ],
         action_label=_("Set a new password"),
         action_url=absolute("account_reset_password_key", token),
         closing=[_("Didn’t ask for help? Then don’t use the link, and don’t forward this email.")],
-        reason=_("Sent to %(email)s, an address of the account %(username)s at %(site)s.")
-        % {**about, "username": username},
+        reason=TO_OWNER % {**about, "username": username},
     )

@@ -24,7 +24,7 @@ from accounts.signin.views import logout
 from accounts.twofactor import services as twofactor
 from accounts.users.models import User
 
-FORMS = ("_add", "_change", "_delete")
+FORMS = ("_add", "_change", "_delete", "_act")
 
 
 class Site(admin.AdminSite):
@@ -33,7 +33,8 @@ class Site(admin.AdminSite):
     def admin_view(self, view: Callable[..., HttpResponseBase], cacheable: bool = False) -> Any:
         """Require recent authentication for changes, and send a CSP without Trusted Types.
 
-        The jQuery of Django's admin does not work with Trusted Types.
+        The jQuery of Django's admin does not work with Trusted Types. Staff who may only read
+        cannot send any form, except to sign out.
         """
         stock = super().admin_view(view, cacheable)
 
@@ -41,6 +42,8 @@ class Site(admin.AdminSite):
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if self._may_act(request) and not recent.has_recent_authentication(request):
                 return reauthentication.redirect_to_reauthenticate(request)
+            if request.method == "POST" and view != self.logout and self._only_reads(request):
+                raise PermissionDenied
             return stock(request, *args, **kwargs)
 
         return csp_override(settings.SECURE_CSP_ADMIN)(guarded)
@@ -58,6 +61,13 @@ class Site(admin.AdminSite):
         match = request.resolver_match
         is_form = bool(match and match.url_name and match.url_name.endswith(FORMS))
         return self.has_permission(request) and (request.method == "POST" or is_form)
+
+    def _only_reads(self, request: HttpRequest) -> bool:
+        """Return whether the user is staff and has no right except to see something."""
+        if not self.has_permission(request):
+            return False
+        names = (name.partition(".")[2] for name in request.user.get_all_permissions())
+        return all(name.startswith("view_") for name in names)
 
     @method_decorator([login_not_required, never_cache])
     def login(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:

@@ -119,13 +119,13 @@ def test_11_5_admin_forms_and_actions_need_a_recent_second_factor(
         assert client.get(form).url.startswith(REAUTHENTICATE)
         assert client.get("/admin/accounts/user/").status_code == 200
         clock.advance(minutes=5)
-        change = {"is_active": "on"} if is_active else {}
-        for path in ("/admin/accounts/user/", "/admin/auth/group/add/", form):
-            asked = client.post(path, change)
+        name = "reactivate" if is_active else "deactivate"
+        for path in ("/admin/accounts/user/", "/admin/auth/group/add/", form, f"{form}{name}/"):
+            asked = client.post(path, {"reason": "You asked us to"})
             assert asked.url.startswith(REAUTHENTICATE)
         assert User.objects.get(pk=alice.pk).is_active is not is_active
 
         assert client.post(asked.url, {"password": PASSWORD}).status_code == 200
-        assert client.post(asked.url, {"code": unused_code(carol)}).url == form
-        client.post(form, change)
+        assert client.post(asked.url, {"code": unused_code(carol)}).url == f"{form}{name}/"
+        client.post(f"{form}{name}/", {"reason": "You asked us to"})
         assert User.objects.get(pk=alice.pk).is_active is is_active

@@ -28,7 +28,9 @@ from tests.activity.event_steps import (
     alice_was,
     allow_one_session,
     bring_an_identity,
+    carol_acts,
     carol_changes,
+    carol_ends_a_session,
     carol_gives_a_permission,
     carol_invites,
     carol_revokes,
@@ -38,6 +40,7 @@ from tests.activity.event_steps import (
     copy_the_cookie,
     end_the_other_session,
     firefox,
+    guess_alices_password,
     have_a_replaced_token,
     have_a_token,
     have_an_access_token,
@@ -169,18 +172,18 @@ CASES = {
     ),
     "locked_down": Case(post(LOCKDOWN), proof="pwd mail"),
     "all_ended": by_operator(command("end_sessions", "alice")),
-    "staff_granted": by_carol(carol_changes(is_active="on", is_staff="on")),
-    "superuser_granted": by_carol(carol_changes(is_active="on", is_superuser="on")),
+    "staff_granted": by_carol(carol_changes(is_staff="on")),
+    "superuser_granted": by_carol(carol_changes(is_superuser="on")),
     **{
         f"{right}_withdrawn": by_carol(
-            carol_changes(is_active="on"),
+            carol_changes(),
             prepare=in_turn(carol_signs_in, alice_was(**{f"is_{right}": True})),
         )
         for right in ("staff", "superuser")
     },
     "rights_changed": by_carol(carol_gives_a_permission),
     "staff_changed": by_carol(
-        carol_changes(is_active="on", is_staff="on"), user="carol", notified=(address_of("carol"),)
+        carol_changes(is_staff="on"), user="carol", notified=(address_of("carol"),)
     ),
     "invited": carol_herself(carol_invites(rights=True)),
     "invitation_revoked": carol_herself(
@@ -193,10 +196,21 @@ CASES = {
         in_session=False,
         prepare=in_turn(carol_signs_in, carol_invites(), invitation_link),
     ),
-    "switched_off": by_carol(carol_changes()),
+    "switched_off": by_carol(carol_acts("deactivate")),
     "switched_on": by_carol(
-        carol_changes(is_active="on"), prepare=in_turn(carol_signs_in, alice_was(is_active=False))
+        carol_acts("reactivate"), prepare=in_turn(carol_signs_in, alice_was(is_active=False))
     ),
+    "reset_sent": by_carol(carol_acts("send-reset")),
+    "confirmation_sent": by_carol(
+        carol_acts("send-confirmation"),
+        prepare=in_turn(add_an_address, lambda s: s.clock.advance(minutes=1), carol_signs_in),
+    ),
+    "ended_by_staff": by_carol(carol_ends_a_session),
+    "limits_cleared": by_carol(in_turn(guess_alices_password, carol_acts("clear-limits"))),
+    "lock_lifted": by_carol(
+        carol_acts("lift-lock"), prepare=in_turn(carol_signs_in, post(LOCKDOWN))
+    ),
+    "staff_acted": by_carol(carol_acts("deactivate"), user="carol", actor=""),
     "factor_added": Case(
         lambda s: s.here.post(SETUP, {"code": second_factor.code_of(s.prepared)}),
         proof="otp",

@@ -16,10 +16,11 @@ from accounts.activity.services import Actor
 from accounts.invitations.models import Invitation
 from accounts.mail.services import deliver_due
 from accounts.recovery import suspension
-from accounts.sessions.models import BrowserSession
+from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
+from tests.administration.steps import act
 from tests.attacks import key_steps as keys
 from tests.conftest import Clock
 from tests.support import second_factor
@@ -114,8 +115,22 @@ def carol_changes(**fields: str) -> Act:
 
 
 def carol_gives_a_permission(scene: Scene) -> Any:
-    permission = Permission.objects.earliest("pk")
-    return carol_changes(is_active="on", user_permissions=str(permission.pk))(scene)
+    permission = Permission.objects.get(codename="view_user")
+    return carol_changes(user_permissions=str(permission.pk))(scene)
+
+
+def carol_acts(name: str) -> Act:
+    """Return an act of the support desk by carol on alice."""
+    return lambda s: act(s.visitor, s.alice, name)
+
+
+def carol_ends_a_session(scene: Scene) -> Any:
+    session = LoginSession.objects.filter(user=scene.alice, ended_at=None).earliest("begun_at")
+    return act(scene.visitor, scene.alice, "end-sessions", target=str(session.pk))
+
+
+def guess_alices_password(_scene: Scene) -> None:
+    sign_in(firefox(), "alice", NEW_PASSWORD)
 
 
 def carol_invites(*, rights: bool = False) -> Act:

@@ -11,6 +11,7 @@ from django.test import Client
 from accounts.apikeys.models import APIKey
 from accounts.common import clock as site_clock
 from accounts.users.models import User
+from tests.administration.steps import by_superuser
 from tests.attacks.key_steps import (
     FORM,
     KEYS,
@@ -36,7 +37,7 @@ ODD_ENDS = ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59", "never", "", 0,
 
 ENDS: dict[str, Callable[[Any, Client, str], Any]] = {
     "locked down": lambda _user, browser, _key: browser.post(LOCKDOWN),
-    "switched off": lambda user, *_: by_staff(user),
+    "switched off": lambda user, *_: by_superuser(user, "deactivate"),
     "switched off past the admin": lambda *_: User.objects.update(is_active=False),
     "deleted": lambda user, *_: user.delete(),
     "removed on the page": lambda _user, browser, key: browser.post(KEYS, {"end": row_of(key).pk}),
@@ -49,7 +50,7 @@ STAYS: list[Callable[[Any, Client], Any]] = [
     lambda *_: call_command("end_sessions", "alice"),
     change_password,
     lambda _user, browser: set_up_authenticator(browser),
-    lambda user, _: by_staff(user, is_active="on", is_staff="on"),
+    lambda user, _: by_staff(user, is_staff="on"),
 ]
 
 

@@ -13,6 +13,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.users.models import User
+from tests.administration.steps import by_superuser
 from tests.attacks.test_sessions import by_staff
 from tests.conftest import Clock
 from tests.support.api import (
@@ -84,9 +85,9 @@ ENDS: dict[str, Callable[[Scene], Any]] = {
     "factor added": lambda s: set_up_authenticator(s.browser, name="Tablet"),
     "locked down": lambda s: s.browser.post(LOCKDOWN),
     "ended by the operator": lambda _: call_command("end_sessions", "alice"),
-    "switched off": lambda s: by_staff(s.user, {}),
-    "switched off and on": lambda s: by_staff(s.user, {}, {"is_active": "on"}),
-    "made staff": lambda s: by_staff(s.user, {"is_active": "on", "is_staff": "on"}),
+    "switched off": lambda s: by_superuser(s.user, "deactivate"),
+    "switched off and on": lambda s: by_superuser(s.user, "deactivate", "reactivate"),
+    "made staff": lambda s: by_staff(s.user, {"is_staff": "on"}),
     "switched off in the database": lambda _: User.objects.update(is_active=False),
 }
 # These revoke only that session.

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from tests.administration.steps import by_superuser
 from tests.attacks.second_steps import (
     CHANGES,
     after_password,
@@ -100,15 +101,8 @@ def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(
     assert factors_of(carol) == 0
 
 
-def switch_off_and_on(user: Any) -> None:
-    dave = make_user("dave", is_staff=True, is_superuser=True)
-    browser = signed_in(dave)
-    for change in ({}, {"is_active": "on"}):
-        assert browser.post(f"/admin/accounts/user/{user.pk}/change/", change).status_code == 302
-
-
 SWITCHES: dict[str, Callable[[Any], Any]] = {
-    "switched off and on": switch_off_and_on,
+    "switched off and on": lambda user: by_superuser(user, "deactivate", "reactivate"),
     "switched off": lambda user: type(user).objects.filter(pk=user.pk).update(is_active=False),
 }
 

@@ -13,6 +13,7 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore, digest
 from accounts.throttle.limits import LOGIN_LINE, PROOF_SESSION
 from accounts.users.models import User
+from tests.administration.steps import by_superuser
 from tests.conftest import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import (
@@ -75,8 +76,8 @@ ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
     "locked down by link": lambda *_: Client().post(link_to_lockdown()),
     "password changed": change_password,
     "ended by the operator": lambda *_: call_command("end_sessions", "alice"),
-    "switched off and on": lambda user, *_: by_staff(user, {}, {"is_active": "on"}),
-    "made staff": lambda user, *_: by_staff(user, {"is_active": "on", "is_staff": "on"}),
+    "switched off and on": lambda user, *_: by_superuser(user, "deactivate", "reactivate"),
+    "made staff": lambda user, *_: by_staff(user, {"is_staff": "on"}),
 }
 
 

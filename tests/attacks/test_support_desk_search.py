@@ -51,7 +51,7 @@ def test_view_only_staff_neither_see_nor_search_hidden_addresses(alice: User) ->
 
 
 def test_staff_who_may_help_see_and_search_all_addresses(alice: User) -> None:
-    page, *results = pages(staff_with("change_user"), alice)
+    page, *results = pages(staff_with("help_user"), alice)
 
     assert all(email in page for email in HIDDEN)
     assert all(alice.email in result for result in results)

@@ -1,0 +1,271 @@
+"""The acts of staff on the accounts of others. Each calls the service that the owner's pages call.
+
+An act needs a reason. Who acts and why is recorded in the history of the account and in the history
+of the member of staff. The owner of the account gets an email with the reason.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.db import transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.services import Actor, record
+from accounts.administration import roles, steps
+from accounts.administration.steps import Account, AlreadyDone, Mode, Order, Overtaken, Target
+from accounts.codes.services import WrongCode
+from accounts.common.errors import PublicError
+from accounts.emails.services import EmailChangeRefused
+from accounts.signup.errors import SignupEnded
+from accounts.throttle.limits import MAIL_AGAIN, STAFF_ACT
+from accounts.throttle.services import spend
+from accounts.users.models import PendingSignup, User
+from accounts.users.services import AccountChanged
+
+
+@dataclass(frozen=True, eq=False)
+class Act:
+    """What staff can do with an account.
+
+    ``name``: the name in URLs.
+    ``label``: what the button says.
+    ``does``: what the act does, and what stays.
+    ``shows``: what the owner of the account will see.
+    ``run``: does it.
+    ``targets``: returns what the act can be limited to, or None if it always concerns everything.
+    ``everything``: how a form names the choice without a target; empty if a target is necessary.
+    ``is_possible``: returns whether there is something to do.
+    ``for_signups``: whether the act works for a sign-up that is not confirmed yet.
+    ``has_modes``: whether the act may also happen after the waiting period.
+    ``sends_link``: whether the act emails a secret, which it does once a minute at most.
+    ``is_severe``: whether the owner may lose something.
+    """
+
+    name: str
+    label: str | Promise
+    does: str | Promise
+    shows: str | Promise
+    run: Callable[[Order], None]
+    is_possible: Callable[[Any], bool]
+    targets: Callable[[Any], list[Target]] | None = None
+    everything: str | Promise = ""
+    for_signups: bool = False
+    has_modes: bool = False
+    sends_link: bool = False
+    is_severe: bool = False
+
+    def suits(self, account: Account) -> bool:
+        """Return whether the act would change something for ``account`` now."""
+        fits = self.for_signups or isinstance(account, User)
+        return fits and self.is_possible(account)
+
+    def targets_of(self, account: Account) -> list[Target]:
+        """Return what the act can be limited to."""
+        return self.targets(account) if self.targets else []
+
+
+class UnknownTarget(PublicError):
+    """The account has no such address, session, factor or key, or one must be named."""
+
+    code = "invalid_target"
+    message = _("Choose one from the list.")
+
+
+class NoMode(PublicError):
+    """The act does not know the mode, or waiting is not possible for this account."""
+
+    code = "invalid_mode"
+    message = _("Waiting isn’t possible for this. Choose to do it now.")
+
+
+_ALL = (
+    Act(
+        "confirm-address",
+        _("Confirm an email address"),
+        _("Confirms an address without a code. First make sure that it’s really theirs."),
+        _("“An email address was added” in their activity, and an email to every address."),
+        steps.confirm_address,
+        steps.has_pending,
+        targets=steps.pending_addresses,
+        for_signups=True,
+    ),
+    Act(
+        "send-confirmation",
+        _("Send the confirmation again"),
+        _("Emails a new code and link to the address. Earlier ones stop working."),
+        _("An email with the code and link, and “A new confirmation email was sent”."),
+        steps.send_confirmation,
+        steps.has_pending,
+        targets=steps.pending_addresses,
+        for_signups=True,
+    ),
+    Act(
+        "send-reset",
+        _("Send a link to set a new password"),
+        _("Emails a link to one of their own addresses, never to one that a caller gives you."),
+        _("An email with the link, and “A link to set a new password was sent”."),
+        steps.send_reset,
+        steps.has_address,
+        targets=steps.addresses,
+        everything=_("Primary address"),
+        sends_link=True,
+    ),
+    Act(
+        "clear-limits",
+        _("Reset the limits on sign-in"),
+        _("They can try again at once. An attacker can, too."),
+        _("“The limits on sign-in were reset” in their activity. No email."),
+        steps.clear_limits,
+        steps.has_used_limits,
+    ),
+    Act(
+        "end-sessions",
+        _("Sign out sessions"),
+        _("Signs them out. Password, second factors and API keys stay."),
+        _("The sign-in page on each device, and an email."),
+        steps.end_sessions,
+        steps.has_sessions,
+        targets=steps.sessions_of,
+        everything=_("All sessions"),
+    ),
+    Act(
+        "revoke-keys",
+        _("Remove API keys"),
+        _("Programs that use the keys stop working. Keys can’t be restored."),
+        _("“An API key was removed” in their activity, and an email."),
+        steps.revoke_keys,
+        steps.has_keys,
+        targets=steps.keys_of,
+        everything=_("All API keys"),
+        is_severe=True,
+    ),
+    Act(
+        "remove-factors",
+        _("Remove second factors"),
+        _(
+            "Now: only if you know for certain who asks, for example because you met them. "
+            "After waiting: if you don’t. All their addresses are told at once, they can stop the "
+            "request, and afterwards they set a new password by email."
+        ),
+        _("An email to every address. If it happens now, they’re signed out everywhere."),
+        steps.remove_factors,
+        steps.has_factors,
+        targets=steps.factors_of,
+        everything=_("All second factors"),
+        has_modes=True,
+        is_severe=True,
+    ),
+    Act(
+        "lift-lock",
+        _("Unlock the account"),
+        _(
+            "Lifts the lock and emails a link to set a new password. Someone locked the account "
+            "because they feared a thief: first make sure who asks."
+        ),
+        _("An email with the link, and “The account was unlocked” in their activity."),
+        steps.lift_lock,
+        steps.is_locked,
+        targets=steps.addresses,
+        everything=_("Primary address"),
+        sends_link=True,
+        is_severe=True,
+    ),
+    Act(
+        "deactivate",
+        _("Switch off the account"),
+        _("Signs them out everywhere, removes their API keys and blocks sign-in."),
+        _("An email, and a sentence when they try to sign in."),
+        steps.deactivate,
+        steps.is_active,
+        is_severe=True,
+    ),
+    Act(
+        "reactivate",
+        _("Switch on the account"),
+        _("They can sign in again with what they had before."),
+        _("An email."),
+        steps.reactivate,
+        steps.is_switched_off,
+    ),
+)
+ACTS = {act.name: act for act in _ALL}
+
+
+def acts_for(staff: User, account: Account) -> list[Act]:
+    """Return the acts that ``staff`` may do with ``account`` and that would change something."""
+    try:
+        roles.check(staff, account)
+    except PublicError:
+        return []
+    return [act for act in _ALL if act.suits(account)]
+
+
+def perform(
+    name: str,
+    staff: User,
+    actor: Actor,
+    account: Account,
+    *,
+    reason: str,
+    target: str = "",
+    mode: str = Mode.NOW,
+) -> None:
+    """Do the act ``name`` with ``account`` for ``staff``, and record it in both histories.
+
+    ``actor``: the client and the session of ``staff``.
+
+    Raises:
+        NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
+        AlreadyDone: nothing is left to do; another member of staff may have done it.
+        Overtaken: the account was changed at the same moment.
+        UnknownTarget, NoMode: ``target`` or ``mode`` does not fit.
+        PublicError: the service refuses the act.
+    """
+    act = ACTS[name]
+    roles.check(staff, account)
+    again = [(MAIL_AGAIN, name, account.pk)] if act.sends_link else []
+    spend((STAFF_ACT, staff.pk), *again)
+    by_staff = replace(actor, name=staff.username, reason=reason)
+    try:
+        with transaction.atomic():
+            staff, account = _locked(staff, account)
+            roles.check(staff, account)
+            if not act.suits(account):
+                raise AlreadyDone
+            chosen = _chosen(act, account, target)
+            if mode not in Mode or (mode == Mode.WAIT and not (act.has_modes and not target)):
+                raise NoMode
+            act.run(Order(account, by_staff, chosen, Mode(mode)))
+            detail = f"{account.username}: {act.label}"
+            record(staff, events.STAFF_ACTED, replace(actor, reason=reason), detail=detail)
+    except (AccountChanged, EmailChangeRefused, SignupEnded, WrongCode):
+        raise Overtaken from None
+
+
+def _locked(staff: User, account: Account) -> tuple[User, Account]:
+    """Return both accounts as read under a lock until the end of the transaction.
+
+    Of two members of staff who act at once, one waits for the other. Otherwise two superusers could
+    deactivate each other. The services of sign-ups lock the sign-up themselves.
+    """
+    pks = [staff.pk, account.pk]
+    rows = User.objects.select_for_update(no_key=True).filter(pk__in=pks).order_by("pk")
+    found = {row.pk: row for row in rows}
+    if isinstance(account, PendingSignup):
+        return found[staff.pk], account
+    if account.pk not in found:
+        raise AlreadyDone
+    return found[staff.pk], found[account.pk]
+
+
+def _chosen(act: Act, account: Account, target: str) -> str:
+    """Return the target, or the only one if the act needs one and none was named."""
+    offered = [choice.value for choice in act.targets_of(account)]
+    if not target and not act.everything and len(offered) == 1:
+        return offered[0]
+    if target not in offered and (target or (offered and not act.everything)):
+        raise UnknownTarget
+    return target

@@ -1,0 +1,135 @@
+"""Decides which roles staff have, and on whom a member of staff may act.
+
+A role is a right, given through a group or directly. A right with more power includes the others.
+Nobody acts on an account that has more rights, nor on their own account.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum
+
+from django.contrib.auth.models import Permission
+from django.db.models import Q, QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.common.errors import PublicError
+from accounts.users.models import PendingSignup, User
+from accounts.users.rights import rights_of
+
+
+class Role(StrEnum):
+    """What a member of staff may do with the accounts of others.
+
+    Auditors only read. Support acts on users who are not staff. Managers also act on staff, and
+    change groups. Superusers may do everything.
+    """
+
+    AUDITOR = "auditor"
+    SUPPORT = "support"
+    MANAGER = "manager"
+    SUPERUSER = "superuser"
+
+
+# The permission that gives each role, the most powerful first. Superusers have a column instead.
+PERMISSIONS = {Role.MANAGER: "manage_user", Role.SUPPORT: "help_user", Role.AUDITOR: "view_user"}
+# The permissions of this app that staff choose from, in words.
+RIGHTS: dict[str, str | Promise] = {
+    "view_user": _("See users and why they can’t sign in"),
+    "help_user": _("Help users who aren’t staff"),
+    "manage_user": _("Help staff, and change the groups of others"),
+    "view_group": _("See groups"),
+    "add_invitation": _("Invite people"),
+}
+# Apps whose other permissions have no effect, because their models have no pages in the admin.
+_NO_PAGES = ("accounts", "auth", "account", "socialaccount", "contenttypes")
+ACTING = frozenset({Role.SUPPORT, Role.MANAGER, Role.SUPERUSER})
+
+
+class NotInRole(PublicError):
+    """The role of the member of staff does not include the act."""
+
+    code = "not_in_role"
+    status = 403
+    message = _("Your role doesn’t include this.")
+
+
+class NotAllowedOnStaff(PublicError):
+    """The member of staff may not act on this account, because it has too many rights."""
+
+    code = "not_allowed_on_staff"
+    status = 403
+    message = _("You can’t act on this account. Ask someone with more rights.")
+
+
+class OwnAccount(NotAllowedOnStaff):
+    """Staff change their own accounts like everybody else, with their own proofs."""
+
+    message = _("This is your own account. Change it on your account’s own pages.")
+
+
+def role_of(staff: User) -> Role | None:
+    """Return the most powerful role of ``staff``, or None if the user has no role."""
+    if not (staff.is_active and staff.is_staff):
+        return None
+    if staff.is_superuser:
+        return Role.SUPERUSER
+    held = (role for role, name in PERMISSIONS.items() if staff.has_perm(f"accounts.{name}"))
+    return next(held, None)
+
+
+def check_reads(staff: User) -> None:
+    """Require that ``staff`` may read the accounts of others.
+
+    Raises:
+        NotInRole: ``staff`` has no role.
+    """
+    if role_of(staff) is None:
+        raise NotInRole
+
+
+def check(staff: User, user: User | PendingSignup) -> None:
+    """Require that ``staff`` may act on the account or sign-up ``user``.
+
+    Raises:
+        NotInRole: ``staff`` has no role, or only reads.
+        NotAllowedOnStaff: ``user`` has rights that ``staff`` does not have, or is staff, or is
+            ``staff``.
+    """
+    role = role_of(staff)
+    if role not in ACTING:
+        raise NotInRole
+    if user.pk == staff.pk:
+        raise OwnAccount
+    if isinstance(user, PendingSignup) or role is Role.SUPERUSER:
+        return
+    is_above = user.is_superuser or (user.is_staff and role is Role.SUPPORT)
+    if is_above or not rights_of(user) <= rights_of(staff):
+        raise NotAllowedOnStaff
+
+
+def may_change_rights(staff: User, user: User) -> bool:
+    """Return whether ``staff`` may change the groups and the staff status of ``user``.
+
+    Superusers may change their own rights, too.
+    """
+    role = role_of(staff)
+    if role is Role.SUPERUSER:
+        return True
+    try:
+        check(staff, user)
+    except PublicError:
+        return False
+    return role is Role.MANAGER
+
+
+def rights_to_give(held: Iterable[Permission] = ()) -> QuerySet[Permission]:
+    """Return the permissions that a superuser chooses from.
+
+    They are those of this app that have an effect, those of apps that the operator has added, and
+    ``held``, which a user or a group already has.
+    """
+    own = Q(content_type__app_label__in=("accounts", "auth"), codename__in=RIGHTS)
+    others = ~Q(content_type__app_label__in=_NO_PAGES)
+    wanted = own | others | Q(pk__in=[row.pk for row in held])
+    rows = Permission.objects.filter(wanted).select_related("content_type")
+    return rows.order_by("content_type__app_label", "content_type__model", "pk")

@@ -1,0 +1,299 @@
+"""What each act of staff does and concerns. ``accounts.administration.acts`` describes the acts."""
+
+from dataclasses import dataclass
+from enum import StrEnum
+from uuid import UUID
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.activity import events
+from accounts.activity.services import Actor, record
+from accounts.administration import limits
+from accounts.apikeys import services as apikeys
+from accounts.common import clock
+from accounts.common.errors import LastWayIn, PublicError
+from accounts.common.languages import speaking
+from accounts.common.proofs import Method, Proof
+from accounts.common.signals import credentials_changed
+from accounts.emails import services as emails
+from accounts.password_pages import services as password_pages
+from accounts.recovery import evidence
+from accounts.recovery import services as recovery
+from accounts.sessions import services as sessions
+from accounts.signup import confirmation
+from accounts.signup import services as signup
+from accounts.twofactor import removal
+from accounts.twofactor import services as twofactor
+from accounts.twofactor.errors import Required
+from accounts.twofactor.models import Authenticator, Passkey
+from accounts.users.emails import key as email_key
+from accounts.users.models import PendingSignup, User
+
+type Account = User | PendingSignup
+
+
+class Mode(StrEnum):
+    """When second factors are removed: at once, or after the waiting period."""
+
+    NOW = "now"
+    WAIT = "wait"
+
+
+class AlreadyDone(PublicError):
+    """Nothing is left to do, perhaps because another member of staff was faster."""
+
+    code = "already_done"
+    status = 409
+    message = gettext_lazy(
+        "There’s nothing left to do here. Someone else may have done it already."
+    )
+
+
+class Overtaken(PublicError):
+    """The account was changed at the same moment, by its owner or by staff."""
+
+    code = "outdated"
+    status = 409
+    message = gettext_lazy("The account was changed at the same moment. Check it, then try again.")
+
+
+class FactorNeeded(PublicError):
+    """One factor alone cannot be removed, because the account may not be without it."""
+
+    code = "factor_required"
+    message = gettext_lazy("The account can’t be without it. Remove all second factors instead.")
+
+
+class CannotWait(PublicError):
+    """Nobody could object to a request to remove the factors, or the address is too new."""
+
+    code = "not_offered"
+    message = gettext_lazy(
+        "Waiting isn’t possible for this account. Remove the factors now, or ask an operator."
+    )
+
+
+@dataclass(frozen=True)
+class Target:
+    """What an act can be limited to. ``value`` identifies it, and ``label`` names it."""
+
+    value: str
+    label: str
+
+
+@dataclass(frozen=True)
+class Order:
+    """An act to do: with which account, by whom, with what and when.
+
+    ``target``: the value of a :class:`Target`; empty for everything.
+    """
+
+    account: Account
+    actor: Actor
+    target: str
+    mode: Mode
+
+    @property
+    def user(self) -> User:
+        """The account, for acts that no sign-up has."""
+        if not isinstance(self.account, User):
+            raise AlreadyDone
+        return self.account
+
+
+def has_pending(account: Account) -> bool:
+    """Return whether an email address waits for its confirmation."""
+    return isinstance(account, PendingSignup) or (
+        account.is_active and emails.pending(account).exists()
+    )
+
+
+def pending_addresses(account: Account) -> list[Target]:
+    """Return the email addresses that wait for their confirmation."""
+    if isinstance(account, PendingSignup):
+        return []
+    return [Target(str(row.pk), row.email) for row in emails.pending(account)]
+
+
+def confirm_address(order: Order) -> None:
+    """Confirm the address of a sign-up, which creates the user, or an address that a user added."""
+    if isinstance(order.account, PendingSignup):
+        confirmation.confirm_by_staff(order.account, order.actor)
+    else:
+        emails.confirm_by_staff(emails.pending(order.account).get(pk=order.target), order.actor)
+
+
+def send_confirmation(order: Order) -> None:
+    """Email a new code and link."""
+    if isinstance(order.account, PendingSignup):
+        # The language of the person is not known yet, and that of staff may be another.
+        with speaking(""):
+            signup.send_again(order.account, client=None)
+    else:
+        emails.send_again(emails.pending(order.account).get(pk=order.target), order.actor)
+
+
+def has_address(user: User) -> bool:
+    """Return whether a link to set a new password can be sent."""
+    return user.is_active and bool(user.email)
+
+
+def addresses(user: User) -> list[Target]:
+    """Return the confirmed email addresses of a user."""
+    return [Target(row.email, row.email) for row in user.emails.order_by("pk")]
+
+
+def send_reset(order: Order) -> None:
+    """Email a link to set a new password."""
+    password_pages.send_reset_by_staff(order.user, order.target or order.user.email, order.actor)
+
+
+def is_locked(user: User) -> bool:
+    """Return whether the account is locked and a link can be sent."""
+    return has_address(user) and user.is_locked_down
+
+
+def lift_lock(order: Order) -> None:
+    """Unlock the account, and email a link to set a new password."""
+    password_pages.lift_lock(order.user, order.target or order.user.email, order.actor)
+
+
+def has_used_limits(user: User) -> bool:
+    """Return whether an attempt to sign in has been counted."""
+    return limits.are_used(user)
+
+
+def clear_limits(order: Order) -> None:
+    """Fill the budgets of the account again."""
+    limits.clear(order.user)
+    record(order.user, events.LIMITS_CLEARED, order.actor)
+
+
+def has_sessions(user: User) -> bool:
+    """Return whether the user is signed in anywhere."""
+    return sessions.live(user).exists()
+
+
+def sessions_of(user: User) -> list[Target]:
+    """Return the sessions of a user, with the name of the device and the IP address."""
+    return [Target(str(row.pk), f"{row}, {row.ip}") for row in sessions.live(user)]
+
+
+def end_sessions(order: Order) -> None:
+    """Revoke one session or all."""
+    user, actor = order.user, order.actor
+    if order.target:
+        session = sessions.live(user).get(pk=UUID(order.target))
+        sessions.revoke(session, reason=events.ENDED_BY_STAFF, actor=actor, detail=str(session))
+    else:
+        sessions.revoke_by_operator(user, actor)
+
+
+def has_keys(user: User) -> bool:
+    """Return whether the user has an API key."""
+    return apikeys.of(user).exists()
+
+
+def keys_of(user: User) -> list[Target]:
+    """Return the API keys of a user, by name and beginning."""
+    return [Target(key.pk, key.label) for key in apikeys.of(user)]
+
+
+def revoke_keys(order: Order) -> None:
+    """Revoke one API key or all."""
+    if order.target:
+        apikeys.revoke(order.user, order.target, order.actor)
+    else:
+        apikeys.revoke_every(order.user, order.actor)
+
+
+def has_factors(user: User) -> bool:
+    """Return whether the user has a second factor."""
+    return twofactor.held(user).count > 0
+
+
+def factors_of(user: User) -> list[Target]:
+    """Return the authenticator apps and passkeys of a user, by kind and name."""
+    held = twofactor.held(user)
+    apps = [_("Authenticator app “%(name)s”") % {"name": row.name} for row in held.authenticators]
+    passkeys = [_("Passkey “%(name)s”") % {"name": row.name} for row in held.passkeys]
+    rows = [*held.authenticators, *held.passkeys]
+    return [
+        Target(row.persistent_id, label)
+        for row, label in zip(rows, [*apps, *passkeys], strict=True)
+    ]
+
+
+def remove_factors(order: Order) -> None:
+    """Remove one factor or all, or begin the waiting period after which the user can.
+
+    Raises:
+        FactorNeeded: the account may not be without this factor.
+        CannotWait: recovery by waiting is not possible.
+    """
+    user, actor = order.user, order.actor
+    if order.mode is Mode.WAIT:
+        _ask_to_remove(user, actor)
+        return
+    held = twofactor.held(user)
+    factors: list[Authenticator | Passkey] = [*held.authenticators, *held.passkeys]
+    row = next((row for row in factors if row.persistent_id == order.target), None)
+    if row is None or removal.is_last(user, row):
+        removal.reset(user, actor)
+        return
+    try:
+        kind = Passkey if isinstance(row, Passkey) else Authenticator
+        removal.remove(kind, user, row.pk, actor)
+    except (Required, LastWayIn):
+        raise FactorNeeded from None
+
+
+def _ask_to_remove(user: User, actor: Actor) -> None:
+    """Request the removal as if the user had proved to read the primary mailbox.
+
+    After the waiting period, the user must prove that with a reset link.
+    """
+    mailbox = Proof.now(Method.MAIL, email_key(user.email)) if user.email else None
+    shown = evidence.of_proof(user, mailbox, clock.now()) if mailbox else None
+    try:
+        if shown is None or recovery.running(user):
+            raise CannotWait
+        recovery.ask(user, frozenset({shown}), actor)
+    except recovery.NotOffered:
+        raise CannotWait from None
+
+
+def is_active(user: User) -> bool:
+    """Return whether the account can be switched off."""
+    return user.is_active
+
+
+def is_switched_off(user: User) -> bool:
+    """Return whether the account can be switched on."""
+    return not user.is_active
+
+
+def deactivate(order: Order) -> None:
+    """Block sign-in, and revoke every session and API key."""
+    _switch(order, events.SWITCHED_OFF, is_active=False)
+
+
+def reactivate(order: Order) -> None:
+    """Let the user sign in again."""
+    _switch(order, events.SWITCHED_ON, is_active=True)
+
+
+def _switch(order: Order, event: events.Event, *, is_active: bool) -> None:
+    user, actor = order.user, order.actor
+    user.is_active = is_active
+    user.save(update_fields=["is_active"])
+    credentials_changed.send(User, user=user, event=event.name, actor=actor, keep=None)
+    if user.is_privileged:
+        tell_superusers(user, actor)
+
+
+def tell_superusers(user: User, actor: Actor) -> None:
+    """Notify every other superuser that the rights or the state of ``user`` have changed."""
+    for superuser in User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk):
+        record(superuser, events.STAFF_CHANGED, actor, detail=user.username)

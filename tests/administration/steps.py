@@ -1,0 +1,50 @@
+"""What staff do in the admin: help people who write "I can’t get in"."""
+
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from accounts.users.models import User
+from tests.support.api import get_tokens, second_step
+from tests.support.second_factor import unused_code
+from tests.support.signin import signed_in
+from tests.support.steps import make_user
+
+REASON = "You called us, ticket 4812"
+
+
+def member(username: str, role: str) -> User:
+    """Create a member of staff with a role: the name of a group, or "Superuser"."""
+    staff = make_user(username, is_staff=True, is_superuser=role == "Superuser")
+    if role != "Superuser":
+        staff.groups.add(Group.objects.get(name=role))
+    return User.objects.get(pk=staff.pk)
+
+
+def desk(role: str = "Support", username: str = "carol") -> Client:
+    """Return the browser of a signed-in member of staff with ``role``."""
+    return signed_in(member(username, role))
+
+
+def by_superuser(user: User, *names: str) -> None:
+    """Let carol, a superuser, do one act after the other with ``user``."""
+    browser = desk("Superuser")
+    for name in names:
+        assert act(browser, user, name).status_code == 302
+
+
+def page_of(account: Any) -> str:
+    return f"/admin/accounts/user/{account.pk}/change/"
+
+
+def staff_token(username: str, scope: str = "admin:read admin:write") -> str:
+    """Return an access token of a member of staff, after both steps of a sign-in."""
+    challenge = get_tokens(username, scope=scope)["challenge"]
+    code = unused_code(User.objects.get(username=username))
+    return str(second_step(challenge, code)["access"])
+
+
+def act(browser: Client, account: Any, name: str, **fields: str) -> Any:
+    """Send the form of an act, with ``REASON`` unless another reason is given."""
+    return browser.post(f"{page_of(account)}{name}/", {"reason": REASON, "mode": "now"} | fields)

@@ -1,0 +1,105 @@
+"""Roles of staff: who may act on whom. The table in ``docs/administration.md`` comes from here.
+
+``WRITE_DOCS=1`` writes the table into the page.
+"""
+
+import os
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from django.contrib.auth.models import Group, Permission
+
+from accounts.activity.services import Actor
+from accounts.administration import acts, roles
+from accounts.common.errors import PublicError
+from accounts.users.models import User
+from tests.administration.steps import member
+from tests.conftest import Clock
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "administration.md"
+BEGIN, END = "<!-- table of rights -->\n", "<!-- end -->"
+GROUPS = ("Auditor", "Support", "Manager", "Superuser")
+WORDS = {"": "yes", "not_in_role": "not in role", "not_allowed_on_staff": "no"}
+
+
+def staff_of_every_role() -> dict[str, User]:
+    clerk = make_user("clerk", is_staff=True)
+    return {"Staff without a role": clerk} | {name: member(name.lower(), name) for name in GROUPS}
+
+
+def people() -> dict[str, User]:
+    """Return one account of every kind on which somebody may act."""
+    bob = make_user("bob")
+    bob.groups.add(writers := Group.objects.create(name="Writers"))
+    writers.permissions.add(Permission.objects.get(codename="add_group"))
+    former = member("former", "Manager")
+    User.objects.filter(pk=former.pk).update(is_active=False)
+    return {
+        "a user": make_user("alice"),
+        "a user with another right": bob,
+        **{f"{name}, another": member(f"other-{name.lower()}", name) for name in GROUPS},
+        "Manager, switched off": User.objects.get(pk=former.pk),
+    }
+
+
+def result(name: str, staff: User, user: User) -> str:
+    try:
+        acts.perform(name, staff, Actor(), user, reason="asked", mode="now")
+    except PublicError as error:
+        return WORDS[error.code]
+    return WORDS[""]
+
+
+def test_the_table_of_roles_acts_and_targets_in_the_docs_is_what_the_code_decides(
+    clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Every act would have something to do, and does nothing.
+    for name, known in acts.ACTS.items():
+        idle = replace(known, run=lambda _order: None, is_possible=lambda _user: True, targets=None)
+        monkeypatch.setitem(acts.ACTS, name, idle)
+    rows = [f"| role | acts on | {' | '.join(f'`{name}`' for name in acts.ACTS)} |\n"]
+    rows.append("| --- " * (2 + len(acts.ACTS)) + "|\n")
+    cells = 0
+    staff, targets = staff_of_every_role(), people()
+    for role, actor in staff.items():
+        for kind, user in (targets | {"the own account": actor}).items():
+            clock.advance(minutes=10)
+            found = [result(name, actor, user) for name in acts.ACTS]
+            cells += len(found)
+            rows.append(f"| {role} | {kind} | {' | '.join(found)} |\n")
+    table = "".join(rows)
+    if os.environ.get("WRITE_DOCS"):
+        text = re.sub(
+            f"{BEGIN}.*{END}", lambda _: BEGIN + table + END, PAGE.read_text(), flags=re.S
+        )
+        PAGE.write_text(text)
+
+    assert cells >= 200
+    assert BEGIN + table + END in PAGE.read_text()
+
+
+@pytest.mark.parametrize("role", ["Auditor", None])
+def test_staff_who_only_read_can_post_nothing_in_the_admin(role: str | None) -> None: ...
+
+
+def test_managers_give_no_groups_with_more_rights_than_their_own() -> None: ...
+
+
+def test_roles_follow_the_rights_not_the_names_of_groups() -> None:
+    helpers = Group.objects.create(name="Helpers")
+    helpers.permissions.add(Permission.objects.get(codename="help_user"))
+    carol = make_user("carol", is_staff=True)
+    carol.groups.add(helpers)
+
+    assert roles.role_of(User.objects.get(pk=carol.pk)) is roles.Role.SUPPORT
+    Group.objects.filter(name="Manager").update(name="Support (old)")
+    assert roles.role_of(member("dave", "Support (old)")) is roles.Role.MANAGER
+    for change in ({"is_staff": False}, {"is_active": False}):
+        eve = member(f"eve{len(change)}{next(iter(change))}"[:12].replace("_", "-"), "Support")
+        User.objects.filter(pk=eve.pk).update(**change)
+        assert roles.role_of(User.objects.get(pk=eve.pk)) is None
