@@ -189,11 +189,11 @@ RECOVERY_CODE_USED = Event(
 EMAILED_CODES_ON = Event(
     "emailed_codes_on",
     Group.CHANGE,
-    _("Codes by email were turned on for the second step."),
+    _("Emailed codes were turned on for the second step."),
     mail=True,
 )
 EMAILED_CODES_OFF = Event(
-    "emailed_codes_off", Group.CHANGE, _("Codes by email were turned off for the second step.")
+    "emailed_codes_off", Group.CHANGE, _("Emailed codes were turned off for the second step.")
 )
 # ``accounts.recovery`` sends the emails about this event itself: they go to every address and
 # contain a link to object.
@@ -229,7 +229,9 @@ KEY_EXPIRES = Event(
     mail=True,
 )
 SUSPENDED = Event(
-    "suspended", Group.CHANGE, _("An item was suspended by the lock, pending your review.")
+    "suspended",
+    Group.CHANGE,
+    _("Locking your account suspended an item. Review it to decide whether to keep it."),
 )
 PUT_BACK = Event(
     "put_back", Group.CHANGE, _("A suspended or removed item was restored."), mail=True
@@ -288,7 +290,7 @@ INVITED = Event(
 )
 INVITATION_REVOKED = Event("invitation_revoked", Group.CHANGE, _("An invitation was revoked."))
 INVITATION_ACCEPTED = Event("invitation_accepted", Group.CHANGE, _("An invitation was accepted."))
-SWITCHED_OFF = Event("switched_off", Group.CHANGE, _("The account was switched off."), mail=True)
-SWITCHED_ON = Event("switched_on", Group.CHANGE, _("The account was switched on."), mail=True)
+SWITCHED_OFF = Event("switched_off", Group.CHANGE, _("The account was deactivated."), mail=True)
+SWITCHED_ON = Event("switched_on", Group.CHANGE, _("The account was reactivated."), mail=True)
 
 EVENTS = {event.name: event for event in list(globals().values()) if isinstance(event, Event)}

@@ -30,7 +30,7 @@ SUBJECTS: dict[Event, str | Promise] = {
     events.FACTOR_FAILED_NEW: _("A sign-in failed at the second step"),
     events.FACTOR_BLOCKED: _("A sign-in was blocked after too many wrong codes"),
     events.RECOVERY_CODES_MADE: _("You have new recovery codes"),
-    events.EMAILED_CODES_ON: _("Codes by email were turned on"),
+    events.EMAILED_CODES_ON: _("Emailed codes were turned on"),
     events.RECOVERY_CANCELLED: _("A request to recover your account was cancelled"),
     events.PROVIDER_CONNECTED: _("A new way to sign in was added"),
     events.PROVIDER_DISCONNECTED: _("A way to sign in was removed"),
@@ -51,8 +51,8 @@ SUBJECTS: dict[Event, str | Promise] = {
     events.CONFIRMATION_SENT: _("We sent you a new confirmation email"),
     events.ENDED_BY_STAFF: _("One of your sessions was signed out"),
     events.LOCK_LIFTED: _("Your account was unlocked"),
-    events.SWITCHED_OFF: _("Your account was switched off"),
-    events.SWITCHED_ON: _("Your account was switched on"),
+    events.SWITCHED_OFF: _("Your account was deactivated"),
+    events.SWITCHED_ON: _("Your account was reactivated"),
 }
 
 # Events whose sentence says more than the subject.

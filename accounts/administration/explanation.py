@@ -90,8 +90,8 @@ def _of_state(user: User) -> Iterator[Block]:
     if not user.is_active:
         yield Block(
             "switched_off",
-            _("%(name)s can’t sign in because the account is switched off.") % name,
-            advice=_("The history below says who switched it off."),
+            _("%(name)s can’t sign in because the account is deactivated.") % name,
+            advice=_("The history below says who deactivated it."),
         )
     if user.is_locked_down:
         yield Block(
@@ -188,7 +188,7 @@ def _of_recovery(user: User) -> Iterator[Block]:
         return
     name = {"name": user.username}
     if request.due_at > clock.now():
-        sentence = _("Someone asked to recover the account of %(name)s and has to wait.")
+        sentence = _("A request to recover the account of %(name)s is in its waiting period.")
         advice = _("After that, they can finish with the same proofs.")
         yield Block("recovery_waiting", sentence % name, request.due_at, advice)
     else:
@@ -203,7 +203,7 @@ def _of_providers(user: User) -> Iterator[Block]:
     held = identities.of(user)
     if any(row.configured and row.suspended_at is None for row in held):
         return
-    advice = _("They can sign in with their password, if they have one, or with a code by email.")
+    advice = _("They can sign in with their password, if they have one, or with an emailed code.")
     for row in held:
         known = {"name": user.username, "site": row.site}
         if row.configured is None:

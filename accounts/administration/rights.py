@@ -75,7 +75,7 @@ class UserForm(RightsForm):
 
     class Meta:
         help_texts = {
-            "is_staff": gettext_lazy("Staff can open the administration pages."),
+            "is_staff": gettext_lazy("Staff can open the admin site."),
             "is_superuser": gettext_lazy(
                 "Superusers have all rights and can change other users’ rights."
             ),

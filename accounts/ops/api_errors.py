@@ -21,7 +21,7 @@ CODES = {
     "second_factor_required": "A code must follow, with `challenge`.",
     "invalid_challenge": "The challenge is not valid any more: sign in again.",
     "insufficient_user_authentication": "This needs a sign-in of the last ten minutes.",
-    "account_inactive": "The account is switched off.",
+    "account_inactive": "The account is deactivated.",
     "enrolment_required": "The account must add a second factor first, on the site.",
     "password_compromised": "Attackers know the password: set a new one on the site.",
     "insufficient_scope": "The token lacks the scope that `scope` names.",

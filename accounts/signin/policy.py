@@ -52,7 +52,7 @@ class AccountInactive(PublicError):
 
     code = "account_inactive"
     status = 403
-    message = _("This account has been switched off.")
+    message = _("This account has been deactivated.")
 
 
 def next_requirement(

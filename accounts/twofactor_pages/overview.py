@@ -84,7 +84,7 @@ def emailed_codes(request: HttpRequest) -> HttpResponseBase:
     if request.method != "POST":
         return render(request, "accounts/twofactor_pages/emailed_codes.html")
     is_on = request.POST.get("emailed_codes") == "on"
-    on, off = _("Codes by email are on."), _("Codes by email are off.")
+    on, off = _("Emailed codes are on."), _("Emailed codes are off.")
     try:
         twofactor.set_emailed_codes(session.user, actor_of(request).by(*session.amr), is_on=is_on)
         messages.success(request, on if is_on else off)

@@ -85,7 +85,7 @@ def test_a_superuser_invites_a_colleague_who_joins_groups_and_adds_a_second_fact
     user = User.objects.get(username="dave")
     assert user.is_staff
     assert list(user.groups.all()) == [group]
-    assert mail_to("carol").subject == "The account of a member of staff was changed"
+    assert mail_to("carol").subject == "A staff member’s account was changed"
 
 
 def test_an_ordinary_sign_up_with_the_invited_address_accepts_the_invitation() -> None:

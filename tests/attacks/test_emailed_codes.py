@@ -76,12 +76,12 @@ def test_the_first_factor_turns_emailed_codes_off_until_the_owner_turns_them_on(
 def test_another_factor_keeps_the_emailed_codes_of_an_account_from_before_the_setting() -> None:
     alice, _seed = with_factor()
     browser = signed_in(alice)
-    assert "Do you need codes by email?" in browser.get("/accounts/2fa/").text
+    assert "Do you need emailed codes?" in browser.get("/accounts/2fa/").text
     set_up_authenticator(browser)
 
     assert emailed_code_signs_in()
     turn(browser, "on")
-    assert "Do you need codes by email?" not in browser.get("/accounts/2fa/").text
+    assert "Do you need emailed codes?" not in browser.get("/accounts/2fa/").text
 
 
 def test_opening_the_page_does_not_turn_emailed_codes_on() -> None:
@@ -103,7 +103,7 @@ def test_a_lock_turns_off_emailed_codes_that_a_thief_may_have_turned_on(
     turn(browser, "on")
     clock.advance(days=days)
     browser = signed_in(alice)
-    said = "Codes by email will be turned off for the second step."
+    said = "Emailed codes will be turned off for the second step."
 
     assert (said in browser.get(LOCKDOWN).text) is not stays
     browser.post(LOCKDOWN)

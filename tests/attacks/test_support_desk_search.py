@@ -63,7 +63,7 @@ def test_names_of_people_cannot_forge_the_explanation() -> None:
 
     page, *_results = pages(staff_with("view_user"), alice)
 
-    assert "alice can’t sign in because the account is switched off." in page
+    assert "alice can’t sign in because the account is deactivated." in page
     assert "<b>" not in page
 
 

@@ -119,7 +119,7 @@ def as_anonymous(site: Site) -> Iterator[Stop]:
     yield stranger, CODE, "Sign in with a code"
     yield stranger, RESET, "Forgot your password?"
     yield stranger, "/accounts/google/login/", "Continue with Google"
-    yield stranger, "/accounts/inactive/", "Account switched off"
+    yield stranger, "/accounts/inactive/", "Account deactivated"
     yield stranger, "/help/", "Help"
     yield stranger, "/privacy/", "Privacy"
     yield stranger, "/no-such-page", "Page not found"
@@ -197,7 +197,7 @@ def with_second_factors(site: Site) -> Iterator[Stop]:
     for method in ("totp", "recovery_code", "email"):
         yield lost, f"{CHALLENGE}?method={method}", "Confirm that it’s you"
     yield bob, "/accounts/2fa/", "Passkeys and two-step verification"
-    yield bob, EMAILED_CODES, "Codes by email"
+    yield bob, EMAILED_CODES, "Emailed codes"
     yield bob, "/accounts/2fa/totp/1/", "Authenticator app"
     yield bob, "/accounts/2fa/passkeys/1/", "Passkey"
     yield bob, "/accounts/reauthenticate/", "Is that you?"

@@ -209,5 +209,5 @@ def test_a_deactivated_account_with_a_stolen_password_is_offered_no_change(clien
     assert sign_in(client, "alice", STOLEN).url == "/accounts/inactive/"
     answer = client.get("/accounts/inactive/")
     assert answer.status_code == 403
-    assert "switched off" in answer.text
+    assert "deactivated" in answer.text
     assert "Choose another" not in answer.text
