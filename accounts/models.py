@@ -1,6 +1,6 @@
 """Imports all models of the app, because Django looks for models in this module."""
 
-from accounts.activity.models import Activity
+from accounts.activity.models import Activity, DailyCount
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.emails.models import PendingEmail
@@ -8,7 +8,7 @@ from accounts.invitations.models import Invitation
 from accounts.mail.models import OutgoingMail
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
-from accounts.throttle.models import Budget, FamiliarPlace
+from accounts.throttle.models import Budget, FamiliarPlace, Refusals
 from accounts.tokens.models import SigningKey, TokenChallenge
 from accounts.twofactor.models import (
     Authenticator,
@@ -34,6 +34,7 @@ __all__ = [
     "BrowserSession",
     "Budget",
     "Code",
+    "DailyCount",
     "EmailAddress",
     "FamiliarPlace",
     "FormerCredential",
@@ -48,6 +49,7 @@ __all__ = [
     "PendingSignup",
     "Recovery",
     "RecoveryCodes",
+    "Refusals",
     "SigningKey",
     "SpentChallenge",
     "TokenChallenge",

@@ -52,6 +52,14 @@ def _without_cached_signing_keys() -> Iterator[None]:
     _clear_key_cache()
 
 
+@pytest.fixture(autouse=True)
+def _without_unwritten_refusals() -> Iterator[None]:
+    """Forget the refusals of each test, which another test would write."""
+    yield
+    if refusals := sys.modules.get("accounts.throttle.refusals"):
+        refusals._unwritten.clear()
+
+
 def _clear_key_cache() -> None:
     if keyring := sys.modules.get("accounts.tokens.keyring"):
         keyring.forget()

@@ -4,6 +4,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import models
+from django.utils.translation import gettext_lazy as _
 
 from accounts.activity.events import EVENTS, Event
 from accounts.common import clock
@@ -87,3 +88,25 @@ class Activity(models.Model):
     def is_by_itself(self) -> bool:
         """Whether no person caused the event, as when an API key expires."""
         return not (self.ip or self.actor)
+
+
+class DailyCount(models.Model):
+    """How many events of one kind happened on one day (UTC). See ``accounts.activity.daily``."""
+
+    day = models.DateField()
+    event = models.CharField(max_length=32)
+    method = models.CharField(max_length=64, blank=True)
+    is_known = models.BooleanField()
+    count = models.PositiveBigIntegerField()
+
+    class Meta:
+        default_permissions = ("view",)
+        verbose_name = verbose_name_plural = _("overview")
+        constraints = (
+            models.UniqueConstraint(
+                fields=("day", "event", "method", "is_known"), name="one_count_a_day"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.event} on {self.day}"

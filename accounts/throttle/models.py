@@ -30,3 +30,19 @@ class FamiliarPlace(models.Model):
 
     def __str__(self) -> str:
         return self.key
+
+
+class Refusals(models.Model):
+    """How many actions one limit refused on one day (UTC)."""
+
+    day = models.DateField()
+    limit = models.CharField(max_length=32)
+    count = models.PositiveBigIntegerField()
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("day", "limit"), name="one_row_a_day_and_limit"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.limit} on {self.day}"

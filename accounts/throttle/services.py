@@ -19,7 +19,7 @@ from django.conf import settings
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
-from accounts.throttle import database_store
+from accounts.throttle import database_store, refusals
 from accounts.throttle.database_store import Cost
 from accounts.throttle.limits import Limit
 
@@ -46,9 +46,12 @@ def spend(*charges: Charge) -> None:
     limits = {_key(limit, subject): limit for limit, *subject in charges}
     costs = [Cost(key, limit.interval_ms, limit.depth_ms) for key, limit in limits.items()]
     refused = _store().spend(costs, now)
+    names = [limits[key].name for key in refused]
+    refusals.note(names)
+    refusals.write_if_due()
     if refused:
-        for key in refused:
-            metrics.LIMITS_HIT.labels(limits[key].name).inc()
+        for name in names:
+            metrics.LIMITS_HIT.labels(name).inc()
         raise RateLimited(max(_seconds(limits[key], refused[key], now) for key in refused))
 
 

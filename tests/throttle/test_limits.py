@@ -120,9 +120,11 @@ def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
 
 
 @pytest.mark.django_db
-def test_a_refusal_writes_nothing(clock: Clock, django_assert_num_queries: Any) -> None:
-    for _ in range(10):
-        spend((TEN, SUBJECT))
+def test_refusals_soon_after_another_write_nothing(
+    clock: Clock, django_assert_num_queries: Any
+) -> None:
+    for _ in range(11):
+        allowed((TEN, SUBJECT))
 
     with django_assert_num_queries(1):
         assert not allowed((TEN, SUBJECT), (OTHER, SUBJECT))

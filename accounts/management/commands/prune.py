@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand
 
+from accounts.activity import daily
 from accounts.activity import services as activity
 from accounts.apikeys import services as apikeys
 from accounts.codes.models import Code
@@ -19,6 +20,7 @@ from accounts.recovery import suspension
 from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
+from accounts.throttle import refusals
 from accounts.throttle.models import Budget, FamiliarPlace
 from accounts.tokens import challenges as token_challenges
 from accounts.tokens import keyring
@@ -40,6 +42,8 @@ class Command(BaseCommand):
             "addresses": emails.prune(),
             "codes": Code.objects.filter(expires_at__lte=now).delete()[0],
             "sessions": sessions.prune(),
+            "counts": daily.count_days(),
+            "old counts": daily.prune() + refusals.prune(),
             "events": activity.prune(),
             "budgets": Budget.objects.filter(whole_at__lte=now.timestamp() * 1000).delete()[0],
             "places": FamiliarPlace.objects.filter(until__lte=now).delete()[0],

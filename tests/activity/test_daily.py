@@ -1,0 +1,97 @@
+"""Daily counts of events and of refusals: exact, once, and only when a day is over."""
+
+from collections import Counter
+from datetime import UTC, date, datetime, timedelta
+
+import pytest
+from django.core.management import call_command
+
+from accounts.activity import daily
+from accounts.activity.daily import Kind
+from accounts.activity.models import Activity, DailyCount
+from accounts.throttle import refusals
+from accounts.throttle.models import Refusals
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.client import together
+from tests.support.steps import make_user
+
+NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
+
+
+def events(user: User | None, at: datetime, kind: str, proof: str = "", number: int = 1) -> None:
+    Activity.objects.bulk_create(
+        Activity(user=user, kind=kind, proof=proof, at=at) for _ in range(number)
+    )
+
+
+def counted() -> Counter[tuple[date, Kind]]:
+    return Counter(daily.counts(NOON.date() - timedelta(days=30)))
+
+
+@pytest.mark.django_db
+def test_a_day_is_counted_once_when_it_is_over_and_the_days_after_it_are_counted_live(
+    clock: Clock,
+) -> None:
+    clock.set(NOON)
+    alice, yesterday = make_user("alice"), NOON - timedelta(days=1)
+    events(alice, yesterday, "signed_in", "pwd otp", 3)
+    events(None, yesterday, "sign_in_failed", number=2)
+    events(alice, NOON, "signed_in", "passkey", 4)
+    expected = {
+        (yesterday.date(), Kind("signed_in", "pwd", True)): 3,
+        (yesterday.date(), Kind("sign_in_failed", "", False)): 2,
+        (NOON.date(), Kind("signed_in", "passkey", True)): 4,
+    }
+    assert counted() == expected
+
+    for _ in range(2):
+        call_command("prune")
+        assert counted() == expected
+    assert {row.day for row in DailyCount.objects.all()} == {yesterday.date()}
+
+    Activity.objects.all().delete()
+    assert counted() == {key: n for key, n in expected.items() if key[0] == yesterday.date()}
+
+
+@pytest.mark.django_db
+def test_a_day_is_not_counted_before_its_last_transactions_have_ended(clock: Clock) -> None:
+    alice = make_user("alice")
+    events(alice, NOON, "signed_in", "pwd")
+    clock.set(datetime(2026, 5, 21, 0, 30, tzinfo=UTC))
+    daily.count_days()
+    assert not DailyCount.objects.exists()
+
+    events(alice, NOON, "signed_in", "pwd")
+    clock.advance(hours=1)
+    daily.count_days()
+
+    assert DailyCount.objects.get().count == 2
+
+
+@pytest.mark.django_db
+def test_counts_are_deleted_after_400_days(clock: Clock) -> None:
+    clock.set(NOON)
+    events(make_user("alice"), NOON, "signed_in", "pwd")
+    refusals.note(["login.line"])
+    refusals.write()
+    clock.advance(days=399)
+    call_command("prune")
+    assert (DailyCount.objects.count(), Refusals.objects.count()) == (1, 1)
+
+    clock.advance(days=2)
+    call_command("prune")
+
+    assert (DailyCount.objects.count(), Refusals.objects.count()) == (0, 0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_simultaneous_daily_jobs_and_processes_count_everything_once(clock: Clock) -> None:
+    clock.set(NOON)
+    events(make_user("alice"), NOON - timedelta(days=2), "signed_in", "pwd", 5)
+
+    together(4, lambda _: daily.count_days())
+    together(8, lambda _: (refusals.note(["login.line"]), refusals.write()))
+
+    assert [row.count for row in DailyCount.objects.all()] == [5]
+    assert Refusals.objects.get().count == 8
