@@ -4,8 +4,10 @@ from django.apps import apps
 from django.contrib import admin
 from django.contrib.auth.models import Group
 
+from accounts.activity.models import DailyCount
 from accounts.administration.admin import UserAdmin
 from accounts.administration.invitations import InvitationAdmin
+from accounts.administration.overview import OverviewAdmin
 from accounts.administration.rights import GroupAdmin
 from accounts.invitations.models import Invitation
 from accounts.users.models import User
@@ -14,6 +16,7 @@ admin.site.register(User, UserAdmin)
 admin.site.unregister(Group)
 admin.site.register(Group, GroupAdmin)
 admin.site.register(Invitation, InvitationAdmin)
+admin.site.register(DailyCount, OverviewAdmin)
 # Hide the models of allauth. Their tables stay empty, because the site has its own models and reads
 # the providers from its settings.
 for label in (

@@ -103,6 +103,9 @@ class InvitationAdmin(admin.ModelAdmin):
             invitation.email,
         )
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": _("Invitations")})
+
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
     ) -> HttpResponse:

@@ -10,12 +10,13 @@ import smtplib
 from collections.abc import Callable
 from datetime import timedelta
 from enum import IntEnum
+from itertools import pairwise
 from uuid import UUID
 
 from django.core.mail import mailers
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
-from django.db.models import Count, Min
+from django.db.models import Count, Min, Q
 
 from accounts.common import clock, crypto
 from accounts.mail import wake
@@ -32,6 +33,7 @@ FIRST_WAIT = timedelta(seconds=30)
 LONGEST_WAIT = timedelta(hours=1)
 # RFC 5321 section 4.5.4.1: give up after 4 to 5 days.
 GIVE_UP = timedelta(days=5)
+AGES = (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
 
 
 class Queue(IntEnum):
@@ -89,6 +91,17 @@ def waiting() -> dict[Queue, tuple[int, float]]:
         for queue in Queue
         for count, oldest in [by_queue.get(queue, (0, now))]
     }
+
+
+def ages() -> dict[Queue, list[int]]:
+    """Return how many emails of each queue wait for under a minute, an hour, a day, or longer."""
+    now = clock.now()
+    is_older = [Q(created_at__lte=now - age) for age in AGES]
+    filters = [~is_older[0], *(a & ~b for a, b in pairwise(is_older)), is_older[-1]]
+    columns = {f"age{place}": Count("pk", filter=each) for place, each in enumerate(filters)}
+    rows = OutgoingMail.objects.order_by().values_list("queue").annotate(**columns)
+    found = {queue: numbers for queue, *numbers in rows}
+    return {queue: found.get(queue, [0] * len(columns)) for queue in Queue}
 
 
 def _claim(mail: OutgoingMail) -> bool:

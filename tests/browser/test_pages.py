@@ -6,6 +6,7 @@ from itertools import chain, cycle
 
 from playwright.sync_api import Page, expect
 
+from tests.attacks.invitation_steps import INVITE
 from tests.browser.corners import faults_in_corners
 from tests.browser.steps import (
     IPHONE,
@@ -124,7 +125,7 @@ def as_anonymous(site: Site) -> Iterator[Stop]:
     yield stranger, "/privacy/", "Privacy"
     yield stranger, "/no-such-page", "Page not found"
     yield stranger, CONFIRM, "Confirm your email address"
-    yield stranger, site.manage("create_owner").strip(), "Create the administrator account account"
+    yield stranger, site.manage("create_owner").strip(), "Create the administrator account"
     sign_up(waiting, "waiting")
     yield waiting, CONFIRM, "Confirm your email address"
     asking.post(CODE, {"login": "nobody"})
@@ -232,13 +233,19 @@ def as_staff(site: Site) -> Iterator[Stop]:
     yield carol, "/accounts/what-next/", "What’s next"
     yield carol, "/api/v1/docs/", "authsite API"
     yield carol, "/admin/", "Site administration"
-    yield carol, "/admin/accounts/user/", "Select user to change"
+    yield carol, "/admin/accounts/user/", "People"
     alice = re.search(
         r"/admin/accounts/user/[\w-]+/change/", carol.get("/admin/accounts/user/?q=alice").text
     )
     assert alice
-    yield carol, alice[0], "alice \N{EN DASH} Change user"
+    yield carol, alice[0], "alice"
     yield carol, "/admin/auth/group/add/", "Add group"
+    yield carol, INVITE, "Invite someone"
+    carol.post(INVITE, {"email": "erin@example.org", "days": "7"})
+    yield carol, "/admin/accounts/invitation/", "Invitations"
+    link = link_for(site, "erin", "invited", "/accounts/invitation/")
+    yield site.client(), link, "You\N{RIGHT SINGLE QUOTATION MARK}re invited"
+    yield carol, "/admin/accounts/dailycount/", "Overview"
 
 
 def test_a_new_api_key_is_shown_once_and_can_be_copied(site: Site, open_page: OpenPage) -> None:
