@@ -39,6 +39,7 @@ RIGHTS: dict[str, str | Promise] = {
     "manage_user": _("Help staff, and change the groups of others"),
     "view_group": _("See groups"),
     "add_invitation": _("Invite people"),
+    "view_dailycount": _("See the overview"),
 }
 # Apps whose other permissions have no effect, because their models have no pages in the admin.
 _NO_PAGES = ("accounts", "auth", "account", "socialaccount", "contenttypes")

@@ -4,6 +4,7 @@ import re
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import connection
 from django.test.utils import CaptureQueriesContext
@@ -87,7 +88,8 @@ def test_the_page_has_one_query_a_plot_names_nobody_and_is_for_staff_with_the_ri
     clock: Clock,
 ) -> None:
     clock.set(NOON)
-    alice, carol = make_user("alice"), make_staff("carol")
+    alice, carol = make_user("alice"), make_user("carol", is_staff=True)
+    carol.groups.add(Group.objects.get(name="Auditor"))
     browser, plain = signed_in(carol), signed_in(make_user("erin", is_staff=True))
     assert plain.get(OVERVIEW).status_code == 403
     assert signed_in(alice).get(OVERVIEW).status_code == 302

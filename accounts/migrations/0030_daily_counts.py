@@ -3,9 +3,30 @@
 from django.db import migrations, models
 
 
+def show_overview_to_roles(apps, schema_editor):
+    """Give the right to see the overview to the groups of the roles.
+
+    A group of that name that the site already had is no role, unless it may see users.
+    """
+    content_type, _ = apps.get_model("contenttypes", "ContentType").objects.get_or_create(
+        app_label="accounts", model="dailycount"
+    )
+    # Django creates permissions only after all migrations: this has the same name.
+    permission, _ = apps.get_model("auth", "Permission").objects.get_or_create(
+        codename="view_dailycount",
+        content_type=content_type,
+        defaults={"name": "Can view overview"},
+    )
+    names = ("Auditor", "Support", "Manager")
+    for group in apps.get_model("auth", "Group").objects.filter(
+        name__in=names, permissions__codename="view_user"
+    ):
+        group.permissions.add(permission)
+
+
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0028_people_by_state"),
+        ("accounts", "0029_staff_roles"),
     ]
 
     operations = [
@@ -54,4 +75,5 @@ class Migration(migrations.Migration):
                 ],
             },
         ),
+        migrations.RunPython(show_overview_to_roles, migrations.RunPython.noop),
     ]
