@@ -3,6 +3,7 @@
 from django.urls import URLPattern, path
 
 from accounts.activity.api import ActivityView
+from accounts.administration import api as staff
 from accounts.apikeys.api import KeysView, KeyView, RevokeView
 from accounts.ops import reference, schema
 from accounts.profile.api import MeView, PersonView
@@ -28,6 +29,9 @@ urlpatterns: list[URLPattern] = [
     path("sessions/<uuid:id>/", SessionView.as_view(), name="api-session"),
     path("keys/", KeysView.as_view(), name="api-keys"),
     path("keys/<slug:id>/", KeyView.as_view(), name="api-key"),
+    path("admin/users/", staff.FoundUsersView.as_view(), name="api-admin-users"),
+    path("admin/users/<uuid:id>/", staff.AccountView.as_view(), name="api-admin-user"),
+    path("admin/users/<uuid:id>/<slug:act>/", staff.ActView.as_view(), name="api-admin-act"),
     path("activity/", ActivityView.as_view(), name="api-activity"),
     path("schema/", schema.description, name="api-schema"),
     path("docs/", reference.docs, name="api-docs"),

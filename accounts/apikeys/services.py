@@ -37,7 +37,7 @@ KEEP = timedelta(days=30)
 
 GRANTABLE = frozenset(
     scope
-    for scope in scopes.SCOPES - {scopes.GROUPS, scopes.USERS}
+    for scope in scopes.SCOPES - scopes.ADMIN - {scopes.GROUPS, scopes.USERS}
     if not scope.startswith("keys:")
 )
 

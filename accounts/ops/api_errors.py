@@ -25,6 +25,12 @@ CODES = {
     "enrolment_required": "The account must add a second factor first, on the site.",
     "password_compromised": "Attackers know the password: set a new one on the site.",
     "insufficient_scope": "The token lacks the scope that `scope` names.",
+    "not_in_role": "Your role as staff does not include this.",
+    "not_allowed_on_staff": "The account has rights that you do not have, or is your own.",
+    "already_done": "Nothing is left to do: somebody else may have done it.",
+    "outdated": "The account was changed at the same moment: read it, then try again.",
+    "factor_required": "The account cannot be without this factor: remove all.",
+    "not_offered": "The account cannot be recovered by waiting.",
     "not_for_pages": "Pages in a browser cannot create API keys.",
     "origin_not_allowed": "This page may not use `session/`.",
     "signup_closed": "The site takes no new accounts.",
@@ -47,6 +53,7 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
     "403": ("Forbidden", "ScopeError", {}, "The credentials are valid, but do not allow this."),
     "404": ("NotFound", "Error", {}, "Nothing is there, or nothing that is yours."),
     "405": ("MethodNotAllowed", "Error", {}, "The resource does not have this method."),
+    "409": ("Conflict", "Error", {}, "Somebody else has changed the account meanwhile."),
     "413": ("ContentTooLarge", "Error", {}, "The body is too large."),
     "415": ("UnsupportedMediaType", "Error", {}, "The call does not take this media type."),
     "429": ("TooManyRequests", "Error", LATER, "Too many requests: try again later."),
@@ -55,6 +62,8 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
 # The operations that answer 401 to require a second step.
 SIGN_INS = {"sign_in", "sign_in_browser"}
 SIGN_IN_REFUSED = "SignInRefused"
+# The operations that answer 409 if somebody else was faster.
+CONFLICTS = {"act_on_account"}
 EXAMPLE = {
     "detail": "Your account has a second factor. Use it to finish signing in.",
     "code": "second_factor_required",
@@ -130,6 +139,8 @@ def add_to(operation: dict[str, Any]) -> None:
     """
     places = {parameter["in"] for parameter in operation.get("parameters", ())}
     left_out = set() if "requestBody" in operation else {"415"}
+    if operation["operationId"] not in CONFLICTS:
+        left_out.add("409")
     if not places & {"path", "query"}:
         left_out.add("404")
     for status, (name, *_) in STATUSES.items():

@@ -95,6 +95,29 @@ EVENT = {
 }
 
 
+ACCOUNT = {
+    "id": ALICE,
+    "username": "alice",
+    "email": EMAIL,
+    "is_confirmed": True,
+    "is_active": True,
+    "is_staff": False,
+}
+SHOWN_ACCOUNT = {
+    **ACCOUNT,
+    "explanation": [],
+    "acts": [
+        {"name": "send-reset", "targets": [{"value": EMAIL, "name": EMAIL}]},
+        {"name": "deactivate", "targets": []},
+    ],
+}
+SWITCHED_OFF = {
+    "code": "switched_off",
+    "sentence": "alice can’t sign in because the account is switched off.",
+    "until": None,
+}
+
+
 def _page(row: dict[str, Any]) -> dict[str, Any]:
     return {"count": 1, "next": None, "previous": None, "results": [row]}
 
@@ -125,4 +148,16 @@ EXAMPLES = {
     "get_key": Example(answer=KEY_ROW, id=KEY),
     "revoke_key": Example(id=KEY),
     "list_activity": Example(answer=_page(EVENT)),
+    "find_users": Example(answer=_page(ACCOUNT)),
+    "get_account": Example(answer=SHOWN_ACCOUNT, id=ALICE),
+    "act_on_account": Example(
+        {"reason": "You asked us to, ticket 4812"},
+        {
+            **ACCOUNT,
+            "is_active": False,
+            "explanation": [SWITCHED_OFF],
+            "acts": [{"name": "reactivate", "targets": []}],
+        },
+        id=ALICE,
+    ),
 }

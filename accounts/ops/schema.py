@@ -92,7 +92,7 @@ def _add_example(operation: dict[str, Any], example: Example) -> None:
             media["example"] = example.answer
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":
-            parameter["example"] = example.id
+            parameter["example"] = parameter["schema"].get("enum", [example.id])[-1]
 
 
 @lru_cache(maxsize=1)
@@ -115,7 +115,7 @@ class KeyScheme(OpenApiAuthenticationExtension):
     name = "api_key"
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
-        is_closed = IsFresh in auto_schema.view.permission_classes
+        is_closed = any(isinstance(of, IsFresh) for of in auto_schema.view.get_permissions())
         return [] if is_closed else [{self.name: _scopes(auto_schema)}]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:

@@ -2,7 +2,8 @@
 
 ``read`` and ``write`` cover every area; a scope such as ``sessions:read`` covers one area.
 ``groups`` adds the groups of the user to the token, for services that authorize by group.
-``users:read`` lets staff read other users. ``read`` does not include ``users:read``.
+``users:read`` lets staff read other users. ``admin:read`` and ``admin:write`` let staff find users
+and act on their accounts. ``read`` and ``write`` include none of these three.
 """
 
 from collections.abc import Iterable
@@ -22,7 +23,9 @@ AREAS: dict[str, str | Promise] = {
 }
 _IN_WORDS = {(READ,): RIGHTS[READ], (READ, WRITE): RIGHTS[WRITE], (WRITE,): _("Change")}
 _OF_AREAS = frozenset(f"{area}:{right}" for area in AREAS for right in (READ, WRITE))
-SCOPES = _OF_AREAS | {READ, WRITE, GROUPS, USERS}
+# The scopes of the staff API.
+ADMIN = frozenset({"admin:read", "admin:write"})
+SCOPES = _OF_AREAS | ADMIN | {READ, WRITE, GROUPS, USERS}
 # The scopes that a sign-in grants if the client requests none.
 DEFAULT = frozenset({READ, WRITE})
 

@@ -43,6 +43,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "me": "Your own profile.",
             "sessions": "Where you are signed in.",
             "keys": "Your own API keys.",
+            "admin": "For staff: find users, and help them.",
             "activity": "Your own security history.",
         }.items()
     ],

@@ -5,12 +5,13 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.users.models import User
+from accounts.users.models import User, Username
 from tests.acceptance.test_openapi import SCHEMA, Json, operations, resolve
+from tests.administration.steps import member, staff_token
 from tests.support.api import Answer
 from tests.support.api_browser import HEADERS, App
 from tests.support.second_factor import enrolled, unused_code
-from tests.support.steps import code_in, mail_to
+from tests.support.steps import code_in, mail_to, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -103,5 +104,13 @@ def test_the_api_answers_every_openapi_example_as_described() -> None:
     challenge = send("sign_in", "401")["challenge"]
     refresh = send("complete_sign_in", challenge=challenge, code=unused_code(User.objects.get()))
     send("revoke_token", token=refresh["refresh"])
+
+    Username.objects.all().delete()
+    User.objects.all().delete()
+    enrolled(member("carol", "Support"))
+    alice = str(make_user("alice").pk)
+    send("find_users", access=staff_token("carol"), q="alice")
+    send("get_account", id=alice)
+    send("act_on_account", act="deactivate")
 
     assert sender.sent == sender.operations.keys()

@@ -77,6 +77,7 @@ EXAMPLES = {
     "<int:event_id>": "1",
     "<slug:name>": "no-such-mail",
     "<slug:id>": "no-such-key",
+    "<slug:act>": "no-such-act",
     "<path:object_id>": "1",
     "<int:content_type_id>": "1",
     "<id>": "1",

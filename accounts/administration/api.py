@@ -1,0 +1,232 @@
+"""The staff API: finding users and acting on their accounts, by the same rules as in the admin."""
+
+import uuid
+from dataclasses import replace
+from typing import Any, cast
+
+from django.http import Http404
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_field
+from rest_framework import generics, serializers, views
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.activity.models import LONGEST_REASON
+from accounts.administration import acts, page_views, person, roles, search
+from accounts.administration.acts import ACTS, NoMode, UnknownTarget
+from accounts.administration.explanation import explain
+from accounts.administration.search import MOST, STATES
+from accounts.administration.steps import Account, Mode
+from accounts.common.api import ChoiceField, TextField, valid
+from accounts.common.proofs import Assurance
+from accounts.sessions.current import actor_of
+from accounts.signin import policy
+from accounts.throttle.limits import STAFF_READ
+from accounts.throttle.services import spend
+from accounts.tokens.authentication import Credentials
+from accounts.tokens.errors import InsufficientUserAuthentication
+from accounts.tokens.permissions import IsFresh
+from accounts.users import services as users
+from accounts.users.models import User
+from accounts.users.profiles import refuse_controls
+
+
+class ForStaff(IsFresh):
+    """Requires a role, and a second factor of the last ten minutes. API keys are refused."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return whether the request has credentials.
+
+        Raises:
+            InsufficientUserAuthentication: no second factor was shown in the last ten minutes, or
+                an API key was used.
+            InsufficientScope: the token lacks the scope ``admin:read`` or ``admin:write``.
+            NotInRole: the user has no role.
+        """
+        if not isinstance(request.auth, Credentials):
+            return False
+        session = request.auth.session
+        is_two_steps = session is not None and session.acr is Assurance.TWO_STEPS
+        if session is None or not (is_two_steps and policy.suffices(session)):
+            raise InsufficientUserAuthentication
+        is_allowed = super().has_permission(request, view)
+        roles.check_reads(session.user)
+        return is_allowed
+
+
+class FoundSerializer(serializers.Serializer[Any]):
+    """A user or a sign-up that is not confirmed yet, in a list."""
+
+    id = serializers.UUIDField()
+    username = serializers.CharField()
+    email = serializers.CharField(help_text="The primary address; empty without one.")
+    is_confirmed = serializers.SerializerMethodField()
+    is_active = serializers.SerializerMethodField()
+    is_staff = serializers.SerializerMethodField()
+
+    def get_is_confirmed(self, account: Account) -> bool:
+        """Return whether it is a user, not a sign-up."""
+        return isinstance(account, User)
+
+    def get_is_active(self, account: Account) -> bool:
+        """Return whether the account can be used."""
+        return isinstance(account, User) and account.is_active
+
+    def get_is_staff(self, account: Account) -> bool:
+        """Return whether the user is staff."""
+        return isinstance(account, User) and account.is_privileged
+
+
+class BlockSerializer(serializers.Serializer[Any]):
+    """A reason why somebody cannot sign in."""
+
+    code = serializers.CharField()
+    sentence = serializers.CharField()
+    until = serializers.DateTimeField(allow_null=True, help_text="When it ends by itself.")
+
+
+class TargetSerializer(serializers.Serializer[Any]):
+    """What an act can be limited to: an address, a session, a factor or a key."""
+
+    value = serializers.CharField()
+    name = serializers.CharField(source="label")
+
+
+class OfferSerializer(serializers.Serializer[Any]):
+    """An act that is possible now."""
+
+    name = serializers.ChoiceField(list(ACTS))
+    targets = TargetSerializer(many=True)
+
+
+class AccountSerializer(FoundSerializer):
+    """A user or a sign-up: why the person cannot sign in, and what can be done now."""
+
+    explanation = serializers.SerializerMethodField()
+    acts = serializers.SerializerMethodField()
+
+    @extend_schema_field(BlockSerializer(many=True))
+    def get_explanation(self, account: Account) -> Any:
+        return BlockSerializer(explain(account), many=True).data
+
+    @extend_schema_field(OfferSerializer(many=True))
+    def get_acts(self, account: Account) -> Any:
+        possible = acts.acts_for(self.context["staff"], account)
+        rows = [{"name": act.name, "targets": act.targets_of(account)} for act in possible]
+        return OfferSerializer(rows, many=True).data
+
+
+class ActSerializer(serializers.Serializer[Any]):
+    """An act: why, and optionally on what and when."""
+
+    reason = TextField(
+        max_length=LONGEST_REASON,
+        validators=[refuse_controls],
+        help_text="The person can read it.",
+    )
+    target = TextField(
+        required=False,
+        max_length=254,
+        help_text="One of the targets of the act. Left out: everything, or the only one.",
+    )
+    mode = ChoiceField(
+        list(Mode), required=False, help_text="`wait`: `remove-factors` after the waiting period."
+    )
+
+
+class FoundUsersView(generics.ListAPIView[User]):
+    """Find users and sign-ups."""
+
+    area = "admin"
+    permission_classes = (ForStaff,)
+    serializer_class = FoundSerializer
+
+    def get_queryset(self) -> Any:
+        query = self.request.query_params.get("q", "")
+        state = self.request.query_params.get("state", "")
+        if state and state not in STATES:
+            raise serializers.ValidationError({"state": [_("There is no such state.")]})
+        staff = cast(User, self.request.user)
+        found = search.find(query, state, all_emails=person.sees_all_emails(staff))
+        found = found.order_by("username_key")[:MOST]
+        signups = search.find_signups(query)[:MOST] if query.strip() and not state else ()
+        return [*signups, *found] if signups else found
+
+    @extend_schema(
+        operation_id="find_users",
+        parameters=[OpenApiParameter("q"), OpenApiParameter("state", enum=[*STATES])],
+    )
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """Find users and sign-ups for staff, at most 1,000.
+
+        `q` is the beginning of a username or of an API key, or the whole of a former username, an
+        email address, the id of a user or session, or the id of a person at a provider.
+        """
+        return super().get(request, *args, **kwargs)
+
+
+class AccountView(views.APIView):
+    """Show an account to staff."""
+
+    area = "admin"
+    permission_classes = (ForStaff,)
+
+    @extend_schema(operation_id="get_account", responses=AccountSerializer)
+    def get(self, request: Request, id: uuid.UUID) -> Response:
+        """Return an account, why its person cannot sign in, and what staff can do now.
+
+        The history of the account shows that staff have read it.
+        """
+        staff, account = cast(User, request.user), _account(id)
+        spend((STAFF_READ, staff.pk))
+        if isinstance(account, User):
+            actor = replace(actor_of(request._request), name=staff.username)
+            page_views.note(account, staff, actor)
+        return _shown(account, staff)
+
+
+class ActView(views.APIView):
+    """Act on an account."""
+
+    area = "admin"
+    permission_classes = (ForStaff,)
+
+    @extend_schema(
+        operation_id="act_on_account",
+        parameters=[OpenApiParameter("act", location=OpenApiParameter.PATH, enum=[*ACTS])],
+        request=ActSerializer,
+        responses=AccountSerializer,
+    )
+    def post(self, request: Request, id: uuid.UUID, act: str) -> Response:
+        """Do one act of staff with an account, and return the account.
+
+        The reason is in the history of the account and in the email to its person. 409 means that
+        somebody else has changed the account at the same time.
+        """
+        staff, account = cast(User, request.user), _account(id)
+        if act not in ACTS:
+            raise Http404
+        data = valid(ActSerializer(data=request.data))
+        try:
+            acts.perform(act, staff, actor_of(request._request), account, **data)
+        except UnknownTarget as error:
+            raise serializers.ValidationError({"target": [str(error)]}) from None
+        except NoMode as error:
+            raise serializers.ValidationError({"mode": [str(error)]}) from None
+        return _shown(_account(id), staff)
+
+
+def _account(id: uuid.UUID) -> Account:
+    """Return the user or the pending sign-up with this id.
+
+    Raises:
+        Http404: there is none.
+    """
+    account = users.find_by_id(str(id)) or search.signup_by_id(str(id))
+    if account is None:
+        raise Http404
+    return account
+
+
+def _shown(account: Account, staff: User) -> Response:
+    return Response(AccountSerializer(account, context={"staff": staff}).data)
