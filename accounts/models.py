@@ -5,7 +5,7 @@ from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.emails.models import PendingEmail
 from accounts.invitations.models import Invitation
-from accounts.mail.models import OutgoingMail
+from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace, Refusals
@@ -42,6 +42,7 @@ __all__ = [
     "Invitation",
     "KnownBrowser",
     "LoginSession",
+    "MailReceipt",
     "NameSkeleton",
     "OutgoingMail",
     "Passkey",

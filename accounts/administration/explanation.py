@@ -20,6 +20,7 @@ from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.moments import in_words
 from accounts.common.proofs import Method, Proof
 from accounts.emails import services as emails
+from accounts.mail import services as mail
 from accounts.recovery import services as recovery
 from accounts.recovery.models import OPEN
 from accounts.sessions import services as sessions
@@ -59,7 +60,7 @@ def explain(account: User | PendingSignup) -> list[Block]:
     The sentences contain no email address of a user, because some staff may not see all of them.
     """
     if isinstance(account, PendingSignup):
-        return [_unconfirmed(account)]
+        return [_unconfirmed(account), *_of_mails(account)]
     return [
         *_of_state(account),
         *_of_budgets(account),
@@ -67,6 +68,7 @@ def explain(account: User | PendingSignup) -> list[Block]:
         *_of_recovery(account),
         *_of_providers(account),
         *_of_emails(account),
+        *_of_mails(account),
         *_of_sessions(account),
         *_of_failures(account),
     ]
@@ -230,6 +232,18 @@ def _of_emails(user: User) -> Iterator[Block]:
             "address_removed",
             _("%(name)s can’t sign in with an address that was removed.") % name,
             advice=_("The confirmed addresses in the list below work."),
+        )
+
+
+def _of_mails(account: User | PendingSignup) -> Iterator[Block]:
+    """Return whether the last email to the primary address did not arrive."""
+    receipt = mail.receipts_of([account.email]).first()
+    if receipt and receipt.failure:
+        name = {"name": account.username}
+        yield Block(
+            "mail_failed",
+            _("The last email to %(name)s couldn’t be delivered.") % name,
+            advice=_("The address may be wrong, or the mailbox may be full or closed."),
         )
 
 

@@ -15,6 +15,7 @@ from accounts.administration import act_pages, page_views, person, search
 from accounts.administration.explanation import explain
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
 from accounts.common.paging import PAGE_SIZE
+from accounts.mail import services as mail
 from accounts.sessions.current import actor_of
 from accounts.users.models import PendingSignup, User
 
@@ -109,6 +110,8 @@ class PeopleAdmin(admin.ModelAdmin):
                 "title": signup,
                 "blocks": explain(signup),
                 **act_pages.context_of(cast(User, request.user), signup),
+                "waiting": mail.waiting_for([signup.email])[:MOST],
+                "receipts": mail.receipts_of([signup.email])[:MOST],
             }
             return TemplateResponse(request, "admin/accounts/user/signup.html", context)
         return super().change_view(request, object_id, form_url, extra_context)
@@ -125,6 +128,6 @@ class PeopleAdmin(admin.ModelAdmin):
         page_views.note(user, reader, actor)
         is_masked = not person.sees_all_emails(reader)
         context |= {"person": person.read(request, user, is_masked=is_masked)}
-        context |= act_pages.context_of(cast(User, request.user), user)
+        context |= act_pages.context_of(reader, user)
         context |= {"title": user, "subtitle": None}
         return super().render_change_form(request, context, *args, **kwargs)

@@ -21,6 +21,8 @@ from accounts.apikeys.models import APIKey
 from accounts.common.paging import page_of
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
+from accounts.mail import services as mail
+from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
@@ -44,6 +46,8 @@ class Person:
     ``emails`` and ``removed``: without hidden addresses; ``hidden`` is their number.
     ``identities``: each with the name that the reader may see.
     ``attempts``: the last sign-ins and failures.
+    ``waiting``: the emails in the outbox to the shown addresses.
+    ``receipts``: what became of earlier emails to these addresses.
     ``page``: a page of the history, and ``days`` its entries.
     """
 
@@ -59,6 +63,8 @@ class Person:
     identities: list[tuple[Identity, str]]
     trusted: list[TrustedBrowser]
     attempts: list[Entry]
+    waiting: list[OutgoingMail]
+    receipts: list[MailReceipt]
     page: Page[Any]
     days: list[history.Day]
 
@@ -106,6 +112,9 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
     held_emails = list(user.emails.order_by("confirmed_at")[:MOST])
     pending, removed = list(emails.pending(user)), list(former_credentials.recent_emails(user))
     shown = [row for row in held_emails if not is_masked or row.email == user.email]
+    addresses = [row.email for row in shown]
+    if not is_masked:
+        addresses += [row.email for row in pending]
     page = page_of(request, activity.of(user))
     recent = activity.of(user).filter(kind__in=_ATTEMPTS)[:MOST]
     return Person(
@@ -124,6 +133,8 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
         ],
         trusted=list(trusted_browsers.of(user)[:MOST]),
         attempts=_for_staff(history.entries(recent), is_masked)[:ATTEMPTS],
+        waiting=list(mail.waiting_for(addresses)[:ATTEMPTS]),
+        receipts=list(mail.receipts_of(addresses)[:ATTEMPTS]),
         page=page,
         days=[
             history.Day(day.date, _for_staff(day.entries, is_masked))

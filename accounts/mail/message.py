@@ -58,6 +58,12 @@ class Message:
     reason: str = ""
     language: str = field(default_factory=spoken)
 
+    @property
+    def title(self) -> str:
+        """The heading or else the subject; empty if that contains the code."""
+        title = self.heading or self.subject
+        return "" if self.code and self.code in title else title
+
     def to_json(self) -> str:
         """Return the message as JSON, which is how the outbox stores it."""
         return json.dumps(asdict(self))

@@ -1,8 +1,10 @@
-"""The model of the outbox."""
+"""The models of the outbox, and of what became of its emails."""
 
 from django.db import models
 
 from accounts.common import clock, secrets
+
+LONGEST_HEADING = 200
 
 
 class OutgoingMail(models.Model):
@@ -23,9 +25,38 @@ class OutgoingMail(models.Model):
     # email contains no code or link.
     expires_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
+    # As in ``MailReceipt``. Both are empty if an earlier release of the site stored the email.
+    recipient = models.CharField(max_length=64, blank=True, default="", db_default="")
+    heading = models.CharField(max_length=LONGEST_HEADING, blank=True, default="", db_default="")
 
     class Meta:
-        indexes = (models.Index(fields=("queue", "due_at"), name="mails_to_leave"),)
+        indexes = (
+            models.Index(fields=("queue", "due_at"), name="mails_to_leave"),
+            models.Index(fields=("recipient",), name="mails_by_recipient"),
+        )
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class MailReceipt(models.Model):
+    """What became of an email that has left the outbox, without its content.
+
+    ``recipient``: a digest of the email address.
+    ``heading``: the heading of the email, which contains no code.
+    ``failure``: why the email was not sent, as the name of an error or "expired"; empty if the mail
+        server has accepted the email.
+    """
+
+    id = models.UUIDField(primary_key=True)
+    recipient = models.CharField(max_length=64)
+    heading = models.CharField(max_length=LONGEST_HEADING, blank=True)
+    created_at = models.DateTimeField()
+    done_at = models.DateTimeField(default=clock.now, db_index=True)
+    failure = models.CharField(max_length=60, blank=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("recipient", "-done_at"), name="receipts_by_recipient"),)
+
+    def __str__(self) -> str:
+        return self.heading

@@ -7,7 +7,7 @@ sender process is killed, its lease on the email expires, and another sender tak
 import json
 import logging
 import smtplib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import timedelta
 from enum import IntEnum
 from itertools import pairwise
@@ -16,12 +16,13 @@ from uuid import UUID
 from django.core.mail import mailers
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
-from django.db.models import Count, Min, Q
+from django.db.models import Count, Min, Q, QuerySet
 
-from accounts.common import clock, crypto
+from accounts.common import clock, crypto, secrets
 from accounts.mail import wake
 from accounts.mail.message import Message
-from accounts.mail.models import OutgoingMail
+from accounts.mail.models import LONGEST_HEADING, MailReceipt, OutgoingMail
+from accounts.users import emails
 
 log = logging.getLogger(__name__)
 
@@ -34,6 +35,9 @@ LONGEST_WAIT = timedelta(hours=1)
 # RFC 5321 section 4.5.4.1: give up after 4 to 5 days.
 GIVE_UP = timedelta(days=5)
 AGES = (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
+# Staff look up what became of an email.
+KEEP_RECEIPTS = timedelta(days=30)
+RECIPIENT = "recipient of an email"
 
 
 class Queue(IntEnum):
@@ -54,6 +58,8 @@ def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queu
         sealed=crypto.seal(message.to_json(), PURPOSE),
         queue=queue,
         expires_at=clock.now() + life if life else None,
+        recipient=secrets.digest(emails.key(message.to), RECIPIENT),
+        heading=message.title[:LONGEST_HEADING],
     )
     transaction.on_commit(wake.up)
     return mail.pk
@@ -104,6 +110,28 @@ def ages() -> dict[Queue, list[int]]:
     return {queue: found.get(queue, [0] * len(columns)) for queue in Queue}
 
 
+def waiting_for(addresses: Iterable[str]) -> QuerySet[OutgoingMail]:
+    """Return the emails to ``addresses`` that are still in the outbox, newest first."""
+    rows = OutgoingMail.objects.filter(recipient__in=_digests(addresses))
+    return rows.defer("sealed").order_by("-created_at")
+
+
+def receipts_of(addresses: Iterable[str]) -> QuerySet[MailReceipt]:
+    """Return the receipts of the emails to ``addresses`` in the last 30 days, newest first."""
+    rows = MailReceipt.objects.filter(recipient__in=_digests(addresses))
+    return rows.order_by("-done_at")
+
+
+def prune() -> int:
+    """Delete receipts that are older than 30 days; return how many were deleted."""
+    return MailReceipt.objects.filter(done_at__lte=clock.now() - KEEP_RECEIPTS).delete()[0]
+
+
+def _digests(addresses: Iterable[str]) -> list[str]:
+    keys = {emails.key(address) for address in addresses if address}
+    return [digest for key in keys for digest in secrets.digests(key, RECIPIENT)]
+
+
 def _claim(mail: OutgoingMail) -> bool:
     """Lease the email. Return False if another sender has leased it first."""
     unclaimed = OutgoingMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
@@ -113,7 +141,7 @@ def _claim(mail: OutgoingMail) -> bool:
 def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
     if mail.expires_at and mail.expires_at <= clock.now():
         log.warning("Email %s expired before it could be sent", mail.pk)
-        mail.delete()
+        _settle(mail, failure="expired")
         return False
     try:
         message = Message(**json.loads(crypto.unseal(mail.sealed, PURPOSE)))
@@ -130,15 +158,29 @@ def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
         # The connection may be broken. The next email opens a new connection.
         connection.close()
         return False
-    mail.delete()
+    _settle(mail)
     return True
+
+
+@transaction.atomic
+def _settle(mail: OutgoingMail, *, failure: str = "") -> None:
+    """Replace the email in the outbox by a receipt."""
+    mail_id = mail.pk
+    if mail.delete()[0]:
+        MailReceipt.objects.create(
+            id=mail_id,
+            recipient=mail.recipient,
+            heading=mail.heading,
+            created_at=mail.created_at,
+            failure=failure,
+        )
 
 
 def _put_off(mail: OutgoingMail, error: Exception) -> None:
     """Schedule the email again after a growing pause, or delete it if it cannot be delivered."""
     if _is_final(error) or clock.now() - mail.created_at > GIVE_UP:
         log.error("Email %s can't be delivered, giving up: %s", mail.pk, type(error).__name__)
-        mail.delete()
+        _settle(mail, failure=type(error).__name__)
         return
     wait = min(FIRST_WAIT * 2 ** min(mail.attempts, 10), LONGEST_WAIT)
     log.warning("Email %s not sent, next attempt in %s: %s", mail.pk, wait, type(error).__name__)

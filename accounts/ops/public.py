@@ -13,6 +13,7 @@ from accounts.activity import services as activity
 from accounts.common import clock
 from accounts.common.links import absolute
 from accounts.common.moments import days_in_words
+from accounts.mail import services as mail
 from accounts.sessions import last_method
 from accounts.sessions import services as sessions
 from accounts.throttle import known_networks
@@ -88,6 +89,7 @@ def _figures() -> dict[str, Any]:
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
         "known_days": known_networks.LIFE.days,
         "disputable_days": (DISPUTABLE + ESTABLISHED).days,
+        "receipt_days": days_in_words(mail.KEEP_RECEIPTS.days),
         "name_days": users.FORMER_NAME_LIFE.days,
         "nobodys_days": activity.NOBODYS_LIFE.days,
         "ended_hours": sessions.KEEP_ENDED // timedelta(hours=1),

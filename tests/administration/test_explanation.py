@@ -2,6 +2,7 @@
 
 import html
 import re
+import smtplib
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -15,6 +16,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method
 from accounts.emails import services as emails
 from accounts.lockdown.services import lock_down
+from accounts.mail.services import deliver_due
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.users.identities import Identity
 from accounts.users.models import PendingSignup, User
@@ -186,3 +188,23 @@ def test_the_page_says_why_each_attempt_failed() -> None:
 
     for reason in ("Wrong password", "The account was switched off", "The account was locked"):
         assert f"<bdi>{reason}</bdi>" in page
+
+
+def test_the_page_shows_waiting_sent_and_refused_emails(monkeypatch: pytest.MonkeyPatch) -> None:
+    unconfirmed(None)
+    browser = signed_in(make_staff("carol"))
+    page = f"/admin/accounts/user/{PendingSignup.objects.get().pk}/change/"
+    assert "Waiting" in browser.get(page).text
+
+    def refuse(_mail: object, _messages: object) -> int:
+        raise smtplib.SMTPRecipientsRefused({"alice@example.org": (550, b"No such mailbox")})
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
+        deliver_due()
+    assert "The last email to alice couldn’t be delivered." in browser.get(page).text
+
+    sign_up(Client(), "bob")
+    deliver_due()
+    page = f"/admin/accounts/user/{PendingSignup.objects.get(username='bob').pk}/change/"
+    assert "Accepted by the mail server" in browser.get(page).text

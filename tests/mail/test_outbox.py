@@ -190,3 +190,29 @@ def test_a_batch_is_sent_over_one_connection(settings: Any) -> None:
         settings.MAILERS = {"default": mailer(server.url)}
         assert deliver_due() == 5
         assert server.connections == 1
+
+
+def test_a_receipt_says_what_became_of_an_email_without_its_address_and_code(clock: Clock) -> None:
+    code = "1234 5678"
+    mail = Message(to=ALICE, subject=f"{code} is your code", code=code, paragraphs=["Hello"])
+    services.post(mail)
+    services.post(Message(to="Alice@Example.org", subject="Hello", paragraphs=["Hello"]))
+    services.post(Message(to=ALICE, subject="Late", paragraphs=["Late"]), life=timedelta(minutes=1))
+    assert {row.heading for row in services.waiting_for([ALICE])} == {"Late", "Hello", ""}
+
+    clock.advance(minutes=1)
+    deliver_due()
+
+    receipts = services.receipts_of([ALICE])
+    assert {(row.heading, row.failure) for row in receipts} == {
+        ("", ""),
+        ("Hello", ""),
+        ("Late", "expired"),
+    }
+    stored = str([*OutgoingMail.objects.values(), *receipts.values()])
+    assert code not in stored
+    assert "example" not in stored.lower()
+    assert not services.waiting_for([ALICE])
+    assert not services.receipts_of(["", "bob@example.org"])
+    clock.advance(days=30)
+    assert services.prune() == 3

@@ -15,6 +15,7 @@ from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
+from accounts.mail import services as mail
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
 from accounts.sessions import known_browsers
@@ -55,6 +56,7 @@ class Command(BaseCommand):
             "challenges": challenges.prune() + token_challenges.prune(),
             "trusted browsers": trusted_browsers.prune(),
             "API keys": apikeys.prune(),
+            "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),
         }
         apikeys.tell_of_ends()
