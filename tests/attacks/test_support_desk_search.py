@@ -70,7 +70,7 @@ def test_names_of_people_cannot_forge_the_explanation() -> None:
 @pytest.mark.parametrize("method", ["get", "head"])
 def test_staff_leave_a_trace_when_they_open_a_page_about_a_person(method: str) -> None:
     alice = make_user("alice")
-    browser = staff_with("change_user")
+    browser = staff_with("view_user")
 
     browser.generic(method.upper(), f"/admin/accounts/user/{alice.pk}/change/")
 
