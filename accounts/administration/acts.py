@@ -175,7 +175,7 @@ _ALL = (
     ),
     Act(
         "deactivate",
-        _("Switch off the account"),
+        _("Deactivate the account"),
         _("Signs them out everywhere, removes their API keys and blocks sign-in."),
         _("An email, and a sentence when they try to sign in."),
         steps.deactivate,
@@ -184,7 +184,7 @@ _ALL = (
     ),
     Act(
         "reactivate",
-        _("Switch on the account"),
+        _("Reactivate the account"),
         _("They can sign in again with what they had before."),
         _("An email."),
         steps.reactivate,

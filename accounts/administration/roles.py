@@ -42,7 +42,7 @@ RIGHTS: dict[str, str | Promise] = {
     "view_dailycount": _("See the overview"),
 }
 # Apps whose other permissions have no effect, because their models have no pages in the admin.
-_NO_PAGES = ("accounts", "auth", "account", "socialaccount", "contenttypes")
+_NO_PAGES = ("accounts", "admin", "auth", "account", "socialaccount", "contenttypes")
 ACTING = frozenset({Role.SUPPORT, Role.MANAGER, Role.SUPERUSER})
 
 

@@ -113,7 +113,7 @@ SHOWN_ACCOUNT = {
 }
 SWITCHED_OFF = {
     "code": "switched_off",
-    "sentence": "alice can’t sign in because the account is switched off.",
+    "sentence": "alice can’t sign in because the account is deactivated.",
     "until": None,
 }
 

@@ -123,6 +123,7 @@ def test_an_act_without_a_proper_reason_shows_the_form_again_and_does_nothing(
     answer = act(carol, alice, "deactivate", reason=reason)
 
     assert answer.status_code == 200
+    assert ("Enter a reason." in answer.text) is (not reason.strip())
     assert "There is a problem" in answer.text
     assert again(alice).is_active
     assert not alice.activity.filter(actor="carol").exists()
