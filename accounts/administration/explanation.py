@@ -36,6 +36,7 @@ from accounts.users.models import PendingSignup, User
 
 # How many failed attempts are read, and from how many networks limits are shown at most.
 ATTEMPTS, NETWORKS = 20, 5
+NETWORK = "network_attempts_used_up"
 
 
 @dataclass(frozen=True)
@@ -61,12 +62,16 @@ def explain(account: User | PendingSignup) -> list[Block]:
     """
     if isinstance(account, PendingSignup):
         return [_unconfirmed(account), *_of_mails(account)]
-    return [
+    reasons = [
         *_of_state(account),
         *_of_budgets(account),
         *_of_policy(account),
         *_of_recovery(account),
         *_of_providers(account),
+    ]
+    return [
+        # An attacker's network must not hide what stops the user in every network.
+        *sorted(reasons, key=lambda block: block.code == NETWORK),
         *_of_emails(account),
         *_of_mails(account),
         *_of_sessions(account),
@@ -135,7 +140,7 @@ def _of_budgets(user: User) -> Iterator[Block]:
         if seconds:
             there = name | {"ip": client.ip}
             yield Block(
-                "network_attempts_used_up",
+                NETWORK,
                 _("Nobody can sign in as %(name)s from %(ip)s after too many attempts.") % there,
                 now + timedelta(seconds=seconds),
                 _("Other networks and browsers that the account knows aren’t affected."),
@@ -185,10 +190,9 @@ def _of_policy(user: User) -> Iterator[Block]:
 
 
 def _of_recovery(user: User) -> Iterator[Block]:
-    request = recovery.running(user)
+    name, request = {"name": user.username}, recovery.running(user)
     if request is None:
         return
-    name = {"name": user.username}
     if request.due_at > clock.now():
         sentence = _("A request to recover the account of %(name)s is in its waiting period.")
         advice = _("After that, they can finish with the same proofs.")
@@ -237,9 +241,8 @@ def _of_emails(user: User) -> Iterator[Block]:
 
 def _of_mails(account: User | PendingSignup) -> Iterator[Block]:
     """Return whether the last email to the primary address did not arrive."""
-    receipt = mail.receipts_of([account.email]).first()
+    name, receipt = {"name": account.username}, mail.receipts_of([account.email]).first()
     if receipt and receipt.failure:
-        name = {"name": account.username}
         yield Block(
             "mail_failed",
             _("The last email to %(name)s couldn’t be delivered.") % name,
@@ -266,8 +269,7 @@ def _of_sessions(user: User) -> Iterator[Block]:
 
 def _of_failures(user: User) -> Iterator[Block]:
     """Return what failed since the last sign-in of ``user``."""
-    name = {"name": user.username}
-    rows = activity.of(user, Group.FAILURE)[:ATTEMPTS]
+    name, rows = {"name": user.username}, activity.of(user, Group.FAILURE)[:ATTEMPTS]
     kinds = {row.event for row in rows if not _is_over(user, row.at)}
     if kinds & {events.FACTOR_FAILED, events.FACTOR_FAILED_NEW, events.FACTOR_BLOCKED}:
         yield Block(

@@ -152,6 +152,8 @@ def test_attempts_from_one_network_stop_only_that_network() -> None:
 
     assert (network.code, failed.code) == ("network_attempts_used_up", "wrong_password")
     assert HERE.ip in network.sentence
+    Identity.objects.create(user=alice, issuer="https://gone.example", subject="1")
+    assert [block.code for block in explain(alice)[:2]] == ["provider_gone", network.code]
 
 
 def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings: Any) -> None:
