@@ -61,7 +61,7 @@ def test_4_4_basic_protection_moves_a_session_to_a_changed_browser_after_a_proof
 
     asked = changed.get(WANTED)
     assert asked.url == f"{REAUTHENTICATE}?next={quote(WANTED)}"
-    assert "isn’t the browser that signed in" in changed.get(asked.url).text
+    assert 'id="not-you"' in changed.get(asked.url).text
     wrong = changed.post(asked.url, {"password": "not the password"})
     assert "That isn’t your password." in wrong.text
     assert not is_signed_in(changed)

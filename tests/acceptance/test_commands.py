@@ -122,7 +122,7 @@ def test_prune_deletes_expired_rows_and_nothing_else(client: Client, clock: Cloc
     assert Budget.objects.exists(), "the budgets that bob has used are kept"
 
     clock.advance(days=91)
-    assert printed_by("prune").startswith("1 sign-ups, 0 addresses, 3 codes, ")
+    assert printed_by("prune").startswith("1 sign-ups, 0 invitations, 0 addresses, 3 codes, ")
     assert [model.objects.count() for model in (*running, Budget)] == [0] * 5
     assert [name.key for name in Username.objects.all()] == ["alice"]
     assert sign_up(Client(), "bob").url == CONFIRM

@@ -93,7 +93,7 @@ def test_a_new_password_revokes_the_keys_that_the_owner_selects(
     ends, _, stay = shown.partition('<input type="checkbox" name="end_key"')
     assert "thief</bdi>" in ends
     assert f'type="hidden" name="end_key" value="{row_of(thiefs).pk}"' in ends
-    for shown_text in ("bot</bdi>", "unknown</bdi>", unknown[:13], "Not used yet", "read"):
+    for shown_text in ("bot</bdi>", "unknown</bdi>", unknown[:13], "Not used yet", "View"):
         assert shown_text in stay
     assert "expired" not in shown
     assert "checked" not in shown

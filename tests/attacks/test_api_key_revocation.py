@@ -8,6 +8,8 @@ import pytest
 from django.core.management import call_command
 from django.test import Client
 
+from accounts.activity import events
+from accounts.activity.subjects import SUBJECTS
 from accounts.apikeys.models import APIKey
 from accounts.common import clock as site_clock
 from accounts.users.models import User
@@ -143,7 +145,7 @@ def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(
 def expiry_mails() -> list[Any]:
     """Run ``prune`` and return the mails about keys that expire soon."""
     call_command("prune", verbosity=0)
-    return [mail for mail in outbox() if "expires within a week" in mail.subject]
+    return [mail for mail in outbox() if mail.subject == SUBJECTS[events.KEY_EXPIRES]]
 
 
 def test_the_owner_is_mailed_once_a_week_before_a_key_expires_and_can_lock_the_account(

@@ -158,7 +158,7 @@ def resets_that_have_waited_and_objections(nodes: Nodes, name: str) -> None:
     owner = owner_of(nodes, name)
     assert owner.tabs[0].post(LOCKDOWN).status == 200
     link, thieves = reset_link(nodes, name), owner.strangers
-    objection = request_that_is_due(owner, thieves[0], link, "open your locked account")
+    objection = request_that_is_due(owner, thieves[0], link, "unlock your account")
 
     at_once(
         *(ready(thieves[i], link, password1=NEW.format(i)) for i in range(4)),

@@ -6,6 +6,8 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
+from accounts.activity import events
+from accounts.activity.subjects import SUBJECTS
 from accounts.emails.models import PendingEmail
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
@@ -185,7 +187,7 @@ def test_a_thief_with_a_stale_session_can_read_but_change_nothing(
     guesses = [thief.post("/accounts/reauthenticate/", {"password": "x"}) for _ in range(5)]
 
     assert guesses[-1].status_code == 200
-    assert recipients_of("failed five times") == {MINE}
+    assert recipients_of(str(SUBJECTS[events.PROOF_GUESSED])) == {MINE}
     other = signed_in(alice())
     other.post("/accounts/sessions/", {"others": "1"})
     assert not is_signed_in(thief)

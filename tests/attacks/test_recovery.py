@@ -81,7 +81,7 @@ def test_an_unverifiable_hash_is_a_wrong_password_that_its_owner_can_reset(
     page = sign_in(Client(), "alice")
 
     assert (refused.status, refused.code) == (401, "invalid_credentials")
-    assert "is not right" in page.text
+    assert "isn’t right" in page.text
     assert RESET in page.text
     assert take(ask_reset("alice")) == 302
     assert works(NEW)

@@ -106,7 +106,7 @@ def test_3_3_a_wrong_password_answers_and_costs_the_same_for_every_account(
     spent = [work_and_answer(Browser(), LOGIN, data) for data in tried]
 
     assert spent == [spent[0]] * len(people)
-    assert "is not right" in spent[0][1][-1]
+    assert "isn’t right" in spent[0][1][-1]
     assert hashes == ["m=19456,t=2,p=1"] * len(people)
 
 

@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.activity import events
 from accounts.activity.models import Activity
+from accounts.activity.subjects import SUBJECTS
 from accounts.common.proofs import Method
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
@@ -167,7 +169,7 @@ def test_every_superuser_is_mailed_when_staff_get_rights() -> None:
 
     browser.post(f"/admin/accounts/user/{alice.pk}/change/", rights)
 
-    recipients = {mail.to for mail in outbox() if "staff member’s account" in mail.subject}
+    recipients = {mail.to for mail in outbox() if mail.subject == SUBJECTS[events.STAFF_CHANGED]}
     assert recipients == {address_of("carol"), address_of("bob")}
     assert Activity.objects.filter(kind="staff_changed", detail="alice", actor="carol").count() == 2
 

@@ -73,7 +73,7 @@ def test_a_logo_that_is_opened_as_a_page_is_shown(site: Site, open_page: OpenPag
 def test_the_admin_follows(site: Site, open_page: OpenPage) -> None:
     page = open_page(site)
     page.goto(site.manage("create_owner").strip())
-    sees(page, "Create the administrator account account")
+    sees(page, "Create the administrator account")
     page.get_by_label("Username").fill("carol")
     page.get_by_label("Email address").fill("carol@example.org")
     page.get_by_label("Password", exact=True).fill(PASSWORD)

@@ -31,7 +31,7 @@ def test_the_429_page_keeps_the_login_and_offers_other_methods(
     press(page, "Sign in")
 
     sees(page, "Too many attempts")
-    says(page, "You can try again at", name, "Nothing is locked")
+    says(page, "You can try again at", name, "Nothing has been locked")
     assert PASSWORD not in page.content()
     expect(page.get_by_role("button", name="Try again")).to_be_disabled()
     assert axe(page) == []

@@ -47,7 +47,7 @@ def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_aft
 
     page.goto("/admin/accounts/user/")
     sign_in(page, username)
-    says(page, "Your account needs a second factor. First confirm your email address")
+    says(page, "Your account needs a second factor.")
     press(page, "Email me a code")
     type_code(page, code_in(site.wait_for_mail(to=f"{username}@", subject="finish signing in")))
     sees(page, SETUP)

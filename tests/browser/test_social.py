@@ -132,7 +132,7 @@ def test_a_person_with_an_account_connects_a_provider_without_scripts(
     page.goto(f"{LOGIN}?next=/accounts/sessions/")
     go_to(page)
     show(page, "bob")
-    says(page, "An account with bob@example.org already exists.")
+    says(page, "bob@example.org already exists")
     sign_in(page, "bob")
     sees(page, "Connect Acme to your account?")
     press(page, "Connect")
@@ -170,7 +170,7 @@ def test_a_first_password_is_set_after_reauthentication_at_the_provider(
     sees(page, "Is that you, dave?")
     go_to(page)
     show(page, "mallory")  # another account at Acme
-    says(page, "isn’t connected with your account here")
+    says(page, "isn’t connected to your account here")
     go_to(page)
     show(page, "dave")
     sees(page, "Set a password")

@@ -75,7 +75,7 @@ def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(
 ) -> None:
     client.post(RECOVERY_CODES, {"new": "1"})
     enrolled(alice)
-    assert "This is your last one" not in client.get(page_of(alice)).text
+    assert "This is your last second factor" not in client.get(page_of(alice)).text
     for change in (
         lambda: client.post(page_of(alice), {"remove": "1"}),
         lambda: client.post(RECOVERY_CODES, {"new": "1"}),
