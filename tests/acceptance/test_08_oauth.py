@@ -49,7 +49,7 @@ def test_8_4_a_verified_email_of_an_existing_account_is_connected_after_a_sign_i
     assert "alice@example.org already exists" in client.get(answer.url).text
     assert not Identity.objects.exists()
     assert sign_in(client, "alice", next=CONFIRM).url == CONFIRM
-    assert "can then sign in here as <bdi>alice</bdi>" in client.get(CONFIRM).text
+    assert "sign in here as <bdi>alice</bdi>" in client.get(CONFIRM).text
     assert client.post(CONFIRM, {"connect": "1"}).url == "/accounts/sessions/"
     assert Identity.objects.get().user == alice
     assert round_trip(Client(), op).url == "/"

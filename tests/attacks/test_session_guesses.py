@@ -5,7 +5,9 @@ from uuid import UUID
 
 import pytest
 
+from accounts.activity import events
 from accounts.activity.services import Actor
+from accounts.activity.subjects import SUBJECTS
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.sessions.guesses import record_failed_proof
@@ -23,7 +25,7 @@ from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
 
-NEWS = "failed five times to confirm"
+NEWS = str(SUBJECTS[events.PROOF_GUESSED])
 
 
 @pytest.fixture

@@ -107,7 +107,7 @@ def test_a_forgotten_password_is_reset_by_mail_and_other_browsers_are_signed_out
     page.get_by_role("button", name="Forgot your password?").click()
     ask_for_reset(page, site, username)
     link = page.url
-    says(page, f"For the account {username}.")
+    says(page, f"the account {username}.")
     press(page, "Suggest a strong password")
     says(page, "Very good.")
     suggested = page.get_by_label("New password").input_value()

@@ -37,7 +37,7 @@ def test_the_429_page_keeps_the_login_and_offers_other_methods(
     assert axe(page) == []
     press(page, "Email me a code to sign in")
     code = code_in(site.wait_for_mail(to=f"{name}@", subject="code to sign in"))
-    page.get_by_label("Code").fill(code)
+    page.get_by_label("Code", exact=True).fill(code)
     press(page, "Sign in")
     sees(page, "Where you’re signed in")
 
