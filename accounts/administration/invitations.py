@@ -91,7 +91,7 @@ class InvitationAdmin(admin.ModelAdmin):
         names = [group.name for group in invitation.groups.all()]
         return ", ".join([_("Staff"), *names] if invitation.is_staff else names) or None
 
-    @admin.display(description="")
+    @admin.display(description=gettext_lazy("Revoke"))
     def revocation(self, invitation: Invitation) -> SafeString:
         """Return a link to the page that revokes the invitation."""
         url = reverse("admin:accounts_invitation_delete", args=[invitation.pk])
