@@ -4,6 +4,7 @@ from django.urls import URLPattern, path
 
 from accounts.activity.api import ActivityView
 from accounts.administration import api as staff
+from accounts.administration.invitations_api import InvitationsView, InvitationView
 from accounts.apikeys.api import KeysView, KeyView, RevokeView
 from accounts.ops import reference, schema
 from accounts.profile.api import MeView, PersonView
@@ -32,6 +33,8 @@ urlpatterns: list[URLPattern] = [
     path("admin/users/", staff.FoundUsersView.as_view(), name="api-admin-users"),
     path("admin/users/<uuid:id>/", staff.AccountView.as_view(), name="api-admin-user"),
     path("admin/users/<uuid:id>/<slug:act>/", staff.ActView.as_view(), name="api-admin-act"),
+    path("admin/invitations/", InvitationsView.as_view(), name="api-invitations"),
+    path("admin/invitations/<uuid:id>/", InvitationView.as_view(), name="api-invitation"),
     path("activity/", ActivityView.as_view(), name="api-activity"),
     path("schema/", schema.description, name="api-schema"),
     path("docs/", reference.docs, name="api-docs"),

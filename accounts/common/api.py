@@ -173,3 +173,16 @@ class TextField(_Copied, serializers.CharField):
         if self.max_length and isinstance(data, str) and len(data) > 4 * self.max_length:
             self.fail("max_length", max_length=self.max_length)
         return super().run_validation(data)
+
+
+class TextListField(_Copied, serializers.ListField):
+    """A field that accepts a list of at most 100 strings."""
+
+    child = TextField(max_length=150)
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(max_length=100, **options)
+
+    def run_child_validation(self, data: list[Any]) -> list[str]:
+        # Raises the first error, because errors by position would be no list of sentences.
+        return [self.child.run_validation(item) for item in data]

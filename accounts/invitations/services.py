@@ -73,19 +73,18 @@ def invite(
     """
     if not (may_invite(inviter) and _may_give(inviter, groups, is_staff=is_staff)):
         raise MoreThanOwnRights
-    key, life = emails.key(email), timedelta(days=days)
+    key, life, now = emails.key(email), timedelta(days=days), clock.now()
     spend_budget((STAFF_INVITE, inviter.pk), (MAIL_AGAIN, NAME, key))
     invitation = Invitation(
         email=email,
         email_key=key,
         is_staff=is_staff,
         invited_by=inviter,
-        expires_at=clock.now() + life,
+        created_at=now,
+        expires_at=now + life,
     )
     with transaction.atomic():
-        for earlier in Invitation.objects.filter(email_key=key):
-            if may_revoke(inviter, earlier):
-                _end(earlier)
+        _end_earlier(invitation)
         invitation.save(force_insert=True)
         invitation.groups.set(groups)
         token = codes.issue_link(Purpose(NAME, life), invitation.pk, key)
@@ -168,6 +167,12 @@ def _may_give(user: User, groups: Iterable[Group], *, is_staff: bool) -> bool:
 def _valid(**which: object) -> list[Invitation]:
     running = Invitation.objects.filter(expires_at__gt=clock.now(), **which)
     return [row for row in running.select_related("invited_by") if may_invite(row.invited_by)]
+
+
+def _end_earlier(invitation: Invitation) -> None:
+    for earlier in Invitation.objects.filter(email_key=invitation.email_key):
+        if may_revoke(invitation.invited_by, earlier):
+            _end(earlier)
 
 
 def _end(invitation: Invitation) -> bool:

@@ -116,6 +116,16 @@ SWITCHED_OFF = {
     "sentence": "alice can’t sign in because the account is deactivated.",
     "until": None,
 }
+INVITATION_ID = "1f0c2b6e-5b0e-4a39-8a58-0c1d6f6a7e21"
+INVITATION = {
+    "id": INVITATION_ID,
+    "email": "dave@example.org",
+    "groups": [],
+    "is_staff": False,
+    "invited_by": "carol",
+    "created_at": "2026-11-26T09:30:00Z",
+    "expires_at": "2026-12-03T09:30:00Z",
+}
 
 
 def _page(row: dict[str, Any]) -> dict[str, Any]:
@@ -160,4 +170,7 @@ EXAMPLES = {
         },
         id=ALICE,
     ),
+    "list_invitations": Example(answer=_page(INVITATION)),
+    "invite": Example({"email": "dave@example.org", "days": 7}, INVITATION),
+    "revoke_invitation": Example(id=INVITATION_ID),
 }

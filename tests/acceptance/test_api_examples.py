@@ -18,7 +18,7 @@ pytestmark = pytest.mark.django_db
 # Members whose values differ in every answer.
 VARYING = {
     *("id", "access", "refresh", "key", "challenge", "count", "session", "sid", "sub", "jti"),
-    *("date_joined", "at", "begun_at", "made_at", "used_at", "expires_at", "ends_at"),
+    *("date_joined", "at", "begun_at", "created_at", "made_at", "used_at", "expires_at", "ends_at"),
     *("auth_time", "iat", "nbf", "exp", "address", "device"),
 }
 
@@ -107,10 +107,13 @@ def test_the_api_answers_every_openapi_example_as_described() -> None:
 
     Username.objects.all().delete()
     User.objects.all().delete()
-    enrolled(member("carol", "Support"))
+    enrolled(member("carol", "Manager"))
     alice = str(make_user("alice").pk)
     send("find_users", access=staff_token("carol"), q="alice")
     send("get_account", id=alice)
     send("act_on_account", act="deactivate")
+    invitation = send("invite", email="dave@example.org")["id"]
+    send("list_invitations")
+    send("revoke_invitation", id=invitation)
 
     assert sender.sent == sender.operations.keys()

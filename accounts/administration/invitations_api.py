@@ -1,0 +1,126 @@
+"""The calls of the staff API that list, send and revoke invitations."""
+
+import uuid
+from typing import Any, cast
+
+from django.http import Http404
+from django.utils.translation import gettext as _
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers, views
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.administration.api import ForStaff
+from accounts.administration.roles import NotInRole
+from accounts.common.api import TextListField, valid
+from accounts.invitations import services
+from accounts.invitations.models import Invitation
+from accounts.sessions.current import actor_of
+from accounts.signup.api import EmailField
+from accounts.users import emails
+from accounts.users.models import User
+from accounts.users.rights import groups_to_give
+
+SUGGESTED_DAYS = 7
+
+
+class InvitationSerializer(serializers.ModelSerializer[Invitation]):
+    """An invitation that was neither accepted nor revoked."""
+
+    groups = serializers.SerializerMethodField()
+    invited_by = serializers.CharField(source="invited_by.username")
+
+    class Meta:
+        model = Invitation
+        fields = ("id", "email", "groups", "is_staff", "invited_by", "created_at", "expires_at")
+
+    def get_groups(self, invitation: Invitation) -> list[str]:
+        """Return the names of the groups that the person joins."""
+        return sorted(group.name for group in invitation.groups.all())
+
+
+class NewInvitationSerializer(serializers.Serializer[Any]):
+    """Whom to invite, and the rights that the person gets."""
+
+    email = EmailField(max_length=emails.MAX_LENGTH)
+    groups = TextListField(required=False, help_text="The names of groups that you may give.")
+    is_staff = serializers.BooleanField(required=False, help_text="Only superusers make staff.")
+    days = serializers.IntegerField(
+        required=False,
+        min_value=1,
+        max_value=services.LONGEST_DAYS,
+        help_text="How many days the link works; 7 if left out.",
+    )
+
+    def validate_groups(self, names: list[str]) -> list[Any]:
+        groups = list(groups_to_give(self.context["staff"]).filter(name__in=names))
+        if {group.name for group in groups} != set(names):
+            raise serializers.ValidationError(_("You can’t give one of these groups."))
+        return groups
+
+
+class MayInvite(ForStaff):
+    """Requires the right to invite, beyond what every call of the staff API requires."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return whether the request has credentials.
+
+        Raises:
+            NotInRole: the user may not invite.
+        """
+        is_allowed = super().has_permission(request, view)
+        if is_allowed and not services.may_invite(cast(User, request.user)):
+            raise NotInRole
+        return is_allowed
+
+
+class InvitationsView(generics.ListAPIView[Invitation]):
+    """List the invitations, or invite a person."""
+
+    area = "admin"
+    permission_classes = (MayInvite,)
+    serializer_class = InvitationSerializer
+    queryset = (
+        Invitation.objects.select_related("invited_by")
+        .prefetch_related("groups")
+        .order_by("-created_at", "pk")
+    )
+
+    @extend_schema(operation_id="list_invitations")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List the invitations that were neither accepted nor revoked, newest first."""
+        return super().get(request, *args, **kwargs)
+
+    @extend_schema(
+        operation_id="invite",
+        request=NewInvitationSerializer,
+        responses={201: InvitationSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Email an invitation to create an account.
+
+        If the address already has an account, the response is the same, and the owner gets an email
+        that says so.
+        """
+        staff = cast(User, request.user)
+        data = valid(NewInvitationSerializer(data=request.data, context={"staff": staff}))
+        invitation = services.invite(
+            staff, actor=actor_of(request._request), **{"days": SUGGESTED_DAYS, **data}
+        )
+        return Response(InvitationSerializer(invitation).data, status=201)
+
+
+class InvitationView(views.APIView):
+    """Revoke an invitation."""
+
+    area = "admin"
+    permission_classes = (MayInvite,)
+
+    @extend_schema(operation_id="revoke_invitation", responses={204: None})
+    def delete(self, request: Request, id: uuid.UUID) -> Response:
+        """Revoke an invitation, so that its link does not work any more."""
+        staff = cast(User, request.user)
+        invitation = Invitation.objects.filter(pk=id).first()
+        if not (invitation and services.revoke(invitation, staff, actor_of(request._request))):
+            raise Http404
+        return Response(status=204)
