@@ -19,7 +19,9 @@ from structlog.typing import EventDict, Processor
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 # Pages with a secret as the last part of their path. The log shows these paths without the secret.
-_PAGES = "confirm-email|owner|lockdown|password/reset|email/confirm|2fa/recovery|2fa/enrol"
+_PAGES = (
+    "confirm-email|invitation|owner|lockdown|password/reset|email/confirm|2fa/recovery|2fa/enrol"
+)
 SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
 # Matches API keys, tokens and parts of tokens, even if a client encodes some characters in a URL.
 # Ordinary words are shorter.
