@@ -31,6 +31,15 @@ class SignupClosed(PublicError):
     message = _("This site isn’t accepting new accounts.")
 
 
+class InvitationRequired(SignupClosed):
+    """Sign-up needs an invitation, and the person has not opened the link of one."""
+
+    message = _(
+        "You need an invitation to sign up. If you have one, open the link in the email that "
+        "invited you."
+    )
+
+
 class TooMany(PublicError):
     """The account has as many objects of one kind as allowed. Subclasses define the message."""
 

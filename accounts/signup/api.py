@@ -13,7 +13,7 @@ from rest_framework.views import APIView
 
 from accounts.common.api import Open, TextField, valid
 from accounts.common.client_info import client_of
-from accounts.common.errors import SignupClosed
+from accounts.common.errors import InvitationRequired, SignupClosed
 from accounts.common.links import absolute
 from accounts.common.text import canonical_code
 from accounts.passwords.hashers import MAX_LENGTH
@@ -103,7 +103,7 @@ class UsersView(Open, APIView):
         is notified by email.
         """
         if settings.AUTHSITE.signup != "open":
-            raise SignupClosed
+            raise InvitationRequired if settings.AUTHSITE.signup == "invite" else SignupClosed
         data = valid(NewUserSerializer(data=request.data))
         try:
             signup = services.sign_up(

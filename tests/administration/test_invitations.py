@@ -142,7 +142,8 @@ def test_sign_up_by_invitation_refuses_everybody_else_on_the_page_over_the_api_a
     assert (page.status_code, "You need an invitation" in page.text) == (403, True)
     assert sign_up(Client(), "dave").status_code == 403
     fields = {"username": "dave", "email": address_of("dave"), "password": PASSWORD}
-    assert call("users/", fields).code == "signup_closed"
+    assert (refused := call("users/", fields)).code == "signup_closed"
+    assert "You need an invitation" in refused["detail"]
     browser = Client()
     assert "You need an invitation" in browser.get(round_trip(browser, op, person).url).text
     assert not User.objects.exists()
