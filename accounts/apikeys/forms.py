@@ -26,6 +26,7 @@ class NewKeyForm(forms.Form):
     """Ask for the name, scope and expiry of a new API key."""
 
     name = forms.CharField(
+        error_messages={"required": _("Enter a name for the key.")},
         label=_("Name"),
         help_text=_("For example, the name of the program that will use it."),
         validators=[no_longer_than(LONGEST_NAME), refuse_invisible],

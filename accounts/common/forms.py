@@ -44,7 +44,7 @@ def no_longer_than(length: int) -> MaxLengthValidator:
     then silently cut pasted text: a cut email address may be another person's, and a cut password
     is wrong.
     """
-    return MaxLengthValidator(length)
+    return MaxLengthValidator(length, _("Use at most %(limit_value)d characters."))
 
 
 def text_input(autocomplete: str, kind: str = "text") -> forms.TextInput:
