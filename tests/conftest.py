@@ -4,6 +4,7 @@ import shutil
 import sys
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,12 @@ from tests.support.services import Postgres, Redis
 from tests.support.site import MIGRATED, Site
 
 pytest_plugins = ["tests.support.browser"]
+
+# The migrations that create the groups of the roles, and give them rights, by their functions.
+ROLE_MIGRATIONS = {
+    "0029_staff_roles": "make_groups",
+    "0030_daily_counts": "show_overview_to_roles",
+}
 
 
 class Clock:
@@ -118,6 +125,22 @@ def static_files_found_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(WhiteNoiseMiddleware, "add_files_from_finders", find_once)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def roles_survive_transactional_tests() -> Iterator[None]:
+    """Create the groups of the roles again when a transactional test has emptied the database."""
+    from django.apps import apps
+    from django.db.models.signals import post_migrate
+
+    def make_roles(**_kwargs: Any) -> None:
+        for name, act in ROLE_MIGRATIONS.items():
+            getattr(import_module(f"accounts.migrations.{name}"), act)(apps, None)
+
+    accounts = apps.get_app_config("accounts")
+    post_migrate.connect(make_roles, sender=accounts)
+    yield
+    post_migrate.disconnect(make_roles, sender=accounts)
 
 
 @pytest.fixture(scope="session")

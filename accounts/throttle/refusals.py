@@ -1,8 +1,9 @@
 """Counts the actions that limits have refused, by day, for the overview of staff.
 
 A flood of refused requests must not become a flood of writes. Each process therefore collects its
-refusals in memory, and writes them at most every five seconds, when it next checks a limit. If a
-process is killed, the refusals that it has not written are lost.
+refusals in memory, and writes them at most every five seconds, when it next refuses an action and
+says so, or shows the counts. A refusal that the client must not notice writes nothing, because the
+time would reveal it. If a process is killed, the refusals that it has not written are lost.
 """
 
 import logging
@@ -31,7 +32,7 @@ _unwritten: Counter[tuple[date, str]] = Counter()
 _written_at = clock.now() - WRITE_EVERY
 
 
-def note(names: list[str]) -> None:
+def note(names: Iterable[str]) -> None:
     """Note that each of the limits ``names`` has refused an action now."""
     day = clock.now().date()
     with _lock:

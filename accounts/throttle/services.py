@@ -42,17 +42,9 @@ def spend(*charges: Charge) -> None:
     Raises:
         RateLimited: at least one of the limits is reached.
     """
-    now = _now_ms()
-    limits = {_key(limit, subject): limit for limit, *subject in charges}
-    costs = [Cost(key, limit.interval_ms, limit.depth_ms) for key, limit in limits.items()]
-    refused = _store().spend(costs, now)
-    names = [limits[key].name for key in refused]
-    refusals.note(names)
-    refusals.write_if_due()
-    if refused:
-        for name in names:
-            metrics.LIMITS_HIT.labels(name).inc()
-        raise RateLimited(max(_seconds(limits[key], refused[key], now) for key in refused))
+    if reached := _reached(*charges):
+        refusals.write_if_due()
+        raise RateLimited(max(reached.values()))
 
 
 def try_spend(*charges: Charge) -> bool:
@@ -62,13 +54,27 @@ def try_spend(*charges: Charge) -> bool:
     instead of :func:`spend` if the client must not learn whether a limit is reached, because that
     would reveal something about another person.
     """
-    try:
-        spend(*charges)
-    except RateLimited:
+    if _reached(*charges):
         # Write as much as after a success, so that the time does not reveal the refusal.
         _store().give_back({_key(limit, subject): 0 for limit, *subject in charges})
         return False
     return True
+
+
+def _reached(*charges: Charge) -> dict[str, float]:
+    """Count one action as :func:`spend` does, or note its refusal in memory.
+
+    Return the limits that are reached, by name, with the seconds until they accept an action.
+    """
+    now = _now_ms()
+    limits = {_key(limit, subject): limit for limit, *subject in charges}
+    costs = [Cost(key, limit.interval_ms, limit.depth_ms) for key, limit in limits.items()]
+    refused = _store().spend(costs, now)
+    reached = {limits[key].name: _seconds(limits[key], refused[key], now) for key in refused}
+    refusals.note(reached)
+    for name in reached:
+        metrics.LIMITS_HIT.labels(name).inc()
+    return reached
 
 
 def wait(*charges: Charge) -> int:

@@ -13,6 +13,7 @@ from django.test import Client
 from accounts import api_urls
 from accounts.ops.api_errors import CODES
 from accounts.tokens import scopes
+from tests.conftest import Clock
 from tests.house.test_urls import OPEN
 from tests.support.api import API
 from tests.support.docs_examples import Shell, blocks_of
@@ -81,10 +82,13 @@ CLOSED = [path for path in CALLS if f"api/v1/{path}" not in OPEN and NOBODY not 
 
 
 @pytest.mark.django_db
-def test_9_2_failed_authentication_is_401_with_www_authenticate(client: Client) -> None:
+def test_9_2_failed_authentication_is_401_with_www_authenticate(
+    client: Client, clock: Clock
+) -> None:
     """Invalid bodies are tested in tests/attacks: test_api_input.py and test_api_fuzz.py."""
     signed_in(make_user("alice"), client)
     for path, sent in itertools.product(CLOSED, ("", "Bearer x", "Basic YTpi", "Digest x")):
+        clock.advance(minutes=2)  # wrong passwords are limited
         answer = client.get(API + path, headers={"authorization": sent})
         assert answer.status_code == 401
         assert answer["WWW-Authenticate"].startswith("Bearer")

@@ -97,12 +97,12 @@ def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed() -> None:
 def test_no_cell_of_the_csv_file_is_a_formula(cell: str) -> None:
     """CWE-1236."""
     alice = make_user("alice")
-    record(alice, events.SESSION_ENDED, Actor(key=cell), detail=cell)
+    record(alice, events.SESSION_ENDED, Actor(key=cell, reason=cell), detail=cell)
 
     text = signed_in(alice).get(CSV).getvalue().decode()
     *_, row = csv.reader(io.StringIO(text, newline=""))
 
-    assert [row[2], row[-2]] == [f"'{cell}"] * 2
+    assert [row[2], row[-3], row[-1]] == [f"'{cell}"] * 3
     assert row[1] == "Another session was signed out"
 
 

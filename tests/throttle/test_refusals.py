@@ -19,6 +19,6 @@ def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock:
     assert written == 1, "the first at once"
 
     clock.advance(seconds=6)
-    sign_in(Client(), "bob", WRONG)
+    sign_in(Client(), "alice", WRONG)
 
-    assert Refusals.objects.get(limit="login.line").count == 4
+    assert Refusals.objects.get(limit="login.line").count == 5
