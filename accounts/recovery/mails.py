@@ -27,7 +27,7 @@ def recovery(
         what = _("Someone asked to set a new password for your locked account.")
     else:
         subject = _("Someone asked to remove your second factors")
-        what = _("Someone said that they’d lost your second factors and asked us to remove them.")
+        what = _("Someone reported your second factors as lost and asked us to remove them.")
     stop = _(
         "Stop the request. Use a browser that you’ve signed in with before, or have your password "
         "or a second factor at hand."
