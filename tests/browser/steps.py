@@ -49,6 +49,8 @@ def go(page: Page, name: str) -> None:
 
 def menu(page: Page) -> Locator:
     """Return the menu, opened if the screen is so narrow that it is a drawer."""
+    # Before the stylesheet has arrived, the button is visible on wide screens, too.
+    page.wait_for_load_state()
     button = page.get_by_role("button", name="Menu", exact=True)
     if button.is_visible():
         button.click()
