@@ -1,5 +1,7 @@
 """App configurations of ``accounts`` and of Django's admin."""
 
+from itertools import product
+
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.utils.translation import gettext_lazy as _
@@ -16,6 +18,7 @@ class AccountsConfig(AppConfig):
         """Connect the signal receivers and register the system checks."""
         from django.contrib.auth.signals import user_logged_in
         from django.core.checks import register
+        from django.db.models.signals import post_delete, post_save
 
         from accounts.activity.receivers import write_down
         from accounts.apikeys.receivers import revoke_keys
@@ -29,7 +32,8 @@ class AccountsConfig(AppConfig):
         from accounts.passwords.checks import pwned_passwords_file
         from accounts.recovery.receivers import cancel_by_factor, void
         from accounts.sessions.receivers import revoke_sessions
-        from accounts.twofactor.receivers import end_trust, remove_unconfirmed
+        from accounts.twofactor.models import Authenticator, Passkey
+        from accounts.twofactor.receivers import end_trust, note_factor, remove_unconfirmed
         from accounts.users.receivers import void_proofs
 
         # The sign-in flow sets ``last_login`` itself.
@@ -42,6 +46,8 @@ class AccountsConfig(AppConfig):
             credentials_changed.connect(receiver)
         signed_out_elsewhere.connect(end_trust)
         factor_proved.connect(cancel_by_factor)
+        for signal, model in product((post_save, post_delete), (Authenticator, Passkey)):
+            signal.connect(note_factor, sender=model)
 
 
 class AdminSiteConfig(AdminConfig):

@@ -50,6 +50,8 @@ class PeopleAdmin(admin.ModelAdmin):
     """The list of users and the page about a user."""
 
     list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
+    # The columns that have an index.
+    sortable_by = ("username", "date_joined")
     list_filter = (StateFilter,)
     # The admin shows its search box if this is set. ``get_search_results`` searches other fields.
     search_fields = ("username_key",)

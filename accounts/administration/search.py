@@ -20,7 +20,6 @@ from accounts.common import clock
 from accounts.emails.models import PendingEmail
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
-from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users.identities import LONGEST_SUBJECT, Identity
 from accounts.users.models import (
     IS_LOCKED,
@@ -52,9 +51,7 @@ STATES = {
     UNCONFIRMED: State(_("Email not confirmed"), lambda users: users.filter(email="")),
     "no_factor": State(
         _("No second factor"),
-        lambda users: users.exclude(pk__in=Authenticator.objects.order_by().values("user")).exclude(
-            pk__in=Passkey.objects.filter(confirmed=True).order_by().values("user")
-        ),
+        lambda users: users.filter(has_factor=False),
     ),
     "locked": State(_("Locked"), lambda users: users.filter(IS_LOCKED)),
     "switched_off": State(_("Deactivated"), lambda users: users.filter(is_active=False)),

@@ -1,11 +1,13 @@
-"""Ends what rests on a password or a session that is no longer trusted."""
+"""Ends what rests on a password or a session that is no longer trusted; notes who has a factor."""
 
+from collections.abc import Iterable
 from typing import Any
 
 from accounts.activity import events
 from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor
-from accounts.twofactor import new_passkeys, trusted_browsers
+from accounts.twofactor import new_passkeys, protection, trusted_browsers
+from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users.models import User
 
 PASSWORD_ENDS = {
@@ -33,3 +35,17 @@ def remove_unconfirmed(
     """
     if event in PASSWORD_ENDS:
         new_passkeys.remove_unconfirmed(user, actor or Actor(name=OPERATOR))
+
+
+def note_factor(
+    sender: Any,
+    instance: Authenticator | Passkey,
+    update_fields: Iterable[str] | None = None,
+    **_more: Any,
+) -> None:
+    """Note whether the user of a factor that was saved or deleted has one.
+
+    A sign-in saves only fields that say nothing about this.
+    """
+    if update_fields is None or "confirmed" in update_fields:
+        protection.note(instance.user_id)

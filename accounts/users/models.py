@@ -96,6 +96,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     passkey_declined_at = models.DateTimeField(null=True, editable=False)
     # The time of the change because of which the account was locked. Null after the owner's review.
     disputed_at = models.DateTimeField(null=True, editable=False)
+    # Whether the user has a second factor, so that staff can list those who have none. Nothing
+    # decides by it. See ``accounts.twofactor.protection``.
+    has_factor = models.BooleanField(default=False, db_default=False, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -106,12 +109,15 @@ class User(AbstractBaseUser, PermissionsMixin):
     class Meta:
         verbose_name = _("user")
         verbose_name_plural = _("users")
-        # The states by which staff filter a million users, by username.
+        # The states by which staff filter a million users, by username; new accounts.
         indexes = (
             _of_few("users_unconfirmed", models.Q(email="")),
             _of_few("users_locked", IS_LOCKED),
             _of_few("users_switched_off", models.Q(is_active=False)),
             _of_few("users_privileged", models.Q(is_staff=True) | models.Q(is_superuser=True)),
+            _of_few("users_without_factor", models.Q(has_factor=False)),
+            _of_few("users_never_seen", models.Q(last_login=None)),
+            models.Index(fields=("date_joined",), name="users_by_date"),
         )
         # ``accounts.administration.roles`` defines which role has which of them.
         permissions = (

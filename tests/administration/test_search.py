@@ -5,6 +5,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -16,6 +17,8 @@ from accounts.common import clock
 from accounts.emails import services as emails
 from accounts.lockdown.services import lock_down
 from accounts.recovery.models import Recovery
+from accounts.twofactor import removal
+from accounts.twofactor.models import Passkey
 from accounts.users import services as users
 from accounts.users.identities import Identity
 from accounts.users.models import PendingSignup, User
@@ -103,6 +106,27 @@ def test_people_are_filtered_by_their_state(state: str) -> None:
 
     assert [found.username for found in find("ali", state)] == ["alice"]
     assert find("ali", "no such state").count() == 0
+
+
+def test_the_list_of_people_without_a_second_factor_follows_every_change() -> None:
+    alice, fields = make_user("alice"), {"credential_id": "1", "sign_count": 0}
+
+    def is_listed() -> bool:
+        return find("alice", "no_factor").exists()
+
+    passkey = Passkey.objects.create(user=alice, name="Key", confirmed=False, **fields)
+    assert is_listed()
+    passkey.confirmed = True
+    passkey.save(update_fields=["confirmed", "made_at"])
+    assert not is_listed()
+    enrolled(alice)
+    passkey.delete()
+    assert not is_listed()
+    removal.reset(alice, Actor())
+    assert is_listed()
+    Passkey.objects.bulk_create([Passkey(user=alice, name="Key", **fields)])  # sends no signal
+    call_command("prune")
+    assert not is_listed()
 
 
 def test_sign_ups_are_found_before_they_are_confirmed(client: Client) -> None:

@@ -25,7 +25,7 @@ from accounts.throttle import refusals
 from accounts.throttle.models import Budget, FamiliarPlace
 from accounts.tokens import challenges as token_challenges
 from accounts.tokens import keyring
-from accounts.twofactor import challenges, trusted_browsers
+from accounts.twofactor import challenges, protection, trusted_browsers
 from accounts.users import former_credentials
 from accounts.users import services as users
 
@@ -55,6 +55,7 @@ class Command(BaseCommand):
             "former credentials": former_credentials.prune(),
             "challenges": challenges.prune() + token_challenges.prune(),
             "trusted browsers": trusted_browsers.prune(),
+            "corrected users": protection.correct(),
             "API keys": apikeys.prune(),
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),
