@@ -1,6 +1,7 @@
 """Imports all models of the app, because Django looks for models in this module."""
 
 from accounts.activity.models import Activity, DailyCount
+from accounts.administration.models import BulkAct, BulkPerson
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.emails.models import PendingEmail
@@ -33,6 +34,8 @@ __all__ = [
     "Authenticator",
     "BrowserSession",
     "Budget",
+    "BulkAct",
+    "BulkPerson",
     "Code",
     "DailyCount",
     "EmailAddress",

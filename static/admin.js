@@ -6,3 +6,17 @@ addEventListener('load', () => {
   const search = document.querySelector('label[for=searchbar] img')
   if (search) document.getElementById('searchbar').ariaLabel = search.alt
 })
+
+// The page of a bulk act lets the site act on one batch after the other until nobody is left.
+async function goOn () {
+  const form = document.querySelector('form[data-continue]')
+  if (!form) return
+  const answer = await fetch(form.action, { method: 'POST', body: new FormData(form) })
+  if (!answer.ok) return
+  const page = new DOMParser().parseFromString(await answer.text(), 'text/html')
+  const [shown, next] = [document, page].map(each => each.querySelector('#progress'))
+  if (!next?.querySelector('form[data-continue]')) return location.reload()
+  for (const name of ['strong', 'progress']) shown.querySelector(name).replaceWith(next.querySelector(name))
+  goOn()
+}
+addEventListener('load', goOn)

@@ -36,19 +36,25 @@ def _select() -> forms.Select:
     return forms.Select({"class": "input"})
 
 
-class ActForm(forms.Form):
-    """Asks for the reason of an act and, where the act needs them, for its target and its mode."""
+class ReasonForm(forms.Form):
+    """Asks for the reason of an act."""
 
-    target = forms.ChoiceField(label=gettext_lazy("Which"), required=False, widget=_select())
-    mode = forms.ChoiceField(
-        label=gettext_lazy("When"), choices=MODES, initial=Mode.NOW, widget=_select()
-    )
     reason = forms.CharField(
         label=gettext_lazy("Reason"),
         help_text=gettext_lazy("They can read it. Don’t write anything that only staff may know."),
         error_messages={"required": gettext_lazy("Enter a reason.")},
         validators=[MaxLengthValidator(LONGEST_REASON), refuse_controls],
         widget=forms.Textarea({"class": "input", "rows": 2}),
+    )
+
+
+class ActForm(ReasonForm):
+    """Asks for the reason of an act and, where the act needs them, for its target and its mode."""
+
+    field_order = ("target", "mode", "reason")
+    target = forms.ChoiceField(label=gettext_lazy("Which"), required=False, widget=_select())
+    mode = forms.ChoiceField(
+        label=gettext_lazy("When"), choices=MODES, initial=Mode.NOW, widget=_select()
     )
 
     def __init__(self, act: Act, account: Account, data: Any = None) -> None:

@@ -228,6 +228,21 @@ def perform(
     roles.check(staff, account)
     again = [(MAIL_AGAIN, name, account.pk)] if act.sends_link else []
     spend((STAFF_ACT, staff.pk), *again)
+    carry_out(name, staff, actor, account, reason=reason, target=target, mode=mode)
+
+
+def carry_out(
+    name: str,
+    staff: User,
+    actor: Actor,
+    account: Account,
+    *,
+    reason: str,
+    target: str = "",
+    mode: str = Mode.NOW,
+) -> None:
+    """Do the act as :func:`perform` does, and raise the same, but spend no budget."""
+    act = ACTS[name]
     by_staff = replace(actor, name=staff.username, reason=reason)
     try:
         with transaction.atomic():

@@ -5,12 +5,13 @@
 
 from typing import Any, cast
 
+from django.contrib.admin.options import ActionLocation
 from django.http import HttpRequest
 from django.urls import path
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.administration import act_pages, rights, roles
+from accounts.administration import act_pages, bulk_pages, rights, roles
 from accounts.administration.people import PeopleAdmin
 from accounts.administration.rights import is_superuser
 from accounts.users.models import User
@@ -28,12 +29,22 @@ class UserAdmin(PeopleAdmin):
     )
 
     def get_urls(self) -> list[Any]:
-        """Return the URLs of the admin and, below the address of each user, those of the acts."""
-        view = self.admin_site.admin_view(act_pages.act)
+        """Return the URLs of the admin, of the acts on a user and of bulk acts."""
+        act = self.admin_site.admin_view(act_pages.act)
+        bulk_act = self.admin_site.admin_view(bulk_pages.page)
         return [
-            path("<uuid:id>/change/<slug:name>/", view, name="accounts_user_act"),
+            path("<uuid:id>/change/<slug:name>/", act, name="accounts_user_act"),
+            path("bulk/<uuid:id>/", bulk_act, name="accounts_user_bulk_act"),
             *super().get_urls(),
         ]
+
+    def get_actions(
+        self, request: HttpRequest, action_location: Any = ActionLocation.CHANGE_LIST
+    ) -> dict[str, Any]:
+        """Return the acts that staff can do with several people. One person's page has its own."""
+        if action_location is not ActionLocation.CHANGE_LIST:
+            return {}
+        return bulk_pages.actions_for(cast(User, request.user))
 
     def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Return the fields that this user may not change.

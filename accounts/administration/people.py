@@ -11,7 +11,7 @@ from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.administration import act_pages, page_views, person, search
+from accounts.administration import act_pages, bulk, page_views, person, search
 from accounts.administration.explanation import explain
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
 from accounts.common.paging import PAGE_SIZE
@@ -77,7 +77,11 @@ class PeopleAdmin(admin.ModelAdmin):
         elif state == UNCONFIRMED:
             signups = search.unconfirmed_signups()
         shown = signups[: self.list_per_page] if state in {"", UNCONFIRMED} else []
-        context = {"title": _("People"), "signups": shown}
+        context = {
+            "title": _("People"),
+            "signups": shown,
+            "unfinished": bulk.unfinished(cast(User, request.user)),
+        }
         return super().changelist_view(request, context | (extra_context or {}))
 
     def get_search_results(

@@ -104,6 +104,11 @@ def live(user: User) -> QuerySet[LoginSession]:
     return LoginSession.objects.filter(_live(), user=user).order_by("-used_at")
 
 
+def signed_in(users: QuerySet[User]) -> QuerySet[User]:
+    """Return those of ``users`` who are signed in anywhere."""
+    return users.filter(pk__in=LoginSession.objects.filter(_live()).values("user"))
+
+
 def lock(session_id: uuid.UUID | None) -> None:
     """Lock the row of a live session until the end of the transaction.
 

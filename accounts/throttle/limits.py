@@ -179,6 +179,7 @@ STAFF_READ = Limit("staff.read", 60, 10, "profiles that a member of staff reads 
 
 STAFF_INVITE = Limit("staff.invite", 60, MINUTE, "invitations that a member of staff sends")
 STAFF_ACT = Limit("staff.act", 60, 10, "acts of a member of staff on other accounts")
+STAFF_BULK = Limit("staff.bulk", 10, 10 * MINUTE, "bulk acts that a member of staff prepares")
 
 # Each change adds an event to the account's history, and each new key also sends an email.
 PROFILE_CHANGE = Limit(

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 
 from accounts.activity import daily
 from accounts.activity import services as activity
+from accounts.administration import bulk
 from accounts.apikeys import services as apikeys
 from accounts.codes.models import Code
 from accounts.common import clock
@@ -57,6 +58,7 @@ class Command(BaseCommand):
             "trusted browsers": trusted_browsers.prune(),
             "corrected users": protection.correct(),
             "API keys": apikeys.prune(),
+            "bulk acts": bulk.prune(),
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),
         }

@@ -1,0 +1,156 @@
+"""Bulk acts: the acts of staff on many people, one person after the other.
+
+A bulk act stores whom it concerns when staff select the people. Each request of its page then acts
+on a batch of them, each in a transaction of their own that also stores the outcome. A restart
+therefore loses nothing, and nobody is acted on twice. The rights of the member of staff are checked
+again for each person.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from django.db import transaction
+from django.db.models import Count, QuerySet
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity.services import Actor
+from accounts.administration import acts, roles
+from accounts.administration.models import BulkAct, BulkPerson
+from accounts.administration.roles import NotAllowedOnStaff, NotInRole, OwnAccount
+from accounts.administration.steps import AlreadyDone, Overtaken
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.sessions import services as sessions
+from accounts.throttle.limits import STAFF_BULK
+from accounts.throttle.services import spend
+from accounts.users.models import User
+
+# How many people a bulk act can concern, and on how many of them a request acts.
+MOST = 5000
+BATCH = 50
+LIFE = timedelta(days=30)
+
+DONE = "done"
+OWN = "own_account"
+OUTCOMES: dict[str, str | Promise] = {
+    DONE: _("Done"),
+    AlreadyDone.code: _("There’s nothing to do."),
+    Overtaken.code: Overtaken.message,
+    NotAllowedOnStaff.code: NotAllowedOnStaff.message,
+    OWN: OwnAccount.message,
+}
+BY_HAND = "by_hand"
+STOPS: dict[str, str | Promise] = {
+    BY_HAND: _("You stopped it."),
+    NotInRole.code: _("It was stopped because your role doesn’t include it any more."),
+}
+# The acts, with their names in the list of people and the users for whom they change something.
+ACTS: dict[str, tuple[str | Promise, Callable[[QuerySet[User]], QuerySet[User]]]] = {
+    "deactivate": (_("Deactivate the accounts"), lambda users: users.filter(is_active=True)),
+    "end-sessions": (_("Sign out sessions"), sessions.signed_in),
+}
+
+
+class NobodyToActOn(PublicError):
+    """No person was selected, or too many people."""
+
+    code = "invalid_target"
+    message = _("Choose between 1 and 5,000 people.")
+
+
+def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
+    """Store that ``staff`` wants to do the act ``name`` with ``people``, and with whom it is not
+    possible. Nothing else happens before :func:`start`.
+
+    Raises:
+        NotInRole: ``staff`` may not act on anybody.
+        NobodyToActOn: there are no people, or too many.
+        RateLimited: ``staff`` has prepared too many bulk acts.
+    """
+    if roles.role_of(staff) not in roles.ACTING:
+        raise NotInRole
+    chosen = list(people.values_list("pk", flat=True)[: MOST + 1])
+    if not 1 <= len(chosen) <= MOST:
+        raise NobodyToActOn
+    spend((STAFF_BULK, staff.pk))
+    with transaction.atomic():
+        bulk = BulkAct.objects.create(staff=staff, act=name)
+        BulkPerson.objects.bulk_create(BulkPerson(bulk=bulk, user_id=pk) for pk in set(chosen))
+        users = User.objects.filter(pk__in=bulk.people.values("user"))
+        _leave_out(bulk, OWN, users.filter(pk=staff.pk))
+        _leave_out(bulk, NotAllowedOnStaff.code, roles.out_of_reach(staff, users))
+        _leave_out(bulk, AlreadyDone.code, users.exclude(pk__in=ACTS[name][1](users).values("pk")))
+    return bulk
+
+
+def find(staff: User, **which: object) -> BulkAct | None:
+    """Return the bulk act of ``staff``, or None. Nobody sees or continues those of others."""
+    return BulkAct.objects.filter(staff=staff, **which).first()
+
+
+def unfinished(staff: User) -> QuerySet[BulkAct]:
+    """Return the bulk acts that ``staff`` has started, and that have not ended."""
+    rows = BulkAct.objects.filter(staff=staff, ended_at=None)
+    return rows.exclude(started_at=None).order_by("-created_at")
+
+
+def start(bulk: BulkAct, reason: str) -> None:
+    """Start the bulk act for ``reason``, unless it was started before."""
+    BulkAct.objects.filter(pk=bulk.pk, started_at=None).update(
+        started_at=clock.now(), reason=reason
+    )
+    bulk.refresh_from_db()
+
+
+def stop(bulk: BulkAct, why: str) -> None:
+    """Stop the bulk act after the person who is acted on now. ``why``: a key of ``STOPS``."""
+    BulkAct.objects.filter(pk=bulk.pk, ended_at=None).update(ended_at=clock.now(), stopped=why)
+
+
+def work(bulk: BulkAct, staff: User, actor: Actor) -> None:
+    """Act on the next batch of people, and end the bulk act if nobody is left.
+
+    ``actor``: the client and the session of ``staff`` now.
+    """
+    for row in bulk.people.filter(outcome="").order_by("pk").select_related("user")[:BATCH]:
+        if not BulkAct.objects.filter(pk=bulk.pk, ended_at=None).exclude(started_at=None).exists():
+            return
+        _act_on(row, bulk, staff, actor)
+    if not bulk.people.filter(outcome="").exists():
+        stop(bulk, "")
+
+
+def people_of(bulk: BulkAct) -> QuerySet[BulkPerson]:
+    """Return the people whom the bulk act concerns, by outcome and username."""
+    rows = bulk.people.order_by("outcome", "user__username_key", "pk")
+    return rows.select_related("user")
+
+
+def counts(bulk: BulkAct) -> dict[str, int]:
+    """Return how many people have each outcome."""
+    rows = bulk.people.order_by().values_list("outcome")
+    return dict(rows.annotate(Count("pk")))
+
+
+def prune() -> int:
+    """Delete bulk acts that are older than 30 days; return how many were deleted."""
+    return BulkAct.objects.filter(created_at__lte=clock.now() - LIFE).delete()[0]
+
+
+def _leave_out(bulk: BulkAct, outcome: str, users: QuerySet[User]) -> None:
+    bulk.people.filter(outcome="", user__in=users.values("pk")).update(outcome=outcome)
+
+
+def _act_on(row: BulkPerson, bulk: BulkAct, staff: User, actor: Actor) -> None:
+    """Do the act with one person, unless another request has done it, and store the outcome."""
+    waiting = BulkPerson.objects.filter(pk=row.pk, outcome="")
+    try:
+        with transaction.atomic():
+            # Of two requests, one waits here for the other, and then finds no row.
+            if waiting.update(outcome=DONE):
+                acts.carry_out(bulk.act, staff, actor, row.user, reason=bulk.reason)
+    except NotInRole as error:
+        stop(bulk, error.code)
+    except PublicError as error:
+        waiting.update(outcome=error.code if error.code in OUTCOMES else Overtaken.code)
