@@ -11,6 +11,7 @@ from tests.support.second_factor import unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 
+LIST = "/admin/accounts/user/"
 REASON = "You called us, ticket 4812"
 
 
@@ -48,3 +49,15 @@ def staff_token(username: str, scope: str = "admin:read admin:write") -> str:
 def act(browser: Client, account: Any, name: str, **fields: str) -> Any:
     """Send the form of an act, with ``REASON`` unless another reason is given."""
     return browser.post(f"{page_of(account)}{name}/", {"reason": REASON, "mode": "now"} | fields)
+
+
+def choose(browser: Client, name: str, users: list[User], query: str = "", **fields: str) -> Any:
+    """Choose an act for ``users`` in the list of people."""
+    chosen = {"action": name, "_selected_action": [str(user.pk) for user in users]}
+    return browser.post(LIST + query, chosen | fields)
+
+
+def bulk_page(answer: Any) -> str:
+    """Return the page of the bulk act to which the list of people redirects."""
+    assert answer.url.startswith(f"{LIST}bulk/")
+    return str(answer.url)
