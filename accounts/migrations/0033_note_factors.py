@@ -5,7 +5,7 @@ MOST = 1000
 
 def note_factors(apps, schema_editor):
     """Note which users have a second factor."""
-    users = apps.get_model("accounts", "User")
+    users = apps.get_model("accounts", "User").objects.filter(has_factor=False)
     for name, only in (("Authenticator", {}), ("Passkey", {"confirmed": True})):
         rows = apps.get_model("accounts", name).objects.filter(**only).order_by("pk")
         last = 0
