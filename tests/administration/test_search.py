@@ -111,7 +111,7 @@ def test_people_are_filtered_by_their_state(state: str) -> None:
 
 
 def test_the_list_of_people_without_a_second_factor_follows_every_change() -> None:
-    alice, fields = make_user("alice"), {"credential_id": "1", "sign_count": 0}
+    alice, fields = make_user("alice"), {"credential_id": "1", "sign_count": 0, "is_synced": True}
 
     def is_listed() -> bool:
         return find("alice", "no_factor").exists()
