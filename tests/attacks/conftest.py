@@ -10,7 +10,7 @@ from django.test import Client
 from accounts.users.models import User
 from tests.attacks.api_input_steps import Target, storable
 from tests.attacks.dispute_steps import known_browser
-from tests.attacks.test_two_nodes import POSTGRES_PROVED, Nodes, database, running
+from tests.attacks.test_two_nodes import Nodes, running
 from tests.conftest import Clock
 from tests.support.signin import set_up
 from tests.support.steps import make_user
@@ -33,22 +33,13 @@ def alice(clock: Clock) -> User:
 
 
 @pytest.fixture(scope="session")
-def sqlite_nodes() -> Iterator[Nodes]:
+def nodes() -> Iterator[Nodes]:
     """Two server processes on one SQLite database, without limits.
 
-    All races share them, and the database keeps what earlier tests have stored.
+    All races share them, and the database keeps what earlier tests have stored. On PostgreSQL,
+    ``test_fifty_rounds`` runs the same races.
     """
     with running(LIMITS_SCALE="1000") as both:
-        yield both
-
-
-@pytest.fixture(scope="module", params=POSTGRES_PROVED)
-def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Two server processes on one database of each kind, without limits."""
-    if request.param == "sqlite":
-        yield request.getfixturevalue("sqlite_nodes")
-        return
-    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 

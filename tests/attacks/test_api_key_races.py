@@ -1,12 +1,10 @@
 """Races between two server processes that make and revoke API keys."""
 
-from typing import Any
-
 import pytest
 
 from tests.attacks.key_steps import LOCKDOWN, REFUSED, is_alive, make, recent_token
 from tests.attacks.test_session_races import confirmed
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race, browser_at, running
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race, browser_at
 from tests.support.api import Answer
 from tests.support.client import Client, Response, together
 from tests.support.steps import sql
@@ -87,11 +85,3 @@ def test_two_processes_never_leave_a_key_behind_or_exceed_the_maximum(
 ) -> None:
     for i in range(2):
         race(nodes, f"{race.__name__.replace('_', '')[:20]}{'xyz'[i]}")
-
-
-@pytest.mark.proof
-@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_api_key_races_on_postgresql(race: Race, postgres: Any) -> None:
-    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
-        for i in range(50):
-            race(both, f"round{i:02}x")

@@ -1,8 +1,11 @@
 """Runs each race of the other files fifty times, at two processes on PostgreSQL."""
 
+from collections.abc import Iterator
+
 import pytest
 
 from tests.attacks import (
+    test_api_key_races,
     test_dispute_races,
     test_lookalikes,
     test_passkey_races,
@@ -10,9 +13,9 @@ from tests.attacks import (
     test_refresh_races,
     test_second_factor_races,
     test_session_races,
+    test_two_nodes,
 )
-from tests.attacks.test_session_races import Race
-from tests.attacks.test_two_nodes import running
+from tests.attacks.test_two_nodes import Nodes, Race, round_names, running
 from tests.support.services import Postgres
 
 RACES = [
@@ -23,12 +26,20 @@ RACES = [
     *test_passkey_races.RACES,
     *test_dispute_races.RACES,
     *test_lookalikes.RACES,
+    *test_two_nodes.RACES,
+    *test_api_key_races.RACES,
 ]
+
+
+@pytest.fixture(scope="module")
+def nodes(postgres: Postgres) -> Iterator[Nodes]:
+    """Two server processes on one PostgreSQL database, without limits, for all rounds."""
+    with running(LIMITS_SCALE="100000", DATABASE_URL=postgres.database()) as both:
+        yield both
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_each_race_on_postgresql(race: Race, postgres: Postgres) -> None:
-    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
-        for i in range(50):
-            race(both, f"round{i:02}x")
+def test_fifty_rounds_of_each_race_on_postgresql(race: Race, nodes: Nodes) -> None:
+    for name in round_names(RACES.index(race)):
+        race(nodes, name)

@@ -101,7 +101,5 @@ def eight_sign_ups_of_names_that_look_alike(nodes: Nodes, name: str) -> None:
 RACES = [eight_sign_ups_of_names_that_look_alike]
 
 
-def test_two_processes_give_out_only_one_of_several_similar_usernames(
-    sqlite_nodes: Nodes,
-) -> None:
-    RACES[0](sqlite_nodes, "race")
+def test_two_processes_give_out_only_one_of_several_similar_usernames(nodes: Nodes) -> None:
+    RACES[0](nodes, "race")

@@ -99,5 +99,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_passkey_races_at_two_processes_have_one_outcome(sqlite_nodes: Nodes, race: Race) -> None:
-    race(sqlite_nodes, race.__name__.replace("_", "")[-18:])
+def test_passkey_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+    race(nodes, race.__name__.replace("_", "")[-18:])

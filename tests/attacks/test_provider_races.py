@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from urllib.parse import urlencode
 
 import pytest
@@ -9,10 +10,9 @@ import pytest
 from tests.attacks.test_session_races import confirmed, tabs_of
 from tests.attacks.test_two_nodes import (
     AT_ONCE,
-    POSTGRES_PROVED,
     Nodes,
     browser_at,
-    database,
+    round_names,
     running,
     server_errors,
 )
@@ -35,11 +35,21 @@ def op() -> Iterator[OpenIDProvider]:
         yield op
 
 
-@pytest.fixture(scope="module", params=POSTGRES_PROVED)
-def nodes(request: pytest.FixtureRequest, op: OpenIDProvider) -> Iterator[Nodes]:
-    """Two server processes on one database, without limits."""
-    env = {"LIMITS_SCALE": "1000", "OIDC_PROVIDERS": json.dumps([op.setting()])}
-    with running(**env, **database(request, request.param)) as both:
+def running_with(op: OpenIDProvider, **env: str) -> AbstractContextManager[Nodes]:
+    return running(LIMITS_SCALE="1000", OIDC_PROVIDERS=json.dumps([op.setting()]), **env)
+
+
+@pytest.fixture(scope="module")
+def nodes(op: OpenIDProvider) -> Iterator[Nodes]:
+    """Two server processes on one SQLite database, without limits."""
+    with running_with(op) as both:
+        yield both
+
+
+@pytest.fixture(scope="module")
+def postgres_nodes(op: OpenIDProvider, postgres: Postgres) -> Iterator[Nodes]:
+    """Two server processes on one PostgreSQL database, without limits, for all rounds."""
+    with running_with(op, DATABASE_URL=postgres.database()) as both:
         yield both
 
 
@@ -129,9 +139,7 @@ def test_provider_races_at_two_processes_have_one_outcome(
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_fifty_rounds_of_provider_races_on_postgresql(
-    race: Race, op: OpenIDProvider, postgres: Postgres
+    race: Race, op: OpenIDProvider, postgres_nodes: Nodes
 ) -> None:
-    env = {"LIMITS_SCALE": "1000", "OIDC_PROVIDERS": json.dumps([op.setting()])}
-    with running(**env, DATABASE_URL=postgres.database()) as both:
-        for i in range(50):
-            race(both, op, f"round{i:02}x")
+    for name in round_names(RACES.index(race)):
+        race(postgres_nodes, op, name)

@@ -1,7 +1,7 @@
 """Races between two server processes over refresh tokens, challenges and revocations."""
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -29,20 +29,16 @@ from tests.support.steps import sql
 JWKS = "/.well-known/jwks.json"
 
 
-@pytest.fixture(scope="module", params=POSTGRES_PROVED)
-def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
-    """Two server processes on one database, without limits."""
-    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
-        yield both
-
-
-def test_two_processes_that_create_the_first_signing_key_agree_on_one(nodes: Nodes) -> None:
-    """This must be the first test of the module, because later there is a key."""
-    answers = together(AT_ONCE, lambda i: nodes[i % 2].client().get(JWKS))
+@pytest.mark.parametrize("kind", POSTGRES_PROVED)
+def test_two_processes_that_create_the_first_signing_key_agree_on_one(
+    request: pytest.FixtureRequest, kind: str
+) -> None:
+    with running(**database(request, kind)) as nodes:
+        answers = together(AT_ONCE, lambda i: nodes[i % 2].client().get(JWKS))
+        stored = sql(nodes[0], "SELECT number, kid FROM accounts_signingkey")
 
     assert {answer.status for answer in answers} == {200}
     (keys,) = {answer.body for answer in answers}
-    stored = sql(nodes[0], "SELECT number, kid FROM accounts_signingkey")
     assert [(1, jwk["kid"]) for jwk in json.loads(keys)["keys"]] == stored
 
 

@@ -73,6 +73,11 @@ def browser_at(node: Site, address: str) -> Client:
     return node.client(X_Forwarded_For=address)
 
 
+def round_names(race: int) -> list[str]:
+    """Return a username for each round of a race. The races share a database."""
+    return [f"race{race:02}round{i:02}x" for i in range(50)]
+
+
 def server_errors(answers: list[Response]) -> list[int]:
     return [answer.status for answer in answers if answer.status >= 500]
 
@@ -234,13 +239,3 @@ type Race = Callable[[Nodes, str], None]
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_sign_up_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__[6:].replace("_", "")[:20])
-
-
-@pytest.mark.proof
-@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_sign_up_races_on_postgresql(
-    request: pytest.FixtureRequest, race: Race, postgres: Any
-) -> None:
-    with running(LIMITS_SCALE="1000", DATABASE_URL=postgres.database()) as both:
-        for i in range(50):
-            race(both, f"round{i:02}x")

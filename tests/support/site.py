@@ -1,7 +1,6 @@
 """Run the site: its server program with its database and mails in a separate folder."""
 
 import email.policy
-import functools
 import os
 import shutil
 import subprocess
@@ -10,7 +9,7 @@ import tempfile
 from email.message import EmailMessage
 from email.parser import BytesParser
 from pathlib import Path
-from typing import Self
+from typing import NamedTuple, Self
 
 import psycopg
 
@@ -24,6 +23,22 @@ ROOT = Path(__file__).resolve().parents[2]
 MANAGE_SECONDS = 120.0
 # The shared file with an empty migrated database.
 MIGRATED = "migrated.sqlite3"
+
+
+class SentMail(NamedTuple):
+    """A mail, with its headers: parsing them at each look costs most of the time of a race."""
+
+    written: int
+    file: str
+    to: str
+    subject: str
+    message: EmailMessage
+
+    @classmethod
+    def read(cls, file: Path) -> Self:
+        mail = BytesParser(EmailMessage, policy=email.policy.default).parsebytes(file.read_bytes())
+        written = file.stat().st_mtime_ns
+        return cls(written, file.name, str(mail["To"]), str(mail["Subject"]), mail)
 
 
 class Site:
@@ -44,6 +59,7 @@ class Site:
         self.data_dir = data_dir or Path(tempfile.mkdtemp(prefix="authsite-site-"))
         self.port = int(env.get("PORT") or free_port())
         self._log = self.data_dir / f"server-{self.port}.log"
+        self._mails: dict[str, SentMail] = {}
         # Tests look for secrets in the request log.
         own = {"ORIGIN": f"http://localhost:{self.port}", "LOG_LEVEL": "info"}
         self.env = {"PORT": str(self.port)} | own | env
@@ -111,11 +127,11 @@ class Site:
 
     def mails(self, *, to: str = "", subject: str = "") -> list[EmailMessage]:
         """Return the sent mails, oldest first, that have these words in To and Subject."""
-        files = sorted(
-            (self.data_dir / "mail").glob("*.eml"), key=lambda f: (f.stat().st_mtime_ns, f.name)
-        )
-        mails = [_parsed(file) for file in files]
-        return [mail for mail in mails if to in str(mail["To"]) and subject in str(mail["Subject"])]
+        for file in (self.data_dir / "mail").glob("*.eml"):
+            if file.name not in self._mails:
+                self._mails[file.name] = SentMail.read(file)
+        found = [mail for mail in [*self._mails.values()] if to in mail.to]
+        return [mail.message for mail in sorted(found) if subject in mail.subject]
 
     def wait_for_mail(self, *, to: str = "", subject: str = "", count: int = 1) -> EmailMessage:
         """Wait until ``count`` such mails were sent, and return the newest."""
@@ -190,11 +206,6 @@ def _migrate(file: Path) -> None:
 def _postgres_program(name: str, *args: str) -> None:
     program = find(name, also_in=Postgres.folders) or missing(name)
     subprocess.run([program, *args], check=True, capture_output=True)
-
-
-@functools.cache
-def _parsed(file: Path) -> EmailMessage:
-    return BytesParser(EmailMessage, policy=email.policy.default).parsebytes(file.read_bytes())
 
 
 def text_of(mail: EmailMessage) -> str:
