@@ -4,7 +4,8 @@ An act needs a reason. Who acts and why is recorded in the history of the accoun
 of the member of staff. The owner of the account gets an email with the reason.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -15,9 +16,16 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.administration import roles, steps
-from accounts.administration.steps import Account, AlreadyDone, Mode, Order, Overtaken, Target
+from accounts.administration.errors import (
+    AlreadyDone,
+    JustSent,
+    NoMode,
+    Overtaken,
+    UnknownTarget,
+)
+from accounts.administration.steps import Account, Mode, Order, Target
 from accounts.codes.services import WrongCode
-from accounts.common.errors import PublicError
+from accounts.common.errors import PublicError, RateLimited
 from accounts.emails.services import EmailChangeRefused
 from accounts.signup.errors import SignupEnded
 from accounts.throttle.limits import MAIL_AGAIN, STAFF_ACT
@@ -65,20 +73,6 @@ class Act:
     def targets_of(self, account: Account) -> list[Target]:
         """Return what the act can be limited to."""
         return self.targets(account) if self.targets else []
-
-
-class UnknownTarget(PublicError):
-    """The account has no such address, session, factor or key, or one must be named."""
-
-    code = "invalid_target"
-    message = _("Choose one from the list.")
-
-
-class NoMode(PublicError):
-    """The act does not know the mode, or waiting is not possible for this account."""
-
-    code = "invalid_mode"
-    message = _("Waiting isn’t possible for this. Choose to do it now.")
 
 
 _ALL = (
@@ -222,12 +216,15 @@ def perform(
         AlreadyDone: nothing is left to do; another member of staff may have done it.
         Overtaken: the account was changed at the same moment.
         UnknownTarget, NoMode: ``target`` or ``mode`` does not fit.
+        JustSent: the email was sent less than a minute ago.
         PublicError: the service refuses the act.
     """
     act = ACTS[name]
     roles.check(staff, account)
-    again = [(MAIL_AGAIN, name, account.pk)] if act.sends_link else []
-    spend((STAFF_ACT, staff.pk), *again)
+    spend((STAFF_ACT, staff.pk))
+    if act.sends_link:
+        with _just_sent():
+            spend((MAIL_AGAIN, name, account.pk))
     carry_out(name, staff, actor, account, reason=reason, target=target, mode=mode)
 
 
@@ -245,7 +242,7 @@ def carry_out(
     act = ACTS[name]
     by_staff = replace(actor, name=staff.username, reason=reason)
     try:
-        with transaction.atomic():
+        with _just_sent(), transaction.atomic():
             staff, account = _locked(staff, account)
             roles.check(staff, account)
             if not act.suits(account):
@@ -258,6 +255,15 @@ def carry_out(
             record(staff, events.STAFF_ACTED, replace(actor, reason=reason), detail=detail)
     except (AccountChanged, EmailChangeRefused, SignupEnded, WrongCode):
         raise Overtaken from None
+
+
+@contextmanager
+def _just_sent() -> Iterator[None]:
+    """Say that an email was sent just now, if a limit refuses to send it again."""
+    try:
+        yield
+    except RateLimited as error:
+        raise JustSent(error.retry_after) from None
 
 
 def _locked(staff: User, account: Account) -> tuple[User, Account]:

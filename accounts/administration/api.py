@@ -13,7 +13,8 @@ from rest_framework.response import Response
 
 from accounts.activity.models import LONGEST_REASON
 from accounts.administration import acts, page_views, person, roles, search
-from accounts.administration.acts import ACTS, NoMode, UnknownTarget
+from accounts.administration.acts import ACTS
+from accounts.administration.errors import NoMode, UnknownTarget
 from accounts.administration.explanation import explain
 from accounts.administration.search import MOST, STATES
 from accounts.administration.steps import Account, Mode

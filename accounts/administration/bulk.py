@@ -16,9 +16,9 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity.services import Actor
 from accounts.administration import acts, roles
+from accounts.administration.errors import AlreadyDone, Overtaken
 from accounts.administration.models import BulkAct, BulkPerson
 from accounts.administration.roles import NotAllowedOnStaff, NotInRole, OwnAccount
-from accounts.administration.steps import AlreadyDone, Overtaken
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.sessions import services as sessions

@@ -6,7 +6,7 @@ from typing import Any, cast
 from django import forms
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group, Permission
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -16,6 +16,7 @@ from accounts.activity.events import Event
 from accounts.activity.services import Actor
 from accounts.administration import roles
 from accounts.administration.steps import tell_superusers
+from accounts.common import secrets
 from accounts.common.signals import credentials_changed
 from accounts.sessions.current import actor_of, session_of
 from accounts.users.models import User
@@ -25,6 +26,9 @@ FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
 HINT = gettext_lazy(
     "Changing a user’s rights signs them out everywhere. We email the user and all "
     "superusers about it."
+)
+OVERTAKEN = gettext_lazy(
+    "Somebody else has changed these rights meanwhile. Open the page again before you change them."
 )
 
 
@@ -81,16 +85,31 @@ class UserForm(RightsForm):
             ),
         }
 
-    def clean(self) -> dict[str, Any]:
-        """Refuse a change after which no active superuser would be left.
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read = _version(self.instance) if self.instance.pk else ""
 
-        Without one, the next start of the server would print a link to create an administrator.
+    @property
+    def seen(self) -> str:
+        """The version of the rights that the page showed to the member of staff."""
+        return str(self.data.get("seen") or self._read)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a change of rights that somebody else has changed since the page showed them.
+
+        Refuse also a change after which no active superuser would be left: the next start of the
+        server would print a link to create an administrator.
         """
         data = super().clean() or {}
-        stays = all(data.get(name, True) for name in ("is_staff", "is_superuser"))
         needed = dict.fromkeys(("is_active", "is_staff", "is_superuser"), True)
-        superusers = User.objects.select_for_update().filter(**needed)
-        if not stays and [row.pk for row in superusers] == [self.instance.pk]:
+        rows = User.objects.select_for_update(no_key=True).order_by("pk")
+        # One statement in one order, so that two superusers cannot deadlock.
+        locked = list(rows.filter(Q(pk=self.instance.pk) | Q(**needed)))
+        current = next((row for row in locked if row.pk == self.instance.pk), self.instance)
+        if _version(current) != self.seen:
+            raise forms.ValidationError(OVERTAKEN)
+        stays = all(data.get(name, True) for name in ("is_staff", "is_superuser"))
+        if not stays and [row for row in locked if row.is_superuser and row.is_active] == [current]:
             raise forms.ValidationError(
                 _("This is the last superuser. Make another user a superuser first.")
             )
@@ -165,6 +184,14 @@ def staff_of(request: HttpRequest) -> Actor:
 def is_superuser(request: HttpRequest) -> bool:
     """Return whether a superuser makes ``request``."""
     return cast(User, request.user).is_superuser
+
+
+def _version(user: User) -> str:
+    """Return a text that differs whenever the rights of ``user`` differ."""
+    given = [
+        sorted(rows.values_list("pk", flat=True)) for rows in (user.groups, user.user_permissions)
+    ]
+    return secrets.digest(str((user.pk, user.is_staff, user.is_superuser, given)), "rights")
 
 
 def _tell(request: HttpRequest, user: User, event: Event) -> None:

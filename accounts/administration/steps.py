@@ -5,14 +5,14 @@ from enum import StrEnum
 from uuid import UUID
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.administration import limits
+from accounts.administration.errors import AlreadyDone, CannotWait, FactorNeeded
 from accounts.apikeys import services as apikeys
 from accounts.common import clock
-from accounts.common.errors import LastWayIn, PublicError
+from accounts.common.errors import LastWayIn
 from accounts.common.languages import speaking
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
@@ -38,40 +38,6 @@ class Mode(StrEnum):
 
     NOW = "now"
     WAIT = "wait"
-
-
-class AlreadyDone(PublicError):
-    """Nothing is left to do, perhaps because another member of staff was faster."""
-
-    code = "already_done"
-    status = 409
-    message = gettext_lazy(
-        "There’s nothing left to do here. Someone else may have done it already."
-    )
-
-
-class Overtaken(PublicError):
-    """The account was changed at the same moment, by its owner or by staff."""
-
-    code = "outdated"
-    status = 409
-    message = gettext_lazy("The account was changed at the same moment. Check it, then try again.")
-
-
-class FactorNeeded(PublicError):
-    """One factor alone cannot be removed, because the account may not be without it."""
-
-    code = "factor_required"
-    message = gettext_lazy("The account can’t be without it. Remove all second factors instead.")
-
-
-class CannotWait(PublicError):
-    """Nobody could object to a request to remove the factors, or the address is too new."""
-
-    code = "not_offered"
-    message = gettext_lazy(
-        "Waiting isn’t possible for this account. Remove the factors now, or ask an operator."
-    )
 
 
 @dataclass(frozen=True)
@@ -256,8 +222,10 @@ def _ask_to_remove(user: User, actor: Actor) -> None:
     """
     mailbox = Proof.now(Method.MAIL, email_key(user.email)) if user.email else None
     shown = evidence.of_proof(user, mailbox, clock.now()) if mailbox else None
+    if recovery.running(user):
+        raise AlreadyDone
     try:
-        if shown is None or recovery.running(user):
+        if shown is None:
             raise CannotWait
         recovery.ask(user, frozenset({shown}), actor)
     except recovery.NotOffered:

@@ -13,6 +13,7 @@ from tests.attacks import (
     test_refresh_races,
     test_second_factor_races,
     test_session_races,
+    test_staff_races,
     test_two_nodes,
 )
 from tests.attacks.test_two_nodes import Nodes, Race, round_names, running
@@ -28,6 +29,7 @@ RACES = [
     *test_lookalikes.RACES,
     *test_two_nodes.RACES,
     *test_api_key_races.RACES,
+    *test_staff_races.RACES,
 ]
 
 

@@ -8,8 +8,8 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.administration import acts
 from accounts.administration.acts import ACTS
+from accounts.administration.errors import AlreadyDone, JustSent
 from accounts.administration.roles import NotAllowedOnStaff, NotInRole
-from accounts.administration.steps import AlreadyDone
 from accounts.mail.services import deliver_due
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
@@ -152,6 +152,34 @@ def test_every_superuser_is_mailed_when_staff_are_switched_off() -> None:
     for superuser in (owner, other):
         row = superuser.activity.get(kind="staff_changed")
         assert (row.detail, row.actor, row.reason) == ("helper", "owner", REASON)
+
+
+def test_two_members_of_staff_send_one_link() -> None:
+    alice = make_user("alice")
+    acts.perform("send-reset", member("carol", "Support"), Actor(), alice, reason=REASON)
+
+    with pytest.raises(JustSent):
+        acts.perform("send-reset", member("dave", "Support"), Actor(), alice, reason=REASON)
+
+    assert alice.activity.filter(kind="reset_sent").count() == 1
+
+
+@pytest.mark.parametrize("meanwhile", ["is_staff", "groups"])
+def test_rights_that_somebody_else_has_changed_meanwhile_are_not_overwritten(
+    meanwhile: str,
+) -> None:
+    alice, browser = make_user("alice"), desk("Superuser")
+    seen = browser.get(page_of(alice)).context["adminform"].form.seen
+    if meanwhile == "groups":
+        alice.groups.add(Group.objects.get(name="Support"))
+    else:
+        User.objects.filter(pk=alice.pk).update(is_staff=True)
+    before = rows()
+
+    answer = browser.post(page_of(alice), {"is_superuser": "on", "seen": seen})
+
+    assert "Somebody else has changed these rights meanwhile." in answer.content.decode()
+    assert rows() == before
 
 
 def at_once(*orders: tuple[User, User]) -> list[bool]:

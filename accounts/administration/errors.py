@@ -1,0 +1,62 @@
+"""The errors of acts of staff."""
+
+from django.utils.translation import gettext_lazy as _
+
+from accounts.common.errors import PublicError, RateLimited
+
+
+class AlreadyDone(PublicError):
+    """Nothing is left to do, perhaps because another member of staff was faster."""
+
+    code = "already_done"
+    status = 409
+    message = _(
+        "There’s nothing left to do. Somebody else may have changed this account meanwhile."
+    )
+
+
+class Overtaken(PublicError):
+    """The account was changed at the same moment, by its owner or by staff."""
+
+    code = "outdated"
+    status = 409
+    message = _("Somebody else has changed this account meanwhile. Check it, then try again.")
+
+
+class JustSent(RateLimited):
+    """The email was sent less than a minute ago, perhaps by another member of staff."""
+
+    message = _(
+        "This email was sent less than a minute ago, perhaps by somebody else. Wait a moment "
+        "before you send it again."
+    )
+
+
+class FactorNeeded(PublicError):
+    """One factor alone cannot be removed, because the account may not be without it."""
+
+    code = "factor_required"
+    message = _("The account can’t be without it. Remove all second factors instead.")
+
+
+class CannotWait(PublicError):
+    """Nobody could object to a request to remove the factors, or the address is too new."""
+
+    code = "not_offered"
+    message = _(
+        "Waiting isn’t possible for this account. Remove the factors now, or ask an operator."
+    )
+
+
+class UnknownTarget(PublicError):
+    """The account has no such address, session, factor or key, or one must be named."""
+
+    code = "invalid_target"
+    message = _("Choose one from the list.")
+
+
+class NoMode(PublicError):
+    """The act does not know the mode, or waiting is not possible for this account."""
+
+    code = "invalid_mode"
+    message = _("Waiting isn’t possible for this. Choose to do it now.")

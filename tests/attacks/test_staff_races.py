@@ -1,0 +1,109 @@
+"""Races between members of staff at two server processes."""
+
+import re
+
+import pytest
+
+from tests.administration.steps import LIST, REASON
+from tests.attacks.test_session_races import confirmed, live_sessions, times_in_history
+from tests.attacks.test_two_nodes import Nodes, Race
+from tests.support.client import Client, Response, together
+from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
+from tests.support.steps import same_browser, sql
+
+AT_ONCE = 4
+# Acts in an order in which each has something to do, with the event in the history of the person.
+ACTS = {
+    "end-sessions": "all_ended",
+    "deactivate": "switched_off",
+    "reactivate": "switched_on",
+}
+
+
+def two_staff(nodes: Nodes, name: str) -> list[Client]:
+    """Return browsers of two new superusers in turn, of each at one of the nodes."""
+    both = [confirmed(nodes, f"{name}{who}") for who in ("c", "d")]
+    for browser in both:
+        set_up_authenticator(browser)
+        assert confirm_recovery_codes(browser).status == 302
+    rights = (
+        "UPDATE accounts_user SET is_staff = TRUE, is_superuser = TRUE WHERE username IN (?, ?)"
+    )
+    sql(nodes[0], rights, f"{name}c", f"{name}d")
+    return [
+        same_browser(nodes[i % 2], both[i % 2], X_Forwarded_For="192.0.2.1") for i in range(AT_ONCE)
+    ]
+
+
+def page_of(browser: Client, name: str) -> str:
+    found = re.search(rf"{LIST}[\w-]+/change/", browser.get(f"{LIST}?q={name}").text)
+    assert found
+    return found[0]
+
+
+def statuses(staff: list[Client], path: str, fields: dict[str, str]) -> list[int]:
+    """Send a form from all browsers at once; return the statuses of the answers in order."""
+    tokens = [browser.csrf(LIST) for browser in staff]
+
+    def send(i: int) -> Response:
+        return staff[i].post(path, fields, csrf=tokens[i])
+
+    return sorted(answer.status for answer in together(AT_ONCE, send))
+
+
+def two_staff_do_the_same_act(nodes: Nodes, name: str) -> None:
+    """One act happens, and everybody else is told. The history and the emails say it once."""
+    confirmed(nodes, name)
+    staff = two_staff(nodes, name)
+    page = page_of(staff[0], name)
+
+    for act, event in ACTS.items():
+        found = statuses(staff, f"{page}{act}/", {"reason": REASON})
+        assert found == [302] + [409] * (AT_ONCE - 1), act
+        assert times_in_history(nodes, name, event) == 1, act
+    assert live_sessions(nodes, name) == 0
+
+
+def two_staff_change_the_rights_of_one_person(nodes: Nodes, name: str) -> None:
+    """One change happens, and the others learn that they have seen other rights."""
+    confirmed(nodes, name)
+    staff = two_staff(nodes, name)
+    page = page_of(staff[0], name)
+
+    seen = re.search(r'name="seen" value="([^"]+)"', staff[0].get(page).text)
+    assert seen
+
+    changed = statuses(staff, page, {"is_staff": "on", "seen": seen[1]})
+
+    assert changed == [200] * (AT_ONCE - 1) + [302]
+
+    assert times_in_history(nodes, name, "staff_granted") == 1
+
+
+def requests_that_continue_one_bulk_act(nodes: Nodes, name: str) -> None:
+    """Each person is acted on once."""
+    people = [f"{name}{who}" for who in "ab"]
+    for person in people:
+        confirmed(nodes, person)
+    carol, *_more = two_staff(nodes, name)
+    ids = [page_of(carol, person).split("/")[-3] for person in people]
+    chosen = {"action": "deactivate", "_selected_action": ids}
+    page = carol.post(LIST, chosen).location
+
+    tabs = [same_browser(nodes[i % 2], carol, X_Forwarded_For="192.0.2.1") for i in range(AT_ONCE)]
+    assert statuses(tabs, page, {"reason": REASON}) == [302] * AT_ONCE
+
+    assert [times_in_history(nodes, person, "switched_off") for person in people] == [1, 1]
+    assert times_in_history(nodes, f"{name}c", "staff_acted") == 2
+
+
+RACES = [
+    two_staff_do_the_same_act,
+    two_staff_change_the_rights_of_one_person,
+    requests_that_continue_one_bulk_act,
+]
+
+
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_races_of_staff_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+    race(nodes, f"race{RACES.index(race)}")
