@@ -17,6 +17,7 @@ and fails, by a failed assertion, in a copy with the edits.
 runs all defences, or those with a NAME in their name, two at a time.
 """
 
+import json
 import os
 import queue
 import shutil
@@ -58,13 +59,10 @@ def main(names: list[str]) -> int:
     """Check the defences, print a line for each and return the exit code."""
     chosen = [d for d in defences() if not names or any(name in d.name for name in names)]
     with tempfile.TemporaryDirectory(prefix="authsite-sabotage-") as folder:
-        trees = [Path(folder) / str(n) for n in range(AT_ONCE)]
-        for tree in trees:
-            copy_tree(tree)
         shared = Path(folder) / "shared"
         shared.mkdir()
-        untouched = outcomes(trees[0], {d.test for d in chosen}, shared)
-        idle: queue.SimpleQueue[Path] = queue.SimpleQueue()
+        trees = [Tree(Path(folder) / str(n), shared) for n in range(AT_ONCE)]
+        idle: queue.SimpleQueue[Tree] = queue.SimpleQueue()
         for tree in trees:
             idle.put(tree)
 
@@ -73,15 +71,19 @@ def main(names: list[str]) -> int:
                 return f"{before or 'was not run'} while the defence stands: {defence.test}"
             tree = idle.get()
             try:
-                return judge(defence, tree, shared)
+                return judge(defence, tree)
             finally:
                 idle.put(tree)
 
         failed = 0
         with ThreadPoolExecutor(AT_ONCE) as pool:
+            parts = pool.map(Tree.outcomes, trees, shares({d.test for d in chosen}))
+            untouched = {test: outcome for part in parts for test, outcome in part.items()}
             for defence, problem in zip(chosen, pool.map(verdict, chosen), strict=True):
                 failed += bool(problem)
                 print("FAIL" if problem else "ok  ", defence.name, problem, flush=True)
+        for tree in trees:
+            tree.close()
     print(f"{len(chosen) - failed} passed, {failed} failed")
     return 1 if failed or not chosen else 0
 
@@ -100,11 +102,20 @@ def defences() -> list[Defence]:
     ]
 
 
-def judge(defence: Defence, tree: Path, shared: Path) -> str:
+def shares(tests: set[str]) -> list[set[str]]:
+    """Divide tests among the trees. The tests of a file stay together, as they share fixtures."""
+    files = sorted({test.partition("::")[0] for test in tests})
+    return [
+        {test for test in tests if test.partition("::")[0] in files[n::AT_ONCE]}
+        for n in range(AT_ONCE)
+    ]
+
+
+def judge(defence: Defence, tree: "Tree") -> str:
     """Return what is wrong with a defence, or an empty string if its test fails without it."""
     try:
-        with without(defence, tree):
-            outcome = outcomes(tree, {defence.test}, shared).get(defence.test, "was not run")
+        with without(defence, tree.path):
+            outcome = tree.outcomes({defence.test}).get(defence.test, "was not run")
     except DoesNotApply as problem:
         return f"does not apply: {problem}"
     return "" if outcome == "failed" else f"{outcome}: {defence.test}"
@@ -173,36 +184,58 @@ def copy_tree(target: Path) -> None:
             shutil.copy2(source, copy)
 
 
-def outcomes(tree: Path, tests: set[str], shared: Path) -> dict[str, str]:
-    """Run tests in a tree and return an outcome for each test that ran.
+class Tree:
+    """A copy of the checkout at ``path``, and a process that runs tests in it.
 
     ``shared``: the folder in which the first run leaves migrated databases for the later ones.
     """
-    with tempfile.TemporaryDirectory(prefix="authsite-sabotage-") as folder:
-        report = Path(folder) / "report.xml"
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-m", ""]
-        command += [word for plugin in PLUGINS for word in ("-p", plugin)]
-        command += [f"--junit-xml={report}", "-o", "junit_family=xunit1"]
-        try:
-            subprocess.run(
-                [*command, *sorted(tests)],
-                capture_output=True,
-                check=False,
-                cwd=tree,
-                env=environment() | {"TESTS_SHARED_DIR": str(shared)},
-                stdin=subprocess.DEVNULL,
-                timeout=TEST_SECONDS * (1 + len(tests) // 10),
-            )
-        except subprocess.TimeoutExpired:
-            return dict.fromkeys(tests, "hangs")
-        cases = ET.parse(report).iter("testcase") if report.exists() else ()  # noqa: S314 pytest wrote it
-        seen: dict[str, set[str]] = {}
-        for case in cases:
-            test = f"{case.get('file')}::{case.get('name')}"
-            # A test that is named without parameters counts with all of them.
-            for name in {test, test.partition("[")[0]}:
-                seen.setdefault(name, set()).add(outcome(case))
-        return {test: min(found, key=OUTCOMES.index) for test, found in seen.items()}
+
+    def __init__(self, path: Path, shared: Path) -> None:
+        self.path = path
+        copy_tree(path)
+        # A file whose text has changed is compiled again, whatever its time and size.
+        compile_all = "-m compileall -q --invalidation-mode checked-hash accounts authsite tests"
+        subprocess.run([sys.executable, *compile_all.split()], check=True, cwd=path)
+        self._worker = subprocess.Popen(
+            [sys.executable, "tests/sabotage/worker.py"],
+            cwd=path,
+            env=environment() | {"TESTS_SHARED_DIR": str(shared)},
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+
+    def close(self) -> None:
+        self._worker.communicate()
+
+    def outcomes(self, tests: set[str]) -> dict[str, str]:
+        """Run tests and return an outcome for each test that ran."""
+        with tempfile.TemporaryDirectory(prefix="authsite-sabotage-") as folder:
+            report = Path(folder) / "report.xml"
+            args = ["-q", "-p", "no:cacheprovider", "-m", "", *sorted(tests)]
+            args += [word for plugin in PLUGINS for word in ("-p", plugin)]
+            args += [f"--junit-xml={report}", "-o", "junit_family=xunit1"]
+            if self._run(args, TEST_SECONDS * (1 + len(tests) // 10)) < 0:
+                return dict.fromkeys(tests, "hangs")
+            return read(report, tests) if report.exists() else {}
+
+    def _run(self, args: list[str], seconds: int) -> int:
+        assert self._worker.stdin
+        assert self._worker.stdout
+        self._worker.stdin.write(json.dumps({"args": args, "seconds": seconds}) + "\n")
+        self._worker.stdin.flush()
+        return int(self._worker.stdout.readline())
+
+
+def read(report: Path, tests: set[str]) -> dict[str, str]:
+    """Return an outcome for each of the tests that is in a report of pytest."""
+    seen: dict[str, set[str]] = {}
+    for case in ET.parse(report).iter("testcase"):  # noqa: S314 pytest wrote it
+        test = f"{case.get('file')}::{case.get('name')}"
+        # A test that is named without parameters counts with all of them.
+        for name in {test, test.partition("[")[0]}:
+            seen.setdefault(name, set()).add(outcome(case))
+    return {test: min(found, key=OUTCOMES.index) for test, found in seen.items() if test in tests}
 
 
 def outcome(case: ET.Element) -> str:
