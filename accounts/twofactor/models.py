@@ -14,11 +14,8 @@ from django.conf import settings
 from django.db import models
 from django_otp.models import Device
 from django_otp.oath import TOTP
-from webauthn import base64url_to_bytes, verify_authentication_response
-from webauthn.helpers.exceptions import WebAuthnException
-from webauthn.helpers.structs import CredentialDeviceType
 
-from accounts.common import clock, crypto
+from accounts.common import base64url, clock, crypto
 from accounts.common.client_info import LONGEST_NAME
 from accounts.common.client_info import Device as BrowserDevice
 from accounts.twofactor import aaguids
@@ -29,6 +26,8 @@ SEED_PURPOSE = "totp.seed"
 CODES_PURPOSE = "recovery.codes"
 # Codes of the previous and the next time step are accepted as well (RFC 6238 section 5.2).
 TOLERANCE = 1
+# What the library ``webauthn`` calls a passkey that may be synced between devices.
+MULTI_DEVICE = "multi_device"
 
 
 def totp_of(seed: str) -> TOTP:
@@ -206,13 +205,17 @@ class Passkey(Device):
         Raises:
             CounterWentBack: the passkey may have been copied.
         """
+        # The library takes 10 MB, so a site without passkeys does not load it.
+        from webauthn import verify_authentication_response  # noqa: PLC0415
+        from webauthn.helpers.exceptions import WebAuthnException  # noqa: PLC0415
+
         try:
             verified = verify_authentication_response(
                 credential=token.json,
                 expected_challenge=token.challenge,
                 expected_rp_id=rp_id(),
                 expected_origin=settings.AUTHSITE.origin,
-                credential_public_key=base64url_to_bytes(self.public_key),
+                credential_public_key=base64url.decode(self.public_key),
                 # The counter is checked below, to distinguish a copied passkey from a wrong
                 # signature.
                 credential_current_sign_count=0,
@@ -221,7 +224,7 @@ class Passkey(Device):
         except (WebAuthnException, ValueError):
             # The library raises ValueError for a malformed user handle, which is not signed.
             return False
-        is_eligible = verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE
+        is_eligible = verified.credential_device_type == MULTI_DEVICE
         # This flag of a passkey never changes (WebAuthn 7.2 and 6.1.3), so another passkey has
         # answered.
         if self.is_eligible not in {None, is_eligible}:

@@ -9,27 +9,18 @@ confirmed it and saved recovery codes (docs/decisions/0011).
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.db import IntegrityError, transaction
 from django.utils.translation import gettext as _
-from webauthn import generate_registration_options
-from webauthn.helpers import bytes_to_base64url, options_to_json_dict
-from webauthn.helpers.structs import (
-    AuthenticatorSelectionCriteria,
-    CredentialDeviceType,
-    ResidentKeyRequirement,
-    UserVerificationRequirement,
-)
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
-from accounts.common import clock
+from accounts.common import base64url, clock
 from accounts.common.proofs import Method
-from accounts.twofactor import challenges
+from accounts.twofactor import challenges, webauthn_options
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import AlreadyThere, TooManyFactors, WrongPasskey
-from accounts.twofactor.models import Passkey, rp_id
-from accounts.twofactor.passkeys import descriptor, of, timeout
+from accounts.twofactor.models import MULTI_DEVICE, Passkey
+from accounts.twofactor.passkeys import of
 from accounts.twofactor.webauthn import parse, verify_registration
 from accounts.users import services as users
 from accounts.users.models import User
@@ -47,21 +38,9 @@ def options_to_add(user: User, *, is_automatic: bool = False) -> dict[str, Any]:
     ``is_automatic``: whether the browser may make the passkey without asking. Such a passkey must
         be discoverable, because nobody would know of another one.
     """
-    key = ResidentKeyRequirement.REQUIRED if is_automatic else ResidentKeyRequirement.PREFERRED
-    options = generate_registration_options(
-        rp_id=rp_id(),
-        rp_name=settings.AUTHSITE.site_name,
-        user_id=user.pk.bytes,
-        user_name=user.username,
-        user_display_name=user.display_name or user.username,
-        challenge=challenges.issue(_purpose(user, is_automatic=is_automatic)),
-        timeout=timeout(),
-        authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=key, user_verification=UserVerificationRequirement.PREFERRED
-        ),
-        exclude_credentials=[descriptor(row) for row in of(user)],
-    )
-    return options_to_json_dict(options)
+    purpose = _purpose(user, is_automatic=is_automatic)
+    resident_key = "required" if is_automatic else "preferred"
+    return webauthn_options.to_create(user, purpose, of(user), resident_key)
 
 
 def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
@@ -174,12 +153,12 @@ def _verified(user: User, text: str, *, is_automatic: bool) -> Passkey:
         raise WrongPasskey
     row = Passkey(
         user=user,
-        credential_id=bytes_to_base64url(verified.credential_id),
-        public_key=bytes_to_base64url(verified.credential_public_key),
+        credential_id=base64url.encode(verified.credential_id),
+        public_key=base64url.encode(verified.credential_public_key),
         sign_count=verified.sign_count,
         transports=answer.transports,
         aaguid=verified.aaguid,
-        is_eligible=verified.credential_device_type is CredentialDeviceType.MULTI_DEVICE,
+        is_eligible=verified.credential_device_type == MULTI_DEVICE,
         is_synced=verified.credential_backed_up,
     )
     row.name = row.provider or _("Passkey")

@@ -7,16 +7,6 @@ from typing import Any
 
 import django_otp
 from django.db import transaction
-from webauthn import (
-    base64url_to_bytes,
-    generate_authentication_options,
-)
-from webauthn.helpers import options_to_json_dict
-from webauthn.helpers.structs import (
-    AuthenticatorTransport,
-    PublicKeyCredentialDescriptor,
-    UserVerificationRequirement,
-)
 
 from accounts.activity import events
 from accounts.activity.failures import Failure
@@ -26,14 +16,14 @@ from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
 from accounts.sessions import guesses
 from accounts.throttle.services import Charge, give_back, spend
-from accounts.twofactor import budgets, challenges
+from accounts.twofactor import budgets, challenges, webauthn_options
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import (
     LockedAccountPasskey,
     UnknownPasskey,
     WrongPasskey,
 )
-from accounts.twofactor.models import Assertion, CounterWentBack, Passkey, rp_id
+from accounts.twofactor.models import Assertion, CounterWentBack, Passkey
 from accounts.twofactor.webauthn import Answer, parse
 from accounts.users import former_credentials
 from accounts.users.models import FormerCredential, User
@@ -63,7 +53,7 @@ def suspended_ids(user: User) -> list[str]:
 
 def options_to_sign_in() -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to sign in with any passkey."""
-    return _options(LOGIN, [], UserVerificationRequirement.REQUIRED)
+    return webauthn_options.to_get(LOGIN, [], "required")
 
 
 def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
@@ -73,7 +63,7 @@ def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, A
     also allow the passkeys in ``removed``.
     """
     rows = [*twofactor.held(user).passkeys, *removed]
-    return _options(second_purpose(user), rows, UserVerificationRequirement.PREFERRED)
+    return webauthn_options.to_get(second_purpose(user), rows, "preferred")
 
 
 def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
@@ -167,7 +157,7 @@ def prove(
 
 def options_to_confirm(row: Passkey) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to show the unconfirmed passkey ``row``."""
-    return _options(_confirm_purpose(row), [row], UserVerificationRequirement.PREFERRED)
+    return webauthn_options.to_get(_confirm_purpose(row), [row], "preferred")
 
 
 def check_unconfirmed(row: Passkey, text: str, actor: Actor) -> None:
@@ -225,29 +215,3 @@ def _is_right(
                 record(user, events.PASSKEY_SUSPECT, actor, detail=row.name)
             return False
         return device is not None and challenges.spend(answer.challenge)
-
-
-def _options(
-    purpose: str, rows: list[Passkey], verification: UserVerificationRequirement
-) -> dict[str, Any]:
-    options = generate_authentication_options(
-        rp_id=rp_id(),
-        challenge=challenges.issue(purpose),
-        timeout=timeout(),
-        allow_credentials=[descriptor(row) for row in rows] or None,
-        user_verification=verification,
-    )
-    return options_to_json_dict(options)
-
-
-def descriptor(row: Passkey) -> PublicKeyCredentialDescriptor:
-    """Return what tells a browser which passkey is meant."""
-    return PublicKeyCredentialDescriptor(
-        id=base64url_to_bytes(row.credential_id),
-        transports=[AuthenticatorTransport(t) for t in row.transports] or None,
-    )
-
-
-def timeout() -> int:
-    """Return how long a browser may wait for a passkey, in milliseconds."""
-    return int(challenges.LIFE.total_seconds() * 1000)

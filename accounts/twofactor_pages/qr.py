@@ -4,12 +4,10 @@ import base64
 from itertools import groupby
 from urllib.parse import quote, urlencode
 
-import qrcode
 from django.conf import settings
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
-from qrcode.constants import ERROR_CORRECT_L
 
 from accounts.users.models import User
 
@@ -43,6 +41,10 @@ def svg(text: str) -> SafeString:
     It is black on white in dark mode too, and needs neither ``style`` nor ``data:``, which the
     Content Security Policy blocks. Its alternative text does not contain ``text``, a secret.
     """
+    # Only the page with the QR code needs the library.
+    import qrcode  # noqa: PLC0415
+    from qrcode.constants import ERROR_CORRECT_L  # noqa: PLC0415
+
     # A screen shows the code undamaged, so the lowest error correction is enough.
     code = qrcode.QRCode(error_correction=ERROR_CORRECT_L, border=0)
     code.add_data(text)
