@@ -1,10 +1,31 @@
 """App configurations of ``accounts`` and of Django's admin."""
 
+import sys
+from importlib import import_module
 from itertools import product
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.utils.translation import gettext_lazy as _
+
+# REST framework imports these if they are installed, for features that the site does not use. They
+# take 10 MB of memory and a sixth of the time of a start.
+UNUSED_BY_REST_FRAMEWORK = ("django.contrib.postgres", "requests")
+
+
+def _import_without(module: str, *packages: str) -> None:
+    """Import ``module`` as if those of the ``packages`` that are not loaded were not installed."""
+    hidden = [name for name in packages if name not in sys.modules]
+    # Importing a module whose entry is None raises ModuleNotFoundError.
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    try:
+        import_module(module)
+    finally:
+        for name in hidden:
+            del sys.modules[name]
+
+
+_import_without("rest_framework.compat", *UNUSED_BY_REST_FRAMEWORK)
 
 
 class AccountsConfig(AppConfig):

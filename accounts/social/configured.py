@@ -1,15 +1,16 @@
 """The providers that have credentials in the settings."""
 
+from typing import TYPE_CHECKING
+
 from django.conf import settings
 
 from accounts.common.issuers import Issuer
-from accounts.social.openid import Google, OpenID
-from accounts.social.providers import Facebook, GitHub, Provider, X
 
-CLASSES = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oauth2": X}
+if TYPE_CHECKING:
+    from accounts.social.providers import Provider
 
 
-def find(key: str) -> Provider | None:
+def find(key: str) -> "Provider | None":
     """Return the provider with this key, or None if the settings have no credentials for it."""
     for issuer in settings.AUTHSITE.issuers:
         if issuer.key == key:
@@ -22,5 +23,10 @@ def name_of(issuer: str) -> str | None:
     return {known.issuer: known.name for known in settings.AUTHSITE.issuers}.get(issuer)
 
 
-def _make(issuer: Issuer) -> Provider:
-    return CLASSES.get(issuer.key, OpenID)(issuer)
+def _make(issuer: Issuer) -> "Provider":
+    # The HTTP client takes 5 MB, so a site without providers does not load it.
+    from accounts.social.openid import Google, OpenID  # noqa: PLC0415
+    from accounts.social.providers import Facebook, GitHub, X  # noqa: PLC0415
+
+    classes = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oauth2": X}
+    return classes.get(issuer.key, OpenID)(issuer)

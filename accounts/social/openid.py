@@ -16,9 +16,10 @@ from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnec
 from accounts.common.issuers import GOOGLE
 from accounts.social import http_client, metadata
 from accounts.social.attempts import Act, Attempt
+from accounts.social.errors import Failed
 from accounts.social.metadata import Metadata
 from accounts.social.provider_profile import ProviderProfile, email_of, text_of
-from accounts.social.providers import GARBAGE, Failed, Provider, subject_of
+from accounts.social.providers import GARBAGE, Provider, subject_of
 
 # No symmetric algorithms: with them, everyone who knows the client secret could sign ID tokens (RFC
 # 8725 section 3.1).

@@ -29,6 +29,7 @@ from accounts.common.links import absolute
 from accounts.social import http_client
 from accounts.social.adapter import app_of
 from accounts.social.attempts import Act, Attempt
+from accounts.social.errors import Failed, Refused
 from accounts.social.provider_profile import ProviderProfile, email_of, text_of
 
 CANCELLED = "access_denied"
@@ -64,14 +65,6 @@ GARBAGE = (
     # Raised for JSON that is nested too deeply, and for features that a library lacks.
     RuntimeError,
 )
-
-
-class Failed(Exception):
-    """The provider's response is missing, reports an error or cannot be verified."""
-
-
-class Refused(Exception):
-    """The person has cancelled the sign-in at the provider."""
 
 
 class Client(OAuth2Client):

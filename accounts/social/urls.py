@@ -3,10 +3,14 @@
 The URL of a provider that has no credentials in the settings returns 404.
 """
 
+from typing import TYPE_CHECKING
+
 from django.urls import path, register_converter
 
 from accounts.social import configured, views
-from accounts.social.providers import Provider
+
+if TYPE_CHECKING:
+    from accounts.social.providers import Provider
 
 
 class ProviderConverter:
@@ -14,7 +18,7 @@ class ProviderConverter:
 
     regex = "[a-z0-9_]+|oidc/[a-z0-9-]+"
 
-    def to_python(self, value: str) -> Provider:
+    def to_python(self, value: str) -> "Provider":
         """Return the configured provider with the key ``value``.
 
         Raises:

@@ -1,6 +1,7 @@
 """Pages to sign in, reauthenticate and connect with external providers."""
 
 import logging
+from typing import TYPE_CHECKING
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -24,15 +25,18 @@ from accounts.signin import flow, recent
 from accounts.signin.session import record_reauthentication
 from accounts.social import attempts, configured, pending_link, provider_proof, services
 from accounts.social.attempts import Act, Attempt
+from accounts.social.errors import Failed, Refused
 from accounts.social.provider_profile import ProviderProfile
 from accounts.social.provider_proof import NotAccepted, NotSignedInAnew
-from accounts.social.providers import Failed, Provider, Refused
 from accounts.throttle.limits import PROVIDER_NETWORK
 from accounts.throttle.services import around, spend
 from accounts.users import identities
 from accounts.users.identities import Identity
 from accounts.users.models import User
 from accounts.users.services import AccountChanged, EmailTaken
+
+if TYPE_CHECKING:
+    from accounts.social.providers import Provider
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +46,7 @@ logger = logging.getLogger(__name__)
 @allow_provider_redirects
 @sensitive_post_parameters("password")
 @require_http_methods(["GET", "HEAD", "POST"])
-def login(request: HttpRequest, provider: Provider) -> HttpResponse:
+def login(request: HttpRequest, provider: "Provider") -> HttpResponse:
     """Redirect the browser to the provider.
 
     Only a POST redirects. A GET shows a page with a button, because any website can make a browser
@@ -94,7 +98,7 @@ def _reauthenticate() -> HttpResponse:
 @login_not_required
 @never_cache
 @require_safe
-def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
+def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
     """Handle the provider's response, and finish the sign-in, connection or reauthentication."""
     attempt = attempts.take(request, provider.key, request.GET.get("state", ""))
     if attempt.session != _session_id_of(request):
@@ -123,7 +127,7 @@ def callback(request: HttpRequest, provider: Provider) -> HttpResponseBase:
 
 
 def _sign_in(
-    request: HttpRequest, provider: Provider, attempt: Attempt, profile: ProviderProfile
+    request: HttpRequest, provider: "Provider", attempt: Attempt, profile: ProviderProfile
 ) -> HttpResponse:
     try:
         user = services.user_of(profile, client_of(request))
@@ -152,7 +156,7 @@ def _sign_in(
     )
 
 
-def _connect(request: HttpRequest, provider: Provider, profile: ProviderProfile) -> HttpResponse:
+def _connect(request: HttpRequest, provider: "Provider", profile: ProviderProfile) -> HttpResponse:
     if not recent.has_recent_authentication(request, acts=True):
         return _reauthenticate()
     if identities.find(profile.issuer, profile.subject):
@@ -268,7 +272,7 @@ def _redirect_back(attempt: Attempt) -> HttpResponse:
 
 
 def _failed(
-    request: HttpRequest, provider: Provider, attempt: Attempt, error: Failed
+    request: HttpRequest, provider: "Provider", attempt: Attempt, error: Failed
 ) -> HttpResponse:
     """Log why the attempt failed, and return a page that tells the user that it failed.
 
