@@ -17,7 +17,7 @@ def _import_without(module: str, *packages: str) -> None:
     """Import ``module`` as if those of the ``packages`` that are not loaded were not installed."""
     hidden = [name for name in packages if name not in sys.modules]
     # Importing a module whose entry is None raises ModuleNotFoundError.
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]
+    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is allowed
     try:
         import_module(module)
     finally:

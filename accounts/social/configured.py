@@ -24,9 +24,8 @@ def name_of(issuer: str) -> str | None:
 
 
 def _make(issuer: Issuer) -> "Provider":
-    # The HTTP client takes 5 MB, so a site without providers does not load it.
-    from accounts.social.openid import Google, OpenID  # noqa: PLC0415
-    from accounts.social.providers import Facebook, GitHub, X  # noqa: PLC0415
+    from accounts.social.openid import Google, OpenID  # noqa: PLC0415 the HTTP client takes 5 MB
+    from accounts.social.providers import Facebook, GitHub, X  # noqa: PLC0415 the same
 
     classes = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oauth2": X}
     return classes.get(issuer.key, OpenID)(issuer)

@@ -15,7 +15,7 @@ from django.db import models
 from django_otp.models import Device
 from django_otp.oath import TOTP
 
-from accounts.common import base64url, clock, crypto
+from accounts.common import clock, crypto
 from accounts.common.client_info import LONGEST_NAME
 from accounts.common.client_info import Device as BrowserDevice
 from accounts.twofactor import aaguids
@@ -205,24 +205,10 @@ class Passkey(Device):
         Raises:
             CounterWentBack: the passkey may have been copied.
         """
-        # The library takes 10 MB, so a site without passkeys does not load it.
-        from webauthn import verify_authentication_response  # noqa: PLC0415
-        from webauthn.helpers.exceptions import WebAuthnException  # noqa: PLC0415
+        from accounts.twofactor import signatures  # noqa: PLC0415 its library takes 10 MB
 
-        try:
-            verified = verify_authentication_response(
-                credential=token.json,
-                expected_challenge=token.challenge,
-                expected_rp_id=rp_id(),
-                expected_origin=settings.AUTHSITE.origin,
-                credential_public_key=base64url.decode(self.public_key),
-                # The counter is checked below, to distinguish a copied passkey from a wrong
-                # signature.
-                credential_current_sign_count=0,
-                require_user_verification=token.must_verify,
-            )
-        except (WebAuthnException, ValueError):
-            # The library raises ValueError for a malformed user handle, which is not signed.
+        verified = signatures.verify_assertion(token, self.public_key)
+        if verified is None:
             return False
         is_eligible = verified.credential_device_type == MULTI_DEVICE
         # This flag of a passkey never changes (WebAuthn 7.2 and 6.1.3), so another passkey has

@@ -21,7 +21,7 @@ from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import AlreadyThere, TooManyFactors, WrongPasskey
 from accounts.twofactor.models import MULTI_DEVICE, Passkey
 from accounts.twofactor.passkeys import of
-from accounts.twofactor.webauthn import parse, verify_registration
+from accounts.twofactor.webauthn import parse
 from accounts.users import services as users
 from accounts.users.models import User
 
@@ -148,7 +148,9 @@ def _verified(user: User, text: str, *, is_automatic: bool) -> Passkey:
     purpose = _purpose(user, is_automatic=is_automatic)
     if answer.is_embedded or not challenges.is_good(answer.challenge, purpose):
         raise WrongPasskey
-    verified = verify_registration(answer, is_automatic=is_automatic)
+    from accounts.twofactor import signatures  # noqa: PLC0415 its library takes 10 MB
+
+    verified = signatures.verify_registration(answer, is_automatic=is_automatic)
     if len(verified.credential_id) > LONGEST_ID or not challenges.spend(answer.challenge):
         raise WrongPasskey
     row = Passkey(

@@ -41,12 +41,10 @@ def svg(text: str) -> SafeString:
     It is black on white in dark mode too, and needs neither ``style`` nor ``data:``, which the
     Content Security Policy blocks. Its alternative text does not contain ``text``, a secret.
     """
-    # Only the page with the QR code needs the library.
-    import qrcode  # noqa: PLC0415
-    from qrcode.constants import ERROR_CORRECT_L  # noqa: PLC0415
+    import qrcode  # noqa: PLC0415 only the page with the QR code needs it
 
     # A screen shows the code undamaged, so the lowest error correction is enough.
-    code = qrcode.QRCode(error_correction=ERROR_CORRECT_L, border=0)
+    code = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_L, border=0)
     code.add_data(text)
     code.make()
     modules = code.get_matrix()

@@ -1,0 +1,64 @@
+"""Verifies what passkeys have signed, by the library ``webauthn``.
+
+Import this module where it is needed: the library takes 10 MB, and a site without passkeys need not
+load it.
+"""
+
+from django.conf import settings
+from webauthn import verify_authentication_response, verify_registration_response
+from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
+from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
+from webauthn.helpers.exceptions import WebAuthnException
+from webauthn.registration.verify_registration_response import VerifiedRegistration
+
+from accounts.common import base64url
+from accounts.twofactor.errors import WrongPasskey
+from accounts.twofactor.models import Assertion, rp_id
+from accounts.twofactor.webauthn import Answer
+
+
+def verify_assertion(token: Assertion, public_key: str) -> VerifiedAuthentication | None:
+    """Return the response ``token`` of a passkey if it is valid, else None.
+
+    The caller checks the signature counter, to distinguish a copied passkey from a wrong signature.
+    """
+    try:
+        return verify_authentication_response(
+            credential=token.json,
+            expected_challenge=token.challenge,
+            expected_rp_id=rp_id(),
+            expected_origin=settings.AUTHSITE.origin,
+            credential_public_key=base64url.decode(public_key),
+            credential_current_sign_count=0,
+            require_user_verification=token.must_verify,
+        )
+    except (WebAuthnException, ValueError):
+        # The library raises ValueError for a malformed user handle, which is not signed.
+        return None
+
+
+def verify_registration(answer: Answer, *, is_automatic: bool) -> VerifiedRegistration:
+    """Return the new passkey in ``answer`` after verifying that it was created for this site.
+
+    ``is_automatic``: whether the browser may have created it without the user (WebAuthn 7.1).
+
+    Raises:
+        WrongPasskey: the response is not valid, or its public key cannot be decoded.
+    """
+    try:
+        registration = verify_registration_response(
+            credential=answer.content,
+            expected_challenge=answer.challenge,
+            expected_rp_id=rp_id(),
+            expected_origin=settings.AUTHSITE.origin,
+            require_user_presence=not is_automatic,
+        )
+        # The library accepts some keys that it cannot decode later. Nobody could sign in with such
+        # a key.
+        decoded_public_key_to_cryptography(
+            decode_credential_public_key(registration.credential_public_key)
+        )
+    except Exception:
+        # The parsers raise undocumented errors for malformed certificates and CBOR.
+        raise WrongPasskey from None
+    return registration
