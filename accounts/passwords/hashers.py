@@ -2,43 +2,29 @@
 
 Hashing is the most expensive work of the site, and anonymous visitors can cause it. Therefore the
 number of hashes that are computed at the same time is limited to the number of cores. A request
-that has waited for two seconds is refused with status 429, so that other pages stay fast. Hashing
-has its own threads, because every thread that computes a hash occupies 19 MiB of memory from then
-on. Django's default parameters would need 100 MiB for each hash.
+that has waited for two seconds is refused with status 429, so that other pages stay fast. Django's
+default parameters would need 100 MiB for each hash.
 """
 
 import base64
 import os
-import sys
-import threading
 import unicodedata
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from threading import BoundedSemaphore
 
 from django.contrib.auth.hashers import Argon2PasswordHasher
 
 from accounts.common import metrics
 from accounts.common.errors import Busy
+from accounts.passwords.hashing_threads import HashingThreads
 
 WAIT_SECONDS = 2.0
 RETRY_AFTER_SECONDS = 3
 MAX_LENGTH = 1024
-# While 12 clients sign in, the slowest percent of other API calls takes a third of the time that it
-# takes without it.
-NICENESS = 10
 
 _cores = os.cpu_count() or 1
 _slots = BoundedSemaphore(_cores)
-
-
-def _lower_priority() -> None:
-    """Let the threads that hash nothing run first. Linux has a priority for each thread."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
-
-
-_threads = ThreadPoolExecutor(_cores, thread_name_prefix="hash", initializer=_lower_priority)
+_threads = HashingThreads(_cores)
 
 
 def in_slot[T](work: Callable[[], T]) -> T:
@@ -54,7 +40,7 @@ def in_slot[T](work: Callable[[], T]) -> T:
         raise Busy(RETRY_AFTER_SECONDS)
     try:
         with metrics.HASHES_RUNNING.track_inprogress():
-            return _threads.submit(work).result()
+            return _threads.run(work)
     finally:
         _slots.release()
 

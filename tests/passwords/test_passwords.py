@@ -11,6 +11,7 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from argon2 import PasswordHasher
 from django.conf import settings
 from django.contrib.auth.password_validation import validate_password
 from django.core.checks import run_checks
@@ -18,13 +19,14 @@ from django.core.exceptions import ValidationError
 from django.test import Client
 
 from accounts.ops import owner
-from accounts.passwords import hashers, lists, services, strength
+from accounts.passwords import hashers, hashing_threads, lists, services, strength
 from accounts.passwords.services import hash_password, is_compromised
 from accounts.passwords.strength import measure
 from accounts.throttle.limits import STRENGTH_NETWORK
 from accounts.users.models import User
 from accounts.users.services import create_administrator
 from tests.support.client import together
+from tests.support.process import within
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import SIGNUP, address_of, path_of
 
@@ -61,6 +63,26 @@ def test_passwords_are_hashed_in_at_most_one_thread_per_core() -> None:
 
     assert len(set(hashed_in)) <= (os.cpu_count() or 1)
     assert threading.get_ident() not in hashed_in
+
+
+def test_the_memory_of_hashes_goes_back_to_the_system_after_a_pause(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(hashing_threads, "PAUSE_SECONDS", 0.2)
+    threads = hashing_threads.HashingThreads(1)
+    real = PasswordHasher(time_cost=1, memory_cost=19 * 1024, parallelism=1)
+    before = _private_mib()
+
+    for _ in range(2):
+        threads.run(lambda: real.hash("a password"))
+
+    assert _private_mib() > before + 12, "the thread keeps the memory for the next hash"
+    assert within(10, lambda: _private_mib() < before + 6)
+
+
+def _private_mib() -> int:
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("RssAnon:")[2].split()[0]) // 1024
 
 
 def test_a_failed_hash_releases_its_slot() -> None:
