@@ -22,6 +22,8 @@ MACHINES = ("/api/", "/health/", "/metrics")
 # The key in ``request.META`` of a database error that occurred before Django got the request. The
 # middleware raises it, so that the client need not wait for the same error again.
 FAILED = "authsite.failed"
+# What an API call says if the database fails, on whichever path it came.
+UNREACHABLE = "The database can’t be reached."
 # Seconds after which a client should try again when the database is unavailable.
 RETRY_AFTER = 5
 # Error codes that replace Python's names of these statuses, which may change.
@@ -72,7 +74,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     """
     status = 503 if isinstance(sys.exception(), OperationalError | InterfaceError) else 500
     if is_call(request):
-        response = api_refusal(status)
+        response = api_refusal(status, UNREACHABLE if status == 503 else "")
     else:
         context: dict[str, Any] = {"site_name": settings.AUTHSITE.site_name}
         response = HttpResponse(render_to_string("500.html", context), status=status)
@@ -120,7 +122,7 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     if isinstance(error, PublicError):
         return _api_public_error(error)
     if isinstance(error, OperationalError | InterfaceError):
-        body = {"detail": "The database can’t be reached.", "code": "unavailable"}
+        body = {"detail": UNREACHABLE, "code": CODES[503]}
         return Response(body, status=503, headers={"Retry-After": str(RETRY_AFTER)})
     response = exception_handler(error, context)
     if response is not None and set(response.data) == {"detail"}:

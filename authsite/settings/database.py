@@ -7,6 +7,9 @@ import dj_database_url
 
 from authsite.settings.site import AUTHSITE
 
+# How long a server waits for a lock. Clients wait for the server, and commands can wait longer.
+LOCK_SECONDS = 4
+
 _database: dict[str, Any] = dict(
     dj_database_url.parse(AUTHSITE.database_url, conn_max_age=600, conn_health_checks=True)
 )
@@ -14,14 +17,14 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
         # Otherwise a transaction that reads and then writes fails if another one writes between.
         "transaction_mode": "IMMEDIATE",
-        "timeout": 20,
+        "timeout": LOCK_SECONDS if os.environ.get("AUTHSITE_SERVES") else 20,
         "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
     }
 # Servers have time limits, because clients wait for them. Migrations and commands have none.
 elif os.environ.get("AUTHSITE_SERVES"):
     _database["ENGINE"] = "authsite.postgresql"
     _limits = {
-        "lock_timeout": "4s",
+        "lock_timeout": f"{LOCK_SECONDS}s",
         "statement_timeout": "5s",
         "idle_in_transaction_session_timeout": "15s",
     }

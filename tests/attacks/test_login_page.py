@@ -13,10 +13,10 @@ from tests.support.steps import LOGIN, without_nonces
 pytestmark = pytest.mark.django_db
 
 
-def visit(language: str = "en", **cookies: str) -> Any:
+def visit(language: str = "en", query: str = "", **cookies: str) -> Any:
     client = Client(headers={"Accept-Language": language})
     client.cookies.load(cookies)
-    return client.get(LOGIN)
+    return client.get(LOGIN, QUERY_STRING=query)
 
 
 def secrets_of(page: Any) -> list[str]:
@@ -51,6 +51,14 @@ def test_the_kept_page_is_the_page_that_django_renders(language: str) -> None:
 
     assert without_nonces(kept.text) == without_nonces(rendered.text)
     assert f'<html lang="{language}"' in kept.text
+
+
+def test_a_visitor_cannot_put_their_url_into_the_page_of_others(settings: Any) -> None:
+    set_up(settings)  # so that no page is kept yet
+
+    visit(query="&" * 99)
+
+    assert f'name="next" value="{LOGIN}"' in visit().text
 
 
 def test_a_page_kept_under_other_settings_is_not_shown(settings: Any) -> None:

@@ -27,6 +27,7 @@ from tests.support.client import Client, together
 from tests.support.steps import sql
 
 JWKS = "/.well-known/jwks.json"
+IP = "192.0.2.1"
 
 
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
@@ -43,8 +44,8 @@ def test_two_processes_that_create_the_first_signing_key_agree_on_one(
 
 
 def programs(nodes: Nodes) -> list[Client]:
-    """Return an API client for each node."""
-    return [browser_at(node, "192.0.2.1") for node in nodes]
+    """Return an API client for each node; the second one's cookie keeps it off the short path."""
+    return [browser_at(nodes[0], IP), nodes[1].client(X_Forwarded_For=IP, Cookie="theme=dark")]
 
 
 def is_good_anywhere(nodes: Nodes, answer: Answer) -> bool:

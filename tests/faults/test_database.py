@@ -1,8 +1,10 @@
-"""PostgreSQL stops, freezes or holds a lock, and recovers."""
+"""The database stops, freezes or holds a lock, and recovers."""
 
+import sqlite3
 import time
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
+from pathlib import Path
 
 import psycopg
 import pytest
@@ -101,3 +103,25 @@ def test_a_request_that_waits_for_a_database_lock_gets_503_in_time(
         other.rollback()
 
     assert browser.post(CONFIRM, {"code": code}, csrf=token).location == "/"
+
+
+def test_an_api_call_that_waits_for_sqlite_gets_503_in_time_and_uses_up_no_token(
+    tmp_path: Path,
+) -> None:
+    """The second client's cookie keeps its requests off the short path."""
+    with Site(data_dir=tmp_path) as site:
+        clients = site.client(), site.client(Cookie="theme=dark")
+        join(site, site.client(), "dave")
+        tokens = [renew(get_tokens("dave", client)["refresh"], client) for client in clients]
+        with closing(sqlite3.connect(tmp_path / "db.sqlite3", isolation_level=None)) as other:
+            other.execute("BEGIN IMMEDIATE")
+            started = time.monotonic()
+            answers = together(2, lambda i: renew(tokens[i]["refresh"], clients[i]))
+            assert time.monotonic() - started < ANSWER_SECONDS
+
+        assert [(answer.status, answer.headers["retry-after"]) for answer in answers] == [
+            (503, "5"),
+            (503, "5"),
+        ]
+        assert answers[0].body == answers[1].body
+        assert [renew(tokens[i]["refresh"], clients[i]).status for i in range(2)] == [200, 200]
