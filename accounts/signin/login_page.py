@@ -50,7 +50,7 @@ def page(request: HttpRequest, form: LoginForm, **more: Any) -> HttpResponse:
 def _is_plain(request: HttpRequest) -> bool:
     """Return whether the request has no query and no cookie but those that every visitor gets."""
     visitors = {settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME}
-    # The query itself, because a query of nothing but "&" has no parameters, but the page has its URL.
+    # The page has the URL of its request. A query of nothing but "&" has no parameters.
     has_query = bool(request.META.get("QUERY_STRING"))
     return request.method == "GET" and not has_query and request.COOKIES.keys() <= visitors
 

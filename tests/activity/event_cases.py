@@ -1,18 +1,16 @@
 """For each kind of event: the act that causes it and what its row says."""
 
-from dataclasses import dataclass
 from functools import partial
 
 from django.contrib.auth.hashers import make_password
 
 from accounts.apikeys.models import APIKey
 from accounts.recovery import suspension
-from accounts.throttle.limits import FACTOR_LINE
 from accounts.users.identities import Identity
 from accounts.users.models import User
+from tests.activity.event_case import Case, by_operator, by_visitor
 from tests.activity.event_steps import (
     CAFE,
-    HERE,
     LOCKDOWN,
     NEW_PASSWORD,
     NOWHERE,
@@ -22,7 +20,6 @@ from tests.activity.event_steps import (
     SESSIONS,
     THERE,
     THIRD,
-    Act,
     add_a_recent_address,
     add_an_address,
     alice_was,
@@ -59,32 +56,10 @@ from tests.activity.event_steps import (
     wait_until_a_key_expires_soon,
     with_known_cookie,
 )
-from tests.activity.factor_steps import (
-    add_a_passkey,
-    confirm_the_passkey,
-    enter_wrong_codes,
-    have_a_cloned_key,
-    have_a_recovery_code,
-    have_an_authenticator,
-    have_an_automatic_passkey,
-    let_the_browser_make_a_passkey,
-    reauthenticate_by_authenticator,
-    reauthenticate_by_passkey,
-    report_lost_factors,
-    request_the_removal,
-    sign_in_a_moment_later,
-    trust_a_browser,
-    use_passkey_there,
-    wait_for_a_passkey,
-    wait_for_the_second_step,
-    wait_out_the_recovery_period,
-)
+from tests.activity.factor_cases import FACTOR_CASES
 from tests.attacks import key_steps as keys
-from tests.support import second_factor, webauthn
 from tests.support.api import call, exchange, renew
-from tests.support.second_factor import CHALLENGE, EMAILED_CODES, RECOVERY_CODES, SETUP
 from tests.support.steps import (
-    LOGIN,
     LOGOUT,
     PASSWORD,
     address_of,
@@ -93,37 +68,12 @@ from tests.support.steps import (
     sign_up,
 )
 
-
-@dataclass(frozen=True)
-class Case:
-    """The act that causes an event, its preparation, what its row says and who is notified.
-
-    ``place`` is the IP address and device of the row.
-    """
-
-    act: Act
-    place: tuple[str, str] = HERE
-    proof: str = ""
-    actor: str = ""
-    user: str = "alice"
-    in_session: bool = True
-    prepare: Act = id
-    # By default, a change is mailed to every email and anything else to the primary one.
-    notified: tuple[str, ...] = ()
-
-
-by_operator = partial(Case, place=NOWHERE, actor="@operator", in_session=False)
 by_carol = partial(Case, place=THERE, actor="carol", prepare=carol_signs_in)
 carol_herself = partial(
     Case, place=THERE, user="carol", prepare=carol_signs_in, notified=(address_of("carol"),)
 )
-by_visitor = partial(Case, place=THERE, in_session=False)
-with_authenticator = partial(Case, prepare=reauthenticate_by_authenticator)
-with_passkey = partial(Case, prepare=reauthenticate_by_passkey)
-at_second_step = partial(by_visitor, prepare=wait_for_the_second_step)
-after_a_failure = in_turn(wait_for_the_second_step, enter_wrong_codes(1))
 
-CASES = {
+CASES = FACTOR_CASES | {
     "signed_up": by_visitor(
         lambda s: confirm(s.visitor, "bob"), user="bob", prepare=lambda s: sign_up(s.visitor, "bob")
     ),
@@ -211,38 +161,6 @@ CASES = {
         carol_acts("lift-lock"), prepare=in_turn(carol_signs_in, post(LOCKDOWN))
     ),
     "staff_acted": by_carol(carol_acts("deactivate"), user="carol", actor=""),
-    "factor_added": Case(
-        lambda s: s.here.post(SETUP, {"code": second_factor.code_of(s.prepared)}),
-        proof="otp",
-        prepare=lambda s: second_factor.seed_on(s.here.get(SETUP).text),
-    ),
-    "factor_renamed": with_authenticator(post(name="Tablet")),
-    "factor_removed": with_authenticator(post(remove="1"), proof="pwd mail otp"),
-    "factors_reset": by_operator(
-        command("reset_second_factor", "alice"), prepare=have_an_authenticator
-    ),
-    "factors_recovered": by_visitor(
-        lambda s: s.there.post(CHALLENGE, {"lost": "finish"}),
-        proof="pwd",
-        prepare=wait_out_the_recovery_period,
-    ),
-    "factor_failed_new": at_second_step(enter_wrong_codes(1)),
-    "factor_failed": by_visitor(enter_wrong_codes(1), prepare=after_a_failure),
-    "factor_blocked": by_visitor(enter_wrong_codes(FACTOR_LINE.burst + 1), prepare=after_a_failure),
-    "recovery_codes_made": with_authenticator(post(RECOVERY_CODES, new="1"), proof="pwd mail otp"),
-    "emailed_codes_on": with_authenticator(
-        post(EMAILED_CODES, emailed_codes="on"), proof="pwd mail otp"
-    ),
-    "emailed_codes_off": with_authenticator(
-        post(EMAILED_CODES, emailed_codes="off"), proof="pwd mail otp"
-    ),
-    "recovery_code_used": Case(
-        lambda s: s.here.post(REAUTHENTICATE, {"code": s.prepared}), prepare=have_a_recovery_code
-    ),
-    "recovery_asked": at_second_step(report_lost_factors, proof="pwd"),
-    "recovery_cancelled": Case(
-        post("/accounts/recovery/", former=PASSWORD), prepare=request_the_removal
-    ),
     "suspended": Case(post(LOCKDOWN), proof="pwd mail", prepare=add_a_recent_address),
     "put_back": Case(
         review("keep"),
@@ -257,25 +175,6 @@ CASES = {
         NOWHERE,
         in_session=False,
         prepare=leave_the_review_unfinished,
-    ),
-    "passkey_added": Case(add_a_passkey, proof="passkey"),
-    "passkey_made": Case(
-        let_the_browser_make_a_passkey, proof="pwd mail", prepare=sign_in_a_moment_later
-    ),
-    "passkey_confirmed": Case(
-        confirm_the_passkey,
-        proof="pwd mail",
-        prepare=have_an_automatic_passkey,
-    ),
-    "passkey_renamed": with_passkey(post(name="Laptop")),
-    "passkey_removed": with_passkey(post(remove="1"), proof="pwd mail passkey"),
-    "passkey_suspect": by_visitor(
-        use_passkey_there(LOGIN, webauthn.LOGIN_PASSKEY), prepare=have_a_cloned_key
-    ),
-    "browser_trusted": Case(trust_a_browser, THERE, prepare=wait_for_a_passkey),
-    "trust_ended": Case(
-        post("/accounts/2fa/trusted/", all="1"),
-        prepare=in_turn(wait_for_a_passkey, trust_a_browser),
     ),
     "client_signed_in": Case(have_a_token, THERE, "pwd", prepare=have_a_token),
     "client_signed_in_new": Case(have_a_token, THERE, "pwd"),

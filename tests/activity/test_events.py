@@ -28,7 +28,8 @@ from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
 from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, FormerCredential, User, Username
-from tests.activity.event_cases import CASES, Case
+from tests.activity.event_case import Case
+from tests.activity.event_cases import CASES
 from tests.activity.event_steps import (
     LINUX,
     LOCKDOWN,
