@@ -7,7 +7,8 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.activity.events import EVENTS, GROUPS
+from accounts.activity.events import EVENTS
+from accounts.activity.kinds import GROUPS
 from accounts.common.config import Config
 from accounts.throttle import limits
 from accounts.throttle.limits import Limit

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
 from accounts.activity import events, failures
-from accounts.activity.events import Event, Group
+from accounts.activity.kinds import Event, Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.common import proofs
 from accounts.common.moments import day_of

@@ -7,7 +7,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
-from accounts.activity.events import Group
+from accounts.activity.kinds import Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.activity.subjects import EXPLAINED, subject_of
 from accounts.common import moments, places, proofs

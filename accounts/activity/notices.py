@@ -13,6 +13,7 @@ from django.db.models import Value
 from django.db.models.functions import Concat
 
 from accounts.activity import acts, events, mails
+from accounts.activity.kinds import Group
 from accounts.activity.models import Activity
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
@@ -64,7 +65,7 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     if not _is_news(user, row):
         return
     told = [user.email, *([former.email] if former else [])]
-    is_change = row.event.group is events.Group.CHANGE
+    is_change = row.event.group is Group.CHANGE
     if is_change:
         told += user.emails.order_by("pk").values_list("email", flat=True)
     is_locked = user.is_locked_down or row.event is events.LOCKED_DOWN

@@ -9,7 +9,8 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.activity import notices
-from accounts.activity.events import EVENTS, Event, Group
+from accounts.activity.events import EVENTS
+from accounts.activity.kinds import Event, Group
 from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device

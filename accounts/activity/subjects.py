@@ -4,7 +4,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.events import Event
+from accounts.activity.kinds import Event
 
 # Events whose sentence in the history would be a poor subject, because it is long or does not say
 # whose account it is about.

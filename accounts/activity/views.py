@@ -14,7 +14,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.activity import history, services
-from accounts.activity.events import GROUPS
+from accounts.activity.kinds import GROUPS
 from accounts.activity.models import Activity
 from accounts.common import places, proofs
 from accounts.common.paging import page_of

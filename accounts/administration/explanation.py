@@ -12,8 +12,8 @@ from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity import services as activity
-from accounts.activity.events import Group
 from accounts.activity.failures import Failure
+from accounts.activity.kinds import Group
 from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.client_info import NO_CLIENT, ClientInfo

@@ -1,7 +1,7 @@
 """Resets the rate limits that keep a user from signing in."""
 
 from accounts.activity import services as activity
-from accounts.activity.events import Group
+from accounts.activity.kinds import Group
 from accounts.activity.services import Actor
 from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.sessions.models import KnownBrowser

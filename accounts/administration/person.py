@@ -11,8 +11,9 @@ from django.utils.translation import gettext as _
 
 from accounts.activity import history
 from accounts.activity import services as activity
-from accounts.activity.events import EVENTS, Group
+from accounts.activity.events import EVENTS
 from accounts.activity.history import Entry
+from accounts.activity.kinds import Group
 from accounts.activity.models import OPERATOR
 from accounts.administration import roles
 from accounts.administration.explanation import Block, explain

@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.activity import events
-from accounts.activity.events import Event
+from accounts.activity.kinds import Event
 from accounts.activity.services import Actor
 from accounts.administration import roles
 from accounts.administration.steps import tell_superusers

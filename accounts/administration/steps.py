@@ -7,6 +7,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
+from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.administration import limits
 from accounts.administration.errors import AlreadyDone, CannotWait, FactorNeeded
@@ -252,7 +253,7 @@ def reactivate(order: Order) -> None:
     _switch(order, events.SWITCHED_ON, is_active=True)
 
 
-def _switch(order: Order, event: events.Event, *, is_active: bool) -> None:
+def _switch(order: Order, event: Event, *, is_active: bool) -> None:
     user, actor = order.user, order.actor
     user.is_active = is_active
     user.save(update_fields=["is_active"])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from django.db import transaction
 
 from accounts.activity import events
-from accounts.activity.events import Event
+from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes

@@ -14,6 +14,7 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
+from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, has_happened, record
 from accounts.common import clock
 from accounts.common.errors import PublicError
@@ -246,7 +247,7 @@ def _may_return(owner: User, row: FormerCredential) -> bool:
     return row.is_suspended or row in former_credentials.removed_emails(owner)
 
 
-def _tell(user: User, event: events.Event, label: str, actor: Actor) -> None:
+def _tell(user: User, event: Event, label: str, actor: Actor) -> None:
     credentials_changed.send(
         User, user=user, event=event.name, actor=actor, detail=label, keep=actor.session
     )

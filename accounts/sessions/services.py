@@ -11,7 +11,7 @@ from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from accounts.activity import events
-from accounts.activity.events import Event
+from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo

@@ -8,7 +8,7 @@ from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
 
 from accounts.activity import events
-from accounts.activity.events import Event
+from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo, client_of

@@ -10,8 +10,8 @@ from django.db import IntegrityError, transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.events import Event
 from accounts.activity.failures import Failure
+from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import LastWayIn, PublicError, SignupClosed

@@ -3,6 +3,7 @@
 from django.db import transaction
 
 from accounts.activity import events
+from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import OnlyPasskeyLeft, PasskeyRequired, Required
@@ -83,7 +84,7 @@ def reset(user: User, actor: Actor) -> None:
         remove_all(user, events.FACTORS_RESET, actor)
 
 
-def remove_all(user: User, event: events.Event, actor: Actor) -> None:
+def remove_all(user: User, event: Event, actor: Actor) -> None:
     """Remove every factor of ``user``, and revoke every session, in the caller's transaction."""
     for model in (Authenticator, Passkey, RecoveryCodes):
         model.objects.filter(user=user).delete()

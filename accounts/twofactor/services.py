@@ -11,6 +11,7 @@ from django.db import transaction
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
+from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock, crypto, secrets
 from accounts.common.prepared import P, PreparedQuery
@@ -154,7 +155,7 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
 def note_added(
     user: User,
     owner: User,
-    event: events.Event,
+    event: Event,
     actor: Actor,
     *,
     name: str,
@@ -261,9 +262,7 @@ def note_saved(user: User, typed: str) -> bool:
     return True
 
 
-def tell(
-    user: User, event: events.Event, actor: Actor, *, detail: str = "", keep: bool = True
-) -> None:
+def tell(user: User, event: Event, actor: Actor, *, detail: str = "", keep: bool = True) -> None:
     """Send the signal for a change of factors, which revokes sessions, and refresh ``user``."""
     credentials_changed.send(
         User,

@@ -11,7 +11,8 @@ from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.test import Client
 
-from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN, Event, Group
+from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN
+from accounts.activity.kinds import Event, Group
 from accounts.activity.models import Activity
 from accounts.activity.services import NOBODYS_LIFE, Actor, record
 from accounts.activity.subjects import EXPLAINED, subject_of

@@ -12,7 +12,8 @@ import pytest
 from django.test import Client
 
 from accounts.activity import events, history
-from accounts.activity.events import EVENTS, GROUPS
+from accounts.activity.events import EVENTS
+from accounts.activity.kinds import GROUPS
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
