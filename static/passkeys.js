@@ -49,8 +49,9 @@ const begin = () => {
 
 // The page anew, by GET whatever made this one; what was pressed goes on there.
 const KEPT = 'passkey'
+const typed = form => form.elements.name ?? form.elements.reason
 const renew = form => {
-  if (form) sessionStorage.setItem(KEPT, form.elements.name?.value ?? '')
+  if (form) sessionStorage.setItem(KEPT, typed(form)?.value ?? '')
   location.replace(location.href)
 }
 
@@ -124,7 +125,7 @@ if (isThere && forms.length) {
   const kept = sessionStorage.getItem(KEPT)
   sessionStorage.removeItem(KEPT)
   if (kept !== null) {
-    if (form.elements.name) form.elements.name.value = kept
+    if (typed(form)) typed(form).value = kept
     ask(form)
   } else {
     autofill(form)

@@ -46,6 +46,7 @@ SUBJECTS: dict[Event, str | Promise] = {
     events.STAFF_WITHDRAWN: _("You are no longer staff"),
     events.SUPERUSER_GRANTED: _("You are now a superuser"),
     events.SUPERUSER_WITHDRAWN: _("You are no longer a superuser"),
+    events.SUPERUSER_ELEVATED: _("Another superuser took superuser rights"),
     events.STAFF_CHANGED: _("A staff member’s account was changed"),
     events.RESET_SENT: _("We sent you a link to set a new password"),
     events.CONFIRMATION_SENT: _("We sent you a new confirmation email"),

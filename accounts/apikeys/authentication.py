@@ -32,7 +32,9 @@ class KeyAuthentication(BaseAuthentication):
         if key is None:
             raise InvalidToken
         services.note_use(key, client_of(request))
-        current.set_api_auth(request._request, None, by="api_key", key=key.label)
+        current.set_api_auth_without_session(
+            request._request, key.user, by="api_key", key=key.label
+        )
         return key.user, Credentials(frozenset(key.scope.split()))
 
     def authenticate_header(self, request: Request) -> str:

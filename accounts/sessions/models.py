@@ -46,6 +46,8 @@ class LoginSession(models.Model):
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
     # The ``persistent_id`` of the second factor that was last shown.
+    # Until when the superuser who is signed in has superuser rights (``sessions.elevation``).
+    elevated_until = models.DateTimeField(null=True)
     factor_key = models.CharField(max_length=64, blank=True, default="", db_default="")
     begun_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(default=clock.now)

@@ -180,7 +180,7 @@ def require_reauthentication(session: LoginSession, actor: Actor) -> None:
         return
     with transaction.atomic():
         unchallenged = LoginSession.objects.filter(pk=session.pk, challenged_at=None)
-        if unchallenged.update(challenged_at=clock.now()):
+        if unchallenged.update(challenged_at=clock.now(), elevated_until=None):
             record(session.user, events.BROWSER_CHANGED, actor)
 
 

@@ -65,7 +65,7 @@ class Authentication(JWTAuthentication):
         if not settings.AUTHSITE.takes_basic:
             raise InvalidCredentials
         user = services.prove_by_password(name, password, client_of(request))
-        current.set_api_auth(request._request, None, by=Method.PASSWORD)
+        current.set_api_auth_without_session(request._request, user, by=Method.PASSWORD)
         return user, Credentials(scopes.DEFAULT, is_by_password=True)
 
     @override

@@ -5,11 +5,21 @@ from django.db.models import Q, QuerySet
 
 from accounts.users.models import User
 
+# The group whose rights a superuser has before taking superuser rights (``User.is_reduced``).
+MANAGER = "Manager"
+
+
+def groups_of(user: User) -> QuerySet[Group]:
+    """Return the groups whose rights ``user`` has."""
+    return Group.objects.filter(name=MANAGER) if user.is_reduced else user.groups.all()
+
 
 def rights_of(user: User) -> set[int]:
     """Return the ids of the permissions of ``user``, even while the account is deactivated."""
-    held = Permission.objects.filter(Q(user=user) | Q(group__user=user))
-    return set(held.values_list("pk", flat=True))
+    held = Q(group__in=groups_of(user))
+    if not user.is_reduced:
+        held |= Q(user=user)
+    return set(Permission.objects.filter(held).values_list("pk", flat=True))
 
 
 def groups_to_give(staff: User) -> QuerySet[Group]:
@@ -25,4 +35,4 @@ def groups_to_give(staff: User) -> QuerySet[Group]:
         return groups
     beyond = Permission.objects.exclude(pk__in=rights_of(staff))
     lesser = Q(permissions__isnull=False) & ~Q(permissions__in=beyond)
-    return groups.filter(Q(user=staff) | lesser).distinct()
+    return groups.filter(Q(pk__in=groups_of(staff)) | lesser).distinct()

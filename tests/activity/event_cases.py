@@ -29,9 +29,12 @@ from tests.activity.event_steps import (
     carol_changes,
     carol_ends_a_session,
     carol_gives_a_permission,
+    carol_gives_rights_up,
     carol_invites,
+    carol_needs_elevation,
     carol_revokes,
     carol_signs_in,
+    carol_takes_rights,
     command,
     connect,
     copy_the_cookie,
@@ -134,6 +137,22 @@ CASES = FACTOR_CASES | {
     "rights_changed": by_carol(carol_gives_a_permission),
     "staff_changed": by_carol(
         carol_changes(is_staff="on"), user="carol", notified=(address_of("carol"),)
+    ),
+    "elevated": Case(
+        carol_takes_rights, THERE, "passkey", user="carol", prepare=carol_needs_elevation
+    ),
+    "elevation_ended": Case(
+        carol_gives_rights_up,
+        THERE,
+        user="carol",
+        prepare=in_turn(carol_needs_elevation, carol_takes_rights),
+    ),
+    "superuser_elevated": Case(
+        carol_takes_rights,
+        THERE,
+        "passkey",
+        actor="carol",
+        prepare=in_turn(alice_was(is_superuser=True), carol_needs_elevation),
     ),
     "invited": carol_herself(carol_invites(rights=True)),
     "invitation_revoked": carol_herself(

@@ -20,10 +20,11 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
-from tests.administration.steps import act
+from tests.administration.steps import REASON, act
 from tests.attacks import key_steps as keys
+from tests.attacks.elevation_steps import END, TAKE
 from tests.conftest import Clock
-from tests.support import second_factor
+from tests.support import second_factor, webauthn
 from tests.support.api import get_tokens, renew, second_step
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.signin import set_up
@@ -117,6 +118,23 @@ def carol_changes(**fields: str) -> Act:
 def carol_gives_a_permission(scene: Scene) -> Any:
     permission = Permission.objects.get(codename="view_user")
     return carol_changes(user_permissions=str(permission.pk))(scene)
+
+
+def carol_needs_elevation(scene: Scene) -> Any:
+    """Return carol's passkey, with which she takes superuser rights."""
+    carol_signs_in(scene)
+    set_up(scene.settings, admin_elevation="on")
+    scene.prepared = webauthn.registered(User.objects.get(username="carol"))
+    return scene.prepared
+
+
+def carol_takes_rights(scene: Scene) -> Any:
+    credential = scene.prepared.get(webauthn.options_on(scene.visitor.get(TAKE).text))
+    return scene.visitor.post(TAKE, {"reason": REASON, "credential": credential})
+
+
+def carol_gives_rights_up(scene: Scene) -> Any:
+    return scene.visitor.post(END)
 
 
 def carol_acts(name: str) -> Act:
