@@ -1,5 +1,6 @@
-"""The admin pages of invitations: the list, and the forms to send and to revoke one."""
+"""The admin pages of invitations: the list, and the forms to send, to resend and to revoke one."""
 
+import uuid
 from typing import Any, cast
 
 from django import forms
@@ -10,8 +11,8 @@ from django.core.exceptions import PermissionDenied
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import URLPattern, reverse
-from django.utils.html import format_html
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -71,7 +72,7 @@ class InviteForm(forms.Form):
 class InvitationAdmin(admin.ModelAdmin):
     """The admin of invitations. Nobody changes an invitation: a new one replaces it."""
 
-    list_display = ("email", "rights", "invited_by", "created_at", "expires_at", "revocation")
+    list_display = ("email", "rights", "invited_by", "created_at", "expires_at", "link")
     list_display_links = None
     list_select_related = ("invited_by",)
     search_fields = ("email_key",)
@@ -79,8 +80,12 @@ class InvitationAdmin(admin.ModelAdmin):
     actions = None
 
     def get_urls(self) -> list[URLPattern]:
-        """Return the URLs of the list and of the two forms."""
-        return [url for url in super().get_urls() if url.name in PAGES]
+        """Return the URLs of the list and of the forms."""
+        again = self.admin_site.admin_view(self.again_view)
+        return [
+            path("<uuid:id>/again/", again, name="accounts_invitation_act"),
+            *(url for url in super().get_urls() if url.name in PAGES),
+        ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invitation]:
         return super().get_queryset(request).prefetch_related("groups")
@@ -91,16 +96,18 @@ class InvitationAdmin(admin.ModelAdmin):
         names = [group.name for group in invitation.groups.all()]
         return ", ".join([_("Staff"), *names] if invitation.is_staff else names) or None
 
-    @admin.display(description=gettext_lazy("Revoke"))
-    def revocation(self, invitation: Invitation) -> SafeString:
-        """Return a link to the page that revokes the invitation."""
-        url = reverse("admin:accounts_invitation_delete", args=[invitation.pk])
-        label = _("Revoke")
-        return format_html(
+    @admin.display(description=gettext_lazy("Link"))
+    def link(self, invitation: Invitation) -> SafeString:
+        """Return links to the pages that send the invitation again, and that revoke it."""
+        pk = invitation.pk
+        offers = {"act": _("Send again"), "delete": _("Revoke")}
+        return format_html_join(
+            " ",
             '<a href="{}">{} <bdi class="visually-hidden">{}</bdi></a>',
-            url,
-            label,
-            invitation.email,
+            [
+                (reverse(f"admin:accounts_invitation_{page}", args=[pk]), label, invitation.email)
+                for page, label in offers.items()
+            ],
         )
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
@@ -121,6 +128,24 @@ class InvitationAdmin(admin.ModelAdmin):
             return redirect(LIST)
         return self._show(request, "invite", _("Invite someone"), form=form)
 
+    def again_view(self, request: HttpRequest, id: uuid.UUID) -> HttpResponse:
+        """Ask whether to send an invitation again, and send it with a new link."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        invitation = self.get_object(request, str(id))
+        if invitation and request.method != "POST":
+            return self._show(request, "again", _("Send again"), invitation=invitation)
+        try:
+            if invitation is None:
+                raise services.InvitationEnded
+            services.send_again(invitation, session_of(request).user, actor_of(request))
+        except services.InvitationEnded as error:
+            messages.info(request, str(error))
+        else:
+            sentence = _("We’ve sent an email to %(email)s.")
+            messages.success(request, sentence % {"email": invitation.email})
+        return redirect(LIST)
+
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
@@ -135,7 +160,7 @@ class InvitationAdmin(admin.ModelAdmin):
             sentence = _("You’ve revoked the invitation to %(email)s.")
             messages.success(request, sentence % {"email": invitation.email})
         else:
-            messages.info(request, _("That invitation was accepted or revoked meanwhile."))
+            messages.info(request, str(services.InvitationEnded()))
         return redirect(LIST)
 
     def has_add_permission(self, request: HttpRequest) -> bool:

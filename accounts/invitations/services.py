@@ -41,6 +41,14 @@ class MoreThanOwnRights(PublicError):
     message = _("You can’t give rights that you don’t have.")
 
 
+class InvitationEnded(PublicError):
+    """The invitation was accepted or revoked meanwhile."""
+
+    code = "already_done"
+    status = 409
+    message = _("That invitation was accepted or revoked meanwhile.")
+
+
 def may_invite(user: User) -> bool:
     """Return whether ``user`` is active and may send invitations, and sign-up is not closed."""
     is_closed = settings.AUTHSITE.signup == "closed"
@@ -60,37 +68,51 @@ def invite(
     is_staff: bool = False,
     days: int,
     actor: Actor,
+    replaces: Invitation | None = None,
 ) -> Invitation:
     """Create an invitation that expires after ``days`` days, and email its link to ``email``.
 
-    It replaces the earlier invitations to this address that ``inviter`` may revoke. The owner of an
-    existing account gets an email without a link. Neither the result nor the time that it takes
-    reveals which email it was.
+    It replaces the earlier invitations to this address that ``inviter`` may revoke. If ``replaces``
+    is given, nothing happens unless that one still exists. The owner of an existing account gets an
+    email without a link. Neither the result nor the time that it takes reveals which email it was.
 
     Raises:
         MoreThanOwnRights: ``inviter`` may not invite, or may not give one of the rights.
         RateLimited: the inviter has sent too many invitations, or one to this address just now.
+        InvitationEnded: ``replaces`` was accepted or revoked meanwhile.
     """
     if not (may_invite(inviter) and _may_give(inviter, groups, is_staff=is_staff)):
         raise MoreThanOwnRights
-    key, life, now = emails.key(email), timedelta(days=days), clock.now()
-    spend_budget((STAFF_INVITE, inviter.pk), (MAIL_AGAIN, NAME, key))
-    invitation = Invitation(
-        email=email,
-        email_key=key,
-        is_staff=is_staff,
-        invited_by=inviter,
-        created_at=now,
-        expires_at=now + life,
-    )
+    invitation = _new(inviter, email, is_staff=is_staff, life=timedelta(days=days))
+    spend_budget((STAFF_INVITE, inviter.pk), (MAIL_AGAIN, NAME, invitation.email_key))
     with transaction.atomic():
+        if replaces and not _end(replaces):
+            raise InvitationEnded
         _end_earlier(invitation)
         invitation.save(force_insert=True)
         invitation.groups.set(groups)
-        token = codes.issue_link(Purpose(NAME, life), invitation.pk, key)
         record(inviter, events.INVITED, actor, detail=email, mail=bool(groups) or is_staff)
-        _post(invitation, token, life)
+        _post(invitation)
     return invitation
+
+
+def send_again(invitation: Invitation, user: User, actor: Actor) -> None:
+    """Send ``invitation`` with a new link, which works for as long as the first one did.
+
+    The earlier link stops working, and ``user`` becomes the inviter.
+
+    Raises:
+        MoreThanOwnRights, RateLimited, InvitationEnded: see :func:`invite`.
+    """
+    invite(
+        user,
+        invitation.email,
+        groups=list(invitation.groups.all()),
+        is_staff=invitation.is_staff,
+        days=(invitation.expires_at - invitation.created_at).days,
+        actor=actor,
+        replaces=invitation,
+    )
 
 
 @transaction.atomic
@@ -199,7 +221,22 @@ def _give_rights(user: User, invitation: Invitation, groups: list[Group]) -> Non
         record(superuser, events.STAFF_CHANGED, by, detail=user.username)
 
 
-def _post(invitation: Invitation, token: str, life: timedelta) -> None:
+def _new(inviter: User, email: str, *, is_staff: bool, life: timedelta) -> Invitation:
+    """Return an invitation that is not stored yet."""
+    now = clock.now()
+    return Invitation(
+        email=email,
+        email_key=emails.key(email),
+        is_staff=is_staff,
+        invited_by=inviter,
+        created_at=now,
+        expires_at=now + life,
+    )
+
+
+def _post(invitation: Invitation) -> None:
+    life = invitation.expires_at - invitation.created_at
+    token = codes.issue_link(Purpose(NAME, life), invitation.pk, invitation.email_key)
     owned = EmailAddress.objects.select_related("user").filter(key=invitation.email_key).first()
     with speaking(owned.user.language if owned else spoken()):
         # Sent to the stored address, not to the spelling that was typed (CVE-2019-19844).

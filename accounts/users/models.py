@@ -108,7 +108,7 @@ class User(AbstractBaseUser, RightsMixin):
 
     class Meta:
         verbose_name = _("user")
-        verbose_name_plural = _("users")
+        verbose_name_plural = _("people")
         # The states by which staff filter a million users, by username; new accounts.
         indexes = (
             _of_few("users_unconfirmed", models.Q(email="")),

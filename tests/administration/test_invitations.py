@@ -24,7 +24,7 @@ from tests.attacks.invitation_steps import (
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.signin import set_up
+from tests.support.signin import set_up, signed_in
 from tests.support.social import configured, round_trip
 from tests.support.steps import (
     PASSWORD,
@@ -33,6 +33,7 @@ from tests.support.steps import (
     confirm,
     is_signed_in,
     mail_to,
+    outbox,
     sign_up,
 )
 
@@ -117,6 +118,30 @@ def test_a_new_invitation_replaces_the_earlier_one_and_an_expired_one_is_deleted
     assert Client().get(invited_link()).status_code == 404
     call_command("prune")
     assert not Invitation.objects.exists()
+
+
+def test_staff_send_an_invitation_again_with_a_new_link_and_the_same_rights(clock: Clock) -> None:
+    group = Group.objects.create(name="Editors")
+    _carol, browser = superuser()
+    invite(browser, groups=[group.pk], is_staff="on", days="3")
+    first, again = invited_link(), f"{LIST}{Invitation.objects.get().pk}/again/"
+    clock.advance(days=2)
+    browser = signed_in(User.objects.get(username="carol"))
+    assert again in browser.get(LIST).text
+    assert address_of("dave") in browser.get(again).text
+    assert Client().get(first).status_code == 200, "opening the form changes nothing"
+
+    assert "sent an email to" in browser.post(again, follow=True).content.decode()
+
+    assert Client().get(first).status_code == 404
+    clock.advance(days=2)
+    accept(invited_link())
+    user = User.objects.get(username="dave")
+    assert (user.is_staff, list(user.groups.all())) == (True, [group])
+    browser = signed_in(User.objects.get(username="carol"))
+    before = len(outbox())
+    assert "accepted or revoked meanwhile" in browser.post(again, follow=True).content.decode()
+    assert len(outbox()) == before
 
 
 def test_staff_revoke_an_invitation_and_hear_if_it_has_ended_meanwhile() -> None:

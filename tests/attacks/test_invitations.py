@@ -8,9 +8,11 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.activity.services import Actor
 from accounts.invitations import services
 from accounts.invitations.models import Invitation
 from accounts.throttle.limits import STAFF_INVITE
+from accounts.throttle.models import Budget
 from accounts.users.models import User
 from tests.attacks.invitation_steps import (
     INVITE,
@@ -48,10 +50,10 @@ def test_staff_without_the_right_to_invite_can_neither_see_nor_send_nor_revoke_i
     None
 ):
     invite(superuser("owner")[1])
-    revoke = f"{LIST}{Invitation.objects.get().pk}/delete/"
+    form = f"{LIST}{Invitation.objects.get().pk}/"
     _carol, browser = staff_with("view_user", "change_user")
 
-    for path in (LIST, INVITE, revoke):
+    for path in (LIST, INVITE, f"{form}delete/", f"{form}again/"):
         assert browser.get(path).status_code == 403, path
         assert browser.post(path, {"email": address_of("eve"), "days": "7"}).status_code == 403
 
@@ -171,7 +173,7 @@ def test_an_unverified_address_of_a_provider_accepts_no_invitation(
     assert Invitation.objects.exists()
 
 
-def test_support_can_neither_revoke_nor_replace_an_invitation_that_gives_rights(
+def test_support_can_neither_revoke_nor_resend_an_invitation_that_gives_rights(
     clock: Clock,
 ) -> None:
     invite(superuser("owner")[1], is_staff="on")
@@ -179,11 +181,26 @@ def test_support_can_neither_revoke_nor_replace_an_invitation_that_gives_rights(
     _carol, browser = support()
     clock.advance(minutes=2)
 
-    assert browser.post(f"{LIST}{given.pk}/delete/").status_code == 403
+    for form in ("delete", "again"):
+        assert browser.post(f"{LIST}{given.pk}/{form}/").status_code == 403
+    clock.advance(minutes=2)
     invite(browser)
 
     accept(link)
     assert rights_of() == ([], True)
+
+
+def test_an_invitation_that_was_revoked_meanwhile_is_not_sent_again() -> None:
+    carol, browser = support()
+    invite(browser)
+    seen = Invitation.objects.get()
+    services.revoke(Invitation.objects.get(), carol, Actor())
+    Budget.objects.all().delete()
+
+    with pytest.raises(services.InvitationEnded):
+        services.send_again(seen, carol, Actor())
+
+    assert not Invitation.objects.exists()
 
 
 def test_one_account_comes_of_an_invitation_however_often_its_link_is_used() -> None:
