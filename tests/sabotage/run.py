@@ -248,7 +248,8 @@ def environment() -> dict[str, str]:
     """Return the environment without variables that change the behaviour of git or pytest."""
     env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     env.pop("PYTEST_ADDOPTS", None)
-    return env | {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    env |= {"PYTHONDONTWRITEBYTECODE": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
+    return env | {"RACE_ROUNDS": "10"}
 
 
 if __name__ == "__main__":
