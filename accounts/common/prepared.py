@@ -5,9 +5,7 @@ milliseconds to build them. A prepared statement is written as a query set with 
 place of each value, and is built when it first runs.
 """
 
-import uuid
 from collections.abc import Callable, Sequence
-from datetime import datetime
 from functools import cached_property
 from typing import Any, override
 
@@ -17,12 +15,6 @@ from django.db.models import sql
 from accounts.common.rows import Columns, parameter
 
 type Statement = tuple[str, Sequence[Any]]
-
-# The types whose values each database writes in its own way.
-_FIELDS: "dict[type, models.Field[Any, Any]]" = {
-    uuid.UUID: models.UUIDField(),
-    datetime: models.DateTimeField(),
-}
 
 
 class P(models.Expression):
@@ -118,10 +110,5 @@ def _run(statement: Statement, values: dict[str, Any]) -> Any:
     """Run a statement, and return its cursor."""
     text, places = statement
     cursor = connection.cursor()
-    cursor.execute(text, [_value(values[p.name]) if isinstance(p, P) else p for p in places])
+    cursor.execute(text, [parameter(values[p.name]) if isinstance(p, P) else p for p in places])
     return cursor
-
-
-def _value(value: Any) -> Any:
-    field = _FIELDS.get(type(value))
-    return parameter(field, value) if field else value

@@ -1,6 +1,8 @@
 """Builds model instances from raw SQL, for the few queries that the ORM cannot make in one step."""
 
-from collections.abc import Sequence
+import uuid
+from collections.abc import Collection, Sequence
+from datetime import datetime
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -14,11 +16,14 @@ class Columns[M: models.Model]:
 
     ``sql`` is the list of columns for SELECT. If the statement gives the table an alias, pass it as
     ``alias``. :meth:`instance` builds a model instance from a row of the result.
+
+    ``only``: the names of the fields to select, by default all. As after ``QuerySet.only()``, the
+    instance reads any other field from the database when it is used.
     """
 
-    def __init__(self, model: type[M], alias: str = "") -> None:
+    def __init__(self, model: type[M], alias: str = "", only: Collection[str] = ()) -> None:
         self._model = model
-        self._fields = model._meta.concrete_fields
+        self._fields = [f for f in model._meta.concrete_fields if not only or f.attname in only]
         self._names = [field.attname for field in self._fields]
         # Cached by connection, because each thread has its own connection.
         self._converters: WeakKeyDictionary[BaseDatabaseWrapper, list[tuple[int, Any, Any]]]
@@ -61,6 +66,13 @@ class Columns[M: models.Model]:
         return self._converters[db]
 
 
-def parameter(field: Any, value: Any) -> Any:
-    """Convert ``value`` of the model field ``field`` to a parameter of a raw SQL statement."""
-    return field.get_db_prep_value(value, connection)
+def parameter(value: Any) -> Any:
+    """Convert a value to a parameter of a raw SQL statement.
+
+    SQLite has no type for dates and UUIDs, and Django stores them there as text.
+    """
+    if isinstance(value, uuid.UUID):
+        return value if connection.features.has_native_uuid_field else value.hex
+    if isinstance(value, datetime):
+        return connection.ops.adapt_datetimefield_value(value)
+    return value

@@ -111,7 +111,7 @@ class Backend(TokenBackend):
             json.dumps(claims, allow_nan=False, ensure_ascii=False).encode()
         except (LookupError, ValueError, TypeError, RecursionError):
             raise TokenBackendError from None
-        if not isinstance(claims, dict):
+        if not _is_complete(claims):
             raise TokenBackendError
         return key, claims
 
@@ -224,22 +224,16 @@ class AccessToken(tokens.AccessToken):
 
     @override
     def verify(self) -> None:
-        """Check that every claim is present, of the right type, and valid (RFC 9068 section 4).
+        """Check that the claims are valid here and now (RFC 9068 section 4).
 
-        ``token_type`` must be ``access``. Otherwise a JWT that the same key signed for another
-        purpose would be accepted as an access token.
+        The backend has checked that none is missing. ``token_type`` must be ``access``. Otherwise a
+        JWT that the same key signed for another purpose would be accepted as an access token.
 
         Raises:
             ExpiredTokenError: the token has expired, but is valid otherwise.
-            TokenError: a claim is missing or wrong.
+            TokenError: a claim is wrong.
         """
         claims, now = self.payload, clock.now().timestamp()
-        is_whole = all(isinstance(claims.get(name), str) for name in TEXTS) and all(
-            type(claims.get(name)) is int for name in TIMES
-        )
-        is_whole = is_whole and type(claims.get("orig_iat", 0)) is int
-        if not is_whole or not (_is_id(claims["sub"]) and _is_id(claims["sid"])):
-            raise TokenError
         is_ours = claims.get("iss") == settings.AUTHSITE.origin
         is_for_here = claims.get("aud") in tuple(self._audiences)
         is_begun = max(claims["iat"], claims["nbf"], claims["auth_time"]) <= now + SKEW
@@ -262,6 +256,18 @@ def _bytes(part: str) -> bytes:
     if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != part:
         raise ValueError("not as base64url is written")
     return decoded
+
+
+def _is_complete(claims: Any) -> bool:
+    """Return whether ``claims`` has the claims of an access token, each with the right type."""
+    return (
+        isinstance(claims, dict)
+        and all(isinstance(claims.get(name), str) for name in TEXTS)
+        and all(type(claims.get(name)) is int for name in TIMES)
+        and type(claims.get("orig_iat", 0)) is int
+        and _is_id(claims["sub"])
+        and _is_id(claims["sid"])
+    )
 
 
 def _is_id(text: str) -> bool:

@@ -6,7 +6,7 @@ of several parallel requests (RFC 9700 section 4.14.2).
 """
 
 import uuid
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
@@ -21,6 +21,7 @@ from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens import refresh
 from accounts.tokens.errors import InvalidToken, TokenReused
+from accounts.users import profiles
 from accounts.users.models import User
 from accounts.users.rows import Owned
 
@@ -28,9 +29,9 @@ _ROTATED = Columns(LoginSession)
 
 LIVE = "o.ended_at IS NULL AND o.idle_at > %(now)s AND o.ends_at > %(now)s"
 
-_LIVE_FAMILY = Owned(
-    LoginSession, f"o.id = %(id)s AND o.user_id = %(user)s AND o.kind <> 'browser' AND {LIVE}"
-)
+_IS_LIVE_FAMILY = f"o.id = %(id)s AND o.user_id = %(user)s AND o.kind <> 'browser' AND {LIVE}"
+_LIVE_FAMILY = Owned(LoginSession, _IS_LIVE_FAMILY)
+_LIVE_OWNER = Owned(LoginSession, _IS_LIVE_FAMILY, only=("id",), only_of_user=profiles.SHOWN)
 
 ROTATE = f"""
 UPDATE {LoginSession._meta.db_table} AS o
@@ -49,7 +50,12 @@ def find(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
 
     The same query loads the user and the user's groups.
     """
-    return _LIVE_FAMILY.find({"id": _id(family), "user": _id(user), "now": _time(clock.now())})
+    return _LIVE_FAMILY.find(_values(family, user))
+
+
+def find_owner(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
+    """Do the same as :func:`find`, but load only what a profile shows, which takes less time."""
+    return _LIVE_OWNER.find(_values(family, user))
 
 
 def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[LoginSession, str]:
@@ -111,12 +117,12 @@ def _rotate(
     now = clock.now()
     idle_at = now + timedelta(days=settings.AUTHSITE.refresh_idle_days)
     values = {
-        "id": _id(family),
+        "id": parameter(family),
         "digest": digest,
         "kind": kind.value,
         "next": next_digest,
-        "now": _time(now),
-        "idle": _time(idle_at),
+        "now": parameter(now),
+        "idle": parameter(idle_at),
         "address": client.ip,
     }
     with connection.cursor() as cursor:
@@ -158,9 +164,5 @@ def _live(family: uuid.UUID) -> LoginSession | None:
     return session if session and sessions.is_live(session) else None
 
 
-def _id(value: uuid.UUID) -> Any:
-    return parameter(LoginSession._meta.pk, value)
-
-
-def _time(value: datetime) -> Any:
-    return parameter(LoginSession._meta.get_field("idle_at"), value)
+def _values(family: uuid.UUID, user: uuid.UUID) -> dict[str, Any]:
+    return {"id": family, "user": user, "now": clock.now()}

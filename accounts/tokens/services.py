@@ -4,7 +4,8 @@ Functions that issue tokens load the signing key first. If signing failed later,
 code or a challenge would be used up for nothing, and a repeated refresh token would look stolen.
 """
 
-from collections.abc import Mapping
+import uuid
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -41,6 +42,8 @@ from accounts.tokens.errors import (
 )
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
+
+type Find = Callable[[uuid.UUID, uuid.UUID], LoginSession | None]
 
 
 @dataclass(frozen=True)
@@ -157,11 +160,16 @@ def exchange(
 
 
 def read(
-    text: str, audiences: tuple[str, ...] | None = None, *, tells_expired: bool = False
+    text: str,
+    audiences: tuple[str, ...] | None = None,
+    *,
+    tells_expired: bool = False,
+    find: Find = families.find,
 ) -> tuple[AccessToken, LoginSession]:
     """Verify the access token ``text``; return the token and its session, with the user loaded.
 
     ``audiences``: the audiences to accept. The default is only this site.
+    ``find``: returns the live session with an id if it belongs to a user, else None.
 
     Raises:
         TokenExpired: the token is genuine but has expired, and ``tells_expired`` is set.
@@ -173,7 +181,7 @@ def read(
         if tells_expired and isinstance(error, ExpiredTokenError):
             raise TokenExpired from None
         raise InvalidToken from None
-    session = families.find(token.sid, token.subject)
+    session = find(token.sid, token.subject)
     if session is None:
         raise InvalidToken
     return token, session

@@ -1,12 +1,13 @@
 """Queries for users that are built once, and for a row together with its user and their groups."""
 
+from collections.abc import Collection
 from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import connection, models
 
 from accounts.common.prepared import P, PreparedQuery
-from accounts.common.rows import Columns
+from accounts.common.rows import Columns, parameter
 from accounts.users.models import PendingSignup, User
 
 BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
@@ -15,7 +16,6 @@ PENDING = PreparedQuery(
     lambda: PendingSignup.objects.filter(username_key=P("key"), expires_at__gt=P("now"))
 )
 
-_USER = Columns(User, "u")
 _MEMBERS = User.groups.through._meta.db_table
 
 
@@ -24,30 +24,38 @@ class Owned[M: models.Model]:
 
     ``where`` is an SQL condition. In the condition, ``o`` is the table of the model and ``u`` is
     the table of users. Rows of deactivated users are never found.
+
+    ``only`` and ``only_of_user``: the fields to select of each table; see :class:`Columns`.
     """
 
-    def __init__(self, model: type[M], where: str) -> None:
-        self._columns = Columns(model, "o")
+    def __init__(
+        self,
+        model: type[M],
+        where: str,
+        *,
+        only: Collection[str] = (),
+        only_of_user: Collection[str] = (),
+    ) -> None:
+        self._columns, self._user = Columns(model, "o", only), Columns(User, "u", only_of_user)
         self._sql = f"""
-            SELECT {self._columns.sql}, {_USER.sql}, g.name
+            SELECT {self._columns.sql}, {self._user.sql}, g.name
             FROM {model._meta.db_table} o
             JOIN {User._meta.db_table} u ON u.id = o.user_id
             LEFT JOIN {_MEMBERS} m ON m.user_id = u.id
             LEFT JOIN {Group._meta.db_table} g ON g.id = m.group_id
             WHERE u.is_active AND {where}
-            ORDER BY g.name
         """  # noqa: S608 nothing but names of tables and columns
 
     def find(self, values: dict[str, Any]) -> M | None:
         """Return the row that meets the condition with the parameters ``values``, or None."""
         with connection.cursor() as cursor:
-            cursor.execute(self._sql, values)
+            cursor.execute(self._sql, {name: parameter(value) for name, value in values.items()})
             rows = cursor.fetchall()
         if not rows:
             return None
         end = len(self._columns)
         instance = self._columns.instance(rows[0][:end])
-        user = _USER.instance(rows[0][end:-1])
-        user.group_names = [row[-1] for row in rows if row[-1] is not None]
+        user = self._user.instance(rows[0][end:-1])
+        user.group_names = sorted(row[-1] for row in rows if row[-1] is not None)
         setattr(instance, "user", user)  # noqa: B010 the type checker does not know the field
         return instance

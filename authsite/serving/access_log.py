@@ -55,8 +55,7 @@ class RequestLog:
         """
         seconds = perf_counter() - began
         metrics.count_request(route, method, status, seconds)
-        self._log.info(
-            "request",
+        self._log(
             method=method,
             path=logs.redact_path(path),
             status=status,

@@ -49,7 +49,7 @@ def grow(session: sessions.LoginSession, to: int) -> None:
             INSERT INTO accounts_loginsession ("id", {others})
             SELECT {NEW_ID}, {others} FROM accounts_loginsession, n WHERE "id" = %s
             """,
-            [more, parameter(sessions.LoginSession._meta.pk, session.pk)],
+            [more, parameter(session.pk)],
         )
         cursor.execute("ANALYZE")
 

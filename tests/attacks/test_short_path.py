@@ -166,7 +166,7 @@ def test_a_failing_database_is_asked_once(world: World, monkeypatch: pytest.Monk
         asked.append(1)
         raise OperationalError
 
-    monkeypatch.setattr(families, "find", fail)
+    monkeypatch.setattr(families, "find_owner", fail)
     failed = answer(world.apps.short, world.me())
 
     assert (failed.status, failed.headers["retry-after"]) == ("503 Service Unavailable", "5")

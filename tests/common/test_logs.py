@@ -34,7 +34,7 @@ def test_client_input_cannot_start_a_log_line_or_move_the_cursor(
 def test_a_request_cannot_forge_a_log_line(poison: str, capsys: pytest.CaptureFixture[str]) -> None:
     sent = f'x{poison} status=200 "status": 200'
     for development in (True, False):
-        logs.requests_log(development=development).info("request", path=sent, status=404)
+        logs.requests_log(development=development)(path=sent, status=404)
     words, data, rest = capsys.readouterr().err.split("\n")
 
     assert (words + data).isprintable()
@@ -73,7 +73,7 @@ def test_secrets_in_values_that_are_not_text_are_redacted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     path = "/accounts/owner/s3cr3t-Token_1/"
-    logs.requests_log(development=False).info("request", path=[path])
+    logs.requests_log(development=False)(path=[path])
 
     assert json.loads(capsys.readouterr().err)["path"] == "['/accounts/owner/[secret]/']"
 
@@ -91,6 +91,6 @@ def test_requests_are_logged_by_default_in_production_only(
     given: Any, is_logged: bool, capsys: pytest.CaptureFixture[str]
 ) -> None:
     level = Config(**given).lowest_log_level
-    logs.requests_log(development=True, level=level).info("request", path="/")
+    logs.requests_log(development=True, level=level)(path="/")
 
     assert bool(capsys.readouterr().err) is is_logged

@@ -33,7 +33,7 @@ def raw(row, alias=""):
     columns, meta = Columns(type(row), alias), row._meta
     with connection.cursor() as cursor:
         cursor.execute(f"SELECT {columns.sql} FROM {meta.db_table} {alias} WHERE id = %s",
-                       [parameter(meta.pk, row.pk)])
+                       [parameter(row.pk)])
         (read,) = cursor.fetchall()
     assert len(read) == len(columns)
     return columns.instance(read)
@@ -46,7 +46,7 @@ for row in (user, full, bare):
 with connection.cursor() as cursor:
     cursor.execute(
         "SELECT count(*) FROM accounts_loginsession WHERE idle_at >= %s AND ends_at > %s",
-        [parameter(LoginSession._meta.get_field("idle_at"), now)] * 2,
+        [parameter(now)] * 2,
     )
     print(connection.vendor, cursor.fetchone()[0])
 """

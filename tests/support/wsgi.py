@@ -103,7 +103,7 @@ def open_connections() -> Iterator[None]:
     signals = (request_started, request_finished)
     for signal in signals:
         signal.disconnect(close_old_connections)
-    with mock.patch.object(short_path, "close_old_connections"):
+    with mock.patch.object(short_path, "connection"):
         yield
     for signal in signals:
         signal.connect(close_old_connections)
