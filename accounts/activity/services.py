@@ -15,10 +15,12 @@ from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
 from accounts.common.prepared import PreparedInsert
+from accounts.common.reading import read_once
 from accounts.users.models import EmailAddress, User
 
 # Failed sign-ins to unknown accounts are useful only during an attack.
 NOBODYS_LIFE = timedelta(days=30)
+FAILURES = 20
 
 _INSERT = PreparedInsert(Activity)
 
@@ -91,6 +93,12 @@ def of(user: User, group: str = "") -> QuerySet[Activity]:
     if group in Group:
         rows = rows.filter(kind__in=[e.name for e in EVENTS.values() if e.group == group])
     return rows
+
+
+@read_once
+def last_failures(user: User) -> QuerySet[Activity]:
+    """Return the last 20 failures of ``user``, newest first."""
+    return of(user, Group.FAILURE)[:FAILURES]
 
 
 def has_happened(user: User, event: Event, since: datetime) -> bool:

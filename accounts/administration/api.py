@@ -20,6 +20,7 @@ from accounts.administration.search import MOST, STATES
 from accounts.administration.steps import Account, Mode
 from accounts.common.api import ChoiceField, TextField, valid
 from accounts.common.proofs import Assurance
+from accounts.common.reading import reading
 from accounts.sessions.current import actor_of
 from accounts.signin import policy
 from accounts.throttle.limits import STAFF_READ
@@ -230,4 +231,5 @@ def _account(id: uuid.UUID) -> Account:
 
 
 def _shown(account: Account, staff: User) -> Response:
-    return Response(AccountSerializer(account, context={"staff": staff}).data)
+    with reading():
+        return Response(AccountSerializer(account, context={"staff": staff}).data)

@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from accounts.activity import events
 from accounts.activity import services as activity
 from accounts.activity.failures import Failure
-from accounts.activity.kinds import Group
 from accounts.activity.services import Actor
+from accounts.administration.reads import live_sessions
 from accounts.common import clock
 from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.moments import in_words
@@ -23,19 +23,18 @@ from accounts.emails import services as emails
 from accounts.mail import services as mail
 from accounts.recovery import services as recovery
 from accounts.recovery.models import OPEN
-from accounts.sessions import services as sessions
-from accounts.sessions.models import LoginSession
+from accounts.sessions.sign_out_reasons import last_stopped
 from accounts.signin import policy
 from accounts.signin.policy import Requirement
-from accounts.signin.services import charges_of_password
+from accounts.signin.services import charges_of_password, logins_of
 from accounts.throttle.services import Charge, waits
 from accounts.twofactor import budgets
 from accounts.twofactor import services as twofactor
 from accounts.users import former_credentials, identities
 from accounts.users.models import PendingSignup, User
 
-# How many failed attempts are read, and from how many networks limits are shown at most.
-ATTEMPTS, NETWORKS = 20, 5
+# From how many networks limits are shown at most.
+NETWORKS = 5
 NETWORK = "network_attempts_used_up"
 
 
@@ -111,13 +110,14 @@ def _of_state(user: User) -> Iterator[Block]:
 def _of_budgets(user: User) -> Iterator[Block]:
     """Return the used-up limits of the account, and of the networks of its last failed attempts."""
     name, now = {"name": user.username}, clock.now()
-    failures = activity.of(user, Group.FAILURE).exclude(ip="")[:ATTEMPTS]
-    found = {client.network: client for row in failures for client in [ClientInfo(row.ip, "")]}
+    logins = logins_of(user)
+    ips = [row.ip for row in activity.last_failures(user) if row.ip]
+    found = {client.network: client for client in (ClientInfo(ip, "") for ip in ips)}
     clients = list(found.values())[:NETWORKS]
     passwords, codes, *networks = waits(
-        [charge for charge in charges_of_password(user, NO_CLIENT) if charge[0].is_shared],
+        [charge for charge in charges_of_password(user, NO_CLIENT, logins) if charge[0].is_shared],
         [charge for charge in budgets.of_guess(user, None, NO_CLIENT) if charge[0].is_shared],
-        *(_of_network(user, client) for client in clients),
+        *(_of_network(user, client, logins) for client in clients),
     )
     if passwords:
         yield Block(
@@ -147,9 +147,9 @@ def _of_budgets(user: User) -> Iterator[Block]:
             )
 
 
-def _of_network(user: User, client: ClientInfo) -> list[Charge]:
+def _of_network(user: User, client: ClientInfo, logins: list[str]) -> list[Charge]:
     charges = [
-        *charges_of_password(user, client),
+        *charges_of_password(user, client, logins),
         *budgets.of_guess(user, None, client),
         *budgets.of_code(None, Actor(client)),
     ]
@@ -223,14 +223,14 @@ def _of_providers(user: User) -> Iterator[Block]:
 def _of_emails(user: User) -> Iterator[Block]:
     """Return addresses that do not sign in, unless ``user`` has signed in since they changed."""
     name = {"name": user.username}
-    row = emails.pending(user).last()
-    if row and not _is_over(user, row.expires_at - emails.LIFE):
+    pending = list(emails.pending(user))
+    if pending and not _is_over(user, pending[-1].expires_at - emails.LIFE):
         yield Block(
             "address_not_confirmed",
             _("%(name)s can’t sign in with an address that isn’t confirmed yet.") % name,
             advice=_("The confirmed addresses in the list below work."),
         )
-    removed = former_credentials.recent_emails(user).first()
+    removed = next(iter(former_credentials.recent_emails(user)), None)
     if removed and not _is_over(user, removed.removed_at):
         yield Block(
             "address_removed",
@@ -241,7 +241,7 @@ def _of_emails(user: User) -> Iterator[Block]:
 
 def _of_mails(account: User | PendingSignup) -> Iterator[Block]:
     """Return whether the last email to the primary address did not arrive."""
-    name, receipt = {"name": account.username}, mail.receipts_of([account.email]).first()
+    name, receipt = {"name": account.username}, next(iter(mail.last_receipt(account.email)), None)
     if receipt and receipt.failure:
         yield Block(
             "mail_failed",
@@ -253,10 +253,9 @@ def _of_mails(account: User | PendingSignup) -> Iterator[Block]:
 def _of_sessions(user: User) -> Iterator[Block]:
     """Return what session protection did since the last sign-in of ``user``."""
     name = {"name": user.username}
-    challenged = sessions.live(user).filter(challenged_at__isnull=False)
-    stopped = LoginSession.objects.filter(user=user, ended_by=events.SESSION_STOPPED.name)
-    asked_at = challenged.values_list("challenged_at", flat=True).order_by("-challenged_at").first()
-    ended_at = stopped.values_list("ended_at", flat=True).order_by("-ended_at").first()
+    asked = (row.challenged_at for row in live_sessions(user) if row.challenged_at)
+    asked_at = max(asked, default=None)
+    ended_at = next((row.ended_at for row in last_stopped(user)), None)
     if asked_at and not _is_over(user, asked_at):
         sentence = _("%(name)s must confirm their identity: another browser used the session.")
     elif ended_at and not _is_over(user, ended_at):
@@ -269,7 +268,7 @@ def _of_sessions(user: User) -> Iterator[Block]:
 
 def _of_failures(user: User) -> Iterator[Block]:
     """Return what failed since the last sign-in of ``user``."""
-    name, rows = {"name": user.username}, activity.of(user, Group.FAILURE)[:ATTEMPTS]
+    name, rows = {"name": user.username}, activity.last_failures(user)
     kinds = {row.event for row in rows if not _is_over(user, row.at)}
     if kinds & {events.FACTOR_FAILED, events.FACTOR_FAILED_NEW, events.FACTOR_BLOCKED}:
         yield Block(

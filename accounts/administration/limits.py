@@ -1,19 +1,15 @@
 """Resets the rate limits that keep a user from signing in."""
 
-from accounts.activity import services as activity
-from accounts.activity.kinds import Group
-from accounts.activity.services import Actor
+from accounts.activity.services import Actor, last_failures
 from accounts.common.client_info import NO_CLIENT, ClientInfo
-from accounts.sessions.models import KnownBrowser
-from accounts.signin.services import charges_of_password
+from accounts.sessions import known_browsers
+from accounts.signin.services import charges_of_password, logins_of
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import LOGIN_BROWSER, LOGIN_EVERYONE, LOGIN_NETWORK
 from accounts.throttle.services import Charge
 from accounts.twofactor import budgets
 from accounts.users.models import User
 
-# How many failed attempts are read to find the networks whose limits may be used up.
-ATTEMPTS = 20
 # Other people share these budgets, so they stay.
 SHARED = {LOGIN_EVERYONE.name, LOGIN_NETWORK.name}
 
@@ -33,14 +29,17 @@ def clear(user: User) -> None:
 
 
 def _charges(user: User) -> list[Charge]:
-    failures = activity.of(user, Group.FAILURE).exclude(ip="")[:ATTEMPTS]
-    clients = {ip: ClientInfo(ip, "") for ip in ("", *(row.ip for row in failures))}
+    logins = logins_of(user)
+    clients = {ip: ClientInfo(ip, "") for ip in ("", *(row.ip for row in last_failures(user)))}
     found = [
         charge
         for client in clients.values()
-        for charge in (*charges_of_password(user, client), *budgets.of_guess(user, None, client))
+        for charge in (
+            *charges_of_password(user, client, logins),
+            *budgets.of_guess(user, None, client),
+        )
     ]
-    for browser in KnownBrowser.objects.filter(user=user):
+    for browser in known_browsers.of(user):
         found += [(LOGIN_BROWSER, user.pk, browser.pk), *budgets.of_code(browser, Actor())]
         found += budgets.of_guess(user, browser, NO_CLIENT)
     return [charge for charge in found if charge[0].name not in SHARED]

@@ -4,6 +4,8 @@ from dataclasses import replace
 from typing import Any, cast
 
 from django.contrib import admin
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
@@ -15,9 +17,14 @@ from accounts.administration import act_pages, bulk, page_views, person, search
 from accounts.administration.explanation import explain
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
 from accounts.common.paging import PAGE_SIZE
+from accounts.common.reading import reading
 from accounts.mail import services as mail
 from accounts.sessions.current import actor_of
+from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
+
+# The parameter that opens the form to change rights.
+RIGHTS = "rights"
 
 
 class StateFilter(admin.SimpleListFilter):
@@ -46,12 +53,23 @@ class BoundedPaginator(Paginator):
         return rows[:MOST].count()
 
 
+class PeopleList(ChangeList):
+    """A list that is sorted by columns with an index only.
+
+    A filtered list is sorted by username, as the indexes of the filters are.
+    """
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """Return the chosen columns if they have an index, else the username."""
+        chosen = super().get_ordering(request, queryset)
+        has_index = str(chosen[0]).removeprefix("-") in (self.sortable_by or ())
+        return chosen if has_index else list(PeopleAdmin.ordering)
+
+
 class PeopleAdmin(admin.ModelAdmin):
     """The list of users and the page about a user."""
 
     list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
-    # The columns that have an index.
-    sortable_by = ("username", "date_joined")
     list_filter = (StateFilter,)
     # The admin shows its search box if this is set. ``get_search_results`` searches other fields.
     search_fields = ("username_key",)
@@ -66,7 +84,14 @@ class PeopleAdmin(admin.ModelAdmin):
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     change_list_template = "admin/accounts/user/people.html"
-    change_form_template = "admin/accounts/user/person.html"
+    change_form_template = "admin/accounts/user/rights.html"
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PeopleList
+
+    def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the columns that have an index."""
+        return () if StateFilter.parameter_name in request.GET else ("username", "date_joined")
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the list of users, after the pending sign-ups that the search or filter selects."""
@@ -107,33 +132,59 @@ class PeopleAdmin(admin.ModelAdmin):
         form_url: str = "",
         extra_context: Any = None,
     ) -> HttpResponse:
-        """Show the page about a user, or about a pending sign-up with this id."""
-        if self.has_view_permission(request) and (signup := search.signup_by_id(object_id)):
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "signup": signup,
-                "title": signup,
-                "blocks": explain(signup),
-                **act_pages.context_of(cast(User, request.user), signup),
-                "waiting": mail.waiting_for([signup.email])[:MOST],
-                "receipts": mail.receipts_of([signup.email])[:MOST],
-            }
-            return TemplateResponse(request, "admin/accounts/user/signup.html", context)
+        """Show the page about a user, or about a pending sign-up with this id.
+
+        Sending the form that changes the rights of the user, or opening it, is left to Django.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method == "POST" or RIGHTS in request.GET:
+            return super().change_view(request, object_id, form_url, extra_context)
+        if user := users.find_by_id(object_id):
+            return self._person(request, user)
+        if signup := search.signup_by_id(object_id):
+            return self._signup(request, signup)
         return super().change_view(request, object_id, form_url, extra_context)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Show what staff need to know about the user above the form.
-
-        The user sees in the history that the page was opened.
-        """
-        user, reader = context["original"], cast(User, request.user)
-        actor = replace(actor_of(request), name=reader.username)
-        page_views.note(user, reader, actor)
-        is_masked = not person.sees_all_emails(reader)
-        context |= {"person": person.read(request, user, is_masked=is_masked)}
-        context |= act_pages.context_of(reader, user)
-        context |= {"title": user, "subtitle": None}
+        """Show the form that changes the rights of a user."""
+        self._note_view(request, context["original"])
+        context |= {"title": _("Change rights"), "subtitle": context["original"]}
         return super().render_change_form(request, context, *args, **kwargs)
+
+    def _person(self, request: HttpRequest, user: User) -> HttpResponse:
+        """Show what staff need to know about a user."""
+        self._note_view(request, user)
+        reader = cast(User, request.user)
+        with reading():
+            context = {
+                **self.admin_site.each_context(request),
+                "opts": self.opts,
+                "original": user,
+                "title": user,
+                "person": person.read(request, user, is_masked=not person.sees_all_emails(reader)),
+                "has_change_permission": self.has_change_permission(request, user),
+                **act_pages.context_of(reader, user),
+            }
+        return TemplateResponse(request, "admin/accounts/user/person.html", context)
+
+    def _signup(self, request: HttpRequest, signup: PendingSignup) -> HttpResponse:
+        """Show what staff need to know about a sign-up that is not confirmed yet."""
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "signup": signup,
+            "title": signup,
+            "blocks": explain(signup),
+            **act_pages.context_of(cast(User, request.user), signup),
+            "waiting": mail.waiting_for([signup.email])[:MOST],
+            "receipts": mail.receipts_of([signup.email])[:MOST],
+        }
+        return TemplateResponse(request, "admin/accounts/user/signup.html", context)
+
+    def _note_view(self, request: HttpRequest, user: User) -> None:
+        """Record that the page was opened; the user sees that in the history."""
+        reader = cast(User, request.user)
+        page_views.note(user, reader, replace(actor_of(request), name=reader.username))

@@ -3,9 +3,11 @@
 import re
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
+from django.contrib.auth.models import Group as UserGroup
 from django.core.paginator import Page
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -14,18 +16,22 @@ from accounts.activity import services as activity
 from accounts.activity.events import EVENTS
 from accounts.activity.history import Entry
 from accounts.activity.kinds import Group
-from accounts.activity.models import OPERATOR
+from accounts.activity.models import OPERATOR, Activity
 from accounts.administration import roles
 from accounts.administration.explanation import Block, explain
+from accounts.administration.reads import live_sessions
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.common.paging import page_of
+from accounts.common.reading import fetch_together
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
 from accounts.mail.models import MailReceipt, OutgoingMail
-from accounts.sessions import services as sessions
+from accounts.recovery.models import Recovery
+from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession
+from accounts.sessions.sign_out_reasons import last_stopped
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
 from accounts.twofactor.models import TrustedBrowser
@@ -33,6 +39,8 @@ from accounts.twofactor.services import Held
 from accounts.users import former_credentials, identities
 from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, FormerCredential, User
+from accounts.users.rights import permissions_of
+from accounts.users.rows import emails_of
 
 # How many rows of a list the page shows.
 MOST = 20
@@ -108,16 +116,22 @@ def masked(text: str) -> str:
 def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
     """Return what the page about ``user`` shows.
 
+    Call this in a block of ``reading``.
+
     ``is_masked``: whether secondary email addresses are hidden from the reader.
     """
-    held_emails = list(user.emails.order_by("confirmed_at")[:MOST])
+    attempts = _fetch(user, cast(User, request.user))
+    held_emails = emails_of(user)[:MOST]
     pending, removed = list(emails.pending(user)), list(former_credentials.recent_emails(user))
     shown = [row for row in held_emails if not is_masked or row.email == user.email]
     addresses = [row.email for row in shown]
     if not is_masked:
         addresses += [row.email for row in pending]
     page = page_of(request, activity.of(user))
-    recent = activity.of(user).filter(kind__in=_ATTEMPTS)[:MOST]
+    receipts = mail.receipts_of(addresses)[:ATTEMPTS]
+    waiting = mail.waiting_for(addresses)[:ATTEMPTS]
+    rows = cast(QuerySet[Activity], page.object_list)
+    fetch_together(receipts, mail.last_receipt(user.email), waiting, rows)
     return Person(
         user=user,
         blocks=explain(user),
@@ -126,16 +140,13 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
         removed=[] if is_masked else removed[:MOST],
         hidden=len(held_emails) - len(shown) + (len(pending) + len(removed) if is_masked else 0),
         held=twofactor.held(user),
-        sessions=list(sessions.live(user)[:MOST]),
+        sessions=list(live_sessions(user)[:MOST]),
         keys=list(apikeys.of(user)[:MOST]),
-        identities=[
-            (row, masked(row.known_as) if is_masked else row.known_as)
-            for row in identities.of(user)
-        ],
+        identities=_identities(user, is_masked),
         trusted=list(trusted_browsers.of(user)[:MOST]),
-        attempts=_for_staff(history.entries(recent), is_masked)[:ATTEMPTS],
-        waiting=list(mail.waiting_for(addresses)[:ATTEMPTS]),
-        receipts=list(mail.receipts_of(addresses)[:ATTEMPTS]),
+        attempts=_for_staff(history.entries(attempts), is_masked)[:ATTEMPTS],
+        waiting=list(waiting),
+        receipts=list(receipts),
         page=page,
         days=[
             history.Day(day.date, _for_staff(day.entries, is_masked))
@@ -144,11 +155,42 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
     )
 
 
+def _fetch(user: User, reader: User) -> QuerySet[Activity]:
+    """Read what the page and the explanation need; return the last sign-ins and failures."""
+    attempts = activity.of(user).filter(kind__in=_ATTEMPTS)[:MOST]
+    groups = UserGroup.objects.filter(user=user)
+    fetch_together(
+        attempts,
+        groups,
+        permissions_of(user),
+        permissions_of(reader),
+        emails_of(user),
+        emails.pending(user),
+        former_credentials.recent_emails(user),
+        *twofactor.rows_of(user),
+        live_sessions(user),
+        last_stopped(user),
+        apikeys.of(user),
+        identities.rows_of(user),
+        trusted_browsers.of(user),
+        known_browsers.of(user),
+        Recovery.current_of(user),
+        activity.last_failures(user),
+    )
+    user.group_names = sorted(group.name for group in groups)
+    return attempts
+
+
 _ATTEMPTS = [
     event.name
     for event in EVENTS.values()
     if event.group is Group.FAILURE or event in history.SIGNED_IN | history.PROGRAM_SIGNED_IN
 ]
+
+
+def _identities(user: User, is_masked: bool) -> list[tuple[Identity, str]]:
+    held = identities.of(user)
+    return [(row, masked(row.known_as) if is_masked else row.known_as) for row in held]
 
 
 def _for_staff(entries: Iterable[Entry], is_masked: bool) -> list[Entry]:

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import StrEnum
+from typing import Any
 from uuid import UUID
 
 from django.utils.translation import gettext as _
@@ -11,6 +12,7 @@ from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.administration import limits
 from accounts.administration.errors import AlreadyDone, CannotWait, FactorNeeded
+from accounts.administration.reads import live_sessions
 from accounts.apikeys import services as apikeys
 from accounts.common import clock
 from accounts.common.errors import LastWayIn
@@ -30,6 +32,7 @@ from accounts.twofactor.errors import Required
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users.emails import key as email_key
 from accounts.users.models import PendingSignup, User
+from accounts.users.rows import emails_of
 
 type Account = User | PendingSignup
 
@@ -108,7 +111,7 @@ def has_address(user: User) -> bool:
 
 def addresses(user: User) -> list[Target]:
     """Return the confirmed email addresses of a user."""
-    return [Target(row.email, row.email) for row in user.emails.order_by("pk")]
+    return [Target(row.email, row.email) for row in emails_of(user)]
 
 
 def send_reset(order: Order) -> None:
@@ -139,12 +142,12 @@ def clear_limits(order: Order) -> None:
 
 def has_sessions(user: User) -> bool:
     """Return whether the user is signed in anywhere."""
-    return sessions.live(user).exists()
+    return live_sessions(user).exists()
 
 
 def sessions_of(user: User) -> list[Target]:
     """Return the sessions of a user, with the name of the device and the IP address."""
-    return [Target(str(row.pk), f"{row}, {row.ip}") for row in sessions.live(user)]
+    return [Target(str(row.pk), f"{row}, {row.ip}") for row in live_sessions(user)]
 
 
 def end_sessions(order: Order) -> None:
@@ -183,13 +186,10 @@ def has_factors(user: User) -> bool:
 def factors_of(user: User) -> list[Target]:
     """Return the authenticator apps and passkeys of a user, by kind and name."""
     held = twofactor.held(user)
-    apps = [_("Authenticator app “%(name)s”") % {"name": row.name} for row in held.authenticators]
-    passkeys = [_("Passkey “%(name)s”") % {"name": row.name} for row in held.passkeys]
-    rows = [*held.authenticators, *held.passkeys]
-    return [
-        Target(row.persistent_id, label)
-        for row, label in zip(rows, [*apps, *passkeys], strict=True)
-    ]
+    labels: list[tuple[Any, str]]
+    labels = [(row, _("Authenticator app “%(name)s”")) for row in held.authenticators]
+    labels += [(row, _("Passkey “%(name)s”")) for row in held.passkeys]
+    return [Target(row.persistent_id, label % {"name": row.name}) for row, label in labels]
 
 
 def remove_factors(order: Order) -> None:

@@ -19,6 +19,7 @@ from django.db import transaction
 from django.db.models import Count, Min, Q, QuerySet
 
 from accounts.common import clock, crypto, secrets
+from accounts.common.reading import read_once
 from accounts.mail import wake
 from accounts.mail.message import Message
 from accounts.mail.models import LONGEST_HEADING, MailReceipt, OutgoingMail
@@ -120,6 +121,12 @@ def receipts_of(addresses: Iterable[str]) -> QuerySet[MailReceipt]:
     """Return the receipts of the emails to ``addresses`` in the last 30 days, newest first."""
     rows = MailReceipt.objects.filter(recipient__in=_digests(addresses))
     return rows.order_by("-done_at")
+
+
+@read_once
+def last_receipt(address: str) -> QuerySet[MailReceipt]:
+    """Return the receipt of the last email to ``address``, if there is one."""
+    return receipts_of([address])[:1]
 
 
 def prune() -> int:

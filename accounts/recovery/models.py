@@ -8,7 +8,9 @@ from django.db import models
 from django.utils.dateparse import parse_datetime
 
 from accounts.common import clock
+from accounts.common.reading import read_once
 from accounts.users.disputes import Evidence, OlderProof, Shown
+from accounts.users.models import User
 
 # How long a request can be used after its waiting period.
 OPEN = timedelta(days=7)
@@ -46,6 +48,12 @@ class Recovery(models.Model):
     def current(cls) -> models.QuerySet[Self]:
         """Return the requests in their waiting period and in the seven days after it."""
         return cls.objects.filter(due_at__gt=clock.now() - OPEN)
+
+    @classmethod
+    @read_once
+    def current_of(cls, user: User) -> models.QuerySet[Self]:
+        """Return the current request of ``user``, if there is one."""
+        return cls.current().filter(user=user)
 
     @property
     def shown(self) -> Shown:

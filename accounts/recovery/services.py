@@ -135,7 +135,7 @@ def running(user: User) -> Recovery | None:
     """
     if not is_offered(user):
         return None
-    found = Recovery.current().filter(user=user).first()
+    found = next(iter(Recovery.current_of(user)), None)
     return found if found and requested(user, found) else None
 
 

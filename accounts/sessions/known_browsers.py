@@ -8,11 +8,13 @@ somebody signs in from an unknown browser, or from a known browser in a new netw
 import uuid
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
 from accounts.common.languages import speaking
+from accounts.common.reading import read_once
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import known_networks
 from accounts.users.models import PendingSignup, User
@@ -25,6 +27,12 @@ VERSIONS = 50
 # No user has this id. The query for an unknown account costs as much as the query for a known
 # account.
 NOBODY = uuid.UUID(int=0)
+
+
+@read_once
+def of(user: User) -> QuerySet[KnownBrowser]:
+    """Return the browsers that are known to ``user``, also those that have become unknown."""
+    return KnownBrowser.objects.filter(user=user)
 
 
 def find(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:

@@ -1,20 +1,23 @@
-"""Tells a browser why it was signed out.
+"""Tells a browser, and staff, why it was signed out.
 
 Only the browser that had the session learns the reason: it must send the last session key, and pass
 the session protection.
 """
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.common.client_info import client_of
+from accounts.common.reading import read_once
 from accounts.sessions import protection
 from accounts.sessions.models import LoginSession
 from accounts.sessions.protection import Verdict
 from accounts.sessions.store import digest
+from accounts.users.models import User
 
 _PASSWORD = _("You were signed out because your password was changed.")
 _ELSEWHERE = _("Another browser signed you out.")
@@ -47,3 +50,10 @@ def of(request: HttpRequest) -> str:
     if session is None or protection.judge(session, client_of(request)) is not Verdict.SAME:
         return ""
     return str(REASONS.get(session.ended_by, OTHER))
+
+
+@read_once
+def last_stopped(user: User) -> QuerySet[LoginSession]:
+    """Return the last session of ``user`` that session protection revoked, if there is one."""
+    ended = LoginSession.objects.filter(user=user, ended_by=events.SESSION_STOPPED.name)
+    return ended.order_by("-ended_at")[:1]

@@ -28,6 +28,7 @@ from accounts.throttle.limits import (
 from accounts.throttle.services import Charge, around, give_back, spend, try_spend
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
+from accounts.users.rows import emails_of
 
 
 class InvalidCredentials(PublicError):
@@ -156,14 +157,18 @@ def _of_account(subject: object, client: ClientInfo) -> list[Charge]:
     return [(LOGIN_ACCOUNT_LINE, subject, client.wide_network), (LOGIN_ACCOUNT, subject)]
 
 
-def charges_of_password(user: User, client: ClientInfo) -> list[Charge]:
+def charges_of_password(user: User, client: ClientInfo, logins: list[str]) -> list[Charge]:
     """Return the charges of a password check for ``user`` in a browser that is not known.
 
-    The list covers the username and every email address of the user.
+    ``logins``: see :func:`logins_of`.
     """
-    logins = [user.username_key, *user.emails.values_list("key", flat=True)]
     of_logins = [charge for key in logins for charge in _of_stranger(key, client)]
     return [*of_logins, *_of_account(user.pk, client)]
+
+
+def logins_of(user: User) -> list[str]:
+    """Return the canonical forms of the username and of every email address of ``user``."""
+    return [user.username_key, *(row.key for row in emails_of(user))]
 
 
 def _encoded(account: User | PendingSignup | None) -> str | None:

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
+from django.db.models import QuerySet
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
@@ -16,6 +17,7 @@ from accounts.activity.services import Actor, record
 from accounts.common import clock, crypto, secrets
 from accounts.common.prepared import P, PreparedQuery
 from accounts.common.proofs import Method
+from accounts.common.reading import read_once
 from accounts.common.signals import credentials_changed
 from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession
@@ -74,15 +76,27 @@ class Held:
 
 def held(user: User) -> Held:
     """Return the second factors of ``user``, oldest first."""
-    authenticators = list(Authenticator.objects.filter(user=user).order_by("pk"))
-    rows = list(Passkey.objects.filter(user=user).order_by("pk"))
+    apps, rows, codes = rows_of(user)
+    authenticators = list(apps)
     passkeys = [row for row in rows if row.confirmed]
     # Recovery codes are removed together with the last factor.
     kept = None
     if authenticators or passkeys:
-        kept = RecoveryCodes.objects.filter(user=user).first()
+        kept = next(iter(codes), None)
     unconfirmed = [row for row in rows if not row.confirmed]
     return Held(authenticators, passkeys, kept, unconfirmed)
+
+
+@read_once
+def rows_of(
+    user: User,
+) -> tuple[QuerySet[Authenticator], QuerySet[Passkey], QuerySet[RecoveryCodes]]:
+    """Return the authenticator apps, the passkeys and the recovery codes of ``user``."""
+    return (
+        Authenticator.objects.filter(user=user).order_by("pk"),
+        Passkey.objects.filter(user=user).order_by("pk"),
+        RecoveryCodes.objects.filter(user=user),
+    )
 
 
 def devices(user: User) -> list[Any]:

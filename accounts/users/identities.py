@@ -5,6 +5,7 @@ from django.db import models
 
 from accounts.common import clock
 from accounts.common.issuers import LONGEST_ISSUER, Issuer
+from accounts.common.reading import read_once
 from accounts.users.models import User
 
 LONGEST_SUBJECT = 255
@@ -69,7 +70,13 @@ def find(issuer: str, subject: str) -> Identity | None:
 
 def of(user: User) -> list[Identity]:
     """Return all external identities of ``user``, oldest first."""
-    return list(Identity.objects.filter(user=user).order_by("pk"))
+    return list(rows_of(user))
+
+
+@read_once
+def rows_of(user: User) -> models.QuerySet[Identity]:
+    """Return the query set of :func:`of`."""
+    return Identity.objects.filter(user=user).order_by("pk")
 
 
 def usable(user: User) -> list[Identity]:

@@ -3,6 +3,7 @@
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q, QuerySet
 
+from accounts.common.reading import read_once
 from accounts.users.models import User
 
 # The group whose rights a superuser has before taking superuser rights (``User.is_reduced``).
@@ -16,10 +17,16 @@ def groups_of(user: User) -> QuerySet[Group]:
 
 def rights_of(user: User) -> set[int]:
     """Return the ids of the permissions of ``user``, even while the account is deactivated."""
+    return {row.pk for row in permissions_of(user)}
+
+
+@read_once
+def permissions_of(user: User) -> QuerySet[Permission]:
+    """Return the permissions of ``user``, perhaps repeated."""
     held = Q(group__in=groups_of(user))
     if not user.is_reduced:
         held |= Q(user=user)
-    return set(Permission.objects.filter(held).values_list("pk", flat=True))
+    return Permission.objects.filter(held).order_by().only("pk")
 
 
 def groups_to_give(staff: User) -> QuerySet[Group]:

@@ -1,14 +1,16 @@
-"""Queries for users that are built once, and for a row together with its user and their groups."""
+"""Queries for users, and for a row together with its user and their groups."""
 
 from collections.abc import Collection
 from typing import Any
 
 from django.contrib.auth.models import Group
 from django.db import connection, models
+from django.db.models import QuerySet
 
 from accounts.common.prepared import P, PreparedQuery
+from accounts.common.reading import read_once
 from accounts.common.rows import Columns, parameter
-from accounts.users.models import PendingSignup, User
+from accounts.users.models import EmailAddress, PendingSignup, User
 
 BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
 BY_USERNAME = PreparedQuery(lambda: User.objects.filter(username_key=P("key")))
@@ -17,6 +19,12 @@ PENDING = PreparedQuery(
 )
 
 _MEMBERS = User.groups.through._meta.db_table
+
+
+@read_once
+def emails_of(user: User) -> QuerySet[EmailAddress]:
+    """Return the confirmed email addresses of ``user``, oldest first."""
+    return user.emails.order_by("confirmed_at", "pk")
 
 
 class Owned[M: models.Model]:
