@@ -16,6 +16,9 @@ from accounts.common.rows import Columns, parameter
 
 type Statement = tuple[str, Sequence[Any]]
 
+# The types whose values every field but a JSONField stores as they are.
+_SAME = {str, int, bool, type(None)}
+
 
 class P(models.Expression):
     """The place of the value ``name`` in a prepared statement."""
@@ -59,6 +62,31 @@ class PreparedQuery[M: models.Model]:
         return f"SELECT COUNT(*) FROM ({text} LIMIT %s) AS found", [*places, P("most")]  # noqa: S608 built by the ORM
 
 
+class PreparedQueries:
+    """Several prepared queries in one statement."""
+
+    def __init__(self, *queries: PreparedQuery[Any]) -> None:
+        self._queries = queries
+
+    def firsts(self, **values: Any) -> list[Any]:
+        """Return the first row of each query as a model instance, or None if there is none."""
+        row = _run(self._statement, values).fetchone()
+        found = []
+        for query in self._queries:
+            columns = query._columns
+            part, row = row[: len(columns)], row[len(columns) :]
+            found.append(columns.instance(part) if part[columns.pk] is not None else None)
+        return found
+
+    @cached_property
+    def _statement(self) -> Statement:
+        statements = [query._first for query in self._queries]
+        joins = [f" LEFT JOIN ({text}) AS q{n} ON TRUE" for n, (text, _) in enumerate(statements)]
+        places = [place for _, of_query in statements for place in of_query]
+        names = ", ".join(f"q{n}.*" for n in range(len(self._queries)))
+        return f"SELECT {names} FROM (SELECT 1) AS one{''.join(joins)}", places  # noqa: S608 built by the ORM
+
+
 class PreparedUpdate:
     """A prepared UPDATE of the rows of ``build``: sets each column in ``changes``."""
 
@@ -85,7 +113,7 @@ class PreparedInsert[M: models.Model]:
     def run(self, instance: M) -> None:
         """Insert ``instance``, and set its primary key if the database generates it."""
         fields, text = self._statement
-        values = [f.get_db_prep_save(f.pre_save(instance, True), connection) for f in fields]
+        values = [_stored(field, field.pre_save(instance, True)) for field in fields]
         with connection.cursor() as cursor:
             cursor.execute(text, values)
             instance.pk = cursor.fetchone()[0] if instance.pk is None else instance.pk
@@ -112,3 +140,12 @@ def _run(statement: Statement, values: dict[str, Any]) -> Any:
     cursor = connection.cursor()
     cursor.execute(text, [parameter(values[p.name]) if isinstance(p, P) else p for p in places])
     return cursor
+
+
+def _stored(field: Any, value: Any) -> Any:
+    """Convert ``value`` as the ORM does when it saves an instance.
+
+    Most values need no conversion, and asking the field takes longer than the statement.
+    """
+    is_same = type(value) in _SAME and not isinstance(field, models.JSONField)
+    return value if is_same else field.get_db_prep_save(value, connection)

@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Collection, Sequence
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 from weakref import WeakKeyDictionary
 
@@ -33,6 +34,11 @@ class Columns[M: models.Model]:
 
     def __len__(self) -> int:
         return len(self._fields)
+
+    @cached_property
+    def pk(self) -> int:
+        """The position of the primary key."""
+        return self._names.index(self._model._meta.pk.attname)
 
     def instance(self, row: Sequence[Any]) -> M:
         """Return the model instance with the values of ``row``, in the order of ``sql``."""

@@ -25,7 +25,7 @@ from accounts.throttle.limits import (
     LOGIN_REPEAT,
     PROOF_SESSION,
 )
-from accounts.throttle.services import Charge, around, give_back, spend, try_spend
+from accounts.throttle.services import Charge, around, check, give_back, spend, try_spend
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 from accounts.users.rows import emails_of
@@ -107,18 +107,16 @@ def _check_password(
     repeat = _repeats(key, client)
     charges = _of_stranger(key, client)
     if not client.known_cookie:
-        # Spent before any lookup, so that one statement refuses a flood.
-        spend(*repeat, *charges)
+        # Checked before any lookup, so that one statement refuses a flood.
+        check(*repeat, *charges)
     account = users.find(login)
     browser = known_browsers.find(client, account)
     if browser:
         charges = [(LOGIN_BROWSER, browser.user_id, browser.pk)]
-    if client.known_cookie:
-        spend(*repeat, *charges)
     account_charges = [] if browser else _of_account(account.pk if account else key, client)
     # If the budgets of the account are used up, every password counts as wrong. A refusal instead
     # would reveal which logins belong to the same account.
-    is_checked = browser is not None or try_spend(*account_charges)
+    is_checked = try_spend(*account_charges, beside=[*repeat, *charges])
     encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
         return account, _failure(account, is_checked=is_checked)

@@ -1,7 +1,7 @@
 """Stores the budgets of rate limits in the database, where all processes of the site share them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from django.db import connection
 
@@ -39,20 +39,39 @@ class Cost:
     depth: int
 
 
-def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
+def spend(costs: Sequence[Cost], now: int, quiet: Sequence[Cost] = ()) -> dict[str, int]:
     """Take all ``costs`` from their budgets, or none if one budget is too small.
 
     Args:
         costs: the costs of an action, at most one for each budget.
         now: the current time in milliseconds.
+        quiet: further costs of the action. If ``costs`` are taken, then all of these are taken, or
+            none if one budget is too small. Both take equally long.
 
     Returns:
         An empty dict if all costs were taken. Otherwise, a dict that maps the key of each budget
-        that is too small to the time, in milliseconds, at which that budget is full again.
+        that is too small to the time, in milliseconds, at which that budget is full again. If it
+        contains keys of ``costs``, it contains no others.
     """
     # Read first, so that refusing a flood of requests costs no write.
-    if refused := _refused(costs, now):
-        return refused
+    times = refused([*costs, *quiet], now)
+    if loud := {cost.key: times[cost.key] for cost in costs if cost.key in times}:
+        return loud
+    if times:
+        # Write as much as after a success, so that the time does not reveal the refusal.
+        quiet = [replace(cost, cost=0) for cost in quiet]
+    taken = _take([*costs, *quiet], now)
+    # Other processes may have used up some of the budgets in the meantime.
+    for part, undone in ((costs, [*costs, *quiet]), (quiet, quiet)):
+        if lost := [cost for cost in part if cost.key not in taken]:
+            give_back({cost.key: cost.cost for cost in undone if cost.key in taken})
+            later = peek(cost.key for cost in lost)
+            return {cost.key: min(later.get(cost.key, now), now + cost.depth) for cost in lost}
+    return times
+
+
+def _take(costs: Iterable[Cost], now: int) -> set[str]:
+    """Take each cost for which its budget is large enough; return the keys of these budgets."""
     # Sorted, so that two transactions cannot deadlock.
     ordered = sorted(costs)
     rows = [value for cost in ordered for value in (cost.key, now + cost.cost)]
@@ -63,26 +82,23 @@ def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
     )
     with connection.cursor() as cursor:
         cursor.execute(statement, [*rows, now, now, *latest])
-        taken = {key for (key,) in cursor.fetchall()}
-    lost = [cost for cost in ordered if cost.key not in taken]
-    if not lost:
-        return {}
-    # Other processes have used up some of the budgets in the meantime.
-    give_back({cost.key: cost.cost for cost in ordered if cost.key in taken})
-    times = peek(cost.key for cost in lost)
-    return {cost.key: min(times.get(cost.key, now), now + cost.depth) for cost in lost}
+        return {key for (key,) in cursor.fetchall()}
 
 
-def _refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
-    times, refused = peek(cost.key for cost in costs), {}
+def refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
+    """Return the budgets that are too small for ``costs``, as :func:`spend` does.
+
+    Nothing is taken.
+    """
+    times, small = peek(cost.key for cost in costs), {}
     for cost in costs:
         whole_at, latest = times.get(cost.key, now), now + cost.depth
         if whole_at > latest:
             with connection.cursor() as cursor:
                 cursor.execute(CLAMP, [latest, cost.key, latest])
         if whole_at + cost.cost > latest:
-            refused[cost.key] = min(whole_at, latest)
-    return refused
+            small[cost.key] = min(whole_at, latest)
+    return small
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:

@@ -6,6 +6,7 @@ during an outage of Redis.
 
 import logging
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from time import monotonic
 from typing import Any, cast
@@ -33,7 +34,7 @@ for i, key in ipairs(KEYS) do
     table.insert(refused, whole)
   end
 end
-if #refused > 0 then return refused end
+if #refused > 0 or ARGV[#ARGV] == '0' then return refused end
 for i, key in ipairs(KEYS) do
   local life = string.format('%.0f', after[i] - now)
   redis.call('SET', key, string.format('%.0f', after[i]), 'PX', life)
@@ -60,16 +61,35 @@ def is_in_use() -> bool:
     return monotonic() >= _resting["until"]
 
 
-def spend(costs: Sequence[Cost], now: int) -> dict[str, int]:
+def spend(costs: Sequence[Cost], now: int, quiet: Sequence[Cost] = ()) -> dict[str, int]:
     """Take all ``costs`` from their budgets, or none. See ``database_store.spend``."""
-    keys = [f"budget:{cost.key}" for cost in costs]
-    values = [value for cost in costs for value in (cost.cost, cost.depth)]
     try:
-        refused = cast("list[int]", _client().eval(SPEND, len(keys), *keys, now, *values))
+        small = _run(costs, now) if costs else {}
+        if small or not quiet:
+            return small
+        small = _run(quiet, now)
+        # Without a refusal, this changes nothing and takes as long.
+        _run([replace(cost, cost=0) for cost in quiet], now)
     except RedisError:
         _rest()
-        return database_store.spend(costs, now)
-    return {costs[i - 1].key: moment for i, moment in zip(refused[::2], refused[1::2], strict=True)}
+        return database_store.spend(costs, now, quiet)
+    return small
+
+
+def refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
+    """Return the budgets that are too small. See ``database_store.refused``."""
+    try:
+        return _run(costs, now, takes=False)
+    except RedisError:
+        _rest()
+        return database_store.refused(costs, now)
+
+
+def _run(costs: Sequence[Cost], now: int, *, takes: bool = True) -> dict[str, int]:
+    keys = [f"budget:{cost.key}" for cost in costs]
+    values = [value for cost in costs for value in (cost.cost, cost.depth)]
+    small = cast("list[int]", _client().eval(SPEND, len(keys), *keys, now, *values, int(takes)))
+    return {costs[i - 1].key: moment for i, moment in zip(small[::2], small[1::2], strict=True)}
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:

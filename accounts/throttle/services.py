@@ -11,7 +11,7 @@ Call :func:`spend` before a transaction begins, because a rollback would undo th
 
 import hashlib
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from types import ModuleType
 
 from django.conf import settings
@@ -36,45 +36,72 @@ def around(limit: Limit, client: ClientInfo) -> list[Charge]:
     return [(limit.times(weight), network) for network, weight in client.networks]
 
 
+def check(*charges: Charge) -> None:
+    """Refuse the action if :func:`spend` would refuse it now. Nothing is counted.
+
+    Raises:
+        RateLimited: at least one of the limits ``charges`` is reached.
+    """
+    now, costs = _now_ms(), _costs(charges)
+    _refuse(_note(_store().refused(costs, now), charges, now))
+
+
 def spend(*charges: Charge) -> None:
     """Count one action against each of the limits ``charges``. If one is reached, count nothing.
 
     Raises:
         RateLimited: at least one of the limits is reached.
     """
-    if reached := _reached(*charges):
-        refusals.write_if_due()
-        raise RateLimited(max(reached.values()))
+    try_spend(beside=charges)
 
 
-def try_spend(*charges: Charge) -> bool:
+def try_spend(*charges: Charge, beside: Sequence[Charge] = ()) -> bool:
     """Count one action against each of the limits ``charges``; return False if one is reached.
 
-    In that case, nothing is counted. A refusal takes as long as a success. Use this function
-    instead of :func:`spend` if the client must not learn whether a limit is reached, because that
-    would reveal something about another person.
-    """
-    if _reached(*charges):
-        # Write as much as after a success, so that the time does not reveal the refusal.
-        _store().give_back({_key(limit, subject): 0 for limit, *subject in charges})
-        return False
-    return True
+    In that case, nothing is counted against them. A refusal takes as long as a success. Use this
+    function instead of :func:`spend` if the client must not learn whether a limit is reached,
+    because that would reveal something about another person.
 
+    ``beside``: further limits, of which the client may learn. The same statement counts the action
+        against them, as :func:`spend` does.
 
-def _reached(*charges: Charge) -> dict[str, float]:
-    """Count one action as :func:`spend` does, or note its refusal in memory.
-
-    Return the limits that are reached, by name, with the seconds until they accept an action.
+    Raises:
+        RateLimited: at least one of the limits ``beside`` is reached. Nothing is counted.
     """
     now = _now_ms()
+    refused = _store().spend(_costs(beside), now, _costs(charges))
+    _refuse(_note(refused, beside, now))
+    return not _note(refused, charges, now)
+
+
+def _costs(charges: Iterable[Charge]) -> list[Cost]:
     limits = {_key(limit, subject): limit for limit, *subject in charges}
-    costs = [Cost(key, limit.interval_ms, limit.depth_ms) for key, limit in limits.items()]
-    refused = _store().spend(costs, now)
-    reached = {limits[key].name: _seconds(limits[key], refused[key], now) for key in refused}
+    return [Cost(key, limit.interval_ms, limit.depth_ms) for key, limit in limits.items()]
+
+
+def _note(refused: dict[str, int], charges: Iterable[Charge], now: int) -> dict[str, float]:
+    """Note in memory which limits of ``charges`` are reached.
+
+    Return their names, with the seconds until they accept an action.
+    """
+    if not refused:
+        return {}
+    limits = {_key(limit, subject): limit for limit, *subject in charges}
+    reached = {
+        limit.name: _seconds(limit, refused[key], now)
+        for key, limit in limits.items()
+        if key in refused
+    }
     refusals.note(reached)
     for name in reached:
         metrics.LIMITS_HIT.labels(name).inc()
     return reached
+
+
+def _refuse(reached: dict[str, float]) -> None:
+    if reached:
+        refusals.write_if_due()
+        raise RateLimited(max(reached.values()))
 
 
 def wait(*charges: Charge) -> int:

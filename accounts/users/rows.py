@@ -7,15 +7,18 @@ from django.contrib.auth.models import Group
 from django.db import connection, models
 from django.db.models import QuerySet
 
-from accounts.common.prepared import P, PreparedQuery
+from accounts.common.prepared import P, PreparedQueries, PreparedQuery
 from accounts.common.reading import read_once
 from accounts.common.rows import Columns, parameter
 from accounts.users.models import EmailAddress, PendingSignup, User
 
 BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
-BY_USERNAME = PreparedQuery(lambda: User.objects.filter(username_key=P("key")))
-PENDING = PreparedQuery(
-    lambda: PendingSignup.objects.filter(username_key=P("key"), expires_at__gt=P("now"))
+# A user and a pending sign-up: the same statement, whichever of them exists.
+BY_USERNAME = PreparedQueries(
+    PreparedQuery(lambda: User.objects.filter(username_key=P("key"))),
+    PreparedQuery(
+        lambda: PendingSignup.objects.filter(username_key=P("key"), expires_at__gt=P("now"))
+    ),
 )
 
 _MEMBERS = User.groups.through._meta.db_table

@@ -16,7 +16,7 @@ from accounts.common.text import fold
 from accounts.users import emails, former_credentials, skeletons, usernames
 from accounts.users.disputes import AT_ONCE
 from accounts.users.models import EmailAddress, PendingSignup, User, Username
-from accounts.users.rows import BY_EMAIL, BY_USERNAME, PENDING
+from accounts.users.rows import BY_EMAIL, BY_USERNAME
 
 FORMER_NAME_LIFE = timedelta(days=30)
 
@@ -55,14 +55,13 @@ def find(login: str) -> User | PendingSignup | None:
     """Return the user or pending sign-up that ``login`` names, or None.
 
     ``login`` is a username or an email address; case is ignored. Pending sign-ups are not found by
-    email address, because it is not confirmed yet. A username takes two queries and an email
-    address takes one, so that the time does not reveal whether they exist.
+    email address, because it is not confirmed yet. Every login takes one query, so that the time
+    does not reveal whether it exists.
     """
     key = login_key(login)
     if "@" in key:
         return BY_EMAIL.first(key=key)
-    user = BY_USERNAME.first(key=key)
-    pending = PENDING.first(key=key, now=clock.now())
+    user, pending = BY_USERNAME.firsts(key=key, now=clock.now())
     return user or pending
 
 

@@ -8,7 +8,13 @@ from django.db import connection
 
 from accounts.activity.models import Activity
 from accounts.common import clock
-from accounts.common.prepared import P, PreparedInsert, PreparedQuery, PreparedUpdate
+from accounts.common.prepared import (
+    P,
+    PreparedInsert,
+    PreparedQueries,
+    PreparedQuery,
+    PreparedUpdate,
+)
 from accounts.users.models import User
 from tests.support.steps import make_user
 
@@ -30,6 +36,18 @@ def test_a_prepared_query_finds_what_its_query_set_finds(
     ignored = {"_state": None}
     assert vars(found) | ignored == vars(User.objects.get(pk=user.pk)) | ignored
     assert (again, none) == (found, None)
+
+
+def test_prepared_queries_find_their_rows_in_one_statement(django_assert_num_queries: Any) -> None:
+    alice, event = make_user("alice"), Activity.objects.create(kind="signed_in")
+    both = PreparedQueries(
+        PreparedQuery(lambda: User.objects.filter(pk=P("user"))),
+        PreparedQuery(lambda: Activity.objects.filter(kind=P("kind"))),
+    )
+
+    with django_assert_num_queries(2):
+        assert both.firsts(user=alice.pk, kind="signed_in") == [alice, event]
+        assert both.firsts(user=alice.pk, kind="else") == [alice, None]
 
 
 def test_a_prepared_count_stops_at_its_limit() -> None:

@@ -4,12 +4,14 @@ import dataclasses
 from typing import Any
 
 import pytest
+from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.throttle import limits, redis_store
 from accounts.throttle.limits import Limit
-from accounts.throttle.services import Charge, around, spend, wait
+from accounts.throttle.services import Charge, around, spend, try_spend, wait
 from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.process import free_port
@@ -128,6 +130,33 @@ def test_refusals_soon_after_another_write_nothing(
 
     with django_assert_num_queries(1):
         assert not allowed((TEN, SUBJECT), (OTHER, SUBJECT))
+
+
+@pytest.mark.django_db
+def test_hidden_limits_refuse_no_action_and_count_only_those_that_the_others_allow(
+    store: None, clock: Clock
+) -> None:
+    acts = [try_spend((OTHER, SUBJECT), beside=[(TEN, n % 2)]) for n in range(14)]
+
+    assert acts == [True] * 10 + [False] * 4
+    assert [allowed((TEN, 0)) for _ in range(4)] == [True] * 3 + [False], "a hidden refusal shows"
+    with pytest.raises(RateLimited):
+        try_spend((OTHER, "else"), beside=[(TEN, 0)])
+    assert [try_spend((OTHER, "else")) for _ in range(11)] == [True] * 10 + [False]
+
+
+@pytest.mark.django_db
+def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_success() -> None:
+    def statements(subject: object) -> list[tuple[str, int]]:
+        with CaptureQueriesContext(connection) as queries:
+            try_spend((TEN, "mallory"), (OTHER, "mallory"), beside=[(OTHER, subject)])
+        return [(q["sql"][:20], q["sql"].count("WHEN '")) for q in queries.captured_queries]
+
+    accepted = [statements(n) for n in range(10)]
+    refused = statements("last")
+
+    assert not try_spend((TEN, "mallory"))
+    assert refused == accepted[-1] == accepted[0]
 
 
 @pytest.mark.django_db
