@@ -189,6 +189,10 @@ PROVIDER_DISCONNECTED = Event(
 )
 KEY_MADE = Event("key_made", Group.CHANGE, _("An API key was created."), mail=True)
 KEY_ENDED = Event("key_ended", Group.CHANGE, _("An API key was removed."), mail=True)
+KEY_ALLOWED = Event("key_allowed", Group.CHANGE, _("An API key may use the staff API."), mail=True)
+KEY_DISALLOWED = Event(
+    "key_disallowed", Group.CHANGE, _("An API key may no longer use the staff API."), mail=True
+)
 KEY_EXPIRES = Event(
     "key_expires",
     Group.CHANGE,

@@ -34,6 +34,8 @@ SUBJECTS: dict[Event, str | Promise] = {
     events.RECOVERY_CANCELLED: _("A request to recover your account was cancelled"),
     events.PROVIDER_CONNECTED: _("A new way to sign in was added"),
     events.PROVIDER_DISCONNECTED: _("A way to sign in was removed"),
+    events.KEY_ALLOWED: _("One of your API keys may use the staff API"),
+    events.KEY_DISALLOWED: _("One of your API keys may no longer use the staff API"),
     events.KEY_EXPIRES: _("One of your API keys will expire within a week"),
     events.PUT_BACK: _("An item was restored to your account"),
     events.SUSPENDED_DELETED: _("A suspended item was deleted from your account"),

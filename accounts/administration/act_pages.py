@@ -17,7 +17,8 @@ from django.views.decorators.http import require_http_methods
 from accounts.activity import history
 from accounts.activity.models import LONGEST_REASON
 from accounts.administration import acts, roles
-from accounts.administration.acts import ACTS, Act
+from accounts.administration.act import Act
+from accounts.administration.acts import ACTS
 from accounts.administration.steps import Account, Mode
 from accounts.common.errors import PublicError
 from accounts.sessions.current import actor_of
@@ -116,7 +117,7 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
     form = ActForm(wanted, account, request.POST if request.method == "POST" else None)
     refusal = None
     try:
-        roles.check(staff, account)
+        wanted.check(staff, account)
         if form.is_valid():
             acts.perform(name, staff, actor_of(request), account, **form.cleaned_data)
             messages.success(request, _("Done: %(act)s.") % {"act": wanted.label})

@@ -4,18 +4,17 @@ An act needs a reason. Who acts and why is recorded in the history of the accoun
 of the member of staff. The owner of the account gets an email with the reason.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import Any
+from dataclasses import replace
 
 from django.db import transaction
-from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
-from accounts.administration import roles, steps
+from accounts.administration import key_access, roles, steps
+from accounts.administration.act import Act
 from accounts.administration.errors import (
     AlreadyDone,
     JustSent,
@@ -23,7 +22,7 @@ from accounts.administration.errors import (
     Overtaken,
     UnknownTarget,
 )
-from accounts.administration.steps import Account, Mode, Order, Target
+from accounts.administration.steps import Account, Mode, Order
 from accounts.codes.services import WrongCode
 from accounts.common.errors import PublicError, RateLimited
 from accounts.emails.services import EmailChangeRefused
@@ -32,48 +31,6 @@ from accounts.throttle.limits import MAIL_AGAIN, STAFF_ACT
 from accounts.throttle.services import spend
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
-
-
-@dataclass(frozen=True, eq=False)
-class Act:
-    """What staff can do with an account.
-
-    ``name``: the name in URLs.
-    ``label``: what the button says.
-    ``does``: what the act does, and what stays.
-    ``shows``: what the owner of the account will see.
-    ``run``: does it.
-    ``targets``: returns what the act can be limited to, or None if it always concerns everything.
-    ``everything``: how a form names the choice without a target; empty if a target is necessary.
-    ``is_possible``: returns whether there is something to do.
-    ``for_signups``: whether the act works for a sign-up that is not confirmed yet.
-    ``has_modes``: whether the act may also happen after the waiting period.
-    ``sends_link``: whether the act emails a secret, which it does once a minute at most.
-    ``is_severe``: whether the owner may lose something.
-    """
-
-    name: str
-    label: str | Promise
-    does: str | Promise
-    shows: str | Promise
-    run: Callable[[Order], None]
-    is_possible: Callable[[Any], bool]
-    targets: Callable[[Any], list[Target]] | None = None
-    everything: str | Promise = ""
-    for_signups: bool = False
-    has_modes: bool = False
-    sends_link: bool = False
-    is_severe: bool = False
-
-    def suits(self, account: Account) -> bool:
-        """Return whether the act would change something for ``account`` now."""
-        fits = self.for_signups or isinstance(account, User)
-        return fits and self.is_possible(account)
-
-    def targets_of(self, account: Account) -> list[Target]:
-        """Return what the act can be limited to."""
-        return self.targets(account) if self.targets else []
-
 
 _ALL = (
     Act(
@@ -184,8 +141,11 @@ _ALL = (
         steps.reactivate,
         steps.is_switched_off,
     ),
+    *key_access.ACTS,
 )
 ACTS = {act.name: act for act in _ALL}
+# The acts that are calls of the staff API, too.
+API_ACTS = [act.name for act in _ALL if act.is_in_api]
 
 
 def acts_for(staff: User, account: Account) -> list[Act]:
@@ -194,7 +154,8 @@ def acts_for(staff: User, account: Account) -> list[Act]:
         roles.check(staff, account)
     except PublicError:
         return []
-    return [act for act in _ALL if act.suits(account)]
+    role = roles.role_of(staff)
+    return [act for act in _ALL if role in act.roles and act.suits(account)]
 
 
 def perform(
@@ -220,7 +181,7 @@ def perform(
         PublicError: the service refuses the act.
     """
     act = ACTS[name]
-    roles.check(staff, account)
+    act.check(staff, account)
     spend((STAFF_ACT, staff.pk))
     if act.sends_link:
         with _just_sent():
@@ -244,7 +205,7 @@ def carry_out(
     try:
         with _just_sent(), transaction.atomic():
             staff, account = _locked(staff, account)
-            roles.check(staff, account)
+            act.check(staff, account)
             if not act.suits(account):
                 raise AlreadyDone
             chosen = _chosen(act, account, target)

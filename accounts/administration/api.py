@@ -13,7 +13,7 @@ from rest_framework.response import Response
 
 from accounts.activity.models import LONGEST_REASON
 from accounts.administration import acts, page_views, person, roles, search
-from accounts.administration.acts import ACTS
+from accounts.administration.acts import API_ACTS
 from accounts.administration.errors import NoMode, UnknownTarget
 from accounts.administration.explanation import explain
 from accounts.administration.search import MOST, STATES
@@ -25,35 +25,53 @@ from accounts.sessions.current import actor_of
 from accounts.signin import policy
 from accounts.throttle.limits import STAFF_READ
 from accounts.throttle.services import spend
+from accounts.tokens import scopes
 from accounts.tokens.authentication import Credentials
 from accounts.tokens.errors import InsufficientUserAuthentication
-from accounts.tokens.permissions import IsFresh
+from accounts.tokens.permissions import InScope, require_recent_authentication
 from accounts.users import services as users
 from accounts.users.models import User
 from accounts.users.profiles import refuse_controls
 
 
-class ForStaff(IsFresh):
-    """Requires a role, and a second factor of the last ten minutes. API keys are refused."""
+class ForStaff(InScope):
+    """Requires a role, and a second factor of the last ten minutes.
+
+    An API key needs no second factor if a superuser lets it use the staff API: see
+    ``accounts.apikeys.access``. It then has the role that its owner has at the moment.
+    """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         """Return whether the request has credentials.
 
         Raises:
             InsufficientUserAuthentication: no second factor was shown in the last ten minutes, or
-                an API key was used.
-            InsufficientScope: the token lacks the scope ``admin:read`` or ``admin:write``.
+                an API key was used that may not use the staff API.
+            InsufficientScope: the token or key lacks the scope ``admin:read`` or ``admin:write``.
             NotInRole: the user has no role.
         """
         if not isinstance(request.auth, Credentials):
             return False
-        session = request.auth.session
-        is_two_steps = session is not None and session.acr is Assurance.TWO_STEPS
-        if session is None or not (is_two_steps and policy.suffices(session)):
-            raise InsufficientUserAuthentication
+        _require_proof(request.auth)
         is_allowed = super().has_permission(request, view)
-        roles.check_reads(session.user)
+        roles.check_reads(cast(User, request.user))
         return is_allowed
+
+
+def _require_proof(credentials: Credentials) -> None:
+    """Require a recent second factor, or an API key that may use the staff API.
+
+    Raises:
+        InsufficientUserAuthentication: the request has neither.
+    """
+    session = credentials.session
+    if session is None:
+        if credentials.is_by_password or not credentials.scope & scopes.ADMIN:
+            raise InsufficientUserAuthentication
+        return
+    if not (session.acr is Assurance.TWO_STEPS and policy.suffices(session)):
+        raise InsufficientUserAuthentication
+    require_recent_authentication(credentials)
 
 
 class FoundSerializer(serializers.Serializer[Any]):
@@ -97,7 +115,7 @@ class TargetSerializer(serializers.Serializer[Any]):
 class OfferSerializer(serializers.Serializer[Any]):
     """An act that is possible now."""
 
-    name = serializers.ChoiceField(list(ACTS))
+    name = serializers.ChoiceField(API_ACTS)
     targets = TargetSerializer(many=True)
 
 
@@ -114,7 +132,11 @@ class AccountSerializer(FoundSerializer):
     @extend_schema_field(OfferSerializer(many=True))
     def get_acts(self, account: Account) -> Any:
         possible = acts.acts_for(self.context["staff"], account)
-        rows = [{"name": act.name, "targets": act.targets_of(account)} for act in possible]
+        rows = [
+            {"name": act.name, "targets": act.targets_of(account)}
+            for act in possible
+            if act.is_in_api
+        ]
         return OfferSerializer(rows, many=True).data
 
 
@@ -195,7 +217,7 @@ class ActView(views.APIView):
 
     @extend_schema(
         operation_id="act_on_account",
-        parameters=[OpenApiParameter("act", location=OpenApiParameter.PATH, enum=[*ACTS])],
+        parameters=[OpenApiParameter("act", location=OpenApiParameter.PATH, enum=API_ACTS)],
         request=ActSerializer,
         responses=AccountSerializer,
     )
@@ -206,7 +228,7 @@ class ActView(views.APIView):
         somebody else has changed the account at the same time.
         """
         staff, account = cast(User, request.user), _account(id)
-        if act not in ACTS:
+        if act not in API_ACTS:
             raise Http404
         data = valid(ActSerializer(data=request.data))
         try:

@@ -41,6 +41,14 @@ class KeySerializer(serializers.ModelSerializer[APIKey]):
         source="ip", read_only=True, help_text="The IP address of the last use."
     )
 
+    scope = serializers.SerializerMethodField(
+        help_text="With the scopes of the staff API that a superuser has given to the key."
+    )
+
+    def get_scope(self, key: APIKey) -> str:
+        """Return the scopes, separated by spaces."""
+        return scopes.written(key.scopes)
+
     class Meta:
         model = APIKey
         fields = ("id", "name", "scope", "made_at", "expires_at", "used_at", "address")

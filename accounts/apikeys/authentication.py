@@ -35,7 +35,7 @@ class KeyAuthentication(BaseAuthentication):
         current.set_api_auth_without_session(
             request._request, key.user, by="api_key", key=key.label
         )
-        return key.user, Credentials(frozenset(key.scope.split()))
+        return key.user, Credentials(key.scopes)
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"

@@ -26,6 +26,8 @@ class APIKey(models.Model):
     digest = models.CharField(max_length=64)
     name = models.CharField(max_length=LONGEST_NAME)
     scope = models.CharField(max_length=255)
+    # The scopes of the staff API that a superuser has given to the key: see ``apikeys.access``.
+    staff_scope = models.CharField(max_length=64, blank=True, default="", db_default="")
     made_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True, db_index=True)
     # When the owner was notified that the key expires soon.
@@ -52,7 +54,17 @@ class APIKey(models.Model):
     @property
     def scope_in_words(self) -> str:
         """What the key may do, in the language of the reader."""
-        return scopes.in_words(self.scope.split())
+        return scopes.in_words(self.scopes)
+
+    @property
+    def staff_access(self) -> frozenset[str]:
+        """The scopes of the staff API that a superuser has given to the key."""
+        return frozenset(self.staff_scope.split())
+
+    @property
+    def scopes(self) -> frozenset[str]:
+        """All scopes of the key. Only a superuser gives those of the staff API."""
+        return frozenset(self.scope.split()) - scopes.ADMIN | self.staff_access
 
     @property
     def is_over(self) -> bool:

@@ -1,7 +1,8 @@
 """Revokes API keys when credentials change.
 
 A lock or deactivation revokes all keys of the account. Any other change revokes the keys that were
-created in the live sessions that it revokes.
+created in the live sessions that it revokes. A change of rights also closes the staff API for all
+other keys.
 """
 
 import uuid
@@ -10,10 +11,20 @@ from typing import Any
 from accounts.activity import events
 from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor
-from accounts.apikeys import services
+from accounts.apikeys import access, services
 from accounts.users.models import User
 
 ENDINGS = {events.LOCKED_DOWN.name, events.SWITCHED_OFF.name}
+OF_RIGHTS = {
+    event.name
+    for event in (
+        events.RIGHTS_CHANGED,
+        events.STAFF_GRANTED,
+        events.STAFF_WITHDRAWN,
+        events.SUPERUSER_GRANTED,
+        events.SUPERUSER_WITHDRAWN,
+    )
+}
 
 
 def revoke_keys(
@@ -32,5 +43,8 @@ def revoke_keys(
     """
     if event in ENDINGS:
         services.revoke_all(user)
-    else:
-        services.revoke_with_sessions(user, keep, actor or Actor(name=OPERATOR))
+        return
+    by = actor or Actor(name=OPERATOR)
+    services.revoke_with_sessions(user, keep, by)
+    if event in OF_RIGHTS:
+        access.withdraw_all(user, by)

@@ -26,6 +26,7 @@ _OF_AREAS = frozenset(f"{area}:{right}" for area in AREAS for right in (READ, WR
 # The scopes of the staff API.
 ADMIN = frozenset({"admin:read", "admin:write"})
 SCOPES = _OF_AREAS | ADMIN | {READ, WRITE, GROUPS, USERS}
+_AREAS_IN_WORDS = AREAS | {"admin": _("Staff API")}
 # The scopes that a sign-in grants if the client requests none.
 DEFAULT = frozenset({READ, WRITE})
 
@@ -76,13 +77,13 @@ def in_words(scope: Iterable[str]) -> str:
 
     A scope that covers no area stays as it is.
     """
-    held = frozenset(scope)
+    held, labels = frozenset(scope), _AREAS_IN_WORDS.items()
     rights = {
         area: tuple(right for right in RIGHTS if is_covered(held, f"{area}:{right}"))
-        for area in AREAS
+        for area in _AREAS_IN_WORDS
     }
     words = [
-        f"{name}: {', '.join(str(AREAS[area]) for area in AREAS if rights[area] == those)}"
+        f"{name}: {', '.join(str(label) for area, label in labels if rights[area] == those)}"
         for those, name in _IN_WORDS.items()
         if those in rights.values()
     ]

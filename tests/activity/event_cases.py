@@ -26,6 +26,7 @@ from tests.activity.event_steps import (
     allow_one_session,
     bring_an_identity,
     carol_acts,
+    carol_allows_a_key,
     carol_changes,
     carol_ends_a_session,
     carol_gives_a_permission,
@@ -41,6 +42,7 @@ from tests.activity.event_steps import (
     end_the_other_session,
     firefox,
     guess_alices_password,
+    have_a_key_for_staff,
     have_a_replaced_token,
     have_a_token,
     have_an_access_token,
@@ -137,6 +139,10 @@ CASES = FACTOR_CASES | {
     "rights_changed": by_carol(carol_gives_a_permission),
     "staff_changed": by_carol(
         carol_changes(is_staff="on"), user="carol", notified=(address_of("carol"),)
+    ),
+    "key_allowed": by_carol(carol_allows_a_key, prepare=have_a_key_for_staff),
+    "key_disallowed": by_carol(
+        carol_acts("withdraw-key"), prepare=in_turn(have_a_key_for_staff, carol_allows_a_key)
     ),
     "elevated": Case(
         carol_takes_rights, THERE, "passkey", user="carol", prepare=carol_needs_elevation

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib.auth.models import Permission
+from django.contrib.auth.models import Group, Permission
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.management import call_command
@@ -140,6 +140,19 @@ def carol_gives_rights_up(scene: Scene) -> Any:
 def carol_acts(name: str) -> Act:
     """Return an act of the support desk by carol on alice."""
     return lambda s: act(s.visitor, s.alice, name)
+
+
+def have_a_key_for_staff(scene: Scene) -> None:
+    """Make alice staff with an API key, and let carol sign in."""
+    carol_signs_in(scene)
+    User.objects.filter(pk=scene.alice.pk).update(is_staff=True)
+    scene.alice.groups.add(Group.objects.get(name="Support"))
+    keys.key_of(scene.alice)
+
+
+def carol_allows_a_key(scene: Scene) -> Any:
+    key = scene.alice.api_keys.get()
+    return act(scene.visitor, scene.alice, "allow-key", target=f"{key.pk} act")
 
 
 def carol_ends_a_session(scene: Scene) -> Any:

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.administration.acts import ACTS
+from accounts.administration.acts import API_ACTS
 from accounts.apikeys.models import APIKey
 from accounts.common.client_info import NO_CLIENT
 from accounts.emails import services as emails
@@ -93,7 +93,7 @@ EVENTS = {
 }
 
 
-@pytest.mark.parametrize("name", ACTS)
+@pytest.mark.parametrize("name", API_ACTS)
 def test_an_act_is_in_both_histories_and_the_owner_gets_the_reason_by_email(
     alice: User, carol: Client, clock: Clock, name: str
 ) -> None:
@@ -273,7 +273,7 @@ def test_the_page_of_a_person_offers_only_acts_that_change_something(
 ) -> None:
     page = carol.get(page_of(alice)).text
 
-    assert [name for name in ACTS if f"{page_of(alice)}{name}/" in page] == [
+    assert [name for name in API_ACTS if f"{page_of(alice)}{name}/" in page] == [
         "send-reset",
         "deactivate",
     ]

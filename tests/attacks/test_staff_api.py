@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.administration.acts import ACTS
+from accounts.administration.acts import API_ACTS
 from accounts.users.models import User
 from tests.administration.steps import REASON, member, staff_token
 from tests.attacks.api_steps import status_and_code
@@ -102,7 +102,7 @@ def test_the_staff_api_cannot_act_on_staff_with_more_rights() -> None:
     targets = [User.objects.get(username="carol"), member("helper", "Auditor")]
 
     for target in [*targets, member("owner", "Superuser")]:
-        for name in ACTS:
+        for name in API_ACTS:
             assert status_and_code(act(token, target, name)) == (403, "not_allowed_on_staff")
 
 

@@ -1,0 +1,67 @@
+"""What an act of staff is. ``accounts.administration.acts`` lists all acts."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from django.utils.functional import Promise
+
+from accounts.administration import roles
+from accounts.administration.roles import ACTING, NotInRole, Role
+from accounts.administration.steps import Account, Order, Target
+from accounts.users.models import User
+
+
+@dataclass(frozen=True, eq=False)
+class Act:
+    """What staff can do with an account.
+
+    ``name``: the name in URLs.
+    ``label``: what the button says.
+    ``does``: what the act does, and what stays.
+    ``shows``: what the owner of the account will see.
+    ``run``: does it.
+    ``targets``: returns what the act can be limited to, or None if it always concerns everything.
+    ``everything``: how a form names the choice without a target; empty if a target is necessary.
+    ``is_possible``: returns whether there is something to do.
+    ``for_signups``: whether the act works for a sign-up that is not confirmed yet.
+    ``has_modes``: whether the act may also happen after the waiting period.
+    ``sends_link``: whether the act emails a secret, which it does once a minute at most.
+    ``is_severe``: whether the owner may lose something.
+    ``roles``: the roles that include the act.
+    ``is_in_api``: whether the act is also a call of the staff API.
+    """
+
+    name: str
+    label: str | Promise
+    does: str | Promise
+    shows: str | Promise
+    run: Callable[[Order], None]
+    is_possible: Callable[[Any], bool]
+    targets: Callable[[Any], list[Target]] | None = None
+    everything: str | Promise = ""
+    for_signups: bool = False
+    has_modes: bool = False
+    sends_link: bool = False
+    is_severe: bool = False
+    roles: frozenset[Role] = ACTING
+    is_in_api: bool = True
+
+    def check(self, staff: User, account: Account) -> None:
+        """Require that ``staff`` may do the act with ``account``.
+
+        Raises:
+            NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
+        """
+        roles.check(staff, account)
+        if roles.role_of(staff) not in self.roles:
+            raise NotInRole
+
+    def suits(self, account: Account) -> bool:
+        """Return whether the act would change something for ``account`` now."""
+        fits = self.for_signups or isinstance(account, User)
+        return fits and self.is_possible(account)
+
+    def targets_of(self, account: Account) -> list[Target]:
+        """Return what the act can be limited to."""
+        return self.targets(account) if self.targets else []
