@@ -130,9 +130,13 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     return response
 
 
+def body_of(error: PublicError) -> dict[str, Any]:
+    """Return the body of the response of the API to ``error``."""
+    return {"detail": str(error), "code": error.code, **getattr(error, "more", {})}
+
+
 def _api_public_error(error: PublicError) -> Response:
-    body = {"detail": str(error), "code": error.code, **getattr(error, "more", {})}
-    response = Response(body, status=error.status)
+    response = Response(body_of(error), status=error.status)
     if isinstance(error, RateLimited):
         response["Retry-After"] = str(error.retry_after)
     if error.status == 401 or error.challenge != PublicError.challenge:

@@ -8,6 +8,9 @@ The short path answers only plain requests that succeed, and calls the services 
 It passes every other request to Django before anything has changed. Therefore only the views refuse
 requests, and a change of their rules for refusals needs no change here.
 
+There is one exception: a flood of sign-ins. If a limit has refused the last sign-in of an IP
+address, the short path asks the service whether it would refuse the next one, too.
+
 The headers come from Django, too: Django answers the first plain request of each kind, and the
 short path repeats the headers of that response.
 """
@@ -17,7 +20,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from io import BytesIO
 from time import perf_counter
-from typing import Any
+from typing import Any, NamedTuple
 
 from django.conf import settings
 from django.db import Error, connection
@@ -27,33 +30,44 @@ from rest_framework.renderers import JSONRenderer
 
 from accounts.common.client_info import client_of
 from accounts.common.client_ip import behind_proxies
-from accounts.common.errors import PublicError
+from accounts.common.errors import PublicError, RateLimited
 from accounts.ops import health
 from accounts.profile.api import shown
+from accounts.signin.services import refuse_flood
 from accounts.tokens import families, keyring, renewal, scopes, services
 from accounts.tokens.api import with_refresh
-from authsite.errors import FAILED
+from accounts.users import emails
+from authsite.errors import FAILED, body_of
 from authsite.serving.access_log import RequestLog
 
 type Environ = dict[str, Any]
 type Headers = list[tuple[str, str]]
 type Application = Callable[..., Iterable[bytes]]
-# The body of an answer, and the headers that differ between answers of one kind.
-type Answer = tuple[bytes, Headers]
 
+
+class Answer(NamedTuple):
+    """``headers`` has only those headers that differ between the answers of one kind."""
+
+    body: bytes
+    headers: Headers = []
+
+
+OK, REFUSED = "200 OK", "429 Too Many Requests"
 # With one of these, the answer depends on more than the short path knows.
 SPECIAL = (
     *("HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING"),
     *("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"),
 )
 # The headers that are made anew for each answer.
-OWN = {"content-length", "etag", "x-request-id"}
+OWN = {"content-length", "etag", "retry-after", "x-request-id"}
 # The largest body in bytes. A refresh token has about a hundred.
 LARGEST_BODY = 1024
 # The most kinds of one request whose headers are kept. Any port is valid in a Host, and any Host in
 # a health check. When the limit is reached, all are forgotten. Otherwise a client that sends many
 # Hosts would keep all other requests off the short path.
 MOST_KINDS = 64
+# The most IP addresses that are remembered as those of a flood. Then, all are forgotten.
+MOST_FLOODING = 4096
 
 _render = JSONRenderer().render
 
@@ -65,6 +79,7 @@ class ShortPath:
         self._application = application
         self._log = RequestLog()
         self._headers: dict[str, dict[tuple[str, ...], Headers]] = {path: {} for path in _ANSWERS}
+        self._flooding: set[str] = set()
 
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -75,40 +90,60 @@ class ShortPath:
         language = _language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
         kind = (scheme, environ["HTTP_HOST"], language)
         headers = self._headers[path].get(kind)
-        if headers is None:
+        if path == SIGN_IN:
+            start = self._noting_floods(client_ip, start)
+        if headers is None or (path == SIGN_IN and client_ip not in self._flooding):
             return self._application(environ, self._keeping_headers(path, kind, start))
         with self._log.identify(environ) as request_id:
             answer = _answer(path, environ, client_ip)
             if answer is None:
                 return self._application(environ, start)
-            body, more = answer
-            length = ("Content-Length", str(len(body)))
-            start("200 OK", [*headers, *more, length, ("X-Request-ID", request_id)])
+            length = ("Content-Length", str(len(answer.body)))
+            more = [*answer.headers, length, ("X-Request-ID", request_id)]
+            start(_status(path), [*headers, *more])
             self._log.write(
                 environ["REQUEST_METHOD"],
                 path,
                 route=path[1:],  # the pattern of a path without parameters
-                status=200,
+                status=int(_status(path)[:3]),
                 client_ip=client_ip,
                 began=began,
             )
-        return [body]
+        return [answer.body]
 
     def _keeping_headers(
         self, path: str, kind: tuple[str, ...], start: Callable[..., Any]
     ) -> Callable[..., Any]:
-        """Return a ``start_response`` that stores the headers of a response with status 200."""
+        """Return a ``start_response`` that stores the headers of a response of the short path."""
         known = self._headers[path]
 
         def keep(status: str, headers: Headers, *more: Any) -> Any:
             names = {name.lower() for name, _value in headers}
-            if status == "200 OK" and "set-cookie" not in names:
+            if status == _status(path) and "set-cookie" not in names:
                 if len(known) >= MOST_KINDS:
                     known.clear()
                 known[kind] = [pair for pair in headers if pair[0].lower() not in OWN]
             return start(status, headers, *more)
 
         return keep
+
+    def _noting_floods(self, client_ip: str, start: Callable[..., Any]) -> Callable[..., Any]:
+        """Return a ``start_response`` that notes whether a limit has refused the sign-in."""
+
+        def note(status: str, headers: Headers, *more: Any) -> Any:
+            if status != REFUSED:
+                self._flooding.discard(client_ip)
+            elif client_ip not in self._flooding:
+                if len(self._flooding) >= MOST_FLOODING:
+                    self._flooding.clear()
+                self._flooding.add(client_ip)
+            return start(status, headers, *more)
+
+        return note
+
+
+def _status(path: str) -> str:
+    return REFUSED if path == SIGN_IN else OK
 
 
 def _is_plain(environ: Environ) -> bool:
@@ -117,13 +152,13 @@ def _is_plain(environ: Environ) -> bool:
     HTTP/2 is not plain: a body without a length can be found only by reading it.
     """
     return (
-        environ["REQUEST_METHOD"] == ("POST" if environ["PATH_INFO"] == REFRESH else "GET")
+        environ["REQUEST_METHOD"] == ("POST" if environ["PATH_INFO"] in POSTED else "GET")
         and environ["SERVER_PROTOCOL"].startswith("HTTP/1")
         and "HTTP_HOST" in environ
         and not environ.get("QUERY_STRING")
         and not environ.get("SCRIPT_NAME")
         and environ.keys().isdisjoint(SPECIAL)
-        and (environ["PATH_INFO"] == REFRESH or environ.get("CONTENT_LENGTH", "") in {"", "0"})
+        and (environ["PATH_INFO"] in POSTED or environ.get("CONTENT_LENGTH", "") in {"", "0"})
     )
 
 
@@ -158,10 +193,44 @@ def _me(environ: Environ, _client_ip: str) -> Answer | None:
     token, session = services.read(text, find=families.find_owner)
     if not scopes.is_covered(token.scope, "profile:read"):
         return None
-    return _render(shown(session.user)), []
+    return Answer(_render(shown(session.user)))
 
 
 def _refresh(environ: Environ, client_ip: str) -> Answer | None:
+    if (sent := _members(environ, "refresh")) is None:
+        return None
+    client = client_of(_request(environ | {"REMOTE_ADDR": client_ip}))
+    tokens = renewal.renew_newest(sent["refresh"], client)
+    return Answer(_render(with_refresh(tokens))) if tokens else None
+
+
+def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
+    """Return the refusal of a sign-in by its limits. All others are passed on, and not counted."""
+    sent = _members(environ, "username", "password")
+    if sent is None or "HTTP_AUTHORIZATION" in environ or not _is_login(**sent):
+        return None
+    client = client_of(_request(environ | {"REMOTE_ADDR": client_ip}))
+    try:
+        refuse_flood(sent["username"], client)
+    except RateLimited as error:
+        with translation.override(_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))):
+            body = _render(body_of(error))
+        return Answer(body, [("Retry-After", str(error.retry_after))])
+    return None
+
+
+def _is_login(username: str, password: str) -> bool:
+    """Return whether the view would not refuse the username or the password before the limits."""
+    return (
+        0 < len(username) <= emails.MAX_LENGTH
+        and username == username.strip()
+        and password != ""
+        and (username + password).isprintable()
+    )
+
+
+def _members(environ: Environ, *names: str) -> dict[str, str] | None:
+    """Return the members of a small JSON body if they are the strings ``names``, else None."""
     length = environ.get("CONTENT_LENGTH", "")
     is_json = environ.get("CONTENT_TYPE") == "application/json"
     if not is_json or not length.isdecimal() or len(length) > 4 or int(length) > LARGEST_BODY:
@@ -172,28 +241,28 @@ def _refresh(environ: Environ, client_ip: str) -> Answer | None:
         sent = json.loads(body.decode())
     except (ValueError, RecursionError):
         return None
-    if not isinstance(sent, dict) or list(sent) != ["refresh"] or type(sent["refresh"]) is not str:
+    if not isinstance(sent, dict) or sent.keys() != {*names}:
         return None
-    client = client_of(_request(environ | {"REMOTE_ADDR": client_ip}))
-    tokens = renewal.renew_newest(sent["refresh"], client)
-    return (_render(with_refresh(tokens)), []) if tokens else None
+    return sent if all(type(value) is str for value in sent.values()) else None
 
 
 def _jwks(_environ: Environ, _client_ip: str) -> Answer:
     published = keyring.jwks()
-    return published.body, [("ETag", published.etag)]
+    return Answer(published.body, [("ETag", published.etag)])
 
 
 def _ready(_environ: Environ, _client_ip: str) -> Answer | None:
     found = health.inspect()
-    return (JsonResponse(found).content, []) if health.is_ready(found) else None
+    return Answer(JsonResponse(found).content) if health.is_ready(found) else None
 
 
-REFRESH = "/api/v1/token/refresh/"
+SIGN_IN, REFRESH = "/api/v1/token/", "/api/v1/token/refresh/"
+POSTED = {SIGN_IN, REFRESH}
 _ANSWERS: dict[str, Callable[[Environ, str], Answer | None]] = {
     "/api/v1/me/": _me,
     REFRESH: _refresh,
+    SIGN_IN: _sign_in,
     "/.well-known/jwks.json": _jwks,
-    "/health/live": lambda *_: (JsonResponse({"process": health.OK}).content, []),
+    "/health/live": lambda *_: Answer(JsonResponse({"process": health.OK}).content),
     "/health/ready": _ready,
 }

@@ -77,6 +77,19 @@ def verify_password(login: str, password: str, client: ClientInfo) -> User | Pen
     return account
 
 
+def refuse_flood(login: str, client: ClientInfo) -> None:
+    """Refuse an attempt that :func:`verify_password` would refuse by its limits, and count nothing.
+
+    It refuses only browsers that no account knows.
+
+    Raises:
+        RateLimited: there were too many attempts.
+    """
+    if not client.known_cookie:
+        key = users.login_key(login)
+        check(*_repeats(key, client), *_of_stranger(key, client))
+
+
 def reverify_password(session: LoginSession, password: str, client: ClientInfo) -> Proof:
     """Return the proof that the signed-in user of ``session`` knows the password.
 
@@ -106,9 +119,8 @@ def _check_password(
     # ``repeat`` is never given back, because a successful sign-in costs a hash, too.
     repeat = _repeats(key, client)
     charges = _of_stranger(key, client)
-    if not client.known_cookie:
-        # Checked before any lookup, so that one statement refuses a flood.
-        check(*repeat, *charges)
+    # Before any lookup, so that one statement refuses a flood.
+    refuse_flood(login, client)
     account = users.find(login)
     browser = known_browsers.find(client, account)
     if browser:
