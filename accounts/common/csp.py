@@ -21,8 +21,10 @@ def allow_provider_redirects(view: View) -> View:
     @wraps(view)
     def wrapped(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
         response = view(request, *args, **kwargs)
-        base = getattr(response, "_csp_config", settings.SECURE_CSP)
         origins = [origin for issuer in settings.AUTHSITE.issuers for origin in issuer.origins]
+        if not origins:
+            return response
+        base = getattr(response, "_csp_config", settings.SECURE_CSP)
         policy = {**base, "form-action": [*base["form-action"], *origins]}
         return csp_override(policy)(lambda _request: response)(request)
 

@@ -14,7 +14,6 @@ from django.middleware.csp import get_nonce
 from django.middleware.csrf import get_token
 from django.shortcuts import render
 from django.template.loader import render_to_string
-from django.utils.html import escape
 
 from accounts.common.config import Config
 from accounts.common.languages import spoken
@@ -25,26 +24,35 @@ from accounts.twofactor import passkeys
 
 TEMPLATE = "accounts/signin/login.html"
 # Marks cannot occur in the text of a page, because HTML forbids the character NUL.
-TOKEN, NONCE, OPTIONS = "\0token\0", "\0nonce\0", "\0options\0"
+TOKEN, NONCE, CHALLENGE = "\0token\0", "\0nonce\0", "\0challenge\0"
 
 
 # By language: the page with marks, and the settings with which it was rendered.
 _pages: dict[str, tuple[Config, str]] = {}
 
 
-def page(request: HttpRequest, form: LoginForm, **more: Any) -> HttpResponse:
-    """Return the sign-in page with ``form`` as the password form, and ``more`` in its context."""
-    context = {"form": form, "next": flow.next_of(request), **more}
-    options = json.dumps(passkeys.options_to_sign_in())
-    if more or form.is_bound or form.initial or not _is_plain(request):
-        return render(request, TEMPLATE, _context(request, options) | context)
+def page(request: HttpRequest, form: LoginForm | None = None, **more: Any) -> HttpResponse:
+    """Return the sign-in page with ``more`` in its context.
+
+    ``form`` is the password form, if it is not empty.
+    """
+    if form or more or not _is_plain(request):
+        context = _context(request, passkeys.options_to_sign_in())
+        return render(request, TEMPLATE, context | {"form": form or LoginForm(), **more})
     config, text = _pages.get(spoken(), (None, ""))
     if config is not settings.AUTHSITE:
-        marks = _context(request, OPTIONS) | {"csrf_token": TOKEN, "csp_nonce": NONCE}
-        text = render_to_string(TEMPLATE, context | marks, request)
+        text = _with_marks(request)
         _pages[spoken()] = settings.AUTHSITE, text
     text = text.replace(TOKEN, get_token(request)).replace(NONCE, str(get_nonce(request)))
-    return HttpResponse(text.replace(OPTIONS, escape(options)))
+    return HttpResponse(text.replace(CHALLENGE, passkeys.challenge_to_sign_in()))
+
+
+def _with_marks(request: HttpRequest) -> str:
+    """Return the page with marks in the place of the secrets."""
+    options = passkeys.options_to_sign_in()
+    marks = {"form": LoginForm(), "csrf_token": TOKEN, "csp_nonce": NONCE}
+    text = render_to_string(TEMPLATE, _context(request, options) | marks, request)
+    return text.replace(options["challenge"], CHALLENGE)
 
 
 def _is_plain(request: HttpRequest) -> bool:
@@ -55,9 +63,10 @@ def _is_plain(request: HttpRequest) -> bool:
     return request.method == "GET" and not has_query and request.COOKIES.keys() <= visitors
 
 
-def _context(request: HttpRequest, options: str) -> dict[str, Any]:
+def _context(request: HttpRequest, options: dict[str, Any]) -> dict[str, Any]:
     return {
+        "next": flow.next_of(request),
         "last_used": last_method.of(request),
         "signup_open": settings.AUTHSITE.signup == "open",
-        "passkey_options": options,
+        "passkey_options": json.dumps(options),
     }

@@ -17,7 +17,6 @@ from accounts.common.csp import allow_provider_redirects
 from accounts.sessions import last_method
 from accounts.sessions.current import actor_of
 from accounts.signin import flow, login_page
-from accounts.signin.forms import LoginForm
 from accounts.signin.views import home_if_signed_in
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import LockedAccountPasskey, UnknownPasskey, WrongPasskey
@@ -38,11 +37,11 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
         user, proof = passkeys.sign_in(request.POST["credential"], actor_of(request))
     except UnknownPasskey as error:
         unknown = json.dumps({"rpId": rp_id(), "unknown": error.credential_id})
-        return login_page.page(request, LoginForm(), passkey_error=str(error), signal=unknown)
+        return login_page.page(request, passkey_error=str(error), signal=unknown)
     except LockedAccountPasskey as error:
         return flow.recover(request, error.user, error.proof)
     except WrongPasskey as error:
-        return login_page.page(request, LoginForm(), passkey_error=str(error))
+        return login_page.page(request, passkey_error=str(error))
     remember = bool(request.POST.get("remember"))
     return flow.start_sign_in(
         request,

@@ -71,11 +71,13 @@ def login(request: HttpRequest) -> HttpResponse:
     """
     if "other" in request.GET:
         pending.discard(request)
+    if request.method != "POST":
+        return login_page.page(request)
     if "again" in request.POST:
         # From a page that keeps what was typed: show it in the form.
         form = LoginForm(initial=request.POST.dict())
     else:
-        form = LoginForm(request.POST if request.method == "POST" else None)
+        form = LoginForm(request.POST)
     if form.is_valid():
         try:
             return _sign_in(request, form)

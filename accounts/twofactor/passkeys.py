@@ -11,6 +11,7 @@ from django.db import transaction
 from accounts.activity import events
 from accounts.activity.failures import Failure
 from accounts.activity.services import Actor, record
+from accounts.common import base64url
 from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
@@ -54,6 +55,11 @@ def suspended_ids(user: User) -> list[str]:
 def options_to_sign_in() -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to sign in with any passkey."""
     return webauthn_options.to_get(LOGIN, [], "required")
+
+
+def challenge_to_sign_in() -> str:
+    """Return a new challenge as :func:`options_to_sign_in` contains it; the rest never changes."""
+    return base64url.encode(challenges.issue(LOGIN))
 
 
 def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
