@@ -22,6 +22,6 @@ from authsite.short_path import ShortPath  # noqa: E402 it imports models, too
 
 application = ShortPath(django)
 sender.start()
-# What is loaded now stays. Without it, a collection pauses all requests for a shorter time.
+# What is loaded now stays. A collection that skips it pauses all requests for a shorter time.
 gc.freeze()
 gc.enable()

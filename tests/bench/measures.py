@@ -26,6 +26,8 @@ from tests.support.services import Postgres
 STORM = 12
 # More than the calls of a round take.
 STORM_SECONDS = 600.0
+# Longer than hashing threads wait for another hash before they return their memory.
+REST_SECONDS = 5.0
 
 
 def entered[S: Server](
@@ -144,6 +146,8 @@ def in_a_storm(meter: Meter, site: Ours) -> Row:
 
 
 def memory(site: Server, django: Server | str) -> Row:
+    """Measure the memory of servers that have nothing to do."""
+    time.sleep(REST_SECONDS)
     mine = pss_mib(site.process.pid)
     if isinstance(django, Server):
         django = f"{django.name}: {number(pss_mib(django.process.pid))} MiB"
