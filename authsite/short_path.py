@@ -28,7 +28,7 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import translation
 from rest_framework.renderers import JSONRenderer
 
-from accounts.common.client_info import client_of
+from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.client_ip import behind_proxies
 from accounts.common.errors import PublicError, RateLimited
 from accounts.ops import health
@@ -199,8 +199,7 @@ def _me(environ: Environ, _client_ip: str) -> Answer | None:
 def _refresh(environ: Environ, client_ip: str) -> Answer | None:
     if (sent := _members(environ, "refresh")) is None:
         return None
-    client = client_of(_request(environ | {"REMOTE_ADDR": client_ip}))
-    tokens = renewal.renew_newest(sent["refresh"], client)
+    tokens = renewal.renew_newest(sent["refresh"], _client(environ, client_ip))
     return Answer(_render(with_refresh(tokens))) if tokens else None
 
 
@@ -209,14 +208,17 @@ def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
     sent = _members(environ, "username", "password")
     if sent is None or "HTTP_AUTHORIZATION" in environ or not _is_login(**sent):
         return None
-    client = client_of(_request(environ | {"REMOTE_ADDR": client_ip}))
     try:
-        refuse_flood(sent["username"], client)
+        refuse_flood(sent["username"], _client(environ, client_ip))
     except RateLimited as error:
         with translation.override(_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))):
             body = _render(body_of(error))
         return Answer(body, [("Retry-After", str(error.retry_after))])
     return None
+
+
+def _client(environ: Environ, client_ip: str) -> ClientInfo:
+    return client_of(_request(environ | {"REMOTE_ADDR": client_ip}))
 
 
 def _is_login(username: str, password: str) -> bool:
