@@ -172,7 +172,7 @@ class Config(BrandSettings, ProviderSettings):
         default=200,
     )
     token_algorithm: str = setting(
-        "How new keys sign access tokens: `ES256` (P-256), `RS256` (RSA) or `EdDSA` (Ed25519). "
+        "How access tokens are signed: `ES256` (P-256), `RS256` (RSA) or `EdDSA` (Ed25519). "
         "If unset, a new site uses `ES256`, and each new key the algorithm of the key before it.",
         choice("ES256", "RS256", "EdDSA"),
         default="",

@@ -13,7 +13,7 @@ from threading import Lock
 
 from cryptography.fernet import InvalidToken
 from django.db import Error, connection, transaction
-from django.db.models import Max
+from django.db.models import Max, Q
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock, crypto
@@ -21,6 +21,7 @@ from accounts.common.errors import Busy
 from accounts.tokens import keys, signing_keys
 from accounts.tokens.models import SigningKey
 from accounts.tokens.signing_keys import (
+    KEEP,
     LEAD,
     LOOK_AGAIN,
     PURPOSE,
@@ -54,23 +55,29 @@ class KnownKey(keys.KeyRefused):
     """
 
 
-def signer() -> Signer:
+def signer(algorithm: str = "") -> Signer:
     """Return the key to sign with now, and create the first key if there is none.
+
+    ``algorithm``: an algorithm that is in use. The default is that of access tokens.
 
     Call this outside of transactions.
 
     Raises:
-        CannotSign: the current signing key cannot be decrypted.
+        CannotSign: the current signing key cannot be decrypted, or does not exist yet.
     """
-    return _cache.signer(_with_a_key().signing(clock.now()))
+    ring, now = _with_a_key(), clock.now()
+    row = ring.signing(algorithm, now) if algorithm else ring.signing_access(now)
+    if row is None:
+        raise CannotSign(RELOAD.total_seconds())
+    return _cache.signer(row)
 
 
 def can_sign() -> bool:
-    """Return whether this site can sign: the current key can be decrypted, or none exists yet."""
-    now = clock.now()
-    ring = _cache.ring()
+    """Return whether this site can sign with each algorithm that is in use, or has no key yet."""
+    if not _cache.ring().keys:
+        return True
     try:
-        return not ring.keys or bool(_cache.signer(ring.signing(now)))
+        return all(signer(algorithm) for algorithm in ("", *signing_keys.further()))
     except CannotSign:
         return False
 
@@ -104,9 +111,8 @@ def forget() -> None:
 
 
 def rotate(*, now: bool = False) -> SigningKey:
-    """Generate the next key and add it to the key ring; see :func:`add`."""
-    newest = SigningKey.objects.filter(withdrawn_at=None).order_by("number").last()
-    return add(keys.generate(signing_keys.next_algorithm(newest)), now=now)
+    """Generate the next key for access tokens and add it to the key ring; see :func:`add`."""
+    return add(keys.generate(signing_keys.access_algorithm(_live())), now=now)
 
 
 def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
@@ -139,11 +145,21 @@ def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
 def prune() -> int:
     """Delete replaced keys whose tokens have all expired; return how many were deleted.
 
+    Keys of an algorithm that is no longer in use are deleted :data:`KEEP` after this function first
+    finds them. If the algorithm is in use again before, they sign again.
+
     Withdrawn keys are not deleted, so that they cannot be added again.
     """
-    live = list(SigningKey.objects.filter(withdrawn_at=None).order_by("number"))
-    over = [row.pk for row in live if signing_keys.is_over(row, live, clock.now())]
-    return SigningKey.objects.filter(pk__in=over, withdrawn_at=None).delete()[0]
+    now, live, used = clock.now(), _live(), signing_keys.read({}).used
+    rows = SigningKey.objects.filter(withdrawn_at=None)
+    rows.filter(algorithm__in=used).update(unused_at=None)
+    rows.filter(unused_at=None).exclude(algorithm__in=used).update(unused_at=now)
+    over = [row.pk for row in live if signing_keys.is_over(row, live, now)]
+    return rows.filter(Q(pk__in=over) | Q(unused_at__lte=now - KEEP)).delete()[0]
+
+
+def _live() -> list[SigningKey]:
+    return list(SigningKey.objects.filter(withdrawn_at=None).order_by("number"))
 
 
 def _open(row: SigningKey) -> Signer:
@@ -171,7 +187,7 @@ class _Cache:
         """
         self._lock = Lock()
         self._ring: KeyRing | None = None
-        self._signer: Signer | None = None
+        self._signers: dict[str, Signer] = {}
         self._read_again_at = self._look_again_at = clock.now()
 
     def ring(self) -> KeyRing:
@@ -210,7 +226,7 @@ class _Cache:
         with self._lock:
             ring = self._read()
             if not ring.keys:
-                signing_keys.make_next(ring, clock.now())
+                signing_keys.make_due(ring, clock.now())
                 ring = self._read()
             return ring
 
@@ -219,27 +235,28 @@ class _Cache:
 
         The first call for ``row`` decrypts and parses the key, and caches it.
         """
-        held = self._signer
-        if held is None or held.kid != row.kid:
+        held = self._signers.get(row.kid)
+        if held is None:
             with self._lock:
-                held = self._signer
-                if held is None or held.kid != row.kid:
-                    held = self._signer = _open(row)
+                held = self._signers.get(row.kid)
+                if held is None:
+                    held = self._signers[row.kid] = _open(row)
         return held
 
     def _read(self) -> KeyRing:
-        """Read the table, and add the next key if it is due. The caller must hold the lock."""
+        """Read the table, and add the keys that are due. The caller must hold the lock."""
         ring = signing_keys.read(self._ring.verifiers if self._ring else {})
         # Within a transaction, the new key could be rolled back or could block other requests.
-        if ring.wants_a_successor and not connection.in_atomic_block:
+        if ring.keys and ring.due and not connection.in_atomic_block:
             try:
-                signing_keys.make_next(ring, clock.now() + LEAD)
+                signing_keys.make_due(ring, clock.now() + LEAD)
                 ring = signing_keys.read(ring.verifiers)
             except Error:
                 log.exception(
                     "The next signing key can't be stored; the current one keeps signing."
                 )
         self._ring, self._read_again_at = ring, clock.now() + RELOAD
+        self._signers = {k: held for k, held in self._signers.items() if k in ring.verifiers}
         return ring
 
     def _read_or_keep(self, ring: KeyRing) -> KeyRing:

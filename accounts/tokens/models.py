@@ -15,6 +15,7 @@ class SigningKey(models.Model):
     ``kid``: the thumbprint of ``public``.
     ``private``: the encrypted private key. It is emptied when the key is withdrawn, so that the key
         cannot sign again.
+    ``unused_at``: when ``keyring.prune`` found that its algorithm is no longer in use.
     """
 
     number = models.PositiveIntegerField(primary_key=True)
@@ -25,6 +26,7 @@ class SigningKey(models.Model):
     made_at = models.DateTimeField(default=clock.now)
     signs_at = models.DateTimeField()
     withdrawn_at = models.DateTimeField(null=True)
+    unused_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.kid

@@ -1,13 +1,17 @@
 """The table of signing keys, and what each key is used for at a given moment.
 
 Keys are ordered by number. A new key is published some time before it signs, so that every verifier
-has it. A key signs from its ``signs_at`` until the ``signs_at`` of the next key. It stays published
-until its last token has expired. No job changes the state of a key: the state follows from the
-clock. A withdrawn key neither signs nor verifies.
+has it. A key signs from its ``signs_at`` until the ``signs_at`` of the next key of its algorithm.
+It stays published until its last token has expired. This state follows from the clock, and no job
+changes it. A withdrawn key neither signs nor verifies.
+
+Each algorithm that is in use has its own signing key and successor. If an algorithm is no longer in
+use, its keys stay published until ``keyring.prune`` deletes them.
 """
 
 import json
 import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from hashlib import sha256
@@ -40,6 +44,10 @@ LEAD = MAX_AGE + RELOAD + SLACK
 # How long a key stays published after the next key starts to sign. A process may notice the next
 # key late and sign with this one meanwhile, and those tokens must expire first.
 KEEP = timedelta(seconds=LONGEST_ACCESS_TOKEN) + RELOAD + SLACK
+
+# Functions that return an algorithm that signs other tokens than access tokens. Code that signs
+# such tokens adds its function here.
+FURTHER: list[Callable[[], str]] = []
 
 
 @dataclass(frozen=True)
@@ -81,22 +89,42 @@ class KeyRing:
     verifiers: dict[str, Verifier]
     published: Published
 
-    def signing(self, now: datetime) -> SigningKey:
-        """Return the key that signs at the time ``now``.
+    def signing(self, algorithm: str, now: datetime) -> SigningKey | None:
+        """Return the key that signs with ``algorithm`` at the time ``now``, or None if it has none.
 
-        This is the last key that has reached its ``signs_at``. If the clock of this server is
-        behind and no key has reached it, return the first key.
+        This is the last key that has reached its ``signs_at``. If no key has reached it, because
+        the algorithm is new or the clock of this server is behind, return the first key.
         """
+        own = [key for key in self.keys if key.algorithm == algorithm]
+        begun = [key for key in own if key.signs_at <= now]
+        return begun[-1] if begun else next(iter(own), None)
+
+    def signing_access(self, now: datetime) -> SigningKey:
+        """Return the key that signs access tokens at the time ``now``.
+
+        After a change of the algorithm, the keys of the previous one sign until the first key of
+        the new one has been published for long enough.
+        """
+        own = self.signing(access_algorithm(self.keys), now)
+        if own and own.signs_at <= now:
+            return own
         begun = [key for key in self.keys if key.signs_at <= now]
-        return begun[-1] if begun else self.keys[0]
+        previous = [key for key in begun if key.algorithm not in further()]
+        return (previous or begun or [own or self.keys[0]])[-1]
 
     @property
-    def wants_a_successor(self) -> bool:
-        """Whether the newest key is at least ``SIGNING_KEY_DAYS`` old."""
+    def used(self) -> set[str]:
+        """The algorithms in use, and the one that still signs access tokens after a change."""
+        signing = {self.signing_access(clock.now()).algorithm} if self.keys else set()
+        return {*in_use(self.keys), *signing}
+
+    @property
+    def due(self) -> list[str]:
+        """The algorithms in use that have no key, or only keys older than ``SIGNING_KEY_DAYS``."""
         days = settings.AUTHSITE.signing_key_days
-        return bool(days and self.keys) and (
-            self.keys[-1].made_at + timedelta(days=days) <= clock.now()
-        )
+        since = clock.now() - timedelta(days=days)
+        held = {key.algorithm for key in self.keys if not days or key.made_at > since}
+        return [algorithm for algorithm in in_use(self.keys) if algorithm not in held]
 
 
 def read(known: dict[str, Verifier]) -> KeyRing:
@@ -117,25 +145,38 @@ def _verifier(row: SigningKey) -> Verifier:
     return Verifier(row.kid, row.algorithm, keys.public_key(row.public))
 
 
-def next_algorithm(newest: SigningKey | None) -> str:
-    """Return the algorithm for the key after ``newest``, or for the first key of a site.
+def access_algorithm(live: Sequence[SigningKey]) -> str:
+    """Return the algorithm of access tokens. ``live``: all keys that are not withdrawn.
 
     Without ``TOKEN_ALGORITHM``, each key keeps the algorithm of the key before it, because other
     services may accept only that one.
     """
-    return settings.AUTHSITE.token_algorithm or (newest.algorithm if newest else FIRST_ALGORITHM)
+    held = [key.algorithm for key in live]
+    own = [algorithm for algorithm in held if algorithm not in further()]
+    return settings.AUTHSITE.token_algorithm or [FIRST_ALGORITHM, *(own or held)][-1]
 
 
-def make_next(ring: KeyRing, signs_at: datetime) -> None:
-    """Generate and store the key that follows the keys in ``ring``.
+def in_use(live: Sequence[SigningKey]) -> list[str]:
+    """Return the algorithms that sign tokens. ``live``: all keys that are not withdrawn."""
+    return list(dict.fromkeys([access_algorithm(live), *further()]))
 
-    Nothing changes if another process has already stored that key.
+
+def further() -> list[str]:
+    """Return the algorithms that sign other tokens than access tokens."""
+    return [algorithm() for algorithm in FURTHER]
+
+
+def make_due(ring: KeyRing, signs_at: datetime) -> None:
+    """Generate and store a key for each algorithm that needs one.
+
+    Nothing changes if another process has already stored a key.
     """
-    key = keys.generate(next_algorithm(ring.keys[-1] if ring.keys else None))
+    made = [keys.generate(algorithm) for algorithm in ring.due]
     try:
-        # Durable: if the key were rolled back, tokens that it signed could not be verified.
+        # Durable: if a key were rolled back, tokens that it signed could not be verified.
         with transaction.atomic(durable=True):
-            insert(key, ring.last + 1, signs_at)
+            for number, key in enumerate(made, ring.last + 1):
+                insert(key, number, signs_at)
     except IntegrityError:
         log.info("Another process created the signing key.")
 
@@ -157,11 +198,15 @@ def insert(key: keys.PrivateKey, number: int, signs_at: datetime) -> SigningKey:
     )
 
 
-def is_over(row: SigningKey, live: list[SigningKey], now: datetime) -> bool:
-    """Return whether every token that the key ``row`` has signed has expired.
+def is_over(row: SigningKey, live: Sequence[SigningKey], now: datetime) -> bool:
+    """Return whether the key ``row`` is replaced and every token that it has signed has expired.
 
-    ``live``: all keys that are not withdrawn. The last of these keys is never over, because it is
-        not replaced yet.
+    ``live``: all keys that are not withdrawn. The last key of an algorithm is never over, because
+        it is not replaced yet.
     """
-    later = [other.signs_at for other in live if other.number > row.number]
+    later = [
+        other.signs_at
+        for other in live
+        if other.algorithm == row.algorithm and other.number > row.number
+    ]
     return bool(later) and min(later) + KEEP <= now

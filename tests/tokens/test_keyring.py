@@ -40,6 +40,70 @@ def test_a_new_key_keeps_the_algorithm_of_the_key_before_it_unless_one_is_set(
     assert [row.algorithm for row in rows] == ["EdDSA", "EdDSA", "EdDSA", "ES256"]
 
 
+@pytest.fixture
+def id_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sign other tokens than access tokens with RS256."""
+    monkeypatch.setattr(signing_keys, "FURTHER", [lambda: "RS256"])
+
+
+@pytest.mark.django_db(transaction=True)
+def test_each_algorithm_in_use_has_its_own_key_and_successor(
+    id_tokens: None, clock: Clock, configure: Any
+) -> None:
+    configure(signing_key_days=30)
+    access, other = keyring.signer(), keyring.signer("RS256")
+
+    assert (access.algorithm, other.algorithm) == ("ES256", "RS256")
+    assert published() == [access.kid, other.kid]
+    clock.advance(days=20)
+    brought = keyring.add(keys.generate("ES256"))
+    clock.advance(days=10)
+    assert len(published()) == 3, "only the old key with RS256 gets a successor"
+    clock.advance(hours=2)
+    keyring.prune()
+
+    assert keyring.signer().kid == brought.kid
+    successor = keyring.signer("RS256")
+    assert successor.kid != other.kid
+    assert published() == [brought.kid, successor.kid]
+    new = keyring.rotate(now=True)
+    assert published() == [new.kid, keyring.signer("RS256").kid], "all others are withdrawn"
+
+
+@pytest.mark.django_db(transaction=True)
+def test_an_algorithm_that_is_not_in_use_gets_no_key() -> None:
+    keyring.signer()
+
+    with pytest.raises(keyring.CannotSign):
+        keyring.signer("RS256")
+    assert [row.algorithm for row in SigningKey.objects.all()] == ["ES256"]
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("before", ["ES256", "RS256"])
+def test_no_client_is_refused_while_the_algorithm_changes_and_changes_back(
+    id_tokens: None, before: str, clock: Clock, configure: Any
+) -> None:
+    """Clients use copies of the published keys for five minutes, and access tokens for an hour."""
+    configure(token_algorithm=before)
+    keyring.signer()
+    copies, tokens = [set(published())] * 6, [token()] * 60
+
+    for algorithm, minutes in (("EdDSA", 180), (before, 30), ("EdDSA", 30), (before, 180)):
+        configure(token_algorithm=algorithm)
+        keyring.forget()
+        for _minute in range(minutes):
+            clock.advance(minutes=1)
+            keyring.prune()
+            copies, tokens = [*copies[1:], set(published())], [*tokens[1:], token()]
+            assert keyring.signer().kid in copies[0]
+            assert all(is_good(written) for written in tokens[::20])
+        if minutes == 180:
+            assert keyring.signer().algorithm == algorithm
+            used = {algorithm, "RS256"}
+            assert {row.algorithm for row in SigningKey.objects.all()} == used
+
+
 def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs() -> None:
     """This holds even for a copy from a process that had not loaded the new key yet."""
     assert signing_keys.LEAD > signing_keys.RELOAD + signing_keys.MAX_AGE
@@ -135,10 +199,11 @@ def test_a_key_is_not_made_within_a_transaction() -> None:
 
 def test_two_processes_make_one_successor(clock: Clock) -> None:
     keyring.signer()
+    clock.advance(days=91)
     seen = signing_keys.read({})
 
     for _process in range(2):
-        signing_keys.make_next(seen, clock.now())
+        signing_keys.make_due(seen, clock.now())
 
     assert [row.number for row in SigningKey.objects.order_by("number")] == [1, 2]
 
