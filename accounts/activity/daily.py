@@ -6,11 +6,11 @@ counted while events are recorded, because all sign-ins of a day would wait for 
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime, time, timedelta
 
-from django.db.models import Count, Max, Min, QuerySet
-from django.db.models.functions import TruncDate
+from django.db.models import Count, DateField, Max, Min, QuerySet, Subquery, Sum
+from django.db.models.functions import Trunc, TruncDate
 
 from accounts.activity.models import Activity, DailyCount
 from accounts.common import clock
@@ -20,6 +20,9 @@ DELAY = timedelta(hours=1)
 LIFE = timedelta(days=400)
 # How many days without a daily job are counted when the overview is opened.
 MOST_LIVE = timedelta(days=7)
+# Names that are no events: under these, the numbers of accounts are stored.
+ACCOUNTS = PEOPLE, STAFF = ("people", "staff")
+_KIND = ("event", "method", "is_known")
 
 
 @dataclass(frozen=True)
@@ -36,23 +39,49 @@ class Kind:
     is_known: bool
 
 
-def counts(since: date) -> Mapping[tuple[date, Kind], int]:
-    """Return how many events of each kind happened on each day from ``since`` to today, in UTC.
+def counts(since: date, span: str = "day") -> Mapping[tuple[date, Kind], int]:
+    """Return how many events of each kind happened from ``since`` to today, in UTC.
 
-    Days that the daily job has not counted yet are counted now, but no more than the last seven.
+    The counts are those of each ``span``, a day, week or month, by its first day. Days that the
+    daily job has not counted yet are counted now, but no more than the last seven.
     """
-    rows = DailyCount.objects.filter(day__gte=since)
-    found = Counter(
-        {(row.day, Kind(row.event, row.method, row.is_known)): row.count for row in rows}
-    )
-    counted = max((day for day, _kind in found), default=since - timedelta(days=1))
+    start = Trunc("day", span, output_field=DateField())
+    events = DailyCount.objects.filter(day__gte=since).exclude(event__in=ACCOUNTS)
+    groups = events.values_list(start, *_KIND)
+    rows = list(groups.annotate(Sum("count"), Max("day")))
+    found = Counter({(first, Kind(*kind)): number for first, *kind, number, _last in rows})
+    counted = max((row[-1] for row in rows), default=since - timedelta(days=1))
     first = max(counted + timedelta(days=1), clock.now().date() - MOST_LIVE)
     return found + _count(Activity.objects.filter(at__gte=_start(first)))
 
 
+def latest() -> tuple[date, dict[Kind, int]] | None:
+    """Return the last counts that :func:`store` has stored, and their day."""
+    rows = DailyCount.objects.filter(event__in=ACCOUNTS).order_by("-day")
+    last = rows.filter(day=Subquery(rows.values("day")[:1]))
+    found = {Kind(row.event, row.method, row.is_known): (row.day, row.count) for row in last}
+    if not found:
+        return None
+    day, _number = next(iter(found.values()))
+    return day, {kind: number for kind, (_day, number) in found.items()}
+
+
+def store(numbers: Mapping[Kind, int]) -> None:
+    """Store numbers of accounts, whose kinds are named in ``ACCOUNTS``, for the last day.
+
+    Call this after :func:`count_days`, which takes the last day with counts as counted.
+    """
+    DailyCount.objects.bulk_create(
+        _rows(_ended() - timedelta(days=1), numbers),
+        update_conflicts=True,
+        unique_fields=["day", *_KIND],
+        update_fields=["count"],
+    )
+
+
 def count_days() -> int:
     """Count the days that have ended and are not counted yet; return the number of stored rows."""
-    until = (clock.now() - DELAY).date()
+    until = _ended()
     last = DailyCount.objects.aggregate(last=Max("day"))["last"]
     day = last + timedelta(days=1) if last else _first_day(until)
     stored = 0
@@ -60,12 +89,7 @@ def count_days() -> int:
         events = Activity.objects.filter(
             at__gte=_start(day), at__lt=_start(day + timedelta(days=1))
         )
-        rows = [
-            DailyCount(
-                day=at, event=kind.event, method=kind.method, is_known=kind.is_known, count=n
-            )
-            for (at, kind), n in _count(events).items()
-        ]
+        rows = _rows(day, {kind: number for (_at, kind), number in _count(events).items()})
         # Another daily job may have counted this day meanwhile, with the same result.
         DailyCount.objects.bulk_create(rows, ignore_conflicts=True)
         stored += len(rows)
@@ -76,6 +100,15 @@ def count_days() -> int:
 def prune() -> int:
     """Delete counts that are older than 400 days; return how many were deleted."""
     return DailyCount.objects.filter(day__lt=clock.now().date() - LIFE).delete()[0]
+
+
+def _ended() -> date:
+    """Return the first day that may not have ended."""
+    return (clock.now() - DELAY).date()
+
+
+def _rows(day: date, numbers: Mapping[Kind, int]) -> list[DailyCount]:
+    return [DailyCount(day=day, count=n, **asdict(kind)) for kind, n in numbers.items()]
 
 
 def _first_day(until: date) -> date:

@@ -14,6 +14,7 @@ from accounts.activity.kinds import Event, Group
 from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
+from accounts.common.deletion import delete_in_batches
 from accounts.common.prepared import PreparedInsert
 from accounts.common.reading import read_once
 from accounts.users.models import EmailAddress, User
@@ -114,4 +115,4 @@ def prune() -> int:
     now = clock.now()
     old = Activity.objects.filter(at__lte=now - timedelta(days=settings.AUTHSITE.activity_days))
     nobodys = Activity.objects.filter(user=None, at__lte=now - NOBODYS_LIFE)
-    return old.delete()[0] + nobodys.delete()[0]
+    return delete_in_batches(old) + delete_in_batches(nobodys)

@@ -16,7 +16,7 @@ from django.utils.translation import gettext_lazy
 
 from accounts.activity import daily, events
 from accounts.activity.daily import Kind
-from accounts.administration.plots import SPANS, Plot, Span, over_time, stacked, starts
+from accounts.administration.plots import SPANS, Plot, Span, label_of, over_time, stacked, starts
 from accounts.common import clock
 from accounts.common.proofs import Method
 from accounts.mail import services as mail
@@ -102,11 +102,11 @@ class OverviewAdmin(admin.ModelAdmin):
 def plots(span: Span) -> list[Plot]:
     """Return all plots of the overview. Those over time have columns of length ``span``."""
     days = starts(span, clock.now().date())
-    counts = daily.counts(days[0])
+    counts = daily.counts(days[0], span)
     return [
         over_time("sign-ins", _("Sign-ins by method"), days, _by(counts, _method)),
         over_time("failures", _("Failed attempts by reason"), days, _by(counts, _reason)),
-        over_time("blocked", _("Attempts blocked by limits"), days, _blocked(days[0])),
+        over_time("blocked", _("Attempts blocked by limits"), days, _blocked(days[0], span)),
         over_time("sign-ups", _("New accounts"), days, _by(counts, _new_account)),
         _protection(),
         _backlog(),
@@ -135,22 +135,23 @@ def _new_account(kind: Kind) -> str | None:
     return _("New accounts") if kind.event == events.SIGNED_UP.name else None
 
 
-def _blocked(since: date) -> Counter[tuple[date, str]]:
+def _blocked(since: date, span: Span) -> Counter[tuple[date, str]]:
     found: Counter[tuple[date, str]] = Counter()
-    for day, limit, number in refusals.counts(since):
+    for day, limit, number in refusals.counts(since, span):
         found[day, str(LIMITS.get(limit.partition(".")[0], _("Other")))] += number
     return found
 
 
 def _protection() -> Plot:
     columns = []
-    for is_staff, held in protection.of_accounts().items():
+    day, accounts = protection.of_accounts()
+    for is_staff, held in accounts.items():
         name = _("Staff") if is_staff else _("People")
         with_other = held.with_factor - held.with_passkey
         without = held.accounts - held.with_factor
         series = {_("Passkey"): held.with_passkey, _("Other second factor"): with_other}
         columns.append((name, series | {_("Neither"): without}))
-    title = _("Accounts with a second factor or a passkey")
+    title = _("Accounts with a second factor or a passkey on %(day)s") % {"day": label_of(day)}
     return stacked("protection", title, columns, is_share=True)
 
 

@@ -96,7 +96,7 @@ def over_time(
         for column, start, end in zip(columns, days, ends, strict=True):
             if start <= day < end:
                 column[label] += number
-    return stacked(key, title, [(_label(day), c) for day, c in zip(days, columns, strict=True)])
+    return stacked(key, title, [(label_of(day), c) for day, c in zip(days, columns, strict=True)])
 
 
 def stacked(
@@ -141,5 +141,6 @@ def _path(columns: Sequence[Sequence[int]], place: int, top: int) -> str:
     return "".join(boxes)
 
 
-def _label(day: date) -> str:
+def label_of(day: date) -> str:
+    """Return the date as the plots show it."""
     return date_format(day, "SHORT_DATE_FORMAT")

@@ -19,6 +19,7 @@ from django.db import transaction
 from django.db.models import Count, Min, Q, QuerySet
 
 from accounts.common import clock, crypto, secrets
+from accounts.common.deletion import delete_in_batches
 from accounts.common.reading import read_once
 from accounts.mail import wake
 from accounts.mail.message import Message
@@ -131,7 +132,8 @@ def last_receipt(address: str) -> QuerySet[MailReceipt]:
 
 def prune() -> int:
     """Delete receipts that are older than 30 days; return how many were deleted."""
-    return MailReceipt.objects.filter(done_at__lte=clock.now() - KEEP_RECEIPTS).delete()[0]
+    old = MailReceipt.objects.filter(done_at__lte=clock.now() - KEEP_RECEIPTS)
+    return delete_in_batches(old)
 
 
 def _digests(addresses: Iterable[str]) -> list[str]:

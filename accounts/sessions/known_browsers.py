@@ -13,6 +13,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
+from accounts.common.deletion import delete_in_batches
 from accounts.common.languages import speaking
 from accounts.common.reading import read_once
 from accounts.sessions.models import KnownBrowser
@@ -163,7 +164,7 @@ def renew(request: HttpRequest, user: User) -> None:
 
 def prune() -> int:
     """Delete known browsers that have expired; return how many were deleted."""
-    return KnownBrowser.objects.filter(until__lte=clock.now()).delete()[0]
+    return delete_in_batches(KnownBrowser.objects.filter(until__lte=clock.now()))
 
 
 def set_cookie(request: HttpRequest, response: HttpResponse) -> None:

@@ -15,6 +15,7 @@ from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
+from accounts.common.deletion import delete_in_batches
 from accounts.common.prepared import P, PreparedInsert, PreparedQuery
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import signed_out_elsewhere
@@ -244,10 +245,7 @@ def revoke_by_operator(user: User, actor: Actor) -> int:
 
 
 def prune() -> int:
-    """Delete sessions that ended at least a day ago, and expired data of anonymous browsers.
-
-    Returns the number of deleted rows.
-    """
+    """Delete sessions that ended a day ago, and expired data of strangers; return how many rows."""
     now = clock.now()
     sessions = LoginSession.objects.filter(
         Q(ended_at__lte=now - KEEP_ENDED)
@@ -255,7 +253,7 @@ def prune() -> int:
         | Q(ends_at__lte=now - KEEP_ENDED)
     )
     strangers = BrowserSession.objects.filter(expire_date__lte=now, login_session=None)
-    return sessions.delete()[0] + strangers.delete()[0]
+    return delete_in_batches(sessions) + delete_in_batches(strangers)
 
 
 def _live() -> Q:

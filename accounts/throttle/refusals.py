@@ -13,6 +13,8 @@ from datetime import date, timedelta
 from threading import Lock
 
 from django.db import DatabaseError, connection
+from django.db.models import DateField, Sum
+from django.db.models.functions import Trunc
 
 from accounts.common import clock
 from accounts.throttle.models import Refusals
@@ -68,10 +70,15 @@ def write() -> None:
             _unwritten.update(noted)
 
 
-def counts(since: date) -> Iterable[tuple[date, str, int]]:
-    """Return how many actions each limit has refused on each day since ``since``."""
+def counts(since: date, span: str) -> Iterable[tuple[date, str, int]]:
+    """Return how many actions each limit has refused since ``since``.
+
+    The counts are those of each ``span``, a day, week or month, by its first day.
+    """
     write()
-    return Refusals.objects.filter(day__gte=since).values_list("day", "limit", "count")
+    start = Trunc("day", span, output_field=DateField())
+    rows = Refusals.objects.filter(day__gte=since).values_list(start, "limit")
+    return rows.annotate(Sum("count"))
 
 
 def prune() -> int:

@@ -101,6 +101,7 @@ def test_the_page_has_one_query_a_plot_names_nobody_and_is_for_staff_with_the_ri
         tables = "dailycount|accounts_activity|refusals|outgoingmail|passkey"
         return sum(bool(re.search(f'FROM "accounts_({tables})', q["sql"])) for q in found)
 
+    call_command("prune")
     few = queries("day")
     for day in range(40):
         events(alice, NOON - timedelta(days=day), "signed_in", "pwd", 3)
@@ -108,3 +109,20 @@ def test_the_page_has_one_query_a_plot_names_nobody_and_is_for_staff_with_the_ri
 
     assert [queries(by) for by in ("day", "week", "month", "nonsense")] == [few] * 4
     assert few <= 6
+
+
+@pytest.mark.django_db
+def test_accounts_with_a_factor_are_counted_once_a_day(clock: Clock) -> None:
+    clock.set(NOON)
+    enrolled(make_user("alice"))
+    make_user("bob")
+    call_command("prune")
+    enrolled(make_user("erin"))
+    assert plot("protection").columns[0] == ("People", [0, 1, 1])
+    assert str(plot("protection").title).endswith("19 May 2026")
+
+    clock.advance(days=1)
+    call_command("prune")
+    call_command("prune")
+
+    assert plot("protection").columns[0] == ("People", [0, 2, 1])

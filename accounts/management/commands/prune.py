@@ -14,6 +14,7 @@ from accounts.administration import bulk
 from accounts.apikeys import services as apikeys
 from accounts.codes.models import Code
 from accounts.common import clock
+from accounts.common.deletion import delete_in_batches
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
@@ -42,13 +43,15 @@ class Command(BaseCommand):
             "sign-ups": signup.prune(),
             "invitations": invitations.prune(),
             "addresses": emails.prune(),
-            "codes": Code.objects.filter(expires_at__lte=now).delete()[0],
+            "codes": delete_in_batches(Code.objects.filter(expires_at__lte=now)),
             "sessions": sessions.prune(),
             "counts": daily.count_days(),
             "old counts": daily.prune() + refusals.prune(),
             "events": activity.prune(),
-            "budgets": Budget.objects.filter(whole_at__lte=now.timestamp() * 1000).delete()[0],
-            "places": FamiliarPlace.objects.filter(until__lte=now).delete()[0],
+            "budgets": delete_in_batches(
+                Budget.objects.filter(whole_at__lte=now.timestamp() * 1000)
+            ),
+            "places": delete_in_batches(FamiliarPlace.objects.filter(until__lte=now)),
             "known browsers": known_browsers.prune(),
             "names": users.prune_names(),
             "recoveries": recovery.prune(),
@@ -62,5 +65,6 @@ class Command(BaseCommand):
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),
         }
+        protection.store()
         apikeys.tell_of_ends()
         self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))
