@@ -20,7 +20,8 @@ from authsite.serving.server import check
 from tests.conftest import Clock
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
-from tests.support.process import listening
+from tests.support.process import free_port, listening
+from tests.support.site import Site
 from tests.support.steps import LOGIN
 
 HSTS = "max-age=31536000; includeSubDomains; preload"
@@ -243,17 +244,19 @@ def test_a_world_readable_or_mismatched_key_is_refused(tmp_path: Path) -> None:
         check(tmp_path / "nothing.pem", tmp_path / "ca.key")
 
 
-@pytest.mark.parametrize("which", ["port", "redirect_port"])
+@pytest.mark.parametrize("which", ["PORT", "REDIRECT_PORT"])
 def test_a_start_on_a_port_in_use_fails_and_names_the_port(which: str, tmp_path: Path) -> None:
-    https = LocalHttps(tmp_path)
-    port = getattr(https, which)
-    with socket.create_server(("127.0.0.1", port)):
-        https.make_database()
-        process = https.launch()
+    ports = {"PORT": free_port(), "REDIRECT_PORT": free_port()}
+    _authority, own = local_ca.issued(tmp_path / "tls", ("localhost",))
+    files = {"TLS_CERT_FILE": own.file, "TLS_KEY_FILE": own.key_file}
+    env = {name: str(value) for name, value in (ports | files).items()}
+    site = Site(data_dir=tmp_path, **env, ORIGIN=f"https://localhost:{ports['PORT']}")
+    with socket.create_server(("127.0.0.1", ports[which])):
+        site.make_database()
+        process = site.launch()
         assert process.wait() == 1
-        assert f"authsite does not start at 127.0.0.1:{port}:" in process.log()
-        assert not listening(https.port) or which == "port"
-        assert not listening(https.redirect_port) or which == "redirect_port"
+        assert f"authsite does not start at 127.0.0.1:{ports[which]}:" in process.log()
+        assert [name for name, port in ports.items() if listening(port)] == [which]
 
 
 def test_one_signal_closes_both_ports(https: LocalHttps) -> None:

@@ -7,6 +7,7 @@ are expensive to make.
 """
 
 import fcntl
+import gc
 import os
 import shutil
 import tempfile
@@ -48,6 +49,17 @@ DATA_DIR = Path(tempfile.mkdtemp(prefix="authsite-tests-"))
 # Workers inherit the variable from the process that starts them.
 SHARED_DIR = Path(os.environ.setdefault("TESTS_SHARED_DIR", str(DATA_DIR)))
 os.environ.update(clean(DATA_DIR))
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    # While modules are imported, garbage collection takes a fifth of the time and frees nothing.
+    gc.disable()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Enable garbage collection for the tests, but leave out what was imported."""
+    gc.freeze()
+    gc.enable()
 
 
 def pytest_unconfigure(config: pytest.Config) -> None:
