@@ -16,11 +16,8 @@ from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
 
 from accounts.common.config import Config
+from authsite.serving.capacity import THREADS
 from authsite.serving.server import Server, check
-
-# Argon2 releases the interpreter lock while it hashes. With this many threads, and a separate limit
-# on simultaneous hashes, other pages stay fast while many people sign in.
-THREADS = 16
 
 
 def main() -> None:

@@ -14,10 +14,11 @@ from urllib.parse import quote
 
 from django.conf import settings
 from granian import Granian
-from granian.constants import Interfaces
+from granian.constants import HTTPModes, Interfaces
 from granian.log import LogLevels
 
-from authsite.serving.server import end_with_parent
+from authsite.serving import answers
+from authsite.serving.server import CONNECTIONS, HTTP1, end_with_parent
 
 # The token has only characters that RFC 8555 allows. Without dots and slashes, the path of the file
 # cannot leave its folder.
@@ -39,6 +40,9 @@ def main() -> None:
         address=address,
         port=port,
         interface=Interfaces.ASGINL,
+        http=HTTPModes.http1,
+        http1_settings=HTTP1,
+        backpressure=CONNECTIONS,
         websockets=False,
         respawn_failed_workers=True,
         log_level=LogLevels.error,
@@ -64,7 +68,8 @@ async def application(
     while left > 0 and (message := await receive()).get("more_body"):
         left -= len(message["body"])
     status, more, body = answer(scope["raw_path"], scope["query_string"])
-    headers = [(n.lower().encode(), v.encode()) for n, v in (_headers() | more).items()]
+    pairs = (answers.headers() | more).items()
+    headers = [(name.lower().encode(), value.encode()) for name, value in pairs]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
@@ -82,22 +87,6 @@ def answer(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
     target = path if path.startswith(b"/") else b"/"
     location = quote(target + (b"?" + query if query else b""), safe=UNQUOTED)
     return 301, {"Location": settings.AUTHSITE.origin + location}, b""
-
-
-def _headers() -> dict[str, str]:
-    """Return the usual headers of the site's responses, as far as they apply to plain HTTP."""
-    return {
-        "Server": "web",
-        "Cache-Control": "no-store",
-        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
-        "Content-Type": "text/plain",
-        "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY,
-        "Cross-Origin-Resource-Policy": "same-origin",
-        "Permissions-Policy": settings.PERMISSIONS_POLICY,
-        "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
-        "X-Content-Type-Options": "nosniff",
-        "X-Frame-Options": settings.X_FRAME_OPTIONS,
-    }
 
 
 def _challenge(webroot: str, token: str) -> bytes | None:

@@ -19,11 +19,15 @@ from pathlib import Path
 from typing import Any
 
 from granian._internal import load_target  # the loader that workers use by default
+from granian.constants import HTTPModes
+from granian.http import HTTP1Settings
 from granian.log import logger
 from granian.net import SocketHolder
 from granian.server.mp import MPServer
 
 BACKLOG = 1024
+# Connections beyond these wait in the queue of the socket.
+CONNECTIONS = 1024
 RETIRE = signal.SIGUSR1
 # After this time, a new worker should be ready. If it is not, connections wait for the worker.
 START_SECONDS = 6.0
@@ -31,6 +35,9 @@ START_SECONDS = 6.0
 RETIRED_SECONDS = 4.0
 # A worker that has not ended after this time is killed.
 STOP_SECONDS = 30
+# A client has ten seconds for its request line and headers, from the connection or from the last
+# answer, and 16 KiB. In HTTP/2, neither would have a limit of its own.
+HTTP1 = HTTP1Settings(header_read_timeout=10_000, max_buffer_size=16_384)
 
 type Start = Callable[..., Any]
 
@@ -48,6 +55,9 @@ class Server(MPServer):
         super().__init__(
             target,
             backlog=BACKLOG,
+            backpressure=CONNECTIONS,
+            http=HTTPModes.http1,
+            http1_settings=HTTP1,
             respawn_interval=START_SECONDS + RETIRED_SECONDS,
             workers_kill_timeout=STOP_SECONDS,
             **options,
@@ -83,8 +93,10 @@ class Server(MPServer):
         self._shd = shared(self._listener.fileno(), False, BACKLOG)
 
     def _retire_soon(self) -> None:
-        pids = [worker.inner.pid for worker in self.wrks]
-        threading.Timer(START_SECONDS, _retire, [pids]).start()
+        threading.Timer(START_SECONDS, _retire, [self._pids()]).start()
+
+    def _pids(self) -> list[int]:
+        return [worker.inner.pid for worker in self.wrks if worker.inner.pid]
 
 
 def check(cert: Path | None, key: Path | None) -> None:
@@ -109,10 +121,10 @@ def check(cert: Path | None, key: Path | None) -> None:
         raise OSError(f"{cert} and {key} are no certificate and its key: {error.reason}") from None
 
 
-def _retire(pids: Iterable[int | None]) -> None:
+def _retire(pids: Iterable[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
-            os.kill(pid or 0, RETIRE)
+            os.kill(pid, RETIRE)
 
 
 def end_with_parent() -> None:
@@ -138,7 +150,12 @@ def _load(listener: int, target: str) -> Start:
     end_with_parent()
     # Until granian installs its own handler, the inherited handler would only record a SIGTERM.
     signal.signal(signal.SIGTERM, signal.SIG_DFL)
-    application = load_target(target)
+    from authsite.serving import capacity  # noqa: PLC0415 the plain server needs no database
+
+    loaded: Any = load_target(target)
+    application = capacity.Capacity(loaded)
+    with socket.socket(fileno=os.dup(listener)) as address:
+        capacity.close_silent_connections(address.getsockname()[1])
     retired = threading.Event()
 
     def retire(*_args: object) -> None:

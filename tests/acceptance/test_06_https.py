@@ -64,23 +64,6 @@ def test_6_1_the_printed_curl_command_and_owner_link_work(https: LocalHttps) -> 
     assert https.client().get("/dev/mail/").status == 404
 
 
-def test_a_body_without_a_length_is_refused_over_http_2_too(https: LocalHttps) -> None:
-    url = f"{https.origin}/api/v1/token/revoke/"
-    how = (
-        "--cacert",
-        https.authority,
-        "--http2",
-        "--silent",
-        "--header",
-        "Content-Type: text/json",
-    )
-
-    done = program("curl", *how, "--request", "POST", "--upload-file", "-", url, given="{}")
-
-    assert '"code": "bad_request"' in done.stdout, done.stderr
-    assert "method_not_allowed" in program("curl", *how, url).stdout
-
-
 def test_6_1_the_certificate_verifies_for_each_name_and_only_its_owner_reads_the_keys(
     https: LocalHttps,
 ) -> None:

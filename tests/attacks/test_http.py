@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import socket
+from io import BytesIO
 from ipaddress import ip_network
 from typing import Any
 
@@ -130,6 +131,14 @@ def test_a_body_without_a_length_is_refused_and_not_ignored(site: Site) -> None:
 
     assert answer.startswith("HTTP/1.1 400")
     assert '"code": "bad_request"' in answer
+
+
+def test_a_body_without_a_length_is_refused_over_http_2_too() -> None:
+    environ: dict[str, Any] = {"SERVER_PROTOCOL": "HTTP/2", "wsgi.input": BytesIO(b"{}")}
+
+    answer = Browser().get("/api/v1/schema/", **environ)
+
+    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
 
 
 @pytest.mark.parametrize("path", ["/nowhere/", "/static/app.css", "/api/v1/me/"])

@@ -1,5 +1,6 @@
 """The database stops, freezes or holds a lock, and recovers."""
 
+import json
 import sqlite3
 import time
 from collections.abc import Callable, Iterator
@@ -19,6 +20,7 @@ from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, join, same_brows
 # Short enough for a person who waits, and for a proxy in front of the site.
 ANSWER_SECONDS = 12.0
 AT_ONCE = 24
+WAITING = 40
 
 
 @pytest.fixture(scope="module")
@@ -125,3 +127,26 @@ def test_an_api_call_that_waits_for_sqlite_gets_503_in_time_and_uses_up_no_token
         ]
         assert answers[0].body == answers[1].body
         assert [renew(tokens[i]["refresh"], clients[i]).status for i in range(2)] == [200, 200]
+
+
+def test_health_checks_are_answered_while_requests_wait_for_a_locked_table(
+    postgres: Postgres, held: Site
+) -> None:
+    body = json.dumps({"username": "alice", "password": WRONG}).encode()
+    headers = {"Content-Type": "application/json"}
+    with psycopg.connect(held.env["DATABASE_URL"]) as other:
+        other.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
+
+        def asked(i: int) -> float:
+            if i < WAITING:
+                held.client().request("POST", "/api/v1/token/", body=body, headers=headers)
+                return 0.0
+            time.sleep(1)
+            started = time.monotonic()
+            assert held.client().get("/health/live").status == 200
+            return time.monotonic() - started
+
+        seconds = together(WAITING + 1, asked)
+        other.rollback()
+
+    assert seconds[-1] < 2.0

@@ -1,0 +1,173 @@
+"""Floods of slow clients and of connections, against a server without a proxy in front."""
+
+import socket
+import ssl
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from threading import Event, Thread
+
+import pytest
+
+from authsite.serving import capacity
+from tests.support.client import together
+from tests.support.https import LocalHttps
+from tests.support.steps import LOGIN
+
+# What `/health/live` promises.
+PROMPT_SECONDS = 2.0
+SLOW_CLIENTS = 200
+IDLE, IDLE_AFTER_HANDSHAKE = 600, 300
+HEAD = (
+    b"POST /api/v1/token/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    b"Content-Length: 1000\r\n\r\n{"
+)
+
+
+@pytest.fixture(scope="module")
+def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHttps]:
+    with LocalHttps(tmp_path_factory.mktemp("alone")) as running:
+        yield running
+
+
+def raw(site: LocalHttps) -> socket.socket:
+    """Return a connection that has not begun its TLS handshake."""
+    return socket.create_connection(("127.0.0.1", site.port), 30)
+
+
+@contextmanager
+def dripping(site: LocalHttps, number: int) -> Iterator[list[ssl.SSLSocket]]:
+    """Open connections that each send a byte of a request body every half second."""
+    stop = Event()
+    with ExitStack() as stack:
+        connections = [stack.enter_context(site.socket()) for _ in range(number)]
+        for connection in connections:
+            connection.sendall(HEAD)
+
+        def drip() -> None:
+            while not stop.wait(0.5):
+                for connection in connections:
+                    with suppress(OSError):
+                        connection.sendall(b" ")
+
+        thread = Thread(target=drip)
+        thread.start()
+        try:
+            yield connections
+        finally:
+            stop.set()
+            thread.join()
+
+
+def prompt(site: LocalHttps, path: str = "/health/live") -> bool:
+    """Return whether the site answers with 200 in time."""
+    began = time.monotonic()
+    answer = site.client().get(path)
+    return answer.status == 200 and time.monotonic() - began < PROMPT_SECONDS
+
+
+def seconds_until_closed(connection: socket.socket) -> float:
+    began = time.monotonic()
+    with suppress(ConnectionError):
+        while connection.recv(4096):
+            pass
+    return time.monotonic() - began
+
+
+def test_slow_request_bodies_stop_neither_health_checks_nor_pages(alone: LocalHttps) -> None:
+    with dripping(alone, SLOW_CLIENTS):
+        time.sleep(2)
+        assert [prompt(alone) for _ in range(3)] == [True] * 3
+        assert prompt(alone, LOGIN)
+
+
+def test_idle_connections_stop_neither_health_checks_nor_pages(alone: LocalHttps) -> None:
+    with ExitStack() as stack:
+        for _ in range(IDLE):
+            stack.enter_context(raw(alone))
+        for _ in range(IDLE_AFTER_HANDSHAKE):
+            stack.enter_context(alone.socket())
+        assert prompt(alone)
+        assert prompt(alone, LOGIN)
+
+
+def test_a_connection_that_sends_no_whole_request_is_closed_after_ten_seconds(
+    alone: LocalHttps,
+) -> None:
+    def without_handshake() -> socket.socket:
+        return raw(alone)
+
+    def without_request() -> socket.socket:
+        return alone.socket()
+
+    def without_end() -> socket.socket:
+        connection = alone.socket()
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
+        return connection
+
+    def after_an_answer() -> socket.socket:
+        connection = alone.socket()
+        connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        assert b" 200 " in connection.recv(4096)
+        return connection
+
+    begun: list[Callable[[], socket.socket]] = [
+        without_handshake,
+        without_request,
+        without_end,
+        after_an_answer,
+    ]
+
+    def wait(i: int) -> float:
+        with begun[i]() as connection:
+            return seconds_until_closed(connection)
+
+    assert [5 < seconds < 20 for seconds in together(len(begun), wait)] == [True] * len(begun)
+
+
+def test_headers_of_more_than_16_kib_are_refused(alone: LocalHttps) -> None:
+    assert alone.client().get("/health/live", headers={"X-Large": "x" * 8_000}).status == 200
+    assert alone.client().get("/health/live", headers={"X-Large": "x" * 20_000}).status == 431
+
+
+def test_the_server_speaks_no_http_2_in_which_one_connection_can_open_many_requests(
+    alone: LocalHttps,
+) -> None:
+    context = ssl.create_default_context(cafile=alone.authority)
+    context.set_alpn_protocols(["h2", "http/1.1"])
+    with alone.socket(context) as connection:
+        assert connection.selected_alpn_protocol() == "http/1.1"
+
+
+def test_a_connection_on_which_nothing_was_sent_for_long_is_closed(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Such a client drips its request, or does not read the answer."""
+    monkeypatch.setattr(capacity, "SILENT_SECONDS", 0.2)
+    with ExitStack() as stack:
+        ours, another = (
+            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)
+        )
+        pairs = []
+        for listener in (ours, another):
+            client = stack.enter_context(socket.create_connection(listener.getsockname(), 0.1))
+            pairs.append((client, stack.enter_context(listener.accept()[0])))
+        time.sleep(0.5)
+        active = stack.enter_context(socket.create_connection(ours.getsockname(), 0.1))
+        accepted = [server.fileno() for _client, server in pairs]
+        accepted += [stack.enter_context(ours.accept()[0]).fileno(), ours.fileno()]
+
+        for descriptor in accepted:
+            capacity._close_if_silent(descriptor, ours.getsockname()[1])
+
+        (silent, _), (elsewhere, _) = pairs
+        assert silent.recv(1) == b""
+        for connection in (elsewhere, active):
+            with pytest.raises(TimeoutError):
+                connection.recv(1)
+
+
+@pytest.mark.proof
+def test_a_request_that_drips_for_thirty_seconds_is_cut_off(alone: LocalHttps) -> None:
+    with dripping(alone, 1) as (connection,):
+        assert 20 < seconds_until_closed(connection) < 45

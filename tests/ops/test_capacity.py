@@ -1,0 +1,123 @@
+"""How many requests a worker takes at once, and what the others get."""
+
+import json
+from collections.abc import Callable, Iterable
+from io import BytesIO
+from threading import Event
+from typing import Any
+
+import pytest
+
+from authsite.serving import capacity
+from authsite.serving.capacity import Capacity
+from tests.support.client import together
+
+type Answered = tuple[str, dict[str, str], bytes]
+
+
+def ask(application: Capacity, path: str = "/", **environ: Any) -> Answered:
+    """Send one request to the application, and close the answer as a server does."""
+    started: list[Any] = []
+    answer = application(
+        {"PATH_INFO": path, "wsgi.input": BytesIO(b""), **environ},
+        lambda *words: started.append(words),
+    )
+    body = b"".join(answer)
+    if close := getattr(answer, "close", None):
+        close()
+    status, headers = started[-1]
+    return status, dict(headers), body
+
+
+def hello(_environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+    start("200 OK", [])
+    return [b"hello"]
+
+
+class File:
+    """An answer that the server sends in parts."""
+
+    streaming = True
+    closed = 0
+
+    def __iter__(self) -> Iterable[bytes]:
+        return iter([b"a", b"b"])
+
+    def close(self) -> None:
+        self.closed += 1
+
+
+def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(capacity, "INSIDE", 1)
+    entered, leave = Event(), Event()
+
+    def slow(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        if environ["PATH_INFO"] == "/slow":
+            entered.set()
+            leave.wait(10)
+        return hello(environ, start)
+
+    application = Capacity(slow)
+
+    def others(i: int) -> list[Answered]:
+        if i == 0:
+            return [ask(application, "/slow")]
+        entered.wait(10)
+        try:
+            return [ask(application, path) for path in ("/", "/api/v1/me/", "/health/live")]
+        finally:
+            leave.set()
+
+    _, refused = together(2, others)
+
+    (page, headers, _), (call, _, body), (live, _, _) = refused
+    assert (page, call, live) == ("503 Service Unavailable", page, "200 OK")
+    assert (headers["Retry-After"], headers["X-Frame-Options"]) == ("5", "DENY")
+    assert json.loads(body)["code"] == "unavailable"
+    assert ask(application)[0] == "200 OK"
+
+
+def test_a_request_that_waits_too_long_for_its_turn_is_refused(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(capacity, "RUNNING", 0)
+    monkeypatch.setattr(capacity, "PATIENCE", 0.01)
+
+    assert ask(Capacity(hello))[0] == "503 Service Unavailable"
+
+
+def test_a_body_that_does_not_arrive_whole_never_reaches_the_site() -> None:
+    read = Capacity(lambda environ, start: [hello(environ, start) and environ["wsgi.input"].read()])
+
+    for body, status in ((b"12345", "200 OK"), (b"1234", "503 Service Unavailable")):
+        sent = {"CONTENT_LENGTH": "5", "wsgi.input": BytesIO(body)}
+        assert ask(read, **sent)[0] == status
+
+
+def test_files_count_until_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(capacity, "SLOW", 1)
+    file = File()
+    application = Capacity(lambda environ, start: hello(environ, start) and file)
+
+    held = application({"PATH_INFO": "/"}, lambda *_words: None)
+    assert ask(application)[0] == "503 Service Unavailable"
+    held.close()  # type: ignore[attr-defined] as every answer in parts has
+
+    assert ask(application) == ("200 OK", {}, b"ab")
+    assert file.closed == 3
+
+
+@pytest.mark.django_db
+def test_only_some_threads_keep_their_database_connections(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """In a flood there are more threads than the database server allows connections."""
+    closed: list[bool] = []
+    monkeypatch.setattr(capacity.connections, "close_all", lambda: closed.append(True))
+    monkeypatch.setattr(capacity._Seat._free, "acquire", lambda *, blocking: blocking)
+
+    ask(Capacity(hello))
+
+    assert closed == [True]
