@@ -25,6 +25,8 @@ from granian.log import logger
 from granian.net import SocketHolder
 from granian.server.mp import MPServer
 
+from authsite.serving.watchdog import Watchdog
+
 BACKLOG = 1024
 # Connections beyond these wait in the queue of the socket.
 CONNECTIONS = 1024
@@ -74,6 +76,8 @@ class Server(MPServer):
 
     def serve(self, *_args: Any, **_options: Any) -> None:
         """Serve until interrupted."""
+        tls = self.ssl_ctx[0]
+        Watchdog(self.bind_addr, self.bind_port, tls=tls, workers=self._pids).start()
         load = partial(_load, self._listener.fileno(), self.target)
         super().serve(target_loader=load, wrap_loader=False)
 
