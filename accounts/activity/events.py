@@ -90,6 +90,13 @@ PROFILE_READ = Event(
 PAGE_OPENED = Event(
     "page_opened", Group.CHANGE, _("A member of staff opened the page about this account.")
 )
+# The detail is the role, as of ``PAGE_OPENED``.
+DETAILS_READ = Event(
+    "details_read", Group.CHANGE, _("A member of staff read all details of this account.")
+)
+DETAILS_SEEN = Event(
+    "details_seen", Group.CHANGE, _("Read all details of another account as staff.")
+)
 FACTOR_ADDED = Event("factor_added", Group.CHANGE, _("An authenticator app was added."), mail=True)
 FACTOR_RENAMED = Event("factor_renamed", Group.CHANGE, _("An authenticator app was renamed."))
 FACTOR_REMOVED = Event(

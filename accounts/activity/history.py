@@ -24,7 +24,7 @@ PROGRAM_SIGNED_IN = {events.CLIENT_SIGNED_IN, events.CLIENT_SIGNED_IN_NEW}
 SIGNED_OUT = {events.SIGNED_OUT, events.CLIENT_SIGNED_OUT}
 # The detail of these is a number of sessions.
 COUNTED = {events.OTHERS_ENDED, events.ALL_ENDED}
-# The roles of staff, which are the detail of ``PAGE_OPENED``.
+# The roles of staff, which are the detail of ``PAGE_OPENED`` and ``DETAILS_READ``.
 ROLES = {
     "staff": gettext_lazy("Staff"),
     "auditor": gettext_lazy("Auditor"),
@@ -50,7 +50,7 @@ ICONS = (
     ),
     *(("browser_trusted", "devices"), ("trust_ended", "devices"), ("browser_proved", "devices")),
     *(("locked_down", "stop"), ("rights_", "staff"), ("staff_", "staff"), ("switched_", "staff")),
-    *(("superuser_", "staff"), ("elevat", "staff")),
+    *(("superuser_", "staff"), ("elevat", "staff"), ("details_", "staff")),
 )
 GROUP_ICONS = {Group.SIGN_IN: "in", Group.FAILURE: "bad", Group.CHANGE: "shield"}
 
@@ -153,7 +153,7 @@ class Entry:
         if self.event is events.SIGN_IN_FAILED:
             # Earlier releases of the site stored no reason.
             return str(failures.WORDS.get(self.row.detail, ""))
-        if self.event is events.PAGE_OPENED:
+        if self.event in {events.PAGE_OPENED, events.DETAILS_READ}:
             return str(ROLES.get(self.row.detail, ""))
         if self.event not in COUNTED or not self.row.detail.isdecimal():
             return self.row.detail

@@ -14,6 +14,8 @@ from django.utils.translation import gettext_lazy
 from accounts.administration import act_pages, bulk_pages, rights, roles
 from accounts.administration.people import PeopleAdmin
 from accounts.administration.rights import is_superuser
+from accounts.signin.adminsite import always_open
+from accounts.signin.recent import recent_authentication_required
 from accounts.users.models import User
 
 FACTS = ("id", "username", "email", "is_active", "date_joined", "last_login")
@@ -32,7 +34,13 @@ class UserAdmin(PeopleAdmin):
         """Return the URLs of the admin, of the acts on a user and of bulk acts."""
         act = self.admin_site.admin_view(act_pages.act)
         bulk_act = self.admin_site.admin_view(bulk_pages.page)
+        # The view asks for recent authentication itself, because the admin lets staff who only read
+        # send no other form.
+        details = self.admin_site.admin_view(
+            always_open(recent_authentication_required(self.details))
+        )
         return [
+            path("<uuid:id>/change/details/", details, name="accounts_user_details"),
             path("<uuid:id>/change/<slug:name>/", act, name="accounts_user_act"),
             path("bulk/<uuid:id>/", bulk_act, name="accounts_user_bulk_act"),
             *super().get_urls(),

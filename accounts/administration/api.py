@@ -15,12 +15,10 @@ from accounts.activity.models import LONGEST_REASON
 from accounts.administration import acts, page_views, person, roles, search
 from accounts.administration.acts import API_ACTS
 from accounts.administration.errors import NoMode, UnknownTarget
-from accounts.administration.explanation import explain
 from accounts.administration.search import MOST, STATES
 from accounts.administration.steps import Account, Mode
 from accounts.common.api import ChoiceField, TextField, valid
 from accounts.common.proofs import Assurance
-from accounts.common.reading import reading
 from accounts.sessions.current import actor_of
 from accounts.signin import policy
 from accounts.throttle.limits import STAFF_READ
@@ -32,6 +30,7 @@ from accounts.tokens.permissions import InScope, require_recent_authentication
 from accounts.users import services as users
 from accounts.users.models import User
 from accounts.users.profiles import refuse_controls
+from accounts.users.rights import sees_all_emails
 
 
 class ForStaff(InScope):
@@ -79,10 +78,16 @@ class FoundSerializer(serializers.Serializer[Any]):
 
     id = serializers.UUIDField()
     username = serializers.CharField()
-    email = serializers.CharField(help_text="The primary address; empty without one.")
+    email = serializers.SerializerMethodField(
+        help_text="The primary address, shortened for staff who only read; empty without one."
+    )
     is_confirmed = serializers.SerializerMethodField()
     is_active = serializers.SerializerMethodField()
     is_staff = serializers.SerializerMethodField()
+
+    def get_email(self, account: Account) -> str:
+        """Return the primary address as the reader may see it."""
+        return person.email_for(self.context["request"].user, account)
 
     def get_is_confirmed(self, account: Account) -> bool:
         """Return whether it is a user, not a sign-up."""
@@ -127,11 +132,12 @@ class AccountSerializer(FoundSerializer):
 
     @extend_schema_field(BlockSerializer(many=True))
     def get_explanation(self, account: Account) -> Any:
-        return BlockSerializer(explain(account), many=True).data
+        is_masked = not sees_all_emails(self.context["request"].user)
+        return BlockSerializer(person.blocks_for(account, is_masked=is_masked), many=True).data
 
     @extend_schema_field(OfferSerializer(many=True))
     def get_acts(self, account: Account) -> Any:
-        possible = acts.acts_for(self.context["staff"], account)
+        possible = acts.acts_for(self.context["request"].user, account)
         rows = [
             {"name": act.name, "targets": act.targets_of(account)}
             for act in possible
@@ -171,7 +177,7 @@ class FoundUsersView(generics.ListAPIView[User]):
         if state and state not in STATES:
             raise serializers.ValidationError({"state": [_("There is no such state.")]})
         staff = cast(User, self.request.user)
-        found = search.find(query, state, all_emails=person.sees_all_emails(staff))
+        found = search.find(query, state, all_emails=sees_all_emails(staff))
         found = found.order_by("username_key")[:MOST]
         signups = search.find_signups(query)[:MOST] if query.strip() and not state else ()
         return [*signups, *found] if signups else found
@@ -206,7 +212,7 @@ class AccountView(views.APIView):
         if isinstance(account, User):
             actor = replace(actor_of(request._request), name=staff.username)
             page_views.note(account, staff, actor)
-        return _shown(account, staff)
+        return _shown(account, request)
 
 
 class ActView(views.APIView):
@@ -237,7 +243,7 @@ class ActView(views.APIView):
             raise serializers.ValidationError({"target": [str(error)]}) from None
         except NoMode as error:
             raise serializers.ValidationError({"mode": [str(error)]}) from None
-        return _shown(_account(id), staff)
+        return _shown(_account(id), request)
 
 
 def _account(id: uuid.UUID) -> Account:
@@ -252,6 +258,5 @@ def _account(id: uuid.UUID) -> Account:
     return account
 
 
-def _shown(account: Account, staff: User) -> Response:
-    with reading():
-        return Response(AccountSerializer(account, context={"staff": staff}).data)
+def _shown(account: Account, request: Request) -> Response:
+    return Response(AccountSerializer(account, context={"request": request}).data)

@@ -1,5 +1,6 @@
 """Shows people in their history which staff opened the page about them (``STAFF_VIEWS_SHOWN``)."""
 
+from dataclasses import replace
 from datetime import timedelta
 
 from django.conf import settings
@@ -10,6 +11,8 @@ from accounts.activity import services as activity
 from accounts.activity.services import Actor, record
 from accounts.administration import roles
 from accounts.common import clock
+from accounts.throttle.limits import STAFF_READ
+from accounts.throttle.services import spend
 from accounts.users.models import User
 
 # Later views of the same person are part of the same conversation.
@@ -30,6 +33,23 @@ def note(user: User, staff: User, actor: Actor) -> None:
         if not _is_noted(user, actor):
             role = roles.role_of(staff) or ""
             record(user, events.PAGE_OPENED, actor, detail=role)
+
+
+def note_details(user: User, staff: User, actor: Actor) -> None:
+    """Record that ``staff``, who only reads, has seen all details about ``user``.
+
+    ``actor``: with the reason. The row of the user also names the role of ``staff``. With
+    ``STAFF_VIEWS_SHOWN`` ``off``, only the history of ``staff`` says it.
+
+    Raises:
+        RateLimited: ``staff`` has read too many users.
+    """
+    spend((STAFF_READ, staff.pk))
+    with transaction.atomic():
+        record(staff, events.DETAILS_SEEN, actor, detail=user.username)
+        if settings.AUTHSITE.staff_views_shown == "on":
+            by_staff = replace(actor, name=staff.username)
+            record(user, events.DETAILS_READ, by_staff, detail=roles.role_of(staff) or "")
 
 
 def _is_noted(user: User, actor: Actor) -> bool:

@@ -1,5 +1,6 @@
 """The pages of the admin on which staff find people and read about one of them."""
 
+import uuid
 from dataclasses import replace
 from typing import Any, cast
 
@@ -8,20 +9,23 @@ from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
 from django.template.response import TemplateResponse
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import act_pages, bulk, page_views, person, search
-from accounts.administration.explanation import explain
+from accounts.administration.act_pages import ReasonForm
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
 from accounts.common.paging import PAGE_SIZE
 from accounts.common.reading import reading
 from accounts.mail import services as mail
 from accounts.sessions.current import actor_of
 from accounts.users import services as users
+from accounts.users.emails import masked
 from accounts.users.models import PendingSignup, User
+from accounts.users.rights import sees_all_emails
 
 # The parameter that opens the form to change rights.
 RIGHTS = "rights"
@@ -86,6 +90,17 @@ class PeopleAdmin(admin.ModelAdmin):
     change_list_template = "admin/accounts/user/people.html"
     change_form_template = "admin/accounts/user/rights.html"
 
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the columns, with shortened addresses for staff who only read."""
+        if sees_all_emails(cast(User, request.user)):
+            return self.list_display
+        return tuple("short_email" if name == "email" else name for name in self.list_display)
+
+    @admin.display(description=_("email address"))
+    def short_email(self, user: User) -> str:
+        """Return the shortened primary address."""
+        return masked(user.email)
+
     def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
         return PeopleList
 
@@ -102,10 +117,11 @@ class PeopleAdmin(admin.ModelAdmin):
         elif state == UNCONFIRMED:
             signups = search.unconfirmed_signups()
         shown = signups[: self.list_per_page] if state in {"", UNCONFIRMED} else []
+        reader = cast(User, request.user)
         context = {
             "title": _("People"),
-            "signups": shown,
-            "unfinished": bulk.unfinished(cast(User, request.user)),
+            "signups": [(signup, person.email_for(reader, signup)) for signup in shown],
+            "unfinished": bulk.unfinished(reader),
         }
         return super().changelist_view(request, context | (extra_context or {}))
 
@@ -115,7 +131,7 @@ class PeopleAdmin(admin.ModelAdmin):
         """Return the users of ``queryset`` that ``search_term`` names, and that none is twice."""
         if not search_term.strip():
             return queryset, False
-        all_emails = person.sees_all_emails(cast(User, request.user))
+        all_emails = sees_all_emails(cast(User, request.user))
         return search.search(queryset, search_term, all_emails=all_emails), False
 
     def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
@@ -138,10 +154,12 @@ class PeopleAdmin(admin.ModelAdmin):
         """
         if not self.has_view_permission(request):
             raise PermissionDenied
-        if request.method == "POST" or RIGHTS in request.GET:
+        opens_form = RIGHTS in request.GET and sees_all_emails(cast(User, request.user))
+        if request.method == "POST" or opens_form:
             return super().change_view(request, object_id, form_url, extra_context)
         if user := users.find_by_id(object_id):
-            return self._person(request, user)
+            self._note_view(request, user)
+            return self._person(request, user, ReasonForm())
         if signup := search.signup_by_id(object_id):
             return self._signup(request, signup)
         return super().change_view(request, object_id, form_url, extra_context)
@@ -154,17 +172,40 @@ class PeopleAdmin(admin.ModelAdmin):
         context |= {"title": _("Change rights"), "subtitle": context["original"]}
         return super().render_change_form(request, context, *args, **kwargs)
 
-    def _person(self, request: HttpRequest, user: User) -> HttpResponse:
-        """Show what staff need to know about a user."""
-        self._note_view(request, user)
+    def details(self, request: HttpRequest, id: uuid.UUID) -> HttpResponse:
+        """Show all details about a user once, to staff who give a reason."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        user, reader = users.find_by_id(str(id)), cast(User, request.user)
+        if user is None:
+            raise Http404
+        if request.method != "POST":
+            return redirect("admin:accounts_user_change", user.pk)
+        form = ReasonForm(request.POST)
+        if not form.is_valid():
+            return self._person(request, user, form)
+        reason = form.cleaned_data["reason"]
+        page_views.note_details(user, reader, replace(actor_of(request), reason=reason))
+        return self._person(request, user)
+
+    def _person(
+        self, request: HttpRequest, user: User, details_form: ReasonForm | None = None
+    ) -> HttpResponse:
+        """Show what staff need to know about a user.
+
+        ``details_form``: asks staff who only read for a reason to see all details; None if they
+            have given one.
+        """
         reader = cast(User, request.user)
+        is_masked = details_form is not None and not sees_all_emails(reader)
         with reading():
             context = {
                 **self.admin_site.each_context(request),
                 "opts": self.opts,
                 "original": user,
                 "title": user,
-                "person": person.read(request, user, is_masked=not person.sees_all_emails(reader)),
+                "person": person.read(request, user, is_masked=is_masked),
+                "details_form": details_form if is_masked else None,
                 "has_change_permission": self.has_change_permission(request, user),
                 **act_pages.context_of(reader, user),
             }
@@ -172,12 +213,14 @@ class PeopleAdmin(admin.ModelAdmin):
 
     def _signup(self, request: HttpRequest, signup: PendingSignup) -> HttpResponse:
         """Show what staff need to know about a sign-up that is not confirmed yet."""
+        is_masked = not sees_all_emails(cast(User, request.user))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "signup": signup,
             "title": signup,
-            "blocks": explain(signup),
+            "email": masked(signup.email) if is_masked else signup.email,
+            "blocks": person.blocks_for(signup, is_masked=is_masked),
             **act_pages.context_of(cast(User, request.user), signup),
             "waiting": mail.waiting_for([signup.email])[:MOST],
             "receipts": mail.receipts_of([signup.email])[:MOST],

@@ -1,8 +1,7 @@
 """Collects what the page about a person shows to staff. It contains no secret and no digest."""
 
-import re
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, cast
 
 from django.contrib.auth.models import Group as UserGroup
@@ -17,9 +16,9 @@ from accounts.activity.events import EVENTS
 from accounts.activity.history import Entry
 from accounts.activity.kinds import Group
 from accounts.activity.models import OPERATOR, Activity
-from accounts.administration import roles
 from accounts.administration.explanation import Block, explain
 from accounts.administration.reads import live_sessions
+from accounts.administration.steps import Account
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.common.paging import page_of
@@ -37,21 +36,22 @@ from accounts.twofactor import trusted_browsers
 from accounts.twofactor.models import TrustedBrowser
 from accounts.twofactor.services import Held
 from accounts.users import former_credentials, identities
+from accounts.users.emails import masked
 from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, FormerCredential, User
-from accounts.users.rights import permissions_of
+from accounts.users.rights import permissions_of, sees_all_emails
 from accounts.users.rows import emails_of
 
 # How many rows of a list the page shows.
 MOST = 20
 ATTEMPTS = 10
-LOCAL_PART = re.compile(r"([^\s@])[^\s@]*@")
 
 
 @dataclass(frozen=True)
 class Person:
     """A user with everything that the page about the user shows.
 
+    ``email``: the primary address as the reader may see it.
     ``emails`` and ``removed``: without hidden addresses; ``hidden`` is their number.
     ``identities``: each with the name that the reader may see.
     ``attempts``: the last sign-ins and failures.
@@ -61,8 +61,9 @@ class Person:
     """
 
     user: User
+    email: str
     blocks: list[Block]
-    emails: list[EmailAddress]
+    emails: list[tuple[EmailAddress, str]]
     pending: list[PendingEmail]
     removed: list[FormerCredential]
     hidden: int
@@ -100,17 +101,20 @@ class StaffEntry(Entry):
         return masked(super().detail) if self.is_masked else super().detail
 
 
-def sees_all_emails(staff: User) -> bool:
-    """Return whether ``staff`` may see the secondary email addresses of users.
-
-    Staff who may only view users see the primary addresses.
-    """
-    return roles.role_of(staff) in roles.ACTING
+def email_for(staff: User, account: Account) -> str:
+    """Return the address of ``account`` as ``staff`` may see it without giving a reason."""
+    return account.email if sees_all_emails(staff) else masked(account.email)
 
 
-def masked(text: str) -> str:
-    """Return ``text`` with only the first letter of the local part of each email address."""
-    return LOCAL_PART.sub(r"\1…@", text)
+def blocks_for(account: Account, *, is_masked: bool) -> list[Block]:
+    """Return why nobody can sign in to ``account``, without whole addresses if masked."""
+    blocks = explain(account)
+    if not is_masked:
+        return blocks
+    return [
+        replace(block, sentence=masked(block.sentence), advice=masked(block.advice))
+        for block in blocks
+    ]
 
 
 def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
@@ -118,7 +122,7 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
 
     Call this in a block of ``reading``.
 
-    ``is_masked``: whether secondary email addresses are hidden from the reader.
+    ``is_masked``: whether email addresses are shortened, or hidden if they are secondary.
     """
     attempts = _fetch(user, cast(User, request.user))
     held_emails = emails_of(user)[:MOST]
@@ -134,8 +138,9 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
     fetch_together(receipts, mail.last_receipt(user.email), waiting, rows)
     return Person(
         user=user,
-        blocks=explain(user),
-        emails=shown,
+        email=masked(user.email) if is_masked else user.email,
+        blocks=blocks_for(user, is_masked=is_masked),
+        emails=[(row, masked(row.email) if is_masked else row.email) for row in shown],
         pending=[] if is_masked else pending,
         removed=[] if is_masked else removed[:MOST],
         hidden=len(held_emails) - len(shown) + (len(pending) + len(removed) if is_masked else 0),
@@ -148,10 +153,7 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
         waiting=list(waiting),
         receipts=list(receipts),
         page=page,
-        days=[
-            history.Day(day.date, _for_staff(day.entries, is_masked))
-            for day in history.by_days(page)
-        ],
+        days=_days(page, is_masked),
     )
 
 
@@ -191,6 +193,11 @@ _ATTEMPTS = [
 def _identities(user: User, is_masked: bool) -> list[tuple[Identity, str]]:
     held = identities.of(user)
     return [(row, masked(row.known_as) if is_masked else row.known_as) for row in held]
+
+
+def _days(rows: Iterable[Activity], is_masked: bool) -> list[history.Day]:
+    days = history.by_days(rows)
+    return [history.Day(day.date, _for_staff(day.entries, is_masked)) for day in days]
 
 
 def _for_staff(entries: Iterable[Entry], is_masked: bool) -> list[Entry]:

@@ -26,7 +26,9 @@ from accounts.tokens.permissions import (
     require_scope,
 )
 from accounts.users import profiles
+from accounts.users.emails import masked
 from accounts.users.models import User
+from accounts.users.rights import sees_all_emails
 
 
 class CanonicalField(TextField):
@@ -157,12 +159,17 @@ class PersonView(views.APIView):
 
         To read another account, staff need the scope `users:read` and a sign-in within the last ten
         minutes. The security history of the other account shows its owner who has read it.
+
+        Staff who may only view users get a shortened email address.
         """
-        user = cast(User, request.user)
-        if id != user.pk:
-            actor = replace(actor_of(request._request), name=user.username)
-            user = services.read(user, id, actor)
-        return Response(shown(user))
+        reader = cast(User, request.user)
+        if id == reader.pk:
+            return Response(shown(reader))
+        actor = replace(actor_of(request._request), name=reader.username)
+        body = shown(services.read(reader, id, actor))
+        if not sees_all_emails(reader):
+            body["email"] = masked(body["email"])
+        return Response(body)
 
 
 def _may_view_users(session: LoginSession) -> bool:

@@ -175,7 +175,7 @@ STRENGTH_EVERYONE = Limit(
 )
 
 # Prevents a member of staff from reading all accounts over the API without being noticed.
-STAFF_READ = Limit("staff.read", 60, 10, "profiles that a member of staff reads over the API")
+STAFF_READ = Limit("staff.read", 60, 10, "accounts that staff read over the API or for a reason")
 
 STAFF_INVITE = Limit("staff.invite", 60, MINUTE, "invitations that a member of staff sends")
 STAFF_ACT = Limit("staff.act", 60, 10, "acts of a member of staff on other accounts")

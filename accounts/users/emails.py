@@ -1,5 +1,7 @@
 """Validates email addresses, and computes their canonical forms."""
 
+import re
+
 import idna
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
@@ -9,6 +11,7 @@ from accounts.common.text import fold, refuse_invisible
 
 # RFC 5321 section 4.5.3.1.3 limits a path to 256 octets, two of which are brackets.
 MAX_LENGTH = 254
+LOCAL_PART = re.compile(r"([^\s@])[^\s@]*@")
 INVALID = ValidationError(_("Enter a valid email address."), code="invalid")
 
 
@@ -35,6 +38,11 @@ def clean(value: str) -> str:
         raise INVALID
     validate_email(email)
     return email
+
+
+def masked(text: str) -> str:
+    """Return ``text`` with only the first letter of the local part of each email address."""
+    return LOCAL_PART.sub(r"\1…@", text)
 
 
 def mailbox(key: str) -> str:

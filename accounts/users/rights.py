@@ -29,6 +29,16 @@ def permissions_of(user: User) -> QuerySet[Permission]:
     return Permission.objects.filter(held).order_by().only("pk")
 
 
+def sees_all_emails(staff: User) -> bool:
+    """Return whether ``staff`` may see the email addresses of users without giving a reason.
+
+    Staff who may only view users see shortened addresses.
+    """
+    acting = ("accounts.help_user", "accounts.manage_user")
+    is_staff = staff.is_active and staff.is_staff
+    return is_staff and any(staff.has_perm(name) for name in acting)
+
+
 def groups_to_give(staff: User) -> QuerySet[Group]:
     """Return the groups that ``staff`` may give to others and take from them.
 

@@ -27,12 +27,14 @@ from tests.activity.event_steps import (
     bring_an_identity,
     carol_acts,
     carol_allows_a_key,
+    carol_becomes_an_auditor,
     carol_changes,
     carol_ends_a_session,
     carol_gives_a_permission,
     carol_gives_rights_up,
     carol_invites,
     carol_needs_elevation,
+    carol_reads_details,
     carol_revokes,
     carol_signs_in,
     carol_takes_rights,
@@ -143,6 +145,12 @@ CASES = FACTOR_CASES | {
     "key_allowed": by_carol(carol_allows_a_key, prepare=have_a_key_for_staff),
     "key_disallowed": by_carol(
         carol_acts("withdraw-key"), prepare=in_turn(have_a_key_for_staff, carol_allows_a_key)
+    ),
+    "details_read": Case(
+        carol_reads_details, THERE, actor="carol", prepare=carol_becomes_an_auditor
+    ),
+    "details_seen": Case(
+        carol_reads_details, THERE, user="carol", prepare=carol_becomes_an_auditor
     ),
     "elevated": Case(
         carol_takes_rights, THERE, "passkey", user="carol", prepare=carol_needs_elevation

@@ -155,6 +155,16 @@ def carol_allows_a_key(scene: Scene) -> Any:
     return act(scene.visitor, scene.alice, "allow-key", target=f"{key.pk} act")
 
 
+def carol_becomes_an_auditor(scene: Scene) -> None:
+    carol_signs_in(scene)
+    User.objects.filter(username="carol").update(is_superuser=False)
+    User.objects.get(username="carol").groups.add(Group.objects.get(name="Auditor"))
+
+
+def carol_reads_details(scene: Scene) -> Any:
+    return act(scene.visitor, scene.alice, "details")
+
+
 def carol_ends_a_session(scene: Scene) -> Any:
     session = LoginSession.objects.filter(user=scene.alice, ended_at=None).earliest("begun_at")
     return act(scene.visitor, scene.alice, "end-sessions", target=str(session.pk))
