@@ -7,6 +7,14 @@ addEventListener('load', () => {
   if (search) document.getElementById('searchbar').ariaLabel = search.alt
 })
 
+// On a phone, each cell of a list stands beside the name of its column.
+addEventListener('load', () => {
+  const names = [...document.querySelectorAll('#result_list thead th')].map(head => head.innerText.trim())
+  for (const row of document.querySelectorAll('#result_list tbody tr')) {
+    for (const [place, cell] of [...row.cells].entries()) cell.dataset.label = names[place]
+  }
+})
+
 // The page of a bulk act lets the site act on one batch after the other until nobody is left.
 async function goOn () {
   const form = document.querySelector('form[data-continue]')

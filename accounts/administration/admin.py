@@ -18,17 +18,13 @@ from accounts.signin.adminsite import always_open
 from accounts.signin.recent import recent_authentication_required
 from accounts.users.models import User
 
-FACTS = ("id", "username", "email", "is_active", "date_joined", "last_login")
-
 
 class UserAdmin(PeopleAdmin):
     """The admin pages of users. A form changes rights; acts of staff change everything else."""
 
     form = rights.UserForm
-    fieldsets = (
-        (None, {"fields": FACTS}),
-        (gettext_lazy("Rights"), {"fields": rights.FIELDS, "description": rights.HINT}),
-    )
+    # The page about the user shows everything else.
+    fieldsets = ((gettext_lazy("Rights"), {"fields": rights.FIELDS, "description": rights.HINT}),)
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of the admin, of the acts on a user and of bulk acts."""
@@ -60,7 +56,7 @@ class UserAdmin(PeopleAdmin):
         Managers change staff status and groups. Superusers also give single rights, and make others
         superusers.
         """
-        return FACTS if is_superuser(request) else (*FACTS, "is_superuser", "user_permissions")
+        return () if is_superuser(request) else ("is_superuser", "user_permissions")
 
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest | None, **kwargs: Any

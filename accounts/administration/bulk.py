@@ -7,6 +7,7 @@ again for each person.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
@@ -35,7 +36,6 @@ DONE = "done"
 OWN = "own_account"
 OUTCOMES: dict[str, str | Promise] = {
     DONE: _("Done"),
-    AlreadyDone.code: _("There’s nothing to do."),
     Overtaken.code: Overtaken.message,
     NotAllowedOnStaff.code: NotAllowedOnStaff.message,
     OWN: OwnAccount.message,
@@ -45,10 +45,31 @@ STOPS: dict[str, str | Promise] = {
     BY_HAND: _("You stopped it."),
     NotInRole.code: _("It was stopped because your role doesn’t include it any more."),
 }
-# The acts, with their names in the list of people and the users for whom they change something.
-ACTS: dict[str, tuple[str | Promise, Callable[[QuerySet[User]], QuerySet[User]]]] = {
-    "deactivate": (_("Deactivate the accounts"), lambda users: users.filter(is_active=True)),
-    "end-sessions": (_("Sign out sessions"), sessions.signed_in),
+
+
+@dataclass(frozen=True)
+class BulkKind:
+    """An act that staff can do with many people.
+
+    ``label``: its name in the list of people.
+    ``concerns``: returns the users for whom it changes something.
+    ``idle``: why it changes nothing for the others.
+    """
+
+    label: str | Promise
+    concerns: Callable[[QuerySet[User]], QuerySet[User]]
+    idle: str | Promise
+
+
+KINDS = {
+    "deactivate": BulkKind(
+        _("Deactivate the accounts"),
+        lambda users: users.filter(is_active=True),
+        _("Already deactivated"),
+    ),
+    "end-sessions": BulkKind(
+        _("Sign out sessions"), sessions.signed_in, _("Not signed in anywhere")
+    ),
 }
 
 
@@ -80,7 +101,9 @@ def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
         users = User.objects.filter(pk__in=bulk.people.values("user"))
         _leave_out(bulk, OWN, users.filter(pk=staff.pk))
         _leave_out(bulk, NotAllowedOnStaff.code, roles.out_of_reach(staff, users))
-        _leave_out(bulk, AlreadyDone.code, users.exclude(pk__in=ACTS[name][1](users).values("pk")))
+        _leave_out(
+            bulk, AlreadyDone.code, users.exclude(pk__in=KINDS[name].concerns(users).values("pk"))
+        )
     return bulk
 
 
@@ -127,6 +150,11 @@ def people_of(bulk: BulkAct) -> QuerySet[BulkPerson]:
     return rows.select_related("user")
 
 
+def outcomes(bulk: BulkAct) -> dict[str, str | Promise]:
+    """Return the sentences for the outcomes of ``bulk``."""
+    return OUTCOMES | {AlreadyDone.code: KINDS[bulk.act].idle}
+
+
 def counts(bulk: BulkAct) -> dict[str, int]:
     """Return how many people have each outcome."""
     rows = bulk.people.order_by().values_list("outcome")
@@ -153,4 +181,4 @@ def _act_on(row: BulkPerson, bulk: BulkAct, staff: User, actor: Actor) -> None:
     except NotInRole as error:
         stop(bulk, error.code)
     except PublicError as error:
-        waiting.update(outcome=error.code if error.code in OUTCOMES else Overtaken.code)
+        waiting.update(outcome=error.code if error.code in outcomes(bulk) else Overtaken.code)

@@ -1,6 +1,7 @@
 """The page of a bulk act: whom it concerns, the reason, the progress and the result."""
 
 import uuid
+from collections.abc import Mapping
 from typing import Any, cast
 
 from django import forms
@@ -9,12 +10,13 @@ from django.contrib.admin.options import Action, ActionLocation
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.utils.functional import Promise
 from django.views.decorators.http import require_http_methods
 
 from accounts.administration import bulk, roles
 from accounts.administration.act_pages import ReasonForm
 from accounts.administration.acts import ACTS
-from accounts.administration.bulk import OUTCOMES, STOPS, NobodyToActOn
+from accounts.administration.bulk import STOPS, NobodyToActOn
 from accounts.administration.models import BulkAct
 from accounts.common.paging import page_of
 from accounts.sessions.current import actor_of
@@ -28,8 +30,8 @@ def actions_for(staff: User) -> dict[str, Action]:
     if roles.role_of(staff) not in roles.ACTING:
         return {}
     return {
-        name: Action(_prepare, name, str(label), str(label), [ActionLocation.CHANGE_LIST])
-        for name, (label, _users) in bulk.ACTS.items()
+        name: Action(_prepare, name, str(kind.label), str(kind.label), [ActionLocation.CHANGE_LIST])
+        for name, kind in bulk.KINDS.items()
     }
 
 
@@ -52,16 +54,17 @@ def page(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     form = ReasonForm(request.POST if "reason" in request.POST else None)
     if request.method == "POST" and _do(request, found, form):
         return redirect(request.path)
+    outcomes = bulk.outcomes(found)
     people = page_of(request, bulk.people_of(found))
     context = {
         **admin.site.each_context(request),
-        "title": bulk.ACTS[found.act][0],
+        "title": bulk.KINDS[found.act].label,
         "bulk": found,
         "act": ACTS[found.act],
         "form": form,
-        **_progress(found),
+        **_progress(found, outcomes),
         "page": people,
-        "rows": [(row, OUTCOMES.get(row.outcome, "")) for row in people],
+        "rows": [(row, outcomes.get(row.outcome, "")) for row in people],
     }
     return render(request, "admin/accounts/user/bulk.html", context)
 
@@ -79,7 +82,7 @@ def _do(request: HttpRequest, found: BulkAct, form: forms.Form) -> bool:
     return True
 
 
-def _progress(found: BulkAct) -> dict[str, Any]:
+def _progress(found: BulkAct, outcomes: Mapping[str, str | Promise]) -> dict[str, Any]:
     counts = bulk.counts(found)
     waiting = counts.pop("", 0)
     done = counts.pop(bulk.DONE, 0)
@@ -87,6 +90,6 @@ def _progress(found: BulkAct) -> dict[str, Any]:
         "waiting": waiting,
         "done": done,
         "concerned": waiting + done,
-        "others": [(OUTCOMES[code], number) for code, number in sorted(counts.items())],
+        "others": [(outcomes[code], number) for code, number in sorted(counts.items())],
         "why": STOPS.get(found.stopped, ""),
     }

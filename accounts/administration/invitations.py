@@ -134,7 +134,7 @@ class InvitationAdmin(admin.ModelAdmin):
             raise PermissionDenied
         invitation = self.get_object(request, str(id))
         if invitation and request.method != "POST":
-            return self._show(request, "again", _("Send again"), invitation=invitation)
+            return self._show(request, "again", _("Send invitation again"), invitation=invitation)
         try:
             if invitation is None:
                 raise services.InvitationEnded

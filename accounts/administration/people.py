@@ -4,6 +4,7 @@ import uuid
 from dataclasses import replace
 from typing import Any, cast
 
+from django import forms
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
@@ -17,6 +18,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import act_pages, bulk, page_views, person, search
 from accounts.administration.act_pages import ReasonForm
+from accounts.administration.lists import ListAdmin
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
 from accounts.common.paging import PAGE_SIZE
 from accounts.common.reading import reading
@@ -70,7 +72,7 @@ class PeopleList(ChangeList):
         return chosen if has_index else list(PeopleAdmin.ordering)
 
 
-class PeopleAdmin(admin.ModelAdmin):
+class PeopleAdmin(ListAdmin):
     """The list of users and the page about a user."""
 
     list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
@@ -107,6 +109,11 @@ class PeopleAdmin(admin.ModelAdmin):
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns that have an index."""
         return () if StateFilter.parameter_name in request.GET else ("username", "date_joined")
+
+    @property
+    def media(self) -> forms.Media:
+        """The scripts of the list. Forms about people need none of Django's, such as jQuery."""
+        return forms.Media(js=["admin/js/actions.js"])
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the list of users, after the pending sign-ups that the search or filter selects."""

@@ -15,6 +15,7 @@ from accounts.activity import events
 from accounts.activity.kinds import Event
 from accounts.activity.services import Actor
 from accounts.administration import roles
+from accounts.administration.lists import ListAdmin
 from accounts.administration.steps import tell_superusers
 from accounts.common import secrets
 from accounts.common.signals import credentials_changed
@@ -116,7 +117,7 @@ class UserForm(RightsForm):
         return data
 
 
-class GroupAdmin(auth_admin.GroupAdmin):
+class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
     """The admin page of groups. Groups give rights, so only superusers can change them."""
 
     form = RightsForm

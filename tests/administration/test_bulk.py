@@ -58,7 +58,7 @@ def test_staff_sign_out_several_people(three: list[User]) -> None:
 
     text = carol.get(page).text
     assert "This concerns 1 person." in text
-    assert "2 people: There’s nothing to do." in text
+    assert "2 people: Not signed in anywhere" in text
     carol.post(page, {"reason": REASON})
 
     assert not is_signed_in(browser)
@@ -166,7 +166,7 @@ def test_the_list_offers_nothing_to_auditors(three: list[User]) -> None:
 
     assert actions(desk("Auditor")) is None
     offered = actions(desk("Support", "erin")).fields["action"].choices
-    assert [name for name, _label in offered] == ["", *bulk.ACTS]
+    assert [name for name, _label in offered] == ["", *bulk.KINDS]
 
 
 def test_old_bulk_acts_are_deleted(three: list[User], clock: Clock) -> None:

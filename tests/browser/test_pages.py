@@ -239,6 +239,12 @@ def as_staff(site: Site) -> Iterator[Stop]:
     )
     assert alice
     yield carol, alice[0], "alice"
+    yield carol, f"{alice[0]}deactivate/", "Deactivate the account"
+    chosen = {"action": "deactivate", "_selected_action": [alice[0].split("/")[-3]]}
+    page = carol.post("/admin/accounts/user/", chosen).location
+    yield carol, page, "Deactivate the accounts"
+    carol.post(page, {"reason": "You called us"})
+    yield carol, page, "Deactivate the accounts"
     yield carol, "/admin/auth/group/add/", "Add group"
     yield carol, INVITE, "Invite someone"
     carol.post(INVITE, {"email": "erin@example.org", "days": "7"})

@@ -1,0 +1,43 @@
+"""A bulk act in a browser."""
+
+import uuid
+
+from playwright.sync_api import Page, expect
+
+from accounts.administration.bulk import BATCH
+from tests.administration.steps import LIST, REASON
+from tests.browser.steps import administrator, newcomer
+from tests.browser.test_pages import become
+from tests.support.site import Site
+from tests.support.steps import sql
+
+SITE = {"SESSION_PROTECTION": "off"}
+
+
+def copies(site: Site, username: str, number: int) -> None:
+    """Create accounts that differ from ``username`` only by their names."""
+    [(pk, *row)] = sql(site, "SELECT id, * FROM accounts_user WHERE username = ?", username)
+    insert = f"INSERT INTO accounts_user VALUES ({', '.join('?' * len(row))})"
+    for n in range(number):
+        own = {pk: uuid.uuid4().hex, username: f"{username}{n}"}
+        sql(site, insert, *(own.get(value, value) for value in row))
+
+
+def test_a_bulk_act_goes_on_by_itself_until_nobody_is_left(site: Site, page: Page) -> None:
+    carol = administrator(site, "carol")
+    newcomer(site, "alice")
+    copies(site, "alice", 2 * BATCH)
+    become(page, carol)
+
+    page.goto(f"{LIST}?q=alice")
+    page.locator("#action-toggle").check()
+    page.get_by_text("Select everyone, on all pages").click()
+    page.get_by_role("combobox").select_option("Deactivate the accounts")
+    page.get_by_role("button", name="Next").click()
+    page.get_by_label("Reason").fill(REASON)
+    page.get_by_role("button", name="Deactivate the accounts").click()
+
+    done = f"Done for {2 * BATCH + 1} of {2 * BATCH + 1} people. Nobody is left."
+    expect(page.get_by_role("main")).to_contain_text(done)
+    active = "SELECT COUNT(*) FROM accounts_user WHERE is_active AND username LIKE ?"
+    assert sql(site, active, "alice%") == [(0,)]
