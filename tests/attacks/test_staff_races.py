@@ -70,7 +70,7 @@ def two_staff_change_the_rights_of_one_person(nodes: Nodes, name: str) -> None:
     staff = two_staff(nodes, name)
     page = page_of(staff[0], name)
 
-    seen = re.search(r'name="seen" value="([^"]+)"', staff[0].get(page).text)
+    seen = re.search(r'name="seen" value="([^"]+)"', staff[0].get(f"{page}?rights=form").text)
     assert seen
 
     changed = statuses(staff, page, {"is_staff": "on", "seen": seen[1]})
