@@ -50,7 +50,7 @@ _FACTORS: PreparedQuery[Any] = PreparedQuery(
     lambda: (
         Authenticator.objects.filter(user=P("user"))
         .values("user")
-        .union(Passkey.objects.filter(user=P("user"), confirmed=True).values("user"))
+        .union(Passkey.objects.filter(user=P("user"), confirmed=True).values("user"), all=True)
     )
 )
 
