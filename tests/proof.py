@@ -5,6 +5,7 @@ with a probability of 0.95, so 50 rounds find it with a probability of 92 % (20 
 59 rounds: 95 %).
 """
 
+import os
 import subprocess
 import sys
 import time
@@ -12,8 +13,10 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTEST = [sys.executable, "-m", "pytest", "-o", "faulthandler_timeout=900", "--durations=10"]
+# One more than cores: a race often waits for an email.
+RACING = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "load"]
 PARTS = {
-    "races and long inputs": [*PYTEST, "-n", "2", "--dist", "load", "-m", "proof and not alone"],
+    "races and long inputs": [*PYTEST, *RACING, "-m", "proof and not alone"],
     "scanners, renewals, timing": [*PYTEST, "-m", "proof and alone"],
     "defences taken out": [sys.executable, "tests/sabotage/run.py"],
 }
