@@ -6,6 +6,7 @@
 from typing import Any, cast
 
 from django.contrib.admin.options import ActionLocation
+from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.http import HttpRequest
 from django.urls import path
 from django.utils.translation import gettext as _
@@ -57,6 +58,13 @@ class UserAdmin(PeopleAdmin):
         superusers.
         """
         return () if is_superuser(request) else ("is_superuser", "user_permissions")
+
+    def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
+        """Return a field without the link to add a group in a window, which would need jQuery."""
+        field = super().formfield_for_dbfield(db_field, request, **kwargs)
+        if field and isinstance(field.widget, RelatedFieldWidgetWrapper):
+            field.widget.can_add_related = False
+        return field
 
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest | None, **kwargs: Any
