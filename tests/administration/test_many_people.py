@@ -1,0 +1,43 @@
+"""The pages cost the same among a thousand people and among a hundred thousand."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.support import site
+from tests.support.services import Postgres
+from tests.support.site import Site
+
+MOST_QUERIES = 12
+
+
+def costs(postgres: Postgres, folder: Path, people: int) -> dict[str, Any]:
+    """Return the queries of each page, and the rows that they look at, among ``people``."""
+    folder.mkdir()
+    filled = Site(data_dir=folder, DATABASE_URL=postgres.database(), PEOPLE=str(people))
+    filled.make_database()
+    grow = "import tests.administration.grow_people"
+    return dict(json.loads(filled.manage("shell", "--no-imports", "-c", grow)))
+
+
+@pytest.mark.proof
+@pytest.mark.postgres
+def test_a_page_costs_no_more_among_a_hundred_times_as_many_people(
+    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A statement that reads a table of people, sessions or events fails by its rows."""
+    monkeypatch.setattr(site, "MANAGE_SECONDS", 600)
+
+    few = costs(postgres, tmp_path / "few", 1_000)
+    many = costs(postgres, tmp_path / "many", 100_000)
+
+    assert few.keys() == many.keys()
+    assert {page: cost for page, cost in many.items() if cost["queries"] > MOST_QUERIES} == {}
+    grown = {
+        page[:80]: (few[page], cost)
+        for page, cost in many.items()
+        if cost["queries"] > few[page]["queries"] or cost["rows"] > 2 * few[page]["rows"] + 1_000
+    }
+    assert grown == {}
