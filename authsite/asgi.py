@@ -2,6 +2,7 @@
 
 import os
 
+from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from authsite.requests import Utf8ASGIRequest
@@ -16,3 +17,7 @@ application.request_class = Utf8ASGIRequest
 from accounts.mail import sender  # noqa: E402 its models need Django to be set up
 
 sender.start()
+if settings.AUTHSITE.redis_url:
+    from accounts.throttle import redis_store  # its library takes 10 MB
+
+    redis_store.look_at_start()

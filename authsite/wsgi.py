@@ -3,6 +3,7 @@
 import gc
 import os
 
+from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from authsite.requests import Utf8WSGIRequest
@@ -22,6 +23,10 @@ from authsite.short_path import ShortPath  # noqa: E402 it imports models, too
 
 application = ShortPath(django)
 sender.start()
+if settings.AUTHSITE.redis_url:
+    from accounts.throttle import redis_store  # its library takes 10 MB
+
+    redis_store.look_at_start()
 # What is loaded now stays. A collection that skips it pauses all requests for a shorter time.
 gc.freeze()
 gc.enable()

@@ -1,14 +1,14 @@
 """Reads the site's own settings from environment variables."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
 
-from accounts.common import secrets
+from accounts.common import secrets, setting_names
 from accounts.common.config import DATA_DIR, Config
 from accounts.common.config_checks import faults as faults_of
 
@@ -21,15 +21,18 @@ class ConfigError(Exception):
         self.faults = faults
 
 
-def read(environ: Mapping[str, str], root: Path) -> Config:
+def read(environ: Mapping[str, str], root: Path, dotenv: Iterable[str] = ()) -> Config:
     """Return the settings in ``environ``. A relative ``DATA_DIR`` is relative to ``root``.
+
+    ``dotenv``: the names that come from the file ``.env``.
 
     In development, missing secrets are generated once and stored in ``DATA_DIR``.
 
     Raises:
         ConfigError: some settings are invalid or unsafe; the error lists them.
     """
-    faults: list[str] = []
+    named = [name for name, text in environ.items() if text]
+    faults = setting_names.faults(named, dotenv, _names())
     given: dict[str, Any] = {}
     for setting in fields(Config):
         name = setting.name.upper()
@@ -52,6 +55,12 @@ def read(environ: Mapping[str, str], root: Path) -> Config:
     if faults:
         raise ConfigError(faults)
     return config
+
+
+def _names() -> set[str]:
+    """Return the name of every setting, and of every setting that names a file with a secret."""
+    files = {f"{field.name.upper()}_FILE" for field in fields(Config) if field.metadata["secret"]}
+    return files | {field.name.upper() for field in fields(Config)}
 
 
 def _text(environ: Mapping[str, str], name: str, *, secret: bool) -> str:

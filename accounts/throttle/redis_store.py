@@ -8,6 +8,7 @@ import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from functools import lru_cache
+from threading import Thread
 from time import monotonic
 from typing import Any, cast
 
@@ -125,6 +126,21 @@ def ping() -> None:
         RedisError: Redis does not answer.
     """
     _client().ping()
+
+
+def look_at_start() -> None:
+    """Log a warning if Redis does not answer. A thread waits for the answer, not the caller."""
+    Thread(target=_look, name="redis", daemon=True).start()
+
+
+def _look() -> None:
+    try:
+        ping()
+    except RedisError as error:
+        log.warning(
+            "REDIS_URL: Redis does not answer (%s); the database counts limits until it does",
+            type(error).__name__,
+        )
 
 
 def _rest() -> None:

@@ -57,7 +57,7 @@ def production() -> tuple[dict[str, str], Path]:
     unasked = dict.fromkeys(("TLS_CERT_FILE", "TLS_KEY_FILE", "REDIRECT_PORT", "ACME_WEBROOT"), "")
     dotenv = {name: value or "" for name, value in dotenv_values(ROOT / ".env").items()}
     development = {"ENVIRONMENT": "development"}
-    config = read({**dotenv, **os.environ, **own, **unasked, **development}, ROOT)
+    config = read({**dotenv, **os.environ, **own, **unasked, **development}, ROOT, dotenv)
     authority, site = issued(config.data_dir / "tls", NAMES)
     return own | {
         "ENVIRONMENT": "production",

@@ -17,7 +17,7 @@ os.umask(os.umask(0o077) | 0o007)
 _preferred = {"ENVIRONMENT": os.environ.get("ENVIRONMENT_DEFAULT", "production")}
 _dotenv = {name: value or "" for name, value in dotenv_values(BASE_DIR / ".env").items()}
 try:
-    AUTHSITE = read({**_preferred, **_dotenv, **os.environ}, BASE_DIR)
+    AUTHSITE = read({**_preferred, **_dotenv, **os.environ}, BASE_DIR, _dotenv)
 except ConfigError as error:
     raise ImproperlyConfigured(str(error)) from None
 

@@ -211,3 +211,39 @@ def test_providers_keep_the_order_of_their_buttons_and_hide_their_secrets(
     plain = json.dumps([ACME | {"issuer": "http://127.0.0.1:9000"}])
     development = {"ENVIRONMENT": "development", "OIDC_PROVIDERS": plain}
     assert read(GOOD | development, tmp_path).issuers[0].origins == ("http://127.0.0.1:9000",)
+
+
+@pytest.mark.parametrize(
+    "wrong, meant",
+    [
+        ("SECRET_KEYY", "SECRET_KEY"),
+        ("SECERT_KEY_FILE", "SECRET_KEY_FILE"),
+        ("DATABASEURL", "DATABASE_URL"),
+        ("EMAIL_FROM", "MAIL_FROM"),
+        ("origin", "ORIGIN"),
+    ],
+)
+def test_a_misspelt_setting_in_the_environment_is_refused_with_the_right_name(
+    tmp_path: Path, wrong: str, meant: str
+) -> None:
+    assert refused(tmp_path, **{wrong: "hunter2"}) == (
+        f"{wrong} is not a setting: did you mean {meant}?"
+    )
+
+
+def test_variables_of_other_programs_are_no_misspelt_settings(tmp_path: Path) -> None:
+    others = ["HOST", "GITLAB_CLIENT_ID", "REDIS_PORT", "AUTHSITE_PORT", "HOSTNAME", "LOGNAME"]
+
+    read(GOOD | dict.fromkeys(others, "x") | {"SECRET_KEYY": ""}, tmp_path)
+
+
+def test_each_name_in_the_env_file_must_be_a_setting(tmp_path: Path) -> None:
+    given = GOOD | {"TRUSTED_PROXY": "127.0.0.1", "FLAVOUR": "", "SITE_NAME": "x"}
+
+    with pytest.raises(ConfigError) as error:
+        read(given, tmp_path, ["TRUSTED_PROXY", "FLAVOUR", "SITE_NAME"])
+
+    assert error.value.faults == [
+        "TRUSTED_PROXY is not a setting: did you mean TRUSTED_PROXIES?",
+        "FLAVOUR is not a setting",
+    ]
