@@ -134,8 +134,8 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
     page = page_of(request, activity.of(user))
     receipts = mail.receipts_of(addresses)[:ATTEMPTS]
     waiting = mail.waiting_for(addresses)[:ATTEMPTS]
-    rows = cast(QuerySet[Activity], page.object_list)
-    fetch_together(receipts, mail.last_receipt(user.email), waiting, rows)
+    rows = [page.object_list] if isinstance(page.object_list, QuerySet) else []
+    fetch_together(receipts, mail.last_receipt(user.email), waiting, *rows)
     return Person(
         user=user,
         email=masked(user.email) if is_masked else user.email,
