@@ -26,6 +26,7 @@ from typing import Any
 from django.conf import settings
 from django.db import connections
 
+from accounts.common import metrics
 from authsite.serving import answers
 
 # Argon2 releases the interpreter lock while it hashes. With this many threads, and a separate limit
@@ -166,6 +167,7 @@ def _length(environ: Environ) -> int:
 
 
 def _refuse(environ: Environ, start: Callable[..., Any]) -> list[bytes]:
+    metrics.count_request("", environ.get("REQUEST_METHOD"), 503, 0.0)
     detail = "The site is busy. Please try again."
     headers = answers.headers() | {"Retry-After": "5", "Connection": "close"}
     if environ["PATH_INFO"].startswith("/api/"):

@@ -4,10 +4,12 @@ The plain server redirects each request to the same page under ORIGIN, and answe
 (RFC 8555 section 8.3). It uses no cookies, no forms and no database.
 """
 
+import asyncio
 import os
 import re
 import sys
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 from urllib.parse import quote
@@ -25,6 +27,7 @@ from authsite.serving.server import CONNECTIONS, HTTP1, end_with_parent
 CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/([A-Za-z0-9_-]{1,128})")
 LARGEST_ANSWER = 4096
 LONGEST_BODY = 2_621_440
+BODY_SECONDS = 10.0
 # The characters that a Location header may contain as they are; all others are percent-encoded.
 UNQUOTED = "%/:?#[]@!$&'()*+,;=-._~"
 type Message = dict[str, Any]
@@ -62,16 +65,22 @@ async def application(
     """Answer a request with a redirect to ORIGIN, or with the content of an ACME challenge.
 
     The body of the request is read and ignored. If the connection were closed with unread bytes, it
-    would be reset and the client could lose the response. At most ``LONGEST_BODY`` bytes are read.
+    would be reset and the client could lose the response. At most ``LONGEST_BODY`` bytes are read,
+    and not after ``BODY_SECONDS``.
     """
-    left = LONGEST_BODY
-    while left > 0 and (message := await receive()).get("more_body"):
-        left -= len(message["body"])
+    with suppress(TimeoutError):
+        await asyncio.wait_for(_read(receive), BODY_SECONDS)
     status, more, body = answer(scope["raw_path"], scope["query_string"])
     pairs = (answers.headers() | more).items()
     headers = [(name.lower().encode(), value.encode()) for name, value in pairs]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
+
+
+async def _read(receive: Callable[[], Awaitable[Message]]) -> None:
+    left = LONGEST_BODY
+    while left > 0 and (message := await receive()).get("more_body"):
+        left -= len(message["body"])
 
 
 def answer(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:

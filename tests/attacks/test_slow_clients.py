@@ -1,15 +1,17 @@
 """Floods of slow clients and of connections, against a server without a proxy in front."""
 
+import asyncio
 import socket
 import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from threading import Event, Thread
+from typing import Any
 
 import pytest
 
-from authsite.serving import capacity
+from authsite.serving import capacity, plain
 from tests.support.client import together
 from tests.support.https import LocalHttps
 from tests.support.steps import LOGIN
@@ -165,6 +167,29 @@ def test_a_connection_on_which_nothing_was_sent_for_long_is_closed(
         for connection in (elsewhere, active):
             with pytest.raises(TimeoutError):
                 connection.recv(1)
+
+
+def test_a_slow_body_does_not_hold_the_server_for_plain_http(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(plain, "BODY_SECONDS", 0.05)
+    sent: list[dict[str, Any]] = []
+
+    async def receive() -> dict[str, Any]:
+        await asyncio.sleep(0.01)
+        return {"body": b"x", "more_body": True}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def ask() -> None:
+        scope = {"raw_path": b"/", "query_string": b""}
+        async with asyncio.timeout(5):
+            await plain.application(scope, receive, send)
+
+    asyncio.run(ask())
+
+    assert sent[0]["status"] == 301
 
 
 @pytest.mark.proof
