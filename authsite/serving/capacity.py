@@ -3,7 +3,8 @@
 The server program has a thread for each request that has arrived, and no time limit for the body of
 a request or for a client that does not read the answer. Therefore:
 
-- Only ``RUNNING`` requests run at once. Others wait for their turn, at most ``PATIENCE`` seconds.
+- Only ``RUNNING`` threads, and ``OTHERS`` that take requests from further threads, run requests. A
+  request waits for its turn at most ``PATIENCE`` seconds.
 - A request runs once its body has arrived. At most ``SLOW`` requests send a body or receive a file.
 - At most ``INSIDE`` requests wait, run or are slow. More are refused with 503.
 - A connection on which the server has sent nothing for ``SILENT_SECONDS`` is closed.
@@ -18,20 +19,23 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
-from django.db import connections
 
 from accounts.common import metrics
 from authsite.serving import answers
 
-# Argon2 releases the interpreter lock while it hashes. With this many threads, and a separate limit
-# on simultaneous hashes, other pages stay fast while many people sign in.
-RUNNING = 16
+# So many threads of the server run requests themselves. Argon2 releases the interpreter lock while
+# it hashes, and the number of hashes is limited: pages stay fast while many people sign in.
+RUNNING = 40
+# Further threads pass their requests on to these. Each thread that runs requests keeps a database
+# connection, and in a flood there are more threads than the database server allows connections.
+OTHERS = 8
 SLOW = 384
 INSIDE = 496
 # A few more than INSIDE: they refuse requests and answer health checks.
@@ -39,9 +43,6 @@ THREADS = 512
 PATIENCE = 10.0
 # Longer than any answer takes. The proxies in ``deploy/`` give up after the same time.
 SILENT_SECONDS = 30
-# The threads that keep their database connections between requests. Threads beyond these exist only
-# in a flood, in which they would use up the connections that the database server allows.
-KEEPING = 2 * RUNNING
 
 LIVE = "/health/live"
 # Linux lists the open files of this process here, by their descriptors.
@@ -59,10 +60,10 @@ class Capacity:
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._running = threading.Semaphore(RUNNING)
         self._slow = threading.Semaphore(SLOW)
         self._inside = threading.Semaphore(INSIDE)
         self._seat = _Seat()
+        self._others = ThreadPoolExecutor(OTHERS, "turn")
 
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
@@ -83,14 +84,16 @@ class Capacity:
     def _answer(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         if (length := _length(environ)) and not self._read(environ, length):
             return _refuse(environ, start)
-        if not self._running.acquire(timeout=PATIENCE):
-            return _refuse(environ, start)
+        if self._seat.taken():
+            return self._run(environ, start)
+        turn = self._others.submit(self._run, environ, start)
         try:
-            return _whole(self._application(environ, start))
-        finally:
-            if not self._seat.taken():
-                connections.close_all()
-            self._running.release()
+            return turn.result(PATIENCE)
+        except TimeoutError:
+            return _refuse(environ, start) if turn.cancel() else turn.result()
+
+    def _run(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
+        return _whole(self._application(environ, start))
 
     def _read(self, environ: Environ, length: int) -> bool:
         """Read the body, and return whether it was possible and the body is complete."""
@@ -103,9 +106,9 @@ class Capacity:
 
 
 class _Seat(threading.local):
-    """Whether the current thread is one of those that keep their database connections."""
+    """Whether the current thread is one of those that run requests themselves."""
 
-    _free = threading.Semaphore(KEEPING)
+    _free = threading.Semaphore(RUNNING)
     _taken = False
 
     def taken(self) -> bool:

@@ -23,7 +23,7 @@ from tests.support.virtualenvs import environment
 
 STOCK, FLASK, OIDC, BETTER = "stock Django", "Flask-Security-Too", "oidc-provider", "better-auth"
 YARDSTICKS = Path(__file__).parent / "yardsticks"
-# As many requests as the site runs at once (`authsite.serving.capacity`).
+# Enough for the loads: more threads do not make Django faster.
 THREADS = "16"
 SETUP_SECONDS = 600.0
 SIMPLEJWT_DEFAULT = "HS256"

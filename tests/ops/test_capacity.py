@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from io import BytesIO
-from threading import Event
+from threading import Event, current_thread
 from typing import Any
 
 import pytest
@@ -82,10 +82,28 @@ def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not
 def test_a_request_that_waits_too_long_for_its_turn_is_refused(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(capacity, "RUNNING", 0)
+    monkeypatch.setattr(capacity, "OTHERS", 1)
     monkeypatch.setattr(capacity, "PATIENCE", 0.01)
+    monkeypatch.setattr(capacity._Seat._free, "acquire", lambda *, blocking: blocking)
+    entered, leave = Event(), Event()
 
-    assert ask(Capacity(hello))[0] == "503 Service Unavailable"
+    def slow(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        entered.set()
+        leave.wait(10)
+        return hello(environ, start)
+
+    application = Capacity(slow)
+
+    def work(i: int) -> str:
+        if i == 0:
+            return ask(application)[0]
+        entered.wait(10)
+        try:
+            return ask(application)[0]
+        finally:
+            leave.set()
+
+    assert together(2, work) == ["200 OK", "503 Service Unavailable"]
 
 
 def test_a_body_that_does_not_arrive_whole_never_reaches_the_site() -> None:
@@ -103,21 +121,26 @@ def test_files_count_until_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> Non
 
     held = application({"PATH_INFO": "/"}, lambda *_words: None)
     assert ask(application)[0] == "503 Service Unavailable"
-    held.close()  # type: ignore[attr-defined] as every answer in parts has
+    held.close()
 
     assert ask(application) == ("200 OK", {}, b"ab")
     assert file.closed == 3
 
 
-@pytest.mark.django_db
-def test_only_some_threads_keep_their_database_connections(
+def test_threads_beyond_the_first_pass_requests_on_to_threads_with_database_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    """In a flood there are more threads than the database server allows connections."""
-    closed: list[bool] = []
-    monkeypatch.setattr(capacity.connections, "close_all", lambda: closed.append(True))
+    names: list[str] = []
+
+    def named(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+        names.append(current_thread().name)
+        return hello(environ, start)
+
+    application = Capacity(named)
+    monkeypatch.setattr(capacity._Seat._free, "acquire", lambda *, blocking: not blocking)
+    assert ask(application)[2] == b"hello"
+    monkeypatch.setattr(application._seat, "_taken", False)
     monkeypatch.setattr(capacity._Seat._free, "acquire", lambda *, blocking: blocking)
+    assert ask(application)[2] == b"hello"
 
-    ask(Capacity(hello))
-
-    assert closed == [True]
+    assert [name.startswith("turn") for name in names] == [False, True]
