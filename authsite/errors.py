@@ -22,7 +22,7 @@ MACHINES = ("/api/", "/health/", "/metrics")
 # The key in ``request.META`` of a database error that occurred before Django got the request. The
 # middleware raises it, so that the client need not wait for the same error again.
 FAILED = "authsite.failed"
-# What an API call says if the database fails, on whichever path it came.
+# The ``detail`` of API errors while the database fails.
 UNREACHABLE = "The database can’t be reached."
 # Seconds after which a client should try again when the database is unavailable.
 RETRY_AFTER = 5

@@ -46,7 +46,7 @@ type Application = Callable[..., Iterable[bytes]]
 
 
 class Answer(NamedTuple):
-    """``headers`` has only those headers that differ between the answers of one kind."""
+    """An answer. ``headers`` are those that differ between the answers of one kind."""
 
     body: bytes
     headers: Headers = []
@@ -66,14 +66,14 @@ LARGEST_BODY = 1024
 # a health check. When the limit is reached, all are forgotten. Otherwise a client that sends many
 # Hosts would keep all other requests off the short path.
 MOST_KINDS = 64
-# The most IP addresses that are remembered as those of a flood. Then, all are forgotten.
+# The most IP addresses of floods that are remembered. When there are more, all are forgotten.
 MOST_FLOODING = 4096
 
 _render = JSONRenderer().render
 
 
 class ShortPath:
-    """A WSGI application that answers plain requests, and passes others to ``application``."""
+    """A WSGI application that answers plain requests, and passes the others to ``application``."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
@@ -204,7 +204,7 @@ def _refresh(environ: Environ, client_ip: str) -> Answer | None:
 
 
 def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
-    """Return the refusal of a sign-in by its limits. All others are passed on, and not counted."""
+    """Return the refusal if a limit refuses the sign-in. Otherwise Django counts and answers it."""
     sent = _members(environ, "username", "password")
     if sent is None or "HTTP_AUTHORIZATION" in environ or not _is_login(**sent):
         return None

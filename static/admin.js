@@ -16,7 +16,7 @@ addEventListener('load', () => {
 })
 
 // The page of a bulk act lets the site act on one batch after the other until nobody is left.
-async function goOn () {
+async function actOnNextBatch () {
   const form = document.querySelector('form[data-continue]')
   if (!form) return
   const answer = await fetch(form.action, { method: 'POST', body: new FormData(form) })
@@ -25,6 +25,6 @@ async function goOn () {
   const [shown, next] = [document, page].map(each => each.querySelector('#progress'))
   if (!next?.querySelector('form[data-continue]')) return location.reload()
   for (const name of ['strong', 'progress']) shown.querySelector(name).replaceWith(next.querySelector(name))
-  goOn()
+  actOnNextBatch()
 }
-addEventListener('load', goOn)
+addEventListener('load', actOnNextBatch)

@@ -136,7 +136,7 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
 
 
 def _back_to(account: Account) -> HttpResponse:
-    """Redirect to the page about a person. A sign-up that was confirmed has one, too."""
+    """Redirect to the page about the person; to the list while there is only a sign-up."""
     if User.objects.filter(pk=account.pk).exists():
         return redirect("admin:accounts_user_change", account.pk)
     return redirect("admin:accounts_user_changelist")

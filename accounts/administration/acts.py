@@ -17,9 +17,9 @@ from accounts.administration import key_access, roles, steps
 from accounts.administration.act import Act
 from accounts.administration.errors import (
     AlreadyDone,
+    ChangedMeanwhile,
     JustSent,
     NoMode,
-    Overtaken,
     UnknownTarget,
 )
 from accounts.administration.steps import Account, Mode, Order
@@ -175,7 +175,7 @@ def perform(
     Raises:
         NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
         AlreadyDone: nothing is left to do; another member of staff may have done it.
-        Overtaken: the account was changed at the same moment.
+        ChangedMeanwhile: the account was changed at the same moment.
         UnknownTarget, NoMode: ``target`` or ``mode`` does not fit.
         JustSent: the email was sent less than a minute ago.
         PublicError: the service refuses the act.
@@ -215,7 +215,7 @@ def carry_out(
             detail = f"{account.username}: {act.label}"
             record(staff, events.STAFF_ACTED, replace(actor, reason=reason), detail=detail)
     except (AccountChanged, EmailChangeRefused, SignupEnded, WrongCode):
-        raise Overtaken from None
+        raise ChangedMeanwhile from None
 
 
 @contextmanager

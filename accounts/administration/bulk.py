@@ -17,7 +17,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity.services import Actor
 from accounts.administration import acts, roles
-from accounts.administration.errors import AlreadyDone, Overtaken
+from accounts.administration.errors import AlreadyDone, ChangedMeanwhile
 from accounts.administration.models import BulkAct, BulkPerson
 from accounts.administration.roles import NotAllowedOnStaff, NotInRole, OwnAccount
 from accounts.common import clock
@@ -27,7 +27,7 @@ from accounts.throttle.limits import STAFF_BULK
 from accounts.throttle.services import spend
 from accounts.users.models import User
 
-# How many people a bulk act can concern, and on how many of them a request acts.
+# How many people a bulk act can concern, and how many of them one request acts on.
 MOST = 5000
 BATCH = 50
 LIFE = timedelta(days=30)
@@ -36,7 +36,7 @@ DONE = "done"
 OWN = "own_account"
 OUTCOMES: dict[str, str | Promise] = {
     DONE: _("Done"),
-    Overtaken.code: Overtaken.message,
+    ChangedMeanwhile.code: ChangedMeanwhile.message,
     NotAllowedOnStaff.code: NotAllowedOnStaff.message,
     OWN: OwnAccount.message,
 }
@@ -81,8 +81,9 @@ class NobodyToActOn(PublicError):
 
 
 def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
-    """Store that ``staff`` wants to do the act ``name`` with ``people``, and with whom it is not
-    possible. Nothing else happens before :func:`start`.
+    """Store which of ``people`` the act ``name`` of ``staff`` concerns, and why not the others.
+
+    Nothing else happens before :func:`start`.
 
     Raises:
         NotInRole: ``staff`` may not act on anybody.
@@ -108,12 +109,12 @@ def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
 
 
 def find(staff: User, **which: object) -> BulkAct | None:
-    """Return the bulk act of ``staff``, or None. Nobody sees or continues those of others."""
+    """Return a bulk act of ``staff``, or None. Nobody sees or continues the bulk acts of others."""
     return BulkAct.objects.filter(staff=staff, **which).first()
 
 
 def unfinished(staff: User) -> QuerySet[BulkAct]:
-    """Return the bulk acts that ``staff`` has started, and that have not ended."""
+    """Return the bulk acts of ``staff`` that were started and have not ended."""
     rows = BulkAct.objects.filter(staff=staff, ended_at=None)
     return rows.exclude(started_at=None).order_by("-created_at")
 
@@ -181,4 +182,5 @@ def _act_on(row: BulkPerson, bulk: BulkAct, staff: User, actor: Actor) -> None:
     except NotInRole as error:
         stop(bulk, error.code)
     except PublicError as error:
-        waiting.update(outcome=error.code if error.code in outcomes(bulk) else Overtaken.code)
+        is_known = error.code in outcomes(bulk)
+        waiting.update(outcome=error.code if is_known else ChangedMeanwhile.code)

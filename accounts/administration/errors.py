@@ -3,6 +3,7 @@
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.errors import PublicError, RateLimited
+from accounts.users.services import AccountChanged
 
 
 class AlreadyDone(PublicError):
@@ -15,11 +16,9 @@ class AlreadyDone(PublicError):
     )
 
 
-class Overtaken(PublicError):
-    """The account was changed at the same moment, by its owner or by staff."""
+class ChangedMeanwhile(AccountChanged):
+    """The owner or staff changed the account at the same moment."""
 
-    code = "outdated"
-    status = 409
     message = _("Somebody else has changed this account meanwhile. Check it, then try again.")
 
 
@@ -49,14 +48,14 @@ class CannotWait(PublicError):
 
 
 class UnknownTarget(PublicError):
-    """The account has no such address, session, factor or key, or one must be named."""
+    """The account has no such address, session, factor or key, or the act needs one."""
 
     code = "invalid_target"
     message = _("Choose one from the list.")
 
 
 class NoMode(PublicError):
-    """The act does not know the mode, or waiting is not possible for this account."""
+    """The act does not have this mode."""
 
     code = "invalid_mode"
     message = _("Waiting isn’t possible for this. Choose to do it now.")

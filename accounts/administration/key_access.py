@@ -1,4 +1,4 @@
-"""The acts by which superusers let API keys of staff open the staff API, and withdraw that."""
+"""The acts by which superusers let API keys of staff use the staff API, and stop them."""
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
@@ -20,7 +20,7 @@ def can_allow(user: User) -> bool:
 
 
 def keys_to_allow(user: User) -> list[Target]:
-    """Return the keys of a user with what each could be allowed to do."""
+    """Return what each key of a user could be allowed to do: to read, or also to act."""
     if roles.role_of(user) is None:
         return []
     labels = {
@@ -37,23 +37,23 @@ def keys_to_allow(user: User) -> list[Target]:
 
 
 def allow(order: Order) -> None:
-    """Let the key open the staff API."""
+    """Let the key use the staff API."""
     key_id, _space, wanted = order.target.partition(" ")
     _set(order, key_id, access.SCOPES[wanted])
 
 
 def is_allowed(user: User) -> bool:
-    """Return whether a key of the user opens the staff API."""
+    """Return whether a key of the user may use the staff API."""
     return bool(_allowed(user))
 
 
 def allowed_keys(user: User) -> list[Target]:
-    """Return the keys of a user that open the staff API."""
+    """Return the keys of a user that may use the staff API."""
     return [Target(key.pk, key.label) for key in _allowed(user)]
 
 
 def withdraw(order: Order) -> None:
-    """Close the staff API for the key."""
+    """Stop the key from using the staff API."""
     _set(order, order.target, frozenset())
 
 

@@ -1,4 +1,4 @@
-"""What the lists of the admin share."""
+"""The base class of the admin's lists."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from django.utils.translation import gettext as _
 
 
 class ListAdmin(admin.ModelAdmin):
-    """Names the choice of what to do with several rows in words that are translated."""
+    """A list whose choice of what to do with several rows has a translated name."""
 
     def get_action_choices(
         self,

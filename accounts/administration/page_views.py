@@ -36,10 +36,10 @@ def note(user: User, staff: User, actor: Actor) -> None:
 
 
 def note_details(user: User, staff: User, actor: Actor) -> None:
-    """Record that ``staff``, who only reads, has seen all details about ``user``.
+    """Record in both histories that ``staff``, who only reads, has seen all details of ``user``.
 
-    ``actor``: with the reason. The row of the user also names the role of ``staff``. With
-    ``STAFF_VIEWS_SHOWN`` ``off``, only the history of ``staff`` says it.
+    ``actor``: the client of ``staff``, with the reason. The row of the user also has the role of
+    ``staff``. If ``STAFF_VIEWS_SHOWN`` is ``off``, only ``staff`` gets a row.
 
     Raises:
         RateLimited: ``staff`` has read too many users.

@@ -28,7 +28,7 @@ HINT = gettext_lazy(
     "Changing a user’s rights signs them out everywhere. We email the user and all "
     "superusers about it."
 )
-OVERTAKEN = gettext_lazy(
+CHANGED_MEANWHILE = gettext_lazy(
     "Somebody else has changed these rights meanwhile. Open the page again before you change them."
 )
 
@@ -108,7 +108,7 @@ class UserForm(RightsForm):
         locked = list(rows.filter(Q(pk=self.instance.pk) | Q(**needed)))
         current = next((row for row in locked if row.pk == self.instance.pk), self.instance)
         if _version(current) != self.seen:
-            raise forms.ValidationError(OVERTAKEN)
+            raise forms.ValidationError(CHANGED_MEANWHILE)
         stays = all(data.get(name, True) for name in ("is_staff", "is_superuser"))
         if not stays and [row for row in locked if row.is_superuser and row.is_active] == [current]:
             raise forms.ValidationError(

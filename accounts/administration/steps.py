@@ -32,6 +32,7 @@ from accounts.twofactor.errors import Required
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users.emails import key as email_key
 from accounts.users.models import PendingSignup, User
+from accounts.users.rights import superusers
 from accounts.users.rows import emails_of
 
 type Account = User | PendingSignup
@@ -264,5 +265,5 @@ def _switch(order: Order, event: Event, *, is_active: bool) -> None:
 
 def tell_superusers(user: User, actor: Actor) -> None:
     """Notify every other superuser that the rights or the state of ``user`` have changed."""
-    for superuser in User.objects.filter(is_superuser=True, is_active=True).exclude(pk=user.pk):
+    for superuser in superusers().exclude(pk=user.pk):
         record(superuser, events.STAFF_CHANGED, actor, detail=user.username)

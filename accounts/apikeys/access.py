@@ -1,4 +1,4 @@
-"""Lets API keys of staff open the staff API.
+"""Lets API keys of staff use the staff API.
 
 Nobody can create a key with these scopes: a superuser gives them to one key of another account.
 """
@@ -34,6 +34,6 @@ def set_access(
 
 
 def withdraw_all(user: User, actor: Actor) -> None:
-    """Close the staff API for all keys of ``user``, without an email about each key."""
+    """Stop all keys of ``user`` from using the staff API, without an email about each key."""
     for key in APIKey.objects.filter(user=user).exclude(staff_scope=""):
         set_access(user, key.pk, frozenset(), actor, mail=False)

@@ -1,8 +1,8 @@
 """Revokes API keys when credentials change.
 
 A lock or deactivation revokes all keys of the account. Any other change revokes the keys that were
-created in the live sessions that it revokes. A change of rights also closes the staff API for all
-other keys.
+created in the live sessions that it revokes. After a change of rights, no key of the account may
+use the staff API.
 """
 
 import uuid

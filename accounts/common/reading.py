@@ -1,6 +1,6 @@
-"""Lets one page read many small things: each of them once, and several in one round trip.
+"""Lets a page that calls many services read each row once, and many tables in one round trip.
 
-The services that the page asks do not know of each other, and several of them read the same rows.
+The services do not know of each other, and several of them read the same rows.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -18,9 +18,9 @@ _results: ContextVar[dict[Any, Any] | None] = ContextVar("results", default=None
 
 @contextmanager
 def reading() -> Iterator[None]:
-    """Within the block, let functions that are marked with ``read_once`` keep their results.
+    """Within the block, let functions with the decorator ``read_once`` keep their results.
 
-    The block must not change what they return.
+    The block must not change the rows that these functions return.
     """
     token = _results.set({})
     try:
@@ -30,9 +30,9 @@ def reading() -> Iterator[None]:
 
 
 def read_once[**P, R](function: Callable[P, R]) -> Callable[P, R]:
-    """Mark a function whose result :func:`reading` keeps. Its arguments must be hashable.
+    """Let :func:`reading` keep the results of a function. Its arguments must be hashable.
 
-    A query set that it returns is kept as well, so that its rows are read once.
+    If the result is a query set, its rows are read once.
     """
 
     @wraps(function)
@@ -49,9 +49,9 @@ def read_once[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
 
 def fetch_together(*query_sets: QuerySet[Any]) -> None:
-    """Read the rows of the query sets, which must be of model instances without joined ones.
+    """Read the rows of the query sets. They must return model instances, without related ones.
 
-    PostgreSQL gets all statements at once, which saves their round trips. SQLite has none.
+    PostgreSQL gets all statements in one round trip. SQLite has no round trips.
     """
     if connection.vendor != "postgresql":
         for rows in query_sets:

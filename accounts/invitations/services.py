@@ -26,7 +26,7 @@ from accounts.throttle.limits import MAIL_AGAIN, STAFF_INVITE
 from accounts.throttle.services import spend as spend_budget
 from accounts.users import emails
 from accounts.users.models import EmailAddress, User
-from accounts.users.rights import groups_to_give
+from accounts.users.rights import groups_to_give, superusers
 
 LONGEST_DAYS = 30
 NAME = "invitation"
@@ -217,7 +217,7 @@ def _give_rights(user: User, invitation: Invitation, groups: list[Group]) -> Non
     by = Actor(name=inviter.username)
     names = ", ".join(group.name for group in given)
     record(user, events.RIGHTS_CHANGED, by, detail=names, mail=False)
-    for superuser in User.objects.filter(is_superuser=True, is_active=True):
+    for superuser in superusers():
         record(superuser, events.STAFF_CHANGED, by, detail=user.username)
 
 

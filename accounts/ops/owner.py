@@ -19,6 +19,7 @@ from accounts.common.links import absolute
 from accounts.passwords import services as passwords
 from accounts.users import services as users
 from accounts.users.models import User
+from accounts.users.rights import superusers
 
 LINK = Purpose("owner.link", life=timedelta(days=1))
 SITE = "site"
@@ -26,7 +27,7 @@ SITE = "site"
 
 def administrator_exists() -> bool:
     """Return whether there is an active superuser."""
-    return User.objects.filter(is_superuser=True, is_active=True).exists()
+    return superusers().exists()
 
 
 def new_link() -> str | None:

@@ -1,8 +1,8 @@
 """Decides when a superuser has superuser rights (``ADMIN_ELEVATION``).
 
 If the setting is ``on``, a superuser has the rights of a manager until the session of a browser is
-elevated. Elevation belongs to that session alone, so API keys and passwords never have it, and an
-access token has it only while its own session is elevated.
+elevated. Elevation belongs to that session alone: API keys and passwords never have superuser
+rights, and an access token has them only while its own session is elevated.
 """
 
 import uuid
@@ -19,13 +19,14 @@ from accounts.sessions import services
 from accounts.sessions.models import LoginSession
 from accounts.users import services as users
 from accounts.users.models import User
+from accounts.users.rights import superusers
 from accounts.users.services import AccountChanged
 
 LIFE = timedelta(minutes=30)
 
 
 def reduce(user: User, session: LoginSession | None) -> None:
-    """Reduce the rights of ``user``, who makes a request in ``session``, unless it is elevated.
+    """Reduce the rights of ``user``, who makes a request, unless its ``session`` is elevated.
 
     Every way to authenticate a request calls this: see ``sessions.current``.
     """
@@ -58,9 +59,8 @@ def begin(session: LoginSession, actor: Actor) -> None:
         raise AccountChanged
     LoginSession.objects.filter(pk=session.pk).update(elevated_until=clock.now() + LIFE)
     record(user, events.ELEVATED, actor)
-    superusers = User.objects.filter(is_superuser=True, is_active=True)
     by_staff = replace(actor, name=user.username)
-    for other in superusers.exclude(pk=user.pk):
+    for other in superusers().exclude(pk=user.pk):
         record(other, events.SUPERUSER_ELEVATED, by_staff, detail=user.username)
 
 

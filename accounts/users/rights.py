@@ -15,6 +15,11 @@ def groups_of(user: User) -> QuerySet[Group]:
     return Group.objects.filter(name=MANAGER) if user.is_reduced else user.groups.all()
 
 
+def superusers() -> QuerySet[User]:
+    """Return the active superusers."""
+    return User.objects.filter(is_superuser=True, is_active=True)
+
+
 def rights_of(user: User) -> set[int]:
     """Return the ids of the permissions of ``user``, even while the account is deactivated."""
     return {row.pk for row in permissions_of(user)}
