@@ -98,8 +98,8 @@ _ALL = (
         _("Remove second factors"),
         _(
             "Now: only if you know for certain who asks, for example because you met them. "
-            "After waiting: if you don’t. All their addresses are told at once, they can stop the "
-            "request, and afterwards they set a new password by email."
+            "After the waiting period: if you don’t. We tell all their addresses at once, they can "
+            "stop the request, and afterwards they set a new password by email."
         ),
         _("An email to every address. If it happens now, they’re signed out everywhere."),
         steps.remove_factors,

@@ -43,7 +43,7 @@ OUTCOMES: dict[str, str | Promise] = {
 BY_HAND = "by_hand"
 STOPS: dict[str, str | Promise] = {
     BY_HAND: _("You stopped it."),
-    NotInRole.code: _("It was stopped because your role doesn’t include it any more."),
+    NotInRole.code: _("It was stopped because your role no longer includes it."),
 }
 
 

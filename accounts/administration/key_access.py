@@ -74,8 +74,8 @@ ACTS = (
         "allow-key",
         gettext_lazy("Let an API key use the staff API"),
         gettext_lazy(
-            "A program with the key then does what the role of its owner allows, without a second "
-            "factor. It ends with the key, and with every change of the owner’s rights."
+            "A program with the key can then do what the role of its owner allows, without a "
+            "second factor. This ends with the key, and with every change of the owner’s rights."
         ),
         gettext_lazy("“An API key may use the staff API” in their activity, and an email."),
         allow,
@@ -88,7 +88,7 @@ ACTS = (
     Act(
         "withdraw-key",
         gettext_lazy("Stop an API key from using the staff API"),
-        gettext_lazy("The key stays, with what else it can do."),
+        gettext_lazy("The key stays and keeps its other rights."),
         gettext_lazy(
             "“An API key may no longer use the staff API” in their activity, and an email."
         ),

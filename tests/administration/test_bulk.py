@@ -119,7 +119,7 @@ def test_each_request_acts_on_a_batch_and_another_process_continues(
     again.post(page)
 
     assert active(three) == [False] * 3
-    assert "Nobody is left." in carol.get(page).text
+    assert "Everyone is done." in carol.get(page).text
     assert page not in carol.get(LIST).text
 
 
