@@ -62,7 +62,7 @@ class Capacity:
         self._application = application
         self._slow = threading.Semaphore(SLOW)
         self._inside = threading.Semaphore(INSIDE)
-        self._seat = _Seat()
+        self._seats = _Seats(RUNNING)
         self._others = ThreadPoolExecutor(OTHERS, "turn")
 
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
@@ -84,7 +84,7 @@ class Capacity:
     def _answer(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         if (length := _length(environ)) and not self._read(environ, length):
             return _refuse(environ, start)
-        if self._seat.taken():
+        if self._seats.take():
             return self._run(environ, start)
         turn = self._others.submit(self._run, environ, start)
         try:
@@ -105,21 +105,26 @@ class Capacity:
         return len(body) == length
 
 
-class _Seat(threading.local):
-    """Whether the current thread is one of those that run requests themselves."""
+class _Seats:
+    """Which threads run requests themselves. A thread that ends frees its seat."""
 
-    _free = threading.Semaphore(RUNNING)
-    _taken = False
+    def __init__(self, number: int) -> None:
+        self._free = threading.Semaphore(number)
+        self._of_thread = threading.local()
 
-    def taken(self) -> bool:
-        """Return whether the thread has a seat; take one if any is free."""
-        if not self._taken:
-            self._taken = self._free.acquire(blocking=False)
-        return self._taken
+    def take(self) -> bool:
+        """Return whether the current thread has a seat; take one if any is free."""
+        if not hasattr(self._of_thread, "seat") and self._free.acquire(blocking=False):
+            self._of_thread.seat = _Seat(self._free)
+        return hasattr(self._of_thread, "seat")
+
+
+class _Seat:
+    def __init__(self, free: threading.Semaphore) -> None:
+        self._free = free
 
     def __del__(self) -> None:
-        if self._taken:
-            self._free.release()
+        self._free.release()
 
 
 class _File:

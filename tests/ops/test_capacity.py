@@ -3,7 +3,7 @@
 import json
 from collections.abc import Callable, Iterable
 from io import BytesIO
-from threading import Event, current_thread
+from threading import Event, Thread, current_thread
 from typing import Any
 
 import pytest
@@ -84,7 +84,7 @@ def test_a_request_that_waits_too_long_for_its_turn_is_refused(
 ) -> None:
     monkeypatch.setattr(capacity, "OTHERS", 1)
     monkeypatch.setattr(capacity, "PATIENCE", 0.01)
-    monkeypatch.setattr(capacity._Seat._free, "acquire", lambda *, blocking: blocking)
+    monkeypatch.setattr(capacity, "RUNNING", 0)
     entered, leave = Event(), Event()
 
     def slow(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
@@ -130,6 +130,7 @@ def test_files_count_until_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_threads_beyond_the_first_pass_requests_on_to_threads_with_database_connections(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    monkeypatch.setattr(capacity, "RUNNING", 1)
     names: list[str] = []
 
     def named(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
@@ -137,10 +138,14 @@ def test_threads_beyond_the_first_pass_requests_on_to_threads_with_database_conn
         return hello(environ, start)
 
     application = Capacity(named)
-    monkeypatch.setattr(capacity._Seat._free, "acquire", lambda *, blocking: not blocking)
-    assert ask(application)[2] == b"hello"
-    monkeypatch.setattr(application._seat, "_taken", False)
-    monkeypatch.setattr(capacity._Seat._free, "acquire", lambda *, blocking: blocking)
-    assert ask(application)[2] == b"hello"
 
-    assert [name.startswith("turn") for name in names] == [False, True]
+    def in_a_thread(name: str) -> None:
+        thread = Thread(target=ask, args=(application,), name=name)
+        thread.start()
+        thread.join()
+
+    in_a_thread("first")
+    ask(application)  # the first thread has ended and freed its seat
+    in_a_thread("further")
+
+    assert [name.partition("_")[0] for name in names] == ["first", "MainThread", "turn"]
