@@ -224,10 +224,9 @@ def revoke_all(user: User, *, keep: uuid.UUID | None = None, reason: str = "") -
 
 @transaction.atomic
 def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
-    """Revoke all sessions of ``user`` except ``keep``, and the trust in every browser.
-
-    Return the number of revoked sessions.
-    """
+    """Revoke all other sessions and the trust in every browser; return how many sessions ended."""
+    # As in a lockdown: otherwise both could lock the same sessions in another order.
+    User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
     if count := live(user).exclude(pk=keep).count():
         revoke_all(user, keep=keep, reason=events.OTHERS_ENDED.name)
         record(user, events.OTHERS_ENDED, actor, detail=str(count))
@@ -238,6 +237,7 @@ def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
 @transaction.atomic
 def revoke_by_operator(user: User, actor: Actor) -> int:
     """Revoke all sessions of ``user`` for an operator; return how many were live."""
+    User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
     count = live(user).count()
     revoke_all(user, reason=events.ALL_ENDED.name)
     record(user, events.ALL_ENDED, actor, detail=str(count))
