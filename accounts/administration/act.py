@@ -9,6 +9,8 @@ from django.utils.functional import Promise
 from accounts.administration import roles
 from accounts.administration.roles import ACTING, NotInRole, Role
 from accounts.administration.steps import Account, Order, Target
+from accounts.common.errors import RateLimited
+from accounts.throttle.limits import Limit
 from accounts.users.models import User
 
 
@@ -26,7 +28,8 @@ class Act:
     ``is_possible``: returns whether there is something to do.
     ``for_signups``: whether the act works for a sign-up that is not confirmed yet.
     ``has_modes``: whether the act may also happen after the waiting period.
-    ``sends_link``: whether the act emails a secret, which it does once a minute at most.
+    ``limit``: how often all staff together may do the act with an account, and the error that says
+        so.
     ``is_severe``: whether the owner may lose something.
     ``roles``: the roles that include the act.
     ``is_in_api``: whether the act is also a call of the staff API.
@@ -42,7 +45,7 @@ class Act:
     everything: str | Promise = ""
     for_signups: bool = False
     has_modes: bool = False
-    sends_link: bool = False
+    limit: tuple[Limit, type[RateLimited]] | None = None
     is_severe: bool = False
     roles: frozenset[Role] = ACTING
     is_in_api: bool = True

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.activity import history
 from accounts.activity.models import LONGEST_REASON
-from accounts.administration import acts, roles
+from accounts.administration import acts, page_views, roles
 from accounts.administration.act import Act
 from accounts.administration.acts import ACTS
 from accounts.administration.steps import Account, Mode
@@ -118,6 +118,9 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
     refusal = None
     try:
         wanted.check(staff, account)
+        if isinstance(account, User):
+            # The form names the addresses, sessions and factors of the user.
+            page_views.note(account, staff, actor_of(request))
         if form.is_valid():
             acts.perform(name, staff, actor_of(request), account, **form.cleaned_data)
             messages.success(request, _("Done: %(act)s.") % {"act": wanted.label})

@@ -18,6 +18,7 @@ from accounts.administration.act import Act
 from accounts.administration.errors import (
     AlreadyDone,
     ChangedMeanwhile,
+    JustCleared,
     JustSent,
     NoMode,
     UnknownTarget,
@@ -27,7 +28,7 @@ from accounts.codes.services import WrongCode
 from accounts.common.errors import PublicError, RateLimited
 from accounts.emails.services import EmailChangeRefused
 from accounts.signup.errors import SignupEnded
-from accounts.throttle.limits import MAIL_AGAIN, STAFF_ACT
+from accounts.throttle.limits import MAIL_AGAIN, STAFF_ACT, STAFF_CLEAR
 from accounts.throttle.services import spend
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
@@ -62,7 +63,7 @@ _ALL = (
         steps.has_address,
         targets=steps.addresses,
         everything=_("Primary address"),
-        sends_link=True,
+        limit=(MAIL_AGAIN, JustSent),
     ),
     Act(
         "clear-limits",
@@ -71,6 +72,7 @@ _ALL = (
         _("“The limits on sign-in were reset” in their activity. No email."),
         steps.clear_limits,
         steps.has_used_limits,
+        limit=(STAFF_CLEAR, JustCleared),
     ),
     Act(
         "end-sessions",
@@ -121,7 +123,7 @@ _ALL = (
         steps.is_locked,
         targets=steps.addresses,
         everything=_("Primary address"),
-        sends_link=True,
+        limit=(MAIL_AGAIN, JustSent),
         is_severe=True,
     ),
     Act(
@@ -178,14 +180,16 @@ def perform(
         ChangedMeanwhile: the account was changed at the same moment.
         UnknownTarget, NoMode: ``target`` or ``mode`` does not fit.
         JustSent: the email was sent less than a minute ago.
+        JustCleared: staff have reset the limits of the account too often.
         PublicError: the service refuses the act.
     """
     act = ACTS[name]
     act.check(staff, account)
     spend((STAFF_ACT, staff.pk))
-    if act.sends_link:
-        with _just_sent():
-            spend((MAIL_AGAIN, name, account.pk))
+    if act.limit:
+        limit, error = act.limit
+        with _refused_as(error):
+            spend((limit, name, account.pk))
     carry_out(name, staff, actor, account, reason=reason, target=target, mode=mode)
 
 
@@ -203,7 +207,7 @@ def carry_out(
     act = ACTS[name]
     by_staff = replace(actor, name=staff.username, reason=reason)
     try:
-        with _just_sent(), transaction.atomic():
+        with _refused_as(JustSent), transaction.atomic():
             staff, account = _locked(staff, account)
             act.check(staff, account)
             if not act.suits(account):
@@ -219,12 +223,12 @@ def carry_out(
 
 
 @contextmanager
-def _just_sent() -> Iterator[None]:
-    """Say that an email was sent just now, if a limit refuses to send it again."""
+def _refused_as(kind: type[RateLimited]) -> Iterator[None]:
+    """Raise an error of this kind if a limit refuses."""
     try:
         yield
     except RateLimited as error:
-        raise JustSent(error.retry_after) from None
+        raise kind(error.retry_after) from None
 
 
 def _locked(staff: User, account: Account) -> tuple[User, Account]:

@@ -1,7 +1,6 @@
 """The staff API: finding users and acting on their accounts, by the same rules as in the admin."""
 
 import uuid
-from dataclasses import replace
 from typing import Any, cast
 
 from django.http import Http404
@@ -210,8 +209,7 @@ class AccountView(views.APIView):
         staff, account = cast(User, request.user), _account(id)
         spend((STAFF_READ, staff.pk))
         if isinstance(account, User):
-            actor = replace(actor_of(request._request), name=staff.username)
-            page_views.note(account, staff, actor)
+            page_views.note(account, staff, actor_of(request._request))
         return _shown(account, request)
 
 

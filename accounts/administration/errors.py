@@ -31,6 +31,15 @@ class JustSent(RateLimited):
     )
 
 
+class JustCleared(RateLimited):
+    """Staff have reset the limits of the account too often."""
+
+    message = _(
+        "The limits of this account were reset several times, perhaps by somebody else. Each time, "
+        "an attacker can guess again. Wait half an hour before you reset them again."
+    )
+
+
 class FactorNeeded(PublicError):
     """One factor alone cannot be removed, because the account may not be without it."""
 

@@ -20,11 +20,14 @@ ONCE = timedelta(hours=1)
 
 
 def note(user: User, staff: User, actor: Actor) -> None:
-    """Record that ``staff`` opened the page about ``user``, at most once an hour.
+    """Record that ``staff`` opened a page about ``user``, at most once an hour.
+
+    ``actor``: the client and the session of ``staff``.
 
     The row names the role of ``staff`` for ``user``, and the username for other staff. Nothing is
     recorded if people look at their own page or if ``STAFF_VIEWS_SHOWN`` is ``off``.
     """
+    actor = replace(actor, name=staff.username)
     if settings.AUTHSITE.staff_views_shown == "off" or user == staff or _is_noted(user, actor):
         return
     with transaction.atomic():

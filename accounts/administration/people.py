@@ -245,5 +245,4 @@ class PeopleAdmin(ListAdmin):
 
     def _note_view(self, request: HttpRequest, user: User) -> None:
         """Record that the page was opened; the user sees that in the history."""
-        reader = cast(User, request.user)
-        page_views.note(user, reader, replace(actor_of(request), name=reader.username))
+        page_views.note(user, cast(User, request.user), actor_of(request))

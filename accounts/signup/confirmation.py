@@ -72,6 +72,9 @@ def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> Us
 def confirm_by_staff(signup: PendingSignup, actor: Actor) -> User:
     """Create the user of ``signup`` without a code, for ``actor``, a member of staff.
 
+    The user accepts no invitation, because nobody has shown that they read the mailbox: staff could
+    otherwise sign up with an address that is invited to more rights than their own.
+
     Raises:
         WrongCode: the sign-up has ended, or its username or email address has been taken meanwhile.
     """
@@ -96,7 +99,8 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, actor: Ac
             users.confirm_email(user, signup.email)
             users.keep_username(signup)
             record(user, events.SIGNED_UP, actor)
-            invitations.accept(user, signup.email)
+            if not actor.name:
+                invitations.accept(user, signup.email)
     except (users.EmailTaken, users.UsernameTaken):
         raise WrongCode from None
     if actor.client and not actor.name:

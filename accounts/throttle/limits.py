@@ -179,6 +179,10 @@ STAFF_READ = Limit("staff.read", 60, 10, "accounts that staff read over the API 
 
 STAFF_INVITE = Limit("staff.invite", 60, MINUTE, "invitations that a member of staff sends")
 STAFF_ACT = Limit("staff.act", 60, 10, "acts of a member of staff on other accounts")
+# Otherwise a member of staff could guess at a password or code without limit and without an email.
+STAFF_CLEAR = Limit(
+    "staff.clear", 3, 30 * MINUTE, "times that staff reset the limits of an account"
+)
 STAFF_BULK = Limit("staff.bulk", 10, 10 * MINUTE, "bulk acts that a member of staff prepares")
 
 # Each change adds an event to the account's history, and each new key also sends an email.
