@@ -11,13 +11,14 @@ from rest_framework.response import Response
 
 from accounts.activity import services
 from accounts.activity.kinds import Group
-from accounts.activity.models import Activity
+from accounts.activity.models import OPERATOR, STAFF, Activity
 
 
 class ActivitySerializer(serializers.ModelSerializer[Activity]):
     """An event in the history of the account.
 
-    The IP address, device and session are left out if a member of staff caused the event.
+    The IP address, device, session, proof and API key are left out if a member of staff caused the
+    event. Users do not learn who it was.
     """
 
     sentence = serializers.CharField(source="event.sentence", help_text="What happened, in words.")
@@ -27,6 +28,11 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
     proof = serializers.SerializerMethodField(
         help_text="The authentication methods, as `amr` values."
     )
+
+    actor = serializers.SerializerMethodField(
+        help_text="`@staff` or `@operator` if one of them caused the event; otherwise empty."
+    )
+    key = serializers.SerializerMethodField(help_text="The API key that caused the event.")
 
     class Meta:
         model = Activity
@@ -49,7 +55,15 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
 
     def get_proof(self, row: Activity) -> list[str]:
         """Return the authentication methods, as `amr` values."""
-        return row.proof.split()
+        return [] if row.actor else row.proof.split()
+
+    def get_actor(self, row: Activity) -> str:
+        """Return `@staff` or `@operator` if one of them caused the event, else an empty text."""
+        return STAFF if row.actor not in {"", OPERATOR} else row.actor
+
+    def get_key(self, row: Activity) -> str:
+        """Return the label of the API key; empty if a member of staff caused the event."""
+        return "" if row.actor else row.key
 
 
 class ActivityView(generics.ListAPIView[Activity]):

@@ -161,6 +161,16 @@ class Entry:
         return ngettext("%(n)d session", "%(n)d sessions", count) % {"n": count}
 
     @property
+    def key(self) -> str:
+        """The API key that caused the event; empty if it is not one of the owner's."""
+        return "" if self.row.actor else self.row.key
+
+    @property
+    def reason(self) -> str:
+        """The reason that staff gave."""
+        return self.row.reason
+
+    @property
     def icon(self) -> str:
         """The name of the icon."""
         if self.row.actor:

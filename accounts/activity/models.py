@@ -15,6 +15,8 @@ LONGEST_DETAIL = 100
 LONGEST_REASON = 500
 # This cannot be a username, because usernames contain no ``@``: see ``accounts.users.usernames``.
 OPERATOR = "@operator"
+# Stands for any member of staff, because users do not learn which one it was.
+STAFF = "@staff"
 
 
 class WrittenOnce(Exception):

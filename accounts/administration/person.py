@@ -96,6 +96,14 @@ class StaffEntry(Entry):
         return _("By %(name)s") % {"name": self.row.actor}
 
     @property
+    def key(self) -> str:
+        return self.row.key
+
+    @property
+    def reason(self) -> str:
+        return masked(super().reason) if self.is_masked else super().reason
+
+    @property
     def detail(self) -> str:
         """What the event is about, without the local parts of email addresses if masked."""
         return masked(super().detail) if self.is_masked else super().detail

@@ -26,11 +26,12 @@ ADDRESSES = ("alice@example.org", "secret@work.example", "pending@work.example")
 
 @pytest.fixture
 def alice() -> User:
-    """A user with a secondary and a pending address, which are in the history, too."""
+    """A user with a secondary and a pending address, which are in the history and in a reason."""
     alice = make_user("alice")
     users.confirm_email(alice, ADDRESSES[1])
     emails.add(alice, ADDRESSES[2], HERE)
-    record(alice, events.ADDRESS_ADDED, Actor(HERE), detail=ADDRESSES[1])
+    by_staff = Actor(HERE, name="carol", reason=f"Bob asked for {ADDRESSES[2]}")
+    record(alice, events.ADDRESS_ADDED, by_staff, detail=ADDRESSES[1])
     return alice
 
 

@@ -1,13 +1,17 @@
-"""Attacks by a support agent who wants more rights, an account, or to read unseen."""
+"""Attacks by support agents, and on their privacy."""
 
 import pytest
 from django.contrib.auth.models import Group
 from django.test import Client
 
+from accounts.activity.services import Actor
+from accounts.administration import acts
 from accounts.throttle.limits import STAFF_CLEAR
 from accounts.users.models import PendingSignup, User
-from tests.administration.steps import act, desk, page_of
+from tests.administration.steps import REASON, act, desk, member, page_of
 from tests.attacks.invitation_steps import invite, superuser
+from tests.support.api import call, get_tokens
+from tests.support.signin import signed_in
 from tests.support.steps import address_of, make_user, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
@@ -43,3 +47,17 @@ def test_the_form_of_an_act_shows_nothing_about_a_person_without_a_trace(name: s
     desk("Support").get(f"{page_of(alice)}{name}/")
 
     assert alice.activity.filter(kind="page_opened", actor="carol").exists()
+
+
+def test_people_do_not_learn_which_member_of_staff_acted() -> None:
+    alice = make_user("alice")
+    by_key = Actor(proof="pop", key="carol's script")
+
+    acts.perform("send-reset", member("carol", "Support"), by_key, alice, reason=REASON)
+
+    page = signed_in(alice).get("/accounts/activity/").text
+    answer = str(call("activity/", token=get_tokens()["access"]).body)
+    for text in (page, answer):
+        assert REASON in text
+        assert "carol" not in text
+    assert "@staff" in answer
