@@ -210,6 +210,8 @@ class Tree:
 
     def outcomes(self, tests: set[str]) -> dict[str, str]:
         """Run tests and return an outcome for each test that ran."""
+        if not tests:  # pytest would run all
+            return {}
         with tempfile.TemporaryDirectory(prefix="authsite-sabotage-") as folder:
             report = Path(folder) / "report.xml"
             args = ["-q", "-p", "no:cacheprovider", "-m", "", *sorted(tests)]
