@@ -27,8 +27,9 @@ from tests.support.steps import (
     sql,
 )
 
-# The words that identify the code blocks for each database.
-PROGRAMS = {"sqlite": "sqlite3", "postgres": "pg_"}
+BACKUP = "manage.py backup"
+# The words that identify the code block of a restore for each database.
+RESTORES = {"sqlite": "cp backups/", "postgres": "pg_restore"}
 JWKS = "/.well-known/jwks.json"
 
 
@@ -46,8 +47,9 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
 ) -> None:
     if kind == "postgres":
         find("pg_dump") or missing("pg_dump")
-    lines = (block.lines for block in blocks_of("operating.md", "sh"))
-    backup, restore = (block for block in lines if PROGRAMS[kind] in block)
+    lines = [block.lines for block in blocks_of("operating.md", "sh")]
+    (backup,) = (block for block in lines if BACKUP in block)
+    (restore,) = (block for block in lines if RESTORES[kind] in block)
     with Site(**database(request, kind)) as site:
         (tmp_path / "var").symlink_to(site.data_dir)
         (tmp_path / "manage.py").symlink_to(ROOT / "manage.py")
@@ -61,7 +63,11 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
         assert is_good(key, site.client())
         kid = json.loads(site.client().get(JWKS).body)["keys"][0]["kid"]
 
-        run(backup, site, tmp_path)
+        said = run(backup, site, tmp_path)
+        assert "SECRET_KEY, from " in said
+        assert (site.data_dir / "secret_key").read_text() not in said
+        (file,) = (tmp_path / "backups").iterdir()
+        assert file.stat().st_mode & 0o777 == 0o600
         # After the backup, all sessions and the API key are revoked, and bob signs up.
         sql(site, "UPDATE accounts_loginsession SET ended_at = begun_at")
         sql(site, "DELETE FROM accounts_apikey")

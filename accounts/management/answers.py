@@ -1,0 +1,70 @@
+"""Commands that print their result either for people or, with ``--json``, for programs."""
+
+import json
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandParser
+
+from accounts.activity.models import OPERATOR
+from accounts.activity.services import Actor
+from accounts.management.users import named
+from accounts.users.models import User
+
+COMMAND_LINE = Actor(name=OPERATOR)
+
+
+class AnswerCommand(BaseCommand):
+    """A command with a result. Subclasses override :meth:`answer`, and :meth:`words` if needed."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--json", action="store_true", help="print the result as JSON")
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        facts = self.answer(**options)
+        text = json.dumps(facts, default=str) if options["json"] else self.words(facts)
+        self.stdout.write(text)
+
+    def answer(self, **options: Any) -> dict[str, Any]:
+        """Do what the command does, and return the result.
+
+        Raises:
+            CommandError: it is not possible.
+        """
+        raise NotImplementedError
+
+    def words(self, facts: dict[str, Any]) -> str:
+        """Return the result for people: a line for each fact."""
+        return "\n".join(line for name, value in facts.items() for line in _lines(name, value))
+
+
+class UserCommand(AnswerCommand):
+    """A command about one user. Subclasses override :meth:`answer_for`."""
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("user", help="username, email address or id")
+        super().add_arguments(parser)
+
+    def answer(self, **options: Any) -> dict[str, Any]:
+        return self.answer_for(named(options["user"]))
+
+    def answer_for(self, user: User) -> dict[str, Any]:
+        """Do what the command does with ``user``, and return the result."""
+        raise NotImplementedError
+
+
+def _lines(name: str, value: Any) -> list[str]:
+    """Return ``name: value``, or a line for each item of a list."""
+    label = name.replace("_", " ")
+    if isinstance(value, bool):
+        return [f"{label}: {'yes' if value else 'no'}"]
+    if not isinstance(value, list):
+        return [f"{label}: {'none' if value in (None, '') else value}"]
+    if not value:
+        return [f"{label}: none"]
+    return [f"{label}:", *(f"  {_shown(item)}" for item in value)]
+
+
+def _shown(item: Any) -> str:
+    if not isinstance(item, dict):
+        return str(item)
+    return ", ".join(f"{name} {value}" for name, value in item.items() if value not in (None, ""))

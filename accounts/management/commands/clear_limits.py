@@ -1,0 +1,27 @@
+"""``clear_limits``: let a user sign in again after too many attempts."""
+
+from typing import Any
+
+from accounts.administration import limits, steps
+from accounts.administration.steps import Mode, Order
+from accounts.management.answers import COMMAND_LINE, UserCommand
+from accounts.users.models import User
+
+
+class Command(UserCommand):
+    """Does what staff can do on the page of a person. The history of the user records it."""
+
+    help = (
+        "Reset the limits that keep a user from signing in. If somebody guesses the password, "
+        "that person gets new guesses too."
+    )
+
+    def answer_for(self, user: User) -> dict[str, Any]:
+        were_used = limits.are_used(user)
+        if were_used:
+            steps.clear_limits(Order(user, COMMAND_LINE, "", Mode.NOW))
+        return {"username": user.username, "cleared": were_used}
+
+    def words(self, facts: dict[str, Any]) -> str:
+        done = "The limits of {username} are reset."
+        return (done if facts["cleared"] else "No limit of {username} was used.").format(**facts)

@@ -1,0 +1,41 @@
+"""``lift_lock``: unlock an account, and email its owner a link to set a new password."""
+
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from accounts.administration import steps
+from accounts.administration.steps import Mode, Order
+from accounts.management.answers import COMMAND_LINE, UserCommand
+from accounts.users.models import User
+from accounts.users.services import AccountChanged
+
+
+class Command(UserCommand):
+    """Does what staff can do on the page of a person. The history of the user records it."""
+
+    help = (
+        "Unlock an account, and email its owner a link to set a new password. Somebody locked the "
+        "account because they feared a thief: first make sure who asks."
+    )
+
+    def answer_for(self, user: User) -> dict[str, Any]:
+        if not user.is_locked_down:
+            raise CommandError(f"{user.username} is not locked.")
+        if not steps.is_locked(user):
+            raise CommandError(
+                f"{user.username} is deactivated or has no email address for a link: reactivate "
+                "the account in the admin, or run changepassword."
+            )
+        try:
+            steps.lift_lock(Order(user, COMMAND_LINE, "", Mode.NOW))
+        except AccountChanged:
+            raise CommandError(
+                "The account was changed at the same moment. Run it again."
+            ) from None
+        return {"username": user.username, "sent_to": user.email}
+
+    def words(self, facts: dict[str, Any]) -> str:
+        return "{username} is unlocked. A link to set a new password goes to {sent_to}.".format(
+            **facts
+        )

@@ -1,0 +1,30 @@
+"""``list_sessions``: list where a user is signed in."""
+
+from typing import Any
+
+from accounts.management.answers import UserCommand
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+
+
+class Command(UserCommand):
+    """Reads only. ``end_sessions`` revokes the sessions."""
+
+    help = "List the browsers and programs in which a user is signed in, the last used first."
+
+    def answer_for(self, user: User) -> dict[str, Any]:
+        return {"username": user.username, "sessions": [*map(_facts, sessions.live(user))]}
+
+
+def _facts(row: LoginSession) -> dict[str, Any]:
+    return {
+        "id": row.pk,
+        "kind": row.kind,
+        "device": str(row),
+        "ip": row.ip,
+        "methods": " ".join(row.amr),
+        "begun": row.begun_at,
+        "used": row.used_at,
+        "ends": min(row.idle_at, row.ends_at),
+    }

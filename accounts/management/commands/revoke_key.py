@@ -1,0 +1,53 @@
+"""``revoke_key``: revoke an API key, for example one that a secret scanner has found."""
+
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from accounts.apikeys import services as apikeys
+from accounts.apikeys.models import APIKey
+from accounts.apikeys.text import ID_LENGTH, PREFIX
+from accounts.management.answers import COMMAND_LINE, AnswerCommand
+
+# As much as pages show of a key.
+SHORTEST = 4
+
+
+class Command(AnswerCommand):
+    """Records the command in the owner's history, and notifies the owner by email."""
+
+    help = "Revoke the API key that begins with these characters."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "prefix",
+            help="authsite_ and the characters behind it: four or more, as pages show them, or all "
+            "of the key",
+        )
+        super().add_arguments(parser)
+
+    def answer(self, **options: Any) -> dict[str, Any]:
+        key = _key(options["prefix"].strip().removeprefix(PREFIX)[:ID_LENGTH])
+        if not apikeys.revoke(key.user, key.pk, COMMAND_LINE):
+            raise CommandError("The key was revoked at the same moment.")
+        return {"username": key.user.username, "name": key.name, "id": f"{PREFIX}{key.pk}"}
+
+    def words(self, facts: dict[str, Any]) -> str:
+        return "The API key “{name}” of {username} ({id}…) is revoked.".format(**facts)
+
+
+def _key(start: str) -> APIKey:
+    """Return the only API key whose id begins with ``start``.
+
+    Raises:
+        CommandError: ``start`` is too short, or no key or several keys begin with it.
+    """
+    if len(start) < SHORTEST:
+        raise CommandError(f"Give at least {SHORTEST} characters after {PREFIX}.")
+    found = list(APIKey.objects.filter(pk__startswith=start).select_related("user")[:20])
+    if not found:
+        raise CommandError(f"No API key begins with {PREFIX}{start}.")
+    if len(found) > 1:
+        several = "\n".join(f"{PREFIX}{k.pk}  {k.user.username}  {k.name}" for k in found)
+        raise CommandError(f"Several API keys begin with {PREFIX}{start}:\n{several}")
+    return found[0]
