@@ -1,0 +1,259 @@
+"""Copies all rows from one database into another one, and compares the two afterwards.
+
+Both can be SQLite or PostgreSQL. Rows stream in blocks, so the memory that this takes does not grow
+with the database. PostgreSQL gets them by COPY, SQLite by one prepared INSERT.
+"""
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from graphlib import CycleError, TopologicalSorter
+from time import monotonic
+from typing import Any
+
+from django.apps import apps
+from django.db import connections, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
+from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
+
+SOURCE, TARGET = "copy_source", "copy_target"
+BLOCK = 2000
+# Written by the migrations of the target.
+OWN = {MigrationRecorder.Migration._meta.db_table}
+
+type Row = tuple[Any, ...]
+type Told = Callable[[str, int], None]
+
+
+class CopyRefused(Exception):
+    """The databases do not fit, or a row cannot be copied. The message says why."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """A copied table: its rows, a digest of all of them, and the seconds that it took."""
+
+    name: str
+    rows: int
+    digest: str
+    seconds: float
+
+
+class Digest:
+    """A digest of rows in any order: the sum of their SHA-256 digests, and their number."""
+
+    def __init__(self) -> None:
+        self.rows, self._sum = 0, 0
+
+    def add(self, row: Row) -> None:
+        """Add a row, as Django reads it from either database."""
+        text = json.dumps(row, default=str, sort_keys=True).encode()
+        self._sum += int.from_bytes(hashlib.sha256(text).digest())
+        self.rows += 1
+
+    @property
+    def hex(self) -> str:
+        """The digest in hexadecimal."""
+        return f"{self._sum % 2**256:064x}"
+
+
+def check_source() -> None:
+    """Require that the source has exactly the tables of this code.
+
+    Raises:
+        CopyRefused: migrations are missing, or a table does not belong to the site.
+    """
+    applied = MigrationRecorder(connections[SOURCE]).applied_migrations().keys()
+    if missing := MigrationLoader(None).disk_migrations.keys() - applied:
+        raise CopyRefused(f"The source lacks {len(missing)} migrations: run migrate on it first.")
+    known = OWN | {model._meta.db_table for model in _models()}
+    if foreign := _tables(SOURCE) - known:
+        raise CopyRefused(f"The source has tables that are not the site's: {_listed(foreign)}")
+
+
+def check_target() -> None:
+    """Require that the target has no table.
+
+    Raises:
+        CopyRefused: it has one.
+    """
+    if tables := _tables(TARGET):
+        raise CopyRefused(f"The target is not empty: it has the tables {_listed(tables)}")
+
+
+def copy(told: Told) -> list[Table]:
+    """Copy all rows into the target, which has the tables of the source; return what was copied.
+
+    ``told`` is called after each block, with the table and the number of its rows so far.
+
+    Raises:
+        CopyRefused: a row cannot be copied, or the target differs afterwards.
+    """
+    ordered = _ordered(_models())
+    # In SQLite, the keys are checked at the end.
+    with connections[TARGET].constraint_checks_disabled():
+        _empty(ordered)
+        with transaction.atomic(SOURCE):
+            done = [_copy(model, told) for model in ordered]
+    _continue_sequences(ordered)
+    connections[TARGET].check_constraints()
+    for model, table in zip(ordered, done, strict=True):
+        _compare(model, table)
+    with connections[TARGET].cursor() as cursor:
+        cursor.execute("ANALYZE")
+    return done
+
+
+def _models() -> list[type[models.Model]]:
+    found = apps.get_models(include_auto_created=True)
+    return [model for model in found if model._meta.managed and not model._meta.proxy]
+
+
+def _tables(alias: str) -> set[str]:
+    names = connections[alias].introspection.table_names(include_views=True)
+    # SQLite's own tables, such as the statistics of ANALYZE.
+    return {name for name in names if not name.startswith("sqlite_")}
+
+
+def _listed(tables: set[str]) -> str:
+    return ", ".join(sorted(tables)[:5])
+
+
+def _ordered(found: list[type[models.Model]]) -> list[type[models.Model]]:
+    """Return the models in an order in which each row comes after the rows that it refers to.
+
+    Raises:
+        CopyRefused: there is no such order.
+    """
+    graph = {
+        model: {f.related_model for f in _fields(model) if f.related_model} - {model}
+        for model in found
+    }
+    try:
+        return [model for model in TopologicalSorter(graph).static_order() if model in graph]
+    except CycleError as error:
+        raise CopyRefused(f"These tables refer to each other: {error.args[1]}") from None
+
+
+def _fields(model: type[models.Model]) -> list[Any]:
+    return [field for field in model._meta.local_concrete_fields if not field.generated]
+
+
+def _empty(ordered: Sequence[type[models.Model]]) -> None:
+    """Delete the rows that the migrations of the target made, such as groups."""
+    with transaction.atomic(TARGET), connections[TARGET].cursor() as cursor:
+        for model in reversed(ordered):
+            cursor.execute(f"DELETE FROM {_quoted(model._meta.db_table)}")  # noqa: S608 no input
+
+
+def _copy(model: type[models.Model], told: Told) -> Table:
+    began, digest, name = monotonic(), Digest(), model._meta.db_table
+
+    def counted() -> Iterator[Row]:
+        for row in _rows(model, SOURCE):
+            digest.add(row)
+            yield row
+            if digest.rows % BLOCK == 0:
+                told(name, digest.rows)
+
+    write = _write_sqlite if connections[TARGET].vendor == "sqlite" else _write_postgresql
+    try:
+        with transaction.atomic(TARGET):
+            write(model, counted())
+    except Exception as error:
+        # Values are people's data: name the table only.
+        raise CopyRefused(
+            f"{name}: a row near {digest.rows:,} can't be copied ({type(error).__name__})"
+        ) from error
+    told(name, digest.rows)
+    return Table(name, digest.rows, digest.hex, monotonic() - began)
+
+
+def _rows(model: type[models.Model], alias: str) -> Iterator[Row]:
+    names = [field.attname for field in _fields(model)]
+    rows: Any = models.QuerySet(model, using=alias).order_by()
+    return rows.values_list(*names).iterator(chunk_size=BLOCK)
+
+
+def _prepared(model: type[models.Model], rows: Iterator[Row]) -> Iterator[Row]:
+    """Return the rows as the database driver of the target takes them."""
+    connection = connections[TARGET]
+    prepare = [field.get_db_prep_save for field in _fields(model)]
+    for row in rows:
+        yield tuple(
+            None if value is None else make(value, connection)
+            for make, value in zip(prepare, row, strict=True)
+        )
+
+
+def _write_sqlite(model: type[models.Model], rows: Iterator[Row]) -> None:
+    places = ", ".join("?" * len(_fields(model)))
+    into = f"INSERT INTO {_quoted(model._meta.db_table)} ({_columns(model)})"
+    insert = f"{into} VALUES ({places})"
+    connections[TARGET].connection.executemany(insert, _prepared(model, rows))
+
+
+def _write_postgresql(model: type[models.Model], rows: Iterator[Row]) -> None:
+    into = f"COPY {_quoted(model._meta.db_table)} ({_columns(model)}) FROM STDIN"
+    with connections[TARGET].cursor() as cursor, cursor.copy(into) as copying:
+        for row in _prepared(model, rows):
+            copying.write_row(row)
+
+
+def _compare(model: type[models.Model], table: Table) -> None:
+    """Read the table from the target, and require the same rows.
+
+    Raises:
+        CopyRefused: a row differs, is missing or is new.
+    """
+    digest = Digest()
+    with transaction.atomic(TARGET):
+        for row in _rows(model, TARGET):
+            digest.add(row)
+    if (digest.rows, digest.hex) != (table.rows, table.digest):
+        raise CopyRefused(
+            f"{table.name} differs: {table.rows:,} rows in the source, "
+            f"{digest.rows:,} in the target"
+        )
+
+
+def _continue_sequences(ordered: Sequence[type[models.Model]]) -> None:
+    """Let the numbers of new rows follow the last number that the source has ever given."""
+    for model in ordered:
+        key: Any = model._meta.pk
+        place = (model._meta.db_table, key.column)
+        if isinstance(key, models.AutoField) and (last := _last(connections[SOURCE], *place)):
+            _set_last(connections[TARGET], *place, last)
+
+
+def _last(connection: BaseDatabaseWrapper, table: str, column: str) -> int:
+    """Return the last number that the sequence of ``column`` has given; 0 if it has given none."""
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            cursor.execute("SELECT seq FROM sqlite_sequence WHERE name = %s", [table])
+        else:
+            cursor.execute("SELECT pg_get_serial_sequence(%s, %s)", [_quoted(table), column])
+            (sequence,) = cursor.fetchone()
+            cursor.execute(f"SELECT last_value FROM {sequence} WHERE is_called")  # noqa: S608 no input
+        return next(iter(cursor.fetchone() or ()), 0)
+
+
+def _set_last(connection: BaseDatabaseWrapper, table: str, column: str, last: int) -> None:
+    with connection.cursor() as cursor:
+        if connection.vendor == "sqlite":
+            # No row has been inserted, and so there is no entry, if the table is empty.
+            cursor.execute("DELETE FROM sqlite_sequence WHERE name = %s", [table])
+            cursor.execute("INSERT INTO sqlite_sequence VALUES (%s, %s)", [table, last])
+        else:
+            sequence = "pg_get_serial_sequence(%s, %s)"
+            cursor.execute(f"SELECT setval({sequence}, %s)", [_quoted(table), column, last])
+
+
+def _columns(model: type[models.Model]) -> str:
+    return ", ".join(_quoted(field.column) for field in _fields(model))
+
+
+def _quoted(name: str) -> str:
+    return f'"{name}"'

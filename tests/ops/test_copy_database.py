@@ -1,0 +1,144 @@
+"""``copy_database`` copies the site between SQLite and PostgreSQL, and compares the copies."""
+
+import io
+import json
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import psycopg
+import pytest
+from django.core.management import CommandError, call_command
+from django.db import connection
+from pytest_django import DjangoDbBlocker
+
+from accounts.management import copying
+from accounts.tokens import keyring
+from accounts.users.models import User
+from tests.attacks.key_steps import key_of
+from tests.support.second_factor import enrolled
+from tests.support.services import Postgres
+from tests.support.signin import signed_in
+from tests.support.site import ROOT, Site
+from tests.support.steps import make_user
+
+EVENT = "INSERT INTO accounts_dailycount (day, event, method, is_known, count) VALUES"
+
+
+def copied(source: str, target: str) -> Any:
+    """Copy in another process: tests of Django's forbid connections to other databases."""
+    done = subprocess.run(
+        [sys.executable, "manage.py", "copy_database", source, target, "--json"],
+        capture_output=True,
+        check=False,
+        cwd=ROOT,
+        text=True,
+        timeout=120,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+@pytest.fixture
+def small(tmp_path: Path) -> str:
+    """Return the URL of a database of the site with one row."""
+    Site(data_dir=tmp_path).make_database()
+    file = tmp_path / "db.sqlite3"
+    with closing(sqlite3.connect(file)) as db, db:
+        db.execute(f"{EVENT} ('2026-01-01', 'signed_in', 'pwd', true, 7)")
+    return f"sqlite:///{file}"
+
+
+@pytest.fixture
+def unblocked(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+    with django_db_blocker.unblock():
+        yield
+
+
+def copy_here(source: str, target: str) -> None:
+    call_command("copy_database", source, target, stdout=io.StringIO(), stderr=io.StringIO())
+
+
+def fill() -> User:
+    """Make an account with rows in many tables, and letters outside ASCII."""
+    alice = make_user("alice", display_name="Älïçé 🍋 \\ \t\n")
+    signed_in(alice)
+    key_of(alice)
+    enrolled(alice)
+    keyring.rotate()
+    return alice
+
+
+def rows_of(file: Path) -> dict[str, list[Any]]:
+    with closing(sqlite3.connect(file)) as db:
+        tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
+        own = [name for (name,) in tables if not name.startswith(("sqlite_", "django_migrations"))]
+        rows = {name: db.execute(f'SELECT * FROM "{name}"').fetchall() for name in own}
+    return {name: sorted(map(_plain, rows), key=repr) for name, rows in rows.items()}
+
+
+def _plain(row: Any) -> list[Any]:
+    """Parse JSON, because PostgreSQL keeps neither spaces nor the order of keys."""
+    return [json.loads(v) if str(v).startswith(("{", "[")) else v for v in row]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_copy_to_postgresql_and_back_has_the_same_rows(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    alice = fill()
+    last = alice.activity.latest("id").pk
+    # The number of this event must not be given again.
+    alice.activity.filter(pk=last)._raw_delete("default")
+    here = Path(connection.settings_dict["NAME"])
+    there, back = postgres.database(), tmp_path / "back.sqlite3"
+
+    report = copied(f"sqlite:///{here}", there)
+    with psycopg.connect(there) as db:
+        (new,) = db.execute(f"{EVENT} ('2026-01-01', 'x', '', true, 1) RETURNING id").fetchone()
+        (next_event,) = db.execute(
+            "SELECT nextval(pg_get_serial_sequence('accounts_activity', 'id'))"
+        ).fetchone()
+        db.rollback()
+    copied(there, f"sqlite:///{back}")
+
+    assert {t["name"]: t["rows"] for t in report["tables"]}["accounts_user"] == 1
+    assert new == 1
+    assert next_event == last + 1
+    assert rows_of(here) == rows_of(back)
+
+
+@pytest.mark.usefixtures("unblocked")
+def test_a_target_with_tables_and_a_source_that_is_not_migrated_are_refused(
+    postgres: Postgres, small: str, tmp_path: Path
+) -> None:
+    used = postgres.database()
+    with psycopg.connect(used) as db:
+        db.execute("CREATE TABLE precious (id int)")
+
+    with pytest.raises(CommandError, match=r"The target is not empty: .*precious"):
+        copy_here(small, used)
+    with pytest.raises(CommandError, match="The source lacks"):
+        copy_here(f"sqlite:///{tmp_path}/new.sqlite3", postgres.database())
+    with pytest.raises(CommandError, match="name of a variable"):
+        copy_here("mysql://root:hunter2@db/x", used)
+
+
+@pytest.mark.usefixtures("unblocked")
+def test_a_row_that_is_not_the_same_in_the_target_fails_the_comparison(
+    monkeypatch: pytest.MonkeyPatch, small: str, tmp_path: Path
+) -> None:
+    write = copying._write_sqlite
+
+    def changed(model: Any, rows: Any) -> None:
+        is_count = model._meta.db_table == "accounts_dailycount"
+        write(model, ((*row[:-1], 8) if is_count else row for row in rows))
+
+    monkeypatch.setattr(copying, "_write_sqlite", changed)
+
+    with pytest.raises(CommandError, match="accounts_dailycount differs"):
+        copy_here(small, f"sqlite:///{tmp_path}/target.sqlite3")
