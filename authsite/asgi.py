@@ -2,7 +2,6 @@
 
 import os
 
-from django.conf import settings
 from django.core.asgi import get_asgi_application
 
 from authsite.requests import Utf8ASGIRequest
@@ -13,11 +12,6 @@ os.environ["AUTHSITE_SERVES"] = "1"
 application = get_asgi_application()
 application.request_class = Utf8ASGIRequest
 
-# Each server process sends emails.
-from accounts.mail import sender  # noqa: E402 its models need Django to be set up
+from authsite import background  # noqa: E402 it imports models, which need Django to be set up
 
-sender.start()
-if settings.AUTHSITE.redis_url:
-    from accounts.throttle import redis_store  # its library takes 10 MB
-
-    redis_store.look_at_start()
+background.start()

@@ -3,7 +3,6 @@
 import gc
 import os
 
-from django.conf import settings
 from django.core.wsgi import get_wsgi_application
 
 from authsite.requests import Utf8WSGIRequest
@@ -17,16 +16,11 @@ gc.disable()
 django = get_wsgi_application()
 django.request_class = Utf8WSGIRequest
 
-# Each server process sends emails.
-from accounts.mail import sender  # noqa: E402 its models need Django to be set up
-from authsite.short_path import ShortPath  # noqa: E402 it imports models, too
+from authsite import background  # noqa: E402 it imports models, which need Django to be set up
+from authsite.short_path import ShortPath  # noqa: E402 the same
 
 application = ShortPath(django)
-sender.start()
-if settings.AUTHSITE.redis_url:
-    from accounts.throttle import redis_store  # its library takes 10 MB
-
-    redis_store.look_at_start()
+background.start()
 # What is loaded now stays. A collection that skips it pauses all requests for a shorter time.
 gc.freeze()
 gc.enable()

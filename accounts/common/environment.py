@@ -24,7 +24,7 @@ class ConfigError(Exception):
 def read(environ: Mapping[str, str], root: Path, dotenv: Iterable[str] = ()) -> Config:
     """Return the settings in ``environ``. A relative ``DATA_DIR`` is relative to ``root``.
 
-    ``dotenv``: the names that come from the file ``.env``.
+    ``dotenv``: the names in the file ``.env``.
 
     In development, missing secrets are generated once and stored in ``DATA_DIR``.
 

@@ -42,9 +42,9 @@ def _plain(name: str) -> str:
 
 
 def _is_one_apart(one: str, other: str) -> bool:
-    """Return whether one character is missing, extra, wrong or swapped with the next, or none is.
+    """Return whether at most one character is missing, extra, wrong or swapped with the next.
 
-    It is the Damerau-Levenshtein distance, compared with 1.
+    Then the Damerau-Levenshtein distance is at most 1.
     """
     if abs(len(one) - len(other)) > 1:
         return False

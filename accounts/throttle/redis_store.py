@@ -129,7 +129,7 @@ def ping() -> None:
 
 
 def look_at_start() -> None:
-    """Log a warning if Redis does not answer. A thread waits for the answer, not the caller."""
+    """Log a warning if Redis does not answer. The caller does not wait."""
     Thread(target=_look, name="redis", daemon=True).start()
 
 

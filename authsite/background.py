@@ -1,0 +1,17 @@
+"""Starts what a server process does beside answering requests.
+
+Import this module when Django is set up.
+"""
+
+from django.conf import settings
+
+from accounts.mail import sender
+
+
+def start() -> None:
+    """Start to send emails, and log a warning if Redis does not answer."""
+    sender.start()
+    if settings.AUTHSITE.redis_url:
+        from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
+
+        redis_store.look_at_start()
