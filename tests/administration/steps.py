@@ -5,6 +5,11 @@ from typing import Any
 from django.contrib.auth.models import Group
 from django.test import Client
 
+from accounts.activity import events
+from accounts.activity.services import Actor, record
+from accounts.common.client_info import ClientInfo
+from accounts.emails import services as emails
+from accounts.users import services as users
 from accounts.users.models import User
 from tests.support.api import get_tokens, second_step
 from tests.support.second_factor import unused_code
@@ -13,6 +18,19 @@ from tests.support.steps import make_user
 
 LIST = "/admin/accounts/user/"
 REASON = "You called us, ticket 4812"
+HERE = ClientInfo("192.0.2.1", "curl/8")
+# Of alice: primary, secondary and pending.
+ADDRESSES = ("alice@example.org", "secret@work.example", "pending@work.example")
+
+
+def alice_with_addresses() -> User:
+    """Create alice with ``ADDRESSES``. The last two are also in her history, one in a reason."""
+    alice = make_user("alice")
+    users.confirm_email(alice, ADDRESSES[1])
+    emails.add(alice, ADDRESSES[2], HERE)
+    by_staff = Actor(HERE, name="carol", reason=f"Bob asked for {ADDRESSES[2]}")
+    record(alice, events.ADDRESS_ADDED, by_staff, detail=ADDRESSES[1])
+    return alice
 
 
 def member(username: str, role: str) -> User:

@@ -20,6 +20,7 @@ from accounts.mail.services import deliver_due
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.users.identities import Identity
 from accounts.users.models import PendingSignup, User
+from tests.administration.steps import HERE
 from tests.attacks.factor_recovery_steps import request_recovery
 from tests.attacks.second_steps import with_factor
 from tests.conftest import Clock
@@ -28,8 +29,6 @@ from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_staff, make_user, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
-
-HERE = ClientInfo("192.0.2.1", "curl/8")
 
 
 def unconfirmed(_settings: Any) -> PendingSignup:

@@ -43,8 +43,8 @@ def calls(key: str, user: Any) -> list[Answer]:
     ]
 
 
-def opens(key: str) -> bool:
-    """Return whether ``key`` opens the staff API."""
+def may_use_staff_api(key: str) -> bool:
+    """Return whether a call of the staff API with ``key`` succeeds."""
     return call("admin/users/", token=key).status == 200
 
 
@@ -69,7 +69,7 @@ def test_a_key_that_may_only_read_cannot_act() -> None:
     assert status_and_code(acted) == (403, "insufficient_scope")
 
 
-def test_other_keys_of_the_same_owner_stay_closed() -> None:
+def test_no_other_key_of_the_same_owner_may_use_the_staff_api() -> None:
     carols_key()
     other = key_of(User.objects.get(username="carol"), "admin:read admin:write read write")
 
@@ -82,10 +82,10 @@ def test_only_superusers_allow_keys(role: str) -> None:
 
     assert allow(key, by=role, name="bob").status_code == 403
 
-    assert not opens(key)
+    assert not may_use_staff_api(key)
 
 
-def test_nobody_allows_a_key_of_the_own_account_of_a_user_or_over_the_api() -> None:
+def test_superusers_allow_neither_their_own_keys_nor_those_of_users_nor_any_over_the_api() -> None:
     carol = member("carol", "Superuser")
     own, browser = key_of(carol), signed_in(carol)
     alice = make_user("alice")
@@ -112,7 +112,7 @@ def test_a_malformed_choice_allows_nothing(target: str) -> None:
     page = act(desk("Superuser", "owner"), carol, "allow-key", target=target.format(row_of(key).pk))
 
     assert page.status_code in {200, 400}
-    assert not opens(key)
+    assert not may_use_staff_api(key)
 
 
 def test_with_elevation_a_superuser_who_has_not_taken_the_rights_allows_nothing(
@@ -123,7 +123,7 @@ def test_with_elevation_a_superuser_who_has_not_taken_the_rights_allows_nothing(
 
     assert allow(key).status_code == 403
 
-    assert not opens(key)
+    assert not may_use_staff_api(key)
 
 
 def test_a_key_of_a_superuser_works_as_a_manager_with_elevation(settings: Any) -> None:
@@ -171,14 +171,14 @@ ENDS = {
 @pytest.mark.parametrize("end", ENDS)
 def test_access_ends_with_the_role_the_account_and_the_key(end: str) -> None:
     key = carols_key()
-    assert opens(key)
+    assert may_use_staff_api(key)
 
     ENDS[end](User.objects.get(username="carol"))
 
-    assert not opens(key)
+    assert not may_use_staff_api(key)
 
 
-def test_rights_that_are_given_back_do_not_open_the_staff_api_again() -> None:
+def test_a_key_must_be_allowed_again_after_rights_are_given_back() -> None:
     key = carols_key()
     carol = User.objects.get(username="carol")
     by_owner()(carol)
@@ -186,7 +186,7 @@ def test_rights_that_are_given_back_do_not_open_the_staff_api_again() -> None:
 
     by_owner(is_staff="on", groups=support)(carol)
 
-    assert not opens(key)
+    assert not may_use_staff_api(key)
     assert carol.activity.filter(kind="key_disallowed").exists()
 
 

@@ -4,28 +4,17 @@ import pytest
 from django.contrib.auth.models import Permission
 from django.test import Client
 
-from accounts.activity import events
-from accounts.activity.services import Actor, record
-from accounts.emails import services as emails
-from accounts.users import services as users
 from accounts.users.models import User
-from tests.administration.test_explanation import HERE
+from tests.administration.steps import ADDRESSES, alice_with_addresses
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
-HIDDEN = ("secret@work.example", "pending@work.example")
-
 
 @pytest.fixture
 def alice() -> User:
-    """A user with a secondary and a pending address."""
-    alice = make_user("alice")
-    users.confirm_email(alice, HIDDEN[0])
-    emails.add(alice, HIDDEN[1], HERE)
-    record(alice, events.ADDRESS_ADDED, Actor(HERE), detail=HIDDEN[0])
-    return alice
+    return alice_with_addresses()
 
 
 def staff_with(codename: str) -> Client:
@@ -36,7 +25,7 @@ def staff_with(codename: str) -> Client:
 
 def pages(browser: Client, alice: User) -> list[str]:
     """Return the page about alice, and the results of searches for her hidden addresses."""
-    found = [browser.get("/admin/accounts/user/", {"q": email}).text for email in HIDDEN]
+    found = [browser.get("/admin/accounts/user/", {"q": email}).text for email in ADDRESSES[1:]]
     return [browser.get(f"/admin/accounts/user/{alice.pk}/change/").text, *found]
 
 
@@ -47,14 +36,14 @@ def test_view_only_staff_neither_see_nor_search_hidden_addresses(alice: User) ->
     assert alice.email not in page
     assert "2 more addresses that you may not see" in page
     assert "s…@work.example" in page, "the history says that an address was added"
-    assert not any(email in page for email in HIDDEN)
+    assert not any(email in page for email in ADDRESSES[1:])
     assert not any(str(alice.pk) in result for result in results)
 
 
 def test_staff_who_may_help_see_and_search_all_addresses(alice: User) -> None:
     page, *results = pages(staff_with("help_user"), alice)
 
-    assert all(email in page for email in HIDDEN)
+    assert all(email in page for email in ADDRESSES[1:])
     assert all(alice.email in result for result in results)
 
 
