@@ -1,5 +1,6 @@
 """Parses IP addresses, finds the client behind trusted proxies, and lists a client's networks."""
 
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
@@ -10,6 +11,8 @@ type Network = IPv4Network | IPv6Network
 
 # The length of the longest IP address in text form: an IPv6 address that ends in an IPv4 address.
 LONGEST = 45
+# Some load balancers append the port: ``203.0.113.9:4711``, ``[2001:db8::9]:4711``.
+WITH_PORT = re.compile(r"([0-9.]+|\[[^\]]+\]):[0-9]{1,5}")
 # By IP version: the prefix length and the weight of each network around an address.
 WEIGHTS = {4: ((32, 1), (24, 4)), 6: ((64, 1), (56, 2), (48, 4))}
 
@@ -56,7 +59,8 @@ def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IP
     for entry in reversed(forwarded.split(",") if forwarded else []):
         if not trusts(nearest, proxies):
             break
-        further = parse(entry)
+        with_port = WITH_PORT.fullmatch(entry.strip())
+        further = parse(with_port[1] if with_port else entry)
         if further is None:
             break
         nearest = further

@@ -1,12 +1,15 @@
 """Checks of the files in ``deploy/`` that need no running server."""
 
+import os
 import re
 import subprocess
 import sys
 from dataclasses import fields
+from ipaddress import ip_address, ip_network
 from pathlib import Path
 
 import pytest
+import yaml
 
 from accounts.common.config import Config
 from tests.support.missing import find, missing
@@ -77,3 +80,43 @@ LINTERS = {
 def test_linters_accept_the_container_files(package: str) -> None:
     uv = [sys.executable, "-m", "uv", "tool", "run", "--from", package]
     subprocess.run([*uv, *LINTERS[package]], check=True, timeout=600)
+
+
+def test_the_certbot_hook_installs_only_the_certificate_of_the_site(tmp_path: Path) -> None:
+    """An attacker or an accident must not replace it by that of another site of the machine."""
+    text = (DEPLOY / "certbot-deploy-hook").read_text()
+    for pattern, replacement in {
+        "-o authsite -g authsite ": "",
+        "/etc/authsite/tls": str(tmp_path),
+        "systemctl reload nginx": "echo reloaded",
+    }.items():
+        assert pattern in text
+        text = text.replace(pattern, replacement)
+    lineage = tmp_path / "live"
+    lineage.mkdir()
+    for name in ("fullchain", "privkey"):
+        (lineage / f"{name}.pem").write_text("")
+
+    def renew(domains: str) -> tuple[str, bool]:
+        env = {"RENEWED_DOMAINS": domains, "RENEWED_LINEAGE": str(lineage), "PATH": os.defpath}
+        done = subprocess.run(["/bin/sh", "-c", text], env=env, check=True, capture_output=True)
+        return done.stdout.decode(), (tmp_path / "privkey.pem").exists()
+
+    assert renew(f"shop.example.org not-{NAME} {NAME}.evil.example") == ("", False)
+    assert renew(f"www.example.org {NAME}") == ("reloaded\n", True)
+
+
+def test_the_address_of_the_trusted_proxy_is_given_to_no_other_container() -> None:
+    compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
+    (pool,) = compose["networks"]["outside"]["ipam"]["config"]
+    proxy = compose["services"]["proxy"]["networks"]["outside"]["ipv4_address"]
+    named = compose["services"]["site"]["environment"]["TRUSTED_PROXIES"]
+
+    assert named == proxy
+    assert ip_address(proxy) in ip_network(pool["subnet"])
+    assert ip_address(proxy) not in ip_network(pool["ip_range"])
+
+
+def test_caddy_gives_certificate_authorities_no_made_up_email() -> None:
+    """Let's Encrypt refuses a contact such as admin@example.org; none is needed."""
+    assert not re.search(r"^\s*email\b", (DEPLOY / "Caddyfile").read_text(), re.MULTILINE)

@@ -118,6 +118,14 @@ def test_forged_forwarded_proto_and_host_headers_are_ignored(proxy: Proxy) -> No
     assert proxy.plain().get(LOGIN, headers={"X-Forwarded-Proto": "https"}).status == 301
 
 
+def test_the_proxy_names_each_request_whatever_the_client_sends(proxy: Proxy) -> None:
+    sent = {"X-Request-ID": "chosen-by-mallory", "X_Request_ID": "chosen-by-mallory"}
+    named = [proxy.client().get(LOGIN, headers=sent).headers["X-Request-ID"] for _ in range(2)]
+
+    assert "chosen-by-mallory" not in named
+    assert len(set(named)) == 2
+
+
 @pytest.mark.parametrize("tls", [True, False], ids=["https", "http"])
 def test_a_foreign_host_header_is_refused(proxy: Proxy, tls: bool) -> None:
     """An unusual form of the site's own name is refused, too, or redirected to the origin."""

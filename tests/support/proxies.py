@@ -26,6 +26,9 @@ ORIGIN = f"https://{NAME}"
 SLOW_SECONDS = 1
 SILENT_SECONDS = 3.0
 
+# Regular expressions, and what replaces their matches.
+type Changes = dict[str, str]
+
 
 def certify(folder: Path, name: str) -> Path:
     """Return the authority of the certificate in a folder; make both if they do not exist.
@@ -82,7 +85,7 @@ class Proxy:
         """Write the proxy's files, and return the command that starts it in the foreground."""
         raise NotImplementedError
 
-    def template(self, name: str, changes: dict[str, str]) -> str:
+    def template(self, name: str, changes: Changes) -> str:
         """Return a file of ``deploy/`` with replacements; each pattern must occur in the file."""
         text = (DEPLOY / name).read_text()
         for pattern, replacement in changes.items():
@@ -126,9 +129,24 @@ class Proxy:
 
 
 class Nginx(Proxy):
-    """nginx, with a certificate in ``tls/``."""
+    """nginx, with a certificate in ``tls/``.
+
+    ``changes`` are further replacements in ``authsite.conf``. ``snippets``, with replacements, are
+    included in the http context.
+    """
 
     name = "nginx"
+
+    def __init__(
+        self,
+        folder: Path,
+        site: Site,
+        changes: Changes | None = None,
+        snippets: dict[str, Changes] | None = None,
+    ) -> None:
+        super().__init__(folder, site)
+        self._changes = changes or {}
+        self._snippets = snippets or {}
 
     @property
     def authority(self) -> Path:
@@ -153,10 +171,12 @@ class Nginx(Proxy):
                 "/etc/authsite/tls": f"{folder}/tls",
                 "/var/www/acme": str(self.acme),
                 "proxy_read_timeout 30s": f"proxy_read_timeout {SLOW_SECONDS}s",
+                **self._changes,
             },
             "snippets/authsite.conf": {"/var/log/nginx": folder},
             "snippets/authsite-headers.conf": {},
             "snippets/authsite-tls.conf": {},
+            **{f"snippets/{name}": changes for name, changes in self._snippets.items()},
         }
         for name, changes in files.items():
             (self.folder / name).write_text(self.template(f"nginx/{name}", changes))
@@ -172,6 +192,7 @@ class Nginx(Proxy):
                 {"".join(f"{kind}_temp_path {folder}/{kind};" for kind in TEMPORARY)}
                 access_log {folder}/access.log;
                 gzip on;
+                {"".join(f"include snippets/{name};" for name in self._snippets)}
                 include authsite.conf;
             }}
         """)
@@ -195,7 +216,7 @@ class Caddy(Proxy):
         program = find("caddy") or missing("Caddy")
         ports = f"http_port {self.http}\n\thttps_port {self.https}\n\tdefault_bind 127.0.0.1"
         changes = {
-            "email .*": f"{self.issuer}\n\t{ports}",
+            "auto_https .*": rf"{self.issuer}\n\t{ports}\n\t\g<0>",
             "/var/lib/caddy": str(self.folder),
             "127.0.0.1:8000": f"127.0.0.1:{self.site.port}",
             "response_header_timeout 30s": f"response_header_timeout {SLOW_SECONDS}s",

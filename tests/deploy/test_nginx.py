@@ -1,0 +1,130 @@
+"""nginx in front of two nodes, behind a content delivery network, and with a limit of connections.
+
+The files are those of ``deploy/nginx/``, with the changes that their comments name.
+"""
+
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import ExitStack
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+from typing import Self
+
+import pytest
+
+from tests.support.proxies import NAME, ORIGIN, Nginx
+from tests.support.site import Site, production
+from tests.support.steps import LOGIN, WRONG, sql
+
+TOKEN = "/api/v1/token/"
+NODE = "# server 10.0.0.2:8000;"
+EDGE, CLIENT = "127.0.0.9", "203.0.113.9"
+FEW = 4
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+    with production(tmp_path_factory.mktemp("production"), ORIGIN) as running:
+        yield running
+
+
+class OtherNode:
+    """A node that answers each request with ``status``, and counts the requests by method."""
+
+    def __init__(self, status: int) -> None:
+        self.asked = asked = Counter[str]()
+
+        class Handler(BaseHTTPRequestHandler):
+            def handle(self) -> None:
+                self.handle_one_request()
+
+            def do_GET(self) -> None:
+                asked[self.command] += 1
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.send_response(status)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            do_POST = do_GET  # noqa: N815 the name that the library calls
+
+            def log_message(self, *_words: object) -> None:
+                pass
+
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        self.line = f"server 127.0.0.1:{self._server.server_port};"
+
+    def __enter__(self) -> Self:
+        Thread(target=self._server.serve_forever, daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def test_a_node_without_a_new_static_file_passes_the_request_on(site: Site, tmp_path: Path) -> None:
+    with OtherNode(404) as older, Nginx(tmp_path, site, {NODE: older.line}) as nginx:
+        answers = [nginx.client().get("/static/app.css") for _ in range(FEW)]
+        missing = nginx.client().get("/static/no.css")
+
+    assert older.asked["GET"] > 0
+    assert {answer.status for answer in answers} == {200}
+    assert missing.status == 404
+
+
+def test_a_node_that_is_not_ready_passes_everything_on_but_a_post_that_it_has_received(
+    site: Site, tmp_path: Path
+) -> None:
+    with OtherNode(503) as other, Nginx(tmp_path, site, {NODE: other.line}) as nginx:
+        pages = {nginx.client().get(LOGIN).status for _ in range(FEW)}
+        assert pages == {200}
+        assert other.asked["GET"] > 0
+    (tmp_path / "posts").mkdir()
+    with OtherNode(503) as other, Nginx(tmp_path / "posts", site, {NODE: other.line}) as nginx:
+        posts = Counter(nginx.client().request("POST", LOGIN).status for _ in range(FEW))
+
+    assert other.asked["POST"] == posts[503] > 0
+    assert posts.keys() == {403, 503}, "the site refuses a form without a CSRF token"
+
+
+def test_a_node_that_is_away_costs_no_request(site: Site, tmp_path: Path) -> None:
+    with OtherNode(500) as away:
+        line = away.line
+    with Nginx(tmp_path, site, {NODE: line}) as nginx:
+        statuses = {nginx.client().get(LOGIN).status for _ in range(FEW)}
+        posts = {nginx.client().request("POST", LOGIN).status for _ in range(FEW)}
+
+    assert (statuses, posts) == ({200}, {403})
+
+
+def test_behind_a_cdn_the_client_is_the_one_that_the_cdn_names_and_nobody_else_can_name_one(
+    site: Site, tmp_path: Path
+) -> None:
+    snippets = {"authsite-cdn.conf": {"192.0.2.0/24": EDGE}}
+    with Nginx(tmp_path, site, snippets=snippets) as nginx:
+        for peer, named, seen in (
+            (EDGE, CLIENT, CLIENT),
+            (EDGE, f"198.51.100.1, {CLIENT}", CLIENT),
+            ("127.0.0.8", CLIENT, "127.0.0.8"),
+        ):
+            body = f'{{"username": "{peer}{len(named)}", "password": "{WRONG}"}}'.encode()
+            headers = {"Content-Type": "application/json", "X-Forwarded-For": named}
+            client = nginx.client(peer=peer)
+            assert client.request("POST", TOKEN, body=body, headers=headers).status == 401
+            (newest,) = sql(site, "SELECT address FROM accounts_activity ORDER BY id DESC LIMIT 1")
+            assert newest == (seen,)
+
+
+def test_one_client_cannot_hold_all_connections(site: Site, tmp_path: Path) -> None:
+    slow = f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 9\r\n\r\n"
+    limit = {"authsite_clients 128": f"authsite_clients {FEW}"}
+    with Nginx(tmp_path, site, limit) as nginx, ExitStack() as held:
+        for _ in range(FEW):
+            connection = held.enter_context(nginx.client(peer=EDGE).socket())
+            connection.sendall(slow.encode())
+        refused = nginx.client(peer=EDGE).get(LOGIN)
+
+        assert refused.status == 503
+        assert int(refused.headers["Retry-After"]) > 0
+        assert nginx.client(peer="127.0.0.8").get(LOGIN).status == 200
