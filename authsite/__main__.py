@@ -1,5 +1,6 @@
 """``python -m authsite``: serve the site with granian, the production server."""
 
+import logging
 import os
 import signal
 import subprocess
@@ -15,9 +16,12 @@ from django.core.exceptions import ImproperlyConfigured
 from granian.constants import Interfaces, SSLProtocols
 from granian.log import LogLevels
 
+from accounts.common import logs
 from accounts.common.config import Config
 from authsite.serving.capacity import THREADS
 from authsite.serving.server import Server, check
+
+log = logging.getLogger(__name__)
 
 
 def main() -> None:
@@ -30,18 +34,27 @@ def main() -> None:
         config = settings.AUTHSITE
     except ImproperlyConfigured as error:
         sys.exit(f"authsite does not start:\n{error}")
-    sys.stdout.write(f"{config.site_name} is at {config.origin}\n")
-    mail = urlsplit(config.email_url)
-    if config.development and mail.scheme == "file":
-        files = unquote(mail.path)
-        sys.stdout.write(f"Its email is at {config.origin}/dev/mail/, as files in {files}\n")
-    elif config.development:
-        # Print the host only, because the URL may contain a password.
-        sys.stdout.write(f"Its email goes out through {mail.hostname}\n")
-    sys.stdout.flush()
+    logs.configure(settings.LOGGING)
+    _announce(config)
     site = server(config)
     with _plain_http(config):
         site.serve()
+
+
+def _announce(config: Config) -> None:
+    """Print where the site and its email are. In production, log where the site is."""
+    place = f"{config.site_name} is at {config.origin}"
+    if not config.development:
+        log.info(place)
+        return
+    mail = urlsplit(config.email_url)
+    if mail.scheme == "file":
+        where = f"is at {config.origin}/dev/mail/, as files in {unquote(mail.path)}"
+    else:
+        # Print the host only, because the URL may contain a password.
+        where = f"goes out through {mail.hostname}"
+    sys.stdout.write(f"{place}\nIts email {where}\n")
+    sys.stdout.flush()
 
 
 def server(config: Config) -> Server:
@@ -59,6 +72,7 @@ def server(config: Config) -> Server:
             websockets=False,
             respawn_failed_workers=True,
             log_level=LogLevels.error,
+            log_dictconfig=settings.LOGGING,
             ssl_protocol_min=SSLProtocols.tls12,
             **paths,
         )

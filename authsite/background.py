@@ -5,11 +5,13 @@ Import this module when Django is set up.
 
 from django.conf import settings
 
+from accounts.common import logs
 from accounts.mail import sender
 
 
 def start() -> None:
-    """Start to send emails, and log a warning if Redis does not answer."""
+    """Configure the log, start to send emails, and log a warning if Redis does not answer."""
+    logs.configure(settings.LOGGING)
     sender.start()
     if settings.AUTHSITE.redis_url:
         from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB

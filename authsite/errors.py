@@ -6,13 +6,13 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.sessions.exceptions import SessionInterrupted
-from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
+from accounts.common import outages
 from accounts.common.errors import PublicError, RateLimited
 from accounts.common.links import safe_next
 from authsite import expired_forms
@@ -22,8 +22,9 @@ MACHINES = ("/api/", "/health/", "/metrics")
 # The key in ``request.META`` of a database error that occurred before Django got the request. The
 # middleware raises it, so that the client need not wait for the same error again.
 FAILED = "authsite.failed"
-# The ``detail`` of API errors while the database fails.
+# The ``detail`` of API errors while the database cannot be used.
 UNREACHABLE = "The database can’t be reached."
+DISK_FULL = "The site can’t store anything at the moment."
 # Seconds after which a client should try again when the database is unavailable.
 RETRY_AFTER = 5
 # Error codes that replace Python's names of these statuses, which may change.
@@ -72,15 +73,26 @@ def server_error(request: HttpRequest) -> HttpResponse:
 
     The page is rendered without context processors, because one of them may have failed.
     """
-    status = 503 if isinstance(sys.exception(), OperationalError | InterfaceError) else 500
+    error = sys.exception()
+    status = 503 if error and outages.is_outage(error) else 500
     if is_call(request):
-        response = api_refusal(status, UNREACHABLE if status == 503 else "")
+        response = api_refusal(status, _outage_detail(error) if status == 503 else "")
     else:
-        context: dict[str, Any] = {"site_name": settings.AUTHSITE.site_name}
+        context: dict[str, Any] = {
+            "site_name": settings.AUTHSITE.site_name,
+            "is_disk_full": outages.is_disk_full(error),
+        }
         response = HttpResponse(render_to_string("500.html", context), status=status)
-    if status == 503:
+    if error and status == 503:
         response["Retry-After"] = str(RETRY_AFTER)
+        outages.report(error)
+        # Django would log the same error again, with a traceback.
+        setattr(response, "_has_been_logged", True)  # noqa: B010 its type does not have it
     return response
+
+
+def _outage_detail(error: BaseException | None) -> str:
+    return DISK_FULL if outages.is_disk_full(error) else UNREACHABLE
 
 
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
@@ -121,8 +133,9 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """
     if isinstance(error, PublicError):
         return _api_public_error(error)
-    if isinstance(error, OperationalError | InterfaceError):
-        body = {"detail": UNREACHABLE, "code": CODES[503]}
+    if outages.is_outage(error):
+        outages.report(error)
+        body = {"detail": _outage_detail(error), "code": CODES[503]}
         return Response(body, status=503, headers={"Retry-After": str(RETRY_AFTER)})
     response = exception_handler(error, context)
     if response is not None and set(response.data) == {"detail"}:

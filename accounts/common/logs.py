@@ -6,8 +6,10 @@ A line that belongs to a request contains the id of the request.
 
 import json
 import logging
+import logging.config
 import re
 import sys
+import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
@@ -54,6 +56,18 @@ def escape(text: str) -> str:
     if text.isprintable():
         return text
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def configure(config: dict[str, Any]) -> None:
+    """Configure the loggers of a server, and log an error that ends a thread like other events."""
+    logging.config.dictConfig(config)
+    threading.excepthook = _log_thread_error
+
+
+def _log_thread_error(failed: threading.ExceptHookArgs) -> None:
+    name = failed.thread.name if failed.thread else ""
+    log = logging.getLogger(__name__)
+    log.error("The thread %s has failed", name, exc_info=failed.exc_value)
 
 
 def formatter(*, development: bool) -> logging.Formatter:

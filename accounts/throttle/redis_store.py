@@ -119,28 +119,22 @@ def give_back(costs: dict[str, int]) -> None:
         database_store.give_back(costs)
 
 
-def ping() -> None:
-    """Check the connection to Redis.
-
-    Raises:
-        RedisError: Redis does not answer.
-    """
-    _client().ping()
-
-
-def look_at_start() -> None:
-    """Log a warning if Redis does not answer. The caller does not wait."""
-    Thread(target=_look, name="redis", daemon=True).start()
-
-
-def _look() -> None:
+def answers() -> bool:
+    """Return whether Redis answers, and log a warning if it does not."""
     try:
-        ping()
+        _client().ping()
     except RedisError as error:
         log.warning(
             "REDIS_URL: Redis does not answer (%s); the database counts limits until it does",
             type(error).__name__,
         )
+        return False
+    return True
+
+
+def look_at_start() -> None:
+    """Log a warning if Redis does not answer. The caller does not wait."""
+    Thread(target=answers, name="redis", daemon=True).start()
 
 
 def _rest() -> None:

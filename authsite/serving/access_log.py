@@ -47,11 +47,13 @@ class RequestLog:
         status: int,
         client_ip: str,
         began: float,
+        cause: str = "",
     ) -> None:
         """Log and count an answered request.
 
         ``route``: the URL pattern of ``path``, or empty if none matches.
         ``began``: when the request came, by ``perf_counter``.
+        ``cause``: why the server program has refused the request, if it has.
         """
         seconds = perf_counter() - began
         metrics.count_request(route, method, status, seconds)
@@ -61,6 +63,7 @@ class RequestLog:
             status=status,
             ms=round(seconds * 1000, 2),
             client=client_ip,
+            **({"cause": cause} if cause else {}),
         )
 
 

@@ -21,14 +21,17 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, suppress
+from functools import cache
 from io import BytesIO
 from pathlib import Path
+from time import perf_counter
 from typing import Any
 
 from django.conf import settings
 
-from accounts.common import metrics
+from accounts.common.client_ip import behind_proxies
 from authsite.serving import answers
+from authsite.serving.access_log import RequestLog
 
 # So many threads of the server run requests themselves. Argon2 releases the interpreter lock while
 # it hashes, and the number of hashes is limited: pages stay fast while many people sign in.
@@ -71,26 +74,28 @@ class Capacity:
             return _whole(self._application(environ, start))
         with ExitStack() as held:
             if not _hold(self._inside, held):
-                return _refuse(environ, start)
+                return _refuse(environ, start, "too many requests")
             answer = self._answer(environ, start)
             if isinstance(answer, list):
                 return answer
             # A client can take as long as it likes to receive a file.
             if not _hold(self._slow, held):
                 _close(answer)
-                return _refuse(environ, start)
+                return _refuse(environ, start, "too many slow clients")
             return _File(answer, held.pop_all())
 
     def _answer(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         if (length := _length(environ)) and not self._read(environ, length):
-            return _refuse(environ, start)
+            return _refuse(environ, start, "the body has not arrived")
         if self._seats.take():
             return self._run(environ, start)
         turn = self._others.submit(self._run, environ, start)
         try:
             return turn.result(PATIENCE)
         except TimeoutError:
-            return _refuse(environ, start) if turn.cancel() else turn.result()
+            if not turn.cancel():
+                return turn.result()
+            return _refuse(environ, start, "no turn in time")
 
     def _run(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         return _whole(self._application(environ, start))
@@ -174,16 +179,33 @@ def _length(environ: Environ) -> int:
     return int(length) if is_short and int(length) <= most else 0
 
 
-def _refuse(environ: Environ, start: Callable[..., Any]) -> list[bytes]:
-    metrics.count_request("", environ.get("REQUEST_METHOD"), 503, 0.0)
-    detail = "The site is busy. Please try again."
+def _refuse(environ: Environ, start: Callable[..., Any], cause: str) -> list[bytes]:
+    """Answer 503, and log the request with the cause."""
+    began, detail = perf_counter(), "The site is busy. Please try again."
     headers = answers.headers() | {"Retry-After": "5", "Connection": "close"}
     if environ["PATH_INFO"].startswith("/api/"):
         headers["Content-Type"] = "application/json"
         detail = json.dumps({"detail": detail, "code": "unavailable"})
     body = detail.encode()
-    start("503 Service Unavailable", [*headers.items(), ("Content-Length", str(len(body)))])
+    log = _request_log()
+    with log.identify(environ) as request_id:
+        headers |= {"Content-Length": str(len(body)), "X-Request-ID": request_id}
+        start("503 Service Unavailable", [*headers.items()])
+        log.write(
+            environ.get("REQUEST_METHOD"),
+            environ["PATH_INFO"],
+            route="",
+            status=503,
+            client_ip=behind_proxies(environ, settings.AUTHSITE.trusted_proxies)[0],
+            began=began,
+            cause=cause,
+        )
     return [body]
+
+
+@cache
+def _request_log() -> RequestLog:
+    return RequestLog()
 
 
 def close_silent_connections(port: int) -> None:

@@ -49,6 +49,7 @@ def main() -> None:
         websockets=False,
         respawn_failed_workers=True,
         log_level=LogLevels.error,
+        log_dictconfig=settings.LOGGING,
     )
     try:
         server.serve()

@@ -7,7 +7,8 @@ import dj_database_url
 
 from authsite.settings.site import AUTHSITE
 
-# How long a server waits for a lock. Clients wait for the server, and commands can wait longer.
+# How long a server waits for a lock. Clients get an answer within five seconds. Commands can wait
+# longer.
 LOCK_SECONDS = 4
 
 _database: dict[str, Any] = dict(
@@ -25,13 +26,13 @@ elif os.environ.get("AUTHSITE_SERVES"):
     _database["ENGINE"] = "authsite.postgresql"
     _limits = {
         "lock_timeout": f"{LOCK_SECONDS}s",
-        "statement_timeout": "5s",
+        "statement_timeout": "4200ms",
         "idle_in_transaction_session_timeout": "15s",
     }
     # Options in the query string of the URL take precedence over these.
     _database["OPTIONS"] = {
         "connect_timeout": 3,
-        "tcp_user_timeout": 6000,
+        "tcp_user_timeout": 4500,
         "options": " ".join(f"-c {name}={value}" for name, value in _limits.items()),
         **_database.get("OPTIONS", {}),
     }

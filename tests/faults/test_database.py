@@ -17,8 +17,8 @@ from tests.support.services import Postgres
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, join, same_browser, sign_in, sign_up
 
-# Short enough for a person who waits, and for a proxy in front of the site.
-ANSWER_SECONDS = 12.0
+# The promise is five seconds. The rest is for a machine that runs other tests at the same time.
+ANSWER_SECONDS = 8.0
 AT_ONCE = 24
 WAITING = 40
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from accounts.common import logs
 from authsite.serving import capacity
 from authsite.serving.capacity import Capacity
 from tests.support.client import together
@@ -79,31 +80,39 @@ def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not
     assert ask(application)[0] == "200 OK"
 
 
-def test_a_request_that_waits_too_long_for_its_turn_is_refused(
+def test_a_request_that_waits_too_long_for_its_turn_is_refused_and_logged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr(capacity, "OTHERS", 1)
     monkeypatch.setattr(capacity, "PATIENCE", 0.01)
     monkeypatch.setattr(capacity, "RUNNING", 0)
     entered, leave = Event(), Event()
+    lines: list[dict[str, Any]] = []
 
     def slow(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
         entered.set()
         leave.wait(10)
         return hello(environ, start)
 
+    def write(**values: Any) -> None:
+        lines.append({**values, "request_id": logs.REQUEST_ID.get()})
+
+    monkeypatch.setattr(capacity._request_log(), "_log", write)
     application = Capacity(slow)
 
-    def work(i: int) -> str:
+    def work(i: int) -> Answered:
         if i == 0:
-            return ask(application)[0]
+            return ask(application)
         entered.wait(10)
         try:
-            return ask(application)[0]
+            return ask(application)
         finally:
             leave.set()
 
-    assert together(2, work) == ["200 OK", "503 Service Unavailable"]
+    (answered, *_), (refused, headers, _body) = together(2, work)
+    assert (answered, refused) == ("200 OK", "503 Service Unavailable")
+    assert [(line["status"], line["cause"]) for line in lines] == [(503, "no turn in time")]
+    assert headers["X-Request-ID"] == lines[0]["request_id"] != ""
 
 
 def test_a_body_that_does_not_arrive_whole_never_reaches_the_site() -> None:

@@ -1,0 +1,159 @@
+"""What the site says, logs and reports to monitors while its database cannot be used."""
+
+import json
+import os
+import resource
+import shutil
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+
+import psycopg
+import pytest
+from dj_database_url import parse
+from django.db import Error
+from django.db.utils import ConnectionHandler
+from django.test import RequestFactory
+
+from accounts.ops.health import is_ready
+from accounts.ops.storage import check
+from authsite.errors import api_error, server_error
+from tests.support.api import call, get_tokens
+from tests.support.client import Client
+from tests.support.process import LATER_SECONDS, Process, within
+from tests.support.services import Postgres
+from tests.support.site import Site, production
+from tests.support.steps import PASSWORD, join, sign_up
+
+READY = "/health/ready"
+RECOVERY_SECONDS = 5.0
+# More than the log, and less than the write-ahead log of a database with one user.
+FULL_BYTES = 50_000
+FULL = "The site can’t store anything at the moment."
+FULL_TABLE = """
+CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END
+$$;
+CREATE TRIGGER full_disk BEFORE INSERT ON accounts_loginsession
+EXECUTE FUNCTION full_disk();
+"""
+
+
+def children(process: Process) -> list[int]:
+    """Return the process ids of the workers of a server."""
+    return [*map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())]
+
+
+def storage(site: Site) -> tuple[int, str]:
+    answer = site.client().get(READY)
+    return answer.status, answer.json()["storage"]
+
+
+def log_lines(site: Site, text: str) -> list[dict[str, str]]:
+    return [json.loads(line) for line in site.log().splitlines() if text in line]
+
+
+@contextmanager
+def full_disk(site: Site) -> Iterator[None]:
+    """Limit the size of the files that the site writes, as a quota does."""
+    pids = children(site.process)
+    _soft, hard = resource.prlimit(pids[0], resource.RLIMIT_FSIZE)
+    for pid in pids:
+        resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, hard))
+    try:
+        yield
+    finally:
+        for pid in pids:
+            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
+
+
+@pytest.mark.django_db
+def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(
+    postgres: Postgres, rf: RequestFactory
+) -> None:
+    """PostgreSQL ends a transaction in which the site has asked nothing for 15 seconds."""
+    database = parse(postgres.database(), engine="authsite.postgresql")
+    short = {"options": "-c idle_in_transaction_session_timeout=100"}
+    connection = ConnectionHandler({"default": {**database, "OPTIONS": short}})["default"]
+    connection.set_autocommit(False)
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT 1")
+        time.sleep(0.5)
+        try:
+            cursor.execute("SELECT 1")
+        except Error as error:
+            answers = [server_error(rf.get("/")), api_error(error, {})]
+    connection.close()
+
+    assert [(answer.status_code, answer["Retry-After"]) for answer in answers if answer] == [
+        (503, "5"),
+        (503, "5"),
+    ]
+
+
+@pytest.fixture
+def https(tmp_path: Path) -> Iterator[Site]:
+    """A site whose log is in JSON; its clients seem to come through a TLS proxy."""
+    with production(tmp_path, "https://accounts.example.org", LIMITS_SCALE="100") as site:
+        yield site
+
+
+def client(site: Site) -> Client:
+    return site.client(X_Forwarded_Proto="https")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")
+def test_a_full_disk_is_named_logged_and_reported_until_there_is_room(https: Site) -> None:
+    join(https, client(https), "alice")
+    assert storage(https) == (200, "ok")
+    with full_disk(https):
+        answer = call("token/", {"username": "alice", "password": PASSWORD}, client=client(https))
+        assert (answer.status, answer["detail"]) == (503, FULL)
+        page = sign_up(client(https), "bob")
+        assert (page.status, "can’t save anything" in page.text) == (503, True)
+        assert within(3, lambda: storage(https) == (503, "fails"))
+    assert within(RECOVERY_SECONDS, lambda: storage(https) == (200, "ok"))
+    assert get_tokens("alice", client(https))["access"]
+    called, shown = log_lines(https, "disk of the database is full")
+    assert called["request_id"] == answer.headers["x-request-id"]
+    assert shown["request_id"] == page.headers["X-Request-ID"]
+
+
+def test_a_full_disk_of_the_database_server_is_reported_as_well(postgres: Postgres) -> None:
+    with Site(DATABASE_URL=postgres.database()) as site:
+        join(site, site.client(), "alice")
+        with psycopg.connect(site.env["DATABASE_URL"], autocommit=True) as other:
+            other.execute(FULL_TABLE)
+            body = {"username": "alice", "password": PASSWORD}
+            answer = call("token/", body, client=site.client())
+            assert (answer.status, answer["detail"]) == (503, FULL)
+            assert within(2, lambda: storage(site) == (503, "fails"))
+            other.execute("DROP FUNCTION full_disk CASCADE")
+        assert within(RECOVERY_SECONDS, lambda: storage(site) == (200, "ok"))
+
+
+def test_an_almost_full_disk_is_reported_and_logged_but_serves(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    usage = SimpleNamespace(total=100 << 30, free=(1 << 30) - 1)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
+
+    assert [check(), check()] == ["low", "low"]
+    assert [record.message for record in caplog.records] == [
+        "The disk of the database is almost full: 1023 MB are free"
+    ]
+    assert is_ready({"storage": "low"})
+
+
+def test_every_line_of_the_log_in_production_is_json(https: Site) -> None:
+    (worker,) = children(https.process)
+    os.kill(worker, signal.SIGKILL)
+    assert within(LATER_SECONDS, lambda: children(https.process) not in ([], [worker]))
+
+    events = [json.loads(line)["event"] for line in https.log().splitlines()]
+    assert "authsite is at https://accounts.example.org" in events
+    assert "Unexpected exit from worker-1" in events
