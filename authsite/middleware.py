@@ -18,9 +18,9 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
 from accounts.activity.acts import act
-from accounts.apikeys.text import PATTERN
 from accounts.common.client_ip import behind_proxies, parse
 from accounts.common.errors import PublicError
+from accounts.common.key_text import PATTERN
 from accounts.common.languages import spoken
 from accounts.common.time_zones import zone
 from authsite.errors import FAILED, api_refusal, is_call, public_error, refuse
@@ -122,8 +122,8 @@ class ClientMiddleware:
 class GateMiddleware:
     """Refuses requests that the site does not serve, with status 400, 405 or 413.
 
-    A URL that contains an API key is refused, because URLs are stored in histories, logs and
-    referrers (ASVS 14.2.1).
+    A URL that contains an API key or a secret of an app is refused, because URLs are stored in
+    histories, logs and referrers (ASVS 14.2.1).
     """
 
     def __init__(self, get_response: GetResponse) -> None:

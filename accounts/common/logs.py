@@ -26,9 +26,11 @@ _PAGES = (
     "confirm-email|invitation|owner|lockdown|password/reset|email/confirm|2fa/recovery|2fa/enrol"
 )
 SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
-# Matches API keys, tokens and parts of tokens, even if a client encodes some characters in a URL.
-# Ordinary words are shorter.
-TOKENS = re.compile(r"uthsite_[a-z2-7]{8,}|[a-z2-7]{50,}|[\w-]{72,}", re.ASCII | re.IGNORECASE)
+# Matches API keys, secrets of apps, tokens and parts of tokens, even if a client encodes some
+# characters in a URL. Ordinary words are shorter.
+TOKENS = re.compile(
+    r"uthsite_(?:client_)?[a-z2-7]{8,}|[a-z2-7]{50,}|[\w-]{72,}", re.ASCII | re.IGNORECASE
+)
 # A text of at most this length cannot contain a secret.
 HARMLESS = 15
 # Match the parts of a request's path that may be secret: all that follows one of ``_PAGES``, and

@@ -1,4 +1,4 @@
-"""API keys in URLs and logs, which a server must refuse and must not record."""
+"""API keys and secrets of apps in URLs and logs: the site refuses them and logs none."""
 
 import itertools
 import json
@@ -23,21 +23,23 @@ def spellings(key: str) -> list[str]:
     return [key, key.upper(), encoded, f"a{key}b", f"%61{key[1:]}"]
 
 
+@pytest.mark.parametrize("prefix", ["authsite_", "authsite_client_"])
 def test_a_key_in_a_url_is_refused_without_a_query(
-    django_assert_num_queries: Any,
+    django_assert_num_queries: Any, prefix: str
 ) -> None:
     """A valid key in the header does not help, so that a developer notices at the first try."""
     key = key_of(make_user("alice"), "read write")
     addresses = ["/{}", "/?key={}", "/?{}", "/static/app.css?v={}", "/accounts/login/?next=/{}"]
     addresses += ["/api/v1/me/?access_token={}", "/api/v1/{}/", "/api/v1/keys/{}/", "/dev/mail/{}/"]
     headers = {"Authorization": f"Bearer {key}"}
-    for address, spelling in itertools.product(addresses, spellings(key)):
+    secret = key.replace("authsite_", prefix)
+    for address, spelling in itertools.product(addresses, spellings(secret)):
         path, _, query = address.format(spelling).partition("?")
         for method in ("GET", "HEAD", "POST"):
             with django_assert_num_queries(0):
                 answer = Client().generic(method, path, QUERY_STRING=query, headers=headers)
             assert answer.status_code == 400, (method, path, query)
-            assert key.encode() not in answer.content
+            assert secret.encode() not in answer.content
         if "/api/" in address:
             assert json.loads(answer.content)["code"] == "bad_request"
     assert is_alive(key)

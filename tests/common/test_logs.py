@@ -69,6 +69,14 @@ def test_no_secret_in_a_path_reaches_the_request_log(route: str, turn: str) -> N
     assert logs.redact_path("/accounts/password/reset/") == "/accounts/password/reset/"
 
 
+@pytest.mark.parametrize("prefix", ["authsite_", "authsite_client_"])
+def test_no_part_of_a_key_or_of_an_apps_secret_is_logged(prefix: str) -> None:
+    text = f"{prefix}{'k2' * 27}a"
+
+    for part in (text, text.upper(), text[:40], text[len(prefix) :]):
+        assert "k2k2k2k2" not in logs.redact(f"for {part}.").lower()
+
+
 def test_secrets_in_values_that_are_not_text_are_redacted(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
