@@ -1,0 +1,83 @@
+"""Decides which redirect URIs an app may register, and which of them a request may name.
+
+A redirect URI receives the authorization code. A request must therefore name exactly one that the
+app has registered (RFC 9700 section 2.1). Only the port of a loopback address may differ, because a
+program on a person's computer cannot choose it in advance (RFC 8252 section 7.3).
+"""
+
+import re
+from collections.abc import Collection
+from urllib.parse import urlsplit
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+LONGEST = 1000
+# The characters of paths (RFC 3986 section 3.3), without "*", which looks like a wildcard.
+_CHARACTER = r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})"
+_QUERY = rf"(?:\?(?:{_CHARACTER}|[/?])*)?"
+_REST = rf"(?:/(?:{_CHARACTER}|/)*)?{_QUERY}"
+_HOST = r"(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])"
+_WEB = re.compile(rf"https://{_HOST}(?::\d{{1,5}})?{_REST}", re.ASCII)
+_LOOPBACK = re.compile(rf"(http://(?:127\.0\.0\.1|\[::1\]))(?::\d{{1,5}})?({_REST})", re.ASCII)
+# A scheme that belongs to an app is a domain name in reverse (RFC 8252 section 7.1), which has a
+# dot. No scheme that a browser runs or displays has one, such as javascript, data or file.
+_APP = re.compile(rf"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/(?:{_CHARACTER}|/)*{_QUERY}", re.ASCII)
+
+
+def check(uri: str, *, is_public: bool) -> None:
+    """Check that an app may register ``uri``.
+
+    ``is_public``: whether the app has no secret. Only such an app runs on a person's device, and
+        may use a loopback address or a scheme of its own.
+
+    Raises:
+        ValidationError: the app may not register ``uri``.
+    """
+    forms = (_WEB, _LOOPBACK, _APP) if is_public else (_WEB,)
+    if len(uri) <= LONGEST and any(form.fullmatch(uri) for form in forms) and _has_valid_host(uri):
+        return
+    message = (
+        _(
+            "“%(uri)s” isn’t allowed. A public app’s URIs begin with https://, http://127.0.0.1, "
+            "http://[::1] or a scheme such as org.example.app:/, and have no username, wildcard "
+            "or fragment."
+        )
+        if is_public
+        else _(
+            "“%(uri)s” isn’t allowed. The URIs begin with https:// and a host in lower case, and "
+            "have no username, wildcard or fragment."
+        )
+    )
+    raise ValidationError(message % {"uri": uri[:LONGEST]})
+
+
+def is_registered(registered: Collection[str], given: str) -> bool:
+    """Return whether ``given`` is one of the ``registered`` redirect URIs."""
+    without_port = _without_port(given)
+    return given in registered or (
+        without_port is not None and without_port in map(_without_port, registered)
+    )
+
+
+def is_claimed(uri: str) -> bool:
+    """Return whether only the app itself can receive what is sent to ``uri``.
+
+    Any program on the same device can listen at a loopback address, or claim a scheme (RFC 8252
+    section 8.6).
+    """
+    return uri.startswith("https://")
+
+
+def _without_port(uri: str) -> tuple[str, ...] | None:
+    """Return a loopback address without its port, and None for any other URI."""
+    found = _LOOPBACK.fullmatch(uri)
+    return found.groups() if found and _has_valid_host(uri) else None
+
+
+def _has_valid_host(uri: str) -> bool:
+    """Return whether the port of ``uri`` exists, and its IPv6 address, if it has them."""
+    try:
+        return urlsplit(uri).port != 0
+    except ValueError:
+        return False
