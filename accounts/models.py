@@ -7,6 +7,7 @@ from accounts.codes.models import Code
 from accounts.emails.models import PendingEmail
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
+from accounts.oauth.models import Client, ClientSecret
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace, Refusals
@@ -36,6 +37,8 @@ __all__ = [
     "Budget",
     "BulkAct",
     "BulkPerson",
+    "Client",
+    "ClientSecret",
     "Code",
     "DailyCount",
     "EmailAddress",

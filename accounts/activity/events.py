@@ -276,6 +276,11 @@ INVITED = Event(
 )
 INVITATION_REVOKED = Event("invitation_revoked", Group.CHANGE, _("An invitation was revoked."))
 INVITATION_ACCEPTED = Event("invitation_accepted", Group.CHANGE, _("An invitation was accepted."))
+APP_REGISTERED = Event("app_registered", Group.CHANGE, _("An app was registered."), mail=True)
+APP_CHANGED = Event("app_changed", Group.CHANGE, _("An app was changed."), mail=True)
+APP_SECRET_MADE = Event("app_secret_made", Group.CHANGE, _("An app got a new secret."), mail=True)
+APP_DISABLED = Event("app_disabled", Group.CHANGE, _("An app was disabled."), mail=True)
+APP_ENABLED = Event("app_enabled", Group.CHANGE, _("An app was enabled."), mail=True)
 SWITCHED_OFF = Event("switched_off", Group.CHANGE, _("The account was deactivated."), mail=True)
 SWITCHED_ON = Event("switched_on", Group.CHANGE, _("The account was reactivated."), mail=True)
 

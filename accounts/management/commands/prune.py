@@ -18,6 +18,7 @@ from accounts.common.deletion import delete_in_batches
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
+from accounts.oauth import clients
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
 from accounts.sessions import known_browsers
@@ -61,6 +62,7 @@ class Command(BaseCommand):
             "trusted browsers": trusted_browsers.prune(),
             "corrected users": protection.correct(),
             "API keys": apikeys.prune(),
+            "secrets of apps": clients.prune(),
             "bulk acts": bulk.prune(),
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),

@@ -1,0 +1,131 @@
+"""Creates, changes, disables and authenticates apps, which OAuth calls clients.
+
+All superusers are notified of each change, because whoever controls an app receives the data of the
+people who sign in to it.
+"""
+
+import hmac
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.kinds import Event
+from accounts.activity.services import Actor, record
+from accounts.common import clock
+from accounts.common.deletion import delete_in_batches
+from accounts.common.errors import PublicError
+from accounts.common.key_text import digest
+from accounts.oauth.models import SECRET, Client, ClientSecret
+from accounts.users.models import User
+
+# How long the former secret of an app stays valid, so that its developer has time to replace it.
+OVERLAP = timedelta(days=7)
+
+
+class NoSecret(PublicError):
+    """The app is public, so it has no secret."""
+
+    code = "invalid_target"
+    message = _("A public app has no secret.")
+
+
+@transaction.atomic
+def create(client: Client, actor: Actor) -> str:
+    """Save the new app ``client``; return its secret, or an empty text if it is public.
+
+    Raises:
+        ValidationError: see :meth:`Client.clean`.
+    """
+    client.full_clean()
+    client.save(force_insert=True)
+    _tell(events.APP_REGISTERED, client, actor)
+    return "" if client.is_public else _add_secret(client)
+
+
+@transaction.atomic
+def change(client: Client, fields: Collection[str], actor: Actor) -> None:
+    """Save the ``fields`` of ``client`` and no others: somebody may be disabling the app.
+
+    Raises:
+        ValidationError: see :meth:`Client.clean`.
+    """
+    if not fields:
+        return
+    client.full_clean()
+    client.save(update_fields=fields)
+    _tell(events.APP_CHANGED, client, actor, ": " + ", ".join(sorted(fields)))
+
+
+@transaction.atomic
+def rotate_secret(client: Client, actor: Actor, *, now: bool = False) -> str:
+    """Return a new secret of ``client``. The present secret ends after :data:`OVERLAP`.
+
+    A secret that was replaced earlier ends at once, so that at most two are valid.
+
+    ``now``: if True, all former secrets end at once, because they may have leaked.
+
+    Raises:
+        NoSecret: the app is public.
+    """
+    if client.is_public:
+        raise NoSecret
+    # Of two secrets made at the same moment, the later one must end the earlier one.
+    Client.objects.select_for_update(no_key=True).get(pk=client.pk)
+    former = client.client_secrets.all() if now else client.client_secrets.exclude(expires_at=None)
+    former.delete()
+    client.client_secrets.update(expires_at=clock.now() + OVERLAP)
+    _tell(events.APP_SECRET_MADE, client, actor)
+    return _add_secret(client)
+
+
+def former_secret_ends_at(client: Client) -> datetime | None:
+    """Return until when the secret before the present one is valid; None if there is none."""
+    rows = client.client_secrets.filter(expires_at__gt=clock.now())
+    return rows.values_list("expires_at", flat=True).first()
+
+
+@transaction.atomic
+def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
+    """Enable or disable ``client``; return False if it was so already.
+
+    The secrets of a disabled app are not accepted.
+    """
+    rows = Client.objects.filter(pk=client.pk, disabled_at__isnull=not enabled)
+    if not rows.update(disabled_at=None if enabled else clock.now()):
+        return False
+    _tell(events.APP_ENABLED if enabled else events.APP_DISABLED, client, actor)
+    return True
+
+
+def authenticate(client_id: str, secret: str) -> Client | None:
+    """Return the app with this id if ``secret`` is one of its secrets and the app is enabled."""
+    if not SECRET.is_key(secret):
+        return None
+    rows = ClientSecret.objects.select_related("client").filter(client__disabled_at=None)
+    row = rows.filter(pk=SECRET.id_of(secret)).first()
+    if row is None or not hmac.compare_digest(row.digest, digest(secret)):
+        return None
+    is_over = row.expires_at is not None and row.expires_at <= clock.now()
+    return None if is_over or row.client_id != client_id else row.client
+
+
+def prune() -> int:
+    """Delete secrets that have expired; return how many were deleted."""
+    return delete_in_batches(ClientSecret.objects.filter(expires_at__lte=clock.now()))
+
+
+def _add_secret(client: Client) -> str:
+    new = SECRET.make()
+    ClientSecret.objects.create(id=new.id, client=client, digest=new.digest)
+    return new.text
+
+
+def _tell(event: Event, client: Client, actor: Actor, what: str = "") -> None:
+    """Record the event for the member of staff who causes it, and for every superuser."""
+    concerned = Q(is_superuser=True) | Q(username=actor.name)
+    for user in User.objects.filter(concerned, is_active=True):
+        record(user, event, actor, detail=f"{client.name}{what}")

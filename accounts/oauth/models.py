@@ -1,0 +1,149 @@
+"""The apps that people sign in to with their account here, and the secrets of these apps."""
+
+from typing import Any
+
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.validators import URLValidator
+from django.db import models
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.common import clock, secrets
+from accounts.common.key_text import ID_LENGTH, KeyText
+from accounts.common.text import refuse_invisible
+from accounts.oauth import redirect_uris, scopes
+
+LONGEST_NAME = 60
+LONGEST_ID = 255
+MOST_URIS = 50
+# Secret scanners find the secrets by this prefix; see ``accounts.common.key_text``.
+SECRET = KeyText("authsite_client_")
+
+_HTTPS = URLValidator(schemes=["https"])
+
+
+def _new_id() -> str:
+    return secrets.hexadecimal(16)
+
+
+def _link(name: Any) -> "models.URLField[str, str]":
+    return models.URLField(name, max_length=500, blank=True, validators=[_HTTPS])
+
+
+class Client(models.Model):
+    """An app (in OAuth: a client) that signs people in with their account here.
+
+    ``is_public``: whether the app has no secret, because it runs in a browser or on a person's
+        device (RFC 6749 section 2.1).
+    ``is_first_party``: whether people are not asked for their consent, because the app belongs to
+        the operator of the site.
+    ``is_verified``: whether the operator has checked whose app it is.
+    ``scope``: the scopes that the app may request, separated by spaces.
+    ``audiences``: the services for which it may request access tokens.
+    ``required_group``: the group in which people must be to sign in to the app.
+    """
+
+    class Factor(models.TextChoices):
+        """What people must use to sign in to an app, even if the site does not require it."""
+
+        NONE = "", gettext_lazy("What the site requires")
+        ANY = "second_factor", gettext_lazy("A second factor")
+        PASSKEY = "passkey", gettext_lazy("A passkey")
+
+    id = models.CharField(
+        gettext_lazy("client ID"), primary_key=True, max_length=LONGEST_ID, default=_new_id
+    )
+    name = models.CharField(
+        gettext_lazy("name"), max_length=LONGEST_NAME, validators=[refuse_invisible]
+    )
+    is_public = models.BooleanField(gettext_lazy("public"), default=False)
+    is_first_party = models.BooleanField(gettext_lazy("first-party"), default=False)
+    is_verified = models.BooleanField(gettext_lazy("verified"), default=True)
+    redirect_uris = models.JSONField(gettext_lazy("redirect URIs"), default=list)
+    logout_uris = models.JSONField(gettext_lazy("URIs after signing out"), default=list, blank=True)
+    scope = models.CharField(gettext_lazy("scopes"), max_length=255, default=scopes.DEFAULT)
+    audiences = models.JSONField(gettext_lazy("audiences"), default=list, blank=True)
+    factor = models.CharField(
+        gettext_lazy("to sign in, people need"),
+        max_length=16,
+        choices=Factor.choices,
+        blank=True,
+    )
+    required_group = models.ForeignKey(
+        Group,
+        on_delete=models.PROTECT,
+        null=True,
+        blank=True,
+        related_name="+",
+        verbose_name=gettext_lazy("only for people in the group"),
+    )
+    homepage = _link(gettext_lazy("home page"))
+    privacy_url = _link(gettext_lazy("privacy policy"))
+    terms_url = _link(gettext_lazy("terms"))
+    created_at = models.DateTimeField(gettext_lazy("created"), default=clock.now, editable=False)
+    disabled_at = models.DateTimeField(gettext_lazy("disabled"), null=True, editable=False)
+
+    # The secret of an app that was just created; never stored.
+    new_secret = ""
+
+    class Meta:
+        default_permissions = ("add", "change", "view")
+        verbose_name = gettext_lazy("app")
+        verbose_name_plural = gettext_lazy("apps")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def clean(self) -> None:
+        """Check the URIs, the scopes and the audiences, and that people can be asked for consent.
+
+        Raises:
+            ValidationError: a URI, a scope or an audience is not allowed, or the app is first-party
+                although any program could receive what is sent to it (RFC 8252 section 8.6).
+        """
+        for field in ("redirect_uris", "logout_uris"):
+            self._check_uris(field)
+        if self.is_first_party and not all(map(redirect_uris.is_claimed, self.redirect_uris)):
+            sentence = _(
+                "Any program on a device can receive what is sent to the redirect URIs that don’t "
+                "begin with https://, so people must be asked."
+            )
+            raise ValidationError({"is_first_party": sentence})
+        offered = {"scope": scopes.SCOPES, "audiences": scopes.audiences()}
+        for field, wanted in (("scope", self.scope.split()), ("audiences", self.audiences)):
+            if unknown := set(wanted) - set(offered[field]):
+                sentence = _("Apps can’t have “%(name)s”.") % {"name": min(unknown)}
+                raise ValidationError({field: sentence})
+
+    def _check_uris(self, field: str) -> None:
+        """Check the URIs in ``field``.
+
+        Raises:
+            ValidationError: a URI is not allowed, or there are too many.
+        """
+        uris = getattr(self, field)
+        if len(uris) > MOST_URIS:
+            sentence = _("Enter at most %(count)s URIs.") % {"count": MOST_URIS}
+            raise ValidationError({field: sentence})
+        for uri in uris:
+            try:
+                redirect_uris.check(uri, is_public=self.is_public)
+            except ValidationError as error:
+                raise ValidationError({field: error}) from None
+
+
+class ClientSecret(models.Model):
+    """A secret of an app. Only its digest is stored.
+
+    An app has a second secret while it changes from one to the other.
+    """
+
+    id = models.CharField(primary_key=True, max_length=ID_LENGTH)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="client_secrets")
+    digest = models.CharField(max_length=64)
+    made_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"{SECRET.prefix}{self.pk[:4]}"
