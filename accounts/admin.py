@@ -10,6 +10,8 @@ from accounts.administration.invitations import InvitationAdmin
 from accounts.administration.overview import OverviewAdmin
 from accounts.administration.rights import GroupAdmin
 from accounts.invitations.models import Invitation
+from accounts.oauth.admin import ClientAdmin
+from accounts.oauth.models import Client
 from accounts.users.models import User
 
 admin.site.register(User, UserAdmin)
@@ -17,6 +19,7 @@ admin.site.unregister(Group)
 admin.site.register(Group, GroupAdmin)
 admin.site.register(Invitation, InvitationAdmin)
 admin.site.register(DailyCount, OverviewAdmin)
+admin.site.register(Client, ClientAdmin)
 # Hide the models of allauth. Their tables stay empty, because the site has its own models and reads
 # the providers from its settings.
 for label in (

@@ -40,6 +40,9 @@ RIGHTS: dict[str, str | Promise] = {
     "view_group": _("See groups"),
     "add_invitation": _("Invite people"),
     "view_dailycount": _("See the overview"),
+    "view_client": _("See apps"),
+    "add_client": _("Register apps"),
+    "change_client": _("Change apps"),
 }
 # Apps whose other permissions have no effect, because their models have no pages in the admin.
 _NO_PAGES = ("accounts", "admin", "auth", "account", "socialaccount", "contenttypes")

@@ -26,15 +26,18 @@ from tests.activity.event_steps import (
     allow_one_session,
     bring_an_identity,
     carol_acts,
+    carol_acts_on_the_app,
     carol_allows_a_key,
     carol_becomes_an_auditor,
     carol_changes,
+    carol_changes_the_app,
     carol_ends_a_session,
     carol_gives_a_permission,
     carol_gives_rights_up,
     carol_invites,
     carol_needs_elevation,
     carol_reads_details,
+    carol_registers_an_app,
     carol_revokes,
     carol_signs_in,
     carol_takes_rights,
@@ -76,6 +79,7 @@ from tests.support.steps import (
 )
 
 by_carol = partial(Case, place=THERE, actor="carol", prepare=carol_signs_in)
+about_apps = partial(by_carol, user="carol", notified=(address_of("carol"),))
 carol_herself = partial(
     Case, place=THERE, user="carol", prepare=carol_signs_in, notified=(address_of("carol"),)
 )
@@ -178,6 +182,23 @@ CASES = FACTOR_CASES | {
         user="carol",
         in_session=False,
         prepare=in_turn(carol_signs_in, carol_invites(), invitation_link),
+    ),
+    "app_registered": about_apps(carol_registers_an_app),
+    "app_changed": about_apps(
+        carol_changes_the_app, prepare=in_turn(carol_signs_in, carol_registers_an_app)
+    ),
+    "app_secret_made": about_apps(
+        carol_acts_on_the_app("secret"), prepare=in_turn(carol_signs_in, carol_registers_an_app)
+    ),
+    "app_disabled": about_apps(
+        carol_acts_on_the_app("enabled", enabled="no"),
+        prepare=in_turn(carol_signs_in, carol_registers_an_app),
+    ),
+    "app_enabled": about_apps(
+        carol_acts_on_the_app("enabled", enabled="yes"),
+        prepare=in_turn(
+            carol_signs_in, carol_registers_an_app, carol_acts_on_the_app("enabled", enabled="no")
+        ),
     ),
     "switched_off": by_carol(carol_acts("deactivate")),
     "switched_on": by_carol(

@@ -24,6 +24,7 @@ from tests.administration.steps import REASON, act
 from tests.attacks import key_steps as keys
 from tests.attacks.elevation_steps import END, TAKE
 from tests.conftest import Clock
+from tests.support import apps as app_steps
 from tests.support import second_factor, webauthn
 from tests.support.api import get_tokens, renew, second_step
 from tests.support.openid_provider import OpenIDProvider
@@ -135,6 +136,18 @@ def carol_takes_rights(scene: Scene) -> Any:
 
 def carol_gives_rights_up(scene: Scene) -> Any:
     return scene.visitor.post(END)
+
+
+def carol_registers_an_app(scene: Scene) -> Any:
+    return app_steps.register(scene.visitor)
+
+
+def carol_changes_the_app(scene: Scene) -> Any:
+    return app_steps.change(scene.visitor, name="Wiki")
+
+
+def carol_acts_on_the_app(act: str, **fields: str) -> Act:
+    return lambda scene: app_steps.act(scene.visitor, act, **fields)
 
 
 def carol_acts(name: str) -> Act:

@@ -7,6 +7,7 @@ import pytest
 from tests.administration.steps import LIST, REASON
 from tests.attacks.test_session_races import confirmed, live_sessions, times_in_history
 from tests.attacks.test_two_nodes import Nodes, Race
+from tests.support import apps
 from tests.support.client import Client, Response, together
 from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
 from tests.support.steps import same_browser, sql
@@ -97,10 +98,26 @@ def requests_that_continue_one_bulk_act(nodes: Nodes, name: str) -> None:
     assert times_in_history(nodes, f"{name}c", "staff_acted") == 2
 
 
+def two_staff_make_secrets_of_one_app(nodes: Nodes, name: str) -> None:
+    """Two secrets stay: the newest, and one that ends."""
+    staff = two_staff(nodes, name)
+    added = {**apps.FORM, "name": name}
+    page = staff[0].post(apps.ADD, added, csrf=staff[0].csrf(apps.ADD))
+    found = re.search(r'id="client-id" dir="ltr">(\w+)<', page.text)
+    assert found
+
+    made = statuses(staff, f"{apps.LIST}{found[1]}/secret/", {})
+
+    assert made == [200] * AT_ONCE
+    query = "SELECT COUNT(*), COUNT(expires_at) FROM accounts_clientsecret WHERE client_id = ?"
+    assert [tuple(row) for row in sql(nodes[0], query, found[1])] == [(2, 1)]
+
+
 RACES = [
     two_staff_do_the_same_act,
     two_staff_change_the_rights_of_one_person,
     requests_that_continue_one_bulk_act,
+    two_staff_make_secrets_of_one_app,
 ]
 
 

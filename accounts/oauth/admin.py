@@ -1,0 +1,125 @@
+"""The admin pages of apps: the list, the form, a new secret, disabling and enabling."""
+
+from dataclasses import replace
+from typing import Any
+
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path
+from django.utils.translation import gettext as _
+from django.views.decorators.http import require_POST
+
+from accounts.activity.services import Actor
+from accounts.oauth import clients
+from accounts.oauth.forms import ClientForm
+from accounts.oauth.models import Client
+from accounts.sessions.current import actor_of
+
+PAGES = ("accounts_client_changelist", "accounts_client_add", "accounts_client_change")
+
+
+class ClientAdmin(admin.ModelAdmin):
+    """The admin of apps. An app is disabled, not deleted, so that its client ID is never reused."""
+
+    form = ClientForm
+    list_display = ("name", "id", "is_public", "is_first_party", "is_verified", "disabled_at")
+    search_fields = ("name", "id")
+    ordering = ("name", "pk")
+    actions = None
+    change_form_template = "admin/accounts/client/change.html"
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the URLs of the list, the form and the acts."""
+        acts = {"secret": self.secret_view, "enabled": self.enabled_view}
+        return [
+            *(
+                path(
+                    f"<slug:id>/{name}/",
+                    self.admin_site.admin_view(require_POST(view)),
+                    name=f"accounts_client_{name}",
+                )
+                for name, view in acts.items()
+            ),
+            *(url for url in super().get_urls() if url.name in PAGES),
+        ]
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Client | None:
+        """Return the app with this id. PostgreSQL would refuse a NUL character with an error."""
+        if not object_id.isprintable():
+            return None
+        found: Client | None = super().get_object(request, object_id, from_field)
+        return found
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Return False: the list has no filters, and a lookup could find out a digest."""
+        return False
+
+    def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
+        """Save the app. A new app keeps its secret until the response shows it."""
+        if change:
+            clients.change(obj, form.changed_data, _staff(request))
+        else:
+            obj.new_secret = clients.create(obj, _staff(request))
+
+    def response_add(
+        self, request: HttpRequest, obj: Client, post_url_continue: Any = None
+    ) -> HttpResponse:
+        """Show the client ID of the new app, and its secret."""
+        return self._show(request, obj, obj.new_secret)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show the form. Say until when the secret before the present one is valid."""
+        if client := context["original"]:
+            context |= {"former_ends_at": clients.former_secret_ends_at(client)}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def secret_view(self, request: HttpRequest, id: str) -> HttpResponse:
+        """Make a new secret, and show it."""
+        client = self._find(request, id)
+        try:
+            secret = clients.rotate_secret(client, _staff(request), now="now" in request.POST)
+        except clients.NoSecret as error:
+            messages.error(request, str(error))
+            return redirect("admin:accounts_client_change", client.pk)
+        return self._show(request, client, secret)
+
+    def enabled_view(self, request: HttpRequest, id: str) -> HttpResponse:
+        """Enable or disable the app."""
+        client, is_on = self._find(request, id), request.POST.get("enabled") == "yes"
+        clients.set_enabled(client, _staff(request), enabled=is_on)
+        sentence = _("You’ve enabled the app.") if is_on else _("You’ve disabled the app.")
+        messages.success(request, sentence)
+        return redirect("admin:accounts_client_change", client.pk)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: apps are disabled instead."""
+        return False
+
+    def _find(self, request: HttpRequest, id: str) -> Client:
+        """Return the app with this id.
+
+        Raises:
+            PermissionDenied: the user may not change apps.
+            Http404: there is no such app.
+        """
+        if not self.has_change_permission(request):
+            raise PermissionDenied
+        client = self.get_object(request, id)
+        if client is None:
+            raise Http404
+        return client
+
+    def _show(self, request: HttpRequest, client: Client, secret: str) -> HttpResponse:
+        shared = {**self.admin_site.each_context(request), "title": client.name, "opts": self.opts}
+        context = {"client": client, "secret": secret, **shared}
+        return render(request, "admin/accounts/client/secret.html", context)
+
+
+def _staff(request: HttpRequest) -> Actor:
+    return replace(actor_of(request), name=request.user.get_username())

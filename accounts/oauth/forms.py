@@ -1,0 +1,124 @@
+"""The form of an app in the admin."""
+
+from typing import Any, override
+
+from django import forms
+from django.conf import settings
+from django.contrib.auth.models import Group
+from django.forms.models import model_to_dict
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.common import secrets
+from accounts.oauth.models import Client
+from accounts.oauth.scopes import SCOPES, audiences
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one a line."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
+
+    @override
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    @override
+    def to_python(self, value: Any) -> Any:
+        """Return the lines, each once, without spaces around them and without empty lines."""
+        if isinstance(value, list):
+            return value
+        lines = (line.strip() for line in (value or "").splitlines())
+        return list(dict.fromkeys(line for line in lines if line))
+
+
+class ClientForm(forms.ModelForm):
+    """The form to register or change an app."""
+
+    redirect_uris = LinesField(
+        label=gettext_lazy("Redirect URIs"),
+        help_text=gettext_lazy("One per line. The app can send people back only to these."),
+    )
+    logout_uris = LinesField(
+        label=gettext_lazy("URIs after signing out"),
+        required=False,
+        help_text=gettext_lazy("One per line."),
+    )
+    scope = forms.MultipleChoiceField(
+        label=gettext_lazy("The app may request"),
+        widget=forms.CheckboxSelectMultiple,
+        choices=lambda: [(name, f"{words} ({name})") for name, words in SCOPES.items()],
+    )
+    audiences = forms.MultipleChoiceField(
+        label=gettext_lazy("The app gets access tokens for"),
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        choices=lambda: [(name, _name_of(name)) for name in audiences()],
+    )
+    # Declared here, because the admin would add links to windows that need jQuery.
+    required_group: "forms.ModelChoiceField[Group]" = forms.ModelChoiceField(
+        Group.objects.order_by("name"),
+        label=gettext_lazy("Only for people in the group"),
+        required=False,
+        empty_label=gettext_lazy("Everybody"),
+    )
+
+    class Meta:
+        model = Client
+        fields = (
+            *("name", "redirect_uris", "logout_uris", "is_public", "is_verified"),
+            *("is_first_party", "scope", "audiences", "factor", "required_group"),
+            *("homepage", "privacy_url", "terms_url"),
+        )
+        help_texts = {
+            "is_public": gettext_lazy(
+                "The app runs in a browser or on a person’s device, so it gets no secret. You "
+                "can’t change this later."
+            ),
+            "is_verified": gettext_lazy("You have checked whose app it is."),
+            "is_first_party": gettext_lazy(
+                "The app belongs to whoever runs this site, so people aren’t asked for consent."
+            ),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.initial["scope"] = self.instance.scope.split()
+        self._read = _version(self.instance)
+        # A secret cannot become public, nor a public app confidential without a secret. Staff who
+        # only see the app have no fields.
+        if "is_public" in self.fields and not self.instance._state.adding:
+            self.fields["is_public"].disabled = True
+
+    @property
+    def seen(self) -> str:
+        """The version of the app that the page showed to the member of staff."""
+        return str(self.data.get("seen") or self._read)
+
+    def clean_scope(self) -> str:
+        """Return the chosen scopes as OAuth writes them: separated by spaces."""
+        return " ".join(self.cleaned_data["scope"])
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a change of an app that somebody else has changed since the page showed it.
+
+        Otherwise an old page would bring back a redirect URI that somebody has just removed.
+        """
+        rows = Client.objects.select_for_update(no_key=True)
+        current = rows.filter(pk=self.instance.pk).first()
+        if current and _version(current) != self.seen:
+            raise forms.ValidationError(
+                _("Somebody else has changed this app meanwhile. Open the page again.")
+            )
+        return self.cleaned_data
+
+
+def _name_of(audience: str) -> str:
+    is_here = audience == settings.AUTHSITE.origin
+    return _("The API of this site (%(url)s)") % {"url": audience} if is_here else audience
+
+
+def _version(client: Client) -> str:
+    """Return a text that differs whenever the fields of the form differ."""
+    values = model_to_dict(client, ClientForm.Meta.fields)
+    return secrets.digest(str(sorted(values.items())), "app")
