@@ -1,0 +1,64 @@
+"""``add_client``: register an app that signs people in with their account here."""
+
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.core.management.base import CommandError, CommandParser
+
+from accounts.activity.models import OPERATOR
+from accounts.activity.services import Actor
+from accounts.management.clients import ClientCommand
+from accounts.oauth import clients, scopes
+from accounts.oauth.models import Client
+
+
+class Command(ClientCommand):
+    """Prints the client ID and, once, the client secret."""
+
+    help = (
+        "Register an app that signs people in with their account here. Print its client_id and, "
+        "unless it is public, its client_secret, which is not stored. All superusers get an email."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        many: dict[str, Any] = {"nargs": "+", "action": "extend"}
+        parser.add_argument("name", help="the name that people see")
+        parser.add_argument("--redirect-uri", required=True, **many, help="redirect URIs")
+        parser.add_argument("--post-logout-uri", **many, default=[], help="URIs after signing out")
+        parser.add_argument(
+            "--public",
+            action="store_true",
+            help="the app runs in a browser or on a person's device, and gets no secret",
+        )
+        parser.add_argument(
+            "--first-party", action="store_true", help="people are not asked for their consent"
+        )
+        parser.add_argument(
+            "--scope",
+            **many,
+            choices=scopes.SCOPES,
+            help=f"scopes that the app may request; without this option: {scopes.DEFAULT}",
+        )
+        parser.add_argument(
+            "--audience",
+            **many,
+            default=[],
+            help="services for which the app gets access tokens: ORIGIN or TOKEN_AUDIENCES",
+        )
+        super().add_arguments(parser)
+
+    def handle(self, *_args: Any, **options: Any) -> None:
+        client = Client(
+            name=options["name"],
+            redirect_uris=options["redirect_uri"],
+            logout_uris=options["post_logout_uri"],
+            is_public=options["public"],
+            is_first_party=options["first_party"],
+            scope=" ".join(options["scope"] or scopes.DEFAULT.split()),
+            audiences=options["audience"],
+        )
+        try:
+            secret = clients.create(client, Actor(name=OPERATOR))
+        except ValidationError as error:
+            raise CommandError(" ".join(error.messages)) from None
+        self.show(options, client_id=client.pk, **({"client_secret": secret} if secret else {}))
