@@ -67,6 +67,7 @@ def server(config: Config) -> Server:
             "authsite.wsgi:application",
             address=config.bind,
             port=config.port,
+            unix=config.unix_socket,
             interface=Interfaces.WSGI,
             blocking_threads=THREADS,
             websockets=False,
@@ -77,7 +78,8 @@ def server(config: Config) -> Server:
             **paths,
         )
     except OSError as error:
-        sys.exit(f"authsite does not start at {config.bind}:{config.port}:\n{error}")
+        place = config.unix_socket or f"{config.bind}:{config.port}"
+        sys.exit(f"authsite does not start at {place}:\n{error}")
 
 
 @contextmanager

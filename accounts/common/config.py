@@ -5,17 +5,15 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from accounts.common.brand_settings import BrandSettings
-from accounts.common.client_ip import Network
 from accounts.common.places import location_file
 from accounts.common.provider_settings import ProviderSettings
+from accounts.common.server_settings import ServerSettings
 from accounts.common.setting_parsers import (
     address,
     choice,
     contact,
     fernet_keys,
-    ip,
     mailbox,
-    networks,
     origin,
     origins,
     scale,
@@ -29,7 +27,7 @@ LONGEST_ACCESS_TOKEN, LONGEST_EXCHANGE = 3600, 366 * 24 * 3600  # in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(BrandSettings, ProviderSettings):
+class Config(BrandSettings, ProviderSettings, ServerSettings):
     """All settings of the site. ``docs/settings.md`` is generated from this class."""
 
     environment: str = setting(
@@ -42,23 +40,6 @@ class Config(BrandSettings, ProviderSettings):
         "The site's only public origin; links in emails and redirects are built from it. In "
         "development, `http://localhost:PORT`.",
         origin,
-    )
-    port: int = setting("The port that the server listens on.", whole(65535), default=8000)
-    bind: str = setting("The IP address that the server listens on.", ip, default="127.0.0.1")
-    tls_cert_file: str = setting(
-        "Path of the certificate chain (PEM) for TLS 1.2 and 1.3 on PORT. SIGHUP reloads it and "
-        "the key without losing a request. If unset, a proxy must terminate TLS."
-    )
-    tls_key_file: str = setting("Path of the certificate's private key: a file of mode 600 or 640.")
-    redirect_port: int = setting(
-        "With TLS_CERT_FILE: the port for plain HTTP, which redirects each request to the same "
-        "page of ORIGIN and answers ACME challenges; 0 for none.",
-        whole(65535, least=0),
-        default=0,
-    )
-    acme_webroot: str = setting(
-        "The folder where an ACME client writes `.well-known/acme-challenge/TOKEN` (`certbot "
-        "--webroot -w`, `lego --http.webroot`), served on REDIRECT_PORT."
     )
     data_dir: Path = setting(  # noqa: RUF009 a field, like the others
         "The folder of the static files and the SQLite database; in development, of emails and "
@@ -102,11 +83,6 @@ class Config(BrandSettings, ProviderSettings):
         "Where people report vulnerabilities, in `security.txt` and, without SITE_SUPPORT, on the "
         "help page: `mailto:security@example.org` or an `https:` URL. If unset, MAIL_FROM.",
         contact,
-    )
-    trusted_proxies: tuple[Network, ...] = setting(
-        "Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count, by IP address or network.",
-        networks,
-        default=(),
     )
     signup: str = setting(
         "`open`; `invite`: only people with an invitation by staff can sign up, also with a "

@@ -58,6 +58,7 @@ def faults(config: "Config") -> list[str]:
 def _tls_checks(config: "Config") -> Iterator[tuple[bool, str]]:
     own = bool(config.tls_cert_file)
     yield own != bool(config.tls_key_file), "TLS_CERT_FILE and TLS_KEY_FILE: one is missing"
+    yield own and bool(config.unix_socket), "UNIX_SOCKET and TLS_CERT_FILE: leave one out"
     yield own and not config.https, "TLS_CERT_FILE is given, and ORIGIN is not https"
     yield bool(config.redirect_port) and not own, "REDIRECT_PORT needs TLS_CERT_FILE"
     yield (

@@ -6,6 +6,7 @@ a TLS handshake are reset. Here, all workers share one socket, and the old worke
 before it ends: it accepts no new connections, and closes the open ones after their next response.
 """
 
+import errno
 import os
 import signal
 import socket
@@ -41,19 +42,23 @@ STOP_SECONDS = 30
 # answer, and 16 KiB. In HTTP/2, neither would have a limit of its own.
 HTTP1 = HTTP1Settings(header_read_timeout=10_000, max_buffer_size=16_384)
 
+# The peer of connections through a Unix socket.
+LOCAL = "127.0.0.1"
+
 type Start = Callable[..., Any]
 
 
 class Server(MPServer):
     """A granian server with one listening socket, and workers that retire before they end.
 
-    The constructor binds the port; connections wait until a worker is ready.
+    The constructor binds the port, or with ``unix`` the socket at that path; connections wait until
+    a worker is ready.
 
     Raises:
-        OSError: another process uses the port.
+        OSError: another process uses the port or the socket.
     """
 
-    def __init__(self, target: str, **options: Any) -> None:
+    def __init__(self, target: str, *, unix: str = "", **options: Any) -> None:
         super().__init__(
             target,
             backlog=BACKLOG,
@@ -66,18 +71,16 @@ class Server(MPServer):
         )
         self._files = (options.get("ssl_cert"), options.get("ssl_key"))
         self.on_reload(self._retire_soon)
-        family = socket.AF_INET6 if ":" in self.bind_addr else socket.AF_INET
-        self._listener = socket.socket(family, socket.SOCK_STREAM)
-        self._listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        self._listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self._listener.bind((self.bind_addr, self.bind_port))
+        self._unix = unix
+        self._listener = _bound_to_path(unix) if unix else _bound(self.bind_addr, self.bind_port)
         self._listener.listen(BACKLOG)
         self._listener.set_inheritable(True)
 
     def serve(self, *_args: Any, **_options: Any) -> None:
         """Serve until interrupted."""
         tls = self.ssl_ctx[0]
-        Watchdog(self.bind_addr, self.bind_port, tls=tls, workers=self._pids).start()
+        place = self._unix or (self.bind_addr, self.bind_port)
+        Watchdog(place, tls=tls, workers=self._pids).start()
         load = partial(_load, self._listener.fileno(), self.target)
         super().serve(target_loader=load, wrap_loader=False)
 
@@ -94,13 +97,37 @@ class Server(MPServer):
         """Share one socket between all workers, as granian does on systems without SO_REUSEPORT."""
         self._ssp, self._sso = None, self._listener
         shared: Any = SocketHolder  # the type stub lacks the third argument
-        self._shd = shared(self._listener.fileno(), False, BACKLOG)
+        self._shd = shared(self._listener.fileno(), bool(self._unix), BACKLOG)
 
     def _retire_soon(self) -> None:
         threading.Timer(START_SECONDS, _retire, [self._pids()]).start()
 
     def _pids(self) -> list[int]:
         return [worker.inner.pid for worker in self.wrks if worker.inner.pid]
+
+
+def _bound(ip: str, port: int) -> socket.socket:
+    listener = socket.socket(socket.AF_INET6 if ":" in ip else socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    listener.bind((ip, port))
+    return listener
+
+
+def _bound_to_path(path: str) -> socket.socket:
+    """Return a Unix socket that only the user and the group of the file can connect to."""
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    # A server that was killed leaves its file behind; nobody listens there.
+    if listener.connect_ex(path) == errno.ECONNREFUSED:
+        Path(path).unlink()
+    listener.close()
+    listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    mask = os.umask(0o117)
+    try:
+        listener.bind(path)
+    finally:
+        os.umask(mask)
+    return listener
 
 
 def check(cert: Path | None, key: Path | None) -> None:
@@ -159,12 +186,14 @@ def _load(listener: int, target: str) -> Start:
     loaded: Any = load_target(target)
     application = capacity.Capacity(loaded)
     with socket.socket(fileno=os.dup(listener)) as address:
-        capacity.close_silent_connections(address.getsockname()[1])
+        is_unix = address.family == socket.AF_UNIX
+        if not is_unix:
+            capacity.close_silent_connections(address.getsockname()[1])
     retired = threading.Event()
 
     def retire(*_args: object) -> None:
         # Replace the shared socket with a socket to which nobody connects.
-        with socket.create_server(("127.0.0.1", 0)) as unused:
+        with _unused(is_unix) as unused:
             unused.setblocking(False)
             os.dup2(unused.fileno(), listener)
         retired.set()
@@ -172,9 +201,20 @@ def _load(listener: int, target: str) -> Start:
     signal.signal(RETIRE, retire)
 
     def answer(environ: dict[str, Any], start: Start) -> Any:
+        if is_unix:
+            environ["REMOTE_ADDR"] = LOCAL
         return application(environ, partial(_start_last, start) if retired.is_set() else start)
 
     return answer
+
+
+def _unused(is_unix: bool) -> socket.socket:
+    if not is_unix:
+        return socket.create_server((LOCAL, 0))
+    unused = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    unused.bind("")  # Linux chooses a name that is not in the file system
+    unused.listen()
+    return unused
 
 
 def _start_last(start: Start, status: str, headers: list[tuple[str, str]], *more: Any) -> Any:

@@ -27,15 +27,16 @@ REQUEST = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\
 
 
 class Watchdog:
-    """Watches the workers behind ``ip`` and ``port``, whose process ids ``workers`` returns.
+    """Watches the workers behind ``place``, whose process ids ``workers`` returns.
 
+    ``place``: an IP address and port, or the path of a Unix socket.
     ``tls``: whether they speak TLS.
     """
 
     def __init__(
-        self, ip: str, port: int, *, tls: bool, workers: Callable[[], Iterable[int]]
+        self, place: tuple[str, int] | str, *, tls: bool, workers: Callable[[], Iterable[int]]
     ) -> None:
-        self._address = (LOOPBACK.get(ip, ip), port)
+        self._place = place
         self._tls = tls
         self._workers = workers
         self._lost_at = time.monotonic() + LOST_SECONDS
@@ -70,7 +71,7 @@ class Watchdog:
             return False
 
     def _connect(self) -> socket.socket:
-        connection = socket.create_connection(self._address, PATIENCE_SECONDS)
+        connection = self._socket()
         if not self._tls:
             return connection
         # The server asks itself, so that it need not verify its own certificate.
@@ -81,6 +82,19 @@ class Watchdog:
         except OSError:
             connection.close()
             raise
+
+    def _socket(self) -> socket.socket:
+        if not isinstance(self._place, str):
+            ip, port = self._place
+            return socket.create_connection((LOOPBACK.get(ip, ip), port), PATIENCE_SECONDS)
+        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        connection.settimeout(PATIENCE_SECONDS)
+        try:
+            connection.connect(self._place)
+        except OSError:
+            connection.close()
+            raise
+        return connection
 
 
 def _notify(message: bytes) -> None:

@@ -3,6 +3,13 @@
 The files are those of ``deploy/nginx/``, with the changes that their comments name.
 """
 
+import os
+import shutil
+import signal
+import socket
+import stat
+import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -13,6 +20,9 @@ from typing import Self
 
 import pytest
 
+from authsite.serving.server import RETIRED_SECONDS, START_SECONDS
+from authsite.serving.watchdog import Watchdog
+from tests.support.process import listening
 from tests.support.proxies import NAME, ORIGIN, Nginx
 from tests.support.site import Site, production
 from tests.support.steps import LOGIN, WRONG, sql
@@ -98,6 +108,16 @@ def test_a_node_that_is_away_costs_no_request(site: Site, tmp_path: Path) -> Non
     assert (statuses, posts) == ({200}, {403})
 
 
+def wrong_password_from(nginx: Nginx, peer: str, named: str) -> str:
+    """Sign in with a wrong password, and return the IP address that the site has recorded."""
+    body = f'{{"username": "{peer}{len(named)}", "password": "{WRONG}"}}'.encode()
+    headers = {"Content-Type": "application/json", "X-Forwarded-For": named}
+    answer = nginx.client(peer=peer).request("POST", TOKEN, body=body, headers=headers)
+    assert answer.status == 401
+    (newest,) = sql(nginx.site, "SELECT address FROM accounts_activity ORDER BY id DESC LIMIT 1")
+    return str(newest[0])
+
+
 def test_behind_a_cdn_the_client_is_the_one_that_the_cdn_names_and_nobody_else_can_name_one(
     site: Site, tmp_path: Path
 ) -> None:
@@ -108,12 +128,7 @@ def test_behind_a_cdn_the_client_is_the_one_that_the_cdn_names_and_nobody_else_c
             (EDGE, f"198.51.100.1, {CLIENT}", CLIENT),
             ("127.0.0.8", CLIENT, "127.0.0.8"),
         ):
-            body = f'{{"username": "{peer}{len(named)}", "password": "{WRONG}"}}'.encode()
-            headers = {"Content-Type": "application/json", "X-Forwarded-For": named}
-            client = nginx.client(peer=peer)
-            assert client.request("POST", TOKEN, body=body, headers=headers).status == 401
-            (newest,) = sql(site, "SELECT address FROM accounts_activity ORDER BY id DESC LIMIT 1")
-            assert newest == (seen,)
+            assert wrong_password_from(nginx, peer, named) == seen
 
 
 def test_one_client_cannot_hold_all_connections(site: Site, tmp_path: Path) -> None:
@@ -128,3 +143,41 @@ def test_one_client_cannot_hold_all_connections(site: Site, tmp_path: Path) -> N
         assert refused.status == 503
         assert int(refused.headers["Retry-After"]) > 0
         assert nginx.client(peer="127.0.0.8").get(LOGIN).status == 200
+
+
+class OnSocket(Site):
+    """A site that listens on a Unix socket in place of a port."""
+
+    def _answers(self) -> bool:
+        place = self.env["UNIX_SOCKET"]
+        with socket.socket(socket.AF_UNIX) as client:
+            if client.connect_ex(place):
+                return False
+        watchdog = Watchdog(place, tls=False, workers=list)
+        return watchdog._answers()
+
+
+def test_only_the_proxy_reaches_the_site_through_a_unix_socket(
+    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
+) -> None:
+    """On a port of 127.0.0.1, any program of the machine could claim any IP address."""
+    folder, front = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("front")
+    # The path of a socket has at most 107 bytes.
+    short = Path(tempfile.mkdtemp(dir="/tmp"))
+    request.addfinalizer(lambda: shutil.rmtree(short))
+    path = short / "socket"
+    env = production(folder, ORIGIN).env | {"UNIX_SOCKET": str(path)}
+    with (
+        OnSocket(data_dir=folder, **env) as site,
+        Nginx(front, site, {f"127.0.0.1:{site.port}": f"unix:{path}"}) as nginx,
+    ):
+        assert stat.S_IMODE(path.stat().st_mode) == 0o660
+        assert not listening(site.port)
+        assert wrong_password_from(nginx, EDGE, CLIENT) == EDGE
+        # Renewed workers use the same socket, and so does a site after a crash.
+        os.kill(site.process.pid, signal.SIGHUP)
+        time.sleep(START_SECONDS + RETIRED_SECONDS + 1)
+        assert nginx.client().get(LOGIN).status == 200
+        site.kill()
+        site.start()
+        assert nginx.client().get(LOGIN).status == 200
