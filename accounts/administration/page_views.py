@@ -13,6 +13,7 @@ from accounts.administration import roles
 from accounts.common import clock
 from accounts.throttle.limits import STAFF_READ
 from accounts.throttle.services import spend
+from accounts.users import services as users
 from accounts.users.models import User
 
 # Later views of the same person are part of the same conversation.
@@ -32,7 +33,7 @@ def note(user: User, staff: User, actor: Actor) -> None:
         return
     with transaction.atomic():
         # Two requests of the same member of staff must not add two rows.
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        users.lock_row_as_is(user)
         if not _is_noted(user, actor):
             role = roles.role_of(staff) or ""
             record(user, events.PAGE_OPENED, actor, detail=role)

@@ -81,7 +81,7 @@ def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
     ``notice``: a notice about the disputed change. Without a notice, the current time counts as the
         time of the disputed change.
     """
-    owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    owner = users.lock_row_as_is(user)
     at = notice.row.at if notice else clock.now()
     if owner.is_disputed and owner.disputed_at:
         at = min(at, owner.disputed_at)
@@ -119,7 +119,7 @@ def lock_down_by_link(notice: Notice, token: str, actor: Actor) -> None:
         LinkSpent: the link was used in the meantime, or works only while the account is locked.
     """
     # Lock the user before the links, as all code does, to avoid a deadlock.
-    owner = User.objects.select_for_update(no_key=True).get(pk=notice.user.pk)
+    owner = users.lock_row_as_is(notice.user)
     if notice.looks_back and not owner.is_locked_down:
         raise LinkSpent
     if not notices.spend(notice, token):

@@ -226,7 +226,7 @@ def cancel(user: User, shown: Shown, actor: Actor) -> bool:
     """Stop the recovery request if the proofs ``shown`` are enough; return whether they were."""
     with transaction.atomic():
         # Lock the row, so that nobody else finishes or stops the request at the same time.
-        owner = User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        owner = users.lock_row_as_is(user)
         if not assess(owner, shown).may_stop:
             return False
         delete(user)

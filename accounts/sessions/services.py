@@ -20,6 +20,7 @@ from accounts.common.prepared import P, PreparedInsert, PreparedQuery
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import signed_out_elsewhere
 from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.users import services as users
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
@@ -105,9 +106,9 @@ def live(user: User) -> QuerySet[LoginSession]:
     return LoginSession.objects.filter(_live(), user=user).order_by("-used_at")
 
 
-def signed_in(users: QuerySet[User]) -> QuerySet[User]:
-    """Return those of ``users`` who are signed in anywhere."""
-    return users.filter(pk__in=LoginSession.objects.filter(_live()).values("user"))
+def signed_in(people: QuerySet[User]) -> QuerySet[User]:
+    """Return those of ``people`` who are signed in anywhere."""
+    return people.filter(pk__in=LoginSession.objects.filter(_live()).values("user"))
 
 
 def lock(session_id: uuid.UUID | None) -> None:
@@ -226,7 +227,7 @@ def revoke_all(user: User, *, keep: uuid.UUID | None = None, reason: str = "") -
 def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
     """Revoke all other sessions and the trust in every browser; return how many sessions ended."""
     # As in a lockdown: otherwise both could lock the same sessions in another order.
-    User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
+    users.lock_row_as_is(user)
     if count := live(user).exclude(pk=keep).count():
         revoke_all(user, keep=keep, reason=events.OTHERS_ENDED.name)
         record(user, events.OTHERS_ENDED, actor, detail=str(count))
@@ -237,7 +238,7 @@ def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
 @transaction.atomic
 def revoke_by_operator(user: User, actor: Actor) -> int:
     """Revoke all sessions of ``user`` for an operator; return how many were live."""
-    User.objects.select_for_update(no_key=True).filter(pk=user.pk).first()
+    users.lock_row_as_is(user)
     count = live(user).count()
     revoke_all(user, reason=events.ALL_ENDED.name)
     record(user, events.ALL_ENDED, actor, detail=str(count))

@@ -80,7 +80,7 @@ def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
 def reset(user: User, actor: Actor) -> None:
     """Remove every second factor of ``user`` for an operator, and revoke every session."""
     with transaction.atomic():
-        User.objects.select_for_update(no_key=True).get(pk=user.pk)
+        users.lock_row_as_is(user)
         remove_all(user, events.FACTORS_RESET, actor)
 
 

@@ -182,24 +182,26 @@ def lock_row(user: User) -> User:
     as_read = User.objects.select_for_update(no_key=True).filter(
         pk=user.pk, credential_version=user.credential_version, is_active=True
     )
-    held = as_read.first()
-    if held is None:
-        raise AccountChanged
-    return held
+    if held := as_read.first():
+        return held
+    raise AccountChanged
+
+
+def lock_row_as_is(user: User) -> User:
+    """Do the same as :func:`lock_row`, even if the account was deactivated or changed meanwhile."""
+    return User.objects.select_for_update(no_key=True).get(pk=user.pk)
 
 
 @transaction.atomic
 def rename(user: User, name: str) -> User:
     """Change the username of ``user`` to ``name``, and return the changed user.
 
-    Nobody else can take the former name for 30 days, because the user may want it back and others
-    may still think of this user. Nobody can sign in with the former name. ``name`` must come from
-    ``usernames.clean``.
+    For 30 days, nobody else can take the former name, because the user may want it back. Nobody can
+    sign in with it. ``name`` must come from ``usernames.clean``.
 
     Raises:
         UsernameTaken: another person has the name, or one that looks the same.
-        AccountChanged: the account was deactivated or its credentials were changed since ``user``
-            was read.
+        AccountChanged: see :func:`lock_row`.
     """
     owner = lock_row(user)
     key, former = usernames.key(name), owner.username_key

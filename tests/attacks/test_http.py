@@ -3,6 +3,7 @@
 import dataclasses
 import re
 import socket
+from contextlib import suppress
 from io import BytesIO
 from ipaddress import ip_network
 from typing import Any
@@ -33,7 +34,9 @@ END = "Connection: close\r\n"
 def raw(site: Site, request: str) -> str:
     """Send these bytes; return all that the server answers until it closes or falls silent."""
     with socket.create_connection(("127.0.0.1", site.port), timeout=1) as connection:
-        connection.sendall(request.format(host=f"localhost:{site.port}").encode("latin-1"))
+        # The server may refuse a long request and close the connection while it is sent.
+        with suppress(BrokenPipeError, ConnectionResetError):
+            connection.sendall(request.format(host=f"localhost:{site.port}").encode("latin-1"))
         answer = b""
         try:
             while part := connection.recv(65536):

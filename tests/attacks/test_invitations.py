@@ -13,6 +13,7 @@ from accounts.invitations import services
 from accounts.invitations.models import Invitation
 from accounts.throttle.limits import STAFF_INVITE
 from accounts.throttle.models import Budget
+from accounts.throttle.services import spend
 from accounts.users.models import User
 from tests.attacks.invitation_steps import (
     INVITE,
@@ -214,10 +215,12 @@ def test_one_account_comes_of_an_invitation_however_often_its_link_is_used() -> 
 
 
 def test_a_member_of_staff_sends_a_limited_number_of_invitations(clock: Clock) -> None:
-    _carol, browser = support()
+    carol, browser = support()
     invite(browser)
     assert invite(browser).status_code == 429, "once a minute to an address"
+    for _ in range(STAFF_INVITE.burst - 2):
+        spend((STAFF_INVITE, carol.pk))
 
-    answers = [invite(browser, f"dave{n}").status_code for n in range(STAFF_INVITE.burst)]
+    answers = [invite(browser, f"dave{n}").status_code for n in range(2)]
 
-    assert answers == [302] * (STAFF_INVITE.burst - 1) + [429]
+    assert answers == [302, 429]
