@@ -17,6 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.administration.lists import ListAdmin, RowsField
 from accounts.invitations import services
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of, session_of
@@ -32,14 +33,13 @@ class InviteForm(forms.Form):
     """The form to invite a person. It offers only the rights that the inviter may give."""
 
     email = EmailField()
-    groups: "forms.ModelMultipleChoiceField[Group]" = forms.ModelMultipleChoiceField(
+    groups = RowsField(
         Group.objects.none(),
         label=gettext_lazy("Groups"),
         help_text=gettext_lazy(
             "The person joins those of these groups that you may still give when they accept."
         ),
         required=False,
-        widget=forms.CheckboxSelectMultiple,
     )
     is_staff = forms.BooleanField(
         label=gettext_lazy("Staff"),
@@ -69,7 +69,7 @@ class InviteForm(forms.Form):
         return AdminForm(self, fieldsets, {})  # type: ignore[arg-type]  # takes any form
 
 
-class InvitationAdmin(admin.ModelAdmin):
+class InvitationAdmin(ListAdmin):
     """The admin of invitations. Nobody changes an invitation: a new one replaces it."""
 
     list_display = ("email", "rights", "invited_by", "created_at", "expires_at", "link")

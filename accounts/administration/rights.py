@@ -15,7 +15,7 @@ from accounts.activity import events
 from accounts.activity.kinds import Event
 from accounts.activity.services import Actor
 from accounts.administration import roles
-from accounts.administration.lists import ListAdmin
+from accounts.administration.lists import ListAdmin, RowsField
 from accounts.administration.steps import tell_superusers
 from accounts.common import secrets
 from accounts.common.signals import credentials_changed
@@ -33,10 +33,8 @@ CHANGED_MEANWHILE = gettext_lazy(
 )
 
 
-class RightsField(forms.ModelMultipleChoiceField):
+class RightsField(RowsField):
     """A list of permissions with a check box and a plain name for each."""
-
-    widget = forms.CheckboxSelectMultiple
 
     def label_from_instance(self, obj: Permission) -> str:
         is_own = obj.content_type.app_label in {"accounts", "auth"}
@@ -161,12 +159,7 @@ def rights_field(label: str) -> RightsField:
 
 def groups_field(staff: User) -> forms.ModelMultipleChoiceField:
     """Return the form field that lists the groups that ``staff`` can give."""
-    return forms.ModelMultipleChoiceField(
-        groups_to_give(staff),
-        label=_("Groups"),
-        required=False,
-        widget=forms.CheckboxSelectMultiple,
-    )
+    return RowsField(groups_to_give(staff), label=_("Groups"), required=False)
 
 
 def tell_changes(request: HttpRequest, user: User, changed: set[str]) -> None:
