@@ -28,6 +28,7 @@ from accounts.users.models import User
 from accounts.users.profiles import refuse_controls
 
 MODES = {
+    "": gettext_lazy("Choose when"),
     Mode.NOW: gettext_lazy("Now"),
     Mode.WAIT: gettext_lazy("After the waiting period"),
 }
@@ -54,9 +55,8 @@ class ActForm(ReasonForm):
 
     field_order = ("target", "mode", "reason")
     target = forms.ChoiceField(label=gettext_lazy("Which"), required=False, widget=_select())
-    mode = forms.ChoiceField(
-        label=gettext_lazy("When"), choices=MODES, initial=Mode.NOW, widget=_select()
-    )
+    # Nothing is chosen at first, so that nobody removes factors at once by not looking.
+    mode = forms.ChoiceField(label=gettext_lazy("When"), choices=MODES, widget=_select())
 
     def __init__(self, act: Act, account: Account, data: Any = None) -> None:
         super().__init__(data, auto_id=f"{act.name}_%s")
@@ -95,6 +95,8 @@ def context_of(staff: User, account: Account) -> dict[str, Any]:
 
 def _refusal(staff: User, account: Account) -> str:
     """Return why ``staff`` may not act on ``account``, or an empty string."""
+    if roles.role_of(staff) not in roles.ACTING:
+        return _("You can read this page, but not change the account.")
     try:
         roles.check(staff, account)
     except PublicError as error:

@@ -10,7 +10,6 @@ from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
 from django.http import HttpRequest
 from django.urls import path
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 
 from accounts.administration import act_pages, bulk_pages, rights, roles
 from accounts.administration.people import PeopleAdmin
@@ -24,8 +23,6 @@ class UserAdmin(PeopleAdmin):
     """The admin pages of users. A form changes rights; acts of staff change everything else."""
 
     form = rights.UserForm
-    # The page about the user shows everything else.
-    fieldsets = ((gettext_lazy("Rights"), {"fields": rights.FIELDS, "description": rights.HINT}),)
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of the admin, of the acts on a user and of bulk acts."""
@@ -51,13 +48,14 @@ class UserAdmin(PeopleAdmin):
             return {}
         return bulk_pages.actions_for(cast(User, request.user))
 
-    def get_readonly_fields(self, request: HttpRequest, obj: User | None = None) -> Any:
-        """Return the fields that this user may not change.
+    def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
+        """Return the fields that this user may change. The page about ``obj`` shows the rest.
 
         Managers change staff status and groups. Superusers also give single rights, and make others
         superusers.
         """
-        return () if is_superuser(request) else ("is_superuser", "user_permissions")
+        fields = rights.FIELDS if is_superuser(request) else ("is_staff", "groups")
+        return ((None, {"fields": fields, "description": rights.HINT}),)
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Return a field without the link to add a group in a window, which would need jQuery."""

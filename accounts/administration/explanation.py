@@ -195,7 +195,7 @@ def _of_recovery(user: User) -> Iterator[Block]:
         return
     if request.due_at > clock.now():
         sentence = _("A request to recover the account of %(name)s is in its waiting period.")
-        advice = _("After that, they can finish with the same proofs.")
+        advice = _("When it ends, they can finish with the same proofs.")
         yield Block("recovery_waiting", sentence % name, request.due_at, advice)
     else:
         sentence = _("Someone asked to recover the account of %(name)s and can finish now.")
@@ -274,7 +274,7 @@ def _of_failures(user: User) -> Iterator[Block]:
         yield Block(
             "second_step_failed",
             _("The second step failed when someone last tried to sign in as %(name)s.") % name,
-            advice=_("If codes from an app are refused, the clock of that phone may be wrong."),
+            advice=_("The clock of the phone may be wrong, or somebody else knows the password."),
         )
         return
     last = next((row for row in rows if row.event is events.SIGN_IN_FAILED), None)

@@ -38,7 +38,12 @@ class ListAdmin(admin.ModelAdmin):
             return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
 
-    def response_action(self, request: HttpRequest, queryset: QuerySet[Any], **where: Any) -> Any:
+    def response_action(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+        action_location: Any = ActionLocation.CHANGE_LIST,
+    ) -> Any:
         """Do what was chosen with the selected rows.
 
         Raises:
@@ -47,7 +52,7 @@ class ListAdmin(admin.ModelAdmin):
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if not all(_is_id(queryset, text) for text in chosen):
             raise BadRequest
-        return super().response_action(request, queryset, **where)
+        return super().response_action(request, queryset, action_location)
 
 
 class RowsField(forms.ModelMultipleChoiceField):

@@ -23,6 +23,7 @@ from accounts.administration import act_pages, bulk, page_views, person, search
 from accounts.administration.act_pages import ReasonForm
 from accounts.administration.lists import ListAdmin
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
+from accounts.common.moments import short_date
 from accounts.common.paging import PAGE_SIZE
 from accounts.common.reading import reading
 from accounts.mail import services as mail
@@ -72,14 +73,14 @@ class PeopleList(ChangeList):
     def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
         """Return the chosen columns if they have an index, else the username."""
         chosen = super().get_ordering(request, queryset)
-        has_index = str(chosen[0]).removeprefix("-") in (self.sortable_by or ())
-        return chosen if has_index else list(PeopleAdmin.ordering)
+        has_index = str(chosen[0]).removeprefix("-") in {"username", "date_joined"}
+        return chosen if has_index and self.sortable_by else list(PeopleAdmin.ordering)
 
 
 class PeopleAdmin(ListAdmin):
     """The list of users and the page about a user."""
 
-    list_display = ("username", "email", "is_active", "is_staff", "date_joined", "last_login")
+    list_display = ("username", "email", "is_active", "is_staff", "joined", "seen")
     list_filter = (StateFilter,)
     # The admin shows its search box if this is set. ``get_search_results`` searches other fields.
     search_fields = ("username_key",)
@@ -107,6 +108,16 @@ class PeopleAdmin(ListAdmin):
         """Return the shortened primary address."""
         return masked(user.email)
 
+    @admin.display(description=_("joined"), ordering="date_joined")
+    def joined(self, user: User) -> str:
+        """Return the date on which the user signed up."""
+        return short_date(user.date_joined)
+
+    @admin.display(description=_("last sign-in"))
+    def seen(self, user: User) -> str | None:
+        """Return the date of the last sign-in."""
+        return short_date(user.last_login) if user.last_login else None
+
     @admin.display(description="")
     def action_checkbox(self, obj: User) -> SafeString:
         """Return the check box of a row as Django does, but without rendering a template."""
@@ -117,7 +128,7 @@ class PeopleAdmin(ListAdmin):
 
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns that have an index."""
-        return () if StateFilter.parameter_name in request.GET else ("username", "date_joined")
+        return () if StateFilter.parameter_name in request.GET else ("username", "joined")
 
     @property
     def media(self) -> forms.Media:

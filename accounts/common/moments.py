@@ -39,6 +39,11 @@ def date_in_words(at: datetime) -> str:
     return date_format(day_of(at), "DATE_FORMAT")
 
 
+def short_date(at: datetime) -> str:
+    """Return the date of ``at`` for a narrow column."""
+    return date_format(day_of(at), "SHORT_DATE_FORMAT")
+
+
 def time_in_words(at: datetime) -> str:
     """Return the time of day of ``at``."""
     words = date_format(timezone.localtime(at), "TIME_FORMAT")
