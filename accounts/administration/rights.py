@@ -1,6 +1,5 @@
 """Forms and admin pages by which superusers and managers change the rights of others."""
 
-from dataclasses import replace
 from typing import Any, cast
 
 from django import forms
@@ -13,13 +12,12 @@ from django.utils.translation import gettext_lazy
 
 from accounts.activity import events
 from accounts.activity.kinds import Event
-from accounts.activity.services import Actor
 from accounts.administration import roles
 from accounts.administration.lists import ListAdmin, RowsField
 from accounts.administration.steps import tell_superusers
 from accounts.common import secrets
 from accounts.common.signals import credentials_changed
-from accounts.sessions.current import actor_of, session_of
+from accounts.sessions.current import session_of, staff_of
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give
 
@@ -168,11 +166,6 @@ def tell_changes(request: HttpRequest, user: User, changed: set[str]) -> None:
         _tell(request, user, event)
     if changed:
         tell_superusers(user, staff_of(request))
-
-
-def staff_of(request: HttpRequest) -> Actor:
-    """Return the actor of ``request``, with the username of the member of staff."""
-    return replace(actor_of(request), name=request.user.get_username())
 
 
 def is_superuser(request: HttpRequest) -> bool:

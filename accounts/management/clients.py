@@ -1,23 +1,18 @@
 """What the commands about apps share."""
 
-import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError
 
+from accounts.management.answers import AnswerCommand
 from accounts.oauth.models import Client
 
 
-class ClientCommand(BaseCommand):
-    """A command that prints values: a line for each, or all as one JSON object."""
+class ClientCommand(AnswerCommand):
+    """A command about an app. Its result has the names that OAuth uses."""
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print the result as JSON")
-
-    def show(self, options: dict[str, Any], **values: Any) -> None:
-        """Print ``values``."""
-        lines = [f"{name}: {value}" for name, value in values.items()]
-        self.stdout.write(json.dumps(values) if options["json"] else "\n".join(lines))
+    def words(self, facts: dict[str, Any]) -> str:
+        return "\n".join(f"{name}: {value}" for name, value in facts.items())
 
 
 def client_with(client_id: str) -> Client:

@@ -1,6 +1,5 @@
 """The admin pages of apps: the list, the form, a new secret, disabling and enabling."""
 
-from dataclasses import replace
 from typing import Any
 
 from django.contrib import admin, messages
@@ -11,11 +10,10 @@ from django.urls import URLPattern, path
 from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
-from accounts.activity.services import Actor
 from accounts.oauth import clients
 from accounts.oauth.forms import ClientForm
 from accounts.oauth.models import Client
-from accounts.sessions.current import actor_of
+from accounts.sessions.current import staff_of
 
 PAGES = ("accounts_client_changelist", "accounts_client_add", "accounts_client_change")
 
@@ -61,9 +59,9 @@ class ClientAdmin(admin.ModelAdmin):
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         """Save the app. A new app keeps its secret until the response shows it."""
         if change:
-            clients.change(obj, form.changed_data, _staff(request))
+            clients.change(obj, form.changed_data, staff_of(request))
         else:
-            obj.new_secret = clients.create(obj, _staff(request))
+            obj.new_secret = clients.create(obj, staff_of(request))
 
     def response_add(
         self, request: HttpRequest, obj: Client, post_url_continue: Any = None
@@ -83,7 +81,7 @@ class ClientAdmin(admin.ModelAdmin):
         """Make a new secret, and show it."""
         client = self._find(request, id)
         try:
-            secret = clients.rotate_secret(client, _staff(request), now="now" in request.POST)
+            secret = clients.rotate_secret(client, staff_of(request), now="now" in request.POST)
         except clients.NoSecret as error:
             messages.error(request, str(error))
             return redirect("admin:accounts_client_change", client.pk)
@@ -92,7 +90,7 @@ class ClientAdmin(admin.ModelAdmin):
     def enabled_view(self, request: HttpRequest, id: str) -> HttpResponse:
         """Enable or disable the app."""
         client, is_on = self._find(request, id), request.POST.get("enabled") == "yes"
-        clients.set_enabled(client, _staff(request), enabled=is_on)
+        clients.set_enabled(client, staff_of(request), enabled=is_on)
         sentence = _("You’ve enabled the app.") if is_on else _("You’ve disabled the app.")
         messages.success(request, sentence)
         return redirect("admin:accounts_client_change", client.pk)
@@ -119,7 +117,3 @@ class ClientAdmin(admin.ModelAdmin):
         shared = {**self.admin_site.each_context(request), "title": client.name, "opts": self.opts}
         context = {"client": client, "secret": secret, **shared}
         return render(request, "admin/accounts/client/secret.html", context)
-
-
-def _staff(request: HttpRequest) -> Actor:
-    return replace(actor_of(request), name=request.user.get_username())

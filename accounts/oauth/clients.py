@@ -90,7 +90,7 @@ def former_secret_ends_at(client: Client) -> datetime | None:
 
 @transaction.atomic
 def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
-    """Enable or disable ``client``; return False if it was so already.
+    """Enable or disable ``client``; return False if that changes nothing.
 
     The secrets of a disabled app are not accepted.
     """

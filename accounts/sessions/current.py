@@ -4,7 +4,7 @@ The result is determined once for each request, when it is first needed: see
 :func:`request_auth_of`.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import cast
 
 from django.contrib.auth.models import AnonymousUser
@@ -88,6 +88,11 @@ def actor_of(request: HttpRequest) -> Actor:
     return Actor(
         client_of(request), session=session_id, proof=request_auth.by, key=request_auth.key
     )
+
+
+def staff_of(request: HttpRequest) -> Actor:
+    """Return the actor of ``request``, with the username of the member of staff who makes it."""
+    return replace(actor_of(request), name=request.user.get_username())
 
 
 def actor_without_session_of(request: HttpRequest) -> Actor:

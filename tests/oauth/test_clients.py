@@ -122,7 +122,7 @@ def test_a_new_secret_leaves_the_former_valid_for_seven_days(
     second = shown_secret(act(browser, "secret"))
 
     assert (is_valid(first), is_valid(second)) == (True, True)
-    assert "The secret before it is valid until" in browser.get(page_of(the_app())).text
+    assert "The former secret is valid until" in browser.get(page_of(the_app())).text
     clock.advance(days=7, seconds=-1)
     assert is_valid(first)
     clock.advance(seconds=1)

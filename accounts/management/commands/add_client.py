@@ -5,8 +5,7 @@ from typing import Any
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
-from accounts.activity.models import OPERATOR
-from accounts.activity.services import Actor
+from accounts.management.answers import COMMAND_LINE
 from accounts.management.clients import ClientCommand
 from accounts.oauth import clients, scopes
 from accounts.oauth.models import Client
@@ -47,7 +46,7 @@ class Command(ClientCommand):
         )
         super().add_arguments(parser)
 
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def answer(self, **options: Any) -> dict[str, Any]:
         client = Client(
             name=options["name"],
             redirect_uris=options["redirect_uri"],
@@ -58,7 +57,7 @@ class Command(ClientCommand):
             audiences=options["audience"],
         )
         try:
-            secret = clients.create(client, Actor(name=OPERATOR))
+            secret = clients.create(client, COMMAND_LINE)
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
-        self.show(options, client_id=client.pk, **({"client_secret": secret} if secret else {}))
+        return {"client_id": client.pk} | ({"client_secret": secret} if secret else {})

@@ -4,8 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from accounts.activity.models import OPERATOR
-from accounts.activity.services import Actor
+from accounts.management.answers import COMMAND_LINE
 from accounts.management.clients import ClientCommand, client_with
 from accounts.oauth import clients
 
@@ -22,7 +21,7 @@ class Command(ClientCommand):
         parser.add_argument("client_id", help="the client ID of the app")
         super().add_arguments(parser)
 
-    def handle(self, *_args: Any, client_id: str, **options: Any) -> None:
-        client = client_with(client_id)
-        clients.set_enabled(client, Actor(name=OPERATOR), enabled=False)
-        self.show(options, client_id=client.pk, disabled=True)
+    def answer(self, **options: Any) -> dict[str, Any]:
+        client = client_with(options["client_id"])
+        clients.set_enabled(client, COMMAND_LINE, enabled=False)
+        return {"client_id": client.pk, "disabled": True}

@@ -4,8 +4,7 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from accounts.activity.models import OPERATOR
-from accounts.activity.services import Actor
+from accounts.management.answers import COMMAND_LINE
 from accounts.management.clients import ClientCommand, client_with
 from accounts.oauth import clients
 
@@ -25,10 +24,10 @@ class Command(ClientCommand):
         )
         super().add_arguments(parser)
 
-    def handle(self, *_args: Any, client_id: str, now: bool, **options: Any) -> None:
-        client = client_with(client_id)
+    def answer(self, **options: Any) -> dict[str, Any]:
+        client = client_with(options["client_id"])
         try:
-            secret = clients.rotate_secret(client, Actor(name=OPERATOR), now=now)
+            secret = clients.rotate_secret(client, COMMAND_LINE, now=options["now"])
         except clients.NoSecret as error:
             raise CommandError(str(error)) from None
-        self.show(options, client_id=client.pk, client_secret=secret)
+        return {"client_id": client.pk, "client_secret": secret}
