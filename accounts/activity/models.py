@@ -48,8 +48,13 @@ class Activity(models.Model):
     caused the event.
     """
 
+    # Without an index of its own, because ``activity_of_a_person`` begins with the user.
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, null=True, on_delete=models.CASCADE, related_name="activity"
+        settings.AUTH_USER_MODEL,
+        null=True,
+        on_delete=models.CASCADE,
+        related_name="activity",
+        db_index=False,
     )
     kind = models.CharField(max_length=32)
     at = models.DateTimeField(default=clock.now, db_index=True)

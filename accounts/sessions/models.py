@@ -32,8 +32,12 @@ class LoginSession(models.Model):
         APP = "app"
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
+    # Without an index of its own, because ``sessions_of_a_person`` begins with the user.
     user = models.ForeignKey(
-        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="login_sessions"
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="login_sessions",
+        db_index=False,
     )
     kind = models.CharField(max_length=16, choices=Kind.choices, default=Kind.BROWSER)
     agent = models.CharField(max_length=LONGEST_USER_AGENT, blank=True)
