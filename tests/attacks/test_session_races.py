@@ -1,17 +1,68 @@
 """Races between two server processes over sign-ins, sign-outs, revocations and lockdowns."""
 
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
 from tests.attacks.test_two_nodes import AT_ONCE, Nodes, browser_at, server_errors
 from tests.support.client import Client, Response, together
-from tests.support.site import text_of
+from tests.support.services import Postgres
+from tests.support.site import Site, text_of
 from tests.support.steps import CONFIRM, LOGIN, PASSWORD, WRONG, path_of, same_browser, sign_up, sql
 
 SESSIONS = "/accounts/sessions/"
 LOCKDOWN = "/accounts/lockdown/"
 LOGOUT = "/accounts/logout/"
+# Holds the lock of the account, as a lockdown does, while another thread revokes its sessions, and
+# prints whether that thread waits for the account without a lock of a session.
+REVOKING = """
+from threading import Thread
+from time import sleep
+from django.db import OperationalError, connection, transaction
+from accounts.common import clock
+from accounts.activity.services import Actor
+from accounts.sessions import services
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+
+WAITING = (
+    "SELECT count(*) FROM pg_locks "
+    "WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+)
+
+def waits(thread):
+    while thread.is_alive():
+        with connection.cursor() as cursor:
+            cursor.execute(WAITING)
+            if cursor.fetchone()[0]:
+                return True
+        sleep(0.01)
+    return False
+
+def sessions_are_free():
+    try:
+        with transaction.atomic():
+            return len(LoginSession.objects.select_for_update(nowait=True)) == 2
+    except OperationalError:
+        return False
+
+alice, now = User.objects.create(username="alice", password="!"), clock.now()
+times = {"auth_time": now, "idle_at": now.replace(year=9999), "ends_at": now.replace(year=9999)}
+here, _ = [LoginSession.objects.create(user=alice, **times) for _ in range(2)]
+acts = {
+    "elsewhere": lambda: services.sign_out_elsewhere(alice, here.pk, Actor()),
+    "by an operator": lambda: services.revoke_by_operator(alice, Actor(name="@operator")),
+}
+for name, act in acts.items():
+    thread = Thread(target=act)
+    with transaction.atomic():
+        User.objects.select_for_update(no_key=True).get(pk=alice.pk)
+        thread.start()
+        print(name, waits(thread), sessions_are_free())
+    thread.join()
+print(LoginSession.objects.filter(ended_at=None).count(), "left")
+"""
 
 
 def confirmed(nodes: Nodes, name: str) -> Client:
@@ -160,3 +211,15 @@ type Race = Callable[[Nodes, str], None]
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_session_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
     race(nodes, race.__name__.replace("_", "")[:20])
+
+
+def test_acts_that_revoke_all_sessions_lock_the_account_before_the_sessions(
+    postgres: Postgres, tmp_path: Path
+) -> None:
+    """Two such acts could otherwise lock the same sessions in different orders, a deadlock."""
+    site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
+    site.make_database()
+
+    says = site.manage("shell", "--no-imports", "-c", REVOKING)
+
+    assert says.splitlines() == ["elsewhere True True", "by an operator True True", "0 left"]
