@@ -181,8 +181,7 @@ class PeopleAdmin(ListAdmin):
         """
         if not self.has_view_permission(request):
             raise PermissionDenied
-        opens_form = RIGHTS in request.GET and sees_all_emails(cast(User, request.user))
-        if request.method == "POST" or opens_form:
+        if request.method == "POST" or RIGHTS in request.GET:
             return super().change_view(request, object_id, form_url, extra_context)
         if user := users.find_by_id(object_id):
             self._note_view(request, user)
