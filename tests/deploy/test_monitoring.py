@@ -1,0 +1,46 @@
+"""The alert rules and the dashboard in ``deploy/prometheus/`` work with the metrics of the site."""
+
+import json
+import re
+import subprocess
+
+import pytest
+
+from accounts.common import metrics
+from tests.support.missing import find, missing
+from tests.support.proxies import DEPLOY
+
+FOLDER = DEPLOY / "prometheus"
+
+
+@pytest.mark.parametrize(
+    "command",
+    [("check", "rules", "authsite.rules.yml"), ("test", "rules", "authsite.rules.test.yml")],
+)
+def test_promtool_accepts_the_alerts_and_they_fire_when_they_should(command: tuple[str]) -> None:
+    promtool = find("promtool") or missing("promtool")
+    done = subprocess.run(
+        [promtool, *command], cwd=FOLDER, check=False, capture_output=True, text=True
+    )
+
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+def test_alerts_and_dashboard_name_only_metrics_that_exist() -> None:
+    metrics.count_request("me/", "GET", 200, 0.1)
+    metrics.LIMITS_HIT.labels("login")
+    exported = metrics.text().decode()
+    dashboard = json.loads((FOLDER / "dashboard.json").read_text())
+    expressions = [target["expr"] for panel in dashboard["panels"] for target in panel["targets"]]
+    rules = (FOLDER / "authsite.rules.yml").read_text()
+    named = set(re.findall(r"\bauthsite_\w+", " ".join([*expressions, rules])))
+
+    assert len(named) > len(dashboard["panels"]) / 2
+    assert {
+        name for name in named if not re.search(rf"^# TYPE {family(name)} ", exported, re.M)
+    } == set()
+
+
+def family(name: str) -> str:
+    """Return the name of a metric without the suffix of a histogram's series."""
+    return re.sub(r"_(count|bucket|sum)$", "", name)
