@@ -13,6 +13,7 @@ from accounts.common.setting_parsers import (
     choice,
     contact,
     fernet_keys,
+    host_name,
     mailbox,
     origin,
     origins,
@@ -98,6 +99,17 @@ class Config(BrandSettings, ProviderSettings, ServerSettings):
     pwned_passwords_file: str = setting(
         "Path of a copy of the whole Have I Been Pwned list, lines `HASH:COUNT` sorted by SHA-1 "
         "hash. The passwords on it are refused. It is searched on disk, not loaded."
+    )
+    passkey_domain: str = setting(
+        "The host name to which passkeys are bound. If unset, that of ORIGIN. After a change of "
+        "ORIGIN, its former host name, so that the passkeys from before still work.",
+        host_name,
+    )
+    passkey_origins: tuple[str, ...] = setting(
+        "Further origins at which passkeys of this site work: `/.well-known/webauthn` lists them. "
+        "Their operators can use the passkeys to sign in here.",
+        origins,
+        default=(),
     )
     second_factor: str = setting(
         "Who must have a second factor: `optional` (nobody), `staff` or `all`. People who lack "

@@ -103,6 +103,13 @@ def origin(text: str) -> str:
     return text.rstrip("/").lower()
 
 
+def host_name(text: str) -> str:
+    """Parse the name of a host, in lower case: a domain name without scheme, port or final dot."""
+    if not re.fullmatch(r"(?!-)[a-z0-9-]{1,63}(\.(?!-)[a-z0-9-]{1,63})*", text):
+        raise ValueError("is a host name such as accounts.example.org")
+    return text
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Parse a list of origins, such as ``https://app.example.org``."""
     return tuple(origin(word) for word in words(text))

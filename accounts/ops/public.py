@@ -5,7 +5,7 @@ from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_safe
 
@@ -17,6 +17,7 @@ from accounts.mail import services as mail
 from accounts.sessions import last_method
 from accounts.sessions import services as sessions
 from accounts.throttle import known_networks
+from accounts.twofactor.models import passkey_origins
 from accounts.users import services as users
 from accounts.users.disputes import DISPUTABLE, ESTABLISHED
 
@@ -44,6 +45,13 @@ def security_txt(_request: HttpRequest) -> HttpResponse:
 def change_password(_request: HttpRequest) -> HttpResponse:
     """Redirect to the password page (W3C, A Well-Known URL for Changing Passwords)."""
     return redirect("account_change_password")
+
+
+@login_not_required
+@require_safe
+def webauthn(_request: HttpRequest) -> HttpResponse:
+    """Return the origins whose pages may use passkeys of this site (WebAuthn 5.11.1)."""
+    return JsonResponse({"origins": passkey_origins()})
 
 
 @login_not_required

@@ -14,5 +14,6 @@ urlpatterns = [
     path("help/", public.help_page, name="help"),
     path("privacy/", public.privacy, name="privacy"),
     path(".well-known/security.txt", public.security_txt, name="security_txt"),
+    path(".well-known/webauthn", public.webauthn, name="well_known_webauthn"),
     path(".well-known/change-password", public.change_password, name="well_known_change_password"),
 ]

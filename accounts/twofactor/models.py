@@ -262,7 +262,12 @@ class SpentChallenge(models.Model):
 
 def rp_id() -> str:
     """Return the host name to which passkeys are bound (WebAuthn 5.4.2)."""
-    return settings.AUTHSITE.hostname
+    return settings.AUTHSITE.passkey_domain or settings.AUTHSITE.hostname
+
+
+def passkey_origins() -> list[str]:
+    """Return the origins whose pages may use passkeys of this site (WebAuthn 5.11)."""
+    return [settings.AUTHSITE.origin, *settings.AUTHSITE.passkey_origins]
 
 
 def sealed_codes(codes: list[str], salt: str) -> str:

@@ -4,7 +4,6 @@ Import this module where it is needed: the library takes 10 MB, and a site witho
 load it.
 """
 
-from django.conf import settings
 from webauthn import verify_authentication_response, verify_registration_response
 from webauthn.authentication.verify_authentication_response import VerifiedAuthentication
 from webauthn.helpers import decode_credential_public_key, decoded_public_key_to_cryptography
@@ -13,7 +12,7 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 
 from accounts.common import base64url
 from accounts.twofactor.errors import WrongPasskey
-from accounts.twofactor.models import Assertion, rp_id
+from accounts.twofactor.models import Assertion, passkey_origins, rp_id
 from accounts.twofactor.webauthn import Answer
 
 
@@ -27,7 +26,7 @@ def verify_assertion(token: Assertion, public_key: str) -> VerifiedAuthenticatio
             credential=token.json,
             expected_challenge=token.challenge,
             expected_rp_id=rp_id(),
-            expected_origin=settings.AUTHSITE.origin,
+            expected_origin=passkey_origins(),
             credential_public_key=base64url.decode(public_key),
             credential_current_sign_count=0,
             require_user_verification=token.must_verify,
@@ -50,7 +49,7 @@ def verify_registration(answer: Answer, *, is_automatic: bool) -> VerifiedRegist
             credential=answer.content,
             expected_challenge=answer.challenge,
             expected_rp_id=rp_id(),
-            expected_origin=settings.AUTHSITE.origin,
+            expected_origin=passkey_origins(),
             require_user_presence=not is_automatic,
         )
         # The library accepts some keys that it cannot decode later. Nobody could sign in with such

@@ -175,6 +175,19 @@ def test_an_answer_signed_for_another_site_or_purpose_is_refused(settings: Any) 
     assert is_second_step()
 
 
+def test_a_passkey_works_at_the_listed_origins_and_the_site_names_them(settings: Any) -> None:
+    further = "https://shop.example.org"
+    _alice, passkey = owner()
+    assert not signs_in(passkey, origin=further)
+
+    set_up(settings, passkey_origins=(further,))
+
+    assert Client().get("/.well-known/webauthn").json() == {"origins": [ORIGIN, further]}
+    assert signs_in(passkey, origin=further)
+    assert signs_in(passkey)
+    assert not signs_in(passkey, origin=f"{further}.evil.example")
+
+
 def test_a_passkey_made_for_another_site_or_purpose_is_refused() -> None:
     alice = person()
     browser = signed_in(alice)

@@ -47,6 +47,7 @@ OPEN = {
     "metrics",
     ".well-known/jwks.json",
     ".well-known/change-password",
+    ".well-known/webauthn",
     "dev/mail/",
     "dev/mail/<slug:name>/",
     "dev/mail/<slug:name>/html/",

@@ -59,6 +59,7 @@ class Proxy:
     """A proxy in front of ``site`` that listens on two free ports of the loopback interface."""
 
     name: str
+    host = NAME
     process: Process
 
     def __init__(self, folder: Path, site: Site) -> None:
@@ -94,7 +95,7 @@ class Proxy:
         return text
 
     def client(self, *, peer: str = "127.0.0.1") -> TlsClient:
-        return TlsClient(ORIGIN, self.https, self.authority, peer=peer)
+        return TlsClient(f"https://{self.host}", self.https, self.authority, peer=peer)
 
     def plain(self) -> Client:
         return Client(f"http://{NAME}", connect=("127.0.0.1", self.http))
@@ -132,7 +133,7 @@ class Nginx(Proxy):
     """nginx, with a certificate in ``tls/``.
 
     ``changes`` are further replacements in ``authsite.conf``. ``snippets``, with replacements, are
-    included in the http context.
+    included in the http context. ``former`` is a former host name of the site.
     """
 
     name = "nginx"
@@ -143,14 +144,19 @@ class Nginx(Proxy):
         site: Site,
         changes: Changes | None = None,
         snippets: dict[str, Changes] | None = None,
+        *,
+        host: str = NAME,
+        former: str = "",
     ) -> None:
         super().__init__(folder, site)
+        self.host = host
+        self._former = former
         self._changes = changes or {}
         self._snippets = snippets or {}
 
     @property
     def authority(self) -> Path:
-        return certify(self.folder / "tls", NAME)
+        return certify(self.folder / "tls", self.host)
 
     def command(self) -> list[str | Path]:
         program = find("nginx", also_in=[Path("/usr/sbin")]) or missing("nginx")
@@ -159,17 +165,21 @@ class Nginx(Proxy):
             missing("nginx's module headers-more")
         self.acme.mkdir(exist_ok=True)
         (self.folder / "snippets").mkdir(exist_ok=True)
-        certify(self.folder / "tls", NAME)
+        certify(self.folder / "tls", self.host)
         folder = str(self.folder)
+        listening = {
+            "listen ([48][0-9]+)": r"listen 127.0.0.1:\1",
+            r"listen \[::\]": "listen 127.0.0.2",
+            r"listen (\S+):80\b": rf"listen \1:{self.http}",
+            r"listen (\S+):443\b": rf"listen \1:{self.https}",
+            "/etc/authsite/tls": f"{folder}/tls",
+            "/var/www/acme": str(self.acme),
+        }
         files = {
             "authsite.conf": {
-                "listen ([48][0-9]+)": r"listen 127.0.0.1:\1",
-                r"listen \[::\]": "listen 127.0.0.2",
-                r"listen (\S+):80\b": rf"listen \1:{self.http}",
-                r"listen (\S+):443\b": rf"listen \1:{self.https}",
+                **listening,
+                NAME: self.host,
                 "127.0.0.1:8000": f"127.0.0.1:{self.site.port}",
-                "/etc/authsite/tls": f"{folder}/tls",
-                "/var/www/acme": str(self.acme),
                 "proxy_read_timeout 30s": f"proxy_read_timeout {SLOW_SECONDS}s",
                 **self._changes,
             },
@@ -178,6 +188,8 @@ class Nginx(Proxy):
             "snippets/authsite-tls.conf": {},
             **{f"snippets/{name}": changes for name, changes in self._snippets.items()},
         }
+        if self._former:
+            files["former-name.conf"] = {**listening, "former.example.org": self._former}
         for name, changes in files.items():
             (self.folder / name).write_text(self.template(f"nginx/{name}", changes))
         main = self.folder / "nginx.conf"
@@ -194,6 +206,7 @@ class Nginx(Proxy):
                 gzip on;
                 {"".join(f"include snippets/{name};" for name in self._snippets)}
                 include authsite.conf;
+                {"include former-name.conf;" if self._former else ""}
             }}
         """)
         return [program, "-c", main, "-e", f"{folder}/error.log"]

@@ -73,6 +73,10 @@ class VirtualAuthenticator:
         assert isinstance(found, list)
         return found
 
+    def store(self, credential: Credential) -> None:
+        """Store a passkey of another authenticator, as a password manager that is synced does."""
+        self._send("addCredential", credential=credential)
+
     def verify_user(self, verifies: bool) -> None:
         """Set whether the authenticator verifies its user by fingerprint, face or PIN."""
         self._send("setUserVerified", isUserVerified=verifies)
