@@ -184,7 +184,8 @@ def perform(
         PublicError: the service refuses the act.
     """
     act = ACTS[name]
-    act.check(staff, account)
+    # Before the limits, so that an act that is not possible uses up none.
+    _check(act, staff, account, target, mode)
     spend((STAFF_ACT, staff.pk))
     if act.limit:
         limit, error = act.limit
@@ -209,12 +210,7 @@ def carry_out(
     try:
         with _refused_as(JustSent), transaction.atomic():
             staff, account = _locked(staff, account)
-            act.check(staff, account)
-            if not act.suits(account):
-                raise AlreadyDone
-            chosen = _chosen(act, account, target)
-            if mode not in Mode or (mode == Mode.WAIT and not (act.has_modes and not target)):
-                raise NoMode
+            chosen = _check(act, staff, account, target, mode)
             act.run(Order(account, by_staff, chosen, Mode(mode)))
             detail = f"{account.username}: {act.label}"
             record(staff, events.STAFF_ACTED, replace(actor, reason=reason), detail=detail)
@@ -246,6 +242,21 @@ def _locked(staff: User, account: Account) -> tuple[User, Account]:
     if account.pk not in found:
         raise AlreadyDone
     return found[staff.pk], found[account.pk]
+
+
+def _check(act: Act, staff: User, account: Account, target: str, mode: str) -> str:
+    """Require that the act is allowed and possible, and return its target.
+
+    Raises:
+        NotInRole, NotAllowedOnStaff, AlreadyDone, UnknownTarget, NoMode: see :func:`perform`.
+    """
+    act.check(staff, account)
+    if not act.suits(account):
+        raise AlreadyDone
+    chosen = _chosen(act, account, target)
+    if mode not in Mode or (mode == Mode.WAIT and not (act.has_modes and not target)):
+        raise NoMode
+    return chosen
 
 
 def _chosen(act: Act, account: Account, target: str) -> str:

@@ -16,6 +16,7 @@ from accounts.lockdown.services import lock_down
 from accounts.recovery.models import Recovery
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
+from accounts.throttle.limits import STAFF_CLEAR
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import EmailAddress, PendingSignup, User
 from tests.administration.steps import REASON, act, desk, page_of
@@ -289,3 +290,11 @@ def test_the_second_of_two_members_of_staff_is_told_that_it_is_done(
     assert answer.status_code == 409
     assert "nothing left to do" in answer.text
     assert alice.activity.filter(kind="switched_off").count() == 1
+
+
+def test_an_act_that_is_not_possible_uses_up_no_limit(alice: User, carol: Client) -> None:
+    for answer in [act(carol, alice, "clear-limits") for _ in range(STAFF_CLEAR.burst)]:
+        assert answer.status_code == 409
+    PREPARE["clear-limits"](alice)
+
+    assert act(carol, alice, "clear-limits").status_code == 302
