@@ -17,10 +17,10 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.administration.lists import ListAdmin, RowsField
 from accounts.invitations import services
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of, session_of
+from accounts.signin.admin_lists import ListAdmin, RowsField
 from accounts.users.forms import EmailField
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give

@@ -21,13 +21,13 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import act_pages, bulk, page_views, person, search
 from accounts.administration.act_pages import ReasonForm
-from accounts.administration.lists import ListAdmin
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
 from accounts.common.moments import short_date
 from accounts.common.paging import PAGE_SIZE
 from accounts.common.reading import reading
 from accounts.mail import services as mail
 from accounts.sessions.current import actor_of
+from accounts.signin.admin_lists import ListAdmin
 from accounts.users import services as users
 from accounts.users.emails import masked
 from accounts.users.models import PendingSignup, User

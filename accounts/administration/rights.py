@@ -13,11 +13,11 @@ from django.utils.translation import gettext_lazy
 from accounts.activity import events
 from accounts.activity.kinds import Event
 from accounts.administration import roles
-from accounts.administration.lists import ListAdmin, RowsField
 from accounts.administration.steps import tell_superusers
 from accounts.common import secrets
 from accounts.common.signals import credentials_changed
 from accounts.sessions.current import session_of, staff_of
+from accounts.signin.admin_lists import ListAdmin, RowsField
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import admin, messages
+from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -14,11 +14,12 @@ from accounts.oauth import clients
 from accounts.oauth.forms import ClientForm
 from accounts.oauth.models import Client
 from accounts.sessions.current import staff_of
+from accounts.signin.admin_lists import ListAdmin
 
 PAGES = ("accounts_client_changelist", "accounts_client_add", "accounts_client_change")
 
 
-class ClientAdmin(admin.ModelAdmin):
+class ClientAdmin(ListAdmin):
     """The admin of apps. An app is disabled, not deleted, so that its client ID is never reused."""
 
     form = ClientForm

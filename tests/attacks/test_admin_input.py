@@ -9,6 +9,7 @@ from tests.support.steps import address_of, make_user
 pytestmark = pytest.mark.django_db
 
 INVITATIONS, GROUPS = "/admin/accounts/invitation/", "/admin/auth/group/"
+APPS = "/admin/accounts/client/"
 AUTOCOMPLETE = "/admin/autocomplete/?app_label=accounts&model_name=invitation&field_name=groups"
 TOO_LARGE = "9" * 23
 
@@ -21,7 +22,7 @@ def browser() -> Client:
 @pytest.mark.parametrize("query", ["x " * 1500, "a\0b", "\ud800", TOO_LARGE])
 def test_no_search_causes_a_server_error(browser: Client, query: str) -> None:
     text = query.encode("utf-8", "surrogatepass")
-    for path in (LIST, INVITATIONS, GROUPS):
+    for path in (LIST, INVITATIONS, GROUPS, APPS):
         assert browser.get(path, {"q": text}).status_code == 200, path
     assert browser.get(AUTOCOMPLETE, {"term": text}).status_code in {200, 403}
 

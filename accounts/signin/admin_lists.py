@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 LONGEST_SEARCH = 254
 
 
-class ListAdmin(admin.ModelAdmin):
+class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class at runtime
     """A list whose texts are translated, and in which no input of a client causes an error."""
 
     def get_action_choices(
@@ -55,7 +55,7 @@ class ListAdmin(admin.ModelAdmin):
         return super().response_action(request, queryset, action_location)
 
 
-class RowsField(forms.ModelMultipleChoiceField):
+class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # as above
     """Rows with a check box each."""
 
     widget = forms.CheckboxSelectMultiple
