@@ -16,7 +16,13 @@ WHERE b.whole_at <= CASE b.key {latest} END
 RETURNING key
 """
 # Corrects a time that is too far ahead for the budget, because a node with a wrong clock wrote it.
+# Nobody knows how much of the budget was used.
 CLAMP = "UPDATE accounts_budget SET whole_at = %s WHERE key = %s AND whole_at > %s"
+# The milliseconds by which the clocks of nodes may differ. A time further ahead was written before
+# a clock was set right. One action is then possible at once, so that nobody stays blocked for a day
+# by a limit of one action a day. Within this difference, a corrected budget has room for nothing:
+# otherwise a client that alternates between two nodes could exceed the limit.
+SKEW = 300_000
 # A missing row is created with a time in the distant past, which means a full budget.
 GIVE_BACK = """
 INSERT INTO accounts_budget AS b (key, whole_at) VALUES {rows}
@@ -94,10 +100,11 @@ def refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
     for cost in costs:
         whole_at, latest = times.get(cost.key, now), now + cost.depth
         if whole_at > latest:
+            whole_at = latest - cost.cost if whole_at > latest + SKEW else latest
             with connection.cursor() as cursor:
-                cursor.execute(CLAMP, [latest, cost.key, latest])
+                cursor.execute(CLAMP, [whole_at, cost.key, latest])
         if whole_at + cost.cost > latest:
-            small[cost.key] = min(whole_at, latest)
+            small[cost.key] = whole_at
     return small
 
 

@@ -16,7 +16,7 @@ from django.conf import settings
 from redis import Redis, RedisError
 
 from accounts.throttle import database_store
-from accounts.throttle.database_store import Cost
+from accounts.throttle.database_store import SKEW, Cost
 
 log = logging.getLogger(__name__)
 
@@ -26,9 +26,10 @@ for i, key in ipairs(KEYS) do
   local cost, depth = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
   local latest, kept = now + depth, tonumber(redis.call('GET', key) or '0')
   if kept > latest then
-    redis.call('SET', key, string.format('%.0f', latest), 'PX', depth)
+    kept = kept > latest + SKEW and latest - cost or latest
+    redis.call('SET', key, string.format('%.0f', kept), 'PX', depth)
   end
-  local whole = math.max(math.min(kept, latest), now)
+  local whole = math.max(kept, now)
   after[i] = whole + cost
   if after[i] > latest then
     table.insert(refused, i)
@@ -41,7 +42,7 @@ for i, key in ipairs(KEYS) do
   redis.call('SET', key, string.format('%.0f', after[i]), 'PX', life)
 end
 return refused
-"""
+""".replace("SKEW", str(SKEW))
 GIVE_BACK = """
 for i, key in ipairs(KEYS) do
   if redis.call('EXISTS', key) == 1 then redis.call('DECRBY', key, ARGV[i]) end
