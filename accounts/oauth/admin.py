@@ -57,6 +57,9 @@ class ClientAdmin(ListAdmin):
         """Return False: the list has no filters, and a lookup could find out a digest."""
         return False
 
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": _("Apps")})
+
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         """Save the app. A new app keeps its secret until the response shows it."""
         if change:
@@ -74,16 +77,26 @@ class ClientAdmin(ListAdmin):
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
         """Show the form. Say until when the secret before the present one is valid."""
-        if client := context["original"]:
-            context |= {"former_ends_at": clients.former_secret_ends_at(client)}
+        client: Client | None = context["original"]
+        if client and not client.is_public:
+            context |= {
+                "present": clients.present_secret(client),
+                "former_ends_at": clients.former_secret_ends_at(client),
+            }
+        context["show_save_and_add_another"] = False
         return super().render_change_form(request, context, *args, **kwargs)
 
     def secret_view(self, request: HttpRequest, id: str) -> HttpResponse:
         """Make a new secret, and show it."""
         client = self._find(request, id)
         try:
-            secret = clients.rotate_secret(client, staff_of(request), now="now" in request.POST)
-        except clients.NoSecret as error:
+            secret = clients.rotate_secret(
+                client,
+                staff_of(request),
+                now="now" in request.POST,
+                present=request.POST.get("present", ""),
+            )
+        except (clients.NoSecret, clients.SecretReplaced) as error:
             messages.error(request, str(error))
             return redirect("admin:accounts_client_change", client.pk)
         return self._show(request, client, secret)

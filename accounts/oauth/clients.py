@@ -33,6 +33,14 @@ class NoSecret(PublicError):
     message = _("A public app has no secret.")
 
 
+class SecretReplaced(PublicError):
+    """The present secret is another one than the caller has seen."""
+
+    code = "already_done"
+    status = 409
+    message = _("The app has got a new secret already. Do you want to make another one?")
+
+
 @transaction.atomic
 def create(client: Client, actor: Actor) -> str:
     """Save the new app ``client``; return its secret, or an empty text if it is public.
@@ -61,25 +69,35 @@ def change(client: Client, fields: Collection[str], actor: Actor) -> None:
 
 
 @transaction.atomic
-def rotate_secret(client: Client, actor: Actor, *, now: bool = False) -> str:
+def rotate_secret(client: Client, actor: Actor, *, now: bool = False, present: str = "") -> str:
     """Return a new secret of ``client``. The present secret ends after :data:`OVERLAP`.
 
     A secret that was replaced earlier ends at once, so that at most two are valid.
 
     ``now``: if True, all former secrets end at once, because they may have leaked.
+    ``present``: the id of the secret that the caller has seen as the present one; empty if unknown.
 
     Raises:
         NoSecret: the app is public.
+        SecretReplaced: another secret than ``present`` is the present one. A form that is sent
+            twice would otherwise end the secret that the app uses.
     """
     if client.is_public:
         raise NoSecret
     # Of two secrets made at the same moment, the later one must end the earlier one.
     Client.objects.select_for_update(no_key=True).get(pk=client.pk)
+    if present and present != present_secret(client):
+        raise SecretReplaced
     former = client.client_secrets.all() if now else client.client_secrets.exclude(expires_at=None)
     former.delete()
     client.client_secrets.update(expires_at=clock.now() + OVERLAP)
     _tell(events.APP_SECRET_MADE, client, actor)
     return _add_secret(client)
+
+
+def present_secret(client: Client) -> str:
+    """Return the id of the present secret of ``client``, which is not secret."""
+    return str(client.client_secrets.get(expires_at=None).pk)
 
 
 def former_secret_ends_at(client: Client) -> datetime | None:

@@ -18,6 +18,7 @@ from tests.browser.steps import (
     press,
     years_pass,
 )
+from tests.support import apps
 from tests.support.browser import OpenPage, axe
 from tests.support.client import Client
 from tests.support.second_factor import (
@@ -252,6 +253,15 @@ def as_staff(site: Site) -> Iterator[Stop]:
     link = link_for(site, "erin", "invited", "/accounts/invitation/")
     yield site.client(), link, "You\N{RIGHT SINGLE QUOTATION MARK}re invited"
     yield carol, "/admin/accounts/dailycount/", "Overview"
+    yield carol, apps.ADD, "Add app"
+    app = {**apps.FORM, "name": WIDE, "redirect_uris": f"{apps.WEB}/{WIDE * 4}"}
+    shown = carol.post(apps.ADD, app, csrf=carol.csrf(apps.ADD)).text
+    yield carol, apps.LIST, "Apps"
+    app_id = re.search(r'id="client-id" dir="ltr">(\w+)<', shown)
+    assert app_id
+    page = f"{apps.LIST}{app_id[1]}/"
+    carol.post(f"{page}secret/", {}, csrf=carol.csrf(apps.ADD))
+    yield carol, f"{page}change/", f"{WIDE} \N{EN DASH} Change app"
 
 
 def test_a_new_api_key_is_shown_once_and_can_be_copied(site: Site, open_page: OpenPage) -> None:

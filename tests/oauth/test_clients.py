@@ -14,7 +14,7 @@ from accounts.oauth import clients
 from accounts.oauth.models import Client, ClientSecret
 from tests.attacks.invitation_steps import superuser
 from tests.conftest import Clock
-from tests.support.apps import WEB, act, change, page_of, register, shown_secret, the_app
+from tests.support.apps import LIST, WEB, act, change, page_of, register, shown_secret, the_app
 from tests.support.signin import set_up
 from tests.support.steps import mail_to
 
@@ -57,7 +57,7 @@ def test_a_superuser_registers_an_app_and_sees_its_secret_once(browser: Browser)
     assert (app.name, app.redirect_uris, app.scope) == ("Paperless", [WEB], "openid email")
     assert (app.logout_uris, app.factor, app.homepage) == ([f"{APP}/bye"], "passkey", APP)
     assert (app.required_group, app.is_verified, app.is_public) == (group, True, False)
-    for path in (page_of(app), "/admin/accounts/client/"):
+    for path in (page_of(app), LIST):
         assert "Paperless" in (text := browser.get(path).text)
         assert secret not in text
         assert ClientSecret.objects.get().digest not in text
@@ -137,6 +137,18 @@ def test_at_most_two_secrets_are_valid(browser: Browser) -> None:
     second, third = (shown_secret(act(browser, "secret")) for _ in range(2))
 
     assert [is_valid(secret) for secret in (first, second, third)] == [False, True, True]
+
+
+def test_a_form_that_is_sent_twice_makes_one_secret(browser: Browser) -> None:
+    first = shown_secret(register(browser))
+    present = browser.get(page_of(the_app())).context["present"]
+
+    second = shown_secret(act(browser, "secret", present=present))
+    again = act(browser, "secret", present=present, now="on")
+
+    assert again.status_code == 302
+    assert "a new secret already" in browser.get(again.url).text
+    assert (is_valid(first), is_valid(second)) == (True, True)
 
 
 def test_a_leaked_secret_ends_at_once(browser: Browser) -> None:
