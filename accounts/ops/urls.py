@@ -3,10 +3,12 @@
 from django.urls import path
 
 from accounts.ops import brand, monitoring, public, views
+from accounts.ops.doctor import probe
 
 urlpatterns = [
     path("health/live", monitoring.live, name="live"),
     path("health/ready", monitoring.ready, name="ready"),
+    path(probe.PATH.lstrip("/"), probe.doctor, name="doctor"),
     path("metrics", monitoring.figures, name="metrics"),
     path("accounts/owner/<str:token>/", views.owner_link, name="owner"),
     path("accounts/what-next/", views.what_next, name="what_next"),

@@ -1,0 +1,1 @@
+"""Checks of the running deployment, from inside and over the network, for ``doctor``."""

@@ -1,0 +1,178 @@
+"""What the doctor can find, in plain words, and what helps."""
+
+from dataclasses import dataclass
+
+# By code: what is wrong, and what to do.
+WORDS = {
+    "development": (
+        "ENVIRONMENT is development, which has features that are unsafe on a public site.",
+        "Set ENVIRONMENT=production for the site and for manage.py.",
+    ),
+    "limits_scaled": (
+        "LIMITS_SCALE is {0}, so guesses are limited less or more than they should be.",
+        "Remove LIMITS_SCALE: it is for load tests.",
+    ),
+    "secret_file_open": (
+        "Everybody on this machine can read {0}.",
+        "chmod o= {0}. If strangers have accounts here, change the secrets: docs/operating.md.",
+    ),
+    "database_down": (
+        "The database does not answer ({0}).",
+        "Start it, and check DATABASE_URL.",
+    ),
+    "migrations_missing": (
+        "{0} migrations are not applied.",
+        "Run: python manage.py migrate",
+    ),
+    "database_role": (
+        "The database role {0} is a superuser or may make roles, which the site does not need.",
+        "Let another role own the database, or: ALTER ROLE {0} NOSUPERUSER NOCREATEROLE",
+    ),
+    "database_clock": (
+        "The clocks of this machine and the database differ by {0} seconds.",
+        "Run NTP on both. Codes of authenticator apps are refused where the clock is wrong.",
+    ),
+    "redis_down": (
+        "Redis does not answer. Each node counts limits in the database meanwhile.",
+        "Start it, and check REDIS_URL.",
+    ),
+    "mail_down": (
+        "The mail server cannot be used ({0}).",
+        "Check EMAIL_URL, then run: python manage.py send_test_mail ADDRESS",
+    ),
+    "mail_files": (
+        "Emails are written to files and reach nobody.",
+        "Set EMAIL_URL to a mail server: smtp:// or smtps://",
+    ),
+    "mail_late": (
+        "An email has waited for {0} minutes.",
+        "The log says why emails are not sent. A server process must run.",
+    ),
+    "static_missing": (
+        "The static files are not collected, so they are large and cached for a minute only.",
+        "Run: python manage.py collectstatic --noinput, then restart the site.",
+    ),
+    "signing_key_unreadable": (
+        "The signing key cannot be decrypted, so nobody gets access tokens.",
+        "Restore the value of ENCRYPTION_KEYS, or run: python manage.py rotate_signing_key --now",
+    ),
+    "signing_key_old": (
+        "The signing key is {0} days old.",
+        "Set SIGNING_KEY_DAYS, or run: python manage.py rotate_signing_key",
+    ),
+    "staff_without_factor": (
+        "{0} of the staff have no second factor: {1}",
+        "They add one at the next sign-in, or get a link: python manage.py enrolment_link USER",
+    ),
+    "no_owner": (
+        "No active account has superuser rights.",
+        "Run: python manage.py create_owner",
+    ),
+    "prune_late": (
+        "Rows that expired more than two days ago are still there: the daily job does not run.",
+        "Run python manage.py prune once a day (deploy/systemd has a timer).",
+    ),
+    "disk_full": (
+        "Only {0} MB are free where {1} is.",
+        "Make room, or move DATA_DIR: without space nobody can sign in.",
+    ),
+    "unreachable": (
+        "{0} does not answer ({1}).",
+        "Is the site running, and do the name and the firewall lead to it?",
+    ),
+    "tls_untrusted": (
+        "Browsers do not trust the certificate: {0}.",
+        "Serve the certificate for this name first, then the intermediate certificates.",
+    ),
+    "tls_expires": (
+        "The certificate expires in {0} days.",
+        "Renew it, and see why the ACME client has not.",
+    ),
+    "tls_old": (
+        "The server accepts TLS 1.0 or 1.1.",
+        "Allow TLS 1.2 and 1.3 only, as the files of deploy/ do.",
+    ),
+    "redirect_missing": (
+        "Plain HTTP does not redirect to {0}: {1}.",
+        "Let the proxy, or REDIRECT_PORT, redirect port 80 to ORIGIN.",
+    ),
+    "redirect_host": (
+        "The redirect of plain HTTP leads to any host that a client names.",
+        "Redirect to ORIGIN, and not to the Host header.",
+    ),
+    "hsts": (
+        "Strict-Transport-Security is missing or shorter than half a year.",
+        "Let the proxy pass the header on: the site sends it.",
+    ),
+    "headers": (
+        "These headers are missing or changed: {0}.",
+        "Let the proxy pass them on: the site sends them.",
+    ),
+    "server_named": (
+        "The header Server names the software: {0}.",
+        "Let the proxy send the site's own, as the files of deploy/ do.",
+    ),
+    "cookies": (
+        "The cookie {0} is not bound to this host: it lacks {1}.",
+        "Let the proxy pass Set-Cookie on unchanged.",
+    ),
+    "compressed": (
+        "Pages are compressed on the way, which can reveal secrets in them (BREACH).",
+        "Switch compression off in the proxy. The site compresses static files itself.",
+    ),
+    "probe_refused": (
+        "{0} does not know this doctor (status {1}).",
+        "Run the doctor with the settings of the site, above all SECRET_KEY, and the same version.",
+    ),
+    "proxy_untrusted": (
+        "The site takes every visitor for {0}, so one person can use up the limits of all.",
+        "Put the address from which the proxy connects into TRUSTED_PROXIES.",
+    ),
+    "client_forged": (
+        "Clients can choose the IP address that the site sees, and so evade every limit.",
+        "Let the proxy set X-Forwarded-For itself, and drop headers with an underscore.",
+    ),
+    "scheme": (
+        "The site believes that visitors come without TLS, and redirects them in circles.",
+        "Let the proxy set X-Forwarded-Proto to https, and put it into TRUSTED_PROXIES.",
+    ),
+    "bodies_unbuffered": (
+        "The proxy passes bodies on before they are complete, so slow clients hold the site.",
+        "Switch on buffering of requests in the proxy.",
+    ),
+    "descriptors": (
+        "The server can open only {0} files at once, connections included.",
+        "Set LimitNOFILE=65536, as deploy/systemd does.",
+    ),
+    "static_broken": (
+        "A page names {0}, which is answered {1}.",
+        "Run collectstatic on every node, and let the proxy pass /static/ on.",
+    ),
+    "check_failed": (
+        "The check of {0} failed ({1}).",
+        "Run doctor again; if it stays, report it with the log.",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Finding:
+    """Something that is wrong. ``facts`` fill the sentence and the advice."""
+
+    code: str
+    facts: tuple[object, ...] = ()
+
+    @property
+    def sentence(self) -> str:
+        """What is wrong."""
+        return WORDS[self.code][0].format(*self.facts)
+
+    @property
+    def advice(self) -> str:
+        """What to do."""
+        return WORDS[self.code][1].format(*self.facts)
+
+
+def found(code: str, *facts: object) -> Finding:
+    """Return a finding."""
+    return Finding(code, facts)

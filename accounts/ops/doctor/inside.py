@@ -1,0 +1,163 @@
+"""The doctor's checks that need only the settings, the database and other services."""
+
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from stat import S_IROTH
+
+from django.conf import settings
+from django.core.mail import mailers
+from django.db import DatabaseError, connection
+from django.db.migrations.loader import MigrationLoader
+from django.db.models import Q
+
+from accounts.codes.models import Code
+from accounts.common import clock
+from accounts.common.config import Config
+from accounts.mail import services as mail
+from accounts.ops.doctor.findings import Finding, found
+from accounts.tokens import keyring
+from accounts.tokens.models import SigningKey
+from accounts.users.models import User
+
+type Check = Callable[[Config], Iterator[Finding]]
+
+CLOCK_SECONDS = 2.0
+MAIL_LATE_SECONDS = 15 * 60
+LEAST_FREE = 500_000_000
+# How late a key may be replaced, and how old a key may be that nothing replaces.
+LATE, OLDEST = timedelta(days=7), timedelta(days=365)
+EXPIRED = timedelta(days=2)
+ROLE = "SELECT current_user, rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+NAMED = 5
+
+
+def check(config: Config) -> Iterator[Finding]:
+    """Run all checks. A check that fails itself is a finding, too."""
+    yield from _settings(config)
+    yield from _disk(config)
+    yield from _run("mail", _mail_server, config)
+    if config.redis_url:
+        yield from _run("Redis", _redis, config)
+    try:
+        connection.ensure_connection()
+    except DatabaseError as error:
+        yield found("database_down", type(error).__name__)
+        return
+    missing = MigrationLoader(connection).disk_migrations.keys() - _applied()
+    if missing:
+        yield found("migrations_missing", len(missing))
+        return
+    for check in (_database, _waiting_mail, _keys, _people, _daily_job):
+        yield from _run(check.__name__.strip("_").replace("_", " "), check, config)
+
+
+def _run(name: str, check: Check, config: Config) -> Iterator[Finding]:
+    try:
+        yield from check(config)
+    except Exception as error:  # the other checks must still run
+        yield found("check_failed", name, type(error).__name__)
+
+
+def _applied() -> set[tuple[str, str]]:
+    return set(MigrationLoader(connection).applied_migrations)
+
+
+def _settings(config: Config) -> Iterator[Finding]:
+    if config.development:
+        yield found("development")
+    if config.limits_scale != 1:
+        yield found("limits_scaled", f"{config.limits_scale:g}")
+    if not settings.STATIC_ROOT:
+        yield found("static_missing")
+    files = [path for name, path in os.environ.items() if name.endswith("_FILE") and path]
+    for file in (Path(path) for path in [str(settings.BASE_DIR / ".env"), *sorted(files)]):
+        is_secret = "BEGIN CERTIFICATE" not in _head(file)
+        if is_secret and file.is_file() and file.stat().st_mode & S_IROTH:
+            yield found("secret_file_open", file)
+
+
+def _disk(config: Config) -> Iterator[Finding]:
+    free = shutil.disk_usage(config.data_dir).free
+    if free < LEAST_FREE:
+        yield found("disk_full", free // 1_000_000, config.data_dir)
+
+
+def _mail_server(config: Config) -> Iterator[Finding]:
+    if config.email_url.startswith("file:"):
+        if not config.development:
+            yield found("mail_files")
+        return
+    server = mailers.default
+    try:
+        # Also signs in, if EMAIL_URL has a password.
+        server.open()
+        server.close()
+    except OSError as error:
+        yield found("mail_down", type(error).__name__)
+
+
+def _redis(_config: Config) -> Iterator[Finding]:
+    from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
+
+    if not redis_store.answers():
+        yield found("redis_down")
+
+
+def _database(_config: Config) -> Iterator[Finding]:
+    if connection.vendor != "postgresql":
+        return
+    with connection.cursor() as cursor:
+        cursor.execute(ROLE)
+        name, is_powerful = cursor.fetchone()
+        before = datetime.now(UTC)
+        cursor.execute("SELECT clock_timestamp()")
+        between = before + (datetime.now(UTC) - before) / 2
+        seconds = abs((cursor.fetchone()[0] - between).total_seconds())
+    if is_powerful:
+        yield found("database_role", name)
+    if seconds > CLOCK_SECONDS:
+        yield found("database_clock", round(seconds))
+
+
+def _waiting_mail(_config: Config) -> Iterator[Finding]:
+    oldest = max(seconds for _count, seconds in mail.waiting().values())
+    if oldest > MAIL_LATE_SECONDS:
+        yield found("mail_late", int(oldest // 60))
+
+
+def _keys(config: Config) -> Iterator[Finding]:
+    if not keyring.can_sign():
+        yield found("signing_key_unreadable")
+    newest = (
+        SigningKey.objects.filter(withdrawn_at=None, unused_at=None).order_by("-number").first()
+    )
+    days = config.signing_key_days
+    most = timedelta(days=days) + LATE if days else OLDEST
+    if newest and clock.now() - newest.signs_at > most:
+        yield found("signing_key_old", (clock.now() - newest.signs_at).days)
+
+
+def _people(_config: Config) -> Iterator[Finding]:
+    active = User.objects.filter(is_active=True)
+    staff = active.filter(Q(is_staff=True) | Q(is_superuser=True), has_factor=False)
+    if names := list(staff.order_by("username").values_list("username", flat=True)):
+        more = ", …" if len(names) > NAMED else ""
+        yield found("staff_without_factor", len(names), ", ".join(names[:NAMED]) + more)
+    if not active.filter(is_superuser=True).exists():
+        yield found("no_owner")
+
+
+def _daily_job(_config: Config) -> Iterator[Finding]:
+    if Code.objects.filter(expires_at__lt=clock.now() - EXPIRED).exists():
+        yield found("prune_late")
+
+
+def _head(file: Path) -> str:
+    try:
+        with file.open(errors="replace") as opened:
+            return opened.read(200)
+    except OSError:
+        return ""
