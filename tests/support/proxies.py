@@ -30,17 +30,14 @@ SILENT_SECONDS = 3.0
 type Changes = dict[str, str]
 
 
-def certify(folder: Path, name: str) -> Path:
-    """Return the authority of the certificate in a folder; make both if they do not exist.
-
-    They are valid for one day.
-    """
+def certify(folder: Path, name: str, days: int = 30) -> Path:
+    """Return the authority of the certificate in a folder; make both if they do not exist."""
     authority = folder / "authority.pem"
     if authority.exists():
         return authority
     folder.mkdir(exist_ok=True)
     openssl = find("openssl") or missing("openssl")
-    common = "req -x509 -days 1 -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256"
+    common = f"req -x509 -days {days} -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256"
     signing = "-subj /CN=authority -addext keyUsage=critical,keyCertSign"
     serving = (
         f"-subj /CN={name} -addext subjectAltName=DNS:{name} -addext extendedKeyUsage=serverAuth "

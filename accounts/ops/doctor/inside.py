@@ -18,6 +18,7 @@ from accounts.common import clock
 from accounts.common.config import Config
 from accounts.mail import services as mail
 from accounts.ops.doctor.findings import Finding, found
+from accounts.ops.storage import LOW_BYTES, LOW_SHARE
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from accounts.users.models import User
@@ -26,7 +27,6 @@ type Check = Callable[[Config], Iterator[Finding]]
 
 CLOCK_SECONDS = 2.0
 MAIL_LATE_SECONDS = 15 * 60
-LEAST_FREE = 500_000_000
 # How late a key may be replaced, and how old a key may be that nothing replaces.
 LATE, OLDEST = timedelta(days=7), timedelta(days=365)
 EXPIRED = timedelta(days=2)
@@ -80,9 +80,9 @@ def _settings(config: Config) -> Iterator[Finding]:
 
 
 def _disk(config: Config) -> Iterator[Finding]:
-    free = shutil.disk_usage(config.data_dir).free
-    if free < LEAST_FREE:
-        yield found("disk_full", free // 1_000_000, config.data_dir)
+    usage = shutil.disk_usage(config.data_dir)
+    if usage.free < min(LOW_BYTES, LOW_SHARE * usage.total):
+        yield found("disk_full", usage.free >> 20, config.data_dir)
 
 
 def _mail_server(config: Config) -> Iterator[Finding]:

@@ -10,7 +10,7 @@ import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from ipaddress import ip_address
-from typing import Any
+from typing import Any, cast
 from urllib.parse import urlsplit
 
 from accounts.common.config import Config
@@ -133,8 +133,8 @@ def _ask(
 
 def _tls(reach: Reach) -> Iterator[Finding]:
     with reach.open() as connection:
-        certificate: Any = connection.getpeercert()  # type: ignore[attr-defined]
-    left = ssl.cert_time_to_seconds(certificate["notAfter"]) - time.time()
+        certificate = cast(ssl.SSLSocket, connection).getpeercert() or {}
+    left = ssl.cert_time_to_seconds(str(certificate["notAfter"])) - time.time()
     if left < SOON_DAYS * 24 * 3600:
         yield found("tls_expires", int(left // (24 * 3600)))
     if _accepts_old_tls(reach):

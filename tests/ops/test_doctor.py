@@ -1,0 +1,153 @@
+"""The doctor's checks from inside: each finds its planted fault, and nothing else."""
+
+import io
+import json
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from django.core import signing
+from django.core.management import call_command
+from django.db import connection
+from django.test import Client
+
+from accounts.codes.models import Code
+from accounts.common import clock
+from accounts.common.secrets import encryption_key
+from accounts.mail.models import OutgoingMail
+from accounts.ops.doctor import inside, probe
+from accounts.ops.doctor.findings import WORDS, found
+from accounts.tokens import keyring
+from accounts.tokens.models import SigningKey
+from accounts.users.models import User
+from authsite.settings.mail import mailer
+from tests.faults.smtp import MailServer
+from tests.support.process import free_port
+from tests.support.signin import set_up
+from tests.support.steps import make_user, sign_up
+
+pytestmark = pytest.mark.django_db
+LONG_AGO = timedelta(days=400)
+
+
+@pytest.fixture(autouse=True)
+def healthy(settings: Any, tmp_path: Path) -> Iterator[None]:
+    """Make the site of the test process one with which nothing is wrong."""
+    with MailServer() as server:
+        set_up(settings, environment="production", data_dir=tmp_path, email_url=server.url)
+        settings.MAILERS = {"default": mailer(server.url)}
+        settings.STATIC_ROOT = tmp_path
+        make_user("carol", is_staff=True, is_superuser=True, has_factor=True)
+        keyring.rotate(now=True)
+        yield
+
+
+def plant_mail_down(settings: Any, _patch: pytest.MonkeyPatch) -> None:
+    settings.MAILERS = {"default": mailer(f"smtp+plain://127.0.0.1:{free_port()}")}
+
+
+def plant_open_secret(settings: Any, patch: pytest.MonkeyPatch) -> None:
+    file = settings.AUTHSITE.data_dir / "secret"
+    file.write_text("hunter2")
+    file.chmod(0o644)
+    patch.setenv("SECRET_KEY_FILE", str(file))
+
+
+def plant_full_disk(_settings: Any, patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(
+        inside.shutil, "disk_usage", lambda _p: SimpleNamespace(free=9 << 20, total=1 << 40)
+    )
+
+
+def plant_unreadable_key(settings: Any, _patch: pytest.MonkeyPatch) -> None:
+    set_up(settings, encryption_keys=(encryption_key(),))
+    keyring.forget()
+
+
+def plant_late_mail(_settings: Any, _patch: pytest.MonkeyPatch) -> None:
+    sign_up(Client(), "alice")
+    OutgoingMail.objects.update(created_at=clock.now() - timedelta(minutes=40))
+
+
+def plant_expired_code(_settings: Any, _patch: pytest.MonkeyPatch) -> None:
+    sign_up(Client(), "alice")
+    Code.objects.update(expires_at=clock.now() - timedelta(days=3))
+
+
+def plant_missing_migration(_settings: Any, _patch: pytest.MonkeyPatch) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute(
+            "DELETE FROM django_migrations WHERE app = 'accounts' AND name LIKE '0030%%'"
+        )
+
+
+PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
+    "development": lambda settings, _patch: set_up(settings, environment="development"),
+    "limits_scaled": lambda settings, _patch: set_up(settings, limits_scale=1000.0),
+    "secret_file_open": plant_open_secret,
+    "migrations_missing": plant_missing_migration,
+    "redis_down": lambda s, _p: set_up(s, redis_url=f"redis://127.0.0.1:{free_port()}/0"),
+    "mail_down": plant_mail_down,
+    "mail_files": lambda settings, _patch: set_up(settings, email_url="file:///mail"),
+    "mail_late": plant_late_mail,
+    "static_missing": lambda settings, _patch: setattr(settings, "STATIC_ROOT", None),
+    "signing_key_unreadable": plant_unreadable_key,
+    "signing_key_old": lambda _s, _p: SigningKey.objects.update(signs_at=clock.now() - LONG_AGO),
+    "staff_without_factor": lambda _s, _p: make_user("bob", is_staff=True),
+    "no_owner": lambda _s, _p: User.objects.update(is_superuser=False),
+    "prune_late": plant_expired_code,
+    "disk_full": plant_full_disk,
+}
+
+
+@pytest.mark.parametrize("code", ["", *PLANTED])
+def test_the_doctor_finds_exactly_the_planted_fault(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, code: str
+) -> None:
+    if code:
+        PLANTED[code](settings, monkeypatch)
+
+    codes = [finding.code for finding in inside.check(settings.AUTHSITE)]
+
+    assert codes == ([code] if code else [])
+
+
+def test_the_command_says_what_to_do_and_exits_with_1_if_anything_is_wrong() -> None:
+    make_user("bob", is_staff=True)
+    plain, answer = io.StringIO(), io.StringIO()
+
+    with pytest.raises(SystemExit) as ended:
+        call_command("doctor", "--inside", stdout=plain)
+    with pytest.raises(SystemExit):
+        call_command("doctor", "--inside", "--json", stdout=answer)
+
+    assert ended.value.code == 1
+    assert "1 of the staff have no second factor: bob\n  They add one" in plain.getvalue()
+    (finding,) = json.loads(answer.getvalue())["findings"]
+    assert finding["code"] == "staff_without_factor"
+
+
+def test_every_finding_has_a_sentence_and_advice() -> None:
+    for code in WORDS:
+        finding = found(code, "one", "two")
+        assert "{" not in finding.sentence + finding.advice
+
+
+def test_a_server_process_answers_only_a_doctor_that_has_its_secret_key(
+    client: Client, monkeypatch: pytest.MonkeyPatch, settings: Any
+) -> None:
+    def status(authorization: str) -> int:
+        return client.post(probe.PATH, headers={"Authorization": authorization}).status_code
+
+    good = probe.token()
+    assert [status(given) for given in ("", "Bearer x", good[:-1], good)] == [404, 404, 404, 200]
+    monkeypatch.setattr(signing.time, "time", lambda: time.time_ns() / 1e9 + probe.SECONDS + 1)
+    assert status(good) == 404, "after a minute"
+    monkeypatch.undo()
+    settings.SECRET_KEY = "another"
+    settings.SECRET_KEY_FALLBACKS = []
+    assert status(good) == 404
