@@ -10,8 +10,21 @@ from django.core.exceptions import BadRequest, ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 LONGEST_SEARCH = 254
+# Texts of Django's admin that the catalogue of this site translates itself: Django's German
+# addresses people formally, as no other page does.
+TRANSLATED_HERE = (
+    gettext_lazy(
+        'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? '
+        "All of the following related items will be deleted:"
+    ),
+    gettext_lazy(
+        "Are you sure you want to delete the selected %(objects_name)s? "
+        "All of the following objects and their related items will be deleted:"
+    ),
+)
 
 
 class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class at runtime

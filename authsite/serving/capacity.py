@@ -65,7 +65,7 @@ class Capacity:
         self._application = application
         self._slow = threading.Semaphore(SLOW)
         self._inside = threading.Semaphore(INSIDE)
-        self._seats = _Seats(RUNNING)
+        self._permits = _Permits(RUNNING)
         self._others = ThreadPoolExecutor(OTHERS, "turn")
 
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
@@ -87,7 +87,7 @@ class Capacity:
     def _answer(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         if (length := _length(environ)) and not self._read(environ, length):
             return _refuse(environ, start, "the body has not arrived")
-        if self._seats.take():
+        if self._permits.take():
             return self._run(environ, start)
         turn = self._others.submit(self._run, environ, start)
         try:
@@ -113,26 +113,26 @@ class Capacity:
         return len(body) == length
 
 
-class _Seats:
-    """Which threads run requests themselves. A thread that ends frees its seat."""
+class _Permits:
+    """Permits of threads to run requests themselves. A thread that ends returns its permit."""
 
     def __init__(self, number: int) -> None:
-        self._free = threading.Semaphore(number)
+        self._left = threading.Semaphore(number)
         self._of_thread = threading.local()
 
     def take(self) -> bool:
-        """Return whether the current thread has a seat; take one if any is free."""
-        if not hasattr(self._of_thread, "seat") and self._free.acquire(blocking=False):
-            self._of_thread.seat = _Seat(self._free)
-        return hasattr(self._of_thread, "seat")
+        """Return whether the current thread has a permit; take one if any is left."""
+        if not hasattr(self._of_thread, "permit") and self._left.acquire(blocking=False):
+            self._of_thread.permit = _Permit(self._left)
+        return hasattr(self._of_thread, "permit")
 
 
-class _Seat:
-    def __init__(self, free: threading.Semaphore) -> None:
-        self._free = free
+class _Permit:
+    def __init__(self, left: threading.Semaphore) -> None:
+        self._left = left
 
     def __del__(self) -> None:
-        self._free.release()
+        self._left.release()
 
 
 class _File:

@@ -154,7 +154,7 @@ def test_threads_beyond_the_first_pass_requests_on_to_threads_with_database_conn
         thread.join()
 
     in_a_thread("first")
-    ask(application)  # the first thread has ended and freed its seat
+    ask(application)  # the first thread has ended and returned its permit
     in_a_thread("further")
 
     assert [name.partition("_")[0] for name in names] == ["first", "MainThread", "turn"]
