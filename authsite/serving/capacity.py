@@ -3,8 +3,9 @@
 The server program has a thread for each request that has arrived, and no time limit for the body of
 a request or for a client that does not read the answer. Therefore:
 
-- Only ``RUNNING`` threads, and ``OTHERS`` that take requests from further threads, run requests. A
-  request waits for its turn at most ``PATIENCE`` seconds.
+- At most ``RUNNING`` requests run. The others wait for their turn, at most ``PATIENCE`` seconds.
+- A thread has a database connection only while it runs a request. The server has more threads than
+  a database allows connections.
 - A request runs once its body has arrived. At most ``SLOW`` requests send a body or receive a file.
 - At most ``INSIDE`` requests wait, run or are slow. More are refused with 503.
 - A connection on which the server has sent nothing for ``SILENT_SECONDS`` is closed.
@@ -19,26 +20,24 @@ import struct
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, suppress
+from contextlib import suppress
 from functools import cache
 from io import BytesIO
 from pathlib import Path
+from queue import Empty, SimpleQueue
 from time import perf_counter
 from typing import Any
 
 from django.conf import settings
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from accounts.common.client_ip import behind_proxies
 from authsite.serving import answers
 from authsite.serving.access_log import RequestLog
 
-# So many threads of the server run requests themselves. Argon2 releases the interpreter lock while
-# it hashes, and the number of hashes is limited: pages stay fast while many people sign in.
-RUNNING = 40
-# Further threads pass their requests on to these. Each thread that runs requests keeps a database
-# connection, and in a flood there are more threads than the database server allows connections.
-OTHERS = 8
+# Argon2 releases the interpreter lock while it hashes, and the number of hashes is limited: pages
+# stay fast while many people sign in.
+RUNNING = 16
 SLOW = 384
 INSIDE = 496
 # A few more than INSIDE: they refuse requests and answer health checks.
@@ -65,80 +64,68 @@ class Capacity:
         self._application = application
         self._slow = threading.Semaphore(SLOW)
         self._inside = threading.Semaphore(INSIDE)
-        self._permits = _Permits(RUNNING)
-        self._others = ThreadPoolExecutor(OTHERS, "turn")
+        self._turns: SimpleQueue[None] = SimpleQueue()
+        # The connection that was used last is used next, so that few requests open few connections.
+        self._idle = [connections.create_connection(DEFAULT_DB_ALIAS) for _ in range(RUNNING)]
+        for connection in self._idle:
+            connection.inc_thread_sharing()
+            self._turns.put(None)
 
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if environ["PATH_INFO"] == LIVE:
             return _whole(self._application(environ, start))
-        with ExitStack() as held:
-            if not _hold(self._inside, held):
-                return _refuse(environ, start, "too many requests")
+        if not self._inside.acquire(blocking=False):
+            return _refuse(environ, start, "too many requests")
+        answer: Iterable[bytes] = []
+        try:
             answer = self._answer(environ, start)
+        finally:
             if isinstance(answer, list):
-                return answer
-            # A client can take as long as it likes to receive a file.
-            if not _hold(self._slow, held):
-                _close(answer)
-                return _refuse(environ, start, "too many slow clients")
-            return _File(answer, held.pop_all())
+                self._inside.release()
+        return answer
 
     def _answer(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         if (length := _length(environ)) and not self._read(environ, length):
             return _refuse(environ, start, "the body has not arrived")
-        if self._permits.take():
-            return self._run(environ, start)
-        turn = self._others.submit(self._run, environ, start)
         try:
-            return turn.result(PATIENCE)
-        except TimeoutError:
-            if not turn.cancel():
-                return turn.result()
+            self._turns.get(timeout=PATIENCE)
+        except Empty:
             return _refuse(environ, start, "no turn in time")
-
-    def _run(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
-        return _whole(self._application(environ, start))
+        connections[DEFAULT_DB_ALIAS] = connection = self._idle.pop()
+        try:
+            answer = _whole(self._application(environ, start))
+        finally:
+            del connections[DEFAULT_DB_ALIAS]
+            self._idle.append(connection)
+            self._turns.put(None)
+        if isinstance(answer, list):
+            return answer
+        # A client can take as long as it likes to receive a file.
+        if not self._slow.acquire(blocking=False):
+            _close(answer)
+            return _refuse(environ, start, "too many slow clients")
+        return _File(answer, self._slow, self._inside)
 
     def _read(self, environ: Environ, length: int) -> bool:
         """Read the body, and return whether it was possible and the body is complete."""
-        with ExitStack() as held:
-            if not _hold(self._slow, held):
-                return False
-            began = time.monotonic()
+        if not self._slow.acquire(blocking=False):
+            return False
+        began = time.monotonic()
+        try:
             body = environ["wsgi.input"].read(length)
+        finally:
+            self._slow.release()
         # The doctor asks for it: behind a proxy that buffers bodies, the server does not wait.
         environ["authsite.body_seconds"] = time.monotonic() - began
         environ["wsgi.input"] = BytesIO(body)
         return len(body) == length
 
 
-class _Permits:
-    """Permits of threads to run requests themselves. A thread that ends returns its permit."""
-
-    def __init__(self, number: int) -> None:
-        self._left = threading.Semaphore(number)
-        self._of_thread = threading.local()
-
-    def take(self) -> bool:
-        """Return whether the current thread has a permit; take one if any is left."""
-        if not hasattr(self._of_thread, "permit") and self._left.acquire(blocking=False):
-            self._of_thread.permit = _Permit(self._left)
-        return hasattr(self._of_thread, "permit")
-
-
-class _Permit:
-    def __init__(self, left: threading.Semaphore) -> None:
-        self._left = left
-
-    def __del__(self) -> None:
-        self._left.release()
-
-
 class _File:
-    """A file that is sent in parts, and what the request holds until the file is sent."""
+    """A file that is sent in parts. It holds the permits ``held`` until it is sent."""
 
-    def __init__(self, parts: Iterable[bytes], held: ExitStack) -> None:
+    def __init__(self, parts: Iterable[bytes], *held: threading.Semaphore) -> None:
         self._parts = parts
         self._held = held
 
@@ -147,21 +134,20 @@ class _File:
 
     def close(self) -> None:
         """Release what the request holds. The server calls this once, at the end (PEP 3333)."""
-        with self._held:
+        try:
             _close(self._parts)
-
-
-def _hold(permits: threading.Semaphore, held: ExitStack) -> bool:
-    """Take a permit until ``held`` is closed, and return whether one was left."""
-    if not permits.acquire(blocking=False):
-        return False
-    held.callback(permits.release)
-    return True
+        finally:
+            for permits in self._held:
+                permits.release()
 
 
 def _whole(answer: Iterable[bytes]) -> Iterable[bytes]:
-    """Return the answer as a list, which the server sends without a thread, unless it is a file."""
-    if isinstance(answer, list) or getattr(answer, "streaming", False):
+    """Return the answer as a list, which the server sends without a thread, unless it is a file.
+
+    An answer that is read from the database in parts is no file: the client must not determine how
+    long it is read.
+    """
+    if isinstance(answer, list) or getattr(answer, "file_to_stream", None):
         return answer
     try:
         return [b"".join(answer)]

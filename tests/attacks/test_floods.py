@@ -25,9 +25,9 @@ FLOOD_SECONDS = 60.0
 FLOOD_REQUESTS = 120_000
 FLOOD_CLIENTS = 48
 HEALTH_SECONDS = 2.0
-# Threads without work end after thirty seconds. Forty database connections and caches stay.
+# Threads without work end after thirty seconds. Sixteen database connections and caches stay.
 REST_SECONDS = 40.0
-MORE_KIB = 100 * 1024
+MORE_KIB = 32 * 1024
 
 
 def ip(i: int) -> str:

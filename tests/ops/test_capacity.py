@@ -1,12 +1,13 @@
 """How many requests a worker takes at once, and what the others get."""
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
-from threading import Event, Thread, current_thread
+from threading import Event
 from typing import Any
 
 import pytest
+from django.db import DEFAULT_DB_ALIAS, connections
 
 from accounts.common import logs
 from authsite.serving import capacity
@@ -14,6 +15,14 @@ from authsite.serving.capacity import Capacity
 from tests.support.client import together
 
 type Answered = tuple[str, dict[str, str], bytes]
+
+
+@pytest.fixture(autouse=True)
+def own_connection() -> Iterator[None]:
+    """Keep the database connection of the test's thread, which a request would take away."""
+    kept = connections[DEFAULT_DB_ALIAS]
+    yield
+    connections[DEFAULT_DB_ALIAS] = kept
 
 
 def ask(application: Capacity, path: str = "/", **environ: Any) -> Answered:
@@ -36,9 +45,9 @@ def hello(_environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
 
 
 class File:
-    """An answer that the server sends in parts."""
+    """A file that the server sends in parts."""
 
-    streaming = True
+    file_to_stream = True
     closed = 0
 
     def __iter__(self) -> Iterable[bytes]:
@@ -83,9 +92,8 @@ def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not
 def test_a_request_that_waits_too_long_for_its_turn_is_refused_and_logged(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(capacity, "OTHERS", 1)
     monkeypatch.setattr(capacity, "PATIENCE", 0.01)
-    monkeypatch.setattr(capacity, "RUNNING", 0)
+    monkeypatch.setattr(capacity, "RUNNING", 1)
     entered, leave = Event(), Event()
     lines: list[dict[str, Any]] = []
 
@@ -136,25 +144,19 @@ def test_files_count_until_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> Non
     assert file.closed == 3
 
 
-def test_threads_beyond_the_first_pass_requests_on_to_threads_with_database_connections(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(capacity, "RUNNING", 1)
-    names: list[str] = []
+def test_threads_share_few_database_connections_and_keep_none() -> None:
+    used: list[object] = []
 
-    def named(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
-        names.append(current_thread().name)
-        return hello(environ, start)
+    def read(_environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[bytes]:
+        """Read the database while the answer is sent, as an export does."""
+        start("200 OK", [])
+        used.append(connections[DEFAULT_DB_ALIAS])
+        yield b"read"
 
-    application = Capacity(named)
+    application = Capacity(read)
 
-    def in_a_thread(name: str) -> None:
-        thread = Thread(target=ask, args=(application,), name=name)
-        thread.start()
-        thread.join()
+    def work(_thread: int) -> tuple[bytes, list[object]]:
+        return ask(application)[2], connections.all(initialized_only=True)
 
-    in_a_thread("first")
-    ask(application)  # the first thread has ended and returned its permit
-    in_a_thread("further")
-
-    assert [name.partition("_")[0] for name in names] == ["first", "MainThread", "turn"]
+    assert [together(1, work) for _ in range(3)] == [[(b"read", [])]] * 3
+    assert len(set(used)) == 1
