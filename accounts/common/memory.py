@@ -18,9 +18,11 @@ _libc.free.argtypes = (ctypes.c_void_p,)
 def release() -> None:
     """Return the free memory of this thread to the system. Other C libraries do so by themselves.
 
-    glibc has no function for it: ``malloc_trim`` trims the memory of the main thread only.
+    glibc has no function for the end of a thread's memory. ``malloc_trim`` returns what is free
+    between blocks in use: if there are many threads, several share the same memory.
     """
     if hasattr(_libc, "mallopt"):
+        _libc.malloc_trim(0)
         _libc.mallopt(M_TRIM_THRESHOLD, 0)
         _libc.free(_libc.malloc(LARGE))
         _libc.mallopt(M_TRIM_THRESHOLD, MOST_KEPT)
