@@ -44,7 +44,7 @@ CSP_OF_ADMIN = CSP.replace("require-trusted-types-for 'script'", "connect-src 's
 
 
 # These answer 405 to a POST before CSRF is checked.
-MACHINES = {"health/live", "health/ready", "metrics"}
+MACHINES = {"health/live", "health/ready", "health/doctor", "metrics"}
 # These answer 404 without credentials of a provider.
 PROVIDERS = {f"accounts/<provider:provider>/login/{page}" for page in ("", "callback/")}
 
