@@ -6,26 +6,21 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.contrib.auth.models import Group, Permission
 from django.core import mail
 from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.invitations.models import Invitation
 from accounts.mail.services import deliver_due
 from accounts.recovery import suspension
-from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.models import BrowserSession
 from accounts.sessions.store import digest
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
-from tests.administration.steps import REASON, act
 from tests.attacks import key_steps as keys
-from tests.attacks.elevation_steps import END, TAKE
 from tests.conftest import Clock
-from tests.support import apps as app_steps
-from tests.support import second_factor, webauthn
+from tests.support import second_factor
 from tests.support.api import get_tokens, renew, second_step
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.signin import set_up
@@ -33,10 +28,7 @@ from tests.support.social import configured, round_trip
 from tests.support.steps import (
     address_of,
     make_staff,
-    outbox,
-    path_of,
     sign_in,
-    sign_in_twice,
 )
 
 REAUTHENTICATE, RESET = "/accounts/reauthenticate/", "/accounts/password/reset/"
@@ -107,99 +99,8 @@ def command(*words: str) -> Act:
     return lambda _scene: call_command(*words, stdout=io.StringIO(), verbosity=0)
 
 
-def carol_signs_in(scene: Scene) -> None:
-    assert sign_in_twice(scene.visitor, make_staff("carol")).url == "/"
-
-
-def carol_changes(**fields: str) -> Act:
-    """Return an act in which carol, a superuser, posts the admin's form for alice."""
-    return lambda s: s.visitor.post(f"/admin/accounts/user/{s.alice.pk}/change/", fields)
-
-
-def carol_gives_a_permission(scene: Scene) -> Any:
-    permission = Permission.objects.get(codename="view_user")
-    return carol_changes(user_permissions=str(permission.pk))(scene)
-
-
-def carol_needs_elevation(scene: Scene) -> Any:
-    """Return carol's passkey, with which she takes superuser rights."""
-    carol_signs_in(scene)
-    set_up(scene.settings, admin_elevation="on")
-    scene.prepared = webauthn.registered(User.objects.get(username="carol"))
-    return scene.prepared
-
-
-def carol_takes_rights(scene: Scene) -> Any:
-    credential = scene.prepared.get(webauthn.options_on(scene.visitor.get(TAKE).text))
-    return scene.visitor.post(TAKE, {"reason": REASON, "credential": credential})
-
-
-def carol_gives_rights_up(scene: Scene) -> Any:
-    return scene.visitor.post(END)
-
-
-def carol_registers_an_app(scene: Scene) -> Any:
-    return app_steps.register(scene.visitor)
-
-
-def carol_changes_the_app(scene: Scene) -> Any:
-    return app_steps.change(scene.visitor, name="Wiki")
-
-
-def carol_acts_on_the_app(act: str, **fields: str) -> Act:
-    return lambda scene: app_steps.act(scene.visitor, act, **fields)
-
-
-def carol_acts(name: str) -> Act:
-    """Return an act of the support desk by carol on alice."""
-    return lambda s: act(s.visitor, s.alice, name)
-
-
-def have_a_key_for_staff(scene: Scene) -> None:
-    """Make alice staff with an API key, and let carol sign in."""
-    carol_signs_in(scene)
-    User.objects.filter(pk=scene.alice.pk).update(is_staff=True)
-    scene.alice.groups.add(Group.objects.get(name="Support"))
-    keys.key_of(scene.alice)
-
-
-def carol_allows_a_key(scene: Scene) -> Any:
-    key = scene.alice.api_keys.get()
-    return act(scene.visitor, scene.alice, "allow-key", target=f"{key.pk} act")
-
-
-def carol_becomes_an_auditor(scene: Scene) -> None:
-    carol_signs_in(scene)
-    User.objects.filter(username="carol").update(is_superuser=False)
-    User.objects.get(username="carol").groups.add(Group.objects.get(name="Auditor"))
-
-
-def carol_reads_details(scene: Scene) -> Any:
-    return act(scene.visitor, scene.alice, "details")
-
-
-def carol_ends_a_session(scene: Scene) -> Any:
-    session = LoginSession.objects.filter(user=scene.alice, ended_at=None).earliest("begun_at")
-    return act(scene.visitor, scene.alice, "end-sessions", target=str(session.pk))
-
-
 def guess_alices_password(_scene: Scene) -> None:
     sign_in(firefox(), "alice", NEW_PASSWORD)
-
-
-def carol_invites(*, rights: bool = False) -> Act:
-    """Return an act in which carol invites dave, also to become staff if ``rights`` is set."""
-    fields = {"email": address_of("dave"), "days": "7"} | ({"is_staff": "on"} if rights else {})
-    return lambda s: s.visitor.post("/admin/accounts/invitation/add/", fields)
-
-
-def carol_revokes(scene: Scene) -> Any:
-    invitation = Invitation.objects.get()
-    return scene.visitor.post(f"/admin/accounts/invitation/{invitation.pk}/delete/")
-
-
-def invitation_link(_scene: Scene) -> str:
-    return path_of(outbox()[-1].action_url)
 
 
 def alice_was(**fields: bool) -> Act:

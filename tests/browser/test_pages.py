@@ -15,7 +15,6 @@ from tests.browser.steps import (
     administrator,
     link_for,
     newcomer,
-    press,
     years_pass,
 )
 from tests.support import apps
@@ -262,49 +261,3 @@ def as_staff(site: Site) -> Iterator[Stop]:
     page = f"{apps.LIST}{app_id[1]}/"
     carol.post(f"{page}secret/", {}, csrf=carol.csrf(apps.ADD))
     yield carol, f"{page}change/", f"{WIDE} \N{EN DASH} Change app"
-
-
-def test_a_new_api_key_is_shown_once_and_can_be_copied(site: Site, open_page: OpenPage) -> None:
-    page = open_page(site, permissions=["clipboard-read", "clipboard-write"])
-    become(page, newcomer(site, "dave"))
-    page.goto(NEW_KEY)
-    page.get_by_label("Name").fill(WIDE)
-    page.get_by_role("combobox", name="Profile").select_option("View and change")
-    press(page, "Create the key")
-    key = page.locator("#key").inner_text()
-    assert axe(page) == []
-    press(page, "Copy")
-    expect(page.locator("#live")).to_have_text("Copied.")
-    assert page.evaluate("navigator.clipboard.readText()") == key
-    page.get_by_role("link", name="I’ve saved it").click()
-    expect(page.get_by_role("main")).to_contain_text(WIDE)
-    assert key[25:] not in page.content()
-
-
-def test_the_resend_button_is_enabled_after_a_countdown(site: Site, page: Page) -> None:
-    waiting = site.client()
-    sign_up(waiting, "impatient")
-    become(page, waiting)
-    page.clock.install()
-    page.goto(CONFIRM)
-    resend = page.get_by_role("button", name="Send a new email", exact=True)
-
-    expect(resend).to_be_disabled()
-    page.clock.fast_forward("01:01")
-    expect(resend).to_be_enabled()
-
-
-def test_the_api_console_works_under_its_content_security_policy(page: Page) -> None:
-    """A violation of the policy would appear on the console and fail the test."""
-    answer = page.goto("/api/v1/docs/console/")
-    assert answer
-    policy = answer.headers["content-security-policy"]
-    assert "unsafe-" not in policy
-    assert "default-src 'none'" in policy
-    call = page.locator(".opblock", has_text="/api/v1/me/").first
-
-    expect(call).to_be_visible()
-    assert axe(page) == []
-    call.locator("button").first.click()
-
-    expect(call.get_by_role("button", name="Try it out")).to_be_visible()
