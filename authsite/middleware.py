@@ -24,6 +24,7 @@ from accounts.common.key_text import PATTERN
 from accounts.common.languages import spoken
 from accounts.common.time_zones import zone
 from authsite.errors import FAILED, api_refusal, is_call, public_error, refuse
+from authsite.serving.capacity import LONGEST_LENGTH
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -34,8 +35,6 @@ CHUNK = 65536
 # The largest body of an API call, in bytes. Parsing 2.5 MB of JSON takes a quarter of a second of
 # processor time, before any rate limit applies.
 LARGEST_CALL = 65536
-# The most digits of a Content-Length. Python refuses to parse a number with thousands of digits.
-LONGEST_LENGTH = 18
 PUBLIC_KEYS, BRAND = "/.well-known/jwks.json", "/brand/"
 WATCHED = ("/health/", "/metrics")
 

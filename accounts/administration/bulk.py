@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Count, QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -21,6 +21,7 @@ from accounts.administration.errors import AlreadyDone, ChangedMeanwhile
 from accounts.administration.models import BulkAct, BulkPerson
 from accounts.administration.roles import NotAllowedOnStaff, NotInRole, OwnAccount
 from accounts.common import clock
+from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import STAFF_BULK
@@ -31,6 +32,7 @@ from accounts.users.models import User
 MOST = 5000
 BATCH = 50
 LIFE = timedelta(days=30)
+UNSTARTED_LIFE = timedelta(days=1)
 
 DONE = "done"
 OWN = "own_account"
@@ -81,7 +83,7 @@ class NobodyToActOn(PublicError):
 
 
 def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
-    """Store which of ``people`` the act ``name`` of ``staff`` concerns, and why not the others.
+    """Store which of ``people`` the act ``name`` will concern, and why it excludes the others.
 
     Nothing else happens before :func:`start`.
 
@@ -163,8 +165,16 @@ def counts(bulk: BulkAct) -> dict[str, int]:
 
 
 def prune() -> int:
-    """Delete bulk acts that are older than 30 days; return how many were deleted."""
-    return BulkAct.objects.filter(created_at__lte=clock.now() - LIFE).delete()[0]
+    """Delete bulk acts after 30 days, or after a day if nobody has started them; return how many.
+
+    Their people are deleted first, in short transactions.
+    """
+    now = clock.now()
+    is_over = Q(created_at__lte=now - LIFE)
+    is_over |= Q(created_at__lte=now - UNSTARTED_LIFE, started_at=None)
+    over = BulkAct.objects.filter(is_over)
+    delete_in_batches(BulkPerson.objects.filter(bulk__in=over.values("pk")))
+    return over.delete()[0]
 
 
 def _leave_out(bulk: BulkAct, outcome: str, users: QuerySet[User]) -> None:

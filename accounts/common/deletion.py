@@ -1,4 +1,4 @@
-"""Deletes many rows in short transactions."""
+"""Deletes or changes many rows with statements of which none takes long."""
 
 from typing import Any
 
@@ -6,6 +6,8 @@ from django.db.models import QuerySet
 
 # How many rows one transaction deletes, and how many are looked up at once.
 BATCH, AT_ONCE = 500, 100_000
+# How many rows one statement of :func:`end_in_portions` changes.
+PORTION = 50_000
 
 
 def delete_in_batches(rows: QuerySet[Any]) -> int:
@@ -18,4 +20,19 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
         for first in range(0, len(found), BATCH):
             # Another request may have renewed a row since it was looked up.
             count += rows.filter(pk__in=found[first : first + BATCH]).delete()[0]
+    return count
+
+
+def end_in_portions(rows: QuerySet[Any], **changes: Any) -> int:
+    """Set the columns ``changes`` of the rows; return how many there were.
+
+    ``rows`` must contain none of them afterwards.
+
+    PostgreSQL cancels a statement that takes longer than a request may.
+    """
+    some = rows.filter(pk__in=rows.values("pk")[:PORTION])
+    count = changed = some.update(**changes)
+    # Other requests may have changed a few rows of a whole portion meanwhile.
+    while changed > PORTION // 2:
+        count += (changed := some.update(**changes))
     return count

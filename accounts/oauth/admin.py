@@ -53,15 +53,11 @@ class ClientAdmin(ListAdmin):
         found: Client | None = super().get_object(request, object_id, from_field)
         return found
 
-    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
-        """Return False: the list has no filters, and a lookup could find out a digest."""
-        return False
-
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         return super().changelist_view(request, {"title": _("Apps")})
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
-        """Save the app. A new app keeps its secret until the response shows it."""
+        """Save the app. ``new_secret`` holds a new secret until the response shows it."""
         if change:
             clients.change(obj, form.changed_data, staff_of(request))
         else:
@@ -76,7 +72,7 @@ class ClientAdmin(ListAdmin):
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
     ) -> HttpResponse:
-        """Show the form. Say until when the secret before the present one is valid."""
+        """Show the form, and until when the former secret is valid."""
         client: Client | None = context["original"]
         if client and not client.is_public:
             context |= {

@@ -15,7 +15,7 @@ from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
-from accounts.common.deletion import delete_in_batches
+from accounts.common.deletion import delete_in_batches, end_in_portions
 from accounts.common.prepared import P, PreparedInsert, PreparedQuery
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import signed_out_elsewhere
@@ -226,7 +226,7 @@ def revoke_all(user: User, *, keep: uuid.UUID | None = None, reason: str = "") -
 @transaction.atomic
 def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
     """Revoke all other sessions and the trust in every browser; return how many sessions ended."""
-    # As in a lockdown: otherwise both could lock the same sessions in another order.
+    # Lock the user first, as a lockdown does. Otherwise the two could deadlock on the sessions.
     users.lock_row_as_is(user)
     if count := live(user).exclude(pk=keep).count():
         revoke_all(user, keep=keep, reason=events.OTHERS_ENDED.name)
@@ -271,12 +271,12 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str) -> int:
 
     ``reason``: the name of the event that ends them, or an empty string.
 
-    Two statements are enough for any number of sessions.
+    Two statements are enough, unless there are tens of thousands of sessions.
     """
     browsers = BrowserSession.objects.filter(login_session=OuterRef("pk"))
     key = Coalesce(Subquery(browsers.values("session_key")[:1]), Value(""))
     live = sessions.filter(ended_at=None).order_by()
-    count = live.update(ended_at=clock.now(), ended_by=reason, ended_key=key)
+    count = end_in_portions(live, ended_at=clock.now(), ended_by=reason, ended_key=key)
     rows = BrowserSession.objects.filter(login_session__in=sessions.order_by().values("pk"))
     rows._raw_delete(rows.db)
     return count

@@ -1,4 +1,4 @@
-"""What the lists and forms of the admin share."""
+"""Base classes for lists and forms in the admin."""
 
 from typing import Any
 
@@ -13,8 +13,8 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 LONGEST_SEARCH = 254
-# Texts of Django's admin that the catalogue of this site translates itself: Django's German
-# addresses people formally, as no other page does.
+# Texts of Django's admin that this site translates itself, because Django's German addresses people
+# formally and the other pages do not.
 TRANSLATED_HERE = (
     gettext_lazy(
         'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? '
@@ -36,7 +36,7 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
         default_choices: Any = None,
         action_location: Any = ActionLocation.CHANGE_LIST,
     ) -> list[tuple[str, str]]:
-        """Return what can be done with several rows, after an empty choice."""
+        """Return the actions for several rows, after an empty choice."""
         empty = [("", _("Choose what to do"))]
         return super().get_action_choices(request, empty, action_location)
 
@@ -45,11 +45,15 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
     ) -> tuple[QuerySet[Any], bool]:
         """Return the rows that Django finds for a short text without control characters.
 
-        Databases refuse NUL, and the condition for a thousand words.
+        Databases refuse NUL, and a condition with a thousand words.
         """
         if not search_term.isprintable() or len(search_term) > LONGEST_SEARCH:
             return queryset.none(), False
         return super().get_search_results(request, queryset, search_term)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Return False: a condition in the URL could reveal a digest, or cause a database error."""
+        return False
 
     def response_action(
         self,
@@ -57,10 +61,10 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
         queryset: QuerySet[Any],
         action_location: Any = ActionLocation.CHANGE_LIST,
     ) -> Any:
-        """Do what was chosen with the selected rows.
+        """Run the chosen action on the selected rows.
 
         Raises:
-            BadRequest: something was selected that cannot be the id of a row.
+            BadRequest: a selected value cannot be the id of a row.
         """
         chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
         if not all(_is_id(queryset, text) for text in chosen):
@@ -69,7 +73,7 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
 
 
 class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # as above
-    """Rows with a check box each."""
+    """A form field with a check box for each row of a query set."""
 
     widget = forms.CheckboxSelectMultiple
 

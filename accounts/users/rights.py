@@ -25,11 +25,16 @@ def rights_of(user: User) -> set[int]:
     return {row.pk for row in permissions_of(user)}
 
 
-@read_once
 def permissions_of(user: User) -> QuerySet[Permission]:
     """Return the permissions of ``user``, perhaps repeated."""
+    return _permissions(user, is_reduced=user.is_reduced)
+
+
+@read_once
+def _permissions(user: User, *, is_reduced: bool) -> QuerySet[Permission]:
+    # Two objects of a superuser are equal, although only one of them may be reduced.
     held = Q(group__in=groups_of(user))
-    if not user.is_reduced:
+    if not is_reduced:
         held |= Q(user=user)
     return Permission.objects.filter(held).order_by().only("pk")
 

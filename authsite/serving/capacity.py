@@ -1,4 +1,4 @@
-"""Limits what clients can hold of a worker, so that slow or many clients do not stop it.
+"""Limits how much of a worker clients can occupy, so that slow or many clients do not stop it.
 
 The server program has a thread for each request that has arrived, and no time limit for the body of
 a request or for a client that does not read the answer. Therefore:
@@ -10,7 +10,7 @@ a request or for a client that does not read the answer. Therefore:
 - At most ``INSIDE`` requests wait, run or are slow. More are refused with 503.
 - A connection on which the server has sent nothing for ``SILENT_SECONDS`` is closed.
 
-The check that the process lives needs no turn, so that it is answered even if all others wait.
+``/health/live`` needs no turn, so it is answered even while all other requests wait.
 """
 
 import json
@@ -43,6 +43,9 @@ INSIDE = 496
 # A few more than INSIDE: they refuse requests and answer health checks.
 THREADS = 512
 PATIENCE = 10.0
+# The most digits of a Content-Length, which may begin with zeros (RFC 9110 section 8.6). Python
+# refuses to parse a number with thousands of digits.
+LONGEST_LENGTH = 18
 # Longer than any answer takes. The proxies in ``deploy/`` give up after the same time.
 SILENT_SECONDS = 30
 
@@ -74,6 +77,7 @@ class Capacity:
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if environ["PATH_INFO"] == LIVE:
+            environ["wsgi.input"] = BytesIO()
             return _whole(self._application(environ, start))
         if not self._inside.acquire(blocking=False):
             return _refuse(environ, start, "too many requests")
@@ -86,7 +90,7 @@ class Capacity:
         return answer
 
     def _answer(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
-        if (length := _length(environ)) and not self._read(environ, length):
+        if not self._read(environ, _length(environ)):
             return _refuse(environ, start, "the body has not arrived")
         try:
             self._turns.get(timeout=PATIENCE)
@@ -108,7 +112,13 @@ class Capacity:
         return _File(answer, self._slow, self._inside)
 
     def _read(self, environ: Environ, length: int) -> bool:
-        """Read the body, and return whether it was possible and the body is complete."""
+        """Read the body, and return whether it was possible and the body is complete.
+
+        Nothing else of the body can be read later: the application must not wait for a client.
+        """
+        if not length:
+            environ["wsgi.input"] = BytesIO()
+            return True
         if not self._slow.acquire(blocking=False):
             return False
         began = time.monotonic()
@@ -144,8 +154,8 @@ class _File:
 def _whole(answer: Iterable[bytes]) -> Iterable[bytes]:
     """Return the answer as a list, which the server sends without a thread, unless it is a file.
 
-    An answer that is read from the database in parts is no file: the client must not determine how
-    long it is read.
+    An answer that is read from the database in parts is not a file. Otherwise a slow client would
+    determine how long the read takes.
     """
     if isinstance(answer, list) or getattr(answer, "file_to_stream", None):
         return answer
@@ -164,8 +174,8 @@ def _length(environ: Environ) -> int:
     """Return the number of bytes to read, or 0 if the body is refused without reading it."""
     length = environ.get("CONTENT_LENGTH") or ""
     most = settings.DATA_UPLOAD_MAX_MEMORY_SIZE
-    is_short = length.isdecimal() and len(length) <= len(str(most))
-    return int(length) if is_short and int(length) <= most else 0
+    is_number = length.isdecimal() and len(length) <= LONGEST_LENGTH
+    return int(length) if is_number and int(length) <= most else 0
 
 
 def _refuse(environ: Environ, start: Callable[..., Any], cause: str) -> list[bytes]:

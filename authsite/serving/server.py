@@ -81,6 +81,7 @@ class Server(MPServer):
         tls = self.ssl_ctx[0]
         place = self._unix or (self.bind_addr, self.bind_port)
         Watchdog(place, tls=tls, workers=self._pids).start()
+        let_sigterm_end_forks()
         load = partial(_load, self._listener.fileno(), self.target)
         super().serve(target_loader=load, wrap_loader=False)
 
@@ -173,14 +174,32 @@ def end_with_parent() -> None:
     threading.Thread(target=watch, name="parent", daemon=True).start()
 
 
+def let_sigterm_end_forks() -> None:
+    """Let a SIGTERM end each process that this one forks from now on.
+
+    Otherwise a worker that has just started would only record the SIGTERM, with the handler that it
+    inherits, until granian installs its own: stopping the server would take ``STOP_SECONDS``.
+    """
+    signals = {signal.SIGTERM}
+
+    def in_child() -> None:
+        signal.signal(signal.SIGTERM, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, signals)
+
+    os.register_at_fork(
+        # A SIGTERM that arrives before the child has its own handler waits.
+        before=lambda: signal.pthread_sigmask(signal.SIG_BLOCK, signals),
+        after_in_parent=lambda: signal.pthread_sigmask(signal.SIG_UNBLOCK, signals),
+        after_in_child=in_child,
+    )
+
+
 def _load(listener: int, target: str) -> Start:
     """Load the application in a worker, and install the signal handler that retires the worker.
 
     A retired worker accepts no new connections, and closes each open one after its next response.
     """
     end_with_parent()
-    # Until granian installs its own handler, the inherited handler would only record a SIGTERM.
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
     from authsite.serving import capacity  # noqa: PLC0415 the plain server needs no database
 
     loaded: Any = load_target(target)

@@ -84,6 +84,8 @@ def test_counts_are_deleted_after_400_days(clock: Clock) -> None:
     call_command("prune")
 
     assert (of_events.count(), Refusals.objects.count()) == (0, 0)
+    long_ago = clock.now().date() - timedelta(days=400)
+    assert not DailyCount.objects.filter(day__lt=long_ago).exists()
 
 
 @pytest.mark.django_db(transaction=True)

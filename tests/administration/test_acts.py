@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.administration.acts import API_ACTS
+from accounts.administration.acts import ACTS, API_ACTS
 from accounts.apikeys.models import APIKey
 from accounts.common.client_info import NO_CLIENT
 from accounts.emails import services as emails
@@ -274,7 +274,7 @@ def test_the_page_of_a_person_offers_only_acts_that_change_something(
 ) -> None:
     page = carol.get(page_of(alice)).text
 
-    assert [name for name in API_ACTS if f"{page_of(alice)}{name}/" in page] == [
+    assert [name for name in ACTS if f"{page_of(alice)}{name}/" in page] == [
         "send-reset",
         "deactivate",
     ]

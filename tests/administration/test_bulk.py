@@ -170,9 +170,14 @@ def test_the_list_offers_nothing_to_auditors(three: list[User]) -> None:
 
 
 def test_old_bulk_acts_are_deleted(three: list[User], clock: Clock) -> None:
-    bulk.prepare("deactivate", member("carol", Role.SUPPORT.title()), User.objects.all())
+    carol = member("carol", Role.SUPPORT.title())
+    started, _unstarted = (bulk.prepare("deactivate", carol, User.objects.all()) for _ in range(2))
+    bulk.start(started, REASON)
 
-    clock.advance(days=29)
+    clock.advance(days=1)
+    call_command("prune")
+    assert list(BulkAct.objects.all()) == [started]
+    clock.advance(days=28)
     call_command("prune")
     assert BulkAct.objects.exists()
     clock.advance(days=1)

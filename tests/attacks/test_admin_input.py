@@ -27,6 +27,16 @@ def test_no_search_causes_a_server_error(browser: Client, query: str) -> None:
     assert browser.get(AUTOCOMPLETE, {"term": text}).status_code in {200, 403}
 
 
+def test_a_condition_in_the_url_of_a_list_is_refused(browser: Client) -> None:
+    """Databases fail at a NUL or a broken pattern, and a pattern can find out what it matches."""
+    for path, condition in (
+        (GROUPS, {"name__regex": "("}),
+        (INVITATIONS, {"email_key": "a\0"}),
+        (LIST, {"username__regex": "("}),
+    ):
+        assert browser.get(path, condition).status_code == 400, path
+
+
 @pytest.mark.parametrize("odd", ["x", "-", "a\0b", TOO_LARGE])
 def test_an_id_that_no_row_can_have_is_refused_in_lists_and_forms(
     browser: Client, odd: str

@@ -244,6 +244,7 @@ def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key() -> None:
 
 
 def test_the_number_of_keys_that_one_user_makes_is_limited(clock: Clock) -> None:
+    assert KEY_NEW.burst == 60
     alice = make_user("alice")
     token = recent_token()
     for _ in range(KEY_NEW.burst - 1):

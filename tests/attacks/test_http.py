@@ -137,11 +137,11 @@ def test_a_body_without_a_length_is_refused_and_not_ignored(site: Site) -> None:
 
 
 def test_a_body_without_a_length_is_refused_over_http_2_too() -> None:
-    environ: dict[str, Any] = {"SERVER_PROTOCOL": "HTTP/2", "wsgi.input": BytesIO(b"{}")}
+    def status(body: bytes) -> int:
+        environ: dict[str, Any] = {"SERVER_PROTOCOL": "HTTP/2", "wsgi.input": BytesIO(body)}
+        return Browser().get("/api/v1/schema/", **environ).status_code
 
-    answer = Browser().get("/api/v1/schema/", **environ)
-
-    assert (answer.status_code, answer.json()["code"]) == (400, "bad_request")
+    assert [status(body) for body in (b"{}", b"")] == [400, 200]
 
 
 @pytest.mark.parametrize("path", ["/nowhere/", "/static/app.css", "/api/v1/me/"])

@@ -6,6 +6,7 @@ import ssl
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from itertools import cycle
 from threading import Event, Thread
 from typing import Any
 
@@ -20,10 +21,12 @@ from tests.support.steps import LOGIN
 PROMPT_SECONDS = 2.0
 SLOW_CLIENTS = 200
 IDLE, IDLE_AFTER_HANDSHAKE = 600, 300
-HEAD = (
-    b"POST /api/v1/token/ HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
-    b"Content-Length: 1000\r\n\r\n{"
-)
+HEADS = [
+    f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    f"Content-Length: {length}\r\n\r\n{{"
+    for path in ("/api/v1/token/", "/health/live")
+    for length in ("1000", "00001000")
+]
 
 
 @pytest.fixture(scope="module")
@@ -43,8 +46,8 @@ def dripping(site: LocalHttps, number: int) -> Iterator[list[ssl.SSLSocket]]:
     stop = Event()
     with ExitStack() as stack:
         connections = [stack.enter_context(site.socket()) for _ in range(number)]
-        for connection in connections:
-            connection.sendall(HEAD)
+        for connection, head in zip(connections, cycle(HEADS), strict=False):
+            connection.sendall(head.encode())
 
         def drip() -> None:
             while not stop.wait(0.5):

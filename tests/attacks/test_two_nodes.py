@@ -32,6 +32,7 @@ BUSY_SECONDS = 3
 
 # ``tests/sabotage`` sets fewer: a race without its defence is lost soon.
 ROUNDS = int(os.environ.get("RACE_ROUNDS", "50"))
+assert ROUNDS > 0
 
 type Nodes = tuple[Site, Site]
 

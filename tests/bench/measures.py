@@ -151,7 +151,7 @@ def memory(site: Server, django: Server | str) -> Row:
     mine = pss_mib(site.process.pid)
     if isinstance(django, Server):
         django = f"{django.name}: {number(pss_mib(django.process.pid))} MiB"
-    name = "memory after these loads (PSS)"
+    name = "memory after these loads, at rest (PSS)"
     return Row(name, "", f"{number(mine)} MiB", django, (mine,), 125, unit=" MiB")
 
 

@@ -3,6 +3,8 @@
 import os
 import signal
 import sqlite3
+import subprocess
+import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
@@ -56,3 +58,28 @@ def test_a_worker_ends_when_its_parent_is_killed() -> None:
         assert within(LATER_SECONDS, lambda: not listening(site.port))
         site.kill()
         assert site.start().client().get("/health/live").status == 200
+
+
+# Starts what a server process is when it forks a worker, and stops the worker at once.
+STOPPED_AT_ONCE = """
+import os, signal
+from authsite.serving.server import let_sigterm_end_forks
+
+signal.signal(signal.SIGTERM, lambda *_: None)
+let_sigterm_end_forks()
+for _ in range(20):
+    if not (worker := os.fork()):
+        while True:
+            signal.pause()
+    os.kill(worker, signal.SIGTERM)
+    assert os.waitstatus_to_exitcode(os.waitpid(worker, 0)[1]) == -signal.SIGTERM
+"""
+
+
+def test_a_sigterm_ends_a_worker_that_has_just_started() -> None:
+    """Otherwise stopping the server would wait for a worker that has only recorded the signal."""
+    done = subprocess.run(
+        [sys.executable, "-c", STOPPED_AT_ONCE], timeout=LATER_SECONDS, check=False
+    )
+
+    assert done.returncode == 0

@@ -102,11 +102,12 @@ class People:
         acts = [self.read, self.call, self.sign_in, self.sign_up, self.sign_in_with_provider]
 
         def timed(i: int) -> tuple[str, float]:
-            status = 429
             # So many passwords at once are too many for a busy machine.
-            while status == 429:
+            for _ in range(5):
                 began = time.monotonic()
                 status = acts[i % len(acts)]()
+                if status != 429:
+                    break
             return WORDS[status], time.monotonic() - began
 
         found = together(2 * len(acts), timed)

@@ -131,6 +131,26 @@ def test_a_body_that_does_not_arrive_whole_never_reaches_the_site() -> None:
         assert ask(read, **sent)[0] == status
 
 
+class Endless:
+    """A body for which the site would wait as long as the client likes."""
+
+    def read(self, *_size: int) -> bytes:
+        raise AssertionError("the site waits for the client")
+
+
+def test_the_site_reads_no_body_itself_so_that_a_slow_client_holds_no_turn() -> None:
+    read = Capacity(lambda environ, start: [*hello(environ, start), environ["wsgi.input"].read()])
+
+    for path, length in (
+        *((capacity.LIVE, length) for length in ("5", "00000005")),
+        *(("/", length) for length in ("", "0", "x", "99999999999", "0" * 18 + "5")),
+    ):
+        sent = {"CONTENT_LENGTH": length, "wsgi.input": Endless()}
+        assert ask(read, path, **sent)[2] == b"hello", (path, length)
+    zeros = {"CONTENT_LENGTH": "00000005", "wsgi.input": BytesIO(b"12345")}
+    assert ask(read, **zeros)[2] == b"hello12345"
+
+
 def test_files_count_until_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(capacity, "SLOW", 1)
     file = File()

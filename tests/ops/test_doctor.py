@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from django.core import signing
 from django.core.management import call_command
-from django.db import connection
+from django.db import OperationalError, connection
 from django.test import Client
 
 from accounts.codes.models import Code
@@ -25,6 +25,7 @@ from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from accounts.users.models import User
 from authsite.settings.mail import mailer
+from tests.deploy.test_doctor import FAULTS
 from tests.faults.smtp import MailServer
 from tests.support.process import free_port
 from tests.support.signin import set_up
@@ -85,6 +86,20 @@ def plant_missing_migration(_settings: Any, _patch: pytest.MonkeyPatch) -> None:
         )
 
 
+def plant_stopped_database(_settings: Any, patch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise OperationalError
+
+    patch.setattr(inside, "connection", SimpleNamespace(ensure_connection=fail))
+
+
+def plant_failing_check(_settings: Any, patch: pytest.MonkeyPatch) -> None:
+    def fail(_config: Any) -> Iterator[Any]:
+        raise ValueError
+
+    patch.setattr(inside, "_people", fail)
+
+
 PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "development": lambda settings, _patch: set_up(settings, environment="development"),
     "limits_scaled": lambda settings, _patch: set_up(settings, limits_scale=1000.0),
@@ -101,6 +116,8 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "no_owner": lambda _s, _p: User.objects.update(is_superuser=False),
     "prune_late": plant_expired_code,
     "disk_full": plant_full_disk,
+    "database_down": plant_stopped_database,
+    "check_failed": plant_failing_check,
 }
 
 
@@ -131,7 +148,9 @@ def test_the_command_says_what_to_do_and_exits_with_1_if_anything_is_wrong() -> 
     assert finding["code"] == "staff_without_factor"
 
 
-def test_every_finding_has_a_sentence_and_advice() -> None:
+def test_every_finding_is_planted_somewhere_and_has_a_sentence_and_advice() -> None:
+    of_postgresql = {"database_role", "database_clock"}
+    assert WORDS.keys() == PLANTED.keys() | set(FAULTS.values()) | of_postgresql
     for code in WORDS:
         finding = found(code, "one", "two")
         assert "{" not in finding.sentence + finding.advice

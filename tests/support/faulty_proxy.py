@@ -65,7 +65,7 @@ class _Quiet(BaseHTTPRequestHandler):
     fault: str
 
     def log_message(self, *_args: Any) -> None:
-        """Log nothing."""
+        """Keep the requests out of the output of the tests."""
 
 
 class _Redirect(_Quiet):

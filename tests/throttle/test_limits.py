@@ -106,7 +106,7 @@ def test_limits_scale_multiplies_burst_and_refill_rate(
 
 
 @pytest.mark.django_db
-@pytest.mark.parametrize("minutes, at_once", [(120, 1), (4, 0)])
+@pytest.mark.parametrize("minutes, at_once", [(120, 1), (6, 1), (4, 0)])
 def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
     store: None, clock: Clock, minutes: int, at_once: int
 ) -> None:
