@@ -1,6 +1,6 @@
-"""Starts what a server process does beside answering requests.
+"""Starts the background work of a server process.
 
-Import this module when Django is set up.
+Import this module after Django is set up, because it imports models.
 """
 
 from django.conf import settings

@@ -66,7 +66,7 @@ LARGEST_BODY = 1024
 # a health check. When the limit is reached, all are forgotten. Otherwise a client that sends many
 # Hosts would keep all other requests off the short path.
 MOST_KINDS = 64
-# The most IP addresses of floods that are remembered. When there are more, all are forgotten.
+# How many flooding IP addresses are remembered. When there are more, all are forgotten.
 MOST_FLOODING = 4096
 
 _render = JSONRenderer().render

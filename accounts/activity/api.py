@@ -62,7 +62,7 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
         return STAFF if row.actor not in {"", OPERATOR} else row.actor
 
     def get_key(self, row: Activity) -> str:
-        """Return the label of the API key; empty if a member of staff caused the event."""
+        """Return the label of the API key; empty if staff or an operator caused the event."""
         return "" if row.actor else row.key
 
 

@@ -162,7 +162,7 @@ class Entry:
 
     @property
     def key(self) -> str:
-        """The API key that caused the event; empty if it is not one of the owner's."""
+        """The API key that caused the event; empty if staff or an operator caused it."""
         return "" if self.row.actor else self.row.key
 
     @property

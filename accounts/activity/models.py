@@ -48,7 +48,7 @@ class Activity(models.Model):
     caused the event.
     """
 
-    # Without an index of its own, because ``activity_of_a_person`` begins with the user.
+    # Needs no index of its own, because ``activity_of_a_person`` begins with the user.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         null=True,

@@ -28,8 +28,8 @@ class Act:
     ``is_possible``: returns whether there is something to do.
     ``for_signups``: whether the act works for a sign-up that is not confirmed yet.
     ``has_modes``: whether the act may also happen after the waiting period.
-    ``limit``: how often all staff together may do the act with an account, and the error that says
-        so.
+    ``limit``: how often all staff together may do the act on one account, and the error that is
+        raised beyond that.
     ``is_severe``: whether the owner may lose something.
     ``roles``: the roles that include the act.
     ``is_in_api``: whether the act is also a call of the staff API.

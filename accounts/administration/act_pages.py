@@ -55,7 +55,7 @@ class ActForm(ReasonForm):
 
     field_order = ("target", "mode", "reason")
     target = forms.ChoiceField(label=gettext_lazy("Which"), required=False, widget=_select())
-    # Nothing is chosen at first, so that nobody removes factors at once by not looking.
+    # No mode is preselected, so that nobody removes factors immediately by oversight.
     mode = forms.ChoiceField(label=gettext_lazy("When"), choices=MODES, widget=_select())
 
     def __init__(self, act: Act, account: Account, data: Any = None) -> None:
@@ -141,7 +141,7 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
 
 
 def _back_to(account: Account) -> HttpResponse:
-    """Redirect to the page about the person; to the list while there is only a sign-up."""
+    """Redirect to the page about the person, or to the list if the sign-up is unconfirmed."""
     if User.objects.filter(pk=account.pk).exists():
         return redirect("admin:accounts_user_change", account.pk)
     return redirect("admin:accounts_user_changelist")

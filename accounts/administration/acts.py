@@ -184,7 +184,7 @@ def perform(
         PublicError: the service refuses the act.
     """
     act = ACTS[name]
-    # Before the limits, so that an act that is not possible uses up none.
+    # Check before spending, so that an impossible act uses up no limit.
     _check(act, staff, account, target, mode)
     spend((STAFF_ACT, staff.pk))
     if act.limit:
@@ -220,7 +220,7 @@ def carry_out(
 
 @contextmanager
 def _refused_as(kind: type[RateLimited]) -> Iterator[None]:
-    """Raise an error of this kind if a limit refuses."""
+    """Within the block, raise ``kind`` in place of :class:`RateLimited`."""
     try:
         yield
     except RateLimited as error:

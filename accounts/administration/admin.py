@@ -58,7 +58,7 @@ class UserAdmin(PeopleAdmin):
         return ((None, {"fields": fields, "description": rights.HINT}),)
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
-        """Return a field without the link to add a group in a window, which would need jQuery."""
+        """Return the field without the link to add a group: its pop-up window needs jQuery."""
         field = super().formfield_for_dbfield(db_field, request, **kwargs)
         if field and isinstance(field.widget, RelatedFieldWidgetWrapper):
             field.widget.can_add_related = False

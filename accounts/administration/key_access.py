@@ -1,4 +1,4 @@
-"""The acts by which superusers let API keys of staff use the staff API, and stop them."""
+"""Acts by which superusers allow keys of staff to use the staff API, and withdraw that right."""
 
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy

@@ -40,7 +40,7 @@ def note(user: User, staff: User, actor: Actor) -> None:
 
 
 def note_details(user: User, staff: User, actor: Actor) -> None:
-    """Record in both histories that ``staff``, who only reads, has seen all details of ``user``.
+    """Record in both histories that the auditor ``staff`` has seen all details of ``user``.
 
     ``actor``: the client of ``staff``, with the reason. The row of the user also has the role of
     ``staff``. If ``STAFF_VIEWS_SHOWN`` is ``off``, only ``staff`` gets a row.

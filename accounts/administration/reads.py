@@ -1,4 +1,4 @@
-"""Reads that several parts of the page about a person share."""
+"""Queries that several parts of the page about a person share."""
 
 from accounts.common.reading import read_once
 from accounts.sessions import services as sessions

@@ -101,8 +101,8 @@ class Config(BrandSettings, ProviderSettings, ServerSettings):
         "hash. The passwords on it are refused. It is searched on disk, not loaded."
     )
     passkey_domain: str = setting(
-        "The host name to which passkeys are bound. If unset, that of ORIGIN. After a change of "
-        "ORIGIN, its former host name, so that the passkeys from before still work.",
+        "The host name to which passkeys are bound. If unset, the host name of ORIGIN. After you "
+        "change ORIGIN, set this to the former host name, so that existing passkeys still work.",
         host_name,
     )
     passkey_origins: tuple[str, ...] = setting(

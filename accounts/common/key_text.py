@@ -1,9 +1,8 @@
 """Creates and parses the texts of API keys and of client secrets.
 
 A text consists of a prefix, an id, a secret of 160 bits and a checksum. After the prefix, it has 55
-characters of ``a-z2-7``, all of which a double click selects together with the prefix. Secret
-scanners find texts by :data:`PATTERN`, and can use the checksum to exclude strings that only
-look like one.
+characters of ``a-z2-7``; a double click selects them together with the prefix. Secret scanners
+find these texts by :data:`PATTERN`, and can use the checksum to exclude look-alikes.
 """
 
 import base64
@@ -31,7 +30,7 @@ class NewKey:
 
 
 class KeyText:
-    """The texts that begin with ``prefix``."""
+    """Creates and parses the texts that begin with ``prefix``."""
 
     def __init__(self, prefix: str) -> None:
         self.prefix = prefix
@@ -55,7 +54,7 @@ class KeyText:
 
 
 def digest(text: str) -> str:
-    """Return the digest to store of a text.
+    """Return the digest of ``text``, which is stored in place of the text.
 
     A plain hash is enough, because nobody can guess 160 random bits.
     """

@@ -61,7 +61,7 @@ def escape(text: str) -> str:
 
 
 def configure(config: dict[str, Any]) -> None:
-    """Configure the loggers of a server, and log an error that ends a thread like other events."""
+    """Configure the loggers of a server process, and log exceptions that end a thread."""
     logging.config.dictConfig(config)
     threading.excepthook = _log_thread_error
 

@@ -18,8 +18,9 @@ _libc.free.argtypes = (ctypes.c_void_p,)
 def release() -> None:
     """Return the free memory of this thread to the system. Other C libraries do so by themselves.
 
-    glibc has no function for the end of a thread's memory. ``malloc_trim`` returns what is free
-    between blocks in use: if there are many threads, several share the same memory.
+    ``malloc_trim`` returns the free memory between blocks in use. There is such memory if several
+    threads share an arena. It does not return the free end of an arena other than the first. That
+    end is returned when a block of ``LARGE`` bytes is freed while the threshold is 0.
     """
     if hasattr(_libc, "mallopt"):
         _libc.malloc_trim(0)

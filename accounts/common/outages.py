@@ -10,8 +10,8 @@ from django.db import InterfaceError, InternalError, OperationalError
 
 log = logging.getLogger(__name__)
 
-# PostgreSQL calls these internal errors. It has ended a transaction because this process was paused
-# within it, or it has become a standby server, which cannot be written.
+# Django raises ``InternalError`` for these. PostgreSQL has ended an idle transaction, because this
+# process was paused during it, or PostgreSQL has become a standby server, which is read-only.
 PASSING = {"25P03", "25006"}
 # The error codes of a full disk: that of PostgreSQL, and those of SQLite.
 FULL = {"53100", "SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}

@@ -7,15 +7,15 @@ from django.db.models import QuerySet
 from django.http import HttpRequest
 
 PAGE_SIZE = 50
-# A page after more rows than these is read from the end of the list if that is nearer.
+# A page with more rows than this before it is read from the end of the list if that is nearer.
 FAR = 1_000
 
 
 class RowPaginator(Paginator):  # type: ignore[type-arg] # it takes none at run time
-    """Pages of a query set, of which the last ones take no longer than the first."""
+    """Splits a query set into pages, of which the last take no longer than the first."""
 
     def page(self, number: int | str) -> Page[Any]:
-        """Return a page. A database reads all the rows before it, or all after it."""
+        """Return a page. To find it, the database reads all rows before it, or all after it."""
         valid = self.validate_number(number)
         before = (valid - 1) * self.per_page
         after = self.count - min(before + self.per_page, self.count)

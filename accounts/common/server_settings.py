@@ -14,7 +14,7 @@ class ServerSettings:
     bind: str = setting("The IP address that the server listens on.", ip, default="127.0.0.1")
     unix_socket: str = setting(
         "Path of a Unix socket to listen on in place of PORT, for a proxy on this machine. Only "
-        "the user and the group of the file can connect, and count as 127.0.0.1."
+        "the file's user and group can connect. Their connections count as coming from 127.0.0.1."
     )
     tls_cert_file: str = setting(
         "Path of the certificate chain (PEM) for TLS 1.2 and 1.3 on PORT. SIGHUP reloads it and "

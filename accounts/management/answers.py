@@ -1,6 +1,7 @@
 """Commands that print their result either for people or, with ``--json``, for programs."""
 
 import json
+from abc import ABC, abstractmethod
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
@@ -13,7 +14,7 @@ from accounts.users.models import User
 COMMAND_LINE = Actor(name=OPERATOR)
 
 
-class AnswerCommand(BaseCommand):
+class AnswerCommand(BaseCommand, ABC):
     """A command with a result. Subclasses override :meth:`answer`, and :meth:`words` if needed."""
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -24,13 +25,13 @@ class AnswerCommand(BaseCommand):
         text = json.dumps(facts, default=str) if options["json"] else self.words(facts)
         self.stdout.write(text)
 
+    @abstractmethod
     def answer(self, **options: Any) -> dict[str, Any]:
         """Do what the command does, and return the result.
 
         Raises:
-            CommandError: it is not possible.
+            CommandError: the command cannot do this. The message says why.
         """
-        raise NotImplementedError
 
     def words(self, facts: dict[str, Any]) -> str:
         """Return the result for people: a line for each fact."""
@@ -47,9 +48,9 @@ class UserCommand(AnswerCommand):
     def answer(self, **options: Any) -> dict[str, Any]:
         return self.answer_for(named(options["user"]))
 
+    @abstractmethod
     def answer_for(self, user: User) -> dict[str, Any]:
         """Do what the command does with ``user``, and return the result."""
-        raise NotImplementedError
 
 
 def _lines(name: str, value: Any) -> list[str]:

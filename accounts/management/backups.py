@@ -33,7 +33,7 @@ class Secret:
 def back_up(folder: Path) -> Path:
     """Write the database into a new file of ``folder``, which only this user can read.
 
-    The file gets its name when it is complete, so a backup that failed looks like none.
+    The file gets its name when it is complete, so nobody mistakes a failed backup for a good one.
 
     Raises:
         BackupFailed: the folder or the database cannot be used.

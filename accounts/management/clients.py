@@ -1,4 +1,4 @@
-"""What the commands about apps share."""
+"""The base class of the commands about apps, and a function that finds an app."""
 
 from typing import Any
 
@@ -9,7 +9,7 @@ from accounts.oauth.models import Client
 
 
 class ClientCommand(AnswerCommand):
-    """A command about an app. Its result has the names that OAuth uses."""
+    """A command about an app. Its result uses the names of OAuth, such as ``client_id``."""
 
     def words(self, facts: dict[str, Any]) -> str:
         return "\n".join(f"{name}: {value}" for name, value in facts.items())

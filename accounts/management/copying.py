@@ -28,7 +28,7 @@ type Told = Callable[[str, int], None]
 
 
 class CopyRefused(Exception):
-    """The databases do not fit, or a row cannot be copied. The message says why."""
+    """The databases cannot be used for a copy, or a row cannot be copied. The message says why."""
 
 
 @dataclass(frozen=True)
@@ -77,7 +77,7 @@ def check_target() -> None:
     """Require that the target has no table.
 
     Raises:
-        CopyRefused: it has one.
+        CopyRefused: the target has a table.
     """
     if tables := _tables(TARGET):
         raise CopyRefused(f"The target is not empty: it has the tables {_listed(tables)}")

@@ -1,1 +1,1 @@
-"""The OpenID Provider: apps send people here to sign in, and get them back signed in."""
+"""The OpenID Provider: the apps that will sign people in with their accounts here."""

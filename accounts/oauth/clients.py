@@ -34,7 +34,7 @@ class NoSecret(PublicError):
 
 
 class SecretReplaced(PublicError):
-    """The present secret is another one than the caller has seen."""
+    """The present secret is not the one that the caller saw."""
 
     code = "already_done"
     status = 409
@@ -56,7 +56,7 @@ def create(client: Client, actor: Actor) -> str:
 
 @transaction.atomic
 def change(client: Client, fields: Collection[str], actor: Actor) -> None:
-    """Save the ``fields`` of ``client`` and no others: somebody may be disabling the app.
+    """Save only the ``fields`` of ``client``: somebody may be disabling the app meanwhile.
 
     Raises:
         ValidationError: see :meth:`Client.clean`.
@@ -96,12 +96,12 @@ def rotate_secret(client: Client, actor: Actor, *, now: bool = False, present: s
 
 
 def present_secret(client: Client) -> str:
-    """Return the id of the present secret of ``client``, which is not secret."""
+    """Return the id of the present secret of ``client``. The id is not secret."""
     return str(client.client_secrets.get(expires_at=None).pk)
 
 
 def former_secret_ends_at(client: Client) -> datetime | None:
-    """Return until when the secret before the present one is valid; None if there is none."""
+    """Return until when the former secret is valid; None if there is no former secret."""
     rows = client.client_secrets.filter(expires_at__gt=clock.now())
     return rows.values_list("expires_at", flat=True).first()
 

@@ -15,7 +15,7 @@ from accounts.oauth.scopes import SCOPES, audiences
 
 
 class LinesField(forms.CharField):
-    """A list of texts, one a line."""
+    """A list of texts, one per line."""
 
     widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
 
@@ -85,8 +85,8 @@ class ClientForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.initial["scope"] = self.instance.scope.split()
         self._read = _version(self.instance)
-        # A secret cannot become public, nor a public app confidential without a secret. Staff who
-        # only see the app have no fields.
+        # Whether an app is public cannot change: only an app that is not public has a secret. Staff
+        # who may only view the app get a form without fields.
         if "is_public" in self.fields and not self.instance._state.adding:
             self.fields["is_public"].disabled = True
 

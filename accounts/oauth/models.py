@@ -96,7 +96,7 @@ class Client(models.Model):
         return self.name
 
     def clean(self) -> None:
-        """Check the URIs, the scopes and the audiences, and that people can be asked for consent.
+        """Check the URIs, the scopes, the audiences, and whether the app may skip consent.
 
         Raises:
             ValidationError: a URI, a scope or an audience is not allowed, or the app is first-party
@@ -136,7 +136,7 @@ class Client(models.Model):
 class ClientSecret(models.Model):
     """A secret of an app. Only its digest is stored.
 
-    An app has a second secret while it changes from one to the other.
+    While an app changes to a new secret, the former one is valid, too.
     """
 
     id = models.CharField(primary_key=True, max_length=ID_LENGTH)

@@ -21,7 +21,7 @@ _HOST = r"(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])"
 _WEB = re.compile(rf"https://{_HOST}(?::\d{{1,5}})?{_REST}", re.ASCII)
 _LOOPBACK = re.compile(rf"(http://(?:127\.0\.0\.1|\[::1\]))(?::\d{{1,5}})?({_REST})", re.ASCII)
 # A scheme that belongs to an app is a domain name in reverse (RFC 8252 section 7.1), which has a
-# dot. No scheme that a browser runs or displays has one, such as javascript, data or file.
+# dot. Schemes that a browser runs or displays, such as javascript, data or file, have no dot.
 _APP = re.compile(rf"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/(?:{_CHARACTER}|/)*{_QUERY}", re.ASCII)
 
 
@@ -76,7 +76,7 @@ def _without_port(uri: str) -> tuple[str, ...] | None:
 
 
 def _has_valid_host(uri: str) -> bool:
-    """Return whether the port of ``uri`` exists, and its IPv6 address, if it has them."""
+    """Return whether the port and the IPv6 address of ``uri`` are valid, if it has them."""
     try:
         return urlsplit(uri).port != 0
     except ValueError:

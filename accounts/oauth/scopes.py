@@ -1,4 +1,4 @@
-"""What apps can request: the scopes in words, and the audiences."""
+"""The scopes and audiences that apps can request, and the descriptions of the scopes."""
 
 from django.conf import settings
 from django.utils.functional import Promise
@@ -6,7 +6,7 @@ from django.utils.translation import gettext_lazy as _
 
 DEFAULT = "openid profile email"
 # The scopes ``read`` and ``write`` of the API are missing, because they include API keys. With an
-# API key, an app would keep access after its owner has disconnected it.
+# API key, an app would keep access after a person has disconnected it.
 SCOPES: dict[str, str | Promise] = {
     "openid": _("The ID of the account"),
     "profile": _("Name, username, language and time zone"),

@@ -12,7 +12,7 @@ from accounts.common import outages
 
 log = logging.getLogger(__name__)
 
-# Less free space than this, or than a tenth of the disk, is low.
+# Free space is low if it is less than both this many bytes and this share of the disk.
 LOW_BYTES = 1 << 30
 LOW_SHARE = 0.1
 # SQLite needs room for at least a few pages of its write-ahead log.
@@ -25,8 +25,8 @@ _warned = {"at": float("-inf")}
 def check() -> str:
     """Return ``ok``, ``low`` if the disk is almost full, or ``fails`` if it is full.
 
-    The disk of PostgreSQL is on the database server. All that is known of it is whether a request
-    of this process has just failed because that disk is full.
+    The disk of PostgreSQL is on the database server. The site only knows whether a request of this
+    process has just failed because that disk is full.
     """
     database = settings.DATABASES["default"]
     if "sqlite3" in database["ENGINE"]:
@@ -41,7 +41,7 @@ def _room(folder: Path) -> str:
             file.write(PROBE)
     except OSError as error:
         reason = error.strerror
-        log.error("The database folder cannot be written: %s", reason)  # noqa: TRY400 no news
+        log.error("The database folder cannot be written: %s", reason)  # noqa: TRY400 no traceback
         return "fails"
     usage = shutil.disk_usage(folder)
     if usage.free >= min(LOW_BYTES, LOW_SHARE * usage.total):

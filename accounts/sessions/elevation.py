@@ -26,7 +26,7 @@ LIFE = timedelta(minutes=30)
 
 
 def reduce(user: User, session: LoginSession | None) -> None:
-    """Reduce the rights of ``user``, who makes a request, unless its ``session`` is elevated.
+    """Reduce the rights of ``user`` for a request, unless its ``session`` is elevated.
 
     Every way to authenticate a request calls this: see ``sessions.current``.
     """

@@ -32,7 +32,7 @@ class LoginSession(models.Model):
         APP = "app"
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
-    # Without an index of its own, because ``sessions_of_a_person`` begins with the user.
+    # Needs no index of its own, because ``sessions_of_a_person`` begins with the user.
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL,
         on_delete=models.CASCADE,

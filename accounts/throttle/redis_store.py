@@ -134,7 +134,7 @@ def answers() -> bool:
 
 
 def look_at_start() -> None:
-    """Log a warning if Redis does not answer. The caller does not wait."""
+    """Start a thread that logs a warning if Redis does not answer."""
     Thread(target=answers, name="redis", daemon=True).start()
 
 

@@ -188,7 +188,7 @@ def lock_row(user: User) -> User:
 
 
 def lock_row_as_is(user: User) -> User:
-    """Do the same as :func:`lock_row`, even if the account was deactivated or changed meanwhile."""
+    """Lock and return the row of ``user``, even if the account was deactivated or changed."""
     return User.objects.select_for_update(no_key=True).get(pk=user.pk)
 
 

@@ -53,7 +53,7 @@ class Command(AnswerCommand):
 
     def words(self, facts: dict[str, Any]) -> str:
         lines = [f"{t['name']}: {t['rows']:,} rows, {t['digest'][:16]}" for t in facts["tables"]]
-        end = "{rows:,} rows are in the target and are the same there. It took {seconds} s."
+        end = "{rows:,} rows were copied, and are the same in the target. It took {seconds} s."
         return "\n".join([*lines, end.format(**facts)])
 
     def _news(self) -> copying.Told:
@@ -69,7 +69,7 @@ class Command(AnswerCommand):
 
 
 def _url(text: str) -> str:
-    """Return the URL that an argument is or names. A URL on the command line shows in ``ps``."""
+    """Return the URL in ``text``, or in the variable that it names. ``ps`` shows arguments."""
     if text == "DATABASE_URL":
         return str(settings.AUTHSITE.database_url)
     url = text if "://" in text else os.environ.get(text, "")
@@ -105,7 +105,7 @@ def _settings(url: str) -> dict[str, Any]:
 
 
 def _migrate(url: str) -> None:
-    """Create the tables, in another process in which this database is the site's only one."""
+    """Create the tables in another process, whose only database is the target."""
     done = subprocess.run(
         [sys.executable, "manage.py", "migrate", "--verbosity", "0"],
         capture_output=True,

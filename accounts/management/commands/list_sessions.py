@@ -9,7 +9,7 @@ from accounts.users.models import User
 
 
 class Command(UserCommand):
-    """Reads only. ``end_sessions`` revokes the sessions."""
+    """Changes nothing. ``end_sessions`` revokes the sessions."""
 
     help = "List the browsers and programs in which a user is signed in, the last used first."
 

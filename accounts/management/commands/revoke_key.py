@@ -9,7 +9,7 @@ from accounts.apikeys.models import APIKey
 from accounts.apikeys.text import ID_LENGTH, PREFIX
 from accounts.management.answers import COMMAND_LINE, AnswerCommand
 
-# As much as pages show of a key.
+# Pages show this many characters of the id of a key.
 SHORTEST = 4
 
 
@@ -21,8 +21,8 @@ class Command(AnswerCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
             "prefix",
-            help="authsite_ and the characters behind it: four or more, as pages show them, or all "
-            "of the key",
+            help="authsite_ and at least the four characters after it, which pages show, or the "
+            "whole key",
         )
         super().add_arguments(parser)
 

@@ -13,7 +13,7 @@ from accounts.users.rows import emails_of
 
 
 class Command(UserCommand):
-    """Reads only. The answer has no secret and no digest."""
+    """Changes nothing. The result contains no secret and no digest."""
 
     help = "Show an account: its state, second factors, and what stops its owner from signing in."
 

@@ -1,4 +1,4 @@
-"""What the doctor can find, in plain words, and what helps."""
+"""The problems that ``doctor`` can find, each with a description and advice."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ WORDS = {
         "Remove LIMITS_SCALE: it is for load tests.",
     ),
     "secret_file_open": (
-        "Everybody on this machine can read {0}.",
+        "Every user of this machine can read {0}.",
         "chmod o= {0}. If strangers have accounts here, change the secrets: docs/operating.md.",
     ),
     "database_down": (
@@ -49,7 +49,7 @@ WORDS = {
         "The log says why emails are not sent. A server process must run.",
     ),
     "static_missing": (
-        "The static files are not collected, so they are large and cached for a minute only.",
+        "The static files are not collected, so browsers cache them for only a minute.",
         "Run: python manage.py collectstatic --noinput, then restart the site.",
     ),
     "signing_key_unreadable": (
@@ -73,7 +73,7 @@ WORDS = {
         "Run python manage.py prune once a day (deploy/systemd has a timer).",
     ),
     "disk_full": (
-        "Only {0} MB are free where {1} is.",
+        "Only {0} MB are free on the disk of {1}.",
         "Make room, or move DATA_DIR: without space nobody can sign in.",
     ),
     "unreachable": (
@@ -86,7 +86,7 @@ WORDS = {
     ),
     "tls_expires": (
         "The certificate expires in {0} days.",
-        "Renew it, and see why the ACME client has not.",
+        "Renew it, and find out why the ACME client has not renewed it.",
     ),
     "tls_old": (
         "The server accepts TLS 1.0 or 1.1.",
@@ -97,7 +97,7 @@ WORDS = {
         "Let the proxy, or REDIRECT_PORT, redirect port 80 to ORIGIN.",
     ),
     "redirect_host": (
-        "The redirect of plain HTTP leads to any host that a client names.",
+        "Plain HTTP redirects to any host that a client names in the Host header.",
         "Redirect to ORIGIN, and not to the Host header.",
     ),
     "hsts": (
@@ -121,8 +121,8 @@ WORDS = {
         "Switch compression off in the proxy. The site compresses static files itself.",
     ),
     "probe_refused": (
-        "{0} does not know this doctor (status {1}).",
-        "Run the doctor with the settings of the site, above all SECRET_KEY, and the same version.",
+        "{0} refused the request of doctor (status {1}).",
+        "Run doctor with the settings of the site, above all SECRET_KEY, and the same version.",
     ),
     "proxy_untrusted": (
         "The site takes every visitor for {0}, so one person can use up the limits of all.",
@@ -133,11 +133,11 @@ WORDS = {
         "Let the proxy set X-Forwarded-For itself, and drop headers with an underscore.",
     ),
     "scheme": (
-        "The site believes that visitors come without TLS, and redirects them in circles.",
+        "The site takes requests with TLS for plain HTTP, and redirects them in circles.",
         "Let the proxy set X-Forwarded-Proto to https, and put it into TRUSTED_PROXIES.",
     ),
     "bodies_unbuffered": (
-        "The proxy passes bodies on before they are complete, so slow clients hold the site.",
+        "The proxy passes bodies on before they are complete, so slow clients occupy the site.",
         "Switch on buffering of requests in the proxy.",
     ),
     "descriptors": (
@@ -145,34 +145,34 @@ WORDS = {
         "Set LimitNOFILE=65536, as deploy/systemd does.",
     ),
     "static_broken": (
-        "A page names {0}, which is answered {1}.",
+        "A page refers to {0}, which has the status {1}.",
         "Run collectstatic on every node, and let the proxy pass /static/ on.",
     ),
     "check_failed": (
         "The check of {0} failed ({1}).",
-        "Run doctor again; if it stays, report it with the log.",
+        "Run doctor again. If the check still fails, report it with the log.",
     ),
 }
 
 
 @dataclass(frozen=True)
 class Finding:
-    """Something that is wrong. ``facts`` fill the sentence and the advice."""
+    """A problem. ``facts`` are the values in the sentence and the advice."""
 
     code: str
     facts: tuple[object, ...] = ()
 
     @property
     def sentence(self) -> str:
-        """What is wrong."""
+        """The sentence that says what is wrong, with the facts filled in."""
         return WORDS[self.code][0].format(*self.facts)
 
     @property
     def advice(self) -> str:
-        """What to do."""
+        """The advice that says what the operator should do, with the facts filled in."""
         return WORDS[self.code][1].format(*self.facts)
 
 
 def found(code: str, *facts: object) -> Finding:
-    """Return a finding."""
+    """Return the finding with this ``code`` of :data:`WORDS`, and the facts for its texts."""
     return Finding(code, facts)

@@ -35,7 +35,7 @@ NAMED = 5
 
 
 def check(config: Config) -> Iterator[Finding]:
-    """Run all checks. A check that fails itself is a finding, too."""
+    """Run all checks. A check that raises an error is a finding, too."""
     yield from _settings(config)
     yield from _disk(config)
     yield from _run("mail", _mail_server, config)
@@ -46,8 +46,8 @@ def check(config: Config) -> Iterator[Finding]:
     except DatabaseError as error:
         yield found("database_down", type(error).__name__)
         return
-    missing = MigrationLoader(connection).disk_migrations.keys() - _applied()
-    if missing:
+    migrations = MigrationLoader(connection)
+    if missing := migrations.disk_migrations.keys() - (migrations.applied_migrations or {}).keys():
         yield found("migrations_missing", len(missing))
         return
     for check in (_database, _waiting_mail, _keys, _people, _daily_job):
@@ -59,10 +59,6 @@ def _run(name: str, check: Check, config: Config) -> Iterator[Finding]:
         yield from check(config)
     except Exception as error:  # the other checks must still run
         yield found("check_failed", name, type(error).__name__)
-
-
-def _applied() -> set[tuple[str, str]]:
-    return set(MigrationLoader(connection).applied_migrations)
 
 
 def _settings(config: Config) -> Iterator[Finding]:

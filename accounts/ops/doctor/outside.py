@@ -81,7 +81,7 @@ class Answer:
 
 
 def check(reach: Reach) -> Iterator[Finding]:
-    """Run all checks; after one that makes the others useless, run no more."""
+    """Run all checks except those that an earlier finding makes useless."""
     try:
         if reach.config.https:
             yield from _tls(reach)
@@ -223,7 +223,7 @@ def _probe(reach: Reach) -> Iterator[Finding]:
 
 
 def _client(reach: Reach, facts: dict[str, Any]) -> Iterator[Finding]:
-    """Check the IP address and scheme that the site has seen. The doctor has forged addresses."""
+    """Check which IP address and scheme the site saw, although the request forged addresses."""
     if facts["ip"] in {FORGED, FORGED_TOO} or (reach.is_proxied and facts["underscore"]):
         yield found("client_forged")
     elif reach.is_proxied and not _is_one_of(facts["ip"], facts["forwarded"]):

@@ -1,4 +1,4 @@
-"""What a server process tells the doctor: how it sees the doctor's request, and its own limits.
+"""Tells ``doctor`` how a server process sees its request, and which limits the process has.
 
 Only the doctor gets an answer. It signs its request with ``SECRET_KEY``, for a minute.
 """
@@ -24,7 +24,7 @@ def token() -> str:
 @csrf_exempt
 @login_not_required
 def doctor(request: HttpRequest) -> HttpResponse:
-    """Tell the doctor what arrives here; answer everybody else with status 404."""
+    """Tell ``doctor`` how its request arrives; answer everybody else with status 404."""
     try:
         given = request.headers.get("Authorization", "").removeprefix("Bearer ")
         _signer().unsign(given, max_age=SECONDS)
