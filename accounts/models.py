@@ -8,6 +8,7 @@ from accounts.emails.models import PendingEmail
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.oauth.models import Client, ClientSecret
+from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace, Refusals
@@ -33,6 +34,8 @@ __all__ = [
     "APIKey",
     "Activity",
     "Authenticator",
+    "AuthorizationCode",
+    "AuthorizationRequest",
     "BrowserSession",
     "Budget",
     "BulkAct",
@@ -40,6 +43,7 @@ __all__ = [
     "Client",
     "ClientSecret",
     "Code",
+    "Connection",
     "DailyCount",
     "EmailAddress",
     "FamiliarPlace",

@@ -30,6 +30,8 @@ class LoginSession(models.Model):
         API = "api"
         # A browser app that calls the API and stores its refresh token in a cookie.
         APP = "app"
+        # An app of others that the user has signed in to with the account here (``oauth``).
+        CONNECTED = "connected"
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     # Needs no index of its own, because ``sessions_of_a_person`` begins with the user.
@@ -72,10 +74,34 @@ class LoginSession(models.Model):
     refresh_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     former_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     rotated_at = models.DateTimeField(null=True)
+    # For connected apps: the app, the browser session from which the user signed in to it, the
+    # service that its access tokens are for, and whether it stays signed in after that session.
+    client = models.ForeignKey(
+        "accounts.Client",
+        on_delete=models.CASCADE,
+        null=True,
+        related_name="login_sessions",
+        db_index=False,
+    )
+    parent = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, related_name="children", db_index=False
+    )
+    audience = models.CharField(max_length=255, blank=True, default="", db_default="")
+    is_offline = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         indexes = (
             models.Index(fields=("user", "-used_at"), name="sessions_of_a_person"),
+            models.Index(
+                fields=("client",),
+                name="sessions_of_an_app",
+                condition=models.Q(client__isnull=False),
+            ),
+            models.Index(
+                fields=("parent",),
+                name="sessions_from_a_browser",
+                condition=models.Q(parent__isnull=False),
+            ),
             models.Index(
                 fields=("ended_key",),
                 name="ended_sessions_by_key",

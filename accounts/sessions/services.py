@@ -19,6 +19,7 @@ from accounts.common.deletion import delete_in_batches, end_in_portions
 from accounts.common.prepared import P, PreparedInsert, PreparedQuery
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import signed_out_elsewhere
+from accounts.sessions import connected
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users import services as users
 from accounts.users.models import User
@@ -35,7 +36,7 @@ AT_ONCE = 20
 insert = PreparedInsert(LoginSession)
 _LIVE: PreparedQuery[Any] = PreparedQuery(
     lambda: LoginSession.objects.filter(
-        user=P("user"), ended_at=None, idle_at__gt=P("now"), ends_at__gt=P("now")
+        user=P("user"), client=None, ended_at=None, idle_at__gt=P("now"), ends_at__gt=P("now")
     ).values("pk")
 )
 
@@ -270,13 +271,12 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str) -> int:
     """Mark sessions as ended and delete the data of their browsers; return the number of sessions.
 
     ``reason``: the name of the event that ends them, or an empty string.
-
-    Two statements are enough, unless there are tens of thousands of sessions.
     """
     browsers = BrowserSession.objects.filter(login_session=OuterRef("pk"))
     key = Coalesce(Subquery(browsers.values("session_key")[:1]), Value(""))
     live = sessions.filter(ended_at=None).order_by()
     count = end_in_portions(live, ended_at=clock.now(), ended_by=reason, ended_key=key)
+    connected.end_children(sessions, reason)
     rows = BrowserSession.objects.filter(login_session__in=sessions.order_by().values("pk"))
     rows._raw_delete(rows.db)
     return count
@@ -285,15 +285,15 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str) -> int:
 def make_room(user: User, new: LoginSession, actor: Actor) -> None:
     """Revoke sessions of ``user`` in excess of ``MAX_SESSIONS``, and record an event for each.
 
-    Sessions of API clients are revoked first, then those of browsers. Within each group, the least
-    recently used session is revoked first. The session ``new`` is never revoked. One call revokes
-    at most ``AT_ONCE`` sessions, so that a large excess from an earlier release of the site does
-    not slow a sign-in down.
+    Sessions of API clients are revoked before those of browsers, and the least recently used first.
+    ``new`` is never revoked, and connected apps have a limit of their own. One call revokes at most
+    ``AT_ONCE`` sessions, so that a large excess of an earlier release does not slow a sign-in down.
     """
     most = settings.AUTHSITE.max_sessions
     excess = _LIVE.count(most + AT_ONCE, user=user.pk, now=clock.now()) - most
     if excess <= 0:
         return
     is_browser = Case(When(kind=LoginSession.Kind.BROWSER, then=1), default=0)
-    for session in live(user).exclude(pk=new.pk).order_by(is_browser, "used_at")[:excess]:
+    counted = live(user).filter(client=None).exclude(pk=new.pk)
+    for session in counted.order_by(is_browser, "used_at")[:excess]:
         revoke(session, reason=events.SESSION_ENDED_BY_LIMIT, actor=actor, detail=str(session))

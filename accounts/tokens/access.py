@@ -178,7 +178,7 @@ class AccessToken(tokens.AccessToken):
             "auth_time": int(session.auth_time.timestamp()),
             "amr": session.amr,
             "acr": session.acr,
-            "client_id": session.kind,
+            "client_id": session.client_id or session.kind,
         }
         if first_at is not None:
             token["orig_iat"] = first_at

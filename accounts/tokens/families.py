@@ -39,7 +39,7 @@ SET refresh_digest = %(next)s, former_digest = o.refresh_digest, rotated_at = %(
     used_at = %(now)s, address = %(address)s,
     idle_at = CASE WHEN %(idle)s < o.ends_at THEN %(idle)s ELSE o.ends_at END
 WHERE o.id = %(id)s AND o.refresh_digest = %(digest)s
-    AND o.kind = %(kind)s AND {LIVE}
+    AND o.kind = %(kind)s AND COALESCE(o.client_id, '') = %(app)s AND {LIVE}
     AND EXISTS (SELECT 1 FROM {User._meta.db_table} u WHERE u.id = o.user_id AND u.is_active)
 RETURNING {_ROTATED.sql}
 """  # noqa: S608 nothing but names of tables and columns
@@ -58,7 +58,9 @@ def find_owner(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
     return _LIVE_OWNER.find(_values(family, user))
 
 
-def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[LoginSession, str]:
+def rotate(
+    token: str, client: ClientInfo, kind: LoginSession.Kind, *, app: str = ""
+) -> tuple[LoginSession, str]:
     """Replace the refresh token ``token``; return its family and the new refresh token.
 
     A client that did not receive the new token may repeat the request within
@@ -66,18 +68,21 @@ def rotate(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
     already. Any other second use of ``token`` means that two parties hold it. The family is then
     revoked, and the user is notified.
 
+    ``app``: the client ID of the connected app that presents the token, or "".
+
     Raises:
         TokenReused: the token was used before, and its family is now revoked.
-        InvalidToken: the token is not valid, or belongs to a client of another ``kind``.
+        InvalidToken: the token is not valid, or belongs to another app or a client of another
+            ``kind``.
     """
     family = refresh.family_of(token)
     if family is None:
         raise InvalidToken
-    return rotate_newest(token, client, kind) or _retry(family, token, client, kind)
+    return rotate_newest(token, client, kind, app=app) or _retry(family, token, client, kind, app)
 
 
 def rotate_newest(
-    token: str, client: ClientInfo, kind: LoginSession.Kind
+    token: str, client: ClientInfo, kind: LoginSession.Kind, *, app: str = ""
 ) -> tuple[LoginSession, str] | None:
     """Replace ``token`` as :func:`rotate` does, if it is the newest token of a live family.
 
@@ -87,7 +92,8 @@ def rotate_newest(
     if family is None:
         return None
     follower = refresh.successor(token)
-    session = _rotate(family, refresh.digest(token), refresh.digest(follower), client, kind)
+    digests = {"digest": refresh.digest(token), "next": refresh.digest(follower)}
+    session = _rotate({"id": parameter(family), "kind": kind.value, "app": app} | digests, client)
     return (session, follower) if session else None
 
 
@@ -111,22 +117,12 @@ def with_newest(token: str) -> LoginSession | None:
     return session if session and session.refresh_digest == refresh.digest(token) else None
 
 
-def _rotate(
-    family: uuid.UUID, digest: str, next_digest: str, client: ClientInfo, kind: LoginSession.Kind
-) -> LoginSession | None:
+def _rotate(values: dict[str, Any], client: ClientInfo) -> LoginSession | None:
     now = clock.now()
     idle_at = now + timedelta(days=settings.AUTHSITE.refresh_idle_days)
-    values = {
-        "id": parameter(family),
-        "digest": digest,
-        "kind": kind.value,
-        "next": next_digest,
-        "now": parameter(now),
-        "idle": parameter(idle_at),
-        "address": client.ip,
-    }
+    times = {"now": parameter(now), "idle": parameter(idle_at), "address": client.ip}
     with connection.cursor() as cursor:
-        cursor.execute(ROTATE, values)
+        cursor.execute(ROTATE, values | times)
         row = cursor.fetchone()
     return _ROTATED.instance(row) if row else None
 
@@ -137,11 +133,11 @@ def _revoke_reused(session: LoginSession, client: ClientInfo) -> None:
 
 
 def _retry(
-    family: uuid.UUID, token: str, client: ClientInfo, kind: LoginSession.Kind
+    family: uuid.UUID, token: str, client: ClientInfo, kind: LoginSession.Kind, app: str
 ) -> tuple[LoginSession, str]:
     """Handle a refresh token that :func:`_rotate` did not accept."""
     session, digest = _live(family), refresh.digest(token)
-    if session is None or digest == session.refresh_digest:
+    if session is None or digest == session.refresh_digest or (session.client_id or "") != app:
         raise InvalidToken
     is_last = digest == session.former_digest
     grace = timedelta(seconds=settings.AUTHSITE.refresh_grace_seconds)

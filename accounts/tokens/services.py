@@ -137,15 +137,15 @@ def exchange(
 
     The new token can be exchanged again, until ``EXCHANGE_SECONDS`` after the first token of the
     chain was issued. Otherwise a thief could renew a stolen token for as long as its session lasts.
-    Each exchange is recorded. Tokens of pages in a browser cannot be exchanged.
+    Each exchange is recorded. Pages in a browser and connected apps cannot exchange their tokens.
 
     Raises:
-        InvalidToken: the chain has ended, or the token belongs to a page in a browser.
+        InvalidToken: the chain has ended, or the token belongs to such a page or app.
         UnknownService: the requested audience is not that of ``held``.
         UnknownScope: the requested scope exceeds the scope of ``held``.
         RateLimited: this session has exchanged too many tokens.
     """
-    if session.kind == LoginSession.Kind.APP:
+    if session.kind != LoginSession.Kind.API:
         raise InvalidToken
     if clock.now().timestamp() >= held.first_at + settings.AUTHSITE.seconds_to_exchange:
         raise InvalidToken
@@ -191,20 +191,25 @@ def claims(text: str) -> Mapping[str, Any]:
     """Verify an access token for any audience of this site and return its claims.
 
     Raises:
-        InvalidToken: the token is not valid, or its session has ended.
+        InvalidToken: the token is not valid, its session has ended, or it belongs to a connected
+            app.
     """
     config = settings.AUTHSITE
-    return read(text, (config.origin, *config.token_audiences))[0].payload
+    token, session = read(text, (config.origin, *config.token_audiences))
+    if session.client_id:
+        raise InvalidToken
+    return token.payload
 
 
 def revoke(text: str, client: ClientInfo) -> None:
     """Revoke the session of the access token or refresh token ``text`` (RFC 7009 section 2).
 
     An expired access token also revokes its session, so that a client can sign out late. An access
-    token for another service revokes nothing, because that service knows the token, too.
+    token for another service revokes nothing, because that service knows the token, too. Nor does a
+    token of a connected app, which has an endpoint of its own for that.
     """
     session = families.of(text) or _family_of_access(text)
-    if session is not None:
+    if session is not None and not session.client_id:
         families.revoke(session, Actor(client, session=session.pk))
 
 

@@ -1,0 +1,103 @@
+"""What the site stores of a sign-in to an app: the request, its code, and the connection."""
+
+from django.conf import settings
+from django.db import models
+
+from accounts.common import clock, secrets
+from accounts.oauth.models import Client
+from accounts.sessions.models import LoginSession
+
+LONGEST_SCOPE = 255
+
+
+class AuthorizationRequest(models.Model):
+    """An authorization request (RFC 6749 section 4.1.1) that was found valid.
+
+    It is stored until the app gets its answer, so that it survives the sign-in, the second step and
+    the detour to a provider, and nobody can change it meanwhile.
+
+    ``id``: also the end of the ``request_uri`` of a pushed request (RFC 9126).
+    ``browser``: the digest of a cookie of the browser that opened the request; empty until then.
+    ``audience``: the service that the access tokens are for (RFC 8707).
+    ``code_challenge``: made with the method S256 (RFC 7636 section 4.2).
+    ``prompts``: the values of ``prompt``, separated by spaces.
+    ``max_age``: in seconds; None if the request has none.
+    ``chosen``: the id of the session that the person has chosen on the consent page, if the request
+        demands to choose an account.
+    """
+
+    id = models.CharField(primary_key=True, max_length=43, default=secrets.token)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    browser = models.CharField(max_length=64, blank=True, default="")
+    redirect_uri = models.TextField()
+    scope = models.CharField(max_length=LONGEST_SCOPE)
+    audience = models.CharField(max_length=255)
+    state = models.TextField(blank=True)
+    nonce = models.TextField(blank=True)
+    code_challenge = models.CharField(max_length=43)
+    prompts = models.CharField(max_length=64, blank=True)
+    max_age = models.PositiveBigIntegerField(null=True)
+    acr_values = models.CharField(max_length=255, blank=True)
+    login_hint = models.CharField(max_length=254, blank=True)
+    ui_locales = models.CharField(max_length=255, blank=True)
+    chosen = models.UUIDField(null=True)
+    made_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"request of {self.client_id}"
+
+
+class AuthorizationCode(models.Model):
+    """An authorization code. Only its digest is stored.
+
+    ``version``: the ``credential_version`` of the user when the code was issued.
+    ``session``: the browser session in which the user agreed.
+    ``given``: the session that the app got for the code, or None.
+    """
+
+    digest = models.CharField(primary_key=True, max_length=64)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+", db_index=False)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="authorization_codes"
+    )
+    version = models.PositiveIntegerField()
+    session = models.ForeignKey(LoginSession, on_delete=models.CASCADE, related_name="+")
+    given = models.ForeignKey(LoginSession, on_delete=models.SET_NULL, null=True, related_name="+")
+    redirect_uri = models.TextField()
+    code_challenge = models.CharField(max_length=43)
+    nonce = models.TextField(blank=True)
+    scope = models.CharField(max_length=LONGEST_SCOPE)
+    audience = models.CharField(max_length=255)
+    expires_at = models.DateTimeField(db_index=True)
+    spent_at = models.DateTimeField(null=True)
+
+    def __str__(self) -> str:
+        return f"code of {self.client_id}"
+
+
+class Connection(models.Model):
+    """What a person has agreed that an app gets; for a first-party app, what it got.
+
+    There is one row for each service that the app has tokens for, so that the agreement to one
+    service does not give access to another.
+    """
+
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="connections"
+    )
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="connections")
+    audience = models.CharField(max_length=255)
+    scope = models.CharField(max_length=LONGEST_SCOPE)
+    since = models.DateTimeField(default=clock.now)
+    used_at = models.DateTimeField(default=clock.now)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(
+                fields=("user", "client", "audience"), name="one_connection_for_each_service"
+            ),
+        )
+
+    def __str__(self) -> str:
+        return str(self.client)

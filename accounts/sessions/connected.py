@@ -1,0 +1,71 @@
+"""The sessions of connected apps: one for each sign-in to an app with the account here.
+
+Such a session belongs to the browser session from which the user signed in to the app, its parent.
+It ends with its parent, unless the app may stay signed in (the scope ``offline_access``).
+"""
+
+from datetime import timedelta
+
+from django.conf import settings
+from django.db.models import Q, QuerySet
+
+from accounts.common import clock
+from accounts.sessions.models import LoginSession
+
+# The most live sessions of one user with one app. Beyond it, the least recently used ones end.
+MOST = 20
+
+
+def new(
+    parent: LoginSession, client_id: str, scope: str, audience: str, *, is_offline: bool
+) -> LoginSession:
+    """Return an unsaved session of the user of ``parent`` with the app ``client_id``."""
+    config, now = settings.AUTHSITE, clock.now()
+    ends_at, idle_at = parent.ends_at, parent.ends_at
+    if is_offline:
+        ends_at = now + timedelta(days=config.refresh_token_days)
+        idle_at = min(now + timedelta(days=config.refresh_idle_days), ends_at)
+    return LoginSession(
+        user=parent.user,
+        kind=LoginSession.Kind.CONNECTED,
+        client_id=client_id,
+        parent=parent,
+        is_offline=is_offline,
+        scope=scope,
+        audience=audience,
+        agent=parent.agent,
+        browser=parent.browser,
+        system=parent.system,
+        ip=parent.ip,
+        amr=parent.amr,
+        auth_time=parent.auth_time,
+        factor_at=parent.factor_at,
+        passkey_at=parent.passkey_at,
+        factor_key=parent.factor_key,
+        begun_at=now,
+        used_at=now,
+        idle_at=idle_at,
+        ends_at=ends_at,
+    )
+
+
+def excess(session: LoginSession) -> QuerySet[LoginSession]:
+    """Return the sessions of the same user and app that ``session`` is one too many for."""
+    now = clock.now()
+    rows = LoginSession.objects.filter(
+        Q(ended_at=None, idle_at__gt=now, ends_at__gt=now),
+        user=session.user_id,
+        client=session.client_id,
+    )
+    return rows.exclude(pk=session.pk).order_by("-used_at")[MOST - 1 :]
+
+
+def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
+    """End the sessions of apps that end with one of ``parents``.
+
+    ``reason``: the name of the event that ended the parents, or an empty string.
+    """
+    children = LoginSession.objects.filter(
+        parent__in=parents.order_by().values("pk"), is_offline=False, ended_at=None
+    )
+    children.update(ended_at=clock.now(), ended_by=reason)

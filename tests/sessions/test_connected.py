@@ -1,0 +1,102 @@
+"""Sessions of connected apps: how long they live, and with what they end."""
+
+from typing import Any
+
+import pytest
+
+from accounts.activity.services import Actor
+from accounts.common.client_info import ClientInfo
+from accounts.common.proofs import Method, Proof
+from accounts.oauth.models import Client
+from accounts.sessions import connected, services
+from accounts.sessions.models import LoginSession
+from accounts.tokens import families, refresh
+from accounts.tokens.errors import InvalidToken, TokenReused
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.signin import set_up
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+HERE = ClientInfo("192.0.2.1", "Mozilla/5.0")
+CONNECTED = LoginSession.Kind.CONNECTED
+
+
+def browser_of(user: User) -> LoginSession:
+    return services.create(user, [Proof.now(Method.PASSWORD)], HERE, is_remembered=False)
+
+
+def app(name: str = "Paperless") -> Client:
+    return Client.objects.create(name=name, redirect_uris=["https://paperless.example.org/"])
+
+
+def connect(parent: LoginSession, client: Client, *, is_offline: bool = False) -> LoginSession:
+    session = connected.new(parent, client.pk, "openid", "", is_offline=is_offline)
+    session.save(force_insert=True)
+    return session
+
+
+def is_live(session: LoginSession) -> bool:
+    session.refresh_from_db()
+    return services.is_live(session)
+
+
+@pytest.fixture
+def alice(db: Any) -> User:
+    return make_user("alice")
+
+
+def test_an_app_is_signed_out_with_the_browser_unless_it_may_stay(alice: User) -> None:
+    browser, other, paperless = browser_of(alice), browser_of(alice), app()
+    here, there = connect(browser, paperless), connect(other, paperless)
+    staying = connect(browser, paperless, is_offline=True)
+
+    services.revoke(browser)
+
+    assert [is_live(session) for session in (here, there, staying)] == [False, True, True]
+
+
+def test_apps_are_not_counted_with_the_other_sessions(alice: User, settings: Any) -> None:
+    browser, paperless = browser_of(alice), app()
+    apps = [connect(browser, paperless) for _ in range(3)]
+    set_up(settings, max_sessions=2)
+
+    services.make_room(alice, browser_of(alice), Actor())
+
+    assert is_live(browser)
+    assert all(map(is_live, apps))
+
+
+def test_beyond_the_limit_of_an_app_the_least_recently_used_sessions_are_too_many(
+    alice: User, clock: Clock
+) -> None:
+    browser, paperless, wiki = browser_of(alice), app(), app("Wiki")
+    others = connect(browser, wiki)
+    first, second, *rest = [connect(browser, paperless) for _ in range(connected.MOST)]
+    clock.advance(minutes=1)
+    for session in (second, *rest):
+        LoginSession.objects.filter(pk=session.pk).update(used_at=clock.now())
+    new = connect(browser, paperless)
+
+    assert list(connected.excess(new)) == [first]
+    assert list(connected.excess(others)) == []
+
+
+def test_another_app_can_neither_use_nor_end_a_refresh_token(alice: User) -> None:
+    paperless = app()
+    session = connect(browser_of(alice), paperless, is_offline=True)
+    token = refresh.first(session.pk)
+    LoginSession.objects.filter(pk=session.pk).update(refresh_digest=refresh.digest(token))
+
+    for kind, name in ((CONNECTED, "mallory"), (CONNECTED, ""), (LoginSession.Kind.API, "")):
+        with pytest.raises(InvalidToken):
+            families.rotate(token, HERE, kind, app=name)
+    _, follower = families.rotate(token, HERE, CONNECTED, app=paperless.pk)
+    families.rotate(follower, HERE, CONNECTED, app=paperless.pk)
+    with pytest.raises(InvalidToken):
+        families.rotate(token, HERE, CONNECTED, app="mallory")
+    assert is_live(session)
+    with pytest.raises(TokenReused):
+        families.rotate(token, HERE, CONNECTED, app=paperless.pk)
+    assert not is_live(session)
