@@ -76,7 +76,7 @@ class ClientAdmin(ListAdmin):
         client: Client | None = context["original"]
         if client and not client.is_public:
             context |= {
-                "present": clients.present_secret(client),
+                "current": clients.current_secret(client),
                 "former_ends_at": clients.former_secret_ends_at(client),
             }
         context["show_save_and_add_another"] = False
@@ -90,7 +90,7 @@ class ClientAdmin(ListAdmin):
                 client,
                 staff_of(request),
                 now="now" in request.POST,
-                present=request.POST.get("present", ""),
+                current=request.POST.get("current", ""),
             )
         except (clients.NoSecret, clients.SecretReplaced) as error:
             messages.error(request, str(error))

@@ -34,11 +34,11 @@ class NoSecret(PublicError):
 
 
 class SecretReplaced(PublicError):
-    """The present secret is not the one that the caller saw."""
+    """The current secret is not the one that the caller saw."""
 
     code = "already_done"
     status = 409
-    message = _("The app has got a new secret already. Do you want to make another one?")
+    message = _("This app has got a new secret since you opened the page. Do you want another one?")
 
 
 @transaction.atomic
@@ -69,24 +69,24 @@ def change(client: Client, fields: Collection[str], actor: Actor) -> None:
 
 
 @transaction.atomic
-def rotate_secret(client: Client, actor: Actor, *, now: bool = False, present: str = "") -> str:
-    """Return a new secret of ``client``. The present secret ends after :data:`OVERLAP`.
+def rotate_secret(client: Client, actor: Actor, *, now: bool = False, current: str = "") -> str:
+    """Return a new secret of ``client``. The current secret ends after :data:`OVERLAP`.
 
     A secret that was replaced earlier ends at once, so that at most two are valid.
 
     ``now``: if True, all former secrets end at once, because they may have leaked.
-    ``present``: the id of the secret that the caller has seen as the present one; empty if unknown.
+    ``current``: the id of the secret that the caller has seen as the current one; empty if unknown.
 
     Raises:
         NoSecret: the app is public.
-        SecretReplaced: another secret than ``present`` is the present one. A form that is sent
+        SecretReplaced: another secret than ``current`` is the current one. A form that is sent
             twice would otherwise end the secret that the app uses.
     """
     if client.is_public:
         raise NoSecret
     # Of two secrets made at the same moment, the later one must end the earlier one.
     Client.objects.select_for_update(no_key=True).get(pk=client.pk)
-    if present and present != present_secret(client):
+    if current and current != current_secret(client):
         raise SecretReplaced
     former = client.client_secrets.all() if now else client.client_secrets.exclude(expires_at=None)
     former.delete()
@@ -95,8 +95,8 @@ def rotate_secret(client: Client, actor: Actor, *, now: bool = False, present: s
     return _add_secret(client)
 
 
-def present_secret(client: Client) -> str:
-    """Return the id of the present secret of ``client``. The id is not secret."""
+def current_secret(client: Client) -> str:
+    """Return the id of the current secret of ``client``. The id is not secret."""
     return str(client.client_secrets.get(expires_at=None).pk)
 
 

@@ -119,7 +119,7 @@ def test_each_request_acts_on_a_batch_and_another_process_continues(
     again.post(page)
 
     assert active(three) == [False] * 3
-    assert "Everyone is done." in carol.get(page).text
+    assert "Nothing is left to do." in carol.get(page).text
     assert page not in carol.get(LIST).text
 
 

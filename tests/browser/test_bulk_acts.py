@@ -37,7 +37,7 @@ def test_a_bulk_act_goes_on_by_itself_until_nobody_is_left(site: Site, page: Pag
     page.get_by_label("Reason").fill(REASON)
     page.get_by_role("button", name="Deactivate the accounts").click()
 
-    done = f"Done for {2 * BATCH + 1} of {2 * BATCH + 1} people. Everyone is done."
+    done = f"Done for {2 * BATCH + 1} of {2 * BATCH + 1} people. Nothing is left to do."
     expect(page.get_by_role("main")).to_contain_text(done)
     active = "SELECT COUNT(*) FROM accounts_user WHERE is_active AND username LIKE ?"
     assert sql(site, active, "alice%") == [(0,)]

@@ -141,10 +141,10 @@ def test_at_most_two_secrets_are_valid(browser: Browser) -> None:
 
 def test_a_form_that_is_sent_twice_makes_one_secret(browser: Browser) -> None:
     first = shown_secret(register(browser))
-    present = browser.get(page_of(the_app())).context["present"]
+    current = browser.get(page_of(the_app())).context["current"]
 
-    second = shown_secret(act(browser, "secret", present=present))
-    again = act(browser, "secret", present=present, now="on")
+    second = shown_secret(act(browser, "secret", current=current))
+    again = act(browser, "secret", current=current, now="on")
 
     assert again.status_code == 302
     assert "a new secret already" in browser.get(again.url).text

@@ -13,7 +13,7 @@ class Command(ClientCommand):
     """Prints the client ID and, once, the new client secret."""
 
     help = (
-        "Make a new secret of an app, and print it. The present secret stays valid for seven days; "
+        "Make a new secret of an app, and print it. The current secret stays valid for seven days; "
         "an older one ends. All superusers get an email."
     )
 
