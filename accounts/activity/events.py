@@ -281,6 +281,17 @@ APP_CHANGED = Event("app_changed", Group.CHANGE, _("An app was changed."), mail=
 APP_SECRET_MADE = Event("app_secret_made", Group.CHANGE, _("An app got a new secret."), mail=True)
 APP_DISABLED = Event("app_disabled", Group.CHANGE, _("An app was disabled."), mail=True)
 APP_ENABLED = Event("app_enabled", Group.CHANGE, _("An app was enabled."), mail=True)
+APP_CONNECTED = Event("app_connected", Group.CHANGE, _("An app was connected."), mail=True)
+APP_DISCONNECTED = Event("app_disconnected", Group.CHANGE, _("An app was disconnected."), mail=True)
+CODE_REUSED = Event(
+    "code_reused",
+    Group.FAILURE,
+    _(
+        "A sign-in code of an app was used twice, so someone may have copied it. The app was "
+        "signed out."
+    ),
+    mail=True,
+)
 SWITCHED_OFF = Event("switched_off", Group.CHANGE, _("The account was deactivated."), mail=True)
 SWITCHED_ON = Event("switched_on", Group.CHANGE, _("The account was reactivated."), mail=True)
 

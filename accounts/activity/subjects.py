@@ -55,6 +55,9 @@ SUBJECTS: dict[Event, str | Promise] = {
     events.APP_SECRET_MADE: _("An app got a new secret"),
     events.APP_DISABLED: _("An app was disabled"),
     events.APP_ENABLED: _("An app was enabled"),
+    events.APP_CONNECTED: _("An app was connected to your account"),
+    events.APP_DISCONNECTED: _("An app was disconnected from your account"),
+    events.CODE_REUSED: _("An app was signed out because its code was used twice"),
     events.RESET_SENT: _("We sent you a link to set a new password"),
     events.CONFIRMATION_SENT: _("We sent you a new confirmation email"),
     events.ENDED_BY_STAFF: _("One of your sessions was signed out"),
@@ -71,7 +74,8 @@ EXPLAINED = frozenset(
         *(events.PASSKEY_SUSPECT, events.BROWSER_TRUSTED, events.FACTORS_RECOVERED),
         *(events.FACTOR_FAILED_NEW, events.RECOVERY_CODES_MADE, events.EMAILED_CODES_ON),
         *(events.RECOVERY_CANCELLED, events.PROVIDER_CONNECTED, events.PROVIDER_DISCONNECTED),
-        *(events.KEY_EXPIRES, events.PUT_BACK, events.SUSPENDED_DELETED, events.REVIEW_ENDED),
+        *(events.CODE_REUSED, events.KEY_EXPIRES, events.PUT_BACK),
+        *(events.SUSPENDED_DELETED, events.REVIEW_ENDED),
     }
 )
 

@@ -9,7 +9,10 @@ from datetime import timedelta
 from django.conf import settings
 from django.db.models import Q, QuerySet
 
+from accounts.activity import events
+from accounts.activity.kinds import Event
 from accounts.common import clock
+from accounts.common.deletion import end_in_portions
 from accounts.sessions.models import LoginSession
 
 # The most live sessions of one user with one app. Beyond it, the least recently used ones end.
@@ -58,6 +61,20 @@ def excess(session: LoginSession) -> QuerySet[LoginSession]:
         client=session.client_id,
     )
     return rows.exclude(pk=session.pk).order_by("-used_at")[MOST - 1 :]
+
+
+def make_room(session: LoginSession) -> None:
+    """End the sessions that ``session``, which was just inserted, is one too many for."""
+    over = LoginSession.objects.filter(pk__in=excess(session).values("pk"))
+    over.update(ended_at=clock.now(), ended_by=events.SESSION_ENDED_BY_LIMIT.name)
+
+
+def end(rows: QuerySet[LoginSession], reason: Event) -> None:
+    """End the sessions ``rows``, which belong to apps, for the event ``reason``.
+
+    The caller records the event.
+    """
+    end_in_portions(rows.filter(ended_at=None), ended_at=clock.now(), ended_by=reason.name)
 
 
 def end_children(parents: QuerySet[LoginSession], reason: str) -> None:

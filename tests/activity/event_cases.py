@@ -8,6 +8,13 @@ from accounts.apikeys.models import APIKey
 from accounts.recovery import suspension
 from accounts.users.identities import Identity
 from accounts.users.models import User
+from tests.activity.app_steps import (
+    agree_to_the_app,
+    disconnect_the_app,
+    have_a_connected_app,
+    have_an_app,
+    use_the_code_twice,
+)
 from tests.activity.event_case import Case, by_operator, by_visitor
 from tests.activity.event_steps import (
     CAFE,
@@ -202,6 +209,9 @@ CASES = FACTOR_CASES | {
             carol_signs_in, carol_registers_an_app, carol_acts_on_the_app("enabled", enabled="no")
         ),
     ),
+    "app_connected": by_visitor(agree_to_the_app, prepare=have_an_app),
+    "app_disconnected": by_visitor(disconnect_the_app, prepare=have_a_connected_app),
+    "code_reused": by_visitor(use_the_code_twice, prepare=have_a_connected_app),
     "switched_off": by_carol(carol_acts("deactivate")),
     "switched_on": by_carol(
         carol_acts("reactivate"), prepare=in_turn(carol_signs_in, alice_was(is_active=False))

@@ -23,6 +23,7 @@ from accounts.common.prepared import PreparedInsert
 from accounts.emails.models import PendingEmail
 from accounts.mail.models import OutgoingMail
 from accounts.oauth.models import Client as App
+from accounts.oauth.stored import Connection
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget
@@ -94,6 +95,7 @@ def everything() -> str:
         Identity,
         KnownBrowser,
         App,
+        Connection,
     )
     rows = [row for model in models for row in model.objects.order_by("pk")]
     # The state of an authorization request is spent by any callback.

@@ -5,7 +5,12 @@ from typing import Any
 
 from django.test import Client as Browser
 
+from accounts.activity.services import Actor
+from accounts.oauth import connections
 from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationRequest
+from accounts.sessions import connected
+from accounts.sessions.models import LoginSession
 
 LIST = "/admin/accounts/client/"
 ADD = f"{LIST}add/"
@@ -45,3 +50,22 @@ def shown_secret(page: Any) -> str:
     """Return the secret that a page shows, or an empty text."""
     found = re.search(r"authsite_client_[a-z2-7]{55}", page.text)
     return found[0] if found else ""
+
+
+def make_app(name: str = "Paperless", **fields: Any) -> Client:
+    return Client.objects.create(name=name, redirect_uris=[WEB], **fields)
+
+
+def asked_for(app: Client, scope: str = "openid email", audience: str = "") -> AuthorizationRequest:
+    """Return an unsaved authorization request of ``app``."""
+    return AuthorizationRequest(client=app, scope=scope, audience=audience)
+
+
+def connect_app(
+    browser: LoginSession, app: Client, scope: str = "openid email", *, is_offline: bool = False
+) -> LoginSession:
+    """Return the session that ``app`` gets after its user has agreed in the session ``browser``."""
+    connections.agree(asked_for(app, scope), browser.user, Actor())
+    session = connected.new(browser, app.pk, scope, "", is_offline=is_offline)
+    session.save(force_insert=True)
+    return session

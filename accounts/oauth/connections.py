@@ -1,0 +1,120 @@
+"""The connected apps of a person: what each may do, when it was last used, and disconnecting it.
+
+An app is connected from the first agreement until somebody disconnects it. First-party apps need no
+agreement, but are connected like others. The tokens that an app gets belong to its sessions
+(``sessions.connected``).
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max, Min, Prefetch, QuerySet
+
+from accounts.activity import events
+from accounts.activity.services import Actor, record
+from accounts.common import clock
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
+from accounts.sessions import connected
+from accounts.sessions.models import LoginSession
+from accounts.users import services as users
+from accounts.users.models import User
+
+# The use of an app is recorded at most this often, so that not every refresh writes to the row.
+NOTE_EVERY = timedelta(minutes=1)
+
+
+def covers(asked: AuthorizationRequest, user: User) -> bool:
+    """Return whether ``user`` has agreed to everything that ``asked`` requests."""
+    return _covers(_row_for(asked, user).first(), asked)
+
+
+def renew(asked: AuthorizationRequest, user: User) -> bool:
+    """Do the same as :func:`covers`, record the use, and lock the row.
+
+    Call this instead of :func:`agree` in the transaction that grants ``asked`` without asking for
+    consent. Otherwise a disconnection at the same moment would be undone.
+    """
+    row = _row_for(asked, user).select_for_update().first()
+    if not _covers(row, asked):
+        return False
+    _note(_row_for(asked, user))
+    return True
+
+
+@transaction.atomic
+def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
+    """Record that ``user`` agrees to what ``asked`` requests, in addition to earlier agreements.
+
+    Call this after consent, or if the app is first-party. The person is notified of a new app.
+    """
+    is_new = not Connection.objects.filter(user=user, client=asked.client_id).exists()
+    row, is_added = Connection.objects.select_for_update().get_or_create(
+        user=user,
+        client=asked.client,
+        audience=asked.audience,
+        defaults={"scope": asked.scope},
+    )
+    if not is_added:
+        row.scope = " ".join(dict.fromkeys(f"{row.scope} {asked.scope}".split()))
+        row.used_at = clock.now()
+        row.save(update_fields=["scope", "used_at"])
+    if is_new:
+        record(user, events.APP_CONNECTED, actor, detail=asked.client.name)
+
+
+def note_use(session: LoginSession) -> None:
+    """Record that the app uses ``session``, a session of its own, at most once a minute."""
+    _note(
+        Connection.objects.filter(
+            user=session.user_id, client=session.client_id, audience=session.audience
+        )
+    )
+
+
+def of(user: User) -> QuerySet[Any]:
+    """Return the apps that ``user`` has connected, most recently used first.
+
+    The apps are of the class :class:`Client`. They have the attributes ``since``, ``used_at``, and
+    ``agreed``: a list of connections, one for each service that the app has tokens for.
+    """
+    mine = Connection.objects.filter(user=user)
+    apps = Client.objects.filter(connections__in=mine).annotate(
+        since=Min("connections__since"), used_at=Max("connections__used_at")
+    )
+    agreed = Prefetch("connections", mine.order_by("audience"), to_attr="agreed")
+    return apps.order_by("-used_at", "pk").prefetch_related(agreed)
+
+
+@transaction.atomic
+def disconnect(user: User, client_id: str, actor: Actor) -> bool:
+    """Disconnect an app: end its sessions and codes, and forget what ``user`` has agreed to.
+
+    Return False if the app was not connected.
+    """
+    # Lock the user first, as a lockdown does. Otherwise the two could deadlock on the sessions.
+    users.lock_row_as_is(user)
+    client = Client.objects.filter(pk=client_id).first()
+    mine = {"user": user, "client": client}
+    if client is None or not Connection.objects.filter(**mine).delete()[0]:
+        return False
+    # The codes come before the sessions. A redemption at the same moment either finds no code, or
+    # has inserted its session by now.
+    AuthorizationCode.objects.filter(**mine).delete()
+    connected.end(LoginSession.objects.filter(**mine), events.APP_DISCONNECTED)
+    record(user, events.APP_DISCONNECTED, actor, detail=client.name)
+    return True
+
+
+def _row_for(asked: AuthorizationRequest, user: User) -> QuerySet[Connection]:
+    return Connection.objects.filter(user=user, client=asked.client_id, audience=asked.audience)
+
+
+def _covers(row: Connection | None, asked: AuthorizationRequest) -> bool:
+    return row is not None and set(asked.scope.split()) <= set(row.scope.split())
+
+
+def _note(rows: QuerySet[Connection]) -> None:
+    now = clock.now()
+    rows.filter(used_at__lte=now - NOTE_EVERY).update(used_at=now)

@@ -1,0 +1,143 @@
+"""Connected apps: what an agreement covers, recorded uses, and what disconnecting ends."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from accounts.activity.models import Activity
+from accounts.activity.services import Actor
+from accounts.common import clock as site_clock
+from accounts.common.client_info import ClientInfo
+from accounts.common.proofs import Method, Proof
+from accounts.oauth import connections
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationCode, Connection
+from accounts.sessions import services
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.apps import WEB, asked_for, connect_app, make_app
+from tests.support.steps import make_user, outbox
+
+pytestmark = pytest.mark.django_db
+
+HERE = ClientInfo("192.0.2.1", "Mozilla/5.0")
+
+
+def browser_of(user: User) -> LoginSession:
+    return services.create(user, [Proof.now(Method.PASSWORD)], HERE, is_remembered=False)
+
+
+def is_live(session: LoginSession) -> bool:
+    session.refresh_from_db()
+    return services.is_live(session)
+
+
+def code_for(session: LoginSession, app: Client) -> AuthorizationCode:
+    return AuthorizationCode.objects.create(
+        digest=f"{app.pk}{session.user_id}"[:64],
+        client=app,
+        user=session.user,
+        version=0,
+        session=session,
+        redirect_uri=WEB,
+        code_challenge="",
+        scope="openid",
+        expires_at=site_clock.now() + timedelta(minutes=1),
+    )
+
+
+@pytest.fixture
+def alice(db: Any) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def paperless(db: Any) -> Client:
+    return make_app()
+
+
+def test_an_agreement_covers_the_same_person_app_service_and_scopes_only(
+    alice: User, paperless: Client
+) -> None:
+    connections.agree(asked_for(paperless, "openid email"), alice, Actor())
+
+    assert connections.covers(asked_for(paperless, "email"), alice)
+    for asked, user in (
+        (asked_for(paperless, "openid profile"), alice),
+        (asked_for(paperless, "openid email", "https://wiki.example.org"), alice),
+        (asked_for(make_app("Wiki"), "openid email"), alice),
+        (asked_for(paperless, "openid email"), make_user("bob")),
+    ):
+        assert not connections.covers(asked, user)
+        assert not connections.renew(asked, user)
+
+
+def test_later_agreements_add_scopes_and_only_the_first_is_told(
+    alice: User, paperless: Client
+) -> None:
+    for scope, audience in (("openid", ""), ("openid email", ""), ("groups", "https://wiki.test")):
+        connections.agree(asked_for(paperless, scope, audience), alice, Actor(HERE))
+
+    assert connections.covers(asked_for(paperless, "openid email"), alice)
+    assert list(Activity.objects.values_list("kind", "detail")) == [("app_connected", "Paperless")]
+    (mail,) = outbox()
+    assert mail.subject == "An app was connected to your account"
+    assert "Paperless" in str(mail.facts)
+
+
+def test_uses_are_recorded_at_most_once_a_minute(
+    alice: User, paperless: Client, clock: Clock
+) -> None:
+    session = connect_app(browser_of(alice), paperless)
+    began = clock.now()
+
+    def used_at() -> Any:
+        return Connection.objects.get().used_at
+
+    clock.advance(seconds=59)
+    connections.note_use(session)
+    assert used_at() == began
+    clock.advance(seconds=1)
+    connections.note_use(session)
+    assert used_at() == clock.now()
+    clock.advance(minutes=1)
+    assert connections.renew(asked_for(paperless), alice)
+    assert used_at() == clock.now()
+
+
+def test_the_list_has_each_app_once_and_no_apps_of_others(
+    alice: User, paperless: Client, clock: Clock
+) -> None:
+    wiki, began = make_app("Wiki"), clock.now()
+    connections.agree(asked_for(paperless, "openid"), alice, Actor())
+    connections.agree(asked_for(paperless, "openid"), make_user("bob"), Actor())
+    connections.agree(asked_for(wiki, "openid"), make_user("carol"), Actor())
+    clock.advance(hours=1)
+    connections.agree(asked_for(paperless, "groups", "https://wiki.test"), alice, Actor())
+
+    (app,) = connections.of(alice)
+    assert (app.name, app.since, app.used_at) == ("Paperless", began, clock.now())
+    assert [row.scope for row in app.agreed] == ["openid", "groups"]
+
+
+def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(
+    alice: User, paperless: Client
+) -> None:
+    browser, bobs, wiki = browser_of(alice), browser_of(make_user("bob")), make_app("Wiki")
+    ended = [connect_app(browser, paperless, is_offline=is_offline) for is_offline in (0, 1)]
+    kept = [connect_app(browser, wiki), connect_app(bobs, paperless), browser]
+    for session in (browser, bobs):
+        code_for(session, paperless)
+
+    assert connections.disconnect(alice, paperless.pk, Actor())
+
+    assert not any(map(is_live, ended))
+    assert all(map(is_live, kept))
+    assert [code.user for code in AuthorizationCode.objects.all()] == [bobs.user]
+    assert not connections.covers(asked_for(paperless), alice)
+    assert not connections.disconnect(alice, paperless.pk, Actor())
+    assert not connections.disconnect(alice, "mallory", Actor())
+    rows = Activity.objects.filter(kind="app_disconnected")
+    assert [(row.user, row.detail) for row in rows] == [(alice, "Paperless")]
