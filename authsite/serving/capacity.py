@@ -60,26 +60,46 @@ type Environ = dict[str, Any]
 type Application = Callable[..., Iterable[bytes]]
 
 
+class Permits:
+    """A number of permits: ``threading.Semaphore``, at a tenth of its cost for each request."""
+
+    def __init__(self, count: int) -> None:
+        self._free: SimpleQueue[None] = SimpleQueue()
+        for _ in range(count):
+            self.release()
+
+    def acquire(self, seconds: float = 0.0) -> bool:
+        """Take a permit, wait for one for up to ``seconds``, and return whether there was one."""
+        try:
+            self._free.get(seconds > 0, seconds)
+        except Empty:
+            return False
+        return True
+
+    def release(self) -> None:
+        """Return a permit, and wake one thread that waits for it."""
+        self._free.put(None)
+
+
 class Capacity:
     """A WSGI application that limits how many requests reach ``application`` at once."""
 
     def __init__(self, application: Application) -> None:
         self._application = application
-        self._slow = threading.Semaphore(SLOW)
-        self._inside = threading.Semaphore(INSIDE)
-        self._turns: SimpleQueue[None] = SimpleQueue()
+        self._slow = Permits(SLOW)
+        self._inside = Permits(INSIDE)
+        self._turns = Permits(RUNNING)
         # The connection that was used last is used next, so that few requests open few connections.
         self._idle = [connections.create_connection(DEFAULT_DB_ALIAS) for _ in range(RUNNING)]
         for connection in self._idle:
             connection.inc_thread_sharing()
-            self._turns.put(None)
 
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         if environ["PATH_INFO"] == LIVE:
             environ["wsgi.input"] = BytesIO()
             return _whole(self._application(environ, start))
-        if not self._inside.acquire(blocking=False):
+        if not self._inside.acquire():
             return _refuse(environ, start, "too many requests")
         answer: Iterable[bytes] = []
         try:
@@ -92,9 +112,7 @@ class Capacity:
     def _answer(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         if not self._read(environ, _length(environ)):
             return _refuse(environ, start, "the body has not arrived")
-        try:
-            self._turns.get(timeout=PATIENCE)
-        except Empty:
+        if not self._turns.acquire(PATIENCE):
             return _refuse(environ, start, "no turn in time")
         connections[DEFAULT_DB_ALIAS] = connection = self._idle.pop()
         try:
@@ -102,11 +120,11 @@ class Capacity:
         finally:
             del connections[DEFAULT_DB_ALIAS]
             self._idle.append(connection)
-            self._turns.put(None)
+            self._turns.release()
         if isinstance(answer, list):
             return answer
         # A client can take as long as it likes to receive a file.
-        if not self._slow.acquire(blocking=False):
+        if not self._slow.acquire():
             _close(answer)
             return _refuse(environ, start, "too many slow clients")
         return _File(answer, self._slow, self._inside)
@@ -119,7 +137,7 @@ class Capacity:
         if not length:
             environ["wsgi.input"] = BytesIO()
             return True
-        if not self._slow.acquire(blocking=False):
+        if not self._slow.acquire():
             return False
         began = time.monotonic()
         try:
@@ -135,7 +153,7 @@ class Capacity:
 class _File:
     """A file that is sent in parts. It holds the permits ``held`` until it is sent."""
 
-    def __init__(self, parts: Iterable[bytes], *held: threading.Semaphore) -> None:
+    def __init__(self, parts: Iterable[bytes], *held: Permits) -> None:
         self._parts = parts
         self._held = held
 
