@@ -1,7 +1,7 @@
 """The clock of the site. All code reads the time from this module, so that tests can set it."""
 
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 
 def _system() -> datetime:
@@ -14,3 +14,12 @@ _now: Callable[[], datetime] = _system
 def now() -> datetime:
     """Return the current time as an aware datetime in UTC."""
     return _now()
+
+
+def is_past(moment: datetime, span: timedelta) -> bool:
+    """Return whether ``moment`` has passed.
+
+    ``moment`` was set at most ``span`` ahead. If it is further ahead now, the clock has been set
+    back since, and ``moment`` counts as passed.
+    """
+    return not timedelta(0) < moment - now() <= span

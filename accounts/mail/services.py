@@ -78,8 +78,10 @@ def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timede
     Emails are sent in the order of queue and age, over one connection to the mail server. Several
     senders can work at the same time. Sending stops as soon as ``is_stopping`` returns True.
     """
-    before = clock.now() - rest
-    due = OutgoingMail.objects.filter(due_at__lte=before).order_by("queue", "due_at")[:BATCH]
+    now = clock.now()
+    # No email waits longer than ``LONGEST_WAIT``. If one seems to, the clock has been set back.
+    is_due = Q(due_at__lte=now - rest) | Q(due_at__gt=now + LONGEST_WAIT)
+    due = OutgoingMail.objects.filter(is_due).order_by("queue", "due_at")[:BATCH]
     connection = mailers.default
     try:
         return sum(_deliver(m, connection) for m in due if not is_stopping() and _claim(m))

@@ -80,10 +80,11 @@ class Metadata:
     def _wants_keys(self, key_id: str | None, now: datetime) -> bool:
         if self.keys_at is None or now >= self.keys_at + LONGEST:
             return True
-        if self.keys_again_at and now < self.keys_again_at:
+        if self.keys_again_at and not clock.is_past(self.keys_again_at, AGAIN):
             return False
-        age = now - self.keys_at
-        return age >= LIFE or (self._pick(key_id) is None and age >= AGAIN)
+        if self._pick(key_id) is None and clock.is_past(self.keys_at + AGAIN, AGAIN):
+            return True
+        return clock.is_past(self.keys_at + LIFE, LIFE)
 
     def _fetch_keys(self, now: datetime) -> None:
         """Fetch the keys; if that fails, keep cached keys that are less than a day old."""
@@ -108,7 +109,10 @@ _known: dict[str, Metadata] = {}
 def cached(issuer: str) -> Metadata | None:
     """Return the cached metadata of ``issuer``, or None if it is missing or outdated."""
     found = _known.get(issuer)
-    return found if found and clock.now() < (found.again_at or found.at + LIFE) else None
+    if found is None:
+        return None
+    until, span = (found.again_at, AGAIN) if found.again_at else (found.at + LIFE, LIFE)
+    return None if clock.is_past(until, span) else found
 
 
 def of(issuer: str) -> Metadata:

@@ -27,6 +27,7 @@ from accounts.common.config import LONGEST_ACCESS_TOKEN
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring, scopes
 from accounts.tokens.signing_keys import FIRST_ALGORITHM, Verifier
+from accounts.users.models import User
 
 TYPE = "at+jwt"
 # The longest access token that is accepted, in characters. This site issues shorter ones.
@@ -175,7 +176,8 @@ class AccessToken(tokens.AccessToken):
             "nbf": now,
             "sid": str(session.pk),
             "scope": scopes.written(scope),
-            "auth_time": int(session.auth_time.timestamp()),
+            # If the clock was set back, the session is from the future, and a token must not be.
+            "auth_time": min(now, int(session.auth_time.timestamp())),
             "amr": session.amr,
             "acr": session.acr,
             "client_id": session.client_id or session.kind,
@@ -183,11 +185,14 @@ class AccessToken(tokens.AccessToken):
         if first_at is not None:
             token["orig_iat"] = first_at
         if scopes.GROUPS in scope:
-            token["groups"] = session.user.group_names
-            if len(str(token)) > LONGEST_WITH_GROUPS:
-                del token["groups"]
-                token["groups_omitted"] = True
+            token._add_groups(session.user)
         return token
+
+    def _add_groups(self, user: User) -> None:
+        self["groups"] = user.group_names
+        if len(str(self)) > LONGEST_WITH_GROUPS:
+            del self["groups"]
+            self["groups_omitted"] = True
 
     @property
     def expires_in(self) -> int:

@@ -141,7 +141,9 @@ def _retry(
         raise InvalidToken
     is_last = digest == session.former_digest
     grace = timedelta(seconds=settings.AUTHSITE.refresh_grace_seconds)
-    if is_last and session.rotated_at and clock.now() < session.rotated_at + grace:
+    # If the clock has been set back since, a rotation in the future is not recent. Otherwise nobody
+    # would notice a stolen token until the clock has caught up.
+    if is_last and session.rotated_at and abs(clock.now() - session.rotated_at) < grace:
         if session.kind != kind:
             raise InvalidToken
         for follower in refresh.successors(token):

@@ -8,7 +8,6 @@ sign, so a site that has lost ``ENCRYPTION_KEYS`` can still verify tokens.
 import logging
 import os
 import re
-from datetime import datetime, timedelta
 from threading import Lock
 
 from cryptography.fernet import InvalidToken
@@ -200,7 +199,7 @@ class _Cache:
         if ring is None:
             with lock:
                 return self._ring or self._read()
-        if _is_past(self._read_again_at, RELOAD) and lock.acquire(blocking=False):
+        if clock.is_past(self._read_again_at, RELOAD) and lock.acquire(blocking=False):
             try:
                 return self._read_or_keep(ring)
             finally:
@@ -216,7 +215,7 @@ class _Cache:
         with self._lock:
             if self._ring is None:
                 return self._read()
-            if not _is_past(self._look_again_at, LOOK_AGAIN):
+            if not clock.is_past(self._look_again_at, LOOK_AGAIN):
                 return self._ring
             self._look_again_at = clock.now() + LOOK_AGAIN
             return self._read_or_keep(self._ring)
@@ -267,15 +266,6 @@ class _Cache:
             log.warning("The signing keys can't be read: %s", type(error).__name__)
             self._read_again_at = clock.now() + LOOK_AGAIN
             return ring
-
-
-def _is_past(moment: datetime, span: timedelta) -> bool:
-    """Return whether ``moment`` has passed.
-
-    ``moment`` was set at most ``span`` ahead. If it is further ahead now, the clock has been set
-    back since, and ``moment`` counts as passed.
-    """
-    return not timedelta(0) < moment - clock.now() <= span
 
 
 def _with_a_key() -> KeyRing:

@@ -79,6 +79,14 @@ def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(
     assert reuses() == 1
 
 
+def test_a_clock_that_is_set_back_does_not_extend_the_grace_period(clock: Clock) -> None:
+    first = person()
+    renew(first["refresh"])
+    clock.advance(hours=-2)
+
+    assert refused(first["refresh"]) == REUSED
+
+
 def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(
     clock: Clock,
 ) -> None:

@@ -85,6 +85,15 @@ def test_retries_slow_down_to_one_an_hour_and_stop_after_five_days(
     assert 5 * 24 < sum(waits) / 3600 < 5 * 24 + 2
 
 
+def test_an_email_that_waits_when_the_clock_is_set_back_two_hours_is_sent_at_once(
+    clock: Clock,
+) -> None:
+    post()
+    clock.advance(hours=-2)
+
+    assert deliver_due() == 1
+
+
 @pytest.mark.parametrize("mode", ["down", "data"])
 def test_a_mail_refused_with_5xx_is_retried_until_the_server_works(
     clock: Clock, settings: Any, mode: str
