@@ -65,6 +65,7 @@ LIMITS: dict[str, str | Promise] = {
     "mail": gettext_lazy("Emails"),
     "recovery": gettext_lazy("Emails"),
     "signup": gettext_lazy("Sign-ups"),
+    "client": gettext_lazy("Secrets of apps"),
 }
 
 

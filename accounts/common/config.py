@@ -5,6 +5,7 @@ from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 from accounts.common.brand_settings import BrandSettings
+from accounts.common.oauth_settings import OAuthSettings
 from accounts.common.places import location_file
 from accounts.common.provider_settings import ProviderSettings
 from accounts.common.server_settings import ServerSettings
@@ -28,7 +29,7 @@ LONGEST_ACCESS_TOKEN, LONGEST_EXCHANGE = 3600, 366 * 24 * 3600  # in seconds
 
 
 @dataclass(frozen=True, kw_only=True)
-class Config(BrandSettings, ProviderSettings, ServerSettings):
+class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
     """All settings of the site. ``docs/settings.md`` is generated from this class."""
 
     environment: str = setting(

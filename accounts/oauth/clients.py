@@ -123,12 +123,17 @@ def authenticate(client_id: str, secret: str) -> Client | None:
     """Return the app with this id if ``secret`` is one of its secrets and the app is enabled."""
     if not SECRET.is_key(secret):
         return None
-    rows = ClientSecret.objects.select_related("client").filter(client__disabled_at=None)
-    row = rows.filter(pk=SECRET.id_of(secret)).first()
+    rows = ClientSecret.objects.select_related("client").filter(client__is_public=False)
+    row = rows.filter(pk=SECRET.id_of(secret), client__disabled_at=None).first()
     if row is None or not hmac.compare_digest(row.digest, digest(secret)):
         return None
     is_over = row.expires_at is not None and row.expires_at <= clock.now()
     return None if is_over or row.client_id != client_id else row.client
+
+
+def find_public(client_id: str) -> Client | None:
+    """Return the app with this id if it is public, so that it needs no secret, and enabled."""
+    return Client.objects.filter(pk=client_id, is_public=True, disabled_at=None).first()
 
 
 def prune() -> int:

@@ -1,0 +1,30 @@
+"""Settings of the OpenID Provider, which signs people in to apps."""
+
+from dataclasses import dataclass
+
+from accounts.common.setting_parsers import choice, setting, whole
+
+# The longest lifetime of an ID token, in seconds.
+LONGEST_ID_TOKEN = 3600
+
+
+@dataclass(frozen=True, kw_only=True)
+class OAuthSettings:
+    """The settings of the OpenID Provider."""
+
+    id_token_algorithm: str = setting(
+        "How ID tokens for apps are signed: `RS256`, which every client library accepts, `ES256` "
+        "or `EdDSA`.",
+        choice("RS256", "ES256", "EdDSA"),
+        default="RS256",
+    )
+    id_token_seconds: int = setting(
+        "Lifetime of an ID token in seconds, 30 to 3600.",
+        whole(LONGEST_ID_TOKEN, least=30),
+        default=300,
+    )
+    code_seconds: int = setting(
+        "Seconds in which an app must redeem an authorization code, 10 to 600.",
+        whole(600, least=10),
+        default=60,
+    )

@@ -1,0 +1,90 @@
+"""Authenticates the client that calls an endpoint (RFC 6749 section 2.3).
+
+A client uses the one method that it is registered for: a confidential client sends its secret by
+HTTP Basic or in the form, and a public client sends only its ``client_id``.
+
+Nobody can guess a secret of 160 bits. The limits for wrong secrets bound the work of a flood, and
+show it in the metrics. They refuse only wrong secrets. Otherwise a stranger in the network of a
+client could make the site refuse the client.
+"""
+
+import base64
+from urllib.parse import unquote_plus
+
+from django.http import HttpRequest
+
+from accounts.common.client_info import client_of
+from accounts.oauth import clients
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import Client
+from accounts.throttle.limits import CLIENT_LINE, CLIENT_NETWORK
+from accounts.throttle.services import around, spend
+
+METHODS = ("client_secret_basic", "client_secret_post", "none")
+
+
+def authenticate(request: HttpRequest, sent: dict[str, str]) -> Client:
+    """Return the enabled client that sends ``request`` with the parameters ``sent``.
+
+    Raises:
+        OAuthError: ``invalid_client``: the client is unknown or disabled, its secret is wrong, or
+            it uses another method than it is registered for; ``invalid_request``: it uses two.
+        RateLimited: too many wrong secrets were sent from the network.
+    """
+    client_id, secret = credentials(request, sent)
+    if secret is None:
+        client = clients.find_public(client_id)
+    else:
+        client = clients.authenticate(client_id, secret)
+    if client is not None:
+        return client
+    if secret is not None:
+        here = client_of(request)
+        spend(*around(CLIENT_NETWORK, here), (CLIENT_LINE, client_id, here.wide_network))
+    raise refused()
+
+
+def credentials(request: HttpRequest, sent: dict[str, str]) -> tuple[str, str | None]:
+    """Return the client ID and the secret that ``request`` has; the secret is None if it has none.
+
+    Raises:
+        OAuthError: see :func:`authenticate`.
+    """
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if not scheme:
+        if "client_assertion" in sent or "client_id" not in sent:
+            raise refused()
+        return sent["client_id"], sent.get("client_secret")
+    if "client_secret" in sent or "client_assertion" in sent:
+        raise OAuthError("invalid_request", "The client authenticates in two ways.")
+    if scheme.lower() != "basic":
+        raise refused()
+    client_id, secret = _decoded(value.strip())
+    if sent.get("client_id", client_id) != client_id:
+        raise OAuthError("invalid_request", "The client ID is not the one of HTTP Basic.")
+    return client_id, secret
+
+
+def refused() -> OAuthError:
+    """Return the error of a client that is not authenticated, whatever the reason is."""
+    sentence = "The client is unknown, or it does not authenticate as it is registered."
+    return OAuthError("invalid_client", sentence, status=401)
+
+
+def _decoded(value: str) -> tuple[str, str]:
+    """Return the client ID and the secret of HTTP Basic.
+
+    Both are form-encoded before they are joined (RFC 6749 section 2.3.1).
+
+    Raises:
+        OAuthError: ``value`` is malformed.
+    """
+    try:
+        text = base64.b64decode(value, validate=True).decode("ascii")
+        client_id, colon, secret = text.partition(":")
+        pair = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+    except ValueError:
+        raise refused() from None
+    if not colon or not "".join(pair).isprintable():
+        raise refused()
+    return pair
