@@ -6,6 +6,7 @@ from accounts.apikeys.urls import urlpatterns as apikeys
 from accounts.emails.urls import urlpatterns as emails
 from accounts.lockdown.urls import urlpatterns as lockdown
 from accounts.mail.urls import urlpatterns as mail
+from accounts.oauth.urls import urlpatterns as oauth
 from accounts.ops.urls import urlpatterns as ops
 from accounts.password_pages.urls import urlpatterns as password_pages
 from accounts.passwords.urls import urlpatterns as passwords
@@ -21,6 +22,7 @@ urlpatterns = [
     *profile,
     *session_pages,
     *apikeys,
+    *oauth,
     *activity,
     *lockdown,
     *emails,

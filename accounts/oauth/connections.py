@@ -87,6 +87,12 @@ def of(user: User) -> QuerySet[Any]:
     return apps.order_by("-used_at", "pk").prefetch_related(agreed)
 
 
+def find(user: User, client_id: str) -> Any:
+    """Return the app as :func:`of` does, or None if ``user`` has not connected it."""
+    # PostgreSQL would refuse a NUL character with an error.
+    return of(user).filter(pk=client_id).first() if client_id.isprintable() else None
+
+
 @transaction.atomic
 def disconnect(user: User, client_id: str, actor: Actor) -> bool:
     """Disconnect an app: end its sessions and codes, and forget what ``user`` has agreed to.
@@ -95,8 +101,9 @@ def disconnect(user: User, client_id: str, actor: Actor) -> bool:
     """
     # Lock the user first, as a lockdown does. Otherwise the two could deadlock on the sessions.
     users.lock_row_as_is(user)
-    client = Client.objects.filter(pk=client_id).first()
+    client = find(user, client_id)
     mine = {"user": user, "client": client}
+    # Of two requests at the same moment, the second one finds the app, but no row to delete.
     if client is None or not Connection.objects.filter(**mine).delete()[0]:
         return False
     # The codes come before the sessions. A redemption at the same moment either finds no code, or

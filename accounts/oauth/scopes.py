@@ -1,7 +1,10 @@
 """The scopes and audiences that apps can request, and the descriptions of the scopes."""
 
+from collections.abc import Collection
+
 from django.conf import settings
 from django.utils.functional import Promise
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 DEFAULT = "openid profile email"
@@ -19,6 +22,27 @@ SCOPES: dict[str, str | Promise] = {
     "sessions:write": _("End sessions through the API"),
     "activity:read": _("View the security history through the API"),
 }
+
+
+# The same in words for the person, after the name of the app. The ID of the account goes without
+# saying: every app sees it.
+_FOR_PEOPLE: dict[str, str | Promise] = {
+    "profile": _("sees your name, username, language and time zone"),
+    "email": _("sees your email address"),
+    "groups": _("sees your groups"),
+    "profile:read": _("sees your profile"),
+    "profile:write": _("can change your profile"),
+    "sessions:read": _("sees where you’re signed in"),
+    "sessions:write": _("can sign you out on any device"),
+    "activity:read": _("sees your security history"),
+    "offline_access": _("stays connected after you sign out here"),
+}
+
+
+def in_words(scope: Collection[str]) -> list[str]:
+    """Return what an app with these scopes may do, in words for the person whose account it is."""
+    words = [str(words) for name, words in _FOR_PEOPLE.items() if name in scope]
+    return words or [gettext("sees only an ID that stands for your account")]
 
 
 def audiences() -> tuple[str, ...]:

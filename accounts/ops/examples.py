@@ -80,6 +80,15 @@ KEY_ROW = {
     "used_at": None,
     "address": "",
 }
+APP_ID = "5f0e7c9b2a4d4e1f9c3b8a7d6e5f4c3b"
+APP = {
+    "client_id": APP_ID,
+    "name": "Paperless",
+    "is_verified": True,
+    "since": BEGUN,
+    "used_at": BEGUN,
+    "access": [{"audience": "http://localhost:8000", "scope": "openid email"}],
+}
 EVENT = {
     "kind": "profile_changed",
     "sentence": "The profile was changed.",
@@ -157,6 +166,8 @@ EXAMPLES = {
     "list_keys": Example(answer=_page(KEY_ROW)),
     "get_key": Example(answer=KEY_ROW, id=KEY),
     "revoke_key": Example(id=KEY),
+    "list_apps": Example(answer=_page(APP)),
+    "disconnect_app": Example(id=APP_ID),
     "list_activity": Example(answer=_page(EVENT)),
     "find_users": Example(answer=_page(ACCOUNT)),
     "get_account": Example(answer=SHOWN_ACCOUNT, id=ALICE),

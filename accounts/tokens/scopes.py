@@ -20,6 +20,7 @@ AREAS: dict[str, str | Promise] = {
     "sessions": _("Sessions"),
     "activity": _("Activity"),
     "keys": _("API keys"),
+    "apps": _("Connected apps"),
 }
 _IN_WORDS = {(READ,): RIGHTS[READ], (READ, WRITE): RIGHTS[WRITE], (WRITE,): _("Change")}
 _OF_AREAS = frozenset(f"{area}:{right}" for area in AREAS for right in (READ, WRITE))

@@ -43,6 +43,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "me": "Your own profile.",
             "sessions": "Where you are signed in.",
             "keys": "Your own API keys.",
+            "apps": "The apps that you sign in to with your account here.",
             "admin": "For staff: find users, and help them.",
             "activity": "Your own security history.",
         }.items()

@@ -5,11 +5,14 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.activity.services import Actor
+from accounts.oauth import connections
 from accounts.users.models import User, Username
 from tests.acceptance.test_openapi import SCHEMA, Json, operations, resolve
 from tests.administration.steps import member, staff_token
 from tests.support.api import Answer
 from tests.support.api_browser import HEADERS, App
+from tests.support.apps import asked_for, make_app
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.steps import code_in, mail_to, make_user
 
@@ -19,7 +22,7 @@ pytestmark = pytest.mark.django_db
 VARYING = {
     *("id", "access", "refresh", "key", "challenge", "count", "session", "sid", "sub", "jti"),
     *("date_joined", "at", "begun_at", "created_at", "made_at", "used_at", "expires_at", "ends_at"),
-    *("auth_time", "iat", "nbf", "exp", "address", "device"),
+    *("client_id", "since", "auth_time", "iat", "nbf", "exp", "address", "device"),
 }
 
 
@@ -92,6 +95,11 @@ def test_the_api_answers_every_openapi_example_as_described() -> None:
     send("get_key", id=key)
     send("revoke_key")
     session = send("list_sessions")["results"][0]["id"]
+    app = make_app()
+    asked = asked_for(app, "openid email", "http://localhost:8000")
+    connections.agree(asked, User.objects.get(), Actor())
+    send("list_apps")
+    send("disconnect_app", client_id=app.pk)
     send("update_me")
     send("list_activity")
     send("revoke_session", id=session)

@@ -25,7 +25,7 @@ def have_a_connected_app(scene: Scene) -> LoginSession:
 
 
 def disconnect_the_app(scene: Scene) -> None:
-    connections.disconnect(scene.alice, the_app().pk, ACTOR)
+    scene.here.post(f"/accounts/apps/{the_app().pk}/")
 
 
 def use_the_code_twice(scene: Scene) -> None:

@@ -210,7 +210,7 @@ CASES = FACTOR_CASES | {
         ),
     ),
     "app_connected": by_visitor(agree_to_the_app, prepare=have_an_app),
-    "app_disconnected": by_visitor(disconnect_the_app, prepare=have_a_connected_app),
+    "app_disconnected": Case(disconnect_the_app, prepare=have_a_connected_app),
     "code_reused": by_visitor(use_the_code_twice, prepare=have_a_connected_app),
     "switched_off": by_carol(carol_acts("deactivate")),
     "switched_on": by_carol(

@@ -40,6 +40,8 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("PATCH", "me/"): {"write", "profile:write"},
     ("GET", "sessions/"): {"read", "sessions:read"},
     ("DELETE", "sessions/<uuid:id>/"): {"write", "sessions:write"},
+    ("GET", "apps/"): {"read", "apps:read"},
+    ("DELETE", "apps/<str:client_id>/"): {"write", "apps:write"},
     ("GET", "activity/"): {"read", "activity:read"},
     ("GET", "admin/users/"): None,
     ("GET", "admin/users/<uuid:id>/"): None,

@@ -76,6 +76,7 @@ EXAMPLES = {
     "<str:key>": "no-such-key",
     "<str:token>": "no-such-token",
     "<str:name>": "no-such-file",
+    "<str:client_id>": "no-such-app",
     "<int:factor_id>": "1",
     "<int:event_id>": "1",
     "<slug:name>": "no-such-mail",

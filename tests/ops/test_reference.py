@@ -10,7 +10,7 @@ import pytest
 from django.test import Client
 
 DOCS, CONSOLE, SCHEMA = "/api/v1/docs/", "/api/v1/docs/console/", "/api/v1/schema/"
-MOST_BYTES = 100_000
+MOST_BYTES = 105_000
 
 
 @pytest.fixture(scope="module")

@@ -55,7 +55,7 @@ def test_read_and_write_cover_every_area_and_an_area_covers_only_itself() -> Non
 def test_a_scope_in_words_names_the_areas_that_it_covers() -> None:
     said = in_words({"profile:read", "activity:read", "sessions:read", "sessions:write", "groups"})
     assert said == "View: Profile, Activity; View and change: Sessions; groups"
-    assert in_words({"write"}) == "Change: Profile, Sessions, Activity, API keys"
+    assert in_words({"write"}) == "Change: Profile, Sessions, Activity, API keys, Connected apps"
 
 
 def test_groups_and_other_users_are_not_in_the_default_scope() -> None:

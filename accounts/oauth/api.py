@@ -1,0 +1,69 @@
+"""API views that list and disconnect the connected apps of a user.
+
+No app may use them: the scopes of this area are not among those that apps can request.
+"""
+
+from typing import Any, cast
+
+from django.db.models import QuerySet
+from django.http import Http404
+from drf_spectacular.utils import extend_schema
+from rest_framework import generics, serializers, views
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.oauth import connections
+from accounts.oauth.models import Client
+from accounts.oauth.stored import Connection
+from accounts.sessions.current import actor_of
+from accounts.users.models import User
+
+
+class GrantedAccessSerializer(serializers.ModelSerializer[Connection]):
+    """What the app may do at one service."""
+
+    class Meta:
+        model = Connection
+        fields = ("audience", "scope")
+
+
+class AppSerializer(serializers.ModelSerializer[Client]):
+    """An app that the user has connected."""
+
+    client_id = serializers.CharField(source="pk")
+    since = serializers.DateTimeField(help_text="When the user connected the app.")
+    used_at = serializers.DateTimeField(help_text="When the app was last used, to the minute.")
+    access = GrantedAccessSerializer(source="agreed", many=True)
+
+    class Meta:
+        model = Client
+        fields = ("client_id", "name", "is_verified", "since", "used_at", "access")
+
+
+class AppsView(generics.ListAPIView[Client]):
+    """List the apps that the user who makes the request has connected."""
+
+    area = "apps"
+    serializer_class = AppSerializer
+
+    def get_queryset(self) -> QuerySet[Any]:
+        return connections.of(cast(User, self.request.user))
+
+    @extend_schema(operation_id="list_apps")
+    def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
+        """List the connected apps, most recently used first. Connected apps cannot call this."""
+        return super().get(request, *args, **kwargs)
+
+
+class AppView(views.APIView):
+    """Disconnect an app of the user who makes the request."""
+
+    area = "apps"
+
+    @extend_schema(operation_id="disconnect_app", responses={204: None})
+    def delete(self, request: Request, client_id: str) -> Response:
+        """Disconnect an app, which ends its tokens at once. Connected apps cannot call this."""
+        user = cast(User, request.user)
+        if not connections.disconnect(user, client_id, actor_of(request._request)):
+            raise Http404
+        return Response(status=204)

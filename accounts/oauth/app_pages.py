@@ -1,0 +1,66 @@
+"""The pages that list the connected apps of a person, and disconnect one."""
+
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_http_methods, require_safe
+
+from accounts.common import clock
+from accounts.common.paging import page_of
+from accounts.oauth import connections
+from accounts.oauth.scopes import in_words
+from accounts.sessions.current import actor_of, session_of
+
+STALE = timedelta(days=90)
+
+
+@dataclass(frozen=True)
+class Row:
+    """A connected app as the pages show it. ``app`` is one of ``connections.of``."""
+
+    app: Any
+
+    @property
+    def words(self) -> str:
+        """What the app may do."""
+        scope = {name for row in self.app.agreed for name in row.scope.split()}
+        others = {row.audience for row in self.app.agreed} - {"", settings.AUTHSITE.origin}
+        uses = [_("uses %(service)s in your name") % {"service": name} for name in sorted(others)]
+        return ", ".join([*in_words(scope), *uses])
+
+    @property
+    def is_stale(self) -> bool:
+        """Whether the person has not used the app lately."""
+        return bool(self.app.used_at < clock.now() - STALE)
+
+
+@never_cache
+@require_safe
+def apps(request: HttpRequest) -> HttpResponse:
+    """List the connected apps of the signed-in user."""
+    page = page_of(request, connections.of(session_of(request).user))
+    context = {"page": page, "rows": [Row(app) for app in page]}
+    return render(request, "accounts/oauth/apps.html", context)
+
+
+@never_cache
+@require_http_methods(["GET", "HEAD", "POST"])
+def disconnect(request: HttpRequest, client_id: str) -> HttpResponse:
+    """Say what ends if the user disconnects an app; a POST disconnects it."""
+    user = session_of(request).user
+    app = connections.find(user, client_id)
+    if app is None:
+        raise Http404
+    if request.method != "POST":
+        return render(request, "accounts/oauth/disconnect.html", {"row": Row(app)})
+    # Nothing is left to do if the user has just disconnected the app in another tab.
+    connections.disconnect(user, app.pk, actor_of(request))
+    messages.success(request, _("%(app)s was disconnected.") % {"app": app.name})
+    return redirect("apps")

@@ -1,0 +1,116 @@
+"""The page and the API calls that list and disconnect the connected apps of a person."""
+
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.db import connection
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+
+from accounts.activity.services import Actor
+from accounts.oauth import connections
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.api import call, get_tokens
+from tests.support.apps import asked_for, connect_app, make_app
+from tests.support.signin import signed_in
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+APPS = "/accounts/apps/"
+
+
+@pytest.fixture
+def alice(client: Browser, clock: Clock) -> User:
+    """Alice, signed in with ``client``."""
+    alice = make_user("alice")
+    signed_in(alice, client)
+    return alice
+
+
+def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(
+    client: Browser, alice: User
+) -> None:
+    assert "No apps are connected" in client.get(APPS).text
+    app = make_app(is_verified=False)
+    connect_app(LoginSession.objects.get(), app, "openid email offline_access")
+
+    listed = client.get(APPS)
+
+    assert "no-store" in listed["Cache-Control"]
+    sees = "sees your email address, stays connected after you sign out here"
+    for told in ("<bdi>Paperless</bdi>", "paperless.example.org", sees, "Not verified"):
+        assert told in listed.text
+    asked = client.get(f"{APPS}{app.pk}/").text
+    for told in ("can’t ask us about you any more", "keeps what it has learned", "ask you again"):
+        assert told in asked
+    assert "<bdi>Paperless</bdi>" in client.get(APPS).text
+    done = client.post(f"{APPS}{app.pk}/", follow=True).text
+    assert "Paperless was disconnected." in done
+    assert "No apps are connected" in done
+    history = client.get("/accounts/activity/").text
+    assert "An app was disconnected" in history
+    assert "Paperless" in history
+
+
+def test_the_list_says_which_apps_are_unused_disabled_or_use_another_service(
+    client: Browser, alice: User, clock: Clock
+) -> None:
+    app = make_app(disabled_at=clock.now())
+    connections.agree(asked_for(app, "openid", settings.AUTHSITE.origin), alice, Actor())
+    clock.advance(days=91)
+    signed_in(alice, client)
+
+    listed = client.get(APPS).text
+    for told in ("Disabled by this site", "Not used recently", "only an ID that stands for"):
+        assert told in listed
+    assert "uses " not in listed
+    connections.agree(asked_for(app, "openid", "https://wiki.example.org"), alice, Actor())
+    listed = client.get(APPS).text
+    assert "uses https://wiki.example.org in your name" in listed
+    assert "Not used recently" not in listed
+
+
+def test_a_long_list_takes_no_more_queries_than_a_short_one(client: Browser, alice: User) -> None:
+    def cost() -> int:
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            client.get(APPS)
+        return len(queries)
+
+    def add(count: int) -> None:
+        for number in range(count):
+            connections.agree(asked_for(make_app(f"App {number}")), alice, Actor())
+
+    add(1)
+    client.get(APPS)
+    few = cost()
+    add(60)
+    assert cost() == few
+    assert "Page 1 of 2" in client.get(APPS).text
+
+
+def test_the_api_lists_and_disconnects_apps(alice: User, clock: Clock) -> None:
+    app = make_app()
+    connect_app(LoginSession.objects.get(), app)
+    token = get_tokens()["access"]
+
+    answer: Any = call("apps/", token=token)
+
+    assert answer["count"] == 1
+    row = answer["results"][0]
+    moments = {row.pop(name) for name in ("since", "used_at")}
+    assert moments == {clock.now().isoformat().replace("+00:00", "Z")}
+    assert row == {
+        "client_id": app.pk,
+        "name": "Paperless",
+        "is_verified": True,
+        "access": [{"audience": "", "scope": "openid email"}],
+    }
+    assert call(f"apps/{app.pk}/", method="DELETE", token=token).status == 204
+    assert call("apps/", token=token)["results"] == []
+    assert call(f"apps/{app.pk}/", method="DELETE", token=token).status == 404
