@@ -17,8 +17,8 @@ from tests.support.client import together
 from tests.support.https import LocalHttps
 from tests.support.steps import LOGIN
 
-# What `/health/live` promises.
-PROMPT_SECONDS = 2.0
+# What `/health/live` promises, and a second for a busy machine.
+PROMPT_SECONDS = 2.0 + 1.0
 SLOW_CLIENTS = 200
 IDLE, IDLE_AFTER_HANDSHAKE = 600, 300
 HEADS = [
@@ -148,7 +148,7 @@ def test_a_connection_on_which_nothing_was_sent_for_long_is_closed(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """Such a client drips its request, or does not read the answer."""
-    monkeypatch.setattr(capacity, "SILENT_SECONDS", 0.2)
+    monkeypatch.setattr(capacity, "SILENT_SECONDS", 1.0)
     with ExitStack() as stack:
         ours, another = (
             stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)
@@ -157,7 +157,7 @@ def test_a_connection_on_which_nothing_was_sent_for_long_is_closed(
         for listener in (ours, another):
             client = stack.enter_context(socket.create_connection(listener.getsockname(), 0.1))
             pairs.append((client, stack.enter_context(listener.accept()[0])))
-        time.sleep(0.5)
+        time.sleep(1.2)
         active = stack.enter_context(socket.create_connection(ours.getsockname(), 0.1))
         accepted = [server.fileno() for _client, server in pairs]
         accepted += [stack.enter_context(ours.accept()[0]).fileno(), ours.fileno()]

@@ -10,12 +10,23 @@ from pathlib import Path
 import psycopg
 import pytest
 
+from authsite.serving.capacity import RUNNING
 from tests.support.api import Answer, call, get_tokens, renew
 from tests.support.client import Client, together
 from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres
 from tests.support.site import Site
-from tests.support.steps import CONFIRM, LOGIN, WRONG, code_in, join, same_browser, sign_in, sign_up
+from tests.support.steps import (
+    CONFIRM,
+    LOGIN,
+    WRONG,
+    code_in,
+    join,
+    same_browser,
+    sign_in,
+    sign_up,
+    sql,
+)
 
 # The promise is five seconds. The rest is for a machine that runs other tests at the same time.
 ANSWER_SECONDS = 8.0
@@ -40,6 +51,11 @@ def stopped(postgres: Postgres) -> Iterator[None]:
 
 def frozen(postgres: Postgres) -> AbstractContextManager[None]:
     return postgres.process.frozen()
+
+
+def waiting(site: Site) -> int:
+    """Return how many requests wait for a lock."""
+    return len(sql(site, "SELECT 1 FROM pg_locks WHERE NOT granted"))
 
 
 @pytest.mark.parametrize("trouble", [stopped, frozen], ids=["stopped", "frozen"])
@@ -141,12 +157,15 @@ def test_health_checks_are_answered_while_requests_wait_for_a_locked_table(
             if i < WAITING:
                 held.client().request("POST", "/api/v1/token/", body=body, headers=headers)
                 return 0.0
-            time.sleep(1)
-            started = time.monotonic()
-            assert held.client().get("/health/live").status == 200
-            return time.monotonic() - started
+            try:
+                assert within(LATER_SECONDS, lambda: waiting(held) == RUNNING)
+                started = time.monotonic()
+                assert held.client().get("/health/live").status == 200
+                return time.monotonic() - started
+            finally:
+                other.rollback()
 
         seconds = together(WAITING + 1, asked)
-        other.rollback()
 
-    assert seconds[-1] < 2.0
+    # The promise is two seconds, and one more is for a busy machine.
+    assert seconds[-1] < 3.0

@@ -18,7 +18,7 @@ import pytest
 from tests.faults.test_outages import FULL, RECOVERY_SECONDS, client, log_lines, storage
 from tests.support.api import Answer, call, get_tokens
 from tests.support.missing import find
-from tests.support.process import within
+from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres
 from tests.support.site import Site, production
 from tests.support.steps import PASSWORD, join, sign_in, sign_up, sql
@@ -83,7 +83,7 @@ def test_a_small_disk_is_reported_before_and_while_it_is_full_and_works_as_soon_
         join(site, browser, "alice")
         assert storage(site) == (200, "ok")
         fill(disk, leave=ALMOST_FULL)
-        assert within(3, lambda: storage(site) == (200, "low"))
+        assert within(LATER_SECONDS, lambda: storage(site) == (200, "low"))
         assert get_tokens("alice", client(site))["access"]
 
         before, filler = counts(), fill(disk)
@@ -91,7 +91,7 @@ def test_a_small_disk_is_reported_before_and_while_it_is_full_and_works_as_soon_
         assert (answer.status, answer["detail"]) == (503, FULL)
         assert (page.status, "can’t save anything" in page.text) == (503, True)
         assert browser.get("/accounts/profile/").status == 200
-        assert within(3, lambda: storage(site) == (503, "fails"))
+        assert within(LATER_SECONDS, lambda: storage(site) == (503, "fails"))
         assert counts() == before
         filler.unlink()
 

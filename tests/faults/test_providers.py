@@ -21,7 +21,7 @@ from authsite.serving import local_ca
 from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, send
-from tests.support.process import free_port, within
+from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.social import come_back, configured, go, round_trip
 
 LOGIN = "/accounts/oidc/acme/login/"
@@ -112,7 +112,7 @@ def test_a_provider_that_refuses_connections_fails_at_once(
 ) -> None:
     configured(settings, op.setting(issuer=f"http://127.0.0.1:{free_port()}"))
 
-    assert_fails_soon(op, 1)
+    assert_fails_soon(op, http_client.SECONDS - 1)
 
 
 @pytest.mark.django_db
@@ -141,7 +141,10 @@ def test_8_5_at_most_four_requests_wait_for_a_hanging_provider(op: OpenIDProvide
 
     def visit(i: int) -> tuple[int, float]:
         page = Client()
-        within(2, lambda: i < MOST_WITH_ONE or op.count(PATHS[0]) == MOST_WITH_ONE)
+        within(
+            http_client.SECONDS - 1,
+            lambda: i < MOST_WITH_ONE or op.count(PATHS[0]) == MOST_WITH_ONE,
+        )
         started = time.monotonic()
         answer = page.get("/accounts/login/") if i > MOST_WITH_ONE else page.post(LOGIN)
         return answer.status_code, time.monotonic() - started
@@ -185,7 +188,7 @@ def test_cached_provider_keys_are_used_while_new_ones_cannot_be_fetched(
     started = time.monotonic()
     assert round_trip(Client(), op).url == "/"
 
-    assert time.monotonic() - started < 2
+    assert time.monotonic() - started < http_client.SECONDS - 1
     assert op.count("/jwks") == asked
     clock.advance(days=1)
     assert round_trip(Client(), op).status_code == 400
@@ -225,9 +228,10 @@ def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(
     with pytest.raises(http_client.Unreachable):
         http_client.talk("acme", ask)
 
-    assert time.monotonic() - started < 2
+    # The answer takes twenty seconds.
+    assert time.monotonic() - started < 10
     assert op.count("/") == 1
-    assert within(1, lambda: http_client._slots._value == http_client.MOST_AT_ONCE)
+    assert within(LATER_SECONDS, lambda: http_client._slots._value == http_client.MOST_AT_ONCE)
 
 
 @pytest.mark.proof
