@@ -14,7 +14,7 @@ from pytest_django import DjangoDbBlocker
 from tests.support import env
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.services import Postgres, Redis
-from tests.support.site import MIGRATED, Site
+from tests.support.site import CHEAP_HASHES, MIGRATED, Site
 
 pytest_plugins = ["tests.support.browser"]
 
@@ -76,7 +76,8 @@ def _clear_key_cache() -> None:
 def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Hash with the cheapest Argon2 parameters, except in tests marked ``production_hashes``.
 
-    This concerns tests in process only: a running site always hashes as in production.
+    This concerns tests in process. A running site hashes as in production, except with
+    ``CHEAP_HASHES``, which the shared sites have.
     """
     from accounts.passwords.hashers import Argon2id
 
@@ -192,7 +193,7 @@ def default_site() -> Iterator[Site]:
 
     The rate limits are raised, since all tests come from one IP address.
     """
-    with Site(LIMITS_SCALE="1000") as running:
+    with Site(LIMITS_SCALE="1000", **CHEAP_HASHES) as running:
         yield running
 
 
@@ -213,7 +214,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
     The default site is shared, and its database keeps what earlier tests have stored.
     """
     if settings := getattr(request.module, "SITE", None):
-        with Site(**settings) as running:
+        with Site(**CHEAP_HASHES | settings) as running:
             yield running
     else:
         yield request.getfixturevalue("default_site")

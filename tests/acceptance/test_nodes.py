@@ -6,7 +6,7 @@ from http.client import HTTPConnection
 from tests.support.api import call, get_tokens, is_good, renew
 from tests.support.client import Client
 from tests.support.services import Postgres, Redis
-from tests.support.site import Site
+from tests.support.site import CHEAP_HASHES, Site
 from tests.support.steps import CONFIRM, code_in, sign_in, sign_up
 
 JWKS = "/.well-known/jwks.json"
@@ -28,7 +28,7 @@ def test_sessions_and_tokens_work_and_are_revoked_on_both_nodes(
     postgres: Postgres, redis_server: Redis
 ) -> None:
     env = {"DATABASE_URL": postgres.database(), "REDIS_URL": redis_server.url}
-    with Site(**env) as site, site.second() as other:
+    with Site(**env, **CHEAP_HASHES) as site, site.second() as other:
         nodes = (site, other)
         alice, browser, program = (Balanced(*nodes) for _ in range(3))
         # Alice signs up at one node, confirms at the other, and so on.

@@ -27,7 +27,7 @@ MOST_MIB = 200
 def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     site = Site(data_dir=tmp_path_factory.mktemp("collected"), migrate=False)
     site.make_database()
-    site.manage("collectstatic", "--noinput", "--verbosity", "0", "--ignore", "admin")
+    site.collect_static()
     with site:
         yield site
 

@@ -120,16 +120,21 @@ def end_waiting_period(site: Site) -> None:
     sql(site, "UPDATE accounts_factorrecovery SET due_at = ?", f"{due:%Y-%m-%d %H:%M:%S}")
 
 
-def test_what_a_thief_added_is_deleted_at_the_review(site: Site, open_page: OpenPage) -> None:
-    username, address = "robbed", "robbed@thief.example"
+def test_at_the_review_the_owner_deletes_what_a_thief_added_and_restores_an_email(
+    site: Site, open_page: OpenPage
+) -> None:
+    username, new, address = "robbed", "robbed@other.example", "robbed@thief.example"
     home, thief = open_page(site), open_page(site)
     arrive(home, site, username)
     years_pass(site, username)
+    add_address(home, site, new)
+    press(home, f"Make primary {new}")
+    says(home, f"{new} is now your primary address.")
     steal_session(thief, site, home)
     add_address(thief, site, address)
     add_app(thief, "Spare phone")
 
-    lock(home, site, username, "An authenticator app was added")
+    lock(home, site, username, "Your primary email address was changed")
     assert axe(home) == []
     go(thief, "Activity")
     sees(thief, "Sign in")
@@ -140,9 +145,18 @@ def test_what_a_thief_added_is_deleted_at_the_review(site: Site, open_page: Open
     set_password(home, username)
 
     sees(home, "Review your account")
+    says(home, new, address)
+    decide(home, f"It’s mine, restore it {new}")
     for label in (address, "Spare phone", "Recovery codes"):
         decide(home, f"Delete {label}")
     finish_review(home, username)
+
+    go(home, "Addresses")
+    press(home, f"Make primary {new}")
+    says(home, f"{new} is now your primary address.")
+    sign_out(home)
+    sign_in(home, new, password=NEW_PASSWORD)
+    sees(home, f"Hello, {username}")
 
 
 def test_mail_and_the_former_password_unlock_an_account(site: Site, open_page: OpenPage) -> None:
@@ -166,47 +180,6 @@ def test_mail_and_the_former_password_unlock_an_account(site: Site, open_page: O
     set_password(new, username)
     says(new, "Nothing is suspended")
     finish_review(new, username)
-
-
-def test_mail_and_a_second_factor_unlock_an_account(site: Site, open_page: OpenPage) -> None:
-    username, phone = "factored", open_page(site, user_agent=IPHONE, **MOBILE)
-    seed = settle_with_app(open_page(site), site, username)
-
-    lock(phone, site, username, "Sign-in from a new browser")
-    reset(phone, site, username)
-    type_code(phone, code_of(seed), "Use this code")
-    set_password(phone, username)
-    type_code(phone, code_of(seed, 1))
-    finish_review(phone, username)
-
-
-def test_the_owner_restores_a_suspended_email_at_the_review(
-    site: Site, open_page: OpenPage
-) -> None:
-    username, new, address = "moved", "moved@other.example", "moved@thief.example"
-    home, thief = open_page(site), open_page(site)
-    arrive(home, site, username)
-    years_pass(site, username)
-    add_address(home, site, new)
-    press(home, f"Make primary {new}")
-    says(home, f"{new} is now your primary address.")
-    steal_session(thief, site, home)
-    add_address(thief, site, address)
-
-    lock(home, site, username, "Your primary email address was changed")
-    reset(home, site, username)
-    set_password(home, username)
-    says(home, new, address)
-    decide(home, f"It’s mine, restore it {new}")
-    decide(home, f"Delete {address}")
-    finish_review(home, username)
-
-    go(home, "Addresses")
-    press(home, f"Make primary {new}")
-    says(home, f"{new} is now your primary address.")
-    sign_out(home)
-    sign_in(home, new, password=NEW_PASSWORD)
-    sees(home, f"Hello, {username}")
 
 
 def test_lost_second_factors_are_removed_after_the_waiting_period(
@@ -250,19 +223,6 @@ def test_every_page_warns_of_a_pending_recovery_and_links_to_stop_it(
     mallory.reload()
     sees(mallory, "Confirm that it’s you")
     expect(mallory.get_by_role("button", name=REMOVE)).to_have_count(0)
-
-
-def test_a_mailed_link_stops_a_recovery(site: Site, open_page: OpenPage) -> None:
-    username, home, mallory = "mailed-at", open_page(site), open_page(site)
-    settle_with_app(home, site, username)
-    sign_out(home)
-    lose_factors(mallory, username)
-
-    about = "Someone asked to remove your second factors"
-    home.goto(link_for(site, username, about, "/accounts/2fa/recovery/"))
-    says(home, "one of your email addresses", "a browser that you’ve signed in with before")
-    press(home, "Stop the request")
-    sees(home, "The recovery request has been stopped")
 
 
 def test_password_and_second_factor_unlock_an_account_without_mail(

@@ -8,7 +8,7 @@ from playwright.sync_api import Page, expect
 from tests.browser.steps import press, says, sees
 from tests.browser.test_passkeys import add_passkey, enter
 from tests.support.browser import MOBILE, OpenPage, axe
-from tests.support.site import Site
+from tests.support.site import CHEAP_HASHES, Site
 from tests.support.steps import sql
 
 TAKE = "Take superuser rights"
@@ -16,7 +16,7 @@ TAKE = "Take superuser rights"
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    with Site(ADMIN_ELEVATION="on") as running:
+    with Site(ADMIN_ELEVATION="on", **CHEAP_HASHES) as running:
         yield running
 
 
@@ -30,12 +30,23 @@ def at_the_admin(page: Page, site: Site, username: str) -> None:
     expect(page.get_by_role("heading", name="Site administration")).to_be_visible()
 
 
-@pytest.mark.parametrize("options", [{}, {**MOBILE, "color_scheme": "dark"}], ids=["desk", "phone"])
+def faults(page: Page) -> list[str]:
+    """Return what axe finds on a dark phone and on a wide light screen."""
+    found = axe(page)
+    page.emulate_media(color_scheme="light")
+    page.set_viewport_size({"width": 1280, "height": 720})
+    page.reload()  # otherwise the colours of the admin change gradually
+    found += axe(page)
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size(MOBILE["viewport"])
+    return found
+
+
 def test_a_superuser_takes_superuser_rights_and_gives_them_up(
-    site: Site, open_page: OpenPage, options: dict[str, object]
+    site: Site, open_page: OpenPage
 ) -> None:
-    page = open_page(site, **options)
-    at_the_admin(page, site, f"owner-{len(options)}")
+    page = open_page(site, **MOBILE, color_scheme="dark")
+    at_the_admin(page, site, "carol")
 
     page.get_by_role("link", name=TAKE).click()
     sees(page, TAKE)
@@ -45,9 +56,9 @@ def test_a_superuser_takes_superuser_rights_and_gives_them_up(
     header = page.locator("#user-tools")
     expect(header).to_contain_text("Superuser for 30 more minutes")
     # From here on, no passkey is used: axe ends the virtual authenticator.
-    assert axe(page) == []
+    assert faults(page) == []
     header.get_by_role("button", name="Give up").click()
     says(page, "You work as a manager again.")
     header.get_by_role("link", name=TAKE).click()
     sees(page, TAKE)
-    assert axe(page) == []
+    assert faults(page) == []

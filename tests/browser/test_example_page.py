@@ -16,7 +16,7 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.steps import member, newcomer
 from tests.support.browser import OpenPage
 from tests.support.second_factor import SETUP, code_of, seed_on
-from tests.support.site import ROOT, Site
+from tests.support.site import CHEAP_HASHES, ROOT, Site
 from tests.support.steps import PASSWORD, sql
 
 FOLDER = ROOT / "docs" / "examples" / "spa"
@@ -109,7 +109,8 @@ def origins() -> Iterator[dict[str, Files]]:
 
 @pytest.fixture(scope="module")
 def site(origins: dict[str, Files]) -> Iterator[Site]:
-    with Site(CORS_ORIGINS=origins["named"].origin, LIMITS_SCALE="100") as site:
+    settings = {"CORS_ORIGINS": origins["named"].origin, "LIMITS_SCALE": "100"}
+    with Site(**settings, **CHEAP_HASHES) as site:
         for files in origins.values():
             files.accounts = site.origin
         yield site

@@ -16,7 +16,7 @@ from tests.browser.steps import LONG_AGO, go, member, press, says, sees, sign_in
 from tests.support.node import SOURCE, node, packages
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, Person
 from tests.support.process import Process, free_port, listening
-from tests.support.site import Site
+from tests.support.site import CHEAP_HASHES, Site
 from tests.support.steps import LOGIN, sql
 
 REDIRECTS = r"http://localhost:\d+/accounts/oidc/[a-z]+/login/callback/"
@@ -52,7 +52,8 @@ def site(
             away.setting("away", "Away"),
             twisted.setting("twisted", "Twisted", origins=[elsewhere]),
         ]
-        with Site(OIDC_PROVIDERS=json.dumps(entries), LIMITS_SCALE="100") as running:
+        settings = {"OIDC_PROVIDERS": json.dumps(entries), "LIMITS_SCALE": "100"}
+        with Site(**settings, **CHEAP_HASHES) as running:
             yield running
 
 

@@ -23,6 +23,8 @@ ROOT = Path(__file__).resolve().parents[2]
 MANAGE_SECONDS = 120.0
 # The shared file with an empty migrated database.
 MIGRATED = "migrated.sqlite3"
+# The environment of a site on which no test measures time or load.
+CHEAP_HASHES = {"PYTHONPATH": f"{ROOT / 'tests/support/cheap_hashes'}:{ROOT}"}
 
 
 class SentMail(NamedTuple):
@@ -149,6 +151,10 @@ class Site:
             file = url.removeprefix("sqlite:///") or self.data_dir / "db.sqlite3"
             shutil.copy(shared(MIGRATED, _migrate), file)
 
+    def collect_static(self) -> None:
+        """Copy the collected static files, except those of the admin; they are collected once."""
+        shutil.copytree(shared("static", self._collect), self.data_dir / "static")
+
     @property
     def _environment(self) -> dict[str, str]:
         # Without bytecode files each start would compile the whole site.
@@ -166,6 +172,10 @@ class Site:
                 _postgres_program("psql", "--quiet", f"--file={dump}", f"{server}/migrated")
             connection.execute(f"DROP DATABASE {name}")
             connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
+
+    def _collect(self, folder: Path) -> None:
+        self.manage("collectstatic", "--noinput", "--verbosity", "0", "--ignore", "admin")
+        (self.data_dir / "static").rename(folder)
 
     def _dump(self, file: Path) -> None:
         self.manage("migrate", "--verbosity", "0")
