@@ -50,6 +50,7 @@ class AccountsConfig(AppConfig):
         )
         from accounts.emails.receivers import cancel_pending
         from accounts.invitations.receivers import revoke_invitations
+        from accounts.oauth.receivers import disconnect_apps
         from accounts.passwords.checks import pwned_passwords_file
         from accounts.recovery.receivers import cancel_by_factor, void
         from accounts.sessions.receivers import revoke_sessions
@@ -63,7 +64,8 @@ class AccountsConfig(AppConfig):
         # The receivers lock rows in the same order as a sign-in, so that the two cannot deadlock.
         # ``revoke_keys`` runs before ``revoke_sessions``, because it looks for active sessions.
         receivers = (void_proofs, revoke_keys, revoke_sessions, cancel_pending, void, write_down)
-        for receiver in (*receivers, remove_unconfirmed, revoke_invitations):
+        others = (remove_unconfirmed, revoke_invitations, disconnect_apps)
+        for receiver in (*receivers, *others):
             credentials_changed.connect(receiver)
         signed_out_elsewhere.connect(end_trust)
         factor_proved.connect(cancel_by_factor)

@@ -27,7 +27,8 @@ from accounts.users.models import User, locked_password
 class Effects:
     """What a lock does, for the page that asks for confirmation.
 
-    ``sessions``: the number of sessions that are revoked.
+    ``sessions``: the number of sessions that are revoked, without those of apps.
+    ``apps``: the names of the apps that are disconnected.
     ``keys``: the number of API keys that are revoked.
     ``trusted``: the number of trusted browsers, where two-step verification is required again.
     ``suspended``: the names of the credentials that are suspended.
@@ -40,6 +41,7 @@ class Effects:
     """
 
     sessions: int
+    apps: list[str]
     keys: int
     trusted: int
     suspended: list[str]
@@ -58,7 +60,8 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
     young = suspension.young(user, notice.row.at if notice else clock.now())
     young_factors = [row for row in young.factors if not isinstance(row, RecoveryCodes)]
     return Effects(
-        sessions=sessions.live(user).count(),
+        sessions=sessions.live(user).filter(client=None).count(),
+        apps=list(user.connections.order_by("client__name").values_list("client__name", flat=True)),
         keys=apikeys.of(user).count(),
         trusted=trusted_browsers.of(user).count(),
         suspended=young.labels,
@@ -72,7 +75,7 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
 
 @transaction.atomic
 def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
-    """Revoke every session, API key and trusted browser of ``user``; suspend recent credentials.
+    """Revoke every session, API key, app and trusted browser; suspend recent credentials.
 
     Afterwards, nobody can sign in until the password is reset. ``accounts.users.disputes`` explains
     which proofs a reset requires. Receivers of ``credentials_changed`` revoke the sessions and

@@ -9,7 +9,7 @@ from collections.abc import Collection
 from datetime import datetime, timedelta
 
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
@@ -20,6 +20,9 @@ from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.common.key_text import digest
 from accounts.oauth.models import SECRET, Client, ClientSecret
+from accounts.oauth.stored import AuthorizationCode
+from accounts.sessions import connected
+from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
 # How long the former secret of an app stays valid, so that its developer has time to replace it.
@@ -106,16 +109,19 @@ def former_secret_ends_at(client: Client) -> datetime | None:
     return rows.values_list("expires_at", flat=True).first()
 
 
-@transaction.atomic
 def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
     """Enable or disable ``client``; return False if that changes nothing.
 
-    The secrets of a disabled app are not accepted.
+    The secrets of a disabled app are not accepted, and all its tokens end.
     """
     rows = Client.objects.filter(pk=client.pk, disabled_at__isnull=not enabled)
-    if not rows.update(disabled_at=None if enabled else clock.now()):
-        return False
-    _tell(events.APP_ENABLED if enabled else events.APP_DISABLED, client, actor)
+    with transaction.atomic():
+        if not rows.update(disabled_at=None if enabled else clock.now()):
+            return False
+        _tell(events.APP_ENABLED if enabled else events.APP_DISABLED, client, actor)
+    if not enabled:
+        # After the commit, so that the app gets no new ones. The transaction would become long.
+        _end_tokens(Client.objects.filter(pk=client.pk))
     return True
 
 
@@ -137,8 +143,18 @@ def find_public(client_id: str) -> Client | None:
 
 
 def prune() -> int:
-    """Delete secrets that have expired; return how many were deleted."""
+    """Delete secrets that have expired; return how many were deleted.
+
+    The tokens of disabled apps end again, in case the process died that should have ended them.
+    """
+    _end_tokens(Client.objects.exclude(disabled_at=None))
     return delete_in_batches(ClientSecret.objects.filter(expires_at__lte=clock.now()))
+
+
+def _end_tokens(disabled: QuerySet[Client]) -> None:
+    """End the codes and sessions of the apps, in statements of which none takes long."""
+    delete_in_batches(AuthorizationCode.objects.filter(client__in=disabled))
+    connected.end(LoginSession.objects.filter(client__in=disabled), events.APP_DISABLED)
 
 
 def _add_secret(client: Client) -> str:

@@ -114,6 +114,12 @@ def disconnect(user: User, client_id: str, actor: Actor) -> bool:
     return True
 
 
+def forget_all(user: User) -> None:
+    """Forget the connected apps of ``user``. The caller revokes the sessions."""
+    Connection.objects.filter(user=user).delete()
+    AuthorizationCode.objects.filter(user=user).delete()
+
+
 def _row_for(asked: AuthorizationRequest, user: User) -> QuerySet[Connection]:
     return Connection.objects.filter(user=user, client=asked.client_id, audience=asked.audience)
 

@@ -24,7 +24,7 @@ from accounts.password_pages.progress import ResetRequirement
 from accounts.password_pages.reset_requests import ResetRequest
 from accounts.password_pages.second_step import ProofView
 from accounts.passwords.views import with_meter
-from accounts.sessions import last_method
+from accounts.sessions import connected, last_method
 from accounts.sessions.current import (
     actor_of,
     actor_without_session_of,
@@ -211,10 +211,12 @@ def _context(
     request: HttpRequest, form: NewPasswordForm, *, keep: uuid.UUID | None
 ) -> dict[str, Any]:
     sessions = live(form.user)
+    others = sessions.filter(client=None)
     return {
         "form": form,
         "username": form.user.username,
-        "others": (sessions.exclude(pk=keep) if keep else sessions).count(),
+        "others": (others.exclude(pk=keep) if keep else others).count(),
+        "apps": len(connected.names(sessions)),
         "is_here": keep is not None,
         "trusted": trusted_browsers.of(form.user).count(),
         "keys": apikeys.effects(form.user, keep),

@@ -40,7 +40,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "checkup": checkup,
         "automatic": services.options_of_offer(session, checkup),
         "last_sign_in": services.last_sign_in(user),
-        "devices": live(user).count(),
+        "devices": live(user).filter(client=None).count(),
         "entries": recent,
     }
     return render(request, "accounts/profile/home.html", context)

@@ -1,6 +1,9 @@
 """Lists the other sessions of a user, and counts what "Sign out everywhere else" would end."""
 
+from collections import defaultdict
+from collections.abc import Iterable
 from dataclasses import dataclass
+from typing import Any
 
 from django.conf import settings
 from django.db.models import Case, Count, Q, QuerySet, When
@@ -16,43 +19,61 @@ IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
 
 @dataclass(frozen=True)
 class Effects:
-    """The number of sessions and trusted browsers that "Sign out everywhere else" would end.
+    """The number of sessions, apps and trusted browsers that "Sign out everywhere else" would end.
 
     Attributes:
         browsers: the number of live sessions in browsers, without the current session.
         programs: the number of live sessions of API clients, without the current session.
+        apps: the number of connected apps with a live session.
         trusted: the number of trusted browsers.
         trusts_here: whether the browser of the request is a trusted browser.
     """
 
     browsers: int
     programs: int
+    apps: int
     trusted: int
     trusts_here: bool
 
     @property
     def sessions(self) -> int:
-        """The number of all live sessions of the user, without the current session."""
+        """The number of live sessions of browsers and API clients, without the current one."""
         return self.browsers + self.programs
 
 
 def others(here: LoginSession) -> QuerySet[LoginSession]:
-    """Return all live sessions of the user except the current session ``here``.
+    """Return the live sessions of the user except ``here``, and except those that end with another.
 
-    Sessions in browsers come first, then sessions of API clients. Within both groups, the most
-    recently used session is first.
+    The latter are the sessions of apps without ``offline_access``: see :func:`add_apps`. Browsers
+    come first, then API clients, then apps; among each of these, the most recently used one.
     """
-    is_browser = Case(When(IN_BROWSER, then=1), default=0)
-    return live(here.user).exclude(pk=here.pk).order_by(is_browser.desc(), "-used_at")
+    group = Case(When(IN_BROWSER, then=2), When(client=None, then=1), default=0)
+    rows = live(here.user).exclude(pk=here.pk).filter(Q(client=None) | Q(is_offline=True))
+    return rows.select_related("client").order_by(group.desc(), "-used_at")
+
+
+def add_apps(browsers: Iterable[LoginSession]) -> None:
+    """Set ``apps`` of each of the sessions to the names of the apps that end with it."""
+    found: defaultdict[Any, list[str]] = defaultdict(list)
+    by_id = {session.pk: session for session in browsers}
+    children = LoginSession.objects.filter(parent__in=by_id, is_offline=False, ended_at=None)
+    pairs = children.order_by("client__name").values_list("parent", "client__name").distinct()
+    for parent, name in pairs:
+        found[parent].append(name)
+    for pk, session in by_id.items():
+        session.apps = found[pk]
 
 
 def effects(request: HttpRequest, here: LoginSession) -> Effects:
     """Count what would end if the user signed out everywhere except in the session ``here``."""
     counts = (
-        others(here)
+        live(here.user)
+        .exclude(pk=here.pk)
         .order_by()
         .aggregate(
-            browsers=Count("pk", filter=IN_BROWSER), programs=Count("pk", filter=~IN_BROWSER)
+            browsers=Count("pk", filter=IN_BROWSER),
+            programs=Count("pk", filter=~IN_BROWSER & Q(client=None)),
+            apps=Count("client", distinct=True),
         )
     )
     trusted = _count_trusted(here.user)

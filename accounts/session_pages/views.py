@@ -31,11 +31,14 @@ def sessions(request: HttpRequest) -> HttpResponse:
             else _revoke(request, here)
         )
     page = page_of(request, pages.others(here))
+    browsers = [session for session in page if not session.is_client]
+    pages.add_apps([here, *browsers])
     context = {
         "here": here,
         "page": page,
-        "browsers": [session for session in page if not session.is_client],
-        "programs": [session for session in page if session.is_client],
+        "browsers": browsers,
+        "programs": [session for session in page if session.is_client and not session.client],
+        "apps": [session for session in page if session.client],
         "effects": pages.effects(request, here),
     }
     return render(request, "accounts/session_pages/sessions.html", context)

@@ -22,7 +22,9 @@ class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
     is_current = serializers.SerializerMethodField(
         help_text="Whether the request was made in this session."
     )
-    device = serializers.CharField(source="__str__", help_text="The name of the browser or client.")
+    device = serializers.CharField(
+        source="__str__", help_text="The name of the browser, client or app."
+    )
     address = serializers.CharField(
         source="ip", read_only=True, help_text="The IP address of the last use."
     )
@@ -50,11 +52,11 @@ class SessionsView(generics.ListAPIView[LoginSession]):
     serializer_class = LoginSessionSerializer
 
     def get_queryset(self) -> QuerySet[LoginSession]:
-        return services.live(cast(User, self.request.user))
+        return services.live(cast(User, self.request.user)).select_related("client")
 
     @extend_schema(operation_id="list_sessions")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """List the sessions in browsers and API clients, most recently used first."""
+        """List the sessions of browsers, API clients and apps, most recently used first."""
         return super().get(request, *args, **kwargs)
 
 

@@ -63,6 +63,12 @@ def excess(session: LoginSession) -> QuerySet[LoginSession]:
     return rows.exclude(pk=session.pk).order_by("-used_at")[MOST - 1 :]
 
 
+def names(rows: QuerySet[LoginSession]) -> list[str]:
+    """Return the names of the apps that the sessions ``rows`` belong to, each app once."""
+    apps = rows.exclude(client=None).order_by("client__name", "client")
+    return [name for _id, name in apps.values_list("client", "client__name").distinct()]
+
+
 def make_room(session: LoginSession) -> None:
     """End the sessions that ``session``, which was just inserted, is one too many for."""
     over = LoginSession.objects.filter(pk__in=excess(session).values("pk"))

@@ -1,5 +1,6 @@
 """Sessions, the session data of browsers, and the browsers that are known to an account."""
 
+from collections.abc import Sequence
 from datetime import timedelta
 
 from django.conf import settings
@@ -89,6 +90,9 @@ class LoginSession(models.Model):
     audience = models.CharField(max_length=255, blank=True, default="", db_default="")
     is_offline = models.BooleanField(default=False, db_default=False)
 
+    # The names of the apps that end with the session, for the page that lists sessions.
+    apps: Sequence[str] = ()
+
     class Meta:
         indexes = (
             models.Index(fields=("user", "-used_at"), name="sessions_of_a_person"),
@@ -110,7 +114,7 @@ class LoginSession(models.Model):
         )
 
     def __str__(self) -> str:
-        return str(self.device)
+        return str(self.client or self.device)
 
     @property
     def device(self) -> Device:

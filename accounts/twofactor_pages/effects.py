@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from accounts.apikeys import services as keys
+from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
 from accounts.sessions.services import live
 from accounts.twofactor import trusted_browsers
@@ -11,17 +12,18 @@ from accounts.users.models import User
 
 @dataclass(frozen=True)
 class Effects:
-    """The number of other sessions, API keys and trusted browsers that the change ends."""
+    """The number of other sessions, apps, API keys and trusted browsers that the change ends."""
 
     browsers: int
     programs: int
+    apps: int
     keys: int
     trusted: int
 
     @property
     def is_any(self) -> bool:
         """Whether the change ends at least one of them."""
-        return bool(self.browsers or self.programs or self.keys or self.trusted)
+        return any((self.browsers, self.programs, self.apps, self.keys, self.trusted))
 
 
 def effects_of(user: User, here: LoginSession | None) -> Effects:
@@ -30,7 +32,8 @@ def effects_of(user: User, here: LoginSession | None) -> Effects:
     in_browsers = others.filter(kind=LoginSession.Kind.BROWSER).count()
     return Effects(
         browsers=in_browsers,
-        programs=others.count() - in_browsers,
+        programs=others.filter(client=None).count() - in_browsers,
+        apps=len(connected.names(others)),
         keys=len(keys.effects(user, here.pk if here else None).ending),
         trusted=trusted_browsers.of(user).count(),
     )

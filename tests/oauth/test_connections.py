@@ -10,7 +10,8 @@ from accounts.activity.services import Actor
 from accounts.common import clock as site_clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
-from accounts.oauth import connections
+from accounts.common.signals import credentials_changed
+from accounts.oauth import clients, connections
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationCode, Connection
 from accounts.sessions import services
@@ -141,3 +142,51 @@ def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(
     assert not connections.disconnect(alice, "mallory", Actor())
     rows = Activity.objects.filter(kind="app_disconnected")
     assert [(row.user, row.detail) for row in rows] == [(alice, "Paperless")]
+
+
+def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out(
+    alice: User, paperless: Client
+) -> None:
+    def connect() -> LoginSession:
+        session = connect_app(browser_of(alice), paperless, is_offline=True)
+        code_for(session, paperless)
+        return session
+
+    for event, is_forgotten in (
+        ("password_changed", False),
+        ("locked_down", True),
+        ("switched_off", True),
+    ):
+        session = connect()
+        credentials_changed.send(User, user=alice, event=event, actor=Actor(), keep=None)
+
+        assert not is_live(session)
+        assert connections.covers(asked_for(paperless), alice) is not is_forgotten
+        assert AuthorizationCode.objects.exists() is not is_forgotten
+        AuthorizationCode.objects.all().delete()
+
+
+def test_disabling_an_app_ends_its_sessions_and_codes_and_those_of_no_other_app(
+    alice: User, paperless: Client
+) -> None:
+    browser, wiki = browser_of(alice), make_app("Wiki")
+    ended = [connect_app(browser, paperless, is_offline=is_offline) for is_offline in (0, 1)]
+    kept = [connect_app(browser, wiki), browser]
+    for app in (paperless, wiki):
+        code_for(browser, app)
+
+    clients.set_enabled(paperless, Actor(), enabled=False)
+
+    assert not any(map(is_live, ended))
+    assert all(map(is_live, kept))
+    assert [code.client for code in AuthorizationCode.objects.all()] == [wiki]
+    assert connections.covers(asked_for(paperless), alice), "for when it is enabled again"
+
+
+def test_prune_ends_what_an_interrupted_disabling_has_left(alice: User, paperless: Client) -> None:
+    left, kept = [connect_app(browser_of(alice), app) for app in (paperless, make_app("Wiki"))]
+    Client.objects.filter(pk=paperless.pk).update(disabled_at=site_clock.now())
+
+    clients.prune()
+
+    assert [is_live(left), is_live(kept)] == [False, True]

@@ -11,10 +11,11 @@ from accounts.users.models import User
 class Command(UserCommand):
     """Changes nothing. ``end_sessions`` revokes the sessions."""
 
-    help = "List the browsers and programs in which a user is signed in, the last used first."
+    help = "List the browsers, programs and apps in which a user is signed in, the last used first."
 
     def answer_for(self, user: User) -> dict[str, Any]:
-        return {"username": user.username, "sessions": [*map(_facts, sessions.live(user))]}
+        rows = sessions.live(user).select_related("client")
+        return {"username": user.username, "sessions": [*map(_facts, rows)]}
 
 
 def _facts(row: LoginSession) -> dict[str, Any]:
@@ -22,6 +23,7 @@ def _facts(row: LoginSession) -> dict[str, Any]:
         "id": row.pk,
         "kind": row.kind,
         "device": str(row),
+        "stays_connected": row.is_offline,
         "ip": row.ip,
         "methods": " ".join(row.amr),
         "begun": row.begun_at,

@@ -5,6 +5,7 @@ from typing import Any
 from accounts.administration.explanation import explain
 from accounts.apikeys import services as apikeys
 from accounts.management.answers import UserCommand
+from accounts.oauth import connections
 from accounts.sessions import services as sessions
 from accounts.twofactor import services as twofactor
 from accounts.users import identities
@@ -37,6 +38,7 @@ class Command(UserCommand):
             "has_recovery_codes": held.recovery_codes is not None,
             "providers": [str(row) for row in identities.of(user)],
             "sessions": sessions.live(user).count(),
+            "apps": [app.name for app in connections.of(user)],
             "api_keys": [key.label for key in apikeys.of(user)],
             "explanation": [
                 {"code": block.code, "sentence": block.sentence, "until": block.until}
