@@ -28,13 +28,13 @@ from django.http import HttpRequest, JsonResponse
 from django.utils import translation
 from rest_framework.renderers import JSONRenderer
 
-from accounts.common.client_info import ClientInfo, client_of
+from accounts.common.client_info import ClientInfo, client_from
 from accounts.common.client_ip import behind_proxies
 from accounts.common.errors import PublicError, RateLimited
 from accounts.ops import health
-from accounts.profile.api import shown
+from accounts.profile.api import own_profile
 from accounts.signin.services import refuse_flood
-from accounts.tokens import families, keyring, renewal, scopes, services
+from accounts.tokens import keyring, renewal
 from accounts.tokens.api import with_refresh
 from accounts.users import emails
 from authsite.errors import FAILED, body_of
@@ -164,13 +164,9 @@ def _is_plain(environ: Environ) -> bool:
 
 @lru_cache(256)
 def _language(accepted: str) -> str:
-    return translation.get_language_from_request(_request({"HTTP_ACCEPT_LANGUAGE": accepted}))
-
-
-def _request(environ: Environ) -> HttpRequest:
     request = HttpRequest()
-    request.META = environ
-    return request
+    request.META = {"HTTP_ACCEPT_LANGUAGE": accepted}
+    return translation.get_language_from_request(request)
 
 
 def _answer(path: str, environ: Environ, client_ip: str) -> Answer | None:
@@ -188,12 +184,8 @@ def _answer(path: str, environ: Environ, client_ip: str) -> Answer | None:
 
 def _me(environ: Environ, _client_ip: str) -> Answer | None:
     scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    if scheme != "Bearer":
-        return None
-    token, session = services.read(text, find=families.find_owner)
-    if not scopes.is_covered(token.scope, "profile:read"):
-        return None
-    return Answer(_render(shown(session.user)))
+    body = own_profile(text) if scheme == "Bearer" else None
+    return Answer(body) if body else None
 
 
 def _refresh(environ: Environ, client_ip: str) -> Answer | None:
@@ -218,7 +210,7 @@ def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
 
 
 def _client(environ: Environ, client_ip: str) -> ClientInfo:
-    return client_of(_request(environ | {"REMOTE_ADDR": client_ip}))
+    return client_from(environ | {"REMOTE_ADDR": client_ip})
 
 
 def _is_login(username: str, password: str) -> bool:

@@ -1,8 +1,10 @@
 """Information about the client that sent a request: IP address, networks and device."""
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest
@@ -112,12 +114,18 @@ def client_of(request: HttpRequest) -> ClientInfo:
 
     Behind a proxy, ``ClientMiddleware`` must have set ``REMOTE_ADDR`` to the client's IP address.
     """
-    ip = parse_ip(request.META["REMOTE_ADDR"])
-    user_agent = request.META.get("HTTP_USER_AGENT", "")[:LONGEST_USER_AGENT]
-    # The client chooses this text, so replace characters that cannot be stored or shown.
-    printable = "".join(c if c.isprintable() else " " for c in user_agent)
     known = request.COOKIES.get(settings.KNOWN_COOKIE_NAME, "")
-    return ClientInfo(str(ip or ""), printable, known if _KNOWN.fullmatch(known) else "")
+    return client_from(request.META, known if _KNOWN.fullmatch(known) else "")
+
+
+def client_from(meta: Mapping[str, Any], known_cookie: str = "") -> ClientInfo:
+    """Return the client of a request with the WSGI environment ``meta``."""
+    ip = parse_ip(meta["REMOTE_ADDR"])
+    user_agent = meta.get("HTTP_USER_AGENT", "")[:LONGEST_USER_AGENT]
+    if not user_agent.isprintable():
+        # The client chooses this text, so replace characters that cannot be stored or shown.
+        user_agent = "".join(c if c.isprintable() else " " for c in user_agent)
+    return ClientInfo(str(ip or ""), user_agent, known_cookie)
 
 
 def _name(family: str) -> str:

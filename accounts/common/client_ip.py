@@ -67,7 +67,7 @@ def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IP
     return nearest
 
 
-def behind_proxies(meta: Mapping[str, Any], proxies: Sequence[Network]) -> tuple[str, str]:
+def behind_proxies(meta: Mapping[str, Any], proxies: tuple[Network, ...]) -> tuple[str, str]:
     """Return the IP address of a client, and the scheme with which it has connected.
 
     If the peer is a trusted proxy, both are read from the headers that the proxy has set. Headers
@@ -78,11 +78,22 @@ def behind_proxies(meta: Mapping[str, Any], proxies: Sequence[Network]) -> tuple
         proxies: the networks of the trusted proxies.
     """
     address, scheme = meta.get("REMOTE_ADDR", ""), meta.get("wsgi.url_scheme", "")
+    forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
+    # A client can send a long header, so only the results of short ones are kept.
+    find = _client_of_proxy if len(forwarded) <= LONGEST else _client_of_proxy.__wrapped__
+    ip = find(address, forwarded, proxies)
+    if ip is None:
+        return address, scheme
+    return ip, "https" if meta.get("HTTP_X_FORWARDED_PROTO") == "https" else scheme
+
+
+@lru_cache(1024)
+def _client_of_proxy(address: str, forwarded: str, proxies: tuple[Network, ...]) -> str | None:
+    """Return the IP address of the client of the proxy at ``address``; None if it is no proxy."""
     peer = parse(address)
     if peer is None or not trusts(peer, proxies):
-        return address, scheme
-    ip = client_ip(peer, meta.get("HTTP_X_FORWARDED_FOR", ""), proxies)
-    return str(ip), "https" if meta.get("HTTP_X_FORWARDED_PROTO") == "https" else scheme
+        return None
+    return str(client_ip(peer, forwarded, proxies))
 
 
 def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:

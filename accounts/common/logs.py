@@ -13,6 +13,8 @@ import threading
 from collections.abc import Callable
 from contextlib import suppress
 from contextvars import ContextVar
+from datetime import UTC, datetime
+from json.encoder import encode_basestring_ascii as in_ascii
 from typing import Any
 
 import structlog
@@ -31,26 +33,32 @@ SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
 TOKENS = re.compile(
     r"uthsite_(?:client_)?[a-z2-7]{8,}|[a-z2-7]{50,}|[\w-]{72,}", re.ASCII | re.IGNORECASE
 )
-# A text of at most this length cannot contain a secret.
-HARMLESS = 15
 # Match the parts of a request's path that may be secret: all that follows one of ``_PAGES``, and
 # words that are as long as a secret.
 _REST = re.compile(rf"(/accounts/(?:{_PAGES})/)/*[^/].*", re.DOTALL)
 _LONG = re.compile(r"[\w-]{40,}", re.ASCII)
+# All of these match only texts that are as long as this or contain ``/accounts/`` or ``uthsite_``.
+_LONG_ENOUGH = 40
 
 
 def redact(text: str) -> str:
     """Return ``text`` with the secrets of links, tokens and API keys replaced by ``[secret]``."""
-    if len(text) <= HARMLESS:
+    if _is_harmless(text):
         return text
     return TOKENS.sub("[secret]", SECRET_PATHS.sub(r"\1[secret]", text))
 
 
 def redact_path(path: str) -> str:
     """Return the path of a request with every possible secret replaced by ``[secret]``."""
-    if len(path) <= HARMLESS:
+    if _is_harmless(path):
         return path
     return _LONG.sub("[secret]", _REST.sub(r"\1[secret]", path))
+
+
+def _is_harmless(text: str) -> bool:
+    """Return whether ``text`` certainly contains no secret. Patterns take longer to find that."""
+    is_short = len(text) < _LONG_ENOUGH
+    return is_short and "/accounts/" not in text and "uthsite_" not in text.lower()
 
 
 def escape(text: str) -> str:
@@ -97,26 +105,40 @@ def requests_log(*, development: bool, level: str = "INFO") -> Callable[..., Non
     """
     if logging.getLevelNamesMapping()[level] > logging.INFO:
         return lambda **_values: None
-    return _RequestLine(_line(development=development)).write
+    line_of = _request_in_words if development else _request_in_json
+
+    def write(**values: Any) -> None:
+        line = line_of(values)
+        # A full disk or a closed pipe must not fail the request.
+        with suppress(OSError, ValueError, AttributeError):
+            # In one call, so that lines of threads do not mix.
+            sys.stderr.write(f"{line}\n")
+
+    return write
 
 
 _REQUEST = {"event": "request", "logger": "authsite.requests"}
+_REQUEST_IN_JSON = json.dumps({**_REQUEST, "level": "info"})[1:-1]
 
 
-class _RequestLine:
-    """Writes the line of a request to the error stream."""
+def _request_in_words(values: EventDict) -> Any:
+    line: Any = {**_clean(None, "info", values), **_REQUEST}
+    for process in _line(development=True):
+        line = process(None, "info", line)
+    return line
 
-    def __init__(self, processors: list[Processor]) -> None:
-        self._processors = processors
 
-    def write(self, **values: Any) -> None:
-        """Write one line with ``values``, in one call, so that lines of threads do not mix."""
-        line: Any = {**_clean(None, "info", values), **_REQUEST}
-        for process in self._processors:
-            line = process(None, "info", line)
-        # A full disk or a closed pipe must not fail the request.
-        with suppress(OSError, ValueError, AttributeError):
-            sys.stderr.write(f"{line}\n")
+def _request_in_json(values: EventDict) -> str:
+    """Return the line that the processors of :func:`_line` make, in a third of their time."""
+    shown = [f'"{name}": {_as_json(value)}' for name, value in values.items()]
+    when, request_id = datetime.now(UTC).isoformat()[:-6], in_ascii(REQUEST_ID.get())
+    rest = f'{_REQUEST_IN_JSON}, "timestamp": "{when}Z", "request_id": {request_id}'
+    return f"{{{', '.join(shown)}, {rest}}}"
+
+
+def _as_json(value: Any) -> str:
+    is_number = isinstance(value, (int, float))
+    return str(value) if is_number else in_ascii(redact(str(value)))
 
 
 def _line(*, development: bool) -> list[Processor]:
@@ -132,7 +154,7 @@ def _line(*, development: bool) -> list[Processor]:
 def _clean(_logger: Any, _method: str, event: EventDict) -> EventDict:
     """Redact all values except numbers. Objects are converted to text and redacted, too."""
     for name, value in event.items():
-        if not isinstance(value, int | float):
+        if not isinstance(value, (int, float)):
             event[name] = redact(str(value))
     return event
 

@@ -4,46 +4,29 @@ Other services verify an access token with the public keys of this site. This si
 session of the token, and refuses the token as soon as the session is revoked.
 """
 
-import base64
-import json
 import uuid
 from collections.abc import Iterable
-from hashlib import sha256
 from typing import Any, override
 
-import jwt
 from django.conf import settings
-from jwt.algorithms import get_default_algorithms
 from rest_framework_simplejwt import tokens
-from rest_framework_simplejwt.backends import TokenBackend
-from rest_framework_simplejwt.exceptions import (
-    ExpiredTokenError,
-    TokenBackendError,
-    TokenError,
-)
+from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 
 from accounts.common import clock, secrets
 from accounts.common.config import LONGEST_ACCESS_TOKEN
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring, scopes
-from accounts.tokens.signing_keys import FIRST_ALGORITHM, Verifier
+from accounts.tokens.backend import Backend
 from accounts.users.models import User
 
-TYPE = "at+jwt"
 # The longest access token that is accepted, in characters. This site issues shorter ones.
 LONGEST = 8192
-# The most tokens whose claims a process keeps after it has verified them. Each takes about 2 KB.
-MOST_VERIFIED = 4096
 # The longest token that may list the groups of its user, in characters. A user may be in any number
 # of groups, but proxies and servers refuse headers over 8 KiB.
 LONGEST_WITH_GROUPS = 4096
 # The seconds by which the clocks of two nodes may differ. The start of a token's validity has this
 # tolerance, its end has none.
 SKEW = 10
-TEXTS = ("jti", "sid", "sub", "scope", "client_id")
-TIMES = ("iat", "nbf", "exp", "auth_time")
-
-_algorithms = get_default_algorithms()
 
 
 def be_ready() -> None:
@@ -57,70 +40,10 @@ def be_ready() -> None:
     keyring.signer()
 
 
-class Backend(TokenBackend):
-    """Signs tokens with the current signing key; verifies them with the key that `kid` names."""
-
-    def __init__(self) -> None:
-        super().__init__(FIRST_ALGORITHM)
-        self._verified: dict[bytes, tuple[Verifier, dict[str, Any]]] = {}
-
-    @override
-    def encode(self, payload: dict[str, Any]) -> str:
-        key = keyring.signer()
-        header = {"typ": TYPE, "kid": key.kid}
-        return jwt.encode(payload, key.key, algorithm=key.algorithm, headers=header)
-
-    @override
-    def decode(self, token: Any, verify: bool = True) -> dict[str, Any]:
-        """Return the claims of ``token`` if one of this site's keys has signed it.
-
-        The header must be exactly the one that this site writes, so ``crit``, ``jku``, ``x5u`` and
-        ``jwk`` are never evaluated (RFC 8725 section 3.10). The key decides the algorithm, not the
-        token (RFC 8725 section 3.1). ``verify`` is ignored: every token is verified.
-
-        PyJWT is used only to verify the signature. Its own parser checks the token character by
-        character, which took a third of the time of an API call.
-
-        The claims of the last :data:`MOST_VERIFIED` tokens are kept, because clients send a token
-        many times. They count only while the key that verified them is in the key ring.
-
-        Raises:
-            TokenBackendError: the token is malformed, or its signature does not verify.
-        """
-        digest = sha256(token.encode("utf-8", "surrogatepass")).digest()
-        key, claims = self._verified.get(digest) or self._verify(token)
-        if keyring.find(key.kid) is not key:
-            key, claims = self._verify(token)
-        if len(self._verified) >= MOST_VERIFIED:
-            self._verified.clear()
-        self._verified[digest] = key, claims
-        return dict(claims)
-
-    def _verify(self, token: str) -> tuple[Verifier, dict[str, Any]]:
-        try:
-            signed, _, signature = token.rpartition(".")
-            head, payload = signed.split(".")
-            header = json.loads(_bytes(head).decode())
-            key = keyring.find(header["kid"])
-            if key is None or header != {"typ": TYPE, "alg": key.algorithm, "kid": key.kid}:
-                raise TokenBackendError
-            algorithm = _algorithms[key.algorithm]
-            if not algorithm.verify(signed.encode(), key.key, _bytes(signature)):
-                raise TokenBackendError
-            claims = json.loads(_bytes(payload).decode())
-            # NaN and unpaired surrogates cannot be sent as JSON, and this site never signs them.
-            json.dumps(claims, allow_nan=False, ensure_ascii=False).encode()
-        except (LookupError, ValueError, TypeError, RecursionError):
-            raise TokenBackendError from None
-        if not _is_complete(claims):
-            raise TokenBackendError
-        return key, claims
-
-
 class AccessToken(tokens.AccessToken):
     """A signed JWT that gives access to the API.
 
-    ``AccessToken()`` is a new token. ``AccessToken(text)`` parses ``text`` and verifies its
+    :meth:`issue` returns a new token. ``AccessToken(text)`` parses ``text`` and verifies its
     signature and claims. It does not check whether the session of the token has been revoked;
     ``families.find`` does that.
 
@@ -224,6 +147,14 @@ class AccessToken(tokens.AccessToken):
         return frozenset(self["scope"].split())
 
     @override
+    def set_exp(self, *_args: Any, **_options: Any) -> None:
+        """Do nothing: :meth:`issue` sets all times."""
+
+    @override
+    def set_iat(self, *_args: Any, **_options: Any) -> None:
+        """Do nothing: :meth:`issue` sets all times."""
+
+    @override
     def set_jti(self) -> None:
         self["jti"] = secrets.token(16)
 
@@ -249,35 +180,3 @@ class AccessToken(tokens.AccessToken):
             raise TokenError
         if now >= claims["exp"] and not self._takes_expired:
             raise ExpiredTokenError
-
-
-def _bytes(part: str) -> bytes:
-    """Decode one part of a token from base64url (RFC 7515 section 2).
-
-    Raises:
-        ValueError: the part is not canonical base64url.
-    """
-    decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    if base64.urlsafe_b64encode(decoded).rstrip(b"=").decode() != part:
-        raise ValueError("not as base64url is written")
-    return decoded
-
-
-def _is_complete(claims: Any) -> bool:
-    """Return whether ``claims`` has the claims of an access token, each with the right type."""
-    return (
-        isinstance(claims, dict)
-        and all(isinstance(claims.get(name), str) for name in TEXTS)
-        and all(type(claims.get(name)) is int for name in TIMES)
-        and type(claims.get("orig_iat", 0)) is int
-        and _is_id(claims["sub"])
-        and _is_id(claims["sid"])
-    )
-
-
-def _is_id(text: str) -> bool:
-    """Return whether ``text`` is a UUID in canonical form."""
-    try:
-        return str(uuid.UUID(text)) == text
-    except ValueError:
-        return False

@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from accounts.common.api import Open, valid
 from accounts.common.client_info import client_of
-from accounts.tokens import renewal, services
+from accounts.tokens import families, renewal, services
 from accounts.tokens.authentication import is_token, login_of
 from accounts.tokens.serializers import (
     ClaimsSerializer,
@@ -42,7 +42,7 @@ class TokenView(Open, APIView):
         valid(serializer)
         login, password = login_of(request, serializer)
         if is_token(login):
-            held, session = services.read(login)
+            held, session = services.read(login, find=families.find)
             return _answer(services.exchange(held, session, serializer.token_request(), client))
         return _answer(services.sign_in(login, password, serializer.token_request(), client))
 

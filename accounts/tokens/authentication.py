@@ -13,7 +13,7 @@ from accounts.common.proofs import Method
 from accounts.sessions import current
 from accounts.sessions.models import LoginSession
 from accounts.signin.services import InvalidCredentials
-from accounts.tokens import scopes, services
+from accounts.tokens import families, scopes, services
 from accounts.users import emails
 from accounts.users.models import User
 
@@ -74,7 +74,7 @@ class Authentication(JWTAuthentication):
         return "Bearer"
 
     def _by_token(self, request: Request, text: str) -> tuple[User, Credentials]:
-        token, session = services.read(text, tells_expired=True)
+        token, session = services.read(text, tells_expired=True, find=families.find)
         current.set_api_auth(request._request, session)
         return session.user, Credentials(token.scope, session)
 

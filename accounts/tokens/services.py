@@ -43,8 +43,6 @@ from accounts.tokens.errors import (
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
 
-type Find = Callable[[uuid.UUID, uuid.UUID], LoginSession | None]
-
 
 @dataclass(frozen=True)
 class TokenRequest:
@@ -159,17 +157,17 @@ def exchange(
     return Tokens(fresh, session)
 
 
-def read(
+def read[S](
     text: str,
     audiences: tuple[str, ...] | None = None,
     *,
     tells_expired: bool = False,
-    find: Find = families.find,
-) -> tuple[AccessToken, LoginSession]:
-    """Verify the access token ``text``; return the token and its session, with the user loaded.
+    find: Callable[[uuid.UUID, uuid.UUID], S | None],
+) -> tuple[AccessToken, S]:
+    """Verify the access token ``text``; return the token and what ``find`` returns.
 
     ``audiences``: the audiences to accept. The default is only this site.
-    ``find``: returns the live session with an id if it belongs to a user, else None.
+    ``find``: returns the live session with an id if it belongs to a user, or data of it, else None.
 
     Raises:
         TokenExpired: the token is genuine but has expired, and ``tells_expired`` is set.
@@ -195,7 +193,8 @@ def claims(text: str) -> Mapping[str, Any]:
             app.
     """
     config = settings.AUTHSITE
-    token, session = read(text, (config.origin, *config.token_audiences))
+    audiences = (config.origin, *config.token_audiences)
+    token, session = read(text, audiences, find=families.find)
     if session.client_id:
         raise InvalidToken
     return token.payload

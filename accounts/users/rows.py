@@ -30,6 +30,9 @@ def emails_of(user: User) -> QuerySet[EmailAddress]:
     return user.emails.order_by("confirmed_at", "pk")
 
 
+type Rows = tuple[tuple[Any, ...], ...]
+
+
 class Owned[M: models.Model]:
     """Finds a row of a model with a foreign key ``user``, together with the user and their groups.
 
@@ -59,11 +62,17 @@ class Owned[M: models.Model]:
 
     def find(self, values: dict[str, Any]) -> M | None:
         """Return the row that meets the condition with the parameters ``values``, or None."""
+        rows = self.rows(values)
+        return self.instance(rows) if rows else None
+
+    def rows(self, values: dict[str, Any]) -> Rows:
+        """Return the rows of the database, one for each group of the user, for :meth:`instance`."""
         with connection.cursor() as cursor:
             cursor.execute(self._sql, {name: parameter(value) for name, value in values.items()})
-            rows = cursor.fetchall()
-        if not rows:
-            return None
+            return tuple(cursor.fetchall())
+
+    def instance(self, rows: Rows) -> M:
+        """Return the model instance that ``rows`` describe."""
         end = len(self._columns)
         instance = self._columns.instance(rows[0][:end])
         user = self._user.instance(rows[0][end:-1])

@@ -159,7 +159,8 @@ OWNERS = {
     "tokens/renewal.py": "families.rotate families.rotate_newest",
     "tokens/services.py tokens/renewal.py": "AccessToken.issue",
     "tokens/authentication.py": "services.prove_by_password",
-    "tokens/access.py": "keyring.signer jwt.encode",
+    "tokens/access.py tokens/backend.py": "keyring.signer",
+    "tokens/backend.py": "key.key.sign _algorithms[key.algorithm].sign",
 }
 
 

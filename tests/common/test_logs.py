@@ -3,6 +3,7 @@
 import json
 import logging
 import sys
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
@@ -84,6 +85,21 @@ def test_secrets_in_values_that_are_not_text_are_redacted(
     logs.requests_log(development=False)(path=[path])
 
     assert json.loads(capsys.readouterr().err)["path"] == "['/accounts/owner/[secret]/']"
+
+
+def test_the_line_of_a_request_has_the_members_of_any_other_line(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    token = logs.REQUEST_ID.set("an-id")
+    other = json.loads(line("request", development=False, exc_info=None))
+
+    logs.requests_log(development=False)(status=404, ms=0.5)
+    logs.REQUEST_ID.reset(token)
+    found = json.loads(capsys.readouterr().err)
+
+    assert found.keys() == {"status", "ms", *other}
+    assert (found["level"], found["request_id"], found["ms"]) == ("info", "an-id", 0.5)
+    assert datetime.fromisoformat(found["timestamp"]).utcoffset() == timedelta(0)
 
 
 @pytest.mark.parametrize(
