@@ -17,8 +17,13 @@ from accounts.common.errors import PublicError, RateLimited
 from accounts.common.links import safe_next
 from authsite import expired_forms
 
-# The clients of these paths are programs: API calls, health checks and metrics.
-MACHINES = ("/api/", "/health/", "/metrics")
+# The endpoints of OAuth and OpenID Connect for programs. The rest of ``/oauth/`` is pages.
+ENDPOINTS = (
+    *("/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/introspect", "/oauth/userinfo"),
+    *("/.well-known/openid-configuration", "/.well-known/oauth-"),
+)
+# The clients of these paths are programs: API calls, those endpoints, health checks and metrics.
+MACHINES = ("/api/", *ENDPOINTS, "/health/", "/metrics")
 # The key in ``request.META`` of a database error that occurred before Django got the request. The
 # middleware raises it, so that the client need not wait for the same error again.
 FAILED = "authsite.failed"
@@ -29,6 +34,8 @@ DISK_FULL = "The site can’t store anything at the moment."
 RETRY_AFTER = 5
 # Error codes that replace Python's names of these statuses, which may change.
 CODES = {413: "content_too_large", 503: "unavailable"}
+# The errors of OAuth endpoints with these statuses (RFC 6749 section 4.1.2.1).
+OAUTH_ERRORS = {500: "server_error", 503: "temporarily_unavailable"}
 
 
 def is_call(request: HttpRequest) -> bool:
@@ -43,7 +50,7 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     instead.
     """
     if is_call(request):
-        return api_refusal(400)
+        return api_refusal(request, 400)
     if isinstance(exception, SessionInterrupted):
         return redirect("account_login")
     return render(request, "400.html", status=400)
@@ -76,7 +83,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     error = sys.exception()
     status = 503 if error and outages.is_outage(error) else 500
     if is_call(request):
-        response = api_refusal(status, _outage_detail(error) if status == 503 else "")
+        response = api_refusal(request, status, _outage_detail(error) if status == 503 else "")
     else:
         context: dict[str, Any] = {
             "site_name": settings.AUTHSITE.site_name,
@@ -113,14 +120,23 @@ def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
 def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     """Return ``response``, with a JSON body if the client is a program."""
     if is_call(request):
-        body = api_refusal(response.status_code)
+        body = api_refusal(request, response.status_code)
         response.content, response["Content-Type"] = body.content, body["Content-Type"]
     return response
 
 
-def api_refusal(status: int, detail: str = "") -> HttpResponse:
-    """Return a JSON error with the status ``status``, for a request that reaches no API view."""
+def api_refusal(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
+    """Return a JSON error with the status ``status``, for a request that reaches no API view.
+
+    Endpoints of OAuth have an error format of their own (RFC 6749 section 5.2).
+    """
     reason = HTTPStatus(status)
+    if request.path_info.startswith(ENDPOINTS):
+        error = OAUTH_ERRORS.get(status, "invalid_request")
+        # The description is in English, because the format allows only ASCII.
+        return JsonResponse(
+            {"error": error, "error_description": f"{reason.phrase}."}, status=status
+        )
     body = {"detail": detail or f"{reason.phrase}.", "code": CODES.get(status, reason.name.lower())}
     return JsonResponse(body, status=status)
 

@@ -221,7 +221,7 @@ class ApiMiddleware:
         try:
             match = resolve(request.path_info)
         except Resolver404:
-            return api_refusal(404, _missing_slash(request.path_info))
+            return api_refusal(request, 404, _missing_slash(request.path_info))
         request.resolver_match = match
         if FAILED in request.META:
             raise request.META[FAILED]

@@ -23,6 +23,8 @@ ROLE_MIGRATIONS = {
     "0029_staff_roles": "make_groups",
     "0030_daily_counts": "show_overview_to_roles",
 }
+# The RSA keys that tests in this process have generated.
+RSA_KEYS: list[Any] = []
 
 
 class Clock:
@@ -84,6 +86,24 @@ def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
     if not request.node.get_closest_marker("production_hashes"):
         monkeypatch.setattr(Argon2id, "memory_cost", 8)
         monkeypatch.setattr(Argon2id, "time_cost", 1)
+
+
+@pytest.fixture(autouse=True)
+def reused_rsa_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Reuse the RSA keys of earlier tests, since generating one takes half a second.
+
+    The keys of one test still differ.
+    """
+    from accounts.tokens import keys
+
+    generate, supply = keys.generate_rsa, iter(RSA_KEYS[:])
+
+    def reuse(**options: Any) -> Any:
+        if (key := next(supply, None)) is None:
+            RSA_KEYS.append(key := generate(**options))
+        return key
+
+    monkeypatch.setattr(keys, "generate_rsa", reuse)
 
 
 @pytest.fixture

@@ -19,6 +19,7 @@ from accounts.common import clock
 from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.common.key_text import digest
+from accounts.oauth import id_tokens
 from accounts.oauth.models import SECRET, Client, ClientSecret
 from accounts.oauth.stored import AuthorizationCode
 from accounts.sessions import connected
@@ -54,6 +55,8 @@ def create(client: Client, actor: Actor) -> str:
     client.full_clean()
     client.save(force_insert=True)
     _tell(events.APP_REGISTERED, client, actor)
+    # The first app needs a key for ID tokens. It must be published before it signs.
+    transaction.on_commit(id_tokens.be_ready, robust=True)
     return "" if client.is_public else _add_secret(client)
 
 

@@ -22,6 +22,8 @@ SCOPES: dict[str, str | Promise] = {
     "sessions:write": _("End sessions through the API"),
     "activity:read": _("View the security history through the API"),
 }
+# The scopes of the API of this site.
+API_SCOPES = frozenset(name for name in SCOPES if ":" in name)
 
 
 # The same in words for the person, after the name of the app. The ID of the account goes without

@@ -59,7 +59,7 @@ def signer(algorithm: str = "") -> Signer:
 
     ``algorithm``: an algorithm that is in use. The default is that of access tokens.
 
-    Call this outside of transactions.
+    Call this outside of transactions, in which no key is created.
 
     Raises:
         CannotSign: the current signing key cannot be decrypted, or does not exist yet.
@@ -67,16 +67,22 @@ def signer(algorithm: str = "") -> Signer:
     ring, now = _with_a_key(), clock.now()
     row = ring.signing(algorithm, now) if algorithm else ring.signing_access(now)
     if row is None:
+        row = _cache.begin().signing(algorithm, now)
+    if row is None:
         raise CannotSign(RELOAD.total_seconds())
     return _cache.signer(row)
 
 
 def can_sign() -> bool:
     """Return whether this site can sign with each algorithm that is in use, or has no key yet."""
-    if not _cache.ring().keys:
+    ring = _cache.ring()
+    if not ring.keys:
         return True
+    held = {key.algorithm for key in ring.keys}
     try:
-        return all(signer(algorithm) for algorithm in ("", *signing_keys.further()))
+        return all(
+            signer(algorithm) for algorithm in ("", *held.intersection(signing_keys.further()))
+        )
     except CannotSign:
         return False
 
@@ -98,7 +104,9 @@ def jwks() -> Published:
 
     Call this outside of transactions.
     """
-    return _with_a_key().published
+    ring = _with_a_key()
+    # Another process may have made the first key for ID tokens, with which it signs at once.
+    return (_cache.look_again() if ring.lacks_further else ring).published
 
 
 def forget() -> None:

@@ -45,9 +45,22 @@ LEAD = MAX_AGE + RELOAD + SLACK
 # key late and sign with this one meanwhile, and those tokens must expire first.
 KEEP = timedelta(seconds=LONGEST_ACCESS_TOKEN) + RELOAD + SLACK
 
-# Functions that return an algorithm that signs other tokens than access tokens. Code that signs
-# such tokens adds its function here.
-FURTHER: list[Callable[[], str]] = []
+
+@dataclass(frozen=True)
+class Further:
+    """How tokens of another kind than access tokens are signed.
+
+    ``algorithm``: returns the algorithm.
+    ``is_needed``: returns whether the site issues such tokens. Until then, the algorithm gets no
+        key.
+    """
+
+    algorithm: Callable[[], str]
+    is_needed: Callable[[], bool]
+
+
+# Code that signs tokens of another kind adds its entry here.
+FURTHER: list[Further] = []
 
 
 @dataclass(frozen=True)
@@ -120,11 +133,22 @@ class KeyRing:
 
     @property
     def due(self) -> list[str]:
-        """The algorithms in use that have no key, or only keys older than ``SIGNING_KEY_DAYS``."""
+        """The algorithms that need a key: they have none, or only old ones.
+
+        A key is old if it was made more than ``SIGNING_KEY_DAYS`` ago.
+        """
         days = settings.AUTHSITE.signing_key_days
         since = clock.now() - timedelta(days=days)
         held = {key.algorithm for key in self.keys if not days or key.made_at > since}
-        return [algorithm for algorithm in in_use(self.keys) if algorithm not in held]
+        needed = [access_algorithm(self.keys)]
+        # Asked last, because it may take a query.
+        needed += [f.algorithm() for f in FURTHER if f.algorithm() not in held and f.is_needed()]
+        return [algorithm for algorithm in dict.fromkeys(needed) if algorithm not in held]
+
+    @property
+    def lacks_further(self) -> bool:
+        """Whether an algorithm that signs other tokens than access tokens has no key."""
+        return not {key.algorithm for key in self.keys}.issuperset(further())
 
 
 def read(known: dict[str, Verifier]) -> KeyRing:
@@ -163,7 +187,7 @@ def in_use(live: Sequence[SigningKey]) -> list[str]:
 
 def further() -> list[str]:
     """Return the algorithms that sign other tokens than access tokens."""
-    return [algorithm() for algorithm in FURTHER]
+    return [kind.algorithm() for kind in FURTHER]
 
 
 def make_due(ring: KeyRing, signs_at: datetime) -> None:

@@ -48,6 +48,8 @@ OPEN = {
     # Without its token it answers 404: tests/ops/test_monitoring.py.
     "metrics",
     ".well-known/jwks.json",
+    # Apps authenticate themselves here: tests/oauth/test_client_auth.py.
+    "oauth/token",
     ".well-known/change-password",
     ".well-known/webauthn",
     "dev/mail/",

@@ -1,5 +1,14 @@
 """Fixtures for tests of tokens."""
 
+import pytest
+
+from accounts.tokens import signing_keys
 from tests.acceptance.conftest import configure
 
 __all__ = ["configure"]
+
+
+@pytest.fixture(autouse=True)
+def only_access_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Sign nothing but access tokens."""
+    monkeypatch.setattr(signing_keys, "FURTHER", [])

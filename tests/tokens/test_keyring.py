@@ -7,6 +7,7 @@ from django.db import transaction
 
 from accounts.tokens import keyring, keys, signing_keys
 from accounts.tokens.models import SigningKey
+from accounts.tokens.signing_keys import Further
 from tests.conftest import Clock
 from tests.support.signing import is_good, published, queries, refusing, token
 
@@ -41,9 +42,9 @@ def test_a_new_key_keeps_the_algorithm_of_the_key_before_it_unless_one_is_set(
 
 
 @pytest.fixture
-def id_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def id_tokens(only_access_tokens: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sign other tokens than access tokens with RS256."""
-    monkeypatch.setattr(signing_keys, "FURTHER", [lambda: "RS256"])
+    monkeypatch.setattr(signing_keys, "FURTHER", [Further(lambda: "RS256", lambda: True)])
 
 
 @pytest.mark.django_db(transaction=True)

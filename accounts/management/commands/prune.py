@@ -19,6 +19,7 @@ from accounts.emails import services as emails
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
 from accounts.oauth import clients
+from accounts.oauth import codes as authorization_codes
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
 from accounts.sessions import known_browsers
@@ -63,6 +64,7 @@ class Command(BaseCommand):
             "corrected users": protection.correct(),
             "API keys": apikeys.prune(),
             "secrets of apps": clients.prune(),
+            "codes for apps": authorization_codes.prune(),
             "bulk acts": bulk.prune(),
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),

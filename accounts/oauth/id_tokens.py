@@ -1,0 +1,84 @@
+"""ID tokens: signed statements about a sign-in to an app (OpenID Connect Core section 2).
+
+Their header has the type ``JWT``, so that nobody accepts one as an access token (RFC 9068).
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.conf import settings
+
+from accounts.common import clock
+from accounts.oauth.claims import claims_of
+from accounts.oauth.models import Client
+from accounts.sessions.models import LoginSession
+from accounts.tokens import access, keyring, signatures
+from accounts.tokens.access import LONGEST_WITH_GROUPS
+from accounts.tokens.signatures import NotGenuine
+from accounts.tokens.signing_keys import Further
+
+TYPE = "JWT"
+
+
+def algorithm() -> str:
+    """Return the algorithm that signs ID tokens."""
+    return str(settings.AUTHSITE.id_token_algorithm)
+
+
+SIGNED = Further(algorithm, is_needed=Client.objects.exists)
+
+
+def be_ready() -> None:
+    """Load the signing keys, so that :func:`issue` cannot fail later; create them if necessary.
+
+    Call this before a code is spent, outside of transactions.
+
+    Raises:
+        CannotSign: a signing key cannot be decrypted.
+    """
+    access.be_ready()
+    keyring.signer(algorithm())
+
+
+def issue(session: LoginSession, scope: Collection[str], nonce: str) -> str:
+    """Return an ID token about the user of ``session``, which is the session of a connected app.
+
+    ``nonce``: the nonce of the authorization request, or an empty string.
+    """
+    key, now = keyring.signer(algorithm()), int(clock.now().timestamp())
+    claims: dict[str, Any] = claims_of(session.user, scope) | {
+        "iss": settings.AUTHSITE.origin,
+        "aud": session.client_id,
+        "iat": now,
+        "exp": now + settings.AUTHSITE.id_token_seconds,
+        "auth_time": int(session.auth_time.timestamp()),
+        "amr": session.amr,
+        "acr": session.acr,
+        "sid": str(session.pk),
+    }
+    if nonce:
+        claims["nonce"] = nonce
+    token = signatures.sign(claims, TYPE, key)
+    if "groups" in claims and len(token) > LONGEST_WITH_GROUPS:
+        del claims["groups"]
+        token = signatures.sign(claims | {"groups_omitted": True}, TYPE, key)
+    return token
+
+
+def hint_of(text: str, client_id: str) -> dict[str, Any] | None:
+    """Return the claims of an ``id_token_hint``, or None if it is not one for this client.
+
+    ``client_id``: the client for which the token must be, or an empty string for any client.
+
+    An expired token counts (OpenID Connect RP-Initiated Logout 1.0 section 4), because apps store
+    it. Never log a hint: it contains personal data.
+    """
+    try:
+        _key, claims = signatures.verified(text, TYPE)
+    except NotGenuine:
+        return None
+    audience = claims.get("aud")
+    is_for_it = audience == client_id if client_id else isinstance(audience, str)
+    if claims.get("iss") != settings.AUTHSITE.origin or not is_for_it:
+        return None
+    return claims
