@@ -155,12 +155,15 @@ def calls_of_the_site() -> set[tuple[str, str]]:
 OWNERS = {
     "signin/flow.py": "establish_session",
     "signin/session.py": "auth.login",
-    "tokens/services.py": "establish_api_session sessions.new_api_session refresh.first",
-    "tokens/renewal.py": "families.rotate families.rotate_newest",
-    "tokens/services.py tokens/renewal.py": "AccessToken.issue",
+    "tokens/services.py": "establish_api_session sessions.new_api_session",
+    "oauth/codes.py": "connected.new",
+    "tokens/services.py oauth/codes.py": "refresh.first",
+    "tokens/renewal.py": "families.rotate_newest",
+    "tokens/renewal.py oauth/token_views.py": "families.rotate",
+    "tokens/services.py tokens/renewal.py oauth/token_views.py": "AccessToken.issue",
     "tokens/authentication.py": "services.prove_by_password",
-    "tokens/access.py tokens/backend.py": "keyring.signer",
-    "tokens/backend.py": "key.key.sign _algorithms[key.algorithm].sign",
+    "tokens/access.py tokens/backend.py oauth/id_tokens.py": "keyring.signer",
+    "tokens/signatures.py": "key.key.sign _algorithms[key.algorithm].sign",
 }
 
 

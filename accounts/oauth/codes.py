@@ -1,0 +1,162 @@
+"""Authorization codes: issues them, and redeems each of them once (RFC 6749 section 4.1)."""
+
+import base64
+from datetime import timedelta
+from hashlib import sha256
+
+from django.conf import settings
+from django.db import transaction
+from django.db.models import Exists, OuterRef, QuerySet
+
+from accounts.activity import events
+from accounts.activity.services import Actor
+from accounts.common import clock, secrets
+from accounts.common.client_info import ClientInfo
+from accounts.common.deletion import delete_in_batches
+from accounts.oauth.grants import OFFLINE
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest
+from accounts.sessions import connected
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession
+from accounts.tokens import refresh
+from accounts.users import services as users
+from accounts.users.models import User
+from accounts.users.services import AccountChanged
+
+
+def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
+    """Return a new code, with which the client of ``asked`` signs in the user of ``session``.
+
+    Call this in the transaction that deletes ``asked``.
+    """
+    code = secrets.token()
+    AuthorizationCode.objects.create(
+        digest=_digest(code),
+        client_id=asked.client_id,
+        user_id=session.user_id,
+        version=session.user.credential_version,
+        session=session,
+        redirect_uri=asked.redirect_uri,
+        code_challenge=asked.code_challenge,
+        nonce=asked.nonce,
+        scope=asked.scope,
+        audience=asked.audience,
+        expires_at=clock.now() + timedelta(seconds=settings.AUTHSITE.code_seconds),
+    )
+    return code
+
+
+def find(code: str, client: Client, redirect_uri: str, verifier: str) -> AuthorizationCode:
+    """Return the row of ``code`` if ``client`` got it, whether or not it is spent.
+
+    Raises:
+        OAuthError: ``invalid_grant``: the client, the redirect URI or the verifier is another one.
+    """
+    held = (
+        AuthorizationCode.objects.select_related("user", "session")
+        .filter(
+            digest=_digest(code),
+            client=client,
+            redirect_uri=redirect_uri,
+            code_challenge=challenge_of(verifier),
+        )
+        .first()
+    )
+    if held is None:
+        raise _refused()
+    held.session.user = held.user
+    return held
+
+
+def redeem(held: AuthorizationCode, info: ClientInfo) -> str:
+    """Spend the code ``held``; return a refresh token if the user has granted one, else "".
+
+    ``held.given`` is then the new session of the app.
+
+    If the code is spent already, somebody may have copied it. The session that came from it is then
+    revoked, and the user is told (RFC 9700 section 4.5.3). Whoever lacks the verifier or
+    authenticates as another client does not come that far: see :func:`find`.
+
+    Raises:
+        OAuthError: ``invalid_grant``.
+    """
+    refresh_token = _spend(held) if held.spent_at is None else None
+    if refresh_token is None:
+        _revoke_given(held, Actor(info))
+        raise _refused()
+    return refresh_token
+
+
+def challenge_of(verifier: str) -> str:
+    """Return the challenge for ``verifier`` by the method S256 (RFC 7636 section 4.2)."""
+    digest = sha256(verifier.encode()).digest()
+    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+
+
+def prune() -> int:
+    """Delete codes that have expired; return how many were deleted."""
+    return delete_in_batches(AuthorizationCode.objects.filter(expires_at__lte=clock.now()))
+
+
+@transaction.atomic
+def _spend(held: AuthorizationCode) -> str | None:
+    """Spend the code ``held``, and insert the session of the app; return None if it is spent.
+
+    Raises:
+        OAuthError: the code has expired, or the browser session or the account has changed.
+    """
+    # A change of credentials and this transaction wait for each other, so that it ends the new
+    # session, too, or is seen below.
+    users.lock_row_as_is(held.user)
+    is_offline = OFFLINE in held.scope.split()
+    given = connected.new(
+        held.session, held.client_id, held.scope, held.audience, is_offline=is_offline
+    )
+    refresh_token = refresh.first(given.pk) if is_offline else ""
+    given.refresh_digest = refresh.digest(refresh_token) if refresh_token else ""
+    if not _unspent(held).update(spent_at=clock.now(), given=given.pk):
+        return None
+    try:
+        sessions.lock(held.session_id)
+    except AccountChanged:
+        raise _refused() from None
+    sessions.insert.run(given)
+    connected.make_room(given)
+    held.given = given
+    return refresh_token
+
+
+def _unspent(held: AuthorizationCode) -> QuerySet[AuthorizationCode]:
+    """Return the row of ``held`` if the code is valid. The UPDATE of this row decides races."""
+    unchanged = User.objects.filter(
+        pk=OuterRef("user_id"), is_active=True, credential_version=OuterRef("version")
+    )
+    return AuthorizationCode.objects.filter(
+        Exists(unchanged),
+        digest=held.digest,
+        client=held.client_id,
+        redirect_uri=held.redirect_uri,
+        code_challenge=held.code_challenge,
+        spent_at=None,
+        expires_at__gt=clock.now(),
+    )
+
+
+def _revoke_given(held: AuthorizationCode, actor: Actor) -> None:
+    """Revoke the session that the app got for the code ``held``, if it got one."""
+    given = LoginSession.objects.select_related("user", "client").filter(
+        pk__in=AuthorizationCode.objects.filter(pk=held.pk).values("given")
+    )
+    for session in given:
+        sessions.revoke(session, reason=events.CODE_REUSED, actor=actor, detail=str(session.client))
+
+
+def _digest(code: str) -> str:
+    """Return the digest of ``code``. It needs no key, because the code has 256 random bits."""
+    return sha256(code.encode()).hexdigest()
+
+
+def _refused() -> OAuthError:
+    return OAuthError("invalid_grant", "The code is invalid, expired, used or for another client.")

@@ -1,0 +1,61 @@
+"""Decides what an app may still do with what a person has granted it.
+
+Staff may change an app after people have signed in to it. A code or refresh token therefore gives
+only what the app may request at that moment.
+"""
+
+from collections.abc import Collection
+
+from django.conf import settings
+
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import Client
+from accounts.oauth.scopes import API_SCOPES, audiences
+from accounts.sessions.models import LoginSession
+
+OFFLINE = "offline_access"
+
+
+def remaining(
+    client: Client, session: LoginSession, scope: Collection[str], audience: str
+) -> frozenset[str]:
+    """Return the scopes of ``scope`` that ``client`` may still use with tokens for ``audience``.
+
+    ``session``: a session of the person, which says how they have authenticated.
+
+    Raises:
+        OAuthError: ``invalid_grant``: the client may use none, or the person lacks what the client
+            now requires.
+    """
+    may_use = audience in client.audiences and audience in audiences()
+    held = frozenset(scope).intersection(client.scope.split())
+    if not may_use:
+        held -= API_SCOPES
+    is_allowed = held and (may_use or audience == settings.AUTHSITE.origin)
+    if is_allowed and _has_factor(client, session) and _is_in_group(client, session):
+        return held
+    raise OAuthError("invalid_grant", "The client requires or may request something else now.")
+
+
+def check_audience(sent: dict[str, str], audience: str) -> None:
+    """Check that the request names no other service than it was granted for (RFC 8707).
+
+    Raises:
+        OAuthError: ``invalid_target``.
+    """
+    if sent.get("resource", audience) != audience:
+        raise OAuthError("invalid_target", "The grant is for another resource.")
+
+
+def _has_factor(client: Client, session: LoginSession) -> bool:
+    shown = {
+        Client.Factor.NONE: session.auth_time,
+        Client.Factor.ANY: session.factor_at,
+        Client.Factor.PASSKEY: session.passkey_at,
+    }
+    return shown[Client.Factor(client.factor)] is not None
+
+
+def _is_in_group(client: Client, session: LoginSession) -> bool:
+    group = client.required_group_id
+    return group is None or session.user.groups.filter(pk=group).exists()

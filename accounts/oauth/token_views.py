@@ -1,0 +1,99 @@
+"""The token endpoint (RFC 6749 section 3.2)."""
+
+from collections.abc import Callable, Collection
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+
+from accounts.common.client_info import ClientInfo, client_of
+from accounts.oauth import codes, connections, grants, id_tokens
+from accounts.oauth.client_auth import authenticate
+from accounts.oauth.endpoints import endpoint, required, success
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import Client
+from accounts.sessions.models import LoginSession
+from accounts.tokens import access, families
+from accounts.tokens.access import AccessToken
+from accounts.tokens.errors import InvalidToken
+
+type Answer = dict[str, Any]
+type Grant = Callable[[Client, dict[str, str], ClientInfo], Answer]
+
+
+@endpoint
+def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
+    """Give an app its tokens, in exchange for a code or a refresh token."""
+    client = authenticate(request, sent)
+    grant = GRANTS.get(required(sent, "grant_type"))
+    if grant is None:
+        raise OAuthError("unsupported_grant_type", f"Use {' or '.join(GRANTS)}.")
+    return success(grant(client, sent, client_of(request)))
+
+
+def _by_code(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
+    """Exchange a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
+
+    All that can be refused is refused before the code is spent.
+    """
+    code, redirect_uri, verifier = (
+        required(sent, name) for name in ("code", "redirect_uri", "code_verifier")
+    )
+    held = codes.find(code, client, redirect_uri, verifier)
+    grants.check_audience(sent, held.audience)
+    scope = grants.remaining(client, held.session, held.scope.split(), held.audience)
+    id_tokens.be_ready()
+    refresh_token = codes.redeem(held, info)
+    assert held.given is not None  # noqa: S101 for the type checker: ``redeem`` has set it
+    answer = _answer(held.given, scope, refresh_token)
+    if "openid" in scope:
+        answer["id_token"] = id_tokens.issue(held.given, scope, held.nonce)
+    return answer
+
+
+def _by_refresh_token(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
+    """Exchange a refresh token (RFC 6749 section 6), for no more than was granted.
+
+    All that can be refused is refused before the token is replaced.
+    """
+    text = required(sent, "refresh_token")
+    session = families.of(text)
+    if session is None or session.client_id != client.pk:
+        raise _refused()
+    grants.check_audience(sent, session.audience)
+    scope = grants.remaining(client, session, session.scope.split(), session.audience)
+    wanted = frozenset(sent["scope"].split()) if "scope" in sent else scope
+    if not wanted <= scope:
+        raise OAuthError("invalid_scope", "The grant does not cover this scope.")
+    if grants.OFFLINE not in scope:
+        raise _refused()
+    access.be_ready()
+    try:
+        renewed, successor = families.rotate(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
+    except InvalidToken:
+        raise _refused() from None
+    renewed.user = session.user
+    connections.note_use(renewed)
+    return _answer(renewed, wanted, successor)
+
+
+def _answer(session: LoginSession, scope: Collection[str], refresh_token: str) -> Answer:
+    token = AccessToken.issue(session, session.audience, frozenset(scope))
+    answer = {
+        "access_token": str(token),
+        "token_type": "Bearer",
+        "expires_in": token.expires_in,
+        "scope": token["scope"],
+    }
+    return answer | ({"refresh_token": refresh_token} if refresh_token else {})
+
+
+def _refused() -> OAuthError:
+    return OAuthError(
+        "invalid_grant", "The refresh token is invalid, expired, used or for another client."
+    )
+
+
+GRANTS: dict[str, Grant] = {
+    "authorization_code": _by_code,
+    "refresh_token": _by_refresh_token,
+}

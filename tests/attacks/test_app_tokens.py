@@ -1,0 +1,231 @@
+"""Attacks with tokens of apps: by other apps, after changes, and at calls that are not for them."""
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from django.conf import settings as site
+from django.contrib.auth.models import Group
+from django.test import Client as Browser
+
+from accounts.activity.services import Actor
+from accounts.common.proofs import Method
+from accounts.common.signals import credentials_changed
+from accounts.lockdown.services import lock_down
+from accounts.oauth import connections
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationRequest
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.api import call, claims_of, exchange, renew
+from tests.support.oauth_client import (
+    EVERYTHING,
+    HERE,
+    App,
+    audience,
+    browser_of,
+    is_live,
+    new_app,
+    set_client,
+)
+from tests.support.signin import set_up
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+WIKI = "https://wiki.example.org"
+API = f"{EVERYTHING} profile:read"
+
+
+@pytest.fixture
+def app(db: None) -> App:
+    return new_app(scope=API, audiences=[audience()])
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+def test_a_refresh_token_of_an_app_is_useless_to_others(app: App, alice: User) -> None:
+    token = app.sign_in(browser_of(alice))["refresh_token"]
+
+    for thief in (new_app("Wiki"), new_app("Cli", is_public=True)):
+        assert thief.refresh(token).error == "invalid_grant"
+    assert renew(token).code == "token_not_valid"
+
+    assert app.refresh(token).status == 200
+
+
+def test_a_refresh_token_that_was_replaced_ends_the_session(
+    app: App, alice: User, clock: Clock
+) -> None:
+    first = app.sign_in(browser_of(alice))
+    second = app.refresh(first["refresh_token"])
+    clock.advance(seconds=31)
+
+    assert app.refresh(first["refresh_token"]).error == "invalid_grant"
+
+    assert app.refresh(second["refresh_token"]).error == "invalid_grant"
+    assert not is_live(second["access_token"])
+    assert alice.activity.filter(kind="token_reused").count() == 1
+
+
+def sign_out_everywhere(user: User, _app: App) -> None:
+    sessions.revoke_by_operator(user, Actor())
+
+
+def change_password(user: User, _app: App) -> None:
+    """Change it in the browser from which the user signed in to the app."""
+    keep = LoginSession.objects.get(user=user, kind=LoginSession.Kind.BROWSER).pk
+    credentials_changed.send(User, user=user, event="password_changed", actor=Actor(), keep=keep)
+
+
+def lock(user: User, _app: App) -> None:
+    lock_down(user, Actor(HERE))
+
+
+def deactivate(user: User, _app: App) -> None:
+    User.objects.filter(pk=user.pk).update(is_active=False)
+
+
+def disconnect(user: User, app: App) -> None:
+    connections.disconnect(user, app.client.pk, Actor())
+
+
+ENDS = [sign_out_everywhere, change_password, lock, deactivate, disconnect]
+
+
+@pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
+def test_tokens_of_apps_end_with_the_account_or_the_connection(
+    app: App, alice: User, end: Callable[[User, App], None]
+) -> None:
+    given = app.sign_in(browser_of(alice))
+    asked = AuthorizationRequest(client=app.client, scope=EVERYTHING, audience=audience())
+    connections.agree(asked, alice, Actor())
+    assert is_live(given["access_token"])
+
+    end(alice, app)
+
+    assert app.refresh(given["refresh_token"]).error == "invalid_grant"
+    assert not is_live(given["access_token"])
+
+
+def test_signing_out_ends_tokens_without_offline_access_at_once(app: App, alice: User) -> None:
+    browser = browser_of(alice)
+    staying, leaving = app.sign_in(browser), app.sign_in(browser, "openid")
+
+    sessions.revoke(browser)
+
+    assert not is_live(leaving["access_token"])
+    assert is_live(staying["access_token"])
+    assert app.refresh(staying["refresh_token"]).status == 200
+
+
+def test_a_refresh_gives_no_more_than_the_app_may_request_now(app: App, alice: User) -> None:
+    token = app.sign_in(browser_of(alice), API)["refresh_token"]
+
+    set_client(app, scope="openid email offline_access profile:read")
+    answer = app.refresh(token)
+    assert answer["scope"] == "email offline_access openid profile:read"
+    assert app.refresh(answer["refresh_token"], scope="openid profile").error == "invalid_scope"
+    set_client(app, audiences=[])
+    answer = app.refresh(answer["refresh_token"])
+    assert answer["scope"] == "email offline_access openid"
+    set_client(app, scope="openid email")
+
+    assert app.refresh(answer["refresh_token"]).error == "invalid_grant"
+
+
+def require_a_factor(_user: User, app: App) -> None:
+    set_client(app, factor=Client.Factor.ANY)
+
+
+def require_a_passkey(_user: User, app: App) -> None:
+    set_client(app, factor=Client.Factor.PASSKEY)
+
+
+def require_a_group(_user: User, app: App) -> None:
+    set_client(app, required_group=Group.objects.create(name="Editors"))
+
+
+def leave_the_group(user: User, app: App) -> None:
+    require_a_group(user, app)
+    group = Group.objects.get(name="Editors")
+    user.groups.add(group)
+    user.groups.remove(group)
+
+
+@pytest.mark.parametrize(
+    "tighten",
+    [require_a_factor, require_a_passkey, require_a_group, leave_the_group],
+    ids=lambda tighten: tighten.__name__,
+)
+def test_a_refresh_is_refused_while_the_person_lacks_what_the_app_requires(
+    app: App, alice: User, tighten: Callable[[User, App], None]
+) -> None:
+    token = app.sign_in(browser_of(alice))["refresh_token"]
+
+    tighten(alice, app)
+    assert app.refresh(token).error == "invalid_grant"
+
+    set_client(app, factor="", required_group=None)
+    assert app.refresh(token).status == 200, "the refused request has not spent the token"
+
+
+def test_a_refresh_is_accepted_while_the_person_has_what_the_app_requires(
+    alice: User,
+) -> None:
+    group = Group.objects.create(name="Editors")
+    alice.groups.add(group)
+    app = new_app(factor=Client.Factor.PASSKEY, required_group=group)
+    token = app.sign_in(browser_of(alice, Method.PASSKEY))["refresh_token"]
+
+    assert app.refresh(token).status == 200
+
+
+def test_the_audience_of_tokens_cannot_be_changed_at_the_token_endpoint(
+    alice: User, settings: Any
+) -> None:
+    set_up(settings, token_audiences=(WIKI,))
+    app = new_app(audiences=[WIKI])
+    here, there = browser_of(alice), browser_of(alice)
+    of_site, of_wiki = app.sign_in(here), app.sign_in(there, audience=WIKI)
+
+    assert app.refresh(of_site["refresh_token"], resource=WIKI).error == "invalid_target"
+    assert app.refresh(of_wiki["refresh_token"], resource=audience()).error == "invalid_target"
+
+    fresh = app.refresh(of_wiki["refresh_token"], resource=WIKI)["access_token"]
+    assert claims_of(fresh)["aud"] == WIKI
+    assert not is_live(fresh)
+    set_client(app, audiences=[])
+    assert app.refresh(of_wiki["refresh_token"]).error == "invalid_grant"
+
+
+def test_the_own_calls_of_the_api_refuse_tokens_of_apps(app: App, alice: User) -> None:
+    given = app.sign_in(browser_of(alice), API, audience=audience())
+    access, refresh = given["access_token"], given["refresh_token"]
+    page = Browser(headers={"Origin": site.AUTHSITE.origin, "X-Requested-With": "authsite"})
+    page.cookies["refresh"] = refresh
+
+    assert exchange(access).code == "token_not_valid"
+    assert renew(refresh).code == "token_not_valid"
+    assert call("token/verify/", {"token": access}).code == "token_not_valid"
+    for token in (access, refresh):
+        call("token/revoke/", {"token": token})
+    assert page.post("/api/v1/session/refresh/", content_type="application/json").status_code == 401
+    assert page.delete("/api/v1/session/").status_code == 204
+
+    assert is_live(access)
+    assert app.refresh(refresh).status == 200
+
+
+def test_an_id_token_is_no_access_token(app: App, alice: User) -> None:
+    token = app.sign_in(browser_of(alice))["id_token"]
+
+    assert call("me/", token=token).code == "token_not_valid"
+    assert call("token/verify/", {"token": token}).code == "token_not_valid"
+    assert exchange(token).code == "token_not_valid"
+    assert app.refresh(token).error == "invalid_grant"

@@ -1,0 +1,194 @@
+"""The token endpoint: what an app gets for a code and for a refresh token."""
+
+from typing import Any
+
+import jwt
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+
+from accounts.common.proofs import Method
+from accounts.oauth.stored import AuthorizationCode
+from accounts.sessions.models import LoginSession
+from accounts.tokens import keyring
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.api import call, claims_of
+from tests.support.oauth_client import EVERYTHING, App, browser_of, is_live, new_app
+from tests.support.signin import set_up
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice", display_name="Alice", language="de", time_zone="Europe/Berlin")
+
+
+@pytest.fixture
+def app(db: None) -> App:
+    return new_app()
+
+
+def verified(app: App, text: str) -> dict[str, Any]:
+    """Verify an ID token with the published keys, as the app does."""
+    published = app.browser.get("/.well-known/jwks.json").json()
+    kid = jwt.get_unverified_header(text)["kid"]
+    (key,) = [key for key in published["keys"] if key["kid"] == kid]
+    claims: dict[str, Any] = jwt.decode(
+        text,
+        jwt.PyJWK(key).key,
+        algorithms=[key["alg"]],
+        audience=app.client.pk,
+        options={"verify_iat": False},  # by the real clock
+    )
+    return claims
+
+
+def test_a_code_gives_an_access_token_of_its_own_session(app: App, alice: User) -> None:
+    browser = browser_of(alice)
+
+    answer = app.sign_in(browser, "openid profile email")
+
+    claims = claims_of(answer["access_token"])
+    assert answer.body.keys() == {"access_token", "token_type", "expires_in", "scope", "id_token"}
+    assert (answer["token_type"], answer["expires_in"]) == ("Bearer", 300)
+    assert answer["scope"] == claims["scope"] == "email openid profile"
+    assert (claims["client_id"], claims["sub"]) == (app.client.pk, str(alice.pk))
+    session = LoginSession.objects.get(pk=claims["sid"])
+    assert (session.kind, session.parent) == (LoginSession.Kind.CONNECTED, browser)
+    assert answer.headers["Cache-Control"] == "no-store"
+
+
+def test_the_id_token_tells_the_app_who_signed_in_and_how(
+    app: App, alice: User, clock: Clock
+) -> None:
+    alice.groups.add(Group.objects.create(name="Editors"))
+    browser = browser_of(alice, Method.PASSWORD, Method.TOTP)
+    clock.advance(minutes=2)
+
+    answer = app.sign_in(browser, EVERYTHING, nonce="n-1")
+
+    now = int(clock.now().timestamp())
+    assert jwt.get_unverified_header(answer["id_token"]) == {
+        "typ": "JWT",
+        "alg": "RS256",
+        "kid": keyring.signer("RS256").kid,
+    }
+    assert verified(app, answer["id_token"]) == {
+        "iss": "http://localhost:8000",
+        "sub": str(alice.pk),
+        "aud": app.client.pk,
+        "iat": now,
+        "exp": now + 300,
+        "auth_time": now - 120,
+        "nonce": "n-1",
+        "amr": ["pwd", "otp"],
+        "acr": "aal2",
+        "sid": claims_of(answer["access_token"])["sid"],
+        "preferred_username": "alice",
+        "name": "Alice",
+        "locale": "de",
+        "zoneinfo": "Europe/Berlin",
+        "email": "alice@example.org",
+        "email_verified": True,
+        "groups": ["Editors"],
+    }
+
+
+def test_an_id_token_has_only_the_claims_of_its_scopes(app: App, alice: User) -> None:
+    few = verified(app, app.sign_in(browser_of(alice), "openid")["id_token"])
+    none = app.sign_in(browser_of(alice), "profile")
+
+    assert few.keys() == {"iss", "sub", "aud", "iat", "exp", "auth_time", "amr", "acr", "sid"}
+    assert "id_token" not in none.body
+
+
+def test_an_id_token_with_too_many_groups_says_that_they_are_missing(app: App, alice: User) -> None:
+    alice.groups.set([Group.objects.create(name=f"{n:0100}") for n in range(60)])
+
+    claims = verified(app, app.sign_in(browser_of(alice))["id_token"])
+
+    assert (claims["groups_omitted"], "groups" in claims) == (True, False)
+
+
+@pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
+def test_the_operator_chooses_how_id_tokens_are_signed_and_how_long_they_are_valid(
+    app: App, alice: User, settings: Any, algorithm: str
+) -> None:
+    set_up(settings, id_token_algorithm=algorithm, id_token_seconds=600)
+
+    text = app.sign_in(browser_of(alice))["id_token"]
+
+    claims = verified(app, text)
+    assert jwt.get_unverified_header(text)["alg"] == algorithm
+    assert claims["exp"] - claims["iat"] == 600
+
+
+def test_only_offline_access_gives_a_refresh_token(app: App, alice: User) -> None:
+    browser = browser_of(alice)
+
+    assert "refresh_token" not in app.sign_in(browser, "openid").body
+    first = app.sign_in(browser, "openid offline_access")
+    second = app.refresh(first["refresh_token"])
+
+    assert second.status == 200
+    assert second.body.keys() == {
+        "access_token",
+        "token_type",
+        "expires_in",
+        "scope",
+        "refresh_token",
+    }
+    assert claims_of(second["access_token"])["sid"] == claims_of(first["access_token"])["sid"]
+    assert second["refresh_token"] != first["refresh_token"]
+
+
+def test_a_lost_answer_to_a_refresh_is_forgiven(app: App, alice: User) -> None:
+    first = app.sign_in(browser_of(alice))["refresh_token"]
+
+    lost, again = app.refresh(first), app.refresh(first)
+
+    assert lost["refresh_token"] == again["refresh_token"]
+    assert is_live(again["access_token"])
+
+
+def test_a_refresh_can_ask_for_fewer_scopes_and_later_for_all_again(app: App, alice: User) -> None:
+    first = app.sign_in(browser_of(alice))
+
+    fewer = app.refresh(first["refresh_token"], scope="openid email")
+    all_again = app.refresh(fewer["refresh_token"])
+
+    assert fewer["scope"] == "email openid"
+    assert all_again["scope"] == first["scope"]
+
+
+def test_a_public_app_gets_tokens_without_a_secret(alice: User) -> None:
+    app = new_app(is_public=True)
+
+    first = app.sign_in(browser_of(alice))
+
+    assert app.secret == ""
+    assert app.refresh(first["refresh_token"]).status == 200
+
+
+def test_access_tokens_open_the_api_of_this_site_within_their_scope(
+    alice: User, settings: Any
+) -> None:
+    origin = settings.AUTHSITE.origin
+    app = new_app(scope="openid profile:read", audiences=[origin])
+
+    token = app.sign_in(browser_of(alice), "openid profile:read", audience=origin)["access_token"]
+
+    assert call("me/", token=token).status == 200
+    assert call("sessions/", token=token).code == "insufficient_scope"
+
+
+def test_codes_that_have_expired_are_deleted(app: App, alice: User, clock: Clock) -> None:
+    app.code(browser_of(alice))
+    clock.advance(seconds=60)
+
+    call_command("prune")
+
+    assert not AuthorizationCode.objects.exists()
