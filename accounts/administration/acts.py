@@ -96,6 +96,16 @@ _ALL = (
         is_severe=True,
     ),
     Act(
+        "disconnect-apps",
+        _("Disconnect apps"),
+        _("The apps are signed out, and must ask them again before they get anything."),
+        _("“An app was disconnected” in their activity, and an email."),
+        steps.disconnect_apps,
+        steps.has_apps,
+        targets=steps.apps_of,
+        everything=_("All apps"),
+    ),
+    Act(
         "remove-factors",
         _("Remove second factors"),
         _(

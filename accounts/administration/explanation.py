@@ -5,7 +5,6 @@ and the stored state. Nothing here is a second version of their rules. Reading c
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
@@ -14,6 +13,7 @@ from accounts.activity import events
 from accounts.activity import services as activity
 from accounts.activity.failures import Failure
 from accounts.activity.services import Actor
+from accounts.administration.blocks import Block, of_apps
 from accounts.administration.reads import live_sessions
 from accounts.common import clock
 from accounts.common.client_info import NO_CLIENT, ClientInfo
@@ -38,22 +38,6 @@ NETWORKS = 5
 NETWORK = "network_attempts_used_up"
 
 
-@dataclass(frozen=True)
-class Block:
-    """Something that stops a user from signing in.
-
-    ``code``: the reason, for programs.
-    ``sentence``: the reason in a sentence, for staff.
-    ``until``: when it ends by itself; None if it does not.
-    ``advice``: what helps.
-    """
-
-    code: str
-    sentence: str
-    until: datetime | None = None
-    advice: str = ""
-
-
 def explain(account: User | PendingSignup) -> list[Block]:
     """Return everything that stops ``account`` from signing in, the most important first.
 
@@ -75,6 +59,7 @@ def explain(account: User | PendingSignup) -> list[Block]:
         *_of_mails(account),
         *_of_sessions(account),
         *_of_failures(account),
+        *of_apps(account),
     ]
 
 

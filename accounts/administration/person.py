@@ -16,8 +16,9 @@ from accounts.activity.events import EVENTS
 from accounts.activity.history import Entry
 from accounts.activity.kinds import Group
 from accounts.activity.models import OPERATOR, Activity
-from accounts.administration.explanation import Block, explain
-from accounts.administration.reads import live_sessions
+from accounts.administration.blocks import Block
+from accounts.administration.explanation import explain
+from accounts.administration.reads import connected_apps, live_sessions
 from accounts.administration.steps import Account
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
@@ -27,6 +28,7 @@ from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
 from accounts.mail.models import MailReceipt, OutgoingMail
+from accounts.oauth.stored import Connection
 from accounts.recovery.models import Recovery
 from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession
@@ -69,6 +71,7 @@ class Person:
     hidden: int
     held: Held
     sessions: list[LoginSession]
+    apps: list[Connection]
     keys: list[APIKey]
     identities: list[tuple[Identity, str]]
     trusted: list[TrustedBrowser]
@@ -153,7 +156,8 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
         removed=[] if is_masked else removed[:MOST],
         hidden=len(held_emails) - len(shown) + (len(pending) + len(removed) if is_masked else 0),
         held=twofactor.held(user),
-        sessions=list(live_sessions(user)[:MOST]),
+        sessions=list(live_sessions(user))[:MOST],
+        apps=list(connected_apps(user))[:MOST],
         keys=list(apikeys.of(user)[:MOST]),
         identities=_identities(user, is_masked),
         trusted=list(trusted_browsers.of(user)[:MOST]),
@@ -179,6 +183,7 @@ def _fetch(user: User, reader: User) -> QuerySet[Activity]:
         former_credentials.recent_emails(user),
         *twofactor.rows_of(user),
         live_sessions(user),
+        connected_apps(user),
         last_stopped(user),
         apikeys.of(user),
         identities.rows_of(user),

@@ -12,7 +12,7 @@ from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.administration import limits
 from accounts.administration.errors import AlreadyDone, CannotWait, FactorNeeded
-from accounts.administration.reads import live_sessions
+from accounts.administration.reads import connected_apps, live_sessions
 from accounts.apikeys import services as apikeys
 from accounts.common import clock
 from accounts.common.errors import LastWayIn
@@ -20,6 +20,7 @@ from accounts.common.languages import speaking
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.emails import services as emails
+from accounts.oauth import connections
 from accounts.password_pages import services as password_pages
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
@@ -177,6 +178,25 @@ def revoke_keys(order: Order) -> None:
         apikeys.revoke(order.user, order.target, order.actor)
     else:
         apikeys.revoke_every(order.user, order.actor)
+
+
+def has_apps(user: User) -> bool:
+    """Return whether the user has connected an app."""
+    return bool(connected_apps(user))
+
+
+def apps_of(user: User) -> list[Target]:
+    """Return the connected apps of a user, each once."""
+    found = {row.client_id: row.client.name for row in connected_apps(user)}
+    return [Target(client_id, name) for client_id, name in found.items()]
+
+
+def disconnect_apps(order: Order) -> None:
+    """Disconnect one app or all."""
+    if order.target:
+        connections.disconnect(order.user, order.target, order.actor)
+    else:
+        connections.disconnect_all(order.user, order.actor)
 
 
 def has_factors(user: User) -> bool:

@@ -87,6 +87,12 @@ def of(user: User) -> QuerySet[Any]:
     return apps.order_by("-used_at", "pk").prefetch_related(agreed)
 
 
+def rows_of(user: User) -> QuerySet[Connection]:
+    """Return the connections of ``user``, most recently used first, for staff."""
+    rows = Connection.objects.filter(user=user).order_by("-used_at", "pk")
+    return rows.prefetch_related("client__required_group")
+
+
 def find(user: User, client_id: str) -> Any:
     """Return the app as :func:`of` does, or None if ``user`` has not connected it."""
     # PostgreSQL would refuse a NUL character with an error.
@@ -112,6 +118,18 @@ def disconnect(user: User, client_id: str, actor: Actor) -> bool:
     connected.end(LoginSession.objects.filter(**mine), events.APP_DISCONNECTED)
     record(user, events.APP_DISCONNECTED, actor, detail=client.name)
     return True
+
+
+@transaction.atomic
+def disconnect_all(user: User, actor: Actor) -> None:
+    """Disconnect all apps of ``user``, as :func:`disconnect` does."""
+    users.lock_row_as_is(user)
+    names = list(of(user).values_list("name", flat=True))
+    forget_all(user)
+    sessions = LoginSession.objects.filter(user=user, client__isnull=False)
+    connected.end(sessions, events.APP_DISCONNECTED)
+    for name in names:
+        record(user, events.APP_DISCONNECTED, actor, detail=name)
 
 
 def forget_all(user: User) -> None:

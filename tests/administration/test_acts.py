@@ -13,6 +13,7 @@ from accounts.common.client_info import NO_CLIENT
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.lockdown.services import lock_down
+from accounts.oauth import connections
 from accounts.recovery.models import Recovery
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -23,6 +24,7 @@ from tests.administration.steps import REASON, act, desk, page_of
 from tests.attacks.dispute_steps import NEW, sets_password
 from tests.attacks.key_steps import key_of
 from tests.conftest import Clock
+from tests.support.apps import asked_for, connect_app, make_app
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import (
@@ -75,6 +77,7 @@ PREPARE: dict[str, Callable[[User], object]] = {
     "clear-limits": lambda user: [sign_in(Client(), user.username, WRONG) for _ in range(4)],
     "end-sessions": signed_in,
     "revoke-keys": key_of,
+    "disconnect-apps": lambda user: connections.agree(asked_for(make_app()), user, Actor()),
     "remove-factors": enrolled,
     "lift-lock": lambda user: lock_down(user, Actor()),
     "deactivate": lambda _user: None,
@@ -87,6 +90,7 @@ EVENTS = {
     "clear-limits": "limits_cleared",
     "end-sessions": "all_ended",
     "revoke-keys": "key_ended",
+    "disconnect-apps": "app_disconnected",
     "remove-factors": "factors_reset",
     "lift-lock": "lock_lifted",
     "deactivate": "switched_off",
@@ -201,6 +205,31 @@ def test_one_key_can_be_revoked_alone(alice: User, carol: Client) -> None:
     act(carol, alice, "revoke-keys", target=APIKey.objects.get(name="first").pk)
 
     assert APIKey.objects.get().name == "second"
+
+
+def test_one_app_can_be_disconnected_alone(alice: User, carol: Client) -> None:
+    first, second = make_app(), make_app("Wiki")
+    for app in (first, second):
+        connections.agree(asked_for(app), alice, Actor())
+
+    act(carol, alice, "disconnect-apps", target=first.pk)
+
+    assert [app.name for app in connections.of(alice)] == ["Wiki"]
+
+
+def test_disconnecting_all_apps_signs_them_out_and_is_told_of_each(
+    alice: User, carol: Client
+) -> None:
+    signed_in(alice)
+    browser = sessions.live(alice).get()
+    apps = [connect_app(browser, make_app(name), is_offline=True) for name in ("Paperless", "Wiki")]
+
+    act(carol, alice, "disconnect-apps")
+
+    assert list(sessions.live(alice)) == [browser]
+    assert not connections.of(alice)
+    told = alice.activity.filter(kind="app_disconnected", actor="carol")
+    assert {row.detail for row in told} == {str(app) for app in apps}
 
 
 def test_one_factor_can_be_removed_alone_and_the_last_takes_the_recovery_codes(

@@ -11,8 +11,10 @@ from django.test import Client
 from accounts.activity.services import Actor
 from accounts.apikeys.models import APIKey
 from accounts.lockdown.services import lock_down
+from accounts.oauth import connections
 from accounts.users.models import User
 from tests.attacks.key_steps import key_of
+from tests.support.apps import asked_for, make_app
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, make_user, sign_in
@@ -45,12 +47,14 @@ def test_show_user_says_what_stops_a_person_and_shows_no_secret(alice: User) -> 
     enrolled(alice)
     key = key_of(alice)
     lock_down(alice, Actor())
+    connections.agree(asked_for(make_app()), alice, Actor())
 
     shown = answer("show_user", alice.email)
 
     assert (shown["username"], shown["id"], shown["is_locked"]) == ("alice", str(alice.pk), True)
     assert shown["emails"] == [alice.email]
     assert len(shown["authenticator_apps"]) == 1
+    assert shown["apps"] == ["Paperless"]
     assert shown["explanation"][0]["code"] == "locked"
     alice.refresh_from_db()
     for words in (str(shown), printed("show_user", "alice")):

@@ -8,6 +8,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.test import Client
 
 from accounts.activity.services import Actor
@@ -17,6 +18,7 @@ from accounts.common.proofs import Method
 from accounts.emails import services as emails
 from accounts.lockdown.services import lock_down
 from accounts.mail.services import deliver_due
+from accounts.oauth import clients, connections
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.users.identities import Identity
 from accounts.users.models import PendingSignup, User
@@ -24,6 +26,7 @@ from tests.administration.steps import HERE
 from tests.attacks.factor_recovery_steps import request_recovery
 from tests.attacks.second_steps import with_factor
 from tests.conftest import Clock
+from tests.support.apps import asked_for, make_app
 from tests.support.second_factor import enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_staff, make_user, sign_in, sign_up
@@ -89,6 +92,24 @@ def with_copied_cookie(_settings: Any) -> User:
     return User.objects.get(pk=alice.pk)
 
 
+def with_disabled_app(_settings: Any) -> User:
+    alice, app = make_user("alice"), make_app()
+    connections.agree(asked_for(app), alice, Actor())
+    clients.set_enabled(app, Actor(), enabled=False)
+    return alice
+
+
+def with_app_of_a_group(_settings: Any) -> User:
+    """Alice has left the group of one of her two apps."""
+    alice, editors = make_user("alice"), Group.objects.create(name="Editors")
+    staff = Group.objects.create(name="Writers")
+    alice.groups.add(staff)
+    for group in (editors, staff):
+        connections.agree(asked_for(make_app(required_group=group)), alice, Actor())
+    assert len(explain(User.objects.get(pk=alice.pk))) == 1
+    return User.objects.get(pk=alice.pk)
+
+
 CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], str, str]] = {
     "never confirmed": (unconfirmed, "not_confirmed", "the sign-up isn’t confirmed"),
     "wrong address": (with_wrong_address, "address_not_confirmed", "an address that isn’t"),
@@ -99,6 +120,8 @@ CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], str, str]] = {
     "recovery": (waiting, "recovery_waiting", "A request to recover the account of alice"),
     "attack": (attacked, "attempts_used_up", "too many wrong passwords"),
     "provider gone": (without_provider, "provider_gone", "https://gone.example"),
+    "disabled app": (with_disabled_app, "app_disabled", "can’t sign in to Paperless because"),
+    "app of a group": (with_app_of_a_group, "not_in_group", "it’s for the group “Editors”"),
     "session protection": (with_copied_cookie, "session_protection", "another browser used"),
 }
 

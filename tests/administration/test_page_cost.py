@@ -10,9 +10,11 @@ from accounts.activity.services import Actor, record
 from accounts.administration.search import STATES
 from accounts.apikeys import services as apikeys
 from accounts.common.client_info import ClientInfo
+from accounts.sessions import services as sessions
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.administration.steps import LIST, desk, page_of
+from tests.support.apps import connect_app, make_app
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
@@ -54,6 +56,8 @@ def _fill(user: User, number: int) -> None:
         users.confirm_email(user, f"alice{number}{n}@example.org")
         apikeys.make(user, "Key", frozenset({"profile:read"}), None, Actor(client))
         signed_in(user)
+        browser = sessions.live(user).filter(client=None)[0]
+        connect_app(browser, make_app(f"App {n}"))
     enrolled(user)
 
 
@@ -65,4 +69,4 @@ def test_the_page_about_a_person_costs_as_much_with_one_session_as_with_ten() ->
         counts.append(len(queries(browser, page_of(alice))))
 
     # PostgreSQL answers most of them in one round trip.
-    assert counts[0] == counts[1] <= 32
+    assert counts[0] == counts[1] <= 35
