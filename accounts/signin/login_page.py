@@ -18,7 +18,7 @@ from django.template.loader import render_to_string
 from accounts.common.config import Config
 from accounts.common.languages import spoken
 from accounts.sessions import last_method
-from accounts.signin import flow
+from accounts.signin import flow, hints
 from accounts.signin.forms import LoginForm
 from accounts.twofactor import passkeys
 
@@ -38,7 +38,9 @@ def page(request: HttpRequest, form: LoginForm | None = None, **more: Any) -> Ht
     """
     if form or more or not _is_plain(request):
         context = _context(request, passkeys.options_to_sign_in())
-        return render(request, TEMPLATE, context | {"form": form or LoginForm(), **more})
+        hint = hints.of(request)
+        form = form or LoginForm(initial={"login": hint.login} if hint and hint.login else None)
+        return render(request, TEMPLATE, context | {"form": form, "hint": hint, **more})
     config, text = _pages.get(spoken(), (None, ""))
     if config is not settings.AUTHSITE:
         text = _with_marks(request)

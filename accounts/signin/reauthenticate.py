@@ -1,6 +1,7 @@
 """The page where a signed-in person reauthenticates."""
 
 import json
+from dataclasses import replace
 from typing import Any
 
 from django.conf import settings
@@ -20,7 +21,7 @@ from accounts.common.csp import allow_provider_redirects
 from accounts.common.proofs import Proof
 from accounts.sessions.current import actor_of, request_auth_of
 from accounts.sessions.models import LoginSession
-from accounts.signin import flow, policy, services
+from accounts.signin import flow, hints, policy, services
 from accounts.signin.forms import PasswordForm, SecondForm
 from accounts.signin.policy import ReauthenticationMethods
 from accounts.signin.session import record_reauthentication
@@ -58,6 +59,9 @@ class ReauthenticateView(View):
             return redirect_to_login(next_url)
         self.session = session
         self.methods = policy.reauthentication_methods(session.user)
+        if request.GET.get("require") == "passkey" and self.methods.passkey:
+            # The page that comes next would not accept a code. It decides that itself.
+            self.methods = replace(self.methods, code=False)
         self.password_form = PasswordForm(request.POST if "password" in request.POST else None)
         self.code_form = SecondForm(request.POST if "code" in request.POST else None)
         return super().dispatch(request, *args, **kwargs)
@@ -112,6 +116,7 @@ class ReauthenticateView(View):
             "code_form": self.code_form,
             "next": flow.next_of(self.request),
             "username": user.username,
+            "hint": hints.of(self.request),
             "has_changed": request_auth_of(self.request).needs_reauthentication,
             "takes_password": methods.password and user.has_usable_password(),
             "takes_code": methods.code,

@@ -7,6 +7,7 @@ from typing import Any
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -191,17 +192,18 @@ def logout(request: HttpRequest) -> HttpResponse:
     """Sign out if this is a POST request. A GET request only asks for confirmation.
 
     Otherwise, any page could sign the user out, because any page can make a browser send a GET
-    request.
+    request. With ``next``, the sign-in page opens that page after the next sign-in.
     """
-    request_auth = request_auth_of(request)
+    request_auth, next_url = request_auth_of(request), flow.next_of(request)
+    sign_in_page = redirect_to_login(next_url) if next_url else redirect(settings.LOGIN_URL)
     if not request_auth.presented:
         pending.discard(request)
-        return redirect(settings.LOGIN_URL)
+        return sign_in_page
     if request.method != "POST":
         return render(request, "accounts/signin/logout.html")
     sign_out(request)
     messages.success(request, _("You’re signed out."))
-    return redirect(settings.LOGIN_URL)
+    return sign_in_page
 
 
 @login_not_required

@@ -20,7 +20,7 @@ from accounts.common.client_info import client_of
 from accounts.common.csp import allow_provider_redirects
 from accounts.common.proofs import Proof
 from accounts.passwords.views import with_meter
-from accounts.signin import flow
+from accounts.signin import flow, hints
 from accounts.signin.services import InvalidCredentials
 from accounts.signin.views import home_if_signed_in
 from accounts.signup import confirmation, proofs, services
@@ -52,14 +52,16 @@ def signup(request: HttpRequest) -> HttpResponse:
     """Ask for a username, an email address and a password, and email a code and a link."""
     if settings.AUTHSITE.signup != "open":
         return render(request, CLOSED_PAGES[settings.AUTHSITE.signup], status=403)
-    form = SignupForm(request.POST if request.method == "POST" else None)
+    hint = hints.of(request)
+    email = hint.login if hint and "@" in hint.login else ""
+    form = SignupForm(request.POST if request.method == "POST" else None, initial={"email": email})
     if form.is_valid():
         try:
             flow.remember_pending(request, _sign_up(request, form))
             return redirect("signup_confirm")
         except UsernameTaken as error:
             form.add_error("username", str(error))
-    context = {"form": form, "next": flow.next_of(request)}
+    context = {"form": form, "next": flow.next_of(request), "hint": hint}
     return render(request, "accounts/signup/signup.html", context)
 
 

@@ -17,7 +17,7 @@ from accounts.common.client_info import client_of
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.current import renew_key, session_of
-from accounts.signin import flow, pending, policy
+from accounts.signin import flow, hints, pending, policy
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
 from accounts.signin.recent import reauthenticate_first
@@ -71,6 +71,7 @@ class AddFactorView(View):
             "is_first": not twofactor.has_any(self.user),
             "effects": effects_of(self.user, None if self.pending else session_of(self.request)),
             "next": flow.next_of(self.request),
+            "hint": hints.of(self.request),
         }
         return render(self.request, template, shared | context)
 
