@@ -50,17 +50,14 @@ class AccountsConfig(AppConfig):
         )
         from accounts.emails.receivers import cancel_pending
         from accounts.invitations.receivers import revoke_invitations
-        from accounts.oauth import id_tokens
         from accounts.oauth.receivers import disconnect_apps
         from accounts.passwords.checks import pwned_passwords_file
         from accounts.recovery.receivers import cancel_by_factor, void
         from accounts.sessions.receivers import revoke_sessions
-        from accounts.tokens import signing_keys
         from accounts.twofactor.models import Authenticator, Passkey
         from accounts.twofactor.receivers import end_trust, note_factor, remove_unconfirmed
         from accounts.users.receivers import void_proofs
 
-        signing_keys.FURTHER.append(id_tokens.SIGNED)
         # The sign-in flow sets ``last_login`` itself.
         user_logged_in.disconnect(dispatch_uid="update_last_login")
         register(pwned_passwords_file)
@@ -74,6 +71,17 @@ class AccountsConfig(AppConfig):
         factor_proved.connect(cancel_by_factor)
         for signal, model in product((post_save, post_delete), (Authenticator, Passkey)):
             signal.connect(note_factor, sender=model)
+        self._register_provider()
+
+    def _register_provider(self) -> None:
+        """Tell the lower packages what the OpenID Provider needs of them."""
+        from accounts.oauth import id_tokens
+        from accounts.oauth.open_requests import hint_of
+        from accounts.signin import hints
+        from accounts.tokens import signing_keys
+
+        signing_keys.FURTHER.append(id_tokens.SIGNED)
+        hints.register(hint_of)
 
 
 class AdminSiteConfig(AdminConfig):

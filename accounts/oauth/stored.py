@@ -22,8 +22,9 @@ class AuthorizationRequest(models.Model):
     ``code_challenge``: made with the method S256 (RFC 7636 section 4.2).
     ``prompts``: the values of ``prompt``, separated by spaces.
     ``max_age``: in seconds; None if the request has none.
-    ``chosen``: the id of the session that the person has chosen on the consent page, if the request
-        demands to choose an account.
+    ``subject``: the id of the person that ``id_token_hint`` names, or None.
+    ``chosen``: the id of the session that the person has chosen, if the request demands to choose
+        an account.
     """
 
     id = models.CharField(primary_key=True, max_length=43, default=secrets.token)
@@ -40,6 +41,7 @@ class AuthorizationRequest(models.Model):
     acr_values = models.CharField(max_length=255, blank=True)
     login_hint = models.CharField(max_length=254, blank=True)
     ui_locales = models.CharField(max_length=255, blank=True)
+    subject = models.UUIDField(null=True)
     chosen = models.UUIDField(null=True)
     made_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(db_index=True)

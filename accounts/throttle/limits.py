@@ -91,6 +91,12 @@ PROVIDER_NETWORK = Limit(
     "provider.network", 60, 2, "sign-ins with a provider started from a network or in a session"
 )
 
+# Authorization requests of apps are stored for up to an hour, with up to 20 KB each.
+AUTHORIZE_NETWORK = Limit(
+    "authorize.network", 120, 5, "sign-ins to apps that a network begins and that need a page"
+)
+AUTHORIZE_CLIENT = Limit("authorize.client", 600, 0.1, "requests that an app pushes")
+
 # Each session has its own budget for reauthentication, which guesses in other sessions do not use.
 PROOF_SESSION = Limit(
     "proof.session",

@@ -33,6 +33,11 @@ OPEN = {
     "accounts/reauthenticate/",
     "accounts/inactive/",
     "accounts/language/",
+    # Apps send people here: tests/attacks/test_authorize.py.
+    "oauth/authorize",
+    "oauth/continue/<str:key>",
+    # Apps authenticate themselves here: tests/oauth/test_client_auth.py.
+    "oauth/par",
     "accounts/password/strength/",
     "accounts/lockdown/<str:token>/",
     "accounts/password/locked/",

@@ -1,0 +1,137 @@
+"""Decides what an authorization request still needs before the app gets a code.
+
+The decision reads only the request as it was stored, the session and the account. Therefore nothing
+that a browser sends later, and no page that a person skips, can weaken it.
+"""
+
+from datetime import timedelta
+from enum import Enum, auto
+
+from accounts.common import clock
+from accounts.common.proofs import Assurance
+from accounts.oauth import connections, redirect_uris
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationRequest
+from accounts.sessions.models import LoginSession
+from accounts.twofactor import services as twofactor
+from accounts.users.models import User
+
+
+class Step(Enum):
+    """What happens next with an authorization request."""
+
+    # The app is disabled.
+    DISABLED = auto()
+    SIGN_IN = auto()
+    # The person must authenticate again: now, or with a factor of the kind ``factor_for``.
+    REAUTHENTICATE = auto()
+    # The person holds no factor of that kind and must add one.
+    ENROL = auto()
+    # The person is not in the group that the app is for.
+    FORBIDDEN = auto()
+    SELECT_ACCOUNT = auto()
+    # The app asks for another person than the one who is signed in.
+    OTHER_ACCOUNT = auto()
+    CONSENT = auto()
+    GRANTED = auto()
+
+
+# The errors that the app gets instead of a page if the request has ``prompt=none`` (OpenID Connect
+# Core section 3.1.2.6).
+ERRORS = {
+    Step.SIGN_IN: "login_required",
+    Step.REAUTHENTICATE: "login_required",
+    Step.ENROL: "interaction_required",
+    Step.FORBIDDEN: "access_denied",
+    Step.SELECT_ACCOUNT: "account_selection_required",
+    Step.OTHER_ACCOUNT: "login_required",
+    Step.CONSENT: "consent_required",
+}
+
+
+def decide(asked: AuthorizationRequest, session: LoginSession | None) -> Step:
+    """Return what happens next with ``asked`` if ``session`` is the one of the browser."""
+    if asked.client.disabled_at:
+        return Step.DISABLED
+    if session is None:
+        return Step.SIGN_IN
+    if asked.subject and asked.subject != session.user.pk:
+        return Step.OTHER_ACCOUNT
+    if not _is_recent(asked, session):
+        return Step.REAUTHENTICATE
+    factor = factor_for(asked, session.user)
+    if not _has_shown(session, factor):
+        return Step.REAUTHENTICATE if _holds(session.user, factor) else Step.ENROL
+    if not is_member(asked.client, session.user):
+        return Step.FORBIDDEN
+    if _must_choose(asked, session):
+        return Step.SELECT_ACCOUNT
+    return Step.CONSENT if _must_consent(asked, session.user) else Step.GRANTED
+
+
+def factor_for(asked: AuthorizationRequest, user: User) -> Client.Factor:
+    """Return the kind of second factor that ``user`` must have shown in the session.
+
+    ``acr_values`` is voluntary, so it demands no factor of people who hold none. The first value
+    is the one that the app prefers (OpenID Connect Core section 3.1.2.1).
+    """
+    required = Client.Factor(asked.client.factor)
+    prefers_two_steps = asked.acr_values.split()[:1] == [Assurance.TWO_STEPS]
+    if not required and prefers_two_steps and twofactor.has_any(user):
+        return Client.Factor.ANY
+    return required
+
+
+def is_member(client: Client, user: User) -> bool:
+    """Return whether ``user`` is in the group that ``client`` is for, if it is for one."""
+    group = client.required_group_id
+    return group is None or user.groups.filter(pk=group).exists()
+
+
+def _is_recent(asked: AuthorizationRequest, session: LoginSession) -> bool:
+    """Return whether the person authenticated as recently as ``prompt`` and ``max_age`` demand.
+
+    An authentication after the request began is always recent enough.
+    """
+    if session.auth_time >= asked.made_at:
+        return True
+    if "login" in asked.prompts.split():
+        return False
+    age = clock.now() - session.auth_time
+    return asked.max_age is None or age <= timedelta(seconds=asked.max_age)
+
+
+def _has_shown(session: LoginSession, factor: Client.Factor) -> bool:
+    shown = {
+        Client.Factor.NONE: True,
+        Client.Factor.ANY: session.factor_at is not None,
+        Client.Factor.PASSKEY: session.passkey_at is not None,
+    }
+    return shown[factor]
+
+
+def _holds(user: User, factor: Client.Factor) -> bool:
+    is_passkey = factor is Client.Factor.PASSKEY
+    return twofactor.has_passkey(user) if is_passkey else twofactor.has_any(user)
+
+
+def _must_choose(asked: AuthorizationRequest, session: LoginSession) -> bool:
+    """Return whether the person must choose an account.
+
+    A person who has signed in since the request began has chosen the account.
+    """
+    has_chosen = asked.chosen == session.pk or session.begun_at >= asked.made_at
+    return "select_account" in asked.prompts.split() and not has_chosen
+
+
+def _must_consent(asked: AuthorizationRequest, user: User) -> bool:
+    """Return whether ``user`` must agree to what the app gets.
+
+    Any program on the device can receive what is sent to an unclaimed redirect URI, so an earlier
+    agreement, perhaps with another program, does not count (RFC 8252 section 8.6).
+    """
+    if not redirect_uris.is_claimed(asked.redirect_uri):
+        return True
+    if asked.client.is_first_party:
+        return False
+    return "consent" in asked.prompts.split() or not connections.covers(asked, user)

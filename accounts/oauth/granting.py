@@ -1,0 +1,43 @@
+"""Grants authorization requests: each once, and only what the person has agreed to."""
+
+from django.db import transaction
+
+from accounts.activity.services import Actor
+from accounts.oauth import codes, connections
+from accounts.oauth.stored import AuthorizationRequest
+from accounts.sessions.models import LoginSession
+
+
+class AlreadyAnswered(Exception):
+    """The request was answered meanwhile, for example in another tab."""
+
+
+class ConsentMissing(Exception):
+    """The person has disconnected the app meanwhile."""
+
+
+@transaction.atomic
+def grant(
+    asked: AuthorizationRequest, session: LoginSession, actor: Actor, *, agrees: bool = False
+) -> str:
+    """Answer ``asked`` with a new code for the user of ``session``.
+
+    ``agrees``: whether the person has just agreed to what the app gets.
+
+    Raises:
+        AlreadyAnswered: the request was answered meanwhile.
+        ConsentMissing: an earlier agreement is needed, and there is none any more.
+    """
+    # Of two tabs, one deletes the row.
+    if not asked._state.adding and not close(asked):
+        raise AlreadyAnswered
+    if agrees or asked.client.is_first_party:
+        connections.agree(asked, session.user, actor)
+    elif not connections.renew(asked, session.user):
+        raise ConsentMissing
+    return codes.issue(asked, session)
+
+
+def close(asked: AuthorizationRequest) -> bool:
+    """Delete a stored request; return False if it was answered meanwhile."""
+    return bool(AuthorizationRequest.objects.filter(pk=asked.pk).delete()[0])

@@ -1,0 +1,26 @@
+"""Chooses the language in which an app wants its people to see this site (``ui_locales``)."""
+
+from django.conf import settings
+from django.http import HttpResponse
+from django.utils.translation import get_supported_language_variant
+
+
+def choose(response: HttpResponse, ui_locales: str) -> None:
+    """Choose the first language of ``ui_locales`` that the site has, until the browser is closed.
+
+    ``ui_locales``: language tags, separated by spaces, in the order of preference (OpenID Connect
+        Core section 3.1.2.1). A user's own language takes its place after the sign-in.
+    """
+    for tag in ui_locales.split():
+        try:
+            language = get_supported_language_variant(tag)
+        except LookupError:
+            continue
+        response.set_cookie(
+            settings.LANGUAGE_COOKIE_NAME,
+            language,
+            secure=settings.LANGUAGE_COOKIE_SECURE,
+            httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+            samesite="Lax",
+        )
+        return

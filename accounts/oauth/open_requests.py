@@ -1,0 +1,131 @@
+"""Stores authorization requests until a person has answered them.
+
+Only one browser can continue a request: the one that has opened it. A cookie with a random value
+identifies this browser. Without it, an attacker could let somebody else answer a request that the
+attacker began, or the other way round.
+"""
+
+import re
+from datetime import timedelta
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+
+from accounts.common import clock, secrets
+from accounts.common.client_info import ClientInfo
+from accounts.common.deletion import delete_in_batches
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import Client
+from accounts.oauth.requests import LIFE
+from accounts.oauth.stored import AuthorizationRequest
+from accounts.signin.hints import Hint
+from accounts.throttle.limits import AUTHORIZE_CLIENT, AUTHORIZE_NETWORK
+from accounts.throttle.services import Charge, around, spend
+
+# How long a pushed request waits for the browser (RFC 9126 section 2.2).
+PUSHED_LIFE = timedelta(seconds=90)
+URN = "urn:ietf:params:oauth:request_uri:"
+_COOKIE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+# For ``secrets.digest``.
+_PURPOSE = "authorize"
+
+
+def browser_of(request: HttpRequest) -> str:
+    """Return the cookie value of the browser, or an empty string if it has none."""
+    value = request.COOKIES.get(settings.AUTHORIZE_COOKIE_NAME, "")
+    return value if _COOKIE.fullmatch(value) else ""
+
+
+def set_browser(response: HttpResponse, browser: str) -> None:
+    """Send the cookie value ``browser``, which lasts as long as a request.
+
+    Several tabs of a browser share the value, so that each can continue its own request.
+    """
+    response.set_cookie(
+        settings.AUTHORIZE_COOKIE_NAME,
+        browser,
+        max_age=LIFE,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def push(asked: AuthorizationRequest, *charges: Charge) -> str:
+    """Store ``asked``, which no browser has opened yet; return its ``request_uri``.
+
+    ``charges``: the limits for whoever sends the request.
+
+    Raises:
+        RateLimited: too many requests were stored.
+    """
+    spend(*charges)
+    asked.expires_at = clock.now() + PUSHED_LIFE
+    asked.save(force_insert=True)
+    return URN + asked.pk
+
+
+def charges_of(client: Client, sender: ClientInfo) -> list[Charge]:
+    """Return the limits for requests that ``client`` pushes from its own server.
+
+    Anybody can send the requests of a public app, so the network of the ``sender`` is charged.
+    """
+    if client.is_public:
+        return around(AUTHORIZE_NETWORK, sender)
+    return [(AUTHORIZE_CLIENT, client.pk)]
+
+
+def store(asked: AuthorizationRequest, browser: str, client: ClientInfo) -> None:
+    """Store ``asked``, which only the browser with the cookie value ``browser`` may continue.
+
+    Raises:
+        RateLimited: the network of ``client`` has stored too many. A stranger could otherwise fill
+            the disk.
+    """
+    spend(*around(AUTHORIZE_NETWORK, client))
+    asked.browser = secrets.digest(browser, _PURPOSE)
+    asked.save(force_insert=True)
+
+
+def open_pushed(client: Client, request_uri: str, browser: str) -> AuthorizationRequest:
+    """Return the pushed request of ``client``, and bind it to the browser that opens it first.
+
+    That browser may open it again, because people reload pages (RFC 9126 section 4).
+
+    Raises:
+        OAuthError: the request is unknown, too old, of another app, or open in another browser.
+    """
+    key, now = request_uri.removeprefix(URN), clock.now()
+    if request_uri.startswith(URN) and key.isprintable():
+        unopened = AuthorizationRequest.objects.filter(
+            pk=key, client=client, browser="", expires_at__gt=now
+        )
+        unopened.update(browser=secrets.digest(browser, _PURPOSE), expires_at=now + LIFE)
+        asked = find(key, browser)
+        if asked and asked.client == client:
+            return asked
+    raise OAuthError("invalid_request_uri", "The request_uri is unknown, used, or too old.")
+
+
+def find(key: str, browser: str) -> AuthorizationRequest | None:
+    """Return the request ``key`` if the browser with the cookie value ``browser`` opened it."""
+    if not (key.isprintable() and browser):
+        return None
+    rows = AuthorizationRequest.objects.select_related("client")
+    mine = rows.filter(pk=key, browser__in=secrets.digests(browser, _PURPOSE))
+    return mine.filter(expires_at__gt=clock.now()).first()
+
+
+def hint_of(request: HttpRequest, next_url: str) -> Hint | None:
+    """Return what the request at ``next_url`` tells the pages of the sign-in, or None."""
+    start = reverse("proceed", args=["x"]).removesuffix("x")
+    if not next_url.startswith(start):
+        return None
+    asked = find(next_url.removeprefix(start), browser_of(request))
+    return Hint(asked.client.name, asked.login_hint) if asked else None
+
+
+def prune() -> int:
+    """Delete the requests that have expired; return how many were deleted."""
+    return delete_in_batches(AuthorizationRequest.objects.filter(expires_at__lte=clock.now()))

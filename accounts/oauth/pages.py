@@ -1,0 +1,71 @@
+"""The pages that people see on the way to an app: consent, the choice of an account, errors."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from accounts.oauth import answers
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.scopes import API_SCOPES
+from accounts.oauth.stored import AuthorizationRequest
+from accounts.sessions.current import session_of
+
+
+def invalid(request: HttpRequest, error: OAuthError) -> HttpResponse:
+    """Return the page for a request after which the browser must not be sent to the app."""
+    return render(request, "accounts/oauth/invalid.html", {"error": error}, status=400)
+
+
+def over(request: HttpRequest) -> HttpResponse:
+    """Return the page for a request that is unknown, answered, too old, or of another browser."""
+    return render(request, "accounts/oauth/over.html", status=400)
+
+
+def disabled(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Return the page of a disabled app."""
+    return render(request, "accounts/oauth/disabled.html", {"client": asked.client}, status=403)
+
+
+def forbidden(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Return the page for a person who is not in the group that the app is for."""
+    context = _context(request, asked)
+    return render(request, "accounts/oauth/forbidden.html", context, status=403)
+
+
+def select_account(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Return the page that asks with which account to continue."""
+    context = _context(request, asked) | {"may_continue": True}
+    return render(request, "accounts/oauth/account.html", context)
+
+
+def other_account(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Return the page for a person other than the one for whom the app asks."""
+    return render(request, "accounts/oauth/account.html", _context(request, asked))
+
+
+def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Return the page that asks for consent.
+
+    It names the host that gets the data, because anybody can give an app the name of another one.
+    """
+    scopes = set(asked.scope.split())
+    context = _context(request, asked) | {
+        "scopes": scopes,
+        "acts": [name for name in asked.scope.split() if name in API_SCOPES],
+        "may_change": any(name.endswith(":write") for name in scopes),
+        "groups": session_of(request).user.groups.order_by("name") if "groups" in scopes else (),
+        "audience": asked.audience,
+        "origin": settings.AUTHSITE.origin,
+    }
+    return render(request, "accounts/oauth/consent.html", context)
+
+
+def _context(request: HttpRequest, asked: AuthorizationRequest) -> dict[str, Any]:
+    return {
+        "client": asked.client,
+        "host": answers.host_of(asked.redirect_uri),
+        "session": session_of(request),
+        "here": request.path,
+    }

@@ -1,0 +1,179 @@
+"""Reads and checks authorization requests (RFC 6749 section 4.1.1, RFC 7636, RFC 8707, RFC 9126).
+
+A request is refused with an :class:`OAuthError`. Only after :func:`client_of` and
+:func:`redirect_uri_of` is it safe to redirect to the app.
+"""
+
+import re
+from collections.abc import Mapping
+from datetime import timedelta
+
+from django.conf import settings
+from django.http import QueryDict
+
+from accounts.common import clock
+from accounts.common.proofs import Assurance
+from accounts.oauth import redirect_uris
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import LONGEST_ID, Client
+from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences
+from accounts.oauth.stored import AuthorizationRequest
+
+# How long a person has to complete a request.
+LIFE = timedelta(hours=1)
+PROMPTS = {"none", "login", "consent", "select_account"}
+# Longer than a session can be, so a greater ``max_age`` means the same.
+LONGEST_AGE = 10**9
+_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_AGE = re.compile(r"[0-9]{1,18}", re.ASCII)
+# Parameters that would change the meaning of a request, and the errors that OpenID Connect Core
+# sections 3.1.2.6 and 7.2.1 have for them.
+_UNSUPPORTED = {
+    "request": "request_not_supported",
+    "registration": "registration_not_supported",
+}
+
+
+def client_of(data: QueryDict) -> Client:
+    """Return the app that the request names.
+
+    Raises:
+        OAuthError: the request names no app, an unknown one, or several.
+    """
+    client_id = single(data, "client_id")
+    # PostgreSQL would refuse a NUL character with an error.
+    is_possible = 0 < len(client_id) <= LONGEST_ID and client_id.isprintable()
+    client = Client.objects.filter(pk=client_id).first() if is_possible else None
+    if client is None:
+        raise OAuthError("invalid_request", "The client_id is missing or unknown.")
+    return client
+
+
+def redirect_uri_of(data: QueryDict, client: Client) -> str:
+    """Return the redirect URI of the request, which ``client`` has registered.
+
+    Raises:
+        OAuthError: the redirect URI is missing, not registered, or there twice.
+    """
+    return _redirect_uri(client, single(data, "redirect_uri"))
+
+
+def single(data: QueryDict, name: str) -> str:
+    """Return the value of a parameter; an empty string if it is missing or there twice."""
+    values = data.getlist(name)
+    return values[0] if len(values) == 1 else ""
+
+
+def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
+    """Return an unsaved authorization request of ``client`` with the parameters ``given``.
+
+    Raises:
+        OAuthError: the request is not valid.
+    """
+    _check_form(given)
+    scope = _scope(client, given.get("scope", ""))
+    return AuthorizationRequest(
+        client=client,
+        redirect_uri=_redirect_uri(client, given.get("redirect_uri", "")),
+        scope=scope,
+        audience=_audience(client, given.get("resource", ""), scope),
+        state=given.get("state", ""),
+        nonce=given.get("nonce", ""),
+        code_challenge=_challenge(given),
+        prompts=_prompts(given.get("prompt", "")),
+        max_age=_max_age(given.get("max_age", "")),
+        acr_values=_acr_values(given.get("acr_values", "")),
+        # These two only help people, so an unusual value does not stop the sign-in.
+        login_hint=given.get("login_hint", "")[:254],
+        ui_locales=given.get("ui_locales", "")[:255],
+        expires_at=clock.now() + LIFE,
+    )
+
+
+def _check_form(given: Mapping[str, str]) -> None:
+    """Check that the request is one of the code flow, whose answer is in the query.
+
+    Raises:
+        OAuthError: it is not, or it has a parameter that the site does not support.
+    """
+    for name, error in _UNSUPPORTED.items():
+        if name in given:
+            raise OAuthError(error, f"The parameter {name} is not supported.")
+    if "response_type" not in given:
+        raise OAuthError("invalid_request", "The response_type is missing.")
+    if given["response_type"] != "code":
+        raise OAuthError("unsupported_response_type", "The response_type must be code.")
+    if given.get("response_mode", "query") != "query":
+        raise OAuthError("invalid_request", "The response_mode must be query.")
+
+
+def _redirect_uri(client: Client, given: str) -> str:
+    if redirect_uris.is_registered(client.redirect_uris, given):
+        return given
+    raise OAuthError("invalid_request", "The redirect_uri is missing or not registered.")
+
+
+def _challenge(given: Mapping[str, str]) -> str:
+    """Return the code challenge. Every app needs one (RFC 9700 section 2.1.1).
+
+    Raises:
+        OAuthError: the challenge is missing, malformed, or not made with S256.
+    """
+    if "code_challenge" not in given:
+        raise OAuthError("invalid_request", "The code_challenge is missing.")
+    # Without a method, it would be plain, which shows the verifier (RFC 7636 section 4.3).
+    if given.get("code_challenge_method") != "S256":
+        raise OAuthError("invalid_request", "The code_challenge_method must be S256.")
+    if not _CHALLENGE.fullmatch(given["code_challenge"]):
+        raise OAuthError("invalid_request", "The code_challenge must have 43 characters.")
+    return given["code_challenge"]
+
+
+def _scope(client: Client, given: str) -> str:
+    """Return the scopes, each once, without unknown ones (OpenID Connect Core section 3.1.2.1).
+
+    Raises:
+        OAuthError: there is no known scope, or one that the app may not request.
+    """
+    wanted = [name for name in dict.fromkeys(given.split(" ")) if name in SCOPES]
+    if not wanted:
+        raise OAuthError("invalid_scope", "There is no known scope.")
+    if not_allowed := set(wanted) - set(client.scope.split()):
+        raise OAuthError("invalid_scope", f"The app may not request {min(not_allowed)}.")
+    return " ".join(wanted)
+
+
+def _audience(client: Client, resource: str, scope: str) -> str:
+    """Return the service that the tokens are for: ``resource`` (RFC 8707), or this site.
+
+    Every app may have tokens for userinfo at this site, but not for the API of this site.
+
+    Raises:
+        OAuthError: the app may not have tokens for the service.
+    """
+    origin = settings.AUTHSITE.origin
+    audience = resource or origin
+    may_use = audience in client.audiences and audience in audiences()
+    if not may_use and (audience != origin or not API_SCOPES.isdisjoint(scope.split())):
+        raise OAuthError("invalid_target", "The app may not request tokens for this resource.")
+    return audience
+
+
+def _prompts(given: str) -> str:
+    wanted = list(dict.fromkeys(given.split()))
+    if set(wanted) - PROMPTS or ("none" in wanted and len(wanted) > 1):
+        raise OAuthError("invalid_request", "The prompt is unknown, or none with another one.")
+    return " ".join(wanted)
+
+
+def _max_age(given: str) -> int | None:
+    if not given:
+        return None
+    if not _AGE.fullmatch(given):
+        raise OAuthError("invalid_request", "The max_age must be a number of seconds.")
+    return min(int(given), LONGEST_AGE)
+
+
+def _acr_values(given: str) -> str:
+    known = dict.fromkeys(value for value in given.split() if value in set(Assurance))
+    return " ".join(known)

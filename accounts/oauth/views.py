@@ -1,0 +1,197 @@
+"""The authorization endpoint, and the page at which a request continues.
+
+``authorize`` checks a request and answers it at once if nothing is missing. Otherwise it stores the
+request. Every page that the person needs next, such as those of the sign-in or the sign-up, then
+leads back to ``proceed``, which decides again.
+"""
+
+from collections.abc import Callable
+from urllib.parse import urlencode
+
+from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.shortcuts import redirect
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+
+from accounts.common import secrets
+from accounts.common.client_info import client_of
+from accounts.oauth import answers, granting, language, open_requests, pages, requests
+from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
+from accounts.oauth.messages import OAuthError, parameters
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationRequest
+from accounts.sessions.current import actor_of, request_auth_of, session_of
+from accounts.throttle.limits import AUTHORIZE_NETWORK
+from accounts.throttle.services import around
+
+
+@login_not_required
+@never_cache
+@csrf_exempt  # The forms of apps may send the request (OpenID Connect Core section 3.1.2.1).
+@require_http_methods(["GET", "POST"])
+def authorize(request: HttpRequest) -> HttpResponse:
+    """Check an authorization request; answer it, or redirect to the page at which it continues.
+
+    Until the app and its redirect URI are known to be right, errors are pages and not redirects
+    (RFC 6749 section 4.1.2.1).
+    """
+    data = request.POST if request.method == "POST" else request.GET
+    try:
+        client = requests.client_of(data)
+        if "request_uri" in data:
+            return _authorize_pushed(request, client, parameters(data)["request_uri"])
+        redirect_uri = requests.redirect_uri_of(data, client)
+    except OAuthError as error:
+        return pages.invalid(request, error)
+    try:
+        asked = requests.read(client, parameters(data))
+    except OAuthError as error:
+        return answers.redirect(_error_url(redirect_uri, data, error))
+    if request.method == "POST":
+        charges = around(AUTHORIZE_NETWORK, client_of(request))
+        return _as_get(client, open_requests.push(asked, *charges))
+    return _answer_or_store(request, asked)
+
+
+def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) -> HttpResponse:
+    """Continue a pushed request in the browser that opens it first (RFC 9126 section 4)."""
+    if request.method == "POST":
+        return _as_get(client, request_uri)
+    browser = open_requests.browser_of(request) or secrets.token()
+    asked = open_requests.open_pushed(client, request_uri, browser)
+    return _answer_at_once(request, asked) or _to_proceed(request, asked, browser)
+
+
+def _as_get(client: Client, request_uri: str) -> HttpResponse:
+    """Redirect to the same request as a GET: no cookie comes with a POST of another site."""
+    query = urlencode({"client_id": client.pk, "request_uri": request_uri})
+    return answers.redirect(f"{reverse('authorize')}?{query}")
+
+
+def _answer_or_store(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    if response := _answer_at_once(request, asked):
+        return response
+    browser = open_requests.browser_of(request) or secrets.token()
+    open_requests.store(asked, browser, client_of(request))
+    return _to_proceed(request, asked, browser)
+
+
+def _to_proceed(request: HttpRequest, asked: AuthorizationRequest, browser: str) -> HttpResponse:
+    response = answers.redirect(reverse("proceed", args=[asked.pk]))
+    open_requests.set_browser(response, browser)
+    if request_auth_of(request).session is None:
+        language.choose(response, asked.ui_locales)
+    return response
+
+
+def _answer_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse | None:
+    """Return the answer to ``asked`` if it needs no page, else None."""
+    step = decide(asked, request_auth_of(request).session)
+    if step is Step.GRANTED:
+        try:
+            return answers.redirect(_granted(request, asked))
+        except granting.ConsentMissing:
+            step = Step.CONSENT
+        except granting.AlreadyAnswered:
+            return pages.over(request)
+    if step is Step.DISABLED:
+        return pages.disabled(request, asked)
+    if asked.prompts != "none":
+        return None
+    granting.close(asked)
+    return answers.redirect(answers.url(asked.redirect_uri, asked.state, error=ERRORS[step]))
+
+
+@login_not_required
+@never_cache
+@require_http_methods(["GET", "POST"])
+def proceed(request: HttpRequest, key: str) -> HttpResponse:
+    """Continue a stored request: show what it needs next, or lead back to the app.
+
+    Only the browser that has opened the request may do so. A POST answers one of the pages.
+    """
+    asked = open_requests.find(key, open_requests.browser_of(request))
+    if asked is None:
+        return pages.over(request)
+    step = decide(asked, request_auth_of(request).session)
+    if request.method == "POST" and request.POST.get("act") == "cancel":
+        return _cancel(request, asked)
+    agrees = request.method == "POST" and _is_for_this_session(request)
+    if agrees and step is Step.SELECT_ACCOUNT:
+        asked.chosen = session_of(request).pk
+        asked.save(update_fields=["chosen"])
+        return redirect("proceed", key)
+    try:
+        if step is Step.GRANTED or (agrees and step is Step.CONSENT):
+            target = _granted(request, asked, agrees=agrees)
+            return answers.lead_back(request, asked.client, target)
+    except granting.ConsentMissing:
+        step = Step.CONSENT
+    except granting.AlreadyAnswered:
+        return pages.over(request)
+    return STEPS[step](request, asked)
+
+
+def _is_for_this_session(request: HttpRequest) -> bool:
+    """Return whether the form shows the account that is signed in now.
+
+    Somebody else may have signed in since the page was opened, who has agreed to nothing.
+    """
+    session = request_auth_of(request).session
+    return session is not None and request.POST.get("session") == str(session.pk)
+
+
+def _cancel(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    if not granting.close(asked):
+        return pages.over(request)
+    return answers.lead_back(request, asked.client, answers.denied(asked))
+
+
+def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool = False) -> str:
+    """Grant ``asked``; return where the browser goes with the code.
+
+    Raises:
+        AlreadyAnswered, ConsentMissing: see :func:`accounts.oauth.granting.grant`.
+    """
+    code = granting.grant(asked, session_of(request), actor_of(request), agrees=agrees)
+    return answers.url(asked.redirect_uri, asked.state, code=code)
+
+
+def _error_url(redirect_uri: str, data: QueryDict, error: OAuthError) -> str:
+    state = requests.single(data, "state")
+    values = {"error": error.error, "error_description": error.description}
+    return answers.url(redirect_uri, state, **values)
+
+
+def _sign_in(request: HttpRequest, _asked: AuthorizationRequest) -> HttpResponse:
+    return redirect_to_login(request.path)
+
+
+def _reauthenticate(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    query = {"next": request.path}
+    if factor_for(asked, session_of(request).user) is Client.Factor.PASSKEY:
+        query["require"] = "passkey"
+    return redirect(f"{reverse('account_reauthenticate')}?{urlencode(query)}")
+
+
+def _enrol(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    is_passkey = factor_for(asked, session_of(request).user) is Client.Factor.PASSKEY
+    page = reverse("passkey_add" if is_passkey else "totp_setup")
+    return redirect(f"{page}?{urlencode({'next': request.path})}")
+
+
+type Page = Callable[[HttpRequest, AuthorizationRequest], HttpResponse]
+STEPS: dict[Step, Page] = {
+    Step.DISABLED: pages.disabled,
+    Step.SIGN_IN: _sign_in,
+    Step.REAUTHENTICATE: _reauthenticate,
+    Step.ENROL: _enrol,
+    Step.FORBIDDEN: pages.forbidden,
+    Step.SELECT_ACCOUNT: pages.select_account,
+    Step.OTHER_ACCOUNT: pages.other_account,
+    Step.CONSENT: pages.consent,
+}
