@@ -1,0 +1,378 @@
+"""The authorization endpoint: what a valid request needs before the app gets a code."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.test import Client as Browser
+
+from accounts.common.proofs import Method
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.apps import WEB, make_app
+from tests.support.authorize import (
+    AUTHORIZE,
+    address,
+    allow,
+    begin,
+    page_of_request,
+    push,
+    query,
+    result,
+    target,
+)
+from tests.support.second_factor import code_of, enrolled
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import LOGIN, LOGOUT, PASSWORD, make_user, sign_in
+from tests.support.webauthn import registered
+
+pytestmark = pytest.mark.django_db
+
+REAUTHENTICATE = "/accounts/reauthenticate/"
+
+
+@pytest.fixture
+def app() -> Client:
+    return make_app(scope="openid profile email groups offline_access profile:write")
+
+
+@pytest.fixture
+def alice() -> User:
+    return make_user("alice", display_name="Alice Liddell")
+
+
+@pytest.fixture
+def browser(alice: User) -> Browser:
+    """A browser in which alice is signed in with her password."""
+    return signed_in(alice)
+
+
+def first_party(**fields: Any) -> Client:
+    return make_app("Wiki", is_first_party=True, scope="openid email", **fields)
+
+
+def test_after_consent_the_app_gets_a_code_and_its_state_and_the_issuer(
+    settings: Any, app: Client, alice: User, browser: Browser
+) -> None:
+    page = begin(browser, app)
+    assert "Sign in to <bdi>Paperless</bdi>" in page.text
+    assert "your email address, <bdi>alice@example.org</bdi>" in page.text
+
+    answer = allow(browser, page)
+
+    assert target(answer).startswith(f"{WEB}?code=")
+    assert answer.status_code == 200
+    assert set(result(answer)) == {"code", "state", "iss"}
+    assert (result(answer)["state"], result(answer)["iss"]) == ("s-1", settings.AUTHSITE.origin)
+    code = AuthorizationCode.objects.get()
+    assert (code.user, code.client, code.redirect_uri, code.nonce) == (alice, app, WEB, "n-1")
+    assert (code.scope, code.audience) == ("openid email", settings.AUTHSITE.origin)
+    assert not AuthorizationRequest.objects.exists()
+
+
+def test_a_person_who_has_agreed_is_sent_back_at_once_and_nothing_is_stored(
+    app: Client, browser: Browser
+) -> None:
+    allow(browser, begin(browser, app))
+
+    answer = browser.get(address(app, scope="openid"))
+
+    assert answer.status_code == 303
+    assert "code" in result(answer)
+    assert not AuthorizationRequest.objects.exists()
+
+
+def test_a_new_scope_and_another_service_ask_again(
+    settings: Any, app: Client, browser: Browser
+) -> None:
+    wiki = "https://wiki.example.org"
+    set_up(settings, token_audiences=(wiki,))
+    Client.objects.update(audiences=[wiki])
+    allow(browser, begin(browser, app))
+
+    assert "your username" in begin(browser, app, scope="openid profile").text
+    page = begin(browser, app, resource=wiki)
+    assert f"will use <bdi>{wiki}</bdi> in your name" in page.text
+    allow(browser, page)
+    assert set(Connection.objects.values_list("audience", flat=True)) == {
+        settings.AUTHSITE.origin,
+        wiki,
+    }
+
+
+def test_a_first_party_app_skips_consent(browser: Browser) -> None:
+    assert "code" in result(browser.get(address(first_party(), prompt="consent")))
+
+
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:4711/back", "org.example.app:/back"])
+def test_a_program_on_a_device_asks_for_consent_each_time(browser: Browser, uri: str) -> None:
+    """Any program can receive the code there (RFC 8252 section 8.6)."""
+    app = make_app("Tool", is_public=True, is_first_party=True, scope="openid email")
+    uris = ["http://127.0.0.1/back", "org.example.app:/back"]
+    Client.objects.filter(pk=app.pk).update(redirect_uris=uris)
+
+    for _ in range(2):
+        page = begin(browser, app, redirect_uri=uri)
+        assert "Any program on your device" in page.text
+        assert target(allow(browser, page)).startswith(f"{uri}?code=")
+
+
+def test_cancelling_sends_the_person_back_without_a_code(app: Client, browser: Browser) -> None:
+    answer = allow(browser, begin(browser, app), "cancel")
+
+    assert (result(answer)["error"], result(answer)["state"]) == ("access_denied", "s-1")
+    assert not Connection.objects.exists()
+    assert not AuthorizationRequest.objects.exists()
+
+
+def test_a_request_survives_the_sign_in_and_a_second_step(app: Client, alice: User) -> None:
+    seed, browser = enrolled(alice), Browser()
+    long = "x" * 8000
+
+    page = begin(browser, app, state=long, login_hint="alice")
+    assert page.url.startswith(f"{LOGIN}?next=/oauth/continue/")
+    sign_in_page = browser.get(page.url)
+    assert "to continue to <bdi>Paperless</bdi>" in sign_in_page.text
+    assert 'value="alice"' in sign_in_page.text
+    here = page_of_request(page)
+    sign_in(browser, "alice", next=here)
+    answer = browser.post("/accounts/2fa/challenge/", {"code": code_of(seed)})
+
+    assert answer.url == here
+    assert result(allow(browser, browser.get(here)))["state"] == long
+
+
+def test_the_sign_up_page_knows_the_email_and_the_app(app: Client) -> None:
+    browser = Browser()
+    page = begin(browser, app, login_hint="bob@example.org")
+
+    text = browser.get("/accounts/signup/", {"next": page_of_request(page)}).text
+
+    assert "to continue to <bdi>Paperless</bdi>" in text
+    assert 'value="bob@example.org"' in text
+
+
+def test_ui_locales_choose_the_language_until_somebody_is_signed_in(
+    app: Client, browser: Browser
+) -> None:
+    stranger = Browser()
+    begin(stranger, app, ui_locales="x-klingon fr-CA de-AT en")
+
+    assert "Anmelden" in stranger.get(LOGIN).text
+    begin(browser, app, ui_locales="de")
+    assert "django_language" not in browser.cookies
+
+
+@pytest.mark.parametrize("changes", [{"prompt": "login"}, {"max_age": "60"}, {"max_age": "0"}])
+def test_prompt_login_and_max_age_ask_to_authenticate_again(
+    clock: Clock, browser: Browser, changes: dict[str, str]
+) -> None:
+    app = first_party()
+    clock.advance(seconds=61)
+
+    page = begin(browser, app, **changes)
+    assert page.url.startswith(f"{REAUTHENTICATE}?next=")
+    for _ in range(2):
+        assert browser.get(page_of_request(page)).url == page.url
+    answer = browser.post(page.url, {"password": PASSWORD, "next": page_of_request(page)})
+
+    clock.advance(seconds=30)
+    assert "code" in result(browser.get(answer.url))
+
+
+def test_a_recent_authentication_satisfies_max_age(clock: Clock, browser: Browser) -> None:
+    app = first_party()
+    clock.advance(seconds=60)
+
+    assert "code" in result(browser.get(address(app, max_age="60")))
+
+
+def test_an_app_that_needs_a_passkey_is_offered_no_code(alice: User) -> None:
+    app, browser = first_party(factor="passkey"), signed_in(alice)
+    page = begin(browser, app)
+    here = page_of_request(page)
+    assert page.url == f"/accounts/2fa/passkeys/add/?next={here.replace('/', '%2F')}"
+
+    seed = enrolled(alice)
+    registered(alice)
+    browser = signed_in(User.objects.get(pk=alice.pk))
+    page = begin(browser, app)
+    assert page.url.startswith(f"{REAUTHENTICATE}?next=")
+    form = browser.get(page.url).text
+    assert "data-passkey" in form
+    assert 'name="code"' not in form
+    # The factor that the app needs cannot be stripped from the address.
+    here = page_of_request(page)
+    stripped = f"{REAUTHENTICATE}?next={here}"
+    answer = browser.post(stripped, {"code": code_of(seed, 1), "next": here})
+    assert answer.url == here
+    assert browser.get(here).url == page.url
+
+
+def test_an_app_that_needs_a_second_factor_asks_for_it_or_leads_to_setting_one_up(
+    alice: User,
+) -> None:
+    app, browser = first_party(factor="second_factor"), signed_in(alice)
+    page = begin(browser, app)
+    assert page.url.startswith("/accounts/2fa/totp/setup/?next=%2Foauth%2Fcontinue")
+
+    seed = enrolled(alice)
+    trusting = signed_in(
+        User.objects.get(pk=alice.pk), by=[Method.PASSWORD, Method.TRUSTED_BROWSER]
+    )
+    page = begin(trusting, app)
+    here = page_of_request(page)
+    assert page.url.startswith(REAUTHENTICATE)
+    trusting.post(page.url, {"code": code_of(seed), "next": here})
+    assert "code" in result(trusting.get(here))
+
+
+def test_acr_values_ask_people_for_a_factor_only_if_they_hold_one(
+    alice: User, browser: Browser
+) -> None:
+    app = first_party()
+    assert "code" in result(browser.get(address(app, acr_values="aal2")))
+
+    enrolled(alice)
+    trusting = signed_in(
+        User.objects.get(pk=alice.pk), by=[Method.PASSWORD, Method.TRUSTED_BROWSER]
+    )
+    assert "code" in result(trusting.get(address(app, acr_values="aal1 aal2")))
+    assert begin(trusting, app, acr_values="phr aal2 aal1").url.startswith(REAUTHENTICATE)
+
+
+def test_people_outside_the_group_of_an_app_are_told_so(alice: User, browser: Browser) -> None:
+    group = Group.objects.create(name="Editors")
+    app = first_party(required_group=group)
+
+    page = begin(browser, app)
+    assert page.status_code == 403
+    assert "You can’t sign in to <bdi>Wiki</bdi>" in page.text
+    assert result(allow(browser, page, "cancel"))["error"] == "access_denied"
+
+    alice.groups.add(group)
+    assert "code" in result(browser.get(address(app)))
+
+
+def test_select_account_asks_which_account_to_use(browser: Browser) -> None:
+    page = begin(browser, first_party(), prompt="select_account")
+    assert "Continue with this account" in page.text
+
+    answer = allow(browser, page, "choose")
+
+    assert "code" in result(browser.get(answer.url))
+
+
+def test_another_account_signs_in_and_continues_the_same_request(
+    app: Client, browser: Browser
+) -> None:
+    bob = make_user("bob")
+    elsewhere = signed_in(User.objects.get(username="alice"))
+    here = page_of_request(begin(browser, app, prompt="select_account"))
+
+    answer = browser.post(LOGOUT, {"next": here})
+    assert answer.url == f"{LOGIN}?next={here}"
+    sign_in(browser, "bob", next=here)
+    answer = allow(browser, browser.get(here))
+
+    assert "code" in result(answer)
+    assert AuthorizationCode.objects.get().user == bob
+    assert elsewhere.get("/").status_code == 200
+
+
+@pytest.mark.parametrize(
+    "fields, changes, error",
+    [
+        ({}, {}, "consent_required"),
+        ({"is_first_party": True}, {"max_age": "0"}, "login_required"),
+        ({"is_first_party": True, "factor": "passkey"}, {}, "interaction_required"),
+        ({"factor": "second_factor"}, {}, "interaction_required"),
+    ],
+)
+def test_prompt_none_gets_an_error_instead_of_a_page(
+    clock: Clock, browser: Browser, fields: Any, changes: dict[str, str], error: str
+) -> None:
+    app = make_app(scope="openid email", **fields)
+    clock.advance(seconds=1)
+
+    answer = browser.get(address(app, prompt="none", **changes))
+
+    assert (result(answer)["error"], result(answer)["state"]) == (error, "s-1")
+    assert not AuthorizationRequest.objects.exists()
+
+
+def test_prompt_none_without_a_session_gets_login_required(app: Client) -> None:
+    assert result(Browser().get(address(app, prompt="none")))["error"] == "login_required"
+
+
+def test_an_app_pushes_its_request_and_the_browser_brings_its_uri(
+    browser: Browser, clock: Clock
+) -> None:
+    app = make_app(is_public=True, scope="openid email")
+    pushed = push(app, prompt="consent", state="pushed")
+    assert (pushed.status_code, pushed.json()["expires_in"]) == (201, 90)
+    assert "no-store" in pushed["Cache-Control"]
+    uri = pushed.json()["request_uri"]
+    assert uri.startswith("urn:ietf:params:oauth:request_uri:")
+
+    clock.advance(seconds=89)
+    # Parameters beside the URI change nothing.
+    reopened = [
+        browser.get(AUTHORIZE, {"client_id": app.pk, "request_uri": uri, "prompt": "none"})
+        for _ in range(2)
+    ]
+    assert reopened[0]["Location"] == reopened[1]["Location"]
+    clock.advance(minutes=59)
+    answer = allow(browser, browser.get(reopened[0]["Location"]))
+
+    assert result(answer)["state"] == "pushed"
+
+
+def test_a_form_of_the_app_may_send_the_request(app: Client, browser: Browser) -> None:
+    """The browser sends no cookie with it, so the site continues with a GET."""
+    answer = Browser(enforce_csrf_checks=True).post(AUTHORIZE, query(app))
+    assert answer.status_code == 303
+
+    page = browser.get(browser.get(answer["Location"])["Location"])
+
+    assert "code" in result(allow(browser, page))
+
+
+def test_unknown_scopes_are_ignored_and_those_of_other_apps_refused(
+    app: Client, browser: Browser
+) -> None:
+    allow(browser, begin(browser, app, scope="openid  address phone openid"))
+    assert AuthorizationCode.objects.get().scope == "openid"
+
+    for scope in ("", "address", "openid sessions:read"):
+        assert result(browser.get(address(app, scope=scope)))["error"] == "invalid_scope"
+
+
+def test_tokens_for_the_api_need_an_app_that_may_have_them(
+    settings: Any, app: Client, browser: Browser
+) -> None:
+    asked = {"scope": "openid profile:write"}
+    for resource in (None, settings.AUTHSITE.origin, "https://unknown.example.org"):
+        answer = browser.get(address(app, **asked, resource=resource))
+        assert result(answer)["error"] == "invalid_target"
+
+    Client.objects.update(audiences=[settings.AUTHSITE.origin])
+    page = begin(browser, app, **asked)
+    assert "change your profile" in page.text
+    assert "can’t change anything here" not in page.text
+
+
+def test_requests_end_after_an_hour_and_are_pruned(
+    app: Client, browser: Browser, clock: Clock
+) -> None:
+    page = begin(browser, app)
+    clock.advance(hours=1)
+
+    answer = allow(browser, page)
+    assert answer.status_code == 400
+    assert "Start again in the app" in answer.text
+    call_command("prune")
+    assert not AuthorizationRequest.objects.exists()
