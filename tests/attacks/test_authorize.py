@@ -1,0 +1,449 @@
+"""Authorization requests that would send a code to somebody else, or skip what the app requires."""
+
+import random
+from itertools import product
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+from django.test import Client as Browser
+
+from accounts.activity.services import Actor
+from accounts.common.proofs import Method
+from accounts.oauth import granting
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.apps import WEB, make_app
+from tests.support.authorize import (
+    AUTHORIZE,
+    CHALLENGE,
+    PAR,
+    VERIFIER,
+    address,
+    allow,
+    begin,
+    page_of_request,
+    push,
+    query,
+    result,
+    target,
+)
+from tests.support.second_factor import code_of, enrolled
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import LOGOUT, make_user, sign_in
+
+pytestmark = pytest.mark.django_db
+
+FORM = "application/x-www-form-urlencoded"
+TRICKS = f"""
+{WEB}/
+{WEB}/x
+{WEB}/../other
+{WEB}/%2e%2e/other
+{WEB};x=1
+{WEB}?
+{WEB}?x=1
+{WEB}#
+{WEB}%00
+{WEB}\\@mallory.example
+{WEB.replace("paperless", "PAPERLESS")}
+{WEB.replace("callback", "Callback")}
+{WEB.replace("https", "HTTPS")}
+{WEB.replace("https", "http")}
+{WEB.replace("https://", "https:/")}
+{WEB.replace("https://", "//")}
+{WEB.replace("paperless", "p\u0430perless")}
+{WEB.replace("paperless", "xn--paperless")}
+{WEB.replace("example.org", "example.org.")}
+{WEB.replace("example.org", "example.org:443")}
+{WEB.replace("example.org", "example.org:8443")}
+{WEB.replace("example.org", "example.org.mallory.example")}
+{WEB.replace("paperless.example.org", "mallory.example\\@paperless.example.org")}
+{WEB.replace("https://", "https://alice@")}
+{WEB.replace("https://", "https://paperless.example.org@mallory.example/")}
+https://mallory.example/callback
+https://mallory.example/?{WEB}
+http://127.0.0.1/callback
+javascript:alert(1)
+javascript://paperless.example.org/callback%0aalert(1)
+data:text/html,x
+/callback
+""".split()
+TRICKS += ["", f"{WEB} ", f" {WEB}", f"{WEB}\n", f"{WEB}\r\nX: y", f"{WEB}\t", "x" * 9000]
+
+REFUSED: list[tuple[dict[str, str | None], str]] = [
+    ({"code_challenge": None}, "invalid_request"),
+    ({"code_challenge": None, "code_challenge_method": None}, "invalid_request"),
+    ({"code_challenge_method": None}, "invalid_request"),
+    ({"code_challenge_method": "plain"}, "invalid_request"),
+    ({"code_challenge_method": "plain", "code_challenge": VERIFIER}, "invalid_request"),
+    ({"code_challenge_method": "s256"}, "invalid_request"),
+    ({"code_challenge": CHALLENGE + "="}, "invalid_request"),
+    ({"code_challenge": CHALLENGE[1:]}, "invalid_request"),
+    ({"code_challenge": "\uff10" * 43}, "invalid_request"),
+    ({"response_type": None}, "invalid_request"),
+    ({"response_type": "token"}, "unsupported_response_type"),
+    ({"response_type": "id_token"}, "unsupported_response_type"),
+    ({"response_type": "code id_token"}, "unsupported_response_type"),
+    ({"response_mode": "fragment"}, "invalid_request"),
+    ({"response_mode": "form_post"}, "invalid_request"),
+    ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
+    ({"prompt": "none login"}, "invalid_request"),
+    ({"prompt": "create"}, "invalid_request"),
+    ({"max_age": "-1"}, "invalid_request"),
+    ({"max_age": "1e3"}, "invalid_request"),
+    ({"max_age": "9" * 19}, "invalid_request"),
+    ({"nonce": "a\x00b"}, "invalid_request"),
+    ({"state": "x" * 8193}, "invalid_request"),
+]
+
+
+@pytest.fixture
+def app() -> Client:
+    return make_app(scope="openid profile email")
+
+
+@pytest.fixture
+def browser() -> Browser:
+    """A browser in which alice is signed in with her password."""
+    return signed_in(make_user("alice"))
+
+
+def trusted(app: Client) -> Client:
+    """Make ``app`` first-party, so that nothing but its requirements stops a code."""
+    Client.objects.filter(pk=app.pk).update(is_first_party=True)
+    return app
+
+
+def test_a_redirect_uri_that_is_not_registered_exactly_gets_a_page_and_no_redirect(
+    app: Client, browser: Browser
+) -> None:
+    for uri, changes in product(TRICKS, ({}, {"response_type": "token"})):
+        answer = browser.get(address(trusted(app), redirect_uri=uri, **changes))
+
+        assert answer.status_code == 400, uri
+        assert "Location" not in answer
+        assert "http-equiv" not in answer.text
+
+
+def test_only_the_port_of_a_loopback_redirect_uri_may_differ(browser: Browser) -> None:
+    app = make_app(is_public=True, scope="openid email")
+    Client.objects.update(redirect_uris=["http://127.0.0.1/back"])
+
+    for uri in ("http://127.0.0.1:1/back", "http://127.0.0.1:65535/back"):
+        assert begin(browser, app, redirect_uri=uri).status_code == 200
+    for uri in (
+        "http://localhost/back",
+        "http://127.0.0.1:1/",
+        "http://127.0.0.1:1@x.example/back",
+    ):
+        assert begin(browser, app, redirect_uri=uri).status_code == 400
+
+
+def test_a_parameter_that_is_there_twice_is_refused(app: Client, browser: Browser) -> None:
+    """Two programs would otherwise read different values."""
+    valid = query(trusted(app))
+    for name in (*valid, "request_uri", "prompt", "resource"):
+        fields = [*valid.items(), (name, "a"), (name, valid.get(name, "b"))]
+        answer = browser.get(f"{AUTHORIZE}?{urlencode(fields)}")
+
+        if name in {"client_id", "redirect_uri", "request_uri"}:
+            assert answer.status_code == 400
+        else:
+            assert result(answer)["error"] == "invalid_request"
+            assert result(answer).get("state") == (None if name == "state" else "s-1")
+        pushed = Browser().post(PAR, urlencode(fields), content_type=FORM)
+        assert pushed.json()["error"] == "invalid_request"
+    assert not AuthorizationCode.objects.exists()
+
+
+def test_requests_without_s256_or_of_another_flow_get_no_code(
+    settings: Any, app: Client, browser: Browser
+) -> None:
+    public = make_app(is_public=True, scope="openid email")
+    for changes, error in REFUSED:
+        answer = browser.get(address(trusted(app), **changes))
+
+        assert target(answer).startswith(f"{WEB}?error="), changes
+        assert (result(answer)["error"], result(answer)["iss"]) == (error, settings.AUTHSITE.origin)
+        assert push(public, **changes).json()["error"] == error
+    assert not AuthorizationCode.objects.exists()
+
+
+def test_every_answer_names_the_issuer_against_a_mix_up(
+    settings: Any, app: Client, browser: Browser
+) -> None:
+    page = begin(browser, app)
+    answers = [
+        allow(browser, page, "cancel"),
+        allow(browser, begin(browser, app)),
+        browser.get(address(app)),
+        browser.get(address(app, prompt="none", scope="openid profile")),
+        browser.get(address(app, iss="https://mallory.example", response_type="x")),
+    ]
+
+    assert {result(answer)["iss"] for answer in answers} == {settings.AUTHSITE.origin}
+    assert ["code" in result(answer) for answer in answers] == [False, True, True, False, False]
+
+
+def test_the_consent_to_one_app_serves_no_other_app_and_no_other_person(
+    app: Client, browser: Browser
+) -> None:
+    allow(browser, begin(browser, app))
+    other, bob = make_app("Paperless", scope="openid email"), signed_in(make_user("bob"))
+
+    for who, which in ((browser, other), (bob, app)):
+        assert result(who.get(address(which, prompt="none")))["error"] == "consent_required"
+        assert begin(who, which).status_code == 200
+    assert Connection.objects.count() == 1
+
+
+def test_a_consent_page_of_one_person_does_not_speak_for_the_next(
+    app: Client, browser: Browser
+) -> None:
+    """Alice's page is open when bob signs in to the same browser in another tab."""
+    page = begin(browser, app)
+    browser.post(LOGOUT)
+    make_user("bob")
+    sign_in(browser, "bob")
+
+    answer = allow(browser, page)
+
+    assert "You’re signed in as" in answer.text
+    assert "bob" in answer.text
+    assert not AuthorizationCode.objects.exists()
+    assert not Connection.objects.exists()
+
+
+def test_a_pending_request_opens_in_no_other_browser(app: Client, browser: Browser) -> None:
+    page = begin(browser, app)
+    bob = signed_in(make_user("bob"))
+
+    for other in (bob, Browser(), signed_in(make_user("carol"))):
+        # A cookie of another request does not help.
+        begin(other, app)
+        answer = other.get(page_of_request(page))
+        assert (answer.status_code, "Start again in the app" in answer.text) == (400, True)
+        assert allow(other, page).status_code == 400
+        assert allow(other, page, "cancel").status_code == 400
+    assert "code" in result(allow(browser, page))
+    cookie = browser.cookies["authorize"]
+    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
+
+
+def test_two_tabs_of_a_browser_continue_their_own_requests(app: Client, browser: Browser) -> None:
+    pages = [begin(browser, app, state=state) for state in ("one", "two")]
+
+    assert [result(allow(browser, page))["state"] for page in pages] == ["one", "two"]
+
+
+def test_a_request_that_two_tabs_have_read_is_granted_once(app: Client, browser: Browser) -> None:
+    begin(browser, app)
+    asked, session = AuthorizationRequest.objects.get(), LoginSession.objects.get()
+    granting.grant(asked, session, Actor(), agrees=True)
+
+    with pytest.raises(granting.AlreadyAnswered):
+        granting.grant(asked, session, Actor(), agrees=True)
+    assert AuthorizationCode.objects.count() == 1
+
+
+def test_a_request_uri_works_for_its_app_in_one_browser_and_once(browser: Browser) -> None:
+    app, other = (make_app(name, is_public=True, scope="openid email") for name in ("A", "B"))
+    uri = push(app).json()["request_uri"]
+    mine = {"client_id": app.pk, "request_uri": uri}
+
+    assert browser.get(AUTHORIZE, mine | {"client_id": other.pk}).status_code == 400
+    opened = browser.get(AUTHORIZE, mine)
+    for stranger in (Browser(), signed_in(make_user("bob"))):
+        assert stranger.get(AUTHORIZE, mine).status_code == 400
+    assert "code" in result(allow(browser, browser.get(opened["Location"])))
+    assert browser.get(AUTHORIZE, mine).status_code == 400
+
+
+def test_a_request_uri_of_another_site_is_never_fetched(app: Client, browser: Browser) -> None:
+    for uri in ("https://mallory.example/request", "urn:x", "a\x00", "x" * 8000):
+        assert browser.get(AUTHORIZE, {"client_id": app.pk, "request_uri": uri}).status_code == 400
+        assert push(make_app(is_public=True), request_uri=uri).status_code == 400
+
+
+def test_a_request_uri_that_no_browser_opens_ends_after_90_seconds(
+    browser: Browser, clock: Clock
+) -> None:
+    app = make_app(is_public=True, scope="openid email")
+    uri = push(app).json()["request_uri"]
+    clock.advance(seconds=90)
+
+    assert browser.get(AUTHORIZE, {"client_id": app.pk, "request_uri": uri}).status_code == 400
+
+
+def test_the_second_step_is_not_skipped_by_prompt_none_or_by_starting_over(app: Client) -> None:
+    alice, browser = make_user("alice"), Browser()
+    seed = enrolled(alice)
+    Client.objects.update(factor="second_factor", is_first_party=True)
+    first = begin(browser, app)
+    assert sign_in(browser, "alice", next=page_of_request(first)).url == "/accounts/2fa/challenge/"
+
+    assert result(browser.get(address(app, prompt="none")))["error"] == "login_required"
+    for page in (browser.get(page_of_request(first)), begin(browser, app)):
+        assert page.url.startswith("/accounts/login/?next=/oauth/continue/")
+    # A session with one step is not enough for the app, either.
+    User.objects.filter(pk=alice.pk).update(emailed_codes=True)
+    weak = signed_in(User.objects.get(pk=alice.pk), by=[Method.PASSWORD, Method.TRUSTED_BROWSER])
+    assert result(weak.get(address(app, prompt="none")))["error"] == "login_required"
+    assert not AuthorizationCode.objects.exists()
+
+    browser.post("/accounts/2fa/challenge/", {"code": code_of(seed)})
+    assert "code" in result(browser.get(address(app, prompt="none")))
+
+
+@pytest.mark.parametrize(
+    "changes", [{"max_age": "0"}, {"prompt": "login"}, {"prompt": "login consent"}]
+)
+def test_prompt_and_max_age_cannot_be_stripped_at_a_later_page(
+    app: Client, browser: Browser, clock: Clock, changes: dict[str, str]
+) -> None:
+    clock.advance(seconds=1)
+    page = begin(browser, trusted(app), **changes)
+    here = page_of_request(page)
+    stripped = {"prompt": "none", "max_age": "9999", "acr_values": "aal1", "client_id": app.pk}
+    stripped |= {"session": str(LoginSession.objects.get().pk)}
+
+    for answer in (
+        browser.get(here, stripped),
+        browser.post(here, stripped | {"act": "allow"}),
+        browser.post(here, stripped | {"act": "choose"}),
+    ):
+        assert answer.url.startswith("/accounts/reauthenticate/")
+    assert not AuthorizationCode.objects.exists()
+
+
+def test_no_other_site_presses_the_buttons_of_the_consent_page(app: Client) -> None:
+    browser = signed_in(make_user("alice"), Browser(enforce_csrf_checks=True))
+    page = begin(browser, app)
+
+    for act in ("allow", "cancel"):
+        assert allow(browser, page, act).status_code == 403
+    assert AuthorizationRequest.objects.exists()
+    assert "frame-ancestors 'none'" in page["Content-Security-Policy"]
+    assert page["X-Frame-Options"] == "DENY"
+
+
+def test_a_misleading_name_changes_neither_the_page_nor_the_host_on_it(browser: Browser) -> None:
+    name = '<a href="//x">authsite</a> (verified)'
+    app = make_app(name, is_verified=False, scope="openid email")
+
+    text = begin(browser, app).text
+
+    assert "&lt;a href=&quot;//x&quot;&gt;authsite" in text
+    assert '<a href="//x' not in text
+    assert "<bdi>paperless.example.org</bdi>" in text
+    assert "Not verified" in text
+    assert "Verified by" not in text
+    # The warning is not beside a button that looks like the usual one.
+    assert 'class="button primary" name="act"' not in text
+
+
+def test_a_disabled_app_gets_nothing_at_any_step(app: Client, browser: Browser) -> None:
+    page = begin(browser, app)
+    Client.objects.update(disabled_at="2026-01-01T00:00:00Z")
+
+    for answer in (allow(browser, page), browser.get(address(app, prompt="none"))):
+        assert answer.status_code == 403
+        assert "is switched off" in answer.text
+    assert not AuthorizationCode.objects.exists()
+
+
+def test_a_stranger_cannot_store_requests_without_bound(settings: Any, app: Client) -> None:
+    set_up(settings, limits_scale=0.05)
+    Client.objects.update(is_public=True)
+    stranger = Browser()
+
+    statuses = [begin(stranger, app).status_code for _ in range(4)]
+    assert statuses == [302, 302, 302, 302]
+    statuses = [
+        ask().status_code
+        for _ in range(4)
+        for ask in (
+            lambda: push(app),
+            lambda: stranger.post(AUTHORIZE, query(app)),
+            lambda: stranger.get(address(app)),
+        )
+    ]
+    assert statuses[-3:] == [429, 429, 429]
+    assert AuthorizationRequest.objects.count() == 6
+    assert begin(Browser(REMOTE_ADDR="192.0.2.9"), app).status_code == 302
+
+
+VALUES = [
+    *(
+        "",
+        "x",
+        "code",
+        "openid",
+        "none",
+        "login",
+        "S256",
+        WEB,
+        CHALLENGE,
+        "0",
+        "-1",
+        "1e9",
+        "9" * 30,
+    ),
+    *("\x00", "\ud800", "\u202e", "a\nb", "%00", "' OR 1=1", "<script>", "urn:ietf:params:oauth:"),
+    *("urn:ietf:params:oauth:request_uri:", "x" * 9000, "[]", "{}", "\U0001f600", "de-" * 200),
+]
+NAMES = [
+    *query(Client(pk="x")),
+    *("prompt", "max_age", "acr_values", "login_hint", "ui_locales", "resource", "request"),
+    *("request_uri", "response_mode", "id_token_hint", "claims", "registration", "client_secret"),
+]
+
+
+def fuzzed(rng: random.Random, app: Client) -> str:
+    """Return the query of a valid request with up to five changes, as raw text."""
+    fields = list(query(app).items())
+    for _ in range(rng.randint(0, 5)):
+        name, value = rng.choice(NAMES), rng.choice(VALUES)
+        if rng.random() < 0.7:
+            fields = [pair for pair in fields if pair[0] != name]
+        fields.insert(rng.randint(0, len(fields)), (name, value))
+    text = urlencode(fields, errors="surrogatepass")
+    if rng.random() < 0.1:
+        at = rng.randint(0, len(text))
+        text = text[:at] + rng.choice(["&&", "%", "%ff", "=", ";", "\xa0"]) + text[at:]
+    return text
+
+
+def fuzz(app: Client, rounds: int) -> None:
+    """Send requests to both endpoints, by a person who is signed in and by one who is not."""
+    rng, alice = random.Random(25), signed_in(make_user("alice"))  # noqa: S311 no secret
+    for _ in range(rounds):
+        text, browser = fuzzed(rng, app), rng.choice([alice, Browser()])
+        answers = [
+            browser.generic("GET", AUTHORIZE, QUERY_STRING=text),
+            browser.post(AUTHORIZE, text, content_type=FORM),
+            Browser().post(PAR, text, content_type=FORM),
+        ]
+        if page := answers[0].get("Location", "").removeprefix("/oauth/continue/"):
+            answers.append(browser.get(f"/oauth/continue/{page}"))
+        assert [answer.status_code for answer in answers if answer.status_code >= 500] == [], text
+        for answer in answers[:1]:
+            away = answer.get("Location", "/")
+            assert away.startswith(("/", WEB)), text
+
+
+def test_no_odd_request_causes_a_server_error(settings: Any, app: Client) -> None:
+    set_up(settings, limits_scale=100_000)
+    Client.objects.update(is_public=True)
+    fuzz(app, 60)
+
+
+@pytest.mark.proof
+def test_two_thousand_odd_requests_cause_no_server_error(settings: Any, app: Client) -> None:
+    set_up(settings, limits_scale=100_000)
+    Client.objects.update(is_public=True)
+    fuzz(app, 2000)

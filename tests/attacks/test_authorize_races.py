@@ -1,0 +1,51 @@
+"""Races between two server processes over authorization requests."""
+
+import json
+import re
+from urllib.parse import urlencode
+
+from tests.attacks.test_session_races import confirmed, tabs_of
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes
+from tests.support.apps import WEB
+from tests.support.authorize import AUTHORIZE, CHALLENGE
+from tests.support.client import Response, together
+from tests.support.steps import sql
+
+
+def app_at(nodes: Nodes) -> str:
+    """Return the client ID of an app at the site of ``nodes``, which all rounds share."""
+    if found := sql(nodes[0], "SELECT id FROM accounts_client WHERE name = ?", "Raced"):
+        return str(found[0][0])
+    added = nodes[0].manage("add_client", "Raced", "--redirect-uri", WEB, "--public", "--json")
+    return str(json.loads(added)["client_id"])
+
+
+def eight_tabs_that_allow_one_request(nodes: Nodes, name: str) -> None:
+    """One tab sends the browser back with a code; the others say that the request is over."""
+    owner = confirmed(nodes, name)
+    query = {"client_id": app_at(nodes), "redirect_uri": WEB, "response_type": "code"}
+    query |= {"scope": "openid", "code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+    here = owner.get(f"{AUTHORIZE}?{urlencode(query)}").location
+    page = owner.get(here).text
+    session = re.search(r'name="session" value="([^"]+)"', page)
+    assert session, page
+    form, token = {"act": "allow", "session": session[1]}, owner.csrf(here)
+    tabs = tabs_of(nodes, owner)
+
+    def act(i: int) -> Response:
+        return tabs[i].post(here, form, csrf=token)
+
+    answers = together(AT_ONCE, act)
+
+    assert sorted(answer.status for answer in answers) == [200] + [400] * (AT_ONCE - 1)
+    (led_back,) = [answer for answer in answers if answer.status == 200]
+    assert f"url={WEB}?code=" in led_back.text
+    codes = "SELECT c.digest FROM accounts_authorizationcode c JOIN accounts_user u"
+    assert len(sql(nodes[0], f"{codes} ON u.id = c.user_id WHERE u.username = ?", name)) == 1
+
+
+RACES = [eight_tabs_that_allow_one_request]
+
+
+def test_eight_tabs_at_two_processes_get_one_code(nodes: Nodes) -> None:
+    eight_tabs_that_allow_one_request(nodes, "tabsofonerequest")
