@@ -1,0 +1,142 @@
+"""Signing in to an app with an account here, in Chromium: an app on this computer gets a code."""
+
+import json
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from urllib.parse import parse_qsl, urlencode, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.browser.steps import code_for, newcomer, press, says, sees, sign_in, sign_up, type_code
+from tests.support.authenticator import shown
+from tests.support.authorize import AUTHORIZE, CHALLENGE, VERIFIER
+from tests.support.browser import MOBILE, OpenPage, axe
+from tests.support.second_factor import SETUP, code_of, recovery_codes_on, seed_on
+from tests.support.site import Site
+from tests.support.steps import LOGOUT, sql
+
+NAME = "Paperless"
+
+
+class App(HTTPServer):
+    """An app at a loopback address, which shows a page when people come back to it."""
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), _Page)
+        self.answer: dict[str, str] = {}
+
+    @property
+    def redirect_uri(self) -> str:
+        return f"http://127.0.0.1:{self.server_port}/callback"
+
+    def address(self, site: Site, **more: str) -> str:
+        """Return the URL of the site to which the app sends people."""
+        query = {"client_id": client_id(site), "redirect_uri": self.redirect_uri} | more
+        query |= {"response_type": "code", "scope": "openid profile email", "state": "s" * 5000}
+        query |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+        return f"{AUTHORIZE}?{urlencode(query)}"
+
+    def redeem(self, site: Site) -> int:
+        """Exchange the code for tokens, and return the status."""
+        form = {"grant_type": "authorization_code", "code": self.answer["code"]}
+        form |= {"redirect_uri": self.redirect_uri, "code_verifier": VERIFIER}
+        form |= {"client_id": client_id(site)}
+        return site.client().post("/oauth/token", form, csrf=False).status
+
+
+class _Page(BaseHTTPRequestHandler):
+    server: App
+
+    def do_GET(self) -> None:
+        """Keep the parameters of the callback, and show a page."""
+        if self.path.startswith("/callback"):
+            self.server.answer = dict(parse_qsl(urlsplit(self.path).query))
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<link rel=icon href=data:,><main><h1>Welcome to Paperless</h1></main>")
+
+    def log_message(self, *_args: object) -> None:
+        """Print nothing."""
+
+
+@pytest.fixture
+def app() -> Iterator[App]:
+    with App() as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield server
+        server.shutdown()
+
+
+def client_id(site: Site) -> str:
+    """Return the client ID of the app, which requires a second factor. Add it if necessary."""
+    found = sql(site, "SELECT id FROM accounts_client WHERE name = ?", NAME)
+    if found:
+        return str(found[0][0])
+    uri = ("--redirect-uri", "http://127.0.0.1/callback")
+    added = json.loads(site.manage("add_client", NAME, *uri, "--public", "--json"))
+    sql(site, "UPDATE accounts_client SET factor = 'second_factor' WHERE name = ?", NAME)
+    return str(added["client_id"])
+
+
+def test_a_newcomer_signs_up_on_the_way_to_an_app_and_sets_up_what_it_requires(
+    site: Site, open_page: OpenPage, app: App
+) -> None:
+    page = open_page(site, expect=(400,))
+    page.goto(app.address(site))
+    sees(page, "Sign in")
+    says(page, f"to continue to {NAME}")
+    sign_up(page, "arriving")
+    type_code(page, code_for(site, "arriving"))
+
+    sees(page, "Set up an authenticator app")
+    says(page, f"One more step: {NAME} needs two-step verification.")
+    key = page.locator("#key").inner_text().replace(" ", "")
+    type_code(page, shown(key, time.time()), "Turn on two-step verification")
+    sees(page, "Save your recovery codes")
+    type_code(page, recovery_codes_on(page.content())[0])
+
+    sees(page, f"Sign in to {NAME}")
+    says(page, "arriving@example.org", "Any program on your device can claim to be")
+    assert axe(page) == []
+    press(page, "Allow")
+    sees(page, "Welcome to Paperless")
+    assert (app.answer["state"], app.answer["iss"]) == ("s" * 5000, site.origin)
+    assert app.redeem(site) == 200
+    page.go_back()
+    sees(page, "Start again in the app")
+
+
+def protected(site: Site, username: str) -> str:
+    """Create an account with an authenticator app, and return its seed."""
+    client = newcomer(site, username)
+    seed = seed_on(client.get(SETUP).text)
+    assert client.post(SETUP, {"code": code_of(seed), "name": ""}).status == 302
+    client.post(LOGOUT, form="/")
+    return seed
+
+
+def test_without_scripts_a_member_takes_both_steps_and_changes_the_account(
+    site: Site, open_page: OpenPage, app: App
+) -> None:
+    seeds = {name: protected(site, name) for name in ("scriptless", "another")}
+    page = open_page(site, java_script_enabled=False, **MOBILE)
+
+    page.goto(app.address(site, login_hint="scriptless"))
+    expect(page.get_by_label("Username or email address")).to_have_value("scriptless")
+    for name, seed in seeds.items():
+        if name == "another":
+            press(page, "Use another account")
+            sees(page, "Sign in")
+        sign_in(page, name)
+        sees(page, "Confirm that it’s you")
+        # A code works once, but the site accepts the code of the next 30 seconds.
+        type_code(page, code_of(seed, 1))
+        sees(page, f"Sign in to {NAME}")
+        says(page, f"{name}@example.org")
+    press(page, "Cancel")
+    sees(page, "Welcome to Paperless")
+    assert app.answer["error"] == "access_denied"
