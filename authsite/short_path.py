@@ -36,6 +36,7 @@ from accounts.profile.api import own_profile
 from accounts.signin.services import refuse_flood
 from accounts.tokens import keyring, renewal
 from accounts.tokens.api import with_refresh
+from accounts.tokens.signing_keys import Published
 from accounts.users import emails
 from authsite.errors import FAILED, body_of
 from authsite.serving.access_log import RequestLog
@@ -86,9 +87,7 @@ class ShortPath:
         began, path = perf_counter(), environ["PATH_INFO"]
         if path not in _ANSWERS or not _is_plain(environ):
             return self._application(environ, start)
-        client_ip, scheme = behind_proxies(environ, settings.AUTHSITE.trusted_proxies)
-        language = _language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-        kind = (scheme, environ["HTTP_HOST"], language)
+        client_ip, kind = _client_and_kind(environ)
         headers = self._headers[path].get(kind)
         if path == SIGN_IN:
             start = self._noting_floods(client_ip, start)
@@ -98,18 +97,37 @@ class ShortPath:
             answer = _answer(path, environ, client_ip)
             if answer is None:
                 return self._application(environ, start)
-            length = ("Content-Length", str(len(answer.body)))
-            more = [*answer.headers, length, ("X-Request-ID", request_id)]
-            start(_status(path), [*headers, *more])
-            self._log.write(
-                environ["REQUEST_METHOD"],
-                path,
-                route=path[1:],  # the pattern of a path without parameters
-                status=int(_status(path)[:3]),
-                client_ip=client_ip,
-                began=began,
-            )
+            start(_status(path), [*headers, *_own_headers(answer, request_id)])
+            self._write(environ, client_ip, began)
         return [answer.body]
+
+    def at_once(self, environ: Environ, start: Callable[..., Any]) -> list[bytes] | None:
+        """Answer a request for the public keys if they are cached. Otherwise, return None.
+
+        The server calls this before a request takes its turn, which may wait for the database.
+        """
+        began = perf_counter()
+        if environ["PATH_INFO"] != JWKS or not _is_plain(environ):
+            return None
+        client_ip, kind = _client_and_kind(environ)
+        headers, keys = self._headers[JWKS].get(kind), keyring.cached_jwks()
+        if headers is None or keys is None:
+            return None
+        with self._log.identify(environ) as request_id:
+            start(OK, [*headers, *_own_headers(_published(keys), request_id)])
+            self._write(environ, client_ip, began)
+        return [keys.body]
+
+    def _write(self, environ: Environ, client_ip: str, began: float) -> None:
+        path = environ["PATH_INFO"]
+        self._log.write(
+            environ["REQUEST_METHOD"],
+            path,
+            route=path[1:],  # the pattern of a path without parameters
+            status=int(_status(path)[:3]),
+            client_ip=client_ip,
+            began=began,
+        )
 
     def _keeping_headers(
         self, path: str, kind: tuple[str, ...], start: Callable[..., Any]
@@ -140,6 +158,18 @@ class ShortPath:
             return start(status, headers, *more)
 
         return note
+
+
+def _own_headers(answer: Answer, request_id: str) -> Headers:
+    length = str(len(answer.body))
+    return [*answer.headers, ("Content-Length", length), ("X-Request-ID", request_id)]
+
+
+def _client_and_kind(environ: Environ) -> tuple[str, tuple[str, ...]]:
+    """Return the IP address of the client, and what the headers of an answer depend on."""
+    client_ip, scheme = behind_proxies(environ, settings.AUTHSITE.trusted_proxies)
+    language = _language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+    return client_ip, (scheme, environ["HTTP_HOST"], language)
 
 
 def _status(path: str) -> str:
@@ -240,9 +270,8 @@ def _members(environ: Environ, *names: str) -> dict[str, str] | None:
     return sent if all(type(value) is str for value in sent.values()) else None
 
 
-def _jwks(_environ: Environ, _client_ip: str) -> Answer:
-    published = keyring.jwks()
-    return Answer(published.body, [("ETag", published.etag)])
+def _published(keys: Published) -> Answer:
+    return Answer(keys.body, [("ETag", keys.etag)])
 
 
 def _ready(_environ: Environ, _client_ip: str) -> Answer | None:
@@ -251,12 +280,13 @@ def _ready(_environ: Environ, _client_ip: str) -> Answer | None:
 
 
 SIGN_IN, REFRESH = "/api/v1/token/", "/api/v1/token/refresh/"
+JWKS = "/.well-known/jwks.json"
 POSTED = {SIGN_IN, REFRESH}
 _ANSWERS: dict[str, Callable[[Environ, str], Answer | None]] = {
     "/api/v1/me/": _me,
     REFRESH: _refresh,
     SIGN_IN: _sign_in,
-    "/.well-known/jwks.json": _jwks,
+    JWKS: lambda *_: _published(keyring.jwks()),
     "/health/live": lambda *_: Answer(JsonResponse({"process": health.OK}).content),
     "/health/ready": _ready,
 }

@@ -109,6 +109,12 @@ def jwks() -> Published:
     return (_cache.look_again() if ring.lacks_further else ring).published
 
 
+def cached_jwks() -> Published | None:
+    """Return the published JWK set, or None if it must be read from the table first."""
+    ring = _cache.peek()
+    return ring.published if ring and ring.keys else None
+
+
 def forget() -> None:
     """Clear the cache of this process.
 
@@ -213,6 +219,11 @@ class _Cache:
             finally:
                 lock.release()
         return ring
+
+    def peek(self) -> KeyRing | None:
+        """Return the cached copy, or None if the caller must read the table, as in :meth:`ring`."""
+        is_old = clock.is_past(self._read_again_at, RELOAD)
+        return None if is_old and not self._lock.locked() else self._ring
 
     def look_again(self) -> KeyRing:
         """Read the table again and return the key ring.

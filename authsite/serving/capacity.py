@@ -10,7 +10,8 @@ a request or for a client that does not read the answer. Therefore:
 - At most ``INSIDE`` requests wait, run or are slow. More are refused with 503.
 - A connection on which the server has sent nothing for ``SILENT_SECONDS`` is closed.
 
-``/health/live`` needs no turn, so it is answered even while all other requests wait.
+``/health/live`` needs no turn, so it is answered even while all other requests wait. The same is
+true of the public keys while they are cached, if the application has a method ``at_once``.
 """
 
 import json
@@ -86,6 +87,7 @@ class Capacity:
 
     def __init__(self, application: Application) -> None:
         self._application = application
+        self._at_once = getattr(application, "at_once", lambda *_: None)
         self._slow = Permits(SLOW)
         self._inside = Permits(INSIDE)
         self._turns = Permits(RUNNING)
@@ -99,6 +101,8 @@ class Capacity:
         if environ["PATH_INFO"] == LIVE:
             environ["wsgi.input"] = BytesIO()
             return _whole(self._application(environ, start))
+        if (at_once := self._at_once(environ, start)) is not None:
+            return at_once
         if not self._inside.acquire():
             return _refuse(environ, start, "too many requests")
         answer: Iterable[bytes] = []

@@ -171,3 +171,18 @@ def test_a_failing_database_is_asked_once(world: World, monkeypatch: pytest.Monk
 
     assert (failed.status, failed.headers["retry-after"]) == ("503 Service Unavailable", "5")
     assert len(asked) == 1
+
+
+def test_the_cached_public_keys_are_answered_at_once_as_django_answers_them(world: World) -> None:
+    at_once: Any = world.apps.short.at_once
+
+    assert answer(at_once, jwks()) == answer(world.apps.ordinary, jwks())
+    for odd in (
+        jwks(HTTP_HOST="elsewhere"),
+        jwks(HTTP_COOKIE="a=b"),
+        jwks(HTTP_IF_NONE_MATCH="*"),
+        jwks(QUERY_STRING="a"),
+        jwks(REQUEST_METHOD="HEAD"),
+        live(),
+    ):
+        assert at_once(odd, None) is None

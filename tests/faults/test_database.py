@@ -145,11 +145,13 @@ def test_an_api_call_that_waits_for_sqlite_gets_503_in_time_and_uses_up_no_token
         assert [renew(tokens[i]["refresh"], clients[i]).status for i in range(2)] == [200, 200]
 
 
-def test_health_checks_are_answered_while_requests_wait_for_a_locked_table(
+def test_health_checks_and_public_keys_are_answered_while_requests_wait_for_a_locked_table(
     postgres: Postgres, held: Site
 ) -> None:
     body = json.dumps({"username": "alice", "password": WRONG}).encode()
     headers = {"Content-Type": "application/json"}
+    paths = "/health/live", "/.well-known/jwks.json"
+    assert [held.client().get(path).status for path in paths] == [200, 200]
     with psycopg.connect(held.env["DATABASE_URL"]) as other:
         other.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
 
@@ -160,7 +162,7 @@ def test_health_checks_are_answered_while_requests_wait_for_a_locked_table(
             try:
                 assert within(LATER_SECONDS, lambda: waiting(held) == RUNNING)
                 started = time.monotonic()
-                assert held.client().get("/health/live").status == 200
+                assert [held.client().get(path).status for path in paths] == [200, 200]
                 return time.monotonic() - started
             finally:
                 other.rollback()

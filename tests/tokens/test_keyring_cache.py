@@ -33,6 +33,18 @@ def test_signing_verifying_and_publishing_query_the_database_once_a_minute(clock
     assert len(asked) == 1
 
 
+def test_cached_keys_are_published_without_the_database_for_a_minute(clock: Clock) -> None:
+    assert keyring.cached_jwks() is None, "nothing is cached yet"
+    read = keyring.jwks()
+    clock.advance(seconds=59)
+    with queries() as asked:
+        assert keyring.cached_jwks() == read
+    assert len(asked) == 0
+
+    clock.advance(seconds=1)
+    assert keyring.cached_jwks() is None
+
+
 def test_a_flood_of_unknown_key_ids_costs_one_query_in_five_seconds(clock: Clock) -> None:
     """A key id that cannot be a thumbprint costs no query."""
     keyring.signer()
