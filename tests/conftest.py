@@ -2,7 +2,7 @@
 
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from importlib import import_module
 from pathlib import Path
@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from pytest_django import DjangoDbBlocker
+from xdist.scheduler import LoadFileScheduling
 
 from tests.support import env
 from tests.support.openid_provider import OpenIDProvider
@@ -18,6 +19,9 @@ from tests.support.site import CHEAP_HASHES, MIGRATED, Site
 
 pytest_plugins = ["tests.support.browser"]
 
+BROWSER = "tests/browser/"
+# What a module that starts servers imports.
+SERVERS = {"Site", "LocalHttps", "production"}
 # The migrations that create the groups of the roles, and give them rights, by their functions.
 ROLE_MIGRATIONS = {
     "0029_staff_roles": "make_groups",
@@ -240,17 +244,34 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
         yield request.getfixturevalue("default_site")
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+@pytest.hookimpl(wrapper=True, tryfirst=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, object, object]:
     """Mark each test with what it needs, so that for example ``-m "not browser"`` works.
 
-    Files with slow tests run first, so that parallel workers finish at about the same time.
+    Files with slow tests run first, so that parallel workers finish at about the same time: those
+    in Chromium, then the others that start servers.
     """
     needs = {"chromium": "browser", "postgres": "postgres", "redis_server": "redis"}
-    slow = set()
+    slow = {item.path for item in items if SERVERS & vars(getattr(item, "module", object)).keys()}
     for item in items:
         for fixture, mark in needs.items():
             if fixture in getattr(item, "fixturenames", ()):
                 item.add_marker(mark)
                 slow.add(item.path)
-    items.sort(key=lambda item: item.path not in slow)
+    result = yield
+    # Afterwards, since pytest-django moves tests without its database to the end.
+    items.sort(key=lambda item: (BROWSER not in item.nodeid, item.path not in slow))
+    return result
+
+
+class Scheduler(LoadFileScheduling):
+    """Gives workers whole files, and those that share servers to one worker, which starts them."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = nodeid.partition("::")[0]
+        return next((name for name in (BROWSER, "_races.py") if name in file), file)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler | None:
+    return Scheduler(config, log) if config.getoption("dist") == "loadfile" else None
