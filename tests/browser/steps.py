@@ -7,7 +7,7 @@ from playwright.sync_api import Locator, Page, expect
 from tests.support.client import Client
 from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
 from tests.support.site import Site, text_of
-from tests.support.steps import CONFIRM, LOGOUT, PASSWORD, address_of, code_in, path_of, sql
+from tests.support.steps import CONFIRM, LOGOUT, PASSWORD, address_of, code_in, sql
 from tests.support.steps import sign_up as post_sign_up
 
 IPHONE = (
@@ -65,13 +65,18 @@ def newcomer(site: Site, username: str) -> Client:
     return client
 
 
+def promote(site: Site, username: str) -> None:
+    """Make a user a superuser."""
+    rights = "UPDATE accounts_user SET is_staff = 1, is_superuser = 1 WHERE username_key = ?"
+    sql(site, rights, username)
+
+
 def administrator(site: Site, username: str) -> Client:
-    """Return a client in which the first administrator is signed in, with both steps."""
-    client, link = site.client(), path_of(site.manage("create_owner").strip())
-    owner = {"username": username, "email": address_of(username), "password1": PASSWORD}
-    assert client.post(link, owner).status == 302
+    """Return a client in which a superuser is signed in, with both steps."""
+    client = newcomer(site, username)
     set_up_authenticator(client)
     assert confirm_recovery_codes(client).status == 302
+    promote(site, username)
     return client
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import newcomer
+from tests.browser.steps import newcomer, promote
 from tests.browser.test_pages import become
 from tests.support.browser import OpenPage, axe
 from tests.support.site import CHEAP_HASHES, Site
-from tests.support.steps import sql
 
 LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 80 20"><path d="M0 0h80v20H0z"/></svg>'
 YELLOW = "rgb(255, 210, 31)"
@@ -74,7 +73,7 @@ def test_a_logo_that_is_opened_as_a_page_is_shown(site: Site, open_page: OpenPag
 def test_the_admin_follows(site: Site, open_page: OpenPage) -> None:
     page = open_page(site)
     become(page, newcomer(site, "carol"))
-    sql(site, "UPDATE accounts_user SET is_staff = 1, is_superuser = 1 WHERE username = 'carol'")
+    promote(site, "carol")
 
     for scheme, path in product(("light", "dark"), ("/admin/", "/admin/accounts/user/")):
         page.emulate_media(color_scheme=scheme)

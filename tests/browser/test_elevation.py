@@ -5,11 +5,10 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import press, says, sees
+from tests.browser.steps import press, promote, says, sees
 from tests.browser.test_passkeys import add_passkey, enter
 from tests.support.browser import MOBILE, OpenPage, axe
 from tests.support.site import CHEAP_HASHES, Site
-from tests.support.steps import sql
 
 TAKE = "Take superuser rights"
 
@@ -24,8 +23,7 @@ def at_the_admin(page: Page, site: Site, username: str) -> None:
     """Open the admin as a superuser with a passkey."""
     enter(page, site, username)
     add_passkey(page)
-    promote = "UPDATE accounts_user SET is_staff = 1, is_superuser = 1 WHERE username_key = ?"
-    sql(site, promote, username)
+    promote(site, username)
     page.goto("/admin/")
     expect(page.get_by_role("heading", name="Site administration")).to_be_visible()
 

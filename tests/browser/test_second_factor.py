@@ -7,12 +7,12 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import arrive, go, press, says, sees, sign_in, sign_out, type_code
+from tests.browser.steps import arrive, go, press, promote, says, sees, sign_in, sign_out, type_code
 from tests.support.authenticator import scan_picture, shown
 from tests.support.browser import MOBILE, OpenPage
 from tests.support.second_factor import recovery_codes_on
 from tests.support.site import Site
-from tests.support.steps import code_in, sql
+from tests.support.steps import code_in
 
 SETUP = "Set up an authenticator app"
 TURN_ON = "Turn on two-step verification"
@@ -42,8 +42,7 @@ def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_aft
     username = "promoted"
     arrive(page, site, username)
     sign_out(page)
-    promote = "UPDATE accounts_user SET is_staff = 1, is_superuser = 1 WHERE username_key = ?"
-    sql(site, promote, username)
+    promote(site, username)
 
     page.goto("/admin/accounts/user/")
     sign_in(page, username)
