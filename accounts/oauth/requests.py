@@ -5,6 +5,7 @@ A request is refused with an :class:`OAuthError`. Only after :func:`client_of` a
 """
 
 import re
+import uuid
 from collections.abc import Mapping
 from datetime import timedelta
 
@@ -13,7 +14,7 @@ from django.http import QueryDict
 
 from accounts.common import clock
 from accounts.common.proofs import Assurance
-from accounts.oauth import redirect_uris
+from accounts.oauth import id_tokens, redirect_uris
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import LONGEST_ID, Client
 from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences
@@ -86,6 +87,7 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         # These two only help people, so an unusual value does not stop the sign-in.
         login_hint=given.get("login_hint", "")[:254],
         ui_locales=given.get("ui_locales", "")[:255],
+        subject=_subject(client, given.get("id_token_hint", "")),
         expires_at=clock.now() + LIFE,
     )
 
@@ -172,6 +174,20 @@ def _max_age(given: str) -> int | None:
     if not _AGE.fullmatch(given):
         raise OAuthError("invalid_request", "The max_age must be a number of seconds.")
     return min(int(given), LONGEST_AGE)
+
+
+def _subject(client: Client, hint: str) -> uuid.UUID | None:
+    """Return the id of the person whom the ID token ``hint`` names; None without a hint.
+
+    Raises:
+        OAuthError: ``hint`` is no ID token that this site has issued to the app.
+    """
+    if not hint:
+        return None
+    claims = id_tokens.hint_of(hint, client.pk)
+    if claims is None:
+        raise OAuthError("invalid_request", "The id_token_hint is not valid.")
+    return uuid.UUID(claims["sub"])
 
 
 def _acr_values(given: str) -> str:

@@ -24,6 +24,7 @@ from tests.support.authorize import (
     result,
     target,
 )
+from tests.support.oauth_client import browser_of, new_app
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import LOGIN, LOGOUT, PASSWORD, make_user, sign_in
@@ -281,6 +282,34 @@ def test_another_account_signs_in_and_continues_the_same_request(
     assert "code" in result(answer)
     assert AuthorizationCode.objects.get().user == bob
     assert elsewhere.get("/").status_code == 200
+
+
+def test_an_id_token_hint_lets_only_that_person_continue(alice: User, browser: Browser) -> None:
+    app = new_app(is_first_party=True)
+    hint = app.sign_in(browser_of(alice))["id_token"]
+    mallory = signed_in(make_user("mallory"))
+
+    assert "code" in result(browser.get(address(app.client, id_token_hint=hint)))
+    answer = mallory.get(address(app.client, id_token_hint=hint, prompt="none"))
+    assert result(answer)["error"] == "login_required"
+    page = begin(mallory, app.client, id_token_hint=hint)
+    assert "asked for another account" in page.text
+    assert "asked for another account" in allow(mallory, page, "choose").text
+    mallory.post(LOGOUT, {"next": page_of_request(page)})
+    sign_in(mallory, "alice")
+    assert "code" in result(mallory.get(page_of_request(page)))
+
+
+def test_an_id_token_of_another_app_or_a_forged_one_is_no_hint(
+    alice: User, browser: Browser
+) -> None:
+    app, other = new_app(is_first_party=True), new_app("Other")
+    hint = app.sign_in(browser_of(alice))["id_token"]
+    tokens = other.sign_in(browser_of(alice))
+
+    for text in (hint[:-9] + "AAAAAAAAA", tokens["id_token"], tokens["access_token"], "x.y.z"):
+        answer = browser.get(address(app.client, id_token_hint=text))
+        assert result(answer)["error"] == "invalid_request"
 
 
 @pytest.mark.parametrize(
