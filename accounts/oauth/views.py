@@ -42,7 +42,8 @@ def authorize(request: HttpRequest) -> HttpResponse:
     data = request.POST if request.method == "POST" else request.GET
     try:
         client = requests.client_of(data)
-        if "request_uri" in data:
+        # A parameter without a value counts as missing (RFC 6749 section 3.1).
+        if any(data.getlist("request_uri")):
             return _authorize_pushed(request, client, parameters(data)["request_uri"])
         redirect_uri = requests.redirect_uri_of(data, client)
     except OAuthError as error:

@@ -370,6 +370,12 @@ def test_a_form_of_the_app_may_send_the_request(app: Client, browser: Browser) -
     assert "code" in result(allow(browser, page))
 
 
+def test_a_parameter_without_a_value_counts_as_missing(browser: Browser) -> None:
+    empty = {"request_uri": "", "prompt": "", "max_age": "", "resource": "", "id_token_hint": ""}
+
+    assert "code" in result(browser.get(address(first_party(), **empty)))
+
+
 def test_unknown_scopes_are_ignored_and_those_of_other_apps_refused(
     app: Client, browser: Browser
 ) -> None:
