@@ -61,6 +61,32 @@ SOME_KEYS = f"""
     SELECT printf('%016d', i), id, '', ?, 'activity:read profile:write sessions:write', ?,
         iif(i % 2, ?, NULL), iif(i % 3, ?, NULL), '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff' {THEIRS}
 """
+# An unverified app that stays connected and is connected with each browser, too. All statements
+# have the same values.
+APP = (
+    """
+    INSERT INTO accounts_client (id, name, is_public, is_first_party, is_verified, redirect_uris,
+        logout_uris, scope, audiences, factor, homepage, privacy_url, terms_url, created_at)
+    SELECT 'notes', ?, 1, 0, 0, '[]', '[]', 'openid', '[]', '', '', '', '', ?
+    FROM accounts_user WHERE username = ?
+    """,
+    """
+    INSERT INTO accounts_connection (client_id, audience, scope, since, used_at, user_id)
+    SELECT 'notes', 'https://' || ?1 || '.example', 'openid email offline_access', ?2, ?2, id
+    FROM accounts_user WHERE username = ?3
+    """,
+    """
+    INSERT INTO accounts_loginsession (id, kind, client_id, parent_id, is_offline, user_id, agent,
+        browser, system, address, amr, auth_time, begun_at, used_at, is_remembered, idle_at,
+        ends_at, scope, audience)
+    SELECT lower(hex(randomblob(16))), 'connected', 'notes', s.id, n.i, s.user_id, agent,
+        browser, system, address, amr, auth_time, begun_at, used_at, is_remembered, idle_at,
+        ends_at, 'openid', ''
+    FROM accounts_loginsession s JOIN accounts_user u ON u.id = s.user_id,
+        (SELECT 0 AS i UNION SELECT 1) n
+    WHERE ?1 <> ?2 AND u.username = ?3
+    """,
+)
 PASSKEY = """
     INSERT INTO accounts_passkey (user_id, name, confirmed, credential_id, public_key,
         sign_count, transports, aaguid, is_synced, made_at)
@@ -161,6 +187,8 @@ def as_a_member(site: Site) -> Iterator[Stop]:
     sql(site, "UPDATE accounts_user SET display_name = ? WHERE username = 'alice'", WIDE)
     sql(site, HISTORY, LONG_AGO, "alice")
     sql(site, SOME_KEYS, WIDE, LONG_AGO, LONG_AGO, LONG_AGO, "alice")
+    for statement in APP:
+        sql(site, statement, WIDE, LONG_AGO, "alice")
     yield alice, "/", "Overview"
     yield alice, "/accounts/sessions/", "Where you’re signed in"
     yield alice, "/accounts/activity/?page=2", "Activity"
@@ -174,6 +202,8 @@ def as_a_member(site: Site) -> Iterator[Stop]:
     yield alice, "/accounts/reauthenticate/", "Is that you?"
     yield alice, "/accounts/3rdparty/", "Sign-in providers"
     yield alice, KEYS, "API keys"
+    yield alice, "/accounts/apps/", "Connected apps"
+    yield alice, "/accounts/apps/notes/", f"Disconnect {WIDE}?"
     yield alice, NEW_KEY, "Create an API key"
     yield alice, SETUP, "Set up an authenticator app"
     yield alice, "/accounts/2fa/passkeys/add/", "Add a passkey"

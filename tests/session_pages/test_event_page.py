@@ -57,6 +57,19 @@ def test_the_session_of_an_event_is_ended_from_its_page(client: Client, alice: U
     assert client.post(page_of(row)).status_code == 404, "it is ended once"
 
 
+def test_an_app_that_somebody_else_has_connected_leads_to_the_connected_apps(
+    client: Client, alice: User
+) -> None:
+    signed_in(alice, client)
+    row = record(alice, events.APP_CONNECTED, Actor(IPHONE), detail="Paperless")
+    other = record(alice, events.APP_DISCONNECTED, Actor(IPHONE), detail="Paperless")
+
+    text = client.get(page_of(row)).text
+    assert "Disconnect <bdi>Paperless</bdi>" in text
+    assert "Go to your connected apps" in text
+    assert "Go to your connected apps" not in client.get(page_of(other)).text
+
+
 def test_an_event_of_this_session_leads_to_the_password_and_not_to_a_sign_out(
     client: Client, alice: User
 ) -> None:
