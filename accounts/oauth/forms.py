@@ -55,6 +55,12 @@ class ClientForm(forms.ModelForm):
         required=False,
         choices=lambda: [(name, _name_of(name)) for name in audiences()],
     )
+    resource = forms.ChoiceField(
+        label=gettext_lazy("The app is the service"),
+        required=False,
+        choices=lambda: [("", gettext_lazy("None")), *((name, name) for name in audiences()[1:])],
+        help_text=gettext_lazy("It may ask this site about access tokens that others send to it."),
+    )
     # Declared here, because the admin would add links to windows that need jQuery.
     required_group: "forms.ModelChoiceField[Group]" = forms.ModelChoiceField(
         Group.objects.order_by("name"),
@@ -67,7 +73,7 @@ class ClientForm(forms.ModelForm):
         model = Client
         fields = (
             *("name", "redirect_uris", "logout_uris", "is_public", "is_verified"),
-            *("is_first_party", "scope", "audiences", "factor", "required_group"),
+            *("is_first_party", "scope", "audiences", "resource", "factor", "required_group"),
             *("homepage", "privacy_url", "terms_url"),
         )
         help_texts = {

@@ -42,6 +42,8 @@ class Client(models.Model):
     ``is_verified``: whether the operator has checked whose app it is.
     ``scope``: the scopes that the app may request, separated by spaces.
     ``audiences``: the services for which it may request access tokens.
+    ``resource``: the service that the app is itself, if it is one: one of TOKEN_AUDIENCES. It may
+        introspect the access tokens that others send to it (RFC 7662).
     ``required_group``: the group in which people must be to sign in to the app.
     """
 
@@ -65,6 +67,13 @@ class Client(models.Model):
     logout_uris = models.JSONField(gettext_lazy("URIs after signing out"), default=list, blank=True)
     scope = models.CharField(gettext_lazy("scopes"), max_length=255, default=scopes.DEFAULT)
     audiences = models.JSONField(gettext_lazy("audiences"), default=list, blank=True)
+    resource = models.CharField(
+        gettext_lazy("service that the app is"),
+        max_length=255,
+        blank=True,
+        default="",
+        db_default="",
+    )
     factor = models.CharField(
         gettext_lazy("to sign in, people need"),
         max_length=16,
@@ -117,9 +126,14 @@ class Client(models.Model):
                 "begin with https://, so people must be asked."
             )
             raise ValidationError({"is_first_party": sentence})
-        offered = {"scope": scopes.SCOPES, "audiences": scopes.audiences()}
-        for field, wanted in (("scope", self.scope.split()), ("audiences", self.audiences)):
-            if unknown := set(wanted) - set(offered[field]):
+        services = scopes.audiences()
+        for field, wanted, offered in (
+            ("scope", self.scope.split(), scopes.SCOPES),
+            ("audiences", self.audiences, services),
+            # The first one is this site.
+            ("resource", [self.resource] if self.resource else [], services[1:]),
+        ):
+            if unknown := set(wanted) - set(offered):
                 sentence = _("Apps can’t have “%(name)s”.") % {"name": min(unknown)}
                 raise ValidationError({field: sentence})
 

@@ -5,7 +5,7 @@ Those that apps call or send people to have no final slash, as is usual for such
 
 from django.urls import path
 
-from accounts.oauth import app_pages, par, token_views, views
+from accounts.oauth import app_pages, discovery, par, token_state, token_views, userinfo, views
 
 urlpatterns = [
     path("oauth/authorize", views.authorize, name="authorize"),
@@ -14,4 +14,10 @@ urlpatterns = [
     path("accounts/apps/", app_pages.apps, name="apps"),
     path("accounts/apps/<str:client_id>/", app_pages.disconnect, name="app_disconnect"),
     path("oauth/token", token_views.token, name="oauth_token"),
+    path("oauth/revoke", token_state.revoke, name="oauth_revoke"),
+    path("oauth/introspect", token_state.introspect, name="introspect"),
+    path("oauth/userinfo", userinfo.userinfo, name="userinfo"),
+    path(".well-known/openid-configuration", discovery.provider, name="openid_configuration"),
+    path(".well-known/oauth-authorization-server", discovery.provider, name="oauth_metadata"),
+    path(".well-known/oauth-protected-resource", discovery.resource, name="resource_metadata"),
 ]

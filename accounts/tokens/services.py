@@ -207,14 +207,18 @@ def revoke(text: str, client: ClientInfo) -> None:
     token for another service revokes nothing, because that service knows the token, too. Nor does a
     token of a connected app, which has an endpoint of its own for that.
     """
-    session = families.of(text) or _family_of_access(text)
+    session = families.of(text) or family_of_access(text)
     if session is not None and not session.client_id:
         families.revoke(session, Actor(client, session=session.pk))
 
 
-def _family_of_access(text: str) -> LoginSession | None:
+def family_of_access(text: str, audiences: tuple[str, ...] | None = None) -> LoginSession | None:
+    """Return the live session of an access token, which may have expired, or None.
+
+    ``audiences``: the audiences to accept. The default is only this site.
+    """
     try:
-        token = AccessToken(text, takes_expired=True)
+        token = AccessToken(text, audiences=audiences, takes_expired=True)
     except TokenError:
         return None
     return families.find(token.sid, token.subject)

@@ -31,6 +31,7 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     # Before the middleware that refuses API calls, so that scripts can read the refusals.
     "corsheaders.middleware.CorsMiddleware",
+    "authsite.cors.PublicCorsMiddleware",
     "authsite.middleware.GateMiddleware",
     "authsite.middleware.ActMiddleware",
     # API calls end here. The middleware below is for browsers.

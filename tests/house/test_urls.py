@@ -54,7 +54,12 @@ OPEN = {
     "metrics",
     ".well-known/jwks.json",
     # Apps authenticate themselves here: tests/oauth/test_client_auth.py.
-    "oauth/token",
+    *("oauth/token", "oauth/revoke", "oauth/introspect"),
+    # With an access token only: tests/oauth/test_userinfo.py.
+    "oauth/userinfo",
+    ".well-known/openid-configuration",
+    ".well-known/oauth-authorization-server",
+    ".well-known/oauth-protected-resource",
     ".well-known/change-password",
     ".well-known/webauthn",
     "dev/mail/",

@@ -87,6 +87,12 @@ class App:
         assert answer.status == 200, answer.body
         return answer
 
+    def revoke(self, token: str) -> Answer:
+        return self.post("/oauth/revoke", token=token)
+
+    def introspect(self, token: str) -> Answer:
+        return self.post("/oauth/introspect", token=token)
+
     def refresh(self, token: str, /, **form: str) -> Answer:
         sent = {"grant_type": "refresh_token", "refresh_token": token}
         return self.post("/oauth/token", **(sent | form))

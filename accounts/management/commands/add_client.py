@@ -44,6 +44,11 @@ class Command(ClientCommand):
             default=[],
             help="services for which the app gets access tokens: ORIGIN or TOKEN_AUDIENCES",
         )
+        parser.add_argument(
+            "--resource",
+            default="",
+            help="the service that the app is, one of TOKEN_AUDIENCES, whose tokens it introspects",
+        )
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
@@ -55,6 +60,7 @@ class Command(ClientCommand):
             is_first_party=options["first_party"],
             scope=" ".join(options["scope"] or scopes.DEFAULT.split()),
             audiences=options["audience"],
+            resource=options["resource"],
         )
         try:
             secret = clients.create(client, COMMAND_LINE)

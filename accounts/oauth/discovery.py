@@ -1,0 +1,90 @@
+"""The documents by which apps configure themselves, given only the issuer.
+
+They list exactly what this site does, because clients choose from it.
+"""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.urls import reverse
+from django.views.decorators.http import require_safe
+
+from accounts.common.proofs import Assurance
+from accounts.oauth import client_auth, id_tokens
+from accounts.oauth.claims import BY_SCOPE
+from accounts.oauth.requests import PROMPTS
+from accounts.oauth.scopes import API_SCOPES, SCOPES
+from accounts.oauth.token_views import GRANTS
+from accounts.tokens.signing_keys import MAX_AGE
+
+# The claims of every ID token, whatever its scope is.
+ALWAYS = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid")
+SECRET_METHODS = [name for name in client_auth.METHODS if name != "none"]
+
+
+@login_not_required
+@require_safe
+def provider(_request: HttpRequest) -> HttpResponse:
+    """Return the metadata of the OpenID Provider and authorization server.
+
+    One document serves OpenID Connect Discovery 1.0 section 3 and RFC 8414 section 2.
+    """
+    return _public(
+        {
+            "issuer": settings.AUTHSITE.origin,
+            "authorization_endpoint": _url("authorize"),
+            "pushed_authorization_request_endpoint": _url("par"),
+            "token_endpoint": _url("oauth_token"),
+            "userinfo_endpoint": _url("userinfo"),
+            "revocation_endpoint": _url("oauth_revoke"),
+            "introspection_endpoint": _url("introspect"),
+            "jwks_uri": _url("jwks"),
+            "scopes_supported": list(SCOPES),
+            "claims_supported": [*ALWAYS, *(name for names in BY_SCOPE.values() for name in names)],
+            "response_types_supported": ["code"],
+            "response_modes_supported": ["query"],
+            "grant_types_supported": list(GRANTS),
+            "code_challenge_methods_supported": ["S256"],
+            "subject_types_supported": ["public"],
+            "id_token_signing_alg_values_supported": [id_tokens.algorithm()],
+            "acr_values_supported": list(Assurance),
+            "prompt_values_supported": sorted(PROMPTS),
+            "ui_locales_supported": [code for code, _name in settings.LANGUAGES],
+            "token_endpoint_auth_methods_supported": list(client_auth.METHODS),
+            "revocation_endpoint_auth_methods_supported": list(client_auth.METHODS),
+            "introspection_endpoint_auth_methods_supported": SECRET_METHODS,
+            "authorization_response_iss_parameter_supported": True,
+            "claims_parameter_supported": False,
+            "request_parameter_supported": False,
+            # This is about signed requests; ``request_uri`` of RFC 9126 is supported.
+            "request_uri_parameter_supported": False,
+        }
+    )
+
+
+@login_not_required
+@require_safe
+def resource(_request: HttpRequest) -> HttpResponse:
+    """Return the metadata of the API of this site as a protected resource (RFC 9728 section 2)."""
+    origin = settings.AUTHSITE.origin
+    return _public(
+        {
+            "resource": origin,
+            "authorization_servers": [origin],
+            "scopes_supported": sorted(API_SCOPES),
+            "bearer_methods_supported": ["header"],
+            "resource_name": settings.AUTHSITE.site_name,
+            "resource_documentation": _url("api-docs"),
+        }
+    )
+
+
+def _url(name: str) -> str:
+    return f"{settings.AUTHSITE.origin}{reverse(name)}"
+
+
+def _public(document: dict[str, Any]) -> HttpResponse:
+    age = int(MAX_AGE.total_seconds())
+    return JsonResponse(document, headers={"Cache-Control": f"public, max-age={age}"})

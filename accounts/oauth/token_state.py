@@ -1,0 +1,69 @@
+"""Revocation (RFC 7009) and introspection (RFC 7662) of tokens."""
+
+from typing import Any
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+
+from accounts.activity import events
+from accounts.activity.services import Actor
+from accounts.common.client_info import client_of
+from accounts.oauth.client_auth import authenticate, refused
+from accounts.oauth.endpoints import endpoint, required, success
+from accounts.oauth.models import Client
+from accounts.oauth.scopes import audiences
+from accounts.sessions import services as sessions
+from accounts.tokens import families, services
+from accounts.tokens.errors import InvalidToken
+
+
+@endpoint
+def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
+    """End the session of the app that has sent one of its tokens.
+
+    The answer is the same for a token that is unknown, has ended or belongs to another app.
+    """
+    client, token = authenticate(request, sent), required(sent, "token")
+    session = families.of(token) or services.family_of_access(token, audiences())
+    if session is not None and session.client_id == client.pk:
+        actor = Actor(client_of(request), session=session.pk)
+        sessions.revoke(session, reason=events.CLIENT_SIGNED_OUT, actor=actor, detail=client.name)
+    return success({})
+
+
+@endpoint
+def introspect(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
+    """Tell a confidential app whether one of its tokens, or of its service, is active.
+
+    A public app cannot prove who it is, so it is told nothing.
+    """
+    client, token = authenticate(request, sent), required(sent, "token")
+    if client.is_public:
+        raise refused()
+    state = _of_access(token, client) or _of_refresh(token, client)
+    return success({"active": state is not None, **(state or {})})
+
+
+def _of_access(text: str, client: Client) -> dict[str, Any] | None:
+    """Return the claims of a live access token that ``client`` may introspect, or None."""
+    try:
+        token, session = services.read(text, audiences(), find=families.find)
+    except InvalidToken:
+        return None
+    is_its_service = client.resource != "" and token["aud"] == client.resource
+    if session.client_id != client.pk and not is_its_service:
+        return None
+    return token.payload | {"token_type": "Bearer"}
+
+
+def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:
+    session = families.with_newest(text)
+    if session is None or session.client_id != client.pk:
+        return None
+    return {
+        "client_id": session.client_id,
+        "scope": session.scope,
+        "sub": str(session.user_id),
+        "iss": settings.AUTHSITE.origin,
+        "exp": int(min(session.idle_at, session.ends_at).timestamp()),
+    }

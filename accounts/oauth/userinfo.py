@@ -1,0 +1,42 @@
+"""The userinfo endpoint (OpenID Connect Core section 5.3)."""
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+
+from accounts.common.errors import PublicError
+from accounts.oauth.claims import claims_of
+from accounts.oauth.endpoints import answered, not_allowed, problem, success
+from accounts.tokens import families, services
+from accounts.tokens.authentication import header_of
+from accounts.tokens.errors import InsufficientScope, InvalidToken
+
+
+@login_not_required
+def userinfo(request: HttpRequest) -> HttpResponse:
+    """Tell an app about the person for whom it has an access token with the scope ``openid``.
+
+    The token must be for this site, and in the header. In a URL or a form, logs would store it.
+    """
+    if request.method not in {"GET", "POST"}:
+        return not_allowed("GET", "POST")
+    return answered(request, lambda: _claims(request))
+
+
+def _claims(request: HttpRequest) -> HttpResponse:
+    scheme, text = header_of(request)
+    if scheme != "bearer":
+        # Without an error code, because the app has not tried to authenticate (RFC 6750 section 3).
+        return _refusal(PublicError.challenge, "invalid_token", 401)
+    try:
+        token, session = services.read(text, tells_expired=True, find=families.find)
+    except InvalidToken as error:
+        return _refusal(error.challenge, "invalid_token", 401)
+    if "openid" not in token.scope:
+        return _refusal(InsufficientScope("openid").challenge, "insufficient_scope", 403)
+    return success(claims_of(session.user, token.scope))
+
+
+def _refusal(challenge: str, error: str, status: int) -> HttpResponse:
+    response = problem(error, "", status)
+    response["WWW-Authenticate"] = challenge
+    return response

@@ -1,0 +1,44 @@
+"""Lets scripts of every site call the endpoints of OAuth that single-page apps need.
+
+No cookie counts at these endpoints: a script gets only what it has a code or token for. Therefore
+any origin may read the answers, without credentials of the browser. The API itself has the setting
+CORS_ORIGINS.
+"""
+
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+type GetResponse = Callable[[HttpRequest], HttpResponse]
+
+PATHS = frozenset(
+    {
+        *("/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/jwks.json"),
+        *("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"),
+        "/.well-known/oauth-protected-resource",
+    }
+)
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "authorization, content-type",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class PublicCorsMiddleware:
+    """Answers preflight requests, and adds the header that lets scripts read the other answers."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info not in PATHS:
+            return self.get_response(request)
+        is_preflight = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META
+        if request.method == "OPTIONS" and is_preflight:
+            response = HttpResponse(status=204, headers=PREFLIGHT)
+        else:
+            response = self.get_response(request)
+            response["Access-Control-Expose-Headers"] = "retry-after, www-authenticate"
+        response["Access-Control-Allow-Origin"] = "*"
+        return response
