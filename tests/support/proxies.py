@@ -213,10 +213,17 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 class Caddy(Proxy):
-    """Caddy, with its local authority in place of a public one, or with another ``issuer``."""
+    """Caddy, with its local authority in place of a public one, or with another ``issuer``.
+
+    ``recipes``, with replacements, are files of ``deploy/caddy`` that are installed, too.
+    """
 
     name = "Caddy"
     issuer = "local_certs\n\tskip_install_trust"
+
+    def __init__(self, folder: Path, site: Site, recipes: dict[str, Changes] | None = None) -> None:
+        super().__init__(folder, site)
+        self._recipes = recipes or {}
 
     @property
     def authority(self) -> Path:
@@ -233,4 +240,6 @@ class Caddy(Proxy):
         }
         config = self.folder / "Caddyfile"
         config.write_text(self.template("Caddyfile", changes))
+        for name, replacements in self._recipes.items():
+            (self.folder / name).write_text(self.template(f"caddy/{name}", replacements))
         return [program, "run", "--config", config]

@@ -1,6 +1,6 @@
-"""nginx in front of two nodes, behind a content delivery network, and with a limit of connections.
+"""The proxies in front of two nodes, behind a content delivery network, and with their limits.
 
-The files are those of ``deploy/nginx/``, with the changes that their comments name.
+The files are those of ``deploy/``, with the changes that their comments name.
 """
 
 import os
@@ -11,7 +11,7 @@ import stat
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -22,8 +22,8 @@ import pytest
 
 from authsite.serving.server import RETIRED_SECONDS, START_SECONDS
 from authsite.serving.watchdog import Watchdog
-from tests.support.process import listening
-from tests.support.proxies import NAME, ORIGIN, Nginx
+from tests.support.process import LATER_SECONDS, listening, within
+from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy
 from tests.support.site import Site, production
 from tests.support.steps import LOGIN, WRONG, sql
 
@@ -35,12 +35,16 @@ FEW = 4
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
-    with production(tmp_path_factory.mktemp("production"), ORIGIN) as running:
+    folder = tmp_path_factory.mktemp("production")
+    with production(folder, ORIGIN, TRUSTED_PROXIES=f"127.0.0.1 {EDGE}") as running:
         yield running
 
 
 class OtherNode:
-    """A node that answers each request with ``status``, and counts the requests by method."""
+    """A node that answers each request with ``status``, and counts the requests by method.
+
+    It is ready, unless it answers 503, and does not count the requests that ask it for that.
+    """
 
     def __init__(self, status: int) -> None:
         self.asked = asked = Counter[str]()
@@ -50,9 +54,10 @@ class OtherNode:
                 self.handle_one_request()
 
             def do_GET(self) -> None:
-                asked[self.command] += 1
+                is_health = self.path == "/health/ready"
+                asked[self.command] += not is_health
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self.send_response(status)
+                self.send_response(200 if is_health and status != 503 else status)
                 self.send_header("Content-Length", "0")
                 self.end_headers()
 
@@ -62,7 +67,7 @@ class OtherNode:
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.line = f"server 127.0.0.1:{self._server.server_port};"
+        self.place = f"127.0.0.1:{self._server.server_port}"
 
     def __enter__(self) -> Self:
         Thread(target=self._server.serve_forever, daemon=True).start()
@@ -73,62 +78,95 @@ class OtherNode:
         self._server.server_close()
 
 
-def test_a_node_without_a_new_static_file_passes_the_request_on(site: Site, tmp_path: Path) -> None:
-    with OtherNode(404) as older, Nginx(tmp_path, site, {NODE: older.line}) as nginx:
-        answers = [nginx.client().get("/static/app.css") for _ in range(FEW)]
-        missing = nginx.client().get("/static/no.css")
+def nginx_with(folder: Path, site: Site, place: str) -> Proxy:
+    return Nginx(folder, site, {NODE: f"server {place};"})
+
+
+def caddy_with(folder: Path, site: Site, place: str) -> Proxy:
+    changes = {"127.0.0.1:8000": f"127.0.0.1:{site.port}", "10.0.0.2:8000": place}
+    return Caddy(folder, site, {"authsite-nodes.conf": changes})
+
+
+each = pytest.mark.parametrize("with_node", [nginx_with, caddy_with], ids=["nginx", "caddy"])
+
+
+@each
+def test_a_node_without_a_new_static_file_passes_the_request_on(
+    site: Site, tmp_path: Path, with_node: Callable[[Path, Site, str], Proxy]
+) -> None:
+    with OtherNode(404) as older, with_node(tmp_path, site, older.place) as proxy:
+        answers = [proxy.client().get("/static/app.css") for _ in range(FEW)]
+        missing = proxy.client().get("/static/no.css")
 
     assert older.asked["GET"] > 0
     assert {answer.status for answer in answers} == {200}
     assert missing.status == 404
 
 
-def test_a_node_that_is_not_ready_passes_everything_on_but_a_post_that_it_has_received(
-    site: Site, tmp_path: Path
+@each
+def test_a_node_that_is_away_costs_no_request(
+    site: Site, tmp_path: Path, with_node: Callable[[Path, Site, str], Proxy]
 ) -> None:
-    with OtherNode(503) as other, Nginx(tmp_path, site, {NODE: other.line}) as nginx:
+    with OtherNode(500) as away:
+        place = away.place
+    with with_node(tmp_path, site, place) as proxy:
+        statuses = {proxy.client().get(LOGIN).status for _ in range(FEW)}
+        posts = {proxy.client().request("POST", LOGIN).status for _ in range(FEW)}
+
+    assert (statuses, posts) == ({200}, {403})
+
+
+def test_nginx_passes_what_a_node_refuses_on_but_no_post(site: Site, tmp_path: Path) -> None:
+    with OtherNode(503) as other, nginx_with(tmp_path, site, other.place) as nginx:
         pages = {nginx.client().get(LOGIN).status for _ in range(FEW)}
         assert pages == {200}
         assert other.asked["GET"] > 0
     (tmp_path / "posts").mkdir()
-    with OtherNode(503) as other, Nginx(tmp_path / "posts", site, {NODE: other.line}) as nginx:
+    with OtherNode(503) as other, nginx_with(tmp_path / "posts", site, other.place) as nginx:
         posts = Counter(nginx.client().request("POST", LOGIN).status for _ in range(FEW))
 
     assert other.asked["POST"] == posts[503] > 0
     assert posts.keys() == {403, 503}, "the site refuses a form without a CSRF token"
 
 
-def test_a_node_that_is_away_costs_no_request(site: Site, tmp_path: Path) -> None:
-    with OtherNode(500) as away:
-        line = away.line
-    with Nginx(tmp_path, site, {NODE: line}) as nginx:
-        statuses = {nginx.client().get(LOGIN).status for _ in range(FEW)}
-        posts = {nginx.client().request("POST", LOGIN).status for _ in range(FEW)}
+def test_caddy_sends_nothing_to_a_node_that_is_not_ready(site: Site, tmp_path: Path) -> None:
+    with OtherNode(503) as other, caddy_with(tmp_path, site, other.place) as caddy:
 
-    assert (statuses, posts) == ({200}, {403})
+        def pages() -> set[int]:
+            return {caddy.client().get(LOGIN).status for _ in range(FEW)}
+
+        # Caddy asks each node when it starts, but does not wait for the answer.
+        assert within(LATER_SECONDS, lambda: pages() == {200})
+        before = other.asked.copy()
+        posts = {caddy.client().request("POST", LOGIN).status for _ in range(FEW)}
+
+        assert (pages(), posts) == ({200}, {403})
+        assert other.asked == before
 
 
-def wrong_password_from(nginx: Nginx, peer: str, named: str) -> str:
+def wrong_password_from(proxy: Proxy, peer: str, named: str) -> str:
     """Sign in with a wrong password, and return the IP address that the site has recorded."""
     body = f'{{"username": "{peer}{len(named)}", "password": "{WRONG}"}}'.encode()
     headers = {"Content-Type": "application/json", "X-Forwarded-For": named}
-    answer = nginx.client(peer=peer).request("POST", TOKEN, body=body, headers=headers)
+    answer = proxy.client(peer=peer).request("POST", TOKEN, body=body, headers=headers)
     assert answer.status == 401
-    (newest,) = sql(nginx.site, "SELECT address FROM accounts_activity ORDER BY id DESC LIMIT 1")
+    (newest,) = sql(proxy.site, "SELECT address FROM accounts_activity ORDER BY id DESC LIMIT 1")
     return str(newest[0])
 
 
+@pytest.mark.parametrize("kind", ["nginx", "caddy"])
 def test_behind_a_cdn_the_client_is_the_one_that_the_cdn_names_and_nobody_else_can_name_one(
-    site: Site, tmp_path: Path
+    site: Site, tmp_path: Path, kind: str
 ) -> None:
-    snippets = {"authsite-cdn.conf": {"192.0.2.0/24": EDGE}}
-    with Nginx(tmp_path, site, snippets=snippets) as nginx:
+    recipes = {"authsite-cdn.conf": {"192.0.2.0/24": EDGE}}
+    chosen = Nginx(tmp_path, site, snippets=recipes) if kind == "nginx" else None
+    with chosen or Caddy(tmp_path, site, recipes) as proxy:
         for peer, named, seen in (
             (EDGE, CLIENT, CLIENT),
             (EDGE, f"198.51.100.1, {CLIENT}", CLIENT),
             ("127.0.0.8", CLIENT, "127.0.0.8"),
         ):
-            assert wrong_password_from(nginx, peer, named) == seen
+            assert wrong_password_from(proxy, peer, named) == seen
 
 
 def test_one_client_cannot_hold_all_connections(site: Site, tmp_path: Path) -> None:
