@@ -5,30 +5,25 @@ certbot and Caddy renew from pebble, a local ACME server that works as Let's Enc
 """
 
 import http.client
-import json
 import os
 import signal
 import ssl
-import subprocess
 import threading
 import time
-import urllib.request
 from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Self
 
 import pytest
 
 from authsite.serving import local_ca
 from authsite.serving.server import RETIRED_SECONDS
+from tests.support.acme import Pebble
 from tests.support.https import NAME as LOCAL
 from tests.support.https import LocalHttps, TlsClient
-from tests.support.missing import find, missing
-from tests.support.process import Process, free_port, listening
-from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy, certify
+from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy
 from tests.support.site import production
 
 pytestmark = [pytest.mark.proof, pytest.mark.alone]
@@ -36,7 +31,6 @@ pytestmark = [pytest.mark.proof, pytest.mark.alone]
 RENEWALS = 3
 # Caddy renews by itself after two thirds of a certificate's lifetime.
 SHORT_SECONDS = 20
-CERTBOT_SECONDS = 120
 BROWSERS = 6
 RENEWAL_SECONDS = 60.0
 # Old and new workers answer at the same time for a while. After so many answers with the new
@@ -106,103 +100,22 @@ def wait_for_new_certificate(client: TlsClient, than: str) -> str:
     return seen[0]
 
 
-class Pebble:
-    """An ACME server that resolves every name to the loopback interface.
-
-    It uses the proxy's ports in place of 80 and 443. Its certificates are valid for ``seconds``.
-    """
-
-    def __init__(self, folder: Path, proxy: Proxy, *, seconds: int = 86_400) -> None:
-        self._folder = folder
-        self._proxy = proxy
-        self._seconds = seconds
-        self._ports = {name: free_port() for name in ("acme", "management", "names", "control")}
-        self._processes: list[Process] = []
-
-    def __enter__(self) -> Self:
-        names = find("pebble-challtestsrv") or missing("pebble-challtestsrv")
-        pebble = find("pebble") or missing("pebble")
-        off = ("http01", "https01", "tlsalpn01", "doh", "defaultIPv6")
-        where = {"dns01": self._at("names"), "management": self._at("control")}
-        options = dict.fromkeys(off, "") | where | {"defaultIPv4": "127.0.0.1"}
-        self._start("names", [names, *(f"-{name}={value}" for name, value in options.items())])
-        config = {
-            "listenAddress": self._at("acme"),
-            "managementListenAddress": self._at("management"),
-            "certificate": str(self.authority.with_name("fullchain.pem")),
-            "privateKey": str(self.authority.with_name("privkey.pem")),
-            "httpPort": self._proxy.http,
-            "tlsPort": self._proxy.https,
-            "certificateValidityPeriod": self._seconds,
-        }
-        (self._folder / "pebble.json").write_text(json.dumps({"pebble": config}))
-        self._start(
-            "acme",
-            [pebble, "-config", self._folder / "pebble.json", "-dnsserver", self._at("names")],
-        )
-        return self
-
-    def __exit__(self, *_error: object) -> None:
-        for process in reversed(self._processes):
-            process.stop()
-
-    @property
-    def directory(self) -> str:
-        return f"https://localhost:{self._ports['acme']}/dir"
-
-    @property
-    def authority(self) -> Path:
-        return certify(self._folder / "own", "localhost")
-
-    def root(self) -> Path:
-        file = self._folder / "root.pem"
-        if not file.exists():
-            context = ssl.create_default_context(cafile=self.authority)
-            url = f"https://localhost:{self._ports['management']}/roots/0"
-            with urllib.request.urlopen(url, context=context, timeout=30) as answer:
-                file.write_bytes(answer.read())
-        return file
-
-    def certbot(self, *words: str | Path) -> None:
-        """Run certbot with its account and certificates in the folder."""
-        certbot = find("certbot") or missing("certbot")
-        folders = [f"--{kind}-dir={self._folder / kind}" for kind in ("config", "work", "logs")]
-        done = subprocess.run(
-            [certbot, *words, "--non-interactive", *folders, "--server", self.directory],
-            capture_output=True,
-            check=False,
-            env=os.environ | {"REQUESTS_CA_BUNDLE": str(self.authority)},
-            text=True,
-            timeout=CERTBOT_SECONDS,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
-
-    def hook(self, reload: str) -> Path:
-        changes = {
-            "-o authsite -g authsite": "",
-            "/etc/authsite/tls": f"{self._proxy.folder}/tls",
-            "systemctl reload nginx": reload,
-        }
-        hook = self._folder / "hook"
-        hook.write_text(self._proxy.template("certbot-deploy-hook", changes))
-        hook.chmod(0o700)
-        return hook
-
-    def _at(self, name: str) -> str:
-        return f"127.0.0.1:{self._ports[name]}"
-
-    def _start(self, name: str, command: list[str | Path]) -> None:
-        # Random waits between the steps are turned off.
-        env = os.environ | {"PEBBLE_VA_NOSLEEP": "1", "PEBBLE_WFE_NONCEREJECT": "0"}
-        process = Process(command, self._folder / f"{name}.log", env=env)
-        self._processes.append(process)
-        probe = "control" if name == "names" else name
-        process.wait_until(lambda: listening(self._ports[probe]), name)
-
-
 @pytest.fixture
 def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
     return [tmp_path_factory.mktemp(name) for name in ("site", "front", "acme")]
+
+
+def deploy_hook(front: Proxy, folder: Path, reload: str) -> Path:
+    """Return the hook of `deploy/` for a proxy in the foreground."""
+    changes = {
+        "-o authsite -g authsite": "",
+        "/etc/authsite/tls": f"{front.folder}/tls",
+        "systemctl reload nginx": reload,
+    }
+    hook = folder / "hook"
+    hook.write_text(front.template("certbot-deploy-hook", changes))
+    hook.chmod(0o700)
+    return hook
 
 
 def test_6_5_certificates_renew_behind_nginx(folders: list[Path]) -> None:
@@ -210,9 +123,9 @@ def test_6_5_certificates_renew_behind_nginx(folders: list[Path]) -> None:
     with (
         production(folders[0], ORIGIN) as site,
         Nginx(folders[1], site) as front,
-        Pebble(folders[2], front) as pebble,
+        Pebble(folders[2], front.http, front.https) as pebble,
     ):
-        hook = pebble.hook(f"kill -HUP {front.process.pid}")
+        hook = deploy_hook(front, folders[2], f"kill -HUP {front.process.pid}")
         pebble.certbot(
             *("certonly", "--webroot", "--webroot-path", front.acme, "--domain", NAME),
             *("--agree-tos", "--register-unsafely-without-email", "--deploy-hook", hook),
@@ -252,7 +165,8 @@ class CaddyByAcme(Caddy):
 def test_6_5_certificates_renew_behind_caddy(folders: list[Path]) -> None:
     with production(folders[0], ORIGIN) as site:
         front = CaddyByAcme(folders[1], site)
-        with Pebble(folders[2], front, seconds=SHORT_SECONDS) as front.pebble, front:
+        pebble = Pebble(folders[2], front.http, front.https, seconds=SHORT_SECONDS)
+        with pebble as front.pebble, front:
             serials = [wait_for_new_certificate(front.client(), "")]
             with browsers(front.client()) as found:
                 while len(serials) <= RENEWALS:

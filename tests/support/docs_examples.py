@@ -4,7 +4,7 @@ import json
 import os
 import re
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
@@ -12,7 +12,7 @@ from typing import Any, Self
 from tests.support.site import ROOT
 
 END = "--- a block has ended ---"
-SECONDS = "300"
+SECONDS = 300
 # Values that differ at each run, in the output and on the page.
 VARIABLE = {
     r'"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}"': '"<id>"',
@@ -52,13 +52,23 @@ def blocks_of(page: str, *languages: str) -> list[Block]:
 
 
 class Shell:
-    """A bash process that keeps running, so that later blocks see the variables of earlier ones."""
+    """A bash process that keeps running, so that later blocks see the variables of earlier ones.
 
-    def __init__(self, folder: Path, env: Mapping[str, str]) -> None:
+    The command ``within`` starts it, if given. It ends after a number of seconds at the latest.
+    """
+
+    def __init__(
+        self,
+        folder: Path,
+        env: Mapping[str, str],
+        *,
+        within: Sequence[str] = (),
+        seconds: int = SECONDS,
+    ) -> None:
         self._errors = folder / "stderr"
         with self._errors.open("wb") as errors:
             self._bash = subprocess.Popen(
-                ["timeout", SECONDS, "bash", "-euo", "pipefail"],
+                ["timeout", str(seconds), *within, "bash", "-euo", "pipefail"],
                 cwd=folder,
                 env=os.environ | env,
                 stdin=subprocess.PIPE,
