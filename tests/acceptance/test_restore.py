@@ -29,7 +29,7 @@ from tests.support.steps import (
 
 BACKUP = "manage.py backup"
 # The words that identify the code block of a restore for each database.
-RESTORES = {"sqlite": "cp backups/", "postgres": "pg_restore"}
+RESTORES = {"sqlite": "cp backups/", "postgres": "pg_restore --clean"}
 JWKS = "/.well-known/jwks.json"
 
 

@@ -13,13 +13,13 @@ class MailServer:
     with 550.
     """
 
-    def __init__(self, mode: str = "ok") -> None:
+    def __init__(self, mode: str = "ok", *, port: int = 0) -> None:
         self.mode = mode
         self.mails: list[str] = []
         self.connections = 0
         self.arrived = threading.Event()
         self._closing = threading.Event()
-        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", 0), self._handler())
+        self._server = socketserver.ThreadingTCPServer(("127.0.0.1", port), self._handler())
         self._server.daemon_threads = True
         self._server.block_on_close = False
         self.url = f"smtp+plain://127.0.0.1:{self._server.server_address[1]}"

@@ -26,7 +26,7 @@ def test_in_development_it_leads_to_the_sent_email_and_to_going_live(carol: Clie
 
     for link in ("/admin/", "/api/v1/docs/", "/dev/mail/"):
         assert f'<a class="button small" href="{link}">' in page
-    assert "deploy/README.md" in page
+    assert "from an empty machine to backups" in page
     assert f"{settings.AUTHSITE.origin}/accounts/google/login/callback/" in page
     assert page.count("Not set up") == 2
 
