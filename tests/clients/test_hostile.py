@@ -1,0 +1,153 @@
+"""Hostile requests get the same verdicts from this site as from oidc-provider, which is certified.
+
+The test prints a table with both verdicts of each request. Where one provider takes a request and
+the other refuses it, ``reasons.toml`` says why.
+"""
+
+import json
+import os
+import shutil
+import sys
+import tomllib
+from collections.abc import Callable, Iterator
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from tests.clients import hostile, hostile_authorize
+from tests.clients import hostile_calls as calls
+from tests.clients.hostile import Provider
+from tests.support.client import Client
+from tests.support.journey import Journey
+from tests.support.node import node, packages
+from tests.support.process import Process, free_port, listening
+from tests.support.site import ROOT, Site
+from tests.support.steps import join
+
+pytestmark = pytest.mark.proof
+
+HERE = ROOT / "tests/clients"
+SCOPE = "openid profile email offline_access"
+BYE = "https://other.example.org/bye"
+# By app: its redirect URI, and where it sends people after they have signed out.
+APPS = {
+    "web": (hostile.REDIRECT, hostile.GOODBYE),
+    "other": (hostile.OTHER, BYE),
+    "public": (hostile.LOOPBACK, hostile.LOOPBACK),
+}
+
+HEAD = f"{'part':10} | {'request':45} | {'oidc-provider':42} | {'this site':42} | why"
+
+type Case = dict[str, Any]
+# By part of the table: the requests, and what sends one and returns the verdict.
+PARTS: dict[str, tuple[dict[str, Case], Callable[[Provider, Case], str]]] = {
+    "authorize": (hostile_authorize.cases(), hostile.authorize),
+    "token": (calls.TOKEN, lambda at, case: hostile.call(at, "token", calls.CODE | case)),
+    "refresh": (calls.REFRESHED, lambda at, case: hostile.call(at, "token", calls.REFRESH | case)),
+    "par": (
+        calls.PAR,
+        lambda at, case: hostile.call(at, "pushed_authorization_request", calls.PAR_RIGHT | case),
+    ),
+    "userinfo": (
+        calls.USERINFO,
+        lambda at, case: hostile.call(at, "userinfo", calls.USERINFO_RIGHT | case),
+    ),
+    "revoke": (calls.REVOKE, lambda at, case: hostile.call(at, "revocation", calls.ABOUT | case)),
+    "introspect": (
+        calls.INTROSPECT,
+        lambda at, case: hostile.call(at, "introspection", calls.ABOUT | case),
+    ),
+    "read": (calls.READ, lambda at, case: hostile.call(at, "", case)),
+}
+
+
+@pytest.fixture(scope="module")
+def yardstick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+    """Run oidc-provider, with a browser that is signed in."""
+    port, folder = free_port(), packages().parent
+    shutil.copy(HERE / "yardstick.mjs", folder)
+    shared = {
+        "grant_types": ["authorization_code", "refresh_token"],
+        "scope": SCOPE,
+    }
+    clients = [
+        shared
+        | {"client_id": name, "redirect_uris": [redirect], "post_logout_redirect_uris": [bye]}
+        | (
+            {"application_type": "native", "token_endpoint_auth_method": "none"}
+            if name == "public"
+            else {"client_secret": f"secret-of-{name}"}
+        )
+        for name, (redirect, bye) in APPS.items()
+    ]
+    env = os.environ | {"OPTIONS": json.dumps({"port": port, "clients": clients})}
+    log = tmp_path_factory.mktemp("yardstick") / "log"
+    process = Process([node(), folder / "yardstick.mjs"], log, env=env)
+    try:
+        process.wait_until(lambda: listening(port), "oidc-provider")
+        browser = Client(f"http://127.0.0.1:{port}")
+        at = Provider(browser, {name: (name, f"secret-of-{name}") for name in APPS})
+        there = f"{at.path('authorization')}?{urlencode(_request(at, 'web'))}"
+        while there.startswith("/"):
+            there = browser.get(there).location.removeprefix(at.origin)
+        assert "code=" in there
+        yield at
+    finally:
+        process.stop()
+
+
+@pytest.fixture(scope="module")
+def ours() -> Iterator[Provider]:
+    """Run the site, with a browser that is signed in and has agreed to all apps."""
+    with Site(LIMITS_SCALE="10000") as site:
+        apps = {name: _registered(site, name) for name in APPS}
+        browser = site.client()
+        join(site, browser, "alice")
+        at = Provider(browser, apps)
+        for name, (redirect, _bye) in APPS.items():
+            away = Client(redirect.rpartition("/")[0], connect=("127.0.0.1", site.port))
+            query = urlencode(_request(at, name) | {"scope": SCOPE})
+            journey = Journey(browser, away)
+            page = journey.open(f"{site.origin}{at.path('authorization')}?{query}")
+            journey.send(page, "Allow")
+            assert "code=" in journey.urls[-1]
+        yield at
+
+
+def _registered(site: Site, name: str) -> tuple[str, str]:
+    redirect, bye = APPS[name]
+    words = ["--redirect-uri", redirect, "--post-logout-uri", bye, "--scope", *SCOPE.split()]
+    words += ["--public"] if name == "public" else []
+    made = json.loads(site.manage("add_client", name, *words, "--json"))
+    return made["client_id"], made.get("client_secret", "a secret that a public app has not")
+
+
+def _request(at: Provider, name: str) -> dict[str, str]:
+    own = {"client_id": at.apps[name][0], "redirect_uri": APPS[name][0]}
+    return hostile_authorize.RIGHT | own | {"code_challenge": hostile.challenge()}
+
+
+def _kind(verdict: str) -> str:
+    """Return what matters of a verdict: which error a program gets does not."""
+    return "refused" if verdict[0].isdigit() else verdict.partition(":")[0].partition(" ")[0]
+
+
+def test_hostile_requests_get_the_verdicts_of_a_certified_provider(
+    yardstick: Provider, ours: Provider, capsys: pytest.CaptureFixture[str]
+) -> None:
+    reasons = tomllib.loads((HERE / "reasons.toml").read_text())
+    rows, unexplained, unneeded = [], [], []
+    for part, (cases, send) in PARTS.items():
+        for name, case in cases.items():
+            theirs, own = send(yardstick, case), send(ours, case)
+            differ, reason = _kind(theirs) != _kind(own), reasons.get(part, {}).get(name, "")
+            rows.append(f"{part:10} | {name:45} | {theirs:42} | {own:42} | {reason}")
+            unexplained += [rows[-1]] if differ and not reason else []
+            unneeded += [rows[-1]] if reason and not differ else []
+    with capsys.disabled():
+        sys.stdout.write("\n".join(["", HEAD, *rows, f"{len(rows)} requests", ""]))
+    assert len(rows) >= 150
+    assert not any("ERROR" in row for row in rows)
+    assert not unexplained, "\n" + "\n".join(unexplained)
+    assert not unneeded, "\n" + "\n".join(unneeded)
