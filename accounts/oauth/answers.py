@@ -4,12 +4,13 @@ Every answer has ``iss``, so that an app with several providers knows which one 
 (RFC 9207). Otherwise, an attacker's provider could get a code of this site (a mix-up).
 """
 
-from urllib.parse import urlencode, urlsplit
+from urllib.parse import urlencode
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from accounts.oauth import redirect_uris
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationRequest
 
@@ -33,19 +34,10 @@ def lead_back(request: HttpRequest, client: Client, target: str) -> HttpResponse
 
     Chromium applies ``form-action`` to redirects that follow a form, but not to this page.
     """
-    context = {"client": client, "url": target, "host": host_of(target)}
+    context = {"client": client, "url": target, "host": redirect_uris.host_of(target)}
     return render(request, "accounts/oauth/leave.html", context)
 
 
 def denied(asked: AuthorizationRequest) -> str:
     """Return where the browser goes after the person has cancelled, or may not use the app."""
     return url(asked.redirect_uri, asked.state, error="access_denied")
-
-
-def host_of(redirect_uri: str) -> str:
-    """Return the host that gets the answer; an empty string if it goes to a program on the device.
-
-    International names stay in their ASCII form, which has no lookalikes.
-    """
-    parts = urlsplit(redirect_uri)
-    return parts.netloc if parts.scheme == "https" else ""

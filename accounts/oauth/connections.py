@@ -48,7 +48,12 @@ def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
     """Record that ``user`` agrees to what ``asked`` requests, in addition to earlier agreements.
 
     Call this after consent, or if the app is first-party. The person is notified of a new app.
+
+    Raises:
+        AccountChanged: the account was locked or changed meanwhile, so somebody else may agree.
     """
+    # A lock and this transaction wait for each other, so that the lock forgets this agreement, too.
+    users.lock_row(user)
     is_new = not Connection.objects.filter(user=user, client=asked.client_id).exists()
     row, is_added = Connection.objects.select_for_update().get_or_create(
         user=user,

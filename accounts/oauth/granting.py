@@ -27,6 +27,7 @@ def grant(
     Raises:
         AlreadyAnswered: the request was answered meanwhile.
         ConsentMissing: an earlier agreement is needed, and there is none any more.
+        AccountChanged: the account was locked or changed meanwhile.
     """
     # Of two tabs, one deletes the row.
     if not asked._state.adding and not close(asked):

@@ -1,7 +1,6 @@
 """The apps that people sign in to with their account here, and the secrets of these apps."""
 
 from typing import Any
-from urllib.parse import urlsplit
 
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
@@ -108,8 +107,7 @@ class Client(models.Model):
     @property
     def host(self) -> str:
         """The host to which people return first; empty if the app runs on their device."""
-        uri = next(iter(self.redirect_uris), "")
-        return urlsplit(uri).hostname or "" if redirect_uris.is_claimed(uri) else ""
+        return redirect_uris.host_of(next(iter(self.redirect_uris), ""))
 
     def clean(self) -> None:
         """Check the URIs, the scopes, the audiences, and whether the app may skip consent.

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
-from accounts.oauth import answers
+from accounts.oauth import redirect_uris
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.scopes import API_SCOPES
 from accounts.oauth.stored import AuthorizationRequest
@@ -65,7 +65,7 @@ def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
 def _context(request: HttpRequest, asked: AuthorizationRequest) -> dict[str, Any]:
     return {
         "client": asked.client,
-        "host": answers.host_of(asked.redirect_uri),
+        "host": redirect_uris.host_of(asked.redirect_uri),
         "session": session_of(request),
         "here": request.path,
     }

@@ -69,6 +69,14 @@ def is_claimed(uri: str) -> bool:
     return uri.startswith("https://")
 
 
+def host_of(uri: str) -> str:
+    """Return the host that receives what is sent to ``uri``; "" for a program on the device.
+
+    International names stay in their ASCII form, which has no lookalikes.
+    """
+    return urlsplit(uri).netloc if is_claimed(uri) else ""
+
+
 def _without_port(uri: str) -> tuple[str, ...] | None:
     """Return a loopback address without its port, and None for any other URI."""
     found = _LOOPBACK.fullmatch(uri)

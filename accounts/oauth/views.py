@@ -27,6 +27,7 @@ from accounts.oauth.stored import AuthorizationRequest
 from accounts.sessions.current import actor_of, request_auth_of, session_of
 from accounts.throttle.limits import AUTHORIZE_NETWORK
 from accounts.throttle.services import around
+from accounts.users.services import AccountChanged
 
 
 @login_not_required
@@ -97,7 +98,7 @@ def _answer_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpRe
             return answers.redirect(_granted(request, asked))
         except granting.ConsentMissing:
             step = Step.CONSENT
-        except granting.AlreadyAnswered:
+        except (granting.AlreadyAnswered, AccountChanged):
             return pages.over(request)
     if step is Step.DISABLED:
         return pages.disabled(request, asked)
@@ -132,7 +133,7 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
             return answers.lead_back(request, asked.client, target)
     except granting.ConsentMissing:
         step = Step.CONSENT
-    except granting.AlreadyAnswered:
+    except (granting.AlreadyAnswered, AccountChanged):
         return pages.over(request)
     return STEPS[step](request, asked)
 
@@ -156,7 +157,8 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
     """Grant ``asked``; return where the browser goes with the code.
 
     Raises:
-        AlreadyAnswered, ConsentMissing: see :func:`accounts.oauth.granting.grant`.
+        AlreadyAnswered, ConsentMissing, AccountChanged: see
+            :func:`accounts.oauth.granting.grant`.
     """
     code = granting.grant(asked, session_of(request), actor_of(request), agrees=agrees)
     return answers.url(asked.redirect_uri, asked.state, code=code)

@@ -11,12 +11,14 @@ from accounts.common import clock as site_clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
+from accounts.lockdown.services import lock_down
 from accounts.oauth import clients, connections
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationCode, Connection
 from accounts.sessions import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
+from accounts.users.services import AccountChanged
 from tests.conftest import Clock
 from tests.support.apps import WEB, asked_for, connect_app, make_app
 from tests.support.steps import make_user, outbox
@@ -88,6 +90,19 @@ def test_later_agreements_add_scopes_and_only_the_first_is_told(
     assert "Paperless" in str(mail.facts)
 
 
+def test_nobody_agrees_for_an_account_that_was_locked_meanwhile(
+    alice: User, paperless: Client
+) -> None:
+    """Otherwise a thief could connect an app that the page of the lock does not name."""
+    before = User.objects.get(pk=alice.pk)
+    lock_down(alice, Actor())
+
+    with pytest.raises(AccountChanged):
+        connections.agree(asked_for(paperless), before, Actor())
+
+    assert not Connection.objects.exists()
+
+
 def test_uses_are_recorded_at_most_once_a_minute(
     alice: User, paperless: Client, clock: Clock
 ) -> None:
@@ -148,6 +163,7 @@ def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out
     alice: User, paperless: Client
 ) -> None:
     def connect() -> LoginSession:
+        alice.refresh_from_db()
         session = connect_app(browser_of(alice), paperless, is_offline=True)
         code_for(session, paperless)
         return session
