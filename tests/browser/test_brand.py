@@ -7,8 +7,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import newcomer, promote
-from tests.browser.test_pages import become
+from tests.browser.steps import become, newcomer, promote
 from tests.support.browser import OpenPage, axe
 from tests.support.site import CHEAP_HASHES, Site
 

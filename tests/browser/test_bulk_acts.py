@@ -6,8 +6,7 @@ from playwright.sync_api import Page, expect
 
 from accounts.administration.bulk import BATCH
 from tests.administration.steps import LIST, REASON
-from tests.browser.steps import administrator, newcomer
-from tests.browser.test_pages import become
+from tests.browser.steps import administrator, become, newcomer
 from tests.support.site import Site
 from tests.support.steps import sql
 

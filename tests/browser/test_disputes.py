@@ -26,6 +26,7 @@ from tests.support.browser import MOBILE, OpenPage, axe
 from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, WRONG, address_of, sql
+from tests.support.steps import sign_in as post_sign_in
 
 LOCKDOWN = "/accounts/lockdown/"
 BANNER = "Someone asked to remove all your second factors."
@@ -35,6 +36,8 @@ REMOVE = "Remove my second factors"
 def settle_with_app(page: Page, site: Site, username: str) -> str:
     """Create an old account with an authenticator app in this browser; return the app's seed."""
     arrive(page, site, username)
+    # The mail about it can lock the account.
+    post_sign_in(site.client(User_Agent=IPHONE), username)
     seed = add_app(page, "Phone")
     years_pass(site, username)
     return seed

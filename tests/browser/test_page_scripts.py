@@ -3,10 +3,11 @@
 from playwright.sync_api import Page, expect
 
 from tests.browser.steps import (
+    become,
     newcomer,
     press,
 )
-from tests.browser.test_pages import NEW_KEY, WIDE, become
+from tests.browser.test_pages import NEW_KEY, WIDE
 from tests.support.browser import OpenPage, axe
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, sign_up

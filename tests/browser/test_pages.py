@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from itertools import chain, cycle
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.attacks.invitation_steps import INVITE
 from tests.browser.corners import faults_in_corners
@@ -13,6 +13,7 @@ from tests.browser.steps import (
     LONG_AGO,
     NEW_PASSWORD,
     administrator,
+    become,
     link_for,
     newcomer,
     years_pass,
@@ -126,17 +127,6 @@ def test_every_page_is_accessible_and_fits_its_screen(site: Site, open_page: Ope
         faults += [f"{path}, {colours}: {fault}" for fault in found]
 
     assert faults == []
-
-
-def become(page: Page, who: Client) -> None:
-    """Replace the cookies of the page by those of a client."""
-    page.context.clear_cookies()
-    page.context.add_cookies(
-        [
-            {"name": name, "value": morsel.coded_value, "url": who.origin}
-            for name, morsel in who.cookies.items()
-        ]
-    )
 
 
 def as_anonymous(site: Site) -> Iterator[Stop]:

@@ -4,7 +4,7 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import LONG_AGO, PASSWORD, go, member, press, says, sees, sign_in, sign_out
+from tests.browser.steps import LONG_AGO, PASSWORD, arrive, go, press, says, sees, sign_in, sign_out
 from tests.support.site import Site
 from tests.support.steps import LOGIN, code_in, sql
 from tests.support.virtual_authenticator import (
@@ -30,13 +30,10 @@ GOOGLE = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
 def enter(
     page: Page, site: Site, username: str, *, script: str = NO_AUTOFILL
 ) -> VirtualAuthenticator:
-    """Create an account and sign in by password in a browser with a virtual authenticator."""
-    member(site, username)
+    """Create an account in a browser with a virtual authenticator."""
     page.add_init_script(script)
     authenticator = VirtualAuthenticator(page)
-    page.goto(LOGIN)
-    sign_in(page, username)
-    sees(page, f"Hello, {username}")
+    arrive(page, site, username)
     return authenticator
 
 
