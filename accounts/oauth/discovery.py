@@ -38,6 +38,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "pushed_authorization_request_endpoint": _url("par"),
             "token_endpoint": _url("oauth_token"),
             "userinfo_endpoint": _url("userinfo"),
+            "end_session_endpoint": _url("oauth_logout"),
             "revocation_endpoint": _url("oauth_revoke"),
             "introspection_endpoint": _url("introspect"),
             "jwks_uri": _url("jwks"),

@@ -5,7 +5,16 @@ Those that apps call or send people to have no final slash, as is usual for such
 
 from django.urls import path
 
-from accounts.oauth import app_pages, discovery, par, token_state, token_views, userinfo, views
+from accounts.oauth import (
+    app_pages,
+    discovery,
+    logout,
+    par,
+    token_state,
+    token_views,
+    userinfo,
+    views,
+)
 
 urlpatterns = [
     path("oauth/authorize", views.authorize, name="authorize"),
@@ -14,6 +23,7 @@ urlpatterns = [
     path("accounts/apps/", app_pages.apps, name="apps"),
     path("accounts/apps/<str:client_id>/", app_pages.disconnect, name="app_disconnect"),
     path("oauth/token", token_views.token, name="oauth_token"),
+    path("oauth/logout", logout.logout, name="oauth_logout"),
     path("oauth/revoke", token_state.revoke, name="oauth_revoke"),
     path("oauth/introspect", token_state.introspect, name="introspect"),
     path("oauth/userinfo", userinfo.userinfo, name="userinfo"),

@@ -92,6 +92,8 @@ def _figures() -> dict[str, Any]:
         "trusted_cookie": settings.TRUSTED_COOKIE_NAME,
         "last_method_cookie": settings.LAST_METHOD_COOKIE_NAME,
         "last_method_days": last_method.LIFE.days,
+        "authorize_cookie": settings.AUTHORIZE_COOKIE_NAME,
+        "logout_cookie": settings.LOGOUT_COOKIE_NAME,
         "language_cookie": settings.LANGUAGE_COOKIE_NAME,
         "language_days": timedelta(seconds=settings.LANGUAGE_COOKIE_AGE).days,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,

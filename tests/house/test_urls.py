@@ -57,6 +57,7 @@ OPEN = {
     *("oauth/token", "oauth/revoke", "oauth/introspect"),
     # With an access token only: tests/oauth/test_userinfo.py.
     "oauth/userinfo",
+    "oauth/logout",
     ".well-known/openid-configuration",
     ".well-known/oauth-authorization-server",
     ".well-known/oauth-protected-resource",

@@ -45,7 +45,8 @@ def test_the_privacy_page_names_every_cookie_and_the_retention_periods_in_force(
     given = signed_in(make_user("alice")).cookies
     client.get("/accounts/login/")
 
-    for cookie in [*given, *client.cookies, settings.LANGUAGE_COOKIE_NAME]:
+    of_apps = (settings.AUTHORIZE_COOKIE_NAME, settings.LOGOUT_COOKIE_NAME)
+    for cookie in [*given, *client.cookies, settings.LANGUAGE_COOKIE_NAME, *of_apps]:
         assert f"<code>{cookie}</code>" in page
     for figure in (f"for {settings.AUTHSITE.activity_days} days", "for 90 days", "24 hours after"):
         assert figure in page

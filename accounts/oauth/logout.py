@@ -1,0 +1,123 @@
+"""Logout at the request of an app (OpenID Connect RP-Initiated Logout 1.0).
+
+The request has an ID token of the person, which must not stay in an address: browsers and proxies
+store addresses. It is therefore read at once, and the browser is redirected to the clean address. A
+signed cookie has what remains of the request.
+"""
+
+from datetime import timedelta
+from typing import Any
+from urllib.parse import urlencode
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core import signing
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.cache import never_cache
+from django.views.decorators.csrf import csrf_exempt, csrf_protect
+from django.views.decorators.http import require_http_methods
+
+from accounts.oauth import answers, id_tokens, pages
+from accounts.oauth.messages import OAuthError, parameters
+from accounts.oauth.models import Client
+from accounts.sessions.current import request_auth_of
+from accounts.sessions.models import LoginSession
+from accounts.signin.session import sign_out
+
+# How long a person has to answer.
+LIFE = timedelta(minutes=10)
+# Browsers keep cookies of at most 4096 bytes.
+LONGEST_STATE = 1024
+SALT = "oauth.logout"
+
+type Request = dict[str, str]
+
+
+@login_not_required
+@never_cache
+@csrf_exempt  # The forms of apps may send the request. The page that signs out is protected.
+@require_http_methods(["GET", "POST"])
+def logout(request: HttpRequest) -> HttpResponse:
+    """Store the request of an app, or show the page at the clean address."""
+    data = request.POST if request.method == "POST" else request.GET
+    if not data or "csrfmiddlewaretoken" in data:
+        return _page(request)
+    try:
+        asked = _read(parameters(data))
+    except OAuthError as error:
+        return pages.invalid(request, error)
+    response = answers.redirect(reverse("oauth_logout"))
+    response.set_cookie(
+        settings.LOGOUT_COOKIE_NAME,
+        signing.dumps(asked, salt=SALT),
+        max_age=LIFE,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+    return response
+
+
+def _read(given: dict[str, str]) -> Request:
+    """Return the client, its session, and the URI to go to, as far as the hint proves them."""
+    hint = id_tokens.hint_of(given.get("id_token_hint", ""), given.get("client_id", ""))
+    rows = Client.objects.filter(disabled_at=None)
+    client = rows.filter(pk=hint["aud"]).first() if hint else None
+    if hint is None or client is None:
+        return {}
+    uri, state = given.get("post_logout_redirect_uri", ""), given.get("state", "")
+    asked = {"client": client.pk, "sid": hint["sid"]}
+    if uri in client.logout_uris and len(state) <= LONGEST_STATE:
+        asked |= {"uri": uri, "state": state}
+    return asked
+
+
+@csrf_protect
+def _page(request: HttpRequest) -> HttpResponse:
+    """Sign the person out, or ask whether to.
+
+    An app signs out without asking only the browser session from which the person signed in to it.
+    Otherwise, whoever has any ID token could sign its owner out anywhere.
+    """
+    asked = _stored(request)
+    session = request_auth_of(request).presented
+    if session is not None and request.method != "POST" and not _is_from(asked, session):
+        client = Client.objects.filter(pk=asked.get("client")).first()
+        return render(request, "accounts/oauth/logout.html", {"client": client})
+    if session is not None:
+        sign_out(request)
+    response = _lead_on(request, asked)
+    response.delete_cookie(settings.LOGOUT_COOKIE_NAME, samesite="Lax")
+    return response
+
+
+def _stored(request: HttpRequest) -> Request:
+    cookie = request.COOKIES.get(settings.LOGOUT_COOKIE_NAME, "")
+    try:
+        asked: Any = signing.loads(cookie, salt=SALT, max_age=LIFE)
+    except signing.BadSignature:
+        return {}
+    return dict(asked)
+
+
+def _is_from(asked: Request, session: LoginSession) -> bool:
+    """Return whether the person signed in to the app from the browser session ``session``."""
+    if not asked:
+        return False
+    rows = LoginSession.objects.filter(client=asked["client"], parent=session)
+    return rows.filter(pk=asked["sid"]).exists()
+
+
+def _lead_on(request: HttpRequest, asked: Request) -> HttpResponse:
+    """Lead to the URI of the app if it is still registered; otherwise say that it is done."""
+    client = Client.objects.filter(pk=asked["client"]).first() if "uri" in asked else None
+    if client is None or asked["uri"] not in client.logout_uris:
+        return render(request, "accounts/oauth/signed_out.html")
+    query = urlencode({"state": asked["state"]}) if asked["state"] else ""
+    joint = "&" if "?" in asked["uri"] else "?"
+    target = f"{asked['uri']}{joint}{query}" if query else asked["uri"]
+    if request.method == "POST":
+        return answers.lead_back(request, client, target)
+    return answers.redirect(target)
