@@ -1,7 +1,6 @@
 """Shared parts of the JSON API: validation, parsing, pagination and serializer fields."""
 
 import re
-from copy import copy
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -141,7 +140,9 @@ class _Copied:
     """
 
     def __deepcopy__(self, _memo: Any) -> Any:
-        return copy(self)
+        copied = self.__class__.__new__(self.__class__)
+        copied.__dict__ = self.__dict__.copy()
+        return copied
 
 
 class ChoiceField(_Copied, serializers.ChoiceField):

@@ -9,8 +9,6 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-import maxminddb
-
 from accounts.common.languages import spoken
 
 log = logging.getLogger(__name__)
@@ -25,6 +23,8 @@ def location_file(text: str) -> str:
     Raises:
         ValueError: the file is missing, unreadable or not in MaxMind format.
     """
+    import maxminddb  # noqa: PLC0415 most sites have no such file
+
     path = Path(text).absolute()
     try:
         with maxminddb.open_database(path) as reader:
@@ -47,7 +47,8 @@ def name(path: str, ip: str) -> str:
         return ""
     try:
         found = _reader(path).get(ip)
-    except (maxminddb.InvalidDatabaseError, ValueError) as error:
+    # RuntimeError includes maxminddb's InvalidDatabaseError.
+    except (RuntimeError, ValueError) as error:
         log.error("GEOIP_FILE can't be searched: %s", error)  # noqa: TRY400 no traceback: the file is at fault
         return ""
     if not isinstance(found, dict):
@@ -61,7 +62,9 @@ def is_of_dbip(path: str) -> bool:
 
 
 @cache
-def _reader(path: str) -> maxminddb.Reader:
+def _reader(path: str) -> Any:
+    import maxminddb  # noqa: PLC0415 most sites have no such file
+
     return maxminddb.open_database(path)
 
 

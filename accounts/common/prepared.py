@@ -5,7 +5,9 @@ milliseconds to build them. A prepared statement is written as a query set with 
 place of each value, and is built when it first runs.
 """
 
+import uuid
 from collections.abc import Callable, Sequence
+from datetime import datetime
 from functools import cached_property
 from typing import Any, override
 
@@ -16,8 +18,8 @@ from accounts.common.rows import Columns, parameter
 
 type Statement = tuple[str, Sequence[Any]]
 
-# The types whose values every field but a JSONField stores as they are.
-_SAME = {str, int, bool, type(None)}
+# The types of values that every field but a JSONField stores as ``parameter`` returns them.
+_SIMPLE = {str, int, bool, type(None), datetime, uuid.UUID}
 
 
 class P(models.Expression):
@@ -147,5 +149,5 @@ def _stored(field: Any, value: Any) -> Any:
 
     Most values need no conversion, and asking the field takes longer than the statement.
     """
-    is_same = type(value) in _SAME and not isinstance(field, models.JSONField)
-    return value if is_same else field.get_db_prep_save(value, connection)
+    is_simple = type(value) in _SIMPLE and not isinstance(field, models.JSONField)
+    return parameter(value) if is_simple else field.get_db_prep_save(value, connection)

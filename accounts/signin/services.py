@@ -119,8 +119,6 @@ def _check_password(
     # ``repeat`` is never given back, because a successful sign-in costs a hash, too.
     repeat = _repeats(key, client)
     charges = _of_stranger(key, client)
-    # Before any lookup, so that one statement refuses a flood.
-    refuse_flood(login, client)
     account = users.find(login)
     browser = known_browsers.find(client, account)
     if browser:

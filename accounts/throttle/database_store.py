@@ -1,7 +1,7 @@
 """Stores the budgets of rate limits in the database, where all processes of the site share them."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from django.db import connection
 
@@ -30,8 +30,7 @@ ON CONFLICT (key) DO UPDATE SET whole_at = b.whole_at + excluded.whole_at
 """
 
 
-@dataclass(frozen=True, order=True)
-class Cost:
+class Cost(NamedTuple):
     """What one action costs in one budget.
 
     Attributes:
@@ -65,7 +64,7 @@ def spend(costs: Sequence[Cost], now: int, quiet: Sequence[Cost] = ()) -> dict[s
         return loud
     if times:
         # Write as much as after a success, so that the time does not reveal the refusal.
-        quiet = [replace(cost, cost=0) for cost in quiet]
+        quiet = [cost._replace(cost=0) for cost in quiet]
     taken = _take([*costs, *quiet], now)
     # Other processes may have used up some of the budgets in the meantime.
     for part, undone in ((costs, [*costs, *quiet]), (quiet, quiet)):

@@ -34,16 +34,27 @@ class Limit:
     @property
     def interval_ms(self) -> int:
         """The milliseconds until a budget allows one more action, divided by ``LIMITS_SCALE``."""
-        return max(1, round(self.refill * 1000 / settings.AUTHSITE.limits_scale))
+        return self.sizes_ms[0]
 
     @property
     def depth_ms(self) -> int:
         """The milliseconds after which a used-up budget is full again."""
-        return max(1, round(self.burst * settings.AUTHSITE.limits_scale)) * self.interval_ms
+        return self.sizes_ms[1]
+
+    @property
+    def sizes_ms(self) -> tuple[int, int]:
+        """Both: ``interval_ms`` and ``depth_ms``."""
+        return _sizes_ms(self.burst, self.refill, settings.AUTHSITE.limits_scale)
 
     def times(self, weight: int) -> "Limit":
         """Return the limit for a wider network, which allows ``weight`` times as many actions."""
         return _widened(self, weight)
+
+
+@cache
+def _sizes_ms(burst: int, refill: float, scale: float) -> tuple[int, int]:
+    interval = max(1, round(refill * 1000 / scale))
+    return interval, max(1, round(burst * scale)) * interval
 
 
 @cache

@@ -6,7 +6,6 @@ during an outage of Redis.
 
 import logging
 from collections.abc import Iterable, Sequence
-from dataclasses import replace
 from functools import lru_cache
 from threading import Thread
 from time import monotonic
@@ -71,7 +70,7 @@ def spend(costs: Sequence[Cost], now: int, quiet: Sequence[Cost] = ()) -> dict[s
             return small
         small = _run(quiet, now)
         # Without a refusal, this changes nothing and takes as long.
-        _run([replace(cost, cost=0) for cost in quiet], now)
+        _run([cost._replace(cost=0) for cost in quiet], now)
     except RedisError:
         _rest()
         return database_store.spend(costs, now, quiet)

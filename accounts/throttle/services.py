@@ -76,7 +76,7 @@ def try_spend(*charges: Charge, beside: Sequence[Charge] = ()) -> bool:
 
 def _costs(charges: Iterable[Charge]) -> list[Cost]:
     limits = {_key(limit, subject): limit for limit, *subject in charges}
-    return [Cost(key, limit.interval_ms, limit.depth_ms) for key, limit in limits.items()]
+    return [Cost(key, *limit.sizes_ms) for key, limit in limits.items()]
 
 
 def _note(refused: dict[str, int], charges: Iterable[Charge], now: int) -> dict[str, float]:

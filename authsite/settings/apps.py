@@ -36,7 +36,7 @@ MIDDLEWARE = [
     "authsite.middleware.ActMiddleware",
     # API calls end here. The middleware below is for browsers.
     "authsite.middleware.ApiMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "authsite.static.Middleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",

@@ -6,7 +6,7 @@ LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
     "formatters": {
-        "line": {"()": "accounts.common.logs.formatter", "development": AUTHSITE.development}
+        "line": {"()": "accounts.common.logs.Formatter", "development": AUTHSITE.development}
     },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": AUTHSITE.lowest_log_level},

@@ -17,7 +17,7 @@ POISON = ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u202e", "\0", "\x7f", "\ud8
 
 def line(message: str, *, development: bool, **more: Any) -> str:
     record = logging.LogRecord("name", logging.WARNING, __file__, 1, message, None, **more)
-    return logs.formatter(development=development).format(record)
+    return logs.Formatter(development=development).format(record)
 
 
 @pytest.mark.parametrize("development", [True, False])

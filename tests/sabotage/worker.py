@@ -24,7 +24,6 @@ LIBRARIES = (
     "playwright.sync_api",
     "redis",
     "rest_framework.serializers",
-    "structlog",
     "ua_parser_builtins.matchers",
     "webauthn",
 )
