@@ -62,6 +62,7 @@ SESSION_ROW = {
     "kind": "api",
     "is_current": True,
     "device": "curl",
+    "client_id": None,
     "address": IP,
     "amr": ["pwd"],
     "acr": "aal1",

@@ -17,13 +17,16 @@ from accounts.users.models import User
 
 
 class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
-    """A session of a browser or an API client in which the user is signed in."""
+    """A session of a browser, an API client or an app in which the user is signed in."""
 
     is_current = serializers.SerializerMethodField(
         help_text="Whether the request was made in this session."
     )
     device = serializers.CharField(
         source="__str__", help_text="The name of the browser, client or app."
+    )
+    client_id = serializers.CharField(
+        allow_null=True, read_only=True, help_text="The ID of the connected app, or null."
     )
     address = serializers.CharField(
         source="ip", read_only=True, help_text="The IP address of the last use."
@@ -34,8 +37,8 @@ class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
     class Meta:
         model = LoginSession
         fields = (
-            *("id", "kind", "is_current", "device", "address", "amr", "acr", "auth_time"),
-            *("begun_at", "used_at", "ends_at", "scope"),
+            *("id", "kind", "is_current", "device", "client_id", "address", "amr", "acr"),
+            *("auth_time", "begun_at", "used_at", "ends_at", "scope"),
         )
 
     def get_is_current(self, session: LoginSession) -> bool:

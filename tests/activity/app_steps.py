@@ -1,27 +1,29 @@
 """Steps that cause the events of connected apps."""
 
-from accounts.activity import events
-from accounts.activity.services import Actor
-from accounts.common.client_info import ClientInfo
-from accounts.oauth import connections
-from accounts.sessions import services as sessions
-from accounts.sessions.models import LoginSession
-from tests.activity.event_steps import IPHONE, THERE, Scene
-from tests.support.apps import asked_for, connect_app, make_app, the_app
+from typing import Any
 
-ACTOR = Actor(ClientInfo(THERE[0], IPHONE))
+from tests.activity.event_steps import Scene, iphone
+from tests.support.apps import the_app
+from tests.support.authorize import VERIFIER, allow, begin, result
+from tests.support.oauth_client import App, new_app
 
 
-def have_an_app(_scene: Scene) -> None:
-    make_app()
+def have_an_app(_scene: Scene) -> App:
+    app = new_app()
+    app.browser = iphone()
+    return app
 
 
-def agree_to_the_app(scene: Scene) -> None:
-    connections.agree(asked_for(the_app()), scene.alice, ACTOR)
+def agree_to_the_app(scene: Scene) -> Any:
+    return allow(scene.here, begin(scene.here, the_app()))
 
 
-def have_a_connected_app(scene: Scene) -> LoginSession:
-    return connect_app(LoginSession.objects.filter(user=scene.alice).latest("pk"), make_app())
+def have_a_connected_app(scene: Scene) -> tuple[App, str]:
+    """Return the app and the code that it has redeemed."""
+    app = have_an_app(scene)
+    code = result(agree_to_the_app(scene))["code"]
+    assert app.redeem(code, code_verifier=VERIFIER).status == 200
+    return app, code
 
 
 def disconnect_the_app(scene: Scene) -> None:
@@ -29,4 +31,5 @@ def disconnect_the_app(scene: Scene) -> None:
 
 
 def use_the_code_twice(scene: Scene) -> None:
-    sessions.revoke(scene.prepared, reason=events.CODE_REUSED, actor=ACTOR)
+    app, code = scene.prepared
+    app.redeem(code, code_verifier=VERIFIER)

@@ -209,7 +209,7 @@ CASES = FACTOR_CASES | {
             carol_signs_in, carol_registers_an_app, carol_acts_on_the_app("enabled", enabled="no")
         ),
     ),
-    "app_connected": by_visitor(agree_to_the_app, prepare=have_an_app),
+    "app_connected": Case(agree_to_the_app, prepare=have_an_app),
     "app_disconnected": Case(disconnect_the_app, prepare=have_a_connected_app),
     "code_reused": by_visitor(use_the_code_twice, prepare=have_a_connected_app),
     "switched_off": by_carol(carol_acts("deactivate")),

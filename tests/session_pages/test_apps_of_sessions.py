@@ -105,11 +105,14 @@ def test_pages_say_how_many_apps_a_new_password_a_new_factor_and_a_lock_end(
 
 
 def test_the_api_names_the_app_of_a_session(here: LoginSession) -> None:
-    session = connect_app(here, make_app())
+    app = make_app()
+    connect_app(here, app)
 
     rows = call("sessions/", token=get_tokens()["access"])["results"]
 
-    assert [row["device"] for row in rows if row["id"] == str(session.pk)] == ["Paperless"]
+    found = {row["kind"]: (row["device"], row["client_id"]) for row in rows}
+    assert found["connected"] == ("Paperless", app.pk)
+    assert found["api"][1] is None
 
 
 def test_the_mail_that_locks_an_account_does_not_lead_to_the_names_of_apps(
