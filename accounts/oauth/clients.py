@@ -19,12 +19,22 @@ from accounts.common import clock
 from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.common.key_text import digest
+from accounts.common.prepared import P, PreparedQueries, PreparedQuery
 from accounts.oauth import id_tokens
 from accounts.oauth.models import SECRET, Client, ClientSecret
 from accounts.oauth.stored import AuthorizationCode
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
+
+_BY_ID = PreparedQuery(lambda: Client.objects.filter(pk=P("id")))
+# A secret, and the app with an id if it is enabled and has secrets.
+_WITH_SECRET = PreparedQueries(
+    PreparedQuery(lambda: ClientSecret.objects.filter(pk=P("secret"))),
+    PreparedQuery(
+        lambda: Client.objects.filter(pk=P("id"), is_public=False, disabled_at__isnull=True)
+    ),
+)
 
 # How long the former secret of an app stays valid, so that its developer has time to replace it.
 OVERLAP = timedelta(days=7)
@@ -132,12 +142,16 @@ def authenticate(client_id: str, secret: str) -> Client | None:
     """Return the app with this id if ``secret`` is one of its secrets and the app is enabled."""
     if not SECRET.is_key(secret):
         return None
-    rows = ClientSecret.objects.select_related("client").filter(client__is_public=False)
-    row = rows.filter(pk=SECRET.id_of(secret), client__disabled_at=None).first()
+    row, client = _WITH_SECRET.firsts(secret=SECRET.id_of(secret), id=client_id)
     if row is None or not hmac.compare_digest(row.digest, digest(secret)):
         return None
     is_over = row.expires_at is not None and row.expires_at <= clock.now()
-    return None if is_over or row.client_id != client_id else row.client
+    return None if is_over or client is None or row.client_id != client.pk else client
+
+
+def find(client_id: str) -> Client | None:
+    """Return the app with this id, even if it is disabled."""
+    return _BY_ID.first(id=client_id)
 
 
 def find_public(client_id: str) -> Client | None:

@@ -1,8 +1,10 @@
 """Authorization codes: issues them, and redeems each of them once (RFC 6749 section 4.1)."""
 
 import base64
+import uuid
 from datetime import timedelta
 from hashlib import sha256
+from typing import cast
 
 from django.conf import settings
 from django.db import transaction
@@ -13,6 +15,13 @@ from accounts.activity.services import Actor
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import delete_in_batches
+from accounts.common.prepared import (
+    P,
+    PreparedInsert,
+    PreparedQueries,
+    PreparedQuery,
+    PreparedUpdate,
+)
 from accounts.oauth.grants import OFFLINE
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
@@ -25,6 +34,33 @@ from accounts.users import services as users
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
+_INSERT = PreparedInsert(AuthorizationCode)
+
+
+def _of_client() -> QuerySet[AuthorizationCode]:
+    return AuthorizationCode.objects.filter(
+        digest=P("digest"),
+        client=P("client"),
+        redirect_uri=P("redirect_uri"),
+        code_challenge=P("code_challenge"),
+    )
+
+
+# A code with its user and its browser session.
+_FOUND = PreparedQueries(
+    PreparedQuery(_of_client),
+    PreparedQuery(lambda: User.objects.filter(pk__in=_of_client().values("user"))),
+    PreparedQuery(lambda: LoginSession.objects.filter(pk__in=_of_client().values("session"))),
+)
+_UNCHANGED = User.objects.filter(
+    pk=OuterRef("user_id"), is_active=True, credential_version=OuterRef("version")
+)
+_SPEND = PreparedUpdate(
+    lambda: _of_client().filter(Exists(_UNCHANGED), spent_at=None, expires_at__gt=P("now")),
+    spent_at=P("now"),
+    given=P("given"),
+)
+
 
 def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
     """Return a new code, with which the client of ``asked`` signs in the user of ``session``.
@@ -32,7 +68,7 @@ def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
     Call this in the transaction that deletes ``asked``.
     """
     code = secrets.token()
-    AuthorizationCode.objects.create(
+    row = AuthorizationCode(
         digest=_digest(code),
         client_id=asked.client_id,
         user_id=session.user_id,
@@ -45,6 +81,7 @@ def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
         audience=asked.audience,
         expires_at=clock.now() + timedelta(seconds=settings.AUTHSITE.code_seconds),
     )
+    _INSERT.run(row)
     return code
 
 
@@ -54,20 +91,16 @@ def find(code: str, client: Client, redirect_uri: str, verifier: str) -> Authori
     Raises:
         OAuthError: ``invalid_grant``: the client, the redirect URI or the verifier is another one.
     """
-    held = (
-        AuthorizationCode.objects.select_related("user", "session")
-        .filter(
-            digest=_digest(code),
-            client=client,
-            redirect_uri=redirect_uri,
-            code_challenge=challenge_of(verifier),
-        )
-        .first()
+    held, user, session = _FOUND.firsts(
+        digest=_digest(code),
+        client=client.pk,
+        redirect_uri=redirect_uri,
+        code_challenge=challenge_of(verifier),
     )
     if held is None:
         raise _refused()
-    held.session.user = held.user
-    return held
+    held.user, held.session, session.user = user, session, user
+    return cast(AuthorizationCode, held)
 
 
 def redeem(held: AuthorizationCode, info: ClientInfo) -> str:
@@ -116,7 +149,7 @@ def _spend(held: AuthorizationCode) -> str | None:
     )
     refresh_token = refresh.first(given.pk) if is_offline else ""
     given.refresh_digest = refresh.digest(refresh_token) if refresh_token else ""
-    if not _unspent(held).update(spent_at=clock.now(), given=given.pk):
+    if not _spend_row(held, given.pk):
         return None
     try:
         sessions.lock(held.session_id)
@@ -128,20 +161,14 @@ def _spend(held: AuthorizationCode) -> str | None:
     return refresh_token
 
 
-def _unspent(held: AuthorizationCode) -> QuerySet[AuthorizationCode]:
-    """Return the row of ``held`` if the code is valid. The UPDATE of this row decides races."""
-    unchanged = User.objects.filter(
-        pk=OuterRef("user_id"), is_active=True, credential_version=OuterRef("version")
-    )
-    return AuthorizationCode.objects.filter(
-        Exists(unchanged),
-        digest=held.digest,
-        client=held.client_id,
-        redirect_uri=held.redirect_uri,
-        code_challenge=held.code_challenge,
-        spent_at=None,
-        expires_at__gt=clock.now(),
-    )
+def _spend_row(held: AuthorizationCode, given: uuid.UUID) -> bool:
+    """Mark the code as spent for the session ``given``; return False if it is not valid.
+
+    This UPDATE decides races.
+    """
+    values = {"client": held.client_id, "redirect_uri": held.redirect_uri}
+    values |= {"digest": held.digest, "code_challenge": held.code_challenge}
+    return bool(_SPEND.run(**values, now=clock.now(), given=given))
 
 
 def _revoke_given(held: AuthorizationCode, actor: Actor) -> None:

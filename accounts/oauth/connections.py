@@ -14,6 +14,7 @@ from django.db.models import Max, Min, Prefetch, QuerySet
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock
+from accounts.common.prepared import P, PreparedQuery
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.sessions import connected
@@ -23,6 +24,11 @@ from accounts.users.models import User
 
 # The use of an app is recorded at most this often, so that not every refresh writes to the row.
 NOTE_EVERY = timedelta(minutes=1)
+_LOCKED = PreparedQuery(
+    lambda: Connection.objects.select_for_update().filter(
+        user=P("user"), client=P("client"), audience=P("audience")
+    )
+)
 
 
 def covers(asked: AuthorizationRequest, user: User) -> bool:
@@ -36,10 +42,11 @@ def renew(asked: AuthorizationRequest, user: User) -> bool:
     Call this instead of :func:`agree` in the transaction that grants ``asked`` without asking for
     consent. Otherwise a disconnection at the same moment would be undone.
     """
-    row = _row_for(asked, user).select_for_update().first()
-    if not _covers(row, asked):
+    row = _LOCKED.first(user=user.pk, client=asked.client_id, audience=asked.audience)
+    if row is None or not _covers(row, asked):
         return False
-    _note(_row_for(asked, user))
+    if row.used_at <= clock.now() - NOTE_EVERY:
+        _note(_row_for(asked, user))
     return True
 
 

@@ -32,10 +32,10 @@ def grant(
     # Of two tabs, one deletes the row.
     if not asked._state.adding and not close(asked):
         raise AlreadyAnswered
-    if agrees or asked.client.is_first_party:
+    if agrees or not connections.renew(asked, session.user):
+        if not (agrees or asked.client.is_first_party):
+            raise ConsentMissing
         connections.agree(asked, session.user, actor)
-    elif not connections.renew(asked, session.user):
-        raise ConsentMissing
     return codes.issue(asked, session)
 
 

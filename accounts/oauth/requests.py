@@ -14,7 +14,7 @@ from django.http import QueryDict
 
 from accounts.common import clock
 from accounts.common.proofs import Assurance
-from accounts.oauth import id_tokens, redirect_uris
+from accounts.oauth import clients, id_tokens, redirect_uris
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import LONGEST_ID, Client
 from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences
@@ -44,7 +44,7 @@ def client_of(data: QueryDict) -> Client:
     client_id = single(data, "client_id")
     # PostgreSQL would refuse a NUL character with an error.
     is_possible = 0 < len(client_id) <= LONGEST_ID and client_id.isprintable()
-    client = Client.objects.filter(pk=client_id).first() if is_possible else None
+    client = clients.find(client_id) if is_possible else None
     if client is None:
         raise OAuthError("invalid_request", "The client_id is missing or unknown.")
     return client

@@ -7,16 +7,35 @@ It ends with its parent, unless the app may stay signed in (the scope ``offline_
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 
 from accounts.activity import events
 from accounts.activity.kinds import Event
 from accounts.common import clock
 from accounts.common.deletion import end_in_portions
+from accounts.common.prepared import P, PreparedUpdate
 from accounts.sessions.models import LoginSession
 
 # The most live sessions of one user with one app. Beyond it, the least recently used ones end.
 MOST = 20
+
+
+def _excess() -> QuerySet[LoginSession]:
+    rows = LoginSession.objects.filter(
+        user=P("user"),
+        client=P("client"),
+        ended_at=None,
+        idle_at__gt=P("now"),
+        ends_at__gt=P("now"),
+    )
+    return rows.exclude(pk=P("session")).order_by("-used_at")[MOST - 1 :]
+
+
+_END_EXCESS = PreparedUpdate(
+    lambda: LoginSession.objects.filter(pk__in=_excess().values("pk")),
+    ended_at=P("now"),
+    ended_by=P("reason"),
+)
 
 
 def new(
@@ -52,17 +71,6 @@ def new(
     )
 
 
-def excess(session: LoginSession) -> QuerySet[LoginSession]:
-    """Return the sessions of the same user and app that ``session`` is one too many for."""
-    now = clock.now()
-    rows = LoginSession.objects.filter(
-        Q(ended_at=None, idle_at__gt=now, ends_at__gt=now),
-        user=session.user_id,
-        client=session.client_id,
-    )
-    return rows.exclude(pk=session.pk).order_by("-used_at")[MOST - 1 :]
-
-
 def names(rows: QuerySet[LoginSession]) -> list[str]:
     """Return the names of the apps that the sessions ``rows`` belong to, each app once."""
     apps = rows.exclude(client=None).order_by("client__name", "client")
@@ -71,8 +79,8 @@ def names(rows: QuerySet[LoginSession]) -> list[str]:
 
 def make_room(session: LoginSession) -> None:
     """End the sessions that ``session``, which was just inserted, is one too many for."""
-    over = LoginSession.objects.filter(pk__in=excess(session).values("pk"))
-    over.update(ended_at=clock.now(), ended_by=events.SESSION_ENDED_BY_LIMIT.name)
+    values = {"user": session.user_id, "client": session.client_id, "session": session.pk}
+    _END_EXCESS.run(**values, now=clock.now(), reason=events.SESSION_ENDED_BY_LIMIT.name)
 
 
 def end(rows: QuerySet[LoginSession], reason: Event) -> None:

@@ -34,10 +34,12 @@ KEEP_ENDED = timedelta(days=1)
 AT_ONCE = 20
 
 insert = PreparedInsert(LoginSession)
+_IS_LIVE = Q(ended_at=None, idle_at__gt=P("now"), ends_at__gt=P("now"))
+_LOCKED = PreparedQuery(
+    lambda: LoginSession.objects.select_for_update().filter(_IS_LIVE, pk=P("session"))
+)
 _LIVE: PreparedQuery[Any] = PreparedQuery(
-    lambda: LoginSession.objects.filter(
-        user=P("user"), client=None, ended_at=None, idle_at__gt=P("now"), ends_at__gt=P("now")
-    ).values("pk")
+    lambda: LoginSession.objects.filter(_IS_LIVE, user=P("user"), client=None).values("pk")
 )
 
 
@@ -118,8 +120,7 @@ def lock(session_id: uuid.UUID | None) -> None:
     Raises:
         AccountChanged: the session has ended, or ``session_id`` is None.
     """
-    rows = LoginSession.objects.select_for_update().filter(_live())
-    if session_id is None or not rows.filter(pk=session_id):
+    if session_id is None or not _LOCKED.first(session=session_id, now=clock.now()):
         raise AccountChanged
 
 
