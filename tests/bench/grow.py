@@ -21,6 +21,8 @@ from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
+from accounts.oauth import clients
+from accounts.oauth.models import Client
 from accounts.passwords.services import hash_password
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -29,6 +31,7 @@ from accounts.tokens.access import AccessToken
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.bench.loads import STRIDE
+from tests.bench.servers import REDIRECT_URI
 
 CLIENT = ClientInfo("198.51.100.7", "bench")
 
@@ -91,6 +94,12 @@ def tokens_of(number: int) -> dict[str, str]:
     return {"refresh": token, "access": access_token(session)}
 
 
+def new_client() -> str:
+    """Return the id and the secret of a new app, with a colon between them."""
+    client = Client(name="bench", redirect_uris=[REDIRECT_URI], is_first_party=True)
+    return f"{client.pk}:{clients.create(client, Actor())}"
+
+
 def main(*, few: int, people: int, families: int, known: int, password: str, to: str) -> None:
     first = make_few(few, password)
     session = new_session(first)
@@ -98,7 +107,7 @@ def main(*, few: int, people: int, families: int, known: int, password: str, to:
         copy_people_and_sessions(session, few, people, families)
     _, key = apikeys.make(first, "bench", frozenset({scopes.READ}), None, Actor())
     told = [tokens_of(number * (families // known)) for number in range(known)]
-    answer = {"known": told, "key": key, "access": access_token(session)}
+    answer = {"known": told, "key": key, "access": access_token(session), "client": new_client()}
     Path(to).write_text(json.dumps(answer))
 
 

@@ -4,6 +4,7 @@ The cost of sending them does not count: the processor time of the server is mea
 """
 
 import json
+import re
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
@@ -12,26 +13,37 @@ from dataclasses import dataclass
 from itertools import count, cycle
 from urllib.parse import urlencode
 
-from tests.bench.servers import LOGIN, PASSWORD, PEOPLE, VISITOR, Request, Server, Tokens, exchange
+from tests.bench.servers import (
+    LOGIN,
+    PASSWORD,
+    PEOPLE,
+    VISITOR,
+    Answer,
+    Request,
+    Server,
+    Tokens,
+    exchange,
+)
 
 # A prime, so that neighbouring requests and sessions belong to distant people.
 STRIDE = 7_919
 SIGNUP = "/accounts/signup/"
 SESSIONS = "/accounts/sessions/"
+CODE = re.compile(rb"(?i)location:[^\r]*[?&]code=([\w-]+)")
 # So many sessions are on the page of sessions.
 BROWSERS = 3
 
 
 @dataclass(frozen=True)
 class Load:
-    """Requests to send, the allowed statuses of the answers, and a function that gets the bodies.
+    """Requests to send, the allowed statuses of the answers, and a function that gets the answers.
 
     Several threads take requests from the iterator, so it must not be a generator.
     """
 
     requests: Iterator[bytes]
     status: tuple[int, ...] = (200,)
-    hear: Callable[[bytes], None] = lambda _body: None
+    hear: Callable[[Answer], None] = lambda _answer: None
 
 
 def drive(server: Server, load: Load, *, seconds: float, connections: int) -> list[float]:
@@ -51,10 +63,10 @@ def drive(server: Server, load: Load, *, seconds: float, connections: int) -> li
                 asked = next(load.requests, None)
                 if asked is None:
                     break
-                status, body = exchange(connection, asked)
+                answer = exchange(connection, asked)
                 took.append(time.perf_counter() - begun)
-                assert status in load.status, (server.name, asked, status, body)
-                load.hear(body)
+                assert answer.status in load.status, (server.name, asked, answer)
+                load.hear(answer)
         return took
 
     with ThreadPoolExecutor(connections) as pool:
@@ -102,9 +114,9 @@ def refreshes(server: Server, tokens: Sequence[Tokens] = ()) -> Load:
     def renew(_number: int) -> bytes:
         return server.renew(unused.popleft()).wire
 
-    def hear(body: bytes) -> None:
-        answer = json.loads(body)
-        unused.append(answer.get("refresh") or answer["refresh_token"])
+    def hear(answer: Answer) -> None:
+        told = json.loads(answer.body)
+        unused.append(told.get("refresh") or told["refresh_token"])
 
     return Load(map(renew, count()), hear=hear)
 
@@ -133,14 +145,43 @@ def signups(server: Server) -> Load:
 def session_pages(server: Server) -> Load:
     """Return views of the page that lists one's sessions."""
     for _ in range(BROWSERS):
-        cookies = _cookies(server, LOGIN)
-        asked = _form(server, LOGIN, cookies, login=f"person{VISITOR}", password=PASSWORD)
-        answer = server.ask(asked)
-        assert answer.status == 302, answer
+        cookie = _signed_in(server)
+    return again([server.get(SESSIONS, Cookie=cookie)])
+
+
+def app_sign_ins(server: Server) -> Load:
+    """Return sign-ins of one person to an app that needs no consent.
+
+    Half of the requests are authorization requests from the browser, and half are exchanges of the
+    codes for tokens.
+    """
+    app, unused = server.app, deque[str]()
+    assert app, f"{server.name} is no OpenID Provider"
+    begin = server.get(app.authorize, Cookie=app.cookie or _signed_in(server)).wire
+
+    def ask(_number: int) -> bytes:
+        try:
+            return app.redeem(server, unused.popleft()).wire
+        except IndexError:
+            return begin
+
+    def hear(answer: Answer) -> None:
+        if code := CODE.search(answer.head):
+            unused.append(code[1].decode())
+
+    return Load(map(ask, count()), (200, 303), hear)
+
+
+def _signed_in(server: Server) -> str:
+    """Sign a person in to the pages; return the header with the cookies."""
+    cookies = _cookies(server, LOGIN)
+    asked = _form(server, LOGIN, cookies, login=f"person{VISITOR}", password=PASSWORD)
+    answer = server.ask(asked)
+    assert answer.status == 302, answer
     cookies |= {name: morsel.value for name, morsel in answer.cookies.items()}
     # allauth's greeting, which only the first page after signing in shows.
     cookies.pop("messages", None)
-    return again([server.get(SESSIONS, Cookie=_written(cookies))])
+    return _written(cookies)
 
 
 def _cookies(server: Server, path: str) -> dict[str, str]:

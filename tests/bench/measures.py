@@ -103,6 +103,11 @@ def calls(meter: Meter, site: Ours, django: Server | str, oidc: Server | str) ->
     ):
         mine, theirs = meter.interleaved(meter.side(site, load), meter.side(oidc, load))
         yield compared(name, mine, theirs, goal)
+    mine, theirs = meter.interleaved(
+        meter.side(site, loads.app_sign_ins, "RS256"), meter.side(oidc, loads.app_sign_ins)
+    )
+    name = "sign-in to an app: authorization request or token request"
+    yield compared(name, mine, theirs, 0.33)
 
 
 def pages(meter: Meter, site: Ours, django: Server | str, flask: Server | str) -> Iterator[Row]:

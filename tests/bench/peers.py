@@ -16,7 +16,7 @@ from tempfile import TemporaryDirectory
 from typing import Any
 from urllib.parse import urlencode, urlsplit
 
-from tests.bench.servers import PASSWORD, PEOPLE, Request, Server, Tokens, algorithm_of
+from tests.bench.servers import PASSWORD, PEOPLE, App, Request, Server, Tokens, algorithm_of
 from tests.support.node import node, packages
 from tests.support.process import Process, free_port, listening
 from tests.support.virtualenvs import environment
@@ -134,9 +134,10 @@ def oidc_provider() -> Iterator[Server]:
         options = {"port": port, "to": str(data / "tokens.json")}
         with _in_node("oidc_provider.mjs", data, options) as process:
             told = json.loads((data / "tokens.json").read_text())
-            known = tuple(Tokens(**pair) for pair in told)
+            known = tuple(Tokens(**pair) for pair in told["tokens"])
+            app = App.at("/auth", "/token", "bench:bench", told["cookie"])
             yield OIDCProvider(
-                OIDC, process, port, HEADERS, "RS256", jwks_path="/jwks", known=known
+                OIDC, process, port, HEADERS, "RS256", jwks_path="/jwks", app=app, known=known
             )
 
 

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, NamedTuple
+from urllib.parse import urlencode
 
 from tests.support.client import TIMEOUT_SECONDS, Response
 from tests.support.process import Process
@@ -18,6 +19,10 @@ PASSWORD = "a long password for measuring"
 PEOPLE = 16
 VISITOR = PEOPLE
 LOGIN = "/accounts/login/"
+REDIRECT_URI = "https://app.example.org/"
+# The example of RFC 7636 appendix B.
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CHALLENGE = "E9Melhoa2OwvFrEMTJguCHaoeK1t8URWbuGJSstw-cM"
 LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 
 
@@ -43,6 +48,44 @@ class Tokens(NamedTuple):
     refresh: str
 
 
+class Answer(NamedTuple):
+    status: int
+    head: bytes
+    body: bytes
+
+
+class App(NamedTuple):
+    """An app that signs people in with an OpenID Provider.
+
+    `authorize` is the path of its authorization request, `token` that of the token endpoint,
+    `client` is its id and secret with a colon between them, and `cookie` the `Cookie` header of a
+    person who is signed in, if the server does not sign people in on a page.
+    """
+
+    authorize: str
+    token: str
+    client: str
+    cookie: str = ""
+
+    @classmethod
+    def at(cls, authorize: str, token: str, client: str, cookie: str = "") -> "App":
+        """Return an app whose authorization request is sent to the path `authorize`."""
+        query = {"client_id": client.partition(":")[0], "redirect_uri": REDIRECT_URI}
+        query |= {"response_type": "code", "scope": "openid email", "state": "s", "nonce": "n"}
+        query |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+        return cls(f"{authorize}?{urlencode(query)}", token, client, cookie)
+
+    def redeem(self, server: "Server", code: str) -> Request:
+        """Return the request that exchanges a code for tokens."""
+        headers = {
+            "Content-Type": "application/x-www-form-urlencoded",
+            "Authorization": f"Basic {base64.b64encode(self.client.encode()).decode()}",
+        }
+        form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+        body = urlencode(form | {"redirect_uri": REDIRECT_URI}).encode()
+        return Request("POST", self.token, body, server.headers | headers)
+
+
 @dataclass(frozen=True)
 class Server:
     """A running server.
@@ -60,6 +103,7 @@ class Server:
     jwks_path: str = "/.well-known/jwks.json"
     login_path: str = LOGIN
     key: str = ""
+    app: App | None = None
 
     def get(self, path: str, **headers: str) -> Request:
         return Request("GET", path, None, self.headers | headers)
@@ -97,8 +141,8 @@ class Server:
         return [Tokens(answer["access"], answer["refresh"]) for answer in answers]
 
 
-def exchange(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
-    """Send a request, and return the status and the body of the answer.
+def exchange(connection: socket.socket, request: bytes) -> Answer:
+    """Send a request, and return the answer.
 
     Python's own HTTP client takes longer for an answer than the fastest of the servers.
     """
@@ -109,7 +153,7 @@ def exchange(connection: socket.socket, request: bytes) -> tuple[int, bytes]:
         if not more:
             raise ConnectionError(f"the server closed the connection after {answer!r}")
         answer += more
-    return int(answer[9:12]), body
+    return Answer(int(answer[9:12]), answer.removesuffix(body), body)
 
 
 def _body(answer: bytes) -> bytes | None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench.servers import PASSWORD, PEOPLE, Server, Tokens, algorithm_of
+from tests.bench.servers import PASSWORD, PEOPLE, App, Server, Tokens, algorithm_of
 from tests.support.missing import find, missing
 from tests.support.site import ROOT, Site, production
 
@@ -82,6 +82,7 @@ def ours(
                 algorithm=algorithm_of(told["access"]),
                 api="/api/v1/",
                 key=f"Bearer {told['key']}",
+                app=App.at("/oauth/authorize", "/oauth/token", told["client"]),
                 people=people,
                 known=tuple(Tokens(**pair) for pair in told["known"]),
             )

@@ -1,5 +1,6 @@
 // Serve oidc-provider with its own store, which is in memory, and write the tokens of 64 sessions to
-// a file. The environment variable OPTIONS is JSON: {port, to}.
+// a file, with the cookie of a browser that is signed in. The environment variable OPTIONS is JSON:
+// {port, to}.
 
 import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
@@ -15,7 +16,7 @@ const provider = new Provider(`http://127.0.0.1:${port}`, {
     client_id: clientId,
     client_secret: "bench",
     grant_types: ["authorization_code", "refresh_token"],
-    redirect_uris: ["http://localhost/"],
+    redirect_uris: ["https://app.example.org/"],
   }],
   claims: { openid: ["sub"], email: ["email", "email_verified"] },
   features: { devInteractions: { enabled: false } },
@@ -41,5 +42,18 @@ async function session(number) {
   return { access, refresh };
 }
 
-writeFileSync(to, JSON.stringify(await Promise.all(Array.from({ length: 64 }, (_, n) => session(n)))));
+async function cookie() {
+  const accountId = "person0";
+  const grant = new provider.Grant({ accountId, clientId });
+  grant.addOIDCScope(scope);
+  const browser = new provider.Session({});
+  browser.loginAccount({ accountId });
+  browser.ensureClientContainer(clientId);
+  browser.grantIdFor(clientId, await grant.save());
+  await browser.save(3600);
+  return `_session=${browser.jti}`;
+}
+
+const tokens = await Promise.all(Array.from({ length: 64 }, (_, n) => session(n)));
+writeFileSync(to, JSON.stringify({ tokens, cookie: await cookie() }));
 provider.listen(port, "127.0.0.1");
