@@ -3,7 +3,7 @@
 import uuid
 from typing import Any, cast
 
-from django.db.models import QuerySet
+from django.db.models import Q, QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, views
@@ -55,7 +55,11 @@ class SessionsView(generics.ListAPIView[LoginSession]):
     serializer_class = LoginSessionSerializer
 
     def get_queryset(self) -> QuerySet[LoginSession]:
-        return services.live(cast(User, self.request.user)).select_related("client")
+        rows = services.live(cast(User, self.request.user)).select_related("client")
+        # An app must not learn which other apps the person uses.
+        current = request_auth_of(self.request._request).session
+        client_id = current.client_id if current else None
+        return rows.filter(Q(client=None) | Q(client=client_id)) if client_id else rows
 
     @extend_schema(operation_id="list_sessions")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

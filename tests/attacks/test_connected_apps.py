@@ -61,6 +61,17 @@ def test_no_token_of_an_app_lists_or_disconnects_apps(session: LoginSession, app
         assert status_and_code(answer) == (403, "insufficient_scope")
 
 
+def test_an_app_does_not_learn_of_other_apps(session: LoginSession, app: Client) -> None:
+    browser = LoginSession.objects.get(client=None)
+    connect_app(browser, make_app("Wiki"))
+    scope = frozenset({"sessions:read"})
+    token = str(AccessToken.issue(session, settings.AUTHSITE.origin, scope))
+
+    found = {row["id"] for row in call("sessions/", token=token)["results"]}
+
+    assert found == {str(browser.pk), str(session.pk)}
+
+
 def test_another_site_disconnects_nothing(session: LoginSession, app: Client) -> None:
     browser = signed_in(session.user, Browser(enforce_csrf_checks=True))
 
