@@ -27,7 +27,7 @@ from tests.support.steps import LOGIN, PASSWORD, SIGNUP
 def test_signing_up_by_code_and_signing_in_work_without_scripts(
     site: Site, no_js_page: Page
 ) -> None:
-    page, username = no_js_page, "scriptless"
+    page, username = no_js_page, "without-js"
     page.goto("/")
     sees(page, "Sign in")
     sign_up(page, username)
