@@ -210,6 +210,14 @@ def authorize(at: Provider, case: Mapping[str, Any]) -> str:
     return _opened(at, "authorization", _filled(RIGHT | case, Values(at)))
 
 
+def logout(at: Provider, case: Mapping[str, Any]) -> str:
+    """Open the logout endpoint in the signed-in browser, and return the verdict."""
+    before = dict(at.browser.cookies)
+    verdict = _opened(at, "end_session", _filled(case, Values(at)))
+    at.browser.cookies = before
+    return verdict
+
+
 def _opened(at: Provider, endpoint: str, case: Mapping[str, Any]) -> str:
     browser = at.browser if case.get("signed_in", True) else at.program
     method, path, query = case.get("method", "GET"), at.path(endpoint), _sent(case)

@@ -1,4 +1,4 @@
-"""Hostile calls of the endpoints for programs.
+"""Hostile calls of the endpoints for machines, and of the page that signs people out.
 
 Written as in ``hostile_authorize.py``. ``auth`` is how the client authenticates: a row of ``AUTH``
 in ``hostile.py``. ``token`` is the bearer token, ``query`` goes into the URL.
@@ -175,6 +175,37 @@ REVOKE: Cases = {
     **ODD,
 }
 INTROSPECT: Cases = REVOKE
+
+LOGOUT_RIGHT = {
+    "id_token_hint": "{id_token}",
+    "post_logout_redirect_uri": "{goodbye}",
+    "state": "bye",
+}
+LOGOUT: Cases = {
+    "right": {},
+    "by POST": {"method": "POST"},
+    "no parameters": dict.fromkeys(LOGOUT_RIGHT),
+    "redirect of a stranger": {"post_logout_redirect_uri": "https://mallory.example/"},
+    "redirect of another client": {"post_logout_redirect_uri": "https://other.example.org/bye"},
+    "redirect: the sign-in redirect": {"post_logout_redirect_uri": REDIRECT},
+    "redirect with a query": {"post_logout_redirect_uri": "{goodbye}?x=1"},
+    "redirect twice": {"post_logout_redirect_uri": ["{goodbye}", "https://mallory.example/"]},
+    "redirect javascript": {"post_logout_redirect_uri": "javascript:alert(1)"},
+    "redirect of a stranger, no hint": {
+        "id_token_hint": None,
+        "post_logout_redirect_uri": "https://mallory.example/",
+    },
+    "redirect, no hint, no client": {"id_token_hint": None},
+    "redirect, client_id alone": {"id_token_hint": None, "client_id": "{web}"},
+    "redirect, unknown client": {"id_token_hint": None, "client_id": "nobody"},
+    "hint garbage": {"id_token_hint": "nonsense"},
+    "hint unsigned": {"id_token_hint": UNSIGNED},
+    "hint: an access token": {"id_token_hint": "{access}"},
+    "hint of another client": {"id_token_hint": "{id_token}", "client_id": "{other}"},
+    "hint twice": {"id_token_hint": ["{id_token}", "{id_token}"]},
+    "state with a line break": {"state": "a\r\nSet-Cookie: a=b"},
+    "PUT": {"method": "PUT"},
+}
 
 # Discovery and keys: the path, and the method.
 READ: Cases = {

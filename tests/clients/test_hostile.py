@@ -58,6 +58,7 @@ PARTS: dict[str, tuple[dict[str, Case], Callable[[Provider, Case], str]]] = {
         calls.INTROSPECT,
         lambda at, case: hostile.call(at, "introspection", calls.ABOUT | case),
     ),
+    "logout": (calls.LOGOUT, lambda at, case: hostile.logout(at, calls.LOGOUT_RIGHT | case)),
     "read": (calls.READ, lambda at, case: hostile.call(at, "", case)),
 }
 
