@@ -40,7 +40,7 @@ https: $(RUN_STAMP) $(STATIC) ## run the site as in production, with TLS, at htt
 $(STATIC): requirements.txt $(wildcard static/* static/*/*) | $(RUN_STAMP)
 	@ENVIRONMENT_DEFAULT=development $(PY) manage.py collectstatic --noinput --clear --verbosity 0
 
-demo: $(RUN_STAMP) ## run the site with an OpenID Provider and a few accounts to try
+demo: $(RUN_STAMP) ## run the site with a few accounts to try, an OpenID Provider and an app
 	@exec $(PY) -m docs.examples.demo
 
 # The workers share the compiled tests, even where the variable is set, as in many containers.
@@ -74,6 +74,7 @@ lock: $(DEV_STAMP) ## compile the requirements*.in files, with hashes
 	    tests/scanners/openapi/requirements.in
 	@$(COMPILE) --output-file tests/bench/yardsticks/requirements.txt \
 	    tests/bench/yardsticks/requirements.in
+	@$(COMPILE) --output-file tests/clients/requirements.txt tests/clients/requirements.in
 
 clean: ## remove what make created, except var/, the site's data
 	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles

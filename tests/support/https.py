@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from tests.support.client import TIMEOUT_SECONDS, Client
 from tests.support.process import free_port, listening
-from tests.support.site import Site
+from tests.support.site import Site, production_settings
 
 NAME = "authsite.localhost"
 
@@ -40,6 +40,23 @@ class LocalHttps(Site):
 
     def _answers(self) -> bool:
         return listening(self.redirect_port) and super()._answers()
+
+
+class ProductionSite(Site):
+    """A production site that speaks TLS itself, at a name that every program can resolve."""
+
+    def __init__(self, data_dir: Path, **env: str) -> None:
+        from authsite.serving.local_ca import issued
+
+        port = str(free_port())
+        origin = f"https://localhost:{port}"
+        self.authority, own = issued(data_dir / "tls", ["localhost"])
+        tls = {"TLS_CERT_FILE": str(own.file), "TLS_KEY_FILE": str(own.key_file), "PORT": port}
+        settings = production_settings(data_dir, origin) | tls | env
+        super().__init__(data_dir=data_dir, migrate=True, **settings)
+
+    def client(self, **headers: str) -> "TlsClient":
+        return TlsClient(self.origin, self.port, self.authority, headers=headers)
 
 
 class TlsClient(Client):

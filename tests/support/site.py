@@ -193,18 +193,22 @@ class Site:
 
 def production(folder: Path, origin: str, **env: str) -> Site:
     """Return a production site behind a TLS proxy on this machine, with its data in ``folder``."""
+    settings = production_settings(folder, origin) | {"TRUSTED_PROXIES": "127.0.0.1"}
+    return Site(data_dir=folder, migrate=True, **(settings | env))
+
+
+def production_settings(folder: Path, origin: str) -> dict[str, str]:
+    """Return the settings that a production site at ``origin`` needs; email goes to a folder."""
     from accounts.common import secrets
 
-    settings = {
+    return {
         "ENVIRONMENT": "production",
         "ORIGIN": origin,
         "SECRET_KEY": secrets.token(48),
         "ENCRYPTION_KEYS": secrets.encryption_key(),
         "EMAIL_URL": (folder / "mail").as_uri(),
         "MAIL_FROM": "accounts@example.org",
-        "TRUSTED_PROXIES": "127.0.0.1",
     }
-    return Site(data_dir=folder, migrate=True, **(settings | env))
 
 
 def _migrate(file: Path) -> None:

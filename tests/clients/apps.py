@@ -1,0 +1,229 @@
+"""Run the apps of ``docs/sign-in-with.md`` as the page prints them."""
+
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any
+
+from tests.support.client import Client
+from tests.support.docs_examples import blocks_of
+from tests.support.https import TlsClient
+from tests.support.missing import find, missing
+from tests.support.node import node, packages
+from tests.support.process import Process, free_port, listening
+from tests.support.proxies import certify
+from tests.support.site import ROOT
+from tests.support.virtualenvs import environment
+
+HERE = ROOT / "tests/clients"
+SHOP = "https://shop.example.org"
+SECONDS = 300
+# Where Node, Python's requests, and OpenSSL and Go read which certificates they trust.
+TRUST = ("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
+GO_PACKAGES = Path("/usr/share/gocode")
+APACHE_MODULES = Path("/usr/lib/apache2/modules")
+LOADED = (
+    "mpm_event authn_core authz_core authz_user proxy proxy_http ssl socache_shmcb auth_openidc"
+)
+
+
+def _read() -> dict[str, tuple[list[str], str]]:
+    """Return, by file name, each app of the page and the command above it that registers it."""
+    found, command = {}, []
+    for block in blocks_of("sign-in-with.md", "sh", "python", "js", "html", "apache", "go"):
+        if block.language == "sh":
+            command = shlex.split(block.lines)
+        else:
+            found[block.lines.split()[1]] = command[2:], block.lines
+    return found
+
+
+APPS = _read()
+
+
+def register(site: Any, name: str, **changes: str) -> dict[str, str]:
+    """Register the app ``name`` by its command, and return what the command prints.
+
+    ``changes`` maps words of the command to others, because the command is for a real host.
+    """
+    words = [changes.get(word, word) for word in APPS[name][0]]
+    return dict(json.loads(site.manage(*words, "--json")))
+
+
+class Shop:
+    """An app of the page that runs behind a TLS proxy, for which the test stands in."""
+
+    def __init__(self, name: str, folder: Path, site: Any) -> None:
+        self.port = free_port()
+        self.name, self.folder = name, folder
+        registered = register(site, name)
+        (folder / name).write_text(APPS[name][1])
+        self.env = os.environ | {
+            "CLIENT_ID": registered["client_id"],
+            "CLIENT_SECRET": registered["client_secret"],
+            "GOMAXPROCS": "1",
+            "ISSUER": site.origin,
+            "PORT": str(self.port),
+            "SECRET_KEY": "a long text that the tests do not need to hide",
+        }
+        # A development site speaks no TLS.
+        self.authority = getattr(site, "authority", None)
+        if self.authority:
+            self.env |= dict.fromkeys(TRUST, str(self.authority))
+
+    def client(self) -> Client:
+        """Return a client that says, as the proxy does, that its requests came by TLS."""
+        proxied = {"X-Forwarded-Proto": "https"}
+        return Client(SHOP, connect=("127.0.0.1", self.port), headers=proxied)
+
+    @contextmanager
+    def running(self) -> Iterator["Shop"]:
+        command = getattr(self, "_" + self.name.rpartition(".")[2])()
+        process = Process(command, self.folder / "log", env=self.env, cwd=self.folder)
+        try:
+            process.wait_until(lambda: listening(self.port), self.name)
+            yield self
+        finally:
+            process.stop()
+
+    def _py(self) -> list[str | Path]:
+        programs, module = environment(HERE / "requirements.txt"), Path(self.name).stem
+        if module.startswith("fastapi"):
+            return [programs / "uvicorn", f"{module}:app", "--port", str(self.port)]
+        self._run(programs / "python", self.name, "migrate", "--verbosity", "0")
+        where = f"127.0.0.1:{self.port}"
+        return [programs / "python", self.name, "runserver", "--noreload", where]
+
+    def _mjs(self) -> list[str | Path]:
+        (self.folder / "node_modules").symlink_to(packages(HERE))
+        return [node(), self.name]
+
+    def _go(self) -> list[str | Path]:
+        go = find("go") or missing("Go")
+        if not (GO_PACKAGES / "src/github.com/coreos/go-oidc/v3").exists():
+            missing("golang-github-coreos-go-oidc-v3-dev")
+        cache = str(ROOT / ".cache/go")
+        self.env |= {"GO111MODULE": "off", "GOCACHE": cache, "GOPATH": str(GO_PACKAGES)}
+        # Without a go.mod, Go assumes a version that did not know methods in patterns.
+        self.env["GODEBUG"] = "httpmuxgo121=0"
+        self._run(go, "build", "-p", "1", "-o", "shop", self.name)
+        return [self.folder / "shop"]
+
+    def _run(self, *words: str | Path) -> None:
+        """Run a program that prepares the app."""
+        done = subprocess.run(
+            words,
+            capture_output=True,
+            check=False,
+            cwd=self.folder,
+            env=self.env,
+            text=True,
+            timeout=SECONDS,
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+class ApacheShop(Shop):
+    """Apache in front of an app that prints the headers it gets."""
+
+    def client(self) -> Client:
+        return TlsClient(SHOP, self.port, certify(self.folder / "tls", "shop.example.org"))
+
+    @contextmanager
+    def running(self) -> Iterator[Shop]:
+        with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as behind:
+            threading.Thread(target=behind.serve_forever, daemon=True).start()
+            self._behind = behind.server_port
+            with super().running():
+                yield self
+            behind.shutdown()
+
+    def _conf(self) -> list[str | Path]:
+        apache = find("apache2", also_in=[Path("/usr/sbin")]) or missing("Apache")
+        if not (APACHE_MODULES / "mod_auth_openidc.so").exists():
+            missing("libapache2-mod-auth-openidc")
+        certify(self.folder / "tls", "shop.example.org")
+        host = APPS[self.name][1]
+        for before, after in {
+            "*:443": f"127.0.0.1:{self.port}",
+            "/etc/ssl/shop": f"{self.folder}/tls",
+            "127.0.0.1:9000": f"127.0.0.1:{self._behind}",
+        }.items():
+            assert before in host
+            host = host.replace(before, after)
+        (self.folder / self.name).write_text(host)
+        modules = "".join(
+            f"LoadModule {name}_module {APACHE_MODULES}/mod_{name}.so\n" for name in LOADED.split()
+        )
+        main = self.folder / "apache.conf"
+        # Debian's configuration logs and stores elsewhere, and knows no authority for localhost.
+        main.write_text(f"""
+            {modules}
+            ServerRoot {self.folder}
+            ServerName localhost
+            {"User www-data" if os.geteuid() == 0 else ""}
+            Listen 127.0.0.1:{self.port}
+            PidFile {self.folder}/apache.pid
+            DefaultRuntimeDir {self.folder}
+            ErrorLog {self.folder}/error.log
+            StartServers 1
+            ThreadsPerChild 8
+            MaxRequestWorkers 8
+            OIDCCABundlePath {self.authority}
+            Include {self.folder}/{self.name}
+        """)
+        return [apache, "-D", "FOREGROUND", "-f", main]
+
+
+class Page:
+    """The single-page app, at a loopback address in place of its real one."""
+
+    name = "index.html"
+
+    def __init__(self, folder: Path, site: Any) -> None:
+        self.folder = folder
+        self.origin = f"http://127.0.0.1:{free_port()}"
+        client = register(site, self.name, **{f"{SHOP}/": f"{self.origin}/"})["client_id"]
+        text = APPS[self.name][1]
+        for before, after in (("https://accounts.example.org", site.origin), ("CLIENT_ID", client)):
+            assert before in text
+            text = text.replace(before, after)
+        (folder / self.name).write_text(text)
+        shutil.copy(packages(HERE) / "oidc-client-ts/dist/browser/oidc-client-ts.min.js", folder)
+
+    @contextmanager
+    def running(self) -> Iterator["Page"]:
+        handler = partial(_Files, directory=self.folder)
+        where = ("127.0.0.1", int(self.origin.rpartition(":")[2]))
+        with ThreadingHTTPServer(where, handler) as server:
+            threading.Thread(target=server.serve_forever, daemon=True).start()
+            yield self
+            server.shutdown()
+
+
+class _Files(SimpleHTTPRequestHandler):
+    def log_message(self, *_args: object) -> None:
+        """Log nothing."""
+
+
+class _Echo(BaseHTTPRequestHandler):
+    """Answer each request with its headers."""
+
+    def do_GET(self) -> None:
+        body = "".join(f"{name}: {value}\n" for name, value in self.headers.items()).encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_args: object) -> None:
+        """Log nothing."""

@@ -1,0 +1,128 @@
+"""The apps of ``docs/sign-in-with.md``, run as the page prints them, sign people in at the site.
+
+Their libraries are other people's, and get only the issuer, a client ID and a secret.
+"""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import quote, urlsplit
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.clients.apps import SHOP, ApacheShop, Page, Shop
+from tests.clients.people import Person
+from tests.support.browser import OpenPage
+from tests.support.https import ProductionSite
+from tests.support.site import Site
+from tests.support.steps import PASSWORD, join
+
+# Access tokens are so short that the apps which refresh them do so at each request.
+SETTINGS = {"ACCESS_TOKEN_SECONDS": "30", "LIMITS_SCALE": "1000"}
+REFRESHING = ("shop.conf", "shop.go", "shop.mjs")
+
+
+@pytest.fixture(scope="module")
+def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductionSite]:
+    with ProductionSite(tmp_path_factory.mktemp("production"), **SETTINGS) as running:
+        yield running
+
+
+def token_calls(site: Site) -> int:
+    return site.log().count("/oauth/token")
+
+
+def test_fastapi_signs_alice_in_and_out(default_site: Site, tmp_path: Path) -> None:
+    with Shop("fastapi_shop.py", tmp_path, default_site).running() as shop:
+        signs_in_and_out(Person(default_site, shop, "fastapi-alice"))
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(
+    "name", ["allauth_shop.py", "mozilla_shop.py", "shop.mjs", "shop.go", "shop.conf"]
+)
+def test_an_app_signs_alice_in_and_out(
+    production: ProductionSite, tmp_path: Path, name: str
+) -> None:
+    kind = ApacheShop if name == "shop.conf" else Shop
+    username = re.sub("[._]", "-", name)
+    with kind(name, tmp_path, production).running() as shop:
+        alice = Person(production, shop, f"{username}-alice")
+        signs_in_and_out(alice)
+        bob = Person(production, shop, f"{username}-bob", has_factor=False)
+        assert bob.username in bob.sign_in().text
+        page = bob.to_vault()
+        assert page.status == 403
+        assert "Set up two-step verification" in page.text
+        if name == "shop.mjs":
+            asked = [url for url in alice.browser.urls if "/oauth/authorize?" in url]
+            # The browser carried only the reference of RFC 9126.
+            assert asked
+            assert all("request_uri=urn" in url and "scope" not in url for url in asked)
+
+
+def signs_in_and_out(alice: Person) -> None:
+    """Check the three pages of an app: the greeting, the vault, and signing out."""
+    page = alice.sign_in()
+    assert page.status == 200
+    assert alice.username in page.text
+    page = alice.to_vault()
+    assert page.url.startswith(f"{SHOP}/vault")
+    assert "The vault is open" in page.text or alice.username in page.text
+    page = alice.browser.open(f"{SHOP}/")
+    before = len(alice.browser.urls)
+    if alice.shop.name == "shop.conf":
+        page = alice.browser.open(f"{SHOP}/callback?logout={quote(f'{SHOP}/', safe='')}")
+    else:
+        page = alice.browser.send(page, "Sign out")
+    if alice.shop.name == "allauth_shop.py":
+        page = alice.browser.send(page, "Sign out")
+    else:
+        assert any(re.match(rf"{SHOP}/(\?|$)", url) for url in alice.browser.urls[before:])
+    page = alice.to_site()
+    assert urlsplit(page.url).path == "/accounts/login/"
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("name", REFRESHING)
+def test_an_app_refreshes_its_access_token(
+    production: ProductionSite, tmp_path: Path, name: str
+) -> None:
+    kind = ApacheShop if name == "shop.conf" else Shop
+    username = re.sub("[._]", "-", name)
+    with kind(name, tmp_path, production).running() as shop:
+        carol = Person(production, shop, f"{username}-carol", has_factor=False)
+        carol.sign_in()
+        before = token_calls(production)
+        for _time in range(3):
+            assert carol.username in carol.browser.open(f"{SHOP}/").text
+        assert token_calls(production) >= before + 3
+
+
+@pytest.mark.proof
+def test_a_single_page_app_signs_bob_in_renews_and_signs_out(
+    production: ProductionSite, open_page: OpenPage, tmp_path: Path
+) -> None:
+    join(production, production.client(), "spa-bob")
+    with Page(tmp_path, production).running() as shop:
+        page = open_page(production, ignore_https_errors=True)
+        page.goto(f"{shop.origin}/")
+        page.click("#sign-in")
+        page.fill("[name=login]", "spa-bob")
+        page.fill("[name=password]", PASSWORD)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        page.get_by_role("button", name="Allow").click()
+        expect(page.locator("#greeting")).to_have_text("Hello spa-bob")
+        expect(page.locator("#vault")).to_be_hidden()
+        page.click("#open-vault")
+        # Any program could receive what is sent to a loopback address, so the site asks each time.
+        page.get_by_role("button", name="Allow").click()
+        expect(page.locator("#greeting")).to_contain_text("Set up two-step verification")
+        expect(page.locator("#vault")).to_be_hidden()
+        page.click("#renew")
+        expect(page.locator("#greeting")).to_have_text("Renewed for spa-bob")
+        page.click("#sign-out")
+        expect(page.locator("#greeting")).to_have_text("Hello")
+        page.click("#sign-in")
+        expect(page.locator("[name=password]")).to_be_visible()
