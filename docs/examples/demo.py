@@ -1,4 +1,7 @@
-"""``make demo``: run the site with an OpenID Provider beside it and a few accounts to try.
+"""``make demo``: run the site with a few accounts to try, an OpenID Provider and an app beside it.
+
+People sign in to the site with their accounts at the provider, and to the app with their accounts
+at the site.
 
 All data is in ``var/demo``. The passwords are generated at the first start.
 """
@@ -13,11 +16,14 @@ import threading
 from pathlib import Path
 
 from docs.examples.issuer import Issuer
+from docs.examples.shop import Shop
 
 FOLDER = Path(os.environ.get("DATA_DIR") or "var") / "demo"
 PORT = int(os.environ.get("PORT") or 8000)
 ISSUER_PORT = int(os.environ.get("ISSUER_PORT") or PORT + 1)
+SHOP_PORT = int(os.environ.get("SHOP_PORT") or PORT + 2)
 CLIENT_ID = "authsite-demo"
+SHOP_ID = "demo-shop"
 ACCOUNTS = {
     "alice": "only a password",
     "bob": "a password and an authenticator app",
@@ -26,11 +32,15 @@ ACCOUNTS = {
 
 
 def main() -> None:
-    """Run the site and the provider until interrupted."""
+    """Run the site, the provider and the app until interrupted."""
     try:
         issuer = Issuer(ISSUER_PORT, CLIENT_ID, notes)
     except OSError as error:
         sys.exit(f"Port {ISSUER_PORT} of the demo’s issuer: {error.strerror}. Set ISSUER_PORT.")
+    try:
+        shop = Shop(SHOP_PORT, f"http://localhost:{PORT}", SHOP_ID)
+    except OSError as error:
+        sys.exit(f"Port {SHOP_PORT} of the demo’s shop: {error.strerror}. Set SHOP_PORT.")
     provider = {"id": "demo", "name": "Demo", "issuer": issuer.url}
     client_id, client_secret = issuer.client
     provider |= {"client_id": client_id, "client_secret": client_secret}
@@ -41,9 +51,12 @@ def main() -> None:
         "PORT": str(PORT),
         "OIDC_PROVIDERS": json.dumps([provider]),
     }
-    threading.Thread(target=issuer.server.serve_forever, daemon=True).start()
+    for server in (issuer.server, shop.server):
+        threading.Thread(target=server.serve_forever, daemon=True).start()
     passwords = accounts()
+    register(shop)
     sys.stdout.write(f"\nThe demo’s issuer, and the codes of the apps: {issuer.url}\n")
+    sys.stdout.write(f"The demo’s shop, which signs people in with these accounts: {shop.url}\n")
     for name, means in ACCOUNTS.items():
         sys.stdout.write(f"{name:6} {passwords[name]}  {means}\n")
     sys.stdout.write("\n")
@@ -63,6 +76,18 @@ def accounts() -> dict[str, str]:
     django.setup()
     call_command("migrate", verbosity=0)
     return {name: password_of(name) for name in ACCOUNTS}
+
+
+def register(shop: Shop) -> None:
+    """Register the app at the site at the first start. The port of its URIs may change later."""
+    from accounts.activity.services import Actor
+    from accounts.oauth import clients
+    from accounts.oauth.models import Client
+
+    if not Client.objects.filter(pk=shop.client_id).exists():
+        client = Client(pk=shop.client_id, name="Demo shop", is_public=True)
+        client.redirect_uris, client.logout_uris = [f"{shop.url}callback"], [shop.url]
+        clients.create(client, Actor())
 
 
 def password_of(name: str) -> str:

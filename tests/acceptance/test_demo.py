@@ -8,15 +8,17 @@ from pathlib import Path
 
 from tests.support.client import Client
 from tests.support.env import clean
+from tests.support.journey import Journey
 from tests.support.process import Process, free_port, listening
 from tests.support.site import ROOT
 
 
-def test_the_demo_signs_in_by_its_provider_and_by_the_printed_passwords(
+def test_the_demo_signs_in_by_its_provider_by_the_printed_passwords_and_in_its_shop(
     tmp_path: Path,
 ) -> None:
-    port, issuer_port = free_port(), free_port()
-    env = os.environ | clean(tmp_path) | {"PORT": str(port), "ISSUER_PORT": str(issuer_port)}
+    port, issuer_port, shop_port = free_port(), free_port(), free_port()
+    ports = {"PORT": port, "ISSUER_PORT": issuer_port, "SHOP_PORT": shop_port}
+    env = os.environ | clean(tmp_path) | {name: str(number) for name, number in ports.items()}
     demo = Process(
         [sys.executable, "-m", "docs.examples.demo"], tmp_path / "log", env=env, cwd=ROOT
     )
@@ -36,5 +38,14 @@ def test_the_demo_signs_in_by_its_provider_and_by_the_printed_passwords(
         second = bob.post("/accounts/login/", {"login": "bob", "password": password}).location
         code = re.findall(r"bob: <code>(\d{6})", issuer.get("/").text)[0]
         assert bob.post(second, {"code": code}).location == "/"
+
+        shop = Client(f"http://127.0.0.1:{shop_port}")
+        browser = Journey(bob, shop)
+        page = browser.send(browser.open(f"{shop.origin}/sign-in"), "Allow")
+        assert "bob@example.org" in page.text
+        page = browser.open(f"{shop.origin}/sign-out")
+        assert page.url == f"{shop.origin}/"
+        assert "Sign in with authsite" in page.text
+        assert bob.get("/").status == 302
     finally:
         demo.stop()
