@@ -15,42 +15,31 @@ The headers come from Django, too: Django answers the first plain request of eac
 short path repeats the headers of that response.
 """
 
-import json
 from collections.abc import Callable, Iterable
-from functools import lru_cache
-from io import BytesIO
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any
 
 from django.conf import settings
 from django.db import Error, connection
-from django.http import HttpRequest, JsonResponse
-from django.utils import translation
-from rest_framework.renderers import JSONRenderer
 
-from accounts.common.client_info import ClientInfo, client_from
 from accounts.common.client_ip import behind_proxies
-from accounts.common.errors import PublicError, RateLimited
-from accounts.ops import health
-from accounts.profile.api import own_profile
-from accounts.signin.services import refuse_flood
-from accounts.tokens import keyring, renewal
-from accounts.tokens.api import with_refresh
-from accounts.tokens.signing_keys import Published
-from accounts.users import emails
-from authsite.errors import FAILED, body_of
+from accounts.common.errors import PublicError
+from accounts.tokens import keyring
+from authsite.errors import FAILED
 from authsite.serving.access_log import RequestLog
+from authsite.short_answers import (
+    ANSWERS,
+    JWKS,
+    POSTED,
+    SIGN_IN,
+    Answer,
+    Environ,
+    Headers,
+    language,
+    published,
+)
 
-type Environ = dict[str, Any]
-type Headers = list[tuple[str, str]]
 type Application = Callable[..., Iterable[bytes]]
-
-
-class Answer(NamedTuple):
-    """An answer. ``headers`` are those that differ between the answers of one kind."""
-
-    body: bytes
-    headers: Headers = []
 
 
 OK, REFUSED = "200 OK", "429 Too Many Requests"
@@ -61,16 +50,12 @@ SPECIAL = (
 )
 # The headers that are made anew for each answer.
 OWN = {"content-length", "etag", "retry-after", "x-request-id"}
-# The largest body in bytes. A refresh token has about a hundred.
-LARGEST_BODY = 1024
 # The most kinds of one request whose headers are kept. Any port is valid in a Host, and any Host in
 # a health check. When the limit is reached, all are forgotten. Otherwise a client that sends many
 # Hosts would keep all other requests off the short path.
 MOST_KINDS = 64
 # How many flooding IP addresses are remembered. When there are more, all are forgotten.
 MOST_FLOODING = 4096
-
-_render = JSONRenderer().render
 
 
 class ShortPath:
@@ -79,13 +64,13 @@ class ShortPath:
     def __init__(self, application: Application) -> None:
         self._application = application
         self._log = RequestLog()
-        self._headers: dict[str, dict[tuple[str, ...], Headers]] = {path: {} for path in _ANSWERS}
+        self._headers: dict[str, dict[tuple[str, ...], Headers]] = {path: {} for path in ANSWERS}
         self._flooding: set[str] = set()
 
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         began, path = perf_counter(), environ["PATH_INFO"]
-        if path not in _ANSWERS or not _is_plain(environ):
+        if path not in ANSWERS or not _is_plain(environ):
             return self._application(environ, start)
         client_ip, kind = _client_and_kind(environ)
         headers = self._headers[path].get(kind)
@@ -114,7 +99,7 @@ class ShortPath:
         if headers is None or keys is None:
             return None
         with self._log.identify(environ) as request_id:
-            start(OK, [*headers, *_own_headers(_published(keys), request_id)])
+            start(OK, [*headers, *_own_headers(published(keys), request_id)])
             self._write(environ, client_ip, began)
         return [keys.body]
 
@@ -168,8 +153,8 @@ def _own_headers(answer: Answer, request_id: str) -> Headers:
 def _client_and_kind(environ: Environ) -> tuple[str, tuple[str, ...]]:
     """Return the IP address of the client, and what the headers of an answer depend on."""
     client_ip, scheme = behind_proxies(environ, settings.AUTHSITE.trusted_proxies)
-    language = _language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
-    return client_ip, (scheme, environ["HTTP_HOST"], language)
+    spoken = language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))
+    return client_ip, (scheme, environ["HTTP_HOST"], spoken)
 
 
 def _status(path: str) -> str:
@@ -192,101 +177,14 @@ def _is_plain(environ: Environ) -> bool:
     )
 
 
-@lru_cache(256)
-def _language(accepted: str) -> str:
-    request = HttpRequest()
-    request.META = {"HTTP_ACCEPT_LANGUAGE": accepted}
-    return translation.get_language_from_request(request)
-
-
 def _answer(path: str, environ: Environ, client_ip: str) -> Answer | None:
     """Return the response to a plain request, or None if Django must answer the request."""
     connection.close_if_unusable_or_obsolete()  # as Django does before each request
     try:
-        return _ANSWERS[path](environ, client_ip)
+        return ANSWERS[path](environ, client_ip)
     except PublicError:
         return None
     except Error as error:
         # Otherwise the client would wait for the same failure twice.
         environ[FAILED] = error
         return None
-
-
-def _me(environ: Environ, _client_ip: str) -> Answer | None:
-    scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
-    body = own_profile(text) if scheme == "Bearer" else None
-    return Answer(body) if body else None
-
-
-def _refresh(environ: Environ, client_ip: str) -> Answer | None:
-    if (sent := _members(environ, "refresh")) is None:
-        return None
-    tokens = renewal.renew_newest(sent["refresh"], _client(environ, client_ip))
-    return Answer(_render(with_refresh(tokens))) if tokens else None
-
-
-def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
-    """Return the refusal if a limit refuses the sign-in. Otherwise Django counts and answers it."""
-    sent = _members(environ, "username", "password")
-    if sent is None or "HTTP_AUTHORIZATION" in environ or not _is_login(**sent):
-        return None
-    try:
-        refuse_flood(sent["username"], _client(environ, client_ip))
-    except RateLimited as error:
-        with translation.override(_language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))):
-            body = _render(body_of(error))
-        return Answer(body, [("Retry-After", str(error.retry_after))])
-    return None
-
-
-def _client(environ: Environ, client_ip: str) -> ClientInfo:
-    return client_from(environ | {"REMOTE_ADDR": client_ip})
-
-
-def _is_login(username: str, password: str) -> bool:
-    """Return whether the view would not refuse the username or the password before the limits."""
-    return (
-        0 < len(username) <= emails.MAX_LENGTH
-        and username == username.strip()
-        and password != ""
-        and (username + password).isprintable()
-    )
-
-
-def _members(environ: Environ, *names: str) -> dict[str, str] | None:
-    """Return the members of a small JSON body if they are the strings ``names``, else None."""
-    length = environ.get("CONTENT_LENGTH", "")
-    is_json = environ.get("CONTENT_TYPE") == "application/json"
-    if not is_json or not length.isdecimal() or len(length) > 4 or int(length) > LARGEST_BODY:
-        return None
-    body = environ["wsgi.input"].read(int(length))
-    environ["wsgi.input"] = BytesIO(body)
-    try:
-        sent = json.loads(body.decode())
-    except (ValueError, RecursionError):
-        return None
-    if not isinstance(sent, dict) or sent.keys() != {*names}:
-        return None
-    return sent if all(type(value) is str for value in sent.values()) else None
-
-
-def _published(keys: Published) -> Answer:
-    return Answer(keys.body, [("ETag", keys.etag)])
-
-
-def _ready(_environ: Environ, _client_ip: str) -> Answer | None:
-    found = health.inspect()
-    return Answer(JsonResponse(found).content) if health.is_ready(found) else None
-
-
-SIGN_IN, REFRESH = "/api/v1/token/", "/api/v1/token/refresh/"
-JWKS = "/.well-known/jwks.json"
-POSTED = {SIGN_IN, REFRESH}
-_ANSWERS: dict[str, Callable[[Environ, str], Answer | None]] = {
-    "/api/v1/me/": _me,
-    REFRESH: _refresh,
-    SIGN_IN: _sign_in,
-    JWKS: lambda *_: _published(keyring.jwks()),
-    "/health/live": lambda *_: Answer(JsonResponse({"process": health.OK}).content),
-    "/health/ready": _ready,
-}

@@ -67,9 +67,9 @@ class Owned[M: models.Model]:
 
     def rows(self, values: dict[str, Any]) -> Rows:
         """Return the rows of the database, one for each group of the user, for :meth:`instance`."""
-        with connection.cursor() as cursor:
-            cursor.execute(self._sql, {name: parameter(value) for name, value in values.items()})
-            return tuple(cursor.fetchall())
+        cursor = connection.cursor()
+        cursor.execute(self._sql, {name: parameter(value) for name, value in values.items()})
+        return tuple(cursor.fetchall())
 
     def instance(self, rows: Rows) -> M:
         """Return the model instance that ``rows`` describe."""

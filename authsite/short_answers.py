@@ -1,0 +1,130 @@
+"""The answers of the short path, before Django: they call the services that the views call.
+
+Each returns None if Django must answer the request.
+"""
+
+import json
+from collections.abc import Callable
+from functools import lru_cache
+from io import BytesIO
+from typing import Any, NamedTuple
+
+from django.http import HttpRequest, JsonResponse
+from django.utils import translation
+from rest_framework.renderers import JSONRenderer
+
+from accounts.common.client_info import ClientInfo, client_from
+from accounts.common.errors import RateLimited
+from accounts.ops import health
+from accounts.profile.api import own_profile
+from accounts.signin.services import refuse_flood
+from accounts.tokens import keyring, renewal
+from accounts.tokens.api import with_refresh
+from accounts.tokens.signing_keys import Published
+from accounts.users import emails
+from authsite.errors import body_of
+
+type Environ = dict[str, Any]
+type Headers = list[tuple[str, str]]
+
+
+class Answer(NamedTuple):
+    """An answer. ``headers`` are those that differ between the answers of one kind."""
+
+    body: bytes
+    headers: Headers = []
+
+
+# The largest body in bytes. A refresh token has about a hundred.
+LARGEST_BODY = 1024
+
+_render = JSONRenderer().render
+
+
+@lru_cache(256)
+def language(accepted: str) -> str:
+    """Return the language of the answer to a request with this ``Accept-Language``."""
+    request = HttpRequest()
+    request.META = {"HTTP_ACCEPT_LANGUAGE": accepted}
+    return translation.get_language_from_request(request)
+
+
+def _me(environ: Environ, _client_ip: str) -> Answer | None:
+    scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
+    body = own_profile(text) if scheme == "Bearer" else None
+    return Answer(body) if body else None
+
+
+def _refresh(environ: Environ, client_ip: str) -> Answer | None:
+    if (sent := _members(environ, "refresh")) is None:
+        return None
+    tokens = renewal.renew_newest(sent["refresh"], _client(environ, client_ip))
+    return Answer(_render(with_refresh(tokens))) if tokens else None
+
+
+def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
+    """Return the refusal if a limit refuses the sign-in. Otherwise Django counts and answers it."""
+    sent = _members(environ, "username", "password")
+    if sent is None or "HTTP_AUTHORIZATION" in environ or not _is_login(**sent):
+        return None
+    try:
+        refuse_flood(sent["username"], _client(environ, client_ip))
+    except RateLimited as error:
+        with translation.override(language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))):
+            body = _render(body_of(error))
+        return Answer(body, [("Retry-After", str(error.retry_after))])
+    return None
+
+
+def _client(environ: Environ, client_ip: str) -> ClientInfo:
+    return client_from(environ | {"REMOTE_ADDR": client_ip})
+
+
+def _is_login(username: str, password: str) -> bool:
+    """Return whether the view would not refuse the username or the password before the limits."""
+    return (
+        0 < len(username) <= emails.MAX_LENGTH
+        and username == username.strip()
+        and password != ""
+        and (username + password).isprintable()
+    )
+
+
+def _members(environ: Environ, *names: str) -> dict[str, str] | None:
+    """Return the members of a small JSON body if they are the strings ``names``, else None."""
+    length = environ.get("CONTENT_LENGTH", "")
+    is_json = environ.get("CONTENT_TYPE") == "application/json"
+    if not is_json or not length.isdecimal() or len(length) > 4 or int(length) > LARGEST_BODY:
+        return None
+    body = environ["wsgi.input"].read(int(length))
+    environ["wsgi.input"] = BytesIO(body)
+    try:
+        sent = json.loads(body.decode())
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(sent, dict) or sent.keys() != {*names}:
+        return None
+    return sent if all(type(value) is str for value in sent.values()) else None
+
+
+def published(keys: Published) -> Answer:
+    """Return the answer with the public keys."""
+    return Answer(keys.body, [("ETag", keys.etag)])
+
+
+def _ready(_environ: Environ, _client_ip: str) -> Answer | None:
+    found = health.inspect()
+    return Answer(JsonResponse(found).content) if health.is_ready(found) else None
+
+
+SIGN_IN, REFRESH = "/api/v1/token/", "/api/v1/token/refresh/"
+JWKS = "/.well-known/jwks.json"
+POSTED = {SIGN_IN, REFRESH}
+ANSWERS: dict[str, Callable[[Environ, str], Answer | None]] = {
+    "/api/v1/me/": _me,
+    REFRESH: _refresh,
+    SIGN_IN: _sign_in,
+    JWKS: lambda *_: published(keyring.jwks()),
+    "/health/live": lambda *_: Answer(JsonResponse({"process": health.OK}).content),
+    "/health/ready": _ready,
+}
