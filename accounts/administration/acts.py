@@ -98,7 +98,7 @@ _ALL = (
     Act(
         "disconnect-apps",
         _("Disconnect apps"),
-        _("The apps are signed out, and must ask them again before they get anything."),
+        _("The apps are signed out. They get nothing until the person signs in to them again."),
         _("“An app was disconnected” in their activity, and an email."),
         steps.disconnect_apps,
         steps.has_apps,
