@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from itertools import chain, cycle
+from urllib.parse import urlencode
 
 from playwright.sync_api import expect
 
@@ -19,6 +20,8 @@ from tests.browser.steps import (
     years_pass,
 )
 from tests.support import apps
+from tests.support.authorize import AUTHORIZE
+from tests.support.authorize import CHALLENGE as CHALLENGE_OF_APP
 from tests.support.browser import OpenPage, axe
 from tests.support.client import Client
 from tests.support.second_factor import (
@@ -100,7 +103,7 @@ type Stop = tuple[Client, str, str]
 
 def test_every_page_is_accessible_and_fits_its_screen(site: Site, open_page: OpenPage) -> None:
     """axe looks at each page in turn on a wide light and a narrow dark screen."""
-    page, faults = open_page(site, expect=(403, 404)), []
+    page, faults = open_page(site, expect=(400, 403, 404)), []
 
     stops = (
         as_anonymous,
@@ -194,12 +197,38 @@ def as_a_member(site: Site) -> Iterator[Stop]:
     yield alice, KEYS, "API keys"
     yield alice, "/accounts/apps/", "Connected apps"
     yield alice, "/accounts/apps/notes/", f"Disconnect {WIDE}?"
+    yield from on_the_way_to_an_app(site, alice)
     yield alice, NEW_KEY, "Create an API key"
     yield alice, SETUP, "Set up an authenticator app"
     yield alice, "/accounts/2fa/passkeys/add/", "Add a passkey"
     yield alice, LOCKDOWN, "Lock your account"
     yield alice, "/accounts/logout/", "Sign out"
     yield alice, "/admin/", "Not allowed"
+
+
+def on_the_way_to_an_app(site: Site, alice: Client) -> Iterator[Stop]:
+    """Yield the pages that an app with a long name and a long host leads to."""
+    uri = f"https://{WIDE}.example/callback".lower()
+    sql(site, "UPDATE accounts_client SET redirect_uris = ? WHERE id = 'notes'", f'["{uri}"]')
+    begin = (
+        AUTHORIZE
+        + "?"
+        + urlencode(
+            {
+                "client_id": "notes",
+                "redirect_uri": uri,
+                "response_type": "code",
+                "scope": "openid",
+                "code_challenge": CHALLENGE_OF_APP,
+                "code_challenge_method": "S256",
+            }
+        )
+    )
+    for prompt in ("consent", "select_account"):
+        here = alice.get(f"{begin}&prompt={prompt}").location
+        yield alice, here, f"Sign in to {WIDE}"
+    yield alice, f"{AUTHORIZE}?client_id=notes", "This app’s request doesn’t work"
+    yield site.client(), "/oauth/continue/none", "Start again in the app"
 
 
 def with_second_factors(site: Site) -> Iterator[Stop]:

@@ -191,6 +191,34 @@ def test_a_recent_authentication_satisfies_max_age(clock: Clock, browser: Browse
     assert "code" in result(browser.get(address(app, max_age="60")))
 
 
+def test_who_has_no_password_signs_in_again_and_comes_back(clock: Clock) -> None:
+    bob = make_user("bob", password=None)
+    browser, app = signed_in(bob, by=[Method.MAIL]), first_party()
+    clock.advance(seconds=1)
+    page = begin(browser, app, prompt="login")
+    here = page_of_request(page)
+
+    form = browser.get(page.url).text
+    assert "sign out, then sign in again" in form
+    assert f'name="next" value="{here}"' in form
+    assert browser.post(LOGOUT, {"next": here}).url == f"{LOGIN}?next={here}"
+    signed_in(bob, browser, by=[Method.MAIL])
+    assert "code" in result(browser.get(here))
+
+
+def test_a_copied_session_cookie_gives_no_code(browser: Browser) -> None:
+    """It comes from a browser that has not signed in, so its user must reauthenticate first."""
+    app = first_party()
+    other = Browser(headers={"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"})
+    other.cookies = browser.cookies
+
+    page = begin(other, app)
+    here = page_of_request(page)
+    assert other.get(page.url).url.startswith(f"{REAUTHENTICATE}?next=")
+    other.post(REAUTHENTICATE, {"password": PASSWORD, "next": here})
+    assert "code" in result(other.get(here))
+
+
 def test_an_app_that_needs_a_passkey_is_offered_no_code(alice: User) -> None:
     app, browser = first_party(factor="passkey"), signed_in(alice)
     page = begin(browser, app)
@@ -219,6 +247,9 @@ def test_an_app_that_needs_a_second_factor_asks_for_it_or_leads_to_setting_one_u
     app, browser = first_party(factor="second_factor"), signed_in(alice)
     page = begin(browser, app)
     assert page.url.startswith("/accounts/2fa/totp/setup/?next=%2Foauth%2Fcontinue")
+    setup = browser.get(page.url).text
+    assert "<bdi>Wiki</bdi> needs two-step verification" in setup
+    assert f'href="/accounts/2fa/passkeys/add/?next={page_of_request(page)}"' in setup
 
     seed = enrolled(alice)
     trusting = signed_in(
