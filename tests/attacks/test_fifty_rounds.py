@@ -7,6 +7,7 @@ import pytest
 from tests.attacks import (
     test_api_key_races,
     test_app_races,
+    test_app_token_races,
     test_authorize_races,
     test_dispute_races,
     test_lookalikes,
@@ -33,6 +34,7 @@ RACES = [
     *test_api_key_races.RACES,
     *test_staff_races.RACES,
     *test_app_races.RACES,
+    *test_app_token_races.RACES,
     *test_authorize_races.RACES,
 ]
 

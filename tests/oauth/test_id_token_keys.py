@@ -1,7 +1,9 @@
 """The keys that sign ID tokens: when the site gets one, and who publishes it."""
 
+from datetime import timedelta
 from typing import Any
 
+import jwt
 import pytest
 
 from accounts.activity.services import Actor
@@ -11,8 +13,10 @@ from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from tests.conftest import Clock
 from tests.support.apps import WEB
+from tests.support.oauth_client import browser_of, new_app
 from tests.support.signin import set_up
 from tests.support.signing import published
+from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -67,16 +71,21 @@ def test_a_process_publishes_a_key_that_another_process_signs_with_at_once(clock
     assert published() == [*before, kid]
 
 
-def test_the_key_is_replaced_and_its_successor_is_published_before_it_signs(
+def test_no_app_refuses_an_id_token_while_two_processes_replace_their_keys(
     clock: Clock,
 ) -> None:
-    """The tokens and copies of the keys are as old as clients may have them."""
-    clients.create(Client(name="Paperless", redirect_uris=[WEB]), Actor())
-    first = keyring.signer("RS256").kid
-    clock.advance(days=90)
-    copies = [set(published())] * 6
-    for _minute in range(30):
-        clock.advance(minutes=1)
-        copies = [*copies[1:], set(published())]
-        assert keyring.signer("RS256").kid in copies[0]
-    assert keyring.signer("RS256").kid != first
+    """The app uses copies of the keys that are five minutes old, from either process."""
+    app, alice = new_app(), browser_of(make_user("alice"))
+    alice.ends_at = alice.idle_at = clock.now() + timedelta(days=200)
+    alice.save()
+    processes, copies, used = [keyring._Cache(), keyring._Cache()], [], set()
+    for minute in range(60):
+        # The keys are 90 days old in the middle.
+        clock.advance(days=90, minutes=-30) if minute == 1 else clock.advance(minutes=1)
+        for process in processes:
+            keyring._cache = process
+            copies = [*copies[-10:], published()]
+            kid = jwt.get_unverified_header(app.sign_in(alice, "openid")["id_token"])["kid"]
+            assert minute < 7 or kid in copies[0]
+            used.add(kid)
+    assert len(used) == 2

@@ -1,0 +1,99 @@
+"""Races between two server processes over codes and refresh tokens of apps."""
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+
+from tests.attacks.test_app_races import add_code, connect, redeem, refresh, status_with
+from tests.attacks.test_session_races import LOCKDOWN, confirmed, times_in_history
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race
+from tests.support.client import Response, together
+from tests.support.steps import sql
+
+
+def statuses(answers: list[Response]) -> list[int]:
+    return sorted(answer.status for answer in answers)
+
+
+def app_with_a_code(nodes: Nodes, name: str) -> None:
+    confirmed(nodes, name)
+    connect(nodes, name)
+    add_code(nodes, name, name)
+
+
+def eight_uses_of_one_code(nodes: Nodes, name: str) -> None:
+    """One request gets tokens; they end, because the code was used more than once."""
+    app_with_a_code(nodes, name)
+
+    answers = together(AT_ONCE, lambda i: redeem(nodes, i, name, name))
+
+    assert statuses(answers) == [200] + [400] * (AT_ONCE - 1)
+    (won,) = [json.loads(answer.body) for answer in answers if answer.status == 200]
+    assert {status_with(nodes, i, won) for i in range(2)} == {401}
+    assert refresh(nodes, 0, name, won["refresh_token"]).status == 400
+    rows = sql(nodes[0], "SELECT id FROM accounts_loginsession WHERE client_id = ?", name)
+    assert len(rows) == 1
+    assert times_in_history(nodes, name, "code_reused") == 1
+
+
+def eight_uses_of_one_refresh_token_of_an_app(nodes: Nodes, name: str) -> None:
+    """All get the same successor; after its use, the first token ends the session."""
+    app_with_a_code(nodes, name)
+    first = json.loads(redeem(nodes, 0, name, name).body)["refresh_token"]
+
+    answers = together(AT_ONCE, lambda i: refresh(nodes, i, name, first))
+
+    assert statuses(answers) == [200] * AT_ONCE
+    (successor,) = {json.loads(answer.body)["refresh_token"] for answer in answers}
+    third = json.loads(refresh(nodes, 1, name, successor).body)
+    assert status_with(nodes, 0, third) == 200
+
+    late = together(AT_ONCE, lambda i: refresh(nodes, i, name, first))
+
+    assert statuses(late) == [400] * AT_ONCE
+    assert status_with(nodes, 1, third) == 401
+    assert refresh(nodes, 0, name, third["refresh_token"]).status == 400
+    assert times_in_history(nodes, name, "token_reused") == 1
+
+
+def tokens_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
+    """Codes are redeemed and a token is refreshed while ``end`` runs; no token is valid later."""
+    codes = [f"{name}{i}" for i in range(6)]
+    for code in codes:
+        add_code(nodes, name, code)
+    held = json.loads(redeem(nodes, 0, name, codes[0]).body)
+
+    def act(i: int) -> Response | None:
+        if i == 0:
+            return refresh(nodes, i, name, held["refresh_token"])
+        return redeem(nodes, i, name, codes[i]) if i < len(codes) else end()
+
+    *answers, _ended = together(len(codes) + 1, act)
+
+    given = [json.loads(answer.body) for answer in answers if answer and answer.status == 200]
+    for i, tokens in enumerate([held, *given]):
+        assert status_with(nodes, i, tokens) == 401
+        assert refresh(nodes, i, name, tokens["refresh_token"]).status == 400
+
+
+def tokens_of_apps_during_a_lockdown(nodes: Nodes, name: str) -> None:
+    owner = confirmed(nodes, name)
+    connect(nodes, name)
+    token = owner.csrf(LOCKDOWN)
+    tokens_during(nodes, name, lambda: owner.post(LOCKDOWN, {}, csrf=token))
+
+
+RACES = [
+    eight_uses_of_one_code,
+    eight_uses_of_one_refresh_token_of_an_app,
+    tokens_of_apps_during_a_lockdown,
+]
+
+
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_races_over_tokens_of_apps_at_two_processes_have_one_outcome(
+    nodes: Nodes, race: Race
+) -> None:
+    race(nodes, race.__name__.replace("_", "")[-20:])
