@@ -40,7 +40,7 @@ READY = {
     SECOND: f"http://{SECOND}:8000/health/ready",
 }
 NEAR = f"localhost,127.0.0.1,{FIRST},{SECOND},{NAME}"
-WAIT = "curl --silent --fail --retry 20 --retry-connrefused"
+WAIT = "curl --silent --fail --retry 60 --retry-delay 1 --retry-connrefused"
 REPOSITORY = "/srv/authsite.git"
 VALUES = {
     "https://git.example.org/authsite.git": REPOSITORY,
@@ -162,10 +162,10 @@ def surroundings(both: dict[str, Machine], shells: dict[str, Shell], pebble: Peb
 
 def release(machines: Machines) -> str:
     """Commit a newer version of the code with a migration, and return the name of the commit."""
-    newest = max(path.stem for path in (ROOT / "accounts/migrations").glob("0*.py"))
     for machine in machines.both.values():
         folder = machine.root / REPOSITORY[1:]
-        (folder / MIGRATION).write_text(NEWER.format(newest))
+        newest = max((folder / MIGRATION).parent.glob("0*.py"))
+        (folder / MIGRATION).write_text(NEWER.format(newest.stem))
         repository.commit(folder, "A newer version")
     return Path(MIGRATION).stem
 

@@ -1,9 +1,9 @@
 """Boot empty Debians with systemd as machines of their own, joined by a network of their own.
 
 A machine is a process with its own namespaces: files, processes, network, host name and control
-groups. Everything in it ends when its first process is killed. It has the kernel and the clock of
-the real machine, and may not change them. Debian's packages come from the mirror that the real
-machine uses.
+groups. Everything in it ends when its first process is killed, and so when the tests end. It has
+the kernel and the clock of the real machine, and may not change them. Debian's packages come from
+the mirror that the real machine uses.
 """
 
 import os
@@ -36,7 +36,8 @@ BOOT = """
 set -eu
 mkdir -p "$CGROUP"
 echo $$ > "$CGROUP/cgroup.procs"
-exec unshare --mount --pid --uts --ipc --net --cgroup --fork --kill-child sh -euc '
+exec setpriv --pdeathsig KILL \\
+    unshare --mount --pid --uts --ipc --net --cgroup --fork --kill-child sh -euc '
     mount --make-rprivate /
     mount --bind "$ROOT" "$ROOT"
     cd "$ROOT"
