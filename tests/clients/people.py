@@ -17,22 +17,33 @@ class Person:
 
     def __init__(self, site: Site, shop: Shop, username: str, *, has_factor: bool = True) -> None:
         self.username, self.shop, self._seed = username, shop, ""
+        # The site accepts the codes of three time steps, each once.
+        self._steps = iter((-1, 0, 1))
         at_home = site.client()
         join(site, at_home, username)
         if has_factor:
             self._seed = seed_on(at_home.get(SETUP).text)
-            at_home.post(SETUP, {"code": code_of(self._seed)})
+            at_home.post(SETUP, {"code": self.code()})
             confirm_recovery_codes(at_home)
-        self.browser = Journey(site.client(), shop.client())
+        self._at_site = site.client()
+        self.forget_app()
+
+    def forget_app(self) -> None:
+        """Remove the cookies of the app from the browser, but not those of the site."""
+        self.browser = Journey(self._at_site, self.shop.client())
 
     def sign_in(self) -> Response:
         """Open the app, sign in at the site and agree; return the app's page."""
         page = self.to_site()
         page = self.browser.send(page, login=self.username, password=PASSWORD)
         if self._seed:
-            page = self.browser.send(page, code=code_of(self._seed, 1))
+            page = self.browser.send(page, code=self.code())
         assert "your username" in page.text, page.text
         return self.browser.send(page, "Allow")
+
+    def code(self) -> str:
+        """Return an unused code of the authenticator app."""
+        return code_of(self._seed, next(self._steps))
 
     def to_site(self) -> Response:
         """Open the app as a stranger, and return the page of the site where this ends."""

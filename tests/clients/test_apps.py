@@ -6,7 +6,7 @@ Their libraries are other people's, and get only the issuer, a client ID and a s
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -16,10 +16,14 @@ from tests.clients.people import Person
 from tests.support.browser import OpenPage
 from tests.support.https import ProductionSite
 from tests.support.site import Site
-from tests.support.steps import PASSWORD, join
+from tests.support.steps import PASSWORD, join, sql
 
 # Access tokens are so short that the apps which refresh them do so at each request.
 SETTINGS = {"ACCESS_TOKEN_SECONDS": "30", "LIMITS_SCALE": "1000"}
+LONG_AGO = (
+    "UPDATE accounts_loginsession SET auth_time = ? "
+    "WHERE user_id = (SELECT id FROM accounts_user WHERE username = ?)"
+)
 REFRESHING = ("shop.conf", "shop.go", "shop.mjs")
 
 
@@ -55,11 +59,24 @@ def test_an_app_signs_alice_in_and_out(
         page = bob.to_vault()
         assert page.status == 403
         assert "Set up two-step verification" in page.text
-        if name == "shop.mjs":
-            asked = [url for url in alice.browser.urls if "/oauth/authorize?" in url]
-            # The browser carried only the reference of RFC 9126.
-            assert asked
-            assert all("request_uri=urn" in url and "scope" not in url for url in asked)
+
+
+@pytest.mark.proof
+def test_a_pushed_request_with_max_age_makes_alice_confirm_that_it_is_her(
+    production: ProductionSite, tmp_path: Path
+) -> None:
+    with Shop("shop.mjs", tmp_path, production).running() as shop:
+        alice = Person(production, shop, "max-age-alice")
+        alice.sign_in()
+        asked = next(url for url in alice.browser.urls if "/oauth/authorize?" in url)
+        # The browser carries only the reference of RFC 9126.
+        assert parse_qs(urlsplit(asked).query).keys() == {"client_id", "request_uri"}
+        sql(production, LONG_AGO, "2026-01-01 00:00:00", alice.username)
+        alice.forget_app()
+        assert alice.username in alice.browser.open(f"{SHOP}/").text
+        page = alice.to_vault()
+        assert page.url.startswith(f"{production.origin}/accounts/reauthenticate/"), page.url
+        assert alice.browser.send(page, code=alice.code()).text == "The vault is open"
 
 
 def signs_in_and_out(alice: Person) -> None:
