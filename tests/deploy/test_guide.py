@@ -40,6 +40,8 @@ READY = {
     SECOND: f"http://{SECOND}:8000/health/ready",
 }
 NEAR = f"localhost,127.0.0.1,{FIRST},{SECOND},{NAME}"
+# nginx asks a node again after this time.
+ALONE_SECONDS = 10
 WAIT = "curl --silent --fail --retry 60 --retry-delay 1 --retry-connrefused"
 REPOSITORY = "/srv/authsite.git"
 VALUES = {
@@ -98,7 +100,7 @@ class Machines:
         for ip, shell in self.shells.items():
             shell.run("systemctl stop authsite")
             assert {browser.get("/").status for _ in range(9)} == {200}
-            shell.run(f"systemctl start authsite; {WAIT} {READY[ip]}")
+            shell.run(f"systemctl start authsite; {WAIT} {READY[ip]}; sleep {ALONE_SECONDS}")
 
     def create_owner(self, printed: str) -> None:
         """Open the link that a command has printed, and set up an authenticator app."""
