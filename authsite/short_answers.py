@@ -9,12 +9,16 @@ from functools import lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
 
-from django.http import HttpRequest, JsonResponse
+from django.core.exceptions import TooManyFieldsSent
+from django.http import HttpRequest, JsonResponse, QueryDict
 from django.utils import translation
 from rest_framework.renderers import JSONRenderer
 
 from accounts.common.client_info import ClientInfo, client_from
 from accounts.common.errors import RateLimited
+from accounts.oauth.endpoints import FORM
+from accounts.oauth.messages import OAuthError, parameters
+from accounts.oauth.token_views import refresh_newest
 from accounts.ops import health
 from accounts.profile.api import own_profile
 from accounts.signin.services import refuse_flood
@@ -62,6 +66,20 @@ def _refresh(environ: Environ, client_ip: str) -> Answer | None:
     return Answer(_render(with_refresh(tokens))) if tokens else None
 
 
+def _refresh_of_app(environ: Environ, client_ip: str) -> Answer | None:
+    body = _body(environ, FORM)
+    if body is None:
+        return None
+    request = HttpRequest()
+    request.META = environ
+    try:
+        sent = parameters(QueryDict(body))
+    except (OAuthError, TooManyFieldsSent):
+        return None
+    answer = refresh_newest(request, sent, _client(environ, client_ip))
+    return Answer(json.dumps(answer).encode()) if answer else None
+
+
 def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
     """Return the refusal if a limit refuses the sign-in. Otherwise Django counts and answers it."""
     sent = _members(environ, "username", "password")
@@ -92,12 +110,9 @@ def _is_login(username: str, password: str) -> bool:
 
 def _members(environ: Environ, *names: str) -> dict[str, str] | None:
     """Return the members of a small JSON body if they are the strings ``names``, else None."""
-    length = environ.get("CONTENT_LENGTH", "")
-    is_json = environ.get("CONTENT_TYPE") == "application/json"
-    if not is_json or not length.isdecimal() or len(length) > 4 or int(length) > LARGEST_BODY:
+    body = _body(environ, "application/json")
+    if body is None:
         return None
-    body = environ["wsgi.input"].read(int(length))
-    environ["wsgi.input"] = BytesIO(body)
     try:
         sent = json.loads(body.decode())
     except (ValueError, RecursionError):
@@ -105,6 +120,18 @@ def _members(environ: Environ, *names: str) -> dict[str, str] | None:
     if not isinstance(sent, dict) or sent.keys() != {*names}:
         return None
     return sent if all(type(value) is str for value in sent.values()) else None
+
+
+def _body(environ: Environ, content_type: str) -> bytes | None:
+    """Return a small body of this type, which can be read again, else None."""
+    length = environ.get("CONTENT_LENGTH", "")
+    if environ.get("CONTENT_TYPE") != content_type or not length.isdecimal() or len(length) > 4:
+        return None
+    if int(length) > LARGEST_BODY:
+        return None
+    body: bytes = environ["wsgi.input"].read(int(length))
+    environ["wsgi.input"] = BytesIO(body)
+    return body
 
 
 def published(keys: Published) -> Answer:
@@ -118,12 +145,14 @@ def _ready(_environ: Environ, _client_ip: str) -> Answer | None:
 
 
 SIGN_IN, REFRESH = "/api/v1/token/", "/api/v1/token/refresh/"
+OF_APPS = "/oauth/token"
 JWKS = "/.well-known/jwks.json"
-POSTED = {SIGN_IN, REFRESH}
+POSTED = {SIGN_IN, REFRESH, OF_APPS}
 ANSWERS: dict[str, Callable[[Environ, str], Answer | None]] = {
     "/api/v1/me/": _me,
     REFRESH: _refresh,
     SIGN_IN: _sign_in,
+    OF_APPS: _refresh_of_app,
     JWKS: lambda *_: published(keyring.jwks()),
     "/health/live": lambda *_: Answer(JsonResponse({"process": health.OK}).content),
     "/health/ready": _ready,

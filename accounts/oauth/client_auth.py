@@ -32,16 +32,27 @@ def authenticate(request: HttpRequest, sent: dict[str, str]) -> Client:
         RateLimited: too many wrong secrets were sent from the network.
     """
     client_id, secret = credentials(request, sent)
-    if secret is None:
-        client = clients.find_public(client_id)
-    else:
-        client = clients.authenticate(client_id, secret)
-    if client is not None:
+    if client := _find(client_id, secret):
         return client
     if secret is not None:
         here = client_of(request)
         spend(*around(CLIENT_NETWORK, here), (CLIENT_LINE, client_id, here.wide_network))
     raise refused()
+
+
+def find(request: HttpRequest, sent: dict[str, str]) -> Client | None:
+    """Return the client as :func:`authenticate` does, or None. Nothing is counted.
+
+    Raises:
+        OAuthError: the credentials are malformed.
+    """
+    return _find(*credentials(request, sent))
+
+
+def _find(client_id: str, secret: str | None) -> Client | None:
+    if secret is None:
+        return clients.find_public(client_id)
+    return clients.authenticate(client_id, secret)
 
 
 def credentials(request: HttpRequest, sent: dict[str, str]) -> tuple[str, str | None]:

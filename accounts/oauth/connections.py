@@ -77,7 +77,12 @@ def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
 
 
 def note_use(session: LoginSession) -> None:
-    """Record that the app uses ``session``, a session of its own, at most once a minute."""
+    """Record that the app uses ``session``, a session of its own, at most once a minute.
+
+    ``session``: as it was read before this use.
+    """
+    if session.used_at > clock.now() - NOTE_EVERY:
+        return
     _note(
         Connection.objects.filter(
             user=session.user_id, client=session.client_id, audience=session.audience

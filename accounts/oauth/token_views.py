@@ -6,7 +6,7 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.oauth import codes, connections, grants, id_tokens
+from accounts.oauth import client_auth, codes, connections, grants, id_tokens
 from accounts.oauth.client_auth import authenticate
 from accounts.oauth.endpoints import endpoint, required, success
 from accounts.oauth.messages import OAuthError
@@ -56,9 +56,48 @@ def _by_refresh_token(client: Client, sent: dict[str, str], info: ClientInfo) ->
     All that can be refused is refused before the token is replaced.
     """
     text = required(sent, "refresh_token")
-    session = families.of(text)
+    session = families.with_newest(text) or families.of(text)
     if session is None or session.client_id != client.pk:
         raise _refused()
+    scope = _wanted(client, sent, session)
+    access.be_ready()
+    try:
+        rotated = families.rotate(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
+    except InvalidToken:
+        raise _refused() from None
+    return _renewed(session, scope, *rotated)
+
+
+def refresh_newest(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
+    """Answer a request for the short path, if it refreshes with the newest token and succeeds.
+
+    Otherwise, change nothing and return None.
+
+    Raises:
+        CannotSign: the signing key cannot be decrypted.
+    """
+    text = sent.get("refresh_token", "")
+    if sent.get("grant_type") != "refresh_token":
+        return None
+    try:
+        client = client_auth.find(request, sent)
+        session = families.with_newest(text) if client else None
+        if client is None or session is None:
+            return None
+        scope = _wanted(client, sent, session)
+    except OAuthError:
+        return None
+    access.be_ready()
+    rotated = families.rotate_newest(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
+    return _renewed(session, scope, *rotated) if rotated else None
+
+
+def _wanted(client: Client, sent: dict[str, str], session: LoginSession) -> frozenset[str]:
+    """Return the scope to grant, which is at most what ``client`` may still use.
+
+    Raises:
+        OAuthError: ``client`` may not refresh, or has asked for more.
+    """
     grants.check_audience(sent, session.audience)
     scope = grants.remaining(client, session, session.scope.split(), session.audience)
     wanted = frozenset(sent["scope"].split()) if "scope" in sent else scope
@@ -66,14 +105,15 @@ def _by_refresh_token(client: Client, sent: dict[str, str], info: ClientInfo) ->
         raise OAuthError("invalid_scope", "The grant does not cover this scope.")
     if grants.OFFLINE not in scope:
         raise _refused()
-    access.be_ready()
-    try:
-        renewed, successor = families.rotate(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
-    except InvalidToken:
-        raise _refused() from None
-    renewed.user = session.user
-    connections.note_use(renewed)
-    return _answer(renewed, wanted, successor)
+    return wanted
+
+
+def _renewed(
+    before: LoginSession, scope: Collection[str], session: LoginSession, successor: str
+) -> Answer:
+    session.user, session.audience = before.user, before.audience
+    connections.note_use(before)
+    return _answer(session, scope, successor)
 
 
 def _answer(session: LoginSession, scope: Collection[str], refresh_token: str) -> Answer:

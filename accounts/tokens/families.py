@@ -35,6 +35,7 @@ LIVE = "o.ended_at IS NULL AND o.idle_at > %(now)s AND o.ends_at > %(now)s"
 
 _IS_LIVE_FAMILY = f"o.id = %(id)s AND o.user_id = %(user)s AND o.kind <> 'browser' AND {LIVE}"
 _LIVE_FAMILY = Owned(LoginSession, _IS_LIVE_FAMILY)
+_NEWEST = Owned(LoginSession, f"o.id = %(id)s AND o.refresh_digest = %(digest)s AND {LIVE}")
 _LIVE_OWNER = Owned(LoginSession, _IS_LIVE_FAMILY, only=("id",), only_of_user=profiles.SHOWN)
 
 ROTATE = f"""
@@ -121,9 +122,15 @@ def of(token: str) -> LoginSession | None:
 
 
 def with_newest(token: str) -> LoginSession | None:
-    """Return the live family of ``token``, or None if ``token`` is not its newest refresh token."""
-    session = of(token)
-    return session if session and session.refresh_digest == refresh.digest(token) else None
+    """Return the live family of ``token``, or None if ``token`` is not its newest refresh token.
+
+    The same query loads the user and the user's groups.
+    """
+    family = refresh.family_of(token)
+    if family is None:
+        return None
+    values = {"id": family, "digest": refresh.digest(token), "now": clock.now()}
+    return _NEWEST.find(values)
 
 
 def _rotate(values: dict[str, Any], client: ClientInfo) -> LoginSession | None:

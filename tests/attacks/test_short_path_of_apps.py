@@ -1,0 +1,146 @@
+"""The short path of apps' refreshes: it answers as Django does, and refuses nothing itself."""
+
+from collections.abc import Callable
+from typing import Any
+from urllib.parse import urlencode
+
+import pytest
+
+from accounts.activity.services import Actor
+from accounts.oauth import clients
+from accounts.oauth.models import Client
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession
+from tests.attacks.test_short_path import undone
+from tests.support.api import claims_of
+from tests.support.api_jwt import basic
+from tests.support.oauth_client import FORM, App, browser_of, new_app, set_client
+from tests.support.steps import make_user
+from tests.support.wsgi import Answer, Applications, answer, environ
+
+pytestmark = pytest.mark.django_db
+
+SMALL = {"scope": "openid email"}
+
+
+class World:
+    """An app with a refresh token, and the applications that are asked."""
+
+    def __init__(self) -> None:
+        self.app, self.other = new_app(), new_app("Wiki")
+        self.session = browser_of(make_user("alice"))
+        self.token = self.app.sign_in(self.session)["refresh_token"]
+        self.apps = Applications()
+
+    def asked(
+        self, app: App | None = None, body: bytes = b"", *, token: str = "", **form: str
+    ) -> dict[str, Any]:
+        app = app or self.app
+        sent = {"grant_type": "refresh_token", "refresh_token": token or self.token} | form
+        more = {"CONTENT_TYPE": FORM}
+        if "client_id" not in form:
+            more["HTTP_AUTHORIZATION"] = basic(app.client.pk, app.secret)
+        return environ("POST", "/oauth/token", body or urlencode(sent).encode(), **more)
+
+
+@pytest.fixture
+def world() -> World:
+    world = World()
+    # Django answers the first plain request, whose headers the short path repeats.
+    assert undone(world.apps.short, world.asked).status == "200 OK"
+    return world
+
+
+def comparable(found: Answer) -> tuple[Any, ...]:
+    """Return the answer with the access token replaced by its claims, which differ in one."""
+    body = found.body.decode()
+    if '"access_token"' in body:
+        text = body.split('"access_token": "')[1].split('"')[0]
+        body = body.replace(text, str(claims_of(text) | {"jti": ""}))
+    headers = {name: value for name, value in found.headers.items() if name != "content-length"}
+    return found.status, headers, body
+
+
+def both(world: World, asked: Callable[[], dict[str, Any]], *, passed_on: int) -> Answer:
+    """Check that both paths give the same answer, and return it."""
+    before = world.apps.passed_on
+    short = undone(world.apps.short, asked)
+    assert world.apps.passed_on == before + passed_on
+    assert comparable(short) == comparable(undone(world.apps.ordinary, asked))
+    return short
+
+
+def test_a_plain_refresh_gets_djangos_answer_from_the_short_path(world: World) -> None:
+    posted = {"client_id": world.app.client.pk, "client_secret": world.app.secret}
+
+    for form in ({}, SMALL, posted):
+        found = both(world, lambda form=form: world.asked(**form), passed_on=0)
+        assert found.status == "200 OK"
+
+
+def test_the_short_path_reads_the_token_and_replaces_it_in_three_statements(
+    world: World, django_assert_num_queries: Any
+) -> None:
+    with django_assert_num_queries(3):
+        answer(world.apps.short, world.asked())
+
+
+def revoke(world: World) -> None:
+    sessions.revoke_all(world.session.user)
+
+
+def disable(world: World) -> None:
+    clients.set_enabled(world.app.client, Actor(), enabled=False)
+
+
+def require_a_passkey(world: World) -> None:
+    set_client(world.app, factor=Client.Factor.PASSKEY)
+
+
+def narrow_the_scope(world: World) -> None:
+    set_client(world.app, scope="openid")
+
+
+def replace_the_token(world: World) -> None:
+    world.app.refresh(world.token)
+
+
+def deactivate(world: World) -> None:
+    type(world.session.user).objects.update(is_active=False)
+
+
+CHANGES = [revoke, disable, require_a_passkey, narrow_the_scope, replace_the_token, deactivate]
+
+
+@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+def test_django_answers_after_a_change_that_the_short_path_notices_at_once(
+    world: World, change: Callable[[World], None]
+) -> None:
+    change(world)
+    before = list(LoginSession.objects.values())
+
+    found = both(world, world.asked, passed_on=1)
+
+    # A retry of the token before the newest gets the same answer again.
+    assert found.status[0] == ("2" if change is replace_the_token else "4")
+    assert list(LoginSession.objects.values()) == before
+
+
+def test_django_answers_every_other_request(world: World) -> None:
+    wrong = App(world.app.client, world.app.secret + "x")
+    long = ("a=1&" * 255).encode()
+    odd: list[Callable[[], dict[str, Any]]] = [
+        lambda: world.asked(world.other),
+        lambda: world.asked(wrong),
+        lambda: world.asked(client_id=world.app.client.pk),
+        lambda: world.asked(token="x"),
+        lambda: world.asked(scope="openid sessions:write"),
+        lambda: world.asked(resource="https://wiki.example.org"),
+        lambda: world.asked(grant_type="authorization_code"),
+        lambda: world.asked(body=long),
+        lambda: world.asked(body=b"grant_type=refresh_token&refresh_token=%00&x=%ff"),
+        lambda: world.asked() | {"CONTENT_TYPE": f"{FORM}; charset=utf-8"},
+    ]
+    for asked in odd:
+        found = both(world, asked, passed_on=1)
+        assert found.status[0] in "24", found
