@@ -22,9 +22,10 @@ REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
 
 # Pages with a secret as the last part of their path. The log shows these paths without the secret.
 _PAGES = (
-    "confirm-email|invitation|owner|lockdown|password/reset|email/confirm|2fa/recovery|2fa/enrol"
+    r"/(?:oauth/continue|accounts/(?:confirm-email|invitation|owner|lockdown|password/reset|"
+    r"email/confirm|2fa/recovery|2fa/enrol))"
 )
-SECRET_PATHS = re.compile(rf"(/accounts/(?:{_PAGES})/)[^/\s\"']+")
+SECRET_PATHS = re.compile(rf"({_PAGES}/)[^/\s\"']+")
 # Matches API keys, secrets of apps, tokens and parts of tokens, even if a client encodes some
 # characters in a URL. Ordinary words are shorter.
 TOKENS = re.compile(
@@ -32,9 +33,10 @@ TOKENS = re.compile(
 )
 # Match the parts of a request's path that may be secret: all that follows one of ``_PAGES``, and
 # words that are as long as a secret.
-_REST = re.compile(rf"(/accounts/(?:{_PAGES})/)/*[^/].*", re.DOTALL)
+_REST = re.compile(rf"({_PAGES}/)/*[^/].*", re.DOTALL)
 _LONG = re.compile(r"[\w-]{40,}", re.ASCII)
-# All of these match only texts that are as long as this or contain ``/accounts/`` or ``uthsite_``.
+# All of these match only texts that are as long as this or contain ``/accounts/``,
+# ``/oauth/`` or ``uthsite_``.
 _LONG_ENOUGH = 40
 _NONE: dict[str, str] = {}
 
@@ -55,8 +57,9 @@ def redact_path(path: str) -> str:
 
 def _is_harmless(text: str) -> bool:
     """Return whether ``text`` certainly contains no secret. Patterns take longer to find that."""
-    is_short = len(text) < _LONG_ENOUGH
-    return is_short and "/accounts/" not in text and "uthsite_" not in text.lower()
+    if len(text) >= _LONG_ENOUGH or "/accounts/" in text or "/oauth/" in text:
+        return False
+    return "uthsite_" not in text.lower()
 
 
 def escape(text: str) -> str:

@@ -19,6 +19,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
+from accounts.activity import events
 from accounts.oauth import answers, id_tokens, pages
 from accounts.oauth.messages import OAuthError, parameters
 from accounts.oauth.models import Client
@@ -107,6 +108,8 @@ def _is_from(asked: Request, session: LoginSession) -> bool:
     if not asked:
         return False
     rows = LoginSession.objects.filter(client=asked["client"], parent=session)
+    # A person who has disconnected the app has not agreed to what it does afterwards.
+    rows = rows.exclude(ended_by=events.APP_DISCONNECTED.name)
     return rows.filter(pk=asked["sid"]).exists()
 
 

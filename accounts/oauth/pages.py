@@ -8,6 +8,7 @@ from django.shortcuts import render
 
 from accounts.oauth import redirect_uris
 from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import Client
 from accounts.oauth.scopes import API_SCOPES
 from accounts.oauth.stored import AuthorizationRequest
 from accounts.sessions.current import session_of
@@ -23,9 +24,9 @@ def over(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/oauth/over.html", status=400)
 
 
-def disabled(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+def disabled(request: HttpRequest, client: Client) -> HttpResponse:
     """Return the page of a disabled app."""
-    return render(request, "accounts/oauth/disabled.html", {"client": asked.client}, status=403)
+    return render(request, "accounts/oauth/disabled.html", {"client": client}, status=403)
 
 
 def forbidden(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:

@@ -43,6 +43,9 @@ def authorize(request: HttpRequest) -> HttpResponse:
     data = request.POST if request.method == "POST" else request.GET
     try:
         client = requests.client_of(data)
+        if client.disabled_at is not None:
+            # Even an error would lead to the app, whoever runs it now.
+            return pages.disabled(request, client)
         # A parameter without a value counts as missing (RFC 6749 section 3.1).
         if any(data.getlist("request_uri")):
             return _authorize_pushed(request, client, parameters(data)["request_uri"])
@@ -101,7 +104,7 @@ def _answer_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpRe
         except (granting.AlreadyAnswered, AccountChanged):
             return pages.over(request)
     if step is Step.DISABLED:
-        return pages.disabled(request, asked)
+        return pages.disabled(request, asked.client)
     if asked.prompts != "none":
         return None
     granting.close(asked)
@@ -120,13 +123,18 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     if asked is None:
         return pages.over(request)
     step = decide(asked, request_auth_of(request).session)
-    if request.method == "POST" and request.POST.get("act") == "cancel":
+    act = request.POST.get("act")
+    if step is Step.DISABLED:
+        return pages.disabled(request, asked.client)
+    if act == "cancel":
         return _cancel(request, asked)
-    agrees = request.method == "POST" and _is_for_this_session(request)
-    if agrees and step is Step.SELECT_ACCOUNT:
+    is_for_this_session = _is_for_this_session(request)
+    if act == "choose" and is_for_this_session and step is Step.SELECT_ACCOUNT:
         asked.chosen = session_of(request).pk
         asked.save(update_fields=["chosen"])
         return redirect("proceed", key)
+    # A second click on "Continue", at the page before, is no consent.
+    agrees = act == "allow" and is_for_this_session
     try:
         if step is Step.GRANTED or (agrees and step is Step.CONSENT):
             target = _granted(request, asked, agrees=agrees)
@@ -189,7 +197,6 @@ def _enrol(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
 
 type Page = Callable[[HttpRequest, AuthorizationRequest], HttpResponse]
 STEPS: dict[Step, Page] = {
-    Step.DISABLED: pages.disabled,
     Step.SIGN_IN: _sign_in,
     Step.REAUTHENTICATE: _reauthenticate,
     Step.ENROL: _enrol,

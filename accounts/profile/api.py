@@ -111,7 +111,12 @@ def own_profile(text: str) -> bytes | None:
         InvalidToken: the token is not valid, or its session has ended.
     """
     token, rows = tokens.read(text, find=families.find_owner)
-    return _rendered(rows) if scopes.is_covered(token.scope, "profile:read") else None
+    return _rendered(rows) if may_read(token.scope) else None
+
+
+def may_read(scope: frozenset[str]) -> bool:
+    """Return whether a token with ``scope`` may read the profile of its owner."""
+    return scopes.is_covered(scope, "profile:read")
 
 
 # Most clients ask again before their profile changes. Each body takes about 2 KB with its rows.
@@ -131,14 +136,25 @@ class MeView(views.APIView):
         """Return your own account."""
         return Response(shown(cast(User, request.user)))
 
-    @extend_schema(operation_id="update_me", request=ProfileSerializer, responses=PersonSerializer)
+    @extend_schema(
+        operation_id="update_me",
+        request=ProfileSerializer,
+        responses={200: PersonSerializer, 204: None},
+    )
     def patch(self, request: Request) -> Response:
-        """Change your own profile."""
+        """Change your own profile.
+
+        A connected app without the scope `profile:read` gets an empty response, with status 204.
+        """
         user = cast(User, request.user)
         changes = valid(ProfileSerializer(data=request.data, partial=True))
         services.save(user, changes, actor_of(request._request))
         for name, value in changes.items():
             setattr(user, name, value)
+        credentials = cast(Credentials, request.auth)
+        session = credentials.session
+        if session and session.client_id and not may_read(credentials.scope):
+            return Response(status=204)
         return Response(shown(user))
 
 

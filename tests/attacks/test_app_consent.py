@@ -1,0 +1,89 @@
+"""Apps that want more than a person has agreed to, or go on after they were stopped."""
+
+import pytest
+
+from accounts.activity.services import Actor
+from accounts.oauth import clients, connections
+from accounts.oauth.scopes import in_words
+from accounts.oauth.stored import AuthorizationCode
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+from tests.support.api import call
+from tests.support.apps import asked_for, make_app
+from tests.support.authorize import address, allow, begin, result
+from tests.support.oauth_client import audience, browser_of, new_app
+from tests.support.signin import signed_in
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+LOGOUT = "/oauth/logout"
+BYE = "https://paperless.example.org/bye"
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+def test_a_double_click_at_the_choice_of_an_account_is_no_consent(alice: User) -> None:
+    browser, app = signed_in(alice), make_app(scope="openid email")
+    page = begin(browser, app, prompt="select_account")
+
+    first, second = (allow(browser, page, "choose") for _ in range(2))
+
+    assert (first.status_code, second.status_code) == (302, 200)
+    assert 'value="allow"' in second.text
+    assert not AuthorizationCode.objects.exists()
+    assert "code" in result(allow(browser, second))
+
+
+def test_a_disabled_app_gets_nobody_sent_to_it_by_an_error_or_by_cancelling(alice: User) -> None:
+    browser, app = signed_in(alice), make_app(scope="openid email")
+    page = begin(browser, app)
+    clients.set_enabled(app, Actor(), enabled=False)
+
+    for answer in (
+        browser.get(address(app, scope="unknown")),
+        browser.get(address(app, code_challenge=None)),
+        allow(browser, page, "cancel"),
+        allow(browser, page),
+    ):
+        assert (answer.status_code, result(answer)) == (403, {})
+
+
+def test_an_app_that_may_change_the_profile_does_not_thereby_read_it(alice: User) -> None:
+    scope = "profile:read profile:write"
+    app, session = new_app(scope=scope, audiences=[audience()]), browser_of(alice)
+    writer = app.sign_in(session, "profile:write")["access_token"]
+    both = app.sign_in(session, scope)["access_token"]
+
+    told, untold = (
+        call("me/", {"about": "Hello"}, method="PATCH", token=token) for token in (both, writer)
+    )
+    assert (told.status, told["email"]) == (200, "alice@example.org")
+    assert (untold.status, untold.body) == (204, None)
+
+
+def test_people_are_told_that_an_app_that_reads_the_profile_sees_their_email_and_groups(
+    alice: User,
+) -> None:
+    app = make_app(scope="openid profile:read", audiences=[audience()])
+    words = "your profile, with your email address and groups"
+
+    assert words in begin(signed_in(alice), app, scope="openid profile:read").text
+    assert in_words(["profile:read"]) == [f"sees {words}"]
+
+
+def test_a_disconnected_app_signs_nobody_out_without_asking(alice: User) -> None:
+    browser, app = signed_in(alice), new_app(logout_uris=[BYE])
+    session = LoginSession.objects.get(user=alice)
+    connections.agree(asked_for(app.client, audience=audience()), alice, Actor())
+    hint = app.sign_in(session, "openid")["id_token"]
+    connections.disconnect(alice, app.client.pk, Actor())
+
+    browser.get(LOGOUT, {"id_token_hint": hint})
+
+    assert "Paperless" in browser.get(LOGOUT).text
+    session.refresh_from_db()
+    assert session.ended_at is None
