@@ -25,8 +25,10 @@ from tests.support.authorize import (
     target,
 )
 from tests.support.oauth_client import browser_of, new_app
+from tests.support.openid_provider import OpenIDProvider
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
+from tests.support.social import round_trip
 from tests.support.steps import LOGIN, LOGOUT, PASSWORD, make_user, sign_in
 from tests.support.webauthn import registered
 
@@ -144,6 +146,16 @@ def test_a_request_survives_the_sign_in_and_a_second_step(app: Client, alice: Us
 
     assert answer.url == here
     assert result(allow(browser, browser.get(here)))["state"] == long
+
+
+def test_a_request_survives_the_detour_to_a_provider(app: Client, op: OpenIDProvider) -> None:
+    browser = Browser()
+    here = page_of_request(begin(browser, app, max_age="0", state="kept"))
+
+    answer = round_trip(browser, op, next=here)
+
+    assert answer.url == here
+    assert result(allow(browser, browser.get(here)))["state"] == "kept"
 
 
 def test_the_sign_up_page_knows_the_email_and_the_app(app: Client) -> None:
