@@ -8,7 +8,7 @@ nobody can sign in with a copy of the database. A new key is stored when ``save`
 from copy import deepcopy
 from datetime import datetime, timedelta
 from hashlib import sha256
-from typing import Any
+from typing import Any, cast
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -17,8 +17,19 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.base_session import AbstractBaseSession
 
 from accounts.common import clock, secrets
+from accounts.common.prepared import P, PreparedQueries, PreparedQuery
 from accounts.sessions import services
 from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.users.models import User
+
+# The session data of a browser, with its session and user.
+_FOUND = PreparedQueries(
+    PreparedQuery(
+        lambda: BrowserSession.objects.filter(session_key=P("key"), expire_date__gt=P("now"))
+    ),
+    PreparedQuery(lambda: LoginSession.objects.filter(browsers__session_key=P("key"))),
+    PreparedQuery(lambda: User.objects.filter(login_sessions__browsers__session_key=P("key"))),
+)
 
 
 def digest(session_key: str) -> str:
@@ -54,15 +65,14 @@ class SessionStore(db.SessionStore):
         return secrets.token()
 
     def _get_session_from_db(self) -> AbstractBaseSession | None:
-        rows = BrowserSession.objects.select_related("login_session__user")
-        row = rows.filter(
-            session_key=digest(self.session_key or ""), expire_date__gt=clock.now()
-        ).first()
-        if row is None or not (row.login_session is None or services.is_live(row.login_session)):
+        row, session, user = _FOUND.firsts(key=digest(self.session_key or ""), now=clock.now())
+        if session:
+            session.user = user
+        if row is None or not (session is None or services.is_live(session)):
             self._session_key = None
             return None
-        self._login_session = row.login_session
-        return row
+        self._login_session = session
+        return cast(BrowserSession, row)
 
     def exists(self, session_key: str) -> bool:
         return BrowserSession.objects.filter(session_key=digest(session_key)).exists()
