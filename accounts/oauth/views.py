@@ -57,6 +57,8 @@ def authorize(request: HttpRequest) -> HttpResponse:
     except OAuthError as error:
         return answers.redirect(_error_url(redirect_uri, data, error))
     if request.method == "POST":
+        if not _is_page(request):
+            return _not_a_page(request)
         charges = around(AUTHORIZE_NETWORK, client_of(request))
         return _as_get(client, open_requests.push(asked, *charges))
     return _answer_or_store(request, asked)
@@ -80,9 +82,25 @@ def _as_get(client: Client, request_uri: str) -> HttpResponse:
 def _answer_or_store(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     if response := _answer_at_once(request, asked):
         return response
+    if not _is_page(request):
+        return _not_a_page(request)
     browser = open_requests.browser_of(request) or secrets.token()
     open_requests.store(asked, browser, client_of(request))
     return _to_proceed(request, asked, browser)
+
+
+def _is_page(request: HttpRequest) -> bool:
+    """Return whether the browser opens the request as a page of its own, as far as it says so.
+
+    Otherwise a page of another site could use up the limits of a person's network with images or
+    frames, and nobody there could sign in to apps.
+    """
+    return request.headers.get("Sec-Fetch-Dest", "document") == "document"
+
+
+def _not_a_page(request: HttpRequest) -> HttpResponse:
+    sentence = "Open the request as a page of its own, not in a frame or as an image."
+    return pages.invalid(request, OAuthError("invalid_request", sentence))
 
 
 def _to_proceed(request: HttpRequest, asked: AuthorizationRequest, browser: str) -> HttpResponse:

@@ -1,6 +1,9 @@
 """Apps that want more than a person has agreed to, or go on after they were stopped."""
 
+from typing import Any
+
 import pytest
+from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.oauth import clients, connections
@@ -10,9 +13,9 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.api import call
 from tests.support.apps import asked_for, make_app
-from tests.support.authorize import address, allow, begin, result
+from tests.support.authorize import AUTHORIZE, address, allow, begin, query, result
 from tests.support.oauth_client import audience, browser_of, new_app
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -87,3 +90,19 @@ def test_a_disconnected_app_signs_nobody_out_without_asking(alice: User) -> None
     assert "Paperless" in browser.get(LOGOUT).text
     session.refresh_from_db()
     assert session.ended_at is None
+
+
+def test_images_and_frames_of_another_site_use_up_no_limit(alice: User, settings: Any) -> None:
+    set_up(settings, limits_scale=0.02)
+    app = make_app(scope="openid email")
+    browser = Browser()
+
+    for dest in ("image", "iframe", "script", "empty") * 4:
+        embedded = {"Sec-Fetch-Dest": dest}
+        assert browser.get(address(app), headers=embedded).status_code == 400
+        assert browser.post(AUTHORIZE, query(app), headers=embedded).status_code == 400
+
+    silent = browser.get(address(app, prompt="none"), headers={"Sec-Fetch-Dest": "iframe"})
+    assert result(silent)["error"] == "login_required"
+    page = browser.get(address(app), headers={"Sec-Fetch-Dest": "document"})
+    assert page.status_code == 303
