@@ -11,9 +11,9 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp
 from django.http import HttpRequest
 
+from accounts.common import http_client
 from accounts.common.issuers import Issuer
 from accounts.signin.session import PolicyNotMet
-from accounts.social import http_client
 
 
 def app_of(issuer: Issuer) -> SocialApp:

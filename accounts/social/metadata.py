@@ -13,9 +13,8 @@ from typing import Any
 import requests
 from jwt import PyJWK
 
-from accounts.common import clock
+from accounts.common import clock, http_client
 from accounts.common.issuers import origin_of
-from accounts.social import http_client
 
 LIFE = timedelta(hours=1)
 # While a provider is unreachable, its cached metadata and keys are used up to this age.

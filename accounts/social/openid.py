@@ -13,8 +13,9 @@ import jwt
 from allauth.socialaccount.providers.oauth2.views import OAuth2Adapter
 from allauth.socialaccount.providers.openid_connect.provider import OpenIDConnectProvider
 
+from accounts.common import http_client
 from accounts.common.issuers import GOOGLE
-from accounts.social import http_client, metadata
+from accounts.social import metadata
 from accounts.social.attempts import Act, Attempt
 from accounts.social.errors import Failed
 from accounts.social.metadata import Metadata

@@ -24,9 +24,9 @@ from allauth.socialaccount.providers.twitter_oauth2.provider import TwitterOAuth
 from allauth.socialaccount.providers.twitter_oauth2.views import TwitterOAuth2Adapter
 from django.core.exceptions import ImproperlyConfigured
 
+from accounts.common import http_client
 from accounts.common.issuers import Issuer
 from accounts.common.links import absolute
-from accounts.social import http_client
 from accounts.social.adapter import app_of
 from accounts.social.attempts import Act, Attempt
 from accounts.social.errors import Failed, Refused

@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.social import http_client, metadata
+from accounts.common import http_client
+from accounts.social import metadata
 from accounts.users.models import User
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.social import come_back, configured, go, round_trip

@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.social import http_client, metadata
-from accounts.social.http_client import MOST_WITH_ONE
+from accounts.common import http_client
+from accounts.common.http_client import MOST_WITH_ONE
+from accounts.social import metadata
 from accounts.users.models import User
 from authsite.serving import local_ca
 from tests.conftest import Clock

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.social import http_client
+from accounts.common import http_client
 from tests.social.conftest import CREDENTIALS
 from tests.support.signin import signed_in
 from tests.support.social import configured

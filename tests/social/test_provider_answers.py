@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.social import http_client
+from accounts.common import http_client
 from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.support import doubles as shapes

@@ -208,7 +208,7 @@ class Doubles:
 
     def stand_in(self, patch: pytest.MonkeyPatch) -> None:
         """Resolve the providers' host names to this server, and trust its certificate."""
-        from accounts.social import http_client
+        from accounts.common import http_client
 
         make = self.unprepared = http_client.session
 

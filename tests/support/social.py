@@ -13,8 +13,9 @@ ACME = "oidc/acme"
 
 def configured(settings: Any, *entries: dict[str, Any], **changes: Any) -> None:
     """Configure providers by entries of ``OIDC_PROVIDERS``, and clear what was cached of them."""
+    from accounts.common import http_client
     from accounts.common.issuers import openid_providers
-    from accounts.social import http_client, metadata
+    from accounts.social import metadata
 
     providers = openid_providers(json.dumps(entries)) if entries else ()
     set_up(settings, oidc_providers=providers, **changes)
