@@ -35,7 +35,15 @@ LIVE = "o.ended_at IS NULL AND o.idle_at > %(now)s AND o.ends_at > %(now)s"
 
 _IS_LIVE_FAMILY = f"o.id = %(id)s AND o.user_id = %(user)s AND o.kind <> 'browser' AND {LIVE}"
 _LIVE_FAMILY = Owned(LoginSession, _IS_LIVE_FAMILY)
-_NEWEST = Owned(LoginSession, f"o.id = %(id)s AND o.refresh_digest = %(digest)s AND {LIVE}")
+_NEWEST = Owned(
+    LoginSession,
+    f"o.id = %(id)s AND o.refresh_digest = %(digest)s AND {LIVE}",
+    only=(
+        *("id", "user_id", "client_id", "kind", "scope", "audience", "used_at"),
+        *("auth_time", "factor_at", "passkey_at", "idle_at", "ends_at"),
+    ),
+    only_of_user=("id",),
+)
 _LIVE_OWNER = Owned(LoginSession, _IS_LIVE_FAMILY, only=("id",), only_of_user=profiles.SHOWN)
 
 ROTATE = f"""
@@ -124,7 +132,7 @@ def of(token: str) -> LoginSession | None:
 def with_newest(token: str) -> LoginSession | None:
     """Return the live family of ``token``, or None if ``token`` is not its newest refresh token.
 
-    The same query loads the user and the user's groups.
+    The same query loads the groups of the user. Only what a refresh needs is loaded at once.
     """
     family = refresh.family_of(token)
     if family is None:

@@ -24,6 +24,7 @@ from accounts.common.proofs import Method, Proof
 from accounts.oauth import clients
 from accounts.oauth.models import Client
 from accounts.passwords.services import hash_password
+from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens import refresh, scopes
@@ -31,7 +32,7 @@ from accounts.tokens.access import AccessToken
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.bench.loads import STRIDE
-from tests.bench.servers import REDIRECT_URI
+from tests.bench.servers import PEOPLE, REDIRECT_URI
 
 CLIENT = ClientInfo("198.51.100.7", "bench")
 
@@ -96,8 +97,22 @@ def tokens_of(number: int) -> dict[str, str]:
 
 def new_client() -> str:
     """Return the id and the secret of a new app, with a colon between them."""
-    client = Client(name="bench", redirect_uris=[REDIRECT_URI], is_first_party=True)
+    scope = "openid email offline_access"
+    client = Client(name="bench", redirect_uris=[REDIRECT_URI], is_first_party=True, scope=scope)
     return f"{client.pk}:{clients.create(client, Actor())}"
+
+
+def tokens_of_app(session: LoginSession, client_id: str) -> list[str]:
+    """Return a refresh token of the app for each of some sessions of the user of ``session``."""
+    tokens = []
+    for _number in range(PEOPLE):
+        row = connected.new(
+            session, client_id, "openid offline_access", settings.AUTHSITE.origin, is_offline=True
+        )
+        tokens.append(refresh.first(row.pk))
+        row.refresh_digest = refresh.digest(tokens[-1])
+        row.save(force_insert=True)
+    return tokens
 
 
 def main(*, few: int, people: int, families: int, known: int, password: str, to: str) -> None:
@@ -107,7 +122,9 @@ def main(*, few: int, people: int, families: int, known: int, password: str, to:
         copy_people_and_sessions(session, few, people, families)
     _, key = apikeys.make(first, "bench", frozenset({scopes.READ}), None, Actor())
     told = [tokens_of(number * (families // known)) for number in range(known)]
-    answer = {"known": told, "key": key, "access": access_token(session), "client": new_client()}
+    client = new_client()
+    answer = {"known": told, "key": key, "access": access_token(session), "client": client}
+    answer["of_app"] = tokens_of_app(session, client.partition(":")[0])
     Path(to).write_text(json.dumps(answer))
 
 

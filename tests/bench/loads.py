@@ -121,6 +121,21 @@ def refreshes(server: Server, tokens: Sequence[Tokens] = ()) -> Load:
     return Load(map(renew, count()), hear=hear)
 
 
+def app_refreshes(server: Server) -> Load:
+    """Return refreshes of an app, each with the refresh token that an earlier answer contains."""
+    app = server.app
+    assert app, f"{server.name} is no OpenID Provider"
+    unused = deque(app.tokens)
+
+    def renew(_number: int) -> bytes:
+        return app.renew(server, unused.popleft()).wire
+
+    def hear(answer: Answer) -> None:
+        unused.append(json.loads(answer.body)["refresh_token"])
+
+    return Load(map(renew, count()), hear=hear)
+
+
 def jwks(server: Server) -> Load:
     return again([server.get(server.jwks_path)])
 

@@ -108,6 +108,10 @@ def calls(meter: Meter, site: Ours, django: Server | str, oidc: Server | str) ->
     )
     name = "sign-in to an app: authorization request or token request"
     yield compared(name, mine, theirs, 0.33)
+    of_app, own = meter.interleaved(
+        meter.side(site, loads.app_refreshes), meter.side(site, loads.refreshes, "API")
+    )
+    yield compared("refresh of an app or of the API", of_app, own, 0.83)
 
 
 def pages(meter: Meter, site: Ours, django: Server | str, flask: Server | str) -> Iterator[Row]:

@@ -59,13 +59,15 @@ class App(NamedTuple):
 
     `authorize` is the path of its authorization request, `token` that of the token endpoint,
     `client` is its id and secret with a colon between them, and `cookie` the `Cookie` header of a
-    person who is signed in, if the server does not sign people in on a page.
+    person who is signed in, if the server does not sign people in on a page. `tokens` are refresh
+    tokens of the app.
     """
 
     authorize: str
     token: str
     client: str
     cookie: str = ""
+    tokens: tuple[str, ...] = ()
 
     @classmethod
     def at(cls, authorize: str, token: str, client: str, cookie: str = "") -> "App":
@@ -77,13 +79,19 @@ class App(NamedTuple):
 
     def redeem(self, server: "Server", code: str) -> Request:
         """Return the request that exchanges a code for tokens."""
+        form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+        return self._post(server, form | {"redirect_uri": REDIRECT_URI})
+
+    def renew(self, server: "Server", token: str) -> Request:
+        """Return the request that exchanges a refresh token for new tokens."""
+        return self._post(server, {"grant_type": "refresh_token", "refresh_token": token})
+
+    def _post(self, server: "Server", form: dict[str, str]) -> Request:
         headers = {
             "Content-Type": "application/x-www-form-urlencoded",
             "Authorization": f"Basic {base64.b64encode(self.client.encode()).decode()}",
         }
-        form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
-        body = urlencode(form | {"redirect_uri": REDIRECT_URI}).encode()
-        return Request("POST", self.token, body, server.headers | headers)
+        return Request("POST", self.token, urlencode(form).encode(), server.headers | headers)
 
 
 @dataclass(frozen=True)

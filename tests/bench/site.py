@@ -82,7 +82,9 @@ def ours(
                 algorithm=algorithm_of(told["access"]),
                 api="/api/v1/",
                 key=f"Bearer {told['key']}",
-                app=App.at("/oauth/authorize", "/oauth/token", told["client"]),
+                app=App.at("/oauth/authorize", "/oauth/token", told["client"])._replace(
+                    tokens=tuple(told["of_app"])
+                ),
                 people=people,
                 known=tuple(Tokens(**pair) for pair in told["known"]),
             )
