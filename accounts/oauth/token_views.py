@@ -33,7 +33,7 @@ def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
 def _by_code(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
     """Exchange a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 
-    All that can be refused is refused before the code is spent.
+    All checks that may refuse the request come before the code is spent.
     """
     code, redirect_uri, verifier = (
         required(sent, name) for name in ("code", "redirect_uri", "code_verifier")
@@ -53,7 +53,7 @@ def _by_code(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
 def _by_refresh_token(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
     """Exchange a refresh token (RFC 6749 section 6), for no more than was granted.
 
-    All that can be refused is refused before the token is replaced.
+    All checks that may refuse the request come before the token is replaced.
     """
     text = required(sent, "refresh_token")
     session = families.with_newest(text) or families.of(text)
