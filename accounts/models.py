@@ -12,7 +12,7 @@ from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Conne
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace, Refusals
-from accounts.tokens.models import SigningKey, TokenChallenge
+from accounts.tokens.models import SigningKey, SpentProof, TokenChallenge
 from accounts.twofactor.models import (
     Authenticator,
     Passkey,
@@ -63,6 +63,7 @@ __all__ = [
     "Refusals",
     "SigningKey",
     "SpentChallenge",
+    "SpentProof",
     "TokenChallenge",
     "TrustedBrowser",
     "User",

@@ -18,9 +18,10 @@ PATHS = frozenset(
         "/.well-known/oauth-protected-resource",
     }
 )
+EXPOSED = "dpop-nonce, retry-after, www-authenticate"
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
-    "Access-Control-Allow-Headers": "authorization, content-type",
+    "Access-Control-Allow-Headers": "authorization, content-type, dpop",
     "Access-Control-Max-Age": "600",
 }
 
@@ -39,6 +40,6 @@ class PublicCorsMiddleware:
             response = HttpResponse(status=204, headers=PREFLIGHT)
         else:
             response = self.get_response(request)
-            response["Access-Control-Expose-Headers"] = "retry-after, www-authenticate"
+            response["Access-Control-Expose-Headers"] = EXPOSED
         response["Access-Control-Allow-Origin"] = "*"
         return response

@@ -23,6 +23,7 @@ from accounts.common.errors import PublicError
 from accounts.common.key_text import PATTERN
 from accounts.common.languages import spoken
 from accounts.common.time_zones import zone
+from accounts.tokens import dpop
 from authsite.errors import FAILED, api_refusal, is_call, public_error, refuse
 from authsite.serving.capacity import LONGEST_LENGTH
 
@@ -210,6 +211,7 @@ class ApiMiddleware:
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
         response = self._answer(request)
+        dpop.complete(request, response)
         # The public keys and the brand's files, which any cache may store, are in no language.
         if "public" not in response.get("Cache-Control", ""):
             response.setdefault("Content-Language", spoken())

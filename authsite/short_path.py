@@ -45,7 +45,7 @@ type Application = Callable[..., Iterable[bytes]]
 OK, REFUSED = "200 OK", "429 Too Many Requests"
 # With one of these, the answer depends on more than the short path knows.
 SPECIAL = (
-    *("HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING"),
+    *("HTTP_COOKIE", "HTTP_ORIGIN", "HTTP_TRANSFER_ENCODING", "HTTP_DPOP"),
     *("HTTP_IF_MATCH", "HTTP_IF_NONE_MATCH", "HTTP_IF_MODIFIED_SINCE", "HTTP_IF_UNMODIFIED_SINCE"),
 )
 # The headers that are made anew for each answer.

@@ -17,6 +17,7 @@ from accounts.oauth.claims import BY_SCOPE
 from accounts.oauth.requests import PROMPTS
 from accounts.oauth.scopes import API_SCOPES, SCOPES
 from accounts.oauth.token_views import GRANTS
+from accounts.tokens import dpop
 from accounts.tokens.signing_keys import MAX_AGE
 
 # The claims of every ID token, whatever its scope is.
@@ -50,6 +51,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "code_challenge_methods_supported": ["S256"],
             "subject_types_supported": ["public"],
             "id_token_signing_alg_values_supported": [id_tokens.algorithm()],
+            "dpop_signing_alg_values_supported": dpop.ALGORITHMS,
             "acr_values_supported": list(Assurance),
             "prompt_values_supported": sorted(PROMPTS),
             "ui_locales_supported": [code for code, _name in settings.LANGUAGES],
@@ -76,6 +78,7 @@ def resource(_request: HttpRequest) -> HttpResponse:
             "authorization_servers": [origin],
             "scopes_supported": sorted(API_SCOPES),
             "bearer_methods_supported": ["header"],
+            "dpop_signing_alg_values_supported": dpop.ALGORITHMS,
             "resource_name": settings.AUTHSITE.site_name,
             "resource_documentation": _url("api-docs"),
         }

@@ -15,6 +15,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from accounts.common.errors import RateLimited
 from accounts.oauth.messages import OAuthError, parameters
+from accounts.tokens.dpop import InvalidProof
 
 FORM = "application/x-www-form-urlencoded"
 BASIC = 'Basic realm="oauth", charset="UTF-8"'
@@ -46,6 +47,9 @@ def answered(request: HttpRequest, act: Callable[[], HttpResponse]) -> HttpRespo
         response = problem(error.error, error.description, error.status)
         if error.status == HTTPStatus.UNAUTHORIZED and uses_basic(request):
             response["WWW-Authenticate"] = BASIC
+    except InvalidProof as error:
+        sentence = "Send a new DPoP proof for this request, with the nonce of DPoP-Nonce."
+        response = problem(error.code, sentence, 400)
     except RateLimited as error:
         sentence = "Too many requests, or the site is busy. Wait before you try again."
         response = problem("temporarily_unavailable", sentence, error.status)
@@ -57,8 +61,8 @@ def form_of(request: HttpRequest) -> dict[str, str]:
     """Return the parameters in the body of ``request``.
 
     Raises:
-        OAuthError: the body is no form, a parameter is repeated, or the URL has parameters, which
-            logs would store (RFC 6749 section 2.3.1).
+        OAuthError: the body is no form, a parameter is there twice, or there are parameters in the
+            URL, where logs would store them (RFC 6749 section 2.3.1).
     """
     if request.content_type != FORM or request.META.get("QUERY_STRING"):
         raise OAuthError("invalid_request", f"Send the parameters in the body, as {FORM}.")

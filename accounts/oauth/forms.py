@@ -73,8 +73,8 @@ class ClientForm(forms.ModelForm):
         model = Client
         fields = (
             *("name", "redirect_uris", "logout_uris", "is_public", "is_verified"),
-            *("is_first_party", "scope", "audiences", "resource", "factor", "required_group"),
-            *("homepage", "privacy_url", "terms_url"),
+            *("is_first_party", "requires_dpop", "scope", "audiences", "resource", "factor"),
+            *("required_group", "homepage", "privacy_url", "terms_url"),
         )
         help_texts = {
             "is_public": gettext_lazy(
@@ -84,6 +84,10 @@ class ClientForm(forms.ModelForm):
             "is_verified": gettext_lazy("You have checked whose app it is."),
             "is_first_party": gettext_lazy(
                 "The app belongs to whoever runs this site, so people aren’t asked for consent."
+            ),
+            "requires_dpop": gettext_lazy(
+                "The app proves with each request that it holds a key (RFC 9449), so stolen tokens "
+                "are useless."
             ),
         }
 

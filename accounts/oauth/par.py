@@ -6,6 +6,7 @@ from accounts.common.client_info import client_of
 from accounts.oauth import client_auth, open_requests, requests
 from accounts.oauth.endpoints import endpoint, success
 from accounts.oauth.messages import OAuthError
+from accounts.tokens import dpop
 
 
 @endpoint
@@ -14,9 +15,16 @@ def push(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     client = client_auth.authenticate(request, sent)
     if "request_uri" in sent:
         raise OAuthError("invalid_request", "A pushed request must not have a request_uri.")
-    asked = requests.read(client, sent)
+    asked, proof = requests.read(client, sent), dpop.proof_of(request)
+    if proof.thumbprint:
+        # As ``dpop_jkt`` (RFC 9449 section 10.1).
+        if asked.dpop_jkt not in {"", proof.thumbprint}:
+            raise OAuthError("invalid_dpop_proof", "The dpop_jkt is the one of another key.")
+        asked.dpop_jkt = proof.thumbprint
     charges = open_requests.charges_of(client, client_of(request))
     request_uri = open_requests.push(asked, *charges)
+    # After the limits, so that a stranger cannot fill the database with used proofs.
+    proof.spend()
     seconds = int(open_requests.PUSHED_LIFE.total_seconds())
     response = success({"request_uri": request_uri, "expires_in": seconds})
     response.status_code = 201

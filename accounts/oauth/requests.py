@@ -54,13 +54,13 @@ def redirect_uri_of(data: QueryDict, client: Client) -> str:
     """Return the redirect URI of the request, which ``client`` has registered.
 
     Raises:
-        OAuthError: the redirect URI is missing, not registered, or repeated.
+        OAuthError: the redirect URI is missing, not registered, or there twice.
     """
     return _redirect_uri(client, single(data, "redirect_uri"))
 
 
 def single(data: QueryDict, name: str) -> str:
-    """Return the value of a parameter; an empty string if it is missing or repeated."""
+    """Return the value of a parameter; an empty string if it is missing or there twice."""
     values = data.getlist(name)
     return values[0] if len(values) == 1 else ""
 
@@ -81,6 +81,7 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         state=given.get("state", ""),
         nonce=given.get("nonce", ""),
         code_challenge=_challenge(given),
+        dpop_jkt=_dpop_jkt(given.get("dpop_jkt", "")),
         prompts=_prompts(given.get("prompt", "")),
         max_age=_max_age(given.get("max_age", "")),
         acr_values=_acr_values(given.get("acr_values", "")),
@@ -123,12 +124,23 @@ def _challenge(given: Mapping[str, str]) -> str:
     """
     if "code_challenge" not in given:
         raise OAuthError("invalid_request", "The code_challenge is missing.")
-    # The default method is ``plain``, whose challenge is the verifier (RFC 7636 section 4.3).
+    # Without a method, it would be plain, which shows the verifier (RFC 7636 section 4.3).
     if given.get("code_challenge_method") != "S256":
         raise OAuthError("invalid_request", "The code_challenge_method must be S256.")
     if not _CHALLENGE.fullmatch(given["code_challenge"]):
         raise OAuthError("invalid_request", "The code_challenge must have 43 characters.")
     return given["code_challenge"]
+
+
+def _dpop_jkt(given: str) -> str:
+    """Return the thumbprint of the key that the code will be bound to (RFC 9449 section 10).
+
+    Raises:
+        OAuthError: it is malformed.
+    """
+    if given and not _CHALLENGE.fullmatch(given):
+        raise OAuthError("invalid_request", "The dpop_jkt must have 43 characters.")
+    return given
 
 
 def _scope(client: Client, given: str) -> str:

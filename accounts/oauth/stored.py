@@ -22,6 +22,8 @@ class AuthorizationRequest(models.Model):
     ``code_challenge``: made with the method S256 (RFC 7636 section 4.2).
     ``prompts``: the values of ``prompt``, separated by spaces.
     ``max_age``: in seconds; None if the request has none.
+    ``dpop_jkt``: the thumbprint of the key that the code will be bound to (RFC 9449 section 10);
+        empty if it will not be.
     ``subject``: the id of the person that ``id_token_hint`` names, or None.
     ``chosen``: the id of the session that the person has chosen, if the request demands to choose
         an account.
@@ -41,6 +43,7 @@ class AuthorizationRequest(models.Model):
     acr_values = models.CharField(max_length=255, blank=True)
     login_hint = models.CharField(max_length=254, blank=True)
     ui_locales = models.CharField(max_length=255, blank=True)
+    dpop_jkt = models.CharField(max_length=43, blank=True, default="", db_default="")
     subject = models.UUIDField(null=True)
     chosen = models.UUIDField(null=True)
     made_at = models.DateTimeField(default=clock.now)
@@ -68,6 +71,7 @@ class AuthorizationCode(models.Model):
     given = models.ForeignKey(LoginSession, on_delete=models.SET_NULL, null=True, related_name="+")
     redirect_uri = models.TextField()
     code_challenge = models.CharField(max_length=43)
+    dpop_jkt = models.CharField(max_length=43, blank=True, default="", db_default="")
     nonce = models.TextField(blank=True)
     scope = models.CharField(max_length=LONGEST_SCOPE)
     audience = models.CharField(max_length=255)

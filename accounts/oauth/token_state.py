@@ -13,13 +13,13 @@ from accounts.oauth.endpoints import endpoint, required, success
 from accounts.oauth.models import Client
 from accounts.oauth.scopes import audiences
 from accounts.sessions import services as sessions
-from accounts.tokens import families, services
+from accounts.tokens import dpop, families, services
 from accounts.tokens.errors import InvalidToken
 
 
 @endpoint
 def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """End the session that the token belongs to.
+    """End the session of the app that has sent one of its tokens.
 
     The answer is the same for a token that is unknown, has ended or belongs to another app.
     """
@@ -33,7 +33,7 @@ def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
 
 @endpoint
 def introspect(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """Tell a confidential app whether a token that it got, or a token for its service, is active.
+    """Tell a confidential app whether one of its tokens, or of its service, is active.
 
     A public app cannot prove who it is, so it is told nothing.
     """
@@ -47,13 +47,13 @@ def introspect(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
 def _of_access(text: str, client: Client) -> dict[str, Any] | None:
     """Return the claims of a live access token that ``client`` may introspect, or None."""
     try:
-        token, session = services.read(text, audiences(), find=families.find)
+        token, session = services.read(text, audiences(), key=None, find=families.find)
     except InvalidToken:
         return None
     is_its_service = client.resource != "" and token["aud"] == client.resource
     if session.client_id != client.pk and not is_its_service:
         return None
-    return token.payload | {"token_type": "Bearer"}
+    return token.payload | {"token_type": dpop.token_type(token.key)}
 
 
 def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:

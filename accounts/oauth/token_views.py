@@ -14,10 +14,11 @@ from accounts.oauth.models import Client
 from accounts.sessions.models import LoginSession
 from accounts.tokens import access, families
 from accounts.tokens.access import AccessToken
+from accounts.tokens.dpop import Proof, proof_of, token_type
 from accounts.tokens.errors import InvalidToken
 
 type Answer = dict[str, Any]
-type Grant = Callable[[Client, dict[str, str], ClientInfo], Answer]
+type Grant = Callable[[Client, dict[str, str], ClientInfo, Proof], Answer]
 
 
 @endpoint
@@ -27,22 +28,27 @@ def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     grant = GRANTS.get(required(sent, "grant_type"))
     if grant is None:
         raise OAuthError("unsupported_grant_type", f"Use {' or '.join(GRANTS)}.")
-    return success(grant(client, sent, client_of(request)))
+    proof = proof_of(request)
+    if client.requires_dpop and not proof.thumbprint:
+        raise OAuthError("invalid_dpop_proof", "The client must send a DPoP proof.")
+    return success(grant(client, sent, client_of(request), proof))
 
 
-def _by_code(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
+def _by_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
     """Exchange a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 
-    All checks that may refuse the request come before the code is spent.
+    All that can be refused is refused before the code is spent.
     """
     code, redirect_uri, verifier = (
         required(sent, name) for name in ("code", "redirect_uri", "code_verifier")
     )
     held = codes.find(code, client, redirect_uri, verifier)
+    codes.check_key(held, proof.thumbprint)
     grants.check_audience(sent, held.audience)
     scope = grants.remaining(client, held.session, held.scope.split(), held.audience)
     id_tokens.be_ready()
-    refresh_token = codes.redeem(held, info)
+    proof.spend()
+    refresh_token = codes.redeem(held, info, proof.thumbprint)
     assert held.given is not None  # noqa: S101 for the type checker: ``redeem`` has set it
     answer = _answer(held.given, scope, refresh_token)
     if "openid" in scope:
@@ -50,17 +56,21 @@ def _by_code(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
     return answer
 
 
-def _by_refresh_token(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
+def _by_refresh_token(
+    client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof
+) -> Answer:
     """Exchange a refresh token (RFC 6749 section 6), for no more than was granted.
 
-    All checks that may refuse the request come before the token is replaced.
+    All that can be refused is refused before the token is replaced. A thief who lacks the key can
+    therefore not end the session either.
     """
     text = required(sent, "refresh_token")
     session = families.with_newest(text) or families.of(text)
     if session is None or session.client_id != client.pk:
         raise _refused()
-    scope = _wanted(client, sent, session)
+    scope = _wanted(client, sent, session, proof.thumbprint)
     access.be_ready()
+    proof.spend()
     try:
         rotated = families.rotate(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
     except InvalidToken:
@@ -82,7 +92,7 @@ def refresh_newest(request: HttpRequest, sent: dict[str, str], info: ClientInfo)
     try:
         client = client_auth.find(request, sent)
         session = families.with_newest(text) if client else None
-        if client is None or session is None:
+        if client is None or session is None or client.requires_dpop:
             return None
         scope = _wanted(client, sent, session)
     except OAuthError:
@@ -92,12 +102,19 @@ def refresh_newest(request: HttpRequest, sent: dict[str, str], info: ClientInfo)
     return _renewed(session, scope, *rotated) if rotated else None
 
 
-def _wanted(client: Client, sent: dict[str, str], session: LoginSession) -> frozenset[str]:
+def _wanted(
+    client: Client, sent: dict[str, str], session: LoginSession, key: str = ""
+) -> frozenset[str]:
     """Return the scope to grant, which is at most what ``client`` may still use.
+
+    ``key``: the thumbprint of the key that the client has proved to hold, or an empty string.
+        Tokens stay bound to the key of the first ones, or to none.
 
     Raises:
         OAuthError: ``client`` may not refresh, or has asked for more.
     """
+    if session.dpop_thumbprint != key:
+        raise _refused()
     grants.check_audience(sent, session.audience)
     scope = grants.remaining(client, session, session.scope.split(), session.audience)
     wanted = frozenset(sent["scope"].split()) if "scope" in sent else scope
@@ -120,7 +137,7 @@ def _answer(session: LoginSession, scope: Collection[str], refresh_token: str) -
     token = AccessToken.issue(session, session.audience, frozenset(scope))
     answer = {
         "access_token": str(token),
-        "token_type": "Bearer",
+        "token_type": token_type(session.dpop_thumbprint),
         "expires_in": token.expires_in,
         "scope": token["scope"],
     }
@@ -129,7 +146,8 @@ def _answer(session: LoginSession, scope: Collection[str], refresh_token: str) -
 
 def _refused() -> OAuthError:
     return OAuthError(
-        "invalid_grant", "The refresh token is invalid, expired, used or for another client."
+        "invalid_grant",
+        "The refresh token is invalid, expired, used, or for another client or key.",
     )
 
 

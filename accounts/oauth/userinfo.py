@@ -6,8 +6,8 @@ from django.http import HttpRequest, HttpResponse
 from accounts.common.errors import PublicError
 from accounts.oauth.claims import claims_of
 from accounts.oauth.endpoints import answered, not_allowed, problem, success
-from accounts.tokens import families, services
-from accounts.tokens.authentication import header_of
+from accounts.tokens.authentication import TOKEN_SCHEMES, header_of, read_token
+from accounts.tokens.dpop import InvalidProof
 from accounts.tokens.errors import InsufficientScope, InvalidToken
 
 
@@ -24,13 +24,15 @@ def userinfo(request: HttpRequest) -> HttpResponse:
 
 def _claims(request: HttpRequest) -> HttpResponse:
     scheme, text = header_of(request)
-    if scheme != "bearer":
+    if scheme not in TOKEN_SCHEMES:
         # Without an error code, because the app has not tried to authenticate (RFC 6750 section 3).
         return _refusal(PublicError.challenge, "invalid_token", 401)
     try:
-        token, session = services.read(text, tells_expired=True, find=families.find)
+        token, session = read_token(request, scheme, text)
     except InvalidToken as error:
         return _refusal(error.challenge, "invalid_token", 401)
+    except InvalidProof as error:
+        return _refusal(error.challenge, error.code, 401)
     if "openid" not in token.scope:
         return _refusal(InsufficientScope("openid").challenge, "insufficient_scope", 403)
     return success(claims_of(session.user, token.scope))

@@ -17,6 +17,8 @@ CODES = {
     "token_expired": "The access token has expired: renew it.",
     "token_not_valid": "The token is not valid: sign in again.",
     "token_reused": "The refresh token was used before: the session has ended.",
+    "invalid_dpop_proof": "The DPoP proof is missing, wrong or used.",
+    "use_dpop_nonce": "The DPoP proof must have the nonce in `DPoP-Nonce`.",
     "email_not_verified": "The email address must be confirmed first.",
     "second_factor_required": "A code must follow, with `challenge`.",
     "invalid_challenge": "The challenge is not valid any more: sign in again.",

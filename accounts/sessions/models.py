@@ -89,6 +89,8 @@ class LoginSession(models.Model):
     )
     audience = models.CharField(max_length=255, blank=True, default="", db_default="")
     is_offline = models.BooleanField(default=False, db_default=False)
+    # The thumbprint of the key to which its tokens are bound (RFC 9449); empty if they are not.
+    dpop_thumbprint = models.CharField(max_length=43, blank=True, default="", db_default="")
 
     # The names of the apps that end with the session, for the page that lists sessions.
     apps: Sequence[str] = ()

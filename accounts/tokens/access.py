@@ -105,6 +105,8 @@ class AccessToken(tokens.AccessToken):
             "acr": session.acr,
             "client_id": session.client_id or session.kind,
         }
+        if session.dpop_thumbprint:
+            token["cnf"] = {"jkt": session.dpop_thumbprint}
         if first_at is not None:
             token["orig_iat"] = first_at
         if scopes.GROUPS in scope:
@@ -140,6 +142,14 @@ class AccessToken(tokens.AccessToken):
     def sid(self) -> uuid.UUID:
         """The id of the session that the token belongs to."""
         return uuid.UUID(self["sid"])
+
+    @property
+    def key(self) -> str:
+        """The thumbprint of the key that the token is bound to (RFC 9449 section 6.1).
+
+        It is an empty string if the token is not bound.
+        """
+        return str(self.payload.get("cnf", {}).get("jkt", ""))
 
     @property
     def scope(self) -> frozenset[str]:

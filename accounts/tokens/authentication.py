@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from typing import Any, override
 
 from django.conf import settings
+from django.http import HttpRequest
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
@@ -13,9 +14,13 @@ from accounts.common.proofs import Method
 from accounts.sessions import current
 from accounts.sessions.models import LoginSession
 from accounts.signin.services import InvalidCredentials
-from accounts.tokens import families, scopes, services
+from accounts.tokens import dpop, families, scopes, services
+from accounts.tokens.access import AccessToken
 from accounts.users import emails
 from accounts.users.models import User
+
+# The schemes of ``Authorization`` that an access token follows.
+TOKEN_SCHEMES = ("bearer", "dpop")
 
 
 @dataclass(frozen=True)
@@ -42,9 +47,10 @@ class Credentials:
 class Authentication(JWTAuthentication):
     """Authenticates requests with an access token, or with HTTP Basic if the settings allow it.
 
-    ``Bearer`` is followed by an access token. ``Basic`` contains either a login and a password, or
-    an access token as the username and any password. Passwords are slow, because the password is
-    hashed on every request. They are not accepted for accounts that require a second factor.
+    ``Bearer`` is followed by an access token, and so is ``DPoP`` (RFC 9449). ``Basic`` contains
+    either a login and a password, or an access token as the username and any password. Passwords
+    are slow, because the password is hashed on every request. They are not accepted for accounts
+    that require a second factor.
     """
 
     @override
@@ -55,13 +61,13 @@ class Authentication(JWTAuthentication):
             PublicError: the credentials are not accepted.
         """
         scheme, value = header_of(request)
-        if scheme == "bearer":
-            return self._by_token(request, value)
+        if scheme in TOKEN_SCHEMES:
+            return self._by_token(request, scheme, value)
         if scheme != "basic":
             return None
         name, password = basic(value)
         if is_token(name):
-            return self._by_token(request, name)
+            return self._by_token(request, "bearer", name)
         if not settings.AUTHSITE.takes_basic:
             raise InvalidCredentials
         user = services.prove_by_password(name, password, client_of(request))
@@ -73,10 +79,26 @@ class Authentication(JWTAuthentication):
         """Return ``Bearer``, never ``Basic``, which makes browsers open a password dialog."""
         return "Bearer"
 
-    def _by_token(self, request: Request, text: str) -> tuple[User, Credentials]:
-        token, session = services.read(text, tells_expired=True, find=families.find)
+    def _by_token(self, request: Request, scheme: str, text: str) -> tuple[User, Credentials]:
+        token, session = read_token(request._request, scheme, text)
         current.set_api_auth(request._request, session)
         return session.user, Credentials(token.scope, session)
+
+
+def read_token(request: HttpRequest, scheme: str, text: str) -> tuple[AccessToken, LoginSession]:
+    """Return the access token ``text`` of ``request`` and its session.
+
+    ``scheme``: one of :data:`TOKEN_SCHEMES`. A bound token needs ``dpop`` and a proof, so that it
+        is of no use to a thief; any other token needs ``bearer`` (RFC 9449 section 7).
+
+    Raises:
+        InvalidProof: there is no valid proof.
+        InvalidToken: the token is not valid for the scheme and the key of the proof.
+    """
+    proof = dpop.required_of(request, text) if scheme == "dpop" else dpop.Proof()
+    found = services.read(text, tells_expired=True, key=proof.thumbprint, find=families.find)
+    proof.spend()
+    return found
 
 
 def header_of(request: Any) -> tuple[str, str]:

@@ -71,6 +71,7 @@ def _is_complete(claims: Any) -> bool:
         and all(isinstance(claims.get(name), str) for name in TEXTS)
         and all(type(claims.get(name)) is int for name in TIMES)
         and type(claims.get("orig_iat", 0)) is int
+        and isinstance(claims.get("cnf", {}), dict)
         and _is_id(claims["sub"])
         and _is_id(claims["sid"])
     )

@@ -28,7 +28,10 @@ from accounts.users.rows import Owned, Rows
 # Reading only what a new access token contains takes less time.
 _ROTATED = Columns(
     LoginSession,
-    only=("id", "user_id", "client_id", "kind", "amr", "auth_time", "idle_at", "ends_at", "scope"),
+    only=(
+        *("id", "user_id", "client_id", "kind", "amr", "auth_time", "idle_at", "ends_at", "scope"),
+        "dpop_thumbprint",
+    ),
 )
 
 LIVE = "o.ended_at IS NULL AND o.idle_at > %(now)s AND o.ends_at > %(now)s"

@@ -1,4 +1,4 @@
-"""Signing keys, and challenges for the second step of a sign-in to the API."""
+"""Signing keys, used DPoP proofs, and challenges for the second step of a sign-in to the API."""
 
 from django.conf import settings
 from django.db import models
@@ -30,6 +30,19 @@ class SigningKey(models.Model):
 
     def __str__(self) -> str:
         return self.kid
+
+
+class SpentProof(models.Model):
+    """A DPoP proof that was used (RFC 9449 section 11.1), stored until it expires.
+
+    ``digest``: of the thumbprint of its key and its ``jti``.
+    """
+
+    digest = models.CharField(primary_key=True, max_length=64)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.digest
 
 
 class TokenChallenge(models.Model):

@@ -162,11 +162,13 @@ def read[S](
     audiences: tuple[str, ...] | None = None,
     *,
     tells_expired: bool = False,
+    key: str | None = "",
     find: Callable[[uuid.UUID, uuid.UUID], S | None],
 ) -> tuple[AccessToken, S]:
     """Verify the access token ``text``; return the token and what ``find`` returns.
 
     ``audiences``: the audiences to accept. The default is only this site.
+    ``key``: the thumbprint of the key to which the token must be bound; "" for none, None for any.
     ``find``: returns the live session with an id if it belongs to a user, or data of it, else None.
 
     Raises:
@@ -179,7 +181,7 @@ def read[S](
         if tells_expired and isinstance(error, ExpiredTokenError):
             raise TokenExpired from None
         raise InvalidToken from None
-    session = find(token.sid, token.subject)
+    session = find(token.sid, token.subject) if key in {None, token.key} else None
     if session is None:
         raise InvalidToken
     return token, session
@@ -189,8 +191,7 @@ def claims(text: str) -> Mapping[str, Any]:
     """Verify an access token for any audience of this site and return its claims.
 
     Raises:
-        InvalidToken: the token is not valid, its session has ended, or it belongs to a connected
-            app.
+        InvalidToken: the token is not valid, has ended, or belongs to a connected app.
     """
     config = settings.AUTHSITE
     audiences = (config.origin, *config.token_audiences)

@@ -7,7 +7,7 @@ nobody accepts one for another (RFC 8725 section 3.11).
 import base64
 import json
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
@@ -15,11 +15,21 @@ from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.algorithms import get_default_algorithms
 
 from accounts.tokens import keyring
+from accounts.tokens.keys import PublicKey
 from accounts.tokens.signing_keys import Signer, Verifier
 
 _algorithms = get_default_algorithms()
 _ECDSA = ec.ECDSA(SHA256())
 _json = json.JSONEncoder(separators=(",", ":")).encode
+
+
+class Parts(NamedTuple):
+    """The decoded parts of a JWT. ``signed`` is the text that ``signature`` covers."""
+
+    header: Any
+    payload: bytes
+    signed: bytes
+    signature: bytes
 
 
 class NotGenuine(Exception):
@@ -49,21 +59,36 @@ def verified(token: str, typ: str) -> tuple[Verifier, dict[str, Any]]:
         NotGenuine: ``token`` is malformed, of another type, or its signature does not verify.
     """
     try:
-        signed, _, signature = token.rpartition(".")
-        head, payload = signed.split(".")
-        header = json.loads(_bytes(head).decode())
-        key = keyring.find(header["kid"])
-        if key is None or header != {"typ": typ, "alg": key.algorithm, "kid": key.kid}:
+        parts = split(token)
+        key = keyring.find(parts.header["kid"])
+        if key is None or parts.header != {"typ": typ, "alg": key.algorithm, "kid": key.kid}:
             raise NotGenuine
-        algorithm = _algorithms[key.algorithm]
-        if not algorithm.verify(signed.encode(), key.key, _bytes(signature)):
+        if not is_signed(parts, key.algorithm, key.key):
             raise NotGenuine
-        claims = json.loads(_bytes(payload).decode())
+        claims = json.loads(parts.payload.decode())
         # NaN and unpaired surrogates cannot be sent as JSON, and this site never signs them.
         json.dumps(claims, allow_nan=False, ensure_ascii=False).encode()
     except (LookupError, ValueError, TypeError, RecursionError):
         raise NotGenuine from None
     return key, claims
+
+
+def split(token: str) -> Parts:
+    """Return the parts of ``token`` (RFC 7515 section 7.1). Nothing is verified.
+
+    Raises:
+        ValueError: ``token`` is malformed.
+        RecursionError: its header is nested too deeply.
+    """
+    signed, _, signature = token.rpartition(".")
+    head, payload = signed.split(".")
+    header = json.loads(_bytes(head).decode())
+    return Parts(header, _bytes(payload), signed.encode(), _bytes(signature))
+
+
+def is_signed(parts: Parts, algorithm: str, key: PublicKey) -> bool:
+    """Return whether the signature of a JWT verifies with ``key`` for ``algorithm``."""
+    return bool(_algorithms[algorithm].verify(parts.signed, key, parts.signature))
 
 
 @lru_cache(16)

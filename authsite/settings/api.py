@@ -65,6 +65,10 @@ CORS_ALLOWED_ORIGINS = list(AUTHSITE.cors_origins)
 CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOW_CREDENTIALS = True
 CORS_ALLOW_METHODS = ["GET", "POST", "PATCH", "DELETE"]
-CORS_ALLOW_HEADERS = ["authorization", "content-type", "x-requested-with", "accept-language"]
-CORS_EXPOSE_HEADERS = ["retry-after", "www-authenticate", "location", "x-request-id"]
+CORS_ALLOW_HEADERS = [
+    *("authorization", "content-type", "dpop", "x-requested-with", "accept-language")
+]
+CORS_EXPOSE_HEADERS = [
+    *("retry-after", "www-authenticate", "location", "x-request-id", "dpop-nonce")
+]
 CORS_PREFLIGHT_MAX_AGE = 600

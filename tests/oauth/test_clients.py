@@ -191,7 +191,7 @@ def test_add_client_registers_an_app_with_all_that_its_options_say(settings: Any
     origin = settings.AUTHSITE.origin
     answer = add(
         *("Wiki", "--redirect-uri", f"{APP}/a", f"{APP}/b", "--first-party", "--audience", origin),
-        *("--scope", "openid", "profile:read", "--post-logout-uri", f"{APP}/bye"),
+        *("--scope", "openid", "profile:read", "--post-logout-uri", f"{APP}/bye", "--dpop"),
     )
 
     app = the_app()
@@ -203,7 +203,7 @@ def test_add_client_registers_an_app_with_all_that_its_options_say(settings: Any
         [f"{APP}/bye"],
     )
     assert (app.scope, app.audiences) == ("openid profile:read", [origin])
-    assert (app.is_first_party, app.is_public) == (True, False)
+    assert (app.is_first_party, app.is_public, app.requires_dpop) == (True, False, True)
 
 
 def test_add_client_gives_a_public_app_no_secret_and_standard_scopes() -> None:

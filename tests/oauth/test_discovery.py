@@ -86,7 +86,7 @@ def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path: str)
     answers = [Browser().get(path, headers=SCRIPT), Browser().post(path, headers=SCRIPT)]
 
     assert before.status_code == 204
-    assert before["Access-Control-Allow-Headers"] == "authorization, content-type"
+    assert before["Access-Control-Allow-Headers"] == "authorization, content-type, dpop"
     for answer in (before, *answers):
         assert answer["Access-Control-Allow-Origin"] == "*"
         assert "Access-Control-Allow-Credentials" not in answer.headers

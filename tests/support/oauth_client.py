@@ -65,9 +65,9 @@ class App:
         }
         return codes.issue(AuthorizationRequest(**(fields | changes)), session)
 
-    def post(self, path: str, **form: str) -> Answer:
-        """Call an endpoint."""
-        headers = {}
+    def post(self, path: str, *, dpop: str = "", **form: str) -> Answer:
+        """Call an endpoint, with the proof `dpop` if there is one."""
+        headers = {"DPoP": dpop} if dpop else {}
         if self.secret:
             pair = f"{self.client.pk}:{self.secret}".encode()
             headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"

@@ -49,6 +49,11 @@ class Command(ClientCommand):
             default="",
             help="the service that the app is, one of TOKEN_AUDIENCES, whose tokens it introspects",
         )
+        parser.add_argument(
+            "--dpop",
+            action="store_true",
+            help="the app must bind its tokens to a key, by DPoP (RFC 9449)",
+        )
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
@@ -61,6 +66,7 @@ class Command(ClientCommand):
             scope=" ".join(options["scope"] or scopes.DEFAULT.split()),
             audiences=options["audience"],
             resource=options["resource"],
+            requires_dpop=options["dpop"],
         )
         try:
             secret = clients.create(client, COMMAND_LINE)

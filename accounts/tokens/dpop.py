@@ -1,0 +1,253 @@
+"""Proofs that a client holds the key to which its tokens are bound (DPoP, RFC 9449).
+
+A proof is a JWT in the header ``DPoP``, which the client signs for one request. A thief of a token
+does not have the key, so the token is of no use to the thief.
+
+Each proof works once, and has a nonce of this site, so that none can be made in advance.
+"""
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
+from django.conf import settings
+from django.db import connection
+from django.http import HttpRequest, HttpResponse
+from django.utils.translation import gettext_lazy as _
+from jwt import PyJWK
+from jwt.exceptions import PyJWTError
+
+from accounts.common import base64url, clock, secrets
+from accounts.common.deletion import delete_in_batches
+from accounts.common.errors import PublicError
+from accounts.common.rows import parameter
+from accounts.tokens import keys, signatures
+from accounts.tokens.access import SKEW
+from accounts.tokens.models import SpentProof
+
+TYPE = "dpop+jwt"
+# The type and the curve of the key for each algorithm.
+KEYS = {"ES256": ("EC", "P-256"), "RS256": ("RSA", None), "EdDSA": ("OKP", "Ed25519")}
+ALGORITHMS = tuple(KEYS)
+# The members of a JWK that make up a private or symmetric key (RFC 7518 section 6, RFC 8037).
+SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
+# The longest proof, in characters. The longest key, of 8192 bits, takes about half of it.
+LONGEST = 4096
+# The seconds by which the clock of a client may differ. The nonce bounds the age of a proof, too.
+WINDOW = 300
+# The seconds for which one nonce is sent. It is accepted as long again.
+NONCE_PERIOD = 300
+PORTS = {"http": 80, "https": 443}
+
+_SPEND = f"""
+INSERT INTO {SpentProof._meta.db_table} (digest, expires_at) VALUES (%s, %s)
+ON CONFLICT DO NOTHING
+"""  # noqa: S608 nothing but the name of a table
+
+
+class InvalidProof(PublicError):
+    """There is no proof, or it is not valid for the request, or was used before."""
+
+    code = "invalid_dpop_proof"
+    status = 401
+    challenge = 'Bearer error="invalid_dpop_proof"'
+    message = _("The DPoP proof is missing, invalid for this request, or was used before.")
+
+
+class NonceRequired(InvalidProof):
+    """The proof lacks the nonce that the response has, or has an old one (section 8)."""
+
+    code = "use_dpop_nonce"
+    challenge = 'Bearer error="use_dpop_nonce"'
+    message = _("The DPoP proof must have the nonce of the DPoP-Nonce header.")
+
+
+@dataclass(frozen=True)
+class Proof:
+    """The proof of a request, which is valid if it has not been used before: see :meth:`spend`.
+
+    ``thumbprint``: of the key that the client has proved to hold (RFC 7638). It is an empty string
+        if the request has no proof.
+    ``digest``: identifies the proof among all proofs.
+    """
+
+    thumbprint: str = ""
+    digest: str = ""
+    expires_at: datetime = datetime.min
+
+    def spend(self) -> None:
+        """Use up the proof. Without a proof, do nothing.
+
+        Call this when everything else is checked, so that strangers store no rows. The INSERT
+        decides which of several requests at once may use the proof.
+
+        Raises:
+            InvalidProof: the proof was used before.
+        """
+        if not self.thumbprint:
+            return
+        with connection.cursor() as cursor:
+            cursor.execute(_SPEND, [self.digest, parameter(self.expires_at)])
+            if not cursor.rowcount:
+                raise InvalidProof
+        # The table would otherwise grow with all requests of a day.
+        if self.digest.startswith("00"):
+            prune()
+
+
+def proof_of(request: HttpRequest, token: str = "") -> Proof:
+    """Return the proof of ``request``, checked as RFC 9449 section 4.3 says.
+
+    ``token``: the access token with which the request is made, or an empty string at the endpoints
+        that issue tokens.
+
+    Raises:
+        NonceRequired: the proof is valid, but does not have a current nonce.
+        InvalidProof: the proof is not valid for the request and ``token``.
+    """
+    text = request.META.get("HTTP_DPOP")
+    if text is None:
+        return Proof()
+    try:
+        return _read(text, request, token)
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError, PyJWTError):
+        raise InvalidProof from None
+
+
+def required_of(request: HttpRequest, token: str) -> Proof:
+    """Return the proof of ``request`` as :func:`proof_of` does.
+
+    Raises:
+        InvalidProof: there is no proof, or see :func:`proof_of`.
+    """
+    proof = proof_of(request, token)
+    if not proof.thumbprint:
+        raise InvalidProof
+    return proof
+
+
+def token_type(key: str) -> str:
+    """Return the type of a token that is bound to the key with the thumbprint ``key``, or to none.
+
+    ``key`` is an empty string for a token that is not bound.
+    """
+    return "DPoP" if key else "Bearer"
+
+
+def complete(request: HttpRequest, response: HttpResponse) -> None:
+    """Add to ``response`` what a client that uses DPoP needs: a nonce, and a challenge for DPoP."""
+    meta = request.META
+    if "HTTP_DPOP" in meta:
+        response["DPoP-Nonce"] = nonce()
+    scheme, _, rest = response.headers.get("WWW-Authenticate", "").partition(" ")
+    if scheme == "Bearer" and meta.get("HTTP_AUTHORIZATION", "").lower().startswith("dpop "):
+        own = f'algs="{" ".join(ALGORITHMS)}"'
+        response["WWW-Authenticate"] = f"DPoP {', '.join(filter(None, (rest, own)))}"
+
+
+def nonce() -> str:
+    """Return the nonce that new proofs must have.
+
+    It is the same for all clients and nodes during :data:`NONCE_PERIOD`, so nothing is stored.
+    """
+    return _nonces(clock.now().timestamp())[0]
+
+
+def prune() -> int:
+    """Delete the records of used proofs that have expired; return how many were deleted."""
+    return delete_in_batches(SpentProof.objects.filter(expires_at__lte=clock.now()))
+
+
+def _read(text: str, request: HttpRequest, token: str) -> Proof:
+    """Return the proof ``text``; raise any of the errors that :func:`proof_of` expects."""
+    if len(text) > LONGEST:
+        raise InvalidProof
+    jwt = signatures.split(text)
+    algorithm = jwt.header["alg"]
+    # Extensions that ``crit`` names must be understood (RFC 7515 section 4.1.11).
+    if jwt.header["typ"] != TYPE or "crit" in jwt.header or algorithm not in ALGORITHMS:
+        raise InvalidProof
+    jwk = _public(jwt.header["jwk"], algorithm)
+    if not signatures.is_signed(jwt, algorithm, _key(jwk, algorithm)):
+        raise InvalidProof
+    claims = json.loads(jwt.payload)
+    _check(claims, request, token)
+    key = keys.thumbprint(jwk)
+    digest = sha256(f"{key}.{claims['jti']}".encode()).hexdigest()
+    expires_at = datetime.fromtimestamp(claims["iat"] + WINDOW + SKEW, UTC)
+    return Proof(key, digest, expires_at)
+
+
+def _public(jwk: dict[str, Any], algorithm: str) -> keys.Jwk:
+    """Return the members of the public key ``jwk``, which is for ``algorithm``.
+
+    Raises:
+        InvalidProof: the key is for another algorithm, or has a private half.
+    """
+    kind, curve = KEYS[algorithm]
+    if SECRET_MEMBERS & jwk.keys() or jwk["kty"] != kind or jwk.get("crv") != curve:
+        raise InvalidProof
+    members = {name: jwk[name] for name in keys.MEMBERS[kind]}
+    if not all(isinstance(value, str) for value in members.values()):
+        raise InvalidProof
+    return members
+
+
+def _key(jwk: keys.Jwk, algorithm: str) -> keys.PublicKey:
+    """Return the key ``jwk``.
+
+    Raises:
+        InvalidProof: an RSA key is too short, or so unusual that verifying takes long.
+    """
+    key: keys.PublicKey = PyJWK(jwk, algorithm).key
+    if isinstance(key, RSAPublicKey):
+        is_usual = keys.LEAST_RSA_BITS <= key.key_size <= keys.MOST_RSA_BITS
+        if not is_usual or key.public_numbers().e != keys.LEAST_EXPONENT:
+            raise InvalidProof
+    return key
+
+
+def _check(claims: dict[str, Any], request: HttpRequest, token: str) -> None:
+    """Check that the proof with ``claims`` was made now, for this request and ``token``.
+
+    Raises:
+        NonceRequired: see :func:`proof_of`.
+        InvalidProof: likewise.
+    """
+    now = clock.now().timestamp()
+    is_for_here = claims["htm"] == request.method and _normalized(claims["htu"]) == _normalized(
+        settings.AUTHSITE.origin + request.path
+    )
+    is_new = type(claims["iat"]) is int and abs(int(now) - claims["iat"]) <= WINDOW
+    is_named = isinstance(claims["jti"], str) and claims["jti"] != ""
+    # A proof that was made for one token must not be used with another one (section 11.7).
+    is_for_token = not token or claims["ath"] == _hash(token)
+    if not (is_for_here and is_new and is_named and is_for_token):
+        raise InvalidProof
+    accepted = [good for at in (now, now - NONCE_PERIOD, now + SKEW) for good in _nonces(at)]
+    if claims.get("nonce") not in accepted:
+        raise NonceRequired
+
+
+def _normalized(url: str) -> tuple[str, str | None, str | None, int | None, str]:
+    """Return the parts of ``url`` to compare (RFC 3986 sections 6.2.2 and 6.2.3).
+
+    The query and the fragment do not count (section 4.3).
+    """
+    parts = urlsplit(url)
+    port = PORTS.get(parts.scheme) if parts.port is None else parts.port
+    return parts.scheme, parts.username, parts.hostname, port, unquote(parts.path) or "/"
+
+
+def _hash(token: str) -> str:
+    return base64url.encode(sha256(token.encode()).digest())
+
+
+def _nonces(at: float) -> list[str]:
+    """Return the nonces of the time ``at``: one for each ``SECRET_KEY``, the newest first."""
+    macs = secrets.macs(str(int(at) // NONCE_PERIOD), "dpop.nonce")
+    return [base64url.encode(mac) for mac in macs]
