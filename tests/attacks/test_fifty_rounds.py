@@ -10,6 +10,7 @@ from tests.attacks import (
     test_app_token_races,
     test_authorize_races,
     test_dispute_races,
+    test_dpop_races,
     test_lookalikes,
     test_passkey_races,
     test_recovery_races,
@@ -36,6 +37,7 @@ RACES = [
     *test_app_races.RACES,
     *test_app_token_races.RACES,
     *test_authorize_races.RACES,
+    *test_dpop_races.RACES,
 ]
 
 

@@ -1,0 +1,310 @@
+"""Attacks on tokens that are bound to a key (DPoP, RFC 9449), and on proofs of that key."""
+
+import hashlib
+import hmac
+
+import jwt
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from accounts.common import clock as site_clock
+from accounts.oauth.stored import AuthorizationCode
+from accounts.sessions.models import LoginSession
+from accounts.tokens import dpop
+from accounts.tokens.models import SpentProof
+from tests.conftest import Clock
+from tests.support.api import call
+from tests.support.authorize import PAR, query
+from tests.support.dpop import ME, TOKEN, USERINFO, Key, get
+from tests.support.oauth_client import Answer, App, audience, browser_of, new_app, set_client
+from tests.support.steps import make_user
+from tests.support.wsgi import Applications, answer, environ
+
+pytestmark = pytest.mark.django_db
+
+SCOPE = "openid profile:read offline_access"
+
+
+@pytest.fixture
+def app(db: None) -> App:
+    return new_app(scope=SCOPE, audiences=[audience()], is_public=True)
+
+
+@pytest.fixture
+def browser(db: None) -> LoginSession:
+    return browser_of(make_user("alice"))
+
+
+@pytest.fixture
+def key() -> Key:
+    return Key()
+
+
+def sign_in(app: App, browser: LoginSession, key: Key) -> Answer:
+    given = app.redeem(app.code(browser, SCOPE), dpop=key.proof())
+    assert given.status == 200, given.body
+    return given
+
+
+def test_a_stolen_access_token_is_useless_without_its_key(
+    app: App, browser: LoginSession, key: Key
+) -> None:
+    token = sign_in(app, browser, key)["access_token"]
+    other = sign_in(app, browser, key)["access_token"]
+
+    for path in (ME, USERINFO):
+        attempts = [
+            get(path, token, scheme="Bearer"),
+            get(path, token, key.proof("GET", path, token=token), scheme="Bearer"),
+            get(path, token),
+            get(path, token, Key().proof("GET", path, token=token)),
+            # Proofs that the thief has copied from other requests.
+            get(path, token, key.proof("GET", path)),
+            get(path, token, key.proof("GET", path, token=other)),
+        ]
+        assert [there.status_code for there in attempts] == [401] * 6, path
+        assert get(path, token, key.proof("GET", path, token=token)).status_code == 200
+    assert call("me/", basic=f"{token}:").status == 401
+
+
+def test_a_token_that_is_bound_to_no_key_is_refused_as_dpop(
+    app: App, browser: LoginSession, key: Key
+) -> None:
+    token = app.sign_in(browser, SCOPE)["access_token"]
+
+    for path in (ME, USERINFO):
+        assert get(path, token, key.proof("GET", path, token=token)).status_code == 401
+        assert get(path, token).status_code == 401
+        assert get(path, token, scheme="Bearer").status_code == 200
+
+
+def test_the_short_path_refuses_bound_tokens_and_repeats_no_nonce(
+    app: App, browser: LoginSession, key: Key
+) -> None:
+    given, applications = sign_in(app, browser, key), Applications()
+    token = given["access_token"]
+    proof = key.proof("GET", ME, token=token)
+
+    bound = environ("GET", ME, HTTP_AUTHORIZATION=f"DPoP {token}", HTTP_DPOP=proof)
+    first = answer(applications.short, bound)
+    assert (first.status, first.headers["dpop-nonce"]) == ("200 OK", dpop.nonce())
+    plain = f"Bearer {app.sign_in(browser, SCOPE)['access_token']}"
+    for _ in range(2):
+        second = answer(applications.short, environ("GET", ME, HTTP_AUTHORIZATION=plain))
+        assert (second.status, "dpop-nonce" in second.headers) == ("200 OK", False)
+
+    stolen = environ("GET", ME, HTTP_AUTHORIZATION=f"Bearer {token}")
+    assert answer(applications.short, stolen).status == "401 Unauthorized"
+
+
+@pytest.mark.parametrize("is_public", [True, False])
+def test_a_stolen_refresh_token_is_useless_without_its_key(
+    browser: LoginSession, key: Key, clock: Clock, is_public: bool
+) -> None:
+    app = new_app(scope=SCOPE, audiences=[audience()], is_public=is_public)
+    old = sign_in(app, browser, key)["refresh_token"]
+    new = app.refresh(old, dpop=key.proof())["refresh_token"]
+    clock.advance(seconds=31)
+
+    for token in (old, new):
+        assert app.refresh(token).error == "invalid_grant"
+        assert app.refresh(token, dpop=Key().proof()).error == "invalid_grant"
+
+    answer = app.refresh(new, dpop=key.proof())
+    assert (answer.status, answer["token_type"]) == (200, "DPoP"), "the thief has ended nothing"
+
+
+def test_a_refresh_token_that_is_bound_to_no_key_stays_so(
+    app: App, browser: LoginSession, key: Key
+) -> None:
+    token = app.sign_in(browser, SCOPE)["refresh_token"]
+
+    assert app.refresh(token, dpop=key.proof()).error == "invalid_grant"
+    assert app.refresh(token)["token_type"] == "Bearer"
+
+
+def test_a_proof_works_once(app: App, browser: LoginSession, key: Key) -> None:
+    proof = key.proof()
+    given = app.redeem(app.code(browser, SCOPE), dpop=proof)
+    assert app.redeem(app.code(browser, SCOPE), dpop=proof).error == "invalid_dpop_proof"
+    assert app.refresh(given["refresh_token"], dpop=proof).error == "invalid_dpop_proof"
+
+    token = given["access_token"]
+    for path in (ME, USERINFO):
+        proof = key.proof("GET", path, token=token)
+        assert [get(path, token, proof).status_code for _ in range(2)] == [200, 401]
+    # Another client may choose the same name for its proof.
+    assert app.redeem(app.code(browser), dpop=Key().proof(jti="1")).status == 200
+    assert app.redeem(app.code(browser), dpop=key.proof(jti="1")).status == 200
+
+
+def test_only_a_request_that_succeeds_stores_a_proof(
+    app: App, browser: LoginSession, key: Key
+) -> None:
+    """Otherwise a stranger could fill the database."""
+    token = app.sign_in(browser, SCOPE)["access_token"]
+
+    app.redeem("a" * 43, dpop=key.proof())
+    app.refresh("a" * 72, dpop=key.proof())
+    get(ME, token, key.proof("GET", ME, token=token))
+    get(ME, "a", key.proof("GET", ME, token="a"))
+
+    assert not SpentProof.objects.exists()
+
+
+EC = Key()
+RSA = Key("RS256", generate_rsa(65537, 2048))
+
+
+def hs256(message: bytes) -> bytes:
+    """Sign with the public key as a secret (CVE-2015-9235)."""
+    pem = EC.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+    return hmac.digest(pem, message, hashlib.sha256)
+
+
+def p384() -> str:
+    private = generate_private_key(SECP384R1())
+    jwk = jwt.get_algorithm_by_name("ES384").to_jwk(private.public_key(), as_dict=True)
+    return Key("ES384", private).proof(head={"jwk": jwk})
+
+
+def rsa(exponent: int, bits: int) -> str:
+    return Key("RS256", generate_rsa(exponent, bits)).proof()
+
+
+PRIVATE = jwt.get_algorithm_by_name("ES256").to_jwk(EC.private, as_dict=True)
+OCTETS = {"kty": "oct", "k": "c2VjcmV0"}
+
+
+def seconds(after: int) -> int:
+    return int(site_clock.now().timestamp()) + after
+
+
+WRONG = {
+    "another method": lambda: EC.proof("GET"),
+    "another method in lower case": lambda: EC.proof("post"),
+    "another path": lambda: EC.proof(path=PAR),
+    "another path that begins alike": lambda: EC.proof(path=f"{TOKEN}/"),
+    "another host": lambda: EC.proof(htu=f"https://mallory.example{TOKEN}"),
+    "a host that begins alike": lambda: EC.proof(htu=f"{audience()}.mallory.example{TOKEN}"),
+    "another scheme": lambda: EC.proof(htu=audience().replace("http:", "https:") + TOKEN),
+    "another port": lambda: EC.proof(htu=f"http://localhost:8001{TOKEN}"),
+    "a user name": lambda: EC.proof(htu=f"http://alice@localhost:8000{TOKEN}"),
+    "no URL": lambda: EC.proof(htu="http://[::1"),
+    "a URL that is no text": lambda: EC.proof(htu=5),
+    "no claim htu": lambda: EC.proof(htu=None),
+    "no claim htm": lambda: EC.proof(htm=None),
+    "no jti": lambda: EC.proof(jti=None),
+    "an empty jti": lambda: EC.proof(jti=""),
+    "a jti that is no text": lambda: EC.proof(jti=["a"]),
+    "half a surrogate as jti": lambda: EC.proof(jti="\ud800"),
+    "no iat": lambda: EC.proof(iat=None),
+    "too old": lambda: EC.proof(iat=seconds(-301)),
+    "from the future": lambda: EC.proof(iat=seconds(301)),
+    "a huge iat": lambda: EC.proof(iat=10**400),
+    "an iat that is no number": lambda: EC.proof(iat=str(seconds(0))),
+    "alg none": lambda: EC.proof(head={"alg": "none"}, sign=lambda _message: b""),
+    "alg HS256": lambda: EC.proof(head={"alg": "HS256"}, sign=hs256),
+    "alg HS256 with its key": lambda: EC.proof(head={"alg": "HS256", "jwk": OCTETS}, sign=hs256),
+    "alg ES384": p384,
+    "alg PS256": lambda: RSA.proof(head={"alg": "PS256"}),
+    "an algorithm that is no text": lambda: EC.proof(head={"alg": ["ES256"]}),
+    "an algorithm of another key": lambda: EC.proof(head={"alg": "RS256"}),
+    "the type of another token": lambda: EC.proof(head={"typ": "at+jwt"}),
+    "no type": lambda: EC.proof(head={"typ": None}),
+    "an unknown extension": lambda: EC.proof(head={"crit": ["b64"], "b64": False}),
+    "no key": lambda: EC.proof(head={"jwk": None}),
+    "a private key": lambda: EC.proof(head={"jwk": PRIVATE}),
+    "the key of somebody else": lambda: EC.proof(head={"jwk": Key().jwk}),
+    "a curve of another algorithm": lambda: EC.proof(head={"jwk": EC.jwk | {"crv": "P-521"}}),
+    "a point that is not on the curve": lambda: EC.proof(head={"jwk": EC.jwk | {"x": EC.jwk["y"]}}),
+    "a coordinate that is no text": lambda: EC.proof(head={"jwk": EC.jwk | {"x": 5}}),
+    "a list as key": lambda: EC.proof(head={"jwk": [EC.jwk]}),
+    "a short RSA key": lambda: rsa(65537, 1024),
+    "a small exponent": lambda: rsa(3, 2048),
+    "a modulus of zero": lambda: RSA.proof(head={"jwk": RSA.jwk | {"n": "AA"}}),
+    "two proofs": lambda: f"{EC.proof()},{EC.proof()}",
+    "no JWT": lambda: "a.b.c",
+    "one part": lambda: "a",
+    "spaces": lambda: " ",
+    "too long": lambda: EC.proof(jti="a" * 4096),
+    "a signature of something else": lambda: EC.proof(sign=lambda _message: EC.sign(b"else")),
+    "claims that are no object": lambda: jwt.api_jws.encode(
+        b'"htm"', EC.private, "ES256", headers={"typ": "dpop+jwt", "jwk": EC.jwk}
+    ),
+    "claims that are nested deeply": lambda: jwt.api_jws.encode(
+        b"[" * 2000, EC.private, "ES256", headers={"typ": "dpop+jwt", "jwk": EC.jwk}
+    ),
+}
+
+
+def test_a_proof_that_was_not_made_for_the_request_is_refused(
+    app: App, browser: LoginSession, clock: Clock
+) -> None:
+    code = app.code(browser)
+
+    found = {name: app.redeem(code, dpop=make()).error for name, make in WRONG.items()}
+
+    assert {name for name in WRONG if found[name] != "invalid_dpop_proof"} == set()
+    assert app.redeem(code, dpop=EC.proof()).status == 200, "the code is not spent"
+
+
+def test_a_proof_needs_the_nonce_of_the_last_answers(
+    app: App, browser: LoginSession, key: Key, clock: Clock
+) -> None:
+    """Whoever could use the key for a moment has made no proofs for later."""
+    code, made_before = app.code(browser, SCOPE), dpop.nonce()
+    clock.advance(seconds=600)
+
+    for nonce in (None, made_before, "a", 5):
+        refused = app.redeem(code, dpop=key.proof(nonce=nonce))
+        assert refused.error == "use_dpop_nonce"
+    code = app.code(browser, SCOPE)
+    token = app.redeem(code, dpop=key.proof(nonce=refused.headers["DPoP-Nonce"]))["access_token"]
+
+    refused = get(ME, token, key.proof("GET", ME, token=token, nonce=made_before))
+    assert refused.json()["code"] == "use_dpop_nonce"
+    challenge = 'DPoP error="use_dpop_nonce", algs="ES256 RS256 EdDSA"'
+    assert refused.headers["WWW-Authenticate"] == challenge
+    nonce = refused.headers["DPoP-Nonce"]
+    assert get(ME, token, key.proof("GET", ME, token=token, nonce=nonce)).status_code == 200
+
+
+def test_a_code_that_is_bound_to_a_key_is_useless_without_it(
+    app: App, browser: LoginSession, key: Key
+) -> None:
+    code = app.code(browser, dpop_jkt=key.thumbprint)
+
+    assert app.redeem(code).error == "invalid_grant"
+    assert app.redeem(code, dpop=Key().proof()).error == "invalid_grant"
+
+    assert app.redeem(code, dpop=key.proof())["token_type"] == "DPoP"
+
+
+def test_a_pushed_request_binds_the_code_to_the_key_of_its_proof(
+    app: App, browser: LoginSession, key: Key
+) -> None:
+    form = {name: value or "" for name, value in query(app.client, scope="openid").items()}
+    proof = key.proof(path=PAR)
+
+    other = app.post(PAR, dpop=proof, dpop_jkt=Key().thumbprint, **form)
+    assert other.error == "invalid_dpop_proof"
+    assert app.post(PAR, dpop=key.proof(), **form).error == "invalid_dpop_proof"
+    assert app.post(PAR, dpop=proof, **form).status == 201
+    assert app.post(PAR, dpop=proof, **form).error == "invalid_dpop_proof"
+
+
+def test_an_app_that_must_use_dpop_gets_nothing_without_it(
+    app: App, browser: LoginSession, key: Key
+) -> None:
+    before = app.sign_in(browser, SCOPE)["refresh_token"]
+    set_client(app, requires_dpop=True)
+    code = app.code(browser)
+
+    assert app.redeem(code).error == "invalid_dpop_proof"
+    assert app.refresh(before).error == "invalid_dpop_proof"
+
+    assert app.redeem(code, dpop=key.proof())["token_type"] == "DPoP"
+    assert AuthorizationCode.objects.filter(spent_at=None).count() == 0

@@ -1,0 +1,48 @@
+"""Races between two server processes with one copied DPoP proof."""
+
+import json
+
+import pytest
+
+from tests.attacks.test_app_races import VERIFIER, WEB, add_code, connect
+from tests.attacks.test_session_races import confirmed
+from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race
+from tests.support.client import Response, together
+from tests.support.dpop import ME, TOKEN, Key
+
+FORM = {"grant_type": "authorization_code", "redirect_uri": WEB, "code_verifier": VERIFIER}
+
+
+def using_one_proof_eight_times(nodes: Nodes, name: str) -> None:
+    """One of eight requests gets tokens, although each has a code. One of eight reads the API."""
+    confirmed(nodes, name)
+    connect(nodes, name)
+    for i in range(AT_ONCE):
+        add_code(nodes, name, f"{name}{i}")
+    key, origin = Key(), nodes[0].origin
+    nonce = nodes[1].client().get(ME, headers={"DPoP": "a"}).headers["DPoP-Nonce"]
+    proof = key.proof(htu=f"{origin}{TOKEN}", nonce=nonce)
+
+    def redeem(i: int) -> Response:
+        form = FORM | {"client_id": name, "code": f"{name}{i}"}
+        return nodes[i % 2].client().post(TOKEN, form, csrf=False, headers={"DPoP": proof})
+
+    answers = together(AT_ONCE, redeem)
+
+    (given,) = [answer for answer in answers if answer.status == 200]
+    assert sorted(answer.status for answer in answers) == [200] + [400] * (AT_ONCE - 1)
+    token = json.loads(given.body)["access_token"]
+    copied = key.proof("GET", ME, token=token, htu=f"{origin}{ME}", nonce=nonce)
+    headers = {"Authorization": f"DPoP {token}", "DPoP": copied}
+
+    read = together(AT_ONCE, lambda i: nodes[i % 2].client().get(ME, headers=headers))
+
+    assert sorted(answer.status for answer in read) == [200] + [401] * (AT_ONCE - 1)
+
+
+RACES = [using_one_proof_eight_times]
+
+
+@pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
+def test_of_eight_requests_with_one_proof_one_succeeds(nodes: Nodes, race: Race) -> None:
+    race(nodes, "proving")
