@@ -25,8 +25,8 @@ from accounts.oauth.messages import OAuthError, parameters
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationRequest
 from accounts.sessions.current import actor_of, request_auth_of, session_of
-from accounts.throttle.limits import AUTHORIZE_NETWORK
-from accounts.throttle.services import around
+from accounts.throttle.limits import AUTHORIZE_NETWORK, AUTHORIZE_SESSION
+from accounts.throttle.services import around, spend
 from accounts.users.services import AccountChanged
 
 
@@ -185,8 +185,12 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
     Raises:
         AlreadyAnswered, ConsentMissing, AccountChanged: see
             :func:`accounts.oauth.granting.grant`.
+        RateLimited: too many apps were signed in to in this session. A script in the browser could
+            otherwise fill the disk.
     """
-    code = granting.grant(asked, session_of(request), actor_of(request), agrees=agrees)
+    session = session_of(request)
+    spend((AUTHORIZE_SESSION, session.pk))
+    code = granting.grant(asked, session, actor_of(request), agrees=agrees)
     return answers.url(asked.redirect_uri, asked.state, code=code)
 
 

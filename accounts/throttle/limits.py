@@ -106,6 +106,8 @@ PROVIDER_NETWORK = Limit(
 AUTHORIZE_NETWORK = Limit(
     "authorize.network", 120, 5, "sign-ins to apps that a network begins and that need a page"
 )
+# Each sign-in adds a session, and its end can add an event to the account's history.
+AUTHORIZE_SESSION = Limit("authorize.session", 60, 10, "sign-ins to apps in a session")
 AUTHORIZE_CLIENT = Limit("authorize.client", 600, 0.1, "requests that an app pushes")
 
 # Each session has its own budget for reauthentication, which guesses in other sessions do not use.

@@ -106,3 +106,15 @@ def test_images_and_frames_of_another_site_use_up_no_limit(alice: User, settings
     assert result(silent)["error"] == "login_required"
     page = browser.get(address(app), headers={"Sec-Fetch-Dest": "document"})
     assert page.status_code == 303
+
+
+def test_a_script_in_a_session_cannot_sign_in_to_apps_without_bound(
+    alice: User, settings: Any
+) -> None:
+    set_up(settings, limits_scale=0.05)
+    browser, app = signed_in(alice), make_app(scope="openid email", is_first_party=True)
+
+    statuses = [browser.get(address(app)).status_code for _ in range(6)]
+
+    assert statuses == [303, 303, 303, 429, 429, 429]
+    assert signed_in(alice).get(address(app)).status_code == 303
