@@ -1,1 +1,1 @@
-"""The OpenID Provider: the apps that will sign people in with their accounts here."""
+"""The OpenID Provider: apps sign people in with their accounts here."""

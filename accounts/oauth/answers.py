@@ -1,7 +1,7 @@
-"""Answers of the authorization endpoint, which send the browser back to the app.
+"""Authorization responses, which send the browser back to the app (RFC 6749 section 4.1.2).
 
-Every answer has ``iss``, so that an app with several providers knows which one has answered
-(RFC 9207). Otherwise, an attacker's provider could get a code of this site (a mix-up).
+Every response has ``iss``, so that an app with several providers knows which one has answered
+(RFC 9207). Otherwise, the app could send a code of this site to an attacker's provider (a mix-up).
 """
 
 from urllib.parse import urlencode
@@ -16,28 +16,34 @@ from accounts.oauth.stored import AuthorizationRequest
 
 
 def url(redirect_uri: str, state: str, **result: str) -> str:
-    """Return ``redirect_uri`` with ``result`` and ``state`` in its query, after its own query."""
+    """Return ``redirect_uri`` with ``result``, ``state`` and ``iss`` added to its query."""
     values = result | ({"state": state} if state else {}) | {"iss": settings.AUTHSITE.origin}
-    return f"{redirect_uri}{'&' if '?' in redirect_uri else '?'}{urlencode(values)}"
+    return with_query(redirect_uri, values)
+
+
+def with_query(uri: str, values: dict[str, str]) -> str:
+    """Return ``uri`` with ``values`` added to its query."""
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(values)}"
 
 
 def redirect(target: str) -> HttpResponse:
-    """Return a redirect to ``target``, which may have the scheme of an app and any length.
+    """Return a redirect to ``target``.
 
-    The status 303 makes the browser send a GET, whatever the request was (RFC 9700 section 4.12).
+    Django's own redirects refuse the private-use schemes of apps (RFC 8252) and long URLs. The
+    status 303 makes the browser send a GET, whatever the request was (RFC 9700 section 4.12).
     """
     return HttpResponse(status=303, headers={"Location": target})
 
 
 def lead_back(request: HttpRequest, client: Client, target: str) -> HttpResponse:
-    """Return a page that leads to ``target``, for a request that may follow a form.
+    """Return a page that sends the browser to ``target``. Use it where the browser may send a form.
 
-    Chromium applies ``form-action`` to redirects that follow a form, but not to this page.
+    Chromium applies ``form-action`` to a redirect that answers a form, but not to this page.
     """
     context = {"client": client, "url": target, "host": redirect_uris.host_of(target)}
     return render(request, "accounts/oauth/leave.html", context)
 
 
 def denied(asked: AuthorizationRequest) -> str:
-    """Return where the browser goes after the person has cancelled, or may not use the app."""
+    """Return the URL at the app for a person who has cancelled or may not use the app."""
     return url(asked.redirect_uri, asked.state, error="access_denied")

@@ -1,6 +1,6 @@
 """API views that list and disconnect the connected apps of a user.
 
-No app may use them: the scopes of this area are not among those that apps can request.
+Connected apps cannot call them, because no app can request the scopes of the area ``apps``.
 """
 
 from typing import Any, cast

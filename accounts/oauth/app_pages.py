@@ -32,7 +32,7 @@ class Row:
         """What the app may do."""
         scope = {name for row in self.app.agreed for name in row.scope.split()}
         others = {row.audience for row in self.app.agreed} - {"", settings.AUTHSITE.origin}
-        uses = [_("uses %(service)s in your name") % {"service": name} for name in sorted(others)]
+        uses = [_("uses %(service)s on your behalf") % {"service": name} for name in sorted(others)]
         return ", ".join([*in_words(scope), *uses])
 
     @property

@@ -24,7 +24,7 @@ def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
         claims["zoneinfo"] = user.time_zone
         if user.language:
             claims["locale"] = user.language
-    # The site stores an email address at the user only once it is confirmed.
+    # ``User.email`` is always a confirmed address.
     if "email" in scope and user.email:
         claims |= {"email": user.email, "email_verified": True}
     if "groups" in scope:

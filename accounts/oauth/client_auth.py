@@ -3,9 +3,9 @@
 A client uses the one method that it is registered for: a confidential client sends its secret by
 HTTP Basic or in the form, and a public client sends only its ``client_id``.
 
-Nobody can guess a secret of 160 bits. The limits for wrong secrets bound the work of a flood, and
-show it in the metrics. They refuse only wrong secrets. Otherwise a stranger in the network of a
-client could make the site refuse the client.
+Only wrong secrets are counted and limited, and the right secret always works. Otherwise, a stranger
+in the network of a client could lock the client out. Guessing is no risk, because a secret has 160
+random bits: the limits only bound the work of a flood, and show it in the metrics.
 """
 
 import base64

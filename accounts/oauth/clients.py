@@ -72,7 +72,7 @@ def create(client: Client, actor: Actor) -> str:
 
 @transaction.atomic
 def change(client: Client, fields: Collection[str], actor: Actor) -> None:
-    """Save only the ``fields`` of ``client``: somebody may be disabling the app meanwhile.
+    """Save only the ``fields`` of ``client``, so that a concurrent disabling is not undone.
 
     Raises:
         ValidationError: see :meth:`Client.clean`.
@@ -133,7 +133,7 @@ def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
             return False
         _tell(events.APP_ENABLED if enabled else events.APP_DISABLED, client, actor)
     if not enabled:
-        # After the commit, so that the app gets no new ones. The transaction would become long.
+        # After the commit, the app gets no new tokens, and the transaction stays short.
         _end_tokens(Client.objects.filter(pk=client.pk))
     return True
 
@@ -155,21 +155,21 @@ def find(client_id: str) -> Client | None:
 
 
 def find_public(client_id: str) -> Client | None:
-    """Return the app with this id if it is public, so that it needs no secret, and enabled."""
+    """Return the app with this id if it is public and enabled. It needs no secret."""
     return Client.objects.filter(pk=client_id, is_public=True, disabled_at=None).first()
 
 
 def prune() -> int:
     """Delete secrets that have expired; return how many were deleted.
 
-    The tokens of disabled apps end again, in case the process died that should have ended them.
+    Also end the tokens of disabled apps, in case the process that disabled an app died before that.
     """
     _end_tokens(Client.objects.exclude(disabled_at=None))
     return delete_in_batches(ClientSecret.objects.filter(expires_at__lte=clock.now()))
 
 
 def _end_tokens(disabled: QuerySet[Client]) -> None:
-    """End the codes and sessions of the apps, in statements of which none takes long."""
+    """End the codes and sessions of the apps, in batches, so that no statement takes long."""
     delete_in_batches(AuthorizationCode.objects.filter(client__in=disabled))
     connected.end(LoginSession.objects.filter(client__in=disabled), events.APP_DISABLED)
 

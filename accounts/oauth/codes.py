@@ -63,7 +63,7 @@ _SPEND = PreparedUpdate(
 
 
 def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
-    """Return a new code, with which the client of ``asked`` signs in the user of ``session``.
+    """Return a new code for the client of ``asked`` and the user of ``session``.
 
     Call this in the transaction that deletes ``asked``.
     """
@@ -90,7 +90,8 @@ def find(code: str, client: Client, redirect_uri: str, verifier: str) -> Authori
     """Return the row of ``code`` if ``client`` got it, whether or not it is spent.
 
     Raises:
-        OAuthError: ``invalid_grant``: the client, the redirect URI or the verifier is another one.
+        OAuthError: ``invalid_grant``: the code is unknown, or the client, the redirect URI or the
+            verifier is not the one of the code.
     """
     held, user, session = _FOUND.firsts(
         digest=_digest(code),
@@ -115,18 +116,19 @@ def check_key(held: AuthorizationCode, key: str) -> None:
 
 
 def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
-    """Spend the code ``held``; return a refresh token if the user has granted one, else "".
+    """Spend the code ``held``, and set ``held.given`` to the new session of the app.
 
-    ``held.given`` is then the new session of the app.
+    Return a refresh token if the scope has ``offline_access``, else an empty string.
 
     ``key``: the thumbprint of the key to which its tokens will be bound, or an empty string.
 
     If the code is spent already, somebody may have copied it. The session that came from it is then
-    revoked, and the user is told (RFC 9700 section 4.5.3). Whoever lacks the verifier or
-    authenticates as another client does not come that far: see :func:`find`.
+    revoked, and the user is notified (RFC 9700 section 4.5.3). A stranger cannot cause that:
+    :func:`find` refuses callers that lack the verifier or authenticate as another client.
 
     Raises:
-        OAuthError: ``invalid_grant``.
+        OAuthError: ``invalid_grant``: the code is spent or expired, or the browser session or the
+            account has changed.
     """
     refresh_token = _spend(held, key) if held.spent_at is None else None
     if refresh_token is None:
@@ -153,8 +155,8 @@ def _spend(held: AuthorizationCode, key: str) -> str | None:
     Raises:
         OAuthError: the code has expired, or the browser session or the account has changed.
     """
-    # A change of credentials and this transaction wait for each other, so that it ends the new
-    # session, too, or is seen below.
+    # A change of credentials takes the same lock. If it comes first, the UPDATE below does not
+    # match; if it comes later, it ends the new session, too.
     users.lock_row_as_is(held.user)
     is_offline = OFFLINE in held.scope.split()
     given = connected.new(
@@ -178,7 +180,7 @@ def _spend(held: AuthorizationCode, key: str) -> str | None:
 def _spend_row(held: AuthorizationCode, given: uuid.UUID) -> bool:
     """Mark the code as spent for the session ``given``; return False if it is not valid.
 
-    This UPDATE decides races.
+    If a code is redeemed several times at once, this UPDATE decides which request wins.
     """
     values = {"client": held.client_id, "redirect_uri": held.redirect_uri}
     values |= {"digest": held.digest, "code_challenge": held.code_challenge}

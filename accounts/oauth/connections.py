@@ -37,7 +37,7 @@ def covers(asked: AuthorizationRequest, user: User) -> bool:
 
 
 def renew(asked: AuthorizationRequest, user: User) -> bool:
-    """Do the same as :func:`covers`, record the use, and lock the row.
+    """Do the same as :func:`covers`, but lock the row and record the use.
 
     Call this instead of :func:`agree` in the transaction that grants ``asked`` without asking for
     consent. Otherwise a disconnection at the same moment would be undone.
@@ -57,9 +57,10 @@ def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
     Call this after consent, or if the app is first-party. The person is notified of a new app.
 
     Raises:
-        AccountChanged: the account was locked or changed meanwhile, so somebody else may agree.
+        AccountChanged: the account was locked or changed meanwhile, perhaps because the person who
+            agrees is not its owner.
     """
-    # A lock and this transaction wait for each other, so that the lock forgets this agreement, too.
+    # A lockdown takes the same lock. If it comes later, it forgets this agreement, too.
     users.lock_row(user)
     is_new = not Connection.objects.filter(user=user, client=asked.client_id).exists()
     row, is_added = Connection.objects.select_for_update().get_or_create(

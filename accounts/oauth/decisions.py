@@ -30,7 +30,7 @@ class Step(Enum):
     # The person is not in the group that the app is for.
     FORBIDDEN = auto()
     SELECT_ACCOUNT = auto()
-    # The app asks for another person than the one who is signed in.
+    # The app asks for somebody other than the person who is signed in.
     OTHER_ACCOUNT = auto()
     CONSENT = auto()
     GRANTED = auto()
@@ -60,7 +60,7 @@ def decide(asked: AuthorizationRequest, session: LoginSession | None) -> Step:
     if not _is_recent(asked, session):
         return Step.REAUTHENTICATE
     factor = factor_for(asked, session.user)
-    if not _has_shown(session, factor):
+    if not has_shown(session, factor):
         return Step.REAUTHENTICATE if _holds(session.user, factor) else Step.ENROL
     if not is_member(asked.client, session.user):
         return Step.FORBIDDEN
@@ -82,6 +82,16 @@ def factor_for(asked: AuthorizationRequest, user: User) -> Client.Factor:
     return required
 
 
+def has_shown(session: LoginSession, factor: Client.Factor) -> bool:
+    """Return whether the user of ``session`` has shown a second factor of the kind ``factor``."""
+    shown = {
+        Client.Factor.NONE: True,
+        Client.Factor.ANY: session.factor_at is not None,
+        Client.Factor.PASSKEY: session.passkey_at is not None,
+    }
+    return shown[factor]
+
+
 def is_member(client: Client, user: User) -> bool:
     """Return whether ``user`` is in the group that ``client`` is for, if it is for one."""
     group = client.required_group_id
@@ -99,15 +109,6 @@ def _is_recent(asked: AuthorizationRequest, session: LoginSession) -> bool:
         return False
     age = clock.now() - session.auth_time
     return asked.max_age is None or age <= timedelta(seconds=asked.max_age)
-
-
-def _has_shown(session: LoginSession, factor: Client.Factor) -> bool:
-    shown = {
-        Client.Factor.NONE: True,
-        Client.Factor.ANY: session.factor_at is not None,
-        Client.Factor.PASSKEY: session.passkey_at is not None,
-    }
-    return shown[factor]
 
 
 def _holds(user: User, factor: Client.Factor) -> bool:

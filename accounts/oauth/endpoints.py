@@ -61,8 +61,8 @@ def form_of(request: HttpRequest) -> dict[str, str]:
     """Return the parameters in the body of ``request``.
 
     Raises:
-        OAuthError: the body is no form, a parameter is there twice, or there are parameters in the
-            URL, where logs would store them (RFC 6749 section 2.3.1).
+        OAuthError: the body is no form, a parameter is repeated, or the URL has parameters, which
+            logs would store (RFC 6749 section 2.3.1).
     """
     if request.content_type != FORM or request.META.get("QUERY_STRING"):
         raise OAuthError("invalid_request", f"Send the parameters in the body, as {FORM}.")

@@ -26,10 +26,10 @@ def grant(
 
     Raises:
         AlreadyAnswered: the request was answered meanwhile.
-        ConsentMissing: an earlier agreement is needed, and there is none any more.
+        ConsentMissing: the person has not just agreed, and no earlier agreement is left.
         AccountChanged: the account was locked or changed meanwhile.
     """
-    # Of two tabs, one deletes the row.
+    # Only one of two tabs deletes the row.
     if not asked._state.adding and not close(asked):
         raise AlreadyAnswered
     if agrees or not connections.renew(asked, session.user):

@@ -8,6 +8,7 @@ from collections.abc import Collection
 
 from django.conf import settings
 
+from accounts.oauth.decisions import has_shown, is_member
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
 from accounts.oauth.scopes import API_SCOPES, audiences
@@ -32,9 +33,10 @@ def remaining(
     if not may_use:
         held -= API_SCOPES
     is_allowed = held and (may_use or audience == settings.AUTHSITE.origin)
-    if is_allowed and _has_factor(client, session) and _is_in_group(client, session):
+    has_factor = has_shown(session, Client.Factor(client.factor))
+    if is_allowed and has_factor and is_member(client, session.user):
         return held
-    raise OAuthError("invalid_grant", "The client requires or may request something else now.")
+    raise OAuthError("invalid_grant", "The client may request less now, or requires more.")
 
 
 def check_audience(sent: dict[str, str], audience: str) -> None:
@@ -45,17 +47,3 @@ def check_audience(sent: dict[str, str], audience: str) -> None:
     """
     if sent.get("resource", audience) != audience:
         raise OAuthError("invalid_target", "The grant is for another resource.")
-
-
-def _has_factor(client: Client, session: LoginSession) -> bool:
-    shown = {
-        Client.Factor.NONE: session.auth_time,
-        Client.Factor.ANY: session.factor_at,
-        Client.Factor.PASSKEY: session.passkey_at,
-    }
-    return shown[Client.Factor(client.factor)] is not None
-
-
-def _is_in_group(client: Client, session: LoginSession) -> bool:
-    group = client.required_group_id
-    return group is None or session.user.groups.filter(pk=group).exists()

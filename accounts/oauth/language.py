@@ -1,4 +1,4 @@
-"""Chooses the language in which an app wants its people to see this site (``ui_locales``)."""
+"""Chooses the language that an app requests for the pages of this site (``ui_locales``)."""
 
 from django.conf import settings
 from django.http import HttpResponse
@@ -9,7 +9,7 @@ def choose(response: HttpResponse, ui_locales: str) -> None:
     """Choose the first language of ``ui_locales`` that the site has, until the browser is closed.
 
     ``ui_locales``: language tags, separated by spaces, in the order of preference (OpenID Connect
-        Core section 3.1.2.1). A user's own language takes its place after the sign-in.
+        Core section 3.1.2.1). After the sign-in, the user's own language applies.
     """
     for tag in ui_locales.split():
         try:

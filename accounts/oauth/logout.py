@@ -1,13 +1,12 @@
 """Logout at the request of an app (OpenID Connect RP-Initiated Logout 1.0).
 
-The request has an ID token of the person, which must not stay in an address: browsers and proxies
-store addresses. It is therefore read at once, and the browser is redirected to the clean address. A
-signed cookie has what remains of the request.
+The URL of the request has an ID token of the person. Browsers and proxies store URLs, so the site
+reads the token at once, and redirects the browser to the same URL without parameters. A signed
+cookie holds what the page there needs of the request.
 """
 
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -41,7 +40,7 @@ type Request = dict[str, str]
 @csrf_exempt  # The forms of apps may send the request. The page that signs out is protected.
 @require_http_methods(["GET", "POST"])
 def logout(request: HttpRequest) -> HttpResponse:
-    """Store the request of an app, or show the page at the clean address."""
+    """Store the request of an app in a cookie; without parameters, answer the stored request."""
     data = request.POST if request.method == "POST" else request.GET
     if not data or "csrfmiddlewaretoken" in data:
         return _page(request)
@@ -77,7 +76,7 @@ def _read(given: dict[str, str]) -> Request:
 
 @csrf_protect
 def _page(request: HttpRequest) -> HttpResponse:
-    """Sign the person out, or ask whether to.
+    """Sign the person out, or ask first.
 
     An app signs out without asking only the browser session from which the person signed in to it.
     Otherwise, whoever has any ID token could sign its owner out anywhere.
@@ -114,13 +113,13 @@ def _is_from(asked: Request, session: LoginSession) -> bool:
 
 
 def _lead_on(request: HttpRequest, asked: Request) -> HttpResponse:
-    """Lead to the URI of the app if it is still registered; otherwise say that it is done."""
+    """Go to the URI of the app if it is still registered; otherwise say that it is done."""
     client = Client.objects.filter(pk=asked["client"]).first() if "uri" in asked else None
     if client is None or asked["uri"] not in client.logout_uris:
         return render(request, "accounts/oauth/signed_out.html")
-    query = urlencode({"state": asked["state"]}) if asked["state"] else ""
-    joint = "&" if "?" in asked["uri"] else "?"
-    target = f"{asked['uri']}{joint}{query}" if query else asked["uri"]
+    target = asked["uri"]
+    if asked["state"]:
+        target = answers.with_query(target, {"state": asked["state"]})
     if request.method == "POST":
         return answers.lead_back(request, client, target)
     return answers.redirect(target)

@@ -23,12 +23,12 @@ def parameters(data: QueryDict) -> dict[str, str]:
     """Return the parameters in ``data`` that have a value (RFC 6749 section 3.1).
 
     Raises:
-        OAuthError: a parameter is there twice, or its value is too long or has control characters.
+        OAuthError: a parameter is repeated, or its value is too long or has control characters.
     """
     found: dict[str, str] = {}
     for name, values in data.lists():
         if len(values) > 1:
-            raise OAuthError("invalid_request", "A parameter is there twice.")
+            raise OAuthError("invalid_request", "A parameter is repeated.")
         if len(values[0]) > LONGEST or not values[0].isprintable():
             raise OAuthError(
                 "invalid_request", "A parameter is too long or has control characters."

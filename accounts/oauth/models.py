@@ -41,8 +41,8 @@ class Client(models.Model):
     ``is_verified``: whether the operator has checked whose app it is.
     ``scope``: the scopes that the app may request, separated by spaces.
     ``audiences``: the services for which it may request access tokens.
-    ``resource``: the service that the app is itself, if it is one: one of TOKEN_AUDIENCES. It may
-        introspect the access tokens that others send to it (RFC 7662).
+    ``resource``: the service of TOKEN_AUDIENCES that the app itself is, or an empty string. A
+        service may introspect the access tokens that others send to it (RFC 7662).
     ``requires_dpop``: whether its tokens must be bound to a key (RFC 9449).
     ``required_group``: the group in which people must be to sign in to the app.
     """

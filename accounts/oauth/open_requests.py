@@ -1,8 +1,8 @@
 """Stores authorization requests until a person has answered them.
 
-Only one browser can continue a request: the one that has opened it. A cookie with a random value
-identifies this browser. Without it, an attacker could let somebody else answer a request that the
-attacker began, or the other way round.
+Only the browser that has opened a request can continue it. A cookie with a random value identifies
+this browser. Without it, an attacker could make somebody else answer the attacker's request, or
+answer a request that somebody else has begun.
 """
 
 import re
@@ -55,7 +55,7 @@ def set_browser(response: HttpResponse, browser: str) -> None:
 def push(asked: AuthorizationRequest, *charges: Charge) -> str:
     """Store ``asked``, which no browser has opened yet; return its ``request_uri``.
 
-    ``charges``: the limits for whoever sends the request.
+    ``charges``: the limits to charge for the request.
 
     Raises:
         RateLimited: too many requests were stored.

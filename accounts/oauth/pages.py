@@ -15,12 +15,12 @@ from accounts.sessions.current import session_of
 
 
 def invalid(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    """Return the page for a request after which the browser must not be sent to the app."""
+    """Return the page for an invalid request. It does not send the browser to the app."""
     return render(request, "accounts/oauth/invalid.html", {"error": error}, status=400)
 
 
 def over(request: HttpRequest) -> HttpResponse:
-    """Return the page for a request that is unknown, answered, too old, or of another browser."""
+    """Return the page for a request that is unknown, answered, expired, or of another browser."""
     return render(request, "accounts/oauth/over.html", status=400)
 
 

@@ -54,13 +54,13 @@ def redirect_uri_of(data: QueryDict, client: Client) -> str:
     """Return the redirect URI of the request, which ``client`` has registered.
 
     Raises:
-        OAuthError: the redirect URI is missing, not registered, or there twice.
+        OAuthError: the redirect URI is missing, not registered, or repeated.
     """
     return _redirect_uri(client, single(data, "redirect_uri"))
 
 
 def single(data: QueryDict, name: str) -> str:
-    """Return the value of a parameter; an empty string if it is missing or there twice."""
+    """Return the value of a parameter; an empty string if it is missing or repeated."""
     values = data.getlist(name)
     return values[0] if len(values) == 1 else ""
 
@@ -124,7 +124,7 @@ def _challenge(given: Mapping[str, str]) -> str:
     """
     if "code_challenge" not in given:
         raise OAuthError("invalid_request", "The code_challenge is missing.")
-    # Without a method, it would be plain, which shows the verifier (RFC 7636 section 4.3).
+    # The default method is ``plain``, whose challenge is the verifier (RFC 7636 section 4.3).
     if given.get("code_challenge_method") != "S256":
         raise OAuthError("invalid_request", "The code_challenge_method must be S256.")
     if not _CHALLENGE.fullmatch(given["code_challenge"]):

@@ -26,8 +26,8 @@ SCOPES: dict[str, str | Promise] = {
 API_SCOPES = frozenset(name for name in SCOPES if ":" in name)
 
 
-# The same in words for the person, after the name of the app. The ID of the account goes without
-# saying: every app sees it.
+# What people read after the name of an app with these scopes. ``openid`` is missing, because every
+# app sees the ID of the account.
 _FOR_PEOPLE: dict[str, str | Promise] = {
     "profile": _("sees your name, username, language and time zone"),
     "email": _("sees your email address"),

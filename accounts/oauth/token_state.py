@@ -19,7 +19,7 @@ from accounts.tokens.errors import InvalidToken
 
 @endpoint
 def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """End the session of the app that has sent one of its tokens.
+    """End the session that the token belongs to.
 
     The answer is the same for a token that is unknown, has ended or belongs to another app.
     """
@@ -33,7 +33,7 @@ def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
 
 @endpoint
 def introspect(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """Tell a confidential app whether one of its tokens, or of its service, is active.
+    """Tell a confidential app whether a token that it got, or a token for its service, is active.
 
     A public app cannot prove who it is, so it is told nothing.
     """

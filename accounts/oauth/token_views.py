@@ -37,7 +37,7 @@ def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
 def _by_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
     """Exchange a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
 
-    All that can be refused is refused before the code is spent.
+    All checks that may refuse the request come before the code is spent.
     """
     code, redirect_uri, verifier = (
         required(sent, name) for name in ("code", "redirect_uri", "code_verifier")
@@ -61,8 +61,8 @@ def _by_refresh_token(
 ) -> Answer:
     """Exchange a refresh token (RFC 6749 section 6), for no more than was granted.
 
-    All that can be refused is refused before the token is replaced. A thief who lacks the key can
-    therefore not end the session either.
+    All checks that may refuse the request come before the token is replaced. A thief who lacks the
+    key can therefore not end the session either.
     """
     text = required(sent, "refresh_token")
     session = families.with_newest(text) or families.of(text)

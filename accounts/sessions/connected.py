@@ -16,7 +16,7 @@ from accounts.common.deletion import end_in_portions
 from accounts.common.prepared import P, PreparedUpdate
 from accounts.sessions.models import LoginSession
 
-# The most live sessions of one user with one app. Beyond it, the least recently used ones end.
+# The most live sessions of one user with one app.
 MOST = 20
 
 
@@ -78,7 +78,7 @@ def names(rows: QuerySet[LoginSession]) -> list[str]:
 
 
 def make_room(session: LoginSession) -> None:
-    """End the sessions that ``session``, which was just inserted, is one too many for."""
+    """End the least recently used sessions beyond :data:`MOST`, but not the new ``session``."""
     values = {"user": session.user_id, "client": session.client_id, "session": session.pk}
     _END_EXCESS.run(**values, now=clock.now(), reason=events.SESSION_ENDED_BY_LIMIT.name)
 

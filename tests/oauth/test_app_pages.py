@@ -90,7 +90,7 @@ def test_the_list_says_which_apps_are_unused_disabled_or_use_another_service(
     assert "uses " not in listed
     connections.agree(asked_for(app, "openid", "https://wiki.example.org"), alice, Actor())
     listed = client.get(APPS).text
-    assert "uses https://wiki.example.org in your name" in listed
+    assert "uses https://wiki.example.org on your behalf" in listed
     assert "Not used recently" not in listed
 
 

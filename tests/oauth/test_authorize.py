@@ -98,7 +98,7 @@ def test_a_new_scope_and_another_service_ask_again(
 
     assert "your username" in begin(browser, app, scope="openid profile").text
     page = begin(browser, app, resource=wiki)
-    assert f"will use <bdi>{wiki}</bdi> in your name" in page.text
+    assert f"will use <bdi>{wiki}</bdi> on your behalf" in page.text
     allow(browser, page)
     assert set(Connection.objects.values_list("audience", flat=True)) == {
         settings.AUTHSITE.origin,
@@ -336,8 +336,8 @@ def test_an_id_token_hint_lets_only_that_person_continue(alice: User, browser: B
     answer = mallory.get(address(app.client, id_token_hint=hint, prompt="none"))
     assert result(answer)["error"] == "login_required"
     page = begin(mallory, app.client, id_token_hint=hint)
-    assert "asked for another account" in page.text
-    assert "asked for another account" in allow(mallory, page, "choose").text
+    assert "asked for a different account" in page.text
+    assert "asked for a different account" in allow(mallory, page, "choose").text
     mallory.post(LOGOUT, {"next": page_of_request(page)})
     sign_in(mallory, "alice")
     assert "code" in result(mallory.get(page_of_request(page)))
