@@ -43,7 +43,7 @@ _NEWEST = Owned(
     f"o.id = %(id)s AND o.refresh_digest = %(digest)s AND {LIVE}",
     only=(
         *("id", "user_id", "client_id", "kind", "scope", "audience", "used_at"),
-        *("auth_time", "factor_at", "passkey_at", "idle_at", "ends_at"),
+        *("auth_time", "factor_at", "passkey_at", "idle_at", "ends_at", "dpop_thumbprint"),
     ),
     only_of_user=("id",),
 )
