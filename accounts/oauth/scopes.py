@@ -36,7 +36,7 @@ _FOR_PEOPLE: dict[str, str | Promise] = {
     "profile:write": _("can change your profile"),
     "sessions:read": _("sees where you’re signed in"),
     "sessions:write": _("can sign you out on any device"),
-    "activity:read": _("sees your security history"),
+    "activity:read": _("sees your security history, including the apps you’ve connected"),
     "offline_access": _("stays connected after you sign out here"),
 }
 

@@ -148,12 +148,12 @@ class MeView(views.APIView):
         """
         user = cast(User, request.user)
         changes = valid(ProfileSerializer(data=request.data, partial=True))
-        services.save(user, changes, actor_of(request._request))
+        session = cast(Credentials, request.auth).session
+        app = (session.client_id if session else None) or ""
+        services.save(user, changes, actor_of(request._request), app=app)
         for name, value in changes.items():
             setattr(user, name, value)
-        credentials = cast(Credentials, request.auth)
-        session = credentials.session
-        if session and session.client_id and not may_read(credentials.scope):
+        if app and not may_read(cast(Credentials, request.auth).scope):
             return Response(status=204)
         return Response(shown(user))
 

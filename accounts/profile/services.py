@@ -64,11 +64,14 @@ def last_sign_in(user: User) -> Activity | None:
     return activity.of(user).filter(kind__in=kinds).first()
 
 
-def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:
+def save(user: User, profile: Mapping[str, str], actor: Actor, *, app: str = "") -> None:
     """Store the fields of ``profile`` that have changed. The values must be validated.
 
     Changes are limited because each one adds a row to the history. The user and each of the user's
-    API keys have separate limits, so that a program cannot use up the changes of its user.
+    API keys and connected apps have separate limits, so that a program cannot use up the changes of
+    its user.
+
+    ``app``: the ID of the connected app that makes the change, or an empty string.
 
     Raises:
         RateLimited: there were too many changes.
@@ -76,7 +79,7 @@ def save(user: User, profile: Mapping[str, str], actor: Actor) -> None:
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
         return
-    spend((PROFILE_CHANGE, user.pk, actor.key))
+    spend((PROFILE_CHANGE, user.pk, actor.key, app))
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(**changed)
         record(user, events.PROFILE_CHANGED, actor)

@@ -210,7 +210,10 @@ STAFF_BULK = Limit("staff.bulk", 10, 10 * MINUTE, "bulk acts that a member of st
 
 # Each change adds an event to the account's history, and each new key also sends an email.
 PROFILE_CHANGE = Limit(
-    "profile.change", 30, MINUTE, "profile changes by a person, and by each of their API keys"
+    "profile.change",
+    30,
+    MINUTE,
+    "profile changes by a person, and by each of their API keys and apps",
 )
 KEY_NEW = Limit("key.new", 60, 2 * MINUTE, "API keys that a person creates")
 

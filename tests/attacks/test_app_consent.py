@@ -11,7 +11,7 @@ from accounts.oauth.scopes import in_words
 from accounts.oauth.stored import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.support.api import call
+from tests.support.api import call, get_tokens
 from tests.support.apps import asked_for, make_app
 from tests.support.authorize import AUTHORIZE, address, allow, begin, query, result
 from tests.support.oauth_client import audience, browser_of, new_app
@@ -68,14 +68,17 @@ def test_an_app_that_may_change_the_profile_does_not_thereby_read_it(alice: User
     assert (untold.status, untold.body) == (204, None)
 
 
-def test_people_are_told_that_an_app_that_reads_the_profile_sees_their_email_and_groups(
+def test_people_are_told_what_else_an_app_sees_that_reads_the_profile_or_the_history(
     alice: User,
 ) -> None:
-    app = make_app(scope="openid profile:read", audiences=[audience()])
-    words = "your profile, with your email address and groups"
+    scope = "openid profile:read activity:read"
+    app = make_app(scope=scope, audiences=[audience()])
+    profile = "your profile, with your email address and groups"
+    history = "your security history, including the apps you’ve connected"
 
-    assert words in begin(signed_in(alice), app, scope="openid profile:read").text
-    assert in_words(["profile:read"]) == [f"sees {words}"]
+    page = begin(signed_in(alice), app, scope=scope).text
+    assert (profile in page, history in page) == (True, True)
+    assert in_words(scope.split()) == [f"sees {profile}", f"sees {history}"]
 
 
 def test_a_disconnected_app_signs_nobody_out_without_asking(alice: User) -> None:
@@ -118,3 +121,21 @@ def test_a_script_in_a_session_cannot_sign_in_to_apps_without_bound(
 
     assert statuses == [303, 303, 303, 429, 429, 429]
     assert signed_in(alice).get(address(app)).status_code == 303
+
+
+def test_an_app_cannot_use_up_the_profile_changes_of_the_person_or_of_another_app(
+    alice: User, settings: Any
+) -> None:
+    set_up(settings, limits_scale=0.1)
+    scope, session = "profile:write", browser_of(alice)
+    greedy, other = (
+        new_app(name, scope=scope, audiences=[audience()]).sign_in(session, scope)["access_token"]
+        for name in ("Greedy", "Other")
+    )
+
+    def change(token: str, about: str) -> int:
+        return call("me/", {"about": about}, method="PATCH", token=token).status
+
+    assert [change(greedy, str(i)) for i in range(4)] == [204, 204, 204, 429]
+    assert change(other, "hello") == 204
+    assert change(get_tokens()["access"], "hi") == 200
