@@ -37,6 +37,7 @@ class ClientForm(forms.ModelForm):
 
     redirect_uris = LinesField(
         label=gettext_lazy("Redirect URIs"),
+        required=False,
         help_text=gettext_lazy("One per line. The app can send people back only to these."),
     )
     logout_uris = LinesField(
@@ -72,7 +73,7 @@ class ClientForm(forms.ModelForm):
     class Meta:
         model = Client
         fields = (
-            *("name", "redirect_uris", "logout_uris", "is_public", "is_verified"),
+            *("name", "redirect_uris", "logout_uris", "is_public", "is_device", "is_verified"),
             *("is_first_party", "requires_dpop", "scope", "audiences", "resource", "factor"),
             *("required_group", "homepage", "privacy_url", "terms_url"),
         )
@@ -80,6 +81,9 @@ class ClientForm(forms.ModelForm):
             "is_public": gettext_lazy(
                 "The app runs in a browser or on a person’s device, so it gets no secret. You "
                 "can’t change this later."
+            ),
+            "is_device": gettext_lazy(
+                "The app may show a code, which people type in here. It needs no redirect URI."
             ),
             "is_verified": gettext_lazy("You have checked whose app it is."),
             "is_first_party": gettext_lazy(

@@ -38,6 +38,8 @@ class Client(models.Model):
         device (RFC 6749 section 2.1).
     ``is_first_party``: whether people are not asked for their consent, because the app belongs to
         the operator of the site.
+    ``is_device``: whether the app may sign people in on a device without a browser, or at a command
+        line (RFC 8628). Such an app needs no redirect URI.
     ``is_verified``: whether the operator has checked whose app it is.
     ``scope``: the scopes that the app may request, separated by spaces.
     ``audiences``: the services for which it may request access tokens.
@@ -62,8 +64,9 @@ class Client(models.Model):
     )
     is_public = models.BooleanField(gettext_lazy("public"), default=False)
     is_first_party = models.BooleanField(gettext_lazy("first-party"), default=False)
+    is_device = models.BooleanField(gettext_lazy("device"), default=False, db_default=False)
     is_verified = models.BooleanField(gettext_lazy("verified"), default=True)
-    redirect_uris = models.JSONField(gettext_lazy("redirect URIs"), default=list)
+    redirect_uris = models.JSONField(gettext_lazy("redirect URIs"), default=list, blank=True)
     logout_uris = models.JSONField(gettext_lazy("URIs after signing out"), default=list, blank=True)
     scope = models.CharField(gettext_lazy("scopes"), max_length=255, default=scopes.DEFAULT)
     audiences = models.JSONField(gettext_lazy("audiences"), default=list, blank=True)
@@ -117,9 +120,12 @@ class Client(models.Model):
         """Check the URIs, the scopes, the audiences, and whether the app may skip consent.
 
         Raises:
-            ValidationError: a URI, a scope or an audience is not allowed, or the app is first-party
-                although any program could receive what is sent to it (RFC 8252 section 8.6).
+            ValidationError: a URI, a scope or an audience is not allowed; there is no redirect URI;
+                the app is first-party although any program could receive what is sent to it (RFC
+                8252 section 8.6).
         """
+        if not (self.redirect_uris or self.is_device):
+            raise ValidationError({"redirect_uris": _("Only a device needs no redirect URI.")})
         for field in ("redirect_uris", "logout_uris"):
             self._check_uris(field)
         if self.is_first_party and not all(map(redirect_uris.is_claimed, self.redirect_uris)):

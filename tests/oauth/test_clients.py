@@ -206,6 +206,12 @@ def test_add_client_registers_an_app_with_all_that_its_options_say(settings: Any
     assert (app.is_first_party, app.is_public, app.requires_dpop) == (True, False, True)
 
 
+def test_add_client_registers_an_app_for_devices_without_redirect_uris() -> None:
+    add("Terminal", "--device", "--public")
+
+    assert (the_app().is_device, the_app().redirect_uris) == (True, [])
+
+
 def test_add_client_gives_a_public_app_no_secret_and_standard_scopes() -> None:
     answer = add("Cli", "--redirect-uri", "http://127.0.0.1/", "--public")
 
@@ -216,6 +222,7 @@ def test_add_client_gives_a_public_app_no_secret_and_standard_scopes() -> None:
 @pytest.mark.parametrize(
     "arguments",
     [
+        ["Wiki"],
         ["Wiki", "--redirect-uri", "http://127.0.0.1/"],
         ["Wiki", "--redirect-uri", WEB, "--scope", "admin:write"],
         ["Wiki", "--redirect-uri", WEB, "--audience", "https://other.example.org"],

@@ -22,12 +22,17 @@ class Command(ClientCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         many: dict[str, Any] = {"nargs": "+", "action": "extend"}
         parser.add_argument("name", help="the name that people see")
-        parser.add_argument("--redirect-uri", required=True, **many, help="redirect URIs")
+        parser.add_argument("--redirect-uri", **many, default=[], help="redirect URIs")
         parser.add_argument("--post-logout-uri", **many, default=[], help="URIs after signing out")
         parser.add_argument(
             "--public",
             action="store_true",
             help="the app runs in a browser or on a person's device, and gets no secret",
+        )
+        parser.add_argument(
+            "--device",
+            action="store_true",
+            help="the app may show a code, which people type in here; it needs no redirect URI",
         )
         parser.add_argument(
             "--first-party", action="store_true", help="people are not asked for their consent"
@@ -62,6 +67,7 @@ class Command(ClientCommand):
             redirect_uris=options["redirect_uri"],
             logout_uris=options["post_logout_uri"],
             is_public=options["public"],
+            is_device=options["device"],
             is_first_party=options["first_party"],
             scope=" ".join(options["scope"] or scopes.DEFAULT.split()),
             audiences=options["audience"],
