@@ -8,7 +8,12 @@ from accounts.emails.models import PendingEmail
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.oauth.models import Client, ClientSecret
-from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
+from accounts.oauth.stored import (
+    AuthorizationCode,
+    AuthorizationRequest,
+    Connection,
+    DeviceAuthorization,
+)
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace, Refusals
@@ -45,6 +50,7 @@ __all__ = [
     "Code",
     "Connection",
     "DailyCount",
+    "DeviceAuthorization",
     "EmailAddress",
     "FamiliarPlace",
     "FormerCredential",

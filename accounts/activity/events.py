@@ -282,6 +282,7 @@ APP_SECRET_MADE = Event("app_secret_made", Group.CHANGE, _("An app got a new sec
 APP_DISABLED = Event("app_disabled", Group.CHANGE, _("An app was disabled."), mail=True)
 APP_ENABLED = Event("app_enabled", Group.CHANGE, _("An app was enabled."), mail=True)
 APP_CONNECTED = Event("app_connected", Group.CHANGE, _("An app was connected."), mail=True)
+DEVICE_CONNECTED = Event("device_connected", Group.CHANGE, _("A device was connected."), mail=True)
 APP_DISCONNECTED = Event("app_disconnected", Group.CHANGE, _("An app was disconnected."), mail=True)
 CODE_REUSED = Event(
     "code_reused",

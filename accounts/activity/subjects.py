@@ -56,6 +56,7 @@ SUBJECTS: dict[Event, str | Promise] = {
     events.APP_DISABLED: _("An app was disabled"),
     events.APP_ENABLED: _("An app was enabled"),
     events.APP_CONNECTED: _("An app was connected to your account"),
+    events.DEVICE_CONNECTED: _("A device was connected to your account"),
     events.APP_DISCONNECTED: _("An app was disconnected from your account"),
     events.CODE_REUSED: _("An app was signed out because its code was used twice"),
     events.RESET_SENT: _("We sent you a link to set a new password"),

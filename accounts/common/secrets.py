@@ -15,6 +15,8 @@ from django.conf import settings
 
 # Has no 0, 1, l or capitals, which people confuse when they copy a code by hand.
 READABLE_ALPHABET = "abcdefghijkmnopqrstuvwxyz23456789"
+# Has no vowels, so that codes form no words, and no digits (RFC 8628 section 6.1).
+USER_CODE_ALPHABET = "BCDFGHJKLMNPQRSTVWXZ"
 MAX_BYTES = 1024
 
 
@@ -78,6 +80,14 @@ def digits(length: int) -> str:
 def recovery_code() -> str:
     """Return a random recovery code: ten characters, 50 bits."""
     return _draw(READABLE_ALPHABET, 10)
+
+
+def user_code() -> str:
+    """Return a random code that a device shows: eight letters, 34 bits.
+
+    It is a secret only where guesses are limited.
+    """
+    return _draw(USER_CODE_ALPHABET, 8)
 
 
 def public_id() -> uuid.UUID:

@@ -12,7 +12,6 @@ from django.shortcuts import render
 
 from accounts.oauth import redirect_uris
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationRequest
 
 
 def url(redirect_uri: str, state: str, **result: str) -> str:
@@ -42,8 +41,3 @@ def lead_back(request: HttpRequest, client: Client, target: str) -> HttpResponse
     """
     context = {"client": client, "url": target, "host": redirect_uris.host_of(target)}
     return render(request, "accounts/oauth/leave.html", context)
-
-
-def denied(asked: AuthorizationRequest) -> str:
-    """Return the URL at the app for a person who has cancelled or may not use the app."""
-    return url(asked.redirect_uri, asked.state, error="access_denied")

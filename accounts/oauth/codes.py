@@ -25,7 +25,7 @@ from accounts.common.prepared import (
 from accounts.oauth.grants import OFFLINE
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest
+from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, DeviceAuthorization
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -68,8 +68,22 @@ def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
     Call this in the transaction that deletes ``asked``.
     """
     code = secrets.token()
+    _insert(asked, session, digest_of(code), timedelta(seconds=settings.AUTHSITE.code_seconds))
+    return code
+
+
+def issue_for_device(
+    asked: AuthorizationRequest, session: LoginSession, device: DeviceAuthorization
+) -> None:
+    """Let ``device`` redeem its device code for the user of ``session``, as :func:`issue` does."""
+    _insert(asked, session, device.digest, device.expires_at - clock.now())
+
+
+def _insert(
+    asked: AuthorizationRequest, session: LoginSession, digest: str, life: timedelta
+) -> None:
     row = AuthorizationCode(
-        digest=_digest(code),
+        digest=digest,
         client_id=asked.client_id,
         user_id=session.user_id,
         version=session.user.credential_version,
@@ -80,10 +94,9 @@ def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
         nonce=asked.nonce,
         scope=asked.scope,
         audience=asked.audience,
-        expires_at=clock.now() + timedelta(seconds=settings.AUTHSITE.code_seconds),
+        expires_at=clock.now() + life,
     )
     _INSERT.run(row)
-    return code
 
 
 def find(code: str, client: Client, redirect_uri: str, verifier: str) -> AuthorizationCode:
@@ -93,12 +106,20 @@ def find(code: str, client: Client, redirect_uri: str, verifier: str) -> Authori
         OAuthError: ``invalid_grant``: the code is unknown, or the client, the redirect URI or the
             verifier is not the one of the code.
     """
-    held, user, session = _FOUND.firsts(
-        digest=_digest(code),
-        client=client.pk,
-        redirect_uri=redirect_uri,
-        code_challenge=challenge_of(verifier),
-    )
+    return _find(code, client, redirect_uri=redirect_uri, code_challenge=challenge_of(verifier))
+
+
+def find_for_device(code: str, client: Client) -> AuthorizationCode:
+    """Return the row of the device code ``code`` if ``client`` got it, whether or not it is spent.
+
+    Raises:
+        OAuthError: ``invalid_grant``.
+    """
+    return _find(code, client, redirect_uri="", code_challenge="")
+
+
+def _find(code: str, client: Client, **proof: str) -> AuthorizationCode:
+    held, user, session = _FOUND.firsts(digest=digest_of(code), client=client.pk, **proof)
     if held is None:
         raise _refused()
     held.user, held.session, session.user = user, session, user
@@ -126,13 +147,17 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
     revoked, and the user is notified (RFC 9700 section 4.5.3). A stranger cannot cause that:
     :func:`find` refuses callers that lack the verifier or authenticate as another client.
 
+    A device code never passes a browser, and a device that got no answer asks again. A second use
+    of it is only refused.
+
     Raises:
         OAuthError: ``invalid_grant``: the code is spent or expired, or the browser session or the
             account has changed.
     """
-    refresh_token = _spend(held, key) if held.spent_at is None else None
+    refresh_token = _spend(held, info, key) if held.spent_at is None else None
     if refresh_token is None:
-        _revoke_given(held, Actor(info))
+        if not held.is_of_device:
+            _revoke_given(held, Actor(info))
         raise _refused()
     return refresh_token
 
@@ -143,13 +168,18 @@ def challenge_of(verifier: str) -> str:
     return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
 
 
+def digest_of(code: str) -> str:
+    """Return the digest of ``code``. It needs no key, because the code has 256 random bits."""
+    return sha256(code.encode()).hexdigest()
+
+
 def prune() -> int:
     """Delete codes that have expired; return how many were deleted."""
     return delete_in_batches(AuthorizationCode.objects.filter(expires_at__lte=clock.now()))
 
 
 @transaction.atomic
-def _spend(held: AuthorizationCode, key: str) -> str | None:
+def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
     """Spend the code ``held``, and insert the session of the app; return None if it is spent.
 
     Raises:
@@ -163,6 +193,8 @@ def _spend(held: AuthorizationCode, key: str) -> str | None:
         held.session, held.client_id, held.scope, held.audience, is_offline=is_offline
     )
     given.dpop_thumbprint = key
+    if held.is_of_device:
+        connected.place(given, info)
     refresh_token = refresh.first(given.pk) if is_offline else ""
     given.refresh_digest = refresh.digest(refresh_token) if refresh_token else ""
     if not _spend_row(held, given.pk):
@@ -194,11 +226,6 @@ def _revoke_given(held: AuthorizationCode, actor: Actor) -> None:
     )
     for session in given:
         sessions.revoke(session, reason=events.CODE_REUSED, actor=actor, detail=str(session.client))
-
-
-def _digest(code: str) -> str:
-    """Return the digest of ``code``. It needs no key, because the code has 256 random bits."""
-    return sha256(code.encode()).hexdigest()
 
 
 def _refused() -> OAuthError:

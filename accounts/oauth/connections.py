@@ -54,7 +54,8 @@ def renew(asked: AuthorizationRequest, user: User) -> bool:
 def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
     """Record that ``user`` agrees to what ``asked`` requests, in addition to earlier agreements.
 
-    Call this after consent, or if the app is first-party. The person is notified of a new app.
+    Call this after consent, or if the app is first-party. The person is notified of a new app
+    and of each device.
 
     Raises:
         AccountChanged: the account was locked or changed meanwhile, perhaps because the person who
@@ -73,7 +74,10 @@ def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
         row.scope = " ".join(dict.fromkeys(f"{row.scope} {asked.scope}".split()))
         row.used_at = clock.now()
         row.save(update_fields=["scope", "used_at"])
-    if is_new:
+    if asked.device:
+        detail = f"{asked.client.name}, {asked.device.ip}"
+        record(user, events.DEVICE_CONNECTED, actor, detail=detail)
+    elif is_new:
         record(user, events.APP_CONNECTED, actor, detail=asked.client.name)
 
 

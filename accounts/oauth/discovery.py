@@ -37,6 +37,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "issuer": settings.AUTHSITE.origin,
             "authorization_endpoint": _url("authorize"),
             "pushed_authorization_request_endpoint": _url("par"),
+            "device_authorization_endpoint": _url("authorize_device"),
             "token_endpoint": _url("oauth_token"),
             "userinfo_endpoint": _url("userinfo"),
             "end_session_endpoint": _url("oauth_logout"),

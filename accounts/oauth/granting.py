@@ -3,7 +3,7 @@
 from django.db import transaction
 
 from accounts.activity.services import Actor
-from accounts.oauth import codes, connections
+from accounts.oauth import codes, connections, devices
 from accounts.oauth.stored import AuthorizationRequest
 from accounts.sessions.models import LoginSession
 
@@ -22,6 +22,8 @@ def grant(
 ) -> str:
     """Answer ``asked`` with a new code for the user of ``session``.
 
+    If a device asks, return "": it redeems its device code instead.
+
     ``agrees``: whether the person has just agreed to what the app gets.
 
     Raises:
@@ -32,11 +34,22 @@ def grant(
     # Only one of two tabs deletes the row.
     if not asked._state.adding and not close(asked):
         raise AlreadyAnswered
+    if asked.device_id and not devices.answer(asked, allows=True):
+        raise AlreadyAnswered
     if agrees or not connections.renew(asked, session.user):
         if not (agrees or asked.client.is_first_party):
             raise ConsentMissing
         connections.agree(asked, session.user, actor)
+    if asked.device:
+        codes.issue_for_device(asked, session, asked.device)
+        return ""
     return codes.issue(asked, session)
+
+
+@transaction.atomic
+def refuse(asked: AuthorizationRequest) -> bool:
+    """Close a stored request for a person; return False if it was answered meanwhile."""
+    return close(asked) and (not asked.device_id or devices.answer(asked, allows=False))
 
 
 def close(asked: AuthorizationRequest) -> bool:

@@ -6,11 +6,12 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from accounts.common.client_info import client_of
 from accounts.oauth import redirect_uris
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
 from accounts.oauth.scopes import API_SCOPES
-from accounts.oauth.stored import AuthorizationRequest
+from accounts.oauth.stored import AuthorizationRequest, DeviceAuthorization
 from accounts.sessions.current import session_of
 
 
@@ -63,10 +64,31 @@ def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     return render(request, "accounts/oauth/consent.html", context)
 
 
+def device_answered(
+    request: HttpRequest, asked: AuthorizationRequest, *, is_allowed: bool
+) -> HttpResponse:
+    """Return the last page for a person who has answered what a device asked."""
+    context = {"client": asked.client, "is_allowed": is_allowed}
+    return render(request, "accounts/oauth/device_answered.html", context)
+
+
 def _context(request: HttpRequest, asked: AuthorizationRequest) -> dict[str, Any]:
     return {
         "client": asked.client,
         "host": redirect_uris.host_of(asked.redirect_uri),
         "session": session_of(request),
         "here": request.path,
+    } | (_device(request, asked.device) if asked.device else {})
+
+
+def _device(request: HttpRequest, device: DeviceAuthorization) -> dict[str, Any]:
+    """Return what the pages say about a device that asks.
+
+    ``is_elsewhere``: whether the device is in another network than the browser.
+    """
+    here, there = client_of(request), device.info
+    return {
+        "device": device,
+        "home": device.client.host or redirect_uris.host_of(device.client.homepage),
+        "is_elsewhere": here.wide_network != there.wide_network,
     }

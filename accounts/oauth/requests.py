@@ -72,12 +72,12 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         OAuthError: the request is not valid.
     """
     _check_form(given)
-    scope = _scope(client, given.get("scope", ""))
+    scope, audience = access_of(client, given)
     return AuthorizationRequest(
         client=client,
         redirect_uri=_redirect_uri(client, given.get("redirect_uri", "")),
         scope=scope,
-        audience=_audience(client, given.get("resource", ""), scope),
+        audience=audience,
         state=given.get("state", ""),
         nonce=given.get("nonce", ""),
         code_challenge=_challenge(given),
@@ -91,6 +91,16 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         subject=_subject(client, given.get("id_token_hint", "")),
         expires_at=clock.now() + LIFE,
     )
+
+
+def access_of(client: Client, given: Mapping[str, str]) -> tuple[str, str]:
+    """Return the scopes that ``client`` requests, and the service that its tokens are for.
+
+    Raises:
+        OAuthError: ``invalid_scope`` or ``invalid_target``: the client may not have them.
+    """
+    scope = _scope(client, given.get("scope", ""))
+    return scope, _audience(client, given.get("resource", ""), scope)
 
 
 def _check_form(given: Mapping[str, str]) -> None:

@@ -4,10 +4,44 @@ from django.conf import settings
 from django.db import models
 
 from accounts.common import clock, secrets
+from accounts.common.client_info import LONGEST_USER_AGENT, ClientInfo
 from accounts.oauth.models import Client
 from accounts.sessions.models import LoginSession
 
 LONGEST_SCOPE = 255
+
+
+class DeviceAuthorization(models.Model):
+    """What a device has asked for, until it gets tokens (RFC 8628 section 3.2).
+
+    ``digest``: of the device code, with which the device asks whether a person has agreed.
+    ``user_code``: the keyed digest of the code that the person types.
+    ``agent``, ``ip``: the User-Agent and the IP address of the device.
+    ``interval``: how many seconds the device must wait between two questions.
+    ``next_poll_at``: when it may ask again.
+    ``is_allowed``: what the person has answered; None until then.
+    """
+
+    digest = models.CharField(primary_key=True, max_length=64)
+    user_code = models.CharField(max_length=64, db_index=True)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+")
+    scope = models.CharField(max_length=LONGEST_SCOPE)
+    audience = models.CharField(max_length=255)
+    agent = models.CharField(max_length=LONGEST_USER_AGENT, blank=True)
+    ip = models.CharField(max_length=45, blank=True)
+    interval = models.PositiveSmallIntegerField(default=5)
+    next_poll_at = models.DateTimeField(default=clock.now)
+    is_allowed = models.BooleanField(null=True)
+    made_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"device of {self.client_id}"
+
+    @property
+    def info(self) -> ClientInfo:
+        """The device that asks."""
+        return ClientInfo(self.ip, self.agent)
 
 
 class AuthorizationRequest(models.Model):
@@ -24,6 +58,7 @@ class AuthorizationRequest(models.Model):
     ``max_age``: in seconds; None if the request has none.
     ``dpop_jkt``: the thumbprint of the key that the code will be bound to (RFC 9449 section 10);
         empty if it will not be.
+    ``device``: the device that asks, or None. Such a request has no redirect URI and no challenge.
     ``subject``: the id of the person that ``id_token_hint`` names, or None.
     ``chosen``: the id of the session that the person has chosen, if the request demands to choose
         an account.
@@ -44,6 +79,9 @@ class AuthorizationRequest(models.Model):
     login_hint = models.CharField(max_length=254, blank=True)
     ui_locales = models.CharField(max_length=255, blank=True)
     dpop_jkt = models.CharField(max_length=43, blank=True, default="", db_default="")
+    device = models.ForeignKey(
+        DeviceAuthorization, on_delete=models.CASCADE, null=True, related_name="+"
+    )
     subject = models.UUIDField(null=True)
     chosen = models.UUIDField(null=True)
     made_at = models.DateTimeField(default=clock.now)
@@ -54,7 +92,10 @@ class AuthorizationRequest(models.Model):
 
 
 class AuthorizationCode(models.Model):
-    """An authorization code. Only its digest is stored.
+    """An authorization code, or a device code that a person has allowed. Only its digest is stored.
+
+    A device code has no redirect URI and no challenge. It is therefore useless as an authorization
+    code, and the other way round.
 
     ``version``: the ``credential_version`` of the user when the code was issued.
     ``session``: the browser session in which the user agreed.
@@ -80,6 +121,11 @@ class AuthorizationCode(models.Model):
 
     def __str__(self) -> str:
         return f"code of {self.client_id}"
+
+    @property
+    def is_of_device(self) -> bool:
+        """Whether this is a device code."""
+        return not self.code_challenge
 
 
 class Connection(models.Model):

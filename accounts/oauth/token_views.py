@@ -6,11 +6,12 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.oauth import client_auth, codes, connections, grants, id_tokens
+from accounts.oauth import client_auth, codes, connections, devices, grants, id_tokens
 from accounts.oauth.client_auth import authenticate
 from accounts.oauth.endpoints import endpoint, required, success
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.tokens import access, families
 from accounts.tokens.access import AccessToken
@@ -23,7 +24,7 @@ type Grant = Callable[[Client, dict[str, str], ClientInfo, Proof], Answer]
 
 @endpoint
 def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """Give an app its tokens, in exchange for a code or a refresh token."""
+    """Give an app its tokens, in exchange for a code, a device code or a refresh token."""
     client = authenticate(request, sent)
     grant = GRANTS.get(required(sent, "grant_type"))
     if grant is None:
@@ -35,15 +36,29 @@ def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
 
 
 def _by_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
-    """Exchange a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5).
-
-    All checks that may refuse the request come before the code is spent.
-    """
+    """Exchange a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5)."""
     code, redirect_uri, verifier = (
         required(sent, name) for name in ("code", "redirect_uri", "code_verifier")
     )
     held = codes.find(code, client, redirect_uri, verifier)
     codes.check_key(held, proof.thumbprint)
+    return _redeemed(held, client, sent, info, proof)
+
+
+def _by_device_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
+    """Exchange the code of a device that a person has allowed (RFC 8628 section 3.4)."""
+    code = required(sent, "device_code")
+    devices.check_answer(code, client)
+    return _redeemed(codes.find_for_device(code, client), client, sent, info, proof)
+
+
+def _redeemed(
+    held: AuthorizationCode, client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof
+) -> Answer:
+    """Return the tokens for the code ``held``.
+
+    All checks that may refuse the request come before the code is spent.
+    """
     grants.check_audience(sent, held.audience)
     scope = grants.remaining(client, held.session, held.scope.split(), held.audience)
     id_tokens.be_ready()
@@ -154,4 +169,5 @@ def _refused() -> OAuthError:
 GRANTS: dict[str, Grant] = {
     "authorization_code": _by_code,
     "refresh_token": _by_refresh_token,
+    devices.GRANT: _by_device_code,
 }

@@ -7,6 +7,7 @@ from django.urls import path
 
 from accounts.oauth import (
     app_pages,
+    device_pages,
     discovery,
     logout,
     par,
@@ -20,6 +21,8 @@ urlpatterns = [
     path("oauth/authorize", views.authorize, name="authorize"),
     path("oauth/continue/<str:key>", views.proceed, name="proceed"),
     path("oauth/par", par.push, name="par"),
+    path("oauth/device_authorization", device_pages.authorize_device, name="authorize_device"),
+    path("oauth/device", device_pages.device, name="device"),
     path("accounts/apps/", app_pages.apps, name="apps"),
     path("accounts/apps/<str:client_id>/", app_pages.disconnect, name="app_disconnect"),
     path("oauth/token", token_views.token, name="oauth_token"),

@@ -116,7 +116,8 @@ def _answer_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpRe
     step = decide(asked, request_auth_of(request).session)
     if step is Step.GRANTED:
         try:
-            return answers.redirect(_granted(request, asked))
+            code = _granted(request, asked)
+            return answers.redirect(answers.url(asked.redirect_uri, asked.state, code=code))
         except granting.ConsentMissing:
             step = Step.CONSENT
         except (granting.AlreadyAnswered, AccountChanged):
@@ -155,8 +156,7 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     agrees = act == "allow" and is_for_this_session
     try:
         if step is Step.GRANTED or (agrees and step is Step.CONSENT):
-            target = _granted(request, asked, agrees=agrees)
-            return answers.lead_back(request, asked.client, target)
+            return _lead_back(request, asked, code=_granted(request, asked, agrees=agrees))
     except granting.ConsentMissing:
         step = Step.CONSENT
     except (granting.AlreadyAnswered, AccountChanged):
@@ -174,13 +174,21 @@ def _is_for_this_session(request: HttpRequest) -> bool:
 
 
 def _cancel(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    if not granting.close(asked):
+    if not granting.refuse(asked):
         return pages.over(request)
-    return answers.lead_back(request, asked.client, answers.denied(asked))
+    return _lead_back(request, asked, error="access_denied")
+
+
+def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str) -> HttpResponse:
+    """Return the page that leads to the app with ``result``, or tells the person of a device."""
+    if asked.device_id:
+        return pages.device_answered(request, asked, is_allowed="code" in result)
+    target = answers.url(asked.redirect_uri, asked.state, **result)
+    return answers.lead_back(request, asked.client, target)
 
 
 def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool = False) -> str:
-    """Grant ``asked``; return where the browser goes with the code.
+    """Grant ``asked``; return the code.
 
     Raises:
         AlreadyAnswered, ConsentMissing, AccountChanged: see
@@ -190,8 +198,7 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
     """
     session = session_of(request)
     spend((AUTHORIZE_SESSION, session.pk))
-    code = granting.grant(asked, session, actor_of(request), agrees=agrees)
-    return answers.url(asked.redirect_uri, asked.state, code=code)
+    return granting.grant(asked, session, actor_of(request), agrees=agrees)
 
 
 def _error_url(redirect_uri: str, data: QueryDict, error: OAuthError) -> str:

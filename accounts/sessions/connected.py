@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from accounts.activity import events
 from accounts.activity.kinds import Event
 from accounts.common import clock
+from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import end_in_portions
 from accounts.common.prepared import P, PreparedUpdate
 from accounts.sessions.models import LoginSession
@@ -69,6 +70,16 @@ def new(
         idle_at=idle_at,
         ends_at=ends_at,
     )
+
+
+def place(session: LoginSession, info: ClientInfo) -> None:
+    """Set the device and the IP address of the unsaved ``session`` to those of ``info``.
+
+    An app on a device calls the site itself. For other apps, a server does so.
+    """
+    device = info.device
+    session.agent, session.ip = info.user_agent, info.ip
+    session.browser, session.system = device.browser, device.system
 
 
 def names(rows: QuerySet[LoginSession]) -> list[str]:

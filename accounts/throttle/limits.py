@@ -110,6 +110,12 @@ AUTHORIZE_NETWORK = Limit(
 AUTHORIZE_SESSION = Limit("authorize.session", 60, 10, "sign-ins to apps in a session")
 AUTHORIZE_CLIENT = Limit("authorize.client", 600, 0.1, "requests that an app pushes")
 
+# Codes that devices show have eight letters: 26 thousand million possible codes.
+USER_CODE_PERSON = Limit(
+    "user_code.person", 5, 2 * MINUTE, "wrong codes of devices that a person types in"
+)
+USER_CODE_NETWORK = Limit("user_code.network", 20, MINUTE, "wrong codes of devices from a network")
+
 # Each session has its own budget for reauthentication, which guesses in other sessions do not use.
 PROOF_SESSION = Limit(
     "proof.session",

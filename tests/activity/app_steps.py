@@ -5,7 +5,8 @@ from typing import Any
 from tests.activity.event_steps import Scene, iphone
 from tests.support.apps import the_app
 from tests.support.authorize import VERIFIER, allow, begin, result
-from tests.support.oauth_client import App, new_app
+from tests.support.devices import new_device, type_code
+from tests.support.oauth_client import Answer, App, new_app
 
 
 def have_an_app(_scene: Scene) -> App:
@@ -16,6 +17,14 @@ def have_an_app(_scene: Scene) -> App:
 
 def agree_to_the_app(scene: Scene) -> Any:
     return allow(scene.here, begin(scene.here, the_app()))
+
+
+def have_a_device(_scene: Scene) -> Answer:
+    return new_device()[1]
+
+
+def allow_a_device(scene: Scene) -> Any:
+    return allow(scene.here, type_code(scene.here, scene.prepared["user_code"]))
 
 
 def have_a_connected_app(scene: Scene) -> tuple[App, str]:

@@ -10,8 +10,10 @@ from accounts.users.identities import Identity
 from accounts.users.models import User
 from tests.activity.app_steps import (
     agree_to_the_app,
+    allow_a_device,
     disconnect_the_app,
     have_a_connected_app,
+    have_a_device,
     have_an_app,
     use_the_code_twice,
 )
@@ -210,6 +212,7 @@ CASES = FACTOR_CASES | {
         ),
     ),
     "app_connected": Case(agree_to_the_app, prepare=have_an_app),
+    "device_connected": Case(allow_a_device, prepare=have_a_device),
     "app_disconnected": Case(disconnect_the_app, prepare=have_a_connected_app),
     "code_reused": by_visitor(use_the_code_twice, prepare=have_a_connected_app),
     "switched_off": by_carol(carol_acts("deactivate")),

@@ -38,6 +38,7 @@ OPEN = {
     "oauth/continue/<str:key>",
     # Apps authenticate themselves here: tests/oauth/test_client_auth.py.
     "oauth/par",
+    "oauth/device_authorization",
     "accounts/password/strength/",
     "accounts/lockdown/<str:token>/",
     "accounts/password/locked/",

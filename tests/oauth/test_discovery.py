@@ -45,7 +45,7 @@ def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist() ->
     assert found == document(OAUTH)
     assert found["issuer"] == ORIGIN
     urls = [found[name] for name in found if name.endswith(("_endpoint", "_uri"))]
-    assert len(urls) == 8
+    assert len(urls) == 9
     for url in urls:
         assert url.startswith(f"{ORIGIN}/")
         assert resolve(urlsplit(url).path)

@@ -18,7 +18,7 @@ from accounts.common.deletion import delete_in_batches
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
-from accounts.oauth import clients, open_requests
+from accounts.oauth import clients, devices, open_requests
 from accounts.oauth import codes as authorization_codes
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
@@ -67,6 +67,7 @@ class Command(BaseCommand):
             "codes for apps": authorization_codes.prune(),
             "DPoP proofs": dpop.prune(),
             "authorization requests": open_requests.prune(),
+            "codes of devices": devices.prune(),
             "bulk acts": bulk.prune(),
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),

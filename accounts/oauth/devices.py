@@ -1,0 +1,160 @@
+"""Device authorization (RFC 8628): a device shows a code; a person types it in here and agrees.
+
+The person's browser then continues an ordinary authorization request, which names the device where
+others have a redirect URI. The device asks meanwhile, with its device code, whether it gets tokens.
+"""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import NoReturn
+
+from django.db.models import QuerySet
+
+from accounts.common import clock, secrets
+from accounts.common.client_info import ClientInfo
+from accounts.common.deletion import delete_in_batches
+from accounts.oauth import codes, open_requests, requests
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationRequest, DeviceAuthorization
+from accounts.sessions.reauthentication import RECENT
+from accounts.throttle.limits import USER_CODE_NETWORK, USER_CODE_PERSON
+from accounts.throttle.services import around, give_back, spend
+from accounts.users.models import User
+
+GRANT = "urn:ietf:params:oauth:grant-type:device_code"
+LIFE = timedelta(minutes=10)
+# How long a device is told that its code has expired.
+KEEP_EXPIRED = timedelta(hours=1)
+# In seconds. A device that asks too early must wait this much longer each time (RFC 8628 3.5).
+SLOWER, LONGEST_INTERVAL = 5, 60
+# For ``secrets.digest``.
+_PURPOSE = "device"
+
+
+def begin(client: Client, given: Mapping[str, str], info: ClientInfo) -> tuple[str, str]:
+    """Store what a device asks for; return the device code and the user code.
+
+    ``given``: the parameters of the request; ``info``: the device.
+
+    Raises:
+        OAuthError: ``client`` may not sign in devices, or not request the scope or resource.
+        RateLimited: too many requests were stored.
+    """
+    check_allowed(client)
+    scope, audience = requests.access_of(client, given)
+    spend(*open_requests.charges_of(client, info))
+    device_code, user_code = secrets.token(), secrets.user_code()
+    DeviceAuthorization.objects.create(
+        digest=codes.digest_of(device_code),
+        user_code=secrets.digest(user_code, _PURPOSE),
+        client=client,
+        scope=scope,
+        audience=audience,
+        agent=info.user_agent,
+        ip=info.ip,
+        expires_at=clock.now() + LIFE,
+    )
+    return device_code, shown(user_code)
+
+
+def shown(user_code: str) -> str:
+    """Return ``user_code`` as people see it: two halves in capitals."""
+    letters = "".join(c for c in user_code[:64].upper() if c in secrets.USER_CODE_ALPHABET)
+    return f"{letters[:4]}-{letters[4:]}"
+
+
+def find(typed: str, user: User, info: ClientInfo) -> AuthorizationRequest | None:
+    """Return an unsaved request for the device that shows the code ``typed``; None if none does.
+
+    ``user``, ``info``: who types the code, and where.
+
+    Raises:
+        RateLimited: the person or the network has typed too many wrong codes.
+    """
+    charges = [(USER_CODE_PERSON, user.pk), *around(USER_CODE_NETWORK, info)]
+    spend(*charges)
+    digests = secrets.digests(shown(typed).replace("-", ""), _PURPOSE)
+    rows = _unanswered().filter(user_code__in=digests).select_related("client")[:2]
+    # If chance has given two devices the same code, nobody knows which one the person sees.
+    if len(rows) != 1:
+        return None
+    give_back(*charges)
+    return _request_of(rows[0])
+
+
+def answer(asked: AuthorizationRequest, *, allows: bool) -> bool:
+    """Record whether the person allows what the device asks; return False if it is too late.
+
+    Of two people who have typed the same code, this UPDATE lets one answer.
+    """
+    rows = _unanswered().filter(pk=asked.device_id)
+    return bool(rows.update(is_allowed=allows))
+
+
+def check_answer(device_code: str, client: Client) -> None:
+    """Return if a person has allowed what the device of ``client`` asks for (RFC 8628 section 3.5).
+
+    Raises:
+        OAuthError: the person has not answered or has refused, or the code is not valid.
+    """
+    check_allowed(client)
+    digest = codes.digest_of(device_code)
+    device = DeviceAuthorization.objects.filter(pk=digest, client=client).first()
+    if device is None:
+        raise OAuthError("invalid_grant", "The device code is unknown or for another client.")
+    if device.expires_at <= clock.now():
+        raise OAuthError("expired_token", "The device code has expired.")
+    if device.is_allowed is None:
+        _wait(device)
+    if not device.is_allowed:
+        raise OAuthError("access_denied", "The person has refused.")
+
+
+def check_allowed(client: Client) -> None:
+    """Check that ``client`` may sign people in on devices.
+
+    Raises:
+        OAuthError: ``unauthorized_client``.
+    """
+    if not client.is_device:
+        raise OAuthError("unauthorized_client", "The client is not registered for devices.")
+
+
+def prune() -> int:
+    """Delete the rows of expired codes; return how many were deleted."""
+    long_ago = clock.now() - KEEP_EXPIRED
+    return delete_in_batches(DeviceAuthorization.objects.filter(expires_at__lte=long_ago))
+
+
+def _unanswered() -> QuerySet[DeviceAuthorization]:
+    return DeviceAuthorization.objects.filter(is_allowed=None, expires_at__gt=clock.now())
+
+
+def _request_of(device: DeviceAuthorization) -> AuthorizationRequest:
+    """Return an unsaved request. Its ``max_age`` demands recent authentication."""
+    return AuthorizationRequest(
+        client=device.client,
+        device=device,
+        redirect_uri="",
+        code_challenge="",
+        scope=device.scope,
+        audience=device.audience,
+        max_age=int(RECENT.total_seconds()),
+        expires_at=device.expires_at,
+    )
+
+
+def _wait(device: DeviceAuthorization) -> NoReturn:
+    """Tell the device to ask again later.
+
+    Raises:
+        OAuthError: ``authorization_pending``, or ``slow_down`` if the device asks too early.
+    """
+    now, mine = clock.now(), DeviceAuthorization.objects.filter(pk=device.pk)
+    then = now + timedelta(seconds=device.interval)
+    if mine.filter(next_poll_at__lte=now).update(next_poll_at=then):
+        raise OAuthError("authorization_pending", "The person has not answered yet.")
+    interval = min(device.interval + SLOWER, LONGEST_INTERVAL)
+    mine.update(interval=interval, next_poll_at=now + timedelta(seconds=interval))
+    raise OAuthError("slow_down", f"Wait {interval} seconds before you ask again.")

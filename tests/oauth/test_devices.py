@@ -1,0 +1,228 @@
+"""Signing in on a device without a browser, by a code that is typed in here (RFC 8628)."""
+
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.core.management import call_command
+from django.test import Client as Browser
+
+from accounts.oauth.stored import DeviceAuthorization
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.api import claims_of
+from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
+from tests.support.oauth_client import is_live, new_app, set_client
+from tests.support.second_factor import enrolled
+from tests.support.signin import signed_in
+from tests.support.steps import LOGOUT, mail_to, make_user
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def browser(alice: User) -> Browser:
+    return signed_in(alice)
+
+
+def test_a_device_gets_tokens_after_a_person_has_typed_its_code_and_agreed(
+    browser: Browser, alice: User
+) -> None:
+    app, codes = new_device("openid offline_access")
+    assert codes.body.keys() == {
+        *("device_code", "user_code", "verification_uri", "verification_uri_complete"),
+        *("expires_in", "interval"),
+    }
+    assert (codes["expires_in"], codes["interval"]) == (600, 5)
+    assert codes["verification_uri"] == f"http://localhost:8000{PAGE}"
+    assert codes.headers["Cache-Control"] == "no-store"
+    assert poll(app, codes).error == "authorization_pending"
+
+    page = let_in(browser, codes)
+
+    assert "Go back to your device" in page.text
+    answer = poll(app, codes)
+    assert answer.body.keys() == {
+        *("access_token", "token_type", "expires_in", "scope", "id_token", "refresh_token"),
+    }
+    claims = claims_of(answer["access_token"])
+    assert (claims["sub"], claims["client_id"]) == (str(alice.pk), app.client.pk)
+    session = LoginSession.objects.get(pk=claims["sid"])
+    assert (session.ip, str(session.device)) == ("198.51.100.7", "curl")
+    assert app.refresh(answer["refresh_token"]).status == 200
+
+
+def test_the_page_says_which_app_on_which_device_asks_from_where_and_for_what(
+    browser: Browser,
+) -> None:
+    fields = {"is_verified": False, "homepage": "https://terminal.example.org/about"}
+    codes = new_device("openid email sessions:read", audiences=[], **fields)[1]
+    assert codes.error == "invalid_scope"
+    codes = new_device("openid email offline_access", **fields)[1]
+
+    text = type_code(browser, codes["user_code"]).text
+
+    for words in (
+        *("Sign in to <bdi>Terminal</bdi>", "<bdi>terminal.example.org</bdi>", "Not verified"),
+        *("<bdi>curl</bdi>", "198.51.100.7", "It’s in another network than this browser."),
+        *("your email address", "stay connected after you sign out here"),
+        *("If someone sent you the code", "Any program can claim to be <bdi>Terminal</bdi>"),
+    ):
+        assert words in text
+
+
+def test_an_app_with_a_secret_is_shown_as_verified_and_must_send_its_secret(
+    browser: Browser,
+) -> None:
+    app, codes = new_device(is_public=False)
+
+    text = type_code(browser, codes["user_code"]).text
+
+    assert "Verified by this site’s administrator" in text
+    assert "Any program can claim" not in text
+    app.secret = ""
+    assert (ask(app).error, poll(app, codes).error) == ("invalid_client", "invalid_client")
+
+
+def test_a_person_who_refuses_ends_the_request(browser: Browser) -> None:
+    app, codes = new_device()
+
+    assert "You’ve refused" in let_in(browser, codes, "cancel").text
+
+    assert poll(app, codes).error == "access_denied"
+    assert "No device is waiting" in type_code(browser, codes["user_code"]).text
+
+
+@pytest.mark.parametrize("change", [str.lower, lambda code: f" {code.replace('-', ' ')}. "])
+def test_the_case_of_a_code_and_what_separates_its_letters_do_not_matter(
+    browser: Browser, change: Any
+) -> None:
+    codes = new_device()[1]
+
+    assert "Sign in to" in type_code(browser, change(codes["user_code"])).text
+
+
+def test_codes_end_after_ten_minutes_and_are_pruned(
+    browser: Browser, alice: User, clock: Clock
+) -> None:
+    app, codes = new_device()
+    page = type_code(browser, codes["user_code"])
+    clock.advance(minutes=10)
+
+    assert poll(app, codes).error == "expired_token"
+    assert browser.get(page.wsgi_request.path).status_code == 400
+    assert "No device is waiting" in type_code(signed_in(alice), codes["user_code"]).text
+    clock.advance(hours=1)
+    call_command("prune")
+    assert not DeviceAuthorization.objects.exists()
+    assert poll(app, codes).error == "invalid_grant"
+
+
+def test_a_device_that_asks_too_often_must_wait_five_seconds_longer(clock: Clock) -> None:
+    app, codes = new_device()
+    answers = [poll(app, codes).error]
+    for seconds in (4, 9, 10, 14, 15):
+        clock.advance(seconds=seconds)
+        answers.append(poll(app, codes).error)
+
+    pending, slow = "authorization_pending", "slow_down"
+    assert answers == [pending, slow, slow, slow, slow, slow]
+    clock.advance(seconds=30)
+    assert poll(app, codes).error == pending
+    for _ in range(50):
+        poll(app, codes)
+    assert DeviceAuthorization.objects.get().interval == 60
+
+
+def test_without_offline_access_the_device_is_signed_out_with_the_browser_that_allowed_it(
+    browser: Browser,
+) -> None:
+    app, codes = new_device()
+    let_in(browser, codes)
+    token = poll(app, codes)["access_token"]
+    assert is_live(token)
+
+    browser.post(LOGOUT)
+
+    assert not is_live(token)
+
+
+def test_the_history_and_an_email_tell_of_each_device(browser: Browser, alice: User) -> None:
+    app, codes = new_device()
+    let_in(browser, codes)
+    let_in(browser, ask(app))
+
+    rows = alice.activity.filter(kind__in=["device_connected", "app_connected"])
+    assert [(row.kind, row.detail) for row in rows] == [
+        ("device_connected", "Terminal, 198.51.100.7")
+    ] * 2
+    assert mail_to("alice").subject == "A device was connected to your account"
+
+
+def test_a_device_gets_nothing_of_people_who_lack_what_the_app_requires(browser: Browser) -> None:
+    app, codes = new_device(required_group=Group.objects.create(name="Editors"))
+
+    page = type_code(browser, codes["user_code"])
+
+    assert (page.status_code, "You can’t sign in to" in page.text) == (403, True)
+    assert poll(app, codes).error == "authorization_pending"
+    browser.post(page.wsgi_request.path, {"act": "cancel"})
+    assert poll(app, codes).error == "access_denied"
+
+
+def test_an_app_that_requires_a_second_factor_gets_one_on_the_way(alice: User) -> None:
+    here = signed_in(alice)
+    codes = new_device(factor="second_factor")[1]
+
+    assert "/accounts/2fa/totp/setup/" in str(type_code(here, codes["user_code"]).redirect_chain)
+    enrolled(alice)
+    page = type_code(here, codes["user_code"])
+    assert "/accounts/reauthenticate/" in str(page.redirect_chain)
+
+
+def test_only_apps_that_are_registered_for_devices_get_codes() -> None:
+    app, codes = new_device()
+    web = new_app(is_public=True)
+
+    assert ask(web).error == "unauthorized_client"
+    set_client(app, is_device=False)
+    assert (ask(app).error, poll(app, codes).error) == ("unauthorized_client",) * 2
+
+
+@pytest.mark.parametrize(
+    "form, error",
+    [
+        ({"scope": ""}, "invalid_scope"),
+        ({"scope": "openid profile:read"}, "invalid_scope"),
+        ({"resource": "https://other.example.org"}, "invalid_target"),
+    ],
+)
+def test_a_device_may_ask_only_for_what_its_app_may_request(
+    form: dict[str, str], error: str
+) -> None:
+    app = new_device()[0]
+
+    assert app.post("/oauth/device_authorization", **({"scope": "openid"} | form)).error == error
+
+
+def test_the_discovery_document_names_the_endpoint_and_the_grant() -> None:
+    document = Browser().get("/.well-known/openid-configuration").json()
+
+    endpoint = "http://localhost:8000/oauth/device_authorization"
+    assert document["device_authorization_endpoint"] == endpoint
+    assert "urn:ietf:params:oauth:grant-type:device_code" in document["grant_types_supported"]
+
+
+def test_a_disconnected_app_does_not_redeem_what_was_allowed_before(browser: Browser) -> None:
+    app, codes = new_device()
+    let_in(browser, codes)
+
+    browser.post(f"/accounts/apps/{app.client.pk}/")
+
+    assert poll(app, codes).error == "invalid_grant"
