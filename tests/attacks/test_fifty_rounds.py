@@ -9,6 +9,7 @@ from tests.attacks import (
     test_app_races,
     test_app_token_races,
     test_authorize_races,
+    test_device_races,
     test_dispute_races,
     test_dpop_races,
     test_lookalikes,
@@ -38,6 +39,7 @@ RACES = [
     *test_app_token_races.RACES,
     *test_authorize_races.RACES,
     *test_dpop_races.RACES,
+    *test_device_races.RACES,
 ]
 
 

@@ -1,5 +1,6 @@
 """Every page in its fullest state: accessible, narrow, with large text, in forced colours."""
 
+import json
 import re
 from collections.abc import Iterator
 from itertools import chain, cycle
@@ -227,6 +228,12 @@ def on_the_way_to_an_app(site: Site, alice: Client) -> Iterator[Stop]:
     for prompt in ("consent", "select_account"):
         here = alice.get(f"{begin}&prompt={prompt}").location
         yield alice, here, f"Sign in to {WIDE}"
+    sql(site, "UPDATE accounts_client SET is_device = 1 WHERE id = 'notes'")
+    asks = {"client_id": "notes", "scope": "openid"}
+    codes = site.client().post("/oauth/device_authorization", asks, csrf=False).body
+    yield alice, "/oauth/device?user_code=BCDF-GHJK", "Connect a device"
+    here = alice.post("/oauth/device", {"user_code": json.loads(codes)["user_code"]}).location
+    yield alice, here, f"Sign in to {WIDE}"
     yield alice, f"{AUTHORIZE}?client_id=notes", "This app’s request doesn’t work"
     yield site.client(), "/oauth/continue/none", "Start again in the app"
 

@@ -10,6 +10,13 @@ from accounts.management.clients import ClientCommand
 from accounts.oauth import clients, scopes
 from accounts.oauth.models import Client
 
+FLAGS = {
+    "--public": "the app runs in a browser or on a person's device, and gets no secret",
+    "--device": "the app may show a code, which people type in here; it needs no redirect URI",
+    "--first-party": "people are not asked for their consent",
+    "--dpop": "the app must bind its tokens to a key, by DPoP (RFC 9449)",
+}
+
 
 class Command(ClientCommand):
     """Prints the client ID and, once, the client secret."""
@@ -24,19 +31,6 @@ class Command(ClientCommand):
         parser.add_argument("name", help="the name that people see")
         parser.add_argument("--redirect-uri", **many, default=[], help="redirect URIs")
         parser.add_argument("--post-logout-uri", **many, default=[], help="URIs after signing out")
-        parser.add_argument(
-            "--public",
-            action="store_true",
-            help="the app runs in a browser or on a person's device, and gets no secret",
-        )
-        parser.add_argument(
-            "--device",
-            action="store_true",
-            help="the app may show a code, which people type in here; it needs no redirect URI",
-        )
-        parser.add_argument(
-            "--first-party", action="store_true", help="people are not asked for their consent"
-        )
         parser.add_argument(
             "--scope",
             **many,
@@ -54,11 +48,8 @@ class Command(ClientCommand):
             default="",
             help="the service that the app is, one of TOKEN_AUDIENCES, whose tokens it introspects",
         )
-        parser.add_argument(
-            "--dpop",
-            action="store_true",
-            help="the app must bind its tokens to a key, by DPoP (RFC 9449)",
-        )
+        for name, words in FLAGS.items():
+            parser.add_argument(name, action="store_true", help=words)
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:

@@ -1,0 +1,202 @@
+"""Attacks on the sign-in of devices: approval by others or unnoticed, guessed and copied codes."""
+
+import re
+
+import pytest
+from django.test import Client as Browser
+
+from accounts.common import secrets
+from accounts.oauth.stored import AuthorizationCode, DeviceAuthorization
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.api import claims_of
+from tests.support.authorize import allow
+from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
+from tests.support.oauth_client import Answer, App, browser_of, is_live, new_app
+from tests.support.signin import signed_in
+from tests.support.steps import LOGOUT, make_user, sign_in
+
+pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture
+def device() -> tuple[App, Answer]:
+    return new_device()
+
+
+@pytest.fixture
+def browser() -> Browser:
+    """A browser in which alice is signed in."""
+    return signed_in(make_user("alice"))
+
+
+def is_waiting(device: tuple[App, Answer]) -> bool:
+    """Return whether nobody has answered."""
+    return DeviceAuthorization.objects.get().is_allowed is None
+
+
+def careful(browser: Browser) -> Browser:
+    """Return a browser with the cookies of ``browser`` that checks CSRF tokens."""
+    other = Browser(enforce_csrf_checks=True)
+    other.cookies = browser.cookies
+    return other
+
+
+def test_a_page_of_another_site_neither_types_a_code_nor_allows_it(
+    device: tuple[App, Answer], browser: Browser
+) -> None:
+    page = type_code(browser, device[1]["user_code"])
+    here = careful(browser)
+
+    assert here.post(PAGE, {"user_code": device[1]["user_code"]}).status_code == 403
+    assert allow(here, page).status_code == 403
+    assert page["Content-Security-Policy"].count("frame-ancestors 'none'") == 1
+    assert is_waiting(device)
+
+
+def test_a_link_allows_nothing_and_leaves_half_of_the_code_to_the_person(
+    device: tuple[App, Answer], browser: Browser
+) -> None:
+    """Mallory sends alice the link of a device of mallory's."""
+    code = device[1]["user_code"]
+    link = device[1]["verification_uri_complete"].removeprefix("http://localhost:8000")
+    assert link == f"{PAGE}?user_code={code}"
+
+    page = browser.get(link)
+
+    assert f'value="{code[:5]}"' in page.text
+    assert code[5:] not in re.sub(r"<script.*?</script>", "", page.text)
+    assert "Did someone send you a code or this link?" in page.text
+    assert "No device is waiting" in type_code(browser, code[:5]).text
+    assert is_waiting(device)
+
+
+def test_nobody_allows_a_device_without_having_signed_in_recently(
+    device: tuple[App, Answer], browser: Browser, clock: Clock
+) -> None:
+    stranger = Browser().get(PAGE)
+    assert stranger["Location"].startswith("/accounts/login/?next=")
+    clock.advance(minutes=7)
+    codes = ask(device[0])
+    page = type_code(browser, codes["user_code"])
+    clock.advance(minutes=4)
+
+    assert browser.get(PAGE)["Location"].startswith("/accounts/reauthenticate/")
+    answer = browser.post(PAGE, {"user_code": codes["user_code"]})
+    assert answer["Location"].startswith("/accounts/reauthenticate/")
+    assert "Location" not in page
+    assert allow(browser, page)["Location"].startswith("/accounts/reauthenticate/")
+    assert not AuthorizationCode.objects.exists()
+
+
+def test_codes_cannot_be_guessed_by_a_person_or_a_network(
+    device: tuple[App, Answer], browser: Browser
+) -> None:
+    statuses = [type_code(browser, secrets.user_code()).status_code for _ in range(6)]
+    assert statuses == [200] * 5 + [429]
+    assert type_code(browser, device[1]["user_code"]).status_code == 429
+    others = [signed_in(make_user(name)) for name in ("bob", "carol", "dave", "erin")]
+
+    tries = [type_code(other, "BCDFGHJK").status_code for other in others for _ in range(5)]
+
+    assert tries == [200] * 15 + [429] * 5
+    assert is_waiting(device)
+
+
+def test_the_code_of_a_device_is_useless_to_another_client(
+    device: tuple[App, Answer], browser: Browser
+) -> None:
+    app, codes = device
+    thief, web = new_device()[0], new_app(is_public=True)
+    assert poll(thief, codes).error == "invalid_grant"
+    let_in(browser, codes)
+
+    assert poll(thief, codes).error == "invalid_grant"
+    assert poll(web, codes).error == "unauthorized_client"
+    # The other kind of grant does not accept it either.
+    for verifier in ("", "a" * 43):
+        answer = app.redeem(codes["device_code"], redirect_uri="", code_verifier=verifier)
+        assert answer.error == "invalid_request"
+    assert app.redeem(codes["device_code"]).error == "invalid_grant"
+    assert poll(app, codes).status == 200
+
+
+def test_an_authorization_code_is_useless_as_a_device_code(browser: Browser) -> None:
+    app = new_app(is_public=True, is_device=True)
+    code = app.code(browser_of(User.objects.get()))
+
+    assert poll(app, Answer(200, {"device_code": code}, {})).error == "invalid_grant"
+
+
+def test_the_code_of_a_device_works_once(device: tuple[App, Answer], browser: Browser) -> None:
+    app, codes = device
+    let_in(browser, codes)
+    first = poll(app, codes)
+
+    assert poll(app, codes).error == "invalid_grant"
+    assert is_live(first["access_token"])
+    assert "No device is waiting" in type_code(browser, codes["user_code"]).text
+
+
+def test_what_is_stored_of_the_codes_cannot_be_used(
+    device: tuple[App, Answer], browser: Browser
+) -> None:
+    app, codes = device
+    row = DeviceAuthorization.objects.get()
+    assert codes["device_code"] not in str(vars(row))
+    assert codes["user_code"].replace("-", "") not in str(vars(row))
+
+    assert poll(app, Answer(200, {"device_code": row.digest}, {})).error == "invalid_grant"
+
+
+def test_an_approval_of_one_person_is_not_redeemed_for_another(
+    device: tuple[App, Answer], browser: Browser
+) -> None:
+    """Bob signs in where the page of alice is still open, and mallory types the code, too."""
+    app, codes = device
+    page = type_code(browser, codes["user_code"])
+    browser.post(LOGOUT)
+    bob = make_user("bob")
+    sign_in(browser, "bob")
+    mallory = signed_in(make_user("mallory"))
+    other = type_code(mallory, codes["user_code"])
+
+    # The page asks bob, instead of taking the answer of alice.
+    again = allow(browser, page)
+    assert "Sign in to" in again.text
+    assert is_waiting(device)
+    # Mallory cannot answer in bob's browser, nor after him.
+    assert allow(mallory, page).status_code == 400
+    assert "Go back to your device" in allow(browser, again).text
+    assert allow(mallory, other).status_code == 400
+    assert claims_of(poll(app, codes)["access_token"])["sub"] == str(bob.pk)
+
+
+def test_a_device_gets_nothing_after_the_account_or_the_session_has_changed(
+    device: tuple[App, Answer], browser: Browser
+) -> None:
+    app, codes = device
+    let_in(browser, codes)
+    fresh = ask(app)
+    let_in(browser, fresh)
+    browser.post(LOGOUT)
+    assert poll(app, codes).error == "invalid_grant"
+
+    User.objects.update(is_active=False)
+    assert poll(app, fresh).error == "invalid_grant"
+
+
+def test_a_stranger_cannot_store_devices_without_bound(device: tuple[App, Answer]) -> None:
+    errors = [ask(device[0]).status for _ in range(120)]
+
+    assert errors == [200] * 119 + [429]
+
+
+@pytest.mark.parametrize("value", ["\0", "ß" * 64, "x" * 9000, "\u0130-\ud7ff", ""])
+def test_no_odd_code_causes_a_server_error(browser: Browser, value: str) -> None:
+    app = new_device()[0]
+
+    assert type_code(browser, value).status_code == 200
+    assert browser.get(PAGE, {"user_code": value}).status_code == 200
+    assert poll(app, Answer(200, {"device_code": value}, {})).status == 400
+    assert app.post("/oauth/device_authorization", scope=value).status == 400
