@@ -1,0 +1,49 @@
+"""The library openid-client binds its tokens to a key (DPoP, RFC 9449)."""
+
+import json
+import os
+import shutil
+import subprocess
+
+import pytest
+
+from tests.attacks.test_app_races import VERIFIER, WEB, add_code, connect
+from tests.attacks.test_session_races import confirmed
+from tests.clients.apps import HERE, SECONDS
+from tests.support.node import node, packages
+from tests.support.site import Site
+
+NAME = "bound"
+# The library signs with Ed25519 keys only under the name of RFC 9864, which is not EdDSA.
+ALGORITHMS = ("ES256", "RS256")
+
+
+@pytest.mark.proof
+def test_openid_client_uses_tokens_that_are_bound_to_its_key(default_site: Site) -> None:
+    nodes, folder = (default_site, default_site), packages(HERE).parent
+    confirmed(nodes, NAME)
+    connect(nodes, NAME)
+    codes = {name: f"{NAME}-{name}" for name in ALGORITHMS}
+    for code in codes.values():
+        add_code(nodes, NAME, code)
+    options = {"issuer": default_site.origin, "client": NAME, "codes": codes}
+    options |= {"redirectUri": WEB, "verifier": VERIFIER}
+    shutil.copy(HERE / "dpop.mjs", folder)
+
+    done = subprocess.run(
+        [node(), folder / "dpop.mjs"],
+        capture_output=True,
+        check=False,
+        env=os.environ | {"OPTIONS": json.dumps(options)},
+        text=True,
+        timeout=SECONDS,
+    )
+
+    assert done.returncode == 0, done.stderr
+    found = json.loads(done.stdout)
+    for name in ALGORITHMS:
+        answers = found[name]
+        assert answers["types"] == ["dpop", "dpop"]
+        assert answers["key"] == answers["bound"]
+        assert answers["statuses"] == [200, 401]
+        assert answers["subjects"][0] == answers["subjects"][1]
