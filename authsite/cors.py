@@ -1,8 +1,8 @@
 """Lets scripts of every site call the endpoints of OAuth that single-page apps need.
 
-No cookie counts at these endpoints: a script gets only what it has a code or token for. Therefore
-any origin may read the answers, without credentials of the browser. The API itself has the setting
-CORS_ORIGINS.
+These endpoints ignore cookies: a script gets only what it has a code or token for. Therefore any
+origin may read the answers, without credentials of the browser. Which origins may call the API is
+decided by the setting CORS_ORIGINS.
 """
 
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""What stops a user from signing in, as staff read it; and what stops a user at single apps."""
+"""The reasons why a user cannot sign in, to this site or to single apps, in words for staff."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Deletes or changes many rows with statements of which none takes long."""
+"""Deletes or changes many rows in batches, so that no statement takes long."""
 
 from typing import Any
 
@@ -24,9 +24,9 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
 
 
 def end_in_portions(rows: QuerySet[Any], **changes: Any) -> int:
-    """Set the columns ``changes`` of the rows; return how many there were.
+    """Set the columns ``changes`` of the rows; return how many were changed.
 
-    ``rows`` must contain none of them afterwards.
+    ``rows`` must be a filter that changed rows no longer match.
 
     PostgreSQL cancels a statement that takes longer than a request may.
     """

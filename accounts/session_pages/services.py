@@ -42,10 +42,11 @@ class Effects:
 
 
 def others(here: LoginSession) -> QuerySet[LoginSession]:
-    """Return the live sessions of the user except ``here``, and except those that end with another.
+    """Return the other live sessions of the user, which can be ended one by one.
 
-    The latter are the sessions of apps without ``offline_access``: see :func:`add_apps`. Browsers
-    come first, then API clients, then apps; among each of these, the most recently used one.
+    Sessions of apps without ``offline_access`` are left out, because they end with a browser
+    session: see :func:`add_apps`. Browsers come first, then API clients, then apps, each group in
+    the order of their last use.
     """
     group = Case(When(IN_BROWSER, then=2), When(client=None, then=1), default=0)
     rows = live(here.user).exclude(pk=here.pk).filter(Q(client=None) | Q(is_offline=True))

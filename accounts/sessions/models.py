@@ -31,7 +31,7 @@ class LoginSession(models.Model):
         API = "api"
         # A browser app that calls the API and stores its refresh token in a cookie.
         APP = "app"
-        # An app of others that the user has signed in to with the account here (``oauth``).
+        # A connected app (``accounts.oauth``).
         CONNECTED = "connected"
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)

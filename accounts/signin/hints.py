@@ -1,6 +1,6 @@
-"""What an app that sends a person here says about the sign-in: its name, and who may be coming.
+"""Hints for the pages of the sign-in: which app the person comes from, and who it may be.
 
-The sign-in flow does not know such apps. The package that does registers a function at start.
+This package does not know apps. ``accounts.oauth`` does, and registers a function at start.
 """
 
 from collections.abc import Callable
@@ -13,7 +13,7 @@ from accounts.signin import flow
 
 @dataclass(frozen=True)
 class Hint:
-    """For pages only: nothing decides by it.
+    """What an app tells the pages of the sign-in. No decision may depend on it.
 
     ``app``: the name of the app.
     ``login``: what the person probably types to sign in; empty if unknown. Anybody may choose it.
@@ -29,7 +29,7 @@ _sources: list[Source] = []
 
 
 def register(source: Source) -> None:
-    """Register a function that gets a request and its ``next`` URL, and may know a hint."""
+    """Register a function that gets a request and its ``next`` URL, and returns a hint or None."""
     _sources.append(source)
 
 

@@ -70,12 +70,12 @@ def find(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
 
 
 def find_owner(family: uuid.UUID, user: uuid.UUID) -> Rows | None:
-    """Do the same as :func:`find`, but return rows with what a profile shows for :func:`owner`."""
+    """Do the same as :func:`find`, but return rows from which :func:`owner` makes the user."""
     return _LIVE_OWNER.rows(_values(family, user)) or None
 
 
 def owner(rows: Rows) -> User:
-    """Return the user with what a profile shows from the ``rows`` of :func:`find_owner`."""
+    """Return the user, with all fields of a profile, from the ``rows`` of :func:`find_owner`."""
     return _LIVE_OWNER.instance(rows).user
 
 

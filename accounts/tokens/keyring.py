@@ -59,7 +59,7 @@ def signer(algorithm: str = "") -> Signer:
 
     ``algorithm``: an algorithm that is in use. The default is that of access tokens.
 
-    Call this outside of transactions, in which no key is created.
+    Call this outside of transactions: within one, it creates no key.
 
     Raises:
         CannotSign: the current signing key cannot be decrypted, or does not exist yet.
@@ -105,7 +105,7 @@ def jwks() -> Published:
     Call this outside of transactions.
     """
     ring = _with_a_key()
-    # Another process may have made the first key for ID tokens, with which it signs at once.
+    # Another process may have made the first key for ID tokens, and signs with it at once.
     return (_cache.look_again() if ring.lacks_further else ring).published
 
 

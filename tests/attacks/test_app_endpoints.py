@@ -67,7 +67,7 @@ def test_nobody_else_ends_the_session_of_an_app(app: App, alice: User) -> None:
     assert app.revoke("").error == "invalid_request"
 
 
-def test_an_app_learns_what_its_own_tokens_are_worth(app: App, alice: User, clock: Clock) -> None:
+def test_an_app_introspects_its_own_tokens(app: App, alice: User, clock: Clock) -> None:
     given = app.sign_in(browser_of(alice))
 
     access, refresh = (app.introspect(given[name]) for name in ("access_token", "refresh_token"))

@@ -15,8 +15,6 @@ from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import call, get_tokens
 from tests.support.apps import asked_for, connect_app, make_app
-from tests.support.authorize import VERIFIER, allow, begin, result
-from tests.support.oauth_client import is_live, new_app
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 
@@ -58,24 +56,6 @@ def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(
     assert "Paperless" in history
 
 
-def test_a_disconnected_app_has_no_live_token_and_must_ask_again(
-    client: Browser, alice: User
-) -> None:
-    app = new_app()
-    asked = {"scope": "openid email offline_access"}
-    consent = begin(client, app.client, **asked)
-    tokens = app.redeem(result(allow(client, consent))["code"], code_verifier=VERIFIER)
-    assert is_live(tokens["access_token"])
-    assert "code" in result(begin(client, app.client, **asked)), "the consent is remembered"
-    assert client.get(APPS).text.count("<bdi>Paperless</bdi>") == 1
-
-    client.post(f"{APPS}{app.client.pk}/")
-
-    assert not is_live(tokens["access_token"])
-    assert app.refresh(tokens["refresh_token"]).error == "invalid_grant"
-    assert "Allow" in begin(client, app.client, **asked).text
-
-
 def test_the_list_says_which_apps_are_unused_disabled_or_use_another_service(
     client: Browser, alice: User, clock: Clock
 ) -> None:
@@ -96,9 +76,7 @@ def test_the_list_says_which_apps_are_unused_disabled_or_use_another_service(
 
 def test_a_long_list_takes_no_more_queries_than_a_short_one(client: Browser, alice: User) -> None:
     def cost() -> int:
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             client.get(APPS)
         return len(queries)
 

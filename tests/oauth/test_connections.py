@@ -8,33 +8,20 @@ import pytest
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.common import clock as site_clock
-from accounts.common.client_info import ClientInfo
-from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.lockdown.services import lock_down
 from accounts.oauth import clients, connections
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationCode, Connection
-from accounts.sessions import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 from tests.conftest import Clock
-from tests.support.apps import WEB, asked_for, connect_app, make_app
+from tests.support.apps import WEB, asked_for, connect_app, is_live, make_app
+from tests.support.oauth_client import HERE, browser_of
 from tests.support.steps import make_user, outbox
 
 pytestmark = pytest.mark.django_db
-
-HERE = ClientInfo("192.0.2.1", "Mozilla/5.0")
-
-
-def browser_of(user: User) -> LoginSession:
-    return services.create(user, [Proof.now(Method.PASSWORD)], HERE, is_remembered=False)
-
-
-def is_live(session: LoginSession) -> bool:
-    session.refresh_from_db()
-    return services.is_live(session)
 
 
 def code_for(session: LoginSession, app: Client) -> AuthorizationCode:

@@ -5,8 +5,6 @@ from typing import Any
 import pytest
 
 from accounts.activity.services import Actor
-from accounts.common.client_info import ClientInfo
-from accounts.common.proofs import Method, Proof
 from accounts.oauth.models import Client
 from accounts.sessions import connected, services
 from accounts.sessions.models import LoginSession
@@ -14,21 +12,14 @@ from accounts.tokens import families, refresh
 from accounts.tokens.errors import InvalidToken, TokenReused
 from accounts.users.models import User
 from tests.conftest import Clock
+from tests.support.apps import is_live, make_app
+from tests.support.oauth_client import HERE, browser_of
 from tests.support.signin import set_up
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
-HERE = ClientInfo("192.0.2.1", "Mozilla/5.0")
 CONNECTED = LoginSession.Kind.CONNECTED
-
-
-def browser_of(user: User) -> LoginSession:
-    return services.create(user, [Proof.now(Method.PASSWORD)], HERE, is_remembered=False)
-
-
-def app(name: str = "Paperless") -> Client:
-    return Client.objects.create(name=name, redirect_uris=["https://paperless.example.org/"])
 
 
 def connect(parent: LoginSession, client: Client, *, is_offline: bool = False) -> LoginSession:
@@ -37,18 +28,13 @@ def connect(parent: LoginSession, client: Client, *, is_offline: bool = False) -
     return session
 
 
-def is_live(session: LoginSession) -> bool:
-    session.refresh_from_db()
-    return services.is_live(session)
-
-
 @pytest.fixture
 def alice(db: Any) -> User:
     return make_user("alice")
 
 
 def test_an_app_is_signed_out_with_the_browser_unless_it_may_stay(alice: User) -> None:
-    browser, other, paperless = browser_of(alice), browser_of(alice), app()
+    browser, other, paperless = browser_of(alice), browser_of(alice), make_app()
     here, there = connect(browser, paperless), connect(other, paperless)
     staying = connect(browser, paperless, is_offline=True)
 
@@ -58,7 +44,7 @@ def test_an_app_is_signed_out_with_the_browser_unless_it_may_stay(alice: User) -
 
 
 def test_apps_are_not_counted_with_the_other_sessions(alice: User, settings: Any) -> None:
-    browser, paperless = browser_of(alice), app()
+    browser, paperless = browser_of(alice), make_app()
     apps = [connect(browser, paperless) for _ in range(3)]
     set_up(settings, max_sessions=2)
 
@@ -71,7 +57,7 @@ def test_apps_are_not_counted_with_the_other_sessions(alice: User, settings: Any
 def test_beyond_the_limit_of_an_app_its_least_recently_used_session_ends(
     alice: User, clock: Clock
 ) -> None:
-    browser, paperless, wiki = browser_of(alice), app(), app("Wiki")
+    browser, paperless, wiki = browser_of(alice), make_app(), make_app("Wiki")
     others = connect(browser, wiki)
     first, second, *rest = [connect(browser, paperless) for _ in range(connected.MOST)]
     clock.advance(minutes=1)
@@ -87,7 +73,7 @@ def test_beyond_the_limit_of_an_app_its_least_recently_used_session_ends(
 
 
 def test_another_app_can_neither_use_nor_end_a_refresh_token(alice: User) -> None:
-    paperless = app()
+    paperless = make_app()
     session = connect(browser_of(alice), paperless, is_offline=True)
     token = refresh.first(session.pk)
     LoginSession.objects.filter(pk=session.pk).update(refresh_digest=refresh.digest(token))

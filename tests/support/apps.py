@@ -9,7 +9,7 @@ from accounts.activity.services import Actor
 from accounts.oauth import connections
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationRequest
-from accounts.sessions import connected
+from accounts.sessions import connected, services
 from accounts.sessions.models import LoginSession
 
 LIST = "/admin/accounts/client/"
@@ -69,3 +69,9 @@ def connect_app(
     session = connected.new(browser, app.pk, scope, "", is_offline=is_offline)
     session.save(force_insert=True)
     return session
+
+
+def is_live(session: LoginSession) -> bool:
+    """Return whether ``session`` is live now."""
+    session.refresh_from_db()
+    return services.is_live(session)
