@@ -19,7 +19,7 @@ from accounts.common.signals import credentials_changed
 from accounts.sessions.current import session_of, staff_of
 from accounts.signin.admin_lists import ListAdmin, RowsField
 from accounts.users.models import User
-from accounts.users.rights import groups_to_give
+from accounts.users.rights import groups_to_give, note_groups_changed
 
 FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
 HINT = gettext_lazy(
@@ -125,6 +125,8 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
     def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
         """Save the group, and notify its members if their rights have changed."""
         super().save_related(request, form, formsets, change)
+        if "name" in form.changed_data:
+            note_groups_changed(form.instance.user_set.all())
         if "permissions" in form.changed_data:
             for member in form.instance.user_set.all():
                 _tell_of_rights(request, member)
@@ -136,6 +138,7 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
         """Delete the groups, and notify their members that their rights have changed."""
         members = list(User.objects.filter(groups__in=queryset).distinct())
+        note_groups_changed(User.objects.filter(groups__in=queryset))
         super().delete_queryset(request, queryset)
         for member in members:
             _tell_of_rights(request, member)
@@ -162,6 +165,8 @@ def groups_field(staff: User) -> forms.ModelMultipleChoiceField:
 
 def tell_changes(request: HttpRequest, user: User, changed: set[str]) -> None:
     """Record the change of the fields ``changed`` of ``user``, and notify all whom it concerns."""
+    if "groups" in changed:
+        note_groups_changed(User.objects.filter(pk=user.pk))
     for event in _events(user, changed):
         _tell(request, user, event)
     if changed:

@@ -198,8 +198,7 @@ def make_primary(user: User, email_id: int, actor: Actor) -> EmailAddress:
         if row is None or row.email == owner.email:
             raise EmailChangeRefused
         before = EmailAddress.objects.filter(user=owner, email=owner.email).first()
-        owner.email = row.email
-        owner.save(update_fields=["email"])
+        owner.save_email(row.email)
         users.void_proofs_and_links(owner)
         record(owner, events.PRIMARY_CHANGED, actor, detail=row.email, former=before)
         return row

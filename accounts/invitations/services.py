@@ -26,7 +26,7 @@ from accounts.throttle.limits import MAIL_AGAIN, STAFF_INVITE
 from accounts.throttle.services import spend as spend_budget
 from accounts.users import emails
 from accounts.users.models import EmailAddress, User
-from accounts.users.rights import groups_to_give, superusers
+from accounts.users.rights import groups_to_give, note_groups_changed, superusers
 
 LONGEST_DAYS = 30
 NAME = "invitation"
@@ -209,6 +209,8 @@ def _give_rights(user: User, invitation: Invitation, groups: list[Group]) -> Non
     inviter = invitation.invited_by
     given = [group for group in groups_to_give(inviter) if group in groups]
     user.groups.add(*given)
+    if given:
+        note_groups_changed(User.objects.filter(pk=user.pk))
     if invitation.is_staff and inviter.is_superuser:
         user.is_staff = True
         user.save(update_fields=["is_staff"])

@@ -6,7 +6,7 @@ from typing import Any
 from accounts.users.models import User
 
 BY_SCOPE = {
-    "profile": ("preferred_username", "name", "locale", "zoneinfo"),
+    "profile": ("preferred_username", "name", "locale", "zoneinfo", "updated_at"),
     "email": ("email", "email_verified"),
     "groups": ("groups",),
 }
@@ -24,6 +24,8 @@ def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
         claims["zoneinfo"] = user.time_zone
         if user.language:
             claims["locale"] = user.language
+        if user.updated_at:
+            claims["updated_at"] = int(user.updated_at.timestamp())
     # ``User.email`` is always a confirmed address.
     if "email" in scope and user.email:
         claims |= {"email": user.email, "email_verified": True}

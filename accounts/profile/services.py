@@ -12,6 +12,7 @@ from accounts.activity import events, history
 from accounts.activity import services as activity
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
+from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.profile.checkup import Checkup, Facts, Step
 from accounts.sessions.models import LoginSession
@@ -80,8 +81,10 @@ def save(user: User, profile: Mapping[str, str], actor: Actor, *, app: str = "")
     if not changed:
         return
     spend((PROFILE_CHANGE, user.pk, actor.key, app))
+    # Apps are not told ``about``.
+    told = {"updated_at": clock.now()} if changed.keys() - {"about"} else {}
     with transaction.atomic():
-        User.objects.filter(pk=user.pk).update(**changed)
+        User.objects.filter(pk=user.pk).update(**changed, **told)
         record(user, events.PROFILE_CHANGED, actor)
 
 

@@ -103,8 +103,7 @@ def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
         row.delete()
     Identity.objects.filter(pk__in=[row.pk for row in found.identities]).update(suspended_at=now)
     if owner.email != found.primary:
-        owner.email = found.primary
-        owner.save(update_fields=["email"])
+        owner.save_email(found.primary)
     if found.emailed_codes:
         owner.emailed_codes = False
         owner.save(update_fields=["emailed_codes"])
@@ -142,8 +141,7 @@ def put_back(user: User, row_id: int, actor: Actor) -> bool:
                 return False
             restored = former_credentials.restore(row)
             if isinstance(restored, EmailAddress) and not owner.email:
-                owner.email = restored.email
-                owner.save(update_fields=["email"])
+                owner.save_email(restored.email)
             _tell(user, events.PUT_BACK, row.label, actor)
     except IntegrityError:
         raise CannotPutBack from None

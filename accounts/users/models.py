@@ -99,6 +99,9 @@ class User(AbstractBaseUser, RightsMixin):
     # Whether the user has a second factor, so that staff can list those who have none. Nothing
     # decides by it. See ``accounts.twofactor.protection``.
     has_factor = models.BooleanField(default=False, db_default=False, editable=False)
+    # When something last changed of what connected apps are told about the user. Null if that was
+    # in an earlier release of the site. See ``accounts.oauth.claims``.
+    updated_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -161,6 +164,11 @@ class User(AbstractBaseUser, RightsMixin):
     def group_names(self) -> list[str]:
         """The names of the user's groups, in alphabetical order."""
         return sorted(self.groups.values_list("name", flat=True))
+
+    def save_email(self, email: str) -> None:
+        """Save ``email``, a confirmed address of the user or "", as the primary email address."""
+        self.email, self.updated_at = email, clock.now()
+        self.save(update_fields=["email", "updated_at"])
 
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the user. After ``set_password``, also record that the password has changed.

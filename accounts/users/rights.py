@@ -3,6 +3,7 @@
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q, QuerySet
 
+from accounts.common import clock
 from accounts.common.reading import read_once
 from accounts.users.models import User
 
@@ -47,6 +48,11 @@ def sees_all_emails(staff: User) -> bool:
     acting = ("accounts.help_user", "accounts.manage_user")
     is_staff = staff.is_active and staff.is_staff
     return is_staff and any(staff.has_perm(name) for name in acting)
+
+
+def note_groups_changed(members: QuerySet[User]) -> None:
+    """Store that ``members`` get or lose a group, or that one of their groups gets a new name."""
+    members.update(updated_at=clock.now())
 
 
 def groups_to_give(staff: User) -> QuerySet[Group]:

@@ -145,6 +145,7 @@ def create_user(
         language=language,
         is_staff=staff,
         is_superuser=staff,
+        updated_at=clock.now(),
     )
     user.id = id or user.id
     try:
@@ -210,8 +211,8 @@ def rename(user: User, name: str) -> User:
     if key != former:
         until = clock.now() + FORMER_NAME_LIFE
         Username.objects.filter(key=former).update(held_until=until, former=owner)
-    owner.username, owner.username_key = name, key
-    owner.save(update_fields=["username", "username_key"])
+    owner.username, owner.username_key, owner.updated_at = name, key, clock.now()
+    owner.save(update_fields=["username", "username_key", "updated_at"])
     return owner
 
 
@@ -240,8 +241,7 @@ def confirm_email(user: User, email: str) -> None:
         raise EmailTaken from None
     delete_signups(PendingSignup.objects.filter(email_key=key).exclude(pk=user.pk))
     if not user.email:
-        user.email = email
-        user.save(update_fields=["email"])
+        user.save_email(email)
 
 
 def delete_signups_for(email: str) -> None:

@@ -91,6 +91,7 @@ def test_the_id_token_tells_the_app_who_signed_in_and_how(
         "name": "Alice",
         "locale": "de",
         "zoneinfo": "Europe/Berlin",
+        "updated_at": now - 120,
         "email": "alice@example.org",
         "email_verified": True,
         "groups": ["Editors"],
