@@ -47,8 +47,9 @@ CSP_OF_ADMIN = CSP.replace("require-trusted-types-for 'script'", "connect-src 's
 # These answer 405 to a POST before CSRF is checked.
 # Their clients are programs, and no cookie counts there.
 MACHINES = {route for route in PAGES if f"/{route}".startswith(errors.MACHINES)}
-# The form of an app may begin a sign-in, which changes nothing: tests/attacks/test_authorize.py.
-FROM_APPS = {"oauth/authorize"}
+# The form of an app may begin a sign-in or ask to sign out, which changes nothing:
+# tests/attacks/test_authorize.py, tests/oauth/test_logout.py.
+FROM_APPS = {"oauth/authorize", "oauth/logout"}
 # These answer 404 without credentials of a provider.
 PROVIDERS = {f"accounts/<provider:provider>/login/{page}" for page in ("", "callback/")}
 

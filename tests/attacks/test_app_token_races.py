@@ -23,7 +23,7 @@ def app_with_a_code(nodes: Nodes, name: str) -> None:
     add_code(nodes, name, name)
 
 
-def eight_uses_of_one_code(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_app_code(nodes: Nodes, name: str) -> None:
     """One request gets tokens; they end, because the code was used more than once."""
     app_with_a_code(nodes, name)
 
@@ -86,7 +86,7 @@ def tokens_of_apps_during_a_lockdown(nodes: Nodes, name: str) -> None:
 
 
 RACES = [
-    eight_uses_of_one_code,
+    eight_uses_of_one_app_code,
     eight_uses_of_one_refresh_token_of_an_app,
     tokens_of_apps_during_a_lockdown,
 ]

@@ -211,7 +211,7 @@ def test_no_other_origin_may_call_or_read(allowed_origin: None, settings: Any) -
 
 
 def test_an_allowed_origin_may_read_no_page_and_no_static_file(allowed_origin: None) -> None:
-    for path in ("/", "/accounts/login/", "/static/app.css", "/.well-known/jwks.json", "/admin/"):
+    for path in ("/", "/accounts/login/", "/static/app.css", "/admin/"):
         answer = cross_origin(path, ALLOWED)
         assert answer.getvalue() or answer.status_code == 302
         assert "Access-Control-Allow-Origin" not in answer, path
