@@ -130,7 +130,7 @@ def check_key(held: AuthorizationCode, key: str) -> None:
     """Check that ``held`` is bound to the key with the thumbprint ``key``, or to none.
 
     Raises:
-        OAuthError: ``invalid_grant``.
+        OAuthError: ``invalid_grant``: it is bound to another key.
     """
     if held.dpop_jkt not in {"", key}:
         raise OAuthError("invalid_grant", "The code is bound to another key.")
@@ -141,14 +141,14 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
 
     Return a refresh token if the scope has ``offline_access``, else an empty string.
 
-    ``key``: the thumbprint of the key to which its tokens will be bound, or an empty string.
+    ``key``: the thumbprint of the key to which the tokens will be bound, or an empty string.
 
     If the code is spent already, somebody may have copied it. The session that came from it is then
     revoked, and the user is notified (RFC 9700 section 4.5.3). A stranger cannot cause that:
     :func:`find` refuses callers that lack the verifier or authenticate as another client.
 
-    A device code never passes a browser, and a device that got no answer asks again. A second use
-    of it is only refused.
+    A second use of a device code is only refused: the code never passes a browser, and a device
+    that got no response repeats its request.
 
     Raises:
         OAuthError: ``invalid_grant``: the code is spent or expired, or the browser session or the

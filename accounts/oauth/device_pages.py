@@ -1,4 +1,4 @@
-"""The endpoint at which a device asks for codes, and the page at which people type a code in."""
+"""The device authorization endpoint (RFC 8628), and the page at which people type a code in."""
 
 from urllib.parse import urlencode
 
@@ -36,7 +36,7 @@ class UserCodeForm(forms.Form):
 
 @endpoint
 def authorize_device(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """Give a device a code to show and one with which it asks for tokens (RFC 8628 section 3.2)."""
+    """Give a device a user code to show and a device code to poll with (RFC 8628 section 3.2)."""
     client = authenticate(request, sent)
     device_code, user_code = devices.begin(client, sent, client_of(request))
     page = f"{settings.AUTHSITE.origin}{reverse('device')}"

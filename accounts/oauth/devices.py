@@ -1,7 +1,7 @@
 """Device authorization (RFC 8628): a device shows a code; a person types it in here and agrees.
 
 The person's browser then continues an ordinary authorization request, which names the device where
-others have a redirect URI. The device asks meanwhile, with its device code, whether it gets tokens.
+others have a redirect URI. Meanwhile, the device polls the token endpoint with its device code.
 """
 
 from collections.abc import Mapping
@@ -26,7 +26,8 @@ GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 LIFE = timedelta(minutes=10)
 # How long a device is told that its code has expired.
 KEEP_EXPIRED = timedelta(hours=1)
-# In seconds. A device that asks too early must wait this much longer each time (RFC 8628 3.5).
+# In seconds. A device that polls too early must wait this much longer each time (RFC 8628 section
+# 3.5).
 SLOWER, LONGEST_INTERVAL = 5, 60
 # For ``secrets.digest``.
 _PURPOSE = "device"
@@ -93,7 +94,7 @@ def answer(asked: AuthorizationRequest, *, allows: bool) -> bool:
 
 
 def check_answer(device_code: str, client: Client) -> None:
-    """Return if a person has allowed what the device of ``client`` asks for (RFC 8628 section 3.5).
+    """Check that a person has allowed the request of the device (RFC 8628 section 3.5).
 
     Raises:
         OAuthError: the person has not answered or has refused, or the code is not valid.
@@ -146,10 +147,10 @@ def _request_of(device: DeviceAuthorization) -> AuthorizationRequest:
 
 
 def _wait(device: DeviceAuthorization) -> NoReturn:
-    """Tell the device to ask again later.
+    """Tell the device to poll again later.
 
     Raises:
-        OAuthError: ``authorization_pending``, or ``slow_down`` if the device asks too early.
+        OAuthError: ``authorization_pending``, or ``slow_down`` if the device polls too early.
     """
     now, mine = clock.now(), DeviceAuthorization.objects.filter(pk=device.pk)
     then = now + timedelta(seconds=device.interval)

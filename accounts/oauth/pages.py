@@ -84,7 +84,7 @@ def _context(request: HttpRequest, asked: AuthorizationRequest) -> dict[str, Any
 def _device(request: HttpRequest, device: DeviceAuthorization) -> dict[str, Any]:
     """Return what the pages say about a device that asks.
 
-    ``is_elsewhere``: whether the device is in another network than the browser.
+    ``is_elsewhere``: whether the device is on a different network from the browser.
     """
     here, there = client_of(request), device.info
     return {

@@ -14,11 +14,11 @@ LONGEST_SCOPE = 255
 class DeviceAuthorization(models.Model):
     """What a device has asked for, until it gets tokens (RFC 8628 section 3.2).
 
-    ``digest``: of the device code, with which the device asks whether a person has agreed.
+    ``digest``: the digest of the device code, with which the device polls.
     ``user_code``: the keyed digest of the code that the person types.
     ``agent``, ``ip``: the User-Agent and the IP address of the device.
-    ``interval``: how many seconds the device must wait between two questions.
-    ``next_poll_at``: when it may ask again.
+    ``interval``: how many seconds the device must wait between two polls.
+    ``next_poll_at``: when it may poll again.
     ``is_allowed``: what the person has answered; None until then.
     """
 
