@@ -133,7 +133,8 @@ def _wanted(
     grants.check_audience(sent, session.audience)
     scope = grants.remaining(client, session, session.scope.split(), session.audience)
     wanted = frozenset(sent["scope"].split()) if "scope" in sent else scope
-    if not wanted <= scope:
+    # Some services take a token without a scope for one with every scope.
+    if not wanted or not wanted <= scope:
         raise OAuthError("invalid_scope", "The grant does not cover this scope.")
     if grants.OFFLINE not in scope:
         raise _refused()
