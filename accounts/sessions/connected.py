@@ -29,7 +29,9 @@ def _excess() -> QuerySet[LoginSession]:
         idle_at__gt=P("now"),
         ends_at__gt=P("now"),
     )
-    return rows.exclude(pk=P("session")).order_by("-used_at")[MOST - 1 :]
+    # Those that stay signed in end last: a page of another site can make a browser sign in again
+    # and again, and would otherwise sign the app out on the person's phone.
+    return rows.exclude(pk=P("session")).order_by("-is_offline", "-used_at")[MOST - 1 :]
 
 
 _END_EXCESS = PreparedUpdate(

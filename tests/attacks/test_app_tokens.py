@@ -15,6 +15,7 @@ from accounts.lockdown.services import lock_down
 from accounts.oauth import connections
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationRequest
+from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
@@ -122,6 +123,21 @@ def test_signing_out_ends_tokens_without_offline_access_at_once(app: App, alice:
     assert not is_live(leaving["access_token"])
     assert is_live(staying["access_token"])
     assert app.refresh(staying["refresh_token"]).status == 200
+
+
+def test_many_sign_ins_of_a_browser_do_not_end_the_session_of_an_app_on_a_phone(
+    app: App, alice: User, clock: Clock
+) -> None:
+    browser = browser_of(alice)
+    phone = app.sign_in(browser_of(alice))["refresh_token"]
+
+    for _ in range(connected.MOST):
+        clock.advance(seconds=1)
+        last = app.sign_in(browser, "openid")
+
+    assert app.refresh(phone).status == 200
+    assert is_live(last["access_token"])
+    assert LoginSession.objects.filter(client=app.client, ended_at=None).count() == connected.MOST
 
 
 def test_a_refresh_gives_no_more_than_the_app_may_request_now(app: App, alice: User) -> None:
