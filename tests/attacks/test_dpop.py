@@ -283,7 +283,7 @@ def test_a_code_that_is_bound_to_a_key_is_useless_without_it(
     assert app.redeem(code, dpop=key.proof())["token_type"] == "DPoP"
 
 
-def test_a_pushed_request_binds_the_code_to_the_key_of_its_proof(
+def test_a_pushed_request_needs_a_new_proof_of_the_key_that_it_names(
     app: App, browser: LoginSession, key: Key
 ) -> None:
     form = {name: value or "" for name, value in query(app.client, scope="openid").items()}
