@@ -56,11 +56,12 @@ class AccountsConfig(AppConfig):
         from accounts.common.signals import (
             credentials_changed,
             factor_proved,
+            sessions_ended,
             signed_out_elsewhere,
         )
         from accounts.emails.receivers import cancel_pending
         from accounts.invitations.receivers import revoke_invitations
-        from accounts.oauth.receivers import disconnect_apps
+        from accounts.oauth.receivers import disconnect_apps, post_logout_notices
         from accounts.passwords.checks import pwned_passwords_file
         from accounts.recovery.receivers import cancel_by_factor, void
         from accounts.sessions.receivers import revoke_sessions
@@ -79,6 +80,7 @@ class AccountsConfig(AppConfig):
             credentials_changed.connect(receiver)
         signed_out_elsewhere.connect(end_trust)
         factor_proved.connect(cancel_by_factor)
+        sessions_ended.connect(post_logout_notices)
         for signal, model in product((post_save, post_delete), (Authenticator, Passkey)):
             signal.connect(note_factor, sender=model)
         self._register_provider()

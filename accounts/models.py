@@ -13,6 +13,7 @@ from accounts.oauth.stored import (
     AuthorizationRequest,
     Connection,
     DeviceAuthorization,
+    LogoutNotice,
 )
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
@@ -58,6 +59,7 @@ __all__ = [
     "Invitation",
     "KnownBrowser",
     "LoginSession",
+    "LogoutNotice",
     "MailReceipt",
     "NameSkeleton",
     "OutgoingMail",

@@ -7,12 +7,17 @@ from django.conf import settings
 
 from accounts.common import logs
 from accounts.mail import sender
+from accounts.oauth import logout_sender
 
 
 def start() -> None:
-    """Configure the log, start to send emails, and log a warning if Redis does not answer."""
+    """Configure the log, and start to send emails and logout notices.
+
+    If Redis does not answer, log a warning.
+    """
     logs.configure(settings.LOGGING)
     sender.start()
+    logout_sender.start()
     if settings.AUTHSITE.redis_url:
         from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
 

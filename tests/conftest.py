@@ -14,6 +14,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.support import env
 from tests.support.openid_provider import OpenIDProvider
+from tests.support.receiver import Receiver, trust
 from tests.support.services import Postgres, Redis
 from tests.support.site import CHEAP_HASHES, MIGRATED, Site
 
@@ -275,3 +276,11 @@ class Scheduler(LoadFileScheduling):
 @pytest.hookimpl(optionalhook=True)
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler | None:
     return Scheduler(config, log) if config.getoption("dist") == "loadfile" else None
+
+
+@pytest.fixture
+def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+    """The server of an app, whose certificate the site trusts."""
+    with Receiver(tmp_path) as receiver:
+        trust(monkeypatch, receiver.authority)
+        yield receiver

@@ -1,12 +1,13 @@
 """Deletes or changes many rows in batches, so that no statement takes long."""
 
+from collections.abc import Callable
 from typing import Any
 
-from django.db.models import QuerySet
+from django.db.models import Model, QuerySet
 
 # How many rows one transaction deletes, and how many are looked up at once.
 BATCH, AT_ONCE = 500, 100_000
-# How many rows one statement of :func:`end_in_portions` changes.
+# How many rows one statement of :func:`change_in_portions` changes.
 PORTION = 50_000
 
 
@@ -23,16 +24,17 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
     return count
 
 
-def end_in_portions(rows: QuerySet[Any], **changes: Any) -> int:
-    """Set the columns ``changes`` of the rows; return how many were changed.
+def change_in_portions[M: Model](rows: QuerySet[M], change: Callable[[QuerySet[M]], int]) -> int:
+    """Call ``change`` with portions of the rows; return how many rows were changed.
 
-    ``rows`` must be a filter that changed rows no longer match.
+    ``change`` returns how many rows it has changed. ``rows`` must be a filter that changed rows no
+    longer match.
 
     PostgreSQL cancels a statement that takes longer than a request may.
     """
     some = rows.filter(pk__in=rows.values("pk")[:PORTION])
-    count = changed = some.update(**changes)
+    count = changed = change(some)
     # Other requests may have changed a few rows of a whole portion meanwhile.
     while changed > PORTION // 2:
-        count += (changed := some.update(**changes))
+        count += (changed := change(some))
     return count

@@ -13,7 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextvars import ContextVar, copy_context
 from dataclasses import dataclass, field
 from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
-from threading import BoundedSemaphore
+from threading import BoundedSemaphore, Timer
 from typing import Any
 
 import requests
@@ -61,10 +61,12 @@ class Conversation:
     ``deadline``: a time of the monotonic clock.
     ``takes_private``: whether private IP addresses are allowed.
     ``saw_private``: whether a connection to a private IP address was made.
+    ``longest_answer``: in bytes.
     """
 
     deadline: float
     takes_private: bool = False
+    longest_answer: int = LONGEST_ANSWER
     saw_private: bool = False
     sockets: list[socket.socket] = field(default_factory=list)
 
@@ -130,6 +132,28 @@ def talk[T](provider: str, call: Callable[[], T]) -> T:
     except requests.Timeout:
         _silent_until[provider] = time.monotonic() + PAUSE
         raise
+
+
+@contextlib.contextmanager
+def limited(
+    seconds: float, longest_answer: int, *, takes_private: bool = False
+) -> Iterator[requests.Session]:
+    """Return a context with a session, whose requests in this thread end after ``seconds``.
+
+    Only a slow name server can make them take longer. Unlike :func:`talk`, this is for threads for
+    which nobody waits.
+    """
+    conversation = Conversation(time.monotonic() + seconds, takes_private, longest_answer)
+    timer = Timer(seconds, conversation.cut)
+    timer.daemon = True
+    before = _conversation.set(conversation)
+    timer.start()
+    try:
+        yield session()
+    finally:
+        timer.cancel()
+        _conversation.reset(before)
+        conversation.close()
 
 
 def _take(slots: BoundedSemaphore) -> bool:
@@ -258,17 +282,18 @@ class _Adapter(HTTPAdapter):
         self.poolmanager.pool_classes_by_scheme = {"http": _HTTPPool, "https": _HTTPSPool}
 
     def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
-        left = min(PATIENCE, _conversation.get().left)
+        conversation = _conversation.get()
+        left, longest = min(PATIENCE, conversation.left), conversation.longest_answer
         response = super().send(request, *args, **{**options, "stream": True, "timeout": left})
         with contextlib.closing(response):
             # A redirect would send codes and secrets to another server.
             if response.is_redirect:
                 raise requests.TooManyRedirects("redirected", response=response)
             try:
-                body = response.raw.read(LONGEST_ANSWER + 1, decode_content=True)
+                body = response.raw.read(longest + 1, decode_content=True)
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise requests.ConnectionError(str(error)) from error
-        if len(body) > LONGEST_ANSWER:
+        if len(body) > longest:
             raise requests.ConnectionError("too long")
         response._content = body
         return response

@@ -62,6 +62,20 @@ MAILS_OLDEST = Gauge(
     ["queue"],
     registry=_registry,
 )
+LOGOUT_NOTICES = Counter(
+    "authsite_logout_notices",
+    "Notices to apps that a session has ended: sent, failed and to be repeated, or given up.",
+    ["outcome"],
+    registry=_registry,
+)
+LOGOUT_NOTICES_WAITING = Gauge(
+    "authsite_logout_notices_waiting", "Logout notices waiting to be sent.", registry=_registry
+)
+LOGOUT_NOTICES_OLDEST = Gauge(
+    "authsite_logout_notices_oldest_seconds",
+    "Age of the oldest waiting logout notice; 0 if none waits.",
+    registry=_registry,
+)
 READY = Gauge(
     "authsite_ready",
     "1 if the dependency is ready, else 0, by dependency.",

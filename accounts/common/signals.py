@@ -15,6 +15,10 @@ credentials_changed = Signal()
 # ``actor``, the person and client that revoked them.
 signed_out_elsewhere = Signal()
 
+# Sent when sessions that may belong to apps have ended, in the same transaction. Argument:
+# ``rows``, a query set of those that ended just now.
+sessions_ended = Signal()
+
 # Sent when a person has shown a second factor. Arguments: ``user``; ``proof``, with the id of the
 # factor as its ``key``; ``actor``, the person and client that showed the factor.
 factor_proved = Signal()

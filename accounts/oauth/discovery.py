@@ -23,6 +23,15 @@ from accounts.tokens.signing_keys import MAX_AGE
 # The claims of every ID token, whatever its scope is.
 ALWAYS = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid")
 SECRET_METHODS = [name for name in client_auth.METHODS if name != "none"]
+FEATURES = {
+    "backchannel_logout_supported": True,
+    "backchannel_logout_session_supported": True,
+    "authorization_response_iss_parameter_supported": True,
+    "claims_parameter_supported": False,
+    "request_parameter_supported": False,
+    # This is about signed requests; ``request_uri`` of RFC 9126 is supported.
+    "request_uri_parameter_supported": False,
+}
 
 
 @login_not_required
@@ -59,11 +68,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "token_endpoint_auth_methods_supported": list(client_auth.METHODS),
             "revocation_endpoint_auth_methods_supported": list(client_auth.METHODS),
             "introspection_endpoint_auth_methods_supported": SECRET_METHODS,
-            "authorization_response_iss_parameter_supported": True,
-            "claims_parameter_supported": False,
-            "request_parameter_supported": False,
-            # This is about signed requests; ``request_uri`` of RFC 9126 is supported.
-            "request_uri_parameter_supported": False,
+            **FEATURES,
         }
     )
 

@@ -73,11 +73,20 @@ class ClientForm(forms.ModelForm):
     class Meta:
         model = Client
         fields = (
-            *("name", "redirect_uris", "logout_uris", "is_public", "is_device", "is_verified"),
+            *("name", "redirect_uris", "logout_uris"),
+            *("backchannel_logout_uri", "backchannel_logout_is_private"),
+            *("is_public", "is_device", "is_verified"),
             *("is_first_party", "requires_dpop", "scope", "audiences", "resource", "factor"),
             *("required_group", "homepage", "privacy_url", "terms_url"),
         )
         help_texts = {
+            "backchannel_logout_uri": gettext_lazy(
+                "When a session of the app ends, this site sends a logout token there. Leave it "
+                "empty if the app doesn’t support that (OpenID Connect Back-Channel Logout)."
+            ),
+            "backchannel_logout_is_private": gettext_lazy(
+                "Only then may this site send logout tokens to private IP addresses."
+            ),
             "is_public": gettext_lazy(
                 "The app runs in a browser or on a person’s device, so it gets no secret. You "
                 "can’t change this later."

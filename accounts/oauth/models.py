@@ -17,6 +17,7 @@ from accounts.oauth import redirect_uris, scopes
 LONGEST_NAME = 60
 LONGEST_ID = 255
 MOST_URIS = 50
+LONGEST_URI = redirect_uris.LONGEST
 # Secret scanners find the secrets by this prefix; see ``accounts.common.key_text``.
 SECRET = KeyText("authsite_client_")
 
@@ -46,6 +47,10 @@ class Client(models.Model):
     ``resource``: the service of TOKEN_AUDIENCES that the app itself is, or an empty string. A
         service may introspect the access tokens that others send to it (RFC 7662).
     ``requires_dpop``: whether its tokens must be bound to a key (RFC 9449).
+    ``backchannel_logout_uri``: where the app gets logout tokens (OpenID Connect Back-Channel Logout
+        1.0); empty if it wants none.
+    ``backchannel_logout_is_private``: whether requests to that URI may go to private IP addresses.
+        Set it only for apps that an operator registers.
     ``required_group``: the group in which people must be to sign in to the app.
     """
 
@@ -68,6 +73,16 @@ class Client(models.Model):
     is_verified = models.BooleanField(gettext_lazy("verified"), default=True)
     redirect_uris = models.JSONField(gettext_lazy("redirect URIs"), default=list, blank=True)
     logout_uris = models.JSONField(gettext_lazy("URIs after signing out"), default=list, blank=True)
+    backchannel_logout_uri = models.CharField(
+        gettext_lazy("URI that is told of ended sessions"),
+        max_length=LONGEST_URI,
+        blank=True,
+        default="",
+        db_default="",
+    )
+    backchannel_logout_is_private = models.BooleanField(
+        gettext_lazy("that URI is in a private network"), default=False, db_default=False
+    )
     scope = models.CharField(gettext_lazy("scopes"), max_length=255, default=scopes.DEFAULT)
     audiences = models.JSONField(gettext_lazy("audiences"), default=list, blank=True)
     resource = models.CharField(
@@ -128,6 +143,7 @@ class Client(models.Model):
             raise ValidationError({"redirect_uris": _("Only a device needs no redirect URI.")})
         for field in ("redirect_uris", "logout_uris"):
             self._check_uris(field)
+        self._check_backchannel()
         if self.is_first_party and not all(map(redirect_uris.is_claimed, self.redirect_uris)):
             sentence = _(
                 "Any program on a device can receive what is sent to the redirect URIs that don’t "
@@ -144,6 +160,23 @@ class Client(models.Model):
             if unknown := set(wanted) - set(offered):
                 sentence = _("Apps can’t have “%(name)s”.") % {"name": min(unknown)}
                 raise ValidationError({field: sentence})
+
+    def _check_backchannel(self) -> None:
+        """Check where the app gets logout tokens.
+
+        Raises:
+            ValidationError: the URI is not allowed.
+        """
+        uri = self.backchannel_logout_uri
+        if not uri:
+            return
+        try:
+            redirect_uris.check(uri, is_public=False)
+        except ValidationError as error:
+            raise ValidationError({"backchannel_logout_uri": error}) from None
+        if redirect_uris.names_private_host(uri) and not self.backchannel_logout_is_private:
+            sentence = _("This URI is in a private network. Confirm that.")
+            raise ValidationError({"backchannel_logout_uri": sentence})
 
     def _check_uris(self, field: str) -> None:
         """Check the URIs in ``field``.

@@ -1,9 +1,12 @@
-"""Disconnects all apps of an account when it is locked or deactivated."""
+"""Disconnects apps of accounts that are locked or deactivated, and tells apps of ended sessions."""
 
 from typing import Any
 
+from django.db.models import QuerySet
+
 from accounts.apikeys.receivers import ENDINGS
-from accounts.oauth import connections
+from accounts.oauth import connections, logout_notices
+from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
 
@@ -15,3 +18,8 @@ def disconnect_apps(sender: Any, user: User, event: str, **_more: Any) -> None:
     """
     if event in ENDINGS:
         connections.forget_all(user)
+
+
+def post_logout_notices(sender: Any, rows: QuerySet[LoginSession], **_more: Any) -> None:
+    """Write a notice for the app of each of the sessions ``rows``, which have just ended."""
+    logout_notices.post(rows)

@@ -7,6 +7,7 @@ program on a person's computer cannot choose it in advance (RFC 8252 section 7.3
 
 import re
 from collections.abc import Collection
+from ipaddress import ip_address
 from urllib.parse import urlsplit
 
 from django.core.exceptions import ValidationError
@@ -75,6 +76,20 @@ def host_of(uri: str) -> str:
     International names stay in their ASCII form, which has no lookalikes.
     """
     return urlsplit(uri).netloc if is_claimed(uri) else ""
+
+
+def names_private_host(uri: str) -> bool:
+    """Return whether ``uri`` names a private IP address, or this machine.
+
+    Other names are not looked up: their IP addresses can change.
+    """
+    host = urlsplit(uri).hostname or ""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return False
 
 
 def _without_port(uri: str) -> tuple[str, ...] | None:

@@ -153,3 +153,31 @@ class Connection(models.Model):
 
     def __str__(self) -> str:
         return str(self.client)
+
+
+class LogoutNotice(models.Model):
+    """A session of an app that has ended, which the app has not been told yet.
+
+    The row is written in the transaction that ends the session, and deleted when the app has
+    accepted the logout token. The session and its user may be deleted meanwhile.
+
+    ``due_at``: when the notice is sent next. A sender that leases the row moves it ahead.
+    ``lease``: the batch in which the row was leased last.
+    """
+
+    session_id = models.UUIDField(primary_key=True)
+    client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+", db_index=False)
+    user_id = models.UUIDField()
+    created_at = models.DateTimeField()
+    due_at = models.DateTimeField()
+    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    lease = models.UUIDField(null=True)
+
+    class Meta:
+        indexes = (
+            models.Index(fields=("client", "due_at"), name="logout_notices_due"),
+            models.Index(fields=("lease",), name="logout_notices_leased"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.session_id)

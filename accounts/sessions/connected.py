@@ -4,17 +4,19 @@ Such a session belongs to the browser session from which the user signed in to t
 It ends with its parent, unless the app may stay signed in (the scope ``offline_access``).
 """
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.activity import events
 from accounts.activity.kinds import Event
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
-from accounts.common.deletion import end_in_portions
+from accounts.common.deletion import change_in_portions
 from accounts.common.prepared import P, PreparedUpdate
+from accounts.common.signals import sessions_ended
 from accounts.sessions.models import LoginSession
 
 # The most live sessions of one user with one app.
@@ -92,8 +94,10 @@ def names(rows: QuerySet[LoginSession]) -> list[str]:
 
 def make_room(session: LoginSession) -> None:
     """End the least recently used sessions beyond :data:`MOST`, but not the new ``session``."""
-    values = {"user": session.user_id, "client": session.client_id, "session": session.pk}
-    _END_EXCESS.run(**values, now=clock.now(), reason=events.SESSION_ENDED_BY_LIMIT.name)
+    values, now = {"user": session.user_id, "client": session.client_id}, clock.now()
+    reason = events.SESSION_ENDED_BY_LIMIT.name
+    if _END_EXCESS.run(**values, session=session.pk, now=now, reason=reason):
+        tell(LoginSession.objects.filter(**values), now)
 
 
 def end(rows: QuerySet[LoginSession], reason: Event) -> None:
@@ -101,7 +105,7 @@ def end(rows: QuerySet[LoginSession], reason: Event) -> None:
 
     The caller records the event.
     """
-    end_in_portions(rows.filter(ended_at=None), ended_at=clock.now(), ended_by=reason.name)
+    change_in_portions(rows.filter(ended_at=None), lambda some: _end(rows, some, reason.name))
 
 
 def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
@@ -112,4 +116,23 @@ def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
     children = LoginSession.objects.filter(
         parent__in=parents.order_by().values("pk"), is_offline=False, ended_at=None
     )
-    children.update(ended_at=clock.now(), ended_by=reason)
+    now = clock.now()
+    if children.update(ended_at=now, ended_by=reason):
+        tell(LoginSession.objects.filter(parent__in=parents.order_by().values("pk")), now)
+
+
+def tell(rows: QuerySet[LoginSession], now: datetime) -> None:
+    """Tell the apps of those of the sessions ``rows`` that ended at ``now``.
+
+    Call this in the transaction that ends them.
+    """
+    sessions_ended.send(LoginSession, rows=rows.filter(ended_at=now).order_by())
+
+
+@transaction.atomic(savepoint=False)
+def _end(rows: QuerySet[LoginSession], some: QuerySet[LoginSession], reason: str) -> int:
+    """End the portion ``some`` of the sessions ``rows``; return how many there were."""
+    now = clock.now()
+    if count := some.update(ended_at=now, ended_by=reason):
+        tell(rows, now)
+    return count

@@ -15,7 +15,7 @@ from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
-from accounts.common.deletion import delete_in_batches, end_in_portions
+from accounts.common.deletion import change_in_portions, delete_in_batches
 from accounts.common.prepared import P, PreparedInsert, PreparedQuery
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import signed_out_elsewhere
@@ -157,22 +157,8 @@ def record_proof(session: LoginSession, proof: Proof, client: ClientInfo) -> Non
     session.agent, session.ip = client.user_agent, client.ip
     session.browser, session.system = client.device.browser, client.device.system
     session.challenged_at = None
-    session.save(
-        update_fields=[
-            *(
-                "auth_time",
-                "factor_at",
-                "factor_key",
-                "passkey_at",
-                "amr",
-                "agent",
-                "ip",
-                "browser",
-                "system",
-                "challenged_at",
-            )
-        ]
-    )
+    fields = "auth_time factor_at factor_key passkey_at amr agent ip browser system challenged_at"
+    session.save(update_fields=fields.split())
 
 
 def require_reauthentication(session: LoginSession, actor: Actor) -> None:
@@ -275,8 +261,10 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str) -> int:
     """
     browsers = BrowserSession.objects.filter(login_session=OuterRef("pk"))
     key = Coalesce(Subquery(browsers.values("session_key")[:1]), Value(""))
-    live = sessions.filter(ended_at=None).order_by()
-    count = end_in_portions(live, ended_at=clock.now(), ended_by=reason, ended_key=key)
+    live, now = sessions.filter(ended_at=None).order_by(), clock.now()
+    changes = {"ended_at": now, "ended_by": reason, "ended_key": key}
+    if count := change_in_portions(live, lambda some: some.update(**changes)):
+        connected.tell(sessions, now)
     connected.end_children(sessions, reason)
     rows = BrowserSession.objects.filter(login_session__in=sessions.order_by().values("pk"))
     rows._raw_delete(rows.db)

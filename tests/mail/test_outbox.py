@@ -10,7 +10,7 @@ from django.core import mail as django_mail
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 
-from accounts.common import crypto
+from accounts.common import background, crypto
 from accounts.mail import sender, services
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
@@ -156,15 +156,15 @@ def test_the_sender_leaves_a_new_mail_alone_for_200_milliseconds(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping = Event()
-    monkeypatch.setattr(sender, "_stopping", stopping)
-    monkeypatch.setattr(sender, "close_old_connections", lambda: None)
+    monkeypatch.setattr(sender._thread, "stopping", stopping)
+    monkeypatch.setattr(background, "close_old_connections", lambda: None)
     monkeypatch.setattr(sender.wake, "sleep", lambda _seconds: stopping.set())
     post()
 
     for wait, left in ({"milliseconds": 199}, 0), ({"milliseconds": 1}, 1):
         clock.advance(**wait)
         stopping.clear()
-        sender._run()
+        sender._thread.run()
         assert len(django_mail.outbox) == left
 
 

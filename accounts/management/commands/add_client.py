@@ -7,7 +7,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from accounts.management.answers import COMMAND_LINE
 from accounts.management.clients import ClientCommand
-from accounts.oauth import clients, scopes
+from accounts.oauth import clients, redirect_uris, scopes
 from accounts.oauth.models import Client
 
 FLAGS = {
@@ -50,6 +50,7 @@ class Command(ClientCommand):
         )
         for name, words in FLAGS.items():
             parser.add_argument(name, action="store_true", help=words)
+        _add_backchannel_logout(parser)
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
@@ -57,6 +58,9 @@ class Command(ClientCommand):
             name=options["name"],
             redirect_uris=options["redirect_uri"],
             logout_uris=options["post_logout_uri"],
+            backchannel_logout_uri=options["backchannel_logout_uri"],
+            backchannel_logout_is_private=options["backchannel_logout_private"]
+            or redirect_uris.names_private_host(options["backchannel_logout_uri"]),
             is_public=options["public"],
             is_device=options["device"],
             is_first_party=options["first_party"],
@@ -70,3 +74,17 @@ class Command(ClientCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         return {"client_id": client.pk} | ({"client_secret": secret} if secret else {})
+
+
+def _add_backchannel_logout(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--backchannel-logout-uri",
+        default="",
+        metavar="URI",
+        help="where the app gets logout tokens when its sessions end",
+    )
+    parser.add_argument(
+        "--backchannel-logout-private",
+        action="store_true",
+        help="that URI is in a private network; not needed if it names a private IP address",
+    )

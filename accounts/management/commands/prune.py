@@ -18,7 +18,7 @@ from accounts.common.deletion import delete_in_batches
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
-from accounts.oauth import clients, devices, open_requests
+from accounts.oauth import clients, devices, logout_notices, open_requests
 from accounts.oauth import codes as authorization_codes
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
@@ -66,6 +66,7 @@ class Command(BaseCommand):
             "secrets of apps": clients.prune(),
             "codes for apps": authorization_codes.prune(),
             "DPoP proofs": dpop.prune(),
+            "logout notices": logout_notices.prune(),
             "authorization requests": open_requests.prune(),
             "codes of devices": devices.prune(),
             "bulk acts": bulk.prune(),

@@ -1,0 +1,180 @@
+"""Logout tokens open nothing, and nobody uses their sender to reach other servers (SSRF)."""
+
+import socket
+import time
+from typing import Any
+
+import pytest
+from django.test import Client as Browser
+
+from accounts.common import http_client
+from accounts.oauth import logout_notices
+from accounts.oauth.stored import LogoutNotice
+from accounts.sessions import services
+from accounts.users.models import User
+from tests.attacks.test_provider_ssrf import WITHIN
+from tests.support.api import call
+from tests.support.apps import connect_app, make_app
+from tests.support.logout import ended, send_all, told_at
+from tests.support.oauth_client import App, browser_of, new_app, set_client
+from tests.support.receiver import Receiver, drip, say
+from tests.support.signin import signed_in
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+PUBLIC = "127.0.0.1"
+
+
+@pytest.fixture
+def alice(db: Any) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The IP addresses that are connected to. The receiver's counts as public; others refuse."""
+    begun: list[str] = []
+    connect, judge = socket.socket.connect, http_client.is_public
+
+    def noted(self: socket.socket, address: Any) -> None:
+        begun.append(address[0])
+        if address[0] != PUBLIC:
+            raise ConnectionRefusedError
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    monkeypatch.setattr(http_client, "is_public", lambda a: a == PUBLIC or judge(a))
+    return begun
+
+
+def notify(alice: User, uri: str) -> None:
+    """Send a notice to an app whose registration names no private address."""
+    ended(alice, make_app("Shop", backchannel_logout_uri=uri))
+    send_all()
+
+
+def set_dns(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
+    left = list(answers)
+
+    def look_up(_host: str, port: int) -> list[tuple[Any, ...]]:
+        found = left.pop(0) if len(left) > 1 else left[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in found]
+
+    monkeypatch.setattr(http_client, "_addresses", look_up)
+
+
+def test_no_private_address_is_reached_unless_its_registration_says_so(
+    alice: User, receiver: Receiver, connections: list[str]
+) -> None:
+    browser = browser_of(alice)
+    for number, host in enumerate(WITHIN):
+        app = make_app(f"App {number}", backchannel_logout_uri=receiver.url(host=host))
+        connect_app(browser, app)
+    services.revoke(browser)
+
+    send_all()
+
+    assert connections == []
+    assert LogoutNotice.objects.count() == len(WITHIN)
+
+
+def test_a_private_address_is_reached_if_its_registration_says_so(
+    alice: User, receiver: Receiver
+) -> None:
+    ended(alice, told_at(receiver.url()))
+
+    send_all()
+
+    assert len(receiver.tokens()) == 1
+
+
+def test_a_name_that_changes_to_a_private_address_leads_nowhere(
+    alice: User, receiver: Receiver, connections: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """DNS rebinding, also from one notice to the next, and with both addresses in one answer."""
+    monkeypatch.setattr(logout_notices, "REST_SECONDS", 0)
+    set_dns(monkeypatch, [PUBLIC], ["127.0.0.2"], ["127.0.0.2", PUBLIC])
+    app = make_app("Shop", backchannel_logout_uri=receiver.url(host="app.localhost"))
+    for _ in range(3):
+        ended(alice, app)
+        send_all()
+
+    assert set(connections) == {PUBLIC}
+    assert (len(receiver.tokens()), LogoutNotice.objects.count()) == (2, 1)
+
+
+@pytest.mark.parametrize("status", [302, 307])
+def test_no_redirect_is_followed(
+    alice: User, receiver: Receiver, connections: list[str], status: int
+) -> None:
+    receiver.answers["/logout"] = say(status, Location=receiver.url("/evil"))
+
+    notify(alice, receiver.url())
+
+    assert [path for path, _form, _at in receiver.got] == ["/logout"]
+    assert LogoutNotice.objects.exists()
+
+
+def test_a_slow_or_endless_answer_is_cut_off(
+    alice: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logout_notices, "SECONDS", 1.0)
+    receiver.answers["/slow"] = drip
+    receiver.answers["/long"] = say(200, b"x" * 5_000_000)
+    ended(alice, told_at(receiver.url("/slow"), "Slow"))
+    ended(alice, told_at(receiver.url("/long"), "Long"))
+    began = time.monotonic()
+
+    send_all()
+
+    assert time.monotonic() - began < 4
+    assert LogoutNotice.objects.count() == 2
+
+
+def test_a_server_with_a_certificate_of_somebody_else_gets_no_token(
+    alice: User, receiver: Receiver
+) -> None:
+    ended(alice, told_at(receiver.url(host="127.0.0.2")))
+
+    send_all()
+
+    assert receiver.got == []
+
+
+def logout_token(alice: User, app: App, receiver: Receiver) -> str:
+    set_client(app, backchannel_logout_uri=receiver.url(), backchannel_logout_is_private=True)
+    browser = browser_of(alice)
+    app.sign_in(browser, "openid")
+    services.revoke(browser)
+    send_all()
+    return receiver.tokens()[-1]
+
+
+def test_a_logout_token_opens_nothing(alice: User, receiver: Receiver) -> None:
+    app = new_app()
+    token = logout_token(alice, app, receiver)
+    here = signed_in(alice)
+
+    assert call("me/", token=token).status == 401
+    header = {"Authorization": f"Bearer {token}"}
+    assert Browser().get("/oauth/userinfo", headers=header).status_code == 401
+    assert app.introspect(token).body == {"active": False}
+    assert app.refresh(token).error == "invalid_grant"
+    assert app.redeem(token).error == "invalid_grant"
+    here.get("/oauth/logout", {"id_token_hint": token})
+    page = here.get("/oauth/logout").text
+    assert "Stay signed in" in page
+    assert app.client.name not in page, "the token does not count as a hint"
+    assert here.get("/").status_code == 200
+
+
+def test_a_logout_token_does_not_authenticate_an_app(alice: User, receiver: Receiver) -> None:
+    app = new_app()
+    token = logout_token(alice, app, receiver)
+    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+    sent = {"client_assertion": token, "client_assertion_type": kind}
+    answer = App(app.client).post("/oauth/introspect", token="x", **sent)
+
+    assert (answer.status, answer.error) == (401, "invalid_client")

@@ -1,0 +1,341 @@
+"""Back-channel logout: which apps are told that a session has ended, when, and how often."""
+
+import io
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jwt
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.db import connection, transaction
+from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
+
+from accounts.activity.services import Actor
+from accounts.common.signals import credentials_changed
+from accounts.lockdown.services import lock_down
+from accounts.oauth import clients, connections, logout_notices
+from accounts.oauth.models import Client
+from accounts.oauth.stored import LogoutNotice
+from accounts.sessions import connected, services
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+from tests.attacks.invitation_steps import superuser
+from tests.conftest import Clock
+from tests.support.apps import WEB, change, connect_app, make_app, register, the_app
+from tests.support.logout import ended, send_all, told_at
+from tests.support.oauth_client import browser_of
+from tests.support.process import within
+from tests.support.receiver import Receiver, hang, say
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+URI = "https://paperless.example.org/logout"
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+@pytest.fixture
+def alice(db: Any) -> User:
+    return make_user("alice")
+
+
+def waiting() -> set[Any]:
+    return {row.session_id for row in LogoutNotice.objects.all()}
+
+
+def sign_out(user: User, browser: LoginSession, app: Client) -> None:
+    services.revoke(browser)
+
+
+def end_elsewhere(user: User, browser: LoginSession, app: Client) -> None:
+    assert services.sign_out_elsewhere(user, browser_of(user).pk, Actor())
+
+
+def change_password(user: User, browser: LoginSession, app: Client) -> None:
+    credentials_changed.send(User, user=user, event="password_changed", actor=Actor(), keep=None)
+
+
+def lock(user: User, browser: LoginSession, app: Client) -> None:
+    lock_down(user, Actor())
+
+
+def deactivate(user: User, browser: LoginSession, app: Client) -> None:
+    credentials_changed.send(User, user=user, event="switched_off", actor=Actor(), keep=None)
+
+
+def end_by_operator(user: User, browser: LoginSession, app: Client) -> None:
+    services.revoke_by_operator(user, Actor())
+
+
+def disconnect(user: User, browser: LoginSession, app: Client) -> None:
+    assert connections.disconnect(user, app.pk, Actor())
+
+
+def disconnect_all(user: User, browser: LoginSession, app: Client) -> None:
+    connections.disconnect_all(user, Actor())
+
+
+def disable(user: User, browser: LoginSession, app: Client) -> None:
+    assert clients.set_enabled(app, Actor(), enabled=False)
+
+
+def end_by_limit(user: User, browser: LoginSession, app: Client) -> None:
+    for _ in range(connected.MOST):
+        newest = connect_app(browser, app)
+    connected.make_room(newest)
+
+
+ENDINGS = [
+    *(sign_out, end_elsewhere, change_password, lock, deactivate, end_by_operator),
+    *(disconnect, disconnect_all, disable, end_by_limit),
+]
+
+
+@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
+def test_whatever_ends_a_session_writes_one_notice_for_its_app(
+    alice: User, end: Callable[[User, LoginSession, Client], None]
+) -> None:
+    app, browser, bobs = told_at(URI), browser_of(alice), browser_of(make_user("bob"))
+    session = connect_app(browser, app)
+    quiet, other = make_app("Wiki"), told_at(URI, "Other")
+    connect_app(browser, quiet)
+    connect_app(bobs, other)
+
+    end(alice, browser, app)
+
+    assert waiting() == {session.pk}
+
+
+def test_a_session_that_outlives_the_browser_is_told_only_when_it_ends(alice: User) -> None:
+    browser = browser_of(alice)
+    session = connect_app(browser, told_at(URI), is_offline=True)
+
+    services.revoke(browser)
+    assert not waiting()
+    services.revoke(session)
+    assert waiting() == {session.pk}
+
+
+def test_a_rolled_back_sign_out_writes_no_notice(alice: User) -> None:
+    with transaction.atomic():
+        ended(alice, told_at(URI))
+        assert waiting()
+        transaction.set_rollback(True)
+
+    assert not waiting()
+
+
+def test_a_sign_out_takes_as_many_statements_for_twenty_apps_as_for_one(alice: User) -> None:
+    counts = []
+    for many in (1, 20):
+        browser = browser_of(alice)
+        for number in range(many):
+            connect_app(browser, told_at(URI, f"App {many} {number}"))
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            services.revoke(browser)
+        counts.append(len(queries))
+
+    assert len(waiting()) == 21
+    assert counts[0] == counts[1]
+
+
+def test_the_app_gets_a_logout_token_of_its_session(
+    alice: User, receiver: Receiver, clock: Clock
+) -> None:
+    app = told_at(receiver.url())
+    session = ended(alice, app)
+
+    send_all()
+
+    (token,) = receiver.tokens()
+    keys = jwt.PyJWKSet.from_dict(Browser().get("/.well-known/jwks.json").json())
+    head = jwt.get_unverified_header(token)
+    options: Any = {"verify_exp": False, "verify_iat": False}
+    claims = jwt.decode(token, keys[head["kid"]].key, ["RS256"], audience=app.pk, options=options)
+    assert (head["typ"], head["alg"]) == ("logout+jwt", "RS256")
+    now = int(clock.now().timestamp())
+    assert claims.pop("jti")
+    assert claims == {
+        "iss": "http://localhost:8000",
+        "aud": app.pk,
+        "iat": now,
+        "exp": now + 120,
+        "sub": str(alice.pk),
+        "sid": str(session.pk),
+        "events": {EVENT: {}},
+    }
+    assert not waiting()
+
+
+def test_a_refused_notice_is_repeated_after_growing_pauses_and_given_up_after_a_day(
+    alice: User, receiver: Receiver, clock: Clock, caplog: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logout_notices, "REST_SECONDS", 0)
+    receiver.answers["/logout"] = say(503)
+    ended(alice, told_at(receiver.url()))
+    pauses: list[float] = []
+    while row := LogoutNotice.objects.first():
+        send_all()
+        if row := LogoutNotice.objects.first():
+            pauses.append((row.due_at - clock.now()).total_seconds())
+            clock.advance(seconds=pauses[-1])
+    send_all()
+
+    assert pauses[:10] == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560]
+    assert set(pauses[10:]) == {3600}
+    assert 24 <= sum(pauses) / 3600 < 26
+    tokens = receiver.tokens()
+    assert len({jwt.decode(t, options={"verify_signature": False})["jti"] for t in tokens}) > 30
+    assert "was not told that a session ended: status 503" in caplog.text
+    assert not any(part in caplog.text for token in tokens for part in token.split(".")[1:])
+
+
+def test_an_app_that_works_again_gets_the_notice(
+    alice: User, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.answers["/logout"] = say(500)
+    ended(alice, told_at(receiver.url()))
+    send_all()
+    receiver.answers.clear()
+
+    send_all()
+    assert len(receiver.tokens()) == 1, "the next attempt is not due yet"
+    clock.advance(seconds=5)
+    send_all()
+
+    assert len(receiver.tokens()) == 2
+    assert not waiting()
+
+
+def test_ten_apps_that_hang_do_not_delay_ten_others(alice: User, receiver: Receiver) -> None:
+    browser = browser_of(alice)
+    for number in range(10):
+        for kind in ("hang", "work"):
+            path = f"/{kind}{number}"
+            connect_app(browser, told_at(receiver.url(path), path))
+            if kind == "hang":
+                receiver.answers[path] = hang
+    services.revoke(browser)
+    sender, began = logout_notices.Sender(), time.time()
+
+    while len(LogoutNotice.objects.all()) > 10:
+        sender.send_due()
+        sender.wait(0.1)
+    works = [at - began for path, _form, at in receiver.got if path.startswith("/work")]
+    while sender.send_due():
+        sender.wait(1)
+
+    assert len(works) == 10
+    assert max(works) < 2.5
+    assert time.time() - began < logout_notices.SECONDS + 2
+    assert LogoutNotice.objects.filter(attempts=1).count() == 10
+
+
+def test_an_app_that_fails_keeps_the_other_notices_of_its_batch(
+    alice: User, receiver: Receiver
+) -> None:
+    app, browser = told_at(receiver.url()), browser_of(alice)
+    for _ in range(3):
+        connect_app(browser, app)
+    receiver.answers["/logout"] = say(400)
+    services.revoke(browser)
+
+    send_all()
+
+    assert sorted(LogoutNotice.objects.values_list("attempts", flat=True)) == [0, 0, 1]
+    assert len(receiver.tokens()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_senders_send_each_notice_once(alice: User, receiver: Receiver) -> None:
+    app, browser = told_at(receiver.url()), browser_of(alice)
+    for _ in range(30):
+        connect_app(browser, app)
+    services.revoke(browser)
+
+    def send() -> None:
+        try:
+            send_all()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=send) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert within(10, lambda: send_all() is None and not waiting())
+    claims = [jwt.decode(t, options={"verify_signature": False}) for t in receiver.tokens()]
+    assert len(claims) == len({claim["sid"] for claim in claims}) == 30
+
+
+def test_a_notice_that_a_dead_sender_has_leased_is_sent_when_the_lease_ends(
+    alice: User, receiver: Receiver, clock: Clock
+) -> None:
+    ended(alice, told_at(receiver.url()))
+    assert logout_notices._claim(set(), 5)
+
+    send_all()
+    assert not receiver.tokens()
+    clock.advance(minutes=1)
+    send_all()
+    assert len(receiver.tokens()) == 1
+
+
+def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(
+    alice: User, receiver: Receiver, clock: Clock
+) -> None:
+    ended(alice, told_at(receiver.url()))
+    alice.delete()
+    send_all()
+    assert len(receiver.tokens()) == 1
+
+    ended(make_user("bob"), Client.objects.get())
+    clock.advance(hours=26)
+    assert logout_notices.prune() == 1
+
+
+@pytest.mark.parametrize(
+    "uri", ["http://shop.example/x", "https://a@shop.example/x", "https://shop.example/#x"]
+)
+def test_only_an_https_uri_can_be_registered(uri: str) -> None:
+    app = Client(name="Shop", redirect_uris=[WEB], backchannel_logout_uri=uri)
+
+    with pytest.raises(ValidationError, match="isn’t allowed"):
+        app.full_clean()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.0.0.1", "localhost", "a.localhost"])
+def test_a_uri_in_a_private_network_needs_a_confirmation(host: str) -> None:
+    uri = f"https://{host}/logout"
+    app = Client(name="Shop", redirect_uris=[WEB], backchannel_logout_uri=uri)
+
+    with pytest.raises(ValidationError, match="private network"):
+        app.full_clean()
+    app.backchannel_logout_is_private = True
+    app.full_clean()
+
+
+def test_the_form_and_the_command_register_the_uri() -> None:
+    carol = superuser()[1]
+    private = "https://10.0.0.1/logout"
+    register(carol, backchannel_logout_uri=URI)
+    assert the_app().backchannel_logout_uri == URI
+    assert "Confirm that" in change(carol, backchannel_logout_uri=private).text
+    change(carol, backchannel_logout_uri=private, backchannel_logout_is_private="on")
+    assert the_app().backchannel_logout_is_private
+
+    Client.objects.all().delete()
+    uris = ("--redirect-uri", WEB, "--backchannel-logout-uri", private)
+    call_command("add_client", "Wiki", *uris, stdout=io.StringIO())
+    assert (the_app().backchannel_logout_uri, the_app().backchannel_logout_is_private) == (
+        private,
+        True,
+    )

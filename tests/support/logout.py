@@ -1,0 +1,29 @@
+"""Steps of tests about logout notices, which the site sends to apps."""
+
+from accounts.oauth import logout_notices
+from accounts.oauth.models import Client
+from accounts.sessions import services
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+from tests.support.apps import connect_app, make_app
+from tests.support.oauth_client import browser_of
+
+
+def told_at(uri: str, name: str = "Paperless") -> Client:
+    """Return an app that is told of ended sessions at ``uri``."""
+    return make_app(name, backchannel_logout_uri=uri, backchannel_logout_is_private=True)
+
+
+def ended(alice: User, app: Client) -> LoginSession:
+    """Return a session of ``app`` that has just ended with its browser session."""
+    browser = browser_of(alice)
+    session = connect_app(browser, app)
+    services.revoke(browser)
+    return session
+
+
+def send_all(sender: logout_notices.Sender | None = None) -> None:
+    """Send what is due, and wait until it is sent or has failed."""
+    sender = sender or logout_notices.Sender()
+    while sender.send_due():
+        sender.wait(1)

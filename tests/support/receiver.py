@@ -1,0 +1,108 @@
+"""An app's server on the loopback interface that gets logout tokens."""
+
+import ssl
+import threading
+import time
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import parse_qs
+
+from authsite.serving import local_ca
+
+type Answer = Callable[[Any], None]
+
+
+def say(status: int, body: bytes = b"", **headers: str) -> Answer:
+    """Return what answers a request with ``status``."""
+
+    def answer(request: Any) -> None:
+        request.send_response(status)
+        for name, value in (headers | {"Content-Length": str(len(body))}).items():
+            request.send_header(name, value)
+        request.end_headers()
+        request.wfile.write(body)
+
+    return answer
+
+
+def hang(request: Any) -> None:
+    """Answer nothing for ten seconds."""
+    request.server.released.wait(10)
+
+
+def drip(request: Any) -> None:
+    """Answer byte by byte, for ten seconds."""
+    for _ in range(100):
+        request.wfile.write(b"H")
+        if request.server.released.wait(0.1):
+            return
+
+
+def trust(patch: Any, authority: Path) -> None:
+    """Let the HTTP client of the site trust certificates of ``authority``."""
+    from accounts.common import http_client
+
+    make = http_client.session
+
+    def session() -> Any:
+        made = make()
+        made.verify = str(authority)
+        return made
+
+    patch.setattr(http_client, "session", session)
+
+
+class Receiver:
+    """Receives POST requests with TLS; ``got`` has the path, form and time of each.
+
+    ``answers`` says how to answer at each path; without one, the status is 200.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self.authority, issued = local_ca.issued(folder, ["127.0.0.1", "app.localhost"])
+        self.got: list[tuple[str, dict[str, list[str]], float]] = []
+        self.answers: dict[str, Answer] = {}
+        server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server = server
+        self._server.daemon_threads = True
+        self._server.released = threading.Event()
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        context.load_cert_chain(issued.file, issued.key_file)
+        self._server.socket = context.wrap_socket(
+            self._server.socket, server_side=True, do_handshake_on_connect=False
+        )
+        self.port = self._server.server_port
+
+    def url(self, path: str = "/logout", host: str = "127.0.0.1") -> str:
+        return f"https://{host}:{self.port}{path}"
+
+    def tokens(self, path: str = "/logout") -> list[str]:
+        """Return the logout tokens that came at ``path``."""
+        return [form["logout_token"][0] for there, form, _at in self.got if there == path]
+
+    def __enter__(self) -> Self:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self._server.released.set()
+        self._server.shutdown()
+        self._server.server_close()
+
+
+def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            receiver.got.append((self.path, parse_qs(body), time.time()))
+            try:
+                receiver.answers.get(self.path, say(200))(self)
+            except OSError:
+                self.close_connection = True
+
+        def log_message(self, *_args: Any) -> None:
+            pass
+
+    return Handler
