@@ -60,8 +60,10 @@ def decide(asked: AuthorizationRequest, session: LoginSession | None) -> Step:
     if not _is_recent(asked, session):
         return Step.REAUTHENTICATE
     factor = factor_for(asked, session.user)
+    if not _holds(session.user, factor):
+        return Step.ENROL
     if not has_shown(session, factor):
-        return Step.REAUTHENTICATE if _holds(session.user, factor) else Step.ENROL
+        return Step.REAUTHENTICATE
     if not is_member(asked.client, session.user):
         return Step.FORBIDDEN
     if _must_choose(asked, session):
@@ -112,6 +114,9 @@ def _is_recent(asked: AuthorizationRequest, session: LoginSession) -> bool:
 
 
 def _holds(user: User, factor: Client.Factor) -> bool:
+    """Return whether ``user`` has a factor of the kind ``factor``: the one shown may be removed."""
+    if factor is Client.Factor.NONE:
+        return True
     is_passkey = factor is Client.Factor.PASSKEY
     return twofactor.has_passkey(user) if is_passkey else twofactor.has_any(user)
 

@@ -14,6 +14,7 @@ from accounts.oauth import granting
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.sessions.models import LoginSession
+from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.apps import WEB, make_app
@@ -297,6 +298,18 @@ def test_the_second_step_is_not_skipped_by_prompt_none_or_by_starting_over(app: 
 
     browser.post("/accounts/2fa/challenge/", {"code": code_of(seed)})
     assert "code" in result(browser.get(address(app, prompt="none")))
+
+
+def test_a_factor_that_was_removed_after_it_was_shown_does_not_count(app: Client) -> None:
+    alice = make_user("alice")
+    enrolled(alice)
+    Client.objects.update(factor="second_factor", is_first_party=True)
+    browser = signed_in(User.objects.get(pk=alice.pk))
+    assert "code" in result(browser.get(address(app, prompt="none")))
+
+    Authenticator.objects.all().delete()
+
+    assert result(browser.get(address(app, prompt="none")))["error"] == "interaction_required"
 
 
 @pytest.mark.parametrize(
