@@ -31,8 +31,8 @@ def _excess() -> QuerySet[LoginSession]:
         idle_at__gt=P("now"),
         ends_at__gt=P("now"),
     )
-    # Those that stay signed in end last: a page of another site can make a browser sign in again
-    # and again, and would otherwise sign the app out on the person's phone.
+    # Sessions with ``offline_access`` end last. Otherwise, a page of another site could make the
+    # browser sign in again and again, until the app on the person's phone is signed out.
     return rows.exclude(pk=P("session")).order_by("-is_offline", "-used_at")[MOST - 1 :]
 
 
@@ -93,7 +93,10 @@ def names(rows: QuerySet[LoginSession]) -> list[str]:
 
 
 def make_room(session: LoginSession) -> None:
-    """End the least recently used sessions beyond :data:`MOST`, but not the new ``session``."""
+    """End the sessions of the app beyond :data:`MOST`, but not the new ``session``.
+
+    Sessions without ``offline_access`` end first, the least recently used ones before others.
+    """
     values, now = {"user": session.user_id, "client": session.client_id}, clock.now()
     reason = events.SESSION_ENDED_BY_LIMIT.name
     if _END_EXCESS.run(**values, session=session.pk, now=now, reason=reason):
