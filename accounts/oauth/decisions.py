@@ -114,7 +114,10 @@ def _is_recent(asked: AuthorizationRequest, session: LoginSession) -> bool:
 
 
 def _holds(user: User, factor: Client.Factor) -> bool:
-    """Return whether ``user`` has a factor of the kind ``factor``: the one shown may be removed."""
+    """Return whether ``user`` has a factor of the kind ``factor`` now.
+
+    The factor that was shown in the session may have been removed since.
+    """
     if factor is Client.Factor.NONE:
         return True
     is_passkey = factor is Client.Factor.PASSKEY

@@ -83,7 +83,7 @@ class Sender:
         default_factory=lambda: ThreadPoolExecutor(MOST_APPS, "logout notices")
     )
     _under_way: dict["Future[list[str]]", list[LogoutNotice]] = field(default_factory=dict)
-    # By app, until when it gets no notices, by the monotonic clock.
+    # For each app that has failed: the time of the monotonic clock until which it gets no notices.
     _resting: dict[str, float] = field(default_factory=dict)
 
     def send_due(self) -> bool:
@@ -175,7 +175,7 @@ def _send_all(client: Client, tokens: list[str], is_stopping: Callable[[], bool]
 def _send(client: Client, token: str) -> str:
     from accounts.common import http_client  # noqa: PLC0415 its library takes 10 MB
 
-    # The operator may have removed it meanwhile.
+    # A member of staff may have removed the URI meanwhile.
     if not client.backchannel_logout_uri:
         return ""
     try:

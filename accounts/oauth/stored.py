@@ -156,13 +156,13 @@ class Connection(models.Model):
 
 
 class LogoutNotice(models.Model):
-    """A session of an app that has ended, which the app has not been told yet.
+    """The end of a session of an app, of which the app has not been told yet.
 
     The row is written in the transaction that ends the session, and deleted when the app has
     accepted the logout token. The session and its user may be deleted meanwhile.
 
-    ``due_at``: when the notice is sent next. A sender that leases the row moves it ahead.
-    ``lease``: the batch in which the row was leased last.
+    ``due_at``: when the notice is sent next. A sender that leases the row moves this time ahead.
+    ``lease``: the id of the batch in which the row was leased last, or None.
     """
 
     session_id = models.UUIDField(primary_key=True)
