@@ -4,6 +4,7 @@ from accounts.common.background import Background
 from accounts.oauth.logout_notices import Sender
 
 LOOK_EVERY_SECONDS = 1.0
+SETTLE_EVERY_SECONDS = 0.5
 
 
 def start() -> None:
@@ -17,7 +18,7 @@ def start() -> None:
 def _send() -> float:
     if not _sender.send_due():
         return LOOK_EVERY_SECONDS
-    _sender.wait(LOOK_EVERY_SECONDS)
+    _sender.wait(SETTLE_EVERY_SECONDS)
     return 0.0
 
 
