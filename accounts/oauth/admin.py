@@ -74,7 +74,7 @@ class ClientAdmin(ListAdmin):
     ) -> HttpResponse:
         """Show the form, and until when the former secret is valid."""
         client: Client | None = context["original"]
-        if client and not client.is_public:
+        if client and client.has_secret:
             context |= {
                 "current": clients.current_secret(client),
                 "former_ends_at": clients.former_secret_ends_at(client),

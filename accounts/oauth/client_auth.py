@@ -1,11 +1,13 @@
 """Authenticates the client that calls an endpoint (RFC 6749 section 2.3).
 
 A client uses the one method that it is registered for: a confidential client sends its secret by
-HTTP Basic or in the form, and a public client sends only its ``client_id``.
+HTTP Basic or in the form, or an assertion that it has signed, and a public client sends only its
+``client_id``.
 
-Only wrong secrets are counted and limited, and the right secret always works. Otherwise, a stranger
-in the network of a client could lock the client out. Guessing is no risk, because a secret has 160
-random bits: the limits only bound the work of a flood, and show it in the metrics.
+Only wrong secrets and assertions are counted and limited, and the right one always works.
+Otherwise, a stranger in the network of a client could lock the client out. Guessing is no risk,
+because a secret has 160 random bits: the limits only bound the work of a flood, and show it in the
+metrics.
 """
 
 import base64
@@ -14,39 +16,60 @@ from urllib.parse import unquote_plus
 from django.http import HttpRequest
 
 from accounts.common.client_info import client_of
-from accounts.oauth import clients
+from accounts.oauth import assertions, clients
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
 from accounts.throttle.limits import CLIENT_LINE, CLIENT_NETWORK
 from accounts.throttle.services import around, spend
 
-METHODS = ("client_secret_basic", "client_secret_post", "none")
+METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+# The parameters of RFC 7521 section 4.2.
+ASSERTION = frozenset({"client_assertion", "client_assertion_type"})
 
 
 def authenticate(request: HttpRequest, sent: dict[str, str]) -> Client:
     """Return the enabled client that sends ``request`` with the parameters ``sent``.
 
     Raises:
-        OAuthError: ``invalid_client``: the client is unknown or disabled, its secret is wrong, or
-            it uses another method than it is registered for; ``invalid_request``: it uses two.
-        RateLimited: too many wrong secrets were sent from the network.
+        OAuthError: ``invalid_client``: the client is unknown or disabled, its secret or
+            assertion is wrong, or it uses another method than it is registered for;
+            ``invalid_request``: it uses two.
+        RateLimited: too many wrong secrets or assertions were sent from the network.
     """
-    client_id, secret = credentials(request, sent)
-    if client := _find(client_id, secret):
+    if is_signed := not ASSERTION.isdisjoint(sent):
+        client_id, secret = sent.get("client_id", ""), None
+        client = _by_assertion(request, sent)
+    else:
+        client_id, secret = credentials(request, sent)
+        client = _find(client_id, secret)
+    if client:
         return client
-    if secret is not None:
+    if is_signed or secret is not None:
         here = client_of(request)
         spend(*around(CLIENT_NETWORK, here), (CLIENT_LINE, client_id, here.wide_network))
     raise refused()
 
 
 def find(request: HttpRequest, sent: dict[str, str]) -> Client | None:
-    """Return the client as :func:`authenticate` does, or None. Nothing is counted.
+    """Return the client as :func:`authenticate` does, or None. Nothing is counted or stored.
 
     Raises:
-        OAuthError: the credentials are malformed.
+        OAuthError: the credentials are malformed, or there is an assertion, which must be stored.
     """
     return _find(*credentials(request, sent))
+
+
+def _by_assertion(request: HttpRequest, sent: dict[str, str]) -> Client | None:
+    """Return the client that has signed the assertion, or None.
+
+    Raises:
+        OAuthError: the client also sends a secret.
+    """
+    if "HTTP_AUTHORIZATION" in request.META or "client_secret" in sent:
+        raise _two_ways()
+    if sent.get("client_assertion_type") != assertions.TYPE:
+        return None
+    return assertions.authenticate(sent.get("client_assertion", ""), sent.get("client_id"))
 
 
 def _find(client_id: str, secret: str | None) -> Client | None:
@@ -63,11 +86,11 @@ def credentials(request: HttpRequest, sent: dict[str, str]) -> tuple[str, str | 
     """
     scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if not scheme:
-        if "client_assertion" in sent or "client_id" not in sent:
+        if "client_id" not in sent or not ASSERTION.isdisjoint(sent):
             raise refused()
         return sent["client_id"], sent.get("client_secret")
-    if "client_secret" in sent or "client_assertion" in sent:
-        raise OAuthError("invalid_request", "The client authenticates in two ways.")
+    if "client_secret" in sent or not ASSERTION.isdisjoint(sent):
+        raise _two_ways()
     if scheme.lower() != "basic":
         raise refused()
     client_id, secret = _decoded(value.strip())
@@ -80,6 +103,10 @@ def refused() -> OAuthError:
     """Return the error of a client that is not authenticated, whatever the reason is."""
     sentence = "The client is unknown, or it does not authenticate as it is registered."
     return OAuthError("invalid_client", sentence, status=401)
+
+
+def _two_ways() -> OAuthError:
+    return OAuthError("invalid_request", "The client authenticates in two ways.")
 
 
 def _decoded(value: str) -> tuple[str, str]:

@@ -32,7 +32,9 @@ _BY_ID = PreparedQuery(lambda: Client.objects.filter(pk=P("id")))
 _WITH_SECRET = PreparedQueries(
     PreparedQuery(lambda: ClientSecret.objects.filter(pk=P("secret"))),
     PreparedQuery(
-        lambda: Client.objects.filter(pk=P("id"), is_public=False, disabled_at__isnull=True)
+        lambda: Client.objects.filter(
+            pk=P("id"), is_public=False, jwks__isnull=True, disabled_at__isnull=True
+        )
     ),
 )
 
@@ -41,10 +43,10 @@ OVERLAP = timedelta(days=7)
 
 
 class NoSecret(PublicError):
-    """The app is public, so it has no secret."""
+    """The app is public or authenticates by a key, so it has no secret."""
 
     code = "invalid_target"
-    message = _("A public app has no secret.")
+    message = _("This app has no secret.")
 
 
 class SecretReplaced(PublicError):
@@ -57,7 +59,7 @@ class SecretReplaced(PublicError):
 
 @transaction.atomic
 def create(client: Client, actor: Actor) -> str:
-    """Save the new app ``client``; return its secret, or an empty text if it is public.
+    """Save the new app ``client``; return its secret, or an empty text if it has none.
 
     Raises:
         ValidationError: see :meth:`Client.clean`.
@@ -67,12 +69,14 @@ def create(client: Client, actor: Actor) -> str:
     _tell(events.APP_REGISTERED, client, actor)
     # The first app needs a key for ID tokens. It must be published before it signs.
     transaction.on_commit(id_tokens.be_ready, robust=True)
-    return "" if client.is_public else _add_secret(client)
+    return _add_secret(client) if client.has_secret else ""
 
 
 @transaction.atomic
 def change(client: Client, fields: Collection[str], actor: Actor) -> None:
     """Save only the ``fields`` of ``client``, so that a concurrent disabling is not undone.
+
+    Once an app has a key, its secrets end, even if the key is removed later.
 
     Raises:
         ValidationError: see :meth:`Client.clean`.
@@ -81,6 +85,8 @@ def change(client: Client, fields: Collection[str], actor: Actor) -> None:
         return
     client.full_clean()
     client.save(update_fields=fields)
+    if not client.has_secret:
+        client.client_secrets.all().delete()
     _tell(events.APP_CHANGED, client, actor, ": " + ", ".join(sorted(fields)))
 
 
@@ -94,14 +100,14 @@ def rotate_secret(client: Client, actor: Actor, *, now: bool = False, current: s
     ``current``: the id of the secret that the caller has seen as the current one; empty if unknown.
 
     Raises:
-        NoSecret: the app is public.
+        NoSecret: the app has no secret.
         SecretReplaced: another secret than ``current`` is the current one. A form that is sent
             twice would otherwise end the secret that the app uses.
     """
-    if client.is_public:
-        raise NoSecret
     # Of two secrets made at the same moment, the later one must end the earlier one.
-    Client.objects.select_for_update(no_key=True).get(pk=client.pk)
+    client = Client.objects.select_for_update(no_key=True).get(pk=client.pk)
+    if not client.has_secret:
+        raise NoSecret
     if current and current != current_secret(client):
         raise SecretReplaced
     former = client.client_secrets.all() if now else client.client_secrets.exclude(expires_at=None)
@@ -112,8 +118,12 @@ def rotate_secret(client: Client, actor: Actor, *, now: bool = False, current: s
 
 
 def current_secret(client: Client) -> str:
-    """Return the id of the current secret of ``client``. The id is not secret."""
-    return str(client.client_secrets.get(expires_at=None).pk)
+    """Return the id of the current secret of ``client``, which is not secret itself.
+
+    Return an empty text if the app has no secret yet, because its key was removed.
+    """
+    rows = client.client_secrets.filter(expires_at=None)
+    return rows.values_list("pk", flat=True).first() or ""
 
 
 def former_secret_ends_at(client: Client) -> datetime | None:
@@ -152,6 +162,12 @@ def authenticate(client_id: str, secret: str) -> Client | None:
 def find(client_id: str) -> Client | None:
     """Return the app with this id, even if it is disabled."""
     return _BY_ID.first(id=client_id)
+
+
+def find_with_keys(client_id: str) -> Client | None:
+    """Return the app with this id if it authenticates by keys and is enabled."""
+    rows = Client.objects.filter(pk=client_id, jwks__isnull=False, disabled_at=None)
+    return rows.first()
 
 
 def find_public(client_id: str) -> Client | None:

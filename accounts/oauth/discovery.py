@@ -14,6 +14,7 @@ from django.views.decorators.http import require_safe
 from accounts.common.proofs import Assurance
 from accounts.oauth import client_auth, id_tokens
 from accounts.oauth.claims import BY_SCOPE
+from accounts.oauth.client_keys import ALGORITHMS
 from accounts.oauth.requests import PROMPTS
 from accounts.oauth.scopes import API_SCOPES, SCOPES
 from accounts.oauth.token_views import GRANTS
@@ -22,7 +23,9 @@ from accounts.tokens.signing_keys import MAX_AGE
 
 # The claims of every ID token, whatever its scope is.
 ALWAYS = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid")
-SECRET_METHODS = [name for name in client_auth.METHODS if name != "none"]
+# The endpoints at which clients may authenticate by a signed assertion.
+SIGNED = ("token", "revocation", "introspection")
+CONFIDENTIAL_METHODS = [name for name in client_auth.METHODS if name != "none"]
 FEATURES = {
     "backchannel_logout_supported": True,
     "backchannel_logout_session_supported": True,
@@ -67,7 +70,8 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "ui_locales_supported": [code for code, _name in settings.LANGUAGES],
             "token_endpoint_auth_methods_supported": list(client_auth.METHODS),
             "revocation_endpoint_auth_methods_supported": list(client_auth.METHODS),
-            "introspection_endpoint_auth_methods_supported": SECRET_METHODS,
+            "introspection_endpoint_auth_methods_supported": CONFIDENTIAL_METHODS,
+            **{f"{name}_endpoint_auth_signing_alg_values_supported": ALGORITHMS for name in SIGNED},
             **FEATURES,
         }
     )

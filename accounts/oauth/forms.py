@@ -75,7 +75,7 @@ class ClientForm(forms.ModelForm):
         fields = (
             *("name", "redirect_uris", "logout_uris"),
             *("backchannel_logout_uri", "backchannel_logout_is_private"),
-            *("is_public", "is_device", "is_verified"),
+            *("is_public", "is_device", "is_verified", "jwks"),
             *("is_first_party", "requires_dpop", "scope", "audiences", "resource", "factor"),
             *("required_group", "homepage", "privacy_url", "terms_url"),
         )
@@ -101,6 +101,10 @@ class ClientForm(forms.ModelForm):
             "requires_dpop": gettext_lazy(
                 "The app proves with each request that it holds a key (RFC 9449), so stolen tokens "
                 "are useless."
+            ),
+            "jwks": gettext_lazy(
+                "A JSON Web Key Set, if the app signs with a key of its own (private_key_jwt) "
+                "instead of sending a secret."
             ),
         }
 

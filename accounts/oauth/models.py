@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy
 from accounts.common import clock, secrets
 from accounts.common.key_text import ID_LENGTH, KeyText
 from accounts.common.text import refuse_invisible
-from accounts.oauth import redirect_uris, scopes
+from accounts.oauth import client_keys, redirect_uris, scopes
 
 LONGEST_NAME = 60
 LONGEST_ID = 255
@@ -51,6 +51,8 @@ class Client(models.Model):
         1.0); empty if it wants none.
     ``backchannel_logout_is_private``: whether requests to that URI may go to private IP addresses.
         Set it only for apps that an operator registers.
+    ``jwks``: the public keys with which it authenticates, as a JWK set; None if it has a secret or
+        is public (RFC 7591 section 2).
     ``required_group``: the group in which people must be to sign in to the app.
     """
 
@@ -95,6 +97,7 @@ class Client(models.Model):
     requires_dpop = models.BooleanField(
         gettext_lazy("must use DPoP"), default=False, db_default=False
     )
+    jwks = models.JSONField(gettext_lazy("public keys"), null=True, blank=True)
     factor = models.CharField(
         gettext_lazy("to sign in, people need"),
         max_length=16,
@@ -131,11 +134,16 @@ class Client(models.Model):
         """The host to which people return first; empty if the app runs on their device."""
         return redirect_uris.host_of(next(iter(self.redirect_uris), ""))
 
+    @property
+    def has_secret(self) -> bool:
+        """Whether the app authenticates by a secret."""
+        return not self.is_public and self.jwks is None
+
     def clean(self) -> None:
-        """Check the URIs, the scopes, the audiences, and whether the app may skip consent.
+        """Check the URIs, the keys, the scopes, the audiences, and whether it may skip consent.
 
         Raises:
-            ValidationError: a URI, a scope or an audience is not allowed; there is no redirect URI;
+            ValidationError: a URI, key, scope or audience is not allowed; there is no redirect URI;
                 the app is first-party although any program could receive what is sent to it (RFC
                 8252 section 8.6).
         """
@@ -144,6 +152,7 @@ class Client(models.Model):
         for field in ("redirect_uris", "logout_uris"):
             self._check_uris(field)
         self._check_backchannel()
+        self._check_keys()
         if self.is_first_party and not all(map(redirect_uris.is_claimed, self.redirect_uris)):
             sentence = _(
                 "Any program on a device can receive what is sent to the redirect URIs that don’t "
@@ -177,6 +186,22 @@ class Client(models.Model):
         if redirect_uris.names_private_host(uri) and not self.backchannel_logout_is_private:
             sentence = _("This URI is in a private network. Confirm that.")
             raise ValidationError({"backchannel_logout_uri": sentence})
+
+    def _check_keys(self) -> None:
+        """Check the keys, and drop everything but their public members.
+
+        Raises:
+            ValidationError: see :func:`client_keys.checked`, or the app is public.
+        """
+        if self.jwks is None:
+            return
+        if self.is_public:
+            sentence = _("A public app can’t keep a key secret, so it has none.")
+            raise ValidationError({"jwks": sentence})
+        try:
+            self.jwks = client_keys.checked(self.jwks)
+        except ValidationError as error:
+            raise ValidationError({"jwks": error}) from None
 
     def _check_uris(self, field: str) -> None:
         """Check the URIs in ``field``.

@@ -94,9 +94,12 @@ PASSKEY_BROWSER = Limit(
     "passkey.browser", 60, 2, "refused passkeys for an account in a browser that knows it"
 )
 
-# Secrets of apps cannot be guessed. A right secret is accepted even if these limits are reached.
-CLIENT_NETWORK = Limit("client.network", 60, 2, "wrong secrets of apps from a network")
-CLIENT_LINE = Limit("client.line", 20, 6, "wrong secrets of an app from a /24 or /48")
+# Secrets and signatures of apps cannot be guessed. Right ones are accepted even when
+# these limits are reached.
+CLIENT_NETWORK = Limit(
+    "client.network", 60, 2, "wrong secrets or signatures of apps from a network"
+)
+CLIENT_LINE = Limit("client.line", 20, 6, "wrong secrets or signatures of an app from a /24 or /48")
 
 PROVIDER_NETWORK = Limit(
     "provider.network", 60, 2, "sign-ins with a provider started from a network or in a session"

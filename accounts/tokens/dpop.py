@@ -13,28 +13,19 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from django.conf import settings
-from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
-from jwt import PyJWK
-from jwt.exceptions import PyJWTError
 
 from accounts.common import base64url, clock, secrets
-from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import PublicError
-from accounts.common.rows import parameter
-from accounts.tokens import keys, signatures
+from accounts.tokens import keys, signatures, spent
 from accounts.tokens.access import SKEW
-from accounts.tokens.models import SpentProof
 
 TYPE = "dpop+jwt"
 # The type and the curve of the key for each algorithm.
 KEYS = {"ES256": ("EC", "P-256"), "RS256": ("RSA", None), "EdDSA": ("OKP", "Ed25519")}
 ALGORITHMS = tuple(KEYS)
-# The members of a JWK that make up a private or symmetric key (RFC 7518 section 6, RFC 8037).
-SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 # The longest proof, in characters. The longest key, of 8192 bits, takes about half of it.
 LONGEST = 4096
 # The seconds by which the clock of a client may differ. The nonce bounds the age of a proof, too.
@@ -42,11 +33,6 @@ WINDOW = 300
 # The seconds for which one nonce is sent. It is accepted as long again.
 NONCE_PERIOD = 300
 PORTS = {"http": 80, "https": 443}
-
-_SPEND = f"""
-INSERT INTO {SpentProof._meta.db_table} (digest, expires_at) VALUES (%s, %s)
-ON CONFLICT DO NOTHING
-"""  # noqa: S608 nothing but the name of a table
 
 
 class InvalidProof(PublicError):
@@ -82,21 +68,15 @@ class Proof:
     def spend(self) -> None:
         """Use up the proof. Without a proof, do nothing.
 
-        Call this when everything else is checked, so that strangers store no rows. The INSERT
-        decides which of several requests at once may use the proof.
+        Call this when everything else is checked, so that strangers store no rows.
 
         Raises:
             InvalidProof: the proof was used before.
         """
         if not self.thumbprint:
             return
-        with connection.cursor() as cursor:
-            cursor.execute(_SPEND, [self.digest, parameter(self.expires_at)])
-            if not cursor.rowcount:
-                raise InvalidProof
-        # The table would otherwise grow with all requests of a day.
-        if self.digest.startswith("00"):
-            prune()
+        if not spent.spend(self.digest, self.expires_at):
+            raise InvalidProof
 
 
 def proof_of(request: HttpRequest, token: str = "") -> Proof:
@@ -114,7 +94,7 @@ def proof_of(request: HttpRequest, token: str = "") -> Proof:
         return Proof()
     try:
         return _read(text, request, token)
-    except (LookupError, ValueError, TypeError, AttributeError, RecursionError, PyJWTError):
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
         raise InvalidProof from None
 
 
@@ -157,11 +137,6 @@ def nonce() -> str:
     return _nonces(clock.now().timestamp())[0]
 
 
-def prune() -> int:
-    """Delete the records of used proofs that have expired; return how many were deleted."""
-    return delete_in_batches(SpentProof.objects.filter(expires_at__lte=clock.now()))
-
-
 def _read(text: str, request: HttpRequest, token: str) -> Proof:
     """Return the proof ``text``; raise any of the errors that :func:`proof_of` expects."""
     if len(text) > LONGEST:
@@ -172,7 +147,7 @@ def _read(text: str, request: HttpRequest, token: str) -> Proof:
     if jwt.header["typ"] != TYPE or "crit" in jwt.header or algorithm not in ALGORITHMS:
         raise InvalidProof
     jwk = _public(jwt.header["jwk"], algorithm)
-    if not signatures.is_signed(jwt, algorithm, _key(jwk, algorithm)):
+    if not signatures.is_signed(jwt, algorithm, keys.checked_public_key(jwk)):
         raise InvalidProof
     claims = json.loads(jwt.payload)
     _check(claims, request, token)
@@ -189,26 +164,12 @@ def _public(jwk: dict[str, Any], algorithm: str) -> keys.Jwk:
         InvalidProof: the key is for another algorithm, or has a private half.
     """
     kind, curve = KEYS[algorithm]
-    if SECRET_MEMBERS & jwk.keys() or jwk["kty"] != kind or jwk.get("crv") != curve:
+    if keys.SECRET_MEMBERS & jwk.keys() or jwk["kty"] != kind or jwk.get("crv") != curve:
         raise InvalidProof
     members = {name: jwk[name] for name in keys.MEMBERS[kind]}
     if not all(isinstance(value, str) for value in members.values()):
         raise InvalidProof
     return members
-
-
-def _key(jwk: keys.Jwk, algorithm: str) -> keys.PublicKey:
-    """Return the key ``jwk``.
-
-    Raises:
-        InvalidProof: an RSA key is too short, or so unusual that verifying takes long.
-    """
-    key: keys.PublicKey = PyJWK(jwk, algorithm).key
-    if isinstance(key, RSAPublicKey):
-        is_usual = keys.LEAST_RSA_BITS <= key.key_size <= keys.MOST_RSA_BITS
-        if not is_usual or key.public_numbers().e != keys.LEAST_EXPONENT:
-            raise InvalidProof
-    return key
 
 
 def _check(claims: dict[str, Any], request: HttpRequest, token: str) -> None:

@@ -27,6 +27,7 @@ from cryptography.hazmat.primitives.serialization import (
     load_ssh_private_key,
 )
 from jwt import PyJWK, get_algorithm_by_name
+from jwt.exceptions import PyJWTError
 
 from accounts.common.errors import PublicError
 
@@ -46,6 +47,9 @@ LEAST_EXPONENT = 65537
 # The members of a JWK that make up the public key. Its thumbprint covers exactly these (RFC 7638
 # section 3.2, RFC 8037 section 2).
 MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}
+
+# The members of a JWK that make up a private or symmetric key (RFC 7518 section 6, RFC 8037).
+SECRET_MEMBERS = frozenset({"d", "p", "q", "dp", "dq", "qi", "oth", "k"})
 
 # The first bytes of a PKCS#8 file contain ``ID_RSASSA_PSS`` if the key is for RSA-PSS only (RFC
 # 8017 appendix A.2.3).
@@ -162,15 +166,37 @@ def algorithm_of(key: PrivateKey | PublicKey) -> str:
 
 def public_jwk(key: PrivateKey) -> Jwk:
     """Return the public half of ``key`` as a JWK (RFC 7517); its ``kid`` is the thumbprint."""
+    return written(key.public_key())
+
+
+def written(key: PublicKey) -> Jwk:
+    """Return ``key`` as :func:`public_jwk` does."""
     algorithm = algorithm_of(key)
-    written = get_algorithm_by_name(algorithm).to_jwk(key.public_key(), as_dict=True)
-    jwk = {name: written[name] for name in MEMBERS[written["kty"]]}
+    members = get_algorithm_by_name(algorithm).to_jwk(key, as_dict=True)
+    jwk = {name: members[name] for name in MEMBERS[members["kty"]]}
     return {**jwk, "kid": thumbprint(jwk), "use": "sig", "alg": algorithm}
 
 
 def public_key(jwk: Jwk) -> PublicKey:
     """Return the public key that ``jwk`` encodes."""
     key: PublicKey = PyJWK(jwk).key
+    return key
+
+
+def checked_public_key(jwk: Jwk) -> PublicKey:
+    """Return the public key that ``jwk`` of an app encodes.
+
+    Raises:
+        ValueError: the key is malformed, weak, or so unusual that verifying with it takes long.
+    """
+    try:
+        key = public_key(jwk)
+    except PyJWTError:
+        raise ValueError from None
+    if isinstance(key, RSAPublicKey):
+        has_usual_size = LEAST_RSA_BITS <= key.key_size <= MOST_RSA_BITS
+        if not has_usual_size or key.public_numbers().e != LEAST_EXPONENT:
+            raise ValueError
     return key
 
 

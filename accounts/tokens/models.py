@@ -33,9 +33,11 @@ class SigningKey(models.Model):
 
 
 class SpentProof(models.Model):
-    """A DPoP proof that was used (RFC 9449 section 11.1), stored until it expires.
+    """A JWT that works once and was used, stored until it expires.
 
-    ``digest``: of the thumbprint of its key and its ``jti``.
+    It is a DPoP proof (RFC 9449 section 11.1) or an assertion of an app (RFC 7523 section 3).
+
+    ``digest``: of who has signed it, and its ``jti``.
     """
 
     digest = models.CharField(primary_key=True, max_length=64)

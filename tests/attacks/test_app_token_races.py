@@ -6,11 +6,22 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.test_app_races import add_code, connect, redeem, refresh, status_with
+from tests.attacks.test_app_races import (
+    add_code,
+    connect,
+    redeem,
+    refresh,
+    status_with,
+    token_call,
+)
 from tests.attacks.test_session_races import LOCKDOWN, confirmed, times_in_history
 from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race
 from tests.support.client import Response, together
+from tests.support.client_keys import ASSERTION_TYPE, assertion_of, public_of
+from tests.support.forgeries import key_of
 from tests.support.steps import sql
+
+KEY = "UPDATE accounts_client SET is_public = FALSE, jwks = ? WHERE id = ?"
 
 
 def statuses(answers: list[Response]) -> list[int]:
@@ -36,6 +47,23 @@ def eight_uses_of_one_app_code(nodes: Nodes, name: str) -> None:
     rows = sql(nodes[0], "SELECT id FROM accounts_loginsession WHERE client_id = ?", name)
     assert len(rows) == 1
     assert times_in_history(nodes, name, "code_reused") == 1
+
+
+def eight_uses_of_one_assertion(nodes: Nodes, name: str) -> None:
+    """One request is authenticated, and fails for another reason."""
+    connect(nodes, name)
+    key = key_of("ES256")
+    sql(nodes[0], KEY, json.dumps(public_of(key)), name)
+    form = {
+        "grant_type": "refresh_token",
+        "refresh_token": "x",
+        "client_assertion_type": ASSERTION_TYPE,
+        "client_assertion": assertion_of(key, name, nodes[0].origin).token(),
+    }
+
+    answers = together(AT_ONCE, lambda i: token_call(nodes, i, name, **form))
+
+    assert statuses(answers) == [400] + [401] * (AT_ONCE - 1)
 
 
 def eight_uses_of_one_refresh_token_of_an_app(nodes: Nodes, name: str) -> None:
@@ -87,6 +115,7 @@ def tokens_of_apps_during_a_lockdown(nodes: Nodes, name: str) -> None:
 
 RACES = [
     eight_uses_of_one_app_code,
+    eight_uses_of_one_assertion,
     eight_uses_of_one_refresh_token_of_an_app,
     tokens_of_apps_during_a_lockdown,
 ]

@@ -63,12 +63,12 @@ class Shop:
 
     def __init__(self, name: str, folder: Path, site: Any) -> None:
         self.port = free_port()
-        self.name, self.folder = name, folder
-        registered = register(site, name)
-        (folder / name).write_text(APPS[name][1])
-        self.env = os.environ | {
+        self.name, self.folder, self.env = name, folder, dict(os.environ)
+        registered = self._register(site)
+        (folder / name).write_text(self._program())
+        self.env |= {
             "CLIENT_ID": registered["client_id"],
-            "CLIENT_SECRET": registered["client_secret"],
+            "CLIENT_SECRET": registered.get("client_secret", ""),
             "GOMAXPROCS": "1",
             "ISSUER": site.origin,
             "PORT": str(self.port),
@@ -93,6 +93,12 @@ class Shop:
             yield self
         finally:
             process.stop()
+
+    def _register(self, site: Any) -> dict[str, str]:
+        return register(site, self.name)
+
+    def _program(self) -> str:
+        return APPS[self.name][1]
 
     def _py(self) -> list[str | Path]:
         programs, module = environment(HERE / "requirements.txt"), Path(self.name).stem
@@ -129,6 +135,22 @@ class Shop:
             timeout=SECONDS,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+class KeyedShop(Shop):
+    """The Express app, which signs with a key instead of sending a secret."""
+
+    def _register(self, site: Any) -> dict[str, str]:
+        for name in ("new_key.mjs", "with_key.mjs"):
+            (self.folder / name).write_text(APPS[name][1])
+        self._run(node(), "new_key.mjs")
+        return register(site, "with_key.mjs", **{"jwks.json": f"{self.folder}/jwks.json"})
+
+    def _program(self) -> str:
+        program = super()._program()
+        line = "const site = await oidc.discovery(new URL(ISSUER), CLIENT_ID, CLIENT_SECRET);"
+        assert line in program
+        return program.replace(line, 'import { site } from "./with_key.mjs";')
 
 
 class ApacheShop(Shop):

@@ -11,7 +11,7 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.clients.apps import SHOP, ApacheShop, Page, Shop
+from tests.clients.apps import SHOP, ApacheShop, KeyedShop, Page, Shop
 from tests.clients.people import Person
 from tests.support.browser import OpenPage
 from tests.support.https import ProductionSite
@@ -59,6 +59,14 @@ def test_an_app_signs_alice_in_and_out(
         page = bob.to_vault()
         assert page.status == 403
         assert "Set up two-step verification" in page.text
+
+
+@pytest.mark.proof
+def test_an_app_with_a_key_instead_of_a_secret_signs_alice_in_and_out(
+    production: ProductionSite, tmp_path: Path
+) -> None:
+    with KeyedShop("shop.mjs", tmp_path, production).running() as shop:
+        signs_in_and_out(Person(production, shop, "keyed-alice"))
 
 
 @pytest.mark.proof

@@ -82,11 +82,11 @@ def test_two_methods_at_once_are_refused() -> None:
     header = basic(paperless.pk, secret)
 
     assert found(header, client_id=paperless.pk, client_secret=secret) == "invalid_request"
-    assert found(header, client_assertion="x") == "invalid_request"
     assert found(header, client_id=other.pk) == "invalid_request"
-    assert found(client_id=paperless.pk, client_secret=secret, client_assertion="x") == (
-        "invalid_client"
-    )
+    for name in ("client_assertion", "client_assertion_type"):
+        assert found(header, **{name: "x"}) == "invalid_request"
+        form = {"client_id": paperless.pk, "client_secret": secret, name: "x"}
+        assert found(**form) == "invalid_request"
     assert found(client_id=paperless.pk, client_secret=other_secret) == "invalid_client"
 
 

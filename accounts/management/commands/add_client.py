@@ -1,5 +1,7 @@
 """``add_client``: register an app that signs people in with their account here."""
 
+import json
+from pathlib import Path
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -23,7 +25,8 @@ class Command(ClientCommand):
 
     help = (
         "Register an app that signs people in with their account here. Print its client_id and, "
-        "unless it is public, its client_secret, which is not stored. All superusers get an email."
+        "unless it is public or has a key, its client_secret, which is not stored. All superusers "
+        "get an email."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -51,6 +54,11 @@ class Command(ClientCommand):
         for name, words in FLAGS.items():
             parser.add_argument(name, action="store_true", help=words)
         _add_backchannel_logout(parser)
+        parser.add_argument(
+            "--jwks",
+            metavar="FILE",
+            help="a JSON Web Key Set with the public keys of the app, which then gets no secret",
+        )
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
@@ -68,6 +76,7 @@ class Command(ClientCommand):
             audiences=options["audience"],
             resource=options["resource"],
             requires_dpop=options["dpop"],
+            jwks=_read(options["jwks"]) if options["jwks"] else None,
         )
         try:
             secret = clients.create(client, COMMAND_LINE)
@@ -88,3 +97,15 @@ def _add_backchannel_logout(parser: CommandParser) -> None:
         action="store_true",
         help="that URI is in a private network; not needed if it names a private IP address",
     )
+
+
+def _read(file: str) -> Any:
+    """Return the JSON in ``file``.
+
+    Raises:
+        CommandError: the file cannot be read, or is no JSON.
+    """
+    try:
+        return json.loads(Path(file).read_text())
+    except (OSError, ValueError) as error:
+        raise CommandError(f"{file} can't be read: {error}") from None

@@ -28,7 +28,7 @@ from accounts.signup import services as signup
 from accounts.throttle import refusals
 from accounts.throttle.models import Budget, FamiliarPlace
 from accounts.tokens import challenges as token_challenges
-from accounts.tokens import dpop, keyring
+from accounts.tokens import keyring, spent
 from accounts.twofactor import challenges, protection, trusted_browsers
 from accounts.users import former_credentials
 from accounts.users import services as users
@@ -65,7 +65,7 @@ class Command(BaseCommand):
             "API keys": apikeys.prune(),
             "secrets of apps": clients.prune(),
             "codes for apps": authorization_codes.prune(),
-            "DPoP proofs": dpop.prune(),
+            "proofs and assertions": spent.prune(),
             "logout notices": logout_notices.prune(),
             "authorization requests": open_requests.prune(),
             "codes of devices": devices.prune(),

@@ -1,0 +1,52 @@
+"""An app that authenticates by a key of its own (``private_key_jwt``, RFC 7523)."""
+
+from dataclasses import dataclass
+from typing import Any, override
+
+from accounts.common import clock, secrets
+from accounts.oauth.models import Client
+from tests.support.forgeries import Json, Mint, key_of
+from tests.support.oauth_client import Answer, App, audience, new_app
+
+ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+
+
+def public_of(*keys: Any) -> dict[str, Any]:
+    """Return the JWK set of private keys."""
+    from accounts.tokens.keys import public_jwk
+
+    return {"keys": [public_jwk(key) for key in keys]}
+
+
+def assertion_of(key: Any, client_id: str, issuer: str) -> Mint:
+    """Return a mint with the header and claims of a valid assertion, which ``key`` signs."""
+    jwk = public_of(key)["keys"][0]
+    now = int(clock.now().timestamp())
+    claims: Json = {"iss": client_id, "sub": client_id, "aud": issuer}
+    claims |= {"iat": now, "exp": now + 60, "jti": secrets.token()}
+    return Mint(key, jwk["alg"], {"alg": jwk["alg"], "kid": jwk["kid"]}, claims)
+
+
+@dataclass
+class KeyedApp(App):
+    """A registered app that signs a new assertion for each call. ``key`` is its private key."""
+
+    key: Any = None
+
+    def mint(self) -> Mint:
+        """Return a mint with the header and claims of a valid assertion."""
+        return assertion_of(self.key, self.client.pk, audience())
+
+    @override
+    def post(self, path: str, **form: str) -> Answer:
+        """Call an endpoint. Without an assertion in ``form``, send a valid one."""
+        if "client_assertion" not in form:
+            form["client_assertion"] = self.mint().token()
+        return super().post(path, client_assertion_type=ASSERTION_TYPE, **form)
+
+
+def keyed_app(name: str = "Paperless", algorithm: str = "ES256") -> KeyedApp:
+    """Register an app with a key for ``algorithm``; each name has its own key."""
+    key = key_of(algorithm, name)
+    client: Client = new_app(name, jwks=public_of(key)).client
+    return KeyedApp(client, key=key)
