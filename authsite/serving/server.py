@@ -6,6 +6,7 @@ a TLS handshake are reset. Here, all workers share one socket, and the old worke
 before it ends: it accepts no new connections, and closes the open ones after their next response.
 """
 
+import _thread
 import errno
 import os
 import signal
@@ -17,7 +18,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, override
 
 from granian._internal import load_target  # the loader that workers use by default
 from granian.constants import HTTPModes
@@ -69,6 +70,7 @@ class Server(MPServer):
             workers_kill_timeout=STOP_SECONDS,
             **options,
         )
+        self.main_loop_interrupt = SignalEvent()
         self._files = (options.get("ssl_cert"), options.get("ssl_key"))
         self.on_reload(self._retire_soon)
         self._unix = unix
@@ -157,6 +159,18 @@ def _retire(pids: Iterable[int]) -> None:
     for pid in pids:
         with suppress(ProcessLookupError):
             os.kill(pid, RETIRE)
+
+
+class SignalEvent(threading.Event):
+    """An event that a signal handler can set.
+
+    The handler runs in the thread that waits for the event, and this thread may hold the lock of
+    the event just then. A plain event would wait for that lock forever.
+    """
+
+    @override
+    def set(self) -> None:
+        _thread.start_new_thread(super().set, ())
 
 
 def end_with_parent() -> None:

@@ -161,7 +161,9 @@ OWNERS = {
     "tokens/renewal.py oauth/token_views.py": "families.rotate families.rotate_newest",
     "tokens/services.py tokens/renewal.py oauth/token_views.py": "AccessToken.issue",
     "tokens/authentication.py": "services.prove_by_password",
-    "tokens/access.py tokens/backend.py oauth/id_tokens.py": "keyring.signer",
+    "tokens/access.py tokens/backend.py oauth/id_tokens.py oauth/logout_tokens.py": (
+        "keyring.signer"
+    ),
     "tokens/signatures.py": "key.key.sign _algorithms[key.algorithm].sign",
 }
 

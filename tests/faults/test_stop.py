@@ -5,10 +5,12 @@ import signal
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
+from authsite.serving.server import SignalEvent
 from tests.faults.smtp import MailServer
 from tests.support.process import LATER_SECONDS, listening, within
 from tests.support.site import Site
@@ -58,6 +60,20 @@ def test_a_worker_ends_when_its_parent_is_killed() -> None:
         assert within(LATER_SECONDS, lambda: not listening(site.port))
         site.kill()
         assert site.start().client().get("/health/live").status == 200
+
+
+def test_a_signal_stops_the_server_even_if_it_arrives_when_the_wait_for_it_begins() -> None:
+    event, is_handled = SignalEvent(), threading.Event()
+
+    def interrupted_while_it_holds_the_lock() -> None:
+        with event._cond:
+            event.set()
+        is_handled.set()
+
+    threading.Thread(target=interrupted_while_it_holds_the_lock, daemon=True).start()
+
+    assert is_handled.wait(LATER_SECONDS)
+    assert event.wait(LATER_SECONDS)
 
 
 # Starts what a server process is when it forks a worker, and stops the worker at once.
