@@ -181,7 +181,9 @@ def app_sign_ins(server: Server) -> Load:
             return begin
 
     def hear(answer: Answer) -> None:
-        if code := CODE.search(answer.head):
+        if answer.status == 303:
+            code = CODE.search(answer.head)
+            assert code, "the person is no longer signed in"
             unused.append(code[1].decode())
 
     return Load(map(ask, count()), (200, 303), hear)
