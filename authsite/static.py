@@ -44,10 +44,10 @@ class Middleware(WhiteNoiseMiddleware):
         return response
 
     def add_files(self, *_args: Any, **_options: Any) -> None:
-        """Add nothing yet."""
+        """Do not list the collected files during the start, as WhiteNoise would."""
 
     def add_files_from_finders(self) -> None:
-        """Add nothing yet."""
+        """Do not search for files during the start, as WhiteNoise would."""
 
     def _list(self) -> None:
         with self._lock:

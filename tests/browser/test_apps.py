@@ -60,7 +60,7 @@ class _Page(BaseHTTPRequestHandler):
         self.wfile.write(b"<link rel=icon href=data:,><main><h1>Welcome to Paperless</h1></main>")
 
     def log_message(self, *_args: object) -> None:
-        """Print nothing."""
+        """Keep the requests out of the output of the tests."""
 
 
 @pytest.fixture

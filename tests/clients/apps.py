@@ -233,7 +233,7 @@ class Page:
 
 class _Files(SimpleHTTPRequestHandler):
     def log_message(self, *_args: object) -> None:
-        """Log nothing."""
+        """Keep the requests out of the output of the tests."""
 
 
 class _Echo(BaseHTTPRequestHandler):
@@ -248,4 +248,4 @@ class _Echo(BaseHTTPRequestHandler):
         self.wfile.write(body)
 
     def log_message(self, *_args: object) -> None:
-        """Log nothing."""
+        """Keep the requests out of the output of the tests."""

@@ -1,6 +1,5 @@
 """Back-channel logout: which apps are told that a session has ended, when, and how often."""
 
-import io
 import threading
 import time
 from collections.abc import Callable
@@ -8,8 +7,6 @@ from typing import Any
 
 import jwt
 import pytest
-from django.core.exceptions import ValidationError
-from django.core.management import call_command
 from django.db import connection, transaction
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
@@ -23,9 +20,8 @@ from accounts.oauth.stored import LogoutNotice
 from accounts.sessions import connected, services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.attacks.invitation_steps import superuser
 from tests.conftest import Clock
-from tests.support.apps import WEB, change, connect_app, make_app, register, the_app
+from tests.support.apps import connect_app, make_app
 from tests.support.logout import ended, send_all, told_at
 from tests.support.oauth_client import browser_of
 from tests.support.process import within
@@ -34,7 +30,10 @@ from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
+
 URI = "https://paperless.example.org/logout"
+
+
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
@@ -300,42 +299,3 @@ def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(
     ended(make_user("bob"), Client.objects.get())
     clock.advance(hours=26)
     assert logout_notices.prune() == 1
-
-
-@pytest.mark.parametrize(
-    "uri", ["http://shop.example/x", "https://a@shop.example/x", "https://shop.example/#x"]
-)
-def test_only_an_https_uri_can_be_registered(uri: str) -> None:
-    app = Client(name="Shop", redirect_uris=[WEB], backchannel_logout_uri=uri)
-
-    with pytest.raises(ValidationError, match="isn’t allowed"):
-        app.full_clean()
-
-
-@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.0.0.1", "localhost", "a.localhost"])
-def test_a_uri_in_a_private_network_needs_a_confirmation(host: str) -> None:
-    uri = f"https://{host}/logout"
-    app = Client(name="Shop", redirect_uris=[WEB], backchannel_logout_uri=uri)
-
-    with pytest.raises(ValidationError, match="private network"):
-        app.full_clean()
-    app.backchannel_logout_is_private = True
-    app.full_clean()
-
-
-def test_the_form_and_the_command_register_the_uri() -> None:
-    carol = superuser()[1]
-    private = "https://10.0.0.1/logout"
-    register(carol, backchannel_logout_uri=URI)
-    assert the_app().backchannel_logout_uri == URI
-    assert "Confirm that" in change(carol, backchannel_logout_uri=private).text
-    change(carol, backchannel_logout_uri=private, backchannel_logout_is_private="on")
-    assert the_app().backchannel_logout_is_private
-
-    Client.objects.all().delete()
-    uris = ("--redirect-uri", WEB, "--backchannel-logout-uri", private)
-    call_command("add_client", "Wiki", *uris, stdout=io.StringIO())
-    assert (the_app().backchannel_logout_uri, the_app().backchannel_logout_is_private) == (
-        private,
-        True,
-    )

@@ -7,7 +7,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 from django.test import Client as Browser
 
 from accounts.oauth.models import Client
-from tests.support.apps import WEB
+from tests.support.apps import WEB, make_app
 
 AUTHORIZE, PAR = "/oauth/authorize", "/oauth/par"
 # The example of RFC 7636 appendix B.
@@ -75,3 +75,13 @@ def target(answer: Any) -> str:
 def result(answer: Any) -> dict[str, str]:
     """Return the parameters with which the answer sends the browser to an app."""
     return dict(parse_qsl(urlsplit(target(answer)).query))
+
+
+def trusted(app: Client) -> Client:
+    """Make ``app`` first-party, so that nothing but its requirements stops a code."""
+    Client.objects.filter(pk=app.pk).update(is_first_party=True)
+    return app
+
+
+def first_party(**fields: Any) -> Client:
+    return make_app("Wiki", is_first_party=True, scope="openid email", **fields)
