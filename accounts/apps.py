@@ -86,7 +86,10 @@ class AccountsConfig(AppConfig):
         self._register_provider()
 
     def _register_provider(self) -> None:
-        """Tell the lower packages what the OpenID Provider needs of them."""
+        """Register the signing algorithm and the sign-in hints of the OpenID Provider.
+
+        The packages ``tokens`` and ``signin`` must not import ``oauth``.
+        """
         from accounts.oauth import id_tokens
         from accounts.oauth.open_requests import hint_of
         from accounts.signin import hints

@@ -33,7 +33,7 @@ type Headers = list[tuple[str, str]]
 
 
 class Answer(NamedTuple):
-    """An answer. ``headers`` are those that differ between the answers of one kind."""
+    """A body, and the headers that differ between the answers to requests of the same kind."""
 
     body: bytes
     headers: Headers = []
@@ -99,7 +99,7 @@ def _client(environ: Environ, client_ip: str) -> ClientInfo:
 
 
 def _is_login(username: str, password: str) -> bool:
-    """Return whether the view would not refuse the username or the password before the limits."""
+    """Return whether the view would accept the form of both values, and check the limits next."""
     return (
         0 < len(username) <= emails.MAX_LENGTH
         and username == username.strip()

@@ -15,8 +15,8 @@ class Background:
     """A thread that repeats ``work`` until the process ends.
 
     ``work``: does what is due, and returns the seconds until it is called again.
-    ``sleep``: waits for so many seconds, or less; it must return soon after ``wake``.
-    ``end``: called in the thread at the end.
+    ``sleep``: waits for the given seconds at most. It must return soon after ``wake`` is called.
+    ``end``: called in the thread after the last ``work``.
     """
 
     def __init__(

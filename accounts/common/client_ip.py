@@ -89,7 +89,7 @@ def behind_proxies(meta: Mapping[str, Any], proxies: tuple[Network, ...]) -> tup
 
 @lru_cache(1024)
 def _client_of_proxy(address: str, forwarded: str, proxies: tuple[Network, ...]) -> str | None:
-    """Return the IP address of the client of the proxy at ``address``; None if it is no proxy."""
+    """Return the IP address of the client; None if ``address`` is not a trusted proxy."""
     peer = parse(address)
     if peer is None or not trusts(peer, proxies):
         return None

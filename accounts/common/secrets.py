@@ -85,7 +85,7 @@ def recovery_code() -> str:
 def user_code() -> str:
     """Return a random code that a device shows: eight letters, 34 bits.
 
-    It is a secret only where guesses are limited.
+    Limit the guesses: 34 bits alone are too few.
     """
     return _draw(USER_CODE_ALPHABET, 8)
 
@@ -122,7 +122,7 @@ def digest(value: str, purpose: str) -> str:
 
 @lru_cache(16)
 def _keyed(key: str) -> hmac.HMAC:
-    """Return the HMAC of nothing under ``key``, to be copied: keying one takes longer."""
+    """Return an HMAC with ``key`` and no message. Copying it is faster than making a new one."""
     return hmac.new(key.encode(), digestmod=sha256)
 
 

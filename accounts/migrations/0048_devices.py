@@ -1,4 +1,4 @@
-"""Add what devices ask for."""
+"""Add the authorization requests of devices (RFC 8628)."""
 
 import django.db.models.deletion
 from django.db import migrations, models

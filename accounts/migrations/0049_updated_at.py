@@ -1,4 +1,4 @@
-"""Add when something last changed of what connected apps are told about a user."""
+"""Add the time at which a claim that connected apps get about a user last changed."""
 
 from django.db import migrations, models
 

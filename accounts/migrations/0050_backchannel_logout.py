@@ -1,4 +1,4 @@
-"""Add the URIs that are told of ended sessions, and the notices for them."""
+"""Add the back-channel logout URIs of apps, and the logout notices to send."""
 
 import django.db.models.deletion
 from django.db import migrations, models

@@ -35,7 +35,7 @@ def redirect(target: str) -> HttpResponse:
 
 
 def lead_back(request: HttpRequest, client: Client, target: str) -> HttpResponse:
-    """Return a page that sends the browser to ``target``. Use it where the browser may send a form.
+    """Return a page that sends the browser to ``target``. Use it to answer forms.
 
     Chromium applies ``form-action`` to a redirect that answers a form, but not to this page.
     """

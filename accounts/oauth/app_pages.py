@@ -29,7 +29,7 @@ class Row:
 
     @property
     def words(self) -> str:
-        """What the app may do."""
+        """A list, in words, of what the app may see and do, and of the services that it uses."""
         scope = {name for row in self.app.agreed for name in row.scope.split()}
         others = {row.audience for row in self.app.agreed} - {"", settings.AUTHSITE.origin}
         uses = [_("uses %(service)s on your behalf") % {"service": name} for name in sorted(others)]
@@ -37,7 +37,7 @@ class Row:
 
     @property
     def is_stale(self) -> bool:
-        """Whether the person has not used the app lately."""
+        """Whether the app was last used longer than :data:`STALE` ago."""
         return bool(self.app.used_at < clock.now() - STALE)
 
 

@@ -1,8 +1,8 @@
 """Authenticates clients by a JWT that they sign: ``private_key_jwt`` (RFC 7523 sections 2.2 and 3).
 
 See also OpenID Connect Core section 9. The audience must be the issuer alone, as FAPI 2.0 and
-draft-ietf-oauth-rfc7523bis require. With the URL of an endpoint as the audience, a malicious server
-could publish that URL of this site as its own, and use here the assertion that it gets.
+draft-ietf-oauth-rfc7523bis require. If the URL of an endpoint were accepted, a malicious server
+could publish that URL as its own, and use at this site the assertions that clients then send to it.
 """
 
 import json
@@ -30,8 +30,8 @@ JWT_TYPES = ("jwt", "client-authentication+jwt")
 def authenticate(text: str, client_id: str | None) -> Client | None:
     """Return the enabled client that has signed the assertion ``text``, and use ``text`` up.
 
-    Return None if the assertion is not valid, was used before, or is of another client than
-    ``client_id``, if that is given.
+    Return None if the assertion is not valid, was used before, or is from a client other than
+    ``client_id``. ``client_id`` is None if the request does not have it.
     """
     try:
         parts = signatures.split(text)
@@ -45,7 +45,7 @@ def authenticate(text: str, client_id: str | None) -> Client | None:
         digest = sha256(json.dumps([subject, claims["jti"]]).encode()).hexdigest()
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
         return None
-    # Later, because the clock of another node may be behind.
+    # Keep the record longer than the assertion: the clock of another node may be behind.
     expires_at = datetime.fromtimestamp(claims["exp"] + SKEW, UTC)
     return client if spent.spend(digest, expires_at) else None
 

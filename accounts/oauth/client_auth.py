@@ -95,18 +95,18 @@ def credentials(request: HttpRequest, sent: dict[str, str]) -> tuple[str, str | 
         raise refused()
     client_id, secret = _decoded(value.strip())
     if sent.get("client_id", client_id) != client_id:
-        raise OAuthError("invalid_request", "The client ID is not the one of HTTP Basic.")
+        raise OAuthError("invalid_request", "The client_id differs from the one in HTTP Basic.")
     return client_id, secret
 
 
 def refused() -> OAuthError:
-    """Return the error of a client that is not authenticated, whatever the reason is."""
-    sentence = "The client is unknown, or it does not authenticate as it is registered."
+    """Return the error for failed client authentication, which is the same for every reason."""
+    sentence = "The client is unknown or disabled, or its credentials or its method are wrong."
     return OAuthError("invalid_client", sentence, status=401)
 
 
 def _two_ways() -> OAuthError:
-    return OAuthError("invalid_request", "The client authenticates in two ways.")
+    return OAuthError("invalid_request", "Use only one method of client authentication.")
 
 
 def _decoded(value: str) -> tuple[str, str]:

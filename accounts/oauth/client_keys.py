@@ -55,7 +55,7 @@ def is_signed_by(jwks: dict[str, list[keys.Jwk]], jwt: Parts) -> bool:
 
 
 def _checked(jwk: Any) -> keys.Jwk:
-    """Return the public key ``jwk`` as this site writes it.
+    """Return the public key ``jwk`` in the form in which it is stored.
 
     Raises:
         ValidationError: see :func:`checked`.

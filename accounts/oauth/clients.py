@@ -28,7 +28,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
 _BY_ID = PreparedQuery(lambda: Client.objects.filter(pk=P("id")))
-# A secret, and the app with an id if it is enabled and has secrets.
+# A secret by its id, and an app by its id, if the app is enabled and authenticates by secrets.
 _WITH_SECRET = PreparedQueries(
     PreparedQuery(lambda: ClientSecret.objects.filter(pk=P("secret"))),
     PreparedQuery(
@@ -76,7 +76,7 @@ def create(client: Client, actor: Actor) -> str:
 def change(client: Client, fields: Collection[str], actor: Actor) -> None:
     """Save only the ``fields`` of ``client``, so that a concurrent disabling is not undone.
 
-    Once an app has a key, its secrets end, even if the key is removed later.
+    If the app now has a key, its secrets are deleted, and stay so if the key is removed later.
 
     Raises:
         ValidationError: see :meth:`Client.clean`.
@@ -143,7 +143,8 @@ def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
             return False
         _tell(events.APP_ENABLED if enabled else events.APP_DISABLED, client, actor)
     if not enabled:
-        # After the commit, the app gets no new tokens, and the transaction stays short.
+        # From the commit on, the app gets no new tokens, so none is missed here. The transaction
+        # above stays short.
         _end_tokens(Client.objects.filter(pk=client.pk))
     return True
 
@@ -178,7 +179,7 @@ def find_public(client_id: str) -> Client | None:
 def prune() -> int:
     """Delete secrets that have expired; return how many were deleted.
 
-    Also end the tokens of disabled apps, in case the process that disabled an app died before that.
+    Also end the tokens of disabled apps, in case a process died before it had ended them.
     """
     _end_tokens(Client.objects.exclude(disabled_at=None))
     return delete_in_batches(ClientSecret.objects.filter(expires_at__lte=clock.now()))

@@ -100,7 +100,7 @@ def _insert(
 
 
 def find(code: str, client: Client, redirect_uri: str, verifier: str) -> AuthorizationCode:
-    """Return the row of ``code`` if ``client`` got it, whether or not it is spent.
+    """Return the row of ``code``, spent or not, if it was issued to ``client``.
 
     Raises:
         OAuthError: ``invalid_grant``: the code is unknown, or the client, the redirect URI or the
@@ -110,10 +110,10 @@ def find(code: str, client: Client, redirect_uri: str, verifier: str) -> Authori
 
 
 def find_for_device(code: str, client: Client) -> AuthorizationCode:
-    """Return the row of the device code ``code`` if ``client`` got it, whether or not it is spent.
+    """Return the row of the device code ``code``, spent or not, if it was issued to ``client``.
 
     Raises:
-        OAuthError: ``invalid_grant``.
+        OAuthError: ``invalid_grant``: the code is unknown, or was issued to another client.
     """
     return _find(code, client, redirect_uri="", code_challenge="")
 
@@ -180,10 +180,13 @@ def prune() -> int:
 
 @transaction.atomic
 def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
-    """Spend the code ``held``, and insert the session of the app; return None if it is spent.
+    """Spend the code ``held``, insert the session of the app, and return the refresh token.
+
+    Return an empty string if the scope has no ``offline_access``, and None if the code is spent or
+    expired or the account has changed.
 
     Raises:
-        OAuthError: the code has expired, or the browser session or the account has changed.
+        OAuthError: the browser session has ended.
     """
     # A change of credentials takes the same lock. If it comes first, the UPDATE below does not
     # match; if it comes later, it ends the new session, too.

@@ -1,8 +1,8 @@
 """The connected apps of a person: what each may do, when it was last used, and disconnecting it.
 
-An app is connected from the first agreement until somebody disconnects it. First-party apps need no
-agreement, but are connected like others. The tokens that an app gets belong to its sessions
-(``sessions.connected``).
+An app is connected from the person's first consent until somebody disconnects it. A first-party app
+needs no consent, and is connected at the first sign-in to it. The tokens of an app belong to its
+sessions (``sessions.connected``).
 """
 
 from datetime import timedelta
@@ -82,9 +82,9 @@ def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
 
 
 def note_use(session: LoginSession) -> None:
-    """Record that the app uses ``session``, a session of its own, at most once a minute.
+    """Record that an app uses its session ``session``, at most once a minute.
 
-    ``session``: as it was read before this use.
+    ``session``: its ``used_at`` must still be the time of the use before this one.
     """
     if session.used_at > clock.now() - NOTE_EVERY:
         return
@@ -155,7 +155,7 @@ def disconnect_all(user: User, actor: Actor) -> None:
 
 
 def forget_all(user: User) -> None:
-    """Forget the connected apps of ``user``. The caller revokes the sessions."""
+    """Delete the connections and authorization codes of ``user``, but not the sessions of apps."""
     Connection.objects.filter(user=user).delete()
     AuthorizationCode.objects.filter(user=user).delete()
 

@@ -23,7 +23,8 @@ class Step(Enum):
     # The app is disabled.
     DISABLED = auto()
     SIGN_IN = auto()
-    # The person must authenticate again: now, or with a factor of the kind ``factor_for``.
+    # The person must authenticate again, because the authentication in the session is too old or
+    # lacks the factor that ``factor_for`` returns.
     REAUTHENTICATE = auto()
     # The person holds no factor of that kind and must add one.
     ENROL = auto()
@@ -50,7 +51,10 @@ ERRORS = {
 
 
 def decide(asked: AuthorizationRequest, session: LoginSession | None) -> Step:
-    """Return what happens next with ``asked`` if ``session`` is the one of the browser."""
+    """Return the next step of the request ``asked``.
+
+    ``session``: the session of the browser; None if nobody is signed in there.
+    """
     if asked.client.disabled_at:
         return Step.DISABLED
     if session is None:
@@ -95,7 +99,7 @@ def has_shown(session: LoginSession, factor: Client.Factor) -> bool:
 
 
 def is_member(client: Client, user: User) -> bool:
-    """Return whether ``user`` is in the group that ``client`` is for, if it is for one."""
+    """Return whether ``user`` is in the required group of ``client``, or it requires none."""
     group = client.required_group_id
     return group is None or user.groups.filter(pk=group).exists()
 

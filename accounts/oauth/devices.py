@@ -24,19 +24,20 @@ from accounts.users.models import User
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
 LIFE = timedelta(minutes=10)
-# How long a device is told that its code has expired.
+# How long the row of an expired code is kept, so that the device gets ``expired_token``.
 KEEP_EXPIRED = timedelta(hours=1)
-# In seconds. A device that polls too early must wait this much longer each time (RFC 8628 section
-# 3.5).
+# The seconds by which the interval grows each time a device polls too early (RFC 8628 section
+# 3.5), and the longest interval.
 SLOWER, LONGEST_INTERVAL = 5, 60
-# For ``secrets.digest``.
+# Keeps these digests apart from others that ``secrets.digest`` makes.
 _PURPOSE = "device"
 
 
 def begin(client: Client, given: Mapping[str, str], info: ClientInfo) -> tuple[str, str]:
-    """Store what a device asks for; return the device code and the user code.
+    """Store the authorization request of a device; return the device code and the user code.
 
-    ``given``: the parameters of the request; ``info``: the device.
+    ``given``: the parameters of the request.
+    ``info``: the client info of the device.
 
     Raises:
         OAuthError: ``client`` may not sign in devices, or not request the scope or resource.
@@ -68,7 +69,8 @@ def shown(user_code: str) -> str:
 def find(typed: str, user: User, info: ClientInfo) -> AuthorizationRequest | None:
     """Return an unsaved request for the device that shows the code ``typed``; None if none does.
 
-    ``user``, ``info``: who types the code, and where.
+    ``user``: the person who types the code.
+    ``info``: the client info of the person's browser.
 
     Raises:
         RateLimited: the person or the network has typed too many wrong codes.
@@ -85,7 +87,9 @@ def find(typed: str, user: User, info: ClientInfo) -> AuthorizationRequest | Non
 
 
 def answer(asked: AuthorizationRequest, *, allows: bool) -> bool:
-    """Record whether the person allows what the device asks; return False if it is too late.
+    """Record whether the person allows the request of the device.
+
+    Return False if it has been answered or has expired.
 
     Of two people who have typed the same code, this UPDATE lets one answer.
     """
@@ -116,7 +120,7 @@ def check_allowed(client: Client) -> None:
     """Check that ``client`` may sign people in on devices.
 
     Raises:
-        OAuthError: ``unauthorized_client``.
+        OAuthError: ``unauthorized_client``: it is not registered for that.
     """
     if not client.is_device:
         raise OAuthError("unauthorized_client", "The client is not registered for devices.")
@@ -133,7 +137,7 @@ def _unanswered() -> QuerySet[DeviceAuthorization]:
 
 
 def _request_of(device: DeviceAuthorization) -> AuthorizationRequest:
-    """Return an unsaved request. Its ``max_age`` demands recent authentication."""
+    """Return an unsaved authorization request of ``device``, which needs recent authentication."""
     return AuthorizationRequest(
         client=device.client,
         device=device,

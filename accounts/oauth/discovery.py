@@ -1,6 +1,6 @@
-"""The documents by which apps configure themselves, given only the issuer.
+"""The metadata documents from which apps configure themselves, given only the issuer.
 
-They list exactly what this site does, because clients choose from it.
+They list exactly what this site supports, because clients choose from these lists.
 """
 
 from typing import Any
@@ -21,7 +21,7 @@ from accounts.oauth.token_views import GRANTS
 from accounts.tokens import dpop
 from accounts.tokens.signing_keys import MAX_AGE
 
-# The claims of every ID token, whatever its scope is.
+# The claims that ID tokens have whatever their scope is; ``nonce`` only if the request has one.
 ALWAYS = ("sub", "iss", "aud", "exp", "iat", "auth_time", "nonce", "amr", "acr", "sid")
 # The endpoints at which clients may authenticate by a signed assertion.
 SIGNED = ("token", "revocation", "introspection")

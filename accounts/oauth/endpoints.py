@@ -1,4 +1,4 @@
-"""What the endpoints for programs share: reading forms, and answers and errors in JSON.
+"""Reads the forms that clients send to OAuth endpoints, and makes the JSON answers and errors.
 
 The middleware passes no cookie to these endpoints, so a page of another site cannot use the session
 of the browser that it is open in.

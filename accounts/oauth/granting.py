@@ -48,7 +48,10 @@ def grant(
 
 @transaction.atomic
 def refuse(asked: AuthorizationRequest) -> bool:
-    """Close a stored request for a person; return False if it was answered meanwhile."""
+    """Delete a stored request that the person refuses; return False if it was answered meanwhile.
+
+    If a device asks, also record the refusal, so that the device gets ``access_denied``.
+    """
     return close(asked) and (not asked.device_id or devices.answer(asked, allows=False))
 
 

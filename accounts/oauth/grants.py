@@ -1,4 +1,4 @@
-"""Decides what an app may still do with what a person has granted it.
+"""Decides which of the scopes that a person has granted to an app it may still use.
 
 Staff may change an app after people have signed in to it. A code or refresh token therefore gives
 only what the app may request at that moment.
@@ -36,14 +36,15 @@ def remaining(
     has_factor = has_shown(session, Client.Factor(client.factor))
     if is_allowed and has_factor and is_member(client, session.user):
         return held
-    raise OAuthError("invalid_grant", "The client may request less now, or requires more.")
+    sentence = "The client may not use the granted scopes, or the user lacks what it requires."
+    raise OAuthError("invalid_grant", sentence)
 
 
 def check_audience(sent: dict[str, str], audience: str) -> None:
-    """Check that the request names no other service than it was granted for (RFC 8707).
+    """Check that ``resource``, if it is sent, is the granted service ``audience`` (RFC 8707).
 
     Raises:
-        OAuthError: ``invalid_target``.
+        OAuthError: ``invalid_target``: it is another service.
     """
     if sent.get("resource", audience) != audience:
         raise OAuthError("invalid_target", "The grant is for another resource.")

@@ -6,7 +6,9 @@ from django.utils.translation import get_supported_language_variant
 
 
 def choose(response: HttpResponse, ui_locales: str) -> None:
-    """Choose the first language of ``ui_locales`` that the site has, until the browser is closed.
+    """Set the language cookie to the first of ``ui_locales`` that the site has.
+
+    The cookie lasts until the browser is closed.
 
     ``ui_locales``: language tags, separated by spaces, in the order of preference (OpenID Connect
         Core section 3.1.2.1). After the sign-in, the user's own language applies.

@@ -61,7 +61,10 @@ def logout(request: HttpRequest) -> HttpResponse:
 
 
 def _read(given: dict[str, str]) -> Request:
-    """Return the client, its session, and the URI to go to, as far as the hint proves them."""
+    """Return the client, its session and the URI to return to, if ``id_token_hint`` is valid.
+
+    Return an empty dictionary otherwise. The URI is left out unless the client has registered it.
+    """
     hint = id_tokens.hint_of(given.get("id_token_hint", ""), given.get("client_id", ""))
     rows = Client.objects.filter(disabled_at=None)
     client = rows.filter(pk=hint["aud"]).first() if hint else None
@@ -107,13 +110,13 @@ def _is_from(asked: Request, session: LoginSession) -> bool:
     if not asked:
         return False
     rows = LoginSession.objects.filter(client=asked["client"], parent=session)
-    # A person who has disconnected the app has not agreed to what it does afterwards.
+    # After a person has disconnected the app, it must not sign the person out without asking.
     rows = rows.exclude(ended_by=events.APP_DISCONNECTED.name)
     return rows.filter(pk=asked["sid"]).exists()
 
 
 def _lead_on(request: HttpRequest, asked: Request) -> HttpResponse:
-    """Go to the URI of the app if it is still registered; otherwise say that it is done."""
+    """Return to the URI of the app if it is registered; otherwise show that sign-out is done."""
     client = Client.objects.filter(pk=asked["client"]).first() if "uri" in asked else None
     if client is None or asked["uri"] not in client.logout_uris:
         return render(request, "accounts/oauth/signed_out.html")

@@ -44,14 +44,14 @@ REST_SECONDS = 5.0
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP = timedelta(days=1)
-# The body of the answer does not matter.
+# In bytes. The body of the answer is not evaluated.
 LONGEST_ANSWER = 10_000
-# Section 2.8. Some frameworks answer 204 instead of 200.
+# Section 2.8: apps must answer 200, but some frameworks answer 204 instead.
 DONE = {200, 204}
 
 
 def post(rows: QuerySet[LoginSession]) -> None:
-    """Write a notice for each of the sessions ``rows`` whose app wants to be told.
+    """Write a notice for each of the sessions ``rows`` whose app has a back-channel logout URI.
 
     Call this in the transaction that ends the sessions.
     """
@@ -69,7 +69,7 @@ def post(rows: QuerySet[LoginSession]) -> None:
 
 
 def prune() -> int:
-    """Delete notices that no process has sent in time; return how many were deleted."""
+    """Delete notices that are so old that a sender would give them up; return how many."""
     old = LogoutNotice.objects.filter(created_at__lte=clock.now() - GIVE_UP - LONGEST_WAIT)
     return delete_in_batches(old)
 
@@ -78,7 +78,7 @@ def prune() -> int:
 class Sender:
     """Sends the notices that are due, to several apps at once.
 
-    All its methods must be called by one thread, the only one that uses the database.
+    Call all its methods in the same thread. The threads that send do not use the database.
     """
 
     is_stopping: Callable[[], bool] = bool
@@ -90,9 +90,9 @@ class Sender:
     _resting: dict[str, float] = field(default_factory=dict)
 
     def send_due(self) -> bool:
-        """Begin to send the notices that are due, and record what became of earlier ones.
+        """Start to send the notices that are due, and record the results of earlier ones.
 
-        Return whether any is under way.
+        Return whether any notice is still being sent.
         """
         self._settle_done()
         if count_waiting():
@@ -100,11 +100,11 @@ class Sender:
         return bool(self._under_way)
 
     def wait(self, seconds: float) -> None:
-        """Wait until all apps have got their notices, but at most for ``seconds``."""
+        """Wait until no notice is being sent, but at most for ``seconds``."""
         wait(self._under_way, seconds)
 
     def finish(self) -> None:
-        """Wait for the notices that are under way, and record what became of them."""
+        """Start no more batches, wait for those that are being sent, and record their results."""
         self._threads.shutdown(cancel_futures=True)
         self._settle_done()
 
@@ -198,7 +198,10 @@ def _send(client: Client, token: str) -> str:
 
 
 def _settle(notices: list[LogoutNotice], failures: list[str]) -> bool:
-    """Record what became of the leased ``notices`` to an app; return whether one failed."""
+    """Record which of the leased ``notices`` to an app were sent; return whether one failed.
+
+    ``failures``: the result of :func:`_send_all`. Notices that were not tried are due at once.
+    """
     tried = list(zip(notices, failures, strict=False))
     sent = [notice.pk for notice, failure in tried if not failure]
     LogoutNotice.objects.filter(pk__in=sent).delete()
@@ -225,4 +228,4 @@ def _put_off(notice: LogoutNotice, failure: str) -> None:
     wait = min(FIRST_WAIT * 2 ** min(notice.attempts - 1, 10), LONGEST_WAIT)
     mine.update(due_at=now + wait)
     metrics.LOGOUT_NOTICES.labels("failed").inc()
-    log.warning("App %s refused a logout notice, retry in %s: %s", notice.client_id, wait, failure)
+    log.warning("Logout notice to app %s failed, retry in %s: %s", notice.client_id, wait, failure)

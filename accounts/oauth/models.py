@@ -131,7 +131,7 @@ class Client(models.Model):
 
     @property
     def host(self) -> str:
-        """The host to which people return first; empty if the app runs on their device."""
+        """The host of the first redirect URI; empty if it is a program on the device or missing."""
         return redirect_uris.host_of(next(iter(self.redirect_uris), ""))
 
     @property
@@ -171,10 +171,10 @@ class Client(models.Model):
                 raise ValidationError({field: sentence})
 
     def _check_backchannel(self) -> None:
-        """Check where the app gets logout tokens.
+        """Check ``backchannel_logout_uri``.
 
         Raises:
-            ValidationError: the URI is not allowed.
+            ValidationError: the URI is not allowed, or is private and not confirmed as such.
         """
         uri = self.backchannel_logout_uri
         if not uri:

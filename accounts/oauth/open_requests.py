@@ -27,7 +27,7 @@ from accounts.throttle.services import Charge, around, spend
 PUSHED_LIFE = timedelta(seconds=90)
 URN = "urn:ietf:params:oauth:request_uri:"
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-# For ``secrets.digest``.
+# Keeps these digests apart from others that ``secrets.digest`` makes.
 _PURPOSE = "authorize"
 
 
@@ -109,7 +109,10 @@ def open_pushed(client: Client, request_uri: str, browser: str) -> Authorization
 
 
 def find(key: str, browser: str) -> AuthorizationRequest | None:
-    """Return the request ``key`` if the browser with the cookie value ``browser`` opened it."""
+    """Return the request ``key`` if the browser with the cookie value ``browser`` opened it.
+
+    Return None for another browser, and for a request that is unknown or has expired.
+    """
     if not (key.isprintable() and browser):
         return None
     rows = AuthorizationRequest.objects.select_related("client")
@@ -118,7 +121,7 @@ def find(key: str, browser: str) -> AuthorizationRequest | None:
 
 
 def hint_of(request: HttpRequest, next_url: str) -> Hint | None:
-    """Return what the request at ``next_url`` tells the pages of the sign-in, or None."""
+    """Return the hint of the stored request that continues at ``next_url``, or None."""
     start = reverse("proceed", args=["x"]).removesuffix("x")
     if not next_url.startswith(start):
         return None

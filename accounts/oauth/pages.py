@@ -26,7 +26,7 @@ def over(request: HttpRequest) -> HttpResponse:
 
 
 def disabled(request: HttpRequest, client: Client) -> HttpResponse:
-    """Return the page of a disabled app."""
+    """Return the page that says that the app is disabled."""
     return render(request, "accounts/oauth/disabled.html", {"client": client}, status=403)
 
 
@@ -43,7 +43,7 @@ def select_account(request: HttpRequest, asked: AuthorizationRequest) -> HttpRes
 
 
 def other_account(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    """Return the page for a person other than the one for whom the app asks."""
+    """Return the page for a person who is not the one that ``id_token_hint`` names."""
     return render(request, "accounts/oauth/account.html", _context(request, asked))
 
 
@@ -67,7 +67,7 @@ def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
 def device_answered(
     request: HttpRequest, asked: AuthorizationRequest, *, is_allowed: bool
 ) -> HttpResponse:
-    """Return the last page for a person who has answered what a device asked."""
+    """Return the page that confirms that the person has allowed or refused a device."""
     context = {"client": asked.client, "is_allowed": is_allowed}
     return render(request, "accounts/oauth/device_answered.html", context)
 
@@ -82,7 +82,7 @@ def _context(request: HttpRequest, asked: AuthorizationRequest) -> dict[str, Any
 
 
 def _device(request: HttpRequest, device: DeviceAuthorization) -> dict[str, Any]:
-    """Return what the pages say about a device that asks.
+    """Return the context of the templates for the request of a device.
 
     ``is_elsewhere``: whether the device is on a different network from the browser.
     """

@@ -11,15 +11,15 @@ from accounts.tokens import dpop
 
 @endpoint
 def push(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
-    """Check and store the authorization request that the app sends, and answer with its URI."""
+    """Check and store an authorization request; answer with its ``request_uri``."""
     client = client_auth.authenticate(request, sent)
     if "request_uri" in sent:
         raise OAuthError("invalid_request", "A pushed request must not have a request_uri.")
     asked, proof = requests.read(client, sent), dpop.proof_of(request)
     if proof.thumbprint:
-        # As ``dpop_jkt`` (RFC 9449 section 10.1).
+        # The proof binds the code to its key, as ``dpop_jkt`` would (RFC 9449 section 10.1).
         if asked.dpop_jkt not in {"", proof.thumbprint}:
-            raise OAuthError("invalid_dpop_proof", "The dpop_jkt is the one of another key.")
+            raise OAuthError("invalid_dpop_proof", "The dpop_jkt does not match the proof.")
         asked.dpop_jkt = proof.thumbprint
     charges = open_requests.charges_of(client, client_of(request))
     request_uri = open_requests.push(asked, *charges)

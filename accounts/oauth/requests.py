@@ -85,7 +85,7 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         prompts=_prompts(given.get("prompt", "")),
         max_age=_max_age(given.get("max_age", "")),
         acr_values=_acr_values(given.get("acr_values", "")),
-        # These two only help people, so an unusual value does not stop the sign-in.
+        # These two only help people, so a value that is too long is cut instead of refused.
         login_hint=given.get("login_hint", "")[:254],
         ui_locales=given.get("ui_locales", "")[:255],
         subject=_subject(client, given.get("id_token_hint", "")),
@@ -104,10 +104,10 @@ def access_of(client: Client, given: Mapping[str, str]) -> tuple[str, str]:
 
 
 def _check_form(given: Mapping[str, str]) -> None:
-    """Check that the request is one of the code flow, whose answer is in the query.
+    """Check that the request is for the code flow, with the response in the query.
 
     Raises:
-        OAuthError: it is not, or it has a parameter that the site does not support.
+        OAuthError: it is for another flow, or has a parameter that the site does not support.
     """
     for name, error in _UNSUPPORTED.items():
         if name in given:
@@ -161,7 +161,7 @@ def _scope(client: Client, given: str) -> str:
     """
     wanted = [name for name in dict.fromkeys(given.split(" ")) if name in SCOPES]
     if not wanted:
-        raise OAuthError("invalid_scope", "There is no known scope.")
+        raise OAuthError("invalid_scope", "The scope is missing, or none of its values is known.")
     if not_allowed := set(wanted) - set(client.scope.split()):
         raise OAuthError("invalid_scope", f"The app may not request {min(not_allowed)}.")
     return " ".join(wanted)
@@ -186,7 +186,7 @@ def _audience(client: Client, resource: str, scope: str) -> str:
 def _prompts(given: str) -> str:
     wanted = list(dict.fromkeys(given.split()))
     if set(wanted) - PROMPTS or ("none" in wanted and len(wanted) > 1):
-        raise OAuthError("invalid_request", "The prompt is unknown, or none with another one.")
+        raise OAuthError("invalid_request", "The prompt is unknown, or has none and another value.")
     return " ".join(wanted)
 
 

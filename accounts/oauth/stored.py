@@ -1,4 +1,4 @@
-"""What the site stores of a sign-in to an app: the request, its code, and the connection."""
+"""The rows of a sign-in to an app: the request, its code, the connection, the logout notice."""
 
 from django.conf import settings
 from django.db import models
@@ -12,14 +12,14 @@ LONGEST_SCOPE = 255
 
 
 class DeviceAuthorization(models.Model):
-    """What a device has asked for, until it gets tokens (RFC 8628 section 3.2).
+    """The authorization request of a device (RFC 8628 section 3.1), and the answer of the person.
 
     ``digest``: the digest of the device code, with which the device polls.
     ``user_code``: the keyed digest of the code that the person types.
     ``agent``, ``ip``: the User-Agent and the IP address of the device.
     ``interval``: how many seconds the device must wait between two polls.
     ``next_poll_at``: when it may poll again.
-    ``is_allowed``: what the person has answered; None until then.
+    ``is_allowed``: whether the person has allowed the request; None before the answer.
     """
 
     digest = models.CharField(primary_key=True, max_length=64)
@@ -40,7 +40,7 @@ class DeviceAuthorization(models.Model):
 
     @property
     def info(self) -> ClientInfo:
-        """The device that asks."""
+        """The client info of the device."""
         return ClientInfo(self.ip, self.agent)
 
 
@@ -60,8 +60,8 @@ class AuthorizationRequest(models.Model):
         empty if it will not be.
     ``device``: the device that asks, or None. Such a request has no redirect URI and no challenge.
     ``subject``: the id of the person that ``id_token_hint`` names, or None.
-    ``chosen``: the id of the session that the person has chosen, if the request demands to choose
-        an account.
+    ``chosen``: the id of the session whose account the person has chosen, if ``prompt`` has
+        ``select_account``; None until then.
     """
 
     id = models.CharField(primary_key=True, max_length=43, default=secrets.token)
@@ -129,7 +129,7 @@ class AuthorizationCode(models.Model):
 
 
 class Connection(models.Model):
-    """What a person has agreed that an app gets; for a first-party app, what it got.
+    """The scopes that a person has granted to an app; for a first-party app, those that it got.
 
     There is one row for each service that the app has tokens for, so that the agreement to one
     service does not give access to another.
@@ -156,7 +156,7 @@ class Connection(models.Model):
 
 
 class LogoutNotice(models.Model):
-    """The end of a session of an app, of which the app has not been told yet.
+    """A notice that a session of an app has ended, which the app has not accepted yet.
 
     The row is written in the transaction that ends the session, and deleted when the app has
     accepted the logout token. The session and its user may be deleted meanwhile.

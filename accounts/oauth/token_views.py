@@ -28,7 +28,7 @@ def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     client = authenticate(request, sent)
     grant = GRANTS.get(required(sent, "grant_type"))
     if grant is None:
-        raise OAuthError("unsupported_grant_type", f"Use {' or '.join(GRANTS)}.")
+        raise OAuthError("unsupported_grant_type", f"The grant_type must be {' or '.join(GRANTS)}.")
     proof = proof_of(request)
     if client.requires_dpop and not proof.thumbprint:
         raise OAuthError("invalid_dpop_proof", "The client must send a DPoP proof.")
@@ -94,9 +94,9 @@ def _by_refresh_token(
 
 
 def refresh_newest(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
-    """Answer a request for the short path, if it refreshes with the newest token and succeeds.
+    """Return the answer to ``request`` if it refreshes with the newest token and succeeds.
 
-    Otherwise, change nothing and return None.
+    Otherwise, change nothing and return None. For the short path (``authsite.short_path``).
 
     Raises:
         CannotSign: the signing key cannot be decrypted.

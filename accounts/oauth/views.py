@@ -44,7 +44,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
     try:
         client = requests.client_of(data)
         if client.disabled_at is not None:
-            # Even an error would lead to the app, whoever runs it now.
+            # Even an error must not be sent to the app, because somebody else may run it now.
             return pages.disabled(request, client)
         # A parameter without a value counts as missing (RFC 6749 section 3.1).
         if any(data.getlist("request_uri")):
@@ -74,7 +74,7 @@ def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) ->
 
 
 def _as_get(client: Client, request_uri: str) -> HttpResponse:
-    """Redirect to the same request as a GET: no cookie comes with a POST of another site."""
+    """Redirect to the same request as a GET: browsers send no cookies with cross-site POSTs."""
     query = urlencode({"client_id": client.pk, "request_uri": request_uri})
     return answers.redirect(f"{reverse('authorize')}?{query}")
 
@@ -90,10 +90,10 @@ def _answer_or_store(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
 
 
 def _is_page(request: HttpRequest) -> bool:
-    """Return whether the browser opens the request as a page of its own, as far as it says so.
+    """Return whether the browser opens the request as a page, or does not say what it opens.
 
-    Otherwise a page of another site could use up the limits of a person's network with images or
-    frames, and nobody there could sign in to apps.
+    Images and frames are refused. With them, a page of another site could use up the limits of a
+    person's network, so that nobody there could sign in to apps.
     """
     return request.headers.get("Sec-Fetch-Dest", "document") == "document"
 
@@ -180,7 +180,10 @@ def _cancel(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
 
 
 def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str) -> HttpResponse:
-    """Return the page that leads to the app with ``result``, or tells the person of a device."""
+    """Return the page that leads back to the app with ``result``.
+
+    If a device asks, return the page that confirms the answer instead.
+    """
     if asked.device_id:
         return pages.device_answered(request, asked, is_allowed="code" in result)
     target = answers.url(asked.redirect_uri, asked.state, **result)
@@ -193,7 +196,7 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
     Raises:
         AlreadyAnswered, ConsentMissing, AccountChanged: see
             :func:`accounts.oauth.granting.grant`.
-        RateLimited: too many apps were signed in to in this session. A script in the browser could
+        RateLimited: too many sign-ins to apps in this session. A script in the browser could
             otherwise fill the disk.
     """
     session = session_of(request)

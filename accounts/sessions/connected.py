@@ -79,7 +79,7 @@ def new(
 def place(session: LoginSession, info: ClientInfo) -> None:
     """Set the device and the IP address of the unsaved ``session`` to those of ``info``.
 
-    An app on a device calls the site itself. For other apps, a server does so.
+    Use this for an app on a device, which calls the site itself. For other apps, a server may call.
     """
     device = info.device
     session.agent, session.ip = info.user_agent, info.ip
@@ -125,7 +125,7 @@ def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
 
 
 def tell(rows: QuerySet[LoginSession], now: datetime) -> None:
-    """Tell the apps of those of the sessions ``rows`` that ended at ``now``.
+    """Send the signal ``sessions_ended`` with those of the sessions ``rows`` that ended at ``now``.
 
     Call this in the transaction that ends them.
     """

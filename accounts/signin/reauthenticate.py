@@ -60,7 +60,7 @@ class ReauthenticateView(View):
         self.session = session
         self.methods = policy.reauthentication_methods(session.user)
         if request.GET.get("require") == "passkey" and self.methods.passkey:
-            # The page that comes next would not accept a code. It decides that itself.
+            # The page at ``next`` requires a passkey and checks that itself. A code would not do.
             self.methods = replace(self.methods, code=False)
         self.password_form = PasswordForm(request.POST if "password" in request.POST else None)
         self.code_form = SecondForm(request.POST if "code" in request.POST else None)

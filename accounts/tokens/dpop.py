@@ -30,7 +30,7 @@ ALGORITHMS = tuple(KEYS)
 LONGEST = 4096
 # The seconds by which the clock of a client may differ. The nonce bounds the age of a proof, too.
 WINDOW = 300
-# The seconds for which one nonce is sent. It is accepted as long again.
+# The seconds for which one nonce is sent. It is accepted for as many seconds after that.
 NONCE_PERIOD = 300
 PORTS = {"http": 80, "https": 443}
 
@@ -81,6 +81,8 @@ class Proof:
 
 def proof_of(request: HttpRequest, token: str = "") -> Proof:
     """Return the proof of ``request``, checked as RFC 9449 section 4.3 says.
+
+    If there is no header ``DPoP``, return a :class:`Proof` with an empty ``thumbprint``.
 
     ``token``: the access token with which the request is made, or an empty string at the endpoints
         that issue tokens.
@@ -176,8 +178,7 @@ def _check(claims: dict[str, Any], request: HttpRequest, token: str) -> None:
     """Check that the proof with ``claims`` was made now, for this request and ``token``.
 
     Raises:
-        NonceRequired: see :func:`proof_of`.
-        InvalidProof: likewise.
+        NonceRequired, InvalidProof: see :func:`proof_of`.
     """
     now = clock.now().timestamp()
     is_for_here = claims["htm"] == request.method and _normalized(claims["htu"]) == _normalized(

@@ -170,7 +170,7 @@ def public_jwk(key: PrivateKey) -> Jwk:
 
 
 def written(key: PublicKey) -> Jwk:
-    """Return ``key`` as :func:`public_jwk` does."""
+    """Return the public key ``key`` as a JWK (RFC 7517); its ``kid`` is the thumbprint."""
     algorithm = algorithm_of(key)
     members = get_algorithm_by_name(algorithm).to_jwk(key, as_dict=True)
     jwk = {name: members[name] for name in MEMBERS[members["kty"]]}

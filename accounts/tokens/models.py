@@ -37,7 +37,7 @@ class SpentProof(models.Model):
 
     It is a DPoP proof (RFC 9449 section 11.1) or an assertion of an app (RFC 7523 section 3).
 
-    ``digest``: of who has signed it, and its ``jti``.
+    ``digest``: the digest of the signer (a client ID or the thumbprint of a key) and the ``jti``.
     """
 
     digest = models.CharField(primary_key=True, max_length=64)

@@ -169,7 +169,7 @@ def read[S](
 
     ``audiences``: the audiences to accept. The default is only this site.
     ``key``: the thumbprint of the key to which the token must be bound; "" for none, None for any.
-    ``find``: returns the live session with an id if it belongs to a user, or data of it, else None.
+    ``find``: gets a session id and a user id; returns the user's live session, data of it, or None.
 
     Raises:
         TokenExpired: the token is genuine but has expired, and ``tells_expired`` is set.

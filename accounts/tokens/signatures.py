@@ -39,7 +39,7 @@ class NotGenuine(Exception):
 def sign(claims: dict[str, Any], typ: str, key: Signer) -> str:
     """Return a JWT of the type ``typ`` with ``claims``, signed with ``key`` (RFC 7515 section 7.1).
 
-    PyJWT takes as long to encode a token as to sign it.
+    PyJWT is not used, because it takes as long to encode a token as to sign it.
     """
     signed = f"{_head(key.kid, key.algorithm, typ)}.{_text(_json(claims).encode())}"
     return f"{signed}.{_text(_signature(key, signed.encode()))}"

@@ -99,8 +99,8 @@ class User(AbstractBaseUser, RightsMixin):
     # Whether the user has a second factor, so that staff can list those who have none. Nothing
     # decides by it. See ``accounts.twofactor.protection``.
     has_factor = models.BooleanField(default=False, db_default=False, editable=False)
-    # When something last changed of what connected apps are told about the user. Null if that was
-    # in an earlier release of the site. See ``accounts.oauth.claims``.
+    # When a claim that connected apps get about the user last changed. Null if none has changed
+    # since the release that added this field. See ``accounts.oauth.claims``.
     updated_at = models.DateTimeField(null=True, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()

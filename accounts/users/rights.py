@@ -33,7 +33,8 @@ def permissions_of(user: User) -> QuerySet[Permission]:
 
 @read_once
 def _permissions(user: User, *, is_reduced: bool) -> QuerySet[Permission]:
-    # Two objects of a superuser are equal, although only one of them may be reduced.
+    # ``is_reduced`` is a parameter so that ``read_once`` sees it: two objects of a superuser are
+    # equal, although only one of them may be reduced.
     held = Q(group__in=groups_of(user))
     if not is_reduced:
         held |= Q(user=user)
@@ -51,7 +52,7 @@ def sees_all_emails(staff: User) -> bool:
 
 
 def note_groups_changed(members: QuerySet[User]) -> None:
-    """Store that ``members`` get or lose a group, or that one of their groups gets a new name."""
+    """Set ``updated_at`` of ``members``, who get or lose a group, or whose group is renamed."""
     members.update(updated_at=clock.now())
 
 

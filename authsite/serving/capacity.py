@@ -62,7 +62,7 @@ type Application = Callable[..., Iterable[bytes]]
 
 
 class Permits:
-    """A number of permits: ``threading.Semaphore``, at a tenth of its cost for each request."""
+    """A counting semaphore, at a tenth of the cost of ``threading.Semaphore`` for each request."""
 
     def __init__(self, count: int) -> None:
         self._free: SimpleQueue[None] = SimpleQueue()
@@ -70,7 +70,7 @@ class Permits:
             self.release()
 
     def acquire(self, seconds: float = 0.0) -> bool:
-        """Take a permit, wait for one for up to ``seconds``, and return whether there was one."""
+        """Take a permit, and wait up to ``seconds`` for one; return False if none was free."""
         try:
             self._free.get(seconds > 0, seconds)
         except Empty:
@@ -134,9 +134,10 @@ class Capacity:
         return _File(answer, self._slow, self._inside)
 
     def _read(self, environ: Environ, length: int) -> bool:
-        """Read the body, and return whether it was possible and the body is complete.
+        """Read the body into memory; return whether it is complete.
 
-        Nothing else of the body can be read later: the application must not wait for a client.
+        Return False, too, if too many clients are slow. The application reads only the copy in
+        memory, so it never waits for a client.
         """
         if not length:
             environ["wsgi.input"] = BytesIO()

@@ -133,7 +133,7 @@ WORDS = {
         "Let the proxy set X-Forwarded-For itself, and drop headers with an underscore.",
     ),
     "scheme": (
-        "The site takes requests with TLS for plain HTTP, and redirects them in circles.",
+        "The site takes HTTPS requests for plain HTTP, and redirects them in a loop.",
         "Let the proxy set X-Forwarded-Proto to https, and put it into TRUSTED_PROXIES.",
     ),
     "bodies_unbuffered": (
