@@ -23,7 +23,15 @@ class ClientAdmin(ListAdmin):
     """The admin of apps. An app is disabled, not deleted, so that its client ID is never reused."""
 
     form = ClientForm
-    list_display = ("name", "id", "is_public", "is_first_party", "is_verified", "disabled_at")
+    list_display = (
+        "name",
+        "id",
+        "source",
+        "is_public",
+        "is_first_party",
+        "is_verified",
+        "disabled_at",
+    )
     search_fields = ("name", "id")
     ordering = ("name", "pk")
     actions = None

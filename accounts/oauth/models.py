@@ -54,7 +54,16 @@ class Client(models.Model):
     ``jwks``: the public keys with which it authenticates, as a JWK set; None if it has a secret or
         is public (RFC 7591 section 2).
     ``required_group``: the group in which people must be to sign in to the app.
+    ``source``: who has described the app. Only an operator's word makes it first-party, or lets
+        this site send requests for it to private IP addresses.
     """
+
+    class Source(models.TextChoices):
+        """Who has described an app."""
+
+        OPERATOR = "operator", gettext_lazy("An operator")
+        DOCUMENT = "metadata document", gettext_lazy("Its metadata document")
+        REGISTRATION = "registration", gettext_lazy("Itself, with a token")
 
     class Factor(models.TextChoices):
         """What people must use to sign in to an app, even if the site does not require it."""
@@ -112,6 +121,14 @@ class Client(models.Model):
         related_name="+",
         verbose_name=gettext_lazy("only for people in the group"),
     )
+    source = models.CharField(
+        gettext_lazy("described by"),
+        max_length=20,
+        choices=Source.choices,
+        default=Source.OPERATOR,
+        db_default=Source.OPERATOR,
+        editable=False,
+    )
     homepage = _link(gettext_lazy("home page"))
     privacy_url = _link(gettext_lazy("privacy policy"))
     terms_url = _link(gettext_lazy("terms"))
@@ -145,7 +162,7 @@ class Client(models.Model):
         Raises:
             ValidationError: a URI, key, scope or audience is not allowed; there is no redirect URI;
                 the app is first-party although any program could receive what is sent to it (RFC
-                8252 section 8.6).
+                8252 section 8.6); it has described itself, and has rights of an operator's apps.
         """
         if not (self.redirect_uris or self.is_device):
             raise ValidationError({"redirect_uris": _("Only a device needs no redirect URI.")})
@@ -153,6 +170,7 @@ class Client(models.Model):
             self._check_uris(field)
         self._check_backchannel()
         self._check_keys()
+        self._check_source()
         if self.is_first_party and not all(map(redirect_uris.is_claimed, self.redirect_uris)):
             sentence = _(
                 "Any program on a device can receive what is sent to the redirect URIs that don’t "
@@ -186,6 +204,17 @@ class Client(models.Model):
         if redirect_uris.names_private_host(uri) and not self.backchannel_logout_is_private:
             sentence = _("This URI is in a private network. Confirm that.")
             raise ValidationError({"backchannel_logout_uri": sentence})
+
+    def _check_source(self) -> None:
+        """Check that an app that has described itself has no rights of an operator's apps.
+
+        Raises:
+            ValidationError: it is first-party, or its URI is in a private network.
+        """
+        for field in ("is_first_party", "backchannel_logout_is_private"):
+            if getattr(self, field) and self.source != self.Source.OPERATOR:
+                sentence = _("Only for apps that an operator has registered.")
+                raise ValidationError({field: sentence})
 
     def _check_keys(self) -> None:
         """Check the keys, and drop everything but their public members.

@@ -1,0 +1,167 @@
+"""Reads the metadata with which an app describes itself (RFC 7591 section 2).
+
+Nobody has checked it. Apps get it wrong, and attackers write it to get more than other apps.
+"""
+
+from collections.abc import Collection
+from typing import Any
+
+from django.core.exceptions import ValidationError
+
+from accounts.oauth.client_auth import METHODS
+from accounts.oauth.grants import OFFLINE
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import Client
+from accounts.oauth.redirect_uris import LONGEST
+from accounts.oauth.scopes import DEFAULT
+
+CODE, REFRESH = "authorization_code", "refresh_token"
+DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
+# What apps may request that no operator has registered.
+SCOPES = (*DEFAULT.split(), OFFLINE)
+# The fields of an app, and the members that they are read from.
+_FIELDS = {
+    "name": "client_name",
+    "redirect_uris": "redirect_uris",
+    "logout_uris": "post_logout_redirect_uris",
+    "backchannel_logout_uri": "backchannel_logout_uri",
+    "jwks": "jwks",
+    "homepage": "client_uri",
+    "privacy_url": "policy_uri",
+    "terms_url": "tos_uri",
+}
+
+
+def read(metadata: Any, may_grant: Collection[str] = SCOPES) -> Client:
+    """Return an unsaved app with the properties that ``metadata`` gives.
+
+    The app is not verified, not first-party, and has no audiences. Pictures (``logo_uri``) and
+    unknown members are ignored, and so are scopes, grant types and response types that the app
+    cannot have (RFC 7591 section 3.2.1 allows that).
+
+    ``metadata``: the parsed JSON, which can be anything.
+    ``may_grant``: the scopes that the app may have; all of them if it names none.
+
+    Raises:
+        OAuthError: ``invalid_redirect_uri`` or ``invalid_client_metadata`` (RFC 7591 section
+            3.2.2).
+    """
+    if not isinstance(metadata, dict):
+        raise _invalid("The metadata must be a JSON object.")
+    method = _text(metadata, "token_endpoint_auth_method") or "client_secret_basic"
+    if method not in METHODS:
+        raise _invalid("The token_endpoint_auth_method is not supported.")
+    grant_types = _texts(metadata, "grant_types") or [CODE]
+    client = Client(
+        name=_text(metadata, "client_name"),
+        is_public=method == "none",
+        is_device=DEVICE in grant_types,
+        is_verified=False,
+        redirect_uris=_redirect_uris(metadata, grant_types),
+        logout_uris=_texts(metadata, "post_logout_redirect_uris"),
+        backchannel_logout_uri=_text(metadata, "backchannel_logout_uri"),
+        scope=_scope(metadata, grant_types, may_grant),
+        requires_dpop=_flag(metadata, "dpop_bound_access_tokens"),
+        jwks=_jwks(metadata) if method == "private_key_jwt" else None,
+        homepage=_text(metadata, "client_uri"),
+        privacy_url=_text(metadata, "policy_uri"),
+        terms_url=_text(metadata, "tos_uri"),
+    )
+    if _text(metadata, "subject_type") not in {"", "public"}:
+        raise _invalid("The subject_type is not supported.")
+    _check(client)
+    return client
+
+
+def _redirect_uris(metadata: dict[str, Any], grant_types: list[str]) -> list[str]:
+    """Return the redirect URIs; none if the app does not use the code flow.
+
+    Raises:
+        OAuthError: they are missing although the app uses the code flow, or it uses no flow that
+            this site supports.
+    """
+    if CODE not in grant_types:
+        if DEVICE not in grant_types:
+            raise _invalid("The grant_types must include authorization_code or that of devices.")
+        return []
+    if "code" not in (_texts(metadata, "response_types") or ["code"]):
+        raise _invalid("The response_types must include code.")
+    uris = _texts(metadata, "redirect_uris", "invalid_redirect_uri")
+    if not uris:
+        raise OAuthError("invalid_redirect_uri", "The redirect_uris are missing.")
+    return uris
+
+
+def _scope(metadata: dict[str, Any], grant_types: list[str], may_grant: Collection[str]) -> str:
+    """Return the scopes of ``may_grant`` that the app names; ``openid`` if none is left."""
+    named = _text(metadata, "scope").split() or may_grant
+    may_refresh = REFRESH in grant_types
+    kept = [s for s in may_grant if s in named and (may_refresh or s != OFFLINE)]
+    return " ".join(kept) or "openid"
+
+
+def _jwks(metadata: dict[str, Any]) -> Any:
+    if "jwks_uri" in metadata or "jwks" not in metadata:
+        raise _invalid("The keys must be in jwks; jwks_uri is not supported.")
+    return metadata["jwks"]
+
+
+def _text(metadata: dict[str, Any], name: str) -> str:
+    """Return the text ``name``, which is empty if it is missing.
+
+    Raises:
+        OAuthError: it is no text, is too long, or has characters that the database refuses.
+    """
+    value = metadata.get(name, "")
+    if not isinstance(value, str) or not _is_clean(value):
+        raise _wrong(name)
+    return value
+
+
+def _texts(
+    metadata: dict[str, Any], name: str, error: str = "invalid_client_metadata"
+) -> list[str]:
+    """Return the texts in the list ``name``, each once; none if it is missing.
+
+    Raises:
+        OAuthError: with the code ``error``: it is no list of texts.
+    """
+    values = metadata.get(name, [])
+    if not isinstance(values, list) or not all(isinstance(v, str) and _is_clean(v) for v in values):
+        raise _wrong(name, error)
+    return list(dict.fromkeys(values))
+
+
+def _flag(metadata: dict[str, Any], name: str) -> bool:
+    value = metadata.get(name, False)
+    if not isinstance(value, bool):
+        raise _wrong(name)
+    return value
+
+
+def _is_clean(value: str) -> bool:
+    return len(value) <= LONGEST and value.isprintable()
+
+
+def _check(client: Client) -> None:
+    """Check ``client`` as if an operator had registered it.
+
+    Raises:
+        OAuthError: one of its fields is not allowed.
+    """
+    try:
+        client.clean_fields()
+        client.clean()
+    except ValidationError as error:
+        fields = error.message_dict
+        if "redirect_uris" in fields:
+            raise _wrong("redirect_uris", "invalid_redirect_uri") from None
+        raise _wrong(*(_FIELDS[name] for name in fields)) from None
+
+
+def _wrong(name: str, error: str = "invalid_client_metadata") -> OAuthError:
+    return OAuthError(error, f"The member {name} is missing or not allowed.")
+
+
+def _invalid(description: str) -> OAuthError:
+    return OAuthError("invalid_client_metadata", description)

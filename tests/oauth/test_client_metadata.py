@@ -1,0 +1,161 @@
+"""Reading the metadata with which an app describes itself (RFC 7591 section 2)."""
+
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+
+from accounts.oauth.client_metadata import DEVICE, read
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import Client
+from tests.support.apps import WEB
+from tests.support.client_keys import public_of
+from tests.support.forgeries import key_of
+
+VALID = {"client_name": "Paperless", "redirect_uris": [WEB]}
+ALL = "openid profile email offline_access"
+
+
+def error_of(**members: Any) -> str:
+    with pytest.raises(OAuthError) as caught:
+        read(VALID | members)
+    return caught.value.error
+
+
+def test_all_members_become_the_properties_of_the_app() -> None:
+    jwks = public_of(key_of("ES256"))
+
+    client = read(
+        VALID
+        | {
+            "post_logout_redirect_uris": [f"{WEB}/bye"],
+            "grant_types": ["authorization_code", "refresh_token", DEVICE],
+            "response_types": ["code"],
+            "token_endpoint_auth_method": "private_key_jwt",
+            "scope": "email openid offline_access",
+            "jwks": jwks,
+            "client_uri": "https://paperless.example.org",
+            "policy_uri": "https://paperless.example.org/privacy",
+            "tos_uri": "https://paperless.example.org/terms",
+            "backchannel_logout_uri": f"{WEB}/logout",
+            "dpop_bound_access_tokens": True,
+            "subject_type": "public",
+        }
+    )
+
+    assert (client.name, client.redirect_uris, client.logout_uris) == (
+        *("Paperless", [WEB]),
+        [f"{WEB}/bye"],
+    )
+    assert (client.scope, client.jwks) == ("openid email offline_access", jwks)
+    assert (client.is_device, client.is_public, client.requires_dpop) == (True, False, True)
+    assert client.backchannel_logout_uri == f"{WEB}/logout"
+    assert client.homepage == "https://paperless.example.org"
+    assert client.privacy_url.endswith("/privacy")
+    assert client.terms_url.endswith("/terms")
+
+
+def test_an_app_that_says_little_gets_the_defaults_of_the_rfc() -> None:
+    client = read(VALID)
+
+    assert (client.has_secret, client.is_device, client.requires_dpop) == (True, False, False)
+    assert client.scope == "openid profile email"
+    assert read(VALID | {"grant_types": ["authorization_code", "refresh_token"]}).scope == ALL
+    assert read(VALID | {"token_endpoint_auth_method": "none"}).is_public
+    device = read({"client_name": "TV", "grant_types": [DEVICE], "redirect_uris": [WEB]})
+    assert (device.redirect_uris, device.is_device) == ([], True)
+
+
+def test_an_app_gets_no_more_rights_than_it_may_have_whatever_it_says() -> None:
+    client = read(
+        VALID
+        | {
+            "client_id": "another",
+            "scope": "read write admin:read groups profile:write offline_access",
+            "audiences": ["https://shop.example.org"],
+            "resource": "https://shop.example.org",
+            "is_first_party": True,
+            "first_party": True,
+            "is_verified": True,
+            "backchannel_logout_is_private": True,
+            "logo_uri": "https://mallory.example/logo.png",
+            "factor": "",
+            "source": "operator",
+        }
+    )
+
+    assert client.scope == "openid"
+    assert (client.audiences, client.resource) == ([], "")
+    for field in ("is_first_party", "is_verified", "backchannel_logout_is_private"):
+        assert not getattr(client, field)
+    assert client.pk != "another"
+    assert read(VALID | {"scope": "groups email"}, ["openid", "groups"]).scope == "groups"
+
+
+@pytest.mark.parametrize("source", [Client.Source.DOCUMENT, Client.Source.REGISTRATION])
+@pytest.mark.parametrize("field", ["is_first_party", "backchannel_logout_is_private"])
+def test_nobody_can_give_an_app_that_described_itself_the_rights_of_an_operators_app(
+    source: Client.Source, field: str
+) -> None:
+    client = read(VALID)
+    client.source = source
+    client.clean()
+    setattr(client, field, True)
+
+    with pytest.raises(ValidationError):
+        client.clean()
+
+
+@pytest.mark.parametrize(
+    "uris",
+    [
+        *([], None, "", WEB, {"0": WEB}, [5], [[WEB]], ["\ud800"], [f"{WEB}\0"], [WEB] * 49 + [""]),
+        *([f"{WEB}/{n}" for n in range(51)], [f"{WEB}/{'x' * 1000}"], ["http://127.0.0.1/"]),
+        *(["http://shop.example.org/"], ["javascript:alert(1)"], [f"{WEB}#x"], ["https://a@b/"]),
+    ],
+)
+def test_redirect_uris_that_an_operator_could_not_register_are_refused(uris: Any) -> None:
+    assert error_of(redirect_uris=uris) == "invalid_redirect_uri"
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        *(
+            {"client_name": name}
+            for name in (None, "", 5, ["x"], "x" * 61, "Pa\u202eper", "\ud800")
+        ),
+        *(
+            {"client_uri": uri}
+            for uri in ("javascript:alert(1)", "http://a.example", "https://a\0b")
+        ),
+        *(
+            {"client_uri": uri}
+            for uri in ("https://a.example/\ud800", f"https://a.example/{'x' * 500}")
+        ),
+        *({"policy_uri": 5}, {"tos_uri": {}}, {"scope": ["openid"]}, {"scope": "openid\0"}),
+        *({"post_logout_redirect_uris": uris} for uris in (["javascript:alert(1)"], WEB, [None])),
+        *({"grant_types": types} for types in (["implicit"], ["password"], "x", [5], {"a": 1})),
+        *({"response_types": types} for types in (["token"], "code", [["code"]])),
+        *({"token_endpoint_auth_method": m} for m in ("client_secret_jwt", "tls_client_auth", 5)),
+        {"token_endpoint_auth_method": "private_key_jwt"},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": WEB},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": []}},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks": "x" * 99},
+        {"subject_type": "pairwise"},
+        {"dpop_bound_access_tokens": "false"},
+        *(
+            {"backchannel_logout_uri": f"https://{host}/"}
+            for host in ("10.0.0.1", "[::1]", "localhost")
+        ),
+        *({"backchannel_logout_uri": uri} for uri in ("http://shop.example.org/", 5, [WEB])),
+    ],
+)
+def test_metadata_with_a_wrong_member_is_refused(members: Any) -> None:
+    assert error_of(**members) == "invalid_client_metadata"
+
+
+@pytest.mark.parametrize("metadata", [None, [], "x", 5, True, {}])
+def test_metadata_that_is_no_object_with_members_is_refused(metadata: Any) -> None:
+    with pytest.raises(OAuthError):
+        read(metadata)
