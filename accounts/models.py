@@ -7,7 +7,7 @@ from accounts.codes.models import Code
 from accounts.emails.models import PendingEmail
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
-from accounts.oauth.models import Client, ClientSecret
+from accounts.oauth.models import Client, ClientLogo, ClientSecret
 from accounts.oauth.stored import (
     AuthorizationCode,
     AuthorizationRequest,
@@ -47,6 +47,7 @@ __all__ = [
     "BulkAct",
     "BulkPerson",
     "Client",
+    "ClientLogo",
     "ClientSecret",
     "Code",
     "Connection",

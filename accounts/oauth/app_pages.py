@@ -1,4 +1,4 @@
-"""The pages that list the connected apps of a person, and disconnect one."""
+"""The pages that list the connected apps of a person and disconnect one, and the logos of apps."""
 
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.common import clock
 from accounts.common.paging import page_of
-from accounts.oauth import connections
+from accounts.oauth import connections, logos
 from accounts.oauth.scopes import in_words
 from accounts.sessions.current import actor_of, session_of
 
@@ -64,3 +64,16 @@ def disconnect(request: HttpRequest, client_id: str) -> HttpResponse:
     connections.disconnect(user, app.pk, actor_of(request))
     messages.success(request, _("%(app)s was disconnected.") % {"app": app.name})
     return redirect("apps")
+
+
+@require_safe
+def logo(_request: HttpRequest, client_id: str, version: str) -> HttpResponse:
+    """Return the logo of an app; the status is 404 if it has changed since ``version``."""
+    content = logos.find(client_id, version)
+    if content is None:
+        raise Http404
+    headers = {
+        "Cache-Control": "private, max-age=31536000, immutable",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+    }
+    return HttpResponse(content, content_type="image/png", headers=headers)

@@ -20,7 +20,7 @@ from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.common.key_text import digest
 from accounts.common.prepared import P, PreparedQueries, PreparedQuery
-from accounts.oauth import id_tokens
+from accounts.oauth import id_tokens, logos
 from accounts.oauth.models import SECRET, Client, ClientSecret
 from accounts.oauth.stored import AuthorizationCode
 from accounts.sessions import connected
@@ -66,6 +66,7 @@ def create(client: Client, actor: Actor) -> str:
     """
     client.full_clean()
     client.save(force_insert=True)
+    logos.save(client)
     _tell(events.APP_REGISTERED, client, actor)
     # The first app needs a key for ID tokens. It must be published before it signs.
     transaction.on_commit(id_tokens.be_ready, robust=True)
@@ -85,6 +86,7 @@ def change(client: Client, fields: Collection[str], actor: Actor) -> None:
         return
     client.full_clean()
     client.save(update_fields=fields)
+    logos.save(client)
     if not client.has_secret:
         client.client_secrets.all().delete()
     _tell(events.APP_CHANGED, client, actor, ": " + ", ".join(sorted(fields)))

@@ -5,11 +5,14 @@ from typing import Any, override
 from django import forms
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.files.uploadedfile import UploadedFile
 from django.forms.models import model_to_dict
+from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.common import secrets
+from accounts.oauth import logos
 from accounts.oauth.models import Client
 from accounts.oauth.scopes import SCOPES, audiences
 
@@ -62,6 +65,11 @@ class ClientForm(forms.ModelForm):
         choices=lambda: [("", gettext_lazy("None")), *((name, name) for name in audiences()[1:])],
         help_text=gettext_lazy("It may ask this site about access tokens that others send to it."),
     )
+    logo = forms.FileField(
+        label=gettext_lazy("Logo"),
+        required=False,
+        help_text=gettext_lazy("A square PNG file, which people see when they sign in to the app."),
+    )
     # Declared here, because the admin would add links to windows that need jQuery.
     required_group: "forms.ModelChoiceField[Group]" = forms.ModelChoiceField(
         Group.objects.order_by("name"),
@@ -77,7 +85,7 @@ class ClientForm(forms.ModelForm):
             *("backchannel_logout_uri", "backchannel_logout_is_private"),
             *("is_public", "is_device", "is_verified", "jwks"),
             *("is_first_party", "requires_dpop", "scope", "audiences", "resource", "factor"),
-            *("required_group", "homepage", "privacy_url", "terms_url"),
+            *("required_group", "logo", "homepage", "privacy_url", "terms_url"),
         )
         help_texts = {
             "backchannel_logout_uri": gettext_lazy(
@@ -112,6 +120,7 @@ class ClientForm(forms.ModelForm):
         super().__init__(*args, **kwargs)
         self.initial["scope"] = self.instance.scope.split()
         self._read = _version(self.instance)
+        self.initial["logo"] = _CurrentLogo(self.instance) if self.instance.logo else None
         # Whether an app is public cannot change: only an app that is not public has a secret. Staff
         # who may only view the app get a form without fields.
         if "is_public" in self.fields and not self.instance._state.adding:
@@ -126,6 +135,22 @@ class ClientForm(forms.ModelForm):
         """Return the chosen scopes as OAuth writes them: separated by spaces."""
         return " ".join(self.cleaned_data["scope"])
 
+    def clean_logo(self) -> str:
+        """Return the version of the logo.
+
+        Raises:
+            ValidationError: see :func:`logos.version_of`.
+        """
+        sent = self.cleaned_data["logo"]
+        if isinstance(sent, UploadedFile):
+            self.instance.new_logo = sent.read(logos.LARGEST + 1)
+            return logos.version_of(self.instance.new_logo)
+        # The widget sends False if the box "Clear" is checked.
+        if sent is False:
+            self.instance.new_logo = b""
+            return ""
+        return self.instance.logo
+
     def clean(self) -> dict[str, Any]:
         """Refuse a change of an app that somebody else has changed since the page showed it.
 
@@ -138,6 +163,16 @@ class ClientForm(forms.ModelForm):
                 _("Somebody else has changed this app meanwhile. Open the page again.")
             )
         return self.cleaned_data
+
+
+class _CurrentLogo:
+    """The stored logo, as the file widget shows it."""
+
+    def __init__(self, client: Client) -> None:
+        self.url = reverse("app_logo", args=(client.pk, client.logo))
+
+    def __str__(self) -> str:
+        return _("the logo")
 
 
 def _name_of(audience: str) -> str:

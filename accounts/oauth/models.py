@@ -56,6 +56,7 @@ class Client(models.Model):
     ``required_group``: the group in which people must be to sign in to the app.
     ``source``: who has described the app. Only an operator's word makes it first-party, or lets
         this site send requests for it to private IP addresses.
+    ``logo``: the version of its logo in :class:`ClientLogo`; empty if it has none.
     """
 
     class Source(models.TextChoices):
@@ -129,6 +130,9 @@ class Client(models.Model):
         db_default=Source.OPERATOR,
         editable=False,
     )
+    logo = models.CharField(
+        gettext_lazy("logo"), max_length=16, blank=True, default="", db_default=""
+    )
     homepage = _link(gettext_lazy("home page"))
     privacy_url = _link(gettext_lazy("privacy policy"))
     terms_url = _link(gettext_lazy("terms"))
@@ -137,6 +141,8 @@ class Client(models.Model):
 
     # The secret of an app that was just created; never stored.
     new_secret = ""
+    # The content of a logo to store, or an empty value to delete the logo; None changes nothing.
+    new_logo: bytes | None = None
 
     class Meta:
         default_permissions = ("add", "change", "view")
@@ -247,6 +253,18 @@ class Client(models.Model):
                 redirect_uris.check(uri, is_public=self.is_public)
             except ValidationError as error:
                 raise ValidationError({field: error}) from None
+
+
+class ClientLogo(models.Model):
+    """The logo of an app, a PNG file. It is not a column of the app, which is read often."""
+
+    client = models.OneToOneField(
+        Client, on_delete=models.CASCADE, primary_key=True, related_name="+"
+    )
+    content = models.BinaryField()
+
+    def __str__(self) -> str:
+        return f"logo of {self.client_id}"
 
 
 class ClientSecret(models.Model):

@@ -25,6 +25,7 @@ urlpatterns = [
     path("oauth/device", device_pages.device, name="device"),
     path("accounts/apps/", app_pages.apps, name="apps"),
     path("accounts/apps/<str:client_id>/", app_pages.disconnect, name="app_disconnect"),
+    path("oauth/logos/<str:client_id>/<str:version>.png", app_pages.logo, name="app_logo"),
     path("oauth/token", token_views.token, name="oauth_token"),
     path("oauth/logout", logout.logout, name="oauth_logout"),
     path("oauth/revoke", token_state.revoke, name="oauth_revoke"),

@@ -9,7 +9,7 @@ from django.core.management.base import CommandError, CommandParser
 
 from accounts.management.answers import COMMAND_LINE
 from accounts.management.clients import ClientCommand
-from accounts.oauth import clients, redirect_uris, scopes
+from accounts.oauth import clients, logos, redirect_uris, scopes
 from accounts.oauth.models import Client
 
 FLAGS = {
@@ -59,6 +59,7 @@ class Command(ClientCommand):
             metavar="FILE",
             help="a JSON Web Key Set with the public keys of the app, which then gets no secret",
         )
+        parser.add_argument("--logo", metavar="FILE", help="a square PNG file of at most 32 KB")
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
@@ -79,7 +80,12 @@ class Command(ClientCommand):
             jwks=_read(options["jwks"]) if options["jwks"] else None,
         )
         try:
+            if options["logo"]:
+                client.new_logo = Path(options["logo"]).read_bytes()
+                client.logo = logos.version_of(client.new_logo)
             secret = clients.create(client, COMMAND_LINE)
+        except OSError as error:
+            raise CommandError(str(error)) from None
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         return {"client_id": client.pk} | ({"client_secret": secret} if secret else {})
