@@ -156,7 +156,7 @@ def _check(client: Client) -> None:
         fields = error.message_dict
         if "redirect_uris" in fields:
             raise _wrong("redirect_uris", "invalid_redirect_uri") from None
-        raise _wrong(*(_FIELDS[name] for name in fields)) from None
+        raise _wrong(_FIELDS[min(fields)]) from None
 
 
 def _wrong(name: str, error: str = "invalid_client_metadata") -> OAuthError:

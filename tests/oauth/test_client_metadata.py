@@ -149,6 +149,7 @@ def test_redirect_uris_that_an_operator_could_not_register_are_refused(uris: Any
             for host in ("10.0.0.1", "[::1]", "localhost")
         ),
         *({"backchannel_logout_uri": uri} for uri in ("http://shop.example.org/", 5, [WEB])),
+        {"client_name": "", "client_uri": "javascript:alert(1)", "tos_uri": "http://a.example"},
     ],
 )
 def test_metadata_with_a_wrong_member_is_refused(members: Any) -> None:
