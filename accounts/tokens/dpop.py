@@ -24,7 +24,11 @@ from accounts.tokens.access import SKEW
 
 TYPE = "dpop+jwt"
 # The type and the curve of the key for each algorithm.
-KEYS = {"ES256": ("EC", "P-256"), "RS256": ("RSA", None), "EdDSA": ("OKP", "Ed25519")}
+KEYS = {
+    "ES256": ("EC", "P-256"),
+    "RS256": ("RSA", None),
+    **dict.fromkeys(("EdDSA", "Ed25519"), ("OKP", "Ed25519")),
+}
 ALGORITHMS = tuple(KEYS)
 # The longest proof, in characters. The longest key, of 8192 bits, takes about half of it.
 LONGEST = 4096

@@ -19,6 +19,8 @@ from accounts.tokens.keys import PublicKey
 from accounts.tokens.signing_keys import Signer, Verifier
 
 _algorithms = get_default_algorithms()
+# RFC 9864 renames EdDSA with Ed25519.
+_algorithms["Ed25519"] = _algorithms["EdDSA"]
 _ECDSA = ec.ECDSA(SHA256())
 _json = json.JSONEncoder(separators=(",", ":")).encode
 

@@ -211,6 +211,7 @@ WRONG = {
     "alg ES384": p384,
     "alg PS256": lambda: RSA.proof(head={"alg": "PS256"}),
     "an algorithm that is no text": lambda: EC.proof(head={"alg": ["ES256"]}),
+    "alg Ed25519 with a P-256 key": lambda: EC.proof(head={"alg": "Ed25519"}),
     "an algorithm of another key": lambda: EC.proof(head={"alg": "RS256"}),
     "the type of another token": lambda: EC.proof(head={"typ": "at+jwt"}),
     "no type": lambda: EC.proof(head={"typ": None}),
@@ -266,7 +267,7 @@ def test_a_proof_needs_the_nonce_of_the_last_answers(
 
     refused = get(ME, token, key.proof("GET", ME, token=token, nonce=made_before))
     assert refused.json()["code"] == "use_dpop_nonce"
-    challenge = 'DPoP error="use_dpop_nonce", algs="ES256 RS256 EdDSA"'
+    challenge = 'DPoP error="use_dpop_nonce", algs="ES256 RS256 EdDSA Ed25519"'
     assert refused.headers["WWW-Authenticate"] == challenge
     nonce = refused.headers["DPoP-Nonce"]
     assert get(ME, token, key.proof("GET", ME, token=token, nonce=nonce)).status_code == 200

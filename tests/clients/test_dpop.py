@@ -14,8 +14,7 @@ from tests.support.node import node, packages
 from tests.support.site import Site
 
 NAME = "bound"
-# The library signs with Ed25519 keys only under the name of RFC 9864, which is not EdDSA.
-ALGORITHMS = ("ES256", "RS256")
+ALGORITHMS = ("ES256", "RS256", "Ed25519")
 
 
 @pytest.mark.proof

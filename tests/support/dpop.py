@@ -18,11 +18,12 @@ TOKEN, ME, USERINFO = "/oauth/token", "/api/v1/me/", "/oauth/userinfo"
 
 
 class Key:
-    """The key of a client."""
+    """The key of a client. RFC 9864 calls the algorithm EdDSA ``Ed25519``."""
 
     def __init__(self, algorithm: str = "ES256", private: Any = None) -> None:
         self.algorithm = algorithm
-        self.private = private or keys.generate(algorithm)
+        self._algorithm = algorithm.replace("Ed25519", "EdDSA")
+        self.private = private or keys.generate(self._algorithm)
 
     @cached_property
     def jwk(self) -> dict[str, str]:
@@ -34,7 +35,7 @@ class Key:
         return keys.thumbprint(self.jwk)
 
     def sign(self, message: bytes) -> bytes:
-        return get_algorithm_by_name(self.algorithm).sign(message, self.private)
+        return get_algorithm_by_name(self._algorithm).sign(message, self.private)
 
     def proof(
         self,
