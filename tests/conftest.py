@@ -1,5 +1,6 @@
 """Fixtures for all tests. The fixtures for Chromium are in ``tests.support.browser``."""
 
+import dataclasses
 import shutil
 import sys
 from collections.abc import Generator, Iterator
@@ -14,7 +15,7 @@ from xdist.scheduler import LoadFileScheduling
 
 from tests.support import env
 from tests.support.openid_provider import OpenIDProvider
-from tests.support.receiver import Receiver, trust
+from tests.support.receiver import Receiver
 from tests.support.services import Postgres, Redis
 from tests.support.site import CHEAP_HASHES, MIGRATED, Site
 
@@ -279,8 +280,9 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler | 
 
 
 @pytest.fixture
-def receiver(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+def receiver(tmp_path: Path, settings: Any) -> Iterator[Receiver]:
     """The server of an app, whose certificate the site trusts."""
     with Receiver(tmp_path) as receiver:
-        trust(monkeypatch, receiver.authority)
+        authority = str(receiver.authority)
+        settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, ca_file=authority)
         yield receiver

@@ -18,6 +18,7 @@ from typing import Any
 
 import requests
 import urllib3
+from django.conf import settings
 from requests.adapters import HTTPAdapter
 from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
@@ -189,8 +190,8 @@ def taking_private() -> Iterator[Conversation]:
 def session() -> requests.Session:
     """Return a ``requests.Session`` that applies the limits of the current conversation."""
     made = requests.Session()
-    # Ignore proxies from the environment and passwords from ``.netrc``.
-    made.trust_env = False
+    made.trust_env = False  # no proxies of the environment, and no passwords of ``.netrc``
+    made.verify = settings.AUTHSITE.ca_file or True
     made.mount("https://", _Adapter())
     made.mount("http://", _Adapter())
     made.headers.update({"Accept": "application/json", "Accept-Encoding": "identity"})

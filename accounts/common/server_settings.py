@@ -1,14 +1,14 @@
-"""The settings of the server program: where it listens, TLS, and the proxies in front of it."""
+"""The settings of the network: where the server listens, TLS, proxies, trusted authorities."""
 
 from dataclasses import dataclass
 
 from accounts.common.client_ip import Network
-from accounts.common.setting_parsers import ip, networks, setting, whole
+from accounts.common.setting_parsers import certificates, ip, networks, setting, whole
 
 
 @dataclass(frozen=True, kw_only=True)
 class ServerSettings:
-    """The part of the settings that says how clients reach the site."""
+    """The settings of the server, and of the requests that the site sends."""
 
     port: int = setting("The port that the server listens on.", whole(65535), default=8000)
     bind: str = setting("The IP address that the server listens on.", ip, default="127.0.0.1")
@@ -35,4 +35,10 @@ class ServerSettings:
         "Proxies whose `X-Forwarded-For` and `X-Forwarded-Proto` count, by IP address or network.",
         networks,
         default=(),
+    )
+    ca_file: str = setting(
+        "Path of a file (PEM) with the certificate authorities that the site trusts when it calls "
+        "apps and providers, such as `/etc/ssl/certs/ca-certificates.crt`. If unset, those of "
+        "Mozilla's list.",
+        certificates,
     )

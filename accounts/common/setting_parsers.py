@@ -4,9 +4,11 @@ The message of the error says what the setting should be, and never contains a s
 """
 
 import re
+import ssl
 from collections.abc import Callable
 from dataclasses import field
 from ipaddress import ip_address, ip_network
+from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -145,6 +147,16 @@ def contact(text: str) -> str:
 def ip(text: str) -> str:
     """Parse an IP address."""
     return str(ip_address(text))
+
+
+def certificates(text: str) -> str:
+    """Return the absolute path of a file with the certificates of authorities, in PEM format."""
+    path = Path(text).absolute()
+    try:
+        ssl.create_default_context(cafile=path)
+    except OSError:
+        raise ValueError(f"is no readable file with certificates in PEM format: {path}") from None
+    return str(path)
 
 
 def fernet_keys(text: str) -> tuple[str, ...]:

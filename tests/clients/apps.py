@@ -19,7 +19,6 @@ from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.node import node, packages
 from tests.support.process import Process, free_port, listening
-from tests.support.proxies import certify
 from tests.support.site import ROOT
 from tests.support.virtualenvs import environment
 
@@ -154,10 +153,20 @@ class KeyedShop(Shop):
 
 
 class ApacheShop(Shop):
-    """Apache in front of an app that prints the headers it gets."""
+    """Apache in front of an app that prints the headers it gets.
+
+    The site trusts its certificate, and reaches it at its IP address.
+    """
 
     def client(self) -> Client:
-        return TlsClient(SHOP, self.port, certify(self.folder / "tls", "shop.example.org"))
+        return TlsClient(SHOP, self.port, self._tls / "authority.pem")
+
+    def _register(self, site: Any) -> dict[str, str]:
+        self._tls = site.data_dir / "shop"
+        uri = "https://shop.example.org/callback?logout=backchannel"
+        return register(
+            site, self.name, **{uri: uri.replace("shop.example.org", f"127.0.0.1:{self.port}")}
+        )
 
     @contextmanager
     def running(self) -> Iterator[Shop]:
@@ -172,11 +181,10 @@ class ApacheShop(Shop):
         apache = find("apache2", also_in=[Path("/usr/sbin")]) or missing("Apache")
         if not (APACHE_MODULES / "mod_auth_openidc.so").exists():
             missing("libapache2-mod-auth-openidc")
-        certify(self.folder / "tls", "shop.example.org")
-        host = APPS[self.name][1]
+        host = self._program()
         for before, after in {
             "*:443": f"127.0.0.1:{self.port}",
-            "/etc/ssl/shop": f"{self.folder}/tls",
+            "/etc/ssl/shop": str(self._tls),
             "127.0.0.1:9000": f"127.0.0.1:{self._behind}",
         }.items():
             assert before in host
@@ -203,6 +211,15 @@ class ApacheShop(Shop):
             Include {self.folder}/{self.name}
         """)
         return [apache, "-D", "FOREGROUND", "-f", main]
+
+
+class RefreshingApacheShop(ApacheShop):
+    """The same with access tokens that stay valid, for an app that calls an API."""
+
+    def _program(self) -> str:
+        program, line = super()._program(), '    OIDCScope "openid profile email"\n'
+        assert line in program
+        return program.replace(line, APPS["refresh.conf"][1])
 
 
 class Page:

@@ -25,12 +25,13 @@ class Person:
             self._seed = seed_on(at_home.get(SETUP).text)
             at_home.post(SETUP, {"code": self.code()})
             confirm_recovery_codes(at_home)
-        self._at_site = site.client()
+        self.at_site = site.client()
         self.forget_app()
 
     def forget_app(self) -> None:
         """Remove the cookies of the app from the browser, but not those of the site."""
-        self.browser = Journey(self._at_site, self.shop.client())
+        self.at_shop = self.shop.client()
+        self.browser = Journey(self.at_site, self.at_shop)
 
     def sign_in(self) -> Response:
         """Open the app, sign in at the site and agree; return the app's page."""

@@ -4,19 +4,22 @@ Their libraries are other people's, and get only the issuer, a client ID and a s
 """
 
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.clients.apps import SHOP, ApacheShop, KeyedShop, Page, Shop
+from tests.clients.apps import SHOP, ApacheShop, KeyedShop, Page, RefreshingApacheShop, Shop
 from tests.clients.people import Person
 from tests.support.browser import OpenPage
+from tests.support.client import Client, Response
 from tests.support.https import ProductionSite
+from tests.support.process import within
+from tests.support.proxies import certify
 from tests.support.site import Site
-from tests.support.steps import PASSWORD, join, sql
+from tests.support.steps import PASSWORD, WRONG, join, sign_in, sql
 
 # Access tokens are so short that the apps which refresh them do so at each request.
 SETTINGS = {"ACCESS_TOKEN_SECONDS": "30", "LIMITS_SCALE": "1000"}
@@ -29,7 +32,9 @@ REFRESHING = ("shop.conf", "shop.go", "shop.mjs")
 
 @pytest.fixture(scope="module")
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductionSite]:
-    with ProductionSite(tmp_path_factory.mktemp("production"), **SETTINGS) as running:
+    folder = tmp_path_factory.mktemp("production")
+    authority = certify(folder / "shop", "shop.example.org")
+    with ProductionSite(folder, CA_FILE=str(authority), **SETTINGS) as running:
         yield running
 
 
@@ -114,7 +119,7 @@ def signs_in_and_out(alice: Person) -> None:
 def test_an_app_refreshes_its_access_token(
     production: ProductionSite, tmp_path: Path, name: str
 ) -> None:
-    kind = ApacheShop if name == "shop.conf" else Shop
+    kind = RefreshingApacheShop if name == "shop.conf" else Shop
     username = re.sub("[._]", "-", name)
     with kind(name, tmp_path, production).running() as shop:
         carol = Person(production, shop, f"{username}-carol", has_factor=False)
@@ -123,6 +128,41 @@ def test_an_app_refreshes_its_access_token(
         for _time in range(3):
             assert carol.username in carol.browser.open(f"{SHOP}/").text
         assert token_calls(production) >= before + 3
+
+
+def sign_out(bob: Person, _elsewhere: Client) -> Response:
+    return bob.at_site.post("/accounts/logout/")
+
+
+def change_password(bob: Person, _elsewhere: Client) -> Response:
+    return bob.at_site.post("/accounts/password/change/", {"password1": WRONG})
+
+
+def sign_out_elsewhere(bob: Person, elsewhere: Client) -> Response:
+    sign_in(elsewhere, bob.username)
+    return elsewhere.post("/accounts/sessions/", {"others": "on"})
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize(
+    "end", [sign_out, change_password, sign_out_elsewhere], ids=lambda end: end.__name__
+)
+def test_apache_ends_its_session_within_five_seconds_after_that_at_the_site_has_ended(
+    production: ProductionSite, tmp_path: Path, end: Callable[[Person, Client], Response]
+) -> None:
+    with ApacheShop("shop.conf", tmp_path, production).running() as shop:
+        bob = Person(production, shop, f"{end.__name__}-bob".replace("_", "-"), has_factor=False)
+        assert bob.username in bob.sign_in().text
+        assert shop_answers(bob)
+
+        assert end(bob, production.client()).status == 302
+
+        assert within(5, lambda: not shop_answers(bob))
+
+
+def shop_answers(person: Person) -> bool:
+    """Return whether the app shows its page without asking the site."""
+    return person.at_shop.get("/").status == 200
 
 
 @pytest.mark.proof

@@ -231,6 +231,13 @@ def test_a_misspelt_setting_in_the_environment_is_refused_with_the_right_name(
     )
 
 
+def test_a_file_without_certificates_is_no_list_of_authorities(tmp_path: Path) -> None:
+    for file in (tmp_path / "none.pem", Path(__file__)):
+        assert refused(tmp_path, CA_FILE=str(file)) == (
+            f"CA_FILE is no readable file with certificates in PEM format: {file}"
+        )
+
+
 def test_variables_of_other_programs_are_no_misspelt_settings(tmp_path: Path) -> None:
     others = ["HOST", "GITLAB_CLIENT_ID", "REDIS_PORT", "AUTHSITE_PORT", "HOSTNAME", "LOGNAME"]
 

@@ -40,7 +40,8 @@ def certify(folder: Path, name: str, days: int = 30) -> Path:
     common = f"req -x509 -days {days} -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256"
     signing = "-subj /CN=authority -addext keyUsage=critical,keyCertSign"
     serving = (
-        f"-subj /CN={name} -addext subjectAltName=DNS:{name} -addext extendedKeyUsage=serverAuth "
+        f"-subj /CN={name} -addext subjectAltName=DNS:{name},IP:127.0.0.1 "
+        "-addext extendedKeyUsage=serverAuth "
         "-addext basicConstraints=critical,CA:FALSE -addext keyUsage=critical,digitalSignature"
     )
     for words in (

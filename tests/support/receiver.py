@@ -40,20 +40,6 @@ def drip(request: Any) -> None:
             return
 
 
-def trust(patch: Any, authority: Path) -> None:
-    """Let the HTTP client of the site trust certificates of ``authority``."""
-    from accounts.common import http_client
-
-    make = http_client.session
-
-    def session() -> Any:
-        made = make()
-        made.verify = str(authority)
-        return made
-
-    patch.setattr(http_client, "session", session)
-
-
 class Receiver:
     """Receives POST requests with TLS; ``got`` has the path, form and time of each.
 
