@@ -22,7 +22,7 @@ from authsite.serving import local_ca
 from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, send
-from tests.support.process import LATER_SECONDS, free_port, within
+from tests.support.process import free_port, within
 from tests.support.social import come_back, configured, go, round_trip
 
 LOGIN = "/accounts/oidc/acme/login/"
@@ -229,10 +229,10 @@ def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(
     with pytest.raises(http_client.Unreachable):
         http_client.talk("acme", ask)
 
-    # The answer takes twenty seconds.
-    assert time.monotonic() - started < 10
     assert op.count("/") == 1
-    assert within(LATER_SECONDS, lambda: http_client._slots._value == http_client.MOST_AT_ONCE)
+    assert within(10, lambda: http_client._slots._value == http_client.MOST_AT_ONCE)
+    # The provider needs twenty seconds for its answer, after which the slot is free in any case.
+    assert time.monotonic() - started < 10
 
 
 @pytest.mark.proof

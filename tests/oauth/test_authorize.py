@@ -25,9 +25,9 @@ from tests.support.authorize import (
 )
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.second_factor import code_of, enrolled
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import set_up
 from tests.support.social import round_trip
-from tests.support.steps import LOGIN, make_user, sign_in
+from tests.support.steps import LOGIN, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -35,17 +35,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def app() -> Client:
     return make_app(scope="openid profile email groups offline_access profile:write")
-
-
-@pytest.fixture
-def alice() -> User:
-    return make_user("alice", display_name="Alice Liddell")
-
-
-@pytest.fixture
-def browser(alice: User) -> Browser:
-    """A browser in which alice is signed in with her password."""
-    return signed_in(alice)
 
 
 def test_after_consent_the_app_gets_a_code_and_its_state_and_the_issuer(

@@ -39,11 +39,6 @@ def code_for(session: LoginSession, app: Client) -> AuthorizationCode:
 
 
 @pytest.fixture
-def alice(db: Any) -> User:
-    return make_user("alice")
-
-
-@pytest.fixture
 def paperless(db: Any) -> Client:
     return make_app()
 

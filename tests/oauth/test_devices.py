@@ -16,19 +16,9 @@ from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
 from tests.support.oauth_client import is_live, new_app, set_client
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
-from tests.support.steps import LOGOUT, mail_to, make_user
+from tests.support.steps import LOGOUT, mail_to
 
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return make_user("alice")
-
-
-@pytest.fixture
-def browser(alice: User) -> Browser:
-    return signed_in(alice)
 
 
 def test_a_device_gets_tokens_after_a_person_has_typed_its_code_and_agreed(

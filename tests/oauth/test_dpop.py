@@ -20,16 +20,10 @@ from tests.support.authorize import PAR, VERIFIER, begin, query, result
 from tests.support.dpop import ME, USERINFO, Key, get
 from tests.support.oauth_client import App, audience, browser_of, new_app
 from tests.support.signin import set_up, signed_in
-from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
 SCOPE = "openid profile:read offline_access"
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return make_user("alice")
 
 
 @pytest.fixture

@@ -15,7 +15,6 @@ from tests.conftest import Clock
 from tests.support.authorize import target
 from tests.support.oauth_client import FORM, App, new_app, set_client
 from tests.support.signin import signed_in
-from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -25,16 +24,6 @@ LOGOUT, BYE = "/oauth/logout", "https://paperless.example.org/bye"
 @pytest.fixture
 def app(db: None) -> App:
     return new_app(logout_uris=[BYE])
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return make_user("alice")
-
-
-@pytest.fixture
-def browser(alice: User) -> Browser:
-    return signed_in(alice)
 
 
 def session_of(user: User) -> LoginSession:

@@ -37,11 +37,6 @@ URI = "https://paperless.example.org/logout"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
-@pytest.fixture
-def alice(db: Any) -> User:
-    return make_user("alice")
-
-
 def waiting() -> set[Any]:
     return {row.session_id for row in LogoutNotice.objects.all()}
 

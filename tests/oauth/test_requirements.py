@@ -37,17 +37,6 @@ def app() -> Client:
     return make_app(scope="openid profile email groups offline_access profile:write")
 
 
-@pytest.fixture
-def alice() -> User:
-    return make_user("alice", display_name="Alice Liddell")
-
-
-@pytest.fixture
-def browser(alice: User) -> Browser:
-    """A browser in which alice is signed in with her password."""
-    return signed_in(alice)
-
-
 @pytest.mark.parametrize("changes", [{"prompt": "login"}, {"max_age": "60"}, {"max_age": "0"}])
 def test_prompt_login_and_max_age_ask_to_authenticate_again(
     clock: Clock, browser: Browser, changes: dict[str, str]
