@@ -15,9 +15,9 @@ BY_SCOPE = {
 def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
     """Return the claims about ``user`` that ``scope`` grants, except those without a value.
 
-    ``sub`` is always there. A scope that is unknown here grants no claim.
+    ``sub`` is missing, because it depends on the app. A scope that is unknown here grants no claim.
     """
-    claims: dict[str, Any] = {"sub": str(user.pk)}
+    claims: dict[str, Any] = {}
     if "profile" in scope:
         claims["preferred_username"] = user.username
         claims["name"] = user.display_name or user.username

@@ -12,7 +12,7 @@ from accounts.oauth.client_auth import METHODS
 from accounts.oauth.grants import OFFLINE
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
-from accounts.oauth.redirect_uris import LONGEST
+from accounts.oauth.redirect_uris import LONGEST, sector_of
 from accounts.oauth.scopes import DEFAULT
 
 CODE, REFRESH = "authorization_code", "refresh_token"
@@ -26,6 +26,7 @@ _FIELDS = {
     "logout_uris": "post_logout_redirect_uris",
     "backchannel_logout_uri": "backchannel_logout_uri",
     "jwks": "jwks",
+    "sector": "subject_type",
     "homepage": "client_uri",
     "privacy_url": "policy_uri",
     "terms_url": "tos_uri",
@@ -62,13 +63,12 @@ def read(metadata: Any, may_grant: Collection[str] = SCOPES) -> Client:
         backchannel_logout_uri=_text(metadata, "backchannel_logout_uri"),
         scope=_scope(metadata, grant_types, may_grant),
         requires_dpop=_flag(metadata, "dpop_bound_access_tokens"),
+        sector=_sector(metadata),
         jwks=_jwks(metadata) if method == "private_key_jwt" else None,
         homepage=_text(metadata, "client_uri"),
         privacy_url=_text(metadata, "policy_uri"),
         terms_url=_text(metadata, "tos_uri"),
     )
-    if _text(metadata, "subject_type") not in {"", "public"}:
-        raise _invalid("The subject_type is not supported.")
     _check(client)
     return client
 
@@ -98,6 +98,22 @@ def _scope(metadata: dict[str, Any], grant_types: list[str], may_grant: Collecti
     may_refresh = REFRESH in grant_types
     kept = [s for s in may_grant if s in named and (may_refresh or s != OFFLINE)]
     return " ".join(kept) or "openid"
+
+
+def _sector(metadata: dict[str, Any]) -> str:
+    """Return the sector of an app that wants pairwise subjects, which is the host of its URIs.
+
+    Raises:
+        OAuthError: its redirect URIs have several hosts or none; or the sector, which it could then
+            share with other apps, would be the host of a ``sector_identifier_uri``.
+    """
+    kind = _text(metadata, "subject_type") or "public"
+    if kind == "public":
+        return ""
+    sector = sector_of(_texts(metadata, "redirect_uris", "invalid_redirect_uri"))
+    if kind != "pairwise" or not sector or "sector_identifier_uri" in metadata:
+        raise _invalid("A pairwise sector is the one host of all redirect_uris, and nothing else.")
+    return sector
 
 
 def _jwks(metadata: dict[str, Any]) -> Any:

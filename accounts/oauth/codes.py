@@ -22,6 +22,7 @@ from accounts.common.prepared import (
     PreparedQuery,
     PreparedUpdate,
 )
+from accounts.oauth import subjects
 from accounts.oauth.grants import OFFLINE
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
@@ -122,7 +123,7 @@ def _find(code: str, client: Client, **proof: str) -> AuthorizationCode:
     held, user, session = _FOUND.firsts(digest=digest_of(code), client=client.pk, **proof)
     if held is None:
         raise _refused()
-    held.user, held.session, session.user = user, session, user
+    held.client, held.user, held.session, session.user = client, user, session, user
     return cast(AuthorizationCode, held)
 
 
@@ -196,6 +197,7 @@ def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
         held.session, held.client_id, held.scope, held.audience, is_offline=is_offline
     )
     given.dpop_thumbprint = key
+    given.pairwise_subject = subjects.make_pairwise(held.client, held.user)
     if held.is_of_device:
         connected.place(given, info)
     refresh_token = refresh.first(given.pk) if is_offline else ""

@@ -12,6 +12,7 @@ from accounts.common.proofs import Assurance
 from accounts.oauth import connections, redirect_uris
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationRequest
+from accounts.oauth.subjects import subject_of
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
 from accounts.users.models import User
@@ -59,7 +60,7 @@ def decide(asked: AuthorizationRequest, session: LoginSession | None) -> Step:
         return Step.DISABLED
     if session is None:
         return Step.SIGN_IN
-    if asked.subject and asked.subject != session.user.pk:
+    if asked.subject and asked.subject != subject_of(asked.client, session.user):
         return Step.OTHER_ACCOUNT
     if not _is_recent(asked, session):
         return Step.REAUTHENTICATE

@@ -62,7 +62,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "response_modes_supported": ["query"],
             "grant_types_supported": list(GRANTS),
             "code_challenge_methods_supported": ["S256"],
-            "subject_types_supported": ["public"],
+            "subject_types_supported": ["public", "pairwise"],
             "id_token_signing_alg_values_supported": [id_tokens.algorithm()],
             "dpop_signing_alg_values_supported": dpop.ALGORITHMS,
             "acr_values_supported": list(Assurance),

@@ -85,7 +85,7 @@ class ClientForm(forms.ModelForm):
             *("backchannel_logout_uri", "backchannel_logout_is_private"),
             *("is_public", "is_device", "is_verified", "jwks"),
             *("is_first_party", "requires_dpop", "scope", "audiences", "resource", "factor"),
-            *("required_group", "logo", "homepage", "privacy_url", "terms_url"),
+            *("sector", "required_group", "logo", "homepage", "privacy_url", "terms_url"),
         )
         help_texts = {
             "backchannel_logout_uri": gettext_lazy(
@@ -98,6 +98,11 @@ class ClientForm(forms.ModelForm):
             "is_public": gettext_lazy(
                 "The app runs in a browser or on a person’s device, so it gets no secret. You "
                 "can’t change this later."
+            ),
+            "sector": gettext_lazy(
+                "With a host, usually that of the redirect URIs, the app gets IDs of people that "
+                "only apps with the same host share. It can’t use an API then. Without one, it "
+                "gets the IDs of accounts. You can’t change this once people use the app."
             ),
             "is_device": gettext_lazy(
                 "The app may show a code, which people type in here. It needs no redirect URI."

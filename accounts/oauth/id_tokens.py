@@ -48,6 +48,7 @@ def issue(session: LoginSession, scope: Collection[str], nonce: str) -> str:
     key, now = keyring.signer(algorithm()), int(clock.now().timestamp())
     claims: dict[str, Any] = claims_of(session.user, scope) | {
         "iss": settings.AUTHSITE.origin,
+        "sub": str(session.subject),
         "aud": session.client_id,
         "iat": now,
         "exp": now + settings.AUTHSITE.id_token_seconds,

@@ -19,7 +19,19 @@ from operator import or_
 from typing import Any
 
 from django.db import connection, transaction
-from django.db.models import Count, DateTimeField, Exists, F, Min, OuterRef, Q, QuerySet, Value
+from django.db.models import (
+    Count,
+    DateTimeField,
+    Exists,
+    F,
+    Min,
+    OuterRef,
+    Q,
+    QuerySet,
+    UUIDField,
+    Value,
+)
+from django.db.models.functions import Coalesce
 
 from accounts.common import clock, metrics, secrets
 from accounts.common.deletion import delete_in_batches
@@ -57,7 +69,8 @@ def post(rows: QuerySet[LoginSession]) -> None:
     """
     now = Value(clock.now(), output_field=DateTimeField())
     told = rows.exclude(client=None).exclude(client__backchannel_logout_uri="").order_by()
-    values = told.values_list("pk", "client", "user", now, now)
+    subject = Coalesce("pairwise_subject", "user_id", output_field=UUIDField())
+    values = told.values_list("pk", "client", subject, now, now)
     text, parameters = values.query.sql_with_params()
     columns = "session_id, client_id, user_id, created_at, due_at"
     table = LogoutNotice._meta.db_table
@@ -118,7 +131,7 @@ class Sender:
         id_tokens.be_ready()
         for client, group in groupby(claimed, lambda notice: notice.client):
             notices = list(group)
-            tokens = [logout_tokens.issue(n.session_id, n.user_id, n.client_id) for n in notices]
+            tokens = [logout_tokens.issue(n.session_id, n.subject, n.client_id) for n in notices]
             future = self._threads.submit(_send_all, client, tokens, self.is_stopping)
             self._under_way[future] = notices
             time.sleep(BETWEEN_SECONDS)

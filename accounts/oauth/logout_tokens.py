@@ -18,8 +18,10 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 LIFE = timedelta(minutes=2)
 
 
-def issue(session_id: uuid.UUID, user_id: uuid.UUID, client_id: str) -> str:
+def issue(session_id: uuid.UUID, subject: uuid.UUID, client_id: str) -> str:
     """Return a logout token for the app ``client_id`` about its session ``session_id``.
+
+    ``subject``: the :attr:`LoginSession.subject` of that session.
 
     Each token has a new ``jti``: an app may refuse a second token with the same one as a replay,
     although it has not acted on the first.
@@ -31,7 +33,7 @@ def issue(session_id: uuid.UUID, user_id: uuid.UUID, client_id: str) -> str:
         "iat": int(now.timestamp()),
         "exp": int((now + LIFE).timestamp()),
         "jti": secrets.token(),
-        "sub": str(user_id),
+        "sub": str(subject),
         "sid": str(session_id),
         "events": {EVENT: {}},
     }

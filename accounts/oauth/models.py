@@ -18,6 +18,7 @@ LONGEST_NAME = 60
 LONGEST_ID = 255
 MOST_URIS = 50
 LONGEST_URI = redirect_uris.LONGEST
+LONGEST_HOST = redirect_uris.LONGEST_HOST
 # Secret scanners find the secrets by this prefix; see ``accounts.common.key_text``.
 SECRET = KeyText("authsite_client_")
 
@@ -53,6 +54,9 @@ class Client(models.Model):
         Set it only for apps that an operator registers.
     ``jwks``: the public keys with which it authenticates, as a JWK set; None if it has a secret or
         is public (RFC 7591 section 2).
+    ``sector``: the host of the app, if it knows people by pairwise identifiers (OpenID Connect Core
+        section 8.1), which it shares with the other apps of this host only; empty if it knows them
+        by the ids of their accounts.
     ``required_group``: the group in which people must be to sign in to the app.
     ``source``: who has described the app. Only an operator's word makes it first-party, or lets
         this site send requests for it to private IP addresses.
@@ -108,6 +112,13 @@ class Client(models.Model):
         gettext_lazy("must use DPoP"), default=False, db_default=False
     )
     jwks = models.JSONField(gettext_lazy("public keys"), null=True, blank=True)
+    sector = models.CharField(
+        gettext_lazy("sector of pairwise identifiers"),
+        max_length=LONGEST_HOST,
+        blank=True,
+        default="",
+        db_default="",
+    )
     factor = models.CharField(
         gettext_lazy("to sign in, people need"),
         max_length=16,
@@ -163,12 +174,13 @@ class Client(models.Model):
         return not self.is_public and self.jwks is None
 
     def clean(self) -> None:
-        """Check the URIs, the keys, the scopes, the audiences, and whether it may skip consent.
+        """Check the URIs, keys, sector, scopes, audiences, and whether it may skip consent.
 
         Raises:
-            ValidationError: a URI, key, scope or audience is not allowed; there is no redirect URI;
-                the app is first-party although any program could receive what is sent to it (RFC
-                8252 section 8.6); it has described itself, and has rights of an operator's apps.
+            ValidationError: a URI, key, sector, scope or audience is not allowed; there is no
+                redirect URI; the app is first-party although any program could receive what is sent
+                to it (RFC 8252 section 8.6); it has described itself, and has rights of an
+                operator's apps.
         """
         if not (self.redirect_uris or self.is_device):
             raise ValidationError({"redirect_uris": _("Only a device needs no redirect URI.")})
@@ -177,6 +189,7 @@ class Client(models.Model):
         self._check_backchannel()
         self._check_keys()
         self._check_source()
+        self._check_sector()
         if self.is_first_party and not all(map(redirect_uris.is_claimed, self.redirect_uris)):
             sentence = _(
                 "Any program on a device can receive what is sent to the redirect URIs that don’t "
@@ -237,6 +250,34 @@ class Client(models.Model):
             self.jwks = client_keys.checked(self.jwks)
         except ValidationError as error:
             raise ValidationError({"jwks": error}) from None
+
+    def _check_sector(self) -> None:
+        """Check ``sector``.
+
+        An app with pairwise identifiers gets no tokens for an API and introspects no tokens of
+        others, because these tell the ids of accounts.
+
+        Raises:
+            ValidationError: the sector is no host; the app has described itself, and this is not
+                the host of its redirect URIs; the app has an API or is a service; or people use the
+                app, for whom it would keep data under their former identifiers.
+        """
+        if not self._state.adding:
+            former = Client.objects.values_list("sector", flat=True).get(pk=self.pk)
+            if former != self.sector and self.connections.exists():
+                sentence = _("People use this app already. It wouldn’t recognize them any more.")
+                raise ValidationError({"sector": sentence})
+        if not self.sector:
+            return
+        is_operators = self.source == self.Source.OPERATOR
+        if not is_operators and self.sector != redirect_uris.sector_of(self.redirect_uris):
+            sentence = _("Only for apps that an operator has registered.")
+            raise ValidationError({"sector": sentence})
+        if not redirect_uris.is_host(self.sector):
+            raise ValidationError({"sector": _("Enter a host in lower case, without a port.")})
+        if self.audiences or self.resource or not scopes.API_SCOPES.isdisjoint(self.scope.split()):
+            sentence = _("An app with pairwise identifiers can’t use an API or be a service.")
+            raise ValidationError({"sector": sentence})
 
     def _check_uris(self, field: str) -> None:
         """Check the URIs in ``field``.

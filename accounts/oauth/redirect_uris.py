@@ -13,7 +13,7 @@ from urllib.parse import urlsplit
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext as _
 
-LONGEST = 1000
+LONGEST, LONGEST_HOST = 1000, 253
 # The characters of paths (RFC 3986 section 3.3), without "*", which looks like a wildcard.
 _CHARACTER = r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})"
 _QUERY = rf"(?:\?(?:{_CHARACTER}|[/?])*)?"
@@ -76,6 +76,20 @@ def host_of(uri: str) -> str:
     International names stay in their ASCII form, which has no lookalikes.
     """
     return urlsplit(uri).netloc if is_claimed(uri) else ""
+
+
+def sector_of(uris: Collection[str]) -> str:
+    """Return the one host of all ``uris``, without the port (OpenID Connect Core section 8.1).
+
+    Return an empty string if they have several, or a URI is that of a program on the device.
+    """
+    hosts = {urlsplit(uri).hostname or "" if is_claimed(uri) else "" for uri in uris}
+    return hosts.pop() if len(hosts) == 1 else ""
+
+
+def is_host(text: str) -> bool:
+    """Return whether ``text`` is a host in lower case, without a port."""
+    return len(text) <= LONGEST_HOST and re.fullmatch(_HOST, text, re.ASCII) is not None
 
 
 def names_private_host(uri: str) -> bool:

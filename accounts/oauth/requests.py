@@ -199,7 +199,7 @@ def _max_age(given: str) -> int | None:
 
 
 def _subject(client: Client, hint: str) -> uuid.UUID | None:
-    """Return the id of the person whom the ID token ``hint`` names; None without a hint.
+    """Return the ``sub`` of the person whom the ID token ``hint`` names; None without a hint.
 
     Raises:
         OAuthError: ``hint`` is no ID token that this site has issued to the app.

@@ -5,7 +5,7 @@ from django.db import models
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import LONGEST_USER_AGENT, ClientInfo
-from accounts.oauth.models import Client
+from accounts.oauth.models import LONGEST_HOST, Client
 from accounts.sessions.models import LoginSession
 
 LONGEST_SCOPE = 255
@@ -59,7 +59,7 @@ class AuthorizationRequest(models.Model):
     ``dpop_jkt``: the thumbprint of the key that the code will be bound to (RFC 9449 section 10);
         empty if it will not be.
     ``device``: the device that asks, or None. Such a request has no redirect URI and no challenge.
-    ``subject``: the id of the person that ``id_token_hint`` names, or None.
+    ``subject``: the ``sub`` of the person whom ``id_token_hint`` names, or None.
     ``chosen``: the id of the session whose account the person has chosen, if ``prompt`` has
         ``select_account``; None until then.
     """
@@ -155,19 +155,45 @@ class Connection(models.Model):
         return str(self.client)
 
 
+class PairwiseSubject(models.Model):
+    """The identifier by which the apps of a sector know a person (OpenID Connect Core section 8.1).
+
+    ``subject`` is random, so nobody who lacks this row can relate it to the person, nor to another
+    identifier of the same person.
+    """
+
+    subject = models.UUIDField(primary_key=True, default=secrets.public_id)
+    user = models.ForeignKey(
+        settings.AUTH_USER_MODEL,
+        on_delete=models.CASCADE,
+        related_name="pairwise_subjects",
+        db_index=False,
+    )
+    sector = models.CharField(max_length=LONGEST_HOST)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("user", "sector"), name="one_subject_for_each_sector"),
+        )
+
+    def __str__(self) -> str:
+        return str(self.subject)
+
+
 class LogoutNotice(models.Model):
     """A notice that a session of an app has ended, which the app has not accepted yet.
 
     The row is written in the transaction that ends the session, and deleted when the app has
     accepted the logout token. The session and its user may be deleted meanwhile.
 
+    ``subject``: the :attr:`LoginSession.subject` of the session.
     ``due_at``: when the notice is sent next. A sender that leases the row moves this time ahead.
     ``lease``: the id of the batch in which the row was leased last, or None.
     """
 
     session_id = models.UUIDField(primary_key=True)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+", db_index=False)
-    user_id = models.UUIDField()
+    subject = models.UUIDField(db_column="user_id")
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)

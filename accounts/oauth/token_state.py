@@ -63,7 +63,7 @@ def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:
     return {
         "client_id": session.client_id,
         "scope": session.scope,
-        "sub": str(session.user_id),
+        "sub": str(session.subject),
         "iss": settings.AUTHSITE.origin,
         "exp": int(min(session.idle_at, session.ends_at).timestamp()),
     }

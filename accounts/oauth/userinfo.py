@@ -35,7 +35,7 @@ def _claims(request: HttpRequest) -> HttpResponse:
         return _refusal(error.challenge, error.code, 401)
     if "openid" not in token.scope:
         return _refusal(InsufficientScope("openid").challenge, "insufficient_scope", 403)
-    return success(claims_of(session.user, token.scope))
+    return success({"sub": str(session.subject), **claims_of(session.user, token.scope)})
 
 
 def _refusal(challenge: str, error: str, status: int) -> HttpResponse:

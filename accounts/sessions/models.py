@@ -1,5 +1,6 @@
 """Sessions, the session data of browsers, and the browsers that are known to an account."""
 
+import uuid
 from collections.abc import Sequence
 from datetime import timedelta
 
@@ -91,6 +92,8 @@ class LoginSession(models.Model):
     is_offline = models.BooleanField(default=False, db_default=False)
     # The thumbprint of the key to which its tokens are bound (RFC 9449); empty if they are not.
     dpop_thumbprint = models.CharField(max_length=43, blank=True, default="", db_default="")
+    # The identifier by which the app knows the user; None if it is the id of the user.
+    pairwise_subject = models.UUIDField(null=True)
 
     # The names of the apps that end with the session, for the page that lists sessions.
     apps: Sequence[str] = ()
@@ -122,6 +125,11 @@ class LoginSession(models.Model):
     def device(self) -> Device:
         """The device that signed in."""
         return Device(self.browser, self.system)
+
+    @property
+    def subject(self) -> uuid.UUID:
+        """The ``sub`` of the user in the tokens of the session (OpenID Connect Core section 8)."""
+        return self.pairwise_subject or self.user_id
 
     @property
     def proof_words(self) -> str:

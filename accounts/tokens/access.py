@@ -92,7 +92,7 @@ class AccessToken(tokens.AccessToken):
         token = cls()
         token.payload |= {
             "iss": settings.AUTHSITE.origin,
-            "sub": str(session.user_id),
+            "sub": str(session.subject),
             "aud": audience,
             "exp": min(now + settings.AUTHSITE.access_token_seconds, ends_at),
             "iat": now,
@@ -135,7 +135,7 @@ class AccessToken(tokens.AccessToken):
 
     @property
     def subject(self) -> uuid.UUID:
-        """The id of the user whom the token authenticates."""
+        """The :attr:`LoginSession.subject` of the user whom the token authenticates."""
         return uuid.UUID(self["sub"])
 
     @property

@@ -30,13 +30,16 @@ _ROTATED = Columns(
     LoginSession,
     only=(
         *("id", "user_id", "client_id", "kind", "amr", "auth_time", "idle_at", "ends_at", "scope"),
-        "dpop_thumbprint",
+        *("dpop_thumbprint", "pairwise_subject"),
     ),
 )
 
 LIVE = "o.ended_at IS NULL AND o.idle_at > %(now)s AND o.ends_at > %(now)s"
 
-_IS_LIVE_FAMILY = f"o.id = %(id)s AND o.user_id = %(user)s AND o.kind <> 'browser' AND {LIVE}"
+_IS_LIVE_FAMILY = (
+    "o.id = %(id)s AND COALESCE(o.pairwise_subject, o.user_id) = %(subject)s "
+    f"AND o.kind <> 'browser' AND {LIVE}"
+)
 _LIVE_FAMILY = Owned(LoginSession, _IS_LIVE_FAMILY)
 _NEWEST = Owned(
     LoginSession,
@@ -44,6 +47,7 @@ _NEWEST = Owned(
     only=(
         *("id", "user_id", "client_id", "kind", "scope", "audience", "used_at"),
         *("auth_time", "factor_at", "passkey_at", "idle_at", "ends_at", "dpop_thumbprint"),
+        "pairwise_subject",
     ),
     only_of_user=("id",),
 )
@@ -61,17 +65,17 @@ RETURNING {_ROTATED.sql}
 """  # noqa: S608 nothing but names of tables and columns
 
 
-def find(family: uuid.UUID, user: uuid.UUID) -> LoginSession | None:
-    """Return the live family with this id if it belongs to ``user``, else None.
+def find(family: uuid.UUID, subject: uuid.UUID) -> LoginSession | None:
+    """Return the live family with this id if its tokens are about ``subject``, else None.
 
     The same query loads the user and the user's groups.
     """
-    return _LIVE_FAMILY.find(_values(family, user))
+    return _LIVE_FAMILY.find(_values(family, subject))
 
 
-def find_owner(family: uuid.UUID, user: uuid.UUID) -> Rows | None:
+def find_owner(family: uuid.UUID, subject: uuid.UUID) -> Rows | None:
     """Do the same as :func:`find`, but return rows from which :func:`owner` makes the user."""
-    return _LIVE_OWNER.rows(_values(family, user)) or None
+    return _LIVE_OWNER.rows(_values(family, subject)) or None
 
 
 def owner(rows: Rows) -> User:
@@ -189,5 +193,5 @@ def _live(family: uuid.UUID) -> LoginSession | None:
     return session if session and sessions.is_live(session) else None
 
 
-def _values(family: uuid.UUID, user: uuid.UUID) -> dict[str, Any]:
-    return {"id": family, "user": user, "now": clock.now()}
+def _values(family: uuid.UUID, subject: uuid.UUID) -> dict[str, Any]:
+    return {"id": family, "subject": subject, "now": clock.now()}

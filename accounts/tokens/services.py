@@ -169,7 +169,7 @@ def read[S](
 
     ``audiences``: the audiences to accept. The default is only this site.
     ``key``: the thumbprint of the key to which the token must be bound; "" for none, None for any.
-    ``find``: gets a session id and a user id; returns the user's live session, data of it, or None.
+    ``find``: gets a session id and a subject; returns the live session, data of it, or None.
 
     Raises:
         TokenExpired: the token is genuine but has expired, and ``tells_expired`` is set.

@@ -60,6 +60,10 @@ def with_identity(alice: User) -> str:
     return "Subject-17"
 
 
+def with_pairwise_subject(alice: User) -> str:
+    return str(alice.pairwise_subjects.create(sector="shop.example.org").pk)
+
+
 NAMES: dict[str, Callable[[User], str]] = {
     "username": lambda _alice: "Alice",
     "beginning of the username": lambda _alice: "ali",
@@ -71,6 +75,7 @@ NAMES: dict[str, Callable[[User], str]] = {
     "beginning of an API key": with_key,
     "session id": lambda alice: str(signed_in(alice) and alice.login_sessions.get().pk),
     "id at a provider": with_identity,
+    "id at an app": with_pairwise_subject,
 }
 
 

@@ -39,7 +39,7 @@ def test_all_members_become_the_properties_of_the_app() -> None:
             "tos_uri": "https://paperless.example.org/terms",
             "backchannel_logout_uri": f"{WEB}/logout",
             "dpop_bound_access_tokens": True,
-            "subject_type": "public",
+            "subject_type": "pairwise",
         }
     )
 
@@ -51,6 +51,7 @@ def test_all_members_become_the_properties_of_the_app() -> None:
     assert (client.is_device, client.is_public, client.requires_dpop) == (True, False, True)
     assert client.backchannel_logout_uri == f"{WEB}/logout"
     assert client.homepage == "https://paperless.example.org"
+    assert client.sector == "paperless.example.org"
     assert client.privacy_url.endswith("/privacy")
     assert client.terms_url.endswith("/terms")
 
@@ -62,6 +63,7 @@ def test_an_app_that_says_little_gets_the_defaults_of_the_rfc() -> None:
     assert client.scope == "openid profile email"
     assert read(VALID | {"grant_types": ["authorization_code", "refresh_token"]}).scope == ALL
     assert read(VALID | {"token_endpoint_auth_method": "none"}).is_public
+    assert read(VALID | {"subject_type": "public"}).sector == ""
     device = read({"client_name": "TV", "grant_types": [DEVICE], "redirect_uris": [WEB]})
     assert (device.redirect_uris, device.is_device) == ([], True)
 
@@ -142,7 +144,14 @@ def test_redirect_uris_that_an_operator_could_not_register_are_refused(uris: Any
         {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": WEB},
         {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": []}},
         {"token_endpoint_auth_method": "private_key_jwt", "jwks": "x" * 99},
-        {"subject_type": "pairwise"},
+        {"subject_type": "x"},
+        {"subject_type": "pairwise", "redirect_uris": [WEB, "https://shop.example.org/"]},
+        {"subject_type": "pairwise", "sector_identifier_uri": "https://shop.example.org/"},
+        {
+            "subject_type": "pairwise",
+            "redirect_uris": ["http://127.0.0.1/"],
+            "token_endpoint_auth_method": "none",
+        },
         {"dpop_bound_access_tokens": "false"},
         *(
             {"backchannel_logout_uri": f"https://{host}/"}

@@ -16,6 +16,7 @@ FLAGS = {
     "--public": "the app runs in a browser or on a person's device, and gets no secret",
     "--device": "the app may show a code, which people type in here; it needs no redirect URI",
     "--first-party": "people are not asked for their consent",
+    "--pairwise": "the app gets identifiers of people that apps of other hosts do not get",
     "--dpop": "the app must bind its tokens to a key, by DPoP (RFC 9449)",
 }
 
@@ -51,6 +52,13 @@ class Command(ClientCommand):
             default="",
             help="the service that the app is, one of TOKEN_AUDIENCES, whose tokens it introspects",
         )
+        parser.add_argument(
+            "--sector",
+            default="",
+            metavar="HOST",
+            help="the host whose apps share pairwise identifiers; without this option, the one of "
+            "the redirect URIs",
+        )
         for name, words in FLAGS.items():
             parser.add_argument(name, action="store_true", help=words)
         _add_backchannel_logout(parser)
@@ -76,6 +84,7 @@ class Command(ClientCommand):
             scope=" ".join(options["scope"] or scopes.DEFAULT.split()),
             audiences=options["audience"],
             resource=options["resource"],
+            sector=_sector(**options),
             requires_dpop=options["dpop"],
             jwks=_read(options["jwks"]) if options["jwks"] else None,
         )
@@ -103,6 +112,17 @@ def _add_backchannel_logout(parser: CommandParser) -> None:
         action="store_true",
         help="that URI is in a private network; not needed if it names a private IP address",
     )
+
+
+def _sector(pairwise: bool, sector: str, redirect_uri: list[str], **_options: Any) -> str:
+    """Return the sector of pairwise identifiers, or an empty string without such identifiers.
+
+    Raises:
+        CommandError: the redirect URIs have several hosts or none, and no option names the sector.
+    """
+    if pairwise and not (sector or redirect_uris.sector_of(redirect_uri)):
+        raise CommandError("Name the host of the pairwise identifiers with --sector.")
+    return sector or (redirect_uris.sector_of(redirect_uri) if pairwise else "")
 
 
 def _read(file: str) -> Any:
