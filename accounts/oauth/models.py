@@ -3,20 +3,17 @@
 from typing import Any
 
 from django.contrib.auth.models import Group
-from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
-from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.common import clock, secrets
 from accounts.common.key_text import ID_LENGTH, KeyText
 from accounts.common.text import refuse_invisible
-from accounts.oauth import client_keys, redirect_uris, scopes
+from accounts.oauth import client_rules, redirect_uris, scopes
 
 LONGEST_NAME = 60
 LONGEST_ID = 255
-MOST_URIS = 50
 LONGEST_URI = redirect_uris.LONGEST
 LONGEST_HOST = redirect_uris.LONGEST_HOST
 # Secret scanners find the secrets by this prefix; see ``accounts.common.key_text``.
@@ -182,118 +179,7 @@ class Client(models.Model):
                 to it (RFC 8252 section 8.6); it has described itself, and has rights of an
                 operator's apps.
         """
-        if not (self.redirect_uris or self.is_device):
-            raise ValidationError({"redirect_uris": _("Only a device needs no redirect URI.")})
-        for field in ("redirect_uris", "logout_uris"):
-            self._check_uris(field)
-        self._check_backchannel()
-        self._check_keys()
-        self._check_source()
-        self._check_sector()
-        if self.is_first_party and not all(map(redirect_uris.is_claimed, self.redirect_uris)):
-            sentence = _(
-                "Any program on a device can receive what is sent to the redirect URIs that don’t "
-                "begin with https://, so people must be asked."
-            )
-            raise ValidationError({"is_first_party": sentence})
-        services = scopes.audiences()
-        for field, wanted, offered in (
-            ("scope", self.scope.split(), scopes.SCOPES),
-            ("audiences", self.audiences, services),
-            # The first one is this site.
-            ("resource", [self.resource] if self.resource else [], services[1:]),
-        ):
-            if unknown := set(wanted) - set(offered):
-                sentence = _("Apps can’t have “%(name)s”.") % {"name": min(unknown)}
-                raise ValidationError({field: sentence})
-
-    def _check_backchannel(self) -> None:
-        """Check ``backchannel_logout_uri``.
-
-        Raises:
-            ValidationError: the URI is not allowed, or is private and not confirmed as such.
-        """
-        uri = self.backchannel_logout_uri
-        if not uri:
-            return
-        try:
-            redirect_uris.check(uri, is_public=False)
-        except ValidationError as error:
-            raise ValidationError({"backchannel_logout_uri": error}) from None
-        if redirect_uris.names_private_host(uri) and not self.backchannel_logout_is_private:
-            sentence = _("This URI is in a private network. Confirm that.")
-            raise ValidationError({"backchannel_logout_uri": sentence})
-
-    def _check_source(self) -> None:
-        """Check that an app that has described itself has no rights of an operator's apps.
-
-        Raises:
-            ValidationError: it is first-party, or its URI is in a private network.
-        """
-        for field in ("is_first_party", "backchannel_logout_is_private"):
-            if getattr(self, field) and self.source != self.Source.OPERATOR:
-                sentence = _("Only for apps that an operator has registered.")
-                raise ValidationError({field: sentence})
-
-    def _check_keys(self) -> None:
-        """Check the keys, and drop everything but their public members.
-
-        Raises:
-            ValidationError: see :func:`client_keys.checked`, or the app is public.
-        """
-        if self.jwks is None:
-            return
-        if self.is_public:
-            sentence = _("A public app can’t keep a key secret, so it has none.")
-            raise ValidationError({"jwks": sentence})
-        try:
-            self.jwks = client_keys.checked(self.jwks)
-        except ValidationError as error:
-            raise ValidationError({"jwks": error}) from None
-
-    def _check_sector(self) -> None:
-        """Check ``sector``.
-
-        An app with pairwise identifiers gets no tokens for an API and introspects no tokens of
-        others, because these tell the ids of accounts.
-
-        Raises:
-            ValidationError: the sector is no host; the app has described itself, and this is not
-                the host of its redirect URIs; the app has an API or is a service; or people use the
-                app, for whom it would keep data under their former identifiers.
-        """
-        if not self._state.adding:
-            former = Client.objects.values_list("sector", flat=True).get(pk=self.pk)
-            if former != self.sector and self.connections.exists():
-                sentence = _("People use this app already. It wouldn’t recognize them any more.")
-                raise ValidationError({"sector": sentence})
-        if not self.sector:
-            return
-        is_operators = self.source == self.Source.OPERATOR
-        if not is_operators and self.sector != redirect_uris.sector_of(self.redirect_uris):
-            sentence = _("Only for apps that an operator has registered.")
-            raise ValidationError({"sector": sentence})
-        if not redirect_uris.is_host(self.sector):
-            raise ValidationError({"sector": _("Enter a host in lower case, without a port.")})
-        if self.audiences or self.resource or not scopes.API_SCOPES.isdisjoint(self.scope.split()):
-            sentence = _("An app with pairwise identifiers can’t use an API or be a service.")
-            raise ValidationError({"sector": sentence})
-
-    def _check_uris(self, field: str) -> None:
-        """Check the URIs in ``field``.
-
-        Raises:
-            ValidationError: a URI is not allowed, or there are too many.
-        """
-        uris = getattr(self, field)
-        if len(uris) > MOST_URIS:
-            sentence = _("Enter at most %(count)s URIs.") % {"count": MOST_URIS}
-            raise ValidationError({field: sentence})
-        for uri in uris:
-            try:
-                redirect_uris.check(uri, is_public=self.is_public)
-            except ValidationError as error:
-                raise ValidationError({field: error}) from None
+        client_rules.check(self)
 
 
 class ClientLogo(models.Model):

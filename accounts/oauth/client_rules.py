@@ -1,0 +1,139 @@
+"""The rules for what can be registered of an app."""
+
+from typing import TYPE_CHECKING
+
+from django.core.exceptions import ValidationError
+from django.utils.translation import gettext as _
+
+from accounts.oauth import client_keys, redirect_uris, scopes
+
+if TYPE_CHECKING:
+    from accounts.oauth.models import Client
+
+MOST_URIS = 50
+
+
+def check(client: "Client") -> None:
+    """Check all fields of ``client`` except their types and lengths.
+
+    Raises:
+        ValidationError: see :meth:`Client.clean`.
+    """
+    if not (client.redirect_uris or client.is_device):
+        raise ValidationError({"redirect_uris": _("Only a device needs no redirect URI.")})
+    for field in ("redirect_uris", "logout_uris"):
+        _check_uris(client, field)
+    _check_backchannel(client)
+    _check_keys(client)
+    _check_source(client)
+    _check_sector(client)
+    if client.is_first_party and not all(map(redirect_uris.is_claimed, client.redirect_uris)):
+        sentence = _(
+            "Any program on a device can receive what is sent to the redirect URIs that don’t "
+            "begin with https://, so people must be asked."
+        )
+        raise ValidationError({"is_first_party": sentence})
+    services = scopes.audiences()
+    for field, wanted, offered in (
+        ("scope", client.scope.split(), scopes.SCOPES),
+        ("audiences", client.audiences, services),
+        # The first one is this site.
+        ("resource", [client.resource] if client.resource else [], services[1:]),
+    ):
+        if unknown := set(wanted) - set(offered):
+            sentence = _("Apps can’t have “%(name)s”.") % {"name": min(unknown)}
+            raise ValidationError({field: sentence})
+
+
+def _check_backchannel(client: "Client") -> None:
+    """Check ``backchannel_logout_uri``.
+
+    Raises:
+        ValidationError: the URI is not allowed, or is private and not confirmed as such.
+    """
+    uri = client.backchannel_logout_uri
+    if not uri:
+        return
+    try:
+        redirect_uris.check(uri, is_public=False)
+    except ValidationError as error:
+        raise ValidationError({"backchannel_logout_uri": error}) from None
+    if redirect_uris.names_private_host(uri) and not client.backchannel_logout_is_private:
+        sentence = _("This URI is in a private network. Confirm that.")
+        raise ValidationError({"backchannel_logout_uri": sentence})
+
+
+def _check_source(client: "Client") -> None:
+    """Check that an app that has described itself has no rights of an operator's apps.
+
+    Raises:
+        ValidationError: it is first-party, or its URI is in a private network.
+    """
+    for field in ("is_first_party", "backchannel_logout_is_private"):
+        if getattr(client, field) and client.source != client.Source.OPERATOR:
+            sentence = _("Only for apps that an operator has registered.")
+            raise ValidationError({field: sentence})
+
+
+def _check_keys(client: "Client") -> None:
+    """Check the keys, and drop everything but their public members.
+
+    Raises:
+        ValidationError: see :func:`client_keys.checked`, or the app is public.
+    """
+    if client.jwks is None:
+        return
+    if client.is_public:
+        sentence = _("A public app can’t keep a key secret, so it has none.")
+        raise ValidationError({"jwks": sentence})
+    try:
+        client.jwks = client_keys.checked(client.jwks)
+    except ValidationError as error:
+        raise ValidationError({"jwks": error}) from None
+
+
+def _check_sector(client: "Client") -> None:
+    """Check ``sector``.
+
+    An app with pairwise identifiers gets no tokens for an API and introspects no tokens of
+    others, because these tell the ids of accounts.
+
+    Raises:
+        ValidationError: the sector is no host; the app has described itself, and this is not
+            the host of its redirect URIs; the app has an API or is a service; or people use the
+            app, for whom it would keep data under their former identifiers.
+    """
+    if not client._state.adding:
+        former = type(client).objects.values_list("sector", flat=True).get(pk=client.pk)
+        if former != client.sector and client.connections.exists():
+            sentence = _("People use this app already. It wouldn’t recognize them any more.")
+            raise ValidationError({"sector": sentence})
+    if not client.sector:
+        return
+    is_operators = client.source == client.Source.OPERATOR
+    if not is_operators and client.sector != redirect_uris.sector_of(client.redirect_uris):
+        sentence = _("Only for apps that an operator has registered.")
+        raise ValidationError({"sector": sentence})
+    if not redirect_uris.is_host(client.sector):
+        raise ValidationError({"sector": _("Enter a host in lower case, without a port.")})
+    has_api = client.audiences or not scopes.API_SCOPES.isdisjoint(client.scope.split())
+    if has_api or client.resource:
+        sentence = _("An app with pairwise identifiers can’t use an API or be a service.")
+        raise ValidationError({"sector": sentence})
+
+
+def _check_uris(client: "Client", field: str) -> None:
+    """Check the URIs in ``field``.
+
+    Raises:
+        ValidationError: a URI is not allowed, or there are too many.
+    """
+    uris = getattr(client, field)
+    if len(uris) > MOST_URIS:
+        sentence = _("Enter at most %(count)s URIs.") % {"count": MOST_URIS}
+        raise ValidationError({field: sentence})
+    for uri in uris:
+        try:
+            redirect_uris.check(uri, is_public=client.is_public)
+        except ValidationError as error:
+            raise ValidationError({field: error}) from None
