@@ -12,6 +12,8 @@ from accounts.administration.rights import GroupAdmin
 from accounts.invitations.models import Invitation
 from accounts.oauth.admin import ClientAdmin
 from accounts.oauth.models import Client
+from accounts.oauth.registration_admin import RegistrationTokenAdmin
+from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.users.models import User
 
 admin.site.register(User, UserAdmin)
@@ -20,6 +22,7 @@ admin.site.register(Group, GroupAdmin)
 admin.site.register(Invitation, InvitationAdmin)
 admin.site.register(DailyCount, OverviewAdmin)
 admin.site.register(Client, ClientAdmin)
+admin.site.register(RegistrationToken, RegistrationTokenAdmin)
 # Hide the models of allauth. Their tables stay empty, because the site has its own models and reads
 # the providers from its settings.
 for label in (

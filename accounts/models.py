@@ -8,6 +8,7 @@ from accounts.emails.models import PendingEmail
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.oauth.models import Client, ClientLogo, ClientSecret
+from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.oauth.stored import (
     AuthorizationCode,
     AuthorizationRequest,
@@ -70,6 +71,7 @@ __all__ = [
     "Recovery",
     "RecoveryCodes",
     "Refusals",
+    "RegistrationToken",
     "SigningKey",
     "SpentChallenge",
     "SpentProof",

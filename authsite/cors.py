@@ -13,7 +13,8 @@ type GetResponse = Callable[[HttpRequest], HttpResponse]
 
 PATHS = frozenset(
     {
-        *("/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/.well-known/jwks.json"),
+        *("/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/oauth/register"),
+        "/.well-known/jwks.json",
         *("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"),
         "/.well-known/oauth-protected-resource",
     }

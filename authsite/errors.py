@@ -20,7 +20,7 @@ from authsite import expired_forms
 # The endpoints of OAuth and OpenID Connect for programs. The rest of ``/oauth/`` is pages.
 ENDPOINTS = (
     *("/oauth/token", "/oauth/par", "/oauth/revoke", "/oauth/introspect", "/oauth/userinfo"),
-    "/oauth/device_authorization",
+    *("/oauth/device_authorization", "/oauth/register"),
     *("/.well-known/openid-configuration", "/.well-known/oauth-"),
 )
 # The clients of these paths are programs: API calls, those endpoints, health checks and metrics.

@@ -1,7 +1,11 @@
-"""Defines all kinds of events. ``docs/events.md`` is generated from this module."""
+"""Defines all kinds of events; those about apps that superusers see are in ``app_events``.
+
+``docs/events.md`` is generated from both modules.
+"""
 
 from django.utils.translation import gettext_lazy as _
 
+from accounts.activity import app_events
 from accounts.activity.kinds import Event, Group
 
 SIGNED_UP = Event("signed_up", Group.CHANGE, _("The account was created."))
@@ -276,11 +280,6 @@ INVITED = Event(
 )
 INVITATION_REVOKED = Event("invitation_revoked", Group.CHANGE, _("An invitation was revoked."))
 INVITATION_ACCEPTED = Event("invitation_accepted", Group.CHANGE, _("An invitation was accepted."))
-APP_REGISTERED = Event("app_registered", Group.CHANGE, _("An app was registered."), mail=True)
-APP_CHANGED = Event("app_changed", Group.CHANGE, _("An app was changed."), mail=True)
-APP_SECRET_MADE = Event("app_secret_made", Group.CHANGE, _("An app got a new secret."), mail=True)
-APP_DISABLED = Event("app_disabled", Group.CHANGE, _("An app was disabled."), mail=True)
-APP_ENABLED = Event("app_enabled", Group.CHANGE, _("An app was enabled."), mail=True)
 APP_CONNECTED = Event("app_connected", Group.CHANGE, _("An app was connected."), mail=True)
 DEVICE_CONNECTED = Event("device_connected", Group.CHANGE, _("A device was connected."), mail=True)
 APP_DISCONNECTED = Event("app_disconnected", Group.CHANGE, _("An app was disconnected."), mail=True)
@@ -296,4 +295,5 @@ CODE_REUSED = Event(
 SWITCHED_OFF = Event("switched_off", Group.CHANGE, _("The account was deactivated."), mail=True)
 SWITCHED_ON = Event("switched_on", Group.CHANGE, _("The account was reactivated."), mail=True)
 
-EVENTS = {event.name: event for event in list(globals().values()) if isinstance(event, Event)}
+_ALL = (*globals().values(), *vars(app_events).values())
+EVENTS = {event.name: event for event in _ALL if isinstance(event, Event)}

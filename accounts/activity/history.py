@@ -50,7 +50,13 @@ ICONS = (
     ),
     *(("browser_trusted", "devices"), ("trust_ended", "devices"), ("browser_proved", "devices")),
     *(("locked_down", "stop"), ("rights_", "staff"), ("staff_", "staff"), ("switched_", "staff")),
-    *(("app_", "apps"), ("superuser_", "staff"), ("elevat", "staff"), ("details_", "staff")),
+    *(
+        ("app_", "apps"),
+        ("registration_token_", "key"),
+        ("superuser_", "staff"),
+        ("elevat", "staff"),
+        ("details_", "staff"),
+    ),
 )
 GROUP_ICONS = {Group.SIGN_IN: "in", Group.FAILURE: "bad", Group.CHANGE: "shield"}
 

@@ -1,4 +1,4 @@
-"""Creates and parses the texts of API keys and of client secrets.
+"""Creates and parses the texts of API keys, client secrets and registration tokens.
 
 A text consists of a prefix, an id, a secret of 160 bits and a checksum. After the prefix, it has 55
 characters of ``a-z2-7``; a double click selects them together with the prefix. Secret scanners
@@ -17,7 +17,7 @@ ID, SECRET = 10, 20
 ID_LENGTH = 16
 CHECKSUM_LENGTH = 7
 # Matches every text that a ``KeyText`` makes, whatever its prefix.
-PATTERN = re.compile(r"authsite_(?:client_)?[a-z2-7]{55}", re.ASCII)
+PATTERN = re.compile(r"authsite_(?:client_|register_)?[a-z2-7]{55}", re.ASCII)
 
 
 @dataclass(frozen=True)

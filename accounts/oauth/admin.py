@@ -32,7 +32,7 @@ class ClientAdmin(ListAdmin):
         "is_verified",
         "disabled_at",
     )
-    search_fields = ("name", "id")
+    search_fields = ("name", "id", "registered_with")
     ordering = ("name", "pk")
     actions = None
     change_form_template = "admin/accounts/client/change.html"

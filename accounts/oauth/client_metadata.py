@@ -8,6 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
+from accounts.oauth import id_tokens
 from accounts.oauth.client_auth import METHODS
 from accounts.oauth.grants import OFFLINE
 from accounts.oauth.messages import OAuthError
@@ -49,7 +50,7 @@ def read(metadata: Any, may_grant: Collection[str] = SCOPES) -> Client:
     """
     if not isinstance(metadata, dict):
         raise _invalid("The metadata must be a JSON object.")
-    method = _text(metadata, "token_endpoint_auth_method") or "client_secret_basic"
+    method = _method(metadata)
     if method not in METHODS:
         raise _invalid("The token_endpoint_auth_method is not supported.")
     grant_types = _texts(metadata, "grant_types") or [CODE]
@@ -71,6 +72,25 @@ def read(metadata: Any, may_grant: Collection[str] = SCOPES) -> Client:
     )
     _check(client)
     return client
+
+
+def written(client: Client, metadata: dict[str, Any]) -> dict[str, Any]:
+    """Return the metadata of ``client``, without empty members (RFC 7591 section 3.2.1).
+
+    ``metadata``: that from which :func:`read` has made ``client``.
+    """
+    has_code, may_refresh = bool(client.redirect_uris), OFFLINE in client.scope.split()
+    grant_types = {CODE: has_code, DEVICE: client.is_device, REFRESH: may_refresh}
+    fields = {member: getattr(client, name) for name, member in _FIELDS.items()}
+    return {member: value for member, value in fields.items() if value} | {
+        "grant_types": [name for name, is_on in grant_types.items() if is_on],
+        "response_types": ["code"] if has_code else [],
+        "scope": client.scope,
+        "token_endpoint_auth_method": _method(metadata),
+        "id_token_signed_response_alg": id_tokens.algorithm(),
+        "dpop_bound_access_tokens": client.requires_dpop,
+        "subject_type": "pairwise" if client.sector else "public",
+    }
 
 
 def _redirect_uris(metadata: dict[str, Any], grant_types: list[str]) -> list[str]:
@@ -114,6 +134,10 @@ def _sector(metadata: dict[str, Any]) -> str:
     if kind != "pairwise" or not sector or "sector_identifier_uri" in metadata:
         raise _invalid("A pairwise sector is the one host of all redirect_uris, and nothing else.")
     return sector
+
+
+def _method(metadata: dict[str, Any]) -> str:
+    return _text(metadata, "token_endpoint_auth_method") or "client_secret_basic"
 
 
 def _jwks(metadata: dict[str, Any]) -> Any:

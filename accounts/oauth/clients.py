@@ -12,7 +12,7 @@ from django.db import transaction
 from django.db.models import Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity import events
+from accounts.activity import app_events
 from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
@@ -67,7 +67,10 @@ def create(client: Client, actor: Actor) -> str:
     client.full_clean()
     client.save(force_insert=True)
     logos.save(client)
-    _tell(events.APP_REGISTERED, client, actor)
+    if client.registered_with:
+        tell(app_events.APP_SELF_REGISTERED, f"{client.name}, {client.registered_with}", actor)
+    else:
+        tell(app_events.APP_REGISTERED, client.name, actor)
     # The first app needs a key for ID tokens. It must be published before it signs.
     transaction.on_commit(id_tokens.be_ready, robust=True)
     return _add_secret(client) if client.has_secret else ""
@@ -89,7 +92,7 @@ def change(client: Client, fields: Collection[str], actor: Actor) -> None:
     logos.save(client)
     if not client.has_secret:
         client.client_secrets.all().delete()
-    _tell(events.APP_CHANGED, client, actor, ": " + ", ".join(sorted(fields)))
+    tell(app_events.APP_CHANGED, f"{client.name}: {', '.join(sorted(fields))}", actor)
 
 
 @transaction.atomic
@@ -115,7 +118,7 @@ def rotate_secret(client: Client, actor: Actor, *, now: bool = False, current: s
     former = client.client_secrets.all() if now else client.client_secrets.exclude(expires_at=None)
     former.delete()
     client.client_secrets.update(expires_at=clock.now() + OVERLAP)
-    _tell(events.APP_SECRET_MADE, client, actor)
+    tell(app_events.APP_SECRET_MADE, client.name, actor)
     return _add_secret(client)
 
 
@@ -143,7 +146,7 @@ def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
     with transaction.atomic():
         if not rows.update(disabled_at=None if enabled else clock.now()):
             return False
-        _tell(events.APP_ENABLED if enabled else events.APP_DISABLED, client, actor)
+        tell(app_events.APP_ENABLED if enabled else app_events.APP_DISABLED, client.name, actor)
     if not enabled:
         # From the commit on, the app gets no new tokens, so none is missed here. The transaction
         # above stays short.
@@ -187,20 +190,20 @@ def prune() -> int:
     return delete_in_batches(ClientSecret.objects.filter(expires_at__lte=clock.now()))
 
 
+def tell(event: Event, detail: str, actor: Actor) -> None:
+    """Record the event for the member of staff who causes it, and for every superuser."""
+    concerned = Q(is_superuser=True) | Q(username=actor.name)
+    for user in User.objects.filter(concerned, is_active=True):
+        record(user, event, actor, detail=detail)
+
+
 def _end_tokens(disabled: QuerySet[Client]) -> None:
     """End the codes and sessions of the apps, in batches, so that no statement takes long."""
     delete_in_batches(AuthorizationCode.objects.filter(client__in=disabled))
-    connected.end(LoginSession.objects.filter(client__in=disabled), events.APP_DISABLED)
+    connected.end(LoginSession.objects.filter(client__in=disabled), app_events.APP_DISABLED)
 
 
 def _add_secret(client: Client) -> str:
     new = SECRET.make()
     ClientSecret.objects.create(id=new.id, client=client, digest=new.digest)
     return new.text
-
-
-def _tell(event: Event, client: Client, actor: Actor, what: str = "") -> None:
-    """Record the event for the member of staff who causes it, and for every superuser."""
-    concerned = Q(is_superuser=True) | Q(username=actor.name)
-    for user in User.objects.filter(concerned, is_active=True):
-        record(user, event, actor, detail=f"{client.name}{what}")

@@ -55,6 +55,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "end_session_endpoint": _url("oauth_logout"),
             "revocation_endpoint": _url("oauth_revoke"),
             "introspection_endpoint": _url("introspect"),
+            "registration_endpoint": _url("register"),
             "jwks_uri": _url("jwks"),
             "scopes_supported": list(SCOPES),
             "claims_supported": [*ALWAYS, *(name for names in BY_SCOPE.values() for name in names)],

@@ -99,6 +99,13 @@ def problem(error: str, description: str, status: int) -> HttpResponse:
     return JsonResponse(body, status=status)
 
 
+def refusal(challenge: str, error: str, status: int) -> HttpResponse:
+    """Return an error about the token of the request (RFC 6750 section 3)."""
+    response = problem(error, "", status)
+    response["WWW-Authenticate"] = challenge
+    return response
+
+
 def not_allowed(*methods: str) -> HttpResponse:
     """Return status 405 for a method other than ``methods``."""
     response = problem("invalid_request", f"Use {' or '.join(methods)}.", 405)

@@ -3,13 +3,17 @@
 from django.db import transaction
 
 from accounts.activity.services import Actor
-from accounts.oauth import codes, connections, devices
+from accounts.oauth import codes, connections, devices, registration_tokens
 from accounts.oauth.stored import AuthorizationRequest
 from accounts.sessions.models import LoginSession
 
 
 class AlreadyAnswered(Exception):
     """The request was answered meanwhile, for example in another tab."""
+
+
+class AppExpired(AlreadyAnswered):
+    """Nobody had signed in to the app in time."""
 
 
 class ConsentMissing(Exception):
@@ -28,6 +32,7 @@ def grant(
 
     Raises:
         AlreadyAnswered: the request was answered meanwhile.
+        AppExpired: the app registered itself, and nobody had signed in to it in time.
         ConsentMissing: the person has not just agreed, and no earlier agreement is left.
         AccountChanged: the account was locked or changed meanwhile.
     """
@@ -39,6 +44,8 @@ def grant(
     if agrees or not connections.renew(asked, session.user):
         if not (agrees or asked.client.is_first_party):
             raise ConsentMissing
+        if not registration_tokens.keep(asked.client):
+            raise AppExpired
         connections.agree(asked, session.user, actor)
     if asked.device:
         codes.issue_for_device(asked, session, asked.device)

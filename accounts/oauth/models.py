@@ -55,6 +55,9 @@ class Client(models.Model):
         section 8.1), which it shares with the other apps of this host only; empty if it knows them
         by the ids of their accounts.
     ``required_group``: the group in which people must be to sign in to the app.
+    ``registered_with``: the beginning of the registration token, if the app has registered itself.
+    ``expires_at``: when such an app expires because nobody has signed in to it; None if somebody
+        has, or for any other app.
     ``source``: who has described the app. Only an operator's word makes it first-party, or lets
         this site send requests for it to private IP addresses.
     ``logo``: the version of its logo in :class:`ClientLogo`; empty if it has none.
@@ -146,6 +149,15 @@ class Client(models.Model):
     terms_url = _link(gettext_lazy("terms"))
     created_at = models.DateTimeField(gettext_lazy("created"), default=clock.now, editable=False)
     disabled_at = models.DateTimeField(gettext_lazy("disabled"), null=True, editable=False)
+    registered_with = models.CharField(
+        gettext_lazy("registered with"),
+        max_length=32,
+        blank=True,
+        default="",
+        db_default="",
+        editable=False,
+    )
+    expires_at = models.DateTimeField(gettext_lazy("expires"), null=True, editable=False)
 
     # The secret of an app that was just created; never stored.
     new_secret = ""
@@ -169,6 +181,11 @@ class Client(models.Model):
     def has_secret(self) -> bool:
         """Whether the app authenticates by a secret."""
         return not self.is_public and self.jwks is None
+
+    @property
+    def has_expired(self) -> bool:
+        """Whether the app registered itself and nobody signed in to it in time."""
+        return self.expires_at is not None and self.expires_at <= clock.now()
 
     def clean(self) -> None:
         """Check the URIs, keys, sector, scopes, audiences, and whether it may skip consent.

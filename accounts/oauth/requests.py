@@ -97,8 +97,11 @@ def access_of(client: Client, given: Mapping[str, str]) -> tuple[str, str]:
     """Return the scopes that ``client`` requests, and the service that its tokens are for.
 
     Raises:
-        OAuthError: ``invalid_scope`` or ``invalid_target``: the client may not have them.
+        OAuthError: ``invalid_scope`` or ``invalid_target``: the client may not have them;
+            ``unauthorized_client``: it has expired.
     """
+    if client.has_expired:
+        raise OAuthError("unauthorized_client", "The client has expired. Register it again.")
     scope = _scope(client, given.get("scope", ""))
     return scope, _audience(client, given.get("resource", ""), scope)
 

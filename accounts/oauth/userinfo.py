@@ -5,7 +5,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.common.errors import PublicError
 from accounts.oauth.claims import claims_of
-from accounts.oauth.endpoints import answered, not_allowed, problem, success
+from accounts.oauth.endpoints import answered, not_allowed, refusal, success
 from accounts.tokens.authentication import TOKEN_SCHEMES, header_of, read_token
 from accounts.tokens.dpop import InvalidProof
 from accounts.tokens.errors import InsufficientScope, InvalidToken
@@ -26,19 +26,13 @@ def _claims(request: HttpRequest) -> HttpResponse:
     scheme, text = header_of(request)
     if scheme not in TOKEN_SCHEMES:
         # Without an error code, because the app has not tried to authenticate (RFC 6750 section 3).
-        return _refusal(PublicError.challenge, "invalid_token", 401)
+        return refusal(PublicError.challenge, "invalid_token", 401)
     try:
         token, session = read_token(request, scheme, text)
     except InvalidToken as error:
-        return _refusal(error.challenge, "invalid_token", 401)
+        return refusal(error.challenge, "invalid_token", 401)
     except InvalidProof as error:
-        return _refusal(error.challenge, error.code, 401)
+        return refusal(error.challenge, error.code, 401)
     if "openid" not in token.scope:
-        return _refusal(InsufficientScope("openid").challenge, "insufficient_scope", 403)
+        return refusal(InsufficientScope("openid").challenge, "insufficient_scope", 403)
     return success({"sub": str(session.subject), **claims_of(session.user, token.scope)})
-
-
-def _refusal(challenge: str, error: str, status: int) -> HttpResponse:
-    response = problem(error, "", status)
-    response["WWW-Authenticate"] = challenge
-    return response

@@ -97,7 +97,10 @@ PASSKEY_BROWSER = Limit(
 # Secrets and signatures of apps cannot be guessed. Right ones are accepted even when
 # these limits are reached.
 CLIENT_NETWORK = Limit(
-    "client.network", 60, 2, "wrong secrets or signatures of apps from a network"
+    "client.network",
+    60,
+    2,
+    "wrong secrets, signatures or registration tokens of apps from a network",
 )
 CLIENT_LINE = Limit("client.line", 20, 6, "wrong secrets or signatures of an app from a /24 or /48")
 

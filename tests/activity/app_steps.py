@@ -7,6 +7,7 @@ from tests.support.apps import the_app
 from tests.support.authorize import VERIFIER, allow, begin, result
 from tests.support.devices import new_device, type_code
 from tests.support.oauth_client import Answer, App, new_app
+from tests.support.registration import new_token, self_register
 
 
 def have_an_app(_scene: Scene) -> App:
@@ -42,3 +43,11 @@ def disconnect_the_app(scene: Scene) -> None:
 def use_the_code_twice(scene: Scene) -> None:
     app, code = scene.prepared
     app.redeem(code, code_verifier=VERIFIER)
+
+
+def have_a_registration_token(_scene: Scene) -> str:
+    return new_token()
+
+
+def register_an_app(scene: Scene) -> None:
+    self_register(scene.prepared, browser=scene.visitor)

@@ -14,7 +14,9 @@ from tests.activity.app_steps import (
     disconnect_the_app,
     have_a_connected_app,
     have_a_device,
+    have_a_registration_token,
     have_an_app,
+    register_an_app,
     use_the_code_twice,
 )
 from tests.activity.event_case import Case, by_operator, by_visitor
@@ -73,6 +75,7 @@ from tests.activity.staff_steps import (
     carol_reads_details,
     carol_registers_an_app,
     carol_revokes,
+    carol_revokes_the_token,
     carol_signs_in,
     carol_takes_rights,
     have_a_key_for_staff,
@@ -210,6 +213,18 @@ CASES = FACTOR_CASES | {
         prepare=in_turn(
             carol_signs_in, carol_registers_an_app, carol_acts_on_the_app("enabled", enabled="no")
         ),
+    ),
+    "registration_token_made": by_operator(
+        have_a_registration_token,
+        user="carol",
+        prepare=carol_signs_in,
+        notified=(address_of("carol"),),
+    ),
+    "app_self_registered": by_visitor(
+        register_an_app, user="carol", prepare=in_turn(carol_signs_in, have_a_registration_token)
+    ),
+    "registration_token_revoked": about_apps(
+        carol_revokes_the_token, prepare=in_turn(carol_signs_in, have_a_registration_token)
     ),
     "app_connected": Case(agree_to_the_app, prepare=have_an_app),
     "device_connected": Case(allow_a_device, prepare=have_a_device),

@@ -5,6 +5,7 @@ from typing import Any
 from django.contrib.auth.models import Group, Permission
 
 from accounts.invitations.models import Invitation
+from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.activity.event_steps import Act, Scene
@@ -64,6 +65,11 @@ def carol_changes_the_app(scene: Scene) -> Any:
 
 def carol_acts_on_the_app(act: str, **fields: str) -> Act:
     return lambda scene: app_steps.act(scene.visitor, act, **fields)
+
+
+def carol_revokes_the_token(scene: Scene) -> Any:
+    token = RegistrationToken.objects.get()
+    return scene.visitor.post(f"/admin/accounts/registrationtoken/{token.pk}/delete/")
 
 
 def carol_acts(name: str) -> Act:

@@ -58,6 +58,8 @@ OPEN = {
     *("oauth/token", "oauth/revoke", "oauth/introspect"),
     # With an access token only: tests/oauth/test_userinfo.py.
     "oauth/userinfo",
+    # With a registration token only: tests/attacks/test_registration.py.
+    "oauth/register",
     "oauth/logout",
     ".well-known/openid-configuration",
     ".well-known/oauth-authorization-server",

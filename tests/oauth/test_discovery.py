@@ -45,7 +45,7 @@ def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist() ->
     assert found == document(OAUTH)
     assert found["issuer"] == ORIGIN
     urls = [found[name] for name in found if name.endswith(("_endpoint", "_uri"))]
-    assert len(urls) == 9
+    assert len(urls) == 10
     for url in urls:
         assert url.startswith(f"{ORIGIN}/")
         assert resolve(urlsplit(url).path)
@@ -74,7 +74,11 @@ def test_the_api_of_this_site_is_a_protected_resource_of_this_provider() -> None
 
 
 @pytest.mark.parametrize(
-    "path", ["/oauth/token", "/oauth/revoke", "/oauth/userinfo", OPENID, OAUTH, RESOURCE, JWKS]
+    "path",
+    [
+        *("/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/oauth/register"),
+        *(OPENID, OAUTH, RESOURCE, JWKS),
+    ],
 )
 def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path: str) -> None:
     asks = {

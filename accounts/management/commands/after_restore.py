@@ -19,6 +19,7 @@ from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.common import clock
+from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.sessions import services as sessions
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.tokens import keyring
@@ -31,7 +32,10 @@ class Command(BaseCommand):
     Run this command before the site starts. Running it again is harmless.
     """
 
-    help = "Revoke every session, API key, trusted browser, emailed code and signing key."
+    help = (
+        "Revoke every session, API key, trusted browser, emailed code, registration token and "
+        "signing key."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -51,6 +55,7 @@ class Command(BaseCommand):
                 rows.update(password=locked_password(), disputed_at=None)
             # Links in notices stay valid, because all they can do is lock an account.
             Code.objects.exclude(purpose=notices.LINK.name).delete()
+            RegistrationToken.objects.all().delete()
             BrowserSession.objects.filter(login_session=None).delete()
         keyring.rotate(now=True)
         now = clock.now()

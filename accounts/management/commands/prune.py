@@ -18,7 +18,7 @@ from accounts.common.deletion import delete_in_batches
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
-from accounts.oauth import clients, devices, logout_notices, open_requests
+from accounts.oauth import clients, devices, logout_notices, open_requests, registration_tokens
 from accounts.oauth import codes as authorization_codes
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
@@ -64,6 +64,8 @@ class Command(BaseCommand):
             "corrected users": protection.correct(),
             "API keys": apikeys.prune(),
             "secrets of apps": clients.prune(),
+            "registration tokens": registration_tokens.prune(),
+            "unused apps": registration_tokens.prune_clients(),
             "codes for apps": authorization_codes.prune(),
             "proofs and assertions": spent.prune(),
             "logout notices": logout_notices.prune(),

@@ -1,0 +1,60 @@
+"""``registration_token``: create a token with which apps register themselves."""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import CommandError, CommandParser
+from django.urls import reverse
+
+from accounts.management.answers import COMMAND_LINE
+from accounts.management.clients import ClientCommand
+from accounts.oauth import registration_tokens, scopes
+from accounts.oauth.registration_tokens import MOST_CLIENTS, MOST_DAYS
+
+
+class Command(ClientCommand):
+    """Prints the token once."""
+
+    help = (
+        "Create a token with which apps register themselves (RFC 7591). Print it; it is not "
+        "stored. All superusers get an email."
+    )
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        many: dict[str, Any] = {"nargs": "+", "action": "extend"}
+        parser.add_argument(
+            "--clients", type=int, default=1, help="how many apps may register; without it: 1"
+        )
+        parser.add_argument(
+            "--days", type=int, default=7, help="after how many days it ends; without it: 7"
+        )
+        parser.add_argument(
+            "--scope",
+            **many,
+            choices=scopes.SCOPES,
+            help=f"scopes that these apps may request; without it: {scopes.DEFAULT}",
+        )
+        parser.add_argument(
+            "--audience",
+            **many,
+            default=[],
+            choices=scopes.audiences(),
+            help="services for which these apps get access tokens: ORIGIN or TOKEN_AUDIENCES",
+        )
+        super().add_arguments(parser)
+
+    def answer(self, **options: Any) -> dict[str, Any]:
+        count, days = options["clients"], options["days"]
+        if not (1 <= count <= MOST_CLIENTS and 1 <= days <= MOST_DAYS):
+            sentence = f"--clients can be 1 to {MOST_CLIENTS}, and --days 1 to {MOST_DAYS}."
+            raise CommandError(sentence)
+        scope = options["scope"] or scopes.DEFAULT.split()
+        token, text = registration_tokens.make(
+            count, timedelta(days=days), scope, options["audience"], COMMAND_LINE
+        )
+        return {
+            "registration_token": text,
+            "registration_endpoint": settings.AUTHSITE.origin + reverse("register"),
+            "expires_at": token.expires_at.isoformat(),
+        }

@@ -1,0 +1,74 @@
+"""The endpoint at which apps register themselves, with a registration token (RFC 7591).
+
+Apps cannot read, change or delete their registration here (RFC 7592): superusers can, in the admin.
+"""
+
+import json
+from typing import Any
+
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+
+from accounts.activity.services import Actor
+from accounts.common.client_info import client_of
+from accounts.common.errors import PublicError
+from accounts.oauth import client_metadata, registration_tokens
+from accounts.oauth.endpoints import answered, not_allowed, refusal, success
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.scopes import SCOPES
+from accounts.throttle.limits import CLIENT_NETWORK
+from accounts.throttle.services import around, spend
+from accounts.tokens.authentication import header_of
+from accounts.tokens.errors import InvalidToken
+
+JSON = "application/json"
+
+
+@login_not_required
+def register(request: HttpRequest) -> HttpResponse:
+    """Register an app; answer with its client ID, its secret, and its metadata as stored."""
+    if request.method != "POST":
+        return not_allowed("POST")
+    return answered(request, lambda: _register(request))
+
+
+def _register(request: HttpRequest) -> HttpResponse:
+    here = client_of(request)
+    scheme, text = header_of(request)
+    if scheme != "bearer":
+        # Without an error code, because the app has not tried to authenticate (RFC 6750 section 3).
+        return refusal(PublicError.challenge, "invalid_token", 401)
+    token = registration_tokens.find(text)
+    if token is None:
+        spend(*around(CLIENT_NETWORK, here))
+        return refusal(InvalidToken.challenge, "invalid_token", 401)
+    metadata = _metadata_in(request)
+    client = client_metadata.read(metadata, [s for s in SCOPES if s in token.scope.split()])
+    try:
+        secret = registration_tokens.register(client, token, Actor(here))
+    except InvalidToken as error:
+        return refusal(error.challenge, "invalid_token", 401)
+    given: dict[str, Any] = {
+        "client_id": client.pk,
+        "client_id_issued_at": int(client.created_at.timestamp()),
+        **client_metadata.written(client, metadata),
+    }
+    if secret:
+        given |= {"client_secret": secret, "client_secret_expires_at": 0}
+    response = success(given)
+    response.status_code = 201
+    return response
+
+
+def _metadata_in(request: HttpRequest) -> Any:
+    """Return the JSON in the body of ``request``.
+
+    Raises:
+        OAuthError: the body is no JSON.
+    """
+    try:
+        if request.content_type == JSON:
+            return json.loads(request.body)
+    except (ValueError, RecursionError):
+        pass
+    raise OAuthError("invalid_client_metadata", f"Send the metadata in the body, as {JSON}.")

@@ -1,0 +1,149 @@
+"""Registration tokens: with one, a number of apps may register themselves.
+
+RFC 7591 section 1.2 calls them initial access tokens. Operators create them by the command
+``registration_token``. Only a digest of the text of a token is stored.
+"""
+
+import hmac
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import models, transaction
+from django.db.models import F, Q
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import app_events
+from accounts.activity.services import Actor
+from accounts.common import clock
+from accounts.common.deletion import BATCH, delete_in_batches
+from accounts.common.key_text import ID_LENGTH, KeyText, digest
+from accounts.oauth import clients, scopes
+from accounts.oauth.models import Client
+from accounts.tokens.errors import InvalidToken
+
+TEXT = KeyText("authsite_register_")
+MOST_CLIENTS, MOST_DAYS = 1000, 365
+# How long after its registration somebody must have signed in to an app.
+UNUSED_LIFE = timedelta(days=7)
+
+
+class RegistrationToken(models.Model):
+    """A registration token. ``id`` is public; ``digest`` is the digest of the whole text.
+
+    The token is valid until it is used up, it expires or its row is deleted.
+
+    ``clients_left``: how many apps it may still register.
+    ``scope``: the scopes, separated by spaces, of which these apps may have any.
+    ``audiences``: the services for which these apps get access tokens.
+    """
+
+    id = models.CharField(primary_key=True, max_length=ID_LENGTH)
+    digest = models.CharField(max_length=64)
+    clients_left = models.PositiveSmallIntegerField(_("apps left"))
+    scope = models.CharField(_("scopes"), max_length=255)
+    audiences = models.JSONField(_("audiences"), default=list)
+    created_at = models.DateTimeField(_("created"), default=clock.now)
+    expires_at = models.DateTimeField(_("expires"))
+
+    class Meta:
+        default_permissions = ("view", "delete")
+        verbose_name = _("registration token")
+        verbose_name_plural = _("registration tokens")
+
+    def __str__(self) -> str:
+        return f"{TEXT.prefix}{self.pk[:4]}"
+
+
+@transaction.atomic
+def make(
+    count: int, life: timedelta, scope: Collection[str], audiences: list[str], actor: Actor
+) -> tuple[RegistrationToken, str]:
+    """Create a token that may register ``count`` apps; return it and its text.
+
+    ``scope``: the scopes that these apps may request, in addition to ``openid``.
+
+    All superusers are notified.
+    """
+    new = TEXT.make()
+    token = RegistrationToken.objects.create(
+        id=new.id,
+        digest=new.digest,
+        clients_left=count,
+        scope=" ".join(name for name in scopes.SCOPES if name in {"openid", *scope}),
+        audiences=audiences,
+        expires_at=clock.now() + life,
+    )
+    clients.tell(app_events.REGISTRATION_TOKEN_MADE, str(token), actor)
+    return token, new.text
+
+
+def find(text: str) -> RegistrationToken | None:
+    """Return the token with this text if it may still register an app."""
+    if not TEXT.is_key(text):
+        return None
+    token = RegistrationToken.objects.filter(_live(clock.now()), pk=TEXT.id_of(text)).first()
+    return token if token and hmac.compare_digest(token.digest, digest(text)) else None
+
+
+@transaction.atomic
+def register(client: Client, token: RegistrationToken, actor: Actor) -> str:
+    """Save the new app ``client``; return its secret, or an empty text if it has none.
+
+    The app expires after :data:`UNUSED_LIFE` if nobody has signed in to it by then.
+
+    Raises:
+        InvalidToken: the token was used up or revoked meanwhile, or has expired.
+    """
+    rows = RegistrationToken.objects.filter(_live(clock.now()), pk=token.pk)
+    if not rows.update(clients_left=F("clients_left") - 1):
+        raise InvalidToken
+    client.source = Client.Source.REGISTRATION
+    client.registered_with = str(token)
+    client.expires_at = clock.now() + UNUSED_LIFE
+    # The operator may have removed an audience from the settings since the token was made.
+    # An app with pairwise identifiers can have none.
+    granted = [] if client.sector else token.audiences
+    client.audiences = [name for name in scopes.audiences() if name in granted]
+    return clients.create(client, actor)
+
+
+def keep(client: Client) -> bool:
+    """Note that somebody signs in to ``client``; return False if it has expired or is deleted.
+
+    Call this in the transaction of the sign-in. The app then never expires.
+    """
+    if client.expires_at is None:
+        return True
+    is_live = Q(expires_at=None) | Q(expires_at__gt=clock.now())
+    return bool(Client.objects.filter(is_live, pk=client.pk).update(expires_at=None))
+
+
+@transaction.atomic
+def revoke(token: RegistrationToken, actor: Actor) -> bool:
+    """Delete ``token``; return False if somebody else did that before. Its apps stay."""
+    if not RegistrationToken.objects.filter(pk=token.pk).delete()[0]:
+        return False
+    clients.tell(app_events.REGISTRATION_TOKEN_REVOKED, str(token), actor)
+    return True
+
+
+def prune() -> int:
+    """Delete the tokens that have ended; return how many were deleted."""
+    return delete_in_batches(RegistrationToken.objects.exclude(_live(clock.now())))
+
+
+def prune_clients() -> int:
+    """Delete the apps that have expired; return how many were deleted.
+
+    Their IDs are random, so none is used twice.
+    """
+    # Requests that began before an app expired may still store rows about it.
+    rows = Client.objects.filter(expires_at__lte=clock.now() - timedelta(hours=1))
+    count = 0
+    while ids := list(rows.values_list("pk", flat=True)[:BATCH]):
+        count += Client.objects.filter(pk__in=ids).delete()[1]["accounts.Client"]
+    return count
+
+
+def _live(now: datetime) -> Q:
+    return Q(clients_left__gt=0, expires_at__gt=now)

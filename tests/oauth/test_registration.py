@@ -1,0 +1,192 @@
+"""Apps that register themselves (RFC 7591): what they get, and when they expire."""
+
+import io
+import json
+from typing import Any
+
+import pytest
+from django.core.management import CommandError, call_command
+from django.test import Client as Browser
+
+from accounts.activity.models import Activity
+from accounts.oauth import clients
+from accounts.oauth.client_metadata import DEVICE
+from accounts.oauth.models import Client
+from accounts.oauth.registration_tokens import RegistrationToken
+from accounts.oauth.stored import Connection
+from tests.attacks.invitation_steps import superuser
+from tests.conftest import Clock
+from tests.support.apps import LIST, WEB, page_of, the_app
+from tests.support.authorize import allow, begin, result
+from tests.support.client_keys import public_of
+from tests.support.forgeries import key_of
+from tests.support.registration import VALID, new_token, self_register
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import mail_to, make_user
+
+pytestmark = pytest.mark.django_db
+
+TOKENS = "/admin/accounts/registrationtoken/"
+SERVICE = "https://wiki.example.org"
+
+
+def printed_by(*arguments: str) -> Any:
+    output = io.StringIO()
+    call_command("registration_token", *arguments, "--json", stdout=output)
+    return json.loads(output.getvalue())
+
+
+def test_an_app_registers_itself_and_is_told_all_that_is_stored(settings: Any) -> None:
+    set_up(settings, token_audiences=(SERVICE,))
+    made = printed_by("--scope", "openid", "email", "--audience", SERVICE)
+    asked = {
+        "token_endpoint_auth_method": "client_secret_post",
+        "grant_types": ["authorization_code", DEVICE],
+        "client_uri": "https://paperless.example.org",
+        "scope": "email openid groups",
+    }
+
+    answer = self_register(made["registration_token"], **asked)
+
+    app, given = the_app(), answer.json()
+    assert answer.status_code == 201
+    assert answer["Cache-Control"] == "no-store"
+    assert clients.authenticate(given.pop("client_id"), given.pop("client_secret")) == app
+    assert given == VALID | asked | {
+        "client_id_issued_at": int(app.created_at.timestamp()),
+        "client_secret_expires_at": 0,
+        "scope": "openid email",
+        "response_types": ["code"],
+        "subject_type": "public",
+        "id_token_signed_response_alg": "RS256",
+        "dpop_bound_access_tokens": False,
+    }
+    assert (app.scope, app.audiences, app.is_device) == ("openid email", [SERVICE], True)
+
+
+@pytest.mark.parametrize("method", ["none", "private_key_jwt"])
+def test_an_app_without_a_secret_gets_none(method: str) -> None:
+    jwks = {"jwks": public_of(key_of("ES256"))} if method == "private_key_jwt" else {}
+
+    given = self_register(new_token(), token_endpoint_auth_method=method, **jwks).json()
+
+    assert given["token_endpoint_auth_method"] == method
+    assert given.get("jwks") == jwks.get("jwks") == the_app().jwks
+    assert not {"client_secret", "client_secret_expires_at"} & given.keys()
+
+
+def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(clock: Clock) -> None:
+    text = printed_by("--clients", "2", "--days", "3")["registration_token"]
+
+    assert [self_register(text).status_code for _ in range(3)] == [201, 201, 401]
+    late = new_token(days=3)
+    clock.advance(days=3)
+    assert self_register(late).status_code == 401
+    assert Client.objects.count() == 2
+    call_command("prune")
+    assert not RegistrationToken.objects.exists()
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        *(["--clients", "0"], ["--clients", "1001"], ["--days", "0"], ["--days", "366"]),
+        *(["--scope", "admin:read"], ["--audience", "https://other.example.org"]),
+    ],
+)
+def test_the_command_refuses_tokens_without_bounds(arguments: list[str]) -> None:
+    with pytest.raises(CommandError):
+        printed_by(*arguments)
+    assert not RegistrationToken.objects.exists()
+
+
+def test_superusers_see_and_revoke_tokens_and_find_the_apps_of_one() -> None:
+    browser = superuser()[1]
+    text, other = new_token(2), new_token()
+    self_register(text)
+    token = RegistrationToken.objects.get(clients_left=1, pk=text[18:34])
+
+    assert str(token) in browser.get(TOKENS).text
+    assert str(token) in browser.get(f"{TOKENS}{token.pk}/delete/").text
+    assert browser.post(f"{TOKENS}{token.pk}/delete/").url == TOKENS
+
+    assert self_register(text).status_code == 401
+    assert self_register(other).status_code == 201
+    first = Client.objects.get(registered_with=str(token))
+    found = browser.get(LIST, {"q": str(token)}).text
+    assert first.pk in found
+    assert str(token) in browser.get(page_of(first)).text
+    again = browser.post(f"{TOKENS}{token.pk}/delete/", follow=True)
+    assert "This token was already revoked, or has expired." in again.text
+
+
+def test_superusers_are_emailed_about_tokens_and_their_history_lists_each_app() -> None:
+    browser = superuser()[1]
+    self_register(text := new_token(2), client_name="Wiki")
+    browser.post(f"{TOKENS}{text[18:34]}/delete/")
+
+    shown = text[:22]
+    rows = Activity.objects.filter(user__username="carol", kind__contains="regist").order_by("id")
+    assert list(rows.values_list("kind", "detail")) == [
+        ("registration_token_made", shown),
+        ("app_self_registered", f"Wiki, {shown}"),
+        ("registration_token_revoked", shown),
+    ]
+    assert mail_to("carol").subject == "A registration token was revoked"
+    assert rows.get(kind="app_self_registered").ip == "127.0.0.1"
+
+
+def test_an_app_that_nobody_signs_in_to_expires_after_seven_days(clock: Clock) -> None:
+    self_register(new_token())
+    clock.advance(days=7, seconds=-1)
+    alice = signed_in(make_user("alice"))
+    page = begin(alice, the_app())
+
+    clock.advance(seconds=1)
+
+    assert result(allow(alice, page)) == {}
+    assert result(begin(alice, the_app()))["error"] == "unauthorized_client"
+    assert not Connection.objects.exists()
+    clock.advance(hours=1)
+    call_command("prune")
+    assert not Client.objects.exists()
+
+
+def test_an_app_that_somebody_has_signed_in_to_stays(clock: Clock) -> None:
+    self_register(new_token())
+    alice = signed_in(make_user("alice"))
+    assert result(allow(alice, begin(alice, the_app())))["code"]
+
+    clock.advance(days=400)
+    call_command("prune")
+
+    assert the_app().expires_at is None
+
+
+def test_the_commands_about_apps_work_for_apps_that_have_registered_themselves() -> None:
+    given = self_register(new_token()).json()
+
+    call_command("rotate_client_secret", given["client_id"], "--now")
+    assert clients.authenticate(given["client_id"], given["client_secret"]) is None
+    call_command("disable_client", given["client_id"])
+    assert the_app().disabled_at
+
+
+def test_the_discovery_document_names_the_endpoint() -> None:
+    found = Browser().get("/.well-known/openid-configuration").json()
+
+    assert found["registration_endpoint"] == printed_by()["registration_endpoint"]
+    assert found["registration_endpoint"].endswith("/oauth/register")
+
+
+def test_the_endpoint_reads_only_posted_json_with_a_token() -> None:
+    assert Browser().get("/oauth/register").status_code == 405
+    bare = Browser().post("/oauth/register", VALID, content_type="application/json")
+    assert (bare.status_code, bare.json()["error"]) == (401, "invalid_token")
+    assert bare["WWW-Authenticate"] == "Bearer"
+    wrong = self_register(new_token()[:-1])
+    assert wrong["WWW-Authenticate"] == 'Bearer error="invalid_token"'
+    assert self_register(new_token(), redirect_uris=[f"{WEB}#x"]).json()["error"] == (
+        "invalid_redirect_uri"
+    )
+    assert not Client.objects.exists()
