@@ -20,6 +20,7 @@ from tests.support.steps import make_user
 
 ENDPOINTS = (
     *("/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/userinfo", "/oauth/par"),
+    "/oauth/register",
     *("/oauth/authorize", "/oauth/logout", "/.well-known/openid-configuration"),
     "/.well-known/oauth-protected-resource",
 )

@@ -16,6 +16,7 @@ from tests.attacks import (
     test_passkey_races,
     test_recovery_races,
     test_refresh_races,
+    test_registration_races,
     test_second_factor_races,
     test_session_races,
     test_staff_races,
@@ -40,6 +41,7 @@ RACES = [
     *test_authorize_races.RACES,
     *test_dpop_races.RACES,
     *test_device_races.RACES,
+    *test_registration_races.RACES,
 ]
 
 

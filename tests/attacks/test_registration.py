@@ -1,0 +1,174 @@
+"""Attacks on the registration of apps by themselves, with a token, without one, or in the admin."""
+
+import json
+from typing import Any
+
+import pytest
+from django.core import serializers
+from django.core.management import call_command
+from django.db import connection
+
+from accounts.common.key_text import _checksum, digest
+from accounts.oauth.models import Client
+from accounts.oauth.registration_tokens import TEXT, RegistrationToken, find
+from tests.administration.steps import desk
+from tests.attacks.api_input_steps import storable
+from tests.attacks.invitation_steps import superuser
+from tests.conftest import Clock
+from tests.support.apps import WEB, page_of, the_app
+from tests.support.authorize import begin
+from tests.support.oauth_client import new_app
+from tests.support.registration import REGISTER, VALID, new_token, self_register
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+TOKENS = "/admin/accounts/registrationtoken/"
+SERVICE = "https://wiki.example.org"
+JUNK = (
+    *(b"", b"\0", b"{", b"[]", b"null", b"1e999", b'"\\ud800"', b"\xff\xfe", b"9" * 5000),
+    b"[" * 60_000,
+    b'{"client_name": ' + b'{"a":' * 10_000 + b"1" + b"}" * 10_001,
+    b"x" * 70_000,
+)
+WRONG = (
+    *(None, 1, True, [], {}, "", "\0", "\ud800", "\u202e", "x" * 1001, ["\0"], [None], [[]]),
+    *({"keys": None}, "javascript:alert(1)", "https://a@x.example/", "http://x.example/"),
+    *([f"{WEB}/{n}" for n in range(51)], ["https://*.example/"], ["http://127.0.0.1/"], 10**400),
+)
+
+
+def test_only_the_whole_text_of_a_token_registers_an_app(django_assert_num_queries: Any) -> None:
+    first, second = new_token(), new_token()
+    row = RegistrationToken.objects.get(pk=TEXT.id_of(first))
+    body = first[:34] + first[34:66][::-1]
+    forged = body + _checksum(body)
+
+    stored = serializers.serialize("json", RegistrationToken.objects.all())
+    assert first[34:] not in stored
+    assert row.digest == digest(first)
+    for text in (first[:34] + second[34:], forged, TEXT.make().text, new_app().secret, row.digest):
+        assert self_register(text).status_code == 401
+    with django_assert_num_queries(0):
+        for text in (first[:-1], first.upper(), f"{first}x", first[:-1] + "\0"):
+            assert find(text) is None
+    assert self_register(first).status_code == 201
+
+
+def test_an_app_gets_no_more_than_its_token_grants_whatever_it_says(settings: Any) -> None:
+    set_up(settings, token_audiences=(SERVICE,))
+    wanted = {
+        **dict.fromkeys(("is_first_party", "first_party", "is_verified", "verified"), True),
+        **{"client_id": "chosen", "id": "chosen", "client_secret": "chosen", "source": "operator"},
+        **{"audiences": [SERVICE], "resource": SERVICE, "backchannel_logout_is_private": True},
+        "scope": "openid email groups profile:write read",
+    }
+
+    given = self_register(new_token(scope="email"), **wanted).json()
+
+    app = the_app()
+    assert (app.is_first_party, app.is_verified, app.source) == (False, False, "registration")
+    assert (app.scope, app.audiences, app.resource) == ("openid email", [], "")
+    assert "chosen" not in {given["client_id"], given["client_secret"]}
+    assert not wanted.keys() & given.keys() - {"client_id", "client_secret", "scope"}
+    page = begin(signed_in(make_user("alice")), app)
+    assert 'value="allow"' in page.text
+
+
+def test_a_uri_in_the_private_network_is_refused() -> None:
+    answer = self_register(new_token(), backchannel_logout_uri="https://10.0.0.1/")
+
+    assert answer.json()["error"] == "invalid_client_metadata"
+    assert not Client.objects.exists()
+
+
+def test_no_metadata_causes_a_server_error_or_uses_the_token_up() -> None:
+    text, members = new_token(), self_register(new_token()).json()
+    Client.objects.all().delete()
+
+    with connection.execute_wrapper(storable):
+        answers = [self_register(text, body) for body in JUNK]
+        for name in (*members, "jwks", "jwks_uri", "logo_uri", "tos_uri", "sector_identifier_uri"):
+            for value in WRONG:
+                answer = self_register(text, **{name: value})
+                if answer.status_code == 201:
+                    RegistrationToken.objects.filter(pk=TEXT.id_of(text)).update(clients_left=1)
+                else:
+                    answers.append(answer)
+
+    assert {answer.status_code for answer in answers} == {400, 413}
+    errors = {"invalid_client_metadata", "invalid_redirect_uri", "invalid_request"}
+    assert {answer.json()["error"] for answer in answers} <= errors
+    assert self_register(text).status_code == 201
+
+
+def test_a_token_grants_no_audience_that_was_removed_from_the_settings(settings: Any) -> None:
+    set_up(settings, token_audiences=(SERVICE,))
+    text = new_token(audiences=(SERVICE,))
+    set_up(settings, token_audiences=())
+
+    assert self_register(text).status_code == 201
+    assert the_app().audiences == []
+
+
+def test_an_app_with_pairwise_identifiers_gets_no_audience_of_its_token(settings: Any) -> None:
+    text = new_token(audiences=(settings.AUTHSITE.origin,))
+
+    given = self_register(text, subject_type="pairwise").json()
+
+    assert (given["subject_type"], the_app().audiences) == ("pairwise", [])
+
+
+def test_a_flood_of_wrong_tokens_is_limited_and_never_stops_a_right_one() -> None:
+    wrong = TEXT.make().text
+
+    statuses = {self_register(wrong).status_code for _ in range(70)}
+
+    assert statuses == {401, 429}
+    assert self_register(new_token()).status_code == 201
+
+
+def test_a_token_counts_only_in_the_header_and_no_cookie_replaces_it() -> None:
+    browser, text = superuser()[1], new_token()
+    body = json.dumps(VALID | {"access_token": text})
+
+    for path in (f"{REGISTER}?access_token={text}", REGISTER):
+        answer = browser.post(path, body, content_type="application/json")
+        assert answer.status_code in {400, 401}
+    assert not Client.objects.exists()
+
+
+def test_only_superusers_see_and_revoke_tokens(clock: Clock) -> None:
+    text = new_token()
+    form = f"{TOKENS}{TEXT.id_of(text)}/delete/"
+    root = superuser("dave")[1]
+
+    manager = desk("Manager")
+    answers = [manager.get(TOKENS), manager.get(form), manager.post(form)]
+    assert {answer.status_code for answer in answers} == {403}
+    root.get(form)
+    for odd in ("%00", "x" * 1000):
+        assert root.post(f"{TOKENS}{odd}/delete/").status_code < 500
+    clock.advance(minutes=11)
+    assert "/accounts/reauthenticate/" in root.post(form).url
+    assert self_register(text).status_code == 201
+
+
+def test_an_app_that_has_registered_itself_cannot_be_made_first_party() -> None:
+    self_register(new_token())
+    browser = superuser()[1]
+    fields = {"name": "Paperless", "redirect_uris": WEB, "scope": ["openid"]}
+
+    answer = browser.post(page_of(the_app()), fields | {"is_first_party": "on"})
+
+    assert answer.context["errors"]
+    assert not the_app().is_first_party
+
+
+def test_a_restored_backup_brings_no_token_back() -> None:
+    text = new_token()
+
+    call_command("after_restore", verbosity=0)
+
+    assert self_register(text).status_code == 401
