@@ -1,0 +1,60 @@
+"""The library openid-client registers an app (RFC 7591) and signs somebody in to it."""
+
+import html
+import json
+import os
+import re
+import shutil
+import subprocess
+from typing import Any
+
+import pytest
+
+from tests.attacks.test_app_races import WEB
+from tests.attacks.test_session_races import confirmed
+from tests.clients.apps import HERE
+from tests.support.client import Client
+from tests.support.node import node, packages
+from tests.support.site import Site
+
+
+def agree(browser: Client, url: str) -> str:
+    """Press "Allow" in the browser; return the URL to which it goes back."""
+    here = browser.get(url).location
+    session = re.search(r'name="session" value="([^"]+)"', browser.get(here).text)
+    assert session
+    page = browser.post(here, {"act": "allow", "session": session[1]}).text
+    found = re.search(r'content="0; url=([^"]+)"', page)
+    assert found, page
+    return html.unescape(found[1])
+
+
+def next_line(app: "subprocess.Popen[str]") -> Any:
+    assert app.stdout
+    return json.loads(app.stdout.readline())
+
+
+@pytest.mark.proof
+def test_openid_client_registers_an_app_and_signs_alice_in(default_site: Site) -> None:
+    made = ("registration_token", "--scope", "email", "offline_access", "--json")
+    token = json.loads(default_site.manage(*made))["registration_token"]
+    options = {"issuer": default_site.origin, "token": token, "redirectUri": WEB}
+    browser = confirmed((default_site, default_site), "registered")
+    shutil.copy(HERE / "register.mjs", folder := packages(HERE).parent)
+
+    with subprocess.Popen(
+        [node(), folder / "register.mjs"],
+        env=os.environ | {"OPTIONS": json.dumps(options)},
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    ) as app:
+        registered = next_line(app)
+        assert app.stdin
+        print(agree(browser, registered["url"]), file=app.stdin, flush=True)
+        signed_in = next_line(app)
+
+    assert app.returncode == 0
+    assert registered["metadata"]["scope"] == "openid email offline_access"
+    assert signed_in["claims"]["aud"] == registered["metadata"]["client_id"]
+    assert signed_in["renewed"] == "bearer"
