@@ -8,7 +8,7 @@ from typing import cast
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Exists, OuterRef, QuerySet
+from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.activity import events
 from accounts.activity.services import Actor
@@ -31,9 +31,7 @@ from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens import refresh
-from accounts.users import services as users
 from accounts.users.models import User
-from accounts.users.services import AccountChanged
 
 _INSERT = PreparedInsert(AuthorizationCode)
 
@@ -56,8 +54,10 @@ _FOUND = PreparedQueries(
 _UNCHANGED = User.objects.filter(
     pk=OuterRef("user_id"), is_active=True, credential_version=OuterRef("version")
 )
+_LIVE = LoginSession.objects.filter(sessions.IS_LIVE, pk=OuterRef("session_id"))
+_IS_VALID = Q(Exists(_UNCHANGED), spent_at=None, expires_at__gt=P("now"))
 _SPEND = PreparedUpdate(
-    lambda: _of_client().filter(Exists(_UNCHANGED), spent_at=None, expires_at__gt=P("now")),
+    lambda: _of_client().filter(_IS_VALID, Exists(_LIVE)),
     spent_at=P("now"),
     given=P("given"),
 )
@@ -184,14 +184,11 @@ def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
     """Spend the code ``held``, insert the session of the app, and return the refresh token.
 
     Return an empty string if the scope has no ``offline_access``, and None if the code is spent or
-    expired or the account has changed.
-
-    Raises:
-        OAuthError: the browser session has ended.
+    expired, the browser session has ended, or the account has changed.
     """
-    # A change of credentials takes the same lock. If it comes first, the UPDATE below does not
+    # Whatever ends sessions takes one of these locks. If it comes first, the UPDATE below does not
     # match; if it comes later, it ends the new session, too.
-    users.lock_row_as_is(held.user)
+    connected.lock_parent(held.session_id)
     is_offline = OFFLINE in held.scope.split()
     given = connected.new(
         held.session, held.client_id, held.scope, held.audience, is_offline=is_offline
@@ -204,12 +201,8 @@ def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
     given.refresh_digest = refresh.digest(refresh_token) if refresh_token else ""
     if not _spend_row(held, given.pk):
         return None
-    try:
-        sessions.lock(held.session_id)
-    except AccountChanged:
-        raise _refused() from None
     sessions.insert.run(given)
-    connected.make_room(given)
+    connected.make_room(given, is_told=bool(held.client.backchannel_logout_uri))
     held.given = given
     return refresh_token
 

@@ -4,10 +4,11 @@ Such a session belongs to the browser session from which the user signed in to t
 It ends with its parent, unless the app may stay signed in (the scope ``offline_access``).
 """
 
+import uuid
 from datetime import datetime, timedelta
 
 from django.conf import settings
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import QuerySet
 
 from accounts.activity import events
@@ -18,9 +19,16 @@ from accounts.common.deletion import change_in_portions
 from accounts.common.prepared import P, PreparedUpdate
 from accounts.common.signals import sessions_ended
 from accounts.sessions.models import LoginSession
+from accounts.users.models import User
 
 # The most live sessions of one user with one app.
 MOST = 20
+
+# PostgreSQL locks in the order of the names. Acts that end all sessions lock the user first, too.
+_LOCK_PARENT = f"""
+SELECT 1 FROM {LoginSession._meta.db_table} s JOIN {User._meta.db_table} u ON u.id = s.user_id
+WHERE s.id = %s FOR NO KEY UPDATE OF u, s
+"""  # noqa: S608 nothing but names of tables
 
 
 def _excess() -> QuerySet[LoginSession]:
@@ -76,6 +84,17 @@ def new(
     )
 
 
+def lock_parent(parent_id: uuid.UUID) -> None:
+    """Lock the user of a browser session, and then the session, until the transaction ends.
+
+    Call this before inserting a session of an app, and check both afterwards.
+    """
+    # In SQLite, the transaction has locked the whole database.
+    if connection.features.has_select_for_update:
+        with connection.cursor() as cursor:
+            cursor.execute(_LOCK_PARENT, [parent_id])
+
+
 def place(session: LoginSession, info: ClientInfo) -> None:
     """Set the device and the IP address of the unsaved ``session`` to those of ``info``.
 
@@ -92,14 +111,16 @@ def names(rows: QuerySet[LoginSession]) -> list[str]:
     return [name for _id, name in apps.values_list("client", "client__name").distinct()]
 
 
-def make_room(session: LoginSession) -> None:
+def make_room(session: LoginSession, *, is_told: bool = True) -> None:
     """End the sessions of the app beyond :data:`MOST`, but not the new ``session``.
 
     Sessions without ``offline_access`` end first, the least recently used ones before others.
+
+    ``is_told``: whether the app wants to be told of ended sessions.
     """
     values, now = {"user": session.user_id, "client": session.client_id}, clock.now()
     reason = events.SESSION_ENDED_BY_LIMIT.name
-    if _END_EXCESS.run(**values, session=session.pk, now=now, reason=reason):
+    if _END_EXCESS.run(**values, session=session.pk, now=now, reason=reason) and is_told:
         tell(LoginSession.objects.filter(**values), now)
 
 

@@ -34,12 +34,13 @@ KEEP_ENDED = timedelta(days=1)
 AT_ONCE = 20
 
 insert = PreparedInsert(LoginSession)
-_IS_LIVE = Q(ended_at=None, idle_at__gt=P("now"), ends_at__gt=P("now"))
+# For prepared statements; ``now`` is a value of theirs.
+IS_LIVE = Q(ended_at=None, idle_at__gt=P("now"), ends_at__gt=P("now"))
 _LOCKED = PreparedQuery(
-    lambda: LoginSession.objects.select_for_update().filter(_IS_LIVE, pk=P("session"))
+    lambda: LoginSession.objects.select_for_update().filter(IS_LIVE, pk=P("session"))
 )
 _LIVE: PreparedQuery[Any] = PreparedQuery(
-    lambda: LoginSession.objects.filter(_IS_LIVE, user=P("user"), client=None).values("pk")
+    lambda: LoginSession.objects.filter(IS_LIVE, user=P("user"), client=None).values("pk")
 )
 
 
