@@ -18,7 +18,7 @@ from accounts.common.client_info import ClientInfo, client_from
 from accounts.common.errors import RateLimited
 from accounts.oauth.endpoints import FORM
 from accounts.oauth.messages import OAuthError, parameters
-from accounts.oauth.token_views import refresh_newest
+from accounts.oauth.token_views import answer_at_once
 from accounts.ops import health
 from accounts.profile.api import own_profile
 from accounts.signin.services import refuse_flood
@@ -66,7 +66,7 @@ def _refresh(environ: Environ, client_ip: str) -> Answer | None:
     return Answer(_render(with_refresh(tokens))) if tokens else None
 
 
-def _refresh_of_app(environ: Environ, client_ip: str) -> Answer | None:
+def _token_of_app(environ: Environ, client_ip: str) -> Answer | None:
     body = _body(environ, FORM)
     if body is None:
         return None
@@ -76,7 +76,7 @@ def _refresh_of_app(environ: Environ, client_ip: str) -> Answer | None:
         sent = parameters(QueryDict(body))
     except (OAuthError, TooManyFieldsSent):
         return None
-    answer = refresh_newest(request, sent, _client(environ, client_ip))
+    answer = answer_at_once(request, sent, _client(environ, client_ip))
     return Answer(json.dumps(answer).encode()) if answer else None
 
 
@@ -152,7 +152,7 @@ ANSWERS: dict[str, Callable[[Environ, str], Answer | None]] = {
     "/api/v1/me/": _me,
     REFRESH: _refresh,
     SIGN_IN: _sign_in,
-    OF_APPS: _refresh_of_app,
+    OF_APPS: _token_of_app,
     JWKS: lambda *_: published(keyring.jwks()),
     "/health/live": lambda *_: Answer(JsonResponse({"process": health.OK}).content),
     "/health/ready": _ready,

@@ -19,6 +19,7 @@ from accounts.tokens.dpop import Proof, proof_of, token_type
 from accounts.tokens.errors import InvalidToken
 
 type Answer = dict[str, Any]
+type Redeem = Callable[[AuthorizationCode, ClientInfo, str], str]
 type Grant = Callable[[Client, dict[str, str], ClientInfo, Proof], Answer]
 
 
@@ -35,35 +36,45 @@ def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     return success(grant(client, sent, client_of(request), proof))
 
 
-def _by_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
+def _by_code(
+    client: Client,
+    sent: dict[str, str],
+    info: ClientInfo,
+    proof: Proof,
+    redeem: Redeem = codes.redeem,
+) -> Answer:
     """Exchange a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5)."""
     code, redirect_uri, verifier = (
         required(sent, name) for name in ("code", "redirect_uri", "code_verifier")
     )
     held = codes.find(code, client, redirect_uri, verifier)
     codes.check_key(held, proof.thumbprint)
-    return _redeemed(held, client, sent, info, proof)
+    return _redeemed(held, sent, info, proof, redeem)
 
 
 def _by_device_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
     """Exchange the code of a device that a person has allowed (RFC 8628 section 3.4)."""
     code = required(sent, "device_code")
     devices.check_answer(code, client)
-    return _redeemed(codes.find_for_device(code, client), client, sent, info, proof)
+    return _redeemed(codes.find_for_device(code, client), sent, info, proof)
 
 
 def _redeemed(
-    held: AuthorizationCode, client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof
+    held: AuthorizationCode,
+    sent: dict[str, str],
+    info: ClientInfo,
+    proof: Proof,
+    redeem: Redeem = codes.redeem,
 ) -> Answer:
     """Return the tokens for the code ``held``.
 
     All checks that may refuse the request come before the code is spent.
     """
     grants.check_audience(sent, held.audience)
-    scope = grants.remaining(client, held.session, held.scope.split(), held.audience)
+    scope = grants.remaining(held.client, held.session, held.scope.split(), held.audience)
     id_tokens.be_ready()
     proof.spend()
-    refresh_token = codes.redeem(held, info, proof.thumbprint)
+    refresh_token = redeem(held, info, proof.thumbprint)
     assert held.given is not None  # noqa: S101 for the type checker: ``redeem`` has set it
     answer = _answer(held.given, scope, refresh_token)
     if "openid" in scope:
@@ -93,25 +104,37 @@ def _by_refresh_token(
     return _renewed(session, scope, *rotated)
 
 
-def refresh_newest(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
-    """Return the answer to ``request`` if it refreshes with the newest token and succeeds.
+def answer_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
+    """Return the answer to ``request`` if its code is unspent, or its refresh token the newest one.
 
-    Otherwise, change nothing and return None. For the short path (``authsite.short_path``).
+    If the request has another grant or is refused, change nothing and return None. For the short
+    path (``authsite.short_path``), which passes no request with a DPoP proof.
 
     Raises:
-        CannotSign: the signing key cannot be decrypted.
+        CannotSign: a signing key cannot be decrypted.
     """
-    text = sent.get("refresh_token", "")
-    if sent.get("grant_type") != "refresh_token":
+    grant = AT_ONCE.get(sent.get("grant_type", ""))
+    if grant is None:
         return None
     try:
         client = client_auth.find(request, sent)
-        session = families.with_newest(text) if client else None
-        if client is None or session is None or client.requires_dpop:
+        if client is None or client.requires_dpop:
             return None
-        scope = _wanted(client, sent, session)
+        return grant(client, sent, info)
     except OAuthError:
         return None
+
+
+def _redeem_unspent(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
+    return _by_code(client, sent, info, Proof(), codes.redeem_unspent)
+
+
+def _refresh_newest(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer | None:
+    text = required(sent, "refresh_token")
+    session = families.with_newest(text)
+    if session is None:
+        return None
+    scope = _wanted(client, sent, session)
     access.be_ready()
     rotated = families.rotate_newest(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
     return _renewed(session, scope, *rotated) if rotated else None
@@ -171,4 +194,8 @@ GRANTS: dict[str, Grant] = {
     "authorization_code": _by_code,
     "refresh_token": _by_refresh_token,
     devices.GRANT: _by_device_code,
+}
+AT_ONCE: dict[str, Callable[[Client, dict[str, str], ClientInfo], Answer | None]] = {
+    "authorization_code": _redeem_unspent,
+    "refresh_token": _refresh_newest,
 }

@@ -1,5 +1,6 @@
-"""The short path of apps' refreshes: it answers as Django does, and refuses nothing itself."""
+"""The short path of apps' tokens: it answers as Django does, and refuses nothing itself."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
@@ -10,11 +11,20 @@ from accounts.activity.services import Actor
 from accounts.oauth import clients
 from accounts.oauth.models import Client
 from accounts.sessions import services as sessions
-from accounts.sessions.models import LoginSession
 from tests.attacks.test_short_path import undone
+from tests.conftest import Clock
 from tests.support.api import claims_of
 from tests.support.api_jwt import basic
-from tests.support.oauth_client import FORM, App, browser_of, new_app, set_client
+from tests.support.apps import WEB
+from tests.support.oauth_client import (
+    EVERYTHING,
+    FORM,
+    VERIFIER,
+    App,
+    browser_of,
+    new_app,
+    set_client,
+)
 from tests.support.steps import make_user
 from tests.support.wsgi import Answer, Applications, answer, environ
 
@@ -24,12 +34,13 @@ SMALL = {"scope": "openid email"}
 
 
 class World:
-    """An app with a refresh token, and the applications that are asked."""
+    """An app with a refresh token and a code, and the applications that are asked."""
 
     def __init__(self) -> None:
         self.app, self.other = new_app(), new_app("Wiki")
         self.session = browser_of(make_user("alice"))
         self.token = self.app.sign_in(self.session)["refresh_token"]
+        self.code = self.app.code(self.session, EVERYTHING)
         self.apps = Applications()
 
     def asked(
@@ -42,21 +53,31 @@ class World:
             more["HTTP_AUTHORIZATION"] = basic(app.client.pk, app.secret)
         return environ("POST", "/oauth/token", body or urlencode(sent).encode(), **more)
 
+    def redeeming(self, app: App | None = None, **form: str) -> dict[str, Any]:
+        sent = {"grant_type": "authorization_code", "code": self.code, "redirect_uri": WEB}
+        sent |= {"code_verifier": VERIFIER} | form
+        return self.asked(app, urlencode(sent).encode(), **form)
+
 
 @pytest.fixture
-def world() -> World:
+def world(clock: Clock) -> World:
     world = World()
     # Django answers the first plain request, whose headers the short path repeats.
-    assert undone(world.apps.short, world.asked).status == "200 OK"
+    for asked in (world.asked, world.redeeming):
+        assert undone(world.apps.short, asked).status == "200 OK"
     return world
 
 
 def comparable(found: Answer) -> tuple[Any, ...]:
-    """Return the answer with the access token replaced by its claims, which differ in one."""
+    """Return the answer with the signed tokens replaced by their claims, without random values."""
     body = found.body.decode()
-    if '"access_token"' in body:
-        text = body.split('"access_token": "')[1].split('"')[0]
-        body = body.replace(text, str(claims_of(text) | {"jti": ""}))
+    tokens = json.loads(body) if '"access_token"' in body else {}
+    for name in tokens.keys() & {"access_token", "id_token"}:
+        body = body.replace(tokens[name], str(claims_of(tokens[name]) | {"jti": ""}))
+    if "id_token" in tokens:
+        # A code gives a new session.
+        for new in (tokens["refresh_token"], claims_of(tokens["id_token"])["sid"]):
+            body = body.replace(new, "")
     headers = {name: value for name, value in found.headers.items() if name != "content-length"}
     return found.status, headers, body
 
@@ -70,19 +91,22 @@ def both(world: World, asked: Callable[[], dict[str, Any]], *, passed_on: int) -
     return short
 
 
-def test_a_plain_refresh_gets_djangos_answer_from_the_short_path(world: World) -> None:
+def test_a_plain_request_gets_djangos_answer_from_the_short_path(world: World) -> None:
     posted = {"client_id": world.app.client.pk, "client_secret": world.app.secret}
 
     for form in ({}, SMALL, posted):
-        found = both(world, lambda form=form: world.asked(**form), passed_on=0)
-        assert found.status == "200 OK"
+        for asked in (world.asked, world.redeeming):
+            found = both(world, lambda asked=asked, form=form: asked(**form), passed_on=0)
+            assert found.status == "200 OK"
 
 
-def test_the_short_path_reads_the_token_and_replaces_it_in_three_statements(
+def test_a_refresh_is_three_statements_and_a_code_six_with_its_transaction(
     world: World, django_assert_num_queries: Any
 ) -> None:
     with django_assert_num_queries(3):
         answer(world.apps.short, world.asked())
+    with django_assert_num_queries(6 + 2):
+        answer(world.apps.short, world.redeeming())
 
 
 def revoke(world: World) -> None:
@@ -101,29 +125,34 @@ def narrow_the_scope(world: World) -> None:
     set_client(world.app, scope="openid")
 
 
-def replace_the_token(world: World) -> None:
+def use_both(world: World) -> None:
     world.app.refresh(world.token)
+    world.app.redeem(world.code)
 
 
 def deactivate(world: World) -> None:
     type(world.session.user).objects.update(is_active=False)
 
 
-CHANGES = [revoke, disable, require_a_passkey, narrow_the_scope, replace_the_token, deactivate]
+CHANGES = [revoke, disable, require_a_passkey, narrow_the_scope, use_both, deactivate]
 
 
-@pytest.mark.parametrize("change", CHANGES, ids=lambda change: change.__name__)
+# A code gives what is left of its scope.
+CASES = [(World.asked, change) for change in CHANGES]
+CASES += [(World.redeeming, change) for change in CHANGES if change is not narrow_the_scope]
+
+
+@pytest.mark.parametrize("asked, change", CASES, ids=lambda case: case.__name__)
 def test_django_answers_after_a_change_that_the_short_path_notices_at_once(
-    world: World, change: Callable[[World], None]
+    world: World, asked: Callable[[World], dict[str, Any]], change: Callable[[World], None]
 ) -> None:
     change(world)
-    before = list(LoginSession.objects.values())
 
-    found = both(world, world.asked, passed_on=1)
+    found = both(world, lambda: asked(world), passed_on=1)
 
     # A retry of the token before the newest gets the same answer again.
-    assert found.status[0] == ("2" if change is replace_the_token else "4")
-    assert list(LoginSession.objects.values()) == before
+    is_retry = change is use_both and asked is World.asked
+    assert found.status[0] == ("2" if is_retry else "4")
 
 
 def test_django_answers_every_other_request(world: World) -> None:
@@ -140,6 +169,10 @@ def test_django_answers_every_other_request(world: World) -> None:
         lambda: world.asked(body=long),
         lambda: world.asked(body=b"grant_type=refresh_token&refresh_token=%00&x=%ff"),
         lambda: world.asked() | {"CONTENT_TYPE": f"{FORM}; charset=utf-8"},
+        lambda: world.redeeming(world.other),
+        lambda: world.redeeming(code_verifier="b" * 43),
+        lambda: world.redeeming(redirect_uri="https://mallory.example"),
+        lambda: world.redeeming(resource="https://wiki.example.org"),
     ]
     for asked in odd:
         found = both(world, asked, passed_on=1)
