@@ -26,7 +26,7 @@ LIST = "admin:accounts_user_changelist"
 
 
 def actions_for(staff: User) -> dict[str, Action]:
-    """Return what ``staff`` can do in the list of people, as Django's admin describes it."""
+    """Return the bulk acts that ``staff`` can do, as Django's admin describes actions."""
     if roles.role_of(staff) not in roles.ACTING:
         return {}
     return {

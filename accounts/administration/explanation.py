@@ -33,7 +33,7 @@ from accounts.twofactor import services as twofactor
 from accounts.users import former_credentials, identities
 from accounts.users.models import PendingSignup, User
 
-# From how many networks limits are shown at most.
+# The most networks whose limits are shown.
 NETWORKS = 5
 NETWORK = "network_attempts_used_up"
 

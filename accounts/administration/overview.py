@@ -54,7 +54,7 @@ REASONS: dict[str, str | Promise] = {
     events.TOKEN_REUSED.name: gettext_lazy("Copied token or passkey"),
     events.PASSKEY_SUSPECT.name: gettext_lazy("Copied token or passkey"),
 }
-# By the beginning of the name of a limit: what it limits.
+# What a limit counts, by the beginning of its name.
 LIMITS: dict[str, str | Promise] = {
     "login": gettext_lazy("Passwords"),
     "proof": gettext_lazy("Passwords"),

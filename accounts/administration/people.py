@@ -155,7 +155,7 @@ class PeopleAdmin(ListAdmin):
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[User], search_term: str
     ) -> tuple[QuerySet[User], bool]:
-        """Return the users of ``queryset`` that ``search_term`` names, and that none is twice."""
+        """Return the users of ``queryset`` that ``search_term`` names, and False: none is twice."""
         if not search_term.strip():
             return queryset, False
         all_emails = sees_all_emails(cast(User, request.user))

@@ -33,7 +33,7 @@ COLUMNS = {Span.DAY: 14, Span.WEEK: 12, Span.MONTH: 12}
 
 @dataclass(frozen=True)
 class Series:
-    """What the boxes of one colour stand for. ``path`` draws its boxes, as the SVG attribute."""
+    """Numbers that are drawn in one colour. ``path``: the SVG path of their boxes."""
 
     label: str
     total: int

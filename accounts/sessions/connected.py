@@ -1,4 +1,4 @@
-"""The sessions of connected apps: one for each sign-in to an app with the account here.
+"""Creates and ends the sessions of connected apps: one for each sign-in to an app.
 
 Such a session belongs to the browser session from which the user signed in to the app, its parent.
 It ends with its parent, unless the app may stay signed in (the scope ``offline_access``).

@@ -235,7 +235,10 @@ def revoke_by_operator(user: User, actor: Actor) -> int:
 
 
 def prune() -> int:
-    """Delete sessions that ended a day ago, and expired data of strangers; return how many rows."""
+    """Delete sessions that ended more than a day ago; return how many rows were deleted.
+
+    Also delete the expired session data of browsers in which nobody is signed in.
+    """
     now = clock.now()
     sessions = LoginSession.objects.filter(
         Q(ended_at__lte=now - KEEP_ENDED)

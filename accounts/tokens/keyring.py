@@ -144,7 +144,7 @@ def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
     moment = clock.now()
     with transaction.atomic(durable=True):
         if SigningKey.objects.filter(kid=keys.public_jwk(key)["kid"]).exists():
-            raise KnownKey("The ring has this key already, or had it.")
+            raise KnownKey("This key is in the key ring already, or was withdrawn from it.")
         others = SigningKey.objects.filter(withdrawn_at=None)
         signs_at = moment + LEAD if others.exists() and not now else moment
         if now:

@@ -24,7 +24,7 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
     scope = TextField(
         required=False,
         max_length=255,
-        help_text="Scopes, separated by spaces. Without it, all that one has.",
+        help_text="Scopes, separated by spaces. Without this field, all that the client may have.",
     )
 
     def validate_audience(self, audience: str) -> str:
@@ -83,7 +83,9 @@ class SecondStepSerializer(serializers.Serializer[Any]):
 
     challenge = TextField(max_length=100)
     code = TextField(required=False, max_length=64)
-    method = ChoiceField(["email"], required=False, help_text="Instead of a code: mail one.")
+    method = ChoiceField(
+        ["email"], required=False, help_text="Send this instead of a code to have one emailed."
+    )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Require ``code`` or ``method``."""
@@ -146,7 +148,7 @@ class TokensSerializer(AccessSerializer):
     """An access token, its lifetime and its scope, and a refresh token."""
 
     refresh = serializers.CharField(
-        required=False, help_text="Opaque. Not there where an access token bought another one."
+        required=False, help_text="Opaque. Missing if an access token was exchanged for this one."
     )
 
 

@@ -205,8 +205,8 @@ def revoke(text: str, client: ClientInfo) -> None:
     """Revoke the session of the access token or refresh token ``text`` (RFC 7009 section 2).
 
     An expired access token also revokes its session, so that a client can sign out late. An access
-    token for another service revokes nothing, because that service knows the token, too. Nor does a
-    token of a connected app, which has an endpoint of its own for that.
+    token for another service revokes nothing, because that service knows the token, too. A token of
+    a connected app revokes nothing either: apps revoke theirs at ``/oauth/revoke``.
     """
     session = families.of(text) or family_of_access(text)
     if session is not None and not session.client_id:

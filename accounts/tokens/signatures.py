@@ -119,5 +119,5 @@ def _bytes(part: str) -> bytes:
     """
     decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
     if _text(decoded) != part:
-        raise ValueError("not as base64url is written")
+        raise ValueError("not canonical base64url")
     return decoded

@@ -65,7 +65,7 @@ def test_the_list_says_which_apps_are_unused_disabled_or_use_another_service(
     signed_in(alice, client)
 
     listed = client.get(APPS).text
-    for told in ("Disabled by this site", "Not used recently", "only an ID that stands for"):
+    for told in ("Switched off by this site", "Not used recently", "only an ID that stands for"):
         assert told in listed
     assert "uses " not in listed
     connections.agree(asked_for(app, "openid", "https://wiki.example.org"), alice, Actor())
