@@ -23,11 +23,6 @@ pytestmark = pytest.mark.django_db
 WRONG = "wrong horse battery"
 
 
-@pytest.fixture
-def alice() -> User:
-    return make_user("alice")
-
-
 def answer(*words: str) -> Any:
     return json.loads(printed(*words, "--json"))
 

@@ -17,7 +17,6 @@ from tests.support.authorize import (
     PAR,
     VERIFIER,
     address,
-    begin,
     push,
     query,
     result,
@@ -33,43 +32,21 @@ pytestmark = pytest.mark.django_db
 FORM = "application/x-www-form-urlencoded"
 
 
-TRICKS = f"""
-{WEB}/
-{WEB}/x
-{WEB}/../other
-{WEB}/%2e%2e/other
-{WEB};x=1
-{WEB}?
-{WEB}?x=1
-{WEB}#
-{WEB}%00
-{WEB}\\@mallory.example
-{WEB.replace("paperless", "PAPERLESS")}
-{WEB.replace("callback", "Callback")}
-{WEB.replace("https", "HTTPS")}
-{WEB.replace("https", "http")}
-{WEB.replace("https://", "https:/")}
-{WEB.replace("https://", "//")}
-{WEB.replace("paperless", "p\u0430perless")}
-{WEB.replace("paperless", "xn--paperless")}
-{WEB.replace("example.org", "example.org.")}
-{WEB.replace("example.org", "example.org:443")}
-{WEB.replace("example.org", "example.org:8443")}
-{WEB.replace("example.org", "example.org.mallory.example")}
-{WEB.replace("paperless.example.org", "mallory.example\\@paperless.example.org")}
-{WEB.replace("https://", "https://alice@")}
-{WEB.replace("https://", "https://paperless.example.org@mallory.example/")}
-https://mallory.example/callback
-https://mallory.example/?{WEB}
-http://127.0.0.1/callback
-javascript:alert(1)
-javascript://paperless.example.org/callback%0aalert(1)
-data:text/html,x
-/callback
-""".split()
-
-
-TRICKS += ["", f"{WEB} ", f" {WEB}", f"{WEB}\n", f"{WEB}\r\nX: y", f"{WEB}\t", "x" * 9000]
+# ``test_redirect_uris`` has many more. These also show that the endpoint changes no value.
+TRICKS = [
+    "",
+    f"{WEB}/",
+    f"{WEB} ",
+    f" {WEB}",
+    f"{WEB}\n",
+    f"{WEB}\r\nX: y",
+    f"{WEB}%00",
+    "x" * 9000,
+    WEB.upper(),
+    "https://mallory.example/callback",
+    "javascript:alert(1)",
+    "/callback",
+]
 
 
 REFUSED: list[tuple[dict[str, str | None], str]] = [
@@ -119,20 +96,6 @@ def test_a_redirect_uri_that_is_not_registered_exactly_gets_a_page_and_no_redire
         assert answer.status_code == 400, uri
         assert "Location" not in answer
         assert "http-equiv" not in answer.text
-
-
-def test_only_the_port_of_a_loopback_redirect_uri_may_differ(browser: Browser) -> None:
-    app = make_app(is_public=True, scope="openid email")
-    Client.objects.update(redirect_uris=["http://127.0.0.1/back"])
-
-    for uri in ("http://127.0.0.1:1/back", "http://127.0.0.1:65535/back"):
-        assert begin(browser, app, redirect_uri=uri).status_code == 200
-    for uri in (
-        "http://localhost/back",
-        "http://127.0.0.1:1/",
-        "http://127.0.0.1:1@x.example/back",
-    ):
-        assert begin(browser, app, redirect_uri=uri).status_code == 400
 
 
 def test_a_parameter_that_is_there_twice_is_refused(app: Client, browser: Browser) -> None:

@@ -10,6 +10,7 @@ from playwright.sync_api import expect
 
 from tests.attacks.invitation_steps import INVITE
 from tests.browser.corners import faults_in_corners
+from tests.browser.rows import APP, HISTORY, PASSKEY, SOME_KEYS, WIDE
 from tests.browser.steps import (
     IPHONE,
     LONG_AGO,
@@ -50,55 +51,6 @@ RESET = "/accounts/password/reset/"
 LOCKDOWN, REVIEW = "/accounts/lockdown/", "/accounts/review/"
 OBJECTION = "/accounts/2fa/recovery/"
 KEYS, NEW_KEY = "/accounts/keys/", "/accounts/keys/new/"
-WIDE = "W" * 60
-THEIRS = "FROM n, accounts_user WHERE username = ?"
-HISTORY = f"""
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)
-    INSERT INTO accounts_activity
-        (user_id, kind, at, address, browser, system, proof, actor, detail)
-    SELECT id, iif(i % 2, 'sign_in_failed', 'others_ended'), ?, '2001:db8::7', 'Firefox',
-        'Windows', 'pwd', iif(i % 2, '', 'carol'), iif(i % 2, '', '3') {THEIRS}
-"""
-SOME_KEYS = f"""
-    WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 7)
-    INSERT INTO accounts_apikey
-        (id, user_id, digest, name, scope, made_at, expires_at, used_at, address)
-    SELECT printf('%016d', i), id, '', ?, 'activity:read profile:write sessions:write', ?,
-        iif(i % 2, ?, NULL), iif(i % 3, ?, NULL), '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff' {THEIRS}
-"""
-# An unverified app that stays connected and is connected with each browser, too. All statements
-# have the same values.
-APP = (
-    """
-    INSERT INTO accounts_client (id, name, is_public, is_first_party, is_verified, redirect_uris,
-        logout_uris, scope, audiences, factor, homepage, privacy_url, terms_url, created_at)
-    SELECT 'notes', ?, 1, 0, 0, '[]', '[]', 'openid', '[]', '', '', '', '', ?
-    FROM accounts_user WHERE username = ?
-    """,
-    """
-    INSERT INTO accounts_connection (client_id, audience, scope, since, used_at, user_id)
-    SELECT 'notes', 'https://' || ?1 || '.example', 'openid email offline_access', ?2, ?2, id
-    FROM accounts_user WHERE username = ?3
-    """,
-    """
-    INSERT INTO accounts_loginsession (id, kind, client_id, parent_id, is_offline, user_id, agent,
-        browser, system, address, amr, auth_time, begun_at, used_at, is_remembered, idle_at,
-        ends_at, scope, audience)
-    SELECT lower(hex(randomblob(16))), 'connected', 'notes', s.id, n.i, s.user_id, agent,
-        browser, system, address, amr, auth_time, begun_at, used_at, is_remembered, idle_at,
-        ends_at, 'openid', ''
-    FROM accounts_loginsession s JOIN accounts_user u ON u.id = s.user_id,
-        (SELECT 0 AS i UNION SELECT 1) n
-    WHERE ?1 <> ?2 AND u.username = ?3
-    """,
-)
-PASSKEY = """
-    INSERT INTO accounts_passkey (user_id, name, confirmed, credential_id, public_key,
-        sign_count, transports, aaguid, is_synced, made_at)
-    SELECT id, ?, 1, 'eHh4', 'eHh4', 0, '[]', 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4', 1, ?
-    FROM accounts_user WHERE username = ?
-"""
-
 type Stop = tuple[Client, str, str]
 
 
