@@ -5,7 +5,9 @@ from typing import Any, override
 from django import forms
 from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
+from django.forms.fields import InvalidJSONInput
 from django.forms.models import model_to_dict
 from django.urls import reverse
 from django.utils.translation import gettext as _
@@ -33,6 +35,22 @@ class LinesField(forms.CharField):
             return value
         lines = (line.strip() for line in (value or "").splitlines())
         return list(dict.fromkeys(line for line in lines if line))
+
+
+class KeysField(forms.JSONField):
+    """A JSON Web Key Set. Django would fail with JSON that Python cannot read or cannot encode."""
+
+    @override
+    def to_python(self, value: Any) -> Any:
+        try:
+            return super().to_python(value)
+        except (ValueError, RecursionError):
+            raise ValidationError(self.error_messages["invalid"], params={"value": ""}) from None
+
+    @override
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return the text as it was typed, also if it is valid JSON."""
+        return initial if self.disabled or data is None else InvalidJSONInput(data)
 
 
 class ClientForm(forms.ModelForm):
@@ -87,6 +105,7 @@ class ClientForm(forms.ModelForm):
             *("is_first_party", "requires_dpop", "scope", "audiences", "resource", "factor"),
             *("sector", "required_group", "logo", "homepage", "privacy_url", "terms_url"),
         )
+        field_classes = {"jwks": KeysField}
         help_texts = {
             "backchannel_logout_uri": gettext_lazy(
                 "When a session of the app ends, this site sends a logout token there. Leave it "

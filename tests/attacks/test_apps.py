@@ -159,6 +159,8 @@ def test_malformed_ids_and_texts_in_the_admin_cause_no_server_error() -> None:
             assert browser.post(f"{LIST}nowhere/{name}/").status_code == 404
         for field in ("name", "redirect_uris", "scope", "homepage", "required_group", "factor"):
             assert register(browser, **{field: "\0"}).status_code == 200
+        for keys in ("[" * 100_000, "9" * 5000, r'{"keys": [{"kty": "EC", "x": "\ud800"}]}'):
+            assert register(browser, jwks=keys).status_code == 200
         assert browser.get(LIST, {"q": "\0"}).status_code < 500
     assert not Client.objects.exists()
 
