@@ -4,7 +4,7 @@ The person's browser then continues an ordinary authorization request, which nam
 others have a redirect URI. Meanwhile, the device polls the token endpoint with its device code.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from typing import NoReturn
 
@@ -13,13 +13,13 @@ from django.db.models import QuerySet
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import delete_in_batches
-from accounts.oauth import codes, open_requests, requests
+from accounts.oauth import codes, requests
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationRequest, DeviceAuthorization
 from accounts.sessions.reauthentication import RECENT
 from accounts.throttle.limits import USER_CODE_NETWORK, USER_CODE_PERSON
-from accounts.throttle.services import around, give_back, spend
+from accounts.throttle.services import Charge, around, give_back, spend
 from accounts.users.models import User
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -33,11 +33,14 @@ SLOWER, LONGEST_INTERVAL = 5, 60
 _PURPOSE = "device"
 
 
-def begin(client: Client, given: Mapping[str, str], info: ClientInfo) -> tuple[str, str]:
+def begin(
+    client: Client, given: Mapping[str, str], info: ClientInfo, charges: Sequence[Charge]
+) -> tuple[str, str]:
     """Store the authorization request of a device; return the device code and the user code.
 
     ``given``: the parameters of the request.
     ``info``: the client info of the device.
+    ``charges``: the limits to charge for the request.
 
     Raises:
         OAuthError: ``client`` may not sign in devices, or not request the scope or resource.
@@ -45,7 +48,7 @@ def begin(client: Client, given: Mapping[str, str], info: ClientInfo) -> tuple[s
     """
     check_allowed(client)
     scope, audience = requests.access_of(client, given)
-    spend(*open_requests.charges_of(client, info))
+    spend(*charges)
     device_code, user_code = secrets.token(), secrets.user_code()
     DeviceAuthorization.objects.create(
         digest=codes.digest_of(device_code),

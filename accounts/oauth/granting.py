@@ -20,7 +20,6 @@ class ConsentMissing(Exception):
     """The person has disconnected the app meanwhile."""
 
 
-@transaction.atomic
 def grant(
     asked: AuthorizationRequest, session: LoginSession, actor: Actor, *, agrees: bool = False
 ) -> str:
@@ -36,17 +35,31 @@ def grant(
         ConsentMissing: the person has not just agreed, and no earlier agreement is left.
         AccountChanged: the account was locked or changed meanwhile.
     """
+    try:
+        return _grant(asked, session, actor, agrees=agrees)
+    except ConsentMissing:
+        if agrees or not asked.client.is_first_party:
+            raise
+    # In a new transaction: :func:`connections.agree` locks the user before the connection. After
+    # :func:`connections.renew`, which locks the connection, it could deadlock with a disconnection.
+    return _grant(asked, session, actor, agrees=True)
+
+
+@transaction.atomic
+def _grant(
+    asked: AuthorizationRequest, session: LoginSession, actor: Actor, *, agrees: bool
+) -> str:
     # Only one of two tabs deletes the row.
     if not asked._state.adding and not close(asked):
         raise AlreadyAnswered
     if asked.device_id and not devices.answer(asked, allows=True):
         raise AlreadyAnswered
-    if agrees or not connections.renew(asked, session.user):
-        if not (agrees or asked.client.is_first_party):
-            raise ConsentMissing
+    if agrees:
         if not registration_tokens.keep(asked.client):
             raise AppExpired
         connections.agree(asked, session.user, actor)
+    elif not connections.renew(asked, session.user):
+        raise ConsentMissing
     if asked.device:
         codes.issue_for_device(asked, session, asked.device)
         return ""

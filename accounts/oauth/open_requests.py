@@ -13,12 +13,14 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from accounts.common import clock, secrets
-from accounts.common.client_info import ClientInfo
+from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.deletion import delete_in_batches
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
+from accounts.oauth.redirect_uris import is_registered
 from accounts.oauth.requests import LIFE
 from accounts.oauth.stored import AuthorizationRequest
+from accounts.sessions.models import LoginSession
 from accounts.signin.hints import Hint
 from accounts.throttle.limits import AUTHORIZE_CLIENT, AUTHORIZE_NETWORK
 from accounts.throttle.services import Charge, around, spend
@@ -66,13 +68,20 @@ def push(asked: AuthorizationRequest, *charges: Charge) -> str:
     return URN + asked.pk
 
 
-def charges_of(client: Client, sender: ClientInfo) -> list[Charge]:
-    """Return the limits for requests that ``client`` pushes from its own server.
+def charges_of(client: Client, request: HttpRequest) -> list[Charge]:
+    """Return the limits for a ``request`` that ``client`` sends itself, not through a browser.
 
-    Anybody can send the requests of a public app, so the network of the ``sender`` is charged.
+    Anybody can send the requests of a public app, so the network of the sender is charged.
+
+    Raises:
+        OAuthError: a page in a browser sends the request. No page can read the answer, but one of
+            another site could use up the limits of a person's network.
     """
+    # Browsers add this header (Fetch Metadata), and no script can remove it.
+    if "Sec-Fetch-Site" in request.headers:
+        raise OAuthError("invalid_request", "Send the request from the app, not from a page.")
     if client.is_public:
-        return around(AUTHORIZE_NETWORK, sender)
+        return around(AUTHORIZE_NETWORK, client_of(request))
     return [(AUTHORIZE_CLIENT, client.pk)]
 
 
@@ -111,13 +120,25 @@ def open_pushed(client: Client, request_uri: str, browser: str) -> Authorization
 def find(key: str, browser: str) -> AuthorizationRequest | None:
     """Return the request ``key`` if the browser with the cookie value ``browser`` opened it.
 
-    Return None for another browser, and for a request that is unknown or has expired.
+    Return None for another browser, for a request that is unknown or has expired, and if the app
+    has lost the redirect URI since, perhaps because somebody else controls that address now.
     """
     if not (key.isprintable() and browser):
         return None
     rows = AuthorizationRequest.objects.select_related("client")
     mine = rows.filter(pk=key, browser__in=secrets.digests(browser, _PURPOSE))
-    return mine.filter(expires_at__gt=clock.now()).first()
+    asked = mine.filter(expires_at__gt=clock.now()).first()
+    if asked is None or asked.device_id:
+        return asked
+    return asked if is_registered(asked.client.redirect_uris, asked.redirect_uri) else None
+
+
+def choose(asked: AuthorizationRequest, session: LoginSession) -> None:
+    """Record that the user of ``session`` continues ``asked`` with that account.
+
+    If the request was answered meanwhile, do nothing.
+    """
+    AuthorizationRequest.objects.filter(pk=asked.pk).update(chosen=session.pk)
 
 
 def hint_of(request: HttpRequest, next_url: str) -> Hint | None:

@@ -2,7 +2,6 @@
 
 from django.http import HttpRequest, HttpResponse
 
-from accounts.common.client_info import client_of
 from accounts.oauth import client_auth, open_requests, requests
 from accounts.oauth.endpoints import endpoint, success
 from accounts.oauth.messages import OAuthError
@@ -21,7 +20,7 @@ def push(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
         if asked.dpop_jkt not in {"", proof.thumbprint}:
             raise OAuthError("invalid_dpop_proof", "The dpop_jkt does not match the proof.")
         asked.dpop_jkt = proof.thumbprint
-    charges = open_requests.charges_of(client, client_of(request))
+    charges = open_requests.charges_of(client, request)
     request_uri = open_requests.push(asked, *charges)
     # After the limits, so that a stranger cannot fill the database with used proofs.
     proof.spend()

@@ -92,10 +92,11 @@ def _answer_or_store(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
 def _is_page(request: HttpRequest) -> bool:
     """Return whether the browser opens the request as a page, or does not say what it opens.
 
-    Images and frames are refused. With them, a page of another site could use up the limits of a
-    person's network, so that nobody there could sign in to apps.
+    Images, frames and pages that are loaded in advance are refused. With them, a page of another
+    site could use up the limits of a person's network, so that nobody there could sign in to apps.
     """
-    return request.headers.get("Sec-Fetch-Dest", "document") == "document"
+    is_document = request.headers.get("Sec-Fetch-Dest", "document") == "document"
+    return is_document and "Sec-Purpose" not in request.headers
 
 
 def _not_a_page(request: HttpRequest) -> HttpResponse:
@@ -127,7 +128,9 @@ def _answer_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpRe
     if asked.prompts != "none":
         return None
     granting.close(asked)
-    return answers.redirect(answers.url(asked.redirect_uri, asked.state, error=ERRORS[step]))
+    # With a hint, other errors would tell an app that was disconnected who is signed in.
+    error = ERRORS[Step.SIGN_IN] if asked.subject else ERRORS[step]
+    return answers.redirect(answers.url(asked.redirect_uri, asked.state, error=error))
 
 
 @login_not_required
@@ -149,8 +152,7 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
         return _cancel(request, asked)
     is_for_this_session = _is_for_this_session(request)
     if act == "choose" and is_for_this_session and step is Step.SELECT_ACCOUNT:
-        asked.chosen = session_of(request).pk
-        asked.save(update_fields=["chosen"])
+        open_requests.choose(asked, session_of(request))
         return redirect("proceed", key)
     # A second click on "Continue", at the page before, is no consent.
     agrees = act == "allow" and is_for_this_session

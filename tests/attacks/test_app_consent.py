@@ -1,11 +1,13 @@
 """Apps that want more than a person has agreed to, or go on after they were stopped."""
 
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from django.test import Client as Browser
 
 from accounts.activity.services import Actor
+from accounts.common.proofs import Method
 from accounts.oauth import clients, connections
 from accounts.oauth.scopes import in_words
 from accounts.oauth.stored import AuthorizationCode
@@ -13,8 +15,8 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.api import call, get_tokens
 from tests.support.apps import asked_for, make_app
-from tests.support.authorize import AUTHORIZE, address, allow, begin, query, result
-from tests.support.oauth_client import audience, browser_of, new_app
+from tests.support.authorize import AUTHORIZE, PAR, address, allow, begin, query, result
+from tests.support.oauth_client import FORM, audience, browser_of, new_app
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
@@ -95,13 +97,16 @@ def test_a_disconnected_app_signs_nobody_out_without_asking(alice: User) -> None
     assert session.ended_at is None
 
 
-def test_images_and_frames_of_another_site_use_up_no_limit(alice: User, settings: Any) -> None:
+def test_pages_of_another_site_use_up_no_limit_of_requests(alice: User, settings: Any) -> None:
     set_up(settings, limits_scale=0.02)
     app = make_app(scope="openid email")
     browser = Browser()
 
+    # Chromium sends this for speculation rules, which load pages in advance.
+    ahead = {"Sec-Fetch-Dest": "document", "Sec-Purpose": "prefetch;prerender"}
     for dest in ("image", "iframe", "script", "empty") * 4:
         embedded = {"Sec-Fetch-Dest": dest}
+        assert browser.get(address(app), headers=ahead).status_code == 400
         assert browser.get(address(app), headers=embedded).status_code == 400
         assert browser.post(AUTHORIZE, query(app), headers=embedded).status_code == 400
 
@@ -109,6 +114,28 @@ def test_images_and_frames_of_another_site_use_up_no_limit(alice: User, settings
     assert result(silent)["error"] == "login_required"
     page = browser.get(address(app), headers={"Sec-Fetch-Dest": "document"})
     assert page.status_code == 303
+
+
+def test_scripts_of_another_site_use_up_no_limit_of_public_apps(settings: Any) -> None:
+    set_up(settings, limits_scale=0.02)
+    app = new_app(scope="openid email", is_public=True, is_device=True)
+    script = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "empty"}
+
+    for path in (PAR, "/oauth/device_authorization") * 4:
+        answer = app.browser.post(path, urlencode(query(app.client)), FORM, headers=script)
+        assert (answer.status_code, answer.json()["error"]) == (400, "invalid_request")
+
+    assert app.browser.get(address(app.client)).status_code == 303
+
+
+def test_an_app_that_was_disconnected_does_not_learn_who_is_signed_in(alice: User) -> None:
+    app = new_app(factor="second_factor")
+    hint = app.sign_in(browser_of(alice, Method.PASSWORD, Method.TOTP))["id_token"]
+    asked = address(app.client, id_token_hint=hint, prompt="none")
+
+    answers = [b.get(asked) for b in (signed_in(alice), signed_in(make_user("bob")), Browser())]
+
+    assert [result(answer)["error"] for answer in answers] == ["login_required"] * 3
 
 
 def test_a_script_in_a_session_cannot_sign_in_to_apps_without_bound(

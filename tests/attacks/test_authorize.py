@@ -7,7 +7,7 @@ from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
-from accounts.oauth import granting
+from accounts.oauth import decisions, granting
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.sessions.models import LoginSession
@@ -119,6 +119,36 @@ def test_a_request_that_two_tabs_have_read_is_granted_once(app: Client, browser:
     with pytest.raises(granting.AlreadyAnswered):
         granting.grant(asked, session, Actor(), agrees=True)
     assert AuthorizationCode.objects.count() == 1
+
+
+def test_an_account_is_chosen_while_another_tab_cancels_without_a_server_error(
+    app: Client, browser: Browser, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    page = begin(browser, app, prompt="select_account")
+
+    def decide_late(asked: AuthorizationRequest, session: LoginSession | None) -> decisions.Step:
+        granting.close(asked)
+        return decisions.decide(asked, session)
+
+    monkeypatch.setattr("accounts.oauth.views.decide", decide_late)
+    browser.raise_request_exception = False
+
+    answer = allow(browser, page, "choose")
+
+    assert answer.status_code == 302
+    assert browser.get(answer["Location"]).status_code == 400
+
+
+def test_a_redirect_uri_that_was_removed_since_gets_neither_a_code_nor_an_error(
+    app: Client, browser: Browser
+) -> None:
+    page = begin(browser, app)
+    Client.objects.update(redirect_uris=["https://paperless.example.org/new"])
+
+    for act in ("allow", "cancel"):
+        answer = allow(browser, page, act)
+        assert (answer.status_code, result(answer)) == (400, {})
+    assert not AuthorizationCode.objects.exists()
 
 
 def test_a_request_uri_works_for_its_app_in_one_browser_and_once(browser: Browser) -> None:

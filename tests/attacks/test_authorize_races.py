@@ -2,14 +2,52 @@
 
 import json
 import re
+from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.attacks.test_session_races import confirmed, tabs_of
+from tests.attacks.test_session_races import WAITS, confirmed, tabs_of
 from tests.attacks.test_two_nodes import AT_ONCE, Nodes
 from tests.support.apps import WEB
 from tests.support.authorize import AUTHORIZE, CHALLENGE
 from tests.support.client import Response, together
+from tests.support.services import Postgres
+from tests.support.site import Site
 from tests.support.steps import sql
+
+# Holds the lock of the account, as a disconnection does, while a first-party app gets more scopes
+# than before, and prints whether that waits for the account without a lock of the connection.
+GROWING = f"""{WAITS}
+from threading import Thread
+from django.db import OperationalError, transaction
+from accounts.activity.services import Actor
+from accounts.common import clock
+from accounts.oauth import granting
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationRequest, Connection
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+
+def connection_is_free():
+    try:
+        with transaction.atomic():
+            return len(Connection.objects.select_for_update(nowait=True)) == 1
+    except OperationalError:
+        return False
+
+alice, later = User.objects.create(username="alice", password="!"), clock.now().replace(year=9999)
+times = {{"auth_time": clock.now(), "idle_at": later, "ends_at": later}}
+session = LoginSession.objects.create(user=alice, **times)
+app = Client.objects.create(name="Paperless", is_first_party=True)
+Connection.objects.create(user=alice, client=app, scope="openid")
+asked = AuthorizationRequest(client=app, scope="openid email", expires_at=later)
+thread = Thread(target=granting.grant, args=(asked, session, Actor()))
+with transaction.atomic():
+    User.objects.select_for_update(no_key=True).get(pk=alice.pk)
+    thread.start()
+    print(waits(thread), connection_is_free())
+thread.join()
+print(Connection.objects.get().scope)
+"""
 
 
 def app_at(nodes: Nodes) -> str:
@@ -49,3 +87,14 @@ RACES = [eight_tabs_that_allow_one_request]
 
 def test_eight_tabs_at_two_processes_get_one_code(nodes: Nodes) -> None:
     eight_tabs_that_allow_one_request(nodes, "tabsofonerequest")
+
+
+def test_more_scopes_for_a_first_party_app_do_not_deadlock_with_a_disconnection(
+    tmp_path: Path, postgres: Postgres
+) -> None:
+    site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
+    site.make_database()
+
+    says = site.manage("shell", "--no-imports", "-c", GROWING)
+
+    assert says.splitlines() == ["True True", "openid email"]

@@ -14,17 +14,10 @@ from tests.support.steps import CONFIRM, LOGIN, PASSWORD, WRONG, path_of, same_b
 SESSIONS = "/accounts/sessions/"
 LOCKDOWN = "/accounts/lockdown/"
 LOGOUT = "/accounts/logout/"
-# Holds the lock of the account, as a lockdown does, while another thread revokes its sessions, and
-# prints whether that thread waits for the account without a lock of a session.
-REVOKING = """
-from threading import Thread
+# Defines a function that returns whether a thread waits for a lock of another connection.
+WAITS = """
 from time import sleep
-from django.db import OperationalError, connection, transaction
-from accounts.common import clock
-from accounts.activity.services import Actor
-from accounts.sessions import services
-from accounts.sessions.models import LoginSession
-from accounts.users.models import User
+from django.db import connection
 
 WAITING = (
     "SELECT count(*) FROM pg_locks "
@@ -39,6 +32,17 @@ def waits(thread):
                 return True
         sleep(0.01)
     return False
+"""
+# Holds the lock of the account, as a lockdown does, while another thread revokes its sessions, and
+# prints whether that thread waits for the account without a lock of a session.
+REVOKING = f"""{WAITS}
+from threading import Thread
+from django.db import OperationalError, transaction
+from accounts.common import clock
+from accounts.activity.services import Actor
+from accounts.sessions import services
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
 
 def sessions_are_free():
     try:
@@ -48,12 +52,12 @@ def sessions_are_free():
         return False
 
 alice, now = User.objects.create(username="alice", password="!"), clock.now()
-times = {"auth_time": now, "idle_at": now.replace(year=9999), "ends_at": now.replace(year=9999)}
+times = {{"auth_time": now, "idle_at": now.replace(year=9999), "ends_at": now.replace(year=9999)}}
 here, _ = [LoginSession.objects.create(user=alice, **times) for _ in range(2)]
-acts = {
+acts = {{
     "elsewhere": lambda: services.sign_out_elsewhere(alice, here.pk, Actor()),
     "by an operator": lambda: services.revoke_by_operator(alice, Actor(name="@operator")),
-}
+}}
 for name, act in acts.items():
     thread = Thread(target=act)
     with transaction.atomic():
