@@ -96,7 +96,8 @@ def credentials(request: HttpRequest, sent: dict[str, str]) -> tuple[str, str | 
     client_id, secret = _decoded(value.strip())
     if sent.get("client_id", client_id) != client_id:
         raise OAuthError("invalid_request", "The client_id differs from the one in HTTP Basic.")
-    return client_id, secret
+    # A client without a secret may send an empty one (RFC 6749 section 2.3.1), as oidc-agent does.
+    return client_id, secret or None
 
 
 def refused() -> OAuthError:

@@ -4,7 +4,7 @@ Their libraries are other people's, and get only the issuer, a client ID and a s
 """
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
@@ -17,25 +17,14 @@ from tests.support.browser import OpenPage
 from tests.support.client import Client, Response
 from tests.support.https import ProductionSite
 from tests.support.process import within
-from tests.support.proxies import certify
 from tests.support.site import Site
 from tests.support.steps import PASSWORD, WRONG, join, sign_in, sql
 
-# Access tokens are so short that the apps which refresh them do so at each request.
-SETTINGS = {"ACCESS_TOKEN_SECONDS": "30", "LIMITS_SCALE": "1000"}
 LONG_AGO = (
     "UPDATE accounts_loginsession SET auth_time = ? "
     "WHERE user_id = (SELECT id FROM accounts_user WHERE username = ?)"
 )
 REFRESHING = ("shop.conf", "shop.go", "shop.mjs")
-
-
-@pytest.fixture(scope="module")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductionSite]:
-    folder = tmp_path_factory.mktemp("production")
-    authority = certify(folder / "shop", "shop.example.org")
-    with ProductionSite(folder, CA_FILE=str(authority), **SETTINGS) as running:
-        yield running
 
 
 def token_calls(site: Site) -> int:

@@ -62,6 +62,7 @@ def test_each_client_authenticates_by_the_methods_of_its_kind() -> None:
     assert found(basic(paperless.pk, secret), client_id=paperless.pk) == paperless
     assert found(client_id=paperless.pk, client_secret=secret) == paperless
     assert found(client_id=cli.pk) == cli
+    assert found(basic(cli.pk, "")) == cli
 
 
 def test_the_parts_of_http_basic_are_decoded_as_a_form() -> None:
@@ -97,7 +98,6 @@ def test_public_clients_have_no_secret_and_others_need_theirs() -> None:
     assert found() == "invalid_client"
     assert found(client_id=paperless.pk) == "invalid_client"
     assert found(client_id=cli.pk, client_secret=secret) == "invalid_client"
-    assert found(basic(cli.pk, "")) == "invalid_client"
     assert found(basic(paperless.pk, "")) == "invalid_client"
     Client.objects.update(is_public=True)
     assert found(client_id=paperless.pk, client_secret=secret) == "invalid_client"

@@ -1,0 +1,114 @@
+"""Debian's ``oidc-agent`` signs alice in at the site, with a browser and by a code (RFC 8628)."""
+
+import json
+import os
+import re
+import shlex
+import signal
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.clients.apps import SECONDS
+from tests.support.docs_examples import blocks_of
+from tests.support.https import ProductionSite
+from tests.support.journey import Journey
+from tests.support.missing import find, missing
+from tests.support.process import Process
+from tests.support.steps import join
+
+REGISTER, COMMANDS = (
+    next(block.lines for block in blocks_of("sign-in-with.md", "sh") if text in block.lines)
+    for text in ("add_client oidc-agent", "oidc-gen ")
+)
+
+
+class Agent:
+    """A running agent, which keeps the tokens, and the commands that use it."""
+
+    def __init__(self, folder: Path, site: ProductionSite) -> None:
+        find("oidc-gen") or missing("oidc-agent-cli")
+        registered = site.manage(*shlex.split(REGISTER)[2:], "--json")
+        self.env = os.environ | {
+            "HOME": str(folder),
+            "OIDC_CONFIG_DIR": str(folder),
+            "OIDC_ENCRYPTION_PW": "of the file with the tokens",
+            "TMPDIR": str(folder),
+        }
+        self.env |= re.findall(r"(\w+)=([^;]+); export", self.run("oidc-agent"))
+        self._client, self._site = json.loads(registered)["client_id"], site
+
+    def generate(self, flow: str) -> list[str]:
+        """Return the command of the page that signs a person in, and answers its questions."""
+        command = COMMANDS.splitlines()[0]
+        for before, after in {
+            "$CLIENT_ID": self._client,
+            "$ISSUER": self._site.origin,
+            "--flow device": f"--flow {flow}",
+        }.items():
+            assert before in command
+            command = command.replace(before, after)
+        answers = f"--cp={self._site.authority} --pw-env --prompt=none --confirm-yes --no-url-call"
+        return shlex.split(f"{command} {answers}")
+
+    def run(self, *command: str) -> str:
+        done = subprocess.run(
+            command, capture_output=True, check=False, env=self.env, text=True, timeout=SECONDS
+        )
+        assert done.returncode == 0, done.stdout + done.stderr
+        return done.stdout + done.stderr
+
+
+@pytest.fixture
+def agent(production: ProductionSite, tmp_path: Path) -> Iterator[Agent]:
+    agent = Agent(tmp_path, production)
+    yield agent
+    os.kill(int(agent.env["OIDCD_PID"]), signal.SIGTERM)
+
+
+def username_of(site: ProductionSite, token: str) -> str:
+    headers = {"Authorization": f"Bearer {token.strip()}"}
+    return str(site.client().get("/oauth/userinfo", headers=headers).json()["preferred_username"])
+
+
+@pytest.mark.proof
+def test_oidc_agent_signs_alice_in_with_her_browser(
+    production: ProductionSite, agent: Agent
+) -> None:
+    alice = production.client()
+    join(production, alice, "agent-alice")
+    browser = Journey(alice)
+
+    shown = agent.run(*agent.generate("code --no-webserver"))
+    (url,) = re.findall(r"https://\S+/oauth/authorize\S+", shown)
+    page = browser.open(url)
+    with pytest.raises(KeyError, match=r"edu\.kit\.data\.oidc-agent"):
+        browser.send(page, "Allow")
+    # A desktop starts this command for the scheme.
+    agent.run("oidc-gen", f"--codeExchange={browser.urls[-1]}", "--pw-env", "--confirm-yes")
+
+    first, renewed = (agent.run("oidc-token", "-f", "authsite") for _time in range(2))
+    assert first != renewed
+    assert username_of(production, renewed) == "agent-alice"
+
+
+@pytest.mark.proof
+def test_oidc_agent_signs_bob_in_by_a_code(
+    production: ProductionSite, agent: Agent, tmp_path: Path
+) -> None:
+    bob = production.client()
+    join(production, bob, "agent-bob")
+    browser = Journey(bob)
+    shown = re.compile(r"And enter the code: (\S+)")
+
+    waiting = Process(agent.generate("device"), tmp_path / "log", env=agent.env)
+    waiting.wait_until(lambda: bool(shown.search(waiting.log())), "oidc-gen")
+    page = browser.open(f"{production.origin}/oauth/device")
+    (code,) = shown.findall(waiting.log())
+    page = browser.send(page, user_code=code)
+    browser.send(page, "Allow")
+
+    assert waiting.wait() == 0, waiting.log()
+    assert username_of(production, agent.run(*COMMANDS.splitlines()[1].split())) == "agent-bob"

@@ -1,0 +1,101 @@
+"""The command line of ``docs/sign-in-with.md``, run as the page prints it."""
+
+import os
+import re
+from pathlib import Path
+from urllib.parse import parse_qs, urlsplit
+
+import pytest
+
+from tests.clients.apps import APPS, HERE, TRUST, register
+from tests.support.client import Client, Response
+from tests.support.https import ProductionSite
+from tests.support.journey import Journey
+from tests.support.process import Process
+from tests.support.steps import join, sql
+from tests.support.virtualenvs import environment
+
+NAME = "terminal.py"
+LIVE = "SELECT COUNT(*) FROM accounts_loginsession WHERE client_id = ? AND ended_at IS NULL"
+
+
+class Terminal:
+    """The program, whose keyring is a file."""
+
+    def __init__(self, folder: Path, site: ProductionSite) -> None:
+        self._program, self._folder = folder / NAME, folder
+        self._program.write_text(APPS[NAME][1])
+        self.client = register(site, NAME)["client_id"]
+        self._env = os.environ | dict.fromkeys(TRUST, str(site.authority))
+        self._env |= {
+            "BROWSER": "true %s",
+            "CLIENT_ID": self.client,
+            "HOME": str(folder),
+            "ISSUER": site.origin,
+            "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
+        }
+
+    def start(self, *words: str) -> Process:
+        python, log = environment(HERE / "requirements.txt") / "python", self._folder / "log"
+        log.unlink(missing_ok=True)
+        return Process([python, self._program, *words], log, env=self._env, cwd=self._folder)
+
+    def output(self, *words: str) -> str:
+        """Run the program to its end, and return what it prints."""
+        running = self.start(*words)
+        assert running.wait() == 0, running.log()
+        return running.log()
+
+
+def shown(running: Process, pattern: str) -> str:
+    """Wait until the program prints text for the person, and return it."""
+    running.wait_until(lambda: bool(re.search(pattern, running.log())), NAME)
+    return re.findall(pattern, running.log())[0]
+
+
+def agree(browser: Client, url: str) -> Response:
+    """Open the page at which the program wants to sign the person in, and allow it."""
+    (back,) = parse_qs(urlsplit(url).query)["redirect_uri"]
+    journey = Journey(browser, Client(back.removesuffix("/callback")))
+    return journey.send(journey.open(url), "Allow")
+
+
+@pytest.fixture
+def terminal(production: ProductionSite, tmp_path: Path) -> Terminal:
+    return Terminal(tmp_path, production)
+
+
+@pytest.mark.proof
+def test_a_command_line_signs_alice_in_with_her_browser_and_out(
+    production: ProductionSite, terminal: Terminal
+) -> None:
+    alice = production.client()
+    join(production, alice, "terminal-alice")
+
+    running = terminal.start()
+    page = agree(alice, shown(running, r"Sign in at (\S+)"))
+    assert page.text == "You can close this window."
+    assert running.wait() == 0, running.log()
+    assert running.log().endswith("Hello terminal-alice\n")
+
+    assert terminal.output() == "Hello terminal-alice\n", "without signing in again"
+    assert terminal.output("sign-out") == ""
+    assert sql(production, LIVE, terminal.client) == [(0,)]
+
+
+@pytest.mark.proof
+def test_a_command_line_without_a_browser_signs_bob_in_by_a_code(
+    production: ProductionSite, terminal: Terminal
+) -> None:
+    bob = production.client()
+    join(production, bob, "terminal-bob")
+    journey = Journey(bob)
+
+    running = terminal.start("code")
+    code = shown(running, r"Enter (\S+) at ")
+    page = journey.open(shown(running, r" at (https://\S+)"))
+    journey.send(journey.send(page, user_code=code), "Allow")
+
+    assert running.wait() == 0, running.log()
+    assert running.log().endswith("Hello terminal-bob\n")
+    assert terminal.output("code") == "Hello terminal-bob\n", "without another code"
