@@ -23,5 +23,5 @@ WORDS: dict[str, str | Promise] = {
     Failure.CODE: _("Wrong code"),
     Failure.PASSKEY: _("The passkey wasn’t accepted"),
     Failure.LOCKED: _("The account was locked"),
-    Failure.SWITCHED_OFF: _("The account was switched off"),
+    Failure.SWITCHED_OFF: _("The account was deactivated"),
 }

@@ -210,7 +210,7 @@ def test_the_page_says_why_each_attempt_failed() -> None:
     browser = signed_in(make_staff("carol"))
     page = browser.get(f"/admin/accounts/user/{alice.pk}/change/").text
 
-    for reason in ("Wrong password", "The account was switched off", "The account was locked"):
+    for reason in ("Wrong password", "The account was deactivated", "The account was locked"):
         assert f"<bdi>{reason}</bdi>" in page
 
 

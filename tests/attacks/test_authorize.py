@@ -265,7 +265,7 @@ def test_a_disabled_app_gets_nothing_at_any_step(app: Client, browser: Browser) 
 
     for answer in (allow(browser, page), browser.get(address(app, prompt="none"))):
         assert answer.status_code == 403
-        assert "is switched off" in answer.text
+        assert "is disabled" in answer.text
     assert not AuthorizationCode.objects.exists()
 
 
