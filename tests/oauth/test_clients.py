@@ -206,6 +206,14 @@ def test_add_client_registers_an_app_with_all_that_its_options_say(settings: Any
     assert (app.is_first_party, app.is_public, app.requires_dpop) == (True, False, True)
 
 
+def test_add_client_says_what_people_need_and_in_which_group_they_must_be() -> None:
+    group = Group.objects.create(name="Editors")
+
+    add("Wiki", "--redirect-uri", WEB, "--require", "passkey", "--group", "Editors")
+
+    assert (the_app().factor, the_app().required_group) == ("passkey", group)
+
+
 def test_add_client_registers_an_app_for_devices_without_redirect_uris() -> None:
     add("Terminal", "--device", "--public")
 
@@ -225,6 +233,8 @@ def test_add_client_gives_a_public_app_no_secret_and_standard_scopes() -> None:
         ["Wiki"],
         ["Wiki", "--redirect-uri", "http://127.0.0.1/"],
         ["Wiki", "--redirect-uri", WEB, "--scope", "admin:write"],
+        ["Wiki", "--redirect-uri", WEB, "--group", "Editors"],
+        ["Wiki", "--redirect-uri", WEB, "--require", "password"],
         ["Wiki", "--redirect-uri", WEB, "--audience", "https://other.example.org"],
         ["W" * 61, "--redirect-uri", WEB],
         ["Wi\nki", "--redirect-uri", WEB],

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 from typing import Any
 
+from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
@@ -61,6 +62,7 @@ class Command(ClientCommand):
         )
         for name, words in FLAGS.items():
             parser.add_argument(name, action="store_true", help=words)
+        _add_requirements(parser)
         _add_backchannel_logout(parser)
         parser.add_argument(
             "--jwks",
@@ -86,6 +88,8 @@ class Command(ClientCommand):
             resource=options["resource"],
             sector=_sector(**options),
             requires_dpop=options["dpop"],
+            factor=options["require"],
+            required_group=_group(options["group"]) if options["group"] else None,
             jwks=_read(options["jwks"]) if options["jwks"] else None,
         )
         try:
@@ -98,6 +102,18 @@ class Command(ClientCommand):
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
         return {"client_id": client.pk} | ({"client_secret": secret} if secret else {})
+
+
+def _add_requirements(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--require",
+        default="",
+        choices=[Client.Factor.ANY.value, Client.Factor.PASSKEY.value],
+        help="what people need to sign in, even if the site does not require it",
+    )
+    parser.add_argument(
+        "--group", default="", metavar="NAME", help="only people in this group may sign in"
+    )
 
 
 def _add_backchannel_logout(parser: CommandParser) -> None:
@@ -123,6 +139,19 @@ def _sector(pairwise: bool, sector: str, redirect_uri: list[str], **_options: An
     if pairwise and not (sector or redirect_uris.sector_of(redirect_uri)):
         raise CommandError("Name the host of the pairwise identifiers with --sector.")
     return sector or (redirect_uris.sector_of(redirect_uri) if pairwise else "")
+
+
+def _group(name: str) -> Group:
+    """Return the group with this name.
+
+    Raises:
+        CommandError: there is no such group.
+    """
+    # PostgreSQL refuses a NUL character with another error.
+    found = Group.objects.filter(name=name).first() if name.isprintable() else None
+    if found is None:
+        raise CommandError(f"There is no group {name!r}.")
+    return found
 
 
 def _read(file: str) -> Any:
