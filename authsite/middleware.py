@@ -207,7 +207,7 @@ class ApiMiddleware:
         self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not is_call(request) and not _reads_public_file(request):
+        if not is_call(request) and not _is_for_public_file(request):
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
         response = self._answer(request)
@@ -233,14 +233,13 @@ class ApiMiddleware:
         return response
 
 
-def _reads_public_file(request: HttpRequest) -> bool:
-    """Return whether the request reads the public signing keys or a file of the brand.
+def _is_for_public_file(request: HttpRequest) -> bool:
+    """Return whether the request is for the public signing keys or a file of the brand.
 
     Caches store one copy of these files for all clients. The response must therefore not depend on
     the session or the language of the client.
     """
-    is_public = request.path_info == PUBLIC_KEYS or request.path_info.startswith(BRAND)
-    return is_public and request.method in {"GET", "HEAD"}
+    return request.path_info == PUBLIC_KEYS or request.path_info.startswith(BRAND)
 
 
 def _missing_slash(path: str) -> str:
