@@ -29,7 +29,7 @@ SECRET_PATHS = re.compile(rf"({_PAGES}/)[^/\s\"']+")
 # Matches API keys, secrets of apps, tokens and parts of tokens, even if a client encodes some
 # characters in a URL. Ordinary words are shorter.
 TOKENS = re.compile(
-    r"uthsite_(?:client_)?[a-z2-7]{8,}|[a-z2-7]{50,}|[\w-]{72,}", re.ASCII | re.IGNORECASE
+    r"uthsite_(?:client_|register_)?[a-z2-7]{8,}|[a-z2-7]{50,}|[\w-]{72,}", re.ASCII | re.IGNORECASE
 )
 # Match the parts of a request's path that may be secret: all that follows one of ``_PAGES``, and
 # words that are as long as a secret.

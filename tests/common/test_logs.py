@@ -70,7 +70,7 @@ def test_no_secret_in_a_path_reaches_the_request_log(route: str, turn: str) -> N
     assert logs.redact_path("/accounts/password/reset/") == "/accounts/password/reset/"
 
 
-@pytest.mark.parametrize("prefix", ["authsite_", "authsite_client_"])
+@pytest.mark.parametrize("prefix", ["authsite_", "authsite_client_", "authsite_register_"])
 def test_no_part_of_a_key_or_of_an_apps_secret_is_logged(prefix: str) -> None:
     text = f"{prefix}{'k2' * 27}a"
 
