@@ -17,7 +17,11 @@ LOGGING = {
         "django.request": {"level": "ERROR"},
         # Likewise the requests that runserver logs.
         "django.server": {"handlers": [], "level": "CRITICAL"},
-        # Otherwise anybody could fill the log with tracebacks, by sending wrong Host headers.
+        # Otherwise anybody could fill the log with tracebacks, by wrong Host headers or by too many
+        # parameters. The requests are in the request log, too.
         "django.security.DisallowedHost": {"level": "CRITICAL"},
+        "django.security.RequestDataTooBig": {"level": "CRITICAL"},
+        "django.security.TooManyFieldsSent": {"level": "CRITICAL"},
+        "django.security.TooManyFilesSent": {"level": "CRITICAL"},
     },
 }

@@ -207,6 +207,22 @@ def test_endpoints_refuse_other_forms_of_a_request(app: App, path: str) -> None:
             assert "Set-Cookie" not in answer.headers
 
 
+def test_requests_that_are_too_large_are_refused_without_a_traceback_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    many, large = "&".join(f"a{i}=" for i in range(300)), f"a={'x' * 70_000}"
+    machines = ("token", "par", "revoke", "introspect", "device_authorization")
+
+    for name in machines:
+        for body, status in ((many, 400), (large, 413)):
+            answer = Browser().post(f"/oauth/{name}", body, content_type=FORM)
+            assert (answer.status_code, answer.json()["error"]) == (status, "invalid_request")
+    for path in ("/oauth/authorize", "/oauth/logout", "/accounts/login/"):
+        assert Browser().post(path, many, content_type=FORM).status_code == 400
+        assert Browser().get(f"{path}?{many}").status_code in {200, 400}
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
 def test_neither_the_codes_nor_the_secrets_of_requests_are_logged(
     app: App, alice: User, capfd: pytest.CaptureFixture[str], caplog: Any
 ) -> None:
