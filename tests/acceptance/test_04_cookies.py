@@ -91,7 +91,9 @@ def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(
 
     cookies |= client.post("/accounts/language/", {"language": "de"}, form="/help/").cookies
 
-    names = ("csrftoken", "sessionid", "known", "last-method", "django_language")
+    cookies |= client.get("/oauth/logout?state=x").cookies
+
+    names = ("csrftoken", "sessionid", "known", "last-method", "django_language", "logout")
     assert cookies.keys() == {f"__Host-{name}" for name in names}
     for cookie in cookies.values():
         check_cookie(cookie, "Lax")

@@ -1,5 +1,6 @@
 """Attacks on the endpoints for tokens of apps: by strangers, other apps, and other tokens."""
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from django.test import Client as Browser
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import claims_of, get_tokens
+from tests.support.api_jwt import basic
 from tests.support.apps import WEB
 from tests.support.oauth_client import (
     FORM,
@@ -75,6 +77,7 @@ def test_an_app_introspects_its_own_tokens(app: App, alice: User, clock: Clock) 
     claims = claims_of(given["access_token"]) | {"active": True, "token_type": "Bearer"}
     assert access.body == claims
     assert (refresh["active"], refresh["sub"]) == (True, str(alice.pk))
+    assert refresh["exp"] == int((clock.now() + timedelta(days=7)).timestamp())
     newer = app.refresh(given["refresh_token"])["refresh_token"]
     assert app.introspect(given["refresh_token"]).body == {"active": False}
     clock.advance(minutes=6)
@@ -183,6 +186,8 @@ def test_endpoints_refuse_other_forms_of_a_request(app: App, path: str) -> None:
     url, good = f"/oauth/{path}", "grant_type=refresh_token&token=x"
     browser, kind = app.browser, {"content_type": FORM}
     headers = {"Origin": "https://mallory.example"}
+    by_basic = browser.post(url, good, headers={"Authorization": basic("x", "y")}, **kind)
+    assert by_basic["WWW-Authenticate"].startswith("Basic realm=")
 
     refused = {
         405: [browser.get(url), browser.put(url, good), browser.delete(url)],
@@ -197,7 +202,7 @@ def test_endpoints_refuse_other_forms_of_a_request(app: App, path: str) -> None:
             browser.post(f"{url}?x={app.secret}", good, **kind),
         ],
         404: [browser.post(f"{url}/", good, **kind)],
-        401: [browser.post(url, good, headers=headers, **kind)],
+        401: [browser.post(url, good, headers=headers, **kind), by_basic],
     }
 
     for status, answers in refused.items():

@@ -89,7 +89,10 @@ def test_a_consent_page_of_one_person_does_not_speak_for_the_next(
     assert not Connection.objects.exists()
 
 
-def test_a_pending_request_opens_in_no_other_browser(app: Client, browser: Browser) -> None:
+def test_a_pending_request_opens_in_no_other_browser(
+    settings: Any, app: Client, browser: Browser
+) -> None:
+    settings.SESSION_COOKIE_SECURE = True
     page = begin(browser, app)
     bob = signed_in(make_user("bob"))
 
@@ -102,7 +105,8 @@ def test_a_pending_request_opens_in_no_other_browser(app: Client, browser: Brows
         assert allow(other, page, "cancel").status_code == 400
     assert "code" in result(allow(browser, page))
     cookie = browser.cookies["authorize"]
-    assert (cookie["httponly"], cookie["samesite"], cookie["path"]) == (True, "Lax", "/")
+    assert [cookie[name] for name in ("secure", "httponly")] == [True, True]
+    assert (cookie["samesite"], cookie["path"]) == ("Lax", "/")
 
 
 def test_two_tabs_of_a_browser_continue_their_own_requests(app: Client, browser: Browser) -> None:
@@ -162,6 +166,10 @@ def test_a_request_uri_works_for_its_app_in_one_browser_and_once(browser: Browse
         assert stranger.get(AUTHORIZE, mine).status_code == 400
     assert "code" in result(allow(browser, browser.get(opened["Location"])))
     assert browser.get(AUTHORIZE, mine).status_code == 400
+    silent = {"client_id": app.pk, "request_uri": push(app, prompt="none").json()["request_uri"]}
+    stranger = Browser()
+    first, second = (stranger.get(AUTHORIZE, silent) for _ in range(2))
+    assert (result(first)["error"], second.status_code) == ("login_required", 400)
 
 
 def test_a_request_uri_of_another_site_is_never_fetched(app: Client, browser: Browser) -> None:

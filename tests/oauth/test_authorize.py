@@ -198,6 +198,16 @@ def test_a_parameter_without_a_value_counts_as_missing(browser: Browser) -> None
     assert "code" in result(browser.get(address(first_party(), **empty)))
 
 
+def test_the_query_of_a_redirect_uri_is_kept_and_a_state_is_not_invented(browser: Browser) -> None:
+    uri, app = f"{WEB}?shop=1", first_party()
+    Client.objects.update(redirect_uris=[uri])
+
+    answer = browser.get(address(app, redirect_uri=uri, state=None))
+
+    assert target(answer).startswith(f"{uri}&code=")
+    assert result(answer).keys() == {"shop", "code", "iss"}
+
+
 def test_unknown_scopes_are_ignored_and_those_of_other_apps_refused(
     app: Client, browser: Browser
 ) -> None:

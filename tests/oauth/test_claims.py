@@ -94,7 +94,9 @@ def test_a_sign_in_and_what_apps_are_not_told_leave_the_claim(
     assert updated_at(alice) == before
 
 
-def test_apps_are_not_told_when_an_account_of_an_earlier_release_changed(alice: User) -> None:
-    User.objects.filter(pk=alice.pk).update(updated_at=None)
+def test_a_claim_without_a_value_is_missing(alice: User) -> None:
+    """Accounts of an earlier release have no ``updated_at``."""
+    User.objects.filter(pk=alice.pk).update(updated_at=None, language="", email="")
 
-    assert "updated_at" not in claims_of(as_now(alice), ["profile"])
+    found = claims_of(as_now(alice), ["profile", "email"]).keys()
+    assert found.isdisjoint({"updated_at", "locale", "email", "email_verified"})

@@ -109,6 +109,9 @@ def test_a_browser_that_is_signed_out_already_is_led_back_to_the_app(
 
     assert answer["Location"] == BYE
     assert "You’re signed out" in Browser().get(LOGOUT).text
+    # The cookie that remembers the request would be too long for browsers.
+    sent = {"id_token_hint": hint(app, alice), "post_logout_redirect_uri": BYE}
+    assert asked(Browser(), **sent, state="x" * 1025).status_code == 200
 
 
 def of_another_app(app: App, alice: User) -> dict[str, str]:
