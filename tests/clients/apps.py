@@ -25,6 +25,8 @@ from tests.support.virtualenvs import environment
 HERE = ROOT / "tests/clients"
 SHOP = "https://shop.example.org"
 SECONDS = 300
+# A token is for the URL of the MCP server, so the site must know the port.
+MCP_SERVER = f"http://127.0.0.1:{free_port()}/mcp"
 # Where Node, Python's requests, and OpenSSL and Go read which certificates they trust.
 TRUST = ("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 GO_PACKAGES = Path("/usr/share/gocode")
@@ -134,6 +136,19 @@ class Shop:
             timeout=SECONDS,
         )
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+class BoundShop(Shop):
+    """The Express app, with tokens that are bound to its key."""
+
+    def _register(self, site: Any) -> dict[str, str]:
+        (self.folder / "with_dpop.mjs").write_text(APPS["with_dpop.mjs"][1])
+        return register(site, "with_dpop.mjs")
+
+    def _program(self) -> str:
+        program, module = super()._program(), 'from "openid-client"'
+        assert module in program
+        return program.replace(module, 'from "./with_dpop.mjs"')
 
 
 class KeyedShop(Shop):

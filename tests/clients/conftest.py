@@ -4,6 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.clients.apps import MCP_SERVER
 from tests.support.https import ProductionSite
 from tests.support.proxies import certify
 
@@ -15,5 +16,7 @@ SETTINGS = {"ACCESS_TOKEN_SECONDS": "30", "LIMITS_SCALE": "1000"}
 def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductionSite]:
     folder = tmp_path_factory.mktemp("production")
     authority = certify(folder / "shop", "shop.example.org")
-    with ProductionSite(folder, CA_FILE=str(authority), **SETTINGS) as running:
+    with ProductionSite(
+        folder, CA_FILE=str(authority), TOKEN_AUDIENCES=MCP_SERVER, **SETTINGS
+    ) as running:
         yield running

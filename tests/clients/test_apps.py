@@ -11,7 +11,15 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.clients.apps import SHOP, ApacheShop, KeyedShop, Page, RefreshingApacheShop, Shop
+from tests.clients.apps import (
+    SHOP,
+    ApacheShop,
+    BoundShop,
+    KeyedShop,
+    Page,
+    RefreshingApacheShop,
+    Shop,
+)
 from tests.clients.people import Person
 from tests.support.browser import OpenPage
 from tests.support.client import Client, Response
@@ -56,11 +64,12 @@ def test_an_app_signs_alice_in_and_out(
 
 
 @pytest.mark.proof
-def test_an_app_with_a_key_instead_of_a_secret_signs_alice_in_and_out(
-    production: ProductionSite, tmp_path: Path
+@pytest.mark.parametrize("kind", [KeyedShop, BoundShop])
+def test_an_app_with_a_key_instead_of_a_secret_or_for_its_tokens_signs_alice_in_and_out(
+    production: ProductionSite, tmp_path: Path, kind: type[Shop]
 ) -> None:
-    with KeyedShop("shop.mjs", tmp_path, production).running() as shop:
-        signs_in_and_out(Person(production, shop, "keyed-alice"))
+    with kind("shop.mjs", tmp_path, production).running() as shop:
+        signs_in_and_out(Person(production, shop, f"{kind.__name__}-alice".lower()))
 
 
 @pytest.mark.proof

@@ -1,0 +1,100 @@
+"""The MCP server of ``docs/sign-in-with.md``, run as the page prints it, and the SDK's client."""
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Iterator
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from tests.clients.apps import APPS, HERE, MCP_SERVER, TRUST, register
+from tests.clients.test_terminal import agree, shown
+from tests.support.client import Client, Response
+from tests.support.https import ProductionSite
+from tests.support.node import node, packages
+from tests.support.process import Process, listening
+from tests.support.steps import PASSWORD, join
+from tests.support.virtualenvs import environment
+
+NAME = "mcp_server.py"
+PORT = urlsplit(MCP_SERVER).port or 0
+
+
+@pytest.fixture
+def server(production: ProductionSite, tmp_path: Path) -> Iterator[Client]:
+    """The MCP server, and a client for it."""
+    (tmp_path / NAME).write_text(APPS[NAME][1])
+    env = os.environ | dict.fromkeys(TRUST, str(production.authority))
+    env |= {"ISSUER": production.origin, "RESOURCE": MCP_SERVER}
+    uvicorn = environment(HERE / "requirements.txt") / "uvicorn"
+    command = [uvicorn, "mcp_server:app", "--port", str(PORT)]
+    process = Process(command, tmp_path / "server", env=env, cwd=tmp_path)
+    process.wait_until(lambda: listening(PORT), NAME)
+    yield Client(f"http://127.0.0.1:{PORT}")
+    process.stop()
+
+
+def assistant(production: ProductionSite, folder: Path, **options: str) -> Process:
+    """Start a client of the MCP server, which knows only its URL, and itself by ``options``."""
+    there = packages(HERE).parent
+    shutil.copy(HERE / "mcp.mjs", there)
+    env = os.environ | dict.fromkeys(TRUST, str(production.authority))
+    env["OPTIONS"] = json.dumps({"server": MCP_SERVER} | options)
+    return Process([node(), there / "mcp.mjs"], folder / "assistant", env=env)
+
+
+def call(server: Client, token: str = "") -> Response:
+    """Return the answer of the MCP server to a request with ``token``."""
+    kinds = "application/json, text/event-stream"
+    headers = {"Content-Type": "application/json", "Accept": kinds}
+    headers |= {"Authorization": f"Bearer {token}"} if token else {}
+    body = json.dumps({"jsonrpc": "2.0", "id": 1, "method": "ping"}).encode()
+    return server.request("POST", urlsplit(MCP_SERVER).path, body=body, headers=headers)
+
+
+def outcome(running: Process) -> tuple[list[str], str]:
+    """Return the people for whom the client has called the tool, and its access token."""
+    assert running.wait() == 0, running.log()
+    found = json.loads(running.log().splitlines()[-1])
+    return found["people"], found["token"]
+
+
+def id_at(site: ProductionSite, token: str) -> str:
+    """Return the ID of the person, as an access token for the site tells it."""
+    headers = {"Authorization": f"Bearer {token}"}
+    return str(site.client().get("/api/v1/me/", headers=headers).json().get("id", ""))
+
+
+@pytest.mark.proof
+def test_an_mcp_server_leads_to_the_site(production: ProductionSite, server: Client) -> None:
+    refused = call(server)
+    assert refused.status == 401
+    (url,) = re.findall(r'resource_metadata="([^"]+)"', refused.headers["WWW-Authenticate"])
+    metadata = server.get(urlsplit(url).path).json()
+    assert metadata["resource"] == MCP_SERVER
+    assert metadata["authorization_servers"] == [production.origin]
+
+
+@pytest.mark.proof
+def test_a_registered_mcp_client_calls_a_tool_for_alice_and_renews_its_tokens(
+    production: ProductionSite, server: Client, tmp_path: Path
+) -> None:
+    alice = production.client()
+    join(production, alice, "mcp-alice")
+    registered = register(production, NAME, **{"https://mcp.example.org/mcp": MCP_SERVER})
+    form = json.dumps({"username": "mcp-alice", "password": PASSWORD}).encode()
+    sent = {"body": form, "headers": {"Content-Type": "application/json"}}
+    for_site = production.client().request("POST", "/api/v1/token/", **sent).json()["access"]
+
+    running = assistant(production, tmp_path, client=registered["client_id"])
+    agree(alice, shown(running, r"https://\S+/oauth/authorize\S+"))
+    people, token = outcome(running)
+
+    assert people == [id_at(production, for_site)] * 2
+    assert call(server, token).status == 400, "the token is good, but there is no MCP session"
+    assert call(server, for_site).status == 401, "a token for another service"
+    assert call(server, token[:-8] + "AAAAAAAA").status == 401
+    assert id_at(production, token) == "", "the token is for the MCP server only"
