@@ -13,7 +13,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.common import clock
-from accounts.oauth import client_keys, clients
+from accounts.oauth import client_keys, clients, fetched_keys
 from accounts.oauth.models import Client
 from accounts.tokens import signatures, spent
 from accounts.tokens.access import SKEW
@@ -32,6 +32,9 @@ def authenticate(text: str, client_id: str | None) -> Client | None:
 
     Return None if the assertion is not valid, was used before, or is from a client other than
     ``client_id``. ``client_id`` is None if the request does not have it.
+
+    Raises:
+        Busy: see :func:`fetched_keys.has_signed`.
     """
     try:
         parts = signatures.split(text)
@@ -40,7 +43,8 @@ def authenticate(text: str, client_id: str | None) -> Client | None:
         if client_id not in (None, subject) or not subject.isprintable():
             return None
         client = clients.find_with_keys(subject)
-        if client is None or not _is_signed(parts, client) or not _is_valid(claims):
+        # The signature comes last, because its check may fetch keys.
+        if client is None or not _is_valid(claims) or not _is_signed(parts, client):
             return None
         digest = sha256(json.dumps([subject, claims["jti"]]).encode()).hexdigest()
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
@@ -54,7 +58,9 @@ def _is_signed(parts: Parts, client: Client) -> bool:
     # Extensions that ``crit`` names must be understood (RFC 7515 section 4.1.11).
     if "crit" in parts.header or parts.header.get("typ", "JWT").lower() not in JWT_TYPES:
         return False
-    return client.jwks is not None and client_keys.is_signed_by(client.jwks, parts)
+    if client.jwks is None:
+        return fetched_keys.has_signed(client, parts)
+    return client_keys.is_signed_by(client.jwks, parts)
 
 
 def _is_valid(claims: dict[str, Any]) -> bool:

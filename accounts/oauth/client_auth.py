@@ -34,7 +34,8 @@ def authenticate(request: HttpRequest, sent: dict[str, str]) -> Client:
         OAuthError: ``invalid_client``: the client is unknown or disabled, its secret or
             assertion is wrong, or it uses another method than it is registered for;
             ``invalid_request``: it uses two.
-        RateLimited: too many wrong secrets or assertions were sent from the network.
+        RateLimited: too many wrong secrets or assertions were sent from the network, or the keys of
+            the client are being fetched.
     """
     if is_signed := not ASSERTION.isdisjoint(sent):
         client_id, secret = sent.get("client_id", ""), None

@@ -3,6 +3,7 @@
 The key decides the algorithm, not the JWT that it verifies (RFC 8725 section 3.1).
 """
 
+from contextlib import suppress
 from typing import Any
 
 from django.core.exceptions import ValidationError
@@ -11,8 +12,12 @@ from django.utils.translation import gettext as _
 from accounts.tokens import keys
 from accounts.tokens.signatures import Parts, is_signed
 
+type Keys = dict[str, list[keys.Jwk]]
+
 # A few keys suffice to replace one key by the next. Each may be tried for a JWT without ``kid``.
 MOST_KEYS = 5
+# How many keys of a fetched set are considered. Such a set may have keys for other purposes.
+MOST_FETCHED = 20
 LONGEST_KID = 255
 # The base64 length of a number of 8192 bits. The work grows with the length of the numbers.
 LONGEST_MEMBER = 1366
@@ -23,7 +28,7 @@ NAMES = {"RS256": ("RS256",), "ES256": ("ES256",), "EdDSA": ("EdDSA", "Ed25519")
 ALGORITHMS = [name for names in NAMES.values() for name in names]
 
 
-def checked(jwks: Any) -> dict[str, list[keys.Jwk]]:
+def checked(jwks: Any) -> Keys:
     """Return the JWK set ``jwks`` with the public members only, and a ``kid`` for each key.
 
     Raises:
@@ -40,7 +45,24 @@ def checked(jwks: Any) -> dict[str, list[keys.Jwk]]:
     return {"keys": public}
 
 
-def is_signed_by(jwks: dict[str, list[keys.Jwk]], jwt: Parts) -> bool:
+def usable(jwks: Any) -> Keys:
+    """Return those keys of the fetched JWK set ``jwks`` that :func:`checked` would accept.
+
+    Raises:
+        ValidationError: there is none.
+        TypeError, LookupError: ``jwks`` is no JWK set.
+    """
+    found: dict[str, keys.Jwk] = {}
+    for jwk in jwks["keys"][:MOST_FETCHED]:
+        with suppress(ValidationError):
+            key = _checked(jwk)
+            found.setdefault(key["kid"], key)
+    if not found:
+        raise ValidationError("no usable key")
+    return {"keys": list(found.values())}
+
+
+def is_signed_by(jwks: Keys, jwt: Parts) -> bool:
     """Return whether one of the keys has signed ``jwt``, with the algorithm of that key.
 
     Raises:

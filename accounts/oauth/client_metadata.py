@@ -27,6 +27,7 @@ _FIELDS = {
     "logout_uris": "post_logout_redirect_uris",
     "backchannel_logout_uri": "backchannel_logout_uri",
     "jwks": "jwks",
+    "jwks_uri": "jwks_uri",
     "sector": "subject_type",
     "homepage": "client_uri",
     "privacy_url": "policy_uri",
@@ -65,7 +66,7 @@ def read(metadata: Any, may_grant: Collection[str] = SCOPES) -> Client:
         scope=_scope(metadata, grant_types, may_grant),
         requires_dpop=_flag(metadata, "dpop_bound_access_tokens"),
         sector=_sector(metadata),
-        jwks=_jwks(metadata) if method == "private_key_jwt" else None,
+        **(_keys(metadata) if method == "private_key_jwt" else {}),
         homepage=_text(metadata, "client_uri"),
         privacy_url=_text(metadata, "policy_uri"),
         terms_url=_text(metadata, "tos_uri"),
@@ -140,10 +141,10 @@ def _method(metadata: dict[str, Any]) -> str:
     return _text(metadata, "token_endpoint_auth_method") or "client_secret_basic"
 
 
-def _jwks(metadata: dict[str, Any]) -> Any:
-    if "jwks_uri" in metadata or "jwks" not in metadata:
-        raise _invalid("The keys must be in jwks; jwks_uri is not supported.")
-    return metadata["jwks"]
+def _keys(metadata: dict[str, Any]) -> dict[str, Any]:
+    if ("jwks_uri" in metadata) == ("jwks" in metadata):
+        raise _invalid("The keys must be in jwks or at jwks_uri.")
+    return {"jwks": metadata.get("jwks"), "jwks_uri": _text(metadata, "jwks_uri")}
 
 
 def _text(metadata: dict[str, Any], name: str) -> str:

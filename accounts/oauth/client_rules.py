@@ -23,7 +23,7 @@ def check(client: "Client") -> None:
         raise ValidationError({"redirect_uris": _("Only a device needs no redirect URI.")})
     for field in ("redirect_uris", "logout_uris"):
         _check_uris(client, field)
-    _check_backchannel(client)
+    _check_called_uris(client)
     _check_keys(client)
     _check_source(client)
     _check_sector(client)
@@ -45,31 +45,38 @@ def check(client: "Client") -> None:
             raise ValidationError({field: sentence})
 
 
-def _check_backchannel(client: "Client") -> None:
-    """Check ``backchannel_logout_uri``.
+def _check_called_uris(client: "Client") -> None:
+    """Check the URIs to which this site sends requests.
 
     Raises:
-        ValidationError: the URI is not allowed, or is private and not confirmed as such.
+        ValidationError: a URI is not allowed, or is private and not confirmed as such.
     """
-    uri = client.backchannel_logout_uri
-    if not uri:
-        return
-    try:
-        redirect_uris.check(uri, is_public=False)
-    except ValidationError as error:
-        raise ValidationError({"backchannel_logout_uri": error}) from None
-    if redirect_uris.names_private_host(uri) and not client.backchannel_logout_is_private:
-        sentence = _("This URI is in a private network. Confirm that.")
-        raise ValidationError({"backchannel_logout_uri": sentence})
+    for field, uri, is_private in (
+        (
+            "backchannel_logout_uri",
+            client.backchannel_logout_uri,
+            client.backchannel_logout_is_private,
+        ),
+        ("jwks_uri", client.jwks_uri, client.jwks_uri_is_private),
+    ):
+        if not uri:
+            continue
+        try:
+            redirect_uris.check(uri, is_public=False)
+        except ValidationError as error:
+            raise ValidationError({field: error}) from None
+        if redirect_uris.names_private_host(uri) and not is_private:
+            sentence = _("This URI is in a private network. Confirm that.")
+            raise ValidationError({field: sentence})
 
 
 def _check_source(client: "Client") -> None:
     """Check that an app that has described itself has no rights of an operator's apps.
 
     Raises:
-        ValidationError: it is first-party, or its URI is in a private network.
+        ValidationError: it is first-party, or a URI of it is in a private network.
     """
-    for field in ("is_first_party", "backchannel_logout_is_private"):
+    for field in ("is_first_party", "backchannel_logout_is_private", "jwks_uri_is_private"):
         if getattr(client, field) and client.source != client.Source.OPERATOR:
             sentence = _("Only for apps that an operator has registered.")
             raise ValidationError({field: sentence})
@@ -79,13 +86,18 @@ def _check_keys(client: "Client") -> None:
     """Check the keys, and drop everything but their public members.
 
     Raises:
-        ValidationError: see :func:`client_keys.checked`, or the app is public.
+        ValidationError: see :func:`client_keys.checked`; or the app is public, or also has a URI
+            for its keys.
     """
+    field = "jwks_uri" if client.jwks is None else "jwks"
+    if client.is_public and (client.jwks_uri or client.jwks is not None):
+        sentence = _("A public app can’t keep a key secret, so it has none.")
+        raise ValidationError({field: sentence})
     if client.jwks is None:
         return
-    if client.is_public:
-        sentence = _("A public app can’t keep a key secret, so it has none.")
-        raise ValidationError({"jwks": sentence})
+    if client.jwks_uri:
+        sentence = _("Enter the keys or their URI, but not both.")
+        raise ValidationError({"jwks_uri": sentence})
     try:
         client.jwks = client_keys.checked(client.jwks)
     except ValidationError as error:

@@ -33,7 +33,7 @@ _WITH_SECRET = PreparedQueries(
     PreparedQuery(lambda: ClientSecret.objects.filter(pk=P("secret"))),
     PreparedQuery(
         lambda: Client.objects.filter(
-            pk=P("id"), is_public=False, jwks__isnull=True, disabled_at__isnull=True
+            pk=P("id"), is_public=False, jwks__isnull=True, jwks_uri="", disabled_at__isnull=True
         )
     ),
 )
@@ -172,8 +172,8 @@ def find(client_id: str) -> Client | None:
 
 def find_with_keys(client_id: str) -> Client | None:
     """Return the app with this id if it authenticates by keys and is enabled."""
-    rows = Client.objects.filter(pk=client_id, jwks__isnull=False, disabled_at=None)
-    return rows.first()
+    has_keys = Q(jwks__isnull=False) | ~Q(jwks_uri="")
+    return Client.objects.filter(has_keys, pk=client_id, disabled_at=None).first()
 
 
 def find_public(client_id: str) -> Client | None:

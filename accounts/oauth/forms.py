@@ -101,7 +101,7 @@ class ClientForm(forms.ModelForm):
         fields = (
             *("name", "redirect_uris", "logout_uris"),
             *("backchannel_logout_uri", "backchannel_logout_is_private"),
-            *("is_public", "is_device", "is_verified", "jwks"),
+            *("is_public", "is_device", "is_verified", "jwks", "jwks_uri", "jwks_uri_is_private"),
             *("is_first_party", "requires_dpop", "scope", "audiences", "resource", "factor"),
             *("sector", "required_group", "logo", "homepage", "privacy_url", "terms_url"),
         )
@@ -137,6 +137,10 @@ class ClientForm(forms.ModelForm):
             "jwks": gettext_lazy(
                 "A JSON Web Key Set, if the app signs with a key of its own (private_key_jwt) "
                 "instead of sending a secret."
+            ),
+            "jwks_uri": gettext_lazy("Instead, where the app publishes these keys."),
+            "jwks_uri_is_private": gettext_lazy(
+                "Only then may this site fetch keys from private IP addresses."
             ),
         }
 

@@ -1,5 +1,6 @@
 """The apps that people sign in to with their account here, and the secrets of these apps."""
 
+from datetime import UTC, datetime
 from typing import Any
 
 from django.contrib.auth.models import Group
@@ -16,6 +17,7 @@ LONGEST_NAME = 60
 LONGEST_ID = 255
 LONGEST_URI = redirect_uris.LONGEST
 LONGEST_HOST = redirect_uris.LONGEST_HOST
+NEVER = datetime.fromtimestamp(0, UTC)
 # Secret scanners find the secrets by this prefix; see ``accounts.common.key_text``.
 SECRET = KeyText("authsite_client_")
 
@@ -49,8 +51,9 @@ class Client(models.Model):
         1.0); empty if it wants none.
     ``backchannel_logout_is_private``: whether requests to that URI may go to private IP addresses.
         Set it only for apps that an operator registers.
-    ``jwks``: the public keys with which it authenticates, as a JWK set; None if it has a secret or
-        is public (RFC 7591 section 2).
+    ``jwks``, ``jwks_uri``: the public keys with which it authenticates, as a JWK set, or where it
+        publishes them (RFC 7591 section 2). None and empty if it has a secret or is public.
+    ``jwks_uri_is_private``: as ``backchannel_logout_is_private``, for that URI.
     ``sector``: the host of the app, if it knows people by pairwise identifiers (OpenID Connect Core
         section 8.1), which it shares with the other apps of this host only; empty if it knows them
         by the ids of their accounts.
@@ -112,6 +115,16 @@ class Client(models.Model):
         gettext_lazy("must use DPoP"), default=False, db_default=False
     )
     jwks = models.JSONField(gettext_lazy("public keys"), null=True, blank=True)
+    jwks_uri = models.CharField(
+        gettext_lazy("URI of its public keys"),
+        max_length=LONGEST_URI,
+        blank=True,
+        default="",
+        db_default="",
+    )
+    jwks_uri_is_private = models.BooleanField(
+        gettext_lazy("the URI of its keys is in a private network"), default=False, db_default=False
+    )
     sector = models.CharField(
         gettext_lazy("sector of pairwise identifiers"),
         max_length=LONGEST_HOST,
@@ -180,7 +193,7 @@ class Client(models.Model):
     @property
     def has_secret(self) -> bool:
         """Whether the app authenticates by a secret."""
-        return not self.is_public and self.jwks is None
+        return not (self.is_public or self.jwks_uri) and self.jwks is None
 
     @property
     def has_expired(self) -> bool:
@@ -209,6 +222,30 @@ class ClientLogo(models.Model):
 
     def __str__(self) -> str:
         return f"logo of {self.client_id}"
+
+
+class FetchedKeys(models.Model):
+    """The keys that an app publishes at its ``jwks_uri``, as they were fetched last.
+
+    ``tried_at``: when a request last began to fetch them.
+    ``fetched_at``: when that last succeeded.
+    """
+
+    client = models.ForeignKey(
+        Client, on_delete=models.CASCADE, related_name="fetched_keys", db_index=False
+    )
+    uri = models.CharField(max_length=LONGEST_URI)
+    jwks = models.JSONField(default=dict)
+    tried_at = models.DateTimeField(default=NEVER)
+    fetched_at = models.DateTimeField(default=NEVER)
+
+    class Meta:
+        constraints = (
+            models.UniqueConstraint(fields=("client", "uri"), name="one_set_of_keys_for_each_uri"),
+        )
+
+    def __str__(self) -> str:
+        return f"keys of {self.client_id}"
 
 
 class ClientSecret(models.Model):

@@ -1,5 +1,6 @@
 """Fixtures that the attack tests share."""
 
+import socket
 from collections.abc import Iterator
 from typing import Any
 
@@ -7,11 +8,13 @@ import pytest
 from django.db import connection
 from django.test import Client
 
+from accounts.common import http_client
 from accounts.users.models import User
 from tests.attacks.api_input_steps import Target, storable
 from tests.attacks.dispute_steps import known_browser
 from tests.attacks.test_two_nodes import Nodes, running
 from tests.conftest import Clock
+from tests.support.receiver import PUBLIC
 from tests.support.signin import set_up
 from tests.support.steps import make_user
 
@@ -53,3 +56,20 @@ def target(db: None, settings: Any) -> Iterator[Target]:
     with connection.execute_wrapper(storable):
         yield target
     assert target.made() == before
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The IP addresses that are connected to. The receiver's counts as public; others refuse."""
+    begun: list[str] = []
+    connect, judge = socket.socket.connect, http_client.is_public
+
+    def noted(self: socket.socket, address: Any) -> None:
+        begun.append(address[0])
+        if address[0] != PUBLIC:
+            raise ConnectionRefusedError
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    monkeypatch.setattr(http_client, "is_public", lambda a: a == PUBLIC or judge(a))
+    return begun

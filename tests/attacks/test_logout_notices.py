@@ -1,13 +1,11 @@
 """Logout tokens open nothing, and nobody uses their sender to reach other servers (SSRF)."""
 
-import socket
 import time
 from typing import Any
 
 import pytest
 from django.test import Client as Browser
 
-from accounts.common import http_client
 from accounts.oauth import logout_notices
 from accounts.oauth.stored import LogoutNotice
 from accounts.sessions import services
@@ -17,13 +15,11 @@ from tests.support.api import call
 from tests.support.apps import connect_app, make_app
 from tests.support.logout import ended, send_all, told_at
 from tests.support.oauth_client import App, browser_of, new_app, set_client
-from tests.support.receiver import Receiver, drip, say
+from tests.support.receiver import PUBLIC, Receiver, drip, say, set_dns
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
-
-PUBLIC = "127.0.0.1"
 
 
 @pytest.fixture
@@ -31,37 +27,10 @@ def alice(db: Any) -> User:
     return make_user("alice")
 
 
-@pytest.fixture
-def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
-    """The IP addresses that are connected to. The receiver's counts as public; others refuse."""
-    begun: list[str] = []
-    connect, judge = socket.socket.connect, http_client.is_public
-
-    def noted(self: socket.socket, address: Any) -> None:
-        begun.append(address[0])
-        if address[0] != PUBLIC:
-            raise ConnectionRefusedError
-        connect(self, address)
-
-    monkeypatch.setattr(socket.socket, "connect", noted)
-    monkeypatch.setattr(http_client, "is_public", lambda a: a == PUBLIC or judge(a))
-    return begun
-
-
 def notify(alice: User, uri: str) -> None:
     """Send a notice to an app whose registration names no private address."""
     ended(alice, make_app("Shop", backchannel_logout_uri=uri))
     send_all()
-
-
-def set_dns(monkeypatch: pytest.MonkeyPatch, *answers: list[str]) -> None:
-    left = list(answers)
-
-    def look_up(_host: str, port: int) -> list[tuple[Any, ...]]:
-        found = left.pop(0) if len(left) > 1 else left[0]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in found]
-
-    monkeypatch.setattr(http_client, "_addresses", look_up)
 
 
 def test_no_private_address_is_reached_unless_its_registration_says_so(

@@ -19,6 +19,7 @@ from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.node import node, packages
 from tests.support.process import Process, free_port, listening
+from tests.support.receiver import Receiver, say
 from tests.support.site import ROOT
 from tests.support.virtualenvs import environment
 
@@ -110,7 +111,8 @@ class Shop:
         return [programs / "python", self.name, "runserver", "--noreload", where]
 
     def _mjs(self) -> list[str | Path]:
-        (self.folder / "node_modules").symlink_to(packages(HERE))
+        if not (modules := self.folder / "node_modules").exists():
+            modules.symlink_to(packages(HERE))
         return [node(), self.name]
 
     def _go(self) -> list[str | Path]:
@@ -157,6 +159,9 @@ class KeyedShop(Shop):
     def _register(self, site: Any) -> dict[str, str]:
         for name in ("new_key.mjs", "with_key.mjs"):
             (self.folder / name).write_text(APPS[name][1])
+        return self._registered(site)
+
+    def _registered(self, site: Any) -> dict[str, str]:
         self._run(node(), "new_key.mjs")
         return register(site, "with_key.mjs", **{"jwks.json": f"{self.folder}/jwks.json"})
 
@@ -165,6 +170,24 @@ class KeyedShop(Shop):
         line = "const site = await oidc.discovery(new URL(ISSUER), CLIENT_ID, CLIENT_SECRET);"
         assert line in program
         return program.replace(line, 'import { site } from "./with_key.mjs";')
+
+
+class PublishingShop(KeyedShop):
+    """The same app, whose key is not registered, but published at the server ``keys``."""
+
+    def __init__(self, name: str, folder: Path, site: Any, keys: Receiver) -> None:
+        self._keys = keys
+        super().__init__(name, folder, site)
+
+    def replace_key(self) -> None:
+        """Make a new key, which the app uses from its next start, and publish only that."""
+        self._run(node(), "new_key.mjs")
+        self._keys.answers["/jwks"] = say(200, (self.folder / "jwks.json").read_bytes())
+
+    def _registered(self, site: Any) -> dict[str, str]:
+        self.replace_key()
+        changes = {"--jwks": "--jwks-uri", "jwks.json": self._keys.url("/jwks")}
+        return register(site, "with_key.mjs", **changes)
 
 
 class ApacheShop(Shop):

@@ -7,16 +7,28 @@ import pytest
 from tests.clients.apps import MCP_SERVER
 from tests.support.https import ProductionSite
 from tests.support.proxies import certify
+from tests.support.receiver import Receiver
 
 # Access tokens are so short that the apps which refresh them do so at each request.
 SETTINGS = {"ACCESS_TOKEN_SECONDS": "30", "LIMITS_SCALE": "1000"}
 
 
 @pytest.fixture(scope="module")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ProductionSite]:
+def key_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+    """A server at which apps publish their keys."""
+    with Receiver(tmp_path_factory.mktemp("keys")) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def production(
+    tmp_path_factory: pytest.TempPathFactory, key_server: Receiver
+) -> Iterator[ProductionSite]:
     folder = tmp_path_factory.mktemp("production")
-    authority = certify(folder / "shop", "shop.example.org")
+    authorities = certify(folder / "shop", "shop.example.org"), key_server.authority
+    trusted = folder / "authorities.pem"
+    trusted.write_text("".join(file.read_text() for file in authorities))
     with ProductionSite(
-        folder, CA_FILE=str(authority), TOKEN_AUDIENCES=MCP_SERVER, **SETTINGS
+        folder, CA_FILE=str(trusted), TOKEN_AUDIENCES=MCP_SERVER, **SETTINGS
     ) as running:
         yield running

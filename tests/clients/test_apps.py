@@ -17,6 +17,7 @@ from tests.clients.apps import (
     BoundShop,
     KeyedShop,
     Page,
+    PublishingShop,
     RefreshingApacheShop,
     Shop,
 )
@@ -25,6 +26,7 @@ from tests.support.browser import OpenPage
 from tests.support.client import Client, Response
 from tests.support.https import ProductionSite
 from tests.support.process import within
+from tests.support.receiver import Receiver
 from tests.support.site import Site
 from tests.support.steps import PASSWORD, WRONG, join, sign_in, sql
 
@@ -70,6 +72,23 @@ def test_an_app_with_a_key_instead_of_a_secret_or_for_its_tokens_signs_alice_in_
 ) -> None:
     with kind("shop.mjs", tmp_path, production).running() as shop:
         signs_in_and_out(Person(production, shop, f"{kind.__name__}-alice".lower()))
+
+
+@pytest.mark.proof
+def test_an_app_that_publishes_its_key_replaces_it_without_the_operator(
+    production: ProductionSite, key_server: Receiver, tmp_path: Path
+) -> None:
+    shop = PublishingShop("shop.mjs", tmp_path, production, key_server)
+    with shop.running():
+        signs_in_and_out(Person(production, shop, "publishing-alice"))
+    shop.replace_key()
+    # As if a minute had passed.
+    sql(production, "UPDATE accounts_fetchedkeys SET tried_at = ?", "2026-01-01 00:00:00")
+    with shop.running():
+        bob = Person(production, shop, "publishing-bob", has_factor=False)
+        assert bob.username in bob.sign_in().text
+
+    assert [path for path, _form, _at in key_server.got] == ["/jwks", "/jwks"]
 
 
 @pytest.mark.proof

@@ -14,6 +14,7 @@ from tests.support.forgeries import key_of
 
 VALID = {"client_name": "Paperless", "redirect_uris": [WEB]}
 ALL = "openid profile email offline_access"
+KEYS = public_of(key_of("ES256"))
 
 
 def error_of(**members: Any) -> str:
@@ -23,8 +24,6 @@ def error_of(**members: Any) -> str:
 
 
 def test_all_members_become_the_properties_of_the_app() -> None:
-    jwks = public_of(key_of("ES256"))
-
     client = read(
         VALID
         | {
@@ -33,7 +32,7 @@ def test_all_members_become_the_properties_of_the_app() -> None:
             "response_types": ["code"],
             "token_endpoint_auth_method": "private_key_jwt",
             "scope": "email openid offline_access",
-            "jwks": jwks,
+            "jwks": KEYS,
             "client_uri": "https://paperless.example.org",
             "policy_uri": "https://paperless.example.org/privacy",
             "tos_uri": "https://paperless.example.org/terms",
@@ -47,13 +46,20 @@ def test_all_members_become_the_properties_of_the_app() -> None:
         *("Paperless", [WEB]),
         [f"{WEB}/bye"],
     )
-    assert (client.scope, client.jwks) == ("openid email offline_access", jwks)
+    assert (client.scope, client.jwks) == ("openid email offline_access", KEYS)
     assert (client.is_device, client.is_public, client.requires_dpop) == (True, False, True)
     assert client.backchannel_logout_uri == f"{WEB}/logout"
     assert client.homepage == "https://paperless.example.org"
     assert client.sector == "paperless.example.org"
     assert client.privacy_url.endswith("/privacy")
     assert client.terms_url.endswith("/terms")
+
+
+def test_an_app_can_publish_its_keys_instead() -> None:
+    client = read(VALID | {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": WEB})
+
+    assert (client.jwks_uri, client.jwks, client.has_secret) == (WEB, None, False)
+    assert read(VALID | {"jwks_uri": WEB}).has_secret
 
 
 def test_an_app_that_says_little_gets_the_defaults_of_the_rfc() -> None:
@@ -95,7 +101,9 @@ def test_an_app_gets_no_more_rights_than_it_may_have_whatever_it_says() -> None:
 
 
 @pytest.mark.parametrize("source", [Client.Source.DOCUMENT, Client.Source.REGISTRATION])
-@pytest.mark.parametrize("field", ["is_first_party", "backchannel_logout_is_private"])
+@pytest.mark.parametrize(
+    "field", ["is_first_party", "backchannel_logout_is_private", "jwks_uri_is_private"]
+)
 def test_nobody_can_give_an_app_that_described_itself_the_rights_of_an_operators_app(
     source: Client.Source, field: str
 ) -> None:
@@ -141,7 +149,9 @@ def test_redirect_uris_that_an_operator_could_not_register_are_refused(uris: Any
         *({"response_types": types} for types in (["token"], "code", [["code"]])),
         *({"token_endpoint_auth_method": m} for m in ("client_secret_jwt", "tls_client_auth", 5)),
         {"token_endpoint_auth_method": "private_key_jwt"},
-        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": WEB},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": WEB, "jwks": KEYS},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://10.0.0.1/"},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "http://shop.example.org/"},
         {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": []}},
         {"token_endpoint_auth_method": "private_key_jwt", "jwks": "x" * 99},
         {"subject_type": "x"},

@@ -1,5 +1,6 @@
 """An app that authenticates by a key of its own (``private_key_jwt``, RFC 7523)."""
 
+import json
 from dataclasses import dataclass
 from typing import Any, override
 
@@ -7,6 +8,7 @@ from accounts.common import clock, secrets
 from accounts.oauth.models import Client
 from tests.support.forgeries import Json, Mint, key_of
 from tests.support.oauth_client import Answer, App, audience, new_app
+from tests.support.receiver import Receiver, say
 
 ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
@@ -49,4 +51,19 @@ def keyed_app(name: str = "Paperless", algorithm: str = "ES256") -> KeyedApp:
     """Register an app with a key for ``algorithm``; each name has its own key."""
     key = key_of(algorithm, name)
     client: Client = new_app(name, jwks=public_of(key)).client
+    return KeyedApp(client, key=key)
+
+
+def publish(receiver: Receiver, *keys: Any, path: str = "/keys") -> None:
+    """Let ``receiver`` publish the public keys of private keys."""
+    receiver.answers[path] = say(200, json.dumps(public_of(*keys)).encode())
+
+
+def publishing_app(
+    receiver: Receiver, name: str = "Paperless", path: str = "/keys", algorithm: str = "ES256"
+) -> KeyedApp:
+    """Register an app that publishes its key at ``receiver``, which is in a private network."""
+    key = key_of(algorithm, name)
+    publish(receiver, key, path=path)
+    client = new_app(name, jwks_uri=receiver.url(path), jwks_uri_is_private=True).client
     return KeyedApp(client, key=key)

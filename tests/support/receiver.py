@@ -1,5 +1,6 @@
-"""An app's server on the loopback interface that gets logout tokens."""
+"""An app's server on the loopback interface that gets logout tokens and publishes keys."""
 
+import socket
 import ssl
 import threading
 import time
@@ -9,7 +10,11 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs
 
+from accounts.common import http_client
 from authsite.serving import local_ca
+
+# The IP address of the server.
+PUBLIC = "127.0.0.1"
 
 type Answer = Callable[[Any], None]
 
@@ -40,8 +45,19 @@ def drip(request: Any) -> None:
             return
 
 
+def set_dns(monkeypatch: Any, *answers: list[str]) -> None:
+    """Let each name have these IP addresses at each look-up; the last ones repeat."""
+    left = list(answers)
+
+    def look_up(_host: str, port: int) -> list[tuple[Any, ...]]:
+        found = left.pop(0) if len(left) > 1 else left[0]
+        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in found]
+
+    monkeypatch.setattr(http_client, "_addresses", look_up)
+
+
 class Receiver:
-    """Receives POST requests with TLS; ``got`` has the path, form and time of each.
+    """Receives requests with TLS; ``got`` has the path, form and time of each.
 
     ``answers`` says how to answer at each path; without one, the status is 200.
     """
@@ -81,12 +97,15 @@ class Receiver:
 def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
             receiver.got.append((self.path, parse_qs(body), time.time()))
             try:
                 receiver.answers.get(self.path, say(200))(self)
             except OSError:
                 self.close_connection = True
+
+        def do_GET(self) -> None:
+            self.do_POST()
 
         def log_message(self, *_args: Any) -> None:
             pass

@@ -22,6 +22,9 @@ FLAGS = {
 }
 
 
+PRIVATE = "that URI is in a private network; not needed if it names a private IP address"
+
+
 class Command(ClientCommand):
     """Prints the client ID and, once, the client secret."""
 
@@ -64,12 +67,7 @@ class Command(ClientCommand):
             parser.add_argument(name, action="store_true", help=words)
         _add_requirements(parser)
         _add_backchannel_logout(parser)
-        parser.add_argument(
-            "--jwks",
-            metavar="FILE",
-            help="a JSON Web Key Set with the public keys of the app, which then gets no secret",
-        )
-        parser.add_argument("--logo", metavar="FILE", help="a square PNG file of at most 32 KB")
+        _add_keys(parser)
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
@@ -90,6 +88,9 @@ class Command(ClientCommand):
             requires_dpop=options["dpop"],
             factor=options["require"],
             required_group=_group(options["group"]) if options["group"] else None,
+            jwks_uri=options["jwks_uri"],
+            jwks_uri_is_private=options["jwks_uri_private"]
+            or redirect_uris.names_private_host(options["jwks_uri"]),
             jwks=_read(options["jwks"]) if options["jwks"] else None,
         )
         try:
@@ -126,8 +127,24 @@ def _add_backchannel_logout(parser: CommandParser) -> None:
     parser.add_argument(
         "--backchannel-logout-private",
         action="store_true",
-        help="that URI is in a private network; not needed if it names a private IP address",
+        help=PRIVATE,
     )
+
+
+def _add_keys(parser: CommandParser) -> None:
+    parser.add_argument(
+        "--jwks",
+        metavar="FILE",
+        help="a JSON Web Key Set with the public keys of the app, which then gets no secret",
+    )
+    parser.add_argument("--logo", metavar="FILE", help="a square PNG file of at most 32 KB")
+    parser.add_argument(
+        "--jwks-uri",
+        default="",
+        metavar="URI",
+        help="where the app publishes such a set, instead of --jwks",
+    )
+    parser.add_argument("--jwks-uri-private", action="store_true", help=PRIVATE)
 
 
 def _sector(pairwise: bool, sector: str, redirect_uri: list[str], **_options: Any) -> str:

@@ -18,7 +18,14 @@ from accounts.common.deletion import delete_in_batches
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
-from accounts.oauth import clients, devices, logout_notices, open_requests, registration_tokens
+from accounts.oauth import (
+    clients,
+    devices,
+    fetched_keys,
+    logout_notices,
+    open_requests,
+    registration_tokens,
+)
 from accounts.oauth import codes as authorization_codes
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
@@ -66,6 +73,7 @@ class Command(BaseCommand):
             "secrets of apps": clients.prune(),
             "registration tokens": registration_tokens.prune(),
             "unused apps": registration_tokens.prune_clients(),
+            "keys of apps": fetched_keys.prune(),
             "codes for apps": authorization_codes.prune(),
             "proofs and assertions": spent.prune(),
             "logout notices": logout_notices.prune(),

@@ -1,0 +1,188 @@
+"""Whoever knows a client ID makes the site fetch the keys of the app, or gives it other keys."""
+
+import json
+import time
+from typing import Any
+
+import pytest
+
+from accounts.common import http_client
+from accounts.common.errors import Busy
+from accounts.oauth import fetched_keys
+from accounts.oauth.fetched_keys import MOST_AT_ONCE, PATIENCE, PAUSE
+from accounts.oauth.models import FetchedKeys
+from tests.attacks.test_provider_ssrf import WITHIN
+from tests.conftest import Clock
+from tests.support.client_keys import KeyedApp, keyed_app, public_of, publish, publishing_app
+from tests.support.forgeries import key_of
+from tests.support.oauth_client import new_app, set_client
+from tests.support.receiver import PUBLIC, Receiver, drip, hang, say, set_dns
+
+pytestmark = pytest.mark.django_db
+
+URI = "https://shop.example.org/keys"
+
+
+@pytest.fixture
+def app(receiver: Receiver) -> KeyedApp:
+    """An app that publishes its key at the receiver, which counts as private."""
+    return publishing_app(receiver)
+
+
+def status(app: KeyedApp, **header: Any) -> int:
+    """Return the status of the answer to an assertion, which may have a changed header."""
+    return app.post(
+        "/oauth/introspect", token="x", client_assertion=app.mint().token(header=header)
+    ).status
+
+
+def forged(app: KeyedApp, **header: Any) -> int:
+    """Do the same as :func:`status` with a key of mallory."""
+    return status(KeyedApp(app.client, key=key_of("ES256", "mallory")), **header)
+
+
+def test_no_private_address_is_reached_unless_the_registration_says_so(
+    app: KeyedApp, receiver: Receiver, connections: list[str], clock: Clock
+) -> None:
+    for host in WITHIN:
+        set_client(app, jwks_uri=receiver.url(host=host), jwks_uri_is_private=False)
+        assert status(app) in {401, 429}
+    assert (connections, FetchedKeys.objects.count()) == ([], len(WITHIN))
+
+    set_client(app, jwks_uri=receiver.url("/keys"))
+    assert (status(app), connections) == (200, [PUBLIC])
+
+
+def test_neither_a_changing_name_nor_a_redirect_leads_into_the_private_network(
+    app: KeyedApp,
+    receiver: Receiver,
+    connections: list[str],
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    uri = receiver.url("/keys", host="app.localhost")
+    set_client(app, jwks_uri=uri, jwks_uri_is_private=False)
+    set_dns(monkeypatch, ["127.0.0.2"], [PUBLIC], ["127.0.0.2"], ["127.0.0.2", PUBLIC])
+    for expected in (401, 200, 200, 200):
+        assert status(app) == expected
+        clock.advance(minutes=11)
+    assert set(connections) == {PUBLIC}
+
+    receiver.answers["/moved"] = say(302, Location=receiver.url("/keys"))
+    set_client(app, jwks_uri=receiver.url("/moved"))
+    assert status(app) == 401
+
+
+@pytest.mark.parametrize(
+    "answer",
+    [
+        drip,
+        hang,
+        say(200, b'{"keys": []}' + b" " * 200_000),
+        say(200, b'{"keys": ' + b"[" * 90_000),
+        say(200, b"<html>"),
+        say(200, b"[]"),
+        say(200, b'{"keys": {}}'),
+        say(200, b'{"keys": [null, 1, {}, {"kty": []}]}'),
+        say(200, b"\xff"),
+        say(404),
+        say(500, json.dumps(public_of(key_of("ES256", "Paperless"))).encode()),
+    ],
+    ids=lambda answer: answer.__qualname__,
+)
+def test_an_answer_that_is_slow_endless_or_odd_gives_no_keys_and_no_server_error(
+    app: KeyedApp, receiver: Receiver, answer: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetched_keys, "PATIENCE", PATIENCE / 6)
+    receiver.answers["/keys"] = answer
+    began = time.monotonic()
+
+    assert status(app) == 401
+
+    assert time.monotonic() - began < 2
+    assert FetchedKeys.objects.get().jwks == {}
+    assert len(receiver.got) == 1
+
+
+def test_a_slow_name_server_holds_no_request(
+    app: KeyedApp, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(fetched_keys, "PATIENCE", PATIENCE / 6)
+    monkeypatch.setattr(http_client, "_addresses", lambda *_: time.sleep(2) or [])
+    began = time.monotonic()
+
+    assert status(app) == 401
+
+    assert time.monotonic() - began < 1.5
+
+
+def test_a_flood_of_assertions_fetches_once_in_a_minute_and_stops_neither_app(
+    app: KeyedApp, receiver: Receiver, clock: Clock
+) -> None:
+    wiki, known = keyed_app("Wiki"), {200: 0, 401: 0, 429: 0}
+    expired = app.mint().token(exp=1)
+    assert app.post("/oauth/introspect", token="x", client_assertion=expired).status == 401
+    assert receiver.got == []
+    for number in range(60):
+        known[forged(app, kid=f"unknown {number}")] += 1
+        clock.advance(seconds=1)
+    assert len(receiver.got) == 1
+    assert known[200] == 0
+    assert (status(app), status(wiki)) == (200, 200)
+
+    # A stranger takes the attempts, but the keys that they bring are the app's.
+    app.key = key_of("ES256", "the next key")
+    publish(receiver, app.key)
+    assert forged(app, kid="unknown") in {401, 429}
+    assert status(app) == 200
+    assert len(receiver.got) == 2
+
+
+def test_servers_that_hang_hold_few_requests_and_no_app_whose_keys_are_known(
+    app: KeyedApp, receiver: Receiver, clock: Clock
+) -> None:
+    assert status(app) == 200
+    clock.advance(minutes=11)
+    for _slot in range(MOST_AT_ONCE):
+        assert fetched_keys._slots.acquire(blocking=False)
+    try:
+        assert status(app) == 200
+        other = publishing_app(receiver, "Wiki", "/other")
+        answer = other.post("/oauth/introspect", token="x")
+        assert (answer.status, answer.error) == (429, "temporarily_unavailable")
+        assert answer.headers["Retry-After"] == "1"
+    finally:
+        fetched_keys._slots.release(MOST_AT_ONCE)
+    assert (status(other), status(app), len(receiver.got)) == (200, 200, 3)
+
+
+def test_while_another_node_fetches_the_keys_requests_do_not_wait(
+    app: KeyedApp, receiver: Receiver, clock: Clock
+) -> None:
+    FetchedKeys.objects.create(client=app.client, uri=app.client.jwks_uri, tried_at=clock.now())
+
+    assert status(app) == 429
+    clock.advance(seconds=PATIENCE.seconds)
+    assert status(app) == 401
+    assert receiver.got == []
+    clock.advance(seconds=PAUSE.seconds)
+    as_read_elsewhere = fetched_keys._held(app.client)
+    assert status(app) == 200
+    with pytest.raises(Busy):
+        fetched_keys._renew(as_read_elsewhere)
+    assert len(receiver.got) == 1
+
+
+def test_no_app_uses_its_former_keys_its_secret_or_the_keys_of_another_app(
+    app: KeyedApp, receiver: Receiver
+) -> None:
+    assert status(app) == 200
+    mallory = publishing_app(receiver, "mallory", "/mallory")
+    assert (status(mallory), forged(app)) == (200, 401)
+
+    set_client(app, jwks_uri=mallory.client.jwks_uri)
+    assert (status(app), forged(app)) == (401, 200)
+    wiki = new_app("Wiki")
+    assert wiki.introspect("x").status == 200
+    set_client(wiki, jwks_uri=URI)
+    assert wiki.introspect("x").status == 401
