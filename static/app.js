@@ -35,6 +35,23 @@ for (const wait of document.querySelectorAll('[data-wait]')) {
   tick()
 }
 
+// Another site can lay a window over this one, and close it at the first click of a double click. The
+// second click would then press the button. So it works only in a window that has had the focus.
+for (const button of document.querySelectorAll('[data-deliberate]')) {
+  let timer
+  const lock = () => {
+    clearTimeout(timer)
+    button.disabled = true
+  }
+  const unlockSoon = () => {
+    lock()
+    timer = setTimeout(() => { button.disabled = false }, 700)
+  }
+  addEventListener('blur', lock)
+  addEventListener('focus', unlockSoon)
+  document.hasFocus() ? unlockSoon() : lock()
+}
+
 if (document.querySelector('[data-strength]')) import('./strength.js')
 if (document.querySelector('[data-passkey], [data-needs-passkey], [data-signal]')) import('./passkeys.js')
 

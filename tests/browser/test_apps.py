@@ -119,6 +119,31 @@ def protected(site: Site, username: str) -> str:
     return seed
 
 
+def test_the_second_click_of_a_double_click_in_another_window_allows_nothing(
+    site: Site, open_page: OpenPage, app: App
+) -> None:
+    page = open_page(site)
+    page.goto(app.address(site))
+    seed = protected(site, "doubleclick")
+    sign_in(page, "doubleclick")
+    type_code(page, code_of(seed, 1))
+    sees(page, f"Sign in to {NAME}")
+    page.clock.install()
+    page.reload()
+    allow = page.get_by_role("button", name="Allow")
+
+    expect(allow).to_be_disabled()
+    page.clock.run_for(700)
+    expect(allow).to_be_enabled()
+    page.evaluate("dispatchEvent(new Event('blur'))")
+    page.clock.run_for(10_000)
+    expect(allow).to_be_disabled()
+    page.evaluate("dispatchEvent(new Event('focus'))")
+    expect(allow).to_be_disabled()
+    page.clock.run_for(700)
+    expect(allow).to_be_enabled()
+
+
 def test_without_scripts_a_member_takes_both_steps_and_changes_the_account(
     site: Site, open_page: OpenPage, app: App
 ) -> None:
