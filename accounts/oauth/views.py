@@ -26,7 +26,7 @@ from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationRequest
 from accounts.sessions.current import actor_of, request_auth_of, session_of
 from accounts.throttle.limits import AUTHORIZE_NETWORK, AUTHORIZE_SESSION
-from accounts.throttle.services import around, spend
+from accounts.throttle.services import around, give_back, spend
 from accounts.users.services import AccountChanged
 
 
@@ -186,6 +186,8 @@ def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str)
 
     If a device asks, return the page that confirms the answer instead.
     """
+    # Otherwise, many people behind one IP address could not sign in to apps in the same minutes.
+    give_back(*around(AUTHORIZE_NETWORK, client_of(request)))
     if asked.device_id:
         return pages.device_answered(request, asked, is_allowed="code" in result)
     target = answers.url(asked.redirect_uri, asked.state, **result)

@@ -110,7 +110,7 @@ PROVIDER_NETWORK = Limit(
 
 # Authorization requests of apps are stored for up to an hour, with up to 20 KB each.
 AUTHORIZE_NETWORK = Limit(
-    "authorize.network", 120, 5, "sign-ins to apps that a network begins and that need a page"
+    "authorize.network", 120, 5, "sign-ins to apps that a network begins and does not finish"
 )
 # Each sign-in adds a session, and its end can add an event to the account's history.
 AUTHORIZE_SESSION = Limit("authorize.session", 60, 10, "sign-ins to apps in a session")

@@ -232,6 +232,18 @@ def test_tokens_for_the_api_need_an_app_that_may_have_them(
     assert "can’t change anything here" not in page.text
 
 
+def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(
+    app: Client, browser: Browser, settings: Any
+) -> None:
+    set_up(settings, limits_scale=0.02)
+
+    for act in ("cancel", "cancel", "allow", "cancel"):
+        page = begin(browser, app, prompt="consent")
+        assert allow(browser, page, act).status_code == 200
+
+    assert [begin(Browser(), app).status_code for _ in range(3)] == [302, 302, 429]
+
+
 def test_requests_end_after_an_hour_and_are_pruned(
     app: Client, browser: Browser, clock: Clock
 ) -> None:
