@@ -123,34 +123,37 @@ def forget() -> None:
     _cache.clear()
 
 
-def rotate(*, now: bool = False) -> SigningKey:
-    """Generate the next key for access tokens and add it to the key ring; see :func:`add`."""
-    return add(keys.generate(signing_keys.access_algorithm(_live())), now=now)
+def rotate(*, now: bool = False) -> list[SigningKey]:
+    """Generate the next key of each algorithm that signs tokens; add them as :func:`add` does."""
+    live = _live()
+    held = {key.algorithm for key in live}
+    further = [name for name in signing_keys.further() if name in held]
+    algorithms = dict.fromkeys([signing_keys.access_algorithm(live), *further])
+    return add(*map(keys.generate, algorithms), now=now)
 
 
-def add(key: keys.PrivateKey, *, now: bool = False) -> SigningKey:
-    """Add ``key`` to the key ring.
+def add(*new: keys.PrivateKey, now: bool = False) -> list[SigningKey]:
+    """Add the keys ``new`` to the key ring.
 
-    The first key of a site starts to sign immediately. A later key starts to sign after
-    :data:`LEAD`.
+    The first keys of a site start to sign immediately. Later keys start to sign after :data:`LEAD`.
 
-    ``now``: if True, ``key`` starts to sign immediately, and all other keys are withdrawn, because
+    ``now``: if True, ``new`` starts to sign immediately, and all other keys are withdrawn, because
         they may have leaked.
 
     Raises:
-        KnownKey: the key is in the key ring already, or was in the key ring and is withdrawn.
+        KnownKey: a key is in the key ring already, or was in the key ring and is withdrawn.
         IntegrityError: another process is adding a key at the same moment.
     """
-    moment = clock.now()
+    moment, kids = clock.now(), [keys.public_jwk(key)["kid"] for key in new]
     with transaction.atomic(durable=True):
-        if SigningKey.objects.filter(kid=keys.public_jwk(key)["kid"]).exists():
+        if SigningKey.objects.filter(kid__in=kids).exists():
             raise KnownKey("This key is in the key ring already, or was withdrawn from it.")
         others = SigningKey.objects.filter(withdrawn_at=None)
         signs_at = moment + LEAD if others.exists() and not now else moment
         if now:
             others.update(withdrawn_at=moment, private="")
-        last = SigningKey.objects.aggregate(last=Max("number"))["last"]
-        added = signing_keys.insert(key, (last or 0) + 1, signs_at)
+        last = SigningKey.objects.aggregate(last=Max("number"))["last"] or 0
+        added = [signing_keys.insert(key, last + n, signs_at) for n, key in enumerate(new, 1)]
     forget()
     return added
 

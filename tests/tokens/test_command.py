@@ -67,7 +67,7 @@ def test_an_imported_key_is_read_from_standard_input_and_added_once(
     kid = keys.public_jwk(keys.load(text))["kid"]
     assert keyring.signer().kid == kid
     assert kid in says
-    with pytest.raises(CommandError, match="has this key already"):
+    with pytest.raises(CommandError, match="is in the key ring already"):
         rotate("--key-file", tmp_path / "key.pem", "--now")
     assert SigningKey.objects.get().withdrawn_at is None
 

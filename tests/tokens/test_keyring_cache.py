@@ -86,7 +86,7 @@ def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_min
 
 
 def test_known_keys_sign_and_verify_while_the_database_is_away(clock: Clock) -> None:
-    written, new = token(), keyring.rotate().kid
+    written, new = token(), keyring.rotate()[0].kid
     keyring.jwks()
 
     with refusing():

@@ -1,4 +1,4 @@
-"""``rotate_signing_key``: add a signing key, either new or from a file."""
+"""``rotate_signing_key``: add signing keys, either new or one from a file."""
 
 import sys
 from getpass import getpass
@@ -18,9 +18,12 @@ LARGEST_FILE = 65_536
 
 
 class Command(BaseCommand):
-    """Prints the ``kid`` and the algorithm of the new key, never the key itself."""
+    """Prints the ``kid`` and the algorithm of each new key, never the key itself."""
 
-    help = "Add a signing key. It is published at once and signs after ten minutes."
+    help = (
+        "Add a signing key for access tokens, and one for ID tokens if the site issues some. They "
+        "are published at once and sign after ten minutes."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument(
@@ -29,7 +32,8 @@ class Command(BaseCommand):
             help="withdraw all older keys and the tokens that they signed: for a leaked key",
         )
         parser.add_argument(
-            "--key-file", help="PEM file of the new private key; - for standard input"
+            "--key-file",
+            help="PEM file of the new private key for access tokens; - for standard input",
         )
         parser.add_argument("--passphrase-file", help="file with the passphrase of the key file")
 
@@ -52,7 +56,7 @@ class Command(BaseCommand):
             raise CommandError(
                 "Another process added a key at the same moment. Run it again."
             ) from None
-        self.stdout.write(_told(added))
+        self.stdout.write("\n".join(map(_told, added)))
         if now:
             self.stdout.write(WITHDRAWN)
 
