@@ -214,7 +214,8 @@ def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
     if not _spend_row(held, given.pk):
         return None
     sessions.insert.run(given)
-    connected.make_room(given, is_told=bool(held.client.backchannel_logout_uri))
+    is_told = bool(held.client.backchannel_logout_uri)
+    connected.make_room(given, held.client.name, Actor(info), is_told=is_told)
     held.given = given
     return refresh_token
 

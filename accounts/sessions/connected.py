@@ -13,6 +13,7 @@ from django.db.models import QuerySet
 
 from accounts.activity import events
 from accounts.activity.kinds import Event
+from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import change_in_portions
@@ -111,16 +112,20 @@ def names(rows: QuerySet[LoginSession]) -> list[str]:
     return [name for _id, name in apps.values_list("client", "client__name").distinct()]
 
 
-def make_room(session: LoginSession, *, is_told: bool = True) -> None:
+def make_room(session: LoginSession, app: str, actor: Actor, *, is_told: bool = True) -> None:
     """End the sessions of the app beyond :data:`MOST`, but not the new ``session``.
 
     Sessions without ``offline_access`` end first, the least recently used ones before others.
 
+    ``app``: the name of the app, for the history of the user.
     ``is_told``: whether the app wants to be told of ended sessions.
     """
     values, now = {"user": session.user_id, "client": session.client_id}, clock.now()
-    reason = events.SESSION_ENDED_BY_LIMIT.name
-    if _END_EXCESS.run(**values, session=session.pk, now=now, reason=reason) and is_told:
+    reason = events.SESSION_ENDED_BY_LIMIT
+    if not _END_EXCESS.run(**values, session=session.pk, now=now, reason=reason.name):
+        return
+    record(session.user, reason, actor, detail=app)
+    if is_told:
         tell(LoginSession.objects.filter(**values), now)
 
 

@@ -80,7 +80,7 @@ def disable(user: User, browser: LoginSession, app: Client) -> None:
 def end_by_limit(user: User, browser: LoginSession, app: Client) -> None:
     for _ in range(connected.MOST):
         newest = connect_app(browser, app)
-    connected.make_room(newest)
+    connected.make_room(newest, "Shop", Actor())
 
 
 ENDINGS = [

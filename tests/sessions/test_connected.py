@@ -65,10 +65,12 @@ def test_beyond_the_limit_of_an_app_its_least_recently_used_session_ends(
         LoginSession.objects.filter(pk=session.pk).update(used_at=clock.now())
     new = connect(browser, paperless)
 
-    connected.make_room(others)
+    connected.make_room(others, "Wiki", Actor())
     assert is_live(first)
-    connected.make_room(new)
+    connected.make_room(new, "Paperless", Actor())
     assert not is_live(first)
+    (event,) = alice.activity.filter(kind="session_ended_by_limit")
+    assert event.detail == "Paperless"
     assert all(map(is_live, (others, second, *rest, new)))
 
 
