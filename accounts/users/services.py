@@ -286,7 +286,7 @@ def create_administrator(username: str, email: str, password: str, *, language: 
 
 
 def replace_password(owner: User, hashed: str) -> None:
-    """In the caller's transaction, replace the password hash of ``owner`` and store the old one."""
+    """Replace the password hash of ``owner`` and store the old one, in the caller's transaction."""
     now = clock.now()
     former_credentials.keep_password(owner, now)
     User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)

@@ -225,6 +225,10 @@ def test_tokens_for_the_api_need_an_app_that_may_have_them(
     for resource in (None, settings.AUTHSITE.origin, "https://unknown.example.org"):
         answer = browser.get(address(app, **asked, resource=resource))
         assert result(answer)["error"] == "invalid_target"
+    # TOKEN_AUDIENCES no longer has the service of this app.
+    Client.objects.update(audiences=["https://unknown.example.org"])
+    answer = browser.get(address(app, resource="https://unknown.example.org"))
+    assert result(answer)["error"] == "invalid_target"
 
     Client.objects.update(audiences=[settings.AUTHSITE.origin])
     page = begin(browser, app, **asked)
