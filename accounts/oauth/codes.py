@@ -206,13 +206,13 @@ def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
         held.session, held.client_id, held.scope, held.audience, is_offline=is_offline
     )
     given.dpop_thumbprint = key
-    given.pairwise_subject = subjects.make_pairwise(held.client, held.user)
     if held.is_of_device:
         connected.place(given, info)
     refresh_token = refresh.first(given.pk) if is_offline else ""
     given.refresh_digest = refresh.digest(refresh_token) if refresh_token else ""
     if not _spend_row(held, given.pk):
         return None
+    given.pairwise_subject = subjects.make_pairwise(held.client, held.user)
     sessions.insert.run(given)
     is_told = bool(held.client.backchannel_logout_uri)
     connected.make_room(given, held.client.name, Actor(info), is_told=is_told)

@@ -19,7 +19,8 @@ def subject_of(client: Client, user: User) -> uuid.UUID | None:
 def make_pairwise(client: Client, user: User) -> uuid.UUID | None:
     """Return the pairwise identifier of ``user`` for ``client``; make it if there is none yet.
 
-    Return None if ``client`` has no sector. Call this while the row of ``user`` is locked.
+    Return None if ``client`` has no sector. Call this in a transaction that has locked a row of
+    ``user``, so that the account is not deleted meanwhile.
     """
     if not client.sector:
         return None

@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 from django.core.management import CommandError
+from django.db import connection
 
-from accounts.oauth import subjects
+from accounts.oauth import codes, subjects
+from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
 from accounts.oauth.stored import PairwiseSubject
 from accounts.sessions import services
@@ -20,7 +22,7 @@ from tests.support.api import call, claims_of
 from tests.support.apps import WEB, change, connect_app, register, the_app
 from tests.support.authorize import begin, result
 from tests.support.logout import send_all
-from tests.support.oauth_client import App, browser_of, new_app
+from tests.support.oauth_client import HERE, VERIFIER, App, browser_of, new_app
 from tests.support.receiver import Receiver
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
@@ -151,6 +153,18 @@ def test_two_sign_ins_at_the_same_time_get_the_same_identifier(
 
     assert subjects.make_pairwise(client, alice) == first
     assert not answers
+
+
+def test_a_code_of_an_account_that_is_deleted_meanwhile_leaves_no_identifier(alice: User) -> None:
+    app = new_app(sector=SECTOR)
+    code = app.code(browser_of(alice))
+    held = codes.find(code, app.client, WEB, VERIFIER)
+    alice.delete()
+
+    with pytest.raises(OAuthError):
+        codes.redeem(held, HERE)
+
+    connection.check_constraints()
 
 
 def test_the_command_takes_the_sector_from_the_redirect_uris() -> None:
