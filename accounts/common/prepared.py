@@ -131,6 +131,17 @@ class PreparedInsert[M: models.Model]:
         return fields, f'{text} RETURNING "{meta.pk.column}"'
 
 
+def named(rows: models.QuerySet[Any, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the SQL of a query set with named parameters, to be a part of raw SQL.
+
+    Each :class:`P` becomes a parameter of its name. The second value has the other parameters.
+    """
+    text, places = _compiled(rows.query)
+    names = [p.name if isinstance(p, P) else f"constant{n}" for n, p in enumerate(places)]
+    constants = {n: p for n, p in zip(names, places, strict=True) if not isinstance(p, P)}
+    return text % tuple(f"%({name})s" for name in names), constants
+
+
 def _compiled(query: Any) -> Statement:
     text, places = query.get_compiler(connection=connection).as_sql()
     return text, places

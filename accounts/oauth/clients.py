@@ -27,15 +27,13 @@ from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
+# The app is enabled and authenticates by secrets.
+HAS_SECRET = Q(is_public=False, jwks__isnull=True, jwks_uri="", disabled_at__isnull=True)
 _BY_ID = PreparedQuery(lambda: Client.objects.filter(pk=P("id")))
 # A secret by its id, and an app by its id, if the app is enabled and authenticates by secrets.
 _WITH_SECRET = PreparedQueries(
     PreparedQuery(lambda: ClientSecret.objects.filter(pk=P("secret"))),
-    PreparedQuery(
-        lambda: Client.objects.filter(
-            pk=P("id"), is_public=False, jwks__isnull=True, jwks_uri="", disabled_at__isnull=True
-        )
-    ),
+    PreparedQuery(lambda: Client.objects.filter(HAS_SECRET, pk=P("id"))),
 )
 
 # How long the former secret of an app stays valid, so that its developer has time to replace it.

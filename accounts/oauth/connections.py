@@ -5,6 +5,7 @@ needs no consent, and is connected at the first sign-in to it. The tokens of an 
 sessions (``sessions.connected``).
 """
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -14,7 +15,7 @@ from django.db.models import Max, Min, Prefetch, QuerySet
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock
-from accounts.common.prepared import P, PreparedQuery
+from accounts.common.prepared import P, PreparedQuery, PreparedUpdate
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.sessions import connected
@@ -28,6 +29,12 @@ _LOCKED = PreparedQuery(
     lambda: Connection.objects.select_for_update().filter(
         user=P("user"), client=P("client"), audience=P("audience")
     )
+)
+_NOTE = PreparedUpdate(
+    lambda: Connection.objects.filter(
+        user=P("user"), client=P("client"), audience=P("audience"), used_at__lte=P("before")
+    ),
+    used_at=P("now"),
 )
 
 
@@ -46,7 +53,7 @@ def renew(asked: AuthorizationRequest, user: User) -> bool:
     if row is None or not _covers(row, asked):
         return False
     if row.used_at <= clock.now() - NOTE_EVERY:
-        _note(_row_for(asked, user))
+        note_use(user.pk, asked.client_id, asked.audience)
     return True
 
 
@@ -81,18 +88,14 @@ def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
         record(user, events.APP_CONNECTED, actor, detail=asked.client.name)
 
 
-def note_use(session: LoginSession) -> None:
-    """Record that an app uses its session ``session``, at most once a minute.
+def note_use(user: uuid.UUID, client_id: str, audience: str) -> None:
+    """Record that the app ``client_id`` uses tokens of ``user`` for ``audience``.
 
-    ``session``: its ``used_at`` must still be the time of the use before this one.
+    A use is recorded at most once a minute.
     """
-    if session.used_at > clock.now() - NOTE_EVERY:
-        return
-    _note(
-        Connection.objects.filter(
-            user=session.user_id, client=session.client_id, audience=session.audience
-        )
-    )
+    now = clock.now()
+    values = {"user": user, "client": client_id, "audience": audience}
+    _NOTE.run(**values, now=now, before=now - NOTE_EVERY)
 
 
 def of(user: User) -> QuerySet[Any]:
@@ -166,8 +169,3 @@ def _row_for(asked: AuthorizationRequest, user: User) -> QuerySet[Connection]:
 
 def _covers(row: Connection | None, asked: AuthorizationRequest) -> bool:
     return row is not None and set(asked.scope.split()) <= set(row.scope.split())
-
-
-def _note(rows: QuerySet[Connection]) -> None:
-    now = clock.now()
-    rows.filter(used_at__lte=now - NOTE_EVERY).update(used_at=now)

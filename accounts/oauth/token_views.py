@@ -1,12 +1,12 @@
 """The token endpoint (RFC 6749 section 3.2)."""
 
 from collections.abc import Callable, Collection
-from typing import Any
+from typing import Any, cast
 
 from django.http import HttpRequest, HttpResponse
 
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.oauth import client_auth, codes, connections, devices, grants, id_tokens
+from accounts.oauth import client_auth, codes, connections, devices, grants, id_tokens, remembered
 from accounts.oauth.client_auth import authenticate
 from accounts.oauth.endpoints import endpoint, required, success
 from accounts.oauth.messages import OAuthError
@@ -101,7 +101,7 @@ def _by_refresh_token(
         rotated = families.rotate(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
     except InvalidToken:
         raise _refused() from None
-    return _renewed(session, scope, *rotated)
+    return _answer_to_refresh(session, scope, *rotated)
 
 
 def answer_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
@@ -117,12 +117,27 @@ def answer_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo)
     if grant is None:
         return None
     try:
+        if grant is _refresh_newest and (answer := _refresh_again(request, sent, info)):
+            return answer
         client = client_auth.find(request, sent)
         if client is None or client.requires_dpop:
             return None
         return grant(client, sent, info)
     except OAuthError:
         return None
+
+
+def _refresh_again(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
+    """Return the answer to a refresh if ``remembered`` allows it, else None."""
+    if "refresh_token" not in sent or not sent.keys().isdisjoint({"scope", "resource"}):
+        return None
+    client_id, secret = client_auth.credentials(request, sent)
+    access.be_ready()
+    done = remembered.repeat(client_id, secret or "", sent["refresh_token"], info)
+    if done is None:
+        return None
+    session, successor, scope = done
+    return _renewed(session, scope, successor)
 
 
 def _redeem_unspent(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
@@ -137,7 +152,11 @@ def _refresh_newest(client: Client, sent: dict[str, str], info: ClientInfo) -> A
     scope = _wanted(client, sent, session)
     access.be_ready()
     rotated = families.rotate_newest(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
-    return _renewed(session, scope, *rotated) if rotated else None
+    if rotated is None:
+        return None
+    if sent.keys().isdisjoint({"scope", "resource"}):
+        remembered.note(client, session, scope)
+    return _answer_to_refresh(session, scope, *rotated)
 
 
 def _wanted(
@@ -164,11 +183,17 @@ def _wanted(
     return wanted
 
 
-def _renewed(
+def _answer_to_refresh(
     before: LoginSession, scope: Collection[str], session: LoginSession, successor: str
 ) -> Answer:
-    session.user, session.audience = before.user, before.audience
-    connections.note_use(before)
+    session.user = before.user
+    return _renewed(session, scope, successor)
+
+
+def _renewed(session: LoginSession, scope: Collection[str], successor: str) -> Answer:
+    # The rotation has just recorded the use of the session.
+    if session.used_at == session.rotated_at:
+        connections.note_use(session.user_id, cast(str, session.client_id), session.audience)
     return _answer(session, scope, successor)
 
 

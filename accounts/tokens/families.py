@@ -26,13 +26,12 @@ from accounts.users.models import User
 from accounts.users.rows import Owned, Rows
 
 # Reading only what a new access token contains takes less time.
-_ROTATED = Columns(
-    LoginSession,
-    only=(
-        *("id", "user_id", "client_id", "kind", "amr", "auth_time", "idle_at", "ends_at", "scope"),
-        *("dpop_thumbprint", "pairwise_subject"),
-    ),
+_IN_TOKEN = (
+    *("id", "user_id", "client_id", "kind", "amr", "auth_time", "idle_at", "ends_at", "scope"),
+    *("dpop_thumbprint", "pairwise_subject"),
 )
+# What else a refresh of an app needs.
+OF_APP = ("audience", "used_at", "rotated_at")
 
 LIVE = "o.ended_at IS NULL AND o.idle_at > %(now)s AND o.ends_at > %(now)s"
 
@@ -45,7 +44,7 @@ _NEWEST = Owned(
     LoginSession,
     f"o.id = %(id)s AND o.refresh_digest = %(digest)s AND {LIVE}",
     only=(
-        *("id", "user_id", "client_id", "kind", "scope", "audience", "used_at"),
+        *("id", "user_id", "client_id", "kind", "scope", "audience"),
         *("auth_time", "factor_at", "passkey_at", "idle_at", "ends_at", "dpop_thumbprint"),
         "pairwise_subject",
     ),
@@ -53,16 +52,48 @@ _NEWEST = Owned(
 )
 _LIVE_OWNER = Owned(LoginSession, _IS_LIVE_FAMILY, only=("id",), only_of_user=profiles.SHOWN)
 
-ROTATE = f"""
+# ``used_at`` changes at most once a minute, as for browsers, because an index contains it.
+_ROTATE = f"""
 UPDATE {LoginSession._meta.db_table} AS o
 SET refresh_digest = %(next)s, former_digest = o.refresh_digest, rotated_at = %(now)s,
-    used_at = %(now)s, address = %(address)s,
-    idle_at = CASE WHEN %(idle)s < o.ends_at THEN %(idle)s ELSE o.ends_at END
+    used_at = CASE WHEN o.used_at > %(noted)s THEN o.used_at ELSE %(now)s END,
+    idle_at = CASE WHEN %(idle)s < o.ends_at THEN %(idle)s ELSE o.ends_at END,
+    address = %(address)s
 WHERE o.id = %(id)s AND o.refresh_digest = %(digest)s
     AND o.kind = %(kind)s AND COALESCE(o.client_id, '') = %(app)s AND {LIVE}
     AND EXISTS (SELECT 1 FROM {User._meta.db_table} u WHERE u.id = o.user_id AND u.is_active)
-RETURNING {_ROTATED.sql}
 """  # noqa: S608 nothing but names of tables and columns
+
+
+class Rotation:
+    """A statement that replaces the newest refresh token of a live family.
+
+    ``more``: the fields to return, besides those that a new access token contains.
+    ``condition``: a condition in SQL that the session ``o`` must meet, too, with the parameters
+        ``constants`` and those that the caller of :meth:`run` adds.
+    """
+
+    def __init__(
+        self, *more: str, condition: str = "", constants: dict[str, Any] | None = None
+    ) -> None:
+        self._columns = Columns(LoginSession, only=(*_IN_TOKEN, *more))
+        also = f"AND {condition}" if condition else ""
+        self._sql = f"{_ROTATE} {also} RETURNING {self._columns.sql}"
+        self._constants = constants or {}
+
+    def run(self, values: dict[str, Any], client: ClientInfo) -> LoginSession | None:
+        """Return the session, or None if no session meets the conditions."""
+        now = clock.now()
+        idle_at = now + timedelta(days=settings.AUTHSITE.refresh_idle_days)
+        times = {"now": now, "idle": idle_at, "noted": now - sessions.NOTE_EVERY}
+        times = {name: parameter(time) for name, time in times.items()}
+        with connection.cursor() as cursor:
+            cursor.execute(self._sql, self._constants | values | times | {"address": client.ip})
+            row = cursor.fetchone()
+        return self._columns.instance(row) if row else None
+
+
+_OWN, _APPS = Rotation(), Rotation(*OF_APP)
 
 
 def find(family: uuid.UUID, subject: uuid.UUID) -> LoginSession | None:
@@ -107,18 +138,27 @@ def rotate(
 
 
 def rotate_newest(
-    token: str, client: ClientInfo, kind: LoginSession.Kind, *, app: str = ""
+    token: str,
+    client: ClientInfo,
+    kind: LoginSession.Kind,
+    *,
+    app: str = "",
+    by: Rotation | None = None,
+    **values: Any,
 ) -> tuple[LoginSession, str] | None:
     """Replace ``token`` as :func:`rotate` does, if it is the newest token of a live family.
 
     Otherwise, change nothing and return None.
+
+    ``by``: the statement to use, with its parameters ``values``.
     """
     family = refresh.family_of(token)
     if family is None:
         return None
     follower = refresh.successor(token)
     digests = {"digest": refresh.digest(token), "next": refresh.digest(follower)}
-    session = _rotate({"id": parameter(family), "kind": kind.value, "app": app} | digests, client)
+    values |= {"id": parameter(family), "kind": kind.value, "app": app} | digests
+    session = (by or (_APPS if app else _OWN)).run(values, client)
     return (session, follower) if session else None
 
 
@@ -148,16 +188,6 @@ def with_newest(token: str) -> LoginSession | None:
     return _NEWEST.find(values)
 
 
-def _rotate(values: dict[str, Any], client: ClientInfo) -> LoginSession | None:
-    now = clock.now()
-    idle_at = now + timedelta(days=settings.AUTHSITE.refresh_idle_days)
-    times = {"now": parameter(now), "idle": parameter(idle_at), "address": client.ip}
-    with connection.cursor() as cursor:
-        cursor.execute(ROTATE, values | times)
-        row = cursor.fetchone()
-    return _ROTATED.instance(row) if row else None
-
-
 def _revoke_reused(session: LoginSession, client: ClientInfo) -> None:
     actor = Actor(client, session=session.pk)
     sessions.revoke(session, reason=events.TOKEN_REUSED, actor=actor)
@@ -166,7 +196,7 @@ def _revoke_reused(session: LoginSession, client: ClientInfo) -> None:
 def _retry(
     family: uuid.UUID, token: str, client: ClientInfo, kind: LoginSession.Kind, app: str
 ) -> tuple[LoginSession, str]:
-    """Handle a refresh token that :func:`_rotate` did not accept."""
+    """Handle a refresh token that :func:`rotate_newest` did not accept."""
     session, digest = _live(family), refresh.digest(token)
     if session is None or digest == session.refresh_digest or (session.client_id or "") != app:
         raise InvalidToken
