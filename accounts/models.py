@@ -15,6 +15,7 @@ from accounts.oauth.stored import (
     Connection,
     DeviceAuthorization,
     LogoutNotice,
+    UnreadRequest,
 )
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
@@ -77,6 +78,7 @@ __all__ = [
     "SpentProof",
     "TokenChallenge",
     "TrustedBrowser",
+    "UnreadRequest",
     "User",
     "Username",
 ]

@@ -10,7 +10,7 @@ from django.conf import settings
 from accounts.activity.events import EVENTS
 from accounts.activity.kinds import GROUPS
 from accounts.common.config import Config
-from accounts.common.setting_parsers import fernet_keys, networks, origins, words
+from accounts.common.setting_parsers import fernet_keys, hosts, networks, origins, words
 from accounts.throttle import limits
 from accounts.throttle.limits import Limit
 
@@ -53,7 +53,7 @@ LIMITS = """\
 LIMITS_TABLE = re.compile(rf"{re.escape(LIMITS)}(\|.*\n)*")
 # The parsers of lists, and what the reference says about them.
 SEPARATORS = " A list: separate items by commas or spaces."
-LISTS = {fernet_keys, networks, origins, words}
+LISTS = {fernet_keys, hosts, networks, origins, words}
 UNITS = ((24 * 3600, "day", "days"), (3600, "hour", "h"), (60, "minute", "min"))
 
 

@@ -1,4 +1,4 @@
-"""Fixtures for all tests. The fixtures for Chromium are in ``tests.support.browser``."""
+"""Fixtures for all tests. Those for Chromium are in ``tests.support.browser``."""
 
 import dataclasses
 import shutil
@@ -19,7 +19,7 @@ from tests.support.receiver import Receiver
 from tests.support.services import Postgres, Redis
 from tests.support.site import CHEAP_HASHES, MIGRATED, Site
 
-pytest_plugins = ["tests.support.browser"]
+pytest_plugins = ["tests.support.browser", "tests.support.document_host"]
 
 BROWSER = "tests/browser/"
 # What a module that starts servers imports.

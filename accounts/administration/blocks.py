@@ -29,7 +29,7 @@ class Block:
 def of_apps(user: User) -> Iterator[Block]:
     """Return the connected apps to which ``user`` can no longer sign in."""
     for app in {row.client_id: row.client for row in connected_apps(user)}.values():
-        known = {"name": user.username, "app": app.name, "group": app.required_group}
+        known = {"name": user.username, "app": app.label, "group": app.required_group}
         if app.disabled_at:
             sentence = _("%(name)s can’t sign in to %(app)s because the app is disabled.")
             advice = _("A superuser can enable it. Other apps aren’t affected.")

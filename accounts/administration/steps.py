@@ -187,7 +187,7 @@ def has_apps(user: User) -> bool:
 
 def apps_of(user: User) -> list[Target]:
     """Return the connected apps of a user, each once."""
-    found = {row.client_id: row.client.name for row in connected_apps(user)}
+    found = {row.client_id: row.client.label for row in connected_apps(user)}
     return [Target(client_id, name) for client_id, name in found.items()]
 
 

@@ -47,6 +47,10 @@ def faults(config: "Config") -> list[str]:
             and not (len(config.metrics_token) >= 32 and config.metrics_token.isascii()),
             "METRICS_TOKEN has less than 32 characters, or others than ASCII's",
         ),
+        (
+            not set(config.client_metadata_audiences) <= set(config.token_audiences),
+            "CLIENT_METADATA_AUDIENCES: one is missing in TOKEN_AUDIENCES",
+        ),
         *issuers.faults(config),
         *brand_settings.faults(config, production=not config.development),
         *_tls_checks(config),

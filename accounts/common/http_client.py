@@ -97,12 +97,12 @@ class Conversation:
 _conversation: ContextVar[Conversation] = ContextVar("conversation")
 
 
-def talk[T](provider: str, call: Callable[[], T]) -> T:
+def talk[T](provider: str, call: Callable[[], T], *, longest_answer: int = LONGEST_ANSWER) -> T:
     """Run ``call`` in a thread; return its result or raise its exception.
 
     ``call`` must make its requests with :func:`session`, and must not use the database.
 
-    ``provider``: the key of the provider that ``call`` sends requests to.
+    ``provider``: the key of the server that ``call`` sends to. ``longest_answer``: in bytes.
 
     Raises:
         Unreachable: ``call`` took longer than ``SECONDS``, or the provider timed out less than
@@ -111,7 +111,7 @@ def talk[T](provider: str, call: Callable[[], T]) -> T:
     """
     if time.monotonic() < _silent_until.get(provider, 0):
         raise Unreachable
-    conversation = Conversation(time.monotonic() + SECONDS)
+    conversation = Conversation(time.monotonic() + SECONDS, longest_answer=longest_answer)
     own = _slots_of.setdefault(provider, BoundedSemaphore(MOST_WITH_ONE))
     if not _take(own):
         raise Busy(1)

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from accounts.common.setting_parsers import choice, setting, whole
+from accounts.common.setting_parsers import choice, hosts, setting, whole, words
 
 # The longest lifetime of an ID token, in seconds.
 LONGEST_ID_TOKEN = 3600
@@ -27,4 +27,15 @@ class OAuthSettings:
         "Seconds in which an app must redeem an authorization code, 10 to 600.",
         whole(600, least=10),
         default=60,
+    )
+    client_metadata_hosts: tuple[str, ...] = setting(
+        "Hosts at which apps may describe themselves by a client ID metadata document, as MCP "
+        "clients do: `vscode.dev`, or `example.org:8443`. People are always asked for consent.",
+        hosts,
+        default=(),
+    )
+    client_metadata_audiences: tuple[str, ...] = setting(
+        "Those of TOKEN_AUDIENCES for which these apps can get access tokens, such as MCP servers.",
+        words,
+        default=(),
     )

@@ -112,6 +112,16 @@ def host_name(text: str) -> str:
     return text
 
 
+def hosts(text: str) -> tuple[str, ...]:
+    """Parse a list of host names with the port if it is not 443, such as ``example.org:8443``."""
+    for word in words(text):
+        name, colon, port = word.partition(":")
+        host_name(name)
+        if colon and (port == "443" or not re.fullmatch(r"[1-9][0-9]{0,4}", port)):
+            raise ValueError("is a list of hosts such as example.org or example.org:8443")
+    return words(text)
+
+
 def origins(text: str) -> tuple[str, ...]:
     """Parse a list of origins, such as ``https://app.example.org``."""
     return tuple(origin(word) for word in words(text))

@@ -3,6 +3,7 @@
 from typing import Any
 
 from django.contrib import messages
+from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -43,7 +44,7 @@ class ClientAdmin(ListAdmin):
         return [
             *(
                 path(
-                    f"<slug:id>/{name}/",
+                    f"<client_id:id>/{name}/",
                     self.admin_site.admin_view(require_POST(view)),
                     name=f"accounts_client_{name}",
                 )
@@ -102,7 +103,7 @@ class ClientAdmin(ListAdmin):
             )
         except (clients.NoSecret, clients.SecretReplaced) as error:
             messages.error(request, str(error))
-            return redirect("admin:accounts_client_change", client.pk)
+            return redirect("admin:accounts_client_change", quote(client.pk))
         return self._show(request, client, secret)
 
     def enabled_view(self, request: HttpRequest, id: str) -> HttpResponse:
@@ -111,7 +112,7 @@ class ClientAdmin(ListAdmin):
         clients.set_enabled(client, staff_of(request), enabled=is_on)
         sentence = _("You’ve enabled the app.") if is_on else _("You’ve disabled the app.")
         messages.success(request, sentence)
-        return redirect("admin:accounts_client_change", client.pk)
+        return redirect("admin:accounts_client_change", quote(client.pk))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: apps are disabled instead."""

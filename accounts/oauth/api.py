@@ -31,6 +31,7 @@ class AppSerializer(serializers.ModelSerializer[Client]):
     """An app that the user has connected."""
 
     client_id = serializers.CharField(source="pk")
+    name = serializers.CharField(source="label")
     since = serializers.DateTimeField(help_text="When the user connected the app.")
     used_at = serializers.DateTimeField(help_text="When the app was last used, to the minute.")
     access = GrantedAccessSerializer(source="agreed", many=True)

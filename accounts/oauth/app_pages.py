@@ -62,7 +62,7 @@ def disconnect(request: HttpRequest, client_id: str) -> HttpResponse:
         return render(request, "accounts/oauth/disconnect.html", {"row": Row(app)})
     # Nothing is left to do if the user has just disconnected the app in another tab.
     connections.disconnect(user, app.pk, actor_of(request))
-    messages.success(request, _("%(app)s was disconnected.") % {"app": app.name})
+    messages.success(request, _("%(app)s was disconnected.") % {"app": app.label})
     return redirect("apps")
 
 

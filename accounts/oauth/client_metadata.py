@@ -35,7 +35,11 @@ _FIELDS = {
 }
 
 
-def read(metadata: Any, may_grant: Collection[str] = SCOPES) -> Client:
+def read(
+    metadata: Any,
+    may_grant: Collection[str] = SCOPES,
+    source: Client.Source = Client.Source.REGISTRATION,
+) -> Client:
     """Return an unsaved app with the properties that ``metadata`` gives.
 
     The app is not verified, not first-party, and has no audiences. Pictures (``logo_uri``) and
@@ -60,6 +64,7 @@ def read(metadata: Any, may_grant: Collection[str] = SCOPES) -> Client:
         is_public=method == "none",
         is_device=DEVICE in grant_types,
         is_verified=False,
+        source=source,
         redirect_uris=_redirect_uris(metadata, grant_types),
         logout_uris=_texts(metadata, "post_logout_redirect_uris"),
         backchannel_logout_uri=_text(metadata, "backchannel_logout_uri"),

@@ -144,8 +144,9 @@ def _check_uris(client: "Client", field: str) -> None:
     if len(uris) > MOST_URIS:
         sentence = _("Enter at most %(count)s URIs.") % {"count": MOST_URIS}
         raise ValidationError({field: sentence})
+    is_operators = client.source == client.Source.OPERATOR
     for uri in uris:
         try:
-            redirect_uris.check(uri, is_public=client.is_public)
+            redirect_uris.check(uri, is_public=client.is_public, may_be_localhost=not is_operators)
         except ValidationError as error:
             raise ValidationError({field: error}) from None

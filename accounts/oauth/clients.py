@@ -20,7 +20,7 @@ from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.common.key_text import digest
 from accounts.common.prepared import P, PreparedQueries, PreparedQuery
-from accounts.oauth import id_tokens, logos
+from accounts.oauth import document_urls, id_tokens, logos
 from accounts.oauth.models import SECRET, Client, ClientSecret
 from accounts.oauth.stored import AuthorizationCode
 from accounts.sessions import connected
@@ -170,12 +170,16 @@ def find(client_id: str) -> Client | None:
 
 def find_with_keys(client_id: str) -> Client | None:
     """Return the app with this id if it authenticates by keys and is enabled."""
+    if document_urls.is_withdrawn(client_id):
+        return None
     has_keys = Q(jwks__isnull=False) | ~Q(jwks_uri="")
     return Client.objects.filter(has_keys, pk=client_id, disabled_at=None).first()
 
 
 def find_public(client_id: str) -> Client | None:
     """Return the app with this id if it is public and enabled. It needs no secret."""
+    if document_urls.is_withdrawn(client_id):
+        return None
     return Client.objects.filter(pk=client_id, is_public=True, disabled_at=None).first()
 
 

@@ -82,10 +82,10 @@ def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
         row.used_at = clock.now()
         row.save(update_fields=["scope", "used_at"])
     if asked.device:
-        detail = f"{asked.client.name}, {asked.device.ip}"
+        detail = f"{asked.client.label}, {asked.device.ip}"
         record(user, events.DEVICE_CONNECTED, actor, detail=detail)
     elif is_new:
-        record(user, events.APP_CONNECTED, actor, detail=asked.client.name)
+        record(user, events.APP_CONNECTED, actor, detail=asked.client.label)
 
 
 def note_use(user: uuid.UUID, client_id: str, audience: str) -> None:
@@ -141,7 +141,7 @@ def disconnect(user: User, client_id: str, actor: Actor) -> bool:
     # has inserted its session by now.
     AuthorizationCode.objects.filter(**mine).delete()
     connected.end(LoginSession.objects.filter(**mine), events.APP_DISCONNECTED)
-    record(user, events.APP_DISCONNECTED, actor, detail=client.name)
+    record(user, events.APP_DISCONNECTED, actor, detail=client.label)
     return True
 
 

@@ -11,7 +11,7 @@ from django.conf import settings
 from accounts.oauth.decisions import has_shown, is_member
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
-from accounts.oauth.scopes import API_SCOPES, audiences
+from accounts.oauth.scopes import API_SCOPES, audiences_of
 from accounts.sessions.models import LoginSession
 
 OFFLINE = "offline_access"
@@ -28,7 +28,7 @@ def remaining(
         OAuthError: ``invalid_grant``: the client may use none, or the person lacks what the client
             now requires.
     """
-    may_use = audience in client.audiences and audience in audiences()
+    may_use = audience in audiences_of(client)
     held = frozenset(scope).intersection(client.scope.split())
     if not may_use:
         held -= API_SCOPES

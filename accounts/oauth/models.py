@@ -11,7 +11,7 @@ from django.utils.translation import gettext_lazy
 from accounts.common import clock, secrets
 from accounts.common.key_text import ID_LENGTH, KeyText
 from accounts.common.text import refuse_invisible
-from accounts.oauth import client_rules, redirect_uris, scopes
+from accounts.oauth import client_rules, document_urls, redirect_uris, scopes
 
 LONGEST_NAME = 60
 LONGEST_ID = 255
@@ -64,6 +64,8 @@ class Client(models.Model):
     ``source``: who has described the app. Only an operator's word makes it first-party, or lets
         this site send requests for it to private IP addresses.
     ``logo``: the version of its logo in :class:`ClientLogo`; empty if it has none.
+    ``document_read_at``, ``document_due_at``: when its metadata document was read, and when it must
+        be read again; None if it has none.
     """
 
     class Source(models.TextChoices):
@@ -157,6 +159,8 @@ class Client(models.Model):
     logo = models.CharField(
         gettext_lazy("logo"), max_length=16, blank=True, default="", db_default=""
     )
+    document_read_at = models.DateTimeField(null=True, editable=False)
+    document_due_at = models.DateTimeField(null=True, editable=False)
     homepage = _link(gettext_lazy("home page"))
     privacy_url = _link(gettext_lazy("privacy policy"))
     terms_url = _link(gettext_lazy("terms"))
@@ -183,12 +187,25 @@ class Client(models.Model):
         verbose_name_plural = gettext_lazy("apps")
 
     def __str__(self) -> str:
-        return self.name
+        return self.label
+
+    @property
+    def label(self) -> str:
+        """What pages call the app.
+
+        An app that describes itself at a URL can take the name of another one. Until the operator
+        has verified it, the host of that URL stands for it.
+        """
+        return self.name if self.is_verified else document_urls.host_of(self.pk) or self.name
 
     @property
     def host(self) -> str:
-        """The host of the first redirect URI; empty if it is a program on the device or missing."""
-        return redirect_uris.host_of(next(iter(self.redirect_uris), ""))
+        """The host of the client ID, else that of the first redirect URI.
+
+        It is empty if the app is a program on a person's device that an operator has registered.
+        """
+        first = next(iter(self.redirect_uris), "")
+        return document_urls.host_of(self.pk) or redirect_uris.host_of(first)
 
     @property
     def has_secret(self) -> bool:

@@ -20,23 +20,29 @@ _QUERY = rf"(?:\?(?:{_CHARACTER}|[/?])*)?"
 _REST = rf"(?:/(?:{_CHARACTER}|/)*)?{_QUERY}"
 _HOST = r"(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*|\[[0-9a-f:.]+\])"
 _WEB = re.compile(rf"https://{_HOST}(?::\d{{1,5}})?{_REST}", re.ASCII)
-_LOOPBACK = re.compile(rf"(http://(?:127\.0\.0\.1|\[::1\]))(?::\d{{1,5}})?({_REST})", re.ASCII)
+_LOOPBACK = re.compile(
+    rf"(http://(?:127\.0\.0\.1|\[::1\]|localhost))(?::\d{{1,5}})?({_REST})", re.ASCII
+)
 # A scheme that belongs to an app is a domain name in reverse (RFC 8252 section 7.1), which has a
 # dot. Schemes that a browser runs or displays, such as javascript, data or file, have no dot.
 _APP = re.compile(rf"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/(?:{_CHARACTER}|/)*{_QUERY}", re.ASCII)
 
 
-def check(uri: str, *, is_public: bool) -> None:
+def check(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> None:
     """Check that an app may register ``uri``.
 
     ``is_public``: whether the app has no secret. Only such an app runs on a person's device, and
         may use a loopback address or a scheme of its own.
+    ``may_be_localhost``: whether the loopback address may be ``localhost``, which a hosts file can
+        change (RFC 8252 section 8.3). The code is useless there, because it needs PKCE.
 
     Raises:
         ValidationError: the app may not register ``uri``.
     """
     forms = (_WEB, _LOOPBACK, _APP) if is_public else (_WEB,)
-    if len(uri) <= LONGEST and any(form.fullmatch(uri) for form in forms) and _has_valid_host(uri):
+    is_named = uri.startswith("http://localhost") and not may_be_localhost
+    is_right = len(uri) <= LONGEST and any(form.fullmatch(uri) for form in forms)
+    if is_right and not is_named and _has_valid_host(uri):
         return
     message = (
         _(

@@ -91,6 +91,25 @@ class AuthorizationRequest(models.Model):
         return f"request of {self.client_id}"
 
 
+class UnreadRequest(models.Model):
+    """An authorization request that is not checked yet.
+
+    To check it, the metadata document of the app must be read, for which the person must sign in.
+
+    ``browser``: as of :class:`AuthorizationRequest`.
+    ``query``: the parameters, form-encoded.
+    """
+
+    id = models.CharField(primary_key=True, max_length=43, default=secrets.token)
+    browser = models.CharField(max_length=64)
+    query = models.TextField()
+    made_at = models.DateTimeField(default=clock.now)
+    expires_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return "request of an unread app"
+
+
 class AuthorizationCode(models.Model):
     """An authorization code, or a device code that a person has allowed. Only its digest is stored.
 

@@ -27,7 +27,7 @@ def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     session = families.of(token) or services.family_of_access(token, audiences())
     if session is not None and session.client_id == client.pk:
         actor = Actor(client_of(request), session=session.pk)
-        sessions.revoke(session, reason=events.CLIENT_SIGNED_OUT, actor=actor, detail=client.name)
+        sessions.revoke(session, reason=events.CLIENT_SIGNED_OUT, actor=actor, detail=client.label)
     return success({})
 
 

@@ -116,6 +116,10 @@ AUTHORIZE_NETWORK = Limit(
 AUTHORIZE_SESSION = Limit("authorize.session", 60, 10, "sign-ins to apps in a session")
 AUTHORIZE_CLIENT = Limit("authorize.client", 600, 0.1, "requests that an app pushes")
 
+# Each one is a request to another server, and can add an app.
+METADATA_PERSON = Limit("metadata.person", 10, MINUTE, "metadata documents read for a person")
+METADATA_NETWORK = Limit("metadata.network", 60, 10, "metadata documents read for a network")
+
 # Codes that devices show have eight letters: 26 thousand million possible codes.
 USER_CODE_PERSON = Limit(
     "user_code.person", 5, 2 * MINUTE, "wrong codes of devices that a person types in"

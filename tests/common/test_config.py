@@ -37,6 +37,11 @@ UNSAFE = {
         *("*", "null", "app.example.org", "https://*.example.org", "https://app.example.org/x"),
         *("http://app.example.org", "https://app.example.org https://x@app.example.org"),
     ],
+    "CLIENT_METADATA_HOSTS": [
+        *("https://a.example", "*", "*.a.example", "A.example", "a.example/x", "[::1]", "a@b"),
+        *("a.example:443", "a.example:0", "a.example:x", "vscode.dev a.example:443"),
+    ],
+    "CLIENT_METADATA_AUDIENCES": ["https://mcp.example.org"],
     "EMAIL_URL": [
         *("smtp://user:hunter2#x@mail:587", "smtp://user:hunter2@mail:no", "mail"),
         *("smtp+plain://user:hunter2@mail.example.org:25", "smtp+plain://192.0.2.1:25"),
@@ -102,6 +107,7 @@ def test_an_error_names_the_unsafe_setting_without_repeating_its_value(
         {"EMAIL_URL": "smtp+plain://[::1]"},
         {"TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 fd00::/8 104.16.0.0/13 2400:cb00::/32"},
         {"LIMITS_SCALE": "1000"},
+        {"CLIENT_METADATA_HOSTS": "vscode.dev, a.example:8443"},
         {"SECURITY_CONTACT": "mailto:security@example.org"},
         {"SECURITY_CONTACT": "https://example.org/s?a=b"},
         {"BIND": "0.0.0.0", "TRUSTED_PROXIES": "10.0.0.1"},

@@ -1,4 +1,4 @@
-"""An app's server on the loopback interface that gets logout tokens and publishes keys."""
+"""An app's server on the loopback interface: it gets logout tokens, has keys and documents."""
 
 import socket
 import ssl

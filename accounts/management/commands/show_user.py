@@ -38,7 +38,7 @@ class Command(UserCommand):
             "has_recovery_codes": held.recovery_codes is not None,
             "providers": [str(row) for row in identities.of(user)],
             "sessions": sessions.live(user).count(),
-            "apps": [app.name for app in connections.of(user)],
+            "apps": [app.label for app in connections.of(user)],
             "api_keys": [key.label for key in apikeys.of(user)],
             "explanation": [
                 {"code": block.code, "sentence": block.sentence, "until": block.until}
