@@ -66,9 +66,9 @@ def create(client: Client, actor: Actor) -> str:
     client.save(force_insert=True)
     logos.save(client)
     if client.registered_with:
-        tell(app_events.APP_SELF_REGISTERED, f"{client.name}, {client.registered_with}", actor)
+        tell(app_events.APP_SELF_REGISTERED, f"{client.label}, {client.registered_with}", actor)
     else:
-        tell(app_events.APP_REGISTERED, client.name, actor)
+        tell(app_events.APP_REGISTERED, client.label, actor)
     # The first app needs a key for ID tokens. It must be published before it signs.
     transaction.on_commit(id_tokens.be_ready, robust=True)
     return _add_secret(client) if client.has_secret else ""
@@ -90,7 +90,7 @@ def change(client: Client, fields: Collection[str], actor: Actor) -> None:
     logos.save(client)
     if not client.has_secret:
         client.client_secrets.all().delete()
-    tell(app_events.APP_CHANGED, f"{client.name}: {', '.join(sorted(fields))}", actor)
+    tell(app_events.APP_CHANGED, f"{client.label}: {', '.join(sorted(fields))}", actor)
 
 
 @transaction.atomic
@@ -116,7 +116,7 @@ def rotate_secret(client: Client, actor: Actor, *, now: bool = False, current: s
     former = client.client_secrets.all() if now else client.client_secrets.exclude(expires_at=None)
     former.delete()
     client.client_secrets.update(expires_at=clock.now() + OVERLAP)
-    tell(app_events.APP_SECRET_MADE, client.name, actor)
+    tell(app_events.APP_SECRET_MADE, client.label, actor)
     return _add_secret(client)
 
 
@@ -144,7 +144,7 @@ def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
     with transaction.atomic():
         if not rows.update(disabled_at=None if enabled else clock.now()):
             return False
-        tell(app_events.APP_ENABLED if enabled else app_events.APP_DISABLED, client.name, actor)
+        tell(app_events.APP_ENABLED if enabled else app_events.APP_DISABLED, client.label, actor)
     if not enabled:
         # From the commit on, the app gets no new tokens, so none is missed here. The transaction
         # above stays short.

@@ -9,7 +9,7 @@ from enum import Enum, auto
 
 from accounts.common import clock
 from accounts.common.proofs import Assurance
-from accounts.oauth import connections, redirect_uris
+from accounts.oauth import connections, document_urls, redirect_uris
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationRequest
 from accounts.oauth.subjects import subject_of
@@ -21,7 +21,7 @@ from accounts.users.models import User
 class Step(Enum):
     """What happens next with an authorization request."""
 
-    # The app is disabled.
+    # The app is disabled, or the operator does not name the host of its document any more.
     DISABLED = auto()
     SIGN_IN = auto()
     # The person must authenticate again, because the authentication in the session is too old or
@@ -56,7 +56,7 @@ def decide(asked: AuthorizationRequest, session: LoginSession | None) -> Step:
 
     ``session``: the session of the browser; None if nobody is signed in there.
     """
-    if asked.client.disabled_at:
+    if asked.client.disabled_at or document_urls.is_withdrawn(asked.client_id):
         return Step.DISABLED
     if session is None:
         return Step.SIGN_IN
@@ -142,9 +142,11 @@ def _must_consent(asked: AuthorizationRequest, user: User) -> bool:
     """Return whether ``user`` must agree to what the app gets.
 
     Any program on the device can receive what is sent to an unclaimed redirect URI, so an earlier
-    agreement, perhaps with another program, does not count (RFC 8252 section 8.6).
+    agreement, perhaps with another program, does not count (RFC 8252 section 8.6). Nor does it if
+    a document describes the app, whose redirect URIs may be new since.
     """
-    if not redirect_uris.is_claimed(asked.redirect_uri):
+    is_document = asked.client.source == Client.Source.DOCUMENT
+    if is_document or not redirect_uris.is_claimed(asked.redirect_uri):
         return True
     if asked.client.is_first_party:
         return False

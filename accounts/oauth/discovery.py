@@ -73,6 +73,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "revocation_endpoint_auth_methods_supported": list(client_auth.METHODS),
             "introspection_endpoint_auth_methods_supported": CONFIDENTIAL_METHODS,
             **{f"{name}_endpoint_auth_signing_alg_values_supported": ALGORITHMS for name in SIGNED},
+            "client_id_metadata_document_supported": bool(settings.AUTHSITE.client_metadata_hosts),
             **FEATURES,
         }
     )

@@ -14,7 +14,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.common import secrets
-from accounts.oauth import logos
+from accounts.oauth import documents, logos
 from accounts.oauth.models import Client
 from accounts.oauth.scopes import SCOPES, audiences
 
@@ -149,6 +149,10 @@ class ClientForm(forms.ModelForm):
         self.initial["scope"] = self.instance.scope.split()
         self._read = _version(self.instance)
         self.initial["logo"] = _CurrentLogo(self.instance) if self.instance.logo else None
+        if self.instance.source == Client.Source.DOCUMENT:
+            # The document decides the others, and is read again.
+            for name in self.fields.keys() - documents.KEPT:
+                self.fields[name].disabled = True
         # Whether an app is public cannot change: only an app that is not public has a secret. Staff
         # who may only view the app get a form without fields.
         if "is_public" in self.fields and not self.instance._state.adding:

@@ -7,19 +7,22 @@ answer a request that somebody else has begun.
 
 import re
 from datetime import timedelta
+from urllib.parse import parse_qsl, urlencode
 
 from django.conf import settings
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.deletion import delete_in_batches
+from accounts.oauth import document_urls
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
 from accounts.oauth.redirect_uris import is_registered
 from accounts.oauth.requests import LIFE
-from accounts.oauth.stored import AuthorizationRequest
+from accounts.oauth.stored import AuthorizationRequest, UnreadRequest
 from accounts.sessions.models import LoginSession
 from accounts.signin.hints import Hint
 from accounts.throttle.limits import AUTHORIZE_CLIENT, AUTHORIZE_NETWORK
@@ -123,11 +126,7 @@ def find(key: str, browser: str) -> AuthorizationRequest | None:
     Return None for another browser, for a request that is unknown or has expired, and if the app
     has lost the redirect URI since, perhaps because somebody else controls that address now.
     """
-    if not (key.isprintable() and browser):
-        return None
-    rows = AuthorizationRequest.objects.select_related("client")
-    mine = rows.filter(pk=key, browser__in=secrets.digests(browser, _PURPOSE))
-    asked = mine.filter(expires_at__gt=clock.now()).first()
+    asked = _mine(AuthorizationRequest.objects.select_related("client"), key, browser)
     if asked is None or asked.device_id:
         return asked
     return asked if is_registered(asked.client.redirect_uris, asked.redirect_uri) else None
@@ -141,15 +140,50 @@ def choose(asked: AuthorizationRequest, session: LoginSession) -> None:
     AuthorizationRequest.objects.filter(pk=asked.pk).update(chosen=session.pk)
 
 
+def store_unread(given: dict[str, str], browser: str, client: ClientInfo) -> UnreadRequest:
+    """Store the parameters ``given`` of a request, as :func:`store` does for a checked request.
+
+    Raises:
+        RateLimited: see :func:`store`.
+    """
+    spend(*around(AUTHORIZE_NETWORK, client))
+    return UnreadRequest.objects.create(
+        browser=secrets.digest(browser, _PURPOSE),
+        query=urlencode(given),
+        expires_at=clock.now() + LIFE,
+    )
+
+
+def find_unread(key: str, browser: str) -> UnreadRequest | None:
+    """Return the unread request ``key`` as :func:`find` does."""
+    return _mine(UnreadRequest.objects.all(), key, browser)
+
+
 def hint_of(request: HttpRequest, next_url: str) -> Hint | None:
     """Return the hint of the stored request that continues at ``next_url``, or None."""
     start = reverse("proceed", args=["x"]).removesuffix("x")
     if not next_url.startswith(start):
         return None
-    asked = find(next_url.removeprefix(start), browser_of(request))
-    return Hint(asked.client.name, asked.login_hint) if asked else None
+    key, browser = next_url.removeprefix(start), browser_of(request)
+    if asked := find(key, browser):
+        return Hint(asked.client.label, asked.login_hint)
+    if unread := find_unread(key, browser):
+        given = dict(parse_qsl(unread.query))
+        return Hint(document_urls.host_of(given["client_id"]), given.get("login_hint", "")[:254])
+    return None
 
 
 def prune() -> int:
     """Delete the requests that have expired; return how many were deleted."""
-    return delete_in_batches(AuthorizationRequest.objects.filter(expires_at__lte=clock.now()))
+    past = {"expires_at__lte": clock.now()}
+    count = delete_in_batches(AuthorizationRequest.objects.filter(**past))
+    return count + delete_in_batches(UnreadRequest.objects.filter(**past))
+
+
+def _mine[R: (AuthorizationRequest, UnreadRequest)](
+    rows: QuerySet[R], key: str, browser: str
+) -> R | None:
+    if not (key.isprintable() and browser):
+        return None
+    mine = rows.filter(pk=key, browser__in=secrets.digests(browser, _PURPOSE))
+    return mine.filter(expires_at__gt=clock.now()).first()

@@ -7,7 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from accounts.common.client_info import client_of
-from accounts.oauth import redirect_uris
+from accounts.oauth import document_urls, redirect_uris
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
 from accounts.oauth.scopes import API_SCOPES
@@ -75,7 +75,9 @@ def device_answered(
 def _context(request: HttpRequest, asked: AuthorizationRequest) -> dict[str, Any]:
     return {
         "client": asked.client,
-        "host": redirect_uris.host_of(asked.redirect_uri),
+        "host": (host := redirect_uris.host_of(asked.redirect_uri)),
+        "home": document_urls.host_of(asked.client_id) or host,
+        "is_document": asked.client.source == Client.Source.DOCUMENT,
         "session": session_of(request),
         "here": request.path,
     } | (_device(request, asked.device) if asked.device else {})

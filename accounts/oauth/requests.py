@@ -14,10 +14,10 @@ from django.http import QueryDict
 
 from accounts.common import clock
 from accounts.common.proofs import Assurance
-from accounts.oauth import clients, id_tokens, redirect_uris
+from accounts.oauth import clients, document_urls, id_tokens, redirect_uris
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import LONGEST_ID, Client
-from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences
+from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of
 from accounts.oauth.stored import AuthorizationRequest
 
 # How long a person has to complete a request.
@@ -35,8 +35,8 @@ _UNSUPPORTED = {
 }
 
 
-def client_of(data: QueryDict) -> Client:
-    """Return the app that the request names.
+def client_of(data: QueryDict) -> tuple[str, Client | None]:
+    """Return the client ID in the request, and its app; None if only its document can tell it.
 
     Raises:
         OAuthError: the request names no app, an unknown one, or several.
@@ -44,10 +44,12 @@ def client_of(data: QueryDict) -> Client:
     client_id = single(data, "client_id")
     # PostgreSQL would refuse a NUL character with an error.
     is_possible = 0 < len(client_id) <= LONGEST_ID and client_id.isprintable()
-    client = clients.find(client_id) if is_possible else None
-    if client is None:
-        raise OAuthError("invalid_request", "The client_id is missing or unknown.")
-    return client
+    if not is_possible or document_urls.is_withdrawn(client_id):
+        raise _unknown()
+    client = clients.find(client_id)
+    if client is None and not document_urls.is_url(client_id):
+        raise _unknown()
+    return client_id, client
 
 
 def redirect_uri_of(data: QueryDict, client: Client) -> str:
@@ -56,7 +58,7 @@ def redirect_uri_of(data: QueryDict, client: Client) -> str:
     Raises:
         OAuthError: the redirect URI is missing, not registered, or repeated.
     """
-    return _redirect_uri(client, single(data, "redirect_uri"))
+    return check_redirect_uri(client, single(data, "redirect_uri"))
 
 
 def single(data: QueryDict, name: str) -> str:
@@ -75,7 +77,7 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
     scope, audience = access_of(client, given)
     return AuthorizationRequest(
         client=client,
-        redirect_uri=_redirect_uri(client, given.get("redirect_uri", "")),
+        redirect_uri=check_redirect_uri(client, given.get("redirect_uri", "")),
         scope=scope,
         audience=audience,
         state=given.get("state", ""),
@@ -123,7 +125,16 @@ def _check_form(given: Mapping[str, str]) -> None:
         raise OAuthError("invalid_request", "The response_mode must be query.")
 
 
-def _redirect_uri(client: Client, given: str) -> str:
+def _unknown() -> OAuthError:
+    return OAuthError("invalid_request", "The client_id is missing or unknown.")
+
+
+def check_redirect_uri(client: Client, given: str) -> str:
+    """Return the redirect URI ``given`` if ``client`` has registered it.
+
+    Raises:
+        OAuthError: it has not.
+    """
     if redirect_uris.is_registered(client.redirect_uris, given):
         return given
     raise OAuthError("invalid_request", "The redirect_uri is missing or not registered.")
@@ -162,6 +173,10 @@ def _scope(client: Client, given: str) -> str:
     Raises:
         OAuthError: there is no known scope, or one that the app may not request.
     """
+    if not given and client.source != Client.Source.OPERATOR:
+        # MCP clients name no scope if the server that they are for names none (RFC 6749 section
+        # 3.3 allows a default).
+        return "openid"
     wanted = [name for name in dict.fromkeys(given.split(" ")) if name in SCOPES]
     if not wanted:
         raise OAuthError("invalid_scope", "The scope is missing, or none of its values is known.")
@@ -180,7 +195,7 @@ def _audience(client: Client, resource: str, scope: str) -> str:
     """
     origin = settings.AUTHSITE.origin
     audience = resource or origin
-    may_use = audience in client.audiences and audience in audiences()
+    may_use = audience in audiences_of(client)
     if not may_use and (audience != origin or not API_SCOPES.isdisjoint(scope.split())):
         raise OAuthError("invalid_target", "The app may not request tokens for this resource.")
     return audience

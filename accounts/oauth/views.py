@@ -6,6 +6,7 @@ leads back to ``proceed``, which decides again.
 """
 
 from collections.abc import Callable
+from datetime import datetime
 from urllib.parse import urlencode
 
 from django.contrib.auth.decorators import login_not_required
@@ -17,9 +18,9 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from accounts.common import secrets
+from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
-from accounts.oauth import answers, granting, language, open_requests, pages, requests
+from accounts.oauth import answers, documents, granting, language, open_requests, pages, requests
 from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
 from accounts.oauth.messages import OAuthError, parameters
 from accounts.oauth.models import Client
@@ -41,13 +42,26 @@ def authorize(request: HttpRequest) -> HttpResponse:
     (RFC 6749 section 4.1.2.1).
     """
     data = request.POST if request.method == "POST" else request.GET
+    return _authorize(request, data, clock.now())
+
+
+def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> HttpResponse:
+    """Do what :func:`authorize` does, for a request with the parameters ``data`` of ``made_at``."""
     try:
-        client = requests.client_of(data)
+        client_id, client = requests.client_of(data)
+        is_pushed = any(data.getlist("request_uri"))
+        # The document of a pushed request is read where it continues.
+        if client is None or (documents.must_be_read(client_id, client) and not is_pushed):
+            if not _is_page(request):
+                return _not_a_page(request)
+            if request_auth_of(request).session is None:
+                return _sign_in_first(request, data)
+            client = documents.read(client_id, session_of(request).user, client_of(request))
         if client.disabled_at is not None:
             # Even an error must not be sent to the app, because somebody else may run it now.
             return pages.disabled(request, client)
         # A parameter without a value counts as missing (RFC 6749 section 3.1).
-        if any(data.getlist("request_uri")):
+        if is_pushed:
             return _authorize_pushed(request, client, parameters(data)["request_uri"])
         redirect_uri = requests.redirect_uri_of(data, client)
     except OAuthError as error:
@@ -56,6 +70,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
         asked = requests.read(client, parameters(data))
     except OAuthError as error:
         return answers.redirect(_error_url(redirect_uri, data, error))
+    asked.made_at = made_at
     if request.method == "POST":
         if not _is_page(request):
             return _not_a_page(request)
@@ -64,13 +79,30 @@ def authorize(request: HttpRequest) -> HttpResponse:
     return _answer_or_store(request, asked)
 
 
+def _sign_in_first(request: HttpRequest, data: QueryDict) -> HttpResponse:
+    """Store a request that cannot be checked yet, and redirect to where it continues.
+
+    Raises:
+        OAuthError: a parameter is repeated or malformed, or the request must not show pages.
+    """
+    given = parameters(data)
+    if given.get("prompt") == "none":
+        # Where an error could be sent is not known before the document is read.
+        raise OAuthError("login_required", "Nobody is signed in.")
+    browser = open_requests.browser_of(request) or secrets.token()
+    unread = open_requests.store_unread(given, browser, client_of(request))
+    return _to_proceed(request, unread.pk, browser, given.get("ui_locales", ""))
+
+
 def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) -> HttpResponse:
     """Continue a pushed request in the browser that opens it first (RFC 9126 section 4)."""
     if request.method == "POST":
         return _as_get(client, request_uri)
     browser = open_requests.browser_of(request) or secrets.token()
     asked = open_requests.open_pushed(client, request_uri, browser)
-    return _answer_at_once(request, asked) or _to_proceed(request, asked, browser)
+    return _answer_at_once(request, asked) or _to_proceed(
+        request, asked.pk, browser, asked.ui_locales
+    )
 
 
 def _as_get(client: Client, request_uri: str) -> HttpResponse:
@@ -86,7 +118,7 @@ def _answer_or_store(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
         return _not_a_page(request)
     browser = open_requests.browser_of(request) or secrets.token()
     open_requests.store(asked, browser, client_of(request))
-    return _to_proceed(request, asked, browser)
+    return _to_proceed(request, asked.pk, browser, asked.ui_locales)
 
 
 def _is_page(request: HttpRequest) -> bool:
@@ -104,11 +136,11 @@ def _not_a_page(request: HttpRequest) -> HttpResponse:
     return pages.invalid(request, OAuthError("invalid_request", sentence))
 
 
-def _to_proceed(request: HttpRequest, asked: AuthorizationRequest, browser: str) -> HttpResponse:
-    response = answers.redirect(reverse("proceed", args=[asked.pk]))
+def _to_proceed(request: HttpRequest, key: str, browser: str, ui_locales: str) -> HttpResponse:
+    response = answers.redirect(reverse("proceed", args=[key]))
     open_requests.set_browser(response, browser)
     if request_auth_of(request).session is None:
-        language.choose(response, asked.ui_locales)
+        language.choose(response, ui_locales)
     return response
 
 
@@ -143,7 +175,11 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     """
     asked = open_requests.find(key, open_requests.browser_of(request))
     if asked is None:
-        return pages.over(request)
+        return _proceed_unread(request, key)
+    try:
+        _read_again(request, asked)
+    except OAuthError as error:
+        return pages.invalid(request, error)
     step = decide(asked, request_auth_of(request).session)
     act = request.POST.get("act")
     if step is Step.DISABLED:
@@ -164,6 +200,31 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     except (granting.AlreadyAnswered, AccountChanged):
         return pages.over(request)
     return STEPS[step](request, asked)
+
+
+def _proceed_unread(request: HttpRequest, key: str) -> HttpResponse:
+    """Check a request that waits for a sign-in, as :func:`authorize` would have done before."""
+    unread = open_requests.find_unread(key, open_requests.browser_of(request))
+    if unread is None or request.method == "POST":
+        return pages.over(request)
+    if request_auth_of(request).session is None:
+        return redirect_to_login(request.path)
+    return _authorize(request, QueryDict(unread.query), unread.made_at)
+
+
+def _read_again(request: HttpRequest, asked: AuthorizationRequest) -> None:
+    """Read the metadata document of the app again if it is due and somebody is signed in.
+
+    Raises:
+        OAuthError: the document fails, or does not have the redirect URI any more.
+    """
+    session = request_auth_of(request).session
+    if asked.client.source != Client.Source.DOCUMENT or session is None:
+        return
+    if documents.must_be_read(asked.client_id, asked.client):
+        asked.client = documents.read(asked.client_id, session.user, client_of(request))
+    if not asked.device_id:
+        requests.check_redirect_uri(asked.client, asked.redirect_uri)
 
 
 def _is_for_this_session(request: HttpRequest) -> bool:

@@ -21,6 +21,7 @@ from accounts.mail import services as mail
 from accounts.oauth import (
     clients,
     devices,
+    documents,
     fetched_keys,
     logout_notices,
     open_requests,
@@ -79,6 +80,7 @@ class Command(BaseCommand):
             "logout notices": logout_notices.prune(),
             "authorization requests": open_requests.prune(),
             "codes of devices": devices.prune(),
+            "unused apps": documents.prune(),
             "bulk acts": bulk.prune(),
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),

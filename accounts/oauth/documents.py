@@ -1,0 +1,229 @@
+"""Reads client ID metadata documents: apps that describe themselves at the URL of their client ID.
+
+See draft-ietf-oauth-client-id-metadata-document-02. A document is read for people who are signed in
+only, so that strangers cannot make this site send requests. What was read is kept as an app, whose
+fields ``KEPT`` belong to the operator.
+"""
+
+import json
+import re
+from datetime import timedelta
+from http import HTTPStatus
+from typing import Any
+
+from django.core.exceptions import ValidationError
+from django.db.models import Exists, OuterRef
+
+from accounts.common import clock
+from accounts.common.client_info import ClientInfo
+from accounts.common.deletion import delete_in_batches
+from accounts.oauth import client_metadata, document_urls, id_tokens, redirect_uris
+from accounts.oauth.messages import OAuthError
+from accounts.oauth.models import Client
+from accounts.oauth.stored import AuthorizationRequest, Connection
+from accounts.sessions.models import LoginSession
+from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
+from accounts.throttle.services import around, spend
+from accounts.users.models import User
+
+# In bytes; the limit that section 8.7 of the draft recommends.
+LONGEST = 5 * 1024
+# How long a document is used before it is read again: without a Cache-Control header, and the
+# bounds for what that header says (section 5.2 of the draft).
+USUAL_AGE, LEAST_AGE, MOST_AGE = timedelta(hours=1), timedelta(minutes=5), timedelta(days=1)
+# How long it is used at most, while its host does not answer.
+LAST = timedelta(days=2)
+# How long other requests use the former document while one request reads it again.
+PAUSE = timedelta(seconds=30)
+# How long a document is kept that nobody uses. Longer than ``LAST``, so that no request for the app
+# is under way when it is deleted.
+UNUSED = timedelta(days=3)
+# The fields of an app that the operator decides, and not the document.
+KEPT = {"is_verified", "factor", "required_group", "logo"}
+# The members with a shared secret, which nobody can keep in a public document (section 4.1).
+_SECRETS = {"client_secret", "client_secret_expires_at"}
+_LINKS = {"client_uri", "policy_uri", "tos_uri"}
+_JSON = re.compile(r"application/(?:[a-z0-9.-]+\+)?json", re.ASCII)
+_MAX_AGE = re.compile(r"max-age=(\d{1,9})(?![\d.])", re.ASCII)
+
+
+class _NoAnswer(Exception):
+    """The host of the document does not answer, or has an error of its own."""
+
+
+def must_be_read(client_id: str, client: Client | None) -> bool:
+    """Return whether the document at ``client_id`` must be read before its app may be used.
+
+    ``client``: the app as it was read before; None if it is unknown.
+    """
+    if not document_urls.is_allowed(client_id):
+        return False
+    if client is None or client.document_due_at is None:
+        return True
+    return client.disabled_at is None and clock.is_past(client.document_due_at, MOST_AGE)
+
+
+def read(client_id: str, reader: User, info: ClientInfo) -> Client:
+    """Read the document at ``client_id``, and return the app that it describes.
+
+    If another request is reading it, or its host does not answer, return the app as it was before.
+
+    ``reader``: the person for whom it is read. ``info``: the client info of the browser.
+
+    Raises:
+        OAuthError: ``invalid_client``: the document cannot be read, or is not valid.
+        RateLimited: too many documents were read for this person or network, or are being read.
+    """
+    spend((METADATA_PERSON, reader.pk), *around(METADATA_NETWORK, info))
+    former = Client.objects.filter(pk=client_id).first()
+    if former and not _begin(former):
+        return former
+    try:
+        metadata, age = _fetch(client_id)
+        described = _described(client_id, metadata)
+    except (OAuthError, _NoAnswer) as error:
+        is_silent = isinstance(error, _NoAnswer)
+        if is_silent and former and _is_young(former):
+            return former
+        # The next request must not use the former document.
+        Client.objects.filter(pk=client_id).update(document_due_at=clock.now())
+        raise (_refused("Its host does not answer.") if is_silent else error) from None
+    return _save(described, age)
+
+
+def prune() -> int:
+    """Delete the apps of documents that nobody has connected; return how many were deleted.
+
+    Apps that an operator has disabled or verified stay.
+    """
+    now = clock.now()
+    unused = Client.objects.filter(
+        source=Client.Source.DOCUMENT,
+        document_read_at__lte=now - UNUSED,
+        document_due_at__lte=now,
+        is_verified=False,
+        disabled_at=None,
+        factor="",
+        required_group=None,
+    )
+    for rows in (Connection, AuthorizationRequest, LoginSession):
+        unused = unused.exclude(Exists(rows._default_manager.filter(client=OuterRef("pk"))))
+    return delete_in_batches(unused)
+
+
+def _is_young(former: Client) -> bool:
+    read_at = former.document_read_at
+    return read_at is not None and read_at > clock.now() - LAST
+
+
+def _begin(former: Client) -> bool:
+    """Return whether this request reads the document again. Of several at once, one does."""
+    due = Client.objects.filter(pk=former.pk, document_due_at=former.document_due_at)
+    return bool(due.update(document_due_at=clock.now() + PAUSE))
+
+
+def _fetch(url: str) -> tuple[Any, timedelta]:
+    """Return the parsed document at ``url``, and how long it may be used.
+
+    Raises:
+        OAuthError: the answer is a redirect, an error of the client, or no JSON.
+        _NoAnswer: there is no answer in time, it is too long, or its status is 5xx.
+        Busy: too many documents are being read.
+    """
+    import requests  # noqa: PLC0415 it takes 10 MB
+
+    from accounts.common import http_client  # noqa: PLC0415 its library takes 10 MB
+
+    host = document_urls.host_of(url)
+    try:
+        answer = http_client.talk(
+            f"document {host}", lambda: http_client.session().get(url), longest_answer=LONGEST
+        )
+    except (requests.ConnectionError, requests.Timeout, http_client.Unreachable):
+        raise _NoAnswer from None
+    except requests.RequestException:
+        raise _refused("It must not be a redirect.") from None
+    if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+        raise _NoAnswer
+    kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
+    if answer.status_code != HTTPStatus.OK or not _JSON.fullmatch(kind):
+        raise _refused("It must have the status 200 and the type application/json.")
+    try:
+        return json.loads(answer.content), _age(answer.headers.get("Cache-Control", ""))
+    except (ValueError, RecursionError):
+        raise _refused("It is no JSON.") from None
+
+
+def _age(cache_control: str) -> timedelta:
+    """Return how long a document with this header may be used (RFC 9111 section 5.2.2)."""
+    words = cache_control.lower()
+    if "no-store" in words or "no-cache" in words:
+        return LEAST_AGE
+    found = _MAX_AGE.search(words)
+    age = timedelta(seconds=int(found[1])) if found else USUAL_AGE
+    return min(max(age, LEAST_AGE), MOST_AGE)
+
+
+def _described(client_id: str, metadata: Any) -> Client:
+    """Return the unsaved app that the document describes.
+
+    Links to other hosts and redirect URIs that no app may have are left out: a document is written
+    for many providers, with other rules.
+
+    Raises:
+        OAuthError: the document is of another app, has a secret, or is not valid.
+    """
+    if not isinstance(metadata, dict) or metadata.get("client_id") != client_id:
+        raise _refused("Its client_id must be its URL.")
+    method = metadata.get("token_endpoint_auth_method", "none")
+    links = {name for name in _LINKS & metadata.keys() if not _is_at(metadata[name], client_id)}
+    given = {name: value for name, value in metadata.items() if name not in links}
+    if isinstance(uris := given.get("redirect_uris"), list):
+        given["redirect_uris"] = [
+            uri for uri in uris if _is_usable(uri, is_public=method == "none")
+        ]
+    try:
+        client = client_metadata.read(
+            given | {"token_endpoint_auth_method": method}, source=Client.Source.DOCUMENT
+        )
+    except OAuthError as error:
+        raise _refused(error.description) from None
+    if client.has_secret or _SECRETS & metadata.keys():
+        raise _refused("It must not use a secret.")
+    client.pk = client_id
+    return client
+
+
+def _is_at(link: Any, client_id: str) -> bool:
+    """Return whether ``link`` is a URL at the host of ``client_id``."""
+    return isinstance(link, str) and link.startswith(f"https://{document_urls.host_of(client_id)}/")
+
+
+def _is_usable(uri: Any, *, is_public: bool) -> bool:
+    if not isinstance(uri, str):
+        return False
+    try:
+        redirect_uris.check(uri, is_public=is_public, may_be_localhost=True)
+    except ValidationError:
+        return False
+    return True
+
+
+def _save(described: Client, age: timedelta) -> Client:
+    """Save the app, without the fields that belong to the operator; return it with them."""
+    described.document_read_at = now = clock.now()
+    described.document_due_at = now + age
+    left_out = KEPT | {"id", "created_at", "disabled_at"}
+    fields = [field for field in Client._meta.concrete_fields if field.name not in left_out]
+    values = {field.attname: getattr(described, field.attname) for field in fields}
+    # Nobody has checked a new app.
+    client, is_new = Client.objects.update_or_create(
+        pk=described.pk, defaults=values, create_defaults=values | {"is_verified": False}
+    )
+    if is_new:
+        id_tokens.be_ready()
+    return client
+
+
+def _refused(sentence: str) -> OAuthError:
+    return OAuthError("invalid_client", f"The metadata document of the client fails. {sentence}")

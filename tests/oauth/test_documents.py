@@ -1,0 +1,268 @@
+"""Apps that describe themselves by a client ID metadata document."""
+
+import re
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+from django.core.management import call_command
+from django.test import Client as Browser
+
+from accounts.activity.models import Activity
+from accounts.oauth.models import Client
+from accounts.oauth.stored import Connection
+from accounts.users.models import User
+from tests.attacks.invitation_steps import superuser
+from tests.conftest import Clock
+from tests.oauth.test_discovery import document
+from tests.support.api import call, claims_of, get_tokens
+from tests.support.apps import LIST
+from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result
+from tests.support.document_host import HOST, REDIRECT, DocumentHost
+from tests.support.oauth_client import App
+from tests.support.receiver import say
+from tests.support.second_factor import code_of, enrolled
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import LOGIN, sign_in
+
+pytestmark = pytest.mark.django_db
+
+SERVICE = "https://mcp.example.org/mcp"
+ASK = {"redirect_uri": REDIRECT}
+
+
+def connect(host: DocumentHost, browser: Browser, **asked: str) -> dict[str, Any]:
+    """Sign in to the app, and return what its token endpoint gives it."""
+    asked = ASK | asked
+    code = result(allow(browser, begin(browser, host.app, **asked)))["code"]
+    app = App(host.app)
+    form = {"grant_type": "authorization_code", "code": code, "code_verifier": VERIFIER}
+    answer = app.post("/oauth/token", **form, redirect_uri=asked["redirect_uri"])
+    assert answer.status == 200, answer.body
+    found: dict[str, Any] = answer.body
+    return found
+
+
+def test_an_app_signs_people_in_by_its_document(host: DocumentHost, browser: Browser) -> None:
+    assert document()["client_id_metadata_document_supported"]
+
+    given = connect(host, browser, scope="openid profile email offline_access")
+
+    assert claims_of(given["id_token"])["aud"] == host.client_id
+    assert App(host.app).refresh(given["refresh_token"]).status == 200
+    app = host.app
+    assert (app.name, app.source, app.is_public) == ("Reader", Client.Source.DOCUMENT, True)
+    assert (app.is_verified, app.is_first_party, app.audiences) == (False, False, [])
+    assert host.count == 1
+
+
+def test_without_the_setting_no_document_is_read(
+    host: DocumentHost, browser: Browser, settings: Any
+) -> None:
+    set_up(settings, client_metadata_hosts=())
+
+    answer = browser.get(address(host.app, **ASK))
+
+    assert (answer.status_code, host.count) == (400, 0)
+    assert not document()["client_id_metadata_document_supported"]
+
+
+def test_the_request_of_an_unknown_app_survives_the_sign_in(
+    host: DocumentHost, alice: User
+) -> None:
+    seed, browser, long = enrolled(alice), Browser(), "x" * 8000
+
+    page = begin(browser, host.app, **ASK, state=long, login_hint="alice", ui_locales="de")
+    assert page.url.startswith(f"{LOGIN}?next=/oauth/continue/")
+    text = browser.get(page.url).text
+    assert f"<bdi>{HOST}" in text
+    assert 'value="alice"' in text
+    assert "Anmelden" in text
+    here = page_of_request(page)
+    sign_in(browser, "alice", next=here)
+    assert host.count == 0
+    answer = browser.post("/accounts/2fa/challenge/", {"code": code_of(seed)})
+    assert answer.url == here
+    consent = browser.get(browser.get(here)["Location"])
+
+    assert result(allow(browser, consent))["state"] == long
+    assert host.count == 1
+
+
+def test_a_sign_in_after_the_request_counts_for_prompt_login(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    browser = Browser()
+    page = begin(browser, host.app, **ASK, prompt="login")
+    clock.advance(seconds=5)
+    sign_in(browser, "alice")
+    clock.advance(seconds=5)
+
+    consent = browser.get(browser.get(page_of_request(page))["Location"])
+
+    assert "code" in result(allow(browser, consent))
+
+
+def test_people_are_asked_each_time_and_see_the_host_of_the_document(
+    host: DocumentHost, browser: Browser
+) -> None:
+    connect(host, browser)
+
+    page = begin(browser, host.app, **ASK)
+
+    there = f"<bdi>{HOST}:{host.port}</bdi>"
+    assert f"Sign in to {there}" in page.text
+    assert "Not verified" in page.text
+    assert "It calls itself “<bdi>Reader</bdi>”" in page.text
+    assert "What it gets goes to <bdi>app.example.org</bdi>." in page.text
+    page = begin(browser, host.app, redirect_uri="http://localhost:5000/callback")
+    assert "Any program on your device can claim to be" in page.text
+    assert there in browser.get("/accounts/apps/").text
+    assert Activity.objects.get(kind="app_connected").detail == f"{HOST}:{host.port}"
+
+
+def test_a_verified_app_has_its_name(host: DocumentHost, browser: Browser) -> None:
+    connect(host, browser)
+    Client.objects.update(is_verified=True)
+
+    page = begin(browser, host.app, **ASK)
+
+    assert "Sign in to <bdi>Reader</bdi>" in page.text
+    assert f"<bdi>{HOST}:{host.port}</bdi>" in page.text
+    assert "Not verified" not in page.text
+
+
+def test_a_document_is_read_again_when_its_time_is_over(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    for cache_control, seconds in {
+        **{"": 3600, "max-age=10": 300, "no-store": 300, "max-age=9999999": 86400},
+        **{"public, max-age=7200, x": 7200, "max-age=x": 3600},
+    }.items():
+        host.headers["Cache-Control"] = cache_control
+        clock.advance(days=1)
+        for pause, count in ((0, 1), (seconds - 1, 1), (1, 2)):
+            clock.advance(seconds=pause)
+            begin(signed_in(alice), host.app, **ASK)
+            assert host.count == count, cache_control
+        host.got.clear()
+
+
+def test_a_changed_document_changes_the_app_but_not_what_belongs_to_the_operator(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    begin(signed_in(alice), host.app, **ASK)
+    Client.objects.update(is_verified=True, factor="second_factor")
+    new = f"{REDIRECT}/new"
+    host.members |= {"client_name": "Writer", "redirect_uris": [new], "scope": "email"}
+    clock.advance(days=1)
+
+    page = begin(signed_in(alice), host.app, redirect_uri=new, scope="email")
+
+    assert page.url.startswith("/accounts/2fa/totp/setup/")
+    app = host.app
+    assert (app.name, app.redirect_uris, app.scope) == ("Writer", [new], "email")
+    assert (app.is_verified, app.factor) == (True, "second_factor")
+    assert begin(signed_in(alice), host.app, **ASK).status_code == 400
+
+
+def test_a_host_that_does_not_answer_changes_nothing_for_two_days(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    begin(signed_in(alice), host.app, **ASK)
+    host.answers["/client.json"] = say(503)
+    clock.advance(hours=47)
+    assert begin(signed_in(alice), host.app, **ASK).status_code == 200
+    assert host.count == 2
+
+    clock.advance(hours=1)
+    answer = begin(signed_in(alice), host.app, **ASK)
+
+    assert (answer.status_code, "does not answer" in answer.text) == (400, True)
+
+
+def test_an_operator_disables_the_app_for_good_and_decides_a_few_fields_only(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    given = connect(host, signed_in(alice), scope="openid offline_access")
+    carol = superuser()[1]
+    quoted = host.client_id.replace(":", "_3A").replace("/", "_2F")
+    assert "Its metadata document" in carol.get(LIST).text
+    page = carol.get(f"{LIST}{quoted}/change/")
+    assert host.client_id in page.text
+    form = {"name": "Bank", "redirect_uris": "https://mallory.example/", "is_first_party": "on"}
+    answer = carol.post(f"{LIST}{quoted}/change/", form | {"is_verified": "on", "scope": "openid"})
+    assert answer.status_code == 302
+    app = host.app
+    assert (app.name, app.is_verified, app.is_first_party) == ("Reader", True, False)
+
+    assert carol.post(f"{LIST}{quoted}/enabled/", {"enabled": "no"}).status_code == 302
+    clock.advance(days=2)
+    answer = begin(signed_in(alice), host.app, **ASK)
+
+    assert (answer.status_code, host.count) == (403, 1)
+    assert App(host.app).refresh(given["refresh_token"]).error == "invalid_client"
+
+
+def test_no_superuser_is_told_of_an_app_that_a_document_describes(
+    host: DocumentHost, browser: Browser
+) -> None:
+    carol = superuser()[0]
+
+    connect(host, browser)
+
+    assert not Activity.objects.filter(user=carol, kind__startswith="app_").exists()
+
+
+def test_an_app_that_nobody_connected_is_pruned(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    other = {"client_id": host.url("/other", HOST)}
+    host.answers["/other"] = host.answers["/client.json"]
+    connect(host, signed_in(alice))
+    host.members |= other
+    begin(signed_in(alice), Client(pk=other["client_id"]), **ASK)
+    assert Client.objects.count() == 2
+    clock.advance(days=3, hours=2)
+
+    call_command("prune")
+
+    assert Client.objects.get() == Connection.objects.get().client == host.app
+
+
+def test_tokens_are_for_the_services_that_the_operator_names(
+    host: DocumentHost, browser: Browser, settings: Any
+) -> None:
+    ask = ASK | {"resource": SERVICE}
+    set_up(settings, token_audiences=(SERVICE,))
+    begin(browser, host.app, **ASK)
+    assert result(browser.get(address(host.app, **ask)))["error"] == "invalid_target"
+    set_up(settings, client_metadata_audiences=(SERVICE,))
+
+    page = begin(browser, host.app, **ask, scope=None)
+    assert f"will use <bdi>{SERVICE}</bdi> on your behalf" in page.text
+    given = connect(host, browser, resource=SERVICE, scope="openid offline_access")
+
+    assert claims_of(given["access_token"])["aud"] == SERVICE
+    Client.objects.update(sector="app.example.org")
+    assert result(browser.get(address(host.app, **ask)))["error"] == "invalid_target"
+    Client.objects.update(sector="")
+    set_up(settings, client_metadata_audiences=())
+    assert App(host.app).refresh(given["refresh_token"]).error == "invalid_grant"
+
+
+def test_a_person_disconnects_the_app_on_the_page_and_by_the_api(
+    host: DocumentHost, alice: User, browser: Browser
+) -> None:
+    connect(host, browser)
+    there = re.findall(r'href="(/accounts/apps/[^"]+)"', browser.get("/accounts/apps/").text)[0]
+    assert f"Disconnect <bdi>{HOST}" in browser.get(there).text
+
+    assert browser.post(there).status_code == 302
+
+    assert not Connection.objects.exists()
+    connect(host, browser)
+    token = get_tokens()["access"]
+    assert call("apps/", token=token)["results"][0]["client_id"] == host.client_id
+    assert call(f"apps/{quote(host.client_id, '')}/", method="DELETE", token=token).status == 204
+    assert not Connection.objects.exists()
