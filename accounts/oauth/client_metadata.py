@@ -56,8 +56,6 @@ def read(
     if not isinstance(metadata, dict):
         raise _invalid("The metadata must be a JSON object.")
     method = _method(metadata)
-    if method not in METHODS:
-        raise _invalid("The token_endpoint_auth_method is not supported.")
     grant_types = _texts(metadata, "grant_types") or [CODE]
     client = Client(
         name=_text(metadata, "client_name"),
@@ -76,8 +74,7 @@ def read(
         privacy_url=_text(metadata, "policy_uri"),
         terms_url=_text(metadata, "tos_uri"),
     )
-    _check(client)
-    return client
+    return _checked(client)
 
 
 def written(client: Client, metadata: dict[str, Any]) -> dict[str, Any]:
@@ -143,7 +140,10 @@ def _sector(metadata: dict[str, Any]) -> str:
 
 
 def _method(metadata: dict[str, Any]) -> str:
-    return _text(metadata, "token_endpoint_auth_method") or "client_secret_basic"
+    method = _text(metadata, "token_endpoint_auth_method") or "client_secret_basic"
+    if method not in METHODS:
+        raise _invalid("The token_endpoint_auth_method is not supported.")
+    return method
 
 
 def _keys(metadata: dict[str, Any]) -> dict[str, Any]:
@@ -189,8 +189,8 @@ def _is_clean(value: str) -> bool:
     return len(value) <= LONGEST and value.isprintable()
 
 
-def _check(client: Client) -> None:
-    """Check ``client`` as if an operator had registered it.
+def _checked(client: Client) -> Client:
+    """Return ``client``, which is checked as if an operator had registered it.
 
     Raises:
         OAuthError: one of its fields is not allowed.
@@ -203,6 +203,7 @@ def _check(client: Client) -> None:
         if "redirect_uris" in fields:
             raise _wrong("redirect_uris", "invalid_redirect_uri") from None
         raise _wrong(_FIELDS[min(fields)]) from None
+    return client
 
 
 def _wrong(name: str, error: str = "invalid_client_metadata") -> OAuthError:

@@ -20,6 +20,12 @@ def invalid(request: HttpRequest, error: OAuthError) -> HttpResponse:
     return render(request, "accounts/oauth/invalid.html", {"error": error}, status=400)
 
 
+def not_a_page(request: HttpRequest) -> HttpResponse:
+    """Return the page for a request that opens in a frame or as an image."""
+    sentence = "Open the request as a page of its own, not in a frame or as an image."
+    return invalid(request, OAuthError("invalid_request", sentence))
+
+
 def over(request: HttpRequest) -> HttpResponse:
     """Return the page for a request that is unknown, answered, expired, or of another browser."""
     return render(request, "accounts/oauth/over.html", status=400)

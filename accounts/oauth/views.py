@@ -53,7 +53,7 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
         # The document of a pushed request is read where it continues.
         if client is None or (documents.must_be_read(client_id, client) and not is_pushed):
             if not _is_page(request):
-                return _not_a_page(request)
+                return pages.not_a_page(request)
             if request_auth_of(request).session is None:
                 return _sign_in_first(request, data)
             client = documents.read(client_id, session_of(request).user, client_of(request))
@@ -73,7 +73,7 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
     asked.made_at = made_at
     if request.method == "POST":
         if not _is_page(request):
-            return _not_a_page(request)
+            return pages.not_a_page(request)
         charges = around(AUTHORIZE_NETWORK, client_of(request))
         return _as_get(client, open_requests.push(asked, *charges))
     return _answer_or_store(request, asked)
@@ -100,9 +100,8 @@ def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) ->
         return _as_get(client, request_uri)
     browser = open_requests.browser_of(request) or secrets.token()
     asked = open_requests.open_pushed(client, request_uri, browser)
-    return _answer_at_once(request, asked) or _to_proceed(
-        request, asked.pk, browser, asked.ui_locales
-    )
+    response = _answer_at_once(request, asked)
+    return response or _to_proceed(request, asked.pk, browser, asked.ui_locales)
 
 
 def _as_get(client: Client, request_uri: str) -> HttpResponse:
@@ -115,7 +114,7 @@ def _answer_or_store(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
     if response := _answer_at_once(request, asked):
         return response
     if not _is_page(request):
-        return _not_a_page(request)
+        return pages.not_a_page(request)
     browser = open_requests.browser_of(request) or secrets.token()
     open_requests.store(asked, browser, client_of(request))
     return _to_proceed(request, asked.pk, browser, asked.ui_locales)
@@ -129,11 +128,6 @@ def _is_page(request: HttpRequest) -> bool:
     """
     is_document = request.headers.get("Sec-Fetch-Dest", "document") == "document"
     return is_document and "Sec-Purpose" not in request.headers
-
-
-def _not_a_page(request: HttpRequest) -> HttpResponse:
-    sentence = "Open the request as a page of its own, not in a frame or as an image."
-    return pages.invalid(request, OAuthError("invalid_request", sentence))
 
 
 def _to_proceed(request: HttpRequest, key: str, browser: str, ui_locales: str) -> HttpResponse:
@@ -219,10 +213,9 @@ def _read_again(request: HttpRequest, asked: AuthorizationRequest) -> None:
         OAuthError: the document fails, or does not have the redirect URI any more.
     """
     session = request_auth_of(request).session
-    if asked.client.source != Client.Source.DOCUMENT or session is None:
+    if session is None or not documents.must_be_read(asked.client_id, asked.client):
         return
-    if documents.must_be_read(asked.client_id, asked.client):
-        asked.client = documents.read(asked.client_id, session.user, client_of(request))
+    asked.client = documents.read(asked.client_id, session.user, client_of(request))
     if not asked.device_id:
         requests.check_redirect_uri(asked.client, asked.redirect_uri)
 

@@ -1,0 +1,367 @@
+"""Metadata documents of apps, as a way into the private network, to data, or to more rights."""
+
+import json
+import socket
+import time
+from typing import Any
+
+import pytest
+from django.core.exceptions import ValidationError
+from django.core.management import call_command
+from django.test import Client as Browser
+
+from accounts.common import http_client
+from accounts.oauth.models import Client
+from accounts.oauth.stored import Connection, UnreadRequest
+from accounts.throttle.limits import METADATA_PERSON
+from accounts.users.models import User
+from tests.conftest import Clock
+from tests.support.apps import make_app
+from tests.support.authorize import AUTHORIZE, address, allow, begin, page_of_request, push, result
+from tests.support.document_host import HERE, HOST, REDIRECT, DocumentHost, resolve
+from tests.support.oauth_client import App
+from tests.support.receiver import drip, hang, say
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+ASK = {"redirect_uri": REDIRECT}
+JSON = {"Content-Type": "application/json"}
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+@pytest.fixture
+def browser(alice: User) -> Browser:
+    return signed_in(alice)
+
+
+def refuses(host: DocumentHost, browser: Browser, **asked: str) -> bool:
+    """Return whether the site shows an error page, sends nothing to the app, and stores no app."""
+    answer = browser.get(address(host.app, **(ASK | asked)))
+    assert answer.status_code < 500
+    return answer.status_code == 400 and not Client.objects.exists()
+
+
+@pytest.fixture
+def connections(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+    """The IP addresses that the site connects to; others than the host's refuse connections."""
+    begun: set[str] = set()
+    connect = socket.socket.connect
+
+    def noted(self: socket.socket, to: Any) -> None:
+        begun.add(to[0])
+        if to[0] != HERE:
+            raise ConnectionRefusedError
+        connect(self, to)
+
+    monkeypatch.setattr(socket.socket, "connect", noted)
+    return begun
+
+
+def test_a_document_in_the_private_network_is_not_read(
+    host: DocumentHost,
+    browser: Browser,
+    connections: set[str],
+    settings: Any,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    set_up(settings, limits_scale=1000)
+    for ip in (
+        *("127.0.0.2", "10.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1", "0.0.0.0"),
+        *(
+            "::1",
+            "::ffff:127.0.0.2",
+            "fd00:ec2::254",
+            "fe80::1",
+            "64:ff9b::7f00:2",
+            "2002:7f00:2::",
+        ),
+    ):
+        resolve(monkeypatch, [ip])
+        assert refuses(host, browser), ip
+
+    assert (connections, host.count) == (set(), 0)
+
+
+def test_a_name_that_changes_its_ip_address_is_looked_up_once_and_connected_as_checked(
+    host: DocumentHost, browser: Browser, connections: set[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve(monkeypatch, ["127.0.0.2", HERE], ["127.0.0.2"])
+
+    begin(browser, host.app, **ASK)
+
+    assert (connections, host.count) == ({HERE}, 1)
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_a_redirect_is_not_followed(host: DocumentHost, browser: Browser, status: int) -> None:
+    host.answers["/client.json"] = say(status, Location=host.url("/evil", HOST))
+
+    assert refuses(host, browser)
+    assert [path for path, _form, _at in host.got] == ["/client.json"]
+
+
+def test_a_document_that_comes_slowly_or_never_ends_soon(
+    host: DocumentHost, browser: Browser
+) -> None:
+    for trouble in (drip, hang):
+        http_client._silent_until.clear()
+        host.answers["/client.json"] = trouble
+        started = time.monotonic()
+        assert refuses(host, browser)
+        assert time.monotonic() - started < http_client.SECONDS + 1
+
+
+def test_an_answer_that_is_no_document_of_the_app_is_refused(
+    host: DocumentHost, browser: Browser, settings: Any
+) -> None:
+    set_up(settings, limits_scale=1000)
+    valid = json.dumps(host.members).encode()
+    for body, headers in (
+        *((body, JSON) for body in (b"", b"{", b"[]", b"null", b"1", b"\xff", b"[" * 5000, b"NaN")),
+        (valid + b" " * 5120, JSON),
+        (valid, {}),
+        (valid, {"Content-Type": "text/html"}),
+        (valid, {"Content-Type": "application/jsonx"}),
+        (b'{"a":' * 1000 + b"1" + b"}" * 1000, JSON),
+        (b'{"client_id": ' + b"9" * 5000 + b"}", JSON),
+    ):
+        host.answers["/client.json"] = say(200, body, **headers)
+        assert refuses(host, browser), body[:40]
+    for status in (201, 204, 206, 304, 400, 401, 404, 410, 500, 503):
+        host.answers["/client.json"] = say(status, valid, **JSON)
+        assert refuses(host, browser), status
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"client_id": "https://app.localhost/client.json"},
+        {"client_id": None},
+        {"client_id": []},
+        {"client_secret": "x"},
+        {"client_secret_expires_at": 0},
+        *(
+            {"token_endpoint_auth_method": f"client_secret_{how}"}
+            for how in ("basic", "post", "jwt")
+        ),
+        {"client_name": None},
+        {"client_name": "Rea\u202eder"},
+        {"redirect_uris": ["javascript:alert(1)", "http://app.example.org/", "app:/", 5]},
+        {"redirect_uris": REDIRECT},
+        {"backchannel_logout_uri": "https://10.0.0.1/"},
+    ],
+)
+def test_a_document_that_takes_more_than_it_may_is_refused(
+    host: DocumentHost, browser: Browser, members: dict[str, Any]
+) -> None:
+    host.members |= members
+
+    assert refuses(host, browser)
+
+
+def test_a_document_cannot_give_its_app_more_rights(host: DocumentHost, browser: Browser) -> None:
+    host.members |= {
+        "scope": "openid groups profile:write activity:read",
+        "audiences": [host.client_id],
+        "is_first_party": True,
+        "is_verified": True,
+        "logo_uri": "https://mallory.example/bank.png",
+        "client_uri": "https://mallory.example/",
+        "policy_uri": "javascript:alert(1)",
+        "tos_uri": host.url("/terms", HOST),
+    }
+
+    page = begin(browser, host.app, **ASK, scope="openid")
+
+    app = host.app
+    assert (app.scope, app.audiences) == ("openid", [])
+    assert (app.is_first_party, app.is_verified) == (False, False)
+    assert "mallory.example" not in page.text
+    assert "javascript" not in page.text
+    assert app.terms_url in page.text
+    for scope in ("openid groups", "openid profile:write"):
+        answer = browser.get(address(host.app, **ASK, scope=scope))
+        assert result(answer)["error"] == "invalid_scope"
+
+
+def test_an_app_cannot_hide_its_host_behind_the_name_of_another_one(
+    host: DocumentHost, browser: Browser
+) -> None:
+    host.members["client_name"] = "<b>My bank</b> (verified)"
+
+    page = begin(browser, host.app, **ASK)
+
+    assert f"<h1>Sign in to <bdi>{HOST}:{host.port}</bdi></h1>" in page.text
+    assert page.text.count("My bank") == 1
+    assert "It calls itself “<bdi>&lt;b&gt;My bank&lt;/b&gt; (verified)</bdi>”" in page.text
+    assert f"<title>Sign in to {HOST}:{host.port}" in page.text
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("https://{}", "https://{}/", "http://{}/client.json", "https://{}//client.json"),
+        *("https://{}/../client.json", "https://{}/a/./client.json", "https://{}/a/.."),
+        *(
+            "https://{}/%2e%2e/client.json",
+            "https://{}/client.json?x=1",
+            "https://{}/client.json#x",
+        ),
+        *("https://a@{}/client.json", "https://{}@mallory.example/", "https://{}:443/client.json"),
+        *("https://{}.mallory.example/client.json", "https://mallory.example/{}", "https://x.{}/c"),
+        *(
+            "HTTPS://{}/client.json",
+            "https://{}\\client.json",
+            "https://{}/cl ient",
+            "https://{}/\0",
+        ),
+        *(
+            "https://APP.localhost/client.json",
+            "https://app.localhost./c",
+            "https://app.localhost:8/c",
+        ),
+        *(
+            "https:///client.json",
+            "https://{}/" + "x" * 255,
+            "https://\uff41pp.localhost/c",
+            "https:",
+        ),
+        *("https://{}/\ud83d", "https://10.0.0.1/client.json", "https://[::1]/client.json"),
+    ],
+)
+def test_only_exact_urls_at_the_hosts_of_the_setting_are_read(
+    host: DocumentHost, browser: Browser, connections: set[str], wrong: str
+) -> None:
+    client_id = wrong.format(f"{HOST}:{host.port}")
+
+    answer = browser.get(AUTHORIZE, {"client_id": client_id.encode("utf-8", "replace")})
+
+    assert (answer.status_code, connections) == (400, set())
+    assert not UnreadRequest.objects.exists()
+
+
+def test_strangers_cause_no_request_at_any_endpoint(host: DocumentHost) -> None:
+    stranger, app = Browser(), host.app
+    page = begin(stranger, app, **ASK)
+    stranger.get(page_of_request(page))
+    stranger.post(page_of_request(page), {"act": "allow"})
+    assert begin(stranger, app, **ASK, prompt="none").status_code == 400
+    Browser().post(AUTHORIZE, {"client_id": host.client_id})
+    assert push(app, **ASK).json()["error"] == "invalid_client"
+    client = App(app)
+    assert client.redeem("x").error == "invalid_client"
+    assert client.refresh("x").error == "invalid_client"
+    assert client.revoke("x").error == "invalid_client"
+    assert client.post("/oauth/device_authorization", scope="openid").error == "invalid_client"
+
+    assert (host.count, Client.objects.count()) == (0, 0)
+
+
+def test_strangers_cannot_store_waiting_requests_without_bound(
+    host: DocumentHost, settings: Any, clock: Clock
+) -> None:
+    set_up(settings, limits_scale=0.02)
+    for _ in range(10):
+        Browser().get(address(host.app, **ASK))
+    assert UnreadRequest.objects.count() < 10
+
+    clock.advance(hours=1)
+    call_command("prune")
+
+    assert not UnreadRequest.objects.exists()
+
+
+def test_another_browser_cannot_continue_a_request_that_waits(
+    host: DocumentHost, browser: Browser
+) -> None:
+    page = begin(Browser(), host.app, **ASK)
+
+    assert browser.get(page_of_request(page)).status_code == 400
+    assert host.count == 0
+
+
+def test_images_and_frames_of_other_sites_cause_no_request(
+    host: DocumentHost, browser: Browser
+) -> None:
+    for kind in ("image", "iframe", "empty"):
+        answer = browser.get(address(host.app, **ASK), headers={"Sec-Fetch-Dest": kind})
+        assert answer.status_code == 400
+
+    assert (host.count, UnreadRequest.objects.count()) == (0, 0)
+
+
+def test_a_person_causes_few_requests(host: DocumentHost, browser: Browser, clock: Clock) -> None:
+    host.answers["/client.json"] = say(404)
+
+    statuses = [browser.get(address(host.app, **ASK)).status_code for _ in range(12)]
+
+    assert statuses == [400] * METADATA_PERSON.burst + [429] * 2
+    assert host.count == METADATA_PERSON.burst
+
+
+def test_a_host_that_the_operator_does_not_name_any_more_gets_nothing(
+    host: DocumentHost, browser: Browser, settings: Any
+) -> None:
+    page = begin(browser, host.app, **ASK, scope="openid offline_access")
+    code = result(allow(browser, page))["code"]
+    page = begin(browser, host.app, **ASK)
+    set_up(settings, client_metadata_hosts=())
+
+    assert allow(browser, page).status_code == 403
+    assert begin(browser, host.app, **ASK).status_code == 400
+    assert App(host.app).redeem(code, redirect_uri=REDIRECT).error == "invalid_client"
+    assert push(host.app, **ASK).json()["error"] == "invalid_client"
+
+
+def test_a_redirect_uri_that_the_document_has_lost_gets_no_code(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    begin(signed_in(alice), host.app, **ASK)
+    pushed = push(host.app, **ASK).json()["request_uri"]
+    browser = Browser()
+    page = browser.get(AUTHORIZE, {"client_id": host.client_id, "request_uri": pushed})
+    host.members["redirect_uris"] = ["http://127.0.0.1/callback"]
+    clock.advance(minutes=59, seconds=50)
+    signed_in(alice, browser)
+    assert browser.get(page["Location"]).status_code == 200
+    clock.advance(seconds=9)
+    Client.objects.update(document_due_at=clock.now())
+
+    assert browser.get(page["Location"]).status_code == 400
+    assert not Connection.objects.exists()
+
+
+def test_a_document_that_turns_wrong_is_refused_though_it_was_read_before(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    begin(signed_in(alice), host.app, **ASK)
+    clock.advance(days=1)
+    host.answers["/client.json"] = say(404)
+    browser = signed_in(alice)
+
+    for _ in range(2):
+        assert begin(browser, host.app, **ASK).status_code == 400
+    host.reset()
+
+    assert begin(browser, host.app, **ASK).status_code == 200
+
+
+def test_an_app_of_an_operator_is_never_taken_over_by_a_document(
+    host: DocumentHost, browser: Browser
+) -> None:
+    """Only ``source`` separates them, so the form of the IDs must, too."""
+    app = make_app()
+    host.members["client_id"] = app.pk
+
+    assert browser.get(address(host.app, **ASK)).status_code == 400
+    assert Client.objects.get().source == Client.Source.OPERATOR
+    app.is_first_party = True
+    app.source = Client.Source.DOCUMENT
+    with pytest.raises(ValidationError):
+        app.clean()
