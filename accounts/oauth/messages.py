@@ -2,7 +2,8 @@
 
 from django.http import QueryDict
 
-# The longest value of a parameter, in characters.
+# The longest value of a parameter, in bytes of UTF-8. In the redirect to an app, ``state`` takes up
+# to three times as many, and proxies must accept a header of that length.
 LONGEST = 8192
 
 
@@ -19,6 +20,11 @@ class OAuthError(Exception):
         self.error, self.description, self.status = error, description, status
 
 
+def is_acceptable(value: str) -> bool:
+    """Return whether ``value`` is short enough for a parameter, and has no control characters."""
+    return value.isprintable() and len(value.encode()) <= LONGEST
+
+
 def parameters(data: QueryDict) -> dict[str, str]:
     """Return the parameters in ``data`` that have a value (RFC 6749 section 3.1).
 
@@ -29,7 +35,7 @@ def parameters(data: QueryDict) -> dict[str, str]:
     for name, values in data.lists():
         if len(values) > 1:
             raise OAuthError("invalid_request", "A parameter is repeated.")
-        if len(values[0]) > LONGEST or not values[0].isprintable():
+        if not is_acceptable(values[0]):
             raise OAuthError(
                 "invalid_request", "A parameter is too long or has control characters."
             )

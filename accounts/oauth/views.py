@@ -22,7 +22,7 @@ from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
 from accounts.oauth import answers, documents, granting, language, open_requests, pages, requests
 from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
-from accounts.oauth.messages import OAuthError, parameters
+from accounts.oauth.messages import OAuthError, is_acceptable, parameters
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationRequest
 from accounts.sessions.current import actor_of, request_auth_of, session_of
@@ -264,6 +264,8 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
 
 def _error_url(redirect_uri: str, data: QueryDict, error: OAuthError) -> str:
     state = requests.single(data, "state")
+    if not is_acceptable(state):
+        state = ""
     values = {"error": error.error, "error_description": error.description}
     return answers.url(redirect_uri, state, **values)
 

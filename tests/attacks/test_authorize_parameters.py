@@ -189,6 +189,12 @@ def fuzz(app: Client, rounds: int) -> None:
             assert away.startswith(("/", WEB)), text
 
 
+def test_a_state_that_no_header_can_hold_is_not_sent_back(app: Client, browser: Browser) -> None:
+    for state in ("s" * 8193, "é" * 4097):
+        answer = result(browser.post(AUTHORIZE, query(app, state=state)))
+        assert (answer["error"], answer.get("state")) == ("invalid_request", None)
+
+
 def test_no_odd_request_causes_a_server_error(settings: Any, app: Client) -> None:
     set_up(settings, limits_scale=100_000)
     Client.objects.update(is_public=True)

@@ -1,5 +1,6 @@
 """The site behind nginx and Caddy with the files of ``deploy/``, as clients see it."""
 
+import json
 import re
 import socket
 import ssl
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.authorize import AUTHORIZE, CHALLENGE
 from tests.support.client import Response, together
 from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy
 from tests.support.site import Site, production
@@ -93,6 +95,21 @@ def test_6_1_signing_up_and_signing_in_work_behind_the_proxy(proxy: Proxy, behin
 
     assert all(cookie.startswith("__Host-") for cookie in again.cookies)
     assert again.get("/").status == 200
+
+
+def test_redirects_to_apps_have_the_longest_state(proxy: Proxy, behind: Site) -> None:
+    uri = "https://paperless.example.org/callback"
+    added = behind.manage("add_client", proxy.name, "--redirect-uri", uri, "--public", "--json")
+    asked = {"client_id": json.loads(added)["client_id"], "redirect_uri": uri, "prompt": "none"}
+    asked |= {"response_type": "code", "scope": "openid", "state": "é" * 4096}
+    asked |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
+    browser = proxy.client()
+
+    opened = browser.post(AUTHORIZE, asked, csrf=False)
+    answer = browser.get(opened.location)
+
+    assert (opened.status, answer.status) == (303, 303)
+    assert "%C3%A9" * 4096 in answer.location
 
 
 def test_the_client_ip_is_the_peer_despite_forged_headers(proxy: Proxy, behind: Site) -> None:
