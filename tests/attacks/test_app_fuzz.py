@@ -5,13 +5,15 @@ The seed is fixed, so that a failure can be repeated.
 
 import random
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
 
+from tests.attacks.api_input_steps import storable
 from tests.support.api_jwt import basic
 from tests.support.apps import WEB
 from tests.support.oauth_client import EVERYTHING, FORM, VERIFIER, browser_of, new_app
@@ -54,8 +56,8 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def plausible(settings: Any) -> Callable[[], dict[str, str]]:
-    """Return a function that makes the parameters of requests that succeed."""
+def plausible(settings: Any) -> Iterator[Callable[[], dict[str, str]]]:
+    """A function that makes the parameters of requests that succeed."""
     set_up(settings, limits_scale=1_000_000)
     app, session = new_app(logout_uris=[WEB]), browser_of(make_user("alice"))
     given = app.sign_in(session)
@@ -80,7 +82,8 @@ def plausible(settings: Any) -> Callable[[], dict[str, str]]:
             "code_challenge_method": "S256",
         }
 
-    return make
+    with connection.execute_wrapper(storable):
+        yield make
 
 
 def mutated(dice: random.Random, sent: dict[str, str]) -> list[tuple[str, str]]:

@@ -162,6 +162,7 @@ def test_a_request_uri_works_for_its_app_in_one_browser_and_once(browser: Browse
 
     assert browser.get(AUTHORIZE, mine | {"client_id": other.pk}).status_code == 400
     opened = browser.get(AUTHORIZE, mine)
+    assert browser.get(AUTHORIZE, mine | {"client_id": other.pk}).status_code == 400
     for stranger in (Browser(), signed_in(make_user("bob"))):
         assert stranger.get(AUTHORIZE, mine).status_code == 400
     assert "code" in result(allow(browser, browser.get(opened["Location"])))

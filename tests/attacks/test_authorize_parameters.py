@@ -6,10 +6,12 @@ from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from django.db import connection
 from django.test import Client as Browser
 
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationCode
+from tests.attacks.api_input_steps import storable
 from tests.support.apps import WEB, make_app
 from tests.support.authorize import (
     AUTHORIZE,
@@ -198,11 +200,14 @@ def test_a_state_that_no_header_can_hold_is_not_sent_back(app: Client, browser: 
 def test_no_odd_request_causes_a_server_error(settings: Any, app: Client) -> None:
     set_up(settings, limits_scale=100_000)
     Client.objects.update(is_public=True)
-    fuzz(app, 60)
+    with connection.execute_wrapper(storable):
+        assert Browser().get(AUTHORIZE, {"client_id": "\0"}).status_code == 400
+        fuzz(app, 60)
 
 
 @pytest.mark.proof
 def test_two_thousand_odd_requests_cause_no_server_error(settings: Any, app: Client) -> None:
     set_up(settings, limits_scale=100_000)
     Client.objects.update(is_public=True)
-    fuzz(app, 2000)
+    with connection.execute_wrapper(storable):
+        fuzz(app, 2000)

@@ -60,12 +60,14 @@ def test_an_agreement_covers_the_same_person_app_service_and_scopes_only(
 
 
 def test_later_agreements_add_scopes_and_only_the_first_is_told(
-    alice: User, paperless: Client
+    alice: User, paperless: Client, clock: Clock
 ) -> None:
-    for scope, audience in (("openid", ""), ("openid email", ""), ("groups", "https://wiki.test")):
+    for scope, audience in (("groups", "https://wiki.test"), ("openid", ""), ("email", "")):
+        clock.advance(hours=1)
         connections.agree(asked_for(paperless, scope, audience), alice, Actor(HERE))
 
     assert connections.covers(asked_for(paperless, "openid email"), alice)
+    assert Connection.objects.get(audience="").used_at == clock.now()
     assert list(Activity.objects.values_list("kind", "detail")) == [("app_connected", "Paperless")]
     (mail,) = outbox()
     assert mail.subject == "An app was connected to your account"
