@@ -14,6 +14,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
+from accounts.tokens.keys import RSA_BITS
 from tests.bench import loads, peers
 from tests.bench.loads import drive
 from tests.bench.meter import Effort, Meter, Side, number, ratios
@@ -110,15 +111,17 @@ def apps(meter: Meter, site: Ours) -> Iterator[Row]:
     """Compare sign-ins to apps and their refreshes.
 
     oidc-provider is started anew, because it stores only the last 1,000 objects: the loads before
-    have displaced the session of the browser.
+    have displaced the session of the browser. It signs once with keys as long as this site's.
     """
     with ExitStack() as stack:
-        oidc = entered(stack, peers.OIDC, peers.oidc_provider)
-        mine, theirs = meter.interleaved(
-            meter.side(site, loads.app_sign_ins, "RS256"), meter.side(oidc, loads.app_sign_ins)
-        )
+        sides = [meter.side(site, loads.app_sign_ins, f"RS256 with {RSA_BITS:,} bits")]
+        for bits in (RSA_BITS, peers.OIDC_RSA_BITS):
+            oidc = entered(stack, peers.OIDC, partial(peers.oidc_provider, bits))
+            sides.append(meter.side(oidc, loads.app_sign_ins, f"RS256 with {bits:,} bits"))
+        mine, *others = meter.interleaved(*sides)
     name = "sign-in to an app: authorization request or token request"
-    yield compared(name, mine, theirs, 0.33)
+    for theirs in others:
+        yield compared(name, mine, theirs, 0.33)
     of_app, own = meter.interleaved(
         meter.side(site, loads.app_refreshes), meter.side(site, loads.refreshes, "API")
     )

@@ -27,6 +27,8 @@ YARDSTICKS = Path(__file__).parent / "yardsticks"
 THREADS = "16"
 SETUP_SECONDS = 600.0
 SIMPLEJWT_DEFAULT = "HS256"
+# The size of the keys that oidc-provider uses during development.
+OIDC_RSA_BITS = 2048
 # The key of person0 for Django REST framework's TokenAuthentication.
 KEY = "0123456789abcdef" * 2
 HEADERS = {"Host": "127.0.0.1", "User-Agent": "curl/8.14"}
@@ -127,11 +129,14 @@ class OIDCProvider(Server):
 
 
 @contextmanager
-def oidc_provider() -> Iterator[Server]:
-    """Run node-oidc-provider with its store in memory."""
+def oidc_provider(rsa_bits: int = OIDC_RSA_BITS) -> Iterator[Server]:
+    """Run node-oidc-provider with its store in memory.
+
+    `rsa_bits` is the size of the key that signs its ID tokens.
+    """
     with TemporaryDirectory(prefix="authsite-bench-") as folder:
         data, port = Path(folder), free_port()
-        options = {"port": port, "to": str(data / "tokens.json")}
+        options = {"port": port, "to": str(data / "tokens.json"), "bits": rsa_bits}
         with _in_node("oidc_provider.mjs", data, options) as process:
             told = json.loads((data / "tokens.json").read_text())
             known = tuple(Tokens(**pair) for pair in told["tokens"])

@@ -1,14 +1,14 @@
 // Serve oidc-provider with its own store, which is in memory, and write the tokens of 64 sessions to
 // a file, with the cookie of a browser that is signed in. The environment variable OPTIONS is JSON:
-// {port, to}.
+// {port, to, bits}, where `bits` is the size of the RSA key that signs ID tokens.
 
 import { generateKeyPairSync } from "node:crypto";
 import { writeFileSync } from "node:fs";
 import { Provider } from "oidc-provider";
 
-const { port, to } = JSON.parse(process.env.OPTIONS);
+const { port, to, bits } = JSON.parse(process.env.OPTIONS);
 const clientId = "bench", scope = "openid email offline_access";
-const key = generateKeyPairSync("rsa", { modulusLength: 2048 }).privateKey.export({ format: "jwk" });
+const key = generateKeyPairSync("rsa", { modulusLength: bits }).privateKey.export({ format: "jwk" });
 const email = (sub) => `${sub}@example.org`;
 
 const provider = new Provider(`http://127.0.0.1:${port}`, {
