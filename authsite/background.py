@@ -7,7 +7,7 @@ from django.conf import settings
 
 from accounts.common import logs
 from accounts.mail import sender
-from accounts.oauth import logout_sender
+from accounts.oauth.logout_sender import Starter
 
 
 def start() -> None:
@@ -17,7 +17,7 @@ def start() -> None:
     """
     logs.configure(settings.LOGGING)
     sender.start()
-    logout_sender.start()
+    Starter("authsite.logout_notices").start()
     if settings.AUTHSITE.redis_url:
         from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
 

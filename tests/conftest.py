@@ -280,9 +280,10 @@ def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler | 
 
 
 @pytest.fixture
-def receiver(tmp_path: Path, settings: Any) -> Iterator[Receiver]:
+def receiver(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
     """The server of an app, whose certificate the site trusts."""
     with Receiver(tmp_path) as receiver:
         authority = str(receiver.authority)
         settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, ca_file=authority)
+        monkeypatch.setattr("accounts.oauth.logout_notices.REST", timedelta())
         yield receiver

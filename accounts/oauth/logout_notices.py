@@ -4,13 +4,15 @@ A notice is a row, written in the transaction that ends the session. Sender thre
 that are due, and send each notice at least once: twice if a process is killed, or loses its lease,
 between sending a notice and deleting its row. Apps see no difference, because a session ends once.
 
-Each app has a thread of its own, so that an app that hangs delays only its own notices.
+Each app has a thread of its own, so that an app that hangs delays only its own notices. The sender
+runs in a process of its own (``oauth.logout_sender``).
 """
 
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
 from functools import reduce
@@ -18,8 +20,9 @@ from itertools import groupby
 from operator import or_
 from typing import Any
 
-from django.db import connection, transaction
+from django.db import connection
 from django.db.models import (
+    Case,
     Count,
     DateTimeField,
     Exists,
@@ -30,10 +33,11 @@ from django.db.models import (
     QuerySet,
     UUIDField,
     Value,
+    When,
 )
 from django.db.models.functions import Coalesce
 
-from accounts.common import clock, metrics, secrets
+from accounts.common import clock, secrets
 from accounts.common.deletion import delete_in_batches
 from accounts.oauth import id_tokens, logout_tokens
 from accounts.oauth.models import Client
@@ -48,11 +52,12 @@ MOST_APPS, BATCH = 32, 20
 SECONDS, BATCH_SECONDS = 3.0, 20.0
 # Longer than a batch takes, unless a name server hangs.
 LEASE = timedelta(minutes=1)
-# The pause between the beginnings of two batches. All threads share one interpreter, so a request
-# would otherwise wait for each of them.
-BETWEEN_SECONDS = 0.02
-# The seconds without notices to an app after it has failed.
-REST_SECONDS = 5.0
+# The seconds without notices to an app after it has failed; they double with each further failure.
+# Otherwise many apps that hang would take the turns of all others.
+REST_SECONDS, LONGEST_REST_SECONDS = 5.0, 300.0
+# The pause before the first attempt. The request that ends the session is answered meanwhile, and
+# several notices to an app are sent together.
+REST = timedelta(milliseconds=500)
 FIRST_WAIT = timedelta(seconds=5)
 LONGEST_WAIT = timedelta(hours=1)
 GIVE_UP = timedelta(days=1)
@@ -67,10 +72,10 @@ def post(rows: QuerySet[LoginSession]) -> None:
 
     Call this in the transaction that ends the sessions.
     """
-    now = Value(clock.now(), output_field=DateTimeField())
+    now, due = (Value(at, DateTimeField()) for at in (clock.now(), clock.now() + REST))
     told = rows.exclude(client=None).exclude(client__backchannel_logout_uri="").order_by()
     subject = Coalesce("pairwise_subject", "user_id", output_field=UUIDField())
-    values = told.values_list("pk", "client", subject, now, now)
+    values = told.values_list("pk", "client", subject, now, due)
     text, parameters = values.query.sql_with_params()
     columns = "session_id, client_id, user_id, created_at, due_at"
     table = LogoutNotice._meta.db_table
@@ -81,9 +86,24 @@ def post(rows: QuerySet[LoginSession]) -> None:
         )
 
 
-def prune() -> int:
-    """Delete notices that are so old that a sender would give them up; return how many."""
-    old = LogoutNotice.objects.filter(created_at__lte=clock.now() - GIVE_UP - LONGEST_WAIT)
+def is_needed() -> bool:
+    """Return whether an app is to be told of ended sessions, or a notice waits."""
+    told = Client.objects.exclude(backchannel_logout_uri="")
+    return told.exists() or LogoutNotice.objects.exists()
+
+
+def waiting() -> tuple[int, float]:
+    """Return the number of notices that are not sent yet, and the age of the oldest in seconds."""
+    found = LogoutNotice.objects.aggregate(count=Count("pk"), oldest=Min("created_at"))
+    now = clock.now()
+    return found["count"], max(0.0, (now - (found["oldest"] or now)).total_seconds())
+
+
+def give_up() -> int:
+    """Delete the notices that are older than :data:`GIVE_UP`; return how many."""
+    old = LogoutNotice.objects.filter(created_at__lte=clock.now() - GIVE_UP)
+    for app, count in old.order_by().values_list("client").annotate(Count("pk")):
+        log.error("App %s was not told that sessions ended: %d", app, count)
     return delete_in_batches(old)
 
 
@@ -92,15 +112,19 @@ class Sender:
     """Sends the notices that are due, to several apps at once.
 
     Call all its methods in the same thread. The threads that send do not use the database.
+
+    ``outcomes``: how many notices were ``sent``, or ``failed`` and will be repeated.
     """
 
     is_stopping: Callable[[], bool] = bool
+    outcomes: Counter[str] = field(default_factory=Counter)
     _threads: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(MOST_APPS, "logout notices")
     )
     _under_way: dict["Future[list[str]]", list[LogoutNotice]] = field(default_factory=dict)
-    # For each app that has failed: the time of the monotonic clock until which it gets no notices.
-    _resting: dict[str, float] = field(default_factory=dict)
+    # For each app that has failed: the time of the monotonic clock until which it gets no notices,
+    # and the seconds from the failure until then.
+    _resting: dict[str, tuple[float, float]] = field(default_factory=dict)
 
     def send_due(self) -> bool:
         """Start to send the notices that are due, and record the results of earlier ones.
@@ -108,13 +132,8 @@ class Sender:
         Return whether any notice is still being sent.
         """
         self._settle_done()
-        if count_waiting():
-            self._begin()
+        self._begin()
         return bool(self._under_way)
-
-    def wait(self, seconds: float) -> None:
-        """Wait until no notice is being sent, but at most for ``seconds``."""
-        wait(self._under_way, seconds)
 
     def finish(self) -> None:
         """Start no more batches, wait for those that are being sent, and record their results."""
@@ -123,9 +142,9 @@ class Sender:
 
     def _begin(self) -> None:
         now = time.monotonic()
-        self._resting = {app: until for app, until in self._resting.items() if until > now}
+        resting = {app for app, (until, _seconds) in self._resting.items() if until > now}
         busy = {notices[0].client_id for notices in self._under_way.values()}
-        claimed = _claim(busy | self._resting.keys(), MOST_APPS - len(busy))
+        claimed = _claim(busy | resting, MOST_APPS - len(busy))
         if not claimed:
             return
         id_tokens.be_ready()
@@ -134,29 +153,27 @@ class Sender:
             tokens = [logout_tokens.issue(n.session_id, n.subject, n.client_id) for n in notices]
             future = self._threads.submit(_send_all, client, tokens, self.is_stopping)
             self._under_way[future] = notices
-            time.sleep(BETWEEN_SECONDS)
 
     def _settle_done(self) -> None:
-        done = [future for future in self._under_way if future.done()]
-        if not done:
-            return
-        # One transaction: SQLite lets one process write at a time, and requests write, too.
-        with transaction.atomic():
-            for future in done:
-                notices = self._under_way.pop(future)
-                failures = [] if future.cancelled() else future.result()
-                if _settle(notices, failures):
-                    self._resting[notices[0].client_id] = time.monotonic() + REST_SECONDS
+        sent: list[LogoutNotice] = []
+        failed: list[LogoutNotice] = []
+        rest: list[LogoutNotice] = []
+        for future in [future for future in self._under_way if future.done()]:
+            notices = self._under_way.pop(future)
+            failures = [] if future.cancelled() else future.result()
+            accepted = [failure for failure in failures if not failure]
+            sent += notices[: len(accepted)]
+            failed += notices[len(accepted) : len(failures)]
+            rest += notices[len(failures) :]
+            self._note(notices[0].client_id, has_failed=len(accepted) < len(failures))
+        self.outcomes.update(sent=len(sent), failed=len(failed))
+        _settle(sent, failed, rest)
 
-
-def count_waiting() -> int:
-    """Return the number of notices that are not sent yet, and set the metrics."""
-    found = LogoutNotice.objects.aggregate(count=Count("pk"), oldest=Min("created_at"))
-    now = clock.now()
-    age = (now - (found["oldest"] or now)).total_seconds()
-    metrics.LOGOUT_NOTICES_WAITING.set(found["count"])
-    metrics.LOGOUT_NOTICES_OLDEST.set(max(0.0, age))
-    return int(found["count"])
+    def _note(self, app: str, *, has_failed: bool) -> None:
+        _until, seconds = self._resting.pop(app, (0.0, REST_SECONDS / 2))
+        if has_failed:
+            seconds = min(2 * seconds, LONGEST_REST_SECONDS)
+            self._resting[app] = time.monotonic() + seconds, seconds
 
 
 def _claim(busy: set[str], most: int) -> Sequence[LogoutNotice]:
@@ -191,6 +208,8 @@ def _send_all(client: Client, tokens: list[str], is_stopping: Callable[[], bool]
         if is_stopping() or time.monotonic() > end:
             break
         failures.append(_send(client, tokens[len(failures)]))
+    for failure in filter(None, failures):
+        log.warning("A logout notice to app %s failed and will be repeated: %s", client.pk, failure)
     return failures
 
 
@@ -210,35 +229,28 @@ def _send(client: Client, token: str) -> str:
     return "" if answer.status_code in DONE else f"status {answer.status_code}"
 
 
-def _settle(notices: list[LogoutNotice], failures: list[str]) -> bool:
-    """Record which of the leased ``notices`` to an app were sent; return whether one failed.
+def _settle(sent: list[LogoutNotice], failed: list[LogoutNotice], rest: list[LogoutNotice]) -> None:
+    """Delete the notices ``sent``, save when the ``failed`` ones are due, and release the ``rest``.
 
-    ``failures``: the result of :func:`_send_all`. Notices that were not tried are due at once.
+    Each statement is a transaction of its own: SQLite lets one process write at a time, and the
+    requests must not wait for what Python does between two statements.
     """
-    tried = list(zip(notices, failures, strict=False))
-    sent = [notice.pk for notice, failure in tried if not failure]
-    LogoutNotice.objects.filter(pk__in=sent).delete()
-    metrics.LOGOUT_NOTICES.labels("sent").inc(len(sent))
-    for notice, failure in tried[-1:]:
-        if failure:
-            _put_off(notice, failure)
-    rest = LogoutNotice.objects.filter(
-        pk__in=[notice.pk for notice in notices[len(failures) :]], lease=notices[0].lease
-    )
-    rest.update(due_at=clock.now(), attempts=F("attempts") - 1)
-    return any(failures)
-
-
-def _put_off(notice: LogoutNotice, failure: str) -> None:
-    """Schedule the notice again after a growing pause, or delete it after :data:`GIVE_UP`."""
     now = clock.now()
-    mine = LogoutNotice.objects.filter(pk=notice.pk, lease=notice.lease)
-    if now - notice.created_at > GIVE_UP:
-        mine.delete()
-        metrics.LOGOUT_NOTICES.labels("given_up").inc()
-        log.error("App %s was not told that a session ended: %s", notice.client_id, failure)
-        return
-    wait = min(FIRST_WAIT * 2 ** min(notice.attempts - 1, 10), LONGEST_WAIT)
-    mine.update(due_at=now + wait)
-    metrics.LOGOUT_NOTICES.labels("failed").inc()
-    log.warning("Logout notice to app %s failed, retry in %s: %s", notice.client_id, wait, failure)
+    if sent:
+        LogoutNotice.objects.filter(pk__in=[notice.pk for notice in sent]).delete()
+    if failed:
+        due = [When(pk=n.pk, then=Value(now + _pause(n), DateTimeField())) for n in failed]
+        _held(failed).update(due_at=Case(*due))
+    if rest:
+        _held(rest).update(due_at=now, attempts=F("attempts") - 1)
+
+
+def _pause(notice: LogoutNotice) -> timedelta:
+    """Return how long to wait after the last attempt to send ``notice``, which has failed."""
+    return min(FIRST_WAIT * 2 ** min(notice.attempts - 1, 10), LONGEST_WAIT)
+
+
+def _held(notices: list[LogoutNotice]) -> QuerySet[LogoutNotice]:
+    """Return the rows of those of ``notices`` that no other sender has leased since."""
+    leases = {notice.lease for notice in notices}
+    return LogoutNotice.objects.filter(pk__in=[n.pk for n in notices], lease__in=leases)

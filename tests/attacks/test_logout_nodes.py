@@ -1,65 +1,143 @@
 """Back-channel logout of a running site with two nodes: who is told, how often and how soon."""
 
+import os
+import re
+import signal
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 import jwt
 import pytest
 
+from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
+from tests.support.client import Client
 from tests.support.process import within
-from tests.support.receiver import Receiver, hang
+from tests.support.receiver import Receiver, hang, say
 from tests.support.site import CHEAP_HASHES, Site
-from tests.support.steps import join
+from tests.support.steps import LOGOUT, join
 
-LOGOUT = "/accounts/logout/"
-# Python imports a ``sitecustomize`` module at each start. ``requests`` trusts what certifi names.
-TRUST = "import certifi\ncertifi.where = lambda: {authority!r}\n"
-# Signs the person in to 20 apps from each of their browsers.
+# Signs the person in to the apps at ``paths`` from each of their browsers.
 CONNECT = """
 from accounts.oauth.models import Client
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
-for number in range(20):
-    path = f"/{{'work' if number % 2 else 'hang'}}{{number}}"
+for path in {paths}:
     app, _ = Client.objects.get_or_create(
         name=path, backchannel_logout_uri="{url}" + path, backchannel_logout_is_private=True
     )
     for session in LoginSession.objects.filter(kind="browser"):
         connected.new(session, app.pk, "openid", "", is_offline=False).save(force_insert=True)
 """
+TOKEN = "a token of the monitoring system"
+# The lease of a notice, and the time to look for it and to send it.
+LEASE_SECONDS = 60 + 15
+WORKS = [f"/work{number}" for number in range(10)]
+HANGS = [f"/hang{number}" for number in range(10)]
 
 
-@pytest.fixture
-def nodes(tmp_path: Path) -> Iterator[tuple[Site, Site, Receiver]]:
+@pytest.fixture(params=POSTGRES_PROVED)
+def nodes(request: Any, tmp_path: Path) -> Iterator[tuple[Site, Site, Receiver]]:
+    """A running node, another that a test may start, and the server of the apps."""
     with Receiver(tmp_path) as receiver:
-        for number in range(0, 20, 2):
-            receiver.answers[f"/hang{number}"] = hang
-        hook = TRUST.format(authority=str(receiver.authority))
-        (tmp_path / "sitecustomize.py").write_text(hook)
-        path = {"PYTHONPATH": f"{tmp_path}:{CHEAP_HASHES['PYTHONPATH'].rpartition(':')[2]}"}
-        with Site(**path) as site, site.second() as other:
-            yield site, other, receiver
+        receiver.answers |= dict.fromkeys(HANGS, hang)
+        env = CHEAP_HASHES | database(request, request.param)
+        with Site(**env, METRICS_TOKEN=TOKEN, CA_FILE=str(receiver.authority)) as site:
+            yield site, site.second(), receiver
+
+
+def signed_in_to(site: Site, receiver: Receiver, paths: list[str]) -> Client:
+    """Return a browser in which alice is signed in, also to the apps at ``paths``."""
+    browser = site.client()
+    join(site, browser, "alice")
+    site.manage("shell", "-c", CONNECT.format(url=receiver.url(""), paths=paths))
+    assert within(60, lambda: "This process sends logout notices" in site.log())
+    return browser
+
+
+def metric(sites: list[Site], name: str) -> float:
+    pages = [
+        s.client().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}) for s in sites
+    ]
+    found = [re.search(rf"^{re.escape(name)} (.+)$", page.text, re.MULTILINE) for page in pages]
+    return sum(float(match[1]) for match in found if match)
 
 
 def test_each_app_is_told_once_within_five_seconds_while_others_hang(
     nodes: tuple[Site, Site, Receiver],
 ) -> None:
-    site, _other, receiver = nodes
-    browser = site.client()
-    join(site, browser, "alice")
-    site.manage("shell", "-c", CONNECT.format(url=receiver.url("")))
+    site, second, receiver = nodes
+    with second:
+        browser = signed_in_to(site, receiver, WORKS + HANGS)
+        csrf = browser.csrf(LOGOUT)
 
-    began = time.time()
-    assert browser.post(LOGOUT, {}).status == 302
-    answered = time.time() - began
+        began = time.time()
+        assert browser.post(LOGOUT, {}, csrf=csrf).status == 302
+        answered = time.time() - began
 
-    works = [f"/work{number}" for number in range(1, 20, 2)]
-    assert within(10, lambda: all(receiver.tokens(path) for path in works))
-    seconds = max(at - began for path, _form, at in receiver.got if path in works)
-    assert (answered < 1, seconds < 5) == (True, True), (answered, seconds)
-    # Both nodes look for notices meanwhile.
-    time.sleep(2)
-    assert all(len(receiver.tokens(path)) == 1 for path in works)
-    token = receiver.tokens(works[0])[0]
+        assert within(10, lambda: all(receiver.tokens(path) for path in WORKS))
+        seconds = max(at - began for path, _form, at in receiver.got if path in WORKS)
+        assert (answered < 1, seconds < 5) == (True, True), (answered, seconds)
+        # Both nodes look for notices meanwhile.
+        total = "authsite_logout_notices_total"
+        sites = [site, second]
+        assert within(20, lambda: metric(sites, f'{total}{{outcome="failed"}}') >= len(HANGS))
+        assert metric(sites, f'{total}{{outcome="sent"}}') == len(WORKS)
+        assert metric(sites, "authsite_logout_notices_waiting") >= len(HANGS)
+        assert all(len(receiver.tokens(path)) == 1 for path in WORKS)
+    token = receiver.tokens(WORKS[0])[0]
     assert jwt.get_unverified_header(token)["typ"] == "logout+jwt"
+
+
+def late(request: Any) -> None:
+    """Accept a notice after a second."""
+    time.sleep(1)
+    say(200)(request)
+
+
+@pytest.mark.proof
+def test_another_node_sends_what_a_node_was_sending_when_it_was_killed(
+    nodes: tuple[Site, Site, Receiver],
+) -> None:
+    site, second, receiver = nodes
+    receiver.answers["/late"] = late
+    browser = signed_in_to(site, receiver, ["/late"] * 4)
+    assert browser.post(LOGOUT, {}).status == 302
+    assert within(30, lambda: receiver.tokens("/late"))
+
+    site.kill()
+
+    def told() -> set[str]:
+        tokens = receiver.tokens("/late")
+        return {jwt.decode(t, options={"verify_signature": False})["sid"] for t in tokens}
+
+    assert len(told()) < 4
+    with second:
+        assert within(LEASE_SECONDS, lambda: len(told()) == 4), receiver.tokens("/late")
+
+
+def test_the_process_that_sends_completes_what_it_sends_and_ends_with_its_server(
+    nodes: tuple[Site, Site, Receiver],
+) -> None:
+    site, _second, receiver = nodes
+    receiver.answers["/late"] = late
+    browser = signed_in_to(site, receiver, ["/late"])
+    assert browser.post(LOGOUT, {}).status == 302
+    assert within(30, lambda: receiver.tokens("/late"))
+
+    os.kill(site.process.pid, signal.SIGKILL)
+    site.process.wait()
+
+    assert within(30, lambda: not exists(site.process.pid))
+    left = "from accounts.oauth.stored import LogoutNotice as N; print(N.objects.count(), 'left')"
+    assert "0 left" in site.manage("shell", "-c", left)
+
+
+def exists(group: int) -> bool:
+    """Return whether a process of the process group is running."""
+    with suppress(ProcessLookupError):
+        os.killpg(group, 0)
+        return True
+    return False

@@ -3,6 +3,7 @@
 from typing import Any
 
 import pytest
+from certifi import where
 from django.test import Client
 
 from accounts.common import http_client
@@ -181,7 +182,7 @@ def test_a_provider_error_or_garbage_gives_a_plain_page_and_no_account(
 def test_an_untrusted_tls_certificate_is_refused(
     doubles: Doubles, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(http_client, "session", doubles.unprepared)
+    monkeypatch.setattr(http_client, "where", where)
 
     assert doubles.round_trip(Client(), "github").status_code == 400
     assert doubles.requests == []

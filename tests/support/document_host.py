@@ -56,11 +56,11 @@ class DocumentHost(Receiver):
 
 def use(host: DocumentHost, settings: Any, patch: Any) -> None:
     """Let the site read documents at ``host``."""
-    from accounts.common import http_client
+    from accounts.common import http_client, public_ips
 
     host.reset()
     http_client._silent_until.clear()
-    judge = http_client.is_public
+    judge = public_ips.is_public
     patch.setattr(http_client, "is_public", lambda ip: ip == HERE or judge(ip))
     resolve(patch, [HERE])
     names = (f"{HOST}:{host.port}",)

@@ -161,7 +161,6 @@ class Doubles:
         context.load_cert_chain(self.certificate)
         self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
-        self.unprepared: Any = None
         self.reset()
 
     def reset(self) -> None:
@@ -210,21 +209,14 @@ class Doubles:
         """Resolve the providers' host names to this server, and trust its certificate."""
         from accounts.common import http_client
 
-        make = self.unprepared = http_client.session
-
         def addresses(host: str, port: int) -> list[Any]:
             assert (host in HOSTS, port) == (True, 443), host
             here = ("127.0.0.1", self.server.server_port)
             return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", here)]
 
-        def session() -> Any:
-            made = make()
-            made.verify = str(self.certificate)
-            return made
-
         patch.setattr(http_client, "_addresses", addresses)
         patch.setattr(http_client, "is_public", lambda _address: True)
-        patch.setattr(http_client, "session", session)
+        patch.setattr(http_client, "where", lambda: str(self.certificate))
 
 
 def _handler(doubles: Doubles) -> type[BaseHTTPRequestHandler]:

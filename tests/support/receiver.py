@@ -111,3 +111,15 @@ def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
             pass
 
     return Handler
+
+
+# Prints its URL and the file of its authority, and receives until it is killed.
+PROGRAM = """
+import sys
+from pathlib import Path
+from tests.support.receiver import Receiver, hang
+with Receiver(Path(sys.argv[1])) as receiver:
+    receiver.answers |= dict.fromkeys(sys.argv[2:], hang)
+    print(receiver.url(""), receiver.authority, flush=True)
+    sys.stdin.read()
+"""

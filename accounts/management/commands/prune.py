@@ -75,7 +75,7 @@ class Command(BaseCommand):
             "keys of apps": fetched_keys.prune(),
             "codes for apps": authorization_codes.prune(),
             "proofs and assertions": spent.prune(),
-            "logout notices": logout_notices.prune(),
+            "logout notices": logout_notices.give_up(),
             "authorization requests": open_requests.prune(),
             "codes of devices": devices.prune(),
             # Requests for an app keep it, so expired ones go first.

@@ -1,0 +1,14 @@
+"""``python -m authsite.logout_notices``: send logout notices. The server process starts it."""
+
+import os
+
+import django
+
+# While requests need the processor, too, this process gets about a tenth of it.
+os.nice(10)
+django.setup()
+
+from accounts.oauth.logout_sender import Program  # noqa: E402 Django must be set up
+
+if __name__ == "__main__":
+    Program().run()
