@@ -26,8 +26,6 @@ from tests.support.virtualenvs import environment
 HERE = ROOT / "tests/clients"
 SHOP = "https://shop.example.org"
 SECONDS = 300
-# A token is for the URL of the MCP server, so the site must know the port.
-MCP_SERVER = f"http://127.0.0.1:{free_port()}/mcp"
 # Where Node, Python's requests, and OpenSSL and Go read which certificates they trust.
 TRUST = ("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 GO_PACKAGES = Path("/usr/share/gocode")

@@ -4,7 +4,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.clients.apps import MCP_SERVER
 from tests.support.https import ProductionSite
 from tests.support.proxies import certify
 from tests.support.receiver import Receiver
@@ -28,7 +27,5 @@ def production(
     authorities = certify(folder / "shop", "shop.example.org"), key_server.authority
     trusted = folder / "authorities.pem"
     trusted.write_text("".join(file.read_text() for file in authorities))
-    with ProductionSite(
-        folder, CA_FILE=str(trusted), TOKEN_AUDIENCES=MCP_SERVER, **SETTINGS
-    ) as running:
+    with ProductionSite(folder, CA_FILE=str(trusted), **SETTINGS) as running:
         yield running

@@ -9,18 +9,57 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
+from playwright.sync_api import expect
 
-from tests.clients.apps import APPS, HERE, MCP_SERVER, TRUST, register
+from tests.clients.apps import APPS, HERE, TRUST, register
+from tests.clients.conftest import SETTINGS
 from tests.clients.test_terminal import agree, shown
+from tests.support.browser import OpenPage
 from tests.support.client import Client, Response
+from tests.support.document_host import DocumentHost
 from tests.support.https import ProductionSite
 from tests.support.node import node, packages
-from tests.support.process import Process, listening
+from tests.support.process import Process, free_port, listening
+from tests.support.site import ROOT
 from tests.support.steps import PASSWORD, join
 from tests.support.virtualenvs import environment
 
 NAME = "mcp_server.py"
-PORT = urlsplit(MCP_SERVER).port or 0
+PORT = free_port()
+# Tokens are for this URL, so the site must know the port.
+MCP_SERVER = f"http://127.0.0.1:{PORT}/mcp"
+# Python imports a ``sitecustomize`` module at each start. The host of documents is on this machine,
+# but the site reads documents from public IP addresses only.
+PUBLIC = """
+from accounts.common import http_client
+judge, look_up = http_client.is_public, http_client._addresses
+http_client.is_public = lambda ip: ip == "127.0.0.1" or judge(ip)
+http_client._addresses = lambda host, port: look_up("127.0.0.1", port)
+"""
+
+
+@pytest.fixture(scope="module")
+def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocumentHost]:
+    with DocumentHost(tmp_path_factory.mktemp("host")) as host:
+        host.reset()
+        yield host
+
+
+@pytest.fixture(scope="module")
+def production(
+    host: DocumentHost, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[ProductionSite]:
+    folder = tmp_path_factory.mktemp("production")
+    (folder / "sitecustomize.py").write_text(PUBLIC)
+    settings = SETTINGS | {
+        "CA_FILE": str(host.authority),
+        "CLIENT_METADATA_AUDIENCES": MCP_SERVER,
+        "CLIENT_METADATA_HOSTS": urlsplit(host.client_id).netloc,
+        "PYTHONPATH": f"{folder}:{ROOT}",
+        "TOKEN_AUDIENCES": MCP_SERVER,
+    }
+    with ProductionSite(folder, **settings) as running:
+        yield running
 
 
 @pytest.fixture
@@ -98,3 +137,31 @@ def test_a_registered_mcp_client_calls_a_tool_for_alice_and_renews_its_tokens(
     assert call(server, for_site).status == 401, "a token for another service"
     assert call(server, token[:-8] + "AAAAAAAA").status == 401
     assert id_at(production, token) == "", "the token is for the MCP server only"
+
+
+@pytest.mark.proof
+def test_an_mcp_client_that_nobody_has_registered_signs_bob_in_by_its_metadata_document(
+    production: ProductionSite,
+    server: Client,
+    host: DocumentHost,
+    open_page: OpenPage,
+    tmp_path: Path,
+) -> None:
+    join(production, production.client(), "mcp-bob")
+    page = open_page(production, ignore_https_errors=True)
+
+    running = assistant(production, tmp_path, document=host.client_id)
+    page.goto(shown(running, r"https://\S+/oauth/authorize\S+"))
+    assert host.count == 0, "nothing is read for a stranger"
+    page.fill("[name=login]", "mcp-bob")
+    page.fill("[name=password]", PASSWORD)
+    page.get_by_role("button", name="Sign in", exact=True).click()
+    expect(page.get_by_role("main")).to_contain_text(urlsplit(host.client_id).netloc)
+    page.get_by_role("button", name="Allow").click()
+    expect(page.locator("body")).to_have_text("You can close this window.")
+    people, token = outcome(running)
+
+    assert len(people) == 2
+    assert call(server, token).status == 400, "the token is good, but there is no MCP session"
+    assert id_at(production, token) == ""
+    assert host.count == 1
