@@ -77,9 +77,13 @@ def test_an_app_gets_no_more_than_its_token_grants_whatever_it_says(settings: An
 
 
 def test_a_uri_in_the_private_network_is_refused() -> None:
-    answer = self_register(new_token(), backchannel_logout_uri="https://10.0.0.1/")
+    text, private = new_token(), "https://10.0.0.1/"
 
-    assert answer.json()["error"] == "invalid_client_metadata"
+    for name in ("backchannel_logout_uri", "jwks_uri"):
+        members = {name: private, "token_endpoint_auth_method": "private_key_jwt"}
+        if name != "jwks_uri":
+            members["jwks_uri"] = "https://paperless.example.org/jwks"
+        assert self_register(text, **members).json()["error"] == "invalid_client_metadata"
     assert not Client.objects.exists()
 
 
