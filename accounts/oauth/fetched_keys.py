@@ -104,8 +104,9 @@ def _claim(held: FetchedKeys) -> bool:
     """Return whether this request may fetch the keys; no other one may then, for a minute."""
     now = clock.now()
     rows = FetchedKeys.objects.filter(pk=held.pk)
-    # If the clock was set back, the last attempt seems to be in the future.
-    return bool(rows.exclude(tried_at__gt=now - PAUSE, tried_at__lte=now).update(tried_at=now))
+    # The other request may have read its clock later, or on a node whose clock is ahead.
+    recent = {"tried_at__gt": now - PAUSE, "tried_at__lt": now + PAUSE}
+    return bool(rows.exclude(**recent).update(tried_at=now))
 
 
 def _fetch(client: Client) -> Keys | None:
@@ -133,4 +134,5 @@ def _get(uri: str, *, takes_private: bool) -> Keys:
 
 
 def _is_recent(then: datetime, age: timedelta) -> bool:
-    return then <= clock.now() < then + age
+    # Another node, whose clock is a little ahead, may have written ``then``.
+    return abs(clock.now() - then) < age

@@ -1,6 +1,8 @@
 """Races between two server processes over codes and refresh tokens of apps."""
 
 import json
+import socket
+import uuid
 from collections.abc import Callable
 from typing import Any
 
@@ -16,11 +18,16 @@ from tests.attacks.test_app_races import (
 )
 from tests.attacks.test_session_races import LOCKDOWN, confirmed, times_in_history
 from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race
+from tests.support.api import claims_of
 from tests.support.client import Response, together
 from tests.support.client_keys import ASSERTION_TYPE, assertion_of, public_of
 from tests.support.forgeries import key_of
 from tests.support.steps import sql
 
+PUBLISHED = (
+    "UPDATE accounts_client SET is_public = FALSE, jwks_uri = ?, jwks_uri_is_private = TRUE "
+    "WHERE id = ?"
+)
 KEY = "UPDATE accounts_client SET is_public = FALSE, jwks = ? WHERE id = ?"
 
 
@@ -47,6 +54,46 @@ def eight_uses_of_one_app_code(nodes: Nodes, name: str) -> None:
     rows = sql(nodes[0], "SELECT id FROM accounts_loginsession WHERE client_id = ?", name)
     assert len(rows) == 1
     assert times_in_history(nodes, name, "code_reused") == 1
+
+
+def eight_first_codes_of_a_sector(nodes: Nodes, name: str) -> None:
+    """All tokens name the person by the same new identifier."""
+    confirmed(nodes, name)
+    connect(nodes, name)
+    sql(nodes[0], "UPDATE accounts_client SET sector = ? WHERE id = ?", f"{name}.example", name)
+    for i in range(AT_ONCE):
+        add_code(nodes, name, f"{name}{i}")
+
+    answers = together(AT_ONCE, lambda i: redeem(nodes, i, name, f"{name}{i}"))
+
+    assert statuses(answers) == [200] * AT_ONCE
+    tokens = [json.loads(answer.body)["id_token"] for answer in answers]
+    ((subject,),) = sql(
+        nodes[0], "SELECT subject FROM accounts_pairwisesubject WHERE sector = ?", f"{name}.example"
+    )
+    assert {claims_of(token)["sub"] for token in tokens} == {str(uuid.UUID(str(subject)))}
+
+
+def eight_assertions_whose_keys_must_be_fetched(nodes: Nodes, name: str) -> None:
+    """One request fetches the keys. Its server speaks no TLS, so all are refused."""
+    connect(nodes, name)
+    key = key_of("ES256")
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        uri = f"https://127.0.0.1:{server.getsockname()[1]}/keys"
+        sql(nodes[0], PUBLISHED, uri, name)
+
+        def call(i: int) -> Response:
+            assertion = assertion_of(key, name, nodes[0].origin).token()
+            signed = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
+            return token_call(nodes, i, name, grant_type="refresh_token", **signed)
+
+        answers = together(AT_ONCE, call)
+
+        assert set(statuses(answers)) == {401, 429}
+        server.settimeout(0)
+        server.accept()[0].close()
+        with pytest.raises(BlockingIOError):
+            server.accept()
 
 
 def eight_uses_of_one_assertion(nodes: Nodes, name: str) -> None:
@@ -115,6 +162,8 @@ def tokens_of_apps_during_a_lockdown(nodes: Nodes, name: str) -> None:
 
 RACES = [
     eight_uses_of_one_app_code,
+    eight_first_codes_of_a_sector,
+    eight_assertions_whose_keys_must_be_fetched,
     eight_uses_of_one_assertion,
     eight_uses_of_one_refresh_token_of_an_app,
     tokens_of_apps_during_a_lockdown,
