@@ -17,6 +17,7 @@ from django.db.models import Exists, OuterRef
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import delete_in_batches
+from accounts.common.errors import RateLimited
 from accounts.oauth import client_metadata, document_urls, id_tokens, redirect_uris
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
@@ -66,16 +67,24 @@ def must_be_read(client_id: str, client: Client | None) -> bool:
 def read(client_id: str, reader: User, info: ClientInfo) -> Client:
     """Read the document at ``client_id``, and return the app that it describes.
 
-    If another request is reading it, or its host does not answer, return the app as it was before.
+    If another request is reading it, its host does not answer or too many documents were read,
+    return the app as it was before.
 
     ``reader``: the person for whom it is read. ``info``: the client info of the browser.
 
     Raises:
         OAuthError: ``invalid_client``: the document cannot be read, or is not valid.
-        RateLimited: too many documents were read for this person or network, or are being read.
+        RateLimited: too many documents were read for this person or network, or are being read,
+            and the app is not known from before.
     """
-    spend((METADATA_PERSON, reader.pk), *around(METADATA_NETWORK, info))
     former = Client.objects.filter(pk=client_id).first()
+    try:
+        spend((METADATA_PERSON, reader.pk), *around(METADATA_NETWORK, info))
+    except RateLimited:
+        # Otherwise, one person could stop the sign-ins of others in the same network.
+        if former and _is_young(former):
+            return former
+        raise
     if former and not _begin(former):
         return former
     try:
@@ -86,7 +95,9 @@ def read(client_id: str, reader: User, info: ClientInfo) -> Client:
         if is_silent and former and _is_young(former):
             return former
         # The next request must not use the former document.
-        Client.objects.filter(pk=client_id).update(document_due_at=clock.now())
+        now = clock.now()
+        rows = Client.objects.filter(pk=client_id)
+        rows.update(document_due_at=now, document_read_at=now - LAST)
         raise (_refused("Its host does not answer.") if is_silent else error) from None
     return _save(described, age)
 

@@ -31,6 +31,8 @@ from accounts.throttle.services import Charge, around, spend
 # How long a pushed request waits for the browser (RFC 9126 section 2.2).
 PUSHED_LIFE = timedelta(seconds=90)
 URN = "urn:ietf:params:oauth:request_uri:"
+# In characters. The longest ``state`` takes up to three quarters of them.
+LONGEST_QUERY = 32 * 1024
 _COOKIE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 # Keeps these digests apart from others that ``secrets.digest`` makes.
 _PURPOSE = "authorize"
@@ -144,12 +146,16 @@ def store_unread(given: dict[str, str], browser: str, client: ClientInfo) -> Unr
     """Store the parameters ``given`` of a request, as :func:`store` does for a checked request.
 
     Raises:
+        OAuthError: they are too long together. A stranger could otherwise fill the disk.
         RateLimited: see :func:`store`.
     """
+    query = urlencode(given)
+    if len(query) > LONGEST_QUERY:
+        raise OAuthError("invalid_request", "The request is too long.")
     spend(*around(AUTHORIZE_NETWORK, client))
     return UnreadRequest.objects.create(
         browser=secrets.digest(browser, _PURPOSE),
-        query=urlencode(given),
+        query=query,
         expires_at=clock.now() + LIFE,
     )
 

@@ -17,7 +17,16 @@ from accounts.throttle.limits import METADATA_PERSON
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.apps import make_app
-from tests.support.authorize import AUTHORIZE, address, allow, begin, page_of_request, push, result
+from tests.support.authorize import (
+    AUTHORIZE,
+    address,
+    allow,
+    begin,
+    page_of_request,
+    push,
+    query,
+    result,
+)
 from tests.support.document_host import HERE, HOST, REDIRECT, DocumentHost, resolve
 from tests.support.oauth_client import App
 from tests.support.receiver import drip, hang, say
@@ -277,6 +286,27 @@ def test_strangers_cannot_store_waiting_requests_without_bound(
     assert not UnreadRequest.objects.exists()
 
 
+def test_a_stranger_stores_no_huge_waiting_request(host: DocumentHost) -> None:
+    many = {f"p{i}": "x" * 8000 for i in range(5)}
+
+    answer = Browser().post(AUTHORIZE, query(host.app, **ASK, **many))
+
+    assert (answer.status_code, UnreadRequest.objects.count()) == (400, 0)
+
+
+def test_a_person_who_causes_many_requests_stops_nobody_who_uses_a_known_app(
+    host: DocumentHost, browser: Browser, clock: Clock
+) -> None:
+    host.headers["Cache-Control"] = "max-age=300"
+    assert begin(browser, host.app, **ASK).status_code == 200
+    clock.advance(minutes=11)
+    missing = Client(pk=host.url("/none.json", HOST))
+    statuses = [browser.get(address(missing, **ASK)).status_code for _ in range(11)]
+
+    assert statuses[-1] == 429
+    assert begin(browser, host.app, **ASK).status_code == 200
+
+
 def test_another_browser_cannot_continue_a_request_that_waits(
     host: DocumentHost, browser: Browser
 ) -> None:
@@ -345,9 +375,10 @@ def test_a_document_that_turns_wrong_is_refused_though_it_was_read_before(
     host.answers["/client.json"] = say(404)
     browser = signed_in(alice)
 
-    for _ in range(2):
-        assert begin(browser, host.app, **ASK).status_code == 400
+    statuses = {begin(browser, host.app, **ASK).status_code for _ in range(12)}
+    assert statuses == {400, 429}
     host.reset()
+    clock.advance(minutes=10)
 
     assert begin(browser, host.app, **ASK).status_code == 200
 
