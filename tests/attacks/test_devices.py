@@ -90,7 +90,7 @@ def test_nobody_allows_a_device_without_having_signed_in_recently(
 
 
 def test_codes_cannot_be_guessed_by_a_person_or_a_network(
-    device: tuple[App, Answer], browser: Browser
+    clock: Clock, device: tuple[App, Answer], browser: Browser
 ) -> None:
     assert {type_code(browser, device[1]["user_code"]).status_code for _ in range(6)} == {200}
     statuses = [type_code(browser, secrets.user_code()).status_code for _ in range(6)]
@@ -120,6 +120,17 @@ def test_the_code_of_a_device_is_useless_to_another_client(
         assert answer.error == "invalid_request"
     assert app.redeem(codes["device_code"]).error == "invalid_grant"
     assert poll(app, codes).status == 200
+
+
+def test_a_code_that_two_devices_show_leads_to_neither(
+    device: tuple[App, Answer], browser: Browser
+) -> None:
+    app, codes = device
+    (digest,) = DeviceAuthorization.objects.values_list("user_code", flat=True)
+    ask(app)
+    DeviceAuthorization.objects.update(user_code=digest)
+
+    assert "No device is waiting" in type_code(browser, codes["user_code"]).text
 
 
 def test_an_authorization_code_is_useless_as_a_device_code(browser: Browser) -> None:
@@ -187,7 +198,9 @@ def test_a_device_gets_nothing_after_the_account_or_the_session_has_changed(
     assert poll(app, fresh).error == "invalid_grant"
 
 
-def test_a_stranger_cannot_store_devices_without_bound(device: tuple[App, Answer]) -> None:
+def test_a_stranger_cannot_store_devices_without_bound(
+    clock: Clock, device: tuple[App, Answer]
+) -> None:
     errors = [ask(device[0]).status for _ in range(120)]
 
     assert errors == [200] * 119 + [429]
