@@ -85,7 +85,7 @@ def read(client_id: str, reader: User, info: ClientInfo) -> Client:
         if former and _is_young(former):
             return former
         raise
-    if former and not _begin(former):
+    if former and not (must_be_read(client_id, former) and _begin(former)):
         return former
     try:
         metadata, age = _fetch(client_id)
@@ -227,6 +227,8 @@ def _save(described: Client, age: timedelta) -> Client:
     left_out = KEPT | {"id", "created_at", "disabled_at"}
     fields = [field for field in Client._meta.concrete_fields if field.name not in left_out]
     values = {field.attname: getattr(described, field.attname) for field in fields}
+    # The operator has verified an app with another name.
+    Client.objects.filter(pk=described.pk).exclude(name=described.name).update(is_verified=False)
     # Nobody has checked a new app.
     client, is_new = Client.objects.update_or_create(
         pk=described.pk, defaults=values, create_defaults=values | {"is_verified": False}

@@ -212,6 +212,20 @@ def test_an_app_cannot_hide_its_host_behind_the_name_of_another_one(
     assert f"<title>Sign in to {HOST}:{host.port}" in page.text
 
 
+def test_an_app_that_changes_its_name_is_not_verified_any_more(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    begin(signed_in(alice), host.app, **ASK)
+    Client.objects.update(is_verified=True)
+    host.members["client_name"] = "My bank"
+    clock.advance(days=1)
+
+    page = begin(signed_in(alice), host.app, **ASK)
+
+    assert "Not verified" in page.text
+    assert f"<h1>Sign in to <bdi>{HOST}:{host.port}</bdi></h1>" in page.text
+
+
 @pytest.mark.parametrize(
     "wrong",
     [

@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.test import Client as Browser
 
 from accounts.activity.models import Activity
+from accounts.oauth import documents
 from accounts.oauth.models import Client
 from accounts.oauth.stored import Connection
 from accounts.users.models import User
@@ -19,7 +20,7 @@ from tests.support.api import call, claims_of, get_tokens
 from tests.support.apps import LIST
 from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result
 from tests.support.document_host import HOST, REDIRECT, DocumentHost
-from tests.support.oauth_client import App
+from tests.support.oauth_client import HERE, App
 from tests.support.receiver import say
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
@@ -154,16 +155,30 @@ def test_a_changed_document_changes_the_app_but_not_what_belongs_to_the_operator
     begin(signed_in(alice), host.app, **ASK)
     Client.objects.update(is_verified=True, factor="second_factor")
     new = f"{REDIRECT}/new"
-    host.members |= {"client_name": "Writer", "redirect_uris": [new], "scope": "email"}
+    host.members |= {"redirect_uris": [new], "scope": "email"}
     clock.advance(days=1)
 
     page = begin(signed_in(alice), host.app, redirect_uri=new, scope="email")
 
     assert page.url.startswith("/accounts/2fa/totp/setup/")
     app = host.app
-    assert (app.name, app.redirect_uris, app.scope) == ("Writer", [new], "email")
+    assert (app.redirect_uris, app.scope) == ([new], "email")
     assert (app.is_verified, app.factor) == (True, "second_factor")
     assert begin(signed_in(alice), host.app, **ASK).status_code == 400
+
+
+def test_of_several_requests_one_reads_the_document_again(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    begin(signed_in(alice), host.app, **ASK)
+    clock.advance(days=1)
+    former = host.app
+
+    assert documents._begin(former)
+
+    assert not documents._begin(former)
+    assert documents.read(host.client_id, alice, HERE) == former
+    assert host.count == 1
 
 
 def test_a_host_that_does_not_answer_changes_nothing_for_two_days(
