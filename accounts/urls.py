@@ -19,6 +19,8 @@ from accounts.tokens.urls import urlpatterns as tokens
 from accounts.twofactor_pages.urls import urlpatterns as twofactor_pages
 
 urlpatterns = [
+    # First, because every sign-in to an app requests them, and patterns are tried in order.
+    *oauth,
     *profile,
     *session_pages,
     *apikeys,
@@ -31,7 +33,6 @@ urlpatterns = [
     *signup,
     *signin,
     *tokens,
-    *oauth,
     *ops,
     *mail,
     *administration,

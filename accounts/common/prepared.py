@@ -18,8 +18,10 @@ from accounts.common.rows import Columns, parameter
 
 type Statement = tuple[str, Sequence[Any]]
 
-# The types of values that every field but a JSONField stores as ``parameter`` returns them.
-_SIMPLE = {str, int, bool, type(None), datetime, uuid.UUID}
+# The types of values that every field but a JSONField stores as they are, and as ``parameter``
+# returns them.
+_SAME = {str, int, bool, type(None)}
+_SIMPLE = {*_SAME, datetime, uuid.UUID}
 
 
 class P(models.Expression):
@@ -115,20 +117,26 @@ class PreparedInsert[M: models.Model]:
     def run(self, instance: M) -> None:
         """Insert ``instance``, and set its primary key if the database generates it."""
         fields, text = self._statement
-        values = [_stored(field, field.pre_save(instance, True)) for field in fields]
+        values = []
+        for field, is_json in fields:
+            value = field.pre_save(instance, True)
+            is_same = type(value) in _SAME and not is_json
+            values.append(value if is_same else _stored(field, value))
         with connection.cursor() as cursor:
             cursor.execute(text, values)
             instance.pk = cursor.fetchone()[0] if instance.pk is None else instance.pk
         instance._state.adding, instance._state.db = False, connection.alias
 
     @cached_property
-    def _statement(self) -> "tuple[Sequence[models.Field[Any, Any]], str]":
+    def _statement(self) -> tuple[Sequence[tuple[Any, bool]], str]:
+        """The fields, each with whether it is a JSONField, and the SQL."""
         meta = self._model._meta
         fields = [f for f in meta.concrete_fields if not isinstance(f, models.AutoField)]
         columns = ", ".join(f'"{field.column}"' for field in fields)
         places = ", ".join(["%s"] * len(fields))
         text = f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({places})'  # noqa: S608 names of columns
-        return fields, f'{text} RETURNING "{meta.pk.column}"'
+        typed = [(field, isinstance(field, models.JSONField)) for field in fields]
+        return typed, f'{text} RETURNING "{meta.pk.column}"'
 
 
 def named(rows: models.QuerySet[Any, Any]) -> tuple[str, dict[str, Any]]:

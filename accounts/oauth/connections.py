@@ -25,22 +25,19 @@ from accounts.users.models import User
 
 # The use of an app is recorded at most this often, so that not every refresh writes to the row.
 NOTE_EVERY = timedelta(minutes=1)
-_LOCKED = PreparedQuery(
-    lambda: Connection.objects.select_for_update().filter(
-        user=P("user"), client=P("client"), audience=P("audience")
-    )
-)
-_NOTE = PreparedUpdate(
-    lambda: Connection.objects.filter(
-        user=P("user"), client=P("client"), audience=P("audience"), used_at__lte=P("before")
-    ),
-    used_at=P("now"),
-)
+
+
+def _one() -> QuerySet[Connection]:
+    return Connection.objects.filter(user=P("user"), client=P("client"), audience=P("audience"))
+
+
+_FOUND, _LOCKED = PreparedQuery(_one), PreparedQuery(lambda: _one().select_for_update())
+_NOTE = PreparedUpdate(lambda: _one().filter(used_at__lte=P("before")), used_at=P("now"))
 
 
 def covers(asked: AuthorizationRequest, user: User) -> bool:
     """Return whether ``user`` has agreed to everything that ``asked`` requests."""
-    return _covers(_row_for(asked, user).first(), asked)
+    return _covers(_FOUND.first(**_key(asked, user)), asked)
 
 
 def renew(asked: AuthorizationRequest, user: User) -> bool:
@@ -49,11 +46,11 @@ def renew(asked: AuthorizationRequest, user: User) -> bool:
     Call this instead of :func:`agree` in the transaction that grants ``asked`` without asking for
     consent. Otherwise a disconnection at the same moment would be undone.
     """
-    row = _LOCKED.first(user=user.pk, client=asked.client_id, audience=asked.audience)
+    row = _LOCKED.first(**_key(asked, user))
     if row is None or not _covers(row, asked):
         return False
     if row.used_at <= clock.now() - NOTE_EVERY:
-        note_use(user.pk, asked.client_id, asked.audience)
+        note_use(**_key(asked, user))
     return True
 
 
@@ -88,14 +85,13 @@ def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
         record(user, events.APP_CONNECTED, actor, detail=asked.client.label)
 
 
-def note_use(user: uuid.UUID, client_id: str, audience: str) -> None:
-    """Record that the app ``client_id`` uses tokens of ``user`` for ``audience``.
+def note_use(*, user: uuid.UUID, client: str, audience: str) -> None:
+    """Record that the app ``client`` uses tokens of ``user`` for ``audience``.
 
     A use is recorded at most once a minute.
     """
     now = clock.now()
-    values = {"user": user, "client": client_id, "audience": audience}
-    _NOTE.run(**values, now=now, before=now - NOTE_EVERY)
+    _NOTE.run(user=user, client=client, audience=audience, now=now, before=now - NOTE_EVERY)
 
 
 def of(user: User) -> QuerySet[Any]:
@@ -163,8 +159,8 @@ def forget_all(user: User) -> None:
     AuthorizationCode.objects.filter(user=user).delete()
 
 
-def _row_for(asked: AuthorizationRequest, user: User) -> QuerySet[Connection]:
-    return Connection.objects.filter(user=user, client=asked.client_id, audience=asked.audience)
+def _key(asked: AuthorizationRequest, user: User) -> dict[str, Any]:
+    return {"user": user.pk, "client": asked.client_id, "audience": asked.audience}
 
 
 def _covers(row: Connection | None, asked: AuthorizationRequest) -> bool:

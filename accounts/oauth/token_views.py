@@ -193,7 +193,8 @@ def _answer_to_refresh(
 def _renewed(session: LoginSession, scope: Collection[str], successor: str) -> Answer:
     # The rotation has just recorded the use of the session.
     if session.used_at == session.rotated_at:
-        connections.note_use(session.user_id, cast(str, session.client_id), session.audience)
+        client = cast(str, session.client_id)
+        connections.note_use(user=session.user_id, client=client, audience=session.audience)
     return _answer(session, scope, successor)
 
 

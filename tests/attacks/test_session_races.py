@@ -40,9 +40,13 @@ from threading import Thread
 from django.db import OperationalError, transaction
 from accounts.common import clock
 from accounts.activity.services import Actor
-from accounts.sessions import services
+from accounts.sessions import connected, services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
+
+@transaction.atomic
+def sign_in_to_an_app():
+    connected.lock_parent(here.pk)
 
 def sessions_are_free():
     try:
@@ -55,6 +59,7 @@ alice, now = User.objects.create(username="alice", password="!"), clock.now()
 times = {{"auth_time": now, "idle_at": now.replace(year=9999), "ends_at": now.replace(year=9999)}}
 here, _ = [LoginSession.objects.create(user=alice, **times) for _ in range(2)]
 acts = {{
+    "to an app": sign_in_to_an_app,
     "elsewhere": lambda: services.sign_out_elsewhere(alice, here.pk, Actor()),
     "by an operator": lambda: services.revoke_by_operator(alice, Actor(name="@operator")),
 }}
@@ -226,4 +231,10 @@ def test_acts_that_revoke_all_sessions_lock_the_account_before_the_sessions(
 
     says = site.manage("shell", "--no-imports", "-c", REVOKING)
 
-    assert says.splitlines() == ["elsewhere True True", "by an operator True True", "0 left"]
+    lines = says.splitlines()
+    assert lines == [
+        "to an app True True",
+        "elsewhere True True",
+        "by an operator True True",
+        "0 left",
+    ]

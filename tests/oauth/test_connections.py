@@ -96,12 +96,12 @@ def test_uses_are_recorded_at_most_once_a_minute(
     def used_at() -> Any:
         return Connection.objects.get().used_at
 
-    used = (alice.pk, paperless.pk, session.audience)
+    used = {"user": alice.pk, "client": paperless.pk, "audience": session.audience}
     clock.advance(seconds=59)
-    connections.note_use(*used)
+    connections.note_use(**used)
     assert used_at() == began
     clock.advance(seconds=1)
-    connections.note_use(*used)
+    connections.note_use(**used)
     assert used_at() == clock.now()
     clock.advance(minutes=1)
     assert connections.renew(asked_for(paperless), alice)
