@@ -63,12 +63,12 @@ def read(
         is_device=DEVICE in grant_types,
         is_verified=False,
         source=source,
-        redirect_uris=_redirect_uris(metadata, grant_types),
+        redirect_uris=(uris := _redirect_uris(metadata, grant_types)),
         logout_uris=_texts(metadata, "post_logout_redirect_uris"),
         backchannel_logout_uri=_text(metadata, "backchannel_logout_uri"),
         scope=_scope(metadata, grant_types, may_grant),
         requires_dpop=_flag(metadata, "dpop_bound_access_tokens"),
-        sector=_sector(metadata),
+        sector=_sector(metadata, uris),
         **(_keys(metadata) if method == "private_key_jwt" else {}),
         homepage=_text(metadata, "client_uri"),
         privacy_url=_text(metadata, "policy_uri"),
@@ -123,7 +123,7 @@ def _scope(metadata: dict[str, Any], grant_types: list[str], may_grant: Collecti
     return " ".join(kept) or "openid"
 
 
-def _sector(metadata: dict[str, Any]) -> str:
+def _sector(metadata: dict[str, Any], uris: list[str]) -> str:
     """Return the sector of an app that wants pairwise subjects, which is the host of its URIs.
 
     Raises:
@@ -133,7 +133,7 @@ def _sector(metadata: dict[str, Any]) -> str:
     kind = _text(metadata, "subject_type") or "public"
     if kind == "public":
         return ""
-    sector = sector_of(_texts(metadata, "redirect_uris", "invalid_redirect_uri"))
+    sector = sector_of(uris)
     if kind != "pairwise" or not sector or "sector_identifier_uri" in metadata:
         raise _invalid("A pairwise sector is the one host of all redirect_uris, and nothing else.")
     return sector

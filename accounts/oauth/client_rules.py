@@ -104,6 +104,12 @@ def _check_keys(client: "Client") -> None:
         raise ValidationError({"jwks": error}) from None
 
 
+def keeps_subjects(client: "Client") -> bool:
+    """Return whether ``client`` still knows its people by the same identifiers if it is saved."""
+    stored = type(client).objects.filter(pk=client.pk).exclude(sector=client.sector)
+    return not stored.filter(connections__isnull=False).exists()
+
+
 def _check_sector(client: "Client") -> None:
     """Check ``sector``.
 
@@ -115,11 +121,9 @@ def _check_sector(client: "Client") -> None:
             the host of its redirect URIs; the app has an API or is a service; or people use the
             app, for whom it would keep data under their former identifiers.
     """
-    if not client._state.adding:
-        former = type(client).objects.values_list("sector", flat=True).get(pk=client.pk)
-        if former != client.sector and client.connections.exists():
-            sentence = _("People use this app already. It wouldn’t recognize them any more.")
-            raise ValidationError({"sector": sentence})
+    if not client._state.adding and not keeps_subjects(client):
+        sentence = _("People use this app already. It wouldn’t recognize them any more.")
+        raise ValidationError({"sector": sentence})
     if not client.sector:
         return
     is_operators = client.source == client.Source.OPERATOR

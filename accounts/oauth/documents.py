@@ -18,7 +18,7 @@ from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import RateLimited
-from accounts.oauth import client_metadata, document_urls, id_tokens, redirect_uris
+from accounts.oauth import client_metadata, client_rules, document_urls, id_tokens, redirect_uris
 from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
 from accounts.oauth.stored import AuthorizationRequest, Connection
@@ -182,7 +182,8 @@ def _described(client_id: str, metadata: Any) -> Client:
     for many providers, with other rules.
 
     Raises:
-        OAuthError: the document is of another app, has a secret, or is not valid.
+        OAuthError: the document is of another app, has a secret, is not valid, or changes by which
+            identifiers the app knows people.
     """
     if not isinstance(metadata, dict) or metadata.get("client_id") != client_id:
         raise _refused("Its client_id must be its URL.")
@@ -202,6 +203,8 @@ def _described(client_id: str, metadata: Any) -> Client:
     if client.has_secret or _SECRETS & metadata.keys():
         raise _refused("It must not use a secret.")
     client.pk = client_id
+    if not client_rules.keeps_subjects(client):
+        raise _refused("It must not change its sector or subject_type, because people use the app.")
     return client
 
 

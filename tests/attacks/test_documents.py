@@ -363,6 +363,26 @@ def test_a_host_that_the_operator_does_not_name_any_more_gets_nothing(
     assert push(host.app, **ASK).json()["error"] == "invalid_client"
 
 
+def test_a_document_cannot_take_the_identifiers_of_another_host(
+    host: DocumentHost, alice: User, clock: Clock
+) -> None:
+    mine, others = [REDIRECT], ["https://shop.example.org/callback"]
+
+    def changed(kind: str, uris: list[str]) -> tuple[Browser, Any]:
+        host.members |= {"subject_type": kind, "redirect_uris": uris}
+        clock.advance(hours=2)
+        browser = signed_in(alice)
+        return browser, begin(browser, host.app, redirect_uri=uris[0])
+
+    for kind, uris in (("public", mine), ("pairwise", others), ("pairwise", mine)):
+        browser, page = changed(kind, uris)
+    assert "code" in result(allow(browser, page))
+
+    for kind, uris in (("public", mine), ("pairwise", others)):
+        assert changed(kind, uris)[1].status_code == 400
+    assert host.app.sector == "app.example.org"
+
+
 def test_a_redirect_uri_that_the_document_has_lost_gets_no_code(
     host: DocumentHost, alice: User, clock: Clock
 ) -> None:

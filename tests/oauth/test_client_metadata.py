@@ -157,6 +157,7 @@ def test_redirect_uris_that_an_operator_could_not_register_are_refused(uris: Any
         {"subject_type": "x"},
         {"subject_type": "pairwise", "redirect_uris": [WEB, "https://shop.example.org/"]},
         {"subject_type": "pairwise", "sector_identifier_uri": "https://shop.example.org/"},
+        {"subject_type": "pairwise", "grant_types": [DEVICE]},
         {
             "subject_type": "pairwise",
             "redirect_uris": ["http://127.0.0.1/"],
