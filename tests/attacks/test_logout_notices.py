@@ -1,6 +1,7 @@
 """Logout tokens open nothing, and nobody uses their sender to reach other servers (SSRF)."""
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -13,6 +14,8 @@ from accounts.users.models import User
 from tests.attacks.test_provider_ssrf import WITHIN
 from tests.support.api import call
 from tests.support.apps import connect_app, make_app
+from tests.support.authorize import address
+from tests.support.client_keys import KeyedApp, keyed_app
 from tests.support.logout import ended, send_all, told_at
 from tests.support.oauth_client import App, browser_of, new_app, set_client
 from tests.support.receiver import PUBLIC, Receiver, drip, say, set_dns
@@ -135,6 +138,8 @@ def test_a_logout_token_opens_nothing(alice: User, receiver: Receiver) -> None:
     assert app.introspect(token).body == {"active": False}
     assert app.refresh(token).error == "invalid_grant"
     assert app.redeem(token).error == "invalid_grant"
+    hinted = here.get(address(app.client, id_token_hint=token))
+    assert "error=invalid_request" in hinted["Location"]
     here.get("/oauth/logout", {"id_token_hint": token})
     page = here.get("/oauth/logout").text
     assert "Stay signed in" in page
@@ -142,12 +147,15 @@ def test_a_logout_token_opens_nothing(alice: User, receiver: Receiver) -> None:
     assert here.get("/").status_code == 200
 
 
-def test_a_logout_token_does_not_authenticate_an_app(alice: User, receiver: Receiver) -> None:
-    app = new_app()
+@pytest.mark.parametrize("make", [new_app, keyed_app])
+def test_a_logout_token_is_no_assertion_and_no_proof(
+    alice: User, receiver: Receiver, make: Callable[[], App]
+) -> None:
+    app = make()
     token = logout_token(alice, app, receiver)
-    kind = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+    proved = {"grant_type": "refresh_token", "refresh_token": "x"}
 
-    sent = {"client_assertion": token, "client_assertion_type": kind}
-    answer = App(app.client).post("/oauth/introspect", token="x", **sent)
-
+    assert app.post("/oauth/token", dpop=token, **proved).error == "invalid_dpop_proof"
+    without_secret = app if isinstance(app, KeyedApp) else KeyedApp(app.client)
+    answer = without_secret.post("/oauth/introspect", token="x", client_assertion=token)
     assert (answer.status, answer.error) == (401, "invalid_client")
