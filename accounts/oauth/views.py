@@ -60,7 +60,6 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
         if client.disabled_at is not None:
             # Even an error must not be sent to the app, because somebody else may run it now.
             return pages.disabled(request, client)
-        # A parameter without a value counts as missing (RFC 6749 section 3.1).
         if is_pushed:
             return _authorize_pushed(request, client, parameters(data)["request_uri"])
         redirect_uri = requests.redirect_uri_of(data, client)
@@ -69,6 +68,8 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
     try:
         asked = requests.read(client, parameters(data))
     except OAuthError as error:
+        if not client.is_verified:  # a link to this site could lead anywhere (RFC 9700 4.11.2)
+            return pages.invalid(request, error)
         return answers.redirect(_error_url(redirect_uri, data, error))
     asked.made_at = made_at
     if request.method == "POST":

@@ -44,6 +44,18 @@ def browser() -> Browser:
     return signed_in(make_user("alice"))
 
 
+@pytest.mark.parametrize("changes", [{"response_type": "token"}, {"scope": "everything"}], ids=str)
+def test_a_wrong_request_of_an_app_that_nobody_has_checked_leads_nowhere(
+    db: None, changes: dict[str, str]
+) -> None:
+    unchecked = make_app("Shop", is_verified=False)
+
+    answer = Browser().get(address(unchecked, **changes))
+
+    assert (answer.status_code, "Location" in answer.headers) == (400, False)
+    assert "error" in result(Browser().get(address(make_app(), **changes)))
+
+
 def test_every_answer_names_the_issuer_against_a_mix_up(
     settings: Any, app: Client, browser: Browser
 ) -> None:

@@ -195,8 +195,7 @@ def test_a_document_cannot_give_its_app_more_rights(host: DocumentHost, browser:
     assert "javascript" not in page.text
     assert app.terms_url in page.text
     for scope in ("openid groups", "openid profile:write"):
-        answer = browser.get(address(host.app, **ASK, scope=scope))
-        assert result(answer)["error"] == "invalid_scope"
+        assert "invalid_scope" in browser.get(address(host.app, **ASK, scope=scope)).text
 
 
 def test_an_app_cannot_hide_its_host_behind_the_name_of_another_one(
