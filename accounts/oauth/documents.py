@@ -43,7 +43,8 @@ UNUSED = timedelta(days=3)
 KEPT = {"is_verified", "factor", "required_group", "logo"}
 # The members with a shared secret, which nobody can keep in a public document (section 4.1).
 _SECRETS = {"client_secret", "client_secret_expires_at"}
-_LINKS = {"client_uri", "policy_uri", "tos_uri"}
+# The members with URLs that people open, or that this site sends requests to.
+_URLS = {"client_uri", "policy_uri", "tos_uri", "jwks_uri", "backchannel_logout_uri"}
 _JSON = re.compile(r"application/(?:[a-z0-9.-]+\+)?json", re.ASCII)
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})(?![\d.])", re.ASCII)
 
@@ -178,7 +179,7 @@ def _age(cache_control: str) -> timedelta:
 def _described(client_id: str, metadata: Any) -> Client:
     """Return the unsaved app that the document describes.
 
-    Links to other hosts and redirect URIs that no app may have are left out: a document is written
+    URLs at other hosts and redirect URIs that no app may have are left out: a document is written
     for many providers, with other rules.
 
     Raises:
@@ -188,8 +189,8 @@ def _described(client_id: str, metadata: Any) -> Client:
     if not isinstance(metadata, dict) or metadata.get("client_id") != client_id:
         raise _refused("Its client_id must be its URL.")
     method = metadata.get("token_endpoint_auth_method", "none")
-    links = {name for name in _LINKS & metadata.keys() if not _is_at(metadata[name], client_id)}
-    given = {name: value for name, value in metadata.items() if name not in links}
+    foreign = {name for name in _URLS & metadata.keys() if not _is_at(metadata[name], client_id)}
+    given = {name: value for name, value in metadata.items() if name not in foreign}
     if isinstance(uris := given.get("redirect_uris"), list):
         given["redirect_uris"] = [
             uri for uri in uris if _is_usable(uri, is_public=method == "none")
@@ -208,9 +209,9 @@ def _described(client_id: str, metadata: Any) -> Client:
     return client
 
 
-def _is_at(link: Any, client_id: str) -> bool:
-    """Return whether ``link`` is a URL at the host of ``client_id``."""
-    return isinstance(link, str) and link.startswith(f"https://{document_urls.host_of(client_id)}/")
+def _is_at(url: Any, client_id: str) -> bool:
+    """Return whether ``url`` is a URL at the host of ``client_id``."""
+    return isinstance(url, str) and url.startswith(f"https://{document_urls.host_of(client_id)}/")
 
 
 def _is_usable(uri: Any, *, is_public: bool) -> bool:

@@ -163,7 +163,10 @@ def test_an_answer_that_is_no_document_of_the_app_is_refused(
         {"client_name": "Rea\u202eder"},
         {"redirect_uris": ["javascript:alert(1)", "http://app.example.org/", "app:/", 5]},
         {"redirect_uris": REDIRECT},
-        {"backchannel_logout_uri": "https://10.0.0.1/"},
+        {
+            "token_endpoint_auth_method": "private_key_jwt",
+            "jwks_uri": "https://mallory.example/jwks.json",
+        },
     ],
 )
 def test_a_document_that_takes_more_than_it_may_is_refused(
@@ -183,6 +186,7 @@ def test_a_document_cannot_give_its_app_more_rights(host: DocumentHost, browser:
         "logo_uri": "https://mallory.example/bank.png",
         "client_uri": "https://mallory.example/",
         "policy_uri": "javascript:alert(1)",
+        "backchannel_logout_uri": "https://mallory.example/logout",
         "tos_uri": host.url("/terms", HOST),
     }
 
@@ -190,7 +194,7 @@ def test_a_document_cannot_give_its_app_more_rights(host: DocumentHost, browser:
 
     app = host.app
     assert (app.scope, app.audiences) == ("openid", [])
-    assert (app.is_first_party, app.is_verified) == (False, False)
+    assert (app.is_first_party, app.is_verified, app.backchannel_logout_uri) == (False, False, "")
     assert "mallory.example" not in page.text
     assert "javascript" not in page.text
     assert app.terms_url in page.text

@@ -19,7 +19,9 @@ from tests.oauth.test_discovery import document
 from tests.support.api import call, claims_of, get_tokens
 from tests.support.apps import LIST
 from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result
+from tests.support.client_keys import KeyedApp, public_of
 from tests.support.document_host import HOST, REDIRECT, DocumentHost
+from tests.support.forgeries import key_of
 from tests.support.oauth_client import HERE, App
 from tests.support.receiver import say
 from tests.support.second_factor import code_of, enrolled
@@ -55,6 +57,19 @@ def test_an_app_signs_people_in_by_its_document(host: DocumentHost, browser: Bro
     assert (app.name, app.source, app.is_public) == ("Reader", Client.Source.DOCUMENT, True)
     assert (app.is_verified, app.is_first_party, app.audiences) == (False, False, [])
     assert host.count == 1
+
+
+def test_an_app_may_authenticate_by_the_keys_in_its_document(
+    host: DocumentHost, browser: Browser
+) -> None:
+    key = key_of("ES256")
+    host.members |= {"token_endpoint_auth_method": "private_key_jwt", "jwks": public_of(key)}
+    code = result(allow(browser, begin(browser, host.app, **ASK)))["code"]
+    form = {"code": code, "grant_type": "authorization_code", "code_verifier": VERIFIER} | ASK
+
+    assert host.app.redirect_uris == [REDIRECT]
+    assert App(host.app).post("/oauth/token", **form).error == "invalid_client"
+    assert KeyedApp(host.app, key=key).post("/oauth/token", **form).status == 200
 
 
 def test_without_the_setting_no_document_is_read(
