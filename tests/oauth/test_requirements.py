@@ -237,3 +237,14 @@ def test_prompt_none_gets_an_error_instead_of_a_page(
 
 def test_prompt_none_without_a_session_gets_login_required(app: Client) -> None:
     assert result(Browser().get(address(app, prompt="none")))["error"] == "login_required"
+
+
+@pytest.mark.parametrize("factor", [Client.Factor.ANY, Client.Factor.PASSKEY])
+def test_cancelling_the_set_up_of_a_factor_leads_back_to_the_app(
+    browser: Browser, factor: Client.Factor
+) -> None:
+    page = begin(browser, first_party(factor=factor))
+    here = page_of_request(page)
+
+    assert f'name="act" value="cancel" formaction="{here}"' in browser.get(page.url).text
+    assert result(browser.post(here, {"act": "cancel"}))["error"] == "access_denied"
