@@ -7,9 +7,7 @@ from accounts.codes.models import Code
 from accounts.emails.models import PendingEmail
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
-from accounts.oauth.models import Client, ClientLogo, ClientSecret
-from accounts.oauth.registration_tokens import RegistrationToken
-from accounts.oauth.stored import (
+from accounts.oauth.grant_models import (
     AuthorizationCode,
     AuthorizationRequest,
     Connection,
@@ -17,6 +15,8 @@ from accounts.oauth.stored import (
     LogoutNotice,
     UnreadRequest,
 )
+from accounts.oauth.models import Client, ClientLogo, ClientSecret
+from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import Budget, FamiliarPlace, Refusals

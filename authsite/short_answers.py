@@ -17,7 +17,7 @@ from rest_framework.renderers import JSONRenderer
 from accounts.common.client_info import ClientInfo, client_from
 from accounts.common.errors import RateLimited
 from accounts.oauth.endpoints import FORM
-from accounts.oauth.messages import OAuthError, parameters
+from accounts.oauth.protocol import OAuthError, parameters
 from accounts.oauth.token_views import answer_at_once
 from accounts.ops import health
 from accounts.profile.api import own_profile

@@ -28,7 +28,7 @@ from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
 from accounts.mail.models import MailReceipt, OutgoingMail
-from accounts.oauth.stored import Connection
+from accounts.oauth.grant_models import Connection
 from accounts.recovery.models import Recovery
 from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession

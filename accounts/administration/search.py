@@ -18,7 +18,7 @@ from accounts.apikeys.models import APIKey
 from accounts.apikeys.text import ID_LENGTH, PREFIX
 from accounts.common import clock
 from accounts.emails.models import PendingEmail
-from accounts.oauth.stored import PairwiseSubject
+from accounts.oauth.grant_models import PairwiseSubject
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
 from accounts.users.identities import LONGEST_SUBJECT, Identity

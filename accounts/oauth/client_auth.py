@@ -17,8 +17,8 @@ from django.http import HttpRequest
 
 from accounts.common.client_info import client_of
 from accounts.oauth import assertions, clients
-from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
+from accounts.oauth.protocol import OAuthError
 from accounts.throttle.limits import CLIENT_LINE, CLIENT_NETWORK
 from accounts.throttle.services import around, spend
 

@@ -10,10 +10,10 @@ from django.core.exceptions import ValidationError
 
 from accounts.oauth import id_tokens
 from accounts.oauth.client_auth import METHODS
-from accounts.oauth.grants import OFFLINE
-from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
+from accounts.oauth.protocol import OAuthError
 from accounts.oauth.redirect_uris import LONGEST, sector_of
+from accounts.oauth.scope_checks import OFFLINE
 from accounts.oauth.scopes import DEFAULT
 
 CODE, REFRESH = "authorization_code", "refresh_token"

@@ -21,8 +21,8 @@ from accounts.common.errors import PublicError
 from accounts.common.key_text import digest
 from accounts.common.prepared import P, PreparedQueries, PreparedQuery
 from accounts.oauth import document_urls, id_tokens, logos
+from accounts.oauth.grant_models import AuthorizationCode
 from accounts.oauth.models import SECRET, Client, ClientSecret
-from accounts.oauth.stored import AuthorizationCode
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

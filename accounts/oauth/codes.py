@@ -23,10 +23,10 @@ from accounts.common.prepared import (
     PreparedUpdate,
 )
 from accounts.oauth import subjects
-from accounts.oauth.grants import OFFLINE
-from accounts.oauth.messages import OAuthError
+from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest, DeviceAuthorization
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, DeviceAuthorization
+from accounts.oauth.protocol import OAuthError
+from accounts.oauth.scope_checks import OFFLINE
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession

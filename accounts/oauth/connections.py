@@ -16,8 +16,8 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.prepared import P, PreparedQuery, PreparedUpdate
+from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
 from accounts.users import services as users

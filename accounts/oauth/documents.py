@@ -19,9 +19,9 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import RateLimited
 from accounts.oauth import client_metadata, client_rules, document_urls, id_tokens, redirect_uris
-from accounts.oauth.messages import OAuthError
+from accounts.oauth.grant_models import AuthorizationRequest, Connection
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationRequest, Connection
+from accounts.oauth.protocol import OAuthError
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from accounts.throttle.services import around, spend

@@ -14,7 +14,7 @@ from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from accounts.common.errors import RateLimited
-from accounts.oauth.messages import OAuthError, parameters
+from accounts.oauth.protocol import OAuthError, parameters
 from accounts.tokens.dpop import InvalidProof
 
 FORM = "application/x-www-form-urlencoded"

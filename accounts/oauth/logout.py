@@ -19,9 +19,9 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from accounts.activity import events
-from accounts.oauth import answers, id_tokens, pages
-from accounts.oauth.messages import OAuthError, parameters
+from accounts.oauth import id_tokens, pages, responses
 from accounts.oauth.models import Client
+from accounts.oauth.protocol import OAuthError, parameters
 from accounts.sessions.current import request_auth_of
 from accounts.sessions.models import LoginSession
 from accounts.signin.session import sign_out
@@ -48,7 +48,7 @@ def logout(request: HttpRequest) -> HttpResponse:
         asked = _read(parameters(data))
     except OAuthError as error:
         return pages.invalid(request, error)
-    response = answers.redirect(reverse("oauth_logout"))
+    response = responses.redirect(reverse("oauth_logout"))
     response.set_cookie(
         settings.LOGOUT_COOKIE_NAME,
         signing.dumps(asked, salt=SALT),
@@ -122,7 +122,7 @@ def _lead_on(request: HttpRequest, asked: Request) -> HttpResponse:
         return render(request, "accounts/oauth/signed_out.html")
     target = asked["uri"]
     if asked["state"]:
-        target = answers.with_query(target, {"state": asked["state"]})
+        target = responses.with_query(target, {"state": asked["state"]})
     if request.method == "POST":
-        return answers.lead_back(request, client, target)
-    return answers.redirect(target)
+        return responses.lead_back(request, client, target)
+    return responses.redirect(target)

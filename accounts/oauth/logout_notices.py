@@ -40,8 +40,8 @@ from django.db.models.functions import Coalesce
 from accounts.common import clock, secrets
 from accounts.common.deletion import delete_in_batches
 from accounts.oauth import id_tokens, logout_tokens
+from accounts.oauth.grant_models import LogoutNotice
 from accounts.oauth.models import Client
-from accounts.oauth.stored import LogoutNotice
 from accounts.sessions.models import LoginSession
 
 log = logging.getLogger(__name__)

@@ -8,10 +8,10 @@ from django.shortcuts import render
 
 from accounts.common.client_info import client_of
 from accounts.oauth import document_urls, redirect_uris
-from accounts.oauth.messages import OAuthError
+from accounts.oauth.grant_models import AuthorizationRequest, DeviceAuthorization
 from accounts.oauth.models import Client
+from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scopes import API_SCOPES
-from accounts.oauth.stored import AuthorizationRequest, DeviceAuthorization
 from accounts.sessions.current import session_of
 
 

@@ -4,7 +4,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.oauth import client_auth, open_requests, requests
 from accounts.oauth.endpoints import endpoint, success
-from accounts.oauth.messages import OAuthError
+from accounts.oauth.protocol import OAuthError
 from accounts.tokens import dpop
 
 

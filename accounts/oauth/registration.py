@@ -14,7 +14,7 @@ from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
 from accounts.oauth import client_metadata, registration_tokens
 from accounts.oauth.endpoints import answered, not_allowed, refusal, success
-from accounts.oauth.messages import OAuthError
+from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scopes import SCOPES
 from accounts.throttle.limits import CLIENT_NETWORK
 from accounts.throttle.services import around, spend

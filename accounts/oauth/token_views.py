@@ -6,12 +6,20 @@ from typing import Any, cast
 from django.http import HttpRequest, HttpResponse
 
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.oauth import client_auth, codes, connections, devices, grants, id_tokens, remembered
+from accounts.oauth import (
+    client_auth,
+    codes,
+    connections,
+    devices,
+    id_tokens,
+    remembered,
+    scope_checks,
+)
 from accounts.oauth.client_auth import authenticate
 from accounts.oauth.endpoints import endpoint, required, success
-from accounts.oauth.messages import OAuthError
+from accounts.oauth.grant_models import AuthorizationCode
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationCode
+from accounts.oauth.protocol import OAuthError
 from accounts.sessions.models import LoginSession
 from accounts.tokens import access, families
 from accounts.tokens.access import AccessToken
@@ -70,8 +78,8 @@ def _redeemed(
 
     All checks that may refuse the request come before the code is spent.
     """
-    grants.check_audience(sent, held.audience)
-    scope = grants.remaining(held.client, held.session, held.scope.split(), held.audience)
+    scope_checks.check_audience(sent, held.audience)
+    scope = scope_checks.remaining(held.client, held.session, held.scope.split(), held.audience)
     id_tokens.be_ready()
     proof.spend()
     refresh_token = redeem(held, info, proof.thumbprint)
@@ -172,13 +180,13 @@ def _wanted(
     """
     if session.dpop_thumbprint != key:
         raise _refused()
-    grants.check_audience(sent, session.audience)
-    scope = grants.remaining(client, session, session.scope.split(), session.audience)
+    scope_checks.check_audience(sent, session.audience)
+    scope = scope_checks.remaining(client, session, session.scope.split(), session.audience)
     wanted = frozenset(sent["scope"].split()) if "scope" in sent else scope
     # Some services take a token without a scope for one with every scope.
     if not wanted or not wanted <= scope:
         raise OAuthError("invalid_scope", "The grant does not cover this scope.")
-    if grants.OFFLINE not in scope:
+    if scope_checks.OFFLINE not in scope:
         raise _refused()
     return wanted
 

@@ -20,11 +20,11 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
-from accounts.oauth import answers, documents, granting, language, open_requests, pages, requests
+from accounts.oauth import documents, granting, language, open_requests, pages, requests, responses
 from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
-from accounts.oauth.messages import OAuthError, is_acceptable, parameters
+from accounts.oauth.grant_models import AuthorizationRequest
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationRequest
+from accounts.oauth.protocol import OAuthError, is_acceptable, parameters
 from accounts.sessions.current import actor_of, request_auth_of, session_of
 from accounts.throttle.limits import AUTHORIZE_NETWORK, AUTHORIZE_SESSION
 from accounts.throttle.services import around, give_back, spend
@@ -70,7 +70,7 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
     except OAuthError as error:
         if not client.is_verified:  # a link to this site could lead anywhere (RFC 9700 4.11.2)
             return pages.invalid(request, error)
-        return answers.redirect(_error_url(redirect_uri, data, error))
+        return responses.redirect(_error_url(redirect_uri, data, error))
     asked.made_at = made_at
     if request.method == "POST":
         if not _is_page(request):
@@ -108,7 +108,7 @@ def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) ->
 def _as_get(client: Client, request_uri: str) -> HttpResponse:
     """Redirect to the same request as a GET: browsers send no cookies with cross-site POSTs."""
     query = urlencode({"client_id": client.pk, "request_uri": request_uri})
-    return answers.redirect(f"{reverse('authorize')}?{query}")
+    return responses.redirect(f"{reverse('authorize')}?{query}")
 
 
 def _answer_or_store(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
@@ -132,7 +132,7 @@ def _is_page(request: HttpRequest) -> bool:
 
 
 def _to_proceed(request: HttpRequest, key: str, browser: str, ui_locales: str) -> HttpResponse:
-    response = answers.redirect(reverse("proceed", args=[key]))
+    response = responses.redirect(reverse("proceed", args=[key]))
     open_requests.set_browser(response, browser)
     if request_auth_of(request).session is None:
         language.choose(response, ui_locales)
@@ -145,7 +145,7 @@ def _answer_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpRe
     if step is Step.GRANTED:
         try:
             code = _granted(request, asked)
-            return answers.redirect(answers.url(asked.redirect_uri, asked.state, code=code))
+            return responses.redirect(responses.url(asked.redirect_uri, asked.state, code=code))
         except granting.ConsentMissing:
             step = Step.CONSENT
         except (granting.AlreadyAnswered, AccountChanged):
@@ -157,7 +157,7 @@ def _answer_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpRe
     granting.close(asked)
     # With a hint, other errors would tell an app that was disconnected who is signed in.
     error = ERRORS[Step.SIGN_IN] if asked.subject else ERRORS[step]
-    return answers.redirect(answers.url(asked.redirect_uri, asked.state, error=error))
+    return responses.redirect(responses.url(asked.redirect_uri, asked.state, error=error))
 
 
 @login_not_required
@@ -245,8 +245,8 @@ def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str)
     give_back(*around(AUTHORIZE_NETWORK, client_of(request)))
     if asked.device_id:
         return pages.device_answered(request, asked, is_allowed="code" in result)
-    target = answers.url(asked.redirect_uri, asked.state, **result)
-    return answers.lead_back(request, asked.client, target)
+    target = responses.url(asked.redirect_uri, asked.state, **result)
+    return responses.lead_back(request, asked.client, target)
 
 
 def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool = False) -> str:
@@ -268,7 +268,7 @@ def _error_url(redirect_uri: str, data: QueryDict, error: OAuthError) -> str:
     if not is_acceptable(state):
         state = ""
     values = {"error": error.error, "error_description": error.description}
-    return answers.url(redirect_uri, state, **values)
+    return responses.url(redirect_uri, state, **values)
 
 
 def _sign_in(request: HttpRequest, _asked: AuthorizationRequest) -> HttpResponse:

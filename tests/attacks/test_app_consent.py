@@ -9,8 +9,8 @@ from django.test import Client as Browser
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.oauth import clients, connections
+from accounts.oauth.grant_models import AuthorizationCode
 from accounts.oauth.scopes import in_words
-from accounts.oauth.stored import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.api import call, get_tokens

@@ -13,8 +13,8 @@ from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.lockdown.services import lock_down
 from accounts.oauth import connections
+from accounts.oauth.grant_models import AuthorizationRequest
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationRequest
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession

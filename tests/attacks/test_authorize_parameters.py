@@ -9,8 +9,8 @@ import pytest
 from django.db import connection
 from django.test import Client as Browser
 
+from accounts.oauth.grant_models import AuthorizationCode
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationCode
 from tests.attacks.api_input_steps import storable
 from tests.support.apps import WEB, make_app
 from tests.support.authorize import (

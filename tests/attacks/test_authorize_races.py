@@ -23,7 +23,7 @@ from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.oauth import granting
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationRequest, Connection
+from accounts.oauth.grant_models import AuthorizationRequest, Connection
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 

@@ -6,9 +6,9 @@ import pytest
 from django.conf import settings
 from django.test import Client as Browser
 
+from accounts.oauth.grant_models import Connection
 from accounts.oauth.models import Client
 from accounts.oauth.scopes import SCOPES
-from accounts.oauth.stored import Connection
 from accounts.sessions.models import LoginSession
 from accounts.tokens.access import AccessToken
 from accounts.users.models import User

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client as Browser
 
 from accounts.common import secrets
-from accounts.oauth.stored import AuthorizationCode, DeviceAuthorization
+from accounts.oauth.grant_models import AuthorizationCode, DeviceAuthorization
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import claims_of

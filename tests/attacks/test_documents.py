@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.test import Client as Browser
 
 from accounts.common import http_client
+from accounts.oauth.grant_models import Connection, UnreadRequest
 from accounts.oauth.models import Client
-from accounts.oauth.stored import Connection, UnreadRequest
 from accounts.throttle.limits import METADATA_PERSON
 from accounts.users.models import User
 from tests.conftest import Clock

@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts.oauth.stored import AuthorizationCode
+from accounts.oauth.grant_models import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
 from accounts.tokens.models import SpentProof

@@ -131,8 +131,8 @@ def test_the_process_that_sends_completes_what_it_sends_and_ends_with_its_server
     site.process.wait()
 
     assert within(30, lambda: not exists(site.process.pid))
-    left = "from accounts.oauth.stored import LogoutNotice as N; print(N.objects.count(), 'left')"
-    assert "0 left" in site.manage("shell", "-c", left)
+    rows = "from accounts.oauth.grant_models import LogoutNotice as N; "
+    assert "0 left" in site.manage("shell", "-c", rows + "print(N.objects.count(), 'left')")
 
 
 def exists(group: int) -> bool:

@@ -9,9 +9,9 @@ from django.core.management import CommandError
 from django.db import connection
 
 from accounts.oauth import codes, subjects
-from accounts.oauth.messages import OAuthError
+from accounts.oauth.grant_models import PairwiseSubject
 from accounts.oauth.models import Client
-from accounts.oauth.stored import PairwiseSubject
+from accounts.oauth.protocol import OAuthError
 from accounts.sessions import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

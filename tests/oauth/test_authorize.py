@@ -6,8 +6,8 @@ import pytest
 from django.core.management import call_command
 from django.test import Client as Browser
 
+from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.apps import WEB, make_app

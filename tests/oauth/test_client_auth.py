@@ -13,8 +13,8 @@ from accounts.common.errors import RateLimited
 from accounts.oauth import clients
 from accounts.oauth.client_auth import authenticate
 from accounts.oauth.endpoints import form_of
-from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
+from accounts.oauth.protocol import OAuthError
 from tests.support.apps import WEB
 
 pytestmark = pytest.mark.django_db

@@ -6,8 +6,8 @@ import pytest
 from django.core.exceptions import ValidationError
 
 from accounts.oauth.client_metadata import DEVICE, read
-from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
+from accounts.oauth.protocol import OAuthError
 from tests.support.apps import WEB
 from tests.support.client_keys import public_of
 from tests.support.forgeries import key_of

@@ -11,8 +11,8 @@ from accounts.common import clock as site_clock
 from accounts.common.signals import credentials_changed
 from accounts.lockdown.services import lock_down
 from accounts.oauth import clients, connections
+from accounts.oauth.grant_models import AuthorizationCode, Connection
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationCode, Connection
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from accounts.users.services import AccountChanged

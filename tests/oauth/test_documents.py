@@ -10,8 +10,8 @@ from django.test import Client as Browser
 
 from accounts.activity.models import Activity
 from accounts.oauth import documents
+from accounts.oauth.grant_models import Connection
 from accounts.oauth.models import Client
-from accounts.oauth.stored import Connection
 from accounts.users.models import User
 from tests.attacks.invitation_steps import superuser
 from tests.conftest import Clock

@@ -9,7 +9,7 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
-from accounts.oauth.stored import AuthorizationCode, AuthorizationRequest
+from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest
 from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
 from accounts.tokens.models import SpentProof

@@ -16,8 +16,8 @@ from accounts.activity.services import Actor
 from accounts.common.signals import credentials_changed
 from accounts.lockdown.services import lock_down
 from accounts.oauth import clients, connections, logout_notices
+from accounts.oauth.grant_models import LogoutNotice
 from accounts.oauth.models import Client
-from accounts.oauth.stored import LogoutNotice
 from accounts.sessions import connected, services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

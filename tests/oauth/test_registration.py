@@ -11,9 +11,9 @@ from django.test import Client as Browser
 from accounts.activity.models import Activity
 from accounts.oauth import clients
 from accounts.oauth.client_metadata import DEVICE
+from accounts.oauth.grant_models import Connection
 from accounts.oauth.models import Client
 from accounts.oauth.registration_tokens import RegistrationToken
-from accounts.oauth.stored import Connection
 from tests.attacks.invitation_steps import superuser
 from tests.conftest import Clock
 from tests.support.apps import LIST, WEB, page_of, the_app

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 
 from accounts.common.proofs import Method
-from accounts.oauth.stored import AuthorizationCode
+from accounts.oauth.grant_models import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring
 from accounts.users.models import User

@@ -7,8 +7,8 @@ from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.oauth import connections
+from accounts.oauth.grant_models import AuthorizationRequest
 from accounts.oauth.models import Client
-from accounts.oauth.stored import AuthorizationRequest
 from accounts.sessions import connected, services
 from accounts.sessions.models import LoginSession
 

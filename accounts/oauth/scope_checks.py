@@ -9,8 +9,8 @@ from collections.abc import Collection
 from django.conf import settings
 
 from accounts.oauth.decisions import has_shown, is_member
-from accounts.oauth.messages import OAuthError
 from accounts.oauth.models import Client
+from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scopes import API_SCOPES, audiences_of
 from accounts.sessions.models import LoginSession
 
