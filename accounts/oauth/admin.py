@@ -12,7 +12,7 @@ from django.utils.translation import gettext as _
 from django.views.decorators.http import require_POST
 
 from accounts.oauth import clients
-from accounts.oauth.forms import ClientForm
+from accounts.oauth.forms import FIELDSETS, ClientForm
 from accounts.oauth.models import Client
 from accounts.sessions.current import staff_of
 from accounts.signin.admin_lists import ListAdmin
@@ -24,6 +24,7 @@ class ClientAdmin(ListAdmin):
     """The admin of apps. An app is disabled, not deleted, so that its client ID is never reused."""
 
     form = ClientForm
+    fieldsets = FIELDSETS
     list_display = (
         "name",
         "id",

@@ -33,7 +33,7 @@ class Row:
         scope = {name for row in self.app.agreed for name in row.scope.split()}
         others = {row.audience for row in self.app.agreed} - {"", settings.AUTHSITE.origin}
         uses = [_("uses %(service)s on your behalf") % {"service": name} for name in sorted(others)]
-        return ", ".join([*in_words(scope), *uses])
+        return "; ".join([*in_words(scope), *uses])
 
     @property
     def is_stale(self) -> bool:

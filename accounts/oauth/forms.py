@@ -4,6 +4,8 @@ from typing import Any, override
 
 from django import forms
 from django.conf import settings
+from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.widgets import AdminFileWidget
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import UploadedFile
@@ -17,6 +19,30 @@ from accounts.common import secrets
 from accounts.oauth import documents, logos
 from accounts.oauth.models import Client
 from accounts.oauth.scopes import SCOPES, audiences
+
+FIELDSETS: Any = (
+    (None, {"fields": ("name", "redirect_uris", "is_public", "is_device")}),
+    (
+        gettext_lazy("What people see"),
+        {"fields": ("logo", "homepage", "privacy_url", "terms_url")},
+    ),
+    (
+        gettext_lazy("Trust and access"),
+        {"fields": ("is_verified", "is_first_party", "required_group", "factor")},
+    ),
+    (
+        gettext_lazy("What the app gets"),
+        {"fields": ("scope", "audiences", "resource", "sector")},
+    ),
+    (
+        gettext_lazy("Keys of the app"),
+        {"fields": ("jwks", "jwks_uri", "jwks_uri_is_private", "requires_dpop")},
+    ),
+    (
+        gettext_lazy("Signing out"),
+        {"fields": ("logout_uris", "backchannel_logout_uri", "backchannel_logout_is_private")},
+    ),
+)
 
 
 class LinesField(forms.CharField):
@@ -52,6 +78,11 @@ class KeysField(forms.JSONField):
         """Return the text as it was typed, also if it is valid JSON."""
         return initial if self.disabled or data is None else InvalidJSONInput(data)
 
+    @override
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text of ``value``: without keys none, and not the JSON value "null"."""
+        return "" if value is None else super().prepare_value(value)
+
 
 class ClientForm(forms.ModelForm):
     """The form to register or change an app."""
@@ -80,11 +111,15 @@ class ClientForm(forms.ModelForm):
     resource = forms.ChoiceField(
         label=gettext_lazy("The app is the service"),
         required=False,
-        choices=lambda: [("", gettext_lazy("None")), *((name, name) for name in audiences()[1:])],
+        choices=lambda: [
+            ("", gettext_lazy("No service")),
+            *((name, name) for name in audiences()[1:]),
+        ],
         help_text=gettext_lazy("It may ask this site about access tokens that others send to it."),
     )
     logo = forms.FileField(
         label=gettext_lazy("Logo"),
+        widget=AdminFileWidget(attrs={"aria-label": gettext_lazy("Logo")}),
         required=False,
         help_text=gettext_lazy("A square PNG file, which people see when they sign in to the app."),
     )
@@ -98,14 +133,10 @@ class ClientForm(forms.ModelForm):
 
     class Meta:
         model = Client
-        fields = (
-            *("name", "redirect_uris", "logout_uris"),
-            *("backchannel_logout_uri", "backchannel_logout_is_private"),
-            *("is_public", "is_device", "is_verified", "jwks", "jwks_uri", "jwks_uri_is_private"),
-            *("is_first_party", "requires_dpop", "scope", "audiences", "resource", "factor"),
-            *("sector", "required_group", "logo", "homepage", "privacy_url", "terms_url"),
-        )
+        fields = flatten_fieldsets(FIELDSETS)
         field_classes = {"jwks": KeysField}
+        widgets = {"jwks": forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})}
+        labels = {"backchannel_logout_uri": gettext_lazy("Back-channel logout URI")}
         help_texts = {
             "backchannel_logout_uri": gettext_lazy(
                 "When a session of the app ends, this site sends a logout token there. Leave it "
@@ -119,9 +150,9 @@ class ClientForm(forms.ModelForm):
                 "can’t change this later."
             ),
             "sector": gettext_lazy(
-                "With a host, usually that of the redirect URIs, the app gets IDs of people that "
-                "only apps with the same host share. It can’t use an API then. Without one, it "
-                "gets the IDs of accounts. You can’t change this once people use the app."
+                "Leave it empty to give the app the IDs of accounts. If you enter a host, usually "
+                "that of the redirect URIs, it gets other IDs, which it shares only with apps of "
+                "the same host, and it can’t use an API. You can’t change this once people use it."
             ),
             "is_device": gettext_lazy(
                 "The app may show a code, which people type in here. It needs no redirect URI."
@@ -138,7 +169,7 @@ class ClientForm(forms.ModelForm):
                 "A JSON Web Key Set, if the app signs with a key of its own (private_key_jwt) "
                 "instead of sending a secret."
             ),
-            "jwks_uri": gettext_lazy("Instead, where the app publishes these keys."),
+            "jwks_uri": gettext_lazy("Enter this instead if the app publishes its keys."),
             "jwks_uri_is_private": gettext_lazy(
                 "Only then may this site fetch keys from private IP addresses."
             ),

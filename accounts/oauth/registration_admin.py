@@ -25,7 +25,7 @@ class RegistrationTokenAdmin(ListAdmin):
     """The admin of registration tokens, for superusers. A command creates tokens."""
 
     list_display = (
-        *("__str__", "clients_left", "scope", "audiences", "created_at", "expires_at", "link"),
+        *("__str__", "clients_left", "scope", "services", "created_at", "expires_at", "link"),
     )
     list_display_links = None
     ordering = ("-created_at",)
@@ -34,6 +34,11 @@ class RegistrationTokenAdmin(ListAdmin):
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs of the list and of the form."""
         return [url for url in super().get_urls() if url.name in PAGES]
+
+    @admin.display(description=gettext_lazy("audiences"))
+    def services(self, token: RegistrationToken) -> str:
+        """Return the services for which the apps get access tokens."""
+        return ", ".join(token.audiences) or "-"
 
     @admin.display(description=gettext_lazy("Link"))
     def link(self, token: RegistrationToken) -> SafeString:

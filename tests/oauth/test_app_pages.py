@@ -41,7 +41,7 @@ def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(
     listed = client.get(APPS)
 
     assert "no-store" in listed["Cache-Control"]
-    sees = "sees your email address, stays connected after you sign out here"
+    sees = "sees your email address; stays connected after you sign out here"
     for told in ("<bdi>Paperless</bdi>", "paperless.example.org", sees, "Not verified"):
         assert told in listed.text
     asked = client.get(f"{APPS}{app.pk}/").text
@@ -65,7 +65,7 @@ def test_the_list_says_which_apps_are_unused_disabled_or_use_another_service(
     signed_in(alice, client)
 
     listed = client.get(APPS).text
-    for told in ("Switched off by this site", "Not used recently", "only an ID that stands for"):
+    for told in ("Disabled by this site", "Not used recently", "only an ID that stands for"):
         assert told in listed
     assert "uses " not in listed
     connections.agree(asked_for(app, "openid", "https://wiki.example.org"), alice, Actor())

@@ -106,7 +106,9 @@ def test_an_app_that_gets_a_key_in_the_admin_loses_its_secret_for_good() -> None
     assert not ClientSecret.objects.exists()
     assert change(browser, jwks="").status_code == 302
     assert clients.authenticate(the_app().pk, secret) is None
-    assert "Make a new secret" in browser.get(page_of(the_app())).text
+    page = browser.get(page_of(the_app())).text
+    assert "Make a new secret" in page
+    assert ">\nnull</textarea>" not in page
     new = shown_secret(act(browser, "secret"))
     assert clients.authenticate(the_app().pk, new) == the_app()
 

@@ -130,7 +130,7 @@ def test_people_are_asked_each_time_and_see_the_host_of_the_document(
     assert f"Sign in to {there}" in page.text
     assert "Not verified" in page.text
     assert "It calls itself “<bdi>Reader</bdi>”" in page.text
-    assert "What it gets goes to <bdi>app.example.org</bdi>." in page.text
+    assert "Your data goes to another website, <bdi>app.example.org</bdi>." in page.text
     page = begin(browser, host.app, redirect_uri="http://localhost:5000/callback")
     assert "Any program on your device can claim to be" in page.text
     assert there in browser.get("/accounts/apps/").text
@@ -220,6 +220,7 @@ def test_an_operator_disables_the_app_for_good_and_decides_a_few_fields_only(
     assert "Its metadata document" in carol.get(LIST).text
     page = carol.get(f"{LIST}{quoted}/change/")
     assert host.client_id in page.text
+    assert "The document at this URL describes the app." in page.text
     form = {"name": "Bank", "redirect_uris": "https://mallory.example/", "is_first_party": "on"}
     answer = carol.post(f"{LIST}{quoted}/change/", form | {"is_verified": "on", "scope": "openid"})
     assert answer.status_code == 302

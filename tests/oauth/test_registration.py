@@ -102,11 +102,13 @@ def test_the_command_refuses_tokens_without_bounds(arguments: list[str]) -> None
 
 def test_superusers_see_and_revoke_tokens_and_find_the_apps_of_one() -> None:
     browser = superuser()[1]
-    text, other = new_token(2), new_token()
+    text, other = new_token(2, audiences=("https://a.example", "https://b.example")), new_token()
     self_register(text)
     token = RegistrationToken.objects.get(clients_left=1, pk=text[18:34])
 
-    assert str(token) in browser.get(TOKENS).text
+    listed = browser.get(TOKENS).text
+    assert str(token) in listed
+    assert "https://a.example, https://b.example" in listed
     assert str(token) in browser.get(f"{TOKENS}{token.pk}/delete/").text
     assert browser.post(f"{TOKENS}{token.pk}/delete/").url == TOKENS
 
