@@ -45,6 +45,7 @@ CSP_OF_ADMIN = CSP.replace("require-trusted-types-for 'script'", "connect-src 's
 
 
 # These answer 405 to a POST before CSRF is checked.
+FILES = {".well-known/jwks.json", "brand/<str:name>"}
 # Their clients are programs, and no cookie counts there.
 MACHINES = {route for route in PAGES if f"/{route}".startswith(errors.MACHINES)}
 # The form of an app may begin a sign-in or ask to sign out, which changes nothing:
@@ -173,7 +174,7 @@ def test_4_3_every_page_refuses_a_post_without_a_csrf_token() -> None:
     other = signed_in(carol)
     everything = {"login": "carol", "password": PASSWORD, "others": "1", "is_active": "on"}
 
-    for route in PAGES - MACHINES - FROM_APPS - PROVIDERS:
+    for route in PAGES - FILES - MACHINES - FROM_APPS - PROVIDERS:
         assert client.post(address(route), everything).status_code == 403, route
     sign_up(Client(), "eve")
     paths = (link_in(mail_to("eve")), f"/admin/accounts/user/{bob.pk}/change/", LOGOUT)

@@ -41,7 +41,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("GET", "sessions/"): {"read", "sessions:read"},
     ("DELETE", "sessions/<uuid:id>/"): {"write", "sessions:write"},
     ("GET", "apps/"): {"read", "apps:read"},
-    ("DELETE", "apps/<str:client_id>/"): {"write", "apps:write"},
+    ("DELETE", "apps/<path:client_id>/"): {"write", "apps:write"},
     ("GET", "activity/"): {"read", "activity:read"},
     ("GET", "admin/users/"): None,
     ("GET", "admin/users/<uuid:id>/"): None,

@@ -102,7 +102,7 @@ def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code() -> None:
     from django.contrib import admin
 
     tables = {model.__name__ for site in admin.sites.all_sites for model in site._registry}
-    assert tables == {"User", "Group", "Invitation", "DailyCount", "Client"}
+    assert tables == {"User", "Group", "Invitation", "DailyCount", "Client", "RegistrationToken"}
     alice, seed = with_factor()
     codes = new_recovery_codes(alice)
     after_password().post(CHALLENGE, {"lost": "ask"})

@@ -217,6 +217,7 @@ def test_the_statement_compares_all_that_the_decision_about_a_refresh_reads(
         monkeypatch.setattr(model, "__getattribute__", note)
     token_views._wanted(world.app.client, {}, session)
 
-    of_app = {"scope", "audiences", "factor", "required_group_id"}
+    # The source of an app never changes.
+    of_app = {"scope", "audiences", "factor", "required_group_id", "source"}
     # The times of factors do not matter if the app requires none.
     assert read == of_app | {"audience", "dpop_thumbprint", "factor_at", "passkey_at"}

@@ -98,6 +98,7 @@ EXAMPLES = {
     "<slug:name>": "no-such-mail",
     "<slug:id>": "no-such-key",
     "<slug:act>": "no-such-act",
+    "<client_id:id>": "no-such-app",
     "<path:object_id>": "1",
     "<int:content_type_id>": "1",
     "<id>": "1",
