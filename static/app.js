@@ -35,8 +35,9 @@ for (const wait of document.querySelectorAll('[data-wait]')) {
   tick()
 }
 
-// Another site can lay a window over this one, and close it at the first click of a double click. The
-// second click would then press the button. So it works only in a window that has had the focus.
+// Double clickjacking: another site covers this page with a window, and closes the window at the first
+// click of a double click. The second click then presses the button. Therefore the button works only
+// after this page has had the focus for a moment.
 for (const button of document.querySelectorAll('[data-deliberate]')) {
   let timer
   const lock = () => {

@@ -1,4 +1,4 @@
-"""Defines all kinds of events; those about apps that superusers see are in ``app_events``.
+"""Defines the kinds of events, together with ``app_events``.
 
 ``docs/events.md`` is generated from both modules.
 """

@@ -49,7 +49,7 @@ def faults(config: "Config") -> list[str]:
         ),
         (
             not set(config.client_metadata_audiences) <= set(config.token_audiences),
-            "CLIENT_METADATA_AUDIENCES: one is missing in TOKEN_AUDIENCES",
+            "CLIENT_METADATA_AUDIENCES has a service that is missing in TOKEN_AUDIENCES",
         ),
         *issuers.faults(config),
         *brand_settings.faults(config, production=not config.development),

@@ -35,7 +35,8 @@ class OAuthSettings:
         default=(),
     )
     client_metadata_audiences: tuple[str, ...] = setting(
-        "Those of TOKEN_AUDIENCES for which these apps can get access tokens, such as MCP servers.",
+        "The services in TOKEN_AUDIENCES, such as MCP servers, for which the apps at "
+        "CLIENT_METADATA_HOSTS can get access tokens.",
         words,
         default=(),
     )

@@ -18,8 +18,8 @@ from accounts.common.rows import Columns, parameter
 
 type Statement = tuple[str, Sequence[Any]]
 
-# The types of values that every field but a JSONField stores as they are, and as ``parameter``
-# returns them.
+# Every field but a JSONField stores values of the types ``_SAME`` unchanged, and values of
+# ``_SIMPLE`` as ``parameter`` returns them.
 _SAME = {str, int, bool, type(None)}
 _SIMPLE = {*_SAME, datetime, uuid.UUID}
 
@@ -140,9 +140,9 @@ class PreparedInsert[M: models.Model]:
 
 
 def named(rows: models.QuerySet[Any, Any]) -> tuple[str, dict[str, Any]]:
-    """Return the SQL of a query set with named parameters, to be a part of raw SQL.
+    """Return SQL of ``rows`` for use within raw SQL, and the values of its constant parameters.
 
-    Each :class:`P` becomes a parameter of its name. The second value has the other parameters.
+    All parameters are named. Each :class:`P` becomes a parameter of its name, without a value.
     """
     text, places = _compiled(rows.query)
     names = [p.name if isinstance(p, P) else f"constant{n}" for n, p in enumerate(places)]

@@ -1,4 +1,4 @@
-"""Note when metadata documents of apps were read, and requests that wait until one is read."""
+"""Add when metadata documents were read, and the requests that wait for one to be read."""
 
 from django.db import migrations, models
 

@@ -1,6 +1,6 @@
 """Reads the metadata with which an app describes itself (RFC 7591 section 2).
 
-Nobody has checked it. Apps get it wrong, and attackers write it to get more than other apps.
+The metadata is not trusted: apps make mistakes in it, and attackers ask for too many rights.
 """
 
 from collections.abc import Collection
@@ -18,9 +18,9 @@ from accounts.oauth.scopes import DEFAULT
 
 CODE, REFRESH = "authorization_code", "refresh_token"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-# What apps may request that no operator has registered.
+# The scopes that an app may request if no operator has registered it.
 SCOPES = (*DEFAULT.split(), OFFLINE)
-# The fields of an app, and the members that they are read from.
+# The fields of an app, each with the metadata member that it is read from.
 _FIELDS = {
     "name": "client_name",
     "redirect_uris": "redirect_uris",
@@ -28,7 +28,6 @@ _FIELDS = {
     "backchannel_logout_uri": "backchannel_logout_uri",
     "jwks": "jwks",
     "jwks_uri": "jwks_uri",
-    "sector": "subject_type",
     "homepage": "client_uri",
     "privacy_url": "policy_uri",
     "terms_url": "tos_uri",
@@ -47,7 +46,7 @@ def read(
     cannot have (RFC 7591 section 3.2.1 allows that).
 
     ``metadata``: the parsed JSON, which can be anything.
-    ``may_grant``: the scopes that the app may have; all of them if it names none.
+    ``may_grant``: the scopes that the app may have. It gets all if ``metadata`` names none.
 
     Raises:
         OAuthError: ``invalid_redirect_uri`` or ``invalid_client_metadata`` (RFC 7591 section
@@ -80,7 +79,7 @@ def read(
 def written(client: Client, metadata: dict[str, Any]) -> dict[str, Any]:
     """Return the metadata of ``client``, without empty members (RFC 7591 section 3.2.1).
 
-    ``metadata``: that from which :func:`read` has made ``client``.
+    ``metadata``: the metadata from which :func:`read` has made ``client``.
     """
     has_code, may_refresh = bool(client.redirect_uris), OFFLINE in client.scope.split()
     grant_types = {CODE: has_code, DEVICE: client.is_device, REFRESH: may_refresh}
@@ -100,7 +99,7 @@ def _redirect_uris(metadata: dict[str, Any], grant_types: list[str]) -> list[str
     """Return the redirect URIs; none if the app does not use the code flow.
 
     Raises:
-        OAuthError: they are missing although the app uses the code flow, or it uses no flow that
+        OAuthError: the app uses the code flow but names no redirect URI, or it uses no flow that
             this site supports.
     """
     if CODE not in grant_types:
@@ -127,8 +126,8 @@ def _sector(metadata: dict[str, Any], uris: list[str]) -> str:
     """Return the sector of an app that wants pairwise subjects, which is the host of its URIs.
 
     Raises:
-        OAuthError: its redirect URIs have several hosts or none; or the sector, which it could then
-            share with other apps, would be the host of a ``sector_identifier_uri``.
+        OAuthError: the redirect URIs have several hosts or none; or the metadata has a
+            ``sector_identifier_uri``, by which the app could enter the sector of other apps.
     """
     kind = _text(metadata, "subject_type") or "public"
     if kind == "public":
@@ -153,10 +152,10 @@ def _keys(metadata: dict[str, Any]) -> dict[str, Any]:
 
 
 def _text(metadata: dict[str, Any], name: str) -> str:
-    """Return the text ``name``, which is empty if it is missing.
+    """Return the text of the member ``name``; an empty string if the member is missing.
 
     Raises:
-        OAuthError: it is no text, is too long, or has characters that the database refuses.
+        OAuthError: the member is not a text, is too long, or has unprintable characters.
     """
     value = metadata.get(name, "")
     if not isinstance(value, str) or not _is_clean(value):
@@ -190,7 +189,7 @@ def _is_clean(value: str) -> bool:
 
 
 def _checked(client: Client) -> Client:
-    """Return ``client``, which is checked as if an operator had registered it.
+    """Return ``client`` after the checks that the apps of an operator must also pass.
 
     Raises:
         OAuthError: one of its fields is not allowed.
@@ -202,7 +201,7 @@ def _checked(client: Client) -> Client:
         fields = error.message_dict
         if "redirect_uris" in fields:
             raise _wrong("redirect_uris", "invalid_redirect_uri") from None
-        raise _wrong(_FIELDS[min(fields)]) from None
+        raise _wrong(_FIELDS.get(min(fields), "subject_type")) from None
     return client
 
 

@@ -1,4 +1,4 @@
-"""The rules for what can be registered of an app."""
+"""Checks the fields of an app against the rules of OAuth and of this site."""
 
 from typing import TYPE_CHECKING
 
@@ -71,14 +71,15 @@ def _check_called_uris(client: "Client") -> None:
 
 
 def _check_source(client: "Client") -> None:
-    """Check that an app that has described itself has no rights of an operator's apps.
+    """Check that a self-described app has none of the rights that only an operator can give.
 
     Raises:
-        ValidationError: it is first-party, or a URI of it is in a private network.
+        ValidationError: the app is self-described, and is first-party or may be called at private
+            IP addresses.
     """
     for field in ("is_first_party", "backchannel_logout_is_private", "jwks_uri_is_private"):
         if getattr(client, field) and client.source != client.Source.OPERATOR:
-            sentence = _("Only for apps that an operator has registered.")
+            sentence = _("Only an app that an operator has registered can have this.")
             raise ValidationError({field: sentence})
 
 
@@ -105,7 +106,7 @@ def _check_keys(client: "Client") -> None:
 
 
 def keeps_subjects(client: "Client") -> bool:
-    """Return whether ``client`` still knows its people by the same identifiers if it is saved."""
+    """Return whether people keep their identifiers at ``client`` when it is saved."""
     stored = type(client).objects.filter(pk=client.pk).exclude(sector=client.sector)
     return not stored.filter(connections__isnull=False).exists()
 
@@ -113,22 +114,24 @@ def keeps_subjects(client: "Client") -> bool:
 def _check_sector(client: "Client") -> None:
     """Check ``sector``.
 
-    An app with pairwise identifiers gets no tokens for an API and introspects no tokens of
-    others, because these tell the ids of accounts.
+    An app with pairwise identifiers must not learn the ids of accounts. Therefore it gets no tokens
+    for an API, and does not introspect the tokens of other apps.
 
     Raises:
-        ValidationError: the sector is no host; the app has described itself, and this is not
-            the host of its redirect URIs; the app has an API or is a service; or people use the
-            app, for whom it would keep data under their former identifiers.
+        ValidationError: the sector is not a host; the sector of a self-described app is not the
+            host of its redirect URIs; the app uses an API or is a service; or the sector changes
+            although people use the app, which would not recognize them any more.
     """
     if not client._state.adding and not keeps_subjects(client):
-        sentence = _("People use this app already. It wouldn’t recognize them any more.")
+        sentence = _(
+            "You can’t change this: people use the app, and it wouldn’t recognize them any more."
+        )
         raise ValidationError({"sector": sentence})
     if not client.sector:
         return
     is_operators = client.source == client.Source.OPERATOR
     if not is_operators and client.sector != redirect_uris.sector_of(client.redirect_uris):
-        sentence = _("Only for apps that an operator has registered.")
+        sentence = _("Only an app that an operator has registered can have this.")
         raise ValidationError({"sector": sentence})
     if not redirect_uris.is_host(client.sector):
         raise ValidationError({"sector": _("Enter a host in lower case, without a port.")})

@@ -142,8 +142,8 @@ def _must_consent(asked: AuthorizationRequest, user: User) -> bool:
     """Return whether ``user`` must agree to what the app gets.
 
     Any program on the device can receive what is sent to an unclaimed redirect URI, so an earlier
-    agreement, perhaps with another program, does not count (RFC 8252 section 8.6). Nor does it if
-    a document describes the app, whose redirect URIs may be new since.
+    agreement, perhaps with another program, does not count (RFC 8252 section 8.6). It does not
+    count for an app with a metadata document either, because its redirect URIs may have changed.
     """
     is_document = asked.client.source == Client.Source.DOCUMENT
     if is_document or not redirect_uris.is_claimed(asked.redirect_uri):

@@ -1,4 +1,4 @@
-"""Decides which client IDs are URLs of documents that this site may read about apps.
+"""Decides which client IDs are URLs of metadata documents that this site may read.
 
 Such a client ID is the URL of a client ID metadata document
 (draft-ietf-oauth-client-id-metadata-document-02). Everything else is the ID of a registered app.
@@ -12,8 +12,8 @@ from django.contrib.admin.utils import quote, unquote
 from django.urls import register_converter
 from django.urls.converters import StringConverter
 
-# Without a query, so that a host has no endless number of them. Characters are not encoded, so that
-# no two of them are the URL of the same document, and none has a hidden dot segment.
+# A query is not allowed, because a host could then have any number of apps. Encoded characters are
+# not allowed, so that a document has only one URL, and no dot segment is hidden.
 _URL = re.compile(r"https://([a-z0-9.-]+(?::\d{1,5})?)((?:/[A-Za-z0-9._~-]+)+/?)", re.ASCII)
 _DOT_SEGMENT = re.compile(r"/\.\.?(?:/|$)")
 
@@ -26,8 +26,8 @@ def is_url(client_id: str) -> bool:
 def is_allowed(client_id: str) -> bool:
     """Return whether ``client_id`` is a URL at a host that the operator names.
 
-    Hosts are compared as they are written, with the port: ``CLIENT_METADATA_HOSTS`` has neither
-    capitals nor the port 443.
+    Host and port must be written exactly as in ``CLIENT_METADATA_HOSTS``, which has no capital
+    letters and no port 443.
     """
     found = _URL.fullmatch(client_id)
     if found is None or _DOT_SEGMENT.search(found[2]):
@@ -36,9 +36,9 @@ def is_allowed(client_id: str) -> bool:
 
 
 def is_withdrawn(client_id: str) -> bool:
-    """Return whether ``client_id`` is a URL at a host that the operator does not name, or no more.
+    """Return whether ``client_id`` is a URL that is not allowed, or is not allowed any more.
 
-    Its app can do nothing, even if its document was read before.
+    The app of such a URL can do nothing, even if this site has read its document before.
     """
     return is_url(client_id) and not is_allowed(client_id)
 
@@ -52,9 +52,9 @@ def host_of(client_id: str) -> str:
 
 
 class ClientID(StringConverter):
-    """A client ID in a path, in which URLs are quoted as Django's admin does it.
+    """A client ID in a path. Special characters are quoted as Django's admin quotes keys.
 
-    Proxies change ``//`` and ``%2F`` in paths.
+    Percent-encoding would not be enough, because proxies change ``//`` and ``%2F`` in paths.
     """
 
     def to_python(self, value: str) -> str:

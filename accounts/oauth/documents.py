@@ -1,8 +1,8 @@
 """Reads client ID metadata documents: apps that describe themselves at the URL of their client ID.
 
-See draft-ietf-oauth-client-id-metadata-document-02. A document is read for people who are signed in
-only, so that strangers cannot make this site send requests. What was read is kept as an app, whose
-fields ``KEPT`` belong to the operator.
+See draft-ietf-oauth-client-id-metadata-document-02. This site reads a document only for a person
+who is signed in, so that strangers cannot make it send requests. It stores the result as a
+:class:`Client`. The operator decides the fields ``KEPT``, and the document all others.
 """
 
 import json
@@ -29,15 +29,15 @@ from accounts.users.models import User
 
 # In bytes; the limit that section 8.7 of the draft recommends.
 LONGEST = 5 * 1024
-# How long a document is used before it is read again: without a Cache-Control header, and the
-# bounds for what that header says (section 5.2 of the draft).
+# How long a document is used before it is read again: the default without a Cache-Control header,
+# and the least and the most that the header can set (section 5.2 of the draft).
 USUAL_AGE, LEAST_AGE, MOST_AGE = timedelta(hours=1), timedelta(minutes=5), timedelta(days=1)
 # How long it is used at most, while its host does not answer.
 LAST = timedelta(days=2)
 # How long other requests use the former document while one request reads it again.
 PAUSE = timedelta(seconds=30)
-# How long a document is kept that nobody uses. Longer than ``LAST``, so that no request for the app
-# is under way when it is deleted.
+# How long the app of a document is kept if nobody has connected it. Longer than ``LAST``, so that
+# no request still uses the app when it is deleted.
 UNUSED = timedelta(days=3)
 # The fields of an app that the operator decides, and not the document.
 KEPT = {"is_verified", "factor", "required_group", "logo"}
@@ -50,7 +50,7 @@ _MAX_AGE = re.compile(r"max-age=(\d{1,9})(?![\d.])", re.ASCII)
 
 
 class _NoAnswer(Exception):
-    """The host of the document does not answer, or has an error of its own."""
+    """The answer of the host is missing, late or too long, or has a status of 5xx."""
 
 
 def must_be_read(client_id: str, client: Client | None) -> bool:
@@ -68,8 +68,8 @@ def must_be_read(client_id: str, client: Client | None) -> bool:
 def read(client_id: str, reader: User, info: ClientInfo) -> Client:
     """Read the document at ``client_id``, and return the app that it describes.
 
-    If another request is reading it, its host does not answer or too many documents were read,
-    return the app as it was before.
+    Return the app as it was stored before if another request is reading the document, if its host
+    does not answer, or if too many documents were read.
 
     ``reader``: the person for whom it is read. ``info``: the client info of the browser.
 
@@ -129,7 +129,7 @@ def _is_young(former: Client) -> bool:
 
 
 def _begin(former: Client) -> bool:
-    """Return whether this request reads the document again. Of several at once, one does."""
+    """Return whether this request reads the document again. Only one of several requests does."""
     due = Client.objects.filter(pk=former.pk, document_due_at=former.document_due_at)
     return bool(due.update(document_due_at=clock.now() + PAUSE))
 
@@ -138,7 +138,7 @@ def _fetch(url: str) -> tuple[Any, timedelta]:
     """Return the parsed document at ``url``, and how long it may be used.
 
     Raises:
-        OAuthError: the answer is a redirect, an error of the client, or no JSON.
+        OAuthError: the answer is a redirect, is not JSON, or has a status other than 200 and 5xx.
         _NoAnswer: there is no answer in time, it is too long, or its status is 5xx.
         Busy: too many documents are being read.
     """
@@ -179,12 +179,12 @@ def _age(cache_control: str) -> timedelta:
 def _described(client_id: str, metadata: Any) -> Client:
     """Return the unsaved app that the document describes.
 
-    URLs at other hosts and redirect URIs that no app may have are left out: a document is written
-    for many providers, with other rules.
+    Leave out URLs at other hosts, and redirect URIs that this site does not allow: a document is
+    written for many providers, whose rules differ.
 
     Raises:
-        OAuthError: the document is of another app, has a secret, is not valid, or changes by which
-            identifiers the app knows people.
+        OAuthError: the document names another client ID, has a secret, is not valid, or would
+            change the identifiers of people who use the app.
     """
     if not isinstance(metadata, dict) or metadata.get("client_id") != client_id:
         raise _refused("Its client_id must be its URL.")
@@ -225,13 +225,13 @@ def _is_usable(uri: Any, *, is_public: bool) -> bool:
 
 
 def _save(described: Client, age: timedelta) -> Client:
-    """Save the app, without the fields that belong to the operator; return it with them."""
+    """Save the app, except the fields ``KEPT`` of a stored app; return the stored app."""
     described.document_read_at = now = clock.now()
     described.document_due_at = now + age
     left_out = KEPT | {"id", "created_at", "disabled_at"}
     fields = [field for field in Client._meta.concrete_fields if field.name not in left_out]
     values = {field.attname: getattr(described, field.attname) for field in fields}
-    # The operator has verified an app with another name.
+    # If the name changes, the app is no longer the one that the operator has verified.
     Client.objects.filter(pk=described.pk).exclude(name=described.name).update(is_verified=False)
     # Nobody has checked a new app.
     client, is_new = Client.objects.update_or_create(
@@ -243,4 +243,6 @@ def _save(described: Client, age: timedelta) -> Client:
 
 
 def _refused(sentence: str) -> OAuthError:
-    return OAuthError("invalid_client", f"The metadata document of the client fails. {sentence}")
+    return OAuthError(
+        "invalid_client", f"The metadata document of the client cannot be used. {sentence}"
+    )

@@ -20,14 +20,14 @@ from accounts.tokens.signatures import Parts
 
 log = logging.getLogger(__name__)
 
-# How long fetched keys are used without fetching them again; and how long if that fails.
+# How long keys are used before they are fetched again, and how long while fetching fails.
 FRESH, USABLE = timedelta(minutes=10), timedelta(days=1)
 # The least time between two attempts to fetch the keys of an app.
 PAUSE = timedelta(minutes=1)
 # How long a request waits for the server of an app.
 PATIENCE = timedelta(seconds=3)
-# How many requests of a process wait for such servers: a quarter of those that run (see
-# ``authsite.serving.capacity``), so that servers that hang do not stop other requests.
+# How many requests of a process may wait for the servers of apps. This is a quarter of the requests
+# that run at once (``authsite.serving.capacity``), so the others run even if these servers hang.
 MOST_AT_ONCE = 4
 # In bytes. Certificates (``x5c``) make sets long.
 LONGEST_ANSWER = 100_000

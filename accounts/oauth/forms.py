@@ -64,7 +64,7 @@ class LinesField(forms.CharField):
 
 
 class KeysField(forms.JSONField):
-    """A JSON Web Key Set. Django would fail with JSON that Python cannot read or cannot encode."""
+    """A field for a JSON Web Key Set. It refuses JSON with which Django's own field would crash."""
 
     @override
     def to_python(self, value: Any) -> Any:
@@ -80,7 +80,7 @@ class KeysField(forms.JSONField):
 
     @override
     def prepare_value(self, value: Any) -> Any:
-        """Return the text of ``value``: without keys none, and not the JSON value "null"."""
+        """Return the text of ``value``; without keys, an empty text instead of "null"."""
         return "" if value is None else super().prepare_value(value)
 
 
@@ -181,7 +181,7 @@ class ClientForm(forms.ModelForm):
         self._read = _version(self.instance)
         self.initial["logo"] = _CurrentLogo(self.instance) if self.instance.logo else None
         if self.instance.source == Client.Source.DOCUMENT:
-            # The document decides the others, and is read again.
+            # The document decides the other fields, and would overwrite a change.
             for name in self.fields.keys() - documents.KEPT:
                 self.fields[name].disabled = True
         # Whether an app is public cannot change: only an app that is not public has a secret. Staff

@@ -94,9 +94,10 @@ class AuthorizationRequest(models.Model):
 class UnreadRequest(models.Model):
     """An authorization request that is not checked yet.
 
-    To check it, the metadata document of the app must be read, for which the person must sign in.
+    To check it, this site must read the metadata document of the app. Before that, the person must
+    sign in.
 
-    ``browser``: as of :class:`AuthorizationRequest`.
+    ``browser``: as in :class:`AuthorizationRequest`.
     ``query``: the parameters, form-encoded.
     """
 
@@ -177,8 +178,8 @@ class Connection(models.Model):
 class PairwiseSubject(models.Model):
     """The identifier by which the apps of a sector know a person (OpenID Connect Core section 8.1).
 
-    ``subject`` is random, so nobody who lacks this row can relate it to the person, nor to another
-    identifier of the same person.
+    ``subject`` is random. Without this row, nobody can relate it to the person or to the person's
+    other identifiers.
     """
 
     subject = models.UUIDField(primary_key=True, default=secrets.public_id)

@@ -13,7 +13,7 @@ class AlreadyAnswered(Exception):
 
 
 class AppExpired(AlreadyAnswered):
-    """Nobody had signed in to the app in time."""
+    """The app registered itself, and has expired because nobody signed in to it in time."""
 
 
 class ConsentMissing(Exception):

@@ -87,7 +87,7 @@ def post(rows: QuerySet[LoginSession]) -> None:
 
 
 def is_needed() -> bool:
-    """Return whether an app is to be told of ended sessions, or a notice waits."""
+    """Return whether any app has a back-channel logout URI, or any notice waits."""
     told = Client.objects.exclude(backchannel_logout_uri="")
     return told.exists() or LogoutNotice.objects.exists()
 
@@ -177,7 +177,7 @@ class Sender:
 
 
 def _claim(busy: set[str], most: int) -> Sequence[LogoutNotice]:
-    """Lease notices that are due, to at most ``most`` apps that are not ``busy``."""
+    """Lease and return due notices to at most ``most`` apps, none of which is in ``busy``."""
     now = clock.now()
     # No notice waits longer than ``LONGEST_WAIT``. If one seems to, the clock has been set back.
     due = LogoutNotice.objects.filter(Q(due_at__gt=now + LONGEST_WAIT) | Q(due_at__lte=now))
@@ -198,9 +198,9 @@ def _pks(rows: QuerySet[LogoutNotice]) -> Any:
 
 
 def _send_all(client: Client, tokens: list[str], is_stopping: Callable[[], bool]) -> list[str]:
-    """Send the tokens until one fails; return a text for each that was tried.
+    """Send the tokens until one fails; return the result of each attempt.
 
-    The text names the failure, and is empty if the app has accepted the token.
+    A result is the name of the failure, or an empty string if the app has accepted the token.
     """
     failures: list[str] = []
     end = time.monotonic() + BATCH_SECONDS

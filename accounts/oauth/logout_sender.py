@@ -3,8 +3,9 @@
 A server process starts it when the first app with a back-channel logout URI is registered. TLS and
 signatures occupy the Python interpreter; in the server process, they would delay sign-outs.
 
-The process reads nothing from its standard input, which ends when the server process does. It
-writes what the metrics of the server process should say to its standard output, as lines of JSON.
+The process ends when its standard input ends. This happens when the server process ends, even if
+that is killed. The process writes the numbers for the metrics of the server process to its standard
+output, as lines of JSON.
 """
 
 import json
@@ -35,7 +36,7 @@ REPORT_SECONDS = 5.0
 
 
 class Starter:
-    """The thread of a server process that starts the process of the sender.
+    """Starts the process that sends notices, in a thread of the server process.
 
     ``module``: the module that the process runs. It must run :class:`Program`.
     """
@@ -83,7 +84,7 @@ def measure(count: int, age: float, outcomes: Mapping[str, int]) -> None:
 
 
 class Program:
-    """The program of the process. It ends when it is no longer needed, or standard input ends."""
+    """The program that sends notices. It ends when no app needs it, or standard input ends."""
 
     def __init__(self) -> None:
         self._loop = Background("logout notices", self._work, end=self._finish)
@@ -93,7 +94,7 @@ class Program:
     def run(self) -> None:
         """Run until the program ends."""
         logs.configure(settings.LOGGING)
-        # These signals also go to the server process, whose end is what counts.
+        # The server process gets these signals, too. This process ends after the server process.
         for number in (signal.SIGINT, signal.SIGTERM):
             signal.signal(number, signal.SIG_IGN)
         threading.Thread(target=self._end_with_input, daemon=True).start()

@@ -51,17 +51,16 @@ class Client(models.Model):
         1.0); empty if it wants none.
     ``backchannel_logout_is_private``: whether requests to that URI may go to private IP addresses.
         Set it only for apps that an operator registers.
-    ``jwks``, ``jwks_uri``: the public keys with which it authenticates, as a JWK set, or where it
-        publishes them (RFC 7591 section 2). None and empty if it has a secret or is public.
-    ``jwks_uri_is_private``: as ``backchannel_logout_is_private``, for that URI.
-    ``sector``: the host of the app, if it knows people by pairwise identifiers (OpenID Connect Core
-        section 8.1), which it shares with the other apps of this host only; empty if it knows them
-        by the ids of their accounts.
+    ``jwks``, ``jwks_uri``: the public keys with which it authenticates, as a JWK set, or the URI at
+        which it publishes them (RFC 7591 section 2). A public app or one with a secret has neither.
+    ``jwks_uri_is_private``: whether requests to ``jwks_uri`` may go to private IP addresses.
+    ``sector``: the host whose apps share pairwise identifiers of people (OpenID Connect Core
+        section 8.1). If it is empty, the app knows people by the ids of their accounts.
     ``required_group``: the group in which people must be to sign in to the app.
     ``registered_with``: the beginning of the registration token, if the app has registered itself.
-    ``expires_at``: when such an app expires because nobody has signed in to it; None if somebody
-        has, or for any other app.
-    ``source``: who has described the app. Only an operator's word makes it first-party, or lets
+    ``expires_at``: when an app that has registered itself expires. None after somebody has signed
+        in to it, and for all other apps.
+    ``source``: who has described the app. Only an operator can make an app first-party, or let
         this site send requests for it to private IP addresses.
     ``logo``: the version of its logo in :class:`ClientLogo`; empty if it has none.
     ``document_read_at``, ``document_due_at``: when its metadata document was read, and when it must
@@ -191,18 +190,18 @@ class Client(models.Model):
 
     @property
     def label(self) -> str:
-        """What pages call the app.
+        """The name of the app on pages.
 
-        An app that describes itself at a URL can take the name of another one. Until the operator
-        has verified it, the host of that URL stands for it.
+        A metadata document can claim the name of another app. Until the operator has verified the
+        app, pages show the host of the document instead.
         """
         return self.name if self.is_verified else document_urls.host_of(self.pk) or self.name
 
     @property
     def host(self) -> str:
-        """The host of the client ID, else that of the first redirect URI.
+        """The host of the client ID if that is a URL, else the host of the first redirect URI.
 
-        It is empty if the app is a program on a person's device that an operator has registered.
+        It is empty if the app is a program on a person's device and its client ID is not a URL.
         """
         first = next(iter(self.redirect_uris), "")
         return document_urls.host_of(self.pk) or redirect_uris.host_of(first)
@@ -223,8 +222,8 @@ class Client(models.Model):
         Raises:
             ValidationError: a URI, key, sector, scope or audience is not allowed; there is no
                 redirect URI; the app is first-party although any program could receive what is sent
-                to it (RFC 8252 section 8.6); it has described itself, and has rights of an
-                operator's apps.
+                to it (RFC 8252 section 8.6); a self-described app has rights that only an
+                operator can give.
         """
         client_rules.check(self)
 

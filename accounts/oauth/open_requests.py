@@ -125,8 +125,8 @@ def open_pushed(client: Client, request_uri: str, browser: str) -> Authorization
 def find(key: str, browser: str) -> AuthorizationRequest | None:
     """Return the request ``key`` if the browser with the cookie value ``browser`` opened it.
 
-    Return None for another browser, for a request that is unknown or has expired, and if the app
-    has lost the redirect URI since, perhaps because somebody else controls that address now.
+    Return None if another browser opened the request, if the request is unknown or has expired, or
+    if the app no longer has the redirect URI, which somebody else may control now.
     """
     asked = _mine(AuthorizationRequest.objects.select_related("client"), key, browser)
     if asked is None or asked.device_id:
@@ -146,7 +146,7 @@ def store_unread(given: dict[str, str], browser: str, client: ClientInfo) -> Unr
     """Store the parameters ``given`` of a request, as :func:`store` does for a checked request.
 
     Raises:
-        OAuthError: they are too long together. A stranger could otherwise fill the disk.
+        OAuthError: the parameters are too long in total. A stranger could otherwise fill the disk.
         RateLimited: see :func:`store`.
     """
     query = urlencode(given)

@@ -33,8 +33,8 @@ def check(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> None:
 
     ``is_public``: whether the app has no secret. Only such an app runs on a person's device, and
         may use a loopback address or a scheme of its own.
-    ``may_be_localhost``: whether the loopback address may be ``localhost``, which a hosts file can
-        change (RFC 8252 section 8.3). The code is useless there, because it needs PKCE.
+    ``may_be_localhost``: whether the host may be ``localhost``, which may resolve to another host
+        (RFC 8252 section 8.3). A code that goes there is useless without its PKCE verifier.
 
     Raises:
         ValidationError: the app may not register ``uri``.

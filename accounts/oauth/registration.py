@@ -1,6 +1,7 @@
 """The endpoint at which apps register themselves, with a registration token (RFC 7591).
 
-Apps cannot read, change or delete their registration here (RFC 7592): superusers can, in the admin.
+Apps cannot read, change or delete their registration (RFC 7592). Superusers change or disable the
+app in the admin instead.
 """
 
 import json

@@ -23,7 +23,7 @@ from accounts.tokens.errors import InvalidToken
 
 TEXT = KeyText("authsite_register_")
 MOST_CLIENTS, MOST_DAYS = 1000, 365
-# How long after its registration somebody must have signed in to an app.
+# An app expires if nobody signs in to it within this time after its registration.
 UNUSED_LIFE = timedelta(days=7)
 
 
@@ -33,7 +33,7 @@ class RegistrationToken(models.Model):
     The token is valid until it is used up, it expires or its row is deleted.
 
     ``clients_left``: how many apps it may still register.
-    ``scope``: the scopes, separated by spaces, of which these apps may have any.
+    ``scope``: the scopes that these apps may have, separated by spaces.
     ``audiences``: the services for which these apps get access tokens.
     """
 
@@ -128,7 +128,7 @@ def revoke(token: RegistrationToken, actor: Actor) -> bool:
 
 
 def prune() -> int:
-    """Delete the tokens that have ended; return how many were deleted."""
+    """Delete the tokens that are used up or have expired; return how many were deleted."""
     return delete_in_batches(RegistrationToken.objects.exclude(_live(clock.now())))
 
 

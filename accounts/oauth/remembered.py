@@ -1,4 +1,4 @@
-"""Remembers which refreshes were allowed, so that one statement can repeat them.
+"""Remembers which refreshes were allowed, so that the next one needs only one statement.
 
 ``token_views`` decides from the rows of an app and a session whether the app may refresh. If they
 still have the same values at the next refresh, the decision is the same. Therefore the UPDATE that
@@ -27,7 +27,7 @@ MOST = 1024
 
 
 class _Allowed(NamedTuple):
-    """The values from which a refresh was allowed, and the scope that it got."""
+    """The values that a refresh was allowed for, and the scope that was granted."""
 
     app_scope: str
     app_audiences: str
@@ -61,7 +61,7 @@ def note(client: Client, session: LoginSession, granted: frozenset[str]) -> None
 def repeat(
     client_id: str, secret: str, token: str, info: ClientInfo
 ) -> tuple[LoginSession, str, frozenset[str]] | None:
-    """Replace ``token`` if its app may do so by a decision that is remembered.
+    """Replace ``token`` if a remembered decision allows the app to do so.
 
     Return the session, the new refresh token and the granted scope. Otherwise, change nothing and
     return None.

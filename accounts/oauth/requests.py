@@ -36,7 +36,7 @@ _UNSUPPORTED = {
 
 
 def client_of(data: QueryDict) -> tuple[str, Client | None]:
-    """Return the client ID in the request, and its app; None if only its document can tell it.
+    """Return the client ID in the request, and the app; None if its document must be read first.
 
     Raises:
         OAuthError: the request names no app, an unknown one, or several.
@@ -133,7 +133,7 @@ def check_redirect_uri(client: Client, given: str) -> str:
     """Return the redirect URI ``given`` if ``client`` has registered it.
 
     Raises:
-        OAuthError: it has not.
+        OAuthError: ``client`` has not registered it.
     """
     if redirect_uris.is_registered(client.redirect_uris, given):
         return given

@@ -12,7 +12,7 @@ from accounts.users.models import User
 
 
 def subject_of(client: Client, user: User) -> uuid.UUID | None:
-    """Return the identifier by which ``client`` knows ``user``; None if it does not know them."""
+    """Return the identifier of ``user`` at ``client``; None if there is none yet."""
     return _pairwise(client, user) if client.sector else user.pk
 
 

@@ -199,7 +199,7 @@ def _answer_to_refresh(
 
 
 def _renewed(session: LoginSession, scope: Collection[str], successor: str) -> Answer:
-    # The rotation has just recorded the use of the session.
+    # The two times are equal only if the rotation has also recorded the use of the session.
     if session.used_at == session.rotated_at:
         client = cast(str, session.client_id)
         connections.note_use(user=session.user_id, client=client, audience=session.audience)

@@ -46,11 +46,11 @@ def authorize(request: HttpRequest) -> HttpResponse:
 
 
 def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> HttpResponse:
-    """Do what :func:`authorize` does, for a request with the parameters ``data`` of ``made_at``."""
+    """Handle a request with the parameters ``data`` that a browser first sent at ``made_at``."""
     try:
         client_id, client = requests.client_of(data)
         is_pushed = any(data.getlist("request_uri"))
-        # The document of a pushed request is read where it continues.
+        # For a pushed request, ``proceed`` reads the document.
         if client is None or (documents.must_be_read(client_id, client) and not is_pushed):
             if not _is_page(request):
                 return pages.not_a_page(request)
@@ -88,7 +88,7 @@ def _sign_in_first(request: HttpRequest, data: QueryDict) -> HttpResponse:
     """
     given = parameters(data)
     if given.get("prompt") == "none":
-        # Where an error could be sent is not known before the document is read.
+        # Only the document says to which redirect URI an error may be sent.
         raise OAuthError("login_required", "Nobody is signed in.")
     browser = open_requests.browser_of(request) or secrets.token()
     unread = open_requests.store_unread(given, browser, client_of(request))
@@ -155,7 +155,7 @@ def _answer_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpRe
     if asked.prompts != "none":
         return None
     granting.close(asked)
-    # With a hint, other errors would tell an app that was disconnected who is signed in.
+    # After an ``id_token_hint``, another error would tell a disconnected app who is signed in.
     error = ERRORS[Step.SIGN_IN] if asked.subject else ERRORS[step]
     return responses.redirect(responses.url(asked.redirect_uri, asked.state, error=error))
 
@@ -198,7 +198,7 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
 
 
 def _proceed_unread(request: HttpRequest, key: str) -> HttpResponse:
-    """Check a request that waits for a sign-in, as :func:`authorize` would have done before."""
+    """Check a request that has waited for a sign-in, as :func:`authorize` checks others."""
     unread = open_requests.find_unread(key, open_requests.browser_of(request))
     if unread is None or request.method == "POST":
         return pages.over(request)
@@ -211,7 +211,7 @@ def _read_again(request: HttpRequest, asked: AuthorizationRequest) -> None:
     """Read the metadata document of the app again if it is due and somebody is signed in.
 
     Raises:
-        OAuthError: the document fails, or does not have the redirect URI any more.
+        OAuthError: the document cannot be used, or no longer has the redirect URI.
     """
     session = request_auth_of(request).session
     if session is None or not documents.must_be_read(asked.client_id, asked.client):

@@ -25,7 +25,8 @@ from accounts.users.models import User
 # The most live sessions of one user with one app.
 MOST = 20
 
-# PostgreSQL locks in the order of the names. Acts that end all sessions lock the user first, too.
+# PostgreSQL locks the rows in the order after OF. Whatever ends all sessions of a user locks the
+# user first, too, so the two cannot deadlock.
 _LOCK_PARENT = f"""
 SELECT 1 FROM {LoginSession._meta.db_table} s JOIN {User._meta.db_table} u ON u.id = s.user_id
 WHERE s.id = %s FOR NO KEY UPDATE OF u, s

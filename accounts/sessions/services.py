@@ -34,7 +34,7 @@ KEEP_ENDED = timedelta(days=1)
 AT_ONCE = 20
 
 insert = PreparedInsert(LoginSession)
-# For prepared statements; ``now`` is a value of theirs.
+# A condition for prepared statements, which must then get the value ``now``.
 IS_LIVE = Q(ended_at=None, idle_at__gt=P("now"), ends_at__gt=P("now"))
 _LOCKED = PreparedQuery(
     lambda: LoginSession.objects.select_for_update().filter(IS_LIVE, pk=P("session"))

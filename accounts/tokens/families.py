@@ -69,8 +69,8 @@ class Rotation:
     """A statement that replaces the newest refresh token of a live family.
 
     ``more``: the fields to return, besides those that a new access token contains.
-    ``condition``: a condition in SQL that the session ``o`` must meet, too, with the parameters
-        ``constants`` and those that the caller of :meth:`run` adds.
+    ``condition``: a further condition in SQL on the session, whose alias is ``o``.
+    ``constants``: values for parameters of ``condition``. :meth:`run` gets the other values.
     """
 
     def __init__(

@@ -102,7 +102,7 @@ def test_no_app_learns_identifiers_by_an_api_as_a_service_or_in_a_sector_of_othe
 
     for source in (Client.Source.DOCUMENT, Client.Source.REGISTRATION):
         new_app(sector="paperless.example.org", source=source)
-        with pytest.raises(ValidationError, match="Only for apps that an operator"):
+        with pytest.raises(ValidationError, match="Only an app that an operator"):
             new_app(sector=SECTOR, source=source)
 
     access = new_app(sector=SECTOR).sign_in(browser_of(alice))["access_token"]
@@ -133,7 +133,10 @@ def test_identifiers_cannot_change_once_people_use_the_app(alice: User) -> None:
     connect_app(browser_of(alice), the_app())
 
     for sector in ("", "www.example.org"):
-        assert "People use this app already." in change(carol, sector=sector).text
+        assert (
+            "people use the app, and it wouldn’t recognize them"
+            in change(carol, sector=sector).text
+        )
     assert change(carol, name="Shop", sector=SECTOR).status_code == 302
 
     assert (the_app().name, the_app().sector) == ("Shop", SECTOR)

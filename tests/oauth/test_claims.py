@@ -55,7 +55,7 @@ def make_primary(user: User, email: str) -> None:
     ids=["username", "display name", "language", "time zone", "primary email address"],
 )
 def test_the_claim_moves_with_what_apps_are_told(
-    alice: User, clock: Clock, change: Callable[[User], None]
+    clock: Clock, alice: User, change: Callable[[User], None]
 ) -> None:
     before = updated_at(alice)
     clock.advance(minutes=1)
@@ -65,7 +65,7 @@ def test_the_claim_moves_with_what_apps_are_told(
     assert updated_at(alice) == before + 60
 
 
-def test_the_claim_moves_with_the_groups(alice: User, client: Client, clock: Clock) -> None:
+def test_the_claim_moves_with_the_groups(clock: Clock, alice: User, client: Client) -> None:
     carol = signed_in(make_staff("carol"), client)
     editors, before = Group.objects.create(name="Editors"), updated_at(alice)
     group = f"/admin/auth/group/{editors.pk}"
@@ -82,7 +82,7 @@ def test_the_claim_moves_with_the_groups(alice: User, client: Client, clock: Clo
 
 
 def test_a_sign_in_and_what_apps_are_not_told_leave_the_claim(
-    alice: User, client: Client, clock: Clock
+    clock: Clock, alice: User, client: Client
 ) -> None:
     before = updated_at(alice)
     clock.advance(minutes=1)

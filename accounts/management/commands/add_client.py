@@ -17,7 +17,7 @@ FLAGS = {
     "--public": "the app runs in a browser or on a person's device, and gets no secret",
     "--device": "the app may show a code, which people type in here; it needs no redirect URI",
     "--first-party": "people are not asked for their consent",
-    "--pairwise": "the app gets identifiers of people that apps of other hosts do not get",
+    "--pairwise": "the app gets identifiers of people that only apps of the same host share",
     "--dpop": "the app must bind its tokens to a key, by DPoP (RFC 9449)",
 }
 
@@ -60,8 +60,8 @@ class Command(ClientCommand):
             "--sector",
             default="",
             metavar="HOST",
-            help="the host whose apps share pairwise identifiers; without this option, the one of "
-            "the redirect URIs",
+            help="the host whose apps share pairwise identifiers; by default, the host of the "
+            "redirect URIs",
         )
         for name, words in FLAGS.items():
             parser.add_argument(name, action="store_true", help=words)
@@ -142,7 +142,7 @@ def _add_keys(parser: CommandParser) -> None:
         "--jwks-uri",
         default="",
         metavar="URI",
-        help="where the app publishes such a set, instead of --jwks",
+        help="the URI at which the app publishes its JSON Web Key Set; use it instead of --jwks",
     )
     parser.add_argument("--jwks-uri-private", action="store_true", help=PRIVATE)
 

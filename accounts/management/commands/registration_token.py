@@ -17,8 +17,8 @@ class Command(ClientCommand):
     """Prints the token once."""
 
     help = (
-        "Create a token with which apps register themselves (RFC 7591). Print it; it is not "
-        "stored. All superusers get an email."
+        "Create a token with which apps register themselves (RFC 7591). The token is printed once "
+        "and not stored. All superusers get an email."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -27,7 +27,7 @@ class Command(ClientCommand):
             "--clients", type=int, default=1, help="how many apps may register; without it: 1"
         )
         parser.add_argument(
-            "--days", type=int, default=7, help="after how many days it ends; without it: 7"
+            "--days", type=int, default=7, help="days until the token expires; by default 7"
         )
         parser.add_argument(
             "--scope",
