@@ -3,6 +3,7 @@
 The seed is fixed, so that a failure can be repeated.
 """
 
+import json
 import random
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -17,12 +18,13 @@ from tests.attacks.api_input_steps import storable
 from tests.support.api_jwt import basic
 from tests.support.apps import WEB
 from tests.support.oauth_client import EVERYTHING, FORM, VERIFIER, browser_of, new_app
+from tests.support.registration import REGISTER, VALID, new_token
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 ENDPOINTS = (
     *("/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/userinfo", "/oauth/par"),
-    "/oauth/register",
+    REGISTER,
     *("/oauth/authorize", "/oauth/logout", "/.well-known/openid-configuration"),
     "/.well-known/oauth-protected-resource",
 )
@@ -48,6 +50,11 @@ JUNK = (
         "-1",
     ),
     *("9" * 400, "a" * 9000, "none", "openid openid", "..", "e30.e30.", "1e999", "'\"<>", "a=b&c"),
+)
+MEMBERS = (
+    *("client_name", "redirect_uris", "post_logout_redirect_uris", "backchannel_logout_uri"),
+    *("token_endpoint_auth_method", "grant_types", "response_types", "scope", "jwks", "jwks_uri"),
+    *("client_uri", "policy_uri", "tos_uri", "subject_type", "dpop_bound_access_tokens", "x\0"),
 )
 METHODS = ("POST", "POST", "POST", "POST", "GET", "HEAD", "PUT", "DELETE", "OPTIONS")
 KINDS = (*(FORM,) * 6, f"{FORM}; charset=utf-7", "application/json", "multipart/form-data", "")
@@ -96,6 +103,13 @@ def mutated(dice: random.Random, sent: dict[str, str]) -> list[tuple[str, str]]:
     return pairs
 
 
+def metadata(dice: random.Random) -> str:
+    """Return the metadata of an app with some members replaced or added, as JSON."""
+    values = (None, True, 1, {}, *JUNK, *([junk] for junk in JUNK))
+    count = dice.choice((0, 1, 1, 2, 5))
+    return json.dumps(VALID | {dice.choice(MEMBERS): dice.choice(values) for _ in range(count)})
+
+
 def authorization(dice: random.Random, sent: dict[str, str]) -> dict[str, str]:
     junk = quote_plus(dice.choice(JUNK))
     pairs = ((sent["client_id"], sent["client_secret"]), (junk, junk), (sent["client_id"], junk))
@@ -112,7 +126,7 @@ def test_no_request_to_an_endpoint_for_apps_causes_a_server_error(
     """An unexpected exception in a view fails the test, too: the test client raises it."""
     dice = random.Random(f"{path} {count}")  # noqa: S311 must be repeatable
     browsers = [Browser(), signed_in(make_user("bob"))]
-    statuses = set()
+    statuses, registration = set(), {"Authorization": f"Bearer {new_token(count)}"}
 
     for _ in range(count):
         sent = plausible()
@@ -122,14 +136,14 @@ def test_no_request_to_an_endpoint_for_apps_causes_a_server_error(
         method, url = dice.choice(METHODS), path
         if method in {"GET", "HEAD"} or dice.random() < 0.05:
             url = f"{path}?{body}"
+        kind, headers = dice.choice(KINDS), authorization(dice, sent)
+        if path == REGISTER and dice.random() < 0.7:
+            body, kind, headers = metadata(dice), "application/json", registration
         answer = dice.choice(browsers).generic(
-            method,
-            url,
-            body,
-            content_type=dice.choice(KINDS),
-            headers=authorization(dice, sent),
+            method, url, body, content_type=kind, headers=headers
         )
         assert answer.status_code < 500, (method, url, body)
         statuses.add(answer.status_code)
 
     assert len(statuses) >= 2, "all requests were refused for the same reason"
+    assert path != REGISTER or {201, 400, 401} <= statuses

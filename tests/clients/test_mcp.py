@@ -70,10 +70,10 @@ def server(production: ProductionSite, tmp_path: Path) -> Iterator[Client]:
     env |= {"ISSUER": production.origin, "RESOURCE": MCP_SERVER}
     uvicorn = environment(HERE / "requirements.txt") / "uvicorn"
     command = [uvicorn, "mcp_server:app", "--port", str(PORT)]
-    process = Process(command, tmp_path / "server", env=env, cwd=tmp_path)
-    process.wait_until(lambda: listening(PORT), NAME)
-    yield Client(f"http://127.0.0.1:{PORT}")
-    process.stop()
+    with Process(command, tmp_path / "server", env=env, cwd=tmp_path) as process:
+        process.wait_until(lambda: listening(PORT), NAME)
+        yield Client(f"http://127.0.0.1:{PORT}")
+        process.stop()
 
 
 def assistant(production: ProductionSite, folder: Path, **options: str) -> Process:
@@ -128,9 +128,9 @@ def test_a_registered_mcp_client_calls_a_tool_for_alice_and_renews_its_tokens(
     sent = {"body": form, "headers": {"Content-Type": "application/json"}}
     for_site = production.client().request("POST", "/api/v1/token/", **sent).json()["access"]
 
-    running = assistant(production, tmp_path, client=registered["client_id"])
-    agree(alice, shown(running, r"https://\S+/oauth/authorize\S+"))
-    people, token = outcome(running)
+    with assistant(production, tmp_path, client=registered["client_id"]) as running:
+        agree(alice, shown(running, r"https://\S+/oauth/authorize\S+"))
+        people, token = outcome(running)
 
     assert people == [id_at(production, for_site)] * 2
     assert call(server, token).status == 400, "the token is good, but there is no MCP session"
@@ -150,16 +150,16 @@ def test_an_mcp_client_that_nobody_has_registered_signs_bob_in_by_its_metadata_d
     join(production, production.client(), "mcp-bob")
     page = open_page(production, ignore_https_errors=True)
 
-    running = assistant(production, tmp_path, document=host.client_id)
-    page.goto(shown(running, r"https://\S+/oauth/authorize\S+"))
-    assert host.count == 0, "nothing is read for a stranger"
-    page.fill("[name=login]", "mcp-bob")
-    page.fill("[name=password]", PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    expect(page.get_by_role("main")).to_contain_text(urlsplit(host.client_id).netloc)
-    page.get_by_role("button", name="Allow").click()
-    expect(page.locator("body")).to_have_text("You can close this window.")
-    people, token = outcome(running)
+    with assistant(production, tmp_path, document=host.client_id) as running:
+        page.goto(shown(running, r"https://\S+/oauth/authorize\S+"))
+        assert host.count == 0, "nothing is read for a stranger"
+        page.fill("[name=login]", "mcp-bob")
+        page.fill("[name=password]", PASSWORD)
+        page.get_by_role("button", name="Sign in", exact=True).click()
+        expect(page.get_by_role("main")).to_contain_text(urlsplit(host.client_id).netloc)
+        page.get_by_role("button", name="Allow").click()
+        expect(page.locator("body")).to_have_text("You can close this window.")
+        people, token = outcome(running)
 
     assert len(people) == 2
     assert call(server, token).status == 400, "the token is good, but there is no MCP session"

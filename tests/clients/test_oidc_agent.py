@@ -103,12 +103,11 @@ def test_oidc_agent_signs_bob_in_by_a_code(
     browser = Journey(bob)
     shown = re.compile(r"And enter the code: (\S+)")
 
-    waiting = Process(agent.generate("device"), tmp_path / "log", env=agent.env)
-    waiting.wait_until(lambda: bool(shown.search(waiting.log())), "oidc-gen")
-    page = browser.open(f"{production.origin}/oauth/device")
-    (code,) = shown.findall(waiting.log())
-    page = browser.send(page, user_code=code)
-    browser.send(page, "Allow")
-
-    assert waiting.wait() == 0, waiting.log()
+    with Process(agent.generate("device"), tmp_path / "log", env=agent.env) as waiting:
+        waiting.wait_until(lambda: bool(shown.search(waiting.log())), "oidc-gen")
+        page = browser.open(f"{production.origin}/oauth/device")
+        (code,) = shown.findall(waiting.log())
+        page = browser.send(page, user_code=code)
+        browser.send(page, "Allow")
+        assert waiting.wait() == 0, waiting.log()
     assert username_of(production, agent.run(*COMMANDS.splitlines()[1].split())) == "agent-bob"

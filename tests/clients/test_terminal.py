@@ -42,9 +42,9 @@ class Terminal:
 
     def output(self, *words: str) -> str:
         """Run the program to its end, and return what it prints."""
-        running = self.start(*words)
-        assert running.wait() == 0, running.log()
-        return running.log()
+        with self.start(*words) as running:
+            assert running.wait() == 0, running.log()
+            return running.log()
 
 
 def shown(running: Process, pattern: str) -> str:
@@ -72,10 +72,10 @@ def test_a_command_line_signs_alice_in_with_her_browser_and_out(
     alice = production.client()
     join(production, alice, "terminal-alice")
 
-    running = terminal.start()
-    page = agree(alice, shown(running, r"Sign in at (\S+)"))
-    assert page.text == "You can close this window."
-    assert running.wait() == 0, running.log()
+    with terminal.start() as running:
+        page = agree(alice, shown(running, r"Sign in at (\S+)"))
+        assert page.text == "You can close this window."
+        assert running.wait() == 0, running.log()
     assert running.log().endswith("Hello terminal-alice\n")
 
     assert terminal.output() == "Hello terminal-alice\n", "without signing in again"
@@ -91,11 +91,10 @@ def test_a_command_line_without_a_browser_signs_bob_in_by_a_code(
     join(production, bob, "terminal-bob")
     journey = Journey(bob)
 
-    running = terminal.start("code")
-    code = shown(running, r"Enter (\S+) at ")
-    page = journey.open(shown(running, r" at (https://\S+)"))
-    journey.send(journey.send(page, user_code=code), "Allow")
-
-    assert running.wait() == 0, running.log()
+    with terminal.start("code") as running:
+        code = shown(running, r"Enter (\S+) at ")
+        page = journey.open(shown(running, r" at (https://\S+)"))
+        journey.send(journey.send(page, user_code=code), "Allow")
+        assert running.wait() == 0, running.log()
     assert running.log().endswith("Hello terminal-bob\n")
     assert terminal.output("code") == "Hello terminal-bob\n", "without another code"

@@ -1,7 +1,5 @@
 """Steps of tests about logout notices, which the site sends to apps."""
 
-import time
-
 from accounts.oauth import logout_notices
 from accounts.oauth.models import Client
 from accounts.sessions import services
@@ -9,6 +7,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.apps import connect_app, make_app
 from tests.support.oauth_client import browser_of
+from tests.support.process import within
 
 
 def told_at(uri: str, name: str = "Paperless") -> Client:
@@ -27,5 +26,4 @@ def ended(alice: User, app: Client) -> LoginSession:
 def send_all(sender: logout_notices.Sender | None = None) -> None:
     """Send what is due, and wait until it is sent or has failed."""
     sender = sender or logout_notices.Sender()
-    while sender.send_due():
-        time.sleep(0.05)
+    assert within(30, lambda: not sender.send_due())

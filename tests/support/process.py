@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -47,7 +47,10 @@ def listening(port: int) -> bool:
 
 
 class Process:
-    """A running server program with a log; it leads its own process group."""
+    """A running program with a log; it leads its own process group.
+
+    As a context manager, it kills the group at the end, unless all its processes have ended.
+    """
 
     def __init__(
         self,
@@ -70,6 +73,12 @@ class Process:
                 start_new_session=True,
                 **run_as(owner),
             )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        self.kill()
 
     @property
     def pid(self) -> int:
