@@ -17,7 +17,7 @@ from django.db.models import Exists, OuterRef
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import delete_in_batches
-from accounts.common.errors import RateLimited
+from accounts.common.errors import Busy, RateLimited
 from accounts.oauth import client_metadata, client_rules, document_urls, id_tokens, redirect_uris
 from accounts.oauth.grant_models import AuthorizationRequest, Connection
 from accounts.oauth.models import Client
@@ -45,6 +45,9 @@ KEPT = {"is_verified", "factor", "required_group", "logo"}
 _SECRETS = {"client_secret", "client_secret_expires_at"}
 # The members with URLs that people open, or that this site sends requests to.
 _URLS = {"client_uri", "policy_uri", "tos_uri", "jwks_uri", "backchannel_logout_uri"}
+# The statuses of hosts that could not handle the request now. Otherwise, whoever causes many
+# requests to a host that limits them stops its apps for everybody.
+_LATER = {HTTPStatus.REQUEST_TIMEOUT, HTTPStatus.TOO_EARLY, HTTPStatus.TOO_MANY_REQUESTS}
 _JSON = re.compile(r"application/(?:[a-z0-9.-]+\+)?json", re.ASCII)
 _MAX_AGE = re.compile(r"max-age=(\d{1,9})(?![\d.])", re.ASCII)
 
@@ -62,21 +65,25 @@ def must_be_read(client_id: str, client: Client | None) -> bool:
         return False
     if client is None or client.document_due_at is None:
         return True
-    return client.disabled_at is None and clock.is_past(client.document_due_at, MOST_AGE)
+    # Another request may be reading a document that was refused, or is too old. Until it has
+    # answered, nobody may use the former one.
+    is_due = not _is_young(client) or clock.is_past(client.document_due_at, MOST_AGE)
+    return client.disabled_at is None and is_due
 
 
 def read(client_id: str, reader: User, info: ClientInfo) -> Client:
     """Read the document at ``client_id``, and return the app that it describes.
 
     Return the app as it was stored before if another request is reading the document, if its host
-    does not answer, or if too many documents were read.
+    does not answer, or if too many documents were read or are being read. A document that was
+    refused or is too old is not used.
 
     ``reader``: the person for whom it is read. ``info``: the client info of the browser.
 
     Raises:
         OAuthError: ``invalid_client``: the document cannot be read, or is not valid.
         RateLimited: too many documents were read for this person or network, or are being read,
-            and the app is not known from before.
+            and there is no former document that may be used.
     """
     former = Client.objects.filter(pk=client_id).first()
     try:
@@ -91,15 +98,16 @@ def read(client_id: str, reader: User, info: ClientInfo) -> Client:
     try:
         metadata, age = _fetch(client_id)
         described = _described(client_id, metadata)
-    except (OAuthError, _NoAnswer) as error:
-        is_silent = isinstance(error, _NoAnswer)
-        if is_silent and former and _is_young(former):
+    except (_NoAnswer, Busy) as problem:
+        if former and _is_young(former):
             return former
-        # The next request must not use the former document.
-        now = clock.now()
-        rows = Client.objects.filter(pk=client_id)
-        rows.update(document_due_at=now, document_read_at=now - LAST)
-        raise (_refused("Its host does not answer.") if is_silent else error) from None
+        if isinstance(problem, Busy):
+            raise
+        raise _refused("Its host does not answer.") from None
+    except OAuthError:
+        # No other request may use the former document.
+        Client.objects.filter(pk=client_id).update(document_read_at=clock.now() - LAST)
+        raise
     return _save(described, age)
 
 
@@ -129,7 +137,12 @@ def _is_young(former: Client) -> bool:
 
 
 def _begin(former: Client) -> bool:
-    """Return whether this request reads the document again. Only one of several requests does."""
+    """Return whether this request reads the document again.
+
+    Only one of several requests does. If the former document may not be used, each of them does.
+    """
+    if not _is_young(former):
+        return True
     due = Client.objects.filter(pk=former.pk, document_due_at=former.document_due_at)
     return bool(due.update(document_due_at=clock.now() + PAUSE))
 
@@ -138,8 +151,10 @@ def _fetch(url: str) -> tuple[Any, timedelta]:
     """Return the parsed document at ``url``, and how long it may be used.
 
     Raises:
-        OAuthError: the answer is a redirect, is not JSON, or has a status other than 200 and 5xx.
-        _NoAnswer: there is no answer in time, it is too long, or its status is 5xx.
+        OAuthError: the answer is a redirect, is not JSON, or has a status that says that there is
+            no document.
+        _NoAnswer: there is no answer in time, it is too long, or its status is 408, 425, 429 or
+            5xx.
         Busy: too many documents are being read.
     """
     import requests  # noqa: PLC0415 it takes 10 MB
@@ -155,7 +170,7 @@ def _fetch(url: str) -> tuple[Any, timedelta]:
         raise _NoAnswer from None
     except requests.RequestException:
         raise _refused("It must not be a redirect.") from None
-    if answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
+    if answer.status_code in _LATER or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
         raise _NoAnswer
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if answer.status_code != HTTPStatus.OK or not _JSON.fullmatch(kind):

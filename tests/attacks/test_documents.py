@@ -11,6 +11,7 @@ from django.core.management import call_command
 from django.test import Client as Browser
 
 from accounts.common import http_client
+from accounts.oauth import documents
 from accounts.oauth.grant_models import Connection, UnreadRequest
 from accounts.oauth.models import Client
 from accounts.throttle.limits import METADATA_PERSON
@@ -418,6 +419,21 @@ def test_a_document_that_turns_wrong_is_refused_though_it_was_read_before(
     clock.advance(minutes=10)
 
     assert begin(browser, host.app, **ASK).status_code == 200
+
+
+@pytest.mark.parametrize("status", [404, 503])
+def test_a_refused_or_too_old_document_is_not_used_while_another_request_reads_it(
+    host: DocumentHost, browser: Browser, clock: Clock, status: int
+) -> None:
+    page, now = begin(browser, host.app, **ASK), clock.now()
+    age = documents.LAST * (status == 503)
+    Client.objects.update(document_due_at=now, document_read_at=now - age)
+    host.answers["/client.json"] = say(status)
+    assert begin(browser, host.app, **ASK).status_code == 400
+    documents._begin(host.app)
+
+    assert begin(browser, host.app, **ASK).status_code == 400
+    assert allow(browser, page).status_code == 400
 
 
 def test_an_app_of_an_operator_is_never_taken_over_by_a_document(

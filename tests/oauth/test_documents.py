@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.test import Client as Browser
 
 from accounts.activity.models import Activity
+from accounts.common import http_client
 from accounts.oauth import documents
 from accounts.oauth.grant_models import Connection
 from accounts.oauth.models import Client
@@ -196,11 +197,12 @@ def test_of_several_requests_one_reads_the_document_again(
     assert host.count == 1
 
 
+@pytest.mark.parametrize("status", [408, 425, 429, 503])
 def test_a_host_that_does_not_answer_changes_nothing_for_two_days(
-    host: DocumentHost, alice: User, clock: Clock
+    host: DocumentHost, alice: User, clock: Clock, status: int
 ) -> None:
     begin(signed_in(alice), host.app, **ASK)
-    host.answers["/client.json"] = say(503)
+    host.answers["/client.json"] = say(status)
     clock.advance(hours=47)
     assert begin(signed_in(alice), host.app, **ASK).status_code == 200
     assert host.count == 2
@@ -209,6 +211,17 @@ def test_a_host_that_does_not_answer_changes_nothing_for_two_days(
     answer = begin(signed_in(alice), host.app, **ASK)
 
     assert (answer.status_code, "does not answer" in answer.text) == (400, True)
+
+
+def test_while_too_many_documents_are_read_the_former_one_is_used_for_two_days(
+    host: DocumentHost, alice: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begin(signed_in(alice), host.app, **ASK)
+    monkeypatch.setattr(http_client, "_take", lambda _slots: False)
+
+    for status in (200, 429):
+        clock.advance(days=1)
+        assert begin(signed_in(alice), host.app, **ASK).status_code == status
 
 
 def test_an_operator_disables_the_app_for_good_and_decides_a_few_fields_only(
