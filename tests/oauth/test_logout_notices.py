@@ -1,7 +1,6 @@
 """Back-channel logout: which apps are told that a session has ended, when, and how often."""
 
 import threading
-import time
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -13,6 +12,7 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.services import Actor
+from accounts.common import http_client
 from accounts.common.signals import credentials_changed
 from accounts.lockdown.services import lock_down
 from accounts.oauth import clients, connections, logout_notices
@@ -169,23 +169,23 @@ def test_the_app_gets_a_logout_token_of_its_session(
 
 
 def test_a_refused_notice_is_repeated_after_growing_pauses_and_given_up_after_a_day(
-    alice: User, receiver: Receiver, clock: Clock, caplog: Any, monkeypatch: pytest.MonkeyPatch
+    alice: User, receiver: Receiver, clock: Clock, caplog: Any
 ) -> None:
-    monkeypatch.setattr(logout_notices, "REST_SECONDS", 0)
     receiver.answers["/logout"] = say(503)
     ended(alice, told_at(receiver.url()))
     pauses: list[float] = []
-    while sum(pauses) < 24 * 3600:
+    for _attempt in range(12):
         send_all()
         pauses.append((LogoutNotice.objects.get().due_at - clock.now()).total_seconds())
-        assert not logout_notices.give_up()
         clock.advance(seconds=pauses[-1])
 
-    assert pauses[:10] == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560]
-    assert set(pauses[10:]) == {3600}
+    assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
     tokens = receiver.tokens()
-    assert len({jwt.decode(t, options={"verify_signature": False})["jti"] for t in tokens}) > 30
+    assert len({jwt.decode(t, options={"verify_signature": False})["jti"] for t in tokens}) == 12
     assert "status 503" in caplog.text
+    clock.advance(seconds=24 * 3600 - sum(pauses) - 1)
+    assert not logout_notices.give_up()
+    clock.advance(seconds=1)
     assert logout_notices.give_up() == 1
     assert "was not told that sessions ended: 1" in caplog.text
     assert not any(part in caplog.text for token in tokens for part in token.split(".")[1:])
@@ -208,7 +208,12 @@ def test_an_app_that_works_again_gets_the_notice(
     assert not waiting()
 
 
-def test_ten_apps_that_hang_do_not_delay_ten_others(alice: User, receiver: Receiver) -> None:
+def test_ten_apps_that_hang_do_not_delay_ten_others(
+    alice: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a slow machine, too, the apps still hang when the others have been told.
+    monkeypatch.setattr(logout_notices, "SECONDS", 9.0)
+    monkeypatch.setattr(http_client, "PATIENCE", 9.0)
     browser = browser_of(alice)
     for number in range(10):
         for kind in ("hang", "work"):
@@ -217,18 +222,13 @@ def test_ten_apps_that_hang_do_not_delay_ten_others(alice: User, receiver: Recei
             if kind == "hang":
                 receiver.answers[path] = hang
     services.revoke(browser)
-    sender, began = logout_notices.Sender(), time.time()
+    sender = logout_notices.Sender()
 
-    while len(LogoutNotice.objects.all()) > 10:
-        sender.send_due()
-        time.sleep(0.05)
-    works = [at - began for path, _form, at in receiver.got if path.startswith("/work")]
-    while sender.send_due():
-        time.sleep(0.05)
+    assert within(30, lambda: sender.send_due() and LogoutNotice.objects.count() == 10)
+    assert (len(sender._under_way), sender.outcomes) == (10, {"sent": 10, "failed": 0})
+    receiver.release()
+    send_all(sender)
 
-    assert len(works) == 10
-    assert max(works) < 2.5
-    assert time.time() - began < logout_notices.SECONDS + 2
     assert LogoutNotice.objects.filter(attempts=1).count() == 10
 
 
@@ -308,13 +308,12 @@ def test_an_app_that_fails_again_and_again_takes_ever_fewer_turns() -> None:
     assert not sender._resting
 
 
-@pytest.mark.django_db(transaction=True)
-def test_ten_thousand_ended_sessions_of_an_app_are_sent_in_short_batches(
+def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(
     alice: User, receiver: Receiver
 ) -> None:
     """Disabling an app ends all its sessions at once, on this site and in the app."""
     app, browser = told_at(receiver.url()), browser_of(alice)
-    some = [connected.new(browser, app.pk, "openid", "", is_offline=True) for _ in range(10_000)]
+    some = [connected.new(browser, app.pk, "openid", "", is_offline=True) for _ in range(500)]
     LoginSession.objects.bulk_create(some)
     with CaptureQueriesContext(connection) as queries:
         clients.set_enabled(app, Actor(), enabled=False)
@@ -328,7 +327,7 @@ def test_ten_thousand_ended_sessions_of_an_app_are_sent_in_short_batches(
         assert len(receiver.tokens()) == 20 * batches
 
     sender.finish()
-    assert (sender.outcomes["sent"], logout_notices.waiting()[0]) == (40, 9_960)
+    assert (sender.outcomes["sent"], logout_notices.waiting()[0]) == (40, 460)
 
 
 def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(

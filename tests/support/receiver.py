@@ -84,12 +84,16 @@ class Receiver:
         """Return the logout tokens that came at ``path``."""
         return [form["logout_token"][0] for there, form, _at in self.got if there == path]
 
+    def release(self) -> None:
+        """End all answers that hang or drip."""
+        self._server.released.set()
+
     def __enter__(self) -> Self:
         threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
         return self
 
     def __exit__(self, *_error: object) -> None:
-        self._server.released.set()
+        self.release()
         self._server.shutdown()
         self._server.server_close()
 
