@@ -19,7 +19,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from accounts.activity import events
-from accounts.oauth import id_tokens, pages, responses
+from accounts.oauth import document_urls, id_tokens, pages, redirect_uris, responses
 from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError, parameters
 from accounts.sessions.current import request_auth_of
@@ -63,12 +63,13 @@ def logout(request: HttpRequest) -> HttpResponse:
 def _read(given: dict[str, str]) -> Request:
     """Return the client, its session and the URI to return to, if ``id_token_hint`` is valid.
 
-    Return an empty dictionary otherwise. The URI is left out unless the client has registered it.
+    Return an empty dictionary otherwise, and for a client that is disabled or whose host was removed
+    from the settings. The URI is left out unless the client has registered it.
     """
     hint = id_tokens.hint_of(given.get("id_token_hint", ""), given.get("client_id", ""))
     rows = Client.objects.filter(disabled_at=None)
     client = rows.filter(pk=hint["aud"]).first() if hint else None
-    if hint is None or client is None:
+    if hint is None or client is None or document_urls.is_withdrawn(client.pk):
         return {}
     uri, state = given.get("post_logout_redirect_uri", ""), given.get("state", "")
     asked = {"client": client.pk, "sid": hint["sid"]}
@@ -116,13 +117,20 @@ def _is_from(asked: Request, session: LoginSession) -> bool:
 
 
 def _lead_on(request: HttpRequest, asked: Request) -> HttpResponse:
-    """Return to the URI of the app if it is registered; otherwise show that sign-out is done."""
+    """Return to the URI of the app if it is registered; otherwise show that sign-out is done.
+
+    For an app that nobody has verified, the page has a link to the URI. After a redirect, a link to
+    this site could lead anywhere (RFC 9700 section 4.11.2).
+    """
     client = Client.objects.filter(pk=asked["client"]).first() if "uri" in asked else None
     if client is None or asked["uri"] not in client.logout_uris:
         return render(request, "accounts/oauth/signed_out.html")
     target = asked["uri"]
     if asked["state"]:
         target = responses.with_query(target, {"state": asked["state"]})
+    if not client.is_verified:
+        context = {"url": target, "host": redirect_uris.host_of(target), "client": client}
+        return render(request, "accounts/oauth/signed_out.html", context)
     if request.method == "POST":
         return responses.lead_back(request, client, target)
     return responses.redirect(target)

@@ -39,7 +39,7 @@ from django.db.models.functions import Coalesce
 
 from accounts.common import clock, secrets
 from accounts.common.deletion import delete_in_batches
-from accounts.oauth import id_tokens, logout_tokens
+from accounts.oauth import document_urls, id_tokens, logout_tokens
 from accounts.oauth.grant_models import LogoutNotice
 from accounts.oauth.models import Client
 from accounts.sessions.models import LoginSession
@@ -216,8 +216,9 @@ def _send_all(client: Client, tokens: list[str], is_stopping: Callable[[], bool]
 def _send(client: Client, token: str) -> str:
     from accounts.common import http_client  # noqa: PLC0415 its library takes 10 MB
 
-    # A member of staff may have removed the URI meanwhile.
-    if not client.backchannel_logout_uri:
+    # A member of staff may have removed the URI meanwhile, or an operator the host, which somebody
+    # else may control now.
+    if not client.backchannel_logout_uri or document_urls.is_withdrawn(client.pk):
         return ""
     try:
         with http_client.limited(

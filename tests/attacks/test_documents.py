@@ -12,7 +12,7 @@ from django.test import Client as Browser
 
 from accounts.common import http_client
 from accounts.oauth import documents
-from accounts.oauth.grant_models import Connection, UnreadRequest
+from accounts.oauth.grant_models import Connection, LogoutNotice, UnreadRequest
 from accounts.oauth.models import Client
 from accounts.throttle.limits import METADATA_PERSON
 from accounts.users.models import User
@@ -29,6 +29,7 @@ from tests.support.authorize import (
     result,
 )
 from tests.support.document_host import HERE, HOST, REDIRECT, DocumentHost, resolve
+from tests.support.logout import ended, send_all
 from tests.support.oauth_client import App
 from tests.support.receiver import drip, hang, say
 from tests.support.signin import set_up, signed_in
@@ -367,6 +368,27 @@ def test_a_host_that_the_operator_does_not_name_any_more_gets_nothing(
     assert begin(browser, host.app, **ASK).status_code == 400
     assert App(host.app).redeem(code, redirect_uri=REDIRECT).error == "invalid_client"
     assert push(host.app, **ASK).json()["error"] == "invalid_client"
+
+
+def test_an_app_of_a_removed_host_signs_nobody_out_and_is_not_told_of_sessions_that_end(
+    host: DocumentHost, alice: User, browser: Browser, settings: Any, clock: Clock
+) -> None:
+    begin(browser, host.app, **ASK)
+    Client.objects.update(backchannel_logout_uri=host.url("/logout", HOST))
+    hint = App(host.app).sign_in(alice.login_sessions.get(client=None), "openid")["id_token"]
+    ended(alice, host.app)
+    clock.advance(seconds=1)
+    send_all()
+    assert len(host.tokens()) == 1
+    set_up(settings, client_metadata_hosts=())
+
+    ended(alice, host.app)
+    clock.advance(seconds=1)
+    send_all()
+    browser.get("/oauth/logout", {"id_token_hint": hint})
+
+    assert (len(host.tokens()), LogoutNotice.objects.count()) == (1, 0)
+    assert "Stay signed in" in browser.get("/oauth/logout").text
 
 
 def test_a_document_cannot_take_the_identifiers_of_another_host(

@@ -114,6 +114,23 @@ def test_a_browser_that_is_signed_out_already_is_led_back_to_the_app(
     assert asked(Browser(), **sent, state="x" * 1025).status_code == 200
 
 
+def test_an_app_that_nobody_has_verified_gets_a_link_and_no_redirect(
+    app: App, alice: User, browser: Browser
+) -> None:
+    set_client(app, is_verified=False)
+    sent = {"id_token_hint": hint(app, alice), "post_logout_redirect_uri": BYE, "state": "s&1"}
+    here = signed_in(alice)
+
+    pages = [asked(Browser(), **sent), asked(browser, **sent)]
+    assert asks(asked(here, **sent))
+    pages.append(here.post(LOGOUT, {"csrfmiddlewaretoken": "any"}))
+
+    for page in pages:
+        assert (page.status_code, target(page)) == (200, "")
+        assert f'href="{BYE}?state=s%261" rel="noreferrer">Continue to paperless' in page.text
+    assert not is_signed_in(browser)
+
+
 def of_another_app(app: App, alice: User) -> dict[str, str]:
     """The hint of an app that has registered the same URI, sent as this app."""
     wiki = new_app("Wiki", logout_uris=[BYE])
