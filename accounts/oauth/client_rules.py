@@ -118,9 +118,9 @@ def _check_sector(client: "Client") -> None:
     for an API, and does not introspect the tokens of other apps.
 
     Raises:
-        ValidationError: the sector is not a host; the sector of a self-described app is not the
-            host of its redirect URIs; the app uses an API or is a service; or the sector changes
-            although people use the app, which would not recognize them any more.
+        ValidationError: the sector is not a host; the app has described itself, and is a device
+            or has redirect URIs at another host; the app uses an API or is a service; or
+            the sector changes although people use the app, which would not recognize them any more.
     """
     if not client._state.adding and not keeps_subjects(client):
         sentence = _(
@@ -130,7 +130,9 @@ def _check_sector(client: "Client") -> None:
     if not client.sector:
         return
     is_operators = client.source == client.Source.OPERATOR
-    if not is_operators and client.sector != redirect_uris.sector_of(client.redirect_uris):
+    # A device gets its tokens without a redirect URI, so these prove nothing about it.
+    is_its_host = client.sector == redirect_uris.sector_of(client.redirect_uris)
+    if not is_operators and (client.is_device or not is_its_host):
         sentence = _("Only an app that an operator has registered can have this.")
         raise ValidationError({"sector": sentence})
     if not redirect_uris.is_host(client.sector):

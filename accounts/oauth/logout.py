@@ -63,8 +63,8 @@ def logout(request: HttpRequest) -> HttpResponse:
 def _read(given: dict[str, str]) -> Request:
     """Return the client, its session and the URI to return to, if ``id_token_hint`` is valid.
 
-    Return an empty dictionary otherwise, and for a client that is disabled or whose host was removed
-    from the settings. The URI is left out unless the client has registered it.
+    Return an empty dictionary otherwise, and if the client is disabled or its host was removed from
+    the settings. The URI is left out unless the client has registered it.
     """
     hint = id_tokens.hint_of(given.get("id_token_hint", ""), given.get("client_id", ""))
     rows = Client.objects.filter(disabled_at=None)

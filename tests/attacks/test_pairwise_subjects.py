@@ -102,8 +102,9 @@ def test_no_app_learns_identifiers_by_an_api_as_a_service_or_in_a_sector_of_othe
 
     for source in (Client.Source.DOCUMENT, Client.Source.REGISTRATION):
         new_app(sector="paperless.example.org", source=source)
-        with pytest.raises(ValidationError, match="Only an app that an operator"):
-            new_app(sector=SECTOR, source=source)
+        for taken in ({"sector": SECTOR}, {"sector": "paperless.example.org", "is_device": True}):
+            with pytest.raises(ValidationError, match="Only an app that an operator"):
+                new_app(source=source, **taken)
 
     access = new_app(sector=SECTOR).sign_in(browser_of(alice))["access_token"]
     for path in ("me/", "sessions/", "apps/"):

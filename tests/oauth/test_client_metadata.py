@@ -38,7 +38,6 @@ def test_all_members_become_the_properties_of_the_app() -> None:
             "tos_uri": "https://paperless.example.org/terms",
             "backchannel_logout_uri": f"{WEB}/logout",
             "dpop_bound_access_tokens": True,
-            "subject_type": "pairwise",
         }
     )
 
@@ -50,7 +49,6 @@ def test_all_members_become_the_properties_of_the_app() -> None:
     assert (client.is_device, client.is_public, client.requires_dpop) == (True, False, True)
     assert client.backchannel_logout_uri == f"{WEB}/logout"
     assert client.homepage == "https://paperless.example.org"
-    assert client.sector == "paperless.example.org"
     assert client.privacy_url.endswith("/privacy")
     assert client.terms_url.endswith("/terms")
 
@@ -69,7 +67,8 @@ def test_an_app_that_says_little_gets_the_defaults_of_the_rfc() -> None:
     assert client.scope == "openid profile email"
     assert read(VALID | {"grant_types": ["authorization_code", "refresh_token"]}).scope == ALL
     assert read(VALID | {"token_endpoint_auth_method": "none"}).is_public
-    assert read(VALID | {"subject_type": "public"}).sector == ""
+    for kind, sector in (("public", ""), ("pairwise", "paperless.example.org")):
+        assert read(VALID | {"subject_type": kind}).sector == sector
     device = read({"client_name": "TV", "grant_types": [DEVICE], "redirect_uris": [WEB]})
     assert (device.redirect_uris, device.is_device) == ([], True)
 
