@@ -54,6 +54,8 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
         if client is None or (documents.must_be_read(client_id, client) and not is_pushed):
             if not _is_page(request):
                 return pages.not_a_page(request)
+            if request.method == "POST":  # without the cookies of the browser, as in _as_get
+                return responses.redirect(f"{reverse('authorize')}?{data.urlencode()}")
             if request_auth_of(request).session is None:
                 return _sign_in_first(request, data)
             client = documents.read(client_id, session_of(request).user, client_of(request))
@@ -265,10 +267,8 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
 
 def _error_url(redirect_uri: str, data: QueryDict, error: OAuthError) -> str:
     state = requests.single(data, "state")
-    if not is_acceptable(state):
-        state = ""
     values = {"error": error.error, "error_description": error.description}
-    return responses.url(redirect_uri, state, **values)
+    return responses.url(redirect_uri, state if is_acceptable(state) else "", **values)
 
 
 def _sign_in(request: HttpRequest, _asked: AuthorizationRequest) -> HttpResponse:

@@ -310,7 +310,7 @@ def test_strangers_cannot_store_waiting_requests_without_bound(
 def test_a_stranger_stores_no_huge_waiting_request(host: DocumentHost) -> None:
     many = {f"p{i}": "x" * 8000 for i in range(5)}
 
-    answer = Browser().post(AUTHORIZE, query(host.app, **ASK, **many))
+    answer = Browser().get(address(host.app, **ASK, **many))
 
     assert (answer.status_code, UnreadRequest.objects.count()) == (400, 0)
 
@@ -326,6 +326,20 @@ def test_a_person_who_causes_many_requests_stops_nobody_who_uses_a_known_app(
 
     assert statuses[-1] == 429
     assert begin(browser, host.app, **ASK).status_code == 200
+
+
+def test_a_page_of_another_site_cannot_break_the_open_requests_of_a_browser(
+    host: DocumentHost, browser: Browser, clock: Clock
+) -> None:
+    """Browsers send no cookies with its POST, but would store a cookie of the answer."""
+    page = begin(browser, host.app, **ASK)
+    Client.objects.update(document_due_at=clock.now())
+
+    answer = Browser().post(AUTHORIZE, query(host.app, **ASK))
+
+    assert answer["Location"] == address(host.app, **ASK)
+    browser.cookies.update(answer.cookies)
+    assert "code" in result(allow(browser, page))
 
 
 def test_another_browser_cannot_continue_a_request_that_waits(
