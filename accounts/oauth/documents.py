@@ -198,8 +198,8 @@ def _described(client_id: str, metadata: Any) -> Client:
     written for many providers, whose rules differ.
 
     Raises:
-        OAuthError: the document names another client ID, has a secret, is not valid, or would
-            change the identifiers of people who use the app.
+        OAuthError: the document names another client ID, has a secret or keys, is not valid, or
+            would change the identifiers of people who use the app.
     """
     if not isinstance(metadata, dict) or metadata.get("client_id") != client_id:
         raise _refused("Its client_id must be its URL.")
@@ -218,6 +218,9 @@ def _described(client_id: str, metadata: Any) -> Client:
         raise _refused(error.description) from None
     if client.has_secret or _SECRETS & metadata.keys():
         raise _refused("It must not use a secret.")
+    if client.jwks:
+        # The token endpoint reads no documents, so a key that was removed would still work there.
+        raise _refused("It must publish its keys at a jwks_uri.")
     client.pk = client_id
     if not client_rules.keeps_subjects(client):
         raise _refused("It must not change its sector or subject_type, because people use the app.")

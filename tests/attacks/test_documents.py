@@ -14,7 +14,7 @@ from accounts.common import http_client
 from accounts.oauth import documents
 from accounts.oauth.grant_models import Connection, LogoutNotice, UnreadRequest
 from accounts.oauth.models import Client
-from accounts.throttle.limits import METADATA_PERSON
+from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.apps import make_app
@@ -28,7 +28,9 @@ from tests.support.authorize import (
     query,
     result,
 )
+from tests.support.client_keys import public_of
 from tests.support.document_host import HERE, HOST, REDIRECT, DocumentHost, resolve
+from tests.support.forgeries import key_of
 from tests.support.logout import ended, send_all
 from tests.support.oauth_client import App
 from tests.support.receiver import drip, hang, say
@@ -163,6 +165,7 @@ def test_an_answer_that_is_no_document_of_the_app_is_refused(
             {"token_endpoint_auth_method": f"client_secret_{how}"}
             for how in ("basic", "post", "jwt")
         ),
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks": public_of(key_of("ES256"))},
         {"client_name": None},
         {"client_name": "Rea\u202eder"},
         {"redirect_uris": ["javascript:alert(1)", "http://app.example.org/", "app:/", 5]},
@@ -315,17 +318,18 @@ def test_a_stranger_stores_no_huge_waiting_request(host: DocumentHost) -> None:
     assert (answer.status_code, UnreadRequest.objects.count()) == (400, 0)
 
 
-def test_a_person_who_causes_many_requests_stops_nobody_who_uses_a_known_app(
-    host: DocumentHost, browser: Browser, clock: Clock
+def test_the_limit_of_a_network_stops_nobody_there_who_uses_a_known_app(
+    host: DocumentHost, browser: Browser, clock: Clock, settings: Any
 ) -> None:
-    host.headers["Cache-Control"] = "max-age=300"
+    bob = signed_in(make_user("bob"))
+    set_up(settings, limits_scale=1 / METADATA_NETWORK.burst)
     assert begin(browser, host.app, **ASK).status_code == 200
-    clock.advance(minutes=11)
-    missing = Client(pk=host.url("/none.json", HOST))
-    statuses = [browser.get(address(missing, **ASK)).status_code for _ in range(11)]
+    Client.objects.update(document_due_at=clock.now())
 
-    assert statuses[-1] == 429
-    assert begin(browser, host.app, **ASK).status_code == 200
+    unknown = Client(pk=host.url("/none.json", HOST))
+    assert bob.get(address(unknown, **ASK)).status_code == 429
+    assert begin(bob, host.app, **ASK).status_code == 200
+    assert host.count == 1
 
 
 def test_a_page_of_another_site_cannot_break_the_open_requests_of_a_browser(

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 
 from accounts.activity.models import Activity
 from accounts.common import http_client
-from accounts.oauth import documents
+from accounts.oauth import documents, redirect_uris
 from accounts.oauth.grant_models import Connection
 from accounts.oauth.models import Client
 from accounts.users.models import User
@@ -20,7 +20,7 @@ from tests.oauth.test_discovery import document
 from tests.support.api import call, claims_of, get_tokens
 from tests.support.apps import LIST
 from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result
-from tests.support.client_keys import KeyedApp, public_of
+from tests.support.client_keys import KeyedApp, publish
 from tests.support.document_host import HOST, REDIRECT, DocumentHost
 from tests.support.forgeries import key_of
 from tests.support.oauth_client import HERE, App
@@ -60,11 +60,17 @@ def test_an_app_signs_people_in_by_its_document(host: DocumentHost, browser: Bro
     assert host.count == 1
 
 
-def test_an_app_may_authenticate_by_the_keys_in_its_document(
-    host: DocumentHost, browser: Browser
+def test_an_app_may_authenticate_by_the_keys_at_its_jwks_uri(
+    host: DocumentHost, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The name of the host stands for a public one.
+    monkeypatch.setattr(redirect_uris, "names_private_host", lambda _uri: False)
     key = key_of("ES256")
-    host.members |= {"token_endpoint_auth_method": "private_key_jwt", "jwks": public_of(key)}
+    publish(host, key)
+    host.members |= {
+        "token_endpoint_auth_method": "private_key_jwt",
+        "jwks_uri": host.url("/keys", HOST),
+    }
     code = result(allow(browser, begin(browser, host.app, **ASK)))["code"]
     form = {"code": code, "grant_type": "authorization_code", "code_verifier": VERIFIER} | ASK
 
