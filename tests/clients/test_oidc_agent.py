@@ -19,10 +19,11 @@ from tests.support.missing import find, missing
 from tests.support.process import Process
 from tests.support.steps import join
 
-REGISTER, COMMANDS = (
+REGISTER, commands = (
     next(block.lines for block in blocks_of("sign-in-with.md", "sh") if text in block.lines)
     for text in ("add_client oidc-agent", "oidc-gen ")
 )
+START, GENERATE, TOKEN = commands.splitlines()
 
 
 class Agent:
@@ -37,12 +38,12 @@ class Agent:
             "OIDC_ENCRYPTION_PW": "of the file with the tokens",
             "TMPDIR": str(folder),
         }
-        self.env |= re.findall(r"(\w+)=([^;]+); export", self.run("oidc-agent"))
+        self.env |= re.findall(r"(OIDC\w+)=(.+)", self.run("sh", "-c", f"{START}; env"))
         self._client, self._site = json.loads(registered)["client_id"], site
 
     def generate(self, flow: str) -> list[str]:
         """Return the command of the page that signs a person in, and answers its questions."""
-        command = COMMANDS.splitlines()[0]
+        command = GENERATE
         for before, after in {
             "$CLIENT_ID": self._client,
             "$ISSUER": self._site.origin,
@@ -110,4 +111,4 @@ def test_oidc_agent_signs_bob_in_by_a_code(
         page = browser.send(page, user_code=code)
         browser.send(page, "Allow")
         assert waiting.wait() == 0, waiting.log()
-    assert username_of(production, agent.run(*COMMANDS.splitlines()[1].split())) == "agent-bob"
+    assert username_of(production, agent.run(*TOKEN.split())) == "agent-bob"
