@@ -20,6 +20,13 @@ from accounts.tokens.dpop import InvalidProof
 FORM = "application/x-www-form-urlencoded"
 BASIC = 'Basic realm="oauth", charset="UTF-8"'
 
+_SENTENCES = {
+    "invalid_token": "The token is missing, malformed, expired, revoked or for something else.",
+    "insufficient_scope": "The token was not granted for this.",
+    "invalid_dpop_proof": "Send a new DPoP proof for this request.",
+    "use_dpop_nonce": "Send a new DPoP proof for this request, with the nonce of DPoP-Nonce.",
+}
+
 type Endpoint = Callable[[HttpRequest, dict[str, str]], HttpResponse]
 
 
@@ -101,7 +108,7 @@ def problem(error: str, description: str, status: int) -> HttpResponse:
 
 def refusal(challenge: str, error: str, status: int) -> HttpResponse:
     """Return an error about the token of the request (RFC 6750 section 3)."""
-    response = problem(error, "", status)
+    response = problem(error, _SENTENCES[error], status)
     response["WWW-Authenticate"] = challenge
     return response
 

@@ -6,7 +6,7 @@ one attempt in a minute for each app, on all nodes, and few requests of a proces
 """
 
 import logging
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from datetime import datetime, timedelta
 from threading import BoundedSemaphore
 
@@ -89,12 +89,19 @@ def _renew(held: FetchedKeys) -> Keys | None:
         return None
     if not _slots.acquire(blocking=False):
         raise Busy(1)
+    future = None
     try:
         if not _claim(held):
             raise Busy(1)
-        found = _fetch(held.client)
+        uri, takes_private = held.uri, held.client.jwks_uri_is_private
+        future = _threads.submit(_get, uri, takes_private=takes_private)
     finally:
-        _slots.release()
+        if future is None:
+            _slots.release()
+    # Not when the request stops to wait: a thread that waits for a name server goes on. The next
+    # request would queue behind it, and fail.
+    future.add_done_callback(lambda _future: _slots.release())
+    found = _result(held.client, future)
     if found:
         FetchedKeys.objects.filter(pk=held.pk).update(jwks=found, fetched_at=clock.now())
     return found
@@ -109,12 +116,11 @@ def _claim(held: FetchedKeys) -> bool:
     return bool(rows.exclude(**recent).update(tried_at=now))
 
 
-def _fetch(client: Client) -> Keys | None:
-    """Return the keys that ``client`` publishes; log why and return None if that fails.
+def _result(client: Client, future: "Future[Keys]") -> Keys | None:
+    """Return the keys that ``client`` publishes; log why and return None if fetching them fails.
 
-    The request is sent in a thread, because nothing else ends the wait for a slow name server.
+    ``future``: fetches them in a thread. Nothing else ends the wait for a slow name server.
     """
-    future = _threads.submit(_get, client.jwks_uri, takes_private=client.jwks_uri_is_private)
     try:
         return future.result(PATIENCE.total_seconds())
     except Exception as error:  # whatever a server answers

@@ -42,6 +42,9 @@ def save(client: Client) -> None:
 
 def find(client_id: str, version: str) -> bytes | None:
     """Return the logo of the app ``client_id`` if ``version`` is its current version."""
+    # PostgreSQL refuses the character NUL.
+    if not (client_id + version).isprintable():
+        return None
     rows = ClientLogo.objects.filter(client=client_id, client__logo=version)
     content = rows.values_list("content", flat=True).first()
     return None if content is None else bytes(content)

@@ -94,9 +94,11 @@ def _device(request: HttpRequest, device: DeviceAuthorization) -> dict[str, Any]
 
     ``is_elsewhere``: whether the device is on a different network from the browser.
     """
-    here, there = client_of(request), device.info
+    here, there, client = client_of(request), device.info, device.client
+    # What an app that has registered itself says of its host proves nothing: no host gets the data.
+    has_claimed = client.source == Client.Source.REGISTRATION
     return {
         "device": device,
-        "home": device.client.host or redirect_uris.host_of(device.client.homepage),
+        "home": "" if has_claimed else client.host or redirect_uris.host_of(client.homepage),
         "is_elsewhere": here.wide_network != there.wide_network,
     }

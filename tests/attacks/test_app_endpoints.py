@@ -145,13 +145,15 @@ def test_userinfo_refuses_tokens_without_openid_for_others_or_of_another_kind(
 
     for token in (without["access_token"], own["access"]):
         answer = asked(token)
-        assert (answer.status_code, answer.json()) == (403, {"error": "insufficient_scope"})
+        assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
+        assert answer.json()["error_description"]
         assert answer["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="openid"'
     wrong = [there["access_token"], given["id_token"], given["refresh_token"], "x", ""]
     clock.advance(minutes=6)
     for token in (*wrong, given["access_token"]):
         answer = asked(token)
-        assert (answer.status_code, answer.json()) == (401, {"error": "invalid_token"})
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+        assert answer.json()["error_description"]
         assert answer["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
 
 

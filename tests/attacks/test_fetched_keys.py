@@ -2,6 +2,7 @@
 
 import json
 import time
+from threading import BoundedSemaphore
 from typing import Any
 
 import pytest
@@ -105,15 +106,20 @@ def test_an_answer_that_is_slow_endless_or_odd_gives_no_keys_and_no_server_error
 
 
 def test_a_slow_name_server_holds_no_request(
-    app: KeyedApp, monkeypatch: pytest.MonkeyPatch
+    app: KeyedApp, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(fetched_keys, "PATIENCE", PATIENCE / 6)
     monkeypatch.setattr(http_client, "_addresses", lambda *_: time.sleep(2) or [])
+    # One thread, which goes on although the request has ended. The next request must not queue.
+    slot = BoundedSemaphore(1)
+    monkeypatch.setattr(fetched_keys, "_slots", slot)
     began = time.monotonic()
 
     assert status(app) == 401
+    assert status(publishing_app(receiver, "Wiki", "/other")) == 429
 
     assert time.monotonic() - began < 1.5
+    assert slot.acquire(timeout=5)
 
 
 def test_a_flood_of_assertions_fetches_once_in_a_minute_and_stops_neither_app(

@@ -8,6 +8,7 @@ from django.core.management import call_command
 from django.test import Client as Browser
 
 from accounts.oauth.grant_models import DeviceAuthorization
+from accounts.oauth.models import Client
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.conftest import Clock
@@ -65,6 +66,17 @@ def test_the_page_says_which_app_on_which_device_asks_from_where_and_for_what(
         *("If someone sent you the code", "Any program can claim to be <bdi>Terminal</bdi>"),
     ):
         assert words in text
+
+
+def test_no_host_is_shown_that_an_app_which_has_registered_itself_has_claimed(
+    browser: Browser,
+) -> None:
+    fields = {"homepage": "https://shop.example.org", "source": Client.Source.REGISTRATION}
+    for uris in ([], ["https://shop.example.org/callback"]):
+        codes = new_device(redirect_uris=uris, is_verified=False, **fields)[1]
+        text = type_code(browser, codes["user_code"]).text
+        assert "Not verified" in text
+        assert "<bdi>shop.example.org</bdi>" not in text
 
 
 def test_an_app_with_a_secret_is_shown_as_verified_and_must_send_its_secret(

@@ -185,6 +185,7 @@ def test_the_endpoint_reads_only_posted_json_with_a_token() -> None:
     assert Browser().get("/oauth/register").status_code == 405
     bare = Browser().post("/oauth/register", VALID, content_type="application/json")
     assert (bare.status_code, bare.json()["error"]) == (401, "invalid_token")
+    assert bare.json()["error_description"]
     assert bare["WWW-Authenticate"] == "Bearer"
     wrong = self_register(new_token()[:-1])
     assert wrong["WWW-Authenticate"] == 'Bearer error="invalid_token"'
