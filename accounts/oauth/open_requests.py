@@ -102,6 +102,25 @@ def store(asked: AuthorizationRequest, browser: str, client: ClientInfo) -> None
     asked.save(force_insert=True)
 
 
+def charge_opening(client: Client, request_uri: str, info: ClientInfo) -> list[Charge]:
+    """Charge the network of a browser that opens a pushed request; return what was charged.
+
+    Nothing is charged if the request is open already, or if ``client`` is public, because a network
+    was charged when the request was pushed. The answer to a request gives one charge back: an app
+    could otherwise refill the budget of its network.
+
+    ``info``: the client info of the browser.
+
+    Raises:
+        RateLimited: see :func:`store`.
+    """
+    if client.is_public or not _unopened(client, request_uri).exists():
+        return []
+    charges = around(AUTHORIZE_NETWORK, info)
+    spend(*charges)
+    return charges
+
+
 def open_pushed(client: Client, request_uri: str, browser: str) -> AuthorizationRequest:
     """Return the pushed request of ``client``, and bind it to the browser that opens it first.
 
@@ -110,16 +129,21 @@ def open_pushed(client: Client, request_uri: str, browser: str) -> Authorization
     Raises:
         OAuthError: the request is unknown, too old, of another app, or open in another browser.
     """
-    key, now = request_uri.removeprefix(URN), clock.now()
-    if request_uri.startswith(URN) and key.isprintable():
-        unopened = AuthorizationRequest.objects.filter(
-            pk=key, client=client, browser="", expires_at__gt=now
-        )
-        unopened.update(browser=secrets.digest(browser, _PURPOSE), expires_at=now + LIFE)
-        asked = find(key, browser)
+    digest, until = secrets.digest(browser, _PURPOSE), clock.now() + LIFE
+    _unopened(client, request_uri).update(browser=digest, expires_at=until)
+    if request_uri.startswith(URN):
+        asked = find(request_uri.removeprefix(URN), browser)
         if asked and asked.client == client:
             return asked
     raise OAuthError("invalid_request_uri", "The request_uri is unknown, used, or too old.")
+
+
+def _unopened(client: Client, request_uri: str) -> QuerySet[AuthorizationRequest]:
+    """Return the row of the pushed request of ``client`` if no browser has opened it."""
+    rows = AuthorizationRequest.objects.filter(client=client, browser="")
+    if not (request_uri.startswith(URN) and request_uri.isprintable()):
+        return rows.none()
+    return rows.filter(pk=request_uri.removeprefix(URN), expires_at__gt=clock.now())
 
 
 def find(key: str, browser: str) -> AuthorizationRequest | None:

@@ -102,8 +102,11 @@ def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) ->
     if request.method == "POST":
         return _as_get(client, request_uri)
     browser = open_requests.browser_of(request) or secrets.token()
+    charges = open_requests.charge_opening(client, request_uri, client_of(request))
     asked = open_requests.open_pushed(client, request_uri, browser)
     response = _answer_at_once(request, asked)
+    if response:
+        give_back(*charges)
     return response or _to_proceed(request, asked.pk, browser, asked.ui_locales)
 
 
@@ -239,10 +242,7 @@ def _cancel(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
 
 
 def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str) -> HttpResponse:
-    """Return the page that leads back to the app with ``result``.
-
-    If a device asks, return the page that confirms the answer instead.
-    """
+    """Return the page that leads back to the app with ``result``, or confirms it for a device."""
     # Otherwise, many people behind one IP address could not sign in to apps in the same minutes.
     give_back(*around(AUTHORIZE_NETWORK, client_of(request)))
     if asked.device_id:

@@ -26,7 +26,7 @@ ENDPOINTS = (
     *("/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/userinfo", "/oauth/par"),
     REGISTER,
     *("/oauth/authorize", "/oauth/logout", "/.well-known/openid-configuration"),
-    *("/.well-known/oauth-protected-resource", "/oauth/logos/%00/x.png", "/oauth/logos/x/%00.png"),
+    "/.well-known/oauth-protected-resource",
 )
 NAMES = (
     *("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"),

@@ -13,6 +13,7 @@ from tests.conftest import Clock
 from tests.support.apps import WEB, make_app
 from tests.support.authorize import (
     AUTHORIZE,
+    PAR,
     address,
     allow,
     begin,
@@ -23,6 +24,7 @@ from tests.support.authorize import (
     result,
     target,
 )
+from tests.support.oauth_client import new_app
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up
@@ -246,6 +248,23 @@ def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(
         assert allow(browser, page, act).status_code == 200
 
     assert [begin(Browser(), app).status_code for _ in range(3)] == [302, 302, 429]
+
+
+def test_a_pushed_request_gives_back_to_a_network_what_it_has_cost_and_no_more(
+    browser: Browser, settings: Any
+) -> None:
+    shop = new_app("Shop")
+    set_up(settings, limits_scale=0.05)
+
+    def opened(browser: Browser = browser) -> Any:
+        pushed = shop.post(PAR, **query(shop.client))
+        return begin(browser, shop.client, request_uri=pushed["request_uri"])
+
+    for act in (*["cancel"] * 6, "allow"):
+        assert allow(browser, opened(), act).status_code == 200
+    assert ["code" in result(opened()) for _ in range(2)] == [True] * 2
+    assert [begin(Browser(), shop.client).status_code for _ in range(6)] == [302] * 6
+    assert opened(Browser()).status_code == 429
 
 
 def test_requests_end_after_an_hour_and_are_pruned(

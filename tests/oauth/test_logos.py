@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client as Browser
 
 from accounts.oauth.models import ClientLogo
+from tests.attacks.api_input_steps import storable
 from tests.attacks.invitation_steps import superuser
 from tests.support.apps import change, page_of, register, the_app
 
@@ -76,6 +78,12 @@ def test_other_files_are_refused(browser: Browser, content: bytes) -> None:
 
     assert "Choose a square PNG file" in page.text
     assert not ClientLogo.objects.exists()
+
+
+def test_an_odd_address_of_a_logo_leads_nowhere(browser: Browser) -> None:
+    with connection.execute_wrapper(storable):
+        for path in ("%00/x", "x/%00", "x/%F0%9F%98%80"):
+            assert browser.get(f"/oauth/logos/{path}.png").status_code == 404
 
 
 def test_a_command_adds_an_app_with_its_logo(browser: Browser, tmp_path: Path) -> None:
