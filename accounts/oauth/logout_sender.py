@@ -94,7 +94,7 @@ class Program:
     def run(self) -> None:
         """Run until the program ends."""
         # The import takes up to 0.3 s of the processor, for which the first notice must not wait.
-        from accounts.common import http_client  # noqa: F401, PLC0415
+        from accounts.common import http_client  # noqa: F401, PLC0415 only to load it
 
         logs.configure(settings.LOGGING)
         # The server process gets these signals, too. This process ends after the server process.
