@@ -8,7 +8,7 @@ from typing import Any
 
 from django.core.exceptions import ValidationError
 
-from accounts.oauth import id_tokens
+from accounts.oauth import client_keys, id_tokens
 from accounts.oauth.client_auth import METHODS
 from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError
@@ -148,7 +148,13 @@ def _method(metadata: dict[str, Any]) -> str:
 def _keys(metadata: dict[str, Any]) -> dict[str, Any]:
     if ("jwks_uri" in metadata) == ("jwks" in metadata):
         raise _invalid("The keys must be in jwks or at jwks_uri.")
-    return {"jwks": metadata.get("jwks"), "jwks_uri": _text(metadata, "jwks_uri")}
+    if "jwks" not in metadata:
+        return {"jwks_uri": _text(metadata, "jwks_uri")}
+    try:
+        # Before the field's own check, which encodes the JSON and so may nest too deeply.
+        return {"jwks": client_keys.checked(metadata["jwks"])}
+    except ValidationError:
+        raise _wrong("jwks") from None
 
 
 def _text(metadata: dict[str, Any], name: str) -> str:

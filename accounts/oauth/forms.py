@@ -16,7 +16,7 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.common import secrets
-from accounts.oauth import documents, logos
+from accounts.oauth import client_keys, documents, logos
 from accounts.oauth.models import Client
 from accounts.oauth.scopes import SCOPES, audiences
 
@@ -69,9 +69,10 @@ class KeysField(forms.JSONField):
     @override
     def to_python(self, value: Any) -> Any:
         try:
-            return super().to_python(value)
+            keys = super().to_python(value)
         except (ValueError, RecursionError):
             raise ValidationError(self.error_messages["invalid"], params={"value": ""}) from None
+        return keys if keys is None else client_keys.checked(keys)
 
     @override
     def bound_data(self, data: Any, initial: Any) -> Any:

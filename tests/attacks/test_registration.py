@@ -94,8 +94,9 @@ def test_no_metadata_causes_a_server_error_or_uses_the_token_up() -> None:
     with connection.execute_wrapper(storable):
         answers = [self_register(text, body) for body in JUNK]
         for name in (*members, "jwks", "jwks_uri", "logo_uri", "tos_uri", "sector_identifier_uri"):
+            sent = {"token_endpoint_auth_method": "private_key_jwt"} if "jwks" in name else {}
             for value in WRONG:
-                answer = self_register(text, **{name: value})
+                answer = self_register(text, **{**sent, name: value})
                 if answer.status_code == 201:
                     RegistrationToken.objects.filter(pk=TEXT.id_of(text)).update(clients_left=1)
                 else:

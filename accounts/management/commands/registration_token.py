@@ -17,8 +17,8 @@ class Command(ClientCommand):
     """Prints the token once."""
 
     help = (
-        "Create a token with which apps register themselves (RFC 7591). The token is printed once "
-        "and not stored. All superusers get an email."
+        "Create a token with which apps register themselves (an initial access token, RFC 7591). "
+        "The token is printed once and not stored. All superusers get an email."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
