@@ -100,7 +100,7 @@ def _interval(seconds: float) -> str:
 
 
 def _shown(default: Any) -> str:
-    if default in ("", (), None):
+    if default in ("", (), {}, None):
         return "none"
     return f"`{default:g}`" if isinstance(default, float) else f"`{default}`"
 

@@ -51,6 +51,10 @@ def faults(config: "Config") -> list[str]:
             not set(config.client_metadata_audiences) <= set(config.token_audiences),
             "CLIENT_METADATA_AUDIENCES has a service that is missing in TOKEN_AUDIENCES",
         ),
+        (
+            not config.audience_scopes.keys() <= set(config.token_audiences),
+            "AUDIENCE_SCOPES has a service that is missing in TOKEN_AUDIENCES",
+        ),
         *issuers.faults(config),
         *brand_settings.faults(config, production=not config.development),
         *_tls_checks(config),

@@ -1,11 +1,46 @@
 """Settings of the OpenID Provider, which signs people in to apps."""
 
+import json
+import re
+from collections.abc import Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
+from typing import Any
 
-from accounts.common.setting_parsers import choice, hosts, setting, whole, words
+from accounts.common.setting_parsers import choice, hosts, line, setting, whole, words
 
 # The longest lifetime of an ID token, in seconds.
 LONGEST_ID_TOKEN = 3600
+# The most characters that the names of all scopes have together, and those of one description.
+LONGEST_SCOPES, LONGEST_DESCRIPTION = 800, 200
+# RFC 6749 section 3.3.
+_SCOPE = re.compile(r"[!#-\[\]-~]+")
+
+
+def described_scopes(text: str) -> Mapping[str, Mapping[str, str]]:
+    """Parse a JSON object that gives, for each service, the description of each of its scopes."""
+    try:
+        services = json.loads(text)
+    except ValueError:
+        services = None
+    if not isinstance(services, dict) or not all(isinstance(s, dict) for s in services.values()):
+        raise ValueError("must be a JSON object: {service: {scope: description}}")
+    described = [entry for scopes in services.values() for entry in scopes.items()]
+    for name, description in described:
+        _check_scope(name, description)
+    if sum(len(name) + 1 for name, _description in described) > LONGEST_SCOPES:
+        raise ValueError(f"has names of more than {LONGEST_SCOPES} characters together")
+    return services
+
+
+def _check_scope(name: str, description: Any) -> None:
+    if not _SCOPE.fullmatch(name):
+        raise ValueError("has a scope with a space, a quotation mark or another odd character")
+    if not isinstance(description, str) or not 1 <= len(description.strip()) <= LONGEST_DESCRIPTION:
+        raise ValueError(
+            f"needs a description of 1 to {LONGEST_DESCRIPTION} characters for each scope"
+        )
+    line(description)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,4 +74,11 @@ class OAuthSettings:
         "CLIENT_METADATA_HOSTS can get access tokens.",
         words,
         default=(),
+    )
+    audience_scopes: Mapping[str, Mapping[str, str]] = setting(
+        "Scopes that services in TOKEN_AUDIENCES define: a JSON object "
+        '`{"https://shop.example.org": {"orders:read": "view your orders"}}`. The description '
+        "completes the sentence that people read: the app “will be able to view your orders”.",
+        described_scopes,
+        default=MappingProxyType({}),
     )

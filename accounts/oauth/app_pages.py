@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.common import clock
 from accounts.common.paging import page_of
 from accounts.oauth import connections, logos
-from accounts.oauth.scopes import in_words
+from accounts.oauth.scopes import acts_at, in_words
 from accounts.sessions.current import actor_of, session_of
 
 STALE = timedelta(days=90)
@@ -32,8 +32,10 @@ class Row:
         """A list, in words, of what the app may see and do, and of the services that it uses."""
         scope = {name for row in self.app.agreed for name in row.scope.split()}
         others = {row.audience for row in self.app.agreed} - {"", settings.AUTHSITE.origin}
+        acts = [a for row in self.app.agreed for a in acts_at(row.audience, row.scope.split())]
+        may = [_("can %(act)s") % {"act": act} for act in acts]
         uses = [_("uses %(service)s on your behalf") % {"service": name} for name in sorted(others)]
-        return "; ".join([*in_words(scope), *uses])
+        return "; ".join([*in_words(scope), *may, *uses])
 
     @property
     def is_stale(self) -> bool:

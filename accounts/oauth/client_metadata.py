@@ -14,12 +14,9 @@ from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError
 from accounts.oauth.redirect_uris import LONGEST, sector_of
 from accounts.oauth.scope_checks import OFFLINE
-from accounts.oauth.scopes import DEFAULT
 
 CODE, REFRESH = "authorization_code", "refresh_token"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-# The scopes that an app may request if no operator has registered it.
-SCOPES = (*DEFAULT.split(), OFFLINE)
 # The fields of an app, each with the metadata member that it is read from.
 _FIELDS = {
     "name": "client_name",
@@ -36,7 +33,7 @@ _FIELDS = {
 
 def read(
     metadata: Any,
-    may_grant: Collection[str] = SCOPES,
+    may_grant: Collection[str],
     source: Client.Source = Client.Source.REGISTRATION,
 ) -> Client:
     """Return an unsaved app with the properties that ``metadata`` gives.

@@ -35,7 +35,7 @@ def check(client: "Client") -> None:
         raise ValidationError({"is_first_party": sentence})
     services = scopes.audiences()
     for field, wanted, offered in (
-        ("scope", client.scope.split(), scopes.SCOPES),
+        ("scope", client.scope.split(), scopes.known()),
         ("audiences", client.audiences, services),
         # The first one is this site.
         ("resource", [client.resource] if client.resource else [], services[1:]),

@@ -75,7 +75,8 @@ def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
         defaults={"scope": asked.scope},
     )
     if not is_added:
-        row.scope = " ".join(dict.fromkeys(f"{row.scope} {asked.scope}".split()))
+        agreed = set(f"{row.scope} {asked.scope}".split())
+        row.scope = " ".join(name for name in asked.client.scope.split() if name in agreed)
         row.used_at = clock.now()
         row.save(update_fields=["scope", "used_at"])
     if asked.device:

@@ -11,6 +11,7 @@ from datetime import timedelta
 from http import HTTPStatus
 from typing import Any
 
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef
 
@@ -18,10 +19,18 @@ from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import Busy, RateLimited
-from accounts.oauth import client_metadata, client_rules, document_urls, id_tokens, redirect_uris
+from accounts.oauth import (
+    client_metadata,
+    client_rules,
+    document_urls,
+    id_tokens,
+    redirect_uris,
+    scopes,
+)
 from accounts.oauth.grant_models import AuthorizationRequest, Connection
 from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError
+from accounts.oauth.scope_checks import OFFLINE
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from accounts.throttle.services import around, spend
@@ -212,7 +221,7 @@ def _described(client_id: str, metadata: Any) -> Client:
         ]
     try:
         client = client_metadata.read(
-            given | {"token_endpoint_auth_method": method}, source=Client.Source.DOCUMENT
+            given | {"token_endpoint_auth_method": method}, _may_grant(), Client.Source.DOCUMENT
         )
     except OAuthError as error:
         raise _refused(error.description) from None
@@ -225,6 +234,13 @@ def _described(client_id: str, metadata: Any) -> Client:
     if not client_rules.keeps_subjects(client):
         raise _refused("It must not change its sector or subject_type, because people use the app.")
     return client
+
+
+def _may_grant() -> list[str]:
+    """Return the scopes that an app may have which no operator has registered."""
+    services = settings.AUTHSITE.client_metadata_audiences
+    defined = [name for audience in services for name in scopes.of_service(audience)]
+    return [*scopes.DEFAULT.split(), OFFLINE, *dict.fromkeys(defined)]
 
 
 def _is_at(url: Any, client_id: str) -> bool:

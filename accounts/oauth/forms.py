@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from accounts.common import secrets
 from accounts.oauth import client_keys, documents, logos
 from accounts.oauth.models import Client
-from accounts.oauth.scopes import SCOPES, audiences
+from accounts.oauth.scopes import audiences, known
 
 FIELDSETS: Any = (
     (None, {"fields": ("name", "redirect_uris", "is_public", "is_device")}),
@@ -101,7 +101,7 @@ class ClientForm(forms.ModelForm):
     scope = forms.MultipleChoiceField(
         label=gettext_lazy("The app may request"),
         widget=forms.CheckboxSelectMultiple,
-        choices=lambda: [(name, f"{words} ({name})") for name, words in SCOPES.items()],
+        choices=lambda: [(name, f"{words} ({name})") for name, words in known().items()],
     )
     audiences = forms.MultipleChoiceField(
         label=gettext_lazy("The app gets access tokens for"),

@@ -6,9 +6,7 @@ from django.db import models
 from accounts.common import clock, secrets
 from accounts.common.client_info import LONGEST_USER_AGENT, ClientInfo
 from accounts.oauth.models import LONGEST_HOST, Client
-from accounts.sessions.models import LoginSession
-
-LONGEST_SCOPE = 255
+from accounts.sessions.models import LONGEST_SCOPE, LoginSession
 
 
 class DeviceAuthorization(models.Model):

@@ -12,6 +12,7 @@ from accounts.common import clock, secrets
 from accounts.common.key_text import ID_LENGTH, KeyText
 from accounts.common.text import refuse_invisible
 from accounts.oauth import client_rules, document_urls, redirect_uris, scopes
+from accounts.sessions.models import LONGEST_SCOPE
 
 LONGEST_NAME = 60
 LONGEST_ID = 255
@@ -103,7 +104,9 @@ class Client(models.Model):
     backchannel_logout_is_private = models.BooleanField(
         gettext_lazy("that URI is in a private network"), default=False, db_default=False
     )
-    scope = models.CharField(gettext_lazy("scopes"), max_length=255, default=scopes.DEFAULT)
+    scope = models.CharField(
+        gettext_lazy("scopes"), max_length=LONGEST_SCOPE, default=scopes.DEFAULT
+    )
     audiences = models.JSONField(gettext_lazy("audiences"), default=list, blank=True)
     resource = models.CharField(
         gettext_lazy("service that the app is"),

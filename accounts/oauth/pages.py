@@ -11,7 +11,7 @@ from accounts.oauth import document_urls, redirect_uris
 from accounts.oauth.grant_models import AuthorizationRequest, DeviceAuthorization
 from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError
-from accounts.oauth.scopes import API_SCOPES
+from accounts.oauth.scopes import API_SCOPES, acts_at
 from accounts.sessions.current import session_of
 
 
@@ -62,7 +62,8 @@ def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     context = _context(request, asked) | {
         "scopes": scopes,
         "acts": [name for name in asked.scope.split() if name in API_SCOPES],
-        "may_change": any(name.endswith(":write") for name in scopes),
+        "acts_elsewhere": acts_at(asked.audience, scopes),
+        "may_change": any(name.endswith(":write") for name in scopes & API_SCOPES),
         "groups": session_of(request).user.groups.order_by("name") if "groups" in scopes else (),
         "audience": asked.audience,
         "origin": settings.AUTHSITE.origin,

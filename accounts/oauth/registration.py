@@ -16,7 +16,7 @@ from accounts.common.errors import PublicError
 from accounts.oauth import client_metadata, registration_tokens
 from accounts.oauth.endpoints import answered, not_allowed, refusal, success
 from accounts.oauth.protocol import OAuthError
-from accounts.oauth.scopes import SCOPES
+from accounts.oauth.scopes import known
 from accounts.throttle.limits import CLIENT_NETWORK
 from accounts.throttle.services import around, spend
 from accounts.tokens.authentication import header_of
@@ -44,7 +44,7 @@ def _register(request: HttpRequest) -> HttpResponse:
         spend(*around(CLIENT_NETWORK, here))
         return refusal(InvalidToken.challenge, "invalid_token", 401)
     metadata = _metadata_in(request)
-    client = client_metadata.read(metadata, [s for s in SCOPES if s in token.scope.split()])
+    client = client_metadata.read(metadata, [s for s in known() if s in token.scope.split()])
     try:
         secret = registration_tokens.register(client, token, Actor(here))
     except InvalidToken as error:

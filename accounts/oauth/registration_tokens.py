@@ -19,6 +19,7 @@ from accounts.common.deletion import BATCH, delete_in_batches
 from accounts.common.key_text import ID_LENGTH, KeyText, digest
 from accounts.oauth import clients, scopes
 from accounts.oauth.models import Client
+from accounts.sessions.models import LONGEST_SCOPE
 from accounts.tokens.errors import InvalidToken
 
 TEXT = KeyText("authsite_register_")
@@ -40,7 +41,7 @@ class RegistrationToken(models.Model):
     id = models.CharField(primary_key=True, max_length=ID_LENGTH)
     digest = models.CharField(max_length=64)
     clients_left = models.PositiveSmallIntegerField(_("apps left"))
-    scope = models.CharField(_("scopes"), max_length=255)
+    scope = models.CharField(_("scopes"), max_length=LONGEST_SCOPE)
     audiences = models.JSONField(_("audiences"), default=list)
     created_at = models.DateTimeField(_("created"), default=clock.now)
     expires_at = models.DateTimeField(_("expires"))
@@ -69,7 +70,7 @@ def make(
         id=new.id,
         digest=new.digest,
         clients_left=count,
-        scope=" ".join(name for name in scopes.SCOPES if name in {"openid", *scope}),
+        scope=" ".join(name for name in scopes.known() if name in {"openid", *scope}),
         audiences=audiences,
         expires_at=clock.now() + life,
     )

@@ -10,13 +10,15 @@ import json
 from functools import cache
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db.models import Q, QuerySet, TextField
 from django.db.models.functions import Cast
 
 from accounts.common.client_info import ClientInfo
+from accounts.common.config import Config
 from accounts.common.key_text import digest
 from accounts.common.prepared import P, named
-from accounts.oauth import clients, scopes
+from accounts.oauth import clients
 from accounts.oauth.models import SECRET, Client
 from accounts.sessions.models import LoginSession
 from accounts.tokens import families
@@ -33,7 +35,7 @@ class _Allowed(NamedTuple):
     app_audiences: str
     scope: str
     audience: str
-    services: tuple[str, ...]
+    config: Config
     granted: frozenset[str]
 
 
@@ -53,8 +55,7 @@ def note(client: Client, session: LoginSession, granted: frozenset[str]) -> None
     if len(_allowed) >= MOST:
         _allowed.clear()
     audiences = json.dumps(client.audiences)
-    services = scopes.audiences()
-    values = (client.scope, audiences, session.scope, session.audience, services)
+    values = (client.scope, audiences, session.scope, session.audience, settings.AUTHSITE)
     _allowed[client.pk] = _Allowed(*values, granted)
 
 
@@ -67,7 +68,7 @@ def repeat(
     return None.
     """
     allowed = _allowed.get(client_id)
-    if allowed is None or allowed.services != scopes.audiences():
+    if allowed is None or allowed.config is not settings.AUTHSITE:
         return None
     values = {"secret": SECRET.id_of(secret), "secret_digest": digest(secret)}
     values |= {"app_scope": allowed.app_scope, "app_audiences": allowed.app_audiences}

@@ -18,7 +18,7 @@ from accounts.oauth import clients, document_urls, id_tokens, redirect_uris
 from accounts.oauth.grant_models import AuthorizationRequest
 from accounts.oauth.models import LONGEST_ID, Client
 from accounts.oauth.protocol import OAuthError
-from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of
+from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of, known, of_service
 
 # How long a person has to complete a request.
 LIFE = timedelta(hours=1)
@@ -105,7 +105,11 @@ def access_of(client: Client, given: Mapping[str, str]) -> tuple[str, str]:
     if client.has_expired:
         raise OAuthError("unauthorized_client", "The client has expired. Register it again.")
     scope = _scope(client, given.get("scope", ""))
-    return scope, _audience(client, given.get("resource", ""), scope)
+    audience = _audience(client, given.get("resource", ""), scope)
+    if others := set(scope.split()) - SCOPES.keys() - of_service(audience).keys():
+        sentence = f"The scope {min(others)} needs another resource."
+        raise OAuthError("invalid_scope", sentence)
+    return scope, audience
 
 
 def _check_form(given: Mapping[str, str]) -> None:
@@ -177,7 +181,8 @@ def _scope(client: Client, given: str) -> str:
         # MCP clients name no scope if the server that they are for names none (RFC 6749 section
         # 3.3 allows a default).
         return "openid"
-    wanted = [name for name in dict.fromkeys(given.split(" ")) if name in SCOPES]
+    defined = known()
+    wanted = [name for name in dict.fromkeys(given.split(" ")) if name in defined]
     if not wanted:
         raise OAuthError("invalid_scope", "The scope is missing, or none of its values is known.")
     if not_allowed := set(wanted) - set(client.scope.split()):

@@ -11,7 +11,7 @@ from django.conf import settings
 from accounts.oauth.decisions import has_shown, is_member
 from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError
-from accounts.oauth.scopes import API_SCOPES, audiences_of
+from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of, of_service
 from accounts.sessions.models import LoginSession
 
 OFFLINE = "offline_access"
@@ -29,7 +29,8 @@ def remaining(
             now requires.
     """
     may_use = audience in audiences_of(client)
-    held = frozenset(scope).intersection(client.scope.split())
+    defined = {*SCOPES, *of_service(audience)}
+    held = frozenset(scope).intersection(client.scope.split(), defined)
     if not may_use:
         held -= API_SCOPES
     is_allowed = held and (may_use or audience == settings.AUTHSITE.origin)

@@ -1,6 +1,9 @@
-"""The scopes and audiences that apps can request, and the descriptions of the scopes."""
+"""The scopes and audiences that apps can request, and the descriptions of the scopes.
 
-from collections.abc import Collection
+Other services may define scopes of their own. A scope of a service is only in tokens for it.
+"""
+
+from collections.abc import Collection, Mapping
 from typing import TYPE_CHECKING
 
 from django.conf import settings
@@ -43,6 +46,23 @@ _FOR_PEOPLE: dict[str, str | Promise] = {
     "activity:read": _("sees your security history, including the apps you’ve connected"),
     "offline_access": _("stays connected after you sign out here"),
 }
+
+
+def of_service(audience: str) -> Mapping[str, str]:
+    """Return the scopes that the service ``audience`` defines, with their descriptions."""
+    defined = settings.AUTHSITE.audience_scopes.get(audience, {})
+    return {name: words for name, words in defined.items() if name not in SCOPES}
+
+
+def known() -> Mapping[str, str | Promise]:
+    """Return all scopes with their descriptions: those of this site, and of other services."""
+    services = [of_service(audience) for audience in settings.AUTHSITE.token_audiences]
+    return SCOPES | {name: words for defined in services for name, words in defined.items()}
+
+
+def acts_at(audience: str, scope: Collection[str]) -> list[str]:
+    """Return what an app with these scopes may do at the service ``audience``, in words."""
+    return [words for name, words in of_service(audience).items() if name in scope]
 
 
 def in_words(scope: Collection[str]) -> list[str]:

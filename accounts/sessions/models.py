@@ -12,6 +12,8 @@ from accounts.common import clock, proofs, secrets
 from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT, Device
 
 STALE = timedelta(days=30)
+# Enough for all scopes of this site and of AUDIENCE_SCOPES.
+LONGEST_SCOPE = 1000
 
 
 class LoginSession(models.Model):
@@ -72,7 +74,7 @@ class LoginSession(models.Model):
     challenged_at = models.DateTimeField(null=True)
     # For API clients: the scope of the tokens, digests of the current and the previous refresh
     # token, and when the token was last rotated.
-    scope = models.CharField(max_length=255, blank=True, default="", db_default="")
+    scope = models.CharField(max_length=LONGEST_SCOPE, blank=True, default="", db_default="")
     refresh_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     former_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
     rotated_at = models.DateTimeField(null=True)

@@ -20,6 +20,13 @@ GOOD = {
     "MAIL_FROM": "accounts@example.org",
 }
 
+ODD_SCOPES = (
+    ("x", "1"),
+    ("x", '""'),
+    ("x", f'"{"x" * 201}"'),
+    ("x", r'"a\u202e"'),
+    ("x" * 800, '"a"'),
+)
 UNSAFE = {
     "SECRET_KEY": ["short", "x" * 60, "django-insecure-" + 5 * "0123456789"],
     "SECRET_KEY_FALLBACKS": ["short"],
@@ -69,6 +76,16 @@ UNSAFE = {
     "METRICS_TOKEN": ["hunter2", "hunter2-hunter2-hunter2-hunter2", "é" * 40],
     "SITE_NAME": ["two\nlines"],
     "SIGNUP": ["maybe"],
+    "AUDIENCE_SCOPES": [
+        *(
+            "orders:read",
+            "[]",
+            '{"https://a.example": ["x"]}',
+            '{"https://a.example": {"a b": "x"}}',
+        ),
+        *(f'{{"https://a.example": {{"{name}": {words}}}}}' for name, words in ODD_SCOPES),
+        '{"https://elsewhere.example": {"x": "do it"}}',
+    ],
     "SECURITY_CONTACT": [
         *("security@example.org", "mailto:nobody", "http://example.org", "https://", "tel:1")
     ],
@@ -108,6 +125,10 @@ def test_an_error_names_the_unsafe_setting_without_repeating_its_value(
         {"TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 fd00::/8 104.16.0.0/13 2400:cb00::/32"},
         {"LIMITS_SCALE": "1000"},
         {"CLIENT_METADATA_HOSTS": "vscode.dev, a.example:8443"},
+        {
+            "TOKEN_AUDIENCES": "https://a.example",
+            "AUDIENCE_SCOPES": '{"https://a.example": {"orders:read": "view your orders"}}',
+        },
         {"SECURITY_CONTACT": "mailto:security@example.org"},
         {"SECURITY_CONTACT": "https://example.org/s?a=b"},
         {"BIND": "0.0.0.0", "TRUSTED_PROXIES": "10.0.0.1"},

@@ -1,11 +1,13 @@
 """Reading the metadata with which an app describes itself (RFC 7591 section 2)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
 
-from accounts.oauth.client_metadata import DEVICE, read
+from accounts.oauth import client_metadata
+from accounts.oauth.client_metadata import DEVICE
 from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError
 from tests.support.apps import WEB
@@ -15,6 +17,10 @@ from tests.support.forgeries import key_of
 VALID = {"client_name": "Paperless", "redirect_uris": [WEB]}
 ALL = "openid profile email offline_access"
 KEYS = public_of(key_of("ES256"))
+
+
+def read(metadata: Any, may_grant: Sequence[str] = tuple(ALL.split())) -> Client:
+    return client_metadata.read(metadata, may_grant)
 
 
 def error_of(**members: Any) -> str:

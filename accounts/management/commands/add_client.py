@@ -42,7 +42,7 @@ class Command(ClientCommand):
         parser.add_argument(
             "--scope",
             **many,
-            choices=scopes.SCOPES,
+            choices=scopes.known(),
             help=f"scopes that the app may request; without this option: {scopes.DEFAULT}",
         )
         parser.add_argument(

@@ -32,7 +32,7 @@ class Command(ClientCommand):
         parser.add_argument(
             "--scope",
             **many,
-            choices=scopes.SCOPES,
+            choices=scopes.known(),
             help=f"scopes that these apps may request; without it: {scopes.DEFAULT}",
         )
         parser.add_argument(
