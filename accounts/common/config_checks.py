@@ -55,6 +55,8 @@ def faults(config: "Config") -> list[str]:
             not config.audience_scopes.keys() <= set(config.token_audiences),
             "AUDIENCE_SCOPES has a service that is missing in TOKEN_AUDIENCES",
         ),
+        # Apps could otherwise get the scopes of API keys, such as ``write``.
+        (config.origin in config.audience_scopes, "AUDIENCE_SCOPES has scopes of this site"),
         *issuers.faults(config),
         *brand_settings.faults(config, production=not config.development),
         *_tls_checks(config),

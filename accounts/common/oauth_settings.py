@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
-from accounts.common.setting_parsers import choice, hosts, line, setting, whole, words
+from accounts.common.setting_parsers import choice, hosts, setting, whole, words
 
 # The longest lifetime of an ID token, in seconds.
 LONGEST_ID_TOKEN = 3600
-# The most characters that the names of all scopes have together, and those of one description.
+# The most characters of the names of all scopes, separated by spaces, and of one description.
 LONGEST_SCOPES, LONGEST_DESCRIPTION = 800, 200
 # RFC 6749 section 3.3.
 _SCOPE = re.compile(r"[!#-\[\]-~]+")
@@ -28,19 +28,21 @@ def described_scopes(text: str) -> Mapping[str, Mapping[str, str]]:
     described = [entry for scopes in services.values() for entry in scopes.items()]
     for name, description in described:
         _check_scope(name, description)
-    if sum(len(name) + 1 for name, _description in described) > LONGEST_SCOPES:
-        raise ValueError(f"has names of more than {LONGEST_SCOPES} characters together")
+    names = [name for name, _description in described]
+    if len(set(names)) < len(names):
+        raise ValueError("has a scope twice: only one service can define it")
+    if len(" ".join(names)) > LONGEST_SCOPES:
+        raise ValueError(f"has names of more than {LONGEST_SCOPES} characters, with the spaces")
     return services
 
 
 def _check_scope(name: str, description: Any) -> None:
     if not _SCOPE.fullmatch(name):
         raise ValueError("has a scope with a space, a quotation mark or another odd character")
-    if not isinstance(description, str) or not 1 <= len(description.strip()) <= LONGEST_DESCRIPTION:
-        raise ValueError(
-            f"needs a description of 1 to {LONGEST_DESCRIPTION} characters for each scope"
-        )
-    line(description)
+    is_text = isinstance(description, str) and description.strip() and description.isprintable()
+    if not is_text or len(description) > LONGEST_DESCRIPTION:
+        most = LONGEST_DESCRIPTION
+        raise ValueError(f"has a scope without a description of 1 to {most} printable characters")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -78,7 +80,8 @@ class OAuthSettings:
     audience_scopes: Mapping[str, Mapping[str, str]] = setting(
         "Scopes that services in TOKEN_AUDIENCES define: a JSON object "
         '`{"https://shop.example.org": {"orders:read": "view your orders"}}`. The description '
-        "completes the sentence that people read: the app “will be able to view your orders”.",
+        "completes the sentence that people read: the app “will be able to view your orders”. "
+        "Names of this site's scopes, such as `email`, are ignored.",
         described_scopes,
         default=MappingProxyType({}),
     )

@@ -15,6 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.common import clock
 from accounts.common.paging import page_of
 from accounts.oauth import connections, logos
+from accounts.oauth.grant_models import Connection
 from accounts.oauth.scopes import acts_at, in_words
 from accounts.sessions.current import actor_of, session_of
 
@@ -30,17 +31,21 @@ class Row:
     @property
     def words(self) -> str:
         """A list, in words, of what the app may see and do, and of the services that it uses."""
-        scope = {name for row in self.app.agreed for name in row.scope.split()}
-        others = {row.audience for row in self.app.agreed} - {"", settings.AUTHSITE.origin}
-        acts = [a for row in self.app.agreed for a in acts_at(row.audience, row.scope.split())]
-        may = [_("can %(act)s") % {"act": act} for act in acts]
-        uses = [_("uses %(service)s on your behalf") % {"service": name} for name in sorted(others)]
-        return "; ".join([*in_words(scope), *may, *uses])
+        agreed = sorted(self.app.agreed, key=lambda row: row.audience)
+        scope = {name for row in agreed for name in row.scope.split()}
+        others = [row for row in agreed if row.audience not in {"", settings.AUTHSITE.origin}]
+        return "; ".join([*in_words(scope), *map(_use_in_words, others)])
 
     @property
     def is_stale(self) -> bool:
         """Whether the app was last used longer than :data:`STALE` ago."""
         return bool(self.app.used_at < clock.now() - STALE)
+
+
+def _use_in_words(agreed: Connection) -> str:
+    uses = _("uses %(service)s on your behalf") % {"service": agreed.audience}
+    acts = ", ".join(acts_at(agreed.audience, agreed.scope.split()))
+    return f"{uses} ({acts})" if acts else uses
 
 
 @never_cache

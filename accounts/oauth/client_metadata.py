@@ -148,7 +148,7 @@ def _keys(metadata: dict[str, Any]) -> dict[str, Any]:
     if "jwks" not in metadata:
         return {"jwks_uri": _text(metadata, "jwks_uri")}
     try:
-        # Before the field's own check, which encodes the JSON and so may nest too deeply.
+        # The field's own check encodes the JSON, which raises RecursionError if it nests deeply.
         return {"jwks": client_keys.checked(metadata["jwks"])}
     except ValidationError:
         raise _wrong("jwks") from None

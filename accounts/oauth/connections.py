@@ -58,6 +58,8 @@ def renew(asked: AuthorizationRequest, user: User) -> bool:
 def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
     """Record that ``user`` agrees to what ``asked`` requests, in addition to earlier agreements.
 
+    Scopes that the app may no longer request are dropped.
+
     Call this after consent, or if the app is first-party. The person is notified of a new app
     and of each device.
 

@@ -1,6 +1,7 @@
 """The metadata documents from which apps configure themselves, given only the issuer.
 
 They list exactly what this site supports, because clients choose from these lists.
+The scopes of other services are missing: the metadata of the service lists them (RFC 9728).
 """
 
 from typing import Any

@@ -237,7 +237,7 @@ def _described(client_id: str, metadata: Any) -> Client:
 
 
 def _may_grant() -> list[str]:
-    """Return the scopes that an app may have which no operator has registered."""
+    """Return the scopes that an app with a metadata document may have."""
     services = settings.AUTHSITE.client_metadata_audiences
     defined = [name for audience in services for name in scopes.of_service(audience)]
     return [*scopes.DEFAULT.split(), OFFLINE, *dict.fromkeys(defined)]

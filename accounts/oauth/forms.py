@@ -178,7 +178,9 @@ class ClientForm(forms.ModelForm):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self.initial["scope"] = self.instance.scope.split()
+        # A scope that has left AUDIENCE_SCOPES would be an error in a field that is disabled.
+        defined = known()
+        self.initial["scope"] = [name for name in self.instance.scope.split() if name in defined]
         self._read = _version(self.instance)
         self.initial["logo"] = _CurrentLogo(self.instance) if self.instance.logo else None
         if self.instance.source == Client.Source.DOCUMENT:

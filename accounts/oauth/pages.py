@@ -62,8 +62,8 @@ def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     context = _context(request, asked) | {
         "scopes": scopes,
         "acts": [name for name in asked.scope.split() if name in API_SCOPES],
-        "acts_elsewhere": acts_at(asked.audience, scopes),
-        "may_change": any(name.endswith(":write") for name in scopes & API_SCOPES),
+        "acts_elsewhere": (acts_elsewhere := acts_at(asked.audience, scopes)),
+        "may_change": acts_elsewhere or any(name.endswith(":write") for name in scopes),
         "groups": session_of(request).user.groups.order_by("name") if "groups" in scopes else (),
         "audience": asked.audience,
         "origin": settings.AUTHSITE.origin,

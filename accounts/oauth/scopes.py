@@ -49,7 +49,10 @@ _FOR_PEOPLE: dict[str, str | Promise] = {
 
 
 def of_service(audience: str) -> Mapping[str, str]:
-    """Return the scopes that the service ``audience`` defines, with their descriptions."""
+    """Return the scopes that the service ``audience`` defines, with their descriptions.
+
+    Names of scopes of this site are left out.
+    """
     defined = settings.AUTHSITE.audience_scopes.get(audience, {})
     return {name: words for name, words in defined.items() if name not in SCOPES}
 

@@ -17,7 +17,7 @@ from tests.support.receiver import PROGRAM
 from tests.support.site import CHEAP_HASHES, ROOT, Site
 from tests.support.steps import LOGIN, LOGOUT, PASSWORD, join
 
-ROUNDS = 200
+ROUNDS = 500
 # p95 of the sign-outs, to the same sign-outs whose apps want no notice. An idle machine
 # gives 0.9 to 1.
 MOST = 1.1

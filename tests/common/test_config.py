@@ -18,6 +18,7 @@ GOOD = {
     "ENCRYPTION_KEYS": encryption_key(),
     "EMAIL_URL": "smtp://user:hunter2@mail.example.org:587",
     "MAIL_FROM": "accounts@example.org",
+    "TOKEN_AUDIENCES": "https://a.example https://b.example https://accounts.example.org",
 }
 
 ODD_SCOPES = (
@@ -25,7 +26,7 @@ ODD_SCOPES = (
     ("x", '""'),
     ("x", f'"{"x" * 201}"'),
     ("x", r'"a\u202e"'),
-    ("x" * 800, '"a"'),
+    ("x" * 801, '"a"'),
 )
 UNSAFE = {
     "SECRET_KEY": ["short", "x" * 60, "django-insecure-" + 5 * "0123456789"],
@@ -85,6 +86,8 @@ UNSAFE = {
         ),
         *(f'{{"https://a.example": {{"{name}": {words}}}}}' for name, words in ODD_SCOPES),
         '{"https://elsewhere.example": {"x": "do it"}}',
+        '{"https://accounts.example.org": {"write": "do it"}}',
+        '{"https://a.example": {"x": "do it"}, "https://b.example": {"x": "do that"}}',
     ],
     "SECURITY_CONTACT": [
         *("security@example.org", "mailto:nobody", "http://example.org", "https://", "tel:1")
@@ -125,10 +128,7 @@ def test_an_error_names_the_unsafe_setting_without_repeating_its_value(
         {"TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 fd00::/8 104.16.0.0/13 2400:cb00::/32"},
         {"LIMITS_SCALE": "1000"},
         {"CLIENT_METADATA_HOSTS": "vscode.dev, a.example:8443"},
-        {
-            "TOKEN_AUDIENCES": "https://a.example",
-            "AUDIENCE_SCOPES": '{"https://a.example": {"orders:read": "view your orders"}}',
-        },
+        {"AUDIENCE_SCOPES": '{"https://a.example": {"orders:read": "view your orders"}}'},
         {"SECURITY_CONTACT": "mailto:security@example.org"},
         {"SECURITY_CONTACT": "https://example.org/s?a=b"},
         {"BIND": "0.0.0.0", "TRUSTED_PROXIES": "10.0.0.1"},
