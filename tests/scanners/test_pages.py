@@ -37,7 +37,10 @@ SECONDS = 900
 QUIET = {"DEBUG", "INFO", "OK", "LOW"}
 # Findings of testssl.sh about itself and the machine. It may hang up before it gets the session
 # ticket, which TLS 1.3 sends after the handshake; it then cannot resume the session.
-OWN_PROBLEMS = {"engine_problem", "sessionresumption_ticket"}
+OWN_PROBLEMS = {
+    "engine_problem": "No engine or GOST support",
+    "sessionresumption_ticket": "check failed because of connect problem",
+}
 DOCS = "/api/v1/docs/"
 ERROR = "/nowhere/"
 OPEN = ("/accounts/login/", SIGNUP, "/accounts/password/reset/", DOCS)
@@ -161,10 +164,11 @@ def test_6_4_testssl_rates_the_server_a_plus_and_finds_nothing_above_low(
     )
     found = {entry["id"]: entry for entry in json.loads(report.read_text())}
     loud = {name: entry for name, entry in found.items() if entry["severity"] not in QUIET}
+    own = {n for n, text in OWN_PROBLEMS.items() if n in loud and text in loud[n]["finding"]}
 
     assert found["overall_grade"]["finding"] == "A+", done.stdout
     assert found["cert_chain_of_trust"]["finding"] == "passed."
-    assert loud.keys() - OWN_PROBLEMS == {"cert_revocation"}, loud
+    assert loud.keys() - own == {"cert_revocation"}, loud
 
 
 def test_6_4_sslyze_finds_the_server_compliant_with_mozillas_intermediate(
