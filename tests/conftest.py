@@ -24,11 +24,6 @@ pytest_plugins = ["tests.support.browser", "tests.support.document_host"]
 BROWSER = "tests/browser/"
 # What a module that starts servers imports.
 SERVERS = {"Site", "LocalHttps", "production"}
-# The migrations that create the groups of the roles, and give them rights, by their functions.
-ROLE_MIGRATIONS = {
-    "0029_staff_roles": "make_groups",
-    "0030_daily_counts": "show_overview_to_roles",
-}
 # The RSA keys that tests in this process have generated.
 RSA_KEYS: list[Any] = []
 
@@ -161,8 +156,7 @@ def roles_survive_transactional_tests() -> Iterator[None]:
     from django.db.models.signals import post_migrate
 
     def make_roles(**_kwargs: Any) -> None:
-        for name, act in ROLE_MIGRATIONS.items():
-            getattr(import_module(f"accounts.migrations.{name}"), act)(apps, None)
+        import_module("accounts.migrations.0002_roles").make_groups(apps, None)
 
     accounts = apps.get_app_config("accounts")
     post_migrate.connect(make_roles, sender=accounts)

@@ -58,7 +58,7 @@ class Activity(models.Model):
     )
     kind = models.CharField(max_length=32)
     at = models.DateTimeField(default=clock.now, db_index=True)
-    ip = models.CharField(max_length=45, blank=True, db_column="address")
+    ip = models.CharField(max_length=45, blank=True)
     browser = models.CharField(max_length=LONGEST_NAME, blank=True)
     system = models.CharField(max_length=LONGEST_NAME, blank=True)
     proof = models.CharField(max_length=64, blank=True)

@@ -33,7 +33,7 @@ class APIKey(models.Model):
     # When the owner was notified that the key expires soon.
     told_at = models.DateTimeField(null=True)
     used_at = models.DateTimeField(null=True)
-    ip = models.CharField(max_length=45, blank=True, db_column="address")
+    ip = models.CharField(max_length=45, blank=True)
     # The session in which the key was created. This is no foreign key, because the key may outlive
     # the session.
     session = models.UUIDField(null=True)

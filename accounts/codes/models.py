@@ -10,7 +10,7 @@ class Code(models.Model):
     subject = models.CharField(max_length=64)
     # The canonical form of the email address that the secret was sent to. The secret proves only
     # this address.
-    email = models.CharField(max_length=254, blank=True, db_column="address")
+    email = models.CharField(max_length=254, blank=True)
     digest = models.CharField(max_length=64, db_index=True)
     tries_left = models.PositiveSmallIntegerField()
     expires_at = models.DateTimeField(db_index=True)

@@ -17,12 +17,11 @@ class PendingEmail(models.Model):
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="pending_emails"
     )
-    email = models.EmailField(max_length=emails.MAX_LENGTH, db_column="address")
+    email = models.EmailField(max_length=emails.MAX_LENGTH)
     key = models.CharField(max_length=3 * emails.MAX_LENGTH)
     expires_at = models.DateTimeField(db_index=True)
 
     class Meta:
-        db_table = "accounts_pendingaddress"
         constraints = (
             models.UniqueConstraint(fields=("user", "key"), name="one_pending_address_each"),
         )

@@ -211,7 +211,7 @@ class LogoutNotice(models.Model):
 
     session_id = models.UUIDField(primary_key=True)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+", db_index=False)
-    subject = models.UUIDField(db_column="user_id")
+    subject = models.UUIDField()
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
     attempts = models.PositiveSmallIntegerField(default=0, db_default=0)

@@ -77,7 +77,7 @@ def post(rows: QuerySet[LoginSession]) -> None:
     subject = Coalesce("pairwise_subject", "user_id", output_field=UUIDField())
     values = told.values_list("pk", "client", subject, now, due)
     text, parameters = values.query.sql_with_params()
-    columns = "session_id, client_id, user_id, created_at, due_at"
+    columns = "session_id, client_id, subject, created_at, due_at"
     table = LogoutNotice._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(

@@ -38,9 +38,6 @@ class Recovery(models.Model):
     disputed_at = models.DateTimeField(null=True)
     evidence = models.JSONField(null=True)
 
-    class Meta:
-        db_table = "accounts_factorrecovery"
-
     def __str__(self) -> str:
         return f"due at {self.due_at}"
 

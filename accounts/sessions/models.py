@@ -49,7 +49,7 @@ class LoginSession(models.Model):
     agent = models.CharField(max_length=LONGEST_USER_AGENT, blank=True)
     browser = models.CharField(max_length=LONGEST_NAME, blank=True)
     system = models.CharField(max_length=LONGEST_NAME, blank=True)
-    ip = models.CharField(max_length=45, blank=True, db_column="address")
+    ip = models.CharField(max_length=45, blank=True)
     amr = models.JSONField(default=list)
     auth_time = models.DateTimeField()
     # When the user last showed any second factor (``factor_at``) and a passkey (``passkey_at``).
@@ -165,7 +165,6 @@ class BrowserSession(AbstractBaseSession):
         null=True,
         on_delete=models.CASCADE,
         related_name="browsers",
-        db_column="login_id",
     )
 
     class Meta(AbstractBaseSession.Meta):

@@ -58,7 +58,7 @@ UPDATE {LoginSession._meta.db_table} AS o
 SET refresh_digest = %(next)s, former_digest = o.refresh_digest, rotated_at = %(now)s,
     used_at = CASE WHEN o.used_at > %(noted)s THEN o.used_at ELSE %(now)s END,
     idle_at = CASE WHEN %(idle)s < o.ends_at THEN %(idle)s ELSE o.ends_at END,
-    address = %(address)s
+    ip = %(ip)s
 WHERE o.id = %(id)s AND o.refresh_digest = %(digest)s
     AND o.kind = %(kind)s AND COALESCE(o.client_id, '') = %(app)s AND {LIVE}
     AND EXISTS (SELECT 1 FROM {User._meta.db_table} u WHERE u.id = o.user_id AND u.is_active)
@@ -88,7 +88,7 @@ class Rotation:
         times = {"now": now, "idle": idle_at, "noted": now - sessions.NOTE_EVERY}
         times = {name: parameter(time) for name, time in times.items()}
         with connection.cursor() as cursor:
-            cursor.execute(self._sql, self._constants | values | times | {"address": client.ip})
+            cursor.execute(self._sql, self._constants | values | times | {"ip": client.ip})
             row = cursor.fetchone()
         return self._columns.instance(row) if row else None
 

@@ -235,12 +235,9 @@ class EmailAddress(models.Model):
     """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="emails")
-    email = models.EmailField(max_length=emails.MAX_LENGTH, db_column="address")
+    email = models.EmailField(max_length=emails.MAX_LENGTH)
     key = models.CharField(max_length=3 * emails.MAX_LENGTH, unique=True)
     confirmed_at = models.DateTimeField(default=clock.now)
-
-    class Meta:
-        db_table = "accounts_address"
 
     def __str__(self) -> str:
         return self.email
@@ -283,10 +280,8 @@ class PendingSignup(models.Model):
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     username = models.CharField(max_length=usernames.MAX_LENGTH)
     username_key = models.CharField(max_length=usernames.KEY_LENGTH, unique=True)
-    email = models.EmailField(max_length=emails.MAX_LENGTH, db_column="address")
-    email_key = models.CharField(
-        max_length=3 * emails.MAX_LENGTH, db_index=True, db_column="address_key"
-    )
+    email = models.EmailField(max_length=emails.MAX_LENGTH)
+    email_key = models.CharField(max_length=3 * emails.MAX_LENGTH, db_index=True)
     password = models.CharField(max_length=128)
     next = models.CharField(max_length=2000, blank=True)
     # The wide network of the API client that signed up; empty after a sign-up on the pages.

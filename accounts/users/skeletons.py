@@ -9,12 +9,11 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.apps import apps as installed
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
 from accounts.users import usernames
-from accounts.users.models import NameSkeleton, User
+from accounts.users.models import NameSkeleton, PendingSignup, User, Username
 
 # Each name has two skeletons, and SQLite may accept no more than 999 parameters.
 BATCH = 400
@@ -60,16 +59,9 @@ class Report:
 
 
 class Check:
-    """Recomputes the skeletons of all taken usernames, and reports look-alike usernames.
+    """Recomputes the skeletons of all taken usernames, and reports look-alike usernames."""
 
-    ``apps`` is the registry that provides the models. A migration passes its historical registry.
-    """
-
-    def __init__(self, apps: Any = installed) -> None:
-        self.users, self.pending, self.held, self.skeletons = (
-            apps.get_model("accounts", name).objects
-            for name in ("User", "PendingSignup", "Username", "NameSkeleton")
-        )
+    def __init__(self) -> None:
         self.report = Report()
         # By skeleton: the usernames that have this skeleton, but not its row.
         self.without: dict[str, set[str]] = defaultdict(set)
@@ -80,7 +72,7 @@ class Check:
         while last is not None:
             with transaction.atomic():
                 last = self._renew(last)
-        shared = self.skeletons.filter(name=None).values_list("pk", flat=True)
+        shared = NameSkeleton.objects.filter(name=None).values_list("pk", flat=True)
         for look in {*self.without, *shared}:
             with transaction.atomic():
                 self._settle(look)
@@ -96,15 +88,15 @@ class Check:
         written = self._written(keys)
         looks = {key: usernames.skeletons(written.get(key, key)) for key in keys}
         # The displayed form of a former name is not stored, so its skeletons are not recomputed.
-        rows = self.skeletons.filter(name__in=written).values_list("pk", "name")
+        rows = NameSkeleton.objects.filter(name__in=written).values_list("pk", "name")
         stale = [look for look, key in rows if look not in looks[key]]
-        self.skeletons.filter(pk__in=stale).delete()
+        NameSkeleton.objects.filter(pk__in=stale).delete()
         pairs = sorted((look, key) for key in keys for look in looks[key])
-        self.skeletons.bulk_create(
-            (self.skeletons.model(skeleton=look, name_id=key) for look, key in pairs),
+        NameSkeleton.objects.bulk_create(
+            (NameSkeleton(skeleton=look, name_id=key) for look, key in pairs),
             ignore_conflicts=True,
         )
-        rows = self.skeletons.filter(pk__in={look for look, _key in pairs})
+        rows = NameSkeleton.objects.filter(pk__in={look for look, _key in pairs})
         holders = dict(rows.values_list("pk", "name"))
         for look, key in pairs:
             if holders.get(look) != key:
@@ -119,32 +111,33 @@ class Check:
         If several usernames have the skeleton, store null and report them. If none has it, delete
         the row.
         """
-        holders = self.skeletons.filter(pk=look, name__isnull=False).values_list("name", flat=True)
+        rows = NameSkeleton.objects.filter(pk=look, name__isnull=False)
+        holders = rows.values_list("name", flat=True)
         keys = list(self._locked(pk__in=self.without[look].union(holders)))
         written = self._written(keys)
         alike = [k for k in keys if k not in written or look in usernames.skeletons(written[k])]
         if not alike:
-            self.skeletons.filter(pk=look).delete()
+            NameSkeleton.objects.filter(pk=look).delete()
             return
         holder = alike[0] if len(alike) == 1 else None
-        self.skeletons.update_or_create(pk=look, defaults={"name_id": holder})
+        NameSkeleton.objects.update_or_create(pk=look, defaults={"name_id": holder})
         if not holder:
             self.report.twins.add(tuple(written.get(key, key) for key in alike))
 
     def _locked(self, **which: Any) -> Any:
         """Return the keys of taken names, and lock their rows until the transaction ends."""
-        rows = self.held.select_for_update().filter(**which).order_by("pk")
+        rows = Username.objects.select_for_update().filter(**which).order_by("pk")
         return rows.values_list("pk", flat=True)
 
     def _written(self, keys: Iterable[str]) -> dict[str, str]:
         """Map the keys of usernames to their displayed forms. Former usernames have none."""
         displayed: dict[str, str] = {}
-        for rows in (self.pending, self.users):
+        for rows in (PendingSignup.objects, User.objects):
             displayed |= rows.filter(username_key__in=keys).values_list("username_key", "username")
         return displayed
 
     def _look_for_refused(self, keys: Iterable[str]) -> None:
-        people = self.users.filter(username_key__in=keys)
+        people = User.objects.filter(username_key__in=keys)
         for name in people.values_list("username", flat=True):
             try:
                 usernames.clean(name)

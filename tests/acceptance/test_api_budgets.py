@@ -180,7 +180,7 @@ INSERT INTO accounts_user (id, password, is_superuser, username, username_key, e
     is_staff, date_joined, credential_version, display_name, about, language, time_zone)
 VALUES (gen_random_uuid(), '!', false, 'alice', 'alice', '', true, false, now(), 0, '', '', '',
     'UTC');
-INSERT INTO accounts_apikey (id, user_id, digest, name, scope, made_at, address)
+INSERT INTO accounts_apikey (id, user_id, digest, name, scope, made_at, ip)
 SELECT lpad(to_hex(i), 16, '0'), (SELECT id FROM accounts_user), lpad(to_hex(i), 64, '0'), 'bot',
     'read', '2026-01-01 00:00:00', '' FROM generate_series(1, 1000000) i;
 ANALYZE

@@ -2,11 +2,9 @@
 
 from collections.abc import Callable
 from datetime import timedelta
-from importlib import import_module
 from typing import Any
 
 import pytest
-from django.apps import apps
 from django.core.management import call_command
 from django.db import connection
 from django.test import Client
@@ -134,16 +132,6 @@ def test_the_list_of_people_without_a_second_factor_follows_every_change() -> No
     Passkey.objects.bulk_create([Passkey(user=alice, name="Key", **fields)])  # sends no signal
     call_command("prune")
     assert not is_listed()
-
-
-def test_an_update_of_the_site_notes_the_factors_that_it_finds() -> None:
-    for name in ("alice", "bob"):
-        enrolled(make_user(name))
-    User.objects.update(has_factor=False)
-
-    import_module("accounts.migrations.0033_note_factors").note_factors(apps, None)
-
-    assert not find("", "no_factor").exists()
 
 
 def test_sign_ups_are_found_before_they_are_confirmed(client: Client) -> None:

@@ -19,7 +19,7 @@ REVIEW = "/accounts/review/"
 LOST = "remove your second factors"
 # The tables of the credentials, with the column that says since when they are held.
 CREDENTIALS = {
-    "accounts_address": "confirmed_at",
+    "accounts_emailaddress": "confirmed_at",
     "accounts_authenticator": "made_at",
     "accounts_recoverycodes": "made_at",
 }
@@ -90,7 +90,7 @@ def suspended_email(owner: Owner, address: str) -> str:
     """Add, remove and suspend an email; return the id of its row in the review."""
     browser = owner.tabs[0]
     assert browser.post(EMAIL, added_email(owner.nodes, browser, address)).status == 302
-    (row,) = owner.rows("accounts_address", f"address = '{address}'", "id")
+    (row,) = owner.rows("accounts_emailaddress", f"email = '{address}'", "id")
     assert browser.post(EMAIL, {"remove": row}).status == 302
     owner.update("accounts_formercredential", "is_suspended = (1 = 1)")
     return owner.rows("accounts_formercredential", what="id")[0]
@@ -99,7 +99,7 @@ def suspended_email(owner: Owner, address: str) -> str:
 def request_that_is_due(owner: Owner, browser: Client, page: str, subject: str) -> str:
     """Request a recovery, end its waiting period, and return the link to object to it."""
     assert browser.post(page, {"lost": "ask"}).status == 302
-    owner.update("accounts_factorrecovery", "due_at = ?", ago(hours=1))
+    owner.update("accounts_recovery", "due_at = ?", ago(hours=1))
     return owner.link(subject, "/accounts/2fa/recovery/")
 
 
@@ -133,4 +133,4 @@ def assert_locked(owner: Owner) -> None:
     assert disputed_at, "without a dispute, a mailed link alone would open it"
     assert live_sessions(owner.nodes, owner.name) == 0
     assert not any(owner.rows(t, f"{since} > '{ago(days=7)}'") for t, since in CREDENTIALS.items())
-    assert owner.rows("accounts_pendingaddress") == []
+    assert owner.rows("accounts_pendingemail") == []

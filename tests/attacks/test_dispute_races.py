@@ -55,7 +55,7 @@ def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> N
     finished, stopped = owner.times_in_history("factors_recovered", "recovery_cancelled")
     assert finished + stopped == 1
     assert len(owner.rows("accounts_authenticator")) == stopped
-    assert owner.rows("accounts_factorrecovery") == []
+    assert owner.rows("accounts_recovery") == []
     left = len(owner.rows("accounts_formercredential"))
     assert owner.times_in_history("suspended_deleted") == (1 - left,)
 
@@ -73,7 +73,7 @@ def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
         ready(other, SESSIONS, others="1"),
     )
 
-    (evidence,) = owner.rows("accounts_factorrecovery", what="evidence")
+    (evidence,) = owner.rows("accounts_recovery", what="evidence")
     assert "browser" in evidence
     assert owner.times_in_history("recovery_asked")[0] in {1, 2}
     assert live_sessions(nodes, name) == 1
@@ -93,7 +93,7 @@ def a_row_is_put_back_deleted_and_taken_by_another(nodes: Nodes, name: str) -> N
 
     put_back, deleted = owner.times_in_history("put_back", "suspended_deleted")
     assert put_back + deleted + len(owner.rows("accounts_formercredential")) == 1
-    assert len(owner.rows("accounts_address", f"address = '{shared}'")) == put_back
+    assert len(owner.rows("accounts_emailaddress", f"email = '{shared}'")) == put_back
     assert times_in_history(nodes, bob, "address_added") == 1 - put_back
 
 

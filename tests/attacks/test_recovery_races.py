@@ -27,7 +27,7 @@ LOGOUT = "/accounts/logout/"
 NEW = "a lantern over {} wet roofs"
 # The ids of a user's emails, and whether each is the primary one.
 ADDRESSES = """
-    SELECT a.id, u.email = a.address FROM accounts_address a JOIN accounts_user u
+    SELECT a.id, u.email = a.email FROM accounts_emailaddress a JOIN accounts_user u
     ON u.id = a.user_id WHERE u.username = ?
 """
 
@@ -154,7 +154,7 @@ def one_email_confirmed_by_two_users(nodes: Nodes, name: str) -> None:
     answers = together(AT_ONCE, act)
 
     assert server_errors(answers) == []
-    rows = sql(nodes[0], "SELECT 1 FROM accounts_address WHERE address = ?", shared)
+    rows = sql(nodes[0], "SELECT 1 FROM accounts_emailaddress WHERE email = ?", shared)
     assert len(rows) == 1
     assert sum(times_in_history(nodes, person, "address_added") for person in people) == 1
 

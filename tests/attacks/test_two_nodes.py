@@ -224,7 +224,7 @@ def eight_tries_of_strangers_at_one_code(nodes: Nodes, name: str) -> None:
     )
 
     assert [answer.status for answer in answers] == [400] * AT_ONCE
-    left = "SELECT c.tries_left FROM accounts_code c WHERE c.address = ? AND c.purpose = ?"
+    left = "SELECT c.tries_left FROM accounts_code c WHERE c.email = ? AND c.purpose = ?"
     assert sql(nodes[0], left, f"{name}@example.org", "signup.code") == [(3,)]
     assert tabs[0](CONFIRM, {"code": code_in(mail)}).location == "/"
 

@@ -18,7 +18,7 @@ LONG_AGO = "2020-01-01 20:30:00"
 NEW_PASSWORD = "a lantern over seven wet roofs"
 # The columns with the age of what counts in a dispute, by table.
 HELD_SINCE = {
-    "accounts_address": "confirmed_at",
+    "accounts_emailaddress": "confirmed_at",
     "accounts_authenticator": "made_at",
     "accounts_recoverycodes": "made_at",
     "accounts_knownbrowser": "since",

@@ -120,7 +120,7 @@ def lose_factors(page: Page, username: str) -> None:
 
 def end_waiting_period(site: Site) -> None:
     due = datetime.now(UTC) - timedelta(hours=1)
-    sql(site, "UPDATE accounts_factorrecovery SET due_at = ?", f"{due:%Y-%m-%d %H:%M:%S}")
+    sql(site, "UPDATE accounts_recovery SET due_at = ?", f"{due:%Y-%m-%d %H:%M:%S}")
 
 
 def test_at_the_review_the_owner_deletes_what_a_thief_added_and_restores_an_email(

@@ -119,7 +119,7 @@ def test_the_client_ip_is_the_peer_despite_forged_headers(proxy: Proxy, behind: 
         client = proxy.client(peer="127.0.0.9")
         assert client.request("POST", TOKEN, body=guess, headers=headers).status == 401
         # The IP address of the newest failed sign-in.
-        (newest,) = sql(behind, "SELECT address FROM accounts_activity ORDER BY id DESC LIMIT 1")
+        (newest,) = sql(behind, "SELECT ip FROM accounts_activity ORDER BY id DESC LIMIT 1")
         assert newest == ("127.0.0.9",), name
 
 

@@ -150,7 +150,7 @@ def wrong_password_from(proxy: Proxy, peer: str, named: str) -> str:
     headers = {"Content-Type": "application/json", "X-Forwarded-For": named}
     answer = proxy.client(peer=peer).request("POST", TOKEN, body=body, headers=headers)
     assert answer.status == 401
-    (newest,) = sql(proxy.site, "SELECT address FROM accounts_activity ORDER BY id DESC LIMIT 1")
+    (newest,) = sql(proxy.site, "SELECT ip FROM accounts_activity ORDER BY id DESC LIMIT 1")
     return str(newest[0])
 
 

@@ -9,8 +9,8 @@ from django.db import migrations
 
 from tests.support.site import ROOT
 
-# Migrations before this one were always released together.
-FIRST = "0005"
+# The initial migrations have no version before them.
+FIRST = "0003"
 TAKES_AWAY = (migrations.RemoveField, migrations.RenameField, migrations.DeleteModel)
 
 

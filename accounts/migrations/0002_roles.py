@@ -1,9 +1,13 @@
-from django.db import migrations, models
+"""Create the groups of the roles of staff (``accounts.administration.roles``)."""
 
+from django.db import migrations
+
+SEE = ("view_user", "view_dailycount")
+HELP = (*SEE, "help_user")
 RIGHTS = {
-    "Auditor": ("view_user",),
-    "Support": ("view_user", "help_user"),
-    "Manager": ("view_user", "help_user", "manage_user", "add_invitation"),
+    "Auditor": SEE,
+    "Support": HELP,
+    "Manager": (*HELP, "manage_user", "add_invitation"),
 }
 # Django creates permissions only after all migrations: these have the same names.
 PERMISSIONS = {
@@ -11,6 +15,7 @@ PERMISSIONS = {
     "help_user": ("user", "Can help users who are not staff"),
     "manage_user": ("user", "Can help staff, and change the groups of others"),
     "add_invitation": ("invitation", "Can add invitation"),
+    "view_dailycount": ("dailycount", "Can view overview"),
 }
 
 
@@ -34,27 +39,9 @@ def make_groups(apps, schema_editor):
 
 class Migration(migrations.Migration):
     dependencies = [
-        ("accounts", "0028_people_by_state"),
+        ("accounts", "0001_initial"),
         ("auth", "0012_alter_user_first_name_max_length"),
         ("contenttypes", "0002_remove_content_type_name"),
     ]
 
-    operations = [
-        migrations.AlterModelOptions(
-            name="user",
-            options={
-                "verbose_name": "user",
-                "verbose_name_plural": "users",
-                "permissions": (
-                    ("help_user", "Can help users who are not staff"),
-                    ("manage_user", "Can help staff, and change the groups of others"),
-                ),
-            },
-        ),
-        migrations.AddField(
-            model_name="activity",
-            name="reason",
-            field=models.CharField(blank=True, db_default="", default="", max_length=500),
-        ),
-        migrations.RunPython(make_groups, migrations.RunPython.noop),
-    ]
+    operations = [migrations.RunPython(make_groups, migrations.RunPython.noop)]
