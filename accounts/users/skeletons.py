@@ -96,8 +96,8 @@ class Check:
             (NameSkeleton(skeleton=look, name_id=key) for look, key in pairs),
             ignore_conflicts=True,
         )
-        rows = NameSkeleton.objects.filter(pk__in={look for look, _key in pairs})
-        holders = dict(rows.values_list("pk", "name"))
+        held = NameSkeleton.objects.filter(pk__in={look for look, _key in pairs})
+        holders = dict(held.values_list("pk", "name"))
         for look, key in pairs:
             if holders.get(look) != key:
                 self.without[look].add(key)
