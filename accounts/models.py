@@ -1,7 +1,6 @@
 """Imports all models of the app, because Django looks for models in this module."""
 
 from accounts.activity.models import Activity, DailyCount
-from accounts.administration.models import BulkAct, BulkPerson
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.emails.models import PendingEmail
@@ -46,8 +45,6 @@ __all__ = [
     "AuthorizationRequest",
     "BrowserSession",
     "Budget",
-    "BulkAct",
-    "BulkPerson",
     "Client",
     "ClientLogo",
     "ClientSecret",

@@ -156,12 +156,12 @@ def roles_survive_transactional_tests() -> Iterator[None]:
     from django.db.models.signals import post_migrate
 
     def make_roles(**_kwargs: Any) -> None:
-        import_module("accounts.migrations.0002_roles").make_groups(apps, None)
+        import_module("accounts.administration.migrations.0002_roles").make_groups(apps, None)
 
-    accounts = apps.get_app_config("accounts")
-    post_migrate.connect(make_roles, sender=accounts)
+    administration = apps.get_app_config("administration")
+    post_migrate.connect(make_roles, sender=administration)
     yield
-    post_migrate.disconnect(make_roles, sender=accounts)
+    post_migrate.disconnect(make_roles, sender=administration)
 
 
 @pytest.fixture(scope="session")

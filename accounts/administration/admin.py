@@ -5,15 +5,22 @@
 
 from typing import Any, cast
 
+from django.apps import apps
+from django.contrib import admin
 from django.contrib.admin.options import ActionLocation
 from django.contrib.admin.widgets import RelatedFieldWidgetWrapper
+from django.contrib.auth.models import Group
 from django.http import HttpRequest
 from django.urls import path
 from django.utils.translation import gettext as _
 
+from accounts.activity.models import DailyCount
 from accounts.administration import act_pages, bulk_pages, rights, roles
+from accounts.administration.invitations import InvitationAdmin
+from accounts.administration.overview import OverviewAdmin
 from accounts.administration.people import PeopleAdmin
 from accounts.administration.rights import is_superuser
+from accounts.invitations.models import Invitation
 from accounts.signin.adminsite import always_open
 from accounts.signin.recent import recent_authentication_required
 from accounts.users.models import User
@@ -103,3 +110,19 @@ class UserAdmin(PeopleAdmin):
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return self.has_view_permission(request)
+
+
+admin.site.register(User, UserAdmin)
+admin.site.unregister(Group)
+admin.site.register(Group, rights.GroupAdmin)
+admin.site.register(Invitation, InvitationAdmin)
+admin.site.register(DailyCount, OverviewAdmin)
+# Hide the models of allauth. Their tables stay empty, because the site has its own models and reads
+# the providers from its settings.
+for label in (
+    "account.EmailAddress",
+    "socialaccount.SocialAccount",
+    "socialaccount.SocialApp",
+    "socialaccount.SocialToken",
+):
+    admin.site.unregister(apps.get_model(label))

@@ -45,7 +45,15 @@ RIGHTS: dict[str, str | Promise] = {
     "change_client": _("Change apps"),
 }
 # Apps whose other permissions have no effect, because their models have no pages in the admin.
-_NO_PAGES = ("accounts", "admin", "auth", "account", "socialaccount", "contenttypes")
+_NO_PAGES = (
+    "accounts",
+    "administration",
+    "admin",
+    "auth",
+    "account",
+    "socialaccount",
+    "contenttypes",
+)
 ACTING = frozenset({Role.SUPPORT, Role.MANAGER, Role.SUPERUSER})
 
 

@@ -541,71 +541,6 @@ class Migration(migrations.Migration):
             },
         ),
         migrations.CreateModel(
-            name="BulkAct",
-            fields=[
-                (
-                    "id",
-                    models.UUIDField(
-                        default=accounts.common.secrets.public_id,
-                        editable=False,
-                        primary_key=True,
-                        serialize=False,
-                    ),
-                ),
-                ("act", models.CharField(max_length=40)),
-                ("reason", models.CharField(blank=True, max_length=500)),
-                (
-                    "created_at",
-                    models.DateTimeField(db_index=True, default=accounts.common.clock.now),
-                ),
-                ("started_at", models.DateTimeField(null=True)),
-                ("ended_at", models.DateTimeField(null=True)),
-                ("stopped", models.CharField(blank=True, max_length=40)),
-                (
-                    "staff",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-            ],
-            options={
-                "default_permissions": (),
-            },
-        ),
-        migrations.CreateModel(
-            name="BulkPerson",
-            fields=[
-                (
-                    "id",
-                    models.BigAutoField(
-                        auto_created=True, primary_key=True, serialize=False, verbose_name="ID"
-                    ),
-                ),
-                ("outcome", models.CharField(blank=True, max_length=40)),
-                (
-                    "bulk",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="people",
-                        to="accounts.bulkact",
-                    ),
-                ),
-                (
-                    "user",
-                    models.ForeignKey(
-                        on_delete=django.db.models.deletion.CASCADE,
-                        related_name="+",
-                        to=settings.AUTH_USER_MODEL,
-                    ),
-                ),
-            ],
-            options={
-                "default_permissions": (),
-            },
-        ),
-        migrations.CreateModel(
             name="ClientLogo",
             fields=[
                 (
@@ -1505,14 +1440,6 @@ class Migration(migrations.Migration):
         migrations.AddIndex(
             model_name="activity",
             index=models.Index(fields=["user", "-id"], name="activity_of_a_person"),
-        ),
-        migrations.AddIndex(
-            model_name="bulkperson",
-            index=models.Index(fields=["bulk", "outcome"], name="bulk_people_by_outcome"),
-        ),
-        migrations.AddConstraint(
-            model_name="bulkperson",
-            constraint=models.UniqueConstraint(fields=("bulk", "user"), name="bulk_person_once"),
         ),
         migrations.AddConstraint(
             model_name="connection",

@@ -16,6 +16,7 @@ INSTALLED_APPS = [
     "allauth.account",
     "allauth.socialaccount",
     "accounts.apps.AccountsConfig",
+    "accounts.administration",
 ]
 
 MIDDLEWARE = [

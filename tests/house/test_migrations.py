@@ -26,8 +26,9 @@ def breaks_the_version_before(operation: object) -> bool:
 
 
 def test_a_migration_keeps_what_the_previous_version_uses() -> None:
-    files = sorted((ROOT / "accounts" / "migrations").glob("0*.py"))
+    files = sorted((ROOT / "accounts").rglob("migrations/0*.py"))
     for path in (path for path in files if path.name >= FIRST):
-        migration = import_module(f"accounts.migrations.{path.stem}").Migration
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        migration = import_module(name).Migration
         broken = [o.describe() for o in migration.operations if breaks_the_version_before(o)]
-        assert broken == [], path.stem
+        assert broken == [], name

@@ -82,7 +82,7 @@ def plant_expired_code(_settings: Any, _patch: pytest.MonkeyPatch) -> None:
 def plant_missing_migration(_settings: Any, _patch: pytest.MonkeyPatch) -> None:
     with connection.cursor() as cursor:
         cursor.execute(
-            "DELETE FROM django_migrations WHERE app = 'accounts' AND name LIKE '0002%%'"
+            "DELETE FROM django_migrations WHERE app = 'administration' AND name LIKE '0002%%'"
         )
 
 
