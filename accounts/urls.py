@@ -1,7 +1,6 @@
 """The URLs of all pages of the app."""
 
 from accounts.activity.urls import urlpatterns as activity
-from accounts.administration.urls import urlpatterns as administration
 from accounts.apikeys.urls import urlpatterns as apikeys
 from accounts.emails.urls import urlpatterns as emails
 from accounts.lockdown.urls import urlpatterns as lockdown
@@ -35,7 +34,6 @@ urlpatterns = [
     *tokens,
     *ops,
     *mail,
-    *administration,
     # Last, because its patterns depend on the configured providers.
     *social,
 ]

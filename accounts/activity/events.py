@@ -261,14 +261,6 @@ SUPERUSER_WITHDRAWN = Event(
     _("The account’s superuser rights were removed."),
     mail=True,
 )
-ELEVATED = Event("elevated", Group.CHANGE, _("Superuser rights were taken for 30 minutes."))
-ELEVATION_ENDED = Event("elevation_ended", Group.CHANGE, _("Superuser rights were given up."))
-SUPERUSER_ELEVATED = Event(
-    "superuser_elevated",
-    Group.CHANGE,
-    _("Another superuser took superuser rights for 30 minutes."),
-    mail=True,
-)
 STAFF_CHANGED = Event(
     "staff_changed",
     Group.CHANGE,

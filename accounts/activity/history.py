@@ -54,7 +54,6 @@ ICONS = (
         ("app_", "apps"),
         ("registration_token_", "key"),
         ("superuser_", "staff"),
-        ("elevat", "staff"),
         ("details_", "staff"),
     ),
 )

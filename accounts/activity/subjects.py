@@ -48,7 +48,6 @@ SUBJECTS: dict[Event, str | Promise] = {
     events.STAFF_WITHDRAWN: _("You are no longer staff"),
     events.SUPERUSER_GRANTED: _("You are now a superuser"),
     events.SUPERUSER_WITHDRAWN: _("You are no longer a superuser"),
-    events.SUPERUSER_ELEVATED: _("Another superuser took superuser rights"),
     events.STAFF_CHANGED: _("A staff member’s account was changed"),
     events.APP_CONNECTED: _("An app was connected to your account"),
     events.DEVICE_CONNECTED: _("A device was connected to your account"),

@@ -246,7 +246,6 @@ def _locked(staff: User, account: Account) -> tuple[User, Account]:
     pks = [staff.pk, account.pk]
     rows = User.objects.select_for_update(no_key=True).filter(pk__in=pks).order_by("pk")
     found = {row.pk: row for row in rows}
-    found[staff.pk].is_reduced = staff.is_reduced
     if isinstance(account, PendingSignup):
         return found[staff.pk], account
     if account.pk not in found:

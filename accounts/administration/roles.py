@@ -114,7 +114,7 @@ def check(staff: User, user: User | PendingSignup) -> None:
         raise OwnAccount
     if isinstance(user, PendingSignup) or role is Role.SUPERUSER:
         return
-    is_above = user.holds_superuser or (user.is_staff and role is Role.SUPPORT)
+    is_above = user.is_superuser or (user.is_staff and role is Role.SUPPORT)
     if is_above or not rights_of(user) <= rights_of(staff):
         raise NotAllowedOnStaff
 

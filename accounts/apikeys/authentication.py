@@ -32,9 +32,8 @@ class KeyAuthentication(BaseAuthentication):
         if key is None:
             raise InvalidToken
         services.note_use(key, client_of(request))
-        current.set_api_auth_without_session(
-            request._request, key.user, by="api_key", key=key.label
-        )
+        by_key = current.RequestAuth(by="api_key", key=key.label)
+        current.set_api_auth(request._request, by_key)
         return key.user, Credentials(key.scopes)
 
     def authenticate_header(self, request: Request) -> str:

@@ -231,12 +231,6 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         choice("on", "off"),
         default="on",
     )
-    admin_elevation: str = setting(
-        "`on`: superusers work as managers until they take superuser rights in the admin, for 30 "
-        "minutes, with a reason and a passkey.",
-        choice("off", "on"),
-        default="off",
-    )
     geoip_file: str = setting(
         "Path of a location file in MaxMind format, for place names.", location_file
     )

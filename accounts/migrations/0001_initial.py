@@ -941,7 +941,6 @@ class Migration(migrations.Migration):
                 ("auth_time", models.DateTimeField()),
                 ("factor_at", models.DateTimeField(null=True)),
                 ("passkey_at", models.DateTimeField(null=True)),
-                ("elevated_until", models.DateTimeField(null=True)),
                 (
                     "factor_key",
                     models.CharField(blank=True, db_default="", default="", max_length=64),

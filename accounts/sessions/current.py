@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from accounts.activity import events
 from accounts.activity.services import Actor
 from accounts.common.client_info import client_of
-from accounts.sessions import elevation, protection, services
+from accounts.sessions import protection, services
 from accounts.sessions.models import LoginSession
 from accounts.sessions.protection import Verdict
 from accounts.sessions.store import SessionStore
@@ -39,10 +39,6 @@ class RequestAuth:
     is_revoked: bool = False
     by: str = ""
     key: str = ""
-
-    def __post_init__(self) -> None:
-        if self.presented:
-            elevation.reduce(self.presented.user, self.presented)
 
     @property
     def session(self) -> LoginSession | None:
@@ -124,21 +120,9 @@ def set_session(request: HttpRequest, session: LoginSession) -> None:
     setattr(request, ATTRIBUTE, RequestAuth(session))
 
 
-def set_api_auth(request: HttpRequest, session: LoginSession) -> None:
-    """Record that an API request is authenticated with an access token of ``session``."""
-    setattr(request, ATTRIBUTE, RequestAuth(session))
-
-
-def set_api_auth_without_session(
-    request: HttpRequest, user: User, *, by: str, key: str = ""
-) -> None:
-    """Record that an API request of ``user`` is authenticated with a password or an API key.
-
-    ``by``: the ``amr`` value of the password or the API key.
-    ``key``: the label of the API key, if one was used.
-    """
-    elevation.reduce(user, None)
-    setattr(request, ATTRIBUTE, RequestAuth(by=by, key=key))
+def set_api_auth(request: HttpRequest, request_auth: RequestAuth) -> None:
+    """Record how an API request is authenticated."""
+    setattr(request, ATTRIBUTE, request_auth)
 
 
 def forget(request: HttpRequest, user: User) -> None:

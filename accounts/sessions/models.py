@@ -55,8 +55,6 @@ class LoginSession(models.Model):
     # When the user last showed any second factor (``factor_at``) and a passkey (``passkey_at``).
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
-    # Until when the superuser who is signed in has superuser rights (``sessions.elevation``).
-    elevated_until = models.DateTimeField(null=True)
     # The ``persistent_id`` of the second factor that was last shown.
     factor_key = models.CharField(max_length=64, blank=True, default="", db_default="")
     begun_at = models.DateTimeField(default=clock.now)

@@ -171,7 +171,7 @@ def require_reauthentication(session: LoginSession, actor: Actor) -> None:
         return
     with transaction.atomic():
         unchallenged = LoginSession.objects.filter(pk=session.pk, challenged_at=None)
-        if unchallenged.update(challenged_at=clock.now(), elevated_until=None):
+        if unchallenged.update(challenged_at=clock.now()):
             record(session.user, events.BROWSER_CHANGED, actor)
 
 

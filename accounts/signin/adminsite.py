@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 from functools import wraps
-from math import ceil
 from typing import Any
 
 from django.conf import settings
@@ -18,7 +17,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 
 from accounts.common.links import safe_next
-from accounts.sessions import elevation, reauthentication
+from accounts.sessions import reauthentication
 from accounts.sessions.current import request_auth_of
 from accounts.signin import policy, recent
 from accounts.signin.views import logout
@@ -29,9 +28,9 @@ FORMS = ("_add", "_change", "_delete", "_act")
 
 
 def always_open(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
-    """Mark a view of the admin that asks for a proof itself, or only gives rights up.
+    """Mark a view of the admin whose form all staff may send, also staff who may only read.
 
-    All staff may send its form, without recent authentication.
+    The view itself requires recent authentication.
     """
     view.is_always_open = True  # type: ignore[attr-defined]  # a mark, like Django's
     return view
@@ -59,14 +58,6 @@ class Site(admin.AdminSite):
             return stock(request, *args, **kwargs)
 
         return csp_override(settings.SECURE_CSP_ADMIN)(guarded)
-
-    def each_context(self, request: HttpRequest) -> dict[str, Any]:
-        """Add ``elevation``: None, or for how many minutes a superuser has superuser rights."""
-        session = request_auth_of(request).session
-        is_offered = session is not None and elevation.is_offered(session.user)
-        seconds = elevation.seconds_left(session) if session and is_offered else None
-        minutes = None if seconds is None else ceil(seconds / 60)
-        return super().each_context(request) | {"elevation": minutes}
 
     def has_permission(self, request: HttpRequest) -> bool:
         """Return whether the user is staff and the session meets the policy for staff."""

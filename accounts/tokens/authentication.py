@@ -71,7 +71,7 @@ class Authentication(JWTAuthentication):
         if not settings.AUTHSITE.takes_basic:
             raise InvalidCredentials
         user = services.prove_by_password(name, password, client_of(request))
-        current.set_api_auth_without_session(request._request, user, by=Method.PASSWORD)
+        current.set_api_auth(request._request, current.RequestAuth(by=Method.PASSWORD))
         return user, Credentials(scopes.DEFAULT, is_by_password=True)
 
     @override
@@ -81,7 +81,7 @@ class Authentication(JWTAuthentication):
 
     def _by_token(self, request: Request, scheme: str, text: str) -> tuple[User, Credentials]:
         token, session = read_token(request._request, scheme, text)
-        current.set_api_auth(request._request, session)
+        current.set_api_auth(request._request, current.RequestAuth(session))
         return session.user, Credentials(token.scope, session)
 
 

@@ -4,6 +4,7 @@ from typing import Any, ClassVar
 
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import make_password
+from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
@@ -15,7 +16,6 @@ from accounts.common.errors import PublicError
 from accounts.common.hashes import hasher_of
 from accounts.common.signals import credentials_changed
 from accounts.users import emails, profiles, usernames
-from accounts.users.superusers import RightsMixin
 
 # The password column of a locked account begins with this mark. No usable hash begins with it.
 LOCKED = "!locked "
@@ -70,7 +70,7 @@ def _of_few(name: str, condition: models.Q) -> models.Index:
     return models.Index(fields=("username_key",), name=name, condition=condition)
 
 
-class User(AbstractBaseUser, RightsMixin):
+class User(AbstractBaseUser, PermissionsMixin):
     """A person's account. ``id`` is public but not guessable, and is the ``sub`` of all tokens."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
@@ -131,7 +131,7 @@ class User(AbstractBaseUser, RightsMixin):
     @property
     def is_privileged(self) -> bool:
         """Whether the user may use the admin site, as staff and superusers may."""
-        return self.is_staff or self.holds_superuser
+        return self.is_staff or self.is_superuser
 
     def has_usable_password(self) -> bool:
         """Return whether the hash of the password is usable and the site can verify it.

@@ -7,14 +7,6 @@ from accounts.common import clock
 from accounts.common.reading import read_once
 from accounts.users.models import User
 
-# The group whose rights a superuser has before taking superuser rights (``User.is_reduced``).
-MANAGER = "Manager"
-
-
-def groups_of(user: User) -> QuerySet[Group]:
-    """Return the groups whose rights ``user`` has."""
-    return Group.objects.filter(name=MANAGER) if user.is_reduced else user.groups.all()
-
 
 def superusers() -> QuerySet[User]:
     """Return the active superusers."""
@@ -26,18 +18,10 @@ def rights_of(user: User) -> set[int]:
     return {row.pk for row in permissions_of(user)}
 
 
+@read_once
 def permissions_of(user: User) -> QuerySet[Permission]:
     """Return the permissions of ``user``, perhaps repeated."""
-    return _permissions(user, is_reduced=user.is_reduced)
-
-
-@read_once
-def _permissions(user: User, *, is_reduced: bool) -> QuerySet[Permission]:
-    # ``is_reduced`` is a parameter so that ``read_once`` sees it: two objects of a superuser are
-    # equal, although only one of them may be reduced.
-    held = Q(group__in=groups_of(user))
-    if not is_reduced:
-        held |= Q(user=user)
+    held = Q(group__in=user.groups.all()) | Q(user=user)
     return Permission.objects.filter(held).order_by().only("pk")
 
 
@@ -69,4 +53,4 @@ def groups_to_give(staff: User) -> QuerySet[Group]:
         return groups
     beyond = Permission.objects.exclude(pk__in=rights_of(staff))
     lesser = Q(permissions__isnull=False) & ~Q(permissions__in=beyond)
-    return groups.filter(Q(pk__in=groups_of(staff)) | lesser).distinct()
+    return groups.filter(Q(pk__in=staff.groups.all()) | lesser).distinct()

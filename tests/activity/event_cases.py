@@ -69,15 +69,12 @@ from tests.activity.staff_steps import (
     carol_changes_the_app,
     carol_ends_a_session,
     carol_gives_a_permission,
-    carol_gives_rights_up,
     carol_invites,
-    carol_needs_elevation,
     carol_reads_details,
     carol_registers_an_app,
     carol_revokes,
     carol_revokes_the_token,
     carol_signs_in,
-    carol_takes_rights,
     have_a_key_for_staff,
     invitation_link,
 )
@@ -169,22 +166,6 @@ CASES = FACTOR_CASES | {
     ),
     "details_seen": Case(
         carol_reads_details, THERE, user="carol", prepare=carol_becomes_an_auditor
-    ),
-    "elevated": Case(
-        carol_takes_rights, THERE, "passkey", user="carol", prepare=carol_needs_elevation
-    ),
-    "elevation_ended": Case(
-        carol_gives_rights_up,
-        THERE,
-        user="carol",
-        prepare=in_turn(carol_needs_elevation, carol_takes_rights),
-    ),
-    "superuser_elevated": Case(
-        carol_takes_rights,
-        THERE,
-        "passkey",
-        actor="carol",
-        prepare=in_turn(alice_was(is_superuser=True), carol_needs_elevation),
     ),
     "invited": carol_herself(carol_invites(rights=True)),
     "invitation_revoked": carol_herself(

@@ -9,12 +9,9 @@ from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.activity.event_steps import Act, Scene
-from tests.administration.steps import REASON, act
+from tests.administration.steps import act
 from tests.attacks import key_steps as keys
-from tests.attacks.elevation_steps import END, TAKE
 from tests.support import apps as app_steps
-from tests.support import webauthn
-from tests.support.signin import set_up
 from tests.support.steps import (
     address_of,
     make_staff,
@@ -36,23 +33,6 @@ def carol_changes(**fields: str) -> Act:
 def carol_gives_a_permission(scene: Scene) -> Any:
     permission = Permission.objects.get(codename="view_user")
     return carol_changes(user_permissions=str(permission.pk))(scene)
-
-
-def carol_needs_elevation(scene: Scene) -> Any:
-    """Return carol's passkey, with which she takes superuser rights."""
-    carol_signs_in(scene)
-    set_up(scene.settings, admin_elevation="on")
-    scene.prepared = webauthn.registered(User.objects.get(username="carol"))
-    return scene.prepared
-
-
-def carol_takes_rights(scene: Scene) -> Any:
-    credential = scene.prepared.get(webauthn.options_on(scene.visitor.get(TAKE).text))
-    return scene.visitor.post(TAKE, {"reason": REASON, "credential": credential})
-
-
-def carol_gives_rights_up(scene: Scene) -> Any:
-    return scene.visitor.post(END)
 
 
 def carol_registers_an_app(scene: Scene) -> Any:

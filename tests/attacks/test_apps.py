@@ -27,7 +27,6 @@ from tests.support.apps import (
     shown_secret,
     the_app,
 )
-from tests.support.signin import set_up
 
 pytestmark = pytest.mark.django_db
 
@@ -87,14 +86,6 @@ def test_staff_who_may_register_apps_cannot_change_those_of_others() -> None:
     assert act(browser, "secret").status_code == 403
     assert shown_secret(register(browser))
     assert Client.objects.exclude(pk=before.pk).get().name == FORM["name"]
-
-
-def test_a_superuser_who_has_not_taken_the_rights_cannot_change_apps(settings: Any) -> None:
-    app()
-    browser = superuser()[1]
-    set_up(settings, admin_elevation="on")
-
-    posts_refused(browser)
 
 
 def test_in_a_browser_left_open_nobody_gets_a_secret_or_changes_an_app(clock: Clock) -> None:

@@ -13,7 +13,7 @@ from tests.attacks.key_steps import FORM, NEW, key_of, row_of
 from tests.conftest import Clock
 from tests.support.api import Answer, call
 from tests.support.second_factor import enrolled
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import address_of, make_user, outbox
 
 pytestmark = pytest.mark.django_db
@@ -113,26 +113,6 @@ def test_a_malformed_choice_allows_nothing(target: str) -> None:
 
     assert page.status_code in {200, 400}
     assert not may_use_staff_api(key)
-
-
-def test_with_elevation_a_superuser_who_has_not_taken_the_rights_allows_nothing(
-    settings: Any,
-) -> None:
-    set_up(settings, admin_elevation="on")
-    key = key_of(member("carol", "Support"))
-
-    assert allow(key).status_code == 403
-
-    assert not may_use_staff_api(key)
-
-
-def test_a_key_of_a_superuser_works_as_a_manager_with_elevation(settings: Any) -> None:
-    key = carols_key("Superuser")
-    set_up(settings, admin_elevation="on")
-    alice = make_user("alice")
-
-    assert calls(key, User.objects.get(username="owner"))[-1].code == "not_allowed_on_staff"
-    assert calls(key, alice)[-1].status == 200
 
 
 def withdraw(carol: User) -> None:
