@@ -2,7 +2,6 @@
 
 import sys
 from importlib import import_module
-from itertools import product
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
@@ -49,40 +48,14 @@ class AccountsConfig(AppConfig):
         """Connect the signal receivers and register the system checks."""
         from django.contrib.auth.signals import user_logged_in
         from django.core.checks import register
-        from django.db.models.signals import post_delete, post_save
 
-        from accounts.activity.receivers import write_down
-        from accounts.apikeys.receivers import revoke_keys
-        from accounts.common.signals import (
-            credentials_changed,
-            factor_proved,
-            sessions_ended,
-            signed_out_elsewhere,
-        )
-        from accounts.emails.receivers import cancel_pending
-        from accounts.invitations.receivers import revoke_invitations
-        from accounts.oauth.receivers import disconnect_apps, post_logout_notices
         from accounts.passwords.checks import pwned_passwords_file
-        from accounts.recovery.receivers import cancel_by_factor, void
-        from accounts.sessions.receivers import revoke_sessions
-        from accounts.twofactor.models import Authenticator, Passkey
-        from accounts.twofactor.receivers import end_trust, note_factor, remove_unconfirmed
-        from accounts.users.receivers import void_proofs
 
         # The sign-in flow sets ``last_login`` itself.
         user_logged_in.disconnect(dispatch_uid="update_last_login")
         register(pwned_passwords_file)
-        # The receivers lock rows in the same order as a sign-in, so that the two cannot deadlock.
-        # ``revoke_keys`` runs before ``revoke_sessions``, because it looks for active sessions.
-        receivers = (void_proofs, revoke_keys, revoke_sessions, cancel_pending, void, write_down)
-        others = (remove_unconfirmed, revoke_invitations, disconnect_apps)
-        for receiver in (*receivers, *others):
-            credentials_changed.connect(receiver)
-        signed_out_elsewhere.connect(end_trust)
-        factor_proved.connect(cancel_by_factor)
-        sessions_ended.connect(post_logout_notices)
-        for signal, model in product((post_save, post_delete), (Authenticator, Passkey)):
-            signal.connect(note_factor, sender=model)
+        for module in ("consequences", "twofactor.protection", "oauth.receivers"):
+            import_module(f"accounts.{module}")
         self._register_provider()
 
     def _register_provider(self) -> None:

@@ -289,3 +289,12 @@ SWITCHED_ON = Event("switched_on", Group.CHANGE, _("The account was reactivated.
 
 _ALL = (*globals().values(), *vars(app_events).values())
 EVENTS = {event.name: event for event in _ALL if isinstance(event, Event)}
+
+
+def names(*events: Event) -> frozenset[str]:
+    """Return the names of ``events``."""
+    return frozenset(event.name for event in events)
+
+
+# Nobody has access after these events, neither with a credential nor by an app.
+ACCESS_ENDED = names(LOCKED_DOWN, SWITCHED_OFF)

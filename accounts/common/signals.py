@@ -1,7 +1,4 @@
-"""Signals that packages of lower layers send to packages of higher layers.
-
-``accounts.apps`` connects the receivers, in the order in which they must run.
-"""
+"""Signals that packages of lower layers send to packages of higher layers."""
 
 from django.dispatch import Signal
 
@@ -10,10 +7,6 @@ from django.dispatch import Signal
 # and client that made the change, or None; ``detail``, optional, such as the name of the
 # credential; ``keep``, the id of the only session that stays signed in, or None.
 credentials_changed = Signal()
-
-# Sent when a person revokes all their other sessions, in the same transaction. Arguments: ``user``;
-# ``actor``, the person and client that revoked them.
-signed_out_elsewhere = Signal()
 
 # Sent when sessions that may belong to apps have ended, in the same transaction. Argument:
 # ``rows``, a query set of those that ended just now.

@@ -3,23 +3,27 @@
 from typing import Any
 
 from django.db.models import QuerySet
+from django.dispatch import receiver
 
-from accounts.apikeys.receivers import ENDINGS
+from accounts.activity import events
+from accounts.common.signals import credentials_changed, sessions_ended
 from accounts.oauth import connections, logout_notices
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
 
-def disconnect_apps(sender: Any, user: User, event: str, **_more: Any) -> None:
+@receiver(credentials_changed)
+def disconnect_apps(*, user: User, event: str, **_signal: Any) -> None:
     """Forget what ``user`` has agreed to, in the transaction of the change ``event``.
 
     Otherwise an app that a thief has connected would need no consent after the lock. The sessions
-    of apps end with all others (``sessions.receivers``).
+    of apps end with all others (``accounts.consequences``).
     """
-    if event in ENDINGS:
+    if event in events.ACCESS_ENDED:
         connections.forget_all(user)
 
 
-def post_logout_notices(sender: Any, rows: QuerySet[LoginSession], **_more: Any) -> None:
+@receiver(sessions_ended)
+def post_logout_notices(*, rows: QuerySet[LoginSession], **_signal: Any) -> None:
     """Write a notice for the app of each of the sessions ``rows``, which have just ended."""
     logout_notices.post(rows)

@@ -73,7 +73,7 @@ def young(user: User, disputed_at: datetime) -> Young:
     established = list(user.emails.filter(confirmed_at__lte=since).order_by("confirmed_at"))
     primary = next((row.email for row in established if row.email == user.email), "")
     primary = primary or (established[0].email if established else "")
-    # Unconfirmed passkeys are removed with the password: see ``twofactor.receivers``.
+    # Unconfirmed passkeys are removed with the password: see ``accounts.consequences``.
     factors = [
         row
         for model in FACTORS

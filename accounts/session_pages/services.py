@@ -1,17 +1,22 @@
-"""Lists the other sessions of a user, and counts what "Sign out everywhere else" would end."""
+"""Lists the other sessions of a user; counts and ends what "Sign out everywhere else" ends."""
 
+import uuid
 from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import Case, Count, Q, QuerySet, When
 from django.http import HttpRequest
 
+from accounts.activity import events
+from accounts.activity.services import Actor, record
 from accounts.sessions.models import LoginSession
-from accounts.sessions.services import live
+from accounts.sessions.services import live, revoke_all
 from accounts.twofactor import trusted_browsers
+from accounts.users import services as users
 from accounts.users.models import User
 
 IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
@@ -80,6 +85,18 @@ def effects(request: HttpRequest, here: LoginSession) -> Effects:
     trusted = _count_trusted(here.user)
     trusts_here = bool(trusted) and trusted_browsers.here(request, here.user).exists()
     return Effects(**counts, trusted=trusted, trusts_here=trusts_here)
+
+
+@transaction.atomic
+def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
+    """Revoke all other sessions and the trust in every browser; return how many sessions ended."""
+    # Lock the user first, as a lockdown does. Otherwise the two could deadlock on the sessions.
+    users.lock_row_as_is(user)
+    if count := live(user).exclude(pk=keep).count():
+        revoke_all(user, keep=keep, reason=events.OTHERS_ENDED.name)
+        record(user, events.OTHERS_ENDED, actor, detail=str(count))
+    trusted_browsers.end(user, actor)
+    return count
 
 
 def _count_trusted(user: User) -> int:

@@ -53,7 +53,7 @@ def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpRespons
     if clock.now() > (here.factor_at or here.auth_time) + reauthentication.RECENT:
         return reauthentication.redirect_to_reauthenticate(request)
     with transaction.atomic():
-        count = services.sign_out_elsewhere(here.user, here.pk, actor_of(request))
+        count = pages.sign_out_elsewhere(here.user, here.pk, actor_of(request))
         known_browsers.renew(request, here.user)
     # Copies of this browser's cookies are no longer valid afterwards. The key is renewed after the
     # commit: otherwise two browsers that sign each other out would wait for each other's rows.

@@ -18,7 +18,6 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import change_in_portions, delete_in_batches
 from accounts.common.prepared import P, PreparedInsert, PreparedQuery
 from accounts.common.proofs import FACTORS, Method, Proof
-from accounts.common.signals import signed_out_elsewhere
 from accounts.sessions import connected
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users import services as users
@@ -210,18 +209,6 @@ def revoke_all(user: User, *, keep: uuid.UUID | None = None, reason: str = "") -
     """
     sessions = LoginSession.objects.filter(user=user)
     _revoke(sessions.exclude(pk=keep) if keep else sessions, reason)
-
-
-@transaction.atomic
-def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
-    """Revoke all other sessions and the trust in every browser; return how many sessions ended."""
-    # Lock the user first, as a lockdown does. Otherwise the two could deadlock on the sessions.
-    users.lock_row_as_is(user)
-    if count := live(user).exclude(pk=keep).count():
-        revoke_all(user, keep=keep, reason=events.OTHERS_ENDED.name)
-        record(user, events.OTHERS_ENDED, actor, detail=str(count))
-    signed_out_elsewhere.send(User, user=user, actor=actor)
-    return count
 
 
 @transaction.atomic

@@ -3,11 +3,14 @@
 The authentication policy reads the factors themselves.
 """
 
-import uuid
+from collections.abc import Iterable
 from dataclasses import astuple, dataclass
 from datetime import date
+from typing import Any
 
 from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 
 from accounts.activity import daily
 from accounts.activity.daily import Kind
@@ -37,9 +40,20 @@ class Protection:
     with_passkey: int = 0
 
 
-def note(user_id: uuid.UUID) -> None:
-    """Store in ``has_factor`` whether the user has an authenticator app or a passkey."""
-    User.objects.filter(pk=user_id).update(has_factor=_HAS_FACTOR)
+@receiver((post_save, post_delete), sender=Authenticator)
+@receiver((post_save, post_delete), sender=Passkey)
+def note(
+    *,
+    instance: Authenticator | Passkey,
+    update_fields: Iterable[str] | None = None,
+    **_signal: Any,
+) -> None:
+    """Store in ``has_factor`` whether the user of a factor, saved or deleted just now, has one.
+
+    A sign-in saves only fields that say nothing about this.
+    """
+    if update_fields is None or "confirmed" in update_fields:
+        User.objects.filter(pk=instance.user_id).update(has_factor=_HAS_FACTOR)
 
 
 def correct() -> int:

@@ -40,6 +40,7 @@ from threading import Thread
 from django.db import OperationalError, transaction
 from accounts.common import clock
 from accounts.activity.services import Actor
+from accounts.session_pages.services import sign_out_elsewhere
 from accounts.sessions import connected, services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
@@ -60,7 +61,7 @@ times = {{"auth_time": now, "idle_at": now.replace(year=9999), "ends_at": now.re
 here, _ = [LoginSession.objects.create(user=alice, **times) for _ in range(2)]
 acts = {{
     "to an app": sign_in_to_an_app,
-    "elsewhere": lambda: services.sign_out_elsewhere(alice, here.pk, Actor()),
+    "elsewhere": lambda: sign_out_elsewhere(alice, here.pk, Actor()),
     "by an operator": lambda: services.revoke_by_operator(alice, Actor(name="@operator")),
 }}
 for name, act in acts.items():

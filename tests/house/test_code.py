@@ -15,7 +15,7 @@ SOURCE_OF_RANDOMNESS = ROOT / "accounts/common/secrets.py"
 RANDOM = {"random", "secrets", "numpy.random", "urandom", "getrandbits", "uuid1", "uuid4"}
 RANDOM |= {"get_random_string", "generate_key"}
 WITHOUT_REASON = re.compile(r"# (noqa(: \w+)?|type: ignore(\[[\w-]+\])?)$", re.MULTILINE)
-LONGEST_FILE = 300
+LONGEST_FILE = 600
 LONGEST_FUNCTION = 40
 
 

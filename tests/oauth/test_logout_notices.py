@@ -18,6 +18,7 @@ from accounts.lockdown.services import lock_down
 from accounts.oauth import clients, connections, logout_notices
 from accounts.oauth.grant_models import LogoutNotice
 from accounts.oauth.models import Client
+from accounts.session_pages.services import sign_out_elsewhere
 from accounts.sessions import connected, services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
@@ -47,7 +48,7 @@ def sign_out(user: User, browser: LoginSession, app: Client) -> None:
 
 
 def end_elsewhere(user: User, browser: LoginSession, app: Client) -> None:
-    assert services.sign_out_elsewhere(user, browser_of(user).pk, Actor())
+    assert sign_out_elsewhere(user, browser_of(user).pk, Actor())
 
 
 def change_password(user: User, browser: LoginSession, app: Client) -> None:

@@ -12,6 +12,7 @@ from accounts.activity.services import Actor
 from accounts.common import clock as site_clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
+from accounts.session_pages.services import sign_out_elsewhere
 from accounts.sessions import services
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore
@@ -69,7 +70,7 @@ def test_revoking_the_other_sessions_returns_how_many_were_live(clock: Clock) ->
     begin(alice)
     begin(alice, is_remembered=True)
 
-    assert [services.sign_out_elsewhere(alice, here.pk, Actor()) for _ in range(2)] == [2, 0]
+    assert [sign_out_elsewhere(alice, here.pk, Actor()) for _ in range(2)] == [2, 0]
 
     assert (live(alice), live(bob)) == ([here], [his])
     assert [row.detail for row in Activity.objects.all()] == ["2"], (

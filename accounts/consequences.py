@@ -1,0 +1,98 @@
+"""Does what follows when credentials change or a second factor is shown.
+
+The packages that change credentials are in lower layers, so they send signals.
+"""
+
+import uuid
+from typing import Any
+
+from django.dispatch import receiver
+
+from accounts.activity import events
+from accounts.activity.models import OPERATOR
+from accounts.activity.services import Actor, record
+from accounts.apikeys import access
+from accounts.apikeys import services as keys
+from accounts.common.proofs import Proof
+from accounts.common.signals import credentials_changed, factor_proved
+from accounts.emails.models import PendingEmail
+from accounts.invitations import services as invitations
+from accounts.recovery import evidence
+from accounts.recovery import services as recovery
+from accounts.recovery.models import Recovery
+from accounts.sessions import services as sessions
+from accounts.twofactor import new_passkeys
+from accounts.users import services as users
+from accounts.users.models import User
+
+RIGHTS_CHANGED = events.names(
+    events.RIGHTS_CHANGED,
+    events.STAFF_GRANTED,
+    events.STAFF_WITHDRAWN,
+    events.SUPERUSER_GRANTED,
+    events.SUPERUSER_WITHDRAWN,
+)
+PASSWORD_REPLACED = events.names(
+    events.PASSWORD_CHANGED, events.PASSWORD_RESET, events.PASSWORD_SET, events.LOCKED_DOWN
+)
+# A thief may have added the pending addresses, or without the factor that the account has now.
+DELETES_PENDING_EMAILS = events.ACCESS_ENDED | events.names(
+    events.PASSWORD_RESET, events.FACTOR_ADDED, events.PASSKEY_ADDED, events.PASSKEY_CONFIRMED
+)
+# Nothing is left to recover. A lock is not one of these events: a single proof is enough to lock an
+# account, but not to stop a recovery request.
+VOIDS_RECOVERY = events.names(
+    events.PASSWORD_RESET, events.FACTORS_RESET, events.FACTORS_RECOVERED, events.SWITCHED_OFF
+)
+
+
+@receiver(credentials_changed)
+def follow_change(
+    *,
+    user: User,
+    event: str,
+    actor: Actor | None,
+    keep: uuid.UUID | None,
+    detail: str = "",
+    **_signal: Any,
+) -> None:
+    """End what a change of credentials ends, and record it, in the transaction of the change.
+
+    ``actor`` is None if the change was made on the command line. ``keep`` is the id of the only
+    session that stays signed in, or None (ASVS 7.4.3).
+    """
+    by = actor or Actor(name=OPERATOR)
+    # Rows are locked in the same order as by a sign-in, so that the two cannot deadlock.
+    users.void_proofs_and_links(user)
+    if event in events.ACCESS_ENDED:
+        keys.revoke_all(user)
+    else:
+        # This looks for live sessions, so the sessions are revoked afterwards.
+        keys.revoke_with_sessions(user, keep, by)
+        if event in RIGHTS_CHANGED:
+            access.withdraw_all(user, by)
+    sessions.revoke_all(user, keep=keep, reason=event)
+    if event in DELETES_PENDING_EMAILS:
+        PendingEmail.objects.filter(user=user).delete()
+    if event in VOIDS_RECOVERY or actor is None:
+        recovery.delete(user)
+    record(user, events.EVENTS[event], by, detail=detail)
+    if event in PASSWORD_REPLACED:
+        # A thief with the former password may have signed in with it.
+        new_passkeys.remove_unconfirmed(user, by)
+    if event in events.ACCESS_ENDED:
+        # A thief may have sent them, to get in again by another account.
+        invitations.revoke_all(user)
+
+
+@receiver(factor_proved)
+def follow_factor(*, user: User, proof: Proof, actor: Actor, **_signal: Any) -> None:
+    """Stop the recovery request of ``user`` after a second factor was shown.
+
+    The request goes on if the factor is too new to count in the dispute.
+    """
+    # This runs at every second step, so look for a request without locking the row first.
+    found = Recovery.objects.filter(user=user).first()
+    at = recovery.asked_at(found) if found else None
+    if at and (factor := evidence.older_factor(user, proof.key, at)):
+        recovery.cancel(user, frozenset({factor}), actor.by(proof.method))
