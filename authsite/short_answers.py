@@ -18,7 +18,7 @@ from accounts.common.client_info import ClientInfo, client_from
 from accounts.common.errors import RateLimited
 from accounts.oauth.endpoints import FORM
 from accounts.oauth.protocol import OAuthError, parameters
-from accounts.oauth.token_views import answer_at_once
+from accounts.oauth.token_views import refresh_at_once
 from accounts.ops import health
 from accounts.profile.api import own_profile
 from accounts.signin.services import refuse_flood
@@ -77,7 +77,7 @@ def _token_of_app(environ: Environ, client_ip: str) -> Answer | None:
         sent = parameters(QueryDict(body))
     except (OAuthError, TooManyFieldsSent):
         return None
-    answer = answer_at_once(request, sent, _client(environ, client_ip))
+    answer = refresh_at_once(request, sent, _client(environ, client_ip))
     return Answer(json.dumps(answer).encode()) if answer else None
 
 

@@ -1,8 +1,8 @@
 """Answers the most frequent requests of programs before Django handles them.
 
-Five requests need only a few database statements: to read one's account, to renew a token of the
-API or of an app, to exchange a code of an app, to read the public keys, and to check the health of
-the site. Django's middleware and REST framework take several times as long as these statements.
+Four requests need only a few database statements: to read one's account, to renew a token of the
+API or of an app, to read the public keys, and to check the health of the site. Django's middleware
+and REST framework take several times as long as these statements.
 
 The short path answers only plain requests that succeed, and calls the services that the views call.
 It passes every other request to Django before anything has changed. Therefore only the views refuse

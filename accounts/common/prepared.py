@@ -139,17 +139,6 @@ class PreparedInsert[M: models.Model]:
         return typed, f'{text} RETURNING "{meta.pk.column}"'
 
 
-def named(rows: models.QuerySet[Any, Any]) -> tuple[str, dict[str, Any]]:
-    """Return SQL of ``rows`` for use within raw SQL, and the values of its constant parameters.
-
-    All parameters are named. Each :class:`P` becomes a parameter of its name, without a value.
-    """
-    text, places = _compiled(rows.query)
-    names = [p.name if isinstance(p, P) else f"constant{n}" for n, p in enumerate(places)]
-    constants = {n: p for n, p in zip(names, places, strict=True) if not isinstance(p, P)}
-    return text % tuple(f"%({name})s" for name in names), constants
-
-
 def _compiled(query: Any) -> Statement:
     text, places = query.get_compiler(connection=connection).as_sql()
     return text, places

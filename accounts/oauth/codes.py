@@ -152,25 +152,13 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
     that got no response repeats its request.
 
     Raises:
-        OAuthError: see :func:`redeem_unspent`.
-    """
-    try:
-        return redeem_unspent(held, info, key)
-    except OAuthError:
-        if not held.is_of_device:
-            _revoke_given(held, Actor(info))
-        raise
-
-
-def redeem_unspent(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
-    """Do the same as :func:`redeem`, but change nothing if the code cannot be redeemed.
-
-    Raises:
         OAuthError: ``invalid_grant``: the code is spent or expired, or the browser session or the
             account has changed.
     """
     refresh_token = _spend(held, info, key) if held.spent_at is None else None
     if refresh_token is None:
+        if not held.is_of_device:
+            _revoke_given(held, Actor(info))
         raise _refused()
     return refresh_token
 

@@ -6,15 +6,7 @@ from typing import Any, cast
 from django.http import HttpRequest, HttpResponse
 
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.oauth import (
-    client_auth,
-    codes,
-    connections,
-    devices,
-    id_tokens,
-    remembered,
-    scope_checks,
-)
+from accounts.oauth import client_auth, codes, connections, devices, id_tokens, scope_checks
 from accounts.oauth.client_auth import authenticate
 from accounts.oauth.endpoints import endpoint, required, success
 from accounts.oauth.grant_models import AuthorizationCode
@@ -27,7 +19,6 @@ from accounts.tokens.dpop import Proof, proof_of, token_type
 from accounts.tokens.errors import InvalidToken
 
 type Answer = dict[str, Any]
-type Redeem = Callable[[AuthorizationCode, ClientInfo, str], str]
 type Grant = Callable[[Client, dict[str, str], ClientInfo, Proof], Answer]
 
 
@@ -44,20 +35,14 @@ def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     return success(grant(client, sent, client_of(request), proof))
 
 
-def _by_code(
-    client: Client,
-    sent: dict[str, str],
-    info: ClientInfo,
-    proof: Proof,
-    redeem: Redeem = codes.redeem,
-) -> Answer:
+def _by_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
     """Exchange a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5)."""
     code, redirect_uri, verifier = (
         required(sent, name) for name in ("code", "redirect_uri", "code_verifier")
     )
     held = codes.find(code, client, redirect_uri, verifier)
     codes.check_key(held, proof.thumbprint)
-    return _redeemed(held, sent, info, proof, redeem)
+    return _redeemed(held, sent, info, proof)
 
 
 def _by_device_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
@@ -68,11 +53,7 @@ def _by_device_code(client: Client, sent: dict[str, str], info: ClientInfo, proo
 
 
 def _redeemed(
-    held: AuthorizationCode,
-    sent: dict[str, str],
-    info: ClientInfo,
-    proof: Proof,
-    redeem: Redeem = codes.redeem,
+    held: AuthorizationCode, sent: dict[str, str], info: ClientInfo, proof: Proof
 ) -> Answer:
     """Return the tokens for the code ``held``.
 
@@ -82,7 +63,7 @@ def _redeemed(
     scope = scope_checks.remaining(held.client, held.session, held.scope.split(), held.audience)
     id_tokens.be_ready()
     proof.spend()
-    refresh_token = redeem(held, info, proof.thumbprint)
+    refresh_token = codes.redeem(held, info, proof.thumbprint)
     assert held.given is not None  # noqa: S101 for the type checker: ``redeem`` has set it
     answer = _answer(held.given, scope, refresh_token)
     if "openid" in scope:
@@ -112,59 +93,35 @@ def _by_refresh_token(
     return _answer_to_refresh(session, scope, *rotated)
 
 
-def answer_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
-    """Return the answer to ``request`` if its code is unspent, or its refresh token the newest one.
+def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
+    """Return the answer to ``request`` if it has the newest refresh token of a session.
 
     If the request has another grant or is refused, change nothing and return None. For the short
     path (``authsite.short_path``), which passes no request with a DPoP proof.
 
     Raises:
-        CannotSign: a signing key cannot be decrypted.
+        CannotSign: the signing key cannot be decrypted.
     """
-    grant = AT_ONCE.get(sent.get("grant_type", ""))
-    if grant is None:
+    if sent.get("grant_type") != "refresh_token":
         return None
     try:
-        if grant is _refresh_newest and (answer := _refresh_again(request, sent, info)):
-            return answer
         client = client_auth.find(request, sent)
         if client is None or client.requires_dpop:
             return None
-        return grant(client, sent, info)
+        return _refresh_newest(client, sent, info)
     except OAuthError:
         return None
-
-
-def _refresh_again(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
-    """Return the answer to a refresh if ``remembered`` allows it, else None."""
-    if "refresh_token" not in sent or not sent.keys().isdisjoint({"scope", "resource"}):
-        return None
-    client_id, secret = client_auth.credentials(request, sent)
-    access.be_ready()
-    done = remembered.repeat(client_id, secret or "", sent["refresh_token"], info)
-    if done is None:
-        return None
-    session, successor, scope = done
-    return _renewed(session, scope, successor)
-
-
-def _redeem_unspent(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer:
-    return _by_code(client, sent, info, Proof(), codes.redeem_unspent)
 
 
 def _refresh_newest(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer | None:
     text = required(sent, "refresh_token")
     session = families.with_newest(text)
-    if session is None:
+    if session is None or session.client_id != client.pk:
         return None
     scope = _wanted(client, sent, session)
     access.be_ready()
     rotated = families.rotate_newest(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
-    if rotated is None:
-        return None
-    if sent.keys().isdisjoint({"scope", "resource"}):
-        remembered.note(client, session, scope)
-    return _answer_to_refresh(session, scope, *rotated)
+    return _answer_to_refresh(session, scope, *rotated) if rotated else None
 
 
 def _wanted(
@@ -195,10 +152,6 @@ def _answer_to_refresh(
     before: LoginSession, scope: Collection[str], session: LoginSession, successor: str
 ) -> Answer:
     session.user = before.user
-    return _renewed(session, scope, successor)
-
-
-def _renewed(session: LoginSession, scope: Collection[str], successor: str) -> Answer:
     # The two times are equal only if the rotation has also recorded the use of the session.
     if session.used_at == session.rotated_at:
         client = cast(str, session.client_id)
@@ -228,8 +181,4 @@ GRANTS: dict[str, Grant] = {
     "authorization_code": _by_code,
     "refresh_token": _by_refresh_token,
     devices.GRANT: _by_device_code,
-}
-AT_ONCE: dict[str, Callable[[Client, dict[str, str], ClientInfo], Answer | None]] = {
-    "authorization_code": _redeem_unspent,
-    "refresh_token": _refresh_newest,
 }

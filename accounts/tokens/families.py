@@ -31,7 +31,7 @@ _IN_TOKEN = (
     *("dpop_thumbprint", "pairwise_subject"),
 )
 # What else a refresh of an app needs.
-OF_APP = ("audience", "used_at", "rotated_at")
+_OF_APP = ("audience", "used_at", "rotated_at")
 
 LIVE = "o.ended_at IS NULL AND o.idle_at > %(now)s AND o.ends_at > %(now)s"
 
@@ -65,35 +65,9 @@ WHERE o.id = %(id)s AND o.refresh_digest = %(digest)s
 """  # noqa: S608 nothing but names of tables and columns
 
 
-class Rotation:
-    """A statement that replaces the newest refresh token of a live family.
-
-    ``more``: the fields to return, besides those that a new access token contains.
-    ``condition``: a further condition in SQL on the session, whose alias is ``o``.
-    ``constants``: values for parameters of ``condition``. :meth:`run` gets the other values.
-    """
-
-    def __init__(
-        self, *more: str, condition: str = "", constants: dict[str, Any] | None = None
-    ) -> None:
-        self._columns = Columns(LoginSession, only=(*_IN_TOKEN, *more))
-        also = f"AND {condition}" if condition else ""
-        self._sql = f"{_ROTATE} {also} RETURNING {self._columns.sql}"
-        self._constants = constants or {}
-
-    def run(self, values: dict[str, Any], client: ClientInfo) -> LoginSession | None:
-        """Return the session, or None if no session meets the conditions."""
-        now = clock.now()
-        idle_at = now + timedelta(days=settings.AUTHSITE.refresh_idle_days)
-        times = {"now": now, "idle": idle_at, "noted": now - sessions.NOTE_EVERY}
-        times = {name: parameter(time) for name, time in times.items()}
-        with connection.cursor() as cursor:
-            cursor.execute(self._sql, self._constants | values | times | {"ip": client.ip})
-            row = cursor.fetchone()
-        return self._columns.instance(row) if row else None
-
-
-_OWN, _APPS = Rotation(), Rotation(*OF_APP)
+_ROTATED, _ROTATED_OF_APP = (
+    Columns(LoginSession, only=(*_IN_TOKEN, *more)) for more in ((), _OF_APP)
+)
 
 
 def find(family: uuid.UUID, subject: uuid.UUID) -> LoginSession | None:
@@ -143,23 +117,25 @@ def rotate_newest(
     kind: LoginSession.Kind,
     *,
     app: str = "",
-    by: Rotation | None = None,
-    **values: Any,
 ) -> tuple[LoginSession, str] | None:
     """Replace ``token`` as :func:`rotate` does, if it is the newest token of a live family.
 
     Otherwise, change nothing and return None.
-
-    ``by``: the statement to use, with its parameters ``values``.
     """
     family = refresh.family_of(token)
     if family is None:
         return None
-    follower = refresh.successor(token)
-    digests = {"digest": refresh.digest(token), "next": refresh.digest(follower)}
-    values |= {"id": parameter(family), "kind": kind.value, "app": app} | digests
-    session = (by or (_APPS if app else _OWN)).run(values, client)
-    return (session, follower) if session else None
+    follower, now = refresh.successor(token), clock.now()
+    times = {"now": now, "noted": now - sessions.NOTE_EVERY}
+    times["idle"] = now + timedelta(days=settings.AUTHSITE.refresh_idle_days)
+    values = {"id": family, "digest": refresh.digest(token), "next": refresh.digest(follower)}
+    values |= times | {"kind": kind.value, "app": app, "ip": client.ip}
+    columns = _ROTATED_OF_APP if app else _ROTATED
+    with connection.cursor() as cursor:
+        sql = f"{_ROTATE} RETURNING {columns.sql}"
+        cursor.execute(sql, {name: parameter(value) for name, value in values.items()})
+        row = cursor.fetchone()
+    return (columns.instance(row), follower) if row else None
 
 
 def revoke(session: LoginSession, actor: Actor) -> None:

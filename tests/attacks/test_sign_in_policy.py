@@ -158,8 +158,7 @@ OWNERS = {
     "tokens/services.py": "establish_api_session sessions.new_api_session",
     "oauth/codes.py": "connected.new",
     "tokens/services.py oauth/codes.py": "refresh.first",
-    "tokens/renewal.py oauth/token_views.py": "families.rotate",
-    "tokens/renewal.py oauth/token_views.py oauth/remembered.py": "families.rotate_newest",
+    "tokens/renewal.py oauth/token_views.py": "families.rotate families.rotate_newest",
     "tokens/services.py tokens/renewal.py oauth/token_views.py": "AccessToken.issue",
     "tokens/authentication.py": "services.prove_by_password",
     "tokens/access.py tokens/backend.py oauth/id_tokens.py oauth/logout_tokens.py": (

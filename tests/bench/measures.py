@@ -125,7 +125,7 @@ def apps(meter: Meter, site: Ours) -> Iterator[Row]:
     of_app, own = meter.interleaved(
         meter.side(site, loads.app_refreshes), meter.side(site, loads.refreshes, "API")
     )
-    yield compared("refresh of an app or of the API", of_app, own, 0.83)
+    yield compared("refresh of an app or of the API", of_app, own)
 
 
 def pages(meter: Meter, site: Ours, django: Server | str, flask: Server | str) -> Iterator[Row]:
