@@ -7,7 +7,7 @@ from accounts.administration import api as staff
 from accounts.administration.invitations_api import InvitationsView, InvitationView
 from accounts.apikeys.api import KeysView, KeyView, RevokeView
 from accounts.oauth.api import AppsView, AppView
-from accounts.ops import reference, schema
+from accounts.ops import schema
 from accounts.profile.api import MeView, PersonView
 from accounts.sessions.api import SessionsView, SessionView
 from accounts.signup import api as signup
@@ -40,6 +40,5 @@ urlpatterns: list[URLPattern] = [
     path("admin/invitations/<uuid:id>/", InvitationView.as_view(), name="api-invitation"),
     path("activity/", ActivityView.as_view(), name="api-activity"),
     path("schema/", schema.description, name="api-schema"),
-    path("docs/", reference.docs, name="api-docs"),
-    path("docs/console/", schema.console, name="api-console"),
+    path("docs/", schema.docs, name="api-docs"),
 ]

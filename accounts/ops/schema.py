@@ -1,4 +1,4 @@
-"""The OpenAPI description of the API, and the console that sends its calls."""
+"""The OpenAPI description of the API, and the page that shows it to people."""
 
 import json
 from functools import lru_cache
@@ -40,14 +40,10 @@ def description(_request: HttpRequest) -> HttpResponse:
 @login_not_required
 @csp_override(settings.SECURE_CSP_API_DOCS)
 @require_safe
-def console(request: HttpRequest) -> HttpResponse:
+def docs(request: HttpRequest) -> HttpResponse:
     """Show the OpenAPI description with Swagger UI, which can send calls."""
-    return render(request, "accounts/ops/console.html", {"title": title()})
-
-
-def title() -> str:
-    """Return the title of the API."""
-    return str(settings.SPECTACULAR_SETTINGS["TITLE"])
+    title = settings.SPECTACULAR_SETTINGS["TITLE"]
+    return render(request, "accounts/ops/docs.html", {"title": title})
 
 
 def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:

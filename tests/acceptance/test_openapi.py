@@ -30,7 +30,7 @@ from tests.support.steps import WRONG
 SCHEMA = "/api/v1/schema/"
 METHODS = {"get", "post", "put", "patch", "delete"}
 # These serve the description and are not part of it.
-DESCRIPTIONS = {"schema/", "docs/", "docs/console/"}
+DESCRIPTIONS = {"schema/", "docs/"}
 # Statuses that any call may answer.
 ALWAYS = {"400", "401", "403", "405", "413", "429", "503"}
 
@@ -204,8 +204,8 @@ def test_only_anonymous_calls_are_described_as_open(described: Json) -> None:
     }
 
 
-def test_the_scripts_of_the_api_console_match_their_integrity_digests() -> None:
-    page = Client().get("/api/v1/docs/console/").text
+def test_the_scripts_of_the_api_reference_match_their_integrity_digests() -> None:
+    page = Client().get("/api/v1/docs/").text
 
     scripts = re.findall(r'<script [^>]*src="([^"]+)" integrity="sha384-([^"]+)"', page)
     assert len(scripts) == page.count("<script") == 2

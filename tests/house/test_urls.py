@@ -84,7 +84,6 @@ OPEN = {
     "api/v1/session/refresh/",
     "api/v1/schema/",
     "api/v1/docs/",
-    "api/v1/docs/console/",
 }
 
 # A value for every kind of parameter in a route.

@@ -12,7 +12,7 @@ from jsonschema import Draft202012Validator
 
 API = "/api/v1/"
 # These are not part of the description.
-DESCRIPTIONS = {f"{API}schema/", f"{API}docs/", f"{API}docs/console/"}
+DESCRIPTIONS = {f"{API}schema/", f"{API}docs/"}
 ERROR = {"$ref": "#/components/schemas/Error"}
 
 type Json = dict[str, Any]
