@@ -18,7 +18,7 @@ from accounts.oauth.models import Client, ClientLogo, ClientSecret
 from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
-from accounts.throttle.models import Budget, FamiliarPlace, Refusals
+from accounts.throttle.models import FamiliarPlace, Refusals, StoredBudget
 from accounts.tokens.models import SigningKey, SpentProof, TokenChallenge
 from accounts.twofactor.models import (
     Authenticator,
@@ -44,7 +44,6 @@ __all__ = [
     "AuthorizationCode",
     "AuthorizationRequest",
     "BrowserSession",
-    "Budget",
     "Client",
     "ClientLogo",
     "ClientSecret",
@@ -73,6 +72,7 @@ __all__ = [
     "SigningKey",
     "SpentChallenge",
     "SpentProof",
+    "StoredBudget",
     "TokenChallenge",
     "TrustedBrowser",
     "UnreadRequest",

@@ -84,7 +84,7 @@ def events_page() -> str:
 def limits_table() -> str:
     """Return the table of rate limits in ``docs/operating.md``."""
     rows = (
-        f"| {limit.means} | {limit.burst} | {_interval(limit.refill)} |\n"
+        f"| {limit.counts} | {limit.burst} | {_interval(limit.per)} |\n"
         for limit in vars(limits).values()
         if isinstance(limit, Limit)
     )

@@ -28,7 +28,7 @@ from accounts.codes.services import WrongCode
 from accounts.common.errors import PublicError, RateLimited
 from accounts.emails.services import EmailChangeRefused
 from accounts.signup.errors import SignupEnded
-from accounts.throttle.limits import MAIL_AGAIN, STAFF_ACT, STAFF_CLEAR
+from accounts.throttle.limits import MAIL_AGAIN, STAFF, STAFF_CLEAR
 from accounts.throttle.services import spend
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
@@ -196,11 +196,11 @@ def perform(
     act = ACTS[name]
     # Check before spending, so that an impossible act uses up no limit.
     _check(act, staff, account, target, mode)
-    spend((STAFF_ACT, staff.pk))
+    spend(STAFF.of("act", staff.pk))
     if act.limit:
         limit, error = act.limit
         with _refused_as(error):
-            spend((limit, name, account.pk))
+            spend(limit.of(name, account.pk))
     carry_out(name, staff, actor, account, reason=reason, target=target, mode=mode)
 
 

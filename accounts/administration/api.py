@@ -20,7 +20,7 @@ from accounts.common.api import ChoiceField, TextField, valid
 from accounts.common.proofs import Assurance
 from accounts.sessions.current import actor_of
 from accounts.signin import policy
-from accounts.throttle.limits import STAFF_READ
+from accounts.throttle.limits import STAFF
 from accounts.throttle.services import spend
 from accounts.tokens import scopes
 from accounts.tokens.authentication import Credentials
@@ -207,7 +207,7 @@ class AccountView(views.APIView):
         The history of the account shows that staff have read it.
         """
         staff, account = cast(User, request.user), _account(id)
-        spend((STAFF_READ, staff.pk))
+        spend(STAFF.of("read", staff.pk))
         if isinstance(account, User):
             page_views.note(account, staff, actor_of(request._request))
         return _shown(account, request)

@@ -97,7 +97,7 @@ def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
     chosen = list(people.values_list("pk", flat=True)[: MOST + 1])
     if not 1 <= len(chosen) <= MOST:
         raise NobodyToActOn
-    spend((STAFF_BULK, staff.pk))
+    spend(STAFF_BULK.of(staff.pk))
     with transaction.atomic():
         bulk = BulkAct.objects.create(staff=staff, act=name)
         BulkPerson.objects.bulk_create(BulkPerson(bulk=bulk, user_id=pk) for pk in set(chosen))

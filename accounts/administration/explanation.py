@@ -26,8 +26,9 @@ from accounts.recovery.models import OPEN
 from accounts.sessions.sign_out_reasons import last_stopped
 from accounts.signin import policy
 from accounts.signin.policy import Requirement
-from accounts.signin.services import charges_of_password, logins_of
-from accounts.throttle.services import Charge, waits
+from accounts.signin.services import budgets_of_password, logins_of
+from accounts.throttle.limits import Budget
+from accounts.throttle.services import waits
 from accounts.twofactor import budgets
 from accounts.twofactor import services as twofactor
 from accounts.users import former_credentials, identities
@@ -100,8 +101,8 @@ def _of_budgets(user: User) -> Iterator[Block]:
     found = {client.network: client for client in (ClientInfo(ip, "") for ip in ips)}
     clients = list(found.values())[:NETWORKS]
     passwords, codes, *networks = waits(
-        [charge for charge in charges_of_password(user, NO_CLIENT, logins) if charge[0].is_shared],
-        [charge for charge in budgets.of_guess(user, None, NO_CLIENT) if charge[0].is_shared],
+        _shared(budgets_of_password(user, NO_CLIENT, logins)),
+        _shared(budgets.of_guess(user, None, NO_CLIENT)),
         *(_of_network(user, client, logins) for client in clients),
     )
     if passwords:
@@ -132,13 +133,17 @@ def _of_budgets(user: User) -> Iterator[Block]:
             )
 
 
-def _of_network(user: User, client: ClientInfo, logins: list[str]) -> list[Charge]:
-    charges = [
-        *charges_of_password(user, client, logins),
+def _of_network(user: User, client: ClientInfo, logins: list[str]) -> list[Budget]:
+    found = [
+        *budgets_of_password(user, client, logins),
         *budgets.of_guess(user, None, client),
         *budgets.of_code(None, Actor(client)),
     ]
-    return [charge for charge in charges if not charge[0].is_shared]
+    return [budget for budget in found if not budget.limit.is_shared]
+
+
+def _shared(found: list[Budget]) -> list[Budget]:
+    return [budget for budget in found if budget.limit.is_shared]
 
 
 def _of_policy(user: User) -> Iterator[Block]:

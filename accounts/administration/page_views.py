@@ -11,7 +11,7 @@ from accounts.activity import services as activity
 from accounts.activity.services import Actor, record
 from accounts.administration import roles
 from accounts.common import clock
-from accounts.throttle.limits import STAFF_READ
+from accounts.throttle.limits import STAFF
 from accounts.throttle.services import spend
 from accounts.users import services as users
 from accounts.users.models import User
@@ -48,7 +48,7 @@ def note_details(user: User, staff: User, actor: Actor) -> None:
     Raises:
         RateLimited: ``staff`` has read too many users.
     """
-    spend((STAFF_READ, staff.pk))
+    spend(STAFF.of("read", staff.pk))
     with transaction.atomic():
         record(staff, events.DETAILS_SEEN, actor, detail=user.username)
         if settings.AUTHSITE.staff_views_shown == "on":

@@ -63,7 +63,7 @@ def make(
         AccountChanged: the account was locked, or its credentials changed, after ``user`` was read.
             The session that makes the request may be revoked by now.
     """
-    spend((KEY_NEW, user.pk))
+    spend(KEY_NEW.of(user.pk))
     new = text.make()
     with transaction.atomic():
         # Lock the row of the user, so that a simultaneous lockdown also revokes the new key.

@@ -28,7 +28,7 @@ from accounts.emails import mails
 from accounts.emails.models import PendingEmail
 from accounts.mail.services import Queue, post
 from accounts.throttle import mails as mail_limits
-from accounts.throttle.limits import ADDRESS_USER, MAIL_AGAIN
+from accounts.throttle.limits import MAIL_AGAIN, NAME_TRY
 from accounts.throttle.services import spend, wait
 from accounts.users import emails, former_credentials
 from accounts.users import services as users
@@ -81,9 +81,8 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
     key = emails.key(email)
     if EmailAddress.objects.filter(user=user, key=key).exists():
         raise OwnEmail
-    spend(
-        (MAIL_AGAIN, user.pk, key), (ADDRESS_USER, user.pk), mail_limits.request_charge(key, client)
-    )
+    again, asked = MAIL_AGAIN.of(user.pk, key), NAME_TRY.of("email", user.pk)
+    spend(again, asked, mail_limits.of_request(key, client))
     may_send = mail_limits.may_send(key, client)
     with transaction.atomic():
         users.lock_row(user)
@@ -122,7 +121,7 @@ def send_again(row: PendingEmail, actor: Actor) -> None:
         AccountChanged: the account was changed in the meantime.
         RateLimited: the last email was sent less than a minute ago.
     """
-    spend((MAIL_AGAIN, row.user_id, row.key))
+    spend(MAIL_AGAIN.of(row.user_id, row.key))
     owner = users.lock_row(row.user)
     if not pending(owner).filter(pk=row.pk).exists():
         raise EmailChangeRefused
@@ -139,7 +138,7 @@ def _issue_link(row: PendingEmail) -> str:
 
 def seconds_to_next_mail(row: PendingEmail) -> int:
     """Return the seconds until another email to the address of ``row`` is allowed; 0 means now."""
-    return wait((MAIL_AGAIN, row.user_id, row.key))
+    return wait(MAIL_AGAIN.of(row.user_id, row.key))
 
 
 def cancel(user: User, pending_id: uuid.UUID) -> None:

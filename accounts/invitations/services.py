@@ -84,7 +84,7 @@ def invite(
     if not (may_invite(inviter) and _may_give(inviter, groups, is_staff=is_staff)):
         raise MoreThanOwnRights
     invitation = _new(inviter, email, is_staff=is_staff, life=timedelta(days=days))
-    spend_budget((STAFF_INVITE, inviter.pk), (MAIL_AGAIN, NAME, invitation.email_key))
+    spend_budget(STAFF_INVITE.of(inviter.pk), MAIL_AGAIN.of(NAME, invitation.email_key))
     with transaction.atomic():
         if replaces and not _end(replaces):
             raise InvitationEnded

@@ -19,7 +19,7 @@ from accounts.common.client_info import client_of
 from accounts.oauth import assertions, clients
 from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError
-from accounts.throttle.limits import CLIENT_LINE, CLIENT_NETWORK
+from accounts.throttle.limits import CLIENT_LINE, UNGUESSABLE
 from accounts.throttle.services import around, spend
 
 METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
@@ -47,7 +47,8 @@ def authenticate(request: HttpRequest, sent: dict[str, str]) -> Client:
         return client
     if is_signed or secret is not None:
         here = client_of(request)
-        spend(*around(CLIENT_NETWORK, here), (CLIENT_LINE, client_id, here.wide_network))
+        of_line = CLIENT_LINE.of(client_id, here.wide_network)
+        spend(*around(UNGUESSABLE, here, "client"), of_line)
     raise refused()
 
 

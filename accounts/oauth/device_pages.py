@@ -38,8 +38,8 @@ class UserCodeForm(forms.Form):
 def authorize_device(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     """Give a device a user code to show and a device code to poll with (RFC 8628 section 3.2)."""
     client = authenticate(request, sent)
-    charges = open_requests.charges_of(client, request)
-    device_code, user_code = devices.begin(client, sent, client_of(request), charges)
+    budgets = open_requests.budgets_of(client, request)
+    device_code, user_code = devices.begin(client, sent, client_of(request), budgets)
     page = f"{settings.AUTHSITE.origin}{reverse('device')}"
     return success(
         {

@@ -18,8 +18,8 @@ from accounts.oauth.grant_models import AuthorizationRequest, DeviceAuthorizatio
 from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError
 from accounts.sessions.reauthentication import RECENT
-from accounts.throttle.limits import USER_CODE_NETWORK, USER_CODE_PERSON
-from accounts.throttle.services import Charge, around, give_back, spend
+from accounts.throttle.limits import USER_CODE_NETWORK, USER_CODE_PERSON, Budget
+from accounts.throttle.services import around, give_back, spend
 from accounts.users.models import User
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -34,13 +34,13 @@ _PURPOSE = "device"
 
 
 def begin(
-    client: Client, given: Mapping[str, str], info: ClientInfo, charges: Sequence[Charge]
+    client: Client, given: Mapping[str, str], info: ClientInfo, budgets: Sequence[Budget]
 ) -> tuple[str, str]:
     """Store the authorization request of a device; return the device code and the user code.
 
     ``given``: the parameters of the request.
     ``info``: the client info of the device.
-    ``charges``: the limits to charge for the request.
+    ``budgets``: the budgets that the request spends.
 
     Raises:
         OAuthError: ``client`` may not sign in devices, or not request the scope or resource.
@@ -48,7 +48,7 @@ def begin(
     """
     check_allowed(client)
     scope, audience = requests.access_of(client, given)
-    spend(*charges)
+    spend(*budgets)
     device_code, user_code = secrets.token(), secrets.user_code()
     DeviceAuthorization.objects.create(
         digest=codes.digest_of(device_code),
@@ -78,14 +78,14 @@ def find(typed: str, user: User, info: ClientInfo) -> AuthorizationRequest | Non
     Raises:
         RateLimited: the person or the network has typed too many wrong codes.
     """
-    charges = [(USER_CODE_PERSON, user.pk), *around(USER_CODE_NETWORK, info)]
-    spend(*charges)
+    budgets = [USER_CODE_PERSON.of(user.pk), *around(USER_CODE_NETWORK, info)]
+    spend(*budgets)
     digests = secrets.digests(shown(typed).replace("-", ""), _PURPOSE)
     rows = _unanswered().filter(user_code__in=digests).select_related("client")[:2]
     # If chance has given two devices the same code, nobody knows which one the person sees.
     if len(rows) != 1:
         return None
-    give_back(*charges)
+    give_back(*budgets)
     return _request_of(rows[0])
 
 

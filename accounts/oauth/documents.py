@@ -96,7 +96,7 @@ def read(client_id: str, reader: User, info: ClientInfo) -> Client:
     """
     former = Client.objects.filter(pk=client_id).first()
     try:
-        spend((METADATA_PERSON, reader.pk), *around(METADATA_NETWORK, info))
+        spend(METADATA_PERSON.of(reader.pk), *around(METADATA_NETWORK, info))
     except RateLimited:
         # Otherwise, one person could stop the sign-ins of others in the same network.
         if former and _is_young(former):

@@ -25,8 +25,8 @@ from accounts.oauth.redirect_uris import is_registered
 from accounts.oauth.requests import LIFE
 from accounts.sessions.models import LoginSession
 from accounts.signin.hints import Hint
-from accounts.throttle.limits import AUTHORIZE_CLIENT, AUTHORIZE_NETWORK
-from accounts.throttle.services import Charge, around, spend
+from accounts.throttle.limits import AUTHORIZE_CLIENT, AUTHORIZE_NETWORK, Budget
+from accounts.throttle.services import around, spend
 
 # How long a pushed request waits for the browser (RFC 9126 section 2.2).
 PUSHED_LIFE = timedelta(seconds=90)
@@ -59,24 +59,24 @@ def set_browser(response: HttpResponse, browser: str) -> None:
     )
 
 
-def push(asked: AuthorizationRequest, *charges: Charge) -> str:
+def push(asked: AuthorizationRequest, *budgets: Budget) -> str:
     """Store ``asked``, which no browser has opened yet; return its ``request_uri``.
 
-    ``charges``: the limits to charge for the request.
+    ``budgets``: the budgets that the request spends.
 
     Raises:
         RateLimited: too many requests were stored.
     """
-    spend(*charges)
+    spend(*budgets)
     asked.expires_at = clock.now() + PUSHED_LIFE
     asked.save(force_insert=True)
     return URN + asked.pk
 
 
-def charges_of(client: Client, request: HttpRequest) -> list[Charge]:
-    """Return the limits for a ``request`` that ``client`` sends itself, not through a browser.
+def budgets_of(client: Client, request: HttpRequest) -> list[Budget]:
+    """Return the budgets for a ``request`` that ``client`` sends itself, not through a browser.
 
-    Anybody can send the requests of a public app, so the network of the sender is charged.
+    Anybody can send the requests of a public app, so the limit counts by the network of the sender.
 
     Raises:
         OAuthError: a page in a browser sends the request. No page can read the answer, but one of
@@ -87,7 +87,7 @@ def charges_of(client: Client, request: HttpRequest) -> list[Charge]:
         raise OAuthError("invalid_request", "Send the request from the app, not from a page.")
     if client.is_public:
         return around(AUTHORIZE_NETWORK, client_of(request))
-    return [(AUTHORIZE_CLIENT, client.pk)]
+    return [AUTHORIZE_CLIENT.of(client.pk)]
 
 
 def store(asked: AuthorizationRequest, browser: str, client: ClientInfo) -> None:
@@ -102,11 +102,11 @@ def store(asked: AuthorizationRequest, browser: str, client: ClientInfo) -> None
     asked.save(force_insert=True)
 
 
-def charge_opening(client: Client, request_uri: str, info: ClientInfo) -> list[Charge]:
-    """Charge the network of a browser that opens a pushed request; return what was charged.
+def spend_opening(client: Client, request_uri: str, info: ClientInfo) -> list[Budget]:
+    """Count a browser's opening of a pushed request against its network; return the budgets.
 
-    Nothing is charged if the request is open already, or if ``client`` is public, because a network
-    was charged when the request was pushed. The answer to a request gives one charge back: an app
+    Nothing is counted if the request is open already, or if ``client`` is public, because it
+    counted when the request was pushed. The answer to a request gives one count back: an app
     could otherwise refill the budget of its network.
 
     ``info``: the client info of the browser.
@@ -116,9 +116,9 @@ def charge_opening(client: Client, request_uri: str, info: ClientInfo) -> list[C
     """
     if client.is_public or not _unopened(client, request_uri).exists():
         return []
-    charges = around(AUTHORIZE_NETWORK, info)
-    spend(*charges)
-    return charges
+    budgets = around(AUTHORIZE_NETWORK, info)
+    spend(*budgets)
+    return budgets
 
 
 def open_pushed(client: Client, request_uri: str, browser: str) -> AuthorizationRequest:

@@ -20,8 +20,8 @@ def push(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
         if asked.dpop_jkt not in {"", proof.thumbprint}:
             raise OAuthError("invalid_dpop_proof", "The dpop_jkt does not match the proof.")
         asked.dpop_jkt = proof.thumbprint
-    charges = open_requests.charges_of(client, request)
-    request_uri = open_requests.push(asked, *charges)
+    budgets = open_requests.budgets_of(client, request)
+    request_uri = open_requests.push(asked, *budgets)
     # After the limits, so that a stranger cannot fill the database with used proofs.
     proof.spend()
     seconds = int(open_requests.PUSHED_LIFE.total_seconds())

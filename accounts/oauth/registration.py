@@ -17,7 +17,7 @@ from accounts.oauth import client_metadata, registration_tokens
 from accounts.oauth.endpoints import answered, not_allowed, refusal, success
 from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scopes import known
-from accounts.throttle.limits import CLIENT_NETWORK
+from accounts.throttle.limits import UNGUESSABLE
 from accounts.throttle.services import around, spend
 from accounts.tokens.authentication import header_of
 from accounts.tokens.errors import InvalidToken
@@ -41,7 +41,7 @@ def _register(request: HttpRequest) -> HttpResponse:
         return refusal(PublicError.challenge, "invalid_token", 401)
     token = registration_tokens.find(text)
     if token is None:
-        spend(*around(CLIENT_NETWORK, here))
+        spend(*around(UNGUESSABLE, here, "client"))
         return refusal(InvalidToken.challenge, "invalid_token", 401)
     metadata = _metadata_in(request)
     client = client_metadata.read(metadata, [s for s in known() if s in token.scope.split()])

@@ -77,8 +77,8 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
     if request.method == "POST":
         if not _is_page(request):
             return pages.not_a_page(request)
-        charges = around(AUTHORIZE_NETWORK, client_of(request))
-        return _as_get(client, open_requests.push(asked, *charges))
+        budgets = around(AUTHORIZE_NETWORK, client_of(request))
+        return _as_get(client, open_requests.push(asked, *budgets))
     return _answer_or_store(request, asked)
 
 
@@ -102,11 +102,11 @@ def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) ->
     if request.method == "POST":
         return _as_get(client, request_uri)
     browser = open_requests.browser_of(request) or secrets.token()
-    charges = open_requests.charge_opening(client, request_uri, client_of(request))
+    budgets = open_requests.spend_opening(client, request_uri, client_of(request))
     asked = open_requests.open_pushed(client, request_uri, browser)
     response = _answer_at_once(request, asked)
     if response:
-        give_back(*charges)
+        give_back(*budgets)
     return response or _to_proceed(request, asked.pk, browser, asked.ui_locales)
 
 
@@ -261,7 +261,7 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
             otherwise fill the disk.
     """
     session = session_of(request)
-    spend((AUTHORIZE_SESSION, session.pk))
+    spend(AUTHORIZE_SESSION.of(session.pk))
     return granting.grant(asked, session, actor_of(request), agrees=agrees)
 
 

@@ -213,7 +213,7 @@ def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]
         AccountChanged: the account was changed in the meantime.
         RateLimited: too many passwords were hashed in this session.
     """
-    spend((LOGIN_REPEAT, actor.session))
+    spend(LOGIN_REPEAT.of(actor.session))
     hashed = passwords.hash_password(password)
     event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
     with transaction.atomic():

@@ -34,7 +34,7 @@ def strength(request: HttpRequest) -> JsonResponse:
     Nothing is stored.
     """
     network = around(limits.STRENGTH_NETWORK, client_of(request))
-    spend(*network, (limits.STRENGTH_EVERYONE,))
+    spend(*network, limits.STRENGTH_EVERYONE.of())
     words = request.POST.getlist("word")[:MOST_WORDS]
     if request.user.is_authenticated:
         words += [request.user.username, request.user.email]

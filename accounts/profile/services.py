@@ -17,7 +17,7 @@ from accounts.common.errors import PublicError
 from accounts.profile.checkup import Checkup, Facts, Step
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy
-from accounts.throttle.limits import PROFILE_CHANGE, RENAME, RENAME_TRY, STAFF_READ
+from accounts.throttle.limits import NAME_TRY, PROFILE_CHANGE, RENAME, STAFF
 from accounts.throttle.services import give_back, spend, wait
 from accounts.twofactor import new_passkeys
 from accounts.twofactor import services as twofactor
@@ -80,7 +80,7 @@ def save(user: User, profile: Mapping[str, str], actor: Actor, *, app: str = "")
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
         return
-    spend((PROFILE_CHANGE, user.pk, actor.key, app))
+    spend(PROFILE_CHANGE.of(user.pk, actor.key, app))
     # Apps are not told ``about``.
     told = {"updated_at": clock.now()} if changed.keys() - {"about"} else {}
     with transaction.atomic():
@@ -95,7 +95,7 @@ def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:
         Http404: there is no such user.
         RateLimited: ``reader`` has read too many users.
     """
-    spend((STAFF_READ, reader.pk))
+    spend(STAFF.of("read", reader.pk))
     user = users.find_by_id(str(user_id))
     if user is None:
         raise Http404
@@ -105,7 +105,7 @@ def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:
 
 def seconds_to_next_name(user: User) -> int:
     """Return the seconds until :func:`rename` may be called; 0 means now."""
-    return wait((RENAME, user.pk))
+    return wait(RENAME.of(user.pk))
 
 
 def rename(user: User, name: str, actor: Actor) -> None:
@@ -119,11 +119,11 @@ def rename(user: User, name: str, actor: Actor) -> None:
     """
     if name == user.username:
         raise SameName
-    spend((RENAME_TRY, user.pk), (RENAME, user.pk))
+    spend(NAME_TRY.of("username", user.pk), RENAME.of(user.pk))
     try:
         with transaction.atomic():
             renamed = users.rename(user, name)
             record(renamed, events.RENAMED, actor, detail=f"{user.username} → {name}")
     except (users.UsernameTaken, users.AccountChanged):
-        give_back((RENAME, user.pk))
+        give_back(RENAME.of(user.pk))
         raise

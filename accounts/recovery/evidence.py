@@ -135,7 +135,7 @@ def check_password(
         WrongPassword: the password is wrong, or the former password is no longer stored.
         RateLimited: too many guesses.
     """
-    spend((PROOF_SESSION, budget))
+    spend(PROOF_SESSION.of(budget))
     if not passwords.verify(typed, _former_hash(user, disputed_at)):
         if actor.session:
             guesses.record_failed_proof(user, actor)

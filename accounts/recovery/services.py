@@ -194,7 +194,8 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
         return found.running
     # Requests are counted for each credential version and each set of evidence, so that a thief
     # cannot use up the owner's requests.
-    spend((FACTOR_RECOVERY, user.pk, user.credential_version, " ".join(sorted(found.kinds))))
+    kinds = " ".join(sorted(found.kinds))
+    spend(FACTOR_RECOVERY.of(user.pk, user.credential_version, kinds))
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
         owner = users.lock_row(user)

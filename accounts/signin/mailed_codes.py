@@ -26,14 +26,14 @@ from accounts.sessions import known_browsers
 from accounts.signin import mails
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
-    CODE_BROWSER,
-    CODE_NETWORK,
+    CODE_GUESS,
     MAIL_AGAIN,
     MAIL_BROWSER,
-    RECOVERY_EVERYONE,
-    RECOVERY_NETWORK,
+    REQUEST_EVERYONE,
+    REQUEST_NETWORK,
+    Budget,
 )
-from accounts.throttle.services import Charge, around, give_back, spend, wait
+from accounts.throttle.services import around, give_back, spend, wait
 from accounts.users import emails
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, User
@@ -111,40 +111,40 @@ def recipient_for(
     Raises:
         RateLimited: the client has requested too many emails.
     """
-    again, charges = _charges(purpose, login, client)
+    again, budgets = _budgets(purpose, login, client)
     # Without the cookie of a known browser, the budgets are spent before any lookup, so that one
     # statement refuses a flood.
     if not client.known_cookie:
-        spend(again, *charges)
+        spend(again, *budgets)
     recipient = complete(recipient_of(login))
     browser = known_browsers.find(client, recipient.user)
     if browser:
-        charges = [(MAIL_BROWSER, browser.user_id, browser.pk)]
+        budgets = [MAIL_BROWSER.of(browser.user_id, browser.pk)]
     if client.known_cookie:
-        spend(again, *charges)
+        spend(again, *budgets)
     box = emails.key(recipient.email) if recipient.email else recipient.key
     if browser is None and not mail_limits.may_send(box, client):
         return replace(recipient, email="")
     return recipient
 
 
-def _charges(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Charge, list[Charge]]:
-    """Return the charge for every request, and additional charges for an unknown browser.
+def _budgets(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Budget, list[Budget]]:
+    """Return the budget of every request, and additional budgets for an unknown browser.
 
-    The charges are counted by typed login, not by account. Otherwise refusals would reveal which
+    The limits count by typed login, not by account. Otherwise refusals would reveal which
     usernames and email addresses belong to the same account.
     """
     key = users.login_key(login)
     # Counted by browser, so that users of the same network do not make each other wait.
-    again = MAIL_AGAIN, purpose.name, key, client.known_cookie or client.network
-    network = around(RECOVERY_NETWORK, client)
-    return again, [*network, mail_limits.request_charge(key, client), (RECOVERY_EVERYONE,)]
+    again = MAIL_AGAIN.of(purpose.name, key, client.known_cookie or client.network)
+    network = around(REQUEST_NETWORK, client)
+    return again, [*network, mail_limits.of_request(key, client), REQUEST_EVERYONE.of()]
 
 
-def charges_of_asking(purpose: Purpose, login: str, client: ClientInfo) -> list[Charge]:
-    """Return the charges of a request from an unknown browser, without looking up an account."""
-    again, charges = _charges(purpose, login, client)
-    return [again, *charges]
+def budgets_of_request(purpose: Purpose, login: str, client: ClientInfo) -> list[Budget]:
+    """Return the budgets of a request from an unknown browser, without looking up an account."""
+    again, budgets = _budgets(purpose, login, client)
+    return [again, *budgets]
 
 
 def send_code(login: str, nonce: str, client: ClientInfo) -> None:
@@ -174,15 +174,15 @@ def verify_mailed_code(
             request.
         RateLimited: there were too many guesses.
     """
-    charges = around(CODE_NETWORK, client)
+    budgets = around(CODE_GUESS, client)
     if not client.known_cookie:
-        spend(*charges)
+        spend(*budgets)
     recipient = _unlocked(recipient_of(login))
     browser = known_browsers.find(client, recipient.user)
     if browser:
-        charges = [(CODE_BROWSER, browser.user_id, browser.pk)]
+        budgets = [CODE_GUESS.of(browser.user_id, browser.pk)]
     if client.known_cookie:
-        spend(*charges)
+        spend(*budgets)
     subject = recipient.subject(nonce)
     error: type[PublicError] = WrongCode
     try:
@@ -192,7 +192,7 @@ def verify_mailed_code(
     if not is_right or recipient.user is None:
         record(recipient.user, events.SIGN_IN_FAILED, Actor(client), detail=Failure.CODE)
         raise error
-    give_back(*charges)
+    give_back(*budgets)
     email = emails.key(recipient.email)
     if browser is None:
         mail_limits.refund(email, client, recipient.key)
@@ -210,4 +210,4 @@ def _unlocked(recipient: Recipient) -> Recipient:
 
 def seconds_to_next_mail(login: str, client: ClientInfo) -> int:
     """Return the seconds until :func:`send_code` may be called again; 0 means now."""
-    return wait(_charges(CODE, login, client)[0])
+    return wait(_budgets(CODE, login, client)[0])

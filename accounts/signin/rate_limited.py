@@ -13,8 +13,8 @@ from accounts.common.client_info import client_of
 from accounts.common.errors import RateLimited
 from accounts.signin import flow, mailed_codes
 from accounts.signin.forms import LoginForm
-from accounts.throttle.limits import PASSKEY_NETWORK
-from accounts.throttle.services import Charge, around, waits
+from accounts.throttle.limits import UNGUESSABLE, Budget
+from accounts.throttle.services import around, waits
 from accounts.twofactor import passkeys
 
 
@@ -25,9 +25,9 @@ def page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpRespo
     """
     login, client = form.cleaned_data["login"], client_of(request)
     passkey, code, reset = waits(
-        around(PASSKEY_NETWORK, client),
-        _own(mailed_codes.charges_of_asking(mailed_codes.CODE, login, client)),
-        _own(mailed_codes.charges_of_asking(mailed_codes.RESET, login, client)),
+        around(UNGUESSABLE, client, "passkey"),
+        _own(mailed_codes.budgets_of_request(mailed_codes.CODE, login, client)),
+        _own(mailed_codes.budgets_of_request(mailed_codes.RESET, login, client)),
     )
     context = {
         "retry_after": error.retry_after,
@@ -44,6 +44,6 @@ def page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpRespo
     return response
 
 
-def _own(charges: list[Charge]) -> list[Charge]:
-    """Return the charges of budgets that this client does not share with others."""
-    return [charge for charge in charges if not charge[0].is_shared]
+def _own(budgets: list[Budget]) -> list[Budget]:
+    """Return those of ``budgets`` that this client does not share with others."""
+    return [budget for budget in budgets if not budget.limit.is_shared]

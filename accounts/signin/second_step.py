@@ -15,8 +15,8 @@ from accounts.common.proofs import Proof
 from accounts.mail.services import post
 from accounts.sessions import known_browsers
 from accounts.signin import mails, policy
-from accounts.throttle.limits import MAIL_AGAIN, MAIL_BROWSER, MAIL_SECOND, MAIL_SECOND_LINE
-from accounts.throttle.services import Charge, spend, wait
+from accounts.throttle.limits import MAIL_AGAIN, MAIL_BROWSER, MAIL_SECOND, MAIL_SECOND_LINE, Budget
+from accounts.throttle.services import spend, wait
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import verification
 from accounts.twofactor.errors import MailedCodeUsedUp
@@ -96,7 +96,7 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientI
     """
     if not (policy.takes_mail(user, proofs) and user.email):
         raise NoMail
-    spend(_charge_of_request(user, client), *_of_mail(user, client))
+    spend(_of_request(user, client), *_of_mail(user, client))
     with transaction.atomic():
         code = codes.issue_code(CODE, _subject(user, nonce))
         with speaking(user.language):
@@ -137,22 +137,22 @@ def prove(
 
 def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
     """Return the seconds until :func:`send_code` may be called again; 0 means now."""
-    return wait(_charge_of_request(user, client))
+    return wait(_of_request(user, client))
 
 
-def _of_mail(user: User, client: ClientInfo) -> list[Charge]:
-    """Return the charges of an emailed code.
+def _of_mail(user: User, client: ClientInfo) -> list[Budget]:
+    """Return the budgets of an emailed code.
 
     A known browser has its own limits. A thief who enters the password in another browser does not
     use them up.
     """
     if browser := known_browsers.find(client, user):
-        return [(MAIL_BROWSER, browser.user_id, browser.pk)]
-    return [(MAIL_SECOND_LINE, user.pk, client.wide_network), (MAIL_SECOND, user.pk)]
+        return [MAIL_BROWSER.of(browser.user_id, browser.pk)]
+    return [MAIL_SECOND_LINE.of(user.pk, client.wide_network), MAIL_SECOND.of(user.pk)]
 
 
-def _charge_of_request(user: User, client: ClientInfo) -> Charge:
-    return MAIL_AGAIN, CODE.name, user.pk, client.known_cookie or client.network
+def _of_request(user: User, client: ClientInfo) -> Budget:
+    return MAIL_AGAIN.of(CODE.name, user.pk, client.known_cookie or client.network)
 
 
 def _subject(user: User, nonce: str) -> str:

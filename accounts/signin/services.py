@@ -15,17 +15,15 @@ from accounts.passwords import services as passwords
 from accounts.sessions import guesses, known_browsers
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import (
-    LOGIN_ACCOUNT,
-    LOGIN_ACCOUNT_LINE,
-    LOGIN_BROWSER,
     LOGIN_EVERYONE,
     LOGIN_LINE,
     LOGIN_NAME,
     LOGIN_NETWORK,
     LOGIN_REPEAT,
     PROOF_SESSION,
+    Budget,
 )
-from accounts.throttle.services import Charge, around, check, give_back, spend, try_spend
+from accounts.throttle.services import around, check, give_back, spend
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 from accounts.users.rows import emails_of
@@ -87,7 +85,7 @@ def refuse_flood(login: str, client: ClientInfo) -> None:
     """
     if not client.known_cookie:
         key = users.login_key(login)
-        check(*_repeats(key, client), *_of_stranger(key, client))
+        check(*around(LOGIN_REPEAT, client, key), *_of_stranger(key, client))
 
 
 def reverify_password(session: LoginSession, password: str, client: ClientInfo) -> Proof:
@@ -99,12 +97,12 @@ def reverify_password(session: LoginSession, password: str, client: ClientInfo) 
         InvalidCredentials: the password is wrong.
         RateLimited: there were too many guesses in this session.
     """
-    charge = PROOF_SESSION, session.pk
-    spend(charge, (LOGIN_REPEAT, session.pk))
+    guess = PROOF_SESSION.of(session.pk)
+    spend(guess, LOGIN_REPEAT.of(session.pk))
     if not passwords.verify(password, session.user.password):
         guesses.record_failed_proof(session.user, Actor(client, session=session.pk))
         raise InvalidCredentials
-    give_back(charge)
+    give_back(guess)
     return Proof.now(Method.PASSWORD)
 
 
@@ -117,20 +115,20 @@ def _check_password(
     """
     key = users.login_key(login)
     # ``repeat`` is never given back, because a successful sign-in costs a hash, too.
-    repeat = _repeats(key, client)
-    charges = _of_stranger(key, client)
+    repeat = around(LOGIN_REPEAT, client, key)
+    guess = _of_stranger(key, client)
     account = users.find(login)
     browser = known_browsers.find(client, account)
     if browser:
-        charges = [(LOGIN_BROWSER, browser.user_id, browser.pk)]
-    account_charges = [] if browser else _of_account(account.pk if account else key, client)
+        guess = [LOGIN_LINE.of(browser.user_id, browser.pk)]
+    of_account = [] if browser else _of_account(account.pk if account else key, client)
     # If the budgets of the account are used up, every password counts as wrong. A refusal instead
     # would reveal which logins belong to the same account.
-    is_checked = try_spend(*account_charges, beside=[*repeat, *charges])
+    is_checked = spend(*repeat, *guess, silent=of_account)
     encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
         return account, _failure(account, is_checked=is_checked)
-    give_back(*charges, *account_charges)
+    give_back(*guess, *of_account)
     if account.password != encoded:
         # The former password of a locked account never opens a session, so no rehash is needed.
         return account, None
@@ -145,32 +143,28 @@ def _failure(account: User | PendingSignup | None, *, is_checked: bool) -> Failu
     return Failure.PASSWORD if is_checked else Failure.UNCHECKED
 
 
-def _repeats(key: str, client: ClientInfo) -> list[Charge]:
-    """Return the charges of every attempt, which limit how many hashes one client can cause."""
-    return [(LOGIN_REPEAT.times(weight), key, network) for network, weight in client.networks]
-
-
-def _of_stranger(key: str, client: ClientInfo) -> list[Charge]:
-    """Return the charges of an attempt in a browser that is not known for the account.
+def _of_stranger(key: str, client: ClientInfo) -> list[Budget]:
+    """Return the budgets of an attempt in a browser that is not known for the account.
 
     These limits are counted by what was typed, not by account. Otherwise attempts with a username
     would use up the limits of an email address, which would reveal that both belong to one account.
     """
-    mine = around(LOGIN_NETWORK, client)
-    return [*mine, (LOGIN_LINE, key, client.wide_network), (LOGIN_NAME, key), (LOGIN_EVERYONE,)]
+    of_login = [LOGIN_LINE.of(key, client.wide_network), LOGIN_NAME.of(key)]
+    return [*around(LOGIN_NETWORK, client), *of_login, LOGIN_EVERYONE.of()]
 
 
-def _of_account(subject: object, client: ClientInfo) -> list[Charge]:
-    """Return the charges that are counted for the account, regardless of the typed login."""
-    return [(LOGIN_ACCOUNT_LINE, subject, client.wide_network), (LOGIN_ACCOUNT, subject)]
+def _of_account(subject: object, client: ClientInfo) -> list[Budget]:
+    """Return the budgets that count for the account, regardless of the typed login."""
+    of_line = LOGIN_LINE.of("account", subject, client.wide_network)
+    return [of_line, LOGIN_NAME.of("account", subject)]
 
 
-def charges_of_password(user: User, client: ClientInfo, logins: list[str]) -> list[Charge]:
-    """Return the charges of a password check for ``user`` in a browser that is not known.
+def budgets_of_password(user: User, client: ClientInfo, logins: list[str]) -> list[Budget]:
+    """Return the budgets of a password check for ``user`` in a browser that is not known.
 
     ``logins``: see :func:`logins_of`.
     """
-    of_logins = [charge for key in logins for charge in _of_stranger(key, client)]
+    of_logins = [budget for key in logins for budget in _of_stranger(key, client)]
     return [*of_logins, *_of_account(user.pk, client)]
 
 

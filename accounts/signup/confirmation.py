@@ -14,7 +14,7 @@ from accounts.common.languages import spoken
 from accounts.invitations import services as invitations
 from accounts.signup.services import CODE, LINK, find
 from accounts.throttle import mails as mail_limits
-from accounts.throttle.limits import CODE_NETWORK
+from accounts.throttle.limits import CODE_GUESS
 from accounts.throttle.services import around, give_back, spend
 from accounts.users import emails, usernames
 from accounts.users import services as users
@@ -29,12 +29,12 @@ def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> Us
         UsedUp: the code has no attempts left.
         RateLimited: the network of the client has tried too many codes.
     """
-    charges = around(CODE_NETWORK, client)
-    spend(*charges)
+    budgets = around(CODE_GUESS, client)
+    spend(*budgets)
     if not codes.try_code(CODE, signup.pk, typed):
         raise WrongCode
     user = _become_user(signup, CODE, typed, Actor(client))
-    give_back(*charges)
+    give_back(*budgets)
     return user
 
 
@@ -48,15 +48,15 @@ def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: st
         WrongCode: no sign-up has this code, or its username or email address is now taken.
         RateLimited: the network of the client has tried too many codes.
     """
-    key, charges = emails.key(email), around(CODE_NETWORK, client)
-    spend(*charges)
+    key, budgets = emails.key(email), around(CODE_GUESS, client)
+    spend(*budgets)
     own = PendingSignup.objects.filter(email_key=key, line=client.wide_network)
     subjects = codes.try_codes(CODE, key, typed, own=[str(row.pk) for row in own])
     signup = find(subjects[0]) if subjects else None
     if signup is None or (username and signup.username_key != usernames.key(username)):
         raise WrongCode
     user = _become_user(signup, CODE, typed, Actor(client))
-    give_back(*charges)
+    give_back(*budgets)
     return user
 
 

@@ -24,7 +24,7 @@ from accounts.signin import flow
 from accounts.signin.views import home_if_signed_in
 from accounts.signup.forms import SignupForm
 from accounts.signup.proofs import passkey_page
-from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_NETWORK
+from accounts.throttle.limits import REQUEST_EVERYONE, REQUEST_NETWORK
 from accounts.throttle.services import around, spend
 from accounts.users import services as users
 from accounts.users.models import User
@@ -86,7 +86,7 @@ def accept(token: str, username: str, password: str | None, client: ClientInfo) 
         UsernameTaken: the username is taken, or looks like one that is taken. The link stays valid.
         RateLimited: there were too many attempts, or all hashing slots are busy.
     """
-    spend(*around(SIGNUP_NETWORK, client), (SIGNUP_EVERYONE,))
+    spend(*around(REQUEST_NETWORK, client, "sign-up"), REQUEST_EVERYONE.of("sign-up"))
     hashed = passwords.hash_password(password) if password else make_password(None)
     try:
         with transaction.atomic():

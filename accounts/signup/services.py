@@ -23,9 +23,8 @@ from accounts.signup.errors import SignupEnded
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import (
     MAIL_AGAIN,
-    RECOVERY_NETWORK,
-    SIGNUP_EVERYONE,
-    SIGNUP_NETWORK,
+    REQUEST_EVERYONE,
+    REQUEST_NETWORK,
 )
 from accounts.throttle.services import around, give_back, spend, wait
 from accounts.users import emails, usernames
@@ -59,8 +58,8 @@ def sign_up(
         UsernameTaken: the username is taken, or looks like one that is taken.
         RateLimited: there were too many attempts, or all hashing slots are busy.
     """
-    key, network = emails.key(email), around(SIGNUP_NETWORK, client)
-    spend(*network, mail_limits.request_charge(key, client), (SIGNUP_EVERYONE,))
+    key, network = emails.key(email), around(REQUEST_NETWORK, client, "sign-up")
+    spend(*network, mail_limits.of_request(key, client), REQUEST_EVERYONE.of("sign-up"))
     may_send = mail_limits.may_send(key, client)
     signup = PendingSignup(
         username=username,
@@ -72,7 +71,7 @@ def sign_up(
         line=line,
         expires_at=clock.now() + LIFE,
     )
-    spend((MAIL_AGAIN, signup.pk))
+    spend(MAIL_AGAIN.of(signup.pk))
     try:
         _begin(signup, instead_of, may_send=may_send)
     except users.UsernameTaken:
@@ -87,7 +86,7 @@ def _undo_mail(key: str, client: ClientInfo, *, may_send: bool) -> None:
     if may_send:
         mail_limits.refund(key, client, key)
     else:
-        give_back(mail_limits.request_charge(key, client))
+        give_back(mail_limits.of_request(key, client))
 
 
 @transaction.atomic
@@ -113,7 +112,7 @@ def find_by_link(token: str) -> PendingSignup | None:
 
 def seconds_to_next_mail(signup: PendingSignup) -> int:
     """Return the seconds until :func:`send_again` may be called; 0 means now."""
-    return wait((MAIL_AGAIN, signup.pk))
+    return wait(MAIL_AGAIN.of(signup.pk))
 
 
 def send_again(signup: PendingSignup, *, client: ClientInfo | None) -> None:
@@ -126,7 +125,7 @@ def send_again(signup: PendingSignup, *, client: ClientInfo | None) -> None:
         RateLimited: the last email was sent less than a minute ago, or too many were requested.
     """
     key = signup.email_key
-    spend((MAIL_AGAIN, signup.pk), *([mail_limits.request_charge(key, client)] if client else []))
+    spend(MAIL_AGAIN.of(signup.pk), *([mail_limits.of_request(key, client)] if client else []))
     _issue_again(signup, may_send=client is None or mail_limits.may_send(key, client))
 
 
@@ -141,8 +140,8 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
         RateLimited: the client has requested too many emails.
     """
     key = emails.key(email)
-    again = MAIL_AGAIN, CODE.name, key, client.network
-    spend(again, *around(RECOVERY_NETWORK, client), mail_limits.request_charge(key, client))
+    again = MAIL_AGAIN.of(CODE.name, key, client.network)
+    spend(again, *around(REQUEST_NETWORK, client), mail_limits.of_request(key, client))
     waiting = PendingSignup.objects.filter(email_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=usernames.key(username))
@@ -163,9 +162,9 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
         RateLimited: there were too many attempts.
     """
     key = emails.key(email)
-    again = [(MAIL_AGAIN, signup.pk)] if key == signup.email_key else []
-    network = around(SIGNUP_NETWORK, client)
-    spend(*network, *again, mail_limits.request_charge(key, client), (SIGNUP_EVERYONE,))
+    again = [MAIL_AGAIN.of(signup.pk)] if key == signup.email_key else []
+    network = around(REQUEST_NETWORK, client, "sign-up")
+    spend(*network, *again, mail_limits.of_request(key, client), REQUEST_EVERYONE.of("sign-up"))
     may_send = mail_limits.may_send(key, client)
     signup.email, signup.email_key = email, key
     with transaction.atomic():

@@ -23,7 +23,7 @@ from accounts.recovery import suspension
 from accounts.sessions import guesses
 from accounts.sessions import services as sessions
 from accounts.social.provider_profile import ProviderProfile
-from accounts.throttle.limits import SIGNUP_EVERYONE, SIGNUP_NETWORK
+from accounts.throttle.limits import REQUEST_EVERYONE, REQUEST_NETWORK
 from accounts.throttle.services import around, spend
 from accounts.twofactor import services as twofactor
 from accounts.users import emails, identities, profiles, usernames
@@ -226,7 +226,7 @@ def _newcomer(profile: ProviderProfile, client: ClientInfo) -> User:
         raise users.EmailTaken
     if settings.AUTHSITE.signup == "closed":
         raise NoNewAccounts
-    spend(*around(SIGNUP_NETWORK, client), (SIGNUP_EVERYONE,))
+    spend(*around(REQUEST_NETWORK, client, "sign-up"), REQUEST_EVERYONE.of("sign-up"))
     return _sign_up(profile, client)
 
 

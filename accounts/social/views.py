@@ -28,7 +28,7 @@ from accounts.social.attempts import Act, Attempt
 from accounts.social.errors import Failed, Refused
 from accounts.social.provider_profile import ProviderProfile
 from accounts.social.provider_proof import NotAccepted, NotSignedInAnew
-from accounts.throttle.limits import PROVIDER_NETWORK
+from accounts.throttle.limits import UNGUESSABLE
 from accounts.throttle.services import around, spend
 from accounts.users import identities
 from accounts.users.identities import Identity
@@ -66,7 +66,8 @@ def login(request: HttpRequest, provider: "Provider") -> HttpResponse:
     if act is Act.CONNECT and not recent.has_recent_authentication(request):
         return _reauthenticate()
     session, client = _session_id_of(request), client_of(request)
-    spend(*[(PROVIDER_NETWORK, session)] if session else around(PROVIDER_NETWORK, client))
+    what = "provider"
+    spend(*[UNGUESSABLE.of(what, session)] if session else around(UNGUESSABLE, client, what))
     state, attempt = attempts.start(
         request,
         provider.key,

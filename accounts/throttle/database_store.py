@@ -1,15 +1,16 @@
 """Stores the budgets of rate limits in the database, where all processes of the site share them."""
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
 
 from django.db import connection
 
+from accounts.throttle.limits import Budget
+
 # Raw SQL, because the ORM would account for most of the time that it takes to refuse a request.
-PEEK = "SELECT key, whole_at FROM accounts_budget WHERE key IN ({keys})"
+PEEK = "SELECT key, whole_at FROM accounts_storedbudget WHERE key IN ({keys})"
 # Changes a row only if its budget allows the cost, and returns the keys of the changed rows.
 SPEND = """
-INSERT INTO accounts_budget AS b (key, whole_at) VALUES {rows}
+INSERT INTO accounts_storedbudget AS b (key, whole_at) VALUES {rows}
 ON CONFLICT (key) DO UPDATE
 SET whole_at = CASE WHEN b.whole_at > %s THEN b.whole_at - %s ELSE 0 END + excluded.whole_at
 WHERE b.whole_at <= CASE b.key {latest} END
@@ -17,7 +18,7 @@ RETURNING key
 """
 # Corrects a time that is too far ahead for the budget, because a node with a wrong clock wrote it.
 # Nobody knows how much of the budget was used.
-CLAMP = "UPDATE accounts_budget SET whole_at = %s WHERE key = %s AND whole_at > %s"
+CLAMP = "UPDATE accounts_storedbudget SET whole_at = %s WHERE key = %s AND whole_at > %s"
 # The milliseconds by which the clocks of nodes may differ. A time further ahead was written before
 # a clock was set right. One action is then possible at once, so that nobody stays blocked for a day
 # by a limit of one action a day. Within this difference, a corrected budget has room for nothing:
@@ -25,62 +26,48 @@ CLAMP = "UPDATE accounts_budget SET whole_at = %s WHERE key = %s AND whole_at > 
 SKEW = 300_000
 # A missing row is created with a time in the distant past, which means a full budget.
 GIVE_BACK = """
-INSERT INTO accounts_budget AS b (key, whole_at) VALUES {rows}
+INSERT INTO accounts_storedbudget AS b (key, whole_at) VALUES {rows}
 ON CONFLICT (key) DO UPDATE SET whole_at = b.whole_at + excluded.whole_at
 """
 
 
-class Cost(NamedTuple):
-    """What one action costs in one budget.
-
-    Attributes:
-        key: the key of the budget.
-        cost: the cost of the action in milliseconds.
-        depth: the size of the full budget in milliseconds.
-    """
-
-    key: str
-    cost: int
-    depth: int
-
-
-def spend(costs: Sequence[Cost], now: int, quiet: Sequence[Cost] = ()) -> dict[str, int]:
-    """Take all ``costs`` from their budgets, or none if one budget is too small.
+def spend(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
+    """Take the cost of an action from all ``budgets``, or from none if one is too small.
 
     Args:
-        costs: the costs of an action, at most one for each budget.
+        budgets: the budgets of the action, each once.
         now: the current time in milliseconds.
-        quiet: further costs of the action. If ``costs`` are taken, then all of these are taken, or
-            none if one budget is too small. Both take equally long.
+        silent: further budgets of the action. If ``budgets`` are large enough, the cost is taken
+            from all of these, or from none if one is too small. Both take equally long.
 
     Returns:
-        An empty dict if all costs were taken. Otherwise, a dict that maps the key of each budget
-        that is too small to the time, in milliseconds, at which that budget is full again. If it
-        contains keys of ``costs``, it contains no others.
+        An empty dict if the action was counted everywhere. Otherwise, a dict that maps the key of
+        each budget that is too small to the time, in milliseconds, at which that budget is full
+        again. If it contains keys of ``budgets``, it contains no others.
     """
     # Read first, so that refusing a flood of requests costs no write.
-    times = refused([*costs, *quiet], now)
-    if loud := {cost.key: times[cost.key] for cost in costs if cost.key in times}:
-        return loud
+    times = refused([*budgets, *silent], now)
+    if told := {budget.key: times[budget.key] for budget in budgets if budget.key in times}:
+        return told
     if times:
         # Write as much as after a success, so that the time does not reveal the refusal.
-        quiet = [cost._replace(cost=0) for cost in quiet]
-    taken = _take([*costs, *quiet], now)
+        silent = [budget._replace(cost=0) for budget in silent]
+    taken = _take([*budgets, *silent], now)
     # Other processes may have used up some of the budgets in the meantime.
-    for part, undone in ((costs, [*costs, *quiet]), (quiet, quiet)):
-        if lost := [cost for cost in part if cost.key not in taken]:
-            give_back({cost.key: cost.cost for cost in undone if cost.key in taken})
-            later = peek(cost.key for cost in lost)
-            return {cost.key: min(later.get(cost.key, now), now + cost.depth) for cost in lost}
+    for part, undone in ((budgets, [*budgets, *silent]), (silent, silent)):
+        if lost := [budget for budget in part if budget.key not in taken]:
+            give_back({budget.key: budget.cost for budget in undone if budget.key in taken})
+            later = peek(budget.key for budget in lost)
+            return {b.key: min(later.get(b.key, now), now + b.depth) for b in lost}
     return times
 
 
-def _take(costs: Iterable[Cost], now: int) -> set[str]:
-    """Take each cost for which its budget is large enough; return the keys of these budgets."""
+def _take(budgets: Iterable[Budget], now: int) -> set[str]:
+    """Take the cost from each budget that is large enough; return the keys of these budgets."""
     # Sorted, so that two transactions cannot deadlock.
-    ordered = sorted(costs)
-    rows = [value for cost in ordered for value in (cost.key, now + cost.cost)]
-    latest = [value for cost in ordered for value in (cost.key, now + cost.depth - cost.cost)]
+    ordered = sorted(budgets)
+    rows = [value for budget in ordered for value in (budget.key, now + budget.cost)]
+    latest = [value for b in ordered for value in (b.key, now + b.depth - b.cost)]
     statement = SPEND.format(
         rows=", ".join(["(%s, %s)"] * len(ordered)),
         latest=" ".join(["WHEN %s THEN %s"] * len(ordered)),
@@ -90,20 +77,17 @@ def _take(costs: Iterable[Cost], now: int) -> set[str]:
         return {key for (key,) in cursor.fetchall()}
 
 
-def refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
-    """Return the budgets that are too small for ``costs``, as :func:`spend` does.
-
-    Nothing is taken.
-    """
-    times, small = peek(cost.key for cost in costs), {}
-    for cost in costs:
-        whole_at, latest = times.get(cost.key, now), now + cost.depth
+def refused(budgets: Sequence[Budget], now: int) -> dict[str, int]:
+    """Return those of ``budgets`` that are too small, as :func:`spend` does. Nothing is taken."""
+    times, small = peek(budget.key for budget in budgets), {}
+    for budget in budgets:
+        whole_at, latest = times.get(budget.key, now), now + budget.depth
         if whole_at > latest:
-            whole_at = latest - cost.cost if whole_at > latest + SKEW else latest
+            whole_at = latest - budget.cost if whole_at > latest + SKEW else latest
             with connection.cursor() as cursor:
-                cursor.execute(CLAMP, [whole_at, cost.key, latest])
-        if whole_at + cost.cost > latest:
-            small[cost.key] = whole_at
+                cursor.execute(CLAMP, [whole_at, budget.key, latest])
+        if whole_at + budget.cost > latest:
+            small[budget.key] = whole_at
     return small
 
 

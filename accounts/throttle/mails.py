@@ -7,22 +7,22 @@ learns only that it has requested too many emails itself.
 """
 
 from accounts.common.client_info import ClientInfo
-from accounts.throttle.limits import MAIL_BOX, MAIL_BOX_LINE, MAIL_LINE
-from accounts.throttle.services import Charge, give_back, try_spend
+from accounts.throttle.limits import MAIL_BOX, MAIL_LINE, Budget
+from accounts.throttle.services import give_back, spend
 from accounts.users import emails
 
 
-def request_charge(key: str, client: ClientInfo) -> Charge:
-    """Return the charge for a request of an email.
+def of_request(key: str, client: ClientInfo) -> Budget:
+    """Return the budget for a request of an email.
 
-    A client may learn that this limit is reached, because only requests from the client's own
+    A client may learn that it is used up, because only requests from the client's own
     internet connection count.
 
     Args:
         key: the username or email address that the client has typed.
         client: the client that requests the email.
     """
-    return MAIL_LINE, emails.mailbox(key), client.wide_network
+    return MAIL_LINE.of(emails.mailbox(key), client.wide_network)
 
 
 def may_send(key: str, client: ClientInfo) -> bool:
@@ -33,7 +33,7 @@ def may_send(key: str, client: ClientInfo) -> bool:
             that the client has typed, pass the typed text, so that the response takes equally long.
         client: the client that requests the email.
     """
-    return try_spend(*_of_mailbox(key, client))
+    return spend(silent=_of_mailbox(key, client))
 
 
 def refund(key: str, client: ClientInfo, *typed: str) -> None:
@@ -44,9 +44,9 @@ def refund(key: str, client: ClientInfo, *typed: str) -> None:
         client: the client that has used or requested the email.
         typed: the usernames and email addresses with which the email may have been requested.
     """
-    give_back(*(request_charge(name, client) for name in typed), *_of_mailbox(key, client))
+    give_back(*(of_request(name, client) for name in typed), *_of_mailbox(key, client))
 
 
-def _of_mailbox(key: str, client: ClientInfo) -> list[Charge]:
+def _of_mailbox(key: str, client: ClientInfo) -> list[Budget]:
     box = emails.mailbox(key)
-    return [(MAIL_BOX_LINE, box, client.wide_network), (MAIL_BOX, box)]
+    return [MAIL_LINE.of("mailbox", box, client.wide_network), MAIL_BOX.of(box)]

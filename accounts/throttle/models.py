@@ -3,7 +3,7 @@
 from django.db import models
 
 
-class Budget(models.Model):
+class StoredBudget(models.Model):
     """What is left of a rate limit, for example for one network, account or mailbox.
 
     ``whole_at`` is the time in milliseconds at which the budget is full again. ``key`` is a digest,

@@ -15,7 +15,8 @@ from django.conf import settings
 from redis import Redis, RedisError
 
 from accounts.throttle import database_store
-from accounts.throttle.database_store import SKEW, Cost
+from accounts.throttle.database_store import SKEW
+from accounts.throttle.limits import Budget
 
 log = logging.getLogger(__name__)
 
@@ -62,35 +63,35 @@ def is_in_use() -> bool:
     return monotonic() >= _resting["until"]
 
 
-def spend(costs: Sequence[Cost], now: int, quiet: Sequence[Cost] = ()) -> dict[str, int]:
-    """Take all ``costs`` from their budgets, or none. See ``database_store.spend``."""
+def spend(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
+    """Take the cost of an action from all ``budgets``, or none. See ``database_store.spend``."""
     try:
-        small = _run(costs, now) if costs else {}
-        if small or not quiet:
+        small = _run(budgets, now) if budgets else {}
+        if small or not silent:
             return small
-        small = _run(quiet, now)
+        small = _run(silent, now)
         # Without a refusal, this changes nothing and takes as long.
-        _run([cost._replace(cost=0) for cost in quiet], now)
+        _run([budget._replace(cost=0) for budget in silent], now)
     except RedisError:
         _rest()
-        return database_store.spend(costs, now, quiet)
+        return database_store.spend(budgets, now, silent)
     return small
 
 
-def refused(costs: Sequence[Cost], now: int) -> dict[str, int]:
+def refused(budgets: Sequence[Budget], now: int) -> dict[str, int]:
     """Return the budgets that are too small. See ``database_store.refused``."""
     try:
-        return _run(costs, now, takes=False)
+        return _run(budgets, now, takes=False)
     except RedisError:
         _rest()
-        return database_store.refused(costs, now)
+        return database_store.refused(budgets, now)
 
 
-def _run(costs: Sequence[Cost], now: int, *, takes: bool = True) -> dict[str, int]:
-    keys = [f"budget:{cost.key}" for cost in costs]
-    values = [value for cost in costs for value in (cost.cost, cost.depth)]
+def _run(budgets: Sequence[Budget], now: int, *, takes: bool = True) -> dict[str, int]:
+    keys = [f"budget:{budget.key}" for budget in budgets]
+    values = [value for budget in budgets for value in (budget.cost, budget.depth)]
     small = cast("list[int]", _client().eval(SPEND, len(keys), *keys, now, *values, int(takes)))
-    return {costs[i - 1].key: moment for i, moment in zip(small[::2], small[1::2], strict=True)}
+    return {budgets[i - 1].key: moment for i, moment in zip(small[::2], small[1::2], strict=True)}
 
 
 def peek(keys: Iterable[str]) -> dict[str, int]:

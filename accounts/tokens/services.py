@@ -151,7 +151,7 @@ def exchange(
         raise UnknownService
     scope = scopes.narrowed(held.scope, token_request.scope)
     access.be_ready()
-    spend((EXCHANGE_SESSION, session.pk))
+    spend(EXCHANGE_SESSION.of(session.pk))
     record(session.user, events.TOKEN_EXCHANGED, Actor(client, session=session.pk))
     fresh = AccessToken.issue(session, token_request.audience, scope, first_at=held.first_at)
     return Tokens(fresh, session)

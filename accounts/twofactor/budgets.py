@@ -11,51 +11,48 @@ from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle.limits import (
-    CODE_BROWSER,
-    CODE_NETWORK,
+    CODE_GUESS,
     FACTOR_ACCOUNT,
-    FACTOR_BROWSER,
     FACTOR_BROWSER_DAY,
     FACTOR_LINE,
     FACTOR_LINE_DAY,
-    PASSKEY_BROWSER,
-    PASSKEY_NETWORK,
     PROOF_SESSION,
+    UNGUESSABLE,
+    Budget,
 )
-from accounts.throttle.services import Charge, around
+from accounts.throttle.services import around
 from accounts.users.models import User
 
 
-def of_passkey(owner: User | None, actor: Actor) -> list[Charge]:
-    """Return the rate-limit charges for verifying the response of a passkey.
+def of_passkey(owner: User | None, actor: Actor) -> list[Budget]:
+    """Return the budgets for verifying the response of a passkey.
 
     ``owner`` is the owner of the passkey, or None if the passkey is unknown.
     """
     if actor.session:
-        return [(PROOF_SESSION, actor.session)]
+        return [PROOF_SESSION.of(actor.session)]
     client = actor.client or NO_CLIENT
     if browser := known_browsers.find(client, owner):
-        return [(PASSKEY_BROWSER, browser.user_id, browser.pk)]
-    return around(PASSKEY_NETWORK, client)
+        return [UNGUESSABLE.of("passkey", browser.user_id, browser.pk)]
+    return around(UNGUESSABLE, client, "passkey")
 
 
-def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Charge]:
-    """Return the rate limits that an attempt to enter a code counts against."""
+def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Budget]:
+    """Return the budgets that an attempt to enter a code spends."""
     if actor.session:
-        return [(PROOF_SESSION, actor.session)]
+        return [PROOF_SESSION.of(actor.session)]
     if browser:
-        return [(CODE_BROWSER, browser.user_id, browser.pk)]
-    return around(CODE_NETWORK, actor.client or NO_CLIENT)
+        return [CODE_GUESS.of(browser.user_id, browser.pk)]
+    return around(CODE_GUESS, actor.client or NO_CLIENT)
 
 
-def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Charge]:
-    """Return the additional rate-limit charges for a six-digit code, which can be guessed.
+def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Budget]:
+    """Return the additional budgets for a six-digit code, which can be guessed.
 
     ``browser`` is a browser in which a factor was shown before, or None. Such a browser has its own
     limits, so that guesses elsewhere do not lock the owner out.
     """
     if browser:
-        subject = user.pk, browser.pk
-        return [(FACTOR_BROWSER, *subject), (FACTOR_BROWSER_DAY, *subject)]
-    of_line = user.pk, client.wide_network
-    return [(FACTOR_LINE, *of_line), (FACTOR_LINE_DAY, *of_line), (FACTOR_ACCOUNT, user.pk)]
+        return [limit.of(user.pk, browser.pk) for limit in (FACTOR_LINE, FACTOR_BROWSER_DAY)]
+    of_line = [limit.of(user.pk, client.wide_network) for limit in (FACTOR_LINE, FACTOR_LINE_DAY)]
+    return [*of_line, FACTOR_ACCOUNT.of(user.pk)]

@@ -16,7 +16,8 @@ from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
 from accounts.sessions import guesses
-from accounts.throttle.services import Charge, give_back, spend
+from accounts.throttle.limits import Budget
+from accounts.throttle.services import give_back, spend
 from accounts.twofactor import budgets, challenges, webauthn_options
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import (
@@ -84,7 +85,7 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
         LockedAccountPasskey: the response is valid, but the account is locked.
         RateLimited: too many attempts.
     """
-    charges = _charge_sign_in(text, actor.client or NO_CLIENT)
+    spent = _spend_sign_in(text, actor.client or NO_CLIENT)
     answer = parse(text)
     row = _find(answer)
     if row is None:
@@ -103,7 +104,7 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
         failure = Failure.LOCKED if is_right else Failure.PASSKEY
         record(row.user, events.SIGN_IN_FAILED, actor, detail=failure)
         raise LockedAccountPasskey(row.user, proof) if is_right else WrongPasskey
-    give_back(*charges)
+    give_back(*spent)
     return row.user, proof
 
 
@@ -112,16 +113,16 @@ def _find(answer: Answer) -> Passkey | None:
     return rows.filter(credential_id=answer.credential_id).first()
 
 
-def _charge_sign_in(text: str, client: ClientInfo) -> list[Charge]:
-    """Count the attempt against the rate limits that apply, and return the charges."""
+def _spend_sign_in(text: str, client: ClientInfo) -> list[Budget]:
+    """Count the attempt against the rate limits that apply, and return the budgets."""
     owner = None
     if client.known_cookie:
         with suppress(WrongPasskey):
             row = _find(parse(text))
             owner = row.user if row else None
-    charges = budgets.of_passkey(owner, Actor(client))
-    spend(*charges)
-    return charges
+    spent = budgets.of_passkey(owner, Actor(client))
+    spend(*spent)
+    return spent
 
 
 def prove(
@@ -140,8 +141,8 @@ def prove(
         WrongPasskey: the response is not valid.
         RateLimited: too many attempts.
     """
-    charges = budgets.of_passkey(user, actor)
-    spend(*charges)
+    spent = budgets.of_passkey(user, actor)
+    spend(*spent)
     answer = parse(text)
     rows = Passkey.objects.filter(user=user, credential_id=answer.credential_id)
     row = rows.filter(confirmed=True).first()
@@ -155,7 +156,7 @@ def prove(
         else:
             record(user, events.FACTOR_FAILED, actor)
         raise WrongPasskey
-    give_back(*charges)
+    give_back(*spent)
     proof = Proof.now(Method.PASSKEY, row.persistent_id)
     factor_proved.send(User, user=user, proof=proof, actor=actor)
     return proof
@@ -173,13 +174,13 @@ def check_unconfirmed(row: Passkey, text: str, actor: Actor) -> None:
         WrongPasskey: the response is not valid, or it is from another passkey.
         RateLimited: too many attempts.
     """
-    charges = budgets.of_passkey(row.user, actor)
-    spend(*charges)
+    spent = budgets.of_passkey(row.user, actor)
+    spend(*spent)
     answer, purpose = parse(text), _confirm_purpose(row)
     is_same = answer.credential_id == row.credential_id
     if not (is_same and _is_right(row.user, row, answer, purpose, actor, must_verify=False)):
         raise WrongPasskey
-    give_back(*charges)
+    give_back(*spent)
 
 
 def _confirm_purpose(row: Passkey) -> str:

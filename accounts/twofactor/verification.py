@@ -14,7 +14,8 @@ from accounts.common.errors import RateLimited
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
 from accounts.sessions import guesses, known_browsers
-from accounts.throttle.services import Charge, give_back, spend, wait
+from accounts.throttle.limits import Budget
+from accounts.throttle.services import give_back, spend, wait
 from accounts.twofactor import budgets, codes
 from accounts.twofactor.errors import WrongFactorCode, WrongSingleUseCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
@@ -55,26 +56,26 @@ def prove(
     is_short = codes.TOTP_CODE.fullmatch(code) is not None
     # Longer codes cannot be guessed. A limit for the account would only lock the owner out.
     guess = budgets.of_guess(user, proved, client) if is_short else []
-    charges = [*budgets.of_code(browser, actor), *guess]
-    _spend(charges, guess, user, actor)
+    spent = [*budgets.of_code(browser, actor), *guess]
+    _spend(spent, guess, user, actor)
     proof = _proof_of(user, code, actor, mailed) or (removed(code) if removed else None)
     if proof is None:
         _record_failure(user, actor, is_proved=proved is not None)
         raise WrongFactorCode if is_short else WrongSingleUseCode
-    give_back(*charges)
+    give_back(*spent)
     if proof.method is not Method.MAIL:
         factor_proved.send(User, user=user, proof=proof, actor=actor)
     return proof
 
 
-def _spend(charges: list[Charge], guess: list[Charge], user: User, actor: Actor) -> None:
+def _spend(spent: list[Budget], guess: list[Budget], user: User, actor: Actor) -> None:
     """Count the attempt, and record an event if too many codes were guessed.
 
-    ``charges``: the charges of the attempt.
-    ``guess``: those of the charges that limit guesses of codes.
+    ``spent``: the budgets of the attempt.
+    ``guess``: those of them that limit guesses of codes.
     """
     try:
-        spend(*charges)
+        spend(*spent)
     except RateLimited:
         if wait(*guess):
             _record_block(user, actor)

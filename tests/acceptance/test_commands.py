@@ -15,7 +15,7 @@ from django.test import Client
 
 from accounts.codes.models import Code
 from accounts.sessions.models import BrowserSession
-from accounts.throttle.models import Budget, FamiliarPlace
+from accounts.throttle.models import FamiliarPlace, StoredBudget
 from accounts.users.models import PendingSignup, User, Username
 from authsite import __main__ as server
 from authsite.settings.mail import mailer
@@ -119,11 +119,11 @@ def test_prune_deletes_expired_rows_and_nothing_else(client: Client, clock: Cloc
 
     printed_by("prune")
     assert [model.objects.count() for model in running] == before
-    assert Budget.objects.exists(), "the budgets that bob has used are kept"
+    assert StoredBudget.objects.exists(), "the budgets that bob has used are kept"
 
     clock.advance(days=91)
     assert printed_by("prune").startswith("1 sign-ups, 0 invitations, 0 addresses, 3 codes, ")
-    assert [model.objects.count() for model in (*running, Budget)] == [0] * 5
+    assert [model.objects.count() for model in (*running, StoredBudget)] == [0] * 5
     assert [name.key for name in Username.objects.all()] == ["alice"]
     assert sign_up(Client(), "bob").url == CONFIRM
 

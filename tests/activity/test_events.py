@@ -26,7 +26,7 @@ from accounts.oauth.grant_models import Connection
 from accounts.oauth.models import Client as App
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
-from accounts.throttle.models import Budget
+from accounts.throttle.models import StoredBudget
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
 from accounts.users.identities import Identity
@@ -149,7 +149,7 @@ def assert_nothing_changes_without_a_row(scene: Scene, case: Case) -> None:
         with pytest.raises(Broken):
             case.act(scene)
     assert everything() == before
-    Budget.objects.all().delete()
+    StoredBudget.objects.all().delete()
     for browser, cookies in zip((scene.here, scene.there), jars, strict=True):
         browser.cookies.update(cookies)
 

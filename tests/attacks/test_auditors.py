@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.throttle.limits import STAFF_READ
+from accounts.throttle.limits import STAFF
 from accounts.throttle.services import spend
 from accounts.users.models import PendingSignup, User
 from tests.administration.steps import (
@@ -124,8 +124,8 @@ def test_an_auditor_sees_the_details_of_a_limited_number_of_people(
     alice: User, clock: Clock
 ) -> None:
     browser = desk("Auditor")
-    for _ in range(STAFF_READ.burst - 1):
-        spend((STAFF_READ, User.objects.get(username="carol").pk))
+    for _ in range(STAFF.burst - 1):
+        spend(STAFF.of("read", User.objects.get(username="carol").pk))
 
     assert [details(browser, alice).status_code for _ in range(2)] == [200, 429]
 

@@ -9,7 +9,7 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
-from accounts.throttle.models import Budget
+from accounts.throttle.models import StoredBudget
 from tests.conftest import Clock
 from tests.support.api_browser import HEADERS, ORIGIN, App
 from tests.support.signin import set_up
@@ -47,7 +47,8 @@ def app(db: None, settings: Any, clock: Clock) -> App:
 def state() -> list[Any]:
     """Return the rows that a request could change."""
     return [
-        list(model.objects.order_by("pk").values()) for model in (LoginSession, Activity, Budget)
+        list(model.objects.order_by("pk").values())
+        for model in (LoginSession, Activity, StoredBudget)
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 
 from accounts.passwords import services as passwords
 from accounts.throttle.limits import LOGIN_LINE
-from accounts.throttle.models import Budget
+from accounts.throttle.models import StoredBudget
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.steps import PASSWORD
@@ -50,12 +50,12 @@ def test_refusing_a_flood_costs_one_statement_and_no_hash(
     flooded: Applications, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
 ) -> None:
     monkeypatch.setattr(passwords, "verify", pytest.fail)
-    budgets = set(Budget.objects.values_list("key", "whole_at"))
+    budgets = set(StoredBudget.objects.values_list("key", "whole_at"))
 
     with django_assert_num_queries(1):
         answer(flooded.short, sign_in())
 
-    assert set(Budget.objects.values_list("key", "whole_at")) == budgets
+    assert set(StoredBudget.objects.values_list("key", "whole_at")) == budgets
 
 
 def test_beside_a_flood_everybody_else_signs_in(flooded: Applications, clock: Clock) -> None:
@@ -65,7 +65,7 @@ def test_beside_a_flood_everybody_else_signs_in(flooded: Applications, clock: Cl
     assert status("bob") == "401", "another account, by the same client"
     assert status("alice", PASSWORD, REMOTE_ADDR="203.0.113.9") == "200", "by another client"
     assert status() == "429"
-    clock.advance(seconds=LOGIN_LINE.refill)
+    clock.advance(seconds=LOGIN_LINE.per)
     assert status("alice", PASSWORD) == "200", "by the same client, once the limit allows it"
 
 

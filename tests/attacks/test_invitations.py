@@ -12,7 +12,7 @@ from accounts.activity.services import Actor
 from accounts.invitations import services
 from accounts.invitations.models import Invitation
 from accounts.throttle.limits import STAFF_INVITE
-from accounts.throttle.models import Budget
+from accounts.throttle.models import StoredBudget
 from accounts.throttle.services import spend
 from accounts.users.models import User
 from tests.attacks.invitation_steps import (
@@ -196,7 +196,7 @@ def test_an_invitation_that_was_revoked_meanwhile_is_not_sent_again() -> None:
     invite(browser)
     seen = Invitation.objects.get()
     services.revoke(Invitation.objects.get(), carol, Actor())
-    Budget.objects.all().delete()
+    StoredBudget.objects.all().delete()
 
     with pytest.raises(services.InvitationEnded):
         services.send_again(seen, carol, Actor())
@@ -219,7 +219,7 @@ def test_a_member_of_staff_sends_a_limited_number_of_invitations(clock: Clock) -
     invite(browser)
     assert invite(browser).status_code == 429, "once a minute to an address"
     for _ in range(STAFF_INVITE.burst - 2):
-        spend((STAFF_INVITE, carol.pk))
+        spend(STAFF_INVITE.of(carol.pk))
 
     answers = [invite(browser, f"dave{n}").status_code for n in range(2)]
 

@@ -8,11 +8,10 @@ from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.test import Client
 
 from accounts.throttle.limits import (
-    LOGIN_BROWSER,
     LOGIN_LINE,
     LOGIN_NETWORK,
     LOGIN_REPEAT,
-    PASSKEY_NETWORK,
+    UNGUESSABLE,
 )
 from accounts.users.services import confirm_email
 from tests.conftest import Clock
@@ -156,7 +155,7 @@ def test_guesses_from_a_known_browser_are_limited_too(clock: Clock) -> None:
     hers = at("10.1.0.1")
     sign_in(hers, "alice")
     hers.post(LOGOUT)
-    n = LOGIN_BROWSER.burst
+    n = LOGIN_LINE.burst
 
     assert [sign_in(hers, "alice", WRONG).status_code for _ in range(n + 1)] == [200] * n + [429]
     assert sign_in(hers, "alice@example.org", WRONG).status_code == 429
@@ -233,7 +232,7 @@ def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_brow
     alice = make_user("alice")
     hers = at("10.0.0.1")
     sign_in(hers, "alice")
-    for _ in range(PASSKEY_NETWORK.burst - 1):
+    for _ in range(UNGUESSABLE.burst - 1):
         at("10.0.0.1").post("/accounts/login/passkey/", {"credential": "{}"})
     assert sign_in(at("10.0.0.1"), "alice").status_code == 302, (
         "passwords have a limit of their own"

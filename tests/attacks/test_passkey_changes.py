@@ -149,13 +149,13 @@ def test_the_mailbox_alone_removes_no_passkey_after_a_lockdown(clock: Clock) -> 
 def test_passkey_answers_are_limited_by_network_and_separately_for_known_browsers(
     clock: Clock,
 ) -> None:
-    from accounts.throttle.limits import PASSKEY_BROWSER, PASSKEY_NETWORK
+    from accounts.throttle.limits import UNGUESSABLE
 
     _alice, passkey = owner()
     hers, browser = Client(), Client()
     assert signs_in(passkey, hers)
     hers.post("/accounts/logout/")
-    statuses = {post_credential(browser, "{}").status_code for _ in range(PASSKEY_NETWORK.burst)}
+    statuses = {post_credential(browser, "{}").status_code for _ in range(UNGUESSABLE.burst)}
 
     assert statuses == {200}
     assert post_credential(browser, passkey.get(options_of(browser))).status_code == 429
@@ -163,8 +163,8 @@ def test_passkey_answers_are_limited_by_network_and_separately_for_known_browser
         "an answer without a known passkey counts for the network"
     )
     wrong = passkey.get({**options_of(hers), "challenge": "A" * 43})
-    many = [post_credential(hers, wrong).status_code for _ in range(PASSKEY_BROWSER.burst - 1)]
+    many = [post_credential(hers, wrong).status_code for _ in range(UNGUESSABLE.burst - 1)]
     assert set(many) == {200}
     assert signs_in(passkey, hers)
-    clock.advance(seconds=PASSKEY_NETWORK.refill)
+    clock.advance(seconds=UNGUESSABLE.per)
     assert signs_in(passkey, browser)

@@ -7,7 +7,7 @@ import pytest
 from django.core.cache import cache
 from django.test import Client
 
-from accounts.throttle.models import Budget
+from accounts.throttle.models import StoredBudget
 from tests.attacks.second_steps import (
     after_password,
     code_signs_in,
@@ -103,7 +103,7 @@ def test_a_replay_is_refused_even_after_limits_and_caches_were_flushed() -> None
     code = code_of(seed)
     assert code_signs_in(code)
 
-    Budget.objects.all().delete()
+    StoredBudget.objects.all().delete()
     cache.clear()
 
     assert not code_signs_in(code)

@@ -5,7 +5,7 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.common.proofs import Method
-from accounts.throttle.limits import CODE_NETWORK, FACTOR_ACCOUNT, FACTOR_LINE, FACTOR_LINE_DAY
+from accounts.throttle.limits import CODE_GUESS, FACTOR_ACCOUNT, FACTOR_LINE, FACTOR_LINE_DAY
 from tests.attacks.second_steps import (
     REAUTHENTICATE,
     WRONG_DIGITS,
@@ -112,9 +112,9 @@ def test_guesses_at_recovery_and_mailed_codes_are_limited_by_network(
     mallory = after_password()
     mallory.post(CHALLENGE, {"mail": "1"})
 
-    statuses = [guess(mallory, code) for _ in range(CODE_NETWORK.burst + 1)]
+    statuses = [guess(mallory, code) for _ in range(CODE_GUESS.burst + 1)]
 
-    assert statuses == [200] * CODE_NETWORK.burst + [429]
+    assert statuses == [200] * CODE_GUESS.burst + [429]
     assert not is_signed_in(mallory)
     assert code_signs_in(code_of(seed), REMOTE_ADDR=HOME)
 
@@ -169,21 +169,21 @@ def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(
 
     assert statuses == [200] * FACTOR_ACCOUNT.burst
     assert refused.status_code == 429
-    assert int(refused["Retry-After"]) == FACTOR_ACCOUNT.refill
-    clock.advance(seconds=FACTOR_ACCOUNT.refill)
+    assert int(refused["Retry-After"]) == FACTOR_ACCOUNT.per
+    clock.advance(seconds=FACTOR_ACCOUNT.per)
     statuses = [guess(after_password(REMOTE_ADDR=f"10.{line}.0.1")) for line in (0, 3, 3)]
     assert statuses == [429, 200, 429]
 
 
 def test_one_ip_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
-    names = [f"person{i}" for i in range(CODE_NETWORK.burst // GUESSES + 1)]
+    names = [f"person{i}" for i in range(CODE_GUESS.burst // GUESSES + 1)]
     for name in names:
         with_factor(name)
     browsers = {name: after_password(name) for name in names}
 
     statuses = [guess(browsers[name]) for name in names for _ in range(GUESSES)]
 
-    assert statuses == [200] * CODE_NETWORK.burst + [429] * GUESSES
+    assert statuses == [200] * CODE_GUESS.burst + [429] * GUESSES
 
 
 def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock: Clock) -> None:

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from accounts.throttle.limits import LOGIN_LINE, MAIL_LINE, PASSKEY_NETWORK
+from accounts.throttle.limits import LOGIN_LINE, MAIL_LINE, UNGUESSABLE
 from tests.conftest import Clock
 from tests.support.steps import (
     CODE,
@@ -87,7 +87,7 @@ def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock
     for _ in range(MAIL_LINE.burst - 1):
         browser.post(RESET, {"login": "alice"})
     assert offered(refused(browser)) == {"passkey"}
-    for _ in range(PASSKEY_NETWORK.burst):
+    for _ in range(UNGUESSABLE.burst):
         browser.post("/accounts/login/passkey/", {"credential": "{}"})
     assert offered(refused(browser)) == set()
     assert "want to wait" not in refused(browser)

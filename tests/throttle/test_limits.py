@@ -10,16 +10,16 @@ from django.test.utils import CaptureQueriesContext
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.throttle import limits, redis_store
-from accounts.throttle.limits import Limit
-from accounts.throttle.services import Charge, around, spend, try_spend, wait
+from accounts.throttle.limits import Budget, Limit
+from accounts.throttle.services import around, spend, wait
 from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.process import free_port
 from tests.support.signin import set_up
 
 SUBJECT = "somebody"
-TEN = Limit("test.ten", burst=10, refill=60)
-OTHER = Limit("test.other", burst=10, refill=60)
+TEN = Limit("test.ten", "", burst=10, per=60)
+OTHER = Limit("test.other", "", burst=10, per=60)
 
 
 @pytest.fixture(params=["database", "refused", pytest.param("redis", marks=pytest.mark.redis)])
@@ -36,9 +36,9 @@ def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.Mon
     set_up(settings, redis_url=url)
 
 
-def allowed(*charges: Charge) -> bool:
+def allowed(*budgets: Budget) -> bool:
     try:
-        spend(*charges)
+        spend(*budgets)
     except RateLimited:
         return False
     return True
@@ -47,9 +47,9 @@ def allowed(*charges: Charge) -> bool:
 @pytest.mark.django_db(transaction=True)
 def test_exactly_the_burst_of_many_concurrent_acts_passes(store: None, clock: Clock) -> None:
     """Each act takes from two budgets, in either order; one of them was used before."""
-    mine: list[Charge] = [(TEN, SUBJECT), (OTHER, SUBJECT)]
+    mine: list[Budget] = [TEN.of(SUBJECT), OTHER.of(SUBJECT)]
     for _ in range(3):
-        spend((OTHER, SUBJECT))
+        spend(OTHER.of(SUBJECT))
 
     passed = together(24, lambda i: allowed(*mine[:: 1 - 2 * (i % 2)]))
 
@@ -61,12 +61,12 @@ def test_exactly_the_burst_of_many_concurrent_acts_passes(store: None, clock: Cl
 
 @pytest.mark.django_db
 def test_a_budget_refills_by_one_per_interval_up_to_the_burst(store: None, clock: Clock) -> None:
-    assert [allowed((TEN, SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
-    assert wait((TEN, SUBJECT)) == 60
+    assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
+    assert wait(TEN.of(SUBJECT)) == 60
     clock.advance(seconds=60)
-    assert [allowed((TEN, SUBJECT)) for _ in range(2)] == [True, False]
+    assert [allowed(TEN.of(SUBJECT)) for _ in range(2)] == [True, False]
     clock.advance(days=30)
-    assert [allowed((TEN, SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
+    assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
 
 
 @pytest.mark.django_db
@@ -74,12 +74,12 @@ def test_a_refusal_costs_nothing_and_each_limit_and_subject_has_its_own_budget(
     store: None, clock: Clock
 ) -> None:
     for _ in range(100):
-        allowed((TEN, SUBJECT))
+        allowed(TEN.of(SUBJECT))
 
     clock.advance(seconds=60)
-    assert allowed((TEN, SUBJECT))
-    assert allowed((TEN, SUBJECT, "else"))
-    assert allowed((OTHER, SUBJECT))
+    assert allowed(TEN.of(SUBJECT))
+    assert allowed(TEN.of(SUBJECT, "else"))
+    assert allowed(OTHER.of(SUBJECT))
 
 
 @pytest.mark.django_db
@@ -87,11 +87,11 @@ def test_a_clock_that_steps_back_delays_the_refill_by_no_more_than_the_step(
     store: None, clock: Clock
 ) -> None:
     for _ in range(10):
-        allowed((TEN, SUBJECT))
+        allowed(TEN.of(SUBJECT))
     clock.advance(hours=-1)
-    assert [allowed((TEN, SUBJECT)) for _ in range(2)] == [True, False]
+    assert [allowed(TEN.of(SUBJECT)) for _ in range(2)] == [True, False]
     clock.advance(hours=1, seconds=60)
-    assert allowed((TEN, SUBJECT))
+    assert allowed(TEN.of(SUBJECT))
 
 
 @pytest.mark.django_db
@@ -101,8 +101,8 @@ def test_limits_scale_multiplies_burst_and_refill_rate(
 ) -> None:
     set_up(settings, limits_scale=scale)
 
-    assert sum(allowed((TEN, SUBJECT)) for _ in range(50)) == burst
-    assert wait((TEN, SUBJECT)) == wait_seconds
+    assert sum(allowed(TEN.of(SUBJECT)) for _ in range(50)) == burst
+    assert wait(TEN.of(SUBJECT)) == wait_seconds
 
 
 @pytest.mark.django_db
@@ -112,15 +112,17 @@ def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
 ) -> None:
     """Clocks of nodes can differ by minutes, which must give no client more than the limit."""
     clock.advance(minutes=minutes)
-    assert [allowed((TEN, SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
+    assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
     clock.advance(minutes=-minutes)
 
-    assert [allowed((TEN, SUBJECT)) for _ in range(2)] == [True] * at_once + [False] * (2 - at_once)
-    assert wait((TEN, SUBJECT)) == 60
+    assert [allowed(TEN.of(SUBJECT)) for _ in range(2)] == [True] * at_once + [False] * (
+        2 - at_once
+    )
+    assert wait(TEN.of(SUBJECT)) == 60
     clock.advance(seconds=60)
-    assert [allowed((TEN, SUBJECT)) for _ in range(2)] == [True, False]
+    assert [allowed(TEN.of(SUBJECT)) for _ in range(2)] == [True, False]
     clock.advance(minutes=9)
-    assert [allowed((TEN, SUBJECT)) for _ in range(10)] == [True] * 9 + [False]
+    assert [allowed(TEN.of(SUBJECT)) for _ in range(10)] == [True] * 9 + [False]
 
 
 @pytest.mark.django_db
@@ -128,36 +130,36 @@ def test_refusals_soon_after_another_write_nothing(
     clock: Clock, django_assert_num_queries: Any
 ) -> None:
     for _ in range(11):
-        allowed((TEN, SUBJECT))
+        allowed(TEN.of(SUBJECT))
 
     with django_assert_num_queries(1):
-        assert not allowed((TEN, SUBJECT), (OTHER, SUBJECT))
+        assert not allowed(TEN.of(SUBJECT), OTHER.of(SUBJECT))
 
 
 @pytest.mark.django_db
 def test_hidden_limits_refuse_no_action_and_count_only_those_that_the_others_allow(
     store: None, clock: Clock
 ) -> None:
-    acts = [try_spend((OTHER, SUBJECT), beside=[(TEN, n % 2)]) for n in range(14)]
+    acts = [spend(TEN.of(n % 2), silent=[OTHER.of(SUBJECT)]) for n in range(14)]
 
     assert acts == [True] * 10 + [False] * 4
-    assert [allowed((TEN, 0)) for _ in range(4)] == [True] * 3 + [False], "a hidden refusal shows"
+    assert [allowed(TEN.of(0)) for _ in range(4)] == [True] * 3 + [False], "a hidden refusal shows"
     with pytest.raises(RateLimited):
-        try_spend((OTHER, "else"), beside=[(TEN, 0)])
-    assert [try_spend((OTHER, "else")) for _ in range(11)] == [True] * 10 + [False]
+        spend(TEN.of(0), silent=[OTHER.of("else")])
+    assert [spend(silent=[OTHER.of("else")]) for _ in range(11)] == [True] * 10 + [False]
 
 
 @pytest.mark.django_db
 def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_success() -> None:
     def statements(subject: object) -> list[tuple[str, int]]:
         with CaptureQueriesContext(connection) as queries:
-            try_spend((TEN, "mallory"), (OTHER, "mallory"), beside=[(OTHER, subject)])
+            spend(OTHER.of(subject), silent=[TEN.of("mallory"), OTHER.of("mallory")])
         return [(q["sql"][:20], q["sql"].count("WHEN '")) for q in queries.captured_queries]
 
     accepted = [statements(n) for n in range(10)]
     refused = statements("last")
 
-    assert not try_spend((TEN, "mallory"))
+    assert not spend(silent=[TEN.of("mallory")])
     assert refused == accepted[-1] == accepted[0]
 
 
@@ -165,13 +167,13 @@ def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_su
 def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clock: Clock) -> None:
     ours = dataclasses.replace(TEN, name="test.shared", is_shared=True)
     for _ in range(10):
-        spend((ours,))
+        spend(ours.of())
     clock.advance(seconds=30)
 
     with pytest.raises(RateLimited) as refused:
-        spend((ours,))
+        spend(ours.of())
 
-    assert (refused.value.retry_after, wait((ours,)), wait((TEN,))) == (60, 60, 0)
+    assert (refused.value.retry_after, wait(ours.of()), wait(TEN.of())) == (60, 60, 0)
 
 
 @pytest.mark.django_db
@@ -196,14 +198,19 @@ def test_one_network_cannot_use_up_half_of_a_shared_budget() -> None:
         for name, everyone in vars(limits).items()
         if name.endswith("_EVERYONE")
     ]
-    assert len(pairs) == 4
+    assert len(pairs) == 3
     pairs += [
         (limits.LOGIN_LINE, limits.LOGIN_NAME),
-        (limits.LOGIN_ACCOUNT_LINE, limits.LOGIN_ACCOUNT),
         (limits.FACTOR_LINE_DAY, limits.FACTOR_ACCOUNT),
     ]
 
     for line, everyone in pairs:
         assert everyone.is_shared
         assert everyone.burst > 2 * line.burst, everyone.name
-        assert everyone.refill < line.refill / 2, everyone.name
+        assert everyone.per < line.per / 2, everyone.name
+
+
+def test_each_limit_has_a_name_of_its_own_and_there_are_few() -> None:
+    names = [limit.name for limit in vars(limits).values() if isinstance(limit, Limit)]
+
+    assert len(names) == len(set(names)) <= 40

@@ -34,7 +34,7 @@ from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle import refusals
-from accounts.throttle.models import Budget, FamiliarPlace
+from accounts.throttle.models import FamiliarPlace, StoredBudget
 from accounts.tokens import challenges as token_challenges
 from accounts.tokens import keyring, spent
 from accounts.twofactor import challenges, protection, trusted_browsers
@@ -59,7 +59,7 @@ class Command(BaseCommand):
             "old counts": daily.prune() + refusals.prune(),
             "events": activity.prune(),
             "budgets": delete_in_batches(
-                Budget.objects.filter(whole_at__lte=now.timestamp() * 1000)
+                StoredBudget.objects.filter(whole_at__lte=now.timestamp() * 1000)
             ),
             "places": delete_in_batches(FamiliarPlace.objects.filter(until__lte=now)),
             "known browsers": known_browsers.prune(),
