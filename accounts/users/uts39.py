@@ -11,7 +11,7 @@ from bisect import bisect
 from functools import cache
 from pathlib import Path
 
-TABLES = Path(__file__).with_suffix(".json")
+TABLES = Path(__file__).with_name("uts39.json")
 # The scripts that may be mixed with Latin in a "highly restrictive" name (UTS 39 section 5.2).
 _BESIDE_LATIN = ("Jpan", "Hanb", "Kore")
 # The most marks that may follow one letter (UTS 39 section 5.4).
