@@ -9,7 +9,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from datetime import datetime
 from functools import cached_property
-from typing import Any, override
+from typing import Any, cast, override
 
 from django.db import connection, models
 from django.db.models import sql
@@ -137,6 +137,18 @@ class PreparedInsert[M: models.Model]:
         text = f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({places})'  # noqa: S608 names of columns
         typed = [(field, isinstance(field, models.JSONField)) for field in fields]
         return typed, f'{text} RETURNING "{meta.pk.column}"'
+
+
+def condition(model: type[models.Model], that: models.Q, alias: str) -> str:
+    """Return SQL of the condition ``that`` on the table ``alias`` of ``model``, for raw SQL.
+
+    Each value of ``that`` must be a :class:`P`, which becomes a parameter of its name.
+    """
+    query = model._base_manager.filter(that).query
+    query.change_aliases({query.get_initial_alias(): alias})
+    compiler = query.get_compiler(connection=connection)
+    text, places = cast(Statement, query.where.as_sql(compiler, connection))
+    return text % tuple(f"%({place.name})s" for place in places)
 
 
 def _compiled(query: Any) -> Statement:

@@ -29,7 +29,7 @@ from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scope_checks import OFFLINE
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
-from accounts.sessions.models import LoginSession
+from accounts.sessions.models import LoginSession, is_live
 from accounts.tokens import refresh
 from accounts.users.models import User
 
@@ -54,7 +54,7 @@ _FOUND = PreparedQueries(
 _UNCHANGED = User.objects.filter(
     pk=OuterRef("user_id"), is_active=True, credential_version=OuterRef("version")
 )
-_LIVE = LoginSession.objects.filter(sessions.IS_LIVE, pk=OuterRef("session_id"))
+_LIVE = LoginSession.objects.filter(is_live(P("now")), pk=OuterRef("session_id"))
 _IS_VALID = Q(Exists(_UNCHANGED), spent_at=None, expires_at__gt=P("now"))
 _SPEND = PreparedUpdate(
     lambda: _of_client().filter(_IS_VALID, Exists(_LIVE)),

@@ -65,5 +65,5 @@ def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:
         "scope": session.scope,
         "sub": str(session.subject),
         "iss": settings.AUTHSITE.origin,
-        "exp": int(min(session.idle_at, session.ends_at).timestamp()),
+        "exp": int(session.expires_at.timestamp()),
     }

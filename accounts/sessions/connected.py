@@ -19,7 +19,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import change_in_portions
 from accounts.common.prepared import P, PreparedUpdate
 from accounts.common.signals import sessions_ended
-from accounts.sessions.models import LoginSession
+from accounts.sessions.models import LoginSession, is_live
 from accounts.users.models import User
 
 # The most live sessions of one user with one app.
@@ -34,13 +34,7 @@ WHERE s.id = %s FOR NO KEY UPDATE OF u, s
 
 
 def _excess() -> QuerySet[LoginSession]:
-    rows = LoginSession.objects.filter(
-        user=P("user"),
-        client=P("client"),
-        ended_at=None,
-        idle_at__gt=P("now"),
-        ends_at__gt=P("now"),
-    )
+    rows = LoginSession.objects.filter(is_live(P("now")), user=P("user"), client=P("client"))
     # Sessions with ``offline_access`` end last. Otherwise, a page of another site could make the
     # browser sign in again and again, until the app on the person's phone is signed out.
     return rows.exclude(pk=P("session")).order_by("-is_offline", "-used_at")[MOST - 1 :]

@@ -2,7 +2,7 @@
 
 import uuid
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from django.conf import settings
 from django.contrib.sessions.base_session import AbstractBaseSession
@@ -10,17 +10,25 @@ from django.db import models
 
 from accounts.common import clock, proofs, secrets
 from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT, Device
+from accounts.common.prepared import P
 
 STALE = timedelta(days=30)
 # Enough for all scopes of this site and of AUDIENCE_SCOPES.
 LONGEST_SCOPE = 1000
 
 
+def is_live(now: datetime | P) -> models.Q:
+    """Return the condition that a session has neither ended nor expired at ``now``.
+
+    This is the only definition, besides :attr:`LoginSession.is_live` for a session in memory.
+    """
+    return models.Q(ended_at=None, idle_at__gt=now, ends_at__gt=now)
+
+
 class LoginSession(models.Model):
     """A session: a browser or API client in which a user is signed in.
 
-    All refresh tokens of an API client belong to one session (see ``tokens.families``). A session
-    has ended if ``ended_at`` is set or if ``idle_at`` or ``ends_at`` has passed.
+    All refresh tokens of an API client belong to one session (see ``tokens.families``).
 
     ``id``: public, because tokens contain it as ``sid``.
     ``auth_time``: the time at which the user last authenticated (OpenID Connect Core, section 2).
@@ -145,6 +153,16 @@ class LoginSession(models.Model):
     def is_client(self) -> bool:
         """Whether the session belongs to an API client instead of a browser."""
         return self.kind != self.Kind.BROWSER
+
+    @property
+    def expires_at(self) -> datetime:
+        """When the session expires if nobody uses it."""
+        return min(self.idle_at, self.ends_at)
+
+    @property
+    def is_live(self) -> bool:
+        """Whether the session has neither ended nor expired."""
+        return self.ended_at is None and clock.now() < self.expires_at
 
     @property
     def is_stale(self) -> bool:

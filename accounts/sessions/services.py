@@ -19,7 +19,7 @@ from accounts.common.deletion import change_in_portions, delete_in_batches
 from accounts.common.prepared import P, PreparedInsert, PreparedQuery
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.sessions import connected
-from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.models import BrowserSession, LoginSession, is_live
 from accounts.users import services as users
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
@@ -33,13 +33,10 @@ KEEP_ENDED = timedelta(days=1)
 AT_ONCE = 20
 
 insert = PreparedInsert(LoginSession)
-# A condition for prepared statements, which must then get the value ``now``.
-IS_LIVE = Q(ended_at=None, idle_at__gt=P("now"), ends_at__gt=P("now"))
-_LOCKED = PreparedQuery(
-    lambda: LoginSession.objects.select_for_update().filter(IS_LIVE, pk=P("session"))
-)
-_LIVE: PreparedQuery[Any] = PreparedQuery(
-    lambda: LoginSession.objects.filter(IS_LIVE, user=P("user"), client=None).values("pk")
+_LIVE = LoginSession.objects.filter(is_live(P("now")))
+_LOCKED = PreparedQuery(lambda: _LIVE.select_for_update().filter(pk=P("session")))
+_COUNTED: PreparedQuery[Any] = PreparedQuery(
+    lambda: _LIVE.filter(user=P("user"), client=None).values("pk")
 )
 
 
@@ -99,19 +96,14 @@ def _new(
     )
 
 
-def is_live(session: LoginSession) -> bool:
-    """Return whether ``session`` has neither ended nor expired."""
-    return session.ended_at is None and clock.now() < min(session.idle_at, session.ends_at)
-
-
 def live(user: User) -> QuerySet[LoginSession]:
     """Return the sessions in which ``user`` is signed in, most recently used first."""
-    return LoginSession.objects.filter(_live(), user=user).order_by("-used_at")
+    return LoginSession.objects.filter(is_live(clock.now()), user=user).order_by("-used_at")
 
 
 def signed_in(people: QuerySet[User]) -> QuerySet[User]:
     """Return those of ``people`` who are signed in anywhere."""
-    return people.filter(pk__in=LoginSession.objects.filter(_live()).values("user"))
+    return people.filter(pk__in=LoginSession.objects.filter(is_live(clock.now())).values("user"))
 
 
 def lock(session_id: uuid.UUID | None) -> None:
@@ -138,7 +130,7 @@ def note_use(session: LoginSession, client: ClientInfo) -> None:
     session.idle_at = (
         session.ends_at if session.is_remembered else min(now + _idle(), session.ends_at)
     )
-    LoginSession.objects.filter(_live(), pk=session.pk, used_at__lte=now - every).update(
+    LoginSession.objects.filter(is_live(now), pk=session.pk, used_at__lte=now - every).update(
         used_at=session.used_at, idle_at=session.idle_at, ip=client.ip, agent=agent
     )
 
@@ -236,11 +228,6 @@ def prune() -> int:
     return delete_in_batches(sessions) + delete_in_batches(strangers)
 
 
-def _live() -> Q:
-    now = clock.now()
-    return Q(ended_at=None, idle_at__gt=now, ends_at__gt=now)
-
-
 def _idle() -> timedelta:
     return timedelta(minutes=settings.AUTHSITE.session_idle_minutes)
 
@@ -270,7 +257,7 @@ def make_room(user: User, new: LoginSession, actor: Actor) -> None:
     ``AT_ONCE`` sessions, so that a large excess of an earlier release does not slow a sign-in down.
     """
     most = settings.AUTHSITE.max_sessions
-    excess = _LIVE.count(most + AT_ONCE, user=user.pk, now=clock.now()) - most
+    excess = _COUNTED.count(most + AT_ONCE, user=user.pk, now=clock.now()) - most
     if excess <= 0:
         return
     is_browser = Case(When(kind=LoginSession.Kind.BROWSER, then=1), default=0)

@@ -68,7 +68,7 @@ class SessionStore(db.SessionStore):
         row, session, user = _FOUND.firsts(key=digest(self.session_key or ""), now=clock.now())
         if session:
             session.user = user
-        if row is None or not (session is None or services.is_live(session)):
+        if row is None or not (session is None or session.is_live):
             self._session_key = None
             return None
         self._login_session = session

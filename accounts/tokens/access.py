@@ -88,7 +88,7 @@ class AccessToken(tokens.AccessToken):
             seconds since 1970. Pass it only if the token is issued in exchange for another one.
         """
         now = int(clock.now().timestamp())
-        ends_at = int(min(session.idle_at, session.ends_at).timestamp())
+        ends_at = int(session.expires_at.timestamp())
         token = cls()
         token.payload |= {
             "iss": settings.AUTHSITE.origin,

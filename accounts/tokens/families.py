@@ -16,9 +16,10 @@ from accounts.activity import events
 from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
+from accounts.common.prepared import P, condition
 from accounts.common.rows import Columns, parameter
 from accounts.sessions import services as sessions
-from accounts.sessions.models import LoginSession
+from accounts.sessions.models import LoginSession, is_live
 from accounts.tokens import refresh
 from accounts.tokens.errors import InvalidToken, TokenReused
 from accounts.users import profiles
@@ -33,7 +34,7 @@ _IN_TOKEN = (
 # What else a refresh of an app needs.
 _OF_APP = ("audience", "used_at", "rotated_at")
 
-LIVE = "o.ended_at IS NULL AND o.idle_at > %(now)s AND o.ends_at > %(now)s"
+LIVE = condition(LoginSession, is_live(P("now")), "o")
 
 _IS_LIVE_FAMILY = (
     "o.id = %(id)s AND COALESCE(o.pairwise_subject, o.user_id) = %(subject)s "
@@ -196,7 +197,7 @@ def _retry(
 def _live(family: uuid.UUID) -> LoginSession | None:
     rows = LoginSession.objects.select_related("user").filter(user__is_active=True)
     session = rows.exclude(kind=LoginSession.Kind.BROWSER).filter(pk=family).first()
-    return session if session and sessions.is_live(session) else None
+    return session if session and session.is_live else None
 
 
 def _values(family: uuid.UUID, subject: uuid.UUID) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from accounts.activity.services import Actor
 from accounts.oauth import connections
 from accounts.oauth.grant_models import AuthorizationRequest
 from accounts.oauth.models import Client
-from accounts.sessions import connected, services
+from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
 
 LIST = "/admin/accounts/client/"
@@ -74,4 +74,4 @@ def connect_app(
 def is_live(session: LoginSession) -> bool:
     """Return whether ``session`` is live now."""
     session.refresh_from_db()
-    return services.is_live(session)
+    return session.is_live

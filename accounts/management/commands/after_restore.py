@@ -10,7 +10,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandParser
 from django.db import transaction
-from django.db.models import F, Q
+from django.db.models import F
 
 from accounts.activity import notices
 from accounts.activity.models import OPERATOR
@@ -18,10 +18,9 @@ from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
-from accounts.common import clock
 from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.sessions import services as sessions
-from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.models import BrowserSession
 from accounts.tokens import keyring
 from accounts.users.models import LOCKED, User, locked_password
 
@@ -58,10 +57,10 @@ class Command(BaseCommand):
             RegistrationToken.objects.all().delete()
             BrowserSession.objects.filter(login_session=None).delete()
         keyring.rotate(now=True)
-        now = clock.now()
-        live = LoginSession.objects.filter(ended_at=None, idle_at__gt=now, ends_at__gt=now)
-        having = Q(pk__in=live.values("user")) | Q(pk__in=APIKey.objects.values("user"))
-        counts = [_end_of(user) for user in User.objects.filter(having)]
+        having = sessions.signed_in(User.objects.all()) | User.objects.filter(
+            pk__in=APIKey.objects.values("user")
+        )
+        counts = [_end_of(user) for user in having]
         ended, keys = (sum(count) for count in zip(*counts, strict=True)) if counts else (0, 0)
         self.stdout.write(f"{ended} sessions and {keys} API keys were revoked.")
 

@@ -28,5 +28,5 @@ def _facts(row: LoginSession) -> dict[str, Any]:
         "methods": " ".join(row.amr),
         "begun": row.begun_at,
         "used": row.used_at,
-        "ends": min(row.idle_at, row.ends_at),
+        "ends": row.expires_at,
     }
