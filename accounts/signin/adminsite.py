@@ -10,21 +10,26 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 
 from accounts.common.links import safe_next
 from accounts.sessions import reauthentication
-from accounts.sessions.current import request_auth_of
+from accounts.sessions.current import request_auth_of, session_of
 from accounts.signin import policy, recent
+from accounts.signin.recent import ANEW
 from accounts.signin.views import logout
 from accounts.twofactor import services as twofactor
 from accounts.users.models import User
 
 FORMS = ("_add", "_change", "_delete", "_act")
+_NEW_FACTOR = gettext_lazy(
+    "You added your second factor after you signed in. To act as staff, sign in with it first."
+)
 
 
 def always_open(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -53,6 +58,8 @@ class Site(admin.AdminSite):
             if not is_open and self._may_act(request):
                 if not recent.has_recent_authentication(request):
                     return reauthentication.redirect_to_reauthenticate(request)
+                if policy.shows_new_factor(session_of(request)):
+                    return render(request, ANEW, {"message": _NEW_FACTOR}, status=403)
                 if request.method == "POST" and self._only_reads(request):
                     raise PermissionDenied
             return stock(request, *args, **kwargs)

@@ -160,6 +160,20 @@ def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
     )
 
 
+def shows_new_factor(session: LoginSession) -> bool:
+    """Return whether the second factor that was last shown in ``session`` was added in it.
+
+    Such a factor does not count for acts of staff, because a thief of the session could have added
+    it. It counts from the next sign-in on.
+    """
+    if session.factor_at is None:
+        return False
+    if not session.factor_key:
+        # The factor was shown by adding it, in the session or in the sign-in before it.
+        return session.factor_at > session.begun_at
+    return not twofactor.is_older(session.factor_key, session.begun_at)
+
+
 @dataclass(frozen=True)
 class ReauthenticationMethods:
     """The methods by which a user may reauthenticate; see :func:`provers` for providers.

@@ -15,6 +15,8 @@ from accounts.sessions.current import request_auth_of
 from accounts.signin import policy
 
 SAFE_METHODS = ("GET", "HEAD")
+# The page that asks a signed-in user to sign out and to sign in again.
+ANEW = "accounts/signin/anew.html"
 
 type View = Callable[..., HttpResponseBase]
 

@@ -4,12 +4,14 @@
 """
 
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext as _
+from django_otp.models import Device
 
 from accounts.activity import events
 from accounts.activity.kinds import Event
@@ -120,6 +122,15 @@ def has_any(user: User) -> bool:
 def has_passkey(user: User) -> bool:
     """Return whether ``user`` has a passkey as a second factor."""
     return Passkey.objects.filter(user=user, confirmed=True).exists()
+
+
+def is_older(key: str, at: datetime) -> bool:
+    """Return whether the second factor with the ``persistent_id`` ``key`` was added before ``at``.
+
+    Return False if the factor has been removed.
+    """
+    device = Device.from_persistent_id(key)
+    return device is not None and device.made_at <= at
 
 
 def is_required(user: User) -> bool:

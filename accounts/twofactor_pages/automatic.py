@@ -16,7 +16,7 @@ from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import policy
-from accounts.signin.recent import recent_authentication_required
+from accounts.signin.recent import ANEW, recent_authentication_required
 from accounts.twofactor import codes, new_passkeys, passkeys
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongPasskey
@@ -64,7 +64,7 @@ def confirm(request: HttpRequest, factor_id: int) -> HttpResponseBase:
     session = session_of(request)
     user = session.user
     if not policy.may_enrol(session):
-        return render(request, "accounts/twofactor_pages/anew.html", status=403)
+        return render(request, ANEW, status=403)
     row = get_object_or_404(Passkey, user=user, pk=factor_id, confirmed=False)
     held = twofactor.held(user)
     if held.count and not (held.recovery_codes and held.recovery_codes.saved_at):

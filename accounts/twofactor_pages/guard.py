@@ -20,7 +20,7 @@ from accounts.sessions.current import renew_key, session_of
 from accounts.signin import flow, hints, pending, policy
 from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
-from accounts.signin.recent import reauthenticate_first
+from accounts.signin.recent import ANEW, reauthenticate_first
 from accounts.twofactor import services as twofactor
 from accounts.twofactor_pages.effects import effects_of
 from accounts.twofactor_pages.session_data import CODES
@@ -55,7 +55,7 @@ class AddFactorView(View):
         if request.user.is_authenticated:
             self.user = session_of(request).user
             if not policy.may_enrol(session_of(request)):
-                return render(request, "accounts/twofactor_pages/anew.html", status=403)
+                return render(request, ANEW, status=403)
             return reauthenticate_first(request)
         found = pending.find(request)
         if found is None:

@@ -9,7 +9,11 @@ from tests.attacks.test_session_races import confirmed, live_sessions, times_in_
 from tests.attacks.test_two_nodes import Nodes, Race
 from tests.support import apps
 from tests.support.client import Client, Response, together
-from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
+from tests.support.second_factor import (
+    BEGIN_ANEW,
+    confirm_recovery_codes,
+    set_up_authenticator,
+)
 from tests.support.steps import same_browser, sql
 
 AT_ONCE = 4
@@ -31,6 +35,7 @@ def two_staff(nodes: Nodes, name: str) -> list[Client]:
         "UPDATE accounts_user SET is_staff = TRUE, is_superuser = TRUE WHERE username IN (?, ?)"
     )
     sql(nodes[0], rights, f"{name}c", f"{name}d")
+    sql(nodes[0], BEGIN_ANEW)
     return [
         same_browser(nodes[i % 2], both[i % 2], X_Forwarded_For="192.0.2.1") for i in range(AT_ONCE)
     ]

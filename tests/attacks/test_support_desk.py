@@ -1,8 +1,11 @@
 """Attacks by staff: acts on accounts with more rights, acts without a right, and two at once."""
 
+from collections.abc import Callable
+
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
+from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor
@@ -12,17 +15,25 @@ from accounts.administration.errors import AlreadyDone, JustSent
 from accounts.administration.roles import NotAllowedOnStaff, NotInRole
 from accounts.mail.services import deliver_due
 from accounts.sessions.models import LoginSession
+from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.administration.steps import REASON, act, desk, member, page_of
 from tests.attacks.test_admin import rows
 from tests.conftest import Clock
 from tests.house.test_urls import ROUTES, address
 from tests.support.client import together
+from tests.support.second_factor import (
+    RECOVERY_CODES,
+    recovery_codes_on,
+    set_up_authenticator,
+    unused_code,
+)
 from tests.support.signin import signed_in
-from tests.support.steps import address_of, make_user
+from tests.support.steps import LOGOUT, address_of, make_user, sign_in_twice
 
 pytestmark = pytest.mark.django_db
 
+REAUTHENTICATE = "/accounts/reauthenticate/"
 RIGHTS = {"is_staff": "on", "is_superuser": "on"}
 ROUTES_TO_READ = "admin/accounts/user/<uuid:id>/change/details/"
 HIGHER = {"Support": ("Auditor", "Support", "Manager", "Superuser"), "Manager": ("Superuser",)}
@@ -113,6 +124,45 @@ def test_acts_need_a_recent_second_factor(clock: Clock) -> None:
     assert act(browser, alice, "deactivate").url.startswith("/accounts/reauthenticate/")
 
     assert User.objects.get(pk=alice.pk).is_active
+
+
+def _added(_browser: Client, _new: Authenticator) -> None:
+    pass
+
+
+def _shown(browser: Client, new: Authenticator) -> None:
+    assert browser.post(REAUTHENTICATE, {"code": unused_code(new.user)}).status_code == 302
+
+
+def _removed(browser: Client, new: Authenticator) -> None:
+    _shown(browser, new)
+    assert browser.post(f"/accounts/2fa/totp/{new.pk}/", {"remove": "1"}).status_code == 302
+    assert not Authenticator.objects.filter(pk=new.pk).exists()
+
+
+def _recovery_code(browser: Client, _new: Authenticator) -> None:
+    browser.post(RECOVERY_CODES, {"new": "1"})
+    code = recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]
+    assert browser.post(REAUTHENTICATE, {"code": code}).status_code == 302
+
+
+@pytest.mark.parametrize("use", [_added, _shown, _removed, _recovery_code])
+def test_a_factor_that_was_added_in_the_session_does_not_count_for_acts(
+    use: Callable[[Client, Authenticator], None],
+) -> None:
+    """A thief who takes over a session of staff has ten minutes to add one."""
+    alice, browser = make_user("alice"), desk("Support")
+    carol = User.objects.get(username="carol")
+    set_up_authenticator(browser)
+    use(browser, carol.authenticator_set.latest("pk"))
+
+    page = act(browser, alice, "deactivate")
+
+    assert (page.status_code, "Sign in again first" in page.text) == (403, True)
+    assert User.objects.get(pk=alice.pk).is_active
+    browser.post(LOGOUT)
+    sign_in_twice(browser, carol)
+    assert act(browser, alice, "deactivate").status_code == 302
 
 
 def test_an_act_uses_the_rights_that_both_have_now_not_those_of_a_minute_ago() -> None:

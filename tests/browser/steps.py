@@ -5,7 +5,11 @@ import re
 from playwright.sync_api import Locator, Page, expect
 
 from tests.support.client import Client
-from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
+from tests.support.second_factor import (
+    BEGIN_ANEW,
+    confirm_recovery_codes,
+    set_up_authenticator,
+)
 from tests.support.site import Site, text_of
 from tests.support.steps import CONFIRM, LOGOUT, PASSWORD, address_of, code_in, sql
 from tests.support.steps import sign_up as post_sign_up
@@ -77,9 +81,10 @@ def newcomer(site: Site, username: str, **headers: str) -> Client:
 
 
 def promote(site: Site, username: str) -> None:
-    """Make a user a superuser."""
+    """Make a user a superuser, as if the session had begun after the second factor was added."""
     rights = "UPDATE accounts_user SET is_staff = 1, is_superuser = 1 WHERE username_key = ?"
     sql(site, rights, username)
+    sql(site, BEGIN_ANEW)
 
 
 def administrator(site: Site, username: str) -> Client:
