@@ -9,17 +9,24 @@ import re
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
+from datetime import timedelta
 from pathlib import Path
 
+from cryptography.x509 import load_pem_x509_certificate
 from dotenv import dotenv_values
+from trustme import CA
 
+from accounts.common import clock
 from accounts.common.environment import ConfigError, read
 from authsite.__main__ import main as serve
-from authsite.serving.local_ca import issued
+from authsite.serving.server import check
 
 ROOT = Path(__file__).resolve().parents[2]
 NAMES = ("authsite.localhost", "localhost", "127.0.0.1")
 PORT, REDIRECT_PORT = "8443", "8080"
+# Apple's programs accept no certificate that is valid for more than 825 days.
+LIFE, RENEWED_BEFORE = timedelta(days=800), timedelta(days=30)
 PREPARATIONS = (["migrate", "--verbosity", "0"], ["create_owner", "--if-none"])
 
 
@@ -58,7 +65,8 @@ def production() -> tuple[dict[str, str], Path]:
     dotenv = {name: value or "" for name, value in dotenv_values(ROOT / ".env").items()}
     development = {"ENVIRONMENT": "development"}
     config = read({**dotenv, **os.environ, **own, **unasked, **development}, ROOT, dotenv)
-    authority, site = issued(config.data_dir / "tls", NAMES)
+    tls = config.data_dir / "tls"
+    certify(tls)
     return own | {
         "ENVIRONMENT": "production",
         "SECRET_KEY": config.secret_key,
@@ -66,11 +74,41 @@ def production() -> tuple[dict[str, str], Path]:
         "DATABASE_URL": config.database_url,
         "EMAIL_URL": config.email_url,
         "MAIL_FROM": config.mail_from,
-        "TLS_CERT_FILE": str(site.file),
-        "TLS_KEY_FILE": str(site.key_file),
+        "TLS_CERT_FILE": str(tls / "site.pem"),
+        "TLS_KEY_FILE": str(tls / "site.key"),
         "REDIRECT_PORT": os.environ.get("REDIRECT_PORT") or REDIRECT_PORT,
         "ACME_WEBROOT": str(config.data_dir / "acme"),
-    }, authority
+    }, tls / "ca.pem"
+
+
+def certify(folder: Path) -> None:
+    """Make a certificate authority and the site's certificate in ``folder``.
+
+    Good ones are kept, so that people add ``ca.pem`` to their browsers once. The authority's key is
+    never stored: nobody can steal it and make certificates for other sites.
+    """
+    site = folder / "site.pem"
+    try:
+        check(site, folder / "site.key")
+        expires = load_pem_x509_certificate(site.read_bytes()).not_valid_after_utc
+        good = (folder / "ca.pem").exists() and expires - clock.now() > RENEWED_BEFORE
+    except OSError:
+        good = False
+    if not good:
+        issue(folder, CA(path_length=0, organization_name="authsite on this machine"), NAMES)
+
+
+def issue(folder: Path, authority: CA, names: Sequence[str]) -> None:
+    """Write a certificate for ``names``, its key, and the authority's certificate."""
+    now = clock.now()
+    made = authority.issue_cert(*names, not_before=now - timedelta(hours=1), not_after=now + LIFE)
+    folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+    key = folder / "site.key"
+    key.unlink(missing_ok=True)
+    key.touch(mode=0o600)
+    made.private_key_pem.write_to_path(key)
+    made.cert_chain_pems[0].write_to_path(folder / "site.pem")
+    authority.cert_pem.write_to_path(folder / "ca.pem")
 
 
 if __name__ == "__main__":

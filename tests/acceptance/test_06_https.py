@@ -10,12 +10,14 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator, Sequence
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import serialization
+from trustme import CA
 
-from authsite.serving import local_ca
+from authsite.serving.https import NAMES, certify, issue
 from authsite.serving.server import check
 from tests.conftest import Clock
 from tests.support.https import NAME, LocalHttps
@@ -74,37 +76,35 @@ def test_6_1_the_certificate_verifies_for_each_name_and_only_its_owner_reads_the
     other = verify(https.authority, ("-verify_hostname", "evil.localhost"), site)
     assert "hostname mismatch" in other
 
-    for key in ("ca.key", "site.key"):
-        assert (https.data_dir / "tls" / key).stat().st_mode & 0o777 == 0o600
+    assert (https.data_dir / "tls/site.key").stat().st_mode & 0o777 == 0o600
     assert (https.data_dir / "tls").stat().st_mode & 0o777 == 0o700
 
 
-def test_6_1_a_stolen_local_authority_cannot_certify_another_site(tmp_path: Path) -> None:
-    for names in (["bank.example"], ["192.0.2.1"]):
-        authority, forged = local_ca.issued(tmp_path, names)
-        assert "permitted subtree violation" in verify(authority, (), forged.file)
+def test_6_1_the_key_of_the_local_authority_is_not_stored(https: LocalHttps) -> None:
+    files = {file.name for file in (https.data_dir / "tls").iterdir()}
+
+    assert files == {"ca.pem", "site.pem", "site.key"}
+    trusted = x509.load_pem_x509_certificate(https.authority.read_bytes()).public_key()
+    key = serialization.load_pem_private_key((https.data_dir / "tls/site.key").read_bytes(), None)
+    assert key.public_key() != trusted
 
 
-def test_6_1_the_same_authority_renews_the_certificate_before_expiry_and_for_new_names(
+def test_6_1_the_authority_is_kept_until_the_certificate_ends_soon_or_is_damaged(
     clock: Clock, tmp_path: Path
 ) -> None:
-    names = ["authsite.localhost"]
-    ca, first = local_ca.issued(tmp_path, names)
-    authority = ca.read_bytes()
+    def made() -> list[bytes]:
+        certify(tmp_path)
+        return [(tmp_path / name).read_bytes() for name in ("ca.pem", "site.pem", "site.key")]
 
-    clock.advance(days=59)
-    assert local_ca.issued(tmp_path, names)[1].certificate == first.certificate
+    first = made()
+    clock.advance(days=769)
+    assert made() == first
     clock.advance(days=2)
-    renewed = local_ca.issued(tmp_path, names)[1]
-    assert renewed.left > timedelta(days=89)
-    assert local_ca.issued(tmp_path, ["localhost"])[1].certificate != renewed.certificate
-    (tmp_path / "site.key").write_text("cut o")
-    assert local_ca.issued(tmp_path, names)[1].key != renewed.key
-    assert ca.read_bytes() == authority
-
-    clock.advance(days=3600)
-    assert local_ca.issued(tmp_path, names)[1].left > timedelta(days=89)
-    assert ca.read_bytes() != authority
+    renewed = made()
+    assert not set(renewed) & set(first)
+    for file in ("site.key", "site.pem", "ca.pem"):
+        (tmp_path / file).unlink()
+        assert made() != renewed
 
 
 def test_6_2_plain_http_redirects_to_the_same_page_and_sets_no_cookie(https: LocalHttps) -> None:
@@ -187,7 +187,8 @@ def test_6_3_only_tls_1_2_and_1_3_are_accepted(https: LocalHttps) -> None:
 
 
 def shown(https: LocalHttps) -> bytes | None:
-    with https.socket() as connection:
+    """Return the certificate of the server, whoever has issued it."""
+    with https.socket(ssl._create_unverified_context()) as connection:  # noqa: S323 that is asked
         return connection.getpeercert(binary_form=True)
 
 
@@ -206,7 +207,7 @@ def test_6_5_a_signal_loads_a_renewed_certificate_but_not_a_broken_one(https: Lo
 
     (folder / "site.key").write_text(key)
     (folder / "site.pem").unlink()
-    local_ca.issued(folder, ["authsite.localhost"])
+    certify(folder)
     os.kill(https.process.pid, signal.SIGHUP)
     while shown(https) == first:
         assert time.monotonic() < deadline
@@ -215,23 +216,25 @@ def test_6_5_a_signal_loads_a_renewed_certificate_but_not_a_broken_one(https: Lo
 
 
 def test_a_world_readable_or_mismatched_key_is_refused(tmp_path: Path) -> None:
-    site = local_ca.issued(tmp_path, ["localhost"])[1]
-    check(site.file, site.key_file)
+    for name in ("own", "other"):
+        issue(tmp_path / name, CA(), NAMES)
+    site, key = (tmp_path / "own" / name for name in ("site.pem", "site.key"))
+    check(site, key)
 
-    site.key_file.chmod(0o644)
-    with pytest.raises(OSError, match="may be read by everybody"):
-        check(site.file, site.key_file)
     with pytest.raises(OSError, match="no certificate and its key"):
-        check(site.file, tmp_path / "ca.key")
+        check(site, tmp_path / "other/site.key")
     with pytest.raises(OSError, match="can't be read"):
-        check(tmp_path / "nothing.pem", tmp_path / "ca.key")
+        check(tmp_path / "nothing.pem", key)
+    key.chmod(0o644)
+    with pytest.raises(OSError, match="may be read by everybody"):
+        check(site, key)
 
 
 @pytest.mark.parametrize("which", ["PORT", "REDIRECT_PORT"])
 def test_a_start_on_a_port_in_use_fails_and_names_the_port(which: str, tmp_path: Path) -> None:
     ports = {"PORT": free_port(), "REDIRECT_PORT": free_port()}
-    _authority, own = local_ca.issued(tmp_path / "tls", ("localhost",))
-    files = {"TLS_CERT_FILE": own.file, "TLS_KEY_FILE": own.key_file}
+    certify(tmp_path / "tls")
+    files = {"TLS_CERT_FILE": tmp_path / "tls/site.pem", "TLS_KEY_FILE": tmp_path / "tls/site.key"}
     env = {name: str(value) for name, value in (ports | files).items()}
     site = Site(data_dir=tmp_path, **env, ORIGIN=f"https://localhost:{ports['PORT']}")
     with socket.create_server(("127.0.0.1", ports[which])):

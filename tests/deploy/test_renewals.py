@@ -17,11 +17,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from trustme import CA
 
-from authsite.serving import local_ca
+from authsite.serving.https import NAMES, issue
 from authsite.serving.server import RETIRED_SECONDS
 from tests.support.acme import Pebble
-from tests.support.https import NAME as LOCAL
 from tests.support.https import LocalHttps, TlsClient
 from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy
 from tests.support.site import production
@@ -176,13 +176,14 @@ def test_6_5_certificates_renew_behind_caddy(folders: list[Path]) -> None:
 
 
 def test_6_5_renewals_under_load_lose_no_request(tmp_path: Path) -> None:
+    authority, files = CA(), tmp_path / "tls"
+    issue(files, authority, NAMES)
     with LocalHttps(tmp_path) as https:
         serials = [wait_for_new_certificate(https.client(), "")]
         with browsers(https.client()) as found:
             for _ in range(RENEWALS):
                 time.sleep(1)
-                (https.data_dir / "tls/site.pem").unlink()
-                local_ca.issued(https.data_dir / "tls", [LOCAL])
+                issue(files, authority, NAMES)
                 os.kill(https.process.pid, signal.SIGHUP)
                 serials.append(wait_for_new_certificate(https.client(), serials[-1]))
                 # A retired worker takes no new connections and ends within this time.

@@ -18,7 +18,7 @@ from accounts.common import http_client
 from accounts.common.http_client import MOST_WITH_ONE
 from accounts.social import metadata
 from accounts.users.models import User
-from authsite.serving import local_ca
+from authsite.serving.https import certify
 from tests.conftest import Clock
 from tests.support.client import together
 from tests.support.openid_provider import OpenIDProvider, send
@@ -214,12 +214,12 @@ def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(
     op: OpenIDProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(http_client, "SECONDS", 1)
-    authority, made = local_ca.issued(tmp_path, ["127.0.0.1"])
+    certify(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.load_cert_chain(made.file, made.key_file)
+    context.load_cert_chain(tmp_path / "site.pem", tmp_path / "site.key")
     op._server.socket = context.wrap_socket(op._server.socket, server_side=True)
     op.instead["/"] = drip(OK + b"\r\n")
-    monkeypatch.setattr(http_client, "where", lambda: str(authority))
+    monkeypatch.setattr(http_client, "where", lambda: str(tmp_path / "ca.pem"))
 
     def ask() -> Any:
         with http_client.taking_private():

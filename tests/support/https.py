@@ -46,12 +46,15 @@ class ProductionSite(Site):
     """A production site that speaks TLS itself, at a name that every program can resolve."""
 
     def __init__(self, data_dir: Path, **env: str) -> None:
-        from authsite.serving.local_ca import issued
+        from authsite.serving.https import certify
 
         port = str(free_port())
         origin = f"https://localhost:{port}"
-        self.authority, own = issued(data_dir / "tls", ["localhost"])
-        tls = {"TLS_CERT_FILE": str(own.file), "TLS_KEY_FILE": str(own.key_file), "PORT": port}
+        folder = data_dir / "tls"
+        certify(folder)
+        self.authority = folder / "ca.pem"
+        files = {"TLS_CERT_FILE": "site.pem", "TLS_KEY_FILE": "site.key"}
+        tls = {name: str(folder / file) for name, file in files.items()} | {"PORT": port}
         settings = production_settings(data_dir, origin) | tls | env
         super().__init__(data_dir=data_dir, migrate=True, **settings)
 

@@ -10,8 +10,10 @@ from pathlib import Path
 from typing import Any, Self
 from urllib.parse import parse_qs
 
+from trustme import CA
+
 from accounts.common import http_client
-from authsite.serving import local_ca
+from authsite.serving.https import issue
 
 # The IP address of the server.
 PUBLIC = "127.0.0.1"
@@ -63,7 +65,8 @@ class Receiver:
     """
 
     def __init__(self, folder: Path) -> None:
-        self.authority, issued = local_ca.issued(folder, ["127.0.0.1", "app.localhost"])
+        issue(folder, CA(), ["127.0.0.1", "app.localhost"])
+        self.authority = folder / "ca.pem"
         self.got: list[tuple[str, dict[str, list[str]], float]] = []
         self.answers: dict[str, Answer] = {}
         server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
@@ -71,7 +74,7 @@ class Receiver:
         self._server.daemon_threads = True
         self._server.released = threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(issued.file, issued.key_file)
+        context.load_cert_chain(folder / "site.pem", folder / "site.key")
         self._server.socket = context.wrap_socket(
             self._server.socket, server_side=True, do_handshake_on_connect=False
         )
