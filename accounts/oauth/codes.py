@@ -123,7 +123,8 @@ def _find(code: str, client: Client, **proof: str) -> AuthorizationCode:
     held, user, session = _FOUND.firsts(digest=digest_of(code), client=client.pk, **proof)
     if held is None:
         raise _refused()
-    held.client, held.user, held.session, session.user = client, user, session, user
+    session.user = user
+    held.client, held.user, held.session = client, user, session
     return cast(AuthorizationCode, held)
 
 

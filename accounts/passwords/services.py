@@ -31,7 +31,8 @@ def verify(password: str, encoded: str | None) -> bool:
     hasher = hasher_of(encoded) if encoded is not None else None
     if hasher is None or encoded is None:
         argon2 = Argon2id()
-        return argon2.verify(password, argon2.dummy_hash()) and False
+        argon2.verify(password, argon2.dummy_hash())
+        return False
     return hasher.verify(password, encoded)
 
 

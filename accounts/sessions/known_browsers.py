@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
 from accounts.common.deletion import delete_in_batches
-from accounts.common.languages import speaking
 from accounts.common.reading import read_once
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import known_networks
@@ -22,9 +21,6 @@ from accounts.users.models import PendingSignup, User
 
 ATTRIBUTE = "_known_browser"
 PURPOSE = "known browser"
-# Earlier releases of the site stored the credential version of a user with each browser. This is
-# how many past versions are tried to find such a browser.
-VERSIONS = 50
 # No user has this id. The query for an unknown account costs as much as the query for a known
 # account.
 NOBODY = uuid.UUID(int=0)
@@ -74,15 +70,15 @@ def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) 
     digest, now, version = _digests(token, client.device)[0], clock.now(), user.credential_version
     is_known = noted is not None and noted.version == version
     factor_at = (noted.factor_at if noted else None) or (now if has_factor else None)
-    if noted is None or noted.pk is None or not is_known:
+    if not is_known:
         # The email about a new browser already names this network, so no other email about the
-        # network is needed. Earlier releases of the site stored no networks.
+        # network is needed.
         known_networks.remember(_networks(user), client.network, None)
-    if noted is None or noted.pk is None:
+    if noted is None:
+        until = now + known_networks.LIFE
         row = KnownBrowser(
-            user=user, digest=digest, version=version, until=now + known_networks.LIFE
+            user=user, digest=digest, version=version, until=until, since=now, factor_at=factor_at
         )
-        row.since, row.factor_at = (noted.since if noted else now), factor_at
         KnownBrowser.objects.bulk_create(
             [row],
             update_conflicts=True,
@@ -128,8 +124,7 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
     """Return the browser of ``request`` if it is known to ``user``, else None.
 
     A browser without a sign-in for 90 days is unknown. The attribute ``since`` is the time of the
-    first sign-in, even if the credentials have changed since then. If only an earlier release of
-    the site stored the browser, the returned row is not saved in the database.
+    first sign-in, even if the credentials have changed since then.
     """
     token = _token(request)
     return _find(token, client_of(request).device, user) if token else None
@@ -149,16 +144,9 @@ def renew(request: HttpRequest, user: User) -> None:
     if noted is None:
         return
     token = secrets.token()
-    new = _digests(token, device)[0]
-    is_first = known_networks.forget(user.pk, _previous_names(previous, device, user))
-    if noted.pk:
-        rows = KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest)
-        is_first = bool(rows.update(digest=new))
-    elif is_first:
-        noted.digest = new
-        noted.save()
+    rows = KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest)
     # If two copies of the browser are renewed at the same time, only one of them stays known.
-    if is_first:
+    if rows.update(digest=_digests(token, device)[0]):
         setattr(request, ATTRIBUTE, token)
 
 
@@ -198,42 +186,5 @@ def _networks(user: User) -> str:
 
 
 def _find(token: str, device: Device, user: User) -> KnownBrowser | None:
-    """Return the row of a browser that is known to ``user``, or None.
-
-    If only an earlier release of the site stored the browser, the row is not saved in the database.
-    """
     rows = user.known_browsers.filter(digest__in=_digests(token, device))
-    row = rows.filter(until__gt=clock.now()).first()
-    return row or _previous_row(token, device, user)
-
-
-def _previous_row(token: str, device: Device, user: User) -> KnownBrowser | None:
-    """Return an unsaved row for a browser that an earlier release of the site stored, or None.
-
-    That release renewed its entries every month, so ``since`` may be later than the first sign-in.
-    Its last entries expire 90 days after the upgrade.
-    """
-    names = _previous_names(token, device, user)
-    untils = known_networks.untils(user.pk, names)
-    if not untils:
-        return None
-    return KnownBrowser(
-        user=user,
-        since=min(untils.values()) - known_networks.LIFE,
-        version=max(names[name] for name in untils),
-        until=max(untils.values()),
-    )
-
-
-def _previous_names(token: str, device: Device, user: User) -> dict[str, int]:
-    """Return the names under which an earlier release of the site may have stored a browser.
-
-    The names are mapped to the ``credential_version`` that they contain. They depend on the
-    language in which the user signed in.
-    """
-    names, latest = {}, user.credential_version
-    for language, _name in settings.LANGUAGES:
-        with speaking(language):
-            for version in range(max(0, latest - VERSIONS), latest + 1):
-                names[f"browser {token} {device} {version}"] = version
-    return names
+    return rows.filter(until__gt=clock.now()).first()

@@ -149,8 +149,8 @@ def record_proof(session: LoginSession, proof: Proof, client: ClientInfo) -> Non
     session.agent, session.ip = client.user_agent, client.ip
     session.browser, session.system = client.device.browser, client.device.system
     session.challenged_at = None
-    fields = "auth_time factor_at factor_key passkey_at amr agent ip browser system challenged_at"
-    session.save(update_fields=fields.split())
+    proved = ["auth_time", "factor_at", "factor_key", "passkey_at", "amr"]
+    session.save(update_fields=[*proved, "agent", "ip", "browser", "system", "challenged_at"])
 
 
 def require_reauthentication(session: LoginSession, actor: Actor) -> None:

@@ -82,9 +82,9 @@ def login(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         try:
             return _sign_in(request, form)
-        except Busy:
-            raise
         except RateLimited as error:
+            if isinstance(error, Busy):
+                raise  # Other ways to sign in, which the page offers, would not help.
             return rate_limited.page(request, form, error)
         except services.LockedAccountPassword as error:
             return flow.recover(request, error.user, Proof.now(Method.PASSWORD))

@@ -1,8 +1,7 @@
 """Records the networks and clients from which people sign in, so that new ones are recognized."""
 
 import hashlib
-from collections.abc import Iterable
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from accounts.common import clock
 from accounts.common.prepared import P, PreparedQuery
@@ -36,25 +35,6 @@ def remember(account: object, source: str, noted: FamiliarPlace | None) -> None:
             unique_fields=["key"],
             update_fields=["until"],
         )
-
-
-def untils(account: object, sources: Iterable[str]) -> dict[str, datetime]:
-    """Return the times at which the records of sign-ins to ``account`` expire.
-
-    The result maps each source in ``sources`` from which a sign-in is recorded to a time.
-    """
-    keys = {_key(account, source): source for source in sources}
-    rows = FamiliarPlace.objects.filter(key__in=keys, until__gt=clock.now())
-    return {keys[row.key]: row.until for row in rows}
-
-
-def forget(account: object, sources: Iterable[str]) -> bool:
-    """Delete the records of sign-ins to ``account`` from ``sources``.
-
-    Return whether there were any.
-    """
-    keys = [_key(account, source) for source in sources]
-    return bool(FamiliarPlace.objects.filter(key__in=keys).delete()[0])
 
 
 def _key(account: object, source: str) -> str:

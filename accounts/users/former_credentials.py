@@ -21,9 +21,6 @@ from accounts.users.disputes import DISPUTABLE, ESTABLISHED, baseline, counts
 from accounts.users.models import LOCKED, EmailAddress, FormerCredential, User
 
 Kind = FormerCredential.Kind
-# A former name of ``EmailAddress``. It is still stored, so that an earlier release of the site can
-# read the rows.
-STORED_EMAIL = "accounts.address"
 
 
 def keep_password(user: User, at: datetime) -> None:
@@ -82,9 +79,6 @@ def keep(
         is_suspended: whether the credential is suspended because the account is locked.
     """
     (data,) = serializers.serialize("python", [row])
-    if isinstance(row, EmailAddress):
-        data["model"] = STORED_EMAIL
-        data["fields"]["address"] = data["fields"].pop("email")
     FormerCredential.objects.create(
         user_id=user_id,
         kind=kind,
@@ -284,8 +278,5 @@ def _removed(user: User, kind: Kind, disputed_at: datetime) -> QuerySet[FormerCr
 
 
 def _row_of(former: FormerCredential) -> Any:
-    data = former.data
-    if data["model"] == STORED_EMAIL:
-        fields = data["fields"] | {"email": data["fields"]["address"]}
-        data = data | {"model": "accounts.emailaddress", "fields": fields}
-    return next(iter(serializers.deserialize("python", [data], ignorenonexistent=True))).object
+    (stored,) = serializers.deserialize("python", [former.data], ignorenonexistent=True)
+    return stored.object

@@ -248,6 +248,6 @@ def test_the_number_of_keys_that_one_user_makes_is_limited(clock: Clock) -> None
     alice = make_user("alice")
     token = recent_token()
     for _ in range(KEY_NEW.burst - 1):
-        spend((KEY_NEW, alice.pk))
+        spend(KEY_NEW.of(alice.pk))
 
     assert [make(token).code for _ in range(2)] == ["", "throttled"]

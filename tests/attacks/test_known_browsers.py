@@ -6,11 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.common import secrets
-from accounts.common.client_info import client_of
 from accounts.sessions import known_browsers
-from accounts.sessions.models import KnownBrowser
-from accounts.throttle import known_networks
 from accounts.users.models import User
 from tests.attacks.passkey_steps import REAUTHENTICATE, times_in_history
 from tests.attacks.trusted_steps import TRUSTED, browser, needs_second_step, trusting_browser
@@ -72,21 +68,6 @@ def test_signing_out_elsewhere_makes_copies_of_the_browser_unknown_and_keeps_its
     assert since(phone, alice) == begun, "other browsers of the owner stay known"
     assert mails_of(thief) == [NEW_BROWSER]
     assert mails_of(here) == []
-
-
-def test_signing_out_elsewhere_also_covers_browsers_recorded_by_the_previous_version(
-    clock: Clock,
-) -> None:
-    alice, begun = make_user("alice"), clock.now()
-    here = signed_in(alice)
-    token, device = here.cookies["known"].value, client_of(request_of(here)).device
-    KnownBrowser.objects.all().delete()
-    known_networks.remember(alice.pk, f"browser {token} {device} 0", None)
-    copy = copy_of(here)
-
-    sign_out_elsewhere(here)
-
-    assert (since(here, alice), since(copy, alice)) == (begun, None)
 
 
 def test_signing_out_elsewhere_ends_the_trust_in_every_browser() -> None:
@@ -162,17 +143,11 @@ def test_a_copy_that_reauthenticates_in_a_new_network_is_reported_too(settings: 
     assert NEW_NETWORK in outbox()[-1].subject
 
 
-def test_networks_of_the_first_browser_and_from_before_the_upgrade_are_not_reported() -> None:
+def test_the_network_of_the_first_browser_is_not_reported() -> None:
     here = signed_up("alice")
-    alice = User.objects.get()
+
     assert mails_of(here) == []
-    for network in ("192.0.2.1", "192.0.2.2"):
-        there = browser()
-        there.cookies["known"], there.defaults["REMOTE_ADDR"] = secrets.token(), network
-        token, device = there.cookies["known"].value, client_of(request_of(there)).device
-        known_networks.remember(alice.pk, f"browser {token} {device} 0", None)
-        assert mails_of(there) == []
-        assert mails_of(copy_of(there)) == []
+    assert mails_of(copy_of(here)) == []
 
 
 def test_a_stale_copied_cookie_cannot_sign_out_other_sessions(clock: Clock) -> None:

@@ -1,4 +1,4 @@
-"""The service of known browsers: their age and expiry, and rows of the previous version."""
+"""The service of known browsers: their age and expiry."""
 
 from typing import Any
 
@@ -6,13 +6,9 @@ import pytest
 from django.core.management import call_command
 from django.http import HttpResponse
 from django.test import Client
-from django.utils.translation import override
 
-from accounts.common import secrets
-from accounts.common.client_info import client_of
 from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
-from accounts.throttle import known_networks
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.conftest import Clock
@@ -53,15 +49,6 @@ def since(client: Client, user: User) -> Any:
 def void_proofs_and_links(user: User) -> None:
     users.void_proofs_and_links(user)
     user.refresh_from_db()
-
-
-def known_to_previous_version(user: User, *, version: int, language: str = "en") -> Client:
-    """Return a browser that only the previous version has recorded."""
-    client = browser(cookie=(token := secrets.token()))
-    with override(language):
-        device = client_of(request_of(client)).device
-        known_networks.remember(user.pk, f"browser {token} {device} {version}", None)
-    return client
 
 
 def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(
@@ -114,35 +101,6 @@ def test_a_sign_in_updates_a_known_browser_at_most_once_a_month(
     clock.advance(seconds=1)
     with django_assert_num_queries(2):
         meets(here, alice)
-
-
-@pytest.mark.parametrize("language", ["en", "de"])
-def test_browsers_known_to_the_previous_version_are_found_and_migrated(
-    alice: User, clock: Clock, language: str
-) -> None:
-    begun = clock.now()
-    here = known_to_previous_version(alice, version=0, language=language)
-    clock.advance(days=10)
-    assert since(here, alice) == begun
-    assert not KnownBrowser.objects.exists(), "looking up writes nothing"
-
-    assert meets(here, alice)
-
-    assert KnownBrowser.objects.get().since == begun
-    clock.advance(days=89)
-    assert since(here, alice) == begun
-
-
-def test_a_browser_from_before_a_change_and_an_upgrade_is_new_but_keeps_its_age(
-    alice: User, clock: Clock
-) -> None:
-    begun = clock.now()
-    here = known_to_previous_version(alice, version=0)
-    void_proofs_and_links(alice)
-
-    assert since(here, alice) == begun
-    assert not meets(here, alice)
-    assert since(here, alice) == begun
 
 
 def test_browsers_stay_known_through_a_secret_key_rotation(alice: User, settings: Any) -> None:
