@@ -2,7 +2,7 @@
 
 from accounts.activity.models import Activity, DailyCount
 from accounts.apikeys.models import APIKey
-from accounts.codes.models import Code
+from accounts.codes.models import Code, UsedOnce
 from accounts.emails.models import PendingEmail
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
@@ -19,12 +19,11 @@ from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import FamiliarPlace, Refusals, StoredBudget
-from accounts.tokens.models import SigningKey, SpentProof, TokenChallenge
+from accounts.tokens.models import SigningKey, TokenChallenge
 from accounts.twofactor.models import (
     Authenticator,
     Passkey,
     RecoveryCodes,
-    SpentChallenge,
     TrustedBrowser,
 )
 from accounts.users.identities import Identity
@@ -70,12 +69,11 @@ __all__ = [
     "Refusals",
     "RegistrationToken",
     "SigningKey",
-    "SpentChallenge",
-    "SpentProof",
     "StoredBudget",
     "TokenChallenge",
     "TrustedBrowser",
     "UnreadRequest",
+    "UsedOnce",
     "User",
     "Username",
 ]

@@ -1,4 +1,4 @@
-"""The model of codes and links that are sent by email."""
+"""Codes and links that are sent by email, and what else works only once."""
 
 from django.db import models
 
@@ -22,3 +22,14 @@ class Code(models.Model):
 
     def __str__(self) -> str:
         return f"{self.purpose} for {self.subject}"
+
+
+class UsedOnce(models.Model):
+    """Something that works once and was used, stored until it expires."""
+
+    # Its purpose and digest: see ``accounts.codes.once``.
+    key = models.CharField(primary_key=True, max_length=80)
+    until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.key

@@ -1,6 +1,6 @@
 """Proofs of identity, such as a password or a passkey. Every sign-in method produces a proof."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
@@ -82,6 +82,16 @@ class Proof:
     def now(cls, method: Method, key: str = "") -> "Proof":
         """Return a proof with the current time."""
         return cls(method, clock.now(), key)
+
+    @classmethod
+    def from_json(cls, stored: Sequence[str]) -> "Proof":
+        """Return the proof that :meth:`to_json` has written."""
+        method, at, key = stored
+        return cls(Method(method), datetime.fromisoformat(at), key)
+
+    def to_json(self) -> Sequence[str]:
+        """Return the proof as JSON values, for the session data and the database."""
+        return [self.method, self.at.isoformat(), self.key]
 
 
 def assurance(amr: Iterable[str]) -> Assurance:

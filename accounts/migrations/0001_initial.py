@@ -395,17 +395,10 @@ class Migration(migrations.Migration):
             ],
         ),
         migrations.CreateModel(
-            name="SpentChallenge",
+            name="UsedOnce",
             fields=[
-                ("nonce", models.CharField(max_length=32, primary_key=True, serialize=False)),
-                ("ends_at", models.DateTimeField(db_index=True)),
-            ],
-        ),
-        migrations.CreateModel(
-            name="SpentProof",
-            fields=[
-                ("digest", models.CharField(max_length=64, primary_key=True, serialize=False)),
-                ("expires_at", models.DateTimeField(db_index=True)),
+                ("key", models.CharField(max_length=80, primary_key=True, serialize=False)),
+                ("until", models.DateTimeField(db_index=True)),
             ],
         ),
         migrations.CreateModel(

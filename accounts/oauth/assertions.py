@@ -12,10 +12,11 @@ from typing import Any
 
 from django.conf import settings
 
+from accounts.codes.once import use_once
 from accounts.common import clock
 from accounts.oauth import client_keys, clients, fetched_keys
 from accounts.oauth.models import Client
-from accounts.tokens import signatures, spent
+from accounts.tokens import signatures
 from accounts.tokens.access import SKEW
 from accounts.tokens.signatures import Parts
 
@@ -51,7 +52,7 @@ def authenticate(text: str, client_id: str | None) -> Client | None:
         return None
     # Keep the record longer than the assertion: the clock of another node may be behind.
     expires_at = datetime.fromtimestamp(claims["exp"] + SKEW, UTC)
-    return client if spent.spend(digest, expires_at) else None
+    return client if use_once("assertion", digest, expires_at) else None
 
 
 def _is_signed(parts: Parts, client: Client) -> bool:

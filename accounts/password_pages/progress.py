@@ -87,9 +87,7 @@ def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
     """
     user, at = found.user, recovery.disputed_at(found.user)
     stored = _stored(request, found)
-    shown = [
-        Proof(Method(m), datetime.fromisoformat(when), key) for m, when, key in stored["proofs"]
-    ]
+    shown = map(Proof.from_json, stored["proofs"])
     first = (Proof.now(Method.MAIL, found.email_key),) if found.by_mail else ()
     proofs = (*first, *shown)
     counted = evidence.of_request(request, user, proofs, at)
@@ -120,7 +118,7 @@ def note_password(request: HttpRequest, found: Reset) -> None:
 def note(request: HttpRequest, found: Reset, proof: Proof) -> None:
     """Record that this browser has shown ``proof`` for the reset ``found``."""
     stored = _stored(request, found)
-    stored["proofs"] = [*stored["proofs"], (proof.method, proof.at.isoformat(), proof.key)]
+    stored["proofs"] = [*stored["proofs"], proof.to_json()]
     _store(request, stored)
 
 

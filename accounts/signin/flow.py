@@ -1,7 +1,7 @@
 """The sign-in flow in a browser, from the first proof to the new session."""
 
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import timedelta
 from typing import cast
 
 from django.conf import settings
@@ -188,9 +188,7 @@ def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
     request.session.cycle_key()
     request.session[LOCKED_OUT] = {
         "user": str(user.pk),
-        "method": proof.method,
-        "key": proof.key,
-        "at": proof.at.isoformat(),
+        "proof": proof.to_json(),
     }
     return redirect("account_locked")
 
@@ -204,7 +202,7 @@ def pop_recovery(request: HttpRequest) -> tuple[User | None, Proof | None]:
     data = request.session.pop(LOCKED_OUT, None)
     if data is None:
         return None, None
-    proof = Proof(Method(data["method"]), datetime.fromisoformat(data["at"]), data["key"])
+    proof = Proof.from_json(data["proof"])
     user = users.find_by_id(data["user"])
     is_recent = clock.now() < proof.at + RECOVERY_LIFE
     if user is None or not (is_recent and user.is_active and user.is_disputed):

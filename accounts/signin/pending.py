@@ -5,12 +5,12 @@ that ask for the next requirement. On all other pages, the person is not signed 
 """
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.http import HttpRequest
 
 from accounts.common import clock
-from accounts.common.proofs import Method, Proof
+from accounts.common.proofs import Proof
 from accounts.signin import policy
 from accounts.signin.policy import Requirement
 from accounts.users import services as users
@@ -52,7 +52,7 @@ def store(request: HttpRequest, pending: PendingSignIn) -> None:
     request.session[PENDING] = {
         "user": str(pending.user.pk),
         "version": pending.user.credential_version,
-        "proofs": [(proof.method, proof.at.isoformat(), proof.key) for proof in pending.proofs],
+        "proofs": [proof.to_json() for proof in pending.proofs],
         "remember": pending.remember,
         "next": pending.next_url,
         "nonce": pending.nonce,
@@ -71,9 +71,7 @@ def find(request: HttpRequest) -> PendingSignIn | None:
     user = users.find_by_id(data["user"])
     if user is None or not user.is_active or user.credential_version != data["version"]:
         return None
-    proofs = tuple(
-        Proof(Method(method), datetime.fromisoformat(at), key) for method, at, key in data["proofs"]
-    )
+    proofs = tuple(map(Proof.from_json, data["proofs"]))
     if clock.now() >= max(proof.at for proof in proofs) + LIFE:
         return None
     pending = PendingSignIn(user, proofs, data["remember"], data["next"], data["nonce"])

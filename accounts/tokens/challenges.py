@@ -6,13 +6,13 @@ more guesses, because wrong codes are also counted for the account (CVE-2025-641
 """
 
 import hashlib
-from datetime import datetime, timedelta
+from datetime import timedelta
 
 from django.db.models import F
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
-from accounts.common.proofs import Method, Proof
+from accounts.common.proofs import Proof
 from accounts.sessions.models import LoginSession
 from accounts.signin import mailed_codes, second_step
 from accounts.tokens.errors import InvalidChallenge
@@ -36,7 +36,7 @@ def issue(
         digest=_digest(secret),
         user=user,
         version=user.credential_version,
-        proofs=[(proof.method, proof.at.isoformat()) for proof in proofs],
+        proofs=[proof.to_json() for proof in proofs],
         audience=audience,
         scope=scope,
         kind=kind,
@@ -99,7 +99,7 @@ def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
 
 def proofs(challenge: TokenChallenge) -> tuple[Proof, ...]:
     """Return the proofs that were shown in the first step, before ``challenge`` was issued."""
-    return tuple(Proof(Method(m), datetime.fromisoformat(at)) for m, at in challenge.proofs)
+    return tuple(map(Proof.from_json, challenge.proofs))
 
 
 def prune() -> int:

@@ -17,9 +17,10 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
+from accounts.codes.once import use_once
 from accounts.common import base64url, clock, secrets
 from accounts.common.errors import PublicError
-from accounts.tokens import keys, signatures, spent
+from accounts.tokens import keys, signatures
 from accounts.tokens.access import SKEW
 
 TYPE = "dpop+jwt"
@@ -77,9 +78,7 @@ class Proof:
         Raises:
             InvalidProof: the proof was used before.
         """
-        if not self.thumbprint:
-            return
-        if not spent.spend(self.digest, self.expires_at):
+        if self.thumbprint and not use_once("dpop", self.digest, self.expires_at):
             raise InvalidProof
 
 

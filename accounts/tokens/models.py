@@ -1,4 +1,4 @@
-"""Signing keys, used DPoP proofs, and challenges for the second step of a sign-in to the API."""
+"""Signing keys, and challenges for the second step of a sign-in to the API."""
 
 from django.conf import settings
 from django.db import models
@@ -30,21 +30,6 @@ class SigningKey(models.Model):
 
     def __str__(self) -> str:
         return self.kid
-
-
-class SpentProof(models.Model):
-    """A JWT that works once and was used, stored until it expires.
-
-    It is a DPoP proof (RFC 9449 section 11.1) or an assertion of an app (RFC 7523 section 3).
-
-    ``digest``: the digest of the signer (a client ID or the thumbprint of a key) and the ``jti``.
-    """
-
-    digest = models.CharField(primary_key=True, max_length=64)
-    expires_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.digest
 
 
 class TokenChallenge(models.Model):

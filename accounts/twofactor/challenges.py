@@ -9,11 +9,10 @@ import hmac
 import struct
 from datetime import datetime, timedelta
 
-from django.db import IntegrityError, transaction
-
+from accounts.codes.once import is_used, use_once
 from accounts.common import clock, secrets
-from accounts.twofactor.models import SpentChallenge
 
+PURPOSE = "passkey"
 LIFE = timedelta(minutes=5)
 NONCE_BYTES = 16
 _HEAD = struct.Struct(f">{NONCE_BYTES}sQ")
@@ -38,17 +37,8 @@ def is_good(challenge: bytes, purpose: str) -> bool:
 
 
 def spend(challenge: bytes) -> bool:
-    """Use up a valid challenge; return whether it was still unused.
-
-    If several requests use a challenge at the same time, only one succeeds (CVE-2022-42731).
-    """
-    ends_at = _issued_at(challenge[: _HEAD.size]) + LIFE
-    try:
-        with transaction.atomic():
-            SpentChallenge.objects.create(nonce=_nonce(challenge), ends_at=ends_at)
-    except IntegrityError:
-        return False
-    return True
+    """Use up a valid challenge; return whether it was still unused."""
+    return use_once(PURPOSE, _nonce(challenge), _issued_at(challenge[: _HEAD.size]) + LIFE)
 
 
 def is_spent(challenge: bytes) -> bool:
@@ -56,12 +46,7 @@ def is_spent(challenge: bytes) -> bool:
 
     Another request may use the challenge immediately afterwards, so only :func:`spend` is reliable.
     """
-    return SpentChallenge.objects.filter(nonce=_nonce(challenge)).exists()
-
-
-def prune() -> int:
-    """Delete the records of used challenges that have expired; return how many were deleted."""
-    return SpentChallenge.objects.filter(ends_at__lte=clock.now()).delete()[0]
+    return is_used(PURPOSE, _nonce(challenge))
 
 
 def _nonce(challenge: bytes) -> str:

@@ -250,16 +250,6 @@ class TrustedBrowser(models.Model):
         return BrowserDevice(self.browser, self.system)
 
 
-class SpentChallenge(models.Model):
-    """A passkey challenge that was used, stored until it expires."""
-
-    nonce = models.CharField(primary_key=True, max_length=32)
-    ends_at = models.DateTimeField(db_index=True)
-
-    def __str__(self) -> str:
-        return self.nonce
-
-
 def rp_id() -> str:
     """Return the host name to which passkeys are bound (WebAuthn 5.4.2)."""
     return settings.AUTHSITE.passkey_domain or settings.AUTHSITE.hostname

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 
 from accounts.activity.services import Actor
+from accounts.codes import once
+from accounts.codes.models import UsedOnce
 from accounts.oauth import clients
-from accounts.tokens import spent
-from accounts.tokens.models import SpentProof
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.client_keys import ASSERTION_TYPE, KeyedApp, keyed_app, public_of
@@ -72,11 +72,11 @@ def test_an_assertion_works_only_once_and_at_one_endpoint(app: KeyedApp, clock: 
     for each in (app, wiki):
         assert is_accepted(each, each.mint().token(jti=jti))
     clock.advance(seconds=59)
-    assert spent.prune() == 0
+    assert once.prune() == 0
     clock.advance(seconds=12)
-    assert spent.prune() == 3
+    assert once.prune() == 3
     assert not is_accepted(app, assertion)
-    assert not SpentProof.objects.exists()
+    assert not UsedOnce.objects.exists()
 
 
 @pytest.mark.parametrize(
@@ -107,7 +107,7 @@ def test_an_assertion_works_only_once_and_at_one_endpoint(app: KeyedApp, clock: 
 )
 def test_an_assertion_with_a_wrong_claim_is_refused(app: KeyedApp, claims: dict[str, Any]) -> None:
     assert not is_accepted(app, app.mint().token(**claims))
-    assert not SpentProof.objects.exists()
+    assert not UsedOnce.objects.exists()
 
 
 def test_an_assertion_is_valid_for_five_minutes_at_most(app: KeyedApp) -> None:

@@ -2,10 +2,10 @@
 
 import pytest
 
+from accounts.codes.models import UsedOnce
 from accounts.oauth.grant_models import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
-from accounts.tokens.models import SpentProof
 from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.authorize import PAR, query
@@ -143,7 +143,7 @@ def test_only_a_request_that_succeeds_stores_a_proof(
     get(ME, token, key.proof("GET", ME, token=token))
     get(ME, "a", key.proof("GET", ME, token="a"))
 
-    assert not SpentProof.objects.exists()
+    assert not UsedOnce.objects.exists()
 
 
 def test_a_proof_needs_the_nonce_of_the_last_answers(

@@ -9,9 +9,9 @@ from django.test import Client
 from webauthn import base64url_to_bytes
 from webauthn.helpers import bytes_to_base64url
 
+from accounts.codes.models import UsedOnce
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.twofactor.models import Passkey as Row
-from accounts.twofactor.models import SpentChallenge
 from accounts.users import services as users
 from tests.attacks.passkey_steps import (
     REAUTHENTICATE,
@@ -69,7 +69,7 @@ def test_viewing_or_failing_the_passkey_sign_in_creates_no_row_and_no_session(
     post_credential(browser, passkey.get(options, origin="https://evil.example"))
 
     assert "sessionid" not in browser.cookies
-    assert [t.objects.count() for t in (BrowserSession, SpentChallenge)] == [0, 0]
+    assert [t.objects.count() for t in (BrowserSession, UsedOnce)] == [0, 0]
     assert browser.get(f"{LOGIN_PASSKEY}?next=/help/").url == f"{LOGIN}?next=/help/"
 
 

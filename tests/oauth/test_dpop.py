@@ -9,10 +9,10 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
+from accounts.codes.models import UsedOnce
 from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest
 from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
-from accounts.tokens.models import SpentProof
 from accounts.users.models import User
 from tests.conftest import Clock
 from tests.support.api import claims_of
@@ -117,17 +117,20 @@ def test_only_apps_that_use_dpop_pay_for_it_and_with_one_statement(app: App, ali
     assert renewed == asked + 1
 
 
-def test_used_proofs_that_have_expired_are_deleted(app: App, alice: User, clock: Clock) -> None:
+def test_used_proofs_that_have_expired_are_deleted(
+    app: App, alice: User, clock: Clock, django_capture_on_commit_callbacks: Callable[..., Any]
+) -> None:
     app.redeem(app.code(browser_of(alice)), dpop=Key().proof())
-    assert SpentProof.objects.count() == 1
+    assert UsedOnce.objects.count() == 1
     clock.advance(seconds=dpop.WINDOW + 9)
     call_command("prune")
-    assert SpentProof.objects.count() == 1, "another node's clock may be behind"
+    assert UsedOnce.objects.count() == 1, "another node's clock may be behind"
     clock.advance(seconds=1)
 
-    dpop.Proof("key", "00", clock.now()).spend()
+    with django_capture_on_commit_callbacks(execute=True):
+        dpop.Proof("key", "00", clock.now()).spend()
 
-    assert [row.digest for row in SpentProof.objects.all()] == []
+    assert not UsedOnce.objects.exists()
     assert LoginSession.objects.filter(client=app.client).count() == 1
 
 

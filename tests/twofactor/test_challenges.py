@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 
+from accounts.codes.models import UsedOnce
 from accounts.twofactor import challenges
-from accounts.twofactor.models import SpentChallenge
 from tests.conftest import Clock
 
 pytestmark = pytest.mark.django_db
@@ -57,5 +57,5 @@ def test_a_spent_challenge_is_pruned_only_after_it_has_expired(clock: Clock) -> 
     clock.advance(seconds=2)
     call_command("prune", verbosity=0)
 
-    assert not SpentChallenge.objects.exists()
+    assert not UsedOnce.objects.exists()
     assert not challenges.is_good(challenge, ACT)

@@ -12,6 +12,7 @@ from accounts.activity import daily
 from accounts.activity import services as activity
 from accounts.administration import bulk
 from accounts.apikeys import services as apikeys
+from accounts.codes import once
 from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.common.deletion import delete_in_batches
@@ -36,8 +37,8 @@ from accounts.signup import services as signup
 from accounts.throttle import refusals
 from accounts.throttle.models import FamiliarPlace, StoredBudget
 from accounts.tokens import challenges as token_challenges
-from accounts.tokens import keyring, spent
-from accounts.twofactor import challenges, protection, trusted_browsers
+from accounts.tokens import keyring
+from accounts.twofactor import protection, trusted_browsers
 from accounts.users import former_credentials
 from accounts.users import services as users
 
@@ -67,14 +68,14 @@ class Command(BaseCommand):
             "recoveries": recovery.prune(),
             "reviews": suspension.end_forgotten_reviews(),
             "former credentials": former_credentials.prune(),
-            "challenges": challenges.prune() + token_challenges.prune(),
+            "challenges": token_challenges.prune(),
             "trusted browsers": trusted_browsers.prune(),
             "corrected users": protection.correct(),
             "API keys": apikeys.prune(),
             "secrets of apps and registrations": clients.prune() + registration_tokens.prune(),
             "keys of apps": fetched_keys.prune(),
             "codes for apps": authorization_codes.prune(),
-            "proofs and assertions": spent.prune(),
+            "proofs that work once": once.prune(),
             "logout notices": logout_notices.give_up(),
             "authorization requests": open_requests.prune(),
             "codes of devices": devices.prune(),
