@@ -4,7 +4,7 @@ import dataclasses
 import shutil
 import sys
 from collections.abc import Generator, Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -14,6 +14,7 @@ from pytest_django import DjangoDbBlocker
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support import env
+from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.receiver import Receiver
 from tests.support.services import Postgres, Redis
@@ -26,23 +27,6 @@ BROWSER = "tests/browser/"
 SERVERS = {"Site", "LocalHttps", "production"}
 # The RSA keys that tests in this process have generated.
 RSA_KEYS: list[Any] = []
-
-
-class Clock:
-    """A replacement for the site's clock that stands still until a test moves it."""
-
-    def __init__(self) -> None:
-        self._now = datetime.now(UTC)
-
-    def now(self) -> datetime:
-        return self._now
-
-    def set(self, moment: datetime) -> None:
-        self._now = moment
-
-    def advance(self, **interval: float) -> None:
-        """Move the clock forward, for example by ``clock.advance(minutes=15)``."""
-        self._now += timedelta(**interval)
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from playwright.sync_api import expect
 
 from accounts.apikeys.models import APIKey
 from accounts.common import secrets
-from tests.attacks.key_steps import FORM, KEYS, NEW, shown_key
 from tests.support.api import call, get_tokens
+from tests.support.api_keys import FORM, KEYS, NEW, shown_key
 from tests.support.browser import OpenPage
 from tests.support.signin import signed_in
 from tests.support.site import Site

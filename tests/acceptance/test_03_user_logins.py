@@ -12,8 +12,7 @@ from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.acceptance.conftest import Set
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     EMAILED_CODES,
@@ -25,6 +24,7 @@ from tests.support.second_factor import (
     set_up_authenticator,
     take_second_step,
 )
+from tests.support.signin import Set
 from tests.support.steps import (
     CONFIRM,
     LOGIN,

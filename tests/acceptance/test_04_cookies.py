@@ -13,7 +13,6 @@ from django.test import Client
 from accounts.common import secrets
 from accounts.users.models import User
 from authsite import errors
-from tests.house.test_urls import OPEN, PAGES, address
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.signin import signed_in
 from tests.support.site import Site, text_of
@@ -35,6 +34,7 @@ from tests.support.steps import (
     sign_up,
     signed_up,
 )
+from tests.support.urls import OPEN, PAGES, address
 
 CSP = (  # only pages with scripts have a nonce, and error pages have no scripts
     r"default-src 'none'; script-src (?:'nonce-[\w-]{22,}' 'strict-dynamic'|'none'); "

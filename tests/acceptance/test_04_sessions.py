@@ -6,8 +6,8 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from tests.acceptance.conftest import Set
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.signin import Set
 from tests.support.steps import (
     LOGIN,
     LOGOUT,

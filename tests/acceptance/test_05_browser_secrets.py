@@ -12,7 +12,7 @@ from django.test import Client
 from django.utils.html import escape
 from playwright.sync_api import Browser, Page, Route
 
-from tests.acceptance.conftest import Set
+from tests.support.signin import Set
 from tests.support.site import Site, text_of
 from tests.support.steps import (
     CONFIRM,

@@ -19,7 +19,7 @@ from trustme import CA
 
 from authsite.serving.https import NAMES, certify, issue
 from authsite.serving.server import check
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.process import free_port, listening

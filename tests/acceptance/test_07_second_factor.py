@@ -14,10 +14,8 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import User
-from tests.acceptance.conftest import Set
-from tests.attacks.test_second_factor_secrets import encodings_of_seed
-from tests.conftest import Clock
 from tests.support.authenticator import scan, shown
+from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -31,6 +29,7 @@ from tests.support.second_factor import (
     shown_on,
     unused_code,
 )
+from tests.support.signin import Set
 from tests.support.steps import (
     PASSWORD,
     is_signed_in,
@@ -39,6 +38,7 @@ from tests.support.steps import (
     sign_in,
     sign_in_twice,
 )
+from tests.support.stored import encodings_of_seed
 
 pytestmark = pytest.mark.django_db
 

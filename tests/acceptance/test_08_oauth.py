@@ -11,7 +11,7 @@ from django.test import Client
 
 from accounts.users.identities import Identity
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
 from tests.support.social import ACME, come_back, go, round_trip

@@ -13,9 +13,8 @@ from django.test import Client
 from accounts import api_urls
 from accounts.ops.api_errors import CODES
 from accounts.tokens import scopes
-from tests.conftest import Clock
-from tests.house.test_urls import OPEN
 from tests.support.api import API
+from tests.support.clock import Clock
 from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
 from tests.support.second_factor import (
@@ -28,6 +27,7 @@ from tests.support.second_factor import (
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site, text_of
 from tests.support.steps import CONFIRM, code_in, make_user, sign_up
+from tests.support.urls import OPEN
 
 SITE = {"TOKEN_AUDIENCES": "https://shop.example.org"}
 PAGE = (ROOT / "docs/api.md").read_text()

@@ -11,8 +11,8 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.users.models import User
-from tests.acceptance.test_commands import OWNER, owner_link
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.owner import OWNER, owner_link
 from tests.support.second_factor import (
     CHALLENGE,
     SETUP,

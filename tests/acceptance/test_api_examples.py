@@ -8,11 +8,11 @@ from django.test import Client
 from accounts.activity.services import Actor
 from accounts.oauth import connections
 from accounts.users.models import User, Username
-from tests.acceptance.test_openapi import SCHEMA, Json, operations, resolve
-from tests.administration.steps import member, staff_token
+from tests.support.administration import member, staff_token
 from tests.support.api import Answer
 from tests.support.api_browser import HEADERS, App
 from tests.support.apps import asked_for, make_app
+from tests.support.openapi import SCHEMA, Json, operations, resolve
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.steps import code_in, mail_to, make_user
 

@@ -13,7 +13,7 @@ from accounts.activity.events import EVENTS
 from accounts.activity.kinds import GROUPS
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.second_factor import CHALLENGE, enrolled, unused_code
 from tests.support.social import configured
 from tests.support.steps import LOGIN, PASSWORD, address_of, make_user, sign_in

@@ -1,6 +1,5 @@
 """The management commands and the start of the server."""
 
-import io
 import os
 import re
 import subprocess
@@ -19,15 +18,15 @@ from accounts.throttle.models import FamiliarPlace, StoredBudget
 from accounts.users.models import PendingSignup, User, Username
 from authsite import __main__ as server
 from authsite.settings.mail import mailer
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.env import clean
+from tests.support.owner import OWNER, owner_link, printed_by
 from tests.support.process import free_port
 from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP
 from tests.support.signin import set_up
 from tests.support.site import ROOT
 from tests.support.steps import (
     CONFIRM,
-    PASSWORD,
     address_of,
     is_signed_in,
     mail_to,
@@ -37,23 +36,6 @@ from tests.support.steps import (
     sign_in_twice,
     sign_up,
 )
-
-
-def printed_by(*words: str) -> str:
-    output = io.StringIO()
-    call_command(*words, stdout=output)
-    return output.getvalue()
-
-
-OWNER = {"username": "carol", "email": "carol@example.org", "password1": PASSWORD}
-
-
-def owner_link() -> str:
-    """Return the path of a new owner link, which the command prints as its only line."""
-    link, line_end, rest = printed_by("create_owner").partition("\n")
-    assert (line_end, rest) == ("\n", "")
-    assert link.startswith("http://localhost:8000/accounts/owner/")
-    return link.removeprefix("http://localhost:8000")
 
 
 @pytest.mark.django_db

@@ -3,9 +3,7 @@
 import base64
 import re
 from collections.abc import Iterator
-from functools import reduce
 from hashlib import sha384
-from operator import getitem
 from typing import Any
 
 import pytest
@@ -23,12 +21,11 @@ from accounts.common.errors import PublicError
 from accounts.ops.api_errors import CONFLICTS
 from accounts.ops.examples import EXAMPLES
 from accounts.profile.api import PersonSerializer
-from tests.house.test_urls import OPEN
 from tests.support.api_jwt import TOKEN, call
+from tests.support.openapi import METHODS, SCHEMA, Json, operations, resolve
 from tests.support.steps import WRONG
+from tests.support.urls import OPEN
 
-SCHEMA = "/api/v1/schema/"
-METHODS = {"get", "post", "put", "patch", "delete"}
 # These serve the description and are not part of it.
 DESCRIPTIONS = {"schema/", "docs/"}
 # Statuses that any call may answer.
@@ -51,27 +48,12 @@ FRAMEWORKS = {
     *("parse_error", "unavailable", "unsupported_media_type"),
 }
 
-type Json = dict[str, Any]
-
 
 @pytest.fixture(scope="module")
 def described() -> Json:
     answer = Client().get(SCHEMA)
     assert answer["Content-Type"] == "application/json"
     return dict(answer.json())
-
-
-def operations(described: Json) -> Iterator[tuple[str, str, Json]]:
-    """Yield the path, the method and the description of each operation."""
-    for path, methods in described["paths"].items():
-        for method in methods.keys() & METHODS:
-            yield path, method, methods[method]
-
-
-def resolve(described: Json, place: Json) -> Json:
-    """Return the object to which a reference points."""
-    _, *names = place["$ref"].split("/")
-    return reduce(getitem, names, described)
 
 
 def test_the_description_is_valid_openapi_3_1_for_the_public_origin(described: Json) -> None:

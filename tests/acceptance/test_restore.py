@@ -9,10 +9,10 @@ import pytest
 from django.core.management import call_command
 from django.test import Client as Browser
 
-from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
 from tests.support.api import call, get_tokens, is_good, renew
 from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
+from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site
 from tests.support.steps import (

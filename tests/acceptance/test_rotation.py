@@ -1,12 +1,12 @@
 """SECRET_KEY and ENCRYPTION_KEYS are rotated on a running site, as ``docs/operating.md`` says."""
 
 from accounts.common import secrets
-from tests.faults.test_mail import FORWARD, LATER_SECONDS, within
 from tests.support.api import claims_of, get_tokens, is_good, renew, second_step
 from tests.support.client import Client
-from tests.support.process import free_port
+from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.site import Site
+from tests.support.smtp import FORWARD
 from tests.support.steps import CODE, CONFIRM, code_in, same_browser, sign_in, sign_up, sql
 
 OLD, NEW = secrets.token(48), secrets.token(48)

@@ -8,11 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.test_timing import member
 from tests.support import site as running
 from tests.support.api import Answer, call, get_tokens
 from tests.support.site import ROOT, Site
-from tests.support.steps import sign_in
+from tests.support.steps import member, sign_in
 
 PAGE = ROOT / "docs" / "your-app.md"
 FOLDERS = ("accounts", "authsite", "templates", "static", "locale")

@@ -15,7 +15,7 @@ from accounts.mail.message import Message
 from accounts.mail.services import deliver_due
 from accounts.twofactor.models import RecoveryCodes, sealed_codes
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.steps import make_user, outbox, path_of, sign_in
 

@@ -31,9 +31,9 @@ from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
 from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, FormerCredential, User, Username
-from tests.activity.event_case import Case
-from tests.activity.event_cases import CASES
-from tests.activity.event_steps import (
+from tests.support.activity.event_case import Case
+from tests.support.activity.event_cases import CASES
+from tests.support.activity.event_steps import (
     LINUX,
     LOCKDOWN,
     NEW_PASSWORD,
@@ -47,7 +47,7 @@ from tests.activity.event_steps import (
     sign_in_alice,
     with_known_cookie,
 )
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.steps import (
     address_of,
     confirm,

@@ -19,9 +19,9 @@ from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.paging import PAGE_SIZE
 from accounts.users.models import User
-from tests.activity.event_steps import IPHONE
-from tests.conftest import Clock
 from tests.support import mmdb
+from tests.support.activity.event_steps import IPHONE
+from tests.support.clock import Clock
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import User
-from tests.administration.steps import desk
+from tests.support.administration import desk
 from tests.support.steps import make_user
 
 

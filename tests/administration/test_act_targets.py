@@ -9,8 +9,8 @@ from accounts.oauth import connections
 from accounts.sessions import services as sessions
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
-from tests.administration.steps import act
-from tests.attacks.key_steps import key_of
+from tests.support.administration import act
+from tests.support.api_keys import key_of
 from tests.support.apps import asked_for, connect_app, make_app
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in

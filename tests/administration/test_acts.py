@@ -18,11 +18,11 @@ from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import STAFF_CLEAR
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import EmailAddress, PendingSignup, User
-from tests.administration.steps import REASON, act, desk, page_of
-from tests.attacks.dispute_steps import NEW, sets_password
-from tests.attacks.key_steps import key_of
-from tests.conftest import Clock
+from tests.support.administration import REASON, act, desk, page_of
+from tests.support.api_keys import key_of
 from tests.support.apps import asked_for, make_app
+from tests.support.clock import Clock
+from tests.support.disputes import NEW, sets_password
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import (

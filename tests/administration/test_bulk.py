@@ -11,9 +11,17 @@ from accounts.administration.models import BulkAct, BulkPerson
 from accounts.administration.roles import Role
 from accounts.common.errors import PublicError
 from accounts.users.models import User
-from tests.administration.steps import LIST, REASON, bulk_page, choose, desk, member
-from tests.administration.test_roles import people, staff_of_every_role
-from tests.conftest import Clock
+from tests.support.administration import (
+    LIST,
+    REASON,
+    bulk_page,
+    choose,
+    desk,
+    member,
+    people,
+    staff_of_every_role,
+)
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import is_signed_in, make_user, outbox
 

@@ -13,7 +13,7 @@ from accounts.apikeys.models import APIKey
 from accounts.lockdown.services import lock_down
 from accounts.oauth import connections
 from accounts.users.models import User
-from tests.attacks.key_steps import key_of
+from tests.support.api_keys import key_of
 from tests.support.apps import asked_for, make_app
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in

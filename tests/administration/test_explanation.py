@@ -22,12 +22,12 @@ from accounts.oauth import clients, connections
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.users.identities import Identity
 from accounts.users.models import PendingSignup, User
-from tests.administration.steps import HERE
-from tests.attacks.factor_recovery_steps import request_recovery
-from tests.attacks.second_steps import with_factor
-from tests.conftest import Clock
+from tests.support.administration import HERE
 from tests.support.apps import asked_for, make_app
+from tests.support.clock import Clock
+from tests.support.factor_recovery import request_recovery
 from tests.support.second_factor import enrolled
+from tests.support.second_steps import with_factor
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_staff, make_user, sign_in, sign_up
 

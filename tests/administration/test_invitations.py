@@ -11,7 +11,9 @@ from accounts.activity import events
 from accounts.activity.subjects import SUBJECTS
 from accounts.invitations.models import Invitation
 from accounts.users.models import User
-from tests.attacks.invitation_steps import (
+from tests.support.api import call
+from tests.support.clock import Clock
+from tests.support.invitations import (
     INVITE,
     LIST,
     accept,
@@ -21,8 +23,6 @@ from tests.attacks.invitation_steps import (
     superuser,
     support,
 )
-from tests.conftest import Clock
-from tests.support.api import call
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import set_up, signed_in
 from tests.support.social import configured, round_trip

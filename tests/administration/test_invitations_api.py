@@ -6,7 +6,7 @@ import pytest
 
 from accounts.invitations.models import Invitation
 from accounts.mail.models import OutgoingMail
-from tests.administration.steps import member, staff_token
+from tests.support.administration import member, staff_token
 from tests.support.api import Answer, call
 from tests.support.second_factor import enrolled
 from tests.support.steps import address_of, make_user

@@ -16,7 +16,7 @@ from accounts.mail.models import OutgoingMail
 from accounts.mail.services import Queue
 from accounts.throttle.models import Refusals
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import make_staff, make_user

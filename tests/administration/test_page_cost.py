@@ -13,7 +13,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.sessions import services as sessions
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.administration.steps import LIST, desk, page_of
+from tests.support.administration import LIST, desk, page_of
 from tests.support.apps import connect_app, make_app
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in

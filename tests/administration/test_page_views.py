@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user
 

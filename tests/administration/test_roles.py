@@ -15,36 +15,15 @@ from accounts.activity.services import Actor
 from accounts.administration import acts, roles
 from accounts.common.errors import PublicError
 from accounts.users.models import User
-from tests.administration.steps import member
-from tests.conftest import Clock
+from tests.support.administration import member, people, staff_of_every_role
+from tests.support.clock import Clock
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "administration.md"
 BEGIN, END = "<!-- table of rights -->\n", "<!-- end -->"
-GROUPS = ("Auditor", "Support", "Manager", "Superuser")
 WORDS = {"": "yes", "not_in_role": "not in role", "not_allowed_on_staff": "no"}
-
-
-def staff_of_every_role() -> dict[str, User]:
-    clerk = make_user("clerk", is_staff=True)
-    return {"Staff without a role": clerk} | {name: member(name.lower(), name) for name in GROUPS}
-
-
-def people() -> dict[str, User]:
-    """Return one account of every kind on which somebody may act."""
-    bob = make_user("bob")
-    bob.groups.add(writers := Group.objects.create(name="Writers"))
-    writers.permissions.add(Permission.objects.get(codename="add_group"))
-    former = member("former", "Manager")
-    User.objects.filter(pk=former.pk).update(is_active=False)
-    return {
-        "a user": make_user("alice"),
-        "a user with another right": bob,
-        **{f"{name}, another": member(f"other-{name.lower()}", name) for name in GROUPS},
-        "Manager, switched off": User.objects.get(pk=former.pk),
-    }
 
 
 def result(name: str, staff: User, user: User) -> str:

@@ -22,7 +22,7 @@ from accounts.twofactor.models import Passkey
 from accounts.users import services as users
 from accounts.users.identities import Identity
 from accounts.users.models import PendingSignup, User
-from tests.administration.steps import HERE
+from tests.support.administration import HERE
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import make_staff, make_user, sign_up

@@ -7,9 +7,9 @@ from django.test import Client
 
 from accounts.apikeys.models import APIKey
 from accounts.users.models import User
-from tests.attacks.key_steps import FORM, KEYS, NEW, is_alive, key_of, row_of, shown_key
-from tests.conftest import Clock
 from tests.support.api import call
+from tests.support.api_keys import FORM, KEYS, NEW, is_alive, key_of, row_of, shown_key
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 

@@ -10,10 +10,10 @@ from django.test import Client
 
 from accounts.common import http_client, public_ips
 from accounts.users.models import User
-from tests.attacks.api_input_steps import Target, storable
-from tests.attacks.dispute_steps import known_browser
-from tests.attacks.test_two_nodes import Nodes, running
-from tests.conftest import Clock
+from tests.support.api_input import Target, storable
+from tests.support.clock import Clock
+from tests.support.disputes import known_browser
+from tests.support.nodes import Nodes, running
 from tests.support.receiver import PUBLIC
 from tests.support.signin import set_up
 from tests.support.steps import make_user

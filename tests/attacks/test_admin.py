@@ -10,9 +10,9 @@ from django.test import Client
 
 from accounts.users.models import User
 from accounts.users.services import create_administrator
-from tests.attacks.second_steps import after_password, staff, with_factor
-from tests.house.test_urls import ROUTES, address
+from tests.support.administration import rows
 from tests.support.second_factor import enrolled, take_second_step
+from tests.support.second_steps import after_password, staff, with_factor
 from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,
@@ -23,6 +23,7 @@ from tests.support.steps import (
     make_user,
     sign_in,
 )
+from tests.support.urls import ROUTES, address
 
 pytestmark = pytest.mark.django_db
 
@@ -36,16 +37,6 @@ def opens_the_admin(browser: Client) -> bool:
 
 def page(user: Any) -> str:
     return f"/admin/accounts/user/{user.pk}/change/"
-
-
-def rows() -> list[Any]:
-    """Return everything that an admin form could change."""
-    groups = [(group.name, *group.permissions.values_list("pk")) for group in Group.objects.all()]
-    users = User.objects.order_by("pk").values_list(
-        "pk", "username", "email", "password", "is_active", "is_staff", "is_superuser"
-    )
-    held = list(User.user_permissions.through.objects.values_list("user", "permission"))
-    return [*users, *groups, *held]
 
 
 def test_a_password_alone_opens_no_admin_page() -> None:

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from tests.administration.steps import LIST, desk, page_of
+from tests.support.administration import LIST, desk, page_of
 from tests.support.steps import address_of, make_user
 
 pytestmark = pytest.mark.django_db

@@ -8,19 +8,19 @@ from django.core.management import call_command
 
 from accounts.tokens.models import TokenChallenge
 from accounts.users.models import User
-from tests.attacks.api_steps import FINISH, api_sessions, first_step, first_step_of_alice, mail_for
-from tests.attacks.second_steps import (
+from tests.support.administration import by_staff
+from tests.support.api import call, claims_of, get_tokens, is_good, second_step
+from tests.support.api_steps import FINISH, api_sessions, first_step, first_step_of_alice, mail_for
+from tests.support.clock import Clock
+from tests.support.lockdown import change_password, lock_down, switch_off
+from tests.support.second_factor import CHALLENGE, code_of, set_up_authenticator
+from tests.support.second_steps import (
     WRONG_DIGITS,
     after_password,
     mails_about,
     new_recovery_codes,
     with_factor,
 )
-from tests.attacks.test_lockdown import change_password, lock_down, switch_off
-from tests.attacks.test_sessions import by_staff
-from tests.conftest import Clock
-from tests.support.api import call, claims_of, get_tokens, is_good, second_step
-from tests.support.second_factor import CHALLENGE, code_of, set_up_authenticator
 from tests.support.signin import signed_in
 
 pytestmark = pytest.mark.django_db

@@ -12,12 +12,11 @@ from collections.abc import Callable
 import pytest
 
 from accounts.ops.examples import ALICE
-from tests.attacks.test_timing import member
 from tests.support.api import call, claims_of, get_tokens, is_good, second_step
 from tests.support.openapi import description
 from tests.support.second_factor import code_of
 from tests.support.site import Site
-from tests.support.steps import PASSWORD
+from tests.support.steps import PASSWORD, member
 
 # The longest allowed lifetime, so that the token outlives the run, and no limits.
 SITE = {"ACCESS_TOKEN_SECONDS": "3600", "LIMITS_SCALE": "100000"}

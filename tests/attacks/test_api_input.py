@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tests.attacks.api_input_steps import (
+from tests.support.api_input import (
     BIDI,
     CALLS,
     FORM,

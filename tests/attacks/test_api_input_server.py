@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.api_input_steps import (
+from tests.support.api_input import (
     CALLS,
     LIMIT,
     LOGIN,
@@ -16,11 +16,10 @@ from tests.attacks.api_input_steps import (
     Target,
     check,
 )
-from tests.attacks.test_http import END, raw
-from tests.attacks.test_timing import member
 from tests.support.api_jwt import API, ME, TOKEN, basic, call
+from tests.support.raw_http import END, raw
 from tests.support.site import Site
-from tests.support.steps import PASSWORD, WRONG, code_in
+from tests.support.steps import PASSWORD, WRONG, code_in, member
 
 
 @pytest.mark.proof

@@ -7,9 +7,10 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import User
-from tests.attacks.key_steps import (
+from tests.support.api_keys import (
     FORM,
     NEW,
+    by_staff,
     is_alive,
     key_of,
     make,
@@ -17,9 +18,8 @@ from tests.attacks.key_steps import (
     row_of,
     shown_key,
 )
-from tests.attacks.second_steps import mails_about, reset_link, with_factor
-from tests.attacks.test_api_key_revocation import by_staff
 from tests.support.second_factor import set_up_authenticator, unused_code
+from tests.support.second_steps import mails_about, reset_link, with_factor
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, make_user
 

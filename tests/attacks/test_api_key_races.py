@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.attacks.key_steps import LOCKDOWN, REFUSED, is_alive, make, recent_token
-from tests.attacks.test_session_races import confirmed
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race, browser_at
 from tests.support.api import Answer
+from tests.support.api_keys import LOCKDOWN, REFUSED, is_alive, make, recent_token
 from tests.support.client import Client, Response, together
+from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
+from tests.support.races import confirmed
 from tests.support.steps import sql
 
 MOST = 50

@@ -13,12 +13,14 @@ from accounts.activity.subjects import SUBJECTS
 from accounts.apikeys.models import APIKey
 from accounts.common import clock as site_clock
 from accounts.users.models import User
-from tests.administration.steps import by_superuser
-from tests.attacks.key_steps import (
+from tests.support.administration import by_superuser
+from tests.support.api import call
+from tests.support.api_keys import (
     FORM,
     KEYS,
     LOCKDOWN,
     NEW,
+    by_staff,
     change_password,
     is_alive,
     key_of,
@@ -27,8 +29,7 @@ from tests.attacks.key_steps import (
     row_of,
     shown_key,
 )
-from tests.conftest import Clock
-from tests.support.api import call
+from tests.support.clock import Clock
 from tests.support.second_factor import set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, outbox, path_of
@@ -54,11 +55,6 @@ STAYS: list[Callable[[Any, Client], Any]] = [
     lambda _user, browser: set_up_authenticator(browser),
     lambda user, _: by_staff(user, is_staff="on"),
 ]
-
-
-def by_staff(user: Any, **changes: str) -> None:
-    carol = signed_in(make_user("carol", is_staff=True, is_superuser=True))
-    assert carol.post(f"/admin/accounts/user/{user.pk}/change/", changes).status_code == 302
 
 
 def end_by_call(user: Any, key: str) -> None:

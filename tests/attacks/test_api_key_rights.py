@@ -10,8 +10,8 @@ from accounts import api_urls
 from accounts.apikeys.models import APIKey
 from accounts.sessions.models import LoginSession
 from accounts.tokens.scopes import SCOPES
-from tests.attacks.api_steps import status_and_code
-from tests.attacks.key_steps import (
+from tests.support.api import Answer, call, get_tokens, renew
+from tests.support.api_keys import (
     FORM,
     KEYS,
     NEW,
@@ -23,8 +23,8 @@ from tests.attacks.key_steps import (
     row_of,
     shown_key,
 )
-from tests.conftest import Clock
-from tests.support.api import Answer, call, get_tokens, renew
+from tests.support.api_steps import status_and_code
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, sign_in
 

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.attacks.key_steps import KEYS, is_alive, key_of, make, recent_token
-from tests.attacks.test_http import END, raw
-from tests.attacks.test_timing import member
 from tests.support.api import call
+from tests.support.api_keys import KEYS, is_alive, key_of, make, recent_token
+from tests.support.raw_http import END, raw
 from tests.support.site import Site
-from tests.support.steps import make_user, sign_in, sql
+from tests.support.steps import make_user, member, sign_in, sql
 
 pytestmark = pytest.mark.django_db
 

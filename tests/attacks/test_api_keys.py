@@ -18,8 +18,9 @@ from accounts.activity.models import Activity
 from accounts.apikeys import text
 from accounts.throttle.limits import KEY_NEW
 from accounts.throttle.services import spend
-from tests.attacks import key_steps
-from tests.attacks.key_steps import (
+from tests.support import api_keys as key_steps
+from tests.support.api import call
+from tests.support.api_keys import (
     FORM,
     KEYS,
     NEW,
@@ -30,8 +31,7 @@ from tests.attacks.key_steps import (
     recent_token,
     row_of,
 )
-from tests.conftest import Clock
-from tests.support.api import call
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.site import ROOT
 from tests.support.steps import make_user, outbox

@@ -14,9 +14,9 @@ from django.test.utils import CaptureQueriesContext
 from accounts.passwords.hashers import Argon2id
 from accounts.throttle.limits import LOGIN_LINE, LOGIN_NETWORK
 from accounts.tokens import keyring
-from tests.attacks.api_steps import status_and_code
-from tests.conftest import Clock
 from tests.support.api import Answer, call
+from tests.support.api_steps import status_and_code
+from tests.support.clock import Clock
 from tests.support.second_factor import enrolled
 from tests.support.steps import PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_in, sign_up
 

@@ -2,18 +2,9 @@
 
 import base64
 
-from tests.attacks.api_input_steps import (
-    CALLS,
-    LISTS,
-    NO_CLIENT,
-    NOBODY,
-    PROFILE,
-    VERIFY,
-    Target,
-    check,
-)
-from tests.attacks.test_http import EVIL, HEADERS, missing_headers
+from tests.support.api_input import CALLS, LISTS, NO_CLIENT, NOBODY, PROFILE, VERIFY, Target, check
 from tests.support.api_jwt import API, ME, TOKEN, call
+from tests.support.raw_http import EVIL, HEADERS, missing_headers
 
 BASICS = (b"", b":", b"::", b"alice", b"\xff:x", b"a\0b:x", b"alice:\0", b"a" * 50_000 + b":x",
           b"alice:" + b"a" * 50_000, b"a" * 255 + b":x", b"alice:\xff", b"@:@")  # fmt: skip

@@ -10,9 +10,13 @@ from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FACTOR_LINE
 from accounts.tokens import services
 from accounts.users.models import User
-from tests.attacks.api_steps import FINISH, api_sessions, first_step, mail_for, status_and_code
-from tests.attacks.passkey_steps import set_up
-from tests.attacks.second_steps import (
+from tests.support.api import Answer, call, get_tokens, is_good, second_step
+from tests.support.api_steps import FINISH, api_sessions, first_step, mail_for, status_and_code
+from tests.support.clock import Clock
+from tests.support.lockdown import lock_down, switch_off
+from tests.support.passkeys import set_up
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, set_up_authenticator
+from tests.support.second_steps import (
     WRONG_DIGITS,
     after_password,
     code_signs_in,
@@ -21,12 +25,8 @@ from tests.attacks.second_steps import (
     staff,
     with_factor,
 )
-from tests.attacks.test_lockdown import lock_down, switch_off
-from tests.attacks.trusted_steps import trusting_browser
-from tests.conftest import Clock
-from tests.support.api import Answer, call, get_tokens, is_good, second_step
-from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, set_up_authenticator
 from tests.support.steps import PASSWORD, WRONG, make_user
+from tests.support.trusted_browsers import trusting_browser
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db

@@ -9,8 +9,8 @@ from accounts.codes import once
 from accounts.codes.models import UsedOnce
 from accounts.oauth import clients
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.client_keys import ASSERTION_TYPE, KeyedApp, keyed_app, public_of
+from tests.support.clock import Clock
 from tests.support.forgeries import Mint, by_hmac, join, key_of, unsigned
 from tests.support.oauth_client import App, browser_of, new_app, set_client
 from tests.support.steps import make_user

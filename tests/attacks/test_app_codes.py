@@ -12,8 +12,8 @@ from accounts.oauth.grant_models import AuthorizationCode
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.apps import WEB
+from tests.support.clock import Clock
 from tests.support.oauth_client import App, browser_of, is_live, new_app, set_client
 from tests.support.signin import set_up
 from tests.support.steps import mail_to, make_user

@@ -8,10 +8,10 @@ from django.core.exceptions import ValidationError
 from django.test import Client as Browser
 
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.api import claims_of, get_tokens
 from tests.support.api_jwt import basic
 from tests.support.apps import WEB
+from tests.support.clock import Clock
 from tests.support.oauth_client import (
     FORM,
     App,

@@ -14,7 +14,7 @@ import pytest
 from django.db import connection
 from django.test import Client as Browser
 
-from tests.attacks.api_input_steps import storable
+from tests.support.api_input import storable
 from tests.support.api_jwt import basic
 from tests.support.apps import WEB
 from tests.support.oauth_client import EVERYTHING, FORM, VERIFIER, browser_of, new_app

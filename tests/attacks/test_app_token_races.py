@@ -8,20 +8,13 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.test_app_races import (
-    add_code,
-    connect,
-    redeem,
-    refresh,
-    status_with,
-    token_call,
-)
-from tests.attacks.test_session_races import LOCKDOWN, confirmed, times_in_history
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race
 from tests.support.api import claims_of
+from tests.support.app_races import add_code, connect, redeem, refresh, status_with, token_call
 from tests.support.client import Response, together
 from tests.support.client_keys import ASSERTION_TYPE, assertion_of, public_of
 from tests.support.forgeries import key_of
+from tests.support.nodes import AT_ONCE, Nodes, Race
+from tests.support.races import LOCKDOWN, confirmed, times_in_history
 from tests.support.steps import sql
 
 PUBLISHED = (

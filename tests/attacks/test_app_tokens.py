@@ -19,8 +19,8 @@ from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.api import call, claims_of, exchange, renew
+from tests.support.clock import Clock
 from tests.support.oauth_client import (
     EVERYTHING,
     HERE,

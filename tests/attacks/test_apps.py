@@ -11,10 +11,8 @@ from accounts.activity.services import Actor
 from accounts.common.key_text import _checksum
 from accounts.oauth import clients
 from accounts.oauth.models import Client, ClientSecret
-from tests.administration.steps import desk
-from tests.attacks.api_input_steps import storable
-from tests.attacks.invitation_steps import staff_with, superuser
-from tests.conftest import Clock
+from tests.support.administration import desk
+from tests.support.api_input import storable
 from tests.support.apps import (
     ADD,
     FORM,
@@ -27,6 +25,8 @@ from tests.support.apps import (
     shown_secret,
     the_app,
 )
+from tests.support.clock import Clock
+from tests.support.invitations import staff_with, superuser
 
 pytestmark = pytest.mark.django_db
 

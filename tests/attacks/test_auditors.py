@@ -8,18 +8,18 @@ from django.test import Client
 from accounts.throttle.limits import STAFF
 from accounts.throttle.services import spend
 from accounts.users.models import PendingSignup, User
-from tests.administration.steps import (
+from tests.support.administration import (
     ADDRESSES,
     REASON,
     alice_with_addresses,
     desk,
     member,
     page_of,
+    rows,
     staff_token,
 )
-from tests.attacks.test_admin import rows
-from tests.conftest import Clock
 from tests.support.api import call
+from tests.support.clock import Clock
 from tests.support.second_factor import enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import address_of, make_user, sign_up

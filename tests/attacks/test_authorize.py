@@ -13,7 +13,6 @@ from accounts.oauth.models import Client
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.apps import make_app
 from tests.support.authorize import (
     AUTHORIZE,
@@ -26,6 +25,7 @@ from tests.support.authorize import (
     result,
     trusted,
 )
+from tests.support.clock import Clock
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import LOGOUT, make_user, sign_in

@@ -11,7 +11,7 @@ from django.test import Client as Browser
 
 from accounts.oauth.grant_models import AuthorizationCode
 from accounts.oauth.models import Client
-from tests.attacks.api_input_steps import storable
+from tests.support.api_input import storable
 from tests.support.apps import WEB, make_app
 from tests.support.authorize import (
     AUTHORIZE,

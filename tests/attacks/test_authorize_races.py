@@ -5,11 +5,11 @@ import re
 from pathlib import Path
 from urllib.parse import urlencode
 
-from tests.attacks.test_session_races import WAITS, confirmed, tabs_of
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes
 from tests.support.apps import WEB
 from tests.support.authorize import AUTHORIZE, CHALLENGE
 from tests.support.client import Response, together
+from tests.support.nodes import AT_ONCE, Nodes
+from tests.support.races import WAITS, confirmed, tabs_of
 from tests.support.services import Postgres
 from tests.support.site import Site
 from tests.support.steps import sql

@@ -16,11 +16,10 @@ from accounts.twofactor.new_passkeys import options_to_add
 from accounts.twofactor.services import make_recovery_codes
 from accounts.twofactor_pages.session_data import CODES
 from accounts.users.models import User
-from tests.attacks.passkey_steps import completes_sign_in, options_of, post_credential, signs_in
-from tests.attacks.second_steps import mails_about
-from tests.attacks.test_lockdown import lock_down
-from tests.conftest import Clock
 from tests.support.api import claims_of, get_tokens
+from tests.support.clock import Clock
+from tests.support.lockdown import lock_down
+from tests.support.passkeys import completes_sign_in, options_of, post_credential, signs_in
 from tests.support.second_factor import (
     CHALLENGE,
     enrolled,
@@ -28,6 +27,7 @@ from tests.support.second_factor import (
     shown_on,
     unused_code,
 )
+from tests.support.second_steps import mails_about
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, by_mail, by_password, is_signed_in, make_user, sign_in
 from tests.support.webauthn import (

@@ -9,10 +9,10 @@ from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.attacks.api_steps import status_and_code
-from tests.conftest import Clock
 from tests.support.api import call, exchange, get_tokens, is_good, renew, second_step
 from tests.support.api_browser import App
+from tests.support.api_steps import status_and_code
+from tests.support.clock import Clock
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import WRONG, make_user, outbox

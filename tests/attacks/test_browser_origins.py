@@ -10,8 +10,8 @@ from django.test import Client
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from accounts.throttle.models import StoredBudget
-from tests.conftest import Clock
 from tests.support.api_browser import HEADERS, ORIGIN, App
+from tests.support.clock import Clock
 from tests.support.signin import set_up
 from tests.support.steps import make_user
 

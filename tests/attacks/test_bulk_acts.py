@@ -10,9 +10,9 @@ from accounts.administration import bulk
 from accounts.administration.models import BulkPerson
 from accounts.administration.roles import NotInRole
 from accounts.users.models import User
-from tests.administration.steps import REASON, bulk_page, choose, desk, member
-from tests.conftest import Clock
+from tests.support.administration import REASON, bulk_page, choose, desk, member
 from tests.support.client import together
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 

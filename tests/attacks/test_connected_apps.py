@@ -12,8 +12,8 @@ from accounts.oauth.scopes import SCOPES
 from accounts.sessions.models import LoginSession
 from accounts.tokens.access import AccessToken
 from accounts.users.models import User
-from tests.attacks.api_steps import status_and_code
 from tests.support.api import call, get_tokens
+from tests.support.api_steps import status_and_code
 from tests.support.apps import connect_app, make_app
 from tests.support.signin import signed_in
 from tests.support.steps import make_user

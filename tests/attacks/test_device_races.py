@@ -6,11 +6,11 @@ import re
 import pytest
 
 from accounts.oauth.devices import GRANT
-from tests.attacks.test_app_races import status_with, token_call
-from tests.attacks.test_session_races import confirmed
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race, browser_at
+from tests.support.app_races import status_with, token_call
 from tests.support.client import Client, Response, together
 from tests.support.devices import PAGE
+from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
+from tests.support.races import confirmed
 from tests.support.steps import sql
 
 SESSIONS = "SELECT id FROM accounts_loginsession WHERE client_id = ?"

@@ -8,9 +8,9 @@ from django.test import Client as Browser
 from accounts.common import secrets
 from accounts.oauth.grant_models import AuthorizationCode, DeviceAuthorization
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.api import claims_of
 from tests.support.authorize import allow
+from tests.support.clock import Clock
 from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
 from tests.support.oauth_client import Answer, App, browser_of, is_live, new_app
 from tests.support.signin import signed_in

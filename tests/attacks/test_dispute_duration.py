@@ -13,7 +13,8 @@ from accounts.twofactor.models import Authenticator
 from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, FormerCredential, User
-from tests.attacks.dispute_steps import (
+from tests.support.clock import Clock
+from tests.support.disputes import (
     MINE,
     NEW,
     REVIEW,
@@ -24,7 +25,6 @@ from tests.attacks.dispute_steps import (
     review,
     sets_password,
 )
-from tests.conftest import Clock
 from tests.support.second_factor import enrolled
 from tests.support.second_factor import set_up_authenticator as adds_an_app
 from tests.support.signin import signed_in

@@ -8,7 +8,8 @@ from accounts.common.client_info import ClientInfo
 from accounts.lockdown.services import lock_down
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, FormerCredential
-from tests.attacks.dispute_steps import (
+from tests.support.clock import Clock
+from tests.support.disputes import (
     EMAIL,
     LOCK,
     MINE,
@@ -24,7 +25,6 @@ from tests.attacks.dispute_steps import (
     sets_password,
     text_of,
 )
-from tests.conftest import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, outbox, path_of, sign_in
 

@@ -7,9 +7,9 @@ from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.models import User
-from tests.attacks.dispute_steps import alice, reset_link, sets_password
-from tests.attacks.passkey_steps import options_of, owner, post_credential
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.disputes import alice, reset_link, sets_password
+from tests.support.passkeys import options_of, owner, post_credential
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,

@@ -9,7 +9,7 @@ out everywhere else. A locked account has no session, so c never meets b, h, i o
 
 import pytest
 
-from tests.attacks.dispute_race_steps import (
+from tests.support.dispute_races import (
     LOST,
     REVIEW,
     added_email,
@@ -22,18 +22,11 @@ from tests.attacks.dispute_race_steps import (
     request_that_is_due,
     suspended_email,
 )
-from tests.attacks.test_recovery_races import CHANGE, EMAIL, LOCKDOWN, NEW, opens, reset_link
-from tests.attacks.test_second_factor_races import after_password
-from tests.attacks.test_session_races import (
-    SESSIONS,
-    Race,
-    confirmed,
-    live_sessions,
-    tabs_of,
-    times_in_history,
-)
-from tests.attacks.test_two_nodes import Nodes
+from tests.support.nodes import Nodes
+from tests.support.races import SESSIONS, Race, confirmed, live_sessions, tabs_of, times_in_history
+from tests.support.recovery_races import CHANGE, EMAIL, LOCKDOWN, NEW, opens, reset_link
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
+from tests.support.second_factor_races import after_password
 from tests.support.steps import PASSWORD
 
 

@@ -8,7 +8,8 @@ from accounts.lockdown.services import lock_down
 from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import EmailAddress, FormerCredential
-from tests.attacks.dispute_steps import (
+from tests.support.clock import Clock
+from tests.support.disputes import (
     LOCK,
     NEW,
     alice,
@@ -18,7 +19,6 @@ from tests.attacks.dispute_steps import (
     reset_link,
     sets_password,
 )
-from tests.conftest import Clock
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.second_factor import set_up_authenticator as adds_an_app
 from tests.support.signin import signed_in

@@ -15,7 +15,8 @@ from accounts.twofactor.models import Authenticator
 from accounts.users import services as users
 from accounts.users.disputes import Evidence, OlderProof
 from accounts.users.models import User
-from tests.attacks.dispute_steps import (
+from tests.support.clock import Clock
+from tests.support.disputes import (
     MINE,
     NEW,
     known_browser,
@@ -25,7 +26,6 @@ from tests.attacks.dispute_steps import (
     reset_link,
     sets_password,
 )
-from tests.conftest import Clock
 from tests.support.second_factor import enrolled
 from tests.support.steps import PASSWORD, make_user, outbox, path_of
 

@@ -11,7 +11,8 @@ from accounts.lockdown.services import lock_down
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, FormerCredential, User
-from tests.attacks.dispute_steps import (
+from tests.support.clock import Clock
+from tests.support.disputes import (
     MINE,
     NEW,
     REVIEW,
@@ -25,7 +26,6 @@ from tests.attacks.dispute_steps import (
     sets_password,
     text_of,
 )
-from tests.conftest import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,

@@ -11,8 +11,7 @@ from accounts.oauth import documents
 from accounts.oauth.grant_models import Connection, LogoutNotice
 from accounts.oauth.models import Client
 from accounts.users.models import User
-from tests.attacks.test_documents import ASK, JSON, refuses
-from tests.conftest import Clock
+from tests.support.app_documents import ASK, JSON, refuses
 from tests.support.apps import make_app
 from tests.support.authorize import (
     AUTHORIZE,
@@ -23,6 +22,7 @@ from tests.support.authorize import (
     result,
 )
 from tests.support.client_keys import public_of
+from tests.support.clock import Clock
 from tests.support.document_host import HOST, REDIRECT, DocumentHost
 from tests.support.forgeries import key_of
 from tests.support.logout import ended, send_all

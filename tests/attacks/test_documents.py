@@ -13,7 +13,7 @@ from accounts.oauth.grant_models import UnreadRequest
 from accounts.oauth.models import Client
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.app_documents import ASK, refuses
 from tests.support.authorize import (
     AUTHORIZE,
     address,
@@ -24,16 +24,14 @@ from tests.support.authorize import (
     query,
     result,
 )
-from tests.support.document_host import HERE, HOST, REDIRECT, DocumentHost, resolve
+from tests.support.clock import Clock
+from tests.support.document_host import HERE, HOST, DocumentHost, resolve
 from tests.support.oauth_client import App
 from tests.support.receiver import drip, hang, say
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
-
-ASK = {"redirect_uri": REDIRECT}
-JSON = {"Content-Type": "application/json"}
 
 
 @pytest.fixture
@@ -44,13 +42,6 @@ def alice(db: None) -> User:
 @pytest.fixture
 def browser(alice: User) -> Browser:
     return signed_in(alice)
-
-
-def refuses(host: DocumentHost, browser: Browser, **asked: str) -> bool:
-    """Return whether the site shows an error page, sends nothing to the app, and stores no app."""
-    answer = browser.get(address(host.app, **(ASK | asked)))
-    assert answer.status_code < 500
-    return answer.status_code == 400 and not Client.objects.exists()
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ from accounts.codes.models import UsedOnce
 from accounts.oauth.grant_models import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
-from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.authorize import PAR, query
+from tests.support.clock import Clock
 from tests.support.dpop import ME, USERINFO, Key, get
 from tests.support.oauth_client import Answer, App, audience, browser_of, new_app, set_client
 from tests.support.steps import make_user

@@ -10,8 +10,8 @@ from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key a
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 from accounts.common import clock as site_clock
-from tests.conftest import Clock
 from tests.support.authorize import PAR
+from tests.support.clock import Clock
 from tests.support.dpop import TOKEN, Key
 from tests.support.oauth_client import audience, browser_of, new_app
 from tests.support.steps import make_user

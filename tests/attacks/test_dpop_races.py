@@ -4,11 +4,11 @@ import json
 
 import pytest
 
-from tests.attacks.test_app_races import VERIFIER, WEB, add_code, connect
-from tests.attacks.test_session_races import confirmed
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race
+from tests.support.app_races import VERIFIER, WEB, add_code, connect
 from tests.support.client import Response, together
 from tests.support.dpop import ME, TOKEN, Key
+from tests.support.nodes import AT_ONCE, Nodes, Race
+from tests.support.races import confirmed
 
 FORM = {"grant_type": "authorization_code", "redirect_uri": WEB, "code_verifier": VERIFIER}
 

@@ -9,11 +9,11 @@ from accounts.lockdown.services import lock_down
 from accounts.twofactor.services import set_emailed_codes
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
-from tests.attacks.api_steps import first_step, mail_for
-from tests.attacks.second_steps import after_password, mails_about, with_factor
-from tests.conftest import Clock
 from tests.support.api import second_step
+from tests.support.api_steps import first_step, mail_for
+from tests.support.clock import Clock
 from tests.support.second_factor import CHALLENGE, EMAILED_CODES, set_up_authenticator
+from tests.support.second_steps import after_password, mails_about, with_factor
 from tests.support.signin import signed_in
 from tests.support.steps import is_signed_in, make_user
 from tests.support.webauthn import ADD, Passkey, options_on

@@ -11,7 +11,7 @@ from accounts.activity.services import Actor
 from accounts.emails import services
 from accounts.users.models import EmailAddress, FormerCredential, User
 from accounts.users.services import AccountChanged, rename
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import (
     CONFIRM,

@@ -12,12 +12,11 @@ from accounts.common.errors import Busy
 from accounts.oauth import fetched_keys
 from accounts.oauth.fetched_keys import MOST_AT_ONCE, PATIENCE, PAUSE
 from accounts.oauth.models import FetchedKeys
-from tests.attacks.test_provider_ssrf import WITHIN
-from tests.conftest import Clock
 from tests.support.client_keys import KeyedApp, keyed_app, public_of, publish, publishing_app
+from tests.support.clock import Clock
 from tests.support.forgeries import key_of
 from tests.support.oauth_client import new_app, set_client
-from tests.support.receiver import PUBLIC, Receiver, drip, hang, say, set_dns
+from tests.support.receiver import PUBLIC, WITHIN, Receiver, drip, hang, say, set_dns
 
 pytestmark = pytest.mark.django_db
 

@@ -22,7 +22,7 @@ from tests.attacks import (
     test_staff_races,
     test_two_nodes,
 )
-from tests.attacks.test_two_nodes import Nodes, Race, round_names, running
+from tests.support.nodes import Nodes, Race, round_names, running
 from tests.support.services import Postgres
 
 RACES = [

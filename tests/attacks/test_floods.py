@@ -12,8 +12,8 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle.limits import LOGIN_NETWORK
-from tests.conftest import Clock
 from tests.support.client import Client, together
+from tests.support.clock import Clock
 from tests.support.site import Site
 from tests.support.steps import LOGIN, LOGOUT, WRONG, join, make_user, sign_in, sign_up
 

@@ -3,7 +3,6 @@
 import dataclasses
 import re
 import socket
-from contextlib import suppress
 from io import BytesIO
 from ipaddress import ip_network
 from typing import Any
@@ -12,42 +11,9 @@ import pytest
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as Browser
 
+from tests.support.raw_http import END, EVIL, HEADERS, missing_headers, raw
 from tests.support.site import Site, text_of
 from tests.support.steps import CONFIRM, LOGIN, sign_up
-
-HEADERS = {
-    "Content-Security-Policy": "default-src 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "X-Frame-Options": "DENY",
-    "Referrer-Policy": "same-origin",
-    "Cross-Origin-Opener-Policy": "same-origin",
-    "Cross-Origin-Resource-Policy": "same-origin",
-    "Permissions-Policy": "camera=()",
-    "Cache-Control": "",
-    "Server": "web",
-}
-EVIL = "evil.example"
-# Makes the server close the connection, so that ``raw`` need not wait for its timeout.
-END = "Connection: close\r\n"
-
-
-def raw(site: Site, request: str) -> str:
-    """Send these bytes; return all that the server answers until it closes or falls silent."""
-    with socket.create_connection(("127.0.0.1", site.port), timeout=1) as connection:
-        # The server may refuse a long request and close the connection while it is sent.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            connection.sendall(request.format(host=f"localhost:{site.port}").encode("latin-1"))
-        answer = b""
-        try:
-            while part := connection.recv(65536):
-                answer += part
-        except (TimeoutError, ConnectionResetError):
-            pass
-    return answer.decode("latin-1")
-
-
-def missing_headers(headers: Any) -> list[str]:
-    return [name for name, part in HEADERS.items() if part not in (headers[name] or "\0")]
 
 
 def test_an_unknown_host_is_refused(site: Site) -> None:

@@ -1,86 +1,24 @@
 """Forged ID tokens, userinfo answers and issuers: any wrong part refuses the sign-in."""
 
-import hmac
-import json
 import time
 from collections.abc import Callable
 from typing import Any
 
-import jwt
 import pytest
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
 from joserfc.jwk import ECKey
 
-from accounts.users.identities import Identity
 from accounts.users.models import User
-from tests.support.forgeries import decoded, encoded
+from tests.support.forgeries import encoded
+from tests.support.id_tokens import Json, assert_refused, forge, signed_by
 from tests.support.openid_provider import CLIENT_ID, OpenIDProvider, send
 from tests.support.social import come_back, go, round_trip
-from tests.support.steps import is_signed_in
 
 pytestmark = pytest.mark.django_db
-
-type Json = dict[str, Any]
-type Sign = Callable[[OpenIDProvider, bytes], bytes]
 
 NOW = int(time.time())
 OTHER = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
 DEEP = "[" * 200_000
-
-
-def signed_by(key: Any = None, algorithm: str = "ES256") -> Sign:
-    """Sign with ``key``, or with the key that the provider publishes."""
-
-    def sign(op: OpenIDProvider, text: bytes) -> bytes:
-        made = jwt.get_algorithm_by_name(algorithm)
-        return made.sign(text, (key or op.published).private_key)
-
-    return sign
-
-
-def unsigned(_op: OpenIDProvider, _text: bytes) -> bytes:
-    return b""
-
-
-def hs256(secret: Callable[[OpenIDProvider], bytes]) -> Sign:
-    """Sign with a secret that others know, too."""
-    return lambda op, text: hmac.digest(secret(op), text, "sha256")
-
-
-def pem(op: OpenIDProvider) -> bytes:
-    public = op.published.public_key
-    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
-
-
-def forge(op: OpenIDProvider, head: Json, claims: Json, sign: Sign) -> None:
-    """Make the provider issue ID tokens with these changes and this signature."""
-    made = op._id_token
-
-    def laid_over(part: str, changes: Json) -> str:
-        right = json.loads(decoded(part))
-        changed = {k: v(right[k]) if callable(v) else v for k, v in changes.items()}
-        merged = {k: v for k, v in (right | changed).items() if v is not None}
-        return encoded(json.dumps(merged).encode())
-
-    def forged(grant: Any) -> str:
-        header, body, _signature = made(grant).split(".")
-        text = f"{laid_over(header, head)}.{laid_over(body, claims)}"
-        return f"{text}.{encoded(sign(op, text.encode()))}"
-
-    op._id_token = forged
-
-
-def assert_refused(op: OpenIDProvider) -> None:
-    """Fail unless the site refuses the sign-in with a 400 page and creates no user."""
-    browser = Client()
-    answer = round_trip(browser, op)
-
-    assert answer.status_code == 400
-    assert b"That didn" in answer.content
-    assert not is_signed_in(browser)
-    assert not User.objects.exists()
-    assert not Identity.objects.exists()
 
 
 # A function changes the right value; None removes the claim.

@@ -15,7 +15,8 @@ from accounts.throttle.limits import STAFF_INVITE
 from accounts.throttle.models import StoredBudget
 from accounts.throttle.services import spend
 from accounts.users.models import User
-from tests.attacks.invitation_steps import (
+from tests.support.clock import Clock
+from tests.support.invitations import (
     INVITE,
     LIST,
     accept,
@@ -26,7 +27,6 @@ from tests.attacks.invitation_steps import (
     superuser,
     support,
 )
-from tests.conftest import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
 from tests.support.social import configured, round_trip

@@ -8,12 +8,12 @@ from django.test import Client
 
 from accounts.sessions import known_browsers
 from accounts.users.models import User
-from tests.attacks.passkey_steps import REAUTHENTICATE, times_in_history
-from tests.attacks.trusted_steps import TRUSTED, browser, needs_second_step, trusting_browser
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.passkeys import REAUTHENTICATE, times_in_history
 from tests.support.second_factor import enrolled
 from tests.support.signin import request_of, set_up, signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, sign_in, signed_up
+from tests.support.trusted_browsers import TRUSTED, browser, needs_second_step, trusting_browser
 
 pytestmark = pytest.mark.django_db
 

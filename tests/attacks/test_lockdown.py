@@ -12,7 +12,8 @@ from accounts.codes.models import Code
 from accounts.sessions.models import LoginSession
 from accounts.signin import services as signin
 from accounts.users.models import EmailAddress, User
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.lockdown import change_password, lock_down, switch_off
 from tests.support.signin import signed_in
 from tests.support.steps import (
     CONFIRM,
@@ -185,22 +186,6 @@ def test_no_password_opens_a_locked_account_and_a_later_sign_in_is_noticed_again
 
     assert is_signed_in(thief)
     assert len(outbox()) == before + 1
-
-
-def change_password(alice: User) -> None:
-    alice.set_password(WRONG)
-    alice.save()
-
-
-def switch_off(alice: User) -> None:
-    User.objects.filter(pk=alice.pk).update(is_active=False)
-
-
-def lock_down(alice: User) -> None:
-    from accounts.activity.services import Actor
-    from accounts.lockdown import services
-
-    services.lock_down(alice, Actor())
 
 
 @pytest.mark.parametrize("happens", [change_password, switch_off, lock_down])

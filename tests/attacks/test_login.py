@@ -14,8 +14,8 @@ from accounts.throttle.limits import (
     UNGUESSABLE,
 )
 from accounts.users.services import confirm_email
-from tests.conftest import Clock
 from tests.support.api import call
+from tests.support.clock import Clock
 from tests.support.signin import set_up
 from tests.support.steps import (
     CONFIRM,

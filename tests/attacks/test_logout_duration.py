@@ -10,8 +10,8 @@ from statistics import quantiles
 
 import pytest
 
-from tests.attacks.test_logout_nodes import CONNECT, HANGS, WORKS
 from tests.support.client import Client
+from tests.support.logout_nodes import CONNECT, HANGS, WORKS
 from tests.support.process import within
 from tests.support.receiver import PROGRAM
 from tests.support.site import CHEAP_HASHES, ROOT, Site

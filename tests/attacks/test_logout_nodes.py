@@ -11,29 +11,16 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
 from tests.support.client import Client
+from tests.support.logout_nodes import CONNECT, HANGS, WORKS
+from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.process import within
 from tests.support.receiver import Receiver, hang, say
 from tests.support.site import CHEAP_HASHES, Site
 from tests.support.steps import LOGOUT, join
 
-# Signs the person in to the apps at ``paths`` from each of their browsers.
-CONNECT = """
-from accounts.oauth.models import Client
-from accounts.sessions import connected
-from accounts.sessions.models import LoginSession
-for path in {paths}:
-    app, _ = Client.objects.get_or_create(
-        name=path, backchannel_logout_uri="{url}" + path, backchannel_logout_is_private=True
-    )
-    for session in LoginSession.objects.filter(kind="browser"):
-        connected.new(session, app.pk, "openid", "", is_offline=False).save(force_insert=True)
-"""
 # The lease of a notice, and the time to look for it and to send it.
 LEASE_SECONDS = 60 + 15
-WORKS = [f"/work{number}" for number in range(10)]
-HANGS = [f"/hang{number}" for number in range(10)]
 
 
 @pytest.fixture(params=POSTGRES_PROVED)

@@ -11,14 +11,13 @@ from accounts.oauth import logout_notices
 from accounts.oauth.grant_models import LogoutNotice
 from accounts.sessions import services
 from accounts.users.models import User
-from tests.attacks.test_provider_ssrf import WITHIN
 from tests.support.api import call
 from tests.support.apps import connect_app, make_app
 from tests.support.authorize import address
 from tests.support.client_keys import KeyedApp, keyed_app
 from tests.support.logout import ended, send_all, told_at
 from tests.support.oauth_client import App, browser_of, new_app, set_client
-from tests.support.receiver import PUBLIC, Receiver, drip, say, set_dns
+from tests.support.receiver import PUBLIC, WITHIN, Receiver, drip, say, set_dns
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 

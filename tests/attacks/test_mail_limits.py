@@ -15,8 +15,8 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.text import canonical_code
 from accounts.emails import services as addresses
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_LINE
-from tests.conftest import Clock
 from tests.support.api import call
+from tests.support.clock import Clock
 from tests.support.steps import (
     CODE,
     CONFIRM,

@@ -11,7 +11,7 @@ from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.identities import Identity
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go, round_trip

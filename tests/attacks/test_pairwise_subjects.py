@@ -15,12 +15,10 @@ from accounts.oauth.protocol import OAuthError
 from accounts.sessions import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.attacks.invitation_steps import superuser
-from tests.oauth.test_clients import add
-from tests.oauth.test_discovery import document
 from tests.support.api import call, claims_of
-from tests.support.apps import WEB, change, connect_app, register, the_app
+from tests.support.apps import WEB, add, change, connect_app, document, register, the_app
 from tests.support.authorize import begin, result
+from tests.support.invitations import superuser
 from tests.support.logout import send_all
 from tests.support.oauth_client import HERE, VERIFIER, App, browser_of, new_app
 from tests.support.receiver import Receiver

@@ -7,7 +7,8 @@ from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
-from tests.attacks.passkey_steps import (
+from tests.support.clock import Clock
+from tests.support.passkeys import (
     REAUTHENTICATE,
     after_password,
     completes_sign_in,
@@ -18,7 +19,6 @@ from tests.attacks.passkey_steps import (
     set_up,
     signs_in,
 )
-from tests.conftest import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,

@@ -11,7 +11,8 @@ from accounts.signin import passkey as view
 from accounts.twofactor.models import Passkey as Row
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.attacks.passkey_steps import (
+from tests.support.clock import Clock
+from tests.support.passkeys import (
     options_of,
     owner,
     passkeys_of,
@@ -19,7 +20,6 @@ from tests.attacks.passkey_steps import (
     signs_in,
     times_in_history,
 )
-from tests.conftest import Clock
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import is_signed_in, outbox, path_of, sign_in

@@ -16,7 +16,7 @@ from accounts.activity.services import Actor
 from accounts.common.errors import PublicError
 from accounts.twofactor import new_passkeys, passkeys
 from accounts.twofactor.errors import WrongPasskey
-from tests.attacks.passkey_steps import (
+from tests.support.passkeys import (
     options_of,
     owner,
     passkeys_of,

@@ -9,7 +9,8 @@ from django.test import Client
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.models import Passkey as Row
 from accounts.users.models import User
-from tests.attacks.passkey_steps import (
+from tests.support.clock import Clock
+from tests.support.passkeys import (
     REAUTHENTICATE,
     after_password,
     completes_sign_in,
@@ -21,7 +22,6 @@ from tests.attacks.passkey_steps import (
     set_up,
     signs_in,
 )
-from tests.conftest import Clock
 from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, is_signed_in, outbox

@@ -13,7 +13,8 @@ from accounts.codes.models import UsedOnce
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.twofactor.models import Passkey as Row
 from accounts.users import services as users
-from tests.attacks.passkey_steps import (
+from tests.support.clock import Clock
+from tests.support.passkeys import (
     REAUTHENTICATE,
     after_password,
     completes_sign_in,
@@ -26,7 +27,6 @@ from tests.attacks.passkey_steps import (
     signs_in,
     times_in_history,
 )
-from tests.conftest import Clock
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, is_signed_in

@@ -14,7 +14,8 @@ from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, User
-from tests.attacks.dispute_steps import (
+from tests.support.clock import Clock
+from tests.support.disputes import (
     LOCK,
     MINE,
     NEW,
@@ -27,7 +28,6 @@ from tests.attacks.dispute_steps import (
     review,
     sets_password,
 )
-from tests.conftest import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     SETUP,

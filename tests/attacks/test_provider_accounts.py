@@ -13,8 +13,8 @@ from accounts.lockdown.services import lock_down
 from accounts.recovery.models import Recovery
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, PendingSignup, User
-from tests.attacks.provider_steps import ALICE, OTHER, SIGN_IN_FIRST, owners
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.identities import ALICE, OTHER, SIGN_IN_FIRST, owners
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.social import configured, round_trip
 from tests.support.steps import (

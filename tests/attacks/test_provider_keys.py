@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 from joserfc.jwk import ECKey, RSAKey
 
-from tests.attacks.test_id_tokens import assert_refused, forge, hs256, pem, signed_by, unsigned
 from tests.support.forgeries import decoded, encoded
+from tests.support.id_tokens import assert_refused, forge, hs256, pem, signed_by, unsigned
 from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider, send
 from tests.support.social import round_trip
 

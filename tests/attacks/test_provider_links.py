@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 
 from accounts.social import services
-from tests.attacks.provider_steps import ALICE, CONFIRM_LINK, SIGN_IN_FIRST, owners
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.identities import ALICE, CONFIRM_LINK, SIGN_IN_FIRST, owners
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
 from tests.support.social import round_trip

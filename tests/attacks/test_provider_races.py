@@ -7,17 +7,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.attacks.test_session_races import confirmed, tabs_of
-from tests.attacks.test_two_nodes import (
-    AT_ONCE,
-    Nodes,
-    browser_at,
-    round_names,
-    running,
-    server_errors,
-)
 from tests.support.client import Client, together
+from tests.support.nodes import AT_ONCE, Nodes, browser_at, round_names, running, server_errors
 from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.races import confirmed, tabs_of
 from tests.support.services import Postgres
 from tests.support.steps import sql
 

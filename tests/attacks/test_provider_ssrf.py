@@ -14,6 +14,7 @@ from accounts.common import http_client, public_ips
 from accounts.social import metadata
 from accounts.users.models import User
 from tests.support.openid_provider import OpenIDProvider
+from tests.support.receiver import WITHIN
 from tests.support.social import come_back, configured, go, round_trip
 
 pytestmark = pytest.mark.django_db
@@ -22,12 +23,6 @@ LOGIN = "/accounts/oidc/acme/login/"
 PUBLIC = "127.0.0.1"
 CALLED = ["token_endpoint", "jwks_uri", "userinfo_endpoint"]
 ENDPOINTS = ["authorization_endpoint", *CALLED]
-WITHIN = [
-    *("127.0.0.2", "127.2", "2130706434", "0x7f000002", "0177.0.0.2", "0.0.0.0", "0"),
-    *("10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "169.254.169.254", "255.255.255.255"),
-    *("[::1]", "[::]", "[::7f00:2]", "[::ffff:127.0.0.2]", "[::ffff:0:7f00:2]", "[fd00:ec2::254]"),
-    *("[64:ff9b::7f00:2]", "[2002:7f00:2::]", "[fe80::1]", "[fec0::1]", "[ff02::1]", "224.0.0.1"),
-]
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.api import get_tokens
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import (
     LOGIN,

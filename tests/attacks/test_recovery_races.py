@@ -1,10 +1,10 @@
 """Races between two server processes over resets, mailed codes, emails and lock links."""
 
-import re
-
 import pytest
 
-from tests.attacks.test_session_races import (
+from tests.support.client import Client, Response, together
+from tests.support.nodes import AT_ONCE, Nodes, server_errors
+from tests.support.races import (
     Race,
     browsers,
     confirmed,
@@ -13,40 +13,16 @@ from tests.attacks.test_session_races import (
     tabs_of,
     times_in_history,
 )
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, server_errors
-from tests.support.client import Client, Response, together
-from tests.support.site import Site, text_of
-from tests.support.steps import LOGIN, PASSWORD, path_of, same_browser, sql
+from tests.support.recovery_races import CHANGE, EMAIL, LOCKDOWN, NEW, RESET, mailed, opens, waiting
+from tests.support.steps import PASSWORD, same_browser, sql
 
-RESET = "/accounts/password/reset/"
-CHANGE = "/accounts/password/change/"
 BY_CODE = "/accounts/login/code/"
-EMAIL = "/accounts/email/"
-LOCKDOWN = "/accounts/lockdown/"
 LOGOUT = "/accounts/logout/"
-NEW = "a lantern over {} wet roofs"
 # The ids of a user's emails, and whether each is the primary one.
 ADDRESSES = """
     SELECT a.id, u.email = a.email FROM accounts_emailaddress a JOIN accounts_user u
     ON u.id = a.user_id WHERE u.username = ?
 """
-
-
-def mailed(site: Site, to: str, subject: str, pattern: str, count: int = 1) -> str:
-    """Return the line of the newest such mail that matches ``pattern``."""
-    text = path_of(text_of(site.wait_for_mail(to=to, subject=subject, count=count)))
-    found = re.search(rf"(?m)^(?:https?://[^/]+)?({pattern})$", text)
-    assert found, text
-    return found[1]
-
-
-def reset_link(nodes: Nodes, name: str) -> str:
-    assert nodes[0].client().post(RESET, {"login": name}).status == 200
-    return mailed(nodes[0], f"{name}@", "Set a new password", rf"{RESET}[\w-]+/")
-
-
-def opens(nodes: Nodes, name: str, password: str) -> bool:
-    return nodes[0].client().post(LOGIN, {"login": name, "password": password}).status == 302
 
 
 def eight_uses_of_one_mailed_code(nodes: Nodes, name: str) -> None:
@@ -98,14 +74,6 @@ def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
     assert made == ((0, 1) if new[winner] in changing else (1, 0))
     left = [i for i, browser in enumerate([*new, owner]) if browser.get("/").status == 200]
     assert left == ([winner] if new[winner] in changing else [])
-
-
-def waiting(browser: Client, address: str) -> str:
-    """Return the id of an email that is not yet confirmed."""
-    section = browser.get(EMAIL).text.partition(f"{address}</bdi>")[2]
-    found = re.search(r'name="confirm" value="([^"]+)"', section)
-    assert found
-    return found[1]
 
 
 def two_browsers_swap_and_remove_emails(nodes: Nodes, name: str) -> None:

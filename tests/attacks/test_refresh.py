@@ -13,8 +13,8 @@ from accounts.activity.models import Activity
 from accounts.common import secrets
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring, refresh
-from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
+from tests.support.clock import Clock
 from tests.support.steps import make_user, outbox
 
 pytestmark = pytest.mark.django_db

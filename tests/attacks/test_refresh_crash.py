@@ -5,10 +5,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.test_session_races import confirmed
-from tests.attacks.test_two_nodes import POSTGRES_PROVED, database
 from tests.support.api import get_tokens, is_good, renew
 from tests.support.inject import Injected
+from tests.support.nodes import POSTGRES_PROVED, database
+from tests.support.races import confirmed
 from tests.support.site import Site
 from tests.support.steps import sql
 

@@ -11,12 +11,12 @@ from django.db import connection
 from accounts.common.key_text import _checksum, digest
 from accounts.oauth.models import Client
 from accounts.oauth.registration_tokens import TEXT, RegistrationToken, find
-from tests.administration.steps import desk
-from tests.attacks.api_input_steps import storable
-from tests.attacks.invitation_steps import superuser
-from tests.conftest import Clock
+from tests.support.administration import desk
+from tests.support.api_input import storable
 from tests.support.apps import WEB, page_of, the_app
 from tests.support.authorize import begin
+from tests.support.clock import Clock
+from tests.support.invitations import superuser
 from tests.support.oauth_client import new_app
 from tests.support.registration import REGISTER, VALID, new_token, self_register
 from tests.support.signin import set_up, signed_in

@@ -6,8 +6,8 @@ from hashlib import sha256
 import pytest
 
 from accounts.oauth.registration_tokens import TEXT
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, Race, browser_at
 from tests.support.client import Response, together
+from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
 from tests.support.registration import REGISTER, VALID
 from tests.support.steps import sql
 

@@ -11,7 +11,8 @@ from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, FormerCredential, User
-from tests.attacks.dispute_steps import (
+from tests.support.clock import Clock
+from tests.support.disputes import (
     LOCK,
     MINE,
     NEW,
@@ -28,7 +29,6 @@ from tests.attacks.dispute_steps import (
     sets_password,
     text_of,
 )
-from tests.conftest import Clock
 from tests.support.second_factor import set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in

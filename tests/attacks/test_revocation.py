@@ -13,9 +13,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.users.models import User
-from tests.administration.steps import by_superuser
-from tests.attacks.test_sessions import by_staff
-from tests.conftest import Clock
+from tests.support.administration import by_staff, by_superuser
 from tests.support.api import (
     Answer,
     call,
@@ -26,6 +24,7 @@ from tests.support.api import (
     renew,
     second_step,
 )
+from tests.support.clock import Clock
 from tests.support.second_factor import code_of, enrolled, set_up_authenticator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_user

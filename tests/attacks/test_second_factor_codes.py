@@ -8,7 +8,9 @@ from django.core.cache import cache
 from django.test import Client
 
 from accounts.throttle.models import StoredBudget
-from tests.attacks.second_steps import (
+from tests.support.clock import Clock
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, seed_on
+from tests.support.second_steps import (
     after_password,
     code_signs_in,
     factors_of,
@@ -16,8 +18,6 @@ from tests.attacks.second_steps import (
     new_recovery_codes,
     with_factor,
 )
-from tests.conftest import Clock
-from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, seed_on
 from tests.support.signin import signed_in
 from tests.support.steps import is_signed_in, make_user
 

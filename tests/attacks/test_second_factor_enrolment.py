@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.attacks.second_steps import after_password, factors_of, staff, with_factor
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
+from tests.support.second_steps import after_password, factors_of, staff, with_factor
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 from tests.support.webauthn import ADD
 

@@ -6,15 +6,7 @@ from django.test import Client
 from accounts.activity.models import Activity
 from accounts.common.proofs import Method
 from accounts.throttle.limits import CODE_GUESS, FACTOR_ACCOUNT, FACTOR_LINE, FACTOR_LINE_DAY
-from tests.attacks.second_steps import (
-    REAUTHENTICATE,
-    WRONG_DIGITS,
-    after_password,
-    code_signs_in,
-    mails_about,
-    with_factor,
-)
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -22,6 +14,14 @@ from tests.support.second_factor import (
     code_of,
     recovery_codes_on,
     seed_on,
+)
+from tests.support.second_steps import (
+    REAUTHENTICATE,
+    WRONG_DIGITS,
+    after_password,
+    code_signs_in,
+    mails_about,
+    with_factor,
 )
 from tests.support.signin import signed_in
 from tests.support.steps import LOGOUT, is_signed_in, make_user, outbox, path_of, sign_in

@@ -10,18 +10,24 @@ from django.test import Client
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FACTOR_RECOVERY
-from tests.attacks.dispute_steps import known_browser
-from tests.attacks.factor_recovery_steps import ASKED, HOURS, finish_recovery, request_recovery
-from tests.attacks.second_steps import (
+from tests.support.clock import Clock
+from tests.support.disputes import known_browser
+from tests.support.factor_recovery import (
+    ASKED,
+    HOURS,
+    NEW,
+    finish_recovery,
+    opens,
+    request_recovery,
+)
+from tests.support.second_factor import CHALLENGE
+from tests.support.second_steps import (
     after_password,
     factors_of,
     mails_about,
     reset_link,
     with_factor,
 )
-from tests.attacks.test_second_factor_reset import NEW, opens
-from tests.conftest import Clock
-from tests.support.second_factor import CHALLENGE
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, mail_to
 

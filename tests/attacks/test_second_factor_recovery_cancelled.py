@@ -7,9 +7,11 @@ import pytest
 from django.test import Client
 
 from accounts.recovery.models import Recovery
-from tests.attacks.dispute_steps import known_browser
-from tests.attacks.factor_recovery_steps import ASKED, HOURS, finish_recovery, request_recovery
-from tests.attacks.second_steps import (
+from tests.support.clock import Clock
+from tests.support.disputes import known_browser
+from tests.support.factor_recovery import ASKED, HOURS, NEW, finish_recovery, request_recovery
+from tests.support.second_factor import CHALLENGE, set_up_authenticator, unused_code
+from tests.support.second_steps import (
     CHANGES,
     REAUTHENTICATE,
     RESET,
@@ -22,9 +24,6 @@ from tests.attacks.second_steps import (
     reset_link,
     with_factor,
 )
-from tests.attacks.test_second_factor_reset import NEW
-from tests.conftest import Clock
-from tests.support.second_factor import CHALLENGE, set_up_authenticator, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, path_of
 

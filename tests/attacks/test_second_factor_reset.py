@@ -6,7 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.attacks.second_steps import (
+from tests.support.clock import Clock
+from tests.support.factor_recovery import NEW, opens
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on, unused_code
+from tests.support.second_steps import (
     REAUTHENTICATE,
     after_password,
     code_signs_in,
@@ -16,19 +19,10 @@ from tests.attacks.second_steps import (
     reset_link,
     with_factor,
 )
-from tests.conftest import Clock
-from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
-
-NEW = "a lantern over seven wet roofs"
-
-
-def opens(password: str, login: str = "alice") -> bool:
-    """Return whether ``password`` passes the first step."""
-    return sign_in(Client(), login, password).status_code == 302
 
 
 def test_a_reset_accepts_no_password_before_the_second_factor() -> None:

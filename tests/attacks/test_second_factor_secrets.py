@@ -1,27 +1,16 @@
 """Seeds and recovery codes are readable in no row and on no page after they were shown."""
 
-import base64
 import json
 from hashlib import sha256
 from typing import Any
 
 import pytest
 from cryptography.fernet import InvalidToken
-from django.apps import apps
 
 from accounts.codes.models import Code
 from accounts.sessions.models import BrowserSession
-from accounts.sessions.store import SessionStore
 from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
-from tests.attacks.second_steps import (
-    after_password,
-    mails_about,
-    new_recovery_codes,
-    staff,
-    with_factor,
-)
-from tests.conftest import Clock
-from tests.house.test_urls import ROUTES, address
+from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -31,17 +20,19 @@ from tests.support.second_factor import (
     seed_on,
     shown_on,
 )
+from tests.support.second_steps import (
+    after_password,
+    mails_about,
+    new_recovery_codes,
+    staff,
+    with_factor,
+)
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, path_of, sign_in
+from tests.support.stored import encodings_of_seed, everything_stored
+from tests.support.urls import ROUTES, address
 
 pytestmark = pytest.mark.django_db
-
-
-def encodings_of_seed(seed: str) -> set[bytes]:
-    """Return the encodings in which a seed might be found."""
-    raw = bytes.fromhex(seed)
-    plain = {base64.b32encode(raw), base64.b64encode(raw), seed.encode(), raw}
-    return plain | {text.lower() for text in plain - {raw}} | {seed.upper().encode()}
 
 
 def spellings_of_codes(codes: list[str]) -> set[bytes]:
@@ -57,15 +48,6 @@ def salted_digests(user: Any) -> set[bytes]:
 
     stored = json.loads(crypto.unseal(RecoveryCodes.objects.get(user=user).sealed, CODES_PURPOSE))
     return {text.encode() for text in [stored["salt"], *stored["digests"]]}
-
-
-def everything_stored() -> bytes:
-    """Return all rows of all tables and the decoded session data, as text."""
-    rows = [str(row) for model in apps.get_models() for row in model.objects.values()]
-    sessions = [
-        json.dumps(SessionStore().decode(row.session_data)) for row in BrowserSession.objects.all()
-    ]
-    return "\n".join([*rows, *sessions]).encode()
 
 
 def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest() -> None:

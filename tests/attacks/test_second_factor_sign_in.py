@@ -6,8 +6,10 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from tests.administration.steps import by_superuser
-from tests.attacks.second_steps import (
+from tests.support.administration import by_superuser
+from tests.support.clock import Clock
+from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, seed_on
+from tests.support.second_steps import (
     CHANGES,
     after_password,
     code_signs_in,
@@ -17,11 +19,9 @@ from tests.attacks.second_steps import (
     staff,
     with_factor,
 )
-from tests.conftest import Clock
-from tests.house.test_urls import ROUTES, address
-from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, seed_on
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, sign_in
+from tests.support.urls import ROUTES, address
 
 pytestmark = pytest.mark.django_db
 

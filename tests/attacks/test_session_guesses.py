@@ -17,8 +17,8 @@ from accounts.social.provider_profile import ProviderProfile
 from accounts.social.services import prove as prove_by_provider
 from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
-from tests.attacks.second_steps import mails_about
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.second_steps import mails_about
 from tests.support.signin import signed_in
 from tests.support.steps import WRONG, address_of, make_user
 from tests.support.webauthn import registered

@@ -9,9 +9,9 @@ from django.test import Client
 from accounts.activity.models import Activity
 from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT
 from accounts.sessions.models import LoginSession
-from tests.house.test_urls import CALLS, OPEN, PAGES, address
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, is_signed_in, make_staff, make_user, sign_in, sign_in_twice
+from tests.support.urls import CALLS, OPEN, PAGES, address
 
 pytestmark = pytest.mark.django_db
 

@@ -5,34 +5,25 @@ from pathlib import Path
 
 import pytest
 
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, browser_at, server_errors
-from tests.support.client import Client, Response, together
+from tests.support.client import Response, together
+from tests.support.nodes import AT_ONCE, Nodes, server_errors
+from tests.support.races import (
+    LOCKDOWN,
+    SESSIONS,
+    WAITS,
+    Race,
+    browsers,
+    confirmed,
+    live_sessions,
+    sign_in,
+    tabs_of,
+    times_in_history,
+)
 from tests.support.services import Postgres
 from tests.support.site import Site, text_of
-from tests.support.steps import CONFIRM, LOGIN, PASSWORD, WRONG, path_of, same_browser, sign_up, sql
+from tests.support.steps import PASSWORD, WRONG, path_of
 
-SESSIONS = "/accounts/sessions/"
-LOCKDOWN = "/accounts/lockdown/"
 LOGOUT = "/accounts/logout/"
-# Defines a function that returns whether a thread waits for a lock of another connection.
-WAITS = """
-from time import sleep
-from django.db import connection
-
-WAITING = (
-    "SELECT count(*) FROM pg_locks "
-    "WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
-)
-
-def waits(thread):
-    while thread.is_alive():
-        with connection.cursor() as cursor:
-            cursor.execute(WAITING)
-            if cursor.fetchone()[0]:
-                return True
-        sleep(0.01)
-    return False
-"""
 # Holds the lock of the account, as a lockdown does, while another thread revokes its sessions, and
 # prints whether that thread waits for the account without a lock of a session.
 REVOKING = f"""{WAITS}
@@ -73,45 +64,6 @@ for name, act in acts.items():
     thread.join()
 print(LoginSession.objects.filter(ended_at=None).count(), "left")
 """
-
-
-def confirmed(nodes: Nodes, name: str) -> Client:
-    """Sign up, confirm the email, and return the signed-in browser."""
-    browser = browser_at(nodes[0], "192.0.2.1")
-    assert sign_up(browser, name).status == 302
-    code = str(nodes[0].wait_for_mail(to=f"{name}@")["Subject"])[:9]
-    assert browser.post(CONFIRM, {"code": code}).location == "/"
-    return browser
-
-
-def browsers(nodes: Nodes, n: int) -> tuple[list[Client], list[str]]:
-    """Return new browsers, on each node in turn, and CSRF tokens for their sign-in forms."""
-    new = [browser_at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
-    return new, [browser.csrf(LOGIN) for browser in new]
-
-
-def sign_in(browser: Client, name: str, token: str) -> Response:
-    return browser.post(LOGIN, {"login": name, "password": PASSWORD}, csrf=token)
-
-
-def tabs_of(nodes: Nodes, browser: Client, n: int = AT_ONCE) -> list[Client]:
-    """Return copies of ``browser`` with its cookies, on each node in turn."""
-    return [same_browser(nodes[i % 2], browser, X_Forwarded_For="192.0.2.1") for i in range(n)]
-
-
-def live_sessions(nodes: Nodes, name: str) -> int:
-    """Return how many sessions of the user are not revoked."""
-    return _rows(nodes, "accounts_loginsession", name, "r.ended_at IS NULL")
-
-
-def times_in_history(nodes: Nodes, name: str, kind: str) -> int:
-    """Return how many events of this kind the history of the user has."""
-    return _rows(nodes, "accounts_activity", name, "r.kind = ?", kind)
-
-
-def _rows(nodes: Nodes, table: str, name: str, which: str, *values: str) -> int:
-    join = f"SELECT r.id FROM {table} r JOIN accounts_user u ON u.id = r.user_id"
-    return len(sql(nodes[0], f"{join} WHERE u.username = ? AND {which}", name, *values))
 
 
 def signing_in_during_a_lockdown(nodes: Nodes, name: str) -> None:
@@ -214,8 +166,6 @@ RACES = [
     eight_browsers_that_end_all_others,
     everything_at_once,
 ]
-
-type Race = Callable[[Nodes, str], None]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)

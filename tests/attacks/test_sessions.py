@@ -15,8 +15,8 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore, digest
 from accounts.throttle.limits import LOGIN_LINE, PROOF_SESSION
 from accounts.users.models import User
-from tests.administration.steps import by_superuser
-from tests.conftest import Clock
+from tests.support.administration import by_staff, by_superuser
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,
@@ -45,14 +45,6 @@ def copy_of(browser: Client) -> Client:
 
 def link_to_lockdown() -> str:
     return path_of(outbox()[-1].action_url)
-
-
-def by_staff(user: Any, *changes: dict[str, str]) -> None:
-    carol = make_user("carol", is_staff=True, is_superuser=True)
-    browser = signed_in(carol)
-    for change in changes:
-        answer = browser.post(f"/admin/accounts/user/{user.pk}/change/", change)
-        assert answer.status_code == 302
 
 
 def change_password(user: Any, *_browsers: Client) -> None:

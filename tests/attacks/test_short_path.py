@@ -7,14 +7,16 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import OperationalError, transaction
+from django.db import OperationalError
 
 from accounts.ops import health
-from accounts.sessions.models import LoginSession
 from accounts.tokens import families, keyring
 from accounts.users.models import User
 from authsite.short_path import MOST_KINDS, ShortPath
-from tests.attacks.short_path_steps import (
+from tests.support import api
+from tests.support.clock import Clock
+from tests.support.forgeries import mint_with
+from tests.support.short_path import (
     ODD,
     PLAIN,
     SHOP,
@@ -24,10 +26,9 @@ from tests.attacks.short_path_steps import (
     jwks,
     live,
     ready,
+    undone,
+    undone_with_ips,
 )
-from tests.conftest import Clock
-from tests.support import api
-from tests.support.forgeries import mint_with
 from tests.support.signin import set_up
 from tests.support.wsgi import Answer, Applications, answer
 
@@ -49,20 +50,6 @@ def world(clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch) -> World
     for asked in (world.me, world.renew, jwks, live, ready):
         assert undone(world.apps.short, asked).status == "200 OK", asked
     return world
-
-
-def undone(application: Any, asked: Callable[[], dict[str, Any]]) -> Answer:
-    """Return the answer, and undo what the request has changed."""
-    return undone_with_ips(application, asked)[0]
-
-
-def undone_with_ips(application: Any, asked: Callable[[], dict[str, Any]]) -> tuple[Answer, Any]:
-    """Return the answer and the IP addresses of the sessions afterwards; undo the changes."""
-    with transaction.atomic():
-        found = answer(application, asked())
-        ips = set(LoginSession.objects.values_list("ip", flat=True))
-        transaction.set_rollback(True)
-    return found, ips
 
 
 def comparable(found: Answer) -> tuple[Any, ...]:

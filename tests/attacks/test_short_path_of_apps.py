@@ -12,10 +12,9 @@ from accounts.activity.services import Actor
 from accounts.oauth import clients
 from accounts.oauth.models import Client
 from accounts.sessions import services as sessions
-from tests.attacks.test_short_path import undone
-from tests.conftest import Clock
 from tests.support.api import claims_of
 from tests.support.api_jwt import basic
+from tests.support.clock import Clock
 from tests.support.oauth_client import (
     FORM,
     App,
@@ -23,6 +22,7 @@ from tests.support.oauth_client import (
     new_app,
     set_client,
 )
+from tests.support.short_path import undone
 from tests.support.steps import make_user
 from tests.support.wsgi import Answer, Applications, answer, environ
 

@@ -29,10 +29,10 @@ from accounts.signin.session import (
 from accounts.tokens.authentication import Authentication
 from accounts.tokens.permissions import InScope
 from accounts.tokens.scopes import AREAS
-from tests.house.test_urls import CALLS, OPEN, ROUTES, address
 from tests.support.api_jwt import basic
 from tests.support.second_factor import enrolled
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in, sign_up
+from tests.support.urls import CALLS, OPEN, ROUTES, address
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -13,8 +13,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.throttle.limits import MAIL_LINE
 from accounts.users.models import PendingSignup, User, Username
-from tests.attacks.signup_steps import confirm, signed_up, visible
-from tests.conftest import Clock
+from tests.support.clock import Clock
+from tests.support.signup import confirm, signed_up, visible
 from tests.support.steps import (
     CONFIRM,
     LOGIN,

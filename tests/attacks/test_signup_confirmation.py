@@ -8,9 +8,9 @@ from accounts.signup import services
 from accounts.signup.errors import SignupEnded
 from accounts.throttle.limits import LOGIN_LINE
 from accounts.users.models import PendingSignup, User
-from tests.attacks.signup_steps import confirm, signed_up
-from tests.conftest import Clock
 from tests.support.api import call
+from tests.support.clock import Clock
+from tests.support.signup import confirm, signed_up
 from tests.support.steps import (
     CONFIRM,
     PASSWORD,

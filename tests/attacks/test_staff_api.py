@@ -7,11 +7,11 @@ from django.test import Client
 
 from accounts.administration.acts import API_ACTS
 from accounts.users.models import User
-from tests.administration.steps import REASON, member, staff_token
-from tests.attacks.api_steps import status_and_code
-from tests.attacks.key_steps import key_of
-from tests.conftest import Clock
+from tests.support.administration import REASON, member, staff_token
 from tests.support.api import Answer, call, get_tokens
+from tests.support.api_keys import key_of
+from tests.support.api_steps import status_and_code
+from tests.support.clock import Clock
 from tests.support.second_factor import enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user, outbox, sign_up

@@ -7,11 +7,11 @@ from django.contrib.auth.models import Group
 
 from accounts.apikeys.models import APIKey
 from accounts.users.models import User
-from tests.administration.steps import REASON, act, desk, member, page_of, staff_token
-from tests.attacks.api_steps import status_and_code
-from tests.attacks.key_steps import FORM, NEW, key_of, row_of
-from tests.conftest import Clock
+from tests.support.administration import REASON, act, desk, member, page_of, staff_token
 from tests.support.api import Answer, call
+from tests.support.api_keys import FORM, NEW, key_of, row_of
+from tests.support.api_steps import status_and_code
+from tests.support.clock import Clock
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import address_of, make_user, outbox

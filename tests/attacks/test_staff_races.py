@@ -4,11 +4,11 @@ import re
 
 import pytest
 
-from tests.administration.steps import LIST, REASON
-from tests.attacks.test_session_races import confirmed, live_sessions, times_in_history
-from tests.attacks.test_two_nodes import Nodes, Race
 from tests.support import apps
+from tests.support.administration import LIST, REASON
 from tests.support.client import Client, Response, together
+from tests.support.nodes import Nodes, Race
+from tests.support.races import confirmed, live_sessions, times_in_history
 from tests.support.second_factor import (
     BEGIN_ANEW,
     confirm_recovery_codes,

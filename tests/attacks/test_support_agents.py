@@ -8,9 +8,9 @@ from accounts.activity.services import Actor
 from accounts.administration import acts
 from accounts.throttle.limits import STAFF_CLEAR
 from accounts.users.models import PendingSignup, User
-from tests.administration.steps import REASON, act, desk, member, page_of
-from tests.attacks.invitation_steps import invite, superuser
+from tests.support.administration import REASON, act, desk, member, page_of
 from tests.support.api import call, get_tokens
+from tests.support.invitations import invite, superuser
 from tests.support.signin import signed_in
 from tests.support.steps import address_of, make_user, sign_in, sign_up
 

@@ -17,11 +17,9 @@ from accounts.mail.services import deliver_due
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
-from tests.administration.steps import REASON, act, desk, member, page_of
-from tests.attacks.test_admin import rows
-from tests.conftest import Clock
-from tests.house.test_urls import ROUTES, address
+from tests.support.administration import REASON, act, desk, member, page_of, rows
 from tests.support.client import together
+from tests.support.clock import Clock
 from tests.support.second_factor import (
     RECOVERY_CODES,
     recovery_codes_on,
@@ -30,6 +28,7 @@ from tests.support.second_factor import (
 )
 from tests.support.signin import signed_in
 from tests.support.steps import LOGOUT, address_of, make_user, sign_in_twice
+from tests.support.urls import ROUTES, address
 
 pytestmark = pytest.mark.django_db
 

@@ -5,7 +5,7 @@ from django.contrib.auth.models import Permission
 from django.test import Client
 
 from accounts.users.models import User
-from tests.administration.steps import ADDRESSES, alice_with_addresses
+from tests.support.administration import ADDRESSES, alice_with_addresses
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 

@@ -17,10 +17,10 @@ from tests.support.second_factor import enrolled
 from tests.support.site import Site
 from tests.support.steps import (
     LOGIN,
-    PASSWORD,
     WRONG,
     WRONG_CODE,
     make_user,
+    member,
     outbox,
     sign_up,
     sql,
@@ -127,19 +127,6 @@ def ms(browser: Client, page: str, login: str, token: str) -> float:
     taken = (time.perf_counter() - started) * 1000
     assert answer.status in {200, 302}, answer.status
     return taken
-
-
-def member(site: Site, name: str) -> None:
-    """Create a user with a confirmed email at a real site, without the pages."""
-    site.manage(
-        "shell",
-        "-c",
-        "from accounts.users import services as s;"
-        "from accounts.passwords.services import hash_password as h;"
-        f"s.take_username({name!r}, until=None);"
-        f"u = s.create_user({name!r}, h({PASSWORD!r}));"
-        f"s.confirm_email(u, '{name}@example.org')",
-    )
 
 
 @pytest.mark.proof

@@ -9,8 +9,8 @@ from django.contrib.auth.models import Group
 
 from accounts.activity.models import Activity
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
+from tests.support.clock import Clock
 from tests.support.second_factor import code_of, enrolled
 from tests.support.steps import make_user
 

@@ -11,7 +11,8 @@ from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import TrustedBrowser
-from tests.attacks.passkey_steps import (
+from tests.support.clock import Clock
+from tests.support.passkeys import (
     REAUTHENTICATE,
     completes_sign_in,
     options_of,
@@ -21,8 +22,11 @@ from tests.attacks.passkey_steps import (
     set_up,
     times_in_history,
 )
-from tests.attacks.second_steps import CHANGES, factors_of, reset_by_mail
-from tests.attacks.trusted_steps import (
+from tests.support.second_factor import CHALLENGE, enrolled, unused_code
+from tests.support.second_steps import CHANGES, factors_of, reset_by_mail
+from tests.support.signin import signed_in
+from tests.support.steps import LOGIN, PASSWORD, is_signed_in, outbox, sign_in
+from tests.support.trusted_browsers import (
     COOKIE,
     FIREFOX,
     SAFARI,
@@ -33,10 +37,6 @@ from tests.attacks.trusted_steps import (
     trusting_browser,
     with_cookie,
 )
-from tests.conftest import Clock
-from tests.support.second_factor import CHALLENGE, enrolled, unused_code
-from tests.support.signin import signed_in
-from tests.support.steps import LOGIN, PASSWORD, is_signed_in, outbox, sign_in
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, registered
 
 pytestmark = pytest.mark.django_db

@@ -4,16 +4,15 @@ import json
 import os
 import signal
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from typing import Any
 
 import pytest
 
 from accounts.throttle.limits import LOGIN_LINE
-from tests.support.client import Client, Response, together
+from tests.support.client import Response, together
+from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at, database, running, server_errors
 from tests.support.services import Postgres, Redis
-from tests.support.site import Site
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -26,36 +25,8 @@ from tests.support.steps import (
     sql,
 )
 
-AT_ONCE = 8
 # ``Retry-After`` of a site with no free hashing slot; the limits ask for longer waits.
 BUSY_SECONDS = 3
-
-# ``tests/sabotage`` sets fewer: a race without its defence is lost soon.
-ROUNDS = int(os.environ.get("RACE_ROUNDS", "50"))
-assert ROUNDS > 0
-
-type Nodes = tuple[Site, Site]
-
-
-@contextmanager
-def running(**env: str) -> Iterator[Nodes]:
-    env = {"TRUSTED_PROXIES": "127.0.0.1"} | env
-    with Site(**env) as site, site.second() as other:
-        yield site, other
-
-
-def database(request: pytest.FixtureRequest, kind: str) -> dict[str, str]:
-    """Return the DATABASE_URL of a new database of this kind."""
-    if kind == "sqlite":
-        return {}
-    return {"DATABASE_URL": request.getfixturevalue("postgres").database()}
-
-
-# On PostgreSQL only as a proof, because fifty rounds of each race run there.
-POSTGRES_PROVED = [
-    "sqlite",
-    pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.proof]),
-]
 
 
 @pytest.fixture(
@@ -70,20 +41,6 @@ def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
     """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
-
-
-def browser_at(node: Site, address: str) -> Client:
-    """Return a browser with this IP address, behind the trusted proxy."""
-    return node.client(X_Forwarded_For=address)
-
-
-def round_names(race: int) -> list[str]:
-    """Return a username for each round of a race. The races share a database."""
-    return [f"race{race:02}round{i:02}x" for i in range(ROUNDS)]
-
-
-def server_errors(answers: list[Response]) -> list[int]:
-    return [answer.status for answer in answers if answer.status >= 500]
 
 
 def is_not_limited(answer: Response) -> bool:
@@ -236,8 +193,6 @@ RACES = [
     confirming_while_mails_are_asked_for,
     eight_tries_of_strangers_at_one_code,
 ]
-
-type Race = Callable[[Nodes, str], None]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)

@@ -15,9 +15,9 @@ from accounts.activity.subjects import SUBJECTS
 from accounts.common.proofs import Method
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
-from tests.administration.steps import act
-from tests.conftest import Clock
+from tests.support.administration import act
 from tests.support.api import call, get_tokens
+from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     SETUP,

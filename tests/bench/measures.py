@@ -18,10 +18,10 @@ from accounts.tokens.keys import RSA_BITS
 from tests.bench import loads, peers
 from tests.bench.loads import drive
 from tests.bench.meter import Effort, Meter, Side, number, ratios
-from tests.bench.processes import pss_mib
 from tests.bench.report import Row, compared
 from tests.bench.servers import Server
 from tests.bench.site import Ours, fast_argon2, ours, site_in
+from tests.support.processes import pss_mib
 from tests.support.services import Postgres
 
 STORM = 12

@@ -15,8 +15,8 @@ from argon2 import PasswordHasher
 
 from accounts.passwords.hashers import Argon2id
 from tests.bench.loads import Load, drive
-from tests.bench.processes import TICKS, cpu_seconds
 from tests.bench.servers import PASSWORD, Server
+from tests.support.processes import TICKS, cpu_seconds
 
 CONNECTIONS = 4
 

@@ -11,9 +11,9 @@ import pytest
 from tests.bench import report
 from tests.bench.__main__ import rows
 from tests.bench.meter import Effort, Side, interleaved
-from tests.bench.processes import cpu_seconds, pss_mib
 from tests.bench.report import Row, compared
 from tests.support.process import Process
+from tests.support.processes import cpu_seconds, pss_mib
 
 LITTLE = Effort(rounds=1, seconds=0.1, stormy=10, people=60, families=200, few=20, known=20)
 

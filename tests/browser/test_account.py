@@ -4,7 +4,8 @@ import re
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import (
+from tests.support.browser import MOBILE, OpenPage, axe
+from tests.support.browser_steps import (
     IPHONE,
     arrive,
     ask_for_reset,
@@ -19,7 +20,6 @@ from tests.browser.steps import (
     sign_up,
     type_code,
 )
-from tests.support.browser import MOBILE, OpenPage, axe
 from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, SIGNUP
 

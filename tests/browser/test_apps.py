@@ -10,10 +10,19 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import code_for, newcomer, press, says, sees, sign_in, sign_up, type_code
 from tests.support.authenticator import shown
 from tests.support.authorize import AUTHORIZE, CHALLENGE, VERIFIER
 from tests.support.browser import MOBILE, OpenPage, axe
+from tests.support.browser_steps import (
+    code_for,
+    newcomer,
+    press,
+    says,
+    sees,
+    sign_in,
+    sign_up,
+    type_code,
+)
 from tests.support.second_factor import SETUP, code_of, recovery_codes_on, seed_on
 from tests.support.site import Site
 from tests.support.steps import LOGOUT, sql

@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.steps import become, newcomer, promote
 from tests.support.browser import OpenPage, axe
+from tests.support.browser_steps import become, newcomer, promote
 from tests.support.site import CHEAP_HASHES, Site
 
 LOGO = '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 80 20"><path d="M0 0h80v20H0z"/></svg>'

@@ -5,8 +5,8 @@ import uuid
 from playwright.sync_api import Page, expect
 
 from accounts.administration.bulk import BATCH
-from tests.administration.steps import LIST, REASON
-from tests.browser.steps import administrator, become, newcomer
+from tests.support.administration import LIST, REASON
+from tests.support.browser_steps import administrator, become, newcomer
 from tests.support.site import Site
 from tests.support.steps import sql
 

@@ -6,9 +6,9 @@ from pathlib import Path
 
 from playwright.sync_api import Browser, Page
 
-from tests.browser.steps import press, sees, sign_in
-from tests.browser.test_passkeys import BUTTON, add_passkey
 from tests.support.browser import NAMES, TIMEOUT_MS
+from tests.support.browser_passkeys import BUTTON, add_passkey
+from tests.support.browser_steps import press, sees, sign_in
 from tests.support.missing import find
 from tests.support.proxies import NAME, ORIGIN, SLOW_SECONDS, Nginx
 from tests.support.site import Site, production

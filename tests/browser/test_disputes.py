@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import (
+from tests.support.browser import MOBILE, OpenPage, axe
+from tests.support.browser_steps import (
     IPHONE,
     NEW_PASSWORD,
     arrive,
@@ -22,7 +23,6 @@ from tests.browser.steps import (
     type_code,
     years_pass,
 )
-from tests.support.browser import MOBILE, OpenPage, axe
 from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, WRONG, address_of, sql

@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.steps import member, newcomer
 from tests.support.browser import OpenPage
+from tests.support.browser_steps import member, newcomer
 from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import CHEAP_HASHES, ROOT, Site
 from tests.support.steps import PASSWORD, sql

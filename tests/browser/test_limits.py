@@ -2,8 +2,8 @@
 
 from playwright.sync_api import expect
 
-from tests.browser.steps import member, press, says, sees
 from tests.support.browser import OpenPage, axe
+from tests.support.browser_steps import member, press, says, sees
 from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, WRONG, code_in, sign_in
 

@@ -2,14 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.rows import WIDE
-from tests.browser.steps import (
-    become,
-    newcomer,
-    press,
-)
-from tests.browser.test_pages import NEW_KEY
 from tests.support.browser import OpenPage, axe
+from tests.support.browser_rows import NEW_KEY, WIDE
+from tests.support.browser_steps import become, newcomer, press
 from tests.support.site import Site
 from tests.support.steps import CONFIRM, sign_up
 

@@ -8,10 +8,13 @@ from urllib.parse import urlencode
 
 from playwright.sync_api import expect
 
-from tests.attacks.invitation_steps import INVITE
-from tests.browser.corners import faults_in_corners
-from tests.browser.rows import APP, HISTORY, PASSKEY, SOME_KEYS, WIDE
-from tests.browser.steps import (
+from tests.support import apps
+from tests.support.authorize import AUTHORIZE
+from tests.support.authorize import CHALLENGE as CHALLENGE_OF_APP
+from tests.support.browser import OpenPage, axe
+from tests.support.browser_corners import faults_in_corners
+from tests.support.browser_rows import APP, HISTORY, KEYS, NEW_KEY, PASSKEY, SOME_KEYS, WIDE
+from tests.support.browser_steps import (
     IPHONE,
     LONG_AGO,
     NEW_PASSWORD,
@@ -21,11 +24,8 @@ from tests.browser.steps import (
     newcomer,
     years_pass,
 )
-from tests.support import apps
-from tests.support.authorize import AUTHORIZE
-from tests.support.authorize import CHALLENGE as CHALLENGE_OF_APP
-from tests.support.browser import OpenPage, axe
 from tests.support.client import Client
+from tests.support.invitations import INVITE
 from tests.support.second_factor import (
     CHALLENGE,
     EMAILED_CODES,
@@ -50,7 +50,6 @@ OVERFLOWS = "width => document.documentElement.scrollWidth > width"
 RESET = "/accounts/password/reset/"
 LOCKDOWN, REVIEW = "/accounts/lockdown/", "/accounts/review/"
 OBJECTION = "/accounts/2fa/recovery/"
-KEYS, NEW_KEY = "/accounts/keys/", "/accounts/keys/new/"
 type Stop = tuple[Client, str, str]
 
 

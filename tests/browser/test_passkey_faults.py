@@ -2,9 +2,9 @@
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import press, says, sees, sign_in, sign_out
-from tests.browser.test_passkeys import BUTTON, add_here, add_passkey, enter, problem
 from tests.support.browser import OpenPage
+from tests.support.browser_passkeys import BUTTON, add_here, add_passkey, enter, problem
+from tests.support.browser_steps import press, says, sees, sign_in, sign_out
 from tests.support.site import Site
 from tests.support.steps import LOGIN
 from tests.support.virtual_authenticator import NO_AUTOFILL, VirtualAuthenticator

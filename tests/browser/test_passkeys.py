@@ -4,7 +4,17 @@ from typing import Any
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import LONG_AGO, PASSWORD, arrive, go, press, says, sees, sign_in, sign_out
+from tests.support.browser_passkeys import BUTTON, add_here, add_passkey, enter, problem
+from tests.support.browser_steps import (
+    LONG_AGO,
+    PASSWORD,
+    go,
+    press,
+    says,
+    sees,
+    sign_in,
+    sign_out,
+)
 from tests.support.site import Site
 from tests.support.steps import LOGIN, code_in, sql
 from tests.support.virtual_authenticator import (
@@ -21,33 +31,9 @@ from tests.support.virtual_authenticator import (
 )
 from tests.support.webauthn import ADD, PASSKEYS
 
-BUTTON = "Sign in with a passkey"
 WANTED = "/accounts/activity/?from=mail"
 LOGIN_FOR_WANTED = f"{LOGIN}?next={WANTED.replace('?', '%3F')}"
 GOOGLE = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
-
-
-def enter(
-    page: Page, site: Site, username: str, *, script: str = NO_AUTOFILL
-) -> VirtualAuthenticator:
-    """Create an account in a browser with a virtual authenticator."""
-    page.add_init_script(script)
-    authenticator = VirtualAuthenticator(page)
-    arrive(page, site, username)
-    return authenticator
-
-
-def add_here(page: Page, name: str = "") -> None:
-    """Add a passkey on the page that is open."""
-    sees(page, "Add a passkey")
-    page.get_by_label("Name").fill(name)
-    press(page, "Add a passkey")
-    says(page, "The passkey was added.")
-
-
-def add_passkey(page: Page, name: str = "") -> None:
-    page.goto(ADD)
-    add_here(page, name)
 
 
 def open_passkey(page: Page) -> None:
@@ -55,13 +41,6 @@ def open_passkey(page: Page) -> None:
     page.goto(PASSKEYS)
     page.get_by_role("link", name="Manage").click()
     expect(page.get_by_role("heading", name="Remove this passkey")).to_be_visible()
-
-
-def problem(page: Page) -> str:
-    """Wait for the message of the script below the button, and return it."""
-    said = page.locator("form[data-passkey] [data-problem]")
-    expect(said).to_be_visible()
-    return said.inner_text()
 
 
 def told(page: Page) -> dict[str, Any]:

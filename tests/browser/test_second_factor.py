@@ -7,9 +7,19 @@ from urllib.parse import parse_qs, urlsplit
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import arrive, go, press, promote, says, sees, sign_in, sign_out, type_code
 from tests.support.authenticator import scan_picture, shown
 from tests.support.browser import MOBILE, OpenPage
+from tests.support.browser_steps import (
+    arrive,
+    go,
+    press,
+    promote,
+    says,
+    sees,
+    sign_in,
+    sign_out,
+    type_code,
+)
 from tests.support.second_factor import recovery_codes_on
 from tests.support.site import Site
 from tests.support.steps import code_in

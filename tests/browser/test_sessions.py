@@ -5,7 +5,8 @@ from zoneinfo import ZoneInfo
 
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import (
+from tests.support.browser import MOBILE, WITH_WINDOW, OpenPage
+from tests.support.browser_steps import (
     IPHONE,
     LONG_AGO,
     arrive,
@@ -17,7 +18,6 @@ from tests.browser.steps import (
     sign_in,
     sign_out,
 )
-from tests.support.browser import MOBILE, WITH_WINDOW, OpenPage
 from tests.support.site import Site
 from tests.support.steps import LOGIN, sql
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.steps import LONG_AGO, go, member, press, says, sees, sign_in, sign_out
+from tests.support.browser_steps import LONG_AGO, go, member, press, says, sees, sign_in, sign_out
 from tests.support.node import SOURCE, node, packages
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, Person
 from tests.support.process import Process, free_port, listening

@@ -4,12 +4,10 @@ from collections.abc import Iterator
 
 import pytest
 
+from tests.support.clients.apps import SETTINGS
 from tests.support.https import ProductionSite
 from tests.support.proxies import certify
 from tests.support.receiver import Receiver
-
-# Access tokens are so short that the apps which refresh them do so at each request.
-SETTINGS = {"ACCESS_TOKEN_SECONDS": "30", "LIMITS_SCALE": "1000"}
 
 
 @pytest.fixture(scope="module")

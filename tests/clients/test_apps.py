@@ -11,7 +11,9 @@ from urllib.parse import parse_qs, quote, urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.clients.apps import (
+from tests.support.browser import OpenPage
+from tests.support.client import Client, Response
+from tests.support.clients.apps import (
     SHOP,
     ApacheShop,
     BoundShop,
@@ -21,9 +23,7 @@ from tests.clients.apps import (
     RefreshingApacheShop,
     Shop,
 )
-from tests.clients.people import Person
-from tests.support.browser import OpenPage
-from tests.support.client import Client, Response
+from tests.support.clients.people import Person
 from tests.support.https import ProductionSite
 from tests.support.process import within
 from tests.support.receiver import Receiver

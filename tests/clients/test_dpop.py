@@ -7,10 +7,10 @@ import subprocess
 
 import pytest
 
-from tests.attacks.test_app_races import VERIFIER, WEB, add_code, connect
-from tests.attacks.test_session_races import confirmed
-from tests.clients.apps import HERE, SECONDS
+from tests.support.app_races import VERIFIER, WEB, add_code, connect
+from tests.support.clients.apps import HERE, SECONDS
 from tests.support.node import node, packages
+from tests.support.races import confirmed
 from tests.support.site import Site
 
 NAME = "bound"

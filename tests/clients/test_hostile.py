@@ -15,10 +15,10 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.clients import hostile, hostile_authorize
-from tests.clients import hostile_calls as calls
-from tests.clients.hostile import Provider
 from tests.support.client import Client
+from tests.support.clients import hostile, hostile_authorize
+from tests.support.clients import hostile_calls as calls
+from tests.support.clients.hostile import Provider
 from tests.support.journey import Journey
 from tests.support.node import node, packages
 from tests.support.process import Process, free_port, listening

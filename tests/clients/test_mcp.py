@@ -11,11 +11,10 @@ from urllib.parse import urlsplit
 import pytest
 from playwright.sync_api import expect
 
-from tests.clients.apps import APPS, HERE, TRUST, register
-from tests.clients.conftest import SETTINGS
-from tests.clients.test_terminal import agree, shown
 from tests.support.browser import OpenPage
 from tests.support.client import Client, Response
+from tests.support.clients.apps import APPS, HERE, SETTINGS, TRUST, register
+from tests.support.clients.terminal import agree, shown
 from tests.support.document_host import DocumentHost
 from tests.support.https import ProductionSite
 from tests.support.node import node, packages

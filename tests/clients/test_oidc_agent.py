@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.clients.apps import SECONDS
+from tests.support.clients.apps import SECONDS
 from tests.support.docs_examples import blocks_of
 from tests.support.https import ProductionSite
 from tests.support.journey import Journey

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from tests.attacks.test_app_races import WEB
-from tests.attacks.test_session_races import confirmed
-from tests.clients.apps import HERE
+from tests.support.app_races import WEB
 from tests.support.client import Client
+from tests.support.clients.apps import HERE
 from tests.support.node import node, packages
+from tests.support.races import confirmed
 from tests.support.site import Site
 
 

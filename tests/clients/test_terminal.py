@@ -1,21 +1,18 @@
 """The command line of ``docs/sign-in-with.md``, run as the page prints it."""
 
 import os
-import re
 from pathlib import Path
-from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from tests.clients.apps import APPS, HERE, TRUST, register
-from tests.support.client import Client, Response
+from tests.support.clients.apps import APPS, HERE, TRUST, register
+from tests.support.clients.terminal import NAME, agree, shown
 from tests.support.https import ProductionSite
 from tests.support.journey import Journey
 from tests.support.process import Process
 from tests.support.steps import join, sql
 from tests.support.virtualenvs import environment
 
-NAME = "terminal.py"
 LIVE = "SELECT COUNT(*) FROM accounts_loginsession WHERE client_id = ? AND ended_at IS NULL"
 
 
@@ -45,19 +42,6 @@ class Terminal:
         with self.start(*words) as running:
             assert running.wait() == 0, running.log()
             return running.log()
-
-
-def shown(running: Process, pattern: str) -> str:
-    """Wait until the program prints text for the person, and return it."""
-    running.wait_until(lambda: bool(re.search(pattern, running.log())), NAME)
-    return re.findall(pattern, running.log())[0]
-
-
-def agree(browser: Client, url: str) -> Response:
-    """Open the page at which the program wants to sign the person in, and allow it."""
-    (back,) = parse_qs(urlsplit(url).query)["redirect_uri"]
-    journey = Journey(browser, Client(back.removesuffix("/callback")))
-    return journey.send(journey.open(url), "Allow")
 
 
 @pytest.fixture

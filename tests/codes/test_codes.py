@@ -9,8 +9,8 @@ from accounts.codes import services as codes
 from accounts.codes.models import Code
 from accounts.common.forms import CodeField
 from accounts.common.text import written_code
-from tests.conftest import Clock
 from tests.support.client import together
+from tests.support.clock import Clock
 
 AT_ONCE = 8
 PURPOSE = codes.Purpose("test", life=timedelta(minutes=15))

@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.emails.models import PendingEmail
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import (

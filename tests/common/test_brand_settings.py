@@ -9,7 +9,7 @@ import pytest
 
 from accounts.common.brand_settings import LARGEST_LOGO, File, Link
 from accounts.common.environment import read
-from tests.common.test_config import GOOD, refused
+from tests.support.config import GOOD, refused
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)

@@ -9,17 +9,7 @@ from typing import Any
 import pytest
 
 from accounts.common.environment import ConfigError, read
-from accounts.common.secrets import encryption_key, token
-
-GOOD = {
-    "ENVIRONMENT": "production",
-    "ORIGIN": "https://accounts.example.org",
-    "SECRET_KEY": token(48),
-    "ENCRYPTION_KEYS": encryption_key(),
-    "EMAIL_URL": "smtp://user:hunter2@mail.example.org:587",
-    "MAIL_FROM": "accounts@example.org",
-    "TOKEN_AUDIENCES": "https://a.example https://b.example https://accounts.example.org",
-}
+from tests.support.config import GOOD, refused
 
 ODD_SCOPES = (
     ("x", "1"),
@@ -93,13 +83,6 @@ UNSAFE = {
         *("security@example.org", "mailto:nobody", "http://example.org", "https://", "tel:1")
     ],
 }
-
-
-def refused(tmp_path: Path, **more: str) -> str:
-    with pytest.raises(ConfigError) as error:
-        read(GOOD | more, tmp_path)
-    assert "hunter2" not in str(error.value)
-    return str(error.value)
 
 
 def test_valid_settings_are_accepted(tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from accounts.common import logs
 from accounts.common.config import Config
-from tests.house.test_urls import ROUTES
+from tests.support.urls import ROUTES
 
 POISON = ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u202e", "\0", "\x7f", "\ud800"]
 

@@ -7,7 +7,7 @@ import pytest
 from django.utils import timezone, translation
 
 from accounts.common import moments
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 # A Wednesday; in Tokyo it is Thursday already.
 NOW = datetime(2026, 11, 25, 20, 30, tzinfo=UTC)

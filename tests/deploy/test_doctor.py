@@ -13,12 +13,13 @@ import pytest
 from accounts.common.environment import read
 from accounts.ops.doctor import outside
 from accounts.ops.doctor.outside import Reach
-from tests.faults.smtp import MailServer
+from tests.support.doctor import FAULTS
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.process import free_port
 from tests.support.proxies import ORIGIN, Nginx
 from tests.support.services import Postgres, Redis
 from tests.support.site import ROOT, Site, production
+from tests.support.smtp import MailServer
 
 OWNER = """
 from django.db import transaction
@@ -29,14 +30,6 @@ with transaction.atomic():
     carol = services.create_user("carol", "!")
 User.objects.update(is_staff=True, is_superuser=True, has_factor=True)
 """
-FAULTS = {
-    **{code: code for code in ("hsts", "headers", "server_named", "cookies", "compressed")},
-    **{code: code for code in ("client_forged", "proxy_untrusted", "bodies_unbuffered")},
-    **{code: code for code in ("tls_untrusted", "tls_expires", "tls_old", "static_broken")},
-    **{code: code for code in ("redirect_missing", "redirect_host", "unreachable")},
-    **{code: code for code in ("probe_refused", "descriptors", "scheme")},
-    "underscores": "client_forged",
-}
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults.smtp import MailServer
 from tests.support import repository
 from tests.support.acme import Pebble
 from tests.support.docs_examples import Shell
@@ -27,6 +26,7 @@ from tests.support.process import LATER_SECONDS, within
 from tests.support.proxies import NAME, ORIGIN
 from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import ROOT
+from tests.support.smtp import MailServer
 from tests.support.steps import CONFIRM, PASSWORD, code_in, sign_in, sign_up
 
 pytestmark = [pytest.mark.proof, pytest.mark.alone]

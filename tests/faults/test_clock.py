@@ -9,9 +9,9 @@ import pytest
 from django.test import Client as Browser
 from joserfc.jwk import ECKey
 
-from tests.conftest import Clock
 from tests.support.api import claims_of, get_tokens, is_good, renew
 from tests.support.client import Client
+from tests.support.clock import Clock
 from tests.support.inject import Injected
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.site import Site

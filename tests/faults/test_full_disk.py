@@ -15,9 +15,9 @@ from typing import Any
 import psycopg
 import pytest
 
-from tests.faults.test_outages import FULL, RECOVERY_SECONDS, client, log_lines, storage
 from tests.support.api import Answer, call, get_tokens
 from tests.support.missing import find
+from tests.support.outages import FULL, RECOVERY_SECONDS, client, log_lines, storage
 from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres
 from tests.support.site import Site, production

@@ -16,9 +16,9 @@ from http.client import HTTPException
 
 import pytest
 
-from tests.faults.test_outages import children
 from tests.support.api import Answer, call, get_tokens, renew
 from tests.support.client import together
+from tests.support.outages import children
 from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres
 from tests.support.site import Site

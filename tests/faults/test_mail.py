@@ -2,14 +2,13 @@
 
 import time
 
-from tests.faults.smtp import MailServer
 from tests.support.process import LATER_SECONDS, within
 from tests.support.site import Site
+from tests.support.smtp import FORWARD, MailServer
 from tests.support.steps import CONFIRM, sign_up, sql
 
 # Less than the ten seconds for which the site waits for a mail server.
 QUICK_SECONDS = 8.0
-FORWARD = "UPDATE accounts_outgoingmail SET due_at = '2020-01-01 00:00:00'"
 
 
 def sign_up_quickly(site: Site, name: str) -> None:

@@ -2,12 +2,10 @@
 
 import json
 import os
-import resource
 import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -22,17 +20,20 @@ from accounts.ops.health import is_ready
 from accounts.ops.storage import check
 from authsite.errors import api_error, server_error
 from tests.support.api import call, get_tokens
-from tests.support.client import Client
-from tests.support.process import LATER_SECONDS, Process, within
+from tests.support.outages import (
+    FULL,
+    RECOVERY_SECONDS,
+    children,
+    client,
+    full_disk,
+    log_lines,
+    storage,
+)
+from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres
 from tests.support.site import Site, production
 from tests.support.steps import PASSWORD, join, sign_up
 
-READY = "/health/ready"
-RECOVERY_SECONDS = 5.0
-# More than the log, and less than the write-ahead log of a database with one user.
-FULL_BYTES = 50_000
-FULL = "The site can’t store anything at the moment."
 FULL_TABLE = """
 CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END
@@ -40,34 +41,6 @@ $$;
 CREATE TRIGGER full_disk BEFORE INSERT ON accounts_loginsession
 EXECUTE FUNCTION full_disk();
 """
-
-
-def children(process: Process) -> list[int]:
-    """Return the process ids of the workers of a server."""
-    return [*map(int, Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split())]
-
-
-def storage(site: Site) -> tuple[int, str]:
-    answer = site.client().get(READY)
-    return answer.status, answer.json()["storage"]
-
-
-def log_lines(site: Site, text: str) -> list[dict[str, str]]:
-    return [json.loads(line) for line in site.log().splitlines() if text in line]
-
-
-@contextmanager
-def full_disk(site: Site) -> Iterator[None]:
-    """Limit the size of the files that the site writes, as a quota does."""
-    pids = children(site.process)
-    _soft, hard = resource.prlimit(pids[0], resource.RLIMIT_FSIZE)
-    for pid in pids:
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (FULL_BYTES, hard))
-    try:
-        yield
-    finally:
-        for pid in pids:
-            resource.prlimit(pid, resource.RLIMIT_FSIZE, (hard, hard))
 
 
 @pytest.mark.django_db
@@ -102,10 +75,6 @@ def https(tmp_path: Path) -> Iterator[Site]:
     """A site whose log is in JSON; its clients seem to come through a TLS proxy."""
     with production(tmp_path, "https://accounts.example.org", LIMITS_SCALE="100") as site:
         yield site
-
-
-def client(site: Site) -> Client:
-    return site.client(X_Forwarded_Proto="https")
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")

@@ -19,8 +19,8 @@ from accounts.common.http_client import MOST_WITH_ONE
 from accounts.social import metadata
 from accounts.users.models import User
 from authsite.serving.https import certify
-from tests.conftest import Clock
 from tests.support.client import together
+from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider, send
 from tests.support.process import free_port, within
 from tests.support.social import come_back, configured, go, round_trip

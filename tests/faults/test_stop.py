@@ -11,9 +11,9 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing
 
 from authsite.serving.server import SignalEvent
-from tests.faults.smtp import MailServer
 from tests.support.process import LATER_SECONDS, listening, within
 from tests.support.site import Site
+from tests.support.smtp import MailServer
 from tests.support.steps import CONFIRM, SIGNUP, sign_up, sql
 
 

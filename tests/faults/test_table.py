@@ -15,15 +15,15 @@ from urllib.parse import urlencode, urlsplit
 import pytest
 
 from accounts.ops import health
-from tests.faults.smtp import MailServer
-from tests.faults.test_outages import full_disk
 from tests.support.api import call, get_tokens
 from tests.support.client import Client, together
 from tests.support.openid_provider import OpenIDProvider
+from tests.support.outages import full_disk
 from tests.support.process import LATER_SECONDS, within
 from tests.support.relay import Relay
 from tests.support.services import Postgres, Redis
 from tests.support.site import ROOT, Site
+from tests.support.smtp import MailServer
 from tests.support.steps import LOGIN, PASSWORD, SIGNUP, address_of, join, same_browser
 
 PAGE = ROOT / "docs" / "operating.md"

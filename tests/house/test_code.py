@@ -58,3 +58,16 @@ def test_files_and_functions_are_short() -> None:
 def test_each_warning_that_is_switched_off_has_its_reason_beside_it() -> None:
     files = [*CODE, *(ROOT / "tests").rglob("*.py")]
     assert [file for file in files if WITHOUT_REASON.search(file.read_text())] == []
+
+
+def test_helpers_of_tests_are_in_their_own_package() -> None:
+    """No test module imports another one, except the races that one file runs again as a proof."""
+    files = set((ROOT / "tests").rglob("*.py")) - {ROOT / "tests/attacks/test_fifty_rounds.py"}
+    imported = {
+        (str(file.relative_to(ROOT)), node.module)
+        for file in files
+        for node in ast.walk(ast.parse(file.read_text()))
+        if isinstance(node, ast.ImportFrom) and (node.module or "").startswith("tests.")
+    }
+    programs = ("tests.support", "tests.bench", "tests.sabotage")
+    assert [pair for pair in sorted(imported) if not str(pair[1]).startswith(programs)] == []

@@ -16,10 +16,10 @@ from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import Queue, deliver_due
 from authsite.settings.mail import mailer
-from tests.conftest import Clock
-from tests.faults.smtp import MailServer
 from tests.support.client import together
+from tests.support.clock import Clock
 from tests.support.process import free_port
+from tests.support.smtp import MailServer
 
 pytestmark = pytest.mark.django_db
 

@@ -12,9 +12,9 @@ from accounts.activity.services import Actor
 from accounts.oauth import connections
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.api import call, get_tokens
 from tests.support.apps import asked_for, connect_app, make_app
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 

@@ -9,7 +9,6 @@ from django.test import Client as Browser
 from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.oauth.models import Client
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.apps import WEB, make_app
 from tests.support.authorize import (
     AUTHORIZE,
@@ -24,6 +23,7 @@ from tests.support.authorize import (
     result,
     target,
 )
+from tests.support.clock import Clock
 from tests.support.oauth_client import new_app
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.second_factor import code_of, enrolled

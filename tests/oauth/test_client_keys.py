@@ -14,17 +14,23 @@ from jwt import get_algorithm_by_name
 from accounts.oauth import clients
 from accounts.oauth.client_keys import ALGORITHMS, checked
 from accounts.oauth.models import Client, ClientSecret
-from tests.attacks.invitation_steps import superuser
-from tests.oauth.test_clients import add
-from tests.oauth.test_discovery import document
-from tests.support.apps import WEB, act, change, page_of, register, shown_secret, the_app
-from tests.support.client_keys import public_of
-from tests.support.forgeries import encoded, key_of
+from tests.support.apps import (
+    WEB,
+    act,
+    add,
+    change,
+    document,
+    page_of,
+    register,
+    shown_secret,
+    the_app,
+)
+from tests.support.client_keys import EDDSA, ES256, PRIVATE, RS256
+from tests.support.forgeries import encoded
+from tests.support.invitations import superuser
 
 pytestmark = pytest.mark.django_db
 
-ES256, RS256, EDDSA = (public_of(key_of(name))["keys"][0] for name in ("ES256", "RS256", "EdDSA"))
-PRIVATE = get_algorithm_by_name("ES256").to_jwk(key_of("ES256"), as_dict=True)
 MESSAGE = "Enter a JSON Web Key Set with one to 5 keys."
 UNUSABLE = "A key can’t be used"
 

@@ -1,7 +1,6 @@
 """Apps in the admin and on the command line: registering, changing, secrets, disabling."""
 
 import io
-import json
 from typing import Any
 
 import pytest
@@ -12,9 +11,20 @@ from django.test import Client as Browser
 from accounts.activity.models import Activity
 from accounts.oauth import clients
 from accounts.oauth.models import Client, ClientSecret
-from tests.attacks.invitation_steps import superuser
-from tests.conftest import Clock
-from tests.support.apps import LIST, WEB, act, change, page_of, register, shown_secret, the_app
+from tests.support.apps import (
+    LIST,
+    WEB,
+    act,
+    add,
+    change,
+    page_of,
+    register,
+    run,
+    shown_secret,
+    the_app,
+)
+from tests.support.clock import Clock
+from tests.support.invitations import superuser
 from tests.support.signin import set_up
 from tests.support.steps import mail_to
 
@@ -31,17 +41,6 @@ def browser() -> Browser:
 
 def is_valid(secret: str) -> bool:
     return clients.authenticate(the_app().pk, secret) == the_app()
-
-
-def add(*arguments: str) -> dict[str, str]:
-    """Run ``add_client`` and return its answer."""
-    return run("add_client", *arguments)
-
-
-def run(command: str, *arguments: str) -> Any:
-    output = io.StringIO()
-    call_command(command, *arguments, "--json", stdout=output)
-    return json.loads(output.getvalue())
 
 
 def test_a_superuser_registers_an_app_and_sees_its_secret_once(browser: Browser) -> None:

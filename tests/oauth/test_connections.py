@@ -16,8 +16,8 @@ from accounts.oauth.models import Client
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
-from tests.conftest import Clock
 from tests.support.apps import WEB, asked_for, connect_app, is_live, make_app
+from tests.support.clock import Clock
 from tests.support.oauth_client import HERE, browser_of
 from tests.support.steps import make_user, outbox
 

@@ -11,8 +11,8 @@ from accounts.oauth.grant_models import DeviceAuthorization
 from accounts.oauth.models import Client
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.api import claims_of
+from tests.support.clock import Clock
 from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
 from tests.support.oauth_client import is_live, new_app, set_client
 from tests.support.second_factor import enrolled

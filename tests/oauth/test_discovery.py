@@ -9,13 +9,13 @@ from django.urls import resolve
 
 from accounts.users.models import User
 from tests.support.api import claims_of
+from tests.support.apps import OAUTH, OPENID, document
 from tests.support.oauth_client import EVERYTHING, App, browser_of, new_app
 from tests.support.signin import set_up
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
-OPENID, OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
 RESOURCE, JWKS = "/.well-known/oauth-protected-resource", "/.well-known/jwks.json"
 ORIGIN = "http://localhost:8000"
 SCRIPT = {"Origin": "https://spa.example"}
@@ -29,14 +29,6 @@ def app(db: None) -> App:
 @pytest.fixture
 def alice(db: None) -> User:
     return make_user("alice", language="de")
-
-
-def document(path: str = OPENID) -> dict[str, Any]:
-    answer = Browser().get(path)
-    assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
-    assert answer["Cache-Control"] == "public, max-age=300"
-    found: dict[str, Any] = answer.json()
-    return found
 
 
 def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist() -> None:

@@ -14,15 +14,14 @@ from accounts.oauth import documents, redirect_uris
 from accounts.oauth.grant_models import Connection
 from accounts.oauth.models import Client
 from accounts.users.models import User
-from tests.attacks.invitation_steps import superuser
-from tests.conftest import Clock
-from tests.oauth.test_discovery import document
 from tests.support.api import call, claims_of, get_tokens
-from tests.support.apps import LIST
+from tests.support.apps import LIST, document
 from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result
 from tests.support.client_keys import KeyedApp, publish
+from tests.support.clock import Clock
 from tests.support.document_host import HOST, REDIRECT, DocumentHost
 from tests.support.forgeries import key_of
+from tests.support.invitations import superuser
 from tests.support.oauth_client import HERE, App
 from tests.support.receiver import say
 from tests.support.second_factor import code_of, enrolled

@@ -14,9 +14,9 @@ from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest
 from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.api import claims_of
 from tests.support.authorize import PAR, VERIFIER, begin, query, result
+from tests.support.clock import Clock
 from tests.support.dpop import ME, USERINFO, Key, get
 from tests.support.oauth_client import App, audience, browser_of, new_app
 from tests.support.signin import set_up, signed_in

@@ -8,13 +8,19 @@ from django.core.exceptions import ValidationError
 
 from accounts.oauth import clients, fetched_keys
 from accounts.oauth.models import Client, ClientSecret, FetchedKeys
-from tests.attacks.invitation_steps import superuser
-from tests.conftest import Clock
-from tests.oauth.test_client_keys import ES256, PRIVATE, RS256
-from tests.oauth.test_clients import add
-from tests.support.apps import WEB, act, change, register, shown_secret, the_app
-from tests.support.client_keys import KeyedApp, public_of, publish, publishing_app
+from tests.support.apps import WEB, act, add, change, register, shown_secret, the_app
+from tests.support.client_keys import (
+    ES256,
+    PRIVATE,
+    RS256,
+    KeyedApp,
+    public_of,
+    publish,
+    publishing_app,
+)
+from tests.support.clock import Clock
 from tests.support.forgeries import key_of
+from tests.support.invitations import superuser
 from tests.support.receiver import Receiver, say
 
 pytestmark = pytest.mark.django_db

@@ -11,9 +11,9 @@ from django.db import connection
 from django.test import Client as Browser
 
 from accounts.oauth.models import ClientLogo
-from tests.attacks.api_input_steps import storable
-from tests.attacks.invitation_steps import superuser
+from tests.support.api_input import storable
 from tests.support.apps import change, page_of, register, the_app
+from tests.support.invitations import superuser
 
 pytestmark = pytest.mark.django_db
 

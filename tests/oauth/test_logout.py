@@ -11,8 +11,8 @@ from accounts.activity.services import Actor
 from accounts.oauth import clients
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.authorize import target
+from tests.support.clock import Clock
 from tests.support.oauth_client import FORM, App, new_app, set_client
 from tests.support.signin import signed_in
 

@@ -22,8 +22,8 @@ from accounts.session_pages.services import sign_out_elsewhere
 from accounts.sessions import connected, services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.apps import connect_app, make_app
+from tests.support.clock import Clock
 from tests.support.logout import ended, send_all, told_at
 from tests.support.oauth_client import browser_of
 from tests.support.process import within

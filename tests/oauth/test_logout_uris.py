@@ -7,8 +7,8 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 
 from accounts.oauth.models import Client
-from tests.attacks.invitation_steps import superuser
 from tests.support.apps import WEB, change, register, the_app
+from tests.support.invitations import superuser
 
 pytestmark = pytest.mark.django_db
 

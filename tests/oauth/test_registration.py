@@ -14,12 +14,12 @@ from accounts.oauth.client_metadata import DEVICE
 from accounts.oauth.grant_models import Connection
 from accounts.oauth.models import Client
 from accounts.oauth.registration_tokens import RegistrationToken
-from tests.attacks.invitation_steps import superuser
-from tests.conftest import Clock
 from tests.support.apps import LIST, WEB, page_of, the_app
 from tests.support.authorize import allow, begin, result
 from tests.support.client_keys import public_of
+from tests.support.clock import Clock
 from tests.support.forgeries import key_of
+from tests.support.invitations import superuser
 from tests.support.registration import VALID, new_token, self_register
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import mail_to, make_user

@@ -10,7 +10,6 @@ from accounts.common.proofs import Method
 from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest
 from accounts.oauth.models import Client
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.apps import make_app
 from tests.support.authorize import (
     address,
@@ -20,6 +19,7 @@ from tests.support.authorize import (
     page_of_request,
     result,
 )
+from tests.support.clock import Clock
 from tests.support.oauth_client import browser_of, new_app
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import signed_in

@@ -10,11 +10,11 @@ from accounts.oauth import connections
 from accounts.oauth.grant_models import Connection
 from accounts.oauth.models import Client
 from accounts.users.models import User
-from tests.attacks.invitation_steps import superuser
 from tests.support.api import claims_of
 from tests.support.apps import asked_for, make_app, page_of
 from tests.support.authorize import address, allow, begin, push, result
 from tests.support.document_host import REDIRECT, DocumentHost
+from tests.support.invitations import superuser
 from tests.support.oauth_client import browser_of, new_app
 from tests.support.registration import new_token, self_register
 from tests.support.signin import set_up

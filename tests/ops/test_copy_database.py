@@ -20,7 +20,7 @@ from accounts.management import copying
 from accounts.management.commands import copy_database
 from accounts.tokens import keyring
 from accounts.users.models import User
-from tests.attacks.key_steps import key_of
+from tests.support.api_keys import key_of
 from tests.support.second_factor import enrolled
 from tests.support.services import Postgres
 from tests.support.signin import signed_in

@@ -25,10 +25,10 @@ from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from accounts.users.models import User
 from authsite.settings.mail import mailer
-from tests.deploy.test_doctor import FAULTS
-from tests.faults.smtp import MailServer
+from tests.support.doctor import FAULTS
 from tests.support.process import free_port
 from tests.support.signin import set_up
+from tests.support.smtp import MailServer
 from tests.support.steps import make_user, sign_up
 
 pytestmark = pytest.mark.django_db

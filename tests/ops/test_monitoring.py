@@ -12,9 +12,9 @@ from accounts.mail import services as mail
 from accounts.mail.message import Message
 from accounts.ops import health
 from accounts.tokens import keyring
-from tests.conftest import Clock
 from tests.support.api import call
 from tests.support.client import Response, together
+from tests.support.clock import Clock
 from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres, Redis
 from tests.support.signin import set_up

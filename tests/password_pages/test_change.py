@@ -10,7 +10,7 @@ from accounts.activity.models import Activity
 from accounts.passwords import lists
 from accounts.throttle.limits import LOGIN_REPEAT
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import (
     LOGIN,

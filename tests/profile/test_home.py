@@ -16,8 +16,8 @@ from accounts.profile.checkup import Checkup, Facts, Step
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes, sealed_codes
 from accounts.twofactor.services import Held
 from accounts.users.models import EmailAddress, User
-from tests.conftest import Clock
 from tests.support import webauthn
+from tests.support.clock import Clock
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import make_user

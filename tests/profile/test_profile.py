@@ -18,8 +18,8 @@ from accounts.profile import services
 from accounts.users import services as users
 from accounts.users.models import User, Username
 from accounts.users.services import UsernameTaken
-from tests.conftest import Clock
 from tests.support.client import together
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,

@@ -10,10 +10,10 @@ from django.test.utils import CaptureQueriesContext
 from accounts.sessions import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.activity.event_steps import LOCKDOWN, links_in, sent
-from tests.conftest import Clock
+from tests.support.activity.event_steps import LOCKDOWN, links_in, sent
 from tests.support.api import call, get_tokens
 from tests.support.apps import connect_app, make_app
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 

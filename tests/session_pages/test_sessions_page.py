@@ -12,9 +12,9 @@ from accounts.common.paging import PAGE_SIZE
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support import mmdb
 from tests.support.api import get_tokens
+from tests.support.clock import Clock
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 

@@ -11,8 +11,8 @@ from accounts.sessions.models import LoginSession
 from accounts.tokens import families, refresh
 from accounts.tokens.errors import InvalidToken, TokenReused
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.apps import is_live, make_app
+from tests.support.clock import Clock
 from tests.support.oauth_client import HERE, browser_of
 from tests.support.signin import set_up
 from tests.support.steps import make_user

@@ -11,7 +11,7 @@ from accounts.sessions import known_browsers
 from accounts.sessions.models import KnownBrowser
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.signin import request_of
 from tests.support.steps import make_user
 

@@ -18,7 +18,7 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore
 from accounts.signin.recent import recent_authentication_required
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.signin import signed_in
 from tests.support.steps import LOGOUT, is_signed_in, make_user
 

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.steps import CODE, code_in, is_signed_in, mail_to, make_user
 
 pytestmark = pytest.mark.django_db

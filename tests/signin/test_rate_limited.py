@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.throttle.limits import LOGIN_LINE, MAIL_LINE, UNGUESSABLE
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.steps import (
     CODE,
     LOGIN,

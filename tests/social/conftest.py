@@ -5,13 +5,8 @@ from typing import Any
 
 import pytest
 
-from tests.support.doubles import CLIENT_ID, SECRET, Doubles
+from tests.support.doubles import CREDENTIALS, Doubles
 from tests.support.social import configured
-
-KNOWN = ("google", "github", "facebook", "twitter")
-CREDENTIALS = {f"{name}_client_id": CLIENT_ID for name in KNOWN} | {
-    f"{name}_client_secret": SECRET for name in KNOWN
-}
 
 
 @pytest.fixture(scope="session")

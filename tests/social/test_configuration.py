@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.common import http_client
-from tests.social.conftest import CREDENTIALS
+from tests.support.doubles import CREDENTIALS
 from tests.support.signin import signed_in
 from tests.support.social import configured
 from tests.support.steps import make_user

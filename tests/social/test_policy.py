@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts.users.identities import Identity
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.second_factor import (
     CHALLENGE,

@@ -12,12 +12,12 @@ from django.test import Client
 
 from accounts.users.identities import Identity
 from accounts.users.models import User
-from tests.attacks.test_second_factor_secrets import everything_stored
 from tests.support import doubles as shapes
 from tests.support.doubles import CLIENT_ID, CODE, DOCUMENTED, SECRET, TOKEN, Documented, Doubles
 from tests.support.signin import signed_in
 from tests.support.social import come_back, go
 from tests.support.steps import is_signed_in, make_user
+from tests.support.stored import everything_stored
 
 pytestmark = pytest.mark.django_db
 each = pytest.mark.parametrize("of", DOCUMENTED, ids=lambda of: of.key)

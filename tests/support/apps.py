@@ -1,8 +1,11 @@
 """Steps that tests of apps, which OAuth calls clients, share."""
 
+import io
+import json
 import re
 from typing import Any
 
+from django.core.management import call_command
 from django.test import Client as Browser
 
 from accounts.activity.services import Actor
@@ -75,3 +78,25 @@ def is_live(session: LoginSession) -> bool:
     """Return whether ``session`` is live now."""
     session.refresh_from_db()
     return session.is_live
+
+
+def add(*arguments: str) -> dict[str, str]:
+    """Run ``add_client`` and return its answer."""
+    return run("add_client", *arguments)
+
+
+def run(command: str, *arguments: str) -> Any:
+    output = io.StringIO()
+    call_command(command, *arguments, "--json", stdout=output)
+    return json.loads(output.getvalue())
+
+
+OPENID, OAUTH = "/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"
+
+
+def document(path: str = OPENID) -> dict[str, Any]:
+    answer = Browser().get(path)
+    assert (answer.status_code, answer["Content-Type"]) == (200, "application/json")
+    assert answer["Cache-Control"] == "public, max-age=300"
+    found: dict[str, Any] = answer.json()
+    return found

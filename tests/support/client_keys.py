@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from typing import Any, override
 
+from jwt import get_algorithm_by_name
+
 from accounts.common import clock, secrets
 from accounts.oauth.models import Client
 from tests.support.forgeries import Json, Mint, key_of
@@ -67,3 +69,7 @@ def publishing_app(
     publish(receiver, key, path=path)
     client = new_app(name, jwks_uri=receiver.url(path), jwks_uri_is_private=True).client
     return KeyedApp(client, key=key)
+
+
+ES256, RS256, EDDSA = (public_of(key_of(name))["keys"][0] for name in ("ES256", "RS256", "EdDSA"))
+PRIVATE = get_algorithm_by_name("ES256").to_jwk(key_of("ES256"), as_dict=True)

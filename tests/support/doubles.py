@@ -257,3 +257,9 @@ def _certificate(path: Path) -> None:
     certificate = builder.add_extension(known, critical=False).sign(key, hashes.SHA256())
     private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
     path.write_bytes(certificate.public_bytes(Encoding.PEM) + private)
+
+
+KNOWN = ("google", "github", "facebook", "twitter")
+CREDENTIALS = {f"{name}_client_id": CLIENT_ID for name in KNOWN} | {
+    f"{name}_client_secret": SECRET for name in KNOWN
+}

@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections.abc import Iterator
 from functools import cache, reduce
 from operator import getitem
 from typing import Any
@@ -85,3 +86,20 @@ def _close(node: Any) -> None:
             node.setdefault("additionalProperties", False)
         for child in node.values():
             _close(child)
+
+
+SCHEMA = "/api/v1/schema/"
+METHODS = {"get", "post", "put", "patch", "delete"}
+
+
+def operations(described: Json) -> Iterator[tuple[str, str, Json]]:
+    """Yield the path, the method and the description of each operation."""
+    for path, methods in described["paths"].items():
+        for method in methods.keys() & METHODS:
+            yield path, method, methods[method]
+
+
+def resolve(described: Json, place: Json) -> Json:
+    """Return the object to which a reference points."""
+    _, *names = place["$ref"].split("/")
+    return reduce(getitem, names, described)

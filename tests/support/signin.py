@@ -1,12 +1,14 @@
 """Sign a browser in, in process, through the function that establishes all sessions."""
 
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
+from accounts.users.models import User
 from tests.support.second_factor import enrolled
 
 if TYPE_CHECKING:
@@ -52,3 +54,16 @@ def request_of(client: Client) -> HttpRequest:
 def set_up(settings: Any, **changes: Any) -> None:
     """Change settings of the site; ``settings`` is the fixture of pytest-django."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
+
+
+type Set = Callable[..., None]
+
+
+@pytest.fixture
+def configure(settings: Any) -> Set:
+    """Return a function that changes settings of the site by name."""
+
+    def configure(**changes: Any) -> None:
+        set_up(settings, **changes)
+
+    return configure

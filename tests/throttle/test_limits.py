@@ -12,8 +12,8 @@ from accounts.common.errors import RateLimited
 from accounts.throttle import limits, redis_store
 from accounts.throttle.limits import Budget, Limit
 from accounts.throttle.services import around, spend, wait
-from tests.conftest import Clock
 from tests.support.client import together
+from tests.support.clock import Clock
 from tests.support.process import free_port
 from tests.support.signin import set_up
 

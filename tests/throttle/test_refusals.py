@@ -5,7 +5,7 @@ from django.test import Client
 
 from accounts.throttle.limits import LOGIN_LINE
 from accounts.throttle.models import Refusals
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.steps import WRONG, make_user, sign_in
 
 

@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.tokens import signing_keys
-from tests.acceptance.conftest import configure
+from tests.support.signin import configure
 
 __all__ = ["configure"]
 

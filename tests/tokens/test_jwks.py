@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.tokens import keyring
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.signing import queries
 
 pytestmark = pytest.mark.django_db

@@ -8,7 +8,7 @@ from django.db import transaction
 from accounts.tokens import keyring, keys, signing_keys
 from accounts.tokens.models import SigningKey
 from accounts.tokens.signing_keys import Further
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.signing import is_good, published, queries, refusing, token
 
 pytestmark = pytest.mark.django_db

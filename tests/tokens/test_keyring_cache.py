@@ -8,8 +8,8 @@ from django.db import OperationalError
 from accounts.common import secrets
 from accounts.tokens import keyring, keys, signing_keys
 from accounts.tokens.models import SigningKey
-from tests.conftest import Clock
 from tests.support.client import together
+from tests.support.clock import Clock
 from tests.support.signing import is_good, published, queries, refusing, token
 
 pytestmark = pytest.mark.django_db

@@ -10,7 +10,7 @@ from accounts.common.proofs import Assurance
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
 from accounts.users.models import User
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.second_factor import (
     confirm_recovery_codes,
     enrolled,

@@ -7,7 +7,7 @@ from django.core.management import call_command
 
 from accounts.codes.models import UsedOnce
 from accounts.twofactor import challenges
-from tests.conftest import Clock
+from tests.support.clock import Clock
 
 pytestmark = pytest.mark.django_db
 

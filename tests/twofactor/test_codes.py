@@ -9,8 +9,8 @@ from accounts.twofactor import codes
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import SEED_PURPOSE, Authenticator
 from accounts.users.models import User
-from tests.conftest import Clock
 from tests.support.authenticator import shown
+from tests.support.clock import Clock
 from tests.support.second_factor import code_of
 from tests.support.steps import make_user
 

@@ -5,9 +5,8 @@ from django.test import Client
 
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.models import User
-from tests.attacks.trusted_steps import trusting_browser
-from tests.conftest import Clock
 from tests.support.api import get_tokens, second_step
+from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -25,6 +24,7 @@ from tests.support.steps import (
     make_user,
     sign_in,
 )
+from tests.support.trusted_browsers import trusting_browser
 from tests.support.webauthn import ADD
 
 pytestmark = pytest.mark.django_db

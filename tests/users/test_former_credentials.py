@@ -12,7 +12,7 @@ from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.models import FormerCredential
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.second_factor import enrolled, set_up_authenticator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user

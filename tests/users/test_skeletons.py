@@ -12,7 +12,7 @@ from django.test import Client
 from accounts.users import services, usernames
 from accounts.users.models import NameSkeleton, PendingSignup, User, Username
 from accounts.users.skeletons import Check
-from tests.conftest import Clock
+from tests.support.clock import Clock
 from tests.support.steps import CONFIRM, PASSWORD, make_user, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db

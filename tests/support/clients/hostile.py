@@ -12,9 +12,9 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
-from tests.clients.hostile_authorize import REDIRECT, RIGHT, VERIFIER
-from tests.clients.hostile_calls import CODE, REFRESH
 from tests.support.client import Client, Response
+from tests.support.clients.hostile_authorize import REDIRECT, RIGHT, VERIFIER
+from tests.support.clients.hostile_calls import CODE, REFRESH
 
 FORM = "application/x-www-form-urlencoded"
 GOODBYE = "https://client.example.org/bye"
@@ -207,7 +207,7 @@ def _sent(case: Mapping[str, Any]) -> str:
 
 def authorize(at: Provider, case: Mapping[str, Any]) -> str:
     """Open the authorization endpoint in the signed-in browser, and return the verdict."""
-    return _opened(at, "authorization", _filled(RIGHT | case, Values(at)))
+    return _opened(at, "authorization", _filled({**RIGHT, **case}, Values(at)))
 
 
 def logout(at: Provider, case: Mapping[str, Any]) -> str:

@@ -35,7 +35,7 @@ def staff() -> Any:
     return make_user("carol", is_staff=True, is_superuser=True)
 
 
-def after_password(login: str = "alice", browser: Browser | None = None, **where: str) -> Browser:
+def after_password(login: str = "alice", browser: Browser | None = None, **where: Any) -> Browser:
     """Return a browser that has typed the right password, at the IP address ``REMOTE_ADDR``."""
     browser = browser or Browser(**where)
     assert sign_in(browser, login)["Location"] in {CHALLENGE, SETUP}
@@ -43,7 +43,7 @@ def after_password(login: str = "alice", browser: Browser | None = None, **where
     return browser
 
 
-def code_signs_in(code: str, login: str = "alice", **where: str) -> bool:
+def code_signs_in(code: str, login: str = "alice", **where: Any) -> bool:
     """Return whether the password and ``code`` sign in, in a new browser."""
     browser = after_password(login, **where)
     browser.post(CHALLENGE, {"code": code})

@@ -8,7 +8,8 @@ from accounts.apikeys.models import APIKey
 from accounts.recovery import suspension
 from accounts.users.identities import Identity
 from accounts.users.models import User
-from tests.activity.app_steps import (
+from tests.support import api_keys as keys
+from tests.support.activity.app_steps import (
     agree_to_the_app,
     allow_a_device,
     disconnect_the_app,
@@ -19,8 +20,8 @@ from tests.activity.app_steps import (
     register_an_app,
     use_the_code_twice,
 )
-from tests.activity.event_case import Case, by_operator, by_visitor
-from tests.activity.event_steps import (
+from tests.support.activity.event_case import Case, by_operator, by_visitor
+from tests.support.activity.event_steps import (
     CAFE,
     LOCKDOWN,
     NEW_PASSWORD,
@@ -59,8 +60,8 @@ from tests.activity.event_steps import (
     wait_until_a_key_expires_soon,
     with_known_cookie,
 )
-from tests.activity.factor_cases import FACTOR_CASES
-from tests.activity.staff_steps import (
+from tests.support.activity.factor_cases import FACTOR_CASES
+from tests.support.activity.staff_steps import (
     carol_acts,
     carol_acts_on_the_app,
     carol_allows_a_key,
@@ -78,7 +79,6 @@ from tests.activity.staff_steps import (
     have_a_key_for_staff,
     invitation_link,
 )
-from tests.attacks import key_steps as keys
 from tests.support.api import call, exchange, renew
 from tests.support.steps import (
     LOGOUT,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from tests.activity.event_steps import Scene, iphone
+from tests.support.activity.event_steps import Scene, iphone
 from tests.support.apps import the_app
 from tests.support.authorize import VERIFIER, allow, begin, result
 from tests.support.devices import new_device, type_code

@@ -6,7 +6,7 @@ in ``hostile.py``. ``token`` is the bearer token, ``query`` goes into the URL.
 
 from typing import Any
 
-from tests.clients.hostile_authorize import REDIRECT, RIGHT, UNSIGNED, VERIFIER
+from tests.support.clients.hostile_authorize import REDIRECT, RIGHT, UNSIGNED, VERIFIER
 
 type Cases = dict[str, dict[str, Any]]
 

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
 
-from tests.attacks.test_recovery_races import EMAIL, mailed, waiting
-from tests.attacks.test_second_factor_races import after_password, enrolled
-from tests.attacks.test_session_races import browsers, live_sessions, tabs_of, times_in_history
-from tests.attacks.test_two_nodes import AT_ONCE, Nodes, server_errors
 from tests.support.client import Client, Response, together
+from tests.support.nodes import AT_ONCE, Nodes, server_errors
+from tests.support.races import browsers, live_sessions, tabs_of, times_in_history
+from tests.support.recovery_races import EMAIL, mailed, waiting
 from tests.support.second_factor import CHALLENGE
+from tests.support.second_factor_races import after_password, enrolled
 from tests.support.steps import sql
 
 REVIEW = "/accounts/review/"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib.auth.models import Group
+from django.contrib.auth.models import Group, Permission
 from django.test import Client
 
 from accounts.activity import events
@@ -14,7 +14,9 @@ from accounts.users.models import User
 from tests.support.api import get_tokens, second_step
 from tests.support.second_factor import unused_code
 from tests.support.signin import signed_in
-from tests.support.steps import make_user
+from tests.support.steps import (
+    make_user,
+)
 
 LIST = "/admin/accounts/user/"
 REASON = "You called us, ticket 4812"
@@ -79,3 +81,44 @@ def bulk_page(answer: Any) -> str:
     """Return the page of the bulk act to which the list of people redirects."""
     assert answer.url.startswith(f"{LIST}bulk/")
     return str(answer.url)
+
+
+GROUPS = ("Auditor", "Support", "Manager", "Superuser")
+
+
+def staff_of_every_role() -> dict[str, User]:
+    clerk = make_user("clerk", is_staff=True)
+    return {"Staff without a role": clerk} | {name: member(name.lower(), name) for name in GROUPS}
+
+
+def people() -> dict[str, User]:
+    """Return one account of every kind on which somebody may act."""
+    bob = make_user("bob")
+    bob.groups.add(writers := Group.objects.create(name="Writers"))
+    writers.permissions.add(Permission.objects.get(codename="add_group"))
+    former = member("former", "Manager")
+    User.objects.filter(pk=former.pk).update(is_active=False)
+    return {
+        "a user": make_user("alice"),
+        "a user with another right": bob,
+        **{f"{name}, another": member(f"other-{name.lower()}", name) for name in GROUPS},
+        "Manager, switched off": User.objects.get(pk=former.pk),
+    }
+
+
+def rows() -> list[Any]:
+    """Return everything that an admin form could change."""
+    groups = [(group.name, *group.permissions.values_list("pk")) for group in Group.objects.all()]
+    users = User.objects.order_by("pk").values_list(
+        "pk", "username", "email", "password", "is_active", "is_staff", "is_superuser"
+    )
+    held = list(User.user_permissions.through.objects.values_list("user", "permission"))
+    return [*users, *groups, *held]
+
+
+def by_staff(user: Any, *changes: dict[str, str]) -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    browser = signed_in(carol)
+    for change in changes:
+        answer = browser.post(f"/admin/accounts/user/{user.pk}/change/", change)
+        assert answer.status_code == 302

@@ -1,7 +1,7 @@
 """People who sign in to the apps of ``docs/sign-in-with.md``."""
 
-from tests.clients.apps import SHOP, Shop
 from tests.support.client import Response
+from tests.support.clients.apps import SHOP, Shop
 from tests.support.journey import Journey
 from tests.support.second_factor import SETUP, code_of, confirm_recovery_codes, seed_on
 from tests.support.site import Site

@@ -76,7 +76,7 @@ def alice() -> User:
 def recovery_page(password: str = PASSWORD, browser: Client | None = None) -> tuple[Client, str]:
     """Sign in to alice's locked account; return the browser and the recovery page's path."""
     browser = browser or Client()
-    return browser, str(browser.get(sign_in(browser, "alice", password).url).url)
+    return browser, browser.get(sign_in(browser, "alice", password).url)["Location"]
 
 
 def reloaded(user: User) -> User:

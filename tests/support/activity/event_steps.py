@@ -18,10 +18,10 @@ from accounts.sessions.models import BrowserSession
 from accounts.sessions.store import digest
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
-from tests.attacks import key_steps as keys
-from tests.conftest import Clock
+from tests.support import api_keys as keys
 from tests.support import second_factor
 from tests.support.api import get_tokens, renew, second_step
+from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.signin import set_up
 from tests.support.social import configured, round_trip

@@ -5,13 +5,16 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from django.db import transaction
+
+from accounts.common import clock
 from accounts.sessions.models import LoginSession
-from accounts.tokens import families, keyring
+from accounts.tokens import keyring
 from accounts.users.models import User
-from tests.attacks.key_steps import key_of
 from tests.support import api
+from tests.support.api_keys import key_of
 from tests.support.forgeries import Mint
-from tests.support.wsgi import Applications, environ
+from tests.support.wsgi import Answer, Applications, answer, environ
 
 ME, REFRESH = "/api/v1/me/", "/api/v1/token/refresh/"
 JWKS, LIVE, READY = "/.well-known/jwks.json", "/health/live", "/health/ready"
@@ -28,23 +31,23 @@ class World:
     mint: Mint
     apps: Applications
 
-    def me(self, **more: str | None) -> dict[str, Any]:
+    def me(self, **more: Any) -> dict[str, Any]:
         return environ("GET", ME, **{"HTTP_AUTHORIZATION": f"Bearer {self.access}", **more})
 
-    def renew(self, body: bytes | None = None, **more: str | None) -> dict[str, Any]:
+    def renew(self, body: bytes | None = None, **more: Any) -> dict[str, Any]:
         sent = json.dumps({"refresh": self.refresh}).encode() if body is None else body
         return environ("POST", REFRESH, sent, **more)
 
 
-def jwks(**more: str | None) -> dict[str, Any]:
+def jwks(**more: Any) -> dict[str, Any]:
     return environ("GET", JWKS, **more)
 
 
-def live(**more: str | None) -> dict[str, Any]:
+def live(**more: Any) -> dict[str, Any]:
     return environ("GET", LIVE, **more)
 
 
-def ready(**more: str | None) -> dict[str, Any]:
+def ready(**more: Any) -> dict[str, Any]:
     return environ("GET", READY, **more)
 
 
@@ -83,7 +86,7 @@ def used(w: World) -> dict[str, Any]:
 
 
 def ended(w: World) -> None:
-    LoginSession.objects.filter(user=w.user).update(ended_at=families.clock.now())
+    LoginSession.objects.filter(user=w.user).update(ended_at=clock.now())
 
 
 def without_session(asked: Ask) -> Ask:
@@ -102,7 +105,7 @@ def without_account(asked: Ask) -> Ask:
     return ask
 
 
-def by(scope: str = "read", **more: str) -> Ask:
+def by(scope: str = "read", **more: Any) -> Ask:
     """Return a request for ``me`` with an access token of its own."""
 
     def ask(w: World) -> dict[str, Any]:
@@ -196,3 +199,17 @@ ODD: dict[str, Ask] = {
     "live, another host": lambda _w: live(HTTP_HOST="10.0.0.7"),
     "ready, POST": lambda _w: ready(REQUEST_METHOD="POST"),
 }
+
+
+def undone(application: Any, asked: Callable[[], dict[str, Any]]) -> Answer:
+    """Return the answer, and undo what the request has changed."""
+    return undone_with_ips(application, asked)[0]
+
+
+def undone_with_ips(application: Any, asked: Callable[[], dict[str, Any]]) -> tuple[Answer, Any]:
+    """Return the answer and the IP addresses of the sessions afterwards; undo the changes."""
+    with transaction.atomic():
+        found = answer(application, asked())
+        ips = set(LoginSession.objects.values_list("ip", flat=True))
+        transaction.set_rollback(True)
+    return found, ips

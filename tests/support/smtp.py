@@ -78,3 +78,6 @@ class MailServer:
                 self.wfile.write(f"{line}\r\n".encode())
 
         return Handler
+
+
+FORWARD = "UPDATE accounts_outgoingmail SET due_at = '2020-01-01 00:00:00'"

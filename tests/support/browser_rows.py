@@ -48,3 +48,6 @@ PASSKEY = """
     SELECT id, ?, 1, 'eHh4', 'eHh4', 0, '[]', 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4', 1, ?
     FROM accounts_user WHERE username = ?
 """
+
+
+KEYS, NEW_KEY = "/accounts/keys/", "/accounts/keys/new/"

@@ -4,8 +4,8 @@ from datetime import timedelta
 
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator, Passkey
-from tests.activity.event_steps import REAUTHENTICATE, Act, Scene, in_turn, sign_in_alice
 from tests.support import second_factor, webauthn
+from tests.support.activity.event_steps import REAUTHENTICATE, Act, Scene, in_turn, sign_in_alice
 from tests.support.second_factor import CHALLENGE, RECOVERY_CODES
 from tests.support.steps import PASSWORD
 

@@ -302,3 +302,7 @@ class _Echo(BaseHTTPRequestHandler):
 
     def log_message(self, *_args: object) -> None:
         """Keep the requests out of the output of the tests."""
+
+
+# Access tokens are so short that the apps which refresh them do so at each request.
+SETTINGS = {"ACCESS_TOKEN_SECONDS": "30", "LIMITS_SCALE": "1000"}

@@ -3,15 +3,10 @@
 from functools import partial
 
 from accounts.throttle.limits import FACTOR_LINE
-from tests.activity.event_case import Case, by_operator, by_visitor
-from tests.activity.event_steps import (
-    REAUTHENTICATE,
-    THERE,
-    command,
-    in_turn,
-    post,
-)
-from tests.activity.factor_steps import (
+from tests.support import second_factor, webauthn
+from tests.support.activity.event_case import Case, by_operator, by_visitor
+from tests.support.activity.event_steps import REAUTHENTICATE, THERE, command, in_turn, post
+from tests.support.activity.factor_steps import (
     add_a_passkey,
     confirm_the_passkey,
     enter_wrong_codes,
@@ -31,7 +26,6 @@ from tests.activity.factor_steps import (
     wait_for_the_second_step,
     wait_out_the_recovery_period,
 )
-from tests.support import second_factor, webauthn
 from tests.support.second_factor import CHALLENGE, EMAILED_CODES, RECOVERY_CODES, SETUP
 from tests.support.steps import (
     LOGIN,

@@ -1,8 +1,13 @@
 """Steps that the tests of the waiting period for lost second factors share."""
 
-from tests.attacks.second_steps import after_password, mails_about
+from django.test import Client
+
 from tests.support.second_factor import CHALLENGE
-from tests.support.steps import is_signed_in, path_of
+from tests.support.second_steps import (
+    after_password,
+    mails_about,
+)
+from tests.support.steps import is_signed_in, path_of, sign_in
 
 ASKED = "remove your second factors"
 HOURS = 72
@@ -20,3 +25,11 @@ def finish_recovery(login: str = "alice") -> bool:
     browser = after_password(login)
     browser.post(CHALLENGE, {"lost": "finish"})
     return is_signed_in(browser)
+
+
+NEW = "a lantern over seven wet roofs"
+
+
+def opens(password: str, login: str = "alice") -> bool:
+    """Return whether ``password`` passes the first step."""
+    return sign_in(Client(), login, password).status_code == 302

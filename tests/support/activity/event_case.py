@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from functools import partial
 
-from tests.activity.event_steps import HERE, NOWHERE, THERE, Act
+from tests.support.activity.event_steps import HERE, NOWHERE, THERE, Act
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
 """Steps that the tests of signing in over the API share."""
 
 from accounts.sessions.models import LoginSession
-from tests.attacks.second_steps import with_factor
 from tests.support.api import Answer, call, get_tokens
+from tests.support.second_steps import with_factor
 
 # In the subject of a mail with a code for the second step.
 FINISH = "to finish signing in"

@@ -8,10 +8,10 @@ from accounts.invitations.models import Invitation
 from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.activity.event_steps import Act, Scene
-from tests.administration.steps import act
-from tests.attacks import key_steps as keys
+from tests.support import api_keys as keys
 from tests.support import apps as app_steps
+from tests.support.activity.event_steps import Act, Scene
+from tests.support.administration import act
 from tests.support.steps import (
     address_of,
     make_staff,

@@ -1,0 +1,71 @@
+"""Browsers that act at the same time, at two server processes."""
+
+from collections.abc import Callable
+
+from tests.support.client import Client, Response
+from tests.support.nodes import AT_ONCE, Nodes, browser_at
+from tests.support.steps import CONFIRM, LOGIN, PASSWORD, same_browser, sign_up, sql
+
+SESSIONS = "/accounts/sessions/"
+LOCKDOWN = "/accounts/lockdown/"
+# Defines a function that returns whether a thread waits for a lock of another connection.
+WAITS = """
+from time import sleep
+from django.db import connection
+
+WAITING = (
+    "SELECT count(*) FROM pg_locks "
+    "WHERE NOT granted AND pg_backend_pid() = ANY(pg_blocking_pids(pid))"
+)
+
+def waits(thread):
+    while thread.is_alive():
+        with connection.cursor() as cursor:
+            cursor.execute(WAITING)
+            if cursor.fetchone()[0]:
+                return True
+        sleep(0.01)
+    return False
+"""
+
+
+def confirmed(nodes: Nodes, name: str) -> Client:
+    """Sign up, confirm the email, and return the signed-in browser."""
+    browser = browser_at(nodes[0], "192.0.2.1")
+    assert sign_up(browser, name).status == 302
+    code = str(nodes[0].wait_for_mail(to=f"{name}@")["Subject"])[:9]
+    assert browser.post(CONFIRM, {"code": code}).location == "/"
+    return browser
+
+
+def browsers(nodes: Nodes, n: int) -> tuple[list[Client], list[str]]:
+    """Return new browsers, on each node in turn, and CSRF tokens for their sign-in forms."""
+    new = [browser_at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
+    return new, [browser.csrf(LOGIN) for browser in new]
+
+
+def sign_in(browser: Client, name: str, token: str) -> Response:
+    return browser.post(LOGIN, {"login": name, "password": PASSWORD}, csrf=token)
+
+
+def tabs_of(nodes: Nodes, browser: Client, n: int = AT_ONCE) -> list[Client]:
+    """Return copies of ``browser`` with its cookies, on each node in turn."""
+    return [same_browser(nodes[i % 2], browser, X_Forwarded_For="192.0.2.1") for i in range(n)]
+
+
+def live_sessions(nodes: Nodes, name: str) -> int:
+    """Return how many sessions of the user are not revoked."""
+    return _rows(nodes, "accounts_loginsession", name, "r.ended_at IS NULL")
+
+
+def times_in_history(nodes: Nodes, name: str, kind: str) -> int:
+    """Return how many events of this kind the history of the user has."""
+    return _rows(nodes, "accounts_activity", name, "r.kind = ?", kind)
+
+
+def _rows(nodes: Nodes, table: str, name: str, which: str, *values: str) -> int:
+    join = f"SELECT r.id FROM {table} r JOIN accounts_user u ON u.id = r.user_id"
+    return len(sql(nodes[0], f"{join} WHERE u.username = ? AND {which}", name, *values))
+
+
+type Race = Callable[[Nodes, str], None]

@@ -1,0 +1,126 @@
+"""The URLs of the site, and those that need no sign-in."""
+
+from collections.abc import Iterator
+
+from django.urls import URLPattern, URLResolver, get_resolver
+
+OPEN = {
+    "accounts/signup/",
+    "accounts/confirm-email/",
+    "accounts/confirm-email/<str:key>/",
+    "accounts/invitation/<str:key>/",
+    "accounts/login/",
+    "accounts/login/code/",
+    "accounts/password/reset/",
+    "accounts/password/reset/<str:key>/",
+    "accounts/2fa/challenge/",
+    "accounts/2fa/totp/setup/",
+    "accounts/2fa/passkeys/add/",
+    "accounts/login/passkey/",
+    ".well-known/passkey-endpoints",
+    "accounts/2fa/recovery/<str:token>/",
+    "accounts/2fa/enrol/<str:token>/",
+    # Without credentials these answer 404: tests/social.
+    "accounts/<provider:provider>/login/",
+    "accounts/<provider:provider>/login/callback/",
+    "accounts/logout/",
+    "accounts/reauthenticate/",
+    "accounts/inactive/",
+    "accounts/language/",
+    # Apps send people here: tests/attacks/test_authorize.py.
+    "oauth/authorize",
+    "oauth/continue/<str:key>",
+    # Apps authenticate themselves here: tests/oauth/test_client_auth.py.
+    "oauth/par",
+    "oauth/device_authorization",
+    "accounts/password/strength/",
+    "accounts/lockdown/<str:token>/",
+    "accounts/password/locked/",
+    "accounts/owner/<str:token>/",
+    "brand/<str:name>",
+    "help/",
+    "privacy/",
+    ".well-known/security.txt",
+    "health/live",
+    "health/ready",
+    # Without a signature it answers 404: tests/ops/test_doctor.py.
+    "health/doctor",
+    # Without its token it answers 404: tests/ops/test_monitoring.py.
+    "metrics",
+    ".well-known/jwks.json",
+    # Apps authenticate themselves here: tests/oauth/test_client_auth.py.
+    *("oauth/token", "oauth/revoke", "oauth/introspect"),
+    # With an access token only: tests/oauth/test_userinfo.py.
+    "oauth/userinfo",
+    # With a registration token only: tests/attacks/test_registration.py.
+    "oauth/register",
+    "oauth/logout",
+    ".well-known/openid-configuration",
+    ".well-known/oauth-authorization-server",
+    ".well-known/oauth-protected-resource",
+    ".well-known/change-password",
+    ".well-known/webauthn",
+    "dev/mail/",
+    "dev/mail/<slug:name>/",
+    "dev/mail/<slug:name>/html/",
+    # The admin checks permissions itself; its sign-in page redirects to the site's own.
+    "admin/login/",
+    "api/v1/users/",
+    "api/v1/email/verify/",
+    "api/v1/email/resend/",
+    "api/v1/token/",
+    "api/v1/token/challenge/",
+    "api/v1/token/refresh/",
+    "api/v1/token/verify/",
+    "api/v1/token/revoke/",
+    # These two check a header and the Origin: tests/attacks/test_browser_origins.py.
+    "api/v1/session/",
+    "api/v1/session/refresh/",
+    "api/v1/schema/",
+    "api/v1/docs/",
+}
+
+# A value for every kind of parameter in a route.
+EXAMPLES = {
+    "<str:key>": "no-such-key",
+    "<str:token>": "no-such-token",
+    "<str:name>": "no-such-file",
+    "<str:client_id>": "no-such-app",
+    "<int:factor_id>": "1",
+    "<int:event_id>": "1",
+    "<slug:name>": "no-such-mail",
+    "<slug:id>": "no-such-key",
+    "<slug:act>": "no-such-act",
+    "<client_id:id>": "no-such-app",
+    "<path:object_id>": "1",
+    "<int:content_type_id>": "1",
+    "<id>": "1",
+    "<provider:provider>": "google",
+    "<uuid:id>": "00000000-0000-4000-8000-000000000000",
+    "<app_label>": "accounts",
+    "^(?P<app_label>accounts|auth)/$": "accounts/",
+    "^(?P<app_label>auth|accounts)/$": "accounts/",
+    "(?P<url>.*)$": "no-such-page",
+}
+
+
+def routes(
+    patterns: list[URLPattern | URLResolver], prefix: str = ""
+) -> Iterator[tuple[str, URLPattern]]:
+    for entry in patterns:
+        route = prefix + str(entry.pattern)
+        if isinstance(entry, URLResolver):
+            yield from routes(entry.url_patterns, route)
+        else:
+            yield route, entry
+
+
+def address(route: str) -> str:
+    for parameter, example in EXAMPLES.items():
+        route = route.replace(parameter, example)
+    return "/" + route
+
+
+ROUTES = dict(routes(get_resolver().url_patterns))
+CALLS = {route for route in ROUTES if route.startswith("api/")}
+PAGES = set(ROUTES) - CALLS
