@@ -9,6 +9,7 @@ from functools import lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
 
+from django.conf import settings
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, JsonResponse, QueryDict
 from django.utils import translation
@@ -24,6 +25,7 @@ from accounts.profile.api import own_profile
 from accounts.signin.services import refuse_flood
 from accounts.tokens import keyring, renewal
 from accounts.tokens.api import with_refresh
+from accounts.tokens.services import TokenRequest
 from accounts.tokens.signing_keys import Published
 from accounts.users import emails
 from authsite.errors import body_of
@@ -62,7 +64,8 @@ def _me(environ: Environ, _client_ip: str) -> Answer | None:
 def _refresh(environ: Environ, client_ip: str) -> Answer | None:
     if (sent := _members(environ, "refresh")) is None:
         return None
-    tokens = renewal.renew_newest(sent["refresh"], _client(environ, client_ip))
+    token_request = TokenRequest(settings.AUTHSITE.origin)
+    tokens = renewal.renew(sent["refresh"], token_request, _client(environ, client_ip))
     return Answer(_render(with_refresh(tokens))) if tokens else None
 
 

@@ -18,6 +18,7 @@ from accounts.apikeys.models import APIKey
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import TooMany
+from accounts.common.prepared import P
 from accounts.common.reading import read_once
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import KEY_NEW
@@ -25,7 +26,7 @@ from accounts.throttle.services import spend
 from accounts.tokens import scopes
 from accounts.users import services as users
 from accounts.users.models import User
-from accounts.users.rows import Owned
+from accounts.users.rows import OwnedQuery
 
 MOST = 50
 SUGGESTED_DAYS = 90
@@ -42,7 +43,7 @@ GRANTABLE = frozenset(
     if not scope.startswith("keys:")
 )
 
-_OWNED = Owned(APIKey, "o.id = %(id)s")
+_OWNED = OwnedQuery(lambda: APIKey.objects.filter(pk=P("id")))
 
 
 class TooManyKeys(TooMany):
@@ -111,7 +112,7 @@ def find(shown: str) -> APIKey | None:
     """
     if not text.is_key(shown):
         return None
-    key = _OWNED.find({"id": text.id_of(shown)})
+    key = _OWNED.first(id=text.id_of(shown))
     if key is None or not hmac.compare_digest(key.digest, text.digest(shown)) or key.is_over:
         return None
     return key

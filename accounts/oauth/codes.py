@@ -197,7 +197,7 @@ def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
     given.dpop_thumbprint = key
     if held.is_of_device:
         connected.place(given, info)
-    refresh_token = refresh.first(given.pk) if is_offline else ""
+    refresh_token = refresh.first_token(given.pk) if is_offline else ""
     given.refresh_digest = refresh.digest(refresh_token) if refresh_token else ""
     if not _spend_row(held, given.pk):
         return None

@@ -13,7 +13,7 @@ from accounts.oauth.endpoints import endpoint, required, success
 from accounts.oauth.models import Client
 from accounts.oauth.scopes import audiences
 from accounts.sessions import services as sessions
-from accounts.tokens import dpop, families, services
+from accounts.tokens import dpop, families, refresh, services
 from accounts.tokens.errors import InvalidToken
 
 
@@ -47,7 +47,7 @@ def introspect(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
 def _of_access(text: str, client: Client) -> dict[str, Any] | None:
     """Return the claims of a live access token that ``client`` may introspect, or None."""
     try:
-        token, session = services.read(text, audiences(), key=None, find=families.find)
+        token, session = services.read(text, audiences(), key=None)
     except InvalidToken:
         return None
     is_its_service = client.resource != "" and token["aud"] == client.resource
@@ -57,8 +57,10 @@ def _of_access(text: str, client: Client) -> dict[str, Any] | None:
 
 
 def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:
-    session = families.with_newest(text)
+    session = families.of(text)
     if session is None or session.client_id != client.pk:
+        return None
+    if session.refresh_digest != refresh.digest(text):
         return None
     return {
         "client_id": session.client_id,

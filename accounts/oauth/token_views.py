@@ -1,7 +1,7 @@
 """The token endpoint (RFC 6749 section 3.2)."""
 
 from collections.abc import Callable, Collection
-from typing import Any, cast
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 
@@ -74,23 +74,47 @@ def _redeemed(
 def _by_refresh_token(
     client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof
 ) -> Answer:
+    return refresh(client, sent, info, proof) or _repeat(client, sent, info, proof)
+
+
+def refresh(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer | None:
     """Exchange a refresh token (RFC 6749 section 6), for no more than was granted.
 
     All checks that may refuse the request come before the token is replaced. A thief who lacks the
     key can therefore not end the session either.
+
+    If the token is not the newest one of its session, do not replace it and return None.
+
+    Raises:
+        OAuthError: the request is refused.
+        CannotSign: the signing key cannot be decrypted.
     """
-    text = required(sent, "refresh_token")
-    session = families.with_newest(text) or families.of(text)
+    session = families.of(text := required(sent, "refresh_token"))
     if session is None or session.client_id != client.pk:
         raise _refused()
     scope = _wanted(client, sent, session, proof.thumbprint)
     access.be_ready()
     proof.spend()
+    rotated = families.rotate(text, info, LoginSession.Kind.CONNECTED)
+    if rotated is None:
+        return None
+    renewed, successor = rotated
+    renewed.user = session.user
+    # The two times are equal only if the rotation has also recorded the use of the session.
+    if renewed.used_at == renewed.rotated_at:
+        connections.note_use(user=session.user_id, client=client.pk, audience=session.audience)
+    return _answer(renewed, scope, successor)
+
+
+def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
+    """Answer a request that :func:`refresh` has not refused, with an older refresh token."""
     try:
-        rotated = families.rotate(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
+        session, successor = families.repeat(
+            sent["refresh_token"], info, LoginSession.Kind.CONNECTED
+        )
     except InvalidToken:
         raise _refused() from None
-    return _answer_to_refresh(session, scope, *rotated)
+    return _answer(session, _wanted(client, sent, session, proof.thumbprint), successor)
 
 
 def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
@@ -106,26 +130,14 @@ def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo
         return None
     try:
         client = client_auth.find(request, sent)
-        if client is None or client.requires_dpop:
-            return None
-        return _refresh_newest(client, sent, info)
+        is_plain = client is not None and not client.requires_dpop
+        return refresh(client, sent, info, Proof()) if client and is_plain else None
     except OAuthError:
         return None
 
 
-def _refresh_newest(client: Client, sent: dict[str, str], info: ClientInfo) -> Answer | None:
-    text = required(sent, "refresh_token")
-    session = families.with_newest(text)
-    if session is None or session.client_id != client.pk:
-        return None
-    scope = _wanted(client, sent, session)
-    access.be_ready()
-    rotated = families.rotate_newest(text, info, LoginSession.Kind.CONNECTED, app=client.pk)
-    return _answer_to_refresh(session, scope, *rotated) if rotated else None
-
-
 def _wanted(
-    client: Client, sent: dict[str, str], session: LoginSession, key: str = ""
+    client: Client, sent: dict[str, str], session: LoginSession, key: str
 ) -> frozenset[str]:
     """Return the scope to grant, which is at most what ``client`` may still use.
 
@@ -146,17 +158,6 @@ def _wanted(
     if scope_checks.OFFLINE not in scope:
         raise _refused()
     return wanted
-
-
-def _answer_to_refresh(
-    before: LoginSession, scope: Collection[str], session: LoginSession, successor: str
-) -> Answer:
-    session.user = before.user
-    # The two times are equal only if the rotation has also recorded the use of the session.
-    if session.used_at == session.rotated_at:
-        client = cast(str, session.client_id)
-        connections.note_use(user=session.user_id, client=client, audience=session.audience)
-    return _answer(session, scope, successor)
 
 
 def _answer(session: LoginSession, scope: Collection[str], refresh_token: str) -> Answer:

@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from accounts.common.api import Open, valid
 from accounts.common.client_info import client_of
-from accounts.tokens import families, renewal, services
+from accounts.tokens import renewal, services
 from accounts.tokens.authentication import is_token, login_of
 from accounts.tokens.serializers import (
     ClaimsSerializer,
@@ -42,7 +42,7 @@ class TokenView(Open, APIView):
         valid(serializer)
         login, password = login_of(request, serializer)
         if is_token(login):
-            held, session = services.read(login, find=families.find)
+            held, session = services.read(login)
             return _answer(services.exchange(held, session, serializer.token_request(), client))
         return _answer(services.sign_in(login, password, serializer.token_request(), client))
 
@@ -83,9 +83,8 @@ class RefreshView(Open, APIView):
         """
         serializer = RefreshSerializer(data=request.data)
         data = valid(serializer)
-        return _answer(
-            renewal.renew(data["refresh"], serializer.token_request(), client_of(request))
-        )
+        asked = data["refresh"], serializer.token_request(), client_of(request)
+        return _answer(renewal.renew(*asked) or renewal.repeat(*asked))
 
 
 class VerifyView(Open, APIView):

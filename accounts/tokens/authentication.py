@@ -14,7 +14,7 @@ from accounts.common.proofs import Method
 from accounts.sessions import current
 from accounts.sessions.models import LoginSession
 from accounts.signin.services import InvalidCredentials
-from accounts.tokens import dpop, families, scopes, services
+from accounts.tokens import dpop, scopes, services
 from accounts.tokens.access import AccessToken
 from accounts.users import emails
 from accounts.users.models import User
@@ -96,7 +96,7 @@ def read_token(request: HttpRequest, scheme: str, text: str) -> tuple[AccessToke
         InvalidToken: the token is not valid for the scheme and the key of the proof.
     """
     proof = dpop.required_of(request, text) if scheme == "dpop" else dpop.Proof()
-    found = services.read(text, tells_expired=True, key=proof.thumbprint, find=families.find)
+    found = services.read(text, tells_expired=True, key=proof.thumbprint)
     proof.spend()
     return found
 

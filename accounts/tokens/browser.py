@@ -115,9 +115,8 @@ class SessionRefreshView(BrowserView):
         """Return a new access token, and replace the refresh token in the cookie."""
         serializer = TokenRequestSerializer(data=request.data)
         valid(serializer)
-        return _answer(
-            renewal.renew(_token_of(request), serializer.token_request(APP), client_of(request))
-        )
+        asked = _token_of(request), serializer.token_request(APP), client_of(request)
+        return _answer(renewal.renew(*asked) or renewal.repeat(*asked))
 
     def handle_exception(self, exc: Exception) -> Response:
         """Return the response to ``exc``; delete the cookie if its refresh token is not valid."""

@@ -22,7 +22,7 @@ ID, SECRET, TAG = 16, 22, 16
 LENGTH = (ID + SECRET + TAG) * 4 // 3
 
 
-def first(family: uuid.UUID) -> str:
+def first_token(family: uuid.UUID) -> str:
     """Return a random first refresh token for the family with this id."""
     body = family.bytes + secrets.raw(SECRET)
     return _written(body, _tags(body)[0])

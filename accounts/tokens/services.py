@@ -4,8 +4,7 @@ Functions that issue tokens load the signing key first. If signing failed later,
 code or a challenge would be used up for nothing, and a repeated refresh token would look stolen.
 """
 
-import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -157,23 +156,21 @@ def exchange(
     return Tokens(fresh, session)
 
 
-def read[S](
+def verified(
     text: str,
     audiences: tuple[str, ...] | None = None,
     *,
     tells_expired: bool = False,
     key: str | None = "",
-    find: Callable[[uuid.UUID, uuid.UUID], S | None],
-) -> tuple[AccessToken, S]:
-    """Verify the access token ``text``; return the token and what ``find`` returns.
+) -> AccessToken:
+    """Verify the access token ``text``, but not whether its session has ended, and return it.
 
     ``audiences``: the audiences to accept. The default is only this site.
     ``key``: the thumbprint of the key to which the token must be bound; "" for none, None for any.
-    ``find``: gets a session id and a subject; returns the live session, data of it, or None.
 
     Raises:
         TokenExpired: the token is genuine but has expired, and ``tells_expired`` is set.
-        InvalidToken: the token is not valid, or its session has ended.
+        InvalidToken: the token is not valid.
     """
     try:
         token = AccessToken(text, audiences=audiences)
@@ -181,7 +178,21 @@ def read[S](
         if tells_expired and isinstance(error, ExpiredTokenError):
             raise TokenExpired from None
         raise InvalidToken from None
-    session = find(token.sid, token.subject) if key in {None, token.key} else None
+    if key not in {None, token.key}:
+        raise InvalidToken
+    return token
+
+
+def read(
+    text: str, audiences: tuple[str, ...] | None = None, **options: Any
+) -> tuple[AccessToken, LoginSession]:
+    """Verify ``text`` as :func:`verified` does; return the token and its session.
+
+    Raises:
+        InvalidToken, TokenExpired: see :func:`verified`, or the session has ended.
+    """
+    token = verified(text, audiences, **options)
+    session = families.find(token.sid, token.subject)
     if session is None:
         raise InvalidToken
     return token, session
@@ -195,7 +206,7 @@ def claims(text: str) -> Mapping[str, Any]:
     """
     config = settings.AUTHSITE
     audiences = (config.origin, *config.token_audiences)
-    token, session = read(text, audiences, find=families.find)
+    token, session = read(text, audiences)
     if session.client_id:
         raise InvalidToken
     return token.payload
@@ -291,7 +302,7 @@ def _begin(
     session = sessions.new_api_session(
         user, proofs, client, kind=token_request.kind, scope=scopes.written(scope)
     )
-    token = refresh.first(session.pk)
+    token = refresh.first_token(session.pk)
     session.refresh_digest = refresh.digest(token)
     try:
         establish_api_session(CompletedSignIn(user, proofs), session, client)

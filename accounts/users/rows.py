@@ -1,15 +1,14 @@
 """Queries for users, and for a row together with its user and their groups."""
 
-from collections.abc import Collection
+from collections.abc import Callable, Collection
+from functools import cached_property
 from typing import Any
 
-from django.contrib.auth.models import Group
 from django.db import connection, models
 from django.db.models import QuerySet
 
-from accounts.common.prepared import P, PreparedQueries, PreparedQuery
+from accounts.common.prepared import P, PreparedQueries, PreparedQuery, Row
 from accounts.common.reading import read_once
-from accounts.common.rows import Columns, parameter
 from accounts.users.models import EmailAddress, PendingSignup, User
 
 BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
@@ -21,8 +20,6 @@ BY_USERNAME = PreparedQueries(
     ),
 )
 
-_MEMBERS = User.groups.through._meta.db_table
-
 
 @read_once
 def emails_of(user: User) -> QuerySet[EmailAddress]:
@@ -30,52 +27,60 @@ def emails_of(user: User) -> QuerySet[EmailAddress]:
     return user.emails.order_by("confirmed_at", "pk")
 
 
-type Rows = tuple[tuple[Any, ...], ...]
+class OwnedQuery[M: models.Model]:
+    """A prepared SELECT of rows with a foreign key ``user``, each with the user and their groups.
 
+    It is one statement: a call by a program needs no other one. Rows of deactivated users are never
+    found.
 
-class Owned[M: models.Model]:
-    """Finds a row of a model with a foreign key ``user``, together with the user and their groups.
-
-    ``where`` is an SQL condition. In the condition, ``o`` is the table of the model and ``u`` is
-    the table of users. Rows of deactivated users are never found.
-
-    ``only`` and ``only_of_user``: the fields to select of each table; see :class:`Columns`.
+    ``build``: returns the query set.
+    ``only`` and ``only_of_user``: the fields to select of each model, by default all. An instance
+        reads other fields from the database when they are used, as after ``QuerySet.only()``.
     """
 
     def __init__(
         self,
-        model: type[M],
-        where: str,
+        build: Callable[[], QuerySet[M]],
         *,
         only: Collection[str] = (),
         only_of_user: Collection[str] = (),
     ) -> None:
-        self._columns, self._user = Columns(model, "o", only), Columns(User, "u", only_of_user)
-        self._sql = f"""
-            SELECT {self._columns.sql}, {self._user.sql}, g.name
-            FROM {model._meta.db_table} o
-            JOIN {User._meta.db_table} u ON u.id = o.user_id
-            LEFT JOIN {_MEMBERS} m ON m.user_id = u.id
-            LEFT JOIN {Group._meta.db_table} g ON g.id = m.group_id
-            WHERE u.is_active AND {where}
-        """  # noqa: S608 nothing but names of tables and columns
+        self._build, self._only, self._only_of_user = build, only, only_of_user
+        self._query: PreparedQuery[M] = PreparedQuery(self._rows)
 
-    def find(self, values: dict[str, Any]) -> M | None:
-        """Return the row that meets the condition with the parameters ``values``, or None."""
-        rows = self.rows(values)
+    def first(self, **values: Any) -> M | None:
+        """Return the first row as a model instance, or None if there is none."""
+        rows = self.rows(**values)
         return self.instance(rows) if rows else None
 
-    def rows(self, values: dict[str, Any]) -> Rows:
+    def rows(self, **values: Any) -> tuple[Row, ...]:
         """Return the rows of the database, one for each group of the user, for :meth:`instance`."""
-        cursor = connection.cursor()
-        cursor.execute(self._sql, {name: parameter(value) for name, value in values.items()})
-        return tuple(cursor.fetchall())
+        return self._query.rows(**values)
 
-    def instance(self, rows: Rows) -> M:
+    def instance(self, rows: tuple[Row, ...]) -> M:
         """Return the model instance that ``rows`` describe."""
-        end = len(self._columns)
-        instance = self._columns.instance(rows[0][:end])
-        user = self._user.instance(rows[0][end:-1])
-        user.group_names = sorted(row[-1] for row in rows if row[-1] is not None)
+        (row,) = self._query.converted(rows[:1])
+        user_at, group_at = len(self._names), -1
+        instance = self._build().model.from_db(connection.alias, self._names, row[:user_at])
+        user = User.from_db(connection.alias, self._names_of_user, row[user_at:group_at])
+        user.group_names = sorted(row[group_at] for row in rows if row[group_at] is not None)
         setattr(instance, "user", user)  # noqa: B010 the type checker does not know the field
         return instance
+
+    @cached_property
+    def _names(self) -> list[str]:
+        return _names(self._build().model, self._only)
+
+    @cached_property
+    def _names_of_user(self) -> list[str]:
+        return _names(User, self._only_of_user)
+
+    def _rows(self) -> QuerySet[M, Any]:
+        of_user = (f"user__{name}" for name in self._names_of_user)
+        found = self._build().filter(user__is_active=True)
+        return found.values_list(*self._names, *of_user, "user__groups__name")
+
+
+def _names(model: type[models.Model], only: Collection[str]) -> list[str]:
+    names = [field.attname for field in model._meta.concrete_fields]
+    return [name for name in names if not only or name in only]

@@ -9,8 +9,8 @@ from typing import Any
 from django.db import connection
 
 from accounts.common.client_info import ClientInfo
+from accounts.common.prepared import parameter
 from accounts.common.proofs import Method, Proof
-from accounts.common.rows import parameter
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens import families, refresh
@@ -74,7 +74,7 @@ def main() -> None:
     session = sessions.new_api_session(
         user, (Proof.now(Method.PASSWORD),), PLACE, kind=API, scope="read"
     )
-    token = refresh.first(session.pk)
+    token = refresh.first_token(session.pk)
     session.refresh_digest = refresh.digest(token)
     session.save(force_insert=True)
     for number in (1_000, 100_000):

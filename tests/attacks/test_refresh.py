@@ -158,7 +158,7 @@ def test_other_spellings_of_a_refresh_token_neither_work_nor_revoke_the_session(
 def test_every_character_of_a_refresh_token_is_verified() -> None:
     """This includes the spare bits of Base64. No two tokens are the same."""
     family = uuid.uuid4()
-    token = refresh.first(family)
+    token = refresh.first_token(family)
     assert refresh.family_of(token) == family
     for place, character in enumerate(token):
         for other in (ALPHABET[(ALPHABET.index(character) + n) % 64] for n in (1, 2, 4, 16, 32)):
@@ -166,7 +166,7 @@ def test_every_character_of_a_refresh_token_is_verified() -> None:
     for odd in ("", f"{token}=", "\ud800" * 72, "é" * 36):
         assert refresh.family_of(odd) is None
     assert refresh.SECRET * 8 >= 160
-    chain = [token, refresh.first(family)]
+    chain = [token, refresh.first_token(family)]
     for _ in range(100):
         chain.append(refresh.successor(chain[-1]))
     assert len({refresh.digest(link) for link in chain}) == 102

@@ -10,7 +10,8 @@ from django.contrib.auth.models import Group
 from django.db import OperationalError
 
 from accounts.ops import health
-from accounts.tokens import families, keyring
+from accounts.profile import api as api_of_profiles
+from accounts.tokens import keyring
 from accounts.users.models import User
 from authsite.short_path import MOST_KINDS, ShortPath
 from tests.support import api
@@ -149,11 +150,11 @@ def test_a_token_that_was_accepted_before_is_looked_up_again_each_time(
 def test_a_failing_database_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[Any] = []
 
-    def fail(*_args: Any) -> None:
+    def fail(**_values: Any) -> None:
         asked.append(1)
         raise OperationalError
 
-    monkeypatch.setattr(families, "find_owner", fail)
+    monkeypatch.setattr(api_of_profiles._PROFILE, "rows", fail)
     failed = answer(world.apps.short, world.me())
 
     assert (failed.status, failed.headers["retry-after"]) == ("503 Service Unavailable", "5")

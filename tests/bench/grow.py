@@ -90,7 +90,7 @@ def access_token(session: LoginSession) -> str:
 
 def tokens_of(number: int) -> dict[str, str]:
     session = LoginSession.objects.get(pk=id_of("family", number))
-    token = refresh.first(session.pk)
+    token = refresh.first_token(session.pk)
     LoginSession.objects.filter(pk=session.pk).update(refresh_digest=refresh.digest(token))
     return {"refresh": token, "access": access_token(session)}
 
@@ -109,7 +109,7 @@ def tokens_of_app(session: LoginSession, client_id: str) -> list[str]:
         row = connected.new(
             session, client_id, "openid offline_access", settings.AUTHSITE.origin, is_offline=True
         )
-        tokens.append(refresh.first(row.pk))
+        tokens.append(refresh.first_token(row.pk))
         row.refresh_digest = refresh.digest(tokens[-1])
         row.save(force_insert=True)
     return tokens
