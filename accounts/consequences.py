@@ -93,6 +93,5 @@ def follow_factor(*, user: User, proof: Proof, actor: Actor, **_signal: Any) -> 
     """
     # This runs at every second step, so look for a request without locking the row first.
     found = Recovery.objects.filter(user=user).first()
-    at = recovery.asked_at(found) if found else None
-    if at and (factor := evidence.older_factor(user, proof.key, at)):
+    if found and (factor := evidence.older_factor(user, proof.key, found.disputed_at)):
         recovery.cancel(user, frozenset({factor}), actor.by(proof.method))

@@ -13,7 +13,7 @@ from accounts.common import clock
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.recovery import services as recovery
-from accounts.recovery import suspension, upgrade
+from accounts.recovery import suspension
 from accounts.sessions import services as sessions
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
@@ -92,7 +92,6 @@ def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
         # A recovery request from before the lock must not unlock the account. A request that was
         # made during the lock is kept.
         recovery.delete(owner)
-    upgrade.store(owner, at)
     former_hash = former_credentials.password_hash(owner, at)
     users.replace_password(owner, locked_password(former_hash))
     owner.disputed_at = at

@@ -432,10 +432,9 @@ class Migration(migrations.Migration):
                         to=settings.AUTH_USER_MODEL,
                     ),
                 ),
-                ("version", models.PositiveIntegerField()),
                 ("due_at", models.DateTimeField()),
-                ("disputed_at", models.DateTimeField(null=True)),
-                ("evidence", models.JSONField(null=True)),
+                ("disputed_at", models.DateTimeField()),
+                ("evidence", models.JSONField()),
             ],
         ),
         migrations.CreateModel(

@@ -152,15 +152,9 @@ def find_by_link(token: str) -> Reset | None:
         case [user_id, version, _nonce]:
             as_mailed = User.objects.filter(pk=user_id, credential_version=version, is_active=True)
             user = as_mailed.first()
-            if link and user and (user.is_disputed or _is_of(user, link.email)):
+            if link and user and (user.is_disputed or user.emails.filter(key=link.email).exists()):
                 return Reset(user, link.subject, link.email)
     return None
-
-
-def _is_of(user: User, key: str) -> bool:
-    # Earlier releases of the site stored no address with a link. Their links expire within half an
-    # hour.
-    return not key or user.emails.filter(key=key).exists()
 
 
 def reset(

@@ -47,7 +47,7 @@ def of_request(
     shown = {of_proof(user, proof, disputed_at) for proof in proofs}
     browser = known_browsers.recognize(request, user)
     if browser is not None and counts(user, browser.since, disputed_at):
-        shown.add(OlderProof(Evidence.BROWSER, str(browser.pk or ""), browser.since))
+        shown.add(OlderProof(Evidence.BROWSER, str(browser.pk), browser.since))
     return frozenset(proof for proof in shown if proof is not None)
 
 
@@ -189,7 +189,7 @@ def _use_removed(user: User, method: Method, spend: Callable[[Any], bool]) -> Pr
 
 
 def _former_hash(user: User, disputed_at: datetime) -> str | None:
-    # Earlier releases of the site stored no password hash when an account was locked.
+    # A lock stores the hash with the password, unless no password counted.
     if user.is_disputed and is_password_usable(user.former_hash):
         return user.former_hash
     return former_credentials.password_hash(user, disputed_at)

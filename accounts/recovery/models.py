@@ -1,7 +1,7 @@
 """Recovery requests, each of which can be used after a waiting period."""
 
 from datetime import timedelta
-from typing import Any, Self
+from typing import Self
 
 from django.conf import settings
 from django.db import models
@@ -22,9 +22,6 @@ class Recovery(models.Model):
     ``due_at``: the time at which the waiting period ends.
     ``disputed_at``: the time of the disputed change.
     ``evidence``: the proofs that were shown and that count, each as ``[kind, key, since]``.
-    ``version``: read only by earlier releases of the site.
-
-    ``disputed_at`` and ``evidence`` are null in rows from earlier releases.
     """
 
     user = models.OneToOneField(
@@ -33,10 +30,9 @@ class Recovery(models.Model):
         on_delete=models.CASCADE,
         related_name="recovery",
     )
-    version = models.PositiveIntegerField()
     due_at = models.DateTimeField()
-    disputed_at = models.DateTimeField(null=True)
-    evidence = models.JSONField(null=True)
+    disputed_at = models.DateTimeField()
+    evidence = models.JSONField()
 
     def __str__(self) -> str:
         return f"due at {self.due_at}"
@@ -55,16 +51,9 @@ class Recovery(models.Model):
     @property
     def shown(self) -> Shown:
         """The proofs that were shown with the request and that count in the dispute."""
-        if self.evidence is None:
-            # Earlier releases required a proof without storing it. It counts as the password.
-            return frozenset({OlderProof(Evidence.PASSWORD)})
-        # Older items consist only of the kind, without key and date.
-        rows: list[Any] = [
-            [row, "", None] if isinstance(row, str) else row for row in self.evidence
-        ]
         return frozenset(
             OlderProof(Evidence(kind), key, parse_datetime(since) if since else None)
-            for kind, key, since in rows
+            for kind, key, since in self.evidence
         )
 
     @shown.setter

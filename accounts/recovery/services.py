@@ -157,7 +157,7 @@ def disputed_at(user: User) -> datetime:
 def _disputed_at(user: User, found: Recovery | None) -> datetime:
     if user.is_disputed and user.disputed_at:
         return user.disputed_at
-    return asked_at(found) if found else clock.now()
+    return found.disputed_at if found else clock.now()
 
 
 def assess(user: User, shown: Shown) -> Assessment:
@@ -205,8 +205,8 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
         if found.running and not found.is_new:
             return found.running
         now = clock.now()
-        asked = Recovery(user=owner, version=owner.credential_version, due_at=now + wait)
-        asked.disputed_at = owner.disputed_at if owner.is_disputed else now
+        asked = Recovery(user=owner, due_at=now + wait)
+        asked.disputed_at = (owner.is_disputed and owner.disputed_at) or now
         asked.shown = shown
         asked.save()
         record(owner, events.RECOVERY_ASKED, actor)
@@ -260,13 +260,6 @@ def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
     with transaction.atomic():
         check(user, shown)
         removal.remove_all(user, events.FACTORS_RECOVERED, actor)
-
-
-def asked_at(found: Recovery) -> datetime:
-    """Return since when the request ``found`` disputes changes of the account."""
-    # Earlier releases of the site stored only when the request is due.
-    wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
-    return found.disputed_at or found.due_at - wait
 
 
 def delete(user: User) -> None:

@@ -54,7 +54,7 @@ class Evidence(StrEnum):
 class OlderProof(NamedTuple):
     """A proof of ownership that was shown in a dispute and is old enough to count.
 
-    ``key`` distinguishes proofs of the same kind; an empty key stands for any proof of the kind.
+    ``key`` distinguishes proofs of the same kind.
     ``since`` is the time at which the account got the proof, or None if the time is unknown.
     """
 
@@ -139,7 +139,7 @@ def covers(shown: Shown, request: Shown) -> bool:
 def _has(shown: Shown, wanted: OlderProof) -> bool:
     # A removed email address may have been restored since the request.
     fitting = {wanted.kind} | ({Evidence.EMAIL} if wanted.kind is Evidence.REMOVED_EMAIL else set())
-    return any(proof.kind in fitting and wanted.key in {"", proof.key} for proof in shown)
+    return any(proof.kind in fitting and wanted.key == proof.key for proof in shown)
 
 
 def _count(shown: Set[Evidence]) -> int:

@@ -86,7 +86,8 @@ def test_people_are_found_by(name: str) -> None:
 
 
 def ask_for_recovery(user: User) -> None:
-    Recovery.objects.create(user=user, version=0, due_at=clock.now() + timedelta(days=3))
+    now = clock.now()
+    Recovery.objects.create(user=user, due_at=now + timedelta(days=3), disputed_at=now, evidence=[])
 
 
 PLANTED: dict[str, Callable[[User], Any]] = {

@@ -1,18 +1,16 @@
 """How far back a dispute reaches, how long it lasts, and how a review ends it."""
 
 import pytest
-from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.test import Client
 
-from accounts.activity import events
-from accounts.activity.services import Actor, record
+from accounts.activity.services import Actor
 from accounts.lockdown.services import lock_down
 from accounts.recovery import suspension
 from accounts.twofactor.models import Authenticator
 from accounts.users import former_credentials
 from accounts.users import services as users
-from accounts.users.models import EmailAddress, FormerCredential, User
+from accounts.users.models import FormerCredential, User
 from tests.support.clock import Clock
 from tests.support.disputes import (
     MINE,
@@ -98,24 +96,6 @@ def test_an_account_that_is_locked_while_its_review_expires_stays_disputed(
     monkeypatch.setattr(suspension, "_end_review", lock_and_end)
     assert suspension.end_forgotten_reviews() == 0
     assert alice().is_disputed
-
-
-def test_changes_made_by_a_node_of_the_previous_version_are_read_from_the_history(
-    home: Client, clock: Clock
-) -> None:
-    users.confirm_email(alice(), THIEFS)
-    record(alice(), events.ADDRESS_ADDED, Actor(), detail=THIEFS)
-    User.objects.update(email=THIEFS, password=make_password(NEW))
-    record(alice(), events.PASSWORD_CHANGED, Actor())
-    mine = EmailAddress.objects.get(email=MINE)
-    record(alice(), events.ADDRESS_REMOVED, Actor(), detail=MINE, former=mine)
-    mine.delete()
-    clock.advance(hours=1)
-
-    home.post(lock_link("email address was removed"))
-
-    assert sign_in(Client(), "alice", NEW).status_code == 200, "not an older password"
-    assert sets_password(home, reset_link(to=MINE))
 
 
 def test_an_earlier_lock_link_extends_the_dispute_of_a_locked_account(

@@ -1,7 +1,6 @@
 """Attacks with only the password on the waiting period that removes lost factors."""
 
 import dataclasses
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -180,13 +179,3 @@ def test_every_page_shows_a_waiting_request_to_the_signed_in_user(clock: Clock) 
     request_recovery()
 
     assert all(banner in home.get(page).text for page in pages)
-
-
-def test_a_request_made_by_the_previous_version_can_be_finished(clock: Clock) -> None:
-    alice, _seed = with_factor()
-    due_at = clock.now() + timedelta(hours=HOURS)
-    Recovery.objects.create(user=alice, version=alice.credential_version, due_at=due_at)
-
-    assert not finish_recovery()
-    clock.advance(hours=HOURS)
-    assert finish_recovery()
