@@ -65,8 +65,8 @@ class Activity(models.Model):
     session = models.UUIDField(null=True)
     actor = models.CharField(max_length=30, blank=True)
     detail = models.CharField(max_length=LONGEST_DETAIL, blank=True)
-    key = models.CharField(max_length=100, blank=True, default="", db_default="")
-    reason = models.CharField(max_length=LONGEST_REASON, blank=True, default="", db_default="")
+    key = models.CharField(max_length=100, blank=True, default="")
+    reason = models.CharField(max_length=LONGEST_REASON, blank=True, default="")
 
     objects = ActivityQuerySet.as_manager()
 

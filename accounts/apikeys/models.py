@@ -27,7 +27,7 @@ class APIKey(models.Model):
     name = models.CharField(max_length=LONGEST_NAME)
     scope = models.CharField(max_length=255)
     # The scopes of the staff API that a superuser has given to the key: see ``apikeys.access``.
-    staff_scope = models.CharField(max_length=64, blank=True, default="", db_default="")
+    staff_scope = models.CharField(max_length=64, blank=True, default="")
     made_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True, db_index=True)
     # When the owner was notified that the key expires soon.

@@ -20,14 +20,14 @@ class OutgoingMail(models.Model):
     sealed = models.TextField()
     created_at = models.DateTimeField(default=clock.now)
     due_at = models.DateTimeField(default=clock.now, db_index=True)
-    queue = models.PositiveSmallIntegerField(default=0, db_default=0)
+    queue = models.PositiveSmallIntegerField(default=0)
     # When the code or link in the email expires. The email is not sent after this time. Null if the
     # email contains no code or link.
     expires_at = models.DateTimeField(null=True)
     attempts = models.PositiveSmallIntegerField(default=0)
     # As in ``MailReceipt``. Both are empty if an earlier release of the site stored the email.
-    recipient = models.CharField(max_length=64, blank=True, default="", db_default="")
-    heading = models.CharField(max_length=LONGEST_HEADING, blank=True, default="", db_default="")
+    recipient = models.CharField(max_length=64, blank=True, default="")
+    heading = models.CharField(max_length=LONGEST_HEADING, blank=True, default="")
 
     class Meta:
         indexes = (

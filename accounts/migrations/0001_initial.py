@@ -67,7 +67,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "credential_version",
-                    models.PositiveIntegerField(db_default=0, default=0, editable=False),
+                    models.PositiveIntegerField(default=0, editable=False),
                 ),
                 ("password_at", models.DateTimeField(editable=False, null=True)),
                 ("emailed_codes", models.BooleanField(editable=False, null=True)),
@@ -75,7 +75,7 @@ class Migration(migrations.Migration):
                 ("disputed_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "has_factor",
-                    models.BooleanField(db_default=False, default=False, editable=False),
+                    models.BooleanField(default=False, editable=False),
                 ),
                 ("updated_at", models.DateTimeField(editable=False, null=True)),
                 (
@@ -142,7 +142,7 @@ class Migration(migrations.Migration):
                 ("is_first_party", models.BooleanField(default=False, verbose_name="first-party")),
                 (
                     "is_device",
-                    models.BooleanField(db_default=False, default=False, verbose_name="device"),
+                    models.BooleanField(default=False, verbose_name="device"),
                 ),
                 ("is_verified", models.BooleanField(default=True, verbose_name="verified")),
                 (
@@ -159,7 +159,6 @@ class Migration(migrations.Migration):
                     "backchannel_logout_uri",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         default="",
                         max_length=1000,
                         verbose_name="URI that is told of ended sessions",
@@ -168,7 +167,6 @@ class Migration(migrations.Migration):
                 (
                     "backchannel_logout_is_private",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         verbose_name="that URI is in a private network",
                     ),
@@ -184,7 +182,6 @@ class Migration(migrations.Migration):
                     "resource",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         default="",
                         max_length=255,
                         verbose_name="service that the app is",
@@ -192,16 +189,13 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "requires_dpop",
-                    models.BooleanField(
-                        db_default=False, default=False, verbose_name="must use DPoP"
-                    ),
+                    models.BooleanField(default=False, verbose_name="must use DPoP"),
                 ),
                 ("jwks", models.JSONField(blank=True, null=True, verbose_name="public keys")),
                 (
                     "jwks_uri",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         default="",
                         max_length=1000,
                         verbose_name="URI of its public keys",
@@ -210,7 +204,6 @@ class Migration(migrations.Migration):
                 (
                     "jwks_uri_is_private",
                     models.BooleanField(
-                        db_default=False,
                         default=False,
                         verbose_name="the URI of its keys is in a private network",
                     ),
@@ -219,7 +212,6 @@ class Migration(migrations.Migration):
                     "sector",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         default="",
                         max_length=253,
                         verbose_name="sector of pairwise identifiers",
@@ -246,7 +238,6 @@ class Migration(migrations.Migration):
                             ("metadata document", "Its metadata document"),
                             ("registration", "Itself, with a token"),
                         ],
-                        db_default="operator",
                         default="operator",
                         editable=False,
                         max_length=20,
@@ -255,9 +246,7 @@ class Migration(migrations.Migration):
                 ),
                 (
                     "logo",
-                    models.CharField(
-                        blank=True, db_default="", default="", max_length=16, verbose_name="logo"
-                    ),
+                    models.CharField(blank=True, default="", max_length=16, verbose_name="logo"),
                 ),
                 ("document_read_at", models.DateTimeField(editable=False, null=True)),
                 ("document_due_at", models.DateTimeField(editable=False, null=True)),
@@ -302,7 +291,6 @@ class Migration(migrations.Migration):
                     "registered_with",
                     models.CharField(
                         blank=True,
-                        db_default="",
                         default="",
                         editable=False,
                         max_length=32,
@@ -356,7 +344,7 @@ class Migration(migrations.Migration):
                 ("email_key", models.CharField(db_index=True, max_length=762)),
                 ("password", models.CharField(max_length=128)),
                 ("next", models.CharField(blank=True, max_length=2000)),
-                ("line", models.CharField(blank=True, db_default="", default="", max_length=64)),
+                ("line", models.CharField(blank=True, default="", max_length=64)),
                 ("expires_at", models.DateTimeField(db_index=True)),
             ],
         ),
@@ -455,8 +443,8 @@ class Migration(migrations.Migration):
                 ("session", models.UUIDField(null=True)),
                 ("actor", models.CharField(blank=True, max_length=30)),
                 ("detail", models.CharField(blank=True, max_length=100)),
-                ("key", models.CharField(blank=True, db_default="", default="", max_length=100)),
-                ("reason", models.CharField(blank=True, db_default="", default="", max_length=500)),
+                ("key", models.CharField(blank=True, default="", max_length=100)),
+                ("reason", models.CharField(blank=True, default="", max_length=500)),
                 (
                     "user",
                     models.ForeignKey(
@@ -478,7 +466,7 @@ class Migration(migrations.Migration):
                 ("scope", models.CharField(max_length=255)),
                 (
                     "staff_scope",
-                    models.CharField(blank=True, db_default="", default="", max_length=64),
+                    models.CharField(blank=True, default="", max_length=64),
                 ),
                 ("made_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("expires_at", models.DateTimeField(db_index=True, null=True)),
@@ -696,7 +684,7 @@ class Migration(migrations.Migration):
                 ("ui_locales", models.CharField(blank=True, max_length=255)),
                 (
                     "dpop_jkt",
-                    models.CharField(blank=True, db_default="", default="", max_length=43),
+                    models.CharField(blank=True, default="", max_length=43),
                 ),
                 ("subject", models.UUIDField(null=True)),
                 ("chosen", models.UUIDField(null=True)),
@@ -935,7 +923,7 @@ class Migration(migrations.Migration):
                 ("passkey_at", models.DateTimeField(null=True)),
                 (
                     "factor_key",
-                    models.CharField(blank=True, db_default="", default="", max_length=64),
+                    models.CharField(blank=True, default="", max_length=64),
                 ),
                 ("begun_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("used_at", models.DateTimeField(default=accounts.common.clock.now)),
@@ -945,31 +933,31 @@ class Migration(migrations.Migration):
                 ("ended_at", models.DateTimeField(null=True)),
                 (
                     "ended_by",
-                    models.CharField(blank=True, db_default="", default="", max_length=32),
+                    models.CharField(blank=True, default="", max_length=32),
                 ),
                 (
                     "ended_key",
-                    models.CharField(blank=True, db_default="", default="", max_length=40),
+                    models.CharField(blank=True, default="", max_length=40),
                 ),
                 ("challenged_at", models.DateTimeField(null=True)),
-                ("scope", models.CharField(blank=True, db_default="", default="", max_length=1000)),
+                ("scope", models.CharField(blank=True, default="", max_length=1000)),
                 (
                     "refresh_digest",
-                    models.CharField(blank=True, db_default="", default="", max_length=64),
+                    models.CharField(blank=True, default="", max_length=64),
                 ),
                 (
                     "former_digest",
-                    models.CharField(blank=True, db_default="", default="", max_length=64),
+                    models.CharField(blank=True, default="", max_length=64),
                 ),
                 ("rotated_at", models.DateTimeField(null=True)),
                 (
                     "audience",
-                    models.CharField(blank=True, db_default="", default="", max_length=255),
+                    models.CharField(blank=True, default="", max_length=255),
                 ),
-                ("is_offline", models.BooleanField(db_default=False, default=False)),
+                ("is_offline", models.BooleanField(default=False)),
                 (
                     "dpop_thumbprint",
-                    models.CharField(blank=True, db_default="", default="", max_length=43),
+                    models.CharField(blank=True, default="", max_length=43),
                 ),
                 ("pairwise_subject", models.UUIDField(null=True)),
                 (
@@ -1039,7 +1027,7 @@ class Migration(migrations.Migration):
                 ("code_challenge", models.CharField(max_length=43)),
                 (
                     "dpop_jkt",
-                    models.CharField(blank=True, db_default="", default="", max_length=43),
+                    models.CharField(blank=True, default="", max_length=43),
                 ),
                 ("nonce", models.TextField(blank=True)),
                 ("scope", models.CharField(max_length=1000)),
@@ -1089,7 +1077,7 @@ class Migration(migrations.Migration):
                 ("subject", models.UUIDField()),
                 ("created_at", models.DateTimeField()),
                 ("due_at", models.DateTimeField()),
-                ("attempts", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
                 ("lease", models.UUIDField(null=True)),
                 (
                     "client",
@@ -1133,16 +1121,16 @@ class Migration(migrations.Migration):
                 ("sealed", models.TextField()),
                 ("created_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("due_at", models.DateTimeField(db_index=True, default=accounts.common.clock.now)),
-                ("queue", models.PositiveSmallIntegerField(db_default=0, default=0)),
+                ("queue", models.PositiveSmallIntegerField(default=0)),
                 ("expires_at", models.DateTimeField(null=True)),
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
                 (
                     "recipient",
-                    models.CharField(blank=True, db_default="", default="", max_length=64),
+                    models.CharField(blank=True, default="", max_length=64),
                 ),
                 (
                     "heading",
-                    models.CharField(blank=True, db_default="", default="", max_length=200),
+                    models.CharField(blank=True, default="", max_length=200),
                 ),
             ],
             options={
@@ -1301,7 +1289,7 @@ class Migration(migrations.Migration):
                 ("proofs", models.JSONField()),
                 ("audience", models.CharField(max_length=255)),
                 ("scope", models.CharField(max_length=255)),
-                ("kind", models.CharField(db_default="api", default="api", max_length=16)),
+                ("kind", models.CharField(default="api", max_length=16)),
                 ("nonce", models.CharField(blank=True, max_length=32)),
                 ("tries_left", models.PositiveSmallIntegerField()),
                 ("expires_at", models.DateTimeField(db_index=True)),

@@ -76,7 +76,7 @@ class AuthorizationRequest(models.Model):
     acr_values = models.CharField(max_length=255, blank=True)
     login_hint = models.CharField(max_length=254, blank=True)
     ui_locales = models.CharField(max_length=255, blank=True)
-    dpop_jkt = models.CharField(max_length=43, blank=True, default="", db_default="")
+    dpop_jkt = models.CharField(max_length=43, blank=True, default="")
     device = models.ForeignKey(
         DeviceAuthorization, on_delete=models.CASCADE, null=True, related_name="+"
     )
@@ -130,7 +130,7 @@ class AuthorizationCode(models.Model):
     given = models.ForeignKey(LoginSession, on_delete=models.SET_NULL, null=True, related_name="+")
     redirect_uri = models.TextField()
     code_challenge = models.CharField(max_length=43)
-    dpop_jkt = models.CharField(max_length=43, blank=True, default="", db_default="")
+    dpop_jkt = models.CharField(max_length=43, blank=True, default="")
     nonce = models.TextField(blank=True)
     scope = models.CharField(max_length=LONGEST_SCOPE)
     audience = models.CharField(max_length=255)
@@ -214,7 +214,7 @@ class LogoutNotice(models.Model):
     subject = models.UUIDField()
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
-    attempts = models.PositiveSmallIntegerField(default=0, db_default=0)
+    attempts = models.PositiveSmallIntegerField(default=0)
     lease = models.UUIDField(null=True)
 
     class Meta:

@@ -90,7 +90,7 @@ class Client(models.Model):
     )
     is_public = models.BooleanField(gettext_lazy("public"), default=False)
     is_first_party = models.BooleanField(gettext_lazy("first-party"), default=False)
-    is_device = models.BooleanField(gettext_lazy("device"), default=False, db_default=False)
+    is_device = models.BooleanField(gettext_lazy("device"), default=False)
     is_verified = models.BooleanField(gettext_lazy("verified"), default=True)
     redirect_uris = models.JSONField(gettext_lazy("redirect URIs"), default=list, blank=True)
     logout_uris = models.JSONField(gettext_lazy("URIs after signing out"), default=list, blank=True)
@@ -99,10 +99,9 @@ class Client(models.Model):
         max_length=LONGEST_URI,
         blank=True,
         default="",
-        db_default="",
     )
     backchannel_logout_is_private = models.BooleanField(
-        gettext_lazy("that URI is in a private network"), default=False, db_default=False
+        gettext_lazy("that URI is in a private network"), default=False
     )
     scope = models.CharField(
         gettext_lazy("scopes"), max_length=LONGEST_SCOPE, default=scopes.DEFAULT
@@ -113,28 +112,23 @@ class Client(models.Model):
         max_length=255,
         blank=True,
         default="",
-        db_default="",
     )
-    requires_dpop = models.BooleanField(
-        gettext_lazy("must use DPoP"), default=False, db_default=False
-    )
+    requires_dpop = models.BooleanField(gettext_lazy("must use DPoP"), default=False)
     jwks = models.JSONField(gettext_lazy("public keys"), null=True, blank=True)
     jwks_uri = models.CharField(
         gettext_lazy("URI of its public keys"),
         max_length=LONGEST_URI,
         blank=True,
         default="",
-        db_default="",
     )
     jwks_uri_is_private = models.BooleanField(
-        gettext_lazy("the URI of its keys is in a private network"), default=False, db_default=False
+        gettext_lazy("the URI of its keys is in a private network"), default=False
     )
     sector = models.CharField(
         gettext_lazy("sector of pairwise identifiers"),
         max_length=LONGEST_HOST,
         blank=True,
         default="",
-        db_default="",
     )
     factor = models.CharField(
         gettext_lazy("to sign in, people need"),
@@ -155,12 +149,9 @@ class Client(models.Model):
         max_length=20,
         choices=Source.choices,
         default=Source.OPERATOR,
-        db_default=Source.OPERATOR,
         editable=False,
     )
-    logo = models.CharField(
-        gettext_lazy("logo"), max_length=16, blank=True, default="", db_default=""
-    )
+    logo = models.CharField(gettext_lazy("logo"), max_length=16, blank=True, default="")
     document_read_at = models.DateTimeField(null=True, editable=False)
     document_due_at = models.DateTimeField(null=True, editable=False)
     homepage = _link(gettext_lazy("home page"))
@@ -173,7 +164,6 @@ class Client(models.Model):
         max_length=32,
         blank=True,
         default="",
-        db_default="",
         editable=False,
     )
     expires_at = models.DateTimeField(gettext_lazy("expires"), null=True, editable=False)

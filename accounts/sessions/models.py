@@ -64,7 +64,7 @@ class LoginSession(models.Model):
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
     # The ``persistent_id`` of the second factor that was last shown.
-    factor_key = models.CharField(max_length=64, blank=True, default="", db_default="")
+    factor_key = models.CharField(max_length=64, blank=True, default="")
     begun_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(default=clock.now)
     # Whether the session survives closing the browser and does not expire through inactivity.
@@ -74,15 +74,15 @@ class LoginSession(models.Model):
     ended_at = models.DateTimeField(null=True)
     # The name of the event that ended the session, and the digest of the last session key of its
     # browser. That browser is told why it was signed out.
-    ended_by = models.CharField(max_length=32, blank=True, default="", db_default="")
-    ended_key = models.CharField(max_length=40, blank=True, default="", db_default="")
+    ended_by = models.CharField(max_length=32, blank=True, default="")
+    ended_key = models.CharField(max_length=40, blank=True, default="")
     # When reauthentication became necessary because another browser used the session, else None.
     challenged_at = models.DateTimeField(null=True)
     # For API clients: the scope of the tokens, digests of the current and the previous refresh
     # token, and when the token was last rotated.
-    scope = models.CharField(max_length=LONGEST_SCOPE, blank=True, default="", db_default="")
-    refresh_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
-    former_digest = models.CharField(max_length=64, blank=True, default="", db_default="")
+    scope = models.CharField(max_length=LONGEST_SCOPE, blank=True, default="")
+    refresh_digest = models.CharField(max_length=64, blank=True, default="")
+    former_digest = models.CharField(max_length=64, blank=True, default="")
     rotated_at = models.DateTimeField(null=True)
     # For connected apps: the app, the browser session from which the user signed in to it, the
     # service that its access tokens are for, and whether it stays signed in after that session.
@@ -96,10 +96,10 @@ class LoginSession(models.Model):
     parent = models.ForeignKey(
         "self", on_delete=models.SET_NULL, null=True, related_name="children", db_index=False
     )
-    audience = models.CharField(max_length=255, blank=True, default="", db_default="")
-    is_offline = models.BooleanField(default=False, db_default=False)
+    audience = models.CharField(max_length=255, blank=True, default="")
+    is_offline = models.BooleanField(default=False)
     # The thumbprint of the key to which its tokens are bound (RFC 9449); empty if they are not.
-    dpop_thumbprint = models.CharField(max_length=43, blank=True, default="", db_default="")
+    dpop_thumbprint = models.CharField(max_length=43, blank=True, default="")
     # The identifier by which the app knows the user; None if it is the id of the user.
     pairwise_subject = models.UUIDField(null=True)
 

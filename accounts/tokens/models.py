@@ -50,7 +50,7 @@ class TokenChallenge(models.Model):
     proofs = models.JSONField()
     audience = models.CharField(max_length=255)
     scope = models.CharField(max_length=255)
-    kind = models.CharField(max_length=16, default="api", db_default="api")
+    kind = models.CharField(max_length=16, default="api")
     nonce = models.CharField(max_length=32, blank=True)
     tries_left = models.PositiveSmallIntegerField()
     expires_at = models.DateTimeField(db_index=True)

@@ -86,7 +86,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     is_staff = models.BooleanField(_("staff"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
     # Increases with each change of credentials. Proofs and links of an earlier version are invalid.
-    credential_version = models.PositiveIntegerField(default=0, db_default=0, editable=False)
+    credential_version = models.PositiveIntegerField(default=0, editable=False)
     # When the password was set. Null if that was at sign-up, or in an earlier release of the site.
     password_at = models.DateTimeField(null=True, editable=False)
     # Whether an emailed code is accepted as the second step after the password. Null counts as yes:
@@ -98,7 +98,7 @@ class User(AbstractBaseUser, PermissionsMixin):
     disputed_at = models.DateTimeField(null=True, editable=False)
     # Whether the user has a second factor, so that staff can list those who have none. Nothing
     # decides by it. See ``accounts.twofactor.protection``.
-    has_factor = models.BooleanField(default=False, db_default=False, editable=False)
+    has_factor = models.BooleanField(default=False, editable=False)
     # When a claim that connected apps get about the user last changed. Null if none has changed
     # since the release that added this field. See ``accounts.oauth.claims``.
     updated_at = models.DateTimeField(null=True, editable=False)
@@ -285,7 +285,7 @@ class PendingSignup(models.Model):
     password = models.CharField(max_length=128)
     next = models.CharField(max_length=2000, blank=True)
     # The wide network of the API client that signed up; empty after a sign-up on the pages.
-    line = models.CharField(max_length=64, blank=True, default="", db_default="")
+    line = models.CharField(max_length=64, blank=True, default="")
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

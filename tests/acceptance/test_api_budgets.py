@@ -180,12 +180,12 @@ def test_an_api_key_is_found_by_primary_key_on_sqlite(alice: User) -> None:
 
 FILL = """
 INSERT INTO accounts_user (id, password, is_superuser, username, username_key, email, is_active,
-    is_staff, date_joined, credential_version, display_name, about, language, time_zone)
+    is_staff, date_joined, credential_version, display_name, about, language, time_zone, has_factor)
 VALUES (gen_random_uuid(), '!', false, 'alice', 'alice', '', true, false, now(), 0, '', '', '',
-    'UTC');
-INSERT INTO accounts_apikey (id, user_id, digest, name, scope, made_at, ip)
+    'UTC', false);
+INSERT INTO accounts_apikey (id, user_id, digest, name, scope, made_at, ip, staff_scope)
 SELECT lpad(to_hex(i), 16, '0'), (SELECT id FROM accounts_user), lpad(to_hex(i), 64, '0'), 'bot',
-    'read', '2026-01-01 00:00:00', '' FROM generate_series(1, 1000000) i;
+    'read', '2026-01-01 00:00:00', '', '' FROM generate_series(1, 1000000) i;
 ANALYZE
 """
 

@@ -4,6 +4,7 @@ import json
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 
+from tests.support.browser_rows import EMPTY_OF_APP, EMPTY_VALUES
 from tests.support.client import Response
 from tests.support.nodes import Nodes, browser_at
 from tests.support.steps import sql
@@ -11,10 +12,12 @@ from tests.support.steps import sql
 VERIFIER = "v" * 43
 WEB = "https://paperless.example.org/callback"
 SCOPE = "openid offline_access profile:read"
-APP = """
+APP = f"""
 INSERT INTO accounts_client (id, name, is_public, is_first_party, is_verified, redirect_uris,
-    logout_uris, scope, audiences, factor, homepage, privacy_url, terms_url, created_at)
-VALUES (?, 'Paperless', TRUE, FALSE, TRUE, ?, '[]', ?, ?, '', '', '', '', CURRENT_TIMESTAMP)
+    logout_uris, scope, audiences, factor, homepage, privacy_url, terms_url, created_at,
+    {EMPTY_OF_APP})
+VALUES (?, 'Paperless', TRUE, FALSE, TRUE, ?, '[]', ?, ?, '', '', '', '', CURRENT_TIMESTAMP,
+    {EMPTY_VALUES})
 """
 CONNECTION = """
 INSERT INTO accounts_connection (user_id, client_id, audience, scope, since, used_at)
@@ -22,8 +25,8 @@ SELECT id, ?, ?, ?, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM accounts_user WHER
 """
 CODE = """
 INSERT INTO accounts_authorizationcode (digest, client_id, user_id, version, session_id,
-    redirect_uri, code_challenge, nonce, scope, audience, expires_at)
-SELECT ?, ?, u.id, u.credential_version, s.id, ?, ?, '', ?, ?, '2999-01-01 00:00:00'
+    redirect_uri, code_challenge, nonce, scope, audience, dpop_jkt, expires_at)
+SELECT ?, ?, u.id, u.credential_version, s.id, ?, ?, '', ?, ?, '', '2999-01-01 00:00:00'
 FROM accounts_user u JOIN accounts_loginsession s ON s.user_id = u.id
 WHERE u.username = ? AND s.kind = 'browser'
 """

@@ -1,28 +1,36 @@
 """Rows that fill the pages of an account: long names, a long history, many keys, an app."""
 
 WIDE = "W" * 60
+# Columns of an app that are empty or false, and their values.
+EMPTY_OF_APP = (
+    "backchannel_logout_uri, resource, jwks_uri, sector, source, logo, registered_with, "
+    "backchannel_logout_is_private, requires_dpop, jwks_uri_is_private, is_device"
+)
+EMPTY_VALUES = "'', '', '', '', 'operator', '', '', FALSE, FALSE, FALSE, FALSE"
 THEIRS = "FROM n, accounts_user WHERE username = ?"
 HISTORY = f"""
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 60)
     INSERT INTO accounts_activity
-        (user_id, kind, at, address, browser, system, proof, actor, detail)
+        (user_id, kind, at, ip, browser, system, proof, actor, detail, key, reason)
     SELECT id, iif(i % 2, 'sign_in_failed', 'others_ended'), ?, '2001:db8::7', 'Firefox',
-        'Windows', 'pwd', iif(i % 2, '', 'carol'), iif(i % 2, '', '3') {THEIRS}
+        'Windows', 'pwd', iif(i % 2, '', 'carol'), iif(i % 2, '', '3'), '', '' {THEIRS}
 """
 SOME_KEYS = f"""
     WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 7)
     INSERT INTO accounts_apikey
-        (id, user_id, digest, name, scope, made_at, expires_at, used_at, address)
+        (id, user_id, digest, name, scope, made_at, expires_at, used_at, ip, staff_scope)
     SELECT printf('%016d', i), id, '', ?, 'activity:read profile:write sessions:write', ?,
-        iif(i % 2, ?, NULL), iif(i % 3, ?, NULL), '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff' {THEIRS}
+        iif(i % 2, ?, NULL), iif(i % 3, ?, NULL), '2001:db8:ffff:ffff:ffff:ffff:ffff:ffff', ''
+    {THEIRS}
 """
 # An unverified app that stays connected and is connected with each browser, too. All statements
 # have the same values.
 APP = (
-    """
+    f"""
     INSERT INTO accounts_client (id, name, is_public, is_first_party, is_verified, redirect_uris,
-        logout_uris, scope, audiences, factor, homepage, privacy_url, terms_url, created_at)
-    SELECT 'notes', ?, 1, 0, 0, '[]', '[]', 'openid', '[]', '', '', '', '', ?
+        logout_uris, scope, audiences, factor, homepage, privacy_url, terms_url, created_at,
+        {EMPTY_OF_APP})
+    SELECT 'notes', ?, 1, 0, 0, '[]', '[]', 'openid', '[]', '', '', '', '', ?, {EMPTY_VALUES}
     FROM accounts_user WHERE username = ?
     """,
     """
@@ -32,11 +40,12 @@ APP = (
     """,
     """
     INSERT INTO accounts_loginsession (id, kind, client_id, parent_id, is_offline, user_id, agent,
-        browser, system, address, amr, auth_time, begun_at, used_at, is_remembered, idle_at,
-        ends_at, scope, audience)
+        browser, system, ip, amr, auth_time, begun_at, used_at, is_remembered, idle_at, ends_at,
+        scope, audience, factor_key, ended_by, ended_key, refresh_digest, former_digest,
+        dpop_thumbprint)
     SELECT lower(hex(randomblob(16))), 'connected', 'notes', s.id, n.i, s.user_id, agent,
-        browser, system, address, amr, auth_time, begun_at, used_at, is_remembered, idle_at,
-        ends_at, 'openid', ''
+        browser, system, ip, amr, auth_time, begun_at, used_at, is_remembered, idle_at, ends_at,
+        'openid', '', '', '', '', '', '', ''
     FROM accounts_loginsession s JOIN accounts_user u ON u.id = s.user_id,
         (SELECT 0 AS i UNION SELECT 1) n
     WHERE ?1 <> ?2 AND u.username = ?3
