@@ -10,21 +10,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pytest_django import DjangoDbBlocker
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support import env
 from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider
+from tests.support.process import LATER_SECONDS, within
 from tests.support.receiver import Receiver
 from tests.support.services import Postgres, Redis
-from tests.support.site import CHEAP_HASHES, MIGRATED, Site
+from tests.support.site import CHEAP_HASHES, Site, migrated
 
 pytest_plugins = ["tests.support.browser", "tests.support.document_host"]
 
 BROWSER = "tests/browser/"
-# What a module that starts servers imports.
-SERVERS = {"Site", "LocalHttps", "production"}
+# Names that a module imports, or fixtures that its tests use, if it starts servers.
+SERVERS = {"Site", "LocalHttps", "Nodes", "Process", "production", "running"}
+SERVER_FIXTURES = {"chromium", "nodes", "postgres", "redis_server", "site"}
+# By size, so that two workers that take them in turn have about the same work.
+BROWSER_FILES = sorted((env.ROOT / BROWSER).glob("test_*.py"), key=lambda f: -f.stat().st_size)
 # The RSA keys that tests in this process have generated.
 RSA_KEYS: list[Any] = []
 
@@ -52,6 +55,18 @@ def _without_unwritten_refusals() -> Iterator[None]:
     yield
     if refusals := sys.modules.get("accounts.throttle.refusals"):
         refusals._unwritten.clear()
+
+
+@pytest.fixture(autouse=True)
+def _without_fetches_under_way() -> Iterator[None]:
+    """Wait for the fetches of each test that hang: they hold slots that the next test needs."""
+    from accounts.common import http_client
+    from accounts.oauth import fetched_keys
+
+    slots = [(module._slots, module.MOST_AT_ONCE) for module in (http_client, fetched_keys)]
+    yield
+    for free, most in slots:
+        assert within(LATER_SECONDS, lambda f=free, m=most: f._value == m), "a fetch does not end"
 
 
 def _clear_key_cache() -> None:
@@ -155,7 +170,7 @@ def django_db_keepdb() -> bool:
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings(django_db_blocker: DjangoDbBlocker) -> None:
+def django_db_modify_db_settings() -> None:
     """Keep the test database in a file, as in production.
 
     An SQLite database in memory has table locks between threads that a file does not have.
@@ -164,19 +179,7 @@ def django_db_modify_db_settings(django_db_blocker: DjangoDbBlocker) -> None:
 
     file = env.DATA_DIR / "test.sqlite3"
     settings.DATABASES["default"]["TEST"]["NAME"] = str(file)
-    with django_db_blocker.unblock():
-        shutil.copy(env.shared(MIGRATED, _migrate), file)
-
-
-def _migrate(file: Path) -> None:
-    """Create a migrated SQLite database in this process, which is faster than ``manage.py``."""
-    from django.core.management import call_command
-    from django.db import connection
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(connection.settings_dict, "NAME", str(file))
-        call_command("migrate", verbosity=0)
-        connection.close()
+    shutil.copy(migrated(), file)
 
 
 @pytest.fixture(scope="session")
@@ -232,12 +235,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, o
     in Chromium, then the others that start servers.
     """
     needs = {"chromium": "browser", "postgres": "postgres", "redis_server": "redis"}
-    slow = {item.path for item in items if SERVERS & vars(getattr(item, "module", object)).keys()}
+    slow = set()
     for item in items:
-        for fixture, mark in needs.items():
-            if fixture in getattr(item, "fixturenames", ()):
-                item.add_marker(mark)
-                slow.add(item.path)
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for fixture in needs.keys() & fixtures:
+            item.add_marker(needs[fixture])
+        if SERVERS & vars(getattr(item, "module", object)).keys() or SERVER_FIXTURES & fixtures:
+            item.add_marker("server")
+            slow.add(item.path)
     result = yield
     # Afterwards, since pytest-django moves tests without its database to the end.
     items.sort(key=lambda item: (BROWSER not in item.nodeid, item.path not in slow))
@@ -249,7 +254,9 @@ class Scheduler(LoadFileScheduling):
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]
-        return next((name for name in (BROWSER, "_races.py") if name in file), file)
+        if BROWSER in file:
+            return f"{BROWSER}{BROWSER_FILES.index(env.ROOT / file) % 2}"
+        return "races" if "_races.py" in file else file
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -16,6 +16,7 @@ from tests.support.client_keys import KeyedApp, keyed_app, public_of, publish, p
 from tests.support.clock import Clock
 from tests.support.forgeries import key_of
 from tests.support.oauth_client import new_app, set_client
+from tests.support.process import slack
 from tests.support.receiver import PUBLIC, WITHIN, Receiver, drip, hang, say, set_dns
 
 pytestmark = pytest.mark.django_db
@@ -99,7 +100,7 @@ def test_an_answer_that_is_slow_endless_or_odd_gives_no_keys_and_no_server_error
 
     assert status(app) == 401
 
-    assert time.monotonic() - began < 2
+    assert time.monotonic() - began < 2 * slack()
     assert FetchedKeys.objects.get().jwks == {}
     assert len(receiver.got) == 1
 
@@ -117,8 +118,8 @@ def test_a_slow_name_server_holds_no_request(
     assert status(app) == 401
     assert status(publishing_app(receiver, "Wiki", "/other")) == 429
 
-    assert time.monotonic() - began < 1.5
-    assert slot.acquire(timeout=5)
+    assert time.monotonic() - began < 1.5 * slack()
+    assert slot.acquire(timeout=5 * slack())
 
 
 def test_a_flood_of_assertions_fetches_once_in_a_minute_and_stops_neither_app(

@@ -13,7 +13,7 @@ import pytest
 from authsite.serving.capacity import RUNNING
 from tests.support.api import Answer, call, get_tokens, renew
 from tests.support.client import Client, together
-from tests.support.process import LATER_SECONDS, within
+from tests.support.process import LATER_SECONDS, slack, within
 from tests.support.services import Postgres
 from tests.support.site import Site
 from tests.support.steps import (
@@ -98,7 +98,7 @@ def test_the_site_recovers_by_itself_when_the_database_is_back(
         answers = together(AT_ONCE, asked)
 
     assert {(status, after) for status, after, _time in answers} == {(503, "5")}
-    assert max(seconds for _status, _after, seconds in answers) < ANSWER_SECONDS
+    assert max(seconds for _status, _after, seconds in answers) < ANSWER_SECONDS * slack()
     assert within(LATER_SECONDS, lambda: sign_in(held.client(), name).status == 302)
     assert same_browser(held, browser).get("/").status == 200
     sign_up(Client(held.origin), f"later{name}")
@@ -116,7 +116,7 @@ def test_a_request_that_waits_for_a_database_lock_gets_503_in_time(
         other.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
         started = time.monotonic()
         answer = browser.post(CONFIRM, {"code": code}, csrf=token)
-        assert time.monotonic() - started < ANSWER_SECONDS
+        assert time.monotonic() - started < ANSWER_SECONDS * slack()
         assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
         other.rollback()
 
@@ -135,7 +135,7 @@ def test_an_api_call_that_waits_for_sqlite_gets_503_in_time_and_uses_up_no_token
             other.execute("BEGIN IMMEDIATE")
             started = time.monotonic()
             answers = together(2, lambda i: renew(tokens[i]["refresh"], clients[i]))
-            assert time.monotonic() - started < ANSWER_SECONDS
+            assert time.monotonic() - started < ANSWER_SECONDS * slack()
 
         assert [(answer.status, answer.headers["retry-after"]) for answer in answers] == [
             (503, "5"),
@@ -170,4 +170,4 @@ def test_health_checks_and_public_keys_are_answered_while_requests_wait_for_a_lo
         seconds = together(WAITING + 1, asked)
 
     # The promise is two seconds, and one more is for a busy machine.
-    assert seconds[-1] < 3.0
+    assert seconds[-1] < 3.0 * slack()

@@ -21,7 +21,7 @@ from playwright.sync_api import Browser, Page, expect, sync_playwright
 from tests.support.missing import find, missing
 from tests.support.site import Site
 
-TIMEOUT_MS = 30_000
+TIMEOUT_MS = 90_000
 SETTLE_MS = 50
 # The engine without a window takes little more than half the time.
 WITH_WINDOW = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -8,6 +8,7 @@ are expensive to make.
 
 import fcntl
 import gc
+import hashlib
 import os
 import shutil
 import tempfile
@@ -31,20 +32,40 @@ def clean(data_dir: Path) -> dict[str, str]:
     return empty | {"ENVIRONMENT": "development", "DATA_DIR": str(data_dir)}
 
 
-def shared(name: str, make: Callable[[Path], object]) -> Path:
+def shared(name: str, make: Callable[[Path], object], *sources: str) -> Path:
     """Return the file ``name`` of the shared folder. The first worker that needs it makes it.
 
-    ``make`` gets a path and must write the file there.
+    ``make`` gets a path and must write the file there. With ``sources``, patterns of files of the
+    project, later runs use the file too, until one of those files changes.
     """
-    file, part = SHARED_DIR / name, SHARED_DIR / f"{name}.part"
-    with (SHARED_DIR / f"{name}.lock").open("w") as lock:
+    folder = CACHE if sources else SHARED_DIR
+    folder.mkdir(parents=True, exist_ok=True)
+    file, part = folder / f"{_digest(sources)}{name}", folder / f"{name}.part"
+    with (folder / f"{name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not file.exists():
+            for outdated in folder.glob(f"*{name}"):
+                outdated.unlink()
             make(part)
             part.rename(file)
     return file
 
 
+def _digest(sources: tuple[str, ...]) -> str:
+    files = sorted({file for source in sources for file in ROOT.glob(source)})
+    parts = (f"{file.relative_to(ROOT)}\n{file.read_text()}" for file in files)
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16] + "-" if sources else ""
+
+
+ROOT = Path(__file__).resolve().parents[2]
+# What a migrated database depends on: libraries have migrations too.
+SCHEMA = (
+    "accounts/**/*models*.py",
+    "accounts/**/migrations/*.py",
+    "authsite/settings/apps.py",
+    "requirements.txt",
+)
+CACHE = ROOT / ".cache/tests"
 DATA_DIR = Path(tempfile.mkdtemp(prefix="authsite-tests-"))
 # Workers inherit the variable from the process that starts them.
 SHARED_DIR = Path(os.environ.setdefault("TESTS_SHARED_DIR", str(DATA_DIR)))

@@ -31,9 +31,14 @@ def free_port() -> int:
             return port
 
 
+def slack() -> float:
+    """Return how many times longer than on an idle machine something may take now."""
+    return max(1.0, os.getloadavg()[0] / (os.cpu_count() or 1))
+
+
 def within(seconds: float, condition: Callable[[], object]) -> bool:
-    """Return whether ``condition`` becomes true within a number of seconds."""
-    deadline = time.monotonic() + seconds
+    """Return whether ``condition`` becomes true within a number of seconds, or later under load."""
+    deadline = time.monotonic() + seconds * slack()
     while not (met := condition()) and time.monotonic() < deadline:
         time.sleep(0.05)
     return bool(met)
@@ -104,7 +109,7 @@ class Process:
         if self.running:
             self._popen.send_signal(sign)
             try:
-                self._popen.wait(STOP_SECONDS)
+                self._popen.wait(STOP_SECONDS * slack())
             except subprocess.TimeoutExpired:
                 self.kill()
                 pytest.fail(f"did not stop within {STOP_SECONDS} s:\n{self.log()}", pytrace=False)
@@ -113,7 +118,7 @@ class Process:
 
     def wait(self) -> int:
         """Wait for a server that ends by itself, and return its exit code."""
-        return self._popen.wait(STOP_SECONDS)
+        return self._popen.wait(STOP_SECONDS * slack())
 
     @contextmanager
     def frozen(self) -> Iterator[None]:

@@ -14,15 +14,13 @@ from typing import NamedTuple, Self
 import psycopg
 
 from tests.support.client import Client
-from tests.support.env import clean, shared
+from tests.support.env import SCHEMA, clean, shared
 from tests.support.missing import find, missing
 from tests.support.process import LATER_SECONDS, Process, free_port, listening, within
 from tests.support.services import Postgres
 
 ROOT = Path(__file__).resolve().parents[2]
 MANAGE_SECONDS = 120.0
-# The shared file with an empty migrated database.
-MIGRATED = "migrated.sqlite3"
 # The environment of a site on which no test measures time or load.
 CHEAP_HASHES = {"PYTHONPATH": f"{ROOT / 'tests/support/cheap_hashes'}:{ROOT}"}
 
@@ -149,7 +147,7 @@ class Site:
             self._make_postgres_database(url)
         else:
             file = url.removeprefix("sqlite:///") or self.data_dir / "db.sqlite3"
-            shutil.copy(shared(MIGRATED, _migrate), file)
+            shutil.copy(migrated(), file)
 
     def collect_static(self) -> None:
         """Copy the collected static files, except those of the admin; they are collected once."""
@@ -167,7 +165,7 @@ class Site:
         with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
             known = "SELECT 1 FROM pg_database WHERE datname = 'migrated'"
             if connection.execute(known).fetchone() is None:
-                dump = shared("migrated.sql", self._dump)
+                dump = shared("migrated.sql", self._dump, *SCHEMA)
                 connection.execute("CREATE DATABASE migrated")
                 _postgres_program("psql", "--quiet", f"--file={dump}", f"{server}/migrated")
             connection.execute(f"DROP DATABASE {name}")
@@ -209,6 +207,11 @@ def production_settings(folder: Path, origin: str) -> dict[str, str]:
         "EMAIL_URL": (folder / "mail").as_uri(),
         "MAIL_FROM": "accounts@example.org",
     }
+
+
+def migrated() -> Path:
+    """Return an SQLite database that is migrated and otherwise empty, to copy it."""
+    return shared("migrated.sqlite3", _migrate, *SCHEMA)
 
 
 def _migrate(file: Path) -> None:
