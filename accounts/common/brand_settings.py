@@ -1,6 +1,5 @@
 """The settings with which operators adapt the site to their brand, such as its name and logo."""
 
-import json
 import os
 import re
 from collections.abc import Iterator
@@ -11,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from accounts.common.oklch import is_colour
-from accounts.common.setting_parsers import contact, line, setting
+from accounts.common.setting_parsers import contact, json_list, line, setting
 
 # What relative paths are relative to.
 PROJECT = Path(__file__).resolve().parents[2]
@@ -97,13 +96,7 @@ def _image(path: Path) -> File:
 
 def links(text: str) -> tuple[Link, ...]:
     """Parse a JSON list of links; each link is an object with ``name`` and ``url``."""
-    try:
-        entries = json.loads(text)
-    except ValueError:
-        entries = None
-    if not isinstance(entries, list):
-        raise ValueError("must be a JSON list of {name, url}")  # noqa: TRY004 as readers do
-    return tuple(_link(entry) for entry in entries)
+    return tuple(map(_link, json_list(text, "must be a JSON list of {name, url}")))
 
 
 def _link(entry: Any) -> Link:
@@ -167,24 +160,17 @@ class BrandSettings:
     )
 
 
-def faults(config: BrandSettings, *, production: bool) -> Iterator[tuple[bool, str]]:
-    """Check the brand's settings.
-
-    Yield a pair for each check: whether the settings fail it, and a sentence that describes the
-    problem.
-    """
-    yield (
-        bool(config.site_logo_dark) and not config.site_logo,
-        "SITE_LOGO_DARK is given, and SITE_LOGO is missing",
-    )
+def faults(config: BrandSettings, *, production: bool) -> Iterator[str]:
+    """Yield a sentence for each problem of the brand's settings."""
+    if config.site_logo_dark and not config.site_logo:
+        yield "SITE_LOGO_DARK is given, and SITE_LOGO is missing"
     # Commands may run as the owner of the folder; the server, which strangers reach, may not.
-    is_checked = production and "AUTHSITE_SERVES" in os.environ
-    writable = _writable(config.templates_dir) if is_checked and config.templates_dir else None
-    yield (
-        writable is not None,
-        f"TEMPLATES_DIR: the site's process can write to {writable}; an attacker could change the "
-        "pages. Make it read-only for this user",
-    )
+    folder = config.templates_dir if production and "AUTHSITE_SERVES" in os.environ else None
+    if folder and (writable := _writable(folder)):
+        yield (
+            f"TEMPLATES_DIR: the site's process can write to {writable}; an attacker could change "
+            "the pages. Make it read-only for this user"
+        )
 
 
 def _writable(top: Path) -> Path | None:

@@ -26,83 +26,64 @@ LEAST_DIFFERENT_BYTES = 16
 WIDEST = {4: 8, 6: 7}
 
 
-def faults(config: "Config") -> list[str]:
-    """Return a sentence for each problem of ``config``. It names the setting, but no secret."""
-    checks = [
-        (not _is_strong(config.secret_key), f"SECRET_KEY is missing or {WEAK}"),
-        (
-            not all(map(_is_strong, config.secret_key_fallbacks)),
-            f"SECRET_KEY_FALLBACKS: one is {WEAK}",
-        ),
-        (not config.encryption_keys, "ENCRYPTION_KEYS is missing"),
-        (
-            not all(map(_is_random, config.encryption_keys)),
-            "ENCRYPTION_KEYS: one is weak: make it by make_secret encryption-key",
-        ),
-        (not config.origin, "ORIGIN is missing"),
-        (not config.email_url, "EMAIL_URL is missing"),
-        (not config.mail_from, "MAIL_FROM is missing"),
-        (
-            bool(config.metrics_token)
-            and not (len(config.metrics_token) >= 32 and config.metrics_token.isascii()),
-            "METRICS_TOKEN has less than 32 characters, or others than ASCII's",
-        ),
-        (
-            not set(config.client_metadata_audiences) <= set(config.token_audiences),
-            "CLIENT_METADATA_AUDIENCES has a service that is missing in TOKEN_AUDIENCES",
-        ),
-        (
-            not config.audience_scopes.keys() <= set(config.token_audiences),
-            "AUDIENCE_SCOPES has a service that is missing in TOKEN_AUDIENCES",
-        ),
+def faults(config: "Config") -> Iterator[str]:
+    """Yield a sentence for each problem of ``config``. It names the setting, but no secret."""
+    if not _is_strong(config.secret_key):
+        yield f"SECRET_KEY is missing or {WEAK}"
+    if not all(map(_is_strong, config.secret_key_fallbacks)):
+        yield f"SECRET_KEY_FALLBACKS: one is {WEAK}"
+    for name in ("encryption_keys", "origin", "email_url", "mail_from"):
+        if not getattr(config, name):
+            yield f"{name.upper()} is missing"
+    if not all(map(_is_random, config.encryption_keys)):
+        yield "ENCRYPTION_KEYS: one is weak: make it by make_secret encryption-key"
+    token = config.metrics_token
+    if token and not (len(token) >= 32 and token.isascii()):
+        yield "METRICS_TOKEN has less than 32 characters, or others than ASCII's"
+    for name in ("client_metadata_audiences", "audience_scopes"):
+        if not set(getattr(config, name)) <= set(config.token_audiences):
+            yield f"{name.upper()} has a service that is missing in TOKEN_AUDIENCES"
+    if config.origin in config.audience_scopes:
         # Apps could otherwise get the scopes of API keys, such as ``write``.
-        (config.origin in config.audience_scopes, "AUDIENCE_SCOPES has scopes of this site"),
-        *issuers.faults(config),
-        *brand_settings.faults(config, production=not config.development),
-        *_tls_checks(config),
-        *(() if config.development else _production_checks(config)),
-    ]
-    return [sentence for is_wrong, sentence in checks if is_wrong]
+        yield "AUDIENCE_SCOPES has scopes of this site"
+    yield from issuers.faults(config)
+    yield from brand_settings.faults(config, production=not config.development)
+    yield from _tls_faults(config)
+    if not config.development:
+        yield from _production_faults(config)
 
 
-def _tls_checks(config: "Config") -> Iterator[tuple[bool, str]]:
+def _tls_faults(config: "Config") -> Iterator[str]:
     own = bool(config.tls_cert_file)
-    yield own != bool(config.tls_key_file), "TLS_CERT_FILE and TLS_KEY_FILE: one is missing"
-    yield own and bool(config.unix_socket), "UNIX_SOCKET and TLS_CERT_FILE: leave one out"
-    yield own and not config.https, "TLS_CERT_FILE is given, and ORIGIN is not https"
-    yield bool(config.redirect_port) and not own, "REDIRECT_PORT needs TLS_CERT_FILE"
-    yield (
-        bool(config.acme_webroot) and not config.redirect_port,
-        "ACME_WEBROOT needs REDIRECT_PORT",
-    )
+    if own != bool(config.tls_key_file):
+        yield "TLS_CERT_FILE and TLS_KEY_FILE: one is missing"
+    if own and config.unix_socket:
+        yield "UNIX_SOCKET and TLS_CERT_FILE: leave one out"
+    if own and not config.https:
+        yield "TLS_CERT_FILE is given, and ORIGIN is not https"
+    if config.redirect_port and not own:
+        yield "REDIRECT_PORT needs TLS_CERT_FILE"
+    if config.acme_webroot and not config.redirect_port:
+        yield "ACME_WEBROOT needs REDIRECT_PORT"
 
 
-def _production_checks(config: "Config") -> Iterator[tuple[bool, str]]:
+def _production_faults(config: "Config") -> Iterator[str]:
     mail = urlsplit(config.email_url)
-    yield bool(config.origin) and not config.https, "ORIGIN is not https"
-    yield (
-        any(origin.startswith("http:") for origin in config.cors_origins),
-        "CORS_ORIGINS: one is not https",
-    )
+    if config.origin and not config.https:
+        yield "ORIGIN is not https"
+    if any(origin.startswith("http:") for origin in config.cors_origins):
+        yield "CORS_ORIGINS: one is not https"
     # Emails contain codes and links that give access to accounts.
-    yield (
-        mail.scheme == "smtp+plain" and not is_loopback(mail.hostname or "localhost"),
-        "EMAIL_URL has no TLS, and the mail server is another machine: smtp:// or smtps://",
-    )
+    if mail.scheme == "smtp+plain" and not is_loopback(mail.hostname or "localhost"):
+        yield "EMAIL_URL has no TLS, and the mail server is another machine: smtp:// or smtps://"
     # A trusted proxy can claim any client IP address, and so evade every rate limit.
-    yield (
-        any(network.prefixlen < WIDEST[network.version] for network in config.trusted_proxies),
-        "TRUSTED_PROXIES: one is wider than networks of proxies are",
-    )
+    if any(network.prefixlen < WIDEST[network.version] for network in config.trusted_proxies):
+        yield "TRUSTED_PROXIES: one is wider than networks of proxies are"
     # A password that is sent over plain HTTP crosses the network unencrypted before any redirect.
-    yield (
-        not (is_loopback(config.bind) or config.trusted_proxies or config.tls_cert_file),
-        "BIND lets other machines in: TLS_CERT_FILE or TRUSTED_PROXIES is missing",
-    )
-    yield (
-        _is_open(config.database_url),
-        "DATABASE_URL: everybody on this machine can read or change the file: chmod o= FILE",
-    )
+    if not (is_loopback(config.bind) or config.trusted_proxies or config.tls_cert_file):
+        yield "BIND lets other machines in: TLS_CERT_FILE or TRUSTED_PROXIES is missing"
+    if _is_open(config.database_url):
+        yield "DATABASE_URL: everybody on this machine can read or change the file: chmod o= FILE"
 
 
 def is_loopback(host: str) -> bool:

@@ -51,7 +51,7 @@ def read(environ: Mapping[str, str], root: Path, dotenv: Iterable[str] = ()) -> 
         if given.get("environment") == "development":
             _supply(given, folder)
         config = Config(**given)
-        faults = faults_of(config)
+        faults = list(faults_of(config))
     if faults:
         raise ConfigError(faults)
     return config

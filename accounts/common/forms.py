@@ -52,13 +52,7 @@ def text_input(autocomplete: str, kind: str = "text") -> forms.TextInput:
 
     ``autocomplete`` and ``kind`` are the values of its ``autocomplete`` and ``type`` attributes.
     """
-    widget = forms.TextInput(
-        {
-            "class": "input",
-            "autocomplete": autocomplete,
-            "autocapitalize": "none",
-            "spellcheck": "false",
-        }
-    )
+    unchanged = {"autocapitalize": "none", "spellcheck": "false"}
+    widget = forms.TextInput({"class": "input", "autocomplete": autocomplete, **unchanged})
     widget.input_type = kind
     return widget

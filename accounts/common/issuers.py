@@ -1,11 +1,12 @@
 """The identity providers that people can sign in with: those with credentials in the settings."""
 
-import json
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
+
+from accounts.common.setting_parsers import json_list
 
 # The origins of each provider's sign-in pages: first the authorization endpoint, then the pages to
 # which it may redirect. Chromium also applies ``form-action`` to redirects that follow a form.
@@ -64,18 +65,15 @@ def configured_issuers(config: Any) -> Iterator[Issuer]:
             yield Issuer(key, name, client_id, secret, ISSUERS[key], ORIGINS[key])
 
 
-def faults(config: Any) -> Iterator[tuple[bool, str]]:
-    """Check the provider settings in ``config``.
-
-    Yield a pair for each check: whether the settings fail it, and a sentence that describes the
-    problem.
-    """
+def faults(config: Any) -> Iterator[str]:
+    """Yield a sentence for each problem of the provider settings in ``config``."""
     is_plain = any(provider.issuer.startswith("http:") for provider in config.oidc_providers)
-    yield is_plain and not config.development, "OIDC_PROVIDERS: an issuer is not https"
+    if is_plain and not config.development:
+        yield "OIDC_PROVIDERS: an issuer is not https"
     for key in NAMES:
         given = _credentials(config, key)
-        for name, value in given.items():
-            yield any(given.values()) and not value, f"{name.upper()} is missing"
+        if any(given.values()):
+            yield from (f"{name.upper()} is missing" for name, value in given.items() if not value)
 
 
 def _credentials(config: Any, key: str) -> dict[str, str]:
@@ -90,13 +88,7 @@ def openid_providers(text: str) -> tuple[Issuer, ...]:
     Raises:
         ValueError: the list is invalid; the message says why and contains no secret.
     """
-    try:
-        entries = json.loads(text)
-    except ValueError:
-        entries = None
-    if not isinstance(entries, list):
-        raise ValueError("is a JSON list of objects")  # noqa: TRY004 setting parsers raise this
-    issuers = tuple(_openid_provider(entry) for entry in entries)
+    issuers = tuple(map(_openid_provider, json_list(text, "is a JSON list of objects")))
     if len({issuer.key for issuer in issuers}) < len(issuers):
         raise ValueError("has an id twice")
     return issuers

@@ -4,7 +4,7 @@ The metrics are kept in the memory of the process. Each label has few values, wh
 defines, so that no client can fill the memory by requesting pages that do not exist.
 """
 
-from functools import cache
+from functools import cache, partial
 
 from prometheus_client import (
     CollectorRegistry,
@@ -23,6 +23,9 @@ disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no
 _registry = CollectorRegistry()
 ProcessCollector(registry=_registry)
 
+_counter = partial(Counter, registry=_registry)
+_gauge = partial(Gauge, registry=_registry)
+
 _requests = Histogram(
     "authsite_request_seconds",
     "Duration of requests, by route, method and status.",
@@ -30,57 +33,37 @@ _requests = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10),
     registry=_registry,
 )
-EVENTS = Counter(
-    "authsite_events",
-    "Events recorded in the history of accounts, by kind.",
-    ["kind"],
-    registry=_registry,
+EVENTS = _counter(
+    "authsite_events", "Events recorded in the history of accounts, by kind.", ["kind"]
 )
-LIMITS_HIT = Counter(
-    "authsite_limits_hit",
-    "Requests refused because a limit was reached, by limit.",
-    ["limit"],
-    registry=_registry,
+LIMITS_HIT = _counter(
+    "authsite_limits_hit", "Requests refused because a limit was reached, by limit.", ["limit"]
 )
-HASHES_RUNNING = Gauge(
-    "authsite_hashes_running", "Passwords that are being hashed.", registry=_registry
+HASHES_RUNNING = _gauge("authsite_hashes_running", "Passwords that are being hashed.")
+HASHES_WAITING = _gauge("authsite_hashes_waiting", "Requests waiting to hash a password.")
+HASHES_REFUSED = _counter(
+    "authsite_hashes_refused", "Requests refused because no hash could start in time."
 )
-HASHES_WAITING = Gauge(
-    "authsite_hashes_waiting", "Requests waiting to hash a password.", registry=_registry
-)
-HASHES_REFUSED = Counter(
-    "authsite_hashes_refused",
-    "Requests refused because no hash could start in time.",
-    registry=_registry,
-)
-MAILS_WAITING = Gauge(
-    "authsite_mails_waiting", "Emails waiting to be sent, by queue.", ["queue"], registry=_registry
-)
-MAILS_OLDEST = Gauge(
+MAILS_WAITING = _gauge("authsite_mails_waiting", "Emails waiting to be sent, by queue.", ["queue"])
+MAILS_OLDEST = _gauge(
     "authsite_mails_oldest_seconds",
     "Age of the oldest waiting email, by queue; 0 if none waits.",
     ["queue"],
-    registry=_registry,
 )
-LOGOUT_NOTICES = Counter(
+LOGOUT_NOTICES = _counter(
     "authsite_logout_notices",
     "Notices to apps that a session has ended: sent, failed and to be repeated, or given up.",
     ["outcome"],
-    registry=_registry,
 )
-LOGOUT_NOTICES_WAITING = Gauge(
-    "authsite_logout_notices_waiting", "Logout notices waiting to be sent.", registry=_registry
+LOGOUT_NOTICES_WAITING = _gauge(
+    "authsite_logout_notices_waiting", "Logout notices waiting to be sent."
 )
-LOGOUT_NOTICES_OLDEST = Gauge(
+LOGOUT_NOTICES_OLDEST = _gauge(
     "authsite_logout_notices_oldest_seconds",
     "Age of the oldest waiting logout notice; 0 if none waits.",
-    registry=_registry,
 )
-READY = Gauge(
-    "authsite_ready",
-    "1 if the dependency is ready, else 0, by dependency.",
-    ["dependency"],
-    registry=_registry,
+READY = _gauge(
+    "authsite_ready", "1 if the dependency is ready, else 0, by dependency.", ["dependency"]
 )
 
 

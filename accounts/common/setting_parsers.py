@@ -3,6 +3,7 @@
 The message of the error says what the setting should be, and never contains a secret.
 """
 
+import json
 import re
 import ssl
 from collections.abc import Callable
@@ -62,6 +63,17 @@ def line(text: str) -> str:
     if not text.isprintable():
         raise ValueError("is one line of printable text")
     return text
+
+
+def json_list(text: str, sentence: str) -> list[Any]:
+    """Parse a JSON list. ``sentence``: the message of the error if ``text`` is no JSON list."""
+    try:
+        entries = json.loads(text)
+    except ValueError:
+        entries = None
+    if not isinstance(entries, list):
+        raise ValueError(sentence)  # noqa: TRY004 setting parsers raise this
+    return entries
 
 
 def scale(text: str) -> float:
