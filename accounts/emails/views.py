@@ -8,10 +8,8 @@ from typing import cast
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
@@ -133,10 +131,8 @@ class EmailView(View):
         The form then contains the email address that was typed.
         """
         typed = self.request.POST.get("email")
-        if not typed:
-            return reauthentication.redirect_to_reauthenticate(self.request)
-        back = f"{self.request.path}?{urlencode({'email': typed})}"
-        return redirect_to_login(back, reverse("account_reauthenticate"))
+        back = f"{self.request.path}?{urlencode({'email': typed})}" if typed else ""
+        return reauthentication.redirect_to_reauthenticate(self.request, back=back)
 
     def pending_id(self, button: str) -> uuid.UUID:
         """Return the id of the pending email address for which the form was posted.

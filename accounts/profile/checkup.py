@@ -24,8 +24,11 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True)
-class Facts:
-    """The facts about an account that the checks of its protection need.
+class Checkup:
+    """The facts about an account, and the results of the four checks of its protection.
+
+    The checks are: a passkey, two-step verification, a way to recover the account, and an email
+    address.
 
     Attributes:
         email: the primary email address, or empty if there is none.
@@ -45,37 +48,26 @@ class Facts:
     must_decide: bool = False
     has_declined: bool = False
 
-
-@dataclass(frozen=True)
-class Checkup:
-    """The results of the four checks of an account's protection.
-
-    The checks are: a passkey, two-step verification, a way to recover the account, and an email
-    address.
-    """
-
-    facts: Facts
-
     @property
     def has_passkey(self) -> bool:
         """Whether the account has a passkey, which may be unconfirmed."""
-        return bool(self.facts.held.passkeys or self.facts.held.unconfirmed)
+        return bool(self.held.passkeys or self.held.unconfirmed)
 
     @property
     def is_two_step(self) -> bool:
         """Whether two-step verification is on."""
-        return bool(self.facts.held.count)
+        return bool(self.held.count)
 
     @property
     def codes_left(self) -> int:
         """The number of unused recovery codes."""
-        codes = self.facts.held.recovery_codes
+        codes = self.held.recovery_codes
         return codes.left if codes else 0
 
     @property
     def are_codes_saved(self) -> bool:
         """Whether the owner has confirmed that the recovery codes are saved."""
-        codes = self.facts.held.recovery_codes
+        codes = self.held.recovery_codes
         return bool(codes and codes.saved_at)
 
     @property
@@ -86,13 +78,13 @@ class Checkup:
         the owner needs an email address.
         """
         if not self.is_two_step:
-            return bool(self.facts.email)
+            return bool(self.email)
         return self.are_codes_saved and self.codes_left > FEW_RECOVERY_CODES
 
     @property
     def has_email(self) -> bool:
         """Whether the account has an email address, to which security notices are sent."""
-        return bool(self.facts.email)
+        return bool(self.email)
 
     @property
     def to_improve(self) -> int:
@@ -105,9 +97,9 @@ class Checkup:
         """The most useful step that remains, or None if no step remains."""
         needed = {
             Step.ADD_EMAIL: not self.has_email,
-            Step.DECIDE_EMAILED_CODES: self.facts.must_decide,
-            Step.ADD_PASSKEY: not (self.has_passkey or self.facts.has_declined),
-            Step.CONFIRM_PASSKEY: self.has_passkey and not self.facts.held.passkeys,
+            Step.DECIDE_EMAILED_CODES: self.must_decide,
+            Step.ADD_PASSKEY: not (self.has_passkey or self.has_declined),
+            Step.CONFIRM_PASSKEY: self.has_passkey and not self.held.passkeys,
             Step.TURN_ON_TWO_STEP: not self.is_two_step,
             Step.SAVE_CODES: not self.are_codes_saved,
             Step.MAKE_CODES: self.codes_left <= FEW_RECOVERY_CODES,

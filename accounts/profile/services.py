@@ -14,7 +14,7 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.errors import PublicError
-from accounts.profile.checkup import Checkup, Facts, Step
+from accounts.profile.checkup import Checkup, Step
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy
 from accounts.throttle.limits import NAME_TRY, PROFILE_CHANGE, RENAME, STAFF
@@ -37,7 +37,7 @@ def checkup(user: User) -> Checkup:
     """Return how well the account of ``user`` is protected."""
     held = twofactor.held(user)
     is_undecided = bool(held.count) and user.emailed_codes is None
-    facts = Facts(
+    return Checkup(
         email=user.email,
         emails=user.emails.count(),
         has_password=user.has_usable_password(),
@@ -46,7 +46,6 @@ def checkup(user: User) -> Checkup:
         must_decide=is_undecided and policy.may_use_emailed_codes(user),
         has_declined=new_passkeys.is_declined(user),
     )
-    return Checkup(facts)
 
 
 def options_of_offer(session: LoginSession, checkup: Checkup) -> str:

@@ -4,7 +4,6 @@ from datetime import timedelta
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -18,6 +17,7 @@ from accounts.common import clock
 from accounts.common.languages import speaking, spoken
 from accounts.profile import services
 from accounts.profile.forms import ProfileForm, RenameForm
+from accounts.sessions import reauthentication
 from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.services import live
 from accounts.signin import recent
@@ -72,7 +72,9 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
     if form.is_valid():
         name = form.cleaned_data["username"]
         if not recent.has_recent_authentication(request):
-            return _ask_for_proof(name)
+            # The form of the profile page then contains the new username.
+            back = f"{reverse('profile')}?{urlencode({'username': name})}"
+            return reauthentication.redirect_to_reauthenticate(request, back=back)
         try:
             services.rename(user, name, actor_of(request).by(*session_of(request).amr))
             messages.success(request, _("Your username is now %(name)s.") % {"name": name})
@@ -80,15 +82,6 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
         except (services.SameName, UsernameTaken, AccountChanged) as error:
             form.add_error("username", str(error))
     return _show(request, user, rename_form=form)
-
-
-def _ask_for_proof(name: str) -> HttpResponse:
-    """Redirect to reauthentication, and then back to the profile page.
-
-    The form of the profile page then contains the new username ``name``.
-    """
-    back = f"{reverse('profile')}?{urlencode({'username': name})}"
-    return redirect_to_login(back, reverse("account_reauthenticate"))
 
 
 def _show(

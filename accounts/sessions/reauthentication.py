@@ -15,6 +15,9 @@ RECENT = timedelta(minutes=10)
 RECENT_TO_OPEN = timedelta(minutes=5)
 
 
-def redirect_to_reauthenticate(request: HttpRequest) -> HttpResponseRedirect:
-    """Redirect to the reauthentication page, which then redirects to the URL of ``request``."""
-    return redirect_to_login(request.get_full_path(), reverse("account_reauthenticate"))
+def redirect_to_reauthenticate(request: HttpRequest, *, back: str = "") -> HttpResponseRedirect:
+    """Redirect to the reauthentication page, which then redirects to ``back``.
+
+    If ``back`` is empty, it redirects to the URL of ``request``.
+    """
+    return redirect_to_login(back or request.get_full_path(), reverse("account_reauthenticate"))

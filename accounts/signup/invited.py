@@ -24,8 +24,7 @@ from accounts.signin import flow
 from accounts.signin.views import home_if_signed_in
 from accounts.signup.forms import SignupForm
 from accounts.signup.proofs import passkey_page
-from accounts.throttle.limits import REQUEST_EVERYONE, REQUEST_NETWORK
-from accounts.throttle.services import around, spend
+from accounts.throttle.services import of_sign_up, spend
 from accounts.users import services as users
 from accounts.users.models import User
 from accounts.users.services import EmailTaken, UsernameTaken
@@ -86,7 +85,7 @@ def accept(token: str, username: str, password: str | None, client: ClientInfo) 
         UsernameTaken: the username is taken, or looks like one that is taken. The link stays valid.
         RateLimited: there were too many attempts, or all hashing slots are busy.
     """
-    spend(*around(REQUEST_NETWORK, client, "sign-up"), REQUEST_EVERYONE.of("sign-up"))
+    spend(*of_sign_up(client))
     hashed = passwords.hash_password(password) if password else make_password(None)
     try:
         with transaction.atomic():

@@ -21,12 +21,8 @@ from accounts.passwords import services as passwords
 from accounts.signup import mails
 from accounts.signup.errors import SignupEnded
 from accounts.throttle import mails as mail_limits
-from accounts.throttle.limits import (
-    MAIL_AGAIN,
-    REQUEST_EVERYONE,
-    REQUEST_NETWORK,
-)
-from accounts.throttle.services import around, give_back, spend, wait
+from accounts.throttle.limits import MAIL_AGAIN, REQUEST_NETWORK
+from accounts.throttle.services import around, give_back, of_sign_up, spend, wait
 from accounts.users import emails, usernames
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, PendingSignup
@@ -58,8 +54,8 @@ def sign_up(
         UsernameTaken: the username is taken, or looks like one that is taken.
         RateLimited: there were too many attempts, or all hashing slots are busy.
     """
-    key, network = emails.key(email), around(REQUEST_NETWORK, client, "sign-up")
-    spend(*network, mail_limits.of_request(key, client), REQUEST_EVERYONE.of("sign-up"))
+    key = emails.key(email)
+    spend(*of_sign_up(client), mail_limits.of_request(key, client))
     may_send = mail_limits.may_send(key, client)
     signup = PendingSignup(
         username=username,
@@ -163,8 +159,7 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
     """
     key = emails.key(email)
     again = [MAIL_AGAIN.of(signup.pk)] if key == signup.email_key else []
-    network = around(REQUEST_NETWORK, client, "sign-up")
-    spend(*network, *again, mail_limits.of_request(key, client), REQUEST_EVERYONE.of("sign-up"))
+    spend(*of_sign_up(client), *again, mail_limits.of_request(key, client))
     may_send = mail_limits.may_send(key, client)
     signup.email, signup.email_key = email, key
     with transaction.atomic():

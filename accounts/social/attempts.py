@@ -6,7 +6,7 @@ stored in the session data of the browser, and is valid once and for ten minutes
 it up, so that parallel requests cannot use it twice.
 """
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
@@ -54,10 +54,15 @@ def allowed_act(wanted: str | None, request_auth: RequestAuth) -> Act:
     return Act.SIGN_IN
 
 
+def _now() -> float:
+    return clock.now().timestamp()
+
+
 @dataclass(frozen=True)
 class Attempt:
     """An attempt at a provider, and the values to compare with the provider's response.
 
+    ``session``: the id of the session in which the person is signed in; empty for a sign-in.
     ``nonce``: the value that the ID token must contain.
     ``verifier``: the code verifier of PKCE.
     ``began``: the time at which the attempt began, in seconds since 1970.
@@ -65,13 +70,13 @@ class Attempt:
 
     provider: str
     act: Act
-    nonce: str
-    verifier: str
-    began: float
     next_url: str = ""
     remember: bool = False
-    # The id of the session in which the person is signed in; empty for a sign-in.
     session: str = ""
+    # Both have 256 random bits, in the alphabet of RFC 7636 section 4.1.
+    nonce: str = field(default_factory=secrets.token)
+    verifier: str = field(default_factory=secrets.token)
+    began: float = field(default_factory=_now)
 
     @property
     def began_at(self) -> datetime:
@@ -79,26 +84,13 @@ class Attempt:
         return datetime.fromtimestamp(self.began, tz=clock.now().tzinfo)
 
 
-def start(
-    request: HttpRequest,
-    provider: str,
-    act: Act,
-    *,
-    next_url: str,
-    remember: bool,
-    session: str,
-) -> tuple[str, Attempt]:
-    """Store a new attempt in this browser's session data; return its ``state`` and the attempt."""
-    now = clock.now().timestamp()
-    # The nonce and the verifier have 256 random bits each, in the alphabet of RFC 7636 section 4.1.
-    attempt = Attempt(
-        provider, act, secrets.token(), secrets.token(), now, next_url, remember, session
-    )
+def start(request: HttpRequest, attempt: Attempt) -> str:
+    """Store ``attempt`` in this browser's session data; return its ``state``."""
     key = secrets.token(16)
     attempts = {**request.session.get(KEY, {}), key: asdict(attempt)}
     newest = sorted(attempts, key=lambda k: attempts[k]["began"])[-MOST:]
     request.session[KEY] = {k: attempts[k] for k in newest}
-    return codes.issue_link(STATE, key), attempt
+    return codes.issue_link(STATE, key)
 
 
 def take(request: HttpRequest, provider: str, state: str) -> Attempt:

@@ -4,28 +4,22 @@ from typing import TYPE_CHECKING
 
 from django.conf import settings
 
-from accounts.common.issuers import Issuer
-
 if TYPE_CHECKING:
     from accounts.social.providers import Provider
 
 
 def find(key: str) -> "Provider | None":
     """Return the provider with this key, or None if the settings have no credentials for it."""
-    for issuer in settings.AUTHSITE.issuers:
-        if issuer.key == key:
-            return _make(issuer)
-    return None
+    issuer = next((issuer for issuer in settings.AUTHSITE.issuers if issuer.key == key), None)
+    if issuer is None:
+        return None
+    from accounts.social.openid import Google, OpenID  # noqa: PLC0415 the HTTP client takes 5 MB
+    from accounts.social.providers import Facebook, GitHub, X  # noqa: PLC0415 the same
+
+    classes = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oauth2": X}
+    return classes.get(key, OpenID)(issuer)
 
 
 def name_of(issuer: str) -> str | None:
     """Return the name of the configured provider with the issuer identifier ``issuer``."""
     return {known.issuer: known.name for known in settings.AUTHSITE.issuers}.get(issuer)
-
-
-def _make(issuer: Issuer) -> "Provider":
-    from accounts.social.openid import Google, OpenID  # noqa: PLC0415 the HTTP client takes 5 MB
-    from accounts.social.providers import Facebook, GitHub, X  # noqa: PLC0415 the same
-
-    classes = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oauth2": X}
-    return classes.get(issuer.key, OpenID)(issuer)

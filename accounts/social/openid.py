@@ -112,7 +112,7 @@ class OpenID(Provider):
             raise Failed from error
         if not self._is_for_us(claims):
             raise Failed("azp")
-        if not _is_same(claims.get("nonce"), nonce):
+        if not hmac.compare_digest(str(claims.get("nonce")).encode(), nonce.encode()):
             raise Failed("nonce")
         return claims
 
@@ -179,10 +179,6 @@ def _moment(at: object) -> datetime | None:
     if isinstance(at, bool) or not isinstance(at, int | float):
         return None
     return datetime.fromtimestamp(at, UTC)
-
-
-def _is_same(sent: object, nonce: str) -> bool:
-    return isinstance(sent, str) and hmac.compare_digest(sent.encode(), nonce.encode())
 
 
 class Google(OpenID):

@@ -7,14 +7,23 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity.services import Actor
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Method, Proof
+from accounts.sessions import guesses
 from accounts.signin import policy
-from accounts.social import services
 from accounts.social.attempts import Attempt
 from accounts.social.provider_profile import ProviderProfile
+from accounts.users import identities
 from accounts.users.models import User
 
 # How far a provider's clock may be behind ours.
 CLOCK_SKEW = timedelta(minutes=1)
+
+
+class NotYours(PublicError):
+    """The person reauthenticated with an external identity that the account is not connected to."""
+
+    code = "not_yours"
+    status = 403
+    message = _("The account that you just signed in with isn’t connected to your account here.")
 
 
 class NotAccepted(PublicError):
@@ -51,15 +60,18 @@ def prove(user: User, profile: ProviderProfile, attempt: Attempt, actor: Actor) 
     """Return the proof that ``user`` has reauthenticated at the provider of ``attempt``.
 
     Raises:
-        services.NotYours: ``profile`` belongs to another account, or to none.
+        NotYours: ``profile`` belongs to another account or to none, or is suspended.
         NotAccepted: the authentication policy does not let ``user`` reauthenticate at this
             provider.
         NotSignedInAnew: the sign-in at the provider is older than ``attempt``, or the provider
             does not say when the person signed in, although it normally does.
     """
-    services.prove(user, profile, actor)
-    accepted = {issuer.key: issuer for issuer in policy.provers(user)}
-    issuer = accepted.get(attempt.provider)
+    identity = identities.find(profile.issuer, profile.subject)
+    if identity is None or identity.user_id != user.pk or identity.suspended_at:
+        guesses.record_failed_proof(user, actor)
+        raise NotYours
+    identities.note_use(identity)
+    issuer = next((row for row in policy.provers(user) if row.key == attempt.provider), None)
     if issuer is None:
         raise NotAccepted
     if issuer.tells_when and not _is_signed_in_anew(profile, attempt):

@@ -111,7 +111,9 @@ class Provider:
         self.issuer, self.origins = configured.issuer, configured.origins
         self.tells_when = configured.tells_when
         self.app = app_of(configured)
-        self.reader, self.adapter = self._made()
+        provider_class, adapter_class = self.classes
+        self.reader, self.adapter = provider_class(None, app=self.app), adapter_class(None)
+        self.adapter.get_provider = lambda: self.reader
 
     def authorize_url(self, attempt: Attempt, state: str) -> str:
         """Return the URL at the provider to which the browser is redirected.
@@ -195,12 +197,6 @@ class Provider:
         self.adapter.get_callback_url = lambda *_: absolute("provider_callback", self.key)
         client: Client = self.adapter.get_client(None, self.app)
         return client
-
-    def _made(self) -> tuple[OAuth2Provider, OAuth2Adapter]:
-        provider_class, adapter_class = self.classes
-        provider, adapter = provider_class(None, app=self.app), adapter_class(None)
-        adapter.get_provider = lambda: provider
-        return provider, adapter
 
 
 def subject_of(value: object) -> str:

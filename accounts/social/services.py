@@ -20,11 +20,9 @@ from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.invitations import services as invitations
 from accounts.recovery import suspension
-from accounts.sessions import guesses
 from accounts.sessions import services as sessions
 from accounts.social.provider_profile import ProviderProfile
-from accounts.throttle.limits import REQUEST_EVERYONE, REQUEST_NETWORK
-from accounts.throttle.services import around, spend
+from accounts.throttle.services import of_sign_up, spend
 from accounts.twofactor import services as twofactor
 from accounts.users import emails, identities, profiles, usernames
 from accounts.users import services as users
@@ -71,14 +69,6 @@ class ConnectedElsewhere(PublicError):
 
     code = "connected_elsewhere"
     message = _("That account is already connected to another account on this site.")
-
-
-class NotYours(PublicError):
-    """The person reauthenticated with an external identity that the account is not connected to."""
-
-    code = "not_yours"
-    status = 403
-    message = _("The account that you just signed in with isn’t connected to your account here.")
 
 
 class NoWayBack(PublicError):
@@ -171,42 +161,25 @@ def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
         identity = mine.get(identity_id)
         if identity is None:
             return False
-        refuse_removal(owner, identity)
+        if refusal := refusal_of_removal(owner, identity):
+            raise refusal
         identity.delete()
         _tell(owner, events.PROVIDER_DISCONNECTED, actor, identity)
     return True
 
 
-def refuse_removal(user: User, identity: Identity) -> None:
-    """Check that ``user`` can still sign in, and recover the account, without ``identity``.
+def refusal_of_removal(user: User, identity: Identity) -> PublicError | None:
+    """Return why ``identity`` cannot be removed: the user could not sign in or recover the account.
 
     An emailed code does not count as another way to sign in, because access to a mailbox is a
     weaker proof than the identity.
-
-    Raises:
-        OnlyProviderLeft: the user has no other usable identity, no password and no passkey.
-        NoWayBack: the user has no other usable identity and no email address.
     """
     others = [row for row in identities.usable(user) if row.pk != identity.pk]
     if others or not identity.configured:
-        return
+        return None
     if not (user.has_usable_password() or twofactor.has_passkey(user)):
-        raise OnlyProviderLeft
-    if not user.email:
-        raise NoWayBack
-
-
-def prove(user: User, profile: ProviderProfile, actor: Actor) -> None:
-    """Check that ``user`` is connected with the identity with which the person reauthenticated.
-
-    Raises:
-        NotYours: the identity is not connected with ``user``, or is suspended.
-    """
-    identity = identities.find(profile.issuer, profile.subject)
-    if identity is None or identity.user_id != user.pk or identity.suspended_at:
-        guesses.record_failed_proof(user, actor)
-        raise NotYours
-    identities.note_use(identity)
+        return OnlyProviderLeft()
+    return None if user.email else NoWayBack()
 
 
 def _known(identity: Identity, actor: Actor) -> User:
@@ -226,7 +199,7 @@ def _newcomer(profile: ProviderProfile, client: ClientInfo) -> User:
         raise users.EmailTaken
     if settings.AUTHSITE.signup == "closed":
         raise NoNewAccounts
-    spend(*around(REQUEST_NETWORK, client, "sign-up"), REQUEST_EVERYONE.of("sign-up"))
+    spend(*of_sign_up(client))
     return _sign_up(profile, client)
 
 
@@ -240,12 +213,8 @@ def _sign_up(profile: ProviderProfile, client: ClientInfo) -> User:
     Raises:
         NotInvited: sign-up needs an invitation, and no verified email address is invited.
     """
-    suggestions = (
-        profile.username,
-        profile.name,
-        profile.verified_email.partition("@")[0],
-        "user",
-    )
+    mail_name = profile.verified_email.partition("@")[0]
+    suggestions = (profile.username, profile.name, mail_name, "user")
     wanted = next(name for text in suggestions if (name := usernames.suggest(text)))
     if profile.verified_email:
         # Must precede the choice of a username, which a pending sign-up of the person may hold.

@@ -16,7 +16,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 
 from accounts.common.client_info import client_of
 from accounts.common.csp import allow_provider_redirects
-from accounts.common.errors import PublicError, RateLimited
+from accounts.common.errors import RateLimited
 from accounts.common.issuers import origin_of
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import reauthentication
@@ -27,12 +27,10 @@ from accounts.social import attempts, configured, pending_link, provider_proof, 
 from accounts.social.attempts import Act, Attempt
 from accounts.social.errors import Failed, Refused
 from accounts.social.provider_profile import ProviderProfile
-from accounts.social.provider_proof import NotAccepted, NotSignedInAnew
+from accounts.social.provider_proof import NotAccepted, NotSignedInAnew, NotYours
 from accounts.throttle.limits import UNGUESSABLE
 from accounts.throttle.services import around, spend
 from accounts.users import identities
-from accounts.users.identities import Identity
-from accounts.users.models import User
 from accounts.users.services import AccountChanged, EmailTaken
 
 if TYPE_CHECKING:
@@ -64,18 +62,13 @@ def login(request: HttpRequest, provider: "Provider") -> HttpResponse:
         context = {"provider": provider, "next": next_url, "act": act}
         return render(request, "accounts/social/login.html", context)
     if act is Act.CONNECT and not recent.has_recent_authentication(request):
-        return _reauthenticate()
+        return _reauthenticate(request)
     session, client = _session_id_of(request), client_of(request)
     what = "provider"
     spend(*[UNGUESSABLE.of(what, session)] if session else around(UNGUESSABLE, client, what))
-    state, attempt = attempts.start(
-        request,
-        provider.key,
-        act,
-        next_url=next_url,
-        remember=bool(request.POST.get("remember")),
-        session=session,
-    )
+    remember = bool(request.POST.get("remember"))
+    attempt = Attempt(provider.key, act, next_url, remember=remember, session=session)
+    state = attempts.start(request, attempt)
     try:
         url = provider.authorize_url(attempt, state)
     except Failed as error:
@@ -92,8 +85,8 @@ def _session_id_of(request: HttpRequest) -> str:
     return str(session.pk) if session else ""
 
 
-def _reauthenticate() -> HttpResponse:
-    return redirect_to_login(reverse("connections"), reverse("account_reauthenticate"))
+def _reauthenticate(request: HttpRequest) -> HttpResponse:
+    return reauthentication.redirect_to_reauthenticate(request, back=reverse("connections"))
 
 
 @login_not_required
@@ -159,7 +152,7 @@ def _sign_in(
 
 def _connect(request: HttpRequest, provider: "Provider", profile: ProviderProfile) -> HttpResponse:
     if not recent.has_recent_authentication(request, acts=True):
-        return _reauthenticate()
+        return _reauthenticate(request)
     if identities.find(profile.issuer, profile.subject):
         return _finish_connecting(request, profile, provider.name, "connections")
     # Another person may be signed in at the provider: the user sees who, and confirms.
@@ -191,7 +184,7 @@ def _prove(request: HttpRequest, attempt: Attempt, profile: ProviderProfile) -> 
         raise attempts.NotBegunHere
     try:
         proof = provider_proof.prove(session.user, profile, attempt, actor_of(request))
-    except (services.NotYours, NotAccepted, NotSignedInAnew) as error:
+    except (NotAccepted, NotSignedInAnew, NotYours) as error:
         messages.error(request, str(error))
         return _redirect_back(attempt)
     record_reauthentication(request, session, proof)
@@ -233,22 +226,13 @@ def connections(request: HttpRequest) -> HttpResponseBase:
     user = session_of(request).user
     if request.method == "POST":
         return _disconnect(request)
-    rows = [(row, _refusal(user, row)) for row in identities.of(user)]
+    rows = [(row, services.refusal_of_removal(user, row)) for row in identities.of(user)]
     return render(request, "accounts/social/connections.html", {"rows": rows})
-
-
-def _refusal(user: User, identity: Identity) -> PublicError | None:
-    """Return why ``identity`` cannot be disconnected, or None if it can."""
-    try:
-        services.refuse_removal(user, identity)
-    except (services.OnlyProviderLeft, services.NoWayBack) as error:
-        return error
-    return None
 
 
 def _disconnect(request: HttpRequest) -> HttpResponseBase:
     if not recent.has_recent_authentication(request):
-        return _reauthenticate()
+        return _reauthenticate(request)
     session = session_of(request)
     identity_id = request.POST.get("disconnect", "")
     try:

@@ -19,7 +19,7 @@ from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.throttle import database_store, refusals
-from accounts.throttle.limits import Budget, Limit
+from accounts.throttle.limits import REQUEST_EVERYONE, REQUEST_NETWORK, Budget, Limit
 
 
 def around(limit: Limit, client: ClientInfo, *subject: object) -> list[Budget]:
@@ -29,6 +29,11 @@ def around(limit: Limit, client: ClientInfo, *subject: object) -> list[Budget]:
     addresses can therefore perform only a few times as many actions as one with a single address.
     """
     return [limit.times(weight).of(*subject, network) for network, weight in client.networks]
+
+
+def of_sign_up(client: ClientInfo) -> list[Budget]:
+    """Return the budgets of a sign-up by ``client``."""
+    return [*around(REQUEST_NETWORK, client, "sign-up"), REQUEST_EVERYONE.of("sign-up")]
 
 
 def check(*budgets: Budget) -> None:

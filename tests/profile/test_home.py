@@ -12,7 +12,7 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.common import clock as site_clock
 from accounts.common.client_info import ClientInfo
-from accounts.profile.checkup import Checkup, Facts, Step
+from accounts.profile.checkup import Checkup, Step
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes, sealed_codes
 from accounts.twofactor.services import Held
 from accounts.users.models import EmailAddress, User
@@ -39,14 +39,7 @@ def checkup(*held: Any, email: str = "alice@example.org", **more: bool) -> Check
         [factor for factor in held if isinstance(factor, Passkey) and not factor.confirmed],
     )
     return Checkup(
-        Facts(
-            email,
-            int(bool(email)),
-            has_password=True,
-            has_provider=False,
-            held=factors,
-            **more,
-        )
+        email, int(bool(email)), has_password=True, has_provider=False, held=factors, **more
     )
 
 
