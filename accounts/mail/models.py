@@ -3,29 +3,26 @@
 from django.db import models
 
 from accounts.common import clock, secrets
+from accounts.common.leases import Leased
 
 LONGEST_HEADING = 200
 
 
-class OutgoingMail(models.Model):
+class OutgoingMail(Leased):
     """An email in the outbox, stored in the transaction of the change that the email reports.
 
     ``sealed`` is encrypted, because the email may contain a code or link, which the database stores
-    only as a digest elsewhere. Emails with a lower ``queue`` are sent first. Each attempt to send
-    moves ``due_at`` ahead, so that no other sender tries at the same time. The row is deleted when
-    the email has been sent.
+    only as a digest elsewhere. Emails with a lower ``queue`` are sent first. The row is deleted
+    when the email has been sent.
     """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     sealed = models.TextField()
-    created_at = models.DateTimeField(default=clock.now)
-    due_at = models.DateTimeField(default=clock.now, db_index=True)
     queue = models.PositiveSmallIntegerField(default=0)
     # When the code or link in the email expires. The email is not sent after this time. Null if the
     # email contains no code or link.
     expires_at = models.DateTimeField(null=True)
-    attempts = models.PositiveSmallIntegerField(default=0)
-    # As in ``MailReceipt``. Both are empty if an earlier release of the site stored the email.
+    # As in ``MailReceipt``.
     recipient = models.CharField(max_length=64, blank=True, default="")
     heading = models.CharField(max_length=LONGEST_HEADING, blank=True, default="")
 

@@ -16,10 +16,11 @@ from uuid import UUID
 from django.core.mail import mailers
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
-from django.db.models import Count, Min, Q, QuerySet
+from django.db.models import Count, Q, QuerySet
 
 from accounts.common import clock, crypto, secrets
 from accounts.common.deletion import delete_in_batches
+from accounts.common.leases import LeasedQueue
 from accounts.common.reading import read_once
 from accounts.mail import wake
 from accounts.mail.message import Message
@@ -30,12 +31,15 @@ log = logging.getLogger(__name__)
 
 PURPOSE = "outbox"
 BATCH = 20
-# Longer than any attempt to send an email: each step of the SMTP connection times out after 10 s.
-LEASE = timedelta(minutes=5)
-FIRST_WAIT = timedelta(seconds=30)
-LONGEST_WAIT = timedelta(hours=1)
-# RFC 5321 section 4.5.4.1: give up after 4 to 5 days.
-GIVE_UP = timedelta(days=5)
+OUTBOX = LeasedQueue(
+    OutgoingMail,
+    # Longer than any attempt to send an email: each step of the SMTP connection takes 10 s at most.
+    lease=timedelta(minutes=5),
+    first_wait=timedelta(seconds=30),
+    longest_wait=timedelta(hours=1),
+    # RFC 5321 section 4.5.4.1: give up after 4 to 5 days.
+    life=timedelta(days=5),
+)
 AGES = (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
 # Staff look up what became of an email.
 KEEP_RECEIPTS = timedelta(days=30)
@@ -78,29 +82,18 @@ def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timede
     Emails are sent in the order of queue and age, over one connection to the mail server. Several
     senders can work at the same time. Sending stops as soon as ``is_stopping`` returns True.
     """
-    now = clock.now()
-    # No email waits longer than ``LONGEST_WAIT``. If one seems to, the clock has been set back.
-    is_due = Q(due_at__lte=now - rest) | Q(due_at__gt=now + LONGEST_WAIT)
-    due = OutgoingMail.objects.filter(is_due).order_by("queue", "due_at")[:BATCH]
+    due = OUTBOX.due(rest).order_by("queue", "due_at").values_list("pk", flat=True)[:BATCH]
     connection = mailers.default
     try:
-        return sum(_deliver(m, connection) for m in due if not is_stopping() and _claim(m))
+        claimed = (mail for pk in due if not is_stopping() for mail in OUTBOX.claim([pk]))
+        return sum(_deliver(mail, connection) for mail in claimed)
     finally:
         connection.close()
 
 
 def waiting() -> dict[Queue, tuple[int, float]]:
     """Return, for each queue, the number of waiting emails and the age of the oldest in seconds."""
-    rows = OutgoingMail.objects.values("queue").annotate(
-        count=Count("pk"), oldest=Min("created_at")
-    )
-    by_queue = {row["queue"]: (row["count"], row["oldest"]) for row in rows}
-    now = clock.now()
-    return {
-        queue: (count, max(0.0, (now - oldest).total_seconds()))
-        for queue in Queue
-        for count, oldest in [by_queue.get(queue, (0, now))]
-    }
+    return {queue: OUTBOX.waiting(queue=queue) for queue in Queue}
 
 
 def ages() -> dict[Queue, list[int]]:
@@ -143,12 +136,6 @@ def _digests(addresses: Iterable[str]) -> list[str]:
     return [digest for key in keys for digest in secrets.digests(key, RECIPIENT)]
 
 
-def _claim(mail: OutgoingMail) -> bool:
-    """Lease the email. Return False if another sender has leased it first."""
-    unclaimed = OutgoingMail.objects.filter(pk=mail.pk, due_at=mail.due_at)
-    return bool(unclaimed.update(due_at=clock.now() + LEASE, attempts=mail.attempts + 1))
-
-
 def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
     if mail.expires_at and mail.expires_at <= clock.now():
         log.warning("Email %s expired before it could be sent", mail.pk)
@@ -189,13 +176,13 @@ def _settle(mail: OutgoingMail, *, failure: str = "") -> None:
 
 def _put_off(mail: OutgoingMail, error: Exception) -> None:
     """Schedule the email again after a growing pause, or delete it if it cannot be delivered."""
-    if _is_final(error) or clock.now() - mail.created_at > GIVE_UP:
+    if _is_final(error) or clock.now() - mail.created_at > OUTBOX.life:
         log.error("Email %s can't be delivered, giving up: %s", mail.pk, type(error).__name__)
         _settle(mail, failure=type(error).__name__)
         return
-    wait = min(FIRST_WAIT * 2 ** min(mail.attempts, 10), LONGEST_WAIT)
+    wait = OUTBOX.pause(mail)
     log.warning("Email %s not sent, next attempt in %s: %s", mail.pk, wait, type(error).__name__)
-    OutgoingMail.objects.filter(pk=mail.pk).update(due_at=clock.now() + wait)
+    OUTBOX.put_off([mail])
 
 
 def _is_final(error: Exception) -> bool:

@@ -1120,10 +1120,11 @@ class Migration(migrations.Migration):
                 ),
                 ("sealed", models.TextField()),
                 ("created_at", models.DateTimeField(default=accounts.common.clock.now)),
-                ("due_at", models.DateTimeField(db_index=True, default=accounts.common.clock.now)),
+                ("due_at", models.DateTimeField(default=accounts.common.clock.now)),
+                ("attempts", models.PositiveSmallIntegerField(default=0)),
+                ("lease", models.UUIDField(null=True)),
                 ("queue", models.PositiveSmallIntegerField(default=0)),
                 ("expires_at", models.DateTimeField(null=True)),
-                ("attempts", models.PositiveSmallIntegerField(default=0)),
                 (
                     "recipient",
                     models.CharField(blank=True, default="", max_length=64),

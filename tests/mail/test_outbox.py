@@ -126,7 +126,7 @@ def test_an_undeliverable_mail_does_not_block_the_next(settings: Any) -> None:
 
 def test_a_mail_claimed_by_a_dead_sender_is_sent_when_the_lease_ends(clock: Clock) -> None:
     post()
-    assert services._claim(OutgoingMail.objects.get())
+    assert services.OUTBOX.claim([OutgoingMail.objects.get().pk])
 
     assert deliver_due() == 0
     clock.advance(minutes=5)

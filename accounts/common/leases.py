@@ -1,0 +1,95 @@
+"""Queues in the database, whose rows several processes work off. Each row is done at least once.
+
+A process leases the rows that it works on. If it is killed, the leases end, and another process
+takes over.
+"""
+
+from collections.abc import Collection, Iterable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db import models
+from django.db.models import Case, Count, DateTimeField, F, Min, Q, QuerySet, Value, When
+
+from accounts.common import clock, secrets
+
+
+class Leased(models.Model):
+    """A row of a queue.
+
+    ``due_at``: when the row is worked on next. A lease moves this time ahead.
+    ``attempts``: how often the row was leased.
+    ``lease``: the id of the last lease, or None.
+    """
+
+    created_at = models.DateTimeField(default=clock.now)
+    due_at = models.DateTimeField(default=clock.now)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    lease = models.UUIDField(null=True)
+
+    class Meta:
+        abstract = True
+
+
+@dataclass(frozen=True)
+class LeasedQueue[M: Leased]:
+    """The rows of ``model`` as a queue.
+
+    ``lease``: longer than the work on a row takes.
+    ``first_wait``: the pause after the first failure. It doubles with each failure.
+    ``longest_wait``: the longest pause.
+    ``life``: the age at which the work is given up.
+    """
+
+    model: type[M]
+    lease: timedelta
+    first_wait: timedelta
+    longest_wait: timedelta
+    life: timedelta
+
+    def due(self, rest: timedelta = timedelta()) -> QuerySet[M]:
+        """Return the rows that have been due for ``rest``, also those that are leased too long."""
+        now = clock.now()
+        # No row waits longer than ``longest_wait``. If one seems to, the clock has been set back.
+        is_due = Q(due_at__lte=now - rest) | Q(due_at__gt=now + self.longest_wait)
+        return self._rows.filter(is_due)
+
+    def claim(self, pks: Collection[Any]) -> QuerySet[M]:
+        """Lease and return those of the rows that no other process has leased first."""
+        lease, due_at = secrets.public_id(), clock.now() + self.lease
+        changes = {"lease": lease, "due_at": due_at, "attempts": F("attempts") + 1}
+        self.due().filter(pk__in=pks).update(**changes)
+        return self._rows.filter(pk__in=pks, lease=lease)
+
+    def put_off(self, failed: Collection[M]) -> None:
+        """Make the leased rows due again, each after its pause."""
+        now = clock.now()
+        due = [When(pk=m.pk, then=Value(now + self.pause(m), DateTimeField())) for m in failed]
+        if due:
+            self._held(failed).update(due_at=Case(*due))
+
+    def release(self, rows: Collection[M]) -> None:
+        """Make the leased rows due at once, as if they had not been leased."""
+        if rows:
+            self._held(rows).update(due_at=clock.now(), attempts=F("attempts") - 1)
+
+    def pause(self, row: M) -> timedelta:
+        """Return how long to wait after the last attempt at ``row``, which has failed."""
+        doublings = min(row.attempts - 1, 10)
+        return min(self.first_wait * (1 << doublings), self.longest_wait)
+
+    def waiting(self, **which: object) -> tuple[int, float]:
+        """Return the number of rows, and the age of the oldest in seconds."""
+        found = self._rows.filter(**which).aggregate(count=Count("pk"), oldest=Min("created_at"))
+        now = clock.now()
+        return found["count"], max(0.0, (now - (found["oldest"] or now)).total_seconds())
+
+    def _held(self, rows: Iterable[M]) -> QuerySet[M]:
+        """Return those of ``rows`` that no other process has leased since."""
+        leases = {row.lease for row in rows}
+        return self._rows.filter(pk__in=[row.pk for row in rows], lease__in=leases)
+
+    @property
+    def _rows(self) -> QuerySet[M]:
+        return self.model._default_manager.all()
