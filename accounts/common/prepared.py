@@ -15,7 +15,8 @@ from typing import Any, override
 from django.db import connection, models
 from django.db.models import sql
 
-type Statement = tuple[str, Sequence[Any]]
+# SQL, and for each of its places a :class:`P` or a constant.
+type Sql = tuple[str, Sequence[Any]]
 type Row = tuple[Any, ...]
 
 # Every field but a JSONField stores values of the types ``_SAME`` unchanged, and values of
@@ -34,6 +35,34 @@ class P(models.Expression):
     @override
     def as_sql(self, *_args: Any, **_options: Any) -> tuple[str, Any]:
         return "%s", [self]
+
+
+class _Statement:
+    """A statement whose parameters have the names of its :class:`P`."""
+
+    def __init__(self, text: str, places: Sequence[Any]) -> None:
+        self._names = {place.name for place in places if isinstance(place, P)}
+        self._constants: dict[str, Any] = {}
+        self._text, *parts = text.split("%s")
+        for place, part in zip(places, parts, strict=True):
+            self._text += self._written(place) + part
+
+    def run(self, values: dict[str, Any]) -> Any:
+        """Run the statement, and return its cursor."""
+        given = {name: parameter(values[name]) for name in self._names}
+        cursor = connection.cursor()
+        cursor.execute(self._text, self._constants | given)
+        return cursor
+
+    def _written(self, place: Any) -> str:
+        if isinstance(place, P):
+            return f"%({place.name})s"
+        # If a partial index depends on a parameter, SQLite plans the statement at each run.
+        if isinstance(place, bool):
+            return str(place).upper()
+        name = f"constant{len(self._constants)}"
+        self._constants[name] = place
+        return f"%({name})s"
 
 
 class _Columns:
@@ -64,12 +93,12 @@ class PreparedQuery[M: models.Model]:
 
     def first(self, **values: Any) -> M | None:
         """Return the first row as a model instance, or None if there is none."""
-        row = _run(self._first, values).fetchone()
+        row = self._first.run(values).fetchone()
         return self._columns.instance(row) if row else None
 
     def rows(self, **values: Any) -> tuple[Row, ...]:
         """Return all rows as the database returns them."""
-        return tuple(_run(self._all, values).fetchall())
+        return tuple(self._all.run(values).fetchall())
 
     def converted(self, rows: Iterable[Row]) -> list[Sequence[Any]]:
         """Return ``rows`` with their values as the ORM returns them."""
@@ -77,22 +106,28 @@ class PreparedQuery[M: models.Model]:
 
     def count(self, most: int, **values: Any) -> int:
         """Return the number of rows, or ``most`` if there are more."""
-        text, places = self._all
-        counting = f"SELECT COUNT(*) FROM ({text} LIMIT %s) AS found"  # noqa: S608 built by the ORM
-        counted = _run((counting, [*places, P("most")]), values | {"most": most}).fetchone()
-        return int(counted[0])
+        return int(self._count.run(values | {"most": most}).fetchone()[0])
 
     @cached_property
     def _columns(self) -> _Columns:
         return _Columns(self._build())
 
     @cached_property
-    def _first(self) -> Statement:
-        return _compiled(self._build()[:1].query)
+    def _first(self) -> _Statement:
+        return _Statement(*self._sql_of_first)
 
     @cached_property
-    def _all(self) -> Statement:
-        return _compiled(self._build().query)
+    def _all(self) -> _Statement:
+        return _Statement(*_compiled(self._build().query))
+
+    @cached_property
+    def _count(self) -> _Statement:
+        text, places = _compiled(self._build().query)
+        return _Statement(f"SELECT COUNT(*) FROM ({text} LIMIT %s) AS found", [*places, P("most")])  # noqa: S608 built by the ORM
+
+    @property
+    def _sql_of_first(self) -> Sql:
+        return _compiled(self._build()[:1].query)
 
 
 class PreparedQueries:
@@ -103,7 +138,7 @@ class PreparedQueries:
 
     def firsts(self, **values: Any) -> list[Any]:
         """Return the first row of each query as a model instance, or None if there is none."""
-        row = _run(self._statement, values).fetchone()
+        row = self._statement.run(values).fetchone()
         found = []
         for query in self._queries:
             columns = query._columns
@@ -113,12 +148,13 @@ class PreparedQueries:
         return found
 
     @cached_property
-    def _statement(self) -> Statement:
-        statements = [query._first for query in self._queries]
+    def _statement(self) -> _Statement:
+        statements = [query._sql_of_first for query in self._queries]
         joins = [f" LEFT JOIN ({text}) AS q{n} ON TRUE" for n, (text, _) in enumerate(statements)]
         places = [place for _, of_query in statements for place in of_query]
         names = ", ".join(f"q{n}.*" for n in range(len(self._queries)))
-        return f"SELECT {names} FROM (SELECT 1) AS one{''.join(joins)}", places  # noqa: S608 built by the ORM
+        text = f"SELECT {names} FROM (SELECT 1) AS one{''.join(joins)}"  # noqa: S608 built by the ORM
+        return _Statement(text, places)
 
 
 class PreparedUpdate[M: models.Model]:
@@ -139,11 +175,11 @@ class PreparedUpdate[M: models.Model]:
 
     def run(self, **values: Any) -> int:
         """Update the rows; return how many there were."""
-        return int(_run(self._statement, values).rowcount)
+        return int(self._statement.run(values).rowcount)
 
     def first(self, **values: Any) -> M | None:
         """Update the rows; return the first one as it is now, or None if there is none."""
-        row = _run(self._statement, values).fetchone()
+        row = self._statement.run(values).fetchone()
         return self._columns.instance(row) if row else None
 
     @cached_property
@@ -151,14 +187,14 @@ class PreparedUpdate[M: models.Model]:
         return _Columns(self._build().only(*self._returning))
 
     @cached_property
-    def _statement(self) -> Statement:
+    def _statement(self) -> _Statement:
         query: Any = self._build().query.chain(sql.UpdateQuery)
         query.add_update_values(self._changes)
         text, places = _compiled(query)
         if self._returning:
             names = ", ".join(f'"{field.column}"' for field in self._columns.fields)
             text = f"{text} RETURNING {names}"
-        return text, places
+        return _Statement(text, places)
 
 
 class PreparedInsert[M: models.Model]:
@@ -201,17 +237,9 @@ def parameter(value: Any) -> Any:
     return value
 
 
-def _compiled(query: Any) -> Statement:
+def _compiled(query: Any) -> Sql:
     text, places = query.get_compiler(connection=connection).as_sql()
     return text, places
-
-
-def _run(statement: Statement, values: dict[str, Any]) -> Any:
-    """Run a statement, and return its cursor."""
-    text, places = statement
-    cursor = connection.cursor()
-    cursor.execute(text, [parameter(values[p.name]) if isinstance(p, P) else p for p in places])
-    return cursor
 
 
 def _stored(field: Any, value: Any) -> Any:

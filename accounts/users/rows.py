@@ -61,15 +61,19 @@ class OwnedQuery[M: models.Model]:
         """Return the model instance that ``rows`` describe."""
         (row,) = self._query.converted(rows[:1])
         user_at, group_at = len(self._names), -1
-        instance = self._build().model.from_db(connection.alias, self._names, row[:user_at])
+        instance = self._model.from_db(connection.alias, self._names, row[:user_at])
         user = User.from_db(connection.alias, self._names_of_user, row[user_at:group_at])
         user.group_names = sorted(row[group_at] for row in rows if row[group_at] is not None)
         setattr(instance, "user", user)  # noqa: B010 the type checker does not know the field
         return instance
 
     @cached_property
+    def _model(self) -> type[M]:
+        return self._build().model
+
+    @cached_property
     def _names(self) -> list[str]:
-        return _names(self._build().model, self._only)
+        return _names(self._model, self._only)
 
     @cached_property
     def _names_of_user(self) -> list[str]:
