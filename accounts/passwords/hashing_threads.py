@@ -1,9 +1,11 @@
 """The threads that compute password hashes.
 
-A thread keeps the 19 MiB of a hash for the next one, because getting them from the system takes
-half as long as the hash. After a pause, it returns them.
+A thread keeps the 19 MiB of a hash for the next one, because getting them from the system makes the
+hash 15 to 40 % slower (with ``MALLOC_MMAP_THRESHOLD_``). After a pause, it returns them: after 150
+sign-ins of 24 clients, the site has 97 MiB (PSS) instead of 138. ``malloc_trim`` alone leaves 136.
 """
 
+import ctypes
 import os
 import sys
 import threading
@@ -13,12 +15,20 @@ from contextlib import suppress
 from queue import Empty, SimpleQueue
 from typing import Any
 
-from accounts.common import memory
-
 # While 12 clients sign in, the slowest percent of other API calls takes a third of the time that it
 # takes without it.
 NICENESS = 10
 PAUSE_SECONDS = 3.0
+# A parameter of glibc's ``mallopt`` (malloc.h): how many free bytes the end of an arena may have.
+M_TRIM_THRESHOLD = -1
+# From this size, glibc compares them with the threshold when a block is freed.
+LARGE = 1 << 16
+# What glibc sets by itself at most.
+MOST_KEPT = 64 << 20
+
+_libc = ctypes.CDLL(None)
+_libc.malloc.restype = ctypes.c_void_p
+_libc.free.argtypes = (ctypes.c_void_p,)
 
 
 class HashingThreads:
@@ -46,7 +56,7 @@ class HashingThreads:
                 _complete(*self._jobs.get(timeout=pause))
                 pause = PAUSE_SECONDS
             except Empty:
-                memory.release()
+                _release_memory()
                 pause = None
 
 
@@ -55,6 +65,18 @@ def _complete(future: Future[Any], work: Callable[[], Any]) -> None:
         future.set_result(work())
     except BaseException as error:
         future.set_exception(error)
+
+
+def _release_memory() -> None:
+    """Return the free memory of this thread to the system. Other C libraries do so by themselves.
+
+    ``malloc_trim`` returns what is free between blocks in use, but not the free end of an arena.
+    """
+    if hasattr(_libc, "mallopt"):
+        _libc.malloc_trim(0)
+        _libc.mallopt(M_TRIM_THRESHOLD, 0)
+        _libc.free(_libc.malloc(LARGE))
+        _libc.mallopt(M_TRIM_THRESHOLD, MOST_KEPT)
 
 
 def _lower_priority() -> None:
