@@ -80,9 +80,7 @@ class Server(MPServer):
 
     def serve(self, *_args: Any, **_options: Any) -> None:
         """Serve until interrupted."""
-        tls = self.ssl_ctx[0]
-        place = self._unix or (self.bind_addr, self.bind_port)
-        Watchdog(place, tls=tls, workers=self._pids).start()
+        Watchdog(self._listener, tls=self.ssl_ctx[0], workers=self._pids).start()
         let_sigterm_end_forks()
         load = partial(_load, self._listener.fileno(), self.target)
         super().serve(target_loader=load, wrap_loader=False)

@@ -1,7 +1,9 @@
 """Replaces workers that do not answer, and tells systemd while they do.
 
-With TLS, granian does not recover by itself when it has no file descriptors left. The watchdog asks
-only whether the process lives: a database that is stopped must not restart the site.
+granian replaces only workers that have ended. With TLS, a worker that has had no file descriptor
+left does not end, and answers nothing any more. systemd's ``WatchdogSec`` restarts a service unless
+something tells it that the service answers. The watchdog asks only whether the workers live: a
+database that is stopped must not restart the site.
 """
 
 import logging
@@ -21,29 +23,31 @@ PAUSE_SECONDS = 15.0
 PATIENCE_SECONDS = 15.0
 # Workers that have answered nothing for this time are killed.
 LOST_SECONDS = 45.0
-# A server that listens on all addresses is asked over the loopback interface.
-LOOPBACK = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104 nothing listens here
 REQUEST = b"GET /health/live HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
 
 
-class Watchdog:
-    """Watches the workers behind ``place``, whose process ids ``workers`` returns.
+class Watchdog(threading.Thread):
+    """Watches the workers that answer at ``listener``, whose process ids ``workers`` returns.
 
-    ``place``: an IP address and port, or the path of a Unix socket.
     ``tls``: whether they speak TLS.
     """
 
     def __init__(
-        self, place: tuple[str, int] | str, *, tls: bool, workers: Callable[[], Iterable[int]]
+        self, listener: socket.socket, *, tls: bool, workers: Callable[[], Iterable[int]]
     ) -> None:
-        self._place = place
-        self._tls = tls
+        super().__init__(name="watchdog", daemon=True)
+        self._listener = listener
         self._workers = workers
         self._lost_at = time.monotonic() + LOST_SECONDS
+        self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT) if tls else None
+        if self._tls:  # the server asks itself, so that it need not verify its own certificate
+            self._tls.check_hostname, self._tls.verify_mode = False, ssl.CERT_NONE
 
-    def start(self) -> None:
-        """Watch in a thread of its own."""
-        threading.Thread(target=self._watch, name="watchdog", daemon=True).start()
+    def run(self) -> None:
+        """Check from time to time."""
+        while True:
+            time.sleep(PAUSE_SECONDS)
+            self.check()
 
     def check(self) -> None:
         """Ask once. Tell systemd that the workers answer, or kill them if they did not for long."""
@@ -57,44 +61,14 @@ class Watchdog:
                 with suppress(ProcessLookupError):
                     os.kill(pid, signal.SIGKILL)
 
-    def _watch(self) -> None:
-        while True:
-            time.sleep(PAUSE_SECONDS)
-            self.check()
-
     def _answers(self) -> bool:
-        try:
-            with self._connect() as connection:
-                connection.sendall(REQUEST)
-                return b" 200 " in connection.recv(64)
-        except OSError:
-            return False
-
-    def _connect(self) -> socket.socket:
-        connection = self._socket()
-        if not self._tls:
-            return connection
-        # The server asks itself, so that it need not verify its own certificate.
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-        context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-        try:
-            return context.wrap_socket(connection)
-        except OSError:
-            connection.close()
-            raise
-
-    def _socket(self) -> socket.socket:
-        if not isinstance(self._place, str):
-            ip, port = self._place
-            return socket.create_connection((LOOPBACK.get(ip, ip), port), PATIENCE_SECONDS)
-        connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        connection.settimeout(PATIENCE_SECONDS)
-        try:
-            connection.connect(self._place)
-        except OSError:
-            connection.close()
-            raise
-        return connection
+        with suppress(OSError), socket.socket(self._listener.family) as connection:
+            connection.settimeout(PATIENCE_SECONDS)
+            connection.connect(self._listener.getsockname())
+            with self._tls.wrap_socket(connection) if self._tls else connection as asked:
+                asked.sendall(REQUEST)
+                return b" 200 " in asked.recv(64)
+        return False
 
 
 def _notify(message: bytes) -> None:

@@ -38,8 +38,7 @@ def killed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, signal.Signals]]:
 
 
 def watching(listener: socket.socket) -> Watchdog:
-    ip, port = listener.getsockname()
-    return Watchdog((ip, port), tls=False, workers=lambda: [PID])
+    return Watchdog(listener, tls=False, workers=lambda: [PID])
 
 
 def test_workers_that_do_not_answer_for_long_are_killed(
