@@ -84,28 +84,23 @@ def server(config: Config) -> Server:
 
 @contextmanager
 def _plain_http(config: Config) -> Iterator[None]:
-    """Run the plain HTTP server while the site runs. If one of the two ends, end the other."""
+    """Run the plain HTTP server while the site runs. If one of the two fails, end the other."""
     if not config.redirect_port:
         yield
         return
     plain = subprocess.Popen([sys.executable, "-m", "authsite.serving.plain"])
-    ending = threading.Event()
 
     def watch() -> None:
-        plain.wait()
-        if not ending.is_set():
+        if plain.wait():
             os.kill(os.getpid(), signal.SIGTERM)
 
     threading.Thread(target=watch, daemon=True).start()
     try:
         yield
     finally:
-        has_failed = bool(plain.poll())
-        ending.set()
         plain.terminate()
-        plain.wait()
-    if has_failed:
-        sys.exit(1)
+        if plain.wait():
+            sys.exit(1)
 
 
 if __name__ == "__main__":

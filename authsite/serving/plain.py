@@ -1,7 +1,9 @@
 """``python -m authsite.serving.plain``: the plain HTTP server next to the site's TLS server.
 
 The plain server redirects each request to the same page under ORIGIN, and answers ACME challenges
-(RFC 8555 section 8.3). It uses no cookies, no forms and no database.
+(RFC 8555 section 8.3). It uses no cookies, no forms and no database. granian itself cannot do this:
+its answers to files name it, and lack our headers. A second instance of the site would refuse
+other Host headers, and needs three times the memory.
 """
 
 import asyncio
@@ -24,9 +26,8 @@ from authsite.serving.server import CONNECTIONS, HTTP1, end_with_parent
 
 # The token has only characters that RFC 8555 allows. Without dots and slashes, the path of the file
 # cannot leave its folder.
-CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/([A-Za-z0-9_-]{1,128})")
+CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/[A-Za-z0-9_-]{1,128}")
 LARGEST_ANSWER = 4096
-LONGEST_BODY = 2_621_440
 BODY_SECONDS = 10.0
 # The characters that a Location header may contain as they are; all others are percent-encoded.
 UNQUOTED = "%/:?#[]@!$&'()*+,;=-._~"
@@ -65,23 +66,18 @@ async def application(
 ) -> None:
     """Answer a request with a redirect to ORIGIN, or with the content of an ACME challenge.
 
-    The body of the request is read and ignored. If the connection were closed with unread bytes, it
-    would be reset and the client could lose the response. At most ``LONGEST_BODY`` bytes are read,
-    and not after ``BODY_SECONDS``.
+    The body of the request is read for at most ``BODY_SECONDS``, and ignored. If the connection
+    were closed with unread bytes, it would be reset and the client could lose the response.
     """
     with suppress(TimeoutError):
-        await asyncio.wait_for(_read(receive), BODY_SECONDS)
+        async with asyncio.timeout(BODY_SECONDS):
+            while (await receive()).get("more_body"):
+                pass
     status, more, body = answer(scope["raw_path"], scope["query_string"])
     pairs = (answers.headers() | more).items()
     headers = [(name.lower().encode(), value.encode()) for name, value in pairs]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
-
-
-async def _read(receive: Callable[[], Awaitable[Message]]) -> None:
-    left = LONGEST_BODY
-    while left > 0 and (message := await receive()).get("more_body"):
-        left -= len(message["body"])
 
 
 def answer(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
@@ -91,21 +87,15 @@ def answer(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
     *`` and ``CONNECT`` are not paths. They are replaced by ``/``, because they would change the
     host name of the redirect.
     """
-    if challenge := CHALLENGE.fullmatch(path):
-        content = _challenge(settings.AUTHSITE.acme_webroot, challenge[1].decode())
-        return (404, {}, b"") if content is None else (200, {}, content)
+    webroot = settings.AUTHSITE.acme_webroot
+    if webroot and CHALLENGE.fullmatch(path):
+        try:
+            return 200, {}, Path(webroot, path.decode()[1:]).read_bytes()[:LARGEST_ANSWER]
+        except OSError:
+            return 404, {}, b""
     target = path if path.startswith(b"/") else b"/"
     location = quote(target + (b"?" + query if query else b""), safe=UNQUOTED)
     return 301, {"Location": settings.AUTHSITE.origin + location}, b""
-
-
-def _challenge(webroot: str, token: str) -> bytes | None:
-    """Return the content that the ACME client has stored for ``token``, or None if missing."""
-    file = Path(webroot) / ".well-known/acme-challenge" / token
-    try:
-        return file.read_bytes()[:LARGEST_ANSWER] if webroot else None
-    except OSError:
-        return None
 
 
 if __name__ == "__main__":
