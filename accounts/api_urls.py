@@ -6,7 +6,6 @@ from accounts.activity.api import ActivityView
 from accounts.administration import api as staff
 from accounts.administration.invitations_api import InvitationsView, InvitationView
 from accounts.apikeys.api import KeysView, KeyView, RevokeView
-from accounts.oauth.api import AppsView, AppView
 from accounts.ops import schema
 from accounts.profile.api import MeView, PersonView
 from accounts.sessions.api import SessionsView, SessionView
@@ -31,8 +30,6 @@ urlpatterns: list[URLPattern] = [
     path("sessions/<uuid:id>/", SessionView.as_view(), name="api-session"),
     path("keys/", KeysView.as_view(), name="api-keys"),
     path("keys/<slug:id>/", KeyView.as_view(), name="api-key"),
-    path("apps/", AppsView.as_view(), name="api-apps"),
-    path("apps/<path:client_id>/", AppView.as_view(), name="api-app"),
     path("admin/users/", staff.FoundUsersView.as_view(), name="api-admin-users"),
     path("admin/users/<uuid:id>/", staff.AccountView.as_view(), name="api-admin-user"),
     path("admin/users/<uuid:id>/<slug:act>/", staff.ActView.as_view(), name="api-admin-act"),

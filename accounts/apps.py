@@ -54,22 +54,8 @@ class AccountsConfig(AppConfig):
         # The sign-in flow sets ``last_login`` itself.
         user_logged_in.disconnect(dispatch_uid="update_last_login")
         register(pwned_passwords_file)
-        for module in ("consequences", "twofactor.protection", "oauth.receivers"):
+        for module in ("consequences", "twofactor.protection"):
             import_module(f"accounts.{module}")
-        self._register_provider()
-
-    def _register_provider(self) -> None:
-        """Register the signing algorithm and the sign-in hints of the OpenID Provider.
-
-        The packages ``tokens`` and ``signin`` must not import ``oauth``.
-        """
-        from accounts.oauth import id_tokens
-        from accounts.oauth.open_requests import hint_of
-        from accounts.signin import hints
-        from accounts.tokens import signing_keys
-
-        signing_keys.FURTHER.append(id_tokens.SIGNED)
-        hints.register(hint_of)
 
 
 class AdminSiteConfig(AdminConfig):

@@ -6,16 +6,6 @@ from accounts.codes.models import Code, UsedOnce
 from accounts.emails.models import PendingEmail
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
-from accounts.oauth.grant_models import (
-    AuthorizationCode,
-    AuthorizationRequest,
-    Connection,
-    DeviceAuthorization,
-    LogoutNotice,
-    UnreadRequest,
-)
-from accounts.oauth.models import Client, ClientLogo, ClientSecret
-from accounts.oauth.registration_tokens import RegistrationToken
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import FamiliarPlace, Refusals, StoredBudget
@@ -40,16 +30,9 @@ __all__ = [
     "APIKey",
     "Activity",
     "Authenticator",
-    "AuthorizationCode",
-    "AuthorizationRequest",
     "BrowserSession",
-    "Client",
-    "ClientLogo",
-    "ClientSecret",
     "Code",
-    "Connection",
     "DailyCount",
-    "DeviceAuthorization",
     "EmailAddress",
     "FamiliarPlace",
     "FormerCredential",
@@ -57,7 +40,6 @@ __all__ = [
     "Invitation",
     "KnownBrowser",
     "LoginSession",
-    "LogoutNotice",
     "MailReceipt",
     "NameSkeleton",
     "OutgoingMail",
@@ -67,12 +49,10 @@ __all__ = [
     "Recovery",
     "RecoveryCodes",
     "Refusals",
-    "RegistrationToken",
     "SigningKey",
     "StoredBudget",
     "TokenChallenge",
     "TrustedBrowser",
-    "UnreadRequest",
     "UsedOnce",
     "User",
     "Username",

@@ -5,7 +5,6 @@ from accounts.apikeys.urls import urlpatterns as apikeys
 from accounts.emails.urls import urlpatterns as emails
 from accounts.lockdown.urls import urlpatterns as lockdown
 from accounts.mail.urls import urlpatterns as mail
-from accounts.oauth.urls import urlpatterns as oauth
 from accounts.ops.urls import urlpatterns as ops
 from accounts.password_pages.urls import urlpatterns as password_pages
 from accounts.passwords.urls import urlpatterns as passwords
@@ -18,8 +17,6 @@ from accounts.tokens.urls import urlpatterns as tokens
 from accounts.twofactor_pages.urls import urlpatterns as twofactor_pages
 
 urlpatterns = [
-    # First, because every sign-in to an app requests them, and patterns are tried in order.
-    *oauth,
     *profile,
     *session_pages,
     *apikeys,

@@ -1,5 +1,6 @@
 """The root URLs of the site."""
 
+from django.apps import apps
 from django.contrib import admin
 from django.urls import include, path
 
@@ -14,3 +15,9 @@ urlpatterns = [
     path("", include("accounts.urls")),
     path("admin/", admin.site.urls),
 ]
+if apps.is_installed("accounts.oauth"):
+    # Before the pages, because every sign-in to an app requests these URLs.
+    urlpatterns[1:1] = [
+        path("", include("accounts.oauth.urls")),
+        path("api/v1/", include("accounts.oauth.api_urls")),
+    ]

@@ -18,7 +18,7 @@ from accounts.activity.kinds import Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.administration.blocks import Block
 from accounts.administration.explanation import explain
-from accounts.administration.reads import connected_apps, live_sessions
+from accounts.administration.reads import connected_apps, live_sessions, sessions_with_apps
 from accounts.administration.steps import Account
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
@@ -28,7 +28,6 @@ from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
 from accounts.mail.models import MailReceipt, OutgoingMail
-from accounts.oauth.grant_models import Connection
 from accounts.recovery.models import Recovery
 from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession
@@ -71,7 +70,7 @@ class Person:
     hidden: int
     held: Held
     sessions: list[LoginSession]
-    apps: list[Connection]
+    apps: list[Any]
     keys: list[APIKey]
     identities: list[tuple[Identity, str]]
     trusted: list[TrustedBrowser]
@@ -156,7 +155,7 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
         removed=[] if is_masked else removed[:MOST],
         hidden=len(held_emails) - len(shown) + (len(pending) + len(removed) if is_masked else 0),
         held=twofactor.held(user),
-        sessions=list(live_sessions(user))[:MOST],
+        sessions=sessions_with_apps(user)[:MOST],
         apps=list(connected_apps(user))[:MOST],
         keys=list(apikeys.of(user)[:MOST]),
         identities=_identities(user, is_masked),

@@ -35,7 +35,7 @@ class RightsField(RowsField):
     """A list of permissions with a check box and a plain name for each."""
 
     def label_from_instance(self, obj: Permission) -> str:
-        is_own = obj.content_type.app_label in {"accounts", "auth"}
+        is_own = obj.content_type.app_label in roles.LABELS
         return str(roles.RIGHTS.get(obj.codename, obj.name) if is_own else obj.name)
 
 

@@ -4,7 +4,7 @@ A role is a right, given through a group or directly. A right with more power in
 Nobody acts on an account that has more rights, nor on their own account.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from django.contrib.auth.models import Permission
@@ -32,7 +32,7 @@ class Role(StrEnum):
 
 # The permission that gives each role, the most powerful first. Superusers have a column instead.
 PERMISSIONS = {Role.MANAGER: "manage_user", Role.SUPPORT: "help_user", Role.AUDITOR: "view_user"}
-# The permissions of this app that staff choose from, in words.
+# The permissions of this site that staff choose from, in words, and the apps that they belong to.
 RIGHTS: dict[str, str | Promise] = {
     "view_user": _("See users and why they can’t sign in"),
     "help_user": _("Help users who aren’t staff"),
@@ -40,21 +40,17 @@ RIGHTS: dict[str, str | Promise] = {
     "view_group": _("See groups"),
     "add_invitation": _("Invite people"),
     "view_dailycount": _("See the overview"),
-    "view_client": _("See apps"),
-    "add_client": _("Register apps"),
-    "change_client": _("Change apps"),
 }
+LABELS = {"accounts", "auth"}
 # Apps whose other permissions have no effect, because their models have no pages in the admin.
-_NO_PAGES = (
-    "accounts",
-    "administration",
-    "admin",
-    "auth",
-    "account",
-    "socialaccount",
-    "contenttypes",
-)
+_NO_PAGES = ("administration", "admin", "account", "socialaccount", "contenttypes")
 ACTING = frozenset({Role.SUPPORT, Role.MANAGER, Role.SUPERUSER})
+
+
+def register(label: str, rights: Mapping[str, str | Promise]) -> None:
+    """Let staff choose from ``rights`` of the app ``label``, too: names of permissions in words."""
+    LABELS.add(label)
+    RIGHTS.update(rights)
 
 
 class NotInRole(PublicError):
@@ -155,8 +151,8 @@ def rights_to_give(held: Iterable[Permission] = ()) -> QuerySet[Permission]:
     They are those of this app that have an effect, those of apps that the operator has added, and
     ``held``, which a user or a group already has.
     """
-    own = Q(content_type__app_label__in=("accounts", "auth"), codename__in=RIGHTS)
-    others = ~Q(content_type__app_label__in=_NO_PAGES)
+    own = Q(content_type__app_label__in=LABELS, codename__in=RIGHTS)
+    others = ~Q(content_type__app_label__in=[*LABELS, *_NO_PAGES])
     wanted = own | others | Q(pk__in=[row.pk for row in held])
     rows = Permission.objects.filter(wanted).select_related("content_type")
     return rows.order_by("content_type__app_label", "content_type__model", "pk")

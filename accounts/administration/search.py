@@ -18,8 +18,8 @@ from accounts.apikeys.models import APIKey
 from accounts.apikeys.text import ID_LENGTH, PREFIX
 from accounts.common import clock
 from accounts.emails.models import PendingEmail
-from accounts.oauth.grant_models import PairwiseSubject
 from accounts.recovery.models import Recovery
+from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
 from accounts.users.identities import LONGEST_SUBJECT, Identity
 from accounts.users.models import (
@@ -135,7 +135,7 @@ def _owners(text: str, *, all_emails: bool) -> list[QuerySet[Any, Any]]:
     if row_id := _uuid(text):
         found.append(User.objects.filter(pk=row_id).values_list("pk", flat=True))
         found.append(LoginSession.objects.filter(pk=row_id).values_list("user", flat=True))
-        found.append(PairwiseSubject.objects.filter(pk=row_id).values_list("user", flat=True))
+        found += connected.apps().users_known_as(row_id)
     return found
 
 

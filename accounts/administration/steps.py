@@ -12,7 +12,7 @@ from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.administration import limits
 from accounts.administration.errors import AlreadyDone, CannotWait, FactorNeeded
-from accounts.administration.reads import connected_apps, live_sessions
+from accounts.administration.reads import connected_apps, live_sessions, sessions_with_apps
 from accounts.apikeys import services as apikeys
 from accounts.common import clock
 from accounts.common.errors import LastWayIn
@@ -20,10 +20,10 @@ from accounts.common.languages import speaking
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.emails import services as emails
-from accounts.oauth import connections
 from accounts.password_pages import services as password_pages
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
+from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.signup import confirmation
 from accounts.signup import services as signup
@@ -149,7 +149,7 @@ def has_sessions(user: User) -> bool:
 
 def sessions_of(user: User) -> list[Target]:
     """Return the sessions of a user, with the name of the device and the IP address."""
-    return [Target(str(row.pk), f"{row}, {row.ip}") for row in live_sessions(user)]
+    return [Target(str(row.pk), f"{row}, {row.ip}") for row in sessions_with_apps(user)]
 
 
 def end_sessions(order: Order) -> None:
@@ -193,10 +193,7 @@ def apps_of(user: User) -> list[Target]:
 
 def disconnect_apps(order: Order) -> None:
     """Disconnect one app or all."""
-    if order.target:
-        connections.disconnect(order.user, order.target, order.actor)
-    else:
-        connections.disconnect_all(order.user, order.actor)
+    connected.apps().disconnect(order.user, order.target, order.actor)
 
 
 def has_factors(user: User) -> bool:

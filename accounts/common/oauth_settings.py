@@ -49,6 +49,12 @@ def _check_scope(name: str, description: Any) -> None:
 class OAuthSettings:
     """The settings of the OpenID Provider."""
 
+    openid_provider: str = setting(
+        "`off` removes the OpenID Provider: its addresses, its pages and its commands. Before you "
+        "turn it off on a site that has had it, run `manage.py migrate oauth zero`.",
+        choice("on", "off"),
+        default="on",
+    )
     id_token_algorithm: str = setting(
         "How ID tokens for apps are signed: `RS256`, which every client library accepts, `ES256` "
         "or `EdDSA`.",

@@ -8,8 +8,9 @@ from django.dispatch import Signal
 # credential; ``keep``, the id of the only session that stays signed in, or None.
 credentials_changed = Signal()
 
-# Sent when sessions that may belong to apps have ended, in the same transaction. Argument:
-# ``rows``, a query set of those that ended just now.
+# Sent when sessions have ended, in the same transaction. Arguments: ``rows``, these sessions
+# and some that ended earlier; ``at``, the ``ended_at`` of these sessions; ``reason``, the
+# name of the event that ended them, or an empty string.
 sessions_ended = Signal()
 
 # Sent when a person has shown a second factor. Arguments: ``user``; ``proof``, with the id of the

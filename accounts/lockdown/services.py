@@ -14,6 +14,7 @@ from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
+from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
@@ -60,8 +61,8 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
     young = suspension.young(user, notice.row.at if notice else clock.now())
     young_factors = [row for row in young.factors if not isinstance(row, RecoveryCodes)]
     return Effects(
-        sessions=sessions.live(user).filter(client=None).count(),
-        apps=list(user.connections.order_by("client__name").values_list("client__name", flat=True)),
+        sessions=sessions.live(user).exclude(sessions.IS_APP).count(),
+        apps=sorted({row.client.name for row in connected.apps().connections_of(user)}),
         keys=apikeys.of(user).count(),
         trusted=trusted_browsers.of(user).count(),
         suspended=young.labels,

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from django.contrib import messages
+from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
 from django.http import Http404, HttpRequest, HttpResponse
@@ -13,11 +13,12 @@ from django.views.decorators.http import require_POST
 
 from accounts.oauth import clients
 from accounts.oauth.forms import FIELDSETS, ClientForm
-from accounts.oauth.models import Client
+from accounts.oauth.models import Client, RegistrationToken
+from accounts.oauth.registration_admin import RegistrationTokenAdmin
 from accounts.sessions.current import staff_of
 from accounts.signin.admin_lists import ListAdmin
 
-PAGES = ("accounts_client_changelist", "accounts_client_add", "accounts_client_change")
+PAGES = ("oauth_client_changelist", "oauth_client_add", "oauth_client_change")
 
 
 class ClientAdmin(ListAdmin):
@@ -37,7 +38,7 @@ class ClientAdmin(ListAdmin):
     search_fields = ("name", "id", "registered_with")
     ordering = ("name", "pk")
     actions = None
-    change_form_template = "admin/accounts/client/change.html"
+    change_form_template = "admin/oauth/client/change.html"
 
     def get_urls(self) -> list[URLPattern]:
         """Return the URLs of the list, the form and the acts."""
@@ -47,7 +48,7 @@ class ClientAdmin(ListAdmin):
                 path(
                     f"<client_id:id>/{name}/",
                     self.admin_site.admin_view(require_POST(view)),
-                    name=f"accounts_client_{name}",
+                    name=f"oauth_client_{name}",
                 )
                 for name, view in acts.items()
             ),
@@ -104,7 +105,7 @@ class ClientAdmin(ListAdmin):
             )
         except (clients.NoSecret, clients.SecretReplaced) as error:
             messages.error(request, str(error))
-            return redirect("admin:accounts_client_change", quote(client.pk))
+            return redirect("admin:oauth_client_change", quote(client.pk))
         return self._show(request, client, secret)
 
     def enabled_view(self, request: HttpRequest, id: str) -> HttpResponse:
@@ -113,7 +114,7 @@ class ClientAdmin(ListAdmin):
         clients.set_enabled(client, staff_of(request), enabled=is_on)
         sentence = _("You’ve enabled the app.") if is_on else _("You’ve disabled the app.")
         messages.success(request, sentence)
-        return redirect("admin:accounts_client_change", quote(client.pk))
+        return redirect("admin:oauth_client_change", quote(client.pk))
 
     def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: apps are disabled instead."""
@@ -136,4 +137,8 @@ class ClientAdmin(ListAdmin):
     def _show(self, request: HttpRequest, client: Client, secret: str) -> HttpResponse:
         shared = {**self.admin_site.each_context(request), "title": client.name, "opts": self.opts}
         context = {"client": client, "secret": secret, **shared}
-        return render(request, "admin/accounts/client/secret.html", context)
+        return render(request, "admin/oauth/client/secret.html", context)
+
+
+admin.site.register(Client, ClientAdmin)
+admin.site.register(RegistrationToken, RegistrationTokenAdmin)

@@ -13,8 +13,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.oauth import connections
-from accounts.oauth.grant_models import Connection
-from accounts.oauth.models import Client
+from accounts.oauth.models import Client, Connection
 from accounts.sessions.current import actor_of
 from accounts.users.models import User
 

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_http_methods, require_safe
 from accounts.common import clock
 from accounts.common.paging import page_of
 from accounts.oauth import connections, logos
-from accounts.oauth.grant_models import Connection
+from accounts.oauth.models import Connection
 from accounts.oauth.scopes import acts_at, in_words
 from accounts.sessions.current import actor_of, session_of
 

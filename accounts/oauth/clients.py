@@ -20,10 +20,8 @@ from accounts.common.deletion import delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.common.key_text import digest
 from accounts.common.prepared import P, PreparedQueries, PreparedQuery
-from accounts.oauth import document_urls, id_tokens, logos
-from accounts.oauth.grant_models import AuthorizationCode
-from accounts.oauth.models import SECRET, Client, ClientSecret
-from accounts.sessions import connected
+from accounts.oauth import app_sessions, document_urls, id_tokens, logos
+from accounts.oauth.models import SECRET, AuthorizationCode, Client, ClientSecret
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
@@ -202,7 +200,8 @@ def tell(event: Event, detail: str, actor: Actor) -> None:
 def _end_tokens(disabled: QuerySet[Client]) -> None:
     """End the codes and sessions of the apps, in batches, so that no statement takes long."""
     delete_in_batches(AuthorizationCode.objects.filter(client__in=disabled))
-    connected.end(LoginSession.objects.filter(client__in=disabled), app_events.APP_DISABLED)
+    rows = LoginSession.objects.filter(app_session__client__in=disabled)
+    app_sessions.end(rows, app_events.APP_DISABLED)
 
 
 def _add_secret(client: Client) -> str:

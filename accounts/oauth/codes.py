@@ -22,15 +22,17 @@ from accounts.common.prepared import (
     PreparedQuery,
     PreparedUpdate,
 )
-from accounts.oauth import subjects
-from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest, DeviceAuthorization
-from accounts.oauth.models import Client
+from accounts.oauth import app_sessions, subjects
+from accounts.oauth.models import (
+    AuthorizationCode,
+    AuthorizationRequest,
+    Client,
+    DeviceAuthorization,
+)
 from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scope_checks import OFFLINE
-from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession, is_live
-from accounts.tokens import refresh
 from accounts.users.models import User
 
 _INSERT = PreparedInsert(AuthorizationCode)
@@ -189,24 +191,23 @@ def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
     """
     # Whatever ends sessions takes one of these locks. If it comes first, the UPDATE below does not
     # match; if it comes later, it ends the new session, too.
-    connected.lock_parent(held.session_id)
+    app_sessions.lock_parent(held.session_id)
     is_offline = OFFLINE in held.scope.split()
-    given = connected.new(
+    new = app_sessions.new(
         held.session, held.client_id, held.scope, held.audience, is_offline=is_offline
     )
+    given = new.session
     given.dpop_thumbprint = key
     if held.is_of_device:
-        connected.place(given, info)
-    refresh_token = refresh.first_token(given.pk) if is_offline else ""
-    given.refresh_digest = refresh.digest(refresh_token) if refresh_token else ""
+        app_sessions.place(given, info)
     if not _spend_row(held, given.pk):
         return None
     given.pairwise_subject = subjects.make_pairwise(held.client, held.user)
-    sessions.insert.run(given)
+    app_sessions.insert(new)
     is_told = bool(held.client.backchannel_logout_uri)
-    connected.make_room(given, held.client.name, Actor(info), is_told=is_told)
+    app_sessions.make_room(new, held.client.name, Actor(info), is_told=is_told)
     held.given = given
-    return refresh_token
+    return new.refresh_token
 
 
 def _spend_row(held: AuthorizationCode, given: uuid.UUID) -> bool:
@@ -221,11 +222,11 @@ def _spend_row(held: AuthorizationCode, given: uuid.UUID) -> bool:
 
 def _revoke_given(held: AuthorizationCode, actor: Actor) -> None:
     """Revoke the session that the app got for the code ``held``, if it got one."""
-    given = LoginSession.objects.select_related("user", "client").filter(
+    given = LoginSession.objects.select_related("user").filter(
         pk__in=AuthorizationCode.objects.filter(pk=held.pk).values("given")
     )
     for session in given:
-        sessions.revoke(session, reason=events.CODE_REUSED, actor=actor, detail=str(session.client))
+        sessions.revoke(session, reason=events.CODE_REUSED, actor=actor, detail=str(session))
 
 
 def _refused() -> OAuthError:

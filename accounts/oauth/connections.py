@@ -2,7 +2,7 @@
 
 An app is connected from the person's first consent until somebody disconnects it. A first-party app
 needs no consent, and is connected at the first sign-in to it. The tokens of an app belong to its
-sessions (``sessions.connected``).
+sessions (``oauth.app_sessions``).
 """
 
 import uuid
@@ -16,9 +16,8 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.prepared import P, PreparedQuery, PreparedUpdate
-from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest, Connection
-from accounts.oauth.models import Client
-from accounts.sessions import connected
+from accounts.oauth import app_sessions
+from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Client, Connection
 from accounts.sessions.models import LoginSession
 from accounts.users import services as users
 from accounts.users.models import User
@@ -139,7 +138,8 @@ def disconnect(user: User, client_id: str, actor: Actor) -> bool:
     # The codes come before the sessions. A redemption at the same moment either finds no code, or
     # has inserted its session by now.
     AuthorizationCode.objects.filter(**mine).delete()
-    connected.end(LoginSession.objects.filter(**mine), events.APP_DISCONNECTED)
+    rows = LoginSession.objects.filter(user=user, app_session__client=client)
+    app_sessions.end(rows, events.APP_DISCONNECTED)
     record(user, events.APP_DISCONNECTED, actor, detail=client.label)
     return True
 
@@ -150,8 +150,8 @@ def disconnect_all(user: User, actor: Actor) -> None:
     users.lock_row_as_is(user)
     names = list(of(user).values_list("name", flat=True))
     forget_all(user)
-    sessions = LoginSession.objects.filter(user=user, client__isnull=False)
-    connected.end(sessions, events.APP_DISCONNECTED)
+    rows = LoginSession.objects.filter(user=user, app_session__isnull=False)
+    app_sessions.end(rows, events.APP_DISCONNECTED)
     for name in names:
         record(user, events.APP_DISCONNECTED, actor, detail=name)
 

@@ -10,8 +10,7 @@ from enum import Enum, auto
 from accounts.common import clock
 from accounts.common.proofs import Assurance
 from accounts.oauth import connections, document_urls, redirect_uris
-from accounts.oauth.grant_models import AuthorizationRequest
-from accounts.oauth.models import Client
+from accounts.oauth.models import AuthorizationRequest, Client
 from accounts.oauth.subjects import subject_of
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor

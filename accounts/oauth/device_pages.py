@@ -18,7 +18,7 @@ from accounts.common.forms import code_input
 from accounts.oauth import devices, open_requests
 from accounts.oauth.client_auth import authenticate
 from accounts.oauth.endpoints import endpoint, success
-from accounts.oauth.grant_models import AuthorizationRequest, DeviceAuthorization
+from accounts.oauth.models import AuthorizationRequest, DeviceAuthorization
 from accounts.sessions.current import session_of
 from accounts.signin.recent import recent_authentication_required
 

@@ -14,8 +14,7 @@ from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import delete_in_batches
 from accounts.oauth import codes, requests
-from accounts.oauth.grant_models import AuthorizationRequest, DeviceAuthorization
-from accounts.oauth.models import Client
+from accounts.oauth.models import AuthorizationRequest, Client, DeviceAuthorization
 from accounts.oauth.protocol import OAuthError
 from accounts.sessions.reauthentication import RECENT
 from accounts.throttle.limits import USER_CODE_NETWORK, USER_CODE_PERSON, Budget

@@ -27,11 +27,9 @@ from accounts.oauth import (
     redirect_uris,
     scopes,
 )
-from accounts.oauth.grant_models import AuthorizationRequest, Connection
-from accounts.oauth.models import Client
+from accounts.oauth.models import AppSession, AuthorizationRequest, Client, Connection
 from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scope_checks import OFFLINE
-from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from accounts.throttle.services import around, spend
 from accounts.users.models import User
@@ -135,7 +133,7 @@ def prune() -> int:
         factor="",
         required_group=None,
     )
-    for rows in (Connection, AuthorizationRequest, LoginSession):
+    for rows in (Connection, AuthorizationRequest, AppSession):
         unused = unused.exclude(Exists(rows._default_manager.filter(client=OuterRef("pk"))))
     return delete_in_batches(unused)
 

@@ -4,7 +4,7 @@ from django.db import transaction
 
 from accounts.activity.services import Actor
 from accounts.oauth import codes, connections, devices, registration_tokens
-from accounts.oauth.grant_models import AuthorizationRequest
+from accounts.oauth.models import AuthorizationRequest
 from accounts.sessions.models import LoginSession
 
 

@@ -40,8 +40,8 @@ def be_ready() -> None:
     keyring.signer(algorithm())
 
 
-def issue(session: LoginSession, scope: Collection[str], nonce: str) -> str:
-    """Return an ID token about the user of ``session``, which is the session of a connected app.
+def issue(session: LoginSession, client_id: str, scope: Collection[str], nonce: str) -> str:
+    """Return an ID token about the user of ``session``, which is a session of the app.
 
     ``nonce``: the nonce of the authorization request, or an empty string.
     """
@@ -49,7 +49,7 @@ def issue(session: LoginSession, scope: Collection[str], nonce: str) -> str:
     claims: dict[str, Any] = claims_of(session.user, scope) | {
         "iss": settings.AUTHSITE.origin,
         "sub": str(session.subject),
-        "aud": session.client_id,
+        "aud": client_id,
         "iat": now,
         "exp": now + settings.AUTHSITE.id_token_seconds,
         "auth_time": int(session.auth_time.timestamp()),

@@ -5,6 +5,7 @@ reads the token at once, and redirects the browser to the same URL without param
 cookie holds what the page there needs of the request.
 """
 
+import uuid
 from datetime import timedelta
 from typing import Any
 
@@ -20,7 +21,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.activity import events
 from accounts.oauth import document_urls, id_tokens, pages, redirect_uris, responses
-from accounts.oauth.models import Client
+from accounts.oauth.models import AppSession, Client
 from accounts.oauth.protocol import OAuthError, parameters
 from accounts.sessions.current import request_auth_of
 from accounts.sessions.models import LoginSession
@@ -110,10 +111,10 @@ def _is_from(asked: Request, session: LoginSession) -> bool:
     """Return whether the person signed in to the app from the browser session ``session``."""
     if not asked:
         return False
-    rows = LoginSession.objects.filter(client=asked["client"], parent=session)
+    rows = AppSession.objects.filter(client=asked["client"], parent=session)
     # After a person has disconnected the app, it must not sign the person out without asking.
-    rows = rows.exclude(ended_by=events.APP_DISCONNECTED.name)
-    return rows.filter(pk=asked["sid"]).exists()
+    rows = rows.exclude(session__ended_by=events.APP_DISCONNECTED.name)
+    return rows.filter(session=uuid.UUID(asked["sid"])).exists()
 
 
 def _lead_on(request: HttpRequest, asked: Request) -> HttpResponse:

@@ -40,8 +40,7 @@ from django.db.models.functions import Coalesce
 from accounts.common import clock, secrets
 from accounts.common.deletion import delete_in_batches
 from accounts.oauth import document_urls, id_tokens, logout_tokens
-from accounts.oauth.grant_models import LogoutNotice
-from accounts.oauth.models import Client
+from accounts.oauth.models import Client, LogoutNotice
 from accounts.sessions.models import LoginSession
 
 log = logging.getLogger(__name__)
@@ -73,9 +72,10 @@ def post(rows: QuerySet[LoginSession]) -> None:
     Call this in the transaction that ends the sessions.
     """
     now, due = (Value(at, DateTimeField()) for at in (clock.now(), clock.now() + REST))
-    told = rows.exclude(client=None).exclude(client__backchannel_logout_uri="").order_by()
+    told = rows.filter(app_session__isnull=False)
+    told = told.exclude(app_session__client__backchannel_logout_uri="").order_by()
     subject = Coalesce("pairwise_subject", "user_id", output_field=UUIDField())
-    values = told.values_list("pk", "client", subject, now, due)
+    values = told.values_list("pk", "app_session__client", subject, now, due)
     text, parameters = values.query.sql_with_params()
     columns = "session_id, client_id, subject, created_at, due_at"
     table = LogoutNotice._meta.db_table

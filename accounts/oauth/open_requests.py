@@ -18,8 +18,7 @@ from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.deletion import delete_in_batches
 from accounts.oauth import document_urls
-from accounts.oauth.grant_models import AuthorizationRequest, UnreadRequest
-from accounts.oauth.models import Client
+from accounts.oauth.models import AuthorizationRequest, Client, UnreadRequest
 from accounts.oauth.protocol import OAuthError
 from accounts.oauth.redirect_uris import is_registered
 from accounts.oauth.requests import LIFE

@@ -8,8 +8,7 @@ from django.shortcuts import render
 
 from accounts.common.client_info import client_of
 from accounts.oauth import document_urls, redirect_uris
-from accounts.oauth.grant_models import AuthorizationRequest, DeviceAuthorization
-from accounts.oauth.models import Client
+from accounts.oauth.models import AuthorizationRequest, Client, DeviceAuthorization
 from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scopes import API_SCOPES, acts_at
 from accounts.sessions.current import session_of

@@ -1,5 +1,6 @@
 """Disconnects apps of accounts that are locked or deactivated, and tells apps of ended sessions."""
 
+from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
@@ -7,7 +8,7 @@ from django.dispatch import receiver
 
 from accounts.activity import events
 from accounts.common.signals import credentials_changed, sessions_ended
-from accounts.oauth import connections, logout_notices
+from accounts.oauth import app_sessions, connections, logout_notices
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
@@ -24,6 +25,9 @@ def disconnect_apps(*, user: User, event: str, **_signal: Any) -> None:
 
 
 @receiver(sessions_ended)
-def post_logout_notices(*, rows: QuerySet[LoginSession], **_signal: Any) -> None:
-    """Write a notice for the app of each of the sessions ``rows``, which have just ended."""
-    logout_notices.post(rows)
+def end_sessions_of_apps(
+    *, rows: QuerySet[LoginSession], at: datetime, reason: str, **_signal: Any
+) -> None:
+    """Tell the apps whose sessions have just ended, and end the sessions that end with ``rows``."""
+    logout_notices.post(rows.filter(ended_at=at).order_by())
+    app_sessions.end_children(rows, reason)

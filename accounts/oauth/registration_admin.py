@@ -13,12 +13,12 @@ from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.oauth import registration_tokens
-from accounts.oauth.registration_tokens import RegistrationToken
+from accounts.oauth.models import RegistrationToken
 from accounts.sessions.current import staff_of
 from accounts.signin.admin_lists import ListAdmin
 
-LIST = "admin:accounts_registrationtoken_changelist"
-PAGES = ("accounts_registrationtoken_changelist", "accounts_registrationtoken_delete")
+LIST = "admin:oauth_registrationtoken_changelist"
+PAGES = ("oauth_registrationtoken_changelist", "oauth_registrationtoken_delete")
 
 
 class RegistrationTokenAdmin(ListAdmin):
@@ -45,7 +45,7 @@ class RegistrationTokenAdmin(ListAdmin):
         """Return a link to the page that revokes the token."""
         return format_html(
             '<a href="{}">{} <span class="visually-hidden">{}</span></a>',
-            reverse("admin:accounts_registrationtoken_delete", args=[token.pk]),
+            reverse("admin:oauth_registrationtoken_delete", args=[token.pk]),
             _("Revoke"),
             token,
         )
@@ -64,7 +64,7 @@ class RegistrationTokenAdmin(ListAdmin):
         if token and request.method != "POST":
             shared = {**self.admin_site.each_context(request), "opts": self.opts}
             context = {**shared, "title": _("Revoke token"), "token": token}
-            return render(request, "admin/accounts/registrationtoken/revoke.html", context)
+            return render(request, "admin/oauth/registrationtoken/revoke.html", context)
         if token and registration_tokens.revoke(token, staff_of(request)):
             messages.success(request, _("You’ve revoked the token %(name)s.") % {"name": token})
         else:

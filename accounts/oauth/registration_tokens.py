@@ -8,51 +8,21 @@ import hmac
 from collections.abc import Collection
 from datetime import datetime, timedelta
 
-from django.db import models, transaction
+from django.db import transaction
 from django.db.models import F, Q
-from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import app_events
 from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.deletion import BATCH, delete_in_batches
-from accounts.common.key_text import ID_LENGTH, KeyText, digest
+from accounts.common.key_text import digest
 from accounts.oauth import clients, scopes
-from accounts.oauth.models import Client
-from accounts.sessions.models import LONGEST_SCOPE
+from accounts.oauth.models import REGISTRATION, Client, RegistrationToken
 from accounts.tokens.errors import InvalidToken
 
-TEXT = KeyText("authsite_register_")
 MOST_CLIENTS, MOST_DAYS = 1000, 365
 # An app expires if nobody signs in to it within this time after its registration.
 UNUSED_LIFE = timedelta(days=7)
-
-
-class RegistrationToken(models.Model):
-    """A registration token. ``id`` is public; ``digest`` is the digest of the whole text.
-
-    The token is valid until it is used up, it expires or its row is deleted.
-
-    ``clients_left``: how many apps it may still register.
-    ``scope``: the scopes that these apps may have, separated by spaces.
-    ``audiences``: the services for which these apps get access tokens.
-    """
-
-    id = models.CharField(primary_key=True, max_length=ID_LENGTH)
-    digest = models.CharField(max_length=64)
-    clients_left = models.PositiveSmallIntegerField(_("apps left"))
-    scope = models.CharField(_("scopes"), max_length=LONGEST_SCOPE)
-    audiences = models.JSONField(_("audiences"), default=list)
-    created_at = models.DateTimeField(_("created"), default=clock.now)
-    expires_at = models.DateTimeField(_("expires"))
-
-    class Meta:
-        default_permissions = ("view", "delete")
-        verbose_name = _("registration token")
-        verbose_name_plural = _("registration tokens")
-
-    def __str__(self) -> str:
-        return f"{TEXT.prefix}{self.pk[:4]}"
 
 
 @transaction.atomic
@@ -65,7 +35,7 @@ def make(
 
     All superusers are notified.
     """
-    new = TEXT.make()
+    new = REGISTRATION.make()
     token = RegistrationToken.objects.create(
         id=new.id,
         digest=new.digest,
@@ -80,9 +50,11 @@ def make(
 
 def find(text: str) -> RegistrationToken | None:
     """Return the token with this text if it may still register an app."""
-    if not TEXT.is_key(text):
+    if not REGISTRATION.is_key(text):
         return None
-    token = RegistrationToken.objects.filter(_live(clock.now()), pk=TEXT.id_of(text)).first()
+    token = RegistrationToken.objects.filter(
+        _live(clock.now()), pk=REGISTRATION.id_of(text)
+    ).first()
     return token if token and hmac.compare_digest(token.digest, digest(text)) else None
 
 
@@ -142,7 +114,7 @@ def prune_clients() -> int:
     rows = Client.objects.filter(expires_at__lte=clock.now() - timedelta(hours=1))
     count = 0
     while ids := list(rows.values_list("pk", flat=True)[:BATCH]):
-        count += Client.objects.filter(pk__in=ids).delete()[1]["accounts.Client"]
+        count += Client.objects.filter(pk__in=ids).delete()[1]["oauth.Client"]
     return count
 
 

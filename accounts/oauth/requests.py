@@ -15,8 +15,7 @@ from django.http import QueryDict
 from accounts.common import clock
 from accounts.common.proofs import Assurance
 from accounts.oauth import clients, document_urls, id_tokens, redirect_uris
-from accounts.oauth.grant_models import AuthorizationRequest
-from accounts.oauth.models import LONGEST_ID, Client
+from accounts.oauth.models import LONGEST_ID, AuthorizationRequest, Client
 from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of, known, of_service
 

@@ -6,8 +6,7 @@ person by a random identifier, which apps of other sectors never get.
 
 import uuid
 
-from accounts.oauth.grant_models import PairwiseSubject
-from accounts.oauth.models import Client
+from accounts.oauth.models import Client, PairwiseSubject
 from accounts.users.models import User
 
 

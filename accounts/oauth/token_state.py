@@ -8,9 +8,10 @@ from django.http import HttpRequest, HttpResponse
 from accounts.activity import events
 from accounts.activity.services import Actor
 from accounts.common.client_info import client_of
+from accounts.oauth import app_sessions
 from accounts.oauth.client_auth import authenticate, refused
 from accounts.oauth.endpoints import endpoint, required, success
-from accounts.oauth.models import Client
+from accounts.oauth.models import AppSession, Client
 from accounts.oauth.scopes import audiences
 from accounts.sessions import services as sessions
 from accounts.tokens import dpop, families, refresh, services
@@ -25,7 +26,7 @@ def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     """
     client, token = authenticate(request, sent), required(sent, "token")
     session = families.of(token) or services.family_of_access(token, audiences())
-    if session is not None and session.client_id == client.pk:
+    if session and AppSession.objects.filter(session=session, client=client).exists():
         actor = Actor(client_of(request), session=session.pk)
         sessions.revoke(session, reason=events.CLIENT_SIGNED_OUT, actor=actor, detail=client.label)
     return success({})
@@ -50,20 +51,22 @@ def _of_access(text: str, client: Client) -> dict[str, Any] | None:
         token, session = services.read(text, audiences(), key=None)
     except InvalidToken:
         return None
+    is_its_own = session.is_app and token["client_id"] == client.pk
     is_its_service = client.resource != "" and token["aud"] == client.resource
-    if session.client_id != client.pk and not is_its_service:
+    if not (is_its_own or is_its_service):
         return None
     return token.payload | {"token_type": dpop.token_type(token.key)}
 
 
 def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:
-    session = families.of(text)
-    if session is None or session.client_id != client.pk:
+    held = app_sessions.with_token(text)
+    if held is None or held.client_id != client.pk:
         return None
+    session = held.session
     if session.refresh_digest != refresh.digest(text):
         return None
     return {
-        "client_id": session.client_id,
+        "client_id": client.pk,
         "scope": session.scope,
         "sub": str(session.subject),
         "iss": settings.AUTHSITE.origin,

@@ -6,11 +6,18 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.oauth import client_auth, codes, connections, devices, id_tokens, scope_checks
+from accounts.oauth import (
+    app_sessions,
+    client_auth,
+    codes,
+    connections,
+    devices,
+    id_tokens,
+    scope_checks,
+)
 from accounts.oauth.client_auth import authenticate
 from accounts.oauth.endpoints import endpoint, required, success
-from accounts.oauth.grant_models import AuthorizationCode
-from accounts.oauth.models import Client
+from accounts.oauth.models import AppSession, AuthorizationCode, Client
 from accounts.oauth.protocol import OAuthError
 from accounts.sessions.models import LoginSession
 from accounts.tokens import access, families
@@ -65,9 +72,9 @@ def _redeemed(
     proof.spend()
     refresh_token = codes.redeem(held, info, proof.thumbprint)
     assert held.given is not None  # noqa: S101 for the type checker: ``redeem`` has set it
-    answer = _answer(held.given, scope, refresh_token)
+    answer = _answer(held.given.app_session, held.given, scope, refresh_token)
     if "openid" in scope:
-        answer["id_token"] = id_tokens.issue(held.given, scope, held.nonce)
+        answer["id_token"] = id_tokens.issue(held.given, held.client_id, scope, held.nonce)
     return answer
 
 
@@ -89,21 +96,21 @@ def refresh(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof
         OAuthError: the request is refused.
         CannotSign: the signing key cannot be decrypted.
     """
-    session = families.of(text := required(sent, "refresh_token"))
-    if session is None or session.client_id != client.pk:
+    held = app_sessions.with_token(text := required(sent, "refresh_token"))
+    if held is None or held.client_id != client.pk:
         raise _refused()
-    scope = _wanted(client, sent, session, proof.thumbprint)
+    scope = _wanted(client, sent, held, proof.thumbprint)
     access.be_ready()
     proof.spend()
     rotated = families.rotate(text, info, LoginSession.Kind.CONNECTED)
     if rotated is None:
         return None
     renewed, successor = rotated
-    renewed.user = session.user
+    renewed.user = held.session.user
     # The two times are equal only if the rotation has also recorded the use of the session.
     if renewed.used_at == renewed.rotated_at:
-        connections.note_use(user=session.user_id, client=client.pk, audience=session.audience)
-    return _answer(renewed, scope, successor)
+        connections.note_use(user=renewed.user_id, client=client.pk, audience=held.audience)
+    return _answer(held, renewed, scope, successor)
 
 
 def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
@@ -114,7 +121,8 @@ def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof
         )
     except InvalidToken:
         raise _refused() from None
-    return _answer(session, _wanted(client, sent, session, proof.thumbprint), successor)
+    held = session.app_session
+    return _answer(held, session, _wanted(client, sent, held, proof.thumbprint), successor)
 
 
 def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
@@ -136,9 +144,7 @@ def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo
         return None
 
 
-def _wanted(
-    client: Client, sent: dict[str, str], session: LoginSession, key: str
-) -> frozenset[str]:
+def _wanted(client: Client, sent: dict[str, str], held: AppSession, key: str) -> frozenset[str]:
     """Return the scope to grant, which is at most what ``client`` may still use.
 
     ``key``: the thumbprint of the key that the client has proved to hold, or an empty string.
@@ -147,10 +153,11 @@ def _wanted(
     Raises:
         OAuthError: ``client`` may not refresh, or has asked for more.
     """
+    session = held.session
     if session.dpop_thumbprint != key:
         raise _refused()
-    scope_checks.check_audience(sent, session.audience)
-    scope = scope_checks.remaining(client, session, session.scope.split(), session.audience)
+    scope_checks.check_audience(sent, held.audience)
+    scope = scope_checks.remaining(client, session, session.scope.split(), held.audience)
     wanted = frozenset(sent["scope"].split()) if "scope" in sent else scope
     # Some services take a token without a scope for one with every scope.
     if not wanted or not wanted <= scope:
@@ -160,8 +167,11 @@ def _wanted(
     return wanted
 
 
-def _answer(session: LoginSession, scope: Collection[str], refresh_token: str) -> Answer:
-    token = AccessToken.issue(session, session.audience, frozenset(scope))
+def _answer(
+    held: AppSession, session: LoginSession, scope: Collection[str], refresh_token: str
+) -> Answer:
+    """Return the tokens of ``held``. ``session``: its session as it is now."""
+    token = AccessToken.issue(session, held.audience, frozenset(scope), client_id=held.client_id)
     answer = {
         "access_token": str(token),
         "token_type": token_type(session.dpop_thumbprint),

@@ -22,8 +22,7 @@ from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
 from accounts.oauth import documents, granting, language, open_requests, pages, requests, responses
 from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
-from accounts.oauth.grant_models import AuthorizationRequest
-from accounts.oauth.models import Client
+from accounts.oauth.models import AuthorizationRequest, Client
 from accounts.oauth.protocol import OAuthError, is_acceptable, parameters
 from accounts.sessions.current import actor_of, request_auth_of, session_of
 from accounts.throttle.limits import AUTHORIZE_NETWORK, AUTHORIZE_SESSION

@@ -32,7 +32,7 @@ from accounts.sessions.current import (
     renew_key,
     session_of,
 )
-from accounts.sessions.services import live
+from accounts.sessions.services import IS_APP, live
 from accounts.signin import flow, mailed_codes
 from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import trusted_browsers
@@ -211,12 +211,12 @@ def _context(
     request: HttpRequest, form: NewPasswordForm, *, keep: uuid.UUID | None
 ) -> dict[str, Any]:
     sessions = live(form.user)
-    others = sessions.filter(client=None)
+    others = sessions.exclude(IS_APP)
     return {
         "form": form,
         "username": form.user.username,
         "others": (others.exclude(pk=keep) if keep else others).count(),
-        "apps": len(connected.names(sessions)),
+        "apps": len(connected.apps().names(sessions)),
         "is_here": keep is not None,
         "trusted": trusted_browsers.of(form.user).count(),
         "keys": apikeys.effects(form.user, keep),

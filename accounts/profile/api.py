@@ -157,7 +157,7 @@ class MeView(views.APIView):
         user = cast(User, request.user)
         changes = valid(ProfileSerializer(data=request.data, partial=True))
         session = cast(Credentials, request.auth).session
-        app = (session.client_id if session else None) or ""
+        app = session.app.client_id if session and session.app else ""
         services.save(user, changes, actor_of(request._request), app=app)
         for name, value in changes.items():
             setattr(user, name, value)

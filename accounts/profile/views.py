@@ -19,7 +19,7 @@ from accounts.profile import services
 from accounts.profile.forms import ProfileForm, RenameForm
 from accounts.sessions import reauthentication
 from accounts.sessions.current import actor_of, session_of
-from accounts.sessions.services import live
+from accounts.sessions.services import IS_APP, live
 from accounts.signin import recent
 from accounts.users.models import User
 from accounts.users.services import AccountChanged, UsernameTaken
@@ -40,7 +40,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "checkup": checkup,
         "automatic": services.options_of_offer(session, checkup),
         "last_sign_in": services.last_sign_in(user),
-        "devices": live(user).filter(client=None).count(),
+        "devices": live(user).exclude(IS_APP).count(),
         "entries": recent,
     }
     return render(request, "accounts/profile/home.html", context)

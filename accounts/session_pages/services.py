@@ -1,10 +1,8 @@
 """Lists the other sessions of a user; counts and ends what "Sign out everywhere else" ends."""
 
 import uuid
-from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -13,8 +11,9 @@ from django.http import HttpRequest
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
+from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
-from accounts.sessions.services import live, revoke_all
+from accounts.sessions.services import IS_APP, live, revoke_all
 from accounts.twofactor import trusted_browsers
 from accounts.users import services as users
 from accounts.users.models import User
@@ -49,42 +48,34 @@ class Effects:
 def others(here: LoginSession) -> QuerySet[LoginSession]:
     """Return the other live sessions of the user, which can be ended one by one.
 
-    Sessions of apps without ``offline_access`` are left out, because they end with a browser
-    session: see :func:`add_apps`. Browsers come first, then API clients, then apps, each group in
+    Sessions of apps without a refresh token are left out, because they end with a browser session:
+    see :func:`add_apps`. Browsers come first, then API clients, then apps, each group in
     the order of their last use.
     """
-    group = Case(When(IN_BROWSER, then=2), When(client=None, then=1), default=0)
-    rows = live(here.user).exclude(pk=here.pk).filter(Q(client=None) | Q(is_offline=True))
-    return rows.select_related("client").order_by(group.desc(), "-used_at")
+    group = Case(When(IN_BROWSER, then=2), When(IS_APP, then=0), default=1)
+    rows = live(here.user).exclude(pk=here.pk).exclude(IS_APP, refresh_digest="")
+    return rows.order_by(group.desc(), "-used_at")
 
 
 def add_apps(browsers: Iterable[LoginSession]) -> None:
     """Set ``apps`` of each of the sessions to the names of the apps that end with it."""
-    found: defaultdict[Any, list[str]] = defaultdict(list)
     by_id = {session.pk: session for session in browsers}
-    children = LoginSession.objects.filter(parent__in=by_id, is_offline=False, ended_at=None)
-    pairs = children.order_by("client__name").values_list("parent", "client__name").distinct()
-    for parent, name in pairs:
-        found[parent].append(name)
+    found = connected.apps().ending_with(by_id)
     for pk, session in by_id.items():
-        session.apps = found[pk]
+        session.apps = found.get(pk, ())
 
 
 def effects(request: HttpRequest, here: LoginSession) -> Effects:
     """Count what would end if the user signed out everywhere except in the session ``here``."""
-    counts = (
-        live(here.user)
-        .exclude(pk=here.pk)
-        .order_by()
-        .aggregate(
-            browsers=Count("pk", filter=IN_BROWSER),
-            programs=Count("pk", filter=~IN_BROWSER & Q(client=None)),
-            apps=Count("client", distinct=True),
-        )
+    rows = live(here.user).exclude(pk=here.pk).order_by()
+    counts = rows.aggregate(
+        browsers=Count("pk", filter=IN_BROWSER),
+        programs=Count("pk", filter=~IN_BROWSER & ~IS_APP),
     )
+    apps = len(connected.apps().names(rows))
     trusted = _count_trusted(here.user)
     trusts_here = bool(trusted) and trusted_browsers.here(request, here.user).exists()
-    return Effects(**counts, trusted=trusted, trusts_here=trusts_here)
+    return Effects(**counts, apps=apps, trusted=trusted, trusts_here=trusts_here)
 
 
 @transaction.atomic

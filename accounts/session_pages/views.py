@@ -14,7 +14,7 @@ from django.views.decorators.http import require_http_methods
 from accounts.common import clock
 from accounts.common.paging import page_of
 from accounts.session_pages import services as pages
-from accounts.sessions import known_browsers, reauthentication, services
+from accounts.sessions import connected, known_browsers, reauthentication, services
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.sessions.models import LoginSession
 
@@ -33,12 +33,13 @@ def sessions(request: HttpRequest) -> HttpResponse:
     page = page_of(request, pages.others(here))
     browsers = [session for session in page if not session.is_client]
     pages.add_apps([here, *browsers])
+    connected.fetch(page)
     context = {
         "here": here,
         "page": page,
         "browsers": browsers,
-        "programs": [session for session in page if session.is_client and not session.client],
-        "apps": [session for session in page if session.client],
+        "programs": [session for session in page if session.is_client and not session.is_app],
+        "apps": [session for session in page if session.is_app],
         "effects": pages.effects(request, here),
     }
     return render(request, "accounts/session_pages/sessions.html", context)

@@ -3,14 +3,14 @@
 import uuid
 from typing import Any, cast
 
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import Http404
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, views
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.sessions import services
+from accounts.sessions import connected, services
 from accounts.sessions.current import actor_of, request_auth_of
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
@@ -26,7 +26,10 @@ class LoginSessionSerializer(serializers.ModelSerializer[LoginSession]):
         source="__str__", help_text="The name of the browser, client or app."
     )
     client_id = serializers.CharField(
-        allow_null=True, read_only=True, help_text="The ID of the connected app, or null."
+        source="app.client_id",
+        allow_null=True,
+        read_only=True,
+        help_text="The ID of the connected app, or null.",
     )
     address = serializers.CharField(
         source="ip", read_only=True, help_text="The IP address of the last use."
@@ -55,11 +58,18 @@ class SessionsView(generics.ListAPIView[LoginSession]):
     serializer_class = LoginSessionSerializer
 
     def get_queryset(self) -> QuerySet[LoginSession]:
-        rows = services.live(cast(User, self.request.user)).select_related("client")
-        # An app must not learn which other apps the person uses.
+        rows = services.live(cast(User, self.request.user))
         current = request_auth_of(self.request._request).session
-        client_id = current.client_id if current else None
-        return rows.filter(Q(client=None) | Q(client=client_id)) if client_id else rows
+        if current is None or not current.is_app:
+            return rows
+        # An app must not learn which other apps the person uses.
+        return rows.filter(~services.IS_APP | connected.apps().sessions_like(current.pk))
+
+    def paginate_queryset(self, rows: Any) -> Any:
+        """Return the page, with the apps that its sessions belong to."""
+        page = super().paginate_queryset(rows)
+        connected.fetch(page or ())
+        return page
 
     @extend_schema(operation_id="list_sessions")
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:

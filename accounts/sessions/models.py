@@ -3,6 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
+from functools import cached_property
 
 from django.conf import settings
 from django.contrib.sessions.base_session import AbstractBaseSession
@@ -11,6 +12,7 @@ from django.db import models
 from accounts.common import clock, proofs, secrets
 from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT, Device
 from accounts.common.prepared import P
+from accounts.sessions import connected
 
 STALE = timedelta(days=30)
 # Enough for all scopes of this site and of AUDIENCE_SCOPES.
@@ -84,23 +86,9 @@ class LoginSession(models.Model):
     refresh_digest = models.CharField(max_length=64, blank=True, default="")
     former_digest = models.CharField(max_length=64, blank=True, default="")
     rotated_at = models.DateTimeField(null=True)
-    # For connected apps: the app, the browser session from which the user signed in to it, the
-    # service that its access tokens are for, and whether it stays signed in after that session.
-    client = models.ForeignKey(
-        "accounts.Client",
-        on_delete=models.CASCADE,
-        null=True,
-        related_name="login_sessions",
-        db_index=False,
-    )
-    parent = models.ForeignKey(
-        "self", on_delete=models.SET_NULL, null=True, related_name="children", db_index=False
-    )
-    audience = models.CharField(max_length=255, blank=True, default="")
-    is_offline = models.BooleanField(default=False)
     # The thumbprint of the key to which its tokens are bound (RFC 9449); empty if they are not.
     dpop_thumbprint = models.CharField(max_length=43, blank=True, default="")
-    # The identifier by which the app knows the user; None if it is the id of the user.
+    # The ``sub`` of its tokens (:attr:`subject`); None if it is the id of the user.
     pairwise_subject = models.UUIDField(null=True)
 
     # The names of the apps that end with the session, for the page that lists sessions.
@@ -110,16 +98,6 @@ class LoginSession(models.Model):
         indexes = (
             models.Index(fields=("user", "-used_at"), name="sessions_of_a_person"),
             models.Index(
-                fields=("client",),
-                name="sessions_of_an_app",
-                condition=models.Q(client__isnull=False),
-            ),
-            models.Index(
-                fields=("parent",),
-                name="sessions_from_a_browser",
-                condition=models.Q(parent__isnull=False),
-            ),
-            models.Index(
                 fields=("ended_key",),
                 name="ended_sessions_by_key",
                 condition=~models.Q(ended_key=""),
@@ -127,7 +105,17 @@ class LoginSession(models.Model):
         )
 
     def __str__(self) -> str:
-        return str(self.client or self.device)
+        return str(self.app or self.device)
+
+    @cached_property
+    def app(self) -> connected.App | None:
+        """The connected app of the session. In lists, :func:`connected.fetch` sets it."""
+        return connected.apps().of_sessions([self.pk]).get(self.pk) if self.is_app else None
+
+    @property
+    def is_app(self) -> bool:
+        """Whether the session belongs to a connected app."""
+        return self.kind == self.Kind.CONNECTED
 
     @property
     def device(self) -> Device:

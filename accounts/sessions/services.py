@@ -18,7 +18,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import change_in_portions, delete_in_batches
 from accounts.common.prepared import P, PreparedInsert, PreparedQuery
 from accounts.common.proofs import FACTORS, Method, Proof
-from accounts.sessions import connected
+from accounts.common.signals import sessions_ended
 from accounts.sessions.models import BrowserSession, LoginSession, is_live
 from accounts.users import services as users
 from accounts.users.models import User
@@ -33,10 +33,12 @@ KEEP_ENDED = timedelta(days=1)
 AT_ONCE = 20
 
 insert = PreparedInsert(LoginSession)
+# Connected apps have rules of their own (``accounts.oauth.app_sessions``).
+IS_APP = Q(kind=LoginSession.Kind.CONNECTED)
 _LIVE = LoginSession.objects.filter(is_live(P("now")))
 _LOCKED = PreparedQuery(lambda: _LIVE.select_for_update().filter(pk=P("session")))
 _COUNTED: PreparedQuery[Any] = PreparedQuery(
-    lambda: _LIVE.filter(user=P("user"), client=None).values("pk")
+    lambda: _LIVE.exclude(IS_APP).filter(user=P("user")).values("pk")
 )
 
 
@@ -241,9 +243,8 @@ def _revoke(sessions: QuerySet[LoginSession], reason: str) -> int:
     key = Coalesce(Subquery(browsers.values("session_key")[:1]), Value(""))
     live, now = sessions.filter(ended_at=None).order_by(), clock.now()
     changes = {"ended_at": now, "ended_by": reason, "ended_key": key}
-    if count := change_in_portions(live, lambda some: some.update(**changes)):
-        connected.tell(sessions, now)
-    connected.end_children(sessions, reason)
+    count = change_in_portions(live, lambda some: some.update(**changes))
+    sessions_ended.send(LoginSession, rows=sessions, at=now, reason=reason)
     rows = BrowserSession.objects.filter(login_session__in=sessions.order_by().values("pk"))
     rows._raw_delete(rows.db)
     return count
@@ -261,6 +262,6 @@ def make_room(user: User, new: LoginSession, actor: Actor) -> None:
     if excess <= 0:
         return
     is_browser = Case(When(kind=LoginSession.Kind.BROWSER, then=1), default=0)
-    counted = live(user).filter(client=None).exclude(pk=new.pk)
+    counted = live(user).exclude(IS_APP).exclude(pk=new.pk)
     for session in counted.order_by(is_browser, "used_at")[:excess]:
         revoke(session, reason=events.SESSION_ENDED_BY_LIMIT, actor=actor, detail=str(session))

@@ -78,18 +78,18 @@ class AccessToken(tokens.AccessToken):
         audience: str,
         scope: frozenset[str],
         *,
+        client_id: str = "",
         first_at: int | None = None,
     ) -> "AccessToken":
         """Return a new token of ``session`` for ``audience``.
 
         The token expires after ``ACCESS_TOKEN_SECONDS`` or with its session, whichever comes first.
 
-        ``first_at``: the time at which the first token in a chain of exchanges was issued, in
-            seconds since 1970. Pass it only if the token is issued in exchange for another one.
+        ``client_id``: of the connected app that gets the token.
+        ``first_at``: for an exchange, the Unix time of the first token in the chain of exchanges.
         """
-        now = int(clock.now().timestamp())
+        token, now = cls(), int(clock.now().timestamp())
         ends_at = int(session.expires_at.timestamp())
-        token = cls()
         token.payload |= {
             "iss": settings.AUTHSITE.origin,
             "sub": str(session.subject),
@@ -103,7 +103,7 @@ class AccessToken(tokens.AccessToken):
             "auth_time": min(now, int(session.auth_time.timestamp())),
             "amr": session.amr,
             "acr": session.acr,
-            "client_id": session.client_id or session.kind,
+            "client_id": client_id or session.kind,
         }
         if session.dpop_thumbprint:
             token["cnf"] = {"jkt": session.dpop_thumbprint}

@@ -24,8 +24,6 @@ from accounts.tokens.errors import InvalidToken, TokenReused
 from accounts.users.models import User
 from accounts.users.rows import OwnedQuery
 
-CONNECTED = LoginSession.Kind.CONNECTED
-
 
 def _live() -> QuerySet[LoginSession]:
     families = LoginSession.objects.exclude(kind=LoginSession.Kind.BROWSER)
@@ -49,8 +47,8 @@ _ROTATE = PreparedUpdate(
     ),
     # What a new access token contains, and what else a refresh of an app needs.
     returning=(
-        *("id", "user_id", "client_id", "kind", "amr", "auth_time", "idle_at", "ends_at", "scope"),
-        *("dpop_thumbprint", "pairwise_subject", "audience", "used_at", "rotated_at"),
+        *("id", "user_id", "kind", "amr", "auth_time", "idle_at", "ends_at", "scope"),
+        *("dpop_thumbprint", "pairwise_subject", "used_at", "rotated_at"),
     ),
     refresh_digest=P("next"),
     former_digest=F("refresh_digest"),
@@ -120,7 +118,7 @@ def repeat(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
     if session is None or digest == session.refresh_digest:
         raise InvalidToken
     # A connected app has its own endpoint. Elsewhere, its token ends nothing.
-    if (session.kind == CONNECTED) != (kind == CONNECTED):
+    if session.is_app != (kind == LoginSession.Kind.CONNECTED):
         raise InvalidToken
     is_last = digest == session.former_digest
     grace = timedelta(seconds=settings.AUTHSITE.refresh_grace_seconds)

@@ -8,6 +8,7 @@ and act on their accounts. ``read`` and ``write`` include none of these three.
 
 from collections.abc import Iterable
 
+from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -20,8 +21,9 @@ AREAS: dict[str, str | Promise] = {
     "sessions": _("Sessions"),
     "activity": _("Activity"),
     "keys": _("API keys"),
-    "apps": _("Connected apps"),
 }
+if settings.AUTHSITE.openid_provider == "on":
+    AREAS["apps"] = _("Connected apps")
 _IN_WORDS = {(READ,): RIGHTS[READ], (READ, WRITE): RIGHTS[WRITE], (WRITE,): _("Change")}
 _OF_AREAS = frozenset(f"{area}:{right}" for area in AREAS for right in (READ, WRITE))
 # The scopes of the staff API.

@@ -207,7 +207,7 @@ def claims(text: str) -> Mapping[str, Any]:
     config = settings.AUTHSITE
     audiences = (config.origin, *config.token_audiences)
     token, session = read(text, audiences)
-    if session.client_id:
+    if session.is_app:
         raise InvalidToken
     return token.payload
 
@@ -220,7 +220,7 @@ def revoke(text: str, client: ClientInfo) -> None:
     a connected app revokes nothing either: apps revoke theirs at ``/oauth/revoke``.
     """
     session = families.of(text) or family_of_access(text)
-    if session is not None and not session.client_id:
+    if session is not None and not session.is_app:
         families.revoke(session, Actor(client, session=session.pk))
 
 

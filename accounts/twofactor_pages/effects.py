@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from accounts.apikeys import services as keys
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
-from accounts.sessions.services import live
+from accounts.sessions.services import IS_APP, live
 from accounts.twofactor import trusted_browsers
 from accounts.users.models import User
 
@@ -32,8 +32,8 @@ def effects_of(user: User, here: LoginSession | None) -> Effects:
     in_browsers = others.filter(kind=LoginSession.Kind.BROWSER).count()
     return Effects(
         browsers=in_browsers,
-        programs=others.filter(client=None).count() - in_browsers,
-        apps=len(connected.names(others)),
+        programs=others.exclude(IS_APP).count() - in_browsers,
+        apps=len(connected.apps().names(others)),
         keys=len(keys.effects(user, here.pk if here else None).ending),
         trusted=trusted_browsers.of(user).count(),
     )

@@ -36,6 +36,7 @@ class OwnedQuery[M: models.Model]:
     ``build``: returns the query set.
     ``only`` and ``only_of_user``: the fields to select of each model, by default all. An instance
         reads other fields from the database when they are used, as after ``QuerySet.only()``.
+    ``related``: the name of a one-to-one relation to a row that is loaded, too.
     """
 
     def __init__(
@@ -44,8 +45,10 @@ class OwnedQuery[M: models.Model]:
         *,
         only: Collection[str] = (),
         only_of_user: Collection[str] = (),
+        related: str = "",
     ) -> None:
         self._build, self._only, self._only_of_user = build, only, only_of_user
+        self._related = related
         self._query: PreparedQuery[M] = PreparedQuery(self._rows)
 
     def first(self, **values: Any) -> M | None:
@@ -60,8 +63,13 @@ class OwnedQuery[M: models.Model]:
     def instance(self, rows: tuple[Row, ...]) -> M:
         """Return the model instance that ``rows`` describe."""
         (row,) = self._query.converted(rows[:1])
-        user_at, group_at = len(self._names), -1
-        instance = self._model.from_db(connection.alias, self._names, row[:user_at])
+        related_at, group_at = len(self._names), -1
+        user_at = related_at + len(self._names_of_related)
+        instance = self._model.from_db(connection.alias, self._names, row[:related_at])
+        if self._related:
+            values = row[related_at:user_at]
+            other = self._model_of_related.from_db(connection.alias, self._names_of_related, values)
+            setattr(instance, self._related, other)
         user = User.from_db(connection.alias, self._names_of_user, row[user_at:group_at])
         user.group_names = sorted(row[group_at] for row in rows if row[group_at] is not None)
         setattr(instance, "user", user)  # noqa: B010 the type checker does not know the field
@@ -76,13 +84,22 @@ class OwnedQuery[M: models.Model]:
         return _names(self._model, self._only)
 
     @cached_property
+    def _model_of_related(self) -> Any:
+        return self._model._meta.get_field(self._related).related_model
+
+    @cached_property
+    def _names_of_related(self) -> list[str]:
+        return _names(self._model_of_related, ()) if self._related else []
+
+    @cached_property
     def _names_of_user(self) -> list[str]:
         return _names(User, self._only_of_user)
 
     def _rows(self) -> QuerySet[M, Any]:
+        of_related = (f"{self._related}__{name}" for name in self._names_of_related)
         of_user = (f"user__{name}" for name in self._names_of_user)
         found = self._build().filter(user__is_active=True)
-        return found.values_list(*self._names, *of_user, "user__groups__name")
+        return found.values_list(*self._names, *of_related, *of_user, "user__groups__name")
 
 
 def _names(model: type[models.Model], only: Collection[str]) -> list[str]:

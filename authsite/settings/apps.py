@@ -1,5 +1,7 @@
 """Settings: the installed apps, and the middleware in the order in which requests pass it."""
 
+from authsite.settings.site import AUTHSITE
+
 INSTALLED_APPS = [
     "accounts.apps.AdminSiteConfig",
     "django.contrib.auth",
@@ -17,6 +19,7 @@ INSTALLED_APPS = [
     "allauth.socialaccount",
     "accounts.apps.AccountsConfig",
     "accounts.administration",
+    *(["accounts.oauth"] if AUTHSITE.openid_provider == "on" else []),
 ]
 
 MIDDLEWARE = [

@@ -22,8 +22,8 @@ from accounts.common import moments
 from accounts.common.prepared import PreparedInsert
 from accounts.emails.models import PendingEmail
 from accounts.mail.models import OutgoingMail
-from accounts.oauth.grant_models import Connection
 from accounts.oauth.models import Client as App
+from accounts.oauth.models import Connection
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import StoredBudget

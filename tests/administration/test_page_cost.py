@@ -56,7 +56,7 @@ def _fill(user: User, number: int) -> None:
         users.confirm_email(user, f"alice{number}{n}@example.org")
         apikeys.make(user, "Key", frozenset({"profile:read"}), None, Actor(client))
         signed_in(user)
-        browser = sessions.live(user).filter(client=None)[0]
+        browser = sessions.live(user).exclude(sessions.IS_APP)[0]
         connect_app(browser, make_app(f"App {n}"))
     enrolled(user)
 

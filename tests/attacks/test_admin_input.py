@@ -9,7 +9,7 @@ from tests.support.steps import address_of, make_user
 pytestmark = pytest.mark.django_db
 
 INVITATIONS, GROUPS = "/admin/accounts/invitation/", "/admin/auth/group/"
-APPS = "/admin/accounts/client/"
+APPS = "/admin/oauth/client/"
 AUTOCOMPLETE = "/admin/autocomplete/?app_label=accounts&model_name=invitation&field_name=groups"
 TOO_LARGE = "9" * 23
 

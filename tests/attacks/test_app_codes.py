@@ -8,7 +8,7 @@ import pytest
 
 from accounts.activity.services import Actor
 from accounts.oauth import clients
-from accounts.oauth.grant_models import AuthorizationCode
+from accounts.oauth.models import AuthorizationCode
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

@@ -9,7 +9,7 @@ from django.test import Client as Browser
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.oauth import clients, connections
-from accounts.oauth.grant_models import AuthorizationCode
+from accounts.oauth.models import AuthorizationCode
 from accounts.oauth.scopes import in_words
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

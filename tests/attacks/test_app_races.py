@@ -11,8 +11,9 @@ from tests.support.races import confirmed, times_in_history
 from tests.support.steps import sql
 
 LEFT = """
-SELECT s.id FROM accounts_loginsession s WHERE s.client_id = ? AND s.ended_at IS NULL
-UNION ALL SELECT s.session_id FROM accounts_authorizationcode s WHERE s.client_id = ?
+SELECT s.id FROM accounts_loginsession s JOIN oauth_appsession a ON a.session_id = s.id
+WHERE a.client_id = ? AND s.ended_at IS NULL
+UNION ALL SELECT s.session_id FROM oauth_authorizationcode s WHERE s.client_id = ?
 """
 
 

@@ -18,10 +18,10 @@ from tests.support.races import LOCKDOWN, confirmed, times_in_history
 from tests.support.steps import sql
 
 PUBLISHED = (
-    "UPDATE accounts_client SET is_public = FALSE, jwks_uri = ?, jwks_uri_is_private = TRUE "
+    "UPDATE oauth_client SET is_public = FALSE, jwks_uri = ?, jwks_uri_is_private = TRUE "
     "WHERE id = ?"
 )
-KEY = "UPDATE accounts_client SET is_public = FALSE, jwks = ? WHERE id = ?"
+KEY = "UPDATE oauth_client SET is_public = FALSE, jwks = ? WHERE id = ?"
 
 
 def statuses(answers: list[Response]) -> list[int]:
@@ -44,7 +44,7 @@ def eight_uses_of_one_app_code(nodes: Nodes, name: str) -> None:
     (won,) = [json.loads(answer.body) for answer in answers if answer.status == 200]
     assert {status_with(nodes, i, won) for i in range(2)} == {401}
     assert refresh(nodes, 0, name, won["refresh_token"]).status == 400
-    rows = sql(nodes[0], "SELECT id FROM accounts_loginsession WHERE client_id = ?", name)
+    rows = sql(nodes[0], "SELECT session_id FROM oauth_appsession WHERE client_id = ?", name)
     assert len(rows) == 1
     assert times_in_history(nodes, name, "code_reused") == 1
 
@@ -53,7 +53,7 @@ def eight_first_codes_of_a_sector(nodes: Nodes, name: str) -> None:
     """All tokens name the person by the same new identifier."""
     confirmed(nodes, name)
     connect(nodes, name)
-    sql(nodes[0], "UPDATE accounts_client SET sector = ? WHERE id = ?", f"{name}.example", name)
+    sql(nodes[0], "UPDATE oauth_client SET sector = ? WHERE id = ?", f"{name}.example", name)
     for i in range(AT_ONCE):
         add_code(nodes, name, f"{name}{i}")
 
@@ -62,7 +62,7 @@ def eight_first_codes_of_a_sector(nodes: Nodes, name: str) -> None:
     assert statuses(answers) == [200] * AT_ONCE
     tokens = [json.loads(answer.body)["id_token"] for answer in answers]
     ((subject,),) = sql(
-        nodes[0], "SELECT subject FROM accounts_pairwisesubject WHERE sector = ?", f"{name}.example"
+        nodes[0], "SELECT subject FROM oauth_pairwisesubject WHERE sector = ?", f"{name}.example"
     )
     assert {claims_of(token)["sub"] for token in tokens} == {str(uuid.UUID(str(subject)))}
 

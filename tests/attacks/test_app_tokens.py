@@ -12,10 +12,8 @@ from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.lockdown.services import lock_down
-from accounts.oauth import connections
-from accounts.oauth.grant_models import AuthorizationRequest
-from accounts.oauth.models import Client
-from accounts.sessions import connected
+from accounts.oauth import app_sessions, connections
+from accounts.oauth.models import AppSession, AuthorizationRequest, Client
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
@@ -131,13 +129,14 @@ def test_many_sign_ins_of_a_browser_do_not_end_the_session_of_an_app_on_a_phone(
     browser = browser_of(alice)
     phone = app.sign_in(browser_of(alice))["refresh_token"]
 
-    for _ in range(connected.MOST):
+    for _ in range(app_sessions.MOST):
         clock.advance(seconds=1)
         last = app.sign_in(browser, "openid")
 
     assert app.refresh(phone).status == 200
     assert is_live(last["access_token"])
-    assert LoginSession.objects.filter(client=app.client, ended_at=None).count() == connected.MOST
+    live = AppSession.objects.filter(client=app.client, session__ended_at=None)
+    assert live.count() == app_sessions.MOST
 
 
 def test_a_refresh_gives_no_more_than_the_app_may_request_now(app: App, alice: User) -> None:

@@ -8,8 +8,7 @@ from django.test import Client as Browser
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.oauth import decisions, granting
-from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest, Connection
-from accounts.oauth.models import Client
+from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Client, Connection
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User

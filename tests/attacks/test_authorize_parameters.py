@@ -9,8 +9,7 @@ import pytest
 from django.db import connection
 from django.test import Client as Browser
 
-from accounts.oauth.grant_models import AuthorizationCode
-from accounts.oauth.models import Client
+from accounts.oauth.models import AuthorizationCode, Client
 from tests.support.api_input import storable
 from tests.support.apps import WEB, make_app
 from tests.support.authorize import (

@@ -23,7 +23,7 @@ from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.oauth import granting
 from accounts.oauth.models import Client
-from accounts.oauth.grant_models import AuthorizationRequest, Connection
+from accounts.oauth.models import AuthorizationRequest, Connection
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
@@ -52,7 +52,7 @@ print(Connection.objects.get().scope)
 
 def app_at(nodes: Nodes) -> str:
     """Return the client ID of an app at the site of ``nodes``, which all rounds share."""
-    if found := sql(nodes[0], "SELECT id FROM accounts_client WHERE name = ?", "Raced"):
+    if found := sql(nodes[0], "SELECT id FROM oauth_client WHERE name = ?", "Raced"):
         return str(found[0][0])
     added = nodes[0].manage("add_client", "Raced", "--redirect-uri", WEB, "--public", "--json")
     return str(json.loads(added)["client_id"])
@@ -78,7 +78,7 @@ def eight_tabs_that_allow_one_request(nodes: Nodes, name: str) -> None:
     assert sorted(answer.status for answer in answers) == [200] + [400] * (AT_ONCE - 1)
     (led_back,) = [answer for answer in answers if answer.status == 200]
     assert f"url={WEB}?code=" in led_back.text
-    codes = "SELECT c.digest FROM accounts_authorizationcode c JOIN accounts_user u"
+    codes = "SELECT c.digest FROM oauth_authorizationcode c JOIN accounts_user u"
     assert len(sql(nodes[0], f"{codes} ON u.id = c.user_id WHERE u.username = ?", name)) == 1
 
 

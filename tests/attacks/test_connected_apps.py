@@ -6,8 +6,7 @@ import pytest
 from django.conf import settings
 from django.test import Client as Browser
 
-from accounts.oauth.grant_models import Connection
-from accounts.oauth.models import Client
+from accounts.oauth.models import Client, Connection
 from accounts.oauth.scopes import SCOPES
 from accounts.sessions.models import LoginSession
 from accounts.tokens.access import AccessToken
@@ -62,7 +61,7 @@ def test_no_token_of_an_app_lists_or_disconnects_apps(session: LoginSession, app
 
 
 def test_an_app_does_not_learn_of_other_apps(session: LoginSession, app: Client) -> None:
-    browser = LoginSession.objects.get(client=None)
+    browser = LoginSession.objects.get(kind="browser")
     connect_app(browser, make_app("Wiki"))
     scope = frozenset({"sessions:read"})
     token = str(AccessToken.issue(session, settings.AUTHSITE.origin, scope))

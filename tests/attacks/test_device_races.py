@@ -13,7 +13,7 @@ from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
 from tests.support.races import confirmed
 from tests.support.steps import sql
 
-SESSIONS = "SELECT id FROM accounts_loginsession WHERE client_id = ?"
+SESSIONS = "SELECT session_id FROM oauth_appsession WHERE client_id = ?"
 
 
 def device_app(nodes: Nodes, name: str) -> str:

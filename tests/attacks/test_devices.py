@@ -6,7 +6,7 @@ import pytest
 from django.test import Client as Browser
 
 from accounts.common import secrets
-from accounts.oauth.grant_models import AuthorizationCode, DeviceAuthorization
+from accounts.oauth.models import AuthorizationCode, DeviceAuthorization
 from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.authorize import allow

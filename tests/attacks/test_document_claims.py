@@ -8,8 +8,7 @@ from django.core.exceptions import ValidationError
 from django.test import Client as Browser
 
 from accounts.oauth import documents
-from accounts.oauth.grant_models import Connection, LogoutNotice
-from accounts.oauth.models import Client
+from accounts.oauth.models import Client, Connection, LogoutNotice
 from accounts.users.models import User
 from tests.support.app_documents import ASK, JSON, refuses
 from tests.support.apps import make_app
@@ -167,7 +166,7 @@ def test_an_app_of_a_removed_host_signs_nobody_out_and_is_not_told_of_sessions_t
 ) -> None:
     begin(browser, host.app, **ASK)
     Client.objects.update(backchannel_logout_uri=host.url("/logout", HOST))
-    hint = App(host.app).sign_in(alice.login_sessions.get(client=None), "openid")["id_token"]
+    hint = App(host.app).sign_in(alice.login_sessions.get(kind="browser"), "openid")["id_token"]
     ended(alice, host.app)
     clock.advance(seconds=1)
     send_all()

@@ -9,8 +9,7 @@ from django.core.management import call_command
 from django.test import Client as Browser
 
 from accounts.common import http_client
-from accounts.oauth.grant_models import UnreadRequest
-from accounts.oauth.models import Client
+from accounts.oauth.models import Client, UnreadRequest
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from accounts.users.models import User
 from tests.support.app_documents import ASK, refuses

@@ -3,7 +3,7 @@
 import pytest
 
 from accounts.codes.models import UsedOnce
-from accounts.oauth.grant_models import AuthorizationCode
+from accounts.oauth.models import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
 from tests.support.api import call

@@ -104,7 +104,7 @@ def test_the_process_that_sends_completes_what_it_sends_and_ends_with_its_server
         os.kill(site.process.pid, signal.SIGKILL)
         site.process.wait()
         assert within(30, lambda: not exists(site.process.pid))
-    rows = "from accounts.oauth.grant_models import LogoutNotice as N; "
+    rows = "from accounts.oauth.models import LogoutNotice as N; "
     assert "0 left" in site.manage("shell", "-c", rows + "print(N.objects.count(), 'left')")
 
 

@@ -8,7 +8,7 @@ import pytest
 from django.test import Client as Browser
 
 from accounts.oauth import logout_notices
-from accounts.oauth.grant_models import LogoutNotice
+from accounts.oauth.models import LogoutNotice
 from accounts.sessions import services
 from accounts.users.models import User
 from tests.support.api import call

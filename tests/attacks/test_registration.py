@@ -9,8 +9,9 @@ from django.core.management import call_command
 from django.db import connection
 
 from accounts.common.key_text import _checksum, digest
-from accounts.oauth.models import Client
-from accounts.oauth.registration_tokens import TEXT, RegistrationToken, find
+from accounts.oauth.models import REGISTRATION as TEXT
+from accounts.oauth.models import Client, RegistrationToken
+from accounts.oauth.registration_tokens import find
 from tests.support.administration import desk
 from tests.support.api_input import storable
 from tests.support.apps import WEB, page_of, the_app
@@ -24,7 +25,7 @@ from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
-TOKENS = "/admin/accounts/registrationtoken/"
+TOKENS = "/admin/oauth/registrationtoken/"
 SERVICE = "https://wiki.example.org"
 JUNK = (
     *(b"", b"\0", b"{", b"[]", b"null", b"1e999", b'"\\ud800"', b"\xff\xfe", b"9" * 5000),

@@ -5,14 +5,14 @@ from hashlib import sha256
 
 import pytest
 
-from accounts.oauth.registration_tokens import TEXT
+from accounts.oauth.models import REGISTRATION as TEXT
 from tests.support.client import Response, together
 from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
 from tests.support.registration import REGISTER, VALID
 from tests.support.steps import sql
 
 TOKEN = """
-INSERT INTO accounts_registrationtoken (id, digest, clients_left, scope, audiences, created_at,
+INSERT INTO oauth_registrationtoken (id, digest, clients_left, scope, audiences, created_at,
     expires_at)
 VALUES (?, ?, 3, 'openid', '[]', CURRENT_TIMESTAMP, '2999-01-01 00:00:00')
 """
@@ -32,7 +32,7 @@ def eight_uses_of_a_token_for_three_apps(nodes: Nodes, _name: str) -> None:
 
     assert sorted(answer.status for answer in answers) == [201] * 3 + [401] * (AT_ONCE - 3)
     with_it = f"{TEXT.prefix}{token.id[:4]}"
-    rows = sql(nodes[0], "SELECT id FROM accounts_client WHERE registered_with = ?", with_it)
+    rows = sql(nodes[0], "SELECT id FROM oauth_client WHERE registered_with = ?", with_it)
     assert len(rows) == 3
 
 

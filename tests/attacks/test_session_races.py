@@ -32,13 +32,14 @@ from django.db import OperationalError, transaction
 from accounts.common import clock
 from accounts.activity.services import Actor
 from accounts.session_pages.services import sign_out_elsewhere
-from accounts.sessions import connected, services
+from accounts.oauth import app_sessions
+from accounts.sessions import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
 @transaction.atomic
 def sign_in_to_an_app():
-    connected.lock_parent(here.pk)
+    app_sessions.lock_parent(here.pk)
 
 def sessions_are_free():
     try:

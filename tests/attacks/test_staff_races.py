@@ -114,7 +114,7 @@ def two_staff_make_secrets_of_one_app(nodes: Nodes, name: str) -> None:
     made = statuses(staff, f"{apps.LIST}{found[1]}/secret/", {})
 
     assert made == [200] * AT_ONCE
-    query = "SELECT COUNT(*), COUNT(expires_at) FROM accounts_clientsecret WHERE client_id = ?"
+    query = "SELECT COUNT(*), COUNT(expires_at) FROM oauth_clientsecret WHERE client_id = ?"
     assert [tuple(row) for row in sql(nodes[0], query, found[1])] == [(2, 1)]
 
 

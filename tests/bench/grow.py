@@ -21,10 +21,9 @@ from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
-from accounts.oauth import clients
+from accounts.oauth import app_sessions, clients
 from accounts.oauth.models import Client
 from accounts.passwords.services import hash_password
-from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens import refresh, scopes
@@ -106,12 +105,11 @@ def tokens_of_app(session: LoginSession, client_id: str) -> list[str]:
     """Return a refresh token of the app for each of some sessions of the user of ``session``."""
     tokens = []
     for _number in range(PEOPLE):
-        row = connected.new(
+        new = app_sessions.new(
             session, client_id, "openid offline_access", settings.AUTHSITE.origin, is_offline=True
         )
-        tokens.append(refresh.first_token(row.pk))
-        row.refresh_digest = refresh.digest(tokens[-1])
-        row.save(force_insert=True)
+        app_sessions.insert(new)
+        tokens.append(new.refresh_token)
     return tokens
 
 

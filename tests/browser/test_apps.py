@@ -82,12 +82,12 @@ def app() -> Iterator[App]:
 
 def client_id(site: Site) -> str:
     """Return the client ID of the app, which requires a second factor. Add it if necessary."""
-    found = sql(site, "SELECT id FROM accounts_client WHERE name = ?", NAME)
+    found = sql(site, "SELECT id FROM oauth_client WHERE name = ?", NAME)
     if found:
         return str(found[0][0])
     uri = ("--redirect-uri", "http://127.0.0.1/callback")
     added = json.loads(site.manage("add_client", NAME, *uri, "--public", "--json"))
-    sql(site, "UPDATE accounts_client SET factor = 'second_factor' WHERE name = ?", NAME)
+    sql(site, "UPDATE oauth_client SET factor = 'second_factor' WHERE name = ?", NAME)
     return str(added["client_id"])
 
 

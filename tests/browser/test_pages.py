@@ -161,7 +161,7 @@ def as_a_member(site: Site) -> Iterator[Stop]:
 def on_the_way_to_an_app(site: Site, alice: Client) -> Iterator[Stop]:
     """Yield the pages that an app with a long name and a long host leads to."""
     uri = f"https://{WIDE}.example/callback".lower()
-    sql(site, "UPDATE accounts_client SET redirect_uris = ? WHERE id = 'notes'", f'["{uri}"]')
+    sql(site, "UPDATE oauth_client SET redirect_uris = ? WHERE id = 'notes'", f'["{uri}"]')
     begin = (
         AUTHORIZE
         + "?"
@@ -179,7 +179,7 @@ def on_the_way_to_an_app(site: Site, alice: Client) -> Iterator[Stop]:
     for prompt in ("consent", "select_account"):
         here = alice.get(f"{begin}&prompt={prompt}").location
         yield alice, here, f"Sign in to {WIDE}"
-    sql(site, "UPDATE accounts_client SET is_device = 1 WHERE id = 'notes'")
+    sql(site, "UPDATE oauth_client SET is_device = 1 WHERE id = 'notes'")
     asks = {"client_id": "notes", "scope": "openid"}
     codes = site.client().post("/oauth/device_authorization", asks, csrf=False).body
     yield alice, "/oauth/device?user_code=BCDF-GHJK", "Connect a device"

@@ -83,7 +83,7 @@ def test_an_app_that_publishes_its_key_replaces_it_without_the_operator(
         signs_in_and_out(Person(production, shop, "publishing-alice"))
     shop.replace_key()
     # As if a minute had passed.
-    sql(production, "UPDATE accounts_fetchedkeys SET tried_at = ?", "2026-01-01 00:00:00")
+    sql(production, "UPDATE oauth_fetchedkeys SET tried_at = ?", "2026-01-01 00:00:00")
     with shop.running():
         bob = Person(production, shop, "publishing-bob", has_factor=False)
         assert bob.username in bob.sign_in().text

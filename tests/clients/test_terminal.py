@@ -13,7 +13,10 @@ from tests.support.process import Process
 from tests.support.steps import join, sql
 from tests.support.virtualenvs import environment
 
-LIVE = "SELECT COUNT(*) FROM accounts_loginsession WHERE client_id = ? AND ended_at IS NULL"
+LIVE = """
+SELECT COUNT(*) FROM accounts_loginsession s JOIN oauth_appsession a ON a.session_id = s.id
+WHERE a.client_id = ? AND s.ended_at IS NULL
+"""
 
 
 class Terminal:

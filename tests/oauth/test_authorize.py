@@ -6,8 +6,7 @@ import pytest
 from django.core.management import call_command
 from django.test import Client as Browser
 
-from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest, Connection
-from accounts.oauth.models import Client
+from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Client, Connection
 from accounts.users.models import User
 from tests.support.apps import WEB, make_app
 from tests.support.authorize import (

@@ -7,8 +7,7 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.test import Client as Browser
 
-from accounts.oauth.grant_models import DeviceAuthorization
-from accounts.oauth.models import Client
+from accounts.oauth.models import Client, DeviceAuthorization
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.api import claims_of

@@ -11,8 +11,7 @@ from django.test import Client as Browser
 from accounts.activity.models import Activity
 from accounts.common import http_client
 from accounts.oauth import documents, redirect_uris
-from accounts.oauth.grant_models import Connection
-from accounts.oauth.models import Client
+from accounts.oauth.models import Client, Connection
 from accounts.users.models import User
 from tests.support.api import call, claims_of, get_tokens
 from tests.support.apps import LIST, document

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
 from accounts.codes.models import UsedOnce
-from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest
+from accounts.oauth.models import AuthorizationCode, AuthorizationRequest
 from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
 from accounts.users.models import User
@@ -131,7 +131,7 @@ def test_used_proofs_that_have_expired_are_deleted(
         dpop.Proof("key", "00", clock.now()).spend()
 
     assert not UsedOnce.objects.exists()
-    assert LoginSession.objects.filter(client=app.client).count() == 1
+    assert LoginSession.objects.filter(app_session__client=app.client).count() == 1
 
 
 def test_documents_name_the_algorithms_and_scripts_may_send_proofs() -> None:

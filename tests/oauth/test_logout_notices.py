@@ -15,11 +15,10 @@ from accounts.activity.services import Actor
 from accounts.common import http_client
 from accounts.common.signals import credentials_changed
 from accounts.lockdown.services import lock_down
-from accounts.oauth import clients, connections, logout_notices
-from accounts.oauth.grant_models import LogoutNotice
-from accounts.oauth.models import Client
+from accounts.oauth import app_sessions, clients, connections, logout_notices
+from accounts.oauth.models import AppSession, Client, LogoutNotice
 from accounts.session_pages.services import sign_out_elsewhere
-from accounts.sessions import connected, services
+from accounts.sessions import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.apps import connect_app, make_app
@@ -80,9 +79,9 @@ def disable(user: User, browser: LoginSession, app: Client) -> None:
 
 
 def end_by_limit(user: User, browser: LoginSession, app: Client) -> None:
-    for _ in range(connected.MOST):
+    for _ in range(app_sessions.MOST):
         newest = connect_app(browser, app)
-    connected.make_room(newest, "Shop", Actor())
+    app_sessions.make_room(newest.app_session, "Shop", Actor())
 
 
 ENDINGS = [
@@ -314,8 +313,9 @@ def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(
 ) -> None:
     """Disabling an app ends all its sessions at once, on this site and in the app."""
     app, browser = told_at(receiver.url()), browser_of(alice)
-    some = [connected.new(browser, app.pk, "openid", "", is_offline=True) for _ in range(500)]
-    LoginSession.objects.bulk_create(some)
+    some = [app_sessions.new(browser, app.pk, "openid", "", is_offline=True) for _ in range(500)]
+    LoginSession.objects.bulk_create([new.session for new in some])
+    AppSession.objects.bulk_create(some)
     with CaptureQueriesContext(connection) as queries:
         clients.set_enabled(app, Actor(), enabled=False)
     assert len(queries) < 40

@@ -11,9 +11,7 @@ from django.test import Client as Browser
 from accounts.activity.models import Activity
 from accounts.oauth import clients
 from accounts.oauth.client_metadata import DEVICE
-from accounts.oauth.grant_models import Connection
-from accounts.oauth.models import Client
-from accounts.oauth.registration_tokens import RegistrationToken
+from accounts.oauth.models import Client, Connection, RegistrationToken
 from tests.support.apps import LIST, WEB, page_of, the_app
 from tests.support.authorize import allow, begin, result
 from tests.support.client_keys import public_of
@@ -26,7 +24,7 @@ from tests.support.steps import mail_to, make_user
 
 pytestmark = pytest.mark.django_db
 
-TOKENS = "/admin/accounts/registrationtoken/"
+TOKENS = "/admin/oauth/registrationtoken/"
 SERVICE = "https://wiki.example.org"
 
 

@@ -7,8 +7,7 @@ from django.contrib.auth.models import Group
 from django.test import Client as Browser
 
 from accounts.common.proofs import Method
-from accounts.oauth.grant_models import AuthorizationCode, AuthorizationRequest
-from accounts.oauth.models import Client
+from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Client
 from accounts.users.models import User
 from tests.support.apps import make_app
 from tests.support.authorize import (

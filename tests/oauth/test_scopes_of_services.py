@@ -7,8 +7,7 @@ from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.oauth import connections
-from accounts.oauth.grant_models import Connection
-from accounts.oauth.models import Client
+from accounts.oauth.models import Client, Connection
 from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.apps import asked_for, make_app, page_of

@@ -8,7 +8,7 @@ from django.contrib.auth.models import Group
 from django.core.management import call_command
 
 from accounts.common.proofs import Method
-from accounts.oauth.grant_models import AuthorizationCode
+from accounts.oauth.models import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring
 from accounts.users.models import User
@@ -57,7 +57,8 @@ def test_a_code_gives_an_access_token_of_its_own_session(app: App, alice: User) 
     assert answer["scope"] == claims["scope"] == "email openid profile"
     assert (claims["client_id"], claims["sub"]) == (app.client.pk, str(alice.pk))
     session = LoginSession.objects.get(pk=claims["sid"])
-    assert (session.kind, session.parent) == (LoginSession.Kind.CONNECTED, browser)
+    assert session.kind == LoginSession.Kind.CONNECTED
+    assert session.app_session.parent == browser
     assert answer.headers["Cache-Control"] == "no-store"
 
 

@@ -7,7 +7,6 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
-from accounts.sessions import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.activity.event_steps import LOCKDOWN, links_in, sent
@@ -50,7 +49,7 @@ def test_apps_are_named_with_the_browser_that_they_end_with_and_staying_ones_by_
     assert "You aren’t signed in anywhere else." in page
     client.post(SESSIONS, {"end": str(staying.pk)})
     staying.refresh_from_db()
-    assert not services.is_live(staying)
+    assert not staying.is_live
     assert "Apps that stay connected" not in client.get(SESSIONS).text
     history = client.get("/accounts/activity/").text
     assert "Notes" in history
@@ -63,9 +62,9 @@ def test_signing_out_everywhere_else_signs_apps_out(client: Browser, here: Login
 
     for session in apps:
         session.refresh_from_db()
-    assert not any(map(services.is_live, apps))
+    assert not any(app.is_live for app in apps)
     here.refresh_from_db()
-    assert services.is_live(here)
+    assert here.is_live
 
 
 def test_many_apps_take_no_more_queries(client: Browser, here: LoginSession) -> None:

@@ -13,18 +13,18 @@ VERIFIER = "v" * 43
 WEB = "https://paperless.example.org/callback"
 SCOPE = "openid offline_access profile:read"
 APP = f"""
-INSERT INTO accounts_client (id, name, is_public, is_first_party, is_verified, redirect_uris,
+INSERT INTO oauth_client (id, name, is_public, is_first_party, is_verified, redirect_uris,
     logout_uris, scope, audiences, factor, homepage, privacy_url, terms_url, created_at,
     {EMPTY_OF_APP})
 VALUES (?, 'Paperless', TRUE, FALSE, TRUE, ?, '[]', ?, ?, '', '', '', '', CURRENT_TIMESTAMP,
     {EMPTY_VALUES})
 """
 CONNECTION = """
-INSERT INTO accounts_connection (user_id, client_id, audience, scope, since, used_at)
+INSERT INTO oauth_connection (user_id, client_id, audience, scope, since, used_at)
 SELECT id, ?, ?, ?, CURRENT_TIMESTAMP, CURRENT_TIMESTAMP FROM accounts_user WHERE username = ?
 """
 CODE = """
-INSERT INTO accounts_authorizationcode (digest, client_id, user_id, version, session_id,
+INSERT INTO oauth_authorizationcode (digest, client_id, user_id, version, session_id,
     redirect_uri, code_challenge, nonce, scope, audience, dpop_jkt, expires_at)
 SELECT ?, ?, u.id, u.credential_version, s.id, ?, ?, '', ?, ?, '', '2999-01-01 00:00:00'
 FROM accounts_user u JOIN accounts_loginsession s ON s.user_id = u.id

@@ -9,13 +9,11 @@ from django.core.management import call_command
 from django.test import Client as Browser
 
 from accounts.activity.services import Actor
-from accounts.oauth import connections
-from accounts.oauth.grant_models import AuthorizationRequest
-from accounts.oauth.models import Client
-from accounts.sessions import connected
+from accounts.oauth import app_sessions, connections
+from accounts.oauth.models import AuthorizationRequest, Client
 from accounts.sessions.models import LoginSession
 
-LIST = "/admin/accounts/client/"
+LIST = "/admin/oauth/client/"
 ADD = f"{LIST}add/"
 WEB = "https://paperless.example.org/callback"
 FORM = {
@@ -69,9 +67,9 @@ def connect_app(
 ) -> LoginSession:
     """Return the session that ``app`` gets after its user has agreed in the session ``browser``."""
     connections.agree(asked_for(app, scope), browser.user, Actor())
-    session = connected.new(browser, app.pk, scope, "", is_offline=is_offline)
-    session.save(force_insert=True)
-    return session
+    new = app_sessions.new(browser, app.pk, scope, "", is_offline=is_offline)
+    app_sessions.insert(new)
+    return new.session
 
 
 def is_live(session: LoginSession) -> bool:

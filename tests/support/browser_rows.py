@@ -27,28 +27,33 @@ SOME_KEYS = f"""
 # have the same values.
 APP = (
     f"""
-    INSERT INTO accounts_client (id, name, is_public, is_first_party, is_verified, redirect_uris,
+    INSERT INTO oauth_client (id, name, is_public, is_first_party, is_verified, redirect_uris,
         logout_uris, scope, audiences, factor, homepage, privacy_url, terms_url, created_at,
         {EMPTY_OF_APP})
     SELECT 'notes', ?, 1, 0, 0, '[]', '[]', 'openid', '[]', '', '', '', '', ?, {EMPTY_VALUES}
     FROM accounts_user WHERE username = ?
     """,
     """
-    INSERT INTO accounts_connection (client_id, audience, scope, since, used_at, user_id)
+    INSERT INTO oauth_connection (client_id, audience, scope, since, used_at, user_id)
     SELECT 'notes', 'https://' || ?1 || '.example', 'openid email offline_access', ?2, ?2, id
     FROM accounts_user WHERE username = ?3
     """,
     """
-    INSERT INTO accounts_loginsession (id, kind, client_id, parent_id, is_offline, user_id, agent,
-        browser, system, ip, amr, auth_time, begun_at, used_at, is_remembered, idle_at, ends_at,
-        scope, audience, factor_key, ended_by, ended_key, refresh_digest, former_digest,
-        dpop_thumbprint)
-    SELECT lower(hex(randomblob(16))), 'connected', 'notes', s.id, n.i, s.user_id, agent,
-        browser, system, ip, amr, auth_time, begun_at, used_at, is_remembered, idle_at, ends_at,
-        'openid', '', '', '', '', '', '', ''
+    INSERT INTO accounts_loginsession (id, kind, user_id, agent, browser, system, ip, amr,
+        auth_time, begun_at, used_at, is_remembered, idle_at, ends_at, scope, factor_key,
+        ended_by, ended_key, refresh_digest, former_digest, dpop_thumbprint)
+    SELECT lower(hex(randomblob(16))), 'connected', s.user_id, agent, browser, system, ip, amr,
+        auth_time, begun_at, used_at, is_remembered, idle_at, ends_at, 'openid', '',
+        '', '', n.digest, '', ''
     FROM accounts_loginsession s JOIN accounts_user u ON u.id = s.user_id,
-        (SELECT 0 AS i UNION SELECT 1) n
+        (SELECT '' AS digest UNION SELECT 'digest') n
     WHERE ?1 <> ?2 AND u.username = ?3
+    """,
+    """
+    INSERT INTO oauth_appsession (session_id, client_id, parent_id, audience)
+    SELECT s.id, 'notes', b.id, '' FROM accounts_loginsession s JOIN accounts_user u
+        ON u.id = s.user_id JOIN accounts_loginsession b ON b.user_id = u.id
+    WHERE ?1 <> ?2 AND u.username = ?3 AND s.kind = 'connected' AND b.kind = 'browser'
     """,
 )
 PASSKEY = """

@@ -14,8 +14,7 @@ from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.oauth import clients, codes
-from accounts.oauth.grant_models import AuthorizationRequest
-from accounts.oauth.models import Client
+from accounts.oauth.models import AuthorizationRequest, Client
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

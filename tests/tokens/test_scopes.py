@@ -3,6 +3,7 @@
 import pytest
 
 from accounts import api_urls
+from accounts.oauth import api_urls as oauth_urls
 from accounts.sessions.models import LoginSession
 from accounts.tokens import scopes
 from accounts.tokens.scopes import (
@@ -18,7 +19,8 @@ from accounts.tokens.scopes import (
 
 
 def test_every_protected_call_has_an_area_and_every_area_has_a_call() -> None:
-    views = [getattr(route.callback, "cls", None) for route in api_urls.urlpatterns]
+    routes = [*api_urls.urlpatterns, *oauth_urls.urlpatterns]
+    views = [getattr(route.callback, "cls", None) for route in routes]
     closed = [view for view in views if view and view.permission_classes != ()]
 
     assert {view.area for view in closed} == AREAS.keys() | {"admin"}

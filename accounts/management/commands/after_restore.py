@@ -18,7 +18,7 @@ from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
-from accounts.oauth.registration_tokens import RegistrationToken
+from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import BrowserSession
 from accounts.tokens import keyring
@@ -54,7 +54,7 @@ class Command(BaseCommand):
                 rows.update(password=locked_password(), disputed_at=None)
             # Links in notices stay valid, because all they can do is lock an account.
             Code.objects.exclude(purpose=notices.LINK.name).delete()
-            RegistrationToken.objects.all().delete()
+            connected.apps().revoke_after_restore()
             BrowserSession.objects.filter(login_session=None).delete()
         keyring.rotate(now=True)
         having = sessions.signed_in(User.objects.all()) | User.objects.filter(

@@ -3,6 +3,7 @@
 from typing import Any
 
 from accounts.management.answers import UserCommand
+from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
@@ -14,7 +15,8 @@ class Command(UserCommand):
     help = "List the browsers, programs and apps in which a user is signed in, the last used first."
 
     def answer_for(self, user: User) -> dict[str, Any]:
-        rows = sessions.live(user).select_related("client")
+        rows = list(sessions.live(user))
+        connected.fetch(rows)
         return {"username": user.username, "sessions": [*map(_facts, rows)]}
 
 
@@ -23,7 +25,7 @@ def _facts(row: LoginSession) -> dict[str, Any]:
         "id": row.pk,
         "kind": row.kind,
         "device": str(row),
-        "stays_connected": row.is_offline,
+        "stays_connected": row.is_app and row.refresh_digest != "",
         "ip": row.ip,
         "methods": " ".join(row.amr),
         "begun": row.begun_at,

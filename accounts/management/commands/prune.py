@@ -19,19 +19,9 @@ from accounts.common.deletion import delete_in_batches
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
-from accounts.oauth import (
-    clients,
-    devices,
-    documents,
-    fetched_keys,
-    logout_notices,
-    open_requests,
-    registration_tokens,
-)
-from accounts.oauth import codes as authorization_codes
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
-from accounts.sessions import known_browsers
+from accounts.sessions import connected, known_browsers
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
 from accounts.throttle import refusals
@@ -72,15 +62,8 @@ class Command(BaseCommand):
             "trusted browsers": trusted_browsers.prune(),
             "corrected users": protection.correct(),
             "API keys": apikeys.prune(),
-            "secrets of apps and registrations": clients.prune() + registration_tokens.prune(),
-            "keys of apps": fetched_keys.prune(),
-            "codes for apps": authorization_codes.prune(),
             "proofs that work once": once.prune(),
-            "logout notices": logout_notices.give_up(),
-            "authorization requests": open_requests.prune(),
-            "codes of devices": devices.prune(),
-            # Requests for an app keep it, so expired ones go first.
-            "unused apps": registration_tokens.prune_clients() + documents.prune(),
+            **connected.apps().prune(),
             "bulk acts": bulk.prune(),
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),

@@ -5,7 +5,7 @@ from typing import Any
 from accounts.administration.explanation import explain
 from accounts.apikeys import services as apikeys
 from accounts.management.answers import UserCommand
-from accounts.oauth import connections
+from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.twofactor import services as twofactor
 from accounts.users import identities
@@ -20,6 +20,8 @@ class Command(UserCommand):
 
     def answer_for(self, user: User) -> dict[str, Any]:
         held = twofactor.held(user)
+        connections = connected.apps().connections_of(user)
+        apps = {row.client_id: row.client.label for row in connections}
         return {
             "username": user.username,
             "id": user.pk,
@@ -38,7 +40,7 @@ class Command(UserCommand):
             "has_recovery_codes": held.recovery_codes is not None,
             "providers": [str(row) for row in identities.of(user)],
             "sessions": sessions.live(user).count(),
-            "apps": [app.label for app in connections.of(user)],
+            "apps": list(apps.values()),
             "api_keys": [key.label for key in apikeys.of(user)],
             "explanation": [
                 {"code": block.code, "sentence": block.sentence, "until": block.until}

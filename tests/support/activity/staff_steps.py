@@ -5,7 +5,7 @@ from typing import Any
 from django.contrib.auth.models import Group, Permission
 
 from accounts.invitations.models import Invitation
-from accounts.oauth.registration_tokens import RegistrationToken
+from accounts.oauth.models import RegistrationToken
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support import api_keys as keys
@@ -49,7 +49,7 @@ def carol_acts_on_the_app(act: str, **fields: str) -> Act:
 
 def carol_revokes_the_token(scene: Scene) -> Any:
     token = RegistrationToken.objects.get()
-    return scene.visitor.post(f"/admin/accounts/registrationtoken/{token.pk}/delete/")
+    return scene.visitor.post(f"/admin/oauth/registrationtoken/{token.pk}/delete/")
 
 
 def carol_acts(name: str) -> Act:

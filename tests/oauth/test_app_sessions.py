@@ -5,10 +5,11 @@ from typing import Any
 import pytest
 
 from accounts.activity.services import Actor
+from accounts.oauth import app_sessions
 from accounts.oauth.models import Client
-from accounts.sessions import connected, services
+from accounts.sessions import services
 from accounts.sessions.models import LoginSession
-from accounts.tokens import families, refresh
+from accounts.tokens import families
 from accounts.tokens.errors import InvalidToken, TokenReused
 from accounts.users.models import User
 from tests.support.apps import is_live, make_app
@@ -23,9 +24,9 @@ CONNECTED = LoginSession.Kind.CONNECTED
 
 
 def connect(parent: LoginSession, client: Client, *, is_offline: bool = False) -> LoginSession:
-    session = connected.new(parent, client.pk, "openid", "", is_offline=is_offline)
-    session.save(force_insert=True)
-    return session
+    new = app_sessions.new(parent, client.pk, "openid", "", is_offline=is_offline)
+    app_sessions.insert(new)
+    return new.session
 
 
 @pytest.fixture
@@ -59,15 +60,15 @@ def test_beyond_the_limit_of_an_app_its_least_recently_used_session_ends(
 ) -> None:
     browser, paperless, wiki = browser_of(alice), make_app(), make_app("Wiki")
     others = connect(browser, wiki)
-    first, second, *rest = [connect(browser, paperless) for _ in range(connected.MOST)]
+    first, second, *rest = [connect(browser, paperless) for _ in range(app_sessions.MOST)]
     clock.advance(minutes=1)
     for session in (second, *rest):
         LoginSession.objects.filter(pk=session.pk).update(used_at=clock.now())
     new = connect(browser, paperless)
 
-    connected.make_room(others, "Wiki", Actor())
+    app_sessions.make_room(others.app_session, "Wiki", Actor())
     assert is_live(first)
-    connected.make_room(new, "Paperless", Actor())
+    app_sessions.make_room(new.app_session, "Paperless", Actor())
     assert not is_live(first)
     (event,) = alice.activity.filter(kind="session_ended_by_limit")
     assert event.detail == "Paperless"
@@ -77,8 +78,7 @@ def test_beyond_the_limit_of_an_app_its_least_recently_used_session_ends(
 def test_a_refresh_token_of_an_app_is_neither_used_nor_ended_as_one_of_the_api(alice: User) -> None:
     paperless = make_app()
     session = connect(browser_of(alice), paperless, is_offline=True)
-    token = refresh.first_token(session.pk)
-    LoginSession.objects.filter(pk=session.pk).update(refresh_digest=refresh.digest(token))
+    token = session.app_session.refresh_token
 
     api = LoginSession.Kind.API
     assert families.rotate(token, HERE, api) is None

@@ -5,8 +5,8 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.management.answers import COMMAND_LINE
-from accounts.management.clients import ClientCommand, client_with
 from accounts.oauth import clients
+from accounts.oauth.management.clients import ClientCommand, client_with
 
 
 class Command(ClientCommand):

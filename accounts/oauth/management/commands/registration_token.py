@@ -8,8 +8,8 @@ from django.core.management.base import CommandError, CommandParser
 from django.urls import reverse
 
 from accounts.management.answers import COMMAND_LINE
-from accounts.management.clients import ClientCommand
 from accounts.oauth import registration_tokens, scopes
+from accounts.oauth.management.clients import ClientCommand
 from accounts.oauth.registration_tokens import MOST_CLIENTS, MOST_DAYS
 
 

@@ -9,8 +9,8 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.management.answers import COMMAND_LINE
-from accounts.management.clients import ClientCommand
 from accounts.oauth import clients, logos, redirect_uris, scopes
+from accounts.oauth.management.clients import ClientCommand
 from accounts.oauth.models import Client
 
 FLAGS = {

@@ -1,0 +1,185 @@
+"""Creates and ends the sessions of connected apps: one for each sign-in to an app.
+
+Such a session belongs to the browser session from which the user signed in to the app, its parent.
+It ends with its parent, unless the app may stay signed in (the scope ``offline_access``).
+"""
+
+import uuid
+from datetime import timedelta
+
+from django.conf import settings
+from django.db import connection, transaction
+from django.db.models import Case, QuerySet, When
+
+from accounts.activity import events
+from accounts.activity.kinds import Event
+from accounts.activity.services import Actor, record
+from accounts.common import clock
+from accounts.common.client_info import ClientInfo
+from accounts.common.deletion import change_in_portions
+from accounts.common.prepared import (
+    P,
+    PreparedInsert,
+    PreparedUpdate,
+)
+from accounts.oauth import logout_notices
+from accounts.oauth.models import AppSession
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession, is_live
+from accounts.tokens import refresh
+from accounts.users.models import User
+from accounts.users.rows import OwnedQuery
+
+# The most live sessions of one user with one app.
+MOST = 20
+
+# PostgreSQL locks the rows in the order after OF. Whatever ends all sessions of a user locks the
+# user first, too, so the two cannot deadlock.
+_LOCK_PARENT = f"""
+SELECT 1 FROM {LoginSession._meta.db_table} s JOIN {User._meta.db_table} u ON u.id = s.user_id
+WHERE s.id = %s FOR NO KEY UPDATE OF u, s
+"""  # noqa: S608 nothing but names of tables
+
+
+def _excess() -> QuerySet[LoginSession]:
+    rows = LoginSession.objects.filter(
+        is_live(P("now")), user=P("user"), app_session__client=P("client")
+    )
+    # Sessions with ``offline_access`` end last. Otherwise, a page of another site could make the
+    # browser sign in again and again, until the app on the person's phone is signed out.
+    ends_with_parent = Case(When(refresh_digest="", then=1), default=0)
+    return rows.exclude(pk=P("session")).order_by(ends_with_parent, "-used_at")[MOST - 1 :]
+
+
+_INSERT = PreparedInsert(AppSession)
+_LIVE = OwnedQuery(
+    lambda: LoginSession.objects.filter(
+        is_live(P("now")), pk=P("session"), app_session__isnull=False
+    ),
+    related="app_session",
+)
+_END_EXCESS = PreparedUpdate(
+    lambda: LoginSession.objects.filter(pk__in=_excess().values("pk")),
+    ended_at=P("now"),
+    ended_by=P("reason"),
+)
+
+
+def new(
+    parent: LoginSession, client_id: str, scope: str, audience: str, *, is_offline: bool
+) -> AppSession:
+    """Return an unsaved session of the user of ``parent`` with the app ``client_id``.
+
+    ``is_offline``: whether it gets a refresh token and stays signed in after ``parent`` has ended.
+    """
+    config, now = settings.AUTHSITE, clock.now()
+    ends_at, idle_at = parent.ends_at, parent.ends_at
+    if is_offline:
+        ends_at = now + timedelta(days=config.refresh_token_days)
+        idle_at = min(now + timedelta(days=config.refresh_idle_days), ends_at)
+    session = LoginSession(
+        user=parent.user,
+        kind=LoginSession.Kind.CONNECTED,
+        scope=scope,
+        agent=parent.agent,
+        browser=parent.browser,
+        system=parent.system,
+        ip=parent.ip,
+        amr=parent.amr,
+        auth_time=parent.auth_time,
+        factor_at=parent.factor_at,
+        passkey_at=parent.passkey_at,
+        factor_key=parent.factor_key,
+        begun_at=now,
+        used_at=now,
+        idle_at=idle_at,
+        ends_at=ends_at,
+    )
+    new = AppSession(session=session, client_id=client_id, parent=parent, audience=audience)
+    if is_offline:
+        new.refresh_token = refresh.first_token(session.pk)
+        session.refresh_digest = refresh.digest(new.refresh_token)
+    return new
+
+
+def insert(new: AppSession) -> None:
+    """Insert the session that :func:`new` has returned."""
+    sessions.insert.run(new.session)
+    _INSERT.run(new)
+
+
+def with_token(token: str) -> AppSession | None:
+    """Return the live session of the refresh token ``token``, which may be replaced, or None."""
+    family = refresh.family_of(token)
+    if family is None:
+        return None
+    session = _LIVE.first(session=family, now=clock.now())
+    return session.app_session if session else None
+
+
+def lock_parent(parent_id: uuid.UUID) -> None:
+    """Lock the user of a browser session, and then the session, until the transaction ends.
+
+    Call this before inserting a session of an app, and check both afterwards.
+    """
+    # In SQLite, the transaction has locked the whole database.
+    if connection.features.has_select_for_update:
+        with connection.cursor() as cursor:
+            cursor.execute(_LOCK_PARENT, [parent_id])
+
+
+def place(session: LoginSession, info: ClientInfo) -> None:
+    """Set the device and the IP address of the unsaved ``session`` to those of ``info``.
+
+    Use this for an app on a device, which calls the site itself. For other apps, a server may call.
+    """
+    device = info.device
+    session.agent, session.ip = info.user_agent, info.ip
+    session.browser, session.system = device.browser, device.system
+
+
+def make_room(new: AppSession, app: str, actor: Actor, *, is_told: bool = True) -> None:
+    """End the sessions of the app beyond :data:`MOST`, but not the session ``new``.
+
+    Sessions without ``offline_access`` end first, the least recently used ones before others.
+
+    ``app``: the name of the app, for the history of the user.
+    ``is_told``: whether the app wants to be told of ended sessions.
+    """
+    session, now = new.session, clock.now()
+    values = {"user": session.user_id, "client": new.client_id}
+    reason = events.SESSION_ENDED_BY_LIMIT
+    if not _END_EXCESS.run(**values, session=session.pk, now=now, reason=reason.name):
+        return
+    record(session.user, reason, actor, detail=app)
+    if is_told:
+        mine = LoginSession.objects.filter(user=session.user_id, app_session__client=new.client_id)
+        logout_notices.post(mine.filter(ended_at=now))
+
+
+def end(rows: QuerySet[LoginSession], reason: Event) -> None:
+    """End the sessions ``rows``, which belong to apps, for the event ``reason``.
+
+    The caller records the event.
+    """
+    change_in_portions(rows.filter(ended_at=None), lambda some: _end(rows, some, reason.name))
+
+
+def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
+    """End the sessions of apps that end with one of ``parents``.
+
+    ``reason``: the name of the event that ended the parents, or an empty string.
+    """
+    rows = LoginSession.objects.filter(app_session__parent__in=parents.order_by().values("pk"))
+    now = clock.now()
+    if rows.filter(refresh_digest="", ended_at=None).update(ended_at=now, ended_by=reason):
+        logout_notices.post(rows.filter(ended_at=now))
+
+
+@transaction.atomic(savepoint=False)
+def _end(rows: QuerySet[LoginSession], some: QuerySet[LoginSession], reason: str) -> int:
+    """End the portion ``some`` of the sessions ``rows``; return how many there were."""
+    now = clock.now()
+    if count := some.update(ended_at=now, ended_by=reason):
+        logout_notices.post(rows.filter(ended_at=now))
+    return count

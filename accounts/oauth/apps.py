@@ -1,0 +1,40 @@
+"""The app configuration of ``accounts.oauth``."""
+
+from importlib import import_module
+
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class OAuthConfig(AppConfig):
+    """Configures the OpenID Provider, which signs people in to apps.
+
+    Nothing else imports ``accounts.oauth``. Therefore it registers itself.
+    """
+
+    name = "accounts.oauth"
+    verbose_name = _("Apps")
+    default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Register what the rest of the site needs to know of apps."""
+        from accounts.administration import roles
+        from accounts.oauth import id_tokens
+        from accounts.oauth.connected import ConnectedApps
+        from accounts.oauth.open_requests import hint_of
+        from accounts.sessions import connected
+        from accounts.signin import hints
+        from accounts.tokens import signing_keys
+
+        import_module("accounts.oauth.receivers")
+        connected.register(ConnectedApps())
+        signing_keys.FURTHER.append(id_tokens.SIGNED)
+        hints.register(hint_of)
+        roles.register(
+            self.label,
+            {
+                "view_client": _("See apps"),
+                "add_client": _("Register apps"),
+                "change_client": _("Change apps"),
+            },
+        )

@@ -1,0 +1,87 @@
+"""What the rest of the site asks about apps (``accounts.sessions.connected``)."""
+
+import uuid
+from collections import defaultdict
+from collections.abc import Iterable, Mapping
+from typing import Any, override
+
+from django.db.models import Q, QuerySet
+
+from accounts.activity.services import Actor
+from accounts.oauth import (
+    clients,
+    codes,
+    connections,
+    devices,
+    documents,
+    fetched_keys,
+    logout_notices,
+    open_requests,
+    registration_tokens,
+)
+from accounts.oauth.models import AppSession, Connection, PairwiseSubject, RegistrationToken
+from accounts.sessions.connected import App, Apps
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+
+
+class ConnectedApps(Apps):
+    """The apps that people have connected with their accounts."""
+
+    @override
+    def of_sessions(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, App]:
+        rows = AppSession.objects.filter(session__in=list(ids)).select_related("client")
+        return {row.session_id: App(row.client_id, row.client.label) for row in rows}
+
+    @override
+    def sessions_like(self, session_id: uuid.UUID) -> Q:
+        return Q(app_session__client__app_sessions=session_id)
+
+    @override
+    def ending_with(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, list[str]]:
+        found: defaultdict[uuid.UUID, list[str]] = defaultdict(list)
+        children = AppSession.objects.filter(
+            parent__in=list(ids), session__refresh_digest="", session__ended_at=None
+        )
+        pairs = children.order_by("client__name").values_list("parent", "client__name").distinct()
+        for parent, name in pairs:
+            found[parent].append(name)
+        return found
+
+    @override
+    def names(self, rows: QuerySet[LoginSession]) -> list[str]:
+        of_apps = AppSession.objects.filter(session__in=rows.order_by().values("pk"))
+        apps = of_apps.order_by("client__name", "client")
+        return [name for _id, name in apps.values_list("client", "client__name").distinct()]
+
+    @override
+    def connections_of(self, user: User) -> QuerySet[Connection]:
+        return connections.rows_of(user)
+
+    @override
+    def disconnect(self, user: User, client_id: str, actor: Actor) -> None:
+        if client_id:
+            connections.disconnect(user, client_id, actor)
+        else:
+            connections.disconnect_all(user, actor)
+
+    @override
+    def users_known_as(self, subject: uuid.UUID) -> list[QuerySet[Any, Any]]:
+        return [PairwiseSubject.objects.filter(pk=subject).values_list("user", flat=True)]
+
+    @override
+    def prune(self) -> Mapping[str, int]:
+        return {
+            "secrets of apps and registrations": clients.prune() + registration_tokens.prune(),
+            "keys of apps": fetched_keys.prune(),
+            "codes for apps": codes.prune(),
+            "logout notices": logout_notices.give_up(),
+            "authorization requests": open_requests.prune(),
+            "codes of devices": devices.prune(),
+            # Requests for an app keep it, so expired ones go first.
+            "unused apps": registration_tokens.prune_clients() + documents.prune(),
+        }
+
+    @override
+    def revoke_after_restore(self) -> None:
+        RegistrationToken.objects.all().delete()
