@@ -12,11 +12,10 @@ from rest_framework.response import Response
 
 from accounts.administration.api import ForStaff
 from accounts.administration.roles import NotInRole
-from accounts.common.api import TextListField, valid
+from accounts.common.api import CanonicalField, TextListField, valid
 from accounts.invitations import services
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of
-from accounts.signup.api import EmailField
 from accounts.users import emails
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give
@@ -42,7 +41,7 @@ class InvitationSerializer(serializers.ModelSerializer[Invitation]):
 class NewInvitationSerializer(serializers.Serializer[Any]):
     """Whom to invite, and the rights that the person gets."""
 
-    email = EmailField(max_length=emails.MAX_LENGTH)
+    email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
     groups = TextListField(required=False, help_text="The names of groups that you may give.")
     is_staff = serializers.BooleanField(required=False, help_text="Only superusers make staff.")
     days = serializers.IntegerField(

@@ -1,6 +1,7 @@
 """Shared parts of the JSON API: validation, parsing, pagination and serializer fields."""
 
 import re
+from collections.abc import Callable
 from io import BytesIO
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
@@ -174,6 +175,17 @@ class TextField(_Copied, serializers.CharField):
         if self.max_length and isinstance(data, str) and len(data) > 4 * self.max_length:
             self.fail("max_length", max_length=self.max_length)
         return super().run_validation(data)
+
+
+class CanonicalField(TextField):
+    """Text that the function ``clean`` converts to its stored form before its length is checked."""
+
+    def __init__(self, clean: Callable[[str], str], **options: Any) -> None:
+        super().__init__(**options)
+        self.clean = clean
+
+    def to_internal_value(self, data: Any) -> str:
+        return self.clean(super().to_internal_value(data))
 
 
 class TextListField(_Copied, serializers.ListField):

@@ -15,7 +15,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.common import clock, time_zones
-from accounts.common.api import ChoiceField, TextField, valid
+from accounts.common.api import CanonicalField, ChoiceField, TextField, valid
 from accounts.common.prepared import Row
 from accounts.profile import services
 from accounts.sessions.current import actor_of
@@ -37,23 +37,18 @@ from accounts.users.rights import sees_all_emails
 from accounts.users.rows import OwnedQuery
 
 
-class CanonicalField(TextField):
-    """Text that is converted to its stored form before its length is checked."""
-
-    def to_internal_value(self, data: Any) -> str:
-        return profiles.canonical(super().to_internal_value(data))
-
-
 class ProfileSerializer(serializers.Serializer[Any]):
     """The part of a profile that its owner can change."""
 
     display_name = CanonicalField(
+        profiles.canonical,
         required=False,
         allow_blank=True,
         max_length=profiles.DISPLAY_NAME_LENGTH,
         validators=[profiles.refuse_blank],
     )
     about = CanonicalField(
+        profiles.canonical,
         required=False,
         allow_blank=True,
         max_length=profiles.ABOUT_LENGTH,

@@ -11,7 +11,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from accounts.common.api import Open, TextField, valid
+from accounts.common.api import CanonicalField, Open, TextField, valid
 from accounts.common.client_info import client_of
 from accounts.common.errors import InvitationRequired, SignupClosed
 from accounts.common.links import absolute
@@ -24,28 +24,11 @@ from accounts.users.models import User
 from accounts.users.services import UsernameTaken
 
 
-class EmailField(TextField):
-    """An email address, converted to its canonical form."""
-
-    def to_internal_value(self, data: Any) -> str:
-        return emails.clean(super().to_internal_value(data))
-
-
-class UsernameField(TextField):
-    """A new username, converted to its canonical form.
-
-    The field does not check whether the username is taken.
-    """
-
-    def to_internal_value(self, data: Any) -> str:
-        return usernames.clean(super().to_internal_value(data))
-
-
 class NewUserSerializer(serializers.Serializer[Any]):
     """The username, email address and password of a new account."""
 
-    username = UsernameField(max_length=usernames.MAX_LENGTH)
-    email = EmailField(max_length=emails.MAX_LENGTH)
+    username = CanonicalField(usernames.clean, max_length=usernames.MAX_LENGTH)
+    email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
     password = TextField(
         trim_whitespace=False,
         min_length=MIN_LENGTH,
@@ -73,7 +56,7 @@ class SignupSerializer(serializers.Serializer[Any]):
 class ResendSerializer(serializers.Serializer[Any]):
     """The email address and the username of a pending sign-up."""
 
-    email = EmailField(max_length=emails.MAX_LENGTH)
+    email = CanonicalField(emails.clean, max_length=emails.MAX_LENGTH)
     username = TextField(
         required=False,
         # The maximum length in the OpenAPI description counts spaces, too. No username begins or

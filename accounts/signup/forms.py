@@ -26,17 +26,16 @@ class CorrectEmailForm(forms.Form):
     email = EmailField()
 
 
-class ConfirmHereForm(forms.Form):
-    """The form to confirm a sign-up with the emailed link, in the browser that signed up.
+class ConfirmForm(forms.Form):
+    """The form to confirm a sign-up with the emailed link.
 
-    It asks for no password.
-    """
-
-
-class ConfirmElsewhereForm(forms.Form):
-    """The form to confirm a sign-up with the emailed link, in another browser.
-
-    It asks for the password, which only the person who signed up knows.
+    Unless the browser is the one that signed up (``is_here``), it asks for the password, which only
+    the person who signed up knows.
     """
 
     password = CurrentPasswordField()
+
+    def __init__(self, *args: Any, is_here: bool) -> None:
+        super().__init__(*args)
+        if is_here:
+            del self.fields["password"]

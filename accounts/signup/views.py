@@ -25,12 +25,7 @@ from accounts.signin.services import InvalidCredentials
 from accounts.signin.views import home_if_signed_in
 from accounts.signup import confirmation, proofs, services
 from accounts.signup.errors import SignupEnded
-from accounts.signup.forms import (
-    ConfirmElsewhereForm,
-    ConfirmHereForm,
-    CorrectEmailForm,
-    SignupForm,
-)
+from accounts.signup.forms import ConfirmForm, CorrectEmailForm, SignupForm
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import UsernameTaken
 
@@ -169,7 +164,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     if not (is_here or proofs.has_password(signup)):
         there = {"username": signup.username, "email": signup.email}
         return render(request, "accounts/signup/confirm_there.html", there, status=403)
-    form = _link_form(is_here)(request.POST if request.method == "POST" else None)
+    form = ConfirmForm(request.POST if request.method == "POST" else None, is_here=is_here)
     if form.is_valid():
         try:
             proof = proofs.prove_here(signup) if is_here else _prove_password(request, signup, form)
@@ -181,10 +176,6 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
             return render(request, "accounts/signup/confirm_dead.html", status=404)
     context = {"form": form, "username": signup.username, "email": signup.email}
     return render(request, "accounts/signup/confirm_link.html", context)
-
-
-def _link_form(is_here: bool) -> type[forms.Form]:
-    return ConfirmHereForm if is_here else ConfirmElsewhereForm
 
 
 def _prove_password(request: HttpRequest, signup: PendingSignup, form: forms.Form) -> Proof:

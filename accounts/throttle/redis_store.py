@@ -5,8 +5,8 @@ during an outage of Redis.
 """
 
 import logging
-from collections.abc import Iterable, Sequence
-from functools import lru_cache
+from collections.abc import Callable, Collection, Sequence
+from functools import lru_cache, wraps
 from threading import Thread
 from time import monotonic
 from typing import Any, cast
@@ -63,28 +63,37 @@ def is_in_use() -> bool:
     return monotonic() >= _resting["until"]
 
 
+def _or_in_database[**P, R](function: Callable[P, R]) -> Callable[P, R]:
+    """Call the function of the same name in ``database_store`` if Redis does not answer."""
+
+    @wraps(function)
+    def call(*args: P.args, **kwargs: P.kwargs) -> R:
+        try:
+            return function(*args, **kwargs)
+        except RedisError:
+            log.warning("Redis does not answer; the database counts limits for %s s", REST_SECONDS)
+            _resting["until"] = monotonic() + REST_SECONDS
+            return cast(R, getattr(database_store, function.__name__)(*args, **kwargs))
+
+    return call
+
+
+@_or_in_database
 def spend(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
     """Take the cost of an action from all ``budgets``, or none. See ``database_store.spend``."""
-    try:
-        small = _run(budgets, now) if budgets else {}
-        if small or not silent:
-            return small
-        small = _run(silent, now)
-        # Without a refusal, this changes nothing and takes as long.
-        _run([budget._replace(cost=0) for budget in silent], now)
-    except RedisError:
-        _rest()
-        return database_store.spend(budgets, now, silent)
+    small = _run(budgets, now) if budgets else {}
+    if small or not silent:
+        return small
+    small = _run(silent, now)
+    # Without a refusal, this changes nothing and takes as long.
+    _run([budget._replace(cost=0) for budget in silent], now)
     return small
 
 
+@_or_in_database
 def refused(budgets: Sequence[Budget], now: int) -> dict[str, int]:
     """Return the budgets that are too small. See ``database_store.refused``."""
-    try:
-        return _run(budgets, now, takes=False)
-    except RedisError:
-        _rest()
-        return database_store.refused(budgets, now)
+    return _run(budgets, now, takes=False)
 
 
 def _run(budgets: Sequence[Budget], now: int, *, takes: bool = True) -> dict[str, int]:
@@ -94,30 +103,22 @@ def _run(budgets: Sequence[Budget], now: int, *, takes: bool = True) -> dict[str
     return {budgets[i - 1].key: moment for i, moment in zip(small[::2], small[1::2], strict=True)}
 
 
-def peek(keys: Iterable[str]) -> dict[str, int]:
+@_or_in_database
+def peek(keys: Collection[str]) -> dict[str, int]:
     """Return the time at which each budget is full again, in milliseconds, by the budget's key.
 
     See ``database_store.peek``.
     """
-    wanted = list(keys)
-    try:
-        values = cast("list[Any]", _client().mget([f"budget:{key}" for key in wanted]))
-    except RedisError:
-        _rest()
-        return database_store.peek(wanted)
-    return {key: int(value) for key, value in zip(wanted, values, strict=True) if value}
+    values = cast("list[Any]", _client().mget([f"budget:{key}" for key in keys]))
+    return {key: int(value) for key, value in zip(keys, values, strict=True) if value}
 
 
+@_or_in_database
 def give_back(costs: dict[str, int]) -> None:
     """Give ``costs`` back to the budgets. See ``database_store.give_back``."""
-    if not costs:
-        return
-    keys = [f"budget:{key}" for key in costs]
-    try:
+    if costs:
+        keys = [f"budget:{key}" for key in costs]
         _client().eval(GIVE_BACK, len(keys), *keys, *costs.values())
-    except RedisError:
-        _rest()
-        database_store.give_back(costs)
 
 
 def answers() -> bool:
@@ -136,11 +137,6 @@ def answers() -> bool:
 def look_at_start() -> None:
     """Start a thread that logs a warning if Redis does not answer."""
     Thread(target=answers, name="redis", daemon=True).start()
-
-
-def _rest() -> None:
-    log.warning("Redis does not answer; the database counts limits for %s s", REST_SECONDS)
-    _resting["until"] = monotonic() + REST_SECONDS
 
 
 def _client() -> Redis:

@@ -4,6 +4,8 @@ import ast
 import re
 from pathlib import Path
 
+from accounts.throttle import limits
+
 ROOT = Path(__file__).resolve().parents[2]
 CODE = {
     path: path.read_text()
@@ -17,6 +19,7 @@ RANDOM |= {"get_random_string", "generate_key"}
 WITHOUT_REASON = re.compile(r"# (noqa(: \w+)?|type: ignore(\[[\w-]+\])?)$", re.MULTILINE)
 LONGEST_FILE = 600
 LONGEST_FUNCTION = 40
+MOST_LIMITS = 40
 
 
 def names(tree: ast.AST) -> set[str]:
@@ -71,3 +74,8 @@ def test_helpers_of_tests_are_in_their_own_package() -> None:
     }
     programs = ("tests.support", "tests.bench", "tests.sabotage")
     assert [pair for pair in sorted(imported) if not str(pair[1]).startswith(programs)] == []
+
+
+def test_there_are_few_limits_and_each_has_a_name_of_its_own() -> None:
+    names = [limit.name for limit in vars(limits).values() if isinstance(limit, limits.Limit)]
+    assert len(names) == len(set(names)) <= MOST_LIMITS

@@ -208,9 +208,3 @@ def test_one_network_cannot_use_up_half_of_a_shared_budget() -> None:
         assert everyone.is_shared
         assert everyone.burst > 2 * line.burst, everyone.name
         assert everyone.per < line.per / 2, everyone.name
-
-
-def test_each_limit_has_a_name_of_its_own_and_there_are_few() -> None:
-    names = [limit.name for limit in vars(limits).values() if isinstance(limit, Limit)]
-
-    assert len(names) == len(set(names)) <= 40
