@@ -16,7 +16,6 @@ from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
 from accounts.common.deletion import delete_in_batches
 from accounts.common.prepared import PreparedInsert
-from accounts.common.reading import read_once
 from accounts.users.models import EmailAddress, User
 
 # Failed sign-ins to unknown accounts are useful only during an attack.
@@ -96,7 +95,6 @@ def of(user: User, group: str = "") -> QuerySet[Activity]:
     return rows
 
 
-@read_once
 def last_failures(user: User) -> QuerySet[Activity]:
     """Return the last 20 failures of ``user``, newest first."""
     return of(user, Group.FAILURE)[:FAILURES]

@@ -24,7 +24,6 @@ from accounts.administration.act_pages import ReasonForm
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
 from accounts.common.moments import short_date
 from accounts.common.paging import PAGE_SIZE
-from accounts.common.reading import reading
 from accounts.mail import services as mail
 from accounts.sessions.current import actor_of
 from accounts.signin.admin_lists import ListAdmin
@@ -224,17 +223,16 @@ class PeopleAdmin(ListAdmin):
         """
         reader = cast(User, request.user)
         is_masked = details_form is not None and not sees_all_emails(reader)
-        with reading():
-            context = {
-                **self.admin_site.each_context(request),
-                "opts": self.opts,
-                "original": user,
-                "title": user,
-                "person": person.read(request, user, is_masked=is_masked),
-                "details_form": details_form if is_masked else None,
-                "has_change_permission": self.has_change_permission(request, user),
-                **act_pages.context_of(reader, user),
-            }
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": user,
+            "title": user,
+            "person": person.read(request, user, is_masked=is_masked),
+            "details_form": details_form if is_masked else None,
+            "has_change_permission": self.has_change_permission(request, user),
+            **act_pages.context_of(reader, user),
+        }
         return TemplateResponse(request, "admin/accounts/user/person.html", context)
 
     def _signup(self, request: HttpRequest, signup: PendingSignup) -> HttpResponse:

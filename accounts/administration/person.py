@@ -2,11 +2,9 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
-from django.contrib.auth.models import Group as UserGroup
 from django.core.paginator import Page
-from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
@@ -18,20 +16,16 @@ from accounts.activity.kinds import Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.administration.blocks import Block
 from accounts.administration.explanation import explain
-from accounts.administration.reads import connected_apps, live_sessions, sessions_with_apps
+from accounts.administration.reads import connected_apps, sessions_with_apps
 from accounts.administration.steps import Account
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.common.paging import page_of
-from accounts.common.reading import fetch_together
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
 from accounts.mail.models import MailReceipt, OutgoingMail
-from accounts.recovery.models import Recovery
-from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession
-from accounts.sessions.sign_out_reasons import last_stopped
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
 from accounts.twofactor.models import TrustedBrowser
@@ -40,7 +34,7 @@ from accounts.users import former_credentials, identities
 from accounts.users.emails import masked
 from accounts.users.identities import Identity
 from accounts.users.models import EmailAddress, FormerCredential, User
-from accounts.users.rights import permissions_of, sees_all_emails
+from accounts.users.rights import sees_all_emails
 from accounts.users.rows import emails_of
 
 # How many rows of a list the page shows.
@@ -130,11 +124,9 @@ def blocks_for(account: Account, *, is_masked: bool) -> list[Block]:
 def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
     """Return what the page about ``user`` shows.
 
-    Call this in a block of ``reading``.
-
     ``is_masked``: whether email addresses are shortened, or hidden if they are secondary.
     """
-    attempts = _fetch(user, cast(User, request.user))
+    attempts = activity.of(user).filter(kind__in=_ATTEMPTS)[:MOST]
     held_emails = emails_of(user)[:MOST]
     pending, removed = list(emails.pending(user)), list(former_credentials.recent_emails(user))
     shown = [row for row in held_emails if not is_masked or row.email == user.email]
@@ -144,8 +136,6 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
     page = page_of(request, activity.of(user))
     receipts = mail.receipts_of(addresses)[:ATTEMPTS]
     waiting = mail.waiting_for(addresses)[:ATTEMPTS]
-    rows = [page.object_list] if isinstance(page.object_list, QuerySet) else []
-    fetch_together(receipts, mail.last_receipt(user.email), waiting, *rows)
     return Person(
         user=user,
         email=masked(user.email) if is_masked else user.email,
@@ -166,33 +156,6 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
         page=page,
         days=_days(page, is_masked),
     )
-
-
-def _fetch(user: User, reader: User) -> QuerySet[Activity]:
-    """Read what the page and the explanation need; return the last sign-ins and failures."""
-    attempts = activity.of(user).filter(kind__in=_ATTEMPTS)[:MOST]
-    groups = UserGroup.objects.filter(user=user)
-    fetch_together(
-        attempts,
-        groups,
-        permissions_of(user),
-        permissions_of(reader),
-        emails_of(user),
-        emails.pending(user),
-        former_credentials.recent_emails(user),
-        *twofactor.rows_of(user),
-        live_sessions(user),
-        connected_apps(user),
-        last_stopped(user),
-        apikeys.of(user),
-        identities.rows_of(user),
-        trusted_browsers.of(user),
-        known_browsers.of(user),
-        Recovery.current_of(user),
-        activity.last_failures(user),
-    )
-    user.group_names = sorted(group.name for group in groups)
-    return attempts
 
 
 _ATTEMPTS = [

@@ -19,7 +19,6 @@ from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import TooMany
 from accounts.common.prepared import P
-from accounts.common.reading import read_once
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import KEY_NEW
 from accounts.throttle.services import spend
@@ -99,7 +98,6 @@ def scope_of(wanted: str) -> frozenset[str]:
     return scope
 
 
-@read_once
 def of(user: User) -> QuerySet[APIKey]:
     """Return the API keys of ``user``, newest first."""
     return APIKey.objects.filter(user=user).order_by("-made_at")

@@ -23,7 +23,6 @@ from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError, TooMany
 from accounts.common.languages import speaking, spoken
-from accounts.common.reading import read_once
 from accounts.emails import mails
 from accounts.emails.models import PendingEmail
 from accounts.mail.services import Queue, post
@@ -61,7 +60,6 @@ class OwnEmail(PublicError):
     message = _("You’ve already added this address.")
 
 
-@read_once
 def pending(user: User) -> QuerySet[PendingEmail]:
     """Return the pending email addresses of ``user``, oldest first."""
     waiting = PendingEmail.objects.filter(user=user, expires_at__gt=clock.now())

@@ -21,7 +21,6 @@ from django.db.models import Count, Q, QuerySet
 from accounts.common import clock, crypto, secrets
 from accounts.common.deletion import delete_in_batches
 from accounts.common.leases import LeasedQueue
-from accounts.common.reading import read_once
 from accounts.mail import wake
 from accounts.mail.message import Message
 from accounts.mail.models import LONGEST_HEADING, MailReceipt, OutgoingMail
@@ -119,7 +118,6 @@ def receipts_of(addresses: Iterable[str]) -> QuerySet[MailReceipt]:
     return rows.order_by("-done_at")
 
 
-@read_once
 def last_receipt(address: str) -> QuerySet[MailReceipt]:
     """Return the receipt of the last email to ``address``, if there is one."""
     return receipts_of([address])[:1]

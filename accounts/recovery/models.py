@@ -8,7 +8,6 @@ from django.db import models
 from django.utils.dateparse import parse_datetime
 
 from accounts.common import clock
-from accounts.common.reading import read_once
 from accounts.users.disputes import Evidence, OlderProof, Shown
 from accounts.users.models import User
 
@@ -43,7 +42,6 @@ class Recovery(models.Model):
         return cls.objects.filter(due_at__gt=clock.now() - OPEN)
 
     @classmethod
-    @read_once
     def current_of(cls, user: User) -> models.QuerySet[Self]:
         """Return the current request of ``user``, if there is one."""
         return cls.current().filter(user=user)

@@ -14,7 +14,6 @@ from django.http import HttpRequest, HttpResponse
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
 from accounts.common.deletion import delete_in_batches
-from accounts.common.reading import read_once
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import known_networks
 from accounts.users.models import PendingSignup, User
@@ -26,7 +25,6 @@ PURPOSE = "known browser"
 NOBODY = uuid.UUID(int=0)
 
 
-@read_once
 def of(user: User) -> QuerySet[KnownBrowser]:
     """Return the browsers that are known to ``user``, also those that have become unknown."""
     return KnownBrowser.objects.filter(user=user)

@@ -12,7 +12,6 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.common.client_info import client_of
-from accounts.common.reading import read_once
 from accounts.sessions import protection
 from accounts.sessions.models import LoginSession
 from accounts.sessions.protection import Verdict
@@ -52,7 +51,6 @@ def of(request: HttpRequest) -> str:
     return str(REASONS.get(session.ended_by, OTHER))
 
 
-@read_once
 def last_stopped(user: User) -> QuerySet[LoginSession]:
     """Return the last session of ``user`` that session protection revoked, if there is one."""
     ended = LoginSession.objects.filter(user=user, ended_by=events.SESSION_STOPPED.name)

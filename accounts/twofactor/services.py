@@ -19,7 +19,6 @@ from accounts.activity.services import Actor, record
 from accounts.common import clock, crypto, secrets
 from accounts.common.prepared import P, PreparedQuery
 from accounts.common.proofs import Method
-from accounts.common.reading import read_once
 from accounts.common.signals import credentials_changed
 from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession
@@ -89,7 +88,6 @@ def held(user: User) -> Held:
     return Held(authenticators, passkeys, kept, unconfirmed)
 
 
-@read_once
 def rows_of(
     user: User,
 ) -> tuple[QuerySet[Authenticator], QuerySet[Passkey], QuerySet[RecoveryCodes]]:

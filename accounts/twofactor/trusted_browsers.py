@@ -16,7 +16,6 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
-from accounts.common.reading import read_once
 from accounts.sessions.current import actor_of
 from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User
@@ -75,7 +74,6 @@ def trust(request: HttpRequest, response: HttpResponse, user: User) -> None:
     )
 
 
-@read_once
 def of(user: User) -> QuerySet[TrustedBrowser]:
     """Return the browsers that are trusted for ``user``, most recently used first."""
     rows = TrustedBrowser.objects.filter(

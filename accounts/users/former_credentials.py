@@ -16,7 +16,6 @@ from django.db import models, transaction
 from django.db.models import Q, QuerySet
 
 from accounts.common import clock
-from accounts.common.reading import read_once
 from accounts.users.disputes import DISPUTABLE, ESTABLISHED, baseline, counts
 from accounts.users.models import LOCKED, EmailAddress, FormerCredential, User
 
@@ -111,7 +110,6 @@ def disputed_emails(user: User) -> QuerySet[FormerCredential]:
     return rows.filter(Q(is_suspended=True) | old | held).order_by("pk")
 
 
-@read_once
 def recent_emails(user: User) -> QuerySet[FormerCredential]:
     """Return the removed and suspended email addresses of ``user``, last removed first.
 

@@ -5,7 +5,6 @@ from django.db import models
 
 from accounts.common import clock
 from accounts.common.issuers import LONGEST_ISSUER, Issuer
-from accounts.common.reading import read_once
 from accounts.users.models import User
 
 LONGEST_SUBJECT = 255
@@ -73,7 +72,6 @@ def of(user: User) -> list[Identity]:
     return list(rows_of(user))
 
 
-@read_once
 def rows_of(user: User) -> models.QuerySet[Identity]:
     """Return the query set of :func:`of`."""
     return Identity.objects.filter(user=user).order_by("pk")

@@ -4,7 +4,6 @@ from django.contrib.auth.models import Group, Permission
 from django.db.models import Q, QuerySet
 
 from accounts.common import clock
-from accounts.common.reading import read_once
 from accounts.users.models import User
 
 
@@ -18,7 +17,6 @@ def rights_of(user: User) -> set[int]:
     return {row.pk for row in permissions_of(user)}
 
 
-@read_once
 def permissions_of(user: User) -> QuerySet[Permission]:
     """Return the permissions of ``user``, perhaps repeated."""
     held = Q(group__in=user.groups.all()) | Q(user=user)

@@ -8,7 +8,6 @@ from django.db import connection, models
 from django.db.models import QuerySet
 
 from accounts.common.prepared import P, PreparedQueries, PreparedQuery, Row
-from accounts.common.reading import read_once
 from accounts.users.models import EmailAddress, PendingSignup, User
 
 BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
@@ -21,7 +20,6 @@ BY_USERNAME = PreparedQueries(
 )
 
 
-@read_once
 def emails_of(user: User) -> QuerySet[EmailAddress]:
     """Return the confirmed email addresses of ``user``, oldest first."""
     return user.emails.order_by("confirmed_at", "pk")
