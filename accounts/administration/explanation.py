@@ -160,7 +160,7 @@ def _of_policy(user: User) -> Iterator[Block]:
     requirement = policy.next_requirement(user, (first,))
     if requirement in advice:
         sentence = _("%(name)s must add a second factor before signing in.")
-        if policy.needs_passkey(user):
+        if twofactor.needs_passkey(user):
             sentence = _("%(name)s must add a passkey before signing in.")
         yield Block("factor_missing", sentence % name, advice=advice[requirement])
     elif requirement and twofactor.held(user).authenticators:

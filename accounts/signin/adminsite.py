@@ -131,7 +131,7 @@ class Site(admin.AdminSite):
 
 def _page_of(user: User) -> str:
     """Return the URL name of the page where ``user`` shows or adds the required second factor."""
-    if policy.needs_passkey(user) and not twofactor.has_passkey(user):
+    if twofactor.needs_passkey(user) and not twofactor.has_passkey(user):
         # Without a passkey, reauthentication cannot meet the requirement.
         return "passkey_add"
     return "account_reauthenticate" if twofactor.has_any(user) else "totp_setup"

@@ -17,7 +17,7 @@ from django.views.decorators.http import require_http_methods
 from django.views.generic import View
 
 from accounts.common.client_info import client_of
-from accounts.common.proofs import Proof
+from accounts.common.proofs import FACTORS, Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.sessions.current import actor_of
@@ -109,10 +109,10 @@ class SecondStepView(View):
     def resume(self, proof: Proof) -> HttpResponse:
         """Continue the sign-in after ``proof``.
 
-        The browser becomes trusted if the user asked for that and ``proof`` allows it.
+        The browser becomes trusted if the user asked for that. An emailed code is not enough.
         """
         response = flow.resume(self.request, self.sign_in, proof)
-        may_trust = "trust" in self.request.POST and policy.makes_trusted(proof)
+        may_trust = "trust" in self.request.POST and proof.method in FACTORS
         if may_trust and self.request.user.is_authenticated:
             trusted_browsers.trust(self.request, response, self.sign_in.user)
         return response

@@ -115,7 +115,7 @@ def suffices(session: LoginSession) -> bool:
     A session may not meet them if it began before the user became staff or before the settings were
     changed.
     """
-    if needs_passkey(session.user) and Method.PASSKEY not in session.amr:
+    if twofactor.needs_passkey(session.user) and Method.PASSKEY not in session.amr:
         return False
     return session.acr is Assurance.TWO_STEPS or not twofactor.is_required(session.user)
 
@@ -129,7 +129,7 @@ def proved_at(session: LoginSession) -> datetime | None:
     Return None if the strongest proof was never shown in the session. Examples: the session began
     in a trusted browser or with an emailed code, or the user added the factor in a later session.
     """
-    if needs_passkey(session.user) and twofactor.has_passkey(session.user):
+    if twofactor.needs_passkey(session.user) and twofactor.has_passkey(session.user):
         return session.passkey_at
     return session.factor_at if twofactor.has_any(session.user) else session.auth_time
 
@@ -196,7 +196,7 @@ def reauthentication_methods(user: User) -> ReauthenticationMethods:
     has_factor = has_passkey or twofactor.has_any(user)
     return ReauthenticationMethods(
         passkey=has_passkey,
-        code=has_factor and not (has_passkey and needs_passkey(user)),
+        code=has_factor and not (has_passkey and twofactor.needs_passkey(user)),
         password=not has_factor,
     )
 
@@ -224,15 +224,7 @@ def must_enrol_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
     user signed in with an emailed code, because then nothing but access to the mailbox was shown.
     """
     by_mail = proofs[0].method is Method.MAIL and not user.has_usable_password()
-    return needs_passkey(user) or by_mail
-
-
-def makes_trusted(proof: Proof) -> bool:
-    """Return whether a browser may become trusted after ``proof``, which must be a second factor.
-
-    An emailed code is not a second factor.
-    """
-    return proof.method in FACTORS
+    return twofactor.needs_passkey(user) or by_mail
 
 
 def trusted_browser_days(user: User) -> int:
@@ -240,7 +232,7 @@ def trusted_browser_days(user: User) -> int:
 
     The result is 0 if the user needs a passkey, because a trusted browser never replaces a passkey.
     """
-    return 0 if needs_passkey(user) else settings.AUTHSITE.trusted_browser_days
+    return 0 if twofactor.needs_passkey(user) else settings.AUTHSITE.trusted_browser_days
 
 
 def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
@@ -251,7 +243,7 @@ def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
     if proofs[0].method is Method.PASSKEY:
         return True
     later = {proof.method for proof in proofs[1:]}
-    if needs_passkey(user):
+    if twofactor.needs_passkey(user):
         # Phishable factors do not count here, except recovery codes. A user without a passkey must
         # enrol one next, so any second factor is accepted.
         is_enrolling = not twofactor.has_passkey(user)
@@ -260,13 +252,10 @@ def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
     return bool(later & FACTORS) or Method.TRUSTED_BROWSER in later or is_by_mail
 
 
-def needs_passkey(user: User) -> bool:
-    """Return whether ``user`` must use a passkey as the second factor (``STAFF_FACTOR``)."""
-    return twofactor.needs_passkey(user)
-
-
 def _lacks_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
-    return needs_passkey(user) and all(proof.method is not Method.PASSKEY for proof in proofs)
+    return twofactor.needs_passkey(user) and all(
+        proof.method is not Method.PASSKEY for proof in proofs
+    )
 
 
 def _before_enrolment(user: User, proofs: tuple[Proof, ...]) -> Requirement:

@@ -43,7 +43,7 @@ class NoMail(codes.WrongCode):
 def methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     """Return the methods with which ``user`` can complete the second step after ``proofs``."""
     held = twofactor.held(user)
-    only_passkey = policy.needs_passkey(user) and bool(held.passkeys)
+    only_passkey = twofactor.needs_passkey(user) and bool(held.passkeys)
     is_held = {
         SecondMethod.PASSKEY: bool(held.passkeys),
         SecondMethod.TOTP: bool(held.authenticators) and not only_passkey,

@@ -39,6 +39,7 @@ from accounts.tokens.errors import (
     TokenExpired,
     UnknownService,
 )
+from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
 
@@ -99,7 +100,7 @@ def sign_in_again(
     challenge = challenges.find(secret, kind)
     challenges.take_try(challenge)
     user, first = challenge.user, challenges.proofs(challenge)
-    if policy.needs_passkey(user):
+    if twofactor.needs_passkey(user):
         # Checked before the code, because a recovery code would be spent for nothing.
         raise EnrolmentRequired
     proof = second_step.prove(user, first, code, Actor(client), nonce=challenge.nonce)
@@ -288,7 +289,7 @@ def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     The list is empty if ``user`` must use a passkey. An emailed code is only accepted next to
     another method, because access to a mailbox must not replace a passkey, which resists phishing.
     """
-    if policy.needs_passkey(user):
+    if twofactor.needs_passkey(user):
         return []
     methods = second_step.methods(user, proofs)
     typed: list[SecondMethod] = [m for m in methods if m != SecondMethod.PASSKEY]

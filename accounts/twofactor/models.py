@@ -8,6 +8,7 @@ import json
 import logging
 from dataclasses import dataclass
 from hashlib import sha256
+from typing import Any, ClassVar
 
 from cryptography.fernet import InvalidToken
 from django.conf import settings
@@ -37,13 +38,37 @@ def totp_of(seed: str) -> TOTP:
     return totp
 
 
-class Authenticator(Device):
+class Factor(Device):
+    """A second factor. ``changes`` are the fields that :meth:`spend` sets."""
+
+    made_at = models.DateTimeField(default=clock.now)
+    changes: ClassVar[tuple[str, ...]]
+
+    class Meta(Device.Meta):
+        abstract = True
+
+    def spend(self, token: Any) -> bool:
+        """Return whether ``token`` is right; if so, note its use without saving the row."""
+        raise NotImplementedError
+
+    def verify_token(self, token: Any) -> bool:
+        """Use up ``token``; return whether it was right.
+
+        Called by ``django_otp.verify_token``, which has locked the row.
+        """
+        is_right = self.spend(token)
+        if is_right:
+            self.save(update_fields=self.changes)
+        return is_right
+
+
+class Authenticator(Factor):
     """An authenticator app. ``last_t`` is the time step of the last accepted code."""
 
     sealed_seed = models.TextField()
     last_t = models.BigIntegerField(default=-1)
-    made_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(null=True)
+    changes = ("last_t", "used_at")
 
     @property
     def seed(self) -> str:
@@ -58,19 +83,8 @@ class Authenticator(Device):
         """
         return self._step_of(code) is not None
 
-    def verify_token(self, token: str) -> bool:
-        """Use up the code ``token``; return whether it was right.
-
-        Called by ``django_otp.verify_token``, which has locked the row.
-        """
-        if not self.spend(token):
-            return False
-        self.save(update_fields=["last_t", "used_at"])
-        return True
-
-    def spend(self, code: str) -> bool:
-        """Return whether ``code`` is right; if so, mark it as used without saving the row."""
-        step = self._step_of(code) if code.isdigit() else None
+    def spend(self, token: str) -> bool:
+        step = self._step_of(token) if token.isdigit() else None
         if step is None:
             return False
         self.last_t, self.used_at = step, clock.now()
@@ -87,7 +101,7 @@ class Authenticator(Device):
         return totp.t() if is_right else None
 
 
-class RecoveryCodes(Device):
+class RecoveryCodes(Factor):
     """The unused recovery codes of a user, as encrypted and salted digests.
 
     ``saved_at`` is the time at which the user typed one of the codes, to confirm that the codes
@@ -95,10 +109,10 @@ class RecoveryCodes(Device):
     """
 
     sealed = models.TextField()
-    made_at = models.DateTimeField(default=clock.now)
     saved_at = models.DateTimeField(null=True)
+    changes = ("sealed",)
 
-    class Meta(Device.Meta):
+    class Meta(Factor.Meta):
         abstract = False
         constraints = (models.UniqueConstraint(fields=("user",), name="one_set_of_codes"),)
 
@@ -116,20 +130,9 @@ class RecoveryCodes(Device):
         salt, digests = self._unsealed()
         return _find(_digest(salt, code), digests) is not None
 
-    def verify_token(self, token: str) -> bool:
-        """Use up the recovery code ``token``; return whether it was right.
-
-        Called by ``django_otp.verify_token``, which has locked the row.
-        """
-        if not self.spend(token):
-            return False
-        self.save(update_fields=["sealed"])
-        return True
-
-    def spend(self, code: str) -> bool:
-        """Return whether ``code`` is unused; if so, remove it without saving the row."""
+    def spend(self, token: str) -> bool:
         salt, digests = self._unsealed()
-        found = _find(_digest(salt, code), digests)
+        found = _find(_digest(salt, token), digests)
         if found is None:
             return False
         digests.remove(found)
@@ -164,7 +167,7 @@ class CounterWentBack(Exception):
     """
 
 
-class Passkey(Device):
+class Passkey(Factor):
     """A passkey or security key (WebAuthn). Nothing in this table is secret.
 
     ``credential_id`` and ``public_key`` are URL-safe base64. ``aaguid`` is the id of the
@@ -181,23 +184,13 @@ class Passkey(Device):
     aaguid = models.CharField(max_length=36)
     is_eligible = models.BooleanField(null=True)
     is_synced = models.BooleanField()
-    made_at = models.DateTimeField(default=clock.now)
     used_at = models.DateTimeField(null=True)
+    changes = ("sign_count", "used_at", "is_eligible", "is_synced")
 
     @property
     def provider(self) -> str:
         """The name of the provider that stores the passkey; empty if unknown."""
         return aaguids.NAMES.get(self.aaguid, "")
-
-    def verify_token(self, token: Assertion) -> bool:
-        """Verify the response of the passkey and record its use; return whether it was valid.
-
-        Called by ``django_otp.verify_token``, which has locked the row.
-        """
-        if not self.spend(token):
-            return False
-        self.save(update_fields=["sign_count", "used_at", "is_eligible", "is_synced"])
-        return True
 
     def spend(self, token: Assertion) -> bool:
         """Return whether ``token`` is valid; if so, record the use without saving the row.

@@ -18,7 +18,7 @@ from accounts.throttle.limits import Budget
 from accounts.throttle.services import give_back, spend, wait
 from accounts.twofactor import budgets, codes
 from accounts.twofactor.errors import WrongFactorCode, WrongSingleUseCode
-from accounts.twofactor.models import Authenticator, RecoveryCodes
+from accounts.twofactor.models import Authenticator, Factor, RecoveryCodes
 from accounts.twofactor.services import held
 from accounts.users.models import User
 
@@ -69,7 +69,7 @@ def prove(
 
 
 def _spend(spent: list[Budget], guess: list[Budget], user: User, actor: Actor) -> None:
-    """Count the attempt, and record an event if too many codes were guessed.
+    """Count the attempt. If too many codes were guessed, record that, at most once an hour.
 
     ``spent``: the budgets of the attempt.
     ``guess``: those of them that limit guesses of codes.
@@ -77,8 +77,12 @@ def _spend(spent: list[Budget], guess: list[Budget], user: User, actor: Actor) -
     try:
         spend(*spent)
     except RateLimited:
-        if wait(*guess):
-            _record_block(user, actor)
+        # After failures in a session, ``sessions.guesses`` notifies the owner instead.
+        since = clock.now() - BLOCKED_NEWS
+        is_news = not (actor.session or has_happened(user, events.FACTOR_BLOCKED, since))
+        if wait(*guess) and is_news:
+            with transaction.atomic():
+                record(user, events.FACTOR_BLOCKED, actor)
         raise
 
 
@@ -105,43 +109,27 @@ def _proof_of(
     if codes.TOTP_CODE.fullmatch(code):
         rows = Authenticator.objects.filter(user=user).order_by("pk")
         fitting = next((row for row in rows if row.fits(code)), None)
-        return _proof(Method.TOTP, fitting) if _take(user, fitting, code) else None
+        return _take(user, Method.TOTP, fitting, code)
     if codes.RECOVERY_CODE.fullmatch(code):
         return _use_recovery_code(user, code, actor)
     is_mailed = mailed is not None and codes.MAILED_CODE.fullmatch(code) and mailed(code)
     return Proof.now(Method.MAIL) if is_mailed else None
 
 
-def _proof(method: Method, device: Authenticator | RecoveryCodes | None) -> Proof:
-    return Proof.now(method, device.persistent_id if device else "")
-
-
 @transaction.atomic
 def _use_recovery_code(user: User, code: str, actor: Actor) -> Proof | None:
-    kept = held(user).recovery_codes
-    if not _take(user, kept, code):
-        return None
-    left = RecoveryCodes.objects.get(user=user).left
-    record(user, events.RECOVERY_CODE_USED, actor, detail=str(left))
-    return _proof(Method.RECOVERY_CODE, kept)
+    proof = _take(user, Method.RECOVERY_CODE, held(user).recovery_codes, code)
+    if proof:
+        left = RecoveryCodes.objects.get(user=user).left
+        record(user, events.RECOVERY_CODE_USED, actor, detail=str(left))
+    return proof
 
 
-def _take(user: User, device: Authenticator | RecoveryCodes | None, code: str) -> bool:
-    """Use up ``code`` of ``device``; return whether the code was right.
+def _take(user: User, method: Method, device: Factor | None, code: str) -> Proof | None:
+    """Use up ``code`` of ``device``; return the proof, or None if the code was wrong.
 
     The row is locked, so that only one of several simultaneous uses succeeds.
     """
-    if device is None:
-        return False
-    return django_otp.verify_token(user, device.persistent_id, code) is not None
-
-
-@transaction.atomic
-def _record_block(user: User, actor: Actor) -> None:
-    """Record that the limit for codes is reached, at most once an hour.
-
-    After failures in a session, ``sessions.guesses`` notifies the owner instead.
-    """
-    if actor.session or has_happened(user, events.FACTOR_BLOCKED, clock.now() - BLOCKED_NEWS):
-        return
-    record(user, events.FACTOR_BLOCKED, actor)
+    if device and django_otp.verify_token(user, device.persistent_id, code):
+        return Proof.now(method, device.persistent_id)
+    return None
