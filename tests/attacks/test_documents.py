@@ -1,14 +1,12 @@
 """Metadata documents of apps, as a way into the private network, or to fill or flood the site."""
 
 import socket
-import time
 from typing import Any
 
 import pytest
 from django.core.management import call_command
 from django.test import Client as Browser
 
-from accounts.common import http_client
 from accounts.oauth.models import Client, UnreadRequest
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from accounts.users.models import User
@@ -26,8 +24,7 @@ from tests.support.authorize import (
 from tests.support.clock import Clock
 from tests.support.document_host import HERE, HOST, DocumentHost, resolve
 from tests.support.oauth_client import App
-from tests.support.process import slack
-from tests.support.receiver import drip, hang, say
+from tests.support.receiver import say
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
@@ -83,37 +80,6 @@ def test_a_document_in_the_private_network_is_not_read(
         assert refuses(host, browser), ip
 
     assert (connections, host.count) == (set(), 0)
-
-
-def test_a_name_that_changes_its_ip_address_is_looked_up_once_and_connected_as_checked(
-    host: DocumentHost, browser: Browser, connections: set[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    resolve(monkeypatch, ["127.0.0.2", HERE], ["127.0.0.2"])
-
-    begin(browser, host.app, **ASK)
-
-    assert (connections, host.count) == ({HERE}, 1)
-
-
-@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_is_not_followed(host: DocumentHost, browser: Browser, status: int) -> None:
-    host.answers["/client.json"] = say(status, Location=host.url("/evil", HOST))
-
-    assert refuses(host, browser)
-    assert [path for path, _form, _at in host.got] == ["/client.json"]
-
-
-def test_a_document_that_comes_slowly_or_never_ends_soon(
-    host: DocumentHost, browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(http_client, "SECONDS", 1.0)
-    monkeypatch.setattr(http_client, "PATIENCE", 0.5)
-    for trouble in (drip, hang):  # for ten seconds
-        http_client._silent_until.clear()
-        host.answers["/client.json"] = trouble
-        started = time.monotonic()
-        assert refuses(host, browser)
-        assert time.monotonic() - started < 5 * slack()
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,7 @@ from tests.support.clock import Clock
 from tests.support.forgeries import key_of
 from tests.support.oauth_client import new_app, set_client
 from tests.support.process import slack
-from tests.support.receiver import PUBLIC, WITHIN, Receiver, drip, hang, say, set_dns
+from tests.support.receiver import PUBLIC, WITHIN, Receiver, drip, hang, say
 
 pytestmark = pytest.mark.django_db
 
@@ -52,26 +52,6 @@ def test_no_private_address_is_reached_unless_the_registration_says_so(
 
     set_client(app, jwks_uri=receiver.url("/keys"))
     assert (status(app), connections) == (200, [PUBLIC])
-
-
-def test_neither_a_changing_name_nor_a_redirect_leads_into_the_private_network(
-    app: KeyedApp,
-    receiver: Receiver,
-    connections: list[str],
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    uri = receiver.url("/keys", host="app.localhost")
-    set_client(app, jwks_uri=uri, jwks_uri_is_private=False)
-    set_dns(monkeypatch, ["127.0.0.2"], [PUBLIC], ["127.0.0.2"], ["127.0.0.2", PUBLIC])
-    for expected in (401, 200, 200, 200):
-        assert status(app) == expected
-        clock.advance(minutes=11)
-    assert set(connections) == {PUBLIC}
-
-    receiver.answers["/moved"] = say(302, Location=receiver.url("/keys"))
-    set_client(app, jwks_uri=receiver.url("/moved"))
-    assert status(app) == 401
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from joserfc.jwk import ECKey
 
 from accounts.users.models import User
 from tests.support.forgeries import encoded
@@ -17,7 +16,6 @@ from tests.support.social import come_back, go, round_trip
 pytestmark = pytest.mark.django_db
 
 NOW = int(time.time())
-OTHER = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
 DEEP = "[" * 200_000
 
 

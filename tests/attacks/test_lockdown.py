@@ -16,7 +16,6 @@ from tests.support.clock import Clock
 from tests.support.lockdown import change_password, lock_down, switch_off
 from tests.support.signin import signed_in
 from tests.support.steps import (
-    CONFIRM,
     PASSWORD,
     WRONG,
     is_signed_in,
@@ -25,7 +24,6 @@ from tests.support.steps import (
     outbox,
     path_of,
     sign_in,
-    sign_up,
 )
 
 LOCKDOWN = "/accounts/lockdown/"
@@ -94,24 +92,6 @@ def test_a_lock_link_is_valid_for_thirty_days(clock: Clock, days: float, good: b
     assert Client().get(link).status_code == (200 if good else 404)
     assert Client().post(link).status_code == (200 if good else 404)
     assert is_locked() is good
-
-
-def test_lock_sign_up_and_owner_links_work_only_on_their_own_page() -> None:
-    from accounts.ops.owner import new_link
-
-    _, lockdown = signed_in_with_notice()
-    sign_up(Client(), "mallory")
-    signup = path_of(outbox()[-1].action_url)
-    owner = path_of(new_link() or "")
-    prefixes = (LOCKDOWN, CONFIRM, "/accounts/owner/")
-
-    for own, link in zip(prefixes, (lockdown, signup, owner), strict=True):
-        for prefix in prefixes:
-            answer = Client().get(link.replace(own, prefix))
-            assert answer.status_code == (200 if prefix == own else 404)
-            if prefix != own:
-                assert Client().post(link.replace(own, prefix), {}).status_code == 404
-    assert not is_locked()
 
 
 def test_a_user_cannot_lock_another_users_account() -> None:

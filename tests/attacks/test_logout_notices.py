@@ -18,7 +18,7 @@ from tests.support.client_keys import KeyedApp, keyed_app
 from tests.support.logout import ended, send_all, told_at
 from tests.support.oauth_client import App, browser_of, new_app, set_client
 from tests.support.process import slack
-from tests.support.receiver import PUBLIC, WITHIN, Receiver, drip, say, set_dns
+from tests.support.receiver import WITHIN, Receiver, drip, say
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
@@ -28,12 +28,6 @@ pytestmark = pytest.mark.django_db
 @pytest.fixture
 def alice(db: Any) -> User:
     return make_user("alice")
-
-
-def notify(alice: User, uri: str) -> None:
-    """Send a notice to an app whose registration names no private address."""
-    ended(alice, make_app("Shop", backchannel_logout_uri=uri))
-    send_all()
 
 
 def test_no_private_address_is_reached_unless_its_registration_says_so(
@@ -49,43 +43,6 @@ def test_no_private_address_is_reached_unless_its_registration_says_so(
 
     assert connections == []
     assert LogoutNotice.objects.count() == len(WITHIN)
-
-
-def test_a_private_address_is_reached_if_its_registration_says_so(
-    alice: User, receiver: Receiver
-) -> None:
-    ended(alice, told_at(receiver.url()))
-
-    send_all()
-
-    assert len(receiver.tokens()) == 1
-
-
-def test_a_name_that_changes_to_a_private_address_leads_nowhere(
-    alice: User, receiver: Receiver, connections: list[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """DNS rebinding, also from one notice to the next, and with both addresses in one answer."""
-    monkeypatch.setattr(logout_notices, "REST_SECONDS", 0)
-    set_dns(monkeypatch, [PUBLIC], ["127.0.0.2"], ["127.0.0.2", PUBLIC])
-    app = make_app("Shop", backchannel_logout_uri=receiver.url(host="app.localhost"))
-    for _ in range(3):
-        ended(alice, app)
-        send_all()
-
-    assert set(connections) == {PUBLIC}
-    assert (len(receiver.tokens()), LogoutNotice.objects.count()) == (2, 1)
-
-
-@pytest.mark.parametrize("status", [302, 307])
-def test_no_redirect_is_followed(
-    alice: User, receiver: Receiver, connections: list[str], status: int
-) -> None:
-    receiver.answers["/logout"] = say(status, Location=receiver.url("/evil"))
-
-    notify(alice, receiver.url())
-
-    assert [path for path, _form, _at in receiver.got] == ["/logout"]
-    assert LogoutNotice.objects.exists()
 
 
 def test_a_slow_or_endless_answer_is_cut_off(

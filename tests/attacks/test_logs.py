@@ -27,7 +27,7 @@ from tests.support.site import Site, text_of
 from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, address_of, code_in
 
 TOKEN = "figures-for-the-monitoring-of-this-site"
-RESET, NEW_KEY = "/accounts/password/reset/", "/accounts/keys/new/"
+RESET = "/accounts/password/reset/"
 LINKS = re.compile(r"(?m)^https?://[^/\s]+(/accounts/\S+)$")
 
 

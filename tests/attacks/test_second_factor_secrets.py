@@ -116,30 +116,6 @@ def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code() -> None:
         assert [text for text in hidden if text in page] == []
 
 
-def test_pages_with_secrets_are_not_cached() -> None:
-    staff()
-    browser = after_password("carol")
-    answers = [browser.get(SETUP)]
-    seed = seed_on(answers[0].text)
-    answers += [
-        browser.post(SETUP, {"code": "000000"}),
-        browser.post(SETUP, {"code": code_of(seed)}),
-    ]
-    answers += [browser.get(RECOVERY_CODES)]
-    shown = {"shown": shown_on(answers[3].text)}
-    answers += [browser.post(f"{RECOVERY_CODES}file/", shown)]
-    answers += [browser.post(RECOVERY_CODES, {"code": "aaaaa-aaaaa"})]
-    half = after_password("carol")
-    answers += [half.get(CHALLENGE), half.post(CHALLENGE, {"code": "000000"})]
-    answers += [half.get("/accounts/2fa/recovery/no-such-token/")]
-    statuses = [answer.status_code for answer in answers]
-    assert statuses == [200, 200, 302, 200, 200, 200, 200, 200, 404]
-
-    for answer in answers:
-        assert "no-store" in answer["Cache-Control"]
-    assert "attachment" in answers[4]["Content-Disposition"]
-
-
 def test_recovery_codes_are_shown_once_and_to_no_other_user() -> None:
     alice, _seed = with_factor()
     browser = signed_in(alice)

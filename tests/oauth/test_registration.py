@@ -172,13 +172,6 @@ def test_the_commands_about_apps_work_for_apps_that_have_registered_themselves()
     assert the_app().disabled_at
 
 
-def test_the_discovery_document_names_the_endpoint() -> None:
-    found = Browser().get("/.well-known/openid-configuration").json()
-
-    assert found["registration_endpoint"] == printed_by()["registration_endpoint"]
-    assert found["registration_endpoint"].endswith("/oauth/register")
-
-
 def test_the_endpoint_reads_only_posted_json_with_a_token() -> None:
     assert Browser().get("/oauth/register").status_code == 405
     bare = Browser().post("/oauth/register", VALID, content_type="application/json")

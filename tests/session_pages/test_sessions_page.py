@@ -19,7 +19,6 @@ from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 PAGE = "/accounts/sessions/"
-FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0"
 TAGS = re.compile(r"<[^>]*>")
 
 pytestmark = pytest.mark.django_db

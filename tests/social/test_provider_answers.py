@@ -15,7 +15,6 @@ from tests.support.social import come_back, go
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
-CONFIRM = "/accounts/login/?next=/accounts/3rdparty/confirm/"
 PROFILE = shapes.ANSWERS[shapes.GITHUB_PERSON]
 UNVERIFIED, OTHER = MAIL | {"verified": False}, MAIL | {"primary": False}
 
@@ -87,18 +86,6 @@ def test_an_unverified_email_neither_finds_an_account_nor_is_stored(
     new = User.objects.exclude(pk=alice.pk).get()
     assert (new.email, list(new.emails.all())) == ("", [])
     assert Identity.objects.get().user == new
-
-
-@pytest.mark.parametrize("provider", ["google", "github"])
-def test_a_verified_email_of_an_existing_account_asks_for_a_sign_in_to_it(
-    provider: str, doubles: Doubles
-) -> None:
-    make_user("alice")
-    # The public email of the profile does not count.
-    doubles.answers[shapes.GITHUB_PERSON] |= {"email": "other@example.org"}
-
-    assert doubles.round_trip(Client(), provider).url == CONFIRM
-    assert (User.objects.count(), Identity.objects.count()) == (1, 0)
 
 
 NAMES = {
