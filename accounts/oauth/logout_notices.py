@@ -75,9 +75,9 @@ def post(rows: QuerySet[LoginSession]) -> None:
     told = rows.filter(app_session__isnull=False)
     told = told.exclude(app_session__client__backchannel_logout_uri="").order_by()
     subject = Coalesce("pairwise_subject", "user_id", output_field=UUIDField())
-    values = told.values_list("pk", "app_session__client", subject, now, due)
+    values = told.values_list("pk", "app_session__client", subject, now, due, Value(0))
     text, parameters = values.query.sql_with_params()
-    columns = "session_id, client_id, subject, created_at, due_at"
+    columns = "session_id, client_id, subject, created_at, due_at, attempts"
     table = LogoutNotice._meta.db_table
     with connection.cursor() as cursor:
         cursor.execute(

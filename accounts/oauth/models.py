@@ -534,7 +534,7 @@ class LogoutNotice(models.Model):
     subject = models.UUIDField()
     created_at = models.DateTimeField()
     due_at = models.DateTimeField()
-    attempts = models.PositiveSmallIntegerField(default=00)
+    attempts = models.PositiveSmallIntegerField(default=0)
     lease = models.UUIDField(null=True)
 
     class Meta:
