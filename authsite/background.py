@@ -3,11 +3,11 @@
 Import this module after Django is set up, because it imports models.
 """
 
+from django.apps import apps
 from django.conf import settings
 
 from accounts.common import logs
 from accounts.mail import sender
-from accounts.oauth.logout_sender import Starter
 
 
 def start() -> None:
@@ -17,7 +17,10 @@ def start() -> None:
     """
     logs.configure(settings.LOGGING)
     sender.start()
-    Starter("authsite.logout_notices").start()
+    if apps.is_installed("accounts.oauth"):
+        from accounts.oauth.logout_sender import Starter  # noqa: PLC0415 only if it is installed
+
+        Starter("authsite.logout_notices").start()
     if settings.AUTHSITE.redis_url:
         from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
 

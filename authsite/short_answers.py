@@ -10,16 +10,12 @@ from io import BytesIO
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.core.exceptions import TooManyFieldsSent
-from django.http import HttpRequest, JsonResponse, QueryDict
+from django.http import HttpRequest, JsonResponse
 from django.utils import translation
 from rest_framework.renderers import JSONRenderer
 
 from accounts.common.client_info import ClientInfo, client_from
 from accounts.common.errors import RateLimited
-from accounts.oauth.endpoints import FORM
-from accounts.oauth.protocol import OAuthError, parameters
-from accounts.oauth.token_views import refresh_at_once
 from accounts.ops import health
 from accounts.profile.api import own_profile
 from accounts.signin.services import refuse_flood
@@ -65,23 +61,8 @@ def _refresh(environ: Environ, client_ip: str) -> Answer | None:
     if (sent := _members(environ, "refresh")) is None:
         return None
     token_request = TokenRequest(settings.AUTHSITE.origin)
-    tokens = renewal.renew(sent["refresh"], token_request, _client(environ, client_ip))
+    tokens = renewal.renew(sent["refresh"], token_request, client_of_request(environ, client_ip))
     return Answer(_render(with_refresh(tokens))) if tokens else None
-
-
-def _token_of_app(environ: Environ, client_ip: str) -> Answer | None:
-    body = _body(environ, FORM)
-    if body is None:
-        return None
-    # The constructor makes five dictionaries, and only this one is read.
-    request = HttpRequest.__new__(HttpRequest)
-    request.META = environ
-    try:
-        sent = parameters(QueryDict(body))
-    except (OAuthError, TooManyFieldsSent):
-        return None
-    answer = refresh_at_once(request, sent, _client(environ, client_ip))
-    return Answer(json.dumps(answer).encode()) if answer else None
 
 
 def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
@@ -90,7 +71,7 @@ def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
     if sent is None or "HTTP_AUTHORIZATION" in environ or not _is_login(**sent):
         return None
     try:
-        refuse_flood(sent["username"], _client(environ, client_ip))
+        refuse_flood(sent["username"], client_of_request(environ, client_ip))
     except RateLimited as error:
         with translation.override(language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))):
             body = _render(body_of(error))
@@ -98,7 +79,8 @@ def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
     return None
 
 
-def _client(environ: Environ, client_ip: str) -> ClientInfo:
+def client_of_request(environ: Environ, client_ip: str) -> ClientInfo:
+    """Return the client info of the request."""
     return client_from(environ | {"REMOTE_ADDR": client_ip})
 
 
@@ -114,7 +96,7 @@ def _is_login(username: str, password: str) -> bool:
 
 def _members(environ: Environ, *names: str) -> dict[str, str] | None:
     """Return the members of a small JSON body if they are the strings ``names``, else None."""
-    body = _body(environ, "application/json")
+    body = body_of_request(environ, "application/json")
     if body is None:
         return None
     try:
@@ -126,7 +108,7 @@ def _members(environ: Environ, *names: str) -> dict[str, str] | None:
     return sent if all(type(value) is str for value in sent.values()) else None
 
 
-def _body(environ: Environ, content_type: str) -> bytes | None:
+def body_of_request(environ: Environ, content_type: str) -> bytes | None:
     """Return a small body of this type, which can be read again, else None."""
     length = environ.get("CONTENT_LENGTH", "")
     if environ.get("CONTENT_TYPE") != content_type or not length.isdecimal() or len(length) > 4:
@@ -149,14 +131,12 @@ def _ready(_environ: Environ, _client_ip: str) -> Answer | None:
 
 
 SIGN_IN, REFRESH = "/api/v1/token/", "/api/v1/token/refresh/"
-OF_APPS = "/oauth/token"
 JWKS = "/.well-known/jwks.json"
-POSTED = {SIGN_IN, REFRESH, OF_APPS}
+POSTED = {SIGN_IN, REFRESH}
 ANSWERS: dict[str, Callable[[Environ, str], Answer | None]] = {
     "/api/v1/me/": _me,
     REFRESH: _refresh,
     SIGN_IN: _sign_in,
-    OF_APPS: _token_of_app,
     JWKS: lambda *_: published(keyring.jwks()),
     "/health/live": lambda *_: Answer(JsonResponse({"process": health.OK}).content),
     "/health/ready": _ready,

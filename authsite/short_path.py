@@ -16,9 +16,11 @@ short path repeats the headers of that response.
 """
 
 from collections.abc import Callable, Iterable
+from importlib import import_module
 from time import perf_counter
 from typing import Any
 
+from django.apps import apps
 from django.conf import settings
 from django.db import Error, connection
 
@@ -38,6 +40,9 @@ from authsite.short_answers import (
     language,
     published,
 )
+
+if apps.is_installed("accounts.oauth"):
+    import_module("authsite.short_answers_of_apps")
 
 type Application = Callable[..., Iterable[bytes]]
 

@@ -70,7 +70,10 @@ def check_source() -> None:
         raise CopyRefused(f"The source lacks {len(missing)} migrations: run migrate on it first.")
     known = OWN | {model._meta.db_table for model in _models()}
     if foreign := _tables(SOURCE) - known:
-        raise CopyRefused(f"The source has tables that are not the site's: {_listed(foreign)}")
+        hint = " (OPENID_PROVIDER is off)" * any(name.startswith("oauth_") for name in foreign)
+        raise CopyRefused(
+            f"The source has tables that are not the site's{hint}: {_listed(foreign)}"
+        )
 
 
 def check_target() -> None:

@@ -43,7 +43,11 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "me": "Your own profile.",
             "sessions": "Where you are signed in.",
             "keys": "Your own API keys.",
-            "apps": "The apps that you sign in to with your account here.",
+            **(
+                {"apps": "The apps that you sign in to with your account here."}
+                if AUTHSITE.openid_provider == "on"
+                else {}
+            ),
             "admin": "For staff: find users, and help them.",
             "activity": "Your own security history.",
         }.items()

@@ -10,13 +10,13 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from accounts import api_urls
 from accounts.ops.api_errors import CODES
 from accounts.tokens import scopes
 from tests.support.api import API
 from tests.support.clock import Clock
 from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
+from tests.support.routes import ROUTES
 from tests.support.second_factor import (
     EMAILED_CODES,
     SETUP,
@@ -77,7 +77,7 @@ def test_9_1_the_api_docs_name_every_error_code() -> None:
     assert named == set(CODES)
 
 
-CALLS = [re.sub("<.*>", NOBODY, str(route.pattern)) for route in api_urls.urlpatterns]
+CALLS = [re.sub("<.*>", NOBODY, str(route.pattern)) for route in ROUTES]
 CLOSED = [path for path in CALLS if f"api/v1/{path}" not in OPEN and NOBODY not in path]
 
 

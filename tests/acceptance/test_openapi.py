@@ -16,13 +16,13 @@ from openapi_spec_validator import OpenAPIV31SpecValidator
 from rest_framework.request import Request
 from rest_framework.views import APIView
 
-from accounts import api_urls
 from accounts.common.errors import PublicError
 from accounts.ops.api_errors import CONFLICTS
 from accounts.ops.examples import EXAMPLES
 from accounts.profile.api import PersonSerializer
 from tests.support.api_jwt import TOKEN, call
 from tests.support.openapi import METHODS, SCHEMA, Json, operations, resolve
+from tests.support.routes import ROUTES
 from tests.support.steps import WRONG
 from tests.support.urls import OPEN
 
@@ -68,7 +68,7 @@ def test_the_description_is_valid_openapi_3_1_for_the_public_origin(described: J
 def test_the_description_has_exactly_the_routes_and_methods_of_the_api(described: Json) -> None:
     routed = {
         ("/api/v1/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(route.pattern)), method)
-        for route in api_urls.urlpatterns
+        for route in ROUTES
         if str(route.pattern) not in DESCRIPTIONS
         for method in METHODS
         if hasattr(getattr(route.callback, "cls", None), method)

@@ -6,7 +6,6 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts import api_urls
 from accounts.apikeys.models import APIKey
 from accounts.sessions.models import LoginSession
 from accounts.tokens.scopes import SCOPES
@@ -25,6 +24,7 @@ from tests.support.api_keys import (
 )
 from tests.support.api_steps import status_and_code
 from tests.support.clock import Clock
+from tests.support.routes import ROUTES
 from tests.support.signin import signed_in
 from tests.support.steps import make_user, sign_in
 
@@ -58,7 +58,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
 
 def closed_calls() -> Iterator[tuple[str, str]]:
     """Yield every endpoint of the URL map that needs credentials."""
-    for entry in api_urls.urlpatterns:
+    for entry in ROUTES:
         view = getattr(entry.callback, "cls", None)
         for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
             if view and view.permission_classes and hasattr(view, method.lower()):

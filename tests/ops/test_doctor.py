@@ -19,6 +19,7 @@ from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.common.secrets import encryption_key
 from accounts.mail.models import OutgoingMail
+from accounts.ops import health
 from accounts.ops.doctor import inside, probe
 from accounts.ops.doctor.findings import WORDS, found
 from accounts.tokens import keyring
@@ -105,6 +106,7 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "limits_scaled": lambda settings, _patch: set_up(settings, limits_scale=1000.0),
     "secret_file_open": plant_open_secret,
     "migrations_missing": plant_missing_migration,
+    "provider_left": lambda _s, patch: patch.setattr(health, "has_left_provider", bool),
     "redis_down": lambda s, _p: set_up(s, redis_url=f"redis://127.0.0.1:{free_port()}/0"),
     "mail_down": plant_mail_down,
     "mail_files": lambda settings, _patch: set_up(settings, email_url="file:///mail"),

@@ -2,8 +2,6 @@
 
 import pytest
 
-from accounts import api_urls
-from accounts.oauth import api_urls as oauth_urls
 from accounts.sessions.models import LoginSession
 from accounts.tokens import scopes
 from accounts.tokens.scopes import (
@@ -16,11 +14,11 @@ from accounts.tokens.scopes import (
     parse,
     written,
 )
+from tests.support.routes import ROUTES
 
 
 def test_every_protected_call_has_an_area_and_every_area_has_a_call() -> None:
-    routes = [*api_urls.urlpatterns, *oauth_urls.urlpatterns]
-    views = [getattr(route.callback, "cls", None) for route in routes]
+    views = [getattr(route.callback, "cls", None) for route in ROUTES]
     closed = [view for view in views if view and view.permission_classes != ()]
 
     assert {view.area for view in closed} == AREAS.keys() | {"admin"}

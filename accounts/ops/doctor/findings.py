@@ -24,6 +24,11 @@ WORDS = {
         "{0} migrations are not applied.",
         "Run: python manage.py migrate",
     ),
+    "provider_left": (
+        "OPENID_PROVIDER is off, but the database still has the tables of the OpenID Provider, "
+        "which refer to users and sessions. Therefore these cannot be deleted.",
+        "Set OPENID_PROVIDER=on, run: python manage.py migrate oauth zero. Then set it to off.",
+    ),
     "database_role": (
         "The database role {0} is a superuser or may make roles, which the site does not need.",
         "Let another role own the database, or: ALTER ROLE {0} NOSUPERUSER NOCREATEROLE",

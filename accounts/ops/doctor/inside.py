@@ -17,6 +17,7 @@ from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.common.config import Config
 from accounts.mail import services as mail
+from accounts.ops import health
 from accounts.ops.doctor.findings import Finding, found
 from accounts.ops.storage import LOW_BYTES, LOW_SHARE
 from accounts.tokens import keyring
@@ -47,9 +48,12 @@ def check(config: Config) -> Iterator[Finding]:
         yield found("database_down", type(error).__name__)
         return
     migrations = MigrationLoader(connection)
-    if missing := migrations.disk_migrations.keys() - (migrations.applied_migrations or {}).keys():
+    applied = (migrations.applied_migrations or {}).keys()
+    if missing := migrations.disk_migrations.keys() - applied:
         yield found("migrations_missing", len(missing))
         return
+    if health.has_left_provider(applied):
+        yield found("provider_left")
     for check in (_database, _waiting_mail, _keys, _people, _daily_job):
         yield from _run(check.__name__.strip("_").replace("_", " "), check, config)
 

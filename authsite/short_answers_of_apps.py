@@ -1,0 +1,40 @@
+"""The answer of the short path to an app that renews its tokens: see ``authsite.short_answers``.
+
+``authsite.short_path`` imports this module if the OpenID Provider is installed.
+"""
+
+import json
+
+from django.core.exceptions import TooManyFieldsSent
+from django.http import HttpRequest, QueryDict
+
+from accounts.oauth.endpoints import FORM
+from accounts.oauth.protocol import OAuthError, parameters
+from accounts.oauth.token_views import refresh_at_once
+from authsite.short_answers import (
+    ANSWERS,
+    POSTED,
+    Answer,
+    Environ,
+    body_of_request,
+    client_of_request,
+)
+
+
+def _token_of_app(environ: Environ, client_ip: str) -> Answer | None:
+    body = body_of_request(environ, FORM)
+    if body is None:
+        return None
+    # The constructor makes five dictionaries, and only this one is read.
+    request = HttpRequest.__new__(HttpRequest)
+    request.META = environ
+    try:
+        sent = parameters(QueryDict(body))
+    except (OAuthError, TooManyFieldsSent):
+        return None
+    answer = refresh_at_once(request, sent, client_of_request(environ, client_ip))
+    return Answer(json.dumps(answer).encode()) if answer else None
+
+
+ANSWERS["/oauth/token"] = _token_of_app
+POSTED.add("/oauth/token")
