@@ -25,10 +25,8 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-import xml.etree.ElementTree as ET
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,8 +34,6 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = ("accounts", "authsite", "deploy", "static", "templates")
 TEST_SECONDS = 300
 AT_ONCE = 2
-# For a test with several parameters, the first of these outcomes that occurs counts.
-OUTCOMES = ("failed", "broken by an error", "skipped", "passed")
 # Only these plugins are loaded: others would slow each start by a second.
 PLUGINS = ("pytest_django.plugin",)
 
@@ -71,7 +67,7 @@ def main(names: list[str]) -> int:
                 return f"{before or 'was not run'} while the defence stands: {defence.test}"
             tree = idle.get()
             try:
-                return judge(defence, tree)
+                return tree.judge(defence)
             finally:
                 idle.put(tree)
 
@@ -109,31 +105,6 @@ def shares(tests: set[str]) -> list[set[str]]:
         {test for test in tests if test.partition("::")[0] in files[n::AT_ONCE]}
         for n in range(AT_ONCE)
     ]
-
-
-def judge(defence: Defence, tree: "Tree") -> str:
-    """Return what is wrong with a defence, or an empty string if its test fails without it."""
-    try:
-        with without(defence, tree.path):
-            outcome = tree.outcomes({defence.test}).get(defence.test, "was not run")
-    except DoesNotApply as problem:
-        return f"does not apply: {problem}"
-    return "" if outcome == "failed" else f"{outcome}: {defence.test}"
-
-
-@contextmanager
-def without(defence: Defence, tree: Path) -> Iterator[None]:
-    """Apply the edits of a defence to a tree, and undo them afterwards."""
-    with tempfile.TemporaryDirectory() as kept:
-        changed = edited(defence, site_files(tree))
-        for number, (path, text) in enumerate(changed.items()):
-            shutil.copy2(tree / path, Path(kept) / str(number))
-            (tree / path).write_text(text, encoding="utf-8")
-        try:
-            yield
-        finally:
-            for number, path in enumerate(changed):
-                shutil.move(Path(kept) / str(number), tree / path)
 
 
 def edited(defence: Defence, files: Mapping[str, str]) -> dict[str, str]:
@@ -193,6 +164,7 @@ class Tree:
     def __init__(self, path: Path, shared: Path) -> None:
         self.path = path
         copy_tree(path)
+        self.files = site_files(path)
         # A file whose text has changed is compiled again, whatever its time and size.
         compile_all = "-m compileall -q --invalidation-mode checked-hash accounts authsite tests"
         subprocess.run([sys.executable, *compile_all.split()], check=True, cwd=path)
@@ -208,42 +180,36 @@ class Tree:
     def close(self) -> None:
         self._worker.communicate()
 
+    def judge(self, defence: Defence) -> str:
+        """Return what is wrong with a defence, or an empty string if its test fails without it."""
+        try:
+            changed = edited(defence, self.files)
+        except DoesNotApply as problem:
+            return f"does not apply: {problem}"
+        try:
+            self._write(changed)
+            outcome = self.outcomes({defence.test}).get(defence.test, "was not run")
+        finally:
+            self._write({path: self.files[path] for path in changed})
+        return "" if outcome == "failed" else f"{outcome}: {defence.test}"
+
     def outcomes(self, tests: set[str]) -> dict[str, str]:
         """Run tests and return an outcome for each test that ran."""
         if not tests:  # pytest would run all
             return {}
-        with tempfile.TemporaryDirectory(prefix="authsite-sabotage-") as folder:
-            report = Path(folder) / "report.xml"
-            args = ["-q", "-p", "no:cacheprovider", "-m", "", *sorted(tests)]
-            args += [word for plugin in PLUGINS for word in ("-p", plugin)]
-            args += [f"--junit-xml={report}", "-o", "junit_family=xunit1"]
-            if self._run(args, TEST_SECONDS * (1 + len(tests) // 10)) < 0:
-                return dict.fromkeys(tests, "hangs")
-            return read(report, tests) if report.exists() else {}
-
-    def _run(self, args: list[str], seconds: int) -> int:
+        args = ["-q", "--tb=no", "-p", "no:cacheprovider", "-m", "", *sorted(tests)]
+        args += [word for plugin in PLUGINS for word in ("-p", plugin)]
+        request = {"args": args, "seconds": TEST_SECONDS * (1 + len(tests) // 10)}
         assert self._worker.stdin
         assert self._worker.stdout
-        self._worker.stdin.write(json.dumps({"args": args, "seconds": seconds}) + "\n")
+        self._worker.stdin.write(json.dumps(request) + "\n")
         self._worker.stdin.flush()
-        return int(self._worker.stdout.readline())
+        found = json.loads(self._worker.stdout.readline())
+        return dict.fromkeys(tests, "hangs") if found is None else dict(found)
 
-
-def read(report: Path, tests: set[str]) -> dict[str, str]:
-    """Return an outcome for each of the tests that is in a report of pytest."""
-    seen: dict[str, set[str]] = {}
-    for case in ET.parse(report).iter("testcase"):  # noqa: S314 pytest wrote it
-        test = f"{case.get('file')}::{case.get('name')}"
-        # A test that is named without parameters counts with all of them.
-        for name in {test, test.partition("[")[0]}:
-            seen.setdefault(name, set()).add(outcome(case))
-    return {test: min(found, key=OUTCOMES.index) for test, found in seen.items() if test in tests}
-
-
-def outcome(case: ET.Element) -> str:
-    """Return the outcome of a test in pytest's report: one of ``OUTCOMES``."""
-    tags = {"failure": "failed", "error": "broken by an error", "skipped": "skipped"}
-    return next((word for tag, word in tags.items() if case.find(tag) is not None), "passed")
+    def _write(self, files: Mapping[str, str]) -> None:
+        for path, text in files.items():
+            (self.path / path).write_text(text, encoding="utf-8")
 
 
 def environment() -> dict[str, str]:
