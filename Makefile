@@ -21,7 +21,7 @@ $(shell rm -f $(RUN_STAMP) $(DEV_STAMP))
 endif
 endif
 
-.PHONY: help run https demo test check proof bench messages lock clean python
+.PHONY: help run https demo test check proof mutants bench messages lock clean python
 
 help: ## list the targets
 	@sed -n 's/^\([a-z]*\):.*## /\1\t/p' Makefile | while IFS="$$(printf '\t')" read -r name does; do \
@@ -57,8 +57,11 @@ check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migration
 	@echo '== migrations'; $(IN_DEVELOPMENT) $(PY) manage.py makemigrations --check --dry-run
 	@echo '== templates and translations'; $(PY) -m pytest --quiet tests/house
 
-proof: $(DEV_STAMP) ## run the long tests: races, kill runs, and each defence removed in turn
-	@$(PY) -m tests.proof
+proof: $(DEV_STAMP) ## run the long tests: races, scanners, removed defences, 300 mutants (SEED= draws the same)
+	@$(PY) -m tests.proof $(SEED)
+
+mutants: $(DEV_STAMP) ## change one thing at a time in the security core: a test must fail (FILES= of these only)
+	@$(PY) -m tests.sabotage.mutants $(FILES)
 
 bench: $(DEV_STAMP) ## compare the speed with the yardsticks (WRITE=1: write docs/speed.md; FULL=1: large)
 	@$(PY) -m tests.bench $(if $(WRITE),--write) $(if $(FULL),--full)

@@ -1,5 +1,7 @@
 """Run the long tests in parts and print how long each part took: ``make proof``.
 
+The mutants are drawn by a seed, which is printed; ``python -m tests.proof SEED`` draws the same.
+
 Race tests run for 50 rounds. If a race is lost once in 20 rounds on average, one round misses it
 with a probability of 0.95, so 50 rounds find it with a probability of 92 % (20 rounds: 64 %,
 59 rounds: 95 %).
@@ -15,10 +17,12 @@ ROOT = Path(__file__).resolve().parents[1]
 PYTEST = [sys.executable, "-m", "pytest", "-o", "faulthandler_timeout=900", "--durations=10"]
 # One more than cores: a race often waits for an email.
 RACING = ["-n", str((os.cpu_count() or 1) + 1), "--dist", "load"]
+SEED = ["--seed", sys.argv[1]] if len(sys.argv) > 1 else []
 PARTS = {
     "races and long inputs": [*PYTEST, *RACING, "-m", "proof and not alone"],
     "scanners, renewals, timing": [*PYTEST, "-m", "proof and alone"],
     "defences taken out": [sys.executable, "tests/sabotage/run.py"],
+    "mutants": [sys.executable, "-m", "tests.sabotage.mutants", "--draw", "300", *SEED],
 }
 
 
