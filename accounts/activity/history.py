@@ -156,7 +156,7 @@ class Entry:
         if self.event is events.RECOVERY_CODE_USED:
             return ""
         if self.event is events.SIGN_IN_FAILED:
-            # Earlier releases of the site stored no reason.
+            # A later release may store another reason.
             return str(failures.WORDS.get(self.row.detail, ""))
         if self.event in {events.PAGE_OPENED, events.DETAILS_READ}:
             return str(ROLES.get(self.row.detail, ""))

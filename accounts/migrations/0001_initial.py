@@ -68,14 +68,17 @@ class Migration(migrations.Migration):
                     models.PositiveIntegerField(default=0, editable=False),
                 ),
                 ("password_at", models.DateTimeField(editable=False, null=True)),
-                ("emailed_codes", models.BooleanField(editable=False, null=True)),
+                ("emailed_codes", models.BooleanField(default=False, editable=False)),
                 ("passkey_declined_at", models.DateTimeField(editable=False, null=True)),
                 ("disputed_at", models.DateTimeField(editable=False, null=True)),
                 (
                     "has_factor",
                     models.BooleanField(default=False, editable=False),
                 ),
-                ("updated_at", models.DateTimeField(editable=False, null=True)),
+                (
+                    "updated_at",
+                    models.DateTimeField(default=accounts.common.clock.now, editable=False),
+                ),
                 (
                     "groups",
                     models.ManyToManyField(
@@ -653,7 +656,7 @@ class Migration(migrations.Migration):
                 ("sign_count", models.BigIntegerField()),
                 ("transports", models.JSONField(default=list)),
                 ("aaguid", models.CharField(max_length=36)),
-                ("is_eligible", models.BooleanField(null=True)),
+                ("is_eligible", models.BooleanField()),
                 ("is_synced", models.BooleanField()),
                 ("made_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("used_at", models.DateTimeField(null=True)),

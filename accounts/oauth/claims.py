@@ -24,8 +24,7 @@ def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
         claims["zoneinfo"] = user.time_zone
         if user.language:
             claims["locale"] = user.language
-        if user.updated_at:
-            claims["updated_at"] = int(user.updated_at.timestamp())
+        claims["updated_at"] = int(user.updated_at.timestamp())
     # ``User.email`` is always a confirmed address.
     if "email" in scope and user.email:
         claims |= {"email": user.email, "email_verified": True}

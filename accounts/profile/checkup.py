@@ -15,7 +15,6 @@ class Step(StrEnum):
     """A step that makes an account safer. The most useful step is the first."""
 
     ADD_EMAIL = "add_email"
-    DECIDE_EMAILED_CODES = "decide_emailed_codes"
     ADD_PASSKEY = "add_passkey"
     CONFIRM_PASSKEY = "confirm_passkey"
     TURN_ON_TWO_STEP = "turn_on_two_step"
@@ -36,7 +35,6 @@ class Checkup:
         has_password: whether the user can sign in with a password.
         has_provider: whether the user can sign in with an external identity.
         held: the second factors and recovery codes of the account.
-        must_decide: whether the user has not yet decided if emailed codes remain a second step.
         has_declined: whether the user has declined a passkey lately.
     """
 
@@ -45,7 +43,6 @@ class Checkup:
     has_password: bool
     has_provider: bool
     held: Held
-    must_decide: bool = False
     has_declined: bool = False
 
     @property
@@ -97,7 +94,6 @@ class Checkup:
         """The most useful step that remains, or None if no step remains."""
         needed = {
             Step.ADD_EMAIL: not self.has_email,
-            Step.DECIDE_EMAILED_CODES: self.must_decide,
             Step.ADD_PASSKEY: not (self.has_passkey or self.has_declined),
             Step.CONFIRM_PASSKEY: self.has_passkey and not self.held.passkeys,
             Step.TURN_ON_TWO_STEP: not self.is_two_step,

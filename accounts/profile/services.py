@@ -36,14 +36,12 @@ class SameName(PublicError):
 def checkup(user: User) -> Checkup:
     """Return how well the account of ``user`` is protected."""
     held = twofactor.held(user)
-    is_undecided = bool(held.count) and user.emailed_codes is None
     return Checkup(
         email=user.email,
         emails=user.emails.count(),
         has_password=user.has_usable_password(),
         has_provider=bool(identities.usable(user)),
         held=held,
-        must_decide=is_undecided and policy.may_use_emailed_codes(user),
         has_declined=new_passkeys.is_declined(user),
     )
 

@@ -255,7 +255,7 @@ def make_room(user: User, new: LoginSession, actor: Actor) -> None:
 
     Sessions of API clients are revoked before those of browsers, and the least recently used first.
     ``new`` is never revoked, and connected apps have a limit of their own. One call revokes at most
-    ``AT_ONCE`` sessions, so that a large excess of an earlier release does not slow a sign-in down.
+    ``AT_ONCE`` sessions, so that a sign-in stays fast after the setting was lowered.
     """
     most = settings.AUTHSITE.max_sessions
     excess = _COUNTED.count(most + AT_ONCE, user=user.pk, now=clock.now()) - most

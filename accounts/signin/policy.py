@@ -80,14 +80,14 @@ def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
     """Return whether an emailed code is accepted as the second step after ``proofs``.
 
     It is accepted only after a password: otherwise access to the mailbox could be enough for both
-    steps. Staff can use an emailed code only to enrol their first factor. All other users can turn
-    emailed codes off.
+    steps. Staff can use an emailed code only to enrol their first factor. All other users decide
+    themselves, and emailed codes are off until they turn them on.
     """
     if proofs[0].method is not Method.PASSWORD:
         return False
     if user.is_privileged:
         return not twofactor.has_any(user)
-    return user.emailed_codes is not False
+    return user.emailed_codes
 
 
 def may_use_emailed_codes(user: User) -> bool:

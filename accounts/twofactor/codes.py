@@ -8,8 +8,7 @@ from accounts.common.text import canonical_code
 COUNT = 10
 TOTP_CODE = re.compile(r"[0-9]{6}")
 RECOVERY_CODE = re.compile(rf"[{secrets.READABLE_ALPHABET}]{{10}}")
-# The previous version emailed codes with letters, which are valid for 15 minutes after an upgrade.
-MAILED_CODE = re.compile(r"[A-Z0-9]{8}")
+MAILED_CODE = re.compile(r"[0-9]{8}")
 
 
 def canonical(typed: str) -> str:

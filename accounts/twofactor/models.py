@@ -173,8 +173,7 @@ class Passkey(Factor):
     ``credential_id`` and ``public_key`` are URL-safe base64. ``aaguid`` is the id of the
     authenticator model. ``confirmed``, a field of django-otp, is False for a passkey that the
     browser has made by itself: it is not a second factor yet. ``is_eligible`` says whether the
-    passkey may be synced between devices. It is None for a passkey that has not been used since
-    this column was added.
+    passkey may be synced between devices.
     """
 
     credential_id = models.CharField(max_length=1400, unique=True)
@@ -182,10 +181,10 @@ class Passkey(Factor):
     sign_count = models.BigIntegerField()
     transports = models.JSONField(default=list)
     aaguid = models.CharField(max_length=36)
-    is_eligible = models.BooleanField(null=True)
+    is_eligible = models.BooleanField()
     is_synced = models.BooleanField()
     used_at = models.DateTimeField(null=True)
-    changes = ("sign_count", "used_at", "is_eligible", "is_synced")
+    changes = ("sign_count", "used_at", "is_synced")
 
     @property
     def provider(self) -> str:
@@ -203,16 +202,15 @@ class Passkey(Factor):
         verified = signatures.verify_assertion(token, self.public_key)
         if verified is None:
             return False
-        is_eligible = verified.credential_device_type == MULTI_DEVICE
         # This flag of a passkey never changes (WebAuthn 7.2 and 6.1.3), so another passkey has
         # answered.
-        if self.is_eligible not in {None, is_eligible}:
+        if self.is_eligible != (verified.credential_device_type == MULTI_DEVICE):
             return False
         counts = verified.new_sign_count or self.sign_count
         if counts and verified.new_sign_count <= self.sign_count:
             raise CounterWentBack
         self.sign_count, self.used_at = verified.new_sign_count, clock.now()
-        self.is_eligible, self.is_synced = is_eligible, verified.credential_backed_up
+        self.is_synced = verified.credential_backed_up
         return True
 
 

@@ -56,15 +56,6 @@ def note(
         User.objects.filter(pk=instance.user_id).update(has_factor=_HAS_FACTOR)
 
 
-def correct() -> int:
-    """Correct ``has_factor`` where it is wrong; return of how many users.
-
-    An earlier release of the site, which does not know the column, may have added or removed a
-    factor while both releases ran.
-    """
-    return User.objects.exclude(has_factor=_HAS_FACTOR).update(has_factor=_HAS_FACTOR)
-
-
 def of_accounts() -> tuple[date, dict[bool, Protection]]:
     """Return the numbers of people who are not staff (False) and of staff (True), and their day.
 

@@ -87,11 +87,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
     # Increases with each change of credentials. Proofs and links of an earlier version are invalid.
     credential_version = models.PositiveIntegerField(default=0, editable=False)
-    # When the password was set. Null if that was at sign-up, or in an earlier release of the site.
+    # When the password was set. Null if that was at sign-up.
     password_at = models.DateTimeField(null=True, editable=False)
-    # Whether an emailed code is accepted as the second step after the password. Null counts as yes:
-    # the account got its second factor in a release without this setting, and its owner is asked.
-    emailed_codes = models.BooleanField(null=True, editable=False)
+    # Whether an emailed code is accepted as the second step after the password.
+    emailed_codes = models.BooleanField(default=False, editable=False)
     # When the user last chose not to add a passkey now.
     passkey_declined_at = models.DateTimeField(null=True, editable=False)
     # The time of the change because of which the account was locked. Null after the owner's review.
@@ -99,9 +98,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     # Whether the user has a second factor, so that staff can list those who have none. Nothing
     # decides by it. See ``accounts.twofactor.protection``.
     has_factor = models.BooleanField(default=False, editable=False)
-    # When a claim that connected apps get about the user last changed. Null if none has changed
-    # since the release that added this field. See ``accounts.oauth.claims``.
-    updated_at = models.DateTimeField(null=True, editable=False)
+    # When a claim that apps get about the user last changed: see ``accounts.oauth.claims``.
+    updated_at = models.DateTimeField(default=clock.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
 
@@ -155,8 +153,8 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Whether the account is locked because of a disputed change.
 
         Such an account is unlocked only by the rules of ``users.disputes``. An account that was
-        locked by the command ``after_restore`` or by an earlier release of the site has no disputed
-        change. To unlock it, the user needs an emailed link, and a second factor if it has one.
+        locked by the command ``after_restore`` has no disputed change. To unlock it, the user needs
+        an emailed link, and a second factor if it has one.
         """
         return self.is_locked_down and self.disputed_at is not None
 
@@ -216,9 +214,7 @@ class NameSkeleton(models.Model):
     """A skeleton of a taken username. Look-alike usernames have equal skeletons (UTS 39).
 
     No username with a stored skeleton can be taken. ``name`` is the username that has the skeleton.
-    It is null if several usernames have the skeleton; they were taken before this table existed.
-    The database deletes the row together with the username, because earlier releases of the site do
-    not use this table.
+    It is null if several usernames have the skeleton, as after an upgrade of the Unicode tables.
     """
 
     skeleton = models.CharField(primary_key=True, max_length=usernames.SKELETON_LENGTH)

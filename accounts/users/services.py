@@ -145,7 +145,6 @@ def create_user(
         language=language,
         is_staff=staff,
         is_superuser=staff,
-        updated_at=clock.now(),
     )
     user.id = id or user.id
     try:

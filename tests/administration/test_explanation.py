@@ -182,9 +182,8 @@ def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings: Any)
     from accounts.twofactor.models import Passkey
 
     alice = without_passkey(settings)
-    Passkey.objects.create(
-        user=alice, name="Key", credential_id="a", sign_count=0, aaguid="", is_synced=False
-    )
+    fields = {"sign_count": 0, "is_synced": False, "is_eligible": False}
+    Passkey.objects.create(user=alice, name="Key", credential_id="a", aaguid="", **fields)
 
     assert explain(alice)[0].sentence == "alice can sign in only with a passkey, not with a code."
 

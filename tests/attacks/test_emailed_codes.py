@@ -73,17 +73,6 @@ def test_the_first_factor_turns_emailed_codes_off_until_the_owner_turns_them_on(
     assert emailed_code_signs_in()
 
 
-def test_another_factor_keeps_the_emailed_codes_of_an_account_from_before_the_setting() -> None:
-    alice, _seed = with_factor()
-    browser = signed_in(alice)
-    assert "Do you need emailed codes?" in browser.get("/accounts/2fa/").text
-    set_up_authenticator(browser)
-
-    assert emailed_code_signs_in()
-    turn(browser, "on")
-    assert "Do you need emailed codes?" not in browser.get("/accounts/2fa/").text
-
-
 def test_opening_the_page_does_not_turn_emailed_codes_on() -> None:
     alice, _seed = with_factor()
     User.objects.update(emailed_codes=False)
@@ -97,7 +86,7 @@ def test_opening_the_page_does_not_turn_emailed_codes_on() -> None:
 def test_a_lock_turns_off_emailed_codes_that_a_thief_may_have_turned_on(
     clock: Clock, days: int, *, stays: bool
 ) -> None:
-    alice, _seed = with_factor()
+    alice, _seed = with_factor(emailed_codes=False)
     clock.advance(days=30)
     browser = signed_in(alice)
     turn(browser, "on")

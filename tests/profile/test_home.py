@@ -45,7 +45,6 @@ def checkup(*held: Any, email: str = "alice@example.org", **more: bool) -> Check
 
 NEXT = [
     (checkup(KEY, codes(10), email=""), Step.ADD_EMAIL),
-    (checkup(APP, must_decide=True), Step.DECIDE_EMAILED_CODES),
     (checkup(), Step.ADD_PASSKEY),
     (checkup(APP, codes(10)), Step.ADD_PASSKEY),
     (checkup(has_declined=True), Step.TURN_ON_TWO_STEP),
@@ -120,7 +119,6 @@ def test_not_now_hides_the_offer_of_a_passkey_for_90_days(
 def test_home_says_that_all_is_set(client: Client, alice: User) -> None:
     enrolled(alice)
     webauthn.registered(alice)
-    User.objects.update(emailed_codes=False)
     RecoveryCodes.objects.filter(user=alice).delete()
     kept = codes(4)
     kept.user = alice
@@ -175,5 +173,5 @@ def test_home_makes_as_many_queries_for_a_rich_account_as_for_a_new_one(
     for minutes in range(60):
         at = site_clock.now() - timedelta(minutes=minutes)
         Activity.objects.create(user=alice, kind="password_set", at=at)
-    with django_assert_num_queries(10):
+    with django_assert_num_queries(11):
         client.get("/")

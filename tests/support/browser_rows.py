@@ -58,8 +58,8 @@ APP = (
 )
 PASSKEY = """
     INSERT INTO accounts_passkey (user_id, name, confirmed, credential_id, public_key,
-        sign_count, transports, aaguid, is_synced, made_at)
-    SELECT id, ?, 1, 'eHh4', 'eHh4', 0, '[]', 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4', 1, ?
+        sign_count, transports, aaguid, is_synced, is_eligible, made_at)
+    SELECT id, ?, 1, 'eHh4', 'eHh4', 0, '[]', 'ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4', 1, 1, ?
     FROM accounts_user WHERE username = ?
 """
 

@@ -25,8 +25,8 @@ WRONG_DIGITS = "000000"
 
 
 def with_factor(username: str = "alice", **fields: Any) -> tuple[Any, str]:
-    """Create a user with an authenticator app; return the user and the seed."""
-    user = make_user(username, **fields)
+    """Create a user with an authenticator app and emailed codes; return the user and the seed."""
+    user = make_user(username, **{"emailed_codes": True} | fields)
     return user, enrolled(user)
 
 

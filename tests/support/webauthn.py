@@ -139,6 +139,7 @@ def registered(user: "User", **options: Any) -> Passkey:
         public_key=bytes_to_base64url(made.public_key),
         sign_count=0,
         aaguid="00000000-0000-0000-0000-000000000000",
+        is_eligible=not made.counts,
         is_synced=not made.counts,
     )
     return made

@@ -83,7 +83,6 @@ def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(
         ("abcde-fghjk", "abcdefghjk"),
         ("ABCDE FGHJK", "abcdefghjk"),
         ("1234 5678", "12345678"),
-        ("abcd2efg", "ABCD2EFG"),  # mailed by the previous version
     ],
     ids=ascii,
 )

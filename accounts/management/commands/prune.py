@@ -60,7 +60,6 @@ class Command(BaseCommand):
             "former credentials": former_credentials.prune(),
             "challenges": token_challenges.prune(),
             "trusted browsers": trusted_browsers.prune(),
-            "corrected users": protection.correct(),
             "API keys": apikeys.prune(),
             "proofs that work once": once.prune(),
             **connected.apps().prune(),

@@ -5,7 +5,14 @@ from functools import partial
 from accounts.throttle.limits import FACTOR_LINE
 from tests.support import second_factor, webauthn
 from tests.support.activity.event_case import Case, by_operator, by_visitor
-from tests.support.activity.event_steps import REAUTHENTICATE, THERE, command, in_turn, post
+from tests.support.activity.event_steps import (
+    REAUTHENTICATE,
+    THERE,
+    alice_was,
+    command,
+    in_turn,
+    post,
+)
 from tests.support.activity.factor_steps import (
     add_a_passkey,
     confirm_the_passkey,
@@ -60,8 +67,10 @@ FACTOR_CASES = {
     "emailed_codes_on": with_authenticator(
         post(EMAILED_CODES, emailed_codes="on"), proof="pwd mail otp"
     ),
-    "emailed_codes_off": with_authenticator(
-        post(EMAILED_CODES, emailed_codes="off"), proof="pwd mail otp"
+    "emailed_codes_off": Case(
+        post(EMAILED_CODES, emailed_codes="off"),
+        proof="pwd mail otp",
+        prepare=in_turn(alice_was(emailed_codes=True), reauthenticate_by_authenticator),
     ),
     "recovery_code_used": Case(
         lambda s: s.here.post(REAUTHENTICATE, {"code": s.prepared}), prepare=have_a_recovery_code
