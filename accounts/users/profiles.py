@@ -7,11 +7,6 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.common.text import refuse_invisible
 
-# The fields of a user that ``GET me/`` shows.
-SHOWN = (
-    *("id", "username", "email", "display_name", "about", "language", "time_zone", "is_staff"),
-    "date_joined",
-)
 DISPLAY_NAME_LENGTH = 60
 ABOUT_LENGTH = 500
 # Letters and marks without a visible shape, and separators that break a line.
