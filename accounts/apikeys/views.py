@@ -4,17 +4,15 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
 from accounts.apikeys import services
 from accounts.apikeys.forms import NewKeyForm
+from accounts.common.pages import form_page
 from accounts.sessions.current import actor_of, session_of
 from accounts.signin.recent import recent_authentication_required
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def keys(request: HttpRequest) -> HttpResponse:
     """List the API keys of the signed-in user; revoke one."""
     user = session_of(request).user
@@ -27,8 +25,7 @@ def keys(request: HttpRequest) -> HttpResponse:
     return redirect("api_keys")
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 @recent_authentication_required
 def new_key(request: HttpRequest) -> HttpResponseBase:
     """Create an API key. Only the response to the POST shows its secret."""

@@ -12,14 +12,13 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 from django.views.generic import View
 
 from accounts.codes import services as codes
 from accounts.codes.forms import CodeForm
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
+from accounts.common.pages import form_page
 from accounts.emails import services
 from accounts.emails.forms import AddEmailForm
 from accounts.emails.models import PendingEmail
@@ -30,7 +29,7 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
 
-@method_decorator([never_cache, require_http_methods(["GET", "HEAD", "POST"])], name="dispatch")
+@method_decorator(form_page, name="dispatch")
 class EmailView(View):
     """Show the email addresses; add, confirm or remove one, or make one primary.
 
@@ -181,8 +180,7 @@ class EmailView(View):
         return render(self.request, "accounts/emails/email.html", context)
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     """Add an email address to the account with the emailed link.
 

@@ -8,15 +8,14 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 
 from accounts.activity import notices
 from accounts.activity.notices import Notice
 from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.errors import PublicError
+from accounts.common.pages import form_page
 from accounts.common.proofs import Method, Proof
 from accounts.lockdown import services
 from accounts.lockdown.forms import ObjectionForm
@@ -29,8 +28,7 @@ from accounts.users.disputes import Evidence, kinds
 from accounts.users.models import User
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 @recent_authentication_required
 def lockdown(request: HttpRequest) -> HttpResponse:
     """Lock the account of the signed-in user, which requires recent authentication.
@@ -50,8 +48,7 @@ def lockdown(request: HttpRequest) -> HttpResponse:
 
 
 @login_not_required
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     """Lock an account with the link in a notice.
 
@@ -94,9 +91,8 @@ def _done(request: HttpRequest, user: User) -> HttpResponse:
 
 
 @login_not_required
-@never_cache
+@form_page
 @sensitive_post_parameters("former")
-@require_http_methods(["GET", "HEAD", "POST"])
 def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
     """Object to a recovery with the link in the email about the recovery.
 
@@ -110,9 +106,8 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
     return _object(request, user, actor, (proof,), budget=token)
 
 
-@never_cache
+@form_page
 @sensitive_post_parameters("former")
-@require_http_methods(["GET", "HEAD", "POST"])
 def object_from_inside(request: HttpRequest) -> HttpResponse:
     """Object to a recovery while signed in."""
     session = current.session_of(request)
@@ -158,8 +153,7 @@ def _object(
     return render(request, "accounts/lockdown/recovery.html", context)
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 @recent_authentication_required
 def review(request: HttpRequest) -> HttpResponseBase:
     """Show suspended credentials, which the user can restore or delete.

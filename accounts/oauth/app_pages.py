@@ -10,9 +10,10 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts.common import clock
+from accounts.common.pages import form_page
 from accounts.common.paging import page_of
 from accounts.oauth import connections, logos
 from accounts.oauth.models import Connection
@@ -57,8 +58,7 @@ def apps(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/oauth/apps.html", context)
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def disconnect(request: HttpRequest, client_id: str) -> HttpResponse:
     """Say what ends if the user disconnects an app; a POST disconnects it."""
     user = session_of(request).user

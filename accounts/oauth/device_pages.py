@@ -9,12 +9,11 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
 from accounts.common import secrets
 from accounts.common.client_info import client_of
 from accounts.common.forms import code_input
+from accounts.common.pages import form_page
 from accounts.oauth import devices, open_requests
 from accounts.oauth.client_auth import authenticate
 from accounts.oauth.endpoints import endpoint, success
@@ -53,9 +52,8 @@ def authorize_device(request: HttpRequest, sent: dict[str, str]) -> HttpResponse
     )
 
 
-@never_cache
+@form_page
 @recent_authentication_required
-@require_http_methods(["GET", "HEAD", "POST"])
 def device(request: HttpRequest) -> HttpResponse:
     """Ask for the code that a device shows, and lead to the page that says what the device asks.
 

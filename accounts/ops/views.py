@@ -10,9 +10,10 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts.common.client_info import client_of
+from accounts.common.pages import form_page
 from accounts.common.proofs import Method, Proof
 from accounts.ops import owner
 from accounts.passwords.views import with_meter
@@ -30,10 +31,9 @@ class OwnerForm(NewAccountForm):
 
 
 @login_not_required
-@never_cache
+@form_page
 @with_meter
 @sensitive_post_parameters("password1")
-@require_http_methods(["GET", "HEAD", "POST"])
 def owner_link(request: HttpRequest, token: str) -> HttpResponse:
     """Create the first administrator and sign them in."""
     if not owner.is_good(token):

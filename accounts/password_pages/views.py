@@ -13,10 +13,11 @@ from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts.apikeys import services as apikeys
 from accounts.common.client_info import client_of
+from accounts.common.pages import form_page
 from accounts.common.proofs import Method
 from accounts.password_pages import progress, reset_requests, services
 from accounts.password_pages.forms import NewPasswordForm, ResetForm, WhoForm
@@ -40,10 +41,9 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
 
-@never_cache
+@form_page
 @with_meter
 @sensitive_post_parameters("password1")
-@require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def change(request: HttpRequest) -> HttpResponseBase:
     """Change the password of the signed-in user."""
@@ -52,10 +52,9 @@ def change(request: HttpRequest) -> HttpResponseBase:
     return _take(request, "accounts/password_pages/change.html")
 
 
-@never_cache
+@form_page
 @with_meter
 @sensitive_post_parameters("password1")
-@require_http_methods(["GET", "HEAD", "POST"])
 @recent_authentication_required
 def set_first(request: HttpRequest) -> HttpResponseBase:
     """Set a password for a signed-in user who has none."""
@@ -65,9 +64,8 @@ def set_first(request: HttpRequest) -> HttpResponseBase:
 
 
 @login_not_required
-@never_cache
+@form_page
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "HEAD", "POST"])
 def reset(request: HttpRequest) -> HttpResponse:
     """Send a reset link by email. The response is the same whether or not the account exists."""
     if "again" in request.POST:
@@ -111,10 +109,9 @@ def locked(request: HttpRequest) -> HttpResponse:
 @method_decorator(
     [
         login_not_required,
-        never_cache,
+        form_page,
         with_meter,
         sensitive_post_parameters("password1", "former"),
-        require_http_methods(["GET", "HEAD", "POST"]),
     ],
     name="dispatch",
 )

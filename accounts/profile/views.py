@@ -9,12 +9,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts.activity import history
 from accounts.activity import services as activity
 from accounts.common import clock
 from accounts.common.languages import speaking, spoken
+from accounts.common.pages import form_page
 from accounts.profile import services
 from accounts.profile.forms import ProfileForm, RenameForm
 from accounts.sessions import reauthentication
@@ -46,8 +47,7 @@ def home(request: HttpRequest) -> HttpResponse:
     return render(request, "accounts/profile/home.html", context)
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def profile(request: HttpRequest) -> HttpResponse:
     """Show the profile, save it, or change the username after recent authentication."""
     user = session_of(request).user

@@ -5,19 +5,17 @@ from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
 from accounts.activity import history
 from accounts.activity import services as activity
 from accounts.activity.models import Activity
+from accounts.common.pages import form_page
 from accounts.sessions import services
 from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.models import LoginSession
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def event(request: HttpRequest, event_id: int) -> HttpResponse:
     """Show an event of the signed-in user's history, and what to do if the user did not cause it.
 

@@ -8,10 +8,9 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.utils.translation import ngettext
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
 from accounts.common import clock
+from accounts.common.pages import form_page
 from accounts.common.paging import page_of
 from accounts.session_pages import services as pages
 from accounts.sessions import connected, known_browsers, reauthentication, services
@@ -19,8 +18,7 @@ from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.sessions.models import LoginSession
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def sessions(request: HttpRequest) -> HttpResponse:
     """List the sessions of the signed-in user; revoke one session or all others."""
     here = session_of(request)

@@ -12,11 +12,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 from django.views.generic import View
 
 from accounts.common.client_info import client_of
+from accounts.common.pages import form_page
 from accounts.common.proofs import FACTORS, Proof
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
@@ -36,7 +35,7 @@ RECOVERY_ACTS = {"ask", "finish", "stop"}
 
 
 @method_decorator(
-    [login_not_required, never_cache, require_http_methods(["GET", "HEAD", "POST"])],
+    [login_not_required, form_page],
     name="dispatch",
 )
 class SecondStepView(View):

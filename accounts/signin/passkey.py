@@ -10,10 +10,8 @@ from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
-from accounts.common.csp import allow_provider_redirects
+from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.sessions import last_method
 from accounts.sessions.current import actor_of
 from accounts.signin import flow, login_page
@@ -24,9 +22,8 @@ from accounts.twofactor.models import rp_id
 
 
 @login_not_required
-@never_cache
+@form_page
 @allow_provider_redirects
-@require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def login_passkey(request: HttpRequest) -> HttpResponse:
     """Sign in with the response of a passkey, which also identifies the user."""

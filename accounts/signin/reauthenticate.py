@@ -11,13 +11,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render, resolve_url
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 from django.views.generic import View
 
 from accounts.common.client_info import client_of
-from accounts.common.csp import allow_provider_redirects
+from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import Proof
 from accounts.sessions.current import actor_of, request_auth_of
 from accounts.sessions.models import LoginSession
@@ -32,10 +30,9 @@ from accounts.twofactor.errors import WrongPasskey
 @method_decorator(
     [
         login_not_required,
-        never_cache,
+        form_page,
         allow_provider_redirects,
         sensitive_post_parameters("password"),
-        require_http_methods(["GET", "HEAD", "POST"]),
     ],
     name="dispatch",
 )

@@ -13,14 +13,13 @@ from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts.codes.forms import CodeForm
 from accounts.common.client_info import client_of
-from accounts.common.csp import allow_provider_redirects
 from accounts.common.errors import Busy, RateLimited
+from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.sessions import last_method, reauthentication
@@ -60,10 +59,9 @@ def home_if_signed_in(view: View) -> View:
 
 
 @login_not_required
-@never_cache
+@form_page
 @allow_provider_redirects
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def login(request: HttpRequest) -> HttpResponse:
     """Sign in with a username or email address, and a password.
@@ -115,9 +113,8 @@ def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
 
 
 @login_not_required
-@never_cache
+@form_page
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def login_code(request: HttpRequest) -> HttpResponse:
     """Sign in with an emailed code: ask for the username or email address, then for the code.
@@ -186,8 +183,7 @@ def _ask_for_code(request: HttpRequest, code_request: CodeRequest, form: CodeFor
 
 
 @login_not_required
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def logout(request: HttpRequest) -> HttpResponse:
     """Sign out if this is a POST request. A GET request only asks for confirmation.
 

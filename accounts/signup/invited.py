@@ -7,15 +7,14 @@ from django.contrib.auth.hashers import make_password
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.codes.services import LinkSpent
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.languages import spoken
+from accounts.common.pages import form_page
 from accounts.common.proofs import Method, Proof
 from accounts.invitations import services as invitations
 from accounts.passwords import services as passwords
@@ -45,10 +44,9 @@ class InvitedForm(SignupForm):
 
 
 @login_not_required
-@never_cache
+@form_page
 @with_meter
 @sensitive_post_parameters("password1")
-@require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def invitation(request: HttpRequest, key: str) -> HttpResponse:
     """Show an invitation, and create an account for the invited person.

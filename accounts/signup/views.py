@@ -9,15 +9,13 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
 from django.views.generic import View
 
 from accounts.codes.forms import CodeForm
 from accounts.codes.services import WrongCode
 from accounts.common.client_info import client_of
-from accounts.common.csp import allow_provider_redirects
+from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import Proof
 from accounts.passwords.views import with_meter
 from accounts.signin import flow, hints
@@ -37,11 +35,10 @@ CLOSED_PAGES = {
 
 
 @login_not_required
-@never_cache
+@form_page
 @allow_provider_redirects
 @with_meter
 @sensitive_post_parameters("password1")
-@require_http_methods(["GET", "HEAD", "POST"])
 @home_if_signed_in
 def signup(request: HttpRequest) -> HttpResponse:
     """Ask for a username, an email address and a password, and email a code and a link."""
@@ -73,7 +70,7 @@ def _sign_up(request: HttpRequest, form: SignupForm) -> PendingSignup:
 
 
 @method_decorator(
-    [login_not_required, never_cache, require_http_methods(["GET", "HEAD", "POST"])],
+    [login_not_required, form_page],
     name="dispatch",
 )
 class ConfirmView(View):
@@ -149,9 +146,8 @@ class ConfirmView(View):
 
 
 @login_not_required
-@never_cache
+@form_page
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "HEAD", "POST"])
 def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     """Confirm a sign-up with the emailed link.
 

@@ -12,12 +12,12 @@ from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods, require_safe
+from django.views.decorators.http import require_safe
 
 from accounts.common.client_info import client_of
-from accounts.common.csp import allow_provider_redirects
 from accounts.common.errors import RateLimited
 from accounts.common.issuers import origin_of
+from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import reauthentication
 from accounts.sessions.current import actor_of, renew_key, request_auth_of, session_of
@@ -40,10 +40,9 @@ logger = logging.getLogger(__name__)
 
 
 @login_not_required
-@never_cache
+@form_page
 @allow_provider_redirects
 @sensitive_post_parameters("password")
-@require_http_methods(["GET", "HEAD", "POST"])
 def login(request: HttpRequest, provider: "Provider") -> HttpResponse:
     """Redirect the browser to the provider.
 
@@ -191,8 +190,7 @@ def _prove(request: HttpRequest, attempt: Attempt, profile: ProviderProfile) -> 
     return redirect(attempt.next_url or "home")
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def confirm(request: HttpRequest) -> HttpResponseBase:
     """Ask the user whether to connect an external identity, and connect it.
 
@@ -218,9 +216,8 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
     return _finish_connecting(request, profile, name, next_url or "connections")
 
 
-@never_cache
+@form_page
 @allow_provider_redirects
-@require_http_methods(["GET", "HEAD", "POST"])
 def connections(request: HttpRequest) -> HttpResponseBase:
     """Show the connected external identities; a POST disconnects one."""
     user = session_of(request).user

@@ -9,11 +9,10 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import get_object_or_404, redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
 from accounts.common import clock
 from accounts.common.errors import PublicError
+from accounts.common.pages import form_page
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import policy
 from accounts.signin.recent import ANEW, recent_authentication_required
@@ -28,8 +27,7 @@ from accounts.twofactor_pages.session_data import CODES
 from accounts.users.services import AccountChanged
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def offer(request: HttpRequest) -> HttpResponse:
     """Handle the two forms of the passkey offer on the home page.
 
@@ -50,8 +48,7 @@ def offer(request: HttpRequest) -> HttpResponse:
     return redirect("home")
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 @recent_authentication_required
 def confirm(request: HttpRequest, factor_id: int) -> HttpResponseBase:
     """Make an unconfirmed passkey a second factor.

@@ -7,11 +7,10 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 from django.views.generic import View
 
 from accounts.common.errors import PublicError
+from accounts.common.pages import form_page
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import removal
@@ -24,8 +23,7 @@ from accounts.users.services import AccountChanged
 
 @method_decorator(
     [
-        never_cache,
-        require_http_methods(["GET", "HEAD", "POST"]),
+        form_page,
         recent_authentication_required,
     ],
     name="dispatch",

@@ -9,11 +9,10 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 from django.views.generic import View
 
 from accounts.common.client_info import client_of
+from accounts.common.pages import form_page
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.current import renew_key, session_of
@@ -28,7 +27,7 @@ from accounts.users.models import User
 
 
 @method_decorator(
-    [login_not_required, never_cache, require_http_methods(["GET", "HEAD", "POST"])],
+    [login_not_required, form_page],
     name="dispatch",
 )
 class AddFactorView(View):

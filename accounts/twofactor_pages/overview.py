@@ -8,9 +8,8 @@ from django.contrib import messages
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
-from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods
 
+from accounts.common.pages import form_page
 from accounts.common.proofs import FEW_RECOVERY_CODES
 from accounts.sessions.current import actor_of, session_of
 from accounts.signin import policy
@@ -22,8 +21,7 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def overview(request: HttpRequest) -> HttpResponse:
     """Show the second factors of the signed-in user, and tell the browser which passkeys work.
 
@@ -73,8 +71,7 @@ def _signal(user: User, rows: list[Passkey]) -> str:
     )
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 @recent_authentication_required
 def emailed_codes(request: HttpRequest) -> HttpResponseBase:
     """Turn codes by email on or off as the second step, or ask whether to do so."""

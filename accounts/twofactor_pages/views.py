@@ -10,10 +10,11 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST
+from django.views.decorators.http import require_POST
 
 from accounts.common import clock
 from accounts.common.moments import date_in_words
+from accounts.common.pages import form_page
 from accounts.common.proofs import Method, Proof
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import flow
@@ -96,8 +97,7 @@ class AuthenticatorView(FactorView):
     list_page = "second_factors"
 
 
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def recovery_codes(request: HttpRequest) -> HttpResponseBase:
     """Show new recovery codes once and ask for one of them, or say how many codes are left."""
     user = session_of(request).user
@@ -170,8 +170,7 @@ def codes_file(request: HttpRequest) -> HttpResponse:
 
 
 @login_not_required
-@never_cache
-@require_http_methods(["GET", "HEAD", "POST"])
+@form_page
 def enrolment_link(request: HttpRequest, token: str) -> HttpResponse:
     """Sign in with an enrolment link, and continue with adding the missing second factor."""
     user = links.find_by_link(token)

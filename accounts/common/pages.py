@@ -1,4 +1,4 @@
-"""The Content Security Policy of pages with forms that redirect to an identity provider."""
+"""Decorators of views that show pages."""
 
 from collections.abc import Callable
 from functools import wraps
@@ -6,9 +6,16 @@ from typing import Any
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
+from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
+from django.views.decorators.http import require_http_methods
 
 type View = Callable[..., HttpResponseBase]
+
+
+def form_page(view: View) -> View:
+    """Decorate a view of a page with a form. Its responses are not stored (``no-store``)."""
+    return never_cache(require_http_methods(["GET", "HEAD", "POST"])(view))
 
 
 def allow_provider_redirects(view: View) -> View:
