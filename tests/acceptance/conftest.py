@@ -5,7 +5,10 @@ from django.test import Client
 
 from accounts.users.models import User
 from tests.support.clock import Clock
+from tests.support.signin import configure
 from tests.support.steps import make_user, sign_in
+
+__all__ = ["configure"]
 
 
 @pytest.fixture

@@ -77,8 +77,8 @@ def test_a_new_password_revokes_300_000_sessions_at_once(
         owner = confirmed((site, site), "alice")
         columns = (
             "user_id, kind, agent, browser, system, ip, amr, auth_time, begun_at, used_at, "
-            "is_remembered, idle_at, ends_at, factor_key, ended_by, ended_key, scope, audience, "
-            "refresh_digest, former_digest, is_offline, dpop_thumbprint"
+            "is_remembered, idle_at, ends_at, factor_key, ended_by, ended_key, scope, "
+            "refresh_digest, former_digest, dpop_thumbprint"
         )
         new_id = "hex(randomblob(16))" if database == "sqlite" else "gen_random_uuid()"
         fill = (

@@ -13,8 +13,9 @@ from accounts.common.errors import PublicError
 from accounts.sessions.guesses import record_failed_proof
 from accounts.sessions.models import LoginSession
 from accounts.signin.services import reverify_password
+from accounts.social.attempts import Act, Attempt
 from accounts.social.provider_profile import ProviderProfile
-from accounts.social.services import prove as prove_by_provider
+from accounts.social.provider_proof import prove as prove_by_provider
 from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
 from tests.support.clock import Clock
@@ -41,11 +42,12 @@ def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_m
     place = ClientInfo("192.0.2.7", "")
     actor = Actor(place, session=login.pk)
     for_another_act = passkey.get(passkeys.options_to_sign_in())
+    stranger = ProviderProfile("https://op.example", "somebody")
     wrong: list[Any] = [
         lambda: reverify_password(login, WRONG, place),
         lambda: verification.prove(alice, "000000", actor),
         lambda: passkeys.prove(alice, for_another_act, actor),
-        lambda: prove_by_provider(alice, ProviderProfile("https://op.example", "somebody"), actor),
+        lambda: prove_by_provider(alice, stranger, Attempt("acme", Act.PROVE), actor),
         lambda: reverify_password(login, WRONG, place),
     ]
     for number, proof in enumerate(wrong):

@@ -8,7 +8,7 @@ from django.conf import settings
 from django.test import Client
 
 from accounts.codes.services import CODE_LIFE
-from accounts.mail.services import GIVE_UP
+from accounts.mail.services import OUTBOX
 from accounts.signup.services import LIFE
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
@@ -50,7 +50,7 @@ def test_the_privacy_page_names_every_cookie_and_the_retention_periods_in_force(
         assert f"<code>{cookie}</code>" in page
     for figure in (f"for {settings.AUTHSITE.activity_days} days", "for 90 days", "24 hours after"):
         assert figure in page
-    assert (LIFE.days, CODE_LIFE.seconds, GIVE_UP.days) == (3, 15 * 60, 5)
+    assert (LIFE.days, CODE_LIFE.seconds, OUTBOX.life.days) == (3, 15 * 60, 5)
     for figure in ("within 3 days", "15 minutes to 30 days", "for 5 days at most"):
         assert figure in page
 
