@@ -15,30 +15,23 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import reduce
 from itertools import groupby
-from operator import or_
-from typing import Any
 
 from django.db import connection
 from django.db.models import (
-    Case,
     Count,
     DateTimeField,
     Exists,
-    F,
-    Min,
     OuterRef,
-    Q,
     QuerySet,
     UUIDField,
     Value,
-    When,
 )
 from django.db.models.functions import Coalesce
 
-from accounts.common import clock, secrets
+from accounts.common import clock
 from accounts.common.deletion import delete_in_batches
+from accounts.common.leases import LeasedQueue
 from accounts.oauth import document_urls, id_tokens, logout_tokens
 from accounts.oauth.models import Client, LogoutNotice
 from accounts.sessions.models import LoginSession
@@ -49,17 +42,20 @@ log = logging.getLogger(__name__)
 MOST_APPS, BATCH = 32, 20
 # The seconds for one notice, name lookup included, and for all notices of a batch.
 SECONDS, BATCH_SECONDS = 3.0, 20.0
-# Longer than a batch takes, unless a name server hangs.
-LEASE = timedelta(minutes=1)
 # The seconds without notices to an app after it has failed; they double with each further failure.
 # Otherwise many apps that hang would take the turns of all others.
 REST_SECONDS, LONGEST_REST_SECONDS = 5.0, 300.0
 # The pause before the first attempt. The request that ends the session is answered meanwhile, and
 # several notices to an app are sent together.
 REST = timedelta(milliseconds=500)
-FIRST_WAIT = timedelta(seconds=5)
-LONGEST_WAIT = timedelta(hours=1)
-GIVE_UP = timedelta(days=1)
+NOTICES = LeasedQueue(
+    LogoutNotice,
+    # Longer than a batch takes, unless a name server hangs.
+    lease=timedelta(minutes=1),
+    first_wait=timedelta(seconds=5),
+    longest_wait=timedelta(hours=1),
+    life=timedelta(days=1),
+)
 # In bytes. The body of the answer is not evaluated.
 LONGEST_ANSWER = 10_000
 # Section 2.8: apps must answer 200, but some frameworks answer 204 instead.
@@ -92,16 +88,9 @@ def is_needed() -> bool:
     return told.exists() or LogoutNotice.objects.exists()
 
 
-def waiting() -> tuple[int, float]:
-    """Return the number of notices that are not sent yet, and the age of the oldest in seconds."""
-    found = LogoutNotice.objects.aggregate(count=Count("pk"), oldest=Min("created_at"))
-    now = clock.now()
-    return found["count"], max(0.0, (now - (found["oldest"] or now)).total_seconds())
-
-
 def give_up() -> int:
-    """Delete the notices that are older than :data:`GIVE_UP`; return how many."""
-    old = LogoutNotice.objects.filter(created_at__lte=clock.now() - GIVE_UP)
+    """Delete the notices that are older than a day; return how many."""
+    old = LogoutNotice.objects.filter(created_at__lte=clock.now() - NOTICES.life)
     for app, count in old.order_by().values_list("client").annotate(Count("pk")):
         log.error("App %s was not told that sessions ended: %d", app, count)
     return delete_in_batches(old)
@@ -167,7 +156,12 @@ class Sender:
             rest += notices[len(failures) :]
             self._note(notices[0].client_id, has_failed=len(accepted) < len(failures))
         self.outcomes.update(sent=len(sent), failed=len(failed))
-        _settle(sent, failed, rest)
+        # Each statement is a transaction of its own: SQLite lets one process write at a time, and
+        # the requests must not wait for what Python does between two statements.
+        if sent:
+            LogoutNotice.objects.filter(pk__in=[notice.pk for notice in sent]).delete()
+        NOTICES.put_off(failed)
+        NOTICES.release(rest)
 
     def _note(self, app: str, *, has_failed: bool) -> None:
         _until, seconds = self._resting.pop(app, (0.0, REST_SECONDS / 2))
@@ -178,23 +172,13 @@ class Sender:
 
 def _claim(busy: set[str], most: int) -> Sequence[LogoutNotice]:
     """Lease and return due notices to at most ``most`` apps, none of which is in ``busy``."""
-    now = clock.now()
-    # No notice waits longer than ``LONGEST_WAIT``. If one seems to, the clock has been set back.
-    due = LogoutNotice.objects.filter(Q(due_at__gt=now + LONGEST_WAIT) | Q(due_at__lte=now))
+    due = NOTICES.due()
     waiting = Client.objects.filter(Exists(due.filter(client=OuterRef("pk"))))
     apps = waiting.exclude(pk__in=busy).values_list("pk", flat=True)[:most]
-    firsts = [Q(pk__in=_pks(due.filter(client=app).order_by("due_at")[:BATCH])) for app in apps]
-    if not firsts:
-        return ()
-    lease = secrets.public_id()
-    changes = {"lease": lease, "due_at": now + LEASE, "attempts": F("attempts") + 1}
-    due.filter(reduce(or_, firsts)).update(**changes)
-    mine = LogoutNotice.objects.filter(lease=lease).select_related("client")
-    return list(mine.order_by("client", "created_at"))
-
-
-def _pks(rows: QuerySet[LogoutNotice]) -> Any:
-    return rows.values("pk")
+    firsts = [due.filter(client=app).order_by("due_at")[:BATCH] for app in apps]
+    pks = [pk for rows in firsts for pk in rows.values_list("pk", flat=True)]
+    claimed = NOTICES.claim(pks) if pks else LogoutNotice.objects.none()
+    return list(claimed.select_related("client").order_by("client", "created_at"))
 
 
 def _send_all(client: Client, tokens: list[str], is_stopping: Callable[[], bool]) -> list[str]:
@@ -228,30 +212,3 @@ def _send(client: Client, token: str) -> str:
     except Exception as error:  # whatever a server answers, the other notices must be sent
         return type(error).__name__
     return "" if answer.status_code in DONE else f"status {answer.status_code}"
-
-
-def _settle(sent: list[LogoutNotice], failed: list[LogoutNotice], rest: list[LogoutNotice]) -> None:
-    """Delete the notices ``sent``, save when the ``failed`` ones are due, and release the ``rest``.
-
-    Each statement is a transaction of its own: SQLite lets one process write at a time, and the
-    requests must not wait for what Python does between two statements.
-    """
-    now = clock.now()
-    if sent:
-        LogoutNotice.objects.filter(pk__in=[notice.pk for notice in sent]).delete()
-    if failed:
-        due = [When(pk=n.pk, then=Value(now + _pause(n), DateTimeField())) for n in failed]
-        _held(failed).update(due_at=Case(*due))
-    if rest:
-        _held(rest).update(due_at=now, attempts=F("attempts") - 1)
-
-
-def _pause(notice: LogoutNotice) -> timedelta:
-    """Return how long to wait after the last attempt to send ``notice``, which has failed."""
-    return min(FIRST_WAIT * 2 ** min(notice.attempts - 1, 10), LONGEST_WAIT)
-
-
-def _held(notices: list[LogoutNotice]) -> QuerySet[LogoutNotice]:
-    """Return the rows of those of ``notices`` that no other sender has leased since."""
-    leases = {notice.lease for notice in notices}
-    return LogoutNotice.objects.filter(pk__in=[n.pk for n in notices], lease__in=leases)

@@ -125,7 +125,7 @@ class Program:
         self._report()
 
     def _report(self) -> None:
-        count, age = logout_notices.waiting()
+        count, age = logout_notices.NOTICES.waiting()
         line = json.dumps([count, age, self._sender.outcomes])
         self._sender.outcomes.clear()
         with suppress(OSError):  # the server process was killed

@@ -12,6 +12,7 @@ from django.utils.translation import gettext_lazy
 from accounts.common import clock, secrets
 from accounts.common.client_info import LONGEST_USER_AGENT, ClientInfo
 from accounts.common.key_text import ID_LENGTH, KeyText
+from accounts.common.leases import Leased
 from accounts.common.text import refuse_invisible
 from accounts.oauth import client_rules, document_urls, redirect_uris, scopes
 from accounts.sessions.models import LONGEST_SCOPE, LoginSession
@@ -518,30 +519,21 @@ class PairwiseSubject(models.Model):
         return str(self.subject)
 
 
-class LogoutNotice(models.Model):
+class LogoutNotice(Leased):
     """A notice that a session of an app has ended, which the app has not accepted yet.
 
     The row is written in the transaction that ends the session, and deleted when the app has
     accepted the logout token. The session and its user may be deleted meanwhile.
 
     ``subject``: the :attr:`LoginSession.subject` of the session.
-    ``due_at``: when the notice is sent next. A sender that leases the row moves this time ahead.
-    ``lease``: the id of the batch in which the row was leased last, or None.
     """
 
     session_id = models.UUIDField(primary_key=True)
     client = models.ForeignKey(Client, on_delete=models.CASCADE, related_name="+", db_index=False)
     subject = models.UUIDField()
-    created_at = models.DateTimeField()
-    due_at = models.DateTimeField()
-    attempts = models.PositiveSmallIntegerField(default=0)
-    lease = models.UUIDField(null=True)
 
     class Meta:
-        indexes = (
-            models.Index(fields=("client", "due_at"), name="logout_notices_due"),
-            models.Index(fields=("lease",), name="logout_notices_leased"),
-        )
+        indexes = (models.Index(fields=("client", "due_at"), name="logout_notices_due"),)
 
     def __str__(self) -> str:
         return str(self.session_id)

@@ -328,7 +328,7 @@ def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(
         assert len(receiver.tokens()) == 20 * batches
 
     sender.finish()
-    assert (sender.outcomes["sent"], logout_notices.waiting()[0]) == (40, 460)
+    assert (sender.outcomes["sent"], logout_notices.NOTICES.waiting()[0]) == (40, 460)
 
 
 def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(

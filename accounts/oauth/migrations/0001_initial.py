@@ -527,8 +527,8 @@ class Migration(migrations.Migration):
             fields=[
                 ("session_id", models.UUIDField(primary_key=True, serialize=False)),
                 ("subject", models.UUIDField()),
-                ("created_at", models.DateTimeField()),
-                ("due_at", models.DateTimeField()),
+                ("created_at", models.DateTimeField(default=accounts.common.clock.now)),
+                ("due_at", models.DateTimeField(default=accounts.common.clock.now)),
                 ("attempts", models.PositiveSmallIntegerField(default=0)),
                 ("lease", models.UUIDField(null=True)),
                 (
@@ -544,7 +544,6 @@ class Migration(migrations.Migration):
             options={
                 "indexes": [
                     models.Index(fields=["client", "due_at"], name="logout_notices_due"),
-                    models.Index(fields=["lease"], name="logout_notices_leased"),
                 ],
             },
         ),
