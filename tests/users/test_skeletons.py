@@ -52,7 +52,7 @@ def test_a_skeleton_is_free_again_with_its_username(clock: Clock) -> None:
     assert not PendingSignup.objects.filter(username="paypal").exists()
 
     with connection.cursor() as cursor:
-        # The previous version deletes usernames like this, and does not know skeletons.
+        # Without Django, which would delete the skeletons itself.
         cursor.execute("DELETE FROM accounts_username")
     assert skeletons() == {}
 
@@ -99,7 +99,7 @@ def test_the_skeleton_of_existing_lookalikes_is_held_while_one_of_them_is_left()
 
 
 def test_a_check_brings_every_skeleton_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
-    """This concerns Unicode updates, and usernames that the previous version assigned meanwhile."""
+    """As after an update of the Unicode tables."""
     make_existing("bob", "dave", "zoe")
     # With older tables zoe had the skeleton of bob, who is checked first.
     NameSkeleton.objects.create(skeleton="bob", name_id="zoe")
