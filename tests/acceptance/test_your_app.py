@@ -1,8 +1,10 @@
 """The guide ``docs/your-app.md``, followed step by step in a copy of the project."""
 
+import os
 import re
 import shutil
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,25 +12,40 @@ import pytest
 
 from tests.support import site as running
 from tests.support.api import Answer, call, get_tokens
+from tests.support.env import clean
 from tests.support.site import ROOT, Site
 from tests.support.steps import member, sign_in
 
 PAGE = ROOT / "docs" / "your-app.md"
-FOLDERS = ("accounts", "authsite", "templates", "static", "locale")
+# Hidden folders are those of tools; the others are large.
+LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "var", "staticfiles")
+# What ``make check`` and ``make test`` ask of all pages, texts, calls and scopes.
+RULES = (
+    *(f"tests/house/test_{name}.py" for name in ("code", "docs", "templates", "translations")),
+    *(
+        "tests/house/test_urls.py",
+        "tests/acceptance/test_openapi.py",
+        "tests/tokens/test_scopes.py",
+    ),
+)
 BLOCK = re.compile(r"```(python|html|diff)\n(.*?)```", re.DOTALL)
 NAME = re.compile(r"(?:# |<!-- )(\S+)(?: -->)?\n")
 
 
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A copy of the project with the changes of the guide."""
+    copy = tmp_path_factory.mktemp("copy") / "site"
+    shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
+    follow(copy)
+    return copy
+
+
 @pytest.fixture
-def site(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
-    """A running copy of the project with the changes of the guide."""
+def site(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
     site = Site(migrate=False, LIMITS_SCALE="100")
     site.make_database()
-    for folder in FOLDERS:
-        shutil.copytree(ROOT / folder, tmp_path / folder)
-    shutil.copy(ROOT / "manage.py", tmp_path)
-    follow(tmp_path)
-    monkeypatch.setattr(running, "ROOT", tmp_path)
+    monkeypatch.setattr(running, "ROOT", copy)
     site.manage("makemigrations", "notes")
     site.manage("migrate", "--verbosity", "0")
     with site:
@@ -77,6 +94,27 @@ def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site: Site) -> None
     assert notes(key).status == 200
     assert notes(key, text="no").status == 403
     assert call("me/", client=site.client(), token=key).status == 403
+    assert site.client().get("/api/v1/docs/").status == 200
     described = call("schema/", client=site.client())
     # The view's methods have no docstrings.
     assert described["paths"]["/api/v1/notes/"]["get"]["summary"] == "Notes list"
+
+
+def test_the_rules_of_the_site_ask_nothing_of_another_app(site: Site, copy: Path) -> None:
+    """It has English texts only, and no examples of its calls."""
+    programs = (
+        ["ruff", "format", "--quiet", "notes"],
+        ["ruff", "check", "--quiet", "notes"],
+        ["pytest", "--quiet", "-p", "no:cacheprovider", "-p", "no:xdist", *RULES],
+    )
+    for words in programs:
+        done = subprocess.run(
+            [sys.executable, "-m", *words],
+            capture_output=True,
+            check=False,
+            cwd=copy,
+            env=os.environ | clean(site.data_dir),
+            text=True,
+            timeout=300,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]

@@ -7,6 +7,7 @@ files: translators edit the ``.po`` file, and the site reads the ``.mo`` file.
 import re
 from collections.abc import Iterator
 from io import BytesIO
+from itertools import chain
 from pathlib import Path
 
 from babel.messages.catalog import Catalog
@@ -64,9 +65,17 @@ def update(language: str) -> Catalog:
     return catalog
 
 
+def templates() -> list[Path]:
+    """Return the site's own templates. An app that others have added has a folder of its own."""
+    pages = ROOT / "templates"
+    folders = [pages.glob("*.*"), *((pages / own).rglob("*.*") for own in ("accounts", "admin"))]
+    return sorted(chain.from_iterable(folders))
+
+
 def _sources() -> Iterator[Path]:
-    for folder, pattern in (("accounts", "*.py"), ("authsite", "*.py"), ("templates", "*.*")):
-        yield from sorted((ROOT / folder).rglob(pattern))
+    for folder in ("accounts", "authsite"):
+        yield from sorted((ROOT / folder).rglob("*.py"))
+    yield from templates()
 
 
 def _texts(path: Path) -> Iterator[tuple[Text, str | None]]:
