@@ -5,10 +5,11 @@ but at most every 30 seconds in each process.
 """
 
 import re
+from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 import requests
 from jwt import PyJWK
@@ -35,19 +36,64 @@ class Unusable(ValueError):
 
 
 @dataclass
-class Metadata:
-    """The metadata of one issuer, and the keys that were fetched last."""
+class Cached[T]:
+    """What ``fetch`` has returned. It is fetched again after an hour.
 
-    issuer: str
-    values: dict[str, Any]
-    at: datetime
-    # Whether the issuer has a private IP address. Its other endpoints may then have one, too.
-    is_private: bool
-    keys: dict[str, dict[str, Any]] = field(default_factory=dict)
-    keys_at: datetime | None = None
-    # After a failure, the metadata and the keys are not fetched again before these times.
+    While it cannot be fetched, it is kept for up to a day.
+    """
+
+    fetch: Callable[[], T]
+    value: T | None = None
+    at: datetime | None = None
+    # After a failure, it is not fetched again before this time.
     again_at: datetime | None = None
-    keys_again_at: datetime | None = None
+
+    @property
+    def is_fresh(self) -> bool:
+        """Whether the value may be used without fetching it again."""
+        if self.at is None:
+            return False
+        until, span = (self.again_at, AGAIN) if self.again_at else (self.at + LIFE, LIFE)
+        return not clock.is_past(until, span)
+
+    @property
+    def is_renewable(self) -> bool:
+        """Whether the last attempt to fetch the value was at least 30 seconds ago."""
+        again_at = self.again_at or (self.at + AGAIN if self.at else None)
+        return again_at is None or clock.is_past(again_at, AGAIN)
+
+    def get(self) -> T:
+        """Return the value; fetch it if it is missing or outdated.
+
+        Raises:
+            RequestException, Unreachable, ValueError: the value cannot be fetched, and the cached
+                one is missing or older than a day.
+        """
+        return cast(T, self.value) if self.is_fresh else self.renew()
+
+    def renew(self) -> T:
+        """Fetch the value and return it. Raises the same errors as :meth:`get`."""
+        now = clock.now()
+        # Set first, so that no other request fetches until then, even if this one is aborted.
+        self.again_at = now + AGAIN
+        try:
+            self.value, self.at, self.again_at = self.fetch(), now, None
+        except TROUBLE:
+            if self.at is None or now >= self.at + LONGEST:
+                raise
+        return cast(T, self.value)
+
+
+class Metadata:
+    """The metadata of one issuer, and its keys.
+
+    ``is_private``: whether the issuer has a private IP address. Its other endpoints may then have
+        one, too.
+    """
+
+    def __init__(self, values: dict[str, Any], *, is_private: bool) -> None:
+        self.values, self.is_private = values, is_private
+        self.keys = Cached(lambda: _keys(fetch(self, self["jwks_uri"])))
 
     def __getitem__(self, name: str) -> Any:
         return self.values[name]
@@ -61,12 +107,12 @@ class Metadata:
 
         Raises:
             Unusable: the key is unknown, for another algorithm, or too weak.
-            RequestException, Unreachable, ValueError: the keys cannot be fetched, and the cached
-                keys are missing or older than a day.
+            RequestException, Unreachable, ValueError: see :meth:`Cached.get`.
         """
-        if self._wants_keys(key_id, clock.now()):
-            self._fetch_keys(clock.now())
-        if (key := self._pick(key_id)) is None:
+        key = _pick(self.keys.get(), key_id)
+        if key is None and self.keys.is_renewable:
+            key = _pick(self.keys.renew(), key_id)
+        if key is None:
             raise Unusable("unknown key")
         # A key without ``alg`` may be used with every algorithm of its type.
         if key.get("alg", algorithm) != algorithm:
@@ -76,69 +122,32 @@ class Metadata:
             raise Unusable("weak key")
         return made
 
-    def _wants_keys(self, key_id: str | None, now: datetime) -> bool:
-        if self.keys_at is None or now >= self.keys_at + LONGEST:
-            return True
-        if self.keys_again_at and not clock.is_past(self.keys_again_at, AGAIN):
-            return False
-        if self._pick(key_id) is None and clock.is_past(self.keys_at + AGAIN, AGAIN):
-            return True
-        return clock.is_past(self.keys_at + LIFE, LIFE)
 
-    def _fetch_keys(self, now: datetime) -> None:
-        """Fetch the keys; if that fails, keep cached keys that are less than a day old."""
-        # Set first, so that no other request fetches until then, even if this one is aborted.
-        self.keys_again_at = now + AGAIN
-        try:
-            self.keys, self.keys_at = _keys(fetch(self, self["jwks_uri"])), now
-        except TROUBLE:
-            if self.keys_at is None or now >= self.keys_at + LONGEST:
-                raise
-
-    def _pick(self, key_id: str | None) -> dict[str, Any] | None:
-        # Without a ``kid``, the only key is used (OpenID Connect Core section 10.1).
-        if key_id is None and len(self.keys) == 1:
-            return next(iter(self.keys.values()))
-        return self.keys.get(key_id or "")
+def _pick(keys: dict[str, dict[str, Any]], key_id: str | None) -> dict[str, Any] | None:
+    # Without a ``kid``, the only key is used (OpenID Connect Core section 10.1).
+    if key_id is None and len(keys) == 1:
+        return next(iter(keys.values()))
+    return keys.get(key_id or "")
 
 
-_known: dict[str, Metadata] = {}
+_known: dict[str, Cached[Metadata]] = {}
 
 
 def cached(issuer: str) -> Metadata | None:
     """Return the cached metadata of ``issuer``, or None if it is missing or outdated."""
     found = _known.get(issuer)
-    if found is None:
-        return None
-    until, span = (found.again_at, AGAIN) if found.again_at else (found.at + LIFE, LIFE)
-    return None if clock.is_past(until, span) else found
+    return found.value if found and found.is_fresh else None
 
 
 def of(issuer: str) -> Metadata:
     """Return the metadata of ``issuer``; fetch it if the cached copy is missing or outdated.
 
-    Call this within :func:`http_client.talk`. If fetching fails, return the cached copy if it is
-    less than a day old.
+    Call this within :func:`http_client.talk`.
 
     Raises:
-        RequestException, Unreachable, ValueError: fetching failed, and the cached copy is missing
-            or older than a day.
+        RequestException, Unreachable, ValueError: see :meth:`Cached.get`.
     """
-    if young := cached(issuer):
-        return young
-    old, now = _known.get(issuer), clock.now()
-    try:
-        new = _discover(issuer, now)
-    except TROUBLE:
-        if old is None or now >= old.at + LONGEST:
-            raise
-        # The next request must not fetch again immediately.
-        old.again_at = now + AGAIN
-        return old
-    if old and old["jwks_uri"] == new["jwks_uri"]:
-        new.keys, new.keys_at = old.keys, old.keys_at
-    _known[issuer] = new
-    return new
+    return _known.setdefault(issuer, Cached(lambda: _discover(issuer))).get()
 
 
 def reaching(metadata: Metadata) -> AbstractContextManager[object]:
@@ -155,7 +164,7 @@ def fetch(metadata: Metadata, url: str, **options: Any) -> Any:
         return _get(url, **options)
 
 
-def _discover(issuer: str, now: datetime) -> Metadata:
+def _discover(issuer: str) -> Metadata:
     with http_client.taking_private() as conversation:
         values = _get(f"{issuer.rstrip('/')}/.well-known/openid-configuration")
         is_private = conversation.saw_private
@@ -171,7 +180,10 @@ def _discover(issuer: str, now: datetime) -> Metadata:
             raise Unusable(name)
         if "#" in url or origin_of(url).partition(":")[0] not in {"https", scheme}:
             raise Unusable(name)
-    return Metadata(issuer, values, now, is_private)
+    new, old = Metadata(values, is_private=is_private), _known[issuer].value
+    if old and old["jwks_uri"] == new["jwks_uri"]:
+        new.keys.value, new.keys.at = old.keys.value, old.keys.at
+    return new
 
 
 def _get(url: str, **options: Any) -> Any:
