@@ -7,11 +7,12 @@ from typing import Any
 from django.utils.functional import Promise
 
 from accounts.administration import roles
-from accounts.administration.roles import ACTING, NotInRole, Role
+from accounts.administration.roles import NotInRole
 from accounts.administration.steps import Account, Order, Target
 from accounts.common.errors import RateLimited
 from accounts.throttle.limits import Limit
 from accounts.users.models import User
+from accounts.users.rights import ACTING, Role, role_of
 
 
 @dataclass(frozen=True, eq=False)
@@ -57,7 +58,7 @@ class Act:
             NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
         """
         roles.check(staff, account)
-        if roles.role_of(staff) not in self.roles:
+        if role_of(staff) not in self.roles:
             raise NotInRole
 
     def suits(self, account: Account) -> bool:

@@ -26,6 +26,7 @@ from accounts.signup import services as signup
 from accounts.users import services as users
 from accounts.users.models import User
 from accounts.users.profiles import refuse_controls
+from accounts.users.rights import ACTING, role_of
 
 MODES = {
     "": gettext_lazy("Choose when"),
@@ -82,7 +83,7 @@ class Offer:
 
 def context_of(staff: User, account: Account) -> dict[str, Any]:
     """Return what the page about ``account`` shows about the acts of ``staff``."""
-    role = roles.role_of(staff)
+    role = role_of(staff)
     return {
         "role": history.ROLES[role] if role else "",
         "offers": [
@@ -95,7 +96,7 @@ def context_of(staff: User, account: Account) -> dict[str, Any]:
 
 def _refusal(staff: User, account: Account) -> str:
     """Return why ``staff`` may not act on ``account``, or an empty string."""
-    if roles.role_of(staff) not in roles.ACTING:
+    if role_of(staff) not in ACTING:
         return _("You can read this page, but not change the account.")
     try:
         roles.check(staff, account)

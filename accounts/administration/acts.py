@@ -31,6 +31,7 @@ from accounts.signup.errors import SignupEnded
 from accounts.throttle.limits import MAIL_AGAIN, STAFF, STAFF_CLEAR
 from accounts.throttle.services import spend
 from accounts.users.models import PendingSignup, User
+from accounts.users.rights import role_of
 from accounts.users.services import AccountChanged
 
 _ALL = (
@@ -170,7 +171,7 @@ def acts_for(staff: User, account: Account) -> list[Act]:
         roles.check(staff, account)
     except PublicError:
         return []
-    role = roles.role_of(staff)
+    role = role_of(staff)
     return [act for act in _ALL if role in act.roles and act.suits(account)]
 
 

@@ -24,6 +24,7 @@ from accounts.invitations.models import Invitation
 from accounts.signin.adminsite import always_open
 from accounts.signin.recent import recent_authentication_required
 from accounts.users.models import User
+from accounts.users.rights import Role, role_of
 
 
 class UserAdmin(PeopleAdmin):
@@ -99,13 +100,13 @@ class UserAdmin(PeopleAdmin):
 
     def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Return whether the user who makes the request has a role."""
-        return roles.role_of(cast(User, request.user)) is not None
+        return role_of(cast(User, request.user)) is not None
 
     def has_change_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Return whether the user who makes the request may change the rights of ``obj``."""
         staff = cast(User, request.user)
         if obj is None:
-            return roles.role_of(staff) in {roles.Role.MANAGER, roles.Role.SUPERUSER}
+            return role_of(staff) in {Role.MANAGER, Role.SUPERUSER}
         return roles.may_change_rights(staff, obj)
 
     def has_module_permission(self, request: HttpRequest) -> bool:

@@ -27,6 +27,7 @@ from accounts.sessions import services as sessions
 from accounts.throttle.limits import STAFF_BULK
 from accounts.throttle.services import spend
 from accounts.users.models import User
+from accounts.users.rights import ACTING, role_of
 
 # How many people a bulk act can concern, and how many of them one request acts on.
 MOST = 5000
@@ -92,7 +93,7 @@ def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
         NobodyToActOn: there are no people, or too many.
         RateLimited: ``staff`` has prepared too many bulk acts.
     """
-    if roles.role_of(staff) not in roles.ACTING:
+    if role_of(staff) not in ACTING:
         raise NotInRole
     chosen = list(people.values_list("pk", flat=True)[: MOST + 1])
     if not 1 <= len(chosen) <= MOST:

@@ -13,7 +13,7 @@ from django.shortcuts import redirect, render
 from django.utils.functional import Promise
 from django.views.decorators.http import require_http_methods
 
-from accounts.administration import bulk, roles
+from accounts.administration import bulk
 from accounts.administration.act_pages import ReasonForm
 from accounts.administration.acts import ACTS
 from accounts.administration.bulk import STOPS, NobodyToActOn
@@ -21,13 +21,14 @@ from accounts.administration.models import BulkAct
 from accounts.common.paging import page_of
 from accounts.sessions.current import actor_of
 from accounts.users.models import User
+from accounts.users.rights import ACTING, role_of
 
 LIST = "admin:accounts_user_changelist"
 
 
 def actions_for(staff: User) -> dict[str, Action]:
     """Return the bulk acts that ``staff`` can do, as Django's admin describes actions."""
-    if roles.role_of(staff) not in roles.ACTING:
+    if role_of(staff) not in ACTING:
         return {}
     return {
         name: Action(_prepare, name, str(kind.label), str(kind.label), [ActionLocation.CHANGE_LIST])

@@ -3,15 +3,14 @@
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.administration import roles
 from accounts.administration.act import Act
 from accounts.administration.errors import AlreadyDone
-from accounts.administration.roles import Role
 from accounts.administration.steps import Order, Target, tell_superusers
 from accounts.apikeys import access
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.users.models import User
+from accounts.users.rights import Role, role_of
 
 
 def can_allow(user: User) -> bool:
@@ -21,7 +20,7 @@ def can_allow(user: User) -> bool:
 
 def keys_to_allow(user: User) -> list[Target]:
     """Return what each key of a user could be allowed to do: to read, or also to act."""
-    if roles.role_of(user) is None:
+    if role_of(user) is None:
         return []
     labels = {
         access.READ: _("%(key)s: find and view people"),

@@ -9,12 +9,12 @@ from django.db import transaction
 from accounts.activity import events
 from accounts.activity import services as activity
 from accounts.activity.services import Actor, record
-from accounts.administration import roles
 from accounts.common import clock
 from accounts.throttle.limits import STAFF
 from accounts.throttle.services import spend
 from accounts.users import services as users
 from accounts.users.models import User
+from accounts.users.rights import role_of
 
 # Later views of the same person are part of the same conversation.
 ONCE = timedelta(hours=1)
@@ -35,7 +35,7 @@ def note(user: User, staff: User, actor: Actor) -> None:
         # Two requests of the same member of staff must not add two rows.
         users.lock_row_as_is(user)
         if not _is_noted(user, actor):
-            role = roles.role_of(staff) or ""
+            role = role_of(staff) or ""
             record(user, events.PAGE_OPENED, actor, detail=role)
 
 
@@ -53,7 +53,7 @@ def note_details(user: User, staff: User, actor: Actor) -> None:
         record(staff, events.DETAILS_SEEN, actor, detail=user.username)
         if settings.AUTHSITE.staff_views_shown == "on":
             by_staff = replace(actor, name=staff.username)
-            record(user, events.DETAILS_READ, by_staff, detail=roles.role_of(staff) or "")
+            record(user, events.DETAILS_READ, by_staff, detail=role_of(staff) or "")
 
 
 def _is_noted(user: User, actor: Actor) -> bool:

@@ -1,11 +1,9 @@
-"""Decides which roles staff have, and on whom a member of staff may act.
+"""Decides on whom a member of staff may act, which ``accounts.users.rights`` does for reading.
 
-A role is a right, given through a group or directly. A right with more power includes the others.
 Nobody acts on an account that has more rights, nor on their own account.
 """
 
 from collections.abc import Iterable, Mapping
-from enum import StrEnum
 
 from django.contrib.auth.models import Permission
 from django.db.models import Q, QuerySet
@@ -14,24 +12,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.common.errors import PublicError
 from accounts.users.models import PendingSignup, User
-from accounts.users.rights import rights_of
+from accounts.users.rights import ACTING, Role, rights_of, role_of
 
-
-class Role(StrEnum):
-    """What a member of staff may do with the accounts of others.
-
-    Auditors only read. Support acts on users who are not staff. Managers also act on staff, and
-    change groups. Superusers may do everything.
-    """
-
-    AUDITOR = "auditor"
-    SUPPORT = "support"
-    MANAGER = "manager"
-    SUPERUSER = "superuser"
-
-
-# The permission that gives each role, the most powerful first. Superusers have a column instead.
-PERMISSIONS = {Role.MANAGER: "manage_user", Role.SUPPORT: "help_user", Role.AUDITOR: "view_user"}
 # The permissions of this site that staff choose from, in words, and the apps that they belong to.
 RIGHTS: dict[str, str | Promise] = {
     "view_user": _("See users and why they can’t sign in"),
@@ -44,7 +26,6 @@ RIGHTS: dict[str, str | Promise] = {
 LABELS = {"accounts", "auth"}
 # Apps whose other permissions have no effect, because their models have no pages in the admin.
 _NO_PAGES = ("administration", "admin", "account", "socialaccount", "contenttypes")
-ACTING = frozenset({Role.SUPPORT, Role.MANAGER, Role.SUPERUSER})
 
 
 def register(label: str, rights: Mapping[str, str | Promise]) -> None:
@@ -73,16 +54,6 @@ class OwnAccount(NotAllowedOnStaff):
     """Staff change their own accounts like everybody else, with their own proofs."""
 
     message = _("This is your own account. Change it on your account’s own pages.")
-
-
-def role_of(staff: User) -> Role | None:
-    """Return the most powerful role of ``staff``, or None if the user has no role."""
-    if not (staff.is_active and staff.is_staff):
-        return None
-    if staff.is_superuser:
-        return Role.SUPERUSER
-    held = (role for role, name in PERMISSIONS.items() if staff.has_perm(f"accounts.{name}"))
-    return next(held, None)
 
 
 def check_reads(staff: User) -> None:

@@ -33,7 +33,7 @@ from accounts.tokens.permissions import (
 from accounts.users import profiles
 from accounts.users.emails import masked
 from accounts.users.models import User
-from accounts.users.rights import sees_all_emails
+from accounts.users.rights import role_of, sees_all_emails
 from accounts.users.rows import OwnedQuery
 
 
@@ -186,7 +186,7 @@ class MayRead(InScope):
         if view.kwargs["id"] == request.user.pk:
             return super().has_permission(request, view)
         session = request.auth.session
-        if session is None or not _may_view_users(session):
+        if session is None or not role_of(session.user) or not policy.suffices(session):
             raise Http404
         require_scope(request.auth, scopes.USERS)
         require_recent_authentication(request.auth)
@@ -216,9 +216,3 @@ class PersonView(views.APIView):
         if not sees_all_emails(reader):
             body["email"] = masked(body["email"])
         return Response(body)
-
-
-def _may_view_users(session: LoginSession) -> bool:
-    """Return whether the user of ``session`` may view users in the admin in this session."""
-    user = session.user
-    return user.is_staff and user.has_perm("accounts.view_user") and policy.suffices(session)

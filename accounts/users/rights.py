@@ -1,10 +1,30 @@
 """Decides which rights a user has, and which groups the user may give to others."""
 
+from enum import StrEnum
+
 from django.contrib.auth.models import Group, Permission
 from django.db.models import Q, QuerySet
 
 from accounts.common import clock
 from accounts.users.models import User
+
+
+class Role(StrEnum):
+    """What a member of staff may do with the accounts of others.
+
+    Auditors only read. Support acts on users who are not staff. Managers also act on staff, and
+    change groups. Superusers may do everything.
+    """
+
+    AUDITOR = "auditor"
+    SUPPORT = "support"
+    MANAGER = "manager"
+    SUPERUSER = "superuser"
+
+
+# The permission that gives each role, the most powerful first. Superusers have a column instead.
+PERMISSIONS = {Role.MANAGER: "manage_user", Role.SUPPORT: "help_user", Role.AUDITOR: "view_user"}
+ACTING = frozenset({Role.SUPPORT, Role.MANAGER, Role.SUPERUSER})
 
 
 def superusers() -> QuerySet[User]:
@@ -23,14 +43,26 @@ def permissions_of(user: User) -> QuerySet[Permission]:
     return Permission.objects.filter(held).order_by().only("pk")
 
 
+def role_of(staff: User) -> Role | None:
+    """Return the most powerful role of ``staff``, or None if the user has no role.
+
+    Everybody with a role may see other people, and nobody else may. A role is a right, given
+    through a group or directly. A right with more power includes the others.
+    """
+    if not (staff.is_active and staff.is_staff):
+        return None
+    if staff.is_superuser:
+        return Role.SUPERUSER
+    held = (role for role, name in PERMISSIONS.items() if staff.has_perm(f"accounts.{name}"))
+    return next(held, None)
+
+
 def sees_all_emails(staff: User) -> bool:
     """Return whether ``staff`` may see the email addresses of users without giving a reason.
 
     Staff who may only view users see shortened addresses.
     """
-    acting = ("accounts.help_user", "accounts.manage_user")
-    is_staff = staff.is_active and staff.is_staff
-    return is_staff and any(staff.has_perm(name) for name in acting)
+    return role_of(staff) in ACTING
 
 
 def note_groups_changed(members: QuerySet[User]) -> None:
@@ -45,9 +77,9 @@ def groups_to_give(staff: User) -> QuerySet[Group]:
     group without rights may mean something to another service, so only its members give it.
     """
     groups = Group.objects.order_by("name")
-    if not (staff.is_active and staff.is_staff and staff.has_perm("accounts.manage_user")):
+    if role_of(staff) not in {Role.MANAGER, Role.SUPERUSER}:
         return groups.none()
-    if staff.is_superuser:
+    if role_of(staff) is Role.SUPERUSER:
         return groups
     beyond = Permission.objects.exclude(pk__in=rights_of(staff))
     lesser = Q(permissions__isnull=False) & ~Q(permissions__in=beyond)

@@ -8,9 +8,9 @@ from django.test import Client
 
 from accounts.administration import bulk, roles
 from accounts.administration.models import BulkAct, BulkPerson
-from accounts.administration.roles import Role
 from accounts.common.errors import PublicError
 from accounts.users.models import User
+from accounts.users.rights import ACTING, Role, role_of
 from tests.support.administration import (
     LIST,
     REASON,
@@ -101,9 +101,7 @@ def test_whom_a_bulk_act_leaves_out_follows_the_rule_for_single_acts() -> None:
             return True
         return False
 
-    acting = [
-        user for user in staff_of_every_role().values() if roles.role_of(user) in roles.ACTING
-    ]
+    acting = [user for user in staff_of_every_role().values() if role_of(user) in ACTING]
     everybody = [*people().values(), *acting]
 
     for staff in acting:

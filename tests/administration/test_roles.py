@@ -12,9 +12,10 @@ import pytest
 from django.contrib.auth.models import Group, Permission
 
 from accounts.activity.services import Actor
-from accounts.administration import acts, roles
+from accounts.administration import acts
 from accounts.common.errors import PublicError
 from accounts.users.models import User
+from accounts.users.rights import Role, role_of
 from tests.support.administration import member, people, staff_of_every_role
 from tests.support.clock import Clock
 from tests.support.steps import make_user
@@ -75,10 +76,10 @@ def test_roles_follow_the_rights_not_the_names_of_groups() -> None:
     carol = make_user("carol", is_staff=True)
     carol.groups.add(helpers)
 
-    assert roles.role_of(User.objects.get(pk=carol.pk)) is roles.Role.SUPPORT
+    assert role_of(User.objects.get(pk=carol.pk)) is Role.SUPPORT
     Group.objects.filter(name="Manager").update(name="Support (old)")
-    assert roles.role_of(member("dave", "Support (old)")) is roles.Role.MANAGER
+    assert role_of(member("dave", "Support (old)")) is Role.MANAGER
     for change in ({"is_staff": False}, {"is_active": False}):
         eve = member(f"eve{len(change)}{next(iter(change))}"[:12].replace("_", "-"), "Support")
         User.objects.filter(pk=eve.pk).update(**change)
-        assert roles.role_of(User.objects.get(pk=eve.pk)) is None
+        assert role_of(User.objects.get(pk=eve.pk)) is None
