@@ -15,3 +15,15 @@ def decode(text: str) -> bytes:
         ValueError: ``text`` has a wrong length or characters outside ASCII.
     """
     return urlsafe_b64decode(f"{text}===")
+
+
+def canonical(text: str) -> bytes:
+    """Return the bytes for which :func:`encode` returns ``text``.
+
+    Raises:
+        ValueError: there are no such bytes.
+    """
+    raw = decode(text)
+    if encode(raw) != text:
+        raise ValueError("not canonical base64url")
+    return raw

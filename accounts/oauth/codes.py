@@ -1,6 +1,5 @@
 """Authorization codes: issues them, and redeems each of them once (RFC 6749 section 4.1)."""
 
-import base64
 import uuid
 from datetime import timedelta
 from hashlib import sha256
@@ -12,7 +11,7 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.activity import events
 from accounts.activity.services import Actor
-from accounts.common import clock, secrets
+from accounts.common import base64url, clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.deletion import delete_in_batches
 from accounts.common.prepared import (
@@ -168,8 +167,7 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
 
 def challenge_of(verifier: str) -> str:
     """Return the challenge for ``verifier`` by the method S256 (RFC 7636 section 4.2)."""
-    digest = sha256(verifier.encode()).digest()
-    return base64.urlsafe_b64encode(digest).rstrip(b"=").decode()
+    return base64url.encode(sha256(verifier.encode()).digest())
 
 
 def digest_of(code: str) -> str:

@@ -3,6 +3,8 @@
 The result for a wrong password and the time that it takes do not reveal whether an account exists.
 """
 
+from typing import NamedTuple
+
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
@@ -52,7 +54,18 @@ class LockedAccountPassword(InvalidCredentials):
         self.user = user
 
 
-def verify_password(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
+class Verified(NamedTuple):
+    """The account that has a password, and whether it must get a new one.
+
+    The password may have become known after it was chosen. An attacker with the list would sign in,
+    too (ASVS 6.2.12).
+    """
+
+    account: User | PendingSignup
+    must_replace: bool
+
+
+def verify_password(login: str, password: str, client: ClientInfo) -> Verified:
     """Return the account that ``login`` names if ``password`` is its password.
 
     Costs one hash whether or not the account exists, so that timing reveals nothing.
@@ -72,7 +85,7 @@ def verify_password(login: str, password: str, client: ClientInfo) -> User | Pen
     if isinstance(account, User) and account.is_disputed:
         record(account, events.SIGN_IN_FAILED, Actor(client), detail=Failure.LOCKED)
         raise LockedAccountPassword(account)
-    return account
+    return Verified(account, passwords.is_compromised(password))
 
 
 def refuse_flood(login: str, client: ClientInfo) -> None:

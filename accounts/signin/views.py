@@ -21,7 +21,6 @@ from accounts.common.client_info import client_of
 from accounts.common.errors import Busy, RateLimited
 from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import Method, Proof
-from accounts.passwords import services as passwords
 from accounts.sessions import last_method, reauthentication
 from accounts.sessions.current import request_auth_of
 from accounts.signin import (
@@ -93,12 +92,10 @@ def login(request: HttpRequest) -> HttpResponse:
 
 def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
     login, password = form.cleaned_data["login"], form.cleaned_data["password"]
-    account = services.verify_password(login, password, client_of(request))
+    account, must_replace = services.verify_password(login, password, client_of(request))
     next_url = flow.next_of(request)
     services.keep_next(account, next_url)
-    # It may have become known after it was chosen: an attacker with the list would sign in, too
-    # (ASVS 6.2.12).
-    if passwords.is_compromised(password):
+    if must_replace:
         query = urlencode({"reason": "stolen", "next": next_url})
         next_url = f"{reverse('account_change_password')}?{query}"
     proof, remember = Proof.now(Method.PASSWORD), form.cleaned_data["remember"]

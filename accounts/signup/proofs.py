@@ -39,7 +39,7 @@ def prove_elsewhere(signup: PendingSignup, password: str, client: ClientInfo) ->
         InvalidCredentials: the password is wrong, or the sign-up has no password.
         RateLimited: there were too many guesses, or the site is busy.
     """
-    account = verify_password(signup.username, password, client)
+    account = verify_password(signup.username, password, client).account
     if account.pk != signup.pk:
         raise InvalidCredentials
     return Proof.now(Method.PASSWORD)

@@ -4,7 +4,6 @@ allauth supplies the endpoints and parses the responses. A subclass of :class:`P
 only what allauth lacks, or what this site does differently.
 """
 
-import base64
 import re
 from collections.abc import Mapping
 from hashlib import sha256
@@ -24,7 +23,7 @@ from allauth.socialaccount.providers.twitter_oauth2.provider import TwitterOAuth
 from allauth.socialaccount.providers.twitter_oauth2.views import TwitterOAuth2Adapter
 from django.core.exceptions import ImproperlyConfigured
 
-from accounts.common import http_client
+from accounts.common import base64url, http_client
 from accounts.common.issuers import Issuer
 from accounts.common.links import absolute
 from accounts.social.adapter import app_of
@@ -124,9 +123,8 @@ class Provider:
         """
         client = self.client()
         client.state = state
-        challenge = base64.urlsafe_b64encode(sha256(attempt.verifier.encode()).digest())
         parameters = {
-            "code_challenge": challenge.decode().rstrip("="),
+            "code_challenge": base64url.encode(sha256(attempt.verifier.encode()).digest()),
             "code_challenge_method": "S256",
             **self.parameters(attempt),
         }

@@ -10,12 +10,11 @@ token. Without a tag, any service that has seen the id of the family, which is i
 could invent a token with it. The invented token would look reused, and the family would be revoked.
 """
 
-import base64
 import hashlib
 import hmac
 import uuid
 
-from accounts.common import secrets
+from accounts.common import base64url, secrets
 
 ID, SECRET, TAG = 16, 22, 16
 # The 432 bits of a token fill exactly 72 characters of base64url, so no padding is needed.
@@ -59,7 +58,7 @@ def digest(token: str) -> str:
 
 
 def _written(body: bytes, tag: bytes) -> str:
-    return base64.urlsafe_b64encode(body + tag).decode()
+    return base64url.encode(body + tag)
 
 
 def _tags(body: bytes) -> list[bytes]:
@@ -69,8 +68,6 @@ def _tags(body: bytes) -> list[bytes]:
 def _bytes(token: str) -> bytes:
     """Decode ``token``; return zero bytes if it is not canonical base64url of the right length."""
     try:
-        raw = base64.urlsafe_b64decode(token.encode())
+        return base64url.canonical(token) if len(token) == LENGTH else bytes(ID + SECRET + TAG)
     except ValueError:
-        raw = b""
-    is_ours = len(token) == LENGTH and base64.urlsafe_b64encode(raw).decode() == token
-    return raw if is_ours else bytes(ID + SECRET + TAG)
+        return bytes(ID + SECRET + TAG)

@@ -18,7 +18,6 @@ from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Method, Proof
-from accounts.passwords import services as passwords
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy, second_step
@@ -249,9 +248,9 @@ def prove_by_password(login: str, password: str, client: ClientInfo) -> User:
 
 
 def _prove(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
-    """Return the account of ``login`` if ``password`` is right and not known to attackers."""
-    account = verify_password(login, password, client)
-    if isinstance(account, User) and passwords.is_compromised(password):
+    """Return the account of ``login`` if ``password`` is right and need not be replaced."""
+    account, must_replace = verify_password(login, password, client)
+    if isinstance(account, User) and must_replace:
         raise PasswordCompromised
     return account
 

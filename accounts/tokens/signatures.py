@@ -4,7 +4,6 @@ What a JWT claims is for the caller to check. Each kind of token has a type in i
 nobody accepts one for another (RFC 8725 section 3.11).
 """
 
-import base64
 import json
 from functools import lru_cache
 from typing import Any, NamedTuple
@@ -14,6 +13,7 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.algorithms import get_default_algorithms
 
+from accounts.common import base64url
 from accounts.tokens import keyring
 from accounts.tokens.keys import PublicKey
 from accounts.tokens.signing_keys import Signer, Verifier
@@ -43,8 +43,8 @@ def sign(claims: dict[str, Any], typ: str, key: Signer) -> str:
 
     PyJWT is not used, because it takes as long to encode a token as to sign it.
     """
-    signed = f"{_head(key.kid, key.algorithm, typ)}.{_text(_json(claims).encode())}"
-    return f"{signed}.{_text(_signature(key, signed.encode()))}"
+    signed = f"{_head(key.kid, key.algorithm, typ)}.{base64url.encode(_json(claims).encode())}"
+    return f"{signed}.{base64url.encode(_signature(key, signed.encode()))}"
 
 
 def verified(token: str, typ: str) -> tuple[Verifier, dict[str, Any]]:
@@ -84,8 +84,8 @@ def split(token: str) -> Parts:
     """
     signed, _, signature = token.rpartition(".")
     head, payload = signed.split(".")
-    header = json.loads(_bytes(head).decode())
-    return Parts(header, _bytes(payload), signed.encode(), _bytes(signature))
+    header, claims, sealed = map(base64url.canonical, (head, payload, signature))
+    return Parts(json.loads(header.decode()), claims, signed.encode(), sealed)
 
 
 def is_signed(parts: Parts, algorithm: str, key: PublicKey) -> bool:
@@ -95,7 +95,7 @@ def is_signed(parts: Parts, algorithm: str, key: PublicKey) -> bool:
 
 @lru_cache(16)
 def _head(kid: str, algorithm: str, typ: str) -> str:
-    return _text(_json({"alg": algorithm, "kid": kid, "typ": typ}).encode())
+    return base64url.encode(_json({"alg": algorithm, "kid": kid, "typ": typ}).encode())
 
 
 def _signature(key: Signer, message: bytes) -> bytes:
@@ -104,20 +104,3 @@ def _signature(key: Signer, message: bytes) -> bytes:
     # RFC 7518 section 3.4. In PyJWT, this conversion takes as long as the signature.
     r, s = decode_dss_signature(key.key.sign(message, _ECDSA))
     return r.to_bytes(32) + s.to_bytes(32)
-
-
-def _text(part: bytes) -> str:
-    """Encode one part of a token in base64url (RFC 7515 section 2)."""
-    return base64.urlsafe_b64encode(part).rstrip(b"=").decode()
-
-
-def _bytes(part: str) -> bytes:
-    """Decode one part of a token from base64url (RFC 7515 section 2).
-
-    Raises:
-        ValueError: the part is not canonical base64url.
-    """
-    decoded = base64.urlsafe_b64decode(part + "=" * (-len(part) % 4))
-    if _text(decoded) != part:
-        raise ValueError("not canonical base64url")
-    return decoded
