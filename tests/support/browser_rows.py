@@ -52,7 +52,8 @@ APP = (
     """
     INSERT INTO oauth_appsession (session_id, client_id, parent_id, audience)
     SELECT s.id, 'notes', b.id, '' FROM accounts_loginsession s JOIN accounts_user u
-        ON u.id = s.user_id JOIN accounts_loginsession b ON b.user_id = u.id
+        ON u.id = s.user_id JOIN accounts_loginsession b
+        ON b.user_id = u.id AND b.begun_at = s.begun_at
     WHERE ?1 <> ?2 AND u.username = ?3 AND s.kind = 'connected' AND b.kind = 'browser'
     """,
 )
