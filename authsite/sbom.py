@@ -1,15 +1,18 @@
 """``python -m authsite.sbom``: print a software bill of materials (CycloneDX 1.6, JSON).
 
-It lists what ``requirements.txt`` installs, each package with the hashes of the files that pip
-accepts for it.
+It lists what ``requirements.txt`` installs, each package with its license and with the hashes of
+the files that pip accepts for it. Packages for other platforms than this one have no license.
 """
 
 import json
 import re
 import sys
 from datetime import UTC, datetime
+from importlib import metadata
 from pathlib import Path
 from typing import Any
+
+from authsite import __version__
 
 ROOT = Path(__file__).resolve().parents[1]
 PIN = re.compile(
@@ -26,7 +29,12 @@ def document(requirements: str, made_at: datetime) -> dict[str, Any]:
         "version": 1,
         "metadata": {
             "timestamp": made_at.isoformat(timespec="seconds"),
-            "component": {"type": "application", "name": "authsite"},
+            "component": {
+                "type": "application",
+                "name": "authsite",
+                "version": __version__,
+                "licenses": [{"expression": "BSD-3-Clause"}],
+            },
         },
         "components": [_component(*pin) for pin in PIN.findall(requirements)],
     }
@@ -44,8 +52,22 @@ def _component(name: str, version: str, hashes: str) -> dict[str, Any]:
         "name": name,
         "version": version,
         "purl": url,
+        "licenses": _licenses(name),
         "externalReferences": files,
     }
+
+
+def _licenses(name: str) -> list[dict[str, Any]]:
+    """Return the SPDX expression of an installed package, or the names that it gives instead."""
+    try:
+        about = metadata.metadata(name)
+    except metadata.PackageNotFoundError:
+        return []
+    if expression := about.get("License-Expression"):
+        return [{"expression": expression}]
+    classifiers = about.get_all("Classifier") or []
+    names = [text.rpartition(" :: ")[2] for text in classifiers if text.startswith("License ::")]
+    return [{"license": {"name": text}} for text in names or [about.get("License")] if text]
 
 
 if __name__ == "__main__":

@@ -6,11 +6,13 @@ defines, so that no client can fill the memory by requesting pages that do not e
 
 from functools import cache, partial
 
+from django.conf import settings
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Gauge,
     Histogram,
+    Info,
     ProcessCollector,
     disable_created_metrics,
     generate_latest,
@@ -22,6 +24,7 @@ METHODS = {"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"}
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the library has no type for it
 _registry = CollectorRegistry()
 ProcessCollector(registry=_registry)
+_info = Info("authsite", "The version of the site.", registry=_registry)
 
 _counter = partial(Counter, registry=_registry)
 _gauge = partial(Gauge, registry=_registry)
@@ -74,6 +77,7 @@ def count_request(route: str, method: str | None, status: int, seconds: float) -
 
 def text() -> bytes:
     """Return all metrics in the Prometheus text format."""
+    _info.info({"version": settings.VERSION})
     return generate_latest(_registry)
 
 

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from authsite.settings.site import AUTHSITE
+from authsite.settings.site import AUTHSITE, VERSION
 
 REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_AUTHENTICATION_CLASSES": [
@@ -31,7 +31,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
         "one. Any service verifies it with the keys at `/.well-known/jwks.json` alone.\n\n"
         "Errors have a `detail` and a `code`, or sentences by field."
     ),
-    "VERSION": "1",
+    "VERSION": VERSION,
     "CONTACT": {"name": AUTHSITE.site_name, "url": f"{AUTHSITE.origin}/help/"},
     "TAGS": [
         {"name": name, "description": description}

@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from dotenv import dotenv_values
 
 from accounts.common.environment import ConfigError, read
+from authsite import __version__
 
 BASE_DIR = Path(__file__).resolve().parents[2]
 
@@ -21,6 +22,7 @@ try:
 except ConfigError as error:
     raise ImproperlyConfigured(str(error)) from None
 
+VERSION = __version__
 # False in development, too, because debug pages leak settings and variables.
 DEBUG = False
 SECRET_KEY = AUTHSITE.secret_key

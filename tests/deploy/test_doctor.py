@@ -13,6 +13,7 @@ import pytest
 from accounts.common.environment import read
 from accounts.ops.doctor import outside
 from accounts.ops.doctor.outside import Reach
+from authsite import __version__
 from tests.support.doctor import FAULTS
 from tests.support.faulty_proxy import FaultyProxy
 from tests.support.process import free_port
@@ -80,7 +81,7 @@ def test_the_doctor_finds_nothing_wrong_with_the_files_of_deploy(
             reach = ["--connect", f"127.0.0.1:{proxy.https}", "--plain-port", str(proxy.http)]
             told = site.manage("doctor", *reach, "--ca", str(proxy.authority), "--json")
 
-    assert json.loads(told) == {"healthy": True, "findings": []}
+    assert json.loads(told) == {"version": __version__, "healthy": True, "findings": []}
 
 
 def test_the_doctor_names_a_powerful_database_role_and_a_wrong_clock(postgres: Postgres) -> None:

@@ -20,3 +20,8 @@ def test_the_bill_of_materials_lists_every_pinned_package_with_every_hash_that_p
     for name in ("asgiref", "sqlparse"):
         assert any(line.startswith(name) for line in django)
         assert known[name] == metadata.version(name)
+    licenses = {part["name"]: part["licenses"] for part in parts}
+    assert licenses["django"] == [{"expression": "BSD-3-Clause"}]
+    without = {name for name, found in licenses.items() if not found}
+    # Its metadata names none.
+    assert {name for name in without if [*metadata.distributions(name=name)]} == {"zxcvbn-rs-py"}

@@ -38,11 +38,11 @@ class Command(AnswerCommand):
     def answer(self, **options: Any) -> dict[str, Any]:
         self.findings = list(_findings(options))
         rows = [{"code": f.code, "sentence": f.sentence, "advice": f.advice} for f in self.findings]
-        return {"healthy": not rows, "findings": rows}
+        return {"version": settings.VERSION, "healthy": not rows, "findings": rows}
 
     def words(self, facts: dict[str, Any]) -> str:
         lines = ["{sentence}\n  {advice}".format(**row) for row in facts["findings"]]
-        return "\n".join(lines) or "Nothing is wrong."
+        return "\n".join([f"authsite {facts['version']}", *(lines or ["Nothing is wrong."])])
 
 
 def _findings(options: dict[str, Any]) -> Iterator[Finding]:
