@@ -201,8 +201,8 @@ def test_every_superuser_is_mailed_when_staff_are_switched_off() -> None:
 
     act(signed_in(owner), helper, "deactivate")
 
-    for superuser in (owner, other):
-        row = superuser.activity.get(kind="staff_changed")
+    for root in (owner, other):
+        row = root.activity.get(kind="staff_changed")
         assert (row.detail, row.actor, row.reason) == ("helper", "owner", REASON)
 
 
