@@ -1,10 +1,8 @@
 """Usernames that look like another user's, like nothing, or like a name of the site."""
 
 import pytest
-from django.core.management import call_command
 from django.test import Client
 
-from accounts.ops import owner
 from accounts.users.models import PendingSignup, User
 from tests.support.administration import act, desk
 from tests.support.api import call
@@ -13,7 +11,7 @@ from tests.support.nodes import AT_ONCE, Nodes, browser_at, server_errors
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
 from tests.support.social import round_trip
-from tests.support.steps import PASSWORD, make_staff, make_user, path_of, sign_in, sign_up, sql
+from tests.support.steps import PASSWORD, make_staff, make_user, sign_in, sign_up, sql
 
 SAYS = {
     "Alice\ufe0f": "invisible or control characters",
@@ -48,15 +46,6 @@ def test_sign_up_does_not_reveal_whether_a_reserved_username_is_used() -> None:
     for name in ("support", "suPP0rt"):
         assert "is reserved" in sign_up(Client(), name).text
     assert before == [200, 200]
-
-
-@pytest.mark.django_db
-def test_the_operator_may_use_a_reserved_username(client: Client) -> None:
-    fields = {"username": "admin", "email": "admin@example.org", "password1": PASSWORD}
-    client.post(path_of(str(owner.new_link())), fields)
-    call_command("createsuperuser", "--no-input", username="root", email="root@example.org")
-
-    assert set(User.objects.values_list("username", flat=True)) == {"admin", "root"}
 
 
 @pytest.mark.django_db

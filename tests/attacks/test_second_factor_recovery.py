@@ -28,7 +28,7 @@ from tests.support.second_steps import (
     with_factor,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import PASSWORD, is_signed_in, mail_to
+from tests.support.steps import PASSWORD, is_signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -67,13 +67,6 @@ def test_a_recovery_request_expires_seven_days_after_its_waiting_period(clock: C
     assert Client().get(link).status_code == 404
     assert not finish_recovery()
     assert factors_of(alice) == 1
-
-
-def test_the_recovery_mail_is_in_the_users_language() -> None:
-    with_factor(language="de")
-    after_password().post(CHALLENGE, {"lost": "ask"})
-
-    assert "Hallo alice" in str(mail_to("alice").body)
 
 
 @pytest.mark.parametrize("rights", ["is_staff", "is_superuser"])

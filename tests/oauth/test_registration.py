@@ -163,15 +163,6 @@ def test_an_app_that_somebody_has_signed_in_to_stays(clock: Clock) -> None:
     assert the_app().expires_at is None
 
 
-def test_the_commands_about_apps_work_for_apps_that_have_registered_themselves() -> None:
-    given = self_register(new_token()).json()
-
-    call_command("rotate_client_secret", given["client_id"], "--now")
-    assert clients.authenticate(given["client_id"], given["client_secret"]) is None
-    call_command("disable_client", given["client_id"])
-    assert the_app().disabled_at
-
-
 def test_the_endpoint_reads_only_posted_json_with_a_token() -> None:
     assert Browser().get("/oauth/register").status_code == 405
     bare = Browser().post("/oauth/register", VALID, content_type="application/json")

@@ -12,7 +12,7 @@ from accounts.oauth.models import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring
 from accounts.users.models import User
-from tests.support.api import call, claims_of
+from tests.support.api import claims_of
 from tests.support.clock import Clock
 from tests.support.oauth_client import EVERYTHING, App, browser_of, is_live, new_app
 from tests.support.signin import set_up
@@ -164,27 +164,6 @@ def test_a_refresh_can_ask_for_fewer_scopes_and_later_for_all_again(app: App, al
 
     assert fewer["scope"] == "email openid"
     assert all_again["scope"] == first["scope"]
-
-
-def test_a_public_app_gets_tokens_without_a_secret(alice: User) -> None:
-    app = new_app(is_public=True)
-
-    first = app.sign_in(browser_of(alice))
-
-    assert app.secret == ""
-    assert app.refresh(first["refresh_token"]).status == 200
-
-
-def test_access_tokens_open_the_api_of_this_site_within_their_scope(
-    alice: User, settings: Any
-) -> None:
-    origin = settings.AUTHSITE.origin
-    app = new_app(scope="openid profile:read", audiences=[origin])
-
-    token = app.sign_in(browser_of(alice), "openid profile:read", audience=origin)["access_token"]
-
-    assert call("me/", token=token).status == 200
-    assert call("sessions/", token=token).code == "insufficient_scope"
 
 
 def test_codes_that_have_expired_are_deleted(app: App, alice: User, clock: Clock) -> None:

@@ -4,7 +4,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from tests.support.steps import CODE, LOGIN, by_mail, by_password, make_user, sign_in, sign_up
+from tests.support.steps import CODE, LOGIN, by_mail, by_password, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -72,14 +72,6 @@ def test_a_language_link_leads_to_no_other_site_and_is_shown_only_if_there_is_a_
     settings.LANGUAGES = [("en", "English")]
 
     assert "Deutsch" not in client.get(f"{LOGIN}?next=/").text
-
-
-def test_a_new_account_has_the_language_that_was_chosen_before_sign_up(client: Client) -> None:
-    client.post(LANGUAGE, {"language": "de"})
-
-    page = sign_up(client, "alice", follow=True)
-
-    assert page.headers["Content-Language"] == "de"
 
 
 def test_the_typed_login_travels_to_the_reset_and_back_but_not_in_a_url(client: Client) -> None:

@@ -1,8 +1,5 @@
 """What a session records about its authentication: ``amr``, ``acr`` and ``auth_time``."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from django.test import Client
 
@@ -21,7 +18,6 @@ from tests.support.second_factor import (
 from tests.support.steps import (
     PASSWORD,
     by_mail,
-    by_password,
     make_staff,
     make_user,
     sign_in,
@@ -29,7 +25,7 @@ from tests.support.steps import (
 
 pytestmark = pytest.mark.django_db
 
-ONE, TWO = Assurance.ONE_STEP, Assurance.TWO_STEPS
+TWO = Assurance.TWO_STEPS
 REAUTHENTICATE = "/accounts/reauthenticate/"
 
 
@@ -46,17 +42,6 @@ def session_of(client: Client) -> LoginSession:
     row = BrowserSession.objects.get(pk=digest(client.cookies["sessionid"].value))
     assert row.login_session
     return row.login_session
-
-
-@pytest.mark.parametrize("first, amr", [(by_password, ["pwd"]), (by_mail, ["mail"])])
-def test_without_a_second_factor_acr_says_one_step(
-    client: Client, clock: Clock, first: Callable[[Client], Any], amr: list[str]
-) -> None:
-    make_user("alice")
-
-    assert first(client).url == "/"
-
-    assert (session_of(client).amr, session_of(client).acr) == (amr, ONE)
 
 
 @pytest.mark.parametrize("name", ["alice", "carol"], ids=["signed in", "during sign-in"])

@@ -6,7 +6,7 @@ from io import StringIO
 import pytest
 from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
-from django.db import IntegrityError, connection
+from django.db import connection
 from django.test import Client
 
 from accounts.users import services, usernames
@@ -35,13 +35,6 @@ def is_free(name: str) -> bool:
 
 def skeletons() -> dict[str, str | None]:
     return dict(NameSkeleton.objects.values_list("skeleton", "name"))
-
-
-def test_the_database_refuses_a_duplicate_skeleton() -> None:
-    make_user("alice")
-
-    with pytest.raises(IntegrityError):
-        NameSkeleton(skeleton="alice").save(force_insert=True)
 
 
 def test_a_skeleton_is_free_again_with_its_username(clock: Clock) -> None:
