@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import sys
+import threading
 from collections import defaultdict
 from collections.abc import Iterator
 from contextlib import suppress
@@ -25,6 +26,7 @@ from typing import IO, Any
 import pytest
 
 HANGS = "it hangs"
+WARM_UP = "tests/sabotage/warm_up.py"
 # Tests of these fixtures need another process; the modules of these names start one.
 PROCESSES = {"site", "default_site", "chromium", "postgres", "redis_server"}
 SERVERS = {"Site", "LocalHttps", "production"}
@@ -56,11 +58,13 @@ class Forks(OnlyInProcess):
         from django.db import connection, connections
 
         self.items = {item.nodeid: item for item in session.items}
-        first = next(item for item in session.items if item.get_closest_marker("django_db"))
-        other = next(item for item in session.items if item.path.parent != first.path.parent)
         # The fixtures of the session, among them the database, are set up once, for all forks.
+        first = next(item for item in session.items if item.nodeid.startswith(WARM_UP))
+        other = next(item for item in session.items if item.path.parent != first.path.parent)
         self._run(first, other)
+        # A fork has no other thread, so whatever waits for one would wait for ever.
         assert not self.failed
+        assert threading.active_count() == 1
         connections.close_all()
         database = Path(connection.settings_dict["NAME"])
         content = database.read_bytes()
@@ -153,7 +157,7 @@ def main() -> None:
     nowhere = os.open(os.devnull, os.O_RDWR)
     for stream in range(3 if not os.environ.get("FORKS_DEBUG") else 2):
         os.dup2(nowhere, stream)
-    os._exit(pytest.main(sys.argv[1:], plugins=[Forks(requests, answers)]))
+    os._exit(pytest.main([*sys.argv[1:], WARM_UP], plugins=[Forks(requests, answers)]))
 
 
 if __name__ == "__main__":
