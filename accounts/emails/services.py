@@ -8,8 +8,8 @@ links and codes that were emailed before.
 """
 
 import uuid
-from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from django.db import transaction
 from django.db.models import QuerySet
@@ -22,10 +22,10 @@ from accounts.codes.services import Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError, TooMany
-from accounts.common.languages import speaking, spoken
+from accounts.common.languages import speaking
 from accounts.emails import mails
 from accounts.emails.models import PendingEmail
-from accounts.mail.services import Queue, post
+from accounts.mail.services import post_to_mailbox
 from accounts.throttle import mails as mail_limits
 from accounts.throttle.limits import MAIL_AGAIN, NAME_TRY
 from accounts.throttle.services import spend, wait
@@ -100,11 +100,8 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
 
 
 def _post(row: PendingEmail, code: str, token: str, *, may_send: bool) -> None:
-    owners = EmailAddress.objects.select_related("user").filter(key=row.key).first()
-    with speaking(owners.user.language if owners else spoken()):
-        # Sent to the stored email address, not to the spelling that was typed.
-        mail = mails.already_taken(owners.email) if owners else mails.confirm(row, code, token)
-        post(mail if may_send else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
+    confirm = partial(mails.confirm, row, code, token)
+    post_to_mailbox(row.key, confirm, mails.already_taken, life=LIFE, is_sent=may_send)
 
 
 @transaction.atomic

@@ -6,6 +6,7 @@ sign-up, or by a provider. The rights of the inviter are checked again at that m
 
 from collections.abc import Collection, Iterable
 from datetime import timedelta
+from functools import partial
 
 from django.conf import settings
 from django.contrib.auth.models import Group
@@ -18,14 +19,13 @@ from accounts.codes import services as codes
 from accounts.codes.services import LinkSpent, Purpose
 from accounts.common import clock
 from accounts.common.errors import PublicError
-from accounts.common.languages import speaking, spoken
 from accounts.invitations import mails
 from accounts.invitations.models import Invitation
-from accounts.mail.services import post
+from accounts.mail.services import Queue, post_to_mailbox
 from accounts.throttle.limits import MAIL_AGAIN, STAFF_INVITE
 from accounts.throttle.services import spend as spend_budget
 from accounts.users import emails
-from accounts.users.models import EmailAddress, User
+from accounts.users.models import User
 from accounts.users.rights import groups_to_give, note_groups_changed, superusers
 
 LONGEST_DAYS = 30
@@ -239,8 +239,6 @@ def _new(inviter: User, email: str, *, is_staff: bool, life: timedelta) -> Invit
 def _post(invitation: Invitation) -> None:
     life = invitation.expires_at - invitation.created_at
     token = codes.issue_link(Purpose(NAME, life), invitation.pk, invitation.email_key)
-    owned = EmailAddress.objects.select_related("user").filter(key=invitation.email_key).first()
-    with speaking(owned.user.language if owned else spoken()):
-        # Sent to the stored address, not to the spelling that was typed (CVE-2019-19844).
-        mail = mails.has_account(owned.email) if owned else mails.invitation(invitation, token)
-        post(mail, life=life)
+    invite = partial(mails.invitation, invitation, token)
+    key, queue = invitation.email_key, Queue.MEMBERS
+    post_to_mailbox(key, invite, mails.has_account, life=life, queue=queue)

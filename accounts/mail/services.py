@@ -8,6 +8,7 @@ import json
 import logging
 import smtplib
 from collections.abc import Callable, Iterable
+from dataclasses import replace
 from datetime import timedelta
 from enum import IntEnum
 from itertools import pairwise
@@ -20,11 +21,13 @@ from django.db.models import Count, Q, QuerySet
 
 from accounts.common import clock, crypto, secrets
 from accounts.common.deletion import delete_in_batches
+from accounts.common.languages import speaking, spoken
 from accounts.common.leases import LeasedQueue
 from accounts.mail import wake
 from accounts.mail.message import Message
 from accounts.mail.models import LONGEST_HEADING, MailReceipt, OutgoingMail
 from accounts.users import emails
+from accounts.users.models import EmailAddress
 
 log = logging.getLogger(__name__)
 
@@ -68,6 +71,29 @@ def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queu
     )
     transaction.on_commit(wake.up)
     return mail.pk
+
+
+def post_to_mailbox(
+    key: str,
+    to_stranger: Callable[[], Message],
+    to_owner: Callable[[str], Message],
+    *,
+    life: timedelta,
+    queue: Queue = Queue.STRANGERS,
+    is_sent: bool = True,
+) -> None:
+    """Post an email to a mailbox that somebody has named, in the language of its owner.
+
+    ``key``: the canonical form of the email address.
+    ``to_stranger``: returns the email if no account has the address.
+    ``to_owner``: returns the email for the owner of the address that it is given. It is the stored
+        address, not the spelling that was typed (CVE-2019-19844).
+    ``is_sent``: if False, the email has no recipient and is not sent; the work is the same.
+    """
+    row = EmailAddress.objects.select_related("user").filter(key=key).first()
+    with speaking(row.user.language if row else spoken()):
+        message = to_owner(row.email) if row else to_stranger()
+        post(message if is_sent else replace(message, to=""), life=life, queue=queue)
 
 
 def withdraw(mail_id: UUID) -> bool:

@@ -5,8 +5,8 @@ The response and its timing are the same whether or not an account has the email
 
 import uuid
 from contextlib import suppress
-from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from django.contrib.auth.hashers import make_password
 from django.db import transaction
@@ -15,8 +15,7 @@ from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
-from accounts.common.languages import speaking, spoken
-from accounts.mail.services import Queue, post
+from accounts.mail.services import post_to_mailbox
 from accounts.passwords import services as passwords
 from accounts.signup import mails
 from accounts.signup.errors import SignupEnded
@@ -25,7 +24,7 @@ from accounts.throttle.limits import MAIL_AGAIN, REQUEST_NETWORK
 from accounts.throttle.services import around, give_back, of_sign_up, spend, wait
 from accounts.users import emails, usernames
 from accounts.users import services as users
-from accounts.users.models import EmailAddress, PendingSignup
+from accounts.users.models import PendingSignup
 
 LIFE = timedelta(days=3)
 # How many sign-ups with the same email address get a new code from one request.
@@ -206,8 +205,6 @@ def _post(signup: PendingSignup, code: str, token: str, *, may_send: bool) -> No
     The notice does not contain the code and the token. They are issued nevertheless, so that the
     work is the same. If ``may_send`` is False, the email has no recipient and is not sent.
     """
-    owners = EmailAddress.objects.select_related("user").filter(key=signup.email_key).first()
-    with speaking(owners.user.language if owners else spoken()):
-        # Sent to the stored email address, not to the spelling that was typed (CVE-2019-19844).
-        mail = mails.already_taken(owners.email) if owners else mails.confirm(signup, code, token)
-        post(mail if may_send else replace(mail, to=""), life=LIFE, queue=Queue.STRANGERS)
+    confirm = partial(mails.confirm, signup, code, token)
+    key, taken = signup.email_key, mails.already_taken
+    post_to_mailbox(key, confirm, taken, life=LIFE, is_sent=may_send)
