@@ -4,11 +4,11 @@ import json
 from abc import ABC, abstractmethod
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor
-from accounts.management.users import named
+from accounts.users import services as users
 from accounts.users.models import User
 
 COMMAND_LINE = Actor(name=OPERATOR)
@@ -46,7 +46,11 @@ class UserCommand(AnswerCommand):
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
-        return self.answer_for(named(options["user"]))
+        name = options["user"]
+        user = users.find(name) or users.find_by_id(name)
+        if not isinstance(user, User):
+            raise CommandError(f"There is no user {name!r}.")
+        return self.answer_for(user)
 
     @abstractmethod
     def answer_for(self, user: User) -> dict[str, Any]:

@@ -6,7 +6,6 @@ import shutil
 import sqlite3
 import subprocess
 from contextlib import closing
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -20,14 +19,6 @@ from accounts.common.config import Config
 
 class BackupFailed(Exception):
     """The database cannot be backed up. The message says why, and contains no secret."""
-
-
-@dataclass(frozen=True)
-class Secret:
-    """A setting without which a backup is useless, and where the operator keeps its value."""
-
-    name: str
-    kept_in: str
 
 
 def back_up(folder: Path) -> Path:
@@ -93,13 +84,16 @@ def digest_of(file: Path) -> str:
         return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
-def secrets_to_keep() -> list[Secret]:
-    """Return the secrets that a restore needs. They must not be stored beside the backup."""
+def secrets_to_keep() -> list[dict[str, str]]:
+    """Return the names of the settings that a restore needs, and where their values are kept.
+
+    They must not be stored beside the backup.
+    """
     config: Config = settings.AUTHSITE
     names = ["SECRET_KEY", "SECRET_KEY_FALLBACKS", "ENCRYPTION_KEYS"]
     files = {"SECRET_KEY": "secret_key", "ENCRYPTION_KEYS": "encryption_key"}
     return [
-        Secret(name, _kept_in(name, config.data_dir / files.get(name, name)))
+        {"name": name, "kept_in": _kept_in(name, config.data_dir / files.get(name, name))}
         for name in names
         if getattr(config, name.lower())
     ]

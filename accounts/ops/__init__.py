@@ -1,1 +1,1 @@
-"""Operations: users and groups in the admin, health checks, API documentation, owner link."""
+"""Operations: health checks, metrics, the doctor, API description, owner link, public pages."""

@@ -13,11 +13,10 @@ from django.db import transaction
 from django.db.models import F
 
 from accounts.activity import notices
-from accounts.activity.models import OPERATOR
-from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
+from accounts.management.answers import COMMAND_LINE
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import BrowserSession
@@ -71,6 +70,5 @@ def _end_of(user: User) -> tuple[int, int]:
 
     Returns the number of revoked sessions and the number of revoked API keys.
     """
-    actor = Actor(name=OPERATOR)
-    keys = [key.pk for key in apikeys.of(user) if apikeys.revoke(user, key.pk, actor)]
-    return sessions.revoke_by_operator(user, actor), len(keys)
+    keys = [key.pk for key in apikeys.of(user) if apikeys.revoke(user, key.pk, COMMAND_LINE)]
+    return sessions.revoke_by_operator(user, COMMAND_LINE), len(keys)

@@ -1,6 +1,5 @@
 """``backup``: write the database into a file, while the site runs."""
 
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +27,7 @@ class Command(AnswerCommand):
             "file": str(file),
             "bytes": file.stat().st_size,
             "sha256": digest_of(file),
-            "secrets": [asdict(secret) for secret in secrets_to_keep()],
+            "secrets": secrets_to_keep(),
         }
 
     def words(self, facts: dict[str, Any]) -> str:

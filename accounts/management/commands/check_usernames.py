@@ -3,15 +3,13 @@
 The command also recomputes the stored lookalike forms of all usernames.
 """
 
-import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
-
+from accounts.management.answers import AnswerCommand
 from accounts.users.skeletons import Check
 
 
-class Command(BaseCommand):
+class Command(AnswerCommand):
     """Run this after an upgrade of the Unicode tables, once all old processes have ended."""
 
     help = (
@@ -19,26 +17,22 @@ class Command(BaseCommand):
         "lookalike forms again. The accounts keep their names and sign in as before."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--json", action="store_true", help="print the result as JSON")
-
-    def handle(self, *_args: Any, **options: Any) -> None:
+    def answer(self, **options: Any) -> dict[str, Any]:
         report = Check().run()
-        twins = sorted(report.twins)
-        refused = [
-            (name, error.code, error.message) for name, error in sorted(report.refused.items())
+        people = [
+            {"username": name, "code": error.code, "detail": str(error.message)}
+            for name, error in sorted(report.refused.items())
         ]
-        if options["json"]:
-            people = [{"username": n, "code": c, "detail": str(m)} for n, c, m in refused]
-            found = {"names": report.names, "twins": twins, "not_allowed": people}
-            self.stdout.write(json.dumps(found))
-            return
-        for group in twins:
-            self.stdout.write(f"Look alike: {', '.join(map(_shown, group))}")
-        for name, _code, message in refused:
-            self.stdout.write(f"Not allowed today: {_shown(name)}. {message}")
-        self.stdout.write(
-            f"{report.names} names: {len(twins)} groups look alike, {len(refused)} not allowed."
+        return {"names": report.names, "twins": sorted(report.twins), "not_allowed": people}
+
+    def words(self, facts: dict[str, Any]) -> str:
+        names, twins, refused = facts.values()
+        return "\n".join(
+            [
+                *(f"Look alike: {', '.join(map(_shown, group))}" for group in twins),
+                *(f"Not allowed today: {_shown(o['username'])}. {o['detail']}" for o in refused),
+                f"{names} names: {len(twins)} groups look alike, {len(refused)} not allowed.",
+            ]
         )
 
 

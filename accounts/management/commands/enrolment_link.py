@@ -3,16 +3,16 @@
 With the link, the user signs in once and adds a second factor.
 """
 
-import json
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.core.management.base import CommandError
 
-from accounts.management.users import named
+from accounts.management.answers import UserCommand
 from accounts.twofactor_pages import links
+from accounts.users.models import User
 
 
-class Command(BaseCommand):
+class Command(UserCommand):
     """Prints only the link, on one line, so that scripts can read it."""
 
     help = (
@@ -21,18 +21,14 @@ class Command(BaseCommand):
         "replaces the password and the emailed code."
     )
 
-    def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("user", help="username, email address or id")
-        parser.add_argument("--json", action="store_true", help="print the result as JSON")
-
-    def handle(self, *_args: Any, user: str, **options: Any) -> None:
-        found = named(user)
+    def answer_for(self, user: User) -> dict[str, Any]:
         try:
-            link = links.new_link(found)
+            return {"user": user.username, "link": links.new_link(user)}
         except links.NotNeeded:
             raise CommandError(
-                f"{found.username} needs no link: the account has a second factor "
+                f"{user.username} needs no link: the account has a second factor "
                 "(reset_second_factor removes it), needs none, or is deactivated."
             ) from None
-        answer = json.dumps({"user": found.username, "link": link})
-        self.stdout.write(answer if options["json"] else link)
+
+    def words(self, facts: dict[str, Any]) -> str:
+        return str(facts["link"])

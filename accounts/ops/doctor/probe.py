@@ -6,7 +6,6 @@ Only the doctor gets an answer. It signs its request with ``SECRET_KEY``, for a 
 import resource
 from typing import Any
 
-from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.core import signing
 from django.http import HttpRequest, HttpResponse, JsonResponse
@@ -46,5 +45,4 @@ def _facts(meta: dict[str, Any], scheme: str) -> dict[str, Any]:
         # How long the server has waited for the body.
         "body_seconds": meta.get("authsite.body_seconds", 0.0),
         "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
-        "has_static": bool(settings.STATIC_ROOT),
     }
