@@ -5,11 +5,9 @@ origin may read the answers, without credentials of the browser. Which origins m
 decided by the setting CORS_ORIGINS.
 """
 
-from collections.abc import Callable
-
 from django.http import HttpRequest, HttpResponse
 
-type GetResponse = Callable[[HttpRequest], HttpResponse]
+from authsite.middleware import Middleware
 
 PATHS = frozenset(
     {
@@ -27,11 +25,8 @@ PREFLIGHT = {
 }
 
 
-class PublicCorsMiddleware:
+class PublicCorsMiddleware(Middleware):
     """Answers preflight requests, and adds the header that lets scripts read the other answers."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info not in PATHS:

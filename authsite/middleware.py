@@ -40,14 +40,21 @@ PUBLIC_KEYS, BRAND = "/.well-known/jwks.json", "/brand/"
 WATCHED = ("/health/", "/metrics")
 
 
-class HeadersMiddleware:
+class Middleware:
+    """Keeps ``get_response``, which passes a request on (Django's convention)."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        return self.get_response(request)
+
+
+class HeadersMiddleware(Middleware):
     """Adds the headers that Django cannot be configured to send.
 
     All responses get these headers, including errors, redirects and static files.
     """
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
@@ -78,15 +85,12 @@ def _is_shared_name(host: str) -> bool:
     return name.lower().rstrip(".") == "localhost" or parse(name) is not None
 
 
-class BodyMiddleware:
+class BodyMiddleware(Middleware):
     """Reads the body of a request to its end, even if no view has read it.
 
     If a server closes a connection with unread bytes, the connection is reset and the response may
     be lost. A proxy would then turn a 404 into a 502, for example.
     """
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         response = self.get_response(request)
@@ -98,16 +102,13 @@ class BodyMiddleware:
         return response
 
 
-class ClientMiddleware:
+class ClientMiddleware(Middleware):
     """Sets the IP address and scheme of a request to those that trusted proxies report.
 
     They are the IP address of the client, and the scheme of its connection to the proxy. All later
     code can rely on ``REMOTE_ADDR`` and on the scheme of the request, because the headers of peers
     that are not trusted proxies are ignored (ASVS 4.1.3).
     """
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         ip, scheme = behind_proxies(request.META, settings.AUTHSITE.trusted_proxies)
@@ -119,15 +120,12 @@ class ClientMiddleware:
         return self.get_response(request)
 
 
-class GateMiddleware:
+class GateMiddleware(Middleware):
     """Refuses requests that the site does not serve, with status 400, 405 or 413.
 
     A URL that contains an API key or a secret of an app is refused, because URLs are stored in
     histories, logs and referrers (ASVS 14.2.1).
     """
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.method not in METHODS:
@@ -185,26 +183,20 @@ def _check_host(host: str | None) -> None:
         raise DisallowedHost("Invalid Host header.")
 
 
-class ActMiddleware:
+class ActMiddleware(Middleware):
     """Makes each request one act, about which its events send one email to each address."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         with act():
             return self.get_response(request)
 
 
-class ApiMiddleware:
+class ApiMiddleware(Middleware):
     """Answers API calls without passing them to the middleware for browsers.
 
     Session cookies are not read, so that a page of another site cannot call the API as the user of
     the browser (ASVS 3.5.1). Without the other middleware, calls are also faster.
     """
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not is_call(request) and not _is_for_public_file(request):
@@ -254,14 +246,14 @@ def _missing_slash(path: str) -> str:
     return _("The path must end with a slash.")
 
 
-class LocaleMiddleware:
+class LocaleMiddleware(Middleware):
     """Activates the language and time zone of the signed-in user.
 
     If there is no user, or the user has chosen no language, the browser's language is activated.
     """
 
     def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
+        super().__init__(get_response)
         # The locale stays active after the view, because a streamed response is rendered later.
         request_finished.connect(_forget_locale)
 
@@ -281,14 +273,8 @@ def _forget_locale(**_more: object) -> None:
     timezone.deactivate()
 
 
-class PublicErrorMiddleware:
+class PublicErrorMiddleware(Middleware):
     """Turns a :class:`PublicError` that a view has raised into a page."""
-
-    def __init__(self, get_response: GetResponse) -> None:
-        self.get_response = get_response
-
-    def __call__(self, request: HttpRequest) -> HttpResponse:
-        return self.get_response(request)
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
         if isinstance(exception, PublicError):

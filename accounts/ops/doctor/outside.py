@@ -111,24 +111,23 @@ def _ask(
     """Send a request and return the answer. A ``body`` is sent in two parts, with a pause."""
     connection = http.client.HTTPConnection(reach.host, timeout=SECONDS)
     connection.sock = reach.open(port=port)
+    sent = {"Host": host or reach.config.host, "Connection": "close", **(headers or {})}
     try:
-        connection.putrequest(
-            "POST" if body else "GET", path, skip_host=True, skip_accept_encoding=True
-        )
-        sent = {"Host": host or reach.config.host, "Connection": "close", **(headers or {})}
         if body:
             sent["Content-Length"] = str(len(body))
-        for name, value in sent.items():
-            connection.putheader(name, value)
-        connection.endheaders()
-        if body:
-            connection.send(body[:1])
-            time.sleep(PAUSE)
-            connection.send(body[1:])
+            connection.request("POST", path, _in_two_parts(body), sent)
+        else:
+            connection.request("GET", path, headers=sent)
         answer = connection.getresponse()
         return Answer(answer.status, answer.headers, answer.read().decode(errors="replace"))
     finally:
         connection.close()
+
+
+def _in_two_parts(body: bytes) -> Iterator[bytes]:
+    yield body[:1]
+    time.sleep(PAUSE)
+    yield body[1:]
 
 
 def _tls(reach: Reach) -> Iterator[Finding]:
