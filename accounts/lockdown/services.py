@@ -12,12 +12,10 @@ from accounts.codes.services import LinkSpent
 from accounts.common import clock
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
+from accounts.lockdown.access import Access
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
-from accounts.sessions import connected
-from accounts.sessions import services as sessions
 from accounts.twofactor import services as twofactor
-from accounts.twofactor import trusted_browsers
 from accounts.twofactor.models import RecoveryCodes
 from accounts.users import former_credentials
 from accounts.users import services as users
@@ -28,10 +26,9 @@ from accounts.users.models import User, locked_password
 class Effects:
     """What a lock does, for the page that asks for confirmation.
 
-    ``sessions``: the number of sessions that are revoked, without those of apps.
+    ``access``: the sessions that are revoked, and the trusted browsers.
     ``apps``: the names of the apps that are disconnected.
     ``keys``: the number of API keys that are revoked.
-    ``trusted``: the number of trusted browsers, where two-step verification is required again.
     ``suspended``: the names of the credentials that are suspended.
     ``primary``: the new primary address; empty if the primary address stays the same.
     ``emails``: the number of email addresses that stay.
@@ -41,10 +38,9 @@ class Effects:
         or an operator can unlock the account.
     """
 
-    sessions: int
+    access: Access
     apps: list[str]
     keys: int
-    trusted: int
     suspended: list[str]
     primary: str
     emails: int
@@ -59,12 +55,12 @@ def effects(user: User, notice: Notice | None = None) -> Effects:
     ``notice``: the notice that contains the link. None if a signed-in user locks the account.
     """
     young = suspension.young(user, notice.row.at if notice else clock.now())
+    access = Access(user)
     young_factors = [row for row in young.factors if not isinstance(row, RecoveryCodes)]
     return Effects(
-        sessions=sessions.live(user).exclude(sessions.IS_APP).count(),
-        apps=sorted({row.client.name for row in connected.apps().connections_of(user)}),
+        access=access,
+        apps=sorted({row.client.name for row in access.connections}),
         keys=apikeys.of(user).count(),
-        trusted=trusted_browsers.of(user).count(),
         suspended=young.labels,
         primary=young.primary if young.primary != user.email else "",
         emails=user.emails.count() - young.emails.count(),

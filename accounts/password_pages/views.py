@@ -15,17 +15,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
-from accounts.apikeys import services as apikeys
 from accounts.common.client_info import client_of
 from accounts.common.pages import form_page
 from accounts.common.proofs import Method
+from accounts.lockdown.access import Access
 from accounts.password_pages import progress, reset_requests, services
 from accounts.password_pages.forms import NewPasswordForm, ResetForm, WhoForm
 from accounts.password_pages.progress import ResetRequirement
 from accounts.password_pages.reset_requests import ResetRequest
 from accounts.password_pages.second_step import ProofView
 from accounts.passwords.views import with_meter
-from accounts.sessions import connected, last_method
+from accounts.sessions import last_method
 from accounts.sessions.current import (
     actor_of,
     actor_without_session_of,
@@ -33,10 +33,8 @@ from accounts.sessions.current import (
     renew_key,
     session_of,
 )
-from accounts.sessions.services import IS_APP, live
 from accounts.signin import flow, mailed_codes
 from accounts.signin.recent import recent_authentication_required
-from accounts.twofactor import trusted_browsers
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
@@ -207,16 +205,11 @@ def _chosen(request: HttpRequest) -> set[str]:
 def _context(
     request: HttpRequest, form: NewPasswordForm, *, keep: uuid.UUID | None
 ) -> dict[str, Any]:
-    sessions = live(form.user)
-    others = sessions.exclude(IS_APP)
     return {
         "form": form,
         "username": form.user.username,
-        "others": (others.exclude(pk=keep) if keep else others).count(),
-        "apps": len(connected.apps().names(sessions)),
+        "access": Access(form.user, keep),
         "is_here": keep is not None,
-        "trusted": trusted_browsers.of(form.user).count(),
-        "keys": apikeys.effects(form.user, keep),
         "chosen": _chosen(request),
     }
 

@@ -12,10 +12,12 @@ from django.utils.translation import ngettext
 from accounts.common import clock
 from accounts.common.pages import form_page
 from accounts.common.paging import page_of
+from accounts.lockdown.access import Access
 from accounts.session_pages import services as pages
 from accounts.sessions import connected, known_browsers, reauthentication, services
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.sessions.models import LoginSession
+from accounts.twofactor import trusted_browsers
 
 
 @form_page
@@ -32,13 +34,15 @@ def sessions(request: HttpRequest) -> HttpResponse:
     browsers = [session for session in page if not session.is_client]
     pages.add_apps([here, *browsers])
     connected.fetch(page)
+    access = Access(here.user, here.pk)
     context = {
         "here": here,
         "page": page,
         "browsers": browsers,
         "programs": [session for session in page if session.is_client and not session.is_app],
         "apps": [session for session in page if session.is_app],
-        "effects": pages.effects(request, here),
+        "access": access,
+        "trusts_here": access.trusted and trusted_browsers.here(request, here.user).exists(),
     }
     return render(request, "accounts/session_pages/sessions.html", context)
 

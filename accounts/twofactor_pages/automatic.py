@@ -13,6 +13,7 @@ from django.utils.translation import gettext as _
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.pages import form_page
+from accounts.lockdown.access import Access
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import policy
 from accounts.signin.recent import ANEW, recent_authentication_required
@@ -20,7 +21,6 @@ from accounts.twofactor import codes, new_passkeys, passkeys
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import WrongPasskey
 from accounts.twofactor.models import Passkey
-from accounts.twofactor_pages.effects import effects_of
 from accounts.twofactor_pages.forms import SavedForm
 from accounts.twofactor_pages.guard import codes_page
 from accounts.twofactor_pages.session_data import CODES
@@ -106,7 +106,7 @@ def _show(
         "passkey_error": passkey_error,
         "passkey_options": "" if made else json.dumps(passkeys.options_to_confirm(row)),
         "origin": settings.AUTHSITE.origin,
-        "effects": effects_of(session.user, session),
+        "access": Access(session.user, session.pk),
     }
     return render(request, "accounts/twofactor_pages/passkey_confirm.html", context)
 

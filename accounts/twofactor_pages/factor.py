@@ -11,12 +11,12 @@ from django.views.generic import View
 
 from accounts.common.errors import PublicError
 from accounts.common.pages import form_page
+from accounts.lockdown.access import Access
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin.recent import recent_authentication_required
 from accounts.twofactor import removal
 from accounts.twofactor.errors import OnlyPasskeyLeft, Required
 from accounts.twofactor.models import Authenticator, Passkey
-from accounts.twofactor_pages.effects import effects_of
 from accounts.twofactor_pages.forms import RenameForm
 from accounts.users.services import AccountChanged
 
@@ -65,7 +65,7 @@ class FactorView(View):
             "row": self.factor,
             "refusal": self.refusal(),
             "is_last": removal.is_last(user, self.factor),
-            "effects": effects_of(user, session_of(self.request)),
+            "access": Access(user, session_of(self.request).pk),
         }
         return render(self.request, self.template_name, context)
 

@@ -14,6 +14,7 @@ from django.views.generic import View
 from accounts.common.client_info import client_of
 from accounts.common.pages import form_page
 from accounts.common.proofs import Method, Proof
+from accounts.lockdown.access import Access
 from accounts.sessions import services as sessions
 from accounts.sessions.current import renew_key, session_of
 from accounts.signin import flow, hints, pending, policy
@@ -21,7 +22,6 @@ from accounts.signin.pending import PendingSignIn
 from accounts.signin.policy import Requirement
 from accounts.signin.recent import ANEW, reauthenticate_first
 from accounts.twofactor import services as twofactor
-from accounts.twofactor_pages.effects import effects_of
 from accounts.twofactor_pages.session_data import CODES
 from accounts.users.models import User
 
@@ -68,7 +68,7 @@ class AddFactorView(View):
             "owner": self.user,
             "is_pending": self.pending is not None,
             "is_first": not twofactor.has_any(self.user),
-            "effects": effects_of(self.user, None if self.pending else session_of(self.request)),
+            "access": Access(self.user, None if self.pending else session_of(self.request).pk),
             "next": flow.next_of(self.request),
             "hint": hints.of(self.request),
         }

@@ -16,6 +16,7 @@ from accounts.common import clock
 from accounts.common.moments import date_in_words
 from accounts.common.pages import form_page
 from accounts.common.proofs import Method, Proof
+from accounts.lockdown.access import Access
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import flow
 from accounts.signin.policy import Requirement
@@ -25,7 +26,6 @@ from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import TooManyFactors, WrongFactorCode
 from accounts.twofactor.models import Authenticator
 from accounts.twofactor_pages import links, qr
-from accounts.twofactor_pages.effects import effects_of
 from accounts.twofactor_pages.factor import FactorView
 from accounts.twofactor_pages.forms import SavedForm, SetupForm
 from accounts.twofactor_pages.guard import AddFactorView
@@ -123,7 +123,7 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
         "held": held,
         "most_codes": codes.COUNT,
         "origin": settings.AUTHSITE.origin,
-        "effects": effects_of(user, session_of(request)),
+        "access": Access(user, session_of(request).pk),
         "may_type_back": made or (held.recovery_codes and not held.recovery_codes.saved_at),
         "next": flow.next_of(request),
     }

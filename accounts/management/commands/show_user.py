@@ -4,9 +4,8 @@ from typing import Any
 
 from accounts.administration.explanation import explain
 from accounts.apikeys import services as apikeys
+from accounts.lockdown.access import Access
 from accounts.management.answers import UserCommand
-from accounts.sessions import connected
-from accounts.sessions import services as sessions
 from accounts.twofactor import services as twofactor
 from accounts.users import identities
 from accounts.users.models import User
@@ -20,8 +19,8 @@ class Command(UserCommand):
 
     def answer_for(self, user: User) -> dict[str, Any]:
         held = twofactor.held(user)
-        connections = connected.apps().connections_of(user)
-        apps = {row.client_id: row.client.label for row in connections}
+        access = Access(user)
+        apps = {row.client_id: row.client.label for row in access.connections}
         return {
             "username": user.username,
             "id": user.pk,
@@ -39,7 +38,7 @@ class Command(UserCommand):
             "passkeys": [row.name for row in (*held.passkeys, *held.unconfirmed)],
             "has_recovery_codes": held.recovery_codes is not None,
             "providers": [str(row) for row in identities.of(user)],
-            "sessions": sessions.live(user).count(),
+            "sessions": access.live.count(),
             "apps": list(apps.values()),
             "api_keys": [key.label for key in apikeys.of(user)],
             "explanation": [
