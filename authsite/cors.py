@@ -5,18 +5,18 @@ origin may read the answers, without credentials of the browser. Which origins m
 decided by the setting CORS_ORIGINS.
 """
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from authsite.middleware import Middleware
 
-PATHS = frozenset(
-    {
+PATHS = {"/.well-known/jwks.json"}
+if settings.AUTHSITE.openid_provider == "on":
+    PATHS |= {
         *("/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/oauth/register"),
-        "/.well-known/jwks.json",
         *("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"),
         "/.well-known/oauth-protected-resource",
     }
-)
 EXPOSED = "dpop-nonce, retry-after, www-authenticate"
 PREFLIGHT = {
     "Access-Control-Allow-Methods": "GET, POST",
