@@ -1,40 +1,10 @@
 """App configurations of ``accounts`` and of Django's admin."""
 
-import sys
 from importlib import import_module
 
 from django.apps import AppConfig
 from django.contrib.admin.apps import AdminConfig
 from django.utils.translation import gettext_lazy as _
-
-# Libraries import these if they are installed, for features that the site does not use. They take
-# 10 MB of memory and a fifth of the time of a start.
-UNUSED = {
-    "rest_framework.compat": (
-        "django.contrib.postgres",
-        "markdown",
-        "pygments",
-        "requests",
-        "yaml",
-    ),
-    "ua_parser": ("yaml",),
-}
-
-
-def _import_without(module: str, *packages: str) -> None:
-    """Import ``module`` as if those of the ``packages`` that are not loaded were not installed."""
-    hidden = [name for name in packages if name not in sys.modules]
-    # Importing a module whose entry is None raises ModuleNotFoundError.
-    sys.modules.update(dict.fromkeys(hidden))  # type: ignore[arg-type]  # None is allowed
-    try:
-        import_module(module)
-    finally:
-        for name in hidden:
-            del sys.modules[name]
-
-
-for _module, _packages in UNUSED.items():
-    _import_without(_module, *_packages)
 
 
 class AccountsConfig(AppConfig):
