@@ -19,9 +19,8 @@ from accounts.common.errors import RateLimited
 from accounts.ops import health
 from accounts.profile.api import own_profile
 from accounts.signin.services import refuse_flood
-from accounts.tokens import keyring, renewal
+from accounts.tokens import keyring, services
 from accounts.tokens.api import with_refresh
-from accounts.tokens.services import TokenRequest
 from accounts.tokens.signing_keys import Published
 from accounts.users import emails
 from authsite.errors import body_of
@@ -60,8 +59,8 @@ def _me(environ: Environ, _client_ip: str) -> Answer | None:
 def _refresh(environ: Environ, client_ip: str) -> Answer | None:
     if (sent := _members(environ, "refresh")) is None:
         return None
-    token_request = TokenRequest(settings.AUTHSITE.origin)
-    tokens = renewal.renew(sent["refresh"], token_request, client_of_request(environ, client_ip))
+    token_request = services.TokenRequest(settings.AUTHSITE.origin)
+    tokens = services.renew(sent["refresh"], token_request, client_of_request(environ, client_ip))
     return Answer(_render(with_refresh(tokens))) if tokens else None
 
 

@@ -2,7 +2,9 @@
 
 Four requests need only a few database statements: to read one's account, to renew a token of the
 API or of an app, to read the public keys, and to check the health of the site. Django's middleware
-and REST framework take several times as long as these statements.
+and REST framework take several times as long as these statements. Without the short path, reading
+one's account costs 3.3 times as much processor time, a renewal 2.1 times (of an app 1.4 times), the
+public keys 7.9 times, and the refusal of a flood of sign-ins 3.9 times.
 
 The short path answers only plain requests that succeed, and calls the services that the views call.
 It passes every other request to Django before anything has changed. Therefore only the views refuse

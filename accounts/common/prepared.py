@@ -9,6 +9,7 @@ four times as long, an exchange of a code 2.5 times, and a login 10 % longer.
 import uuid
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from enum import Enum
 from functools import cached_property
 from typing import Any, override
 
@@ -41,7 +42,7 @@ class _Statement:
     """A statement whose parameters have the names of its :class:`P`."""
 
     def __init__(self, text: str, places: Sequence[Any]) -> None:
-        self._names = {place.name for place in places if isinstance(place, P)}
+        self._names = tuple({place.name for place in places if isinstance(place, P)})
         self._constants: dict[str, Any] = {}
         self._text, *parts = text.split("%s")
         for place, part in zip(places, parts, strict=True):
@@ -49,9 +50,12 @@ class _Statement:
 
     def run(self, values: dict[str, Any]) -> Any:
         """Run the statement, and return its cursor."""
-        given = {name: parameter(values[name]) for name in self._names}
+        given = self._constants.copy()
+        for name in self._names:
+            value = values[name]
+            given[name] = value if type(value) is str else parameter(value)
         cursor = connection.cursor()
-        cursor.execute(self._text, self._constants | given)
+        cursor.execute(self._text, given)
         return cursor
 
     def _written(self, place: Any) -> str:
@@ -61,7 +65,8 @@ class _Statement:
         if isinstance(place, bool):
             return str(place).upper()
         name = f"constant{len(self._constants)}"
-        self._constants[name] = place
+        # SQLite asks adapters about a value of an enumeration at each run.
+        self._constants[name] = place.value if isinstance(place, Enum) else place
         return f"%({name})s"
 
 

@@ -9,7 +9,7 @@ from rest_framework.views import APIView
 
 from accounts.common.api import Open, valid
 from accounts.common.client_info import client_of
-from accounts.tokens import renewal, services
+from accounts.tokens import services
 from accounts.tokens.authentication import is_token, login_of
 from accounts.tokens.serializers import (
     ClaimsSerializer,
@@ -84,7 +84,7 @@ class RefreshView(Open, APIView):
         serializer = RefreshSerializer(data=request.data)
         data = valid(serializer)
         asked = data["refresh"], serializer.token_request(), client_of(request)
-        return _answer(renewal.renew(*asked) or renewal.repeat(*asked))
+        return _answer(services.renew(*asked) or services.repeat(*asked))
 
 
 class VerifyView(Open, APIView):

@@ -20,7 +20,7 @@ from accounts.common.api import Open, valid
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
 from accounts.sessions.models import LoginSession
-from accounts.tokens import renewal, services
+from accounts.tokens import services
 from accounts.tokens.authentication import login_of
 from accounts.tokens.errors import InvalidToken
 from accounts.tokens.serializers import (
@@ -116,7 +116,7 @@ class SessionRefreshView(BrowserView):
         serializer = TokenRequestSerializer(data=request.data)
         valid(serializer)
         asked = _token_of(request), serializer.token_request(APP), client_of(request)
-        return _answer(renewal.renew(*asked) or renewal.repeat(*asked))
+        return _answer(services.renew(*asked) or services.repeat(*asked))
 
     def handle_exception(self, exc: Exception) -> Response:
         """Return the response to ``exc``; delete the cookie if its refresh token is not valid."""

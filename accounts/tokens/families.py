@@ -136,8 +136,3 @@ def repeat(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
     actor = Actor(client, session=session.pk)
     sessions.revoke(session, reason=events.TOKEN_REUSED, actor=actor)
     raise TokenReused
-
-
-def revoke(session: LoginSession, actor: Actor) -> None:
-    """Revoke ``session`` because its client has asked for that."""
-    sessions.revoke(session, reason=events.CLIENT_SIGNED_OUT, actor=actor)

@@ -158,8 +158,9 @@ OWNERS = {
     "tokens/services.py": "establish_api_session sessions.new_api_session",
     "oauth/codes.py": "app_sessions.new",
     "tokens/services.py oauth/app_sessions.py": "refresh.first_token",
-    "tokens/renewal.py oauth/token_views.py": "families.rotate families.repeat",
-    "tokens/services.py tokens/renewal.py oauth/token_views.py": "AccessToken.issue",
+    "tokens/services.py oauth/token_views.py": (
+        "families.rotate families.repeat AccessToken.issue"
+    ),
     "tokens/authentication.py": "services.prove_by_password",
     "tokens/access.py tokens/backend.py oauth/id_tokens.py oauth/logout_tokens.py": (
         "keyring.signer"
