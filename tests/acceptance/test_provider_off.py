@@ -14,7 +14,10 @@ from tests.support.steps import CONFIRM, code_in, same_browser, sign_in, sign_up
 
 ON = CHEAP_HASHES | {"SECOND_FACTOR": "optional"}
 OFF = ON | {"OPENID_PROVIDER": "off"}
-PAGES = ("/", "/accounts/sessions/", "/accounts/activity/", "/accounts/keys/", "/admin/")
+PAGES = (
+    *("/", "/accounts/sessions/", "/accounts/activity/", "/accounts/keys/"),
+    *("/accounts/lockdown/", "/accounts/password/change/", "/accounts/2fa/", "/admin/"),
+)
 GONE = (
     *("/oauth/authorize", "/oauth/token", "/oauth/logout", "/oauth/device"),
     *("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"),
