@@ -6,7 +6,7 @@ from datetime import datetime
 
 from django.utils.translation import gettext as _
 
-from accounts.administration.reads import connected_apps
+from accounts.sessions import connected
 from accounts.users.models import User
 
 
@@ -28,7 +28,9 @@ class Block:
 
 def of_apps(user: User) -> Iterator[Block]:
     """Return the connected apps to which ``user`` can no longer sign in."""
-    for app in {row.client_id: row.client for row in connected_apps(user)}.values():
+    for app in {
+        row.client_id: row.client for row in connected.apps().connections_of(user)
+    }.values():
         known = {"name": user.username, "app": app.label, "group": app.required_group}
         if app.disabled_at:
             sentence = _("%(name)s can’t sign in to %(app)s because the app is disabled.")

@@ -14,7 +14,6 @@ from accounts.activity import services as activity
 from accounts.activity.failures import Failure
 from accounts.activity.services import Actor
 from accounts.administration.blocks import Block, of_apps
-from accounts.administration.reads import live_sessions
 from accounts.common import clock
 from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.moments import in_words
@@ -23,6 +22,7 @@ from accounts.emails import services as emails
 from accounts.mail import services as mail
 from accounts.recovery import services as recovery
 from accounts.recovery.models import OPEN
+from accounts.sessions import services as sessions
 from accounts.sessions.sign_out_reasons import last_stopped
 from accounts.signin import policy
 from accounts.signin.policy import Requirement
@@ -243,7 +243,7 @@ def _of_mails(account: User | PendingSignup) -> Iterator[Block]:
 def _of_sessions(user: User) -> Iterator[Block]:
     """Return what session protection did since the last sign-in of ``user``."""
     name = {"name": user.username}
-    asked = (row.challenged_at for row in live_sessions(user) if row.challenged_at)
+    asked = (row.challenged_at for row in sessions.live(user) if row.challenged_at)
     asked_at = max(asked, default=None)
     ended_at = next((row.ended_at for row in last_stopped(user)), None)
     if asked_at and not _is_over(user, asked_at):

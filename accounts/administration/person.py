@@ -16,7 +16,6 @@ from accounts.activity.kinds import Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.administration.blocks import Block
 from accounts.administration.explanation import explain
-from accounts.administration.reads import connected_apps, sessions_with_apps
 from accounts.administration.steps import Account
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
@@ -25,6 +24,8 @@ from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
 from accounts.mail.models import MailReceipt, OutgoingMail
+from accounts.sessions import connected
+from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
@@ -145,8 +146,8 @@ def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
         removed=[] if is_masked else removed[:MOST],
         hidden=len(held_emails) - len(shown) + (len(pending) + len(removed) if is_masked else 0),
         held=twofactor.held(user),
-        sessions=sessions_with_apps(user)[:MOST],
-        apps=list(connected_apps(user))[:MOST],
+        sessions=connected.fetch(sessions.live(user))[:MOST],
+        apps=list(connected.apps().connections_of(user))[:MOST],
         keys=list(apikeys.of(user)[:MOST]),
         identities=_identities(user, is_masked),
         trusted=list(trusted_browsers.of(user)[:MOST]),

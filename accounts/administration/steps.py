@@ -12,7 +12,6 @@ from accounts.activity.kinds import Event
 from accounts.activity.services import Actor, record
 from accounts.administration import limits
 from accounts.administration.errors import AlreadyDone, CannotWait, FactorNeeded
-from accounts.administration.reads import connected_apps, live_sessions, sessions_with_apps
 from accounts.apikeys import services as apikeys
 from accounts.common import clock
 from accounts.common.errors import LastWayIn
@@ -144,12 +143,12 @@ def clear_limits(order: Order) -> None:
 
 def has_sessions(user: User) -> bool:
     """Return whether the user is signed in anywhere."""
-    return live_sessions(user).exists()
+    return sessions.live(user).exists()
 
 
 def sessions_of(user: User) -> list[Target]:
     """Return the sessions of a user, with the name of the device and the IP address."""
-    return [Target(str(row.pk), f"{row}, {row.ip}") for row in sessions_with_apps(user)]
+    return [Target(str(row.pk), f"{row}, {row.ip}") for row in connected.fetch(sessions.live(user))]
 
 
 def end_sessions(order: Order) -> None:
@@ -182,12 +181,12 @@ def revoke_keys(order: Order) -> None:
 
 def has_apps(user: User) -> bool:
     """Return whether the user has connected an app."""
-    return bool(connected_apps(user))
+    return bool(connected.apps().connections_of(user))
 
 
 def apps_of(user: User) -> list[Target]:
     """Return the connected apps of a user, each once."""
-    found = {row.client_id: row.client.label for row in connected_apps(user)}
+    found = {row.client_id: row.client.label for row in connected.apps().connections_of(user)}
     return [Target(client_id, name) for client_id, name in found.items()]
 
 

@@ -19,6 +19,11 @@ def fold(value: str) -> str:
     return unicodedata.normalize("NFKC", unicodedata.normalize("NFKC", value).casefold())
 
 
+def row_id(typed: str) -> int:
+    """Return the id of a row in ``typed``, or 0 if the database could not store the number."""
+    return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else 0
+
+
 def refuse_invisible(value: str) -> None:
     """Refuse text with control, format, surrogate, private-use or unassigned characters.
 

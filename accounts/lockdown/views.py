@@ -17,6 +17,7 @@ from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.pages import form_page
 from accounts.common.proofs import Method, Proof
+from accounts.common.text import row_id
 from accounts.lockdown import services
 from accounts.lockdown.forms import ObjectionForm
 from accounts.recovery import evidence, suspension
@@ -186,11 +187,10 @@ def _review(request: HttpRequest, user: User) -> HttpResponse:
         "delete_identity": suspension.delete_identity,
     }
     act = next((name for name in acts if name in request.POST), None)
-    number = request.POST.get(act or "", "")
-    if act is None or not (number.isascii() and number.isdigit() and len(number) < 19):
+    if act is None:
         raise Http404
     try:
-        if not acts[act](user, int(number), actor):
+        if not acts[act](user, row_id(request.POST.get(act, "")), actor):
             raise Http404
         current.renew_key(request)
         messages.success(request, _("Restored.") if "keep" in act else _("Deleted."))

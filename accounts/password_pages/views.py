@@ -1,7 +1,7 @@
 """Pages to change, set and reset the password."""
 
 import uuid
-from typing import Any, cast
+from typing import Any
 
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -35,8 +35,10 @@ from accounts.sessions.current import (
 )
 from accounts.signin import flow, mailed_codes
 from accounts.signin.recent import recent_authentication_required
-from accounts.users.models import User
 from accounts.users.services import AccountChanged
+
+# By whether the user has a password: the name of the URL and the template of the page.
+PAGES = {True: ("account_change_password", "change"), False: ("account_set_password", "set")}
 
 
 @form_page
@@ -44,21 +46,25 @@ from accounts.users.services import AccountChanged
 @sensitive_post_parameters("password1")
 @recent_authentication_required
 def change(request: HttpRequest) -> HttpResponseBase:
-    """Change the password of the signed-in user."""
-    if not cast(User, request.user).has_usable_password():
-        return redirect("account_set_password")
-    return _take(request, "accounts/password_pages/change.html")
-
-
-@form_page
-@with_meter
-@sensitive_post_parameters("password1")
-@recent_authentication_required
-def set_first(request: HttpRequest) -> HttpResponseBase:
-    """Set a password for a signed-in user who has none."""
-    if cast(User, request.user).has_usable_password():
-        return redirect("account_change_password")
-    return _take(request, "accounts/password_pages/set.html")
+    """Change the password of the signed-in user, or set a first one."""
+    session = session_of(request)
+    page, template = PAGES[session.user.has_usable_password()]
+    if request.path != reverse(page):
+        return redirect(page)
+    form = NewPasswordForm(session.user, request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        context = _context(request, form, keep=session.pk)
+        return render(request, f"accounts/password_pages/{template}.html", context)
+    actor = actor_of(request).by(*session.amr)
+    try:
+        password = form.cleaned_data["password1"]
+        services.change(session.user, password, actor, end_keys=_chosen(request))
+    except AccountChanged as error:
+        messages.error(request, str(error))
+        return redirect("home")
+    renew_key(request)
+    messages.success(request, _("Your new password is set. You’re signed out everywhere else."))
+    return redirect(flow.next_of(request) or "home")
 
 
 @login_not_required
@@ -212,20 +218,3 @@ def _context(
         "is_here": keep is not None,
         "chosen": _chosen(request),
     }
-
-
-def _take(request: HttpRequest, template: str) -> HttpResponse:
-    session = session_of(request)
-    form = NewPasswordForm(session.user, request.POST if request.method == "POST" else None)
-    if not form.is_valid():
-        return render(request, template, _context(request, form, keep=session.pk))
-    actor = actor_of(request).by(*session.amr)
-    try:
-        password = form.cleaned_data["password1"]
-        services.change(session.user, password, actor, end_keys=_chosen(request))
-    except AccountChanged as error:
-        messages.error(request, str(error))
-        return redirect("home")
-    renew_key(request)
-    messages.success(request, _("Your new password is set. You’re signed out everywhere else."))
-    return redirect(flow.next_of(request) or "home")

@@ -19,6 +19,7 @@ from accounts.activity.services import Actor, has_happened, record
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.signals import credentials_changed
+from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
 from accounts.users import former_credentials, identities
 from accounts.users import services as users
@@ -95,11 +96,7 @@ def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
         former_credentials.keep_email(email, now, is_suspended=True)
     found.emails.delete()
     for row in found.factors:
-        kind = Kind.RECOVERY_CODES if isinstance(row, RecoveryCodes) else Kind.FACTOR
-        key = former_credentials.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
-        former_credentials.keep(
-            row, owner.pk, kind, row.made_at, now, label=row.name, key=key, is_suspended=True
-        )
+        twofactor.store(row, is_suspended=True)
         row.delete()
     Identity.objects.filter(pk__in=[row.pk for row in found.identities]).update(suspended_at=now)
     if owner.email != found.primary:

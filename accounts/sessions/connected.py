@@ -81,9 +81,11 @@ def apps() -> Apps:
     return _registered[0]
 
 
-def fetch(sessions: Iterable[Any]) -> None:
-    """Set ``app`` of each of the ``sessions``, with one query for all of them."""
+def fetch[S: Any](rows: Iterable[S]) -> list[S]:
+    """Return the sessions ``rows``, each with its ``app``, read with one query for all of them."""
+    sessions = list(rows)
     of_apps = [session for session in sessions if session.is_app]
     found = apps().of_sessions([session.pk for session in of_apps]) if of_apps else {}
     for session in of_apps:
         session.app = found.get(session.pk)
+    return sessions

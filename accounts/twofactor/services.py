@@ -267,12 +267,18 @@ def keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
     """
     sessions = LoginSession.objects.filter(user=row.user_id, factor_key=row.persistent_id)
     if actor.session and sessions.filter(pk=actor.session).exists():
-        is_codes = isinstance(row, RecoveryCodes)
-        kind = FormerCredential.Kind.RECOVERY_CODES if is_codes else FormerCredential.Kind.FACTOR
-        key = former_credentials.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
-        former_credentials.keep(
-            row, row.user_id, kind, row.made_at, clock.now(), label=row.name, key=key
-        )
+        store(row)
+
+
+def store(row: Authenticator | Passkey | RecoveryCodes, *, is_suspended: bool = False) -> None:
+    """Store the removed or suspended factor ``row`` among the former credentials."""
+    is_codes = isinstance(row, RecoveryCodes)
+    kind = FormerCredential.Kind.RECOVERY_CODES if is_codes else FormerCredential.Kind.FACTOR
+    key = former_credentials.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
+    at = clock.now()
+    former_credentials.keep(
+        row, kind, row.made_at, at, row.name, key=key, is_suspended=is_suspended
+    )
 
 
 def note_saved(user: User, typed: str) -> bool:

@@ -11,6 +11,7 @@ from django.utils.translation import gettext as _
 
 from accounts.common.pages import form_page
 from accounts.common.proofs import FEW_RECOVERY_CODES
+from accounts.common.text import row_id
 from accounts.sessions.current import actor_of, session_of
 from accounts.signin import policy
 from accounts.signin.recent import recent_authentication_required
@@ -47,9 +48,8 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 def _end_trust(request: HttpRequest, user: User) -> HttpResponse:
-    number = request.POST.get("end", "")
-    one = int(number) if number.isascii() and number.isdigit() and len(number) < 19 else 0
-    if trusted_browsers.end(user, actor_of(request), None if "all" in request.POST else one):
+    one = None if "all" in request.POST else row_id(request.POST.get("end", ""))
+    if trusted_browsers.end(user, actor_of(request), one):
         messages.success(
             request, _("We’ll ask for the second step again in browsers that you no longer trust.")
         )

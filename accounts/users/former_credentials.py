@@ -5,7 +5,6 @@ can no longer count in a dispute. Suspended credentials are deleted when the acc
 or deletes them.
 """
 
-import uuid
 from collections.abc import Callable
 from datetime import datetime
 from typing import Any
@@ -42,44 +41,33 @@ def keep_email(row: EmailAddress, at: datetime, *, is_suspended: bool = False) -
 
     ``at``: the time of the removal.
     """
-    keep(
-        row,
-        row.user_id,
-        Kind.EMAIL,
-        row.confirmed_at,
-        at,
-        label=row.email,
-        key=row.key,
-        is_suspended=is_suspended,
-    )
+    keep(row, Kind.EMAIL, row.confirmed_at, at, row.email, key=row.key, is_suspended=is_suspended)
 
 
 def keep(
-    row: models.Model,
-    user_id: uuid.UUID,
+    row: Any,
     kind: Kind,
     since: datetime | None,
     at: datetime,
-    *,
     label: str,
-    key: str = "",
-    is_suspended: bool = False,
+    *,
+    key: str,
+    is_suspended: bool,
 ) -> None:
     """Store a copy of the credential ``row``, which the caller deletes.
 
     Args:
         row: the credential.
-        user_id: the id of the account that held the credential.
         kind: the kind of the credential.
         since: the time at which the account got the credential, or None if the time is unknown.
         at: the time at which the credential is removed.
         label: the name of the credential for people.
-        key: the key of an email address or passkey.
+        key: the key of an email address or passkey; empty for others.
         is_suspended: whether the credential is suspended because the account is locked.
     """
     (data,) = serializers.serialize("python", [row])
     FormerCredential.objects.create(
-        user_id=user_id,
+        user_id=row.user_id,
         kind=kind,
         key=key,
         label=label,
