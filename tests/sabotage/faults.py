@@ -91,10 +91,14 @@ def _not_done(node: cst.AugAssign | cst.Del) -> Iterator[Fault]:
 
 
 def _fewer_arguments(node: cst.Call) -> Iterator[Fault]:
-    if not _logs(node):
-        for fault in mutators.operator_arg_removal(node):
-            if len(fault.args) < len(node.args):
-                yield node, fault
+    if len(node.args) > 1 and not _logs(node):
+        for number, argument in enumerate(node.args):
+            if not _is_for_people(argument.value):
+                yield node, node.with_changes(args=[*node.args[:number], *node.args[number + 1 :]])
+
+
+def _is_for_people(node: cst.BaseExpression) -> bool:
+    return isinstance(node, cst.BaseString) and " " in getattr(node, "raw_value", " ")
 
 
 def _logs(node: cst.Call) -> bool:

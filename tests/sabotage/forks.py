@@ -27,24 +27,9 @@ import pytest
 
 HANGS = "it hangs"
 WARM_UP = "tests/sabotage/warm_up.py"
-# Tests of these fixtures need another process; the modules of these names start one.
-PROCESSES = {"site", "default_site", "chromium", "postgres", "redis_server"}
-SERVERS = {"Site", "LocalHttps", "production"}
 
 
-class OnlyInProcess:
-    """Leave out tests with servers and browsers: a mutant is in this process only."""
-
-    @pytest.hookimpl(trylast=True)
-    def pytest_collection_modifyitems(self, items: list[Any]) -> None:
-        items[:] = [
-            item
-            for item in items
-            if not PROCESSES & set(item.fixturenames) and not SERVERS & vars(item.module).keys()
-        ]
-
-
-class Forks(OnlyInProcess):
+class Forks:
     """Answer each line of ``requests`` instead of running the collected tests."""
 
     def __init__(self, requests: IO[str], answers: IO[str]) -> None:

@@ -4,8 +4,9 @@
 
 tries all mutants of the files of ``CORE``, or of those that match a pattern, two at a time;
 ``--draw`` tries that many of them, drawn by a seed. Only tests in this process are run: those that
-execute the function, the most specific first, until one fails or ``SECONDS`` are used up. A mutant
-that survives is printed: either a test is missing, or the fault makes no difference.
+execute the function, the most specific first, then others that execute its file, until one fails
+or ``SECONDS`` are used up. A mutant that survives is printed: either a test is missing, or the
+fault makes no difference.
 
 What each test executes, and each result, is kept in ``.cache/mutants``, so a run that was stopped
 goes on where it was. A result is forgotten when its function or one of its tests changes.
@@ -47,13 +48,14 @@ NOT_CORE = ("*/admin*.py", "*/*forms.py", "*/*pages.py", "*/mails.py", "*/urls.p
 # Their tests are about something else, or start servers.
 NO_TESTS = {"bench", "browser", "clients", "deploy", "faults", "house", "ops", "sabotage"}
 NO_TESTS |= {"scanners"}
-SECONDS = 10
-LONGEST_TEST = 2.0
+# Of processor time, for the tests of one mutant and for one test.
+SECONDS = 15
+LONGEST_TEST = 8
 # Many of those that survive make no difference, such as a longer cache.
 MOST_SURVIVORS = 0.25
 KEPT = ROOT / ".cache/mutants"
 PYTEST = ["-p", "pytest_django.plugin", "-p", "no:cacheprovider", "-q", "--tb=no"]
-PYTEST += ["-m", "not proof and not alone"]
+PYTEST += ["-m", "not server and not proof and not alone"]
 
 
 def main() -> int:
@@ -100,29 +102,34 @@ class Tests:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        self.executing: dict[str, list[tuple[float, str]]] = defaultdict(list)
+        # By function and by file. A test that executes less is more likely to be about it.
+        self.executing: dict[str, set[tuple[int, str]]] = defaultdict(set)
         for test, (seconds, functions) in recorded().items():
             self.seconds[test] = seconds
-            for function in functions if seconds <= LONGEST_TEST else ():
-                # A test that executes less is more likely to be about the function.
-                self.executing[function].append((seconds * len(functions), test))
+            if seconds <= LONGEST_TEST:
+                for function in functions:
+                    weighted = (len(functions), test)
+                    self.executing[function].add(weighted)
+                    self.executing[function.partition(":")[0]].add(weighted)
 
     def of(self, mutant: Mutant) -> list[str]:
         """Return the tests to run against a mutant, in their order."""
-        return self._chosen(f"{mutant.path}:{mutant.function}")
+        return self._chosen(mutant.path, f"{mutant.path}:{mutant.function}")
 
     @cache  # noqa: B019 one object for the whole run
-    def _chosen(self, function: str) -> list[str]:
+    def _chosen(self, path: str, function: str) -> list[str]:
+        direct = self.executing.get(function, set())
+        # What is prepared once, such as a statement of SQL, executes in the first test only.
+        others = self.executing[path] - direct if direct else set()
         chosen: list[str] = []
         seconds = 0.0
-        for _weight, test in self._by_turns(sorted(self.executing[function])):
-            seconds += self.seconds[test]
-            if chosen and seconds > SECONDS:
-                break
-            chosen.append(test)
+        for _weight, test in [*self._by_turns(sorted(direct)), *self._by_turns(sorted(others))]:
+            if seconds + self.seconds[test] <= SECONDS:
+                seconds += self.seconds[test]
+                chosen.append(test)
         return chosen
 
-    def _by_turns(self, tests: list[tuple[float, str]]) -> list[tuple[float, str]]:
+    def _by_turns(self, tests: list[tuple[int, str]]) -> list[tuple[int, str]]:
         """Return tests in an order in which each file has one turn before any has its second."""
         turns: Counter[str] = Counter()
         ordered = []

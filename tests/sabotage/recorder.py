@@ -12,14 +12,12 @@ from typing import Any
 
 import pytest
 
-from tests.sabotage.forks import OnlyInProcess
-
 SITE = str(Path.cwd() / "accounts") + os.sep
 MONITORING = sys.monitoring
 TOOL = MONITORING.PROFILER_ID
 
 
-class Recorder(OnlyInProcess):
+class Recorder:
     """Append a line to ``store`` for each test file: the seconds and functions of each test.
 
     Seconds of processor time, which other work on the machine does not change.
