@@ -102,15 +102,17 @@ class Tests:
 
     def __init__(self) -> None:
         self.seconds: dict[str, float] = {}
-        # By function and by file. A test that executes less is more likely to be about it.
-        self.executing: dict[str, set[tuple[int, str]]] = defaultdict(set)
+        # By function and by file, with a weight: the less, the more a test is about the file.
+        self.executing: dict[str, set[tuple[float, str]]] = defaultdict(set)
         for test, (seconds, functions) in recorded().items():
             self.seconds[test] = seconds
             if seconds <= LONGEST_TEST:
+                by_file = Counter(function.partition(":")[0] for function in functions)
                 for function in functions:
-                    weighted = (len(functions), test)
+                    file = function.partition(":")[0]
+                    weighted = (len(functions) / by_file[file] ** 2, test)
                     self.executing[function].add(weighted)
-                    self.executing[function.partition(":")[0]].add(weighted)
+                    self.executing[file].add(weighted)
 
     def of(self, mutant: Mutant) -> list[str]:
         """Return the tests to run against a mutant, in their order."""
@@ -129,15 +131,15 @@ class Tests:
                 chosen.append(test)
         return chosen
 
-    def _by_turns(self, tests: list[tuple[int, str]]) -> list[tuple[int, str]]:
-        """Return tests in an order in which each file has one turn before any has its second."""
+    def _by_turns(self, tests: list[tuple[float, str]]) -> list[tuple[float, str]]:
+        """Return tests by their weight, which grows with each test of the same file."""
         turns: Counter[str] = Counter()
         ordered = []
         for weight, test in tests:
             file = test.partition("::")[0]
-            ordered.append((turns[file], weight, test))
             turns[file] += 1
-        return [(weight, test) for _turn, weight, test in sorted(ordered)]
+            ordered.append((turns[file] * weight, test))
+        return sorted(ordered)
 
 
 def recorded() -> dict[str, tuple[float, list[str]]]:
