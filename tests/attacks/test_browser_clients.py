@@ -67,7 +67,7 @@ def test_a_refresh_token_from_a_cookie_is_refused_in_a_body() -> None:
 
 
 def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it() -> None:
-    alice, app = make_user("alice"), App()
+    alice, app = make_user("alice", emailed_codes=True), App()
     enrolled(alice)
     first = app.sign_in(scope="profile:read")
     assert status_and_code(first) == (401, "second_factor_required")
