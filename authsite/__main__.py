@@ -14,7 +14,6 @@ from urllib.parse import unquote, urlsplit
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from granian.constants import Interfaces, SSLProtocols
-from granian.log import LogLevels
 
 from accounts.common import logs
 from accounts.common.config import Config
@@ -70,9 +69,6 @@ def server(config: Config) -> Server:
             unix=config.unix_socket,
             interface=Interfaces.WSGI,
             blocking_threads=THREADS,
-            websockets=False,
-            respawn_failed_workers=True,
-            log_level=LogLevels.error,
             log_dictconfig=settings.LOGGING,
             ssl_protocol_min=SSLProtocols.tls12,
             **paths,

@@ -18,11 +18,10 @@ from urllib.parse import quote
 
 from django.conf import settings
 from granian import Granian
-from granian.constants import HTTPModes, Interfaces
-from granian.log import LogLevels
+from granian.constants import Interfaces
 
 from authsite.serving import answers
-from authsite.serving.server import CONNECTIONS, HTTP1, end_with_parent
+from authsite.serving.server import OPTIONS, end_with_parent
 
 # The token has only characters that RFC 8555 allows. Without dots and slashes, the path of the file
 # cannot leave its folder.
@@ -44,13 +43,8 @@ def main() -> None:
         address=address,
         port=port,
         interface=Interfaces.ASGINL,
-        http=HTTPModes.http1,
-        http1_settings=HTTP1,
-        backpressure=CONNECTIONS,
-        websockets=False,
-        respawn_failed_workers=True,
-        log_level=LogLevels.error,
         log_dictconfig=settings.LOGGING,
+        **OPTIONS,
     )
     try:
         server.serve()

@@ -23,15 +23,13 @@ from typing import Any, override
 from granian._internal import load_target  # the loader that workers use by default
 from granian.constants import HTTPModes
 from granian.http import HTTP1Settings
-from granian.log import logger
+from granian.log import LogLevels, logger
 from granian.net import SocketHolder
 from granian.server.mp import MPServer
 
 from authsite.serving.watchdog import Watchdog
 
 BACKLOG = 1024
-# Connections beyond these wait in the queue of the socket.
-CONNECTIONS = 1024
 RETIRE = signal.SIGUSR1
 # After this time, a new worker should be ready. If it is not, connections wait for the worker.
 START_SECONDS = 6.0
@@ -39,9 +37,18 @@ START_SECONDS = 6.0
 RETIRED_SECONDS = 4.0
 # A worker that has not ended after this time is killed.
 STOP_SECONDS = 30
-# A client has ten seconds for its request line and headers, from the connection or from the last
-# answer, and 16 KiB. In HTTP/2, neither would have a limit of its own.
-HTTP1 = HTTP1Settings(header_read_timeout=10_000, max_buffer_size=16_384)
+# The options of both servers.
+OPTIONS: dict[str, Any] = {
+    # More connections wait in the queue of the socket.
+    "backpressure": 1024,
+    # A client has ten seconds for its request line and headers, from the connection or from the
+    # last answer, and 16 KiB. In HTTP/2, neither would have a limit of its own.
+    "http": HTTPModes.http1,
+    "http1_settings": HTTP1Settings(header_read_timeout=10_000, max_buffer_size=16_384),
+    "log_level": LogLevels.error,
+    "respawn_failed_workers": True,
+    "websockets": False,
+}
 
 # The peer of connections through a Unix socket.
 LOCAL = "127.0.0.1"
@@ -63,11 +70,9 @@ class Server(MPServer):
         super().__init__(
             target,
             backlog=BACKLOG,
-            backpressure=CONNECTIONS,
-            http=HTTPModes.http1,
-            http1_settings=HTTP1,
             respawn_interval=START_SECONDS + RETIRED_SECONDS,
             workers_kill_timeout=STOP_SECONDS,
+            **OPTIONS,
             **options,
         )
         self.main_loop_interrupt = SignalEvent()
