@@ -71,7 +71,7 @@ class Recipient:
         that a request from one browser does not invalidate the code of another browser.
         """
         if self.user:
-            return f"{self.user.pk} {self.user.credential_version} {nonce}"
+            return f"{self.user.stamp} {nonce}"
         return f"{hashlib.sha256(self.key.encode()).hexdigest()[:32]} {nonce}"
 
 

@@ -98,7 +98,7 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientI
         raise NoMail
     spend(_of_request(user, client), *_of_mail(user, client))
     with transaction.atomic():
-        code = codes.issue_code(CODE, _subject(user, nonce))
+        code = codes.issue_code(CODE, f"{user.stamp} {nonce}")
         with speaking(user.language):
             post(mails.second_code(user, code, client.device), life=CODE.life)
 
@@ -124,7 +124,7 @@ def prove(
     """
 
     def is_mailed(code: str) -> bool:
-        subject = _subject(user, nonce)
+        subject = f"{user.stamp} {nonce}"
         try:
             return codes.try_code(CODE, subject, code) and codes.spend(CODE, subject, code)
         except codes.UsedUp:
@@ -153,7 +153,3 @@ def _of_mail(user: User, client: ClientInfo) -> list[Budget]:
 
 def _of_request(user: User, client: ClientInfo) -> Budget:
     return MAIL_AGAIN.of(CODE.name, user.pk, client.known_cookie or client.network)
-
-
-def _subject(user: User, nonce: str) -> str:
-    return f"{user.pk} {user.credential_version} {nonce}"

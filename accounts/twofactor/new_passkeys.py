@@ -135,7 +135,7 @@ def _purpose(user: User, *, is_automatic: bool) -> str:
     A change of credentials changes the purpose, so that earlier challenges are no longer valid.
     """
     act = "make" if is_automatic else "add"
-    return f"{act} {user.pk} {user.credential_version}"
+    return f"{act} {user.stamp}"
 
 
 def _verified(user: User, text: str, *, is_automatic: bool) -> Passkey:

@@ -38,7 +38,7 @@ def second_purpose(user: User) -> str:
 
     A change of credentials changes the purpose, so that earlier challenges are no longer valid.
     """
-    return f"second {user.pk} {user.credential_version}"
+    return f"second {user.stamp}"
 
 
 def of(user: User) -> list[Passkey]:

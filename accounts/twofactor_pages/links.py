@@ -36,7 +36,7 @@ def new_link(user: User) -> str:
     """
     if not _must_enrol(user):
         raise NotNeeded
-    return absolute("enrolment_link", codes.issue_link(LINK, _subject(user)))
+    return absolute("enrolment_link", codes.issue_link(LINK, user.stamp))
 
 
 def find_by_link(token: str) -> User | None:
@@ -50,12 +50,8 @@ def find_by_link(token: str) -> User | None:
 
 def spend(user: User, token: str) -> bool:
     """Use up the link with ``token``; return whether it was unused."""
-    return codes.spend(LINK, _subject(user), token)
+    return codes.spend(LINK, user.stamp, token)
 
 
 def _must_enrol(user: User) -> bool:
     return user.is_active and twofactor.is_required(user) and not twofactor.has_any(user)
-
-
-def _subject(user: User) -> str:
-    return f"{user.pk} {user.credential_version}"

@@ -144,6 +144,11 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.password.startswith(LOCKED)
 
     @property
+    def stamp(self) -> str:
+        """The id and ``credential_version``. What holds a stamp ends when credentials change."""
+        return f"{self.pk} {self.credential_version}"
+
+    @property
     def former_hash(self) -> str:
         """The hash of a locked account's former password, or an unusable hash if none is stored."""
         return self.password.removeprefix(LOCKED)
