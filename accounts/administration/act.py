@@ -26,7 +26,8 @@ class Act:
     ``run``: does it.
     ``targets``: returns what the act can be limited to, or None if it always concerns everything.
     ``everything``: how a form names the choice without a target; empty if a target is necessary.
-    ``is_possible``: returns whether there is something to do.
+    ``is_possible``: returns whether there is something to do; None if there is whenever there is a
+        target.
     ``for_signups``: whether the act works for a sign-up that is not confirmed yet.
     ``has_modes``: whether the act may also happen after the waiting period.
     ``limit``: how often all staff together may do the act on one account, and the error that is
@@ -41,7 +42,7 @@ class Act:
     does: str | Promise
     shows: str | Promise
     run: Callable[[Order], None]
-    is_possible: Callable[[Any], bool]
+    is_possible: Callable[[Any], bool] | None = None
     targets: Callable[[Any], list[Target]] | None = None
     everything: str | Promise = ""
     for_signups: bool = False
@@ -63,8 +64,9 @@ class Act:
 
     def suits(self, account: Account) -> bool:
         """Return whether the act would change something for ``account`` now."""
-        fits = self.for_signups or isinstance(account, User)
-        return fits and self.is_possible(account)
+        if not (self.for_signups or isinstance(account, User)):
+            return False
+        return self.is_possible(account) if self.is_possible else bool(self.targets_of(account))
 
     def targets_of(self, account: Account) -> list[Target]:
         """Return what the act can be limited to."""

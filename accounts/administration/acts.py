@@ -13,7 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
-from accounts.administration import key_access, roles, steps
+from accounts.administration import key_access, limits, roles, steps
 from accounts.administration.act import Act
 from accounts.administration.errors import (
     AlreadyDone,
@@ -74,7 +74,7 @@ _ALL = (
         does=_("They can try again at once. An attacker can, too."),
         shows=_("“The limits on sign-in were reset” in their activity. No email."),
         run=steps.clear_limits,
-        is_possible=steps.has_used_limits,
+        is_possible=limits.are_used,
         limit=(STAFF_CLEAR, JustCleared),
     ),
     Act(
@@ -83,7 +83,6 @@ _ALL = (
         does=_("Signs them out. Password, second factors and API keys stay."),
         shows=_("The sign-in page on each device, and an email."),
         run=steps.end_sessions,
-        is_possible=steps.has_sessions,
         targets=steps.sessions_of,
         everything=_("All sessions"),
     ),
@@ -93,7 +92,6 @@ _ALL = (
         does=_("Programs that use the keys stop working. Keys can’t be restored."),
         shows=_("“An API key was removed” in their activity, and an email."),
         run=steps.revoke_keys,
-        is_possible=steps.has_keys,
         targets=steps.keys_of,
         everything=_("All API keys"),
         is_severe=True,
@@ -106,7 +104,6 @@ _ALL = (
         ),
         shows=_("“An app was disconnected” in their activity, and an email."),
         run=steps.disconnect_apps,
-        is_possible=steps.has_apps,
         targets=steps.apps_of,
         everything=_("All apps"),
     ),
@@ -120,7 +117,6 @@ _ALL = (
         ),
         shows=_("An email to every address. If it happens now, they’re signed out everywhere."),
         run=steps.remove_factors,
-        is_possible=steps.has_factors,
         targets=steps.factors_of,
         everything=_("All second factors"),
         has_modes=True,
@@ -147,7 +143,7 @@ _ALL = (
         does=_("Signs them out everywhere, removes their API keys and blocks sign-in."),
         shows=_("An email, and a sentence when they try to sign in."),
         run=steps.deactivate,
-        is_possible=steps.is_active,
+        is_possible=lambda user: user.is_active,
         is_severe=True,
     ),
     Act(
@@ -156,7 +152,7 @@ _ALL = (
         does=_("They can sign in again with what they had before."),
         shows=_("An email."),
         run=steps.reactivate,
-        is_possible=steps.is_switched_off,
+        is_possible=lambda user: not user.is_active,
     ),
     *key_access.ACTS,
 )

@@ -8,14 +8,8 @@ from accounts.administration.errors import AlreadyDone
 from accounts.administration.steps import Order, Target, tell_superusers
 from accounts.apikeys import access
 from accounts.apikeys import services as apikeys
-from accounts.apikeys.models import APIKey
 from accounts.users.models import User
 from accounts.users.rights import Role, role_of
-
-
-def can_allow(user: User) -> bool:
-    """Return whether the user is staff and has a key that could do more in the staff API."""
-    return bool(keys_to_allow(user))
 
 
 def keys_to_allow(user: User) -> list[Target]:
@@ -41,23 +35,14 @@ def allow(order: Order) -> None:
     _set(order, key_id, access.SCOPES[wanted])
 
 
-def is_allowed(user: User) -> bool:
-    """Return whether a key of the user may use the staff API."""
-    return bool(_allowed(user))
-
-
 def allowed_keys(user: User) -> list[Target]:
     """Return the keys of a user that may use the staff API."""
-    return [Target(key.pk, key.label) for key in _allowed(user)]
+    return [Target(key.pk, key.label) for key in apikeys.of(user) if key.staff_access]
 
 
 def withdraw(order: Order) -> None:
     """Stop the key from using the staff API."""
     _set(order, order.target, frozenset())
-
-
-def _allowed(user: User) -> list[APIKey]:
-    return [key for key in apikeys.of(user) if key.staff_access]
 
 
 def _set(order: Order, key_id: str, scope: frozenset[str]) -> None:
@@ -78,7 +63,6 @@ ACTS = (
         ),
         gettext_lazy("“An API key may use the staff API” in their activity, and an email."),
         allow,
-        can_allow,
         targets=keys_to_allow,
         is_severe=True,
         roles=_ONLY_SUPERUSERS,
@@ -92,7 +76,6 @@ ACTS = (
             "“An API key may no longer use the staff API” in their activity, and an email."
         ),
         withdraw,
-        is_allowed,
         targets=allowed_keys,
         roles=_ONLY_SUPERUSERS,
         is_in_api=False,

@@ -130,20 +130,10 @@ def lift_lock(order: Order) -> None:
     password_pages.lift_lock(order.user, order.target or order.user.email, order.actor)
 
 
-def has_used_limits(user: User) -> bool:
-    """Return whether an attempt to sign in has been counted."""
-    return limits.are_used(user)
-
-
 def clear_limits(order: Order) -> None:
     """Fill the budgets of the account again."""
     limits.clear(order.user)
     record(order.user, events.LIMITS_CLEARED, order.actor)
-
-
-def has_sessions(user: User) -> bool:
-    """Return whether the user is signed in anywhere."""
-    return sessions.live(user).exists()
 
 
 def sessions_of(user: User) -> list[Target]:
@@ -161,11 +151,6 @@ def end_sessions(order: Order) -> None:
         sessions.revoke_by_operator(user, actor)
 
 
-def has_keys(user: User) -> bool:
-    """Return whether the user has an API key."""
-    return apikeys.of(user).exists()
-
-
 def keys_of(user: User) -> list[Target]:
     """Return the API keys of a user, by name and beginning."""
     return [Target(key.pk, key.label) for key in apikeys.of(user)]
@@ -179,11 +164,6 @@ def revoke_keys(order: Order) -> None:
         apikeys.revoke_every(order.user, order.actor)
 
 
-def has_apps(user: User) -> bool:
-    """Return whether the user has connected an app."""
-    return bool(connected.apps().connections_of(user))
-
-
 def apps_of(user: User) -> list[Target]:
     """Return the connected apps of a user, each once."""
     found = {row.client_id: row.client.label for row in connected.apps().connections_of(user)}
@@ -193,11 +173,6 @@ def apps_of(user: User) -> list[Target]:
 def disconnect_apps(order: Order) -> None:
     """Disconnect one app or all."""
     connected.apps().disconnect(order.user, order.target, order.actor)
-
-
-def has_factors(user: User) -> bool:
-    """Return whether the user has a second factor."""
-    return twofactor.held(user).count > 0
 
 
 def factors_of(user: User) -> list[Target]:
@@ -248,16 +223,6 @@ def _ask_to_remove(user: User, actor: Actor) -> None:
         recovery.ask(user, frozenset({shown}), actor)
     except recovery.NotOffered:
         raise CannotWait from None
-
-
-def is_active(user: User) -> bool:
-    """Return whether the account can be switched off."""
-    return user.is_active
-
-
-def is_switched_off(user: User) -> bool:
-    """Return whether the account can be switched on."""
-    return not user.is_active
 
 
 def deactivate(order: Order) -> None:
