@@ -184,10 +184,13 @@ def test_a_request_uri_works_for_its_app_in_one_browser_and_once(browser: Browse
     assert (result(first)["error"], second.status_code) == ("login_required", 400)
 
 
-def test_a_request_uri_of_another_site_is_never_fetched(app: Client, browser: Browser) -> None:
-    for uri in ("https://mallory.example/request", "urn:x", "a\x00", "x" * 8000):
+def test_a_request_uri_of_another_site_is_never_fetched(browser: Browser) -> None:
+    app = make_app(is_public=True, scope="openid email")
+    key = push(app).json()["request_uri"].rpartition(":")[2]
+    for uri in ("https://mallory.example/request", "urn:x", "a\x00", "x" * 8000, key):
         assert browser.get(AUTHORIZE, {"client_id": app.pk, "request_uri": uri}).status_code == 400
-        assert push(make_app(is_public=True), request_uri=uri).status_code == 400
+        assert push(app, request_uri=uri).status_code == 400
+    assert AuthorizationRequest.objects.get(pk=key).browser == "", "nobody has opened the request"
 
 
 def test_a_request_uri_that_no_browser_opens_ends_after_90_seconds(

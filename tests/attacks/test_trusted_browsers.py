@@ -160,6 +160,7 @@ def test_staff_who_need_a_passkey_need_it_in_a_trusted_browser_too(settings: Any
     set_up(settings, staff_factor="passkey")
 
     assert needs_second_step(here, "carol")
+    assert 'name="trust"' not in here.get(CHALLENGE).text, "trust would replace no passkey"
     assert completes_sign_in(here, passkey.get(options_of(here, CHALLENGE)))
     assert here.get("/admin/").status_code == 200
 
