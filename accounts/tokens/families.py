@@ -114,8 +114,8 @@ def repeat(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
         TokenReused: the token was used before, and its family is now revoked.
         InvalidToken: the token is not valid, or belongs to a client of another ``kind``.
     """
-    session, digest = of(token), refresh.digest(token)
-    if session is None or digest == session.refresh_digest:
+    session = of(token)
+    if session is None or (digest := refresh.digest(token)) == session.refresh_digest:
         raise InvalidToken
     # A connected app has its own endpoint. Elsewhere, its token ends nothing.
     if session.is_app != (kind == LoginSession.Kind.CONNECTED):

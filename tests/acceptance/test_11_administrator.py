@@ -88,7 +88,7 @@ def test_11_5_a_session_with_proofs_too_weak_for_staff_must_add_the_second_facto
     client: Client, clock: Clock
 ) -> None:
     """The session began with a password and a mailed code, which do not suffice for staff."""
-    carol = make_user("carol")
+    carol = make_user("carol", emailed_codes=True)
     enrolled(carol)
     sign_in(client, "carol")
     client.post(CHALLENGE, {"mail": "1"})

@@ -108,6 +108,7 @@ def test_the_api_answers_every_openapi_example_as_described() -> None:
     send("renew_browser_session")
     send("end_browser_session")
 
+    User.objects.update(emailed_codes=True)
     enrolled(User.objects.get())
     challenge = send("sign_in", "401")["challenge"]
     refresh = send("complete_sign_in", challenge=challenge, code=unused_code(User.objects.get()))

@@ -76,7 +76,7 @@ def needs_reauthentication(answer: Any) -> bool:
 @pytest.fixture
 def alice(op: Any) -> User:
     """Alice, who has an authenticator app, at a site with a provider."""
-    user = make_user("alice")
+    user = make_user("alice", emailed_codes=True)
     enrolled(user)
     return user
 

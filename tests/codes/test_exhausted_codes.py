@@ -45,7 +45,7 @@ def code_to_sign_in_as_nobody() -> tuple[Client, str, dict[str, Any]]:
 
 
 def code_of_the_second_step() -> tuple[Client, str, dict[str, Any]]:
-    enrolled(make_user("alice"))
+    enrolled(make_user("alice", emailed_codes=True))
     browser = Client()
     sign_in(browser, "alice")
     browser.post(CHALLENGE, {"mail": "1"})
