@@ -35,28 +35,24 @@ ROLES = {
 # Anyone can cause these without access to the account.
 HARMLESS = {events.SIGN_IN_FAILED}
 
-# Icons by the beginning of the event's name; the first that fits counts.
-ICONS = (
-    *(("signed_up", "user"), ("signed_out", "out"), ("client_signed_out", "out")),
-    *(("client_", "terminal"), ("token_exchanged", "terminal"), ("signed_in", "in")),
-    *(("session_ended", "out"), ("others_ended", "out"), ("all_ended", "out")),
-    *(("password_", "lock"), ("address_", "mail"), ("primary_", "mail")),
-    *(("renamed", "user"), ("profile_", "user"), ("passkey_", "passkey"), ("factor_", "phone")),
-    *(
-        ("recovery_code", "codes"),
-        ("emailed_codes", "mail"),
-        ("provider_", "link"),
-        ("key_", "key"),
-    ),
-    *(("browser_trusted", "devices"), ("trust_ended", "devices"), ("browser_proved", "devices")),
-    *(("locked_down", "stop"), ("rights_", "staff"), ("staff_", "staff"), ("switched_", "staff")),
-    *(
-        ("app_", "apps"),
-        ("registration_token_", "key"),
-        ("superuser_", "staff"),
-        ("details_", "staff"),
-    ),
-)
+# Icons with the beginnings of the names of their events; the first that fits counts.
+ICONS = {
+    "out": ("signed_out", "client_signed_out", "session_ended", "others_ended", "all_ended"),
+    "terminal": ("client_", "token_exchanged"),
+    "in": ("signed_in",),
+    "user": ("signed_up", "renamed", "profile_"),
+    "lock": ("password_",),
+    "mail": ("address_", "primary_", "emailed_codes"),
+    "passkey": ("passkey_",),
+    "phone": ("factor_",),
+    "codes": ("recovery_code",),
+    "link": ("provider_",),
+    "key": ("key_", "registration_token_"),
+    "devices": ("browser_trusted", "trust_ended", "browser_proved"),
+    "stop": ("locked_down",),
+    "staff": ("rights_", "staff_", "switched_", "superuser_", "details_"),
+    "apps": ("app_",),
+}
 GROUP_ICONS = {Group.SIGN_IN: "in", Group.FAILURE: "bad", Group.CHANGE: "shield"}
 
 
@@ -182,7 +178,7 @@ class Entry:
             return "staff"
         if self.event.group is Group.FAILURE:
             return "bad"
-        found = (icon for start, icon in ICONS if self.event.name.startswith(start))
+        found = (icon for icon, starts in ICONS.items() if self.event.name.startswith(starts))
         return next(found, GROUP_ICONS[self.event.group])
 
     @property
