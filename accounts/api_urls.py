@@ -4,14 +4,14 @@ from django.urls import URLPattern, path
 
 from accounts.activity.api import ActivityView
 from accounts.administration import api as staff
-from accounts.administration.invitations_api import InvitationsView, InvitationView
+from accounts.administration.invitation_api import InvitationsView, InvitationView
 from accounts.apikeys.api import KeysView, KeyView, RevokeView
 from accounts.ops import schema
 from accounts.profile.api import MeView, PersonView
 from accounts.sessions.api import SessionsView, SessionView
 from accounts.signup import api as signup
 from accounts.tokens import api as tokens
-from accounts.tokens import browser
+from accounts.tokens import browser_api
 
 urlpatterns: list[URLPattern] = [
     path("users/", signup.UsersView.as_view(), name="api-users"),
@@ -23,8 +23,8 @@ urlpatterns: list[URLPattern] = [
     path("token/refresh/", tokens.RefreshView.as_view(), name="api-token-refresh"),
     path("token/verify/", tokens.VerifyView.as_view(), name="api-token-verify"),
     path("token/revoke/", RevokeView.as_view(), name="api-token-revoke"),
-    path("session/", browser.SessionView.as_view(), name="api-browser-session"),
-    path("session/refresh/", browser.SessionRefreshView.as_view(), name="api-browser-refresh"),
+    path("session/", browser_api.SessionView.as_view(), name="api-browser-session"),
+    path("session/refresh/", browser_api.SessionRefreshView.as_view(), name="api-browser-refresh"),
     path("me/", MeView.as_view(), name="api-me"),
     path("sessions/", SessionsView.as_view(), name="api-sessions"),
     path("sessions/<uuid:id>/", SessionView.as_view(), name="api-session"),

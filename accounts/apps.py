@@ -19,12 +19,12 @@ class AccountsConfig(AppConfig):
         from django.contrib.auth.signals import user_logged_in
         from django.core.checks import register
 
-        from accounts.passwords.checks import pwned_passwords_file
+        from accounts.passwords.strength import pwned_passwords_file
 
         # The sign-in flow sets ``last_login`` itself.
         user_logged_in.disconnect(dispatch_uid="update_last_login")
         register(pwned_passwords_file)
-        for module in ("consequences", "twofactor.protection"):
+        for module in ("consequences", "twofactor.services"):
             import_module(f"accounts.{module}")
 
 

@@ -11,7 +11,7 @@ from django.dispatch import receiver
 from accounts.activity import events
 from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor, record
-from accounts.apikeys import access
+from accounts.apikeys import authentication
 from accounts.apikeys import services as keys
 from accounts.common.proofs import Proof
 from accounts.common.signals import credentials_changed, factor_proved
@@ -21,7 +21,7 @@ from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.recovery.models import Recovery
 from accounts.sessions import services as sessions
-from accounts.twofactor import new_passkeys
+from accounts.twofactor import passkeys
 from accounts.users import services as users
 from accounts.users.models import User
 
@@ -70,7 +70,7 @@ def follow_change(
         # This looks for live sessions, so the sessions are revoked afterwards.
         keys.revoke_with_sessions(user, keep, by)
         if event in RIGHTS_CHANGED:
-            access.withdraw_all(user, by)
+            authentication.withdraw_all(user, by)
     sessions.revoke_all(user, keep=keep, reason=event)
     if event in DELETES_PENDING_EMAILS:
         PendingEmail.objects.filter(user=user).delete()
@@ -79,7 +79,7 @@ def follow_change(
     record(user, events.EVENTS[event], by, detail=detail)
     if event in PASSWORD_REPLACED:
         # A thief with the former password may have signed in with it.
-        new_passkeys.remove_unconfirmed(user, by)
+        passkeys.remove_unconfirmed(user, by)
     if event in events.ACCESS_ENDED:
         # A thief may have sent them, to get in again by another account.
         invitations.revoke_all(user)

@@ -16,10 +16,10 @@ from accounts.twofactor.models import (
     RecoveryCodes,
     TrustedBrowser,
 )
-from accounts.users.identities import Identity
 from accounts.users.models import (
     EmailAddress,
     FormerCredential,
+    Identity,
     NameSkeleton,
     PendingSignup,
     User,

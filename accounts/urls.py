@@ -1,36 +1,133 @@
-"""The URLs of all pages of the app."""
+"""The URLs of all pages of the app, but those of the support desk."""
 
-from accounts.activity.urls import urlpatterns as activity
-from accounts.apikeys.urls import urlpatterns as apikeys
-from accounts.emails.urls import urlpatterns as emails
-from accounts.lockdown.urls import urlpatterns as lockdown
-from accounts.mail.urls import urlpatterns as mail
-from accounts.ops.urls import urlpatterns as ops
-from accounts.password_pages.urls import urlpatterns as password_pages
-from accounts.passwords.urls import urlpatterns as passwords
-from accounts.profile.urls import urlpatterns as profile
-from accounts.session_pages.urls import urlpatterns as session_pages
-from accounts.signin.urls import urlpatterns as signin
-from accounts.signup.urls import urlpatterns as signup
-from accounts.social.urls import urlpatterns as social
-from accounts.tokens.urls import urlpatterns as tokens
-from accounts.twofactor_pages.urls import urlpatterns as twofactor_pages
+from django.urls import path, register_converter
+
+from accounts.activity import views as activity
+from accounts.apikeys import views as apikeys
+from accounts.emails import views as emails
+from accounts.mail import development_views
+from accounts.ops import health, owner_views, public_views
+from accounts.ops.doctor import inside
+from accounts.passwords import views as passwords
+from accounts.profile import views as profile
+from accounts.recovery import views as recovery
+from accounts.sessions import views as sessions
+from accounts.signin import views as signin
+from accounts.signin.second_step_views import ReauthenticateView, SecondStepView
+from accounts.signup import views as signup
+from accounts.social import views as social
+from accounts.social.configured import ProviderConverter
+from accounts.tokens import views as tokens
+from accounts.twofactor import passkey_views
+from accounts.twofactor import views as twofactor
+
+register_converter(ProviderConverter, "provider")
 
 urlpatterns = [
-    *profile,
-    *session_pages,
-    *apikeys,
-    *activity,
-    *lockdown,
-    *emails,
-    *password_pages,
-    *twofactor_pages,
-    *passwords,
-    *signup,
-    *signin,
-    *tokens,
-    *ops,
-    *mail,
-    # Last, because its patterns depend on the configured providers.
-    *social,
+    # Home page and the profile page.
+    path("", profile.home, name="home"),
+    path("accounts/profile/", profile.profile, name="profile"),
+    # Sessions.
+    path("accounts/sessions/", sessions.sessions, name="sessions"),
+    path("accounts/activity/<int:event_id>/", sessions.event, name="event"),
+    # The API key pages.
+    path("accounts/keys/", apikeys.keys, name="api_keys"),
+    path("accounts/keys/new/", apikeys.new_key, name="api_key_new"),
+    # Security history.
+    path("accounts/activity/", activity.activity, name="activity"),
+    path("accounts/activity/activity.csv", activity.export, name="activity_csv"),
+    # Lock an account, object to a recovery, and review what a lock has suspended.
+    path("accounts/lockdown/", recovery.lockdown, name="lockdown"),
+    path("accounts/lockdown/<str:token>/", recovery.lockdown_link, name="lockdown_link"),
+    path("accounts/recovery/", recovery.object_from_inside, name="recovery"),
+    path("accounts/2fa/recovery/<str:token>/", recovery.object_by_link, name="recovery_cancel"),
+    path("accounts/review/", recovery.review, name="review"),
+    # Email addresses.
+    path("accounts/email/", emails.EmailView.as_view(), name="account_email"),
+    path("accounts/email/confirm/<str:key>/", emails.confirm_link, name="address_confirm"),
+    # Change, set and reset the password.
+    path("accounts/password/change/", passwords.change, name="account_change_password"),
+    path("accounts/password/set/", passwords.change, name="account_set_password"),
+    path("accounts/password/locked/", passwords.locked, name="account_locked"),
+    path("accounts/password/reset/", passwords.reset, name="account_reset_password"),
+    path(
+        "accounts/password/reset/<str:key>/",
+        passwords.ResetLinkView.as_view(),
+        name="account_reset_password_key",
+    ),
+    # Second factors.
+    path("accounts/2fa/", twofactor.overview, name="second_factors"),
+    path("accounts/2fa/emailed-codes/", twofactor.emailed_codes, name="emailed_codes"),
+    path(
+        "accounts/2fa/totp/setup/",
+        twofactor.AddAuthenticatorView.as_view(),
+        name="totp_setup",
+    ),
+    path(
+        "accounts/2fa/totp/<int:factor_id>/",
+        twofactor.AuthenticatorView.as_view(),
+        name="totp_change",
+    ),
+    path("accounts/2fa/passkeys/", twofactor.overview, name="passkeys"),
+    path("accounts/2fa/passkeys/add/", passkey_views.AddPasskeyView.as_view(), name="passkey_add"),
+    path("accounts/2fa/passkeys/offer/", passkey_views.offer, name="passkey_offer"),
+    path(
+        "accounts/2fa/passkeys/<int:factor_id>/",
+        passkey_views.PasskeyView.as_view(),
+        name="passkey",
+    ),
+    path(
+        "accounts/2fa/passkeys/<int:factor_id>/confirm/",
+        passkey_views.confirm,
+        name="passkey_confirm",
+    ),
+    path("accounts/2fa/trusted/", twofactor.overview, name="trusted_browsers"),
+    path(".well-known/passkey-endpoints", passkey_views.endpoints, name="passkey_endpoints"),
+    path("accounts/2fa/recovery-codes/", twofactor.recovery_codes, name="recovery_codes"),
+    path("accounts/2fa/recovery-codes/file/", twofactor.codes_file, name="recovery_codes_file"),
+    path("accounts/2fa/enrol/<str:token>/", twofactor.enrolment_link, name="enrolment_link"),
+    # Strength meter.
+    path("accounts/password/strength/", passwords.strength, name="password_strength"),
+    # Sign-up pages.
+    path("accounts/signup/", signup.signup, name="account_signup"),
+    path("accounts/confirm-email/", signup.ConfirmView.as_view(), name="signup_confirm"),
+    path("accounts/confirm-email/<str:key>/", signup.confirm_link, name="signup_confirm_link"),
+    path("accounts/invitation/<str:key>/", signup.invitation, name="invitation"),
+    # Sign-in flow.
+    path("accounts/login/", signin.login, name="account_login"),
+    path("accounts/login/code/", signin.login_code, name="login_code"),
+    path("accounts/login/passkey/", signin.login_passkey, name="login_passkey"),
+    path("accounts/2fa/challenge/", SecondStepView.as_view(), name="second_step"),
+    path("accounts/logout/", signin.logout, name="account_logout"),
+    path("accounts/reauthenticate/", ReauthenticateView.as_view(), name="account_reauthenticate"),
+    path("accounts/language/", signin.choose, name="language"),
+    path("accounts/inactive/", signin.inactive, name="account_inactive"),
+    # Published signing keys.
+    path(".well-known/jwks.json", tokens.jwks, name="jwks"),
+    # Monitoring, the owner link, and public pages about the site.
+    path("health/live", health.live, name="live"),
+    path("health/ready", health.ready, name="ready"),
+    path(inside.PATH.lstrip("/"), inside.doctor, name="doctor"),
+    path("metrics", health.figures, name="metrics"),
+    path("accounts/owner/<str:token>/", owner_views.owner_link, name="owner"),
+    path("accounts/what-next/", owner_views.what_next, name="what_next"),
+    path("brand/<str:name>", public_views.brand_file, name="brand_file"),
+    path("help/", public_views.help_page, name="help"),
+    path("privacy/", public_views.privacy, name="privacy"),
+    path(".well-known/security.txt", public_views.security_txt, name="security_txt"),
+    path(".well-known/webauthn", public_views.webauthn, name="well_known_webauthn"),
+    path(
+        ".well-known/change-password",
+        public_views.change_password,
+        name="well_known_change_password",
+    ),
+    # Development mailbox.
+    path("dev/mail/", development_views.mailbox, name="dev_mail"),
+    path("dev/mail/<slug:name>/", development_views.mail, name="dev_mail_message"),
+    path("dev/mail/<slug:name>/html/", development_views.html, name="dev_mail_html"),
+    # Sign-in with providers.
+    path("accounts/3rdparty/", social.connections, name="connections"),
+    path("accounts/3rdparty/confirm/", social.confirm, name="provider_confirm"),
+    path("accounts/<provider:provider>/login/", social.login, name="provider_login"),
+    path("accounts/<provider:provider>/login/callback/", social.callback, name="provider_callback"),
 ]

@@ -7,7 +7,7 @@ from django.apps import apps
 from django.conf import settings
 
 from accounts.common import logs
-from accounts.mail import sender
+from accounts.mail import services as mail
 
 
 def start() -> None:
@@ -16,7 +16,7 @@ def start() -> None:
     If Redis does not answer, log a warning.
     """
     logs.configure(settings.LOGGING)
-    sender.start()
+    mail.start()
     if apps.is_installed("accounts.oauth"):
         from accounts.oauth.logout_sender import Starter  # noqa: PLC0415 only if it is installed
 

@@ -5,7 +5,7 @@ from typing import Any, cast
 from django.conf import settings
 from django.http import HttpRequest
 
-from accounts.mail import development
+from accounts.mail import development_views
 from accounts.recovery import services as recovery
 from accounts.sessions.current import request_auth_of
 from accounts.users.models import User
@@ -21,7 +21,7 @@ def site(request: HttpRequest) -> dict[str, Any]:
         "site_name": settings.AUTHSITE.site_name,
         # A function, because only pages with provider buttons need the providers.
         "providers": lambda: settings.AUTHSITE.issuers,
-        "dev_mail": development.folder() is not None,
+        "dev_mail": development_views.folder() is not None,
         # Every page shows a running account recovery, so that the owner can object to it.
         "running_recovery": lambda: recovery.running(cast(User, request.user)),
     }

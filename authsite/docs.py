@@ -7,8 +7,7 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.activity.events import EVENTS
-from accounts.activity.kinds import GROUPS
+from accounts.activity.events import EVENTS, GROUPS
 from accounts.common.config import Config
 from accounts.common.setting_parsers import fernet_keys, hosts, networks, origins, words
 from accounts.throttle import limits

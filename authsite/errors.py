@@ -1,6 +1,12 @@
-"""Error responses: a page for people, JSON for programs."""
+"""Error responses: a page for people, JSON for programs.
+
+Everything that would be sent is shown, so that a forged form cannot hide a value. A form with a
+field that is not listed here, such as a password, a code or the id of a row, is not offered again.
+"""
 
 import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any
 
@@ -9,13 +15,91 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 from rest_framework.response import Response
 from rest_framework.views import exception_handler
 
-from accounts.common import outages
+from accounts.common import database
 from accounts.common.errors import PublicError, RateLimited
 from accounts.common.links import safe_next
-from authsite import expired_forms
+
+
+@dataclass(frozen=True)
+class Form:
+    """A form that can be sent again.
+
+    ``title``: what the form does.
+    ``button``: the label of the button that sends it again.
+    ``fields``: the labels of its fields, by their names.
+    ``dropped``: the names of secrets, which are left out and typed again.
+    ``fixed``: values that are sent in addition.
+    """
+
+    title: str | Promise
+    button: str | Promise
+    fields: Mapping[str, str | Promise] = field(default_factory=dict)
+    dropped: frozenset[str] = frozenset()
+    fixed: Mapping[str, str] = field(default_factory=dict)
+
+
+LOGIN: dict[str, str | Promise] = {
+    "login": _("Username or email address"),
+    "remember": _("Keep me signed in"),
+}
+# By the name of the URL to which the form is sent. The name includes the namespace, because an app
+# of the operator may use the same names.
+FORMS = {
+    "account_login": Form(
+        _("Sign in"),
+        _("Back to sign-in"),
+        LOGIN,
+        dropped=frozenset({"password"}),
+        fixed={"again": "1"},
+    ),
+    "login_code": Form(_("Sign in with a code"), _("Email me a code"), LOGIN),
+    "account_reset_password": Form(_("Set a new password"), _("Send the link"), LOGIN),
+    "account_logout": Form(_("Sign out"), _("Sign out")),
+    "account_email": Form(
+        _("Add an email address"), _("Add this address"), {"email": _("Email address")}
+    ),
+    "profile": Form(
+        _("Save your profile"),
+        _("Save"),
+        {
+            "display_name": _("Display name"),
+            "about": _("About you"),
+            "language": _("Language"),
+            "time_zone": _("Time zone"),
+        },
+    ),
+}
+
+
+def context_of(request: HttpRequest) -> dict[str, Any]:
+    """Return the template context of a form that failed the CSRF check.
+
+    ``expired`` is the form if it can be sent again, else None. Values from another site are never
+    shown, because one click on the button would complete the attack of that site.
+    """
+    context: dict[str, Any] = {"again": safe_next(request.path) or "/", "expired": None}
+    match = request.resolver_match
+    form = FORMS.get(match.view_name) if match else None
+    if form is None or not _is_from_this_site(request):
+        return context
+    left_out = {*form.dropped, "next", "csrfmiddlewaretoken"}
+    sent = {name: request.POST.get(name, "") for name in request.POST if name not in left_out}
+    next_url = safe_next(request.POST.get("next"))
+    if not sent.keys() <= form.fields.keys():
+        return context
+    rows = [(form.fields[name], value) for name, value in sent.items() if value]
+    hidden = {**sent, **form.fixed} | ({"next": next_url} if next_url else {})
+    return context | {"expired": form, "rows": rows, "next": next_url, "hidden": hidden.items()}
+
+
+def _is_from_this_site(request: HttpRequest) -> bool:
+    return request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
+
 
 # The endpoints of OAuth and OpenID Connect for programs. The rest of ``/oauth/`` is pages.
 ENDPOINTS = (
@@ -66,9 +150,9 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Return the page for a form that fails the CSRF check: status 403.
 
     If the form came from a page of this site, the response may offer to send it again: see
-    :mod:`authsite.expired_forms`.
+    :mod:`authsite.errors`.
     """
-    return render(request, "403_csrf.html", expired_forms.context_of(request), status=403)
+    return render(request, "403_csrf.html", context_of(request), status=403)
 
 
 def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
@@ -82,25 +166,25 @@ def server_error(request: HttpRequest) -> HttpResponse:
     The page is rendered without context processors, because one of them may have failed.
     """
     error = sys.exception()
-    status = 503 if error and outages.is_outage(error) else 500
+    status = 503 if error and database.is_outage(error) else 500
     if is_call(request):
         response = api_refusal(request, status, _outage_detail(error) if status == 503 else "")
     else:
         context: dict[str, Any] = {
             "site_name": settings.AUTHSITE.site_name,
-            "is_disk_full": outages.is_disk_full(error),
+            "is_disk_full": database.is_disk_full(error),
         }
         response = HttpResponse(render_to_string("500.html", context), status=status)
     if error and status == 503:
         response["Retry-After"] = str(RETRY_AFTER)
-        outages.report(error)
+        database.report(error)
         # Django would log the same error again, with a traceback.
         setattr(response, "_has_been_logged", True)  # noqa: B010 its type does not have it
     return response
 
 
 def _outage_detail(error: BaseException | None) -> str:
-    return DISK_FULL if outages.is_disk_full(error) else UNREACHABLE
+    return DISK_FULL if database.is_disk_full(error) else UNREACHABLE
 
 
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
@@ -150,8 +234,8 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     """
     if isinstance(error, PublicError):
         return _api_public_error(error)
-    if outages.is_outage(error):
-        outages.report(error)
+    if database.is_outage(error):
+        database.report(error)
         body = {"detail": _outage_detail(error), "code": CODES[503]}
         return Response(body, status=503, headers={"Retry-After": str(RETRY_AFTER)})
     response = exception_handler(error, context)

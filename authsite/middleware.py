@@ -1,7 +1,16 @@
-"""The site's own middleware: headers, client IP addresses, request checks, API calls and locale."""
+"""The site's own middleware: headers, client IP addresses, request checks, API calls and locale.
+
+Django parses the Content-Type header when it creates a request, before any middleware can respond.
+A charset that is not a text encoding ("hex"), or a header that is too long, would cause a status
+500 without an error page. The forms of this site are always UTF-8, so no charset is needed.
+
+These endpoints ignore cookies: a script gets only what it has a code or token for. Therefore any
+origin may read the answers, without credentials of the browser. Which origins may call the API is
+decided by the setting CORS_ORIGINS.
+"""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from math import inf
 from typing import Any
@@ -9,6 +18,8 @@ from urllib.parse import unquote
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.wsgi import WSGIRequest
 from django.core.signals import request_finished
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 from django.template.response import SimpleTemplateResponse
@@ -17,15 +28,40 @@ from django.utils import timezone, translation
 from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
-from accounts.activity.acts import act
-from accounts.common.client_ip import behind_proxies, parse
+from accounts.activity.notices import combine_mails
+from accounts.common.client_info import behind_proxies, parse_ip
 from accounts.common.errors import PublicError
 from accounts.common.key_text import PATTERN
-from accounts.common.languages import spoken
-from accounts.common.time_zones import zone
+from accounts.common.localization import spoken, zone
 from accounts.tokens import dpop
 from authsite.errors import FAILED, api_refusal, is_call, public_error, refuse
 from authsite.serving.capacity import LONGEST_LENGTH
+
+LONGEST_CONTENT_TYPE = 500
+
+
+def without_charset(content_type: str) -> str:
+    """Return the media type and boundary of a Content-Type header, or "" if it is too long."""
+    if len(content_type) > LONGEST_CONTENT_TYPE:
+        return ""
+    media_type, *parameters = content_type.split(";")
+    boundary = [p for p in parameters if p.strip().lower().startswith("boundary=")]
+    return ";".join([media_type, *boundary])
+
+
+class _Utf8:
+    def _set_content_type_params(self, meta: Mapping[str, Any]) -> None:
+        plain = without_charset(meta.get("CONTENT_TYPE", ""))
+        super()._set_content_type_params({"CONTENT_TYPE": plain})  # type: ignore[misc]  # defined in the other base
+
+
+class Utf8WSGIRequest(_Utf8, WSGIRequest):
+    """A WSGI request that ignores the charset of its Content-Type header."""
+
+
+class Utf8ASGIRequest(_Utf8, ASGIRequest):
+    """An ASGI request that ignores the charset of its Content-Type header."""
+
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -82,7 +118,7 @@ def _is_shared_name(host: str) -> bool:
     browser would refuse plain HTTP for them for a year.
     """
     name = re.sub(r":[0-9]*$", "", host)
-    return name.lower().rstrip(".") == "localhost" or parse(name) is not None
+    return name.lower().rstrip(".") == "localhost" or parse_ip(name) is not None
 
 
 class BodyMiddleware(Middleware):
@@ -183,11 +219,11 @@ def _check_host(host: str | None) -> None:
         raise DisallowedHost("Invalid Host header.")
 
 
-class ActMiddleware(Middleware):
+class CombinedMailsMiddleware(Middleware):
     """Makes each request one act, about which its events send one email to each address."""
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        with act():
+        with combine_mails():
             return self.get_response(request)
 
 
@@ -280,3 +316,34 @@ class PublicErrorMiddleware(Middleware):
         if isinstance(exception, PublicError):
             return public_error(request, exception)
         return None
+
+
+PATHS = {"/.well-known/jwks.json"}
+if settings.AUTHSITE.openid_provider == "on":
+    PATHS |= {
+        *("/oauth/token", "/oauth/revoke", "/oauth/userinfo", "/oauth/register"),
+        *("/.well-known/openid-configuration", "/.well-known/oauth-authorization-server"),
+        "/.well-known/oauth-protected-resource",
+    }
+EXPOSED = "dpop-nonce, retry-after, www-authenticate"
+PREFLIGHT = {
+    "Access-Control-Allow-Methods": "GET, POST",
+    "Access-Control-Allow-Headers": "authorization, content-type, dpop",
+    "Access-Control-Max-Age": "600",
+}
+
+
+class PublicCorsMiddleware(Middleware):
+    """Answers preflight requests, and adds the header that lets scripts read the other answers."""
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info not in PATHS:
+            return self.get_response(request)
+        is_preflight = "HTTP_ACCESS_CONTROL_REQUEST_METHOD" in request.META
+        if request.method == "OPTIONS" and is_preflight:
+            response = HttpResponse(status=204, headers=PREFLIGHT)
+        else:
+            response = self.get_response(request)
+            response["Access-Control-Expose-Headers"] = EXPOSED
+        response["Access-Control-Allow-Origin"] = "*"
+        return response

@@ -21,7 +21,7 @@ from accounts.profile.api import own_profile
 from accounts.signin.services import refuse_flood
 from accounts.tokens import keyring, services
 from accounts.tokens.api import with_refresh
-from accounts.tokens.signing_keys import Published
+from accounts.tokens.keyring import Published
 from accounts.users import emails
 from authsite.errors import body_of
 
@@ -29,7 +29,7 @@ type Environ = dict[str, Any]
 type Headers = list[tuple[str, str]]
 
 
-class Answer(NamedTuple):
+class ShortResponse(NamedTuple):
     """A body, and the headers that differ between the answers to requests of the same kind."""
 
     body: bytes
@@ -50,21 +50,21 @@ def language(accepted: str) -> str:
     return translation.get_language_from_request(request)
 
 
-def _me(environ: Environ, _client_ip: str) -> Answer | None:
+def _me(environ: Environ, _client_ip: str) -> ShortResponse | None:
     scheme, _, text = environ.get("HTTP_AUTHORIZATION", "").partition(" ")
     body = own_profile(text) if scheme == "Bearer" else None
-    return Answer(body) if body else None
+    return ShortResponse(body) if body else None
 
 
-def _refresh(environ: Environ, client_ip: str) -> Answer | None:
+def _refresh(environ: Environ, client_ip: str) -> ShortResponse | None:
     if (sent := _members(environ, "refresh")) is None:
         return None
     token_request = services.TokenRequest(settings.AUTHSITE.origin)
     tokens = services.renew(sent["refresh"], token_request, client_of_request(environ, client_ip))
-    return Answer(_render(with_refresh(tokens))) if tokens else None
+    return ShortResponse(_render(with_refresh(tokens))) if tokens else None
 
 
-def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
+def _sign_in(environ: Environ, client_ip: str) -> ShortResponse | None:
     """Return the refusal if a limit refuses the sign-in. Otherwise Django counts and answers it."""
     sent = _members(environ, "username", "password")
     if sent is None or "HTTP_AUTHORIZATION" in environ or not _is_login(**sent):
@@ -74,7 +74,7 @@ def _sign_in(environ: Environ, client_ip: str) -> Answer | None:
     except RateLimited as error:
         with translation.override(language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))):
             body = _render(body_of(error))
-        return Answer(body, [("Retry-After", str(error.retry_after))])
+        return ShortResponse(body, [("Retry-After", str(error.retry_after))])
     return None
 
 
@@ -119,24 +119,24 @@ def body_of_request(environ: Environ, content_type: str) -> bytes | None:
     return body
 
 
-def published(keys: Published) -> Answer:
+def published(keys: Published) -> ShortResponse:
     """Return the answer with the public keys."""
-    return Answer(keys.body, [("ETag", keys.etag)])
+    return ShortResponse(keys.body, [("ETag", keys.etag)])
 
 
-def _ready(_environ: Environ, _client_ip: str) -> Answer | None:
+def _ready(_environ: Environ, _client_ip: str) -> ShortResponse | None:
     found = health.inspect()
-    return Answer(JsonResponse(found).content) if health.is_ready(found) else None
+    return ShortResponse(JsonResponse(found).content) if health.is_ready(found) else None
 
 
 SIGN_IN, REFRESH = "/api/v1/token/", "/api/v1/token/refresh/"
 JWKS = "/.well-known/jwks.json"
 POSTED = {SIGN_IN, REFRESH}
-ANSWERS: dict[str, Callable[[Environ, str], Answer | None]] = {
+RESPONDERS: dict[str, Callable[[Environ, str], ShortResponse | None]] = {
     "/api/v1/me/": _me,
     REFRESH: _refresh,
     SIGN_IN: _sign_in,
     JWKS: lambda *_: published(keyring.jwks()),
-    "/health/live": lambda *_: Answer(JsonResponse({"process": health.OK}).content),
+    "/health/live": lambda *_: ShortResponse(JsonResponse({"process": health.OK}).content),
     "/health/ready": _ready,
 }

@@ -8,20 +8,19 @@ import json
 from django.core.exceptions import TooManyFieldsSent
 from django.http import HttpRequest, QueryDict
 
-from accounts.oauth.endpoints import FORM
-from accounts.oauth.protocol import OAuthError, parameters
+from accounts.oauth.protocol import FORM, OAuthError, parameters
 from accounts.oauth.token_views import refresh_at_once
 from authsite.short_answers import (
-    ANSWERS,
     POSTED,
-    Answer,
+    RESPONDERS,
     Environ,
+    ShortResponse,
     body_of_request,
     client_of_request,
 )
 
 
-def _token_of_app(environ: Environ, client_ip: str) -> Answer | None:
+def _token_of_app(environ: Environ, client_ip: str) -> ShortResponse | None:
     body = body_of_request(environ, FORM)
     if body is None:
         return None
@@ -33,8 +32,8 @@ def _token_of_app(environ: Environ, client_ip: str) -> Answer | None:
     except (OAuthError, TooManyFieldsSent):
         return None
     answer = refresh_at_once(request, sent, client_of_request(environ, client_ip))
-    return Answer(json.dumps(answer).encode()) if answer else None
+    return ShortResponse(json.dumps(answer).encode()) if answer else None
 
 
-ANSWERS["/oauth/token"] = _token_of_app
+RESPONDERS["/oauth/token"] = _token_of_app
 POSTED.add("/oauth/token")

@@ -26,19 +26,19 @@ from django.apps import apps
 from django.conf import settings
 from django.db import Error, connection
 
-from accounts.common.client_ip import behind_proxies
+from accounts.common.client_info import behind_proxies
 from accounts.common.errors import PublicError
 from accounts.tokens import keyring
 from authsite.errors import FAILED
 from authsite.serving.access_log import RequestLog
 from authsite.short_answers import (
-    ANSWERS,
     JWKS,
     POSTED,
+    RESPONDERS,
     SIGN_IN,
-    Answer,
     Environ,
     Headers,
+    ShortResponse,
     language,
     published,
 )
@@ -71,13 +71,13 @@ class ShortPath:
     def __init__(self, application: Application) -> None:
         self._application = application
         self._log = RequestLog()
-        self._headers: dict[str, dict[tuple[str, ...], Headers]] = {path: {} for path in ANSWERS}
+        self._headers: dict[str, dict[tuple[str, ...], Headers]] = {path: {} for path in RESPONDERS}
         self._flooding: set[str] = set()
 
     def __call__(self, environ: Environ, start: Callable[..., Any]) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
         began, path = perf_counter(), environ["PATH_INFO"]
-        if path not in ANSWERS or not _is_plain(environ):
+        if path not in RESPONDERS or not _is_plain(environ):
             return self._application(environ, start)
         client_ip, kind = _client_and_kind(environ)
         headers = self._headers[path].get(kind)
@@ -86,7 +86,7 @@ class ShortPath:
         if headers is None or (path == SIGN_IN and client_ip not in self._flooding):
             return self._application(environ, self._keeping_headers(path, kind, start))
         with self._log.identify(environ) as request_id:
-            answer = _answer(path, environ, client_ip)
+            answer = _respond(path, environ, client_ip)
             if answer is None:
                 return self._application(environ, start)
             start(_status(path), [*headers, *_own_headers(answer, request_id)])
@@ -152,7 +152,7 @@ class ShortPath:
         return note
 
 
-def _own_headers(answer: Answer, request_id: str) -> Headers:
+def _own_headers(answer: ShortResponse, request_id: str) -> Headers:
     length = str(len(answer.body))
     return [*answer.headers, ("Content-Length", length), ("X-Request-ID", request_id)]
 
@@ -184,11 +184,11 @@ def _is_plain(environ: Environ) -> bool:
     )
 
 
-def _answer(path: str, environ: Environ, client_ip: str) -> Answer | None:
+def _respond(path: str, environ: Environ, client_ip: str) -> ShortResponse | None:
     """Return the response to a plain request, or None if Django must answer the request."""
     connection.close_if_unusable_or_obsolete()  # as Django does before each request
     try:
-        return ANSWERS[path](environ, client_ip)
+        return RESPONDERS[path](environ, client_ip)
     except PublicError:
         return None
     except Error as error:

@@ -5,8 +5,6 @@ import os
 
 from django.core.wsgi import get_wsgi_application
 
-from authsite.requests import Utf8WSGIRequest
-
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "authsite.settings")
 os.environ["AUTHSITE_SERVES"] = "1"
 
@@ -14,11 +12,12 @@ os.environ["AUTHSITE_SERVES"] = "1"
 # time.
 gc.disable()
 django = get_wsgi_application()
-django.request_class = Utf8WSGIRequest
 
 from authsite import background  # noqa: E402 it imports models, which need Django to be set up
+from authsite.middleware import Utf8WSGIRequest  # noqa: E402 the same
 from authsite.short_path import ShortPath  # noqa: E402 the same
 
+django.request_class = Utf8WSGIRequest
 application = ShortPath(django)
 background.start()
 # What is loaded now stays. A collection that skips it pauses all requests for a shorter time.

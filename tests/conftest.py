@@ -53,7 +53,7 @@ def _without_cached_signing_keys() -> Iterator[None]:
 def _without_unwritten_refusals() -> Iterator[None]:
     """Forget the refusals of each test, which another test would write."""
     yield
-    if refusals := sys.modules.get("accounts.throttle.refusals"):
+    if refusals := sys.modules.get("accounts.throttle.services"):
         refusals._unwritten.clear()
 
 
@@ -61,9 +61,9 @@ def _without_unwritten_refusals() -> Iterator[None]:
 def _without_fetches_under_way() -> Iterator[None]:
     """Wait for the fetches of each test that hang: they hold slots that the next test needs."""
     from accounts.common import http_client
-    from accounts.oauth import fetched_keys
+    from accounts.oauth.clients import authentication
 
-    slots = [(module._slots, module.MOST_AT_ONCE) for module in (http_client, fetched_keys)]
+    slots = [(module._slots, module.MOST_AT_ONCE) for module in (http_client, authentication)]
     yield
     for free, most in slots:
         assert within(LATER_SECONDS, lambda f=free, m=most: f._value == m), "a fetch does not end"
@@ -270,5 +270,5 @@ def receiver(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> 
     with Receiver(tmp_path) as receiver:
         authority = str(receiver.authority)
         settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, ca_file=authority)
-        monkeypatch.setattr("accounts.oauth.logout_notices.REST", timedelta())
+        monkeypatch.setattr("accounts.oauth.logout.REST", timedelta())
         yield receiver

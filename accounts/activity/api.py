@@ -10,7 +10,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.activity import services
-from accounts.activity.kinds import Group
+from accounts.activity.events import Group
 from accounts.activity.models import OPERATOR, STAFF, Activity
 
 

@@ -1,12 +1,67 @@
-"""Defines the kinds of events, together with ``app_events``.
+"""The kinds of events of the security history, and why sign-ins fail.
 
 ``docs/events.md`` is generated from both modules.
 """
 
+from dataclasses import dataclass
+from enum import StrEnum
+
+from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity import app_events
-from accounts.activity.kinds import Event, Group
+
+class Group(StrEnum):
+    """A group of events by which users can filter their history."""
+
+    SIGN_IN = "sign-in"
+    FAILURE = "failure"
+    CHANGE = "change"
+
+
+GROUPS: dict[Group, str | Promise] = {
+    Group.SIGN_IN: _("Sign-ins"),
+    Group.FAILURE: _("Failed attempts"),
+    Group.CHANGE: _("Changes"),
+}
+
+
+# Compared by identity, because the hash of a translated sentence depends on the language.
+@dataclass(frozen=True, eq=False)
+class Event:
+    """A kind of event.
+
+    ``name`` is stored in the database, so it never changes. ``sentence`` describes the event to the
+    owner of the account. If ``mail`` is set, the owner is notified by email.
+    """
+
+    name: str
+    group: Group
+    sentence: str | Promise
+    mail: bool = False
+
+
+APP_REGISTERED = Event("app_registered", Group.CHANGE, _("An app was registered."), mail=True)
+# Without an email: whoever has a registration token could fill the mailboxes of all superusers.
+APP_SELF_REGISTERED = Event(
+    "app_self_registered", Group.CHANGE, _("An app registered itself with a token.")
+)
+APP_CHANGED = Event("app_changed", Group.CHANGE, _("An app was changed."), mail=True)
+APP_SECRET_MADE = Event("app_secret_made", Group.CHANGE, _("An app got a new secret."), mail=True)
+APP_DISABLED = Event("app_disabled", Group.CHANGE, _("An app was disabled."), mail=True)
+APP_ENABLED = Event("app_enabled", Group.CHANGE, _("An app was enabled."), mail=True)
+REGISTRATION_TOKEN_MADE = Event(
+    "registration_token_made",
+    Group.CHANGE,
+    _("A registration token was created."),
+    mail=True,
+)
+REGISTRATION_TOKEN_REVOKED = Event(
+    "registration_token_revoked",
+    Group.CHANGE,
+    _("A registration token was revoked."),
+    mail=True,
+)
+
 
 SIGNED_UP = Event("signed_up", Group.CHANGE, _("The account was created."))
 SIGNED_IN = Event("signed_in", Group.SIGN_IN, _("Signed in."))
@@ -287,7 +342,7 @@ CODE_REUSED = Event(
 SWITCHED_OFF = Event("switched_off", Group.CHANGE, _("The account was deactivated."), mail=True)
 SWITCHED_ON = Event("switched_on", Group.CHANGE, _("The account was reactivated."), mail=True)
 
-_ALL = (*globals().values(), *vars(app_events).values())
+_ALL = tuple(globals().values())
 EVENTS = {event.name: event for event in _ALL if isinstance(event, Event)}
 
 
@@ -298,3 +353,24 @@ def names(*events: Event) -> frozenset[str]:
 
 # Nobody has access after these events, neither with a credential nor by an app.
 ACCESS_ENDED = names(LOCKED_DOWN, SWITCHED_OFF)
+
+
+class Failure(StrEnum):
+    """Why a sign-in failed. ``UNCHECKED``: no attempts were left, so every password was refused."""
+
+    PASSWORD = "password"  # noqa: S105 the name of a reason
+    UNCHECKED = "unchecked"
+    CODE = "code"
+    PASSKEY = "passkey"
+    LOCKED = "locked"
+    SWITCHED_OFF = "switched_off"
+
+
+WORDS: dict[str, str | Promise] = {
+    Failure.PASSWORD: _("Wrong password"),
+    Failure.UNCHECKED: _("Too many attempts, so the password wasn’t checked"),
+    Failure.CODE: _("Wrong code"),
+    Failure.PASSKEY: _("The passkey wasn’t accepted"),
+    Failure.LOCKED: _("The account was locked"),
+    Failure.SWITCHED_OFF: _("The account was deactivated"),
+}

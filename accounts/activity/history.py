@@ -11,11 +11,11 @@ from itertools import groupby
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy, ngettext
 
-from accounts.activity import events, failures
-from accounts.activity.kinds import Event, Group
+from accounts.activity import events
+from accounts.activity.events import Event, Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.common import proofs
-from accounts.common.moments import day_of
+from accounts.common.localization import day_of
 
 FOLD = timedelta(hours=1)
 
@@ -153,7 +153,7 @@ class Entry:
             return ""
         if self.event is events.SIGN_IN_FAILED:
             # A later release may store another reason.
-            return str(failures.WORDS.get(self.row.detail, ""))
+            return str(events.WORDS.get(self.row.detail, ""))
         if self.event in {events.PAGE_OPENED, events.DETAILS_READ}:
             return str(ROLES.get(self.row.detail, ""))
         if self.event not in COUNTED or not self.row.detail.isdecimal():

@@ -6,8 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity.events import EVENTS
-from accounts.activity.kinds import Event
+from accounts.activity.events import EVENTS, Event
 from accounts.common import clock
 from accounts.common.client_info import LONGEST_NAME, Device
 

@@ -1,28 +1,71 @@
 """Notifies account owners about events by email.
 
+A request can cause several events, in several transactions: a sign-in with a recovery code that
+makes the browser trusted causes three. Each transaction posts its own email, because a change and
+its email commit together. If an earlier email of the same request still waits in the outbox, the
+new email replaces it and tells of the events of both.
+
 A notice contains a link to lock the account, in case somebody else caused the event. The link can
 do nothing else, because anybody who reads the mailbox can use it. Only a password reset that
 follows the rule of ``accounts.users.disputes`` unlocks the account.
 """
 
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import asdict, dataclass
 from datetime import timedelta
+from uuid import UUID
 
 from django.db.models import Value
 from django.db.models.functions import Concat
 
-from accounts.activity import acts, events, mails
-from accounts.activity.kinds import Group
+from accounts.activity import events, mails
+from accounts.activity.events import Group
 from accounts.activity.models import Activity
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
-from accounts.common.languages import writing_to
+from accounts.common.localization import writing_to
 from accounts.mail.services import post, withdraw
 from accounts.users import former_credentials as formers
 from accounts.users.disputes import DISPUTABLE, counts
 from accounts.users.models import EmailAddress, User
+
+
+@dataclass(frozen=True)
+class PostedMail:
+    """An email that the current act has posted.
+
+    Attributes:
+        mail_id: the id of the email in the outbox.
+        rows: the events that it tells of, oldest first.
+        token: the secret of its link to lock the account, or None if it has no link.
+    """
+
+    mail_id: UUID
+    rows: tuple[Activity, ...]
+    token: str | None
+
+
+_posted: ContextVar[dict[Hashable, PostedMail] | None] = ContextVar("posted", default=None)
+
+
+@contextmanager
+def combine_mails() -> Iterator[None]:
+    """Return a context manager in which all events belong to one act."""
+    token = _posted.set({})
+    try:
+        yield
+    finally:
+        _posted.reset(token)
+
+
+def mails_to_combine() -> dict[Hashable, PostedMail]:
+    """Return the emails of the current act. Outside of an act, the dictionary is always new."""
+    emails = _posted.get()
+    return {} if emails is None else emails
+
 
 LINK = Purpose("lockdown.link", life=DISPUTABLE)
 # The maximum number of notices about one kind of event per hour. More would only bury the first.
@@ -71,31 +114,31 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     is_locked = user.is_locked_down or row.event is events.LOCKED_DOWN
     # A removed address may belong to a thief, who must not be able to lock the account.
     unlinked = {former.email} if former and not _may_lock(user, former, row) else set()
-    young = _young(user) if user.disputed_at and is_change else set()
+    young = _recent_emails(user) if user.disputed_at and is_change else set()
     for n, email in enumerate(filter(None, dict.fromkeys(told))):
         has_link = not is_locked and email not in unlinked
-        state = _State(is_locked=is_locked, is_doubtful=email in young)
+        state = _Content(is_locked=is_locked, is_doubtful=email in young)
         _notify(user, row, email, state, subject=f"{user.pk} {row.pk} {n}" if has_link else "")
     if user.disputed_at and is_change:
         for suspended in formers.disputed_emails(user).exclude(label__in=told):
-            _notify(user, row, suspended.label, _State(is_doubtful=True))
+            _notify(user, row, suspended.label, _Content(is_doubtful=True))
 
 
 @dataclass(frozen=True)
-class _State:
+class _Content:
     """What decides about the content of a notice: see :func:`accounts.activity.mails.notice`."""
 
     is_locked: bool = False
     is_doubtful: bool = False
 
 
-def _notify(user: User, row: Activity, email: str, state: _State, *, subject: str = "") -> None:
+def _notify(user: User, row: Activity, email: str, state: _Content, *, subject: str = "") -> None:
     """Notify ``email`` about ``row``, together with the earlier events of the same act.
 
     ``subject`` identifies the link to lock the account; the notice has no link if it is empty.
     Notices in different states are not combined: one of them may say less than the other.
     """
-    act, key = acts.posted(), (user.pk, email, bool(subject), state)
+    act, key = mails_to_combine(), (user.pk, email, bool(subject), state)
     rows: tuple[Activity, ...] = (row,)
     token = None
     if (earlier := act.get(key)) and _is_live(earlier.token) and withdraw(earlier.mail_id):
@@ -104,14 +147,14 @@ def _notify(user: User, row: Activity, email: str, state: _State, *, subject: st
         token = codes.issue_link(LINK, subject, email)
     with writing_to(user.language, user.time_zone):
         mail = mails.notice(user, rows, email, token, **asdict(state))
-    act[key] = acts.Posted(post(mail), rows, token)
+    act[key] = PostedMail(post(mail), rows, token)
 
 
 def _is_live(token: str | None) -> bool:
     return token is None or codes.find_link(LINK, token) is not None
 
 
-def _young(user: User) -> set[str]:
+def _recent_emails(user: User) -> set[str]:
     """Return the addresses that ``user`` had held for less than a week at the disputed change."""
     at = user.disputed_at or clock.now()
     return {row.email for row in user.emails.all() if not counts(user, row.confirmed_at, at)}
@@ -123,7 +166,7 @@ def _may_lock(user: User, former: EmailAddress, row: Activity) -> bool:
     return is_held or is_oldest or counts(user, former.confirmed_at, row.at)
 
 
-def find(token: str) -> Notice | None:
+def find_notice(token: str) -> Notice | None:
     """Return the notice with the link ``token``; None if the link was used or has expired."""
     link = codes.find_link(LINK, token)
     if link is None:
@@ -135,12 +178,12 @@ def find(token: str) -> Notice | None:
     return Notice(row, row.user, link.email, link.subject)
 
 
-def spend(notice: Notice, token: str) -> bool:
+def redeem(notice: Notice, token: str) -> bool:
     """Use up the link of ``notice``; return whether the link was still valid.
 
     If several requests use a link at the same time, only one succeeds.
     """
-    return codes.spend(LINK, notice.subject, token, notice.email)
+    return codes.redeem(LINK, notice.subject, token, notice.email)
 
 
 def end_links(user: User, emails: Iterable[str]) -> None:

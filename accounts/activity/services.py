@@ -9,13 +9,11 @@ from django.db import transaction
 from django.db.models import QuerySet
 
 from accounts.activity import notices
-from accounts.activity.events import EVENTS
-from accounts.activity.kinds import Event, Group
+from accounts.activity.events import EVENTS, Event, Group
 from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
-from accounts.common.deletion import delete_in_batches
-from accounts.common.prepared import PreparedInsert
+from accounts.common.database import PreparedInsert, delete_in_batches
 from accounts.users.models import EmailAddress, User
 
 # Failed sign-ins to unknown accounts are useful only during an attack.

@@ -14,10 +14,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.activity import history, services
-from accounts.activity.kinds import GROUPS
+from accounts.activity.events import GROUPS
 from accounts.activity.models import Activity
-from accounts.common import places, proofs
-from accounts.common.paging import page_of
+from accounts.common import client_info, proofs
+from accounts.common.api import page_of
 from accounts.common.text import defuse_formula
 from accounts.users.models import User
 
@@ -86,7 +86,11 @@ def _cells(row: Activity) -> list[str]:
         ", ".join([*tags, *([entry.detail] if entry.detail else [])]),
         str(row.device or ""),
         ip,
-        *([places.name(settings.AUTHSITE.geoip_file, ip)] if settings.AUTHSITE.geoip_file else []),
+        *(
+            [client_info.name(settings.AUTHSITE.geoip_file, ip)]
+            if settings.AUTHSITE.geoip_file
+            else []
+        ),
         " ".join(filter(None, (proofs.in_words(row.proof.split()), row.key))),
         entry.by,
         row.reason,

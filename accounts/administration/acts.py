@@ -4,35 +4,170 @@ An act needs a reason. Who acts and why is recorded in the history of the accoun
 of the member of staff. The owner of the account gets an email with the reason.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 from django.db import transaction
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
-from accounts.administration import key_access, limits, roles, steps
-from accounts.administration.act import Act
-from accounts.administration.errors import (
+from accounts.administration import roles, steps
+from accounts.administration.roles import (
     AlreadyDone,
     ChangedMeanwhile,
     JustCleared,
     JustSent,
     NoMode,
+    NotInRole,
     UnknownTarget,
 )
-from accounts.administration.steps import Account, Mode, Order
+from accounts.administration.steps import Account, Mode, Order, Target, tell_superusers
+from accounts.apikeys import authentication
+from accounts.apikeys import services as apikeys
 from accounts.codes.services import WrongCode
 from accounts.common.errors import PublicError, RateLimited
 from accounts.emails.services import EmailChangeRefused
-from accounts.signup.errors import SignupEnded
-from accounts.throttle.limits import MAIL_AGAIN, STAFF, STAFF_CLEAR
-from accounts.throttle.services import spend
+from accounts.signup.services import SignupEnded
+from accounts.throttle.limits import MAIL_AGAIN, STAFF, STAFF_CLEAR, Limit
+from accounts.throttle.services import hit
 from accounts.users.models import PendingSignup, User
-from accounts.users.rights import role_of
+from accounts.users.rights import ACTING, Role, role_of
 from accounts.users.services import AccountChanged
+
+
+@dataclass(frozen=True, eq=False)
+class Act:
+    """What staff can do with an account.
+
+    ``name``: the name in URLs.
+    ``label``: what the button says.
+    ``does``: what the act does, and what stays.
+    ``shows``: what the owner of the account will see.
+    ``run``: does it.
+    ``targets``: returns what the act can be limited to, or None if it always concerns everything.
+    ``everything``: how a form names the choice without a target; empty if a target is necessary.
+    ``is_possible``: returns whether there is something to do; None if there is whenever there is a
+        target.
+    ``for_signups``: whether the act works for a sign-up that is not confirmed yet.
+    ``has_modes``: whether the act may also happen after the waiting period.
+    ``limit``: how often all staff together may do the act on one account, and the error that is
+        raised beyond that.
+    ``is_severe``: whether the owner may lose something.
+    ``roles``: the roles that include the act.
+    ``is_in_api``: whether the act is also a call of the staff API.
+    """
+
+    name: str
+    label: str | Promise
+    does: str | Promise
+    shows: str | Promise
+    run: Callable[[Order], None]
+    is_possible: Callable[[Any], bool] | None = None
+    targets: Callable[[Any], list[Target]] | None = None
+    everything: str | Promise = ""
+    for_signups: bool = False
+    has_modes: bool = False
+    limit: tuple[Limit, type[RateLimited]] | None = None
+    is_severe: bool = False
+    roles: frozenset[Role] = ACTING
+    is_in_api: bool = True
+
+    def check(self, staff: User, account: Account) -> None:
+        """Require that ``staff`` may do the act with ``account``.
+
+        Raises:
+            NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
+        """
+        roles.check(staff, account)
+        if role_of(staff) not in self.roles:
+            raise NotInRole
+
+    def suits(self, account: Account) -> bool:
+        """Return whether the act would change something for ``account`` now."""
+        if not (self.for_signups or isinstance(account, User)):
+            return False
+        return self.is_possible(account) if self.is_possible else bool(self.targets_of(account))
+
+    def targets_of(self, account: Account) -> list[Target]:
+        """Return what the act can be limited to."""
+        return self.targets(account) if self.targets else []
+
+
+def keys_to_allow(user: User) -> list[Target]:
+    """Return what each key of a user could be allowed to do: to read, or also to act."""
+    if role_of(user) is None:
+        return []
+    labels = {
+        authentication.READ: gettext("%(key)s: find and view people"),
+        authentication.ACT: gettext("%(key)s: find, view and act on people"),
+    }
+    return [
+        Target(f"{key.pk} {wanted}", label % {"key": key.label})
+        for key in apikeys.of(user)
+        if not key.is_over
+        for wanted, label in labels.items()
+        if key.staff_access != authentication.SCOPES[wanted]
+    ]
+
+
+def allow(order: Order) -> None:
+    """Let the key use the staff API."""
+    key_id, _space, wanted = order.target.partition(" ")
+    _set(order, key_id, authentication.SCOPES[wanted])
+
+
+def allowed_keys(user: User) -> list[Target]:
+    """Return the keys of a user that may use the staff API."""
+    return [Target(key.pk, key.label) for key in apikeys.of(user) if key.staff_access]
+
+
+def withdraw(order: Order) -> None:
+    """Stop the key from using the staff API."""
+    _set(order, order.target, frozenset())
+
+
+def _set(order: Order, key_id: str, scope: frozenset[str]) -> None:
+    if not authentication.set_access(order.user, key_id, scope, order.actor):
+        raise AlreadyDone
+    tell_superusers(order.user, order.actor)
+
+
+_ONLY_SUPERUSERS = frozenset({Role.SUPERUSER})
+
+KEY_ACTS = (
+    Act(
+        "allow-key",
+        gettext_lazy("Let an API key use the staff API"),
+        gettext_lazy(
+            "A program with the key can then do what the role of its owner allows, without a "
+            "second factor. This ends with the key, and with every change of the owner’s rights."
+        ),
+        gettext_lazy("“An API key may use the staff API” in their activity, and an email."),
+        allow,
+        targets=keys_to_allow,
+        is_severe=True,
+        roles=_ONLY_SUPERUSERS,
+        is_in_api=False,
+    ),
+    Act(
+        "withdraw-key",
+        gettext_lazy("Stop an API key from using the staff API"),
+        gettext_lazy("The key stays and keeps its other rights."),
+        gettext_lazy(
+            "“An API key may no longer use the staff API” in their activity, and an email."
+        ),
+        withdraw,
+        targets=allowed_keys,
+        roles=_ONLY_SUPERUSERS,
+        is_in_api=False,
+    ),
+)
+
 
 _ALL = (
     Act(
@@ -74,7 +209,7 @@ _ALL = (
         does=_("They can try again at once. An attacker can, too."),
         shows=_("“The limits on sign-in were reset” in their activity. No email."),
         run=steps.clear_limits,
-        is_possible=limits.are_used,
+        is_possible=steps.are_used,
         limit=(STAFF_CLEAR, JustCleared),
     ),
     Act(
@@ -154,7 +289,7 @@ _ALL = (
         run=steps.reactivate,
         is_possible=lambda user: not user.is_active,
     ),
-    *key_access.ACTS,
+    *KEY_ACTS,
 )
 ACTS = {act.name: act for act in _ALL}
 # The acts that are calls of the staff API, too.
@@ -197,11 +332,11 @@ def perform(
     act = ACTS[name]
     # Check before spending, so that an impossible act uses up no limit.
     _check(act, staff, account, target, mode)
-    spend(STAFF.of("act", staff.pk))
+    hit(STAFF.of("act", staff.pk))
     if act.limit:
         limit, error = act.limit
         with _refused_as(error):
-            spend(limit.of(name, account.pk))
+            hit(limit.of(name, account.pk))
     carry_out(name, staff, actor, account, reason=reason, target=target, mode=mode)
 
 

@@ -15,11 +15,11 @@ from django.urls import path
 from django.utils.translation import gettext as _
 
 from accounts.activity.models import DailyCount
-from accounts.administration import act_pages, bulk_pages, rights, roles
-from accounts.administration.invitations import InvitationAdmin
-from accounts.administration.overview import OverviewAdmin
-from accounts.administration.people import PeopleAdmin
-from accounts.administration.rights import is_superuser
+from accounts.administration import act_views, bulk_views, rights_views, roles
+from accounts.administration.invitation_views import InvitationAdmin
+from accounts.administration.overview_views import OverviewAdmin
+from accounts.administration.people_views import PeopleAdmin
+from accounts.administration.rights_views import is_superuser
 from accounts.invitations.models import Invitation
 from accounts.signin.adminsite import always_open
 from accounts.signin.recent import recent_authentication_required
@@ -30,12 +30,12 @@ from accounts.users.rights import Role, role_of
 class UserAdmin(PeopleAdmin):
     """The admin pages of users. A form changes rights; acts of staff change everything else."""
 
-    form = rights.UserForm
+    form = rights_views.UserForm
 
     def get_urls(self) -> list[Any]:
         """Return the URLs of the admin, of the acts on a user and of bulk acts."""
-        act = self.admin_site.admin_view(act_pages.act)
-        bulk_act = self.admin_site.admin_view(bulk_pages.page)
+        act = self.admin_site.admin_view(act_views.act)
+        bulk_act = self.admin_site.admin_view(bulk_views.page)
         # The view asks for recent authentication itself, because the admin lets staff who only read
         # send no other form.
         details = self.admin_site.admin_view(
@@ -54,7 +54,7 @@ class UserAdmin(PeopleAdmin):
         """Return the acts that staff can do with several people. One person's page has its own."""
         if action_location is not ActionLocation.CHANGE_LIST:
             return {}
-        return bulk_pages.actions_for(cast(User, request.user))
+        return bulk_views.actions_for(cast(User, request.user))
 
     def get_fieldsets(self, request: HttpRequest, obj: User | None = None) -> Any:
         """Return the fields that this user may change. The page about ``obj`` shows the rest.
@@ -62,8 +62,8 @@ class UserAdmin(PeopleAdmin):
         Managers change staff status and groups. Superusers also give single rights, and make others
         superusers.
         """
-        fields = rights.FIELDS if is_superuser(request) else ("is_staff", "groups")
-        return ((None, {"fields": fields, "description": rights.HINT}),)
+        fields = rights_views.FIELDS if is_superuser(request) else ("is_staff", "groups")
+        return ((None, {"fields": fields, "description": rights_views.HINT}),)
 
     def formfield_for_dbfield(self, db_field: Any, request: Any, **kwargs: Any) -> Any:
         """Return the field without the link to add a group: its pop-up window needs jQuery."""
@@ -77,8 +77,8 @@ class UserAdmin(PeopleAdmin):
     ) -> Any:
         """Offer the groups and rights that the member of staff may give."""
         if db_field.name == "groups":
-            return rights.groups_field(cast(User, cast(HttpRequest, request).user))
-        return rights.rights_field(_("Single rights"))
+            return rights_views.groups_field(cast(User, cast(HttpRequest, request).user))
+        return rights_views.rights_field(_("Single rights"))
 
     def save_model(self, request: HttpRequest, obj: User, form: Any, change: bool) -> None:
         """Save the fields that the form has changed, and no others.
@@ -88,7 +88,7 @@ class UserAdmin(PeopleAdmin):
         """
         changed = set(form.changed_data)
         obj.save(update_fields=changed & {"is_staff", "is_superuser"})
-        rights.tell_changes(request, obj, changed)
+        rights_views.tell_changes(request, obj, changed)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return False: users sign up themselves and confirm their email address."""
@@ -115,7 +115,7 @@ class UserAdmin(PeopleAdmin):
 
 admin.site.register(User, UserAdmin)
 admin.site.unregister(Group)
-admin.site.register(Group, rights.GroupAdmin)
+admin.site.register(Group, rights_views.GroupAdmin)
 admin.site.register(Invitation, InvitationAdmin)
 admin.site.register(DailyCount, OverviewAdmin)
 # Hide the models of allauth. Their tables stay empty, because the site has its own models and reads

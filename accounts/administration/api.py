@@ -11,9 +11,9 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.activity.models import LONGEST_REASON
-from accounts.administration import acts, page_views, person, roles, search
+from accounts.administration import acts, person, roles, search
 from accounts.administration.acts import API_ACTS
-from accounts.administration.errors import NoMode, UnknownTarget
+from accounts.administration.roles import NoMode, UnknownTarget
 from accounts.administration.search import MOST, STATES
 from accounts.administration.steps import Account, Mode
 from accounts.common.api import ChoiceField, TextField, valid
@@ -21,14 +21,13 @@ from accounts.common.proofs import Assurance
 from accounts.sessions.current import actor_of
 from accounts.signin import policy
 from accounts.throttle.limits import STAFF
-from accounts.throttle.services import spend
+from accounts.throttle.services import hit
 from accounts.tokens import scopes
-from accounts.tokens.authentication import Credentials
+from accounts.tokens.authentication import Credentials, InScope, require_recent_authentication
 from accounts.tokens.errors import InsufficientUserAuthentication
-from accounts.tokens.permissions import InScope, require_recent_authentication
 from accounts.users import services as users
+from accounts.users.forms import refuse_controls
 from accounts.users.models import User
-from accounts.users.profiles import refuse_controls
 from accounts.users.rights import sees_all_emails
 
 
@@ -36,7 +35,7 @@ class ForStaff(InScope):
     """Requires a role, and a second factor of the last ten minutes.
 
     An API key needs no second factor if a superuser lets it use the staff API: see
-    ``accounts.apikeys.access``. It then has the role that its owner has at the moment.
+    ``accounts.apikeys.authentication``. It then has the role that its owner has at the moment.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
@@ -50,13 +49,13 @@ class ForStaff(InScope):
         """
         if not isinstance(request.auth, Credentials):
             return False
-        _require_proof(request.auth)
+        _require_recent_factor(request.auth)
         is_allowed = super().has_permission(request, view)
         roles.check_reads(cast(User, request.user))
         return is_allowed
 
 
-def _require_proof(credentials: Credentials) -> None:
+def _require_recent_factor(credentials: Credentials) -> None:
     """Require a recent second factor, or an API key that may use the staff API.
 
     Raises:
@@ -176,9 +175,9 @@ class FoundUsersView(generics.ListAPIView[User]):
         if state and state not in STATES:
             raise serializers.ValidationError({"state": [_("There is no such state.")]})
         staff = cast(User, self.request.user)
-        found = search.find(query, state, all_emails=sees_all_emails(staff))
+        found = search.search_users(query, state, all_emails=sees_all_emails(staff))
         found = found.order_by("username_key")[:MOST]
-        signups = search.find_signups(query)[:MOST] if query.strip() and not state else ()
+        signups = search.search_signups(query)[:MOST] if query.strip() and not state else ()
         return [*signups, *found] if signups else found
 
     @extend_schema(
@@ -207,9 +206,9 @@ class AccountView(views.APIView):
         The history of the account shows that staff have read it.
         """
         staff, account = cast(User, request.user), _account(id)
-        spend(STAFF.of("read", staff.pk))
+        hit(STAFF.of("read", staff.pk))
         if isinstance(account, User):
-            page_views.note(account, staff, actor_of(request._request))
+            person.record_page_view(account, staff, actor_of(request._request))
         return _shown(account, request)
 
 

@@ -17,15 +17,20 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity.services import Actor
 from accounts.administration import acts, roles
-from accounts.administration.errors import AlreadyDone, ChangedMeanwhile
 from accounts.administration.models import BulkAct, BulkPerson
-from accounts.administration.roles import NotAllowedOnStaff, NotInRole, OwnAccount
+from accounts.administration.roles import (
+    AlreadyDone,
+    ChangedMeanwhile,
+    NotAllowedOnStaff,
+    NotInRole,
+    OwnAccount,
+)
 from accounts.common import clock
-from accounts.common.deletion import delete_in_batches
+from accounts.common.database import delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import STAFF_BULK
-from accounts.throttle.services import spend
+from accounts.throttle.services import hit
 from accounts.users.models import User
 from accounts.users.rights import ACTING, role_of
 
@@ -98,7 +103,7 @@ def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
     chosen = list(people.values_list("pk", flat=True)[: MOST + 1])
     if not 1 <= len(chosen) <= MOST:
         raise NobodyToActOn
-    spend(STAFF_BULK.of(staff.pk))
+    hit(STAFF_BULK.of(staff.pk))
     with transaction.atomic():
         bulk = BulkAct.objects.create(staff=staff, act=name)
         BulkPerson.objects.bulk_create(BulkPerson(bulk=bulk, user_id=pk) for pk in set(chosen))
@@ -111,7 +116,7 @@ def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
     return bulk
 
 
-def find(staff: User, **which: object) -> BulkAct | None:
+def find_bulk_act(staff: User, **which: object) -> BulkAct | None:
     """Return a bulk act of ``staff``, or None. Nobody sees or continues the bulk acts of others."""
     return BulkAct.objects.filter(staff=staff, **which).first()
 
@@ -143,7 +148,7 @@ def work(bulk: BulkAct, staff: User, actor: Actor) -> None:
     for row in bulk.people.filter(outcome="").order_by("pk").select_related("user")[:BATCH]:
         if not BulkAct.objects.filter(pk=bulk.pk, ended_at=None).exclude(started_at=None).exists():
             return
-        _act_on(row, bulk, staff, actor)
+        _perform_on(row, bulk, staff, actor)
     if not bulk.people.filter(outcome="").exists():
         stop(bulk, "")
 
@@ -182,7 +187,7 @@ def _leave_out(bulk: BulkAct, outcome: str, users: QuerySet[User]) -> None:
     bulk.people.filter(outcome="", user__in=users.values("pk")).update(outcome=outcome)
 
 
-def _act_on(row: BulkPerson, bulk: BulkAct, staff: User, actor: Actor) -> None:
+def _perform_on(row: BulkPerson, bulk: BulkAct, staff: User, actor: Actor) -> None:
     """Do the act with one person, unless another request has done it, and store the outcome."""
     waiting = BulkPerson.objects.filter(pk=row.pk, outcome="")
     try:

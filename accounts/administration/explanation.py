@@ -5,34 +5,69 @@ and the stored state. Nothing here is a second version of their rules. Reading c
 """
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity import services as activity
-from accounts.activity.failures import Failure
+from accounts.activity.events import Failure
 from accounts.activity.services import Actor
-from accounts.administration.blocks import Block, of_apps
 from accounts.common import clock
 from accounts.common.client_info import NO_CLIENT, ClientInfo
-from accounts.common.moments import in_words
+from accounts.common.localization import in_words
 from accounts.common.proofs import Method, Proof
 from accounts.emails import services as emails
 from accounts.mail import services as mail
 from accounts.recovery import services as recovery
 from accounts.recovery.models import OPEN
+from accounts.sessions import connected
 from accounts.sessions import services as sessions
-from accounts.sessions.sign_out_reasons import last_stopped
+from accounts.sessions.current import last_stopped
 from accounts.signin import policy
 from accounts.signin.policy import Requirement
 from accounts.signin.services import budgets_of_password, logins_of
 from accounts.throttle.limits import Budget
 from accounts.throttle.services import waits
-from accounts.twofactor import budgets
 from accounts.twofactor import services as twofactor
-from accounts.users import former_credentials, identities
+from accounts.twofactor import verification
+from accounts.users import former_credentials
+from accounts.users import models as users_models
 from accounts.users.models import PendingSignup, User
+
+
+@dataclass(frozen=True)
+class Block:
+    """Something that stops a user from signing in.
+
+    ``code``: the reason, for programs.
+    ``sentence``: the reason in a sentence, for staff.
+    ``until``: when it ends by itself; None if it does not.
+    ``advice``: what helps.
+    """
+
+    code: str
+    sentence: str
+    until: datetime | None = None
+    advice: str = ""
+
+
+def of_apps(user: User) -> Iterator[Block]:
+    """Return the connected apps to which ``user`` can no longer sign in."""
+    for app in {
+        row.client_id: row.client for row in connected.apps().connections_of(user)
+    }.values():
+        known = {"name": user.username, "app": app.label, "group": app.required_group}
+        if app.disabled_at:
+            sentence = _("%(name)s can’t sign in to %(app)s because the app is disabled.")
+            advice = _("A superuser can enable it. Other apps aren’t affected.")
+            yield Block("app_disabled", sentence % known, advice=advice)
+        elif app.required_group and app.required_group.name not in user.group_names:
+            sentence = _("%(name)s can’t sign in to %(app)s: it’s for the group “%(group)s”.")
+            advice = _("Other apps aren’t affected.")
+            yield Block("not_in_group", sentence % known, advice=advice)
+
 
 # The most networks whose limits are shown.
 NETWORKS = 5
@@ -102,7 +137,7 @@ def _of_budgets(user: User) -> Iterator[Block]:
     clients = list(found.values())[:NETWORKS]
     passwords, codes, *networks = waits(
         _shared(budgets_of_password(user, NO_CLIENT, logins)),
-        _shared(budgets.of_guess(user, None, NO_CLIENT)),
+        _shared(verification.of_guess(user, None, NO_CLIENT)),
         *(_of_network(user, client, logins) for client in clients),
     )
     if passwords:
@@ -136,8 +171,8 @@ def _of_budgets(user: User) -> Iterator[Block]:
 def _of_network(user: User, client: ClientInfo, logins: list[str]) -> list[Budget]:
     found = [
         *budgets_of_password(user, client, logins),
-        *budgets.of_guess(user, None, client),
-        *budgets.of_code(None, Actor(client)),
+        *verification.of_guess(user, None, client),
+        *verification.of_code(None, Actor(client)),
     ]
     return [budget for budget in found if not budget.limit.is_shared]
 
@@ -196,7 +231,7 @@ def _of_recovery(user: User) -> Iterator[Block]:
 
 def _of_providers(user: User) -> Iterator[Block]:
     """Return the providers with which ``user`` can no longer sign in, if no other one works."""
-    held = identities.of(user)
+    held = users_models.of(user)
     if any(row.configured and row.suspended_at is None for row in held):
         return
     advice = _("They can sign in with their password, if they have one, or with an emailed code.")

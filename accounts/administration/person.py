@@ -2,24 +2,27 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import Any
 
+from django.conf import settings
 from django.core.paginator import Page
+from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 
-from accounts.activity import history
+from accounts.activity import events, history
 from accounts.activity import services as activity
-from accounts.activity.events import EVENTS
+from accounts.activity.events import EVENTS, Group
 from accounts.activity.history import Entry
-from accounts.activity.kinds import Group
 from accounts.activity.models import OPERATOR, Activity
-from accounts.administration.blocks import Block
-from accounts.administration.explanation import explain
+from accounts.activity.services import Actor, record
+from accounts.administration.explanation import Block, explain
 from accounts.administration.steps import Account
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
-from accounts.common.paging import page_of
+from accounts.common import clock
+from accounts.common.api import page_of
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
@@ -27,16 +30,64 @@ from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
+from accounts.throttle.limits import STAFF
+from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
 from accounts.twofactor.models import TrustedBrowser
 from accounts.twofactor.services import Held
-from accounts.users import former_credentials, identities
+from accounts.users import former_credentials
+from accounts.users import models as users_models
+from accounts.users import services as users
 from accounts.users.emails import masked
-from accounts.users.identities import Identity
-from accounts.users.models import EmailAddress, FormerCredential, User
-from accounts.users.rights import sees_all_emails
-from accounts.users.rows import emails_of
+from accounts.users.models import EmailAddress, FormerCredential, Identity, User
+from accounts.users.rights import role_of, sees_all_emails
+from accounts.users.services import emails_of
+
+# Later views of the same person are part of the same conversation.
+ONCE = timedelta(hours=1)
+
+
+def record_page_view(user: User, staff: User, actor: Actor) -> None:
+    """Record that ``staff`` opened a page about ``user``, at most once an hour.
+
+    ``actor``: the client and the session of ``staff``.
+
+    The row names the role of ``staff`` for ``user``, and the username for other staff. Nothing is
+    recorded if people look at their own page or if ``STAFF_VIEWS_SHOWN`` is ``off``.
+    """
+    actor = replace(actor, name=staff.username)
+    if settings.AUTHSITE.staff_views_shown == "off" or user == staff or _is_noted(user, actor):
+        return
+    with transaction.atomic():
+        # Two requests of the same member of staff must not add two rows.
+        users.lock_row_as_is(user)
+        if not _is_noted(user, actor):
+            role = role_of(staff) or ""
+            record(user, events.PAGE_OPENED, actor, detail=role)
+
+
+def note_details(user: User, staff: User, actor: Actor) -> None:
+    """Record in both histories that the auditor ``staff`` has seen all details of ``user``.
+
+    ``actor``: the client of ``staff``, with the reason. The row of the user also has the role of
+    ``staff``. If ``STAFF_VIEWS_SHOWN`` is ``off``, only ``staff`` gets a row.
+
+    Raises:
+        RateLimited: ``staff`` has read too many users.
+    """
+    hit(STAFF.of("read", staff.pk))
+    with transaction.atomic():
+        record(staff, events.DETAILS_SEEN, actor, detail=user.username)
+        if settings.AUTHSITE.staff_views_shown == "on":
+            by_staff = replace(actor, name=staff.username)
+            record(user, events.DETAILS_READ, by_staff, detail=role_of(staff) or "")
+
+
+def _is_noted(user: User, actor: Actor) -> bool:
+    rows = activity.of(user).filter(kind=events.PAGE_OPENED.name, actor=actor.name)
+    return rows.filter(at__gt=clock.now() - ONCE).exists()
+
 
 # How many rows of a list the page shows.
 MOST = 20
@@ -167,7 +218,7 @@ _ATTEMPTS = [
 
 
 def _identities(user: User, is_masked: bool) -> list[tuple[Identity, str]]:
-    held = identities.of(user)
+    held = users_models.of(user)
     return [(row, masked(row.known_as) if is_masked else row.known_as) for row in held]
 
 

@@ -14,18 +14,18 @@ from django.db.models import F, Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.apikeys.models import APIKey
-from accounts.apikeys.text import ID_LENGTH, PREFIX
+from accounts.apikeys.models import ID_LENGTH, PREFIX, APIKey
 from accounts.common import clock
 from accounts.emails.models import PendingEmail
 from accounts.recovery.models import Recovery
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
-from accounts.users.identities import LONGEST_SUBJECT, Identity
 from accounts.users.models import (
     IS_LOCKED,
+    LONGEST_SUBJECT,
     EmailAddress,
     FormerCredential,
+    Identity,
     PendingSignup,
     User,
     Username,
@@ -65,7 +65,7 @@ STATES = {
 }
 
 
-def find(query: str, state: str = "", *, all_emails: bool = True) -> QuerySet[User]:
+def search_users(query: str, state: str = "", *, all_emails: bool = True) -> QuerySet[User]:
     """Return the users in ``state`` that ``query`` names; all of them if ``query`` is empty.
 
     ``query``: the beginning of a username or of an API key, or the whole of a former username, an
@@ -92,7 +92,7 @@ def search(users: QuerySet[User], query: str, *, all_emails: bool) -> QuerySet[U
     return users.filter(pk__in=ids)
 
 
-def find_signups(query: str) -> QuerySet[PendingSignup]:
+def search_signups(query: str) -> QuerySet[PendingSignup]:
     """Return the pending sign-ups that ``query`` names by username, email address or id."""
     text = _clean(query)
     if not text:

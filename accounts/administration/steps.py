@@ -8,32 +8,69 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
-from accounts.activity.kinds import Event
-from accounts.activity.services import Actor, record
-from accounts.administration import limits
-from accounts.administration.errors import AlreadyDone, CannotWait, FactorNeeded
+from accounts.activity.events import Event
+from accounts.activity.services import Actor, last_failures, record
+from accounts.administration.roles import AlreadyDone, CannotWait, FactorNeeded
 from accounts.apikeys import services as apikeys
 from accounts.common import clock
+from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.errors import LastWayIn
-from accounts.common.languages import speaking
+from accounts.common.localization import speaking
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.emails import services as emails
-from accounts.password_pages import services as password_pages
+from accounts.passwords import changes
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
-from accounts.sessions import connected
+from accounts.sessions import connected, known_browsers
 from accounts.sessions import services as sessions
-from accounts.signup import confirmation
+from accounts.signin.services import budgets_of_password, logins_of
 from accounts.signup import services as signup
-from accounts.twofactor import removal
+from accounts.throttle import services as throttle
+from accounts.throttle.limits import LOGIN_EVERYONE, LOGIN_NETWORK, LOGIN_SUBSCRIBER, Budget
 from accounts.twofactor import services as twofactor
+from accounts.twofactor import verification
 from accounts.twofactor.errors import Required
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users.emails import key as email_key
 from accounts.users.models import PendingSignup, User
 from accounts.users.rights import superusers
-from accounts.users.rows import emails_of
+from accounts.users.services import emails_of
+
+# Other people share these budgets, so they stay.
+SHARED = {LOGIN_EVERYONE.name, LOGIN_NETWORK.name}
+
+
+def are_used(user: User) -> bool:
+    """Return whether an attempt to sign in to the account of ``user`` has been counted."""
+    return throttle.are_used(*_budgets(user))
+
+
+def clear(user: User) -> None:
+    """Fill every budget of the account of ``user``.
+
+    The budgets of the networks and browsers of the last failed attempts are filled, too, as far as
+    they count attempts on this account only.
+    """
+    throttle.fill(*_budgets(user))
+
+
+def _budgets(user: User) -> list[Budget]:
+    logins = logins_of(user)
+    clients = {ip: ClientInfo(ip, "") for ip in ("", *(row.ip for row in last_failures(user)))}
+    found = [
+        budget
+        for client in clients.values()
+        for budget in (
+            *budgets_of_password(user, client, logins),
+            *verification.of_guess(user, None, client),
+        )
+    ]
+    for browser in known_browsers.of(user):
+        found += [LOGIN_SUBSCRIBER.of(user.pk, browser.pk), *verification.of_code(browser, Actor())]
+        found += verification.of_guess(user, browser, NO_CLIENT)
+    return [budget for budget in found if budget.limit.name not in SHARED]
+
 
 type Account = User | PendingSignup
 
@@ -90,7 +127,7 @@ def pending_addresses(account: Account) -> list[Target]:
 def confirm_address(order: Order) -> None:
     """Confirm the address of a sign-up, which creates the user, or an address that a user added."""
     if isinstance(order.account, PendingSignup):
-        confirmation.confirm_by_staff(order.account, order.actor)
+        signup.confirm_by_staff(order.account, order.actor)
     else:
         emails.confirm_by_staff(emails.pending(order.account).get(pk=order.target), order.actor)
 
@@ -117,7 +154,7 @@ def addresses(user: User) -> list[Target]:
 
 def send_reset(order: Order) -> None:
     """Email a link to set a new password."""
-    password_pages.send_reset_by_staff(order.user, order.target or order.user.email, order.actor)
+    changes.send_reset_by_staff(order.user, order.target or order.user.email, order.actor)
 
 
 def is_locked(user: User) -> bool:
@@ -127,12 +164,12 @@ def is_locked(user: User) -> bool:
 
 def lift_lock(order: Order) -> None:
     """Unlock the account, and email a link to set a new password."""
-    password_pages.lift_lock(order.user, order.target or order.user.email, order.actor)
+    changes.lift_lock(order.user, order.target or order.user.email, order.actor)
 
 
 def clear_limits(order: Order) -> None:
     """Fill the budgets of the account again."""
-    limits.clear(order.user)
+    clear(order.user)
     record(order.user, events.LIMITS_CLEARED, order.actor)
 
 
@@ -198,12 +235,12 @@ def remove_factors(order: Order) -> None:
     held = twofactor.held(user)
     factors: list[Authenticator | Passkey] = [*held.authenticators, *held.passkeys]
     row = next((row for row in factors if row.persistent_id == order.target), None)
-    if row is None or removal.is_last(user, row):
-        removal.reset(user, actor)
+    if row is None or twofactor.is_last(user, row):
+        twofactor.reset(user, actor)
         return
     try:
         kind = Passkey if isinstance(row, Passkey) else Authenticator
-        removal.remove(kind, user, row.pk, actor)
+        twofactor.remove(kind, user, row.pk, actor)
     except (Required, LastWayIn):
         raise FactorNeeded from None
 
@@ -214,7 +251,7 @@ def _ask_to_remove(user: User, actor: Actor) -> None:
     After the waiting period, the user must prove that with a reset link.
     """
     mailbox = Proof.now(Method.MAIL, email_key(user.email)) if user.email else None
-    shown = evidence.of_proof(user, mailbox, clock.now()) if mailbox else None
+    shown = evidence.evidence_of(user, mailbox, clock.now()) if mailbox else None
     if recovery.running(user):
         raise AlreadyDone
     try:

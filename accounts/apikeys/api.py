@@ -26,9 +26,8 @@ from accounts.common.text import refuse_invisible
 from accounts.sessions.current import actor_of
 from accounts.tokens import scopes
 from accounts.tokens import services as tokens
-from accounts.tokens.authentication import Credentials
+from accounts.tokens.authentication import Credentials, IsFresh
 from accounts.tokens.errors import InvalidToken, NotForPages
-from accounts.tokens.permissions import IsFresh
 from accounts.tokens.serializers import RevokeSerializer
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
@@ -175,7 +174,7 @@ class RevokeView(Open, views.APIView):
         The status is 200 even if the token is not valid.
         """
         token, client = valid(RevokeSerializer(data=request.data))["token"], client_of(request)
-        if key := services.find(token):
+        if key := services.find_key(token):
             services.revoke(key.user, key.pk, Actor(client, proof="api_key", key=key.label))
         else:
             tokens.revoke(token, client)

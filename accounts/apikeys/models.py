@@ -1,13 +1,20 @@
-"""API keys of users."""
+"""API keys of users, and the text of a key: ``authsite_`` and 55 more characters."""
 
 from datetime import timedelta
 
 from django.conf import settings
 from django.db import models
 
-from accounts.apikeys.text import ID_LENGTH, PREFIX
 from accounts.common import clock
+from accounts.common.key_text import ID_LENGTH, KeyText, digest
 from accounts.tokens import scopes
+
+__all__ = ["ID_LENGTH", "PREFIX", "digest", "id_of", "is_key", "make_text"]
+
+PREFIX = "authsite_"
+_TEXT = KeyText(PREFIX)
+make_text, is_key, id_of = _TEXT.make, _TEXT.is_key, _TEXT.id_of
+
 
 LONGEST_NAME = 60
 STALE = timedelta(days=90)
@@ -26,7 +33,7 @@ class APIKey(models.Model):
     digest = models.CharField(max_length=64)
     name = models.CharField(max_length=LONGEST_NAME)
     scope = models.CharField(max_length=255)
-    # The scopes of the staff API that a superuser has given to the key: see ``apikeys.access``.
+    # The scopes of the staff API that a superuser has given to the key.
     staff_scope = models.CharField(max_length=64, blank=True, default="")
     made_at = models.DateTimeField(default=clock.now)
     expires_at = models.DateTimeField(null=True, db_index=True)

@@ -13,19 +13,19 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
-from accounts.apikeys import text
+from accounts.apikeys import models
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
+from accounts.common.database import P
 from accounts.common.errors import TooMany
-from accounts.common.prepared import P
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import KEY_NEW
-from accounts.throttle.services import spend
+from accounts.throttle.services import hit
 from accounts.tokens import scopes
 from accounts.users import services as users
 from accounts.users.models import User
-from accounts.users.rows import OwnedQuery
+from accounts.users.services import OwnedQuery
 
 MOST = 50
 SUGGESTED_DAYS = 90
@@ -63,8 +63,8 @@ def make(
         AccountChanged: the account was locked, or its credentials changed, after ``user`` was read.
             The session that makes the request may be revoked by now.
     """
-    spend(KEY_NEW.of(user.pk))
-    new = text.make()
+    hit(KEY_NEW.of(user.pk))
+    new = models.make_text()
     with transaction.atomic():
         # Lock the row of the user, so that a simultaneous lockdown also revokes the new key.
         users.lock_row(user)
@@ -103,15 +103,15 @@ def of(user: User) -> QuerySet[APIKey]:
     return APIKey.objects.filter(user=user).order_by("-made_at")
 
 
-def find(shown: str) -> APIKey | None:
+def find_key(shown: str) -> APIKey | None:
     """Return the valid API key with the text ``shown``, or None.
 
     The key, its user and the groups of the user are read in one query.
     """
-    if not text.is_key(shown):
+    if not models.is_key(shown):
         return None
-    key = _OWNED.first(id=text.id_of(shown))
-    if key is None or not hmac.compare_digest(key.digest, text.digest(shown)) or key.is_over:
+    key = _OWNED.first(id=models.id_of(shown))
+    if key is None or not hmac.compare_digest(key.digest, models.digest(shown)) or key.is_over:
         return None
     return key
 

@@ -1,15 +1,88 @@
 """Pages that list, create and revoke API keys."""
 
+from datetime import datetime, timedelta
+from typing import Any
+
+from django import forms
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext, ngettext_lazy
+from django.utils.translation import gettext_lazy as _
 
 from accounts.apikeys import services
-from accounts.apikeys.forms import NewKeyForm
+from accounts.apikeys.models import LONGEST_NAME
+from accounts.apikeys.services import GRANTABLE, SUGGESTED_DAYS
+from accounts.common import clock
+from accounts.common.forms import no_longer_than, text_input
 from accounts.common.pages import form_page
+from accounts.common.text import refuse_invisible
 from accounts.sessions.current import actor_of, session_of
 from accounts.signin.recent import recent_authentication_required
+from accounts.tokens import scopes
+
+DAYS = (7, 30, SUGGESTED_DAYS, 365)
+NEVER = "never"
+NOTHING = ""
+# Areas of the API that a key may have access to.
+AREAS = [area for area in scopes.AREAS if f"{area}:{scopes.READ}" in GRANTABLE]
+
+
+class NewKeyForm(forms.Form):
+    """Ask for the name, scope and expiry of a new API key."""
+
+    name = forms.CharField(
+        error_messages={"required": _("Enter a name for the key.")},
+        label=_("Name"),
+        help_text=_("For example, the name of the program that will use it."),
+        validators=[no_longer_than(LONGEST_NAME), refuse_invisible],
+        widget=text_input("off"),
+    )
+    expires = forms.ChoiceField(
+        label=_("Expires"),
+        choices=lambda: [
+            *((str(days), ngettext_lazy("in %d day", "in %d days", days) % days) for days in DAYS),
+            (NEVER, _("never")),
+        ],
+        initial=str(SUGGESTED_DAYS),
+        help_text=_("We’ll email you a week before it expires."),
+        widget=forms.Select({"class": "input", "autocomplete": "off"}),
+    )
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        for area in AREAS:
+            # The security history can only be read.
+            rights = [scopes.READ] if area == "activity" else [scopes.READ, scopes.WRITE]
+            self.fields[area] = forms.ChoiceField(
+                label=str(scopes.AREAS[area]),
+                choices=[(NOTHING, _("No access")), *((r, scopes.RIGHTS[r]) for r in rights)],
+                required=False,
+                widget=forms.Select({"class": "input", "autocomplete": "off"}),
+            )
+        self.order_fields(["name", *AREAS, "expires"])
+
+    def clean(self) -> dict[str, Any]:
+        data = self.cleaned_data
+        if not any(data.get(area) for area in AREAS):
+            raise ValidationError(_("Choose at least one permission for the key."))
+        return data
+
+    @property
+    def scope(self) -> frozenset[str]:
+        """The chosen scopes. A key that may write to an area may also read it."""
+        chosen = {area: self.cleaned_data[area] for area in AREAS}
+        scope = {f"{area}:{scopes.READ}" for area, right in chosen.items() if right}
+        return frozenset(
+            scope | {f"{a}:{scopes.WRITE}" for a, right in chosen.items() if right == scopes.WRITE}
+        )
+
+    @property
+    def expires_at(self) -> datetime | None:
+        """When the key expires; None for never."""
+        chosen = self.cleaned_data["expires"]
+        return None if chosen == NEVER else clock.now() + timedelta(days=int(chosen))
 
 
 @form_page
@@ -21,7 +94,7 @@ def keys(request: HttpRequest) -> HttpResponse:
         return render(request, "accounts/apikeys/keys.html", context)
     if not services.revoke(user, request.POST.get("end", "").replace("\0", ""), actor_of(request)):
         raise Http404
-    messages.success(request, _("The API key was removed. It no longer works."))
+    messages.success(request, gettext("The API key was removed. It no longer works."))
     return redirect("api_keys")
 
 

@@ -6,8 +6,7 @@ from django.db import connection, transaction
 
 from accounts.codes.models import UsedOnce
 from accounts.common import clock
-from accounts.common.deletion import delete_in_batches
-from accounts.common.prepared import parameter
+from accounts.common.database import delete_in_batches, parameter
 
 _INSERT = (
     f"INSERT INTO {UsedOnce._meta.db_table} (key, until) VALUES (%s, %s) ON CONFLICT DO NOTHING"  # noqa: S608 nothing but the name of a table

@@ -70,7 +70,7 @@ class WrongCode(PublicError):
     message = _("That code is wrong or has expired. Check it, or ask for a new one.")
 
 
-class LinkSpent(PublicError):
+class LinkEnded(PublicError):
     """An emailed link was already used, has expired, or does not apply any more."""
 
     code = "link_spent"
@@ -144,7 +144,7 @@ def try_codes(purpose: Purpose, email: str, typed: str, *, own: Collection[str])
     return [row.subject for row in rows if row.digest in right]
 
 
-def spend(purpose: Purpose, subject: object, secret: str, email: str = "") -> bool:
+def redeem(purpose: Purpose, subject: object, secret: str, email: str = "") -> bool:
     """Delete a code or link, and return whether it was valid and was sent to ``email``.
 
     Of several simultaneous calls, only one returns True.

@@ -1,16 +1,293 @@
-"""The operator's brand: the colours that follow from ``SITE_COLOUR``, and the files of the logo.
+"""The operator's brand: its settings, its colours, and the files of the logo.
+
+OKLCH describes a colour by lightness (0 to 1), chroma and hue. Each of the three can be changed
+without changing the other two. The matrices are those of Björn Ottosson, "A perceptual color space
+for image processing" (2020, https://bottosson.github.io/posts/oklab/), which CSS Color 4 adopts.
+Luminance and contrast are defined in WCAG 2.2, https://www.w3.org/TR/WCAG22/#dfn-relative-luminance
+and #dfn-contrast-ratio.
 
 Pages use :func:`brand_of` through the template tag ``{% brand %}``. Emails use
 :func:`email_colours`, because they have no style sheet.
 """
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import math
+import os
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from functools import cache
+from glob import escape, iglob
 from hashlib import sha256
+from itertools import takewhile
+from pathlib import Path
+from typing import Any
 
-from accounts.common.brand_settings import CSS, SVG, BrandSettings, File, Logo
-from accounts.common.oklch import contrast, from_oklch, to_oklch
+from accounts.common.setting_parsers import contact, json_list, one_line, setting
+
+type Triple = tuple[float, float, float]
+
+# A channel may be this far outside of 0 to 1: less than rounding to 8 bits changes.
+TOLERANCE = 0.0005
+# Halvings of the interval in which the greatest displayable chroma lies.
+PRECISION = 20
+
+
+def is_colour(text: str) -> bool:
+    """Return whether ``text`` is ``#`` and six hexadecimal digits."""
+    return re.fullmatch(r"#[0-9a-fA-F]{6}", text) is not None
+
+
+def contrast(one: str, other: str) -> float:
+    """Return the contrast ratio of two ``#rrggbb`` colours, from 1 to 21."""
+    low, high = sorted((_luminance(one), _luminance(other)))
+    return (high + 0.05) / (low + 0.05)
+
+
+def to_oklch(colour: str) -> Triple:
+    """Return the lightness, chroma and hue (in radians) of a ``#rrggbb`` colour."""
+    red, green, blue = _linear_rgb(colour)
+    long = math.cbrt(0.4122214708 * red + 0.5363325363 * green + 0.0514459929 * blue)
+    medium = math.cbrt(0.2119034982 * red + 0.6806995451 * green + 0.1073969566 * blue)
+    short = math.cbrt(0.0883024619 * red + 0.2817188376 * green + 0.6299787005 * blue)
+    lightness = 0.2104542553 * long + 0.7936177850 * medium - 0.0040720468 * short
+    a = 1.9779984951 * long - 2.4285922050 * medium + 0.4505937099 * short
+    b = 0.0259040371 * long + 0.7827717662 * medium - 0.8086757660 * short
+    return lightness, math.hypot(a, b), math.atan2(b, a)
+
+
+def from_oklch(lightness: float, chroma: float, hue: float) -> str:
+    """Convert a colour from OKLCH to ``#rrggbb``.
+
+    If sRGB cannot show the colour, the chroma is reduced as far as necessary.
+    """
+    if _is_displayable(channels := _to_linear_rgb(lightness, chroma, hue)):
+        return _hexadecimal(channels)
+    least, most = 0.0, chroma
+    for _halving in range(PRECISION):
+        middle = (least + most) / 2
+        if _is_displayable(_to_linear_rgb(lightness, middle, hue)):
+            least = middle
+        else:
+            most = middle
+    return _hexadecimal(_to_linear_rgb(lightness, least, hue))
+
+
+def _luminance(colour: str) -> float:
+    red, green, blue = _linear_rgb(colour)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+def _linear_rgb(colour: str) -> Triple:
+    red, green, blue = (_linear(channel / 255) for channel in bytes.fromhex(colour[1:]))
+    return red, green, blue
+
+
+def _to_linear_rgb(lightness: float, chroma: float, hue: float) -> Triple:
+    a, b = chroma * math.cos(hue), chroma * math.sin(hue)
+    long = (lightness + 0.3963377774 * a + 0.2158037573 * b) ** 3
+    medium = (lightness - 0.1055613458 * a - 0.0638541728 * b) ** 3
+    short = (lightness - 0.0894841775 * a - 1.2914855480 * b) ** 3
+    return (
+        4.0767416621 * long - 3.3077115913 * medium + 0.2309699292 * short,
+        -1.2684380046 * long + 2.6097574011 * medium - 0.3413193965 * short,
+        -0.0041960863 * long - 0.7034186147 * medium + 1.7076147010 * short,
+    )
+
+
+def _is_displayable(channels: Triple) -> bool:
+    return all(-TOLERANCE <= channel <= 1 + TOLERANCE for channel in channels)
+
+
+def _hexadecimal(channels: Triple) -> str:
+    parts = (round(255 * _gamma(min(1.0, max(0.0, channel)))) for channel in channels)
+    return "#" + bytes(parts).hex()
+
+
+def _linear(channel: float) -> float:
+    return channel / 12.92 if channel <= 0.04045 else ((channel + 0.055) / 1.055) ** 2.4
+
+
+def _gamma(channel: float) -> float:
+    return 12.92 * channel if channel <= 0.0031308 else 1.055 * channel ** (1 / 2.4) - 0.055
+
+
+# What relative paths are relative to.
+PROJECT = Path(__file__).resolve().parents[2]
+LARGEST_LOGO = 200_000
+LONGEST_NAME = 40
+CSS, PNG, SVG = "text/css; charset=utf-8", "image/png", "image/svg+xml"
+EXTENSIONS = {CSS: "css", PNG: "png", SVG: "svg"}
+PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
+# What may precede the root element: declaration, comments, document type.
+SVG_START = re.compile(
+    rb"(?:\xef\xbb\xbf)?"
+    rb"(?:\s|<\?.*?\?>|<!--.*?-->|<!DOCTYPE[^>\[]*(?:\[[^\]]*\]\s*)?>)*"
+    rb"<svg[\s>]",
+    re.DOTALL,
+)
+# A browser reads "//host" and "/\host" as another origin.
+LOCAL_PATH = re.compile(r"/(?!/)[!-\[\]-~]*")
+
+
+@dataclass(frozen=True)
+class File:
+    """A file that the site serves: its bytes and their media type."""
+
+    content: bytes = field(repr=False)
+    type: str
+
+    @property
+    def extension(self) -> str:
+        """The filename extension for this media type, without the dot."""
+        return EXTENSIONS[self.type]
+
+
+@dataclass(frozen=True)
+class Link:
+    """A link in the footer of every page."""
+
+    name: str
+    url: str
+
+
+# An image to serve, the path of a URL on this origin, or "" for none.
+type Logo = File | str
+
+
+def colour(text: str) -> str:
+    """Parse a colour, which is written as ``#rrggbb``."""
+    if not is_colour(text):
+        raise ValueError("must be # and six hexadecimal digits, such as #1d4ed8")
+    return text.lower()
+
+
+def logo(text: str) -> Logo:
+    """Return the logo that ``text`` names: the content of an image file, or the path of a URL.
+
+    A file path and a URL path can both begin with ``/``. If a file or its folder exists at that
+    path, ``text`` is taken as a file path. Any other text that begins with ``/`` is the path of a
+    URL on this site's origin.
+
+    Raises:
+        ValueError: the file is missing, is not an SVG or PNG file, or is larger than 200 KB; or
+            ``text`` names neither a file nor a URL on this origin.
+    """
+    path = PROJECT / text
+    if path.is_file():
+        return _image(path)
+    is_missing_file = path.parent.is_dir() and path.parent != Path("/")
+    if LOCAL_PATH.fullmatch(text) and not is_missing_file:
+        return text
+    raise ValueError(f"must be an SVG or PNG file or begin with /, and there is no file {path}")
+
+
+def _image(path: Path) -> File:
+    with path.open("rb") as file:
+        content = file.read(LARGEST_LOGO + 1)
+    if len(content) > LARGEST_LOGO:
+        raise ValueError(f"must have at most 200 KB, and {path} is larger")
+    if content.startswith(PNG_SIGNATURE):
+        return File(content, PNG)
+    if SVG_START.match(content):
+        return File(content, SVG)
+    raise ValueError(f"must be an SVG or PNG file, and {path} is neither")
+
+
+def links(text: str) -> tuple[Link, ...]:
+    """Parse a JSON list of links; each link is an object with ``name`` and ``url``."""
+    return tuple(map(_link, json_list(text, "must be a JSON list of {name, url}")))
+
+
+def _link(entry: Any) -> Link:
+    if not isinstance(entry, dict) or set(entry) != {"name", "url"}:
+        raise ValueError("has an entry that is not an object with exactly name and url")
+    name, url = entry["name"], entry["url"]
+    if not isinstance(name, str) or not name.strip() or len(name) > LONGEST_NAME:
+        raise ValueError(f"has a name that is not a text of 1 to {LONGEST_NAME} characters")
+    one_line(name)
+    try:
+        if not (isinstance(url, str) and LOCAL_PATH.fullmatch(url)):
+            contact(str(url))
+    except ValueError:
+        raise ValueError(f"{name}: the url must begin with https://, mailto: or /") from None
+    return Link(name, url)
+
+
+def folder(text: str) -> Path:
+    """Parse the path of a folder, which must exist."""
+    path = PROJECT / text
+    if not path.is_dir():
+        raise ValueError(f"must be a folder, and there is none at {path}")
+    return path
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrandSettings:
+    """The settings of the operator's brand. ``Config`` inherits them."""
+
+    site_name: str = setting("The name that pages and emails show.", one_line, default="authsite")
+    site_logo: Logo = setting(  # noqa: RUF009 it is a field, as the others are
+        "The logo beside SITE_NAME: path of an SVG or PNG file, at most 200 KB, or a URL path on "
+        "this origin. Shown at most 36 px tall and 10rem wide.",
+        logo,
+    )
+    site_logo_dark: Logo = setting(  # noqa: RUF009 it is a field, as the others are
+        "The logo for dark mode, likewise. If unset, SITE_LOGO.", logo
+    )
+    site_colour: str = setting(
+        "The colour of buttons, links and the bar above each page, as `#rrggbb`. Text on it and in "
+        "it stays readable, whatever the colour. If unset, a blue.",
+        colour,
+    )
+    site_links: tuple[Link, ...] = setting(
+        "Links in the footer: a JSON list of `{name, url}`, such as terms, imprint and status. "
+        "Each URL begins with `https://`, `mailto:` or `/`.",
+        links,
+        default=(),
+    )
+    site_support: str = setting(
+        "Where people get help, on the help page and in the footer: "
+        "`mailto:help@example.org` or an `https:` URL. If unset, the help page shows the security "
+        "contact.",
+        contact,
+    )
+    templates_dir: Path | None = setting(  # noqa: RUF009 it is a field, as the others are
+        "A folder of templates that replace those of the site with the same name, and of texts in "
+        "`locale/`. In production the site's process must not be able to write there.",
+        folder,
+        default=None,
+    )
+
+
+def faults(config: BrandSettings, *, production: bool) -> Iterator[str]:
+    """Yield a sentence for each problem of the brand's settings."""
+    if config.site_logo_dark and not config.site_logo:
+        yield "SITE_LOGO_DARK is given, and SITE_LOGO is missing"
+    # Commands may run as the owner of the folder; the server, which strangers reach, may not.
+    folder = config.templates_dir if production and "AUTHSITE_SERVES" in os.environ else None
+    if folder and (writable := _writable(folder)):
+        yield (
+            f"TEMPLATES_DIR: the site's process can write to {writable}; an attacker could change "
+            "the pages. Make it read-only for this user"
+        )
+
+
+def _writable(top: Path) -> Path | None:
+    """Return the first path through which this process can change what is in ``top``, or None.
+
+    Symbolic links are followed. A folder above ``top`` counts, too, because ``top`` can be renamed
+    in it and replaced.
+    """
+    pattern = f"{escape(str(top))}/**"
+    below = iglob(pattern, recursive=True, include_hidden=True)  # noqa: PTH207 Path.glob follows no links before Python 3.13
+    above = (path for start in (top, top.resolve()) for path in _above(start))
+    return next((path for path in (*map(Path, below), *above) if os.access(path, os.W_OK)), None)
+
+
+def _above(path: Path) -> Iterator[Path]:
+    """Return the folders above ``path`` up to its mount point, which nobody can rename."""
+    return (part.parent for part in takewhile(lambda p: not p.is_mount(), (path, *path.parents)))
+
 
 # WCAG 2.2, success criterion 1.4.3.
 LEAST_CONTRAST = 4.5

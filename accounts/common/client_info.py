@@ -1,9 +1,16 @@
-"""Information about the client that sent a request: IP address, networks and device."""
+"""The client that sent a request: its IP address, networks, device and place.
 
+The setting ``GEOIP_FILE`` names the file, which is in MaxMind format and is memory-mapped. If the
+setting is empty, the place of every IP address is unknown.
+"""
+
+import logging
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property, lru_cache
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
@@ -11,8 +18,206 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from ua_parser import parse
 
-from accounts.common.client_ip import networks
-from accounts.common.client_ip import parse as parse_ip
+from accounts.common.localization import spoken
+
+# The IPv6 addresses that are translated to IPv4 addresses (RFC 6052).
+NAT64 = IPv6Network("64:ff9b::/96")
+# The assigned unicast IPv6 addresses. Other ranges embed IPv4 addresses in obsolete forms (RFC
+# 4291).
+GIVEN_OUT = IPv6Network("2000::/3")
+
+
+def is_public(address: str) -> bool:
+    """Return whether the IP address ``address`` is on the public internet.
+
+    Some IPv6 addresses contain an IPv4 address. Such an IPv6 address is public if the IPv4 address
+    in it is public.
+    """
+    ip = ip_address(address.partition("%")[0])
+    if isinstance(ip, IPv6Address):
+        inner = ip.ipv4_mapped or ip.sixtofour
+        if ip in NAT64:
+            inner = IPv4Address(ip.packed[-4:])
+        if inner:
+            return is_public(str(inner))
+        if ip not in GIVEN_OUT:
+            return False
+    return ip.is_global and not ip.is_multicast
+
+
+type IPAddress = IPv4Address | IPv6Address
+type Network = IPv4Network | IPv6Network
+
+# The length of the longest IP address in text form: an IPv6 address that ends in an IPv4 address.
+LONGEST = 45
+# Some load balancers append the port: ``203.0.113.9:4711``, ``[2001:db8::9]:4711``.
+WITH_PORT = re.compile(r"([0-9.]+|\[[^\]]+\]):[0-9]{1,5}")
+# By IP version: the prefix length and the weight of each network around an address.
+WEIGHTS = {4: ((32, 1), (24, 4)), 6: ((64, 1), (56, 2), (48, 4))}
+
+
+def parse_ip(text: str) -> IPAddress | None:
+    """Return ``text`` as an IP address, or None if it is not an IP address.
+
+    An IPv4-mapped IPv6 address is returned as an IPv4 address. A zone (``fe80::1%eth0``) is cut
+    off, because it is free text of any length.
+    """
+    written = text.strip().strip("[]").partition("%")[0]
+    return _read(written) if len(written) <= LONGEST else None
+
+
+@lru_cache(1024)
+def _read(text: str) -> IPAddress | None:
+    try:
+        ip = ip_address(text)
+    except ValueError:
+        return None
+    return getattr(ip, "ipv4_mapped", None) or ip
+
+
+def trusts(peer: IPAddress, proxies: Sequence[Network]) -> bool:
+    """Return whether the IP address ``peer`` is in one of the networks ``proxies``."""
+    return any(peer in network for network in proxies)
+
+
+def client_ip(peer: IPAddress, forwarded: str, proxies: Sequence[Network]) -> IPAddress:
+    """Return the IP address of the client that sent a request through trusted proxies.
+
+    Each proxy appends the IP address of its own peer to ``X-Forwarded-For``. The entries are
+    therefore read from right to left, up to the first IP address that is not a trusted proxy. The
+    entries further left are ignored, because a client can forge them. If an entry is not an IP
+    address, the result is the last IP address that was read. If ``peer`` is not a trusted proxy, it
+    is the client.
+
+    Args:
+        peer: the IP address that has connected to this site.
+        forwarded: the value of the header ``X-Forwarded-For``, or empty.
+        proxies: the networks of the trusted proxies.
+    """
+    nearest = peer
+    for entry in reversed(forwarded.split(",") if forwarded else []):
+        if not trusts(nearest, proxies):
+            break
+        with_port = WITH_PORT.fullmatch(entry.strip())
+        further = parse_ip(with_port[1] if with_port else entry)
+        if further is None:
+            break
+        nearest = further
+    return nearest
+
+
+def behind_proxies(meta: Mapping[str, Any], proxies: tuple[Network, ...]) -> tuple[str, str]:
+    """Return the IP address of a client, and the scheme with which it has connected.
+
+    If the peer is a trusted proxy, both are read from the headers that the proxy has set. Headers
+    of other peers are ignored.
+
+    Args:
+        meta: a WSGI environment, or Django's ``request.META``.
+        proxies: the networks of the trusted proxies.
+    """
+    address, scheme = meta.get("REMOTE_ADDR", ""), meta.get("wsgi.url_scheme", "")
+    forwarded = meta.get("HTTP_X_FORWARDED_FOR", "")
+    # A client can send a long header, so only the results of short ones are kept.
+    find = _client_of_proxy if len(forwarded) <= LONGEST else _client_of_proxy.__wrapped__
+    ip = find(address, forwarded, proxies)
+    if ip is None:
+        return address, scheme
+    return ip, "https" if meta.get("HTTP_X_FORWARDED_PROTO") == "https" else scheme
+
+
+@lru_cache(1024)
+def _client_of_proxy(address: str, forwarded: str, proxies: tuple[Network, ...]) -> str | None:
+    """Return the IP address of the client; None if ``address`` is not a trusted proxy."""
+    peer = parse_ip(address)
+    if peer is None or not trusts(peer, proxies):
+        return None
+    return str(client_ip(peer, forwarded, proxies))
+
+
+def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:
+    """Return the networks that contain ``ip``, narrowest first, each with its weight.
+
+    The rate limits of a network are ``weight`` times as large as the rate limits of the narrowest
+    network. The sizes are those that internet providers assign to a customer: one IPv4 address or
+    an IPv6 /64, /56 or /48 (RFC 6177), and an IPv4 /24 to companies.
+    """
+    return _networks(str(ip))
+
+
+@lru_cache(4096)
+def _networks(ip: str) -> tuple[tuple[str, int], ...]:
+    version = ip_address(ip).version
+    around = ((ip_network((ip, n), strict=False), weight) for n, weight in WEIGHTS[version])
+    # A single IPv4 address is written without its prefix length.
+    return tuple((str(network).removesuffix("/32"), weight) for network, weight in around)
+
+
+log = logging.getLogger(__name__)
+
+# Addresses that a location file is asked for at the start, so that a truncated one is noticed.
+PROBES = ("192.0.2.1", "8.8.8.8", "223.255.255.254")
+
+
+def location_file(text: str) -> str:
+    """Return the absolute path of the location file that ``text`` names.
+
+    Raises:
+        ValueError: the file is missing, unreadable or not in MaxMind format.
+    """
+    import maxminddb  # noqa: PLC0415 most sites have no such file
+
+    path = Path(text).absolute()
+    try:
+        with maxminddb.open_database(path) as reader:
+            for ip in PROBES:
+                reader.get(ip)
+    except OSError as error:
+        reason = (error.strerror or str(error)).lower()
+        raise ValueError(f"can't be read: {path}: {reason}") from None
+    except (maxminddb.InvalidDatabaseError, ValueError):
+        raise ValueError(f"is not a complete file in MaxMind format: {path}") from None
+    return str(path)
+
+
+def name(path: str, ip: str) -> str:
+    """Return the city of ``ip``, or else its country, in the language of the reader.
+
+    ``path`` is the location file. Returns an empty string if the place is unknown.
+    """
+    if not path or not ip:
+        return ""
+    try:
+        found = _reader(path).get(ip)
+    # RuntimeError includes maxminddb's InvalidDatabaseError.
+    except (RuntimeError, ValueError) as error:
+        log.error("GEOIP_FILE can't be searched: %s", error)  # noqa: TRY400 no traceback: the file is at fault
+        return ""
+    if not isinstance(found, dict):
+        return ""
+    return _place_name(found.get("city")) or _place_name(found.get("country"))
+
+
+def is_of_dbip(path: str) -> bool:
+    """Return whether the location file ``path`` is from DB-IP, whose licence requires a credit."""
+    return bool(path) and "dbip" in _reader(path).metadata().database_type.lower()
+
+
+@cache
+def _reader(path: str) -> Any:
+    import maxminddb  # noqa: PLC0415 most sites have no such file
+
+    return maxminddb.open_database(path)
+
+
+def _place_name(part: Any) -> str:
+    names = part.get("names") if isinstance(part, dict) else None
+    if not isinstance(names, dict):
+        return ""
+    language = spoken()
+    found = names.get(language) or names.get(language.partition("-")[0]) or names.get("en")
+    return found if isinstance(found, str) else ""
+
 
 # A longer User-Agent, or a longer name in a User-Agent, is cut, because the rest has no use and
 # takes time and storage.

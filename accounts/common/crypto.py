@@ -6,12 +6,54 @@ keys, newest first: the first one encrypts, and all of them decrypt.
 """
 
 import base64
+from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
 
 from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
+from django.contrib.auth.hashers import BasePasswordHasher, identify_hasher
+
+
+def encode(raw: bytes) -> str:
+    """Return ``raw`` in base64url, without padding."""
+    return urlsafe_b64encode(raw).rstrip(b"=").decode()
+
+
+def decode(text: str) -> bytes:
+    """Return the bytes that ``text`` encodes, with or without padding.
+
+    Raises:
+        ValueError: ``text`` has a wrong length or characters outside ASCII.
+    """
+    return urlsafe_b64decode(f"{text}===")
+
+
+def canonical(text: str) -> bytes:
+    """Return the bytes for which :func:`encode` returns ``text``.
+
+    Raises:
+        ValueError: there are no such bytes.
+    """
+    raw = decode(text)
+    if encode(raw) != text:
+        raise ValueError("not canonical base64url")
+    return raw
+
+
+def hasher_of(encoded: str) -> BasePasswordHasher | None:
+    """Return the hasher for the password hash ``encoded``, or None if no password can match.
+
+    No password can match if the hash is unusable or damaged, or if its algorithm (bcrypt, for
+    example) is not in ``PASSWORD_HASHERS``.
+    """
+    try:
+        hasher = identify_hasher(encoded)
+        hasher.decode(encoded)
+    except (ValueError, LookupError, AssertionError):
+        return None
+    return hasher
 
 
 def seal(text: str, purpose: str) -> str:

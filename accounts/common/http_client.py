@@ -26,15 +26,15 @@ from urllib3.connectionpool import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.exceptions import NewConnectionError
 from urllib3.util.ssl_ import create_urllib3_context
 
+from accounts.common.client_info import is_public
 from accounts.common.errors import Busy
-from accounts.common.public_ips import is_public
 
 # The deadline of a conversation in seconds. After that, a page says that the provider does not
 # answer.
 SECONDS = 4.5
 # The seconds to wait for a connection, and for each part of an answer.
 PATIENCE = 3
-LONGEST_ANSWER = 1_000_000
+LONGEST_RESPONSE = 1_000_000
 # A provider that hangs must not block all threads that serve requests, nor the other providers.
 MOST_AT_ONCE = 8
 MOST_WITH_ONE = 4
@@ -66,7 +66,7 @@ class Conversation:
 
     deadline: float
     takes_private: bool = False
-    longest_answer: int = LONGEST_ANSWER
+    longest_answer: int = LONGEST_RESPONSE
     saw_private: bool = False
     sockets: list[socket.socket] = field(default_factory=list)
 
@@ -96,7 +96,7 @@ class Conversation:
 _conversation: ContextVar[Conversation] = ContextVar("conversation")
 
 
-def talk[T](provider: str, call: Callable[[], T], *, longest_answer: int = LONGEST_ANSWER) -> T:
+def talk[T](provider: str, call: Callable[[], T], *, longest_answer: int = LONGEST_RESPONSE) -> T:
     """Run ``call`` in a thread; return its result or raise its exception.
 
     ``call`` must make its requests with :func:`session`, and must not use the database.

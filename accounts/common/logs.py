@@ -119,7 +119,7 @@ def requests_log(*, development: bool, level: str = "INFO") -> Callable[..., Non
     return write
 
 
-_REQUEST = {"event": "request", "logger": "authsite.requests", "level": "info"}
+_REQUEST = {"event": "request", "logger": "authsite.middleware", "level": "info"}
 
 
 def _in_json(values: dict[str, Any], trusted: dict[str, str] = _NONE) -> str:

@@ -13,7 +13,7 @@ from hashlib import sha256
 
 from django.conf import settings
 
-from accounts.common import base64url
+from accounts.common import crypto
 
 # Has no 0, 1, l or capitals, which people confuse when they copy a code by hand.
 READABLE_ALPHABET = "abcdefghijkmnopqrstuvwxyz23456789"
@@ -48,7 +48,7 @@ def token(nbytes: int = 32) -> str:
     Raises:
         ValueError: ``nbytes`` is less than 16 or more than 1024.
     """
-    return base64url.encode(raw(nbytes))
+    return crypto.encode(raw(nbytes))
 
 
 def password(groups: int = 5) -> str:

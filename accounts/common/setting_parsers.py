@@ -17,7 +17,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
-from accounts.common.client_ip import Network
+from accounts.common.client_info import Network
 
 
 def setting(
@@ -58,7 +58,7 @@ def whole(most: int, least: int = 1) -> Callable[[str], int]:
     return read
 
 
-def line(text: str) -> str:
+def one_line(text: str) -> str:
     """Return ``text`` unchanged. Raise ``ValueError`` unless it is one line of printable text."""
     if not text.isprintable():
         raise ValueError("is one line of printable text")

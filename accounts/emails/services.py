@@ -22,13 +22,13 @@ from accounts.codes.services import Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError, TooMany
-from accounts.common.languages import speaking
+from accounts.common.localization import speaking
 from accounts.emails import mails
 from accounts.emails.models import PendingEmail
 from accounts.mail.services import post_to_mailbox
-from accounts.throttle import mails as mail_limits
+from accounts.throttle import services as throttle
 from accounts.throttle.limits import MAIL_AGAIN, NAME_TRY
-from accounts.throttle.services import spend, wait
+from accounts.throttle.services import hit, wait
 from accounts.users import emails, former_credentials
 from accounts.users import services as users
 from accounts.users.disputes import counts
@@ -80,8 +80,8 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
     if EmailAddress.objects.filter(user=user, key=key).exists():
         raise OwnEmail
     again, asked = MAIL_AGAIN.of(user.pk, key), NAME_TRY.of("email", user.pk)
-    spend(again, asked, mail_limits.of_request(key, client))
-    may_send = mail_limits.may_send(key, client)
+    hit(again, asked, throttle.of_request(key, client))
+    may_send = throttle.may_send(key, client)
     with transaction.atomic():
         users.lock_row(user)
         if user.emails.count() + pending(user).exclude(key=key).count() >= MOST:
@@ -116,7 +116,7 @@ def send_again(row: PendingEmail, actor: Actor) -> None:
         AccountChanged: the account was changed in the meantime.
         RateLimited: the last email was sent less than a minute ago.
     """
-    spend(MAIL_AGAIN.of(row.user_id, row.key))
+    hit(MAIL_AGAIN.of(row.user_id, row.key))
     owner = users.lock_row(row.user)
     if not pending(owner).filter(pk=row.pk).exists():
         raise EmailChangeRefused
@@ -174,7 +174,7 @@ def confirm_by_staff(row: PendingEmail, actor: Actor) -> None:
     _confirm(row, LINK, _issue_link(row), actor)
 
 
-def find_by_link(user: User, token: str) -> PendingEmail | None:
+def find_pending_by_link(user: User, token: str) -> PendingEmail | None:
     """Return the pending email address of ``user`` that the emailed link confirms, or None."""
     pending_id = codes.subject_of(LINK, token)
     return pending(user).filter(pk=pending_id).first() if pending_id else None
@@ -230,7 +230,7 @@ def prune() -> int:
 def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> None:
     try:
         with transaction.atomic():
-            if not codes.spend(purpose, row.pk, secret, row.key):
+            if not codes.redeem(purpose, row.pk, secret, row.key):
                 raise WrongCode
             owner = users.lock_row(row.user)
             if not PendingEmail.objects.filter(pk=row.pk).delete()[0]:
@@ -241,4 +241,4 @@ def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> 
     except users.EmailTaken:
         raise WrongCode from None
     if actor.client and not actor.name:
-        mail_limits.refund(row.key, actor.client, row.key)
+        throttle.refund(row.key, actor.client, row.key)

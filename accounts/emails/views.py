@@ -7,6 +7,7 @@ from functools import partial
 from typing import cast
 from urllib.parse import urlencode
 
+from django import forms
 from django.contrib import messages
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
@@ -20,13 +21,19 @@ from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
 from accounts.common.pages import form_page
 from accounts.emails import services
-from accounts.emails.forms import AddEmailForm
 from accounts.emails.models import PendingEmail
-from accounts.sessions import reauthentication
+from accounts.sessions import current
 from accounts.sessions.current import actor_of, session_of
 from accounts.signin import recent
+from accounts.users.forms import EmailField
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
+
+
+class AddEmailForm(forms.Form):
+    """The form to add an email address."""
+
+    email = EmailField()
 
 
 @method_decorator(form_page, name="dispatch")
@@ -131,7 +138,7 @@ class EmailView(View):
         """
         typed = self.request.POST.get("email")
         back = f"{self.request.path}?{urlencode({'email': typed})}" if typed else ""
-        return reauthentication.redirect_to_reauthenticate(self.request, back=back)
+        return current.redirect_to_reauthenticate(self.request, back=back)
 
     def pending_id(self, button: str) -> uuid.UUID:
         """Return the id of the pending email address for which the form was posted.
@@ -187,7 +194,7 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     Only a POST request adds the address, because mail scanners open links with GET requests. Only
     the user who requested the link can use it.
     """
-    row = services.find_by_link(cast(User, request.user), key)
+    row = services.find_pending_by_link(cast(User, request.user), key)
     if row is None:
         return render(request, "accounts/emails/dead.html", status=404)
     if request.method != "POST":

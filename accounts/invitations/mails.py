@@ -3,7 +3,7 @@
 from django.conf import settings
 from django.utils.translation import gettext as _
 
-from accounts.common import moments
+from accounts.common import localization
 from accounts.common.links import absolute
 from accounts.invitations.models import Invitation
 from accounts.mail.message import Message
@@ -18,7 +18,7 @@ def invitation(invitation: Invitation, token: str) -> Message:
         paragraphs=[_("The team at %(site)s invites you to create an account.") % about],
         facts=[
             (_("Your address"), invitation.email),
-            (_("Valid until"), moments.in_full(invitation.expires_at)),
+            (_("Valid until"), localization.in_full(invitation.expires_at)),
         ],
         action_label=_("Accept the invitation"),
         action_url=absolute("invitation", token),

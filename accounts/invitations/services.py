@@ -16,14 +16,14 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
-from accounts.codes.services import LinkSpent, Purpose
+from accounts.codes.services import LinkEnded, Purpose
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.invitations import mails
 from accounts.invitations.models import Invitation
 from accounts.mail.services import Queue, post_to_mailbox
 from accounts.throttle.limits import MAIL_AGAIN, STAFF_INVITE
-from accounts.throttle.services import spend as spend_budget
+from accounts.throttle.services import hit as spend_budget
 from accounts.users import emails
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give, note_groups_changed, superusers
@@ -136,25 +136,25 @@ def revoke_all(inviter: User) -> None:
         _end(invitation)
 
 
-def find(token: str) -> Invitation | None:
+def find_by_link(token: str) -> Invitation | None:
     """Return the valid invitation whose link has the secret ``token``, or None."""
     subject = codes.subject_of(LINK, token)
     return next(iter(_valid(pk=subject)), None) if subject else None
 
 
-def spend(token: str) -> Invitation:
+def redeem(token: str) -> Invitation:
     """Use up the link with the secret ``token``, and return its invitation.
 
     Call this, and then :func:`accept`, in the transaction that creates the user.
 
     Raises:
-        LinkSpent: the invitation was accepted or revoked, has expired, or its inviter may not
+        LinkEnded: the invitation was accepted or revoked, has expired, or its inviter may not
             invite any more.
     """
-    invitation = find(token)
+    invitation = find_by_link(token)
     key = invitation.email_key if invitation else ""
-    if invitation is None or not codes.spend(LINK, invitation.pk, token, key):
-        raise LinkSpent
+    if invitation is None or not codes.redeem(LINK, invitation.pk, token, key):
+        raise LinkEnded
     return invitation
 
 

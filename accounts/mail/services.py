@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import timedelta
 from enum import IntEnum
 from itertools import pairwise
+from threading import Event
 from uuid import UUID
 
 from django.core.mail import mailers
@@ -20,14 +21,31 @@ from django.db import transaction
 from django.db.models import Count, Q, QuerySet
 
 from accounts.common import clock, crypto, secrets
-from accounts.common.deletion import delete_in_batches
-from accounts.common.languages import speaking, spoken
+from accounts.common.background import Background
+from accounts.common.database import delete_in_batches
 from accounts.common.leases import LeasedQueue
-from accounts.mail import wake
+from accounts.common.localization import speaking, spoken
 from accounts.mail.message import Message
 from accounts.mail.models import LONGEST_HEADING, MailReceipt, OutgoingMail
 from accounts.users import emails
 from accounts.users.models import EmailAddress
+
+_posted = Event()
+
+
+def up() -> None:
+    """Wake the sender thread, because an email was posted."""
+    _posted.set()
+
+
+def sleep(seconds: float) -> None:
+    """Wait until an email is posted in this process, but at most for ``seconds``.
+
+    The limit is needed because another process may post an email, too.
+    """
+    _posted.wait(seconds)
+    _posted.clear()
+
 
 log = logging.getLogger(__name__)
 
@@ -69,7 +87,7 @@ def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queu
         recipient=secrets.digest(emails.key(message.to), RECIPIENT),
         heading=message.title[:LONGEST_HEADING],
     )
-    transaction.on_commit(wake.up)
+    transaction.on_commit(up)
     return mail.pk
 
 
@@ -214,3 +232,31 @@ def _is_final(error: Exception) -> bool:
     return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
         500 <= code < 600 for code, _reason in error.recipients.values()
     )
+
+
+LOOK_EVERY_SECONDS = 1.0
+# The sender waits for this time, in which the request that posted the email is answered. The two
+# share one interpreter, and an email to a person occupies it longer than an email to nobody, so the
+# duration of the request would otherwise reveal whether the person exists.
+REST = timedelta(milliseconds=200)
+
+
+def start() -> None:
+    """Start the sender thread of this process, unless it is running.
+
+    If the process is killed, another sender sends its emails after their leases have expired.
+    """
+    _thread.start()
+
+
+def _send() -> float:
+    is_busy = deliver_due(_thread.stopping.is_set, REST) > 0
+    return 0.0 if is_busy else LOOK_EVERY_SECONDS
+
+
+def _sleep(seconds: float) -> None:
+    sleep(seconds)
+    _thread.stopping.wait(REST.total_seconds())
+
+
+_thread = Background("outbox", _send, sleep=_sleep, wake=up)

@@ -1,4 +1,4 @@
-"""Commands that print their result either for people or, with ``--json``, for programs."""
+"""What commands share: finding the user they name, and printing for people or as JSON."""
 
 import json
 from abc import ABC, abstractmethod
@@ -14,7 +14,7 @@ from accounts.users.models import User
 COMMAND_LINE = Actor(name=OPERATOR)
 
 
-class AnswerCommand(BaseCommand, ABC):
+class ResultCommand(BaseCommand, ABC):
     """A command with a result. Subclasses override :meth:`answer`, and :meth:`words` if needed."""
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -38,7 +38,7 @@ class AnswerCommand(BaseCommand, ABC):
         return "\n".join(line for name, value in facts.items() for line in _lines(name, value))
 
 
-class UserCommand(AnswerCommand):
+class UserCommand(ResultCommand):
     """A command about one user. Subclasses override :meth:`answer_for`."""
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -47,7 +47,7 @@ class UserCommand(AnswerCommand):
 
     def answer(self, **options: Any) -> dict[str, Any]:
         name = options["user"]
-        user = users.find(name) or users.find_by_id(name)
+        user = users.find_by_login(name) or users.find_by_id(name)
         if not isinstance(user, User):
             raise CommandError(f"There is no user {name!r}.")
         return self.answer_for(user)

@@ -12,23 +12,18 @@ from django.db import connection, transaction
 from django.db.models import Case, QuerySet, When
 
 from accounts.activity import events
-from accounts.activity.kinds import Event
+from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
-from accounts.common.deletion import change_in_portions
-from accounts.common.prepared import (
-    P,
-    PreparedInsert,
-    PreparedUpdate,
-)
-from accounts.oauth import logout_notices
+from accounts.common.database import P, PreparedInsert, PreparedUpdate, change_in_portions
+from accounts.oauth import logout
 from accounts.oauth.models import AppSession
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession, is_live
-from accounts.tokens import refresh
+from accounts.tokens import families
 from accounts.users.models import User
-from accounts.users.rows import OwnedQuery
+from accounts.users.services import OwnedQuery
 
 # The most live sessions of one user with one app.
 MOST = 20
@@ -97,8 +92,8 @@ def new(
     )
     new = AppSession(session=session, client_id=client_id, parent=parent, audience=audience)
     if is_offline:
-        new.refresh_token = refresh.first_token(session.pk)
-        session.refresh_digest = refresh.digest(new.refresh_token)
+        new.refresh_token = families.first_token(session.pk)
+        session.refresh_digest = families.digest_of(new.refresh_token)
     return new
 
 
@@ -110,7 +105,7 @@ def insert(new: AppSession) -> None:
 
 def with_token(token: str) -> AppSession | None:
     """Return the live session of the refresh token ``token``, which may be replaced, or None."""
-    family = refresh.family_of(token)
+    family = families.family_of(token)
     if family is None:
         return None
     session = _LIVE.first(session=family, now=clock.now())
@@ -154,7 +149,7 @@ def make_room(new: AppSession, app: str, actor: Actor, *, is_told: bool = True) 
     record(session.user, reason, actor, detail=app)
     if is_told:
         mine = LoginSession.objects.filter(user=session.user_id, app_session__client=new.client_id)
-        logout_notices.post(mine.filter(ended_at=now))
+        logout.post(mine.filter(ended_at=now))
 
 
 def end(rows: QuerySet[LoginSession], reason: Event) -> None:
@@ -173,7 +168,7 @@ def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
     rows = LoginSession.objects.filter(app_session__parent__in=parents.order_by().values("pk"))
     now = clock.now()
     if rows.filter(refresh_digest="", ended_at=None).update(ended_at=now, ended_by=reason):
-        logout_notices.post(rows.filter(ended_at=now))
+        logout.post(rows.filter(ended_at=now))
 
 
 @transaction.atomic(savepoint=False)
@@ -181,5 +176,5 @@ def _end(rows: QuerySet[LoginSession], some: QuerySet[LoginSession], reason: str
     """End the portion ``some`` of the sessions ``rows``; return how many there were."""
     now = clock.now()
     if count := some.update(ended_at=now, ended_by=reason):
-        logout_notices.post(rows.filter(ended_at=now))
+        logout.post(rows.filter(ended_at=now))
     return count

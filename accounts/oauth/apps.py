@@ -21,15 +21,15 @@ class OAuthConfig(AppConfig):
         from accounts.administration import roles
         from accounts.oauth import id_tokens
         from accounts.oauth.connected import ConnectedApps
-        from accounts.oauth.open_requests import hint_of
+        from accounts.oauth.requests import hint_of
         from accounts.sessions import connected
-        from accounts.signin import hints
-        from accounts.tokens import signing_keys
+        from accounts.signin import flow
+        from accounts.tokens import keyring
 
         import_module("accounts.oauth.receivers")
         connected.register(ConnectedApps())
-        signing_keys.FURTHER.append(id_tokens.SIGNED)
-        hints.register(hint_of)
+        keyring.FURTHER.append(id_tokens.SIGNED)
+        flow.register(hint_of)
         roles.register(
             self.label,
             {

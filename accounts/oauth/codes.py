@@ -11,17 +11,18 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 
 from accounts.activity import events
 from accounts.activity.services import Actor
-from accounts.common import base64url, clock, secrets
+from accounts.common import clock, crypto, secrets
 from accounts.common.client_info import ClientInfo
-from accounts.common.deletion import delete_in_batches
-from accounts.common.prepared import (
+from accounts.common.database import (
     P,
     PreparedInsert,
     PreparedQueries,
     PreparedQuery,
     PreparedUpdate,
+    delete_in_batches,
 )
-from accounts.oauth import app_sessions, subjects
+from accounts.oauth import app_sessions, connections
+from accounts.oauth.decisions import OFFLINE
 from accounts.oauth.models import (
     AuthorizationCode,
     AuthorizationRequest,
@@ -29,7 +30,6 @@ from accounts.oauth.models import (
     DeviceAuthorization,
 )
 from accounts.oauth.protocol import OAuthError
-from accounts.oauth.scope_checks import OFFLINE
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession, is_live
 from accounts.users.models import User
@@ -57,7 +57,7 @@ _UNCHANGED = User.objects.filter(
 )
 _LIVE = LoginSession.objects.filter(is_live(P("now")), pk=OuterRef("session_id"))
 _IS_VALID = Q(Exists(_UNCHANGED), spent_at=None, expires_at__gt=P("now"))
-_SPEND = PreparedUpdate(
+_MARK_USED = PreparedUpdate(
     lambda: _of_client().filter(_IS_VALID, Exists(_LIVE)),
     spent_at=P("now"),
     given=P("given"),
@@ -101,26 +101,26 @@ def _insert(
     _INSERT.run(row)
 
 
-def find(code: str, client: Client, redirect_uri: str, verifier: str) -> AuthorizationCode:
+def get_code(code: str, client: Client, redirect_uri: str, verifier: str) -> AuthorizationCode:
     """Return the row of ``code``, spent or not, if it was issued to ``client``.
 
     Raises:
         OAuthError: ``invalid_grant``: the code is unknown, or the client, the redirect URI or the
             verifier is not the one of the code.
     """
-    return _find(code, client, redirect_uri=redirect_uri, code_challenge=challenge_of(verifier))
+    return _get(code, client, redirect_uri=redirect_uri, code_challenge=code_challenge_of(verifier))
 
 
-def find_for_device(code: str, client: Client) -> AuthorizationCode:
+def get_device_code(code: str, client: Client) -> AuthorizationCode:
     """Return the row of the device code ``code``, spent or not, if it was issued to ``client``.
 
     Raises:
         OAuthError: ``invalid_grant``: the code is unknown, or was issued to another client.
     """
-    return _find(code, client, redirect_uri="", code_challenge="")
+    return _get(code, client, redirect_uri="", code_challenge="")
 
 
-def _find(code: str, client: Client, **proof: str) -> AuthorizationCode:
+def _get(code: str, client: Client, **proof: str) -> AuthorizationCode:
     held, user, session = _FOUND.firsts(digest=digest_of(code), client=client.pk, **proof)
     if held is None:
         raise _refused()
@@ -157,7 +157,7 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
         OAuthError: ``invalid_grant``: the code is spent or expired, or the browser session or the
             account has changed.
     """
-    refresh_token = _spend(held, info, key) if held.spent_at is None else None
+    refresh_token = _begin_session(held, info, key) if held.spent_at is None else None
     if refresh_token is None:
         if not held.is_of_device:
             _revoke_given(held, Actor(info))
@@ -165,9 +165,9 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
     return refresh_token
 
 
-def challenge_of(verifier: str) -> str:
+def code_challenge_of(verifier: str) -> str:
     """Return the challenge for ``verifier`` by the method S256 (RFC 7636 section 4.2)."""
-    return base64url.encode(sha256(verifier.encode()).digest())
+    return crypto.encode(sha256(verifier.encode()).digest())
 
 
 def digest_of(code: str) -> str:
@@ -181,7 +181,7 @@ def prune() -> int:
 
 
 @transaction.atomic
-def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
+def _begin_session(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
     """Spend the code ``held``, insert the session of the app, and return the refresh token.
 
     Return an empty string if the scope has no ``offline_access``, and None if the code is spent or
@@ -198,9 +198,9 @@ def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
     given.dpop_thumbprint = key
     if held.is_of_device:
         app_sessions.place(given, info)
-    if not _spend_row(held, given.pk):
+    if not _mark_used(held, given.pk):
         return None
-    given.pairwise_subject = subjects.make_pairwise(held.client, held.user)
+    given.pairwise_subject = connections.make_pairwise(held.client, held.user)
     app_sessions.insert(new)
     is_told = bool(held.client.backchannel_logout_uri)
     app_sessions.make_room(new, held.client.name, Actor(info), is_told=is_told)
@@ -208,14 +208,14 @@ def _spend(held: AuthorizationCode, info: ClientInfo, key: str) -> str | None:
     return new.refresh_token
 
 
-def _spend_row(held: AuthorizationCode, given: uuid.UUID) -> bool:
+def _mark_used(held: AuthorizationCode, given: uuid.UUID) -> bool:
     """Mark the code as spent for the session ``given``; return False if it is not valid.
 
     If a code is redeemed several times at once, this UPDATE decides which request wins.
     """
     values = {"client": held.client_id, "redirect_uri": held.redirect_uri}
     values |= {"digest": held.digest, "code_challenge": held.code_challenge}
-    return bool(_SPEND.run(**values, now=clock.now(), given=given))
+    return bool(_MARK_USED.run(**values, now=clock.now(), given=given))
 
 
 def _revoke_given(held: AuthorizationCode, actor: Actor) -> None:

@@ -8,17 +8,9 @@ from typing import Any, override
 from django.db.models import Q, QuerySet
 
 from accounts.activity.services import Actor
-from accounts.oauth import (
-    clients,
-    codes,
-    connections,
-    devices,
-    documents,
-    fetched_keys,
-    logout_notices,
-    open_requests,
-    registration_tokens,
-)
+from accounts.oauth import codes, connections, devices, logout, requests
+from accounts.oauth.clients import authentication, documents, registration
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import AppSession, Connection, PairwiseSubject, RegistrationToken
 from accounts.sessions.connected import App, Apps
 from accounts.sessions.models import LoginSession
@@ -72,14 +64,14 @@ class ConnectedApps(Apps):
     @override
     def prune(self) -> Mapping[str, int]:
         return {
-            "secrets of apps and registrations": clients.prune() + registration_tokens.prune(),
-            "keys of apps": fetched_keys.prune(),
+            "secrets of apps and registrations": clients.prune() + registration.prune(),
+            "keys of apps": authentication.prune(),
             "codes for apps": codes.prune(),
-            "logout notices": logout_notices.give_up(),
-            "authorization requests": open_requests.prune(),
+            "logout notices": logout.give_up(),
+            "authorization requests": requests.prune(),
             "codes of devices": devices.prune(),
             # Requests for an app keep it, so expired ones go first.
-            "unused apps": registration_tokens.prune_clients() + documents.prune(),
+            "unused apps": registration.prune_clients() + documents.prune(),
         }
 
     @override

@@ -1,5 +1,8 @@
 """The connected apps of a person: what each may do, when it was last used, and disconnecting it.
 
+An app without a sector knows a person by the id of the account. The apps of a sector know the
+person by a random identifier, which apps of other sectors never get.
+
 An app is connected from the person's first consent until somebody disconnects it. A first-party app
 needs no consent, and is connected at the first sign-in to it. The tokens of an app belong to its
 sessions (``oauth.app_sessions``).
@@ -15,12 +18,46 @@ from django.db.models import Max, Min, Prefetch, QuerySet
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock
-from accounts.common.prepared import P, PreparedQuery, PreparedUpdate
+from accounts.common.database import P, PreparedQuery, PreparedUpdate
 from accounts.oauth import app_sessions
-from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Client, Connection
+from accounts.oauth.models import (
+    AuthorizationCode,
+    AuthorizationRequest,
+    Client,
+    Connection,
+    PairwiseSubject,
+)
 from accounts.sessions.models import LoginSession
 from accounts.users import services as users
 from accounts.users.models import User
+
+
+def subject_of(client: Client, user: User) -> uuid.UUID | None:
+    """Return the identifier of ``user`` at ``client``; None if there is none yet."""
+    return _pairwise(client, user) if client.sector else user.pk
+
+
+def make_pairwise(client: Client, user: User) -> uuid.UUID | None:
+    """Return the pairwise identifier of ``user`` for ``client``; make it if there is none yet.
+
+    Return None if ``client`` has no sector. Call this in a transaction that has locked a row of
+    ``user``, so that the account is not deleted meanwhile.
+    """
+    if not client.sector:
+        return None
+    found = _pairwise(client, user)
+    if found is None:
+        # If another app of the sector inserts the row at the same time, that row counts.
+        rows = [PairwiseSubject(user=user, sector=client.sector)]
+        PairwiseSubject.objects.bulk_create(rows, ignore_conflicts=True)
+        found = _pairwise(client, user)
+    return found
+
+
+def _pairwise(client: Client, user: User) -> uuid.UUID | None:
+    rows = PairwiseSubject.objects.filter(user=user, sector=client.sector)
+    return rows.values_list("subject", flat=True).first()
+
 
 # The use of an app is recorded at most this often, so that not every refresh writes to the row.
 NOTE_EVERY = timedelta(minutes=1)
@@ -116,7 +153,7 @@ def rows_of(user: User) -> QuerySet[Connection]:
     return rows.prefetch_related("client__required_group")
 
 
-def find(user: User, client_id: str) -> Any:
+def find_connection(user: User, client_id: str) -> Any:
     """Return the app as :func:`of` does, or None if ``user`` has not connected it."""
     # PostgreSQL would refuse a NUL character with an error.
     return of(user).filter(pk=client_id).first() if client_id.isprintable() else None
@@ -130,7 +167,7 @@ def disconnect(user: User, client_id: str, actor: Actor) -> bool:
     """
     # Lock the user first, as a lockdown does. Otherwise the two could deadlock on the sessions.
     users.lock_row_as_is(user)
-    client = find(user, client_id)
+    client = find_connection(user, client_id)
     mine = {"user": user, "client": client}
     # Of two requests at the same moment, the second one finds the app, but no row to delete.
     if client is None or not Connection.objects.filter(**mine).delete()[0]:

@@ -1,17 +1,26 @@
-"""Decides what an authorization request still needs before the app gets a code.
+"""Decides what an authorization request still needs, and which granted scopes an app may still use.
 
 The decision reads only the request as it was stored, the session and the account. Therefore nothing
 that a browser sends later, and no page that a person skips, can weaken it.
+
+Staff may change an app after people have signed in to it. A code or refresh token therefore gives
+only what the app may request at that moment.
 """
 
+from collections.abc import Collection
 from datetime import timedelta
 from enum import Enum, auto
 
+from django.conf import settings
+
 from accounts.common import clock
 from accounts.common.proofs import Assurance
-from accounts.oauth import connections, document_urls, redirect_uris
+from accounts.oauth import connections
+from accounts.oauth.clients import uris
+from accounts.oauth.connections import subject_of
 from accounts.oauth.models import AuthorizationRequest, Client
-from accounts.oauth.subjects import subject_of
+from accounts.oauth.protocol import OAuthError
+from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of, of_service
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
 from accounts.users.models import User
@@ -55,7 +64,7 @@ def decide(asked: AuthorizationRequest, session: LoginSession | None) -> Step:
 
     ``session``: the session of the browser; None if nobody is signed in there.
     """
-    if asked.client.disabled_at or document_urls.is_withdrawn(asked.client_id):
+    if asked.client.disabled_at or uris.is_withdrawn(asked.client_id):
         return Step.DISABLED
     if session is None:
         return Step.SIGN_IN
@@ -145,8 +154,45 @@ def _must_consent(asked: AuthorizationRequest, user: User) -> bool:
     count for an app with a metadata document either, because its redirect URIs may have changed.
     """
     is_document = asked.client.source == Client.Source.DOCUMENT
-    if is_document or not redirect_uris.is_claimed(asked.redirect_uri):
+    if is_document or not uris.is_claimed(asked.redirect_uri):
         return True
     if asked.client.is_first_party:
         return False
     return "consent" in asked.prompts.split() or not connections.covers(asked, user)
+
+
+OFFLINE = "offline_access"
+
+
+def remaining(
+    client: Client, session: LoginSession, scope: Collection[str], audience: str
+) -> frozenset[str]:
+    """Return the scopes of ``scope`` that ``client`` may still use with tokens for ``audience``.
+
+    ``session``: a session of the person, which says how they have authenticated.
+
+    Raises:
+        OAuthError: ``invalid_grant``: the client may use none, or the person lacks what the client
+            now requires.
+    """
+    may_use = audience in audiences_of(client)
+    defined = {*SCOPES, *of_service(audience)}
+    held = frozenset(scope).intersection(client.scope.split(), defined)
+    if not may_use:
+        held -= API_SCOPES
+    is_allowed = held and (may_use or audience == settings.AUTHSITE.origin)
+    has_factor = has_shown(session, Client.Factor(client.factor))
+    if is_allowed and has_factor and is_member(client, session.user):
+        return held
+    sentence = "The client may not use the granted scopes, or the user lacks what it requires."
+    raise OAuthError("invalid_grant", sentence)
+
+
+def check_audience(sent: dict[str, str], audience: str) -> None:
+    """Check that ``resource``, if it is sent, is the granted service ``audience`` (RFC 8707).
+
+    Raises:
+        OAuthError: ``invalid_target``: it is another service.
+    """
+    if sent.get("resource", audience) != audience:
+        raise OAuthError("invalid_target", "The grant is for another resource.")

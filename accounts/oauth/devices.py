@@ -12,13 +12,13 @@ from django.db.models import QuerySet
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
-from accounts.common.deletion import delete_in_batches
+from accounts.common.database import delete_in_batches
 from accounts.oauth import codes, requests
 from accounts.oauth.models import AuthorizationRequest, Client, DeviceAuthorization
 from accounts.oauth.protocol import OAuthError
-from accounts.sessions.reauthentication import RECENT
+from accounts.sessions.current import RECENT
 from accounts.throttle.limits import USER_CODE_NETWORK, USER_CODE_PERSON, Budget
-from accounts.throttle.services import around, give_back, spend
+from accounts.throttle.services import around, give_back, hit
 from accounts.users.models import User
 
 GRANT = "urn:ietf:params:oauth:grant-type:device_code"
@@ -47,7 +47,7 @@ def begin(
     """
     check_allowed(client)
     scope, audience = requests.access_of(client, given)
-    spend(*budgets)
+    hit(*budgets)
     device_code, user_code = secrets.token(), secrets.user_code()
     DeviceAuthorization.objects.create(
         digest=codes.digest_of(device_code),
@@ -68,7 +68,7 @@ def shown(user_code: str) -> str:
     return f"{letters[:4]}-{letters[4:]}"
 
 
-def find(typed: str, user: User, info: ClientInfo) -> AuthorizationRequest | None:
+def find_request(typed: str, user: User, info: ClientInfo) -> AuthorizationRequest | None:
     """Return an unsaved request for the device that shows the code ``typed``; None if none does.
 
     ``user``: the person who types the code.
@@ -78,7 +78,7 @@ def find(typed: str, user: User, info: ClientInfo) -> AuthorizationRequest | Non
         RateLimited: the person or the network has typed too many wrong codes.
     """
     budgets = [USER_CODE_PERSON.of(user.pk), *around(USER_CODE_NETWORK, info)]
-    spend(*budgets)
+    hit(*budgets)
     digests = secrets.digests(shown(typed).replace("-", ""), _PURPOSE)
     rows = _unanswered().filter(user_code__in=digests).select_related("client")[:2]
     # If chance has given two devices the same code, nobody knows which one the person sees.
@@ -88,7 +88,7 @@ def find(typed: str, user: User, info: ClientInfo) -> AuthorizationRequest | Non
     return _request_of(rows[0])
 
 
-def answer(asked: AuthorizationRequest, *, allows: bool) -> bool:
+def decide(asked: AuthorizationRequest, *, allows: bool) -> bool:
     """Record whether the person allows the request of the device.
 
     Return False if it has been answered or has expired.
@@ -99,7 +99,7 @@ def answer(asked: AuthorizationRequest, *, allows: bool) -> bool:
     return bool(rows.update(is_allowed=allows))
 
 
-def check_answer(device_code: str, client: Client) -> None:
+def check_decision(device_code: str, client: Client) -> None:
     """Check that a person has allowed the request of the device (RFC 8628 section 3.5).
 
     Raises:

@@ -3,7 +3,8 @@
 from django.db import transaction
 
 from accounts.activity.services import Actor
-from accounts.oauth import codes, connections, devices, registration_tokens
+from accounts.oauth import codes, connections, devices
+from accounts.oauth.clients import registration
 from accounts.oauth.models import AuthorizationRequest
 from accounts.sessions.models import LoginSession
 
@@ -52,10 +53,10 @@ def _grant(
     # Only one of two tabs deletes the row.
     if not asked._state.adding and not close(asked):
         raise AlreadyAnswered
-    if asked.device_id and not devices.answer(asked, allows=True):
+    if asked.device_id and not devices.decide(asked, allows=True):
         raise AlreadyAnswered
     if agrees:
-        if not registration_tokens.keep(asked.client):
+        if not registration.keep(asked.client):
             raise AppExpired
         connections.agree(asked, session.user, actor)
     elif not connections.renew(asked, session.user):
@@ -72,7 +73,7 @@ def refuse(asked: AuthorizationRequest) -> bool:
 
     If a device asks, also record the refusal, so that the device gets ``access_denied``.
     """
-    return close(asked) and (not asked.device_id or devices.answer(asked, allows=False))
+    return close(asked) and (not asked.device_id or devices.decide(asked, allows=False))
 
 
 def close(asked: AuthorizationRequest) -> bool:

@@ -9,13 +9,41 @@ from typing import Any
 from django.conf import settings
 
 from accounts.common import clock
-from accounts.oauth.claims import claims_of
 from accounts.oauth.models import Client
 from accounts.sessions.models import LoginSession
 from accounts.tokens import access, keyring, signatures
 from accounts.tokens.access import LONGEST_WITH_GROUPS
+from accounts.tokens.keyring import Further
 from accounts.tokens.signatures import NotGenuine
-from accounts.tokens.signing_keys import Further
+from accounts.users.models import User
+
+BY_SCOPE = {
+    "profile": ("preferred_username", "name", "locale", "zoneinfo", "updated_at"),
+    "email": ("email", "email_verified"),
+    "groups": ("groups",),
+}
+
+
+def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
+    """Return the claims about ``user`` that ``scope`` grants, except those without a value.
+
+    ``sub`` is missing, because it depends on the app. A scope that is unknown here grants no claim.
+    """
+    claims: dict[str, Any] = {}
+    if "profile" in scope:
+        claims["preferred_username"] = user.username
+        claims["name"] = user.display_name or user.username
+        claims["zoneinfo"] = user.time_zone
+        if user.language:
+            claims["locale"] = user.language
+        claims["updated_at"] = int(user.updated_at.timestamp())
+    # ``User.email`` is always a confirmed address.
+    if "email" in scope and user.email:
+        claims |= {"email": user.email, "email_verified": True}
+    if "groups" in scope:
+        claims["groups"] = user.group_names
+    return claims
+
 
 TYPE = "JWT"
 

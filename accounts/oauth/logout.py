@@ -1,137 +1,240 @@
-"""Logout at the request of an app (OpenID Connect RP-Initiated Logout 1.0).
+"""Tells apps that their sessions have ended (OpenID Connect Back-Channel Logout 1.0).
 
-The URL of the request has an ID token of the person. Browsers and proxies store URLs, so the site
-reads the token at once, and redirects the browser to the same URL without parameters. A signed
-cookie holds what the page there needs of the request.
+Their header has the type ``logout+jwt``, so that nobody accepts one as an ID token or an access
+token (OpenID Connect Back-Channel Logout 1.0 section 2.4).
+
+A notice is a row, written in the transaction that ends the session. Sender threads lease the rows
+that are due, and send each notice at least once: twice if a process is killed, or loses its lease,
+between sending a notice and deleting its row. Apps see no difference, because a session ends once.
+
+Each app has a thread of its own, so that an app that hangs delays only its own notices. The sender
+runs in a process of its own (``oauth.logout_sender``).
 """
 
+import logging
+import time
 import uuid
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any
+from itertools import groupby
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
-from django.core import signing
-from django.http import HttpRequest, HttpResponse
-from django.shortcuts import render
-from django.urls import reverse
-from django.views.decorators.cache import never_cache
-from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_http_methods
+from django.db import connection
+from django.db.models import Count, DateTimeField, Exists, OuterRef, QuerySet, UUIDField, Value
+from django.db.models.functions import Coalesce
 
-from accounts.activity import events
-from accounts.oauth import document_urls, id_tokens, pages, redirect_uris, responses
-from accounts.oauth.models import AppSession, Client
-from accounts.oauth.protocol import OAuthError, parameters
-from accounts.sessions.current import request_auth_of
+from accounts.common import clock, secrets
+from accounts.common.database import delete_in_batches
+from accounts.common.leases import LeasedQueue
+from accounts.oauth import id_tokens
+from accounts.oauth.clients import uris
+from accounts.oauth.models import Client, LogoutNotice
 from accounts.sessions.models import LoginSession
-from accounts.signin.session import sign_out
+from accounts.tokens import keyring, signatures
 
-# How long a person has to answer.
-LIFE = timedelta(minutes=10)
-# Browsers keep cookies of at most 4096 bytes.
-LONGEST_STATE = 1024
-SALT = "oauth.logout"
-
-type Request = dict[str, str]
+TYPE = "logout+jwt"
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+LIFE = timedelta(minutes=2)
 
 
-@login_not_required
-@never_cache
-@csrf_exempt  # The forms of apps may send the request. The page that signs out is protected.
-@require_http_methods(["GET", "POST"])
-def logout(request: HttpRequest) -> HttpResponse:
-    """Store the request of an app in a cookie; without parameters, answer the stored request."""
-    data = request.POST if request.method == "POST" else request.GET
-    if not data or "csrfmiddlewaretoken" in data:
-        return _page(request)
-    try:
-        asked = _read(parameters(data))
-    except OAuthError as error:
-        return pages.invalid(request, error)
-    response = responses.redirect(reverse("oauth_logout"))
-    response.set_cookie(
-        settings.LOGOUT_COOKIE_NAME,
-        signing.dumps(asked, salt=SALT),
-        max_age=LIFE,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
+def issue(session_id: uuid.UUID, subject: uuid.UUID, client_id: str) -> str:
+    """Return a logout token for the app ``client_id`` about its session ``session_id``.
+
+    ``subject``: the :attr:`LoginSession.subject` of that session.
+
+    Each token has a new ``jti``: an app may refuse a second token with the same one as a replay,
+    although it has not acted on the first.
+    """
+    now = clock.now()
+    claims = {
+        "iss": settings.AUTHSITE.origin,
+        "aud": client_id,
+        "iat": int(now.timestamp()),
+        "exp": int((now + LIFE).timestamp()),
+        "jti": secrets.token(),
+        "sub": str(subject),
+        "sid": str(session_id),
+        "events": {EVENT: {}},
+    }
+    return signatures.sign(claims, TYPE, keyring.signer(id_tokens.algorithm()))
+
+
+log = logging.getLogger(__name__)
+
+# How many apps one process sends to at once, and how many notices an app gets in a row.
+MOST_APPS, BATCH = 32, 20
+# The seconds for one notice, name lookup included, and for all notices of a batch.
+SECONDS, BATCH_SECONDS = 3.0, 20.0
+# The seconds without notices to an app after it has failed; they double with each further failure.
+# Otherwise many apps that hang would take the turns of all others.
+REST_SECONDS, LONGEST_REST_SECONDS = 5.0, 300.0
+# The pause before the first attempt. The request that ends the session is answered meanwhile, and
+# several notices to an app are sent together.
+REST = timedelta(milliseconds=500)
+NOTICES = LeasedQueue(
+    LogoutNotice,
+    # Longer than a batch takes, unless a name server hangs.
+    lease=timedelta(minutes=1),
+    first_wait=timedelta(seconds=5),
+    longest_wait=timedelta(hours=1),
+    life=timedelta(days=1),
+)
+# In bytes. The body of the answer is not evaluated.
+LONGEST_RESPONSE = 10_000
+# Section 2.8: apps must answer 200, but some frameworks answer 204 instead.
+DONE = {200, 204}
+
+
+def post(rows: QuerySet[LoginSession]) -> None:
+    """Write a notice for each of the sessions ``rows`` whose app has a back-channel logout URI.
+
+    Call this in the transaction that ends the sessions.
+    """
+    now, due = (Value(at, DateTimeField()) for at in (clock.now(), clock.now() + REST))
+    told = rows.filter(app_session__isnull=False)
+    told = told.exclude(app_session__client__backchannel_logout_uri="").order_by()
+    subject = Coalesce("pairwise_subject", "user_id", output_field=UUIDField())
+    values = told.values_list("pk", "app_session__client", subject, now, due, Value(0))
+    text, parameters = values.query.sql_with_params()
+    columns = "session_id, client_id, subject, created_at, due_at, attempts"
+    table = LogoutNotice._meta.db_table
+    with connection.cursor() as cursor:
+        cursor.execute(
+            f"INSERT INTO {table} ({columns}) {text} ON CONFLICT DO NOTHING",
+            parameters,
+        )
+
+
+def is_needed() -> bool:
+    """Return whether any app has a back-channel logout URI, or any notice waits."""
+    told = Client.objects.exclude(backchannel_logout_uri="")
+    return told.exists() or LogoutNotice.objects.exists()
+
+
+def give_up() -> int:
+    """Delete the notices that are older than a day; return how many."""
+    old = LogoutNotice.objects.filter(created_at__lte=clock.now() - NOTICES.life)
+    for app, count in old.order_by().values_list("client").annotate(Count("pk")):
+        log.error("App %s was not told that sessions ended: %d", app, count)
+    return delete_in_batches(old)
+
+
+@dataclass
+class Sender:
+    """Sends the notices that are due, to several apps at once.
+
+    Call all its methods in the same thread. The threads that send do not use the database.
+
+    ``outcomes``: how many notices were ``sent``, or ``failed`` and will be repeated.
+    """
+
+    is_stopping: Callable[[], bool] = bool
+    outcomes: Counter[str] = field(default_factory=Counter)
+    _threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(MOST_APPS, "logout notices")
     )
-    return response
+    _under_way: dict["Future[list[str]]", list[LogoutNotice]] = field(default_factory=dict)
+    # For each app that has failed: the time of the monotonic clock until which it gets no notices,
+    # and the seconds from the failure until then.
+    _resting: dict[str, tuple[float, float]] = field(default_factory=dict)
+
+    def send_due(self) -> bool:
+        """Start to send the notices that are due, and record the results of earlier ones.
+
+        Return whether any notice is still being sent.
+        """
+        self._settle_done()
+        self._begin()
+        return bool(self._under_way)
+
+    def finish(self) -> None:
+        """Start no more batches, wait for those that are being sent, and record their results."""
+        self._threads.shutdown(cancel_futures=True)
+        self._settle_done()
+
+    def _begin(self) -> None:
+        now = time.monotonic()
+        resting = {app for app, (until, _seconds) in self._resting.items() if until > now}
+        busy = {notices[0].client_id for notices in self._under_way.values()}
+        claimed = _claim(busy | resting, MOST_APPS - len(busy))
+        if not claimed:
+            return
+        id_tokens.be_ready()
+        for client, group in groupby(claimed, lambda notice: notice.client):
+            notices = list(group)
+            tokens = [issue(n.session_id, n.subject, n.client_id) for n in notices]
+            future = self._threads.submit(_send_all, client, tokens, self.is_stopping)
+            self._under_way[future] = notices
+
+    def _settle_done(self) -> None:
+        sent: list[LogoutNotice] = []
+        failed: list[LogoutNotice] = []
+        rest: list[LogoutNotice] = []
+        for future in [future for future in self._under_way if future.done()]:
+            notices = self._under_way.pop(future)
+            failures = [] if future.cancelled() else future.result()
+            accepted = [failure for failure in failures if not failure]
+            sent += notices[: len(accepted)]
+            failed += notices[len(accepted) : len(failures)]
+            rest += notices[len(failures) :]
+            self._note(notices[0].client_id, has_failed=len(accepted) < len(failures))
+        self.outcomes.update(sent=len(sent), failed=len(failed))
+        # Each statement is a transaction of its own: SQLite lets one process write at a time, and
+        # the requests must not wait for what Python does between two statements.
+        if sent:
+            LogoutNotice.objects.filter(pk__in=[notice.pk for notice in sent]).delete()
+        NOTICES.put_off(failed)
+        NOTICES.release(rest)
+
+    def _note(self, app: str, *, has_failed: bool) -> None:
+        _until, seconds = self._resting.pop(app, (0.0, REST_SECONDS / 2))
+        if has_failed:
+            seconds = min(2 * seconds, LONGEST_REST_SECONDS)
+            self._resting[app] = time.monotonic() + seconds, seconds
 
 
-def _read(given: dict[str, str]) -> Request:
-    """Return the client, its session and the URI to return to, if ``id_token_hint`` is valid.
+def _claim(busy: set[str], most: int) -> Sequence[LogoutNotice]:
+    """Lease and return due notices to at most ``most`` apps, none of which is in ``busy``."""
+    due = NOTICES.due()
+    waiting = Client.objects.filter(Exists(due.filter(client=OuterRef("pk"))))
+    apps = waiting.exclude(pk__in=busy).values_list("pk", flat=True)[:most]
+    firsts = [due.filter(client=app).order_by("due_at")[:BATCH] for app in apps]
+    pks = [pk for rows in firsts for pk in rows.values_list("pk", flat=True)]
+    claimed = NOTICES.claim(pks) if pks else LogoutNotice.objects.none()
+    return list(claimed.select_related("client").order_by("client", "created_at"))
 
-    Return an empty dictionary otherwise, and if the client is disabled or its host was removed from
-    the settings. The URI is left out unless the client has registered it.
+
+def _send_all(client: Client, tokens: list[str], is_stopping: Callable[[], bool]) -> list[str]:
+    """Send the tokens until one fails; return the result of each attempt.
+
+    A result is the name of the failure, or an empty string if the app has accepted the token.
     """
-    hint = id_tokens.hint_of(given.get("id_token_hint", ""), given.get("client_id", ""))
-    rows = Client.objects.filter(disabled_at=None)
-    client = rows.filter(pk=hint["aud"]).first() if hint else None
-    if hint is None or client is None or document_urls.is_withdrawn(client.pk):
-        return {}
-    uri, state = given.get("post_logout_redirect_uri", ""), given.get("state", "")
-    asked = {"client": client.pk, "sid": hint["sid"]}
-    if uri in client.logout_uris and len(state) <= LONGEST_STATE:
-        asked |= {"uri": uri, "state": state}
-    return asked
+    failures: list[str] = []
+    end = time.monotonic() + BATCH_SECONDS
+    while len(failures) < len(tokens) and not any(failures):
+        if is_stopping() or time.monotonic() > end:
+            break
+        failures.append(_send(client, tokens[len(failures)]))
+    for failure in filter(None, failures):
+        log.warning("A logout notice to app %s failed and will be repeated: %s", client.pk, failure)
+    return failures
 
 
-@csrf_protect
-def _page(request: HttpRequest) -> HttpResponse:
-    """Sign the person out, or ask first.
+def _send(client: Client, token: str) -> str:
+    from accounts.common import http_client  # noqa: PLC0415 its library takes 10 MB
 
-    An app signs out without asking only the browser session from which the person signed in to it.
-    Otherwise, whoever has any ID token could sign its owner out anywhere.
-    """
-    asked = _stored(request)
-    session = request_auth_of(request).presented
-    if session is not None and request.method != "POST" and not _is_from(asked, session):
-        client = Client.objects.filter(pk=asked.get("client")).first()
-        return render(request, "accounts/oauth/logout.html", {"client": client})
-    if session is not None:
-        sign_out(request)
-    response = _lead_on(request, asked)
-    response.delete_cookie(settings.LOGOUT_COOKIE_NAME, samesite="Lax")
-    return response
-
-
-def _stored(request: HttpRequest) -> Request:
-    cookie = request.COOKIES.get(settings.LOGOUT_COOKIE_NAME, "")
+    # A member of staff may have removed the URI meanwhile, or an operator the host, which somebody
+    # else may control now.
+    if not client.backchannel_logout_uri or uris.is_withdrawn(client.pk):
+        return ""
     try:
-        asked: Any = signing.loads(cookie, salt=SALT, max_age=LIFE)
-    except signing.BadSignature:
-        return {}
-    return dict(asked)
-
-
-def _is_from(asked: Request, session: LoginSession) -> bool:
-    """Return whether the person signed in to the app from the browser session ``session``."""
-    if not asked:
-        return False
-    rows = AppSession.objects.filter(client=asked["client"], parent=session)
-    # After a person has disconnected the app, it must not sign the person out without asking.
-    rows = rows.exclude(session__ended_by=events.APP_DISCONNECTED.name)
-    return rows.filter(session=uuid.UUID(asked["sid"])).exists()
-
-
-def _lead_on(request: HttpRequest, asked: Request) -> HttpResponse:
-    """Return to the URI of the app if it is registered; otherwise show that sign-out is done.
-
-    For an app that nobody has verified, the page has a link to the URI. After a redirect, a link to
-    this site could lead anywhere (RFC 9700 section 4.11.2).
-    """
-    client = Client.objects.filter(pk=asked["client"]).first() if "uri" in asked else None
-    if client is None or asked["uri"] not in client.logout_uris:
-        return render(request, "accounts/oauth/signed_out.html")
-    target = asked["uri"]
-    if asked["state"]:
-        target = responses.with_query(target, {"state": asked["state"]})
-    if not client.is_verified:
-        context = {"url": target, "host": redirect_uris.host_of(target), "client": client}
-        return render(request, "accounts/oauth/signed_out.html", context)
-    if request.method == "POST":
-        return responses.lead_back(request, client, target)
-    return responses.redirect(target)
+        with http_client.limited(
+            SECONDS, LONGEST_RESPONSE, takes_private=client.backchannel_logout_is_private
+        ) as session:
+            answer = session.post(client.backchannel_logout_uri, {"logout_token": token})
+    except Exception as error:  # whatever a server answers, the other notices must be sent
+        return type(error).__name__
+    return "" if answer.status_code in DONE else f"status {answer.status_code}"

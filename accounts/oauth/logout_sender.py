@@ -24,8 +24,8 @@ from django.db import connections
 
 from accounts.common import logs, metrics
 from accounts.common.background import AFTER_TROUBLE_SECONDS, Background
-from accounts.oauth import logout_notices
-from accounts.oauth.logout_notices import Sender
+from accounts.oauth import logout
+from accounts.oauth.logout import Sender
 
 log = logging.getLogger(__name__)
 
@@ -55,7 +55,7 @@ class Starter:
         self._thread.start()
 
     def _work(self) -> float:
-        if not logout_notices.is_needed():
+        if not logout.is_needed():
             return LOOK_EVERY_SECONDS
         connections.close_all()
         pipe = subprocess.PIPE
@@ -114,9 +114,9 @@ class Program:
         now = time.monotonic()
         if now >= self._report_at:
             self._report_at = now + REPORT_SECONDS
-            self._sender.outcomes["given_up"] += logout_notices.give_up()
+            self._sender.outcomes["given_up"] += logout.give_up()
             self._report()
-            if not logout_notices.is_needed():
+            if not logout.is_needed():
                 self._loop.stopping.set()
         return SETTLE_SECONDS if is_busy else LOOK_EVERY_SECONDS
 
@@ -125,7 +125,7 @@ class Program:
         self._report()
 
     def _report(self) -> None:
-        count, age = logout_notices.NOTICES.waiting()
+        count, age = logout.NOTICES.waiting()
         line = json.dumps([count, age, self._sender.outcomes])
         self._sender.outcomes.clear()
         with suppress(OSError):  # the server process was killed

@@ -14,13 +14,14 @@ from accounts.common.client_info import LONGEST_USER_AGENT, ClientInfo
 from accounts.common.key_text import ID_LENGTH, KeyText
 from accounts.common.leases import Leased
 from accounts.common.text import refuse_invisible
-from accounts.oauth import client_rules, document_urls, redirect_uris, scopes
+from accounts.oauth import scopes
+from accounts.oauth.clients import rules, uris
 from accounts.sessions.models import LONGEST_SCOPE, LoginSession
 
 LONGEST_NAME = 60
 LONGEST_ID = 255
-LONGEST_URI = redirect_uris.LONGEST
-LONGEST_HOST = redirect_uris.LONGEST_HOST
+LONGEST_URI = uris.LONGEST
+LONGEST_HOST = uris.LONGEST_HOST
 NEVER = datetime.fromtimestamp(0, UTC)
 # Secret scanners find the secrets by this prefix; see ``accounts.common.key_text``.
 SECRET = KeyText("authsite_client_")
@@ -192,7 +193,7 @@ class Client(models.Model):
         A metadata document can claim the name of another app. Until the operator has verified the
         app, pages show the host of the document instead.
         """
-        return self.name if self.is_verified else document_urls.host_of(self.pk) or self.name
+        return self.name if self.is_verified else uris.document_host(self.pk) or self.name
 
     @property
     def host(self) -> str:
@@ -201,7 +202,7 @@ class Client(models.Model):
         It is empty if the app is a program on a person's device and its client ID is not a URL.
         """
         first = next(iter(self.redirect_uris), "")
-        return document_urls.host_of(self.pk) or redirect_uris.host_of(first)
+        return uris.document_host(self.pk) or uris.host_of(first)
 
     @property
     def has_secret(self) -> bool:
@@ -222,7 +223,7 @@ class Client(models.Model):
                 to it (RFC 8252 section 8.6); a self-described app has rights that only an
                 operator can give.
         """
-        client_rules.check(self)
+        rules.check(self)
 
 
 class ClientLogo(models.Model):

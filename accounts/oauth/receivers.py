@@ -8,7 +8,7 @@ from django.dispatch import receiver
 
 from accounts.activity import events
 from accounts.common.signals import credentials_changed, sessions_ended
-from accounts.oauth import app_sessions, connections, logout_notices
+from accounts.oauth import app_sessions, connections, logout
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
@@ -29,5 +29,5 @@ def end_sessions_of_apps(
     *, rows: QuerySet[LoginSession], at: datetime, reason: str, **_signal: Any
 ) -> None:
     """Tell the apps whose sessions have just ended, and end the sessions that end with ``rows``."""
-    logout_notices.post(rows.filter(ended_at=at).order_by())
+    logout.post(rows.filter(ended_at=at).order_by())
     app_sessions.end_children(rows, reason)

@@ -1,30 +1,71 @@
-"""Reads and checks authorization requests (RFC 6749 section 4.1.1, RFC 7636, RFC 8707, RFC 9126).
+"""Reads, checks and stores authorization requests (RFC 6749, RFC 7636, RFC 8707, RFC 9126).
 
 A request is refused with an :class:`OAuthError`. Only after :func:`client_of` and
 :func:`redirect_uri_of` is it safe to redirect to the app.
+
+Only the browser that has opened a request can continue it. A cookie with a random value identifies
+this browser. Without it, an attacker could make somebody else answer the attacker's request, or
+answer a request that somebody else has begun.
 """
 
 import re
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
+from urllib.parse import parse_qsl, urlencode
 
 from django.conf import settings
-from django.http import QueryDict
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
+from django.utils.translation import get_supported_language_variant
 
-from accounts.common import clock
+from accounts.common import clock, secrets
+from accounts.common.client_info import ClientInfo, client_of
+from accounts.common.database import delete_in_batches
 from accounts.common.proofs import Assurance
-from accounts.oauth import clients, document_urls, id_tokens, redirect_uris
-from accounts.oauth.models import LONGEST_ID, AuthorizationRequest, Client
+from accounts.oauth import id_tokens
+from accounts.oauth.clients import services as clients
+from accounts.oauth.clients import uris
+from accounts.oauth.clients.uris import is_registered
+from accounts.oauth.models import LONGEST_ID, AuthorizationRequest, Client, UnreadRequest
 from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of, known, of_service
+from accounts.sessions.models import LoginSession
+from accounts.signin.flow import Hint
+from accounts.throttle.limits import AUTHORIZE_CLIENT, AUTHORIZE_NETWORK, Budget
+from accounts.throttle.services import around, hit
+
+
+def choose_language(response: HttpResponse, ui_locales: str) -> None:
+    """Set the language cookie to the first of ``ui_locales`` that the site has.
+
+    The cookie lasts until the browser is closed.
+
+    ``ui_locales``: language tags, separated by spaces, in the order of preference (OpenID Connect
+        Core section 3.1.2.1). After the sign-in, the user's own language applies.
+    """
+    for tag in ui_locales.split():
+        try:
+            language = get_supported_language_variant(tag)
+        except LookupError:
+            continue
+        response.set_cookie(
+            settings.LANGUAGE_COOKIE_NAME,
+            language,
+            secure=settings.LANGUAGE_COOKIE_SECURE,
+            httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
+            samesite="Lax",
+        )
+        return
+
 
 # How long a person has to complete a request.
 LIFE = timedelta(hours=1)
 PROMPTS = {"none", "login", "consent", "select_account"}
 # Longer than a session can be, so a greater ``max_age`` means the same.
 LONGEST_AGE = 10**9
-_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+_CODE_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
 _AGE = re.compile(r"[0-9]{1,18}", re.ASCII)
 # Parameters that would change the meaning of a request, and the errors that OpenID Connect Core
 # sections 3.1.2.6 and 7.2.1 have for them.
@@ -34,7 +75,7 @@ _UNSUPPORTED = {
 }
 
 
-def client_of(data: QueryDict) -> tuple[str, Client | None]:
+def client_of_request(data: QueryDict) -> tuple[str, Client | None]:
     """Return the client ID in the request, and the app; None if its document must be read first.
 
     Raises:
@@ -43,10 +84,10 @@ def client_of(data: QueryDict) -> tuple[str, Client | None]:
     client_id = single(data, "client_id")
     # PostgreSQL would refuse a NUL character with an error.
     is_possible = 0 < len(client_id) <= LONGEST_ID and client_id.isprintable()
-    if not is_possible or document_urls.is_withdrawn(client_id):
+    if not is_possible or uris.is_withdrawn(client_id):
         raise _unknown()
-    client = clients.find(client_id)
-    if client is None and not document_urls.is_url(client_id):
+    client = clients.find_client(client_id)
+    if client is None and not uris.is_url(client_id):
         raise _unknown()
     return client_id, client
 
@@ -81,7 +122,7 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         audience=audience,
         state=given.get("state", ""),
         nonce=given.get("nonce", ""),
-        code_challenge=_challenge(given),
+        code_challenge=_code_challenge(given),
         dpop_jkt=_dpop_jkt(given.get("dpop_jkt", "")),
         prompts=_prompts(given.get("prompt", "")),
         max_age=_max_age(given.get("max_age", "")),
@@ -138,12 +179,12 @@ def check_redirect_uri(client: Client, given: str) -> str:
     Raises:
         OAuthError: ``client`` has not registered it.
     """
-    if redirect_uris.is_registered(client.redirect_uris, given):
+    if uris.is_registered(client.redirect_uris, given):
         return given
     raise OAuthError("invalid_request", "The redirect_uri is missing or not registered.")
 
 
-def _challenge(given: Mapping[str, str]) -> str:
+def _code_challenge(given: Mapping[str, str]) -> str:
     """Return the code challenge. Every app needs one (RFC 9700 section 2.1.1).
 
     Raises:
@@ -154,7 +195,7 @@ def _challenge(given: Mapping[str, str]) -> str:
     # The default method is ``plain``, whose challenge is the verifier (RFC 7636 section 4.3).
     if given.get("code_challenge_method") != "S256":
         raise OAuthError("invalid_request", "The code_challenge_method must be S256.")
-    if not _CHALLENGE.fullmatch(given["code_challenge"]):
+    if not _CODE_CHALLENGE.fullmatch(given["code_challenge"]):
         raise OAuthError("invalid_request", "The code_challenge must have 43 characters.")
     return given["code_challenge"]
 
@@ -165,7 +206,7 @@ def _dpop_jkt(given: str) -> str:
     Raises:
         OAuthError: it is malformed.
     """
-    if given and not _CHALLENGE.fullmatch(given):
+    if given and not _CODE_CHALLENGE.fullmatch(given):
         raise OAuthError("invalid_request", "The dpop_jkt must have 43 characters.")
     return given
 
@@ -237,3 +278,194 @@ def _subject(client: Client, hint: str) -> uuid.UUID | None:
 def _acr_values(given: str) -> str:
     known = dict.fromkeys(value for value in given.split() if value in set(Assurance))
     return " ".join(known)
+
+
+# How long a pushed request waits for the browser (RFC 9126 section 2.2).
+PUSHED_LIFE = timedelta(seconds=90)
+URN = "urn:ietf:params:oauth:request_uri:"
+# In characters. The longest ``state`` takes up to three quarters of them.
+LONGEST_QUERY = 32 * 1024
+_COOKIE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+# Keeps these digests apart from others that ``secrets.digest`` makes.
+_PURPOSE = "authorize"
+
+
+def browser_of(request: HttpRequest) -> str:
+    """Return the cookie value of the browser, or an empty string if it has none."""
+    value = request.COOKIES.get(settings.AUTHORIZE_COOKIE_NAME, "")
+    return value if _COOKIE.fullmatch(value) else ""
+
+
+def set_browser(response: HttpResponse, browser: str) -> None:
+    """Send the cookie value ``browser``, which lasts as long as a request.
+
+    Several tabs of a browser share the value, so that each can continue its own request.
+    """
+    response.set_cookie(
+        settings.AUTHORIZE_COOKIE_NAME,
+        browser,
+        max_age=LIFE,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Lax",
+    )
+
+
+def push(asked: AuthorizationRequest, *budgets: Budget) -> str:
+    """Store ``asked``, which no browser has opened yet; return its ``request_uri``.
+
+    ``budgets``: the budgets that the request spends.
+
+    Raises:
+        RateLimited: too many requests were stored.
+    """
+    hit(*budgets)
+    asked.expires_at = clock.now() + PUSHED_LIFE
+    asked.save(force_insert=True)
+    return URN + asked.pk
+
+
+def budgets_of(client: Client, request: HttpRequest) -> list[Budget]:
+    """Return the budgets for a ``request`` that ``client`` sends itself, not through a browser.
+
+    Anybody can send the requests of a public app, so the limit counts by the network of the sender.
+
+    Raises:
+        OAuthError: a page in a browser sends the request. No page can read the answer, but one of
+            another site could use up the limits of a person's network.
+    """
+    # Browsers add this header (Fetch Metadata), and no script can remove it.
+    if "Sec-Fetch-Site" in request.headers:
+        raise OAuthError("invalid_request", "Send the request from the app, not from a page.")
+    if client.is_public:
+        return around(AUTHORIZE_NETWORK, client_of(request))
+    return [AUTHORIZE_CLIENT.of(client.pk)]
+
+
+def store(asked: AuthorizationRequest, browser: str, client: ClientInfo) -> None:
+    """Store ``asked``, which only the browser with the cookie value ``browser`` may continue.
+
+    Raises:
+        RateLimited: the network of ``client`` has stored too many. A stranger could otherwise fill
+            the disk.
+    """
+    hit(*around(AUTHORIZE_NETWORK, client))
+    asked.browser = secrets.digest(browser, _PURPOSE)
+    asked.save(force_insert=True)
+
+
+def hit_opening(client: Client, request_uri: str, info: ClientInfo) -> list[Budget]:
+    """Count a browser's opening of a pushed request against its network; return the budgets.
+
+    Nothing is counted if the request is open already, or if ``client`` is public, because it
+    counted when the request was pushed. The answer to a request gives one count back: an app
+    could otherwise refill the budget of its network.
+
+    ``info``: the client info of the browser.
+
+    Raises:
+        RateLimited: see :func:`store`.
+    """
+    if client.is_public or not _unopened(client, request_uri).exists():
+        return []
+    budgets = around(AUTHORIZE_NETWORK, info)
+    hit(*budgets)
+    return budgets
+
+
+def open_pushed(client: Client, request_uri: str, browser: str) -> AuthorizationRequest:
+    """Return the pushed request of ``client``, and bind it to the browser that opens it first.
+
+    That browser may open it again, because people reload pages (RFC 9126 section 4).
+
+    Raises:
+        OAuthError: the request is unknown, too old, of another app, or open in another browser.
+    """
+    digest, until = secrets.digest(browser, _PURPOSE), clock.now() + LIFE
+    _unopened(client, request_uri).update(browser=digest, expires_at=until)
+    if request_uri.startswith(URN):
+        asked = find_request(request_uri.removeprefix(URN), browser)
+        if asked and asked.client == client:
+            return asked
+    raise OAuthError("invalid_request_uri", "The request_uri is unknown, used, or too old.")
+
+
+def _unopened(client: Client, request_uri: str) -> QuerySet[AuthorizationRequest]:
+    """Return the row of the pushed request of ``client`` if no browser has opened it."""
+    rows = AuthorizationRequest.objects.filter(client=client, browser="")
+    if not (request_uri.startswith(URN) and request_uri.isprintable()):
+        return rows.none()
+    return rows.filter(pk=request_uri.removeprefix(URN), expires_at__gt=clock.now())
+
+
+def find_request(key: str, browser: str) -> AuthorizationRequest | None:
+    """Return the request ``key`` if the browser with the cookie value ``browser`` opened it.
+
+    Return None if another browser opened the request, if the request is unknown or has expired, or
+    if the app no longer has the redirect URI, which somebody else may control now.
+    """
+    asked = _mine(AuthorizationRequest.objects.select_related("client"), key, browser)
+    if asked is None or asked.device_id:
+        return asked
+    return asked if is_registered(asked.client.redirect_uris, asked.redirect_uri) else None
+
+
+def choose(asked: AuthorizationRequest, session: LoginSession) -> None:
+    """Record that the user of ``session`` continues ``asked`` with that account.
+
+    If the request was answered meanwhile, do nothing.
+    """
+    AuthorizationRequest.objects.filter(pk=asked.pk).update(chosen=session.pk)
+
+
+def store_unread(given: dict[str, str], browser: str, client: ClientInfo) -> UnreadRequest:
+    """Store the parameters ``given`` of a request, as :func:`store` does for a checked request.
+
+    Raises:
+        OAuthError: the parameters are too long in total. A stranger could otherwise fill the disk.
+        RateLimited: see :func:`store`.
+    """
+    query = urlencode(given)
+    if len(query) > LONGEST_QUERY:
+        raise OAuthError("invalid_request", "The request is too long.")
+    hit(*around(AUTHORIZE_NETWORK, client))
+    return UnreadRequest.objects.create(
+        browser=secrets.digest(browser, _PURPOSE),
+        query=query,
+        expires_at=clock.now() + LIFE,
+    )
+
+
+def find_unread(key: str, browser: str) -> UnreadRequest | None:
+    """Return the unread request ``key`` as :func:`find` does."""
+    return _mine(UnreadRequest.objects.all(), key, browser)
+
+
+def hint_of(request: HttpRequest, next_url: str) -> Hint | None:
+    """Return the hint of the stored request that continues at ``next_url``, or None."""
+    start = reverse("proceed", args=["x"]).removesuffix("x")
+    if not next_url.startswith(start):
+        return None
+    key, browser = next_url.removeprefix(start), browser_of(request)
+    if asked := find_request(key, browser):
+        return Hint(asked.client.label, asked.login_hint)
+    if unread := find_unread(key, browser):
+        given = dict(parse_qsl(unread.query))
+        return Hint(uris.document_host(given["client_id"]), given.get("login_hint", "")[:254])
+    return None
+
+
+def prune() -> int:
+    """Delete the requests that have expired; return how many were deleted."""
+    past = {"expires_at__lte": clock.now()}
+    count = delete_in_batches(AuthorizationRequest.objects.filter(**past))
+    return count + delete_in_batches(UnreadRequest.objects.filter(**past))
+
+
+def _mine[R: (AuthorizationRequest, UnreadRequest)](
+    rows: QuerySet[R], key: str, browser: str
+) -> R | None:
+    if not (key.isprintable() and browser):
+        return None
+    mine = rows.filter(pk=key, browser__in=secrets.digests(browser, _PURPOSE))
+    return mine.filter(expires_at__gt=clock.now()).first()

@@ -63,7 +63,7 @@ def known() -> Mapping[str, str | Promise]:
     return SCOPES | {name: words for defined in services for name, words in defined.items()}
 
 
-def acts_at(audience: str, scope: Collection[str]) -> list[str]:
+def permissions_at(audience: str, scope: Collection[str]) -> list[str]:
     """Return what an app with these scopes may do at the service ``audience``, in words."""
     return [words for name, words in of_service(audience).items() if name in scope]
 

@@ -1,32 +1,126 @@
-"""The token endpoint (RFC 6749 section 3.2)."""
+"""The token endpoint and userinfo; revocation (RFC 7009), introspection (RFC 7662)."""
 
 from collections.abc import Callable, Collection
 from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 
+from accounts.activity import events
+from accounts.activity.services import Actor
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.oauth import (
-    app_sessions,
-    client_auth,
-    codes,
-    connections,
-    devices,
-    id_tokens,
-    scope_checks,
-)
-from accounts.oauth.client_auth import authenticate
-from accounts.oauth.endpoints import endpoint, required, success
+from accounts.common.errors import PublicError
+from accounts.oauth import app_sessions, codes, connections, decisions, devices, id_tokens
+from accounts.oauth.clients import authentication
+from accounts.oauth.clients.authentication import authenticate, refused
+from accounts.oauth.id_tokens import claims_of
 from accounts.oauth.models import AppSession, AuthorizationCode, Client
-from accounts.oauth.protocol import OAuthError
+from accounts.oauth.protocol import (
+    OAuthError,
+    answered,
+    endpoint,
+    not_allowed,
+    refusal,
+    required,
+    success,
+)
+from accounts.oauth.scopes import audiences
+from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.tokens import access, families
+from accounts.tokens import access, dpop, families
+from accounts.tokens import services as tokens
 from accounts.tokens.access import AccessToken
-from accounts.tokens.dpop import Proof, proof_of, token_type
-from accounts.tokens.errors import InvalidToken
+from accounts.tokens.authentication import TOKEN_SCHEMES, header_of, read_token
+from accounts.tokens.dpop import DpopProof, InvalidDpopProof, proof_of, token_type
+from accounts.tokens.errors import InsufficientScope, InvalidToken
+
+
+@endpoint
+def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
+    """End the session that the token belongs to.
+
+    The answer is the same for a token that is unknown, has ended or belongs to another app.
+    """
+    client, token = authenticate(request, sent), required(sent, "token")
+    session = families.of(token) or tokens.family_of_access(token, audiences())
+    if session and AppSession.objects.filter(session=session, client=client).exists():
+        actor = Actor(client_of(request), session=session.pk)
+        sessions.revoke(session, reason=events.CLIENT_SIGNED_OUT, actor=actor, detail=client.label)
+    return success({})
+
+
+@endpoint
+def introspect(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
+    """Tell a confidential app whether a token that it got, or a token for its service, is active.
+
+    A public app cannot prove who it is, so it is told nothing.
+    """
+    client, token = authenticate(request, sent), required(sent, "token")
+    if client.is_public:
+        raise refused()
+    state = _of_access(token, client) or _of_refresh(token, client)
+    return success({"active": state is not None, **(state or {})})
+
+
+def _of_access(text: str, client: Client) -> dict[str, Any] | None:
+    """Return the claims of a live access token that ``client`` may introspect, or None."""
+    try:
+        token, session = tokens.read(text, audiences(), key=None)
+    except InvalidToken:
+        return None
+    is_its_own = session.is_app and token["client_id"] == client.pk
+    is_its_service = client.resource != "" and token["aud"] == client.resource
+    if not (is_its_own or is_its_service):
+        return None
+    return token.payload | {"token_type": dpop.token_type(token.key)}
+
+
+def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:
+    held = app_sessions.with_token(text)
+    if held is None or held.client_id != client.pk:
+        return None
+    session = held.session
+    if session.refresh_digest != families.digest_of(text):
+        return None
+    return {
+        "client_id": client.pk,
+        "scope": session.scope,
+        "sub": str(session.subject),
+        "iss": settings.AUTHSITE.origin,
+        "exp": int(session.expires_at.timestamp()),
+    }
+
+
+@login_not_required
+def userinfo(request: HttpRequest) -> HttpResponse:
+    """Tell an app about the person for whom it has an access token with the scope ``openid``.
+
+    The token must be for this site, and in the header. In a URL or a form, logs would store it.
+    """
+    if request.method not in {"GET", "POST"}:
+        return not_allowed("GET", "POST")
+    return answered(request, lambda: _claims(request))
+
+
+def _claims(request: HttpRequest) -> HttpResponse:
+    scheme, text = header_of(request)
+    if scheme not in TOKEN_SCHEMES:
+        # Without an error code, because the app has not tried to authenticate (RFC 6750 section 3).
+        return refusal(PublicError.challenge, "invalid_token", 401)
+    try:
+        token, session = read_token(request, scheme, text)
+    except InvalidToken as error:
+        return refusal(error.challenge, "invalid_token", 401)
+    except InvalidDpopProof as error:
+        return refusal(error.challenge, error.code, 401)
+    if "openid" not in token.scope:
+        return refusal(InsufficientScope("openid").challenge, "insufficient_scope", 403)
+    return success({"sub": str(session.subject), **claims_of(session.user, token.scope)})
+
 
 type Answer = dict[str, Any]
-type Grant = Callable[[Client, dict[str, str], ClientInfo, Proof], Answer]
+type Grant = Callable[[Client, dict[str, str], ClientInfo, DpopProof], Answer]
 
 
 @endpoint
@@ -42,49 +136,53 @@ def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     return success(grant(client, sent, client_of(request), proof))
 
 
-def _by_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
+def _by_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof) -> Answer:
     """Exchange a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5)."""
     code, redirect_uri, verifier = (
         required(sent, name) for name in ("code", "redirect_uri", "code_verifier")
     )
-    held = codes.find(code, client, redirect_uri, verifier)
+    held = codes.get_code(code, client, redirect_uri, verifier)
     codes.check_key(held, proof.thumbprint)
     return _redeemed(held, sent, info, proof)
 
 
-def _by_device_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
+def _by_device_code(
+    client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof
+) -> Answer:
     """Exchange the code of a device that a person has allowed (RFC 8628 section 3.4)."""
     code = required(sent, "device_code")
-    devices.check_answer(code, client)
-    return _redeemed(codes.find_for_device(code, client), sent, info, proof)
+    devices.check_decision(code, client)
+    return _redeemed(codes.get_device_code(code, client), sent, info, proof)
 
 
 def _redeemed(
-    held: AuthorizationCode, sent: dict[str, str], info: ClientInfo, proof: Proof
+    held: AuthorizationCode, sent: dict[str, str], info: ClientInfo, proof: DpopProof
 ) -> Answer:
     """Return the tokens for the code ``held``.
 
     All checks that may refuse the request come before the code is spent.
     """
-    scope_checks.check_audience(sent, held.audience)
-    scope = scope_checks.remaining(held.client, held.session, held.scope.split(), held.audience)
+    decisions.check_audience(sent, held.audience)
+    scope = decisions.remaining(held.client, held.session, held.scope.split(), held.audience)
     id_tokens.be_ready()
-    proof.spend()
+    proof.consume()
     refresh_token = codes.redeem(held, info, proof.thumbprint)
     assert held.given is not None  # noqa: S101 for the type checker: ``redeem`` has set it
-    answer = _answer(held.given.app_session, held.given, scope, refresh_token)
+    answer = _token_response(held.given.app_session, held.given, scope, refresh_token)
     if "openid" in scope:
         answer["id_token"] = id_tokens.issue(held.given, held.client_id, scope, held.nonce)
     return answer
 
 
 def _by_refresh_token(
-    client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof
+    client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof
 ) -> Answer:
-    return refresh(client, sent, info, proof) or _repeat(client, sent, info, proof)
+    return refresh_tokens(client, sent, info, proof) or _repeat(client, sent, info, proof)
 
 
-def refresh(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer | None:
+def refresh_tokens(
+    client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof
+) -> Answer | None:
     """Exchange a refresh token (RFC 6749 section 6), for no more than was granted.
 
     All checks that may refuse the request come before the token is replaced. A thief who lacks the
@@ -101,7 +199,7 @@ def refresh(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof
         raise _refused()
     scope = _wanted(client, sent, held, proof.thumbprint)
     access.be_ready()
-    proof.spend()
+    proof.consume()
     rotated = families.rotate(text, info, LoginSession.Kind.CONNECTED)
     if rotated is None:
         return None
@@ -110,10 +208,10 @@ def refresh(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof
     # The two times are equal only if the rotation has also recorded the use of the session.
     if renewed.used_at == renewed.rotated_at:
         connections.note_use(user=renewed.user_id, client=client.pk, audience=held.audience)
-    return _answer(held, renewed, scope, successor)
+    return _token_response(held, renewed, scope, successor)
 
 
-def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof) -> Answer:
+def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof) -> Answer:
     """Answer a request that :func:`refresh` has not refused, with an older refresh token."""
     try:
         session, successor = families.repeat(
@@ -122,7 +220,7 @@ def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: Proof
     except InvalidToken:
         raise _refused() from None
     held = session.app_session
-    return _answer(held, session, _wanted(client, sent, held, proof.thumbprint), successor)
+    return _token_response(held, session, _wanted(client, sent, held, proof.thumbprint), successor)
 
 
 def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
@@ -137,9 +235,9 @@ def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo
     if sent.get("grant_type") != "refresh_token":
         return None
     try:
-        client = client_auth.find(request, sent)
+        client = authentication.find_authenticated(request, sent)
         is_plain = client is not None and not client.requires_dpop
-        return refresh(client, sent, info, Proof()) if client and is_plain else None
+        return refresh_tokens(client, sent, info, DpopProof()) if client and is_plain else None
     except OAuthError:
         return None
 
@@ -156,18 +254,18 @@ def _wanted(client: Client, sent: dict[str, str], held: AppSession, key: str) ->
     session = held.session
     if session.dpop_thumbprint != key:
         raise _refused()
-    scope_checks.check_audience(sent, held.audience)
-    scope = scope_checks.remaining(client, session, session.scope.split(), held.audience)
+    decisions.check_audience(sent, held.audience)
+    scope = decisions.remaining(client, session, session.scope.split(), held.audience)
     wanted = frozenset(sent["scope"].split()) if "scope" in sent else scope
     # Some services take a token without a scope for one with every scope.
     if not wanted or not wanted <= scope:
         raise OAuthError("invalid_scope", "The grant does not cover this scope.")
-    if scope_checks.OFFLINE not in scope:
+    if decisions.OFFLINE not in scope:
         raise _refused()
     return wanted
 
 
-def _answer(
+def _token_response(
     held: AppSession, session: LoginSession, scope: Collection[str], refresh_token: str
 ) -> Answer:
     """Return the tokens of ``held``. ``session``: its session as it is now."""

@@ -1,4 +1,7 @@
-"""The authorization endpoint, and the page at which a request continues.
+"""The authorization endpoint, and the pages that people see on the way to an app.
+
+Every response has ``iss``, so that an app with several providers knows which one has answered
+(RFC 9207). Otherwise, the app could send a code of this site to an attacker's provider (a mix-up).
 
 ``authorize`` checks a request and answers it at once if nothing is missing. Otherwise it stores the
 request. Every page that the person needs next, such as those of the sign-in or the sign-up, then
@@ -7,12 +10,14 @@ leads back to ``proceed``, which decides again.
 
 from collections.abc import Callable
 from datetime import datetime
+from typing import Any
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse, QueryDict
-from django.shortcuts import redirect
+from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt
@@ -20,14 +25,158 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
-from accounts.oauth import documents, granting, language, open_requests, pages, requests, responses
+from accounts.oauth import granting, requests
+from accounts.oauth.clients import authentication, documents, uris
 from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
-from accounts.oauth.models import AuthorizationRequest, Client
-from accounts.oauth.protocol import OAuthError, is_acceptable, parameters
+from accounts.oauth.models import AuthorizationRequest, Client, DeviceAuthorization
+from accounts.oauth.protocol import OAuthError, endpoint, is_acceptable, parameters, success
+from accounts.oauth.scopes import API_SCOPES, permissions_at
 from accounts.sessions.current import actor_of, request_auth_of, session_of
 from accounts.throttle.limits import AUTHORIZE_NETWORK, AUTHORIZE_SESSION
-from accounts.throttle.services import around, give_back, spend
+from accounts.throttle.services import around, give_back, hit
+from accounts.tokens import dpop
 from accounts.users.services import AccountChanged
+
+
+def url(redirect_uri: str, state: str, **result: str) -> str:
+    """Return ``redirect_uri`` with ``result``, ``state`` and ``iss`` added to its query."""
+    values = result | ({"state": state} if state else {}) | {"iss": settings.AUTHSITE.origin}
+    return with_query(redirect_uri, values)
+
+
+def with_query(uri: str, values: dict[str, str]) -> str:
+    """Return ``uri`` with ``values`` added to its query."""
+    return f"{uri}{'&' if '?' in uri else '?'}{urlencode(values)}"
+
+
+def redirect_to_app(target: str) -> HttpResponse:
+    """Return a redirect to ``target``.
+
+    Django's own redirects refuse the private-use schemes of apps (RFC 8252) and long URLs. The
+    status 303 makes the browser send a GET, whatever the request was (RFC 9700 section 4.12).
+    """
+    return HttpResponse(status=303, headers={"Location": target})
+
+
+def lead_back(request: HttpRequest, client: Client, target: str) -> HttpResponse:
+    """Return a page that sends the browser to ``target``. Use it to answer forms.
+
+    Chromium applies ``form-action`` to a redirect that answers a form, but not to this page.
+    """
+    context = {"client": client, "url": target, "host": uris.host_of(target)}
+    return render(request, "accounts/oauth/leave.html", context)
+
+
+def invalid(request: HttpRequest, error: OAuthError) -> HttpResponse:
+    """Return the page for an invalid request. It does not send the browser to the app."""
+    return render(request, "accounts/oauth/invalid.html", {"error": error}, status=400)
+
+
+def not_a_page(request: HttpRequest) -> HttpResponse:
+    """Return the page for a request that opens in a frame or as an image."""
+    sentence = "Open the request as a page of its own, not in a frame or as an image."
+    return invalid(request, OAuthError("invalid_request", sentence))
+
+
+def over(request: HttpRequest) -> HttpResponse:
+    """Return the page for a request that is unknown, answered, expired, or of another browser."""
+    return render(request, "accounts/oauth/over.html", status=400)
+
+
+def disabled(request: HttpRequest, client: Client) -> HttpResponse:
+    """Return the page that says that the app is disabled."""
+    return render(request, "accounts/oauth/disabled.html", {"client": client}, status=403)
+
+
+def forbidden(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Return the page for a person who is not in the group that the app is for."""
+    context = _context(request, asked)
+    return render(request, "accounts/oauth/forbidden.html", context, status=403)
+
+
+def select_account(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Return the page that asks with which account to continue."""
+    context = _context(request, asked) | {"may_continue": True}
+    return render(request, "accounts/oauth/account.html", context)
+
+
+def other_account(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Return the page for a person who is not the one that ``id_token_hint`` names."""
+    return render(request, "accounts/oauth/account.html", _context(request, asked))
+
+
+def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Return the page that asks for consent.
+
+    It names the host that gets the data, because anybody can give an app the name of another one.
+    """
+    scopes = set(asked.scope.split())
+    context = _context(request, asked) | {
+        "scopes": scopes,
+        "acts": [name for name in asked.scope.split() if name in API_SCOPES],
+        "acts_elsewhere": (acts_elsewhere := permissions_at(asked.audience, scopes)),
+        "may_change": acts_elsewhere or any(name.endswith(":write") for name in scopes),
+        "groups": session_of(request).user.groups.order_by("name") if "groups" in scopes else (),
+        "audience": asked.audience,
+        "origin": settings.AUTHSITE.origin,
+    }
+    return render(request, "accounts/oauth/consent.html", context)
+
+
+def device_answered(
+    request: HttpRequest, asked: AuthorizationRequest, *, is_allowed: bool
+) -> HttpResponse:
+    """Return the page that confirms that the person has allowed or refused a device."""
+    context = {"client": asked.client, "is_allowed": is_allowed}
+    return render(request, "accounts/oauth/device_answered.html", context)
+
+
+def _context(request: HttpRequest, asked: AuthorizationRequest) -> dict[str, Any]:
+    return {
+        "client": asked.client,
+        "host": (host := uris.host_of(asked.redirect_uri)),
+        "home": uris.document_host(asked.client_id) or host,
+        "is_document": asked.client.source == Client.Source.DOCUMENT,
+        "session": session_of(request),
+        "here": request.path,
+    } | (_device(request, asked.device) if asked.device else {})
+
+
+def _device(request: HttpRequest, device: DeviceAuthorization) -> dict[str, Any]:
+    """Return the context of the templates for the request of a device.
+
+    ``is_elsewhere``: whether the device is on a different network from the browser.
+    """
+    here, there, client = client_of(request), device.info, device.client
+    # What an app that has registered itself says of its host proves nothing: no host gets the data.
+    has_claimed = client.source == Client.Source.REGISTRATION
+    return {
+        "device": device,
+        "home": "" if has_claimed else client.host or uris.host_of(client.homepage),
+        "is_elsewhere": here.wide_network != there.wide_network,
+    }
+
+
+@endpoint
+def push(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
+    """Check and store an authorization request; answer with its ``request_uri``."""
+    client = authentication.authenticate(request, sent)
+    if "request_uri" in sent:
+        raise OAuthError("invalid_request", "A pushed request must not have a request_uri.")
+    asked, proof = requests.read(client, sent), dpop.proof_of(request)
+    if proof.thumbprint:
+        # The proof binds the code to its key, as ``dpop_jkt`` would (RFC 9449 section 10.1).
+        if asked.dpop_jkt not in {"", proof.thumbprint}:
+            raise OAuthError("invalid_dpop_proof", "The dpop_jkt does not match the proof.")
+        asked.dpop_jkt = proof.thumbprint
+    budgets = requests.budgets_of(client, request)
+    request_uri = requests.push(asked, *budgets)
+    # After the limits, so that a stranger cannot fill the database with used proofs.
+    proof.consume()
+    seconds = int(requests.PUSHED_LIFE.total_seconds())
+    response = success({"request_uri": request_uri, "expires_in": seconds})
+    response.status_code = 201
+    return response
 
 
 @login_not_required
@@ -47,38 +196,38 @@ def authorize(request: HttpRequest) -> HttpResponse:
 def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> HttpResponse:
     """Handle a request with the parameters ``data`` that a browser first sent at ``made_at``."""
     try:
-        client_id, client = requests.client_of(data)
+        client_id, client = requests.client_of_request(data)
         is_pushed = any(data.getlist("request_uri"))
         # For a pushed request, ``proceed`` reads the document.
         if client is None or (documents.must_be_read(client_id, client) and not is_pushed):
             if not _is_page(request):
-                return pages.not_a_page(request)
+                return not_a_page(request)
             if request.method == "POST":  # without the cookies of the browser, as in _as_get
-                return responses.redirect(f"{reverse('authorize')}?{data.urlencode()}")
+                return redirect_to_app(f"{reverse('authorize')}?{data.urlencode()}")
             if request_auth_of(request).session is None:
                 return _sign_in_first(request, data)
             client = documents.read(client_id, session_of(request).user, client_of(request))
         if client.disabled_at is not None:
             # Even an error must not be sent to the app, because somebody else may run it now.
-            return pages.disabled(request, client)
+            return disabled(request, client)
         if is_pushed:
             return _authorize_pushed(request, client, parameters(data)["request_uri"])
         redirect_uri = requests.redirect_uri_of(data, client)
     except OAuthError as error:
-        return pages.invalid(request, error)
+        return invalid(request, error)
     try:
         asked = requests.read(client, parameters(data))
     except OAuthError as error:
         if not client.is_verified:  # a link to this site could lead anywhere (RFC 9700 4.11.2)
-            return pages.invalid(request, error)
-        return responses.redirect(_error_url(redirect_uri, data, error))
+            return invalid(request, error)
+        return redirect_to_app(_error_url(redirect_uri, data, error))
     asked.made_at = made_at
     if request.method == "POST":
         if not _is_page(request):
-            return pages.not_a_page(request)
+            return not_a_page(request)
         budgets = around(AUTHORIZE_NETWORK, client_of(request))
-        return _as_get(client, open_requests.push(asked, *budgets))
-    return _answer_or_store(request, asked)
+        return _as_get(client, requests.push(asked, *budgets))
+    return _respond_or_store(request, asked)
 
 
 def _sign_in_first(request: HttpRequest, data: QueryDict) -> HttpResponse:
@@ -91,8 +240,8 @@ def _sign_in_first(request: HttpRequest, data: QueryDict) -> HttpResponse:
     if given.get("prompt") == "none":
         # Only the document says to which redirect URI an error may be sent.
         raise OAuthError("login_required", "Nobody is signed in.")
-    browser = open_requests.browser_of(request) or secrets.token()
-    unread = open_requests.store_unread(given, browser, client_of(request))
+    browser = requests.browser_of(request) or secrets.token()
+    unread = requests.store_unread(given, browser, client_of(request))
     return _to_proceed(request, unread.pk, browser, given.get("ui_locales", ""))
 
 
@@ -100,10 +249,10 @@ def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) ->
     """Continue a pushed request in the browser that opens it first (RFC 9126 section 4)."""
     if request.method == "POST":
         return _as_get(client, request_uri)
-    browser = open_requests.browser_of(request) or secrets.token()
-    budgets = open_requests.spend_opening(client, request_uri, client_of(request))
-    asked = open_requests.open_pushed(client, request_uri, browser)
-    response = _answer_at_once(request, asked)
+    browser = requests.browser_of(request) or secrets.token()
+    budgets = requests.hit_opening(client, request_uri, client_of(request))
+    asked = requests.open_pushed(client, request_uri, browser)
+    response = _respond_at_once(request, asked)
     if response:
         give_back(*budgets)
     return response or _to_proceed(request, asked.pk, browser, asked.ui_locales)
@@ -112,16 +261,16 @@ def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) ->
 def _as_get(client: Client, request_uri: str) -> HttpResponse:
     """Redirect to the same request as a GET: browsers send no cookies with cross-site POSTs."""
     query = urlencode({"client_id": client.pk, "request_uri": request_uri})
-    return responses.redirect(f"{reverse('authorize')}?{query}")
+    return redirect_to_app(f"{reverse('authorize')}?{query}")
 
 
-def _answer_or_store(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    if response := _answer_at_once(request, asked):
+def _respond_or_store(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    if response := _respond_at_once(request, asked):
         return response
     if not _is_page(request):
-        return pages.not_a_page(request)
-    browser = open_requests.browser_of(request) or secrets.token()
-    open_requests.store(asked, browser, client_of(request))
+        return not_a_page(request)
+    browser = requests.browser_of(request) or secrets.token()
+    requests.store(asked, browser, client_of(request))
     return _to_proceed(request, asked.pk, browser, asked.ui_locales)
 
 
@@ -136,32 +285,32 @@ def _is_page(request: HttpRequest) -> bool:
 
 
 def _to_proceed(request: HttpRequest, key: str, browser: str, ui_locales: str) -> HttpResponse:
-    response = responses.redirect(reverse("proceed", args=[key]))
-    open_requests.set_browser(response, browser)
+    response = redirect_to_app(reverse("proceed", args=[key]))
+    requests.set_browser(response, browser)
     if request_auth_of(request).session is None:
-        language.choose(response, ui_locales)
+        requests.choose_language(response, ui_locales)
     return response
 
 
-def _answer_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse | None:
+def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse | None:
     """Return the answer to ``asked`` if it needs no page, else None."""
     step = decide(asked, request_auth_of(request).session)
     if step is Step.GRANTED:
         try:
             code = _granted(request, asked)
-            return responses.redirect(responses.url(asked.redirect_uri, asked.state, code=code))
+            return redirect_to_app(url(asked.redirect_uri, asked.state, code=code))
         except granting.ConsentMissing:
             step = Step.CONSENT
         except (granting.AlreadyAnswered, AccountChanged):
-            return pages.over(request)
+            return over(request)
     if step is Step.DISABLED:
-        return pages.disabled(request, asked.client)
+        return disabled(request, asked.client)
     if asked.prompts != "none":
         return None
     granting.close(asked)
     # After an ``id_token_hint``, another error would tell a disconnected app who is signed in.
     error = ERRORS[Step.SIGN_IN] if asked.subject else ERRORS[step]
-    return responses.redirect(responses.url(asked.redirect_uri, asked.state, error=error))
+    return redirect_to_app(url(asked.redirect_uri, asked.state, error=error))
 
 
 @login_not_required
@@ -172,22 +321,22 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
 
     Only the browser that has opened the request may do so. A POST answers one of the pages.
     """
-    asked = open_requests.find(key, open_requests.browser_of(request))
+    asked = requests.find_request(key, requests.browser_of(request))
     if asked is None:
         return _proceed_unread(request, key)
     try:
         _read_again(request, asked)
     except OAuthError as error:
-        return pages.invalid(request, error)
+        return invalid(request, error)
     step = decide(asked, request_auth_of(request).session)
     act = request.POST.get("act")
     if step is Step.DISABLED:
-        return pages.disabled(request, asked.client)
+        return disabled(request, asked.client)
     if act == "cancel":
         return _cancel(request, asked)
     is_for_this_session = _is_for_this_session(request)
     if act == "choose" and is_for_this_session and step is Step.SELECT_ACCOUNT:
-        open_requests.choose(asked, session_of(request))
+        requests.choose(asked, session_of(request))
         return redirect("proceed", key)
     # A second click on "Continue", at the page before, is no consent.
     agrees = act == "allow" and is_for_this_session
@@ -197,15 +346,15 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     except granting.ConsentMissing:
         step = Step.CONSENT
     except (granting.AlreadyAnswered, AccountChanged):
-        return pages.over(request)
+        return over(request)
     return STEPS[step](request, asked)
 
 
 def _proceed_unread(request: HttpRequest, key: str) -> HttpResponse:
     """Check a request that has waited for a sign-in, as :func:`authorize` checks others."""
-    unread = open_requests.find_unread(key, open_requests.browser_of(request))
+    unread = requests.find_unread(key, requests.browser_of(request))
     if unread is None or request.method == "POST":
-        return pages.over(request)
+        return over(request)
     if request_auth_of(request).session is None:
         return redirect_to_login(request.path)
     return _authorize(request, QueryDict(unread.query), unread.made_at)
@@ -236,7 +385,7 @@ def _is_for_this_session(request: HttpRequest) -> bool:
 
 def _cancel(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     if not granting.refuse(asked):
-        return pages.over(request)
+        return over(request)
     return _lead_back(request, asked, error="access_denied")
 
 
@@ -245,9 +394,9 @@ def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str)
     # Otherwise, many people behind one IP address could not sign in to apps in the same minutes.
     give_back(*around(AUTHORIZE_NETWORK, client_of(request)))
     if asked.device_id:
-        return pages.device_answered(request, asked, is_allowed="code" in result)
-    target = responses.url(asked.redirect_uri, asked.state, **result)
-    return responses.lead_back(request, asked.client, target)
+        return device_answered(request, asked, is_allowed="code" in result)
+    target = url(asked.redirect_uri, asked.state, **result)
+    return lead_back(request, asked.client, target)
 
 
 def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool = False) -> str:
@@ -260,14 +409,14 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
             otherwise fill the disk.
     """
     session = session_of(request)
-    spend(AUTHORIZE_SESSION.of(session.pk))
+    hit(AUTHORIZE_SESSION.of(session.pk))
     return granting.grant(asked, session, actor_of(request), agrees=agrees)
 
 
 def _error_url(redirect_uri: str, data: QueryDict, error: OAuthError) -> str:
     state = requests.single(data, "state")
     values = {"error": error.error, "error_description": error.description}
-    return responses.url(redirect_uri, state if is_acceptable(state) else "", **values)
+    return url(redirect_uri, state if is_acceptable(state) else "", **values)
 
 
 def _sign_in(request: HttpRequest, _asked: AuthorizationRequest) -> HttpResponse:
@@ -292,8 +441,8 @@ STEPS: dict[Step, Page] = {
     Step.SIGN_IN: _sign_in,
     Step.REAUTHENTICATE: _reauthenticate,
     Step.ENROL: _enrol,
-    Step.FORBIDDEN: pages.forbidden,
-    Step.SELECT_ACCOUNT: pages.select_account,
-    Step.OTHER_ACCOUNT: pages.other_account,
-    Step.CONSENT: pages.consent,
+    Step.FORBIDDEN: forbidden,
+    Step.SELECT_ACCOUNT: select_account,
+    Step.OTHER_ACCOUNT: other_account,
+    Step.CONSENT: consent,
 }

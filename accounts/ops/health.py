@@ -6,23 +6,70 @@ reused for :data:`FRESH` seconds, so that frequent requests cost little.
 """
 
 import logging
+import shutil
+import tempfile
 from collections.abc import Callable, Iterable
 from functools import cache
+from hmac import compare_digest
+from pathlib import Path
 from threading import Event, Lock, Thread
 from time import monotonic
 
 from django.apps import apps
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
 from django.db import connection, connections
 from django.db.migrations.loader import MigrationLoader
 from django.db.migrations.recorder import MigrationRecorder
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.http import require_safe
 
+from accounts.common import database as outages
 from accounts.common import metrics
 from accounts.mail import services as mail
-from accounts.ops import storage
 from accounts.tokens import keyring
 
 log = logging.getLogger(__name__)
+
+# Free space is low if it is less than both this many bytes and this share of the disk.
+LOW_BYTES = 1 << 30
+LOW_SHARE = 0.1
+# SQLite needs room for at least a few pages of its write-ahead log.
+PROBE = bytes(65536)
+WARN_EVERY_SECONDS = 600.0
+
+_warned = {"at": float("-inf")}
+
+
+def check() -> str:
+    """Return ``ok``, ``low`` if the disk is almost full, or ``fails`` if it is full.
+
+    The disk of PostgreSQL is on the database server. The site only knows whether a request of this
+    process has just failed because that disk is full.
+    """
+    database = settings.DATABASES["default"]
+    if "sqlite3" in database["ENGINE"]:
+        return _room(Path(database["NAME"]).parent)
+    return "fails" if outages.was_disk_full() else "ok"
+
+
+def _room(folder: Path) -> str:
+    try:
+        # Quotas and limits on the size of files do not show in the free space.
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(PROBE)
+    except OSError as error:
+        reason = error.strerror
+        log.error("The database folder cannot be written: %s", reason)  # noqa: TRY400 no traceback
+        return "fails"
+    usage = shutil.disk_usage(folder)
+    if usage.free >= min(LOW_BYTES, LOW_SHARE * usage.total):
+        return "ok"
+    if monotonic() > _warned["at"] + WARN_EVERY_SECONDS:
+        _warned["at"] = monotonic()
+        log.warning("The disk of the database is almost full: %s MB are free", usage.free >> 20)
+    return "low"
+
 
 PATIENCE = 1.8
 FRESH = 1.0
@@ -65,7 +112,7 @@ def _limits() -> str:
     """Check Redis. Without it, requests are answered as usual, and the database counts limits."""
     from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
 
-    return OK if redis_store.answers() else DEGRADED
+    return OK if redis_store.is_reachable() else DEGRADED
 
 
 class Inspection:
@@ -130,7 +177,7 @@ def checks() -> dict[str, Callable[[], str]]:
     limits = {"limits": _limits} if settings.AUTHSITE.redis_url else {}
     return {
         **limits,
-        "storage": storage.check,
+        "storage": check,
         "database": _database,
         "migrations": _migrations,
         "signing_key": _signing_key,
@@ -154,3 +201,42 @@ def _wanted() -> set[tuple[str, str]]:
 
 _lock = Lock()
 _last: list[Inspection] = []
+
+
+RETRY_AFTER = 5
+
+
+@login_not_required
+@require_safe
+def live(_request: HttpRequest) -> HttpResponse:
+    """Return status 200 without any check: the response itself shows that the process runs."""
+    return JsonResponse({"process": OK})
+
+
+@login_not_required
+@require_safe
+def ready(_request: HttpRequest) -> HttpResponse:
+    """Return the results of the health checks, with status 503 if one has failed.
+
+    The page is public, so the names of the checks do not reveal which software is used.
+    """
+    found = inspect()
+    if is_ready(found):
+        return JsonResponse(found)
+    return JsonResponse(found, status=503, headers={"Retry-After": str(RETRY_AFTER)})
+
+
+@login_not_required
+@require_safe
+def figures(request: HttpRequest) -> HttpResponse:
+    """Return the metrics to clients that send ``METRICS_TOKEN``, and status 404 to all others.
+
+    Clients with a loopback IP address need the token, too. If a proxy on the same host sends no
+    forwarding header, every client seems to have such an address.
+    """
+    given = request.headers.get("Authorization", "").encode()
+    token = settings.AUTHSITE.metrics_token
+    if not token or not compare_digest(given, f"Bearer {token}".encode()):
+        return JsonResponse({"detail": "Not Found.", "code": "not_found"}, status=404)
+    inspect()
+    return HttpResponse(metrics.text(), content_type=metrics.CONTENT_TYPE)

@@ -1,4 +1,4 @@
-"""Estimates how hard a password is to guess, and advises how to improve it.
+"""Refuses common passwords, and estimates how hard others are to guess.
 
 The score comes from zxcvbn (Wheeler, USENIX Security 2016), which models how attackers guess. Its
 Rust implementation takes 5 ms for most passwords, and up to a quarter of a second for the worst
@@ -11,14 +11,21 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Lock
+from typing import Any
 
+from django.conf import settings
+from django.contrib.auth.models import AbstractBaseUser
+from django.core.checks import CheckMessage, Error
+from django.core.exceptions import ValidationError
 from django.utils.functional import Promise
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from zxcvbn_rs_py import Feedback, Suggestion, Warning, zxcvbn
 
 from accounts.common.errors import Busy
+from accounts.common.text import fold
+from accounts.passwords import services
 from accounts.passwords.services import MIN_LENGTH, is_compromised
-from accounts.passwords.validators import site_words
 
 LONGEST = 72
 MOST_WORDS = 20
@@ -139,3 +146,70 @@ def _slot() -> Iterator[None]:
         yield
     finally:
         _measuring.release()
+
+
+SHORTEST_WORD = 4
+# How many characters a password needs in addition to the site's name: attackers guess
+# "authsite2026" as early as "password2026".
+LEFT = MIN_LENGTH - 4
+
+
+class CompromisedPasswordValidator:
+    """Refuse passwords that attackers try first (ASVS 6.2.4, 6.2.12)."""
+
+    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
+        if is_compromised(password):
+            raise ValidationError(
+                _(
+                    "This password is on lists of passwords that attackers try first. Choose a "
+                    "different password."
+                ),
+                code="password_compromised",
+            )
+
+    def get_help_text(self) -> str:
+        return _("Your password can’t be one that attackers are known to try.")
+
+
+class SiteWordsValidator:
+    """Refuse passwords that are little more than the name of this site (ASVS 6.2.11).
+
+    Attackers try such passwords first, because the name of the site is public.
+    """
+
+    def validate(self, password: str, user: AbstractBaseUser | None = None) -> None:
+        folded = fold(password)
+        for word in map(fold, site_words()):
+            if word in folded and len(folded.replace(word, "")) < LEFT:
+                raise ValidationError(
+                    _("This password is too similar to the name of this site."),
+                    code="password_site_words",
+                )
+
+    def get_help_text(self) -> str:
+        return _("Your password can’t be too similar to the name of this site.")
+
+
+def site_words() -> list[str]:
+    """Return the words of the site's name and the parts of its host name."""
+    config = settings.AUTHSITE
+    words = [config.site_name, *config.site_name.split(), *config.hostname.split(".")]
+    return [word for word in words if len(word) >= SHORTEST_WORD]
+
+
+def pwned_passwords_file(**_options: Any) -> list[CheckMessage]:
+    """Check that ``PWNED_PASSWORDS_FILE`` is a readable copy of Have I Been Pwned.
+
+    Returns an error if the file is missing, unreadable or in another format.
+    """
+    path = settings.AUTHSITE.pwned_passwords_file
+    if not path:
+        return []
+    try:
+        first = services.first_hash(path)
+    except OSError as error:
+        return [Error(f"PWNED_PASSWORDS_FILE can't be read: {error}", id="accounts.E001")]
+    if re.fullmatch(rb"[0-9A-F]{40}", first):
+        return []
+    hint = "The list of SHA-1 hashes, sorted by hash; not the one of NTLM, nor a compressed one."
+    return [Error(f"PWNED_PASSWORDS_FILE {path} has no lines HASH:COUNT", hint, id="accounts.E002")]

@@ -1,19 +1,59 @@
-"""The view that the strength meter of new passwords calls."""
+"""Pages to change, set and reset the password.
 
+A reset may require a second factor. To unlock a locked account, or to remove second factors that
+the user has lost, it may require several proofs of ownership from before the dispute: the rule is
+in ``accounts.users.disputes``.
+"""
+
+import json
+import uuid
 from dataclasses import asdict
+from functools import partial
+from typing import Any
 
 from django.conf import settings
+from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
-from django.http import HttpRequest, JsonResponse
+from django.contrib.auth.views import redirect_to_login
+from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_POST
+from django.views.decorators.http import require_POST, require_safe
+from django.views.generic import View
 
 from accounts.common.client_info import client_of
+from accounts.common.pages import form_page
+from accounts.common.proofs import Method, Proof
+from accounts.passwords import changes
+from accounts.passwords.change_forms import FormerPasswordForm, NewPasswordForm, ResetForm, WhoForm
+from accounts.passwords.changes import ResetProgress, ResetRequest, ResetRequirement
 from accounts.passwords.strength import measure
+from accounts.recovery import evidence
+from accounts.recovery import services as recovery
+from accounts.recovery.access import Access
+from accounts.sessions import last_method
+from accounts.sessions.current import (
+    actor_of,
+    actor_without_session_of,
+    forget,
+    renew_key,
+    session_of,
+)
+from accounts.signin import flow, mailed_codes, second_step
+from accounts.signin.forms import SecondForm
+from accounts.signin.recent import recent_authentication_required
+from accounts.signin.second_step_views import RECOVERY_ACTIONS, page_context
 from accounts.throttle import limits
-from accounts.throttle.services import around, spend
+from accounts.throttle.services import around, hit
+from accounts.twofactor import passkeys
+from accounts.twofactor.errors import WrongPasskey
+from accounts.users.disputes import Outcome
+from accounts.users.services import AccountChanged
 
 MOST_WORDS = 4
 
@@ -34,8 +74,307 @@ def strength(request: HttpRequest) -> JsonResponse:
     Nothing is stored.
     """
     network = around(limits.STRENGTH_NETWORK, client_of(request))
-    spend(*network, limits.STRENGTH_EVERYONE.of())
+    hit(*network, limits.STRENGTH_EVERYONE.of())
     words = request.POST.getlist("word")[:MOST_WORDS]
     if request.user.is_authenticated:
         words += [request.user.username, request.user.email]
     return JsonResponse(asdict(measure(request.POST.get("password", ""), words)))
+
+
+class ResetProofView(View):
+    """Base class of ``ResetLinkView``, which asks for the proofs that a password reset requires."""
+
+    progress: ResetProgress
+
+    def ask_for_proof(self) -> HttpResponse:
+        """Verify the proof that was posted, or return the page that asks for a proof.
+
+        A code by email is not offered, because the link has already proved access to the mailbox.
+        """
+        posted = self.request.POST
+        if "credential" in posted:
+            return self.prove_by_passkey(posted["credential"])
+        if "code" in posted:
+            return self.prove_by_code()
+        if "former" in posted:
+            return self.prove_by_password()
+        if posted.get("lost") in RECOVERY_ACTIONS:
+            return self.recover(posted["lost"])
+        return self.show_proofs()
+
+    def show_proofs(
+        self,
+        form: SecondForm | None = None,
+        password_form: FormerPasswordForm | None = None,
+        *,
+        passkey_error: str = "",
+    ) -> HttpResponse:
+        """Return the page that asks for a proof, with the errors of the proof that was posted."""
+        user, assessment = self.progress.found.user, self.progress.assessment
+        context = page_context(
+            self.request, user, self.progress.first_step, form, passkey_error=passkey_error
+        )
+        context |= {
+            # A new password ends the trust in every browser, so the page does not offer to trust
+            # one.
+            "trust_days": 0,
+            "assessment": assessment,
+            # If the mailbox does not count as a proof, it may belong to a thief, so the page does
+            # not show the username.
+            "username": user.username if assessment.outcome is not Outcome.REFUSED else "",
+            "password_form": password_form or FormerPasswordForm(),
+            "is_reset": True,
+        }
+        if removed := evidence.removed_passkeys(user):
+            context["passkey_options"] = json.dumps(passkeys.options_for_second_step(user, removed))
+        name = "reset_locked" if user.is_disputed else "second"
+        return render(self.request, f"accounts/passwords/{name}.html", context)
+
+    def prove_by_passkey(self, credential: str) -> HttpResponse:
+        """Verify the response of a passkey of the account. The passkey may have been removed."""
+        user, actor = self.progress.found.user, actor_without_session_of(self.request)
+        removed = partial(evidence.removed_passkey, user)
+        try:
+            proof = passkeys.verify(user, credential, actor, removed=removed)
+        except WrongPasskey as error:
+            return self.show_proofs(passkey_error=str(error))
+        return self.note(proof)
+
+    def prove_by_code(self) -> HttpResponse:
+        """Check a code of a second factor of the account. The factor may have been removed."""
+        user, first_step = self.progress.found.user, self.progress.first_step
+        actor = actor_without_session_of(self.request)
+        removed = partial(evidence.removed_factor, user)
+        form = SecondForm(self.request.POST)
+        proof = form.check(
+            lambda code: second_step.verify(user, first_step, code, actor, removed=removed)
+        )
+        return self.note(proof) if proof else self.show_proofs(form)
+
+    def prove_by_password(self) -> HttpResponse:
+        """Check the password that the account had a week before the disputed change."""
+        found, actor = self.progress.found, actor_without_session_of(self.request)
+        at = recovery.disputed_at(found.user)
+        form = FormerPasswordForm(self.request.POST)
+        if not form.is_valid():
+            return self.show_proofs(password_form=form)
+        try:
+            former = form.cleaned_data["former"]
+            evidence.check_password(found.user, former, at, actor, found.subject)
+        except evidence.WrongPassword as error:
+            form.add_error("former", str(error))
+            return self.show_proofs(password_form=form)
+        changes.note_password(self.request, found)
+        return redirect(self.request.path)
+
+    def note(self, proof: Proof) -> HttpResponse:
+        """Store ``proof`` for this reset, and show the page again."""
+        changes.note(self.request, self.progress.found, proof)
+        return redirect(self.request.path)
+
+    def recover(self, act: str) -> HttpResponse:
+        """Handle a request of a user who has lost every second factor.
+
+        ``act``: ``ask`` requests a recovery by waiting, ``finish`` removes all second factors, and
+            ``stop`` stops the current request.
+        """
+        user, assessment = self.progress.found.user, self.progress.assessment
+        actor = actor_without_session_of(self.request).by(Method.MAIL)
+        if act == "finish":
+            recovery.remove_factors(user, assessment.shown, actor)
+            # Removing the factors has invalidated the reset link.
+            sentence = _(
+                "Your second factors were removed. Ask for a new link to set a new password."
+            )
+            messages.success(self.request, sentence)
+            return redirect("account_reset_password")
+        if act == "stop":
+            recovery.cancel(user, assessment.shown, actor)
+            return redirect(self.request.path)
+        if not assessment.may_ask:
+            raise recovery.NotOffered
+        recovery.ask(user, assessment.shown, actor)
+        return redirect(self.request.path)
+
+
+# By whether the user has a password: the name of the URL and the template of the page.
+PAGES = {True: ("account_change_password", "change"), False: ("account_set_password", "set")}
+
+
+@form_page
+@with_meter
+@sensitive_post_parameters("password1")
+@recent_authentication_required
+def change(request: HttpRequest) -> HttpResponseBase:
+    """Change the password of the signed-in user, or set a first one."""
+    session = session_of(request)
+    page, template = PAGES[session.user.has_usable_password()]
+    if request.path != reverse(page):
+        return redirect(page)
+    form = NewPasswordForm(session.user, request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        context = _context(request, form, keep=session.pk)
+        return render(request, f"accounts/passwords/{template}.html", context)
+    actor = actor_of(request).by(*session.amr)
+    try:
+        password = form.cleaned_data["password1"]
+        changes.change(session.user, password, actor, end_keys=_chosen(request))
+    except AccountChanged as error:
+        messages.error(request, str(error))
+        return redirect("home")
+    renew_key(request)
+    messages.success(request, _("Your new password is set. You’re signed out everywhere else."))
+    return redirect(flow.next_of(request) or "home")
+
+
+@login_not_required
+@form_page
+@sensitive_post_parameters("password")
+def reset(request: HttpRequest) -> HttpResponse:
+    """Send a reset link by email. The response is the same whether or not the account exists."""
+    if "again" in request.POST:
+        # From the sign-in page: show the form with what was typed there.
+        form = WhoForm(initial=request.POST.dict())
+    else:
+        form = WhoForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        login = form.cleaned_data["login"]
+        next_url, remember = flow.next_of(request), bool(request.POST.get("remember"))
+        reset_request = ResetRequest(mailed_codes.new_nonce(), next_url, remember)
+        changes.send_reset(login, reset_request.nonce, client_of(request))
+        changes.store(request, reset_request)
+        context = {"login": login, "remember": remember, "next": next_url}
+        return render(request, "accounts/passwords/reset_sent.html", context)
+    context = {"form": form, "next": flow.next_of(request)}
+    return render(request, "accounts/passwords/reset.html", context)
+
+
+@login_not_required
+@never_cache
+@require_safe
+def locked(request: HttpRequest) -> HttpResponse:
+    """Redirect to the password reset after a user tried to sign in to a locked account.
+
+    The proof that was shown at the sign-in counts for the reset. No email is required: otherwise a
+    thief who reads the mailbox could keep the owner out.
+    """
+    user, proof = flow.pop_recovery(request)
+    if user is None or proof is None:
+        return redirect("account_login")
+    token = changes.link_without_mail(user)
+    if found := changes.find_reset(token):
+        if proof.method is Method.PASSWORD:
+            changes.note_password(request, found)
+        else:
+            changes.note(request, found, proof)
+    return redirect("account_reset_password_key", token)
+
+
+@method_decorator(
+    [
+        login_not_required,
+        form_page,
+        with_meter,
+        sensitive_post_parameters("password1", "former"),
+    ],
+    name="dispatch",
+)
+class ResetLinkView(ResetProofView):
+    """Set a new password with a reset link, and sign in with the proofs of the reset.
+
+    The sign-in flow decides whether these proofs are enough. Only the browser that asked for the
+    link is signed in. After the reset of a locked account, every browser shows the sign-in page,
+    because the proofs that decide a dispute need not be proofs for a sign-in.
+    """
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        found = changes.find_reset(kwargs["key"])
+        if found is None:
+            return self.show_dead()
+        self.progress = changes.progress_of(request, found)
+        requirement = self.progress.requirement
+        if requirement is ResetRequirement.OPERATOR:
+            return render(request, "accounts/passwords/reset_staff.html", status=403)
+        if requirement is ResetRequirement.PROOF:
+            return self.ask_for_proof()
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, key: str) -> HttpResponse:
+        return self.show(self.form())
+
+    def post(self, request: HttpRequest, key: str) -> HttpResponse:
+        form, found = self.form(), self.progress.found
+        if not form.is_valid():
+            return self.show(form)
+        methods = (proof.method for proof in self.progress.proofs)
+        actor = actor_without_session_of(request).by(*methods)
+        try:
+            user = changes.reset(
+                found,
+                key,
+                form.cleaned_data["password1"],
+                actor,
+                end_keys=_chosen(request),
+                shown=self.progress.assessment.shown,
+                removes_factors=bool(form.cleaned_data.get("lost")),
+            )
+        except changes.LinkEnded:
+            return self.show_dead()
+        reset_request = changes.pop(request, found)
+        forget(request, found.user)
+        if reset_request is None or found.user.is_disputed:
+            messages.success(request, _("Your new password is set. Sign in with it."))
+            return _redirect_to_sign_in(found)
+        messages.success(request, _("Your new password is set."))
+        return flow.start_sign_in(
+            request,
+            user,
+            *self.progress.proofs,
+            remember=reset_request.remember,
+            next_url=reset_request.next_url,
+            button=last_method.PASSWORD,
+        )
+
+    def form(self) -> ResetForm:
+        """Return the form for the new password, with what was posted to it."""
+        posted = self.request.POST if "password1" in self.request.POST else None
+        form = ResetForm(self.progress.found.user, posted)
+        if not self.progress.offers_removal:
+            del form.fields["lost"]
+        return form
+
+    def show(self, form: ResetForm) -> HttpResponse:
+        """Return the page, with the errors of ``form``."""
+        context = _context(self.request, form, keep=None)
+        return render(self.request, "accounts/passwords/reset_link.html", context)
+
+    def show_dead(self) -> HttpResponse:
+        """Return the page that says that the link was used, has expired or is outdated."""
+        return render(self.request, "accounts/passwords/reset_dead.html", status=404)
+
+
+def _redirect_to_sign_in(found: changes.Reset) -> HttpResponse:
+    """Redirect to the sign-in page.
+
+    If the account was locked, the page to review suspended credentials opens after the sign-in.
+    """
+    if found.user.is_disputed:
+        return redirect_to_login(reverse("review"))
+    return redirect("account_login")
+
+
+def _chosen(request: HttpRequest) -> set[str]:
+    """Return the posted ids of the API keys to revoke. The ids are not validated."""
+    return set(request.POST.getlist("end_key"))
+
+
+def _context(
+    request: HttpRequest, form: NewPasswordForm, *, keep: uuid.UUID | None
+) -> dict[str, Any]:
+    return {
+        "form": form,
+        "username": form.user.username,
+        "access": Access(form.user, keep),
+        "is_here": keep is not None,
+        "chosen": _chosen(request),
+    }

@@ -14,45 +14,45 @@ from rest_framework.renderers import JSONRenderer
 from rest_framework.request import Request
 from rest_framework.response import Response
 
-from accounts.common import clock, time_zones
+from accounts.common import clock, localization
 from accounts.common.api import CanonicalField, ChoiceField, TextField, valid
-from accounts.common.prepared import Row
+from accounts.common.database import Row
 from accounts.profile import services
 from accounts.sessions.current import actor_of
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy
 from accounts.tokens import families, scopes
 from accounts.tokens import services as tokens
-from accounts.tokens.authentication import Credentials
-from accounts.tokens.errors import InvalidToken
-from accounts.tokens.permissions import (
+from accounts.tokens.authentication import (
+    Credentials,
     InScope,
     require_recent_authentication,
     require_scope,
 )
-from accounts.users import profiles
+from accounts.tokens.errors import InvalidToken
+from accounts.users import forms as users_forms
 from accounts.users.emails import masked
 from accounts.users.models import User
 from accounts.users.rights import role_of, sees_all_emails
-from accounts.users.rows import OwnedQuery
+from accounts.users.services import OwnedQuery
 
 
 class ProfileSerializer(serializers.Serializer[Any]):
     """The part of a profile that its owner can change."""
 
     display_name = CanonicalField(
-        profiles.canonical,
+        users_forms.canonical,
         required=False,
         allow_blank=True,
-        max_length=profiles.DISPLAY_NAME_LENGTH,
-        validators=[profiles.refuse_blank],
+        max_length=users_forms.DISPLAY_NAME_LENGTH,
+        validators=[users_forms.refuse_blank],
     )
     about = CanonicalField(
-        profiles.canonical,
+        users_forms.canonical,
         required=False,
         allow_blank=True,
-        max_length=profiles.ABOUT_LENGTH,
-        validators=[profiles.refuse_controls],
+        max_length=users_forms.ABOUT_LENGTH,
+        validators=[users_forms.refuse_controls],
     )
     language = ChoiceField(
         settings.LANGUAGES, required=False, allow_blank=True, help_text="Empty: not known yet."
@@ -63,7 +63,7 @@ class ProfileSerializer(serializers.Serializer[Any]):
 
     def validate_time_zone(self, name: str) -> str:
         """Refuse time zones that the profile page does not offer."""
-        if not time_zones.is_offered(name):
+        if not localization.is_offered(name):
             raise serializers.ValidationError(_("That time zone doesn’t exist."))
         return name
 

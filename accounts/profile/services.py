@@ -18,10 +18,10 @@ from accounts.profile.checkup import Checkup, Step
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy
 from accounts.throttle.limits import NAME_TRY, PROFILE_CHANGE, RENAME, STAFF
-from accounts.throttle.services import give_back, spend, wait
-from accounts.twofactor import new_passkeys
+from accounts.throttle.services import give_back, hit, wait
+from accounts.twofactor import passkeys
 from accounts.twofactor import services as twofactor
-from accounts.users import identities
+from accounts.users import models as users_models
 from accounts.users import services as users
 from accounts.users.models import User
 
@@ -40,9 +40,9 @@ def checkup(user: User) -> Checkup:
         email=user.email,
         emails=user.emails.count(),
         has_password=user.has_usable_password(),
-        has_provider=bool(identities.usable(user)),
+        has_provider=bool(users_models.usable(user)),
         held=held,
-        has_declined=new_passkeys.is_declined(user),
+        has_declined=passkeys.is_declined(user),
     )
 
 
@@ -53,7 +53,7 @@ def options_of_offer(session: LoginSession, checkup: Checkup) -> str:
     """
     if checkup.next_step is not Step.ADD_PASSKEY or not policy.may_make_passkey(session):
         return ""
-    return json.dumps(new_passkeys.options_to_add(session.user, is_automatic=True))
+    return json.dumps(passkeys.options_to_add(session.user, is_automatic=True))
 
 
 def last_sign_in(user: User) -> Activity | None:
@@ -77,7 +77,7 @@ def save(user: User, profile: Mapping[str, str], actor: Actor, *, app: str = "")
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
         return
-    spend(PROFILE_CHANGE.of(user.pk, actor.key, app))
+    hit(PROFILE_CHANGE.of(user.pk, actor.key, app))
     # Apps are not told ``about``.
     told = {"updated_at": clock.now()} if changed.keys() - {"about"} else {}
     with transaction.atomic():
@@ -92,7 +92,7 @@ def read(reader: User, user_id: uuid.UUID, actor: Actor) -> User:
         Http404: there is no such user.
         RateLimited: ``reader`` has read too many users.
     """
-    spend(STAFF.of("read", reader.pk))
+    hit(STAFF.of("read", reader.pk))
     user = users.find_by_id(str(user_id))
     if user is None:
         raise Http404
@@ -116,7 +116,7 @@ def rename(user: User, name: str, actor: Actor) -> None:
     """
     if name == user.username:
         raise SameName
-    spend(NAME_TRY.of("username", user.pk), RENAME.of(user.pk))
+    hit(NAME_TRY.of("username", user.pk), RENAME.of(user.pk))
     try:
         with transaction.atomic():
             renamed = users.rename(user, name)

@@ -1,29 +1,86 @@
 """The home page, which gives an overview of the account, and the profile page."""
 
 from datetime import timedelta
+from typing import Any
 from urllib.parse import urlencode
 
+from django import forms
+from django.conf import settings
 from django.contrib import messages
+from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
 from accounts.activity import history
 from accounts.activity import services as activity
-from accounts.common import clock
-from accounts.common.languages import speaking, spoken
+from accounts.common import clock, localization
+from accounts.common.forms import text_input
+from accounts.common.localization import speaking, spoken
 from accounts.common.pages import form_page
 from accounts.profile import services
-from accounts.profile.forms import ProfileForm, RenameForm
-from accounts.sessions import reauthentication
+from accounts.sessions import current
 from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.services import IS_APP, live
 from accounts.signin import recent
+from accounts.users.forms import AboutField, DisplayNameField, UsernameField
 from accounts.users.models import User
 from accounts.users.services import AccountChanged, UsernameTaken
+
+
+class TimeZoneField(forms.CharField):
+    """A field for a time zone, by name or by city. It is empty for the time zone of the device."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            label=_("Time zone"),
+            help_text=_(
+                "Enter a city, such as Berlin or New York. If you leave this empty, pages use "
+                "your device’s time zone and emails use UTC."
+            ),
+            required=False,
+            widget=text_input("off"),
+            **options,
+        )
+
+    def prepare_value(self, value: Any) -> str:
+        return "" if value == localization.DEFAULT else str(value or "").replace("_", " ")
+
+    def clean(self, value: Any) -> str:
+        typed = super().clean(value)
+        name = localization.canonical_name(typed) if typed else localization.DEFAULT
+        if name is None:
+            raise ValidationError(_("Enter a large city in your time zone."))
+        return name
+
+
+class ProfileForm(forms.Form):
+    """The form for name, description, language and time zone; needs no recent authentication."""
+
+    display_name = DisplayNameField()
+    about = AboutField()
+    language = forms.ChoiceField(
+        label=_("Language"),
+        help_text=_("Used on these pages and in our emails to you."),
+        choices=settings.LANGUAGES,
+        widget=forms.Select({"class": "input", "autocomplete": "language"}),
+    )
+    time_zone = TimeZoneField()
+
+
+class RenameForm(forms.Form):
+    """The form to change the username."""
+
+    username = UsernameField()
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.fields["username"].label = _("New username")
+
 
 # The home page shows this many entries, folded from at most so many events.
 RECENT, LOOKED_AT = 3, 50
@@ -63,7 +120,7 @@ def _save(request: HttpRequest, user: User) -> HttpResponse:
     services.save(user, form.cleaned_data, actor_of(request))
     # The next page shows the message, and is in the language that was just chosen.
     with speaking(form.cleaned_data["language"]):
-        messages.success(request, _("Your profile was saved."))
+        messages.success(request, gettext("Your profile was saved."))
     return redirect("profile")
 
 
@@ -74,10 +131,10 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
         if not recent.has_recent_authentication(request):
             # The form of the profile page then contains the new username.
             back = f"{reverse('profile')}?{urlencode({'username': name})}"
-            return reauthentication.redirect_to_reauthenticate(request, back=back)
+            return current.redirect_to_reauthenticate(request, back=back)
         try:
             services.rename(user, name, actor_of(request).by(*session_of(request).amr))
-            messages.success(request, _("Your username is now %(name)s.") % {"name": name})
+            messages.success(request, gettext("Your username is now %(name)s.") % {"name": name})
             return redirect("profile")
         except (services.SameName, UsernameTaken, AccountChanged) as error:
             form.add_error("username", str(error))

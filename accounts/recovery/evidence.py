@@ -17,13 +17,15 @@ from accounts.activity.services import Actor, record
 from accounts.common.errors import PublicError
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.passwords import services as passwords
-from accounts.sessions import guesses, known_browsers
-from accounts.throttle.limits import PROOF_SESSION
-from accounts.throttle.services import spend
+from accounts.sessions import known_browsers
+from accounts.sessions import services as sessions
+from accounts.throttle.limits import REAUTHENTICATION
+from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Assertion, Authenticator, Passkey, RecoveryCodes
-from accounts.users import former_credentials, identities
-from accounts.users.disputes import Evidence, OlderProof, Shown, counts
+from accounts.users import former_credentials
+from accounts.users import models as users_models
+from accounts.users.disputes import Evidence, OwnershipEvidence, Shown, counts
 from accounts.users.models import User
 
 
@@ -44,14 +46,14 @@ def of_request(
 
     ``disputed_at``: the time of the disputed change.
     """
-    shown = {of_proof(user, proof, disputed_at) for proof in proofs}
+    shown = {evidence_of(user, proof, disputed_at) for proof in proofs}
     browser = known_browsers.recognize(request, user)
     if browser is not None and counts(user, browser.since, disputed_at):
-        shown.add(OlderProof(Evidence.BROWSER, str(browser.pk), browser.since))
+        shown.add(OwnershipEvidence(Evidence.BROWSER, str(browser.pk), browser.since))
     return frozenset(proof for proof in shown if proof is not None)
 
 
-def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | None:
+def evidence_of(user: User, proof: Proof, disputed_at: datetime) -> OwnershipEvidence | None:
     """Return ``proof`` as evidence for a dispute, or None if it does not count in the dispute.
 
     A proof counts if the account had it long enough before ``disputed_at``, the time of the
@@ -59,7 +61,7 @@ def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | No
     """
     if proof.method is Method.PASSWORD:
         is_old = counts(user, user.password_at, disputed_at)
-        return OlderProof(Evidence.PASSWORD, since=user.password_at) if is_old else None
+        return OwnershipEvidence(Evidence.PASSWORD, since=user.password_at) if is_old else None
     if proof.method is Method.MAIL:
         return _of_email(user, proof.key, disputed_at)
     if proof.method is Method.PROVIDER:
@@ -67,7 +69,7 @@ def of_proof(user: User, proof: Proof, disputed_at: datetime) -> OlderProof | No
     return older_factor(user, proof.key, disputed_at) if proof.method in FACTORS else None
 
 
-def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
+def _of_email(user: User, key: str, disputed_at: datetime) -> OwnershipEvidence | None:
     """Return the proof of access to a mailbox, or None if the mailbox does not count in a dispute.
 
     The mailbox counts if the account had its email address long enough before ``disputed_at``, the
@@ -77,12 +79,12 @@ def _of_email(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
     """
     row = user.emails.filter(key=key).first()
     if row and counts(user, row.confirmed_at, disputed_at):
-        return OlderProof(Evidence.EMAIL, key, row.confirmed_at)
+        return OwnershipEvidence(Evidence.EMAIL, key, row.confirmed_at)
     removed = former_credentials.removed_email(user, key, disputed_at)
-    return OlderProof(Evidence.REMOVED_EMAIL, key, removed.since) if removed else None
+    return OwnershipEvidence(Evidence.REMOVED_EMAIL, key, removed.since) if removed else None
 
 
-def _of_provider(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
+def _of_provider(user: User, key: str, disputed_at: datetime) -> OwnershipEvidence | None:
     """Return the proof of a sign-in with an external identity, or None if it does not count.
 
     The identity must have been connected long enough before ``disputed_at``, the time of the
@@ -91,15 +93,15 @@ def _of_provider(user: User, key: str, disputed_at: datetime) -> OlderProof | No
 
     ``key``: the id of the external identity.
     """
-    row = next((row for row in identities.of(user) if str(row.pk) == key), None)
+    row = next((row for row in users_models.of(user) if str(row.pk) == key), None)
     if row is None or not counts(user, row.connected_at, disputed_at):
         return None
     if former_credentials.had_email(user, disputed_at):
         return None
-    return OlderProof(Evidence.PROVIDER, key, row.connected_at)
+    return OwnershipEvidence(Evidence.PROVIDER, key, row.connected_at)
 
 
-def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | None:
+def older_factor(user: User, key: str, disputed_at: datetime) -> OwnershipEvidence | None:
     """Return the proof of a second factor, or None if the factor does not count in a dispute.
 
     A factor counts if the account had it long enough before ``disputed_at``, the time of the
@@ -110,21 +112,23 @@ def older_factor(user: User, key: str, disputed_at: datetime) -> OlderProof | No
     rows = twofactor.devices(user) + former_credentials.removed_factors(user, disputed_at)
     for row in rows:
         if row.persistent_id == key and counts(user, row.made_at, disputed_at):
-            return OlderProof(Evidence.FACTOR, key, row.made_at)
+            return OwnershipEvidence(Evidence.FACTOR, key, row.made_at)
     return None
 
 
-def former_password(user: User, disputed_at: datetime) -> OlderProof:
+def former_password(user: User, disputed_at: datetime) -> OwnershipEvidence:
     """Return the proof that a person knows the password from a week before the disputed change.
 
     The caller must have verified this password with :func:`check_password`.
     """
-    return OlderProof(Evidence.PASSWORD, since=former_credentials.password_since(user, disputed_at))
+    return OwnershipEvidence(
+        Evidence.PASSWORD, since=former_credentials.password_since(user, disputed_at)
+    )
 
 
 def check_password(
     user: User, typed: str, disputed_at: datetime, actor: Actor, budget: str
-) -> OlderProof:
+) -> OwnershipEvidence:
     """Return the proof if ``typed`` was the password a week before the disputed change.
 
     ``disputed_at``: the time of the disputed change.
@@ -135,10 +139,10 @@ def check_password(
         WrongPassword: the password is wrong, or the former password is no longer stored.
         RateLimited: too many guesses.
     """
-    spend(PROOF_SESSION.of(budget))
+    hit(REAUTHENTICATION.of(budget))
     if not passwords.verify(typed, _former_hash(user, disputed_at)):
         if actor.session:
-            guesses.record_failed_proof(user, actor)
+            sessions.record_failed_reauthentication(user, actor)
         else:
             record(user, events.PROOF_FAILED, actor)
         raise WrongPassword
@@ -154,7 +158,7 @@ def removed_factor(user: User, code: str) -> Proof | None:
     """
 
     def spend(factor: Any) -> bool:
-        return isinstance(factor, Authenticator | RecoveryCodes) and factor.spend(code)
+        return isinstance(factor, Authenticator | RecoveryCodes) and factor.consume(code)
 
     # The exact method does not matter here, as long as it is a second factor.
     return _use_removed(user, Method.TOTP, spend)
@@ -168,7 +172,7 @@ def removed_passkey(user: User, assertion: Assertion) -> Proof | None:
     """
 
     def spend(factor: Any) -> bool:
-        return isinstance(factor, Passkey) and factor.spend(assertion)
+        return isinstance(factor, Passkey) and factor.consume(assertion)
 
     return _use_removed(user, Method.PASSKEY, spend)
 

@@ -6,9 +6,9 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.activity.services import Actor
-from accounts.common import moments
+from accounts.common import localization
 from accounts.common.links import absolute
-from accounts.mail.message import TO_DOUBTFUL, Message
+from accounts.mail.message import TO_POSSIBLE_STRANGER, Message
 from accounts.users.models import User
 
 
@@ -41,7 +41,7 @@ def recovery(
             _("Nothing will change before the time below. You can stop it until then."),
         ],
         facts=[
-            (_("Earliest possible time"), moments.in_full(due_at)),
+            (_("Earliest possible time"), localization.in_full(due_at)),
             *([] if is_doubtful else _place(actor)),
         ],
         questions=[
@@ -50,7 +50,7 @@ def recovery(
         ],
         action_label=_("Stop the request"),
         action_url=absolute("recovery_cancel", token),
-        reason=TO_DOUBTFUL % about,
+        reason=TO_POSSIBLE_STRANGER % about,
     )
 
 

@@ -8,7 +8,7 @@ from django.db import models
 from django.utils.dateparse import parse_datetime
 
 from accounts.common import clock
-from accounts.users.disputes import Evidence, OlderProof, Shown
+from accounts.users.disputes import Evidence, OwnershipEvidence, Shown
 from accounts.users.models import User
 
 # How long a request can be used after its waiting period.
@@ -50,7 +50,7 @@ class Recovery(models.Model):
     def shown(self) -> Shown:
         """The proofs that were shown with the request and that count in the dispute."""
         return frozenset(
-            OlderProof(Evidence(kind), key, parse_datetime(since) if since else None)
+            OwnershipEvidence(Evidence(kind), key, parse_datetime(since) if since else None)
             for kind, key, since in self.evidence
         )
 

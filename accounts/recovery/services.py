@@ -14,18 +14,17 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, has_happened, record
-from accounts.codes import services as link_codes
+from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
 from accounts.common.errors import PublicError
-from accounts.common.languages import writing_to
+from accounts.common.localization import writing_to
 from accounts.common.proofs import Method, Proof
 from accounts.mail.services import post
 from accounts.recovery import mails
 from accounts.recovery.models import OPEN, Recovery
 from accounts.throttle.limits import FACTOR_RECOVERY
-from accounts.throttle.services import spend
-from accounts.twofactor import removal
+from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
 from accounts.users import disputes, former_credentials
 from accounts.users import services as users
@@ -195,7 +194,7 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
     # Requests are counted for each credential version and each set of evidence, so that a thief
     # cannot use up the owner's requests.
     kinds = " ".join(sorted(found.kinds))
-    spend(FACTOR_RECOVERY.of(user.pk, user.credential_version, kinds))
+    hit(FACTOR_RECOVERY.of(user.pk, user.credential_version, kinds))
     wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
         owner = users.lock_row(user)
@@ -214,9 +213,9 @@ def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
     return asked
 
 
-def find_by_link(token: str) -> tuple[User, Proof] | None:
+def find_objection(token: str) -> tuple[User, Proof] | None:
     """Return the user of an emailed objection link and the proof of the mailbox, or None."""
-    link = link_codes.find_link(Purpose(LINK), token)
+    link = codes.find_link(Purpose(LINK), token)
     user = users.find_by_id(link.subject.split()[0]) if link else None
     if link is None or user is None or running(user) is None:
         return None
@@ -259,13 +258,13 @@ def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
         raise NotOffered
     with transaction.atomic():
         check(user, shown)
-        removal.remove_all(user, events.FACTORS_RECOVERED, actor)
+        twofactor.remove_all(user, events.FACTORS_RECOVERED, actor)
 
 
 def delete(user: User) -> None:
     """Delete the recovery request of ``user`` and the links that were sent for it."""
     Recovery.objects.filter(user=user).delete()
-    link_codes.issued(Purpose(LINK), f"{user.pk} ").delete()
+    codes.issued(Purpose(LINK), f"{user.pk} ").delete()
 
 
 def prune() -> int:
@@ -286,7 +285,7 @@ def _tell(owner: User, asked: Recovery, actor: Actor) -> None:
     before = former_credentials.disputed_emails(owner).exclude(label__in=held)
     told = held | {row.label: (row.key, True) for row in before}
     for n, (email, (key, is_doubtful)) in enumerate(told.items()):
-        token = link_codes.issue_link(purpose, f"{owner.pk} {n}", key)
+        token = codes.issue_link(purpose, f"{owner.pk} {n}", key)
         with writing_to(owner.language, owner.time_zone):
             mail = mails.recovery(owner, email, token, asked.due_at, actor, is_doubtful=is_doubtful)
             post(mail, life=purpose.life)

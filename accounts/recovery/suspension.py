@@ -14,18 +14,18 @@ from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
-from accounts.activity.kinds import Event
+from accounts.activity.events import Event
 from accounts.activity.services import Actor, has_happened, record
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.signals import credentials_changed
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
-from accounts.users import former_credentials, identities
+from accounts.users import former_credentials
+from accounts.users import models as users_models
 from accounts.users import services as users
 from accounts.users.disputes import DISPUTABLE, baseline
-from accounts.users.identities import Identity
-from accounts.users.models import LOCKED, EmailAddress, FormerCredential, User
+from accounts.users.models import LOCKED, EmailAddress, FormerCredential, Identity, User
 
 Kind = FormerCredential.Kind
 FACTORS = (Authenticator, Passkey, RecoveryCodes)
@@ -41,7 +41,7 @@ class CannotPutBack(PublicError):
 
 
 @dataclass(frozen=True)
-class Young:
+class Suspendable:
     """The credentials that a lock suspends: recent ones, and all external identities.
 
     ``primary`` is the primary address after the lock, or an empty string. ``emailed_codes`` says
@@ -61,7 +61,7 @@ class Young:
         return [*map(str, self.emails), *names, *map(str, self.identities)]
 
 
-def young(user: User, disputed_at: datetime) -> Young:
+def suspendable(user: User, disputed_at: datetime) -> Suspendable:
     """Return the credentials that a lock suspends.
 
     A lock suspends every credential that the account got less than a week before the disputed
@@ -80,9 +80,9 @@ def young(user: User, disputed_at: datetime) -> Young:
         for model in FACTORS
         for row in model.objects.filter(user=user, confirmed=True, made_at__gt=since)
     ]
-    connected = [row for row in identities.of(user) if row.suspended_at is None]
+    connected = [row for row in users_models.of(user) if row.suspended_at is None]
     codes_on = bool(user.emailed_codes) and has_happened(user, events.EMAILED_CODES_ON, since)
-    return Young(emails, factors, connected, primary, codes_on)
+    return Suspendable(emails, factors, connected, primary, codes_on)
 
 
 def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
@@ -90,7 +90,7 @@ def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
 
     Call this in a transaction that has locked the row of ``owner``.
     """
-    found, now = young(owner, disputed_at), clock.now()
+    found, now = suspendable(owner, disputed_at), clock.now()
     labels = found.labels
     for email in found.emails:
         former_credentials.keep_email(email, now, is_suspended=True)

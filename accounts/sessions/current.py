@@ -1,23 +1,85 @@
 """Determines how a request is authenticated, and in which session.
 
+``signin.policy`` decides which proofs count.
+
+A copied cookie alone is therefore not enough. ``SESSION_PROTECTION_NETWORK`` also requires the same
+network. Session protection only makes an attack harder, because a thief who copies a cookie can
+copy the User-Agent as well. Sessions also expire, and users can revoke them.
+
 The result is determined once for each request, when it is first needed: see
 :func:`request_auth_of`.
+
+Only the browser that had the session learns the reason: it must send the last session key, and pass
+the session protection.
 """
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
+from enum import Enum
 from typing import cast
 
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
-from django.http import HttpRequest
+from django.contrib.auth.views import redirect_to_login
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponseRedirect
+from django.urls import reverse
+from django.utils.functional import Promise
+from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor
-from accounts.common.client_info import client_of
-from accounts.sessions import protection, services
+from accounts.common.client_info import ClientInfo, client_of
+from accounts.sessions import services
 from accounts.sessions.models import LoginSession
-from accounts.sessions.protection import Verdict
-from accounts.sessions.store import SessionStore
+from accounts.sessions.store import SessionStore, digest
 from accounts.users.models import User
+
+RECENT = timedelta(minutes=10)
+# Opening a form requires more recent authentication, so that the user has enough time to fill the
+# form in.
+RECENT_TO_OPEN = timedelta(minutes=5)
+
+
+def redirect_to_reauthenticate(request: HttpRequest, *, back: str = "") -> HttpResponseRedirect:
+    """Redirect to the reauthentication page, which then redirects to ``back``.
+
+    If ``back`` is empty, it redirects to the URL of ``request``.
+    """
+    return redirect_to_login(back or request.get_full_path(), reverse("account_reauthenticate"))
+
+
+class Verdict(Enum):
+    """How a request with a valid session cookie is treated.
+
+    ``SAME`` accepts the request, ``PROVE`` requires reauthentication, and ``STOP`` revokes the
+    session.
+    """
+
+    SAME = "same"
+    PROVE = "prove"
+    STOP = "stop"
+
+
+def judge(session: LoginSession, client: ClientInfo) -> Verdict:
+    """Return how ``SESSION_PROTECTION`` treats a request of ``client`` in ``session``.
+
+    A new version of a browser counts as the same browser. The middleware has already determined the
+    IP address, so a forged ``X-Forwarded-For`` has no effect.
+    """
+    config = settings.AUTHSITE
+    if config.session_protection == "off" or _is_same(session, client):
+        return Verdict.SAME
+    return Verdict.STOP if config.session_protection == "strong" else Verdict.PROVE
+
+
+def _is_same(session: LoginSession, client: ClientInfo) -> bool:
+    # Parsing a User-Agent is slow, so compare the strings first.
+    if client.user_agent != session.agent and client.device != session.device:
+        return False
+    network = ClientInfo(session.ip, session.agent).network
+    return settings.AUTHSITE.session_protection_network == "off" or client.network == network
+
 
 ATTRIBUTE = "_request_auth"
 
@@ -147,7 +209,7 @@ def _authenticate(request: HttpRequest) -> RequestAuth:
         return RequestAuth()
     client = client_of(request)
     actor = Actor(client, session=session.pk)
-    verdict = protection.judge(session, client)
+    verdict = judge(session, client)
     if verdict is Verdict.SAME:
         services.note_use(session, client)
         return RequestAuth(session)
@@ -157,3 +219,42 @@ def _authenticate(request: HttpRequest) -> RequestAuth:
     services.revoke(session, reason=events.SESSION_STOPPED, actor=actor)
     request.session.flush()
     return RequestAuth(is_revoked=True)
+
+
+_PASSWORD = _("You were signed out because your password was changed.")
+_ELSEWHERE = _("Another browser signed you out.")
+REASONS: dict[str, str | Promise] = {
+    events.PASSWORD_CHANGED.name: _PASSWORD,
+    events.PASSWORD_RESET.name: _PASSWORD,
+    events.PASSWORD_SET.name: _PASSWORD,
+    events.SESSION_ENDED.name: _ELSEWHERE,
+    events.OTHERS_ENDED.name: _ELSEWHERE,
+    events.ALL_ENDED.name: _("The operator of this site signed you out."),
+    events.ENDED_BY_STAFF.name: _("The staff of this site signed you out."),
+    events.LOCKED_DOWN.name: _("You were signed out because your account was locked."),
+    events.SESSION_ENDED_BY_LIMIT.name: _(
+        "You were signed out because you were signed in with too many browsers and programs."
+    ),
+}
+OTHER = _("You were signed out because your sign-in settings were changed.")
+
+# The browser knows these, or another page tells them.
+UNTOLD = ("", events.SIGNED_OUT.name, events.SESSION_STOPPED.name)
+
+
+def of(request: HttpRequest) -> str:
+    """Return a sentence that says why the browser of ``request`` was signed out, or ""."""
+    key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
+    if not key:
+        return ""
+    rows = LoginSession.objects.filter(ended_key=digest(key), user__is_active=True)
+    session = rows.exclude(ended_by__in=UNTOLD).first()
+    if session is None or judge(session, client_of(request)) is not Verdict.SAME:
+        return ""
+    return str(REASONS.get(session.ended_by, OTHER))
+
+
+def last_stopped(user: User) -> QuerySet[LoginSession]:
+    """Return the last session of ``user`` that session protection revoked, if there is one."""
+    ended = LoginSession.objects.filter(user=user, ended_by=events.SESSION_STOPPED.name)
+    return ended.order_by("-ended_at")[:1]

@@ -13,7 +13,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
-from accounts.common.deletion import delete_in_batches
+from accounts.common.database import delete_in_batches
 from accounts.sessions.models import KnownBrowser
 from accounts.throttle import known_networks
 from accounts.users.models import PendingSignup, User
@@ -30,7 +30,7 @@ def of(user: User) -> QuerySet[KnownBrowser]:
     return KnownBrowser.objects.filter(user=user)
 
 
-def find(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
+def find_browser(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
     """Return the browser of ``client`` if it is known to ``account``, else None.
 
     A browser is known if somebody has signed in to the account with it, even before the last change
@@ -62,7 +62,7 @@ def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) 
     ``has_factor``: whether the user showed a second factor.
     """
     token, client = _token(request), client_of(request)
-    noted = _find(token, client.device, user) if token else None
+    noted = _find_by_cookie(token, client.device, user) if token else None
     token = token or secrets.token()
     setattr(request, ATTRIBUTE, token)
     digest, now, version = _digests(token, client.device)[0], clock.now(), user.credential_version
@@ -102,7 +102,7 @@ def note_network(request: HttpRequest, user: User) -> bool:
     A network becomes new again after 60 to 90 days without a sign-in.
     """
     network = client_of(request).network
-    noted = known_networks.find(_networks(user), network)
+    noted = known_networks.find_record(_networks(user), network)
     known_networks.remember(_networks(user), network, noted)
     return noted is None
 
@@ -113,7 +113,7 @@ def note_client(client: ClientInfo, user: User) -> bool:
     An API client has no cookie, so it is identified by its network and the name that it sends.
     """
     what = f"client {client.network} {client.device} {user.credential_version}"
-    noted = known_networks.find(user.pk, what)
+    noted = known_networks.find_record(user.pk, what)
     known_networks.remember(user.pk, what, noted)
     return noted is not None
 
@@ -125,7 +125,7 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
     first sign-in, even if the credentials have changed since then.
     """
     token = _token(request)
-    return _find(token, client_of(request).device, user) if token else None
+    return _find_by_cookie(token, client_of(request).device, user) if token else None
 
 
 def renew(request: HttpRequest, user: User) -> None:
@@ -138,7 +138,7 @@ def renew(request: HttpRequest, user: User) -> None:
     get a new cookie that the victim's account knows, too.
     """
     previous, device = _token(request), client_of(request).device
-    noted = _find(previous, device, user) if previous else None
+    noted = _find_by_cookie(previous, device, user) if previous else None
     if noted is None:
         return
     token = secrets.token()
@@ -183,6 +183,6 @@ def _networks(user: User) -> str:
     return f"network {user.pk}"
 
 
-def _find(token: str, device: Device, user: User) -> KnownBrowser | None:
+def _find_by_cookie(token: str, device: Device, user: User) -> KnownBrowser | None:
     rows = user.known_browsers.filter(digest__in=_digests(token, device))
     return rows.filter(until__gt=clock.now()).first()

@@ -12,13 +12,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.utils.functional import SimpleLazyObject
 from django.utils.translation import gettext as _
 
-from accounts.sessions import (
-    current,
-    known_browsers,
-    last_method,
-    reauthentication,
-    sign_out_reasons,
-)
+from accounts.sessions import current, known_browsers, last_method
 from accounts.users.models import User
 
 
@@ -47,13 +41,13 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         """Redirect to the sign-in page, or to the reauthentication page if that is required."""
         request_auth = current.request_auth_of(request)
         if request_auth.needs_reauthentication:
-            return reauthentication.redirect_to_reauthenticate(request)
+            return current.redirect_to_reauthenticate(request)
         if request_auth.is_revoked:
             sentence = _(
                 "You were signed out because this isn’t the browser that you signed in with."
             )
             messages.warning(request, sentence)
-        elif reason := sign_out_reasons.of(request):
+        elif reason := current.of(request):
             messages.warning(request, reason)
         return super().handle_no_permission(request, view_func)
 

@@ -11,7 +11,7 @@ from django.db import models
 
 from accounts.common import clock, proofs, secrets
 from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT, Device
-from accounts.common.prepared import P
+from accounts.common.database import P
 from accounts.sessions import connected
 
 STALE = timedelta(days=30)

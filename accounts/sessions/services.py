@@ -3,7 +3,7 @@
 import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
@@ -11,12 +11,18 @@ from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from accounts.activity import events
-from accounts.activity.kinds import Event
+from accounts.activity.events import Event
+from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
-from accounts.common.deletion import change_in_portions, delete_in_batches
-from accounts.common.prepared import P, PreparedInsert, PreparedQuery
+from accounts.common.database import (
+    P,
+    PreparedInsert,
+    PreparedQuery,
+    change_in_portions,
+    delete_in_batches,
+)
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import sessions_ended
 from accounts.sessions.models import BrowserSession, LoginSession, is_live
@@ -137,7 +143,7 @@ def note_use(session: LoginSession, client: ClientInfo) -> None:
     )
 
 
-def record_proof(session: LoginSession, proof: Proof, client: ClientInfo) -> None:
+def record_reauthentication(session: LoginSession, proof: Proof, client: ClientInfo) -> None:
     """Record that the user reauthenticated with ``proof`` in the browser of ``client``.
 
     From then on, session protection expects that browser.
@@ -265,3 +271,28 @@ def make_room(user: User, new: LoginSession, actor: Actor) -> None:
     counted = live(user).exclude(IS_APP).exclude(pk=new.pk)
     for session in counted.order_by(is_browser, "used_at")[:excess]:
         revoke(session, reason=events.SESSION_ENDED_BY_LIMIT, actor=actor, detail=str(session))
+
+
+# Fewer failures may be typing errors of the owner. ``throttle.limits.REAUTHENTICATION`` allows the
+# same number in a row, so the email is sent before the limit delays further attempts.
+NEWS_AFTER = 5
+NEWS_EVERY = timedelta(days=1)
+
+
+@transaction.atomic
+def record_failed_reauthentication(user: User, actor: Actor) -> None:
+    """Record that ``user`` failed to reauthenticate in the session of ``actor``.
+
+    After the fifth failure in a session within 24 hours, the account owner is notified by email,
+    because the session may be stolen (ASVS 6.3.5). The owner gets at most one such email in 24
+    hours for each session.
+    """
+    session = cast(uuid.UUID, actor.session)
+    # Lock the session, so that simultaneous failures are counted one after the other.
+    LoginSession.objects.select_for_update(no_key=True).filter(pk=session).first()
+    record(user, events.PROOF_FAILED, actor)
+    recent = Activity.objects.filter(user=user, session=session, at__gt=clock.now() - NEWS_EVERY)
+    failures = recent.filter(kind=events.PROOF_FAILED.name)
+    is_told = recent.filter(kind=events.PROOF_GUESSED.name).exists()
+    if failures.count() >= NEWS_AFTER and not is_told:
+        record(user, events.PROOF_GUESSED, actor)

@@ -17,7 +17,7 @@ from django.contrib.sessions.backends.base import UpdateError
 from django.contrib.sessions.base_session import AbstractBaseSession
 
 from accounts.common import clock, secrets
-from accounts.common.prepared import P, PreparedQueries, PreparedQuery
+from accounts.common.database import P, PreparedQueries, PreparedQuery
 from accounts.sessions import services
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.users.models import User

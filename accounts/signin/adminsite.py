@@ -4,21 +4,26 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.options import ActionLocation
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
+from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 
 from accounts.common.links import safe_next
-from accounts.sessions import reauthentication
+from accounts.sessions import current
 from accounts.sessions.current import request_auth_of, session_of
 from accounts.signin import policy, recent
 from accounts.signin.recent import ANEW
@@ -57,7 +62,7 @@ class Site(admin.AdminSite):
         def guarded(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
             if not is_open and self._may_act(request):
                 if not recent.has_recent_authentication(request):
-                    return reauthentication.redirect_to_reauthenticate(request)
+                    return current.redirect_to_reauthenticate(request)
                 if policy.shows_new_factor(session_of(request)):
                     return render(request, ANEW, {"message": _NEW_FACTOR}, status=403)
                 if request.method == "POST" and self._only_reads(request):
@@ -135,3 +140,85 @@ def _page_of(user: User) -> str:
         # Without a passkey, reauthentication cannot meet the requirement.
         return "passkey_add"
     return "account_reauthenticate" if twofactor.has_any(user) else "totp_setup"
+
+
+LONGEST_SEARCH = 254
+# Texts of Django's admin that this site translates itself, because Django's German addresses people
+# formally and the other pages do not.
+TRANSLATED_HERE = (
+    gettext_lazy(
+        'Are you sure you want to delete the %(object_name)s "%(escaped_object)s"? '
+        "All of the following related items will be deleted:"
+    ),
+    gettext_lazy(
+        "Are you sure you want to delete the selected %(objects_name)s? "
+        "All of the following objects and their related items will be deleted:"
+    ),
+)
+
+
+class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class at runtime
+    """A list whose texts are translated, and in which no input of a client causes an error."""
+
+    def get_action_choices(
+        self,
+        request: HttpRequest,
+        default_choices: Any = None,
+        action_location: Any = ActionLocation.CHANGE_LIST,
+    ) -> list[tuple[str, str]]:
+        """Return the actions for several rows, after an empty choice."""
+        empty = [("", _("Choose what to do"))]
+        return super().get_action_choices(request, empty, action_location)
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
+    ) -> tuple[QuerySet[Any], bool]:
+        """Return the rows that Django finds for a short text without control characters.
+
+        Databases refuse NUL, and a condition with a thousand words.
+        """
+        if not search_term.isprintable() or len(search_term) > LONGEST_SEARCH:
+            return queryset.none(), False
+        return super().get_search_results(request, queryset, search_term)
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Return False: a condition in the URL could reveal a digest, or cause a database error."""
+        return False
+
+    def response_action(
+        self,
+        request: HttpRequest,
+        queryset: QuerySet[Any],
+        action_location: Any = ActionLocation.CHANGE_LIST,
+    ) -> Any:
+        """Run the chosen action on the selected rows.
+
+        Raises:
+            BadRequest: a selected value cannot be the id of a row.
+        """
+        chosen = request.POST.getlist(ACTION_CHECKBOX_NAME)
+        if not all(_is_id(queryset, text) for text in chosen):
+            raise BadRequest
+        return super().response_action(request, queryset, action_location)
+
+
+class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # as above
+    """A form field with a check box for each row of a query set."""
+
+    widget = forms.CheckboxSelectMultiple
+
+    def clean(self, value: Any) -> Any:
+        """Return the chosen rows. Django asks the database even for ids that no row can have."""
+        for text in value or ():
+            if not _is_id(self.queryset, text):
+                message = self.error_messages["invalid_pk_value"]
+                raise ValidationError(message, "invalid_pk_value", {"pk": text})
+        return super().clean(value)
+
+
+def _is_id(rows: Any, text: object) -> bool:
+    try:
+        rows.model._meta.pk.clean(text, None)
+    except ValidationError:
+        return False
+    return True

@@ -1,6 +1,13 @@
-"""The sign-in flow in a browser, from the first proof to the new session."""
+"""The sign-in flow in a browser, from the first proof to the new session.
 
-from dataclasses import replace
+This package does not know apps. ``accounts.oauth`` does, and registers a function at start.
+
+Pending sign-ins are stored in the session data of the browser. They give access only to the pages
+that ask for the next requirement. On all other pages, the person is not signed in.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import cast
 
@@ -12,15 +19,14 @@ from django.shortcuts import redirect
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
-from accounts.activity.failures import Failure
+from accounts.activity.events import Failure
 from accounts.activity.services import record
 from accounts.common import clock
 from accounts.common.links import safe_next
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import last_method
 from accounts.sessions.current import actor_of, browser_session_of
-from accounts.signin import pending, policy
-from accounts.signin.pending import PendingSignIn
+from accounts.signin import policy
 from accounts.signin.policy import Requirement
 from accounts.signin.session import CompletedSignIn, establish_session, sign_out
 from accounts.twofactor import trusted_browsers
@@ -28,8 +34,107 @@ from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
 
+
+@dataclass(frozen=True)
+class Hint:
+    """What an app tells the pages of the sign-in. No decision may depend on it.
+
+    ``app``: the name of the app.
+    ``login``: what the person probably types to sign in; empty if unknown. Anybody may choose it.
+    """
+
+    app: str
+    login: str = ""
+
+
+type Source = Callable[[HttpRequest, str], Hint | None]
+
+_sources: list[Source] = []
+
+
+def register(source: Source) -> None:
+    """Register a function that gets a request and its ``next`` URL, and returns a hint or None."""
+    _sources.append(source)
+
+
+def of(request: HttpRequest) -> Hint | None:
+    """Return the hint for the ``next`` URL of ``request``; None if it leads to no app."""
+    next_url = next_of(request)
+    found = (source(request, next_url) for source in _sources) if next_url else iter(())
+    return next((hint for hint in found if hint), None)
+
+
+# Key in the session data.
+PENDING = "pending_sign_in"
+# Counted from the latest proof. An emailed code, which may be requested meanwhile, is valid for 15
+# minutes.
+LIFE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class PendingSignIn:
+    """A sign-in that still requires something.
+
+    ``user``: the user as read from the database when the latest proof was checked.
+    ``proofs``: the proofs that the user has shown.
+    ``remember``: whether the session will outlive the browser.
+    ``next_url``: the page to open after the sign-in.
+    ``nonce``: identifies the code that was emailed for the second step in this browser; empty if
+        none was.
+    """
+
+    user: User
+    proofs: tuple[Proof, ...]
+    remember: bool = False
+    next_url: str = ""
+    nonce: str = ""
+
+    @property
+    def requirement(self) -> Requirement | None:
+        """The next requirement, or None if nothing is required."""
+        return policy.next_requirement(self.user, self.proofs)
+
+
+def store(request: HttpRequest, pending: PendingSignIn) -> None:
+    """Store ``pending`` in this browser's session data."""
+    request.session[PENDING] = {
+        "user": str(pending.user.pk),
+        "version": pending.user.credential_version,
+        "proofs": [proof.to_json() for proof in pending.proofs],
+        "remember": pending.remember,
+        "next": pending.next_url,
+        "nonce": pending.nonce,
+    }
+
+
+def find_pending(request: HttpRequest) -> PendingSignIn | None:
+    """Return the pending sign-in of this browser, or None if there is no valid one.
+
+    A pending sign-in stops being valid after :data:`LIFE`, and when the account is changed or
+    deactivated.
+    """
+    data = request.session.get(PENDING)
+    if data is None:
+        return None
+    user = users.find_by_id(data["user"])
+    if user is None or not user.is_active or user.credential_version != data["version"]:
+        return None
+    proofs = tuple(map(Proof.from_json, data["proofs"]))
+    if clock.now() >= max(proof.at for proof in proofs) + LIFE:
+        return None
+    pending = PendingSignIn(user, proofs, data["remember"], data["next"], data["nonce"])
+    # The user has become staff meanwhile, so the sign-in must start over with the password.
+    return None if pending.requirement is Requirement.PASSWORD else pending
+
+
+def discard(request: HttpRequest) -> str | None:
+    """Delete the pending sign-in of this browser; return its next URL, or None if there is none."""
+    data = request.session.pop(PENDING, None)
+    return data["next"] if data else None
+
+
 # Session keys: the sign-up that this browser may confirm, and whether it then stays signed in.
-PENDING = "pending_signup"
+PENDING_SIGNUP = "pending_signup"
 REMEMBER = "pending_remember"
 # Session key: the locked account to which a proof in this browser would have signed in.
 LOCKED_OUT = "locked_out"
@@ -70,7 +175,7 @@ def start_sign_in(
         return redirect("signup_confirm")
     if button:
         last_method.note(request, button)
-    for key in (PENDING, REMEMBER):
+    for key in (PENDING_SIGNUP, REMEMBER):
         request.session.pop(key, None)
     return _proceed(request, PendingSignIn(account, proofs, remember, next_url), requirement)
 
@@ -110,7 +215,7 @@ def _proceed(
         return redirect("account_login")
     if requirement is not None:
         return _ask_for(request, sign_in, requirement)
-    pending.discard(request)
+    discard(request)
     try:
         establish_session(request, CompletedSignIn(sign_in.user, sign_in.proofs, sign_in.remember))
     except AccountChanged:
@@ -128,7 +233,7 @@ def _ask_for(
         sign_out(request)
     # A pending sign-in stands for a first step, so a session key from before must not open it.
     request.session.cycle_key()
-    pending.store(request, sign_in)
+    store(request, sign_in)
     if requirement is not Requirement.ENROLMENT:
         return redirect(PAGES[requirement])
     needs_passkey = policy.must_enrol_passkey(sign_in.user, sign_in.proofs)
@@ -140,7 +245,7 @@ def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
 
     ``back``: the page to open after the sign-in, if this browser has no pending sign-in.
     """
-    next_url = pending.discard(request)
+    next_url = discard(request)
     if next_url is not None:
         sentence = _("That took too long, or your account was changed. Sign in again.")
         messages.warning(request, sentence)
@@ -167,13 +272,13 @@ def remember_pending(
     ``remember``: whether the session after the confirmation outlives the browser.
     """
     request.session.cycle_key()
-    request.session[PENDING] = str(signup.pk)
+    request.session[PENDING_SIGNUP] = str(signup.pk)
     request.session[REMEMBER] = remember
 
 
 def pending_of(request: HttpRequest) -> str | None:
     """Return the id of the sign-up that this browser may confirm, or None."""
-    return request.session.get(PENDING)
+    return request.session.get(PENDING_SIGNUP)
 
 
 def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:

@@ -6,25 +6,26 @@ account has this login, so that the response does not reveal it.
 
 import hashlib
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import timedelta
 
 from django.db import transaction
+from django.http import HttpRequest
 
 from accounts.activity import events
-from accounts.activity.failures import Failure
+from accounts.activity.events import Failure
 from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
-from accounts.codes.services import Purpose, WrongCode
-from accounts.common import secrets
+from accounts.codes.services import CODE_LIFE, Purpose, WrongCode
+from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
-from accounts.common.languages import speaking
+from accounts.common.localization import speaking
 from accounts.common.proofs import Method, Proof
 from accounts.mail.services import post
 from accounts.sessions import known_browsers
 from accounts.signin import mails
-from accounts.throttle import mails as mail_limits
+from accounts.throttle import services as throttle
 from accounts.throttle.limits import (
     CODE_GUESS,
     MAIL_AGAIN,
@@ -33,13 +34,57 @@ from accounts.throttle.limits import (
     REQUEST_NETWORK,
     Budget,
 )
-from accounts.throttle.services import around, give_back, spend, wait
+from accounts.throttle.services import around, give_back, hit, wait
 from accounts.users import emails
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, User
 
+# Key of the session data.
+KEY = "mail_code"
+
+
+@dataclass(frozen=True)
+class CodeRequest:
+    """A request for an emailed sign-in code.
+
+    ``login``: the username or email address that was typed.
+    ``nonce``: distinguishes this request from the requests of other browsers.
+    ``remember``: whether the session will outlive the browser.
+    ``next_url``: the page to open after the sign-in.
+    ``until``: the Unix time at which the request ends.
+    """
+
+    login: str
+    nonce: str
+    remember: bool
+    next_url: str
+    until: float
+
+
+def make(login: str, *, remember: bool, next_url: str) -> CodeRequest:
+    """Return a new request for a code. The request ends when the code expires."""
+    until = (clock.now() + CODE_LIFE).timestamp()
+    return CodeRequest(login, new_nonce(), remember, next_url, until)
+
+
+def store(request: HttpRequest, code_request: CodeRequest) -> None:
+    """Keep ``code_request`` in this browser's session data."""
+    request.session[KEY] = asdict(code_request)
+
+
+def find_code_request(request: HttpRequest) -> CodeRequest | None:
+    """Return the code request of this browser, or None if there is none or it has ended."""
+    data = request.session.get(KEY)
+    return CodeRequest(**data) if data and data["until"] > clock.now().timestamp() else None
+
+
+def discard(request: HttpRequest) -> None:
+    """Forget that this browser has requested a sign-in code by email."""
+    request.session.pop(KEY, None)
+
+
 CODE = Purpose("signin.code")
-# The link of a password reset, which ``accounts.password_pages`` spends.
+# The link of a password reset, which ``passwords.changes`` redeems.
 RESET = Purpose("password.reset", life=timedelta(minutes=30))
 
 
@@ -88,7 +133,7 @@ def recipient_of(login: str) -> Recipient:
     nothing. The same queries run in every case.
     """
     key = users.login_key(login)
-    account = users.find(login)
+    account = users.find_by_login(login)
     user = account if isinstance(account, User) and account.is_active else None
     wanted = key if "@" in key else emails.key(user.email) if user else ""
     # Sent to the stored email address, not to the spelling that was typed (CVE-2019-19844).
@@ -115,15 +160,15 @@ def recipient_for(
     # Without the cookie of a known browser, the budgets are spent before any lookup, so that one
     # statement refuses a flood.
     if not client.known_cookie:
-        spend(again, *budgets)
+        hit(again, *budgets)
     recipient = complete(recipient_of(login))
-    browser = known_browsers.find(client, recipient.user)
+    browser = known_browsers.find_browser(client, recipient.user)
     if browser:
         budgets = [MAIL_BROWSER.of(browser.user_id, browser.pk)]
     if client.known_cookie:
-        spend(again, *budgets)
+        hit(again, *budgets)
     box = emails.key(recipient.email) if recipient.email else recipient.key
-    if browser is None and not mail_limits.may_send(box, client):
+    if browser is None and not throttle.may_send(box, client):
         return replace(recipient, email="")
     return recipient
 
@@ -138,7 +183,7 @@ def _budgets(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Budget, 
     # Counted by browser, so that users of the same network do not make each other wait.
     again = MAIL_AGAIN.of(purpose.name, key, client.known_cookie or client.network)
     network = around(REQUEST_NETWORK, client)
-    return again, [*network, mail_limits.of_request(key, client), REQUEST_EVERYONE.of()]
+    return again, [*network, throttle.of_request(key, client), REQUEST_EVERYONE.of()]
 
 
 def budgets_of_request(purpose: Purpose, login: str, client: ClientInfo) -> list[Budget]:
@@ -176,17 +221,17 @@ def verify_mailed_code(
     """
     budgets = around(CODE_GUESS, client)
     if not client.known_cookie:
-        spend(*budgets)
+        hit(*budgets)
     recipient = _unlocked(recipient_of(login))
-    browser = known_browsers.find(client, recipient.user)
+    browser = known_browsers.find_browser(client, recipient.user)
     if browser:
         budgets = [CODE_GUESS.of(browser.user_id, browser.pk)]
     if client.known_cookie:
-        spend(*budgets)
+        hit(*budgets)
     subject = recipient.subject(nonce)
     error: type[PublicError] = WrongCode
     try:
-        is_right = codes.try_code(CODE, subject, typed) and codes.spend(CODE, subject, typed)
+        is_right = codes.try_code(CODE, subject, typed) and codes.redeem(CODE, subject, typed)
     except codes.UsedUp:
         is_right, error = False, codes.UsedUp
     if not is_right or recipient.user is None:
@@ -195,7 +240,7 @@ def verify_mailed_code(
     give_back(*budgets)
     email = emails.key(recipient.email)
     if browser is None:
-        mail_limits.refund(email, client, recipient.key)
+        throttle.refund(email, client, recipient.key)
     return recipient.user, Proof.now(Method.MAIL, email)
 
 

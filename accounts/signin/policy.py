@@ -22,11 +22,11 @@ from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.issuers import Issuer
 from accounts.common.proofs import FACTORS, Assurance, Method, Proof
-from accounts.sessions import reauthentication
+from accounts.sessions import current
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Passkey
-from accounts.users import identities
+from accounts.users import models as users_models
 from accounts.users.models import PendingSignup, User
 
 # How long after a sign-in with the password the browser may make a passkey by itself.
@@ -120,7 +120,7 @@ def suffices(session: LoginSession) -> bool:
     return session.acr is Assurance.TWO_STEPS or not twofactor.is_required(session.user)
 
 
-def proved_at(session: LoginSession) -> datetime | None:
+def authenticated_at(session: LoginSession) -> datetime | None:
     """Return the time at which the strongest proof of the account was last shown in ``session``.
 
     The strongest proof is a passkey if the policy requires one and the user has one. Otherwise, it
@@ -154,9 +154,9 @@ def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
         recent authentication than the action itself, so that enough time remains to fill in the
         form.
     """
-    at = proved_at(session)
+    at = authenticated_at(session)
     return at is not None and clock.now() <= at + (
-        reauthentication.RECENT_TO_OPEN if is_opening else reauthentication.RECENT
+        current.RECENT_TO_OPEN if is_opening else current.RECENT
     )
 
 
@@ -210,7 +210,7 @@ def provers(user: User) -> list[Issuer]:
     """
     if twofactor.has_any(user):
         return []
-    held = {identity.issuer for identity in identities.usable(user)}
+    held = {identity.issuer for identity in users_models.usable(user)}
     known = [issuer for issuer in settings.AUTHSITE.issuers if issuer.issuer in held]
     telling = [issuer for issuer in known if issuer.tells_when]
     has_better = telling or user.has_usable_password()

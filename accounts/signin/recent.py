@@ -1,6 +1,6 @@
 """Requires recent authentication for sensitive actions (ASVS 7.5.1).
 
-``signin.policy`` decides which proofs count. ``sessions.reauthentication`` defines how long
+``signin.policy`` decides which proofs count. ``sessions.current`` defines how long
 authentication stays recent.
 """
 
@@ -10,7 +10,7 @@ from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 
-from accounts.sessions import reauthentication
+from accounts.sessions import current
 from accounts.sessions.current import request_auth_of
 from accounts.signin import policy
 
@@ -35,9 +35,7 @@ def has_recent_authentication(request: HttpRequest, *, acts: bool = False) -> bo
 def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:
     """Return a redirect to the reauthentication page, or None if authentication is recent."""
     return (
-        None
-        if has_recent_authentication(request)
-        else reauthentication.redirect_to_reauthenticate(request)
+        None if has_recent_authentication(request) else current.redirect_to_reauthenticate(request)
     )
 
 

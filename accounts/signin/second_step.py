@@ -10,13 +10,19 @@ from accounts.activity.services import Actor
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common.client_info import ClientInfo
-from accounts.common.languages import speaking
+from accounts.common.localization import speaking
 from accounts.common.proofs import Proof
 from accounts.mail.services import post
 from accounts.sessions import known_browsers
 from accounts.signin import mails, policy
-from accounts.throttle.limits import MAIL_AGAIN, MAIL_BROWSER, MAIL_SECOND, MAIL_SECOND_LINE, Budget
-from accounts.throttle.services import spend, wait
+from accounts.throttle.limits import (
+    MAIL_AGAIN,
+    MAIL_BROWSER,
+    MAIL_SECOND,
+    MAIL_SECOND_SUBSCRIBER,
+    Budget,
+)
+from accounts.throttle.services import hit, wait
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import verification
 from accounts.twofactor.errors import MailedCodeUsedUp
@@ -96,14 +102,14 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientI
     """
     if not (policy.takes_mail(user, proofs) and user.email):
         raise NoMail
-    spend(_of_request(user, client), *_of_mail(user, client))
+    hit(_of_request(user, client), *_of_mail(user, client))
     with transaction.atomic():
         code = codes.issue_code(CODE, f"{user.stamp} {nonce}")
         with speaking(user.language):
             post(mails.second_code(user, code, client.device), life=CODE.life)
 
 
-def prove(
+def verify(
     user: User,
     proofs: tuple[Proof, ...],
     typed: str,
@@ -126,13 +132,13 @@ def prove(
     def is_mailed(code: str) -> bool:
         subject = f"{user.stamp} {nonce}"
         try:
-            return codes.try_code(CODE, subject, code) and codes.spend(CODE, subject, code)
+            return codes.try_code(CODE, subject, code) and codes.redeem(CODE, subject, code)
         except codes.UsedUp:
             raise MailedCodeUsedUp from None
 
     takes_mail = bool(nonce) and policy.takes_mail(user, proofs)
     mail_check = is_mailed if takes_mail else None
-    return verification.prove(user, typed, actor, mailed=mail_check, removed=removed)
+    return verification.verify(user, typed, actor, mailed=mail_check, removed=removed)
 
 
 def seconds_to_next_mail(user: User, client: ClientInfo) -> int:
@@ -146,9 +152,9 @@ def _of_mail(user: User, client: ClientInfo) -> list[Budget]:
     A known browser has its own limits. A thief who enters the password in another browser does not
     use them up.
     """
-    if browser := known_browsers.find(client, user):
+    if browser := known_browsers.find_browser(client, user):
         return [MAIL_BROWSER.of(browser.user_id, browser.pk)]
-    return [MAIL_SECOND_LINE.of(user.pk, client.wide_network), MAIL_SECOND.of(user.pk)]
+    return [MAIL_SECOND_SUBSCRIBER.of(user.pk, client.wide_network), MAIL_SECOND.of(user.pk)]
 
 
 def _of_request(user: User, client: ClientInfo) -> Budget:

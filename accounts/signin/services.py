@@ -8,27 +8,28 @@ from typing import NamedTuple
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.failures import Failure
+from accounts.activity.events import Failure
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
-from accounts.sessions import guesses, known_browsers
+from accounts.sessions import known_browsers
+from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import (
     LOGIN_EVERYONE,
-    LOGIN_LINE,
     LOGIN_NAME,
     LOGIN_NETWORK,
     LOGIN_REPEAT,
-    PROOF_SESSION,
+    LOGIN_SUBSCRIBER,
+    REAUTHENTICATION,
     Budget,
 )
-from accounts.throttle.services import around, check, give_back, spend
+from accounts.throttle.services import around, check, give_back, hit
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
-from accounts.users.rows import emails_of
+from accounts.users.services import emails_of
 
 
 class InvalidCredentials(PublicError):
@@ -110,10 +111,10 @@ def reverify_password(session: LoginSession, password: str, client: ClientInfo) 
         InvalidCredentials: the password is wrong.
         RateLimited: there were too many guesses in this session.
     """
-    guess = PROOF_SESSION.of(session.pk)
-    spend(guess, LOGIN_REPEAT.of(session.pk))
+    guess = REAUTHENTICATION.of(session.pk)
+    hit(guess, LOGIN_REPEAT.of(session.pk))
     if not passwords.verify(password, session.user.password):
-        guesses.record_failed_proof(session.user, Actor(client, session=session.pk))
+        sessions.record_failed_reauthentication(session.user, Actor(client, session=session.pk))
         raise InvalidCredentials
     give_back(guess)
     return Proof.now(Method.PASSWORD)
@@ -130,14 +131,14 @@ def _check_password(
     # ``repeat`` is never given back, because a successful sign-in costs a hash, too.
     repeat = around(LOGIN_REPEAT, client, key)
     guess = _of_stranger(key, client)
-    account = users.find(login)
-    browser = known_browsers.find(client, account)
+    account = users.find_by_login(login)
+    browser = known_browsers.find_browser(client, account)
     if browser:
-        guess = [LOGIN_LINE.of(browser.user_id, browser.pk)]
+        guess = [LOGIN_SUBSCRIBER.of(browser.user_id, browser.pk)]
     of_account = [] if browser else _of_account(account.pk if account else key, client)
     # If the budgets of the account are used up, every password counts as wrong. A refusal instead
     # would reveal which logins belong to the same account.
-    is_checked = spend(*repeat, *guess, silent=of_account)
+    is_checked = hit(*repeat, *guess, silent=of_account)
     encoded = _encoded(account) if is_checked else None
     if not passwords.verify(password, encoded) or account is None:
         return account, _failure(account, is_checked=is_checked)
@@ -162,13 +163,13 @@ def _of_stranger(key: str, client: ClientInfo) -> list[Budget]:
     These limits are counted by what was typed, not by account. Otherwise attempts with a username
     would use up the limits of an email address, which would reveal that both belong to one account.
     """
-    of_login = [LOGIN_LINE.of(key, client.wide_network), LOGIN_NAME.of(key)]
+    of_login = [LOGIN_SUBSCRIBER.of(key, client.wide_network), LOGIN_NAME.of(key)]
     return [*around(LOGIN_NETWORK, client), *of_login, LOGIN_EVERYONE.of()]
 
 
 def _of_account(subject: object, client: ClientInfo) -> list[Budget]:
     """Return the budgets that count for the account, regardless of the typed login."""
-    of_line = LOGIN_LINE.of("account", subject, client.wide_network)
+    of_line = LOGIN_SUBSCRIBER.of("account", subject, client.wide_network)
     return [of_line, LOGIN_NAME.of("account", subject)]
 
 

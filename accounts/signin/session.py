@@ -8,11 +8,11 @@ from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
 
 from accounts.activity import events
-from accounts.activity.kinds import Event
+from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.common.prepared import P, PreparedUpdate
+from accounts.common.database import P, PreparedUpdate
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.sessions import current, known_browsers
 from accounts.sessions import services as sessions
@@ -137,7 +137,7 @@ def record_reauthentication(request: HttpRequest, session: LoginSession, proof: 
     If this is not the browser that signed in, the user is notified of a new browser or network.
     """
     is_same = current.request_auth_of(request).session is not None
-    sessions.record_proof(session, proof, client_of(request))
+    sessions.record_reauthentication(session, proof, client_of(request))
     if proof.method in FACTORS:
         known_browsers.note_factor(client_of(request), session.user)
     current.renew_key(request)

@@ -1,5 +1,16 @@
-"""Pages to sign in with a password or an emailed code, and to sign out."""
+"""Pages to sign in with a password, a passkey or an emailed code, and to sign out.
 
+The content depends only on the network, the browser and the typed login. Therefore it does not
+reveal whether an account exists.
+
+Most requests for this page come from visitors who send nothing but a language: strangers, robots
+and floods. Their pages differ only in three secrets. The site renders such a page once for each
+language, with marks in the place of the secrets, and fills in new secrets for each visitor.
+
+A passkey also verifies the user, so it counts as both steps of a sign-in.
+"""
+
+import json
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -9,32 +20,123 @@ from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.middleware.csp import get_nonce
+from django.middleware.csrf import get_token
 from django.shortcuts import redirect, render
+from django.template.loader import render_to_string
 from django.urls import reverse
 from django.utils.http import urlencode
 from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_safe
+from django.views.decorators.http import require_POST, require_safe
+from django.views.i18n import set_language
 
 from accounts.codes.forms import CodeForm
 from accounts.common.client_info import client_of
+from accounts.common.config import Config
 from accounts.common.errors import Busy, RateLimited
+from accounts.common.localization import spoken
 from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import Method, Proof
-from accounts.sessions import last_method, reauthentication
-from accounts.sessions.current import request_auth_of
-from accounts.signin import (
-    code_requests,
-    flow,
-    login_page,
-    mailed_codes,
-    pending,
-    rate_limited,
-    services,
-)
-from accounts.signin.code_requests import CodeRequest
+from accounts.sessions import current, last_method
+from accounts.sessions.current import actor_of, request_auth_of
+from accounts.signin import flow, mailed_codes, services
 from accounts.signin.forms import LoginForm, WhoForm
+from accounts.signin.mailed_codes import CodeRequest
 from accounts.signin.session import sign_out
+from accounts.throttle.limits import UNGUESSABLE, Budget
+from accounts.throttle.services import around, waits
+from accounts.twofactor import passkeys
+from accounts.twofactor.errors import LockedAccountPasskey, UnknownPasskey, WrongPasskey
+from accounts.twofactor.models import rp_id
+
+# Sets the cookie ``LANGUAGE_COOKIE_NAME``, and redirects to ``next`` if it is a page of this site.
+choose = login_not_required(never_cache(require_POST(set_language)))
+
+
+def rate_limited_page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpResponse:
+    """Return the page after the sign-in ``form`` was refused with ``error``.
+
+    The page keeps what was typed, except for the password.
+    """
+    login, client = form.cleaned_data["login"], client_of(request)
+    passkey, code, reset = waits(
+        around(UNGUESSABLE, client, "passkey"),
+        _own(mailed_codes.budgets_of_request(mailed_codes.CODE, login, client)),
+        _own(mailed_codes.budgets_of_request(mailed_codes.RESET, login, client)),
+    )
+    context = {
+        "retry_after": error.retry_after,
+        "at": error.retry_at,
+        "login": login,
+        "remember": form.cleaned_data["remember"],
+        "next": flow.next_of(request),
+        "passkey_options": json.dumps(passkeys.options_to_sign_in()) if not passkey else "",
+        "offers_code": not code,
+        "offers_reset": not reset,
+    }
+    response = render(request, "accounts/signin/later.html", context, status=error.status)
+    response["Retry-After"] = str(error.retry_after)
+    return response
+
+
+def _own(budgets: list[Budget]) -> list[Budget]:
+    """Return those of ``budgets`` that this client does not share with others."""
+    return [budget for budget in budgets if not budget.limit.is_shared]
+
+
+TEMPLATE = "accounts/signin/login.html"
+# Marks cannot occur in the text of a page, because HTML forbids the character NUL.
+TOKEN, NONCE, CHALLENGE = "\0token\0", "\0nonce\0", "\0challenge\0"
+
+
+# By language: the page with marks, and the settings with which it was rendered.
+_pages: dict[str, tuple[Config, str]] = {}
+
+
+def login_page(request: HttpRequest, form: LoginForm | None = None, **more: Any) -> HttpResponse:
+    """Return the sign-in page with ``more`` in its context.
+
+    ``form`` is the password form, if it is not empty.
+    """
+    if form or more or not _is_plain(request):
+        context = _context(request, passkeys.options_to_sign_in())
+        hint = flow.of(request)
+        form = form or LoginForm(initial={"login": hint.login} if hint and hint.login else None)
+        return render(request, TEMPLATE, context | {"form": form, "hint": hint, **more})
+    config, text = _pages.get(spoken(), (None, ""))
+    if config is not settings.AUTHSITE:
+        text = _with_marks(request)
+        _pages[spoken()] = settings.AUTHSITE, text
+    text = text.replace(TOKEN, get_token(request)).replace(NONCE, str(get_nonce(request)))
+    return HttpResponse(text.replace(CHALLENGE, passkeys.challenge_to_sign_in()))
+
+
+def _with_marks(request: HttpRequest) -> str:
+    """Return the page with marks in the place of the secrets."""
+    options = passkeys.options_to_sign_in()
+    marks = {"form": LoginForm(), "csrf_token": TOKEN, "csp_nonce": NONCE}
+    text = render_to_string(TEMPLATE, _context(request, options) | marks, request)
+    return text.replace(options["challenge"], CHALLENGE)
+
+
+def _is_plain(request: HttpRequest) -> bool:
+    """Return whether the request has no query and no cookie but those that every visitor gets."""
+    visitors = {settings.CSRF_COOKIE_NAME, settings.LANGUAGE_COOKIE_NAME}
+    # The page has the URL of its request. A query of nothing but "&" has no parameters.
+    has_query = bool(request.META.get("QUERY_STRING"))
+    return request.method == "GET" and not has_query and request.COOKIES.keys() <= visitors
+
+
+def _context(request: HttpRequest, options: dict[str, Any]) -> dict[str, Any]:
+    return {
+        "next": flow.next_of(request),
+        "last_used": last_method.of(request),
+        "signup_open": settings.AUTHSITE.signup == "open",
+        "passkey_options": json.dumps(options),
+    }
+
 
 type View = Callable[..., HttpResponse]
 
@@ -51,7 +153,7 @@ def home_if_signed_in(view: View) -> View:
         if request.user.is_authenticated:
             return redirect(flow.next_of(request) or settings.LOGIN_REDIRECT_URL)
         if request_auth_of(request).needs_reauthentication:
-            return reauthentication.redirect_to_reauthenticate(request)
+            return current.redirect_to_reauthenticate(request)
         return view(request, **kwargs)
 
     return wrapped
@@ -68,9 +170,9 @@ def login(request: HttpRequest) -> HttpResponse:
     With ``?other``, the pending sign-in of this browser is discarded first.
     """
     if "other" in request.GET:
-        pending.discard(request)
+        flow.discard(request)
     if request.method != "POST":
-        return login_page.page(request)
+        return login_page(request)
     if "again" in request.POST:
         # From a page that keeps what was typed: show it in the form.
         form = LoginForm(initial=request.POST.dict())
@@ -82,12 +184,12 @@ def login(request: HttpRequest) -> HttpResponse:
         except RateLimited as error:
             if isinstance(error, Busy):
                 raise  # Other ways to sign in, which the page offers, would not help.
-            return rate_limited.page(request, form, error)
+            return rate_limited_page(request, form, error)
         except services.LockedAccountPassword as error:
             return flow.recover(request, error.user, Proof.now(Method.PASSWORD))
         except services.InvalidCredentials as error:
             form.add_error(None, str(error))
-    return login_page.page(request, form)
+    return login_page(request, form)
 
 
 def _sign_in(request: HttpRequest, form: LoginForm) -> HttpResponse:
@@ -118,7 +220,7 @@ def login_code(request: HttpRequest) -> HttpResponse:
 
     The code is accepted only in the browser that has asked for it.
     """
-    code_request = code_requests.find(request)
+    code_request = mailed_codes.find_code_request(request)
     if "code" in request.POST and code_request:
         return _sign_in_by_code(request, code_request)
     if "ask" in request.POST and not request.POST.get("login", "").strip():
@@ -146,9 +248,9 @@ def _mail_code(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _ask_for_login(request, form)
     login, remember = form.cleaned_data["login"], form.cleaned_data["remember"]
-    code_request = code_requests.make(login, remember=remember, next_url=flow.next_of(request))
+    code_request = mailed_codes.make(login, remember=remember, next_url=flow.next_of(request))
     mailed_codes.send_code(login, code_request.nonce, client_of(request))
-    code_requests.store(request, code_request)
+    mailed_codes.store(request, code_request)
     return redirect("login_code")
 
 
@@ -161,7 +263,7 @@ def _sign_in_by_code(request: HttpRequest, code_request: CodeRequest) -> HttpRes
     )
     if proved is None:
         return _ask_for_code(request, code_request, form)
-    code_requests.discard(request)
+    mailed_codes.discard(request)
     user, proof = proved
     return flow.start_sign_in(
         request,
@@ -190,7 +292,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     request_auth, next_url = request_auth_of(request), flow.next_of(request)
     sign_in_page = redirect_to_login(next_url) if next_url else redirect(settings.LOGIN_URL)
     if not request_auth.presented:
-        pending.discard(request)
+        flow.discard(request)
         return sign_in_page
     if request.method != "POST":
         return render(request, "accounts/signin/logout.html")
@@ -204,3 +306,32 @@ def logout(request: HttpRequest) -> HttpResponse:
 def inactive(request: HttpRequest) -> HttpResponse:
     """Show the page that says that the account is deactivated."""
     return render(request, "accounts/signin/inactive.html", status=403)
+
+
+@login_not_required
+@form_page
+@allow_provider_redirects
+@home_if_signed_in
+def login_passkey(request: HttpRequest) -> HttpResponse:
+    """Sign in with the response of a passkey, which also identifies the user."""
+    if "credential" not in request.POST:
+        next_url = flow.next_of(request)
+        return redirect_to_login(next_url) if next_url else redirect(settings.LOGIN_URL)
+    try:
+        user, proof = passkeys.sign_in(request.POST["credential"], actor_of(request))
+    except UnknownPasskey as error:
+        unknown = json.dumps({"rpId": rp_id(), "unknown": error.credential_id})
+        return login_page(request, passkey_error=str(error), signal=unknown)
+    except LockedAccountPasskey as error:
+        return flow.recover(request, error.user, error.proof)
+    except WrongPasskey as error:
+        return login_page(request, passkey_error=str(error))
+    remember = bool(request.POST.get("remember"))
+    return flow.start_sign_in(
+        request,
+        user,
+        proof,
+        remember=remember,
+        next_url=flow.next_of(request),
+        button=last_method.PASSKEY,
+    )

@@ -18,7 +18,7 @@ from accounts.common.links import absolute
 from accounts.common.text import canonical_code
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH
-from accounts.signup import confirmation, services
+from accounts.signup import services
 from accounts.users import emails, usernames
 from accounts.users.models import User
 from accounts.users.services import UsernameTaken
@@ -112,7 +112,7 @@ class VerifyView(Open, APIView):
         """Confirm the email address of a sign-up with the emailed code. This creates the user."""
         data = valid(VerifySerializer(data=request.data))
         code = canonical_code(data["code"])
-        user = confirmation.confirm_by_email(
+        user = services.confirm_by_email(
             data["email"], code, client_of(request), username=data.get("username", "")
         )
         return Response(SignupSerializer(user).data)

@@ -1,4 +1,6 @@
-"""Creates and changes pending sign-ups; ``signup.confirmation`` confirms them.
+"""Creates, changes and confirms pending sign-ups.
+
+The response and its timing are the same whether or not an account has the email address.
 
 The response and its timing are the same whether or not an account has the email address.
 """
@@ -7,24 +9,42 @@ import uuid
 from contextlib import suppress
 from datetime import timedelta
 from functools import partial
+from urllib.parse import urlencode
 
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import is_password_usable, make_password
 from django.db import transaction
+from django.urls import reverse
+from django.utils.translation import gettext_lazy as _
 
+from accounts.activity import events
+from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
-from accounts.codes.services import Purpose
+from accounts.codes.services import Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
+from accounts.common.errors import PublicError
+from accounts.common.localization import spoken
+from accounts.common.proofs import Method, Proof
+from accounts.invitations import services as invitations
 from accounts.mail.services import post_to_mailbox
 from accounts.passwords import services as passwords
+from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.signup import mails
-from accounts.signup.errors import SignupEnded
-from accounts.throttle import mails as mail_limits
-from accounts.throttle.limits import MAIL_AGAIN, REQUEST_NETWORK
-from accounts.throttle.services import around, give_back, of_sign_up, spend, wait
+from accounts.throttle import services as throttle
+from accounts.throttle.limits import CODE_GUESS, MAIL_AGAIN, REQUEST_NETWORK
+from accounts.throttle.services import around, give_back, hit, of_sign_up, wait
+from accounts.twofactor import services as twofactor
 from accounts.users import emails, usernames
 from accounts.users import services as users
-from accounts.users.models import PendingSignup
+from accounts.users.models import PendingSignup, User
+
+
+class SignupEnded(PublicError):
+    """The sign-up was confirmed, changed or deleted meanwhile, or has expired."""
+
+    code = "signup_ended"
+    message = _("This sign-up has ended.")
+
 
 LIFE = timedelta(days=3)
 # How many sign-ups with the same email address get a new code from one request.
@@ -54,8 +74,8 @@ def sign_up(
         RateLimited: there were too many attempts, or all hashing slots are busy.
     """
     key = emails.key(email)
-    spend(*of_sign_up(client), mail_limits.of_request(key, client))
-    may_send = mail_limits.may_send(key, client)
+    hit(*of_sign_up(client), throttle.of_request(key, client))
+    may_send = throttle.may_send(key, client)
     signup = PendingSignup(
         username=username,
         username_key=usernames.key(username),
@@ -66,7 +86,7 @@ def sign_up(
         line=line,
         expires_at=clock.now() + LIFE,
     )
-    spend(MAIL_AGAIN.of(signup.pk))
+    hit(MAIL_AGAIN.of(signup.pk))
     try:
         _begin(signup, instead_of, may_send=may_send)
     except users.UsernameTaken:
@@ -79,9 +99,9 @@ def _undo_mail(key: str, client: ClientInfo, *, may_send: bool) -> None:
     # No email was sent, so trying taken usernames must not use up the budget of the mailbox.
     # Given back in both cases, or a refusal would reveal that others caused emails to this mailbox.
     if may_send:
-        mail_limits.refund(key, client, key)
+        throttle.refund(key, client, key)
     else:
-        give_back(mail_limits.of_request(key, client))
+        give_back(throttle.of_request(key, client))
 
 
 @transaction.atomic
@@ -94,15 +114,15 @@ def _begin(signup: PendingSignup, instead_of: str | None, *, may_send: bool) -> 
     _post(signup, *_issue(signup, is_sent=may_send), may_send=may_send)
 
 
-def find(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
+def find_signup(signup_id: str | uuid.UUID | None) -> PendingSignup | None:
     """Return the pending sign-up with this id, or None if it is unknown or has expired."""
     waiting = PendingSignup.objects.filter(expires_at__gt=clock.now())
     return waiting.filter(pk=signup_id).first() if signup_id else None
 
 
-def find_by_link(token: str) -> PendingSignup | None:
+def find_signup_by_link(token: str) -> PendingSignup | None:
     """Return the pending sign-up that the emailed link with ``token`` confirms, or None."""
-    return find(codes.subject_of(LINK, token))
+    return find_signup(codes.subject_of(LINK, token))
 
 
 def seconds_to_next_mail(signup: PendingSignup) -> int:
@@ -120,8 +140,8 @@ def send_again(signup: PendingSignup, *, client: ClientInfo | None) -> None:
         RateLimited: the last email was sent less than a minute ago, or too many were requested.
     """
     key = signup.email_key
-    spend(MAIL_AGAIN.of(signup.pk), *([mail_limits.of_request(key, client)] if client else []))
-    _issue_again(signup, may_send=client is None or mail_limits.may_send(key, client))
+    hit(MAIL_AGAIN.of(signup.pk), *([throttle.of_request(key, client)] if client else []))
+    _issue_again(signup, may_send=client is None or throttle.may_send(key, client))
 
 
 def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None:
@@ -136,7 +156,7 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     """
     key = emails.key(email)
     again = MAIL_AGAIN.of(CODE.name, key, client.network)
-    spend(again, *around(REQUEST_NETWORK, client), mail_limits.of_request(key, client))
+    hit(again, *around(REQUEST_NETWORK, client), throttle.of_request(key, client))
     waiting = PendingSignup.objects.filter(email_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=usernames.key(username))
@@ -144,7 +164,7 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     # owner would get no new code. Without a sign-up, an empty one costs the same work.
     for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
         with suppress(SignupEnded):
-            _issue_again(signup, may_send=mail_limits.may_send(key, client))
+            _issue_again(signup, may_send=throttle.may_send(key, client))
 
 
 def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> None:
@@ -158,8 +178,8 @@ def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> N
     """
     key = emails.key(email)
     again = [MAIL_AGAIN.of(signup.pk)] if key == signup.email_key else []
-    spend(*of_sign_up(client), *again, mail_limits.of_request(key, client))
-    may_send = mail_limits.may_send(key, client)
+    hit(*of_sign_up(client), *again, throttle.of_request(key, client))
+    may_send = throttle.may_send(key, client)
     signup.email, signup.email_key = email, key
     with transaction.atomic():
         code, token = _issue(signup, is_sent=may_send)
@@ -208,3 +228,145 @@ def _post(signup: PendingSignup, code: str, token: str, *, may_send: bool) -> No
     confirm = partial(mails.confirm, signup, code, token)
     key, taken = signup.email_key, mails.already_taken
     post_to_mailbox(key, confirm, taken, life=LIFE, is_sent=may_send)
+
+
+def has_password(signup: PendingSignup) -> bool:
+    """Return whether the sign-up has a password.
+
+    Without a password, the emailed link works only in the browser that signed up.
+    """
+    return is_password_usable(signup.password)
+
+
+def proof_of_browser(signup: PendingSignup) -> Proof:
+    """Return the proof of the password for the browser in which it was typed at the sign-up.
+
+    The time of the proof is the start of the sign-up, because the password was not typed earlier.
+    """
+    return Proof(Method.PASSWORD, signup.expires_at - LIFE)
+
+
+def proof_of_password(signup: PendingSignup, password: str, client: ClientInfo) -> Proof:
+    """Return a proof if ``password`` is the password that was chosen at the sign-up.
+
+    Call this if the emailed link was opened in a browser that did not sign up. A guess counts
+    towards the same rate limits as a guess on the sign-in page.
+
+    Raises:
+        InvalidCredentials: the password is wrong, or the sign-up has no password.
+        RateLimited: there were too many guesses, or the site is busy.
+    """
+    account = verify_password(signup.username, password, client).account
+    if account.pk != signup.pk:
+        raise InvalidCredentials
+    return Proof.now(Method.PASSWORD)
+
+
+def proofs_of(signup: PendingSignup, password: Proof) -> tuple[Proof, ...]:
+    """Return the proofs of the first sign-in, after ``signup`` was confirmed.
+
+    The emailed code or link proves access to the mailbox. ``password`` is the proof of the
+    password, which is ignored if the sign-up has no password.
+    """
+    mailbox = Proof.now(Method.MAIL)
+    return (password, mailbox) if has_password(signup) else (mailbox,)
+
+
+def passkey_page(user: User, next_url: str = "") -> str:
+    """Return the page that opens after the first sign-in of ``user``, who has no password.
+
+    It is the page to add a passkey, because until then the mailbox alone gives access to the
+    account. If a second factor is required, it is ``next_url``, because the sign-in flow already
+    asks for a factor. ``next_url`` also opens after the passkey was added.
+    """
+    if twofactor.is_required(user):
+        return next_url
+    query = f"?{urlencode({'next': next_url})}" if next_url else ""
+    return reverse("passkey_add") + query
+
+
+def confirm_by_code(signup: PendingSignup, typed: str, client: ClientInfo) -> User:
+    """Create the user of ``signup`` if ``typed`` is its code, and return the user.
+
+    Raises:
+        WrongCode: the code is wrong, or the username or email address has been taken meanwhile.
+        UsedUp: the code has no attempts left.
+        RateLimited: the network of the client has tried too many codes.
+    """
+    budgets = around(CODE_GUESS, client)
+    hit(*budgets)
+    if not codes.try_code(CODE, signup.pk, typed):
+        raise WrongCode
+    user = _become_user(signup, CODE, typed, Actor(client))
+    give_back(*budgets)
+    return user
+
+
+def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: str = "") -> User:
+    """Create the user of the sign-up with this email address and code, and return the user.
+
+    ``username``: if set, the sign-up must have this username. Otherwise, the owner of the email
+        address could be tricked into confirming the sign-up of a stranger (CVE-2026-53516).
+
+    Raises:
+        WrongCode: no sign-up has this code, or its username or email address is now taken.
+        RateLimited: the network of the client has tried too many codes.
+    """
+    key, budgets = emails.key(email), around(CODE_GUESS, client)
+    hit(*budgets)
+    own = PendingSignup.objects.filter(email_key=key, line=client.wide_network)
+    subjects = codes.try_codes(CODE, key, typed, own=[str(row.pk) for row in own])
+    signup = find_signup(subjects[0]) if subjects else None
+    if signup is None or (username and signup.username_key != usernames.key(username)):
+        raise WrongCode
+    user = _become_user(signup, CODE, typed, Actor(client))
+    give_back(*budgets)
+    return user
+
+
+def confirm_by_link(signup: PendingSignup, token: str, client: ClientInfo) -> User:
+    """Create the user of ``signup`` if ``token`` is from its link, and return the user.
+
+    Raises:
+        WrongCode: the link was used, or the username or email address has been taken meanwhile.
+    """
+    return _become_user(signup, LINK, token, Actor(client))
+
+
+def confirm_by_staff(signup: PendingSignup, actor: Actor) -> User:
+    """Create the user of ``signup`` without a code, for ``actor``, a member of staff.
+
+    The user accepts no invitation, because nobody has shown that they read the mailbox: staff could
+    otherwise sign up with an address that is invited to more rights than their own.
+
+    Raises:
+        WrongCode: the sign-up has ended, or its username or email address has been taken meanwhile.
+    """
+    token = codes.issue_link(LINK, signup.pk, signup.email_key)
+    return _become_user(signup, LINK, token, actor)
+
+
+def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, actor: Actor) -> User:
+    """Use up ``secret`` and create the user in one transaction, or raise ``WrongCode``."""
+    try:
+        with transaction.atomic():
+            if not codes.redeem(purpose, signup.pk, secret, signup.email_key):
+                raise WrongCode
+            user = users.create_user(
+                signup.username,
+                signup.password,
+                id=signup.pk,
+                language="" if actor.name else spoken(),
+            )
+            # Before the username: while a transaction waits for the same email address, it must not
+            # hold a row that others wait for.
+            users.confirm_email(user, signup.email)
+            users.keep_username(signup)
+            record(user, events.SIGNED_UP, actor)
+            if not actor.name:
+                invitations.accept(user, signup.email)
+    except (users.EmailTaken, users.UsernameTaken):
+        raise WrongCode from None
+    if actor.client and not actor.name:
+        throttle.refund(signup.email_key, actor.client, signup.email_key)
+    return user

@@ -1,10 +1,12 @@
-"""Pages to sign up, and to confirm a sign-up with the emailed code or link."""
+"""Pages to sign up, to confirm a sign-up, and to accept an invitation."""
 
 from typing import Any
 
 from django import forms
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
+from django.contrib.auth.hashers import make_password
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
@@ -12,20 +14,27 @@ from django.utils.translation import gettext as _
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.generic import View
 
+from accounts.activity import events
+from accounts.activity.services import Actor, record
 from accounts.codes.forms import CodeForm
-from accounts.codes.services import WrongCode
-from accounts.common.client_info import client_of
+from accounts.codes.services import LinkEnded, WrongCode
+from accounts.common.client_info import ClientInfo, client_of
+from accounts.common.localization import spoken
 from accounts.common.pages import allow_provider_redirects, form_page
-from accounts.common.proofs import Proof
+from accounts.common.proofs import Method, Proof
+from accounts.invitations import services as invitations
+from accounts.passwords import services as passwords
 from accounts.passwords.views import with_meter
-from accounts.signin import flow, hints
+from accounts.signin import flow
 from accounts.signin.services import InvalidCredentials
 from accounts.signin.views import home_if_signed_in
-from accounts.signup import confirmation, proofs, services
-from accounts.signup.errors import SignupEnded
+from accounts.signup import services
 from accounts.signup.forms import ConfirmForm, CorrectEmailForm, SignupForm
+from accounts.signup.services import SignupEnded, passkey_page
+from accounts.throttle.services import hit, of_sign_up
+from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
-from accounts.users.services import UsernameTaken
+from accounts.users.services import EmailTaken, UsernameTaken
 
 # By the value of the setting SIGNUP: the page for people who cannot sign up.
 CLOSED_PAGES = {
@@ -44,7 +53,7 @@ def signup(request: HttpRequest) -> HttpResponse:
     """Ask for a username, an email address and a password, and email a code and a link."""
     if settings.AUTHSITE.signup != "open":
         return render(request, CLOSED_PAGES[settings.AUTHSITE.signup], status=403)
-    hint = hints.of(request)
+    hint = flow.of(request)
     email = hint.login if hint and "@" in hint.login else ""
     form = SignupForm(request.POST if request.method == "POST" else None, initial={"email": email})
     if form.is_valid():
@@ -82,7 +91,7 @@ class ConfirmView(View):
     signup: PendingSignup
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
-        signup = services.find(flow.pending_of(request))
+        signup = services.find_signup(flow.pending_of(request))
         if signup is None:
             return self.show_none()
         self.signup = signup
@@ -107,12 +116,12 @@ class ConfirmView(View):
         signup, client = self.signup, client_of(self.request)
         form = CodeForm(self.request.POST)
         user = form.check(
-            lambda code: confirmation.confirm_by_code(signup, code, client),
+            lambda code: services.confirm_by_code(signup, code, client),
             lambda: services.send_again(signup, client=client),
         )
         if user is None:
             return self.show(form=form)
-        return _sign_in(self.request, user, signup, proofs.prove_here(signup))
+        return _sign_in(self.request, user, signup, services.proof_of_browser(signup))
 
     def correct(self) -> HttpResponse:
         """Replace the email address of the sign-up, and email a code to the new one."""
@@ -153,18 +162,22 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
 
     Only a POST request confirms, because mail scanners open links with GET requests.
     """
-    signup = services.find_by_link(key)
+    signup = services.find_signup_by_link(key)
     if signup is None:
         return render(request, "accounts/signup/confirm_dead.html", status=404)
     is_here = flow.pending_of(request) == str(signup.pk)
-    if not (is_here or proofs.has_password(signup)):
+    if not (is_here or services.has_password(signup)):
         there = {"username": signup.username, "email": signup.email}
         return render(request, "accounts/signup/confirm_there.html", there, status=403)
     form = ConfirmForm(request.POST if request.method == "POST" else None, is_here=is_here)
     if form.is_valid():
         try:
-            proof = proofs.prove_here(signup) if is_here else _prove_password(request, signup, form)
-            user = confirmation.confirm_by_link(signup, key, client_of(request))
+            proof = (
+                services.proof_of_browser(signup)
+                if is_here
+                else _verify_password(request, signup, form)
+            )
+            user = services.confirm_by_link(signup, key, client_of(request))
             return _sign_in(request, user, signup, proof)
         except InvalidCredentials:
             form.add_error("password", _("That isn’t the password that you signed up with."))
@@ -174,8 +187,8 @@ def confirm_link(request: HttpRequest, key: str) -> HttpResponse:
     return render(request, "accounts/signup/confirm_link.html", context)
 
 
-def _prove_password(request: HttpRequest, signup: PendingSignup, form: forms.Form) -> Proof:
-    return proofs.prove_elsewhere(signup, form.cleaned_data["password"], client_of(request))
+def _verify_password(request: HttpRequest, signup: PendingSignup, form: forms.Form) -> Proof:
+    return services.proof_of_password(signup, form.cleaned_data["password"], client_of(request))
 
 
 def _sign_in(
@@ -189,12 +202,95 @@ def _sign_in(
     ``password``: the proof of the password.
     """
     next_url = (
-        signup.next if proofs.has_password(signup) else proofs.passkey_page(user, signup.next)
+        signup.next if services.has_password(signup) else services.passkey_page(user, signup.next)
     )
     return flow.start_sign_in(
         request,
         user,
-        *proofs.proofs_of(signup, password),
+        *services.proofs_of(signup, password),
         remember=bool(request.session.get(flow.REMEMBER)),
         next_url=next_url,
     )
+
+
+class InvitedForm(SignupForm):
+    """The form for a username and a password. The email address is the invited one."""
+
+    email = None  # type: ignore[assignment]  # removes the inherited field
+
+    def __init__(self, email: str, *args: Any) -> None:
+        super().__init__(*args)
+        self.invited_email = email
+
+    def clean(self) -> dict[str, Any]:
+        self.cleaned_data["email"] = self.invited_email
+        return super().clean()
+
+
+@login_not_required
+@form_page
+@with_meter
+@sensitive_post_parameters("password1")
+@home_if_signed_in
+def invitation(request: HttpRequest, key: str) -> HttpResponse:
+    """Show an invitation, and create an account for the invited person.
+
+    Only a POST request accepts, because mail scanners open links with GET requests.
+    """
+    found = invitations.find_by_link(key)
+    if found is None:
+        return _show_dead(request)
+    form = InvitedForm(found.email, request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        username, password = form.cleaned_data["username"], form.cleaned_data["password1"]
+        try:
+            user = accept(key, username, password, client_of(request))
+            return _sign_in_invited(request, user, has_password=password is not None)
+        except UsernameTaken as error:
+            form.add_error("username", str(error))
+        except LinkEnded:
+            return _show_dead(request)
+    context = {"form": form, "email": found.email}
+    return render(request, "accounts/signup/invited.html", context)
+
+
+def accept(token: str, username: str, password: str | None, client: ClientInfo) -> User:
+    """Create the account of an invited person, and return the user.
+
+    The link proves that the person reads the mailbox, so the email address counts as confirmed.
+
+    ``username``, ``password``: must be validated.
+    ``password``: None if the user will add a passkey after the sign-in.
+
+    Raises:
+        LinkEnded: the invitation is not valid any more, or an account has got its email address.
+        UsernameTaken: the username is taken, or looks like one that is taken. The link stays valid.
+        RateLimited: there were too many attempts, or all hashing slots are busy.
+    """
+    hit(*of_sign_up(client))
+    hashed = passwords.hash_password(password) if password else make_password(None)
+    try:
+        with transaction.atomic():
+            invited = invitations.redeem(token)
+            # Before the username: this deletes pending sign-ups, which may hold it.
+            users.delete_signups_for(invited.email)
+            users.take_username(username, until=None)
+            user = users.create_user(username, hashed, language=spoken())
+            users.confirm_email(user, invited.email)
+            record(user, events.SIGNED_UP, Actor(client))
+            invitations.accept(user, invited.email)
+    except EmailTaken:
+        raise LinkEnded from None
+    return user
+
+
+def _sign_in_invited(request: HttpRequest, user: User, *, has_password: bool) -> HttpResponse:
+    proofs = [Proof.now(Method.MAIL)]
+    if has_password:
+        proofs.insert(0, Proof.now(Method.PASSWORD))
+    next_url = "" if has_password else passkey_page(user)
+    return flow.start_sign_in(request, user, *proofs, next_url=next_url)
+
+
+def _show_dead(request: HttpRequest) -> HttpResponse:
+    return render(request, "accounts/signup/invitation_dead.html", status=404)

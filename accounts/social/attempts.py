@@ -25,7 +25,7 @@ KEY = "provider_attempts"
 MOST = 5
 
 
-class Act(StrEnum):
+class AttemptPurpose(StrEnum):
     """The purpose of an attempt at a provider."""
 
     SIGN_IN = "sign-in"
@@ -40,18 +40,18 @@ class NotBegunHere(PublicError):
     message = _("You started this in another browser, or too much time has passed. Start again.")
 
 
-def allowed_act(wanted: str | None, request_auth: RequestAuth) -> Act:
+def allowed_purpose(wanted: str | None, request_auth: RequestAuth) -> AttemptPurpose:
     """Return the purpose for which a request that asks for ``wanted`` may go to a provider.
 
     Connecting an identity requires a session. Reauthentication requires a session, too, but its
     cookie may come from a browser that did not sign in: that browser has to reauthenticate. In all
     other cases, the purpose is a sign-in.
     """
-    if wanted == Act.CONNECT and request_auth.session:
-        return Act.CONNECT
-    if wanted == Act.PROVE and request_auth.presented:
-        return Act.PROVE
-    return Act.SIGN_IN
+    if wanted == AttemptPurpose.CONNECT and request_auth.session:
+        return AttemptPurpose.CONNECT
+    if wanted == AttemptPurpose.PROVE and request_auth.presented:
+        return AttemptPurpose.PROVE
+    return AttemptPurpose.SIGN_IN
 
 
 def _now() -> float:
@@ -69,7 +69,7 @@ class Attempt:
     """
 
     provider: str
-    act: Act
+    act: AttemptPurpose
     next_url: str = ""
     remember: bool = False
     session: str = ""
@@ -105,6 +105,6 @@ def take(request: HttpRequest, provider: str, state: str) -> Attempt:
     if key is None or key not in attempts or attempts[key]["provider"] != provider:
         raise NotBegunHere
     request.session[KEY] = {k: attempts[k] for k in attempts if k != key}
-    if not codes.spend(STATE, key, state):
+    if not codes.redeem(STATE, key, state):
         raise NotBegunHere
-    return Attempt(**{**attempts[key], "act": Act(attempts[key]["act"])})
+    return Attempt(**{**attempts[key], "act": AttemptPurpose(attempts[key]["act"])})

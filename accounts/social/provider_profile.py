@@ -6,7 +6,15 @@ from datetime import datetime
 from django.core.exceptions import ValidationError
 
 from accounts.users import emails, usernames
-from accounts.users.identities import SHORT_SUBJECT
+from accounts.users.models import SHORT_SUBJECT
+
+
+class Failed(Exception):
+    """The provider's response is missing, reports an error or cannot be verified."""
+
+
+class Refused(Exception):
+    """The person has cancelled the sign-in at the provider."""
 
 
 @dataclass(frozen=True)

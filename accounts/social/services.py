@@ -1,33 +1,117 @@
 """Decides which user a provider profile signs in, and which profiles an account may connect.
 
 The reasons for these decisions are in docs/decisions/0016-external-providers.md.
+
+A pending link is stored in the session data of the browser. The identity is connected with the
+account of the user when the user confirms.
 """
+
+from dataclasses import asdict, dataclass
+from datetime import timedelta
 
 from django.conf import settings
 from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
+from django.http import HttpRequest
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.failures import Failure
-from accounts.activity.kinds import Event
+from accounts.activity.events import Event, Failure
 from accounts.activity.services import Actor, record
+from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import LastWayIn, PublicError, SignupClosed
-from accounts.common.languages import spoken
+from accounts.common.localization import spoken
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.invitations import services as invitations
 from accounts.recovery import suspension
 from accounts.sessions import services as sessions
+from accounts.signin import policy
+from accounts.social.attempts import Attempt
 from accounts.social.provider_profile import ProviderProfile
-from accounts.throttle.services import of_sign_up, spend
+from accounts.throttle.services import hit, of_sign_up
 from accounts.twofactor import services as twofactor
-from accounts.users import emails, identities, profiles, usernames
+from accounts.users import emails, usernames
+from accounts.users import forms as users_forms
+from accounts.users import models as users_models
 from accounts.users import services as users
-from accounts.users.identities import LONGEST_LABEL, Identity
-from accounts.users.models import EmailAddress, User
+from accounts.users.models import LONGEST_LABEL, EmailAddress, Identity, User
+
+# How far a provider's clock may be behind ours.
+CLOCK_SKEW = timedelta(minutes=1)
+
+
+class NotYours(PublicError):
+    """The person reauthenticated with an external identity that the account is not connected to."""
+
+    code = "not_yours"
+    status = 403
+    message = _("The account that you just signed in with isn’t connected to your account here.")
+
+
+class NotAccepted(PublicError):
+    """The authentication policy does not let this user reauthenticate at this provider."""
+
+    code = "not_accepted"
+    status = 403
+    message = _("Choose another way to confirm that it’s you.")
+
+
+class NotSignedInAnew(PublicError):
+    """The person did not have to sign in again at the provider.
+
+    The provider may have accepted an earlier sign-in in the same browser. By now, somebody else may
+    be using that browser.
+    """
+
+    code = "not_signed_in_anew"
+    status = 403
+    message = _(
+        "%(name)s didn’t ask you to sign in again, so we couldn’t confirm that it’s "
+        "you. Try again, or choose another way."
+    )
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.name = name
+
+    def __str__(self) -> str:
+        return str(self.message) % {"name": self.name}
+
+
+def verify(user: User, profile: ProviderProfile, attempt: Attempt, actor: Actor) -> Proof:
+    """Return the proof that ``user`` has reauthenticated at the provider of ``attempt``.
+
+    Raises:
+        NotYours: ``profile`` belongs to another account or to none, or is suspended.
+        NotAccepted: the authentication policy does not let ``user`` reauthenticate at this
+            provider.
+        NotSignedInAnew: the sign-in at the provider is older than ``attempt``, or the provider
+            does not say when the person signed in, although it normally does.
+    """
+    identity = users_models.find_identity(profile.issuer, profile.subject)
+    if identity is None or identity.user_id != user.pk or identity.suspended_at:
+        sessions.record_failed_reauthentication(user, actor)
+        raise NotYours
+    users_models.note_use(identity)
+    issuer = next((row for row in policy.provers(user) if row.key == attempt.provider), None)
+    if issuer is None:
+        raise NotAccepted
+    if issuer.tells_when and not _is_signed_in_anew(profile, attempt):
+        raise NotSignedInAnew(issuer.name)
+    return Proof.now(Method.PROVIDER)
+
+
+def _is_signed_in_anew(profile: ProviderProfile, attempt: Attempt) -> bool:
+    """Return whether the person has signed in at the provider since ``attempt`` began.
+
+    The URL of the provider asks for a new sign-in (``prompt``, ``max_age``). That is not enough,
+    because the person at the browser can remove these parameters from the URL.
+    """
+    at = profile.signed_in_at
+    return at is not None and at >= attempt.began_at - CLOCK_SKEW
 
 
 class NoNewAccounts(SignupClosed):
@@ -99,13 +183,13 @@ def user_of(profile: ProviderProfile, client: ClientInfo) -> User:
         LockedAccountIdentity: the account is locked, or the identity is suspended.
         RateLimited: there were too many sign-ups.
     """
-    if identity := identities.find(profile.issuer, profile.subject):
+    if identity := users_models.find_identity(profile.issuer, profile.subject):
         return _known(identity, Actor(client).by(Method.PROVIDER))
     try:
         return _newcomer(profile, client)
     except (users.EmailTaken, IntegrityError):
         # A parallel request may have just created the account.
-        if identity := identities.find(profile.issuer, profile.subject):
+        if identity := users_models.find_identity(profile.issuer, profile.subject):
             return _known(identity, Actor(client).by(Method.PROVIDER))
         raise
 
@@ -130,7 +214,7 @@ def connect(user: User, profile: ProviderProfile, actor: Actor) -> bool:
     with transaction.atomic():
         owner = users.lock_row(user)
         sessions.lock(actor.session)
-        if identity := identities.find(profile.issuer, profile.subject):
+        if identity := users_models.find_identity(profile.issuer, profile.subject):
             if identity.user_id != owner.pk:
                 raise ConnectedElsewhere
             return bool(identity.suspended_at) and suspension.put_back_identity(
@@ -157,7 +241,7 @@ def disconnect(user: User, identity_id: str, actor: Actor) -> bool:
     """
     with transaction.atomic():
         owner = users.lock_row(user)
-        mine = {str(row.pk): row for row in identities.of(owner)}
+        mine = {str(row.pk): row for row in users_models.of(owner)}
         identity = mine.get(identity_id)
         if identity is None:
             return False
@@ -174,7 +258,7 @@ def refusal_of_removal(user: User, identity: Identity) -> PublicError | None:
     An emailed code does not count as another way to sign in, because access to a mailbox is a
     weaker proof than the identity.
     """
-    others = [row for row in identities.usable(user) if row.pk != identity.pk]
+    others = [row for row in users_models.usable(user) if row.pk != identity.pk]
     if others or not identity.configured:
         return None
     if not (user.has_usable_password() or twofactor.has_passkey(user)):
@@ -190,7 +274,7 @@ def _known(identity: Identity, actor: Actor) -> User:
     if user.is_locked_down and user.is_active:
         # The lock came from ``after_restore``. The account has no email address for a reset.
         users.unlock(user)
-    identities.note_use(identity)
+    users_models.note_use(identity)
     return user
 
 
@@ -199,7 +283,7 @@ def _newcomer(profile: ProviderProfile, client: ClientInfo) -> User:
         raise users.EmailTaken
     if settings.AUTHSITE.signup == "closed":
         raise NoNewAccounts
-    spend(*of_sign_up(client))
+    hit(*of_sign_up(client))
     return _sign_up(profile, client)
 
 
@@ -244,10 +328,10 @@ def _identity(user: User, profile: ProviderProfile) -> Identity:
 
 def _display_name(name: str) -> str:
     try:
-        profiles.refuse_blank(name)
+        users_forms.refuse_blank(name)
     except ValidationError:
         return ""
-    return profiles.canonical(name)[: profiles.DISPLAY_NAME_LENGTH]
+    return users_forms.canonical(name)[: users_forms.DISPLAY_NAME_LENGTH]
 
 
 def _tell(user: User, event: Event, actor: Actor, identity: Identity) -> None:
@@ -259,3 +343,50 @@ def _tell(user: User, event: Event, actor: Actor, identity: Identity) -> None:
         detail=str(identity),
         keep=actor.session,
     )
+
+
+LINK_KEY = "provider_profile"
+LIFE = timedelta(minutes=30)
+
+
+@dataclass(frozen=True)
+class PendingLink:
+    """A provider profile that is connected with an account once the user confirms.
+
+    ``next_url``: the page to go to afterwards.
+    ``begun_by``: the id of the user who was signed in when the connection began. If it is empty,
+        only the user who has the verified email address of the profile may confirm.
+    """
+
+    profile: ProviderProfile
+    next_url: str
+    begun_by: str
+
+    def is_for(self, user: User) -> bool:
+        """Return whether ``user`` may confirm this connection."""
+        if self.begun_by:
+            return self.begun_by == str(user.pk)
+        return owner_of(self.profile) == user
+
+
+def store(
+    request: HttpRequest, profile: ProviderProfile, next_url: str, begun_by: str = ""
+) -> None:
+    """Store a pending link in this browser's session data; it replaces any earlier one."""
+    facts = {**asdict(profile), "signed_in_at": None}
+    until = (clock.now() + LIFE).timestamp()
+    data = {"profile": facts, "next": next_url, "by": begun_by, "until": until}
+    request.session[LINK_KEY] = data
+
+
+def find_pending_link(request: HttpRequest) -> PendingLink | None:
+    """Return the pending link of this browser; None if there is none or it has expired."""
+    data = request.session.get(LINK_KEY)
+    if not data or data["until"] <= clock.now().timestamp():
+        return None
+    return PendingLink(ProviderProfile(**data["profile"]), data["next"], data["by"])
+
+
+def discard(request: HttpRequest) -> None:
+    """Delete the pending link of this browser, if there is one."""
+    request.session.pop(LINK_KEY, None)

@@ -19,18 +19,17 @@ from accounts.common.errors import RateLimited
 from accounts.common.issuers import origin_of
 from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import Method, Proof
-from accounts.sessions import reauthentication
+from accounts.sessions import current
 from accounts.sessions.current import actor_of, renew_key, request_auth_of, session_of
 from accounts.signin import flow, recent
 from accounts.signin.session import record_reauthentication
-from accounts.social import attempts, configured, pending_link, provider_proof, services
-from accounts.social.attempts import Act, Attempt
-from accounts.social.errors import Failed, Refused
-from accounts.social.provider_profile import ProviderProfile
-from accounts.social.provider_proof import NotAccepted, NotSignedInAnew, NotYours
+from accounts.social import attempts, configured, services
+from accounts.social.attempts import Attempt, AttemptPurpose
+from accounts.social.provider_profile import Failed, ProviderProfile, Refused
+from accounts.social.services import NotAccepted, NotSignedInAnew, NotYours
 from accounts.throttle.limits import UNGUESSABLE
-from accounts.throttle.services import around, spend
-from accounts.users import identities
+from accounts.throttle.services import around, hit
+from accounts.users import models as users_models
 from accounts.users.services import AccountChanged, EmailTaken
 
 if TYPE_CHECKING:
@@ -52,19 +51,19 @@ def login(request: HttpRequest, provider: "Provider") -> HttpResponse:
     next_url = flow.next_of(request)
     request_auth = request_auth_of(request)
     wanted = request.POST.get("act") or request.GET.get("act")
-    act = attempts.allowed_act(wanted, request_auth)
-    if act is Act.SIGN_IN and request_auth.needs_reauthentication:
-        return reauthentication.redirect_to_reauthenticate(request)
-    if act is Act.SIGN_IN and request_auth.session:
+    act = attempts.allowed_purpose(wanted, request_auth)
+    if act is AttemptPurpose.SIGN_IN and request_auth.needs_reauthentication:
+        return current.redirect_to_reauthenticate(request)
+    if act is AttemptPurpose.SIGN_IN and request_auth.session:
         return redirect(next_url or "home")
     if request.method != "POST":
         context = {"provider": provider, "next": next_url, "act": act}
         return render(request, "accounts/social/login.html", context)
-    if act is Act.CONNECT and not recent.has_recent_authentication(request):
+    if act is AttemptPurpose.CONNECT and not recent.has_recent_authentication(request):
         return _reauthenticate(request)
     session, client = _session_id_of(request), client_of(request)
     what = "provider"
-    spend(*[UNGUESSABLE.of(what, session)] if session else around(UNGUESSABLE, client, what))
+    hit(*[UNGUESSABLE.of(what, session)] if session else around(UNGUESSABLE, client, what))
     remember = bool(request.POST.get("remember"))
     attempt = Attempt(provider.key, act, next_url, remember=remember, session=session)
     state = attempts.start(request, attempt)
@@ -85,7 +84,7 @@ def _session_id_of(request: HttpRequest) -> str:
 
 
 def _reauthenticate(request: HttpRequest) -> HttpResponse:
-    return reauthentication.redirect_to_reauthenticate(request, back=reverse("connections"))
+    return current.redirect_to_reauthenticate(request, back=reverse("connections"))
 
 
 @login_not_required
@@ -95,7 +94,7 @@ def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
     """Handle the provider's response, and finish the sign-in, connection or reauthentication."""
     attempt = attempts.take(request, provider.key, request.GET.get("state", ""))
     if attempt.session != _session_id_of(request):
-        if attempt.act is Act.SIGN_IN:
+        if attempt.act is AttemptPurpose.SIGN_IN:
             # Another tab of this browser has signed in meanwhile.
             return redirect(attempt.next_url or "home")
         # The browser has signed out meanwhile, or signed in as another user.
@@ -112,11 +111,11 @@ def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
         # The state is spent: the same URL would not work a second time.
         messages.error(request, str(error))
         return _redirect_back(attempt)
-    if attempt.act is Act.SIGN_IN:
+    if attempt.act is AttemptPurpose.SIGN_IN:
         return _sign_in(request, provider, attempt, profile)
-    if attempt.act is Act.CONNECT:
+    if attempt.act is AttemptPurpose.CONNECT:
         return _connect(request, provider, profile)
-    return _prove(request, attempt, profile)
+    return _finish_reauthentication(request, attempt, profile)
 
 
 def _sign_in(
@@ -125,7 +124,7 @@ def _sign_in(
     try:
         user = services.user_of(profile, client_of(request))
     except EmailTaken:
-        pending_link.store(request, profile, attempt.next_url)
+        services.store(request, profile, attempt.next_url)
         sentence = _(
             "An account with the address %(address)s already exists. Sign in to it as "
             "usual. Then you can connect it to %(name)s."
@@ -152,11 +151,11 @@ def _sign_in(
 def _connect(request: HttpRequest, provider: "Provider", profile: ProviderProfile) -> HttpResponse:
     if not recent.has_recent_authentication(request, acts=True):
         return _reauthenticate(request)
-    if identities.find(profile.issuer, profile.subject):
+    if users_models.find_identity(profile.issuer, profile.subject):
         return _finish_connecting(request, profile, provider.name, "connections")
     # Another person may be signed in at the provider: the user sees who, and confirms.
     user = session_of(request).user
-    pending_link.store(request, profile, reverse("connections"), begun_by=str(user.pk))
+    services.store(request, profile, reverse("connections"), begun_by=str(user.pk))
     return redirect("provider_confirm")
 
 
@@ -177,12 +176,14 @@ def _finish_connecting(
     return redirect(then)
 
 
-def _prove(request: HttpRequest, attempt: Attempt, profile: ProviderProfile) -> HttpResponse:
+def _finish_reauthentication(
+    request: HttpRequest, attempt: Attempt, profile: ProviderProfile
+) -> HttpResponse:
     session = request_auth_of(request).presented
     if session is None:
         raise attempts.NotBegunHere
     try:
-        proof = provider_proof.prove(session.user, profile, attempt, actor_of(request))
+        proof = services.verify(session.user, profile, attempt, actor_of(request))
     except (NotAccepted, NotSignedInAnew, NotYours) as error:
         messages.error(request, str(error))
         return _redirect_back(attempt)
@@ -196,21 +197,21 @@ def confirm(request: HttpRequest) -> HttpResponseBase:
 
     The identity is the one in the pending link of this browser.
     """
-    link = pending_link.find(request)
+    link = services.find_pending_link(request)
     if link is None:
         return redirect("connections")
     profile, next_url, name = link.profile, link.next_url, configured.name_of(link.profile.issuer)
     if name is None or not link.is_for(session_of(request).user):
-        pending_link.discard(request)
+        services.discard(request)
         sentence = _("%(address)s doesn’t belong to this account, so nothing was connected.")
         messages.error(request, sentence % {"address": profile.known_as})
         return redirect(next_url or "home")
     if not recent.has_recent_authentication(request):
-        return reauthentication.redirect_to_reauthenticate(request)
+        return current.redirect_to_reauthenticate(request)
     if request.method != "POST":
         context = {"profile": profile, "name": name}
         return render(request, "accounts/social/confirm.html", context)
-    pending_link.discard(request)
+    services.discard(request)
     if "connect" not in request.POST:
         return redirect(next_url or "home")
     return _finish_connecting(request, profile, name, next_url or "connections")
@@ -223,7 +224,7 @@ def connections(request: HttpRequest) -> HttpResponseBase:
     user = session_of(request).user
     if request.method == "POST":
         return _disconnect(request)
-    rows = [(row, services.refusal_of_removal(user, row)) for row in identities.of(user)]
+    rows = [(row, services.refusal_of_removal(user, row)) for row in users_models.of(user)]
     return render(request, "accounts/social/connections.html", {"rows": rows})
 
 
@@ -245,9 +246,9 @@ def _disconnect(request: HttpRequest) -> HttpResponseBase:
 
 def _redirect_back(attempt: Attempt) -> HttpResponse:
     """Redirect to the page from which the browser went to the provider."""
-    if attempt.act is Act.CONNECT:
+    if attempt.act is AttemptPurpose.CONNECT:
         return redirect("connections")
-    page = "account_reauthenticate" if attempt.act is Act.PROVE else "account_login"
+    page = "account_reauthenticate" if attempt.act is AttemptPurpose.PROVE else "account_login"
     if attempt.next_url:
         return redirect_to_login(attempt.next_url, reverse(page))
     return redirect(page)

@@ -9,7 +9,7 @@ from accounts.throttle.limits import Budget
 # Raw SQL, because the ORM would account for most of the time that it takes to refuse a request.
 PEEK = "SELECT key, whole_at FROM accounts_storedbudget WHERE key IN ({keys})"
 # Changes a row only if its budget allows the cost, and returns the keys of the changed rows.
-SPEND = """
+HIT = """
 INSERT INTO accounts_storedbudget AS b (key, whole_at) VALUES {rows}
 ON CONFLICT (key) DO UPDATE
 SET whole_at = CASE WHEN b.whole_at > %s THEN b.whole_at - %s ELSE 0 END + excluded.whole_at
@@ -31,7 +31,7 @@ ON CONFLICT (key) DO UPDATE SET whole_at = b.whole_at + excluded.whole_at
 """
 
 
-def spend(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
+def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
     """Take the cost of an action from all ``budgets``, or from none if one is too small.
 
     Args:
@@ -68,7 +68,7 @@ def _take(budgets: Iterable[Budget], now: int) -> set[str]:
     ordered = sorted(budgets)
     rows = [value for budget in ordered for value in (budget.key, now + budget.cost)]
     latest = [value for b in ordered for value in (b.key, now + b.depth - b.cost)]
-    statement = SPEND.format(
+    statement = HIT.format(
         rows=", ".join(["(%s, %s)"] * len(ordered)),
         latest=" ".join(["WHEN %s THEN %s"] * len(ordered)),
     )

@@ -4,7 +4,7 @@ import hashlib
 from datetime import timedelta
 
 from accounts.common import clock
-from accounts.common.prepared import P, PreparedQuery
+from accounts.common.database import P, PreparedQuery
 from accounts.throttle.models import FamiliarPlace
 
 LIFE = timedelta(days=90)
@@ -13,7 +13,7 @@ RENEW = timedelta(days=60)
 _NOTED = PreparedQuery(lambda: FamiliarPlace.objects.filter(key=P("key"), until__gt=P("now")))
 
 
-def find(account: object, source: str) -> FamiliarPlace | None:
+def find_record(account: object, source: str) -> FamiliarPlace | None:
     """Return the record of sign-ins to ``account`` from ``source``, or None if there is none.
 
     ``source`` is any text that identifies a network or client. A record expires 60 to 90 days after

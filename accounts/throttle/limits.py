@@ -82,7 +82,7 @@ MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 # LOGIN_LINE and LOGIN_NAME count an account apart from each of its logins: whoever changes between
 # the logins gets no further guesses. See docs/decisions/0019-rate-limits-by-network.md.
 LOGIN_NETWORK = Limit("login.network", "wrong passwords from a network", burst=60, per=2)
-LOGIN_LINE = Limit("login.line", "wrong passwords for a login; for an account: from a line or in a known browser", burst=5, per=MINUTE)
+LOGIN_SUBSCRIBER = Limit("login.line", "wrong passwords for a login; for an account: from a line or in a known browser", burst=5, per=MINUTE)
 LOGIN_NAME = Limit("login.name", "wrong passwords for a login; for an account: from anywhere", burst=20, per=20, is_shared=True)
 LOGIN_REPEAT = Limit("login.repeat", "sign-ins with a login from a network, successful ones included", burst=60, per=2)
 LOGIN_EVERYONE = Limit("login.everyone", "wrong passwords on the whole site", burst=600, per=0.1, is_shared=True)
@@ -90,7 +90,7 @@ LOGIN_EVERYONE = Limit("login.everyone", "wrong passwords on the whole site", bu
 # Nobody can guess these secrets and signatures. The limits only bound the work of checking them,
 # and right secrets of apps are accepted even when the limits are reached.
 UNGUESSABLE = Limit("unguessable", "refused passkeys; wrong secrets of apps; sign-ins with providers: from a network", burst=60, per=2)
-CLIENT_LINE = Limit("client.line", "wrong secrets or signatures of an app from a line", burst=20, per=6)
+CLIENT_SUBSCRIBER = Limit("client.line", "wrong secrets or signatures of an app from a line", burst=20, per=6)
 
 # Against a full disk: requests of apps are stored for up to an hour, with up to 20 KB each.
 AUTHORIZE_NETWORK = Limit("authorize.network", "sign-ins to apps that a network begins and does not finish", burst=120, per=5)
@@ -107,12 +107,12 @@ USER_CODE_PERSON = Limit("user_code.person", "wrong codes of devices that a pers
 USER_CODE_NETWORK = Limit("user_code.network", "wrong codes of devices from a network", burst=20, per=MINUTE)
 
 # Each session has its own budget for reauthentication, which guesses in other sessions do not use.
-PROOF_SESSION = Limit("proof.session", "failed reauthentications in a session or on a recovery link", burst=5, per=MINUTE)
+REAUTHENTICATION = Limit("proof.session", "failed reauthentications in a session or on a recovery link", burst=5, per=MINUTE)
 
 # Six-digit codes. An attacker who knows the password has 30 guesses, and then one guess every 48
 # minutes. Another sign-in does not refill these budgets (CVE-2025-64102).
-FACTOR_LINE = Limit("factor.line", "wrong six-digit codes for an account from a line or in a proved browser", burst=5, per=MINUTE)
-FACTOR_LINE_DAY = Limit("factor.line.day", "the same from a line, over several days", burst=12, per=144 * MINUTE)
+FACTOR_SUBSCRIBER = Limit("factor.line", "wrong six-digit codes for an account from a line or in a proved browser", burst=5, per=MINUTE)
+FACTOR_SUBSCRIBER_DAY = Limit("factor.line.day", "the same from a line, over several days", burst=12, per=144 * MINUTE)
 FACTOR_BROWSER_DAY = Limit("factor.browser.day", "the same in a proved browser, over several days", burst=30, per=48 * MINUTE)
 FACTOR_ACCOUNT = Limit("factor.account", "wrong six-digit codes for an account from anywhere", burst=30, per=48 * MINUTE, is_shared=True)
 # Each request sends emails to its owner, and starts the wait.
@@ -129,11 +129,11 @@ REQUEST_EVERYONE = Limit("request.everyone", "sign-ups; requested emails: on the
 # Against floods of a mailbox. When the code or link in an email is used, ``mails.refund`` gives
 # back the MAIL_LINE and MAIL_BOX budgets.
 MAIL_AGAIN = Limit("mail.again", "emails of one kind to one person", burst=1, per=MINUTE)
-MAIL_LINE = Limit("mail.line", "emails requested for a login; emails to a mailbox: from a line", burst=2, per=DAY)
+MAIL_SUBSCRIBER = Limit("mail.line", "emails requested for a login; emails to a mailbox: from a line", burst=2, per=DAY)
 MAIL_BOX = Limit("mail.box", "emails to a mailbox that strangers cause", burst=4, per=8 * HOUR, is_shared=True)
 MAIL_BROWSER = Limit("mail.browser", "emails requested in a known browser", burst=5, per=15 * MINUTE)
 # Only people who know the password can request these codes.
-MAIL_SECOND_LINE = Limit("mail.second.line", "emailed second-factor codes for an account from a line", burst=10, per=6 * MINUTE)
+MAIL_SECOND_SUBSCRIBER = Limit("mail.second.line", "emailed second-factor codes for an account from a line", burst=10, per=6 * MINUTE)
 MAIL_SECOND = Limit("mail.second", "emailed second-factor codes for an account from anywhere", burst=40, per=2 * MINUTE, is_shared=True)
 
 # A code has five tries of its own. This limit stops guesses at the codes of many accounts.

@@ -20,7 +20,7 @@ from accounts.throttle.limits import Budget
 
 log = logging.getLogger(__name__)
 
-SPEND = """
+HIT = """
 local now, after, refused = tonumber(ARGV[1]), {}, {}
 for i, key in ipairs(KEYS) do
   local cost, depth = tonumber(ARGV[2 * i]), tonumber(ARGV[2 * i + 1])
@@ -79,8 +79,8 @@ def _or_in_database[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
 
 @_or_in_database
-def spend(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
-    """Take the cost of an action from all ``budgets``, or none. See ``database_store.spend``."""
+def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
+    """Take the cost of an action from all ``budgets``, or none. See ``database_store.hit``."""
     small = _run(budgets, now) if budgets else {}
     if small or not silent:
         return small
@@ -99,7 +99,7 @@ def refused(budgets: Sequence[Budget], now: int) -> dict[str, int]:
 def _run(budgets: Sequence[Budget], now: int, *, takes: bool = True) -> dict[str, int]:
     keys = [f"budget:{budget.key}" for budget in budgets]
     values = [value for budget in budgets for value in (budget.cost, budget.depth)]
-    small = cast("list[int]", _client().eval(SPEND, len(keys), *keys, now, *values, int(takes)))
+    small = cast("list[int]", _client().eval(HIT, len(keys), *keys, now, *values, int(takes)))
     return {budgets[i - 1].key: moment for i, moment in zip(small[::2], small[1::2], strict=True)}
 
 
@@ -121,7 +121,7 @@ def give_back(costs: dict[str, int]) -> None:
         _client().eval(GIVE_BACK, len(keys), *keys, *costs.values())
 
 
-def answers() -> bool:
+def is_reachable() -> bool:
     """Return whether Redis answers, and log a warning if it does not."""
     try:
         _client().ping()
@@ -136,7 +136,7 @@ def answers() -> bool:
 
 def look_at_start() -> None:
     """Start a thread that logs a warning if Redis does not answer."""
-    Thread(target=answers, name="redis", daemon=True).start()
+    Thread(target=is_reachable, name="redis", daemon=True).start()
 
 
 def _client() -> Redis:

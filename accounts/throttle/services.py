@@ -1,5 +1,10 @@
 """Enforces rate limits: counts actions, such as sign-in attempts, and refuses too many of them.
 
+A flood of refused requests must not become a flood of writes. Each process therefore collects its
+refusals in memory, and writes them at most every five seconds, when it next refuses an action and
+says so, or shows the counts. A refusal that the client must not notice writes nothing, because the
+time would reveal it. If a process is killed, the refusals that it has not written are lost.
+
 For each client, account or email address, a limit has a budget: the number of actions that are
 still allowed. All budgets of an action are checked and reduced in one step, so that parallel
 requests cannot exceed the limits. The algorithm is GCRA: a budget is stored as the time at which it
@@ -7,19 +12,106 @@ is full again. Each action moves this time ahead by the interval of the limit. A
 if the time would then be further ahead than the burst allows.
 
 Call :func:`spend` before a transaction begins, because a rollback would undo the count.
+
+A mailbox gets at most six of these emails a day, and at most two that were requested from the same
+internet connection (a *line*, see ``throttle.limits``). Clients do not learn when these limits are
+reached, because that would reveal which usernames and email addresses share a mailbox. A client
+learns only that it has requested too many emails itself.
 """
 
+import logging
 import math
+from collections import Counter
 from collections.abc import Iterable
+from datetime import date, timedelta
+from threading import Lock
 from types import ModuleType
 
 from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import DateField, Sum
+from django.db.models.functions import Trunc
 
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
-from accounts.throttle import database_store, refusals
-from accounts.throttle.limits import REQUEST_EVERYONE, REQUEST_NETWORK, Budget, Limit
+from accounts.throttle import database_store
+from accounts.throttle.limits import (
+    MAIL_BOX,
+    MAIL_SUBSCRIBER,
+    REQUEST_EVERYONE,
+    REQUEST_NETWORK,
+    Budget,
+    Limit,
+)
+from accounts.throttle.models import Refusals
+from accounts.users import emails
+
+log = logging.getLogger(__name__)
+
+WRITE_EVERY = timedelta(seconds=5)
+LIFE = timedelta(days=400)
+# One statement, so that simultaneous processes lose no refusal.
+ADD = """
+INSERT INTO accounts_refusals AS r (day, "limit", count) VALUES {rows}
+ON CONFLICT (day, "limit") DO UPDATE SET count = r.count + excluded.count
+"""
+
+_lock = Lock()
+_unwritten: Counter[tuple[date, str]] = Counter()
+_written_at = clock.now() - WRITE_EVERY
+
+
+def note(names: Iterable[str]) -> None:
+    """Note that each of the limits ``names`` has refused an action now."""
+    day = clock.now().date()
+    with _lock:
+        _unwritten.update((day, name) for name in names)
+
+
+def write_if_due() -> None:
+    """Write the refusals if the last ones were written at least five seconds ago.
+
+    Call this outside of transactions.
+    """
+    if _unwritten and abs(clock.now() - _written_at) >= WRITE_EVERY:
+        write()
+
+
+def write() -> None:
+    """Write the refusals that this process has noted since it last wrote them."""
+    global _written_at
+    with _lock:
+        noted, _written_at = dict(_unwritten), clock.now()
+        _unwritten.clear()
+    if not noted:
+        return
+    # Sorted, so that two processes cannot deadlock.
+    rows = [value for key in sorted(noted) for value in (*key, noted[key])]
+    try:
+        with connection.cursor() as cursor:
+            cursor.execute(ADD.format(rows=", ".join(["(%s, %s, %s)"] * len(noted))), rows)
+    except DatabaseError:
+        # Counting must not make a request fail.
+        log.warning("Refusals could not be written", exc_info=True)
+        with _lock:
+            _unwritten.update(noted)
+
+
+def counts(since: date, span: str) -> Iterable[tuple[date, str, int]]:
+    """Return how many actions each limit has refused since ``since``.
+
+    The counts are those of each ``span``, a day, week or month, by its first day.
+    """
+    write()
+    start = Trunc("day", span, output_field=DateField())
+    rows = Refusals.objects.filter(day__gte=since).values_list(start, "limit")
+    return rows.annotate(Sum("count"))
+
+
+def prune() -> int:
+    """Delete counts that are older than 400 days; return how many were deleted."""
+    return Refusals.objects.filter(day__lt=clock.now().date() - LIFE).delete()[0]
 
 
 def around(limit: Limit, client: ClientInfo, *subject: object) -> list[Budget]:
@@ -46,7 +138,7 @@ def check(*budgets: Budget) -> None:
     _refuse(_note(_store().refused(_distinct(budgets), now), budgets, now))
 
 
-def spend(*budgets: Budget, silent: Iterable[Budget] = ()) -> bool:
+def hit(*budgets: Budget, silent: Iterable[Budget] = ()) -> bool:
     """Count one action against each of ``budgets``. If one is used up, count nothing.
 
     ``silent``: further budgets, about which the client must learn nothing, because that would
@@ -59,7 +151,7 @@ def spend(*budgets: Budget, silent: Iterable[Budget] = ()) -> bool:
         RateLimited: at least one of ``budgets`` is used up.
     """
     now, silent = _now_ms(), _distinct(silent)
-    refused = _store().spend(_distinct(budgets), now, silent)
+    refused = _store().hit(_distinct(budgets), now, silent)
     _refuse(_note(refused, budgets, now))
     return not _note(refused, silent, now)
 
@@ -78,7 +170,7 @@ def _note(refused: dict[str, int], budgets: Iterable[Budget], now: int) -> dict[
         for budget in budgets
         if budget.key in refused
     }
-    refusals.note(reached)
+    note(reached)
     for name in reached:
         metrics.LIMITS_HIT.labels(name).inc()
     return reached
@@ -86,7 +178,7 @@ def _note(refused: dict[str, int], budgets: Iterable[Budget], now: int) -> dict[
 
 def _refuse(reached: dict[str, float]) -> None:
     if reached:
-        refusals.write_if_due()
+        write_if_due()
         raise RateLimited(max(reached.values()))
 
 
@@ -150,3 +242,43 @@ def _store() -> ModuleType:
 
 def _now_ms() -> int:
     return int(clock.now().timestamp() * 1000)
+
+
+def of_request(key: str, client: ClientInfo) -> Budget:
+    """Return the budget for a request of an email.
+
+    A client may learn that it is used up, because only requests from the client's own
+    internet connection count.
+
+    Args:
+        key: the username or email address that the client has typed.
+        client: the client that requests the email.
+    """
+    return MAIL_SUBSCRIBER.of(emails.mailbox(key), client.wide_network)
+
+
+def may_send(key: str, client: ClientInfo) -> bool:
+    """Count an email to a mailbox, and return whether the email may be sent.
+
+    Args:
+        key: the email address of the recipient. If no account has the username or email address
+            that the client has typed, pass the typed text, so that the response takes equally long.
+        client: the client that requests the email.
+    """
+    return hit(silent=_of_mailbox(key, client))
+
+
+def refund(key: str, client: ClientInfo, *typed: str) -> None:
+    """Undo the counts of an email, because it was used or could not be sent.
+
+    Args:
+        key: the email address of the recipient.
+        client: the client that has used or requested the email.
+        typed: the usernames and email addresses with which the email may have been requested.
+    """
+    give_back(*(of_request(name, client) for name in typed), *_of_mailbox(key, client))
+
+
+def _of_mailbox(key: str, client: ClientInfo) -> list[Budget]:
+    box = emails.mailbox(key)
+    return [MAIL_SUBSCRIBER.of("mailbox", box, client.wide_network), MAIL_BOX.of(box)]

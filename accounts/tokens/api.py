@@ -18,7 +18,7 @@ from accounts.tokens.serializers import (
     SignInSerializer,
     TokenSerializer,
     TokensSerializer,
-    answer_of,
+    token_fields,
 )
 from accounts.tokens.services import Tokens
 
@@ -43,8 +43,12 @@ class TokenView(Open, APIView):
         login, password = login_of(request, serializer)
         if is_token(login):
             held, session = services.read(login)
-            return _answer(services.exchange(held, session, serializer.token_request(), client))
-        return _answer(services.sign_in(login, password, serializer.token_request(), client))
+            return _token_response(
+                services.exchange(held, session, serializer.token_request(), client)
+            )
+        return _token_response(
+            services.sign_in(login, password, serializer.token_request(), client)
+        )
 
 
 class ChallengeView(Open, APIView):
@@ -60,7 +64,7 @@ class ChallengeView(Open, APIView):
         data = valid(SecondStepSerializer(data=request.data))
         client = client_of(request)
         if "code" in data:
-            return _answer(services.sign_in_again(data["challenge"], data["code"], client))
+            return _token_response(services.sign_in_again(data["challenge"], data["code"], client))
         services.mail_code(data["challenge"], client)
         return Response(status=202)
 
@@ -84,7 +88,7 @@ class RefreshView(Open, APIView):
         serializer = RefreshSerializer(data=request.data)
         data = valid(serializer)
         asked = data["refresh"], serializer.token_request(), client_of(request)
-        return _answer(services.renew(*asked) or services.repeat(*asked))
+        return _token_response(services.renew(*asked) or services.repeat(*asked))
 
 
 class VerifyView(Open, APIView):
@@ -101,8 +105,8 @@ class VerifyView(Open, APIView):
 def with_refresh(tokens: Tokens) -> dict[str, Any]:
     """Return the fields of :class:`TokensSerializer` for ``tokens``."""
     refresh = {"refresh": tokens.refresh} if tokens.refresh else {}
-    return answer_of(tokens) | refresh
+    return token_fields(tokens) | refresh
 
 
-def _answer(tokens: Tokens) -> Response:
+def _token_response(tokens: Tokens) -> Response:
     return Response(with_refresh(tokens))

@@ -1,4 +1,4 @@
-"""Authentication of API requests: access tokens and, if enabled, HTTP Basic; never cookies."""
+"""Authenticates API requests (never by cookies), and says what they may do."""
 
 import base64
 from dataclasses import dataclass
@@ -6,6 +6,7 @@ from typing import Any, override
 
 from django.conf import settings
 from django.http import HttpRequest
+from rest_framework.permissions import SAFE_METHODS, BasePermission
 from rest_framework.request import Request
 from rest_framework_simplejwt.authentication import JWTAuthentication
 
@@ -13,9 +14,11 @@ from accounts.common.client_info import client_of
 from accounts.common.proofs import Method
 from accounts.sessions import current
 from accounts.sessions.models import LoginSession
+from accounts.signin import policy
 from accounts.signin.services import InvalidCredentials
 from accounts.tokens import dpop, scopes, services
 from accounts.tokens.access import AccessToken
+from accounts.tokens.errors import InsufficientScope, InsufficientUserAuthentication
 from accounts.users import emails
 from accounts.users.models import User
 
@@ -70,7 +73,7 @@ class Authentication(JWTAuthentication):
             return self._by_token(request, "bearer", name)
         if not settings.AUTHSITE.takes_basic:
             raise InvalidCredentials
-        user = services.prove_by_password(name, password, client_of(request))
+        user = services.authenticate_by_password(name, password, client_of(request))
         current.set_api_auth(request._request, current.RequestAuth(by=Method.PASSWORD))
         return user, Credentials(scopes.DEFAULT, is_by_password=True)
 
@@ -95,9 +98,9 @@ def read_token(request: HttpRequest, scheme: str, text: str) -> tuple[AccessToke
         InvalidProof: there is no valid proof.
         InvalidToken: the token is not valid for the scheme and the key of the proof.
     """
-    proof = dpop.required_of(request, text) if scheme == "dpop" else dpop.Proof()
+    proof = dpop.required_of(request, text) if scheme == "dpop" else dpop.DpopProof()
     found = services.read(text, tells_expired=True, key=proof.thumbprint)
-    proof.spend()
+    proof.consume()
     return found
 
 
@@ -146,3 +149,62 @@ def is_token(name: str) -> bool:
     Only the length is checked: every access token is longer than any username or email address.
     """
     return len(name) > emails.MAX_LENGTH
+
+
+def require_scope(credentials: Credentials, scope: str) -> None:
+    """Check that ``credentials`` grant ``scope``.
+
+    Raises:
+        InsufficientScope: ``credentials`` do not grant ``scope``.
+    """
+    if not scopes.is_covered(credentials.scope, scope):
+        raise InsufficientScope(scope)
+
+
+def required_scope(area: str, method: str) -> str:
+    """Return the scope that a call in ``area`` with this HTTP method requires."""
+    return f"{area}:{scopes.READ if method in SAFE_METHODS else scopes.WRITE}"
+
+
+def require_recent_authentication(credentials: Credentials) -> None:
+    """Check that the user has authenticated recently.
+
+    A request with a password is itself a recent authentication.
+
+    Raises:
+        InsufficientUserAuthentication: the last authentication is too old, or an API key was used.
+    """
+    session = credentials.session
+    if not (policy.is_recent(session) if session else credentials.is_by_password):
+        raise InsufficientUserAuthentication
+
+
+class InScope(BasePermission):
+    """Requires the scope to read or to write in one area of the API.
+
+    The view names the area in its attribute ``area``. Safe methods such as GET require
+    ``area:read``, and all others require ``area:write``.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        """Return whether the request has credentials.
+
+        Raises:
+            InsufficientScope: the credentials do not grant the required scope.
+        """
+        if not isinstance(request.auth, Credentials):
+            return False
+        require_scope(request.auth, required_scope(view.area, str(request.method)))
+        return True
+
+
+class IsFresh(InScope):
+    """Requires recent authentication, and the scope that :class:`InScope` requires.
+
+    Requests with an API key are always refused.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if isinstance(request.auth, Credentials):
+            require_recent_authentication(request.auth)
+        return super().has_permission(request, view)

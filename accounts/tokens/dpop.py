@@ -18,7 +18,7 @@ from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
 from accounts.codes.once import use_once
-from accounts.common import base64url, clock, secrets
+from accounts.common import clock, crypto, secrets
 from accounts.common.errors import PublicError
 from accounts.tokens import keys, signatures
 from accounts.tokens.access import SKEW
@@ -40,7 +40,7 @@ NONCE_PERIOD = 300
 PORTS = {"http": 80, "https": 443}
 
 
-class InvalidProof(PublicError):
+class InvalidDpopProof(PublicError):
     """There is no proof, or it is not valid for the request, or was used before."""
 
     code = "invalid_dpop_proof"
@@ -49,7 +49,7 @@ class InvalidProof(PublicError):
     message = _("The DPoP proof is missing, invalid for this request, or was used before.")
 
 
-class NonceRequired(InvalidProof):
+class NonceRequired(InvalidDpopProof):
     """The proof lacks the nonce that the response has, or has an old one (section 8)."""
 
     code = "use_dpop_nonce"
@@ -58,7 +58,7 @@ class NonceRequired(InvalidProof):
 
 
 @dataclass(frozen=True)
-class Proof:
+class DpopProof:
     """The proof of a request, which is valid if it has not been used before: see :meth:`spend`.
 
     ``thumbprint``: of the key that the client has proved to hold (RFC 7638). It is an empty string
@@ -70,7 +70,7 @@ class Proof:
     digest: str = ""
     expires_at: datetime = datetime.min
 
-    def spend(self) -> None:
+    def consume(self) -> None:
         """Use up the proof. Without a proof, do nothing.
 
         Call this when everything else is checked, so that strangers store no rows.
@@ -79,10 +79,10 @@ class Proof:
             InvalidProof: the proof was used before.
         """
         if self.thumbprint and not use_once("dpop", self.digest, self.expires_at):
-            raise InvalidProof
+            raise InvalidDpopProof
 
 
-def proof_of(request: HttpRequest, token: str = "") -> Proof:
+def proof_of(request: HttpRequest, token: str = "") -> DpopProof:
     """Return the proof of ``request``, checked as RFC 9449 section 4.3 says.
 
     If there is no header ``DPoP``, return a :class:`Proof` with an empty ``thumbprint``.
@@ -96,14 +96,14 @@ def proof_of(request: HttpRequest, token: str = "") -> Proof:
     """
     text = request.META.get("HTTP_DPOP")
     if text is None:
-        return Proof()
+        return DpopProof()
     try:
         return _read(text, request, token)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
-        raise InvalidProof from None
+        raise InvalidDpopProof from None
 
 
-def required_of(request: HttpRequest, token: str) -> Proof:
+def required_of(request: HttpRequest, token: str) -> DpopProof:
     """Return the proof of ``request`` as :func:`proof_of` does.
 
     Raises:
@@ -111,7 +111,7 @@ def required_of(request: HttpRequest, token: str) -> Proof:
     """
     proof = proof_of(request, token)
     if not proof.thumbprint:
-        raise InvalidProof
+        raise InvalidDpopProof
     return proof
 
 
@@ -142,24 +142,24 @@ def nonce() -> str:
     return _nonces(clock.now().timestamp())[0]
 
 
-def _read(text: str, request: HttpRequest, token: str) -> Proof:
+def _read(text: str, request: HttpRequest, token: str) -> DpopProof:
     """Return the proof ``text``; raise any of the errors that :func:`proof_of` expects."""
     if len(text) > LONGEST:
-        raise InvalidProof
+        raise InvalidDpopProof
     jwt = signatures.split(text)
     algorithm = jwt.header["alg"]
     # Extensions that ``crit`` names must be understood (RFC 7515 section 4.1.11).
     if jwt.header["typ"] != TYPE or "crit" in jwt.header or algorithm not in ALGORITHMS:
-        raise InvalidProof
+        raise InvalidDpopProof
     jwk = _public(jwt.header["jwk"], algorithm)
     if not signatures.is_signed(jwt, algorithm, keys.checked_public_key(jwk)):
-        raise InvalidProof
+        raise InvalidDpopProof
     claims = json.loads(jwt.payload)
     _check(claims, request, token)
     key = keys.thumbprint(jwk)
     digest = sha256(f"{key}.{claims['jti']}".encode()).hexdigest()
     expires_at = datetime.fromtimestamp(claims["iat"] + WINDOW + SKEW, UTC)
-    return Proof(key, digest, expires_at)
+    return DpopProof(key, digest, expires_at)
 
 
 def _public(jwk: dict[str, Any], algorithm: str) -> keys.Jwk:
@@ -170,10 +170,10 @@ def _public(jwk: dict[str, Any], algorithm: str) -> keys.Jwk:
     """
     kind, curve = KEYS[algorithm]
     if keys.SECRET_MEMBERS & jwk.keys() or jwk["kty"] != kind or jwk.get("crv") != curve:
-        raise InvalidProof
+        raise InvalidDpopProof
     members = {name: jwk[name] for name in keys.MEMBERS[kind]}
     if not all(isinstance(value, str) for value in members.values()):
-        raise InvalidProof
+        raise InvalidDpopProof
     return members
 
 
@@ -192,7 +192,7 @@ def _check(claims: dict[str, Any], request: HttpRequest, token: str) -> None:
     # A proof that was made for one token must not be used with another one (section 11.7).
     is_for_token = not token or claims["ath"] == _hash(token)
     if not (is_for_here and is_new and is_named and is_for_token):
-        raise InvalidProof
+        raise InvalidDpopProof
     accepted = [good for at in (now, now - NONCE_PERIOD, now + SKEW) for good in _nonces(at)]
     if claims.get("nonce") not in accepted:
         raise NonceRequired
@@ -209,10 +209,10 @@ def _normalized(url: str) -> tuple[str, str | None, str | None, int | None, str]
 
 
 def _hash(token: str) -> str:
-    return base64url.encode(sha256(token.encode()).digest())
+    return crypto.encode(sha256(token.encode()).digest())
 
 
 def _nonces(at: float) -> list[str]:
     """Return the nonces of the time ``at``: one for each ``SECRET_KEY``, the newest first."""
     macs = secrets.macs(str(int(at) // NONCE_PERIOD), "dpop.nonce")
-    return [base64url.encode(mac) for mac in macs]
+    return [crypto.encode(mac) for mac in macs]

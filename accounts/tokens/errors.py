@@ -5,7 +5,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.errors import PublicError
-from accounts.sessions import reauthentication
+from accounts.sessions import current
 
 
 class InvalidToken(PublicError):
@@ -117,7 +117,7 @@ class InsufficientUserAuthentication(PublicError):
     status = 401
     challenge = (
         'Bearer error="insufficient_user_authentication", '
-        f'max_age="{int(reauthentication.RECENT.total_seconds())}"'
+        f'max_age="{int(current.RECENT.total_seconds())}"'
     )
     message = _("You must have signed in within the last ten minutes to do this. Sign in again.")
 

@@ -1,10 +1,21 @@
-"""Token families: the sessions of API clients.
+"""Refresh tokens: opaque strings, each derived from the one before it, and their families.
+
+A token consists of the id of its family, a secret and a tag. The secret of the next token is an
+HMAC of the current token. Because it is not random, a client that repeats a request gets the same
+next token again (RFC 9700 section 4.14.2). The database contains only digests of tokens, from which
+nobody can compute the next token.
+
+The tag is an HMAC under ``SECRET_KEY``. It shows without a query that this site has issued the
+token. Without a tag, any service that has seen the id of the family, which is in the ``sid`` claim,
+could invent a token with it. The invented token would look reused, and the family would be revoked.
 
 A family is a row of :class:`LoginSession`. All refresh tokens of the session belong to its family,
 and only the newest one can be used. The UPDATE that replaces a refresh token succeeds for only one
 of several parallel requests (RFC 9700 section 4.14.2).
 """
 
+import hashlib
+import hmac
 import uuid
 from datetime import timedelta
 
@@ -14,15 +25,70 @@ from django.db.models.functions import Coalesce, Least
 
 from accounts.activity import events
 from accounts.activity.services import Actor
-from accounts.common import clock
+from accounts.common import clock, crypto, secrets
 from accounts.common.client_info import ClientInfo
-from accounts.common.prepared import P, PreparedUpdate
+from accounts.common.database import P, PreparedUpdate
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession, is_live
-from accounts.tokens import refresh
 from accounts.tokens.errors import InvalidToken, TokenReused
 from accounts.users.models import User
-from accounts.users.rows import OwnedQuery
+from accounts.users.services import OwnedQuery
+
+ID, SECRET, TAG = 16, 22, 16
+# The 432 bits of a token fill exactly 72 characters of base64url, so no padding is needed.
+LENGTH = (ID + SECRET + TAG) * 4 // 3
+
+
+def first_token(family: uuid.UUID) -> str:
+    """Return a random first refresh token for the family with this id."""
+    body = family.bytes + secrets.raw(SECRET)
+    return _written(body, _tags(body)[0])
+
+
+def successor(token: str) -> str:
+    """Return the refresh token that follows ``token``."""
+    return successors(token)[0]
+
+
+def successors(token: str) -> list[str]:
+    """Return the successor of ``token`` under each ``SECRET_KEY``, in the order of the keys.
+
+    The newest key is the first one.
+    """
+    family = _bytes(token)[:ID]
+    bodies = [family + mac[:SECRET] for mac in secrets.macs(token, "refresh.successor")]
+    # The tag uses the same key as the secret, so the result equals the token that was issued.
+    return [_written(body, _tags(body)[i]) for i, body in enumerate(bodies)]
+
+
+def family_of(token: str) -> uuid.UUID | None:
+    """Return the id of the family of ``token``, or None if this site did not issue the token."""
+    raw = _bytes(token)
+    body, tag = raw[:-TAG], raw[-TAG:]
+    if not any(hmac.compare_digest(tag, good) for good in _tags(body)):
+        return None
+    return uuid.UUID(bytes=body[:ID])
+
+
+def digest_of(token: str) -> str:
+    """Return the digest of ``token``. It needs no key, because the secret has 176 random bits."""
+    return hashlib.sha256(token.encode()).hexdigest()
+
+
+def _written(body: bytes, tag: bytes) -> str:
+    return crypto.encode(body + tag)
+
+
+def _tags(body: bytes) -> list[bytes]:
+    return [mac[:TAG] for mac in secrets.macs(body.hex(), "refresh.tag")]
+
+
+def _bytes(token: str) -> bytes:
+    """Decode ``token``; return zero bytes if it is not canonical base64url of the right length."""
+    try:
+        return crypto.canonical(token) if len(token) == LENGTH else bytes(ID + SECRET + TAG)
+    except ValueError:
+        return bytes(ID + SECRET + TAG)
 
 
 def _live() -> QuerySet[LoginSession]:
@@ -60,7 +126,7 @@ _ROTATE = PreparedUpdate(
 )
 
 
-def find(family: uuid.UUID, subject: uuid.UUID) -> LoginSession | None:
+def find_family(family: uuid.UUID, subject: uuid.UUID) -> LoginSession | None:
     """Return the live family with this id if its tokens are about ``subject``, else None.
 
     The same query loads the user and the user's groups.
@@ -74,7 +140,7 @@ def of(token: str) -> LoginSession | None:
     ``token`` may be an older refresh token of the family that was replaced. The same query loads
     the user and the user's groups.
     """
-    family = refresh.family_of(token)
+    family = family_of(token)
     return _LIVE.first(id=family, now=clock.now()) if family else None
 
 
@@ -86,15 +152,15 @@ def rotate(
     If ``token`` is not the newest token of a live family of a client of this ``kind``, change
     nothing and return None: see :func:`repeat`.
     """
-    family, now = refresh.family_of(token), clock.now()
+    family, now = family_of(token), clock.now()
     if family is None:
         return None
-    follower = refresh.successor(token)
+    follower = successor(token)
     session = _ROTATE.first(
         id=family,
         kind=kind.value,
-        digest=refresh.digest(token),
-        next=refresh.digest(follower),
+        digest=digest_of(token),
+        next=digest_of(follower),
         now=now,
         noted=now - sessions.NOTE_EVERY,
         idle=now + timedelta(days=settings.AUTHSITE.refresh_idle_days),
@@ -115,7 +181,7 @@ def repeat(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
         InvalidToken: the token is not valid, or belongs to a client of another ``kind``.
     """
     session = of(token)
-    if session is None or (digest := refresh.digest(token)) == session.refresh_digest:
+    if session is None or (digest := digest_of(token)) == session.refresh_digest:
         raise InvalidToken
     # A connected app has its own endpoint. Elsewhere, its token ends nothing.
     if session.is_app != (kind == LoginSession.Kind.CONNECTED):
@@ -127,8 +193,8 @@ def repeat(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
     if is_last and session.rotated_at and abs(clock.now() - session.rotated_at) < grace:
         if session.kind != kind:
             raise InvalidToken
-        for follower in refresh.successors(token):
-            if refresh.digest(follower) == session.refresh_digest:
+        for follower in successors(token):
+            if digest_of(follower) == session.refresh_digest:
                 return session, follower
         # Another node has derived the successor with a SECRET_KEY that this node does not have yet.
         # This is not theft.

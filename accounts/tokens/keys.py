@@ -29,7 +29,7 @@ from cryptography.hazmat.primitives.serialization import (
 from jwt import PyJWK, get_algorithm_by_name
 from jwt.exceptions import PyJWTError
 
-from accounts.common import base64url
+from accounts.common import crypto
 from accounts.common.errors import PublicError
 
 type PrivateKey = RSAPrivateKey | EllipticCurvePrivateKey | Ed25519PrivateKey
@@ -205,7 +205,7 @@ def thumbprint(jwk: Jwk) -> str:
     """Return the SHA-256 thumbprint of ``jwk`` in base64url (RFC 7638)."""
     members = {name: jwk[name] for name in MEMBERS[jwk["kty"]]}
     text = json.dumps(members, separators=(",", ":"), sort_keys=True)
-    return base64url.encode(sha256(text.encode()).digest())
+    return crypto.encode(sha256(text.encode()).digest())
 
 
 def to_pem(key: PrivateKey) -> str:

@@ -152,7 +152,7 @@ class TokensSerializer(AccessSerializer):
     )
 
 
-def answer_of(tokens: Tokens) -> dict[str, Any]:
+def token_fields(tokens: Tokens) -> dict[str, Any]:
     """Return the fields of :class:`AccessSerializer` for ``tokens``, without the refresh token."""
     return {
         "access": str(tokens.access),

@@ -1,4 +1,4 @@
-"""Issue, renew, exchange, verify and revoke tokens.
+"""Issues, renews, exchanges, verifies and revokes tokens.
 
 Functions that issue tokens load the signing key first. If signing failed later, a refresh token, a
 code or a challenge would be used up for nothing, and a repeated refresh token would look stolen.
@@ -27,8 +27,8 @@ from accounts.signin.second_step import SecondMethod
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.signin.session import CompletedSignIn, establish_api_session
 from accounts.throttle.limits import EXCHANGE_SESSION
-from accounts.throttle.services import spend
-from accounts.tokens import access, challenges, families, refresh, scopes
+from accounts.throttle.services import hit
+from accounts.tokens import access, families, scopes, token_challenges
 from accounts.tokens.access import AccessToken
 from accounts.tokens.errors import (
     EmailNotVerified,
@@ -77,11 +77,11 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
         RateLimited: there were too many attempts, or the site is busy.
     """
     access.be_ready()
-    account = _prove(login, password, client)
+    account = _verify_password(login, password, client)
     proofs = (Proof.now(Method.PASSWORD),)
     requirement = policy.next_requirement(account, proofs)
     if requirement is Requirement.SECOND_FACTOR and isinstance(account, User):
-        raise _challenge(account, proofs, token_request)
+        raise _issue_challenge(account, proofs, token_request)
     return _begin(_cleared(account, requirement), proofs, token_request, client)
 
 
@@ -97,18 +97,18 @@ def sign_in_again(
         RateLimited: there were too many guesses.
     """
     access.be_ready()
-    challenge = challenges.find(secret, kind)
-    challenges.take_try(challenge)
-    user, first = challenge.user, challenges.proofs(challenge)
+    challenge = token_challenges.get_challenge(secret, kind)
+    token_challenges.take_try(challenge)
+    user, first = challenge.user, token_challenges.proofs(challenge)
     if twofactor.needs_passkey(user):
         # Checked before the code, because a recovery code would be spent for nothing.
         raise EnrolmentRequired
-    proof = second_step.prove(user, first, code, Actor(client), nonce=challenge.nonce)
+    proof = second_step.verify(user, first, code, Actor(client), nonce=challenge.nonce)
     proofs = (*first, proof)
     _cleared(user, policy.next_requirement(user, proofs))
     token_request = TokenRequest(challenge.audience, frozenset(challenge.scope.split()), kind)
     with transaction.atomic():
-        challenges.spend(challenge)
+        token_challenges.consume(challenge)
         return _begin(user, proofs, token_request, client)
 
 
@@ -122,10 +122,10 @@ def mail_code(
         NoMail: emailed codes are not accepted in this sign-in.
         RateLimited: too many emails were requested.
     """
-    challenge = challenges.find(secret, kind)
-    if SecondMethod.EMAIL not in _methods(challenge.user, challenges.proofs(challenge)):
+    challenge = token_challenges.get_challenge(secret, kind)
+    if SecondMethod.EMAIL not in _methods(challenge.user, token_challenges.proofs(challenge)):
         raise second_step.NoMail
-    challenges.mail_code(challenge, client)
+    token_challenges.mail_code(challenge, client)
 
 
 def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens | None:
@@ -184,7 +184,7 @@ def exchange(
         raise UnknownService
     scope = scopes.narrowed(held.scope, token_request.scope)
     access.be_ready()
-    spend(EXCHANGE_SESSION.of(session.pk))
+    hit(EXCHANGE_SESSION.of(session.pk))
     record(session.user, events.TOKEN_EXCHANGED, Actor(client, session=session.pk))
     fresh = AccessToken.issue(session, token_request.audience, scope, first_at=held.first_at)
     return Tokens(fresh, session)
@@ -226,7 +226,7 @@ def read(
         InvalidToken, TokenExpired: see :func:`verified`, or the session has ended.
     """
     token = verified(text, audiences, **options)
-    session = families.find(token.sid, token.subject)
+    session = families.find_family(token.sid, token.subject)
     if session is None:
         raise InvalidToken
     return token, session
@@ -268,21 +268,21 @@ def family_of_access(text: str, audiences: tuple[str, ...] | None = None) -> Log
         token = AccessToken(text, audiences=audiences, takes_expired=True)
     except TokenError:
         return None
-    return families.find(token.sid, token.subject)
+    return families.find_family(token.sid, token.subject)
 
 
-def prove_by_password(login: str, password: str, client: ClientInfo) -> User:
+def authenticate_by_password(login: str, password: str, client: ClientInfo) -> User:
     """Return the user of an API request that is authenticated by a password alone.
 
     Raises:
         SecondFactorRequired: the account requires a second factor; no challenge is issued.
         PublicError: any other error that :func:`sign_in` raises.
     """
-    account = _prove(login, password, client)
+    account = _verify_password(login, password, client)
     return _cleared(account, policy.next_requirement(account, (Proof.now(Method.PASSWORD),)))
 
 
-def _prove(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
+def _verify_password(login: str, password: str, client: ClientInfo) -> User | PendingSignup:
     """Return the account of ``login`` if ``password`` is right and need not be replaced."""
     account, must_replace = verify_password(login, password, client)
     if isinstance(account, User) and must_replace:
@@ -307,11 +307,11 @@ def _cleared(account: User | PendingSignup, requirement: Requirement | None) -> 
     return account
 
 
-def _challenge(
+def _issue_challenge(
     user: User, proofs: tuple[Proof, ...], token_request: TokenRequest
 ) -> SecondFactorRequired:
     scope = scopes.written(token_request.scope or scopes.DEFAULT)
-    secret = challenges.issue(
+    secret = token_challenges.issue(
         user, proofs, audience=token_request.audience, scope=scope, kind=token_request.kind
     )
     return SecondFactorRequired(challenge=secret, methods=_methods(user, proofs))
@@ -337,8 +337,8 @@ def _begin(
     session = sessions.new_api_session(
         user, proofs, client, kind=token_request.kind, scope=scopes.written(scope)
     )
-    token = refresh.first_token(session.pk)
-    session.refresh_digest = refresh.digest(token)
+    token = families.first_token(session.pk)
+    session.refresh_digest = families.digest_of(token)
     try:
         establish_api_session(CompletedSignIn(user, proofs), session, client)
     except AccountChanged:

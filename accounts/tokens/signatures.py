@@ -13,10 +13,10 @@ from cryptography.hazmat.primitives.asymmetric.utils import decode_dss_signature
 from cryptography.hazmat.primitives.hashes import SHA256
 from jwt.algorithms import get_default_algorithms
 
-from accounts.common import base64url
+from accounts.common import crypto
 from accounts.tokens import keyring
+from accounts.tokens.keyring import Signer, Verifier
 from accounts.tokens.keys import PublicKey
-from accounts.tokens.signing_keys import Signer, Verifier
 
 _algorithms = get_default_algorithms()
 # RFC 9864 renames EdDSA with Ed25519.
@@ -43,8 +43,8 @@ def sign(claims: dict[str, Any], typ: str, key: Signer) -> str:
 
     PyJWT is not used, because it takes as long to encode a token as to sign it.
     """
-    signed = f"{_head(key.kid, key.algorithm, typ)}.{base64url.encode(_json(claims).encode())}"
-    return f"{signed}.{base64url.encode(_signature(key, signed.encode()))}"
+    signed = f"{_head(key.kid, key.algorithm, typ)}.{crypto.encode(_json(claims).encode())}"
+    return f"{signed}.{crypto.encode(_signature(key, signed.encode()))}"
 
 
 def verified(token: str, typ: str) -> tuple[Verifier, dict[str, Any]]:
@@ -62,7 +62,7 @@ def verified(token: str, typ: str) -> tuple[Verifier, dict[str, Any]]:
     """
     try:
         parts = split(token)
-        key = keyring.find(parts.header["kid"])
+        key = keyring.find_key(parts.header["kid"])
         if key is None or parts.header != {"typ": typ, "alg": key.algorithm, "kid": key.kid}:
             raise NotGenuine
         if not is_signed(parts, key.algorithm, key.key):
@@ -84,7 +84,7 @@ def split(token: str) -> Parts:
     """
     signed, _, signature = token.rpartition(".")
     head, payload = signed.split(".")
-    header, claims, sealed = map(base64url.canonical, (head, payload, signature))
+    header, claims, sealed = map(crypto.canonical, (head, payload, signature))
     return Parts(json.loads(header.decode()), claims, signed.encode(), sealed)
 
 
@@ -95,7 +95,7 @@ def is_signed(parts: Parts, algorithm: str, key: PublicKey) -> bool:
 
 @lru_cache(16)
 def _head(kid: str, algorithm: str, typ: str) -> str:
-    return base64url.encode(_json({"alg": algorithm, "kid": kid, "typ": typ}).encode())
+    return crypto.encode(_json({"alg": algorithm, "kid": kid, "typ": typ}).encode())
 
 
 def _signature(key: Signer, message: bytes) -> bytes:

@@ -7,7 +7,7 @@ from django.utils.cache import get_conditional_response
 from django.views.decorators.http import require_safe
 
 from accounts.tokens import keyring
-from accounts.tokens.signing_keys import MAX_AGE
+from accounts.tokens.keyring import MAX_AGE
 
 
 @login_not_required

@@ -1,11 +1,14 @@
 """Second factors as devices of django-otp. ``django_otp.verify_token`` locks the row of a device.
 
+The names come from a list that the community maintains. Most security keys send no AAGUID.
+
 The plugins of django-otp are not used, because they store seeds and codes in clear text.
 """
 
 import hmac
 import json
 import logging
+import re
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, ClassVar
@@ -16,10 +19,54 @@ from django.db import models
 from django_otp.models import Device
 from django_otp.oath import TOTP
 
-from accounts.common import clock, crypto
+from accounts.common import clock, crypto, secrets
 from accounts.common.client_info import LONGEST_NAME
 from accounts.common.client_info import Device as BrowserDevice
-from accounts.twofactor import aaguids
+from accounts.common.text import canonical_code
+
+NAMES = {
+    "fbfc3007-154e-4ecc-8c0b-6e020557d7bd": "Apple Passwords",
+    "dd4ec289-e01d-41c9-bb89-70fa845d4bf2": "Apple Passwords",
+    "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4": "Google Password Manager",
+    "adce0002-35bc-c60a-648b-0b25f1f05503": "Chrome on Mac",
+    "08987058-cadc-4b81-b6e1-30de50dcbe96": "Windows Hello",
+    "9ddd1817-af5a-4672-a2b9-3e3dd95000a9": "Windows Hello",
+    "6028b017-b1d4-4c02-b4b3-afcdafc96bb2": "Windows Hello",
+    "bada5566-a7aa-401f-bd96-45619a55120d": "1Password",
+    "d548826e-79b4-db40-a3d8-11116f7e8349": "Bitwarden",
+    "531126d6-e717-415c-9320-3d9aa6981239": "Dashlane",
+    "53414d53-554e-4700-0000-000000000000": "Samsung Pass",
+    "50726f74-6f6e-5061-7373-50726f746f6e": "Proton Pass",
+    "fdb141b2-5d84-443e-8a35-4698c205a502": "KeePassXC",
+    "b84e4048-15dc-4dd0-8640-f4f60813c8af": "NordPass",
+}
+
+
+COUNT = 10
+TOTP_CODE = re.compile(r"[0-9]{6}")
+RECOVERY_CODE = re.compile(rf"[{secrets.READABLE_ALPHABET}]{{10}}")
+MAILED_CODE = re.compile(r"[0-9]{8}")
+
+
+def canonical(typed: str) -> str:
+    """Return the canonical form of a code that a user typed.
+
+    Spaces, case and the script of digits do not matter.
+    """
+    code = canonical_code(typed)
+    lower = code.lower()
+    return lower if RECOVERY_CODE.fullmatch(lower) else code
+
+
+def new_recovery_codes() -> list[str]:
+    """Return ten recovery codes of 50 random bits each, without hyphens."""
+    return [secrets.recovery_code() for _ in range(COUNT)]
+
+
+def written(code: str) -> str:
+    """Return a recovery code as it is shown to users, with a hyphen in the middle."""
+    return f"{code[:5]}-{code[5:]}"
+
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +94,7 @@ class Factor(Device):
     class Meta(Device.Meta):
         abstract = True
 
-    def spend(self, token: Any) -> bool:
+    def consume(self, token: Any) -> bool:
         """Return whether ``token`` is right; if so, note its use without saving the row."""
         raise NotImplementedError
 
@@ -56,7 +103,7 @@ class Factor(Device):
 
         Called by ``django_otp.verify_token``, which has locked the row.
         """
-        is_right = self.spend(token)
+        is_right = self.consume(token)
         if is_right:
             self.save(update_fields=self.changes)
         return is_right
@@ -83,7 +130,7 @@ class Authenticator(Factor):
         """
         return self._step_of(code) is not None
 
-    def spend(self, token: str) -> bool:
+    def consume(self, token: str) -> bool:
         step = self._step_of(token) if token.isdigit() else None
         if step is None:
             return False
@@ -128,11 +175,11 @@ class RecoveryCodes(Factor):
         reliable.
         """
         salt, digests = self._unsealed()
-        return _find(_digest(salt, code), digests) is not None
+        return _matching_digest(_digest(salt, code), digests) is not None
 
-    def spend(self, token: str) -> bool:
+    def consume(self, token: str) -> bool:
         salt, digests = self._unsealed()
-        found = _find(_digest(salt, token), digests)
+        found = _matching_digest(_digest(salt, token), digests)
         if found is None:
             return False
         digests.remove(found)
@@ -189,9 +236,9 @@ class Passkey(Factor):
     @property
     def provider(self) -> str:
         """The name of the provider that stores the passkey; empty if unknown."""
-        return aaguids.NAMES.get(self.aaguid, "")
+        return NAMES.get(self.aaguid, "")
 
-    def spend(self, token: Assertion) -> bool:
+    def consume(self, token: Assertion) -> bool:
         """Return whether ``token`` is valid; if so, record the use without saving the row.
 
         Raises:
@@ -264,7 +311,7 @@ def _digest(salt: str, code: str) -> str:
     return hmac.new(salt.encode(), code.encode(), sha256).hexdigest()
 
 
-def _find(digest: str, digests: list[str]) -> str | None:
+def _matching_digest(digest: str, digests: list[str]) -> str | None:
     """Return ``digest`` if it is in ``digests``, else None.
 
     All digests are compared, so that the time does not depend on the position.

@@ -1,33 +1,44 @@
-"""Passkeys (WebAuthn Level 3): creates options for browsers, and verifies their responses."""
+"""Passkeys (WebAuthn Level 3): adds them, and verifies what they sign.
+
+After a sign-in with the password, some browsers make a passkey without asking (WebAuthn Level 3,
+conditional create). Such a passkey is unconfirmed. It signs in where the password alone would, so
+it gives nothing that the password did not give. It is a second factor only after its user has
+confirmed it and saved recovery codes (docs/decisions/0011).
+"""
 
 import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from typing import Any
 
 import django_otp
-from django.db import transaction
+from django.db import IntegrityError, transaction
+from django.utils.translation import gettext as _
 
 from accounts.activity import events
-from accounts.activity.failures import Failure
+from accounts.activity.events import Failure
 from accounts.activity.services import Actor, record
-from accounts.common import base64url
+from accounts.common import clock, crypto
 from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
-from accounts.sessions import guesses
+from accounts.sessions import services as sessions
 from accounts.throttle.limits import Budget
-from accounts.throttle.services import give_back, spend
-from accounts.twofactor import budgets, challenges, webauthn_options
+from accounts.throttle.services import give_back, hit
 from accounts.twofactor import services as twofactor
+from accounts.twofactor import verification, webauthn
 from accounts.twofactor.errors import (
+    AlreadyThere,
     LockedAccountPasskey,
+    TooManyFactors,
     UnknownPasskey,
     WrongPasskey,
 )
-from accounts.twofactor.models import Assertion, CounterWentBack, Passkey
-from accounts.twofactor.webauthn import Answer, parse
+from accounts.twofactor.models import MULTI_DEVICE, Assertion, CounterWentBack, Passkey
+from accounts.twofactor.webauthn import PasskeyResponse, parse
 from accounts.users import former_credentials
+from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
 
 LOGIN = "login"
@@ -55,22 +66,22 @@ def suspended_ids(user: User) -> list[str]:
 
 def options_to_sign_in() -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to sign in with any passkey."""
-    return webauthn_options.to_get(LOGIN, [], "required")
+    return webauthn.to_get(LOGIN, [], "required")
 
 
 def challenge_to_sign_in() -> str:
     """Return a new challenge as :func:`options_to_sign_in` contains it; the rest never changes."""
-    return base64url.encode(challenges.issue(LOGIN))
+    return crypto.encode(webauthn.issue(LOGIN))
 
 
-def options_to_prove(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
+def options_for_second_step(user: User, removed: Sequence[Passkey] = ()) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to show a passkey of ``user``.
 
     Use them for the second step and reauthentication, where unconfirmed passkeys do not count. They
     also allow the passkeys in ``removed``.
     """
     rows = [*twofactor.held(user).passkeys, *removed]
-    return webauthn_options.to_get(second_purpose(user), rows, "preferred")
+    return webauthn.to_get(second_purpose(user), rows, "preferred")
 
 
 def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
@@ -85,9 +96,9 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
         LockedAccountPasskey: the response is valid, but the account is locked.
         RateLimited: too many attempts.
     """
-    spent = _spend_sign_in(text, actor.client or NO_CLIENT)
+    spent = _hit_sign_in(text, actor.client or NO_CLIENT)
     answer = parse(text)
-    row = _find(answer)
+    row = _find_passkey(answer)
     if row is None:
         record(None, events.SIGN_IN_FAILED, actor, detail=Failure.PASSKEY)
         if former_credentials.has_passkey(answer.credential_id):
@@ -108,24 +119,24 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
     return row.user, proof
 
 
-def _find(answer: Answer) -> Passkey | None:
+def _find_passkey(answer: PasskeyResponse) -> Passkey | None:
     rows = Passkey.objects.select_related("user")
     return rows.filter(credential_id=answer.credential_id).first()
 
 
-def _spend_sign_in(text: str, client: ClientInfo) -> list[Budget]:
+def _hit_sign_in(text: str, client: ClientInfo) -> list[Budget]:
     """Count the attempt against the rate limits that apply, and return the budgets."""
     owner = None
     if client.known_cookie:
         with suppress(WrongPasskey):
-            row = _find(parse(text))
+            row = _find_passkey(parse(text))
             owner = row.user if row else None
-    spent = budgets.of_passkey(owner, Actor(client))
-    spend(*spent)
+    spent = verification.of_passkey(owner, Actor(client))
+    hit(*spent)
     return spent
 
 
-def prove(
+def verify(
     user: User,
     text: str,
     actor: Actor,
@@ -141,8 +152,8 @@ def prove(
         WrongPasskey: the response is not valid.
         RateLimited: too many attempts.
     """
-    spent = budgets.of_passkey(user, actor)
-    spend(*spent)
+    spent = verification.of_passkey(user, actor)
+    hit(*spent)
     answer = parse(text)
     rows = Passkey.objects.filter(user=user, credential_id=answer.credential_id)
     row = rows.filter(confirmed=True).first()
@@ -152,7 +163,7 @@ def prove(
         user, row, answer, second_purpose(user), actor, must_verify=False
     ):
         if actor.session:
-            guesses.record_failed_proof(user, actor)
+            sessions.record_failed_reauthentication(user, actor)
         else:
             record(user, events.FACTOR_FAILED, actor)
         raise WrongPasskey
@@ -164,7 +175,7 @@ def prove(
 
 def options_to_confirm(row: Passkey) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to show the unconfirmed passkey ``row``."""
-    return webauthn_options.to_get(_confirm_purpose(row), [row], "preferred")
+    return webauthn.to_get(_confirm_purpose(row), [row], "preferred")
 
 
 def check_unconfirmed(row: Passkey, text: str, actor: Actor) -> None:
@@ -174,8 +185,8 @@ def check_unconfirmed(row: Passkey, text: str, actor: Actor) -> None:
         WrongPasskey: the response is not valid, or it is from another passkey.
         RateLimited: too many attempts.
     """
-    spent = budgets.of_passkey(row.user, actor)
-    spend(*spent)
+    spent = verification.of_passkey(row.user, actor)
+    hit(*spent)
     answer, purpose = parse(text), _confirm_purpose(row)
     is_same = answer.credential_id == row.credential_id
     if not (is_same and _is_right(row.user, row, answer, purpose, actor, must_verify=False)):
@@ -188,20 +199,26 @@ def _confirm_purpose(row: Passkey) -> str:
 
 
 def _of_removed(
-    user: User, answer: Answer, removed: Callable[[Assertion], Proof | None]
+    user: User, answer: PasskeyResponse, removed: Callable[[Assertion], Proof | None]
 ) -> Proof | None:
     """Return the proof of a removed passkey; None if the passkey did not sign a valid challenge."""
-    if answer.is_embedded or not challenges.is_good(answer.challenge, second_purpose(user)):
+    if answer.is_embedded or not webauthn.is_good(answer.challenge, second_purpose(user)):
         return None
     try:
         proof = removed(Assertion(json.dumps(answer.content), answer.challenge, must_verify=False))
     except CounterWentBack:
         return None
-    return proof if challenges.spend(answer.challenge) else None
+    return proof if webauthn.consume(answer.challenge) else None
 
 
 def _is_right(
-    user: User, row: Passkey, answer: Answer, purpose: str, actor: Actor, *, must_verify: bool
+    user: User,
+    row: Passkey,
+    answer: PasskeyResponse,
+    purpose: str,
+    actor: Actor,
+    *,
+    must_verify: bool,
 ) -> bool:
     """Return whether the passkey signed an unused challenge for ``purpose``; use the challenge up.
 
@@ -211,14 +228,170 @@ def _is_right(
     if answer.is_embedded:
         return False
     # Check the challenge first: an answer that is sent twice must not look like a copied passkey.
-    if not challenges.is_good(answer.challenge, purpose) or challenges.is_spent(answer.challenge):
+    if not webauthn.is_good(answer.challenge, purpose) or webauthn.is_consumed(answer.challenge):
         return False
     assertion = Assertion(json.dumps(answer.content), answer.challenge, must_verify)
     with transaction.atomic():
         try:
             device = django_otp.verify_token(user, row.persistent_id, assertion)
         except CounterWentBack:
-            if challenges.spend(answer.challenge):
+            if webauthn.consume(answer.challenge):
                 record(user, events.PASSKEY_SUSPECT, actor, detail=row.name)
             return False
-        return device is not None and challenges.spend(answer.challenge)
+        return device is not None and webauthn.consume(answer.challenge)
+
+
+MOST_PASSKEYS = 20
+# How long the home page offers no passkey to a user who has declined one.
+DECLINED = timedelta(days=90)
+# The maximum length of a credential ID in bytes (WebAuthn 4).
+LONGEST_ID = 1023
+
+
+def options_to_add(user: User, *, is_automatic: bool = False) -> dict[str, Any]:
+    """Return options for ``navigator.credentials.create`` to add a passkey.
+
+    ``is_automatic``: whether the browser may make the passkey without asking. Such a passkey must
+        be discoverable, because nobody would know of another one.
+    """
+    purpose = _purpose(user, is_automatic=is_automatic)
+    resident_key = "required" if is_automatic else "preferred"
+    return webauthn.to_create(user, purpose, of(user), resident_key)
+
+
+def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
+    """Add a passkey to ``user``; return new recovery codes if there were none, else an empty list.
+
+    ``text`` is the JSON that the browser sent.
+
+    Raises:
+        WrongPasskey: the response is not valid.
+        AlreadyThere: an account already has this passkey.
+        TooManyFactors: the account has as many passkeys as allowed.
+        AccountChanged: the account was changed in the meantime.
+    """
+    row = _verified(user, text, is_automatic=False)
+    row.name = name or row.name
+    try:
+        with transaction.atomic():
+            owner = _save(user, row)
+            shown = actor.by(Method.PASSKEY)
+            return twofactor.note_added(user, owner, events.PASSKEY_ADDED, shown, name=row.name)
+    except IntegrityError:
+        raise AlreadyThere from None
+
+
+def add_automatic(user: User, text: str, actor: Actor) -> None:
+    """Add an unconfirmed passkey to ``user``, and notify the owner.
+
+    The caller must have checked ``policy.may_make_passkey``. Of several simultaneous requests, only
+    one succeeds. No session is revoked: what a sign-in requires stays the same.
+
+    Raises:
+        WrongPasskey, AlreadyThere, TooManyFactors, AccountChanged: as in :func:`add`.
+    """
+    row = _verified(user, text, is_automatic=True)
+    row.confirmed = False
+    try:
+        with transaction.atomic():
+            _save(user, row, most=1)
+            record(user, events.PASSKEY_MADE, actor, detail=row.name)
+    except IntegrityError:
+        raise AlreadyThere from None
+
+
+def confirm(user: User, passkey_id: int, saved: list[str], actor: Actor) -> bool:
+    """Make an unconfirmed passkey a second factor; return whether there was one.
+
+    In a dispute, its age counts from now on. Every other session is revoked, as if the passkey were
+    added now.
+
+    ``saved``: recovery codes that the user has saved. They are ignored if the account already has a
+        second factor.
+
+    Raises:
+        AccountChanged: the account was changed in the meantime.
+    """
+    with transaction.atomic():
+        owner = users.lock_row(user)
+        row = Passkey.objects.filter(user=owner, pk=passkey_id, confirmed=False).first()
+        if row is None:
+            return False
+        if not twofactor.held(owner).count:
+            # Codes without a factor may be left after a lock. The user has saved others.
+            twofactor.remove_codes(owner, actor)
+        row.confirmed, row.made_at = True, clock.now()
+        row.save(update_fields=["confirmed", "made_at"])
+        event = events.PASSKEY_CONFIRMED
+        twofactor.note_added(user, owner, event, actor, name=row.name, saved=saved)
+    return True
+
+
+def decline(user: User) -> None:
+    """Record that ``user`` does not want to add a passkey now."""
+    User.objects.filter(pk=user.pk).update(passkey_declined_at=clock.now())
+
+
+def is_declined(user: User) -> bool:
+    """Return whether ``user`` has declined a passkey in the last 90 days."""
+    at = user.passkey_declined_at
+    return at is not None and clock.now() < at + DECLINED
+
+
+def remove_unconfirmed(user: User, actor: Actor) -> None:
+    """Remove the unconfirmed passkeys of ``user``, which rest on a password that has changed."""
+    for row in Passkey.objects.filter(user=user, confirmed=False):
+        row.delete()
+        record(user, events.PASSKEY_REMOVED, actor, detail=row.name, mail=False)
+
+
+def _purpose(user: User, *, is_automatic: bool) -> str:
+    """Return the purpose of challenges for a new passkey of ``user``.
+
+    A change of credentials changes the purpose, so that earlier challenges are no longer valid.
+    """
+    act = "make" if is_automatic else "add"
+    return f"{act} {user.stamp}"
+
+
+def _verified(user: User, text: str, *, is_automatic: bool) -> Passkey:
+    """Return the new passkey in ``text``, unsaved, after using up its challenge.
+
+    Raises:
+        WrongPasskey: the response is not valid.
+    """
+    answer = parse(text)
+    purpose = _purpose(user, is_automatic=is_automatic)
+    if answer.is_embedded or not webauthn.is_good(answer.challenge, purpose):
+        raise WrongPasskey
+    from accounts.twofactor import signatures  # noqa: PLC0415 its library takes 10 MB
+
+    verified = signatures.verify_registration(answer, is_automatic=is_automatic)
+    if len(verified.credential_id) > LONGEST_ID or not webauthn.consume(answer.challenge):
+        raise WrongPasskey
+    row = Passkey(
+        user=user,
+        credential_id=crypto.encode(verified.credential_id),
+        public_key=crypto.encode(verified.credential_public_key),
+        sign_count=verified.sign_count,
+        transports=answer.transports,
+        aaguid=verified.aaguid,
+        is_eligible=verified.credential_device_type == MULTI_DEVICE,
+        is_synced=verified.credential_backed_up,
+    )
+    row.name = row.provider or _("Passkey")
+    return row
+
+
+def _save(user: User, row: Passkey, *, most: int = MOST_PASSKEYS) -> User:
+    """Save ``row`` in the caller's transaction; return the locked row of ``user``.
+
+    Raises:
+        TooManyFactors: the account already has ``most`` passkeys.
+        AccountChanged: the account was changed in the meantime.
+    """
+    owner = users.lock_row(user)
+    if Passkey.objects.filter(user=owner).count() >= most:
+        raise TooManyFactors
+    row.save()
+    return owner

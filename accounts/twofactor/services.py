@@ -1,30 +1,39 @@
-"""Lists and adds second factors, and makes recovery codes.
+"""Lists, adds, renames and removes second factors, and makes recovery codes.
 
-``twofactor.removal`` renames and removes factors. Nothing in either module signs anybody in.
+The authentication policy reads the factors themselves.
+
+``twofactor.services`` renames and removes factors. Nothing in either module signs anybody in.
 """
 
-from dataclasses import dataclass, field
-from datetime import datetime
+from collections.abc import Iterable
+from dataclasses import astuple, dataclass, field
+from datetime import date, datetime
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
+from django.db.models.signals import post_delete, post_save
+from django.dispatch import receiver
 from django.utils.translation import gettext as _
 from django_otp.models import Device
 
-from accounts.activity import events
-from accounts.activity.kinds import Event
+from accounts.activity import daily, events
+from accounts.activity.daily import Kind
+from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock, crypto, secrets
-from accounts.common.prepared import P, PreparedQuery
+from accounts.common.database import P, PreparedQuery
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.sessions import known_browsers
 from accounts.sessions.models import LoginSession
-from accounts.twofactor import codes
+from accounts.twofactor import models
 from accounts.twofactor.errors import (
     ClockIsOff,
+    OnlyPasskeyLeft,
+    PasskeyRequired,
+    Required,
     TooManyFactors,
     WrongFactorCode,
 )
@@ -38,8 +47,85 @@ from accounts.twofactor.models import (
     totp_of,
 )
 from accounts.users import former_credentials
+from accounts.users import models as users_models
 from accounts.users import services as users
 from accounts.users.models import FormerCredential, User
+
+_PASSKEYS = Exists(Passkey.objects.filter(user=OuterRef("pk"), confirmed=True))
+_APPS = Exists(Authenticator.objects.filter(user=OuterRef("pk")))
+_HAS_FACTOR = ExpressionWrapper(Q(_PASSKEYS) | Q(_APPS), output_field=BooleanField())
+
+# What is counted every day for people who are not staff (False) and for staff (True), by the names
+# under which the counts are stored.
+NAMES = {False: daily.PEOPLE, True: daily.STAFF}
+WHAT = ("", "factor", "passkey")
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How many active accounts there are, and how many of them have a factor.
+
+    ``with_factor``: with an authenticator app or a passkey.
+    """
+
+    accounts: int = 0
+    with_factor: int = 0
+    with_passkey: int = 0
+
+
+@receiver((post_save, post_delete), sender=Authenticator)
+@receiver((post_save, post_delete), sender=Passkey)
+def note(
+    *,
+    instance: Authenticator | Passkey,
+    update_fields: Iterable[str] | None = None,
+    **_signal: Any,
+) -> None:
+    """Store in ``has_factor`` whether the user of a factor, saved or deleted just now, has one.
+
+    A sign-in saves only fields that say nothing about this.
+    """
+    if update_fields is None or "confirmed" in update_fields:
+        User.objects.filter(pk=instance.user_id).update(has_factor=_HAS_FACTOR)
+
+
+def of_accounts() -> tuple[date, dict[bool, Coverage]]:
+    """Return the numbers of people who are not staff (False) and of staff (True), and their day.
+
+    They are those of the last daily job: counting a million accounts takes longer than a page may.
+    """
+    found = daily.latest()
+    if found is None:
+        return clock.now().date(), _counted()
+    day, numbers = found
+    return day, {
+        is_staff: Coverage(*(numbers.get(Kind(name, what, True), 0) for what in WHAT))
+        for is_staff, name in NAMES.items()
+    }
+
+
+def store_coverage() -> None:
+    """Count the accounts for :func:`of_accounts`."""
+    daily.store(
+        {
+            Kind(NAMES[is_staff], what, True): number
+            for is_staff, held in _counted().items()
+            for what, number in zip(WHAT, astuple(held), strict=True)
+        }
+    )
+
+
+def _counted() -> dict[bool, Coverage]:
+    accounts = User.objects.filter(is_active=True).order_by().values_list("is_staff")
+    rows = accounts.annotate(Count("pk"), with_factor=Count("pk", filter=Q(has_factor=True)))
+    passkeys = Passkey.objects.filter(confirmed=True, user__is_active=True).order_by()
+    owners = dict(passkeys.values_list("user__is_staff").annotate(Count("user", distinct=True)))
+    found = {
+        is_staff: Coverage(number, with_factor, owners.get(is_staff, 0))
+        for is_staff, number, with_factor in rows
+    }
+    return {is_staff: found.get(is_staff, Coverage()) for is_staff in NAMES}
+
 
 SEED_BYTES = 20
 MOST_AUTHENTICATORS = 5
@@ -160,7 +246,7 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
         TooManyFactors: the account has as many authenticator apps as allowed.
         AccountChanged: the account was changed in the meantime.
     """
-    step = _step_of(seed, codes.canonical(typed))
+    step = _step_of(seed, models.canonical(typed))
     with transaction.atomic():
         owner = users.lock_row(user)
         rows = held(owner).authenticators
@@ -217,7 +303,7 @@ def set_emailed_codes(user: User, actor: Actor, *, is_on: bool) -> None:
 
 def _step_of(seed: str, code: str) -> int:
     """Return the time step in which ``code`` is valid."""
-    if not codes.TOTP_CODE.fullmatch(code):
+    if not models.TOTP_CODE.fullmatch(code):
         raise WrongFactorCode
     totp = totp_of(seed)
     if totp.verify(int(code), tolerance=TOLERANCE):
@@ -241,7 +327,7 @@ def make_recovery_codes(user: User, actor: Actor) -> list[str]:
 
 def _make_codes(owner: User, saved: list[str] | None = None) -> list[str]:
     """Store ``saved``, or else new recovery codes, and return them."""
-    made = saved or codes.new_recovery_codes()
+    made = saved or models.new_recovery_codes()
     sealed = sealed_codes(made, secrets.token(16))
     saved_at = clock.now() if saved else None
     name = _("Recovery codes")
@@ -284,7 +370,7 @@ def store(row: Authenticator | Passkey | RecoveryCodes, *, is_suspended: bool = 
 def note_saved(user: User, typed: str) -> bool:
     """Return whether ``typed`` is a recovery code; if so, record that the codes are saved."""
     kept = RecoveryCodes.objects.filter(user=user).first()
-    code = codes.canonical(typed)
+    code = models.canonical(typed)
     if kept is None or not kept.fits(code):
         return False
     RecoveryCodes.objects.filter(pk=kept.pk, saved_at=None).update(saved_at=clock.now())
@@ -303,3 +389,82 @@ def tell(user: User, event: Event, actor: Actor, *, detail: str = "", keep: bool
     )
     user.refresh_from_db(fields=["credential_version", "emailed_codes"])
     vars(user).pop(MEMO, None)
+
+
+RENAMED = {Authenticator: events.FACTOR_RENAMED, Passkey: events.PASSKEY_RENAMED}
+REMOVED = {Authenticator: events.FACTOR_REMOVED, Passkey: events.PASSKEY_REMOVED}
+
+
+def rename(
+    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, name: str, actor: Actor
+) -> bool:
+    """Rename a factor of ``user``; return whether the factor exists."""
+    with transaction.atomic():
+        if not kind.objects.filter(user=user, pk=factor_id).update(name=name):
+            return False
+        record(user, RENAMED[kind], actor, detail=name)
+    return True
+
+
+def remove(
+    kind: type[Authenticator] | type[Passkey], user: User, factor_id: int, actor: Actor
+) -> bool:
+    """Remove a factor of ``user``; return whether the factor existed.
+
+    The recovery codes are removed with the last factor.
+
+    Raises:
+        Required, OnlyPasskeyLeft: see :func:`refuse_removal`.
+        AccountChanged: the account was changed in the meantime.
+    """
+    with transaction.atomic():
+        owner = users.lock_row(user)
+        row = kind.objects.filter(user=owner, pk=factor_id).first()
+        if row is None:
+            return False
+        refuse_removal(owner, row)
+        if is_last(owner, row):
+            remove_codes(owner, actor)
+        keep(row, actor)
+        row.delete()
+        tell(user, REMOVED[kind], actor, detail=row.name)
+    return True
+
+
+def is_last(user: User, row: Authenticator | Passkey) -> bool:
+    """Return whether ``row`` is the only second factor of ``user``."""
+    return row.confirmed and held(user).count == 1
+
+
+def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
+    """Raise an error if ``row`` must not be removed.
+
+    Raises:
+        Required: the user must have a second factor, and this is the last one.
+        PasskeyRequired: the user must have a passkey, and this is the last one.
+        OnlyPasskeyLeft: without this passkey, the mailbox would be the only way to sign in.
+    """
+    if not row.confirmed:
+        return
+    has = held(user)
+    if has.count == 1 and is_required(user):
+        raise Required
+    is_last_passkey = isinstance(row, Passkey) and len(has.passkeys) == 1
+    if is_last_passkey and needs_passkey(user):
+        raise PasskeyRequired
+    if is_last_passkey and not (user.has_usable_password() or users_models.usable(user)):
+        raise OnlyPasskeyLeft
+
+
+def reset(user: User, actor: Actor) -> None:
+    """Remove every second factor of ``user`` for an operator, and revoke every session."""
+    with transaction.atomic():
+        users.lock_row_as_is(user)
+        remove_all(user, events.FACTORS_RESET, actor)
+
+
+def remove_all(user: User, event: Event, actor: Actor) -> None:
+    """Remove every factor of ``user``, and revoke every session, in the caller's transaction."""
+    for model in (Authenticator, Passkey, RecoveryCodes):
+        model.objects.filter(user=user).delete()
+    tell(user, event, actor, keep=False)

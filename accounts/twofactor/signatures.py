@@ -10,10 +10,10 @@ from webauthn.helpers import decode_credential_public_key, decoded_public_key_to
 from webauthn.helpers.exceptions import WebAuthnException
 from webauthn.registration.verify_registration_response import VerifiedRegistration
 
-from accounts.common import base64url
+from accounts.common import crypto
 from accounts.twofactor.errors import WrongPasskey
 from accounts.twofactor.models import Assertion, passkey_origins, rp_id
-from accounts.twofactor.webauthn import Answer
+from accounts.twofactor.webauthn import PasskeyResponse
 
 
 def verify_assertion(token: Assertion, public_key: str) -> VerifiedAuthentication | None:
@@ -27,7 +27,7 @@ def verify_assertion(token: Assertion, public_key: str) -> VerifiedAuthenticatio
             expected_challenge=token.challenge,
             expected_rp_id=rp_id(),
             expected_origin=passkey_origins(),
-            credential_public_key=base64url.decode(public_key),
+            credential_public_key=crypto.decode(public_key),
             credential_current_sign_count=0,
             require_user_verification=token.must_verify,
         )
@@ -36,7 +36,7 @@ def verify_assertion(token: Assertion, public_key: str) -> VerifiedAuthenticatio
         return None
 
 
-def verify_registration(answer: Answer, *, is_automatic: bool) -> VerifiedRegistration:
+def verify_registration(answer: PasskeyResponse, *, is_automatic: bool) -> VerifiedRegistration:
     """Return the new passkey in ``answer`` after verifying that it was created for this site.
 
     ``is_automatic``: whether the browser may have created it without the user (WebAuthn 7.1).

@@ -1,4 +1,10 @@
-"""Verifies second factors by code. Every code works only once."""
+"""Verifies second factors by code. Every code works only once.
+
+A browser in which a factor was shown before has its own limits. Attempts in other browsers do not
+use them up. A six-digit code that is entered in a session counts against the limits of the session
+and against those of the account or browser. Otherwise a thief with a stolen session would have
+additional guesses.
+"""
 
 from collections.abc import Callable
 from datetime import timedelta
@@ -9,24 +15,73 @@ from django.db import transaction
 from accounts.activity import events
 from accounts.activity.services import Actor, has_happened, record
 from accounts.common import clock
-from accounts.common.client_info import NO_CLIENT
+from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import factor_proved
-from accounts.sessions import guesses, known_browsers
-from accounts.throttle.limits import Budget
-from accounts.throttle.services import give_back, spend, wait
-from accounts.twofactor import budgets, codes
+from accounts.sessions import known_browsers
+from accounts.sessions import services as sessions
+from accounts.sessions.models import KnownBrowser
+from accounts.throttle.limits import (
+    CODE_GUESS,
+    FACTOR_ACCOUNT,
+    FACTOR_BROWSER_DAY,
+    FACTOR_SUBSCRIBER,
+    FACTOR_SUBSCRIBER_DAY,
+    REAUTHENTICATION,
+    UNGUESSABLE,
+    Budget,
+)
+from accounts.throttle.services import around, give_back, hit, wait
+from accounts.twofactor import models
 from accounts.twofactor.errors import WrongFactorCode, WrongSingleUseCode
 from accounts.twofactor.models import Authenticator, Factor, RecoveryCodes
 from accounts.twofactor.services import held
 from accounts.users.models import User
 
+
+def of_passkey(owner: User | None, actor: Actor) -> list[Budget]:
+    """Return the budgets for verifying the response of a passkey.
+
+    ``owner`` is the owner of the passkey, or None if the passkey is unknown.
+    """
+    if actor.session:
+        return [REAUTHENTICATION.of(actor.session)]
+    client = actor.client or NO_CLIENT
+    if browser := known_browsers.find_browser(client, owner):
+        return [UNGUESSABLE.of("passkey", browser.user_id, browser.pk)]
+    return around(UNGUESSABLE, client, "passkey")
+
+
+def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Budget]:
+    """Return the budgets that an attempt to enter a code spends."""
+    if actor.session:
+        return [REAUTHENTICATION.of(actor.session)]
+    if browser:
+        return [CODE_GUESS.of(browser.user_id, browser.pk)]
+    return around(CODE_GUESS, actor.client or NO_CLIENT)
+
+
+def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Budget]:
+    """Return the additional budgets for a six-digit code, which can be guessed.
+
+    ``browser`` is a browser in which a factor was shown before, or None. Such a browser has its own
+    limits, so that guesses elsewhere do not lock the owner out.
+    """
+    if browser:
+        return [limit.of(user.pk, browser.pk) for limit in (FACTOR_SUBSCRIBER, FACTOR_BROWSER_DAY)]
+    of_line = [
+        limit.of(user.pk, client.wide_network)
+        for limit in (FACTOR_SUBSCRIBER, FACTOR_SUBSCRIBER_DAY)
+    ]
+    return [*of_line, FACTOR_ACCOUNT.of(user.pk)]
+
+
 BLOCKED_NEWS = timedelta(hours=1)
 FAILURE_NEWS = timedelta(days=1)
 
 
-def prove(
+def verify(
     user: User,
     typed: str,
     actor: Actor,
@@ -48,16 +103,16 @@ def prove(
         RateLimited: too many attempts.
     """
     client = actor.client or NO_CLIENT
-    browser = known_browsers.find(client, user)
+    browser = known_browsers.find_browser(client, user)
     # A browser also becomes known by a sign-in with a code that was sent by email. It gets its own
     # limits for guesses only when a second factor is shown in it.
     proved = browser if browser and browser.factor_at else None
-    code = codes.canonical(typed)
-    is_short = codes.TOTP_CODE.fullmatch(code) is not None
+    code = models.canonical(typed)
+    is_short = models.TOTP_CODE.fullmatch(code) is not None
     # Longer codes cannot be guessed. A limit for the account would only lock the owner out.
-    guess = budgets.of_guess(user, proved, client) if is_short else []
-    spent = [*budgets.of_code(browser, actor), *guess]
-    _spend(spent, guess, user, actor)
+    guess = of_guess(user, proved, client) if is_short else []
+    spent = [*of_code(browser, actor), *guess]
+    _hit(spent, guess, user, actor)
     proof = _proof_of(user, code, actor, mailed) or (removed(code) if removed else None)
     if proof is None:
         _record_failure(user, actor, is_proved=proved is not None)
@@ -68,16 +123,16 @@ def prove(
     return proof
 
 
-def _spend(spent: list[Budget], guess: list[Budget], user: User, actor: Actor) -> None:
+def _hit(spent: list[Budget], guess: list[Budget], user: User, actor: Actor) -> None:
     """Count the attempt. If too many codes were guessed, record that, at most once an hour.
 
     ``spent``: the budgets of the attempt.
     ``guess``: those of them that limit guesses of codes.
     """
     try:
-        spend(*spent)
+        hit(*spent)
     except RateLimited:
-        # After failures in a session, ``sessions.guesses`` notifies the owner instead.
+        # After failures in a session, ``sessions.services`` notifies the owner instead.
         since = clock.now() - BLOCKED_NEWS
         is_news = not (actor.session or has_happened(user, events.FACTOR_BLOCKED, since))
         if wait(*guess) and is_news:
@@ -95,7 +150,7 @@ def _record_failure(user: User, actor: Actor, *, is_proved: bool) -> None:
     mistyped the code.
     """
     if actor.session:
-        guesses.record_failed_proof(user, actor)
+        sessions.record_failed_reauthentication(user, actor)
         return
     since = clock.now() - FAILURE_NEWS
     is_news = not (is_proved or has_happened(user, events.FACTOR_FAILED_NEW, since))
@@ -106,13 +161,13 @@ def _proof_of(
     user: User, code: str, actor: Actor, mailed: Callable[[str], bool] | None
 ) -> Proof | None:
     """Use up ``code`` and return the proof; None if no factor accepts the code."""
-    if codes.TOTP_CODE.fullmatch(code):
+    if models.TOTP_CODE.fullmatch(code):
         rows = Authenticator.objects.filter(user=user).order_by("pk")
         fitting = next((row for row in rows if row.fits(code)), None)
         return _take(user, Method.TOTP, fitting, code)
-    if codes.RECOVERY_CODE.fullmatch(code):
+    if models.RECOVERY_CODE.fullmatch(code):
         return _use_recovery_code(user, code, actor)
-    is_mailed = mailed is not None and codes.MAILED_CODE.fullmatch(code) and mailed(code)
+    is_mailed = mailed is not None and models.MAILED_CODE.fullmatch(code) and mailed(code)
     return Proof.now(Method.MAIL) if is_mailed else None
 
 

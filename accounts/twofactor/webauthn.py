@@ -1,12 +1,29 @@
-"""Parses the responses of authenticators (WebAuthn Level 3)."""
+"""What pages and authenticators exchange (WebAuthn Level 3), and the challenges that passkeys sign.
 
+They are built without the library ``webauthn``, which takes 10 MB of memory and is needed only to
+verify what a passkey has signed.
+
+A challenge is valid once, for one purpose and for five minutes. It is authenticated by an HMAC of
+this site, and nothing is stored until it is used. Therefore visits to the sign-in page write
+nothing to the database.
+"""
+
+import hmac
 import json
 import re
+import struct
+from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
-from accounts.common import base64url
+from django.conf import settings
+
+from accounts.codes.once import is_used, use_once
+from accounts.common import clock, crypto, secrets
 from accounts.twofactor.errors import WrongPasskey
+from accounts.twofactor.models import Passkey, rp_id
+from accounts.users.models import User
 
 # No authenticator sends more than this.
 LONGEST_JSON = 20_000
@@ -16,7 +33,7 @@ CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1364}")
 
 
 @dataclass(frozen=True)
-class Answer:
+class PasskeyResponse:
     """The response of an authenticator, parsed but not verified.
 
     ``is_embedded`` is set if another site has embedded the page in a frame. That site could mislead
@@ -30,7 +47,7 @@ class Answer:
     transports: list[str]
 
 
-def parse(text: str) -> Answer:
+def parse(text: str) -> PasskeyResponse:
     """Return the response in ``text``, the JSON that the browser sent.
 
     Raises:
@@ -41,16 +58,125 @@ def parse(text: str) -> Answer:
             raise ValueError
         content = json.loads(text)
         response = content["response"]
-        client_data = json.loads(base64url.decode(response["clientDataJSON"]))
+        client_data = json.loads(crypto.decode(response["clientDataJSON"]))
         credential_id = str(content["id"])
         if not CREDENTIAL_ID.fullmatch(credential_id):
             raise ValueError
-        return Answer(
+        return PasskeyResponse(
             content,
             credential_id,
-            base64url.decode(client_data["challenge"]),
+            crypto.decode(client_data["challenge"]),
             bool(client_data.get("crossOrigin") or client_data.get("topOrigin")),
             [t for t in response.get("transports") or [] if t in TRANSPORTS],
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise WrongPasskey from None
+
+
+# The algorithms of a new passkey, best first: EdDSA, ES256 and RS256 (RFC 9053, RFC 8812).
+ALGORITHMS = (-8, -7, -257)
+
+
+def to_get(purpose: str, rows: Sequence[Passkey], verification: str) -> dict[str, Any]:
+    """Return options for ``navigator.credentials.get``, with a challenge for ``purpose``.
+
+    ``rows``: the passkeys that may answer; if empty, any passkey of this site.
+    ``verification``: ``required`` or ``preferred``: whether the passkey verifies the user.
+    """
+    return {
+        "challenge": crypto.encode(issue(purpose)),
+        "timeout": _timeout(),
+        "rpId": rp_id(),
+        "allowCredentials": _descriptors(rows),
+        "userVerification": verification,
+    }
+
+
+def to_create(
+    user: User, purpose: str, rows: Sequence[Passkey], resident_key: str
+) -> dict[str, Any]:
+    """Return options for ``navigator.credentials.create``, with a challenge for ``purpose``.
+
+    ``rows``: the passkeys whose authenticators must not make another one.
+    ``resident_key``: ``required`` or ``preferred``: whether the new passkey is discoverable.
+    """
+    return {
+        "rp": {"name": settings.AUTHSITE.site_name, "id": rp_id()},
+        "user": {
+            "id": crypto.encode(user.pk.bytes),
+            "name": user.username,
+            "displayName": user.display_name or user.username,
+        },
+        "challenge": crypto.encode(issue(purpose)),
+        "pubKeyCredParams": [{"type": "public-key", "alg": number} for number in ALGORITHMS],
+        "timeout": _timeout(),
+        "excludeCredentials": _descriptors(rows),
+        "authenticatorSelection": {
+            "residentKey": resident_key,
+            "requireResidentKey": resident_key == "required",
+            "userVerification": "preferred",
+        },
+        "attestation": "none",
+    }
+
+
+def _descriptors(rows: Sequence[Passkey]) -> list[dict[str, Any]]:
+    return [
+        {"id": row.credential_id, "type": "public-key", "transports": row.transports}
+        for row in rows
+    ]
+
+
+def _timeout() -> int:
+    """Return how long a browser may wait for a passkey, in milliseconds."""
+    return int(LIFE.total_seconds() * 1000)
+
+
+PURPOSE = "passkey"
+LIFE = timedelta(minutes=5)
+NONCE_BYTES = 16
+_HEAD = struct.Struct(f">{NONCE_BYTES}sQ")
+
+
+def issue(purpose: str) -> bytes:
+    """Return a new challenge that is valid only for ``purpose``."""
+    head = _HEAD.pack(secrets.raw(NONCE_BYTES), int(clock.now().timestamp()))
+    return head + _seals(head, purpose)[0]
+
+
+def is_good(challenge: bytes, purpose: str) -> bool:
+    """Return whether ``challenge`` was issued for ``purpose`` and has not expired.
+
+    Returns True even if the challenge was used: see :func:`spend`.
+    """
+    head, seal = challenge[: _HEAD.size], challenge[_HEAD.size :]
+    if len(head) != _HEAD.size:
+        return False
+    is_ours = any(hmac.compare_digest(seal, ours) for ours in _seals(head, purpose))
+    return is_ours and clock.now() < _issued_at(head) + LIFE
+
+
+def consume(challenge: bytes) -> bool:
+    """Use up a valid challenge; return whether it was still unused."""
+    return use_once(PURPOSE, _nonce(challenge), _issued_at(challenge[: _HEAD.size]) + LIFE)
+
+
+def is_consumed(challenge: bytes) -> bool:
+    """Return whether a valid challenge has been used.
+
+    Another request may use the challenge immediately afterwards, so only :func:`spend` is reliable.
+    """
+    return is_used(PURPOSE, _nonce(challenge))
+
+
+def _nonce(challenge: bytes) -> str:
+    return challenge[:NONCE_BYTES].hex()
+
+
+def _issued_at(head: bytes) -> datetime:
+    seconds = _HEAD.unpack(head)[1]
+    return datetime.fromtimestamp(seconds, tz=clock.now().tzinfo)
+
+
+def _seals(head: bytes, purpose: str) -> list[bytes]:
+    return [bytes.fromhex(d) for d in secrets.digests(head.hex(), f"webauthn:{purpose}")]

@@ -51,7 +51,7 @@ class Evidence(StrEnum):
     FACTOR = "factor"
 
 
-class OlderProof(NamedTuple):
+class OwnershipEvidence(NamedTuple):
     """A proof of ownership that was shown in a dispute and is old enough to count.
 
     ``key`` distinguishes proofs of the same kind.
@@ -63,7 +63,7 @@ class OlderProof(NamedTuple):
     since: datetime | None = None
 
 
-type Shown = frozenset[OlderProof]
+type Shown = frozenset[OwnershipEvidence]
 
 
 class Outcome(Enum):
@@ -136,7 +136,7 @@ def covers(shown: Shown, request: Shown) -> bool:
     return bool(_count(kinds(shown))) and all(_has(shown, proof) for proof in request)
 
 
-def _has(shown: Shown, wanted: OlderProof) -> bool:
+def _has(shown: Shown, wanted: OwnershipEvidence) -> bool:
     # A removed email address may have been restored since the request.
     fitting = {wanted.kind} | ({Evidence.EMAIL} if wanted.kind is Evidence.REMOVED_EMAIL else set())
     return any(proof.kind in fitting and wanted.key == proof.key for proof in shown)

@@ -1,12 +1,47 @@
-"""Form fields for usernames, email addresses and profiles."""
+"""Form fields for usernames, email addresses and profiles, and the rules for profiles."""
 
+import unicodedata
 from typing import Any
 
 from django import forms
+from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.forms import no_longer_than, text_input
-from accounts.users import emails, profiles, usernames
+from accounts.common.text import refuse_invisible
+from accounts.users import emails, usernames
+
+DISPLAY_NAME_LENGTH = 60
+ABOUT_LENGTH = 500
+# Letters and marks without a visible shape, and separators that break a line.
+_BLANK = set("\u034f\u115f\u1160\u17b4\u17b5\u2028\u2029\u2800\u3164\uffa0")
+# Newlines, and the joiners that Persian words and composed emoji need.
+_ALLOWED = dict.fromkeys(map(ord, "\n\u200c\u200d"))
+
+
+def canonical(value: str) -> str:
+    """Return ``value`` in NFC and with LF as newline. Forms send CR and LF for each newline."""
+    return unicodedata.normalize("NFC", value).replace("\r\n", "\n").replace("\r", "\n")
+
+
+def refuse_blank(value: str) -> None:
+    """Refuse a name that contains characters without a visible shape.
+
+    Raises:
+        ValidationError: ``value`` contains an invisible or control character.
+    """
+    refuse_invisible(value)
+    if _BLANK & set(value):
+        raise ValidationError(_("Remove any invisible or control characters."), code="invisible")
+
+
+def refuse_controls(value: str) -> None:
+    """Refuse text with invisible characters, or with control characters other than newlines.
+
+    Raises:
+        ValidationError: ``value`` contains such a character.
+    """
+    refuse_invisible(value.translate(_ALLOWED))
 
 
 class UsernameField(forms.CharField):
@@ -54,35 +89,35 @@ class DisplayNameField(forms.CharField):
     """An optional field for the name by which the site greets a person."""
 
     def __init__(self, **options: Any) -> None:
-        limit = no_longer_than(profiles.DISPLAY_NAME_LENGTH)
+        limit = no_longer_than(DISPLAY_NAME_LENGTH)
         super().__init__(
             label=_("Display name"),
             help_text=_("We greet you with this name. Optional, up to 60 characters."),
             required=False,
             widget=text_input("nickname"),
-            validators=[limit, profiles.refuse_blank],
+            validators=[limit, refuse_blank],
             **options,
         )
 
     def to_python(self, value: Any) -> str:
         # Convert the text before its length is checked, because NFC can make it longer.
-        return profiles.canonical(super().to_python(value) or "")
+        return canonical(super().to_python(value) or "")
 
 
 class AboutField(forms.CharField):
     """An optional field for a few lines in which people describe themselves."""
 
     def __init__(self, **options: Any) -> None:
-        limit = no_longer_than(profiles.ABOUT_LENGTH)
+        limit = no_longer_than(ABOUT_LENGTH)
         super().__init__(
             label=_("About you"),
             help_text=_("Optional. Plain text, up to 500 characters."),
             required=False,
             widget=forms.Textarea({"class": "input", "rows": 5, "autocomplete": "off"}),
-            validators=[limit, profiles.refuse_controls],
+            validators=[limit, refuse_controls],
             **options,
         )
 
     def to_python(self, value: Any) -> str:
         # Convert the text before its length is checked, because NFC can make it longer.
-        return profiles.canonical(super().to_python(value) or "")
+        return canonical(super().to_python(value) or "")

@@ -1,7 +1,8 @@
-"""Models of users, usernames, email addresses, former credentials and pending sign-ups."""
+"""Models of users: names, email addresses, external identities, former credentials, sign-ups."""
 
 from typing import Any, ClassVar
 
+from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import PermissionsMixin
@@ -11,11 +12,12 @@ from django.db import models, transaction
 from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
-from accounts.common import clock, secrets, time_zones
+from accounts.common import clock, localization, secrets
+from accounts.common.crypto import hasher_of
 from accounts.common.errors import PublicError
-from accounts.common.hashes import hasher_of
+from accounts.common.issuers import LONGEST_ISSUER, Issuer
 from accounts.common.signals import credentials_changed
-from accounts.users import emails, profiles, usernames
+from accounts.users import emails, forms, usernames
 
 # The password column of a locked account begins with this mark. No usable hash begins with it.
 LOCKED = "!locked "
@@ -77,11 +79,11 @@ class User(AbstractBaseUser, PermissionsMixin):
     username = models.CharField(_("username"), max_length=usernames.MAX_LENGTH, unique=True)
     username_key = models.CharField(max_length=usernames.KEY_LENGTH, unique=True, editable=False)
     email = models.EmailField(_("email address"), max_length=emails.MAX_LENGTH, blank=True)
-    display_name = models.CharField(max_length=profiles.DISPLAY_NAME_LENGTH, blank=True)
-    about = models.CharField(max_length=profiles.ABOUT_LENGTH, blank=True)
+    display_name = models.CharField(max_length=forms.DISPLAY_NAME_LENGTH, blank=True)
+    about = models.CharField(max_length=forms.ABOUT_LENGTH, blank=True)
     # Empty if unknown. Pages then use the language of the browser, and emails that of the site.
     language = models.CharField(max_length=10, blank=True)
-    time_zone = models.CharField(max_length=64, default=time_zones.DEFAULT)
+    time_zone = models.CharField(max_length=64, default=localization.DEFAULT)
     is_active = models.BooleanField(_("active"), default=True)
     is_staff = models.BooleanField(_("staff"), default=False)
     date_joined = models.DateTimeField(_("joined"), default=clock.now, editable=False)
@@ -96,9 +98,9 @@ class User(AbstractBaseUser, PermissionsMixin):
     # The time of the change because of which the account was locked. Null after the owner's review.
     disputed_at = models.DateTimeField(null=True, editable=False)
     # Whether the user has a second factor, so that staff can list those who have none. Nothing
-    # decides by it. See ``accounts.twofactor.protection``.
+    # decides by it. See ``accounts.twofactor.services``.
     has_factor = models.BooleanField(default=False, editable=False)
-    # When a claim that apps get about the user last changed: see ``accounts.oauth.claims``.
+    # When a claim that apps get about the user last changed: see ``accounts.oauth.id_tokens``.
     updated_at = models.DateTimeField(default=clock.now, editable=False)
 
     objects: ClassVar[UserManager] = UserManager()
@@ -291,3 +293,86 @@ class PendingSignup(models.Model):
 
     def __str__(self) -> str:
         return self.username
+
+
+LONGEST_SUBJECT = 255
+LONGEST_LABEL = 254
+SHORT_SUBJECT = 24
+
+
+class Identity(models.Model):
+    """A user's account at an identity provider (a federated identifier of NIST SP 800-63C).
+
+    ``issuer`` and ``subject`` identify the account; ``label`` is a name that the user recognizes.
+    The provider's key in the settings is not stored, because an operator may later use the same key
+    for another provider.
+    """
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="identities")
+    issuer = models.CharField(max_length=LONGEST_ISSUER)
+    subject = models.CharField(max_length=LONGEST_SUBJECT)
+    label = models.CharField(max_length=LONGEST_LABEL, blank=True)
+    connected_at = models.DateTimeField(default=clock.now)
+    used_at = models.DateTimeField(null=True)
+    # Set when the account is locked. Nobody can sign in with the identity until the account owner
+    # confirms it.
+    suspended_at = models.DateTimeField(null=True)
+
+    class Meta:
+        indexes = (models.Index(fields=("subject",), name="identities_by_subject"),)
+        constraints = [
+            models.UniqueConstraint(fields=["issuer", "subject"], name="one_person_each")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.site} ({self.known_as})"
+
+    @property
+    def known_as(self) -> str:
+        """A name that distinguishes the identity from others of the same provider."""
+        return self.label or self.subject[:SHORT_SUBJECT]
+
+    @property
+    def configured(self) -> Issuer | None:
+        """The settings of the identity's provider, or None if that provider is not configured."""
+        matching = (i for i in settings.AUTHSITE.issuers if i.issuer == self.issuer)
+        return next(matching, None)
+
+    @property
+    def site(self) -> str:
+        """The name of the identity's provider, or the issuer if the provider is not configured."""
+        return self.configured.name if self.configured else self.issuer
+
+
+def find_identity(issuer: str, subject: str) -> Identity | None:
+    """Return an external identity together with its user, or None if no user has the identity.
+
+    Args:
+        issuer: the issuer of the identity provider.
+        subject: the id of the person's account at the provider.
+    """
+    rows = Identity.objects.select_related("user").filter(issuer=issuer, subject=subject)
+    return rows.first()
+
+
+def of(user: User) -> list[Identity]:
+    """Return all external identities of ``user``, oldest first."""
+    return list(rows_of(user))
+
+
+def rows_of(user: User) -> models.QuerySet[Identity]:
+    """Return the query set of :func:`of`."""
+    return Identity.objects.filter(user=user).order_by("pk")
+
+
+def usable(user: User) -> list[Identity]:
+    """Return the identities with which ``user`` can sign in.
+
+    The provider of such an identity is configured, and the identity is not suspended.
+    """
+    return [row for row in of(user) if row.configured and row.suspended_at is None]
+
+
+def note_use(identity: Identity) -> None:
+    """Record the current time as the last use of ``identity``."""
+    Identity.objects.filter(pk=identity.pk).update(used_at=clock.now())

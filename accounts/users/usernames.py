@@ -1,20 +1,99 @@
 """Rules for usernames: which are allowed, which count as equal, and which look alike.
 
+The rules are those of UTS 39 (Unicode Security Mechanisms). ``authsite/uts39_tables.py`` generates
+the tables.
+
 A username has 1 to 30 letters, digits and ``._-``. It contains no ``@``, so that it cannot pose as
 an email address. It is stored in NFKC and compared casefolded. Names that could pass for another
 name are refused by the rules of UTS 39 (Unicode Security Mechanisms).
 """
 
+import json
+import re
 import unicodedata
+from bisect import bisect
 from functools import cache
 from itertools import chain
+from pathlib import Path
 
 from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.text import fold, refuse_invisible
-from accounts.users import uts39
+
+TABLES = Path(__file__).with_name("uts39.json")
+# The scripts that may be mixed with Latin in a "highly restrictive" name (UTS 39 section 5.2).
+_MIXABLE_WITH_LATIN = ("Jpan", "Hanb", "Kore")
+# The most marks that may follow one letter (UTS 39 section 5.4).
+_MARKS = 4
+
+
+class _Tables:
+    """The Unicode tables, read on first use because reading them takes long."""
+
+    def __init__(self) -> None:
+        data = json.loads(TABLES.read_text())
+        allowed = [line.split() for line in data["allowed"]]
+        self.starts = [int(first, 16) for first, *_rest in allowed]
+        self.ends = [int(last, 16) for _first, last, *_scripts in allowed]
+        self.scripts = [frozenset(scripts) for _first, _last, *scripts in allowed]
+        ranges = (line.split() for line in data["ignorable"])
+        spans = "".join(f"\\U{first:0>8}-\\U{last:0>8}" for first, last in ranges)
+        self.ignorable = re.compile(f"[{spans}]")
+        self.prototypes = str.maketrans(data["confusables"])
+
+    def index(self, character: str) -> int | None:
+        """Return the index of the range of allowed characters that contains ``character``.
+
+        The result is None if the character is not allowed.
+        """
+        at = bisect(self.starts, ord(character)) - 1
+        return at if at >= 0 and ord(character) <= self.ends[at] else None
+
+
+_tables = cache(_Tables)
+
+
+def is_allowed(character: str) -> bool:
+    """Return whether the Identifier_Status of ``character`` is Allowed."""
+    return _tables().index(character) is not None
+
+
+def has_ignorable(text: str) -> bool:
+    """Return whether ``text`` has a Default_Ignorable_Code_Point, which is invisible."""
+    return _tables().ignorable.search(text) is not None
+
+
+def is_mixed(text: str) -> bool:
+    """Return whether ``text`` mixes more scripts than the level "highly restrictive" permits.
+
+    Digits of more than one number system count as mixed scripts, too (UTS 39 section 5.3).
+    """
+    tables = _tables()
+    indexes = {index for c in text if (index := tables.index(c)) is not None}
+    sets = [scripts for index in indexes if (scripts := tables.scripts[index])]
+    is_single = not sets or bool(frozenset.intersection(*sets))
+    fits = is_single or any(all(s & {"Latn", other} for s in sets) for other in _MIXABLE_WITH_LATIN)
+    zeros = {ord(c) - unicodedata.decimal(c) for c in text if c.isdecimal()}
+    return not fits or len(zeros) > 1
+
+
+def is_stacked(text: str) -> bool:
+    """Return whether a letter in ``text`` has more than four marks, or the same mark twice."""
+    run: list[str] = []
+    for character in unicodedata.normalize("NFD", text):
+        run = [*run, character] if unicodedata.category(character) in {"Mn", "Me"} else []
+        if len(run) > _MARKS or len(set(run)) < len(run):
+            return True
+    return False
+
+
+def skeleton(text: str) -> str:
+    """Return the skeleton of ``text``, which all look-alike texts share (UTS 39 section 4)."""
+    visible = _tables().ignorable.sub("", unicodedata.normalize("NFD", text))
+    return unicodedata.normalize("NFD", visible.translate(_tables().prototypes))
+
 
 MAX_LENGTH = 30
 # Casefolding may replace one letter by three letters.
@@ -46,13 +125,13 @@ def clean(value: str, *, by_operator: bool = False) -> str:
     name = unicodedata.normalize("NFKC", value)
     if not 1 <= len(name) <= MAX_LENGTH:
         raise ValidationError(_("Use 1 to 30 characters."), code="length")
-    if uts39.has_ignorable(name):
+    if has_ignorable(name):
         raise ValidationError(_("Remove any invisible or control characters."), code="invisible")
     if not all(_is_allowed(character) for character in name) or _is_mark(name[0]):
         raise ValidationError(
             _("Use letters, digits, dots, hyphens and underscores only."), code="characters"
         )
-    if uts39.is_mixed(name):
+    if is_mixed(name):
         raise ValidationError(
             _(
                 "Use letters and digits from one script only. For example, don’t mix Latin and "
@@ -60,7 +139,7 @@ def clean(value: str, *, by_operator: bool = False) -> str:
             ),
             code="scripts",
         )
-    if uts39.is_stacked(name):
+    if is_stacked(name):
         raise ValidationError(_("Use fewer accents or marks on a single letter."), code="marks")
     if not by_operator and is_reserved(name):
         raise ValidationError(_("That username is reserved. Choose another one."), code="reserved")
@@ -79,7 +158,7 @@ def skeletons(name: str) -> set[str]:
     ``paypal``, although its key is ``paypai``. The second is that of the lowercase form: Cyrillic
     letters can look like ``ice``, but not like ``Ice``.
     """
-    return {fold(uts39.skeleton(name)), fold(uts39.skeleton(key(name)))}
+    return {fold(skeleton(name)), fold(skeleton(key(name)))}
 
 
 def is_reserved(name: str) -> bool:
@@ -108,7 +187,7 @@ def suggest(text: str) -> str:
 
 def _is_allowed(character: str) -> bool:
     is_known = character.isalnum() or character in "._-" or _is_mark(character)
-    return is_known and uts39.is_allowed(character)
+    return is_known and is_allowed(character)
 
 
 def _is_mark(character: str) -> bool:

@@ -14,9 +14,9 @@ from django.db.backends.postgresql import base
 from psycopg import IsolationLevel, OperationalError
 from psycopg.pq import TransactionStatus
 
-# Longer than the ``statement_timeout`` in ``authsite.settings.database``, which does not break the
+# Longer than the ``statement_timeout`` in ``authsite.settings.storage``, which does not break the
 # connection. A client gets its answer within five seconds.
-ANSWER_SECONDS = 4.5
+RESPONSE_SECONDS = 4.5
 REST_SECONDS = 2.0
 
 # No connection is opened before this time of the monotonic clock.
@@ -49,7 +49,7 @@ class Connection(psycopg.Connection[Any]):
             OperationalError: the server has reported an error, or has not answered in time.
         """
         try:
-            return super().wait(gen, interval, timeout or ANSWER_SECONDS)
+            return super().wait(gen, interval, timeout or RESPONSE_SECONDS)
         except OperationalError:
             # The query timed out, and the server may still be working on it.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
 from accounts.common import logs, metrics, secrets
-from accounts.common.client_ip import parse, trusts
+from accounts.common.client_info import parse_ip, trusts
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -98,7 +98,7 @@ def _id_of(meta: Mapping[str, Any]) -> str:
     """Return the id that a trusted proxy has sent and logged for the request, or a new id."""
     given = meta.get("HTTP_X_REQUEST_ID")
     if given and ID.fullmatch(given):
-        peer = parse(meta.get("REMOTE_ADDR", ""))
+        peer = parse_ip(meta.get("REMOTE_ADDR", ""))
         if peer is not None and trusts(peer, settings.AUTHSITE.trusted_proxies):
             return str(given)
     return secrets.hexadecimal(16)

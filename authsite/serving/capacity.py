@@ -32,9 +32,25 @@ from typing import Any
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
 
-from accounts.common.client_ip import behind_proxies
-from authsite.serving import answers
+from accounts.common.client_info import behind_proxies
 from authsite.serving.access_log import RequestLog
+
+
+def own_headers() -> dict[str, str]:
+    """Return the usual headers of the site's responses, as far as they apply to plain text."""
+    return {
+        "Server": "web",
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
+        "Content-Type": "text/plain",
+        "Cross-Origin-Opener-Policy": settings.SECURE_CROSS_ORIGIN_OPENER_POLICY,
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Permissions-Policy": settings.PERMISSIONS_POLICY,
+        "Referrer-Policy": settings.SECURE_REFERRER_POLICY,
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": settings.X_FRAME_OPTIONS,
+    }
+
 
 # Argon2 releases the interpreter lock while it hashes, and the number of hashes is limited: pages
 # stay fast while many people sign in.
@@ -204,7 +220,7 @@ def _length(environ: Environ) -> int:
 def _refuse(environ: Environ, start: Callable[..., Any], cause: str) -> list[bytes]:
     """Answer 503, and log the request with the cause."""
     began, detail = perf_counter(), "The site is busy. Please try again."
-    headers = answers.headers() | {"Retry-After": "5", "Connection": "close"}
+    headers = own_headers() | {"Retry-After": "5", "Connection": "close"}
     if environ["PATH_INFO"].startswith("/api/"):
         headers["Content-Type"] = "application/json"
         detail = json.dumps({"detail": detail, "code": "unavailable"})

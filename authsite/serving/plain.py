@@ -20,13 +20,13 @@ from django.conf import settings
 from granian import Granian
 from granian.constants import Interfaces
 
-from authsite.serving import answers
+from authsite.serving import capacity
 from authsite.serving.server import OPTIONS, end_with_parent
 
 # The token has only characters that RFC 8555 allows. Without dots and slashes, the path of the file
 # cannot leave its folder.
-CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/[A-Za-z0-9_-]{1,128}")
-LARGEST_ANSWER = 4096
+ACME_CHALLENGE = re.compile(rb"/\.well-known/acme-challenge/[A-Za-z0-9_-]{1,128}")
+LARGEST_CHALLENGE = 4096
 BODY_SECONDS = 10.0
 # The characters that a Location header may contain as they are; all others are percent-encoded.
 UNQUOTED = "%/:?#[]@!$&'()*+,;=-._~"
@@ -67,14 +67,14 @@ async def application(
         async with asyncio.timeout(BODY_SECONDS):
             while (await receive()).get("more_body"):
                 pass
-    status, more, body = answer(scope["raw_path"], scope["query_string"])
-    pairs = (answers.headers() | more).items()
+    status, more, body = response_to(scope["raw_path"], scope["query_string"])
+    pairs = (capacity.own_headers() | more).items()
     headers = [(name.lower().encode(), value.encode()) for name, value in pairs]
     await send({"type": "http.response.start", "status": status, "headers": headers})
     await send({"type": "http.response.body", "body": body})
 
 
-def answer(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
+def response_to(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
     """Return the status, headers and body of the response. They are the same for all methods.
 
     A redirect leads to a URL under ORIGIN, whatever the Host header says. The targets of ``OPTIONS
@@ -82,9 +82,9 @@ def answer(path: bytes, query: bytes) -> tuple[int, dict[str, str], bytes]:
     host name of the redirect.
     """
     webroot = settings.AUTHSITE.acme_webroot
-    if webroot and CHALLENGE.fullmatch(path):
+    if webroot and ACME_CHALLENGE.fullmatch(path):
         try:
-            return 200, {}, Path(webroot, path.decode()[1:]).read_bytes()[:LARGEST_ANSWER]
+            return 200, {}, Path(webroot, path.decode()[1:]).read_bytes()[:LARGEST_CHALLENGE]
         except OSError:
             return 404, {}, b""
     target = path if path.startswith(b"/") else b"/"

@@ -2,10 +2,10 @@
 
 from authsite.settings.site import *  # noqa: I001 the order is for readers
 from authsite.settings.apps import *
-from authsite.settings.database import *
+from authsite.settings.storage import *
 from authsite.settings.http import *
-from authsite.settings.signin import *
+from authsite.settings.pages import *
 from authsite.settings.pages import *
 from authsite.settings.api import *
-from authsite.settings.mail import *
-from authsite.settings.logs import *
+from authsite.settings.storage import *
+from authsite.settings.storage import *

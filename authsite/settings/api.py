@@ -9,7 +9,7 @@ REST_FRAMEWORK: dict[str, Any] = {
         "accounts.apikeys.authentication.KeyAuthentication",
         "accounts.tokens.authentication.Authentication",
     ],
-    "DEFAULT_PERMISSION_CLASSES": ["accounts.tokens.permissions.InScope"],
+    "DEFAULT_PERMISSION_CLASSES": ["accounts.tokens.authentication.InScope"],
     "DEFAULT_PARSER_CLASSES": ["accounts.common.api.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.common.api.AlwaysJSON",

@@ -35,9 +35,9 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     # Before the middleware that refuses API calls, so that scripts can read the refusals.
     "corsheaders.middleware.CorsMiddleware",
-    "authsite.cors.PublicCorsMiddleware",
+    "authsite.middleware.PublicCorsMiddleware",
     "authsite.middleware.GateMiddleware",
-    "authsite.middleware.ActMiddleware",
+    "authsite.middleware.CombinedMailsMiddleware",
     # API calls end here. The middleware below is for browsers.
     "authsite.middleware.ApiMiddleware",
     "authsite.static.Middleware",

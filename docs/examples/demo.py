@@ -81,7 +81,7 @@ def accounts() -> dict[str, str]:
 def register(shop: Shop) -> None:
     """Register the app at the site at the first start. The port of its URIs may change later."""
     from accounts.activity.services import Actor
-    from accounts.oauth import clients
+    from accounts.oauth.clients import services as clients
     from accounts.oauth.models import Client
 
     if not Client.objects.filter(pk=shop.client_id).exists():

@@ -9,11 +9,11 @@ from typing import Any
 from django.db import connection
 
 from accounts.common.client_info import ClientInfo
-from accounts.common.prepared import parameter
+from accounts.common.database import parameter
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.tokens import families, refresh
+from accounts.tokens import families
 from accounts.users.models import User
 
 API = LoginSession.Kind.API
@@ -57,13 +57,13 @@ def grow(session: sessions.LoginSession, to: int) -> None:
 def explain(session: sessions.LoginSession, token: str) -> str:
     """Print the plans of a refresh with ``token`` and of a look-up; return the next token."""
     rotate = statements_of(lambda: families.rotate(token, PLACE, API))
-    find = statements_of(lambda: families.find(session.pk, session.user_id))
+    find = statements_of(lambda: families.find_family(session.pk, session.user_id))
     print("STATEMENTS", len(rotate), len(find))
     with connection.cursor() as cursor:
         for sql, values in (*rotate, *find):
             cursor.execute(f"{EXPLAIN} {sql}", values)
             print("PLAN", " / ".join(str(row) for row in cursor.fetchall()))
-    return refresh.successor(token)
+    return families.successor(token)
 
 
 def main() -> None:
@@ -74,8 +74,8 @@ def main() -> None:
     session = sessions.new_api_session(
         user, (Proof.now(Method.PASSWORD),), PLACE, kind=API, scope="read"
     )
-    token = refresh.first_token(session.pk)
-    session.refresh_digest = refresh.digest(token)
+    token = families.first_token(session.pk)
+    session.refresh_digest = families.digest_of(token)
     session.save(force_insert=True)
     for number in (1_000, 100_000):
         grow(session, number)

@@ -9,8 +9,7 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from django.test import Client
 
-from accounts.users.identities import Identity
-from accounts.users.models import User
+from accounts.users.models import Identity, User
 from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in

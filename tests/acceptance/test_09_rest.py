@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from django.test import Client
 
-from accounts.ops.api_errors import CODES
+from accounts.ops.schema import CODES
 from accounts.tokens import scopes
 from tests.support.api import API
 from tests.support.clock import Clock

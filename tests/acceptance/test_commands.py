@@ -17,7 +17,7 @@ from accounts.sessions.models import BrowserSession
 from accounts.throttle.models import FamiliarPlace, StoredBudget
 from accounts.users.models import PendingSignup, User, Username
 from authsite import __main__ as server
-from authsite.settings.mail import mailer
+from authsite.settings.storage import mailer
 from tests.support.clock import Clock
 from tests.support.env import clean
 from tests.support.owner import OWNER, owner_link, printed_by

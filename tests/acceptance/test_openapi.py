@@ -17,8 +17,7 @@ from rest_framework.request import Request
 from rest_framework.views import APIView
 
 from accounts.common.errors import PublicError
-from accounts.ops.api_errors import CONFLICTS
-from accounts.ops.examples import EXAMPLES
+from accounts.ops.schema import CONFLICTS, EXAMPLES
 from accounts.profile.api import PersonSerializer
 from tests.support.api_jwt import TOKEN, call
 from tests.support.openapi import METHODS, SCHEMA, Json, operations, resolve

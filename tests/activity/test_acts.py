@@ -7,8 +7,7 @@ from django.db import transaction
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.acts import act
-from accounts.activity.notices import end_links
+from accounts.activity.notices import combine_mails, end_links
 from accounts.activity.services import Actor, record
 from accounts.common.client_info import ClientInfo
 from accounts.mail.message import Message
@@ -69,7 +68,7 @@ def test_a_notice_is_in_the_language_and_time_zone_of_its_recipient(clock: Clock
 
 
 def test_an_event_that_is_rolled_back_is_not_told(alice: User) -> None:
-    with act():
+    with combine_mails():
         record(alice, events.PASSKEY_ADDED, HERE)
         with transaction.atomic():
             record(alice, events.PASSWORD_CHANGED, HERE)
@@ -83,7 +82,7 @@ def test_an_event_that_is_rolled_back_is_not_told(alice: User) -> None:
 
 
 def test_an_event_after_the_email_was_sent_is_told_in_another(alice: User) -> None:
-    with act():
+    with combine_mails():
         record(alice, events.PASSKEY_ADDED, HERE)
         deliver_due()
         record(alice, events.KEY_MADE, HERE)
@@ -93,7 +92,7 @@ def test_an_event_after_the_email_was_sent_is_told_in_another(alice: User) -> No
 
 def test_events_of_two_requests_are_told_in_two_emails(alice: User) -> None:
     for event in (events.PASSKEY_ADDED, events.KEY_MADE):
-        with act():
+        with combine_mails():
             record(alice, event, HERE)
 
     assert [mail.subject for mail in outbox()] == ["A passkey was added", "An API key was created"]
@@ -115,7 +114,7 @@ def test_an_email_about_one_event_names_the_credential_and_does_not_repeat_its_s
 
 def test_a_link_that_was_ended_within_the_act_is_not_sent_again(alice: User) -> None:
     """Otherwise the owner would get a button that does nothing."""
-    with act():
+    with combine_mails():
         record(alice, events.PASSKEY_ADDED, HERE)
         end_links(alice, [alice.email])
         record(alice, events.KEY_MADE, HERE)

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from accounts.activity import daily
 from accounts.activity.daily import Kind
 from accounts.activity.models import Activity, DailyCount
-from accounts.throttle import refusals
+from accounts.throttle import services as throttle
 from accounts.throttle.models import Refusals
 from accounts.users.models import User
 from tests.support.client import together
@@ -73,8 +73,8 @@ def test_a_day_is_not_counted_before_its_last_transactions_have_ended(clock: Clo
 def test_counts_are_deleted_after_400_days(clock: Clock) -> None:
     clock.set(NOON)
     events(make_user("alice"), NOON, "signed_in", "pwd")
-    refusals.note(["login.line"])
-    refusals.write()
+    throttle.note(["login.line"])
+    throttle.write()
     clock.advance(days=399)
     call_command("prune")
     of_events = DailyCount.objects.exclude(event__in=daily.ACCOUNTS)
@@ -94,7 +94,7 @@ def test_simultaneous_daily_jobs_and_processes_count_everything_once(clock: Cloc
     events(make_user("alice"), NOON - timedelta(days=2), "signed_in", "pwd", 5)
 
     together(4, lambda _: daily.count_days())
-    together(8, lambda _: (refusals.note(["login.line"]), refusals.write()))
+    together(8, lambda _: (throttle.note(["login.line"]), throttle.write()))
 
     assert [row.count for row in DailyCount.objects.all()] == [5]
     assert Refusals.objects.get().count == 8

@@ -11,15 +11,14 @@ from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.test import Client
 
-from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN
-from accounts.activity.kinds import Event, Group
+from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN, Event, Group
+from accounts.activity.mails import EXPLAINED, subject_of
 from accounts.activity.models import Activity
 from accounts.activity.services import NOBODYS_LIFE, Actor, record
-from accounts.activity.subjects import EXPLAINED, subject_of
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
-from accounts.common import moments
-from accounts.common.prepared import PreparedInsert
+from accounts.common import localization
+from accounts.common.database import PreparedInsert
 from accounts.emails.models import PendingEmail
 from accounts.mail.models import OutgoingMail
 from accounts.oauth.models import Client as App
@@ -29,8 +28,7 @@ from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.throttle.models import StoredBudget
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
-from accounts.users.identities import Identity
-from accounts.users.models import EmailAddress, FormerCredential, User, Username
+from accounts.users.models import EmailAddress, FormerCredential, Identity, User, Username
 from tests.support.activity.event_case import Case
 from tests.support.activity.event_cases import CASES
 from tests.support.activity.event_steps import (
@@ -160,7 +158,7 @@ def links_of(notice: EmailMessage, case: Case, event: Event, clock: Clock) -> li
     facts = dict(re.findall(r"(?m)^  (\w[\w ]*): +(.+)$", text))
     if event in EXPLAINED:
         assert str(event.sentence).partition(".")[0] in re.sub(r"\s+", " ", text)
-    assert facts["When"] == moments.in_full(clock.now())
+    assert facts["When"] == localization.in_full(clock.now())
     has_place = not case.actor and case.place != NOWHERE
     assert (facts.get("Device") in {"Safari on iPhone", "Firefox on Linux"}) is has_place
     assert ("Done by" in facts) is bool(case.actor)

@@ -12,12 +12,11 @@ import pytest
 from django.test import Client
 
 from accounts.activity import events, history
-from accounts.activity.events import EVENTS
-from accounts.activity.kinds import GROUPS
+from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
+from accounts.common.api import PAGE_SIZE
 from accounts.common.client_info import ClientInfo
-from accounts.common.paging import PAGE_SIZE
 from accounts.users.models import User
 from tests.support import mmdb
 from tests.support.activity.event_steps import IPHONE

@@ -11,8 +11,8 @@ from accounts.administration.acts import ACTS, API_ACTS
 from accounts.common.client_info import NO_CLIENT
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
-from accounts.lockdown.services import lock_down
 from accounts.oauth import connections
+from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import STAFF_CLEAR

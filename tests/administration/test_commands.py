@@ -10,8 +10,8 @@ from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.apikeys.models import APIKey
-from accounts.lockdown.services import lock_down
 from accounts.oauth import connections
+from accounts.recovery.locks import lock_down
 from accounts.users.models import User
 from tests.support.api_keys import key_of
 from tests.support.apps import asked_for, make_app

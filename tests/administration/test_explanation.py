@@ -16,12 +16,12 @@ from accounts.administration.explanation import explain
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method
 from accounts.emails import services as emails
-from accounts.lockdown.services import lock_down
 from accounts.mail.services import deliver_due
-from accounts.oauth import clients, connections
+from accounts.oauth import connections
+from accounts.oauth.clients import services as clients
+from accounts.recovery.locks import lock_down
 from accounts.signin.services import InvalidCredentials, verify_password
-from accounts.users.identities import Identity
-from accounts.users.models import PendingSignup, User
+from accounts.users.models import Identity, PendingSignup, User
 from tests.support.administration import HERE
 from tests.support.apps import asked_for, make_app
 from tests.support.clock import Clock

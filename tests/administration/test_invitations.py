@@ -8,7 +8,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.subjects import SUBJECTS
+from accounts.activity.mails import SUBJECTS
 from accounts.invitations.models import Invitation
 from accounts.users.models import User
 from tests.support.api import call

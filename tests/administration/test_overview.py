@@ -10,8 +10,7 @@ from django.db import connection
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.models import Activity
-from accounts.administration.overview import plots
-from accounts.administration.plots import Plot, Span, starts
+from accounts.administration.overview_views import Plot, Span, plots, starts
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import Queue
 from accounts.throttle.models import Refusals

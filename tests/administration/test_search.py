@@ -8,17 +8,16 @@ import pytest
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.administration.search import STATES, find, find_signups
+from accounts.administration.search import STATES, search_signups, search_users
 from accounts.apikeys import services as apikeys
 from accounts.common import clock
 from accounts.emails import services as emails
-from accounts.lockdown.services import lock_down
+from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
-from accounts.twofactor import removal
+from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Passkey
 from accounts.users import services as users
-from accounts.users.identities import Identity
-from accounts.users.models import PendingSignup, User
+from accounts.users.models import Identity, PendingSignup, User
 from tests.support.administration import HERE
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
@@ -79,7 +78,7 @@ def test_people_are_found_by(name: str) -> None:
     alice = make_user("alice")
     make_user("bob")
 
-    assert [found.pk for found in find(f" {NAMES[name](alice)} ")] == [alice.pk]
+    assert [found.pk for found in search_users(f" {NAMES[name](alice)} ")] == [alice.pk]
 
 
 def ask_for_recovery(user: User) -> None:
@@ -107,8 +106,8 @@ def test_people_are_filtered_by_their_state(state: str) -> None:
 
     PLANTED[state](alice)
 
-    assert [found.username for found in find("ali", state)] == ["alice"]
-    assert find("ali", "no such state").count() == 0
+    assert [found.username for found in search_users("ali", state)] == ["alice"]
+    assert search_users("ali", "no such state").count() == 0
 
 
 def test_the_list_of_people_without_a_second_factor_follows_every_change() -> None:
@@ -116,7 +115,7 @@ def test_the_list_of_people_without_a_second_factor_follows_every_change() -> No
     fields |= {"is_synced": True, "is_eligible": True}
 
     def is_listed() -> bool:
-        return find("alice", "no_factor").exists()
+        return search_users("alice", "no_factor").exists()
 
     passkey = Passkey.objects.create(user=alice, name="Key", confirmed=False, **fields)
     assert is_listed()
@@ -126,7 +125,7 @@ def test_the_list_of_people_without_a_second_factor_follows_every_change() -> No
     enrolled(alice)
     passkey.delete()
     assert not is_listed()
-    removal.reset(alice, Actor())
+    twofactor.reset(alice, Actor())
     assert is_listed()
 
 
@@ -136,7 +135,7 @@ def test_sign_ups_are_found_before_they_are_confirmed(client: Client) -> None:
     signed_in(make_staff("carol"), client)
 
     for query in ("ali", "Alice@example.org", str(signup.pk)):
-        assert list(find_signups(query)) == [signup], query
+        assert list(search_signups(query)) == [signup], query
         assert f"{PEOPLE}{signup.pk}/change/" in client.get(PEOPLE, {"q": query}).text, query
     assert f"{PEOPLE}{signup.pk}/change/" in client.get(PEOPLE, {"state": "unconfirmed"}).text
     assert str(signup.pk) not in client.get(PEOPLE, {"q": "bob"}).text
@@ -151,4 +150,4 @@ def test_a_search_that_names_nobody_is_answered_normally(client: Client, query: 
 
     assert answer.status_code == 200
     assert "alice@example.org" not in answer.text
-    assert find(f"{query}\0").count() == 0
+    assert search_users(f"{query}\0").count() == 0

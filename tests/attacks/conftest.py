@@ -8,7 +8,7 @@ import pytest
 from django.db import connection
 from django.test import Client
 
-from accounts.common import http_client, public_ips
+from accounts.common import client_info, http_client
 from accounts.users.models import User
 from tests.support.api_input import Target, storable
 from tests.support.clock import Clock
@@ -62,7 +62,7 @@ def target(db: None, settings: Any) -> Iterator[Target]:
 def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """The IP addresses that are connected to. The receiver's counts as public; others refuse."""
     begun: list[str] = []
-    connect, judge = socket.socket.connect, public_ips.is_public
+    connect, judge = socket.socket.connect, client_info.is_public
 
     def noted(self: socket.socket, address: Any) -> None:
         begun.append(address[0])

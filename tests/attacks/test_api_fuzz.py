@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 import pytest
 
-from accounts.ops.examples import ALICE
+from accounts.ops.schema import ALICE
 from tests.support.api import call, claims_of, get_tokens, is_good, second_step
 from tests.support.openapi import description
 from tests.support.second_factor import code_of

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.subjects import SUBJECTS
+from accounts.activity.mails import SUBJECTS
 from accounts.apikeys.models import APIKey
 from accounts.common import clock as site_clock
 from accounts.users.models import User

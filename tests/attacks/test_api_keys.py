@@ -15,9 +15,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.models import Activity
-from accounts.apikeys import text
+from accounts.apikeys import models as apikeys_models
 from accounts.throttle.limits import KEY_NEW
-from accounts.throttle.services import spend
+from accounts.throttle.services import hit
 from tests.support import api_keys as key_steps
 from tests.support.api import call
 from tests.support.api_keys import (
@@ -76,15 +76,23 @@ def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(
     for key, seen in itertools.product(keys, shown):
         # The id is no secret, but no part of the secret that follows it may appear.
         assert key[25:33] not in seen
-    assert text.id_of(keys[0])[:4] in shown[2], "the page lists these keys"
+    assert apikeys_models.id_of(keys[0])[:4] in shown[2], "the page lists these keys"
     assert all(is_alive(key) for key in keys)
 
 
 def test_what_is_stored_of_a_key_cannot_be_used_as_a_key() -> None:
     key = key_of(make_user("alice"), "read write")
     row = row_of(key)
-    stolen = [row.digest, row.pk, f"{text.PREFIX}{row.pk}", sealed(text.PREFIX + row.pk)]
-    stolen += [f"{text.PREFIX}{row.digest}"[:64], sealed(f"{text.PREFIX}{row.pk}{row.digest[:32]}")]
+    stolen = [
+        row.digest,
+        row.pk,
+        f"{apikeys_models.PREFIX}{row.pk}",
+        sealed(apikeys_models.PREFIX + row.pk),
+    ]
+    stolen += [
+        f"{apikeys_models.PREFIX}{row.digest}"[:64],
+        sealed(f"{apikeys_models.PREFIX}{row.pk}{row.digest[:32]}"),
+    ]
 
     assert [call("me/", token=value).status for value in stolen] == [401] * len(stolen)
     assert is_alive(key)
@@ -99,7 +107,13 @@ def other_letter(key: str, place: int) -> str:
 def odd(key: str) -> list[str]:
     """Return malformed variants of ``key``."""
     return [
-        *(key.upper(), text.PREFIX + key[9:].upper(), "Authsite_" + key[9:], key[9:], text.PREFIX),
+        *(
+            key.upper(),
+            apikeys_models.PREFIX + key[9:].upper(),
+            "Authsite_" + key[9:],
+            key[9:],
+            apikeys_models.PREFIX,
+        ),
         *(key[:-1], key[:-7], key + "a", key * 2, key + "=", key[:-1] + "٢", f'"{key}"'),
         *(key[:30] + " " + key[30:], key[:30] + "\t" + key[30:], key[:-7] + "a" * 8192),
         *(other_letter(key, place) for place in (-5, 40, 12)),
@@ -121,13 +135,13 @@ def test_a_secret_works_only_with_its_own_id_and_a_wrong_one_costs_one_query(
 ) -> None:
     """The attacker knows every id and can compute checksums."""
     alice, mallory = key_of(make_user("alice")), key_of(make_user("mallory"))
-    start, end = text.ID_LENGTH + len(text.PREFIX), -7
+    start, end = apikeys_models.ID_LENGTH + len(apikeys_models.PREFIX), -7
     crossed = sealed(alice[:start] + mallory[start:end])
     guessed = sealed(alice[:start] + other_letter(alice[start:end], 31))
     unknown = sealed(other_letter(alice, start - 1)[:end])
 
     for forged in (crossed, guessed, unknown):
-        assert text.is_key(forged)
+        assert apikeys_models.is_key(forged)
         with django_assert_num_queries(1):
             answer = call("me/", token=forged)
         assert (answer.status, answer.code) == REFUSED
@@ -213,7 +227,7 @@ def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_al
     assert SCANNER
     documented: dict[str, Any] = {}
     exec(SCANNER[1], documented)  # noqa: S102 our own documentation
-    keys = [text.make().text for _ in range(100)]
+    keys = [apikeys_models.make_text().text for _ in range(100)]
     soup = "".join(
         f'{{"key":"{key}"}} {key}\nexport KEY={key};{key[:-1]} x{key[9:]}' for key in keys
     )
@@ -248,6 +262,6 @@ def test_the_number_of_keys_that_one_user_makes_is_limited(clock: Clock) -> None
     alice = make_user("alice")
     token = recent_token()
     for _ in range(KEY_NEW.burst - 1):
-        spend(KEY_NEW.of(alice.pk))
+        hit(KEY_NEW.of(alice.pk))
 
     assert [make(token).code for _ in range(2)] == ["", "throttled"]

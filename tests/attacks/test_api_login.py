@@ -12,7 +12,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.passwords.hashers import Argon2id
-from accounts.throttle.limits import LOGIN_LINE, LOGIN_NETWORK
+from accounts.throttle.limits import LOGIN_NETWORK, LOGIN_SUBSCRIBER
 from accounts.tokens import keyring
 from tests.support.api import Answer, call
 from tests.support.api_steps import status_and_code
@@ -22,7 +22,7 @@ from tests.support.steps import PASSWORD, WRONG, WRONG_CODE, make_user, outbox, 
 
 pytestmark = pytest.mark.django_db
 
-GUESSES = LOGIN_LINE.burst
+GUESSES = LOGIN_SUBSCRIBER.burst
 INVALID = (401, "invalid_credentials")
 NAMES = ("alice", "nobody", "bob", "mallory", "pending")
 

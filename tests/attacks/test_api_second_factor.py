@@ -7,8 +7,8 @@ import pytest
 from django.test import Client
 
 from accounts.sessions.models import LoginSession
-from accounts.throttle.limits import FACTOR_LINE
-from accounts.tokens import services
+from accounts.throttle.limits import FACTOR_SUBSCRIBER
+from accounts.tokens import services as tokens
 from accounts.users.models import User
 from tests.support.api import Answer, call, get_tokens, is_good, second_step
 from tests.support.api_steps import FINISH, api_sessions, first_step, mail_for, status_and_code
@@ -30,7 +30,7 @@ from tests.support.trusted_browsers import trusting_browser
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
-GUESSES = FACTOR_LINE.burst
+GUESSES = FACTOR_SUBSCRIBER.burst
 
 
 @pytest.mark.parametrize("first", ["page", "call"])
@@ -218,13 +218,13 @@ def test_a_password_or_code_checked_before_a_change_gives_no_token_after_it(
     """The account changes between the last check and the start of the session."""
     alice = make_user("alice")
     seed = enrolled(alice) if has_factor else ""
-    begin = services._begin
+    begin = tokens._begin
 
     def begin_late(*args: Any) -> Any:
         happens(User.objects.get())
         return begin(*args)
 
-    monkeypatch.setattr(services, "_begin", begin_late)
+    monkeypatch.setattr(tokens, "_begin", begin_late)
     answer = get_tokens()
     if has_factor:
         answer = second_step(answer["challenge"], code_of(seed))

@@ -7,7 +7,7 @@ import pytest
 from accounts.activity.services import Actor
 from accounts.codes import once
 from accounts.codes.models import UsedOnce
-from accounts.oauth import clients
+from accounts.oauth.clients import services as clients
 from accounts.users.models import User
 from tests.support.client_keys import ASSERTION_TYPE, KeyedApp, keyed_app, public_of
 from tests.support.clock import Clock

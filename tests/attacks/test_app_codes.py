@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from accounts.activity.services import Actor
-from accounts.oauth import clients
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import AuthorizationCode
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession

@@ -8,7 +8,8 @@ from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
-from accounts.oauth import clients, connections
+from accounts.oauth import connections
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import AuthorizationCode
 from accounts.oauth.scopes import in_words
 from accounts.sessions.models import LoginSession

@@ -11,9 +11,9 @@ from django.test import Client as Browser
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
-from accounts.lockdown.services import lock_down
 from accounts.oauth import app_sessions, connections
 from accounts.oauth.models import AppSession, AuthorizationRequest, Client
+from accounts.recovery.locks import lock_down
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

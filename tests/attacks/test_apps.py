@@ -9,7 +9,7 @@ from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.common.key_text import _checksum
-from accounts.oauth import clients
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import Client, ClientSecret
 from tests.support.administration import desk
 from tests.support.api_input import storable

@@ -6,7 +6,7 @@ import pytest
 from django.test import Client
 
 from accounts.throttle.limits import STAFF
-from accounts.throttle.services import spend
+from accounts.throttle.services import hit
 from accounts.users.models import PendingSignup, User
 from tests.support.administration import (
     ADDRESSES,
@@ -125,7 +125,7 @@ def test_an_auditor_sees_the_details_of_a_limited_number_of_people(
 ) -> None:
     browser = desk("Auditor")
     for _ in range(STAFF.burst - 1):
-        spend(STAFF.of("read", User.objects.get(username="carol").pk))
+        hit(STAFF.of("read", User.objects.get(username="carol").pk))
 
     assert [details(browser, alice).status_code for _ in range(2)] == [200, 429]
 

@@ -8,13 +8,13 @@ from django.test import Client
 from accounts.activity.services import Actor
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy
-from accounts.twofactor import new_passkeys
+from accounts.twofactor import passkeys
+from accounts.twofactor.adding import CODES
 from accounts.twofactor.errors import TooManyFactors
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.models import Passkey as Row
-from accounts.twofactor.new_passkeys import options_to_add
+from accounts.twofactor.passkeys import options_to_add
 from accounts.twofactor.services import make_recovery_codes
-from accounts.twofactor_pages.session_data import CODES
 from accounts.users.models import User
 from tests.support.api import claims_of, get_tokens
 from tests.support.clock import Clock
@@ -145,9 +145,9 @@ def test_it_is_no_second_factor_before_it_is_confirmed(alice: User, clock: Clock
 
 
 def options_to_prove(user: User) -> dict[str, Any]:
-    from accounts.twofactor.passkeys import options_to_prove
+    from accounts.twofactor.passkeys import options_for_second_step
 
-    return options_to_prove(User.objects.get(pk=user.pk))
+    return options_for_second_step(User.objects.get(pk=user.pk))
 
 
 def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(
@@ -219,9 +219,9 @@ def test_an_account_gets_only_one_even_from_requests_at_the_same_moment(alice: U
     assert policy.may_make_passkey(LoginSession.objects.get()), "both requests pass this check"
     answers = [Passkey().create(options_to_add(alice, is_automatic=True)) for _ in range(2)]
 
-    new_passkeys.add_automatic(alice, answers[0], Actor())
+    passkeys.add_automatic(alice, answers[0], Actor())
     with pytest.raises(TooManyFactors):
-        new_passkeys.add_automatic(alice, answers[1], Actor())
+        passkeys.add_automatic(alice, answers[1], Actor())
 
 
 def test_the_owner_confirms_no_passkey_that_a_thief_has_made(alice: User) -> None:

@@ -5,8 +5,8 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.lockdown.services import lock_down
 from accounts.recovery import suspension
+from accounts.recovery.locks import lock_down
 from accounts.twofactor.models import Authenticator
 from accounts.users import former_credentials
 from accounts.users import services as users

@@ -5,7 +5,7 @@ from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.common.client_info import ClientInfo
-from accounts.lockdown.services import lock_down
+from accounts.recovery.locks import lock_down
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, FormerCredential
 from tests.support.clock import Clock

@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.lockdown.services import lock_down
+from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import EmailAddress, FormerCredential

@@ -13,7 +13,7 @@ from accounts.recovery import services as recovery
 from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator
 from accounts.users import services as users
-from accounts.users.disputes import Evidence, OlderProof
+from accounts.users.disputes import Evidence, OwnershipEvidence
 from accounts.users.models import User
 from tests.support.clock import Clock
 from tests.support.disputes import (
@@ -73,7 +73,7 @@ def test_an_objection_counts_until_the_new_password_is_saved(
     link = reset_link()
 
     def hash_while_another_objects(password: str) -> str:
-        objection = {OlderProof(Evidence.EMAIL), OlderProof(Evidence.BROWSER)}
+        objection = {OwnershipEvidence(Evidence.EMAIL), OwnershipEvidence(Evidence.BROWSER)}
         assert recovery.cancel(alice, frozenset(objection), Actor())
         return make_password(password)
 

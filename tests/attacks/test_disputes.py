@@ -7,7 +7,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.lockdown.services import lock_down
+from accounts.recovery.locks import lock_down
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, FormerCredential, User

@@ -7,7 +7,7 @@ import pytest
 from django.core.exceptions import ValidationError
 from django.test import Client as Browser
 
-from accounts.oauth import documents
+from accounts.oauth.clients import documents
 from accounts.oauth.models import Client, Connection, LogoutNotice
 from accounts.users.models import User
 from tests.support.app_documents import ASK, JSON, refuses

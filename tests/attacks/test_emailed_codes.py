@@ -5,7 +5,7 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor
-from accounts.lockdown.services import lock_down
+from accounts.recovery.locks import lock_down
 from accounts.twofactor.services import set_emailed_codes
 from accounts.users.models import User
 from accounts.users.services import AccountChanged

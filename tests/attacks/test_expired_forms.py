@@ -6,7 +6,7 @@ import pytest
 from django.test import Client, RequestFactory
 from django.urls import ResolverMatch
 
-from authsite import expired_forms
+from authsite import errors
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, make_user
 
@@ -76,4 +76,4 @@ def test_a_form_of_another_app_whose_url_has_the_same_name_is_not_sent_again() -
         str, (), {}, url_name="profile", app_names=["shop"], namespaces=["shop"]
     )
 
-    assert expired_forms.context_of(request)["expired"] is None
+    assert errors.context_of(request)["expired"] is None

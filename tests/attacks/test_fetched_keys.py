@@ -9,8 +9,8 @@ import pytest
 
 from accounts.common import http_client
 from accounts.common.errors import Busy
-from accounts.oauth import fetched_keys
-from accounts.oauth.fetched_keys import MOST_AT_ONCE, PATIENCE, PAUSE
+from accounts.oauth.clients import authentication
+from accounts.oauth.clients.authentication import MOST_AT_ONCE, PATIENCE, PAUSE
 from accounts.oauth.models import FetchedKeys
 from tests.support.client_keys import KeyedApp, keyed_app, public_of, publish, publishing_app
 from tests.support.clock import Clock
@@ -74,7 +74,7 @@ def test_no_private_address_is_reached_unless_the_registration_says_so(
 def test_an_answer_that_is_slow_endless_or_odd_gives_no_keys_and_no_server_error(
     app: KeyedApp, receiver: Receiver, answer: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetched_keys, "PATIENCE", PATIENCE / 6)
+    monkeypatch.setattr(authentication, "PATIENCE", PATIENCE / 6)
     receiver.answers["/keys"] = answer
     began = time.monotonic()
 
@@ -88,11 +88,11 @@ def test_an_answer_that_is_slow_endless_or_odd_gives_no_keys_and_no_server_error
 def test_a_slow_name_server_holds_no_request(
     app: KeyedApp, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fetched_keys, "PATIENCE", PATIENCE / 6)
+    monkeypatch.setattr(authentication, "PATIENCE", PATIENCE / 6)
     monkeypatch.setattr(http_client, "_addresses", lambda *_: time.sleep(2) or [])
     # One thread, which goes on although the request has ended. The next request must not queue.
     slot = BoundedSemaphore(1)
-    monkeypatch.setattr(fetched_keys, "_slots", slot)
+    monkeypatch.setattr(authentication, "_slots", slot)
     began = time.monotonic()
 
     assert status(app) == 401
@@ -130,7 +130,7 @@ def test_servers_that_hang_hold_few_requests_and_no_app_whose_keys_are_known(
     assert status(app) == 200
     clock.advance(minutes=11)
     for _slot in range(MOST_AT_ONCE):
-        assert fetched_keys._slots.acquire(blocking=False)
+        assert authentication._slots.acquire(blocking=False)
     try:
         assert status(app) == 200
         other = publishing_app(receiver, "Wiki", "/other")
@@ -138,7 +138,7 @@ def test_servers_that_hang_hold_few_requests_and_no_app_whose_keys_are_known(
         assert (answer.status, answer.error) == (429, "temporarily_unavailable")
         assert answer.headers["Retry-After"] == "1"
     finally:
-        fetched_keys._slots.release(MOST_AT_ONCE)
+        authentication._slots.release(MOST_AT_ONCE)
     assert (status(other), status(app), len(receiver.got)) == (200, 200, 3)
 
 
@@ -152,13 +152,13 @@ def test_while_another_node_fetches_the_keys_requests_do_not_wait(
     assert status(app) == 401
     assert receiver.got == []
     clock.advance(seconds=PAUSE.seconds)
-    as_read_elsewhere = fetched_keys._held(app.client)
+    as_read_elsewhere = authentication._held(app.client)
     assert status(app) == 200
     with pytest.raises(Busy):
-        fetched_keys._renew(as_read_elsewhere)
+        authentication._renew(as_read_elsewhere)
     # The clock of that node is behind.
     clock.advance(seconds=-10)
-    assert not fetched_keys._claim(as_read_elsewhere)
+    assert not authentication._claim(as_read_elsewhere)
     assert (status(app), len(receiver.got)) == (200, 1)
 
 

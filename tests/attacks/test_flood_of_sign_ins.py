@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from accounts.passwords import services as passwords
-from accounts.throttle.limits import LOGIN_LINE
+from accounts.throttle.limits import LOGIN_SUBSCRIBER
 from accounts.throttle.models import StoredBudget
 from accounts.users.models import User
 from tests.support.clock import Clock
@@ -28,7 +28,7 @@ def sign_in(username: str = "alice", password: str = WRONG, **more: str | None) 
 def flooded(alice: User, clock: Clock) -> Applications:
     """The site in the middle of a flood from one IP address, in two languages."""
     apps = Applications()
-    for language in [{}] * LOGIN_LINE.burst + [{}, GERMAN]:
+    for language in [{}] * LOGIN_SUBSCRIBER.burst + [{}, GERMAN]:
         last = answer(apps.short, sign_in(**language))
     assert last.status.startswith("429")
     apps.passed_on = 0
@@ -65,7 +65,7 @@ def test_beside_a_flood_everybody_else_signs_in(flooded: Applications, clock: Cl
     assert status("bob") == "401", "another account, by the same client"
     assert status("alice", PASSWORD, REMOTE_ADDR="203.0.113.9") == "200", "by another client"
     assert status() == "429"
-    clock.advance(seconds=LOGIN_LINE.per)
+    clock.advance(seconds=LOGIN_SUBSCRIBER.per)
     assert status("alice", PASSWORD) == "200", "by the same client, once the limit allows it"
 
 

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 
-from accounts.ops import owner
+from accounts.ops import owner_views
 from accounts.users.models import EmailAddress, PendingSignup, User, Username
 from tests.support.steps import (
     CONFIRM,
@@ -141,7 +141,7 @@ def test_no_form_body_causes_a_server_error_or_a_partial_change(form: str, setti
     make_user("alice")
     waiting, browser = (Client(raise_request_exception=False) for _ in range(2))
     sign_up(waiting, "carol")
-    link, new_owner = path_of(outbox()[-1].action_url), path_of(str(owner.new_link()))
+    link, new_owner = path_of(outbox()[-1].action_url), path_of(str(owner_views.new_link()))
     who = {"login": "alice", "password": PASSWORD, "remember": "on", "next": "/"}
     new = {"username": "bob", "email": "bob@example.org", "password1": "too short"}
     browser, path, fields = {

@@ -13,7 +13,7 @@ from accounts.activity import events
 from accounts.activity.models import Activity, WrittenOnce
 from accounts.activity.notices import MOST_AN_HOUR
 from accounts.activity.services import Actor, record
-from accounts.throttle.limits import LOGIN_LINE
+from accounts.throttle.limits import LOGIN_SUBSCRIBER
 from tests.support.signin import signed_in
 from tests.support.steps import WRONG, make_user, outbox, sign_in
 
@@ -86,10 +86,10 @@ def test_a_history_shows_only_the_users_own_entries() -> None:
 def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed() -> None:
     alice = make_user("alice")
 
-    for i in range(LOGIN_LINE.burst + 3):
+    for i in range(LOGIN_SUBSCRIBER.burst + 3):
         sign_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
 
-    assert alice.activity.count() == LOGIN_LINE.burst
+    assert alice.activity.count() == LOGIN_SUBSCRIBER.burst
     assert outbox() == []
 
 

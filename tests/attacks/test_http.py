@@ -166,9 +166,9 @@ def test_every_answer_has_the_security_headers(site: Site) -> None:
 
 @pytest.mark.django_db
 def test_a_500_has_the_security_headers_and_no_details(monkeypatch: pytest.MonkeyPatch) -> None:
-    from accounts.ops import public
+    from accounts.ops import public_views
 
-    monkeypatch.setattr(public, "render", lambda *_args: 1 / 0)
+    monkeypatch.setattr(public_views, "render", lambda *_args: 1 / 0)
 
     answer = Browser(raise_request_exception=False).get("/help/")
 

@@ -13,7 +13,7 @@ from accounts.invitations import services
 from accounts.invitations.models import Invitation
 from accounts.throttle.limits import STAFF_INVITE
 from accounts.throttle.models import StoredBudget
-from accounts.throttle.services import spend
+from accounts.throttle.services import hit
 from accounts.users.models import User
 from tests.support.clock import Clock
 from tests.support.invitations import (
@@ -219,7 +219,7 @@ def test_a_member_of_staff_sends_a_limited_number_of_invitations(clock: Clock) -
     invite(browser)
     assert invite(browser).status_code == 429, "once a minute to an address"
     for _ in range(STAFF_INVITE.burst - 2):
-        spend(STAFF_INVITE.of(carol.pk))
+        hit(STAFF_INVITE.of(carol.pk))
 
     answers = [invite(browser, f"dave{n}").status_code for n in range(2)]
 

@@ -7,12 +7,7 @@ import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.test import Client
 
-from accounts.throttle.limits import (
-    LOGIN_LINE,
-    LOGIN_NETWORK,
-    LOGIN_REPEAT,
-    UNGUESSABLE,
-)
+from accounts.throttle.limits import LOGIN_NETWORK, LOGIN_REPEAT, LOGIN_SUBSCRIBER, UNGUESSABLE
 from accounts.users.services import confirm_email
 from tests.support.api import call
 from tests.support.clock import Clock
@@ -31,7 +26,7 @@ from tests.support.steps import (
 pytestmark = pytest.mark.django_db
 
 PROXIES = (ip_network("127.0.0.1"),)
-GUESSES = LOGIN_LINE.burst
+GUESSES = LOGIN_SUBSCRIBER.burst
 
 
 def at(address: str) -> Client:
@@ -155,7 +150,7 @@ def test_guesses_from_a_known_browser_are_limited_too(clock: Clock) -> None:
     hers = at("10.1.0.1")
     sign_in(hers, "alice")
     hers.post(LOGOUT)
-    n = LOGIN_LINE.burst
+    n = LOGIN_SUBSCRIBER.burst
 
     assert [sign_in(hers, "alice", WRONG).status_code for _ in range(n + 1)] == [200] * n + [429]
     assert sign_in(hers, "alice@example.org", WRONG).status_code == 429
@@ -250,13 +245,13 @@ def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_brow
 
 def test_a_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
     """This includes the algorithms of imported accounts."""
-    from accounts.passwords import services
+    from accounts.passwords import services as passwords
 
     make_user("alice")
     imported = make_password("a" * 900_000, hasher="scrypt")
     monkeypatch.delattr(Argon2PasswordHasher, "verify")
 
-    assert services.verify("a" * 900_000, imported) is False
+    assert passwords.verify("a" * 900_000, imported) is False
     for login in ("alice", "nobody"):
         assert sign_in(Client(), login, "a" * 900_000).status_code == 200
 

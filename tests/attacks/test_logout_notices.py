@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from django.test import Client as Browser
 
-from accounts.oauth import logout_notices
+from accounts.oauth import logout
 from accounts.oauth.models import LogoutNotice
-from accounts.sessions import services
+from accounts.sessions import services as sessions
 from accounts.users.models import User
 from tests.support.api import call
 from tests.support.apps import connect_app, make_app
@@ -37,7 +37,7 @@ def test_no_private_address_is_reached_unless_its_registration_says_so(
     for number, host in enumerate(WITHIN):
         app = make_app(f"App {number}", backchannel_logout_uri=receiver.url(host=host))
         connect_app(browser, app)
-    services.revoke(browser)
+    sessions.revoke(browser)
 
     send_all()
 
@@ -48,7 +48,7 @@ def test_no_private_address_is_reached_unless_its_registration_says_so(
 def test_a_slow_or_endless_answer_is_cut_off(
     alice: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logout_notices, "SECONDS", 1.0)
+    monkeypatch.setattr(logout, "SECONDS", 1.0)
     receiver.answers["/slow"] = drip
     receiver.answers["/long"] = say(200, b"x" * 5_000_000)
     ended(alice, told_at(receiver.url("/slow"), "Slow"))
@@ -79,7 +79,7 @@ def logout_token(alice: User, app: App, receiver: Receiver) -> str:
     set_client(app, backchannel_logout_uri=receiver.url(), backchannel_logout_is_private=True)
     browser = browser_of(alice)
     app.sign_in(browser, "openid")
-    services.revoke(browser)
+    sessions.revoke(browser)
     send_all()
     return receiver.tokens()[-1]
 

@@ -14,7 +14,7 @@ from accounts.codes.services import WrongCode
 from accounts.common.client_info import ClientInfo
 from accounts.common.text import canonical_code
 from accounts.emails import services as addresses
-from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_LINE
+from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_SUBSCRIBER
 from tests.support.api import call
 from tests.support.clock import Clock
 from tests.support.steps import (
@@ -54,7 +54,7 @@ def test_thirty_sign_ups_from_one_wide_network_send_a_mailbox_two_mails(written:
         sign_up(at(0, i), f"mallory{i}", written.format(i or "")).status_code for i in range(30)
     ]
 
-    assert answers == [302] * MAIL_LINE.burst + [429] * 28
+    assert answers == [302] * MAIL_SUBSCRIBER.burst + [429] * 28
     assert sum(bool(mail.to) for mail in outbox()) == 2
     assert sign_up(at(1), "alice", "victim@gmail.org").status_code == 302
 
@@ -164,7 +164,7 @@ def test_a_sign_up_with_a_taken_username_does_not_reveal_which_mailbox_is_full(
     for login in ("alice", "bob"):
         make_user(login)
     for line, login in enumerate(("alice", "bob")):
-        for _ in range(MAIL_LINE.burst):
+        for _ in range(MAIL_SUBSCRIBER.burst):
             assert ask(at(line), login).status_code == 200
             clock.advance(minutes=1)
         answers = [sign_up(at(line), "bob", "alice@example.org") for _ in range(3)]

@@ -8,10 +8,10 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError
 from django.db import connection
 
-from accounts.oauth import codes, subjects
+from accounts.oauth import codes, connections
 from accounts.oauth.models import Client, PairwiseSubject
 from accounts.oauth.protocol import OAuthError
-from accounts.sessions import services
+from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.api import call, claims_of
@@ -65,7 +65,7 @@ def test_apps_of_different_sectors_get_nothing_by_which_they_can_compare_people(
 
     # Logout tokens are sent even after the account is deleted.
     for session in alice.login_sessions.filter(kind="connected"):
-        services.revoke(session)
+        sessions.revoke(session)
     ids = {str(alice.pk), str(bob.pk)}
     alice.delete()
     send_all()
@@ -144,22 +144,22 @@ def test_two_sign_ins_at_the_same_time_get_the_same_identifier(
     alice: User, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     client = new_app(sector=SECTOR).client
-    first = subjects.make_pairwise(client, alice)
-    find, answers = subjects._pairwise, [None]
+    first = connections.make_pairwise(client, alice)
+    find, answers = connections._pairwise, [None]
 
     # The other request inserts its row just after this one has found none.
     monkeypatch.setattr(
-        subjects, "_pairwise", lambda *given: answers.pop() if answers else find(*given)
+        connections, "_pairwise", lambda *given: answers.pop() if answers else find(*given)
     )
 
-    assert subjects.make_pairwise(client, alice) == first
+    assert connections.make_pairwise(client, alice) == first
     assert not answers
 
 
 def test_a_code_of_an_account_that_is_deleted_meanwhile_leaves_no_identifier(alice: User) -> None:
     app = new_app(sector=SECTOR)
     code = app.code(browser_of(alice))
-    held = codes.find(code, app.client, WEB, VERIFIER)
+    held = codes.get_code(code, app.client, WEB, VERIFIER)
     alice.delete()
 
     with pytest.raises(OAuthError):

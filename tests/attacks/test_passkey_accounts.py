@@ -169,7 +169,7 @@ def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_fac
 
 
 def test_the_owner_link_creates_no_owner_without_a_password() -> None:
-    from accounts.ops import owner as owners
+    from accounts.ops import owner_views as owners
 
     link = path_of(str(owners.new_link()))
     fields = {"username": "carol", "email": "carol@example.org", "passkey": "1"}

@@ -7,7 +7,7 @@ from django.test import Client
 
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
-from accounts.signin import passkey as view
+from accounts.signin import views as view
 from accounts.twofactor.models import Passkey as Row
 from accounts.users import services as users
 from accounts.users.models import User

@@ -14,7 +14,7 @@ from webauthn.helpers import bytes_to_base64url
 
 from accounts.activity.services import Actor
 from accounts.common.errors import PublicError
-from accounts.twofactor import new_passkeys, passkeys
+from accounts.twofactor import passkeys
 from accounts.twofactor.errors import WrongPasskey
 from tests.support.passkeys import (
     options_of,
@@ -161,12 +161,14 @@ def test_malformed_passkey_answers_are_refused_without_a_server_error(
 
     def make() -> str:
         proving = act == "prove"
-        options = passkeys.options_to_prove(alice) if proving else passkeys.options_to_sign_in()
+        options = (
+            passkeys.options_for_second_step(alice) if proving else passkeys.options_to_sign_in()
+        )
         return passkey.get(options)
 
     def check(answer: str) -> None:
         if act == "prove":
-            passkeys.prove(alice, answer, Actor())
+            passkeys.verify(alice, answer, Actor())
         else:
             passkeys.sign_in(answer, Actor())
 
@@ -181,11 +183,11 @@ def test_malformed_passkey_answers_are_refused_without_a_server_error(
 def test_malformed_passkey_registrations_are_refused_without_a_server_error() -> None:
     alice = person()
     key = Passkey()
-    options = new_passkeys.options_to_add(alice)
+    options = passkeys.options_to_add(alice)
     foreign = {**options, "rp": {"id": "evil.example"}}
 
     def add(answer: str) -> None:
-        new_passkeys.add(alice, answer, "", Actor())
+        passkeys.add(alice, answer, "", Actor())
 
     bad = malformed(lambda: key.create(foreign), "attestationObject")
     assert accepted(add, chain(bad, statements(key, foreign), keys(key, options))) == []

@@ -91,7 +91,7 @@ def test_a_passkey_cannot_be_added_twice_or_to_another_account() -> None:
 
 
 def test_the_number_of_passkeys_of_an_account_is_limited() -> None:
-    from accounts.twofactor.new_passkeys import MOST_PASSKEYS
+    from accounts.twofactor.passkeys import MOST_PASSKEYS
 
     alice = person()
     for _ in range(MOST_PASSKEYS):

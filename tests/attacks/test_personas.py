@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.subjects import SUBJECTS
+from accounts.activity.mails import SUBJECTS
 from accounts.emails.models import PendingEmail
 from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator

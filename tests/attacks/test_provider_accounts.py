@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.emails.models import PendingEmail
-from accounts.lockdown.services import lock_down
+from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, PendingSignup, User

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.social import services
+from accounts.social import services as social
 from tests.support.clock import Clock
 from tests.support.identities import ALICE, CONFIRM_LINK, SIGN_IN_FIRST, owners
 from tests.support.openid_provider import OpenIDProvider, Person
@@ -86,13 +86,13 @@ def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(
     alice = make_user("alice")
     thief, owner = signed_in(alice), signed_in(alice)
     round_trip(thief, op, Person("mallory-1"), act="connect")
-    connect = services.connect
+    connect = social.connect
 
     def ended_meanwhile(*args: Any) -> bool:
         owner.post("/accounts/sessions/", {"others": "1"})
         return connect(*args)
 
-    monkeypatch.setattr(services, "connect", ended_meanwhile)
+    monkeypatch.setattr(social, "connect", ended_meanwhile)
     thief.post(CONFIRM_LINK, {"connect": "1"})
 
     assert not is_signed_in(thief)

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.common import http_client, public_ips
+from accounts.common import client_info, http_client
 from accounts.social import metadata
 from accounts.users.models import User
 from tests.support.openid_provider import OpenIDProvider
@@ -43,7 +43,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 @pytest.fixture
 def op(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenIDProvider]:
-    judge = public_ips.is_public
+    judge = client_info.is_public
     monkeypatch.setattr(http_client, "is_public", lambda a: a == PUBLIC or judge(a))
     with OpenIDProvider() as op:
         configured(settings, op.setting())

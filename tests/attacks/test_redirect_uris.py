@@ -3,7 +3,7 @@
 import pytest
 from django.core.exceptions import ValidationError
 
-from accounts.oauth import redirect_uris
+from accounts.oauth.clients import uris
 
 WEB = "https://app.example.org/callback"
 LOOPBACK = "http://127.0.0.1/callback"
@@ -94,23 +94,23 @@ CONTROLS = ["\n", "\r\n", "\t", "\0", "\x7f", "\x85", "\u200b", "\u202e", "\u202
 )
 def test_every_app_may_register_web_addresses(uri: str) -> None:
     for is_public in (True, False):
-        redirect_uris.check(uri, is_public=is_public)
+        uris.check(uri, is_public=is_public)
 
 
 @pytest.mark.parametrize(
     "uri", [LOOPBACK, "http://[::1]:4000/", OWN_SCHEME, "org.example.app://callback"]
 )
 def test_only_a_public_app_may_register_an_address_on_a_device(uri: str) -> None:
-    redirect_uris.check(uri, is_public=True)
+    uris.check(uri, is_public=True)
 
     with pytest.raises(ValidationError):
-        redirect_uris.check(uri, is_public=False)
+        uris.check(uri, is_public=False)
 
 
 @pytest.mark.parametrize("uri", ["", *HOSTILE, f"https://app.example.org/{'a' * 1000}"])
 def test_an_address_that_others_could_receive_or_that_runs_code_is_refused(uri: str) -> None:
     with pytest.raises(ValidationError):
-        redirect_uris.check(uri, is_public=True)
+        uris.check(uri, is_public=True)
 
 
 @pytest.mark.parametrize("control", CONTROLS)
@@ -118,9 +118,9 @@ def test_an_address_that_others_could_receive_or_that_runs_code_is_refused(uri: 
 def test_control_characters_and_spaces_are_refused_anywhere(uri: str, control: str) -> None:
     for place in (0, 2, uri.index(":") + 1, len(uri) - 1, len(uri)):
         hostile = f"{uri[:place]}{control}{uri[place:]}"
-        assert not redirect_uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], hostile)
+        assert not uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], hostile)
         with pytest.raises(ValidationError):
-            redirect_uris.check(hostile, is_public=True)
+            uris.check(hostile, is_public=True)
 
 
 @pytest.mark.parametrize(
@@ -151,10 +151,10 @@ def test_control_characters_and_spaces_are_refused_anywhere(uri: str, control: s
     ],
 )
 def test_a_request_may_name_only_an_address_that_is_registered_exactly(given: str) -> None:
-    assert not redirect_uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], given)
+    assert not uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], given)
 
 
 def test_only_the_port_of_a_loopback_address_may_differ() -> None:
     for given in (WEB, LOOPBACK, "http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback"):
-        assert redirect_uris.is_registered([WEB, LOOPBACK], given)
-    assert redirect_uris.is_registered(["http://[::1]:4000/"], "http://[::1]:5000/")
+        assert uris.is_registered([WEB, LOOPBACK], given)
+    assert uris.is_registered(["http://[::1]:4000/"], "http://[::1]:5000/")

@@ -12,7 +12,7 @@ from django.apps import apps
 from accounts.activity.models import Activity
 from accounts.common import secrets
 from accounts.sessions.models import LoginSession
-from accounts.tokens import keyring, refresh
+from accounts.tokens import families, keyring
 from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
 from tests.support.clock import Clock
 from tests.support.steps import make_user, outbox
@@ -130,9 +130,9 @@ def other_spellings(token: str) -> dict[str, str]:
         "id alone": token[:22],
         "longer": f"{token}AAAA",
         "last character": f"{token[:-1]}{'A' if token[-1] != 'A' else 'B'}",
-        "tag of zeros": base64.urlsafe_b64encode(raw[: -refresh.TAG] + bytes(16)).decode(),
-        "digest": refresh.digest(token),
-        "zeros": "A" * refresh.LENGTH,
+        "tag of zeros": base64.urlsafe_b64encode(raw[: -families.TAG] + bytes(16)).decode(),
+        "digest": families.digest_of(token),
+        "zeros": "A" * families.LENGTH,
     }
 
 
@@ -158,18 +158,18 @@ def test_other_spellings_of_a_refresh_token_neither_work_nor_revoke_the_session(
 def test_every_character_of_a_refresh_token_is_verified() -> None:
     """This includes the spare bits of Base64. No two tokens are the same."""
     family = uuid.uuid4()
-    token = refresh.first_token(family)
-    assert refresh.family_of(token) == family
+    token = families.first_token(family)
+    assert families.family_of(token) == family
     for place, character in enumerate(token):
         for other in (ALPHABET[(ALPHABET.index(character) + n) % 64] for n in (1, 2, 4, 16, 32)):
-            assert refresh.family_of(token[:place] + other + token[place + 1 :]) is None
+            assert families.family_of(token[:place] + other + token[place + 1 :]) is None
     for odd in ("", f"{token}=", "\ud800" * 72, "é" * 36):
-        assert refresh.family_of(odd) is None
-    assert refresh.SECRET * 8 >= 160
-    chain = [token, refresh.first_token(family)]
+        assert families.family_of(odd) is None
+    assert families.SECRET * 8 >= 160
+    chain = [token, families.first_token(family)]
     for _ in range(100):
-        chain.append(refresh.successor(chain[-1]))
-    assert len({refresh.digest(link) for link in chain}) == 102
+        chain.append(families.successor(chain[-1]))
+    assert len({families.digest_of(link) for link in chain}) == 102
 
 
 def test_knowing_a_session_id_is_not_enough_to_revoke_it(clock: Clock) -> None:
@@ -204,7 +204,7 @@ def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor() -> 
         assert digest in dump
         raw = family.pk.bytes + bytes.fromhex(digest)[:22]
         made = base64.urlsafe_b64encode(raw + bytes.fromhex(digest)[:16]).decode()
-        assert {refused(token) for token in (digest, made, refresh.digest(made))} == {NOT_VALID}
+        assert {refused(token) for token in (digest, made, families.digest_of(made))} == {NOT_VALID}
     assert renew(answers[2]["refresh"]).status == 200
 
 

@@ -9,9 +9,9 @@ from django.core.management import call_command
 from django.db import connection
 
 from accounts.common.key_text import _checksum, digest
+from accounts.oauth.clients.registration import find_token
 from accounts.oauth.models import REGISTRATION as TEXT
 from accounts.oauth.models import Client, RegistrationToken
-from accounts.oauth.registration_tokens import find
 from tests.support.administration import desk
 from tests.support.api_input import storable
 from tests.support.apps import WEB, page_of, the_app
@@ -53,7 +53,7 @@ def test_only_the_whole_text_of_a_token_registers_an_app(django_assert_num_queri
         assert self_register(text).status_code == 401
     with django_assert_num_queries(0):
         for text in (first[:-1], first.upper(), f"{first}x", first[:-1] + "\0"):
-            assert find(text) is None
+            assert find_token(text) is None
     assert self_register(first).status_code == 201
 
 

@@ -13,7 +13,7 @@ import pytest
 from django.test import Client
 
 from accounts.common import logs
-from accounts.ops import public
+from accounts.ops import public_views
 
 HEALTHY = "proxy-4f9c.17_A"
 PROXY, STRANGER = "192.0.2.1", "192.0.2.2"
@@ -69,7 +69,7 @@ def test_an_error_in_a_view_is_logged_with_the_request_id(
         seen.append(logs.REQUEST_ID.get())
         raise ZeroDivisionError
 
-    monkeypatch.setattr(public, "render", wrong)
+    monkeypatch.setattr(public_views, "render", wrong)
     answer = Client(raise_request_exception=False).get("/help/")
 
     assert answer.status_code == 500

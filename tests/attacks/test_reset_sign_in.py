@@ -62,11 +62,11 @@ def test_a_factor_that_is_added_after_the_link_was_mailed_is_asked_for(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     """The proofs of the reset are judged by the same policy as those of any other sign-in."""
-    from accounts.password_pages import services
+    from accounts.passwords import changes
 
     alice, client = make_user("alice"), Client()
     link = ask(client)
-    reset = services.reset
+    reset = changes.reset
 
     def enrolled_meanwhile(*args: Any, **kwargs: Any) -> User:
         user = reset(*args, **kwargs)
@@ -75,7 +75,7 @@ def test_a_factor_that_is_added_after_the_link_was_mailed_is_asked_for(
         enrolled(alice)
         return user
 
-    monkeypatch.setattr(services, "reset", enrolled_meanwhile)
+    monkeypatch.setattr(changes, "reset", enrolled_meanwhile)
     answer = client.post(link, {"password1": NEW})
 
     assert answer["Location"] == "/accounts/2fa/challenge/"
@@ -84,11 +84,11 @@ def test_a_factor_that_is_added_after_the_link_was_mailed_is_asked_for(
 
 def test_a_lock_right_after_the_reset_stops_its_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
     from accounts.activity.services import Actor
-    from accounts.lockdown.services import lock_down
-    from accounts.password_pages import services
+    from accounts.passwords import changes
+    from accounts.recovery.locks import lock_down
 
     make_user("alice")
-    client, reset = Client(), services.reset
+    client, reset = Client(), changes.reset
     link = ask(client)
 
     def locked_meanwhile(*args: Any, **kwargs: Any) -> User:
@@ -96,7 +96,7 @@ def test_a_lock_right_after_the_reset_stops_its_sign_in(monkeypatch: pytest.Monk
         lock_down(User.objects.get(), Actor())
         return user
 
-    monkeypatch.setattr(services, "reset", locked_meanwhile)
+    monkeypatch.setattr(changes, "reset", locked_meanwhile)
     answer = client.post(link, {"password1": NEW}, follow=True)
 
     assert "Your account was changed while you were signing in" in answer.text

@@ -122,10 +122,10 @@ def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(
     page: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Another browser changes the account just after this one passed the check."""
-    from accounts.signin import pending
+    from accounts.signin import flow
     from accounts.users import services as users
 
-    def ended(request: Any, real: Callable[[Any], Any] = pending.find) -> Any:
+    def ended(request: Any, real: Callable[[Any], Any] = flow.find_pending) -> Any:
         found = real(request)
         users.void_proofs_and_links(type(carol).objects.get(pk=carol.pk))
         return found
@@ -133,7 +133,7 @@ def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(
     carol = staff()
     browser = after_password("carol")
     code = code_of(seed_on(browser.get(SETUP).text))
-    monkeypatch.setattr(pending, "find", ended)
+    monkeypatch.setattr(flow, "find_pending", ended)
 
     assert browser.post(page, {"code": code, "credential": "{}"}).status_code in {200, 302}
     assert factors_of(carol) == 0

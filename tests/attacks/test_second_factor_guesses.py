@@ -5,7 +5,12 @@ from django.test import Client
 
 from accounts.activity.models import Activity
 from accounts.common.proofs import Method
-from accounts.throttle.limits import CODE_GUESS, FACTOR_ACCOUNT, FACTOR_LINE, FACTOR_LINE_DAY
+from accounts.throttle.limits import (
+    CODE_GUESS,
+    FACTOR_ACCOUNT,
+    FACTOR_SUBSCRIBER,
+    FACTOR_SUBSCRIBER_DAY,
+)
 from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
@@ -28,7 +33,7 @@ from tests.support.steps import LOGOUT, is_signed_in, make_user, outbox, path_of
 
 pytestmark = pytest.mark.django_db
 
-GUESSES = FACTOR_LINE.burst
+GUESSES = FACTOR_SUBSCRIBER.burst
 HOME = "203.0.113.5"
 BLOCKED = "too many wrong codes"
 
@@ -161,7 +166,7 @@ def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(
     """One wide network has only twelve of them, so that it cannot block the owner."""
     with_factor()
     statuses = []
-    for i in range(FACTOR_LINE_DAY.burst):
+    for i in range(FACTOR_SUBSCRIBER_DAY.burst):
         for line in (0, 1, 2) if i < 9 else (0,):
             statuses.append(guess(after_password(REMOTE_ADDR=f"10.{line}.0.{i}")))
         clock.advance(minutes=1)

@@ -6,16 +6,16 @@ from uuid import UUID
 import pytest
 
 from accounts.activity import events
+from accounts.activity.mails import SUBJECTS
 from accounts.activity.services import Actor
-from accounts.activity.subjects import SUBJECTS
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
-from accounts.sessions.guesses import record_failed_proof
 from accounts.sessions.models import LoginSession
+from accounts.sessions.services import record_failed_reauthentication
 from accounts.signin.services import reverify_password
-from accounts.social.attempts import Act, Attempt
+from accounts.social.attempts import Attempt, AttemptPurpose
 from accounts.social.provider_profile import ProviderProfile
-from accounts.social.provider_proof import prove as prove_by_provider
+from accounts.social.services import verify as prove_by_provider
 from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
 from tests.support.clock import Clock
@@ -45,9 +45,9 @@ def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_m
     stranger = ProviderProfile("https://op.example", "somebody")
     wrong: list[Any] = [
         lambda: reverify_password(login, WRONG, place),
-        lambda: verification.prove(alice, "000000", actor),
-        lambda: passkeys.prove(alice, for_another_act, actor),
-        lambda: prove_by_provider(alice, stranger, Attempt("acme", Act.PROVE), actor),
+        lambda: verification.verify(alice, "000000", actor),
+        lambda: passkeys.verify(alice, for_another_act, actor),
+        lambda: prove_by_provider(alice, stranger, Attempt("acme", AttemptPurpose.PROVE), actor),
         lambda: reverify_password(login, WRONG, place),
     ]
     for number, proof in enumerate(wrong):
@@ -66,7 +66,7 @@ def test_failed_reauthentications_are_mailed_once_a_day_for_each_session(
 ) -> None:
     def mails_after(times: int, session: UUID) -> int:
         for _ in range(times):
-            record_failed_proof(alice, Actor(session=session))
+            record_failed_reauthentication(alice, Actor(session=session))
         return len(mails_about(NEWS))
 
     stolen, other = UUID(int=1), UUID(int=2)

@@ -31,7 +31,7 @@ from threading import Thread
 from django.db import OperationalError, transaction
 from accounts.common import clock
 from accounts.activity.services import Actor
-from accounts.session_pages.services import sign_out_elsewhere
+from accounts.sessions.views import sign_out_elsewhere
 from accounts.oauth import app_sessions
 from accounts.sessions import services
 from accounts.sessions.models import LoginSession

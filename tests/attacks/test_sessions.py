@@ -10,10 +10,10 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.subjects import SUBJECTS
+from accounts.activity.mails import SUBJECTS
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore, digest
-from accounts.throttle.limits import LOGIN_LINE, PROOF_SESSION
+from accounts.throttle.limits import LOGIN_SUBSCRIBER, REAUTHENTICATION
 from accounts.users.models import User
 from tests.support.administration import by_staff, by_superuser
 from tests.support.clock import Clock
@@ -158,17 +158,17 @@ def test_failed_reauthentications_are_limited_recorded_and_mailed(clock: Clock) 
 
     statuses = [
         thief.post(REAUTHENTICATE, {"password": WRONG}).status_code
-        for _ in range(PROOF_SESSION.burst + 1)
+        for _ in range(REAUTHENTICATION.burst + 1)
     ]
 
-    assert statuses == [200] * PROOF_SESSION.burst + [429]
-    assert alice.activity.filter(kind="proof_failed").count() == PROOF_SESSION.burst
+    assert statuses == [200] * REAUTHENTICATION.burst + [429]
+    assert alice.activity.filter(kind="proof_failed").count() == REAUTHENTICATION.burst
     assert outbox()[-1].subject == SUBJECTS[events.PROOF_GUESSED]
 
 
 def test_guesses_from_elsewhere_do_not_block_the_owners_reauthentication(clock: Clock) -> None:
     browser = signed_in(make_user("alice"))
-    for i in range(LOGIN_LINE.burst + 1):
+    for i in range(LOGIN_SUBSCRIBER.burst + 1):
         guess = sign_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
     assert guess.status_code == 429
 

@@ -9,7 +9,7 @@ import pytest
 from django.contrib.auth.models import Group
 
 from accounts.activity.services import Actor
-from accounts.oauth import clients
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import Client
 from accounts.sessions import services as sessions
 from tests.support.api import claims_of

@@ -26,8 +26,7 @@ from accounts.signin.session import (
     establish_api_session,
     establish_session,
 )
-from accounts.tokens.authentication import Authentication
-from accounts.tokens.permissions import InScope
+from accounts.tokens.authentication import Authentication, InScope
 from accounts.tokens.scopes import AREAS
 from tests.support.api_jwt import basic
 from tests.support.second_factor import enrolled
@@ -48,11 +47,11 @@ SIGN_IN_ENDPOINTS = "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/"
 GUARDED = {
     "twofactor.services.enrol": "2fa/totp/setup/",
     "twofactor.services.make_recovery_codes": "2fa/recovery-codes/",
-    "twofactor.removal.remove": "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/",
+    "twofactor.services.remove": "2fa/totp/<int:factor_id>/ 2fa/passkeys/<int:factor_id>/",
     "twofactor.services.set_emailed_codes": "2fa/emailed-codes/",
-    "twofactor.new_passkeys.add": "2fa/passkeys/add/",
-    "twofactor.new_passkeys.add_automatic": "2fa/passkeys/offer/",
-    "twofactor.new_passkeys.confirm": "2fa/passkeys/<int:factor_id>/confirm/",
+    "twofactor.passkeys.add": "2fa/passkeys/add/",
+    "twofactor.passkeys.add_automatic": "2fa/passkeys/offer/",
+    "twofactor.passkeys.confirm": "2fa/passkeys/<int:factor_id>/confirm/",
     "twofactor.trusted_browsers.trust": "2fa/challenge/",
     "recovery.services.remove_factors": "2fa/challenge/ password/reset/<str:key>/",
     "recovery.services.cancel": (
@@ -63,14 +62,14 @@ GUARDED = {
     "recovery.suspension.put_back_identity": (
         "review/ 3rdparty/confirm/ <provider:provider>/login/callback/"
     ),
-    "twofactor.removal.reset": "",
-    "twofactor_pages.qr.svg": "2fa/totp/setup/",
+    "twofactor.services.reset": "",
+    "twofactor.views.svg": "2fa/totp/setup/",
     "signin.second_step.send_code": "2fa/challenge/ /api/v1/token/challenge/ /api/v1/session/",
     "signin.session.establish_session": SIGN_IN_PAGES,
     "signin.session.establish_api_session": SIGN_IN_ENDPOINTS,
     "sessions.services.new_api_session": SIGN_IN_ENDPOINTS,
-    "tokens.refresh.first_token": SIGN_IN_ENDPOINTS,
-    "tokens.challenges.issue": "/api/v1/token/ /api/v1/session/",
+    "tokens.families.first_token": SIGN_IN_ENDPOINTS,
+    "tokens.token_challenges.issue": "/api/v1/token/ /api/v1/session/",
     "tokens.services.exchange": "/api/v1/token/",
     "tokens.families.rotate": "/api/v1/token/refresh/ /api/v1/session/refresh/",
     "apikeys.services.make": "keys/new/ /api/v1/keys/",
@@ -78,9 +77,9 @@ GUARDED = {
     "social.services.user_of": "<provider:provider>/login/callback/",
     "social.services.connect": "<provider:provider>/login/callback/ 3rdparty/confirm/",
     "social.services.disconnect": "3rdparty/",
-    "password_pages.services.send_reset": "password/reset/",
-    "password_pages.services.reset": "password/reset/<str:key>/",
-    "password_pages.services.change": "password/change/ password/set/",
+    "passwords.changes.send_reset": "password/reset/",
+    "passwords.changes.reset": "password/reset/<str:key>/",
+    "passwords.changes.change": "password/change/ password/set/",
 }
 
 
@@ -157,14 +156,12 @@ OWNERS = {
     "signin/session.py": "auth.login",
     "tokens/services.py": "establish_api_session sessions.new_api_session",
     "oauth/codes.py": "app_sessions.new",
-    "tokens/services.py oauth/app_sessions.py": "refresh.first_token",
+    "tokens/services.py oauth/app_sessions.py": "families.first_token",
     "tokens/services.py oauth/token_views.py": (
         "families.rotate families.repeat AccessToken.issue"
     ),
-    "tokens/authentication.py": "services.prove_by_password",
-    "tokens/access.py tokens/backend.py oauth/id_tokens.py oauth/logout_tokens.py": (
-        "keyring.signer"
-    ),
+    "tokens/authentication.py": "services.authenticate_by_password",
+    "tokens/access.py oauth/id_tokens.py oauth/logout.py": "keyring.signer",
     "tokens/signatures.py": "key.key.sign _algorithms[key.algorithm].sign",
 }
 

@@ -4,8 +4,8 @@ import pytest
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.kinds import Event
-from accounts.sessions.sign_out_reasons import REASONS
+from accounts.activity.events import Event
+from accounts.sessions.current import REASONS
 from tests.support.signin import signed_in
 from tests.support.steps import LOGOUT, make_user
 

@@ -11,7 +11,7 @@ from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
-from accounts.throttle.limits import MAIL_LINE
+from accounts.throttle.limits import MAIL_SUBSCRIBER
 from accounts.users.models import PendingSignup, User, Username
 from tests.support.clock import Clock
 from tests.support.signup import confirm, signed_up, visible
@@ -174,7 +174,7 @@ def test_only_the_same_browser_can_replace_its_pending_sign_up() -> None:
 
 def test_sign_ups_with_a_taken_username_do_not_use_up_the_mail_budget() -> None:
     make_user("taken")
-    for _ in range(MAIL_LINE.burst + 1):
+    for _ in range(MAIL_SUBSCRIBER.burst + 1):
         assert "username is taken" in sign_up(Client(), "taken", "alice@example.org").text
     assert outbox() == []
 
@@ -185,8 +185,8 @@ def test_one_network_alone_cannot_block_an_email_from_signing_up() -> None:
     mallory = Client(REMOTE_ADDR="192.0.2.66")
     statuses = [
         sign_up(mallory, f"mallory{i}", "alice@example.org").status_code
-        for i in range(MAIL_LINE.burst + 1)
+        for i in range(MAIL_SUBSCRIBER.burst + 1)
     ]
 
-    assert statuses == [302] * MAIL_LINE.burst + [429]
+    assert statuses == [302] * MAIL_SUBSCRIBER.burst + [429]
     assert sign_up(Client(REMOTE_ADDR="198.51.100.1"), "alice").status_code == 302

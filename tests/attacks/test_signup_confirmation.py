@@ -5,8 +5,8 @@ from django.test import Client
 
 from accounts.common.client_info import ClientInfo
 from accounts.signup import services
-from accounts.signup.errors import SignupEnded
-from accounts.throttle.limits import LOGIN_LINE
+from accounts.signup.services import SignupEnded
+from accounts.throttle.limits import LOGIN_SUBSCRIBER
 from accounts.users.models import PendingSignup, User
 from tests.support.api import call
 from tests.support.clock import Clock
@@ -51,10 +51,10 @@ def test_the_confirmation_link_does_not_bypass_the_limit_on_guesses(clock: Clock
 
     statuses = [
         Client(REMOTE_ADDR=f"192.0.2.{i}").post(link, {"password": WRONG}).status_code
-        for i in range(LOGIN_LINE.burst + 1)
+        for i in range(LOGIN_SUBSCRIBER.burst + 1)
     ]
 
-    assert statuses == [200] * LOGIN_LINE.burst + [429]
+    assert statuses == [200] * LOGIN_SUBSCRIBER.burst + [429]
 
 
 def test_a_mail_scanner_that_opens_the_confirmation_link_confirms_nothing() -> None:

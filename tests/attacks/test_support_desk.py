@@ -11,8 +11,7 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.administration import acts
 from accounts.administration.acts import ACTS
-from accounts.administration.errors import AlreadyDone, JustSent
-from accounts.administration.roles import NotAllowedOnStaff, NotInRole
+from accounts.administration.roles import AlreadyDone, JustSent, NotAllowedOnStaff, NotInRole
 from accounts.mail.services import deliver_due
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from accounts.throttle.limits import LOGIN_LINE
+from accounts.throttle.limits import LOGIN_SUBSCRIBER
 from tests.support.client import Response, together
 from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at, database, running, server_errors
 from tests.support.services import Postgres, Redis
@@ -75,7 +75,7 @@ def test_two_processes_together_allow_exactly_the_limit_with_and_without_redis(
 
     for answers in (in_redis, in_database):
         assert server_errors(answers) == []
-        assert sum(map(is_not_limited, answers)) == LOGIN_LINE.burst
+        assert sum(map(is_not_limited, answers)) == LOGIN_SUBSCRIBER.burst
         refused = [answer for answer in answers if answer.status == 429]
         assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
 

@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 
 from accounts.activity import events
+from accounts.activity.mails import SUBJECTS
 from accounts.activity.models import Activity
-from accounts.activity.subjects import SUBJECTS
 from accounts.common.proofs import Method
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User

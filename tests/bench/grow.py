@@ -21,12 +21,14 @@ from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
-from accounts.oauth import app_sessions, clients
+from accounts.oauth import app_sessions
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import Client
 from accounts.passwords.services import hash_password
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.tokens import refresh, scopes
+from accounts.tokens import families as refresh
+from accounts.tokens import scopes
 from accounts.tokens.access import AccessToken
 from accounts.users import services as users
 from accounts.users.models import User
@@ -90,7 +92,7 @@ def access_token(session: LoginSession) -> str:
 def tokens_of(number: int) -> dict[str, str]:
     session = LoginSession.objects.get(pk=id_of("family", number))
     token = refresh.first_token(session.pk)
-    LoginSession.objects.filter(pk=session.pk).update(refresh_digest=refresh.digest(token))
+    LoginSession.objects.filter(pk=session.pk).update(refresh_digest=refresh.digest_of(token))
     return {"refresh": token, "access": access_token(session)}
 
 

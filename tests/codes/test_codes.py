@@ -50,7 +50,7 @@ def test_only_five_of_eight_concurrent_tries_of_a_code_are_compared() -> None:
 def test_one_of_eight_concurrent_uses_of_a_link_succeeds() -> None:
     link = codes.issue_link(PURPOSE, 1)
 
-    assert sum(together(AT_ONCE, lambda _: codes.spend(PURPOSE, 1, link))) == 1
+    assert sum(together(AT_ONCE, lambda _: codes.redeem(PURPOSE, 1, link))) == 1
     assert codes.subject_of(PURPOSE, link) is None
 
 
@@ -62,8 +62,8 @@ def test_a_secret_works_only_for_its_own_purpose_and_subject() -> None:
     assert not codes.try_code(other, 1, code)
     assert not codes.try_code(PURPOSE, 2, code)
     assert not codes.try_code(PURPOSE, 1, link)
-    assert not codes.spend(other, 1, code)
-    assert not codes.spend(PURPOSE, 2, code)
+    assert not codes.redeem(other, 1, code)
+    assert not codes.redeem(PURPOSE, 2, code)
     assert codes.subject_of(PURPOSE, link) is None
     assert codes.try_code(PURPOSE, 1, code)
     assert codes.subject_of(other, link) == "1"
@@ -85,7 +85,7 @@ def test_a_code_expires_and_is_invalidated_by_a_newer_one_or_by_withdrawal(clock
     assert codes.try_code(PURPOSE, 1, new)
     clock.advance(seconds=1)
     assert not codes.try_code(PURPOSE, 1, new)
-    assert not codes.spend(PURPOSE, 1, new)
+    assert not codes.redeem(PURPOSE, 1, new)
     third = codes.issue_code(PURPOSE, 1)
     codes.withdraw(PURPOSE, 1)
     assert not codes.try_code(PURPOSE, 1, third)

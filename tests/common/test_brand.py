@@ -12,14 +12,16 @@ from accounts.common.brand import (
     LEAST_CONTRAST,
     LIGHT,
     LIGHT_DEFAULT,
+    BrandSettings,
     Scheme,
     Tokens,
     brand_of,
+    contrast,
     email_colours,
+    from_oklch,
+    to_oklch,
     tokens,
 )
-from accounts.common.brand_settings import BrandSettings
-from accounts.common.oklch import contrast, from_oklch, to_oklch
 from tests.support.site import ROOT
 
 SCHEMES = pytest.mark.parametrize("scheme", [LIGHT, DARK], ids=["light", "dark"])

@@ -4,7 +4,7 @@ from ipaddress import ip_address, ip_network
 
 import pytest
 
-from accounts.common.client_ip import client_ip, networks, parse
+from accounts.common.client_info import client_ip, networks, parse_ip
 
 PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 
@@ -33,7 +33,7 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
 def test_the_rightmost_untrusted_forwarded_ip_is_the_client_ip(
     peer: str, forwarded: str, client: str
 ) -> None:
-    address = parse(peer)
+    address = parse_ip(peer)
     assert address
 
     assert client_ip(address, forwarded, PROXIES) == ip_address(client)
@@ -54,6 +54,6 @@ def test_the_rightmost_untrusted_forwarded_ip_is_the_client_ip(
 def test_two_ips_share_the_networks_that_one_subscriber_may_have(
     one: str, other: str, shared: list[int]
 ) -> None:
-    here, there = ([*networks(address)] for text in (one, other) if (address := parse(text)))
+    here, there = ([*networks(address)] for text in (one, other) if (address := parse_ip(text)))
 
     assert [weight for network, weight in here if (network, weight) in there] == shared

@@ -8,13 +8,13 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.activity import services
 from accounts.activity.models import Activity
-from accounts.common import clock, deletion
+from accounts.common import clock, database
 
 
 @pytest.mark.django_db
 def test_old_events_are_deleted_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(deletion, "BATCH", 2)
-    monkeypatch.setattr(deletion, "AT_ONCE", 5)
+    monkeypatch.setattr(database, "BATCH", 2)
+    monkeypatch.setattr(database, "AT_ONCE", 5)
     old = clock.now() - timedelta(days=400)
     Activity.objects.bulk_create(Activity(kind="signed_in", at=old) for _ in range(11))
     new = Activity.objects.create(kind="signed_in")

@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.utils import timezone, translation
 
-from accounts.common import moments
+from accounts.common import localization
 from tests.support.clock import Clock
 
 # A Wednesday; in Tokyo it is Thursday already.
@@ -30,13 +30,13 @@ def _now(clock: Clock) -> None:
     ],
 )
 def test_a_moment_of_the_last_week_is_told_by_its_day(at: datetime, words: str) -> None:
-    assert moments.in_words(at) == words
+    assert localization.in_words(at) == words
 
 
 def test_days_and_times_are_those_of_the_reader() -> None:
     with timezone.override(ZoneInfo("Asia/Tokyo")):
-        assert moments.in_words(NOW) == "Today, 05:30"
-        assert moments.in_words(NOW - timedelta(hours=6)) == "Yesterday, 23:30"
+        assert localization.in_words(NOW) == "Today, 05:30"
+        assert localization.in_words(NOW - timedelta(hours=6)) == "Yesterday, 23:30"
 
 
 @pytest.mark.parametrize(
@@ -50,14 +50,14 @@ def test_days_and_times_are_those_of_the_reader() -> None:
     ],
 )
 def test_a_heading_has_the_year_only_of_other_years(days: int, words: str) -> None:
-    assert moments.day_in_words(moments.day_of(NOW - timedelta(days=days))) == words
+    assert localization.day_in_words(localization.day_of(NOW - timedelta(days=days))) == words
 
 
 def test_dates_are_written_as_the_language_writes_them() -> None:
-    assert moments.date_in_words(NOW) == "25 November 2026"
+    assert localization.date_in_words(NOW) == "25 November 2026"
     with translation.override("de"):
-        assert moments.date_in_words(NOW) == "25. November 2026"
-        assert moments.day_in_words(moments.day_of(NOW - timedelta(days=2))) == (
+        assert localization.date_in_words(NOW) == "25. November 2026"
+        assert localization.day_in_words(localization.day_of(NOW - timedelta(days=2))) == (
             "Montag, 23. November"
         )
 
@@ -75,4 +75,4 @@ def test_dates_are_written_as_the_language_writes_them() -> None:
     ],
 )
 def test_an_interval_is_in_the_unit_that_people_count_in(days: int, words: str) -> None:
-    assert moments.interval_in_words(timedelta(days=days, hours=5)) == words
+    assert localization.interval_in_words(timedelta(days=days, hours=5)) == words

@@ -7,7 +7,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.activity import services
 from accounts.activity.models import Activity
-from accounts.common.paging import PAGE_SIZE, page_of
+from accounts.common.api import PAGE_SIZE, page_of
 from tests.support.steps import make_user
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 from django.utils import translation
 
-from accounts.common import places
+from accounts.common import client_info
 from accounts.common.environment import ConfigError, read
 from tests.support import mmdb
 
@@ -39,20 +39,20 @@ def path(tmp_path: Path) -> Path:
     ],
 )
 def test_a_place_is_a_city_or_else_a_country(path: Path, ip: str, place: str) -> None:
-    assert places.name(places.location_file(str(path)), ip) == place
+    assert client_info.name(client_info.location_file(str(path)), ip) == place
 
 
 def test_a_place_is_named_in_the_language_of_the_reader(path: Path) -> None:
     with translation.override("de"):
-        assert places.name(str(path), "198.51.100.1") == "München"
-        assert places.name(str(path), BERLIN) == "Berlin"
+        assert client_info.name(str(path), "198.51.100.1") == "München"
+        assert client_info.name(str(path), BERLIN) == "Berlin"
 
 
 def test_only_files_of_dbip_want_a_credit(path: Path, tmp_path: Path) -> None:
     dbip = mmdb.write(tmp_path / "dbip.mmdb", {}, kind="DBIP-City-Lite (compat=City)")
 
-    assert [places.is_of_dbip(str(p)) for p in (path, dbip)] == [False, True]
-    assert not places.is_of_dbip("")
+    assert [client_info.is_of_dbip(str(p)) for p in (path, dbip)] == [False, True]
+    assert not client_info.is_of_dbip("")
 
 
 def truncated(path: Path) -> Path:

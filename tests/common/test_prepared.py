@@ -8,7 +8,7 @@ from django.db import connection
 
 from accounts.activity.models import Activity
 from accounts.common import clock
-from accounts.common.prepared import (
+from accounts.common.database import (
     P,
     PreparedInsert,
     PreparedQueries,

@@ -16,8 +16,7 @@ from django.db import Error
 from django.db.utils import ConnectionHandler
 from django.test import RequestFactory
 
-from accounts.ops.health import is_ready
-from accounts.ops.storage import check
+from accounts.ops.health import check, is_ready
 from authsite.errors import api_error, server_error
 from tests.support.api import call, get_tokens
 from tests.support.outages import (

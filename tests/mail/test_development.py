@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.common.brand_settings import PNG, SVG, File
-from accounts.mail import development
+from accounts.common.brand import PNG, SVG, File
+from accounts.mail import development_views
 from accounts.mail.backends import FileBackend
 from accounts.mail.message import Message
 
@@ -20,7 +20,7 @@ LOGO = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 320, 36)
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    monkeypatch.setattr(development, "folder", lambda: tmp_path)
+    monkeypatch.setattr(development_views, "folder", lambda: tmp_path)
     return tmp_path
 
 

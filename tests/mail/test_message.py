@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from accounts.common.brand_settings import Link
+from accounts.common.brand import Link
 from accounts.mail.message import Message
 
 

@@ -11,11 +11,11 @@ from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
 
 from accounts.common import background, crypto
-from accounts.mail import sender, services
+from accounts.mail import services
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import Queue, deliver_due
-from authsite.settings.mail import mailer
+from authsite.settings.storage import mailer
 from tests.support.client import together
 from tests.support.clock import Clock
 from tests.support.process import free_port
@@ -156,15 +156,15 @@ def test_the_sender_leaves_a_new_mail_alone_for_200_milliseconds(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stopping = Event()
-    monkeypatch.setattr(sender._thread, "stopping", stopping)
+    monkeypatch.setattr(services._thread, "stopping", stopping)
     monkeypatch.setattr(background, "close_old_connections", lambda: None)
-    monkeypatch.setattr(sender.wake, "sleep", lambda _seconds: stopping.set())
+    monkeypatch.setattr(services, "sleep", lambda _seconds: stopping.set())
     post()
 
     for wait, left in ({"milliseconds": 199}, 0), ({"milliseconds": 1}, 1):
         clock.advance(**wait)
         stopping.clear()
-        sender._thread.run()
+        services._thread.run()
         assert len(django_mail.outbox) == left
 
 

@@ -7,7 +7,7 @@ import pytest
 from accounts.activity.services import Actor
 from accounts.oauth import app_sessions
 from accounts.oauth.models import Client
-from accounts.sessions import services
+from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens import families
 from accounts.tokens.errors import InvalidToken, TokenReused
@@ -39,7 +39,7 @@ def test_an_app_is_signed_out_with_the_browser_unless_it_may_stay(alice: User) -
     here, there = connect(browser, paperless), connect(other, paperless)
     staying = connect(browser, paperless, is_offline=True)
 
-    services.revoke(browser)
+    sessions.revoke(browser)
 
     assert [is_live(session) for session in (here, there, staying)] == [False, True, True]
 
@@ -49,7 +49,7 @@ def test_apps_are_not_counted_with_the_other_sessions(alice: User, settings: Any
     apps = [connect(browser, paperless) for _ in range(3)]
     set_up(settings, max_sessions=2)
 
-    services.make_room(alice, browser_of(alice), Actor())
+    sessions.make_room(alice, browser_of(alice), Actor())
 
     assert is_live(browser)
     assert all(map(is_live, apps))

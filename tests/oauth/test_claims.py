@@ -8,7 +8,7 @@ from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.emails import services as emails
-from accounts.oauth.claims import claims_of
+from accounts.oauth.id_tokens import claims_of
 from accounts.profile import services as profiles
 from accounts.users import services as users
 from accounts.users.models import User

@@ -10,11 +10,10 @@ from django.test import RequestFactory
 
 from accounts.activity.services import Actor
 from accounts.common.errors import RateLimited
-from accounts.oauth import clients
-from accounts.oauth.client_auth import authenticate
-from accounts.oauth.endpoints import form_of
+from accounts.oauth.clients import services as clients
+from accounts.oauth.clients.authentication import authenticate
 from accounts.oauth.models import Client
-from accounts.oauth.protocol import OAuthError
+from accounts.oauth.protocol import OAuthError, form_of
 from tests.support.apps import WEB
 
 pytestmark = pytest.mark.django_db

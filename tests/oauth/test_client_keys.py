@@ -11,8 +11,8 @@ from django.core.exceptions import ValidationError
 from django.core.management import CommandError
 from jwt import get_algorithm_by_name
 
-from accounts.oauth import clients
-from accounts.oauth.client_keys import ALGORITHMS, checked
+from accounts.oauth.clients import services as clients
+from accounts.oauth.clients.keys import ALGORITHMS, checked
 from accounts.oauth.models import Client, ClientSecret
 from tests.support.apps import (
     WEB,

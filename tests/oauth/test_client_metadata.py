@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from django.core.exceptions import ValidationError
 
-from accounts.oauth import client_metadata
-from accounts.oauth.client_metadata import DEVICE
+from accounts.oauth.clients import metadata as client_metadata
+from accounts.oauth.clients.metadata import DEVICE
 from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError
 from tests.support.apps import WEB

@@ -9,7 +9,7 @@ from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 
 from accounts.activity.models import Activity
-from accounts.oauth import clients
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import Client, ClientSecret
 from tests.support.apps import (
     LIST,

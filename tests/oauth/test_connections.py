@@ -9,9 +9,10 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.common import clock as site_clock
 from accounts.common.signals import credentials_changed
-from accounts.lockdown.services import lock_down
-from accounts.oauth import clients, connections
+from accounts.oauth import connections
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import AuthorizationCode, Client, Connection
+from accounts.recovery.locks import lock_down
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from accounts.users.services import AccountChanged

@@ -10,7 +10,7 @@ from django.test import Client as Browser
 
 from accounts.activity.models import Activity
 from accounts.common import http_client
-from accounts.oauth import documents, redirect_uris
+from accounts.oauth.clients import documents, uris
 from accounts.oauth.models import Client, Connection
 from accounts.users.models import User
 from tests.support.api import call, claims_of, get_tokens
@@ -62,7 +62,7 @@ def test_an_app_may_authenticate_by_the_keys_at_its_jwks_uri(
     host: DocumentHost, browser: Browser, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # The name of the host stands for a public one.
-    monkeypatch.setattr(redirect_uris, "names_private_host", lambda _uri: False)
+    monkeypatch.setattr(uris, "names_private_host", lambda _uri: False)
     key = key_of("ES256")
     publish(host, key)
     host.members |= {

@@ -128,7 +128,7 @@ def test_used_proofs_that_have_expired_are_deleted(
     clock.advance(seconds=1)
 
     with django_capture_on_commit_callbacks(execute=True):
-        dpop.Proof("key", "00", clock.now()).spend()
+        dpop.DpopProof("key", "00", clock.now()).consume()
 
     assert not UsedOnce.objects.exists()
     assert LoginSession.objects.filter(app_session__client=app.client).count() == 1

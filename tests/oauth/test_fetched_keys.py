@@ -6,7 +6,8 @@ import logging
 import pytest
 from django.core.exceptions import ValidationError
 
-from accounts.oauth import clients, fetched_keys
+from accounts.oauth.clients import authentication
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import Client, ClientSecret, FetchedKeys
 from tests.support.apps import WEB, act, add, change, register, shown_secret, the_app
 from tests.support.client_keys import (
@@ -94,9 +95,9 @@ def test_keys_for_other_purposes_do_not_make_the_others_useless(
 def test_keys_that_are_no_longer_used_are_pruned(app: KeyedApp, clock: Clock) -> None:
     assert is_accepted(app)
     clock.advance(hours=23)
-    assert fetched_keys.prune() == 0
+    assert authentication.prune() == 0
     clock.advance(hours=1)
-    assert fetched_keys.prune() == 1
+    assert authentication.prune() == 1
 
 
 def test_an_app_is_registered_with_the_uri_of_its_keys_instead_of_a_secret() -> None:

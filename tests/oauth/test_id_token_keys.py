@@ -9,7 +9,8 @@ import pytest
 from django.core.management import call_command
 
 from accounts.activity.services import Actor
-from accounts.oauth import clients, id_tokens
+from accounts.oauth import id_tokens
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import Client
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey

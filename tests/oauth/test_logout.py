@@ -8,7 +8,7 @@ import pytest
 from django.test import Client as Browser
 
 from accounts.activity.services import Actor
-from accounts.oauth import clients
+from accounts.oauth.clients import services as clients
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.authorize import target

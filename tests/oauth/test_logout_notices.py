@@ -14,12 +14,13 @@ from django.test.utils import CaptureQueriesContext
 from accounts.activity.services import Actor
 from accounts.common import http_client
 from accounts.common.signals import credentials_changed
-from accounts.lockdown.services import lock_down
-from accounts.oauth import app_sessions, clients, connections, logout_notices
+from accounts.oauth import app_sessions, connections, logout
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import AppSession, Client, LogoutNotice
-from accounts.session_pages.services import sign_out_elsewhere
-from accounts.sessions import services
+from accounts.recovery.locks import lock_down
+from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
+from accounts.sessions.views import sign_out_elsewhere
 from accounts.users.models import User
 from tests.support.apps import connect_app, make_app
 from tests.support.clock import Clock
@@ -43,7 +44,7 @@ def waiting() -> set[Any]:
 
 
 def sign_out(user: User, browser: LoginSession, app: Client) -> None:
-    services.revoke(browser)
+    sessions.revoke(browser)
 
 
 def end_elsewhere(user: User, browser: LoginSession, app: Client) -> None:
@@ -63,7 +64,7 @@ def deactivate(user: User, browser: LoginSession, app: Client) -> None:
 
 
 def end_by_operator(user: User, browser: LoginSession, app: Client) -> None:
-    services.revoke_by_operator(user, Actor())
+    sessions.revoke_by_operator(user, Actor())
 
 
 def disconnect(user: User, browser: LoginSession, app: Client) -> None:
@@ -109,9 +110,9 @@ def test_a_session_that_outlives_the_browser_is_told_only_when_it_ends(alice: Us
     browser = browser_of(alice)
     session = connect_app(browser, told_at(URI), is_offline=True)
 
-    services.revoke(browser)
+    sessions.revoke(browser)
     assert not waiting()
-    services.revoke(session)
+    sessions.revoke(session)
     assert waiting() == {session.pk}
 
 
@@ -133,7 +134,7 @@ def test_a_sign_out_takes_as_many_statements_for_twenty_apps_as_for_one(alice: U
         with CaptureQueriesContext(
             connection,
         ) as queries:
-            services.revoke(browser)
+            sessions.revoke(browser)
         counts.append(len(queries))
 
     assert len(waiting()) == 21
@@ -184,9 +185,9 @@ def test_a_refused_notice_is_repeated_after_growing_pauses_and_given_up_after_a_
     assert len({jwt.decode(t, options={"verify_signature": False})["jti"] for t in tokens}) == 12
     assert "status 503" in caplog.text
     clock.advance(seconds=24 * 3600 - sum(pauses) - 1)
-    assert not logout_notices.give_up()
+    assert not logout.give_up()
     clock.advance(seconds=1)
-    assert logout_notices.give_up() == 1
+    assert logout.give_up() == 1
     assert "was not told that sessions ended: 1" in caplog.text
     assert not any(part in caplog.text for token in tokens for part in token.split(".")[1:])
 
@@ -212,7 +213,7 @@ def test_ten_apps_that_hang_do_not_delay_ten_others(
     alice: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # On a slow machine, too, the apps still hang when the others have been told.
-    monkeypatch.setattr(logout_notices, "SECONDS", 9.0)
+    monkeypatch.setattr(logout, "SECONDS", 9.0)
     monkeypatch.setattr(http_client, "PATIENCE", 9.0)
     browser = browser_of(alice)
     for number in range(10):
@@ -221,8 +222,8 @@ def test_ten_apps_that_hang_do_not_delay_ten_others(
             connect_app(browser, told_at(receiver.url(path), path))
             if kind == "hang":
                 receiver.answers[path] = hang
-    services.revoke(browser)
-    sender = logout_notices.Sender()
+    sessions.revoke(browser)
+    sender = logout.Sender()
 
     assert within(30, lambda: sender.send_due() and LogoutNotice.objects.count() == 10)
     assert (len(sender._under_way), sender.outcomes) == (10, {"sent": 10, "failed": 0})
@@ -239,7 +240,7 @@ def test_an_app_that_fails_keeps_the_other_notices_of_its_batch(
     for _ in range(3):
         connect_app(browser, app)
     receiver.answers["/logout"] = say(400)
-    services.revoke(browser)
+    sessions.revoke(browser)
 
     send_all()
 
@@ -252,7 +253,7 @@ def test_two_senders_send_each_notice_once(alice: User, receiver: Receiver) -> N
     app, browser = told_at(receiver.url()), browser_of(alice)
     for _ in range(30):
         connect_app(browser, app)
-    services.revoke(browser)
+    sessions.revoke(browser)
 
     def send() -> None:
         try:
@@ -275,7 +276,7 @@ def test_a_notice_that_a_dead_sender_has_leased_is_sent_when_the_lease_ends(
     alice: User, receiver: Receiver, clock: Clock
 ) -> None:
     ended(alice, told_at(receiver.url()))
-    assert logout_notices._claim(set(), 5)
+    assert logout._claim(set(), 5)
 
     send_all()
     assert not receiver.tokens()
@@ -287,7 +288,7 @@ def test_a_notice_that_a_dead_sender_has_leased_is_sent_when_the_lease_ends(
 def test_a_notice_is_sent_after_a_rest_in_which_the_sign_out_is_answered(
     alice: User, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(logout_notices, "REST", timedelta(seconds=0.5))
+    monkeypatch.setattr(logout, "REST", timedelta(seconds=0.5))
     ended(alice, told_at(receiver.url()))
 
     send_all()
@@ -298,7 +299,7 @@ def test_a_notice_is_sent_after_a_rest_in_which_the_sign_out_is_answered(
 
 
 def test_an_app_that_fails_again_and_again_takes_ever_fewer_turns() -> None:
-    sender, rests = logout_notices.Sender(), []
+    sender, rests = logout.Sender(), []
     for _ in range(8):
         sender._note("app", has_failed=True)
         rests.append(sender._resting["app"][1])
@@ -319,7 +320,7 @@ def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(
     with CaptureQueriesContext(connection) as queries:
         clients.set_enabled(app, Actor(), enabled=False)
     assert len(queries) < 40
-    sender = logout_notices.Sender()
+    sender = logout.Sender()
 
     for batches in (1, 2):
         assert sender.send_due()
@@ -328,7 +329,7 @@ def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(
         assert len(receiver.tokens()) == 20 * batches
 
     sender.finish()
-    assert (sender.outcomes["sent"], logout_notices.NOTICES.waiting()[0]) == (40, 460)
+    assert (sender.outcomes["sent"], logout.NOTICES.waiting()[0]) == (40, 460)
 
 
 def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(
@@ -341,4 +342,4 @@ def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(
 
     ended(make_user("bob"), Client.objects.get())
     clock.advance(hours=26)
-    assert logout_notices.give_up() == 1
+    assert logout.give_up() == 1

@@ -9,8 +9,8 @@ from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 
 from accounts.activity.models import Activity
-from accounts.oauth import clients
-from accounts.oauth.client_metadata import DEVICE
+from accounts.oauth.clients import services as clients
+from accounts.oauth.clients.metadata import DEVICE
 from accounts.oauth.models import Client, Connection, RegistrationToken
 from tests.support.apps import LIST, WEB, page_of, the_app
 from tests.support.authorize import allow, begin, result

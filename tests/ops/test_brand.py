@@ -8,8 +8,7 @@ from django.conf import settings as django_settings
 from django.template.loader import render_to_string
 from django.test import Client
 
-from accounts.common.brand import brand_of
-from accounts.common.brand_settings import File, Link
+from accounts.common.brand import File, Link, brand_of
 from accounts.users.services import create_administrator
 from tests.support.signin import signed_in
 

@@ -20,12 +20,12 @@ from accounts.common import clock
 from accounts.common.secrets import encryption_key
 from accounts.mail.models import OutgoingMail
 from accounts.ops import health
-from accounts.ops.doctor import inside, probe
+from accounts.ops.doctor import inside
 from accounts.ops.doctor.findings import WORDS, found
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from accounts.users.models import User
-from authsite.settings.mail import mailer
+from authsite.settings.storage import mailer
 from tests.support.doctor import FAULTS
 from tests.support.process import free_port
 from tests.support.signin import set_up
@@ -162,11 +162,11 @@ def test_a_server_process_answers_only_a_doctor_that_has_its_secret_key(
     client: Client, monkeypatch: pytest.MonkeyPatch, settings: Any
 ) -> None:
     def status(authorization: str) -> int:
-        return client.post(probe.PATH, headers={"Authorization": authorization}).status_code
+        return client.post(inside.PATH, headers={"Authorization": authorization}).status_code
 
-    good = probe.token()
+    good = inside.token()
     assert [status(given) for given in ("", "Bearer x", good[:-1], good)] == [404, 404, 404, 200]
-    monkeypatch.setattr(signing.time, "time", lambda: time.time_ns() / 1e9 + probe.SECONDS + 1)
+    monkeypatch.setattr(signing.time, "time", lambda: time.time_ns() / 1e9 + inside.SECONDS + 1)
     assert status(good) == 404, "after a minute"
     monkeypatch.undo()
     settings.SECRET_KEY = "another"

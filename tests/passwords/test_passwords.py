@@ -18,8 +18,9 @@ from django.core.checks import run_checks
 from django.core.exceptions import ValidationError
 from django.test import Client
 
-from accounts.ops import owner
-from accounts.passwords import hashers, hashing_threads, lists, services, strength
+from accounts.ops import owner_views
+from accounts.passwords import hashers, strength
+from accounts.passwords import services as passwords
 from accounts.passwords.services import hash_password, is_compromised
 from accounts.passwords.strength import measure
 from accounts.throttle.limits import STRENGTH_NETWORK
@@ -68,8 +69,8 @@ def test_passwords_are_hashed_in_at_most_one_thread_per_core() -> None:
 def test_the_memory_of_hashes_goes_back_to_the_system_after_a_pause(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(hashing_threads, "PAUSE_SECONDS", 0.2)
-    threads = hashing_threads.HashingThreads(1)
+    monkeypatch.setattr(hashers, "PAUSE_SECONDS", 0.2)
+    threads = hashers.HashingThreads(1)
     real = PasswordHasher(time_cost=1, memory_cost=19 * 1024, parallelism=1)
     before = _private_mib()
 
@@ -88,15 +89,15 @@ def _private_mib() -> int:
 def test_a_failed_hash_releases_its_slot() -> None:
     for _ in range(20):
         with pytest.raises(ValueError, match="at most"):
-            services.hash_password("x" * 1025)
+            passwords.hash_password("x" * 1025)
 
-    assert services.verify("a password", services.hash_password("a password"))
+    assert passwords.verify("a password", passwords.hash_password("a password"))
 
 
 def test_composed_and_decomposed_characters_are_the_same_password() -> None:
     composed, decomposed = "caf\u00e9 au lait, please", "cafe\u0301 au lait, please"
 
-    assert services.verify(decomposed, services.hash_password(composed))
+    assert passwords.verify(decomposed, passwords.hash_password(composed))
 
 
 def _hash(password: str) -> bytes:
@@ -122,14 +123,14 @@ def test_a_common_password_is_refused_in_any_case(known: str) -> None:
 
 
 def test_the_list_of_common_passwords_is_complete_sorted_and_memory_mapped() -> None:
-    data = lists.COMMON.read_bytes()
-    size = lists.RECORD_BYTES
+    data = passwords.COMMON.read_bytes()
+    size = passwords.RECORD_BYTES
     records = [data[at : at + size] for at in range(0, len(data), size)]
 
     assert len(records) == 1_436_782
     assert all(map(operator.lt, records, records[1:]))
     assert not is_compromised(GOOD)
-    assert isinstance(lists._common(), lists.mmap.mmap)
+    assert isinstance(passwords._common(), passwords.mmap.mmap)
 
 
 @pytest.mark.parametrize("end, last_end", [(b"\n", b""), (b"\r\n", b"\r\n")])
@@ -242,7 +243,7 @@ def test_passwords_are_measured_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -
 @pytest.mark.django_db
 def test_only_pages_with_a_strength_meter_may_send_requests_by_script(client: Client) -> None:
     assert "connect-src" not in client.get("/accounts/login/")["Content-Security-Policy"]
-    for page in (SIGNUP, path_of(str(owner.new_link()))):
+    for page in (SIGNUP, path_of(str(owner_views.new_link()))):
         assert "connect-src 'self'" in client.get(page)["Content-Security-Policy"]
     signed_in(create_administrator("carol", "carol@example.org", hash_password(GOOD)), client)
 

@@ -13,7 +13,7 @@ from accounts.activity.services import Actor
 from accounts.common.errors import RateLimited
 from accounts.mail.models import OutgoingMail
 from accounts.management.commands.prune import Command
-from accounts.ops.owner import new_link
+from accounts.ops.owner_views import new_link
 from accounts.profile import services
 from accounts.users import services as users
 from accounts.users.models import User, Username

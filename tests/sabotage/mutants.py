@@ -44,7 +44,7 @@ CORE = (
     "accounts/users/disputes.py",
 )
 # What people see, and what staff configure.
-NOT_CORE = ("*/admin*.py", "*/*forms.py", "*/*pages.py", "*/mails.py", "*/urls.py")
+NOT_CORE = ("*/admin*.py", "*/*forms.py", "*/*pages.py", "*/*views.py", "*/mails.py", "*/urls.py")
 # Their tests are about something else, or start servers.
 NO_TESTS = {"bench", "browser", "clients", "deploy", "faults", "house", "ops", "sabotage"}
 NO_TESTS |= {"scanners"}

@@ -12,10 +12,10 @@ from accounts.activity.services import Actor
 from accounts.common import clock as site_clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
-from accounts.session_pages.services import sign_out_elsewhere
-from accounts.sessions import services
+from accounts.sessions import services as sessions
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import SessionStore
+from accounts.sessions.views import sign_out_elsewhere
 from accounts.signin.recent import recent_authentication_required
 from accounts.users.models import User
 from tests.support.clock import Clock
@@ -32,7 +32,7 @@ HOME = ClientInfo("192.0.2.1", CURL)
 def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> LoginSession:
     """Create a session of ``user`` in a browser of its own."""
     proof, place = Proof.now(Method.PASSWORD), ClientInfo("192.0.2.1", agent)
-    session = services.create(user, [proof], place, is_remembered=is_remembered)
+    session = sessions.create(user, [proof], place, is_remembered=is_remembered)
     store = SessionStore()
     store.login_session = session
     store.save()
@@ -41,7 +41,7 @@ def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> Logi
 
 def live(user: User) -> list[LoginSession]:
     """Return the live sessions of ``user``."""
-    return list(services.live(user))
+    return list(sessions.live(user))
 
 
 def test_revoking_by_id_returns_whether_a_live_session_of_that_user_was_revoked(
@@ -51,11 +51,11 @@ def test_revoking_by_id_returns_whether_a_live_session_of_that_user_was_revoked(
     ended, rested, kept = begin(alice), begin(alice), begin(alice, is_remembered=True)
     his = begin(bob)
 
-    assert services.revoke_by_id(alice, ended.pk, Actor())
-    assert not services.revoke_by_id(alice, ended.pk, Actor()), "the session was revoked before"
+    assert sessions.revoke_by_id(alice, ended.pk, Actor())
+    assert not sessions.revoke_by_id(alice, ended.pk, Actor()), "the session was revoked before"
     clock.advance(hours=1)
-    assert not services.revoke_by_id(alice, rested.pk, Actor()), "the session has expired"
-    assert not services.revoke_by_id(alice, his.pk, Actor())
+    assert not sessions.revoke_by_id(alice, rested.pk, Actor()), "the session has expired"
+    assert not sessions.revoke_by_id(alice, his.pk, Actor())
 
     assert live(alice) == [kept]
     assert [row.kind for row in Activity.objects.all()] == ["session_ended"]
@@ -82,7 +82,7 @@ def test_prune_deletes_old_sessions_and_keeps_live_ones(clock: Clock) -> None:
     alice = make_user("alice")
     ended, rested = begin(alice), begin(alice)
     lasting = begin(alice, is_remembered=True)
-    services.revoke(ended)
+    sessions.revoke(ended)
     stranger = SessionStore()
     stranger.save()
 
@@ -128,7 +128,7 @@ def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_
     assert [asks("GET"), asks("POST")] == [True, False], "a form that was opened in time"
     clock.advance(minutes=5)
     assert [asks("GET"), asks("POST")] == [True, True]
-    services.record_proof(session, Proof.now(Method.PASSWORD), HOME)
+    sessions.record_reauthentication(session, Proof.now(Method.PASSWORD), HOME)
     assert [asks("GET"), asks("POST")] == [False, False]
 
 
@@ -137,9 +137,9 @@ def test_a_late_use_does_not_revive_a_revoked_session(clock: Clock) -> None:
     seen = LoginSession.objects.get()
     clock.advance(minutes=30)
 
-    services.revoke(session)
-    services.note_use(seen, HOME)
-    services.record_proof(seen, Proof.now(Method.PASSWORD), HOME)
+    sessions.revoke(session)
+    sessions.note_use(seen, HOME)
+    sessions.record_reauthentication(seen, Proof.now(Method.PASSWORD), HOME)
 
     assert LoginSession.objects.get().ended_at == site_clock.now()
     assert LoginSession.objects.get().used_at == site_clock.now() - timedelta(minutes=30)
@@ -150,7 +150,7 @@ def test_session_data_cannot_be_saved_to_a_revoked_session(client: Client) -> No
     session = SessionStore(client.cookies["sessionid"].value)
     session["a"] = 1
 
-    services.revoke(LoginSession.objects.get())
+    sessions.revoke(LoginSession.objects.get())
 
     with pytest.raises(UpdateError):
         session.save()

@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from accounts.throttle.limits import LOGIN_LINE, MAIL_LINE, UNGUESSABLE
+from accounts.throttle.limits import LOGIN_SUBSCRIBER, MAIL_SUBSCRIBER, UNGUESSABLE
 from tests.support.clock import Clock
 from tests.support.steps import (
     CODE,
@@ -30,7 +30,7 @@ WAYS = {
 
 def refused(browser: Client, login: str = "alice", **more: str) -> str:
     """Use up the budget of this client with wrong passwords, and return the next page."""
-    for _ in range(LOGIN_LINE.burst):
+    for _ in range(LOGIN_SUBSCRIBER.burst):
         sign_in(browser, login, WRONG)
     answer = sign_in(browser, login, PASSWORD, **more)
     assert answer.status_code == 429
@@ -84,7 +84,7 @@ def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock
 
     browser.post(CODE, {"login": "alice"})
     assert offered(refused(browser)) == {"passkey", "reset"}
-    for _ in range(MAIL_LINE.burst - 1):
+    for _ in range(MAIL_SUBSCRIBER.burst - 1):
         browser.post(RESET, {"login": "alice"})
     assert offered(refused(browser)) == {"passkey"}
     for _ in range(UNGUESSABLE.burst):
@@ -94,7 +94,7 @@ def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock
 
 
 def test_any_other_429_page_says_when_to_retry_and_links_back(clock: Clock) -> None:
-    for _ in range(MAIL_LINE.burst):
+    for _ in range(MAIL_SUBSCRIBER.burst):
         sign_up(Client(), f"mallory{len(outbox())}", "alice@example.org")
 
     page = sign_up(Client(), "mallory", "alice@example.org")

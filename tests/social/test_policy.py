@@ -6,8 +6,7 @@ from typing import Any
 import pytest
 from django.test import Client
 
-from accounts.users.identities import Identity
-from accounts.users.models import User
+from accounts.users.models import Identity, User
 from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.second_factor import (

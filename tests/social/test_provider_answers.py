@@ -7,8 +7,7 @@ from certifi import where
 from django.test import Client
 
 from accounts.common import http_client
-from accounts.users.identities import Identity
-from accounts.users.models import User
+from accounts.users.models import Identity, User
 from tests.support import doubles as shapes
 from tests.support.doubles import MAIL, Answer, Doubles
 from tests.support.social import come_back, go

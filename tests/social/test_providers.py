@@ -10,8 +10,7 @@ import pytest
 from django.conf import settings
 from django.test import Client
 
-from accounts.users.identities import Identity
-from accounts.users.models import User
+from accounts.users.models import Identity, User
 from tests.support import doubles as shapes
 from tests.support.doubles import CLIENT_ID, CODE, DOCUMENTED, SECRET, TOKEN, Documented, Doubles
 from tests.support.signin import signed_in

@@ -6,7 +6,8 @@ from typing import Any
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.apikeys import services, text
+from accounts.apikeys import models as apikeys_models
+from accounts.apikeys import services
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
 from tests.support.api import Answer, Caller, call, get_tokens, is_good
@@ -29,7 +30,7 @@ def key_of(user: Any, scope: str = "read", *, days: float | None = None, name: s
 
 def row_of(key: str) -> APIKey:
     """Return the database row of ``key``."""
-    return APIKey.objects.get(pk=text.id_of(key))
+    return APIKey.objects.get(pk=apikeys_models.id_of(key))
 
 
 def make(token: str, client: Caller | None = None, **more: Any) -> Answer:

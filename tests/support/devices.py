@@ -5,7 +5,7 @@ from typing import Any
 from django.test import Client as Browser
 
 from accounts.activity.services import Actor
-from accounts.oauth import clients
+from accounts.oauth.clients import services as clients
 from accounts.oauth.devices import GRANT
 from accounts.oauth.models import Client
 from tests.support.authorize import allow

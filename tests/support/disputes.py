@@ -6,7 +6,7 @@ from typing import Any
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.lockdown.services import lock_down
+from accounts.recovery.locks import lock_down
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import FormerCredential, User
 from tests.support.second_factor import CHALLENGE, unused_code

@@ -56,11 +56,11 @@ class DocumentHost(Receiver):
 
 def use(host: DocumentHost, settings: Any, patch: Any) -> None:
     """Let the site read documents at ``host``."""
-    from accounts.common import http_client, public_ips
+    from accounts.common import client_info, http_client
 
     host.reset()
     http_client._silent_until.clear()
-    judge = public_ips.is_public
+    judge = client_info.is_public
     patch.setattr(http_client, "is_public", lambda ip: ip == HERE or judge(ip))
     resolve(patch, [HERE])
     names = (f"{HOST}:{host.port}",)

@@ -9,8 +9,7 @@ import jwt
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
 
-from accounts.users.identities import Identity
-from accounts.users.models import User
+from accounts.users.models import Identity, User
 from tests.support.forgeries import decoded, encoded
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.social import round_trip

@@ -1,6 +1,6 @@
 """Constants and steps that the tests of provider accounts share."""
 
-from accounts.users.identities import Identity
+from accounts.users.models import Identity
 from tests.support.openid_provider import Person
 from tests.support.steps import LOGIN
 

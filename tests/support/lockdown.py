@@ -17,6 +17,6 @@ def switch_off(alice: User) -> None:
 
 def lock_down(alice: User) -> None:
     from accounts.activity.services import Actor
-    from accounts.lockdown import services
+    from accounts.recovery import locks
 
-    services.lock_down(alice, Actor())
+    locks.lock_down(alice, Actor())

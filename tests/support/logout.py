@@ -1,8 +1,8 @@
 """Steps of tests about logout notices, which the site sends to apps."""
 
-from accounts.oauth import logout_notices
+from accounts.oauth import logout
 from accounts.oauth.models import Client
-from accounts.sessions import services
+from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.apps import connect_app, make_app
@@ -19,11 +19,11 @@ def ended(alice: User, app: Client) -> LoginSession:
     """Return a session of ``app`` that has just ended with its browser session."""
     browser = browser_of(alice)
     session = connect_app(browser, app)
-    services.revoke(browser)
+    sessions.revoke(browser)
     return session
 
 
-def send_all(sender: logout_notices.Sender | None = None) -> None:
+def send_all(sender: logout.Sender | None = None) -> None:
     """Send what is due, and wait until it is sent or has failed."""
-    sender = sender or logout_notices.Sender()
+    sender = sender or logout.Sender()
     assert within(30, lambda: not sender.send_due())

@@ -13,7 +13,8 @@ from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
-from accounts.oauth import clients, codes
+from accounts.oauth import codes
+from accounts.oauth.clients import services as clients
 from accounts.oauth.models import AuthorizationRequest, Client
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -59,7 +60,7 @@ class App:
             "redirect_uri": WEB,
             "scope": scope,
             "audience": audience(),
-            "code_challenge": codes.challenge_of(VERIFIER),
+            "code_challenge": codes.code_challenge_of(VERIFIER),
             "expires_at": clock.now(),
         }
         return codes.issue(AuthorizationRequest(**(fields | changes)), session)

@@ -7,7 +7,7 @@ from typing import Any
 from django.test import Client as Browser
 
 from accounts.activity.services import Actor
-from accounts.oauth import registration_tokens
+from accounts.oauth.clients import registration
 from accounts.oauth.scopes import DEFAULT
 from tests.support.apps import WEB
 
@@ -20,7 +20,7 @@ def new_token(
 ) -> str:
     """Return the text of a new registration token."""
     actor, life = Actor(name="@operator"), timedelta(days=days)
-    return registration_tokens.make(count, life, scope.split(), list(audiences), actor)[1]
+    return registration.make(count, life, scope.split(), list(audiences), actor)[1]
 
 
 def self_register(

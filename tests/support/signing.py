@@ -41,7 +41,7 @@ def token() -> str:
 
 def is_good(written: str) -> bool:
     """Return whether the site accepts a token by its signing key."""
-    verifier = keyring.find(jwt.get_unverified_header(written)["kid"])
+    verifier = keyring.find_key(jwt.get_unverified_header(written)["kid"])
     if not verifier:
         return False
     jwt.decode(written, verifier.key, [verifier.algorithm])

@@ -17,7 +17,7 @@ from django.http import HttpResponse
 from django.test import Client
 
 from authsite import short_path
-from authsite.requests import Utf8WSGIRequest
+from authsite.middleware import Utf8WSGIRequest
 from authsite.short_path import ShortPath
 
 type Application = Callable[..., Iterable[bytes]]

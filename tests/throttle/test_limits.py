@@ -11,7 +11,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.throttle import limits, redis_store
 from accounts.throttle.limits import Budget, Limit
-from accounts.throttle.services import around, spend, wait
+from accounts.throttle.services import around, hit, wait
 from tests.support.client import together
 from tests.support.clock import Clock
 from tests.support.process import free_port
@@ -38,7 +38,7 @@ def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.Mon
 
 def allowed(*budgets: Budget) -> bool:
     try:
-        spend(*budgets)
+        hit(*budgets)
     except RateLimited:
         return False
     return True
@@ -49,7 +49,7 @@ def test_exactly_the_burst_of_many_concurrent_acts_passes(store: None, clock: Cl
     """Each act takes from two budgets, in either order; one of them was used before."""
     mine: list[Budget] = [TEN.of(SUBJECT), OTHER.of(SUBJECT)]
     for _ in range(3):
-        spend(OTHER.of(SUBJECT))
+        hit(OTHER.of(SUBJECT))
 
     passed = together(24, lambda i: allowed(*mine[:: 1 - 2 * (i % 2)]))
 
@@ -140,26 +140,26 @@ def test_refusals_soon_after_another_write_nothing(
 def test_hidden_limits_refuse_no_action_and_count_only_those_that_the_others_allow(
     store: None, clock: Clock
 ) -> None:
-    acts = [spend(TEN.of(n % 2), silent=[OTHER.of(SUBJECT)]) for n in range(14)]
+    acts = [hit(TEN.of(n % 2), silent=[OTHER.of(SUBJECT)]) for n in range(14)]
 
     assert acts == [True] * 10 + [False] * 4
     assert [allowed(TEN.of(0)) for _ in range(4)] == [True] * 3 + [False], "a hidden refusal shows"
     with pytest.raises(RateLimited):
-        spend(TEN.of(0), silent=[OTHER.of("else")])
-    assert [spend(silent=[OTHER.of("else")]) for _ in range(11)] == [True] * 10 + [False]
+        hit(TEN.of(0), silent=[OTHER.of("else")])
+    assert [hit(silent=[OTHER.of("else")]) for _ in range(11)] == [True] * 10 + [False]
 
 
 @pytest.mark.django_db
 def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_success() -> None:
     def statements(subject: object) -> list[tuple[str, int]]:
         with CaptureQueriesContext(connection) as queries:
-            spend(OTHER.of(subject), silent=[TEN.of("mallory"), OTHER.of("mallory")])
+            hit(OTHER.of(subject), silent=[TEN.of("mallory"), OTHER.of("mallory")])
         return [(q["sql"][:20], q["sql"].count("WHEN '")) for q in queries.captured_queries]
 
     accepted = [statements(n) for n in range(10)]
     refused = statements("last")
 
-    assert not spend(silent=[TEN.of("mallory")])
+    assert not hit(silent=[TEN.of("mallory")])
     assert refused == accepted[-1] == accepted[0]
 
 
@@ -167,11 +167,11 @@ def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_su
 def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clock: Clock) -> None:
     ours = dataclasses.replace(TEN, name="test.shared", is_shared=True)
     for _ in range(10):
-        spend(ours.of())
+        hit(ours.of())
     clock.advance(seconds=30)
 
     with pytest.raises(RateLimited) as refused:
-        spend(ours.of())
+        hit(ours.of())
 
     assert (refused.value.retry_after, wait(ours.of()), wait(TEN.of())) == (60, 60, 0)
 
@@ -200,8 +200,8 @@ def test_one_network_cannot_use_up_half_of_a_shared_budget() -> None:
     ]
     assert len(pairs) == 3
     pairs += [
-        (limits.LOGIN_LINE, limits.LOGIN_NAME),
-        (limits.FACTOR_LINE_DAY, limits.FACTOR_ACCOUNT),
+        (limits.LOGIN_SUBSCRIBER, limits.LOGIN_NAME),
+        (limits.FACTOR_SUBSCRIBER_DAY, limits.FACTOR_ACCOUNT),
     ]
 
     for line, everyone in pairs:

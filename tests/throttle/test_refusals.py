@@ -3,7 +3,7 @@
 import pytest
 from django.test import Client
 
-from accounts.throttle.limits import LOGIN_LINE
+from accounts.throttle.limits import LOGIN_SUBSCRIBER
 from accounts.throttle.models import Refusals
 from tests.support.clock import Clock
 from tests.support.steps import WRONG, make_user, sign_in
@@ -13,7 +13,7 @@ from tests.support.steps import WRONG, make_user, sign_in
 def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock: Clock) -> None:
     make_user("alice")
     clock.advance(minutes=5)
-    for _ in range(LOGIN_LINE.burst + 4):
+    for _ in range(LOGIN_SUBSCRIBER.burst + 4):
         sign_in(Client(), "alice", WRONG)
     written = sum(Refusals.objects.filter(limit="login.line").values_list("count", flat=True))
     assert written == 1, "the first at once"

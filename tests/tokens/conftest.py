@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts.tokens import signing_keys
+from accounts.tokens import keyring
 from tests.support.signin import configure
 
 __all__ = ["configure"]
@@ -11,4 +11,4 @@ __all__ = ["configure"]
 @pytest.fixture(autouse=True)
 def only_access_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
     """Sign nothing but access tokens."""
-    monkeypatch.setattr(signing_keys, "FURTHER", [])
+    monkeypatch.setattr(keyring, "FURTHER", [])

@@ -11,7 +11,7 @@ from django.core.management import CommandError, call_command
 from django.db import IntegrityError
 
 from accounts.management.commands import rotate_signing_key
-from accounts.tokens import keyring, keys, signing_keys
+from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
 from tests.support.clock import Clock
 from tests.support.signing import is_good, made_by, token
@@ -123,7 +123,7 @@ def test_a_concurrent_rotation_fails_and_changes_nothing(
     def taken(*_key: Any) -> None:
         raise IntegrityError
 
-    monkeypatch.setattr(signing_keys, "insert", taken)
+    monkeypatch.setattr(keyring, "insert", taken)
 
     with pytest.raises(CommandError, match="Run it again"):
         rotate("--now")

@@ -5,9 +5,9 @@ from typing import Any
 import pytest
 from django.db import transaction
 
-from accounts.tokens import keyring, keys, signing_keys
+from accounts.tokens import keyring, keys
+from accounts.tokens.keyring import Further
 from accounts.tokens.models import SigningKey
-from accounts.tokens.signing_keys import Further
 from tests.support.clock import Clock
 from tests.support.signing import is_good, published, queries, refusing, token
 
@@ -44,7 +44,7 @@ def test_a_new_key_keeps_the_algorithm_of_the_key_before_it_unless_one_is_set(
 @pytest.fixture
 def id_tokens(only_access_tokens: None, monkeypatch: pytest.MonkeyPatch) -> None:
     """Sign other tokens than access tokens with RS256."""
-    monkeypatch.setattr(signing_keys, "FURTHER", [Further(lambda: "RS256", lambda: True)])
+    monkeypatch.setattr(keyring, "FURTHER", [Further(lambda: "RS256", lambda: True)])
 
 
 @pytest.mark.django_db(transaction=True)
@@ -107,7 +107,7 @@ def test_no_client_is_refused_while_the_algorithm_changes_and_changes_back(
 
 def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs() -> None:
     """This holds even for a copy from a process that had not loaded the new key yet."""
-    assert signing_keys.LEAD > signing_keys.RELOAD + signing_keys.MAX_AGE
+    assert keyring.LEAD > keyring.RELOAD + keyring.MAX_AGE
 
 
 def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(
@@ -201,10 +201,10 @@ def test_a_key_is_not_made_within_a_transaction() -> None:
 def test_two_processes_make_one_successor(clock: Clock) -> None:
     keyring.signer()
     clock.advance(days=91)
-    seen = signing_keys.read({})
+    seen = keyring.read({})
 
     for _process in range(2):
-        signing_keys.make_due(seen, clock.now())
+        keyring.make_due(seen, clock.now())
 
     assert [row.number for row in SigningKey.objects.order_by("number")] == [1, 2]
 

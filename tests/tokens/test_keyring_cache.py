@@ -6,7 +6,7 @@ import pytest
 from django.db import OperationalError
 
 from accounts.common import secrets
-from accounts.tokens import keyring, keys, signing_keys
+from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
 from tests.support.client import together
 from tests.support.clock import Clock
@@ -51,19 +51,19 @@ def test_a_flood_of_unknown_key_ids_costs_one_query_in_five_seconds(clock: Clock
     clock.advance(seconds=1)
     with queries() as asked:
         for i in range(50):
-            assert keyring.find(f"{i:x<43}") is None
+            assert keyring.find_key(f"{i:x<43}") is None
     assert len(asked) == 1
 
     clock.advance(seconds=5)
     with queries() as asked:
-        assert keyring.find(UNKNOWN) is None
-        assert keyring.find(UNKNOWN) is None
+        assert keyring.find_key(UNKNOWN) is None
+        assert keyring.find_key(UNKNOWN) is None
     assert len(asked) == 1
 
     clock.advance(seconds=5)
     with queries() as asked:
         for kid in ("", "../../dev/null", "' OR 1=1 --", "x" * 8000, "ü" * 43):
-            assert keyring.find(kid) is None
+            assert keyring.find_key(kid) is None
     assert len(asked) == 0
 
 
@@ -73,8 +73,8 @@ def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_min
     keyring.signer()
     stolen = token()
     elsewhere = keys.generate("ES256")
-    signing_keys.insert(elsewhere, 2, clock.now())
-    found = keyring.find(keys.public_jwk(elsewhere)["kid"])
+    keyring.insert(elsewhere, 2, clock.now())
+    found = keyring.find_key(keys.public_jwk(elsewhere)["kid"])
     assert found is not None
     assert keyring.signer().kid == found.kid, "the reload also serves signing"
     SigningKey.objects.filter(number=1).update(withdrawn_at=clock.now(), private="")
@@ -94,7 +94,7 @@ def test_known_keys_sign_and_verify_while_the_database_is_away(clock: Clock) -> 
         assert keyring.signer().kid == new, "the new key was loaded before"
         assert is_good(written)
         assert is_good(token())
-        assert keyring.find(UNKNOWN) is None
+        assert keyring.find_key(UNKNOWN) is None
         assert len(published()) == 2
 
     SigningKey.objects.filter(number=1).update(withdrawn_at=clock.now())
@@ -102,7 +102,7 @@ def test_known_keys_sign_and_verify_while_the_database_is_away(clock: Clock) -> 
     clock.advance(seconds=5)
     assert not is_good(written), "the database is queried again soon"
     keyring.forget()
-    for ask in (keyring.signer, keyring.jwks, lambda: keyring.find(UNKNOWN)):
+    for ask in (keyring.signer, keyring.jwks, lambda: keyring.find_key(UNKNOWN)):
         with refusing(), pytest.raises(OperationalError):
             ask()
 

@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 import pytest
 
 from accounts.common import crypto
-from accounts.twofactor import codes
+from accounts.twofactor import models as twofactor_models
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import SEED_PURPOSE, Authenticator
 from accounts.users.models import User
@@ -52,7 +52,7 @@ def test_codes_match_the_test_vectors_of_rfc_6238(alice: User, clock: Clock) -> 
 def test_a_new_seed_has_160_bits_and_gives_the_same_codes_as_oathtool(
     alice: User, clock: Clock
 ) -> None:
-    from accounts.twofactor_pages.qr import base32
+    from accounts.twofactor.views import base32
 
     seed = twofactor.new_seed()
 
@@ -87,24 +87,30 @@ def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(
     ids=ascii,
 )
 def test_typed_codes_are_normalized(typed: str, code: str) -> None:
-    assert codes.canonical(typed) == code
+    assert twofactor_models.canonical(typed) == code
 
 
 def test_the_three_kinds_of_code_are_told_apart_by_shape() -> None:
-    shapes = (codes.TOTP_CODE, codes.RECOVERY_CODE, codes.MAILED_CODE)
-    examples = ("123456", codes.new_recovery_codes()[0], "1234 5678")
+    shapes = (
+        twofactor_models.TOTP_CODE,
+        twofactor_models.RECOVERY_CODE,
+        twofactor_models.MAILED_CODE,
+    )
+    examples = ("123456", twofactor_models.new_recovery_codes()[0], "1234 5678")
 
-    fits = [[bool(shape.fullmatch(codes.canonical(e))) for shape in shapes] for e in examples]
+    fits = [
+        [bool(shape.fullmatch(twofactor_models.canonical(e))) for shape in shapes] for e in examples
+    ]
 
     assert fits == [[True, False, False], [False, True, False], [False, False, True]]
 
 
 def test_recovery_codes_are_ten_unique_codes_of_50_bits() -> None:
-    made = [code for _ in range(20) for code in codes.new_recovery_codes()]
+    made = [code for _ in range(20) for code in twofactor_models.new_recovery_codes()]
 
     assert len(made) == 200
     assert len(set(made)) == 200
-    assert all(codes.RECOVERY_CODE.fullmatch(code) for code in made)
+    assert all(twofactor_models.RECOVERY_CODE.fullmatch(code) for code in made)
     used = {character for code in made for character in code}
     assert len(used) >= 32, "five bits a character"
-    assert codes.canonical(codes.written(made[0])) == made[0]
+    assert twofactor_models.canonical(twofactor_models.written(made[0])) == made[0]

@@ -12,7 +12,7 @@ from accounts.twofactor import services as twofactor
 from accounts.twofactor import verification
 from accounts.twofactor.errors import WrongFactorCode
 from accounts.twofactor.models import Authenticator, RecoveryCodes
-from accounts.users.disputes import Evidence, OlderProof
+from accounts.users.disputes import Evidence, OwnershipEvidence
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 from tests.support.clock import Clock
@@ -23,7 +23,7 @@ from tests.support.steps import make_user
 pytestmark = pytest.mark.django_db
 
 HOME = Actor(ClientInfo("192.0.2.1", "Firefox"))
-SHOWN = frozenset({OlderProof(Evidence.PASSWORD)})
+SHOWN = frozenset({OwnershipEvidence(Evidence.PASSWORD)})
 
 
 @pytest.fixture
@@ -41,10 +41,10 @@ def test_a_mailed_code_is_tried_only_if_the_caller_accepts_one(alice: User) -> N
         return True
 
     with pytest.raises(WrongFactorCode):
-        verification.prove(alice, "12345678", HOME)
-    assert verification.prove(alice, "1234 5678", HOME, mailed=mailed).method is Method.MAIL
+        verification.verify(alice, "12345678", HOME)
+    assert verification.verify(alice, "1234 5678", HOME, mailed=mailed).method is Method.MAIL
     with pytest.raises(WrongFactorCode):
-        verification.prove(alice, "123 45", HOME, mailed=mailed)
+        verification.verify(alice, "123 45", HOME, mailed=mailed)
     assert tried == ["12345678"]
 
 

@@ -8,8 +8,8 @@ from accounts.recovery.models import Recovery
 from accounts.users.disputes import (
     AT_ONCE,
     Evidence,
-    OlderProof,
     Outcome,
+    OwnershipEvidence,
     counts,
     covers,
     decide,
@@ -69,17 +69,23 @@ def test_a_tie_stops_a_request_and_a_factor_outweighs_other_proofs(
 
 
 def test_stored_evidence_is_read_as_it_was_shown() -> None:
-    request, shown = Recovery(), frozenset({OlderProof(EMAIL, "a", NOW), OlderProof(PASSWORD)})
+    request, shown = (
+        Recovery(),
+        frozenset({OwnershipEvidence(EMAIL, "a", NOW), OwnershipEvidence(PASSWORD)}),
+    )
     request.shown = shown
     assert request.shown == shown
 
 
 def test_a_request_can_be_finished_only_with_the_proofs_it_was_made_with() -> None:
-    first, second = OlderProof(EMAIL, "a@example.org"), OlderProof(EMAIL, "b@example.org")
-    removed, browser = OlderProof(REMOVED, "a@example.org"), OlderProof(BROWSER, "1")
-    password = OlderProof(PASSWORD)
+    first, second = (
+        OwnershipEvidence(EMAIL, "a@example.org"),
+        OwnershipEvidence(EMAIL, "b@example.org"),
+    )
+    removed, browser = OwnershipEvidence(REMOVED, "a@example.org"), OwnershipEvidence(BROWSER, "1")
+    password = OwnershipEvidence(PASSWORD)
 
-    def finishes(shown: set[OlderProof], request: set[OlderProof]) -> bool:
+    def finishes(shown: set[OwnershipEvidence], request: set[OwnershipEvidence]) -> bool:
         return covers(frozenset(shown), frozenset(request))
 
     assert finishes({first, browser}, {first})

@@ -9,7 +9,8 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from accounts.users import services, usernames
+from accounts.users import services as users
+from accounts.users import usernames
 from accounts.users.models import NameSkeleton, PendingSignup, User, Username
 from accounts.users.skeletons import Check
 from tests.support.clock import Clock
@@ -22,13 +23,13 @@ def make_existing(*given: str) -> None:
     """Create users as before skeletons existed, when usernames could look alike."""
     for name in given:
         Username.objects.create(key=usernames.key(name))
-        services.create_user(name, make_password(PASSWORD))
+        users.create_user(name, make_password(PASSWORD))
 
 
 def is_free(name: str) -> bool:
     try:
-        services.take_username(name, until=None)
-    except services.UsernameTaken:
+        users.take_username(name, until=None)
+    except users.UsernameTaken:
         return False
     return True
 
@@ -54,9 +55,9 @@ def test_a_username_in_another_case_may_not_look_like_another_username() -> None
     make_user("paypal")
     mallory, bob = make_user("paypai"), make_user("bobl")
 
-    with pytest.raises(services.UsernameTaken):
-        services.rename(mallory, "paypaI")
-    assert services.rename(bob, "bob1").username == "bob1", "bob's own username does not count"
+    with pytest.raises(users.UsernameTaken):
+        users.rename(mallory, "paypaI")
+    assert users.rename(bob, "bob1").username == "bob1", "bob's own username does not count"
     assert skeletons()["bobl"] == "bob1"
 
 
@@ -82,8 +83,8 @@ def test_the_skeleton_of_existing_lookalikes_is_held_while_one_of_them_is_left()
     make_existing("paypal", "paypaI")
     Check().run()
     mallory = User.objects.get(username="paypaI")
-    services.rename(mallory, "PaypaI")
-    services.rename(mallory, "mallory")
+    users.rename(mallory, "PaypaI")
+    users.rename(mallory, "mallory")
     Username.objects.filter(key="paypai").delete()
 
     assert not is_free("paypa1")

@@ -10,7 +10,8 @@ from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
 
 from accounts.common.text import fold
-from accounts.users import emails, services, usernames
+from accounts.users import emails, usernames
+from accounts.users import services as users
 from accounts.users.models import EmailAddress, Username
 from tests.support.signin import set_up
 from tests.support.steps import make_user
@@ -132,8 +133,8 @@ def test_an_email_belongs_to_one_user_in_any_spelling() -> None:
     bob = make_user("bob")
 
     for twin in ("alice@example.org", "ALICE@EXAMPLE.ORG", "\uff41lice@example.org"):
-        with pytest.raises(services.EmailTaken):
-            services.confirm_email(bob, twin)
+        with pytest.raises(users.EmailTaken):
+            users.confirm_email(bob, twin)
 
 
 @pytest.mark.parametrize(
@@ -156,15 +157,15 @@ def test_a_username_is_suggested_from_the_valid_characters_of_a_name(
 @pytest.mark.django_db
 def test_a_username_taken_in_any_spelling_gets_a_number() -> None:
     held = [
-        services.take_similar_username(name)
+        users.take_similar_username(name)
         for name in ("alice", "ALICE", "\uff41lice", "bob-2", "bob")
     ]
     assert held == ["alice", "ALICE-2", "\uff41lice-3", "bob-2", "bob"]
-    assert services.take_similar_username("aIice") == "aIice-4"
+    assert users.take_similar_username("aIice") == "aIice-4"
 
     # When the small numbers are taken, six random digits are added, and the result still fits.
     longest = usernames.suggest("a" * 200)
-    held = [services.take_similar_username(longest) for _ in range(12)]
+    held = [users.take_similar_username(longest) for _ in range(12)]
     assert len(set(held)) == 12
     assert sum(bool(re.fullmatch("a{23}-[0-9]{6}", name)) for name in held) == 3
     assert all(usernames.clean(name) == name for name in held)

@@ -2,8 +2,8 @@
 
 import json
 
-from accounts.users.uts39 import TABLES
-from authsite.uts39 import FILES, tables
+from accounts.users.usernames import TABLES
+from authsite.uts39_tables import FILES, tables
 
 TEXTS = {
     "IdentifierStatus.txt": "0061..0063 ; Allowed # [3]\n\n4E00 ; Allowed\n00B7;Allowed",

@@ -5,11 +5,11 @@ from typing import Any
 
 from django.core.management.base import CommandError, CommandParser
 
-from accounts.management.answers import AnswerCommand
+from accounts.management.answers import ResultCommand
 from accounts.management.backups import BackupFailed, back_up, digest_of, secrets_to_keep
 
 
-class Command(AnswerCommand):
+class Command(ResultCommand):
     """Names the secrets that a restore needs, and copies none of them."""
 
     help = "Back up the database into a new file of a folder. See docs/operating.md for a restore."

@@ -5,11 +5,11 @@ The command also recomputes the stored lookalike forms of all usernames.
 
 from typing import Any
 
-from accounts.management.answers import AnswerCommand
+from accounts.management.answers import ResultCommand
 from accounts.users.skeletons import Check
 
 
-class Command(AnswerCommand):
+class Command(ResultCommand):
     """Run this after an upgrade of the Unicode tables, once all old processes have ended."""
 
     help = (

@@ -16,13 +16,13 @@ from django.db import DatabaseError, connections
 from django.db.utils import ConnectionHandler
 
 from accounts.management import copying
-from accounts.management.answers import AnswerCommand
+from accounts.management.answers import ResultCommand
 from accounts.management.copying import SOURCE, TARGET, CopyRefused
 
 NEWS_SECONDS = 2.0
 
 
-class Command(AnswerCommand):
+class Command(ResultCommand):
     """Stop every node first: what is written meanwhile is not copied."""
 
     help = "Copy all data into an empty database, and compare both row by row."

@@ -9,13 +9,13 @@ from urllib.parse import urlsplit
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from accounts.management.answers import AnswerCommand
+from accounts.management.answers import ResultCommand
 from accounts.ops.doctor import inside, outside
 from accounts.ops.doctor.findings import Finding
 from accounts.ops.doctor.outside import Reach
 
 
-class Command(AnswerCommand):
+class Command(ResultCommand):
     """Exits with 1 if anything is wrong. It changes nothing, and sends no email."""
 
     help = (

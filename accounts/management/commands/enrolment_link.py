@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts.management.answers import UserCommand
-from accounts.twofactor_pages import links
+from accounts.twofactor import adding
 from accounts.users.models import User
 
 
@@ -23,8 +23,8 @@ class Command(UserCommand):
 
     def answer_for(self, user: User) -> dict[str, Any]:
         try:
-            return {"user": user.username, "link": links.new_link(user)}
-        except links.NotNeeded:
+            return {"user": user.username, "link": adding.new_link(user)}
+        except adding.NotNeeded:
             raise CommandError(
                 f"{user.username} needs no link: the account has a second factor "
                 "(reset_second_factor removes it), needs none, or is deactivated."

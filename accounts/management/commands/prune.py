@@ -15,7 +15,7 @@ from accounts.apikeys import services as apikeys
 from accounts.codes import once
 from accounts.codes.models import Code
 from accounts.common import clock
-from accounts.common.deletion import delete_in_batches
+from accounts.common.database import delete_in_batches
 from accounts.emails import services as emails
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
@@ -24,11 +24,11 @@ from accounts.recovery import suspension
 from accounts.sessions import connected, known_browsers
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
-from accounts.throttle import refusals
+from accounts.throttle import services as throttle
 from accounts.throttle.models import FamiliarPlace, StoredBudget
-from accounts.tokens import challenges as token_challenges
-from accounts.tokens import keyring
-from accounts.twofactor import protection, trusted_browsers
+from accounts.tokens import keyring, token_challenges
+from accounts.twofactor import services as twofactor
+from accounts.twofactor import trusted_browsers
 from accounts.users import former_credentials
 from accounts.users import services as users
 
@@ -47,7 +47,7 @@ class Command(BaseCommand):
             "codes": delete_in_batches(Code.objects.filter(expires_at__lte=now)),
             "sessions": sessions.prune(),
             "counts": daily.count_days(),
-            "old counts": daily.prune() + refusals.prune(),
+            "old counts": daily.prune() + throttle.prune(),
             "events": activity.prune(),
             "budgets": delete_in_batches(
                 StoredBudget.objects.filter(whole_at__lte=now.timestamp() * 1000)
@@ -67,6 +67,6 @@ class Command(BaseCommand):
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),
         }
-        protection.store()
+        twofactor.store_coverage()
         apikeys.tell_of_ends()
         self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))

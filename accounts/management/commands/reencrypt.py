@@ -9,8 +9,8 @@ from django.db.models import Model
 from accounts.common import crypto
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import PURPOSE as OUTBOX
+from accounts.tokens.keyring import PURPOSE as SIGNING_KEY
 from accounts.tokens.models import SigningKey
-from accounts.tokens.signing_keys import PURPOSE as SIGNING_KEY
 from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE, Authenticator, RecoveryCodes
 from accounts.users.models import FormerCredential
 

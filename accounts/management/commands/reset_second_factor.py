@@ -3,7 +3,6 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts.management.answers import COMMAND_LINE, UserCommand
-from accounts.twofactor import removal
 from accounts.twofactor import services as twofactor
 from accounts.users.models import User
 
@@ -16,7 +15,7 @@ class Command(UserCommand):
     def answer_for(self, user: User) -> dict[str, Any]:
         if not twofactor.has_any(user):
             raise CommandError(f"{user.username} has no second factor.")
-        removal.reset(user, COMMAND_LINE)
+        twofactor.reset(user, COMMAND_LINE)
         return {"username": user.username}
 
     def words(self, facts: dict[str, Any]) -> str:

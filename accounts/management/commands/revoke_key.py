@@ -5,15 +5,14 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.apikeys import services as apikeys
-from accounts.apikeys.models import APIKey
-from accounts.apikeys.text import ID_LENGTH, PREFIX
-from accounts.management.answers import COMMAND_LINE, AnswerCommand
+from accounts.apikeys.models import ID_LENGTH, PREFIX, APIKey
+from accounts.management.answers import COMMAND_LINE, ResultCommand
 
 # Pages show this many characters of the id of a key.
 SHORTEST = 4
 
 
-class Command(AnswerCommand):
+class Command(ResultCommand):
     """Records the command in the owner's history, and notifies the owner by email."""
 
     help = "Revoke the API key that begins with these characters."

@@ -10,8 +10,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import IntegrityError
 
 from accounts.tokens import keyring, keys
+from accounts.tokens.keyring import MAX_AGE, RELOAD
 from accounts.tokens.models import SigningKey
-from accounts.tokens.signing_keys import MAX_AGE, RELOAD
 
 # A file with an RSA key of 8192 bits has 6.4 kB.
 LARGEST_FILE = 65_536

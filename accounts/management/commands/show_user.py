@@ -4,12 +4,12 @@ from typing import Any
 
 from accounts.administration.explanation import explain
 from accounts.apikeys import services as apikeys
-from accounts.lockdown.access import Access
 from accounts.management.answers import UserCommand
+from accounts.recovery.access import Access
 from accounts.twofactor import services as twofactor
-from accounts.users import identities
+from accounts.users import models as users_models
 from accounts.users.models import User
-from accounts.users.rows import emails_of
+from accounts.users.services import emails_of
 
 
 class Command(UserCommand):
@@ -37,7 +37,7 @@ class Command(UserCommand):
             "authenticator_apps": [row.name for row in held.authenticators],
             "passkeys": [row.name for row in (*held.passkeys, *held.unconfirmed)],
             "has_recovery_codes": held.recovery_codes is not None,
-            "providers": [str(row) for row in identities.of(user)],
+            "providers": [str(row) for row in users_models.of(user)],
             "sessions": access.live.count(),
             "apps": list(apps.values()),
             "api_keys": [key.label for key in apikeys.of(user)],

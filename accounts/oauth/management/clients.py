@@ -4,11 +4,11 @@ from typing import Any
 
 from django.core.management.base import CommandError
 
-from accounts.management.answers import AnswerCommand
+from accounts.management.answers import ResultCommand
 from accounts.oauth.models import Client
 
 
-class ClientCommand(AnswerCommand):
+class ClientCommand(ResultCommand):
     """A command about an app. Its result uses the names of OAuth, such as ``client_id``."""
 
     def words(self, facts: dict[str, Any]) -> str:

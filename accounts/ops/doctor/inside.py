@@ -1,17 +1,26 @@
-"""The doctor's checks that need only the settings, the database and other services."""
+"""The doctor's checks that need only the settings, the database and other services.
+
+Only the doctor gets an answer. It signs its request with ``SECRET_KEY``, for a minute.
+"""
 
 import os
+import resource
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from stat import S_IROTH
+from typing import Any
 
 from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.core import signing
 from django.core.mail import mailers
 from django.db import DatabaseError, connection
 from django.db.migrations.loader import MigrationLoader
 from django.db.models import Q
+from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 
 from accounts.codes.models import Code
 from accounts.common import clock
@@ -19,10 +28,47 @@ from accounts.common.config import Config
 from accounts.mail import services as mail
 from accounts.ops import health
 from accounts.ops.doctor.findings import Finding, found
-from accounts.ops.storage import LOW_BYTES, LOW_SHARE
+from accounts.ops.health import LOW_BYTES, LOW_SHARE
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from accounts.users.models import User
+
+PATH = "/health/doctor"
+SECONDS = 60
+
+
+def token() -> str:
+    """Return a value of the header ``Authorization`` that this site answers for a minute."""
+    return f"Bearer {_signer().sign('doctor')}"
+
+
+@csrf_exempt
+@login_not_required
+def doctor(request: HttpRequest) -> HttpResponse:
+    """Tell ``doctor`` how its request arrives; answer everybody else with status 404."""
+    try:
+        given = request.headers.get("Authorization", "").removeprefix("Bearer ")
+        _signer().unsign(given, max_age=SECONDS)
+    except signing.BadSignature:
+        return JsonResponse({"detail": "Not Found.", "code": "not_found"}, status=404)
+    return JsonResponse(_facts(request.META, request.scheme or ""))
+
+
+def _signer() -> signing.TimestampSigner:
+    return signing.TimestampSigner(salt="accounts.ops.doctor")
+
+
+def _facts(meta: dict[str, Any], scheme: str) -> dict[str, Any]:
+    return {
+        "ip": meta.get("REMOTE_ADDR", ""),
+        "forwarded": meta.get("HTTP_X_FORWARDED_FOR", ""),
+        "underscore": "HTTP_X_DOCTOR_PROBE" in meta,
+        "scheme": scheme,
+        # How long the server has waited for the body.
+        "body_seconds": meta.get("authsite.body_seconds", 0.0),
+        "descriptors": resource.getrlimit(resource.RLIMIT_NOFILE)[0],
+    }
+
 
 type Check = Callable[[Config], Iterator[Finding]]
 
@@ -102,7 +148,7 @@ def _mail_server(config: Config) -> Iterator[Finding]:
 def _redis(_config: Config) -> Iterator[Finding]:
     from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
 
-    if not redis_store.answers():
+    if not redis_store.is_reachable():
         yield found("redis_down")
 
 

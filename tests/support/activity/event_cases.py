@@ -6,8 +6,7 @@ from django.contrib.auth.hashers import make_password
 
 from accounts.apikeys.models import APIKey
 from accounts.recovery import suspension
-from accounts.users.identities import Identity
-from accounts.users.models import User
+from accounts.users.models import Identity, User
 from tests.support import api_keys as keys
 from tests.support.activity.app_steps import (
     agree_to_the_app,

@@ -2,7 +2,7 @@
 
 from functools import partial
 
-from accounts.throttle.limits import FACTOR_LINE
+from accounts.throttle.limits import FACTOR_SUBSCRIBER
 from tests.support import second_factor, webauthn
 from tests.support.activity.event_case import Case, by_operator, by_visitor
 from tests.support.activity.event_steps import (
@@ -62,7 +62,9 @@ FACTOR_CASES = {
     ),
     "factor_failed_new": at_second_step(enter_wrong_codes(1)),
     "factor_failed": by_visitor(enter_wrong_codes(1), prepare=after_a_failure),
-    "factor_blocked": by_visitor(enter_wrong_codes(FACTOR_LINE.burst + 1), prepare=after_a_failure),
+    "factor_blocked": by_visitor(
+        enter_wrong_codes(FACTOR_SUBSCRIBER.burst + 1), prepare=after_a_failure
+    ),
     "recovery_codes_made": with_authenticator(post(RECOVERY_CODES, new="1"), proof="pwd mail otp"),
     "emailed_codes_on": with_authenticator(
         post(EMAILED_CODES, emailed_codes="on"), proof="pwd mail otp"

@@ -9,7 +9,9 @@ from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.management.answers import COMMAND_LINE
-from accounts.oauth import clients, logos, redirect_uris, scopes
+from accounts.oauth import scopes
+from accounts.oauth.clients import services as clients
+from accounts.oauth.clients import uris
 from accounts.oauth.management.clients import ClientCommand
 from accounts.oauth.models import Client
 
@@ -77,7 +79,7 @@ class Command(ClientCommand):
             logout_uris=options["post_logout_uri"],
             backchannel_logout_uri=options["backchannel_logout_uri"],
             backchannel_logout_is_private=options["backchannel_logout_private"]
-            or redirect_uris.names_private_host(options["backchannel_logout_uri"]),
+            or uris.names_private_host(options["backchannel_logout_uri"]),
             is_public=options["public"],
             is_device=options["device"],
             is_first_party=options["first_party"],
@@ -90,13 +92,13 @@ class Command(ClientCommand):
             required_group=_group(options["group"]) if options["group"] else None,
             jwks_uri=options["jwks_uri"],
             jwks_uri_is_private=options["jwks_uri_private"]
-            or redirect_uris.names_private_host(options["jwks_uri"]),
+            or uris.names_private_host(options["jwks_uri"]),
             jwks=_read(options["jwks"]) if options["jwks"] else None,
         )
         try:
             if options["logo"]:
                 client.new_logo = Path(options["logo"]).read_bytes()
-                client.logo = logos.version_of(client.new_logo)
+                client.logo = clients.version_of(client.new_logo)
             secret = clients.create(client, COMMAND_LINE)
         except OSError as error:
             raise CommandError(str(error)) from None
@@ -153,9 +155,9 @@ def _sector(pairwise: bool, sector: str, redirect_uri: list[str], **_options: An
     Raises:
         CommandError: the redirect URIs have several hosts or none, and no option names the sector.
     """
-    if pairwise and not (sector or redirect_uris.sector_of(redirect_uri)):
+    if pairwise and not (sector or uris.sector_of(redirect_uri)):
         raise CommandError("Name the host of the pairwise identifiers with --sector.")
-    return sector or (redirect_uris.sector_of(redirect_uri) if pairwise else "")
+    return sector or (uris.sector_of(redirect_uri) if pairwise else "")
 
 
 def _group(name: str) -> Group:

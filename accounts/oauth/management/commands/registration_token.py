@@ -8,9 +8,10 @@ from django.core.management.base import CommandError, CommandParser
 from django.urls import reverse
 
 from accounts.management.answers import COMMAND_LINE
-from accounts.oauth import registration_tokens, scopes
+from accounts.oauth import scopes
+from accounts.oauth.clients import registration
+from accounts.oauth.clients.registration import MOST_CLIENTS, MOST_DAYS
 from accounts.oauth.management.clients import ClientCommand
-from accounts.oauth.registration_tokens import MOST_CLIENTS, MOST_DAYS
 
 
 class Command(ClientCommand):
@@ -50,7 +51,7 @@ class Command(ClientCommand):
             sentence = f"--clients can be 1 to {MOST_CLIENTS}, and --days 1 to {MOST_DAYS}."
             raise CommandError(sentence)
         scope = options["scope"] or scopes.DEFAULT.split()
-        token, text = registration_tokens.make(
+        token, text = registration.make(
             count, timedelta(days=days), scope, options["audience"], COMMAND_LINE
         )
         return {

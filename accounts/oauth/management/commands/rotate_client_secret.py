@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.management.answers import COMMAND_LINE
-from accounts.oauth import clients
+from accounts.oauth.clients import services as clients
 from accounts.oauth.management.clients import ClientCommand, client_with
 
 

@@ -1,0 +1,147 @@
+"""The pages by which staff act on the accounts of others."""
+
+import uuid
+from dataclasses import dataclass
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.core.validators import MaxLengthValidator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from django.views.decorators.http import require_http_methods
+
+from accounts.activity import history
+from accounts.activity.models import LONGEST_REASON
+from accounts.administration import acts, person, roles
+from accounts.administration.acts import ACTS, Act
+from accounts.administration.steps import Account, Mode
+from accounts.common.errors import PublicError
+from accounts.sessions.current import actor_of
+from accounts.signup import services as signup
+from accounts.users import services as users
+from accounts.users.forms import refuse_controls
+from accounts.users.models import User
+from accounts.users.rights import ACTING, role_of
+
+MODES = {
+    "": gettext_lazy("Choose when"),
+    Mode.NOW: gettext_lazy("Now"),
+    Mode.WAIT: gettext_lazy("After the waiting period"),
+}
+
+
+def _select() -> forms.Select:
+    return forms.Select({"class": "input"})
+
+
+class ReasonForm(forms.Form):
+    """Asks for the reason of an act."""
+
+    reason = forms.CharField(
+        label=gettext_lazy("Reason"),
+        help_text=gettext_lazy("They can read it. Don’t write anything that only staff may know."),
+        error_messages={"required": gettext_lazy("Enter a reason.")},
+        validators=[MaxLengthValidator(LONGEST_REASON), refuse_controls],
+        widget=forms.Textarea({"class": "input", "rows": 2}),
+    )
+
+
+class ActForm(ReasonForm):
+    """Asks for the reason of an act and, where the act needs them, for its target and its mode."""
+
+    field_order = ("target", "mode", "reason")
+    target = forms.ChoiceField(label=gettext_lazy("Which"), required=False, widget=_select())
+    # No mode is preselected, so that nobody removes factors immediately by oversight.
+    mode = forms.ChoiceField(label=gettext_lazy("When"), choices=MODES, widget=_select())
+
+    def __init__(self, act: Act, account: Account, data: Any = None) -> None:
+        super().__init__(data, auto_id=f"{act.name}_%s")
+        targets = [(target.value, target.label) for target in act.targets_of(account)]
+        everything = [("", str(act.everything))] if act.everything else []
+        if everything or targets:
+            field = cast(forms.ChoiceField, self.fields["target"])
+            field.choices = [*everything, *targets]
+        else:
+            del self.fields["target"]
+        if not act.has_modes:
+            del self.fields["mode"]
+
+
+@dataclass(frozen=True)
+class Offer:
+    """An act with its form, for the page about a person."""
+
+    act: Act
+    form: ActForm
+    url: str
+
+
+def context_of(staff: User, account: Account) -> dict[str, Any]:
+    """Return what the page about ``account`` shows about the acts of ``staff``."""
+    role = role_of(staff)
+    return {
+        "role": history.ROLES[role] if role else "",
+        "offers": [
+            Offer(act, ActForm(act, account), _url_of(act, account))
+            for act in acts.acts_for(staff, account)
+        ],
+        "refusal": _refusal(staff, account),
+    }
+
+
+def _refusal(staff: User, account: Account) -> str:
+    """Return why ``staff`` may not act on ``account``, or an empty string."""
+    if role_of(staff) not in ACTING:
+        return _("You can read this page, but not change the account.")
+    try:
+        roles.check(staff, account)
+    except PublicError as error:
+        return str(error)
+    return ""
+
+
+def _url_of(act: Act, account: Account) -> str:
+    return reverse("admin:accounts_user_act", args=[account.pk, act.name])
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
+    """Show the form of an act, or do the act if the form is complete."""
+    staff = cast(User, request.user)
+    account = users.find_by_id(str(id)) or signup.find_signup(id)
+    wanted = ACTS.get(name)
+    if account is None or wanted is None:
+        raise Http404
+    form = ActForm(wanted, account, request.POST if request.method == "POST" else None)
+    refusal = None
+    try:
+        wanted.check(staff, account)
+        if isinstance(account, User):
+            # The form names the addresses, sessions and factors of the user.
+            person.record_page_view(account, staff, actor_of(request))
+        if form.is_valid():
+            acts.perform(name, staff, actor_of(request), account, **form.cleaned_data)
+            messages.success(request, _("Done: %(act)s.") % {"act": wanted.label})
+            return _back_to(account)
+    except PublicError as error:
+        refusal = error
+    context = {
+        **admin.site.each_context(request),
+        "title": wanted.label,
+        "account": account,
+        "offer": Offer(wanted, form, request.path),
+        "refusal": refusal,
+    }
+    status = refusal.status if refusal else 200
+    return render(request, "admin/accounts/user/act.html", context, status=status)
+
+
+def _back_to(account: Account) -> HttpResponse:
+    """Redirect to the page about the person, or to the list if the sign-up is unconfirmed."""
+    if User.objects.filter(pk=account.pk).exists():
+        return redirect("admin:accounts_user_change", account.pk)
+    return redirect("admin:accounts_user_changelist")

@@ -1,0 +1,185 @@
+"""The admin pages of invitations: the list, and the forms to send, to resend and to revoke one."""
+
+import uuid
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import AdminForm
+from django.contrib.auth.models import Group
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.urls import URLPattern, path, reverse
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.invitations import services
+from accounts.invitations.models import Invitation
+from accounts.sessions.current import actor_of, session_of
+from accounts.signin.adminsite import ListAdmin, RowsField
+from accounts.users.forms import EmailField
+from accounts.users.models import User
+from accounts.users.rights import groups_to_give
+
+LIST = "admin:accounts_invitation_changelist"
+PAGES = ("accounts_invitation_changelist", "accounts_invitation_add", "accounts_invitation_delete")
+
+
+class InviteForm(forms.Form):
+    """The form to invite a person. It offers only the rights that the inviter may give."""
+
+    email = EmailField()
+    groups = RowsField(
+        Group.objects.none(),
+        label=gettext_lazy("Groups"),
+        help_text=gettext_lazy(
+            "The person joins those of these groups that you may still give when they accept."
+        ),
+        required=False,
+    )
+    is_staff = forms.BooleanField(
+        label=gettext_lazy("Staff"),
+        help_text=gettext_lazy("Staff can open these pages."),
+        required=False,
+    )
+    days = forms.IntegerField(
+        label=gettext_lazy("Days"),
+        help_text=gettext_lazy("The link works for this many days, at most 30."),
+        initial=7,
+        min_value=1,
+        max_value=services.LONGEST_DAYS,
+    )
+
+    def __init__(self, inviter: User, *args: Any) -> None:
+        super().__init__(*args)
+        groups = groups_to_give(inviter)
+        self.fields["groups"].queryset = groups  # type: ignore[attr-defined]  # of this field's type
+        if not groups:
+            del self.fields["groups"]
+        if not inviter.is_superuser:
+            del self.fields["is_staff"]
+
+    def in_admin_style(self) -> AdminForm:
+        """Return the form as the templates of Django's admin render forms."""
+        fieldsets = [(None, {"fields": list(self.fields)})]
+        return AdminForm(self, fieldsets, {})  # type: ignore[arg-type]  # takes any form
+
+
+class InvitationAdmin(ListAdmin):
+    """The admin of invitations. Nobody changes an invitation: a new one replaces it."""
+
+    list_display = ("email", "rights", "invited_by", "created_at", "expires_at", "link")
+    list_display_links = None
+    list_select_related = ("invited_by",)
+    search_fields = ("email_key",)
+    ordering = ("-created_at",)
+    actions = None
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the URLs of the list and of the forms."""
+        again = self.admin_site.admin_view(self.again_view)
+        return [
+            path("<uuid:id>/again/", again, name="accounts_invitation_act"),
+            *(url for url in super().get_urls() if url.name in PAGES),
+        ]
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Invitation]:
+        return super().get_queryset(request).prefetch_related("groups")
+
+    @admin.display(description=gettext_lazy("Rights"))
+    def rights(self, invitation: Invitation) -> str | None:
+        """Return the names of the groups, and whether the person becomes staff."""
+        names = [group.name for group in invitation.groups.all()]
+        return ", ".join([_("Staff"), *names] if invitation.is_staff else names) or None
+
+    @admin.display(description=gettext_lazy("Link"))
+    def link(self, invitation: Invitation) -> SafeString:
+        """Return links to the pages that send the invitation again, and that revoke it."""
+        pk = invitation.pk
+        offers = {"act": _("Send again"), "delete": _("Revoke")}
+        return format_html_join(
+            " ",
+            '<a href="{}">{} <bdi class="visually-hidden">{}</bdi></a>',
+            [
+                (reverse(f"admin:accounts_invitation_{page}", args=[pk]), label, invitation.email)
+                for page, label in offers.items()
+            ],
+        )
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        return super().changelist_view(request, {"title": _("Invitations")})
+
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask whom to invite, and send the invitation."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        inviter = session_of(request).user
+        form = InviteForm(inviter, request.POST if request.method == "POST" else None)
+        if form.is_valid():
+            services.invite(inviter, actor=actor_of(request), **form.cleaned_data)
+            sentence = _("We’ve sent an email to %(email)s.")
+            messages.success(request, sentence % {"email": form.cleaned_data["email"]})
+            return redirect(LIST)
+        return self._show(request, "invite", _("Invite someone"), form=form)
+
+    def again_view(self, request: HttpRequest, id: uuid.UUID) -> HttpResponse:
+        """Ask whether to send an invitation again, and send it with a new link."""
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        invitation = self.get_object(request, str(id))
+        if invitation and request.method != "POST":
+            return self._show(request, "again", _("Send invitation again"), invitation=invitation)
+        try:
+            if invitation is None:
+                raise services.InvitationEnded
+            services.send_again(invitation, session_of(request).user, actor_of(request))
+        except services.InvitationEnded as error:
+            messages.info(request, str(error))
+        else:
+            sentence = _("We’ve sent an email to %(email)s.")
+            messages.success(request, sentence % {"email": invitation.email})
+        return redirect(LIST)
+
+    def delete_view(
+        self, request: HttpRequest, object_id: str, extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask whether to revoke an invitation, and revoke it."""
+        invitation = self.get_object(request, object_id)
+        if not self.has_delete_permission(request):
+            raise PermissionDenied
+        user = session_of(request).user
+        if invitation and request.method != "POST":
+            return self._show(request, "revoke", _("Revoke invitation"), invitation=invitation)
+        if invitation and services.revoke(invitation, user, actor_of(request)):
+            sentence = _("You’ve revoked the invitation to %(email)s.")
+            messages.success(request, sentence % {"email": invitation.email})
+        else:
+            messages.info(request, str(services.InvitationEnded()))
+        return redirect(LIST)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Return whether the user may invite. Who may invite also sees and revokes invitations."""
+        return services.may_invite(cast(User, request.user))
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_add_permission(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return self.has_add_permission(request)
+
+    def has_module_permission(self, request: HttpRequest) -> bool:
+        return self.has_add_permission(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Return False: to change an invitation, send a new one."""
+        return False
+
+    def _show(self, request: HttpRequest, page: str, title: str, **context: object) -> HttpResponse:
+        shared = {**self.admin_site.each_context(request), "title": title, "opts": self.opts}
+        return render(request, f"admin/accounts/invitation/{page}.html", shared | context)

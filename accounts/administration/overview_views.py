@@ -1,0 +1,315 @@
+"""The admin's overview: how people sign in, what fails, what is blocked, and what waits."""
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, timedelta
+from enum import StrEnum
+from typing import Any
+
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import URLPattern
+from django.utils.formats import date_format
+from django.utils.functional import Promise
+from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import daily, events
+from accounts.activity.daily import Kind
+from accounts.common import clock
+from accounts.common.proofs import Method
+from accounts.mail import services as mail
+from accounts.throttle import services as throttle
+from accounts.twofactor import services as twofactor
+
+HEIGHT = 100
+WIDTH = 8  # of a column
+PITCH = 10  # from one column to the next
+
+
+class Span(StrEnum):
+    """The time that one column stands for."""
+
+    DAY = "day"
+    WEEK = "week"
+    MONTH = "month"
+
+
+SPANS: dict[Span, str | Promise] = {
+    Span.DAY: _("By day"),
+    Span.WEEK: _("By week"),
+    Span.MONTH: _("By month"),
+}
+COLUMNS = {Span.DAY: 14, Span.WEEK: 12, Span.MONTH: 12}
+
+
+@dataclass(frozen=True)
+class Series:
+    """Numbers that are drawn in one colour. ``path``: the SVG path of their boxes."""
+
+    label: str
+    total: int
+    path: str
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A plot.
+
+    ``columns``: the label of each column, and its numbers in the order of ``series``.
+    ``top``: the label of the top of the drawing.
+    """
+
+    key: str
+    title: str | Promise
+    series: Sequence[Series]
+    columns: Sequence[tuple[str, Sequence[int]]]
+    top: int | str
+
+    @property
+    def width(self) -> int:
+        """The width of the drawing, in its own units."""
+        return PITCH * len(self.columns)
+
+    @property
+    def total(self) -> int:
+        """The sum of all numbers."""
+        return sum(series.total for series in self.series)
+
+
+def starts(span: Span, today: date) -> list[date]:
+    """Return the first days of the last columns, oldest first. The last one contains ``today``."""
+    first = today
+    if span is Span.WEEK:
+        first = today - timedelta(days=today.weekday())
+    if span is Span.MONTH:
+        first = today.replace(day=1)
+    found = [first]
+    while len(found) < COLUMNS[span]:
+        before = found[-1] - timedelta(days=7 if span is Span.WEEK else 1)
+        found.append(before.replace(day=1) if span is Span.MONTH else before)
+    return found[::-1]
+
+
+def over_time(
+    key: str,
+    title: str | Promise,
+    days: Sequence[date],
+    numbers: Mapping[tuple[date, str], int],
+) -> Plot:
+    """Return a plot over time.
+
+    ``days``: the first days of the columns, as :func:`starts` returns them.
+    ``numbers``: the number of each series on each day, by the day and the label of the series.
+    """
+    ends = [*days[1:], date.max]
+    columns: list[Counter[str]] = [Counter() for _day in days]
+    for (day, label), number in numbers.items():
+        for column, start, end in zip(columns, days, ends, strict=True):
+            if start <= day < end:
+                column[label] += number
+    return stacked(key, title, [(label_of(day), c) for day, c in zip(days, columns, strict=True)])
+
+
+def stacked(
+    key: str,
+    title: str | Promise,
+    columns: Iterable[tuple[str, Mapping[str, int]]],
+    *,
+    is_share: bool = False,
+) -> Plot:
+    """Return a plot of ``columns``: the label of each column, and the numbers by series.
+
+    ``is_share``: whether all columns are equally high, because they show percentages.
+    """
+    columns = list(columns)
+    sums: Counter[str] = Counter()
+    for _name, numbers in columns:
+        sums.update(numbers)
+    legend = list(sums.items()) if is_share else sums.most_common()
+    rows = [(name, [numbers.get(label, 0) for label, _sum in legend]) for name, numbers in columns]
+    top = max((sum(numbers) for _name, numbers in rows), default=0)
+    series = [
+        Series(
+            label, total, _path([numbers for _name, numbers in rows], place, 0 if is_share else top)
+        )
+        for place, (label, total) in enumerate(legend)
+    ]
+    return Plot(key, title, series, rows, "100 %" if is_share else top)
+
+
+def _path(columns: Sequence[Sequence[int]], place: int, top: int) -> str:
+    """Return the path of the boxes of the series at ``place``.
+
+    ``top``: the number at the top of the drawing, or 0 if each column reaches the top.
+    """
+    boxes = []
+    for column, numbers in enumerate(columns):
+        scale = HEIGHT / (top or sum(numbers) or 1)
+        below, height = sum(numbers[:place]) * scale, numbers[place] * scale
+        if height:
+            start = f"M{column * PITCH} {HEIGHT - below:.1f}"
+            boxes.append(f"{start}h{WIDTH}v-{height:.1f}h-{WIDTH}z")
+    return "".join(boxes)
+
+
+def label_of(day: date) -> str:
+    """Return the date as the plots show it."""
+    return date_format(day, "SHORT_DATE_FORMAT")
+
+
+type Counts = Mapping[tuple[date, Kind], int]
+
+SIGN_INS = {
+    event.name
+    for event in (
+        events.SIGNED_IN,
+        events.SIGNED_IN_NEW,
+        events.SIGNED_IN_NETWORK,
+        events.CLIENT_SIGNED_IN,
+        events.CLIENT_SIGNED_IN_NEW,
+    )
+}
+METHODS: dict[str, str | Promise] = {
+    Method.PASSWORD: gettext_lazy("Password"),
+    Method.PASSKEY: gettext_lazy("Passkey"),
+    Method.UNCONFIRMED_PASSKEY: gettext_lazy("Passkey"),
+    Method.PROVIDER: gettext_lazy("Another site"),
+    Method.MAIL: gettext_lazy("Email"),
+}
+REASONS: dict[str, str | Promise] = {
+    events.SIGN_IN_FAILED.name: gettext_lazy("Wrong password or passkey"),
+    events.FACTOR_FAILED.name: gettext_lazy("Second step"),
+    events.FACTOR_FAILED_NEW.name: gettext_lazy("Second step"),
+    events.FACTOR_BLOCKED.name: gettext_lazy("Second step"),
+    events.PROOF_FAILED.name: gettext_lazy("Reauthentication"),
+    events.PROOF_GUESSED.name: gettext_lazy("Reauthentication"),
+    events.BROWSER_CHANGED.name: gettext_lazy("Session in another browser"),
+    events.SESSION_STOPPED.name: gettext_lazy("Session in another browser"),
+    events.TOKEN_REUSED.name: gettext_lazy("Copied token or passkey"),
+    events.PASSKEY_SUSPECT.name: gettext_lazy("Copied token or passkey"),
+}
+# What a limit counts, by the beginning of its name.
+LIMITS: dict[str, str | Promise] = {
+    "login": gettext_lazy("Passwords"),
+    "proof": gettext_lazy("Passwords"),
+    "passkey": gettext_lazy("Passkeys"),
+    "factor": gettext_lazy("Codes"),
+    "code": gettext_lazy("Codes"),
+    "verify": gettext_lazy("Codes"),
+    "mail": gettext_lazy("Emails"),
+    "recovery": gettext_lazy("Emails"),
+    "signup": gettext_lazy("Sign-ups"),
+    "client": gettext_lazy("Secrets of apps"),
+}
+
+
+class OverviewAdmin(admin.ModelAdmin):
+    """Shows the overview in place of a list of daily counts."""
+
+    def get_urls(self) -> list[URLPattern]:
+        """Return the URL of the overview only."""
+        return [url for url in super().get_urls() if str(url.name).endswith("_changelist")]
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show the plots by day, week or month, as the parameter ``by`` says."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        by = request.GET.get("by")
+        span = Span(by) if by in SPANS else Span.DAY
+        context = {
+            **self.admin_site.each_context(request),
+            "title": gettext("Overview"),
+            "spans": [(each.value, label, each is span) for each, label in SPANS.items()],
+            "plots": plots(span),
+        }
+        return render(request, "admin/accounts/overview.html", context)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return False
+
+
+def plots(span: Span) -> list[Plot]:
+    """Return all plots of the overview. Those over time have columns of length ``span``."""
+    days = starts(span, clock.now().date())
+    counts = daily.counts(days[0], span)
+    return [
+        over_time("sign-ins", gettext("Sign-ins by method"), days, _by(counts, _method)),
+        over_time("failures", gettext("Failed attempts by reason"), days, _by(counts, _reason)),
+        over_time("blocked", gettext("Attempts blocked by limits"), days, _blocked(days[0], span)),
+        over_time("sign-ups", gettext("New accounts"), days, _by(counts, _new_account)),
+        _factor_coverage(),
+        _backlog(),
+    ]
+
+
+def _by(
+    counts: Counts, label_of: Callable[[Kind], str | Promise | None]
+) -> Counter[tuple[date, str]]:
+    found: Counter[tuple[date, str]] = Counter()
+    for (day, kind), number in counts.items():
+        if label := label_of(kind):
+            found[day, str(label)] += number
+    return found
+
+
+def _method(kind: Kind) -> str | Promise | None:
+    return METHODS.get(kind.method, gettext("Other")) if kind.event in SIGN_INS else None
+
+
+def _reason(kind: Kind) -> str | Promise | None:
+    return REASONS.get(kind.event) if kind.is_known else gettext("Unknown account")
+
+
+def _new_account(kind: Kind) -> str | None:
+    return gettext("New accounts") if kind.event == events.SIGNED_UP.name else None
+
+
+def _blocked(since: date, span: Span) -> Counter[tuple[date, str]]:
+    found: Counter[tuple[date, str]] = Counter()
+    for day, limit, number in throttle.counts(since, span):
+        found[day, str(LIMITS.get(limit.partition(".")[0], gettext("Other")))] += number
+    return found
+
+
+def _factor_coverage() -> Plot:
+    columns = []
+    day, accounts = twofactor.of_accounts()
+    for is_staff, held in accounts.items():
+        name = gettext("Staff") if is_staff else gettext("People")
+        with_other = held.with_factor - held.with_passkey
+        without = held.accounts - held.with_factor
+        series = {gettext("Passkey"): held.with_passkey, gettext("Other second factor"): with_other}
+        columns.append((name, series | {gettext("Neither"): without}))
+    title = gettext("Accounts with a second factor or a passkey on %(day)s") % {
+        "day": label_of(day)
+    }
+    return stacked("protection", title, columns, is_share=True)
+
+
+def _backlog() -> Plot:
+    labels = (
+        gettext("Under a minute"),
+        gettext("Under an hour"),
+        gettext("Under a day"),
+        gettext("Longer"),
+    )
+    waiting = {
+        gettext("To members"): mail.Queue.MEMBERS,
+        gettext("To others"): mail.Queue.STRANGERS,
+    }
+    ages = mail.ages()
+    columns = [
+        (label, {name: ages[queue][place] for name, queue in waiting.items()})
+        for place, label in enumerate(labels)
+    ]
+    return stacked("mail", gettext("Emails waiting to be sent, by age"), columns)

@@ -1,0 +1,256 @@
+"""The pages of the admin on which staff find people and read about one of them."""
+
+import uuid
+from dataclasses import replace
+from typing import Any, cast
+
+from django import forms
+from django.contrib import admin
+from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
+from django.contrib.admin.views.main import ChangeList
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from django.template.response import TemplateResponse
+from django.utils.functional import cached_property
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext_lazy as _
+
+from accounts.administration import act_views, bulk, person, search
+from accounts.administration.act_views import ReasonForm
+from accounts.administration.search import MOST, STATES, UNCONFIRMED
+from accounts.common.api import PAGE_SIZE
+from accounts.common.localization import short_date
+from accounts.mail import services as mail
+from accounts.sessions.current import actor_of
+from accounts.signin.adminsite import ListAdmin
+from accounts.users import services as users
+from accounts.users.emails import masked
+from accounts.users.models import PendingSignup, User
+from accounts.users.rights import sees_all_emails
+
+# The parameter that opens the form to change rights.
+RIGHTS = "rights"
+CHECKBOX = '<input type="checkbox" name="{}" value="{}" class="action-select" aria-label="{}">'
+
+
+class StateFilter(admin.SimpleListFilter):
+    """Filters the list of users by the states of ``search.STATES``."""
+
+    title = _("state")
+    parameter_name = "state"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:
+        """Return the states with their names."""
+        return [(name, state.label) for name, state in STATES.items()]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[User]) -> QuerySet[User]:
+        """Return the users in the chosen state; all users if no known state is chosen."""
+        state = STATES.get(self.value() or "")
+        return state.select(queryset) if state else queryset
+
+
+class BoundedPaginator(Paginator):
+    """Pages of at most 200 rows. Counting a million rows takes longer than showing a page."""
+
+    @cached_property
+    def count(self) -> int:
+        """The number of rows, at most 200."""
+        rows = cast(QuerySet[Any], self.object_list)
+        return rows[:MOST].count()
+
+
+class PeopleList(ChangeList):
+    """A list that is sorted by columns with an index only.
+
+    A filtered list is sorted by username, as the indexes of the filters are.
+    """
+
+    def get_ordering(self, request: HttpRequest, queryset: QuerySet[Any]) -> list[Any]:
+        """Return the chosen columns if they have an index, else the username."""
+        chosen = super().get_ordering(request, queryset)
+        has_index = str(chosen[0]).removeprefix("-") in {"username", "date_joined"}
+        return chosen if has_index and self.sortable_by else list(PeopleAdmin.ordering)
+
+
+class PeopleAdmin(ListAdmin):
+    """The list of users and the page about a user."""
+
+    list_display = ("username", "email", "is_active", "is_staff", "joined", "seen")
+    list_filter = (StateFilter,)
+    # The admin shows its search box if this is set. ``get_search_results`` searches other fields.
+    search_fields = ("username_key",)
+    search_help_text = _(
+        "Enter a username or its beginning, an old username, an email address, a user or session "
+        "ID, the beginning of an API key, or a person’s ID at a provider. The list shows at most "
+        "200 people."
+    )
+    list_per_page = PAGE_SIZE
+    ordering = ("username_key",)
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    show_facets = admin.ShowFacets.NEVER
+    change_list_template = "admin/accounts/user/people.html"
+    change_form_template = "admin/accounts/user/rights.html"
+
+    def get_list_display(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the columns, with shortened addresses for staff who only read."""
+        if sees_all_emails(cast(User, request.user)):
+            return self.list_display
+        return tuple("short_email" if name == "email" else name for name in self.list_display)
+
+    @admin.display(description=_("email address"))
+    def short_email(self, user: User) -> str:
+        """Return the shortened primary address."""
+        return masked(user.email)
+
+    @admin.display(description=_("joined"), ordering="date_joined")
+    def joined(self, user: User) -> str:
+        """Return the date on which the user signed up."""
+        return short_date(user.date_joined)
+
+    @admin.display(description=_("last sign-in"))
+    def seen(self, user: User) -> str | None:
+        """Return the date of the last sign-in."""
+        return short_date(user.last_login) if user.last_login else None
+
+    @admin.display(description="")
+    def action_checkbox(self, obj: User) -> SafeString:
+        """Return the check box of a row as Django does, but without rendering a template."""
+        return format_html(CHECKBOX, ACTION_CHECKBOX_NAME, obj.pk, obj)
+
+    def get_changelist(self, request: HttpRequest, **kwargs: Any) -> type[ChangeList]:
+        return PeopleList
+
+    def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
+        """Return the columns that have an index."""
+        return () if StateFilter.parameter_name in request.GET else ("username", "joined")
+
+    @property
+    def media(self) -> forms.Media:
+        """The scripts of the list. Forms about people need none of Django's, such as jQuery."""
+        return forms.Media(js=["admin/js/actions.js"])
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        """Show the list of users, after the pending sign-ups that the search or filter selects."""
+        query, state = request.GET.get("q", ""), request.GET.get("state", "")
+        signups = PendingSignup.objects.none()
+        if query.strip():
+            signups = search.search_signups(query)
+        elif state == UNCONFIRMED:
+            signups = search.unconfirmed_signups()
+        shown = signups[: self.list_per_page] if state in {"", UNCONFIRMED} else []
+        reader = cast(User, request.user)
+        context = {
+            "title": _("People"),
+            "signups": [(signup, person.email_for(reader, signup)) for signup in shown],
+            "unfinished": bulk.unfinished(reader),
+        }
+        return super().changelist_view(request, context | (extra_context or {}))
+
+    def get_search_results(
+        self, request: HttpRequest, queryset: QuerySet[User], search_term: str
+    ) -> tuple[QuerySet[User], bool]:
+        """Return the users of ``queryset`` that ``search_term`` names, and False: none is twice."""
+        if not search_term.strip():
+            return queryset, False
+        all_emails = sees_all_emails(cast(User, request.user))
+        return search.search(queryset, search_term, all_emails=all_emails), False
+
+    def lookup_allowed(self, lookup: str, value: Any, request: HttpRequest) -> bool:
+        """Return whether ``lookup`` is the parameter of ``StateFilter``, the only filter.
+
+        With other lookups, staff could find out a password hash by ``?password__startswith=``.
+        """
+        return lookup == StateFilter.parameter_name
+
+    def change_view(
+        self,
+        request: HttpRequest,
+        object_id: str,
+        form_url: str = "",
+        extra_context: Any = None,
+    ) -> HttpResponse:
+        """Show the page about a user, or about a pending sign-up with this id.
+
+        Sending the form that changes the rights of the user, or opening it, is left to Django.
+        """
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        if request.method == "POST" or RIGHTS in request.GET:
+            return super().change_view(request, object_id, form_url, extra_context)
+        if user := users.find_by_id(object_id):
+            self._note_view(request, user)
+            return self._person(request, user, ReasonForm())
+        if signup := search.signup_by_id(object_id):
+            return self._signup(request, signup)
+        return super().change_view(request, object_id, form_url, extra_context)
+
+    def render_change_form(
+        self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
+    ) -> HttpResponse:
+        """Show the form that changes the rights of a user."""
+        self._note_view(request, context["original"])
+        context |= {"title": _("Change rights"), "subtitle": context["original"]}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    def details(self, request: HttpRequest, id: uuid.UUID) -> HttpResponse:
+        """Show all details about a user once, to staff who give a reason."""
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        user, reader = users.find_by_id(str(id)), cast(User, request.user)
+        if user is None:
+            raise Http404
+        if request.method != "POST":
+            return redirect("admin:accounts_user_change", user.pk)
+        form = ReasonForm(request.POST)
+        if not form.is_valid():
+            return self._person(request, user, form)
+        reason = form.cleaned_data["reason"]
+        person.note_details(user, reader, replace(actor_of(request), reason=reason))
+        return self._person(request, user)
+
+    def _person(
+        self, request: HttpRequest, user: User, details_form: ReasonForm | None = None
+    ) -> HttpResponse:
+        """Show what staff need to know about a user.
+
+        ``details_form``: asks staff who only read for a reason to see all details; None if they
+            have given one.
+        """
+        reader = cast(User, request.user)
+        is_masked = details_form is not None and not sees_all_emails(reader)
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": user,
+            "title": user,
+            "person": person.read(request, user, is_masked=is_masked),
+            "details_form": details_form if is_masked else None,
+            "has_change_permission": self.has_change_permission(request, user),
+            **act_views.context_of(reader, user),
+        }
+        return TemplateResponse(request, "admin/accounts/user/person.html", context)
+
+    def _signup(self, request: HttpRequest, signup: PendingSignup) -> HttpResponse:
+        """Show what staff need to know about a sign-up that is not confirmed yet."""
+        is_masked = not sees_all_emails(cast(User, request.user))
+        context = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "signup": signup,
+            "title": signup,
+            "email": masked(signup.email) if is_masked else signup.email,
+            "blocks": person.blocks_for(signup, is_masked=is_masked),
+            **act_views.context_of(cast(User, request.user), signup),
+            "waiting": mail.waiting_for([signup.email])[:MOST],
+            "receipts": mail.receipts_of([signup.email])[:MOST],
+        }
+        return TemplateResponse(request, "admin/accounts/user/signup.html", context)
+
+    def _note_view(self, request: HttpRequest, user: User) -> None:
+        """Record that the page was opened; the user sees that in the history."""
+        person.record_page_view(user, cast(User, request.user), actor_of(request))

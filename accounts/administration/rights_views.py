@@ -1,0 +1,214 @@
+"""Forms and admin pages by which superusers and managers change the rights of others."""
+
+from typing import Any, cast
+
+from django import forms
+from django.contrib.auth import admin as auth_admin
+from django.contrib.auth.models import Group, Permission
+from django.db.models import Q, QuerySet
+from django.http import HttpRequest
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.activity import events
+from accounts.activity.events import Event
+from accounts.administration import roles
+from accounts.administration.steps import tell_superusers
+from accounts.common import secrets
+from accounts.common.signals import credentials_changed
+from accounts.sessions.current import session_of, staff_of
+from accounts.signin.adminsite import ListAdmin, RowsField
+from accounts.users.models import User
+from accounts.users.rights import groups_to_give, note_groups_changed
+
+FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
+HINT = gettext_lazy(
+    "Changing a user’s rights signs them out everywhere. We email the user and all "
+    "superusers about it."
+)
+CHANGED_MEANWHILE = gettext_lazy(
+    "Somebody else has changed these rights meanwhile. Open the page again before you change them."
+)
+
+
+class RightsField(RowsField):
+    """A list of permissions with a check box and a plain name for each."""
+
+    def label_from_instance(self, obj: Permission) -> str:
+        is_own = obj.content_type.app_label in roles.LABELS
+        return str(roles.RIGHTS.get(obj.codename, obj.name) if is_own else obj.name)
+
+
+class RightsForm(forms.ModelForm):
+    """A form with groups or permissions, of which staff may see and change only some.
+
+    What the form does not offer stays as it is.
+    """
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._hidden: dict[str, list[Any]] = {}
+        for name in ("permissions", "user_permissions"):
+            if name in self.fields and self.instance.pk:
+                held = getattr(self.instance, name).all()
+                self._choices(name).queryset = roles.rights_to_give(held)
+        if "groups" in self.fields:
+            self._hide_groups()
+
+    def _hide_groups(self) -> None:
+        offered = set(self._choices("groups").queryset or ())
+        held = self.initial.get("groups", [])
+        self.initial["groups"] = [group for group in held if group in offered]
+        self._hidden["groups"] = [group for group in held if group not in offered]
+
+    def _choices(self, name: str) -> forms.ModelMultipleChoiceField:
+        return cast(forms.ModelMultipleChoiceField, self.fields[name])
+
+    def clean_groups(self) -> Any:
+        """Return the chosen groups and those that the form does not offer."""
+        kept = [group.pk for group in self._hidden["groups"]]
+        chosen = [group.pk for group in self.cleaned_data["groups"]]
+        return Group.objects.filter(pk__in=[*kept, *chosen])
+
+
+class UserForm(RightsForm):
+    """The form to change the rights of a user."""
+
+    class Meta:
+        help_texts = {
+            "is_staff": gettext_lazy("Staff can open the admin site."),
+            "is_superuser": gettext_lazy(
+                "Superusers have all rights and can change other users’ rights."
+            ),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._read = _version(self.instance) if self.instance.pk else ""
+
+    @property
+    def seen(self) -> str:
+        """The version of the rights that the page showed to the member of staff."""
+        return str(self.data.get("seen") or self._read)
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a change of rights that somebody else has changed since the page showed them.
+
+        Refuse also a change after which no active superuser would be left: the next start of the
+        server would print a link to create an administrator.
+        """
+        data = super().clean() or {}
+        needed = dict.fromkeys(("is_active", "is_staff", "is_superuser"), True)
+        rows = User.objects.select_for_update(no_key=True).order_by("pk")
+        # One statement in one order, so that two superusers cannot deadlock.
+        locked = list(rows.filter(Q(pk=self.instance.pk) | Q(**needed)))
+        current = next((row for row in locked if row.pk == self.instance.pk), self.instance)
+        if _version(current) != self.seen:
+            raise forms.ValidationError(CHANGED_MEANWHILE)
+        stays = all(data.get(name, True) for name in ("is_staff", "is_superuser"))
+        if not stays and [row for row in locked if row.is_superuser and row.is_active] == [current]:
+            raise forms.ValidationError(
+                _("This is the last superuser. Make another user a superuser first.")
+            )
+        return data
+
+
+class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
+    """The admin page of groups. Groups give rights, so only superusers can change them."""
+
+    form = RightsForm
+    filter_horizontal = ()
+
+    def formfield_for_manytomany(self, db_field: Any, request: Any = None, **kwargs: Any) -> Any:
+        return rights_field(_("Rights"))
+
+    def save_related(self, request: HttpRequest, form: Any, formsets: Any, change: bool) -> None:
+        """Save the group, and notify its members if their rights have changed."""
+        super().save_related(request, form, formsets, change)
+        if "name" in form.changed_data:
+            note_groups_changed(form.instance.user_set.all())
+        if "permissions" in form.changed_data:
+            for member in form.instance.user_set.all():
+                _tell_of_rights(request, member)
+
+    def delete_model(self, request: HttpRequest, obj: Group) -> None:
+        """Delete the group, and notify its members that their rights have changed."""
+        self.delete_queryset(request, Group.objects.filter(pk=obj.pk))
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[Group]) -> None:
+        """Delete the groups, and notify their members that their rights have changed."""
+        members = list(User.objects.filter(groups__in=queryset).distinct())
+        note_groups_changed(User.objects.filter(groups__in=queryset))
+        super().delete_queryset(request, queryset)
+        for member in members:
+            _tell_of_rights(request, member)
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        return is_superuser(request)
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_superuser(request)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return is_superuser(request)
+
+
+def rights_field(label: str) -> RightsField:
+    """Return the form field that lists the rights that a superuser can give."""
+    return RightsField(roles.rights_to_give(), label=label, required=False)
+
+
+def groups_field(staff: User) -> forms.ModelMultipleChoiceField:
+    """Return the form field that lists the groups that ``staff`` can give."""
+    return RowsField(groups_to_give(staff), label=_("Groups"), required=False)
+
+
+def tell_changes(request: HttpRequest, user: User, changed: set[str]) -> None:
+    """Record the change of the fields ``changed`` of ``user``, and notify all whom it concerns."""
+    if "groups" in changed:
+        note_groups_changed(User.objects.filter(pk=user.pk))
+    for event in _events(user, changed):
+        _tell(request, user, event)
+    if changed:
+        tell_superusers(user, staff_of(request))
+
+
+def is_superuser(request: HttpRequest) -> bool:
+    """Return whether a superuser makes ``request``."""
+    return cast(User, request.user).is_superuser
+
+
+def _version(user: User) -> str:
+    """Return a text that differs whenever the rights of ``user`` differ."""
+    given = [
+        sorted(rows.values_list("pk", flat=True)) for rows in (user.groups, user.user_permissions)
+    ]
+    return secrets.digest(str((user.pk, user.is_staff, user.is_superuser, given)), "rights")
+
+
+def _tell(request: HttpRequest, user: User, event: Event) -> None:
+    """Record ``event``, revoke the sessions of ``user`` and notify the user by email.
+
+    If ``user`` made the change, the current session is kept.
+    """
+    keep = session_of(request).pk if user == request.user else None
+    credentials_changed.send(User, user=user, event=event.name, actor=staff_of(request), keep=keep)
+
+
+def _tell_of_rights(request: HttpRequest, member: User) -> None:
+    """Notify ``member`` of a group, and the superusers, that the rights of the group changed."""
+    _tell(request, member, events.RIGHTS_CHANGED)
+    tell_superusers(member, staff_of(request))
+
+
+def _events(user: User, changed: set[str]) -> list[Event]:
+    """Return the events to record for ``user`` after the fields in ``changed`` have changed."""
+    found = {
+        "is_staff": events.STAFF_GRANTED if user.is_staff else events.STAFF_WITHDRAWN,
+        "is_superuser": (
+            events.SUPERUSER_GRANTED if user.is_superuser else events.SUPERUSER_WITHDRAWN
+        ),
+        "groups": events.RIGHTS_CHANGED,
+        "user_permissions": events.RIGHTS_CHANGED,
+    }
+    return list(dict.fromkeys(event for field, event in found.items() if field in changed))

@@ -1,0 +1,164 @@
+"""Dates, times, time zones and languages, as the reader sees them.
+
+If the reader has not chosen a time zone, times are in UTC and end with "UTC".
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, date, datetime, timedelta, tzinfo
+from functools import lru_cache
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError, available_timezones
+
+from django.conf import settings
+from django.utils import timezone, translation
+from django.utils.formats import date_format
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.common import clock
+
+
+def speaking(language: str) -> translation.override:
+    """Return a context manager that activates ``language``, or ``LANGUAGE_CODE`` if it is empty."""
+    return translation.override(language or settings.LANGUAGE_CODE)
+
+
+@contextmanager
+def writing_to(language: str, time_zone: str) -> Iterator[None]:
+    """Return a context manager that activates the language and the time zone of a recipient."""
+    with speaking(language), timezone.override(zone(time_zone)):
+        yield
+
+
+def spoken() -> str:
+    """Return the active language. During a request, this is the language of the client."""
+    return translation.get_language() or settings.LANGUAGE_CODE
+
+
+DEFAULT = "UTC"
+# The areas of the IANA database that people can choose from. Its other names are those of offsets,
+# countries and files.
+AREAS = {
+    "Africa",
+    "America",
+    "Antarctica",
+    "Asia",
+    "Atlantic",
+    "Australia",
+    "Europe",
+    "Indian",
+    "Pacific",
+}
+
+
+def canonical_name(typed: str) -> str | None:
+    """Return the name of the time zone that ``typed`` names, or None if there is none.
+
+    ``typed`` is a name or a city, such as "America/New_York", "America/New York" or "new york".
+    """
+    return _by_words().get(typed.strip().replace(" ", "_").casefold())
+
+
+def is_offered(name: str) -> bool:
+    """Return whether people can choose the time zone ``name``."""
+    return canonical_name(name) == name
+
+
+def zone(name: str) -> tzinfo:
+    """Return the time zone called ``name``, or UTC if this machine has no such time zone."""
+    try:
+        return ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        return UTC
+
+
+@lru_cache(maxsize=1)
+def _by_words() -> dict[str, str]:
+    """Return the names of the time zones by name and by city, both in lower case.
+
+    A city with several names, such as Buenos Aires, has the same time in all of them.
+    """
+    # Cached, because this call opens hundreds of files.
+    names = sorted(n for n in available_timezones() if n.partition("/")[0] in AREAS)
+    cities = {name.rpartition("/")[2].casefold(): name for name in names}
+    return cities | {name.casefold(): name for name in [DEFAULT, *names]}
+
+
+WEEK = timedelta(days=7)
+# From this length on, intervals are given in months.
+NINE_WEEKS = 9 * WEEK
+
+
+def day_of(at: datetime) -> date:
+    """Return the day of ``at`` in the time zone of the reader."""
+    return timezone.localtime(at).date()
+
+
+def day_in_words(day: date) -> str:
+    """Return a heading for ``day``: Today, Yesterday, or the weekday and the date."""
+    today = day_of(clock.now())
+    if day == today:
+        return _("Today")
+    if day == today - timedelta(days=1):
+        return _("Yesterday")
+    date_words = date_format(day, "MONTH_DAY_FORMAT" if day.year == today.year else "DATE_FORMAT")
+    return f"{date_format(day, 'l')}, {date_words}"
+
+
+def date_in_words(at: datetime) -> str:
+    """Return the date of ``at``."""
+    return date_format(day_of(at), "DATE_FORMAT")
+
+
+def short_date(at: datetime) -> str:
+    """Return the date of ``at`` for a narrow column."""
+    return date_format(day_of(at), "SHORT_DATE_FORMAT")
+
+
+def time_in_words(at: datetime) -> str:
+    """Return the time of day of ``at``."""
+    words = date_format(timezone.localtime(at), "TIME_FORMAT")
+    return f"{words} UTC" if _is_default_zone() else words
+
+
+def in_words(at: datetime) -> str:
+    """Return the day and the time of ``at``.
+
+    In the last week, the day is Today, Yesterday or a weekday. Otherwise, it is a date.
+    """
+    day, today = day_of(at), day_of(clock.now())
+    if day > today or day <= today - WEEK:
+        words = date_format(day, "DATE_FORMAT")
+    elif day > today - timedelta(days=2):
+        words = day_in_words(day)
+    else:
+        words = date_format(day, "l")
+    return f"{words}, {time_in_words(at)}"
+
+
+def days_in_words(count: int) -> str:
+    """Return ``count`` days in words. In German, they are in the dative."""
+    return ngettext("%(count)d day", "%(count)d days", count) % {"count": count}
+
+
+def in_full(at: datetime) -> str:
+    """Return the weekday, date, time and time zone of ``at``, for texts that are read later."""
+    day = day_of(at)
+    zone = timezone.get_current_timezone_name().rpartition("/")[2].replace("_", " ")
+    time = time_in_words(at) if _is_default_zone() else f"{time_in_words(at)} ({zone})"
+    return f"{date_format(day, 'l')}, {date_in_words(at)}, {time}"
+
+
+def interval_in_words(interval: timedelta) -> str:
+    """Return ``interval`` in whole days, weeks or months, rounded down."""
+    if interval < 2 * WEEK:
+        return days_in_words(interval.days)
+    if interval < NINE_WEEKS:
+        count = interval // WEEK
+        return ngettext("%(count)d week", "%(count)d weeks", count) % {"count": count}
+    count = interval.days * 12 // 365
+    return ngettext("%(count)d month", "%(count)d months", count) % {"count": count}
+
+
+def _is_default_zone() -> bool:
+    return timezone.get_current_timezone_name() == DEFAULT

@@ -1,0 +1,1 @@
+"""Apps, which OAuth calls clients: their fields, keys, authentication and registration."""

@@ -1,0 +1,342 @@
+"""Authenticates the client that calls an endpoint (RFC 6749 section 2.3, RFC 7523).
+
+The request that brings an assertion fetches the keys if no stored key has signed the assertion, or
+if the stored keys are no longer fresh. Anybody can send such a request. Therefore one UPDATE allows
+one attempt in a minute for each app, on all nodes, and few requests of a process fetch at once.
+
+See also OpenID Connect Core section 9. The audience must be the issuer alone, as FAPI 2.0 and
+draft-ietf-oauth-rfc7523bis require. If the URL of an endpoint were accepted, a malicious server
+could publish that URL as its own, and use at this site the assertions that clients then send to it.
+
+A client uses the one method that it is registered for: a confidential client sends its secret by
+HTTP Basic or in the form, or an assertion that it has signed, and a public client sends only its
+``client_id``.
+
+Only wrong secrets and assertions are counted and limited, and the right one always works.
+Otherwise, a stranger in the network of a client could lock the client out. Guessing is no risk,
+because a secret has 160 random bits: the limits only bound the work of a flood, and show it in the
+metrics.
+"""
+
+import base64
+import json
+import logging
+from concurrent.futures import Future, ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+from hashlib import sha256
+from threading import BoundedSemaphore
+from typing import Any
+from urllib.parse import unquote_plus
+
+from django.conf import settings
+from django.http import HttpRequest
+
+from accounts.codes.once import use_once
+from accounts.common import clock
+from accounts.common.client_info import client_of
+from accounts.common.database import delete_in_batches
+from accounts.common.errors import Busy
+from accounts.oauth.clients import keys, services
+from accounts.oauth.clients.keys import Keys
+from accounts.oauth.models import Client, FetchedKeys
+from accounts.oauth.protocol import OAuthError
+from accounts.throttle.limits import CLIENT_SUBSCRIBER, UNGUESSABLE
+from accounts.throttle.services import around, hit
+from accounts.tokens import signatures
+from accounts.tokens.access import SKEW
+from accounts.tokens.signatures import Parts
+
+log = logging.getLogger(__name__)
+
+# How long keys are used before they are fetched again, and how long while fetching fails.
+FRESH, USABLE = timedelta(minutes=10), timedelta(days=1)
+# The least time between two attempts to fetch the keys of an app.
+PAUSE = timedelta(minutes=1)
+# How long a request waits for the server of an app.
+PATIENCE = timedelta(seconds=3)
+# How many requests of a process may wait for the servers of apps. This is a quarter of the requests
+# that run at once (``authsite.serving.capacity``), so the others run even if these servers hang.
+MOST_AT_ONCE = 4
+# In bytes. Certificates (``x5c``) make sets long.
+LONGEST_RESPONSE = 100_000
+
+_slots = BoundedSemaphore(MOST_AT_ONCE)
+_threads = ThreadPoolExecutor(MOST_AT_ONCE, thread_name_prefix="keys of apps")
+
+
+def has_signed(client: Client, jwt: Parts) -> bool:
+    """Return whether one of the keys that ``client`` publishes has signed ``jwt``.
+
+    Do not call this in a transaction.
+
+    Raises:
+        Busy: another request is fetching the keys, or too many requests fetch keys.
+        LookupError, TypeError, AttributeError: the header of ``jwt`` is malformed.
+    """
+    held = _held(client)
+    is_usable = _is_recent(held.fetched_at, USABLE)
+    is_signed = is_usable and keys.is_signed_by(held.jwks, jwt)
+    if is_signed and _is_recent(held.fetched_at, FRESH):
+        return True
+    try:
+        newer = _renew(held)
+    except Busy:
+        if not is_signed:
+            raise
+        newer = None
+    return is_signed if newer is None else keys.is_signed_by(newer, jwt)
+
+
+def prune() -> int:
+    """Delete keys that are no longer usable; return how many sets were deleted."""
+    return delete_in_batches(FetchedKeys.objects.filter(tried_at__lte=clock.now() - USABLE))
+
+
+def _held(client: Client) -> FetchedKeys:
+    """Return the stored keys of ``client``, which are none if its URI is new."""
+    rows = FetchedKeys.objects.filter(client=client, uri=client.jwks_uri)
+    held = rows.first()
+    if held is None:
+        new = FetchedKeys(client=client, uri=client.jwks_uri)
+        FetchedKeys.objects.bulk_create([new], ignore_conflicts=True)
+        held = rows.first() or new
+    held.client = client
+    return held
+
+
+def _renew(held: FetchedKeys) -> Keys | None:
+    """Fetch and store the keys; return None if that fails, or was tried less than a minute ago.
+
+    Raises:
+        Busy: see :func:`has_signed`.
+    """
+    if _is_recent(held.tried_at, PAUSE):
+        # An attempt that has just failed looks as if it were under way.
+        if held.tried_at > held.fetched_at and _is_recent(held.tried_at, PATIENCE):
+            raise Busy(1)
+        return None
+    if not _slots.acquire(blocking=False):
+        raise Busy(1)
+    future = None
+    try:
+        if not _claim(held):
+            raise Busy(1)
+        uri, takes_private = held.uri, held.client.jwks_uri_is_private
+        future = _threads.submit(_get, uri, takes_private=takes_private)
+    finally:
+        if future is None:
+            _slots.release()
+    # Not when the request stops to wait: a thread that waits for a name server goes on. The next
+    # request would queue behind it, and fail.
+    future.add_done_callback(lambda _future: _slots.release())
+    found = _result(held.client, future)
+    if found:
+        FetchedKeys.objects.filter(pk=held.pk).update(jwks=found, fetched_at=clock.now())
+    return found
+
+
+def _claim(held: FetchedKeys) -> bool:
+    """Return whether this request may fetch the keys; no other one may then, for a minute."""
+    now = clock.now()
+    rows = FetchedKeys.objects.filter(pk=held.pk)
+    # The other request may have read its clock later, or on a node whose clock is ahead.
+    recent = {"tried_at__gt": now - PAUSE, "tried_at__lt": now + PAUSE}
+    return bool(rows.exclude(**recent).update(tried_at=now))
+
+
+def _result(client: Client, future: "Future[Keys]") -> Keys | None:
+    """Return the keys that ``client`` publishes; log why and return None if fetching them fails.
+
+    ``future``: fetches them in a thread. Nothing else ends the wait for a slow name server.
+    """
+    try:
+        return future.result(PATIENCE.total_seconds())
+    except Exception as error:  # whatever a server answers
+        future.cancel()
+        log.warning("The keys of app %s were not fetched: %r", client.pk, type(error).__name__)
+        return None
+
+
+def _get(uri: str, *, takes_private: bool) -> Keys:
+    from accounts.common import http_client  # noqa: PLC0415 its library takes 10 MB
+
+    seconds = PATIENCE.total_seconds()
+    with http_client.limited(seconds, LONGEST_RESPONSE, takes_private=takes_private) as session:
+        answer = session.get(uri, headers={"Accept": "application/jwk-set+json, application/json"})
+    answer.raise_for_status()
+    return keys.usable(answer.json())
+
+
+def _is_recent(then: datetime, age: timedelta) -> bool:
+    # Another node, whose clock is a little ahead, may have written ``then``.
+    return abs(clock.now() - then) < age
+
+
+TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
+# The seconds for which an assertion is valid at most. Its ``jti`` is stored until then.
+LIFE = 300
+# The types of a JWT in its header, in lower case. Clients sign other JWTs with the same key, such
+# as proofs for DPoP, and nobody may use those to authenticate.
+JWT_TYPES = ("jwt", "client-authentication+jwt")
+
+
+def authenticate_by_assertion(text: str, client_id: str | None) -> Client | None:
+    """Return the enabled client that has signed the assertion ``text``, and use ``text`` up.
+
+    Return None if the assertion is not valid, was used before, or is from a client other than
+    ``client_id``. ``client_id`` is None if the request does not have it.
+
+    Raises:
+        Busy: see :func:`fetched_keys.has_signed`.
+    """
+    try:
+        parts = signatures.split(text)
+        claims = json.loads(parts.payload)
+        subject = claims["sub"]
+        if client_id not in (None, subject) or not subject.isprintable():
+            return None
+        client = services.find_with_keys(subject)
+        # The signature comes last, because its check may fetch keys.
+        if client is None or not _is_valid(claims) or not _is_signed(parts, client):
+            return None
+        digest = sha256(json.dumps([subject, claims["jti"]]).encode()).hexdigest()
+    except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
+        return None
+    # Keep the record longer than the assertion: the clock of another node may be behind.
+    expires_at = datetime.fromtimestamp(claims["exp"] + SKEW, UTC)
+    return client if use_once("assertion", digest, expires_at) else None
+
+
+def _is_signed(parts: Parts, client: Client) -> bool:
+    # Extensions that ``crit`` names must be understood (RFC 7515 section 4.1.11).
+    if "crit" in parts.header or parts.header.get("typ", "JWT").lower() not in JWT_TYPES:
+        return False
+    if client.jwks is None:
+        return has_signed(client, parts)
+    return keys.is_signed_by(client.jwks, parts)
+
+
+def _is_valid(claims: dict[str, Any]) -> bool:
+    """Return whether the assertion with ``claims`` is for this site and valid now.
+
+    Raises:
+        LookupError, TypeError: a claim is missing or has another type.
+    """
+    now, issuer = clock.now().timestamp(), settings.AUTHSITE.origin
+    return (
+        claims["iss"] == claims["sub"]
+        and claims["aud"] in (issuer, [issuer])
+        and now < claims["exp"] <= now + LIFE + SKEW
+        and all(claims.get(name, now) <= now + SKEW for name in ("iat", "nbf"))
+        and isinstance(claims["jti"], str)
+        and claims["jti"] != ""
+    )
+
+
+METHODS = ("client_secret_basic", "client_secret_post", "private_key_jwt", "none")
+# The parameters of RFC 7521 section 4.2.
+ASSERTION = frozenset({"client_assertion", "client_assertion_type"})
+
+
+def authenticate(request: HttpRequest, sent: dict[str, str]) -> Client:
+    """Return the enabled client that sends ``request`` with the parameters ``sent``.
+
+    Raises:
+        OAuthError: ``invalid_client``: the client is unknown or disabled, its secret or
+            assertion is wrong, or it uses another method than it is registered for;
+            ``invalid_request``: it uses two.
+        RateLimited: too many wrong secrets or assertions were sent from the network, or the keys of
+            the client are being fetched.
+    """
+    if is_signed := not ASSERTION.isdisjoint(sent):
+        client_id, secret = sent.get("client_id", ""), None
+        client = _by_assertion(request, sent)
+    else:
+        client_id, secret = credentials(request, sent)
+        client = _find_by_credentials(client_id, secret)
+    if client:
+        return client
+    if is_signed or secret is not None:
+        here = client_of(request)
+        of_line = CLIENT_SUBSCRIBER.of(client_id, here.wide_network)
+        hit(*around(UNGUESSABLE, here, "client"), of_line)
+    raise refused()
+
+
+def find_authenticated(request: HttpRequest, sent: dict[str, str]) -> Client | None:
+    """Return the client as :func:`authenticate` does, or None. Nothing is counted or stored.
+
+    Raises:
+        OAuthError: the credentials are malformed, or there is an assertion, which must be stored.
+    """
+    return _find_by_credentials(*credentials(request, sent))
+
+
+def _by_assertion(request: HttpRequest, sent: dict[str, str]) -> Client | None:
+    """Return the client that has signed the assertion, or None.
+
+    Raises:
+        OAuthError: the client also sends a secret.
+    """
+    if "HTTP_AUTHORIZATION" in request.META or "client_secret" in sent:
+        raise _two_ways()
+    if sent.get("client_assertion_type") != TYPE:
+        return None
+    return authenticate_by_assertion(sent.get("client_assertion", ""), sent.get("client_id"))
+
+
+def _find_by_credentials(client_id: str, secret: str | None) -> Client | None:
+    if secret is None:
+        return services.find_public(client_id)
+    return services.authenticate(client_id, secret)
+
+
+def credentials(request: HttpRequest, sent: dict[str, str]) -> tuple[str, str | None]:
+    """Return the client ID and the secret that ``request`` has; the secret is None if it has none.
+
+    Raises:
+        OAuthError: see :func:`authenticate`.
+    """
+    scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
+    if not scheme:
+        if "client_id" not in sent or not ASSERTION.isdisjoint(sent):
+            raise refused()
+        return sent["client_id"], sent.get("client_secret")
+    if "client_secret" in sent or not ASSERTION.isdisjoint(sent):
+        raise _two_ways()
+    if scheme.lower() != "basic":
+        raise refused()
+    client_id, secret = _decoded(value.strip())
+    if sent.get("client_id", client_id) != client_id:
+        raise OAuthError("invalid_request", "The client_id differs from the one in HTTP Basic.")
+    # A client without a secret may send an empty one (RFC 6749 section 2.3.1), as oidc-agent does.
+    return client_id, secret or None
+
+
+def refused() -> OAuthError:
+    """Return the error for failed client authentication, which is the same for every reason."""
+    sentence = "The client is unknown or disabled, or its credentials or its method are wrong."
+    return OAuthError("invalid_client", sentence, status=401)
+
+
+def _two_ways() -> OAuthError:
+    return OAuthError("invalid_request", "Use only one method of client authentication.")
+
+
+def _decoded(value: str) -> tuple[str, str]:
+    """Return the client ID and the secret of HTTP Basic.
+
+    Both are form-encoded before they are joined (RFC 6749 section 2.3.1).
+
+    Raises:
+        OAuthError: ``value`` is malformed.
+    """
+    try:
+        text = base64.b64decode(value, validate=True).decode("ascii")
+        client_id, colon, secret = text.partition(":")
+        pair = unquote_plus(client_id, errors="strict"), unquote_plus(secret, errors="strict")
+    except ValueError:
+        raise refused() from None
+    if not colon or not "".join(pair).isprintable():
+        raise refused()
+    return pair

@@ -1,0 +1,253 @@
+"""The form of an app in the admin."""
+
+from typing import Any, override
+
+from django import forms
+from django.conf import settings
+from django.contrib.admin.utils import flatten_fieldsets
+from django.contrib.admin.widgets import AdminFileWidget
+from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import UploadedFile
+from django.forms.fields import InvalidJSONInput
+from django.forms.models import model_to_dict
+from django.urls import reverse
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+
+from accounts.common import secrets
+from accounts.oauth.clients import documents, services
+from accounts.oauth.clients import keys as client_keys
+from accounts.oauth.models import Client
+from accounts.oauth.scopes import audiences, known
+
+FIELDSETS: Any = (
+    (None, {"fields": ("name", "redirect_uris", "is_public", "is_device")}),
+    (
+        gettext_lazy("What people see"),
+        {"fields": ("logo", "homepage", "privacy_url", "terms_url")},
+    ),
+    (
+        gettext_lazy("Trust and access"),
+        {"fields": ("is_verified", "is_first_party", "required_group", "factor")},
+    ),
+    (
+        gettext_lazy("What the app gets"),
+        {"fields": ("scope", "audiences", "resource", "sector")},
+    ),
+    (
+        gettext_lazy("Keys of the app"),
+        {"fields": ("jwks", "jwks_uri", "jwks_uri_is_private", "requires_dpop")},
+    ),
+    (
+        gettext_lazy("Signing out"),
+        {"fields": ("logout_uris", "backchannel_logout_uri", "backchannel_logout_is_private")},
+    ),
+)
+
+
+class LinesField(forms.CharField):
+    """A list of texts, one per line."""
+
+    widget = forms.Textarea(attrs={"rows": 3, "spellcheck": "false", "autocapitalize": "off"})
+
+    @override
+    def prepare_value(self, value: Any) -> Any:
+        return "\n".join(value) if isinstance(value, list) else value
+
+    @override
+    def to_python(self, value: Any) -> Any:
+        """Return the lines, each once, without spaces around them and without empty lines."""
+        if isinstance(value, list):
+            return value
+        lines = (line.strip() for line in (value or "").splitlines())
+        return list(dict.fromkeys(line for line in lines if line))
+
+
+class KeysField(forms.JSONField):
+    """A field for a JSON Web Key Set. It refuses JSON with which Django's own field would crash."""
+
+    @override
+    def to_python(self, value: Any) -> Any:
+        try:
+            keys = super().to_python(value)
+        except (ValueError, RecursionError):
+            raise ValidationError(self.error_messages["invalid"], params={"value": ""}) from None
+        return keys if keys is None else client_keys.checked(keys)
+
+    @override
+    def bound_data(self, data: Any, initial: Any) -> Any:
+        """Return the text as it was typed, also if it is valid JSON."""
+        return initial if self.disabled or data is None else InvalidJSONInput(data)
+
+    @override
+    def prepare_value(self, value: Any) -> Any:
+        """Return the text of ``value``; without keys, an empty text instead of "null"."""
+        return "" if value is None else super().prepare_value(value)
+
+
+class ClientForm(forms.ModelForm):
+    """The form to register or change an app."""
+
+    redirect_uris = LinesField(
+        label=gettext_lazy("Redirect URIs"),
+        required=False,
+        help_text=gettext_lazy("One per line. The app can send people back only to these."),
+    )
+    logout_uris = LinesField(
+        label=gettext_lazy("URIs after signing out"),
+        required=False,
+        help_text=gettext_lazy("One per line."),
+    )
+    scope = forms.MultipleChoiceField(
+        label=gettext_lazy("The app may request"),
+        widget=forms.CheckboxSelectMultiple,
+        choices=lambda: [(name, f"{words} ({name})") for name, words in known().items()],
+    )
+    audiences = forms.MultipleChoiceField(
+        label=gettext_lazy("The app gets access tokens for"),
+        widget=forms.CheckboxSelectMultiple,
+        required=False,
+        choices=lambda: [(name, _name_of(name)) for name in audiences()],
+    )
+    resource = forms.ChoiceField(
+        label=gettext_lazy("The app is the service"),
+        required=False,
+        choices=lambda: [
+            ("", gettext_lazy("No service")),
+            *((name, name) for name in audiences()[1:]),
+        ],
+        help_text=gettext_lazy("It may ask this site about access tokens that others send to it."),
+    )
+    logo = forms.FileField(
+        label=gettext_lazy("Logo"),
+        widget=AdminFileWidget(attrs={"aria-label": gettext_lazy("Logo")}),
+        required=False,
+        help_text=gettext_lazy("A square PNG file, which people see when they sign in to the app."),
+    )
+    # Declared here, because the admin would add links to windows that need jQuery.
+    required_group: "forms.ModelChoiceField[Group]" = forms.ModelChoiceField(
+        Group.objects.order_by("name"),
+        label=gettext_lazy("Only for people in the group"),
+        required=False,
+        empty_label=gettext_lazy("Everybody"),
+    )
+
+    class Meta:
+        model = Client
+        fields = flatten_fieldsets(FIELDSETS)
+        field_classes = {"jwks": KeysField}
+        widgets = {"jwks": forms.Textarea(attrs={"rows": 3, "spellcheck": "false"})}
+        labels = {"backchannel_logout_uri": gettext_lazy("Back-channel logout URI")}
+        help_texts = {
+            "backchannel_logout_uri": gettext_lazy(
+                "When a session of the app ends, this site sends a logout token there. Leave it "
+                "empty if the app doesn’t support that (OpenID Connect Back-Channel Logout)."
+            ),
+            "backchannel_logout_is_private": gettext_lazy(
+                "Only then may this site send logout tokens to private IP addresses."
+            ),
+            "is_public": gettext_lazy(
+                "The app runs in a browser or on a person’s device, so it gets no secret. You "
+                "can’t change this later."
+            ),
+            "sector": gettext_lazy(
+                "Leave it empty to give the app the IDs of accounts. If you enter a host, usually "
+                "that of the redirect URIs, it gets other IDs, which it shares only with apps of "
+                "the same host, and it can’t use an API. You can’t change this once people use it."
+            ),
+            "is_device": gettext_lazy(
+                "The app may show a code, which people type in here. It needs no redirect URI."
+            ),
+            "is_verified": gettext_lazy("You have checked whose app it is."),
+            "is_first_party": gettext_lazy(
+                "The app belongs to whoever runs this site, so people aren’t asked for consent."
+            ),
+            "requires_dpop": gettext_lazy(
+                "The app proves with each request that it holds a key (RFC 9449), so stolen tokens "
+                "are useless."
+            ),
+            "jwks": gettext_lazy(
+                "A JSON Web Key Set, if the app signs with a key of its own (private_key_jwt) "
+                "instead of sending a secret."
+            ),
+            "jwks_uri": gettext_lazy("Enter this instead if the app publishes its keys."),
+            "jwks_uri_is_private": gettext_lazy(
+                "Only then may this site fetch keys from private IP addresses."
+            ),
+        }
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        # A scope that has left AUDIENCE_SCOPES would be an error in a field that is disabled.
+        defined = known()
+        self.initial["scope"] = [name for name in self.instance.scope.split() if name in defined]
+        self._read = _version(self.instance)
+        self.initial["logo"] = _CurrentLogo(self.instance) if self.instance.logo else None
+        if self.instance.source == Client.Source.DOCUMENT:
+            # The document decides the other fields, and would overwrite a change.
+            for name in self.fields.keys() - documents.KEPT:
+                self.fields[name].disabled = True
+        # Whether an app is public cannot change: only an app that is not public has a secret. Staff
+        # who may only view the app get a form without fields.
+        if "is_public" in self.fields and not self.instance._state.adding:
+            self.fields["is_public"].disabled = True
+
+    @property
+    def seen(self) -> str:
+        """The version of the app that the page showed to the member of staff."""
+        return str(self.data.get("seen") or self._read)
+
+    def clean_scope(self) -> str:
+        """Return the chosen scopes as OAuth writes them: separated by spaces."""
+        return " ".join(self.cleaned_data["scope"])
+
+    def clean_logo(self) -> str:
+        """Return the version of the logo.
+
+        Raises:
+            ValidationError: see :func:`logos.version_of`.
+        """
+        sent = self.cleaned_data["logo"]
+        if isinstance(sent, UploadedFile):
+            self.instance.new_logo = sent.read(services.LARGEST + 1)
+            return services.version_of(self.instance.new_logo)
+        # The widget sends False if the box "Clear" is checked.
+        if sent is False:
+            self.instance.new_logo = b""
+            return ""
+        return self.instance.logo
+
+    def clean(self) -> dict[str, Any]:
+        """Refuse a change of an app that somebody else has changed since the page showed it.
+
+        Otherwise an old page would bring back a redirect URI that somebody has just removed.
+        """
+        rows = Client.objects.select_for_update(no_key=True)
+        current = rows.filter(pk=self.instance.pk).first()
+        if current and _version(current) != self.seen:
+            raise forms.ValidationError(
+                _("Somebody else has changed this app meanwhile. Open the page again.")
+            )
+        return self.cleaned_data
+
+
+class _CurrentLogo:
+    """The stored logo, as the file widget shows it."""
+
+    def __init__(self, client: Client) -> None:
+        self.url = reverse("app_logo", args=(client.pk, client.logo))
+
+    def __str__(self) -> str:
+        return _("the logo")
+
+
+def _name_of(audience: str) -> str:
+    is_here = audience == settings.AUTHSITE.origin
+    return _("The API of this site (%(url)s)") % {"url": audience} if is_here else audience
+
+
+def _version(client: Client) -> str:
+    """Return a text that differs whenever the fields of the form differ."""
+    values = model_to_dict(client, ClientForm.Meta.fields)
+    return secrets.digest(str(sorted(values.items())), "app")

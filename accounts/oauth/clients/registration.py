@@ -1,0 +1,123 @@
+"""Registration tokens: with one, a number of apps may register themselves (RFC 7591).
+
+RFC 7591 section 1.2 calls them initial access tokens. Operators create them by the command
+``registration_token``. Only a digest of the text of a token is stored.
+"""
+
+import hmac
+from collections.abc import Collection
+from datetime import datetime, timedelta
+
+from django.db import transaction
+from django.db.models import F, Q
+
+from accounts.activity import events
+from accounts.activity.services import Actor
+from accounts.common import clock
+from accounts.common.database import BATCH, delete_in_batches
+from accounts.common.key_text import digest
+from accounts.oauth import scopes
+from accounts.oauth.clients import services
+from accounts.oauth.models import REGISTRATION, Client, RegistrationToken
+from accounts.tokens.errors import InvalidToken
+
+MOST_CLIENTS, MOST_DAYS = 1000, 365
+# An app expires if nobody signs in to it within this time after its registration.
+UNUSED_LIFE = timedelta(days=7)
+
+
+@transaction.atomic
+def make(
+    count: int, life: timedelta, scope: Collection[str], audiences: list[str], actor: Actor
+) -> tuple[RegistrationToken, str]:
+    """Create a token that may register ``count`` apps; return it and its text.
+
+    ``scope``: the scopes that these apps may request, in addition to ``openid``.
+
+    All superusers are notified.
+    """
+    new = REGISTRATION.make()
+    token = RegistrationToken.objects.create(
+        id=new.id,
+        digest=new.digest,
+        clients_left=count,
+        scope=" ".join(name for name in scopes.known() if name in {"openid", *scope}),
+        audiences=audiences,
+        expires_at=clock.now() + life,
+    )
+    services.tell(events.REGISTRATION_TOKEN_MADE, str(token), actor)
+    return token, new.text
+
+
+def find_token(text: str) -> RegistrationToken | None:
+    """Return the token with this text if it may still register an app."""
+    if not REGISTRATION.is_key(text):
+        return None
+    token = RegistrationToken.objects.filter(
+        _live(clock.now()), pk=REGISTRATION.id_of(text)
+    ).first()
+    return token if token and hmac.compare_digest(token.digest, digest(text)) else None
+
+
+@transaction.atomic
+def register(client: Client, token: RegistrationToken, actor: Actor) -> str:
+    """Save the new app ``client``; return its secret, or an empty text if it has none.
+
+    The app expires after :data:`UNUSED_LIFE` if nobody has signed in to it by then.
+
+    Raises:
+        InvalidToken: the token was used up or revoked meanwhile, or has expired.
+    """
+    rows = RegistrationToken.objects.filter(_live(clock.now()), pk=token.pk)
+    if not rows.update(clients_left=F("clients_left") - 1):
+        raise InvalidToken
+    client.source = Client.Source.REGISTRATION
+    client.registered_with = str(token)
+    client.expires_at = clock.now() + UNUSED_LIFE
+    # The operator may have removed an audience from the settings since the token was made.
+    # An app with pairwise identifiers can have none.
+    granted = [] if client.sector else token.audiences
+    client.audiences = [name for name in scopes.audiences() if name in granted]
+    return services.create(client, actor)
+
+
+def keep(client: Client) -> bool:
+    """Note that somebody signs in to ``client``; return False if it has expired or is deleted.
+
+    Call this in the transaction of the sign-in. The app then never expires.
+    """
+    if client.expires_at is None:
+        return True
+    is_live = Q(expires_at=None) | Q(expires_at__gt=clock.now())
+    return bool(Client.objects.filter(is_live, pk=client.pk).update(expires_at=None))
+
+
+@transaction.atomic
+def revoke(token: RegistrationToken, actor: Actor) -> bool:
+    """Delete ``token``; return False if somebody else did that before. Its apps stay."""
+    if not RegistrationToken.objects.filter(pk=token.pk).delete()[0]:
+        return False
+    services.tell(events.REGISTRATION_TOKEN_REVOKED, str(token), actor)
+    return True
+
+
+def prune() -> int:
+    """Delete the tokens that are used up or have expired; return how many were deleted."""
+    return delete_in_batches(RegistrationToken.objects.exclude(_live(clock.now())))
+
+
+def prune_clients() -> int:
+    """Delete the apps that have expired; return how many were deleted.
+
+    Their IDs are random, so none is used twice.
+    """
+    # Requests that began before an app expired may still store rows about it.
+    rows = Client.objects.filter(expires_at__lte=clock.now() - timedelta(hours=1))
+    count = 0
+    while ids := list(rows.values_list("pk", flat=True)[:BATCH]):
+        count += Client.objects.filter(pk__in=ids).delete()[1]["oauth.Client"]
+    return count
+
+
+def _live(now: datetime) -> Q:
+    return Q(clients_left__gt=0, expires_at__gt=now)

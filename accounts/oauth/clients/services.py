@@ -1,0 +1,257 @@
+"""Creates, changes, disables and authenticates apps, which OAuth calls clients; stores their logos.
+
+All superusers are notified of each change, because whoever controls an app receives the data of the
+people who sign in to it.
+
+Only operators provide logos. A logo that an app chooses itself could be the logo of another app.
+"""
+
+import hmac
+from collections.abc import Collection
+from datetime import datetime, timedelta
+from hashlib import sha256
+
+from django.core.exceptions import ValidationError
+from django.db import transaction
+from django.db.models import Q, QuerySet
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.activity import events
+from accounts.activity.events import Event
+from accounts.activity.services import Actor, record
+from accounts.common import clock
+from accounts.common.database import P, PreparedQueries, PreparedQuery, delete_in_batches
+from accounts.common.errors import PublicError
+from accounts.common.key_text import digest
+from accounts.oauth import app_sessions, id_tokens
+from accounts.oauth.clients import uris
+from accounts.oauth.models import SECRET, AuthorizationCode, Client, ClientLogo, ClientSecret
+from accounts.sessions.models import LoginSession
+from accounts.users.models import User
+
+# The app is enabled and authenticates by secrets.
+HAS_SECRET = Q(is_public=False, jwks__isnull=True, jwks_uri="", disabled_at__isnull=True)
+_BY_ID = PreparedQuery(lambda: Client.objects.filter(pk=P("id")))
+# A secret by its id, and an app by its id, if the app is enabled and authenticates by secrets.
+_WITH_SECRET = PreparedQueries(
+    PreparedQuery(lambda: ClientSecret.objects.filter(pk=P("secret"))),
+    PreparedQuery(lambda: Client.objects.filter(HAS_SECRET, pk=P("id"))),
+)
+
+# How long the former secret of an app stays valid, so that its developer has time to replace it.
+OVERLAP = timedelta(days=7)
+
+
+class NoSecret(PublicError):
+    """The app is public or authenticates by a key, so it has no secret."""
+
+    code = "invalid_target"
+    message = _("This app has no secret.")
+
+
+class SecretReplaced(PublicError):
+    """The current secret is not the one that the caller saw."""
+
+    code = "already_done"
+    status = 409
+    message = _("This app has got a new secret since you opened the page. Do you want another one?")
+
+
+@transaction.atomic
+def create(client: Client, actor: Actor) -> str:
+    """Save the new app ``client``; return its secret, or an empty text if it has none.
+
+    Raises:
+        ValidationError: see :meth:`Client.clean`.
+    """
+    client.full_clean()
+    client.save(force_insert=True)
+    save(client)
+    if client.registered_with:
+        tell(events.APP_SELF_REGISTERED, f"{client.label}, {client.registered_with}", actor)
+    else:
+        tell(events.APP_REGISTERED, client.label, actor)
+    # The first app needs a key for ID tokens. It must be published before it signs.
+    transaction.on_commit(id_tokens.be_ready, robust=True)
+    return _add_secret(client) if client.has_secret else ""
+
+
+@transaction.atomic
+def change(client: Client, fields: Collection[str], actor: Actor) -> None:
+    """Save only the ``fields`` of ``client``, so that a concurrent disabling is not undone.
+
+    If the app now has a key, its secrets are deleted, and stay so if the key is removed later.
+
+    Raises:
+        ValidationError: see :meth:`Client.clean`.
+    """
+    if not fields:
+        return
+    client.full_clean()
+    client.save(update_fields=fields)
+    save(client)
+    if not client.has_secret:
+        client.client_secrets.all().delete()
+    tell(events.APP_CHANGED, f"{client.label}: {', '.join(sorted(fields))}", actor)
+
+
+@transaction.atomic
+def rotate_secret(client: Client, actor: Actor, *, now: bool = False, current: str = "") -> str:
+    """Return a new secret of ``client``. The current secret ends after :data:`OVERLAP`.
+
+    A secret that was replaced earlier ends at once, so that at most two are valid.
+
+    ``now``: if True, all former secrets end at once, because they may have leaked.
+    ``current``: the id of the secret that the caller has seen as the current one; empty if unknown.
+
+    Raises:
+        NoSecret: the app has no secret.
+        SecretReplaced: another secret than ``current`` is the current one. A form that is sent
+            twice would otherwise end the secret that the app uses.
+    """
+    # Of two secrets made at the same moment, the later one must end the earlier one.
+    client = Client.objects.select_for_update(no_key=True).get(pk=client.pk)
+    if not client.has_secret:
+        raise NoSecret
+    if current and current != current_secret(client):
+        raise SecretReplaced
+    former = client.client_secrets.all() if now else client.client_secrets.exclude(expires_at=None)
+    former.delete()
+    client.client_secrets.update(expires_at=clock.now() + OVERLAP)
+    tell(events.APP_SECRET_MADE, client.label, actor)
+    return _add_secret(client)
+
+
+def current_secret(client: Client) -> str:
+    """Return the id of the current secret of ``client``, which is not secret itself.
+
+    Return an empty text if the app has no secret yet, because its key was removed.
+    """
+    rows = client.client_secrets.filter(expires_at=None)
+    return rows.values_list("pk", flat=True).first() or ""
+
+
+def former_secret_ends_at(client: Client) -> datetime | None:
+    """Return until when the former secret is valid; None if there is no former secret."""
+    rows = client.client_secrets.filter(expires_at__gt=clock.now())
+    return rows.values_list("expires_at", flat=True).first()
+
+
+def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
+    """Enable or disable ``client``; return False if that changes nothing.
+
+    The secrets of a disabled app are not accepted, and all its tokens end.
+    """
+    rows = Client.objects.filter(pk=client.pk, disabled_at__isnull=not enabled)
+    with transaction.atomic():
+        if not rows.update(disabled_at=None if enabled else clock.now()):
+            return False
+        tell(events.APP_ENABLED if enabled else events.APP_DISABLED, client.label, actor)
+    if not enabled:
+        # From the commit on, the app gets no new tokens, so none is missed here. The transaction
+        # above stays short.
+        _end_tokens(Client.objects.filter(pk=client.pk))
+    return True
+
+
+def authenticate(client_id: str, secret: str) -> Client | None:
+    """Return the app with this id if ``secret`` is one of its secrets and the app is enabled."""
+    if not SECRET.is_key(secret):
+        return None
+    row, client = _WITH_SECRET.firsts(secret=SECRET.id_of(secret), id=client_id)
+    if row is None or not hmac.compare_digest(row.digest, digest(secret)):
+        return None
+    is_over = row.expires_at is not None and row.expires_at <= clock.now()
+    return None if is_over or client is None or row.client_id != client.pk else client
+
+
+def find_client(client_id: str) -> Client | None:
+    """Return the app with this id, even if it is disabled."""
+    return _BY_ID.first(id=client_id)
+
+
+def find_with_keys(client_id: str) -> Client | None:
+    """Return the app with this id if it authenticates by keys and is enabled."""
+    if uris.is_withdrawn(client_id):
+        return None
+    has_keys = Q(jwks__isnull=False) | ~Q(jwks_uri="")
+    return Client.objects.filter(has_keys, pk=client_id, disabled_at=None).first()
+
+
+def find_public(client_id: str) -> Client | None:
+    """Return the app with this id if it is public and enabled. It needs no secret."""
+    if uris.is_withdrawn(client_id):
+        return None
+    return Client.objects.filter(pk=client_id, is_public=True, disabled_at=None).first()
+
+
+def prune() -> int:
+    """Delete secrets that have expired; return how many were deleted.
+
+    Also end the tokens of disabled apps, in case a process died before it had ended them.
+    """
+    _end_tokens(Client.objects.exclude(disabled_at=None))
+    return delete_in_batches(ClientSecret.objects.filter(expires_at__lte=clock.now()))
+
+
+def tell(event: Event, detail: str, actor: Actor) -> None:
+    """Record the event for the member of staff who causes it, and for every superuser."""
+    concerned = Q(is_superuser=True) | Q(username=actor.name)
+    for user in User.objects.filter(concerned, is_active=True):
+        record(user, event, actor, detail=detail)
+
+
+def _end_tokens(disabled: QuerySet[Client]) -> None:
+    """End the codes and sessions of the apps, in batches, so that no statement takes long."""
+    delete_in_batches(AuthorizationCode.objects.filter(client__in=disabled))
+    rows = LoginSession.objects.filter(app_session__client__in=disabled)
+    app_sessions.end(rows, events.APP_DISABLED)
+
+
+def _add_secret(client: Client) -> str:
+    new = SECRET.make()
+    ClientSecret.objects.create(id=new.id, client=client, digest=new.digest)
+    return new.text
+
+
+LARGEST = 32_768
+LEAST_PIXELS, MOST_PIXELS = 32, 512
+# A PNG file begins with its signature and the chunk IHDR, which has the width and the height (PNG
+# specification, sections 5.2 and 11.2.1).
+START = b"\x89PNG\r\n\x1a\n\x00\x00\x00\rIHDR"
+VERSION_DIGITS = 16
+
+
+def version_of(content: bytes) -> str:
+    """Return the version of the logo ``content``, which is a hash.
+
+    Raises:
+        ValidationError: ``content`` is not a square PNG file of an allowed size.
+    """
+    width, height = (int.from_bytes(content[at : at + 4]) for at in (16, 20))
+    is_logo = content.startswith(START) and LEAST_PIXELS <= width == height <= MOST_PIXELS
+    if not is_logo or len(content) > LARGEST:
+        sentence = gettext(
+            "Choose a square PNG file of %(least)s to %(most)s pixels and at most 32 KB."
+        )
+        raise ValidationError(sentence % {"least": LEAST_PIXELS, "most": MOST_PIXELS})
+    return sha256(content).hexdigest()[:VERSION_DIGITS]
+
+
+def save(client: Client) -> None:
+    """Store or delete the logo of ``client`` if ``client.new_logo`` says so."""
+    if client.new_logo:
+        ClientLogo.objects.update_or_create(client=client, defaults={"content": client.new_logo})
+    elif client.new_logo is not None:
+        ClientLogo.objects.filter(client=client).delete()
+
+
+def find_logo(client_id: str, version: str) -> bytes | None:
+    """Return the logo of the app ``client_id`` if ``version`` is its current version."""
+    # PostgreSQL refuses the character NUL.
+    if not (client_id + version).isprintable():
+        return None
+    rows = ClientLogo.objects.filter(client=client_id, client__logo=version)
+    content = rows.values_list("content", flat=True).first()
+    return None if content is None else bytes(content)

@@ -1,0 +1,127 @@
+"""Public pages about the site, for people and for machines, and the files of the brand."""
+
+from datetime import datetime, time, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse, HttpResponseNotFound, JsonResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_safe
+
+from accounts.activity import services as activity
+from accounts.common import clock
+from accounts.common.brand import brand_of
+from accounts.common.links import absolute
+from accounts.common.localization import days_in_words
+from accounts.mail import services as mail
+from accounts.sessions import last_method
+from accounts.sessions import services as sessions
+from accounts.throttle import known_networks
+from accounts.twofactor.models import passkey_origins
+from accounts.users import services as users
+from accounts.users.disputes import DISPUTABLE, ESTABLISHED
+
+# Names contain a hash of the content.
+FOREVER = "public, max-age=31536000, immutable"
+# An SVG that is opened as a page runs no script and loads nothing.
+POLICY = "default-src 'none'; style-src 'unsafe-inline'; sandbox"
+
+
+@login_not_required
+@require_safe
+def brand_file(_request: HttpRequest, name: str) -> HttpResponse:
+    """Return a file of the operator's brand.
+
+    ``name`` contains a hash of the content. If the file has changed since, the status is 404.
+    """
+    file = brand_of(settings.AUTHSITE).files.get(name)
+    if file is None:
+        return HttpResponseNotFound("Not found.\n", content_type="text/plain; charset=utf-8")
+    headers = {"Cache-Control": FOREVER, "Content-Security-Policy": POLICY}
+    return HttpResponse(file.content, content_type=file.type, headers=headers)
+
+
+# RFC 9116 section 2.5.5 recommends less than a year. Each answer has a new expiry date.
+SECURITY_TXT_LIFE = timedelta(days=180)
+
+
+@login_not_required
+@require_safe
+def security_txt(_request: HttpRequest) -> HttpResponse:
+    """Return the contact for security problems (RFC 9116)."""
+    last_day = (clock.now() + SECURITY_TXT_LIFE).date()
+    lines = (
+        f"Contact: {settings.AUTHSITE.contact}",
+        f"Expires: {datetime.combine(last_day, time()).isoformat()}Z",
+        f"Preferred-Languages: {', '.join(code for code, _name in settings.LANGUAGES)}",
+        f"Canonical: {absolute('security_txt')}",
+    )
+    text = "".join(f"{line}\n" for line in lines)
+    return HttpResponse(text, content_type="text/plain; charset=utf-8")
+
+
+@login_not_required
+@require_safe
+def change_password(_request: HttpRequest) -> HttpResponse:
+    """Redirect to the password page (W3C, A Well-Known URL for Changing Passwords)."""
+    return redirect("account_change_password")
+
+
+@login_not_required
+@require_safe
+def webauthn(_request: HttpRequest) -> HttpResponse:
+    """Return the origins whose pages may use passkeys of this site (WebAuthn 5.11.1)."""
+    return JsonResponse({"origins": passkey_origins()})
+
+
+@login_not_required
+@require_safe
+def help_page(request: HttpRequest) -> HttpResponse:
+    """Show what to do if you cannot sign in, or if someone else may have access."""
+    config = settings.AUTHSITE
+    contact = _shown(config.site_support) if config.site_support else _contact()
+    return render(request, "accounts/ops/help.html", {"contact": contact})
+
+
+@login_not_required
+@require_safe
+def privacy(request: HttpRequest) -> HttpResponse:
+    """Show which data is stored, for how long and who receives it, according to the settings."""
+    return render(request, "accounts/ops/privacy.html", {"contact": _contact(), **_figures()})
+
+
+def _contact() -> dict[str, str]:
+    """Return the contact of the operator as a link and as text."""
+    config = settings.AUTHSITE
+    return {**_shown(config.security_contact or config.mail_from), "uri": config.contact}
+
+
+def _shown(uri: str) -> dict[str, str]:
+    return {"uri": uri, "words": uri.removeprefix("mailto:")}
+
+
+def _figures() -> dict[str, Any]:
+    config = settings.AUTHSITE
+    return {
+        "config": config,
+        "session_life": days_in_words(config.session_days),
+        "remembered_life": days_in_words(config.remember_days),
+        "session_cookie": settings.SESSION_COOKIE_NAME,
+        "csrf_cookie": settings.CSRF_COOKIE_NAME,
+        "known_cookie": settings.KNOWN_COOKIE_NAME,
+        "trusted_cookie": settings.TRUSTED_COOKIE_NAME,
+        "last_method_cookie": settings.LAST_METHOD_COOKIE_NAME,
+        "last_method_days": last_method.LIFE.days,
+        "authorize_cookie": settings.AUTHORIZE_COOKIE_NAME,
+        "logout_cookie": settings.LOGOUT_COOKIE_NAME,
+        "language_cookie": settings.LANGUAGE_COOKIE_NAME,
+        "language_days": timedelta(seconds=settings.LANGUAGE_COOKIE_AGE).days,
+        "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
+        "known_days": known_networks.LIFE.days,
+        "disputable_days": (DISPUTABLE + ESTABLISHED).days,
+        "receipt_days": days_in_words(mail.KEEP_RECEIPTS.days),
+        "name_days": users.FORMER_NAME_LIFE.days,
+        "nobodys_days": activity.NOBODYS_LIFE.days,
+        "ended_hours": sessions.KEEP_ENDED // timedelta(hours=1),
+    }

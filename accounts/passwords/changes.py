@@ -1,0 +1,389 @@
+"""Sets new passwords, either with a reset link or in a session with recent authentication.
+
+Only that browser is signed in at once after the reset. Otherwise, an attacker could send a victim
+the reset link of the attacker's own account, and the victim would be signed in to it (login CSRF).
+"""
+
+import uuid
+from collections.abc import Collection
+from dataclasses import asdict, dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum
+from typing import Any
+
+from django.db import transaction
+from django.http import HttpRequest
+
+from accounts.activity import events
+from accounts.activity.events import Event
+from accounts.activity.services import Actor, record
+from accounts.apikeys import services as apikeys
+from accounts.codes import services as codes
+from accounts.codes.services import LinkEnded
+from accounts.common import clock
+from accounts.common.client_info import ClientInfo
+from accounts.common.localization import speaking
+from accounts.common.proofs import FACTORS, Method, Proof
+from accounts.common.signals import credentials_changed
+from accounts.mail.services import post
+from accounts.passwords import mails
+from accounts.passwords import services as passwords
+from accounts.recovery import evidence
+from accounts.recovery import services as recovery
+from accounts.recovery.services import Assessment
+from accounts.sessions import known_browsers
+from accounts.signin import mailed_codes, policy
+from accounts.signin.mailed_codes import Recipient
+from accounts.signin.policy import Requirement
+from accounts.throttle import services as throttle
+from accounts.throttle.limits import LOGIN_REPEAT
+from accounts.throttle.services import hit
+from accounts.twofactor import services as twofactor
+from accounts.users import emails, former_credentials
+from accounts.users import services as users
+from accounts.users.disputes import Evidence, Shown
+from accounts.users.models import User
+from accounts.users.services import AccountChanged
+
+LINK = mailed_codes.RESET
+# Stored instead of an email address if a reset link was not sent by email.
+NO_EMAIL = "-"
+
+
+def send_reset(login: str, nonce: str, client: ClientInfo) -> None:
+    """Send a reset link by email to the account with the username or email address ``login``.
+
+    The work is the same for known, unknown, pending and deactivated accounts, so that timing
+    reveals nothing.
+
+    ``nonce``: random text that distinguishes this link from all others.
+
+    Raises:
+        RateLimited: too many emails were requested.
+    """
+    recipient = mailed_codes.recipient_for(LINK, login, client, _with_former_emails)
+    user = recipient.user
+    # A former mailbox may belong to a thief, so the email to it does not contain the username.
+    username = user.username if user and not recipient.is_former else ""
+    with transaction.atomic():
+        key = emails.key(recipient.email) if recipient.email else ""
+        token = codes.issue_link(LINK, recipient.subject(nonce), key)
+        with speaking(recipient.language):
+            post(mails.reset(username, recipient.email, token), life=LINK.life)
+
+
+def send_reset_by_staff(user: User, email: str, actor: Actor) -> None:
+    """Email a reset link to ``email``, an address of ``user``, for ``actor``, a member of staff.
+
+    Raises:
+        AccountChanged: the account was changed in the meantime.
+    """
+    with transaction.atomic():
+        owner = users.lock_row(user)
+        _post_link(owner, email, actor)
+        record(owner, events.RESET_SENT, actor, detail=email)
+
+
+def lift_lock(user: User, email: str, actor: Actor) -> None:
+    """Unlock the account of ``user`` for ``actor``, a member of staff, and email a reset link.
+
+    The account has no password until the link is used. The review of what the lock suspended
+    remains.
+
+    ``email``: the address of ``user`` to which the link is sent.
+
+    Raises:
+        AccountChanged: the account was changed in the meantime.
+    """
+    with transaction.atomic():
+        owner = users.lock_row(user)
+        users.unlock(owner)
+        _post_link(owner, email, actor)
+        record(owner, events.LOCK_LIFTED, actor, detail=email)
+
+
+def _post_link(owner: User, email: str, actor: Actor) -> None:
+    recipient = Recipient(emails.key(email), owner, email)
+    subject = recipient.subject(mailed_codes.new_nonce())
+    token = codes.issue_link(LINK, subject, recipient.key)
+    with speaking(owner.language):
+        post(mails.reset_by_staff(owner.username, email, token, actor.reason), life=LINK.life)
+
+
+def link_without_mail(user: User) -> str:
+    """Return the token of a reset link for the locked account of ``user``. No email is sent.
+
+    Call this for a browser that has shown a proof of ownership. Opening the link does not prove
+    access to a mailbox.
+    """
+    return codes.issue_link(LINK, Recipient("", user).subject(mailed_codes.new_nonce()), NO_EMAIL)
+
+
+def _with_former_emails(recipient: Recipient) -> Recipient:
+    """Return the recipient of a reset link, which may be a former address of a locked account.
+
+    A lock may have suspended the only address of an account, or a thief may have removed it. If no
+    account has the address that was typed, but a locked account had it, the link is sent there. In
+    every other case, ``recipient`` is returned. The link alone does not unlock the account:
+    ``accounts.users.disputes`` decides whether the mailbox counts.
+    """
+    row = former_credentials.find_disputed_email(recipient.key)
+    if row is None or recipient.user:
+        return recipient
+    return Recipient(recipient.key, row.user, row.label, is_former=True)
+
+
+@dataclass(frozen=True)
+class Reset:
+    """A valid reset link of ``user``.
+
+    ``email_key`` is the key of the email address that the link was sent to, or ``NO_EMAIL``.
+    """
+
+    user: User
+    subject: str
+    email_key: str
+
+    @property
+    def by_mail(self) -> bool:
+        """Whether the link was sent by email."""
+        return self.email_key != NO_EMAIL
+
+    @property
+    def nonce(self) -> str:
+        """The text that distinguishes this link from all others."""
+        return self.subject.split()[-1]
+
+
+def find_reset(token: str) -> Reset | None:
+    """Return the valid reset link with ``token``, or None.
+
+    A link is invalid if it was used, has expired or is older than the last change of credentials.
+    Unless the account is locked, the account must still have the address that the link was sent to.
+    """
+    link = codes.find_link(LINK, token)
+    match link.subject.split() if link else []:
+        case [user_id, version, _nonce]:
+            as_mailed = User.objects.filter(pk=user_id, credential_version=version, is_active=True)
+            user = as_mailed.first()
+            if link and user and (user.is_disputed or user.emails.filter(key=link.email).exists()):
+                return Reset(user, link.subject, link.email)
+    return None
+
+
+def reset(
+    found: Reset,
+    token: str,
+    password: str,
+    actor: Actor,
+    *,
+    end_keys: Collection[str],
+    shown: Shown,
+    removes_factors: bool = False,
+) -> User:
+    """Set ``password`` with the reset link ``found``, revoke every session, and return the user.
+
+    ``token``: the secret of the link.
+    ``end_keys``: the ids of the API keys to revoke.
+    ``shown``: the proofs that count in a dispute. They must be enough to remove factors or to
+        unlock a locked account.
+    ``removes_factors``: whether to remove all second factors, because the user has lost them.
+
+    Raises:
+        LinkEnded: the link was used or has expired, or the account has changed since.
+        NotOffered, NotDue: see ``recovery.services.remove_factors``.
+    """
+    hashed = passwords.hash_password(password)
+    with transaction.atomic():
+        if not codes.redeem(LINK, found.subject, token, found.email_key):
+            raise LinkEnded
+        try:
+            if removes_factors:
+                recovery.remove_factors(found.user, shown, actor)
+            elif found.user.is_disputed:
+                # Check the proofs again: somebody may have objected while the password was hashed.
+                recovery.check(found.user, shown)
+            event = events.PASSWORD_RESET
+            user = _replace(found.user, hashed, event, actor, keep=None, end_keys=end_keys)
+        except AccountChanged:
+            raise LinkEnded from None
+    if found.by_mail and actor.client and not known_browsers.find_browser(actor.client, found.user):
+        throttle.refund(found.email_key, actor.client, found.user.username_key, found.email_key)
+    return user
+
+
+def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]) -> None:
+    """Set ``password`` in a session with recent authentication; revoke every other session.
+
+    The API keys with the ids ``end_keys`` are revoked, too.
+
+    Raises:
+        AccountChanged: the account was changed in the meantime.
+        RateLimited: too many passwords were hashed in this session.
+    """
+    hit(LOGIN_REPEAT.of(actor.session))
+    hashed = passwords.hash_password(password)
+    event = events.PASSWORD_CHANGED if user.has_usable_password() else events.PASSWORD_SET
+    with transaction.atomic():
+        _replace(user, hashed, event, actor, keep=actor.session, end_keys=end_keys)
+
+
+def _replace(
+    user: User,
+    hashed: str,
+    event: Event,
+    actor: Actor,
+    *,
+    keep: uuid.UUID | None,
+    end_keys: Collection[str],
+) -> User:
+    """Replace the password of ``user``, and return the user with the new ``credential_version``."""
+    owner = users.lock_row(user)
+    users.replace_password(owner, hashed)
+    # The account is no longer locked, so the notice about this change contains a link to lock it.
+    owner.password = hashed
+    apikeys.revoke_chosen(owner, end_keys, actor)
+    credentials_changed.send(User, user=owner, event=event.name, actor=actor, keep=keep)
+    return User.objects.get(pk=owner.pk)
+
+
+# Key of the session data.
+KEY = "reset_request"
+
+
+@dataclass(frozen=True)
+class ResetRequest:
+    """A request for a reset link.
+
+    ``nonce``: the part of the link's subject that no other link has.
+    ``next_url``: the page to open after the sign-in.
+    ``remember``: whether the session will outlive the browser.
+    """
+
+    nonce: str
+    next_url: str = ""
+    remember: bool = False
+
+
+def store(request: HttpRequest, reset_request: ResetRequest) -> None:
+    """Keep ``reset_request`` in this browser's session data, in place of an earlier one."""
+    request.session[KEY] = asdict(reset_request)
+
+
+def pop(request: HttpRequest, found: Reset) -> ResetRequest | None:
+    """Delete and return the request of this browser, or None if ``found`` is not its link."""
+    data = request.session.pop(KEY, None)
+    return ResetRequest(**data) if data and data["nonce"] == found.nonce else None
+
+
+# The key in the session data for the proofs that this browser has shown, with their link and time.
+SHOWN = "reset_shown"
+LIFE = timedelta(minutes=15)
+
+
+class ResetRequirement(Enum):
+    """What a reset requires before the new password is set."""
+
+    # A link of an operator, which replaces the mailbox and the password.
+    OPERATOR = "operator"
+    # A second factor, or older proofs of ownership.
+    PROOF = "proof"
+
+
+@dataclass(frozen=True)
+class ResetProgress:
+    """How far a password reset has come in this browser.
+
+    ``found``: the reset link.
+    ``proofs``: the proofs that this browser has shown for the link.
+    ``assessment``: what the user can do to recover the account with these proofs.
+    """
+
+    found: Reset
+    proofs: tuple[Proof, ...]
+    assessment: Assessment
+
+    @property
+    def first_step(self) -> tuple[Proof, ...]:
+        """The proof of the first step, as a tuple: access to the mailbox, or what replaced it."""
+        return self.proofs[:1] or (Proof.now(Method.MAIL),)
+
+    @property
+    def requirement(self) -> ResetRequirement | None:
+        """The requirement that must be met before the password is set, or None.
+
+        If the policy requires a second factor but the account has none, the user adds one at the
+        next sign-in.
+        """
+        user = self.found.user
+        requirement = policy.next_requirement(user, self.proofs)
+        if requirement is Requirement.PASSWORD and Evidence.PASSWORD not in self.assessment.kinds:
+            # Members of staff can add a second factor with the mailbox and the password. Therefore
+            # the mailbox alone must not be enough to set the password.
+            return ResetRequirement.OPERATOR
+        if user.is_disputed:
+            return None if self.assessment.may_finish else ResetRequirement.PROOF
+        return ResetRequirement.PROOF if requirement is Requirement.SECOND_FACTOR else None
+
+    @property
+    def has_shown_factor(self) -> bool:
+        """Whether a second factor was shown, even one that is too new to count in a dispute."""
+        return any(proof.method in FACTORS for proof in self.proofs)
+
+    @property
+    def offers_removal(self) -> bool:
+        """Whether the page offers to remove all second factors because they are lost."""
+        user = self.found.user
+        is_lost = twofactor.has_any(user) and not self.has_shown_factor
+        return is_lost and not user.is_privileged and self.assessment.may_finish
+
+
+def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
+    """Return how far the reset with the link ``found`` has come in this browser.
+
+    If the link was sent by email, access to the mailbox is the first proof.
+    """
+    user, at = found.user, recovery.disputed_at(found.user)
+    stored = _stored(request, found)
+    shown = map(Proof.from_json, stored["proofs"])
+    first = (Proof.now(Method.MAIL, found.email_key),) if found.by_mail else ()
+    proofs = (*first, *shown)
+    counted = evidence.of_request(request, user, proofs, at)
+    if stored["password"]:
+        counted |= {evidence.former_password(user, at)}
+    assessment = recovery.assess(user, counted)
+    # A thief may know the former password, and may have added a mailbox. Both together must not be
+    # enough to begin a waiting period.
+    has_only_password = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
+    if has_only_password:
+        assessment = replace(assessment, is_offered=False, running=None)
+    return ResetProgress(found, proofs, assessment)
+
+
+def _stored(request: HttpRequest, found: Reset) -> dict[str, Any]:
+    stored: dict[str, Any] = request.session.get(SHOWN) or {}
+    is_same = stored.get("subject") == found.subject
+    if is_same and clock.now() < datetime.fromisoformat(stored["at"]) + LIFE:
+        return stored
+    return {"subject": found.subject, "proofs": [], "password": False}
+
+
+def note_password(request: HttpRequest, found: Reset) -> None:
+    """Record that this browser has shown the former password for the reset ``found``."""
+    _store(request, {**_stored(request, found), "password": True})
+
+
+def note(request: HttpRequest, found: Reset, proof: Proof) -> None:
+    """Record that this browser has shown ``proof`` for the reset ``found``."""
+    stored = _stored(request, found)
+    stored["proofs"] = [*stored["proofs"], proof.to_json()]
+    _store(request, stored)
+
+
+def _store(request: HttpRequest, stored: dict[str, Any]) -> None:
+    """Store the proofs ``stored`` in the session data, under a new session key.
+
+    The key is renewed because a browser with these proofs has more rights (ASVS 7.2.4).
+    """
+    request.session.cycle_key()
+    request.session[SHOWN] = {**stored, "at": clock.now().isoformat()}

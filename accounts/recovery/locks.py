@@ -1,0 +1,127 @@
+"""Locks accounts, so that nobody can sign in until the password is reset."""
+
+from dataclasses import dataclass
+
+from django.db import transaction
+
+from accounts.activity import events, notices
+from accounts.activity.notices import Notice
+from accounts.activity.services import Actor, record
+from accounts.apikeys import services as apikeys
+from accounts.codes.services import LinkEnded
+from accounts.common import clock
+from accounts.common.proofs import Method
+from accounts.common.signals import credentials_changed
+from accounts.recovery import services as recovery
+from accounts.recovery import suspension
+from accounts.recovery.access import Access
+from accounts.twofactor import services as twofactor
+from accounts.twofactor.models import RecoveryCodes
+from accounts.users import former_credentials
+from accounts.users import services as users
+from accounts.users.models import User, locked_password
+
+
+@dataclass(frozen=True)
+class Effects:
+    """What a lock does, for the page that asks for confirmation.
+
+    ``access``: the sessions that are revoked, and the trusted browsers.
+    ``apps``: the names of the apps that are disconnected.
+    ``keys``: the number of API keys that are revoked.
+    ``suspended``: the names of the credentials that are suspended.
+    ``primary``: the new primary address; empty if the primary address stays the same.
+    ``emails``: the number of email addresses that stay.
+    ``factors``: the number of second factors that stay, without recovery codes.
+    ``emailed_codes``: whether codes by email are turned off.
+    ``by_mail``: whether the password can then be reset by email. If not, only a connected provider
+        or an operator can unlock the account.
+    """
+
+    access: Access
+    apps: list[str]
+    keys: int
+    suspended: list[str]
+    primary: str
+    emails: int
+    factors: int
+    emailed_codes: bool
+    by_mail: bool
+
+
+def effects(user: User, notice: Notice | None = None) -> Effects:
+    """Return the effects of locking the account of ``user``.
+
+    ``notice``: the notice that contains the link. None if a signed-in user locks the account.
+    """
+    young = suspension.suspendable(user, notice.row.at if notice else clock.now())
+    access = Access(user)
+    young_factors = [row for row in young.factors if not isinstance(row, RecoveryCodes)]
+    return Effects(
+        access=access,
+        apps=sorted({row.client.name for row in access.connections}),
+        keys=apikeys.of(user).count(),
+        suspended=young.labels,
+        primary=young.primary if young.primary != user.email else "",
+        emails=user.emails.count() - young.emails.count(),
+        factors=twofactor.held(user).count - len(young_factors),
+        emailed_codes=young.emailed_codes,
+        by_mail=bool(young.primary or young.emails),
+    )
+
+
+@transaction.atomic
+def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
+    """Revoke every session, API key, app and trusted browser; suspend recent credentials.
+
+    Afterwards, nobody can sign in until the password is reset. ``accounts.users.disputes`` explains
+    which proofs a reset requires. Receivers of ``credentials_changed`` revoke the sessions and
+    keys, and increase the ``credential_version``, which invalidates earlier links.
+
+    ``notice``: a notice about the disputed change. Without a notice, the current time counts as the
+        time of the disputed change.
+    """
+    owner = users.lock_row_as_is(user)
+    at = notice.row.at if notice else clock.now()
+    if owner.is_disputed and owner.disputed_at:
+        at = min(at, owner.disputed_at)
+    if not owner.is_disputed:
+        # A recovery request from before the lock must not unlock the account. A request that was
+        # made during the lock is kept.
+        recovery.delete(owner)
+    former_hash = former_credentials.password_hash(owner, at)
+    users.replace_password(owner, locked_password(former_hash))
+    owner.disputed_at = at
+    User.objects.filter(pk=owner.pk).update(disputed_at=at)
+    # Send the signal before addresses are suspended, so that all of them are notified.
+    credentials_changed.send(
+        User, user=owner, event=events.LOCKED_DOWN.name, actor=actor, keep=None
+    )
+    young = suspension.suspendable(owner, at)
+    notices.end_links(owner, [row.email for row in young.emails])
+    if young.primary and young.primary != owner.email:
+        record(owner, events.PRIMARY_CHANGED, actor, detail=young.primary)
+    suspension.suspend(owner, at, actor)
+
+
+@transaction.atomic
+def lock_down_by_link(notice: Notice, token: str, actor: Actor) -> None:
+    """Lock the account with the link of ``notice``.
+
+    Each mailbox can lock the account only once. Therefore the other links that were sent to this
+    mailbox change: links for later events become invalid, and links for earlier events work only
+    while the account is locked.
+
+    ``token``: the secret in the link.
+
+    Raises:
+        LinkEnded: the link was used in the meantime, or works only while the account is locked.
+    """
+    # Lock the user before the links, as all code does, to avoid a deadlock.
+    owner = users.lock_row_as_is(notice.user)
+    if notice.looks_back and not owner.is_locked_down:
+        raise LinkEnded
+    if not notices.redeem(notice, token):
+        raise LinkEnded
+    notices.keep_earlier_links(notice)
+    lock_down(owner, actor.by(Method.MAIL), notice)

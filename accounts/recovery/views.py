@@ -1,0 +1,206 @@
+"""Pages to lock an account, object to a recovery, and review what a lock has suspended.
+
+Only a POST changes something, because mail scanners follow links with a GET.
+"""
+
+from django import forms
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+from django.views.decorators.debug import sensitive_post_parameters
+
+from accounts.activity import notices
+from accounts.activity.notices import Notice
+from accounts.activity.services import Actor
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.pages import form_page
+from accounts.common.proofs import Method, Proof
+from accounts.common.text import row_id
+from accounts.passwords.forms import CurrentPasswordField
+from accounts.recovery import evidence, locks, suspension
+from accounts.recovery import services as recovery
+from accounts.sessions import current, last_method
+from accounts.signin.recent import recent_authentication_required
+from accounts.users import emails, former_credentials
+from accounts.users.disputes import Evidence, kinds
+from accounts.users.models import User
+
+
+class ObjectionForm(forms.Form):
+    """Ask for the password that the account had a week before the recovery request."""
+
+    former = CurrentPasswordField(required=False, label=_("Your password"))
+
+
+@form_page
+@recent_authentication_required
+def lockdown(request: HttpRequest) -> HttpResponse:
+    """Lock the account of the signed-in user, which requires recent authentication.
+
+    Otherwise a thief with a stolen cookie could lock the owner out. An owner who cannot
+    reauthenticate can use the link in a notice.
+    """
+    session = current.session_of(request)
+    if request.method == "POST":
+        actor = current.actor_of(request).by(*session.amr)
+        proofs = [Proof(Method(m), session.auth_time, session.factor_key) for m in session.amr]
+        shown = evidence.of_request(request, session.user, proofs, clock.now())
+        locks.lock_down(session.user, actor)
+        recovery.cancel(session.user, shown, actor)
+        return _done(request, session.user)
+    return _ask(request, session.user)
+
+
+@login_not_required
+@form_page
+def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Lock an account with the link in a notice.
+
+    No sign-in is required, because a thief may have made it impossible for the owner to sign in.
+    """
+    notice = notices.find_notice(token)
+    if notice is None:
+        return render(request, "accounts/recovery/dead.html", status=404)
+    if request.method != "POST":
+        return _ask(request, notice.user, notice)
+    actor = current.actor_without_session_of(request)
+    try:
+        locks.lock_down_by_link(notice, token, actor)
+    except locks.LinkEnded:
+        return render(request, "accounts/recovery/dead.html", status=404)
+    # The proofs of the person who locks the account may also be enough to stop the recovery request
+    # of a thief. The age of a proof is measured at the disputed change, which may be earlier than
+    # the event of the link.
+    owner = User.objects.get(pk=notice.user.pk)
+    by_mail = Proof.now(Method.MAIL, emails.key(notice.email))
+    shown = evidence.of_request(request, owner, [by_mail], recovery.disputed_at(owner))
+    recovery.cancel(owner, shown, actor.by(Method.MAIL))
+    return _done(request, owner)
+
+
+def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> HttpResponse:
+    effects = locks.effects(user, notice)
+    context = {"owner": user, "told": notice and notice.row, "effects": effects}
+    return render(request, "accounts/recovery/lockdown.html", context)
+
+
+def _done(request: HttpRequest, user: User) -> HttpResponse:
+    current.forget(request, user)
+    last_method.forget(request)
+    # Read the user again, because the lock may have changed the primary address.
+    owner = User.objects.get(pk=user.pk)
+    can_mail = bool(owner.email) or former_credentials.disputed_emails(owner).exists()
+    context = {"owner": owner, "can_mail": can_mail}
+    return render(request, "accounts/recovery/done.html", context)
+
+
+@login_not_required
+@form_page
+@sensitive_post_parameters("former")
+def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Object to a recovery with the link in the email about the recovery.
+
+    The link proves access to the mailbox. The page accepts further proofs.
+    """
+    found = recovery.find_objection(token)
+    if found is None:
+        return render(request, "accounts/recovery/recovery_dead.html", status=404)
+    user, proof = found
+    actor = current.actor_without_session_of(request)
+    return _object(request, user, actor, (proof,), budget=token)
+
+
+@form_page
+@sensitive_post_parameters("former")
+def object_from_inside(request: HttpRequest) -> HttpResponse:
+    """Object to a recovery while signed in."""
+    session = current.session_of(request)
+    if recovery.running(session.user) is None:
+        return render(request, "accounts/recovery/recovery_dead.html", status=404)
+    actor = current.actor_of(request)
+    return _object(request, session.user, actor, (), budget=str(session.pk))
+
+
+def _object(
+    request: HttpRequest, user: User, actor: Actor, proofs: tuple[Proof, ...], *, budget: str
+) -> HttpResponse:
+    at = recovery.disputed_at(user)
+    shown = evidence.of_request(request, user, proofs, at)
+    form = ObjectionForm(request.POST if request.method == "POST" else None)
+    if form.is_valid():
+        try:
+            if typed := form.cleaned_data["former"]:
+                shown |= {evidence.check_password(user, typed, at, actor, budget)}
+            if recovery.cancel(user, shown, actor.by(*(proof.method for proof in proofs))):
+                return render(request, "accounts/recovery/recovery_cancelled.html")
+            if recovery.running(user) is None:
+                # The recovery request was finished or stopped in the meantime.
+                return render(request, "accounts/recovery/recovery_dead.html", status=404)
+            sentence = gettext(
+                "That isn’t enough to stop the request. Use a second factor, or open the link from "
+                "our email in a browser that you’ve signed in with before."
+            )
+            form.add_error(None, sentence)
+        except evidence.WrongPassword as error:
+            form.add_error("former", str(error))
+    context = {
+        "form": form,
+        "owner": user,
+        # If the mailbox does not count as a proof, it may belong to a thief, so the page does not
+        # show the username.
+        "username": user.username if shown or not proofs else "",
+        "kinds": sorted(kinds(shown)),
+        "has_password": Evidence.PASSWORD in kinds(shown),
+        "running": recovery.running(user),
+        "is_inside": not proofs,
+    }
+    return render(request, "accounts/recovery/recovery.html", context)
+
+
+@form_page
+@recent_authentication_required
+def review(request: HttpRequest) -> HttpResponseBase:
+    """Show suspended credentials, which the user can restore or delete.
+
+    Addresses that were removed before the lock can be restored, too.
+    """
+    session = current.session_of(request)
+    if request.method == "POST":
+        return _review(request, session.user)
+    context = {
+        "rows": former_credentials.suspended(session.user),
+        "identities": suspension.suspended_identities(session.user),
+        "removed": former_credentials.removed_emails(session.user),
+    }
+    return render(request, "accounts/recovery/review.html", context)
+
+
+def _review(request: HttpRequest, user: User) -> HttpResponse:
+    actor = current.actor_of(request).by(*current.session_of(request).amr)
+    if "done" in request.POST:
+        if not suspension.is_reviewed(user):
+            messages.error(request, gettext("Restore or delete each item first."))
+            return redirect("review")
+        suspension.finish(user, actor)
+        return redirect("home")
+    acts = {
+        "keep": suspension.put_back,
+        "delete": suspension.delete,
+        "keep_identity": suspension.put_back_identity,
+        "delete_identity": suspension.delete_identity,
+    }
+    act = next((name for name in acts if name in request.POST), None)
+    if act is None:
+        raise Http404
+    try:
+        if not acts[act](user, row_id(request.POST.get(act, "")), actor):
+            raise Http404
+        current.renew_key(request)
+        messages.success(request, gettext("Restored.") if "keep" in act else gettext("Deleted."))
+    except PublicError as error:
+        messages.error(request, str(error))
+    return redirect("review")

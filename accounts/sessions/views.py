@@ -1,0 +1,162 @@
+"""The page that lists sessions, and the page about an event that looks suspicious."""
+
+import uuid
+from collections.abc import Iterable
+
+from django.conf import settings
+from django.contrib import messages
+from django.db import transaction
+from django.db.models import Case, Q, QuerySet, When
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import get_object_or_404, redirect, render
+from django.utils.translation import gettext as _
+from django.utils.translation import ngettext
+
+from accounts.activity import events, history
+from accounts.activity import services as activity
+from accounts.activity.models import Activity
+from accounts.activity.services import Actor, record
+from accounts.common import clock
+from accounts.common.api import page_of
+from accounts.common.pages import form_page
+from accounts.recovery.access import Access
+from accounts.sessions import connected, current, known_browsers, services
+from accounts.sessions.current import actor_of, renew_key, session_of
+from accounts.sessions.models import LoginSession
+from accounts.sessions.services import IS_APP, live, revoke_all
+from accounts.twofactor import trusted_browsers
+from accounts.users import services as users
+from accounts.users.models import User
+
+IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
+
+
+def others(here: LoginSession) -> QuerySet[LoginSession]:
+    """Return the other live sessions of the user, which can be ended one by one.
+
+    Sessions of apps without a refresh token are left out, because they end with a browser session:
+    see :func:`add_apps`. Browsers come first, then API clients, then apps, each group in
+    the order of their last use.
+    """
+    group = Case(When(IN_BROWSER, then=2), When(IS_APP, then=0), default=1)
+    rows = live(here.user).exclude(pk=here.pk).exclude(IS_APP, refresh_digest="")
+    return rows.order_by(group.desc(), "-used_at")
+
+
+def add_apps(browsers: Iterable[LoginSession]) -> None:
+    """Set ``apps`` of each of the sessions to the names of the apps that end with it."""
+    by_id = {session.pk: session for session in browsers}
+    found = connected.apps().ending_with(by_id)
+    for pk, session in by_id.items():
+        session.apps = found.get(pk, ())
+
+
+@transaction.atomic
+def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
+    """Revoke all other sessions and the trust in every browser; return how many sessions ended."""
+    # Lock the user first, as a lockdown does. Otherwise the two could deadlock on the sessions.
+    users.lock_row_as_is(user)
+    if count := live(user).exclude(pk=keep).count():
+        revoke_all(user, keep=keep, reason=events.OTHERS_ENDED.name)
+        record(user, events.OTHERS_ENDED, actor, detail=str(count))
+    trusted_browsers.end(user, actor)
+    return count
+
+
+@form_page
+def sessions(request: HttpRequest) -> HttpResponse:
+    """List the sessions of the signed-in user; revoke one session or all others."""
+    here = session_of(request)
+    if request.method == "POST":
+        return (
+            _sign_out_elsewhere(request, here)
+            if "others" in request.POST
+            else _revoke(request, here)
+        )
+    page = page_of(request, others(here))
+    browsers = [session for session in page if not session.is_client]
+    add_apps([here, *browsers])
+    connected.fetch(page)
+    access = Access(here.user, here.pk)
+    context = {
+        "here": here,
+        "page": page,
+        "browsers": browsers,
+        "programs": [session for session in page if session.is_client and not session.is_app],
+        "apps": [session for session in page if session.is_app],
+        "access": access,
+        "trusts_here": access.trusted and trusted_browsers.here(request, here.user).exists(),
+    }
+    return render(request, "accounts/sessions/sessions.html", context)
+
+
+def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpResponse:
+    """Revoke all sessions except ``here``, and require recent authentication.
+
+    Without recent authentication, a thief with copied cookies could sign the owner out. The cookie
+    of the known browser is renewed as well, so the owner's browser would become an unknown one.
+    """
+    if clock.now() > (here.factor_at or here.auth_time) + current.RECENT:
+        return current.redirect_to_reauthenticate(request)
+    with transaction.atomic():
+        count = sign_out_elsewhere(here.user, here.pk, actor_of(request))
+        known_browsers.renew(request, here.user)
+    # Copies of this browser's cookies are no longer valid afterwards. The key is renewed after the
+    # commit: otherwise two browsers that sign each other out would wait for each other's rows.
+    renew_key(request)
+    sentence = ngettext(
+        "%(count)d other session was signed out.",
+        "%(count)d other sessions were signed out.",
+        count,
+    )
+    nothing = _("You weren’t signed in anywhere else.")
+    messages.success(request, sentence % {"count": count} if count else nothing)
+    return redirect("sessions")
+
+
+def _revoke(request: HttpRequest, here: LoginSession) -> HttpResponse:
+    try:
+        session_id = uuid.UUID(request.POST.get("end", ""))
+    except ValueError:
+        raise Http404 from None
+    if session_id == here.pk:
+        return redirect("account_logout")
+    if not services.revoke_by_id(here.user, session_id, actor_of(request)):
+        raise Http404
+    messages.success(request, _("The session was signed out."))
+    return redirect("sessions")
+
+
+@form_page
+def event(request: HttpRequest, event_id: int) -> HttpResponse:
+    """Show an event of the signed-in user's history, and what to do if the user did not cause it.
+
+    A POST revokes the session in which the event occurred.
+    """
+    here = session_of(request)
+    row = get_object_or_404(activity.of(here.user), pk=event_id)
+    session = _live_session(row, here)
+    if request.method == "POST":
+        is_ended = session and services.revoke_by_id(here.user, session.pk, actor_of(request))
+        if not is_ended:
+            raise Http404
+        messages.success(request, _("%(device)s was signed out.") % {"device": session})
+        return redirect("event", event_id)
+    context = {
+        "entry": history.Entry([row]),
+        "session": session,
+        "is_here": row.session == here.pk and not row.actor,
+        "contact": settings.AUTHSITE.contact,
+    }
+    return render(request, "accounts/sessions/event.html", context)
+
+
+def _live_session(row: Activity, here: LoginSession) -> LoginSession | None:
+    """Return the session in which the event ``row`` occurred, if the user can revoke it.
+
+    The result is None if the session is not live or is the current session ``here``. It is also
+    None if staff or the operator caused the event, because no session of the user did.
+    """
+    if row.actor or row.session is None or row.session == here.pk:
+        return None
+    return services.live(here.user).filter(pk=row.session).first()

@@ -1,0 +1,123 @@
+"""Tags and filters for templates: the brand, icons, the menu, scripts, times and places."""
+
+import base64
+from datetime import datetime
+from functools import cache
+from hashlib import sha384
+from pathlib import Path
+from typing import Any
+
+from django import template
+from django.conf import settings
+from django.contrib.staticfiles import finders
+from django.contrib.staticfiles.storage import staticfiles_storage
+from django.http import HttpRequest
+from django.templatetags.static import static
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from accounts.common import client_info, clock, localization
+from accounts.common.brand import brand_of
+
+register = template.Library()
+
+
+@register.simple_tag
+def brand() -> dict[str, Any]:
+    """Return the parts of the brand that pages show. The tag also works on error pages.
+
+    ``style``, ``favicon``, ``logo`` and ``logo_dark`` are URLs, ``links`` are the links of the
+    footer, and ``support`` is where people get help.
+    """
+    config = settings.AUTHSITE
+    found = brand_of(config)
+    return {
+        "style": found.style,
+        "favicon": found.favicon or static("favicon.svg"),
+        "logo": found.logo,
+        "logo_dark": found.logo_dark,
+        "links": config.site_links,
+        "support": config.site_support,
+    }
+
+
+ICON = '<svg class="i{}" aria-hidden="true"><use href="{}#{}"/></svg>'
+# These point in the direction of reading.
+MIRRORED = {"in", "out", "next"}
+
+
+@register.simple_tag
+def icon(name: str) -> SafeString:
+    """Return the icon ``name`` of ``static/icons.svg``; screen readers skip it."""
+    return format_html(ICON, " flip" if name in MIRRORED else "", static("icons.svg"), name)
+
+
+@register.simple_tag(takes_context=True)
+def menu_item(context: dict[str, Any], view: str, icon_name: str, label: str) -> SafeString:
+    """Return the menu entry of ``view``, marked as current on that page and on pages below it."""
+    request: HttpRequest | None = context.get("request")
+    url = reverse(view)
+    path = request.path if request else ""
+    is_here = path == url if url == "/" else path.startswith(url)
+    current = ' aria-current="page"' if path == url else ' aria-current="true"' if is_here else ""
+    link = '<li><a href="{}"{}>{}{}</a></li>'
+    return format_html(link, url, SafeString(current), icon(icon_name), label)
+
+
+@register.simple_tag
+@cache
+def integrity(name: str) -> str:
+    """Return the digest of a static file as it is served, for an ``integrity`` attribute."""
+    if settings.STATIC_ROOT:
+        stored = staticfiles_storage.url(name).removeprefix(settings.STATIC_URL)
+        path = staticfiles_storage.path(stored)
+    else:
+        path = str(finders.find(name))
+    return f"sha384-{base64.b64encode(sha384(Path(path).read_bytes()).digest()).decode()}"
+
+
+STYLES = {"time": localization.time_in_words, "date": localization.date_in_words}
+
+register.filter("day_in_words", localization.day_in_words)
+register.filter("moment", localization.in_words)
+register.filter("clock_time", localization.time_in_words)
+
+
+@register.simple_tag
+def when(at: datetime, style: str = "") -> SafeString:
+    """Return a ``time`` element for ``at``, which ``times.js`` keeps current.
+
+    ``style`` is empty for an interval such as "2 hours ago" and ``since`` for one that begins with
+    a capital. It is ``day`` for the day and the time, ``time`` for the time of day, and ``date``
+    for the date.
+    """
+    words = STYLES.get(style, localization.in_words)(at)
+    element = '<time datetime="{}" data-when="{}">{}</time>'
+    return format_html(element, at.isoformat(timespec="seconds"), style, words)
+
+
+@register.filter
+def interval_since(at: datetime) -> str:
+    """Return the interval from ``at`` until now in words, such as "5 weeks"."""
+    return localization.interval_in_words(clock.now() - at)
+
+
+@register.filter
+def place(ip: str) -> SafeString:
+    """Return ``ip`` for a page, after the name of its place if that is known."""
+    name = client_info.name(settings.AUTHSITE.geoip_file, ip)
+    address = format_html('<span dir="ltr">{}</span>', ip)
+    return format_html('<span dir="auto">{}</span>, {}', name, address) if name else address
+
+
+@register.filter
+def place_name(ip: str) -> str:
+    """Return the name of the place of ``ip``, or else ``ip``."""
+    return client_info.name(settings.AUTHSITE.geoip_file, ip) or ip
+
+
+@register.inclusion_tag("accounts/place_credit.html")
+def place_credit() -> dict[str, bool]:
+    """Return the link to DB-IP that the licence of its location files requires."""
+    return {"is_due": client_info.is_of_dbip(settings.AUTHSITE.geoip_file)}

@@ -1,0 +1,149 @@
+"""API views for pages in a browser: the refresh token is in a cookie that scripts cannot read.
+
+A browser also sends the cookie with requests that a malicious page causes. Therefore these views
+require an ``Origin`` that the operator has listed, and a header that forms cannot send. The cookie
+is ``SameSite=Strict`` (ASVS 3.5.1, 3.5.2; OWASP Cross-Site Request Forgery Prevention).
+"""
+
+from datetime import timedelta
+from typing import Any
+
+from django.conf import settings
+from django.utils.translation import gettext_lazy as _
+from drf_spectacular.utils import OpenApiParameter, extend_schema
+from rest_framework.request import Request
+from rest_framework.response import Response
+from rest_framework.views import APIView
+
+from accounts.common import clock
+from accounts.common.api import Open, valid
+from accounts.common.client_info import client_of
+from accounts.common.errors import PublicError
+from accounts.sessions.models import LoginSession
+from accounts.tokens import services
+from accounts.tokens.authentication import login_of
+from accounts.tokens.errors import InvalidToken
+from accounts.tokens.serializers import (
+    AccessSerializer,
+    AppSignInSerializer,
+    TokenRequestSerializer,
+    token_fields,
+)
+from accounts.tokens.services import Tokens
+
+APP = LoginSession.Kind.APP
+HEADER, VALUE = "X-Requested-With", "authsite"
+HEADERS = [
+    OpenApiParameter(HEADER, location="header", required=True, enum=[VALUE]),
+    OpenApiParameter("Origin", location="header", required=True),
+]
+
+
+class WrongOrigin(PublicError):
+    """The request comes from an origin that is not listed, or from a form."""
+
+    code = "origin_not_allowed"
+    status = 403
+    message = _("Requests from this origin aren’t allowed here.")
+
+
+class BrowserView(Open, APIView):
+    """Base class of the views that answer only pages of this site and of ``CORS_ORIGINS``."""
+
+    def initial(self, request: Request, *args: Any, **kwargs: Any) -> None:
+        """Refuse requests from other origins before anything is looked up.
+
+        Raises:
+            WrongOrigin: ``Origin`` is not listed, or ``X-Requested-With`` is missing.
+        """
+        super().initial(request, *args, **kwargs)
+        config = settings.AUTHSITE
+        is_named = request.headers.get("Origin") in {config.origin, *config.cors_origins}
+        is_script = request.headers.get(HEADER) == VALUE
+        # Other methods are answered with 405, which reveals nothing.
+        if request.method in self.allowed_methods and not (is_named and is_script):
+            raise WrongOrigin
+
+
+class SessionView(BrowserView):
+    """Create and revoke the session of a page in a browser."""
+
+    @extend_schema(
+        operation_id="sign_in_browser",
+        request=AppSignInSerializer,
+        responses={200: AccessSerializer, 202: None},
+        parameters=HEADERS,
+    )
+    def post(self, request: Request) -> Response:
+        """Sign in with a password, or with a challenge and a code.
+
+        The response contains an access token. The refresh token is set as a cookie.
+        """
+        serializer, client = AppSignInSerializer(data=request.data), client_of(request)
+        data = valid(serializer)
+        if "challenge" in data and "code" not in data:
+            services.mail_code(data["challenge"], client, APP)
+            return Response(status=202)
+        if "challenge" in data:
+            tokens = services.sign_in_again(data["challenge"], data["code"], client, APP)
+        else:
+            tokens = services.sign_in(
+                *login_of(request, serializer), serializer.token_request(APP), client
+            )
+        # This answer replaces the cookie of the former session, which the browser needs to revoke
+        # that session.
+        services.revoke(_token_of(request), client)
+        return _token_response(tokens)
+
+    @extend_schema(operation_id="end_browser_session", responses={204: None}, parameters=HEADERS)
+    def delete(self, request: Request) -> Response:
+        """Revoke the session that the cookie belongs to, and delete the cookie."""
+        services.revoke(_token_of(request), client_of(request))
+        return _forget(Response(status=204))
+
+
+class SessionRefreshView(BrowserView):
+    """Renew the tokens of a page in a browser."""
+
+    @extend_schema(
+        operation_id="renew_browser_session",
+        request=TokenRequestSerializer,
+        responses={200: AccessSerializer},
+        parameters=HEADERS,
+    )
+    def post(self, request: Request) -> Response:
+        """Return a new access token, and replace the refresh token in the cookie."""
+        serializer = TokenRequestSerializer(data=request.data)
+        valid(serializer)
+        asked = _token_of(request), serializer.token_request(APP), client_of(request)
+        return _token_response(services.renew(*asked) or services.repeat(*asked))
+
+    def handle_exception(self, exc: Exception) -> Response:
+        """Return the response to ``exc``; delete the cookie if its refresh token is not valid."""
+        response = super().handle_exception(exc)
+        return _forget(response) if isinstance(exc, InvalidToken) else response
+
+
+def _token_of(request: Request) -> str:
+    return str(request.COOKIES.get(settings.REFRESH_COOKIE_NAME, ""))
+
+
+def _token_response(tokens: Tokens) -> Response:
+    life = tokens.session.ends_at - clock.now()
+    return _set(Response(token_fields(tokens)), tokens.refresh, life)
+
+
+def _forget(response: Response) -> Response:
+    return _set(response, "", timedelta(0))
+
+
+def _set(response: Response, refresh: str, life: timedelta) -> Response:
+    response.set_cookie(
+        settings.REFRESH_COOKIE_NAME,
+        refresh,
+        max_age=life,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite="Strict",
+    )
+    return response

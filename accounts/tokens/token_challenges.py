@@ -1,0 +1,112 @@
+"""Challenges, which an API client receives after the first step of a sign-in.
+
+The client completes the sign-in by sending the challenge and the second factor. A challenge is
+valid for five minutes and five attempts, and can be completed once. A new challenge does not allow
+more guesses, because wrong codes are also counted for the account (CVE-2025-64102).
+"""
+
+import hashlib
+from datetime import timedelta
+
+from django.db.models import F
+
+from accounts.common import clock, secrets
+from accounts.common.client_info import ClientInfo
+from accounts.common.proofs import Proof
+from accounts.sessions.models import LoginSession
+from accounts.signin import mailed_codes, second_step
+from accounts.tokens.errors import InvalidChallenge
+from accounts.tokens.models import TokenChallenge
+from accounts.users.models import User
+
+LIFE = timedelta(minutes=5)
+TRIES = 5
+
+
+def issue(
+    user: User, proofs: tuple[Proof, ...], *, audience: str, scope: str, kind: LoginSession.Kind
+) -> str:
+    """Store a challenge for ``user`` and return its secret.
+
+    ``proofs``: what the user has proved in the first step of the sign-in.
+    ``audience``, ``scope``, ``kind``: the tokens to issue once the challenge is completed.
+    """
+    secret = secrets.token()
+    TokenChallenge.objects.create(
+        digest=_digest(secret),
+        user=user,
+        version=user.credential_version,
+        proofs=[proof.to_json() for proof in proofs],
+        audience=audience,
+        scope=scope,
+        kind=kind,
+        tries_left=TRIES,
+        expires_at=clock.now() + LIFE,
+    )
+    return secret
+
+
+def get_challenge(secret: str, kind: LoginSession.Kind) -> TokenChallenge:
+    """Return the challenge with this secret; its ``user`` is loaded by the same query.
+
+    A challenge can only be completed by the ``kind`` of client that it was issued to. A page in a
+    browser receives its refresh token as a cookie, which scripts cannot read. If a script could
+    complete the challenge of the page as an API client, it would receive the refresh token as text.
+
+    Raises:
+        InvalidChallenge: the challenge does not exist for ``kind`` or has expired, or the account
+            was changed.
+    """
+    rows = TokenChallenge.objects.select_related("user").filter(expires_at__gt=clock.now())
+    row = rows.filter(digest=_digest(secret), kind=kind, user__is_active=True).first()
+    if row is None or row.version != row.user.credential_version:
+        raise InvalidChallenge
+    return row
+
+
+def take_try(challenge: TokenChallenge) -> None:
+    """Count one attempt at ``challenge``; call this before the code is checked.
+
+    Raises:
+        InvalidChallenge: no attempts are left.
+    """
+    rows = TokenChallenge.objects.filter(pk=challenge.pk, tries_left__gt=0)
+    if not rows.update(tries_left=F("tries_left") - 1):
+        raise InvalidChallenge
+
+
+def consume(challenge: TokenChallenge) -> None:
+    """Delete ``challenge``, so that it cannot be completed again.
+
+    Raises:
+        InvalidChallenge: a parallel request has used it first.
+    """
+    if not TokenChallenge.objects.filter(pk=challenge.pk).delete()[0]:
+        raise InvalidChallenge
+
+
+def mail_code(challenge: TokenChallenge, client: ClientInfo) -> None:
+    """Email a code for the second step of the sign-in. Earlier emailed codes stop working.
+
+    Raises:
+        NoMail: emailed codes are not accepted, or the user has no email address.
+        RateLimited: too many emails were requested.
+    """
+    nonce = mailed_codes.new_nonce()
+    second_step.send_code(challenge.user, proofs(challenge), nonce, client)
+    TokenChallenge.objects.filter(pk=challenge.pk).update(nonce=nonce)
+
+
+def proofs(challenge: TokenChallenge) -> tuple[Proof, ...]:
+    """Return the proofs that were shown in the first step, before ``challenge`` was issued."""
+    return tuple(map(Proof.from_json, challenge.proofs))
+
+
+def prune() -> int:
+    """Delete expired challenges; return how many."""
+    return TokenChallenge.objects.filter(expires_at__lte=clock.now()).delete()[0]
+
+
+def _digest(secret: str) -> str:
+    """Return the digest of ``secret``. It needs no key, because the secret has 256 random bits."""
+    return hashlib.sha256(secret.encode()).hexdigest()

@@ -1,0 +1,392 @@
+"""Pages of second factors: the overview, authenticator apps, recovery codes, enrolment links."""
+
+import base64
+import json
+from itertools import groupby
+from typing import Any, cast
+from urllib.parse import quote, urlencode
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_not_required
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import redirect, render
+from django.utils.decorators import method_decorator
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
+from django.views.decorators.cache import never_cache
+from django.views.decorators.http import require_POST
+from django.views.generic import View
+
+from accounts.common import clock
+from accounts.common.errors import PublicError
+from accounts.common.localization import date_in_words
+from accounts.common.pages import form_page
+from accounts.common.proofs import FEW_RECOVERY_CODES, Method, Proof
+from accounts.common.text import row_id
+from accounts.recovery.access import Access
+from accounts.sessions.current import actor_of, renew_key, session_of
+from accounts.signin import flow, policy
+from accounts.signin.policy import Requirement
+from accounts.signin.recent import recent_authentication_required
+from accounts.twofactor import adding, models, passkeys, services, trusted_browsers
+from accounts.twofactor.adding import CODES, SEED, AddFactorView
+from accounts.twofactor.errors import OnlyPasskeyLeft, Required, TooManyFactors, WrongFactorCode
+from accounts.twofactor.forms import RenameForm, SavedForm, SetupForm
+from accounts.twofactor.models import Authenticator, Passkey, rp_id
+from accounts.users.models import User
+from accounts.users.services import AccountChanged
+
+
+@method_decorator(
+    [
+        form_page,
+        recent_authentication_required,
+    ],
+    name="dispatch",
+)
+class FactorView(View):
+    """Rename or remove one second factor of the signed-in user.
+
+    The page says what the removal does, or why the factor cannot be removed.
+    """
+
+    model: type[Authenticator] | type[Passkey]
+    template_name: str
+    # The name of the URL of the page that lists these factors.
+    list_page: str
+    factor: Authenticator | Passkey
+
+    def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
+        user, factor_id = session_of(request).user, kwargs["factor_id"]
+        factor = self.model.objects.filter(user=user, pk=factor_id).first()
+        if factor is None:
+            raise Http404
+        self.factor = factor
+        return super().dispatch(request, *args, **kwargs)
+
+    def get(self, request: HttpRequest, factor_id: int) -> HttpResponse:
+        return self.show(RenameForm({"name": self.factor.name}))
+
+    def post(self, request: HttpRequest, factor_id: int) -> HttpResponse:
+        if "remove" in request.POST:
+            return self.remove()
+        form = RenameForm(request.POST)
+        return self.rename(form.cleaned_data["name"]) if form.is_valid() else self.show(form)
+
+    def show(self, form: RenameForm) -> HttpResponse:
+        """Return the page, with the errors of ``form``."""
+        user = session_of(self.request).user
+        context = {
+            "form": form,
+            "row": self.factor,
+            "refusal": self.refusal(),
+            "is_last": services.is_last(user, self.factor),
+            "access": Access(user, session_of(self.request).pk),
+        }
+        return render(self.request, self.template_name, context)
+
+    def refusal(self) -> str:
+        """Return why the factor cannot be removed; an empty string if it can."""
+        try:
+            services.refuse_removal(session_of(self.request).user, self.factor)
+        except PublicError as error:
+            return str(error)
+        return ""
+
+    def rename(self, name: str) -> HttpResponse:
+        """Give the factor another name."""
+        user, actor = session_of(self.request).user, actor_of(self.request)
+        services.rename(self.model, user, self.factor.pk, name, actor)
+        messages.success(self.request, _("Renamed."))
+        return redirect(self.list_page)
+
+    def remove(self) -> HttpResponse:
+        """Remove the factor, which revokes every other session."""
+        session = session_of(self.request)
+        actor = actor_of(self.request).by(*session.amr)
+        try:
+            services.remove(self.model, session.user, self.factor.pk, actor)
+        except (Required, OnlyPasskeyLeft, AccountChanged) as error:
+            messages.error(self.request, str(error))
+            return redirect(self.list_page)
+        renew_key(self.request)
+        messages.success(self.request, _("Removed. You’ve been signed out everywhere else."))
+        return redirect(self.list_page)
+
+
+# Scanners need a margin of four modules (ISO/IEC 18004).
+QUIET_ZONE = 4
+
+
+def base32(seed: str) -> str:
+    """Return the hexadecimal ``seed`` in base32, as people type it (RFC 4648 section 6)."""
+    return base64.b32encode(bytes.fromhex(seed)).decode()
+
+
+def otpauth_uri(user: User, seed: str) -> str:
+    """Return the percent-encoded ``otpauth:`` URI that adds ``user`` to an authenticator app."""
+    # A colon separates issuer and account in the label.
+    issuer = settings.AUTHSITE.site_name.replace(":", "")
+    label = f"{quote(issuer, safe='')}:{quote(user.email or user.username, safe='@')}"
+    query = {
+        "secret": base32(seed),
+        "issuer": issuer,
+        "algorithm": "SHA1",
+        "digits": 6,
+        "period": 30,
+    }
+    return f"otpauth://totp/{label}?{urlencode(query, quote_via=quote)}"
+
+
+def svg(text: str) -> SafeString:
+    """Return a QR code of ``text`` as inline SVG.
+
+    It is black on white in dark mode too, and needs neither ``style`` nor ``data:``, which the
+    Content Security Policy blocks. Its alternative text does not contain ``text``, a secret.
+    """
+    import qrcode  # noqa: PLC0415 only the page with the QR code needs it
+
+    # A screen shows the code undamaged, so the lowest error correction is enough.
+    code = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_L, border=0)
+    code.add_data(text)
+    code.make()
+    modules = code.get_matrix()
+    path = "".join(f"M0 {y}{_path_of_row(row)}" for y, row in enumerate(modules))
+    return format_html(
+        '<svg class="qr" role="img" aria-label="{}" viewBox="{edge} {edge} {size} {size}" '
+        'shape-rendering="crispEdges"><path fill="#fff" d="M{edge} {edge}h{size}v{size}h-{size}z"/>'
+        '<path stroke="#000" transform="translate(0 .5)" d="{}"/></svg>',
+        _(
+            "QR code for adding this account to an authenticator app. You can enter the "
+            "key beside it instead."
+        ),
+        path,
+        edge=-QUIET_ZONE,
+        size=len(modules) + 2 * QUIET_ZONE,
+    )
+
+
+def _path_of_row(row: list[bool]) -> str:
+    """Return the path of a row of modules: a stroke for each dark run, a move for each light one.
+
+    One square for each module would make the page three times as large.
+    """
+    runs = ((is_dark, len(list(run))) for is_dark, run in groupby(row))
+    return "".join(f"h{length}" if is_dark else f"m{length} 0" for is_dark, length in runs)
+
+
+@form_page
+def overview(request: HttpRequest) -> HttpResponse:
+    """Show the second factors of the signed-in user, and tell the browser which passkeys work.
+
+    A POST ends the trust in one browser or in all.
+    """
+    user = session_of(request).user
+    if request.method == "POST":
+        return _end_trust(request, user)
+    held = services.held(user)
+    context = {
+        "held": held,
+        "few_codes": FEW_RECOVERY_CODES,
+        "most_codes": models.COUNT,
+        "most_apps": services.MOST_AUTHENTICATORS,
+        "most_passkeys": passkeys.MOST_PASSKEYS,
+        "may_mail": bool(held.count) and policy.may_use_emailed_codes(user),
+        "trusted": trusted_browsers.of(user),
+        "here": trusted_browsers.here(request, user).first(),
+        "trust_days": settings.AUTHSITE.trusted_browser_days,
+        "signal": _signal(user, [*held.passkeys, *held.unconfirmed]),
+    }
+    return render(request, "accounts/twofactor/overview.html", context)
+
+
+def _end_trust(request: HttpRequest, user: User) -> HttpResponse:
+    one = None if "all" in request.POST else row_id(request.POST.get("end", ""))
+    if trusted_browsers.end(user, actor_of(request), one):
+        messages.success(
+            request, _("We’ll ask for the second step again in browsers that you no longer trust.")
+        )
+    return redirect("second_factors")
+
+
+def _signal(user: User, rows: list[Passkey]) -> str:
+    """Return the options for the Signal API (WebAuthn Level 3, section 5.1.10)."""
+    options: dict[str, Any] = passkeys.options_to_add(user)["user"]
+    return json.dumps(
+        {
+            "rpId": rp_id(),
+            "userId": options["id"],
+            "name": options["name"],
+            "displayName": options["displayName"],
+            # Suspended passkeys may be put back.
+            "accepted": [row.credential_id for row in rows] + passkeys.suspended_ids(user),
+        }
+    )
+
+
+@form_page
+@recent_authentication_required
+def emailed_codes(request: HttpRequest) -> HttpResponseBase:
+    """Turn codes by email on or off as the second step, or ask whether to do so."""
+    session = session_of(request)
+    if not (services.has_any(session.user) and policy.may_use_emailed_codes(session.user)):
+        return redirect("second_factors")
+    if request.method != "POST":
+        return render(request, "accounts/twofactor/emailed_codes.html")
+    is_on = request.POST.get("emailed_codes") == "on"
+    on, off = _("Emailed codes are on."), _("Emailed codes are off.")
+    try:
+        services.set_emailed_codes(session.user, actor_of(request).by(*session.amr), is_on=is_on)
+        messages.success(request, on if is_on else off)
+    except AccountChanged as error:
+        messages.error(request, str(error))
+    return redirect("second_factors")
+
+
+class AddAuthenticatorView(AddFactorView):
+    """Add an authenticator app, in a session or in a pending sign-in that requires a factor."""
+
+    requirements = (Requirement.ENROLMENT,)
+
+    def get(self, request: HttpRequest) -> HttpResponse:
+        return self.show(SetupForm(), SEED.get(request, self.user, self.sign_in_id))
+
+    def post(self, request: HttpRequest) -> HttpResponse:
+        seed = SEED.get(request, self.user, self.sign_in_id)
+        if seed is None:
+            # What was posted belongs to a seed that is not shown any more.
+            return self.show(SetupForm(), None)
+        form = SetupForm(request.POST)
+        if form.is_valid():
+            try:
+                return self.enrol(seed, form.cleaned_data["code"], form.cleaned_data["name"])
+            except (WrongFactorCode, TooManyFactors) as error:
+                form.add_error("code", str(error))
+            except AccountChanged:
+                # Most likely this very form was sent twice: the app and the codes are there.
+                return redirect("recovery_codes")
+        return self.show(form, seed)
+
+    @property
+    def sign_in_id(self) -> str:
+        """The id of the sign-in or session that the seed in the session data belongs to."""
+        if self.pending:
+            return self.pending.proofs[0].at.isoformat()
+        return str(session_of(self.request).pk)
+
+    def enrol(self, seed: str, code: str, name: str) -> HttpResponse:
+        """Add the authenticator app with this ``seed`` if ``code`` is its current code."""
+        name = name or _("Authenticator app")
+        made = services.enrol(self.user, seed, code, name, actor_of(self.request))
+        SEED.drop(self.request)
+        sentence = _("Two-step verification is on.") if made else _("The app was added.")
+        messages.success(self.request, sentence)
+        return self.resume(Method.TOTP, made)
+
+    def show(self, form: SetupForm, seed: str | None) -> HttpResponse:
+        """Return the page with the errors of ``form``, and with a new seed if there is none."""
+        if seed is None:
+            seed = services.new_seed()
+            SEED.put(self.request, self.user, seed, self.sign_in_id)
+        uri, key = otpauth_uri(self.user, seed), base32(seed)
+        context = {
+            "form": form,
+            "qr": svg(uri),
+            "uri": uri,
+            "key": " ".join(key[n : n + 4] for n in range(0, len(key), 4)),
+        }
+        return self.page("accounts/twofactor/setup.html", context)
+
+
+class AuthenticatorView(FactorView):
+    """Rename or remove an authenticator app."""
+
+    model = Authenticator
+    template_name = "accounts/twofactor/authenticator.html"
+    list_page = "second_factors"
+
+
+@form_page
+def recovery_codes(request: HttpRequest) -> HttpResponseBase:
+    """Show new recovery codes once and ask for one of them, or say how many codes are left."""
+    user = session_of(request).user
+    if "new" in request.POST:
+        return _new_codes(request)
+    held = services.held(user)
+    if held.recovery_codes is None and not held.count:
+        return redirect("totp_setup")
+    shown = CODES.pop(request) if request.method == "GET" else request.POST.get("shown", "")
+    made = CODES.open(shown, user)
+    form = SavedForm(request.POST if "code" in request.POST else None)
+    if form.is_valid():
+        if services.note_saved(user, form.cleaned_data["code"]):
+            messages.success(request, _("You’ve saved your recovery codes. You’re all set."))
+            return redirect(flow.next_of(request) or "second_factors")
+        form.add_error(
+            "code", _("That isn’t one of your recovery codes. Check the ones you saved.")
+        )
+    context = {
+        "form": form,
+        "made": [models.written(code) for code in json.loads(made)] if made else [],
+        "shown": shown if made else "",
+        "held": held,
+        "most_codes": models.COUNT,
+        "origin": settings.AUTHSITE.origin,
+        "access": Access(user, session_of(request).pk),
+        "may_type_back": made or (held.recovery_codes and not held.recovery_codes.saved_at),
+        "next": flow.next_of(request),
+    }
+    return render(request, "accounts/twofactor/recovery_codes.html", context)
+
+
+@recent_authentication_required
+def _new_codes(request: HttpRequest) -> HttpResponse:
+    user = session_of(request).user
+    if not services.has_any(user):
+        return redirect("totp_setup")
+    actor = actor_of(request).by(*session_of(request).amr)
+    made = services.make_recovery_codes(user, actor)
+    CODES.put(request, user, json.dumps(made))
+    renew_key(request)
+    return redirect("recovery_codes")
+
+
+@never_cache
+@require_POST
+def codes_file(request: HttpRequest) -> HttpResponse:
+    """Return the recovery codes that a page shows as a text file.
+
+    Only a POST is accepted, because browsers may cache the response to a GET.
+    """
+    user = cast(User, request.user)
+    made = CODES.open(request.POST.get("shown", ""), user)
+    if made is None:
+        return redirect("recovery_codes")
+    head = _(
+        "Recovery codes for %(name)s at %(site)s (%(origin)s), %(date)s. Each code works once."
+    ) % {
+        "name": user.username,
+        "site": settings.AUTHSITE.site_name,
+        "origin": settings.AUTHSITE.origin,
+        "date": date_in_words(clock.now()),
+    }
+    lines = [head, "", *(models.written(code) for code in json.loads(made)), ""]
+    return HttpResponse(
+        "\r\n".join(lines),
+        content_type="text/plain; charset=utf-8",
+        headers={"Content-Disposition": 'attachment; filename="recovery-codes.txt"'},
+    )
+
+
+@login_not_required
+@form_page
+def enrolment_link(request: HttpRequest, token: str) -> HttpResponse:
+    """Sign in with an enrolment link, and continue with adding the missing second factor."""
+    user = adding.find_user_by_link(token)
+    if user and request.method != "POST":
+        return render(request, "accounts/twofactor/link.html", {"owner": user})
+    if user and adding.redeem(user, token):
+        return flow.start_sign_in(request, user, Proof.now(Method.OPERATOR))
+    return render(request, "accounts/twofactor/link_dead.html", status=404)
