@@ -17,7 +17,7 @@ from accounts.signin.second_step_views import ReauthenticateView, SecondStepView
 from accounts.signup import views as signup
 from accounts.social import views as social
 from accounts.social.configured import ProviderConverter
-from accounts.tokens import views as tokens
+from accounts.tokens import api as tokens
 from accounts.twofactor import passkey_views
 from accounts.twofactor import views as twofactor
 

@@ -22,7 +22,7 @@ from rest_framework.views import exception_handler
 
 from accounts.common import database
 from accounts.common.errors import PublicError, RateLimited
-from accounts.common.links import safe_next
+from accounts.common.pages import safe_next
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from accounts.activity import events
 from accounts.activity.events import Event, Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.common import client_info, localization, proofs
-from accounts.common.links import absolute
+from accounts.common.pages import absolute
 from accounts.mail.message import TO_OWNER, TO_POSSIBLE_STRANGER, Message
 from accounts.users.models import User
 

@@ -13,7 +13,7 @@ from rest_framework.response import Response
 from accounts.administration.api import ForStaff
 from accounts.administration.roles import NotInRole
 from accounts.common.api import CanonicalField, TextListField, valid
-from accounts.invitations import services
+from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of
 from accounts.users import emails
@@ -47,7 +47,7 @@ class NewInvitationSerializer(serializers.Serializer[Any]):
     days = serializers.IntegerField(
         required=False,
         min_value=1,
-        max_value=services.LONGEST_DAYS,
+        max_value=invitations.LONGEST_DAYS,
         help_text="How many days the link works; 7 if left out.",
     )
 
@@ -68,7 +68,7 @@ class MayInvite(ForStaff):
             NotInRole: the user may not invite.
         """
         is_allowed = super().has_permission(request, view)
-        if is_allowed and not services.may_invite(cast(User, request.user)):
+        if is_allowed and not invitations.may_invite(cast(User, request.user)):
             raise NotInRole
         return is_allowed
 
@@ -103,7 +103,7 @@ class InvitationsView(generics.ListAPIView[Invitation]):
         """
         staff = cast(User, request.user)
         data = valid(NewInvitationSerializer(data=request.data, context={"staff": staff}))
-        invitation = services.invite(
+        invitation = invitations.invite(
             staff, actor=actor_of(request._request), **{"days": SUGGESTED_DAYS, **data}
         )
         return Response(InvitationSerializer(invitation).data, status=201)
@@ -120,6 +120,6 @@ class InvitationView(views.APIView):
         """Revoke an invitation, so that its link does not work any more."""
         staff = cast(User, request.user)
         invitation = Invitation.objects.filter(pk=id).first()
-        if not (invitation and services.revoke(invitation, staff, actor_of(request._request))):
+        if not (invitation and invitations.revoke(invitation, staff, actor_of(request._request))):
             raise Http404
         return Response(status=204)

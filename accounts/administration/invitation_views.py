@@ -17,7 +17,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.invitations import services
+from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of, session_of
 from accounts.signin.adminsite import ListAdmin, RowsField
@@ -51,7 +51,7 @@ class InviteForm(forms.Form):
         help_text=gettext_lazy("The link works for this many days, at most 30."),
         initial=7,
         min_value=1,
-        max_value=services.LONGEST_DAYS,
+        max_value=invitations.LONGEST_DAYS,
     )
 
     def __init__(self, inviter: User, *args: Any) -> None:
@@ -122,7 +122,7 @@ class InvitationAdmin(ListAdmin):
         inviter = session_of(request).user
         form = InviteForm(inviter, request.POST if request.method == "POST" else None)
         if form.is_valid():
-            services.invite(inviter, actor=actor_of(request), **form.cleaned_data)
+            invitations.invite(inviter, actor=actor_of(request), **form.cleaned_data)
             sentence = _("We’ve sent an email to %(email)s.")
             messages.success(request, sentence % {"email": form.cleaned_data["email"]})
             return redirect(LIST)
@@ -137,9 +137,9 @@ class InvitationAdmin(ListAdmin):
             return self._show(request, "again", _("Send invitation again"), invitation=invitation)
         try:
             if invitation is None:
-                raise services.InvitationEnded
-            services.send_again(invitation, session_of(request).user, actor_of(request))
-        except services.InvitationEnded as error:
+                raise invitations.InvitationEnded
+            invitations.send_again(invitation, session_of(request).user, actor_of(request))
+        except invitations.InvitationEnded as error:
             messages.info(request, str(error))
         else:
             sentence = _("We’ve sent an email to %(email)s.")
@@ -156,16 +156,16 @@ class InvitationAdmin(ListAdmin):
         user = session_of(request).user
         if invitation and request.method != "POST":
             return self._show(request, "revoke", _("Revoke invitation"), invitation=invitation)
-        if invitation and services.revoke(invitation, user, actor_of(request)):
+        if invitation and invitations.revoke(invitation, user, actor_of(request)):
             sentence = _("You’ve revoked the invitation to %(email)s.")
             messages.success(request, sentence % {"email": invitation.email})
         else:
-            messages.info(request, str(services.InvitationEnded()))
+            messages.info(request, str(invitations.InvitationEnded()))
         return redirect(LIST)
 
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Return whether the user may invite. Who may invite also sees and revokes invitations."""
-        return services.may_invite(cast(User, request.user))
+        return invitations.may_invite(cast(User, request.user))
 
     def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return self.has_add_permission(request)

@@ -21,7 +21,7 @@ from accounts.apikeys.models import LONGEST_NAME, APIKey
 from accounts.common import clock
 from accounts.common.api import JSONParser, Open, TextField, valid
 from accounts.common.client_info import client_of
-from accounts.common.links import absolute
+from accounts.common.pages import absolute
 from accounts.common.text import refuse_invisible
 from accounts.sessions.current import actor_of
 from accounts.tokens import scopes

@@ -27,7 +27,7 @@ class Code(models.Model):
 class UsedOnce(models.Model):
     """Something that works once and was used, stored until it expires."""
 
-    # Its purpose and digest: see ``accounts.codes.once``.
+    # Its purpose and digest: see ``accounts.codes.services``.
     key = models.CharField(primary_key=True, max_length=80)
     until = models.DateTimeField(db_index=True)
 

@@ -1,4 +1,4 @@
-"""Issues, checks and uses up the codes and links that are sent by email.
+"""Issues, checks and redeems the codes and links that are sent by email; uses up what works once.
 
 Each code or link has a subject: a string that identifies the account, sign-up or request for which
 it was issued. A code has eight digits, so it is checked for a known subject and allows five
@@ -11,16 +11,53 @@ A single DELETE finds a code or link and uses it up, so that it works only once.
 
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q, QuerySet
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.codes.models import Code
+from accounts.codes.models import Code, UsedOnce
 from accounts.common import clock, secrets
+from accounts.common.database import delete_in_batches, parameter
 from accounts.common.errors import PublicError, RateLimited
+
+_INSERT = (
+    f"INSERT INTO {UsedOnce._meta.db_table} (key, until) VALUES (%s, %s) ON CONFLICT DO NOTHING"  # noqa: S608 nothing but the name of a table
+)
+
+
+def use_once(purpose: str, digest: str, until: datetime) -> bool:
+    """Record that something was used; return False if it was used before.
+
+    The INSERT decides which of several requests at once may use it (CVE-2022-42731).
+
+    ``digest``: identifies it among all with the same ``purpose``, in hexadecimal digits.
+    ``until``: until when it would be accepted, on a node whose clock is behind, too.
+    """
+    with connection.cursor() as cursor:
+        cursor.execute(_INSERT, [_key(purpose, digest), parameter(until)])
+        is_first = bool(cursor.rowcount)
+    # The table would otherwise grow with all requests of a day.
+    if digest.startswith("00"):
+        transaction.on_commit(prune)
+    return is_first
+
+
+def is_used(purpose: str, digest: str) -> bool:
+    """Return whether it was used. Only :func:`use_once` decides between simultaneous requests."""
+    return UsedOnce.objects.filter(key=_key(purpose, digest)).exists()
+
+
+def prune() -> int:
+    """Delete the records of what has expired; return how many were deleted."""
+    return delete_in_batches(UsedOnce.objects.filter(until__lte=clock.now()))
+
+
+def _key(purpose: str, digest: str) -> str:
+    return f"{purpose} {digest}"
+
 
 CODE_LIFE = timedelta(minutes=15)
 CODE_TRIES = 5

@@ -11,8 +11,10 @@ import uuid
 from datetime import timedelta
 from functools import partial
 
+from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
@@ -23,8 +25,10 @@ from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError, TooMany
 from accounts.common.localization import speaking
-from accounts.emails import mails
+from accounts.common.pages import absolute
+from accounts.common.text import written_code
 from accounts.emails.models import PendingEmail
+from accounts.mail.message import Message
 from accounts.mail.services import post_to_mailbox
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import MAIL_AGAIN, NAME_TRY
@@ -33,6 +37,49 @@ from accounts.users import emails, former_credentials
 from accounts.users import services as users
 from accounts.users.disputes import counts
 from accounts.users.models import EmailAddress, User
+
+
+def confirm_message(pending: PendingEmail, code: str, token: str) -> Message:
+    """Return the email with a code and a link, for an email address that no account has."""
+    about = {"email": pending.email, "site": settings.AUTHSITE.site_name}
+    link = gettext("Sign in, then use this link. It works for 3 days.")
+    return Message(
+        to=pending.email,
+        subject=gettext("%(code)s is your code for %(site)s")
+        % {"code": written_code(code), **about},
+        heading=gettext("Confirm your email address"),
+        paragraphs=[gettext("Enter this code on the page where you added this address:")],
+        code=written_code(code),
+        facts=[(gettext("Valid for"), gettext("15 minutes"))],
+        questions=[(gettext("Closed that page?"), link)],
+        action_label=gettext("Confirm my email address"),
+        action_url=absolute("address_confirm", token),
+        closing=[
+            gettext(
+                "Didn’t ask for this? Then you don’t need to do anything. We won’t add the address."
+            )
+        ],
+        reason=gettext(
+            "Sent to %(email)s because someone added this address to an account at %(site)s."
+        )
+        % about,
+    )
+
+
+def already_taken_message(owners_email: str) -> Message:
+    """Return the message that tells the owner of an address that another user tried to add it."""
+    about = {"email": owners_email, "site": settings.AUTHSITE.site_name}
+    return Message(
+        to=owners_email,
+        subject=gettext("Someone tried to add your email address to another account at %(site)s")
+        % about,
+        paragraphs=[
+            gettext("Someone tried to add this email address to another account."),
+            gettext("It still belongs to your account, so you don’t need to do anything."),
+        ],
+        reason=gettext("Sent to %(email)s because it belongs to an account at %(site)s.") % about,
+    )
+
 
 LIFE = timedelta(days=3)
 CODE = Purpose("address.code")
@@ -100,8 +147,8 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
 
 
 def _post(row: PendingEmail, code: str, token: str, *, may_send: bool) -> None:
-    confirm = partial(mails.confirm, row, code, token)
-    post_to_mailbox(row.key, confirm, mails.already_taken, life=LIFE, is_sent=may_send)
+    confirm = partial(confirm_message, row, code, token)
+    post_to_mailbox(row.key, confirm, already_taken_message, life=LIFE, is_sent=may_send)
 
 
 @transaction.atomic

@@ -11,22 +11,61 @@ from functools import partial
 from django.conf import settings
 from django.contrib.auth.models import Group
 from django.db import transaction
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import LinkEnded, Purpose
-from accounts.common import clock
+from accounts.common import clock, localization
 from accounts.common.errors import PublicError
-from accounts.invitations import mails
+from accounts.common.pages import absolute
 from accounts.invitations.models import Invitation
+from accounts.mail.message import Message
 from accounts.mail.services import Queue, post_to_mailbox
 from accounts.throttle.limits import MAIL_AGAIN, STAFF_INVITE
 from accounts.throttle.services import hit as spend_budget
 from accounts.users import emails
 from accounts.users.models import User
 from accounts.users.rights import groups_to_give, note_groups_changed, superusers
+
+
+def invitation_message(invitation: Invitation, token: str) -> Message:
+    """Return the email with the link, for an email address that no account has."""
+    about = {"email": invitation.email, "site": settings.AUTHSITE.site_name}
+    return Message(
+        to=invitation.email,
+        subject=gettext("You’re invited to %(site)s") % about,
+        paragraphs=[gettext("The team at %(site)s invites you to create an account.") % about],
+        facts=[
+            (gettext("Your address"), invitation.email),
+            (gettext("Valid until"), localization.in_full(invitation.expires_at)),
+        ],
+        action_label=gettext("Accept the invitation"),
+        action_url=absolute("invitation", token),
+        closing=[gettext("Don’t want an account? Then there’s nothing to do.")],
+        reason=gettext("Sent to %(email)s because the team at %(site)s invited this address.")
+        % about,
+    )
+
+
+def has_account_message(owners_email: str) -> Message:
+    """Return the email that tells the owner of an account that the address was invited."""
+    about = {"email": owners_email, "site": settings.AUTHSITE.site_name}
+    return Message(
+        to=owners_email,
+        subject=gettext("You already have an account at %(site)s") % about,
+        paragraphs=[
+            gettext("The team at %(site)s invited this email address to create an account.") % about
+        ],
+        questions=[(gettext("What now?"), gettext("You already have an account. Sign in to it."))],
+        action_label=gettext("Sign in"),
+        action_url=absolute("account_login"),
+        closing=[gettext("Nothing has changed on your account.")],
+        reason=gettext("Sent to %(email)s because it belongs to an account at %(site)s.") % about,
+    )
+
 
 LONGEST_DAYS = 30
 NAME = "invitation"
@@ -239,6 +278,6 @@ def _new(inviter: User, email: str, *, is_staff: bool, life: timedelta) -> Invit
 def _post(invitation: Invitation) -> None:
     life = invitation.expires_at - invitation.created_at
     token = codes.issue_link(Purpose(NAME, life), invitation.pk, invitation.email_key)
-    invite = partial(mails.invitation, invitation, token)
+    invite = partial(invitation_message, invitation, token)
     key, queue = invitation.email_key, Queue.MEMBERS
-    post_to_mailbox(key, invite, mails.has_account, life=life, queue=queue)
+    post_to_mailbox(key, invite, has_account_message, life=life, queue=queue)

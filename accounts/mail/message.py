@@ -15,8 +15,8 @@ from django.template.loader import render_to_string
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.brand import PNG, BrandSettings, File, Logo, email_colours
-from accounts.common.links import absolute
 from accounts.common.localization import speaking, spoken
+from accounts.common.pages import absolute
 
 # The largest size of the logo on pages, in CSS pixels.
 LOGO_WIDTH, LOGO_HEIGHT = 160, 36

@@ -7,15 +7,17 @@ sender process is killed, its lease on the email expires, and another sender tak
 import json
 import logging
 import smtplib
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from enum import IntEnum
 from itertools import pairwise
+from pathlib import Path
 from threading import Event
+from typing import Any
 from uuid import UUID
 
-from django.core.mail import mailers
+from django.core.mail import EmailMessage, mailers
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
@@ -260,3 +262,20 @@ def _sleep(seconds: float) -> None:
 
 
 _thread = Background("outbox", _send, sleep=_sleep, wake=up)
+
+
+class FileBackend(BaseEmailBackend):
+    """Writes each email to ``FOLDER/<time>-<random>.eml``. Only complete files get such a name."""
+
+    def __init__(self, folder: str, **options: Any) -> None:
+        super().__init__(**options)
+        self.folder = Path(folder)
+
+    def send_messages(self, email_messages: Sequence[EmailMessage]) -> int:
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for mail in email_messages:
+            path = self.folder / f"{clock.now():%Y%m%dT%H%M%S%f}-{secrets.hexadecimal(16)[:8]}.eml"
+            draft = path.with_suffix(".part")
+            draft.write_bytes(mail.message().as_bytes())
+            draft.rename(path)
+        return len(email_messages)

@@ -26,7 +26,7 @@ class OAuthConfig(AppConfig):
         from accounts.signin import flow
         from accounts.tokens import keyring
 
-        import_module("accounts.oauth.receivers")
+        import_module("accounts.oauth.connected")
         connected.register(ConnectedApps())
         keyring.FURTHER.append(id_tokens.SIGNED)
         flow.register(hint_of)

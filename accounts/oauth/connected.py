@@ -1,14 +1,18 @@
-"""What the rest of the site asks about apps (``accounts.sessions.connected``)."""
+"""What the rest of the site learns of apps, and what happens to apps when an account changes."""
 
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
+from datetime import datetime
 from typing import Any, override
 
 from django.db.models import Q, QuerySet
+from django.dispatch import receiver
 
+from accounts.activity import events
 from accounts.activity.services import Actor
-from accounts.oauth import codes, connections, devices, logout, requests
+from accounts.common.signals import credentials_changed, sessions_ended
+from accounts.oauth import app_sessions, codes, connections, devices, logout, requests
 from accounts.oauth.clients import authentication, documents, registration
 from accounts.oauth.clients import services as clients
 from accounts.oauth.models import AppSession, Connection, PairwiseSubject, RegistrationToken
@@ -77,3 +81,23 @@ class ConnectedApps(Apps):
     @override
     def revoke_after_restore(self) -> None:
         RegistrationToken.objects.all().delete()
+
+
+@receiver(credentials_changed)
+def disconnect_apps(*, user: User, event: str, **_signal: Any) -> None:
+    """Forget what ``user`` has agreed to, in the transaction of the change ``event``.
+
+    Otherwise an app that a thief has connected would need no consent after the lock. The sessions
+    of apps end with all others (``accounts.consequences``).
+    """
+    if event in events.ACCESS_ENDED:
+        connections.forget_all(user)
+
+
+@receiver(sessions_ended)
+def end_sessions_of_apps(
+    *, rows: QuerySet[LoginSession], at: datetime, reason: str, **_signal: Any
+) -> None:
+    """Tell the apps whose sessions have just ended, and end the sessions that end with ``rows``."""
+    logout.post(rows.filter(ended_at=at).order_by())
+    app_sessions.end_children(rows, reason)

@@ -25,7 +25,7 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
-from accounts.oauth import granting, requests
+from accounts.oauth import devices, requests
 from accounts.oauth.clients import authentication, documents, uris
 from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
 from accounts.oauth.models import AuthorizationRequest, Client, DeviceAuthorization
@@ -299,15 +299,15 @@ def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
         try:
             code = _granted(request, asked)
             return redirect_to_app(url(asked.redirect_uri, asked.state, code=code))
-        except granting.ConsentMissing:
+        except devices.ConsentMissing:
             step = Step.CONSENT
-        except (granting.AlreadyAnswered, AccountChanged):
+        except (devices.AlreadyAnswered, AccountChanged):
             return over(request)
     if step is Step.DISABLED:
         return disabled(request, asked.client)
     if asked.prompts != "none":
         return None
-    granting.close(asked)
+    devices.close(asked)
     # After an ``id_token_hint``, another error would tell a disconnected app who is signed in.
     error = ERRORS[Step.SIGN_IN] if asked.subject else ERRORS[step]
     return redirect_to_app(url(asked.redirect_uri, asked.state, error=error))
@@ -343,9 +343,9 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     try:
         if step is Step.GRANTED or (agrees and step is Step.CONSENT):
             return _lead_back(request, asked, code=_granted(request, asked, agrees=agrees))
-    except granting.ConsentMissing:
+    except devices.ConsentMissing:
         step = Step.CONSENT
-    except (granting.AlreadyAnswered, AccountChanged):
+    except (devices.AlreadyAnswered, AccountChanged):
         return over(request)
     return STEPS[step](request, asked)
 
@@ -384,7 +384,7 @@ def _is_for_this_session(request: HttpRequest) -> bool:
 
 
 def _cancel(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    if not granting.refuse(asked):
+    if not devices.refuse(asked):
         return over(request)
     return _lead_back(request, asked, error="access_denied")
 
@@ -404,13 +404,13 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
 
     Raises:
         AlreadyAnswered, ConsentMissing, AccountChanged: see
-            :func:`accounts.oauth.granting.grant`.
+            :func:`accounts.oauth.devices.grant`.
         RateLimited: too many sign-ins to apps in this session. A script in the browser could
             otherwise fill the disk.
     """
     session = session_of(request)
     hit(AUTHORIZE_SESSION.of(session.pk))
-    return granting.grant(asked, session, actor_of(request), agrees=agrees)
+    return devices.grant(asked, session, actor_of(request), agrees=agrees)
 
 
 def _error_url(redirect_uri: str, data: QueryDict, error: OAuthError) -> str:

@@ -24,9 +24,8 @@ from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import LinkEnded, Purpose
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.common.links import absolute
 from accounts.common.localization import spoken
-from accounts.common.pages import form_page
+from accounts.common.pages import absolute, form_page
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import services as passwords
 from accounts.passwords.views import with_meter

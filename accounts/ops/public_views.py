@@ -12,12 +12,12 @@ from django.views.decorators.http import require_safe
 from accounts.activity import services as activity
 from accounts.common import clock
 from accounts.common.brand import brand_of
-from accounts.common.links import absolute
 from accounts.common.localization import days_in_words
+from accounts.common.pages import absolute
 from accounts.mail import services as mail
 from accounts.sessions import last_method
 from accounts.sessions import services as sessions
-from accounts.throttle import known_networks
+from accounts.throttle import services as throttle
 from accounts.twofactor.models import passkey_origins
 from accounts.users import services as users
 from accounts.users.disputes import DISPUTABLE, ESTABLISHED
@@ -118,7 +118,7 @@ def _figures() -> dict[str, Any]:
         "language_cookie": settings.LANGUAGE_COOKIE_NAME,
         "language_days": timedelta(seconds=settings.LANGUAGE_COOKIE_AGE).days,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
-        "known_days": known_networks.LIFE.days,
+        "known_days": throttle.RECORD_LIFE.days,
         "disputable_days": (DISPUTABLE + ESTABLISHED).days,
         "receipt_days": days_in_words(mail.KEEP_RECEIPTS.days),
         "name_days": users.FORMER_NAME_LIFE.days,

@@ -11,8 +11,10 @@ from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.http import HttpRequest
+from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
@@ -23,10 +25,11 @@ from accounts.codes.services import LinkEnded
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.localization import speaking
+from accounts.common.pages import absolute
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import credentials_changed
+from accounts.mail.message import TO_OWNER, Message
 from accounts.mail.services import post
-from accounts.passwords import mails
 from accounts.passwords import services as passwords
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
@@ -44,6 +47,57 @@ from accounts.users import services as users
 from accounts.users.disputes import Evidence, Shown
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
+
+
+def reset_message(username: str, email: str, token: str) -> Message:
+    """Return the email with the link to set a new password.
+
+    ``username`` appears in the greeting. If it is empty, there is no greeting.
+    """
+    about = {"email": email, "site": settings.AUTHSITE.site_name}
+    return Message(
+        to=email,
+        subject=_("Set a new password for %(site)s") % about,
+        greeting=_("Hello %(name)s,") % {"name": username} if username else "",
+        paragraphs=[_("Someone, probably you, asked to reset the password for your account.")],
+        questions=[
+            (
+                _("Was this you?"),
+                _("Set a new password. The link works once and expires after 30 minutes."),
+            ),
+        ],
+        action_label=_("Set a new password"),
+        action_url=absolute("account_reset_password_key", token),
+        closing=[_("Not you? Then you don’t need to do anything. Your password stays the same.")],
+        reason=_("Sent to %(email)s because someone asked to reset a password at %(site)s.")
+        % about,
+    )
+
+
+def reset_by_staff_message(username: str, email: str, token: str, why: str) -> Message:
+    """Return the email with a link to set a new password, which a member of staff has sent.
+
+    ``why``: the reason that the member of staff has given.
+    """
+    about = {"email": email, "site": settings.AUTHSITE.site_name}
+    return Message(
+        to=email,
+        subject=_("Set a new password for %(site)s") % about,
+        greeting=_("Hello %(name)s,") % {"name": username},
+        paragraphs=[_("A member of our staff sent you this link to set a new password.")],
+        facts=[(_("Why"), why)],
+        questions=[
+            (
+                _("Did you ask for help?"),
+                _("Set a new password. The link works once and expires after 30 minutes."),
+            ),
+        ],
+        action_label=_("Set a new password"),
+        action_url=absolute("account_reset_password_key", token),
+        closing=[_("Didn’t ask for help? Then don’t use the link, and don’t forward this email.")],
+        reason=TO_OWNER % {**about, "username": username},
+    )
+
 
 LINK = mailed_codes.RESET
 # Stored instead of an email address if a reset link was not sent by email.
@@ -69,7 +123,7 @@ def send_reset(login: str, nonce: str, client: ClientInfo) -> None:
         key = emails.key(recipient.email) if recipient.email else ""
         token = codes.issue_link(LINK, recipient.subject(nonce), key)
         with speaking(recipient.language):
-            post(mails.reset(username, recipient.email, token), life=LINK.life)
+            post(reset_message(username, recipient.email, token), life=LINK.life)
 
 
 def send_reset_by_staff(user: User, email: str, actor: Actor) -> None:
@@ -107,7 +161,7 @@ def _post_link(owner: User, email: str, actor: Actor) -> None:
     subject = recipient.subject(mailed_codes.new_nonce())
     token = codes.issue_link(LINK, subject, recipient.key)
     with speaking(owner.language):
-        post(mails.reset_by_staff(owner.username, email, token, actor.reason), life=LINK.life)
+        post(reset_by_staff_message(owner.username, email, token, actor.reason), life=LINK.life)
 
 
 def link_without_mail(user: User) -> str:

@@ -11,6 +11,7 @@ from dataclasses import asdict
 from functools import partial
 from typing import Any
 
+from django import forms
 from django.conf import settings
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -19,7 +20,8 @@ from django.http import HttpRequest, HttpResponse, HttpResponseBase, JsonRespons
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
-from django.utils.translation import gettext as _
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 from django.views.decorators.debug import sensitive_post_parameters
@@ -30,12 +32,12 @@ from accounts.common.client_info import client_of
 from accounts.common.pages import form_page
 from accounts.common.proofs import Method, Proof
 from accounts.passwords import changes
-from accounts.passwords.change_forms import FormerPasswordForm, NewPasswordForm, ResetForm, WhoForm
 from accounts.passwords.changes import ResetProgress, ResetRequest, ResetRequirement
+from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, refuse_guessable
 from accounts.passwords.strength import measure
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
-from accounts.recovery.access import Access
+from accounts.recovery.locks import Access
 from accounts.sessions import last_method
 from accounts.sessions.current import (
     actor_of,
@@ -45,7 +47,7 @@ from accounts.sessions.current import (
     session_of,
 )
 from accounts.signin import flow, mailed_codes, second_step
-from accounts.signin.forms import SecondForm
+from accounts.signin.forms import SecondForm, WhoField
 from accounts.signin.recent import recent_authentication_required
 from accounts.signin.second_step_views import RECOVERY_ACTIONS, page_context
 from accounts.throttle import limits
@@ -53,7 +55,50 @@ from accounts.throttle.services import around, hit
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import WrongPasskey
 from accounts.users.disputes import Outcome
+from accounts.users.models import User
 from accounts.users.services import AccountChanged
+
+
+class WhoForm(forms.Form):
+    """Ask a user who forgot the password for the username or email address."""
+
+    login = WhoField()
+
+
+class NewPasswordForm(forms.Form):
+    """Ask for a new password for ``user``."""
+
+    password1 = NewPasswordField()
+
+    def __init__(self, user: User, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.user = user
+        self.fields["password1"].label = _("New password")
+
+    def clean(self) -> dict[str, Any]:
+        refuse_guessable(self, "password1", self.user)
+        return self.cleaned_data
+
+
+class ResetForm(NewPasswordForm):
+    """The form to set a new password with a reset link, and to remove lost second factors."""
+
+    # The view removes this field unless ``ResetProgress.offers_removal`` is true.
+    lost = forms.BooleanField(
+        required=False, label=_("I’ve lost my second factors. Remove them all.")
+    )
+
+
+class FormerPasswordForm(forms.Form):
+    """Ask for the password that the account had a week before the disputed change."""
+
+    former = CurrentPasswordField(
+        label=_("Your old password"),
+        help_text=_(
+            "The password that you had a week before the lock, even if it has changed since."
+        ),
+    )
+
 
 MOST_WORDS = 4
 
@@ -183,7 +228,7 @@ class ResetProofView(View):
         if act == "finish":
             recovery.remove_factors(user, assessment.shown, actor)
             # Removing the factors has invalidated the reset link.
-            sentence = _(
+            sentence = gettext(
                 "Your second factors were removed. Ask for a new link to set a new password."
             )
             messages.success(self.request, sentence)
@@ -223,7 +268,9 @@ def change(request: HttpRequest) -> HttpResponseBase:
         messages.error(request, str(error))
         return redirect("home")
     renew_key(request)
-    messages.success(request, _("Your new password is set. You’re signed out everywhere else."))
+    messages.success(
+        request, gettext("Your new password is set. You’re signed out everywhere else.")
+    )
     return redirect(flow.next_of(request) or "home")
 
 
@@ -323,9 +370,9 @@ class ResetLinkView(ResetProofView):
         reset_request = changes.pop(request, found)
         forget(request, found.user)
         if reset_request is None or found.user.is_disputed:
-            messages.success(request, _("Your new password is set. Sign in with it."))
+            messages.success(request, gettext("Your new password is set. Sign in with it."))
             return _redirect_to_sign_in(found)
-        messages.success(request, _("Your new password is set."))
+        messages.success(request, gettext("Your new password is set."))
         return flow.start_sign_in(
             request,
             user,

@@ -7,7 +7,7 @@ from django.utils.translation import gettext as _
 
 from accounts.activity.services import Actor
 from accounts.common import localization
-from accounts.common.links import absolute
+from accounts.common.pages import absolute
 from accounts.mail.message import TO_POSSIBLE_STRANGER, Message
 from accounts.users.models import User
 

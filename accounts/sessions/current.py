@@ -1,4 +1,4 @@
-"""Determines how a request is authenticated, and in which session.
+"""Determines how a request is authenticated, and in which session; sets ``request.user``.
 
 ``signin.policy`` decides which proofs count.
 
@@ -13,24 +13,30 @@ Only the browser that had the session learns the reason: it must send the last s
 the session protection.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from enum import Enum
-from typing import cast
+from functools import partial
+from typing import Any, cast
 
+from asgiref.sync import sync_to_async
 from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth import middleware
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
-from django.utils.functional import Promise
+from django.utils.functional import Promise, SimpleLazyObject
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.sessions import services
+from accounts.sessions import known_browsers, last_method, services
 from accounts.sessions.models import LoginSession
 from accounts.sessions.store import SessionStore, digest
 from accounts.users.models import User
@@ -242,7 +248,7 @@ OTHER = _("You were signed out because your sign-in settings were changed.")
 UNTOLD = ("", events.SIGNED_OUT.name, events.SESSION_STOPPED.name)
 
 
-def of(request: HttpRequest) -> str:
+def sign_out_reason_of(request: HttpRequest) -> str:
     """Return a sentence that says why the browser of ``request`` was signed out, or ""."""
     key = request.COOKIES.get(settings.SESSION_COOKIE_NAME)
     if not key:
@@ -258,3 +264,43 @@ def last_stopped(user: User) -> QuerySet[LoginSession]:
     """Return the last session of ``user`` that session protection revoked, if there is one."""
     ended = LoginSession.objects.filter(user=user, ended_by=events.SESSION_STOPPED.name)
     return ended.order_by("-ended_at")[:1]
+
+
+class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
+    """Set ``request.user`` to the user of the request's session."""
+
+    def process_request(self, request: HttpRequest) -> None:
+        super().process_request(request)
+        user: Any = SimpleLazyObject(lambda: user_of(request))
+        request.user = user
+        request.auser = partial(_auser, request)
+
+    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+        """Set the cookies that recognize this browser and its last method after a sign-in."""
+        known_browsers.set_cookie(request, response)
+        last_method.set_cookie(request, response)
+        return response
+
+
+class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
+    """Require a sign-in for every view that is not marked ``login_not_required``."""
+
+    def handle_no_permission(
+        self, request: HttpRequest, view_func: Callable[..., Any]
+    ) -> HttpResponseRedirect:
+        """Redirect to the sign-in page, or to the reauthentication page if that is required."""
+        request_auth = request_auth_of(request)
+        if request_auth.needs_reauthentication:
+            return redirect_to_reauthenticate(request)
+        if request_auth.is_revoked:
+            sentence = gettext(
+                "You were signed out because this isn’t the browser that you signed in with."
+            )
+            messages.warning(request, sentence)
+        elif reason := sign_out_reason_of(request):
+            messages.warning(request, reason)
+        return super().handle_no_permission(request, view_func)
+
+
+async def _auser(request: HttpRequest) -> User | AnonymousUser:
+    return await sync_to_async(user_of)(request)

@@ -15,7 +15,7 @@ from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
 from accounts.common.database import delete_in_batches
 from accounts.sessions.models import KnownBrowser
-from accounts.throttle import known_networks
+from accounts.throttle import services as throttle
 from accounts.users.models import PendingSignup, User
 
 ATTRIBUTE = "_known_browser"
@@ -71,9 +71,9 @@ def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) 
     if not is_known:
         # The email about a new browser already names this network, so no other email about the
         # network is needed.
-        known_networks.remember(_networks(user), client.network, None)
+        throttle.remember(_networks(user), client.network, None)
     if noted is None:
-        until = now + known_networks.LIFE
+        until = now + throttle.RECORD_LIFE
         row = KnownBrowser(
             user=user, digest=digest, version=version, until=until, since=now, factor_at=factor_at
         )
@@ -86,12 +86,12 @@ def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) 
     elif (
         not is_known
         or noted.digest != digest
-        or noted.until < now + known_networks.RENEW
+        or noted.until < now + throttle.RENEW
         or noted.factor_at != factor_at
     ):
         # Filter by the digest, too: :func:`renew` may have changed the digest in the meantime.
         KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest).update(
-            digest=digest, version=version, until=now + known_networks.LIFE, factor_at=factor_at
+            digest=digest, version=version, until=now + throttle.RECORD_LIFE, factor_at=factor_at
         )
     return is_known
 
@@ -102,8 +102,8 @@ def note_network(request: HttpRequest, user: User) -> bool:
     A network becomes new again after 60 to 90 days without a sign-in.
     """
     network = client_of(request).network
-    noted = known_networks.find_record(_networks(user), network)
-    known_networks.remember(_networks(user), network, noted)
+    noted = throttle.find_record(_networks(user), network)
+    throttle.remember(_networks(user), network, noted)
     return noted is None
 
 
@@ -113,8 +113,8 @@ def note_client(client: ClientInfo, user: User) -> bool:
     An API client has no cookie, so it is identified by its network and the name that it sends.
     """
     what = f"client {client.network} {client.device} {user.credential_version}"
-    noted = known_networks.find_record(user.pk, what)
-    known_networks.remember(user.pk, what, noted)
+    noted = throttle.find_record(user.pk, what)
+    throttle.remember(user.pk, what, noted)
     return noted is not None
 
 
@@ -159,7 +159,7 @@ def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
         response.set_cookie(
             settings.KNOWN_COOKIE_NAME,
             token,
-            max_age=known_networks.LIFE,
+            max_age=throttle.RECORD_LIFE,
             secure=settings.SESSION_COOKIE_SECURE,
             httponly=True,
             samesite="Lax",

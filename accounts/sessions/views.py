@@ -19,7 +19,7 @@ from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.api import page_of
 from accounts.common.pages import form_page
-from accounts.recovery.access import Access
+from accounts.recovery.locks import Access
 from accounts.sessions import connected, current, known_browsers, services
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.sessions.models import LoginSession

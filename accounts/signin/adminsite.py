@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
 from django.views.decorators.csp import csp_override
 
-from accounts.common.links import safe_next
+from accounts.common.pages import safe_next
 from accounts.sessions import current
 from accounts.sessions.current import request_auth_of, session_of
 from accounts.signin import policy, recent

@@ -22,7 +22,7 @@ from accounts.activity import events
 from accounts.activity.events import Failure
 from accounts.activity.services import record
 from accounts.common import clock
-from accounts.common.links import safe_next
+from accounts.common.pages import safe_next
 from accounts.common.proofs import Method, Proof
 from accounts.sessions import last_method
 from accounts.sessions.current import actor_of, browser_session_of

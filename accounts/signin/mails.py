@@ -6,7 +6,7 @@ from django.conf import settings
 from django.utils.translation import gettext as _
 
 from accounts.common.client_info import Device
-from accounts.common.links import absolute
+from accounts.common.pages import absolute
 from accounts.common.text import written_code
 from accounts.mail.message import Message
 from accounts.users.models import User

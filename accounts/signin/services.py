@@ -1,10 +1,14 @@
-"""Check a login and a password.
+"""Checks a login and a password.
 
 The result for a wrong password and the time that it takes do not reveal whether an account exists.
+
+``django.contrib.auth.authenticate`` therefore always fails. Otherwise code that calls it, such as
+the login form of Django's admin, would sign users in with a password alone.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+from django.contrib.auth.backends import ModelBackend
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
@@ -211,3 +215,11 @@ def keep_next(account: User | PendingSignup, next_url: str) -> None:
     """
     if isinstance(account, PendingSignup) and next_url:
         PendingSignup.objects.filter(pk=account.pk).update(next=next_url)
+
+
+class LoadOnlyBackend(ModelBackend):
+    """Loads users by id for sessions, and their permissions for the admin."""
+
+    def authenticate(self, request: Any, **_credentials: Any) -> None:  # type: ignore[override]  # never a user
+        """Return None, because :mod:`accounts.signin.services` checks credentials."""
+        return

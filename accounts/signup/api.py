@@ -14,7 +14,7 @@ from rest_framework.views import APIView
 from accounts.common.api import CanonicalField, Open, TextField, valid
 from accounts.common.client_info import client_of
 from accounts.common.errors import InvitationRequired, SignupClosed
-from accounts.common.links import absolute
+from accounts.common.pages import absolute
 from accounts.common.text import canonical_code
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH

@@ -11,9 +11,11 @@ from datetime import timedelta
 from functools import partial
 from urllib.parse import urlencode
 
+from django.conf import settings
 from django.contrib.auth.hashers import is_password_usable, make_password
 from django.db import transaction
 from django.urls import reverse
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
@@ -24,12 +26,14 @@ from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.localization import spoken
+from accounts.common.pages import absolute
 from accounts.common.proofs import Method, Proof
+from accounts.common.text import written_code
 from accounts.invitations import services as invitations
+from accounts.mail.message import Message
 from accounts.mail.services import post_to_mailbox
 from accounts.passwords import services as passwords
 from accounts.signin.services import InvalidCredentials, verify_password
-from accounts.signup import mails
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import CODE_GUESS, MAIL_AGAIN, REQUEST_NETWORK
 from accounts.throttle.services import around, give_back, hit, of_sign_up, wait
@@ -37,6 +41,53 @@ from accounts.twofactor import services as twofactor
 from accounts.users import emails, usernames
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
+
+
+def confirm_message(signup: PendingSignup, code: str, token: str) -> Message:
+    """Return the email with a code and a link, for an email address that no account has."""
+    about = {"email": signup.email, "site": settings.AUTHSITE.site_name}
+    hello = gettext("Hello %(name)s,") % {"name": signup.username}
+    closing = gettext(
+        "Didn’t sign up? Then you don’t need to do anything. We won’t create an account."
+    )
+    return Message(
+        to=signup.email,
+        # Email clients turn names with a dot into links, and a stranger may have chosen this name.
+        greeting="" if "." in signup.username else hello,
+        subject=gettext("%(code)s is your code for %(site)s")
+        % {"code": written_code(code), **about},
+        heading=gettext("Confirm your email address"),
+        paragraphs=[gettext("Enter this code on the page where you signed up:")],
+        code=written_code(code),
+        facts=[(gettext("Valid for"), gettext("15 minutes"))],
+        questions=[
+            (gettext("Closed that page?"), gettext("Use this link instead. It works for 3 days.")),
+        ],
+        action_label=gettext("Confirm my email address"),
+        action_url=absolute("signup_confirm_link", token),
+        closing=[closing],
+        reason=gettext("Sent to %(email)s because someone signed up at %(site)s with this address.")
+        % about,
+    )
+
+
+def already_taken_message(owners_email: str) -> Message:
+    """Return the email that tells an account's owner that somebody signed up with its address."""
+    about = {"email": owners_email, "site": settings.AUTHSITE.site_name}
+    return Message(
+        to=owners_email,
+        subject=gettext("You already have an account at %(site)s") % about,
+        paragraphs=[gettext("Someone tried to create a new account with this email address.")],
+        questions=[
+            (gettext("Was this you?"), gettext("You already have an account. Sign in instead."))
+        ],
+        action_label=gettext("Sign in"),
+        action_url=absolute("account_login"),
+        closing=[
+            gettext("Not you? Then you don’t need to do anything. We didn’t create an account.")
+        ],
+        reason=gettext("Sent to %(email)s because it belongs to an account at %(site)s.") % about,
+    )
 
 
 class SignupEnded(PublicError):
@@ -225,8 +276,8 @@ def _post(signup: PendingSignup, code: str, token: str, *, may_send: bool) -> No
     The notice does not contain the code and the token. They are issued nevertheless, so that the
     work is the same. If ``may_send`` is False, the email has no recipient and is not sent.
     """
-    confirm = partial(mails.confirm, signup, code, token)
-    key, taken = signup.email_key, mails.already_taken
+    confirm = partial(confirm_message, signup, code, token)
+    key, taken = signup.email_key, already_taken_message
     post_to_mailbox(key, confirm, taken, life=LIFE, is_sent=may_send)
 
 

@@ -24,17 +24,52 @@ from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import Method, Proof
 from accounts.invitations import services as invitations
 from accounts.passwords import services as passwords
+from accounts.passwords.forms import CurrentPasswordField
 from accounts.passwords.views import with_meter
 from accounts.signin import flow
+from accounts.signin.forms import NewAccountForm
 from accounts.signin.services import InvalidCredentials
 from accounts.signin.views import home_if_signed_in
 from accounts.signup import services
-from accounts.signup.forms import ConfirmForm, CorrectEmailForm, SignupForm
 from accounts.signup.services import SignupEnded, passkey_page
 from accounts.throttle.services import hit, of_sign_up
 from accounts.users import services as users
+from accounts.users.forms import EmailField
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import EmailTaken, UsernameTaken
+
+
+class SignupForm(NewAccountForm):
+    """The form for a new account with a password, or with a passkey that is added later."""
+
+    def clean(self) -> dict[str, Any]:
+        """Ignore the password if the person chose to sign up with a passkey."""
+        if "passkey" not in self.data:
+            return super().clean()
+        self.errors.pop("password1", None)
+        return {**self.cleaned_data, "password1": None}
+
+
+class CorrectEmailForm(forms.Form):
+    """The form to correct the email address of a pending sign-up."""
+
+    email = EmailField()
+
+
+class ConfirmForm(forms.Form):
+    """The form to confirm a sign-up with the emailed link.
+
+    Unless the browser is the one that signed up (``is_here``), it asks for the password, which only
+    the person who signed up knows.
+    """
+
+    password = CurrentPasswordField()
+
+    def __init__(self, *args: Any, is_here: bool) -> None:
+        super().__init__(*args)
+        if is_here:
+            del self.fields["password"]
+
 
 # By the value of the setting SIGNUP: the page for people who cannot sign up.
 CLOSED_PAGES = {

@@ -32,7 +32,7 @@ from django.core.exceptions import ImproperlyConfigured
 
 from accounts.common import crypto, http_client
 from accounts.common.issuers import GOOGLE, Issuer
-from accounts.common.links import absolute
+from accounts.common.pages import absolute
 from accounts.social import metadata
 from accounts.social.adapter import app_of
 from accounts.social.attempts import Attempt, AttemptPurpose

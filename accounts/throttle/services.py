@@ -19,6 +19,7 @@ reached, because that would reveal which usernames and email addresses share a m
 learns only that it has requested too many emails itself.
 """
 
+import hashlib
 import logging
 import math
 from collections import Counter
@@ -34,6 +35,7 @@ from django.db.models.functions import Trunc
 
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo
+from accounts.common.database import P, PreparedQuery
 from accounts.common.errors import RateLimited
 from accounts.throttle import database_store
 from accounts.throttle.limits import (
@@ -44,8 +46,42 @@ from accounts.throttle.limits import (
     Budget,
     Limit,
 )
-from accounts.throttle.models import Refusals
+from accounts.throttle.models import FamiliarPlace, Refusals
 from accounts.users import emails
+
+RECORD_LIFE = timedelta(days=90)
+RENEW = timedelta(days=60)
+
+_NOTED = PreparedQuery(lambda: FamiliarPlace.objects.filter(key=P("key"), until__gt=P("now")))
+
+
+def find_record(account: object, source: str) -> FamiliarPlace | None:
+    """Return the record of sign-ins to ``account`` from ``source``, or None if there is none.
+
+    ``source`` is any text that identifies a network or client. A record expires 60 to 90 days after
+    the last sign-in.
+    """
+    return _NOTED.first(key=_key(account, source), now=clock.now())
+
+
+def remember(account: object, source: str, noted: FamiliarPlace | None) -> None:
+    """Record a sign-in to ``account`` from ``source``.
+
+    ``noted`` is the result of :func:`find`. A record is renewed only if it is older than a month,
+    so that most sign-ins need no write.
+    """
+    if noted is None or noted.until < clock.now() + RENEW:
+        FamiliarPlace.objects.bulk_create(
+            [FamiliarPlace(key=_key(account, source), until=clock.now() + RECORD_LIFE)],
+            update_conflicts=True,
+            unique_fields=["key"],
+            update_fields=["until"],
+        )
+
+
+def _key(account: object, source: str) -> str:
+    return hashlib.sha256(f"{account}\0{source}".encode()).hexdigest()
+
 
 log = logging.getLogger(__name__)
 

@@ -1,7 +1,12 @@
-"""API views that issue, renew and verify tokens."""
+"""API views that issue, renew and verify tokens, and the public keys that verify them."""
 
 from typing import Any
 
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import get_conditional_response
+from django.views.decorators.http import require_safe
 from drf_spectacular.utils import extend_schema
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -9,8 +14,9 @@ from rest_framework.views import APIView
 
 from accounts.common.api import Open, valid
 from accounts.common.client_info import client_of
-from accounts.tokens import services
+from accounts.tokens import keyring, services
 from accounts.tokens.authentication import is_token, login_of
+from accounts.tokens.keyring import MAX_AGE
 from accounts.tokens.serializers import (
     ClaimsSerializer,
     RefreshSerializer,
@@ -21,6 +27,21 @@ from accounts.tokens.serializers import (
     token_fields,
 )
 from accounts.tokens.services import Tokens
+
+
+@login_not_required
+@require_safe
+def jwks(request: HttpRequest) -> HttpResponseBase:
+    """Return the JWK set (RFC 7517 section 5), or status 304 if the client's copy is current."""
+    # Read once, because the body and the ETag of two reads might not match.
+    published = keyring.jwks()
+    age = int(MAX_AGE.total_seconds())
+    response = HttpResponse(
+        published.body,
+        content_type="application/json",
+        headers={"Cache-Control": f"public, max-age={age}", "ETag": published.etag},
+    )
+    return get_conditional_response(request, etag=published.etag, response=response) or response
 
 
 class TokenView(Open, APIView):

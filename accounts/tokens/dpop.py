@@ -17,7 +17,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.utils.translation import gettext_lazy as _
 
-from accounts.codes.once import use_once
+from accounts.codes.services import use_once
 from accounts.common import clock, crypto, secrets
 from accounts.common.errors import PublicError
 from accounts.tokens import keys, signatures

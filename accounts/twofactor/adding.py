@@ -28,10 +28,9 @@ from accounts.codes.services import Purpose
 from accounts.common import clock, crypto
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
-from accounts.common.links import absolute
-from accounts.common.pages import form_page
+from accounts.common.pages import absolute, form_page
 from accounts.common.proofs import Method, Proof
-from accounts.recovery.access import Access
+from accounts.recovery.locks import Access
 from accounts.sessions import services as sessions
 from accounts.sessions.current import renew_key, session_of
 from accounts.signin import flow, policy

@@ -14,10 +14,9 @@ from django.views.decorators.http import require_safe
 
 from accounts.common import clock
 from accounts.common.errors import PublicError
-from accounts.common.links import absolute
-from accounts.common.pages import form_page
+from accounts.common.pages import absolute, form_page
 from accounts.common.proofs import Method
-from accounts.recovery.access import Access
+from accounts.recovery.locks import Access
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import policy
 from accounts.signin.policy import Requirement

@@ -25,7 +25,7 @@ from accounts.common.localization import date_in_words
 from accounts.common.pages import form_page
 from accounts.common.proofs import FEW_RECOVERY_CODES, Method, Proof
 from accounts.common.text import row_id
-from accounts.recovery.access import Access
+from accounts.recovery.locks import Access
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.signin import flow, policy
 from accounts.signin.policy import Requirement

@@ -19,7 +19,7 @@ from typing import Any
 
 from django.conf import settings
 
-from accounts.codes.once import is_used, use_once
+from accounts.codes.services import is_used, use_once
 from accounts.common import clock, crypto, secrets
 from accounts.twofactor.errors import WrongPasskey
 from accounts.twofactor.models import Passkey, rp_id

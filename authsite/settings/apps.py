@@ -44,11 +44,11 @@ MIDDLEWARE = [
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
-    "accounts.sessions.middleware.AuthenticationMiddleware",
+    "accounts.sessions.current.AuthenticationMiddleware",
     # From here on, error pages are in the user's language.
     "authsite.middleware.LocaleMiddleware",
     # Every view requires sign-in unless it is marked as public.
-    "accounts.sessions.middleware.LoginRequiredMiddleware",
+    "accounts.sessions.current.LoginRequiredMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "authsite.middleware.PublicErrorMiddleware",

@@ -65,7 +65,7 @@ WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 
 AUTH_USER_MODEL = "accounts.User"
-AUTHENTICATION_BACKENDS = ["accounts.signin.backends.LoadOnlyBackend"]
+AUTHENTICATION_BACKENDS = ["accounts.signin.services.LoadOnlyBackend"]
 LOGIN_URL = "account_login"
 LOGIN_REDIRECT_URL = "home"
 

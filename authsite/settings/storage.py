@@ -51,7 +51,7 @@ def mailer(email_url: str) -> dict[str, Any]:
     url = urlsplit(email_url)
     if url.scheme == "file":
         folder = url2pathname(url.path)
-        return {"BACKEND": "accounts.mail.backends.FileBackend", "OPTIONS": {"folder": folder}}
+        return {"BACKEND": "accounts.mail.services.FileBackend", "OPTIONS": {"folder": folder}}
     return {
         "BACKEND": "django.core.mail.backends.smtp.EmailBackend",
         "OPTIONS": {

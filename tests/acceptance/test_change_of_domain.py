@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from accounts.common.links import absolute
+from accounts.common.pages import absolute
 from tests.support.api import claims_of, get_tokens, is_good, renew
 from tests.support.signin import set_up
 from tests.support.steps import make_user

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from accounts.activity.services import Actor
-from accounts.codes import once
+from accounts.codes import services as codes
 from accounts.codes.models import UsedOnce
 from accounts.oauth.clients import services as clients
 from accounts.users.models import User
@@ -72,9 +72,9 @@ def test_an_assertion_works_only_once_and_at_one_endpoint(app: KeyedApp, clock: 
     for each in (app, wiki):
         assert is_accepted(each, each.mint().token(jti=jti))
     clock.advance(seconds=59)
-    assert once.prune() == 0
+    assert codes.prune() == 0
     clock.advance(seconds=12)
-    assert once.prune() == 3
+    assert codes.prune() == 3
     assert not is_accepted(app, assertion)
     assert not UsedOnce.objects.exists()
 

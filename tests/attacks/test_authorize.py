@@ -7,7 +7,7 @@ from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
-from accounts.oauth import decisions, granting
+from accounts.oauth import decisions, devices
 from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Client, Connection
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
@@ -129,10 +129,10 @@ def test_two_tabs_of_a_browser_continue_their_own_requests(app: Client, browser:
 def test_a_request_that_two_tabs_have_read_is_granted_once(app: Client, browser: Browser) -> None:
     begin(browser, app)
     asked, session = AuthorizationRequest.objects.get(), LoginSession.objects.get()
-    granting.grant(asked, session, Actor(), agrees=True)
+    devices.grant(asked, session, Actor(), agrees=True)
 
-    with pytest.raises(granting.AlreadyAnswered):
-        granting.grant(asked, session, Actor(), agrees=True)
+    with pytest.raises(devices.AlreadyAnswered):
+        devices.grant(asked, session, Actor(), agrees=True)
     assert AuthorizationCode.objects.count() == 1
 
 
@@ -142,7 +142,7 @@ def test_an_account_is_chosen_while_another_tab_cancels_without_a_server_error(
     page = begin(browser, app, prompt="select_account")
 
     def decide_late(asked: AuthorizationRequest, session: LoginSession | None) -> decisions.Step:
-        granting.close(asked)
+        devices.close(asked)
         return decisions.decide(asked, session)
 
     monkeypatch.setattr("accounts.oauth.views.decide", decide_late)

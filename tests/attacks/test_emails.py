@@ -8,7 +8,7 @@ import pytest
 from django.test import Client
 
 from accounts.activity.services import Actor
-from accounts.emails import services
+from accounts.emails import services as emails
 from accounts.users.models import EmailAddress, FormerCredential, User
 from accounts.users.services import AccountChanged, rename
 from tests.support.clock import Clock
@@ -238,8 +238,8 @@ def test_email_changes_in_progress_fail_after_a_lockdown(alice: User) -> None:
     owner.post("/accounts/lockdown/")
 
     for act in (
-        lambda: services.make_primary(as_read, other.pk, Actor()),
-        lambda: services.remove(as_read, other.pk, Actor()),
+        lambda: emails.make_primary(as_read, other.pk, Actor()),
+        lambda: emails.remove(as_read, other.pk, Actor()),
         lambda: rename(as_read, "mallory"),
     ):
         with pytest.raises(AccountChanged):

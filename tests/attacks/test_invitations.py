@@ -9,7 +9,7 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.services import Actor
-from accounts.invitations import services
+from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.throttle.limits import STAFF_INVITE
 from accounts.throttle.models import StoredBudget
@@ -70,8 +70,10 @@ def test_support_cannot_give_rights_by_invitation() -> None:
     accept(invited_link())
     assert rights_of() == ([], False)
     for rights in ({"groups": [group]}, {"is_staff": True}):
-        with pytest.raises(services.MoreThanOwnRights):
-            services.invite(carol, address_of("eve"), days=1, actor=services.Actor(), **rights)
+        with pytest.raises(invitations.MoreThanOwnRights):
+            invitations.invite(
+                carol, address_of("eve"), days=1, actor=invitations.Actor(), **rights
+            )
 
 
 def test_a_manager_gives_no_group_with_more_rights_than_their_own() -> None:
@@ -195,11 +197,11 @@ def test_an_invitation_that_was_revoked_meanwhile_is_not_sent_again() -> None:
     carol, browser = support()
     invite(browser)
     seen = Invitation.objects.get()
-    services.revoke(Invitation.objects.get(), carol, Actor())
+    invitations.revoke(Invitation.objects.get(), carol, Actor())
     StoredBudget.objects.all().delete()
 
-    with pytest.raises(services.InvitationEnded):
-        services.send_again(seen, carol, Actor())
+    with pytest.raises(invitations.InvitationEnded):
+        invitations.send_again(seen, carol, Actor())
 
     assert not Invitation.objects.exists()
 

@@ -126,7 +126,7 @@ def test_djangos_session_keys_planted_in_a_session_sign_nobody_in(
     mallory = signed_in(make_user("mallory"))
     session = SessionStore(mallory.cookies["sessionid"].value if with_login_of_another else None)
     session[SESSION_KEY] = str(carol.pk)
-    session[BACKEND_SESSION_KEY] = "accounts.signin.backends.LoadOnlyBackend"
+    session[BACKEND_SESSION_KEY] = "accounts.signin.services.LoadOnlyBackend"
     session[HASH_SESSION_KEY] = carol.get_session_auth_hash()
     session.save()
 

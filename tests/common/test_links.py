@@ -2,7 +2,7 @@
 
 import pytest
 
-from accounts.common.links import safe_next
+from accounts.common.pages import safe_next
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from django.test import Client
 
 from accounts.common.brand import PNG, SVG, File
 from accounts.mail import development_views
-from accounts.mail.backends import FileBackend
 from accounts.mail.message import Message
+from accounts.mail.services import FileBackend
 
 # The first bytes of a PNG file of 320 by 36 pixels.
 LOGO = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 320, 36)

@@ -16,7 +16,7 @@ from django.core.management import CommandError, call_command
 from django.db import connection
 from pytest_django import DjangoDbBlocker
 
-from accounts.management import copying
+from accounts.management import databases
 from accounts.management.commands import copy_database
 from accounts.tokens import keyring
 from accounts.users.models import User
@@ -136,13 +136,13 @@ def test_a_target_with_tables_and_a_source_that_is_not_migrated_are_refused(
 def test_a_row_that_is_not_the_same_in_the_target_fails_the_comparison(
     monkeypatch: pytest.MonkeyPatch, small: str, tmp_path: Path
 ) -> None:
-    write, target = copying._write_sqlite, tmp_path / "target.sqlite3"
+    write, target = databases._write_sqlite, tmp_path / "target.sqlite3"
 
     def changed(model: Any, rows: Any) -> None:
         is_count = model._meta.db_table == "accounts_dailycount"
         write(model, ((*row[:-1], 8) if is_count else row for row in rows))
 
-    monkeypatch.setattr(copying, "_write_sqlite", changed)
+    monkeypatch.setattr(databases, "_write_sqlite", changed)
     # The other test migrates its targets.
     tables = Site(data_dir=tmp_path, DATABASE_URL=f"sqlite:///{target}").make_database
     monkeypatch.setattr(copy_database, "_migrate", lambda _url: tables())

@@ -15,9 +15,9 @@ from django.core.management.base import CommandError, CommandParser
 from django.db import DatabaseError, connections
 from django.db.utils import ConnectionHandler
 
-from accounts.management import copying
+from accounts.management import databases
 from accounts.management.answers import ResultCommand
-from accounts.management.copying import SOURCE, TARGET, CopyRefused
+from accounts.management.databases import SOURCE, TARGET, CopyRefused
 
 NEWS_SECONDS = 2.0
 
@@ -38,11 +38,11 @@ class Command(ResultCommand):
         source, target = _url(options["source"]), _url(options["target"])
         try:
             with _connected(source, target):
-                copying.check_source()
-                copying.check_target()
+                databases.check_source()
+                databases.check_target()
                 self.stderr.write("Creating the tables of the target")
                 _migrate(target)
-                done = copying.copy(self._news())
+                done = databases.copy(self._news())
         except CopyRefused as error:
             raise CommandError(str(error)) from error
         except DatabaseError as error:
@@ -56,7 +56,7 @@ class Command(ResultCommand):
         end = "{rows:,} rows were copied, and are the same in the target. It took {seconds} s."
         return "\n".join([*lines, end.format(**facts)])
 
-    def _news(self) -> copying.Told:
+    def _news(self) -> databases.Told:
         """Return a function that prints the progress on standard error, every two seconds."""
         last = [monotonic()]
 

@@ -12,7 +12,7 @@ from accounts.activity import daily
 from accounts.activity import services as activity
 from accounts.administration import bulk
 from accounts.apikeys import services as apikeys
-from accounts.codes import once
+from accounts.codes import services as codes
 from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.common.database import delete_in_batches
@@ -61,7 +61,7 @@ class Command(BaseCommand):
             "challenges": token_challenges.prune(),
             "trusted browsers": trusted_browsers.prune(),
             "API keys": apikeys.prune(),
-            "proofs that work once": once.prune(),
+            "proofs that work once": codes.prune(),
             **connected.apps().prune(),
             "bulk acts": bulk.prune(),
             "receipts of emails": mail.prune(),

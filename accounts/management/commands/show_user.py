@@ -5,7 +5,7 @@ from typing import Any
 from accounts.administration.explanation import explain
 from accounts.apikeys import services as apikeys
 from accounts.management.answers import UserCommand
-from accounts.recovery.access import Access
+from accounts.recovery.locks import Access
 from accounts.twofactor import services as twofactor
 from accounts.users import models as users_models
 from accounts.users.models import User

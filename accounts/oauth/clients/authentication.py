@@ -31,7 +31,7 @@ from urllib.parse import unquote_plus
 from django.conf import settings
 from django.http import HttpRequest
 
-from accounts.codes.once import use_once
+from accounts.codes.services import use_once
 from accounts.common import clock
 from accounts.common.client_info import client_of
 from accounts.common.database import delete_in_batches
