@@ -1,7 +1,8 @@
 """Error responses: a page for people, JSON for programs.
 
-Everything that would be sent is shown, so that a forged form cannot hide a value. A form with a
-field that is not listed here, such as a password, a code or the id of a row, is not offered again.
+A form that failed the CSRF check can be sent again. Everything that would be sent is shown, so that
+a forged form cannot hide a value. A form with a field that is not listed here, such as a password,
+a code or the id of a row, is not offered again.
 """
 
 import sys

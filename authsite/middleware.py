@@ -4,9 +4,9 @@ Django parses the Content-Type header when it creates a request, before any midd
 A charset that is not a text encoding ("hex"), or a header that is too long, would cause a status
 500 without an error page. The forms of this site are always UTF-8, so no charset is needed.
 
-These endpoints ignore cookies: a script gets only what it has a code or token for. Therefore any
-origin may read the answers, without credentials of the browser. Which origins may call the API is
-decided by the setting CORS_ORIGINS.
+The endpoints of the OpenID Provider for programs ignore cookies: a script gets only what it has a
+code or token for. Therefore any origin may read the answers, without credentials of the browser.
+The setting CORS_ORIGINS decides which origins may call the API.
 """
 
 import re

@@ -1,6 +1,6 @@
 """The kinds of events of the security history, and why sign-ins fail.
 
-``docs/events.md`` is generated from both modules.
+``docs/events.md`` is generated from this module.
 """
 
 from dataclasses import dataclass
@@ -100,7 +100,7 @@ SESSION_ENDED_BY_LIMIT = Event(
     _("The least recently used session was signed out because the session limit was reached."),
 )
 OTHERS_ENDED = Event("others_ended", Group.SIGN_IN, _("All other sessions were signed out."))
-# The detail is a ``failures.Failure``.
+# The detail is a :class:`Failure`.
 SIGN_IN_FAILED = Event("sign_in_failed", Group.FAILURE, _("A sign-in failed."))
 PROOF_FAILED = Event("proof_failed", Group.FAILURE, _("Your identity couldn’t be confirmed."))
 PROOF_GUESSED = Event(

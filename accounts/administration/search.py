@@ -47,7 +47,7 @@ class State:
 
 
 UNCONFIRMED = "unconfirmed"
-# Pending sign-ups are unconfirmed, too: see :func:`find_signups`.
+# Pending sign-ups are unconfirmed, too: see :func:`search_signups`.
 STATES = {
     UNCONFIRMED: State(_("Email not confirmed"), lambda users: users.filter(email="")),
     "no_factor": State(
@@ -81,7 +81,7 @@ def search_users(query: str, state: str = "", *, all_emails: bool = True) -> Que
 
 
 def search(users: QuerySet[User], query: str, *, all_emails: bool) -> QuerySet[User]:
-    """Return those of ``users`` that ``query`` names: see :func:`find`."""
+    """Return those of ``users`` that ``query`` names: see :func:`search_users`."""
     text = _clean(query)
     if not text:
         return users.none()

@@ -1,6 +1,7 @@
 """Authenticates API requests with an API key: ``Authorization: Bearer authsite_…``.
 
-Nobody can create a key with these scopes: a superuser gives them to one key of another account.
+Nobody can create a key with the scopes of the staff API: a superuser gives them to one key of
+another account.
 """
 
 from django.db import transaction

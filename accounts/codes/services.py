@@ -125,8 +125,8 @@ class UsedUp(PublicError):
 def try_code(purpose: Purpose, subject: object, typed: str) -> bool:
     """Count one attempt at the code for ``subject``, and return whether ``typed`` is the code.
 
-    A right code stays valid until :func:`spend` deletes it. Call this function outside the
-    transaction that calls :func:`spend`, because a rollback would undo the count.
+    A right code stays valid until :func:`redeem` deletes it. Call this function outside the
+    transaction that calls :func:`redeem`, because a rollback would undo the count.
 
     Raises:
         UsedUp: the last attempt was wrong, or no attempts were left.
@@ -169,7 +169,7 @@ def try_codes(purpose: Purpose, email: str, typed: str, *, own: Collection[str])
     Call this function, instead of :func:`try_code`, if the client knows only ``email``. Such a
     client may be a stranger. Therefore it may use only :data:`STRANGERS_TRIES` attempts at a code,
     so that the others are left for the person who has the code. A right code stays valid until
-    :func:`spend` deletes it.
+    :func:`redeem` deletes it.
 
     ``own``: the subjects whose codes the client may try as often as the code allows.
     """

@@ -1,6 +1,6 @@
 """Deletes in batches, prepares statements, and recognises outages of the database.
 
-Requests that fail with such an error are answered with 503, because they may succeed later.
+Requests that fail during an outage are answered with 503, because they may succeed later.
 
 The database runs the statements of a sign-in in half a millisecond, but the ORM takes three
 milliseconds to build them. A prepared statement is written as a query set with :class:`P` in the

@@ -238,7 +238,7 @@ def _end_earlier(invitation: Invitation) -> None:
 
 def _end(invitation: Invitation) -> bool:
     """Delete the invitation and its link; return False if it has already ended."""
-    # First the link, as in ``spend``, so that two transactions cannot deadlock.
+    # First the link, as in ``redeem``, so that two transactions cannot deadlock.
     codes.withdraw(LINK, invitation.pk)
     deleted = Invitation.objects.filter(pk=invitation.pk).delete()[1]
     return bool(deleted.get(Invitation._meta.label))

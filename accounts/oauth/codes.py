@@ -148,7 +148,7 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
 
     If the code is spent already, somebody may have copied it. The session that came from it is then
     revoked, and the user is notified (RFC 9700 section 4.5.3). A stranger cannot cause that:
-    :func:`find` refuses callers that lack the verifier or authenticate as another client.
+    :func:`get_code` refuses callers that lack the verifier or authenticate as another client.
 
     A second use of a device code is only refused: the code never passes a browser, and a device
     that got no response repeats its request.

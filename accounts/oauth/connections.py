@@ -1,11 +1,11 @@
 """The connected apps of a person: what each may do, when it was last used, and disconnecting it.
 
-An app without a sector knows a person by the id of the account. The apps of a sector know the
-person by a random identifier, which apps of other sectors never get.
-
 An app is connected from the person's first consent until somebody disconnects it. A first-party app
 needs no consent, and is connected at the first sign-in to it. The tokens of an app belong to its
 sessions (``oauth.app_sessions``).
+
+An app without a sector knows a person by the id of the account. The apps of a sector know the
+person by a random identifier, which apps of other sectors never get.
 """
 
 import uuid

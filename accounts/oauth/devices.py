@@ -1,7 +1,8 @@
 """Device authorization (RFC 8628), and granting the requests of devices and browsers once.
 
-The person's browser then continues an ordinary authorization request, which names the device where
-others have a redirect URI. Meanwhile, the device polls the token endpoint with its device code.
+A device shows a code, which a person types in a browser. The browser then continues an ordinary
+authorization request, which names the device where others have a redirect URI. Meanwhile, the
+device polls the token endpoint with its device code.
 """
 
 from collections.abc import Mapping, Sequence

@@ -1,14 +1,14 @@
 """Tells apps that their sessions have ended (OpenID Connect Back-Channel Logout 1.0).
 
-Their header has the type ``logout+jwt``, so that nobody accepts one as an ID token or an access
-token (OpenID Connect Back-Channel Logout 1.0 section 2.4).
-
 A notice is a row, written in the transaction that ends the session. Sender threads lease the rows
 that are due, and send each notice at least once: twice if a process is killed, or loses its lease,
 between sending a notice and deleting its row. Apps see no difference, because a session ends once.
 
 Each app has a thread of its own, so that an app that hangs delays only its own notices. The sender
 runs in a process of its own (``oauth.logout_sender``).
+
+A notice sends a logout token. The header of the token has the type ``logout+jwt``, so that nobody
+accepts it as an ID token or an access token (section 2.4).
 """
 
 import logging

@@ -1,7 +1,7 @@
 """The parameters of OAuth requests, and the answers and errors that they get.
 
-The middleware passes no cookie to these endpoints, so a page of another site cannot use the session
-of the browser that it is open in.
+The middleware passes no cookie to endpoints for programs, so a page of another site cannot use the
+session of the browser that it is open in.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,7 @@
 """Reads, checks and stores authorization requests (RFC 6749, RFC 7636, RFC 8707, RFC 9126).
 
-A request is refused with an :class:`OAuthError`. Only after :func:`client_of` and
-:func:`redirect_uri_of` is it safe to redirect to the app.
+A request is refused with an :class:`OAuthError`. Only after :func:`client_of_request`
+and :func:`redirect_uri_of` is it safe to redirect to the app.
 
 Only the browser that has opened a request can continue it. A cookie with a random value identifies
 this browser. Without it, an attacker could make somebody else answer the attacker's request, or
@@ -437,7 +437,7 @@ def store_unread(given: dict[str, str], browser: str, client: ClientInfo) -> Unr
 
 
 def find_unread(key: str, browser: str) -> UnreadRequest | None:
-    """Return the unread request ``key`` as :func:`find` does."""
+    """Return the unread request ``key`` as :func:`find_request` does."""
     return _mine(UnreadRequest.objects.all(), key, browser)
 
 

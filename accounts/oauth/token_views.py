@@ -212,7 +212,7 @@ def refresh_tokens(
 
 
 def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof) -> Answer:
-    """Answer a request that :func:`refresh` has not refused, with an older refresh token."""
+    """Answer a request that :func:`refresh_tokens` has not refused, with an older refresh token."""
     try:
         session, successor = families.repeat(
             sent["refresh_token"], info, LoginSession.Kind.CONNECTED

@@ -1,7 +1,8 @@
 """Sets new passwords, either with a reset link or in a session with recent authentication.
 
-Only that browser is signed in at once after the reset. Otherwise, an attacker could send a victim
-the reset link of the attacker's own account, and the victim would be signed in to it (login CSRF).
+A reset signs in only the browser that requested the link. Otherwise, an attacker could send a
+victim the reset link of the attacker's own account, and the victim would be signed in to it (login
+CSRF).
 """
 
 import uuid

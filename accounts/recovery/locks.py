@@ -1,6 +1,6 @@
 """Locks accounts, so that nobody can sign in until the password is reset.
 
-Pages show it before a change ends it.
+:class:`Access` lists what gives access to an account. Pages show it before a change ends it.
 """
 
 import uuid

@@ -86,7 +86,7 @@ def suspendable(user: User, disputed_at: datetime) -> Suspendable:
 
 
 def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
-    """Suspend the credentials that :func:`young` returns. Turn off codes by email if it says so.
+    """Suspend what :func:`suspendable` returns. Turn off codes by email if it says so.
 
     Call this in a transaction that has locked the row of ``owner``.
     """

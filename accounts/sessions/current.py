@@ -1,16 +1,15 @@
 """Determines how a request is authenticated, and in which session; sets ``request.user``.
 
-``signin.policy`` decides which proofs count.
-
-A copied cookie alone is therefore not enough. ``SESSION_PROTECTION_NETWORK`` also requires the same
-network. Session protection only makes an attack harder, because a thief who copies a cookie can
-copy the User-Agent as well. Sessions also expire, and users can revoke them.
-
 The result is determined once for each request, when it is first needed: see
 :func:`request_auth_of`.
 
-Only the browser that had the session learns the reason: it must send the last session key, and pass
-the session protection.
+Session protection: a session can be used only by the browser that signed in, so that a copied
+cookie alone is not enough. ``SESSION_PROTECTION_NETWORK`` also requires the same network. Session
+protection only makes an attack harder, because a thief who copies a cookie can copy the User-Agent
+as well. Sessions also expire, and users can revoke them.
+
+Only the browser that had a session learns why it was signed out: it must send the last session key,
+and pass the session protection.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,5 @@
 """The sign-in flow in a browser, from the first proof to the new session.
 
-This package does not know apps. ``accounts.oauth`` does, and registers a function at start.
-
 Pending sign-ins are stored in the session data of the browser. They give access only to the pages
 that ask for the next requirement. On all other pages, the person is not signed in.
 """
@@ -38,6 +36,8 @@ from accounts.users.services import AccountChanged
 @dataclass(frozen=True)
 class Hint:
     """What an app tells the pages of the sign-in. No decision may depend on it.
+
+    This package does not know apps: ``accounts.oauth`` does, and registers a function at start.
 
     ``app``: the name of the app.
     ``login``: what the person probably types to sign in; empty if unknown. Anybody may choose it.

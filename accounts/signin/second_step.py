@@ -94,7 +94,7 @@ def offer(user: User, proofs: tuple[Proof, ...], *, wanted: str = "", nonce: str
 def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientInfo) -> None:
     """Email a code for the second step to the primary email address of ``user``.
 
-    ``nonce`` identifies the request; :func:`prove` needs it to check the code.
+    ``nonce`` identifies the request; :func:`verify` needs it to check the code.
 
     Raises:
         NoMail: emailed codes are not accepted after ``proofs``, or the user has no email address.

@@ -1,9 +1,6 @@
 """Checks a login and a password.
 
 The result for a wrong password and the time that it takes do not reveal whether an account exists.
-
-``django.contrib.auth.authenticate`` therefore always fails. Otherwise code that calls it, such as
-the login form of Django's admin, would sign users in with a password alone.
 """
 
 from typing import Any, NamedTuple
@@ -218,7 +215,11 @@ def keep_next(account: User | PendingSignup, next_url: str) -> None:
 
 
 class LoadOnlyBackend(ModelBackend):
-    """Loads users by id for sessions, and their permissions for the admin."""
+    """Loads users by id for sessions, and their permissions for the admin. Checks no credentials.
+
+    ``django.contrib.auth.authenticate`` therefore always fails. Otherwise code that calls it, such
+    as the login form of Django's admin, would sign users in with a password alone.
+    """
 
     def authenticate(self, request: Any, **_credentials: Any) -> None:  # type: ignore[override]  # never a user
         """Return None, because :mod:`accounts.signin.services` checks credentials."""

@@ -1,11 +1,11 @@
 """Pages to sign in with a password, a passkey or an emailed code, and to sign out.
 
-The content depends only on the network, the browser and the typed login. Therefore it does not
-reveal whether an account exists.
+The page after too many attempts depends only on the network, the browser and the typed login.
+Therefore it does not reveal whether an account exists.
 
-Most requests for this page come from visitors who send nothing but a language: strangers, robots
-and floods. Their pages differ only in three secrets. The site renders such a page once for each
-language, with marks in the place of the secrets, and fills in new secrets for each visitor.
+Most requests for the sign-in page come from visitors who send nothing but a language: strangers,
+robots and floods. Their pages differ only in three secrets. The site renders such a page once for
+each language, with marks in the place of the secrets, and fills in new secrets for each visitor.
 
 A passkey also verifies the user, so it counts as both steps of a sign-in.
 """

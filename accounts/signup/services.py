@@ -1,8 +1,6 @@
 """Creates, changes and confirms pending sign-ups.
 
 The response and its timing are the same whether or not an account has the email address.
-
-The response and its timing are the same whether or not an account has the email address.
 """
 
 import uuid

@@ -3,8 +3,9 @@
 allauth supplies the endpoints and parses the responses. A subclass of :class:`Provider` contains
 only what allauth lacks, or what this site does differently.
 
-The checks are those of OpenID Connect Core 1.0 section 3.1.3.7. This module checks the nonce and
-the signature itself, because allauth checks neither if it fetches the ID token from the provider.
+The checks of an ID token are those of OpenID Connect Core 1.0 section 3.1.3.7. This module checks
+the nonce and the signature itself, because allauth checks neither if it fetches the ID token from
+the provider.
 """
 
 import hmac

@@ -78,7 +78,7 @@ def _take(budgets: Iterable[Budget], now: int) -> set[str]:
 
 
 def refused(budgets: Sequence[Budget], now: int) -> dict[str, int]:
-    """Return those of ``budgets`` that are too small, as :func:`spend` does. Nothing is taken."""
+    """Return those of ``budgets`` that are too small, as :func:`hit` does. Nothing is taken."""
     times, small = peek(budget.key for budget in budgets), {}
     for budget in budgets:
         whole_at, latest = times.get(budget.key, now), now + budget.depth

@@ -126,7 +126,7 @@ EXCHANGE_SESSION = Limit("exchange.session", "access tokens exchanged in a sessi
 REQUEST_NETWORK = Limit("request.network", "sign-ups; requested emails: from a network", burst=30, per=20)
 REQUEST_EVERYONE = Limit("request.everyone", "sign-ups; requested emails: on the whole site", burst=600, per=0.5, is_shared=True)
 
-# Against floods of a mailbox. When the code or link in an email is used, ``mails.refund`` gives
+# Against floods of a mailbox. When the code or link in an email is used, ``refund`` gives
 # back the MAIL_LINE and MAIL_BOX budgets.
 MAIL_AGAIN = Limit("mail.again", "emails of one kind to one person", burst=1, per=MINUTE)
 MAIL_SUBSCRIBER = Limit("mail.line", "emails requested for a login; emails to a mailbox: from a line", burst=2, per=DAY)

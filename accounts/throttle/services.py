@@ -1,22 +1,22 @@
 """Enforces rate limits: counts actions, such as sign-in attempts, and refuses too many of them.
 
-A flood of refused requests must not become a flood of writes. Each process therefore collects its
-refusals in memory, and writes them at most every five seconds, when it next refuses an action and
-says so, or shows the counts. A refusal that the client must not notice writes nothing, because the
-time would reveal it. If a process is killed, the refusals that it has not written are lost.
-
 For each client, account or email address, a limit has a budget: the number of actions that are
 still allowed. All budgets of an action are checked and reduced in one step, so that parallel
 requests cannot exceed the limits. The algorithm is GCRA: a budget is stored as the time at which it
 is full again. Each action moves this time ahead by the interval of the limit. An action is refused
 if the time would then be further ahead than the burst allows.
 
-Call :func:`spend` before a transaction begins, because a rollback would undo the count.
+Call :func:`hit` before a transaction begins, because a rollback would undo the count.
 
-A mailbox gets at most six of these emails a day, and at most two that were requested from the same
-internet connection (a *line*, see ``throttle.limits``). Clients do not learn when these limits are
-reached, because that would reveal which usernames and email addresses share a mailbox. A client
-learns only that it has requested too many emails itself.
+A flood of refused requests must not become a flood of writes. Each process therefore collects its
+refusals in memory, and writes them at most every five seconds, when it next refuses an action and
+says so, or shows the counts. A refusal that the client must not notice writes nothing, because the
+time would reveal it. If a process is killed, the refusals that it has not written are lost.
+
+A mailbox gets at most six emails a day that strangers cause, and at most two that were requested
+from the same internet connection (a *line*, see ``throttle.limits``). Clients do not learn when
+these limits are reached, because that would reveal which usernames and email addresses share a
+mailbox. A client learns only that it has requested too many emails itself.
 """
 
 import hashlib
@@ -67,8 +67,8 @@ def find_record(account: object, source: str) -> FamiliarPlace | None:
 def remember(account: object, source: str, noted: FamiliarPlace | None) -> None:
     """Record a sign-in to ``account`` from ``source``.
 
-    ``noted`` is the result of :func:`find`. A record is renewed only if it is older than a month,
-    so that most sign-ins need no write.
+    ``noted`` is the result of :func:`find_record`. A record is renewed only if it is older than a
+    month, so that most sign-ins need no write.
     """
     if noted is None or noted.until < clock.now() + RENEW:
         FamiliarPlace.objects.bulk_create(
@@ -165,7 +165,7 @@ def of_sign_up(client: ClientInfo) -> list[Budget]:
 
 
 def check(*budgets: Budget) -> None:
-    """Refuse the action if :func:`spend` would refuse it now. Nothing is counted.
+    """Refuse the action if :func:`hit` would refuse it now. Nothing is counted.
 
     Raises:
         RateLimited: at least one of ``budgets`` is used up.
@@ -219,7 +219,7 @@ def _refuse(reached: dict[str, float]) -> None:
 
 
 def wait(*budgets: Budget) -> int:
-    """Return the seconds after which :func:`spend` would accept an action; 0 means now.
+    """Return the seconds after which :func:`hit` would accept an action; 0 means now.
 
     Nothing is counted.
     """
@@ -227,7 +227,7 @@ def wait(*budgets: Budget) -> int:
 
 
 def waits(*groups: Iterable[Budget]) -> list[int]:
-    """Return the seconds after which :func:`spend` would accept each group of budgets.
+    """Return the seconds after which :func:`hit` would accept each group of budgets.
 
     The result has one number for each group, in the same order; 0 means now. One query reads the
     budgets of all groups. Nothing is counted.

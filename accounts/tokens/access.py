@@ -1,7 +1,5 @@
 """Access tokens: signed JWTs (RFC 9068), their signatures and the form of their claims.
 
-``accounts.tokens.access`` decides what the claims mean.
-
 Other services verify an access token with the public keys of this site. This site also looks up the
 session of the token, and refuses the token as soon as the session is revoked.
 """
@@ -122,7 +120,7 @@ class AccessToken(tokens.AccessToken):
 
     :meth:`issue` returns a new token. ``AccessToken(text)`` parses ``text`` and verifies its
     signature and claims. It does not check whether the session of the token has been revoked;
-    ``families.find`` does that.
+    ``families.find_family`` does that.
 
     ``audiences``: the audiences to accept. The default is only this site.
     ``takes_expired``: whether to accept an expired token.

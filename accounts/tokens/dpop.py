@@ -59,7 +59,7 @@ class NonceRequired(InvalidDpopProof):
 
 @dataclass(frozen=True)
 class DpopProof:
-    """The proof of a request, which is valid if it has not been used before: see :meth:`spend`.
+    """The proof of a request, which is valid if it has not been used before: see :meth:`consume`.
 
     ``thumbprint``: of the key that the client has proved to hold (RFC 7638). It is an empty string
         if the request has no proof.
@@ -85,14 +85,14 @@ class DpopProof:
 def proof_of(request: HttpRequest, token: str = "") -> DpopProof:
     """Return the proof of ``request``, checked as RFC 9449 section 4.3 says.
 
-    If there is no header ``DPoP``, return a :class:`Proof` with an empty ``thumbprint``.
+    If there is no header ``DPoP``, return a :class:`DpopProof` with an empty ``thumbprint``.
 
     ``token``: the access token with which the request is made, or an empty string at the endpoints
         that issue tokens.
 
     Raises:
         NonceRequired: the proof is valid, but does not have a current nonce.
-        InvalidProof: the proof is not valid for the request and ``token``.
+        InvalidDpopProof: the proof is not valid for the request and ``token``.
     """
     text = request.META.get("HTTP_DPOP")
     if text is None:

@@ -8,8 +8,8 @@ changes it. A withdrawn key neither signs nor verifies.
 Each algorithm that is in use has its own signing key and successor. If an algorithm is no longer in
 use, its keys stay published until ``keyring.prune`` deletes them.
 
-Each process caches the table of signing keys (see ``accounts.tokens.keyring``) for a minute,
-and for longer while the database is unreachable. A private key is decrypted only when it starts to
+Each process caches the table of signing keys for a minute, and for longer while the database is
+unreachable. A private key is decrypted only when it starts to
 sign, so a site that has lost ``ENCRYPTION_KEYS`` can still verify tokens.
 """
 

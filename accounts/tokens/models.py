@@ -7,7 +7,7 @@ from accounts.common import clock
 
 
 class SigningKey(models.Model):
-    """A key pair that signs access tokens; :mod:`signing_keys` explains when a key signs.
+    """A key pair that signs access tokens; ``tokens.keyring`` explains when a key signs.
 
     ``number``: the order of the keys. It is unique, so that only one of several processes can
         create the next key.

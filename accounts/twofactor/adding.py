@@ -3,9 +3,10 @@
 The seed of an authenticator app is not stored with the account before its first code is right.
 Otherwise a thief who had begun to add an app would know the seed of the app that the owner adds.
 
-A link replaces the password and the mailbox, which the authentication policy otherwise requires of
-staff. It works once, within a day, and only while the account must have a second factor and has
-none. A newer link or a change of the account's credentials invalidates it.
+An operator makes enrolment links. Such a link replaces the password and the mailbox, which the
+authentication policy otherwise requires of staff. It works once, within a day, and only while the
+account must have a second factor and has none. A newer link or a change of the account's
+credentials invalidates it.
 """
 
 import json

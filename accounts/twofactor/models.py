@@ -1,7 +1,5 @@
 """Second factors as devices of django-otp. ``django_otp.verify_token`` locks the row of a device.
 
-The names come from a list that the community maintains. Most security keys send no AAGUID.
-
 The plugins of django-otp are not used, because they store seeds and codes in clear text.
 """
 
@@ -24,6 +22,8 @@ from accounts.common.client_info import LONGEST_NAME
 from accounts.common.client_info import Device as BrowserDevice
 from accounts.common.text import canonical_code
 
+# The names of passkey providers by AAGUID, the id of an authenticator model (WebAuthn 6.1), from a
+# list that the community maintains. Most security keys send no AAGUID.
 NAMES = {
     "fbfc3007-154e-4ecc-8c0b-6e020557d7bd": "Apple Passwords",
     "dd4ec289-e01d-41c9-bb89-70fa845d4bf2": "Apple Passwords",
@@ -86,7 +86,7 @@ def totp_of(seed: str) -> TOTP:
 
 
 class Factor(Device):
-    """A second factor. ``changes`` are the fields that :meth:`spend` sets."""
+    """A second factor. ``changes`` are the fields that :meth:`consume` sets."""
 
     made_at = models.DateTimeField(default=clock.now)
     changes: ClassVar[tuple[str, ...]]

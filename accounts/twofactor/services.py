@@ -1,8 +1,6 @@
 """Lists, adds, renames and removes second factors, and makes recovery codes.
 
-The authentication policy reads the factors themselves.
-
-``twofactor.services`` renames and removes factors. Nothing in either module signs anybody in.
+Nothing here signs anybody in: the authentication policy decides with which factors that happens.
 """
 
 from collections.abc import Iterable

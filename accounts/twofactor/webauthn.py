@@ -147,7 +147,7 @@ def issue(purpose: str) -> bytes:
 def is_good(challenge: bytes, purpose: str) -> bool:
     """Return whether ``challenge`` was issued for ``purpose`` and has not expired.
 
-    Returns True even if the challenge was used: see :func:`spend`.
+    Returns True even if the challenge was used: see :func:`consume`.
     """
     head, seal = challenge[: _HEAD.size], challenge[_HEAD.size :]
     if len(head) != _HEAD.size:
@@ -164,7 +164,8 @@ def consume(challenge: bytes) -> bool:
 def is_consumed(challenge: bytes) -> bool:
     """Return whether a valid challenge has been used.
 
-    Another request may use the challenge immediately afterwards, so only :func:`spend` is reliable.
+    Another request may use the challenge immediately afterwards, so only :func:`consume` is
+    reliable.
     """
     return is_used(PURPOSE, _nonce(challenge))
 

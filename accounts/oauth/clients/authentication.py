@@ -1,16 +1,17 @@
 """Authenticates the client that calls an endpoint (RFC 6749 section 2.3, RFC 7523).
 
-The request that brings an assertion fetches the keys if no stored key has signed the assertion, or
-if the stored keys are no longer fresh. Anybody can send such a request. Therefore one UPDATE allows
-one attempt in a minute for each app, on all nodes, and few requests of a process fetch at once.
-
-See also OpenID Connect Core section 9. The audience must be the issuer alone, as FAPI 2.0 and
-draft-ietf-oauth-rfc7523bis require. If the URL of an endpoint were accepted, a malicious server
-could publish that URL as its own, and use at this site the assertions that clients then send to it.
-
 A client uses the one method that it is registered for: a confidential client sends its secret by
 HTTP Basic or in the form, or an assertion that it has signed, and a public client sends only its
 ``client_id``.
+
+The audience of an assertion must be the issuer alone, as FAPI 2.0 and draft-ietf-oauth-rfc7523bis
+require. If the URL of an endpoint were accepted, a malicious server could publish that URL as its
+own, and use at this site the assertions that clients then send to it.
+
+An app may publish its keys at a URL, its ``jwks_uri``. The request that brings an assertion fetches
+the keys if no stored key has signed the assertion, or if the stored keys are no longer fresh.
+Anybody can send such a request. Therefore one UPDATE allows one attempt in a minute for each app,
+on all nodes, and few requests of a process fetch at once.
 
 Only wrong secrets and assertions are counted and limited, and the right one always works.
 Otherwise, a stranger in the network of a client could lock the client out. Guessing is no risk,
@@ -187,7 +188,7 @@ def authenticate_by_assertion(text: str, client_id: str | None) -> Client | None
     ``client_id``. ``client_id`` is None if the request does not have it.
 
     Raises:
-        Busy: see :func:`fetched_keys.has_signed`.
+        Busy: see :func:`has_signed`.
     """
     try:
         parts = signatures.split(text)

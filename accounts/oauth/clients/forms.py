@@ -206,7 +206,7 @@ class ClientForm(forms.ModelForm):
         """Return the version of the logo.
 
         Raises:
-            ValidationError: see :func:`logos.version_of`.
+            ValidationError: see :func:`services.version_of`.
         """
         sent = self.cleaned_data["logo"]
         if isinstance(sent, UploadedFile):

@@ -88,7 +88,7 @@ def _check_keys(client: "Client") -> None:
     """Check the keys, and drop everything but their public members.
 
     Raises:
-        ValidationError: see :func:`client_keys.checked`; or the app is public, or also has a URI
+        ValidationError: see :func:`keys.checked`; or the app is public, or also has a URI
             for its keys.
     """
     field = "jwks_uri" if client.jwks is None else "jwks"

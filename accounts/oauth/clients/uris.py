@@ -4,7 +4,7 @@ A redirect URI receives the authorization code. A request must therefore name ex
 app has registered (RFC 9700 section 2.1). Only the port of a loopback address may differ, because a
 program on a person's computer cannot choose it in advance (RFC 8252 section 7.3).
 
-Such a client ID is the URL of a client ID metadata document
+A client ID may be the URL of a client ID metadata document
 (draft-ietf-oauth-client-id-metadata-document-02). Everything else is the ID of a registered app.
 """
 

@@ -1,6 +1,7 @@
 """The doctor's checks that need only the settings, the database and other services.
 
-Only the doctor gets an answer. It signs its request with ``SECRET_KEY``, for a minute.
+Some of them ask a page of the site, which answers only the doctor: it signs its request with
+``SECRET_KEY``, for a minute.
 """
 
 import os
