@@ -1,6 +1,6 @@
 """System 11, the administrator: signing in to the admin (row 5).
 
-Row 3 is in tests/attacks/test_second_factor_secrets.py.
+Row 3 is in tests/attacks/test_second_factor_codes.py.
 """
 
 from collections.abc import Callable

@@ -1,26 +1,44 @@
-"""Acts of staff: what each does, and who learns of it."""
+"""Acts of staff."""
 
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity.services import Actor
+from accounts.administration import bulk, roles
 from accounts.administration.acts import ACTS, API_ACTS
+from accounts.administration.models import BulkAct, BulkPerson
+from accounts.apikeys.models import APIKey
 from accounts.common.client_info import NO_CLIENT
+from accounts.common.errors import PublicError
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.oauth import connections
 from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
+from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import STAFF_CLEAR
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import EmailAddress, PendingSignup, User
-from tests.support.administration import REASON, act, desk, page_of
+from accounts.users.rights import ACTING, Role, role_of
+from tests.support.administration import (
+    LIST,
+    REASON,
+    act,
+    bulk_page,
+    choose,
+    desk,
+    member,
+    page_of,
+    people,
+    staff_of_every_role,
+)
 from tests.support.api_keys import key_of
-from tests.support.apps import asked_for, make_app
+from tests.support.apps import asked_for, connect_app, make_app
 from tests.support.clock import Clock
 from tests.support.disputes import NEW, sets_password
 from tests.support.second_factor import enrolled
@@ -30,6 +48,7 @@ from tests.support.steps import (
     WRONG,
     address_of,
     is_signed_in,
+    make_user,
     outbox,
     path_of,
     sign_in,
@@ -69,6 +88,7 @@ PREPARE: dict[str, Callable[[User], object]] = {
     "deactivate": lambda _user: None,
     "reactivate": lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
 }
+
 EVENTS = {
     "confirm-address": "address_added",
     "send-confirmation": "confirmation_sent",
@@ -254,3 +274,225 @@ def test_an_act_that_is_not_possible_uses_up_no_limit(alice: User, carol: Client
     PREPARE["clear-limits"](alice)
 
     assert act(carol, alice, "clear-limits").status_code == 302
+
+
+def test_one_session_can_be_ended_alone(alice: User, carol: Client) -> None:
+    lost, kept = signed_in(alice), signed_in(alice)
+    first = sessions.live(alice).order_by("begun_at").first()
+    assert first
+
+    act(carol, alice, "end-sessions", target=str(first.pk))
+
+    assert [is_signed_in(lost), is_signed_in(kept)] == [False, True]
+    assert alice.activity.latest("id").kind == "ended_by_staff"
+
+
+def test_one_key_can_be_revoked_alone(alice: User, carol: Client) -> None:
+    key_of(alice, name="first")
+    key_of(alice, name="second")
+
+    act(carol, alice, "revoke-keys", target=APIKey.objects.get(name="first").pk)
+
+    assert APIKey.objects.get().name == "second"
+
+
+def test_one_app_can_be_disconnected_alone(alice: User, carol: Client) -> None:
+    first, second = make_app(), make_app("Wiki")
+    for app in (first, second):
+        connections.agree(asked_for(app), alice, Actor())
+
+    act(carol, alice, "disconnect-apps", target=first.pk)
+
+    assert [app.name for app in connections.of(alice)] == ["Wiki"]
+
+
+def test_disconnecting_all_apps_signs_them_out_and_is_told_of_each(
+    alice: User, carol: Client
+) -> None:
+    signed_in(alice)
+    browser = sessions.live(alice).get()
+    apps = [connect_app(browser, make_app(name), is_offline=True) for name in ("Paperless", "Wiki")]
+
+    act(carol, alice, "disconnect-apps")
+
+    assert list(sessions.live(alice)) == [browser]
+    assert not connections.of(alice)
+    told = alice.activity.filter(kind="app_disconnected", actor="carol")
+    assert {row.detail for row in told} == {str(app) for app in apps}
+
+
+def test_one_factor_can_be_removed_alone_and_the_last_takes_the_recovery_codes(
+    alice: User, carol: Client
+) -> None:
+    for _ in range(2):
+        enrolled(alice)
+    first, second = Authenticator.objects.filter(user=alice).order_by("pk")
+
+    act(carol, alice, "remove-factors", target=first.persistent_id)
+    assert list(Authenticator.objects.filter(user=alice)) == [second]
+    act(carol, alice, "remove-factors", target=second.persistent_id)
+    assert not Authenticator.objects.filter(user=alice).exists()
+    assert alice.activity.latest("id").kind == "factors_reset"
+
+
+@pytest.fixture
+def three() -> list[User]:
+    return [make_user(name) for name in ("alice", "bob", "dave")]
+
+
+def active(users: list[User]) -> list[bool]:
+    return [User.objects.get(pk=user.pk).is_active for user in users]
+
+
+def outcomes() -> dict[str, str]:
+    return dict(BulkPerson.objects.values_list("user__username", "outcome"))
+
+
+def test_staff_deactivate_several_people_with_one_reason(three: list[User]) -> None:
+    carol = desk()
+    page = bulk_page(choose(carol, "deactivate", three))
+    assert "This concerns 3 people." in carol.get(page).text
+    assert "Enter a reason." in carol.post(page, {"reason": " "}).text
+    assert active(three) == [True] * 3, "nothing happens before there is a reason"
+
+    answer = carol.post(page, {"reason": REASON}, follow=True)
+
+    assert "Done for 3 of 3 people." in answer.content.decode()
+    assert active(three) == [False] * 3
+    staff = User.objects.get(username="carol")
+    for user in three:
+        row = user.activity.get(kind="switched_off")
+        assert (row.actor, row.reason) == ("carol", REASON)
+        assert staff.activity.filter(detail__startswith=f"{user.username}: ").count() == 1
+        assert REASON in str([mail.facts for mail in outbox() if mail.to == user.email])
+
+
+def test_staff_sign_out_several_people(three: list[User]) -> None:
+    browser, carol = signed_in(three[0]), desk()
+    page = bulk_page(choose(carol, "end-sessions", three))
+
+    text = carol.get(page).text
+    assert "This concerns 1 person." in text
+    assert "2 people: Not signed in anywhere" in text
+    carol.post(page, {"reason": REASON})
+
+    assert not is_signed_in(browser)
+    assert active(three) == [True] * 3
+
+
+def test_the_page_says_who_is_left_out_and_why(three: list[User]) -> None:
+    helper = member("helper", "Support")
+    carol = desk()
+    User.objects.filter(pk=three[1].pk).update(is_active=False)
+    chosen = [*three, helper, User.objects.get(username="carol")]
+
+    page = bulk_page(choose(carol, "deactivate", chosen))
+
+    assert outcomes() == {
+        "alice": "",
+        "bob": "already_done",
+        "dave": "",
+        "helper": "not_allowed_on_staff",
+        "carol": "own_account",
+    }
+    assert "1 person: This is your own account." in carol.get(page).text
+    carol.post(page, {"reason": REASON})
+    assert active(chosen) == [False, False, False, True, True]
+
+
+def test_whom_a_bulk_act_leaves_out_follows_the_rule_for_single_acts() -> None:
+    def is_refused(staff: User, user: User) -> bool:
+        try:
+            roles.check(staff, user)
+        except PublicError:
+            return True
+        return False
+
+    acting = [user for user in staff_of_every_role().values() if role_of(user) in ACTING]
+    everybody = [*people().values(), *acting]
+
+    for staff in acting:
+        beyond = set(roles.out_of_reach(staff, User.objects.all()))
+        for user in everybody:
+            assert (user in beyond) is is_refused(staff, user), (staff, user)
+
+
+def test_each_request_acts_on_a_batch_and_another_process_continues(
+    three: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 2)
+    carol = desk()
+    page = bulk_page(choose(carol, "deactivate", three))
+
+    carol.post(page, {"reason": REASON})
+    assert sorted(active(three)) == [False, False, True]
+    assert "Done for 2 of 3 people." in carol.get(page).text
+    assert page in carol.get(LIST).text, "the list of people leads back to it"
+    again = signed_in(User.objects.get(username="carol"))
+    again.post(page)
+
+    assert active(three) == [False] * 3
+    assert "Nothing is left to do." in carol.get(page).text
+    assert page not in carol.get(LIST).text
+
+
+def test_a_stopped_bulk_act_does_not_continue(
+    three: list[User], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(bulk, "BATCH", 1)
+    carol = desk()
+    page = bulk_page(choose(carol, "deactivate", three))
+    carol.post(page, {"reason": REASON})
+
+    carol.post(page, {"stop": "1"})
+    carol.post(page)
+
+    text = carol.get(page).text
+    assert "Done for 1 of 3 people." in text
+    assert "You stopped it." in text
+    assert sorted(active(three)) == [False, True, True]
+
+
+def test_staff_choose_everyone_in_a_filtered_list(three: list[User], clock: Clock) -> None:
+    carol = desk()
+    signed_in(three[0])
+
+    choose(carol, "deactivate", three[:1], query="?state=never_seen", select_across="1")
+
+    assert set(outcomes()) == {"bob", "dave"}
+
+
+def test_a_bulk_act_has_a_limit(three: list[User], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(bulk, "MOST", 2)
+    carol = desk()
+
+    answer = choose(carol, "deactivate", three)
+
+    assert answer.url == LIST
+    assert "Choose between 1 and 5,000 people." in carol.get(LIST).text
+    assert not BulkAct.objects.exists()
+
+
+def test_the_list_offers_nothing_to_auditors(three: list[User]) -> None:
+    def actions(browser: Client) -> Any:
+        return browser.get(LIST).context["action_form"]
+
+    assert actions(desk("Auditor")) is None
+    offered = actions(desk("Support", "erin")).fields["action"].choices
+    assert [name for name, _label in offered] == ["", *bulk.KINDS]
+
+
+def test_old_bulk_acts_are_deleted(three: list[User], clock: Clock) -> None:
+    carol = member("carol", Role.SUPPORT.title())
+    started, _unstarted = (bulk.prepare("deactivate", carol, User.objects.all()) for _ in range(2))
+    bulk.start(started, REASON)
+
+    clock.advance(days=1)
+    call_command("prune")
+    assert list(BulkAct.objects.all()) == [started]
+    clock.advance(days=28)
+    call_command("prune")
+    assert BulkAct.objects.exists()
+    clock.advance(days=1)
+    call_command("prune")
+    assert not BulkPerson.objects.exists()

@@ -1,29 +1,37 @@
-"""Staff find people by whatever the person can tell them."""
+"""The list of people, and the page about a person."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
-from accounts.activity.services import Actor
+from accounts.activity import events
+from accounts.activity.services import Actor, record
 from accounts.administration.search import STATES, search_signups, search_users
 from accounts.apikeys import services as apikeys
 from accounts.common import clock
+from accounts.common.client_info import ClientInfo
 from accounts.emails import services as emails
 from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
+from accounts.sessions import services as sessions
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Passkey
 from accounts.users import services as users
 from accounts.users.models import Identity, PendingSignup, User
-from tests.support.administration import HERE
+from tests.support.administration import HERE, LIST, desk, page_of
+from tests.support.apps import connect_app, make_app
+from tests.support.clock import Clock
 from tests.support.second_factor import enrolled
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user, sign_up
 
 pytestmark = pytest.mark.django_db
+
 
 PEOPLE = "/admin/accounts/user/"
 
@@ -151,3 +159,101 @@ def test_a_search_that_names_nobody_is_answered_normally(client: Client, query: 
     assert answer.status_code == 200
     assert "alice@example.org" not in answer.text
     assert search_users(f"{query}\0").count() == 0
+
+
+def queries(browser: Client, path: str) -> list[str]:
+    browser.get(path)  # records that the page was opened
+    with CaptureQueriesContext(connection) as found:
+        assert browser.get(path).status_code == 200
+    return [query["sql"] for query in found]
+
+
+def test_the_list_its_filters_orders_and_searches_cost_twelve_queries_at_most() -> None:
+    browser, alice = desk(), make_user("alice")
+    searches = ["alice", "al", "alice@example.org", "ak_abcdefgh", str(alice.pk), "word+" * 1500]
+    paths = [LIST, f"{LIST}?o=5", f"{LIST}?o=-1", *(f"{LIST}?q={text}" for text in searches)]
+    paths += [f"{LIST}?state={state}" for state in STATES]
+
+    costs = {path: len(queries(browser, path)) for path in paths}
+    assert max(costs.values()) <= 12, costs
+
+
+@pytest.mark.parametrize("order", ["2", "-6", "4", "-5&state=locked"])
+def test_the_list_is_never_sorted_by_a_column_without_an_index(order: str) -> None:
+    found = queries(desk(), f"{LIST}?o={order}")
+    sorts = {sql.partition("ORDER BY ")[2] for sql in found if 'ORDER BY "accounts_user"' in sql}
+
+    assert {sort.partition(" LIMIT")[0] for sort in sorts} == {'"accounts_user"."username_key" ASC'}
+
+
+def _fill(user: User, number: int) -> None:
+    """Give ``user`` more of all that the page about the user shows."""
+    for n in range(number):
+        client = ClientInfo(f"192.0.{number}.{n}", "Firefox")
+        record(user, events.SIGN_IN_FAILED, Actor(client))
+        record(user, events.SIGNED_IN, Actor(client))
+        users.confirm_email(user, f"alice{number}{n}@example.org")
+        apikeys.make(user, "Key", frozenset({"profile:read"}), None, Actor(client))
+        signed_in(user)
+        browser = sessions.live(user).exclude(sessions.IS_APP)[0]
+        connect_app(browser, make_app(f"App {n}"))
+    enrolled(user)
+
+
+def test_the_page_about_a_person_costs_as_much_with_one_session_as_with_ten() -> None:
+    alice, browser = make_user("alice"), desk()
+    counts = []
+    for number in (1, 9):
+        _fill(alice, number)
+        counts.append(len(queries(browser, page_of(alice))))
+
+    # The services that the page asks do not know of each other, and read some rows repeatedly.
+    assert counts[0] == counts[1] <= 75
+
+
+def opens_page(staff: User, person: User) -> None:
+    browser = signed_in(User.objects.get(pk=staff.pk), Client())
+    assert browser.get(f"/admin/accounts/user/{person.pk}/change/").status_code == 200
+
+
+def views(person: User) -> list[tuple[str, str]]:
+    """Return who opened the page about ``person`` in which role, oldest first."""
+    rows = person.activity.filter(kind="page_opened").order_by("pk")
+    return list(rows.values_list("actor", "detail"))
+
+
+def test_each_member_of_staff_appears_once_an_hour(clock: Clock) -> None:
+    alice, carol, dora = make_user("alice"), make_staff("carol"), make_staff("dora")
+
+    for staff in (carol, carol, dora):
+        opens_page(staff, alice)
+    clock.advance(minutes=59)
+    opens_page(carol, alice)
+    assert views(alice) == [("carol", "superuser"), ("dora", "superuser")]
+
+    clock.advance(minutes=1)
+    opens_page(carol, alice)
+    assert views(alice)[2:] == [("carol", "superuser")]
+
+
+def test_the_person_reads_the_role_and_other_staff_read_the_name() -> None:
+    alice, carol = make_user("alice"), make_staff("carol")
+    opens_page(carol, alice)
+
+    own = signed_in(alice).get("/accounts/activity/").text
+    page = signed_in(carol).get(f"/admin/accounts/user/{alice.pk}/change/").text
+
+    assert "A member of staff opened the page about this account" in own
+    assert "<bdi>Superuser</bdi>" in own
+    assert "carol" not in own
+    assert "By carol" in page
+
+
+def test_nothing_is_recorded_about_the_own_page_or_if_views_are_not_shown(settings: Any) -> None:
+    alice, carol = make_user("alice"), make_staff("carol")
+
+    opens_page(carol, carol)
+    set_up(settings, staff_views_shown="off")
+    opens_page(carol, alice)
+
+    assert views(carol) == views(alice) == []

@@ -1,31 +1,69 @@
-"""Attacks on the admin: passwords alone, old sessions, and staff who take more rights."""
+"""Attacks on the admin."""
 
 from collections.abc import Callable
+from time import sleep
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
+from django.core.management import CommandError, call_command
 from django.db.models.signals import pre_save
 from django.test import Client
 
-from accounts.users.models import User
+from accounts.activity.services import Actor
+from accounts.administration import bulk
+from accounts.administration.models import BulkPerson
+from accounts.administration.roles import NotInRole
+from accounts.common.proofs import Method
+from accounts.throttle.limits import STAFF
+from accounts.throttle.services import hit
+from accounts.twofactor.models import Authenticator
+from accounts.users.models import PendingSignup, User
 from accounts.users.services import create_administrator
-from tests.support.administration import rows
-from tests.support.second_factor import enrolled, take_second_step
+from tests.support.administration import (
+    ADDRESSES,
+    LIST,
+    REASON,
+    alice_with_addresses,
+    bulk_page,
+    choose,
+    desk,
+    member,
+    page_of,
+    rows,
+    staff_token,
+)
+from tests.support.api import call
+from tests.support.client import together
+from tests.support.clock import Clock
+from tests.support.second_factor import (
+    CHALLENGE,
+    SETUP,
+    enrolled,
+    set_up_authenticator,
+    take_second_step,
+    unused_code,
+)
 from tests.support.second_steps import after_password, staff, with_factor
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
+    CODE,
+    LOGIN,
     PASSWORD,
     address_of,
+    code_in,
     is_signed_in,
     mail_to,
     make_staff,
     make_user,
+    path_of,
     sign_in,
+    sign_up,
 )
 from tests.support.urls import ROUTES, address
 
 pytestmark = pytest.mark.django_db
+
 
 ADMIN = sorted(address(route) for route in ROUTES if route.startswith("admin/"))
 RIGHTS = {"is_staff": "on", "is_superuser": "on"}
@@ -187,6 +225,7 @@ SUBJECTS = {
     "put into a group": "Your rights were changed",
     "given a permission": "Your rights were changed",
 }
+
 CHANGES: dict[str, Callable[[], dict[str, Any]]] = {
     "made staff": lambda: {"is_staff": "on"},
     "made superuser": lambda: {"is_superuser": "on"},
@@ -286,3 +325,345 @@ def test_setting_a_password_on_the_command_line_changes_no_other_field() -> None
     alice = User.objects.get()
     assert not alice.is_active
     assert alice.check_password("slow comet over the harbour")
+
+
+INVITATIONS, GROUPS = "/admin/accounts/invitation/", "/admin/auth/group/"
+APPS = "/admin/oauth/client/"
+AUTOCOMPLETE = "/admin/autocomplete/?app_label=accounts&model_name=invitation&field_name=groups"
+TOO_LARGE = "9" * 23
+
+
+@pytest.fixture
+def browser() -> Client:
+    return desk("Superuser")
+
+
+@pytest.mark.parametrize("query", ["x " * 1500, "a\0b", "\ud800", TOO_LARGE])
+def test_no_search_causes_a_server_error(browser: Client, query: str) -> None:
+    text = query.encode("utf-8", "surrogatepass")
+    for path in (LIST, INVITATIONS, GROUPS, APPS):
+        assert browser.get(path, {"q": text}).status_code == 200, path
+    assert browser.get(AUTOCOMPLETE, {"term": text}).status_code in {200, 403}
+
+
+def test_a_condition_in_the_url_of_a_list_is_refused(browser: Client) -> None:
+    """Databases fail at a NUL or a broken pattern, and a pattern can find out what it matches."""
+    for path, condition in (
+        (GROUPS, {"name__regex": "("}),
+        (INVITATIONS, {"email_key": "a\0"}),
+        (LIST, {"username__regex": "("}),
+    ):
+        assert browser.get(path, condition).status_code == 400, path
+
+
+@pytest.mark.parametrize("odd", ["x", "-", "a\0b", TOO_LARGE])
+def test_an_id_that_no_row_can_have_is_refused_in_lists_and_forms(
+    browser: Client, odd: str
+) -> None:
+    alice = make_user("alice")
+
+    for path, name in ((LIST, "end-sessions"), (GROUPS, "delete_selected")):
+        chosen = {"action": name, "_selected_action": odd}
+        assert browser.post(path, chosen).status_code == 400, path
+    for path, field in (
+        (page_of(alice), "groups"),
+        (page_of(alice), "user_permissions"),
+        (f"{GROUPS}add/", "permissions"),
+        (f"{INVITATIONS}add/", "groups"),
+    ):
+        form = {"name": "New", "email": address_of("dave"), "days": "7", field: odd}
+        assert "is not a valid value" in browser.post(path, form).text, (path, field)
+
+
+@pytest.fixture
+def alice() -> User:
+    return alice_with_addresses()
+
+
+def details(browser: Client, user: User, reason: str = REASON) -> Any:
+    return browser.post(f"{page_of(user)}details/", {"reason": reason})
+
+
+def shown(page: Any) -> list[str]:
+    """Return the addresses that the page shows in full."""
+    assert page.status_code == 200
+    return [email for email in ADDRESSES if email in page.text]
+
+
+def test_no_page_shows_an_auditor_a_whole_address_without_a_reason(alice: User) -> None:
+    browser = desk("Auditor")
+    sign_up(Client(), "bob")
+    bob = PendingSignup.objects.get()
+
+    people, page = "/admin/accounts/user/", page_of(alice)
+    for path in (people, f"{people}?q=alice", page, f"{page}?rights=1"):
+        assert shown(browser.get(path)) == [], path
+    for path in ("/admin/accounts/user/?q=bob", page_of(bob)):
+        text = browser.get(path).text
+        assert ("b…@example.org" in text, address_of("bob") in text) == (True, False), path
+
+
+def test_no_call_of_the_api_tells_an_auditor_a_whole_address(alice: User) -> None:
+    enrolled(member("carol", "Auditor"))
+    sign_up(Client(), "bob")
+    token = staff_token("carol", "admin:read users:read")
+    bob = PendingSignup.objects.get()
+
+    paths = ["admin/users/", "admin/users/?q=bob"]
+    paths += [f"{area}/{alice.pk}/" for area in ("admin/users", "users")]
+    for path in (*paths, f"admin/users/{bob.pk}/"):
+        answer = call(path, token=token)
+        assert answer.status == 200
+        assert "…@example.org" in str(answer.body), path
+        assert "alice@" not in str(answer.body)
+        assert "bob@" not in str(answer.body)
+
+
+def test_a_reason_shows_all_details_once_and_the_person_reads_who_looked(alice: User) -> None:
+    browser = desk("Auditor")
+
+    assert shown(details(browser, alice)) == list(ADDRESSES)
+
+    assert shown(browser.get(page_of(alice))) == []
+    row = alice.activity.get(kind="details_read")
+    assert (row.actor, row.detail, row.reason) == ("carol", "auditor", REASON)
+    page = signed_in(alice).get("/accounts/activity/").text
+    for text in ("A member of staff read all details", "<bdi>Auditor</bdi>", REASON):
+        assert text in page
+    assert "carol" not in page
+    own = User.objects.get(username="carol").activity.get(kind="details_seen")
+    assert (own.detail, own.reason) == ("alice", REASON)
+
+
+def test_every_look_leaves_a_trace_even_if_people_do_not_see_it(alice: User, settings: Any) -> None:
+    browser = desk("Auditor")
+    details(browser, alice)
+    set_up(settings, staff_views_shown="off")
+    details(browser, alice, "another reason")
+
+    assert alice.activity.filter(kind="details_read").count() == 1
+    seen = User.objects.get(username="carol").activity.filter(kind="details_seen")
+    assert list(seen.order_by("pk").values_list("reason", flat=True)) == [REASON, "another reason"]
+
+
+@pytest.mark.parametrize("reason", ["", "  ", "a" * 501, "a\0b"])
+def test_without_a_proper_reason_nothing_is_shown(alice: User, reason: str) -> None:
+    page = details(desk("Auditor"), alice, reason)
+
+    assert shown(page) == []
+    assert "<details open>" in page.text, "the form with the error"
+    assert not alice.activity.filter(kind="details_read").exists()
+
+
+def test_details_need_recent_authentication_a_role_and_a_post(alice: User, clock: Clock) -> None:
+    browser = desk("Auditor")
+    url = f"{page_of(alice)}details/"
+    assert browser.get(url).url == page_of(alice)
+    clerk = signed_in(make_user("clerk", is_staff=True))
+    assert details(clerk, alice).status_code == 403
+    assert Client().post(url, {"reason": REASON}).status_code == 302
+    clock.advance(minutes=10, seconds=1)
+    assert details(browser, alice).url.startswith("/accounts/reauthenticate/")
+
+    assert not alice.activity.filter(kind="details_read").exists()
+
+
+def test_an_auditor_sees_the_details_of_a_limited_number_of_people(
+    alice: User, clock: Clock
+) -> None:
+    browser = desk("Auditor")
+    for _ in range(STAFF.burst - 1):
+        hit(STAFF.of("read", User.objects.get(username="carol").pk))
+
+    assert [details(browser, alice).status_code for _ in range(2)] == [200, 429]
+
+
+def test_reading_details_changes_nothing_but_the_two_histories(alice: User) -> None:
+    browser = desk("Auditor")
+    before = rows()
+
+    details(browser, alice)
+
+    assert rows() == before
+
+
+NAMES = ("alice", "bob", "dave")
+
+
+def started(carol: User) -> Any:
+    """Return a bulk act of carol that deactivates three people, and has been started."""
+    for name in NAMES:
+        make_user(name)
+    prepared = bulk.prepare("deactivate", carol, User.objects.filter(username__in=NAMES))
+    bulk.start(prepared, REASON)
+    return prepared
+
+
+def deactivated() -> set[str]:
+    return set(User.objects.filter(is_active=False).values_list("username", flat=True))
+
+
+def test_a_role_that_is_lost_meanwhile_stops_a_bulk_act(monkeypatch: pytest.MonkeyPatch) -> None:
+    carol = member("carol", "Support")
+    prepared = started(carol)
+    real = bulk.acts.carry_out
+
+    def demote_after_the_first(*args: Any, **kwargs: Any) -> None:
+        real(*args, **kwargs)
+        carol.groups.clear()
+
+    monkeypatch.setattr(bulk.acts, "carry_out", demote_after_the_first)
+
+    bulk.work(prepared, carol, Actor())
+    bulk.work(prepared, member("erin", "Superuser"), Actor())
+
+    prepared.refresh_from_db()
+    assert (len(deactivated()), prepared.stopped) == (1, "not_in_role")
+
+
+def test_somebody_who_has_become_staff_meanwhile_is_left_out() -> None:
+    carol = member("carol", "Support")
+    prepared = started(carol)
+    User.objects.filter(username="bob").update(is_staff=True)
+
+    bulk.work(prepared, carol, Actor())
+
+    assert deactivated() == {"alice", "dave"}
+    assert BulkPerson.objects.get(user__username="bob").outcome == "not_allowed_on_staff"
+
+
+def test_staff_neither_see_nor_continue_the_bulk_acts_of_others() -> None:
+    page = f"/admin/accounts/user/bulk/{started(member('carol', 'Support')).pk}/"
+    erin = desk("Superuser", "erin")
+
+    assert [erin.get(page).status_code, erin.post(page).status_code] == [404, 404]
+
+    assert deactivated() == set()
+
+
+def test_staff_who_only_read_prepare_no_bulk_act() -> None:
+    alice, auditor = make_user("alice"), member("carol", "Auditor")
+
+    assert choose(signed_in(auditor), "deactivate", [alice]).status_code == 403
+    with pytest.raises(NotInRole):
+        bulk.prepare("deactivate", auditor, User.objects.all())
+
+    assert not BulkPerson.objects.exists()
+
+
+def test_a_bulk_act_needs_a_recent_second_factor(clock: Clock) -> None:
+    carol, alice = desk(), make_user("alice")
+    page = bulk_page(choose(carol, "deactivate", [alice]))
+    clock.advance(minutes=11)
+
+    for answer in (
+        carol.get(page),
+        carol.post(page, {"reason": REASON}),
+        choose(carol, "deactivate", [alice]),
+    ):
+        assert answer.url.startswith("/accounts/reauthenticate/")
+    assert deactivated() == set()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_requests_at_once_act_on_nobody_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    acted: list[str] = []
+
+    def slow(_name: str, _staff: User, _actor: Actor, user: User, **_more: str) -> None:
+        # The other request has read whose turn it is by the end of this pause.
+        sleep(0.05)
+        acted.append(user.username)
+
+    monkeypatch.setattr(bulk.acts, "carry_out", slow)
+    carol = member("carol", "Support")
+    prepared = started(carol)
+
+    together(2, lambda _i: bulk.work(prepared, carol, Actor()))
+
+    assert sorted(acted) == sorted(NAMES)
+    assert set(prepared.people.values_list("outcome", flat=True)) == {"done"}
+
+
+def after_mailed_code(login: str, browser: Client) -> Any:
+    """Take the first step with a mailed code; return the answer."""
+    browser.post(CODE, {"login": login})
+    return browser.post(CODE, {"code": code_in(mail_to(login))})
+
+
+def test_a_trusted_browser_and_the_mailbox_cannot_enrol_a_passkey_for_staff(settings: Any) -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    enrolled(carol)
+    browser = Client()
+    sign_in(browser, "carol")
+    browser.post(CHALLENGE, {"code": unused_code(carol), "trust": "on"})
+    browser.cookies.pop("sessionid")
+    set_up(settings, staff_factor="passkey")
+
+    answer = after_mailed_code("carol", browser)
+
+    assert answer["Location"] == CHALLENGE
+    assert browser.get("/accounts/2fa/passkeys/add/")["Location"] == CHALLENGE
+    browser.post(CHALLENGE, {"code": unused_code(carol)})
+    assert browser.get("/accounts/2fa/passkeys/add/").status_code == 200
+
+
+@pytest.mark.parametrize("promoted", [True, False])
+def test_the_mailbox_or_the_password_alone_cannot_enrol_a_factor_for_staff(promoted: bool) -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    if promoted:
+        User.objects.filter(pk=carol.pk).update(credential_version=1)
+    else:
+        User.objects.filter(pk=carol.pk).update(last_login=carol.date_joined)
+    by_mail, by_password = Client(), Client()
+
+    assert after_mailed_code("carol", by_mail)["Location"] == LOGIN
+    assert by_mail.get(SETUP)["Location"].startswith(LOGIN)
+    assert sign_in(by_password, "carol")["Location"] == CHALLENGE
+    assert by_password.get(SETUP)["Location"] == CHALLENGE
+    by_password.post(CHALLENGE, {"mail": "1"})
+    answer = by_password.post(CHALLENGE, {"code": code_in(mail_to("carol"))})
+
+    assert answer["Location"] == SETUP
+    assert by_password.get(SETUP).status_code == 200
+
+
+def test_the_first_sign_in_of_a_superuser_made_by_an_operator_leads_to_enrolment(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
+    call_command("createsuperuser", interactive=False, username="carol", email="", verbosity=0)
+
+    assert sign_in(Client(), "carol")["Location"] == SETUP
+
+
+def test_an_enrolment_link_works_once_for_staff_without_a_factor(capsys: Any) -> None:
+    carol = make_user("carol", is_staff=True, last_login=make_user("bob").date_joined)
+    call_command("enrolment_link", "carol")
+    link = path_of(capsys.readouterr().out.strip())
+    scanner, browser, thief = Client(), Client(), Client()
+
+    assert scanner.get(link).status_code == 200
+    assert browser.post(link)["Location"] == SETUP
+    assert thief.post(link).status_code == 404
+    assert browser.get(SETUP).status_code == 200
+    enrolled(carol)
+    for name in ("carol", "bob"):
+        with pytest.raises(CommandError):
+            call_command("enrolment_link", name)
+
+
+@pytest.mark.parametrize("by", [(Method.MAIL,), (Method.PASSWORD,)])
+def test_a_session_with_one_proof_from_before_a_promotion_cannot_add_a_factor(
+    by: tuple[Method, ...],
+) -> None:
+    carol = make_user("carol")
+    session = signed_in(carol, by=by)
+    User.objects.update(is_staff=True)
+
+    for page in (SETUP, "/accounts/2fa/passkeys/add/"):
+        assert session.post(page).status_code == 403
+
+    assert not Authenticator.objects.exists()
+    both = signed_in(make_user("bob"), by=(Method.PASSWORD, Method.MAIL))
+    User.objects.update(is_staff=True)
+    assert set_up_authenticator(both).url.startswith("/accounts/2fa/")

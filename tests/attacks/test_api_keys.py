@@ -1,42 +1,58 @@
-"""API keys that are found, guessed, forged or read from the database."""
+"""Attacks with API keys and on them."""
 
 import itertools
 import json
 import re
 import zlib
 from base64 import b32encode, b64encode
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.apps import apps
 from django.core import serializers
+from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from accounts.activity import events
+from accounts.activity.mails import SUBJECTS
 from accounts.activity.models import Activity
 from accounts.apikeys import models as apikeys_models
+from accounts.apikeys.models import APIKey
+from accounts.common import clock as site_clock
 from accounts.throttle.limits import KEY_NEW
 from accounts.throttle.services import hit
+from accounts.users.models import User
 from tests.support import api_keys as key_steps
+from tests.support.administration import by_superuser
 from tests.support.api import call
 from tests.support.api_keys import (
     FORM,
     KEYS,
+    LOCKDOWN,
     NEW,
     REFUSED,
+    by_staff,
+    change_password,
     is_alive,
     key_of,
     make,
     recent_token,
     row_of,
+    shown_key,
 )
 from tests.support.clock import Clock
+from tests.support.second_factor import set_up_authenticator, unused_code
+from tests.support.second_steps import mails_about, reset_link, with_factor
 from tests.support.signin import signed_in
 from tests.support.site import ROOT
-from tests.support.steps import make_user, outbox
+from tests.support.steps import LOGIN, make_user, outbox, path_of
 
 pytestmark = pytest.mark.django_db
+
 
 DOCS = ROOT / "docs" / "operating.md"
 
@@ -265,3 +281,235 @@ def test_the_number_of_keys_that_one_user_makes_is_limited(clock: Clock) -> None
         hit(KEY_NEW.of(alice.pk))
 
     assert [make(token).code for _ in range(2)] == ["", "throttled"]
+
+
+CHANGE, SET = "/accounts/password/change/", "/accounts/password/set/"
+NEW_PASSWORD = "a lantern over seven wet roofs"
+
+
+def set_password(user: User) -> None:
+    """Set a password as the ``changepassword`` command does."""
+    user.set_password(NEW_PASSWORD)
+    user.save()
+
+
+CHANGES: dict[str, Callable[[User, Client], Any]] = {
+    "the password": lambda _user, browser: browser.post(CHANGE, {"password1": NEW_PASSWORD}),
+    "an authenticator": lambda _user, browser: set_up_authenticator(browser),
+    "rights, by staff": lambda user, _browser: by_staff(user, is_active="on", is_staff="on"),
+    "the password, by the operator": lambda user, _browser: set_password(user),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change: str) -> None:
+    alice = make_user("alice")
+    browser, thief, former = signed_in(alice), signed_in(alice), signed_in(alice)
+    keys = {
+        "own": shown_key(browser.post(NEW, FORM)),
+        "thief's": shown_key(thief.post(NEW, FORM)),
+        "thief's program's": make(recent_token())["key"],
+        "of a session that ended before": shown_key(former.post(NEW, FORM)),
+        "from before this version": key_of(alice),
+    }
+    former.post("/accounts/logout/")
+
+    CHANGES[change](User.objects.get(pk=alice.pk), browser)
+
+    is_kept = change in {"the password", "an authenticator"}
+    alive = {name: is_alive(key) for name, key in keys.items()}
+    assert alive == dict(zip(keys, (is_kept, False, False, True, True), strict=True))
+    assert alice.activity.filter(kind="key_ended").count() == list(alive.values()).count(False)
+    assert mails_about("An API key was removed") == [], "the notice of the change is enough"
+
+
+def by_link(alice: User) -> tuple[Client, str]:
+    return Client(), reset_link()
+
+
+def from_inside(alice: User) -> tuple[Client, str]:
+    return signed_in(alice), CHANGE
+
+
+def without_a_password(alice: User) -> tuple[Client, str]:
+    User.objects.filter(pk=alice.pk).update(password="!")
+    return signed_in(alice), SET
+
+
+@pytest.mark.parametrize("way", [from_inside, without_a_password, by_link])
+def test_a_new_password_revokes_the_keys_that_the_owner_selects(
+    way: Callable[[User], tuple[Client, str]],
+) -> None:
+    alice = make_user("alice")
+    bobs, backup, unknown = key_of(make_user("bob")), key_of(alice), key_of(alice, name="unknown")
+    thiefs = shown_key(signed_in(alice).post(NEW, FORM | {"name": "thief"}))
+    key_of(alice, name="expired", days=-1)
+    browser, page = way(alice)
+    junk = {"end_key": [row_of(unknown).pk, row_of(bobs).pk, "\0", "x" * 5000, ""]}
+
+    shown = browser.get(page).text
+    ends, _, stay = shown.partition('<input type="checkbox" name="end_key"')
+    assert "thief</bdi>" in ends
+    assert f'type="hidden" name="end_key" value="{row_of(thiefs).pk}"' in ends
+    for shown_text in ("bot</bdi>", "unknown</bdi>", unknown[:13], "Not used yet", "View"):
+        assert shown_text in stay
+    assert "expired" not in shown
+    assert "checked" not in shown
+    again = browser.post(page, {"password1": "short", **junk}).text
+    assert again.count(" checked>") == 1
+    assert is_alive(unknown)
+
+    assert browser.post(page, {"password1": NEW_PASSWORD, **junk}).status_code == 302
+
+    assert [is_alive(key) for key in (backup, bobs, unknown, thiefs)] == [True, True, False, False]
+    ended = alice.activity.filter(kind="key_ended").values_list("detail", flat=True)
+    assert sorted(ended) == ["thief", "unknown"]
+
+
+def test_a_reset_link_shows_and_revokes_no_key_before_the_second_factor() -> None:
+    alice, _seed = with_factor()
+    key, browser, link = key_of(alice, name="backup"), Client(), reset_link()
+    chosen = {"end_key": row_of(key).pk}
+
+    assert "backup" not in browser.get(link).text
+    browser.post(link, {"password1": NEW_PASSWORD, **chosen})
+    assert is_alive(key)
+    browser.post(link, {"code": unused_code(alice)})
+    assert "backup" in browser.get(link).text
+    assert browser.post(link, {"password1": NEW_PASSWORD, **chosen})["Location"] == LOGIN
+    assert not is_alive(key)
+
+
+ODD_ENDS = ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59", "never", "", 0, 1e300, [])
+
+ENDS: dict[str, Callable[[Any, Client, str], Any]] = {
+    "locked down": lambda _user, browser, _key: browser.post(LOCKDOWN),
+    "switched off": lambda user, *_: by_superuser(user, "deactivate"),
+    "switched off past the admin": lambda *_: User.objects.update(is_active=False),
+    "deleted": lambda user, *_: user.delete(),
+    "removed on the page": lambda _user, browser, key: browser.post(KEYS, {"end": row_of(key).pk}),
+    "removed by a call": lambda user, _browser, key: end_by_call(user, key),
+}
+
+STAYS: list[Callable[[Any, Client], Any]] = [
+    lambda _user, browser: browser.post("/accounts/logout/"),
+    lambda _user, browser: browser.post("/accounts/sessions/", {"others": "1"}),
+    lambda *_: call_command("end_sessions", "alice"),
+    change_password,
+    lambda _user, browser: set_up_authenticator(browser),
+    lambda user, _: by_staff(user, is_staff="on"),
+]
+
+
+def end_by_call(user: Any, key: str) -> None:
+    answer = call(f"keys/{row_of(key).pk}/", method="DELETE", token=recent_token())
+    assert (answer.status, answer.body) == (204, None)
+
+
+def test_a_key_expires_within_a_year_unless_it_was_made_without_an_expiry(clock: Clock) -> None:
+    make_user("alice")
+    token, now = recent_token(), site_clock.now()
+    too_late = (now + timedelta(days=367)).isoformat()
+    for end in (*ODD_ENDS, too_late, now.isoformat()):
+        answer = make(token, expires_at=end)
+        assert (answer.status, list(answer.body)) == (400, ["expires_at"]), end
+    assert not APIKey.objects.exists()
+
+    assert make(token, expires_at=(now + timedelta(days=366)).isoformat()).status == 201
+    assert make(token, expires_at=None)["expires_at"] is None
+    suggested = row_of(make(token)["key"]).expires_at
+    assert suggested == now + timedelta(days=90)
+
+
+@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
+def test_a_revoked_key_stops_working_at_once(end: Callable[[Any, Client, str], Any]) -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice)
+    bobs = key_of(make_user("bob"))
+    # Not made in a session, because it would be revoked with that session in any case.
+    key = key_of(alice, "read write")
+    assert is_alive(key)
+
+    end(alice, browser, key)
+
+    assert not is_alive(key)
+    assert call("me/", {"about": "x"}, method="PATCH", token=key).status == 401
+    assert is_alive(bobs) is (end is not ENDS["switched off past the admin"])
+    User.objects.filter(pk=alice.pk).update(is_active=True)
+    if end is ENDS["switched off"]:
+        assert not is_alive(key), "activating the account restores no key"
+
+
+def test_a_key_keeps_working_after_its_owner_signs_out_or_changes_the_password() -> None:
+    """This holds for a key made in a session that was revoked before the password changed."""
+    key = shown_key(signed_in(make_user("alice")).post(NEW, FORM))
+    for number, change in enumerate(STAYS):
+        alice = User.objects.get(username="alice")
+        _other, browser = signed_in(alice), signed_in(alice)
+        before = alice.activity.count()
+        change(alice, browser)
+        assert alice.activity.count() > before, number
+        assert is_alive(key), number
+
+
+def test_the_lockdown_page_says_how_many_keys_it_revokes() -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice)
+    assert "API key" not in browser.get(LOCKDOWN).text.partition("<main")[2]
+    for _ in range(2):
+        key_of(alice)
+
+    by_link = Client().get(path_of(outbox()[-1].action_url))
+    for page in (browser.get(LOCKDOWN), by_link):
+        assert "All 2 API keys" in page.text
+
+
+def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(
+    clock: Clock,
+) -> None:
+    alice = make_user("alice")
+    key, forever = key_of(alice, days=30), key_of(alice)
+    clock.advance(days=30, seconds=-1)
+    assert is_alive(key)
+    clock.advance(seconds=1)
+    assert [is_alive(key), is_alive(forever)] == [False, True]
+
+    clock.advance(days=30, seconds=-1)
+    call_command("prune", verbosity=0)
+    assert "Expired" in signed_in(alice).get(KEYS).text
+    clock.advance(seconds=1)
+    call_command("prune", verbosity=0)
+    assert APIKey.objects.get() == row_of(forever)
+
+
+def expiry_mails() -> list[Any]:
+    """Run ``prune`` and return the mails about keys that expire soon."""
+    call_command("prune", verbosity=0)
+    return [mail for mail in outbox() if mail.subject == SUBJECTS[events.KEY_EXPIRES]]
+
+
+def test_the_owner_is_mailed_once_a_week_before_a_key_expires_and_can_lock_the_account(
+    clock: Clock,
+) -> None:
+    alice = make_user("alice")
+    key_of(alice, days=30, name="backup")
+    key_of(alice)
+    key_of(make_user("bob"), days=90)
+    clock.advance(days=23, seconds=-1)
+    assert expiry_mails() == []
+    clock.advance(seconds=1)
+
+    (mail,) = expiry_mails()
+
+    assert mail.to == "alice@example.org"
+    assert f"backup, {APIKey.objects.get(name='backup').expires_at:%Y-%m-%d}" in str(mail)
+    clock.advance(days=3)
+    assert len(expiry_mails()) == 1
+    assert Client().post(path_of(mail.action_url)).status_code == 200
+    assert not APIKey.objects.filter(user=alice).exists()
+
+    # No mail is sent for an expired key or an inactive user.
+    key_of(make_user("carol"), days=3)
+    User.objects.filter(username="carol").update(is_active=False)
+    key_of(make_user("dave"), days=-1)
+    assert len(expiry_mails()) == 1

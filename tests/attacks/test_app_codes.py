@@ -1,10 +1,12 @@
-"""Attacks on authorization codes: copied, used twice, and redeemed by others."""
+"""Attacks with the codes and tokens of apps."""
 
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.core.exceptions import ValidationError
+from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.oauth.clients import services as clients
@@ -12,13 +14,16 @@ from accounts.oauth.models import AuthorizationCode
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
+from tests.support.api import claims_of, get_tokens
+from tests.support.api_jwt import basic
 from tests.support.apps import WEB
 from tests.support.clock import Clock
-from tests.support.oauth_client import App, browser_of, is_live, new_app, set_client
-from tests.support.signin import set_up
+from tests.support.oauth_client import FORM, App, audience, browser_of, is_live, new_app, set_client
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import mail_to, make_user
 
 pytestmark = pytest.mark.django_db
+
 
 OTHER = "https://wiki.example.org"
 
@@ -172,3 +177,218 @@ def test_a_code_gives_nothing_after_the_account_the_session_or_the_app_has_chang
 
     assert app.redeem(code).error == ("invalid_client" if change is disable else "invalid_grant")
     assert apps_sessions() == 0
+
+
+WIKI, SHOP = "https://wiki.example.org", "https://shop.example.org"
+USERINFO = "/oauth/userinfo"
+
+
+@pytest.fixture
+def alice(db: None) -> User:
+    return make_user("alice")
+
+
+def test_an_app_ends_its_session_with_any_of_its_tokens(
+    app: App, alice: User, clock: Clock
+) -> None:
+    for kind in ("access_token", "refresh_token"):
+        given = app.sign_in(browser_of(alice))
+        clock.advance(minutes=6)
+
+        answer = app.revoke(given[kind])
+
+        assert (answer.status, answer.body) == (200, {})
+        assert app.refresh(given["refresh_token"]).error == "invalid_grant"
+    assert alice.activity.filter(kind="client_signed_out", detail="Paperless").count() == 2
+
+
+def test_nobody_else_ends_the_session_of_an_app(app: App, alice: User) -> None:
+    given, own = app.sign_in(browser_of(alice)), get_tokens("alice")
+
+    for stranger in (new_app("Wiki"), new_app("Cli", is_public=True)):
+        for token in (given["access_token"], given["refresh_token"], own["access"], "x", "\u00fc"):
+            assert (stranger.revoke(token).status, stranger.revoke(token).body) == (200, {})
+    nobody = App(app.client, app.secret + "x")
+    assert nobody.revoke(given["refresh_token"]).status == 401
+    for token in (given["id_token"], own["access"], own["refresh"]):
+        assert app.revoke(token).status == 200
+
+    assert is_live(given["access_token"])
+    assert is_live(own["access"])
+    assert app.revoke("").error == "invalid_request"
+
+
+def test_an_app_introspects_its_own_tokens(app: App, alice: User, clock: Clock) -> None:
+    given = app.sign_in(browser_of(alice))
+
+    access, refresh = (app.introspect(given[name]) for name in ("access_token", "refresh_token"))
+
+    claims = claims_of(given["access_token"]) | {"active": True, "token_type": "Bearer"}
+    assert access.body == claims
+    assert (refresh["active"], refresh["sub"]) == (True, str(alice.pk))
+    assert refresh["exp"] == int((clock.now() + timedelta(days=7)).timestamp())
+    newer = app.refresh(given["refresh_token"])["refresh_token"]
+    assert app.introspect(given["refresh_token"]).body == {"active": False}
+    clock.advance(minutes=6)
+    assert app.introspect(given["access_token"]).body == {"active": False}
+    app.revoke(newer)
+    assert app.introspect(newer).body == {"active": False}
+
+
+def test_only_the_app_or_the_service_of_a_token_may_introspect_it(
+    alice: User, settings: Any
+) -> None:
+    set_up(settings, token_audiences=(WIKI, SHOP))
+    app = new_app(audiences=[WIKI, SHOP])
+    wiki, shop = new_app("Wiki", resource=WIKI), new_app("Shop", resource=SHOP)
+    public = new_app("Cli", is_public=True, resource=WIKI, audiences=[WIKI])
+    given = app.sign_in(browser_of(alice), audience=WIKI)
+    here = app.sign_in(browser_of(alice))["access_token"]
+    own = get_tokens("alice", audience=WIKI)["access"]
+
+    assert [wiki.introspect(token)["active"] for token in (given["access_token"], own)] == [
+        True,
+        True,
+    ]
+    for stranger in (shop, new_app("Other", audiences=[WIKI])):
+        for token in (given["access_token"], given["refresh_token"], here, own):
+            assert stranger.introspect(token).body == {"active": False}
+    for token in (given["refresh_token"], given["id_token"], here, "x"):
+        assert wiki.introspect(token).body == {"active": False}
+    assert public.introspect(given["access_token"]).error == "invalid_client"
+    assert App(wiki.client, "").introspect(own).error == "invalid_client"
+
+
+def test_this_site_itself_is_no_service_that_an_app_can_be() -> None:
+    for resource in (audience(), WIKI):
+        with pytest.raises(ValidationError, match="can’t have"):
+            new_app(resource=resource)
+
+
+def asked(token: str, *, method: str = "GET") -> Any:
+    return Browser().generic(method, USERINFO, headers={"Authorization": f"Bearer {token}"})
+
+
+def test_userinfo_tells_what_the_token_grants(app: App, alice: User) -> None:
+    token = app.sign_in(browser_of(alice), "openid email")["access_token"]
+
+    for method in ("GET", "POST"):
+        answer = asked(token, method=method)
+        assert answer.json() == {
+            "sub": str(alice.pk),
+            "email": "alice@example.org",
+            "email_verified": True,
+        }
+        assert answer["Cache-Control"] == "no-store"
+
+
+def test_userinfo_refuses_tokens_without_openid_for_others_or_of_another_kind(
+    alice: User, settings: Any, clock: Clock
+) -> None:
+    set_up(settings, token_audiences=(WIKI,))
+    app = new_app(audiences=[WIKI])
+    browser = browser_of(alice)
+    given, there = app.sign_in(browser), app.sign_in(browser, audience=WIKI)
+    without = app.sign_in(browser, "profile email")
+    own = get_tokens("alice")
+
+    for token in (without["access_token"], own["access"]):
+        answer = asked(token)
+        assert (answer.status_code, answer.json()["error"]) == (403, "insufficient_scope")
+        assert answer.json()["error_description"]
+        assert answer["WWW-Authenticate"] == 'Bearer error="insufficient_scope", scope="openid"'
+    wrong = [there["access_token"], given["id_token"], given["refresh_token"], "x", ""]
+    clock.advance(minutes=6)
+    for token in (*wrong, given["access_token"]):
+        answer = asked(token)
+        assert (answer.status_code, answer.json()["error"]) == (401, "invalid_token")
+        assert answer.json()["error_description"]
+        assert answer["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
+
+
+def test_userinfo_takes_a_token_only_from_the_header(app: App, alice: User) -> None:
+    token = app.sign_in(browser_of(alice))["access_token"]
+    browser = Browser()
+
+    answers = [
+        browser.get(USERINFO),
+        browser.get(USERINFO, {"access_token": token}),
+        browser.post(USERINFO, f"access_token={token}", content_type=FORM),
+        browser.get(USERINFO, headers={"Authorization": f"Basic {token}"}),
+    ]
+
+    for answer in answers:
+        assert (answer.status_code, answer["WWW-Authenticate"]) == (401, "Bearer")
+    assert browser.put(USERINFO).status_code == 405
+
+
+def test_no_cookie_counts_at_the_endpoints(app: App, alice: User) -> None:
+    """The browser is signed in, and has the refresh token of a page in a cookie."""
+    given = app.sign_in(browser_of(alice))
+    signed_in(alice, app.browser)
+    app.browser.cookies["refresh"] = given["refresh_token"]
+
+    assert app.browser.get(USERINFO).status_code == 401
+    assert app.post("/oauth/token", grant_type="refresh_token").error == "invalid_request"
+
+
+@pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
+def test_endpoints_refuse_other_forms_of_a_request(app: App, path: str) -> None:
+    url, good = f"/oauth/{path}", "grant_type=refresh_token&token=x"
+    browser, kind = app.browser, {"content_type": FORM}
+    headers = {"Origin": "https://mallory.example"}
+    by_basic = browser.post(url, good, headers={"Authorization": basic("x", "y")}, **kind)
+    assert by_basic["WWW-Authenticate"].startswith("Basic realm=")
+
+    refused = {
+        405: [browser.get(url), browser.put(url, good), browser.delete(url)],
+        413: [browser.post(url, "a=" + "a" * 65536, **kind)],
+        400: [
+            browser.post(f"{url}?client_id=x", good, **kind),
+            browser.post(url, {"token": "x"}),
+            browser.post(url, '{"token": "x"}', content_type="application/json"),
+            browser.post(url, f"{good}&token=y", **kind),
+            browser.post(url, f"client_id=%00&{good}", **kind),
+            browser.post(url, "&".join(f"a{n}=1" for n in range(300)), **kind),
+            browser.post(f"{url}?x={app.secret}", good, **kind),
+        ],
+        404: [browser.post(f"{url}/", good, **kind)],
+        401: [browser.post(url, good, headers=headers, **kind), by_basic],
+    }
+
+    for status, answers in refused.items():
+        for answer in answers:
+            assert answer.status_code == status, answer.content
+            assert answer.json()["error"] in {"invalid_request", "invalid_client"}
+            assert "Set-Cookie" not in answer.headers
+
+
+def test_requests_that_are_too_large_are_refused_without_a_traceback_in_the_log(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    many, large = "&".join(f"a{i}=" for i in range(300)), f"a={'x' * 70_000}"
+    machines = ("token", "par", "revoke", "introspect", "device_authorization")
+
+    for name in machines:
+        for body, status in ((many, 400), (large, 413)):
+            answer = Browser().post(f"/oauth/{name}", body, content_type=FORM)
+            assert (answer.status_code, answer.json()["error"]) == (status, "invalid_request")
+    for path in ("/oauth/authorize", "/oauth/logout", "/accounts/login/"):
+        assert Browser().post(path, many, content_type=FORM).status_code == 400
+        assert Browser().get(f"{path}?{many}").status_code in {200, 400}
+    assert [record for record in caplog.records if record.exc_info] == []
+
+
+def test_neither_the_codes_nor_the_secrets_of_requests_are_logged(
+    app: App, alice: User, capfd: pytest.CaptureFixture[str], caplog: Any
+) -> None:
+    code = app.code(browser_of(alice), "openid offline_access")
+    given = app.redeem(code)
+    app.redeem(code, redirect_uri=f"{WEB}?code={code}")
+    app.introspect(given["access_token"])
+    app.revoke(given["refresh_token"])
+
+    written = "".join(capfd.readouterr()) + caplog.text
+    tokens = [given[name] for name in ("access_token", "refresh_token", "id_token")]
+    for secret in (code, app.secret, *tokens):
+        assert secret not in written

@@ -1,23 +1,28 @@
-"""Attacks on browser clients of the API, whose refresh token is in a cookie."""
+"""Attacks on scripts that sign in over the API."""
 
+import itertools
 import json
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.http import HttpResponse
 from django.test import Client
 
+from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
+from accounts.throttle.models import StoredBudget
 from accounts.users.models import User
 from tests.support.api import call, exchange, get_tokens, is_good, renew, second_step
-from tests.support.api_browser import App
+from tests.support.api_browser import HEADERS, ORIGIN, App
 from tests.support.api_steps import status_and_code
 from tests.support.clock import Clock
 from tests.support.second_factor import enrolled, unused_code
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_user, outbox
 
 pytestmark = pytest.mark.django_db
+
 
 DEAD = (401, "token_not_valid")
 DAY = 24 * 3600
@@ -191,3 +196,206 @@ def test_a_revoked_session_cannot_be_refreshed_and_its_cookie_is_deleted(
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
     assert (app.refresh, app.cookie["max-age"]) == ("", 0)
     assert not is_good(access)
+
+
+ALLOWED = "https://app.example.org"
+FORBIDDEN = (403, "origin_not_allowed")
+CALLS = (lambda app: app.sign_in("mallory"), App.renew, App.sign_out)
+
+ELSEWHERE = [
+    *(None, "", "null", "*", "https://evil.example", "file://", "localhost:8000"),
+    # Another scheme or port, another spelling, a part of the origin, an extended one.
+    *("https://localhost:8000", "http://localhost", "http://localhost:8001", ORIGIN.upper()),
+    *("http://localhost.:8000", "http://localhost:08000", "http://127.0.0.1:8000", f"{ORIGIN}/"),
+    *(f"{ORIGIN}?", f"{ORIGIN}.evil.example", f"{ORIGIN}@evil.example", "http://x@localhost:8000"),
+    *("http://xlocalhost:8000", "http://x.localhost:8000", f"{ORIGIN},{ORIGIN}", f" {ORIGIN}"),
+    *(f"{ORIGIN} https://evil.example", f"https://evil.example, {ORIGIN}", f"{ORIGIN}\0"),
+    *(f"{ALLOWED}.", f"{ALLOWED}:443", f"{ALLOWED}.evil.example", "http://app.example.org"),
+    *("https://x.app.example.org", "https://example.org", "https://appXexample.org"),
+    *("https://APP.example.org", "https://app.example.orgx", f"https://evil.example/{ALLOWED}"),
+]
+
+
+@pytest.fixture
+def app(db: None, settings: Any, clock: Clock) -> App:
+    """A browser client of alice, and a setting that allows one other origin."""
+    set_up(settings, cors_origins=(ALLOWED,))
+    make_user("alice")
+    make_user("mallory")
+    app = App()
+    assert app.sign_in().status == 200
+    return app
+
+
+def state() -> list[Any]:
+    """Return the rows that a request could change."""
+    return [
+        list(model.objects.order_by("pk").values())
+        for model in (LoginSession, Activity, StoredBudget)
+    ]
+
+
+def assert_refused(app: App, act: Any, queries: Any) -> None:
+    before, cookie = state(), app.refresh
+    with queries(0):
+        answer = act(app)
+    assert (answer.status, answer.code) == FORBIDDEN, app.headers
+    assert "access" not in answer.body
+    assert app.refresh == cookie
+    assert state() == before, app.headers
+
+
+def test_a_page_of_another_origin_is_refused_without_a_query(
+    app: App, django_assert_num_queries: Any
+) -> None:
+    for act, origin in itertools.product(CALLS, ELSEWHERE):
+        # Headers that look as if the request came from the site do not count.
+        app.headers = HEADERS | {"Referer": f"{ORIGIN}/", "Sec-Fetch-Site": "same-origin"}
+        app.headers["Origin"] = origin or ""
+        if origin is None:
+            del app.headers["Origin"]
+
+        assert_refused(app, act, django_assert_num_queries)
+
+
+def test_a_request_without_the_custom_header_is_refused(
+    app: App, django_assert_num_queries: Any
+) -> None:
+    values = (None, "", "XMLHttpRequest", "Authsite", "authsite2", "authsite, x", "x, authsite")
+    for act, value in itertools.product(CALLS, values):
+        app.headers = {"Origin": ORIGIN} | ({} if value is None else {"X-Requested-With": value})
+
+        assert_refused(app, act, django_assert_num_queries)
+
+
+@pytest.mark.parametrize("origin", [ORIGIN, ALLOWED])
+def test_the_site_and_an_allowed_origin_are_served(app: App, origin: str) -> None:
+    app.headers["Origin"] = origin
+
+    assert [app.renew().status, app.sign_in().status, app.sign_out().status] == [200, 200, 204]
+
+
+def test_a_content_type_that_a_form_can_send_is_refused(app: App) -> None:
+    """Forms cannot send JSON, and neither can a ``fetch`` without a preflight."""
+    before = state()
+    form = "application/x-www-form-urlencoded"
+    for kind in (form, "multipart/form-data; boundary=x", "text/plain"):
+        for headers, status in ((HEADERS, 415), ({"Origin": "https://evil.example"}, 403)):
+            for path in ("session/", "session/refresh/"):
+                answer = app.client.generic("POST", f"/api/v1/{path}", "x=1", kind, headers=headers)
+                assert answer.status_code == status
+    assert state() == before
+
+
+ODD_COOKIES = ("", "x", "x" * 8192, "\0", '"\\000"', "\u202e", "A" * 72, "\xe9" * 72,
+               "a; refresh=b")  # fmt: skip
+
+
+def test_a_malformed_refresh_cookie_causes_no_server_error(
+    app: App, django_assert_num_queries: Any
+) -> None:
+    for cookie in ODD_COOKIES:
+        app.headers["Cookie"] = f"refresh={cookie}".encode().decode("latin-1")
+
+        with django_assert_num_queries(0):
+            answer = app.renew()
+            assert (answer.status, answer.code) == (401, "token_not_valid"), cookie
+            assert app.sign_out().status == 204
+
+
+ODD_BODIES = ("[]", "null", "{", "\0", "[" * 60_000, '{"scope": 5}', '{"scope": "\\ud800"}', "{}",
+              '{"challenge": 5}', '{"challenge": "\\u0000", "code": "1"}', '{"username": "x"}',
+              '{"challenge": null, "code": null}', '{"challenge": "x", "method": "fax"}',
+              '{"username": "alice", "password": ["x"]}')  # fmt: skip
+
+
+@pytest.mark.parametrize("path", ["session/", "session/refresh/"])
+def test_a_malformed_body_causes_no_server_error_and_uses_up_no_token(app: App, path: str) -> None:
+    for body in ODD_BODIES:
+        before = app.refresh
+        answer = app.call(path, body=body)
+        if path == "session/refresh/" and answer.status == 200:
+            assert body == "{}"
+        else:
+            assert answer.status in {400, 401}, body
+            assert app.refresh == before
+            assert app.renew().status == 200
+
+
+def cross_origin(path: str, origin: str, method: str = "GET", **headers: str) -> HttpResponse:
+    """Send a request without credentials, as a page of ``origin`` does."""
+    sent = {name.replace("_", "-"): value for name, value in headers.items()}
+    return Client().generic(method, path, headers={"Origin": origin, **sent})
+
+
+def preflight(path: str, origin: str) -> HttpResponse:
+    """Send the preflight request of a browser."""
+    wanted = "content-type,x-requested-with,authorization"
+    return cross_origin(
+        path,
+        origin,
+        "OPTIONS",
+        Access_Control_Request_Method="POST",
+        Access_Control_Request_Headers=wanted,
+    )
+
+
+@pytest.fixture
+def allowed_origin(db: None, settings: Any) -> None:
+    """Allow one origin, as ``CORS_ORIGINS`` does at the start."""
+    settings.CORS_ALLOWED_ORIGINS = [ALLOWED]
+
+
+def test_an_allowed_origin_may_send_credentials_and_read_answers(allowed_origin: None) -> None:
+    for path in ("session/", "session/refresh/", "me/", "keys/"):
+        before = preflight(f"/api/v1/{path}", ALLOWED)
+        assert before.status_code == 200
+        allowed = {name.strip() for name in before["Access-Control-Allow-Headers"].split(",")}
+        assert allowed >= {"authorization", "content-type", "x-requested-with"}
+        assert "POST" in before["Access-Control-Allow-Methods"]
+        for answer in (before, cross_origin(f"/api/v1/{path}", ALLOWED)):
+            assert answer["Access-Control-Allow-Origin"] == ALLOWED
+            assert answer["Access-Control-Allow-Credentials"] == "true"
+            assert "origin" in answer["Vary"].lower()
+
+
+def test_an_allowed_origin_may_read_errors_and_the_request_id(allowed_origin: None) -> None:
+    """Without these headers, a script sees every error as a network error."""
+    call, key = "/api/v1/me/", f"authsite_{'a' * 55}"
+    refused = {
+        400: (
+            cross_origin(call, ALLOWED, Host="evil.example"),
+            cross_origin(f"{call}?key={key}", ALLOWED),
+        ),
+        404: (cross_origin("/api/v1/no-such-call/", ALLOWED), cross_origin("/api/v2/me/", ALLOWED)),
+        405: (cross_origin(call, ALLOWED, "TRACE"),),
+        413: (Client().generic("POST", call, b"x" * 65_537, headers={"Origin": ALLOWED}),),
+    }
+
+    for status, answers in refused.items():
+        for answer in answers:
+            assert answer.status_code == status
+            assert answer["Access-Control-Allow-Origin"] == ALLOWED
+            assert "x-request-id" in answer["Access-Control-Expose-Headers"].lower()
+
+
+def test_no_other_origin_may_call_or_read(allowed_origin: None, settings: Any) -> None:
+    origins = [origin for origin in ELSEWHERE if origin and origin.isprintable()]
+    for allowed in ([ALLOWED], []):
+        settings.CORS_ALLOWED_ORIGINS = allowed
+        for origin in origins if allowed else [*origins, ALLOWED]:
+            for answer in (
+                preflight("/api/v1/session/", origin),
+                preflight("/api/v1/me/", origin),
+                cross_origin("/api/v1/me/", origin),
+                cross_origin("/api/v1/no-such-call/", origin),
+            ):
+                assert "Access-Control-Allow-Origin" not in answer, (allowed, origin)
+                assert "origin" in answer["Vary"].lower()
+
+
+def test_an_allowed_origin_may_read_no_page_and_no_static_file(allowed_origin: None) -> None:
+    for path in ("/", "/accounts/login/", "/static/app.css", "/admin/"):
+        answer = cross_origin(path, ALLOWED)
+        assert answer.getvalue() or answer.status_code == 302
+        assert "Access-Control-Allow-Origin" not in answer, path

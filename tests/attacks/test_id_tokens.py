@@ -1,23 +1,44 @@
-"""Forged ID tokens, userinfo answers and issuers: any wrong part refuses the sign-in."""
+"""Attacks by a provider, or with its answers."""
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
 from django.test import Client
 
-from accounts.users.models import User
+from accounts.activity.services import Actor
+from accounts.emails.models import PendingEmail
+from accounts.recovery.locks import lock_down
+from accounts.recovery.models import Recovery
+from accounts.social import services as social
+from accounts.users import services as users
+from accounts.users.models import EmailAddress, PendingSignup, User
+from tests.support.clock import Clock
 from tests.support.forgeries import encoded
 from tests.support.id_tokens import Json, assert_refused, forge, signed_by
-from tests.support.openid_provider import CLIENT_ID, OpenIDProvider, send
-from tests.support.social import come_back, go, round_trip
+from tests.support.identities import ALICE, CONFIRM_LINK, OTHER, SIGN_IN_FIRST, owners
+from tests.support.openid_provider import CLIENT_ID, OpenIDProvider, Person, send
+from tests.support.signin import signed_in
+from tests.support.social import come_back, configured, go, round_trip
+from tests.support.steps import (
+    CONFIRM,
+    LOGIN,
+    code_in,
+    is_signed_in,
+    link_in,
+    mail_to,
+    make_user,
+    sign_in,
+    sign_up,
+    signed_up,
+)
 
 pytestmark = pytest.mark.django_db
 
+
 NOW = int(time.time())
 DEEP = "[" * 200_000
-
 
 # A function changes the right value; None removes the claim.
 CLAIMS: dict[str, Json] = {
@@ -132,3 +153,253 @@ def test_a_correctly_forged_id_token_is_accepted(op: OpenIDProvider, change: Jso
     forge(op, {}, change, signed_by())
 
     assert round_trip(Client(), op).url == "/"
+
+
+@pytest.fixture
+def second(op: OpenIDProvider, settings: Any) -> Iterator[OpenIDProvider]:
+    """A second provider, configured beside the first one."""
+    with OpenIDProvider() as second:
+        configured(settings, op.setting(), second.setting("other", "Other"))
+        yield second
+
+
+def test_the_same_subject_at_a_second_issuer_is_another_user(
+    op: OpenIDProvider, second: OpenIDProvider
+) -> None:
+    round_trip(Client(), op, Person("1", username="alice"))
+
+    round_trip(Client(), second, Person("1", username="mallory"), OTHER)
+
+    assert owners() == [("alice", "1"), ("mallory", "1")]
+
+
+def test_10_4_a_second_issuer_with_the_same_verified_email_takes_no_account_over(
+    op: OpenIDProvider, second: OpenIDProvider
+) -> None:
+    round_trip(Client(), op, ALICE)
+    browser = Client()
+
+    assert (
+        round_trip(browser, second, Person("evil", "Alice@Example.org"), OTHER).url == SIGN_IN_FIRST
+    )
+
+    assert not is_signed_in(browser)
+    assert owners() == [("alice", "alice-1")]
+    assert (
+        round_trip(Client(), second, Person("evil", "alice@example.org"), OTHER).url
+        == SIGN_IN_FIRST
+    )
+
+
+@pytest.mark.parametrize("verified", [False, None, "true", "false", 1, [True], {}], ids=repr)
+def test_an_unverified_email_links_no_account_and_is_not_reserved(
+    op: OpenIDProvider, verified: Any
+) -> None:
+    alice = make_user("alice")
+    browser = Client()
+
+    answer = round_trip(browser, op, Person("evil", "alice@example.org", verified))
+
+    assert answer.url == "/"
+    made = User.objects.exclude(pk=alice.pk).get()
+    assert owners() == [(made.username, "evil")]
+    assert made.email == ""
+    round_trip(Client(), op, Person("evil-2", "bob@example.org", verified))
+    assert is_signed_in(signed_up("bob"))
+
+
+@pytest.mark.parametrize(
+    "in_token, in_userinfo",
+    [
+        ({"email": "alice@example.org"}, {"email": "evil@example.org"}),
+        ({"email": "alice@example.org", "email_verified": False}, {}),
+    ],
+    ids=["unsaid", "denied"],
+)
+def test_email_verified_applies_only_to_the_email_beside_it(
+    op: OpenIDProvider, in_token: dict[str, Any], in_userinfo: dict[str, Any]
+) -> None:
+    """The ID token names one email, and the userinfo says that another one is verified."""
+    make_user("alice")
+    op.claims, op.userinfo = in_token, in_userinfo | {"email_verified": True}
+
+    assert round_trip(Client(), op, Person("evil", "alice@example.org")).url == "/"
+
+    assert User.objects.exclude(username="alice").get().email == ""
+
+
+def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(
+    op: OpenIDProvider,
+) -> None:
+    mallory = Client()
+    sign_up(mallory, "mallory", email="alice@example.org")
+    mail = mail_to("alice").body
+    assert PendingSignup.objects.exists()
+
+    assert round_trip(Client(), op, ALICE).url == "/"
+
+    alice = User.objects.get()
+    assert alice.email == "alice@example.org"
+    assert not alice.has_usable_password()
+    assert not PendingSignup.objects.exists()
+    mallory.post(CONFIRM, {"code": code_in(mail)})
+    mallory.post(link_in(mail))
+    for login in ("mallory", "alice", "alice@example.org"):
+        for browser in (mallory, Client()):
+            sign_in(browser, login)
+            assert not is_signed_in(browser)
+    assert User.objects.count() == 1
+
+
+def test_a_lockdown_removes_the_email_that_a_thief_added_to_an_account_without_one(
+    op: OpenIDProvider, clock: Clock
+) -> None:
+    """Without an email, the provider counts as older proof beside the owner's known browser."""
+    owner, thief, frank = Client(), Client(), Person("frank-1", username="frank")
+    round_trip(owner, op, frank)
+    clock.advance(days=30)
+    op.signed_in_at = clock.now().timestamp()
+    round_trip(thief, op, frank)
+    thief.post("/accounts/email/", {"email": "mallory@example.org"})
+    typed = {"confirm": PendingEmail.objects.get().pk, "code": code_in(mail_to("mallory").body)}
+    thief.post("/accounts/email/", typed)
+    assert User.objects.get().email == "mallory@example.org"
+    round_trip(owner, op, frank)
+    owner.post("/accounts/lockdown/")
+
+    assert User.objects.get().email == ""
+    assert not User.objects.get().emails.exists()
+    for browser, opens in ((thief, False), (owner, True)):
+        started = round_trip(browser, op, frank)
+        assert not is_signed_in(browser)
+        link = browser.get(started.url).url
+        browser.post(link, {"lost": "ask"})
+        browser.post(link, {"password1": "seven slow ferries hum"})
+        assert sign_in(Client(), "frank", "seven slow ferries hum").status_code == (
+            302 if opens else 200
+        )
+
+
+def test_a_thief_with_the_provider_account_cannot_recover_a_locked_account(
+    op: OpenIDProvider, clock: Clock
+) -> None:
+    """The account had an email of its owner, so the provider's account is no proof."""
+    owner, thief = Client(), Client()
+    anne = Person("anne-1", username="anne", email="anne@example.org")
+    round_trip(owner, op, anne)
+    anne_here = User.objects.get()
+    users.confirm_email(anne_here, "anne@example.net")
+    clock.advance(days=30)
+    op.signed_in_at = clock.now().timestamp()
+    round_trip(thief, op, anne)
+    users.confirm_email(User.objects.get(), "thief@example.net")
+    for address in ("anne@example.org", "anne@example.net"):
+        thief.post(
+            "/accounts/email/", {"primary": EmailAddress.objects.get(key="thief@example.net").pk}
+        )
+        if row := EmailAddress.objects.filter(key=address).first():
+            thief.post("/accounts/email/", {"remove": row.pk})
+    assert User.objects.get().email == "thief@example.net"
+
+    lock_down(User.objects.get(), Actor())
+
+    started = round_trip(thief, op, anne)
+    link = thief.get(started.url).url
+    thief.post(link, {"password1": "seven slow ferries hum"})
+    thief.post(link, {"lost": "ask"})
+    assert User.objects.get().is_locked_down
+    assert not Recovery.objects.exists()
+
+
+def test_an_inactive_user_cannot_sign_in_with_a_provider(op: OpenIDProvider) -> None:
+    round_trip(Client(), op, ALICE)
+    User.objects.update(is_active=False)
+    browser = Client()
+
+    round_trip(browser, op, ALICE)
+
+    assert not is_signed_in(browser)
+
+
+def test_a_pending_link_works_only_in_its_own_browser(op: OpenIDProvider) -> None:
+    alice = make_user("alice")
+    waiting, other = Client(), Client()
+    assert round_trip(waiting, op, ALICE).url == SIGN_IN_FIRST
+    signed_in(alice, other)
+
+    assert other.get(CONFIRM_LINK).url == "/accounts/3rdparty/"
+    assert other.post(CONFIRM_LINK, {"connect": "1"}).url == "/accounts/3rdparty/"
+    assert waiting.post(CONFIRM_LINK, {"connect": "1"}).url.startswith(LOGIN)
+
+    assert owners() == []
+
+
+def test_a_pending_link_is_not_connected_to_another_account(
+    op: OpenIDProvider,
+) -> None:
+    make_user("alice")
+    make_user("mallory")
+    browser = Client()
+    round_trip(browser, op, ALICE)
+    sign_in(browser, "mallory", next=CONFIRM_LINK)
+
+    assert browser.post(CONFIRM_LINK, {"connect": "1"}).url == "/"
+
+    assert owners() == []
+    assert browser.post(CONFIRM_LINK, {"connect": "1"}).url == "/accounts/3rdparty/"
+
+
+def test_a_pending_link_expires_after_thirty_minutes(op: OpenIDProvider, clock: Clock) -> None:
+    make_user("alice")
+    browser = Client()
+    round_trip(browser, op, ALICE)
+    clock.advance(minutes=30)
+    sign_in(browser, "alice")
+
+    assert browser.post(CONFIRM_LINK, {"connect": "1"}).url == "/accounts/3rdparty/"
+
+    assert owners() == []
+
+
+def test_an_identity_cannot_be_connected_to_a_second_account(op: OpenIDProvider) -> None:
+    round_trip(Client(), op, Person("alice-1", username="alice"))
+
+    mallory = signed_in(make_user("mallory"))
+    round_trip(mallory, op, act="connect")
+    mallory.post(CONFIRM_LINK, {"connect": "1"})
+
+    assert owners() == [("alice", "alice-1")]
+
+
+def test_only_a_users_own_identity_reauthenticates_them(op: OpenIDProvider, clock: Clock) -> None:
+    round_trip(Client(), op, Person("alice-1", username="alice"))
+    mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
+    round_trip(mallory, op, mine, act="connect")
+    mallory.post(CONFIRM_LINK, {"connect": "1"})
+    clock.advance(minutes=11)
+    op.signed_in_at = clock.now().timestamp()
+
+    for person, is_fresh in ((Person("alice-1"), False), (mine, True)):
+        round_trip(mallory, op, person, act="prove")
+        asked = mallory.post("/accounts/oidc/acme/login/", {"act": "connect"}).url
+        assert asked.startswith("/accounts/reauthenticate/") != is_fresh
+
+
+def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(
+    op: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    alice = make_user("alice")
+    thief, owner = signed_in(alice), signed_in(alice)
+    round_trip(thief, op, Person("mallory-1"), act="connect")
+    connect = social.connect
+
+    def ended_meanwhile(*args: Any) -> bool:
+        owner.post("/accounts/sessions/", {"others": "1"})
+        return connect(*args)
+
+    monkeypatch.setattr(social, "connect", ended_meanwhile)
+    thief.post(CONFIRM_LINK, {"connect": "1"})
+
+    assert not is_signed_in(thief)
+    assert owners() == []
+    assert is_signed_in(owner)

@@ -1,4 +1,4 @@
-"""Attacks on passkeys: on their challenges, and on what is answered and signed."""
+"""Attacks with passkeys and on them."""
 
 import json
 from typing import Any
@@ -10,9 +10,12 @@ from webauthn import base64url_to_bytes
 from webauthn.helpers import bytes_to_base64url
 
 from accounts.codes.models import UsedOnce
+from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.signin import views as view
 from accounts.twofactor.models import Passkey as Row
 from accounts.users import services as users
+from accounts.users.models import PendingSignup, User
 from tests.support.clock import Clock
 from tests.support.passkeys import (
     REAUTHENTICATE,
@@ -27,9 +30,25 @@ from tests.support.passkeys import (
     signs_in,
     times_in_history,
 )
-from tests.support.second_factor import CHALLENGE, enrolled
+from tests.support.second_factor import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    enrolled,
+    recovery_codes_on,
+    unused_code,
+)
 from tests.support.signin import signed_in
-from tests.support.steps import LOGIN, is_signed_in
+from tests.support.steps import (
+    CONFIRM,
+    LOGIN,
+    SIGNUP,
+    by_mail,
+    is_signed_in,
+    outbox,
+    path_of,
+    sign_in,
+)
 from tests.support.webauthn import (
     ADD,
     BACKED_UP,
@@ -38,9 +57,11 @@ from tests.support.webauthn import (
     PRESENT,
     VERIFIED,
     Passkey,
+    registered,
 )
 
 pytestmark = pytest.mark.django_db
+
 
 ORIGIN = site_settings.AUTHSITE.origin
 
@@ -287,3 +308,291 @@ def test_a_user_handle_does_not_change_which_account_a_passkey_opens() -> None:
 
     assert not LoginSession.objects.filter(user=alice).exists()
     assert LoginSession.objects.filter(user=mallory).count() == is_signed_in(browser)
+
+
+RESET = "/accounts/password/reset/"
+
+
+def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed() -> None:
+    alice, passkey = owner(counts=True)
+    for _ in range(2):
+        assert signs_in(passkey)
+
+    for counter in (2, 1, 0):
+        assert not signs_in(passkey, counter=counter)
+
+    assert times_in_history(alice, "passkey_suspect") == 3
+    told = [mail for mail in outbox() if "may have been copied" in mail.subject]
+    assert [mail.to for mail in told] == [alice.email] * 3
+    assert signs_in(passkey), "the real passkey still works"
+
+
+def test_the_same_answer_sent_twice_is_not_reported_as_a_copied_passkey() -> None:
+    alice, passkey = owner(counts=True)
+    browser = Client()
+    answer = passkey.get(options_of(browser))
+
+    for _ in range(2):
+        post_credential(Client(), answer)
+
+    assert times_in_history(alice, "signed_in") + times_in_history(alice, "signed_in_new") == 1
+    assert times_in_history(alice, "passkey_suspect") == 0
+
+
+def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it() -> None:
+    _alice, passkey = owner()
+    browser = Client()
+    answer = passkey.get(options_of(browser))
+    Row.objects.all().delete()
+
+    page = post_credential(browser, answer)
+
+    assert not is_signed_in(browser)
+    assert "data-signal" in page.text
+    assert passkey.id in page.text
+
+
+def test_a_passkey_does_not_open_an_inactive_account() -> None:
+    alice, passkey = owner()
+    browser = Client()
+    answer = passkey.get(options_of(browser))
+    User.objects.update(is_active=False)
+
+    assert post_credential(browser, answer).url == "/accounts/inactive/"
+    assert not LoginSession.objects.filter(user=alice).exists()
+
+
+def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after_it(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    alice, passkey = owner()
+    check = view.passkeys.sign_in
+
+    def overtaken(*arguments: Any) -> Any:
+        checked = check(*arguments)
+        users.void_proofs_and_links(alice)
+        return checked
+
+    monkeypatch.setattr(view.passkeys, "sign_in", overtaken)
+
+    assert not signs_in(passkey)
+    assert not LoginSession.objects.filter(user=alice).exists()
+
+
+def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(
+    clock: Clock,
+) -> None:
+    alice, passkey = owner()
+    enrolled(alice)
+    clock.advance(days=8)
+    thiefs = registered(alice)
+
+    assert signed_in(alice).post("/accounts/lockdown/").status_code == 200
+    assert not signs_in(thiefs)
+    assert not signs_in(passkey), "a locked account needs a reset first"
+
+    browser = Client()
+    browser.post(RESET, {"login": "alice"})
+    link = path_of(outbox()[-1].action_url)
+    browser.post(link, {"code": unused_code(alice)})
+    browser.post(link, {"password1": "slow comet over the harbour"})
+    assert passkeys_of(alice) == [passkey.id]
+    assert times_in_history(alice, "suspended") == 1
+    assert not signs_in(thiefs)
+    assert signs_in(passkey)
+
+
+def test_an_older_passkey_cancels_a_recovery_request_for_a_locked_account(clock: Clock) -> None:
+    alice, passkey = owner()
+    clock.advance(days=8)
+    signed_in(alice).post("/accounts/lockdown/")
+    thief = Client()
+    thief.post(RESET, {"login": "alice"})
+    thief.post(path_of(outbox()[-1].action_url), {"lost": "ask"})
+    assert Recovery.objects.exists()
+
+    assert not signs_in(passkey)
+
+    assert not Recovery.objects.exists()
+
+
+def test_the_mailbox_alone_removes_no_passkey_after_a_lockdown(clock: Clock) -> None:
+    alice, passkey = owner()
+
+    signed_in(alice).post("/accounts/lockdown/")
+    browser = Client()
+    browser.post(RESET, {"login": "alice"})
+    link = path_of(outbox()[-1].action_url)
+    browser.post(link, {"password1": "slow comet over the harbour"})
+
+    assert passkeys_of(alice) == [passkey.id]
+    assert not sign_in(Client(), "alice", "slow comet over the harbour").get("Location")
+
+
+def test_passkey_answers_are_limited_by_network_and_separately_for_known_browsers(
+    clock: Clock,
+) -> None:
+    from accounts.throttle.limits import UNGUESSABLE
+
+    _alice, passkey = owner()
+    hers, browser = Client(), Client()
+    assert signs_in(passkey, hers)
+    hers.post("/accounts/logout/")
+    statuses = {post_credential(browser, "{}").status_code for _ in range(UNGUESSABLE.burst)}
+
+    assert statuses == {200}
+    assert post_credential(browser, passkey.get(options_of(browser))).status_code == 429
+    assert post_credential(hers, "{}").status_code == 429, (
+        "an answer without a known passkey counts for the network"
+    )
+    wrong = passkey.get({**options_of(hers), "challenge": "A" * 43})
+    many = [post_credential(hers, wrong).status_code for _ in range(UNGUESSABLE.burst - 1)]
+    assert set(many) == {200}
+    assert signs_in(passkey, hers)
+    clock.advance(seconds=UNGUESSABLE.per)
+    assert signs_in(passkey, browser)
+
+
+ADMIN = "/admin/"
+STAFF = {"is_staff": True, "is_superuser": True}
+
+
+def confirm_by_mail(browser: Client) -> Any:
+    """Confirm a sign-up with the code of the newest mail."""
+    return browser.post(CONFIRM, {"code": outbox()[-1].code})
+
+
+@pytest.mark.parametrize("has_app", [True, False])
+def test_staff_who_need_a_passkey_add_it_after_the_steps_they_can_take(
+    settings: Any, has_app: bool
+) -> None:
+    set_up(settings, staff_factor="passkey")
+    carol = person("carol", **STAFF)
+    browser = Client()
+    if has_app:
+        enrolled(carol)
+        assert sign_in(browser, "carol").url == CHALLENGE
+        assert browser.get(ADD).url == CHALLENGE
+        assert browser.post(CHALLENGE, {"code": unused_code(carol)}).url == ADD
+    else:
+        assert sign_in(browser, "carol").url == ADD
+        browser.get(SETUP)
+    assert not is_signed_in(browser)
+    assert "authenticator app" not in browser.get(ADD).text
+
+    post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD)
+
+    assert browser.get(ADMIN).status_code == 200
+    proofs = ["pwd", "otp", "passkey"] if has_app else ["pwd", "passkey"]
+    assert LoginSession.objects.get(user=carol).amr == proofs
+
+
+def test_staff_with_a_passkey_cannot_sign_in_with_an_authenticator_app(settings: Any) -> None:
+    set_up(settings, staff_factor="passkey")
+    carol, passkey = owner("carol", **STAFF)
+    enrolled(carol)
+    browser = after_password("carol")
+
+    browser.post(CHALLENGE, {"code": unused_code(carol)})
+
+    assert not is_signed_in(browser)
+    assert browser.get(ADD).url == CHALLENGE, "the app does not allow adding a passkey either"
+    assert "authenticator app shows" not in browser.get(f"{CHALLENGE}?method=totp").text
+    assert completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE)))
+    assert browser.get(ADMIN).status_code == 200
+
+
+def test_a_session_from_before_the_setting_does_not_open_the_admin(
+    settings: Any, clock: Clock
+) -> None:
+    carol, passkey = owner("carol", **STAFF)
+    enrolled(carol)
+    browser = signed_in(carol)
+    assert browser.get(ADMIN).status_code == 200
+
+    set_up(settings, staff_factor="passkey")
+
+    again = f"{REAUTHENTICATE}?next={ADMIN}"
+    assert browser.get(ADMIN, follow=True).redirect_chain[-1][0] == again
+    clock.advance(minutes=1)
+    browser.post(REAUTHENTICATE, {"code": unused_code(carol)})
+    assert browser.get(ADMIN).status_code == 302
+    post_credential(browser, passkey.get(options_of(browser, REAUTHENTICATE)), REAUTHENTICATE)
+    assert browser.get(ADMIN).status_code == 200
+
+
+def test_signed_in_staff_without_a_passkey_are_sent_to_add_one(settings: Any) -> None:
+    carol = person("carol", **STAFF)
+    enrolled(carol)
+    browser = signed_in(carol)
+    set_up(settings, staff_factor="passkey")
+
+    assert browser.get(ADMIN, follow=True).redirect_chain[-1][0] == f"{ADD}?next={ADMIN}"
+    post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD)
+    assert browser.get(ADMIN).status_code == 200
+
+
+def sign_up_by_passkey(browser: Client, username: str = "alice") -> Any:
+    fields = {"username": username, "email": f"{username}@example.org"}
+    return browser.post(SIGNUP, {**fields, "password1": "whatever it is", "passkey": "1"})
+
+
+def test_the_link_of_a_passwordless_sign_up_works_only_in_its_own_browser() -> None:
+    browser = Client()
+    sign_up_by_passkey(browser)
+    link = path_of(outbox()[-1].action_url)
+
+    other = Client()
+    for answer in (other.get(link), other.post(link), other.post(link, {"password": ""})):
+        assert answer.status_code == 403
+    assert other.post(link, {"password": "whatever it is"}).status_code == 403
+
+    assert not User.objects.exists()
+    assert browser.post(link).url.startswith(ADD), "the link itself is valid"
+
+
+@pytest.mark.parametrize("is_confirmed", [False, True])
+def test_no_password_signs_in_to_an_account_without_a_password(is_confirmed: bool) -> None:
+    browser = Client()
+    sign_up_by_passkey(browser)
+    stored = PendingSignup.objects.get().password
+    if is_confirmed:
+        confirm_by_mail(browser)
+        assert not User.objects.get().has_usable_password()
+
+    for word in ("", "whatever it is", stored, "!", "None"):
+        thief = Client()
+        assert sign_in(thief, "alice", word).status_code == 200
+        assert not is_signed_in(thief)
+        assert thief.get(CONFIRM).status_code == 200
+        assert "alice@" not in thief.get(CONFIRM).text
+
+
+def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_factor(
+    settings: Any,
+) -> None:
+    set_up(settings, second_factor="all")
+    browser = Client()
+    sign_up_by_passkey(browser)
+    assert confirm_by_mail(browser).url.startswith(ADD)
+    assert not is_signed_in(browser)
+    new = Passkey()
+
+    assert post_credential(browser, new.create(options_of(browser, ADD)), ADD).url == RECOVERY_CODES
+
+    assert signs_in(new)
+    code = recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]
+    without_it = Client()
+    by_mail(without_it)
+    without_it.post(CHALLENGE, {"code": code})
+    assert is_signed_in(without_it)
+
+
+def test_the_owner_link_creates_no_owner_without_a_password() -> None:
+    from accounts.ops import owner_views as owners
+
+    link = path_of(str(owners.new_link()))
+    fields = {"username": "carol", "email": "carol@example.org", "passkey": "1"}
+
+    assert Client().post(link, fields).status_code == 200
+    assert not User.objects.exists()

@@ -1,4 +1,4 @@
-"""Request ids come from the site or from a trusted proxy, and are in every log line."""
+"""Malformed requests to pages."""
 
 import dataclasses
 import errno
@@ -6,14 +6,32 @@ import io
 import json
 import re
 import sys
+from collections.abc import Iterator
 from ipaddress import ip_network
 from typing import Any
+from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 
 from accounts.common import logs
-from accounts.ops import public_views
+from accounts.ops import owner_views, public_views
+from accounts.users.models import EmailAddress, PendingSignup, User, Username
+from tests.support.steps import (
+    CONFIRM,
+    LOGIN,
+    PASSWORD,
+    SIGNUP,
+    make_user,
+    outbox,
+    path_of,
+    sign_in,
+    sign_up,
+)
+
+pytestmark = pytest.mark.django_db
+
 
 HEALTHY = "proxy-4f9c.17_A"
 PROXY, STRANGER = "192.0.2.1", "192.0.2.2"
@@ -95,3 +113,143 @@ def test_requests_are_answered_even_if_the_log_cannot_be_written(
         statuses = [Client().get(path).status_code for path in paths]
 
     assert statuses == [200, 404, 401]
+
+
+FORM = "application/x-www-form-urlencoded"
+LONG_ADDRESS = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 57}"
+
+
+@pytest.mark.parametrize("twin", ["\uff4d\uff49\uff4b\uff45", "MI\u212aE"])
+def test_cve_2019_19844_a_look_alike_spelling_is_the_same_username(twin: str) -> None:
+    make_user("mike")
+
+    assert "username is taken" in sign_up(Client(), twin, "mallory@example.org").text
+    assert sign_in(Client(), twin).status_code == 302
+    assert [mail.to for mail in outbox()] == ["mike@example.org"], (
+        "the owner gets only the notice of the sign-in"
+    )
+
+
+@pytest.mark.parametrize(
+    "twin",
+    ["m\u0131ke@example.org", "\uff4dike@example.org", "MIKE@EXAMPLE.ORG",
+     "mike@exampl\u0435.org", "mike@example\u3002org"],
+)  # fmt: skip
+def test_cve_2019_19844_a_look_alike_email_gets_no_mail_of_the_account(twin: str) -> None:
+    make_user("mike")
+
+    sign_up(Client(), "mallory", twin)
+
+    for mail in outbox():
+        is_owners = mail.to == "mike@example.org"
+        assert is_owners != bool(mail.code), "a look-alike email gets no code for the account"
+        assert is_owners or mail.to == PendingSignup.objects.get().email
+        assert mail.to.isascii(), "mails go to ASCII emails only"
+
+
+def test_an_email_of_305_characters_is_refused_and_not_truncated() -> None:
+    assert len(LONG_ADDRESS) == 305
+
+    assert sign_up(Client(), "alice", LONG_ADDRESS).status_code == 200
+    assert outbox() == []
+
+
+@pytest.mark.parametrize(
+    "field, poison",
+    [("username", "\r\nBcc: x@example.org"), ("email", "\r\nBcc: x@example.org"),
+     ("username", "\0"), ("email", "\u202e"), ("password1", "\0"), ("password1", "\x1b[2J")],
+)  # fmt: skip
+def test_control_characters_in_a_field_are_refused(field: str, poison: str) -> None:
+    fields = {"username": "alice", "email": "alice@example.org", "password1": PASSWORD}
+    fields[field] = f"{fields[field][:3]}{poison}{fields[field][3:]}"
+
+    answer = Client().post(SIGNUP, fields)
+
+    # A password may have any character except NUL and lone surrogates.
+    allowed = poison == "\x1b[2J"
+    assert answer.status_code == (302 if allowed else 200)
+    assert PendingSignup.objects.exists() == allowed
+    assert len(outbox()) == allowed
+
+
+@pytest.mark.parametrize("field", ["username", "email", "password1", "next"])
+def test_a_megabyte_in_a_field_is_refused_without_hashing(
+    field: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delattr(Argon2PasswordHasher, "encode")
+    fields = {"username": "alice", "email": "alice@example.org", "password1": "short"}
+    fields[field] = "a" * 1_000_000
+
+    answer = Client().post(SIGNUP, fields)
+
+    assert answer.status_code == 200
+    assert outbox() == []
+
+
+def bodies(fields: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+    """Yield content types and bodies that no form of the site sends."""
+    yield FORM, b""
+    yield FORM, b"&&&==&%&;%zz=%"
+    yield FORM, urlencode(fields | dict.fromkeys(map(str, range(100)), "x")).encode()
+    yield FORM, b"&".join(b"f%d=" % i for i in range(20_000))
+    yield "application/json", b'{"login": ["alice"], "password": {}}'
+    yield f"{FORM}; charset=utf-7", urlencode(fields).encode()
+    yield f"{FORM}; charset=undefined", urlencode(fields).encode()
+    yield "multipart/form-data", b"no boundary"
+    yield "multipart/form-data; boundary=x", b"--x\r\nno header\r\n\r\n--x"
+    yield "multipart/form-data; boundary=" + "x" * 300, b"--x"
+    yield "multipart/form-data; boundary=x", multipart(fields, file=True)
+    for odd in ("name*=undefined''x", "name*=no-such''x", "name=\"x\"; filename*=undefined''x"):
+        part = f"--x\r\nContent-Disposition: form-data; {odd}\r\n\r\nvalue\r\n--x--\r\n"
+        yield "multipart/form-data; boundary=x", part.encode()
+    for field, valid in fields.items():
+        rest = {name: value for name, value in fields.items() if name != field}
+        yield FORM, urlencode(rest).encode()
+        yield FORM, urlencode({**rest, field: [valid, "twice"]}, doseq=True).encode()
+        yield FORM, urlencode({**rest, f"{field}[]": valid}).encode()
+        yield (
+            "multipart/form-data; boundary=x",
+            multipart(rest) + multipart({field: "x"}, file=True),
+        )
+        long = (b"a" * 900_000, "\ufdfa".encode() * 20_000)
+        for value in (b"\xed\xa0\x80", b"\xff\xfe", b"\0", b"\xc0\xaf", *long):
+            yield FORM, urlencode(rest).encode() + f"&{field}={quote_from_bytes(value)}".encode()
+
+
+def multipart(fields: dict[str, str], *, file: bool = False) -> bytes:
+    name = '; filename="a.txt"\r\nContent-Type: text/plain' if file else ""
+    parts = (
+        f'--x\r\nContent-Disposition: form-data; name="{field}"{name}\r\n\r\n{value}\r\n'
+        for field, value in fields.items()
+    )
+    return "".join(parts).encode() + b"--x--\r\n"
+
+
+@pytest.mark.parametrize("form", ["login", "signup", "confirm", "correct", "link", "owner"])
+def test_no_form_body_causes_a_server_error_or_a_partial_change(form: str, settings: Any) -> None:
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=1000)
+    make_user("alice")
+    waiting, browser = (Client(raise_request_exception=False) for _ in range(2))
+    sign_up(waiting, "carol")
+    link, new_owner = path_of(outbox()[-1].action_url), path_of(str(owner_views.new_link()))
+    who = {"login": "alice", "password": PASSWORD, "remember": "on", "next": "/"}
+    new = {"username": "bob", "email": "bob@example.org", "password1": "too short"}
+    browser, path, fields = {
+        "login": (browser, LOGIN, who),
+        "signup": (browser, SIGNUP, {**new, "next": "/"}),
+        "confirm": (waiting, CONFIRM, {"code": "ABCDEFGH"}),
+        "correct": (waiting, CONFIRM, {"correct": "1", "email": "not an address"}),
+        "link": (browser, link, {"password": "wrong"}),
+        "owner": (browser, new_owner, new),
+    }[form]
+    tables = (EmailAddress, PendingSignup, User, Username)
+    before = [table.objects.count() for table in tables]
+
+    errors = []
+    for kind, body in bodies(fields):
+        answer = browser.generic("POST", path, body, content_type=kind)
+        if answer.status_code >= 500:
+            errors.append((answer.status_code, kind, body[:80]))
+
+    assert errors == []
+    assert [table.objects.count() for table in tables] == before

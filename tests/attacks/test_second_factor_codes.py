@@ -1,30 +1,64 @@
-"""Codes work once: replays, other spellings, earlier codes, other users' codes."""
+"""Attacks on the codes of second factors."""
 
+import json
+from collections.abc import Callable
+from hashlib import sha256
 from typing import Any
 from urllib.parse import urlencode
 
 import pytest
+from cryptography.fernet import InvalidToken
 from django.core.cache import cache
 from django.test import Client
 
+from accounts.activity.models import Activity
+from accounts.codes.models import Code
+from accounts.common.proofs import Method
+from accounts.sessions.models import BrowserSession
+from accounts.throttle.limits import (
+    CODE_GUESS,
+    FACTOR_ACCOUNT,
+    FACTOR_SUBSCRIBER,
+    FACTOR_SUBSCRIBER_DAY,
+)
 from accounts.throttle.models import StoredBudget
+from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
+from tests.support.administration import by_superuser
 from tests.support.clock import Clock
-from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, seed_on
+from tests.support.second_factor import (
+    CHALLENGE,
+    RECOVERY_CODES,
+    SETUP,
+    code_of,
+    enrolled,
+    recovery_codes_on,
+    seed_on,
+    shown_on,
+)
 from tests.support.second_steps import (
+    CHANGES,
+    REAUTHENTICATE,
+    WRONG_DIGITS,
     after_password,
     code_signs_in,
     factors_of,
     mails_about,
     new_recovery_codes,
+    staff,
     with_factor,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import is_signed_in, make_user
+from tests.support.steps import LOGOUT, PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
+from tests.support.stored import encodings_of_seed, everything_stored
+from tests.support.urls import ROUTES, address
+from tests.support.webauthn import ADD
 
 pytestmark = pytest.mark.django_db
 
+
 FULL_WIDTH = {ord("0") + n: chr(0xFF10 + n) for n in range(10)}
 ARABIC = {ord("0") + n: chr(0x0660 + n) for n in range(10)}
+
 # ``int()`` and ``str.isdigit()`` accept all of these as the same number.
 WRITINGS = {
     "as it was": lambda code: code,
@@ -250,3 +284,643 @@ def test_no_authenticator_id_causes_a_server_error() -> None:
     for number in ("0", "999999", str(2**63), "9" * 19, "9" * 5000):
         assert browser.get(f"/accounts/2fa/totp/{number}/").status_code == 404
         assert browser.post(f"/accounts/2fa/totp/{number}/", {"remove": "1"}).status_code == 404
+
+
+GUESSES = FACTOR_SUBSCRIBER.burst
+HOME = "203.0.113.5"
+BLOCKED = "too many wrong codes"
+
+
+def guess(browser: Client, code: str = WRONG_DIGITS) -> int:
+    return int(browser.post(CHALLENGE, {"code": code}).status_code)
+
+
+def guesses(n: int, *, first: int = 1, line: int = 0, code: str = WRONG_DIGITS) -> list[int]:
+    """Guess ``n`` times, each in a new sign-in from another IP address; return the statuses."""
+    addresses = (f"10.{line}.0.{i}" for i in range(first, first + n))
+    return [guess(after_password(REMOTE_ADDR=address), code) for address in addresses]
+
+
+def test_7_5_cve_2025_64102_signing_in_again_gives_no_new_guesses(clock: Clock) -> None:
+    _alice, seed = with_factor()
+
+    assert guesses(GUESSES + 1) == [200] * GUESSES + [429]
+    refused = after_password(REMOTE_ADDR="10.0.0.99").post(CHALLENGE, {"code": code_of(seed)})
+    assert refused.status_code == 429
+    assert refused["Retry-After"] == "60"
+
+    clock.advance(seconds=60)
+    assert code_signs_in(code_of(seed), REMOTE_ADDR="10.0.0.99")
+
+
+def test_only_time_restores_guesses(clock: Clock) -> None:
+    with_factor()
+    make_user("mallory")
+    asked, gone = after_password(), after_password()
+    assert guesses(GUESSES) == [200] * GUESSES
+
+    sign_in(Client(), "alice")
+    sign_in(Client(), "mallory")
+    Client().post("/accounts/login/code/", {"login": "alice"})
+    asked.get(CHALLENGE)
+    asked.post(CHALLENGE, {"mail": "1"})
+    gone.post("/accounts/logout/")
+
+    assert guesses(1, first=20) == [429]
+
+
+def test_a_successful_second_step_restores_no_guesses(clock: Clock) -> None:
+    _alice, seed = with_factor()
+
+    assert guesses(GUESSES - 1) == [200] * (GUESSES - 1)
+    assert code_signs_in(code_of(seed), REMOTE_ADDR=HOME)
+
+    assert guesses(2, first=20) == [200, 429]
+
+
+def test_guesses_in_every_spelling_and_on_every_page_are_counted(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    make_user("bob")
+    session = signed_in(alice, by=[Method.PASSWORD, Method.MAIL])
+    Client().post("/accounts/password/reset/", {"login": "alice"})
+    link = path_of(outbox()[-1].action_url)
+    mailed = after_password()
+    mailed.post(CHALLENGE, {"mail": "1"})
+
+    statuses = [
+        guess(after_password(), "000 000"),
+        guess(after_password(), "\u0660" * 6),
+        guess(mailed, "000-000"),
+        session.post(REAUTHENTICATE, {"code": "000000"}).status_code,
+        Client().post(link, {"code": "000000"}).status_code,
+    ]
+
+    assert statuses == [200] * GUESSES
+    assert session.post(REAUTHENTICATE, {"code": "000000"}).status_code == 429
+    assert Client().post(link, {"code": "000000"}).status_code == 429
+    assert guess(after_password()) == 429
+
+
+@pytest.mark.parametrize("code", ["aaaaa-aaaaa", "0000 0000"])
+def test_guesses_at_recovery_and_mailed_codes_are_limited_by_network(
+    clock: Clock, code: str
+) -> None:
+    """These codes are too long to guess, so the guesses do not count for the account."""
+    _alice, seed = with_factor()
+    mallory = after_password()
+    mallory.post(CHALLENGE, {"mail": "1"})
+
+    statuses = [guess(mallory, code) for _ in range(CODE_GUESS.burst + 1)]
+
+    assert statuses == [200] * CODE_GUESS.burst + [429]
+    assert not is_signed_in(mallory)
+    assert code_signs_in(code_of(seed), REMOTE_ADDR=HOME)
+
+
+def test_second_factor_guesses_from_elsewhere_do_not_block_a_known_browser(clock: Clock) -> None:
+    _alice, seed = with_factor()
+    hers = after_password()
+    guess(hers, code_of(seed))
+    assert is_signed_in(hers)
+    hers.post("/accounts/logout/")
+    for line in range(2):
+        assert guesses(GUESSES + 1, line=line) == [200] * GUESSES + [429]
+    assert code_signs_in(code_of(seed, 1), REMOTE_ADDR="10.9.0.1"), (
+        "two networks do not use up the account's guesses"
+    )
+    for line in range(2, 6):
+        guesses(GUESSES, line=line)
+
+    clock.advance(minutes=1)
+    assert guess(after_password(REMOTE_ADDR="10.9.0.1"), code_of(seed)) == 429
+    assert guess(after_password(browser=hers), code_of(seed)) == 302
+    hers.post("/accounts/logout/")
+    statuses = [guess(after_password(browser=hers)) for _ in range(GUESSES + 1)]
+    assert statuses == [200] * GUESSES + [429], "guesses from a known browser are limited, too"
+
+
+def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(
+    clock: Clock,
+) -> None:
+    _alice, seed = with_factor()
+    browser = after_password()
+    browser.post(CHALLENGE, {"mail": "1"})
+    guess(browser, str(mails_about("code")[-1].code))
+    assert is_signed_in(browser)
+    browser.post("/accounts/logout/")
+    assert [guess(after_password()) for _ in range(GUESSES)] == [200] * GUESSES
+
+    assert guess(after_password(browser=browser), code_of(seed)) == 429
+
+
+def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(
+    clock: Clock,
+) -> None:
+    """One wide network has only twelve of them, so that it cannot block the owner."""
+    with_factor()
+    statuses = []
+    for i in range(FACTOR_SUBSCRIBER_DAY.burst):
+        for line in (0, 1, 2) if i < 9 else (0,):
+            statuses.append(guess(after_password(REMOTE_ADDR=f"10.{line}.0.{i}")))
+        clock.advance(minutes=1)
+    refused = after_password(REMOTE_ADDR="10.3.0.1").post(CHALLENGE, {"code": WRONG_DIGITS})
+
+    assert statuses == [200] * FACTOR_ACCOUNT.burst
+    assert refused.status_code == 429
+    assert int(refused["Retry-After"]) == FACTOR_ACCOUNT.per
+    clock.advance(seconds=FACTOR_ACCOUNT.per)
+    statuses = [guess(after_password(REMOTE_ADDR=f"10.{line}.0.1")) for line in (0, 3, 3)]
+    assert statuses == [429, 200, 429]
+
+
+def test_one_ip_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
+    names = [f"person{i}" for i in range(CODE_GUESS.burst // GUESSES + 1)]
+    for name in names:
+        with_factor(name)
+    browsers = {name: after_password(name) for name in names}
+
+    statuses = [guess(browsers[name]) for name in names for _ in range(GUESSES)]
+
+    assert statuses == [200] * CODE_GUESS.burst + [429] * GUESSES
+
+
+def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock: Clock) -> None:
+    alice, _seed = with_factor()
+
+    guesses(GUESSES + 3)
+    assert [mail.to for mail in mails_about(BLOCKED)] == ["alice@example.org"]
+    assert alice.activity.filter(kind="factor_failed_new").count() == 1
+    assert alice.activity.filter(kind="factor_failed").count() == GUESSES - 1
+
+    before = alice.activity.count()
+    assert guesses(5, first=40) == [429] * 5
+    assert alice.activity.count() == before, "refused guesses are not recorded"
+
+    clock.advance(minutes=61)
+    guesses(GUESSES + 3, first=30)
+    assert len(mails_about(BLOCKED)) == 2
+    assert len(mails_about("failed at the second")) == 1
+    clock.advance(days=1)
+    guesses(1)
+    assert len(mails_about("failed at the second")) == 2, "the mail is sent once a day"
+
+
+def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock: Clock) -> None:
+    home = signed_in(make_user("alice"))
+    seed = seed_on(home.get(SETUP).text)
+    assert home.post(SETUP, {"code": code_of(seed)}).status_code == 302
+    codes = recovery_codes_on(home.get(RECOVERY_CODES).text)
+
+    clock.advance(minutes=2)
+    for line in range(6):
+        guesses(GUESSES, line=line)
+    home.post("/accounts/logout/")
+
+    assert guess(after_password(browser=home), code_of(seed)) == 302
+    assert code_signs_in(codes[0], REMOTE_ADDR="203.0.113.7"), (
+        "recovery codes work in every network"
+    )
+
+
+def test_a_few_wrong_codes_in_a_session_send_no_mail(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    browser = signed_in(alice)
+    before = len(outbox())
+
+    for _ in range(4):
+        browser.post(REAUTHENTICATE, {"code": WRONG_DIGITS})
+
+    assert len(outbox()) == before
+    kinds = set(Activity.objects.filter(user=alice).values_list("kind", flat=True))
+    assert "proof_failed" in kinds
+    assert not {"factor_failed", "factor_failed_new", "factor_blocked"} & kinds
+
+
+def test_a_thief_with_the_password_cannot_use_up_the_mailed_codes_of_a_known_browser(
+    clock: Clock,
+) -> None:
+    _alice, seed = with_factor()
+    hers = after_password(REMOTE_ADDR=HOME)
+    assert hers.post(CHALLENGE, {"code": code_of(seed)}).status_code == 302
+    hers.post(LOGOUT)
+    for line in range(4):
+        thieves = [after_password(REMOTE_ADDR=f"10.{line}.0.{i}") for i in range(1, 11)]
+        assert [thief.post(CHALLENGE, {"mail": "1"}).status_code for thief in thieves] == [302] * 10
+    assert after_password(REMOTE_ADDR="10.9.0.1").post(CHALLENGE, {"mail": "1"}).status_code == 429
+
+    sign_in(hers, "alice")
+    assert hers.post(CHALLENGE, {"mail": "1"}).status_code == 302
+
+
+def spellings_of_codes(codes: list[str]) -> set[bytes]:
+    """Return the spellings of recovery codes and their digests without a salt."""
+    bare = [code.replace("-", "") for code in codes]
+    digests = [sha256(code.encode()).hexdigest() for code in [*codes, *bare]]
+    return {text.encode() for text in [*codes, *bare, *digests]}
+
+
+def salted_digests(user: Any) -> set[bytes]:
+    """Return the salt and the digests that the site compares with, which are encrypted, too."""
+    from accounts.common import crypto
+
+    stored = json.loads(crypto.unseal(RecoveryCodes.objects.get(user=user).sealed, CODES_PURPOSE))
+    return {text.encode() for text in [stored["salt"], *stored["digests"]]}
+
+
+def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest() -> None:
+    carol = staff()
+    browser = after_password("carol")
+    seed = seed_on(browser.get(SETUP).text)
+    while_enrolling = everything_stored()
+    browser.post(SETUP, {"code": code_of(seed)})
+    codes = recovery_codes_on(browser.get(RECOVERY_CODES).text)
+    while_shown = everything_stored()
+    browser.post(RECOVERY_CODES, {"code": codes[0]})
+    afterwards = everything_stored()
+    assert len(codes) == 10
+
+    hidden = encodings_of_seed(seed) | spellings_of_codes(codes) | salted_digests(carol)
+    assert b"carol" in while_enrolling
+    for dump in (while_enrolling, while_shown, afterwards):
+        assert [text for text in hidden if text in dump] == []
+
+
+def test_a_value_encrypted_for_one_purpose_cannot_be_decrypted_for_another() -> None:
+    from accounts.common import crypto
+
+    alice, seed = with_factor()
+    sealed = Authenticator.objects.get(user=alice).sealed_seed
+    assert crypto.unseal(sealed, "totp.seed") == seed
+
+    for purpose in (CODES_PURPOSE, "totp_seed", "recovery_codes", "mail"):
+        with pytest.raises(InvalidToken):
+            crypto.unseal(sealed, purpose)
+
+
+def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code() -> None:
+    from django.contrib import admin
+
+    tables = {model.__name__ for site in admin.sites.all_sites for model in site._registry}
+    assert tables == {"User", "Group", "Invitation", "DailyCount", "Client", "RegistrationToken"}
+    alice, seed = with_factor()
+    codes = new_recovery_codes(alice)
+    after_password().post(CHALLENGE, {"lost": "ask"})
+    link = path_of(mails_about("remove your second factors")[-1].action_url)
+    carol = staff()
+    browser = signed_in(carol)
+    rows = [
+        *(Authenticator.objects.values_list("sealed_seed", flat=True)),
+        *(RecoveryCodes.objects.values_list("sealed", flat=True)),
+        *(Code.objects.values_list("digest", flat=True)),
+        *(BrowserSession.objects.values_list("session_key", flat=True)),
+        alice.password,
+        alice.password.rpartition("$")[2],
+    ]
+    hidden = encodings_of_seed(seed) | spellings_of_codes(codes) | salted_digests(alice)
+    hidden |= {row.encode() for row in rows} | {link.rstrip("/").rpartition("/")[2].encode()}
+
+    pages = [address(route) for route in ROUTES if route.startswith("admin/")]
+    pages += [
+        f"/admin/accounts/user/{user.pk}/{page}/"
+        for user in (alice, carol)
+        for page in ("change", "history", "delete")
+    ]
+    shown = [browser.get(page, follow=True).content for page in pages]
+    shown.append(browser.get("/admin/accounts/user/", {"q": "alice"}).content)
+
+    assert sum(b"alice" in page for page in shown) >= 3
+    for page in shown:
+        assert [text for text in hidden if text in page] == []
+
+
+def test_recovery_codes_are_shown_once_and_to_no_other_user() -> None:
+    alice, _seed = with_factor()
+    browser = signed_in(alice)
+    browser.post(RECOVERY_CODES, {"new": "1"})
+    page = browser.get(RECOVERY_CODES).text
+    codes, shown = recovery_codes_on(page), {"shown": shown_on(page)}
+    alice.refresh_from_db()
+    elsewhere, mallory = signed_in(alice), signed_in(make_user("mallory"))
+
+    for other in (browser, elsewhere, mallory):
+        assert recovery_codes_on(other.get(RECOVERY_CODES, follow=True).text) == []
+        assert codes[0] not in other.post(f"{RECOVERY_CODES}file/", follow=True).text
+    for forged in (shown, {"shown": "forged"}, {"shown": "\xe9\0"}, {"shown": shown["shown"][:-9]}):
+        answer = mallory.post(RECOVERY_CODES, {"code": "", **forged}, follow=True)
+        assert recovery_codes_on(answer.text) == [], forged
+        assert codes[0] not in mallory.post(f"{RECOVERY_CODES}file/", forged, follow=True).text
+    browser.post("/accounts/logout/")
+    sign_in(browser, "mallory")
+    assert recovery_codes_on(browser.get(RECOVERY_CODES, follow=True).text) == []
+
+
+def test_the_codes_of_a_page_that_was_left_open_are_not_downloaded_later(clock: Clock) -> None:
+    alice, _seed = with_factor()
+    browser = signed_in(alice)
+    browser.post(RECOVERY_CODES, {"new": "1"})
+    shown = {"shown": shown_on(browser.get(RECOVERY_CODES).text)}
+    clock.advance(minutes=15)
+
+    assert browser.post(f"{RECOVERY_CODES}file/", shown).status_code == 302
+
+
+LOGIN = "/accounts/login/"
+BY_CODE = "/accounts/login/code/"
+NEW = "a lantern over seven wet roofs"
+
+CLOSED = {
+    route for route, entry in ROUTES.items() if getattr(entry.callback, "login_required", True)
+}
+
+EVERYTHING = {
+    **{"login": "carol", "username": "carol", "email": "carol@example.org", "password": PASSWORD},
+    **{"password1": NEW, "next": "/admin/", "remove": "1", "others": "1", "new": "1"},
+}
+
+
+@pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
+def test_7_3_an_unfinished_sign_in_reaches_no_page(has_factor: bool) -> None:
+    carol = staff()
+    if has_factor:
+        enrolled(carol)
+    browser, session = after_password("carol"), signed_in(make_user("bob"))
+    assert len(CLOSED) > 30
+
+    for route in sorted(CLOSED):
+        for answer in (browser.get(address(route)), browser.post(address(route), EVERYTHING)):
+            assert answer.status_code == 302, route
+            assert "/login/?next=" in answer["Location"], route
+    assert session.get("/").status_code == 200
+    assert not is_signed_in(browser)
+
+
+@pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
+def test_a_password_alone_gives_a_session_on_no_page(has_factor: bool) -> None:
+    carol = staff()
+    if has_factor:
+        enrolled(carol)
+    browser = after_password("carol")
+
+    for route in sorted(ROUTES):
+        browser.post(address(route), EVERYTHING)
+        browser.get(address(route))
+        assert not is_signed_in(browser), route
+        assert browser.get("/admin/").status_code == 302, route
+    assert factors_of(carol) == int(has_factor)
+    assert carol.login_sessions.count() == 0
+    assert sign_in(Client(), "carol").status_code == 302, "the password has not changed"
+
+
+def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(
+    clock: Clock,
+) -> None:
+    _alice, seed = with_factor()
+    carol = staff()
+    late, busy, enrolling, in_time = (
+        after_password(),
+        after_password(),
+        after_password("carol"),
+        after_password(),
+    )
+    hers = seed_on(enrolling.get(SETUP).text)
+    for _ in range(3):
+        clock.advance(minutes=9, seconds=59)
+        busy.post(CHALLENGE, {"mail": "1"})
+        busy.post(CHALLENGE, {"code": "000000"})
+        busy.get(CHALLENGE)
+
+    in_time.post(CHALLENGE, {"code": code_of(seed)})
+    clock.advance(seconds=3)
+    answers = [browser.post(CHALLENGE, {"code": code_of(seed, 1)}) for browser in (late, busy)]
+    answers.append(enrolling.post(SETUP, {"code": code_of(hers)}))
+
+    assert is_signed_in(in_time)
+    assert [answer["Location"].partition("?")[0] for answer in answers] == [LOGIN] * 3
+    assert not is_signed_in(late)
+    assert not is_signed_in(busy)
+    assert factors_of(carol) == 0
+
+
+SWITCHES: dict[str, Callable[[Any], Any]] = {
+    "switched off and on": lambda user: by_superuser(user, "deactivate", "reactivate"),
+    "switched off": lambda user: type(user).objects.filter(pk=user.pk).update(is_active=False),
+}
+
+
+@pytest.mark.parametrize("change", (CHANGES | SWITCHES).values(), ids=CHANGES | SWITCHES)
+def test_an_unfinished_sign_in_is_invalid_once_credentials_change(
+    change: Callable[[Any], Any],
+) -> None:
+    alice, seed = with_factor()
+    browser = after_password()
+
+    change(alice)
+    answer = browser.post(CHALLENGE, {"code": code_of(seed, 1)})
+
+    assert answer["Location"] == LOGIN
+    assert not is_signed_in(browser)
+
+
+def test_a_code_mailed_before_a_change_is_invalid_after_it() -> None:
+    alice, _seed = with_factor()
+    browser = after_password()
+    browser.post(CHALLENGE, {"mail": "1"})
+    code = str(mails_about("code")[-1].code)
+    new_recovery_codes(alice)
+
+    browser = after_password(browser=browser)
+    browser.post(CHALLENGE, {"code": code})
+
+    assert not is_signed_in(browser)
+
+
+def test_session_fixation_the_session_key_changes_at_both_steps() -> None:
+    _alice, seed = with_factor()
+    browser, mallory, copy = Client(), Client(), Client()
+    mallory.post(BY_CODE, {"login": "mallory"})
+    browser.cookies["sessionid"] = planted = mallory.cookies["sessionid"].value
+
+    after_password(browser=browser)
+    copy.cookies["sessionid"] = between = browser.cookies["sessionid"].value
+
+    assert between != planted
+    assert mallory.get(CHALLENGE)["Location"] == LOGIN
+    browser.post(CHALLENGE, {"code": code_of(seed)})
+    assert is_signed_in(browser)
+    assert browser.cookies["sessionid"].value != between
+    for other in (mallory, copy):
+        assert other.get(CHALLENGE)["Location"] == LOGIN
+        other.post(CHALLENGE, {"code": code_of(seed, 1)})
+        assert not is_signed_in(other)
+
+
+def test_the_second_step_belongs_to_the_last_account_of_the_first_step() -> None:
+    """The second step completes the sign-in that was started last in a browser."""
+    with_factor()
+    _mallory, seed = with_factor("mallory")
+    browser = after_password()
+    after_password("mallory", browser)
+
+    browser.post(CHALLENGE, {"code": code_of(seed)})
+
+    assert "mallory" in browser.get("/").text
+    assert not code_signs_in(code_of(seed), "alice")
+
+
+def test_a_mailed_code_is_no_second_step_after_a_sign_in_by_mail() -> None:
+    """This includes a code that was requested after the password in the same browser."""
+    with_factor()
+    browser = after_password()
+    browser.post(CHALLENGE, {"mail": "1"})
+    earlier = str(outbox()[-1].code)
+    browser.post(BY_CODE, {"login": "alice"})
+    assert browser.post(BY_CODE, {"code": str(outbox()[-1].code)})["Location"] == CHALLENGE
+    count = len(outbox())
+
+    asked = browser.post(CHALLENGE, {"mail": "1"})
+    assert asked.status_code == 401
+    assert len(outbox()) == count
+    browser.post(CHALLENGE, {"code": earlier})
+
+    assert not is_signed_in(browser)
+    assert "?method=email" not in browser.get(CHALLENGE).text
+
+
+@pytest.mark.parametrize("rights", ["is_staff", "is_superuser"])
+def test_a_mailed_code_is_no_second_step_for_staff(rights: str) -> None:
+    carol, seed = with_factor("carol")
+    browser = after_password("carol")
+    browser.post(CHALLENGE, {"mail": "1"})
+    earlier = str(outbox()[-1].code)
+    type(carol).objects.filter(pk=carol.pk).update(**{rights: True})
+    count = len(outbox())
+
+    assert browser.post(CHALLENGE, {"mail": "1"}).status_code == 401
+    assert len(outbox()) == count
+    browser.post(CHALLENGE, {"code": earlier})
+    assert not is_signed_in(browser)
+    browser.post(CHALLENGE, {"code": code_of(seed)})
+    assert is_signed_in(browser)
+
+
+RESET = "/accounts/password/reset/"
+
+# Ways in which somebody might try to skip the required enrolment.
+DETOURS: dict[str, Callable[[Client], Any]] = {
+    "start over": lambda browser: sign_in(browser, "carol"),
+    "the admin": lambda browser: browser.get("/admin/", follow=True),
+    "the challenge": lambda browser: browser.post(CHALLENGE, {"code": "000000"}),
+    "a mailed code there": lambda browser: browser.post(CHALLENGE, {"mail": "1"}),
+    "the waiting period": lambda browser: browser.post(CHALLENGE, {"lost": "finish"}),
+    "a fresh proof": lambda b: b.post("/accounts/reauthenticate/", {"password": PASSWORD}),
+    "recovery codes": lambda browser: browser.post("/accounts/2fa/recovery-codes/", {"new": "1"}),
+    "a seed of one's own": lambda b: b.post(SETUP, {"code": code_of("00" * 20), "seed": "00" * 20}),
+    "sign out": lambda browser: browser.post("/accounts/logout/"),
+}
+
+
+@pytest.mark.parametrize("detour", DETOURS.values(), ids=DETOURS)
+def test_cve_2026_94218_no_detour_skips_enrolment(detour: Callable[[Client], Any]) -> None:
+    carol = staff()
+    browser = after_password("carol")
+
+    detour(browser)
+
+    assert not is_signed_in(browser)
+    assert carol.login_sessions.count() == 0
+    assert factors_of(carol) == 0
+    assert sign_in(browser, "carol")["Location"] == SETUP
+
+
+def test_a_mailed_code_or_a_new_password_does_not_skip_enrolment() -> None:
+    staff()
+    browser = Client()
+    browser.post(BY_CODE, {"login": "carol"})
+    assert browser.post(BY_CODE, {"code": str(outbox()[-1].code)})["Location"] == LOGIN
+    assert not is_signed_in(browser)
+
+    browser.post(RESET, {"login": "carol"})
+    answer = browser.post(path_of(outbox()[-1].action_url), {"password1": NEW})
+
+    assert answer.status_code == 403, "the mailbox alone sets no password of staff without a factor"
+    assert sign_in(browser, "carol", NEW).status_code == 200
+    assert not is_signed_in(browser)
+
+
+def test_the_password_alone_cannot_enrol_a_second_authenticator_during_sign_in() -> None:
+    alice, _seed = with_factor()
+    browser = after_password()
+
+    answers = [browser.get(SETUP), browser.post(SETUP, {"code": "000000"})]
+
+    assert [answer["Location"] for answer in answers] == [CHALLENGE, CHALLENGE]
+    assert factors_of(alice) == 1
+
+
+def test_an_enrolment_begun_by_a_thief_is_invalid_once_the_owner_has_enrolled() -> None:
+    carol = staff()
+    mallory, owner = after_password("carol"), after_password("carol")
+    theirs, hers = (seed_on(browser.get(SETUP).text) for browser in (mallory, owner))
+    assert theirs != hers
+    owner.post(SETUP, {"code": code_of(hers)})
+    assert is_signed_in(owner)
+
+    late = mallory.post(SETUP, {"code": code_of(theirs)})
+
+    assert late["Location"].startswith(LOGIN)
+    after_password("carol", mallory)
+    assert mallory.post(SETUP, {"code": code_of(theirs)})["Location"] == CHALLENGE
+    mallory.post(CHALLENGE, {"code": code_of(theirs)})
+    assert not is_signed_in(mallory)
+    assert is_signed_in(owner)
+    assert factors_of(carol) == 1
+
+
+def test_a_seed_shown_in_one_sign_in_is_not_shown_in_another() -> None:
+    """A thief begins with a stolen password on a shared machine; the owner uses it next."""
+    staff()
+    browser = after_password("carol")
+    seen = seed_on(browser.get(SETUP).text)
+    assert seed_on(after_password("carol").get(SETUP).text) != seen
+
+    after_password("carol", browser)
+    again = seed_on(browser.get(SETUP).text)
+
+    assert again != seen
+    assert seed_on(browser.get(SETUP).text) == again, "a reload of the page shows the same seed"
+
+
+def test_a_seed_shown_to_one_user_cannot_be_enrolled_for_another() -> None:
+    staff()
+    dave = make_user("dave", is_staff=True)
+    browser = after_password("carol")
+    seed = seed_on(browser.get(SETUP).text)
+
+    after_password("dave", browser)
+    browser.post(SETUP, {"code": code_of(seed)})
+
+    assert not is_signed_in(browser)
+    assert factors_of(dave) == 0
+
+
+@pytest.mark.parametrize("page", [SETUP, ADD])
+def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(
+    page: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Another browser changes the account just after this one passed the check."""
+    from accounts.signin import flow
+    from accounts.users import services as users
+
+    def ended(request: Any, real: Callable[[Any], Any] = flow.find_pending) -> Any:
+        found = real(request)
+        users.void_proofs_and_links(type(carol).objects.get(pk=carol.pk))
+        return found
+
+    carol = staff()
+    browser = after_password("carol")
+    code = code_of(seed_on(browser.get(SETUP).text))
+    monkeypatch.setattr(flow, "find_pending", ended)
+
+    assert browser.post(page, {"code": code, "credential": "{}"}).status_code in {200, 302}
+    assert factors_of(carol) == 0
+    assert not is_signed_in(browser)

@@ -1,35 +1,59 @@
-"""Attacks on sessions: copied cookies, planted session data and guesses at reauthentication."""
+"""Attacks on sessions."""
 
+import csv
+import io
 import uuid
 from collections.abc import Callable
+from ipaddress import ip_network
 from typing import Any
+from uuid import UUID
 
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.core import serializers
 from django.core.management import call_command
+from django.db import transaction
 from django.test import Client
 
 from accounts.activity import events
 from accounts.activity.mails import SUBJECTS
+from accounts.activity.models import Activity, WrittenOnce
+from accounts.activity.notices import MOST_AN_HOUR
+from accounts.activity.services import Actor, record
+from accounts.common.client_info import LONGEST_NAME, LONGEST_USER_AGENT, ClientInfo
+from accounts.common.errors import PublicError
 from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.services import record_failed_reauthentication
 from accounts.sessions.store import SessionStore, digest
+from accounts.signin.services import reverify_password
+from accounts.social.attempts import Attempt, AttemptPurpose
+from accounts.social.provider_profile import ProviderProfile
+from accounts.social.services import verify as prove_by_provider
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, REAUTHENTICATION
+from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
 from tests.support.administration import by_staff, by_superuser
 from tests.support.clock import Clock
-from tests.support.signin import signed_in
+from tests.support.second_steps import mails_about
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     PASSWORD,
     WRONG,
+    address_of,
     is_signed_in,
+    make_staff,
     make_user,
     outbox,
     path_of,
     sign_in,
+    sign_in_twice,
     sign_up,
 )
+from tests.support.urls import CALLS, OPEN, PAGES, address
+from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
+
 
 SESSIONS = "/accounts/sessions/"
 REAUTHENTICATE = "/accounts/reauthenticate/"
@@ -186,3 +210,287 @@ def test_reauthentication_needs_the_own_password_and_redirects_to_no_other_site(
     assert LoginSession.objects.get().auth_time == before
     hers = {"password": PASSWORD, "next": "//evil.example"}
     assert thief.post(REAUTHENTICATE, hers).url == "/"
+
+
+NEWS = str(SUBJECTS[events.PROOF_GUESSED])
+
+
+@pytest.fixture
+def alice() -> User:
+    return make_user("alice")
+
+
+def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_methods(
+    alice: User, clock: Clock
+) -> None:
+    signed_in(alice)
+    login, passkey = LoginSession.objects.get(), registered(alice)
+    place = ClientInfo("192.0.2.7", "")
+    actor = Actor(place, session=login.pk)
+    for_another_act = passkey.get(passkeys.options_to_sign_in())
+    stranger = ProviderProfile("https://op.example", "somebody")
+    wrong: list[Any] = [
+        lambda: reverify_password(login, WRONG, place),
+        lambda: verification.verify(alice, "000000", actor),
+        lambda: passkeys.verify(alice, for_another_act, actor),
+        lambda: prove_by_provider(alice, stranger, Attempt("acme", AttemptPurpose.PROVE), actor),
+        lambda: reverify_password(login, WRONG, place),
+    ]
+    for number, proof in enumerate(wrong):
+        assert mails_about(NEWS) == [], number
+        with pytest.raises(PublicError):
+            proof()
+
+    (mail,) = mails_about(NEWS)
+    assert mail.to == address_of("alice")
+    assert "/accounts/lockdown/" in mail.action_url
+    assert "192.0.2.7" in str(mail)
+
+
+def test_failed_reauthentications_are_mailed_once_a_day_for_each_session(
+    alice: User, clock: Clock
+) -> None:
+    def mails_after(times: int, session: UUID) -> int:
+        for _ in range(times):
+            record_failed_reauthentication(alice, Actor(session=session))
+        return len(mails_about(NEWS))
+
+    stolen, other = UUID(int=1), UUID(int=2)
+    assert mails_after(5, stolen) == 1
+    assert mails_after(4, other) == 1
+    clock.advance(hours=24, seconds=-1)
+    assert mails_after(5, stolen) == 1
+    assert mails_after(1, other) == 2
+    clock.advance(seconds=1)
+    assert mails_after(1, stolen) == 3, "the guesses of the last 24 hours count"
+    clock.advance(hours=24)
+    assert mails_after(4, stolen) == 3
+
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0"
+HERS = FIREFOX.format(140)
+CURL = "curl/8.14.1"
+LOGOUT = "/accounts/logout/"
+
+
+def browser(agent: str = HERS, **extra: Any) -> Client:
+    return Client(headers={"user-agent": agent}, **extra)
+
+
+def signed_in_at(client: Client, username: str = "alice") -> Client:
+    assert sign_in(client, username).status_code == 302
+    return client
+
+
+def with_cookie_of(owner: Client, thief: Client) -> Client:
+    thief.cookies["sessionid"] = owner.cookies["sessionid"].value
+    return thief
+
+
+def test_a_session_in_another_browser_reaches_nothing_before_reauthentication() -> None:
+    # The API reference, which is public, has a carol in its examples.
+    alice, carol, owner = make_user("alice"), make_staff("carol-of-staff"), browser()
+    assert sign_in_twice(owner, carol).url == "/"
+    other = signed_in(carol)
+    thief = with_cookie_of(owner, browser(CURL))
+    everything = {"others": "1", "password": WRONG, "is_active": "on", "is_staff": "on"}
+
+    for route in PAGES - OPEN:
+        path = address(route).replace("user/1/", f"user/{alice.pk}/")
+        for answer in (thief.get(path), thief.post(path, everything)):
+            assert answer.status_code == 302, route
+            assert answer.url.startswith(REAUTHENTICATE), route
+    assert all(thief.get(address(route)).status_code == 401 for route in CALLS - OPEN)
+    for route in OPEN - {REAUTHENTICATE[1:], LOGOUT[1:]}:
+        for answer in (thief.get(address(route)), thief.post(address(route), everything)):
+            assert b"carol-of-staff" not in answer.content, route
+    assert thief.post(REAUTHENTICATE, {"password": WRONG}).status_code == 200
+
+    alice.refresh_from_db()
+    carol.refresh_from_db()
+    assert not alice.is_staff
+    assert carol.has_usable_password()
+    assert [is_signed_in(each) for each in (thief, owner, other)] == [False, True, True]
+    assert Activity.objects.filter(kind="browser_changed").count() == 1
+
+
+def test_a_thief_in_another_browser_does_not_get_the_owners_flash_messages() -> None:
+    alice = make_user("alice")
+    owner, other = signed_in_at(browser()), signed_in(alice)
+    owner.post("/accounts/sessions/", {"others": "1"})
+    thief = with_cookie_of(owner, browser(CURL))
+
+    for route in OPEN:
+        assert b"1 other session was signed out" not in thief.get(address(route)).content, route
+
+    assert b"1 other session was signed out" in owner.get("/accounts/sessions/").content
+    assert not is_signed_in(other)
+
+
+def test_another_network_is_detected_behind_a_trusted_proxy(settings: Any) -> None:
+    set_up(
+        settings,
+        session_protection_network="on",
+        trusted_proxies=(ip_network("127.0.0.1"),),
+    )
+    make_user("alice")
+    owner = signed_in_at(browser(HTTP_X_FORWARDED_FOR="198.51.100.1, 2001:db8:0:1::5"))
+
+    def reached_from(forwarded: str) -> bool:
+        return is_signed_in(with_cookie_of(owner, browser(HTTP_X_FORWARDED_FOR=forwarded)))
+
+    assert reached_from("2001:db8:0:1::99"), "the same /64"
+    assert not reached_from("2001:db8:0:2::5")
+    assert not reached_from("2001:db8:0:1::5, 203.0.113.7")
+
+
+AGENTS = {
+    "8 KB": "x" * 8192,
+    "8 KB that looks like one": "Mozilla/5.0 (" + "a; " * 2700 + ") Chrome/1",
+    "control characters": "\x1b[2J\x7f\x01Firefox/1.0\t\x85",
+    "emoji": "\U0001f600 Chrome/140".encode().decode("latin-1"),
+    "empty": "",
+    "family of any length": "y" * 200 + "/1 CFNetwork/1 Darwin/2",
+}
+
+
+@pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
+def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printable(
+    agent: str,
+) -> None:
+    make_user("alice")
+    client = browser(agent)
+
+    assert sign_in(client, "alice", WRONG).status_code == 200
+    signed_in_at(client)
+
+    assert client.get("/accounts/sessions/").status_code == 200
+    login = LoginSession.objects.get()
+    rows = Activity.objects.all()
+    assert len(login.agent) <= LONGEST_USER_AGENT
+    for name in [login.browser, login.system, *(n for r in rows for n in (r.browser, r.system))]:
+        assert len(name) <= LONGEST_NAME
+        assert name.isprintable()
+    assert login.agent.isprintable()
+
+
+def test_an_ip_address_with_a_long_zone_causes_no_server_error(settings: Any) -> None:
+    """A zone (RFC 4007) may be longer than the database column."""
+    set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
+    make_user("alice")
+
+    sign_in(browser(HTTP_X_FORWARDED_FOR="fe80::1%" + "a" * 500), "alice", WRONG)
+
+    assert len(Activity.objects.get().ip) <= 45
+
+
+# ua-parser reads any text before the slash as the name of an app.
+APP = "{}/1 CFNetwork/1 Darwin/2"
+
+
+def test_a_made_up_user_agent_cannot_write_text_into_another_users_history() -> None:
+    """The attacker sends a user agent such as 'Alert: see evil.example' with a failed sign-in."""
+    make_user("alice")
+    sign_in(browser(APP.format("Alert: see https:evil.example")), "alice", WRONG)
+
+    page = signed_in_at(browser()).get("/accounts/activity/").text
+
+    assert "evil.example" not in page
+    assert "Alert:" not in page
+
+
+ACTIVITY = "/accounts/activity/"
+CSV = f"{ACTIVITY}activity.csv"
+
+
+def forged(row: Activity) -> Activity:
+    row.kind = "signed_in"
+    return row
+
+
+# Every way in which the ORM could overwrite a row.
+REWRITES: dict[str, Callable[[Activity], object]] = {
+    "save": lambda row: forged(row).save(),
+    "save of a twin": lambda row: Activity(pk=row.pk, kind="signed_in").save(),
+    "update": lambda row: Activity.objects.filter(pk=row.pk).update(kind="signed_in"),
+    "update of a person's": lambda row: row.user and row.user.activity.update(kind="signed_in"),
+    "bulk_update": lambda row: Activity.objects.bulk_update([forged(row)], ["kind"]),
+    "update_or_create": lambda row: Activity.objects.update_or_create(
+        {"kind": "signed_in"}, pk=row.pk
+    ),
+    "bulk_create": lambda row: Activity.objects.bulk_create(
+        [forged(row)], update_conflicts=True, unique_fields=["id"], update_fields=["kind"]
+    ),
+}
+
+
+@pytest.mark.parametrize("rewrite", REWRITES.values(), ids=REWRITES)
+def test_history_entries_cannot_be_rewritten(rewrite: Callable[[Activity], object]) -> None:
+    record(make_user("alice"), events.PROOF_FAILED, Actor())
+    row = Activity.objects.get()
+
+    with pytest.raises(WrittenOnce), transaction.atomic():
+        rewrite(row)
+
+    assert Activity.objects.get(pk=row.pk).kind == "proof_failed"
+
+
+def test_a_password_typed_as_username_is_not_stored_in_the_history() -> None:
+    browser = signed_in(make_user("alice"))
+
+    for typed in (WRONG, f"{WRONG}@example.org", "alice"):
+        sign_in(Client(headers={"referer": f"/{WRONG}"}), typed, WRONG)
+    browser.post("/accounts/reauthenticate/", {"password": WRONG})
+
+    rows = Activity.objects.filter(kind__in=["sign_in_failed", "proof_failed"])
+    assert rows.count() == 4
+    assert WRONG not in serializers.serialize("json", Activity.objects.all())
+
+
+def test_a_history_shows_only_the_users_own_entries() -> None:
+    make_user("alice")
+    sign_in(Client(REMOTE_ADDR="192.0.2.77"), "alice", WRONG)
+    sign_in(Client(REMOTE_ADDR="192.0.2.77"), "nobody", WRONG)
+    mallory = signed_in(make_user("mallory"))
+
+    for row in Activity.objects.all():
+        is_own = row.user is not None and row.user.username == "mallory"
+        assert mallory.get(f"{ACTIVITY}{row.pk}/").status_code == (200 if is_own else 404)
+    for query in ("", "?group=failure", "?group=failure&user=alice&page=0", "?group=\0&page=1e9"):
+        for path in (ACTIVITY, CSV):
+            answer = mallory.get(path + query)
+            assert answer.status_code == 200
+            assert b"192.0.2.77" not in answer.getvalue()
+
+
+def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed() -> None:
+    alice = make_user("alice")
+
+    for i in range(LOGIN_SUBSCRIBER.burst + 3):
+        sign_in(Client(REMOTE_ADDR=f"192.0.2.{i}"), "alice", WRONG)
+
+    assert alice.activity.count() == LOGIN_SUBSCRIBER.burst
+    assert outbox() == []
+
+
+@pytest.mark.parametrize("cell", [f"{mark}1" for mark in "=+-@\t\r\n\uff1d"])
+def test_no_cell_of_the_csv_file_is_a_formula(cell: str) -> None:
+    """CWE-1236."""
+    alice = make_user("alice")
+    record(alice, events.SESSION_ENDED, Actor(key=cell, reason=cell), detail=cell)
+
+    text = signed_in(alice).get(CSV).getvalue().decode()
+    *_, row = csv.reader(io.StringIO(text, newline=""))
+
+    assert [row[2], row[-3], row[-1]] == [f"'{cell}"] * 3
+    assert row[1] == "Another session was signed out"
+
+
+def test_repeated_sign_ins_do_not_flood_the_owner_with_notices() -> None:
+    make_user("alice")
+    for _ in range(MOST_AN_HOUR + 5):
+        sign_in(Client(), "alice")
+
+    notices = [mail for mail in outbox() if "new browser" in mail.subject]
+    assert len(notices) == MOST_AN_HOUR
+    assert Activity.objects.filter(kind="signed_in_new").count() == MOST_AN_HOUR + 5

@@ -1,6 +1,7 @@
-"""Attacks by staff: acts on accounts with more rights, acts without a right, and two at once."""
+"""Attacks on the acts of staff."""
 
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -12,24 +13,50 @@ from accounts.activity.services import Actor
 from accounts.administration import acts
 from accounts.administration.acts import ACTS
 from accounts.administration.roles import AlreadyDone, JustSent, NotAllowedOnStaff, NotInRole
+from accounts.apikeys.models import APIKey
 from accounts.mail.services import deliver_due
 from accounts.sessions.models import LoginSession
+from accounts.throttle.limits import STAFF_CLEAR
 from accounts.twofactor.models import Authenticator
-from accounts.users.models import User
-from tests.support.administration import REASON, act, desk, member, page_of, rows
+from accounts.users.models import PendingSignup, User
+from tests.support.administration import (
+    ADDRESSES,
+    REASON,
+    act,
+    alice_with_addresses,
+    desk,
+    member,
+    page_of,
+    rows,
+    staff_token,
+)
+from tests.support.api import Answer, call, get_tokens
+from tests.support.api_keys import FORM, NEW, key_of, row_of
+from tests.support.api_steps import status_and_code
 from tests.support.client import together
 from tests.support.clock import Clock
+from tests.support.invitations import invite, superuser
 from tests.support.second_factor import (
     RECOVERY_CODES,
+    enrolled,
     recovery_codes_on,
     set_up_authenticator,
     unused_code,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import LOGOUT, address_of, make_user, sign_in_twice
+from tests.support.steps import (
+    LOGOUT,
+    address_of,
+    make_user,
+    outbox,
+    sign_in,
+    sign_in_twice,
+    sign_up,
+)
 from tests.support.urls import ROUTES, address
 
 pytestmark = pytest.mark.django_db
+
 
 REAUTHENTICATE = "/accounts/reauthenticate/"
 RIGHTS = {"is_staff": "on", "is_superuser": "on"}
@@ -71,7 +98,7 @@ def test_staff_who_only_read_can_post_nothing_anywhere_in_the_admin(role: str) -
     known = {address(route) for route in ROUTES if route.startswith("admin/")}
     acting = {f"{page_of(alice)}{name}/" for name in ACTS}
 
-    # Auditors may give a reason to read: tests/attacks/test_auditors.py.
+    # Auditors may give a reason to read: tests/attacks/test_admin.py.
     reading = {address(ROUTES_TO_READ), "/admin/login/", "/admin/logout/"}
     for path in (known | acting | {page_of(alice)}) - reading:
         answer = browser.post(path, {**RIGHTS, "reason": REASON, "mode": "now", "name": "x"})
@@ -267,3 +294,272 @@ def test_two_superusers_cannot_switch_each_other_off_at_once() -> None:
     assert sorted(at_once((carol, dave), (dave, carol))) == [False, True]
 
     assert User.objects.filter(is_active=True).count() == 1
+
+
+@pytest.fixture
+def alice() -> User:
+    return alice_with_addresses()
+
+
+def staff_with(codename: str) -> Client:
+    carol = make_user("carol", is_staff=True)
+    carol.user_permissions.set(Permission.objects.filter(codename=codename))
+    return signed_in(User.objects.get(pk=carol.pk))
+
+
+def pages(browser: Client, alice: User) -> list[str]:
+    """Return the page about alice, and the results of searches for her hidden addresses."""
+    found = [browser.get("/admin/accounts/user/", {"q": email}).text for email in ADDRESSES[1:]]
+    return [browser.get(f"/admin/accounts/user/{alice.pk}/change/").text, *found]
+
+
+def test_view_only_staff_neither_see_nor_search_hidden_addresses(alice: User) -> None:
+    page, *results = pages(staff_with("view_user"), alice)
+
+    assert "a…@example.org" in page
+    assert alice.email not in page
+    assert "2 more addresses that you may not see" in page
+    assert "s…@work.example" in page, "the history says that an address was added"
+    assert not any(email in page for email in ADDRESSES[1:])
+    assert not any(str(alice.pk) in result for result in results)
+
+
+def test_staff_who_may_help_see_and_search_all_addresses(alice: User) -> None:
+    page, *results = pages(staff_with("help_user"), alice)
+
+    assert all(email in page for email in ADDRESSES[1:])
+    assert all(alice.email in result for result in results)
+
+
+def test_names_of_people_cannot_forge_the_explanation() -> None:
+    forged = "Nothing stops alice. <b>Send the code to me</b>"
+    alice = make_user("alice", display_name=forged, is_active=False)
+
+    page, *_results = pages(staff_with("view_user"), alice)
+
+    assert "alice can’t sign in because the account is deactivated." in page
+    assert "<b>" not in page
+
+
+@pytest.mark.parametrize("method", ["get", "head"])
+def test_staff_leave_a_trace_when_they_open_a_page_about_a_person(method: str) -> None:
+    alice = make_user("alice")
+    browser = staff_with("view_user")
+
+    browser.generic(method.upper(), f"/admin/accounts/user/{alice.pk}/change/")
+
+    assert "A member of staff opened the page" in signed_in(alice).get("/accounts/activity/").text
+
+
+def test_support_cannot_confirm_a_sign_up_of_their_own_at_an_invited_address() -> None:
+    manager = Group.objects.get(name="Manager")
+    invite(superuser("owner")[1], "dave", is_staff="on", groups=[manager.pk])
+    sign_up(Client(), "mallory", address_of("dave"))
+
+    act(desk("Support"), PendingSignup.objects.get(), "confirm-address")
+
+    mallory = User.objects.get(username="mallory")
+    assert (mallory.is_staff, mallory.group_names) == (False, [])
+
+
+def test_support_cannot_reset_the_limits_of_an_account_for_endless_guesses() -> None:
+    alice, browser = make_user("alice"), desk("Support")
+
+    def guess_and_reset() -> int:
+        sign_in(Client(), "alice", "wrong password")
+        return int(act(browser, alice, "clear-limits").status_code)
+
+    answers = [guess_and_reset() for _ in range(STAFF_CLEAR.burst + 1)]
+
+    assert answers == [302] * STAFF_CLEAR.burst + [429]
+
+
+@pytest.mark.parametrize("name", ["send-reset", "end-sessions"])
+def test_the_form_of_an_act_shows_nothing_about_a_person_without_a_trace(name: str) -> None:
+    alice = make_user("alice")
+
+    desk("Support").get(f"{page_of(alice)}{name}/")
+
+    assert alice.activity.filter(kind="page_opened", actor="carol").exists()
+
+
+def test_people_do_not_learn_which_member_of_staff_acted() -> None:
+    alice = make_user("alice")
+    by_key = Actor(proof="pop", key="carol's script")
+
+    acts.perform("send-reset", member("carol", "Support"), by_key, alice, reason=REASON)
+
+    page = signed_in(alice).get("/accounts/activity/").text
+    answer = str(call("activity/", token=get_tokens()["access"]).body)
+    for text in (page, answer):
+        assert REASON in text
+        assert "carol" not in text
+    assert "@staff" in answer
+
+
+TOO_WEAK = (401, "insufficient_user_authentication")
+
+
+def allow(key: str, wanted: str = "act", by: str = "Superuser", name: str = "owner") -> Any:
+    """Let a superuser allow ``key``, which belongs to carol."""
+    carol = User.objects.get(username="carol")
+    return act(desk(by, name), carol, "allow-key", target=f"{row_of(key).pk} {wanted}")
+
+
+def carols_key(role: str = "Support", wanted: str = "act") -> str:
+    """Return a key of carol that may use the staff API."""
+    key = key_of(member("carol", role))
+    assert allow(key, wanted).status_code == 302
+    return key
+
+
+def calls(key: str, user: Any) -> list[Answer]:
+    deactivate = f"admin/users/{user.pk}/deactivate/"
+    return [
+        call("admin/users/", token=key),
+        call(f"admin/users/{user.pk}/", token=key),
+        call(deactivate, {"reason": REASON}, token=key),
+    ]
+
+
+def may_use_staff_api(key: str) -> bool:
+    """Return whether a call of the staff API with ``key`` succeeds."""
+    return call("admin/users/", token=key).status == 200
+
+
+def test_an_allowed_key_has_the_role_of_its_owner_and_no_more(clock: Clock) -> None:
+    key, alice = carols_key(), make_user("alice")
+    clock.advance(days=5)
+
+    assert [answer.status for answer in calls(key, alice)] == [200, 200, 200]
+    assert status_and_code(calls(key, User.objects.get(username="owner"))[-1])[0] == 403
+    assert call("admin/invitations/", token=key).code == "not_in_role"
+    acted = alice.activity.get(kind="switched_off")
+    assert (acted.actor, acted.key) == ("carol", row_of(key).label)
+    assert call(f"users/{alice.pk}/", token=key).status == 404
+
+
+def test_a_key_that_may_only_read_cannot_act() -> None:
+    key, alice = carols_key(wanted="read"), make_user("alice")
+
+    *read, acted = calls(key, alice)
+
+    assert [answer.status for answer in read] == [200, 200]
+    assert status_and_code(acted) == (403, "insufficient_scope")
+
+
+def test_no_other_key_of_the_same_owner_may_use_the_staff_api() -> None:
+    carols_key()
+    other = key_of(User.objects.get(username="carol"), "admin:read admin:write read write")
+
+    assert {status_and_code(answer) for answer in calls(other, make_user("alice"))} == {TOO_WEAK}
+
+
+@pytest.mark.parametrize("role", ["Auditor", "Support", "Manager"])
+def test_only_superusers_allow_keys(role: str) -> None:
+    key = key_of(member("carol", "Auditor"))
+
+    assert allow(key, by=role, name="bob").status_code == 403
+
+    assert not may_use_staff_api(key)
+
+
+def test_superusers_allow_neither_their_own_keys_nor_those_of_users_nor_any_over_the_api() -> None:
+    carol = member("carol", "Superuser")
+    own, browser = key_of(carol), signed_in(carol)
+    alice = make_user("alice")
+    alices = key_of(alice)
+
+    assert act(browser, carol, "allow-key", target=f"{row_of(own).pk} act").status_code == 403
+    page = act(browser, alice, "allow-key", target=f"{row_of(alices).pk} act")
+    assert page.status_code in {200, 409}
+    enrolled(carol)
+    bobs = key_of(member("bob", "Support"))
+    body = {"reason": REASON, "target": f"{row_of(bobs).pk} act"}
+    path = f"admin/users/{User.objects.get(username='bob').pk}/allow-key/"
+    assert call(path, body, token=staff_token("carol")).status == 404
+    browser.post(NEW, FORM | {"admin": "write", "scope": "admin:write"})
+
+    assert not APIKey.objects.exclude(staff_scope="").exists()
+
+
+@pytest.mark.parametrize("target", ["", "x", "x act", "{0}", "{0} all", "{0} act act", "\0 act"])
+def test_a_malformed_choice_allows_nothing(target: str) -> None:
+    key = key_of(member("carol", "Support"))
+    carol = User.objects.get(username="carol")
+
+    page = act(desk("Superuser", "owner"), carol, "allow-key", target=target.format(row_of(key).pk))
+
+    assert page.status_code in {200, 400}
+    assert not may_use_staff_api(key)
+
+
+def withdraw(carol: User) -> None:
+    owner = signed_in(User.objects.get(username="owner"))
+    assert act(owner, carol, "withdraw-key").status_code == 302
+
+
+def by_owner(**fields: Any) -> Any:
+    """Return an act in which another superuser changes carol's rights."""
+
+    def change(carol: User) -> None:
+        owner = signed_in(User.objects.get(username="owner"))
+        assert owner.post(page_of(carol), fields).status_code == 302
+
+    return change
+
+
+def become_a_manager(carol: User) -> None:
+    by_owner(is_staff="on", groups=Group.objects.get(name="Manager").pk)(carol)
+
+
+def lose_the_role_unseen(carol: User) -> None:
+    Group.objects.get(name="Support").permissions.clear()
+
+
+ENDS = {
+    "withdrawn": withdraw,
+    "staff no more": by_owner(),
+    "another role": become_a_manager,
+    "role lost in the database": lose_the_role_unseen,
+    "deactivated": lambda carol: User.objects.filter(pk=carol.pk).update(is_active=False),
+    "key removed": lambda carol: signed_in(carol).post("/accounts/lockdown/"),
+}
+
+
+@pytest.mark.parametrize("end", ENDS)
+def test_access_ends_with_the_role_the_account_and_the_key(end: str) -> None:
+    key = carols_key()
+    assert may_use_staff_api(key)
+
+    ENDS[end](User.objects.get(username="carol"))
+
+    assert not may_use_staff_api(key)
+
+
+def test_a_key_must_be_allowed_again_after_rights_are_given_back() -> None:
+    key = carols_key()
+    carol = User.objects.get(username="carol")
+    by_owner()(carol)
+    support = Group.objects.get(name="Support").pk
+
+    by_owner(is_staff="on", groups=support)(carol)
+
+    assert not may_use_staff_api(key)
+    assert carol.activity.filter(kind="key_disallowed").exists()
+
+
+def test_who_allowed_a_key_and_why_is_in_both_histories_and_mailed() -> None:
+    other = member("dave", "Superuser")
+
+    key = carols_key()
+    withdraw(User.objects.get(username="carol"))
+
+    carol, owner = (User.objects.get(username=name) for name in ("carol", "owner"))
+    for kind in ("key_allowed", "key_disallowed"):
+        row = carol.activity.get(kind=kind)
+        assert (row.actor, row.reason, row.detail) == ("owner", REASON, row_of(key).label)
+    assert owner.activity.filter(kind="staff_acted", reason=REASON).count() == 2
+    assert other.activity.filter(kind="staff_changed", reason=REASON).count() == 2
+    told = [mail for mail in outbox() if mail.to == address_of("carol")]
+    assert len([mail for mail in told if "staff API" in mail.subject]) == 2

@@ -1,14 +1,23 @@
-"""Device names: the same for all versions of a browser, and without text that a client chose."""
+"""Who sends a request, and from where."""
+
+from collections.abc import Callable
+from ipaddress import ip_address, ip_network
+from pathlib import Path
 
 import pytest
+from django.utils import translation
 
-from accounts.common.client_info import ClientInfo
+from accounts.common import client_info
+from accounts.common.client_info import ClientInfo, client_ip, networks, parse_ip
+from accounts.common.environment import ConfigError, read
+from tests.support import mmdb
 
 WEBKIT = "AppleWebKit/605.1.15 (KHTML, like Gecko)"
 BLINK = "AppleWebKit/537.36 (KHTML, like Gecko)"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X)"
 MAC = "Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7)"
 CHROMEOS = "Mozilla/5.0 (X11; CrOS x86_64 14541.0.0)"
+
 AGENTS = {
     f"{MAC} {BLINK} HeadlessChrome/140.0.0.0 Safari/537.36": "Chrome on macOS",
     f"{CHROMEOS} {BLINK} Chrome/140.0.0.0 Safari/537.36 Edg/140.0.0.0": "Edge on ChromeOS",
@@ -34,3 +43,139 @@ def test_a_user_agent_becomes_a_device_name_that_survives_browser_updates(
 
 def test_the_repr_of_client_info_hides_the_known_browser_cookie() -> None:
     assert "secret" not in repr(ClientInfo("192.0.2.1", "", "secret"))
+
+
+PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
+
+
+@pytest.mark.parametrize(
+    "peer, forwarded, client",
+    [
+        ("203.0.113.9", "192.0.2.1", "203.0.113.9"),  # an untrusted peer's header is ignored
+        ("10.0.0.1", "", "10.0.0.1"),
+        ("10.0.0.1", "192.0.2.1", "192.0.2.1"),
+        ("10.0.0.1", "192.0.2.66, 192.0.2.1", "192.0.2.1"),  # the client wrote the left value
+        ("10.0.0.1", "192.0.2.66, 192.0.2.1, 10.0.0.2", "192.0.2.1"),
+        ("10.0.0.1", "10.0.0.3, 10.0.0.2", "10.0.0.3"),
+        ("10.0.0.1", "192.0.2.1, unknown", "10.0.0.1"),  # unreadable: the last trusted hop counts
+        ("10.0.0.1", "192.0.2.1:1234", "192.0.2.1"),  # as Azure's gateway writes it
+        ("10.0.0.1", "[2001:db8:2::5]:1234", "2001:db8:2::5"),
+        ("10.0.0.1", "192.0.2.1:", "10.0.0.1"),
+        ("10.0.0.1", "192.0.2.1\0, 10.0.0.2", "10.0.0.2"),
+        ("10.0.0.1", ",,,", "10.0.0.1"),
+        ("2001:db8:1::1", " [2001:db8:2::5] ", "2001:db8:2::5"),
+        ("::ffff:10.0.0.1", "::ffff:192.0.2.1", "192.0.2.1"),
+        ("10.0.0.1", "fe80::1%a zone is free text", "fe80::1"),
+        ("10.0.0.1", "0000:0000:0000:0000:0000:ffff:192.168.100.228", "192.168.100.228"),
+    ],
+)
+def test_the_rightmost_untrusted_forwarded_ip_is_the_client_ip(
+    peer: str, forwarded: str, client: str
+) -> None:
+    address = parse_ip(peer)
+    assert address
+
+    assert client_ip(address, forwarded, PROXIES) == ip_address(client)
+
+
+@pytest.mark.parametrize(
+    "one, other, shared",
+    [
+        ("2001:db8::1", "2001:db8::ffff:2", [1, 2, 4]),
+        ("2001:db8::1", "2001:db8:0:1::1", [2, 4]),
+        ("2001:db8::1", "2001:db8:0:ffff::1", [4]),
+        ("2001:db8::1", "2001:db8:1::1", []),
+        ("192.0.2.1", "::ffff:192.0.2.1", [1, 4]),
+        ("192.0.2.1", "192.0.2.255", [4]),
+        ("192.0.2.1", "192.0.3.1", []),
+    ],
+)
+def test_two_ips_share_the_networks_that_one_subscriber_may_have(
+    one: str, other: str, shared: list[int]
+) -> None:
+    here, there = ([*networks(address)] for text in (one, other) if (address := parse_ip(text)))
+
+    assert [weight for network, weight in here if (network, weight) in there] == shared
+
+
+BERLIN = "203.0.113.7"
+
+
+@pytest.fixture
+def path(tmp_path: Path) -> Path:
+    return mmdb.write(
+        tmp_path / "places.mmdb",
+        {
+            "203.0.113.0/24": mmdb.city("Berlin"),
+            "198.51.100.0/25": mmdb.city("Munich", de="München"),
+            "192.0.2.0/24": {"country": {"names": {"en": "Peru"}}},
+            "2001:db8:7::/48": mmdb.city("Lagos"),
+        },
+    )
+
+
+@pytest.mark.parametrize(
+    "ip, place",
+    [
+        (BERLIN, "Berlin"),
+        ("198.51.100.127", "Munich"),
+        ("198.51.100.128", ""),
+        ("192.0.2.9", "Peru"),
+        ("2001:db8:7::1", "Lagos"),
+        ("2001:db8:8::1", ""),
+        ("", ""),
+    ],
+)
+def test_a_place_is_a_city_or_else_a_country(path: Path, ip: str, place: str) -> None:
+    assert client_info.name(client_info.location_file(str(path)), ip) == place
+
+
+def test_a_place_is_named_in_the_language_of_the_reader(path: Path) -> None:
+    with translation.override("de"):
+        assert client_info.name(str(path), "198.51.100.1") == "München"
+        assert client_info.name(str(path), BERLIN) == "Berlin"
+
+
+def test_only_files_of_dbip_want_a_credit(path: Path, tmp_path: Path) -> None:
+    dbip = mmdb.write(tmp_path / "dbip.mmdb", {}, kind="DBIP-City-Lite (compat=City)")
+
+    assert [client_info.is_of_dbip(str(p)) for p in (path, dbip)] == [False, True]
+    assert not client_info.is_of_dbip("")
+
+
+def truncated(path: Path) -> Path:
+    """The file without the middle of its search tree."""
+    whole = path.read_bytes()
+    path.write_bytes(whole[:60] + whole[whole.index(mmdb.MARKER) :])
+    return path
+
+
+def nonsense(path: Path) -> Path:
+    path.write_text("no locations")
+    return path
+
+
+@pytest.mark.parametrize(
+    "make, sentence",
+    [
+        (lambda path: path.with_name("none.mmdb"), "can't be read: {}: no such file or directory"),
+        (nonsense, "is not a complete file in MaxMind format: {}"),
+        (truncated, "is not a complete file in MaxMind format: {}"),
+    ],
+    ids=["missing", "another format", "truncated"],
+)
+def test_a_missing_or_broken_file_stops_the_start_with_a_sentence(
+    path: Path, make: Callable[[Path], Path], sentence: str, tmp_path: Path
+) -> None:
+    broken = make(path)
+    given = {"ENVIRONMENT": "development", "GEOIP_FILE": str(broken)}
+
+    with pytest.raises(ConfigError) as error:
+        read(given, tmp_path)
+
+    assert error.value.faults == [f"GEOIP_FILE {sentence.format(broken)}"]
+
+
+def test_a_whole_file_is_taken(path: Path, tmp_path: Path) -> None:
+    given = {"ENVIRONMENT": "development", "GEOIP_FILE": str(path)}
+    assert read(given, tmp_path).geoip_file == str(path)

@@ -1,6 +1,13 @@
-"""The outbox: mails are encrypted, leased to one sender, retried and sent once."""
+"""Emails."""
 
+import base64
+import struct
+from dataclasses import replace
 from datetime import timedelta
+from email import policy
+from email.message import EmailMessage
+from email.parser import BytesParser
+from pathlib import Path
 from threading import Event
 from typing import Any
 
@@ -9,12 +16,14 @@ from cryptography.fernet import InvalidToken
 from django.core import mail as django_mail
 from django.core.mail import EmailMultiAlternatives
 from django.db import transaction
+from django.test import Client
 
 from accounts.common import background, crypto
-from accounts.mail import services
+from accounts.common.brand import PNG, SVG, File, Link
+from accounts.mail import development_views, services
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
-from accounts.mail.services import Queue, deliver_due
+from accounts.mail.services import FileBackend, Queue, deliver_due
 from authsite.settings.storage import mailer
 from tests.support.client import together
 from tests.support.clock import Clock
@@ -225,3 +234,115 @@ def test_a_receipt_says_what_became_of_an_email_without_its_address_and_code(clo
     assert not services.receipts_of(["", "bob@example.org"])
     clock.advance(days=30)
     assert services.prune() == 3
+
+
+def received(message: Message) -> EmailMessage:
+    """Return the email as its recipient gets it."""
+    raw = message.email("1").message().as_bytes()
+    return BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
+
+
+@pytest.mark.parametrize("times", range(1, 6))
+def test_a_long_subject_with_umlauts_arrives_unchanged(times: int) -> None:
+    subject = " · ".join(["Du gehörst jetzt zum Team", "Deine Rechte wurden geändert"] * times)
+
+    email = received(Message(to="alice@example.org", subject=subject))
+
+    assert email["Subject"] == subject
+
+
+def test_the_plain_text_has_short_lines_and_whole_links() -> None:
+    url = f"https://example.org/{'x' * 90}/"
+    message = Message(
+        to="alice@example.org",
+        subject="Hello",
+        paragraphs=["words and " * 20],
+        facts=[("What", f"{'one ' * 30}\ntwo"), ("When", "now")],
+        action_label="Go",
+        action_url=url,
+    )
+
+    body = received(message).get_body(("plain",))
+    assert body
+    lines = body.get_content().splitlines()
+    assert max(len(line) for line in lines if line != url) <= 76
+    assert url in lines
+    assert [line for line in lines if line.endswith(("two", "now"))] == [
+        "         two",
+        "  When:  now",
+    ]
+
+
+def test_people_can_answer_to_the_support_address_and_find_the_links_of_the_footer(
+    settings: Any,
+) -> None:
+    settings.AUTHSITE = replace(
+        settings.AUTHSITE,
+        site_support="mailto:help@example.org?subject=Hi",
+        site_links=(Link("Imprint", "/imprint/"),),
+    )
+
+    email = received(Message(to="alice@example.org", subject="Hello"))
+
+    assert email["Reply-To"] == "help@example.org"
+    for part in ("plain", "html"):
+        body = email.get_body((part,))
+        assert body
+        assert f"{settings.AUTHSITE.origin}/imprint/" in body.get_content()
+
+
+# The first bytes of a PNG file of 320 by 36 pixels.
+LOGO = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 320, 36)
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.setattr(development_views, "folder", lambda: tmp_path)
+    return tmp_path
+
+
+def stored(folder: Path) -> str:
+    """Store an email, and return the URL of its page."""
+    message = Message(to="alice@example.org", subject="<b>Hello</b>", paragraphs=["secret words"])
+    FileBackend(str(folder)).send_messages([message.email("1")])
+    (path,) = folder.glob("*.eml")
+    return f"/dev/mail/{path.stem}/"
+
+
+def test_an_email_is_shown_in_a_frame_that_runs_no_script_and_loads_nothing(folder: Path) -> None:
+    url = stored(folder)
+    page, html = Client().get(url), Client().get(f"{url}html/")
+
+    assert f'src="{url}html/"' in page.text
+    assert "frame-src 'self'" in page["Content-Security-Policy"]
+    assert "secret words" in page.text
+    assert "secret words" in html.text
+    assert "<b>" not in html.text
+    policy = dict(part.partition(" ")[::2] for part in html["Content-Security-Policy"].split("; "))
+    assert policy == {
+        "default-src": "'none'",
+        "style-src": "'unsafe-inline'",
+        "img-src": "data:",
+        "form-action": "'none'",
+        "frame-ancestors": "'self'",
+        "sandbox": "allow-top-navigation-by-user-activation",
+    }
+    assert html["X-Frame-Options"] == "SAMEORIGIN"
+
+
+def test_the_logo_is_a_part_of_the_email_and_is_shown(folder: Path, settings: Any) -> None:
+    settings.AUTHSITE = replace(settings.AUTHSITE, site_logo=File(LOGO, PNG))
+
+    html = Client().get(f"{stored(folder)}html/").text
+
+    assert f'src="data:image/png;base64,{base64.b64encode(LOGO).decode()}"' in html
+    assert 'width="160" height="18"' in html
+
+
+@pytest.mark.parametrize("logo", [File(b"<svg/>", SVG), "/static/logo.png"])
+def test_an_email_contains_no_logo_that_mail_programs_do_not_show(
+    folder: Path, settings: Any, logo: Any
+) -> None:
+    settings.AUTHSITE = replace(settings.AUTHSITE, site_logo=logo)
+
+    assert "<img" not in Client().get(f"{stored(folder)}html/").text

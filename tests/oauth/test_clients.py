@@ -1,34 +1,70 @@
-"""Apps in the admin and on the command line: registering, changing, secrets, disabling."""
+"""Apps and how they authenticate."""
 
+import base64
 import io
+import json
+import logging
+import struct
+import zlib
+from pathlib import Path
 from typing import Any
+from urllib.parse import quote_plus, urlencode
 
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ec import SECP384R1, generate_private_key
+from cryptography.hazmat.primitives.asymmetric.rsa import generate_private_key as generate_rsa
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
+from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
+from django.db import connection
+from django.http import HttpRequest
 from django.test import Client as Browser
+from django.test import RequestFactory
+from jwt import get_algorithm_by_name
 
 from accounts.activity.models import Activity
+from accounts.activity.services import Actor
+from accounts.common.errors import RateLimited
+from accounts.oauth.clients import authentication
 from accounts.oauth.clients import services as clients
-from accounts.oauth.models import Client, ClientSecret
+from accounts.oauth.clients.authentication import authenticate
+from accounts.oauth.clients.keys import ALGORITHMS, checked
+from accounts.oauth.models import Client, ClientLogo, ClientSecret, FetchedKeys
+from accounts.oauth.protocol import OAuthError, form_of
+from tests.support.api_input import storable
 from tests.support.apps import (
     LIST,
     WEB,
     act,
     add,
     change,
+    document,
     page_of,
     register,
     run,
     shown_secret,
     the_app,
 )
+from tests.support.client_keys import (
+    EDDSA,
+    ES256,
+    PRIVATE,
+    RS256,
+    KeyedApp,
+    public_of,
+    publish,
+    publishing_app,
+)
 from tests.support.clock import Clock
+from tests.support.forgeries import encoded, key_of
 from tests.support.invitations import superuser
+from tests.support.receiver import Receiver, say
 from tests.support.signin import set_up
 from tests.support.steps import mail_to
 
 pytestmark = pytest.mark.django_db
+
 
 APP = "https://paperless.example.org"
 
@@ -272,3 +308,424 @@ def test_commands_print_a_line_for_each_value_and_refuse_unknown_apps() -> None:
     for arguments in (["disable_client", "x\0"], ["rotate_client_secret", the_app().pk]):
         with pytest.raises(CommandError):
             call_command(*arguments)
+
+
+def confidential(name: str = "Paperless", **fields: Any) -> tuple[Client, str]:
+    client = Client(name=name, redirect_uris=[WEB], **fields)
+    return client, clients.create(client, Actor(name="@operator"))
+
+
+def public() -> Client:
+    client = Client(name="Cli", redirect_uris=[WEB], is_public=True)
+    clients.create(client, Actor(name="@operator"))
+    return client
+
+
+def basic(client_id: str, secret: str) -> str:
+    return "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()
+
+
+def request(authorization: str = "", ip: str = "192.0.2.1", **form: str) -> HttpRequest:
+    headers = {"Authorization": authorization} if authorization else {}
+    return RequestFactory(REMOTE_ADDR=ip).post(
+        "/oauth/token",
+        urlencode({"grant_type": "any"} | form),
+        content_type="application/x-www-form-urlencoded",
+        headers=headers,
+    )
+
+
+def found(*arguments: str, **form: str) -> Client | str:
+    """Return the client that authenticates, or the error."""
+    sent = request(*arguments, **form)
+    try:
+        return authenticate(sent, form_of(sent))
+    except OAuthError as error:
+        return error.error
+
+
+def test_each_client_authenticates_by_the_methods_of_its_kind() -> None:
+    paperless, secret = confidential()
+    cli = public()
+
+    assert found(basic(paperless.pk, secret)) == paperless
+    assert found(basic(paperless.pk, secret), client_id=paperless.pk) == paperless
+    assert found(client_id=paperless.pk, client_secret=secret) == paperless
+    assert found(client_id=cli.pk) == cli
+    assert found(basic(cli.pk, "")) == cli
+
+
+def test_the_parts_of_http_basic_are_decoded_as_a_form() -> None:
+    odd = "https://app.example/a+b c:%"
+    paperless, secret = confidential(id=odd)
+
+    assert found(basic(quote_plus(odd), quote_plus(secret))) == paperless
+    assert found(basic(odd, secret)) == "invalid_client"
+    for broken in ("%ff", "%00", "\u00e9"):
+        assert found(basic(broken, secret)) == "invalid_client"
+    for value in ("Basic", "Basic !", "Basic eA==", "Bearer x", "Basic "):
+        assert found(value) == "invalid_client"
+
+
+def test_two_methods_at_once_are_refused() -> None:
+    paperless, secret = confidential()
+    other, other_secret = confidential("Wiki")
+    header = basic(paperless.pk, secret)
+
+    assert found(header, client_id=paperless.pk, client_secret=secret) == "invalid_request"
+    assert found(header, client_id=other.pk) == "invalid_request"
+    for name in ("client_assertion", "client_assertion_type"):
+        assert found(header, **{name: "x"}) == "invalid_request"
+        form = {"client_id": paperless.pk, "client_secret": secret, name: "x"}
+        assert found(**form) == "invalid_request"
+    assert found(client_id=paperless.pk, client_secret=other_secret) == "invalid_client"
+
+
+def test_public_clients_have_no_secret_and_others_need_theirs() -> None:
+    paperless, secret = confidential()
+    cli = public()
+
+    assert found() == "invalid_client"
+    assert found(client_id=paperless.pk) == "invalid_client"
+    assert found(client_id=cli.pk, client_secret=secret) == "invalid_client"
+    assert found(basic(paperless.pk, "")) == "invalid_client"
+    Client.objects.update(is_public=True)
+    assert found(client_id=paperless.pk, client_secret=secret) == "invalid_client"
+
+
+def test_a_disabled_client_is_refused() -> None:
+    paperless, secret = confidential()
+    cli = public()
+    for client in (paperless, cli):
+        clients.set_enabled(client, Actor(), enabled=False)
+
+    assert found(basic(paperless.pk, secret)) == "invalid_client"
+    assert found(client_id=cli.pk) == "invalid_client"
+
+
+def test_wrong_secrets_are_limited_and_never_stop_the_client_itself() -> None:
+    paperless, secret = confidential()
+    wrong = basic(paperless.pk, f"{secret}x")
+
+    def flood() -> int:
+        for count in range(100):
+            try:
+                assert found(wrong) == "invalid_client"
+            except RateLimited:
+                return count
+        return 100
+
+    assert 10 < flood() < 30
+    assert found(basic(paperless.pk, secret)) == paperless
+    assert found(wrong, "198.51.100.7") == "invalid_client"
+
+
+MESSAGE = "Enter a JSON Web Key Set with one to 5 keys."
+UNUSABLE = "A key can’t be used"
+
+
+def rsa(bits: int, exponent: int = 65537) -> dict[str, Any]:
+    key = generate_rsa(exponent, bits).public_key()
+    return get_algorithm_by_name("RS256").to_jwk(key, as_dict=True)
+
+
+def test_only_the_public_members_of_a_key_are_stored() -> None:
+    bare = {name: ES256[name] for name in ("kty", "crv", "x", "y")}
+    named = RS256 | {"kid": "2026", "x5c": ["x"], "key_ops": ["verify"], "alg": None}
+    del named["alg"]
+
+    found = checked({"keys": [bare, named, EDDSA | {"alg": "Ed25519"}], "more": 1})
+
+    assert found == {"keys": [ES256, RS256 | {"kid": "2026"}, EDDSA]}
+    assert checked(found) == found
+
+
+@pytest.mark.parametrize(
+    "keys, sentence",
+    [
+        ([], MESSAGE),
+        ([EDDSA] * 6, MESSAGE),
+        ([ES256, EDDSA | {"kid": ES256["kid"]}], "Two keys have the same “kid”."),
+        ([PRIVATE], "This is a private key"),
+        ([{"kty": "oct", "k": "c2VjcmV0"}], "This is a private key"),
+        (["x"], UNUSABLE),
+        ([{}], UNUSABLE),
+        ([RS256 | {"alg": "PS256"}], UNUSABLE),
+        ([ES256 | {"alg": "HS256"}], UNUSABLE),
+        ([ES256 | {"use": "enc"}], UNUSABLE),
+        ([ES256 | {"key_ops": ["encrypt"]}], UNUSABLE),
+        ([ES256 | {"crv": "secp256k1"}], UNUSABLE),
+        ([ES256 | {"x": ES256["y"]}], UNUSABLE),
+        ([ES256 | {"kid": ""}], UNUSABLE),
+        ([ES256 | {"kid": "\0"}], UNUSABLE),
+        ([ES256 | {"kid": 1}], UNUSABLE),
+        ([RS256 | {"n": "A" * 100_000}], UNUSABLE),
+        ([RS256 | {"e": encoded(b"\3")}], UNUSABLE),
+        ([rsa(1024)], UNUSABLE),
+        ([EDDSA | {"x": EDDSA["x"][:-3]}], UNUSABLE),
+    ],
+)
+def test_a_key_that_is_private_weak_or_for_something_else_is_refused(
+    keys: list[Any], sentence: str
+) -> None:
+    with pytest.raises(ValidationError, match=sentence):
+        checked({"keys": keys})
+
+
+@pytest.mark.parametrize("jwks", [{}, [], "x", 1, {"keys": {}}, ["x"]], ids=str)
+def test_what_is_no_set_of_keys_is_refused(jwks: Any) -> None:
+    with pytest.raises(ValidationError, match=MESSAGE):
+        checked(jwks)
+
+
+def test_another_curve_is_refused() -> None:
+    key = generate_private_key(SECP384R1()).public_key()
+    jwk = get_algorithm_by_name("ES384").to_jwk(key, as_dict=True)
+    with pytest.raises(ValidationError, match=UNUSABLE):
+        checked({"keys": [jwk]})
+
+
+def test_an_app_that_gets_a_key_in_the_admin_loses_its_secret_for_good() -> None:
+    browser = superuser()[1]
+    secret = shown_secret(register(browser))
+    jwks = json.dumps({"keys": [ES256]})
+
+    page = change(browser, jwks=json.dumps({"keys": [PRIVATE]}))
+    assert "This is a private key" in page.text
+    assert change(browser, jwks=jwks, is_public="on").status_code == 302
+
+    assert the_app().jwks == {"keys": [ES256]}
+    assert clients.authenticate(the_app().pk, secret) is None
+    assert "Make a new secret" not in browser.get(page_of(the_app())).text
+    act(browser, "secret")
+    assert not ClientSecret.objects.exists()
+    assert change(browser, jwks="").status_code == 302
+    assert clients.authenticate(the_app().pk, secret) is None
+    page = browser.get(page_of(the_app())).text
+    assert "Make a new secret" in page
+    assert ">\nnull</textarea>" not in page
+    new = shown_secret(act(browser, "secret"))
+    assert clients.authenticate(the_app().pk, new) == the_app()
+
+
+def test_an_app_registered_with_a_key_gets_no_secret(tmp_path: Path) -> None:
+    page = register(superuser()[1], jwks=json.dumps({"keys": [EDDSA]}))
+    assert the_app().pk in page.text
+    assert shown_secret(page) == ""
+
+    file = tmp_path / "jwks.json"
+    file.write_text(json.dumps({"keys": [ES256]}))
+    added = add("Wiki", "--redirect-uri", WEB, "--jwks", str(file))
+
+    assert added.keys() == {"client_id"}
+    assert Client.objects.get(pk=added["client_id"]).jwks == {"keys": [ES256]}
+    assert not ClientSecret.objects.exists()
+
+
+def test_a_public_app_has_no_key_and_a_file_must_be_json(tmp_path: Path) -> None:
+    file = tmp_path / "jwks.json"
+    for text in ("", "{", json.dumps({"keys": [PRIVATE]})):
+        file.write_text(text)
+        with pytest.raises(CommandError):
+            add("Wiki", "--redirect-uri", WEB, "--jwks", str(file))
+    file.write_text(json.dumps({"keys": [ES256]}))
+    with pytest.raises(CommandError, match="A public app"):
+        add("Wiki", "--redirect-uri", WEB, "--public", "--jwks", str(file))
+    with pytest.raises(CommandError, match="can't be read"):
+        add("Wiki", "--redirect-uri", WEB, "--jwks", str(tmp_path / "missing"))
+    assert not Client.objects.exists()
+
+
+def test_clients_learn_which_signatures_each_endpoint_takes() -> None:
+    found = document()
+
+    for name in ("token", "revocation", "introspection"):
+        assert "private_key_jwt" in found[f"{name}_endpoint_auth_methods_supported"]
+        assert found[f"{name}_endpoint_auth_signing_alg_values_supported"] == ALGORITHMS
+
+
+URI = "https://paperless.example.org/keys"
+
+
+@pytest.fixture
+def app(receiver: Receiver) -> KeyedApp:
+    return publishing_app(receiver)
+
+
+def is_accepted(app: KeyedApp) -> bool:
+    return app.post("/oauth/introspect", token="x").status == 200
+
+
+def test_a_new_key_works_at_once_and_a_removed_one_for_ten_minutes(
+    app: KeyedApp, receiver: Receiver, clock: Clock
+) -> None:
+    former = app.key
+    assert is_accepted(app)
+    assert is_accepted(app)
+    clock.advance(minutes=2)
+    app.key = key_of("EdDSA", "the next key")
+    publish(receiver, app.key)
+
+    assert is_accepted(app)
+    assert is_accepted(app)
+    assert len(receiver.got) == 2
+    app.key = former
+    assert not is_accepted(app)
+    publish(receiver, app.key)
+    clock.advance(minutes=2)
+    assert is_accepted(app)
+    publish(receiver, key_of("ES256", "another"))
+    clock.advance(minutes=9, seconds=59)
+    assert is_accepted(app)
+    clock.advance(seconds=1)
+    assert not is_accepted(app)
+
+
+def test_known_keys_work_for_a_day_while_their_server_is_down(
+    app: KeyedApp, receiver: Receiver, clock: Clock, caplog: pytest.LogCaptureFixture
+) -> None:
+    assert is_accepted(app)
+    receiver.answers["/keys"] = say(503)
+
+    for _hour in range(24):
+        clock.advance(minutes=59)
+        assert is_accepted(app)
+        assert is_accepted(app)
+    assert len(receiver.got) == 25
+    assert f"The keys of app {app.client.pk} were not fetched: 'HTTPError'" in caplog.messages
+    clock.advance(minutes=24)
+    assert not is_accepted(app)
+    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+
+
+def test_keys_for_other_purposes_do_not_make_the_others_useless(
+    receiver: Receiver, app: KeyedApp
+) -> None:
+    unusable = [PRIVATE, RS256 | {"use": "enc"}, "x", {"kty": "oct"}, ES256 | {"kid": ""}]
+    mine = public_of(app.key)["keys"]
+    body = json.dumps({"keys": [*unusable, *mine, *mine]}).encode()
+    receiver.answers["/keys"] = say(200, body, **{"Content-Type": "application/jwk-set+json"})
+
+    assert is_accepted(app)
+    assert FetchedKeys.objects.get().jwks == {"keys": mine}
+
+
+def test_keys_that_are_no_longer_used_are_pruned(app: KeyedApp, clock: Clock) -> None:
+    assert is_accepted(app)
+    clock.advance(hours=23)
+    assert authentication.prune() == 0
+    clock.advance(hours=1)
+    assert authentication.prune() == 1
+
+
+def test_an_app_is_registered_with_the_uri_of_its_keys_instead_of_a_secret() -> None:
+    browser = superuser()[1]
+    secret = shown_secret(register(browser))
+    private = "https://10.0.0.1/keys"
+    assert "Confirm that" in change(browser, jwks_uri=private).text
+    assert change(browser, jwks_uri=private, jwks_uri_is_private="on").status_code == 302
+    assert (the_app().jwks_uri, the_app().has_secret) == (private, False)
+    assert clients.authenticate(the_app().pk, secret) is None
+    act(browser, "secret")
+    assert not ClientSecret.objects.exists()
+
+    cases = ((URI,), False), ((URI, "--jwks-uri-private"), True), ((private,), True)
+    for words, is_private in cases:
+        added = add("Wiki", "--redirect-uri", WEB, "--jwks-uri", *words)
+        assert added.keys() == {"client_id"}
+        assert Client.objects.get(pk=added["client_id"]).jwks_uri_is_private is is_private
+
+
+@pytest.mark.parametrize(
+    "fields, sentence",
+    [
+        ({"jwks": {"keys": [ES256]}}, "not both"),
+        ({"is_public": True}, "A public app"),
+        ({"jwks_uri": "http://paperless.example.org/keys"}, "isn’t allowed"),
+        ({"jwks_uri": "https://a@paperless.example.org/keys"}, "isn’t allowed"),
+        ({"jwks_uri": "https://localhost/keys"}, "private network"),
+        ({"jwks_uri_is_private": True, "source": Client.Source.DOCUMENT}, "an operator"),
+    ],
+)
+def test_no_other_uri_and_no_further_keys_can_be_registered(
+    fields: dict[str, object], sentence: str
+) -> None:
+    app = Client(**({"name": "Shop", "redirect_uris": [WEB], "jwks_uri": URI} | fields))
+
+    with pytest.raises(ValidationError, match=sentence):
+        app.full_clean()
+
+
+def png(width: int = 64, height: int = 64, more: bytes = b"") -> bytes:
+    """Return a black PNG file of this size, with ``more`` after its end."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return (
+            struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+        )
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 0, 0, 0, 0)
+    rows = zlib.compress(b"\0" * (width + 1) * height)
+    parts = (chunk(b"IHDR", head), chunk(b"IDAT", rows), chunk(b"IEND", b""))
+    return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + more
+
+
+def file(content: bytes) -> SimpleUploadedFile:
+    return SimpleUploadedFile("logo.png", content, "image/png")
+
+
+def test_a_logo_is_shown_replaced_and_removed(browser: Browser) -> None:
+    register(browser, logo=file(png()))
+    url = f"/oauth/logos/{the_app().pk}/{the_app().logo}.png"
+    shown = browser.get(url)
+    page = browser.get(page_of(the_app())).text
+
+    assert shown.content == png()
+    assert (shown["Content-Type"], shown["X-Content-Type-Options"]) == ("image/png", "nosniff")
+    assert "immutable" in shown["Cache-Control"]
+    assert url in page
+
+    change(browser)
+    assert browser.get(url).status_code == 200, "another change keeps the logo"
+    change(browser, logo=file(png(32, 32)))
+    assert browser.get(url).status_code == 404
+    change(browser, **{"logo-clear": "on"})
+    assert (the_app().logo, ClientLogo.objects.count()) == ("", 0)
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b'<svg xmlns="http://www.w3.org/2000/svg"><script>alert(1)</script></svg>',
+        b"<script>alert(1)" + struct.pack(">II", 64, 64) + b"</script>",
+        png(64, 32),
+        png(16, 16),
+        png(1024, 1024),
+        png(more=bytes(32_768)),
+    ],
+    ids=["svg", "numbers where PNG has its size", "not square", "small", "big", "long"],
+)
+def test_other_files_are_refused(browser: Browser, content: bytes) -> None:
+    page = register(browser, logo=file(content))
+
+    assert "Choose a square PNG file" in page.text
+    assert not ClientLogo.objects.exists()
+
+
+def test_an_odd_address_of_a_logo_leads_nowhere(browser: Browser) -> None:
+    with connection.execute_wrapper(storable):
+        for path in ("%00/x", "x/%00", "x/%F0%9F%98%80"):
+            assert browser.get(f"/oauth/logos/{path}.png").status_code == 404
+
+
+def test_a_command_adds_an_app_with_its_logo(browser: Browser, tmp_path: Path) -> None:
+    path = tmp_path / "logo.png"
+    path.write_bytes(png())
+    names = ("add_client", "Paperless", "--redirect-uri", "https://paperless.example.org/callback")
+
+    call_command(*names, "--logo", str(path))
+
+    assert browser.get(f"/oauth/logos/{the_app().pk}/{the_app().logo}.png").content == png()
+    path.write_bytes(b"GIF89a")
+    with pytest.raises(CommandError, match="square PNG"):
+        call_command(*names, "--logo", str(path))

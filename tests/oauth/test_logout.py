@@ -1,22 +1,43 @@
-"""Logout at the request of an app: whom it signs out, whom it asks, and where it leads."""
+"""Sign-out from apps."""
 
+import json
 import re
+import threading
+from collections.abc import Callable
+from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
 
+import jwt
 import pytest
+from django.db import connection, transaction
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.services import Actor
+from accounts.common import http_client, metrics
+from accounts.common.signals import credentials_changed
+from accounts.oauth import app_sessions, connections, logout
 from accounts.oauth.clients import services as clients
+from accounts.oauth.logout_sender import Program, measure
+from accounts.oauth.models import AppSession, Client, LogoutNotice
+from accounts.recovery.locks import lock_down
+from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
+from accounts.sessions.views import sign_out_elsewhere
 from accounts.users.models import User
+from tests.support.apps import connect_app, make_app
 from tests.support.authorize import target
 from tests.support.clock import Clock
-from tests.support.oauth_client import FORM, App, new_app, set_client
+from tests.support.logout import ended, send_all, told_at
+from tests.support.oauth_client import FORM, App, browser_of, new_app, set_client
+from tests.support.process import within
+from tests.support.receiver import Receiver, hang, say
 from tests.support.signin import signed_in
+from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
+
 
 LOGOUT, BYE = "/oauth/logout", "https://paperless.example.org/bye"
 
@@ -211,3 +232,328 @@ def test_malformed_requests_cause_no_server_error(browser: Browser) -> None:
         assert browser.get(LOGOUT, sent).status_code in {303, 400}
         browser.cookies["logout"] = value if value.isascii() and value.isprintable() else "x"
         assert asks(browser.get(LOGOUT))
+
+
+URI = "https://paperless.example.org/logout"
+EVENT = "http://schemas.openid.net/event/backchannel-logout"
+
+
+def waiting() -> set[Any]:
+    return {row.session_id for row in LogoutNotice.objects.all()}
+
+
+def sign_out(user: User, browser: LoginSession, app: Client) -> None:
+    sessions.revoke(browser)
+
+
+def end_elsewhere(user: User, browser: LoginSession, app: Client) -> None:
+    assert sign_out_elsewhere(user, browser_of(user).pk, Actor())
+
+
+def change_password(user: User, browser: LoginSession, app: Client) -> None:
+    credentials_changed.send(User, user=user, event="password_changed", actor=Actor(), keep=None)
+
+
+def lock(user: User, browser: LoginSession, app: Client) -> None:
+    lock_down(user, Actor())
+
+
+def deactivate(user: User, browser: LoginSession, app: Client) -> None:
+    credentials_changed.send(User, user=user, event="switched_off", actor=Actor(), keep=None)
+
+
+def end_by_operator(user: User, browser: LoginSession, app: Client) -> None:
+    sessions.revoke_by_operator(user, Actor())
+
+
+def disconnect(user: User, browser: LoginSession, app: Client) -> None:
+    assert connections.disconnect(user, app.pk, Actor())
+
+
+def disconnect_all(user: User, browser: LoginSession, app: Client) -> None:
+    connections.disconnect_all(user, Actor())
+
+
+def disable(user: User, browser: LoginSession, app: Client) -> None:
+    assert clients.set_enabled(app, Actor(), enabled=False)
+
+
+def end_by_limit(user: User, browser: LoginSession, app: Client) -> None:
+    for _ in range(app_sessions.MOST):
+        newest = connect_app(browser, app)
+    app_sessions.make_room(newest.app_session, "Shop", Actor())
+
+
+ENDINGS = [
+    *(sign_out, end_elsewhere, change_password, lock, deactivate, end_by_operator),
+    *(disconnect, disconnect_all, disable, end_by_limit),
+]
+
+
+@pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
+def test_whatever_ends_a_session_writes_one_notice_for_its_app(
+    alice: User, end: Callable[[User, LoginSession, Client], None]
+) -> None:
+    app, browser, bobs = told_at(URI), browser_of(alice), browser_of(make_user("bob"))
+    session = connect_app(browser, app)
+    quiet, other = make_app("Wiki"), told_at(URI, "Other")
+    connect_app(browser, quiet)
+    connect_app(bobs, other)
+
+    end(alice, browser, app)
+
+    assert waiting() == {session.pk}
+
+
+def test_a_session_that_outlives_the_browser_is_told_only_when_it_ends(alice: User) -> None:
+    browser = browser_of(alice)
+    session = connect_app(browser, told_at(URI), is_offline=True)
+
+    sessions.revoke(browser)
+    assert not waiting()
+    sessions.revoke(session)
+    assert waiting() == {session.pk}
+
+
+def test_a_rolled_back_sign_out_writes_no_notice(alice: User) -> None:
+    with transaction.atomic():
+        ended(alice, told_at(URI))
+        assert waiting()
+        transaction.set_rollback(True)
+
+    assert not waiting()
+
+
+def test_a_sign_out_takes_as_many_statements_for_twenty_apps_as_for_one(alice: User) -> None:
+    counts = []
+    for many in (1, 20):
+        browser = browser_of(alice)
+        for number in range(many):
+            connect_app(browser, told_at(URI, f"App {many} {number}"))
+        with CaptureQueriesContext(
+            connection,
+        ) as queries:
+            sessions.revoke(browser)
+        counts.append(len(queries))
+
+    assert len(waiting()) == 21
+    assert counts[0] == counts[1]
+
+
+def test_the_app_gets_a_logout_token_of_its_session(
+    alice: User, receiver: Receiver, clock: Clock
+) -> None:
+    app = told_at(receiver.url())
+    session = ended(alice, app)
+
+    send_all()
+
+    (token,) = receiver.tokens()
+    keys = jwt.PyJWKSet.from_dict(Browser().get("/.well-known/jwks.json").json())
+    head = jwt.get_unverified_header(token)
+    options: Any = {"verify_exp": False, "verify_iat": False}
+    claims = jwt.decode(token, keys[head["kid"]].key, ["RS256"], audience=app.pk, options=options)
+    assert (head["typ"], head["alg"]) == ("logout+jwt", "RS256")
+    now = int(clock.now().timestamp())
+    assert claims.pop("jti")
+    assert claims == {
+        "iss": "http://localhost:8000",
+        "aud": app.pk,
+        "iat": now,
+        "exp": now + 120,
+        "sub": str(alice.pk),
+        "sid": str(session.pk),
+        "events": {EVENT: {}},
+    }
+    assert not waiting()
+
+
+def test_a_refused_notice_is_repeated_after_growing_pauses_and_given_up_after_a_day(
+    alice: User, receiver: Receiver, clock: Clock, caplog: Any
+) -> None:
+    receiver.answers["/logout"] = say(503)
+    ended(alice, told_at(receiver.url()))
+    pauses: list[float] = []
+    for _attempt in range(12):
+        send_all()
+        pauses.append((LogoutNotice.objects.get().due_at - clock.now()).total_seconds())
+        clock.advance(seconds=pauses[-1])
+
+    assert pauses == [5, 10, 20, 40, 80, 160, 320, 640, 1280, 2560, 3600, 3600]
+    tokens = receiver.tokens()
+    assert len({jwt.decode(t, options={"verify_signature": False})["jti"] for t in tokens}) == 12
+    assert "status 503" in caplog.text
+    clock.advance(seconds=24 * 3600 - sum(pauses) - 1)
+    assert not logout.give_up()
+    clock.advance(seconds=1)
+    assert logout.give_up() == 1
+    assert "was not told that sessions ended: 1" in caplog.text
+    assert not any(part in caplog.text for token in tokens for part in token.split(".")[1:])
+
+
+def test_an_app_that_works_again_gets_the_notice(
+    alice: User, receiver: Receiver, clock: Clock
+) -> None:
+    receiver.answers["/logout"] = say(500)
+    ended(alice, told_at(receiver.url()))
+    send_all()
+    receiver.answers.clear()
+
+    send_all()
+    assert len(receiver.tokens()) == 1, "the next attempt is not due yet"
+    clock.advance(seconds=5)
+    send_all()
+
+    assert len(receiver.tokens()) == 2
+    assert not waiting()
+
+
+def test_ten_apps_that_hang_do_not_delay_ten_others(
+    alice: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # On a slow machine, too, the apps still hang when the others have been told.
+    monkeypatch.setattr(logout, "SECONDS", 9.0)
+    monkeypatch.setattr(http_client, "PATIENCE", 9.0)
+    browser = browser_of(alice)
+    for number in range(10):
+        for kind in ("hang", "work"):
+            path = f"/{kind}{number}"
+            connect_app(browser, told_at(receiver.url(path), path))
+            if kind == "hang":
+                receiver.answers[path] = hang
+    sessions.revoke(browser)
+    sender = logout.Sender()
+
+    assert within(30, lambda: sender.send_due() and LogoutNotice.objects.count() == 10)
+    assert (len(sender._under_way), sender.outcomes) == (10, {"sent": 10, "failed": 0})
+    receiver.release()
+    send_all(sender)
+
+    assert LogoutNotice.objects.filter(attempts=1).count() == 10
+
+
+def test_an_app_that_fails_keeps_the_other_notices_of_its_batch(
+    alice: User, receiver: Receiver
+) -> None:
+    app, browser = told_at(receiver.url()), browser_of(alice)
+    for _ in range(3):
+        connect_app(browser, app)
+    receiver.answers["/logout"] = say(400)
+    sessions.revoke(browser)
+
+    send_all()
+
+    assert sorted(LogoutNotice.objects.values_list("attempts", flat=True)) == [0, 0, 1]
+    assert len(receiver.tokens()) == 1
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_senders_send_each_notice_once(alice: User, receiver: Receiver) -> None:
+    app, browser = told_at(receiver.url()), browser_of(alice)
+    for _ in range(30):
+        connect_app(browser, app)
+    sessions.revoke(browser)
+
+    def send() -> None:
+        try:
+            send_all()
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=send) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+
+    assert within(10, lambda: send_all() is None and not waiting())
+    claims = [jwt.decode(t, options={"verify_signature": False}) for t in receiver.tokens()]
+    assert len(claims) == len({claim["sid"] for claim in claims}) == 30
+
+
+def test_a_notice_that_a_dead_sender_has_leased_is_sent_when_the_lease_ends(
+    alice: User, receiver: Receiver, clock: Clock
+) -> None:
+    ended(alice, told_at(receiver.url()))
+    assert logout._claim(set(), 5)
+
+    send_all()
+    assert not receiver.tokens()
+    clock.advance(minutes=1)
+    send_all()
+    assert len(receiver.tokens()) == 1
+
+
+def test_a_notice_is_sent_after_a_rest_in_which_the_sign_out_is_answered(
+    alice: User, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logout, "REST", timedelta(seconds=0.5))
+    ended(alice, told_at(receiver.url()))
+
+    send_all()
+    assert not receiver.tokens()
+    clock.advance(seconds=0.5)
+    send_all()
+    assert receiver.tokens()
+
+
+def test_an_app_that_fails_again_and_again_takes_ever_fewer_turns() -> None:
+    sender, rests = logout.Sender(), []
+    for _ in range(8):
+        sender._note("app", has_failed=True)
+        rests.append(sender._resting["app"][1])
+
+    assert rests == [5, 10, 20, 40, 80, 160, 300, 300]
+    sender._note("app", has_failed=False)
+    assert not sender._resting
+
+
+def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(
+    alice: User, receiver: Receiver
+) -> None:
+    """Disabling an app ends all its sessions at once, on this site and in the app."""
+    app, browser = told_at(receiver.url()), browser_of(alice)
+    some = [app_sessions.new(browser, app.pk, "openid", "", is_offline=True) for _ in range(500)]
+    LoginSession.objects.bulk_create([new.session for new in some])
+    AppSession.objects.bulk_create(some)
+    with CaptureQueriesContext(connection) as queries:
+        clients.set_enabled(app, Actor(), enabled=False)
+    assert len(queries) < 40
+    sender = logout.Sender()
+
+    for batches in (1, 2):
+        assert sender.send_due()
+        assert [len(notices) for notices in sender._under_way.values()] == [20]
+        assert within(10, lambda: all(future.done() for future in sender._under_way))
+        assert len(receiver.tokens()) == 20 * batches
+
+    sender.finish()
+    assert (sender.outcomes["sent"], logout.NOTICES.waiting()[0]) == (40, 460)
+
+
+def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(
+    alice: User, receiver: Receiver, clock: Clock
+) -> None:
+    ended(alice, told_at(receiver.url()))
+    alice.delete()
+    send_all()
+    assert len(receiver.tokens()) == 1
+
+    ended(make_user("bob"), Client.objects.get())
+    clock.advance(hours=26)
+    assert logout.give_up() == 1
+
+
+@pytest.mark.django_db
+def test_the_metrics_are_those_that_the_process_reports(alice: User, capsys: Any) -> None:
+    ended(alice, told_at("https://paperless.example.org/logout"))
+    program, failed = Program(), metrics.LOGOUT_NOTICES.labels("failed")
+    before = failed._value.get()
+    program._sender.outcomes.update(failed=3)
+
+    program._report()
+    measure(*json.loads(capsys.readouterr().out))
+
+    assert failed._value.get() == before + 3
+    assert metrics.LOGOUT_NOTICES_WAITING._value.get() == 1
+    assert not program._sender.outcomes, "no outcome is reported twice"

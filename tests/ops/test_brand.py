@@ -1,16 +1,26 @@
-"""The brand on pages, and its files as they are served."""
+"""Pages that belong to the installation."""
 
 import dataclasses
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.conf import settings as django_settings
 from django.template.loader import render_to_string
 from django.test import Client
 
+from accounts.codes.services import CODE_LIFE
 from accounts.common.brand import File, Link, brand_of
+from accounts.common.issuers import Issuer
+from accounts.mail.services import OUTBOX
+from accounts.signup.services import LIFE
 from accounts.users.services import create_administrator
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import make_staff, make_user
+
+pytestmark = pytest.mark.django_db
+
 
 SVG = File(b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', "image/svg+xml")
 PNG = File(b"\x89PNG\r\n\x1a\n", "image/png")
@@ -116,3 +126,105 @@ def test_a_logo_elsewhere_on_this_origin_is_shown_and_not_served(
 
     assert '<img class="logo" src="/static/logo.svg" alt="">' in client.get(LOGIN).text
     assert brand_of(settings.AUTHSITE).files == {}
+
+
+SECURITY_TXT = "/.well-known/security.txt"
+
+
+def test_security_txt_names_the_contact_and_expires_in_the_future(client: Client) -> None:
+    answer = client.get(SECURITY_TXT)
+    said = dict(line.split(": ", 1) for line in answer.text.splitlines())
+
+    assert answer["Content-Type"] == "text/plain; charset=utf-8"
+    assert said["Contact"] == "mailto:authsite@localhost"
+    assert said["Canonical"] == f"{settings.AUTHSITE.origin}{SECURITY_TXT}"
+    assert said["Preferred-Languages"] == "en, de"
+    left = datetime.fromisoformat(said["Expires"]) - datetime.now(UTC)
+    assert timedelta(days=170) < left < timedelta(days=365)
+
+
+def test_password_managers_find_the_page_to_change_a_password(client: Client) -> None:
+    answer = client.get("/.well-known/change-password")
+
+    assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/change/")
+    # They also request this URL, to find sites that answer 200 to everything.
+    nonsense = "/.well-known/resource-that-should-not-exist-whose-status-code-should-not-be-200"
+    assert client.get(nonsense).status_code == 404
+
+
+@pytest.mark.django_db
+def test_the_privacy_page_names_every_cookie_and_the_retention_periods_in_force(
+    client: Client,
+) -> None:
+    page = client.get("/privacy/").text
+    given = signed_in(make_user("alice")).cookies
+    client.get("/accounts/login/")
+
+    of_apps = (settings.AUTHORIZE_COOKIE_NAME, settings.LOGOUT_COOKIE_NAME)
+    for cookie in [*given, *client.cookies, settings.LANGUAGE_COOKIE_NAME, *of_apps]:
+        assert f"<code>{cookie}</code>" in page
+    for figure in (f"for {settings.AUTHSITE.activity_days} days", "for 90 days", "24 hours after"):
+        assert figure in page
+    assert (LIFE.days, CODE_LIFE.seconds, OUTBOX.life.days) == (3, 15 * 60, 5)
+    for figure in ("within 3 days", "15 minutes to 30 days", "for 5 days at most"):
+        assert figure in page
+
+
+def test_public_pages_are_served_without_a_query(
+    client: Client, django_assert_num_queries: Any, db: None
+) -> None:
+    for path in ("/help/", "/privacy/", SECURITY_TXT, "/accounts/login/"):
+        with django_assert_num_queries(0):
+            answer = client.get(path, headers={"accept-language": "de"})
+        assert answer.status_code == 200
+        for page in ("help", "privacy"):
+            assert path == SECURITY_TXT or f'href="/{page}/"' in answer.text
+    assert len(answer.content) <= 15_000
+
+
+WHAT_NEXT = "/accounts/what-next/"
+EXAMPLE = Issuer("oidc/example", "Example", "id", "secret", "https://example.org")
+
+
+@pytest.fixture
+def carol() -> Client:
+    return signed_in(make_staff("carol"))
+
+
+def test_in_development_it_leads_to_the_sent_email_and_to_going_live(carol: Client) -> None:
+    page = carol.get(WHAT_NEXT).text
+
+    for link in ("/admin/", "/api/v1/docs/", "/dev/mail/"):
+        assert f'<a class="button small" href="{link}">' in page
+    assert "from an empty machine to backups" in page
+    assert f"{settings.AUTHSITE.origin}/accounts/google/login/callback/" in page
+    assert page.count("Not set up") == 2
+
+
+def test_in_production_it_says_how_to_test_email_and_to_keep_the_site_running(
+    carol: Client, settings: Any
+) -> None:
+    set_up(
+        settings,
+        environment="production",
+        email_url="smtp://site:hunter2@mail.example.org",
+        oidc_providers=(EXAMPLE,),
+        site_colour="#1d4ed8",
+    )
+    page = carol.get(WHAT_NEXT).text
+
+    assert "send_test_mail carol@example.org" in page
+    assert "mail.example.org" in page
+    assert "hunter2" not in page
+    for gone in ("/dev/mail/", "make https", "Not set up", "client_secret"):
+        assert gone not in page
+    assert "<bdi>Example</bdi>" in page
+    assert "docs/operating.md" in page
+
+
+def test_only_staff_see_it(carol: Client) -> None:
+    alice = signed_in(make_user("alice"))
+
+    assert alice.get(WHAT_NEXT).status_code == 403
+    assert WHAT_NEXT not in alice.get("/").text
+    assert WHAT_NEXT in carol.get("/").text

@@ -1,12 +1,34 @@
-"""The sign-in page: the last method, the language, and what travels to other pages."""
+"""The sign-in page."""
 
 import pytest
+from django import forms
 from django.conf import settings
 from django.test import Client
+from django.utils import translation
 
-from tests.support.steps import CODE, LOGIN, by_mail, by_password, make_user, sign_in
+from accounts.signin.forms import LoginForm
+from accounts.throttle.limits import LOGIN_SUBSCRIBER, MAIL_SUBSCRIBER, UNGUESSABLE
+from tests.support.clock import Clock
+from tests.support.steps import (
+    CODE,
+    LOGIN,
+    PASSWORD,
+    SIGNUP,
+    WRONG,
+    by_mail,
+    by_password,
+    code_in,
+    is_signed_in,
+    mail_to,
+    make_user,
+    outbox,
+    sign_in,
+    sign_up,
+    without_nonces,
+)
 
 pytestmark = pytest.mark.django_db
+
 
 RESET = "/accounts/password/reset/"
 LANGUAGE = "/accounts/language/"
@@ -104,3 +126,134 @@ def test_an_error_about_an_empty_field_names_the_field_once(client: Client) -> N
     assert summary.count("Enter your username or email address.") == 1
     assert summary.count("Enter your password.") == 1
     assert "This field is required" not in page
+
+
+@pytest.mark.parametrize("language", ["en", "de"])
+def test_the_cached_empty_form_equals_a_rendered_one_in_each_language(language: str) -> None:
+    with translation.override(language):
+        drawn = str(LoginForm())
+
+        assert drawn == forms.Form.render(LoginForm()) == LoginForm().__html__()
+        assert ("angemeldet bleiben" in drawn) == (language == "de")
+
+
+def test_typed_values_do_not_leak_into_other_forms() -> None:
+    before = str(LoginForm())
+    typed = LoginForm({"login": "alice@example.org"})
+
+    assert "alice@example.org" in str(typed)
+    assert "alice@example.org" in str(LoginForm(initial={"login": "alice@example.org"}))
+    assert str(LoginForm()) == before
+
+
+def test_a_new_code_replaces_the_first_and_keeps_remember_me_and_next(
+    client: Client, clock: Clock
+) -> None:
+    make_user("alice")
+    token_request = {"login": "alice", "remember": "on", "next": "/accounts/sessions/"}
+    client.post(CODE, token_request)
+    first = code_in(mail_to("alice"))
+    page = client.get(CODE).text
+    for name, value in token_request.items():
+        assert f'<input type="hidden" name="{name}" value="{value}">' in page
+    clock.advance(minutes=1, seconds=1)
+    client.post(CODE, token_request)
+    second = code_in(mail_to("alice"))
+
+    assert "wrong or has expired" in client.post(CODE, {"code": first}).text
+    assert client.post(CODE, {"code": second}).url == token_request["next"]
+    assert is_signed_in(client)
+    assert client.cookies["sessionid"]["max-age"]
+
+
+def test_the_code_page_lets_a_person_start_again_with_another_login(client: Client) -> None:
+    client.post(CODE, {"login": "nobody"})
+    assert "nobody" in client.get(CODE).text
+
+    page = client.get(f"{CODE}?other=1", follow=True).text
+
+    assert "nobody" not in page
+    assert 'name="login"' in page
+
+
+WAYS = {
+    "passkey": "Sign in with a passkey",
+    "code": "Email me a code to sign in",
+    "reset": "Reset your password by email",
+}
+
+
+def refused(browser: Client, login: str = "alice", **more: str) -> str:
+    """Use up the budget of this client with wrong passwords, and return the next page."""
+    for _ in range(LOGIN_SUBSCRIBER.burst):
+        sign_in(browser, login, WRONG)
+    answer = sign_in(browser, login, PASSWORD, **more)
+    assert answer.status_code == 429
+    return str(answer.text)
+
+
+def offered(page: str) -> set[str]:
+    return {way for way, label in WAYS.items() if label in page}
+
+
+def test_the_429_page_keeps_the_typed_login_but_not_the_password(clock: Clock) -> None:
+    make_user("alice")
+    browser, more = Client(), {"remember": "on", "next": "/accounts/sessions/"}
+
+    page = refused(browser, **more)
+    form = browser.post(LOGIN, {"login": "alice", "again": "1", **more}).text
+
+    assert "You can try again at" in page
+    assert PASSWORD not in page + form
+    assert WRONG not in page + form
+    assert page.count('name="login" value="alice"') == 3
+    assert 'value="alice"' in form
+    assert "checked" in form
+    assert "/accounts/sessions/" in form
+    assert "Error:" not in form
+    assert browser.post(CODE, {"login": "alice", **more})["Location"] == CODE
+    clock.advance(minutes=1)
+    assert sign_in(browser, "alice", **more)["Location"] == "/accounts/sessions/"
+
+
+@pytest.mark.parametrize("headers", [{}, {"accept-language": "de"}], ids=["en", "de"])
+def test_the_429_page_is_the_same_for_known_and_unknown_logins(
+    clock: Clock, headers: dict[str, str]
+) -> None:
+    make_user("alice")
+    pages = [
+        without_nonces(refused(Client(REMOTE_ADDR=place, headers=headers), login))
+        for place, login in (("10.1.0.1", "alice"), ("10.2.0.1", "nobody"))
+    ]
+
+    assert pages[0].replace("alice", "nobody") == pages[1]
+    assert ("Zu viele Versuche" in pages[0]) is bool(headers)
+
+
+def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock: Clock) -> None:
+    browser = Client()
+    assert offered(refused(browser)) == set(WAYS)
+    for line in range(9):
+        Client(REMOTE_ADDR=f"10.{line}.0.1").post(RESET, {"login": "alice"})
+    assert offered(refused(browser)) == set(WAYS), "requests of other clients are not revealed"
+
+    browser.post(CODE, {"login": "alice"})
+    assert offered(refused(browser)) == {"passkey", "reset"}
+    for _ in range(MAIL_SUBSCRIBER.burst - 1):
+        browser.post(RESET, {"login": "alice"})
+    assert offered(refused(browser)) == {"passkey"}
+    for _ in range(UNGUESSABLE.burst):
+        browser.post("/accounts/login/passkey/", {"credential": "{}"})
+    assert offered(refused(browser)) == set()
+    assert "want to wait" not in refused(browser)
+
+
+def test_any_other_429_page_says_when_to_retry_and_links_back(clock: Clock) -> None:
+    for _ in range(MAIL_SUBSCRIBER.burst):
+        sign_up(Client(), f"mallory{len(outbox())}", "alice@example.org")
+
+    page = sign_up(Client(), "mallory", "alice@example.org")
+
+    assert (page.status_code, page["Retry-After"]) == (429, str(24 * 3600))
+    assert f"{24} hours" in page.text
+    assert f'href="{SIGNUP}"' in page.text

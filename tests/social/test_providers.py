@@ -1,24 +1,41 @@
-"""The exact requests to Google, GitHub, Facebook and X, and the accounts that result."""
+"""Sign-in with other providers."""
 
 import base64
 import hmac
 import logging
+import re
 from hashlib import sha256
+from typing import Any
 from urllib.parse import parse_qsl, quote_plus, urlsplit
 
 import pytest
+from certifi import where
 from django.conf import settings
 from django.test import Client
 
+from accounts.common import http_client
 from accounts.users.models import Identity, User
 from tests.support import doubles as shapes
-from tests.support.doubles import CLIENT_ID, CODE, DOCUMENTED, SECRET, TOKEN, Documented, Doubles
+from tests.support.doubles import (
+    CLIENT_ID,
+    CODE,
+    CREDENTIALS,
+    DOCUMENTED,
+    MAIL,
+    SECRET,
+    TOKEN,
+    Answer,
+    Documented,
+    Doubles,
+)
 from tests.support.signin import signed_in
-from tests.support.social import come_back, go
+from tests.support.social import come_back, configured, go
 from tests.support.steps import is_signed_in, make_user
 from tests.support.stored import everything_stored
 
 pytestmark = pytest.mark.django_db
+
+
 each = pytest.mark.parametrize("of", DOCUMENTED, ids=lambda of: of.key)
 
 
@@ -161,3 +178,257 @@ def test_8_2_a_refused_authorization_leads_back_with_a_message_and_creates_no_ac
     assert answer.url == "/accounts/login/"
     assert "Nothing has changed here." in client.get(answer.url).text
     assert not User.objects.exists()
+
+
+PROFILE = shapes.ANSWERS[shapes.GITHUB_PERSON]
+UNVERIFIED, OTHER = MAIL | {"verified": False}, MAIL | {"primary": False}
+
+# developers.google.com/identity/gsi/web/guides/verify-google-id-token: Google is authoritative for
+# gmail.com and for verified emails of a Workspace (hd). Others may have a new owner meanwhile.
+GOOGLES = {
+    "of a workspace": ({}, True),
+    "gmail": ({"hd": None, "email": "Alice@Gmail.com"}, True),
+    "elsewhere": ({"hd": None}, False),
+    "hd is no word": ({"hd": True}, False),
+    "unverified": ({"email_verified": False}, False),
+    "a word": ({"email_verified": "true"}, False),
+    "another's end": ({"hd": None, "email": "alice@gmail.com.example.org"}, False),
+}
+
+
+@pytest.mark.parametrize("claims, counts", GOOGLES.values(), ids=GOOGLES)
+def test_google_emails_count_as_verified_only_for_gmail_and_workspace_domains(
+    claims: dict[str, Any], counts: bool, doubles: Doubles
+) -> None:
+    doubles.claims = claims
+    assert doubles.round_trip(Client(), "google").url == "/"
+
+    email = claims.get("email", "alice@example.org")
+    assert User.objects.get().email.lower() == (email.lower() if counts else "")
+
+
+def test_the_google_issuer_is_accepted_with_and_without_https(doubles: Doubles) -> None:
+    # Google sent ``iss`` to the redirect URI before its discovery document announced that.
+    del doubles.answers[shapes.DISCOVERY]["authorization_response_iss_parameter_supported"]
+    for issuer in (shapes.GOOGLE, "accounts.google.com"):
+        doubles.claims = {"iss": issuer}
+        assert doubles.round_trip(Client(), "google").url == "/"
+
+    assert Identity.objects.get().issuer == shapes.GOOGLE
+    doubles.claims = {"iss": "https://accounts.google.com.example.org"}
+    assert doubles.round_trip(Client(), "google").status_code == 400
+
+
+# The provider, and the answers that differ from the documented ones.
+UNBELIEVED = {
+    "facebook": ("facebook", {}),
+    "facebook without": ("facebook", {shapes.FACEBOOK_PERSON: {"id": "1", "name": "Bob"}}),
+    "x": ("twitter_oauth2", {}),
+    "github unverified": ("github", {shapes.GITHUB_MAILS: [UNVERIFIED]}),
+    "github not the primary": ("github", {shapes.GITHUB_MAILS: [OTHER]}),
+    "github a word": ("github", {shapes.GITHUB_MAILS: [MAIL | {"verified": "yes"}]}),
+    "github none": ("github", {shapes.GITHUB_MAILS: []}),
+    # Documented: "404 Resource not found".
+    "github not found": (
+        "github",
+        {
+            shapes.GITHUB_MAILS: Answer({"message": "Not Found"}, 404),
+            shapes.GITHUB_PERSON: PROFILE | {"email": "alice@example.org"},
+        },
+    ),
+}
+
+
+@pytest.mark.parametrize("provider, answers", UNBELIEVED.values(), ids=UNBELIEVED)
+def test_an_unverified_email_neither_finds_an_account_nor_is_stored(
+    provider: str, answers: dict[str, Any], doubles: Doubles
+) -> None:
+    alice = make_user("alice")
+    doubles.answers |= answers
+    assert doubles.round_trip(Client(), provider).url == "/"
+
+    new = User.objects.exclude(pk=alice.pk).get()
+    assert (new.email, list(new.emails.all())) == ("", [])
+    assert Identity.objects.get().user == new
+
+
+NAMES = {
+    "taken": ("alice", "Alice", "alice-2", "Alice"),
+    "emoji": ("\U0001f980", "\U0001f980 \U0001f980", "user", "\U0001f980 \U0001f980"),
+    "emoji at its end": ("", "Bob \U0001f980", "Bob", "Bob \U0001f980"),
+    "200 characters": ("b" * 200, "n" * 200, "b" * 23, "n" * 60),
+    "none": (None, None, "user", ""),
+    "of two alphabets": ("b\u043eb", "b\u043eb", "bb", "b\u043eb"),
+    "what can't be seen": ("b\u202eob\0", "Bo\u202eb\n", "b-ob", "Bo b"),
+}
+
+
+@pytest.mark.parametrize("login, name, username, shown", NAMES.values(), ids=NAMES)
+def test_any_provider_name_becomes_a_valid_username(
+    login: Any, name: Any, username: str, shown: str, doubles: Doubles
+) -> None:
+    alice = make_user("alice")
+    doubles.answers[shapes.GITHUB_PERSON] |= {"login": login, "name": name}
+    doubles.answers[shapes.GITHUB_MAILS] = []
+    assert doubles.round_trip(Client(), "github").url == "/"
+
+    new = User.objects.exclude(pk=alice.pk).get()
+    assert (new.username, new.display_name) == (username, shown)
+
+
+# docs.github.com/apps/oauth-apps/maintaining-oauth-apps/troubleshooting-oauth-app-access-token-
+# request-errors, "Bad verification code": with status 200
+BAD_CODE = {"error": "bad_verification_code", "error_uri": "/apps/#bad-verification-code"}
+# developers.facebook.com/docs/graph-api/guides/error-handling, "Error Responses"
+GRAPH = {"message": "told", "type": "OAuthException", "code": 190, "fbtrace_id": "EJplcsCHuLu"}
+# docs.x.com/x-api/fundamentals/response-codes-and-errors, "Error response format"
+PROBLEM = {"title": "Unauthorized", "type": "about:blank", "status": 401, "detail": "told"}
+# developers.google.com/identity/protocols/oauth2/web-server, "Exchange authorization code"
+GRANT = {"error": "invalid_grant", "error_description": "told"}
+ME = shapes.ANSWERS[shapes.FACEBOOK_PERSON]
+
+ERRORS = [
+    ("github", shapes.GITHUB_TOKEN, BAD_CODE),
+    ("github", shapes.GITHUB_TOKEN, "error=bad_verification_code&error_description=told"),
+    ("github", shapes.GITHUB_TOKEN, {"access_token": ["told"]}),
+    ("github", shapes.GITHUB_PERSON, Answer({"message": "Bad credentials"}, 401)),
+    ("github", shapes.GITHUB_PERSON, PROFILE | {"id": None}),
+    ("github", shapes.GITHUB_PERSON, PROFILE | {"id": 10**200}),
+    ("github", shapes.GITHUB_PERSON, PROFILE | {"name": ["told"]}),
+    ("github", shapes.GITHUB_PERSON, [PROFILE]),
+    ("github", shapes.GITHUB_MAILS, Answer({"message": "Forbidden"}, 403)),
+    ("github", shapes.GITHUB_MAILS, ["alice@example.org"]),
+    ("facebook", shapes.FACEBOOK_TOKEN, Answer({"error": GRAPH}, 400)),
+    ("facebook", shapes.FACEBOOK_TOKEN, {"error": GRAPH}),
+    ("facebook", shapes.FACEBOOK_PERSON, Answer({"error": GRAPH}, 400)),
+    ("facebook", shapes.FACEBOOK_PERSON, {"error": GRAPH}),
+    ("facebook", shapes.FACEBOOK_PERSON, ME | {"id": "1" * 192}),
+    ("facebook", shapes.FACEBOOK_PERSON, ME | {"id": "\u0661"}),
+    ("twitter_oauth2", shapes.X_TOKEN, Answer({"error": "invalid_request"}, 400)),
+    ("twitter_oauth2", shapes.X_PERSON, Answer(PROBLEM, 401)),
+    ("twitter_oauth2", shapes.X_PERSON, Answer(PROBLEM | {"status": 429}, 429)),
+    ("twitter_oauth2", shapes.X_PERSON, {"errors": [PROBLEM]}),
+    ("twitter_oauth2", shapes.X_PERSON, {"data": {"id": 1, "name": "", "username": ""}}),
+    ("google", shapes.GOOGLE_TOKEN, Answer(GRANT, 400)),
+    ("google", shapes.GOOGLE_TOKEN, Answer({"access_token": "told"})),
+    ("google", shapes.GOOGLE_KEYS, Answer({}, 503)),
+    ("google", shapes.GOOGLE_PERSON, Answer({"error": "invalid_request"}, 401)),
+    ("google", shapes.GOOGLE_PERSON, Answer({"sub": "another"})),
+]
+
+
+@pytest.mark.parametrize("provider, url, answer", ERRORS)
+def test_a_provider_error_or_garbage_gives_a_plain_page_and_no_account(
+    provider: str, url: str, answer: Any, doubles: Doubles, caplog: pytest.LogCaptureFixture
+) -> None:
+    doubles.answers[url] = answer
+    page = doubles.round_trip(Client(), provider)
+
+    assert page.status_code == 400
+    told = page.text + caplog.text
+    assert [text for text in ("told", shapes.TOKEN, shapes.CODE) if text in told] == []
+    assert not User.objects.exists()
+    assert not Identity.objects.exists()
+
+
+def test_an_untrusted_tls_certificate_is_refused(
+    doubles: Doubles, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(http_client, "where", where)
+
+    assert doubles.round_trip(Client(), "github").status_code == 400
+    assert doubles.requests == []
+
+
+def test_a_github_callback_with_another_issuer_requests_no_token(doubles: Doubles) -> None:
+    client = Client()
+    answer = doubles.send_back(go(client, "github")) | {"iss": "https://evil.example"}
+
+    assert come_back(client, answer, "github").status_code == 400
+    assert doubles.requests == []
+
+
+ACME: dict[str, Any] = {
+    **{"id": "acme", "name": "Acme", "issuer": "https://acme.example", "client_id": "authsite"},
+    **{"client_secret": "hunter2", "origins": ["https://login.acme.example"]},
+}
+KEYS = ("oidc/acme", "google", "github", "facebook", "twitter_oauth2")
+
+ORIGINS = (
+    "https://acme.example https://login.acme.example https://accounts.google.com "
+    "https://github.com https://www.facebook.com https://m.facebook.com "
+    "https://x.com https://twitter.com"
+)
+LEADING = ("/accounts/login/", "/accounts/signup/", "/accounts/google/login/")
+LEADING_MEMBERS = ("/accounts/3rdparty/", "/accounts/reauthenticate/?next=/")
+OTHERS = ("/help/", "/accounts/password/reset/", "/accounts/login/code/", "/nowhere/")
+OTHERS_MEMBERS = ("/", "/accounts/sessions/", "/accounts/password/change/")
+
+
+def targets(client: Client, path: str) -> str:
+    """Return the ``form-action`` sources of a page's Content Security Policy."""
+    answer = client.get(path)
+    assert answer.status_code in {200, 404}, path
+    found = re.search("form-action ([^;]+)", answer.headers["Content-Security-Policy"])
+    assert found
+    return found[1]
+
+
+@pytest.mark.parametrize("key", [*KEYS, "apple", "acme", "oidc/google", "oidc/../acme"])
+@pytest.mark.parametrize("page, there", [("login/", 200), ("login/callback/", 400)])
+def test_8_5_a_provider_without_credentials_answers_404(
+    key: str, page: str, there: int, settings: Any
+) -> None:
+    configured(settings)
+    path = f"/accounts/{key}/{page}"
+    answers = [Client().get(path), Client().post(path), signed_in(make_user("alice")).post(path)]
+    assert [answer.status_code for answer in answers] == [404, 404, 404]
+
+    half = {name: value for name, value in CREDENTIALS.items() if name.endswith("_id")}
+    configured(settings, **half)
+    assert Client().get(path).status_code == 404
+
+    configured(settings, ACME, **CREDENTIALS)
+    assert Client().get(path).status_code == (there if key in KEYS else 404)
+
+
+def test_8_7_form_action_lists_provider_origins_only_on_pages_with_their_buttons(
+    settings: Any,
+) -> None:
+    configured(settings, ACME, **CREDENTIALS)
+    stranger, member = Client(), signed_in(make_user("alice"))
+
+    for client, pages in ((stranger, LEADING), (member, LEADING_MEMBERS)):
+        assert [targets(client, page) for page in pages] == [f"'self' {ORIGINS}"] * len(pages)
+    for client, pages in ((stranger, OTHERS), (member, OTHERS_MEMBERS)):
+        assert [targets(client, page) for page in pages] == ["'self'"] * len(pages)
+
+    none = dict.fromkeys(CREDENTIALS, "")
+    configured(settings, **none | {"github_client_id": "1", "github_client_secret": "2"})
+    assert targets(stranger, LEADING[0]) == "'self' https://github.com"
+
+
+def test_without_providers_form_action_is_self_and_no_page_mentions_them(settings: Any) -> None:
+    configured(settings)
+    stranger, member = Client(), signed_in(make_user("alice"))
+
+    for client, pages in ((stranger, LEADING[:2]), (member, [*LEADING_MEMBERS, "/"])):
+        assert {targets(client, page) for page in pages} == {"'self'"}
+        assert not [p for p in pages if "providers.css" in client.get(p).text and "3rd" not in p]
+    assert "/accounts/3rdparty/" not in member.get("/").text
+
+
+def test_provider_buttons_cost_the_sign_in_page_no_query_and_no_request(
+    settings: Any, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
+) -> None:
+    configured(settings, ACME, **CREDENTIALS)
+    asked: list[str] = []
+    monkeypatch.setattr(http_client, "_addresses", lambda host, _port: asked.append(host) or [])
+    Client().get("/accounts/login/")
+    with django_assert_num_queries(0):
+        answer = Client().get("/accounts/login/")
+
+    assert re.findall(r'formaction="/accounts/([^"]+)/login/"', answer.text) == list(KEYS)
+    assert len(answer.content) <= 15_000
+    assert asked == []
+    assert ACME["client_secret"] not in answer.text

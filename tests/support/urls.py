@@ -30,7 +30,7 @@ OPEN = {
     # Apps send people here: tests/attacks/test_authorize.py.
     "oauth/authorize",
     "oauth/continue/<str:key>",
-    # Apps authenticate themselves here: tests/oauth/test_client_auth.py.
+    # Apps authenticate themselves here: tests/oauth/test_clients.py.
     "oauth/par",
     "oauth/device_authorization",
     "accounts/password/strength/",
@@ -48,7 +48,7 @@ OPEN = {
     # Without its token it answers 404: tests/ops/test_monitoring.py.
     "metrics",
     ".well-known/jwks.json",
-    # Apps authenticate themselves here: tests/oauth/test_client_auth.py.
+    # Apps authenticate themselves here: tests/oauth/test_clients.py.
     *("oauth/token", "oauth/revoke", "oauth/introspect"),
     # With an access token only: tests/oauth/test_userinfo.py.
     "oauth/userinfo",
@@ -73,7 +73,7 @@ OPEN = {
     "api/v1/token/refresh/",
     "api/v1/token/verify/",
     "api/v1/token/revoke/",
-    # These two check a header and the Origin: tests/attacks/test_browser_origins.py.
+    # These two check a header and the Origin: tests/attacks/test_browser_clients.py.
     "api/v1/session/",
     "api/v1/session/refresh/",
     "api/v1/schema/",

@@ -1,21 +1,24 @@
-"""Budgets are exact under concurrency, refill with time and work the same in both stores."""
+"""Limits."""
 
 import dataclasses
 from typing import Any
 
 import pytest
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.throttle import limits, redis_store
-from accounts.throttle.limits import Budget, Limit
+from accounts.throttle.limits import LOGIN_SUBSCRIBER, Budget, Limit
+from accounts.throttle.models import Refusals
 from accounts.throttle.services import around, hit, wait
 from tests.support.client import together
 from tests.support.clock import Clock
 from tests.support.process import free_port
 from tests.support.signin import set_up
+from tests.support.steps import WRONG, make_user, sign_in
 
 SUBJECT = "somebody"
 TEN = Limit("test.ten", "", burst=10, per=60)
@@ -208,3 +211,18 @@ def test_one_network_cannot_use_up_half_of_a_shared_budget() -> None:
         assert everyone.is_shared
         assert everyone.burst > 2 * line.burst, everyone.name
         assert everyone.per < line.per / 2, everyone.name
+
+
+@pytest.mark.django_db
+def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock: Clock) -> None:
+    make_user("alice")
+    clock.advance(minutes=5)
+    for _ in range(LOGIN_SUBSCRIBER.burst + 4):
+        sign_in(Client(), "alice", WRONG)
+    written = sum(Refusals.objects.filter(limit="login.line").values_list("count", flat=True))
+    assert written == 1, "the first at once"
+
+    clock.advance(seconds=6)
+    sign_in(Client(), "alice", WRONG)
+
+    assert Refusals.objects.get(limit="login.line").count == 5

@@ -1,12 +1,16 @@
-"""TOTP codes and recovery codes: their form, their validity and how they may be typed."""
+"""Codes, challenges and proofs of second factors."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
+from django.core.management import call_command
 
+from accounts.codes.models import UsedOnce
 from accounts.common import crypto
 from accounts.twofactor import models as twofactor_models
 from accounts.twofactor import services as twofactor
+from accounts.twofactor import webauthn
 from accounts.twofactor.models import SEED_PURPOSE, Authenticator
 from accounts.users.models import User
 from tests.support.authenticator import shown
@@ -14,8 +18,12 @@ from tests.support.clock import Clock
 from tests.support.second_factor import code_of
 from tests.support.steps import make_user
 
+pytestmark = pytest.mark.django_db
+
+
 # RFC 6238 appendix B: the seed for SHA-1, and the codes of eight digits by POSIX time.
 RFC_SEED = b"12345678901234567890".hex()
+
 RFC_CODES = {
     59: "94287082",
     1111111109: "07081804",
@@ -114,3 +122,53 @@ def test_recovery_codes_are_ten_unique_codes_of_50_bits() -> None:
     used = {character for code in made for character in code}
     assert len(used) >= 32, "five bits a character"
     assert twofactor_models.canonical(twofactor_models.written(made[0])) == made[0]
+
+
+ACT = "login"
+
+
+def test_challenges_are_unique_and_hold_at_least_16_random_bytes() -> None:
+    made = {webauthn.issue(ACT) for _ in range(50)}
+
+    assert len({challenge[: webauthn.NONCE_BYTES] for challenge in made}) == 50
+    # At least 16 random bytes (WebAuthn section 13.4.3).
+    assert webauthn.NONCE_BYTES >= 16
+
+
+def test_a_challenge_with_any_bit_changed_is_refused() -> None:
+    challenge = webauthn.issue(ACT)
+
+    for n in range(len(challenge) * 8):
+        changed = bytearray(challenge)
+        changed[n // 8] ^= 1 << n % 8
+        assert not webauthn.is_good(bytes(changed), ACT), n
+    for size in range(len(challenge)):
+        assert not webauthn.is_good(challenge[:size], ACT), size
+    assert not webauthn.is_good(challenge + b"\0", ACT)
+
+
+def test_challenges_survive_a_secret_key_rotation_and_foreign_ones_are_refused(
+    settings: Any,
+) -> None:
+    challenge, former = webauthn.issue(ACT), settings.SECRET_KEY
+    settings.SECRET_KEY = "another key of fifty characters, as long as it takes"
+    assert not webauthn.is_good(challenge, ACT)
+
+    settings.SECRET_KEY_FALLBACKS = [former]
+
+    assert webauthn.is_good(challenge, ACT)
+
+
+def test_a_spent_challenge_is_pruned_only_after_it_has_expired(clock: Clock) -> None:
+    challenge = webauthn.issue(ACT)
+    webauthn.consume(challenge)
+    # A challenge contains its time in whole seconds, and the clock has fractions.
+    clock.advance(minutes=4, seconds=58)
+    call_command("prune", verbosity=0)
+    assert not webauthn.consume(challenge)
+
+    clock.advance(seconds=2)
+    call_command("prune", verbosity=0)
+
+    assert not UsedOnce.objects.exists()
+    assert not webauthn.is_good(challenge, ACT)

@@ -1,20 +1,32 @@
-"""Usernames and emails: which are the same, and which are refused."""
+"""Usernames and email addresses."""
 
+import json
 import re
 import sys
 import unicodedata
+from io import StringIO
 from typing import Any
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
-from django.db import IntegrityError, transaction
+from django.core.management import call_command
+from django.db import IntegrityError, connection, transaction
+from django.test import Client
 
 from accounts.common.text import fold
 from accounts.users import emails, usernames
 from accounts.users import services as users
-from accounts.users.models import EmailAddress, Username
+from accounts.users.models import EmailAddress, NameSkeleton, PendingSignup, User, Username
+from accounts.users.skeletons import Check
+from accounts.users.usernames import TABLES
+from authsite.uts39_tables import FILES, tables
+from tests.support.clock import Clock
 from tests.support.signin import set_up
-from tests.support.steps import make_user
+from tests.support.steps import CONFIRM, PASSWORD, make_user, sign_in, sign_up
+
+pytestmark = pytest.mark.django_db
+
 
 CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
 
@@ -169,3 +181,123 @@ def test_a_username_taken_in_any_spelling_gets_a_number() -> None:
     assert len(set(held)) == 12
     assert sum(bool(re.fullmatch("a{23}-[0-9]{6}", name)) for name in held) == 3
     assert all(usernames.clean(name) == name for name in held)
+
+
+def make_existing(*given: str) -> None:
+    """Create users as before skeletons existed, when usernames could look alike."""
+    for name in given:
+        Username.objects.create(key=usernames.key(name))
+        users.create_user(name, make_password(PASSWORD))
+
+
+def is_free(name: str) -> bool:
+    try:
+        users.take_username(name, until=None)
+    except users.UsernameTaken:
+        return False
+    return True
+
+
+def skeletons() -> dict[str, str | None]:
+    return dict(NameSkeleton.objects.values_list("skeleton", "name"))
+
+
+def test_a_skeleton_is_free_again_with_its_username(clock: Clock) -> None:
+    sign_up(Client(), "paypal")
+    assert not is_free("paypaI")
+    clock.advance(days=3)
+    assert sign_up(Client(), "paypaI", "new@example.org").url == CONFIRM
+    assert not PendingSignup.objects.filter(username="paypal").exists()
+
+    with connection.cursor() as cursor:
+        # Without Django, which would delete the skeletons itself.
+        cursor.execute("DELETE FROM accounts_username")
+    assert skeletons() == {}
+
+
+def test_a_username_in_another_case_may_not_look_like_another_username() -> None:
+    make_user("paypal")
+    mallory, bob = make_user("paypai"), make_user("bobl")
+
+    with pytest.raises(users.UsernameTaken):
+        users.rename(mallory, "paypaI")
+    assert users.rename(bob, "bob1").username == "bob1", "bob's own username does not count"
+    assert skeletons()["bobl"] == "bob1"
+
+
+def test_existing_lookalikes_keep_their_usernames_sign_in_and_are_reported() -> None:
+    make_user("carol")
+    make_existing("Al\ufe0fice", "alice", "admin")
+    Username.objects.create(key="al1ce")
+
+    answer = StringIO()
+    call_command("check_usernames", "--json", stdout=answer)
+    found = json.loads(answer.getvalue())
+
+    assert found["names"] == 5
+    assert found["twins"] == [["alice", "Al\ufe0fice"]]
+    assert [row["code"] for row in found["not_allowed"]] == ["invisible", "reserved"]
+    assert skeletons() == {"alice": None, "allce": "al1ce", "adrnin": "admin", "carol": "carol"}
+    assert sign_in(Client(), "AL\ufe0fICE").status_code == 302
+    call_command("check_usernames", stdout=(lines := StringIO()))
+    assert "Look alike: alice, Al\ufe0fice (Al\\ufe0fice)" in lines.getvalue()
+
+
+def test_the_skeleton_of_existing_lookalikes_is_held_while_one_of_them_is_left() -> None:
+    make_existing("paypal", "paypaI")
+    Check().run()
+    mallory = User.objects.get(username="paypaI")
+    users.rename(mallory, "PaypaI")
+    users.rename(mallory, "mallory")
+    Username.objects.filter(key="paypai").delete()
+
+    assert not is_free("paypa1")
+    assert Check().run().twins == set()
+    assert skeletons() == {"paypal": "paypal", "rnallory": "mallory"}
+
+
+def test_a_check_brings_every_skeleton_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As after an update of the Unicode tables."""
+    make_existing("bob", "dave", "zoe")
+    # With older tables zoe had the skeleton of bob, who is checked first.
+    NameSkeleton.objects.create(skeleton="bob", name_id="zoe")
+    monkeypatch.setattr("accounts.users.skeletons.BATCH", 1)
+
+    assert Check().run().twins == set()
+
+    assert skeletons() == {"bob": "bob", "dave": "dave", "zoe": "zoe"}
+
+
+TEXTS = {
+    "IdentifierStatus.txt": "0061..0063 ; Allowed # [3]\n\n4E00 ; Allowed\n00B7;Allowed",
+    "DerivedCoreProperties.txt": "00AD ; Default_Ignorable_Code_Point # SHY\n0061 ; Alphabetic\n"
+    "0915 ; InCB; Consonant",
+    "PropertyValueAliases.txt": "sc ; Latn ; Latin\nsc ; Hani ; Han\nsc ; Zyyy ; Common\ngc;L;L",
+    "Scripts.txt": "0061..0063 ; Latin # L& [3]\n4E00 ; Han\n00B7 ; Common\n",
+    "ScriptExtensions.txt": "0063 ; Grek Latn # L&\n",
+    "confusables.txt": "# Version: 16.0.0\n0061 ;\t0062 0063 ;\tMA\t# ( a ) # \n",
+}
+
+
+def test_the_tables_are_built_from_the_unicode_files() -> None:
+    made = tables(TEXTS)
+
+    assert made["unicode"] == "16.0.0"
+    assert set(made["sha256"]) == set(FILES)
+    assert made["allowed"] == [
+        "0061 0062 Latn", "0063 0063 Grek Latn", "00B7 00B7", "4E00 4E00 Hanb Hani Jpan Kore",
+    ]  # fmt: skip
+    assert made["ignorable"] == ["00AD 00AD"]
+    assert made["confusables"] == {"a": "bc"}
+
+
+def test_the_stored_unicode_tables_are_complete() -> None:
+    """The numbers are those at the ends of the files of Unicode 16."""
+    held = json.loads(TABLES.read_text())
+
+    def size(name: str) -> int:
+        spans = [[int(code, 16) for code in line.split()[:2]] for line in held[name]]
+        return sum(last - first + 1 for first, last in spans)
+
+    assert (held["unicode"], len(held["confusables"])) == ("16.0.0", 6355)
+    assert (size("allowed"), size("ignorable")) == (112778, 4174)
