@@ -17,14 +17,7 @@ from tests.support.api_keys import FORM, KEYS, NEW, shown_key
 from tests.support.browser import OpenPage
 from tests.support.signin import signed_in
 from tests.support.site import Site
-from tests.support.steps import (
-    SIGNUP,
-    code_in,
-    link_in,
-    mail_to,
-    make_user,
-    sign_up,
-)
+from tests.support.steps import SIGNUP, code_in, link_in, mail_to, make_user, sign_up
 
 
 class PredictableGenerator:

@@ -87,9 +87,7 @@ def test_5_2_the_content_security_policy_blocks_an_injected_script(
     assert page.evaluate("document.baseURI") == site.origin + LOGIN
     assert page.url == site.origin + LOGIN
     assert not [url for url in loaded if url.endswith("?ran")]
-    assert set(page.evaluate("blocked")) >= {
-        *("script-src-elem", "script-src-attr", "base-uri"),
-    }
+    assert set(page.evaluate("blocked")) >= {*("script-src-elem", "script-src-attr", "base-uri")}
     page.context.close()
 
 

@@ -136,9 +136,7 @@ def test_6_2_a_plain_request_without_a_path_is_redirected_to_the_home_page(
         assert f"location: {https.origin}/\r\n" in answer, line
 
 
-def test_6_2_plain_http_serves_acme_challenges_and_no_other_file(
-    https: LocalHttps,
-) -> None:
+def test_6_2_plain_http_serves_acme_challenges_and_no_other_file(https: LocalHttps) -> None:
     folder = https.data_dir / "acme/.well-known/acme-challenge"
     folder.mkdir(parents=True)
     (folder / "t0ken_-").write_text("t0ken_-.thumbprint")

@@ -204,9 +204,7 @@ def test_a_browser_known_to_one_person_is_new_for_another(scene: Scene) -> None:
         assert [mail.to for mail in sent()] == [[address_of("bob")]] * number
 
 
-def test_the_right_password_of_a_deactivated_account_is_a_failed_sign_in(
-    scene: Scene,
-) -> None:
+def test_the_right_password_of_a_deactivated_account_is_a_failed_sign_in(scene: Scene) -> None:
     User.objects.update(is_active=False)
 
     sign_in(iphone(), "alice")

@@ -136,9 +136,7 @@ def odd(key: str) -> list[str]:
     ]
 
 
-def test_a_malformed_key_is_refused_without_a_query(
-    django_assert_num_queries: Any,
-) -> None:
+def test_a_malformed_key_is_refused_without_a_query(django_assert_num_queries: Any) -> None:
     for text_of_none in odd(key_of(make_user("alice"))):
         with django_assert_num_queries(0):
             answer = call("me/", token=text_of_none)
@@ -464,9 +462,7 @@ def test_the_lockdown_page_says_how_many_keys_it_revokes() -> None:
         assert "All 2 API keys" in page.text
 
 
-def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(
-    clock: Clock,
-) -> None:
+def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(clock: Clock) -> None:
     alice = make_user("alice")
     key, forever = key_of(alice, days=30), key_of(alice)
     clock.advance(days=30, seconds=-1)

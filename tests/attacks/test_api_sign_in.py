@@ -337,9 +337,7 @@ def test_another_users_challenge_or_code_is_useless() -> None:
     assert claims_of(answer["access"])["sub"] == str(User.objects.get(username="mallory").pk)
 
 
-def test_a_mailed_code_completes_only_the_challenge_that_requested_it(
-    clock: Clock,
-) -> None:
+def test_a_mailed_code_completes_only_the_challenge_that_requested_it(clock: Clock) -> None:
     with_factor()
     challenge, other = first_step(), first_step()
     page = after_password()

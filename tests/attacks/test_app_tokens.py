@@ -191,9 +191,7 @@ def test_a_refresh_is_refused_while_the_person_lacks_what_the_app_requires(
     assert app.refresh(token).status == 200, "the refused request has not spent the token"
 
 
-def test_a_refresh_is_accepted_while_the_person_has_what_the_app_requires(
-    alice: User,
-) -> None:
+def test_a_refresh_is_accepted_while_the_person_has_what_the_app_requires(alice: User) -> None:
     group = Group.objects.create(name="Editors")
     alice.groups.add(group)
     app = new_app(factor=Client.Factor.PASSKEY, required_group=group)

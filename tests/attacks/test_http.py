@@ -43,9 +43,7 @@ def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site: Site) -> No
 
 
 @pytest.mark.django_db
-def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(
-    settings: Any,
-) -> None:
+def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(settings: Any) -> None:
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_SSL_HOST = "authsite.example"
     settings.AUTHSITE = dataclasses.replace(

@@ -119,9 +119,7 @@ def test_userinfo_of_another_subject_is_refused(op: OpenIDProvider, sub: Any) ->
 
 
 @pytest.mark.parametrize(
-    "body",
-    ["[]", "null", "", DEEP, '{"sub": "alice-1"'],
-    ids=lambda body: body[:9],
+    "body", ["[]", "null", "", DEEP, '{"sub": "alice-1"'], ids=lambda body: body[:9]
 )
 def test_userinfo_that_is_not_an_object_is_refused(op: OpenIDProvider, body: str) -> None:
     op.instead["/userinfo"] = lambda request: send(request, body.encode())
@@ -228,9 +226,7 @@ def test_email_verified_applies_only_to_the_email_beside_it(
     assert User.objects.exclude(username="alice").get().email == ""
 
 
-def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(
-    op: OpenIDProvider,
-) -> None:
+def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(op: OpenIDProvider) -> None:
     mallory = Client()
     sign_up(mallory, "mallory", email="alice@example.org")
     mail = mail_to("alice").body
@@ -334,9 +330,7 @@ def test_a_pending_link_works_only_in_its_own_browser(op: OpenIDProvider) -> Non
     assert owners() == []
 
 
-def test_a_pending_link_is_not_connected_to_another_account(
-    op: OpenIDProvider,
-) -> None:
+def test_a_pending_link_is_not_connected_to_another_account(op: OpenIDProvider) -> None:
     make_user("alice")
     make_user("mallory")
     browser = Client()

@@ -49,9 +49,7 @@ HEADERS: list[Json] = [
 ]
 
 
-def test_cve_2026_32597_a_signed_token_with_an_unexpected_header_is_refused(
-    mint: Mint,
-) -> None:
+def test_cve_2026_32597_a_signed_token_with_an_unexpected_header_is_refused(mint: Mint) -> None:
     tokens = {f"{header!r:.60}": mint.token(header) for header in HEADERS}
     header = json.dumps(mint.header)
     odd = ["[]", "null", "1", '""', "{}", "", "\0", header[:-1], f"{header}x", f"[{header}]",

@@ -112,9 +112,7 @@ def test_a_stolen_session_does_not_make_its_browser_known() -> None:
     assert since(thief, alice) is None
 
 
-def test_a_copy_of_a_known_browser_in_a_new_network_is_reported_once(
-    clock: Clock,
-) -> None:
+def test_a_copy_of_a_known_browser_in_a_new_network_is_reported_once(clock: Clock) -> None:
     make_user("alice")
     here = browser()
     assert mails_of(here) == [NEW_BROWSER]

@@ -289,9 +289,7 @@ def test_a_reset_link_works_once_and_revokes_every_session() -> None:
     ["$2b$12$abc", "bcrypt_sha256$$2b$12$abc", "scrypt:32768:8:1$abc$def", "argon2$argon2id$v=19",
      "pbkdf2_sha256$many$abc$def", "pbkdf2_sha256$1$a", "scrypt$1", "", "x" * 32],
 )  # fmt: skip
-def test_an_unverifiable_hash_is_a_wrong_password_that_its_owner_can_reset(
-    hashed: str,
-) -> None:
+def test_an_unverifiable_hash_is_a_wrong_password_that_its_owner_can_reset(hashed: str) -> None:
     make_user("alice", password=None)
     User.objects.update(password=hashed)
 

@@ -379,9 +379,7 @@ def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after
     assert not LoginSession.objects.filter(user=alice).exists()
 
 
-def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(
-    clock: Clock,
-) -> None:
+def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(clock: Clock) -> None:
     alice, passkey = owner()
     enrolled(alice)
     clock.advance(days=8)

@@ -104,9 +104,7 @@ def test_a_clock_that_is_set_back_does_not_extend_the_grace_period(clock: Clock)
     assert refused(first["refresh"]) == REUSED
 
 
-def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(
-    clock: Clock,
-) -> None:
+def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(clock: Clock) -> None:
     """Reuse is detected even if the request is invalid for another reason."""
     first = person()
     other, bobs = get_tokens(), person("bob")

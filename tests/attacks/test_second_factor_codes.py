@@ -233,9 +233,7 @@ def mailed_code(browser: Client) -> str:
     return str(mail.code)
 
 
-def test_a_mailed_second_step_code_works_once_and_only_in_its_own_browser(
-    clock: Clock,
-) -> None:
+def test_a_mailed_second_step_code_works_once_and_only_in_its_own_browser(clock: Clock) -> None:
     with_factor()
     asked = after_password()
     code = mailed_code(asked)
@@ -399,9 +397,7 @@ def test_second_factor_guesses_from_elsewhere_do_not_block_a_known_browser(clock
     assert statuses == [200] * GUESSES + [429], "guesses from a known browser are limited, too"
 
 
-def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(
-    clock: Clock,
-) -> None:
+def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(clock: Clock) -> None:
     _alice, seed = with_factor()
     browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
@@ -413,9 +409,7 @@ def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(
     assert guess(after_password(browser=browser), code_of(seed)) == 429
 
 
-def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(
-    clock: Clock,
-) -> None:
+def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(clock: Clock) -> None:
     """One wide network has only twelve of them, so that it cannot block the owner."""
     with_factor()
     statuses = []
@@ -671,9 +665,7 @@ def test_a_password_alone_gives_a_session_on_no_page(has_factor: bool) -> None:
     assert sign_in(Client(), "carol").status_code == 302, "the password has not changed"
 
 
-def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(
-    clock: Clock,
-) -> None:
+def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(clock: Clock) -> None:
     _alice, seed = with_factor()
     carol = staff()
     late, busy, enrolling, in_time = (

@@ -290,9 +290,7 @@ def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock: Clo
     assert finish_recovery()
 
 
-def test_a_factor_that_a_thief_added_does_not_cancel_the_owners_request(
-    clock: Clock,
-) -> None:
+def test_a_factor_that_a_thief_added_does_not_cancel_the_owners_request(clock: Clock) -> None:
     alice, _seed = with_factor()
     home = known_browser(alice)
     clock.advance(days=30)
@@ -431,9 +429,7 @@ def test_a_copied_cookie_and_the_password_do_not_bypass_the_second_step(settings
     assert is_signed_in(thief), "the owner reauthenticates in another browser"
 
 
-def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(
-    clock: Clock,
-) -> None:
+def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(clock: Clock) -> None:
     alice, _seed = with_factor()
     browser, other = after_password(), after_password()
     for half in (browser, other):

@@ -328,11 +328,7 @@ def test_a_thief_in_another_browser_does_not_get_the_owners_flash_messages() -> 
 
 
 def test_another_network_is_detected_behind_a_trusted_proxy(settings: Any) -> None:
-    set_up(
-        settings,
-        session_protection_network="on",
-        trusted_proxies=(ip_network("127.0.0.1"),),
-    )
+    set_up(settings, session_protection_network="on", trusted_proxies=(ip_network("127.0.0.1"),))
     make_user("alice")
     owner = signed_in_at(browser(HTTP_X_FORWARDED_FOR="198.51.100.1, 2001:db8:0:1::5"))
 

@@ -133,9 +133,7 @@ def pages_that_lead_to(goal: FunctionType) -> set[str]:
 
 
 @pytest.mark.parametrize("maker", GUARDED)
-def test_only_the_listed_views_reach_each_function_that_changes_authentication(
-    maker: str,
-) -> None:
+def test_only_the_listed_views_reach_each_function_that_changes_authentication(maker: str) -> None:
     assert pages_that_lead_to(import_string(f"accounts.{maker}")) == routes(GUARDED[maker])
 
 

@@ -9,20 +9,12 @@ from tests.support.administration import LIST, REASON
 from tests.support.client import Client, Response, together
 from tests.support.nodes import Nodes, Race
 from tests.support.races import confirmed, live_sessions, times_in_history
-from tests.support.second_factor import (
-    BEGIN_ANEW,
-    confirm_recovery_codes,
-    set_up_authenticator,
-)
+from tests.support.second_factor import BEGIN_ANEW, confirm_recovery_codes, set_up_authenticator
 from tests.support.steps import same_browser, sql
 
 AT_ONCE = 4
 # Acts in an order in which each has something to do, with the event in the history of the person.
-ACTS = {
-    "end-sessions": "all_ended",
-    "deactivate": "switched_off",
-    "reactivate": "switched_on",
-}
+ACTS = {"end-sessions": "all_ended", "deactivate": "switched_off", "reactivate": "switched_on"}
 
 
 def two_staff(nodes: Nodes, name: str) -> list[Client]:

@@ -120,8 +120,7 @@ def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice: User, clock: 
     call("token/challenge/", {"challenge": challenge, "method": "email"})
     mailed = call("token/challenge/", {"challenge": challenge, "code": code_in(mail_to("alice"))})
     shown = call(
-        "token/challenge/",
-        {"challenge": get_tokens()["challenge"], "code": unused_code(alice)},
+        "token/challenge/", {"challenge": get_tokens()["challenge"], "code": unused_code(alice)}
     )
 
     def make(**credentials: str) -> tuple[int, str]:

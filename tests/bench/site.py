@@ -49,12 +49,7 @@ def site_in(data: Path, database: str = "", **env: str) -> Site:
 
 @contextmanager
 def ours(
-    database: str = "",
-    *,
-    people: int = PEOPLE + 1,
-    families: int = 0,
-    known: int = 0,
-    **env: str,
+    database: str = "", *, people: int = PEOPLE + 1, families: int = 0, known: int = 0, **env: str
 ) -> Iterator[Ours]:
     """Run this site with its people and sessions (`families`), some of them with known tokens."""
     with TemporaryDirectory(prefix="authsite-bench-") as folder:

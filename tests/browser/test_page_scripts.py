@@ -42,9 +42,7 @@ def test_the_resend_button_is_enabled_after_a_countdown(site: Site, page: Page) 
     expect(resend).to_be_enabled()
 
 
-def test_the_api_reference_is_accessible_under_a_strict_content_security_policy(
-    page: Page,
-) -> None:
+def test_the_api_reference_is_accessible_under_a_strict_content_security_policy(page: Page) -> None:
     """A violation of the policy would appear on the console and fail the test."""
     answer = page.goto("/api/v1/docs/")
     assert answer

@@ -5,16 +5,7 @@ from typing import Any
 from playwright.sync_api import Page, expect
 
 from tests.support.browser_passkeys import BUTTON, add_here, add_passkey, enter, problem
-from tests.support.browser_steps import (
-    LONG_AGO,
-    PASSWORD,
-    go,
-    press,
-    says,
-    sees,
-    sign_in,
-    sign_out,
-)
+from tests.support.browser_steps import LONG_AGO, PASSWORD, go, press, says, sees, sign_in, sign_out
 from tests.support.site import Site
 from tests.support.steps import LOGIN, code_in, sql
 from tests.support.virtual_authenticator import (

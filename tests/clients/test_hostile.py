@@ -68,10 +68,7 @@ def yardstick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
     """Run oidc-provider, with a browser that is signed in."""
     port, folder = free_port(), packages().parent
     shutil.copy(HERE / "yardstick.mjs", folder)
-    shared = {
-        "grant_types": ["authorization_code", "refresh_token"],
-        "scope": SCOPE,
-    }
+    shared = {"grant_types": ["authorization_code", "refresh_token"], "scope": SCOPE}
     clients = [
         shared
         | {"client_id": name, "redirect_uris": [redirect], "post_logout_redirect_uris": [bye]}

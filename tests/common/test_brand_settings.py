@@ -22,8 +22,7 @@ def link(**changes: Any) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    "text",
-    ["red", "#fff", "#12345g", "1d4ed8", "#1d4ed8ff", "#1d4ed8;}", "#\uff11d4ed8", "rgb(1)"],
+    "text", ["red", "#fff", "#12345g", "1d4ed8", "#1d4ed8ff", "#1d4ed8;}", "#\uff11d4ed8", "rgb(1)"]
 )
 def test_another_colour_than_six_hexadecimal_digits_stops_the_start(
     text: str, tmp_path: Path

@@ -204,9 +204,7 @@ def test_half_of_a_providers_credentials_is_refused_naming_the_missing_half(
         assert refused(tmp_path, **{given: "hunter2"}) == f"{missing} is missing"
 
 
-def test_providers_keep_the_order_of_their_buttons_and_hide_their_secrets(
-    tmp_path: Path,
-) -> None:
+def test_providers_keep_the_order_of_their_buttons_and_hide_their_secrets(tmp_path: Path) -> None:
     providers = [ACME | {"origins": ["https://login.acme.example:8443"]}]
     given = {"OIDC_PROVIDERS": json.dumps(providers), "GITHUB_CLIENT_ID": "1"}
     secret = tmp_path / "secret"

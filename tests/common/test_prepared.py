@@ -21,9 +21,7 @@ from tests.support.steps import make_user
 pytestmark = pytest.mark.django_db
 
 
-def test_a_prepared_query_finds_what_its_query_set_finds(
-    django_assert_num_queries: Any,
-) -> None:
+def test_a_prepared_query_finds_what_its_query_set_finds(django_assert_num_queries: Any) -> None:
     user = make_user("alice")
     later = PreparedQuery(lambda: User.objects.filter(pk=P("user"), date_joined__lt=P("until")))
     values = {"user": user.pk, "until": clock.now() + timedelta(days=1)}

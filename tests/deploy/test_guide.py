@@ -35,10 +35,7 @@ FIRST, SECOND = "10.0.0.1", "10.0.0.2"
 SECONDS = 2400
 # As long as a certificate of Let's Encrypt is valid.
 QUARTER = 90 * 86_400
-READY = {
-    FIRST: "http://127.0.0.1:8000/health/ready",
-    SECOND: f"http://{SECOND}:8000/health/ready",
-}
+READY = {FIRST: "http://127.0.0.1:8000/health/ready", SECOND: f"http://{SECOND}:8000/health/ready"}
 NEAR = f"localhost,127.0.0.1,{FIRST},{SECOND},{NAME}"
 # nginx asks a node again after this time.
 ALONE_SECONDS = 10

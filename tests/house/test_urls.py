@@ -45,9 +45,7 @@ def test_a_session_cookie_authenticates_no_api_call(administrator: Client) -> No
     assert opened == []
 
 
-def test_every_page_answers_an_administrator_without_a_server_error(
-    administrator: Client,
-) -> None:
+def test_every_page_answers_an_administrator_without_a_server_error(administrator: Client) -> None:
     for route in ROUTES:
         answer = administrator.get(address(route))
         assert answer.status_code < 500, route

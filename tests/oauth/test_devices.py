@@ -39,7 +39,7 @@ def test_a_device_gets_tokens_after_a_person_has_typed_its_code_and_agreed(
     assert "Go back to your device" in page.text
     answer = poll(app, codes)
     assert answer.body.keys() == {
-        *("access_token", "token_type", "expires_in", "scope", "id_token", "refresh_token"),
+        *("access_token", "token_type", "expires_in", "scope", "id_token", "refresh_token")
     }
     claims = claims_of(answer["access_token"])
     assert (claims["sub"], claims["client_id"]) == (str(alice.pk), app.client.pk)

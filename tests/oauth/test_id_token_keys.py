@@ -74,9 +74,7 @@ def test_a_process_publishes_a_key_that_another_process_signs_with_at_once(clock
     assert published() == [*before, kid]
 
 
-def test_no_app_refuses_an_id_token_while_two_processes_replace_their_keys(
-    clock: Clock,
-) -> None:
+def test_no_app_refuses_an_id_token_while_two_processes_replace_their_keys(clock: Clock) -> None:
     """The app uses copies of the keys that are five minutes old, from either process."""
     app, alice = new_app(), browser_of(make_user("alice"))
     alice.ends_at = alice.idle_at = clock.now() + timedelta(days=200)

@@ -330,9 +330,7 @@ def test_a_sign_out_takes_as_many_statements_for_twenty_apps_as_for_one(alice: U
         browser = browser_of(alice)
         for number in range(many):
             connect_app(browser, told_at(URI, f"App {many} {number}"))
-        with CaptureQueriesContext(
-            connection,
-        ) as queries:
+        with CaptureQueriesContext(connection) as queries:
             sessions.revoke(browser)
         counts.append(len(queries))
 

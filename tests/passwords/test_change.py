@@ -12,14 +12,7 @@ from accounts.throttle.limits import LOGIN_REPEAT
 from accounts.users.models import User
 from tests.support.clock import Clock
 from tests.support.signin import signed_in
-from tests.support.steps import (
-    LOGIN,
-    PASSWORD,
-    is_signed_in,
-    mail_to,
-    make_user,
-    sign_in,
-)
+from tests.support.steps import LOGIN, PASSWORD, is_signed_in, mail_to, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 

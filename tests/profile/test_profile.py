@@ -146,9 +146,7 @@ def test_the_language_of_the_profile_overrides_accept_language(client: Client, a
     assert '<html lang="de"' in client.get("/no-such-page").text
 
 
-def test_anonymous_pages_follow_accept_language_and_vary_on_it(
-    client: Client,
-) -> None:
+def test_anonymous_pages_follow_accept_language_and_vary_on_it(client: Client) -> None:
     other = client.get("/accounts/login/", headers={"accept-language": "xx"})
     answer = client.get("/accounts/login/", headers={"accept-language": "de-AT, en;q=0.5"})
 

@@ -89,9 +89,7 @@ def test_an_act_of_staff_was_not_asked_for_and_their_session_is_theirs(
 ) -> None:
     carol = signed_in(make_user("carol"))
     row = record(
-        alice,
-        events.SWITCHED_ON,
-        Actor(IPHONE, LoginSession.objects.get().pk, name="carol"),
+        alice, events.SWITCHED_ON, Actor(IPHONE, LoginSession.objects.get().pk, name="carol")
     )
 
     text = signed_in(alice, client).get(page_of(row)).text

@@ -14,9 +14,7 @@ from accounts.users.models import User
 from tests.support.api import get_tokens, second_step
 from tests.support.second_factor import unused_code
 from tests.support.signin import signed_in
-from tests.support.steps import (
-    make_user,
-)
+from tests.support.steps import make_user
 
 LIST = "/admin/accounts/user/"
 REASON = "You called us, ticket 4812"

@@ -3,9 +3,7 @@
 from django.test import Client as Browser
 
 from accounts.oauth.models import Client
-from tests.support.authorize import (
-    address,
-)
+from tests.support.authorize import address
 from tests.support.document_host import REDIRECT, DocumentHost
 
 ASK = {"redirect_uri": REDIRECT}

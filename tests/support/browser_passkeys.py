@@ -4,10 +4,7 @@ from playwright.sync_api import Page, expect
 
 from tests.support.browser_steps import arrive, press, says, sees
 from tests.support.site import Site
-from tests.support.virtual_authenticator import (
-    NO_AUTOFILL,
-    VirtualAuthenticator,
-)
+from tests.support.virtual_authenticator import NO_AUTOFILL, VirtualAuthenticator
 from tests.support.webauthn import ADD
 
 BUTTON = "Sign in with a passkey"

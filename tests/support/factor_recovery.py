@@ -3,10 +3,7 @@
 from django.test import Client
 
 from tests.support.second_factor import CHALLENGE
-from tests.support.second_steps import (
-    after_password,
-    mails_about,
-)
+from tests.support.second_steps import after_password, mails_about
 from tests.support.steps import is_signed_in, path_of, sign_in
 
 ASKED = "remove your second factors"

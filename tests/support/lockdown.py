@@ -1,9 +1,7 @@
 """Steps around the lockdown of an account."""
 
 from accounts.users.models import User
-from tests.support.steps import (
-    WRONG,
-)
+from tests.support.steps import WRONG
 
 
 def change_password(alice: User) -> None:

@@ -38,9 +38,7 @@ def refused(*words: str | Path) -> str:
     return str(error.value)
 
 
-def test_the_command_prints_when_a_new_key_signs_and_now_withdraws_the_others(
-    clock: Clock,
-) -> None:
+def test_the_command_prints_when_a_new_key_signs_and_now_withdraws_the_others(clock: Clock) -> None:
     first, second, stolen = rotate(), rotate(), token()
 
     one, two = SigningKey.objects.order_by("number")
@@ -115,9 +113,7 @@ def test_a_key_for_another_algorithm_than_the_set_one_is_refused(
     )
 
 
-def test_a_concurrent_rotation_fails_and_changes_nothing(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_concurrent_rotation_fails_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     keyring.signer()
 
     def taken(*_key: Any) -> None:

@@ -113,9 +113,7 @@ def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs() -> None:
     assert keyring.LEAD > keyring.RELOAD + keyring.MAX_AGE
 
 
-def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(
-    clock: Clock,
-) -> None:
+def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(clock: Clock) -> None:
     keyring.signer()
     stolen = token()
     (waiting,) = keyring.rotate()
@@ -212,9 +210,7 @@ def test_two_processes_make_one_successor(clock: Clock) -> None:
     assert [row.number for row in SigningKey.objects.order_by("number")] == [1, 2]
 
 
-def test_signing_goes_on_after_the_clock_was_set_back(
-    clock: Clock,
-) -> None:
+def test_signing_goes_on_after_the_clock_was_set_back(clock: Clock) -> None:
     first = keyring.signer().kid
     clock.advance(days=-1)
     with queries() as asked:

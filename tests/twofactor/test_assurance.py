@@ -15,13 +15,7 @@ from tests.support.second_factor import (
     take_second_step,
     unused_code,
 )
-from tests.support.steps import (
-    PASSWORD,
-    by_mail,
-    make_staff,
-    make_user,
-    sign_in,
-)
+from tests.support.steps import PASSWORD, by_mail, make_staff, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 

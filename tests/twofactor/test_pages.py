@@ -19,11 +19,7 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import (
-    is_signed_in,
-    make_user,
-    sign_in,
-)
+from tests.support.steps import is_signed_in, make_user, sign_in
 from tests.support.trusted_browsers import trusting_browser
 from tests.support.webauthn import ADD
 

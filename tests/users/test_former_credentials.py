@@ -42,9 +42,7 @@ def test_suspended_factors_survive_reencryption_and_work_when_restored(
     assert RecoveryCodes.objects.get().left == 10
 
 
-def test_emails_added_after_the_disputed_change_are_not_disputed_emails(
-    clock: Clock,
-) -> None:
+def test_emails_added_after_the_disputed_change_are_not_disputed_emails(clock: Clock) -> None:
     alice = make_user("alice")
     clock.advance(days=8)
     alice.disputed_at = clock.now()

@@ -79,14 +79,7 @@ from tests.support.activity.staff_steps import (
     invitation_link,
 )
 from tests.support.api import call, exchange, renew
-from tests.support.steps import (
-    LOGOUT,
-    PASSWORD,
-    address_of,
-    confirm,
-    sign_in,
-    sign_up,
-)
+from tests.support.steps import LOGOUT, PASSWORD, address_of, confirm, sign_in, sign_up
 
 by_carol = partial(Case, place=THERE, actor="carol", prepare=carol_signs_in)
 about_apps = partial(by_carol, user="carol", notified=(address_of("carol"),))
@@ -147,8 +140,7 @@ CASES = FACTOR_CASES | {
     "superuser_granted": by_carol(carol_changes(is_superuser="on")),
     **{
         f"{right}_withdrawn": by_carol(
-            carol_changes(),
-            prepare=in_turn(carol_signs_in, alice_was(**{f"is_{right}": True})),
+            carol_changes(), prepare=in_turn(carol_signs_in, alice_was(**{f"is_{right}": True}))
         )
         for right in ("staff", "superuser")
     },

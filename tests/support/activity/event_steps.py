@@ -25,11 +25,7 @@ from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.signin import set_up
 from tests.support.social import configured, round_trip
-from tests.support.steps import (
-    address_of,
-    make_staff,
-    sign_in,
-)
+from tests.support.steps import address_of, make_staff, sign_in
 
 REAUTHENTICATE, RESET = "/accounts/reauthenticate/", "/accounts/password/reset/"
 SESSIONS, EMAIL, PROFILE, LOCKDOWN = (

@@ -34,10 +34,7 @@ from tests.support.activity.factor_steps import (
     wait_out_the_recovery_period,
 )
 from tests.support.second_factor import CHALLENGE, EMAILED_CODES, RECOVERY_CODES, SETUP
-from tests.support.steps import (
-    LOGIN,
-    PASSWORD,
-)
+from tests.support.steps import LOGIN, PASSWORD
 
 with_authenticator = partial(Case, prepare=reauthenticate_by_authenticator)
 with_passkey = partial(Case, prepare=reauthenticate_by_passkey)
@@ -86,9 +83,7 @@ FACTOR_CASES = {
         let_the_browser_make_a_passkey, proof="pwd mail", prepare=sign_in_a_moment_later
     ),
     "passkey_confirmed": Case(
-        confirm_the_passkey,
-        proof="pwd mail",
-        prepare=have_an_automatic_passkey,
+        confirm_the_passkey, proof="pwd mail", prepare=have_an_automatic_passkey
     ),
     "passkey_renamed": with_passkey(post(name="Laptop")),
     "passkey_removed": with_passkey(post(remove="1"), proof="pwd mail passkey"),

@@ -12,13 +12,7 @@ from tests.support import api_keys as keys
 from tests.support import apps as app_steps
 from tests.support.activity.event_steps import Act, Scene
 from tests.support.administration import act
-from tests.support.steps import (
-    address_of,
-    make_staff,
-    outbox,
-    path_of,
-    sign_in_twice,
-)
+from tests.support.steps import address_of, make_staff, outbox, path_of, sign_in_twice
 
 
 def carol_signs_in(scene: Scene) -> None:
