@@ -24,6 +24,7 @@ from rest_framework.views import exception_handler
 from accounts.common import database
 from accounts.common.errors import PublicError, RateLimited
 from accounts.common.pages import safe_next
+from accounts.users.forms import ProfileForm
 
 
 @dataclass(frozen=True)
@@ -67,12 +68,7 @@ FORMS = {
     "profile": Form(
         _("Save your profile"),
         _("Save"),
-        {
-            "display_name": _("Display name"),
-            "about": _("About you"),
-            "language": _("Language"),
-            "time_zone": _("Time zone"),
-        },
+        {name: field.label or "" for name, field in ProfileForm.base_fields.items()},
     ),
 }
 

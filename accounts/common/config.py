@@ -15,7 +15,8 @@ from urllib.parse import quote, unquote, urlsplit
 from accounts.common import brand, issuers
 from accounts.common.brand import BrandSettings
 from accounts.common.client_info import location_file
-from accounts.common.setting_groups import OAuthSettings, ProviderSettings, ServerSettings
+from accounts.common.issuers import ProviderSettings
+from accounts.common.setting_groups import OAuthSettings, ServerSettings
 from accounts.common.setting_parsers import (
     address,
     choice,

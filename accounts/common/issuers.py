@@ -1,4 +1,4 @@
-"""The identity providers that people can sign in with: those with credentials in the settings."""
+"""The identity providers that people can sign in with, and the settings that enable them."""
 
 import re
 from collections.abc import Iterator
@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from accounts.common.setting_parsers import json_list
+from accounts.common.setting_parsers import json_list, setting
 
 # The origins of each provider's sign-in pages: first the authorization endpoint, then the pages to
 # which it may redirect. Chromium also applies ``form-action`` to redirects that follow a form.
@@ -163,3 +163,34 @@ def _is_issuer(url: str) -> bool:
         )
     except ValueError:
         return False
+
+
+@dataclass(frozen=True, kw_only=True)
+class ProviderSettings:
+    """The part of the settings that enables providers."""
+
+    google_client_id: str = setting(
+        "Sign in with Google. A provider is enabled by its ID and secret; its redirect URI is "
+        "`ORIGIN/accounts/google/login/callback/`, and likewise `github`, `facebook`, "
+        "`twitter_oauth2`."
+    )
+    google_client_secret: str = setting("The secret of GOOGLE_CLIENT_ID.", secret=True)
+    github_client_id: str = setting("Sign in with GitHub.")
+    github_client_secret: str = setting("The secret of GITHUB_CLIENT_ID.", secret=True)
+    facebook_client_id: str = setting("Sign in with Facebook.")
+    facebook_client_secret: str = setting("The secret of FACEBOOK_CLIENT_ID.", secret=True)
+    twitter_client_id: str = setting("Sign in with X.")
+    twitter_client_secret: str = setting("The secret of TWITTER_CLIENT_ID.", secret=True)
+    oidc_providers: tuple[Issuer, ...] = setting(
+        "OpenID Providers: a JSON list of `{id, name, issuer, client_id, client_secret}`. Each can "
+        "have `origins` too, a list of further origins that its sign-in redirects to. The redirect "
+        "URI is `ORIGIN/accounts/oidc/ID/login/callback/`.",
+        openid_providers,
+        default=(),
+        secret=True,
+    )
+
+    @property
+    def issuers(self) -> tuple[Issuer, ...]:
+        """The configured identity providers, in the order of their sign-in buttons."""
+        return (*self.oidc_providers, *configured_issuers(self))

@@ -5,9 +5,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django import forms
-from django.conf import settings
 from django.contrib import messages
-from django.core.exceptions import ValidationError
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -18,8 +16,7 @@ from django.views.decorators.http import require_safe
 
 from accounts.activity import history
 from accounts.activity import services as activity
-from accounts.common import clock, localization
-from accounts.common.forms import text_input
+from accounts.common import clock
 from accounts.common.localization import speaking, spoken
 from accounts.common.pages import form_page
 from accounts.profile import services
@@ -27,49 +24,9 @@ from accounts.sessions import current
 from accounts.sessions.current import actor_of, session_of
 from accounts.sessions.services import IS_APP, live
 from accounts.signin import recent
-from accounts.users.forms import AboutField, DisplayNameField, UsernameField
+from accounts.users.forms import ProfileForm, UsernameField
 from accounts.users.models import User
 from accounts.users.services import AccountChanged, UsernameTaken
-
-
-class TimeZoneField(forms.CharField):
-    """A field for a time zone, by name or by city. It is empty for the time zone of the device."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(
-            label=_("Time zone"),
-            help_text=_(
-                "Enter a city, such as Berlin or New York. If you leave this empty, pages use "
-                "your device’s time zone and emails use UTC."
-            ),
-            required=False,
-            widget=text_input("off"),
-            **options,
-        )
-
-    def prepare_value(self, value: Any) -> str:
-        return "" if value == localization.DEFAULT else str(value or "").replace("_", " ")
-
-    def clean(self, value: Any) -> str:
-        typed = super().clean(value)
-        name = localization.canonical_name(typed) if typed else localization.DEFAULT
-        if name is None:
-            raise ValidationError(_("Enter a large city in your time zone."))
-        return name
-
-
-class ProfileForm(forms.Form):
-    """The form for name, description, language and time zone; needs no recent authentication."""
-
-    display_name = DisplayNameField()
-    about = AboutField()
-    language = forms.ChoiceField(
-        label=_("Language"),
-        help_text=_("Used on these pages and in our emails to you."),
-        choices=settings.LANGUAGES,
-        widget=forms.Select({"class": "input", "autocomplete": "language"}),
-    )
-    time_zone = TimeZoneField()
 
 
 class RenameForm(forms.Form):
@@ -149,12 +106,8 @@ def _show(
     rename_form: RenameForm | None = None,
 ) -> HttpResponse:
     wait = services.seconds_to_next_name(user)
-    initial = {
-        "display_name": user.display_name,
-        "about": user.about,
-        "language": user.language or spoken(),
-        "time_zone": user.time_zone,
-    }
+    initial = {name: getattr(user, name) for name in ProfileForm.base_fields}
+    initial["language"] = initial["language"] or spoken()
     context = {
         "form": form or ProfileForm(initial=initial),
         "rename_form": rename_form or RenameForm(initial={"username": request.GET.get("username")}),

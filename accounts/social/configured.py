@@ -13,10 +13,9 @@ def find_provider(key: str) -> "Provider | None":
     issuer = next((issuer for issuer in settings.AUTHSITE.issuers if issuer.key == key), None)
     if issuer is None:
         return None
-    from accounts.social.providers import Facebook, GitHub, Google, OpenID, X  # noqa: PLC0415 the HTTP client takes 5 MB  # noqa: PLC0415 the same
+    from accounts.social.providers import CLASSES, OpenID  # noqa: PLC0415 the HTTP client takes 5 MB
 
-    classes = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oauth2": X}
-    return classes.get(key, OpenID)(issuer)
+    return CLASSES.get(key, OpenID)(issuer)
 
 
 def name_of(issuer: str) -> str | None:

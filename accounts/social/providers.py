@@ -440,3 +440,7 @@ class Google(OpenID):
     def is_verified(self, facts: dict[str, Any]) -> bool:
         is_googles = str(facts.get("email", "")).lower().endswith("@gmail.com")
         return super().is_verified(facts) and (is_googles or isinstance(facts.get("hd"), str))
+
+
+# By the keys of ``accounts.common.issuers``. All other providers are OpenID Providers.
+CLASSES = {"google": Google, "github": GitHub, "facebook": Facebook, "twitter_oauth2": X}

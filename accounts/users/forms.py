@@ -1,12 +1,14 @@
-"""Form fields for usernames, email addresses and profiles, and the rules for profiles."""
+"""Form fields for usernames and email addresses; the form of a profile, and its rules."""
 
 import unicodedata
 from typing import Any
 
 from django import forms
+from django.conf import settings
 from django.core.exceptions import ValidationError
 from django.utils.translation import gettext_lazy as _
 
+from accounts.common import localization
 from accounts.common.forms import no_longer_than, text_input
 from accounts.common.text import refuse_invisible
 from accounts.users import emails, usernames
@@ -121,3 +123,43 @@ class AboutField(forms.CharField):
     def to_python(self, value: Any) -> str:
         # Convert the text before its length is checked, because NFC can make it longer.
         return canonical(super().to_python(value) or "")
+
+
+class TimeZoneField(forms.CharField):
+    """A field for a time zone, by name or by city. It is empty for the time zone of the device."""
+
+    def __init__(self, **options: Any) -> None:
+        super().__init__(
+            label=_("Time zone"),
+            help_text=_(
+                "Enter a city, such as Berlin or New York. If you leave this empty, pages use "
+                "your device’s time zone and emails use UTC."
+            ),
+            required=False,
+            widget=text_input("off"),
+            **options,
+        )
+
+    def prepare_value(self, value: Any) -> str:
+        return "" if value == localization.DEFAULT else str(value or "").replace("_", " ")
+
+    def clean(self, value: Any) -> str:
+        typed = super().clean(value)
+        name = localization.canonical_name(typed) if typed else localization.DEFAULT
+        if name is None:
+            raise ValidationError(_("Enter a large city in your time zone."))
+        return name
+
+
+class ProfileForm(forms.Form):
+    """The form for name, description, language and time zone; needs no recent authentication."""
+
+    display_name = DisplayNameField()
+    about = AboutField()
+    language = forms.ChoiceField(
+        label=_("Language"),
+        help_text=_("Used on these pages and in our emails to you."),
+        choices=settings.LANGUAGES,
+        widget=forms.Select({"class": "input", "autocomplete": "language"}),
+    )
+    time_zone = TimeZoneField()
