@@ -138,11 +138,6 @@ def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     return render(request, "400.html", status=400)
 
 
-def permission_denied(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the page for a missing permission: status 403."""
-    return render(request, "403.html", status=403)
-
-
 def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     """Return the page for a form that fails the CSRF check: status 403.
 
@@ -150,11 +145,6 @@ def csrf_failure(request: HttpRequest, reason: str = "") -> HttpResponse:
     :mod:`authsite.errors`.
     """
     return render(request, "403_csrf.html", context_of(request), status=403)
-
-
-def not_found(request: HttpRequest, exception: Exception) -> HttpResponse:
-    """Return the page for a URL that does not exist: status 404."""
-    return render(request, "404.html", status=404)
 
 
 def server_error(request: HttpRequest) -> HttpResponse:

@@ -5,8 +5,6 @@ from django.contrib import admin
 from django.urls import include, path
 
 handler400 = "authsite.errors.bad_request"
-handler403 = "authsite.errors.permission_denied"
-handler404 = "authsite.errors.not_found"
 handler500 = "authsite.errors.server_error"
 
 urlpatterns = [

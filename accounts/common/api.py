@@ -112,11 +112,8 @@ class JSONParser(parsers.JSONParser):
             raise ParseError from None
 
 
-class AlwaysJSON(negotiation.BaseContentNegotiation):
+class AlwaysJSON(negotiation.DefaultContentNegotiation):
     """Ignores the ``Accept`` header and selects JSON, as RFC 9110 section 12.4.1 allows."""
-
-    def select_parser(self, request: Request, parsers: Any) -> Any:
-        return negotiation.DefaultContentNegotiation().select_parser(request, parsers)
 
     def select_renderer(
         self, request: Request, renderers: Any, format_suffix: str | None = None

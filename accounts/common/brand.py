@@ -32,11 +32,6 @@ TOLERANCE = 0.0005
 PRECISION = 20
 
 
-def is_colour(text: str) -> bool:
-    """Return whether ``text`` is ``#`` and six hexadecimal digits."""
-    return re.fullmatch(r"#[0-9a-fA-F]{6}", text) is not None
-
-
 def contrast(one: str, other: str) -> float:
     """Return the contrast ratio of two ``#rrggbb`` colours, from 1 to 21."""
     low, high = sorted((_luminance(one), _luminance(other)))
@@ -136,11 +131,6 @@ class File:
     content: bytes = field(repr=False)
     type: str
 
-    @property
-    def extension(self) -> str:
-        """The filename extension for this media type, without the dot."""
-        return EXTENSIONS[self.type]
-
 
 @dataclass(frozen=True)
 class Link:
@@ -156,7 +146,7 @@ type Logo = File | str
 
 def colour(text: str) -> str:
     """Parse a colour, which is written as ``#rrggbb``."""
-    if not is_colour(text):
+    if not re.fullmatch(r"#[0-9a-fA-F]{6}", text):
         raise ValueError("must be # and six hexadecimal digits, such as #1d4ed8")
     return text.lower()
 
@@ -413,7 +403,7 @@ def _brand(colour: str, logo: Logo, logo_dark: Logo) -> Brand:
             return given
         # Named after its content, so that browsers may keep it forever.
         digest = sha256(given.content).hexdigest()[:HASH_DIGITS]
-        name = f"{stem}.{digest}.{given.extension}"
+        name = f"{stem}.{digest}.{EXTENSIONS[given.type]}"
         files[name] = given
         return f"/brand/{name}"
 

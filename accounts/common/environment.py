@@ -56,16 +56,13 @@ def _is_one_apart(one: str, other: str) -> bool:
 
     Then the Damerau-Levenshtein distance is at most 1.
     """
-    if abs(len(one) - len(other)) > 1:
-        return False
     shorter, longer = sorted((one, other), key=len)
     pairs = zip(shorter, longer, strict=False)
     start = next((i for i, (a, b) in enumerate(pairs) if a != b), len(shorter))
     here, there = shorter[start:], longer[start:]
-    if len(shorter) < len(longer):
-        return here == there[1:]
     is_swapped = here[:2] == there[1::-1] and here[2:] == there[2:]
-    return here[1:] == there[1:] or is_swapped
+    is_wrong = len(here) == len(there) and here[1:] == there[1:]
+    return here == there[1:] or is_swapped or is_wrong
 
 
 class ConfigError(Exception):

@@ -19,14 +19,9 @@ ORIGINS = {
 NAMES = {"google": "Google", "github": "GitHub", "facebook": "Facebook", "twitter_oauth2": "X"}
 # The prefix of the names of a provider's settings, if it differs from the provider's key.
 PREFIXES = {"twitter_oauth2": "twitter"}
-GOOGLE = "https://accounts.google.com"
 # The issuer under which each provider's user ids are stored.
-ISSUERS = {
-    "google": GOOGLE,
-    "github": "https://github.com",
-    "facebook": "https://www.facebook.com",
-    "twitter_oauth2": "https://x.com",
-}
+ISSUERS = {key: first for key, (first, *_others) in ORIGINS.items()}
+GOOGLE = ISSUERS["google"]
 LONGEST_ISSUER = 255
 _REQUIRED = ("id", "name", "issuer", "client_id", "client_secret")
 

@@ -1,8 +1,9 @@
 """What pages share: decorators, the Content Security Policy of redirects, and links."""
 
 from collections.abc import Callable
+from datetime import timedelta
 from functools import wraps
-from typing import Any
+from typing import Any, Literal
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponseBase
@@ -30,6 +31,25 @@ def safe_next(value: str | None) -> str:
     if not value or len(value) > 2000 or not value.isprintable() or not value.startswith("/"):
         return ""
     return value if url_has_allowed_host_and_scheme(value, allowed_hosts=None) else ""
+
+
+def set_cookie(
+    response: HttpResponseBase,
+    name: str,
+    value: str,
+    life: timedelta | None,
+    *,
+    samesite: Literal["Lax", "Strict"] = "Lax",
+) -> None:
+    """Set a cookie that no script can read. If ``life`` is None, it ends with the browser."""
+    response.set_cookie(
+        name,
+        value,
+        max_age=life,
+        secure=settings.SESSION_COOKIE_SECURE,
+        httponly=True,
+        samesite=samesite,
+    )
 
 
 type View = Callable[..., HttpResponseBase]

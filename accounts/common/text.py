@@ -49,17 +49,14 @@ def refuse_surrogates(value: str) -> None:
 
 def canonical_code(typed: str) -> str:
     """Return a typed code in the form of issued codes: ASCII, uppercase, no spaces or hyphens."""
-    return ascii_digits("".join(typed.split()).replace("-", "").upper())
+    plain = "".join(typed.split()).replace("-", "").upper()
+    # The digits of all scripts become 0 to 9.
+    return "".join(str(unicodedata.decimal(character, character)) for character in plain)
 
 
 def written_code(code: str) -> str:
     """Return an emailed code in the form that people read and type: two groups of four digits."""
     return f"{code[:4]} {code[4:]}"
-
-
-def ascii_digits(typed: str) -> str:
-    """Return ``typed`` with the digits of all scripts replaced by 0 to 9."""
-    return "".join(str(unicodedata.decimal(character, character)) for character in typed)
 
 
 def defuse_formula(cell: str) -> str:

@@ -20,6 +20,7 @@ from django.views.decorators.csrf import csrf_exempt, csrf_protect
 from django.views.decorators.http import require_http_methods
 
 from accounts.activity import events
+from accounts.common.pages import set_cookie
 from accounts.oauth import id_tokens, views
 from accounts.oauth.clients import uris
 from accounts.oauth.models import AppSession, Client
@@ -51,14 +52,7 @@ def logout(request: HttpRequest) -> HttpResponse:
     except OAuthError as error:
         return views.invalid(request, error)
     response = views.redirect_to_app(reverse("oauth_logout"))
-    response.set_cookie(
-        settings.LOGOUT_COOKIE_NAME,
-        signing.dumps(asked, salt=SALT),
-        max_age=LIFE,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
+    set_cookie(response, settings.LOGOUT_COOKIE_NAME, signing.dumps(asked, salt=SALT), LIFE)
     return response
 
 

@@ -23,6 +23,7 @@ from django.utils.translation import get_supported_language_variant
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.database import delete_in_batches
+from accounts.common.pages import set_cookie
 from accounts.common.proofs import Assurance
 from accounts.oauth import id_tokens
 from accounts.oauth.clients import services as clients
@@ -50,13 +51,7 @@ def choose_language(response: HttpResponse, ui_locales: str) -> None:
             language = get_supported_language_variant(tag)
         except LookupError:
             continue
-        response.set_cookie(
-            settings.LANGUAGE_COOKIE_NAME,
-            language,
-            secure=settings.LANGUAGE_COOKIE_SECURE,
-            httponly=settings.LANGUAGE_COOKIE_HTTPONLY,
-            samesite="Lax",
-        )
+        set_cookie(response, settings.LANGUAGE_COOKIE_NAME, language, None)
         return
 
 
@@ -301,14 +296,7 @@ def set_browser(response: HttpResponse, browser: str) -> None:
 
     Several tabs of a browser share the value, so that each can continue its own request.
     """
-    response.set_cookie(
-        settings.AUTHORIZE_COOKIE_NAME,
-        browser,
-        max_age=LIFE,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
+    set_cookie(response, settings.AUTHORIZE_COOKIE_NAME, browser, LIFE)
 
 
 def push(asked: AuthorizationRequest, *budgets: Budget) -> str:

@@ -104,10 +104,6 @@ def _mail() -> str:
     return LATE if max(oldest for _, oldest in found.values()) > MAIL_LATE_SECONDS else OK
 
 
-def _signing_key() -> str:
-    return OK if keyring.can_sign() else FAILS
-
-
 def _limits() -> str:
     """Check Redis. Without it, requests are answered as usual, and the database counts limits."""
     from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
@@ -180,7 +176,7 @@ def checks() -> dict[str, Callable[[], str]]:
         "storage": check,
         "database": _database,
         "migrations": _migrations,
-        "signing_key": _signing_key,
+        "signing_key": lambda: OK if keyring.can_sign() else FAILS,
         "mail": _mail,
     }
 

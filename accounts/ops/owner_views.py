@@ -42,19 +42,14 @@ LINK = Purpose("owner.link", life=timedelta(days=1))
 SITE = "site"
 
 
-def administrator_exists() -> bool:
-    """Return whether there is an active superuser."""
-    return superusers().exists()
-
-
 def new_link() -> str | None:
     """Return a new link that creates the first administrator, or None if there already is one."""
-    return None if administrator_exists() else absolute("owner", codes.issue_link(LINK, SITE))
+    return None if superusers().exists() else absolute("owner", codes.issue_link(LINK, SITE))
 
 
 def is_good(token: str) -> bool:
     """Return whether the link with this token can still create the first administrator."""
-    return codes.subject_of(LINK, token) == SITE and not administrator_exists()
+    return codes.subject_of(LINK, token) == SITE and not superusers().exists()
 
 
 def create_owner(token: str, username: str, email: str, password: str, client: ClientInfo) -> User:
@@ -69,7 +64,7 @@ def create_owner(token: str, username: str, email: str, password: str, client: C
     """
     hashed = passwords.hash_password(password)
     with transaction.atomic():
-        if administrator_exists() or not codes.redeem(LINK, SITE, token):
+        if superusers().exists() or not codes.redeem(LINK, SITE, token):
             raise LinkEnded
         user = users.create_administrator(username, email, hashed, language=spoken())
         record(user, events.SIGNED_UP, Actor(client))

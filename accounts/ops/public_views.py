@@ -1,7 +1,6 @@
 """Public pages about the site, for people and for machines, and the files of the brand."""
 
 from datetime import datetime, time, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
@@ -88,22 +87,9 @@ def help_page(request: HttpRequest) -> HttpResponse:
 @require_safe
 def privacy(request: HttpRequest) -> HttpResponse:
     """Show which data is stored, for how long and who receives it, according to the settings."""
-    return render(request, "accounts/ops/privacy.html", {"contact": _contact(), **_figures()})
-
-
-def _contact() -> dict[str, str]:
-    """Return the contact of the operator as a link and as text."""
     config = settings.AUTHSITE
-    return {**_shown(config.security_contact or config.mail_from), "uri": config.contact}
-
-
-def _shown(uri: str) -> dict[str, str]:
-    return {"uri": uri, "words": uri.removeprefix("mailto:")}
-
-
-def _figures() -> dict[str, Any]:
-    config = settings.AUTHSITE
-    return {
+    context = {
+        "contact": _contact(),
         "config": config,
         "session_life": days_in_words(config.session_days),
         "remembered_life": days_in_words(config.remember_days),
@@ -125,3 +111,14 @@ def _figures() -> dict[str, Any]:
         "nobodys_days": activity.NOBODYS_LIFE.days,
         "ended_hours": sessions.KEEP_ENDED // timedelta(hours=1),
     }
+    return render(request, "accounts/ops/privacy.html", context)
+
+
+def _contact() -> dict[str, str]:
+    """Return the contact of the operator as a link and as text."""
+    config = settings.AUTHSITE
+    return {**_shown(config.security_contact or config.mail_from), "uri": config.contact}
+
+
+def _shown(uri: str) -> dict[str, str]:
+    return {"uri": uri, "words": uri.removeprefix("mailto:")}

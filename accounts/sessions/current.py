@@ -272,7 +272,7 @@ class AuthenticationMiddleware(middleware.AuthenticationMiddleware):
         super().process_request(request)
         user: Any = SimpleLazyObject(lambda: user_of(request))
         request.user = user
-        request.auser = partial(_auser, request)
+        request.auser = partial(sync_to_async(user_of), request)
 
     def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
         """Set the cookies that recognize this browser and its last method after a sign-in."""
@@ -299,7 +299,3 @@ class LoginRequiredMiddleware(middleware.LoginRequiredMiddleware):
         elif reason := sign_out_reason_of(request):
             messages.warning(request, reason)
         return super().handle_no_permission(request, view_func)
-
-
-async def _auser(request: HttpRequest) -> User | AnonymousUser:
-    return await sync_to_async(user_of)(request)

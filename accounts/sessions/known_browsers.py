@@ -11,7 +11,7 @@ from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
-from accounts.common import clock, secrets
+from accounts.common import clock, pages, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
 from accounts.common.database import delete_in_batches
 from accounts.sessions.models import KnownBrowser
@@ -156,14 +156,7 @@ def prune() -> int:
 def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
     """Set the cookie if :func:`note_sign_in` or :func:`renew` was called for ``request``."""
     if token := getattr(request, ATTRIBUTE, ""):
-        response.set_cookie(
-            settings.KNOWN_COOKIE_NAME,
-            token,
-            max_age=throttle.RECORD_LIFE,
-            secure=settings.SESSION_COOKIE_SECURE,
-            httponly=True,
-            samesite="Lax",
-        )
+        pages.set_cookie(response, settings.KNOWN_COOKIE_NAME, token, throttle.RECORD_LIFE)
 
 
 def _token(request: HttpRequest) -> str:

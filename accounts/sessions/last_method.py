@@ -10,6 +10,8 @@ from datetime import timedelta
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 
+from accounts.common import pages
+
 LIFE = timedelta(days=365)
 # The buttons that are not those of a provider.
 PASSKEY, PASSWORD, EMAIL = "passkey", "password", "email"
@@ -37,13 +39,6 @@ def forget(request: HttpRequest) -> None:
 def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
     """Set or delete the cookie if :func:`note` or :func:`forget` was called for ``request``."""
     button = getattr(request, ATTRIBUTE, None)
-    if button is None:
-        return
-    response.set_cookie(
-        settings.LAST_METHOD_COOKIE_NAME,
-        button,
-        max_age=LIFE if button else 0,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
+    if button is not None:
+        life = LIFE if button else timedelta()
+        pages.set_cookie(response, settings.LAST_METHOD_COOKIE_NAME, button, life)

@@ -13,7 +13,7 @@ from typing import Any, cast
 from asgiref.sync import sync_to_async
 from django.conf import settings
 from django.contrib.sessions.backends import db
-from django.contrib.sessions.backends.base import UpdateError
+from django.contrib.sessions.backends.base import SessionBase, UpdateError
 from django.contrib.sessions.base_session import AbstractBaseSession
 
 from accounts.common import clock, secrets
@@ -147,23 +147,13 @@ class SessionStore(db.SessionStore):
         if key := session_key or self.session_key:
             BrowserSession.objects.filter(session_key=digest(key)).delete()
 
-    # Django's asynchronous methods would look up keys instead of digests, so these methods call the
-    # synchronous ones.
-
-    async def aload(self) -> dict[str, Any]:
-        return await sync_to_async(self.load)()
-
-    async def aexists(self, session_key: str) -> bool:
-        return await sync_to_async(self.exists)(session_key)
-
-    async def acreate(self) -> None:
-        self.create()
-
-    async def asave(self, must_create: bool = False) -> None:
-        await sync_to_async(self.save)(must_create)
-
-    async def adelete(self, session_key: str | None = None) -> None:
-        await sync_to_async(self.delete)(session_key)
+    # The asynchronous methods of Django's store in the database would look up keys instead of
+    # digests. Those of its base class call the synchronous methods above.
+    aload = SessionBase.aload
+    aexists = SessionBase.aexists
+    acreate = SessionBase.acreate
+    asave = SessionBase.asave
+    adelete = SessionBase.adelete
 
     async def aflush(self) -> None:
         await sync_to_async(self.flush)()

@@ -203,15 +203,16 @@ def resume(
 def _proceed(
     request: HttpRequest, sign_in: PendingSignIn, requirement: Requirement | None
 ) -> HttpResponse:
-    is_trust_shown = any(proof.method is Method.TRUSTED_BROWSER for proof in sign_in.proofs)
-    if (
-        requirement is Requirement.SECOND_FACTOR
-        and not is_trust_shown
-        and trusted_browsers.is_trusted(request, sign_in.user)
-    ):
+    methods = {proof.method for proof in sign_in.proofs}
+    may_trust = requirement is Requirement.SECOND_FACTOR and Method.TRUSTED_BROWSER not in methods
+    if may_trust and trusted_browsers.is_trusted(request, sign_in.user):
         return resume(request, sign_in, Proof.now(Method.TRUSTED_BROWSER))
     if requirement is Requirement.PASSWORD:
-        _advise(request, sign_in.user)
+        if sign_in.user.has_usable_password():
+            advice = _("Sign in with your password first, then confirm that it’s you by email.")
+        else:
+            advice = _("Ask the operator of this site for a link to add your second factor.")
+        messages.warning(request, advice)
         return redirect("account_login")
     if requirement is not None:
         return _ask_for(request, sign_in, requirement)
@@ -253,17 +254,6 @@ def restart(request: HttpRequest, *, back: str = "") -> HttpResponse:
     return redirect_to_login(back) if back else redirect("account_login")
 
 
-def _advise(request: HttpRequest, user: User) -> None:
-    """Tell staff without a second factor how to add one."""
-    if user.has_usable_password():
-        messages.warning(
-            request, _("Sign in with your password first, then confirm that it’s you by email.")
-        )
-    else:
-        sentence = _("Ask the operator of this site for a link to add your second factor.")
-        messages.warning(request, sentence)
-
-
 def remember_pending(
     request: HttpRequest, signup: PendingSignup, *, remember: bool = False
 ) -> None:
@@ -291,10 +281,7 @@ def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
     if not user.is_disputed or (user.email and proof.method is Method.PROVIDER):
         return redirect("account_reset_password")
     request.session.cycle_key()
-    request.session[LOCKED_OUT] = {
-        "user": str(user.pk),
-        "proof": proof.to_json(),
-    }
+    request.session[LOCKED_OUT] = {"user": str(user.pk), "proof": proof.to_json()}
     return redirect("account_locked")
 
 

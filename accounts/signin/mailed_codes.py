@@ -156,7 +156,7 @@ def recipient_for(
     Raises:
         RateLimited: the client has requested too many emails.
     """
-    again, budgets = _budgets(purpose, login, client)
+    again, *budgets = budgets_of_request(purpose, login, client)
     # Without the cookie of a known browser, the budgets are spent before any lookup, so that one
     # statement refuses a flood.
     if not client.known_cookie:
@@ -173,8 +173,10 @@ def recipient_for(
     return recipient
 
 
-def _budgets(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Budget, list[Budget]]:
-    """Return the budget of every request, and additional budgets for an unknown browser.
+def budgets_of_request(purpose: Purpose, login: str, client: ClientInfo) -> list[Budget]:
+    """Return the budgets of a request from an unknown browser, without looking up an account.
+
+    The first budget is the only one of them that a request from a known browser spends.
 
     The limits count by typed login, not by account. Otherwise refusals would reveal which
     usernames and email addresses belong to the same account.
@@ -183,13 +185,7 @@ def _budgets(purpose: Purpose, login: str, client: ClientInfo) -> tuple[Budget, 
     # Counted by browser, so that users of the same network do not make each other wait.
     again = MAIL_AGAIN.of(purpose.name, key, client.known_cookie or client.network)
     network = around(REQUEST_NETWORK, client)
-    return again, [*network, throttle.of_request(key, client), REQUEST_EVERYONE.of()]
-
-
-def budgets_of_request(purpose: Purpose, login: str, client: ClientInfo) -> list[Budget]:
-    """Return the budgets of a request from an unknown browser, without looking up an account."""
-    again, budgets = _budgets(purpose, login, client)
-    return [again, *budgets]
+    return [again, *network, throttle.of_request(key, client), REQUEST_EVERYONE.of()]
 
 
 def send_code(login: str, nonce: str, client: ClientInfo) -> None:
@@ -255,4 +251,4 @@ def _unlocked(recipient: Recipient) -> Recipient:
 
 def seconds_to_next_mail(login: str, client: ClientInfo) -> int:
     """Return the seconds until :func:`send_code` may be called again; 0 means now."""
-    return wait(_budgets(CODE, login, client)[0])
+    return wait(budgets_of_request(CODE, login, client)[0])

@@ -73,7 +73,8 @@ def next_requirement(
         return _before_enrolment(account, proofs) if twofactor.is_required(account) else None
     if not _is_second_shown(account, proofs):
         return Requirement.SECOND_FACTOR
-    return Requirement.PASSKEY if _lacks_passkey(account, proofs) else None
+    lacks_passkey = all(proof.method is not Method.PASSKEY for proof in proofs)
+    return Requirement.PASSKEY if lacks_passkey and twofactor.needs_passkey(account) else None
 
 
 def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:
@@ -250,12 +251,6 @@ def _is_second_shown(user: User, proofs: tuple[Proof, ...]) -> bool:
         return bool(later & (FACTORS if is_enrolling else {Method.PASSKEY, Method.RECOVERY_CODE}))
     is_by_mail = Method.MAIL in later and takes_mail(user, proofs)
     return bool(later & FACTORS) or Method.TRUSTED_BROWSER in later or is_by_mail
-
-
-def _lacks_passkey(user: User, proofs: tuple[Proof, ...]) -> bool:
-    return twofactor.needs_passkey(user) and all(
-        proof.method is not Method.PASSKEY for proof in proofs
-    )
 
 
 def _before_enrolment(user: User, proofs: tuple[Proof, ...]) -> Requirement:

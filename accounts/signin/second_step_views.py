@@ -38,10 +38,7 @@ from accounts.users.models import User
 RECOVERY_ACTIONS = {"ask", "finish", "stop"}
 
 
-@method_decorator(
-    [login_not_required, form_page],
-    name="dispatch",
-)
+@method_decorator([login_not_required, form_page], name="dispatch")
 class SecondStepView(View):
     """Ask for the second step of a pending sign-in.
 

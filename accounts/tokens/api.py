@@ -64,12 +64,10 @@ class TokenView(Open, APIView):
         login, password = login_of(request, serializer)
         if is_token(login):
             held, session = services.read(login)
-            return _token_response(
-                services.exchange(held, session, serializer.token_request(), client)
-            )
-        return _token_response(
-            services.sign_in(login, password, serializer.token_request(), client)
-        )
+            tokens = services.exchange(held, session, serializer.token_request(), client)
+        else:
+            tokens = services.sign_in(login, password, serializer.token_request(), client)
+        return Response(with_refresh(tokens))
 
 
 class ChallengeView(Open, APIView):
@@ -85,7 +83,8 @@ class ChallengeView(Open, APIView):
         data = valid(SecondStepSerializer(data=request.data))
         client = client_of(request)
         if "code" in data:
-            return _token_response(services.sign_in_again(data["challenge"], data["code"], client))
+            tokens = services.sign_in_again(data["challenge"], data["code"], client)
+            return Response(with_refresh(tokens))
         services.mail_code(data["challenge"], client)
         return Response(status=202)
 
@@ -109,7 +108,7 @@ class RefreshView(Open, APIView):
         serializer = RefreshSerializer(data=request.data)
         data = valid(serializer)
         asked = data["refresh"], serializer.token_request(), client_of(request)
-        return _token_response(services.renew(*asked) or services.repeat(*asked))
+        return Response(with_refresh(services.renew(*asked) or services.repeat(*asked)))
 
 
 class VerifyView(Open, APIView):
@@ -127,7 +126,3 @@ def with_refresh(tokens: Tokens) -> dict[str, Any]:
     """Return the fields of :class:`TokensSerializer` for ``tokens``."""
     refresh = {"refresh": tokens.refresh} if tokens.refresh else {}
     return token_fields(tokens) | refresh
-
-
-def _token_response(tokens: Tokens) -> Response:
-    return Response(with_refresh(tokens))

@@ -19,6 +19,7 @@ from accounts.common import clock
 from accounts.common.api import Open, valid
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
+from accounts.common.pages import set_cookie
 from accounts.sessions.models import LoginSession
 from accounts.tokens import services
 from accounts.tokens.authentication import login_of
@@ -99,7 +100,7 @@ class SessionView(BrowserView):
     def delete(self, request: Request) -> Response:
         """Revoke the session that the cookie belongs to, and delete the cookie."""
         services.revoke(_token_of(request), client_of(request))
-        return _forget(Response(status=204))
+        return _set(Response(status=204), "", timedelta())
 
 
 class SessionRefreshView(BrowserView):
@@ -121,7 +122,7 @@ class SessionRefreshView(BrowserView):
     def handle_exception(self, exc: Exception) -> Response:
         """Return the response to ``exc``; delete the cookie if its refresh token is not valid."""
         response = super().handle_exception(exc)
-        return _forget(response) if isinstance(exc, InvalidToken) else response
+        return _set(response, "", timedelta()) if isinstance(exc, InvalidToken) else response
 
 
 def _token_of(request: Request) -> str:
@@ -133,17 +134,6 @@ def _token_response(tokens: Tokens) -> Response:
     return _set(Response(token_fields(tokens)), tokens.refresh, life)
 
 
-def _forget(response: Response) -> Response:
-    return _set(response, "", timedelta(0))
-
-
 def _set(response: Response, refresh: str, life: timedelta) -> Response:
-    response.set_cookie(
-        settings.REFRESH_COOKIE_NAME,
-        refresh,
-        max_age=life,
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Strict",
-    )
+    set_cookie(response, settings.REFRESH_COOKIE_NAME, refresh, life, samesite="Strict")
     return response

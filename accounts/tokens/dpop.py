@@ -190,7 +190,8 @@ def _check(claims: dict[str, Any], request: HttpRequest, token: str) -> None:
     is_new = type(claims["iat"]) is int and abs(int(now) - claims["iat"]) <= WINDOW
     is_named = isinstance(claims["jti"], str) and claims["jti"] != ""
     # A proof that was made for one token must not be used with another one (section 11.7).
-    is_for_token = not token or claims["ath"] == _hash(token)
+    digest = crypto.encode(sha256(token.encode()).digest())
+    is_for_token = not token or claims["ath"] == digest
     if not (is_for_here and is_new and is_named and is_for_token):
         raise InvalidDpopProof
     accepted = [good for at in (now, now - NONCE_PERIOD, now + SKEW) for good in _nonces(at)]
@@ -206,10 +207,6 @@ def _normalized(url: str) -> tuple[str, str | None, str | None, int | None, str]
     parts = urlsplit(url)
     port = PORTS.get(parts.scheme) if parts.port is None else parts.port
     return parts.scheme, parts.username, parts.hostname, port, unquote(parts.path) or "/"
-
-
-def _hash(token: str) -> str:
-    return crypto.encode(sha256(token.encode()).digest())
 
 
 def _nonces(at: float) -> list[str]:

@@ -42,7 +42,7 @@ LENGTH = (ID + SECRET + TAG) * 4 // 3
 def first_token(family: uuid.UUID) -> str:
     """Return a random first refresh token for the family with this id."""
     body = family.bytes + secrets.raw(SECRET)
-    return _written(body, _tags(body)[0])
+    return crypto.encode(body + _tags(body)[0])
 
 
 def successor(token: str) -> str:
@@ -58,7 +58,7 @@ def successors(token: str) -> list[str]:
     family = _bytes(token)[:ID]
     bodies = [family + mac[:SECRET] for mac in secrets.macs(token, "refresh.successor")]
     # The tag uses the same key as the secret, so the result equals the token that was issued.
-    return [_written(body, _tags(body)[i]) for i, body in enumerate(bodies)]
+    return [crypto.encode(body + _tags(body)[i]) for i, body in enumerate(bodies)]
 
 
 def family_of(token: str) -> uuid.UUID | None:
@@ -73,10 +73,6 @@ def family_of(token: str) -> uuid.UUID | None:
 def digest_of(token: str) -> str:
     """Return the digest of ``token``. It needs no key, because the secret has 176 random bits."""
     return hashlib.sha256(token.encode()).hexdigest()
-
-
-def _written(body: bytes, tag: bytes) -> str:
-    return crypto.encode(body + tag)
 
 
 def _tags(body: bytes) -> list[bytes]:

@@ -140,7 +140,7 @@ class KeyRing:
     def used(self) -> set[str]:
         """The algorithms in use, and the one that still signs access tokens after a change."""
         signing = {self.signing_access(clock.now()).algorithm} if self.keys else set()
-        return {*in_use(self.keys), *signing}
+        return {access_algorithm(self.keys), *further_algorithms(), *signing}
 
     @property
     def due(self) -> list[str]:
@@ -191,11 +191,6 @@ def access_algorithm(live: Sequence[SigningKey]) -> str:
     return settings.AUTHSITE.token_algorithm or [FIRST_ALGORITHM, *(own or held)][-1]
 
 
-def in_use(live: Sequence[SigningKey]) -> list[str]:
-    """Return the algorithms that sign tokens. ``live``: all keys that are not withdrawn."""
-    return list(dict.fromkeys([access_algorithm(live), *further_algorithms()]))
-
-
 def further_algorithms() -> list[str]:
     """Return the algorithms that sign other tokens than access tokens."""
     return [kind.algorithm() for kind in FURTHER]
@@ -239,11 +234,8 @@ def is_over(row: SigningKey, live: Sequence[SigningKey], now: datetime) -> bool:
     ``live``: all keys that are not withdrawn. The last key of an algorithm is never over, because
         it is not replaced yet.
     """
-    later = [
-        other.signs_at
-        for other in live
-        if other.algorithm == row.algorithm and other.number > row.number
-    ]
+    own = [other for other in live if other.algorithm == row.algorithm]
+    later = [other.signs_at for other in own if other.number > row.number]
     return bool(later) and min(later) + KEEP <= now
 
 
@@ -294,9 +286,7 @@ def can_sign() -> bool:
         return True
     held = {key.algorithm for key in ring.keys}
     try:
-        return all(
-            signer(algorithm) for algorithm in ("", *held.intersection(further_algorithms()))
-        )
+        return all(map(signer, ["", *held.intersection(further_algorithms())]))
     except CannotSign:
         return False
 

@@ -157,12 +157,10 @@ def _judged(key: object) -> PrivateKey:
 
 def algorithm_of(key: PrivateKey | PublicKey) -> str:
     """Return the one algorithm that ``key`` is used with (RFC 8725 section 3.1)."""
-    match key:
-        case RSAPrivateKey() | RSAPublicKey():
-            return "RS256"
-        case EllipticCurvePrivateKey() | EllipticCurvePublicKey():
-            return "ES256"
-    return "EdDSA"
+    if isinstance(key, RSAPrivateKey | RSAPublicKey):
+        return "RS256"
+    is_elliptic = isinstance(key, EllipticCurvePrivateKey | EllipticCurvePublicKey)
+    return "ES256" if is_elliptic else "EdDSA"
 
 
 def public_jwk(key: PrivateKey) -> Jwk:

@@ -239,8 +239,7 @@ def claims(text: str) -> Mapping[str, Any]:
         InvalidToken: the token is not valid, has ended, or belongs to a connected app.
     """
     config = settings.AUTHSITE
-    audiences = (config.origin, *config.token_audiences)
-    token, session = read(text, audiences)
+    token, session = read(text, (config.origin, *config.token_audiences))
     if session.is_app:
         raise InvalidToken
     return token.payload

@@ -44,7 +44,7 @@ from accounts.users.models import User
 
 @dataclass(frozen=True)
 class SessionSecret:
-    """A secret that pages may show until it is dropped or ``life`` is over.
+    """A secret that pages may show until it is removed or ``life`` is over.
 
     ``key`` is the key of the secret in the session data. The argument ``sign_in`` of the methods is
     the id of the sign-in that the secret belongs to. No other sign-in can read it.
@@ -68,7 +68,7 @@ class SessionSecret:
         sealed = request.session.get(self.key, "")
         secret = self.open(sealed, user, sign_in)
         if sealed and secret is None:
-            self.drop(request)
+            self.pop(request)
         return secret
 
     def pop(self, request: HttpRequest) -> str:
@@ -83,10 +83,6 @@ class SessionSecret:
         data = _open(sealed, self.key)
         is_own = data.get("whose") == f"{user.pk} {sign_in}"
         return str(data["secret"]) if is_own and clock.now().timestamp() < data["until"] else None
-
-    def drop(self, request: HttpRequest) -> None:
-        """Remove the secret from the session data."""
-        request.session.pop(self.key, None)
 
 
 SEED = SessionSecret("totp_seed", timedelta(hours=1))
@@ -105,10 +101,7 @@ def _open(sealed: str, key: str) -> dict[str, Any]:
         return {}
 
 
-@method_decorator(
-    [login_not_required, form_page],
-    name="dispatch",
-)
+@method_decorator([login_not_required, form_page], name="dispatch")
 class AddFactorView(View):
     """Add a second factor to the account of a session or of a pending sign-in.
 

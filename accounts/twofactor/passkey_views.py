@@ -67,7 +67,6 @@ class PasskeyView(FactorView):
 
     model = Passkey
     template_name = "accounts/twofactor/passkey.html"
-    list_page = "second_factors"
 
 
 @login_not_required
@@ -176,9 +175,8 @@ def _confirm(request: HttpRequest, row: Passkey, saved: list[str]) -> HttpRespon
     actor = actor_of(request).by(*session.amr)
     try:
         passkeys.confirm(session.user, row.pk, saved, actor)
+        renew_key(request)
+        messages.success(request, _("Two-step verification is on."))
     except AccountChanged as error:
         messages.error(request, str(error))
-        return redirect("second_factors")
-    renew_key(request)
-    messages.success(request, _("Two-step verification is on."))
     return redirect("second_factors")

@@ -165,9 +165,7 @@ def held(user: User) -> Held:
     authenticators = list(apps)
     passkeys = [row for row in rows if row.confirmed]
     # Recovery codes are removed together with the last factor.
-    kept = None
-    if authenticators or passkeys:
-        kept = next(iter(codes), None)
+    kept = next(iter(codes), None) if authenticators or passkeys else None
     unconfirmed = [row for row in rows if not row.confirmed]
     return Held(authenticators, passkeys, kept, unconfirmed)
 
@@ -359,9 +357,8 @@ def store(row: Authenticator | Passkey | RecoveryCodes, *, is_suspended: bool = 
     is_codes = isinstance(row, RecoveryCodes)
     kind = FormerCredential.Kind.RECOVERY_CODES if is_codes else FormerCredential.Kind.FACTOR
     key = former_credentials.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
-    at = clock.now()
     former_credentials.keep(
-        row, kind, row.made_at, at, row.name, key=key, is_suspended=is_suspended
+        row, kind, row.made_at, clock.now(), row.name, key=key, is_suspended=is_suspended
     )
 
 

@@ -16,6 +16,7 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
+from accounts.common.pages import set_cookie
 from accounts.sessions.current import actor_of
 from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User
@@ -64,14 +65,8 @@ def trust(request: HttpRequest, response: HttpResponse, user: User) -> None:
             ends_at=clock.now() + timedelta(days=days),
         )
         record(user, events.BROWSER_TRUSTED, actor_of(request), detail=str(device))
-    response.set_cookie(
-        settings.TRUSTED_COOKIE_NAME,
-        ".".join([token, *_tokens(request)][:MOST_TOKENS]),
-        max_age=timedelta(days=days),
-        secure=settings.SESSION_COOKIE_SECURE,
-        httponly=True,
-        samesite="Lax",
-    )
+    value = ".".join([token, *_tokens(request)][:MOST_TOKENS])
+    set_cookie(response, settings.TRUSTED_COOKIE_NAME, value, timedelta(days=days))
 
 
 def of(user: User) -> QuerySet[TrustedBrowser]:

@@ -39,13 +39,7 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
 
-@method_decorator(
-    [
-        form_page,
-        recent_authentication_required,
-    ],
-    name="dispatch",
-)
+@method_decorator([form_page, recent_authentication_required], name="dispatch")
 class FactorView(View):
     """Rename or remove one second factor of the signed-in user.
 
@@ -54,8 +48,6 @@ class FactorView(View):
 
     model: type[Authenticator] | type[Passkey]
     template_name: str
-    # The name of the URL of the page that lists these factors.
-    list_page: str
     factor: Authenticator | Passkey
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -100,7 +92,7 @@ class FactorView(View):
         user, actor = session_of(self.request).user, actor_of(self.request)
         services.rename(self.model, user, self.factor.pk, name, actor)
         messages.success(self.request, _("Renamed."))
-        return redirect(self.list_page)
+        return redirect("second_factors")
 
     def remove(self) -> HttpResponse:
         """Remove the factor, which revokes every other session."""
@@ -110,10 +102,10 @@ class FactorView(View):
             services.remove(self.model, session.user, self.factor.pk, actor)
         except (Required, OnlyPasskeyLeft, AccountChanged) as error:
             messages.error(self.request, str(error))
-            return redirect(self.list_page)
-        renew_key(self.request)
-        messages.success(self.request, _("Removed. You’ve been signed out everywhere else."))
-        return redirect(self.list_page)
+        else:
+            renew_key(self.request)
+            messages.success(self.request, _("Removed. You’ve been signed out everywhere else."))
+        return redirect("second_factors")
 
 
 # Scanners need a margin of four modules (ISO/IEC 18004).
@@ -280,7 +272,7 @@ class AddAuthenticatorView(AddFactorView):
         """Add the authenticator app with this ``seed`` if ``code`` is its current code."""
         name = name or _("Authenticator app")
         made = services.enrol(self.user, seed, code, name, actor_of(self.request))
-        SEED.drop(self.request)
+        SEED.pop(self.request)
         sentence = _("Two-step verification is on.") if made else _("The app was added.")
         messages.success(self.request, sentence)
         return self.resume(Method.TOTP, made)
@@ -305,7 +297,6 @@ class AuthenticatorView(FactorView):
 
     model = Authenticator
     template_name = "accounts/twofactor/authenticator.html"
-    list_page = "second_factors"
 
 
 @form_page

@@ -75,6 +75,9 @@ def parse(text: str) -> PasskeyResponse:
 
 # The algorithms of a new passkey, best first: EdDSA, ES256 and RS256 (RFC 9053, RFC 8812).
 ALGORITHMS = (-8, -7, -257)
+LIFE = timedelta(minutes=5)
+# How long a browser may wait for a passkey, in milliseconds.
+TIMEOUT = LIFE // timedelta(milliseconds=1)
 
 
 def to_get(purpose: str, rows: Sequence[Passkey], verification: str) -> dict[str, Any]:
@@ -85,7 +88,7 @@ def to_get(purpose: str, rows: Sequence[Passkey], verification: str) -> dict[str
     """
     return {
         "challenge": crypto.encode(issue(purpose)),
-        "timeout": _timeout(),
+        "timeout": TIMEOUT,
         "rpId": rp_id(),
         "allowCredentials": _descriptors(rows),
         "userVerification": verification,
@@ -109,7 +112,7 @@ def to_create(
         },
         "challenge": crypto.encode(issue(purpose)),
         "pubKeyCredParams": [{"type": "public-key", "alg": number} for number in ALGORITHMS],
-        "timeout": _timeout(),
+        "timeout": TIMEOUT,
         "excludeCredentials": _descriptors(rows),
         "authenticatorSelection": {
             "residentKey": resident_key,
@@ -127,13 +130,7 @@ def _descriptors(rows: Sequence[Passkey]) -> list[dict[str, Any]]:
     ]
 
 
-def _timeout() -> int:
-    """Return how long a browser may wait for a passkey, in milliseconds."""
-    return int(LIFE.total_seconds() * 1000)
-
-
 PURPOSE = "passkey"
-LIFE = timedelta(minutes=5)
 NONCE_BYTES = 16
 _HEAD = struct.Struct(f">{NONCE_BYTES}sQ")
 

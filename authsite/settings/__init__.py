@@ -5,7 +5,4 @@ from authsite.settings.apps import *
 from authsite.settings.storage import *
 from authsite.settings.http import *
 from authsite.settings.pages import *
-from authsite.settings.pages import *
 from authsite.settings.api import *
-from authsite.settings.storage import *
-from authsite.settings.storage import *
