@@ -1,7 +1,5 @@
 """The app configuration of ``accounts.oauth``."""
 
-from importlib import import_module
-
 from django.apps import AppConfig
 from django.utils.translation import gettext_lazy as _
 
@@ -26,7 +24,6 @@ class OAuthConfig(AppConfig):
         from accounts.signin import flow
         from accounts.tokens import keyring
 
-        import_module("accounts.oauth.connected")
         connected.register(ConnectedApps())
         keyring.FURTHER.append(id_tokens.SIGNED)
         flow.register(hint_of)

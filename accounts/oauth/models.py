@@ -20,8 +20,6 @@ from accounts.sessions.models import LONGEST_SCOPE, LoginSession
 
 LONGEST_NAME = 60
 LONGEST_ID = 255
-LONGEST_URI = uris.LONGEST
-LONGEST_HOST = uris.LONGEST_HOST
 NEVER = datetime.fromtimestamp(0, UTC)
 # Secret scanners find the secrets by this prefix; see ``accounts.common.key_text``.
 SECRET = KeyText("authsite_client_")
@@ -32,6 +30,10 @@ _HTTPS = URLValidator(schemes=["https"])
 
 def _new_id() -> str:
     return secrets.hexadecimal(16)
+
+
+def _text(name: Any, max_length: int, **options: Any) -> "models.CharField[str, str]":
+    return models.CharField(name, max_length=max_length, blank=True, default="", **options)
 
 
 def _link(name: Any) -> "models.URLField[str, str]":
@@ -99,12 +101,7 @@ class Client(models.Model):
     is_verified = models.BooleanField(gettext_lazy("verified"), default=True)
     redirect_uris = models.JSONField(gettext_lazy("redirect URIs"), default=list, blank=True)
     logout_uris = models.JSONField(gettext_lazy("URIs after signing out"), default=list, blank=True)
-    backchannel_logout_uri = models.CharField(
-        gettext_lazy("URI that is told of ended sessions"),
-        max_length=LONGEST_URI,
-        blank=True,
-        default="",
-    )
+    backchannel_logout_uri = _text(gettext_lazy("URI that is told of ended sessions"), uris.LONGEST)
     backchannel_logout_is_private = models.BooleanField(
         gettext_lazy("that URI is in a private network"), default=False
     )
@@ -112,29 +109,14 @@ class Client(models.Model):
         gettext_lazy("scopes"), max_length=LONGEST_SCOPE, default=scopes.DEFAULT
     )
     audiences = models.JSONField(gettext_lazy("audiences"), default=list, blank=True)
-    resource = models.CharField(
-        gettext_lazy("service that the app is"),
-        max_length=255,
-        blank=True,
-        default="",
-    )
+    resource = _text(gettext_lazy("service that the app is"), 255)
     requires_dpop = models.BooleanField(gettext_lazy("must use DPoP"), default=False)
     jwks = models.JSONField(gettext_lazy("public keys"), null=True, blank=True)
-    jwks_uri = models.CharField(
-        gettext_lazy("URI of its public keys"),
-        max_length=LONGEST_URI,
-        blank=True,
-        default="",
-    )
+    jwks_uri = _text(gettext_lazy("URI of its public keys"), uris.LONGEST)
     jwks_uri_is_private = models.BooleanField(
         gettext_lazy("the URI of its keys is in a private network"), default=False
     )
-    sector = models.CharField(
-        gettext_lazy("sector of pairwise identifiers"),
-        max_length=LONGEST_HOST,
-        blank=True,
-        default="",
-    )
+    sector = _text(gettext_lazy("sector of pairwise identifiers"), uris.LONGEST_HOST)
     factor = models.CharField(
         gettext_lazy("to sign in, people need"),
         max_length=16,
@@ -156,7 +138,7 @@ class Client(models.Model):
         default=Source.OPERATOR,
         editable=False,
     )
-    logo = models.CharField(gettext_lazy("logo"), max_length=16, blank=True, default="")
+    logo = _text(gettext_lazy("logo"), 16)
     document_read_at = models.DateTimeField(null=True, editable=False)
     document_due_at = models.DateTimeField(null=True, editable=False)
     homepage = _link(gettext_lazy("home page"))
@@ -164,13 +146,7 @@ class Client(models.Model):
     terms_url = _link(gettext_lazy("terms"))
     created_at = models.DateTimeField(gettext_lazy("created"), default=clock.now, editable=False)
     disabled_at = models.DateTimeField(gettext_lazy("disabled"), null=True, editable=False)
-    registered_with = models.CharField(
-        gettext_lazy("registered with"),
-        max_length=32,
-        blank=True,
-        default="",
-        editable=False,
-    )
+    registered_with = _text(gettext_lazy("registered with"), 32, editable=False)
     expires_at = models.DateTimeField(gettext_lazy("expires"), null=True, editable=False)
 
     # The secret of an app that was just created; never stored.
@@ -248,7 +224,7 @@ class FetchedKeys(models.Model):
     client = models.ForeignKey(
         Client, on_delete=models.CASCADE, related_name="fetched_keys", db_index=False
     )
-    uri = models.CharField(max_length=LONGEST_URI)
+    uri = models.CharField(max_length=uris.LONGEST)
     jwks = models.JSONField(default=dict)
     tried_at = models.DateTimeField(default=NEVER)
     fetched_at = models.DateTimeField(default=NEVER)
@@ -509,7 +485,7 @@ class PairwiseSubject(models.Model):
         related_name="pairwise_subjects",
         db_index=False,
     )
-    sector = models.CharField(max_length=LONGEST_HOST)
+    sector = models.CharField(max_length=uris.LONGEST_HOST)
 
     class Meta:
         constraints = (
