@@ -15,7 +15,6 @@ from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock
-from accounts.common.client_info import ClientInfo
 from accounts.common.database import P, PreparedInsert, PreparedUpdate, change_in_portions
 from accounts.oauth import logout
 from accounts.oauth.models import AppSession
@@ -121,16 +120,6 @@ def lock_parent(parent_id: uuid.UUID) -> None:
     if connection.features.has_select_for_update:
         with connection.cursor() as cursor:
             cursor.execute(_LOCK_PARENT, [parent_id])
-
-
-def place(session: LoginSession, info: ClientInfo) -> None:
-    """Set the device and the IP address of the unsaved ``session`` to those of ``info``.
-
-    Use this for an app on a device, which calls the site itself. For other apps, a server may call.
-    """
-    device = info.device
-    session.agent, session.ip = info.user_agent, info.ip
-    session.browser, session.system = device.browser, device.system
 
 
 def make_room(new: AppSession, app: str, actor: Actor, *, is_told: bool = True) -> None:

@@ -1,6 +1,5 @@
 """Authorization codes: issues them, and redeems each of them once (RFC 6749 section 4.1)."""
 
-import uuid
 from datetime import timedelta
 from hashlib import sha256
 from typing import cast
@@ -23,12 +22,7 @@ from accounts.common.database import (
 )
 from accounts.oauth import app_sessions, connections
 from accounts.oauth.decisions import OFFLINE
-from accounts.oauth.models import (
-    AuthorizationCode,
-    AuthorizationRequest,
-    Client,
-    DeviceAuthorization,
-)
+from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Client
 from accounts.oauth.protocol import OAuthError
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession, is_live
@@ -67,23 +61,14 @@ _MARK_USED = PreparedUpdate(
 def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
     """Return a new code for the client of ``asked`` and the user of ``session``.
 
+    If a device asks, let it redeem its device code, and return an empty string.
+
     Call this in the transaction that deletes ``asked``.
     """
-    code = secrets.token()
-    _insert(asked, session, digest_of(code), timedelta(seconds=settings.AUTHSITE.code_seconds))
-    return code
-
-
-def issue_for_device(
-    asked: AuthorizationRequest, session: LoginSession, device: DeviceAuthorization
-) -> None:
-    """Let ``device`` redeem its device code for the user of ``session``, as :func:`issue` does."""
-    _insert(asked, session, device.digest, device.expires_at - clock.now())
-
-
-def _insert(
-    asked: AuthorizationRequest, session: LoginSession, digest: str, life: timedelta
-) -> None:
+    code, life = secrets.token(), timedelta(seconds=settings.AUTHSITE.code_seconds)
+    digest, expires_at = digest_of(code), clock.now() + life
+    if asked.device:
+        code, digest, expires_at = "", asked.device.digest, asked.device.expires_at
     row = AuthorizationCode(
         digest=digest,
         client_id=asked.client_id,
@@ -96,47 +81,34 @@ def _insert(
         nonce=asked.nonce,
         scope=asked.scope,
         audience=asked.audience,
-        expires_at=clock.now() + life,
+        expires_at=expires_at,
     )
     _INSERT.run(row)
+    return code
 
 
-def get_code(code: str, client: Client, redirect_uri: str, verifier: str) -> AuthorizationCode:
+def get(
+    code: str, client: Client, redirect_uri: str = "", code_challenge: str = ""
+) -> AuthorizationCode:
     """Return the row of ``code``, spent or not, if it was issued to ``client``.
+
+    A device code has no redirect URI and no challenge.
 
     Raises:
         OAuthError: ``invalid_grant``: the code is unknown, or the client, the redirect URI or the
-            verifier is not the one of the code.
+            challenge is not the one of the code.
     """
-    return _get(code, client, redirect_uri=redirect_uri, code_challenge=code_challenge_of(verifier))
-
-
-def get_device_code(code: str, client: Client) -> AuthorizationCode:
-    """Return the row of the device code ``code``, spent or not, if it was issued to ``client``.
-
-    Raises:
-        OAuthError: ``invalid_grant``: the code is unknown, or was issued to another client.
-    """
-    return _get(code, client, redirect_uri="", code_challenge="")
-
-
-def _get(code: str, client: Client, **proof: str) -> AuthorizationCode:
-    held, user, session = _FOUND.firsts(digest=digest_of(code), client=client.pk, **proof)
+    held, user, session = _FOUND.firsts(
+        digest=digest_of(code),
+        client=client.pk,
+        redirect_uri=redirect_uri,
+        code_challenge=code_challenge,
+    )
     if held is None:
         raise _refused()
     session.user = user
     held.client, held.user, held.session = client, user, session
     return cast(AuthorizationCode, held)
-
-
-def check_key(held: AuthorizationCode, key: str) -> None:
-    """Check that ``held`` is bound to the key with the thumbprint ``key``, or to none.
-
-    Raises:
-        OAuthError: ``invalid_grant``: it is bound to another key.
-    """
-    if held.dpop_jkt not in {"", key}:
-        raise OAuthError("invalid_grant", "The code is bound to another key.")
 
 
 def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
@@ -148,7 +120,7 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
 
     If the code is spent already, somebody may have copied it. The session that came from it is then
     revoked, and the user is notified (RFC 9700 section 4.5.3). A stranger cannot cause that:
-    :func:`get_code` refuses callers that lack the verifier or authenticate as another client.
+    :func:`get` refuses callers that lack the verifier or authenticate as another client.
 
     A second use of a device code is only refused: the code never passes a browser, and a device
     that got no response repeats its request.
@@ -196,9 +168,13 @@ def _begin_session(held: AuthorizationCode, info: ClientInfo, key: str) -> str |
     )
     given = new.session
     given.dpop_thumbprint = key
-    if held.is_of_device:
-        app_sessions.place(given, info)
-    if not _mark_used(held, given.pk):
+    if held.is_of_device:  # which calls the site itself; for other apps, a server may call
+        given.agent, given.ip = info.user_agent, info.ip
+        given.browser, given.system = info.device.browser, info.device.system
+    values = {"client": held.client_id, "redirect_uri": held.redirect_uri}
+    values |= {"digest": held.digest, "code_challenge": held.code_challenge}
+    # If a code is redeemed several times at once, this UPDATE decides which request wins.
+    if not _MARK_USED.run(**values, now=clock.now(), given=given.pk):
         return None
     given.pairwise_subject = connections.make_pairwise(held.client, held.user)
     app_sessions.insert(new)
@@ -206,16 +182,6 @@ def _begin_session(held: AuthorizationCode, info: ClientInfo, key: str) -> str |
     app_sessions.make_room(new, held.client.name, Actor(info), is_told=is_told)
     held.given = given
     return new.refresh_token
-
-
-def _mark_used(held: AuthorizationCode, given: uuid.UUID) -> bool:
-    """Mark the code as spent for the session ``given``; return False if it is not valid.
-
-    If a code is redeemed several times at once, this UPDATE decides which request wins.
-    """
-    values = {"client": held.client_id, "redirect_uri": held.redirect_uri}
-    values |= {"digest": held.digest, "code_challenge": held.code_challenge}
-    return bool(_MARK_USED.run(**values, now=clock.now(), given=given))
 
 
 def _revoke_given(held: AuthorizationCode, actor: Actor) -> None:

@@ -76,6 +76,8 @@ def shown(user_code: str) -> str:
 def find_request(typed: str, user: User, info: ClientInfo) -> AuthorizationRequest | None:
     """Return an unsaved request for the device that shows the code ``typed``; None if none does.
 
+    The request needs recent authentication.
+
     ``user``: the person who types the code.
     ``info``: the client info of the person's browser.
 
@@ -90,7 +92,16 @@ def find_request(typed: str, user: User, info: ClientInfo) -> AuthorizationReque
     if len(rows) != 1:
         return None
     give_back(*budgets)
-    return _request_of(rows[0])
+    return AuthorizationRequest(
+        client=rows[0].client,
+        device=rows[0],
+        redirect_uri="",
+        code_challenge="",
+        scope=rows[0].scope,
+        audience=rows[0].audience,
+        max_age=int(RECENT.total_seconds()),
+        expires_at=rows[0].expires_at,
+    )
 
 
 def decide(asked: AuthorizationRequest, *, allows: bool) -> bool:
@@ -143,20 +154,6 @@ def _unanswered() -> QuerySet[DeviceAuthorization]:
     return DeviceAuthorization.objects.filter(is_allowed=None, expires_at__gt=clock.now())
 
 
-def _request_of(device: DeviceAuthorization) -> AuthorizationRequest:
-    """Return an unsaved authorization request of ``device``, which needs recent authentication."""
-    return AuthorizationRequest(
-        client=device.client,
-        device=device,
-        redirect_uri="",
-        code_challenge="",
-        scope=device.scope,
-        audience=device.audience,
-        max_age=int(RECENT.total_seconds()),
-        expires_at=device.expires_at,
-    )
-
-
 def _wait(device: DeviceAuthorization) -> NoReturn:
     """Tell the device to poll again later.
 
@@ -176,10 +173,6 @@ class AlreadyAnswered(Exception):
     """The request was answered meanwhile, for example in another tab."""
 
 
-class AppExpired(AlreadyAnswered):
-    """The app registered itself, and has expired because nobody signed in to it in time."""
-
-
 class ConsentMissing(Exception):
     """The person has disconnected the app meanwhile."""
 
@@ -194,8 +187,8 @@ def grant(
     ``agrees``: whether the person has just agreed to what the app gets.
 
     Raises:
-        AlreadyAnswered: the request was answered meanwhile.
-        AppExpired: the app registered itself, and nobody had signed in to it in time.
+        AlreadyAnswered: the request was answered meanwhile; or the app registered itself, and
+            nobody had signed in to it in time.
         ConsentMissing: the person has not just agreed, and no earlier agreement is left.
         AccountChanged: the account was locked or changed meanwhile.
     """
@@ -220,13 +213,10 @@ def _grant(
         raise AlreadyAnswered
     if agrees:
         if not registration.keep(asked.client):
-            raise AppExpired
+            raise AlreadyAnswered
         connections.agree(asked, session.user, actor)
     elif not connections.renew(asked, session.user):
         raise ConsentMissing
-    if asked.device:
-        codes.issue_for_device(asked, session, asked.device)
-        return ""
     return codes.issue(asked, session)
 
 

@@ -4,7 +4,7 @@ The middleware passes no cookie to endpoints for programs, so a page of another 
 session of the browser that it is open in.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import wraps
 from http import HTTPStatus
 from typing import Any
@@ -13,8 +13,9 @@ from django.contrib.auth.decorators import login_not_required
 from django.core.exceptions import RequestDataTooBig, TooManyFieldsSent
 from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 
-from accounts.common.errors import RateLimited
+from accounts.common.errors import PublicError, RateLimited
 from accounts.tokens.dpop import InvalidDpopProof
+from accounts.tokens.errors import InvalidToken
 
 # The longest value of a parameter, in bytes of UTF-8. In the redirect to an app, ``state`` takes up
 # to three times as many, and proxies must accept a header of that length.
@@ -26,12 +27,20 @@ class OAuthError(Exception):
 
     ``error``: the code.
     ``description``: a sentence for the developer of the client, in ASCII and without quotes.
-    ``status``: the HTTP status, if the client is not redirected.
+    ``status``, ``headers``: the HTTP status and headers, if the client is not redirected.
     """
 
-    def __init__(self, error: str, description: str = "", *, status: int = 400) -> None:
+    def __init__(
+        self,
+        error: str,
+        description: str = "",
+        *,
+        status: int = 400,
+        headers: Mapping[str, str] | None = None,
+    ) -> None:
         super().__init__(error)
-        self.error, self.description, self.status = error, description, status
+        self.error, self.description = error, description
+        self.status, self.headers = status, headers or {}
 
 
 def is_acceptable(value: str) -> bool:
@@ -61,48 +70,75 @@ def parameters(data: QueryDict) -> dict[str, str]:
 FORM = "application/x-www-form-urlencoded"
 BASIC = 'Basic realm="oauth", charset="UTF-8"'
 
-_SENTENCES = {
-    "invalid_token": "The token is missing, malformed, expired, revoked or for something else.",
-    "insufficient_scope": "The token was not granted for this.",
-    "invalid_dpop_proof": "Send a new DPoP proof for this request.",
-    "use_dpop_nonce": "Send a new DPoP proof for this request, with the nonce of DPoP-Nonce.",
-}
+NEW_PROOF = "Send a new DPoP proof for this request, with the nonce of DPoP-Nonce."
 
+
+class TokenMissing(InvalidToken):
+    """The app has not tried to authenticate, so it gets no error code (RFC 6750 section 3)."""
+
+    challenge = PublicError.challenge
+
+
+type View = Callable[[HttpRequest], HttpResponse]
 type Endpoint = Callable[[HttpRequest, dict[str, str]], HttpResponse]
 
 
-def endpoint(view: Endpoint) -> Callable[[HttpRequest], HttpResponse]:
-    """Decorate a view that takes a request and its parameters, which come as a form by POST.
+def answers(*methods: str) -> Callable[[View], View]:
+    """Decorate a view that takes only ``methods``.
 
-    An :class:`OAuthError` that the view raises becomes its answer (RFC 6749 section 5.2).
+    An error that the view raises becomes its answer (RFC 6749 section 5.2, RFC 6750 section 3).
     """
 
-    @login_not_required
+    def decorate(view: View) -> View:
+        @login_not_required
+        @wraps(view)
+        def answer(request: HttpRequest) -> HttpResponse:
+            try:
+                if request.method not in methods:
+                    sentence, allow = f"Use {' or '.join(methods)}.", {"Allow": ", ".join(methods)}
+                    raise OAuthError("invalid_request", sentence, status=405, headers=allow)
+                return view(request)
+            except OAuthError as error:
+                return _problem(request, error)
+            except (InvalidDpopProof, InvalidToken, RateLimited) as error:
+                return _problem(request, _translated(error))
+
+        return answer
+
+    return decorate
+
+
+def endpoint(view: Endpoint) -> View:
+    """Decorate a view that takes a request and its parameters, which come as a form by POST."""
+
+    @answers("POST")
     @wraps(view)
     def answer(request: HttpRequest) -> HttpResponse:
-        if request.method != "POST":
-            return not_allowed("POST")
-        return answered(request, lambda: view(request, form_of(request)))
+        return view(request, form_of(request))
 
     return answer
 
 
-def answered(request: HttpRequest, act: Callable[[], HttpResponse]) -> HttpResponse:
-    """Return what ``act`` returns, or the answer to the error that it raises."""
-    try:
-        return act()
-    except OAuthError as error:
-        response = problem(error.error, error.description, error.status)
-        if error.status == HTTPStatus.UNAUTHORIZED and uses_basic(request):
-            response["WWW-Authenticate"] = BASIC
-    except InvalidDpopProof as error:
-        sentence = "Send a new DPoP proof for this request, with the nonce of DPoP-Nonce."
-        response = problem(error.code, sentence, 400)
-    except RateLimited as error:
+def _problem(request: HttpRequest, error: OAuthError) -> HttpResponse:
+    described = {"error_description": error.description} if error.description else {}
+    headers = {**error.headers}
+    authorization = request.META.get("HTTP_AUTHORIZATION", "").lower()
+    if error.status == HTTPStatus.UNAUTHORIZED and authorization.startswith("basic "):
+        headers.setdefault("WWW-Authenticate", BASIC)
+    body = {"error": error.error} | described
+    return JsonResponse(body, status=error.status, headers=headers)
+
+
+def _translated(error: PublicError) -> OAuthError:
+    if isinstance(error, InvalidDpopProof):
+        return OAuthError(error.code, NEW_PROOF)
+    if isinstance(error, RateLimited):
         sentence = "Too many requests, or the site is busy. Wait before you try again."
-        response = problem("temporarily_unavailable", sentence, error.status)
-        response["Retry-After"] = str(error.retry_after)
-    return response
+        wait = {"Retry-After": str(error.retry_after)}
+        return OAuthError("temporarily_unavailable", sentence, status=error.status, headers=wait)
+    sentence = "The token is missing, malformed, expired, revoked or for something else."
+    headers = {"WWW-Authenticate": error.challenge}
+    return OAuthError("invalid_token", sentence, status=401, headers=headers)
 
 
 def form_of(request: HttpRequest) -> dict[str, str]:
@@ -131,31 +167,7 @@ def required(sent: dict[str, str], name: str) -> str:
     return sent[name]
 
 
-def uses_basic(request: HttpRequest) -> bool:
-    """Return whether the client authenticates by HTTP Basic."""
-    return str(request.META.get("HTTP_AUTHORIZATION", "")).lower().startswith("basic ")
-
-
-def success(body: dict[str, Any]) -> HttpResponse:
+def success(body: dict[str, Any], status: int = 200) -> HttpResponse:
     """Return ``body`` as JSON, which no cache stores (RFC 6749 section 5.1)."""
-    return JsonResponse(body, headers={"Cache-Control": "no-store", "Pragma": "no-cache"})
-
-
-def problem(error: str, description: str, status: int) -> HttpResponse:
-    """Return an error as JSON."""
-    body = {"error": error} | ({"error_description": description} if description else {})
-    return JsonResponse(body, status=status)
-
-
-def refusal(challenge: str, error: str, status: int) -> HttpResponse:
-    """Return an error about the token of the request (RFC 6750 section 3)."""
-    response = problem(error, _SENTENCES[error], status)
-    response["WWW-Authenticate"] = challenge
-    return response
-
-
-def not_allowed(*methods: str) -> HttpResponse:
-    """Return status 405 for a method other than ``methods``."""
-    response = problem("invalid_request", f"Use {' or '.join(methods)}.", 405)
-    response["Allow"] = ", ".join(methods)
-    return response
+    headers = {"Cache-Control": "no-store", "Pragma": "no-cache"}
+    return JsonResponse(body, status=status, headers=headers)

@@ -4,24 +4,22 @@ from collections.abc import Callable, Collection
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 
 from accounts.activity import events
 from accounts.activity.services import Actor
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.common.errors import PublicError
 from accounts.oauth import app_sessions, codes, connections, decisions, devices, id_tokens
 from accounts.oauth.clients import authentication
 from accounts.oauth.clients.authentication import authenticate, refused
 from accounts.oauth.id_tokens import claims_of
 from accounts.oauth.models import AppSession, AuthorizationCode, Client
 from accounts.oauth.protocol import (
+    NEW_PROOF,
     OAuthError,
-    answered,
+    TokenMissing,
+    answers,
     endpoint,
-    not_allowed,
-    refusal,
     required,
     success,
 )
@@ -92,30 +90,24 @@ def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:
     }
 
 
-@login_not_required
+@answers("GET", "POST")
 def userinfo(request: HttpRequest) -> HttpResponse:
     """Tell an app about the person for whom it has an access token with the scope ``openid``.
 
     The token must be for this site, and in the header. In a URL or a form, logs would store it.
     """
-    if request.method not in {"GET", "POST"}:
-        return not_allowed("GET", "POST")
-    return answered(request, lambda: _claims(request))
-
-
-def _claims(request: HttpRequest) -> HttpResponse:
     scheme, text = header_of(request)
     if scheme not in TOKEN_SCHEMES:
-        # Without an error code, because the app has not tried to authenticate (RFC 6750 section 3).
-        return refusal(PublicError.challenge, "invalid_token", 401)
+        raise TokenMissing
     try:
         token, session = read_token(request, scheme, text)
-    except InvalidToken as error:
-        return refusal(error.challenge, "invalid_token", 401)
     except InvalidDpopProof as error:
-        return refusal(error.challenge, error.code, 401)
+        headers = {"WWW-Authenticate": error.challenge}
+        raise OAuthError(error.code, NEW_PROOF, status=401, headers=headers) from None
     if "openid" not in token.scope:
-        return refusal(InsufficientScope("openid").challenge, "insufficient_scope", 403)
+        headers = {"WWW-Authenticate": InsufficientScope("openid").challenge}
+        sentence = "The token was not granted for this."
+        raise OAuthError("insufficient_scope", sentence, status=403, headers=headers)
     return success({"sub": str(session.subject), **claims_of(session.user, token.scope)})
 
 
@@ -141,8 +133,7 @@ def _by_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: Dpop
     code, redirect_uri, verifier = (
         required(sent, name) for name in ("code", "redirect_uri", "code_verifier")
     )
-    held = codes.get_code(code, client, redirect_uri, verifier)
-    codes.check_key(held, proof.thumbprint)
+    held = codes.get(code, client, redirect_uri, codes.code_challenge_of(verifier))
     return _redeemed(held, sent, info, proof)
 
 
@@ -152,7 +143,7 @@ def _by_device_code(
     """Exchange the code of a device that a person has allowed (RFC 8628 section 3.4)."""
     code = required(sent, "device_code")
     devices.check_decision(code, client)
-    return _redeemed(codes.get_device_code(code, client), sent, info, proof)
+    return _redeemed(codes.get(code, client), sent, info, proof)
 
 
 def _redeemed(
@@ -162,6 +153,8 @@ def _redeemed(
 
     All checks that may refuse the request come before the code is spent.
     """
+    if held.dpop_jkt not in {"", proof.thumbprint}:
+        raise OAuthError("invalid_grant", "The code is bound to another key.")
     decisions.check_audience(sent, held.audience)
     scope = decisions.remaining(held.client, held.session, held.scope.split(), held.audience)
     id_tokens.be_ready()

@@ -317,7 +317,7 @@ def test_two_sign_ins_at_the_same_time_get_the_same_identifier(
 def test_a_code_of_an_account_that_is_deleted_meanwhile_leaves_no_identifier(alice: User) -> None:
     app = new_app(sector=SECTOR)
     code = app.code(browser_of(alice))
-    held = codes.get_code(code, app.client, WEB, VERIFIER)
+    held = codes.get(code, app.client, WEB, codes.code_challenge_of(VERIFIER))
     alice.delete()
 
     with pytest.raises(OAuthError):

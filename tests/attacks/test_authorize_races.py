@@ -21,7 +21,7 @@ from threading import Thread
 from django.db import OperationalError, transaction
 from accounts.activity.services import Actor
 from accounts.common import clock
-from accounts.oauth import granting
+from accounts.oauth import devices
 from accounts.oauth.models import Client
 from accounts.oauth.models import AuthorizationRequest, Connection
 from accounts.sessions.models import LoginSession
@@ -40,7 +40,7 @@ session = LoginSession.objects.create(user=alice, **times)
 app = Client.objects.create(name="Paperless", is_first_party=True)
 Connection.objects.create(user=alice, client=app, scope="openid")
 asked = AuthorizationRequest(client=app, scope="openid email", expires_at=later)
-thread = Thread(target=granting.grant, args=(asked, session, Actor()))
+thread = Thread(target=devices.grant, args=(asked, session, Actor()))
 with transaction.atomic():
     User.objects.select_for_update(no_key=True).get(pk=alice.pk)
     thread.start()

@@ -7,15 +7,13 @@ app in the admin instead.
 import json
 from typing import Any
 
-from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse
 
 from accounts.activity.services import Actor
 from accounts.common.client_info import client_of
-from accounts.common.errors import PublicError
 from accounts.oauth.clients import metadata as client_metadata
 from accounts.oauth.clients import registration
-from accounts.oauth.protocol import OAuthError, answered, not_allowed, refusal, success
+from accounts.oauth.protocol import OAuthError, TokenMissing, answers, success
 from accounts.oauth.scopes import known
 from accounts.throttle.limits import UNGUESSABLE
 from accounts.throttle.services import around, hit
@@ -25,30 +23,20 @@ from accounts.tokens.errors import InvalidToken
 JSON = "application/json"
 
 
-@login_not_required
+@answers("POST")
 def register(request: HttpRequest) -> HttpResponse:
     """Register an app; answer with its client ID, its secret, and its metadata as stored."""
-    if request.method != "POST":
-        return not_allowed("POST")
-    return answered(request, lambda: _register(request))
-
-
-def _register(request: HttpRequest) -> HttpResponse:
     here = client_of(request)
     scheme, text = header_of(request)
     if scheme != "bearer":
-        # Without an error code, because the app has not tried to authenticate (RFC 6750 section 3).
-        return refusal(PublicError.challenge, "invalid_token", 401)
+        raise TokenMissing
     token = registration.find_token(text)
     if token is None:
         hit(*around(UNGUESSABLE, here, "client"))
-        return refusal(InvalidToken.challenge, "invalid_token", 401)
+        raise InvalidToken
     metadata = _metadata_in(request)
     client = client_metadata.read(metadata, [s for s in known() if s in token.scope.split()])
-    try:
-        secret = registration.register(client, token, Actor(here))
-    except InvalidToken as error:
-        return refusal(error.challenge, "invalid_token", 401)
+    secret = registration.register(client, token, Actor(here))
     given: dict[str, Any] = {
         "client_id": client.pk,
         "client_id_issued_at": int(client.created_at.timestamp()),
@@ -56,9 +44,7 @@ def _register(request: HttpRequest) -> HttpResponse:
     }
     if secret:
         given |= {"client_secret": secret, "client_secret_expires_at": 0}
-    response = success(given)
-    response.status_code = 201
-    return response
+    return success(given, status=201)
 
 
 def _metadata_in(request: HttpRequest) -> Any:
