@@ -5,19 +5,19 @@ from urllib.parse import urlencode
 from django import forms
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
-from django.shortcuts import redirect, render
+from django.shortcuts import render
 from django.urls import reverse
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
-from accounts.common import secrets
 from accounts.common.client_info import client_of
 from accounts.common.forms import code_input
 from accounts.common.pages import form_page
 from accounts.oauth import devices, requests
 from accounts.oauth.clients.authentication import authenticate
-from accounts.oauth.models import AuthorizationRequest, DeviceAuthorization
+from accounts.oauth.models import DeviceAuthorization
 from accounts.oauth.protocol import endpoint, success
+from accounts.oauth.views import store_and_proceed
 from accounts.sessions.current import session_of
 from accounts.signin.recent import recent_authentication_required
 
@@ -68,7 +68,7 @@ def device(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         typed = form.cleaned_data["user_code"]
         if asked := devices.find_request(typed, session_of(request).user, client_of(request)):
-            return _proceed(request, asked)
+            return store_and_proceed(request, asked)
         form.add_error(
             "user_code",
             _("No device is waiting with this code. Check it, or start again on your device."),
@@ -79,11 +79,3 @@ def device(request: HttpRequest) -> HttpResponse:
 def _page(request: HttpRequest, form: UserCodeForm, first_half: str = "") -> HttpResponse:
     context = {"form": form, "first_half": first_half}
     return render(request, "accounts/oauth/device.html", context)
-
-
-def _proceed(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    browser = requests.browser_of(request) or secrets.token()
-    requests.store(asked, browser, client_of(request))
-    response = redirect("proceed", asked.pk)
-    requests.set_browser(response, browser)
-    return response

@@ -10,21 +10,18 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.contrib.auth.decorators import login_not_required
 from django.core import signing
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import reverse
-from django.views.decorators.cache import never_cache
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
-from django.views.decorators.http import require_http_methods
 
 from accounts.activity import events
 from accounts.common.pages import set_cookie
 from accounts.oauth import id_tokens, views
 from accounts.oauth.clients import uris
 from accounts.oauth.models import AppSession, Client
-from accounts.oauth.protocol import OAuthError, parameters
+from accounts.oauth.protocol import parameters
 from accounts.sessions.current import request_auth_of
 from accounts.sessions.models import LoginSession
 from accounts.signin.session import sign_out
@@ -38,19 +35,14 @@ SALT = "oauth.logout"
 type Request = dict[str, str]
 
 
-@login_not_required
-@never_cache
 @csrf_exempt  # The forms of apps may send the request. The page that signs out is protected.
-@require_http_methods(["GET", "POST"])
+@views.page
 def logout(request: HttpRequest) -> HttpResponse:
     """Store the request of an app in a cookie; without parameters, answer the stored request."""
     data = request.POST if request.method == "POST" else request.GET
     if not data or "csrfmiddlewaretoken" in data:
         return _page(request)
-    try:
-        asked = _read(parameters(data))
-    except OAuthError as error:
-        return views.invalid(request, error)
+    asked = _read(parameters(data))
     response = views.redirect_to_app(reverse("oauth_logout"))
     set_cookie(response, settings.LOGOUT_COOKIE_NAME, signing.dumps(asked, salt=SALT), LIFE)
     return response

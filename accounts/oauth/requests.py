@@ -1,7 +1,7 @@
 """Reads, checks and stores authorization requests (RFC 6749, RFC 7636, RFC 8707, RFC 9126).
 
 A request is refused with an :class:`OAuthError`. Only after :func:`client_of_request`
-and :func:`redirect_uri_of` is it safe to redirect to the app.
+and :func:`check_redirect_uri` is it safe to redirect to the app.
 
 Only the browser that has opened a request can continue it. A cookie with a random value identifies
 this browser. Without it, an attacker could make somebody else answer the attacker's request, or
@@ -85,15 +85,6 @@ def client_of_request(data: QueryDict) -> tuple[str, Client | None]:
     if client is None and not uris.is_url(client_id):
         raise _unknown()
     return client_id, client
-
-
-def redirect_uri_of(data: QueryDict, client: Client) -> str:
-    """Return the redirect URI of the request, which ``client`` has registered.
-
-    Raises:
-        OAuthError: the redirect URI is missing, not registered, or repeated.
-    """
-    return check_redirect_uri(client, single(data, "redirect_uri"))
 
 
 def single(data: QueryDict, name: str) -> str:

@@ -10,13 +10,14 @@ leads back to ``proceed``, which decides again.
 
 from collections.abc import Callable
 from datetime import datetime
+from functools import partial, wraps
 from typing import Any
 from urllib.parse import urlencode
 
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.contrib.auth.views import redirect_to_login
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
@@ -72,10 +73,20 @@ def invalid(request: HttpRequest, error: OAuthError) -> HttpResponse:
     return render(request, "accounts/oauth/invalid.html", {"error": error}, status=400)
 
 
-def not_a_page(request: HttpRequest) -> HttpResponse:
-    """Return the page for a request that opens in a frame or as an image."""
-    sentence = "Open the request as a page of its own, not in a frame or as an image."
-    return invalid(request, OAuthError("invalid_request", sentence))
+def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
+    """Decorate a page to which apps send people. An :class:`OAuthError` becomes a page, too."""
+
+    @login_not_required
+    @never_cache
+    @require_http_methods(["GET", "POST"])
+    @wraps(view)
+    def answer(request: HttpRequest, *args: str, **kwargs: str) -> HttpResponse:
+        try:
+            return view(request, *args, **kwargs)
+        except OAuthError as error:
+            return invalid(request, error)
+
+    return answer
 
 
 def over(request: HttpRequest) -> HttpResponse:
@@ -94,15 +105,16 @@ def forbidden(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse
     return render(request, "accounts/oauth/forbidden.html", context, status=403)
 
 
-def select_account(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    """Return the page that asks with which account to continue."""
-    context = _context(request, asked) | {"may_continue": True}
+def account(
+    request: HttpRequest, asked: AuthorizationRequest, *, may_continue: bool = False
+) -> HttpResponse:
+    """Return the page that asks with which account to continue.
+
+    ``may_continue``: whether that may be the account that is signed in. It may not if
+        ``id_token_hint`` names another person.
+    """
+    context = _context(request, asked) | {"may_continue": may_continue}
     return render(request, "accounts/oauth/account.html", context)
-
-
-def other_account(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    """Return the page for a person who is not the one that ``id_token_hint`` names."""
-    return render(request, "accounts/oauth/account.html", _context(request, asked))
 
 
 def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
@@ -121,14 +133,6 @@ def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
         "origin": settings.AUTHSITE.origin,
     }
     return render(request, "accounts/oauth/consent.html", context)
-
-
-def device_answered(
-    request: HttpRequest, asked: AuthorizationRequest, *, is_allowed: bool
-) -> HttpResponse:
-    """Return the page that confirms that the person has allowed or refused a device."""
-    context = {"client": asked.client, "is_allowed": is_allowed}
-    return render(request, "accounts/oauth/device_answered.html", context)
 
 
 def _context(request: HttpRequest, asked: AuthorizationRequest) -> dict[str, Any]:
@@ -174,15 +178,11 @@ def push(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     # After the limits, so that a stranger cannot fill the database with used proofs.
     proof.consume()
     seconds = int(requests.PUSHED_LIFE.total_seconds())
-    response = success({"request_uri": request_uri, "expires_in": seconds})
-    response.status_code = 201
-    return response
+    return success({"request_uri": request_uri, "expires_in": seconds}, status=201)
 
 
-@login_not_required
-@never_cache
 @csrf_exempt  # The forms of apps may send the request (OpenID Connect Core section 3.1.2.1).
-@require_http_methods(["GET", "POST"])
+@page
 def authorize(request: HttpRequest) -> HttpResponse:
     """Check an authorization request; answer it, or redirect to the page at which it continues.
 
@@ -195,39 +195,39 @@ def authorize(request: HttpRequest) -> HttpResponse:
 
 def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> HttpResponse:
     """Handle a request with the parameters ``data`` that a browser first sent at ``made_at``."""
-    try:
-        client_id, client = requests.client_of_request(data)
-        is_pushed = any(data.getlist("request_uri"))
-        # For a pushed request, ``proceed`` reads the document.
-        if client is None or (documents.must_be_read(client_id, client) and not is_pushed):
-            if not _is_page(request):
-                return not_a_page(request)
-            if request.method == "POST":  # without the cookies of the browser, as in _as_get
-                return redirect_to_app(f"{reverse('authorize')}?{data.urlencode()}")
-            if request_auth_of(request).session is None:
-                return _sign_in_first(request, data)
-            client = documents.read(client_id, session_of(request).user, client_of(request))
-        if client.disabled_at is not None:
-            # Even an error must not be sent to the app, because somebody else may run it now.
-            return disabled(request, client)
-        if is_pushed:
-            return _authorize_pushed(request, client, parameters(data)["request_uri"])
-        redirect_uri = requests.redirect_uri_of(data, client)
-    except OAuthError as error:
-        return invalid(request, error)
+    client_id, client = requests.client_of_request(data)
+    is_pushed = any(data.getlist("request_uri"))
+    # For a pushed request, ``proceed`` reads the document.
+    if client is None or (documents.must_be_read(client_id, client) and not is_pushed):
+        _check_is_page(request)
+        if request.method == "POST":  # without the cookies of the browser, as in _as_get
+            return redirect_to_app(f"{reverse('authorize')}?{data.urlencode()}")
+        if request_auth_of(request).session is None:
+            return _sign_in_first(request, data)
+        client = documents.read(client_id, session_of(request).user, client_of(request))
+    if client.disabled_at is not None:
+        # Even an error must not be sent to the app, because somebody else may run it now.
+        return disabled(request, client)
+    if is_pushed:
+        return _authorize_pushed(request, client, parameters(data)["request_uri"])
+    redirect_uri = requests.check_redirect_uri(client, requests.single(data, "redirect_uri"))
     try:
         asked = requests.read(client, parameters(data))
     except OAuthError as error:
         if not client.is_verified:  # a link to this site could lead anywhere (RFC 9700 4.11.2)
-            return invalid(request, error)
-        return redirect_to_app(_error_url(redirect_uri, data, error))
+            raise
+        state = requests.single(data, "state")
+        values = {"error": error.error, "error_description": error.description}
+        return redirect_to_app(url(redirect_uri, state if is_acceptable(state) else "", **values))
     asked.made_at = made_at
     if request.method == "POST":
-        if not _is_page(request):
-            return not_a_page(request)
+        _check_is_page(request)
         budgets = around(AUTHORIZE_NETWORK, client_of(request))
         return _as_get(client, requests.push(asked, *budgets))
-    return _respond_or_store(request, asked)
+    if response := _respond_at_once(request, asked):
+        return response
+    _check_is_page(request)
+    return store_and_proceed(request, asked)
 
 
 def _sign_in_first(request: HttpRequest, data: QueryDict) -> HttpResponse:
@@ -264,28 +264,30 @@ def _as_get(client: Client, request_uri: str) -> HttpResponse:
     return redirect_to_app(f"{reverse('authorize')}?{query}")
 
 
-def _respond_or_store(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    if response := _respond_at_once(request, asked):
-        return response
-    if not _is_page(request):
-        return not_a_page(request)
+def store_and_proceed(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
+    """Store ``asked`` for the browser, and redirect to the page at which it continues."""
     browser = requests.browser_of(request) or secrets.token()
     requests.store(asked, browser, client_of(request))
     return _to_proceed(request, asked.pk, browser, asked.ui_locales)
 
 
-def _is_page(request: HttpRequest) -> bool:
-    """Return whether the browser opens the request as a page, or does not say what it opens.
+def _check_is_page(request: HttpRequest) -> None:
+    """Check that the browser opens the request as a page, or does not say what it opens.
 
     Images, frames and pages that are loaded in advance are refused. With them, a page of another
     site could use up the limits of a person's network, so that nobody there could sign in to apps.
+
+    Raises:
+        OAuthError: the browser opens it as something else.
     """
     is_document = request.headers.get("Sec-Fetch-Dest", "document") == "document"
-    return is_document and "Sec-Purpose" not in request.headers
+    if not is_document or "Sec-Purpose" in request.headers:
+        sentence = "Open the request as a page of its own, not in a frame or as an image."
+        raise OAuthError("invalid_request", sentence)
 
 
 def _to_proceed(request: HttpRequest, key: str, browser: str, ui_locales: str) -> HttpResponse:
-    response = redirect_to_app(reverse("proceed", args=[key]))
+    response = HttpResponseRedirect(reverse("proceed", args=[key]), status=303)
     requests.set_browser(response, browser)
     if request_auth_of(request).session is None:
         requests.choose_language(response, ui_locales)
@@ -313,9 +315,7 @@ def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
     return redirect_to_app(url(asked.redirect_uri, asked.state, error=error))
 
 
-@login_not_required
-@never_cache
-@require_http_methods(["GET", "POST"])
+@page
 def proceed(request: HttpRequest, key: str) -> HttpResponse:
     """Continue a stored request: show what it needs next, or lead back to the app.
 
@@ -324,10 +324,7 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     asked = requests.find_request(key, requests.browser_of(request))
     if asked is None:
         return _proceed_unread(request, key)
-    try:
-        _read_again(request, asked)
-    except OAuthError as error:
-        return invalid(request, error)
+    _read_again(request, asked)
     step = decide(asked, request_auth_of(request).session)
     act = request.POST.get("act")
     if step is Step.DISABLED:
@@ -394,7 +391,8 @@ def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str)
     # Otherwise, many people behind one IP address could not sign in to apps in the same minutes.
     give_back(*around(AUTHORIZE_NETWORK, client_of(request)))
     if asked.device_id:
-        return device_answered(request, asked, is_allowed="code" in result)
+        context = {"client": asked.client, "is_allowed": "code" in result}
+        return render(request, "accounts/oauth/device_answered.html", context)
     target = url(asked.redirect_uri, asked.state, **result)
     return lead_back(request, asked.client, target)
 
@@ -413,16 +411,6 @@ def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool 
     return devices.grant(asked, session, actor_of(request), agrees=agrees)
 
 
-def _error_url(redirect_uri: str, data: QueryDict, error: OAuthError) -> str:
-    state = requests.single(data, "state")
-    values = {"error": error.error, "error_description": error.description}
-    return url(redirect_uri, state if is_acceptable(state) else "", **values)
-
-
-def _sign_in(request: HttpRequest, _asked: AuthorizationRequest) -> HttpResponse:
-    return redirect_to_login(request.path)
-
-
 def _reauthenticate(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     query = {"next": request.path}
     if factor_for(asked, session_of(request).user) is Client.Factor.PASSKEY:
@@ -438,11 +426,11 @@ def _enrol(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
 
 type Page = Callable[[HttpRequest, AuthorizationRequest], HttpResponse]
 STEPS: dict[Step, Page] = {
-    Step.SIGN_IN: _sign_in,
+    Step.SIGN_IN: lambda request, _asked: redirect_to_login(request.path),
     Step.REAUTHENTICATE: _reauthenticate,
     Step.ENROL: _enrol,
     Step.FORBIDDEN: forbidden,
-    Step.SELECT_ACCOUNT: select_account,
-    Step.OTHER_ACCOUNT: other_account,
+    Step.SELECT_ACCOUNT: partial(account, may_continue=True),
+    Step.OTHER_ACCOUNT: account,
     Step.CONSENT: consent,
 }
