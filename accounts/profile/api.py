@@ -68,12 +68,17 @@ class ProfileSerializer(serializers.Serializer[Any]):
         return name
 
 
-class PersonSerializer(ProfileSerializer):
-    """An account, as its owner and staff see it."""
+class _NameSerializer(serializers.Serializer[Any]):
+    """The first members of an account."""
 
     id = serializers.UUIDField()
     username = serializers.CharField()
     email = serializers.CharField(help_text="The primary address; empty without one.")
+
+
+class PersonSerializer(_NameSerializer, ProfileSerializer):
+    """An account, as its owner and staff see it."""
+
     groups = serializers.ListField(source="group_names", child=serializers.CharField())
     is_staff = serializers.BooleanField()
     date_joined = serializers.DateTimeField()

@@ -219,7 +219,7 @@ def test_4_6_cookies_hold_random_values_and_nothing_readable(client: Client) -> 
     waiting = Client()
     sign_up(waiting, "bob")
     code = code_in(mail_to("bob"))
-    half, seed = Client(), enrolled(make_user("dave"))
+    half, seed = Client(), enrolled(make_user("dave", emailed_codes=True))
     sign_in(half, "dave")
     half.post(CHALLENGE, {"mail": "1"})
     second = code_in(mail_to("dave"))

@@ -24,20 +24,20 @@ def now():
 clock._now = now
 
 from django.db.backends.utils import CursorWrapper
-execute, leave = CursorWrapper.execute, CursorWrapper.__exit__
+execute = CursorWrapper.execute
 
 def note_and_execute(self, sql, params=None):
-    self.rotates = "former_digest = o.refresh_digest" in sql
+    self.rotates = sql.startswith("UPDATE") and "former_digest" in sql
     return execute(self, sql, params)
 
-def leave_or_kill(self, *args):
-    done = leave(self, *args)
-    if getattr(self, "rotates", False) and (here / "kill").exists():
+def close_and_kill(self):
+    # Closing the cursor commits the statement on SQLite.
+    if self.__dict__.get("rotates") and (here / "kill").exists():
+        self.cursor.close()
         (here / "kill").unlink()
         os.killpg(0, signal.SIGKILL)
-    return done
 
-CursorWrapper.execute, CursorWrapper.__exit__ = note_and_execute, leave_or_kill
+CursorWrapper.execute, CursorWrapper.__del__ = note_and_execute, close_and_kill
 """
 
 
