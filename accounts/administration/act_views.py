@@ -16,16 +16,18 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.activity import history
 from accounts.activity.models import LONGEST_REASON
-from accounts.administration import acts, person, roles
+from accounts.administration import acts, person
 from accounts.administration.acts import ACTS, Act
-from accounts.administration.steps import Account, Mode
+from accounts.administration.person import Account, Facts
+from accounts.administration.roles import NotInRole
+from accounts.administration.steps import Mode
 from accounts.common.errors import PublicError
 from accounts.sessions.current import actor_of
 from accounts.signup import services as signup
 from accounts.users import services as users
 from accounts.users.forms import refuse_controls
 from accounts.users.models import User
-from accounts.users.rights import ACTING, role_of
+from accounts.users.rights import role_of
 
 MODES = {
     "": gettext_lazy("Choose when"),
@@ -58,9 +60,9 @@ class ActForm(ReasonForm):
     # No mode is preselected, so that nobody removes factors immediately by oversight.
     mode = forms.ChoiceField(label=gettext_lazy("When"), choices=MODES, widget=_select())
 
-    def __init__(self, act: Act, account: Account, data: Any = None) -> None:
+    def __init__(self, act: Act, facts: Facts, data: Any = None) -> None:
         super().__init__(data, auto_id=f"{act.name}_%s")
-        targets = [(target.value, target.label) for target in act.targets_of(account)]
+        targets = [(target.value, target.label) for target in act.targets_of(facts)]
         everything = [("", str(act.everything))] if act.everything else []
         if everything or targets:
             field = cast(forms.ChoiceField, self.fields["target"])
@@ -80,28 +82,23 @@ class Offer:
     url: str
 
 
-def context_of(staff: User, account: Account) -> dict[str, Any]:
-    """Return what the page about ``account`` shows about the acts of ``staff``."""
-    role = role_of(staff)
+def context_of(staff: User, facts: Facts) -> dict[str, Any]:
+    """Return what the page about an account shows about the acts of ``staff``."""
+    role, offers, refusal = role_of(staff), [], ""
+    try:
+        offers = [
+            Offer(act, ActForm(act, facts), _url_of(act, facts.account))
+            for act in acts.acts_for(staff, facts)
+        ]
+    except NotInRole:
+        refusal = _("You can read this page, but not change the account.")
+    except PublicError as error:
+        refusal = str(error)
     return {
         "role": history.ROLES[role] if role else "",
-        "offers": [
-            Offer(act, ActForm(act, account), _url_of(act, account))
-            for act in acts.acts_for(staff, account)
-        ],
-        "refusal": _refusal(staff, account),
+        "offers": offers,
+        "refusal": refusal,
     }
-
-
-def _refusal(staff: User, account: Account) -> str:
-    """Return why ``staff`` may not act on ``account``, or an empty string."""
-    if role_of(staff) not in ACTING:
-        return _("You can read this page, but not change the account.")
-    try:
-        roles.check(staff, account)
-    except PublicError as error:
-        return str(error)
-    return ""
 
 
 def _url_of(act: Act, account: Account) -> str:
@@ -116,7 +113,7 @@ def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
     wanted = ACTS.get(name)
     if account is None or wanted is None:
         raise Http404
-    form = ActForm(wanted, account, request.POST if request.method == "POST" else None)
+    form = ActForm(wanted, Facts(account), request.POST if request.method == "POST" else None)
     refusal = None
     try:
         wanted.check(staff, account)

@@ -7,7 +7,6 @@ of the member of staff. The owner of the account gets an email with the reason.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 from django.db import transaction
 from django.utils.functional import Promise
@@ -17,6 +16,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.administration import roles, steps
+from accounts.administration.person import Account, Facts
 from accounts.administration.roles import (
     AlreadyDone,
     ChangedMeanwhile,
@@ -26,11 +26,10 @@ from accounts.administration.roles import (
     NotInRole,
     UnknownTarget,
 )
-from accounts.administration.steps import Account, Mode, Order, Target, tell_superusers
+from accounts.administration.steps import Mode, Order, Target, tell_superusers
 from accounts.apikeys import authentication
-from accounts.apikeys import services as apikeys
 from accounts.codes.services import WrongCode
-from accounts.common.errors import PublicError, RateLimited
+from accounts.common.errors import RateLimited
 from accounts.emails.services import EmailChangeRefused
 from accounts.signup.services import SignupEnded
 from accounts.throttle.limits import MAIL_AGAIN, STAFF, STAFF_CLEAR, Limit
@@ -67,8 +66,8 @@ class Act:
     does: str | Promise
     shows: str | Promise
     run: Callable[[Order], None]
-    is_possible: Callable[[Any], bool] | None = None
-    targets: Callable[[Any], list[Target]] | None = None
+    is_possible: Callable[[Facts], bool] | None = None
+    targets: Callable[[Facts], list[Target]] | None = None
     everything: str | Promise = ""
     for_signups: bool = False
     has_modes: bool = False
@@ -87,20 +86,20 @@ class Act:
         if role_of(staff) not in self.roles:
             raise NotInRole
 
-    def suits(self, account: Account) -> bool:
-        """Return whether the act would change something for ``account`` now."""
-        if not (self.for_signups or isinstance(account, User)):
+    def suits(self, facts: Facts) -> bool:
+        """Return whether the act would change something for the account now."""
+        if not (self.for_signups or isinstance(facts.account, User)):
             return False
-        return self.is_possible(account) if self.is_possible else bool(self.targets_of(account))
+        return self.is_possible(facts) if self.is_possible else bool(self.targets_of(facts))
 
-    def targets_of(self, account: Account) -> list[Target]:
+    def targets_of(self, facts: Facts) -> list[Target]:
         """Return what the act can be limited to."""
-        return self.targets(account) if self.targets else []
+        return self.targets(facts) if self.targets else []
 
 
-def keys_to_allow(user: User) -> list[Target]:
+def keys_to_allow(facts: Facts) -> list[Target]:
     """Return what each key of a user could be allowed to do: to read, or also to act."""
-    if role_of(user) is None:
+    if role_of(facts.user) is None:
         return []
     labels = {
         authentication.READ: gettext("%(key)s: find and view people"),
@@ -108,7 +107,7 @@ def keys_to_allow(user: User) -> list[Target]:
     }
     return [
         Target(f"{key.pk} {wanted}", label % {"key": key.label})
-        for key in apikeys.of(user)
+        for key in facts.keys
         if not key.is_over
         for wanted, label in labels.items()
         if key.staff_access != authentication.SCOPES[wanted]
@@ -121,9 +120,9 @@ def allow(order: Order) -> None:
     _set(order, key_id, authentication.SCOPES[wanted])
 
 
-def allowed_keys(user: User) -> list[Target]:
+def allowed_keys(facts: Facts) -> list[Target]:
     """Return the keys of a user that may use the staff API."""
-    return [Target(key.pk, key.label) for key in apikeys.of(user) if key.staff_access]
+    return [Target(key.pk, key.label) for key in facts.keys if key.staff_access]
 
 
 def withdraw(order: Order) -> None:
@@ -278,7 +277,7 @@ _ALL = (
         does=_("Signs them out everywhere, removes their API keys and blocks sign-in."),
         shows=_("An email, and a sentence when they try to sign in."),
         run=steps.deactivate,
-        is_possible=lambda user: user.is_active,
+        is_possible=lambda facts: facts.user.is_active,
         is_severe=True,
     ),
     Act(
@@ -287,7 +286,7 @@ _ALL = (
         does=_("They can sign in again with what they had before."),
         shows=_("An email."),
         run=steps.reactivate,
-        is_possible=lambda user: not user.is_active,
+        is_possible=lambda facts: not facts.user.is_active,
     ),
     *KEY_ACTS,
 )
@@ -296,14 +295,15 @@ ACTS = {act.name: act for act in _ALL}
 API_ACTS = [act.name for act in _ALL if act.is_in_api]
 
 
-def acts_for(staff: User, account: Account) -> list[Act]:
-    """Return the acts that ``staff`` may do with ``account`` and that would change something."""
-    try:
-        roles.check(staff, account)
-    except PublicError:
-        return []
+def acts_for(staff: User, facts: Facts) -> list[Act]:
+    """Return the acts that ``staff`` may do with the account and that would change something.
+
+    Raises:
+        NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
+    """
+    roles.check(staff, facts.account)
     role = role_of(staff)
-    return [act for act in _ALL if role in act.roles and act.suits(account)]
+    return [act for act in _ALL if role in act.roles and act.suits(facts)]
 
 
 def perform(
@@ -315,10 +315,12 @@ def perform(
     reason: str,
     target: str = "",
     mode: str = Mode.NOW,
+    is_limited: bool = True,
 ) -> None:
     """Do the act ``name`` with ``account`` for ``staff``, and record it in both histories.
 
     ``actor``: the client and the session of ``staff``.
+    ``is_limited``: whether the act spends the budgets of acts; a bulk act has a budget of its own.
 
     Raises:
         NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
@@ -330,28 +332,8 @@ def perform(
         PublicError: the service refuses the act.
     """
     act = ACTS[name]
-    # Check before spending, so that an impossible act uses up no limit.
-    _check(act, staff, account, target, mode)
-    hit(STAFF.of("act", staff.pk))
-    if act.limit:
-        limit, error = act.limit
-        with _refused_as(error):
-            hit(limit.of(name, account.pk))
-    carry_out(name, staff, actor, account, reason=reason, target=target, mode=mode)
-
-
-def carry_out(
-    name: str,
-    staff: User,
-    actor: Actor,
-    account: Account,
-    *,
-    reason: str,
-    target: str = "",
-    mode: str = Mode.NOW,
-) -> None:
-    """Do the act as :func:`perform` does, and raise the same, but spend no budget."""
-    act = ACTS[name]
+    if is_limited:
+        _spend(act, staff, account, target, mode)
     by_staff = replace(actor, name=staff.username, reason=reason)
     try:
         with _refused_as(JustSent), transaction.atomic():
@@ -362,6 +344,16 @@ def carry_out(
             record(staff, events.STAFF_ACTED, replace(actor, reason=reason), detail=detail)
     except (AccountChanged, EmailChangeRefused, SignupEnded, WrongCode):
         raise ChangedMeanwhile from None
+
+
+def _spend(act: Act, staff: User, account: Account, target: str, mode: str) -> None:
+    # Check before spending, so that an impossible act uses up no limit.
+    _check(act, staff, account, target, mode)
+    hit(STAFF.of("act", staff.pk))
+    if act.limit:
+        limit, error = act.limit
+        with _refused_as(error):
+            hit(limit.of(act.name, account.pk))
 
 
 @contextmanager
@@ -395,18 +387,19 @@ def _check(act: Act, staff: User, account: Account, target: str, mode: str) -> s
     Raises:
         NotInRole, NotAllowedOnStaff, AlreadyDone, UnknownTarget, NoMode: see :func:`perform`.
     """
+    facts = Facts(account)
     act.check(staff, account)
-    if not act.suits(account):
+    if not act.suits(facts):
         raise AlreadyDone
-    chosen = _chosen(act, account, target)
+    chosen = _chosen(act, facts, target)
     if mode not in Mode or (mode == Mode.WAIT and not (act.has_modes and not target)):
         raise NoMode
     return chosen
 
 
-def _chosen(act: Act, account: Account, target: str) -> str:
+def _chosen(act: Act, facts: Facts, target: str) -> str:
     """Return the target, or the only one if the act needs one and none was named."""
-    offered = [choice.value for choice in act.targets_of(account)]
+    offered = [choice.value for choice in act.targets_of(facts)]
     if not target and not act.everything and len(offered) == 1:
         return offered[0]
     if target not in offered and (target or (offered and not act.everything)):

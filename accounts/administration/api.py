@@ -1,6 +1,7 @@
 """The staff API: finding users and acting on their accounts, by the same rules as in the admin."""
 
 import uuid
+from contextlib import suppress
 from typing import Any, cast
 
 from django.http import Http404
@@ -13,10 +14,13 @@ from rest_framework.response import Response
 from accounts.activity.models import LONGEST_REASON
 from accounts.administration import acts, person, roles, search
 from accounts.administration.acts import API_ACTS
+from accounts.administration.explanation import blocks_for
+from accounts.administration.person import Account, Facts
 from accounts.administration.roles import NoMode, UnknownTarget
 from accounts.administration.search import MOST, STATES
-from accounts.administration.steps import Account, Mode
+from accounts.administration.steps import Mode
 from accounts.common.api import ChoiceField, TextField, valid
+from accounts.common.errors import PublicError
 from accounts.common.proofs import Assurance
 from accounts.sessions.current import actor_of
 from accounts.signin import policy
@@ -131,13 +135,16 @@ class AccountSerializer(FoundSerializer):
     @extend_schema_field(BlockSerializer(many=True))
     def get_explanation(self, account: Account) -> Any:
         is_masked = not sees_all_emails(self.context["request"].user)
-        return BlockSerializer(person.blocks_for(account, is_masked=is_masked), many=True).data
+        blocks = blocks_for(self.context["facts"], is_masked=is_masked)
+        return BlockSerializer(blocks, many=True).data
 
     @extend_schema_field(OfferSerializer(many=True))
     def get_acts(self, account: Account) -> Any:
-        possible = acts.acts_for(self.context["request"].user, account)
+        facts, possible = self.context["facts"], []
+        with suppress(PublicError):
+            possible = acts.acts_for(self.context["request"].user, facts)
         rows = [
-            {"name": act.name, "targets": act.targets_of(account)}
+            {"name": act.name, "targets": act.targets_of(facts)}
             for act in possible
             if act.is_in_api
         ]
@@ -256,4 +263,5 @@ def _account(id: uuid.UUID) -> Account:
 
 
 def _shown(account: Account, request: Request) -> Response:
-    return Response(AccountSerializer(account, context={"request": request}).data)
+    context = {"request": request, "facts": Facts(account)}
+    return Response(AccountSerializer(account, context=context).data)

@@ -194,7 +194,7 @@ def _perform_on(row: BulkPerson, bulk: BulkAct, staff: User, actor: Actor) -> No
         with transaction.atomic():
             # Of two requests, one waits here for the other, and then finds no row.
             if waiting.update(outcome=DONE):
-                acts.carry_out(bulk.act, staff, actor, row.user, reason=bulk.reason)
+                acts.perform(bulk.act, staff, actor, row.user, reason=bulk.reason, is_limited=False)
     except NotInRole as error:
         stop(bulk, error.code)
     except PublicError as error:

@@ -5,35 +5,26 @@ and the stored state. Nothing here is a second version of their rules. Reading c
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
-from accounts.activity import services as activity
 from accounts.activity.events import Failure
-from accounts.activity.services import Actor
+from accounts.administration.person import Facts
 from accounts.common import clock
-from accounts.common.client_info import NO_CLIENT, ClientInfo
+from accounts.common.client_info import NO_CLIENT
 from accounts.common.localization import in_words
 from accounts.common.proofs import Method, Proof
 from accounts.emails import services as emails
 from accounts.mail import services as mail
 from accounts.recovery import services as recovery
 from accounts.recovery.models import OPEN
-from accounts.sessions import connected
-from accounts.sessions import services as sessions
-from accounts.sessions.current import last_stopped
 from accounts.signin import policy
 from accounts.signin.policy import Requirement
-from accounts.signin.services import budgets_of_password, logins_of
-from accounts.throttle.limits import Budget
-from accounts.throttle.services import waits
 from accounts.twofactor import services as twofactor
-from accounts.twofactor import verification
-from accounts.users import former_credentials
-from accounts.users import models as users_models
+from accounts.users.emails import masked
 from accounts.users.models import PendingSignup, User
 
 
@@ -53,11 +44,10 @@ class Block:
     advice: str = ""
 
 
-def of_apps(user: User) -> Iterator[Block]:
-    """Return the connected apps to which ``user`` can no longer sign in."""
-    for app in {
-        row.client_id: row.client for row in connected.apps().connections_of(user)
-    }.values():
+def _of_apps(facts: Facts) -> Iterator[Block]:
+    """Return the connected apps to which the user can no longer sign in."""
+    user = facts.user
+    for app in {row.client_id: row.client for row in facts.connections}.values():
         known = {"name": user.username, "app": app.label, "group": app.required_group}
         if app.disabled_at:
             sentence = _("%(name)s can’t sign in to %(app)s because the app is disabled.")
@@ -74,28 +64,40 @@ NETWORKS = 5
 NETWORK = "network_attempts_used_up"
 
 
-def explain(account: User | PendingSignup) -> list[Block]:
-    """Return everything that stops ``account`` from signing in, the most important first.
+def explain(facts: Facts) -> list[Block]:
+    """Return everything that stops the account from signing in, the most important first.
 
     The sentences contain no email address of a user, because some staff may not see all of them.
     """
+    account = facts.account
     if isinstance(account, PendingSignup):
         return [_unconfirmed(account), *_of_mails(account)]
     reasons = [
         *_of_state(account),
-        *_of_budgets(account),
-        *_of_policy(account),
+        *_of_budgets(facts),
+        *_of_policy(facts),
         *_of_recovery(account),
-        *_of_providers(account),
+        *_of_providers(facts),
     ]
     return [
         # An attacker's network must not hide what stops the user in every network.
         *sorted(reasons, key=lambda block: block.code == NETWORK),
-        *_of_emails(account),
+        *_of_emails(facts),
         *_of_mails(account),
-        *_of_sessions(account),
-        *_of_failures(account),
-        *of_apps(account),
+        *_of_sessions(facts),
+        *_of_failures(facts),
+        *_of_apps(facts),
+    ]
+
+
+def blocks_for(facts: Facts, *, is_masked: bool) -> list[Block]:
+    """Return what :func:`explain` returns, without whole addresses if masked."""
+    blocks = explain(facts)
+    if not is_masked:
+        return blocks
+    return [
+        replace(block, sentence=masked(block.sentence), advice=masked(block.advice))
+        for block in blocks
     ]
 
 
@@ -128,17 +130,13 @@ def _of_state(user: User) -> Iterator[Block]:
         )
 
 
-def _of_budgets(user: User) -> Iterator[Block]:
+def _of_budgets(facts: Facts) -> Iterator[Block]:
     """Return the used-up limits of the account, and of the networks of its last failed attempts."""
-    name, now = {"name": user.username}, clock.now()
-    logins = logins_of(user)
-    ips = [row.ip for row in activity.last_failures(user) if row.ip]
-    found = {client.network: client for client in (ClientInfo(ip, "") for ip in ips)}
-    clients = list(found.values())[:NETWORKS]
-    passwords, codes, *networks = waits(
-        _shared(budgets_of_password(user, NO_CLIENT, logins)),
-        _shared(verification.of_guess(user, None, NO_CLIENT)),
-        *(_of_network(user, client, logins) for client in clients),
+    name, now = {"name": facts.user.username}, clock.now()
+    clients = list({client.network: client for client in facts.clients}.values())[:NETWORKS]
+    passwords, codes = (
+        facts.levels.wait([budget for budget in budgets if budget.limit.is_shared])
+        for budgets in (facts.of_passwords(NO_CLIENT), facts.of_codes(NO_CLIENT))
     )
     if passwords:
         yield Block(
@@ -157,8 +155,9 @@ def _of_budgets(user: User) -> Iterator[Block]:
             now + timedelta(seconds=codes),
             _("Someone knows the password and is guessing codes. Passkeys still work."),
         )
-    for client, seconds in zip(clients, networks, strict=True):
-        if seconds:
+    for client in clients:
+        own = [budget for budget in facts.spent_by(client) if not budget.limit.is_shared]
+        if seconds := facts.levels.wait(own):
             there = name | {"ip": client.ip}
             yield Block(
                 NETWORK,
@@ -168,21 +167,9 @@ def _of_budgets(user: User) -> Iterator[Block]:
             )
 
 
-def _of_network(user: User, client: ClientInfo, logins: list[str]) -> list[Budget]:
-    found = [
-        *budgets_of_password(user, client, logins),
-        *verification.of_guess(user, None, client),
-        *verification.of_code(None, Actor(client)),
-    ]
-    return [budget for budget in found if not budget.limit.is_shared]
-
-
-def _shared(found: list[Budget]) -> list[Budget]:
-    return [budget for budget in found if budget.limit.is_shared]
-
-
-def _of_policy(user: User) -> Iterator[Block]:
-    """Ask the policy what it requires after the first step that ``user`` can take."""
+def _of_policy(facts: Facts) -> Iterator[Block]:
+    """Ask the policy what it requires after the first step that the user can take."""
+    user = facts.user
     if not user.is_active:
         return
     name = {"name": user.username}
@@ -198,7 +185,7 @@ def _of_policy(user: User) -> Iterator[Block]:
         if twofactor.needs_passkey(user):
             sentence = _("%(name)s must add a passkey before signing in.")
         yield Block("factor_missing", sentence % name, advice=advice[requirement])
-    elif requirement and twofactor.held(user).authenticators:
+    elif requirement and facts.held.authenticators:
         after_code = policy.next_requirement(user, (first, Proof.now(Method.TOTP)))
         if after_code is Requirement.PASSKEY:
             yield Block(
@@ -229,14 +216,13 @@ def _of_recovery(user: User) -> Iterator[Block]:
         yield Block("recovery_waiting", sentence % name, advice=advice)
 
 
-def _of_providers(user: User) -> Iterator[Block]:
-    """Return the providers with which ``user`` can no longer sign in, if no other one works."""
-    held = users_models.of(user)
-    if any(row.configured and row.suspended_at is None for row in held):
+def _of_providers(facts: Facts) -> Iterator[Block]:
+    """Return the providers with which the user can no longer sign in, if no other one works."""
+    if any(row.configured and row.suspended_at is None for row in facts.identities):
         return
     advice = _("They can sign in with their password, if they have one, or with an emailed code.")
-    for row in held:
-        known = {"name": user.username, "site": row.site}
+    for row in facts.identities:
+        known = {"name": facts.user.username, "site": row.site}
         if row.configured is None:
             sentence = _("%(name)s can’t sign in with %(site)s: this site doesn’t offer it.")
             yield Block("provider_gone", sentence % known, advice=advice)
@@ -245,18 +231,16 @@ def _of_providers(user: User) -> Iterator[Block]:
             yield Block("provider_suspended", sentence % known, advice=advice)
 
 
-def _of_emails(user: User) -> Iterator[Block]:
-    """Return addresses that do not sign in, unless ``user`` has signed in since they changed."""
-    name = {"name": user.username}
-    pending = list(emails.pending(user))
-    if pending and not _is_over(user, pending[-1].expires_at - emails.LIFE):
+def _of_emails(facts: Facts) -> Iterator[Block]:
+    """Return addresses that do not sign in, unless the user has signed in since they changed."""
+    user, name = facts.user, {"name": facts.user.username}
+    if facts.pending and not _is_over(user, facts.pending[-1].expires_at - emails.LIFE):
         yield Block(
             "address_not_confirmed",
             _("%(name)s can’t sign in with an address that isn’t confirmed yet.") % name,
             advice=_("The confirmed addresses in the list below work."),
         )
-    removed = next(iter(former_credentials.recent_emails(user)), None)
-    if removed and not _is_over(user, removed.removed_at):
+    if facts.removed and not _is_over(user, facts.removed[0].removed_at):
         yield Block(
             "address_removed",
             _("%(name)s can’t sign in with an address that was removed.") % name,
@@ -275,12 +259,11 @@ def _of_mails(account: User | PendingSignup) -> Iterator[Block]:
         )
 
 
-def _of_sessions(user: User) -> Iterator[Block]:
-    """Return what session protection did since the last sign-in of ``user``."""
-    name = {"name": user.username}
-    asked = (row.challenged_at for row in sessions.live(user) if row.challenged_at)
-    asked_at = max(asked, default=None)
-    ended_at = next((row.ended_at for row in last_stopped(user)), None)
+def _of_sessions(facts: Facts) -> Iterator[Block]:
+    """Return what session protection did since the last sign-in of the user."""
+    user, name = facts.user, {"name": facts.user.username}
+    asked_at = max(filter(None, (row.challenged_at for row in facts.sessions)), default=None)
+    ended_at = max(filter(None, (row.ended_at for row in facts.stopped)), default=None)
     if asked_at and not _is_over(user, asked_at):
         sentence = _("%(name)s must confirm their identity: another browser used the session.")
     elif ended_at and not _is_over(user, ended_at):
@@ -291,9 +274,9 @@ def _of_sessions(user: User) -> Iterator[Block]:
     yield Block("session_protection", sentence % name, advice=advice)
 
 
-def _of_failures(user: User) -> Iterator[Block]:
-    """Return what failed since the last sign-in of ``user``."""
-    name, rows = {"name": user.username}, activity.last_failures(user)
+def _of_failures(facts: Facts) -> Iterator[Block]:
+    """Return what failed since the last sign-in of the user."""
+    user, rows, name = facts.user, facts.failures, {"name": facts.user.username}
     kinds = {row.event for row in rows if not _is_over(user, row.at)}
     if kinds & {events.FACTOR_FAILED, events.FACTOR_FAILED_NEW, events.FACTOR_BLOCKED}:
         yield Block(

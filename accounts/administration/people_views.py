@@ -21,6 +21,8 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.administration import act_views, bulk, person, search
 from accounts.administration.act_views import ReasonForm
+from accounts.administration.explanation import blocks_for
+from accounts.administration.person import Facts
 from accounts.administration.search import MOST, STATES, UNCONFIRMED
 from accounts.common.api import PAGE_SIZE
 from accounts.common.localization import short_date
@@ -222,30 +224,31 @@ class PeopleAdmin(ListAdmin):
             have given one.
         """
         reader = cast(User, request.user)
-        is_masked = details_form is not None and not sees_all_emails(reader)
+        facts, is_masked = Facts(user), details_form is not None and not sees_all_emails(reader)
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "original": user,
             "title": user,
-            "person": person.read(request, user, is_masked=is_masked),
+            "person": person.read(request, facts, is_masked=is_masked),
+            "blocks": blocks_for(facts, is_masked=is_masked),
             "details_form": details_form if is_masked else None,
             "has_change_permission": self.has_change_permission(request, user),
-            **act_views.context_of(reader, user),
+            **act_views.context_of(reader, facts),
         }
         return TemplateResponse(request, "admin/accounts/user/person.html", context)
 
     def _signup(self, request: HttpRequest, signup: PendingSignup) -> HttpResponse:
         """Show what staff need to know about a sign-up that is not confirmed yet."""
-        is_masked = not sees_all_emails(cast(User, request.user))
+        facts, is_masked = Facts(signup), not sees_all_emails(cast(User, request.user))
         context = {
             **self.admin_site.each_context(request),
             "opts": self.opts,
             "signup": signup,
             "title": signup,
             "email": masked(signup.email) if is_masked else signup.email,
-            "blocks": person.blocks_for(signup, is_masked=is_masked),
-            **act_views.context_of(cast(User, request.user), signup),
+            "blocks": blocks_for(facts, is_masked=is_masked),
+            **act_views.context_of(cast(User, request.user), facts),
             "waiting": mail.waiting_for([signup.email])[:MOST],
             "receipts": mail.receipts_of([signup.email])[:MOST],
         }

@@ -1,12 +1,12 @@
-"""Collects what the page about a person shows to staff. It contains no secret and no digest."""
+"""Reads what staff learn of a person. It contains no secret and no digest."""
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from typing import Any
+from functools import cached_property
+from typing import Any, cast
 
 from django.conf import settings
-from django.core.paginator import Page
 from django.db import transaction
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
@@ -17,32 +17,155 @@ from accounts.activity.events import EVENTS, Group
 from accounts.activity.history import Entry
 from accounts.activity.models import OPERATOR, Activity
 from accounts.activity.services import Actor, record
-from accounts.administration.explanation import Block, explain
-from accounts.administration.steps import Account
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
 from accounts.common.api import page_of
+from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.mail import services as mail
-from accounts.mail.models import MailReceipt, OutgoingMail
-from accounts.sessions import connected
+from accounts.sessions import connected, known_browsers
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.throttle.limits import STAFF
+from accounts.signin.services import budgets_of_password
+from accounts.throttle import services as throttle
+from accounts.throttle.limits import (
+    LOGIN_EVERYONE,
+    LOGIN_NETWORK,
+    LOGIN_SUBSCRIBER,
+    STAFF,
+    Budget,
+)
 from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
-from accounts.twofactor import trusted_browsers
-from accounts.twofactor.models import TrustedBrowser
+from accounts.twofactor import trusted_browsers, verification
 from accounts.twofactor.services import Held
 from accounts.users import former_credentials
 from accounts.users import models as users_models
 from accounts.users import services as users
 from accounts.users.emails import masked
-from accounts.users.models import EmailAddress, FormerCredential, Identity, User
+from accounts.users.models import EmailAddress, FormerCredential, Identity, PendingSignup, User
 from accounts.users.rights import role_of, sees_all_emails
 from accounts.users.services import emails_of
+
+type Account = User | PendingSignup
+
+# Other people share these budgets, so staff do not fill them.
+SHARED = {LOGIN_EVERYONE.name, LOGIN_NETWORK.name}
+
+
+class Facts:
+    """What the explanation, the acts and the page about an account ask, as it is at one moment.
+
+    Each table is read once, when the first of them asks. After a change, make new facts.
+    """
+
+    def __init__(self, account: Account) -> None:
+        self.account = account
+
+    @property
+    def user(self) -> User:
+        """The account, which is no sign-up."""
+        return cast(User, self.account)
+
+    @cached_property
+    def emails(self) -> list[EmailAddress]:
+        """The confirmed email addresses, oldest first."""
+        return list(emails_of(self.user))
+
+    @cached_property
+    def pending(self) -> list[PendingEmail]:
+        """The email addresses that wait for their confirmation, oldest first."""
+        return list(emails.pending(self.user))
+
+    @cached_property
+    def removed(self) -> list[FormerCredential]:
+        """The removed and suspended email addresses, last removed first."""
+        return list(former_credentials.recent_emails(self.user))
+
+    @cached_property
+    def held(self) -> Held:
+        """The second factors."""
+        return twofactor.held(self.user)
+
+    @cached_property
+    def identities(self) -> list[Identity]:
+        """The external identities, oldest first."""
+        return users_models.of(self.user)
+
+    @cached_property
+    def sessions(self) -> list[LoginSession]:
+        """The live sessions, most recently used first, each with its app."""
+        return connected.fetch(row for row in self._sessions if row.ended_at is None)
+
+    @cached_property
+    def stopped(self) -> list[LoginSession]:
+        """The sessions that session protection revoked."""
+        return [row for row in self._sessions if row.ended_at is not None]
+
+    @cached_property
+    def _sessions(self) -> list[LoginSession]:
+        return list(sessions.live_or_stopped(self.user))
+
+    @cached_property
+    def connections(self) -> list[Any]:
+        """The connections with apps: see :meth:`connected.Apps.connections_of`."""
+        return list(connected.apps().connections_of(self.user))
+
+    @cached_property
+    def keys(self) -> list[APIKey]:
+        """The API keys, newest first."""
+        return list(apikeys.of(self.user))
+
+    @cached_property
+    def failures(self) -> list[Activity]:
+        """The last failures, newest first."""
+        return list(activity.last_failures(self.user))
+
+    @cached_property
+    def clients(self) -> list[ClientInfo]:
+        """The clients of the last failures, one for each IP address."""
+        return [ClientInfo(ip, "") for ip in dict.fromkeys(row.ip for row in self.failures) if ip]
+
+    @cached_property
+    def budgets(self) -> list[Budget]:
+        """The budgets of the account that staff can fill.
+
+        The budgets of the networks and browsers of the last failures are among them as far as they
+        count attempts on this account only.
+        """
+        found = [
+            budget
+            for client in (NO_CLIENT, *self.clients)
+            for budget in (*self.of_passwords(client), *self.of_codes(client))
+        ]
+        for browser in known_browsers.of(self.user):
+            found += [LOGIN_SUBSCRIBER.of(self.user.pk, browser.pk)]
+            found += verification.of_code(browser, Actor())
+            found += verification.of_guess(self.user, browser, NO_CLIENT)
+        return [budget for budget in found if budget.limit.name not in SHARED]
+
+    def of_passwords(self, client: ClientInfo) -> list[Budget]:
+        """Return the budgets that a password spends with ``client`` in an unknown browser."""
+        logins = [self.user.username_key, *(row.key for row in self.emails)]
+        return budgets_of_password(self.user, client, logins)
+
+    def of_codes(self, client: ClientInfo) -> list[Budget]:
+        """Return the additional budgets that a six-digit code spends there."""
+        return verification.of_guess(self.user, None, client)
+
+    def spent_by(self, client: ClientInfo) -> list[Budget]:
+        """Return all budgets that attempts with ``client`` in an unknown browser spend."""
+        of_network = verification.of_code(None, Actor(client))
+        return [*self.of_passwords(client), *self.of_codes(client), *of_network]
+
+    @cached_property
+    def levels(self) -> throttle.Levels:
+        """How far the budgets of the account and of the networks of its failures are used up."""
+        found = [b for client in (NO_CLIENT, *self.clients) for b in self.spent_by(client)]
+        return throttle.Levels(*self.budgets, *found)
+
 
 # Later views of the same person are part of the same conversation.
 ONCE = timedelta(hours=1)
@@ -95,39 +218,6 @@ ATTEMPTS = 10
 
 
 @dataclass(frozen=True)
-class Person:
-    """A user with everything that the page about the user shows.
-
-    ``email``: the primary address as the reader may see it.
-    ``emails`` and ``removed``: without hidden addresses; ``hidden`` is their number.
-    ``identities``: each with the name that the reader may see.
-    ``attempts``: the last sign-ins and failures.
-    ``waiting``: the emails in the outbox to the shown addresses.
-    ``receipts``: what became of earlier emails to these addresses.
-    ``page``: a page of the history, and ``days`` its entries.
-    """
-
-    user: User
-    email: str
-    blocks: list[Block]
-    emails: list[tuple[EmailAddress, str]]
-    pending: list[PendingEmail]
-    removed: list[FormerCredential]
-    hidden: int
-    held: Held
-    sessions: list[LoginSession]
-    apps: list[Any]
-    keys: list[APIKey]
-    identities: list[tuple[Identity, str]]
-    trusted: list[TrustedBrowser]
-    attempts: list[Entry]
-    waiting: list[OutgoingMail]
-    receipts: list[MailReceipt]
-    page: Page[Any]
-    days: list[history.Day]
-
-
-@dataclass(frozen=True)
 class StaffEntry(Entry):
     """An event as staff see it: they read which member of staff caused it.
 
@@ -162,52 +252,42 @@ def email_for(staff: User, account: Account) -> str:
     return account.email if sees_all_emails(staff) else masked(account.email)
 
 
-def blocks_for(account: Account, *, is_masked: bool) -> list[Block]:
-    """Return why nobody can sign in to ``account``, without whole addresses if masked."""
-    blocks = explain(account)
-    if not is_masked:
-        return blocks
-    return [
-        replace(block, sentence=masked(block.sentence), advice=masked(block.advice))
-        for block in blocks
-    ]
-
-
-def read(request: HttpRequest, user: User, *, is_masked: bool) -> Person:
-    """Return what the page about ``user`` shows.
+def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, Any]:
+    """Return what the page about a user shows, for its template.
 
     ``is_masked``: whether email addresses are shortened, or hidden if they are secondary.
     """
-    attempts = activity.of(user).filter(kind__in=_ATTEMPTS)[:MOST]
-    held_emails = emails_of(user)[:MOST]
-    pending, removed = list(emails.pending(user)), list(former_credentials.recent_emails(user))
-    shown = [row for row in held_emails if not is_masked or row.email == user.email]
+    user, emails = facts.user, facts.emails[:MOST]
+    shown = [row for row in emails if not is_masked or row.email == user.email]
     addresses = [row.email for row in shown]
     if not is_masked:
-        addresses += [row.email for row in pending]
+        addresses += [row.email for row in facts.pending]
+    attempts = activity.of(user).filter(kind__in=_ATTEMPTS)[:MOST]
     page = page_of(request, activity.of(user))
-    receipts = mail.receipts_of(addresses)[:ATTEMPTS]
-    waiting = mail.waiting_for(addresses)[:ATTEMPTS]
-    return Person(
-        user=user,
-        email=masked(user.email) if is_masked else user.email,
-        blocks=blocks_for(user, is_masked=is_masked),
-        emails=[(row, masked(row.email) if is_masked else row.email) for row in shown],
-        pending=[] if is_masked else pending,
-        removed=[] if is_masked else removed[:MOST],
-        hidden=len(held_emails) - len(shown) + (len(pending) + len(removed) if is_masked else 0),
-        held=twofactor.held(user),
-        sessions=connected.fetch(sessions.live(user))[:MOST],
-        apps=list(connected.apps().connections_of(user))[:MOST],
-        keys=list(apikeys.of(user)[:MOST]),
-        identities=_identities(user, is_masked),
-        trusted=list(trusted_browsers.of(user)[:MOST]),
-        attempts=_for_staff(history.entries(attempts), is_masked)[:ATTEMPTS],
-        waiting=list(waiting),
-        receipts=list(receipts),
-        page=page,
-        days=_days(page, is_masked),
-    )
+    label = masked if is_masked else str
+    unconfirmed_or_removed = len(facts.pending) + len(facts.removed)
+    return {
+        "email": label(user.email),
+        "emails": [(row, label(row.email)) for row in shown],
+        "pending": [] if is_masked else facts.pending,
+        "removed": [] if is_masked else facts.removed[:MOST],
+        "hidden": len(emails) - len(shown) + (unconfirmed_or_removed if is_masked else 0),
+        "held": facts.held,
+        "sessions": facts.sessions[:MOST],
+        "apps": facts.connections[:MOST],
+        "keys": facts.keys[:MOST],
+        "identities": [(row, label(row.known_as)) for row in facts.identities],
+        "trusted": trusted_browsers.of(user)[:MOST],
+        "attempts": _for_staff(history.entries(attempts), is_masked)[:ATTEMPTS],
+        # What became of emails to the shown addresses.
+        "waiting": mail.waiting_for(addresses)[:ATTEMPTS],
+        "receipts": mail.receipts_of(addresses)[:ATTEMPTS],
+        "page": page,
+        "days": [
+            history.Day(day.date, _for_staff(day.entries, is_masked))
+            for day in history.by_days(page)
+        ],
+    }
 
 
 _ATTEMPTS = [
@@ -215,16 +295,6 @@ _ATTEMPTS = [
     for event in EVENTS.values()
     if event.group is Group.FAILURE or event in history.SIGNED_IN | history.PROGRAM_SIGNED_IN
 ]
-
-
-def _identities(user: User, is_masked: bool) -> list[tuple[Identity, str]]:
-    held = users_models.of(user)
-    return [(row, masked(row.known_as) if is_masked else row.known_as) for row in held]
-
-
-def _days(rows: Iterable[Activity], is_masked: bool) -> list[history.Day]:
-    days = history.by_days(rows)
-    return [history.Day(day.date, _for_staff(day.entries, is_masked)) for day in days]
 
 
 def _for_staff(entries: Iterable[Entry], is_masked: bool) -> list[Entry]:

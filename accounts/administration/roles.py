@@ -12,7 +12,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.common.errors import PublicError, RateLimited
 from accounts.users.models import PendingSignup, User
-from accounts.users.rights import ACTING, Role, rights_of, role_of
+from accounts.users.rights import ACTING, Role, names_of_rights, rights_of, role_of
 from accounts.users.services import AccountChanged
 
 
@@ -148,7 +148,7 @@ def check(staff: User, user: User | PendingSignup) -> None:
     if isinstance(user, PendingSignup) or role is Role.SUPERUSER:
         return
     is_above = user.is_superuser or (user.is_staff and role is Role.SUPPORT)
-    if is_above or not rights_of(user) <= rights_of(staff):
+    if is_above or not staff.has_perms(names_of_rights(user)):
         raise NotAllowedOnStaff
 
 
@@ -173,13 +173,13 @@ def may_change_rights(staff: User, user: User) -> bool:
     Superusers may change their own rights, too.
     """
     role = role_of(staff)
-    if role is Role.SUPERUSER:
-        return True
+    if role is not Role.MANAGER:
+        return role is Role.SUPERUSER
     try:
         check(staff, user)
     except PublicError:
         return False
-    return role is Role.MANAGER
+    return True
 
 
 def rights_to_give(held: Iterable[Permission] = ()) -> QuerySet[Permission]:

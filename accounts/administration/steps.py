@@ -9,11 +9,11 @@ from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
-from accounts.activity.services import Actor, last_failures, record
+from accounts.activity.services import Actor, record
+from accounts.administration.person import Account, Facts
 from accounts.administration.roles import AlreadyDone, CannotWait, FactorNeeded
 from accounts.apikeys import services as apikeys
 from accounts.common import clock
-from accounts.common.client_info import NO_CLIENT, ClientInfo
 from accounts.common.errors import LastWayIn
 from accounts.common.localization import speaking
 from accounts.common.proofs import Method, Proof
@@ -22,57 +22,21 @@ from accounts.emails import services as emails
 from accounts.passwords import changes
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
-from accounts.sessions import connected, known_browsers
+from accounts.sessions import connected
 from accounts.sessions import services as sessions
-from accounts.signin.services import budgets_of_password, logins_of
 from accounts.signup import services as signup
 from accounts.throttle import services as throttle
-from accounts.throttle.limits import LOGIN_EVERYONE, LOGIN_NETWORK, LOGIN_SUBSCRIBER, Budget
 from accounts.twofactor import services as twofactor
-from accounts.twofactor import verification
 from accounts.twofactor.errors import Required
 from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users.emails import key as email_key
 from accounts.users.models import PendingSignup, User
 from accounts.users.rights import superusers
-from accounts.users.services import emails_of
-
-# Other people share these budgets, so they stay.
-SHARED = {LOGIN_EVERYONE.name, LOGIN_NETWORK.name}
 
 
-def are_used(user: User) -> bool:
-    """Return whether an attempt to sign in to the account of ``user`` has been counted."""
-    return throttle.are_used(*_budgets(user))
-
-
-def clear(user: User) -> None:
-    """Fill every budget of the account of ``user``.
-
-    The budgets of the networks and browsers of the last failed attempts are filled, too, as far as
-    they count attempts on this account only.
-    """
-    throttle.fill(*_budgets(user))
-
-
-def _budgets(user: User) -> list[Budget]:
-    logins = logins_of(user)
-    clients = {ip: ClientInfo(ip, "") for ip in ("", *(row.ip for row in last_failures(user)))}
-    found = [
-        budget
-        for client in clients.values()
-        for budget in (
-            *budgets_of_password(user, client, logins),
-            *verification.of_guess(user, None, client),
-        )
-    ]
-    for browser in known_browsers.of(user):
-        found += [LOGIN_SUBSCRIBER.of(user.pk, browser.pk), *verification.of_code(browser, Actor())]
-        found += verification.of_guess(user, browser, NO_CLIENT)
-    return [budget for budget in found if budget.limit.name not in SHARED]
-
-
-type Account = User | PendingSignup
+def are_used(facts: Facts) -> bool:
+    """Return whether an attempt to sign in to the account has been counted."""
+    return facts.levels.are_used(facts.budgets)
 
 
 class Mode(StrEnum):
@@ -110,18 +74,17 @@ class Order:
         return self.account
 
 
-def has_pending(account: Account) -> bool:
+def has_pending(facts: Facts) -> bool:
     """Return whether an email address waits for its confirmation."""
-    return isinstance(account, PendingSignup) or (
-        account.is_active and emails.pending(account).exists()
-    )
+    account = facts.account
+    return isinstance(account, PendingSignup) or (account.is_active and bool(facts.pending))
 
 
-def pending_addresses(account: Account) -> list[Target]:
+def pending_addresses(facts: Facts) -> list[Target]:
     """Return the email addresses that wait for their confirmation."""
-    if isinstance(account, PendingSignup):
+    if isinstance(facts.account, PendingSignup):
         return []
-    return [Target(str(row.pk), row.email) for row in emails.pending(account)]
+    return [Target(str(row.pk), row.email) for row in facts.pending]
 
 
 def confirm_address(order: Order) -> None:
@@ -142,14 +105,14 @@ def send_confirmation(order: Order) -> None:
         emails.send_again(emails.pending(order.account).get(pk=order.target), order.actor)
 
 
-def has_address(user: User) -> bool:
+def has_address(facts: Facts) -> bool:
     """Return whether a link to set a new password can be sent."""
-    return user.is_active and bool(user.email)
+    return facts.user.is_active and bool(facts.user.email)
 
 
-def addresses(user: User) -> list[Target]:
+def addresses(facts: Facts) -> list[Target]:
     """Return the confirmed email addresses of a user."""
-    return [Target(row.email, row.email) for row in emails_of(user)]
+    return [Target(row.email, row.email) for row in facts.emails]
 
 
 def send_reset(order: Order) -> None:
@@ -157,9 +120,9 @@ def send_reset(order: Order) -> None:
     changes.send_reset_by_staff(order.user, order.target or order.user.email, order.actor)
 
 
-def is_locked(user: User) -> bool:
+def is_locked(facts: Facts) -> bool:
     """Return whether the account is locked and a link can be sent."""
-    return has_address(user) and user.is_locked_down
+    return has_address(facts) and facts.user.is_locked_down
 
 
 def lift_lock(order: Order) -> None:
@@ -169,13 +132,13 @@ def lift_lock(order: Order) -> None:
 
 def clear_limits(order: Order) -> None:
     """Fill the budgets of the account again."""
-    clear(order.user)
+    throttle.fill(*Facts(order.user).budgets)
     record(order.user, events.LIMITS_CLEARED, order.actor)
 
 
-def sessions_of(user: User) -> list[Target]:
+def sessions_of(facts: Facts) -> list[Target]:
     """Return the sessions of a user, with the name of the device and the IP address."""
-    return [Target(str(row.pk), f"{row}, {row.ip}") for row in connected.fetch(sessions.live(user))]
+    return [Target(str(row.pk), f"{row}, {row.ip}") for row in facts.sessions]
 
 
 def end_sessions(order: Order) -> None:
@@ -188,9 +151,9 @@ def end_sessions(order: Order) -> None:
         sessions.revoke_by_operator(user, actor)
 
 
-def keys_of(user: User) -> list[Target]:
+def keys_of(facts: Facts) -> list[Target]:
     """Return the API keys of a user, by name and beginning."""
-    return [Target(key.pk, key.label) for key in apikeys.of(user)]
+    return [Target(key.pk, key.label) for key in facts.keys]
 
 
 def revoke_keys(order: Order) -> None:
@@ -201,9 +164,9 @@ def revoke_keys(order: Order) -> None:
         apikeys.revoke_every(order.user, order.actor)
 
 
-def apps_of(user: User) -> list[Target]:
+def apps_of(facts: Facts) -> list[Target]:
     """Return the connected apps of a user, each once."""
-    found = {row.client_id: row.client.label for row in connected.apps().connections_of(user)}
+    found = {row.client_id: row.client.label for row in facts.connections}
     return [Target(client_id, name) for client_id, name in found.items()]
 
 
@@ -212,12 +175,11 @@ def disconnect_apps(order: Order) -> None:
     connected.apps().disconnect(order.user, order.target, order.actor)
 
 
-def factors_of(user: User) -> list[Target]:
+def factors_of(facts: Facts) -> list[Target]:
     """Return the authenticator apps and passkeys of a user, by kind and name."""
-    held = twofactor.held(user)
     labels: list[tuple[Any, str]]
-    labels = [(row, _("Authenticator app “%(name)s”")) for row in held.authenticators]
-    labels += [(row, _("Passkey “%(name)s”")) for row in held.passkeys]
+    labels = [(row, _("Authenticator app “%(name)s”")) for row in facts.held.authenticators]
+    labels += [(row, _("Passkey “%(name)s”")) for row in facts.held.passkeys]
     return [Target(row.persistent_id, label % {"name": row.name}) for row, label in labels]
 
 

@@ -150,7 +150,7 @@ def of(user: User) -> QuerySet[Any]:
 def rows_of(user: User) -> QuerySet[Connection]:
     """Return the connections of ``user``, most recently used first, for staff."""
     rows = Connection.objects.filter(user=user).order_by("-used_at", "pk")
-    return rows.prefetch_related("client__required_group")
+    return rows.select_related("client__required_group")
 
 
 def find_connection(user: User, client_id: str) -> Any:

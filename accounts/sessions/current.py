@@ -25,7 +25,6 @@ from django.contrib import messages
 from django.contrib.auth import middleware
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.views import redirect_to_login
-from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.urls import reverse
 from django.utils.functional import Promise, SimpleLazyObject
@@ -257,12 +256,6 @@ def sign_out_reason_of(request: HttpRequest) -> str:
     if session is None or judge(session, client_of(request)) is not Verdict.SAME:
         return ""
     return str(REASONS.get(session.ended_by, OTHER))
-
-
-def last_stopped(user: User) -> QuerySet[LoginSession]:
-    """Return the last session of ``user`` that session protection revoked, if there is one."""
-    ended = LoginSession.objects.filter(user=user, ended_by=events.SESSION_STOPPED.name)
-    return ended.order_by("-ended_at")[:1]
 
 
 class AuthenticationMiddleware(middleware.AuthenticationMiddleware):

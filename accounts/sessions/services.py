@@ -109,6 +109,14 @@ def live(user: User) -> QuerySet[LoginSession]:
     return LoginSession.objects.filter(is_live(clock.now()), user=user).order_by("-used_at")
 
 
+def live_or_stopped(user: User) -> QuerySet[LoginSession]:
+    """Return the sessions of :func:`live`, and those that session protection revoked."""
+    is_stopped = Q(ended_by=events.SESSION_STOPPED.name)
+    return LoginSession.objects.filter(is_live(clock.now()) | is_stopped, user=user).order_by(
+        "-used_at"
+    )
+
+
 def signed_in(people: QuerySet[User]) -> QuerySet[User]:
     """Return those of ``people`` who are signed in anywhere."""
     return people.filter(pk__in=LoginSession.objects.filter(is_live(clock.now())).values("user"))

@@ -30,7 +30,6 @@ from accounts.throttle.limits import (
 from accounts.throttle.services import around, check, give_back, hit
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
-from accounts.users.services import emails_of
 
 
 class InvalidCredentials(PublicError):
@@ -177,15 +176,10 @@ def _of_account(subject: object, client: ClientInfo) -> list[Budget]:
 def budgets_of_password(user: User, client: ClientInfo, logins: list[str]) -> list[Budget]:
     """Return the budgets of a password check for ``user`` in a browser that is not known.
 
-    ``logins``: see :func:`logins_of`.
+    ``logins``: the canonical forms of the username and of every email address of ``user``.
     """
     of_logins = [budget for key in logins for budget in _of_stranger(key, client)]
     return [*of_logins, *_of_account(user.pk, client)]
-
-
-def logins_of(user: User) -> list[str]:
-    """Return the canonical forms of the username and of every email address of ``user``."""
-    return [user.username_key, *(row.key for row in emails_of(user))]
 
 
 def _encoded(account: User | PendingSignup | None) -> str | None:

@@ -46,7 +46,7 @@ from accounts.signin.forms import LoginForm, WhoForm
 from accounts.signin.mailed_codes import CodeRequest
 from accounts.signin.session import sign_out
 from accounts.throttle.limits import UNGUESSABLE, Budget
-from accounts.throttle.services import around, waits
+from accounts.throttle.services import Levels, around
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import LockedAccountPasskey, UnknownPasskey, WrongPasskey
 from accounts.twofactor.models import rp_id
@@ -61,11 +61,13 @@ def rate_limited_page(request: HttpRequest, form: LoginForm, error: RateLimited)
     The page keeps what was typed, except for the password.
     """
     login, client = form.cleaned_data["login"], client_of(request)
-    passkey, code, reset = waits(
+    groups = (
         around(UNGUESSABLE, client, "passkey"),
         _own(mailed_codes.budgets_of_request(mailed_codes.CODE, login, client)),
         _own(mailed_codes.budgets_of_request(mailed_codes.RESET, login, client)),
     )
+    levels = Levels(*(budget for group in groups for budget in group))
+    passkey, code, reset = map(levels.wait, groups)
     context = {
         "retry_after": error.retry_after,
         "at": error.retry_at,

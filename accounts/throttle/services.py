@@ -223,39 +223,33 @@ def wait(*budgets: Budget) -> int:
 
     Nothing is counted.
     """
-    return waits(budgets)[0]
+    return Levels(*budgets).wait(budgets)
 
 
-def waits(*groups: Iterable[Budget]) -> list[int]:
-    """Return the seconds after which :func:`hit` would accept each group of budgets.
+class Levels:
+    """How far ``budgets`` are used up, read with one query. Nothing is counted."""
 
-    The result has one number for each group, in the same order; 0 means now. One query reads the
-    budgets of all groups. Nothing is counted.
-    """
-    now, lists = _now_ms(), [list(group) for group in groups]
-    keys = {budget.key for group in lists for budget in group}
-    times = _store().peek(keys) if keys else {}
-    return [_wait(group, times, now) for group in lists]
+    def __init__(self, *budgets: Budget) -> None:
+        self._now, keys = _now_ms(), {budget.key for budget in budgets}
+        self._times = _store().peek(keys) if keys else {}
 
+    def wait(self, budgets: Iterable[Budget]) -> int:
+        """Return the seconds after which :func:`hit` would accept an action; 0 means now."""
+        seconds = [
+            _seconds(budget, min(whole_at, self._now + budget.depth), self._now)
+            for budget in budgets
+            if (whole_at := self._times.get(budget.key, 0)) + budget.cost > self._now + budget.depth
+        ]
+        return math.ceil(max(seconds, default=0))
 
-def _wait(budgets: list[Budget], times: dict[str, int], now: int) -> int:
-    seconds = [
-        _seconds(budget, min(times[budget.key], now + budget.depth), now)
-        for budget in budgets
-        if times.get(budget.key, 0) + budget.cost > now + budget.depth
-    ]
-    return math.ceil(max(seconds, default=0))
+    def are_used(self, budgets: Iterable[Budget]) -> bool:
+        """Return whether one of ``budgets`` is not full."""
+        return any(self._times.get(budget.key, 0) > self._now for budget in budgets)
 
 
 def give_back(*budgets: Budget) -> None:
     """Undo the count of one action against each of ``budgets``."""
     _store().give_back({budget.key: budget.cost for budget in budgets})
-
-
-def are_used(*budgets: Budget) -> bool:
-    """Return whether one of ``budgets`` is not full."""
-    times = _store().peek({budget.key for budget in budgets})
-    return max(times.values(), default=0) > _now_ms()
 
 
 def fill(*budgets: Budget) -> None:

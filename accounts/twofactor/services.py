@@ -160,10 +160,11 @@ class Held:
 
 
 def held(user: User) -> Held:
-    """Return the second factors of ``user``, oldest first."""
+    """Return the second factors of ``user``, oldest first, and cache whether there are any."""
     apps, rows, codes = rows_of(user)
     authenticators = list(apps)
     passkeys = [row for row in rows if row.confirmed]
+    setattr(user, MEMO, bool(authenticators or passkeys))
     # Recovery codes are removed together with the last factor.
     kept = next(iter(codes), None) if authenticators or passkeys else None
     unconfirmed = [row for row in rows if not row.confirmed]

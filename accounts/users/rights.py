@@ -37,6 +37,12 @@ def rights_of(user: User) -> set[int]:
     return {row.pk for row in permissions_of(user)}
 
 
+def names_of_rights(user: User) -> list[str]:
+    """Return the names of the permissions of ``user``, as :meth:`User.has_perm` takes them."""
+    rows = permissions_of(user).values_list("content_type__app_label", "codename")
+    return [f"{label}.{codename}" for label, codename in rows]
+
+
 def permissions_of(user: User) -> QuerySet[Permission]:
     """Return the permissions of ``user``, perhaps repeated."""
     held = Q(group__in=user.groups.all()) | Q(user=user)

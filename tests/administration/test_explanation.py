@@ -13,6 +13,7 @@ from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.administration.explanation import explain
+from accounts.administration.person import Facts
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method
 from accounts.emails import services as emails
@@ -106,7 +107,7 @@ def with_app_of_a_group(_settings: Any) -> User:
     alice.groups.add(staff)
     for group in (editors, staff):
         connections.agree(asked_for(make_app(required_group=group)), alice, Actor())
-    assert len(explain(User.objects.get(pk=alice.pk))) == 1
+    assert len(explain(Facts(User.objects.get(pk=alice.pk)))) == 1
     return User.objects.get(pk=alice.pk)
 
 
@@ -144,7 +145,7 @@ def test_the_first_sentence_of_the_page_names_the_cause(settings: Any, cause: st
 
     assert words in sentence
     assert "alice" in sentence
-    assert explain(account)[0].code == code
+    assert explain(Facts(account))[0].code == code
 
 
 def test_nothing_stops_a_user_in_order() -> None:
@@ -153,15 +154,15 @@ def test_nothing_stops_a_user_in_order() -> None:
 
 def test_attempts_end_with_the_limits_that_decide_at_sign_in(clock: Clock) -> None:
     alice = attacked(None)
-    block = explain(alice)[0]
+    block = explain(Facts(alice))[0]
     assert block.until is not None
 
     clock.set(block.until - timedelta(seconds=1))
-    assert explain(alice)[0].code == "attempts_used_up"
+    assert explain(Facts(alice))[0].code == "attempts_used_up"
     assert sign_in(Client(), "alice").status_code == 429, "the password is right"
     clock.set(block.until)
     assert sign_in(Client(), "alice").status_code == 302
-    assert not explain(User.objects.get(pk=alice.pk))
+    assert not explain(Facts(User.objects.get(pk=alice.pk)))
 
 
 def test_attempts_from_one_network_stop_only_that_network() -> None:
@@ -170,12 +171,12 @@ def test_attempts_from_one_network_stop_only_that_network() -> None:
         with pytest.raises(InvalidCredentials):
             verify_password("alice", WRONG, HERE)
 
-    (network, failed) = explain(alice)
+    (network, failed) = explain(Facts(alice))
 
     assert (network.code, failed.code) == ("network_attempts_used_up", "wrong_password")
     assert HERE.ip in network.sentence
     Identity.objects.create(user=alice, issuer="https://gone.example", subject="1")
-    assert [block.code for block in explain(alice)[:2]] == ["provider_gone", network.code]
+    assert [block.code for block in explain(Facts(alice))[:2]] == ["provider_gone", network.code]
 
 
 def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings: Any) -> None:
@@ -185,17 +186,20 @@ def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings: Any)
     fields = {"sign_count": 0, "is_synced": False, "is_eligible": False}
     Passkey.objects.create(user=alice, name="Key", credential_id="a", aaguid="", **fields)
 
-    assert explain(alice)[0].sentence == "alice can sign in only with a passkey, not with a code."
+    assert (
+        explain(Facts(alice))[0].sentence
+        == "alice can sign in only with a passkey, not with a code."
+    )
 
 
 def test_a_sign_in_settles_earlier_failures() -> None:
     alice = make_user("alice")
     sign_in(Client(), "alice", WRONG)
-    assert [block.code for block in explain(alice)] == ["wrong_password"]
+    assert [block.code for block in explain(Facts(alice))] == ["wrong_password"]
 
     sign_in(Client(), "alice")
 
-    assert explain(User.objects.get(pk=alice.pk)) == []
+    assert explain(Facts(User.objects.get(pk=alice.pk))) == []
 
 
 def test_the_page_says_why_each_attempt_failed() -> None:

@@ -10,7 +10,7 @@ from tests.support import site
 from tests.support.services import Postgres
 from tests.support.site import Site
 
-MOST_QUERIES, MOST_ABOUT_A_PERSON = 12, 75
+MOST_QUERIES, MOST_ABOUT_A_PERSON = 12, 30
 
 
 def costs(postgres: Postgres, folder: Path, people: int) -> dict[str, Any]:

@@ -506,13 +506,13 @@ def deactivated() -> set[str]:
 def test_a_role_that_is_lost_meanwhile_stops_a_bulk_act(monkeypatch: pytest.MonkeyPatch) -> None:
     carol = member("carol", "Support")
     prepared = started(carol)
-    real = bulk.acts.carry_out
+    real = bulk.acts.perform
 
     def demote_after_the_first(*args: Any, **kwargs: Any) -> None:
         real(*args, **kwargs)
         carol.groups.clear()
 
-    monkeypatch.setattr(bulk.acts, "carry_out", demote_after_the_first)
+    monkeypatch.setattr(bulk.acts, "perform", demote_after_the_first)
 
     bulk.work(prepared, carol, Actor())
     bulk.work(prepared, member("erin", "Superuser"), Actor())
@@ -574,7 +574,7 @@ def test_two_requests_at_once_act_on_nobody_twice(monkeypatch: pytest.MonkeyPatc
         sleep(0.05)
         acted.append(user.username)
 
-    monkeypatch.setattr(bulk.acts, "carry_out", slow)
+    monkeypatch.setattr(bulk.acts, "perform", slow)
     carol = member("carol", "Support")
     prepared = started(carol)
 

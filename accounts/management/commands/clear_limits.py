@@ -3,6 +3,7 @@
 from typing import Any
 
 from accounts.administration import steps
+from accounts.administration.person import Facts
 from accounts.administration.steps import Mode, Order
 from accounts.management.answers import COMMAND_LINE, UserCommand
 from accounts.users.models import User
@@ -17,7 +18,7 @@ class Command(UserCommand):
     )
 
     def answer_for(self, user: User) -> dict[str, Any]:
-        were_used = steps.are_used(user)
+        were_used = steps.are_used(Facts(user))
         if were_used:
             steps.clear_limits(Order(user, COMMAND_LINE, "", Mode.NOW))
         return {"username": user.username, "cleared": were_used}

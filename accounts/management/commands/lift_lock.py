@@ -5,6 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts.administration import steps
+from accounts.administration.person import Facts
 from accounts.administration.steps import Mode, Order
 from accounts.management.answers import COMMAND_LINE, UserCommand
 from accounts.users.models import User
@@ -22,7 +23,7 @@ class Command(UserCommand):
     def answer_for(self, user: User) -> dict[str, Any]:
         if not user.is_locked_down:
             raise CommandError(f"{user.username} is not locked.")
-        if not steps.is_locked(user):
+        if not steps.is_locked(Facts(user)):
             raise CommandError(
                 f"{user.username} is deactivated or has no email address for a link: reactivate "
                 "the account in the admin, or run changepassword."

@@ -3,6 +3,7 @@
 from typing import Any
 
 from accounts.administration.explanation import explain
+from accounts.administration.person import Facts
 from accounts.apikeys import services as apikeys
 from accounts.management.answers import UserCommand
 from accounts.recovery.locks import Access
@@ -43,6 +44,6 @@ class Command(UserCommand):
             "api_keys": [key.label for key in apikeys.of(user)],
             "explanation": [
                 {"code": block.code, "sentence": block.sentence, "until": block.until}
-                for block in explain(user)
+                for block in explain(Facts(user))
             ],
         }
