@@ -3,7 +3,7 @@
 ``docs/events.md`` is generated from this module.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from django.utils.functional import Promise
@@ -26,324 +26,290 @@ GROUPS: dict[Group, str | Promise] = {
 
 
 # Compared by identity, because the hash of a translated sentence depends on the language.
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Event:
     """A kind of event.
 
-    ``name`` is stored in the database, so it never changes. ``sentence`` describes the event to the
-    owner of the account. If ``mail`` is set, the owner is notified by email.
+    ``sentence``: describes the event to the owner of the account.
+    ``mail``: whether the owner is notified by email. A text is the subject of the email, for events
+        whose sentence would be a poor one: it is long, or does not say whose account it is about.
+    ``says_more``: whether the sentence says more than the subject.
+    ``name``: the name of the constant, in lowercase. The database stores it, so it never changes.
     """
 
-    name: str
-    group: Group
     sentence: str | Promise
-    mail: bool = False
+    mail: bool | str | Promise = False
+    group: Group = Group.CHANGE
+    says_more: bool = False
+    name: str = field(init=False)
+
+    @property
+    def subject(self) -> str:
+        """The subject of the email, without a full stop."""
+        return str(self.sentence if self.mail is True else self.mail).removesuffix(".")
 
 
-APP_REGISTERED = Event("app_registered", Group.CHANGE, _("An app was registered."), mail=True)
+APP_REGISTERED = Event(_("An app was registered."), mail=True)
 # Without an email: whoever has a registration token could fill the mailboxes of all superusers.
-APP_SELF_REGISTERED = Event(
-    "app_self_registered", Group.CHANGE, _("An app registered itself with a token.")
-)
-APP_CHANGED = Event("app_changed", Group.CHANGE, _("An app was changed."), mail=True)
-APP_SECRET_MADE = Event("app_secret_made", Group.CHANGE, _("An app got a new secret."), mail=True)
-APP_DISABLED = Event("app_disabled", Group.CHANGE, _("An app was disabled."), mail=True)
-APP_ENABLED = Event("app_enabled", Group.CHANGE, _("An app was enabled."), mail=True)
-REGISTRATION_TOKEN_MADE = Event(
-    "registration_token_made",
-    Group.CHANGE,
-    _("A registration token was created."),
-    mail=True,
-)
-REGISTRATION_TOKEN_REVOKED = Event(
-    "registration_token_revoked",
-    Group.CHANGE,
-    _("A registration token was revoked."),
-    mail=True,
-)
+APP_SELF_REGISTERED = Event(_("An app registered itself with a token."))
+APP_CHANGED = Event(_("An app was changed."), mail=True)
+APP_SECRET_MADE = Event(_("An app got a new secret."), mail=True)
+APP_DISABLED = Event(_("An app was disabled."), mail=True)
+APP_ENABLED = Event(_("An app was enabled."), mail=True)
+REGISTRATION_TOKEN_MADE = Event(_("A registration token was created."), mail=True)
+REGISTRATION_TOKEN_REVOKED = Event(_("A registration token was revoked."), mail=True)
 
 
-SIGNED_UP = Event("signed_up", Group.CHANGE, _("The account was created."))
-SIGNED_IN = Event("signed_in", Group.SIGN_IN, _("Signed in."))
-SIGNED_IN_NEW = Event("signed_in_new", Group.SIGN_IN, _("Signed in from a new browser."), mail=True)
+SIGNED_UP = Event(_("The account was created."))
+SIGNED_IN = Event(_("Signed in."), group=Group.SIGN_IN)
+SIGNED_IN_NEW = Event(
+    _("Signed in from a new browser."), mail=_("Sign-in from a new browser"), group=Group.SIGN_IN
+)
 SIGNED_IN_NETWORK = Event(
-    "signed_in_network",
-    Group.SIGN_IN,
     _("Signed in from a new network with a known browser."),
-    mail=True,
+    mail=_("Sign-in from a new network"),
+    group=Group.SIGN_IN,
+    says_more=True,
 )
-CLIENT_SIGNED_IN = Event(
-    "client_signed_in", Group.SIGN_IN, _("A program signed in through the API.")
-)
+CLIENT_SIGNED_IN = Event(_("A program signed in through the API."), group=Group.SIGN_IN)
 CLIENT_SIGNED_IN_NEW = Event(
-    "client_signed_in_new",
-    Group.SIGN_IN,
     _("A program signed in through the API from a new network or client."),
-    mail=True,
+    mail=_("A program signed in to your account"),
+    group=Group.SIGN_IN,
+    says_more=True,
 )
-CLIENT_SIGNED_OUT = Event("client_signed_out", Group.SIGN_IN, _("A program signed out of the API."))
+CLIENT_SIGNED_OUT = Event(_("A program signed out of the API."), group=Group.SIGN_IN)
 TOKEN_EXCHANGED = Event(
-    "token_exchanged", Group.SIGN_IN, _("A program exchanged an access token for a new one.")
+    _("A program exchanged an access token for a new one."), group=Group.SIGN_IN
 )
 TOKEN_REUSED = Event(
-    "token_reused",
-    Group.FAILURE,
     _("A refresh token was used twice, so someone may have copied it. Its session was ended."),
-    mail=True,
+    mail=_("A session was ended because it may have been copied"),
+    group=Group.FAILURE,
+    says_more=True,
 )
-SIGNED_OUT = Event("signed_out", Group.SIGN_IN, _("Signed out."))
-PROOF_GIVEN = Event("proof_given", Group.SIGN_IN, _("Your identity was confirmed again."))
-SESSION_ENDED = Event("session_ended", Group.SIGN_IN, _("Another session was signed out."))
+SIGNED_OUT = Event(_("Signed out."), group=Group.SIGN_IN)
+PROOF_GIVEN = Event(_("Your identity was confirmed again."), group=Group.SIGN_IN)
+SESSION_ENDED = Event(_("Another session was signed out."), group=Group.SIGN_IN)
 SESSION_ENDED_BY_LIMIT = Event(
-    "session_ended_by_limit",
-    Group.SIGN_IN,
     _("The least recently used session was signed out because the session limit was reached."),
+    group=Group.SIGN_IN,
 )
-OTHERS_ENDED = Event("others_ended", Group.SIGN_IN, _("All other sessions were signed out."))
+OTHERS_ENDED = Event(_("All other sessions were signed out."), group=Group.SIGN_IN)
 # The detail is a :class:`Failure`.
-SIGN_IN_FAILED = Event("sign_in_failed", Group.FAILURE, _("A sign-in failed."))
-PROOF_FAILED = Event("proof_failed", Group.FAILURE, _("Your identity couldn’t be confirmed."))
+SIGN_IN_FAILED = Event(_("A sign-in failed."), group=Group.FAILURE)
+PROOF_FAILED = Event(_("Your identity couldn’t be confirmed."), group=Group.FAILURE)
 PROOF_GUESSED = Event(
-    "proof_guessed",
-    Group.FAILURE,
     _("Someone who’s signed in as you failed the identity check five times."),
-    mail=True,
+    mail=_("Someone failed the identity check five times"),
+    group=Group.FAILURE,
+    says_more=True,
 )
 BROWSER_CHANGED = Event(
-    "browser_changed",
-    Group.FAILURE,
-    _("Another browser used a session and was asked to confirm that it’s you."),
+    _("Another browser used a session and was asked to confirm that it’s you."), group=Group.FAILURE
 )
 BROWSER_PROVED = Event(
-    "browser_proved",
-    Group.SIGN_IN,
     _("Another browser passed the identity check and is now using a session."),
-    mail=True,
+    mail=_("Another browser is now using one of your sessions"),
+    group=Group.SIGN_IN,
+    says_more=True,
 )
 SESSION_STOPPED = Event(
-    "session_stopped",
-    Group.FAILURE,
-    _("A session was ended because another browser used it."),
-    mail=True,
+    _("A session was ended because another browser used it."), mail=True, group=Group.FAILURE
 )
-PASSWORD_CHANGED = Event(
-    "password_changed", Group.CHANGE, _("The password was changed."), mail=True
-)
+PASSWORD_CHANGED = Event(_("The password was changed."), mail=_("Your password was changed"))
 PASSWORD_RESET = Event(
-    "password_reset", Group.CHANGE, _("The password was reset by email."), mail=True
+    _("The password was reset by email."), mail=_("Your password was reset"), says_more=True
 )
-PASSWORD_SET = Event("password_set", Group.CHANGE, _("A password was set."), mail=True)
-ADDRESS_ADDED = Event("address_added", Group.CHANGE, _("An email address was added."), mail=True)
-ADDRESS_REMOVED = Event(
-    "address_removed", Group.CHANGE, _("An email address was removed."), mail=True
-)
+PASSWORD_SET = Event(_("A password was set."), mail=_("Your account now has a password"))
+ADDRESS_ADDED = Event(_("An email address was added."), mail=True)
+ADDRESS_REMOVED = Event(_("An email address was removed."), mail=True)
 PRIMARY_CHANGED = Event(
-    "primary_changed", Group.CHANGE, _("The primary email address was changed."), mail=True
+    _("The primary email address was changed."), mail=_("Your primary email address was changed")
 )
-RENAMED = Event("renamed", Group.CHANGE, _("The username was changed."), mail=True)
-PROFILE_CHANGED = Event("profile_changed", Group.CHANGE, _("The profile was changed."))
-PROFILE_READ = Event(
-    "profile_read", Group.CHANGE, _("A member of staff viewed the profile through the API.")
-)
+RENAMED = Event(_("The username was changed."), mail=_("Your username was changed"))
+PROFILE_CHANGED = Event(_("The profile was changed."))
+PROFILE_READ = Event(_("A member of staff viewed the profile through the API."))
 # The detail is the role of the member of staff: see ``history.ROLES``.
-PAGE_OPENED = Event(
-    "page_opened", Group.CHANGE, _("A member of staff opened the page about this account.")
-)
+PAGE_OPENED = Event(_("A member of staff opened the page about this account."))
 # The detail is the role, as of ``PAGE_OPENED``.
-DETAILS_READ = Event(
-    "details_read", Group.CHANGE, _("A member of staff read all details of this account.")
-)
-DETAILS_SEEN = Event(
-    "details_seen", Group.CHANGE, _("Read all details of another account as staff.")
-)
-FACTOR_ADDED = Event("factor_added", Group.CHANGE, _("An authenticator app was added."), mail=True)
-FACTOR_RENAMED = Event("factor_renamed", Group.CHANGE, _("An authenticator app was renamed."))
-FACTOR_REMOVED = Event(
-    "factor_removed", Group.CHANGE, _("An authenticator app was removed."), mail=True
-)
-PASSKEY_ADDED = Event("passkey_added", Group.CHANGE, _("A passkey was added."), mail=True)
+DETAILS_READ = Event(_("A member of staff read all details of this account."))
+DETAILS_SEEN = Event(_("Read all details of another account as staff."))
+FACTOR_ADDED = Event(_("An authenticator app was added."), mail=True)
+FACTOR_RENAMED = Event(_("An authenticator app was renamed."))
+FACTOR_REMOVED = Event(_("An authenticator app was removed."), mail=True)
+PASSKEY_ADDED = Event(_("A passkey was added."), mail=True)
 PASSKEY_MADE = Event(
-    "passkey_made",
-    Group.CHANGE,
     _("The browser saved a passkey after a sign-in with the password."),
-    mail=True,
+    mail=_("Your browser saved a passkey"),
+    says_more=True,
 )
 PASSKEY_CONFIRMED = Event(
-    "passkey_confirmed", Group.CHANGE, _("A passkey was enabled as a second factor."), mail=True
+    _("A passkey was enabled as a second factor."),
+    mail=_("You can now use your passkey as the second step"),
 )
-PASSKEY_RENAMED = Event("passkey_renamed", Group.CHANGE, _("A passkey was renamed."))
-PASSKEY_REMOVED = Event("passkey_removed", Group.CHANGE, _("A passkey was removed."), mail=True)
+PASSKEY_RENAMED = Event(_("A passkey was renamed."))
+PASSKEY_REMOVED = Event(_("A passkey was removed."), mail=True)
 PASSKEY_SUSPECT = Event(
-    "passkey_suspect",
-    Group.FAILURE,
     _("A passkey was refused: its usage counter went backwards, so it may have been copied."),
-    mail=True,
+    mail=_("A passkey was refused because it may have been copied"),
+    group=Group.FAILURE,
+    says_more=True,
 )
 BROWSER_TRUSTED = Event(
-    "browser_trusted",
-    Group.CHANGE,
     _("A browser was marked as trusted, so it skips two-step verification."),
-    mail=True,
+    mail=_("A browser is now trusted"),
+    says_more=True,
 )
-TRUST_ENDED = Event("trust_ended", Group.CHANGE, _("A browser is no longer trusted."))
+TRUST_ENDED = Event(_("A browser is no longer trusted."))
 FACTORS_RESET = Event(
-    "factors_reset", Group.CHANGE, _("All second factors were removed."), mail=True
+    _("All second factors were removed."), mail=_("Your second factors were removed")
 )
 FACTORS_RECOVERED = Event(
-    "factors_recovered",
-    Group.CHANGE,
     _("All second factors were removed after someone reported them lost."),
-    mail=True,
+    mail=_("Your second factors were removed as requested"),
+    says_more=True,
 )
 FACTOR_FAILED = Event(
-    "factor_failed", Group.FAILURE, _("A sign-in passed the first step but failed the second.")
+    _("A sign-in passed the first step but failed the second."), group=Group.FAILURE
 )
 FACTOR_FAILED_NEW = Event(
-    "factor_failed_new",
-    Group.FAILURE,
     _("A sign-in from a new browser passed the first step but failed the second."),
-    mail=True,
+    mail=_("A sign-in failed at the second step"),
+    group=Group.FAILURE,
+    says_more=True,
 )
 FACTOR_BLOCKED = Event(
-    "factor_blocked",
-    Group.FAILURE,
     _("A sign-in passed the first step but was blocked after too many wrong codes."),
-    mail=True,
+    mail=_("A sign-in was blocked after too many wrong codes"),
+    group=Group.FAILURE,
 )
 RECOVERY_CODES_MADE = Event(
-    "recovery_codes_made",
-    Group.CHANGE,
     _("New recovery codes were created. The old ones no longer work."),
-    mail=True,
+    mail=_("You have new recovery codes"),
+    says_more=True,
 )
-RECOVERY_CODE_USED = Event(
-    "recovery_code_used", Group.SIGN_IN, _("A recovery code was used."), mail=True
-)
+RECOVERY_CODE_USED = Event(_("A recovery code was used."), mail=True, group=Group.SIGN_IN)
 EMAILED_CODES_ON = Event(
-    "emailed_codes_on",
-    Group.CHANGE,
     _("Emailed codes were turned on for the second step."),
-    mail=True,
+    mail=_("Emailed codes were turned on"),
+    says_more=True,
 )
-EMAILED_CODES_OFF = Event(
-    "emailed_codes_off", Group.CHANGE, _("Emailed codes were turned off for the second step.")
-)
+EMAILED_CODES_OFF = Event(_("Emailed codes were turned off for the second step."))
 # ``accounts.recovery`` sends the emails about this event itself: they go to every address and
 # contain a link to object.
 RECOVERY_ASKED = Event(
-    "recovery_asked",
-    Group.CHANGE,
-    _("Someone asked to recover the account without the password or second factors."),
+    _("Someone asked to recover the account without the password or second factors.")
 )
 RECOVERY_CANCELLED = Event(
-    "recovery_cancelled",
-    Group.CHANGE,
     _("The request to recover the account without the password or second factors was cancelled."),
-    mail=True,
+    mail=_("A request to recover your account was cancelled"),
+    says_more=True,
 )
 PROVIDER_CONNECTED = Event(
-    "provider_connected",
-    Group.CHANGE,
     _("An account at another site was connected."),
-    mail=True,
+    mail=_("A new way to sign in was added"),
+    says_more=True,
 )
 PROVIDER_DISCONNECTED = Event(
-    "provider_disconnected",
-    Group.CHANGE,
     _("An account at another site was disconnected."),
-    mail=True,
+    mail=_("A way to sign in was removed"),
+    says_more=True,
 )
-KEY_MADE = Event("key_made", Group.CHANGE, _("An API key was created."), mail=True)
-KEY_ENDED = Event("key_ended", Group.CHANGE, _("An API key was removed."), mail=True)
-KEY_ALLOWED = Event("key_allowed", Group.CHANGE, _("An API key may use the staff API."), mail=True)
+KEY_MADE = Event(_("An API key was created."), mail=True)
+KEY_ENDED = Event(_("An API key was removed."), mail=True)
+KEY_ALLOWED = Event(
+    _("An API key may use the staff API."), mail=_("One of your API keys may use the staff API")
+)
 KEY_DISALLOWED = Event(
-    "key_disallowed", Group.CHANGE, _("An API key may no longer use the staff API."), mail=True
+    _("An API key may no longer use the staff API."),
+    mail=_("One of your API keys may no longer use the staff API"),
 )
 KEY_EXPIRES = Event(
-    "key_expires",
-    Group.CHANGE,
     _("An API key will expire within a week. If you still use it, replace it with a new one."),
-    mail=True,
+    mail=_("One of your API keys will expire within a week"),
+    says_more=True,
 )
 SUSPENDED = Event(
-    "suspended",
-    Group.CHANGE,
-    _("Locking your account suspended an item. Review it to decide whether to keep it."),
+    _("Locking your account suspended an item. Review it to decide whether to keep it.")
 )
 PUT_BACK = Event(
-    "put_back", Group.CHANGE, _("A suspended or removed item was restored."), mail=True
+    _("A suspended or removed item was restored."),
+    mail=_("An item was restored to your account"),
+    says_more=True,
 )
 SUSPENDED_DELETED = Event(
-    "suspended_deleted", Group.CHANGE, _("A suspended item was deleted."), mail=True
+    _("A suspended item was deleted."),
+    mail=_("A suspended item was deleted from your account"),
+    says_more=True,
 )
-REVIEWED = Event("reviewed", Group.CHANGE, _("The account review was finished."), mail=True)
+REVIEWED = Event(
+    _("The account review was finished."), mail=_("The review of your account is finished")
+)
 REVIEW_ENDED = Event(
-    "review_ended",
-    Group.CHANGE,
     _(
         "The account review wasn’t finished within 30 days. Everything that was still "
         "suspended was deleted."
     ),
-    mail=True,
+    mail=_("The review of your account ended after 30 days"),
+    says_more=True,
 )
-LOCKED_DOWN = Event("locked_down", Group.CHANGE, _("The account was locked."), mail=True)
-ALL_ENDED = Event("all_ended", Group.CHANGE, _("All sessions were signed out."), mail=True)
+LOCKED_DOWN = Event(_("The account was locked."), mail=_("Your account was locked"))
+ALL_ENDED = Event(_("All sessions were signed out."), mail=_("You were signed out everywhere"))
 RESET_SENT = Event(
-    "reset_sent", Group.CHANGE, _("A link to set a new password was sent."), mail=True
+    _("A link to set a new password was sent."), mail=_("We sent you a link to set a new password")
 )
 CONFIRMATION_SENT = Event(
-    "confirmation_sent", Group.CHANGE, _("A new confirmation email was sent."), mail=True
+    _("A new confirmation email was sent."), mail=_("We sent you a new confirmation email")
 )
-ENDED_BY_STAFF = Event("ended_by_staff", Group.SIGN_IN, _("A session was signed out."), mail=True)
-LIMITS_CLEARED = Event("limits_cleared", Group.CHANGE, _("The limits on sign-in were reset."))
-LOCK_LIFTED = Event("lock_lifted", Group.CHANGE, _("The account was unlocked."), mail=True)
-STAFF_ACTED = Event("staff_acted", Group.CHANGE, _("Acted on another account as staff."))
-RIGHTS_CHANGED = Event(
-    "rights_changed", Group.CHANGE, _("The account’s rights were changed."), mail=True
+ENDED_BY_STAFF = Event(
+    _("A session was signed out."),
+    mail=_("One of your sessions was signed out"),
+    group=Group.SIGN_IN,
 )
-STAFF_GRANTED = Event(
-    "staff_granted", Group.CHANGE, _("The account was given staff rights."), mail=True
-)
+LIMITS_CLEARED = Event(_("The limits on sign-in were reset."))
+LOCK_LIFTED = Event(_("The account was unlocked."), mail=_("Your account was unlocked"))
+STAFF_ACTED = Event(_("Acted on another account as staff."))
+RIGHTS_CHANGED = Event(_("The account’s rights were changed."), mail=_("Your rights were changed"))
+STAFF_GRANTED = Event(_("The account was given staff rights."), mail=_("You are now staff"))
 STAFF_WITHDRAWN = Event(
-    "staff_withdrawn", Group.CHANGE, _("The account’s staff rights were removed."), mail=True
+    _("The account’s staff rights were removed."), mail=_("You are no longer staff")
 )
 SUPERUSER_GRANTED = Event(
-    "superuser_granted", Group.CHANGE, _("The account was given superuser rights."), mail=True
+    _("The account was given superuser rights."), mail=_("You are now a superuser")
 )
 SUPERUSER_WITHDRAWN = Event(
-    "superuser_withdrawn",
-    Group.CHANGE,
-    _("The account’s superuser rights were removed."),
-    mail=True,
+    _("The account’s superuser rights were removed."), mail=_("You are no longer a superuser")
 )
 STAFF_CHANGED = Event(
-    "staff_changed",
-    Group.CHANGE,
     _("The rights or status of a member of staff were changed."),
-    mail=True,
+    mail=_("A staff member’s account was changed"),
 )
-INVITED = Event(
-    "invited", Group.CHANGE, _("An invitation to create an account was sent."), mail=True
+INVITED = Event(_("An invitation to create an account was sent."), mail=True)
+INVITATION_REVOKED = Event(_("An invitation was revoked."))
+INVITATION_ACCEPTED = Event(_("An invitation was accepted."))
+APP_CONNECTED = Event(_("An app was connected."), mail=_("An app was connected to your account"))
+DEVICE_CONNECTED = Event(
+    _("A device was connected."), mail=_("A device was connected to your account")
 )
-INVITATION_REVOKED = Event("invitation_revoked", Group.CHANGE, _("An invitation was revoked."))
-INVITATION_ACCEPTED = Event("invitation_accepted", Group.CHANGE, _("An invitation was accepted."))
-APP_CONNECTED = Event("app_connected", Group.CHANGE, _("An app was connected."), mail=True)
-DEVICE_CONNECTED = Event("device_connected", Group.CHANGE, _("A device was connected."), mail=True)
-APP_DISCONNECTED = Event("app_disconnected", Group.CHANGE, _("An app was disconnected."), mail=True)
+APP_DISCONNECTED = Event(
+    _("An app was disconnected."), mail=_("An app was disconnected from your account")
+)
 CODE_REUSED = Event(
-    "code_reused",
-    Group.FAILURE,
     _(
         "A sign-in code of an app was used twice, so someone may have copied it. The app was "
         "signed out."
     ),
-    mail=True,
+    mail=_("An app was signed out because its code was used twice"),
+    group=Group.FAILURE,
+    says_more=True,
 )
-SWITCHED_OFF = Event("switched_off", Group.CHANGE, _("The account was deactivated."), mail=True)
-SWITCHED_ON = Event("switched_on", Group.CHANGE, _("The account was reactivated."), mail=True)
+SWITCHED_OFF = Event(_("The account was deactivated."), mail=_("Your account was deactivated"))
+SWITCHED_ON = Event(_("The account was reactivated."), mail=_("Your account was reactivated"))
 
-_ALL = tuple(globals().values())
-EVENTS = {event.name: event for event in _ALL if isinstance(event, Event)}
+EVENTS = {name.lower(): event for name, event in globals().items() if isinstance(event, Event)}
+for _name, _event in EVENTS.items():
+    _event.name = _name
 
 
 def names(*events: Event) -> frozenset[str]:

@@ -14,7 +14,6 @@ from django.test import Client
 
 from accounts.activity import events
 from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN, Event, Group
-from accounts.activity.mails import EXPLAINED, subject_of
 from accounts.activity.models import Activity
 from accounts.activity.notices import combine_mails, end_links
 from accounts.activity.services import NOBODYS_LIFE, Actor, record
@@ -126,9 +125,9 @@ def test_every_event_commits_with_its_row_and_the_owner_is_mailed(
     assert list(owner) == ([case.actor or case.user] if case.in_session else [])
     # The mail about a requested removal has a link that stops it. It is no notice of an event.
     notices = [mail for mail in sent()[mails:] if "/accounts/2fa/recovery/" not in mail.body]
-    notices = [notice for notice in notices if subject_of(EVENTS[kind]) in notice.subject]
+    notices = [notice for notice in notices if EVENTS[kind].subject in notice.subject]
     addresses = (address_of("alice"), SECOND) if EVENTS[kind].group is Group.CHANGE else ()
-    told = (case.notified or addresses or (address_of("alice"),)) * EVENTS[kind].mail
+    told = (case.notified or addresses or (address_of("alice"),)) * bool(EVENTS[kind].mail)
     assert sorted(notice.to for notice in notices) == [[to] for to in told]
     links = [link for notice in notices for link in links_of(notice, case, EVENTS[kind], clock)]
     if links:
@@ -159,7 +158,7 @@ def links_of(notice: EmailMessage, case: Case, event: Event, clock: Clock) -> li
     """Check the text of a notice, and return its links that lock the account."""
     text = str(notice.body)
     facts = dict(re.findall(r"(?m)^  (\w[\w ]*): +(.+)$", text))
-    if event in EXPLAINED:
+    if event.says_more:
         assert str(event.sentence).partition(".")[0] in re.sub(r"\s+", " ", text)
     assert facts["When"] == localization.in_full(clock.now())
     has_place = not case.actor and case.place != NOWHERE

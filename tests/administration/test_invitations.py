@@ -8,7 +8,6 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.mails import SUBJECTS
 from accounts.invitations.models import Invitation
 from accounts.users.models import User
 from tests.support.api import call
@@ -88,7 +87,7 @@ def test_a_superuser_invites_a_colleague_who_joins_groups_and_adds_a_second_fact
     user = User.objects.get(username="dave")
     assert user.is_staff
     assert list(user.groups.all()) == [group]
-    assert mail_to("carol").subject == SUBJECTS[events.STAFF_CHANGED]
+    assert mail_to("carol").subject == events.STAFF_CHANGED.subject
 
 
 def test_an_ordinary_sign_up_with_the_invited_address_accepts_the_invitation() -> None:

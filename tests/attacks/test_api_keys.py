@@ -18,7 +18,6 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity import events
-from accounts.activity.mails import SUBJECTS
 from accounts.activity.models import Activity
 from accounts.apikeys import models as apikeys_models
 from accounts.apikeys.models import APIKey
@@ -481,7 +480,7 @@ def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(clock: Cl
 def expiry_mails() -> list[Any]:
     """Run ``prune`` and return the mails about keys that expire soon."""
     call_command("prune", verbosity=0)
-    return [mail for mail in outbox() if mail.subject == SUBJECTS[events.KEY_EXPIRES]]
+    return [mail for mail in outbox() if mail.subject == events.KEY_EXPIRES.subject]
 
 
 def test_the_owner_is_mailed_once_a_week_before_a_key_expires_and_can_lock_the_account(

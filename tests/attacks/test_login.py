@@ -11,7 +11,6 @@ from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.mails import SUBJECTS
 from accounts.emails.models import PendingEmail
 from accounts.recovery.models import Recovery
 from accounts.throttle.limits import LOGIN_NETWORK, LOGIN_REPEAT, LOGIN_SUBSCRIBER, UNGUESSABLE
@@ -543,7 +542,7 @@ def test_a_thief_with_a_stale_session_can_read_but_change_nothing(
     guesses = [thief.post("/accounts/reauthenticate/", {"password": "x"}) for _ in range(5)]
 
     assert guesses[-1].status_code == 200
-    assert recipients_of(str(SUBJECTS[events.PROOF_GUESSED])) == {MINE}
+    assert recipients_of(events.PROOF_GUESSED.subject) == {MINE}
     other = signed_in(alice())
     other.post("/accounts/sessions/", {"others": "1"})
     assert not is_signed_in(thief)

@@ -16,7 +16,6 @@ from django.db import transaction
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.mails import SUBJECTS
 from accounts.activity.models import Activity, WrittenOnce
 from accounts.activity.notices import MOST_AN_HOUR
 from accounts.activity.services import Actor, record
@@ -187,7 +186,7 @@ def test_failed_reauthentications_are_limited_recorded_and_mailed(clock: Clock) 
 
     assert statuses == [200] * REAUTHENTICATION.burst + [429]
     assert alice.activity.filter(kind="proof_failed").count() == REAUTHENTICATION.burst
-    assert outbox()[-1].subject == SUBJECTS[events.PROOF_GUESSED]
+    assert outbox()[-1].subject == events.PROOF_GUESSED.subject
 
 
 def test_guesses_from_elsewhere_do_not_block_the_owners_reauthentication(clock: Clock) -> None:
@@ -212,7 +211,7 @@ def test_reauthentication_needs_the_own_password_and_redirects_to_no_other_site(
     assert thief.post(REAUTHENTICATE, hers).url == "/"
 
 
-NEWS = str(SUBJECTS[events.PROOF_GUESSED])
+NEWS = events.PROOF_GUESSED.subject
 
 
 @pytest.fixture

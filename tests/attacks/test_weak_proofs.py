@@ -10,7 +10,6 @@ import pytest
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.mails import SUBJECTS
 from accounts.activity.models import Activity
 from accounts.common.proofs import Method
 from accounts.twofactor.models import Authenticator
@@ -168,7 +167,7 @@ def test_every_superuser_is_mailed_when_staff_get_rights() -> None:
 
     browser.post(f"/admin/accounts/user/{alice.pk}/change/", rights)
 
-    recipients = {mail.to for mail in outbox() if mail.subject == SUBJECTS[events.STAFF_CHANGED]}
+    recipients = {mail.to for mail in outbox() if mail.subject == events.STAFF_CHANGED.subject}
     assert recipients == {address_of("carol"), address_of("bob")}
     assert Activity.objects.filter(kind="staff_changed", detail="alice", actor="carol").count() == 2
 
