@@ -44,7 +44,7 @@ def begin(
 
     ``given``: the parameters of the request.
     ``info``: the client info of the device.
-    ``budgets``: the budgets that the request spends.
+    ``budgets``: the budgets that count the request.
 
     Raises:
         OAuthError: ``client`` may not sign in devices, or not request the scope or resource.

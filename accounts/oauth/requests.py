@@ -293,7 +293,7 @@ def set_browser(response: HttpResponse, browser: str) -> None:
 def push(asked: AuthorizationRequest, *budgets: Budget) -> str:
     """Store ``asked``, which no browser has opened yet; return its ``request_uri``.
 
-    ``budgets``: the budgets that the request spends.
+    ``budgets``: the budgets that count the request.
 
     Raises:
         RateLimited: too many requests were stored.

@@ -21,6 +21,7 @@ from drf_spectacular.openapi import AutoSchema
 
 from accounts.signin.second_step import SecondMethod
 from accounts.tokens.authentication import IsFresh, required_scope
+from accounts.users.forms import ProfileForm
 
 # Every `code` in answers of the API, and what it means.
 CODES = {
@@ -194,8 +195,7 @@ PERSON = {
     "id": ALICE,
     "username": "alice",
     "email": EMAIL,
-    "display_name": "",
-    "about": "",
+    **dict.fromkeys(ProfileForm.base_fields, ""),
     "language": "en",
     "time_zone": "UTC",
     "groups": [],

@@ -157,11 +157,11 @@ def removed_factor(user: User, code: str) -> Proof | None:
     The caller applies the rate limits.
     """
 
-    def spend(factor: Any) -> bool:
+    def consumes(factor: Any) -> bool:
         return isinstance(factor, Authenticator | RecoveryCodes) and factor.consume(code)
 
     # The exact method does not matter here, as long as it is a second factor.
-    return _use_removed(user, Method.TOTP, spend)
+    return _use_removed(user, Method.TOTP, consumes)
 
 
 def removed_passkey(user: User, assertion: Assertion) -> Proof | None:
@@ -171,10 +171,10 @@ def removed_passkey(user: User, assertion: Assertion) -> Proof | None:
     it was the second factor of the session that removed it.
     """
 
-    def spend(factor: Any) -> bool:
+    def consumes(factor: Any) -> bool:
         return isinstance(factor, Passkey) and factor.consume(assertion)
 
-    return _use_removed(user, Method.PASSKEY, spend)
+    return _use_removed(user, Method.PASSKEY, consumes)
 
 
 def removed_passkeys(user: User) -> list[Passkey]:
@@ -185,10 +185,10 @@ def removed_passkeys(user: User) -> list[Passkey]:
     return [row for row in rows if isinstance(row, Passkey)]
 
 
-def _use_removed(user: User, method: Method, spend: Callable[[Any], bool]) -> Proof | None:
+def _use_removed(user: User, method: Method, consumes: Callable[[Any], bool]) -> Proof | None:
     if not user.is_disputed or user.disputed_at is None:
         return None
-    key = former_credentials.use_removed_factor(user, user.disputed_at, spend)
+    key = former_credentials.use_removed_factor(user, user.disputed_at, consumes)
     return Proof.now(method, key) if key else None
 
 

@@ -176,7 +176,7 @@ def recipient_for(
 def budgets_of_request(purpose: Purpose, login: str, client: ClientInfo) -> list[Budget]:
     """Return the budgets of a request from an unknown browser, without looking up an account.
 
-    The first budget is the only one of them that a request from a known browser spends.
+    The first budget is the only one of them that counts a request from a known browser.
 
     The limits count by typed login, not by account. Otherwise refusals would reveal which
     usernames and email addresses belong to the same account.

@@ -54,7 +54,7 @@ def of_passkey(owner: User | None, actor: Actor) -> list[Budget]:
 
 
 def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Budget]:
-    """Return the budgets that an attempt to enter a code spends."""
+    """Return the budgets that count an attempt to enter a code."""
     if actor.session:
         return [REAUTHENTICATION.of(actor.session)]
     if browser:

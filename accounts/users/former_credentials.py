@@ -179,15 +179,15 @@ def removed_factors(user: User, disputed_at: datetime) -> list[Any]:
 
 
 def use_removed_factor(
-    user: User, disputed_at: datetime, spend: Callable[[Any], bool]
+    user: User, disputed_at: datetime, consumes: Callable[[Any], bool]
 ) -> str | None:
     """Check a code with the removed second factors that count in a dispute.
 
     Args:
         user: the account that held the factors.
         disputed_at: the time of the disputed change.
-        spend: a function that checks the code with one factor, and returns whether the factor has
-            accepted the code. It is called for one factor after another until it returns true.
+        consumes: a function that checks the code with one factor, and returns whether the factor
+            has accepted it. It is called for one factor after another until it returns true.
 
     Returns:
         The ``persistent_id`` of the factor that has accepted the code, or None.
@@ -197,7 +197,7 @@ def use_removed_factor(
         with transaction.atomic():
             for row in _removed(user, kind, disputed_at).select_for_update():
                 factor = _row_of(row)
-                if spend(factor):
+                if consumes(factor):
                     (row.data,) = serializers.serialize("python", [factor])
                     row.save(update_fields=["data"])
                     return str(factor.persistent_id)
