@@ -320,7 +320,7 @@ def perform(
     """Do the act ``name`` with ``account`` for ``staff``, and record it in both histories.
 
     ``actor``: the client and the session of ``staff``.
-    ``is_limited``: whether the act spends the budgets of acts; a bulk act has a budget of its own.
+    ``is_limited``: whether the budgets of acts count the act; a bulk act has a budget of its own.
 
     Raises:
         NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
@@ -333,7 +333,7 @@ def perform(
     """
     act = ACTS[name]
     if is_limited:
-        _spend(act, staff, account, target, mode)
+        _hit(act, staff, account, target, mode)
     by_staff = replace(actor, name=staff.username, reason=reason)
     try:
         with _refused_as(JustSent), transaction.atomic():
@@ -346,8 +346,8 @@ def perform(
         raise ChangedMeanwhile from None
 
 
-def _spend(act: Act, staff: User, account: Account, target: str, mode: str) -> None:
-    # Check before spending, so that an impossible act uses up no limit.
+def _hit(act: Act, staff: User, account: Account, target: str, mode: str) -> None:
+    # Check before counting, so that an impossible act uses up no limit.
     _check(act, staff, account, target, mode)
     hit(STAFF.of("act", staff.pk))
     if act.limit:
