@@ -98,7 +98,7 @@ class Act:
 
 
 def keys_to_allow(facts: Facts) -> list[Target]:
-    """Return what each key of a user could be allowed to do: to read, or also to act."""
+    """Return a choice for each scope of the staff API that each API key of the user may get."""
     if role_of(facts.user) is None:
         return []
     labels = {

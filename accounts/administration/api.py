@@ -92,7 +92,7 @@ class FoundSerializer(serializers.Serializer[Any]):
         return person.email_for(self.context["request"].user, account)
 
     def get_is_confirmed(self, account: Account) -> bool:
-        """Return whether it is a user, not a sign-up."""
+        """Return whether ``account`` is a user. A pending sign-up is not confirmed."""
         return isinstance(account, User)
 
     def get_is_active(self, account: Account) -> bool:

@@ -157,7 +157,7 @@ def _path(columns: Sequence[Sequence[int]], place: int, top: int) -> str:
 
 
 def label_of(day: date) -> str:
-    """Return the date as the plots show it."""
+    """Return the date in words, for the axis of a plot."""
     return date_format(day, "SHORT_DATE_FORMAT")
 
 

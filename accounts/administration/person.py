@@ -66,7 +66,7 @@ class Facts:
 
     @property
     def user(self) -> User:
-        """The account, which is no sign-up."""
+        """The user. Call this only if the account is not a pending sign-up."""
         return cast(User, self.account)
 
     @cached_property

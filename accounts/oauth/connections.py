@@ -92,7 +92,7 @@ def renew(asked: AuthorizationRequest, user: User) -> bool:
 
 @transaction.atomic
 def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
-    """Record that ``user`` agrees to what ``asked`` requests, in addition to earlier agreements.
+    """Add the scopes that the app requests to those that ``user`` has granted to it before.
 
     Scopes that the app may no longer request are dropped.
 

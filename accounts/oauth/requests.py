@@ -277,7 +277,7 @@ _PURPOSE = "authorize"
 
 
 def browser_of(request: HttpRequest) -> str:
-    """Return the cookie value of the browser, or an empty string if it has none."""
+    """Return the cookie that ties requests to this browser, or an empty string without one."""
     value = request.COOKIES.get(settings.AUTHORIZE_COOKIE_NAME, "")
     return value if _COOKIE.fullmatch(value) else ""
 

@@ -74,7 +74,7 @@ def invalid(request: HttpRequest, error: OAuthError) -> HttpResponse:
 
 
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Decorate a page to which apps send people. An :class:`OAuthError` becomes a page, too."""
+    """Decorate a view that apps redirect to, so that an :class:`OAuthError` is shown as a page."""
 
     @login_not_required
     @never_cache

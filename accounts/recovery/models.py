@@ -38,7 +38,7 @@ class Recovery(models.Model):
 
     @classmethod
     def current(cls) -> models.QuerySet[Self]:
-        """Return the requests in their waiting period and in the seven days after it."""
+        """Return the recovery requests that wait or could be used for the last seven days."""
         return cls.objects.filter(due_at__gt=clock.now() - OPEN)
 
     @classmethod

@@ -122,11 +122,11 @@ def suspended_identities(user: User) -> QuerySet[Identity]:
 def put_back(user: User, row_id: int, actor: Actor) -> bool:
     """Put a suspended or removed credential back; return whether it was found.
 
-    Every session except that of ``actor`` is revoked. An address becomes primary only if the
-    account has no primary address.
+    Every session except that of ``actor`` is revoked. An email address becomes primary only if
+    the account has no primary address.
 
     Raises:
-        CannotPutBack: another account has the address, or the account has the factor again.
+        CannotPutBack: another account has the email address, or this account has the factor again.
         AccountChanged: the account was changed in the meantime.
     """
     try:

@@ -158,7 +158,7 @@ TRANSLATED_HERE = (
 
 
 class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class at runtime
-    """A list whose texts are translated, and in which no input of a client causes an error."""
+    """A list in the admin with translated texts. Invalid query parameters cause no error."""
 
     def get_action_choices(
         self,

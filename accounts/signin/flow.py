@@ -58,7 +58,7 @@ def register(source: Source) -> None:
 
 
 def of(request: HttpRequest) -> Hint | None:
-    """Return the hint for the ``next`` URL of ``request``; None if it leads to no app."""
+    """Return which app the sign-in leads to, by its ``next`` URL; None without an app."""
     next_url = next_of(request)
     found = (source(request, next_url) for source in _sources) if next_url else iter(())
     return next((hint for hint in found if hint), None)

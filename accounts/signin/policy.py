@@ -136,10 +136,10 @@ def authenticated_at(session: LoginSession) -> datetime | None:
 
 
 def may_enrol(session: LoginSession) -> bool:
-    """Return whether the proofs of the session are enough to add a first second factor.
+    """Return whether the user may add a second factor for the first time in ``session``.
 
-    They may not be enough if the session began before the user became staff or before the settings
-    were changed.
+    The proofs of the session may not be enough if it began before the user became staff or before
+    the settings were changed.
     """
     user = session.user
     if twofactor.has_any(user) or not twofactor.is_required(user):

@@ -118,9 +118,10 @@ def verify(
     nonce: str = "",
     removed: Callable[[str], Proof | None] | None = None,
 ) -> Proof:
-    """Check ``typed`` with every method that is accepted after ``proofs``; return the proof.
+    """Check the code ``typed`` with every method that is accepted; return the proof.
 
-    ``nonce``: identifies the request for an emailed code; empty without a request.
+    ``proofs``: what the user has shown before, on which the accepted methods depend.
+    ``nonce``: identifies the request for an emailed code; empty if the user requested none.
     ``removed``: a function that uses up a code of a removed factor and returns the proof, or None
         if the code is wrong. Without this function, removed factors are not accepted.
 

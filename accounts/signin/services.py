@@ -58,8 +58,8 @@ class LockedAccountPassword(InvalidCredentials):
 class Verified(NamedTuple):
     """The account that has a password, and whether it must get a new one.
 
-    The password may have become known after it was chosen. An attacker with the list would sign in,
-    too (ASVS 6.2.12).
+    ``must_replace``: the password has been on a list of leaked passwords since it was chosen, so an
+        attacker can sign in with it, too (ASVS 6.2.12).
     """
 
     account: User | PendingSignup

@@ -116,7 +116,7 @@ def sign_up(
 
     ``username``, ``email``: must be validated. ``password``: None if the user will add a passkey.
     ``instead_of``: the id of an earlier sign-up to delete if it has the same username.
-    ``line``: the ``wide_network`` of an API client, which may use all attempts to enter the code.
+    ``line``: the ``wide_network`` of the API client, from which the code can be tried.
 
     Raises:
         UsernameTaken: the username is taken, or looks like one that is taken.

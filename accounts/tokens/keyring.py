@@ -114,10 +114,10 @@ class KeyRing:
     published: Published
 
     def signing(self, algorithm: str, now: datetime) -> SigningKey | None:
-        """Return the key that signs with ``algorithm`` at the time ``now``, or None if it has none.
+        """Return the key that signs with ``algorithm`` at the time ``now``; None without any key.
 
-        This is the last key that has reached its ``signs_at``. If no key has reached it, because
-        the algorithm is new or the clock of this server is behind, return the first key.
+        This is the newest key whose time to sign (``signs_at``) has come. If that time has come for
+        no key, because the algorithm is new or the clock of this server is behind, it is the first.
         """
         own = [key for key in self.keys if key.algorithm == algorithm]
         begun = [key for key in own if key.signs_at <= now]

@@ -54,11 +54,11 @@ class SessionSecret:
     life: timedelta
 
     def put(self, request: HttpRequest, user: User, secret: str, sign_in: str = "") -> None:
-        """Store ``secret`` in the session data, for ``user`` only."""
+        """Encrypt ``secret`` and store it in the session data. Only ``user`` can read it back."""
         request.session[self.key] = self.seal(user, secret, sign_in)
 
     def seal(self, user: User, secret: str, sign_in: str = "") -> str:
-        """Encrypt ``secret`` for :meth:`open`, for ``user`` only."""
+        """Return ``secret`` encrypted, so that :meth:`open` reads it for ``user`` only."""
         until = (clock.now() + self.life).timestamp()
         data = {"whose": f"{user.pk} {sign_in}", "secret": secret, "until": until}
         return crypto.seal(json.dumps(data), self.key)

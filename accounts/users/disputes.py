@@ -40,7 +40,7 @@ AT_ONCE = timedelta(minutes=1)
 
 
 class Evidence(StrEnum):
-    """The kinds of proofs of ownership that count in a dispute."""
+    """The kinds of proofs that count when two people claim the same account."""
 
     PASSWORD = "password"  # noqa: S105 the name of a kind of proof
     EMAIL = "email"

@@ -248,7 +248,7 @@ def save(client: Client) -> None:
 
 
 def find_logo(client_id: str, version: str) -> bytes | None:
-    """Return the logo of the app ``client_id`` if ``version`` is its current version."""
+    """Return the PNG file of an app's logo, or None unless the logo has this ``version`` now."""
     # PostgreSQL refuses the character NUL.
     if not (client_id + version).isprintable():
         return None

@@ -169,12 +169,12 @@ class Finding:
 
     @property
     def sentence(self) -> str:
-        """The sentence that says what is wrong, with the facts filled in."""
+        """The description of the problem, with the values that ``doctor`` has found."""
         return WORDS[self.code][0].format(*self.facts)
 
     @property
     def advice(self) -> str:
-        """The advice that says what the operator should do, with the facts filled in."""
+        """The advice to the operator, with the values that ``doctor`` has found."""
         return WORDS[self.code][1].format(*self.facts)
 
 
