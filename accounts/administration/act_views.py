@@ -16,15 +16,13 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.activity import history
 from accounts.activity.models import LONGEST_REASON
-from accounts.administration import acts, person
+from accounts.administration import acts, person, search
 from accounts.administration.acts import ACTS, Act
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import NotInRole
 from accounts.administration.steps import Mode
 from accounts.common.errors import PublicError
 from accounts.sessions.current import actor_of
-from accounts.signup import services as signup
-from accounts.users import services as users
 from accounts.users.forms import refuse_controls
 from accounts.users.models import User
 from accounts.users.rights import role_of
@@ -109,9 +107,8 @@ def _url_of(act: Act, account: Account) -> str:
 def act(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
     """Show the form of an act, or do the act if the form is complete."""
     staff = cast(User, request.user)
-    account = users.find_by_id(str(id)) or signup.find_signup(id)
-    wanted = ACTS.get(name)
-    if account is None or wanted is None:
+    account, wanted = search.find_account(str(id)), ACTS.get(name)
+    if wanted is None:
         raise Http404
     form = ActForm(wanted, Facts(account), request.POST if request.method == "POST" else None)
     refusal = None

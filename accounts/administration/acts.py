@@ -7,6 +7,7 @@ of the member of staff. The owner of the account gets an email with the reason.
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 
 from django.db import transaction
 from django.utils.functional import Promise
@@ -114,23 +115,15 @@ def keys_to_allow(facts: Facts) -> list[Target]:
     ]
 
 
-def allow(order: Order) -> None:
-    """Let the key use the staff API."""
-    key_id, _space, wanted = order.target.partition(" ")
-    _set(order, key_id, authentication.SCOPES[wanted])
-
-
 def allowed_keys(facts: Facts) -> list[Target]:
     """Return the keys of a user that may use the staff API."""
     return [Target(key.pk, key.label) for key in facts.keys if key.staff_access]
 
 
-def withdraw(order: Order) -> None:
-    """Stop the key from using the staff API."""
-    _set(order, order.target, frozenset())
-
-
-def _set(order: Order, key_id: str, scope: frozenset[str]) -> None:
+def set_access(order: Order) -> None:
+    """Let a key use the staff API as the target says, or no longer."""
+    key_id, _space, wanted = order.target.partition(" ")
+    scope = authentication.SCOPES[wanted] if wanted else frozenset()
     if not authentication.set_access(order.user, key_id, scope, order.actor):
         raise AlreadyDone
     tell_superusers(order.user, order.actor)
@@ -147,7 +140,7 @@ KEY_ACTS = (
             "second factor. This ends with the key, and with every change of the owner’s rights."
         ),
         gettext_lazy("“An API key may use the staff API” in their activity, and an email."),
-        allow,
+        set_access,
         targets=keys_to_allow,
         is_severe=True,
         roles=_ONLY_SUPERUSERS,
@@ -160,7 +153,7 @@ KEY_ACTS = (
         gettext_lazy(
             "“An API key may no longer use the staff API” in their activity, and an email."
         ),
-        withdraw,
+        set_access,
         targets=allowed_keys,
         roles=_ONLY_SUPERUSERS,
         is_in_api=False,
@@ -276,7 +269,7 @@ _ALL = (
         label=_("Deactivate the account"),
         does=_("Signs them out everywhere, removes their API keys and blocks sign-in."),
         shows=_("An email, and a sentence when they try to sign in."),
-        run=steps.deactivate,
+        run=partial(steps.switch, is_active=False),
         is_possible=lambda facts: facts.user.is_active,
         is_severe=True,
     ),
@@ -285,7 +278,7 @@ _ALL = (
         label=_("Reactivate the account"),
         does=_("They can sign in again with what they had before."),
         shows=_("An email."),
-        run=steps.reactivate,
+        run=partial(steps.switch, is_active=True),
         is_possible=lambda facts: not facts.user.is_active,
     ),
     *KEY_ACTS,

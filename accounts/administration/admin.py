@@ -90,13 +90,11 @@ class UserAdmin(PeopleAdmin):
         obj.save(update_fields=changed & {"is_staff", "is_superuser"})
         rights_views.tell_changes(request, obj, changed)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Return False: users sign up themselves and confirm their email address."""
+    def has_add_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
+        """Return False: users sign up themselves, and staff deactivate users, but delete none."""
         return False
 
-    def has_delete_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
-        """Return False: staff deactivate users instead, which can be reversed."""
-        return False
+    has_delete_permission = has_add_permission
 
     def has_view_permission(self, request: HttpRequest, obj: User | None = None) -> bool:
         """Return whether the user who makes the request has a role."""
@@ -109,8 +107,7 @@ class UserAdmin(PeopleAdmin):
             return role_of(staff) in {Role.MANAGER, Role.SUPERUSER}
         return roles.may_change_rights(staff, obj)
 
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_view_permission(request)
+    has_module_permission = has_view_permission
 
 
 admin.site.register(User, UserAdmin)

@@ -29,7 +29,6 @@ from accounts.throttle.services import hit
 from accounts.tokens import scopes
 from accounts.tokens.authentication import Credentials, InScope, require_recent_authentication
 from accounts.tokens.errors import InsufficientUserAuthentication
-from accounts.users import services as users
 from accounts.users.forms import refuse_controls
 from accounts.users.models import User
 from accounts.users.rights import sees_all_emails
@@ -212,7 +211,7 @@ class AccountView(views.APIView):
 
         The history of the account shows that staff have read it.
         """
-        staff, account = cast(User, request.user), _account(id)
+        staff, account = cast(User, request.user), search.find_account(str(id))
         hit(STAFF.of("read", staff.pk))
         if isinstance(account, User):
             person.record_page_view(account, staff, actor_of(request._request))
@@ -237,7 +236,7 @@ class ActView(views.APIView):
         The reason is in the history of the account and in the email to its person. 409 means that
         somebody else has changed the account at the same time.
         """
-        staff, account = cast(User, request.user), _account(id)
+        staff, account = cast(User, request.user), search.find_account(str(id))
         if act not in API_ACTS:
             raise Http404
         data = valid(ActSerializer(data=request.data))
@@ -247,19 +246,7 @@ class ActView(views.APIView):
             raise serializers.ValidationError({"target": [str(error)]}) from None
         except NoMode as error:
             raise serializers.ValidationError({"mode": [str(error)]}) from None
-        return _shown(_account(id), request)
-
-
-def _account(id: uuid.UUID) -> Account:
-    """Return the user or the pending sign-up with this id.
-
-    Raises:
-        Http404: there is none.
-    """
-    account = users.find_by_id(str(id)) or search.signup_by_id(str(id))
-    if account is None:
-        raise Http404
-    return account
+        return _shown(search.find_account(str(id)), request)
 
 
 def _shown(account: Account, request: Request) -> Response:

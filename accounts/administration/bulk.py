@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -153,21 +153,9 @@ def work(bulk: BulkAct, staff: User, actor: Actor) -> None:
         stop(bulk, "")
 
 
-def people_of(bulk: BulkAct) -> QuerySet[BulkPerson]:
-    """Return the people whom the bulk act concerns, by outcome and username."""
-    rows = bulk.people.order_by("outcome", "user__username_key", "pk")
-    return rows.select_related("user")
-
-
 def outcomes(bulk: BulkAct) -> dict[str, str | Promise]:
     """Return the sentences for the outcomes of ``bulk``."""
     return OUTCOMES | {AlreadyDone.code: KINDS[bulk.act].idle}
-
-
-def counts(bulk: BulkAct) -> dict[str, int]:
-    """Return how many people have each outcome."""
-    rows = bulk.people.order_by().values_list("outcome")
-    return dict(rows.annotate(Count("pk")))
 
 
 def prune() -> int:

@@ -7,7 +7,7 @@ from typing import Any, cast
 from django import forms
 from django.contrib import admin, messages
 from django.contrib.admin.options import Action, ActionLocation
-from django.db.models import QuerySet
+from django.db.models import Count, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.utils.functional import Promise
@@ -56,7 +56,8 @@ def page(request: HttpRequest, id: uuid.UUID) -> HttpResponse:
     if request.method == "POST" and _do(request, found, form):
         return redirect(request.path)
     outcomes = bulk.outcomes(found)
-    people = page_of(request, bulk.people_of(found))
+    rows = found.people.order_by("outcome", "user__username_key", "pk")
+    people = page_of(request, rows.select_related("user"))
     context = {
         **admin.site.each_context(request),
         "title": bulk.KINDS[found.act].label,
@@ -84,7 +85,7 @@ def _do(request: HttpRequest, found: BulkAct, form: forms.Form) -> bool:
 
 
 def _progress(found: BulkAct, outcomes: Mapping[str, str | Promise]) -> dict[str, Any]:
-    counts = bulk.counts(found)
+    counts = dict(found.people.order_by().values_list("outcome").annotate(Count("pk")))
     waiting = counts.pop("", 0)
     done = counts.pop(bulk.DONE, 0)
     return {

@@ -4,6 +4,7 @@ import uuid
 from typing import Any, cast
 
 from django.http import Http404
+from django.shortcuts import get_object_or_404
 from django.utils.translation import gettext as _
 from drf_spectacular.utils import extend_schema
 from rest_framework import generics, serializers, views
@@ -119,7 +120,9 @@ class InvitationView(views.APIView):
     def delete(self, request: Request, id: uuid.UUID) -> Response:
         """Revoke an invitation, so that its link does not work any more."""
         staff = cast(User, request.user)
-        invitation = Invitation.objects.filter(pk=id).first()
-        if not (invitation and invitations.revoke(invitation, staff, actor_of(request._request))):
-            raise Http404
+        invitation = get_object_or_404(Invitation, pk=id)
+        try:
+            invitations.revoke(invitation, staff, actor_of(request._request))
+        except invitations.InvitationEnded:
+            raise Http404 from None
         return Response(status=204)

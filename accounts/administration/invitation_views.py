@@ -1,6 +1,7 @@
 """The admin pages of invitations: the list, and the forms to send, to resend and to revoke one."""
 
 import uuid
+from collections.abc import Callable
 from typing import Any, cast
 
 from django import forms
@@ -17,6 +18,7 @@ from django.utils.safestring import SafeString
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
+from accounts.activity.services import Actor
 from accounts.invitations import services as invitations
 from accounts.invitations.models import Invitation
 from accounts.sessions.current import actor_of, session_of
@@ -130,51 +132,47 @@ class InvitationAdmin(ListAdmin):
 
     def again_view(self, request: HttpRequest, id: uuid.UUID) -> HttpResponse:
         """Ask whether to send an invitation again, and send it with a new link."""
-        if not self.has_add_permission(request):
-            raise PermissionDenied
-        invitation = self.get_object(request, str(id))
-        if invitation and request.method != "POST":
-            return self._show(request, "again", _("Send invitation again"), invitation=invitation)
-        try:
-            if invitation is None:
-                raise invitations.InvitationEnded
-            invitations.send_again(invitation, session_of(request).user, actor_of(request))
-        except invitations.InvitationEnded as error:
-            messages.info(request, str(error))
-        else:
-            sentence = _("We’ve sent an email to %(email)s.")
-            messages.success(request, sentence % {"email": invitation.email})
-        return redirect(LIST)
+        title, done = _("Send invitation again"), _("We’ve sent an email to %(email)s.")
+        return self._ask(request, id, invitations.send_again, title, page="again", done=done)
 
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
         """Ask whether to revoke an invitation, and revoke it."""
-        invitation = self.get_object(request, object_id)
-        if not self.has_delete_permission(request):
+        title, done = _("Revoke invitation"), _("You’ve revoked the invitation to %(email)s.")
+        return self._ask(request, object_id, invitations.revoke, title, page="revoke", done=done)
+
+    def _ask(
+        self,
+        request: HttpRequest,
+        id: object,
+        act: Callable[[Invitation, User, Actor], None],
+        title: str,
+        *,
+        page: str,
+        done: str,
+    ) -> HttpResponse:
+        """Show ``page``, which asks whether to do ``act`` with an invitation, or do it."""
+        if not self.has_add_permission(request):
             raise PermissionDenied
-        user = session_of(request).user
+        invitation = self.get_object(request, str(id))
         if invitation and request.method != "POST":
-            return self._show(request, "revoke", _("Revoke invitation"), invitation=invitation)
-        if invitation and invitations.revoke(invitation, user, actor_of(request)):
-            sentence = _("You’ve revoked the invitation to %(email)s.")
-            messages.success(request, sentence % {"email": invitation.email})
+            return self._show(request, page, title, invitation=invitation)
+        try:
+            if invitation is None:
+                raise invitations.InvitationEnded
+            act(invitation, session_of(request).user, actor_of(request))
+        except invitations.InvitationEnded as error:
+            messages.info(request, str(error))
         else:
-            messages.info(request, str(invitations.InvitationEnded()))
+            messages.success(request, done % {"email": invitation.email})
         return redirect(LIST)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return whether the user may invite. Who may invite also sees and revokes invitations."""
         return invitations.may_invite(cast(User, request.user))
 
-    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_add_permission(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return self.has_add_permission(request)
-
-    def has_module_permission(self, request: HttpRequest) -> bool:
-        return self.has_add_permission(request)
+    has_view_permission = has_delete_permission = has_module_permission = has_add_permission
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """Return False: to change an invitation, send a new one."""

@@ -1,5 +1,6 @@
 """The admin's overview: how people sign in, what fails, what is blocked, and what waits."""
 
+from bisect import bisect
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity import daily, events
+from accounts.activity import daily, events, history
 from accounts.activity.daily import Kind
 from accounts.common import clock
 from accounts.common.proofs import Method
@@ -105,12 +106,10 @@ def over_time(
     ``days``: the first days of the columns, as :func:`starts` returns them.
     ``numbers``: the number of each series on each day, by the day and the label of the series.
     """
-    ends = [*days[1:], date.max]
     columns: list[Counter[str]] = [Counter() for _day in days]
     for (day, label), number in numbers.items():
-        for column, start, end in zip(columns, days, ends, strict=True):
-            if start <= day < end:
-                column[label] += number
+        if day >= days[0]:
+            columns[bisect(days, day) - 1][label] += number
     return stacked(key, title, [(label_of(day), c) for day, c in zip(days, columns, strict=True)])
 
 
@@ -163,16 +162,7 @@ def label_of(day: date) -> str:
 
 type Counts = Mapping[tuple[date, Kind], int]
 
-SIGN_INS = {
-    event.name
-    for event in (
-        events.SIGNED_IN,
-        events.SIGNED_IN_NEW,
-        events.SIGNED_IN_NETWORK,
-        events.CLIENT_SIGNED_IN,
-        events.CLIENT_SIGNED_IN_NEW,
-    )
-}
+SIGN_INS = events.names(*history.SIGNED_IN, *history.PROGRAM_SIGNED_IN)
 METHODS: dict[str, str | Promise] = {
     Method.PASSWORD: gettext_lazy("Password"),
     Method.PASSKEY: gettext_lazy("Passkey"),
@@ -228,14 +218,10 @@ class OverviewAdmin(admin.ModelAdmin):
         }
         return render(request, "admin/accounts/overview.html", context)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return False
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
+    has_change_permission = has_delete_permission = has_add_permission
 
 
 def plots(span: Span) -> list[Plot]:
@@ -297,12 +283,7 @@ def _factor_coverage() -> Plot:
 
 
 def _backlog() -> Plot:
-    labels = (
-        gettext("Under a minute"),
-        gettext("Under an hour"),
-        gettext("Under a day"),
-        gettext("Longer"),
-    )
+    labels = gettext("Under a minute"), gettext("Under an hour"), gettext("Under a day")
     waiting = {
         gettext("To members"): mail.Queue.MEMBERS,
         gettext("To others"): mail.Queue.STRANGERS,
@@ -310,6 +291,6 @@ def _backlog() -> Plot:
     ages = mail.ages()
     columns = [
         (label, {name: ages[queue][place] for name, queue in waiting.items()})
-        for place, label in enumerate(labels)
+        for place, label in enumerate([*labels, gettext("Longer")])
     ]
     return stacked("mail", gettext("Emails waiting to be sent, by age"), columns)

@@ -184,12 +184,14 @@ class PeopleAdmin(ListAdmin):
             raise PermissionDenied
         if request.method == "POST" or RIGHTS in request.GET:
             return super().change_view(request, object_id, form_url, extra_context)
-        if user := users.find_by_id(object_id):
-            self._note_view(request, user)
-            return self._person(request, user, ReasonForm())
-        if signup := search.signup_by_id(object_id):
-            return self._signup(request, signup)
-        return super().change_view(request, object_id, form_url, extra_context)
+        try:
+            account = search.find_account(object_id)
+        except Http404:
+            return super().change_view(request, object_id, form_url, extra_context)
+        if isinstance(account, PendingSignup):
+            return self._signup(request, account)
+        self._note_view(request, account)
+        return self._person(request, account, ReasonForm())
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any

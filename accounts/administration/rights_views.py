@@ -40,35 +40,17 @@ class RightsField(RowsField):
 
 
 class RightsForm(forms.ModelForm):
-    """A form with groups or permissions, of which staff may see and change only some.
+    """A form with rights, of which staff may see and change only some.
 
     What the form does not offer stays as it is.
     """
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._hidden: dict[str, list[Any]] = {}
-        for name in ("permissions", "user_permissions"):
-            if name in self.fields and self.instance.pk:
+        for name in {"permissions", "user_permissions"} & self.fields.keys():
+            if self.instance.pk:
                 held = getattr(self.instance, name).all()
-                self._choices(name).queryset = roles.rights_to_give(held)
-        if "groups" in self.fields:
-            self._hide_groups()
-
-    def _hide_groups(self) -> None:
-        offered = set(self._choices("groups").queryset or ())
-        held = self.initial.get("groups", [])
-        self.initial["groups"] = [group for group in held if group in offered]
-        self._hidden["groups"] = [group for group in held if group not in offered]
-
-    def _choices(self, name: str) -> forms.ModelMultipleChoiceField:
-        return cast(forms.ModelMultipleChoiceField, self.fields[name])
-
-    def clean_groups(self) -> Any:
-        """Return the chosen groups and those that the form does not offer."""
-        kept = [group.pk for group in self._hidden["groups"]]
-        chosen = [group.pk for group in self.cleaned_data["groups"]]
-        return Group.objects.filter(pk__in=[*kept, *chosen])
+                cast(RightsField, self.fields[name]).queryset = roles.rights_to_give(held)
 
 
 class UserForm(RightsForm):
@@ -85,6 +67,16 @@ class UserForm(RightsForm):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         self._read = _version(self.instance) if self.instance.pk else ""
+        held, self._hidden = self.initial.get("groups", []), []
+        if "groups" in self.fields:
+            offered = cast(RowsField, self.fields["groups"]).queryset or ()
+            self.initial["groups"] = [group for group in held if group in offered]
+            self._hidden = [group.pk for group in held if group not in offered]
+
+    def clean_groups(self) -> Any:
+        """Return the chosen groups and those that the form does not offer."""
+        chosen = [group.pk for group in self.cleaned_data["groups"]]
+        return Group.objects.filter(pk__in=[*self._hidden, *chosen])
 
     @property
     def seen(self) -> str:
@@ -143,14 +135,10 @@ class GroupAdmin(ListAdmin, auth_admin.GroupAdmin):
         for member in members:
             _tell_of_rights(request, member)
 
-    def has_add_permission(self, request: HttpRequest) -> bool:
+    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         return is_superuser(request)
 
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return is_superuser(request)
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return is_superuser(request)
+    has_change_permission = has_delete_permission = has_add_permission
 
 
 def rights_field(label: str) -> RightsField:
@@ -203,12 +191,9 @@ def _tell_of_rights(request: HttpRequest, member: User) -> None:
 
 def _events(user: User, changed: set[str]) -> list[Event]:
     """Return the events to record for ``user`` after the fields in ``changed`` have changed."""
-    found = {
-        "is_staff": events.STAFF_GRANTED if user.is_staff else events.STAFF_WITHDRAWN,
-        "is_superuser": (
-            events.SUPERUSER_GRANTED if user.is_superuser else events.SUPERUSER_WITHDRAWN
-        ),
-        "groups": events.RIGHTS_CHANGED,
-        "user_permissions": events.RIGHTS_CHANGED,
-    }
-    return list(dict.fromkeys(event for field, event in found.items() if field in changed))
+    found = []
+    if "is_staff" in changed:
+        found.append(events.STAFF_GRANTED if user.is_staff else events.STAFF_WITHDRAWN)
+    if "is_superuser" in changed:
+        found.append(events.SUPERUSER_GRANTED if user.is_superuser else events.SUPERUSER_WITHDRAWN)
+    return [*found, *([events.RIGHTS_CHANGED] if changed & {"groups", "user_permissions"} else [])]

@@ -11,6 +11,8 @@ from typing import Any
 
 from django.db import connection
 from django.db.models import F, Q, QuerySet
+from django.http import Http404
+from django.shortcuts import get_object_or_404
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -109,10 +111,17 @@ def unconfirmed_signups() -> QuerySet[PendingSignup]:
     return PendingSignup.objects.filter(expires_at__gt=clock.now()).order_by("username_key")
 
 
-def signup_by_id(text: str) -> PendingSignup | None:
-    """Return the pending sign-up with this id, or None."""
-    signup_id = _uuid(text)
-    return unconfirmed_signups().filter(pk=signup_id).first() if signup_id else None
+def find_account(text: str) -> User | PendingSignup:
+    """Return the user or the pending sign-up with this id.
+
+    Raises:
+        Http404: there is none.
+    """
+    pk = _uuid(text)
+    if pk is None:
+        raise Http404
+    user = User.objects.filter(pk=pk).first()
+    return user or get_object_or_404(unconfirmed_signups(), pk=pk)
 
 
 def _owners(text: str, *, all_emails: bool) -> list[QuerySet[Any, Any]]:

@@ -8,7 +8,6 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
-from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import AlreadyDone, CannotWait, FactorNeeded
@@ -224,20 +223,12 @@ def _ask_to_remove(user: User, actor: Actor) -> None:
         raise CannotWait from None
 
 
-def deactivate(order: Order) -> None:
-    """Block sign-in, and revoke every session and API key."""
-    _switch(order, events.SWITCHED_OFF, is_active=False)
-
-
-def reactivate(order: Order) -> None:
-    """Let the user sign in again."""
-    _switch(order, events.SWITCHED_ON, is_active=True)
-
-
-def _switch(order: Order, event: Event, *, is_active: bool) -> None:
+def switch(order: Order, *, is_active: bool) -> None:
+    """Let the user sign in again, or block sign-in and revoke every session and API key."""
     user, actor = order.user, order.actor
     user.is_active = is_active
     user.save(update_fields=["is_active"])
+    event = events.SWITCHED_ON if is_active else events.SWITCHED_OFF
     credentials_changed.send(User, user=user, event=event.name, actor=actor, keep=None)
     if user.is_privileged:
         tell_superusers(user, actor)

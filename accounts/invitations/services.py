@@ -155,18 +155,18 @@ def send_again(invitation: Invitation, user: User, actor: Actor) -> None:
 
 
 @transaction.atomic
-def revoke(invitation: Invitation, user: User, actor: Actor) -> bool:
-    """Revoke ``invitation`` on behalf of ``user``; return False if it has already ended.
+def revoke(invitation: Invitation, user: User, actor: Actor) -> None:
+    """Revoke ``invitation`` on behalf of ``user``.
 
     Raises:
+        InvitationEnded: the invitation was accepted, revoked or replaced, or has expired.
         MoreThanOwnRights: ``user`` may not give one of the rights that the invitation gives.
     """
     if not may_revoke(user, invitation):
         raise MoreThanOwnRights
-    is_ended = _end(invitation)
-    if is_ended:
-        record(user, events.INVITATION_REVOKED, actor, detail=invitation.email)
-    return is_ended
+    if not _end(invitation):
+        raise InvitationEnded
+    record(user, events.INVITATION_REVOKED, actor, detail=invitation.email)
 
 
 def revoke_all(inviter: User) -> None:

@@ -49,20 +49,17 @@ def refuse_controls(value: str) -> None:
 class UsernameField(forms.CharField):
     """A field for a new username. It refuses names that are not allowed, but not taken names."""
 
-    def __init__(self, *, by_operator: bool = False, **options: Any) -> None:
+    def __init__(self, *, by_operator: bool = False) -> None:
         self.by_operator = by_operator
-        widget = text_input("username")
-        hint = _(
-            "Letters, digits, dots, hyphens and underscores. Other people may see your username."
-        )
-        limit = no_longer_than(4 * usernames.MAX_LENGTH)
         super().__init__(
             label=_("Username"),
             error_messages={"required": _("Enter a username.")},
-            help_text=hint,
-            widget=widget,
-            validators=[limit],
-            **options,
+            help_text=_(
+                "Letters, digits, dots, hyphens and underscores. Other people may see your "
+                "username."
+            ),
+            widget=text_input("username"),
+            validators=[no_longer_than(4 * usernames.MAX_LENGTH)],
         )
 
     def clean(self, value: Any) -> str:
@@ -72,53 +69,20 @@ class UsernameField(forms.CharField):
 class EmailField(forms.CharField):
     """A field for an email address. It converts the address to the form that is stored."""
 
-    def __init__(self, **options: Any) -> None:
-        widget = text_input("email", "email")
-        limit = no_longer_than(emails.MAX_LENGTH)
+    def __init__(self) -> None:
         super().__init__(
             label=_("Email address"),
             error_messages={"required": _("Enter an email address.")},
-            widget=widget,
-            validators=[limit],
-            **options,
+            widget=text_input("email", "email"),
+            validators=[no_longer_than(emails.MAX_LENGTH)],
         )
 
     def clean(self, value: Any) -> str:
         return emails.clean(super().clean(value))
 
 
-class DisplayNameField(forms.CharField):
-    """An optional field for the name by which the site greets a person."""
-
-    def __init__(self, **options: Any) -> None:
-        limit = no_longer_than(DISPLAY_NAME_LENGTH)
-        super().__init__(
-            label=_("Display name"),
-            help_text=_("We greet you with this name. Optional, up to 60 characters."),
-            required=False,
-            widget=text_input("nickname"),
-            validators=[limit, refuse_blank],
-            **options,
-        )
-
-    def to_python(self, value: Any) -> str:
-        # Convert the text before its length is checked, because NFC can make it longer.
-        return canonical(super().to_python(value) or "")
-
-
-class AboutField(forms.CharField):
-    """An optional field for a few lines in which people describe themselves."""
-
-    def __init__(self, **options: Any) -> None:
-        limit = no_longer_than(ABOUT_LENGTH)
-        super().__init__(
-            label=_("About you"),
-            help_text=_("Optional. Plain text, up to 500 characters."),
-            required=False,
-            widget=forms.Textarea({"class": "input", "rows": 5, "autocomplete": "off"}),
-            validators=[limit, refuse_controls],
-            **options,
-        )
+class CanonicalField(forms.CharField):
+    """A field for text in the form of :func:`canonical`."""
 
     def to_python(self, value: Any) -> str:
         # Convert the text before its length is checked, because NFC can make it longer.
@@ -127,18 +91,6 @@ class AboutField(forms.CharField):
 
 class TimeZoneField(forms.CharField):
     """A field for a time zone, by name or by city. It is empty for the time zone of the device."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(
-            label=_("Time zone"),
-            help_text=_(
-                "Enter a city, such as Berlin or New York. If you leave this empty, pages use "
-                "your device’s time zone and emails use UTC."
-            ),
-            required=False,
-            widget=text_input("off"),
-            **options,
-        )
 
     def prepare_value(self, value: Any) -> str:
         return "" if value == localization.DEFAULT else str(value or "").replace("_", " ")
@@ -154,12 +106,32 @@ class TimeZoneField(forms.CharField):
 class ProfileForm(forms.Form):
     """The form for name, description, language and time zone; needs no recent authentication."""
 
-    display_name = DisplayNameField()
-    about = AboutField()
+    display_name = CanonicalField(
+        label=_("Display name"),
+        help_text=_("We greet you with this name. Optional, up to 60 characters."),
+        required=False,
+        widget=text_input("nickname"),
+        validators=[no_longer_than(DISPLAY_NAME_LENGTH), refuse_blank],
+    )
+    about = CanonicalField(
+        label=_("About you"),
+        help_text=_("Optional. Plain text, up to 500 characters."),
+        required=False,
+        widget=forms.Textarea({"class": "input", "rows": 5, "autocomplete": "off"}),
+        validators=[no_longer_than(ABOUT_LENGTH), refuse_controls],
+    )
     language = forms.ChoiceField(
         label=_("Language"),
         help_text=_("Used on these pages and in our emails to you."),
         choices=settings.LANGUAGES,
         widget=forms.Select({"class": "input", "autocomplete": "language"}),
     )
-    time_zone = TimeZoneField()
+    time_zone = TimeZoneField(
+        label=_("Time zone"),
+        help_text=_(
+            "Enter a city, such as Berlin or New York. If you leave this empty, pages use your "
+            "device’s time zone and emails use UTC."
+        ),
+        required=False,
+        widget=text_input("off"),
+    )

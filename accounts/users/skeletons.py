@@ -6,8 +6,7 @@ A skeleton is a form of a name that all look-alike names share (UTS 39). It is t
 
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Self
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
@@ -49,25 +48,23 @@ def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:
     )
 
 
-@dataclass
-class Report:
-    """The result of a :class:`Check`: look-alike usernames, and usernames that are not allowed."""
-
-    names: int = 0
-    twins: set[tuple[str, ...]] = field(default_factory=set)
-    refused: dict[str, ValidationError] = field(default_factory=dict)
-
-
 class Check:
-    """Recomputes the skeletons of all taken usernames, and reports look-alike usernames."""
+    """Recomputes the skeletons of all taken usernames.
+
+    ``names``: the number of usernames.
+    ``twins``: groups of usernames that look alike.
+    ``refused``: the usernames that are not allowed, each with the reason.
+    """
 
     def __init__(self) -> None:
-        self.report = Report()
+        self.names = 0
+        self.twins: set[tuple[str, ...]] = set()
+        self.refused: dict[str, ValidationError] = {}
         # By skeleton: the usernames that have this skeleton, but not its row.
         self.without: dict[str, set[str]] = defaultdict(set)
 
-    def run(self) -> Report:
-        """Recompute all skeletons in batches, each in a transaction, and return the report."""
+    def run(self) -> Self:
+        """Recompute all skeletons in batches, each in a transaction."""
         last: str | None = ""
         while last is not None:
             with transaction.atomic():
@@ -76,7 +73,7 @@ class Check:
         for look in {*self.without, *shared}:
             with transaction.atomic():
                 self._settle(look)
-        return self.report
+        return self
 
     def _renew(self, last: str) -> str | None:
         """Recompute the skeletons of the next batch of usernames, in the order of their keys.
@@ -101,7 +98,7 @@ class Check:
         for look, key in pairs:
             if holders.get(look) != key:
                 self.without[look].add(key)
-        self.report.names += len(keys)
+        self.names += len(keys)
         self._look_for_refused(keys)
         return keys[-1] if keys else None
 
@@ -122,7 +119,7 @@ class Check:
         holder = alike[0] if len(alike) == 1 else None
         NameSkeleton.objects.update_or_create(pk=look, defaults={"name_id": holder})
         if not holder:
-            self.report.twins.add(tuple(written.get(key, key) for key in alike))
+            self.twins.add(tuple(written.get(key, key) for key in alike))
 
     def _locked(self, **which: Any) -> Any:
         """Return the keys of taken names, and lock their rows until the transaction ends."""
@@ -142,4 +139,4 @@ class Check:
             try:
                 usernames.clean(name)
             except ValidationError as error:
-                self.report.refused[name] = error
+                self.refused[name] = error

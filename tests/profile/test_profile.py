@@ -439,7 +439,7 @@ def test_home_makes_as_many_queries_for_a_rich_account_as_for_a_new_one(
 ) -> None:
     signed_in(alice, client)
     client.get("/")
-    with django_assert_num_queries(12):
+    with django_assert_num_queries(11):
         client.get("/")
 
     for _ in range(3):
