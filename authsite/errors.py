@@ -82,7 +82,8 @@ def context_of(request: HttpRequest) -> dict[str, Any]:
     context: dict[str, Any] = {"again": safe_next(request.path) or "/", "expired": None}
     match = request.resolver_match
     form = FORMS.get(match.view_name) if match else None
-    if form is None or not _is_from_this_site(request):
+    is_ours = request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
+    if form is None or not is_ours:
         return context
     left_out = {*form.dropped, "next", "csrfmiddlewaretoken"}
     sent = {name: request.POST.get(name, "") for name in request.POST if name not in left_out}
@@ -92,10 +93,6 @@ def context_of(request: HttpRequest) -> dict[str, Any]:
     rows = [(form.fields[name], value) for name, value in sent.items() if value]
     hidden = {**sent, **form.fixed} | ({"next": next_url} if next_url else {})
     return context | {"expired": form, "rows": rows, "next": next_url, "hidden": hidden.items()}
-
-
-def _is_from_this_site(request: HttpRequest) -> bool:
-    return request.headers.get("Origin") == f"{request.scheme}://{request.get_host()}"
 
 
 # The endpoints of OAuth and OpenID Connect for programs. The rest of ``/oauth/`` is pages.

@@ -235,7 +235,10 @@ class ApiMiddleware(Middleware):
     """
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
-        if not is_call(request) and not _is_for_public_file(request):
+        # Caches store one copy of the public keys and of the files of the brand for all clients, so
+        # the response must not depend on the session or the language of the client.
+        is_public = request.path_info == PUBLIC_KEYS or request.path_info.startswith(BRAND)
+        if not is_call(request) and not is_public:
             return self.get_response(request)
         translation.activate(translation.get_language_from_request(request))
         response = self._answer(request)
@@ -259,15 +262,6 @@ class ApiMiddleware(Middleware):
         if isinstance(response, SimpleTemplateResponse):
             response = response.render()
         return response
-
-
-def _is_for_public_file(request: HttpRequest) -> bool:
-    """Return whether the request is for the public signing keys or a file of the brand.
-
-    Caches store one copy of these files for all clients. The response must therefore not depend on
-    the session or the language of the client.
-    """
-    return request.path_info == PUBLIC_KEYS or request.path_info.startswith(BRAND)
 
 
 def _missing_slash(path: str) -> str:

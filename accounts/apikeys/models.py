@@ -6,10 +6,10 @@ from django.conf import settings
 from django.db import models
 
 from accounts.common import clock
-from accounts.common.key_text import ID_LENGTH, KeyText, digest
+from accounts.common.key_text import ID_LENGTH, KeyText
 from accounts.tokens import scopes
 
-__all__ = ["ID_LENGTH", "PREFIX", "digest", "id_of", "is_key", "make_text"]
+__all__ = ["ID_LENGTH", "PREFIX", "id_of", "is_key", "make_text"]
 
 PREFIX = "authsite_"
 _TEXT = KeyText(PREFIX)

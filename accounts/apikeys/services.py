@@ -15,7 +15,7 @@ from accounts.activity import events
 from accounts.activity.services import Actor, record
 from accounts.apikeys import models
 from accounts.apikeys.models import APIKey
-from accounts.common import clock
+from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.database import P
 from accounts.common.errors import TooMany
@@ -111,9 +111,8 @@ def find_key(shown: str) -> APIKey | None:
     if not models.is_key(shown):
         return None
     key = _OWNED.first(id=models.id_of(shown))
-    if key is None or not hmac.compare_digest(key.digest, models.digest(shown)) or key.is_over:
-        return None
-    return key
+    is_right = key and hmac.compare_digest(key.digest, secrets.plain_digest(shown))
+    return key if key and is_right and not key.is_over else None
 
 
 def note_use(key: APIKey, client: ClientInfo) -> None:

@@ -84,7 +84,7 @@ def issue_code(purpose: Purpose, subject: object, email: str = "", *, is_sent: b
         is_sent: whether the code is sent. If not, no code is accepted, so that requests beyond the
             limits of a mailbox give strangers no further guesses. Attempts are still counted.
     """
-    code = secrets.code()
+    code = secrets.digits(8)  # 100 million codes
     _store(purpose, subject, code if is_sent else secrets.token(), email)
     return code
 

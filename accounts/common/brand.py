@@ -22,7 +22,7 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from accounts.common.setting_parsers import contact, json_list, one_line, setting
+from accounts.common.setting_parsers import contact, from_json, one_line, setting
 
 type Triple = tuple[float, float, float]
 
@@ -185,7 +185,7 @@ def _image(path: Path) -> File:
 
 def links(text: str) -> tuple[Link, ...]:
     """Parse a JSON list of links; each link is an object with ``name`` and ``url``."""
-    return tuple(map(_link, json_list(text, "must be a JSON list of {name, url}")))
+    return tuple(map(_link, from_json(text, list, "must be a JSON list of {name, url}")))
 
 
 def _link(entry: Any) -> Link:

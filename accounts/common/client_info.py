@@ -135,6 +135,7 @@ def _client_of_proxy(address: str, forwarded: str, proxies: tuple[Network, ...])
     return str(client_ip(peer, forwarded, proxies))
 
 
+@lru_cache(4096)
 def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:
     """Return the networks that contain ``ip``, narrowest first, each with its weight.
 
@@ -142,13 +143,7 @@ def networks(ip: IPAddress) -> tuple[tuple[str, int], ...]:
     network. The sizes are those that internet providers assign to a customer: one IPv4 address or
     an IPv6 /64, /56 or /48 (RFC 6177), and an IPv4 /24 to companies.
     """
-    return _networks(str(ip))
-
-
-@lru_cache(4096)
-def _networks(ip: str) -> tuple[tuple[str, int], ...]:
-    version = ip_address(ip).version
-    around = ((ip_network((ip, n), strict=False), weight) for n, weight in WEIGHTS[version])
+    around = ((ip_network((ip, n), strict=False), weight) for n, weight in WEIGHTS[ip.version])
     # A single IPv4 address is written without its prefix length.
     return tuple((str(network).removesuffix("/32"), weight) for network, weight in around)
 

@@ -5,7 +5,6 @@ so that an encrypted value cannot be used for another purpose. ``ENCRYPTION_KEYS
 keys, newest first: the first one encrypts, and all of them decrypt.
 """
 
-import base64
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
 
@@ -92,4 +91,4 @@ def _cached_fernet(keys: tuple[str, ...], purpose: str) -> MultiFernet:
 
 def _derive(key: str, purpose: str) -> bytes:
     hkdf = HKDF(algorithm=SHA256(), length=32, salt=None, info=f"authsite:{purpose}".encode())
-    return base64.urlsafe_b64encode(hkdf.derive(base64.urlsafe_b64decode(key)))
+    return urlsafe_b64encode(hkdf.derive(urlsafe_b64decode(key)))

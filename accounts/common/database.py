@@ -104,10 +104,8 @@ def change_in_portions[M: Model](rows: QuerySet[M], change: Callable[[QuerySet[M
 type Sql = tuple[str, Sequence[Any]]
 type Row = tuple[Any, ...]
 
-# Every field but a JSONField stores values of the types ``_SAME`` unchanged, and values of
-# ``_SIMPLE`` as ``parameter`` returns them.
-_SAME = {str, int, bool, type(None)}
-_SIMPLE = {*_SAME, datetime, uuid.UUID}
+# Every field but a JSONField stores values of these types as ``parameter`` returns them.
+_SIMPLE = {str, int, bool, type(None), datetime, uuid.UUID}
 
 
 class P(models.Expression):
@@ -295,26 +293,21 @@ class PreparedInsert[M: models.Model]:
     def run(self, instance: M) -> None:
         """Insert ``instance``, and set its primary key if the database generates it."""
         fields, text = self._statement
-        values = []
-        for field, is_json in fields:
-            value = field.pre_save(instance, True)
-            is_same = type(value) in _SAME and not is_json
-            values.append(value if is_same else _stored(field, value))
+        values = [_stored(field, field.pre_save(instance, True)) for field in fields]
         with connection.cursor() as cursor:
             cursor.execute(text, values)
             instance.pk = cursor.fetchone()[0] if instance.pk is None else instance.pk
         instance._state.adding, instance._state.db = False, connection.alias
 
     @cached_property
-    def _statement(self) -> tuple[Sequence[tuple[Any, bool]], str]:
-        """The fields, each with whether it is a JSONField, and the SQL."""
+    def _statement(self) -> tuple[Sequence[Any], str]:
+        """The fields and the SQL."""
         meta = self._model._meta
         fields = [f for f in meta.concrete_fields if not isinstance(f, models.AutoField)]
         columns = ", ".join(f'"{field.column}"' for field in fields)
         places = ", ".join(["%s"] * len(fields))
         text = f'INSERT INTO "{meta.db_table}" ({columns}) VALUES ({places})'  # noqa: S608 names of columns
-        typed = [(field, isinstance(field, models.JSONField)) for field in fields]
-        return typed, f'{text} RETURNING "{meta.pk.column}"'
+        return fields, f'{text} RETURNING "{meta.pk.column}"'
 
 
 def parameter(value: Any) -> Any:

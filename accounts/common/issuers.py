@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
 
-from accounts.common.setting_parsers import json_list, setting
+from accounts.common.setting_parsers import from_json, setting
 
 # The origins of each provider's sign-in pages: first the authorization endpoint, then the pages to
 # which it may redirect. Chromium also applies ``form-action`` to redirects that follow a form.
@@ -83,7 +83,7 @@ def openid_providers(text: str) -> tuple[Issuer, ...]:
     Raises:
         ValueError: the list is invalid; the message says why and contains no secret.
     """
-    issuers = tuple(map(_openid_provider, json_list(text, "is a JSON list of objects")))
+    issuers = tuple(map(_openid_provider, from_json(text, list, "is a JSON list of objects")))
     if len({issuer.key for issuer in issuers}) < len(issuers):
         raise ValueError("has an id twice")
     return issuers

@@ -6,7 +6,6 @@ find these texts by :data:`PATTERN`, and can use the checksum to exclude look-al
 """
 
 import base64
-import hashlib
 import re
 import zlib
 from dataclasses import dataclass
@@ -41,7 +40,7 @@ class KeyText:
         raw = secrets.raw(ID + SECRET)
         body = f"{self.prefix}{_base32(raw[:ID])}{_base32(raw[ID:])}"
         text = f"{body}{_checksum(body)}"
-        return NewKey(text, self.id_of(text), digest(text))
+        return NewKey(text, self.id_of(text), secrets.plain_digest(text))
 
     def is_key(self, text: str) -> bool:
         """Return whether ``text`` has the format and the checksum. The database is not queried."""
@@ -51,14 +50,6 @@ class KeyText:
     def id_of(self, text: str) -> str:
         """Return the id in ``text``. The id is not secret."""
         return text.removeprefix(self.prefix)[:ID_LENGTH]
-
-
-def digest(text: str) -> str:
-    """Return the digest of ``text``, which is stored in place of the text.
-
-    A plain hash is enough, because nobody can guess 160 random bits.
-    """
-    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def _checksum(body: str) -> str:

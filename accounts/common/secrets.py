@@ -67,11 +67,6 @@ def encryption_key() -> str:
     return base64.urlsafe_b64encode(raw()).decode()
 
 
-def code() -> str:
-    """Return a random code to send by email: eight digits, 100 million possible codes."""
-    return digits(8)
-
-
 def digits(length: int) -> str:
     """Return ``length`` random digits. They are a secret only where guesses are limited."""
     return _draw("0123456789", length)
@@ -118,6 +113,14 @@ def macs(value: str, purpose: str) -> list[bytes]:
 def digest(value: str, purpose: str) -> str:
     """Return the digest of the secret ``value`` for storage: the first one of :func:`digests`."""
     return digests(value, purpose)[0]
+
+
+def plain_digest(secret: str) -> str:
+    """Return the digest of a secret that has 160 random bits or more.
+
+    It needs no key and no salt, because nobody can guess such a secret.
+    """
+    return sha256(secret.encode()).hexdigest()
 
 
 @lru_cache(16)

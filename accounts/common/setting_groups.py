@@ -1,6 +1,5 @@
 """The operators' settings by subject: network, OpenID Provider."""
 
-import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from accounts.common.client_info import Network
 from accounts.common.setting_parsers import (
     certificates,
     choice,
+    from_json,
     hosts,
     ip,
     networks,
@@ -68,12 +68,10 @@ _SCOPE = re.compile(r"[!#-\[\]-~]+")
 
 def described_scopes(text: str) -> Mapping[str, Mapping[str, str]]:
     """Parse a JSON object that gives, for each service, the description of each of its scopes."""
-    try:
-        services = json.loads(text)
-    except ValueError:
-        services = None
-    if not isinstance(services, dict) or not all(isinstance(s, dict) for s in services.values()):
-        raise ValueError("must be a JSON object: {service: {scope: description}}")
+    sentence = "must be a JSON object: {service: {scope: description}}"
+    services = from_json(text, dict, sentence)
+    if not all(isinstance(scopes, dict) for scopes in services.values()):
+        raise ValueError(sentence)
     described = [entry for scopes in services.values() for entry in scopes.items()]
     for name, description in described:
         _check_scope(name, description)

@@ -65,15 +65,15 @@ def one_line(text: str) -> str:
     return text
 
 
-def json_list(text: str, sentence: str) -> list[Any]:
-    """Parse a JSON list. ``sentence``: the message of the error if ``text`` is no JSON list."""
+def from_json[T](text: str, kind: type[T], sentence: str) -> T:
+    """Parse a JSON value of the type ``kind``. ``sentence``: the message of the error if not."""
     try:
-        entries = json.loads(text)
+        value = json.loads(text)
     except ValueError:
-        entries = None
-    if not isinstance(entries, list):
+        value = None
+    if not isinstance(value, kind):
         raise ValueError(sentence)  # noqa: TRY004 setting parsers raise this
-    return entries
+    return value
 
 
 def scale(text: str) -> float:

@@ -14,7 +14,7 @@ from django.db.models import Case, QuerySet, When
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
-from accounts.common import clock
+from accounts.common import clock, secrets
 from accounts.common.database import P, PreparedInsert, PreparedUpdate, change_in_portions
 from accounts.oauth import logout
 from accounts.oauth.models import AppSession
@@ -92,7 +92,7 @@ def new(
     new = AppSession(session=session, client_id=client_id, parent=parent, audience=audience)
     if is_offline:
         new.refresh_token = families.first_token(session.pk)
-        session.refresh_digest = families.digest_of(new.refresh_token)
+        session.refresh_digest = secrets.plain_digest(new.refresh_token)
     return new
 
 

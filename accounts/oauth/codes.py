@@ -66,7 +66,7 @@ def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
     Call this in the transaction that deletes ``asked``.
     """
     code, life = secrets.token(), timedelta(seconds=settings.AUTHSITE.code_seconds)
-    digest, expires_at = digest_of(code), clock.now() + life
+    digest, expires_at = secrets.plain_digest(code), clock.now() + life
     if asked.device:
         code, digest, expires_at = "", asked.device.digest, asked.device.expires_at
     row = AuthorizationCode(
@@ -99,7 +99,7 @@ def get(
             challenge is not the one of the code.
     """
     held, user, session = _FOUND.firsts(
-        digest=digest_of(code),
+        digest=secrets.plain_digest(code),
         client=client.pk,
         redirect_uri=redirect_uri,
         code_challenge=code_challenge,
@@ -140,11 +140,6 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
 def code_challenge_of(verifier: str) -> str:
     """Return the challenge for ``verifier`` by the method S256 (RFC 7636 section 4.2)."""
     return crypto.encode(sha256(verifier.encode()).digest())
-
-
-def digest_of(code: str) -> str:
-    """Return the digest of ``code``. It needs no key, because the code has 256 random bits."""
-    return sha256(code.encode()).hexdigest()
 
 
 def prune() -> int:

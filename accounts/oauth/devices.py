@@ -55,7 +55,7 @@ def begin(
     hit(*budgets)
     device_code, user_code = secrets.token(), secrets.user_code()
     DeviceAuthorization.objects.create(
-        digest=codes.digest_of(device_code),
+        digest=secrets.plain_digest(device_code),
         user_code=secrets.digest(user_code, _PURPOSE),
         client=client,
         scope=scope,
@@ -122,7 +122,7 @@ def check_decision(device_code: str, client: Client) -> None:
         OAuthError: the person has not answered or has refused, or the code is not valid.
     """
     check_allowed(client)
-    digest = codes.digest_of(device_code)
+    digest = secrets.plain_digest(device_code)
     device = DeviceAuthorization.objects.filter(pk=digest, client=client).first()
     if device is None:
         raise OAuthError("invalid_grant", "The device code is unknown or for another client.")

@@ -8,6 +8,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.activity import events
 from accounts.activity.services import Actor
+from accounts.common import secrets
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.oauth import app_sessions, codes, connections, decisions, devices, id_tokens
 from accounts.oauth.clients import authentication
@@ -79,7 +80,7 @@ def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:
     if held is None or held.client_id != client.pk:
         return None
     session = held.session
-    if session.refresh_digest != families.digest_of(text):
+    if session.refresh_digest != secrets.plain_digest(text):
         return None
     return {
         "client_id": client.pk,

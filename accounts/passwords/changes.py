@@ -57,9 +57,7 @@ def reset_message(username: str, email: str, token: str) -> Message:
     """
     about = {"email": email, "site": settings.AUTHSITE.site_name}
     return Message(
-        to=email,
-        subject=_("Set a new password for %(site)s") % about,
-        greeting=_("Hello %(name)s,") % {"name": username} if username else "",
+        **_shared(username, email, token),
         paragraphs=[_("Someone, probably you, asked to reset the password for your account.")],
         questions=[
             (
@@ -67,8 +65,6 @@ def reset_message(username: str, email: str, token: str) -> Message:
                 _("Set a new password. The link works once and expires after 30 minutes."),
             ),
         ],
-        action_label=_("Set a new password"),
-        action_url=absolute("account_reset_password_key", token),
         closing=[_("Not you? Then you don’t need to do anything. Your password stays the same.")],
         reason=_("Sent to %(email)s because someone asked to reset a password at %(site)s.")
         % about,
@@ -80,11 +76,9 @@ def reset_by_staff_message(username: str, email: str, token: str, why: str) -> M
 
     ``why``: the reason that the member of staff has given.
     """
-    about = {"email": email, "site": settings.AUTHSITE.site_name}
+    about = {"email": email, "site": settings.AUTHSITE.site_name, "username": username}
     return Message(
-        to=email,
-        subject=_("Set a new password for %(site)s") % about,
-        greeting=_("Hello %(name)s,") % {"name": username},
+        **_shared(username, email, token),
         paragraphs=[_("A member of our staff sent you this link to set a new password.")],
         facts=[(_("Why"), why)],
         questions=[
@@ -93,11 +87,19 @@ def reset_by_staff_message(username: str, email: str, token: str, why: str) -> M
                 _("Set a new password. The link works once and expires after 30 minutes."),
             ),
         ],
-        action_label=_("Set a new password"),
-        action_url=absolute("account_reset_password_key", token),
         closing=[_("Didn’t ask for help? Then don’t use the link, and don’t forward this email.")],
-        reason=TO_OWNER % {**about, "username": username},
+        reason=TO_OWNER % about,
     )
+
+
+def _shared(username: str, email: str, token: str) -> dict[str, Any]:
+    return {
+        "to": email,
+        "subject": _("Set a new password for %(site)s") % {"site": settings.AUTHSITE.site_name},
+        "greeting": _("Hello %(name)s,") % {"name": username} if username else "",
+        "action_label": _("Set a new password"),
+        "action_url": absolute("account_reset_password_key", token),
+    }
 
 
 LINK = mailed_codes.RESET

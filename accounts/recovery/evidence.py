@@ -4,7 +4,7 @@ Only a proof that the account had long enough before the disputed change counts:
 ``accounts.users.disputes`` contains the rule.
 """
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
@@ -22,7 +22,7 @@ from accounts.sessions import services as sessions
 from accounts.throttle.limits import REAUTHENTICATION
 from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.models import Assertion, Authenticator, Passkey, RecoveryCodes
+from accounts.twofactor.models import Assertion, Authenticator, Factor, Passkey, RecoveryCodes
 from accounts.users import former_credentials
 from accounts.users import models as users_models
 from accounts.users.disputes import Evidence, OwnershipEvidence, Shown, counts
@@ -156,12 +156,8 @@ def removed_factor(user: User, code: str) -> Proof | None:
     was the second factor of the session that removed it: see ``keep`` in ``twofactor.services``.
     The caller applies the rate limits.
     """
-
-    def consumes(factor: Any) -> bool:
-        return isinstance(factor, Authenticator | RecoveryCodes) and factor.consume(code)
-
     # The exact method does not matter here, as long as it is a second factor.
-    return _use_removed(user, Method.TOTP, consumes)
+    return _use_removed(user, Method.TOTP, code, Authenticator, RecoveryCodes)
 
 
 def removed_passkey(user: User, assertion: Assertion) -> Proof | None:
@@ -170,11 +166,7 @@ def removed_passkey(user: User, assertion: Assertion) -> Proof | None:
     Return the proof, or None if no such passkey made the response. A removed passkey counts only if
     it was the second factor of the session that removed it.
     """
-
-    def consumes(factor: Any) -> bool:
-        return isinstance(factor, Passkey) and factor.consume(assertion)
-
-    return _use_removed(user, Method.PASSKEY, consumes)
+    return _use_removed(user, Method.PASSKEY, assertion, Passkey)
 
 
 def removed_passkeys(user: User) -> list[Passkey]:
@@ -185,7 +177,10 @@ def removed_passkeys(user: User) -> list[Passkey]:
     return [row for row in rows if isinstance(row, Passkey)]
 
 
-def _use_removed(user: User, method: Method, consumes: Callable[[Any], bool]) -> Proof | None:
+def _use_removed(user: User, method: Method, token: Any, *kinds: type[Factor]) -> Proof | None:
+    def consumes(factor: Any) -> bool:
+        return isinstance(factor, kinds) and factor.consume(token)
+
     if not user.is_disputed or user.disputed_at is None:
         return None
     key = former_credentials.use_removed_factor(user, user.disputed_at, consumes)

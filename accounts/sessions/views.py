@@ -68,11 +68,8 @@ def sessions(request: HttpRequest) -> HttpResponse:
     """List the sessions of the signed-in user; revoke one session or all others."""
     here = session_of(request)
     if request.method == "POST":
-        return (
-            _sign_out_elsewhere(request, here)
-            if "others" in request.POST
-            else _revoke(request, here)
-        )
+        revoke = _sign_out_elsewhere if "others" in request.POST else _revoke
+        return revoke(request, here)
     page = page_of(request, others(here))
     browsers = [session for session in page if not session.is_client]
     add_apps([here, *browsers])

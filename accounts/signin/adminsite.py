@@ -130,8 +130,7 @@ class Site(admin.AdminSite):
         """Raise ``Http404``, because the admin's form does not require recent authentication."""
         raise Http404
 
-    def password_change_done(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        raise Http404
+    password_change_done = password_change
 
 
 def _page_of(user: User) -> str:

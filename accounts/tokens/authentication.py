@@ -95,10 +95,12 @@ def read_token(request: HttpRequest, scheme: str, text: str) -> tuple[AccessToke
         is of no use to a thief; any other token needs ``bearer`` (RFC 9449 section 7).
 
     Raises:
-        InvalidProof: there is no valid proof.
+        InvalidDpopProof: there is no valid proof.
         InvalidToken: the token is not valid for the scheme and the key of the proof.
     """
-    proof = dpop.required_of(request, text) if scheme == "dpop" else dpop.DpopProof()
+    proof = dpop.proof_of(request, text) if scheme == "dpop" else dpop.DpopProof()
+    if scheme == "dpop" and not proof.thumbprint:
+        raise dpop.InvalidDpopProof
     found = services.read(text, tells_expired=True, key=proof.thumbprint)
     proof.consume()
     return found

@@ -76,7 +76,7 @@ class DpopProof:
         Call this when everything else is checked, so that strangers store no rows.
 
         Raises:
-            InvalidProof: the proof was used before.
+            InvalidDpopProof: the proof was used before.
         """
         if self.thumbprint and not use_once("dpop", self.digest, self.expires_at):
             raise InvalidDpopProof
@@ -101,18 +101,6 @@ def proof_of(request: HttpRequest, token: str = "") -> DpopProof:
         return _read(text, request, token)
     except (LookupError, ValueError, TypeError, AttributeError, RecursionError):
         raise InvalidDpopProof from None
-
-
-def required_of(request: HttpRequest, token: str) -> DpopProof:
-    """Return the proof of ``request`` as :func:`proof_of` does.
-
-    Raises:
-        InvalidProof: there is no proof, or see :func:`proof_of`.
-    """
-    proof = proof_of(request, token)
-    if not proof.thumbprint:
-        raise InvalidDpopProof
-    return proof
 
 
 def token_type(key: str) -> str:
@@ -166,7 +154,7 @@ def _public(jwk: dict[str, Any], algorithm: str) -> keys.Jwk:
     """Return the members of the public key ``jwk``, which is for ``algorithm``.
 
     Raises:
-        InvalidProof: the key is for another algorithm, or has a private half.
+        InvalidDpopProof: the key is for another algorithm, or has a private half.
     """
     kind, curve = KEYS[algorithm]
     if keys.SECRET_MEMBERS & jwk.keys() or jwk["kty"] != kind or jwk.get("crv") != curve:
@@ -181,7 +169,7 @@ def _check(claims: dict[str, Any], request: HttpRequest, token: str) -> None:
     """Check that the proof with ``claims`` was made now, for this request and ``token``.
 
     Raises:
-        NonceRequired, InvalidProof: see :func:`proof_of`.
+        NonceRequired, InvalidDpopProof: see :func:`proof_of`.
     """
     now = clock.now().timestamp()
     is_for_here = claims["htm"] == request.method and _normalized(claims["htu"]) == _normalized(

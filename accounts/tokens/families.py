@@ -14,7 +14,6 @@ and only the newest one can be used. The UPDATE that replaces a refresh token su
 of several parallel requests (RFC 9700 section 4.14.2).
 """
 
-import hashlib
 import hmac
 import uuid
 from datetime import timedelta
@@ -68,11 +67,6 @@ def family_of(token: str) -> uuid.UUID | None:
     if not any(hmac.compare_digest(tag, good) for good in _tags(body)):
         return None
     return uuid.UUID(bytes=body[:ID])
-
-
-def digest_of(token: str) -> str:
-    """Return the digest of ``token``. It needs no key, because the secret has 176 random bits."""
-    return hashlib.sha256(token.encode()).hexdigest()
 
 
 def _tags(body: bytes) -> list[bytes]:
@@ -155,8 +149,8 @@ def rotate(
     session = _ROTATE.first(
         id=family,
         kind=kind.value,
-        digest=digest_of(token),
-        next=digest_of(follower),
+        digest=secrets.plain_digest(token),
+        next=secrets.plain_digest(follower),
         now=now,
         noted=now - sessions.NOTE_EVERY,
         idle=now + timedelta(days=settings.AUTHSITE.refresh_idle_days),
@@ -177,7 +171,7 @@ def repeat(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
         InvalidToken: the token is not valid, or belongs to a client of another ``kind``.
     """
     session = of(token)
-    if session is None or (digest := digest_of(token)) == session.refresh_digest:
+    if session is None or (digest := secrets.plain_digest(token)) == session.refresh_digest:
         raise InvalidToken
     # A connected app has its own endpoint. Elsewhere, its token ends nothing.
     if session.is_app != (kind == LoginSession.Kind.CONNECTED):
@@ -190,7 +184,7 @@ def repeat(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[Log
         if session.kind != kind:
             raise InvalidToken
         for follower in successors(token):
-            if digest_of(follower) == session.refresh_digest:
+            if secrets.plain_digest(follower) == session.refresh_digest:
                 return session, follower
         # Another node has derived the successor with a SECRET_KEY that this node does not have yet.
         # This is not theft.

@@ -15,7 +15,7 @@ from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenError
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
-from accounts.common import clock
+from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Method, Proof
@@ -289,20 +289,17 @@ def _verify_password(login: str, password: str, client: ClientInfo) -> User | Pe
     return account
 
 
+# Every other requirement can only be met on the pages of the site.
 REFUSALS: dict[Requirement, type[PublicError]] = {
     Requirement.EMAIL: EmailNotVerified,
     Requirement.SECOND_FACTOR: SecondFactorRequired,
-    Requirement.PASSWORD: EnrolmentRequired,
-    Requirement.MAILBOX: EnrolmentRequired,
-    Requirement.ENROLMENT: EnrolmentRequired,
-    Requirement.PASSKEY: EnrolmentRequired,
 }
 
 
 def _cleared(account: User | PendingSignup, requirement: Requirement | None) -> User:
-    """Return ``account`` if ``requirement`` is None; otherwise raise its error in ``REFUSALS``."""
+    """Return ``account`` if ``requirement`` is None; otherwise raise the error for it."""
     if requirement is not None or not isinstance(account, User):
-        raise REFUSALS[requirement or Requirement.EMAIL]
+        raise REFUSALS.get(requirement or Requirement.EMAIL, EnrolmentRequired)
     return account
 
 
@@ -337,7 +334,7 @@ def _begin(
         user, proofs, client, kind=token_request.kind, scope=scopes.written(scope)
     )
     token = families.first_token(session.pk)
-    session.refresh_digest = families.digest_of(token)
+    session.refresh_digest = secrets.plain_digest(token)
     try:
         establish_api_session(CompletedSignIn(user, proofs), session, client)
     except AccountChanged:

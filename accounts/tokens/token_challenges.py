@@ -5,7 +5,6 @@ valid for five minutes and five attempts, and can be completed once. A new chall
 more guesses, because wrong codes are also counted for the account (CVE-2025-64102).
 """
 
-import hashlib
 from datetime import timedelta
 
 from django.db.models import F
@@ -33,7 +32,7 @@ def issue(
     """
     secret = secrets.token()
     TokenChallenge.objects.create(
-        digest=_digest(secret),
+        digest=secrets.plain_digest(secret),
         user=user,
         version=user.credential_version,
         proofs=[proof.to_json() for proof in proofs],
@@ -58,7 +57,7 @@ def get_challenge(secret: str, kind: LoginSession.Kind) -> TokenChallenge:
             was changed.
     """
     rows = TokenChallenge.objects.select_related("user").filter(expires_at__gt=clock.now())
-    row = rows.filter(digest=_digest(secret), kind=kind, user__is_active=True).first()
+    row = rows.filter(digest=secrets.plain_digest(secret), kind=kind, user__is_active=True).first()
     if row is None or row.version != row.user.credential_version:
         raise InvalidChallenge
     return row
@@ -105,8 +104,3 @@ def proofs(challenge: TokenChallenge) -> tuple[Proof, ...]:
 def prune() -> int:
     """Delete expired challenges; return how many."""
     return TokenChallenge.objects.filter(expires_at__lte=clock.now()).delete()[0]
-
-
-def _digest(secret: str) -> str:
-    """Return the digest of ``secret``. It needs no key, because the secret has 256 random bits."""
-    return hashlib.sha256(secret.encode()).hexdigest()

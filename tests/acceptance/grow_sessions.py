@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import connection
 
+from accounts.common import secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.database import parameter
 from accounts.common.proofs import Method, Proof
@@ -75,7 +76,7 @@ def main() -> None:
         user, (Proof.now(Method.PASSWORD),), PLACE, kind=API, scope="read"
     )
     token = families.first_token(session.pk)
-    session.refresh_digest = families.digest_of(token)
+    session.refresh_digest = secrets.plain_digest(token)
     session.save(force_insert=True)
     for number in (1_000, 100_000):
         grow(session, number)

@@ -19,6 +19,7 @@ from django.db import connection, models
 
 from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
+from accounts.common import secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.oauth import app_sessions
@@ -92,7 +93,7 @@ def access_token(session: LoginSession) -> str:
 def tokens_of(number: int) -> dict[str, str]:
     session = LoginSession.objects.get(pk=id_of("family", number))
     token = refresh.first_token(session.pk)
-    LoginSession.objects.filter(pk=session.pk).update(refresh_digest=refresh.digest_of(token))
+    LoginSession.objects.filter(pk=session.pk).update(refresh_digest=secrets.plain_digest(token))
     return {"refresh": token, "access": access_token(session)}
 
 

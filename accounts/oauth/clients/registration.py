@@ -13,9 +13,8 @@ from django.db.models import F, Q
 
 from accounts.activity import events
 from accounts.activity.services import Actor
-from accounts.common import clock
+from accounts.common import clock, secrets
 from accounts.common.database import BATCH, delete_in_batches
-from accounts.common.key_text import digest
 from accounts.oauth import scopes
 from accounts.oauth.clients import services
 from accounts.oauth.models import REGISTRATION, Client, RegistrationToken
@@ -56,7 +55,8 @@ def find_token(text: str) -> RegistrationToken | None:
     token = RegistrationToken.objects.filter(
         _live(clock.now()), pk=REGISTRATION.id_of(text)
     ).first()
-    return token if token and hmac.compare_digest(token.digest, digest(text)) else None
+    is_right = token and hmac.compare_digest(token.digest, secrets.plain_digest(text))
+    return token if is_right else None
 
 
 @transaction.atomic

@@ -20,10 +20,9 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
-from accounts.common import clock
+from accounts.common import clock, secrets
 from accounts.common.database import P, PreparedQueries, PreparedQuery, delete_in_batches
 from accounts.common.errors import PublicError
-from accounts.common.key_text import digest
 from accounts.oauth import app_sessions, id_tokens
 from accounts.oauth.clients import uris
 from accounts.oauth.models import SECRET, AuthorizationCode, Client, ClientLogo, ClientSecret
@@ -160,7 +159,7 @@ def authenticate(client_id: str, secret: str) -> Client | None:
     if not SECRET.is_key(secret):
         return None
     row, client = _WITH_SECRET.firsts(secret=SECRET.id_of(secret), id=client_id)
-    if row is None or not hmac.compare_digest(row.digest, digest(secret)):
+    if row is None or not hmac.compare_digest(row.digest, secrets.plain_digest(secret)):
         return None
     is_over = row.expires_at is not None and row.expires_at <= clock.now()
     return None if is_over or client is None or row.client_id != client.pk else client
