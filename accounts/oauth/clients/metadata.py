@@ -9,7 +9,6 @@ from typing import Any
 from django.core.exceptions import ValidationError
 
 from accounts.oauth import id_tokens
-from accounts.oauth.clients import keys
 from accounts.oauth.clients.authentication import METHODS
 from accounts.oauth.clients.uris import LONGEST, sector_of
 from accounts.oauth.decisions import OFFLINE
@@ -18,17 +17,20 @@ from accounts.oauth.protocol import OAuthError
 
 CODE, REFRESH = "authorization_code", "refresh_token"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
-# The fields of an app, each with the metadata member that it is read from.
-_FIELDS = {
-    "name": "client_name",
-    "redirect_uris": "redirect_uris",
-    "logout_uris": "post_logout_redirect_uris",
-    "backchannel_logout_uri": "backchannel_logout_uri",
-    "jwks": "jwks",
-    "jwks_uri": "jwks_uri",
-    "homepage": "client_uri",
-    "privacy_url": "policy_uri",
-    "terms_url": "tos_uri",
+# The fields of an app that are members of the metadata: the name of each, and its value if it is
+# missing.
+_FIELDS: dict[str, tuple[str, Any]] = {
+    "name": ("client_name", ""),
+    "logout_uris": ("post_logout_redirect_uris", []),
+    "backchannel_logout_uri": ("backchannel_logout_uri", ""),
+    "requires_dpop": ("dpop_bound_access_tokens", False),
+    "homepage": ("client_uri", ""),
+    "privacy_url": ("policy_uri", ""),
+    "terms_url": ("tos_uri", ""),
+}
+# The same for the fields that are not always read.
+_NAMES = {name: member for name, (member, _missing) in _FIELDS.items()} | {
+    name: name for name in ("redirect_uris", "jwks", "jwks_uri")
 }
 
 
@@ -53,23 +55,17 @@ def read(
     if not isinstance(metadata, dict):
         raise _invalid("The metadata must be a JSON object.")
     method = _method(metadata)
-    grant_types = _texts(metadata, "grant_types") or [CODE]
+    grant_types = _member(metadata, "grant_types", []) or [CODE]
     client = Client(
-        name=_text(metadata, "client_name"),
+        **{name: _member(metadata, *member) for name, member in _FIELDS.items()},
+        **(_keys(metadata) if method == "private_key_jwt" else {}),
         is_public=method == "none",
         is_device=DEVICE in grant_types,
         is_verified=False,
         source=source,
         redirect_uris=(uris := _redirect_uris(metadata, grant_types)),
-        logout_uris=_texts(metadata, "post_logout_redirect_uris"),
-        backchannel_logout_uri=_text(metadata, "backchannel_logout_uri"),
         scope=_scope(metadata, grant_types, may_grant),
-        requires_dpop=_flag(metadata, "dpop_bound_access_tokens"),
         sector=_sector(metadata, uris),
-        **(_keys(metadata) if method == "private_key_jwt" else {}),
-        homepage=_text(metadata, "client_uri"),
-        privacy_url=_text(metadata, "policy_uri"),
-        terms_url=_text(metadata, "tos_uri"),
     )
     return _checked(client)
 
@@ -81,7 +77,7 @@ def written(client: Client, metadata: dict[str, Any]) -> dict[str, Any]:
     """
     has_code, may_refresh = bool(client.redirect_uris), OFFLINE in client.scope.split()
     grant_types = {CODE: has_code, DEVICE: client.is_device, REFRESH: may_refresh}
-    fields = {member: getattr(client, name) for name, member in _FIELDS.items()}
+    fields = {member: getattr(client, name) for name, member in _NAMES.items()}
     return {member: value for member, value in fields.items() if value} | {
         "grant_types": [name for name, is_on in grant_types.items() if is_on],
         "response_types": ["code"] if has_code else [],
@@ -104,9 +100,9 @@ def _redirect_uris(metadata: dict[str, Any], grant_types: list[str]) -> list[str
         if DEVICE not in grant_types:
             raise _invalid("The grant_types must include authorization_code or that of devices.")
         return []
-    if "code" not in (_texts(metadata, "response_types") or ["code"]):
+    if "code" not in (_member(metadata, "response_types", []) or ["code"]):
         raise _invalid("The response_types must include code.")
-    uris = _texts(metadata, "redirect_uris", "invalid_redirect_uri")
+    uris = _member(metadata, "redirect_uris", [])
     if not uris:
         raise OAuthError("invalid_redirect_uri", "The redirect_uris are missing.")
     return uris
@@ -114,7 +110,7 @@ def _redirect_uris(metadata: dict[str, Any], grant_types: list[str]) -> list[str
 
 def _scope(metadata: dict[str, Any], grant_types: list[str], may_grant: Collection[str]) -> str:
     """Return the scopes of ``may_grant`` that the app names; ``openid`` if none is left."""
-    named = _text(metadata, "scope").split() or may_grant
+    named = _member(metadata, "scope", "").split() or may_grant
     may_refresh = REFRESH in grant_types
     kept = [s for s in may_grant if s in named and (may_refresh or s != OFFLINE)]
     return " ".join(kept) or "openid"
@@ -127,7 +123,7 @@ def _sector(metadata: dict[str, Any], uris: list[str]) -> str:
         OAuthError: the redirect URIs have several hosts or none; or the metadata has a
             ``sector_identifier_uri``, by which the app could enter the sector of other apps.
     """
-    kind = _text(metadata, "subject_type") or "public"
+    kind = _member(metadata, "subject_type", "") or "public"
     if kind == "public":
         return ""
     sector = sector_of(uris)
@@ -137,7 +133,7 @@ def _sector(metadata: dict[str, Any], uris: list[str]) -> str:
 
 
 def _method(metadata: dict[str, Any]) -> str:
-    method = _text(metadata, "token_endpoint_auth_method") or "client_secret_basic"
+    method = _member(metadata, "token_endpoint_auth_method", "") or "client_secret_basic"
     if method not in METHODS:
         raise _invalid("The token_endpoint_auth_method is not supported.")
     return method
@@ -146,50 +142,24 @@ def _method(metadata: dict[str, Any]) -> str:
 def _keys(metadata: dict[str, Any]) -> dict[str, Any]:
     if ("jwks_uri" in metadata) == ("jwks" in metadata):
         raise _invalid("The keys must be in jwks or at jwks_uri.")
-    if "jwks" not in metadata:
-        return {"jwks_uri": _text(metadata, "jwks_uri")}
-    try:
-        # The field's own check encodes the JSON, which raises RecursionError if it nests deeply.
-        return {"jwks": keys.checked(metadata["jwks"])}
-    except ValidationError:
-        raise _wrong("jwks") from None
+    if "jwks" in metadata:
+        return {"jwks": metadata["jwks"] or {}}
+    return {"jwks_uri": _member(metadata, "jwks_uri", "")}
 
 
-def _text(metadata: dict[str, Any], name: str) -> str:
-    """Return the text of the member ``name``; an empty string if the member is missing.
+def _member[T: (str, bool, list[str])](metadata: dict[str, Any], name: str, missing: T) -> T:
+    """Return the member ``name``, a list without repeated texts; ``missing`` if it is missing.
 
     Raises:
-        OAuthError: the member is not a text, is too long, or has unprintable characters.
+        OAuthError: the member has another type than ``missing``, or one of its texts is too long or
+            has unprintable characters.
     """
-    value = metadata.get(name, "")
-    if not isinstance(value, str) or not _is_clean(value):
+    value = metadata.get(name, missing)
+    texts = value if isinstance(value, list) else [str(value)]
+    is_right = type(value) is type(missing) and all(isinstance(text, str) for text in texts)
+    if not is_right or not all(len(text) <= LONGEST and text.isprintable() for text in texts):
         raise _wrong(name)
-    return value
-
-
-def _texts(
-    metadata: dict[str, Any], name: str, error: str = "invalid_client_metadata"
-) -> list[str]:
-    """Return the texts in the list ``name``, each once; none if it is missing.
-
-    Raises:
-        OAuthError: with the code ``error``: it is no list of texts.
-    """
-    values = metadata.get(name, [])
-    if not isinstance(values, list) or not all(isinstance(v, str) and _is_clean(v) for v in values):
-        raise _wrong(name, error)
-    return list(dict.fromkeys(values))
-
-
-def _flag(metadata: dict[str, Any], name: str) -> bool:
-    value = metadata.get(name, False)
-    if not isinstance(value, bool):
-        raise _wrong(name)
-    return value
-
-
-def _is_clean(value: str) -> bool:
-    return len(value) <= LONGEST and value.isprintable()
+    return list(dict.fromkeys(value)) if isinstance(value, list) else value
 
 
 def _checked(client: Client) -> Client:
@@ -199,17 +169,20 @@ def _checked(client: Client) -> Client:
         OAuthError: one of its fields is not allowed.
     """
     try:
-        client.clean_fields()
+        # First, because ``clean_fields`` encodes the keys, which raises RecursionError if they nest
+        # deeply.
         client.clean()
+        client.clean_fields()
     except ValidationError as error:
         fields = error.message_dict
-        if "redirect_uris" in fields:
-            raise _wrong("redirect_uris", "invalid_redirect_uri") from None
-        raise _wrong(_FIELDS.get(min(fields), "subject_type")) from None
+        first = "redirect_uris" if "redirect_uris" in fields else min(fields)
+        raise _wrong(_NAMES.get(first, "subject_type")) from None
     return client
 
 
-def _wrong(name: str, error: str = "invalid_client_metadata") -> OAuthError:
+def _wrong(name: str) -> OAuthError:
+    is_uri = name == "redirect_uris"
+    error = "invalid_redirect_uri" if is_uri else "invalid_client_metadata"
     return OAuthError(error, f"The member {name} is missing or not allowed.")
 
 
