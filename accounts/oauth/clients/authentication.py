@@ -30,6 +30,7 @@ from typing import Any
 from urllib.parse import unquote_plus
 
 from django.conf import settings
+from django.db.models import Q
 from django.http import HttpRequest
 
 from accounts.codes.services import use_once
@@ -181,22 +182,27 @@ LIFE = 300
 JWT_TYPES = ("jwt", "client-authentication+jwt")
 
 
-def authenticate_by_assertion(text: str, client_id: str | None) -> Client | None:
-    """Return the enabled client that has signed the assertion ``text``, and use ``text`` up.
+def _find_by_assertion(request: HttpRequest, sent: dict[str, str]) -> Client | None:
+    """Return the enabled client that has signed the assertion, and use the assertion up.
 
-    Return None if the assertion is not valid, was used before, or is from a client other than
-    ``client_id``. ``client_id`` is None if the request does not have it.
+    Return None if the assertion is not valid, was used before, or is from a client other than the
+    ``client_id`` of the request.
 
     Raises:
+        OAuthError: the client also sends a secret.
         Busy: see :func:`has_signed`.
     """
+    if "HTTP_AUTHORIZATION" in request.META or "client_secret" in sent:
+        raise _two_ways()
+    if sent.get("client_assertion_type") != TYPE:
+        return None
     try:
-        parts = signatures.split(text)
+        parts = signatures.split(sent.get("client_assertion", ""))
         claims = json.loads(parts.payload)
         subject = claims["sub"]
-        if client_id not in (None, subject) or not subject.isprintable():
+        if sent.get("client_id", subject) != subject or not subject.isprintable():
             return None
-        client = services.find_with_keys(subject)
+        client = services.find_enabled(subject, services.HAS_KEYS)
         # The signature comes last, because its check may fetch keys.
         if client is None or not _is_valid(claims) or not _is_signed(parts, client):
             return None
@@ -249,15 +255,15 @@ def authenticate(request: HttpRequest, sent: dict[str, str]) -> Client:
         RateLimited: too many wrong secrets or assertions were sent from the network, or the keys of
             the client are being fetched.
     """
-    if is_signed := not ASSERTION.isdisjoint(sent):
-        client_id, secret = sent.get("client_id", ""), None
-        client = _by_assertion(request, sent)
+    if not ASSERTION.isdisjoint(sent):
+        client_id, secret = sent.get("client_id", ""), sent.get("client_assertion", "")
+        client = _find_by_assertion(request, sent)
     else:
         client_id, secret = credentials(request, sent)
         client = _find_by_credentials(client_id, secret)
     if client:
         return client
-    if is_signed or secret is not None:
+    if secret is not None:
         here = client_of(request)
         of_line = CLIENT_SUBSCRIBER.of(client_id, here.wide_network)
         hit(*around(UNGUESSABLE, here, "client"), of_line)
@@ -273,22 +279,9 @@ def find_authenticated(request: HttpRequest, sent: dict[str, str]) -> Client | N
     return _find_by_credentials(*credentials(request, sent))
 
 
-def _by_assertion(request: HttpRequest, sent: dict[str, str]) -> Client | None:
-    """Return the client that has signed the assertion, or None.
-
-    Raises:
-        OAuthError: the client also sends a secret.
-    """
-    if "HTTP_AUTHORIZATION" in request.META or "client_secret" in sent:
-        raise _two_ways()
-    if sent.get("client_assertion_type") != TYPE:
-        return None
-    return authenticate_by_assertion(sent.get("client_assertion", ""), sent.get("client_id"))
-
-
 def _find_by_credentials(client_id: str, secret: str | None) -> Client | None:
     if secret is None:
-        return services.find_public(client_id)
+        return services.find_enabled(client_id, Q(is_public=True))
     return services.authenticate(client_id, secret)
 
 

@@ -31,6 +31,7 @@ from accounts.users.models import User
 
 # The app is enabled and authenticates by secrets.
 HAS_SECRET = Q(is_public=False, jwks__isnull=True, jwks_uri="", disabled_at__isnull=True)
+HAS_KEYS = Q(jwks__isnull=False) | ~Q(jwks_uri="")
 _BY_ID = PreparedQuery(lambda: Client.objects.filter(pk=P("id")))
 # A secret by its id, and an app by its id, if the app is enabled and authenticates by secrets.
 _WITH_SECRET = PreparedQueries(
@@ -170,19 +171,11 @@ def find_client(client_id: str) -> Client | None:
     return _BY_ID.first(id=client_id)
 
 
-def find_with_keys(client_id: str) -> Client | None:
-    """Return the app with this id if it authenticates by keys and is enabled."""
+def find_enabled(client_id: str, kind: Q) -> Client | None:
+    """Return the app with this id if it is enabled and of the ``kind``."""
     if uris.is_withdrawn(client_id):
         return None
-    has_keys = Q(jwks__isnull=False) | ~Q(jwks_uri="")
-    return Client.objects.filter(has_keys, pk=client_id, disabled_at=None).first()
-
-
-def find_public(client_id: str) -> Client | None:
-    """Return the app with this id if it is public and enabled. It needs no secret."""
-    if uris.is_withdrawn(client_id):
-        return None
-    return Client.objects.filter(pk=client_id, is_public=True, disabled_at=None).first()
+    return Client.objects.filter(kind, pk=client_id, disabled_at=None).first()
 
 
 def prune() -> int:
