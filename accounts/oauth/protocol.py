@@ -156,7 +156,7 @@ def form_of(request: HttpRequest) -> dict[str, str]:
         raise OAuthError("invalid_request", "There are too many parameters.") from None
 
 
-def required(sent: dict[str, str], name: str) -> str:
+def required(sent: Mapping[str, str], name: str) -> str:
     """Return the parameter ``name``.
 
     Raises:

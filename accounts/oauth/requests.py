@@ -30,7 +30,7 @@ from accounts.oauth.clients import services as clients
 from accounts.oauth.clients import uris
 from accounts.oauth.clients.uris import is_registered
 from accounts.oauth.models import LONGEST_ID, AuthorizationRequest, Client, UnreadRequest
-from accounts.oauth.protocol import OAuthError
+from accounts.oauth.protocol import OAuthError, required
 from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of, known, of_service
 from accounts.sessions.models import LoginSession
 from accounts.signin.flow import Hint
@@ -60,8 +60,16 @@ LIFE = timedelta(hours=1)
 PROMPTS = {"none", "login", "consent", "select_account"}
 # Longer than a session can be, so a greater ``max_age`` means the same.
 LONGEST_AGE = 10**9
-_CODE_CHALLENGE = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
-_AGE = re.compile(r"[0-9]{1,18}", re.ASCII)
+_DIGEST = (r"[A-Za-z0-9_-]{43}", "have 43 characters")
+# The form that parameters must have, and the words for the developer of the app. ``dpop_jkt`` is
+# the thumbprint of the key that the code will be bound to (RFC 9449 section 10).
+_FORMS = {
+    "response_mode": (r"query", "be query"),
+    "code_challenge_method": (r"S256", "be S256"),
+    "code_challenge": _DIGEST,
+    "dpop_jkt": _DIGEST,
+    "max_age": (r"[0-9]{1,18}", "be a number of seconds"),
+}
 # Parameters that would change the meaning of a request, and the errors that OpenID Connect Core
 # sections 3.1.2.6 and 7.2.1 have for them.
 _UNSUPPORTED = {
@@ -99,7 +107,7 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
     Raises:
         OAuthError: the request is not valid.
     """
-    _check_form(given)
+    _check_values(given)
     scope, audience = access_of(client, given)
     return AuthorizationRequest(
         client=client,
@@ -108,10 +116,10 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         audience=audience,
         state=given.get("state", ""),
         nonce=given.get("nonce", ""),
-        code_challenge=_code_challenge(given),
-        dpop_jkt=_dpop_jkt(given.get("dpop_jkt", "")),
+        code_challenge=given["code_challenge"],
+        dpop_jkt=given.get("dpop_jkt", ""),
         prompts=_prompts(given.get("prompt", "")),
-        max_age=_max_age(given.get("max_age", "")),
+        max_age=min(int(given["max_age"]), LONGEST_AGE) if "max_age" in given else None,
         acr_values=_acr_values(given.get("acr_values", "")),
         # These two only help people, so a value that is too long is cut instead of refused.
         login_hint=given.get("login_hint", "")[:254],
@@ -138,21 +146,25 @@ def access_of(client: Client, given: Mapping[str, str]) -> tuple[str, str]:
     return scope, audience
 
 
-def _check_form(given: Mapping[str, str]) -> None:
-    """Check that the request is for the code flow, with the response in the query.
+def _check_values(given: Mapping[str, str]) -> None:
+    """Check the parameters that can have few values, or only those of one form.
+
+    Every app needs a challenge made with S256 (RFC 9700 section 2.1.1). The default method is
+    ``plain``, whose challenge is the verifier (RFC 7636 section 4.3).
 
     Raises:
-        OAuthError: it is for another flow, or has a parameter that the site does not support.
+        OAuthError: a parameter is missing or malformed, asks for another flow, or is not supported.
     """
     for name, error in _UNSUPPORTED.items():
         if name in given:
             raise OAuthError(error, f"The parameter {name} is not supported.")
-    if "response_type" not in given:
-        raise OAuthError("invalid_request", "The response_type is missing.")
-    if given["response_type"] != "code":
+    if required(given, "response_type") != "code":
         raise OAuthError("unsupported_response_type", "The response_type must be code.")
-    if given.get("response_mode", "query") != "query":
-        raise OAuthError("invalid_request", "The response_mode must be query.")
+    for name in ("code_challenge", "code_challenge_method"):
+        required(given, name)
+    for name, (form, words) in _FORMS.items():
+        if name in given and not re.fullmatch(form, given[name], re.ASCII):
+            raise OAuthError("invalid_request", f"The {name} must {words}.")
 
 
 def _unknown() -> OAuthError:
@@ -168,33 +180,6 @@ def check_redirect_uri(client: Client, given: str) -> str:
     if uris.is_registered(client.redirect_uris, given):
         return given
     raise OAuthError("invalid_request", "The redirect_uri is missing or not registered.")
-
-
-def _code_challenge(given: Mapping[str, str]) -> str:
-    """Return the code challenge. Every app needs one (RFC 9700 section 2.1.1).
-
-    Raises:
-        OAuthError: the challenge is missing, malformed, or not made with S256.
-    """
-    if "code_challenge" not in given:
-        raise OAuthError("invalid_request", "The code_challenge is missing.")
-    # The default method is ``plain``, whose challenge is the verifier (RFC 7636 section 4.3).
-    if given.get("code_challenge_method") != "S256":
-        raise OAuthError("invalid_request", "The code_challenge_method must be S256.")
-    if not _CODE_CHALLENGE.fullmatch(given["code_challenge"]):
-        raise OAuthError("invalid_request", "The code_challenge must have 43 characters.")
-    return given["code_challenge"]
-
-
-def _dpop_jkt(given: str) -> str:
-    """Return the thumbprint of the key that the code will be bound to (RFC 9449 section 10).
-
-    Raises:
-        OAuthError: it is malformed.
-    """
-    if given and not _CODE_CHALLENGE.fullmatch(given):
-        raise OAuthError("invalid_request", "The dpop_jkt must have 43 characters.")
-    return given
 
 
 def _scope(client: Client, given: str) -> str:
@@ -237,14 +222,6 @@ def _prompts(given: str) -> str:
     if set(wanted) - PROMPTS or ("none" in wanted and len(wanted) > 1):
         raise OAuthError("invalid_request", "The prompt is unknown, or has none and another value.")
     return " ".join(wanted)
-
-
-def _max_age(given: str) -> int | None:
-    if not given:
-        return None
-    if not _AGE.fullmatch(given):
-        raise OAuthError("invalid_request", "The max_age must be a number of seconds.")
-    return min(int(given), LONGEST_AGE)
 
 
 def _subject(client: Client, hint: str) -> uuid.UUID | None:
