@@ -46,6 +46,11 @@ def _excess() -> QuerySet[LoginSession]:
 
 
 _INSERT = PreparedInsert(AppSession)
+# What the session of an app has from its parent: the device, and how the user has authenticated.
+_OF_PARENT = (
+    *("user", "agent", "browser", "system", "ip"),
+    *("amr", "auth_time", "factor_at", "passkey_at", "factor_key"),
+)
 _LIVE = OwnedQuery(
     lambda: LoginSession.objects.filter(
         is_live(P("now")), pk=P("session"), app_session__isnull=False
@@ -72,18 +77,9 @@ def new(
         ends_at = now + timedelta(days=config.refresh_token_days)
         idle_at = min(now + timedelta(days=config.refresh_idle_days), ends_at)
     session = LoginSession(
-        user=parent.user,
+        **{name: getattr(parent, name) for name in _OF_PARENT},
         kind=LoginSession.Kind.CONNECTED,
         scope=scope,
-        agent=parent.agent,
-        browser=parent.browser,
-        system=parent.system,
-        ip=parent.ip,
-        amr=parent.amr,
-        auth_time=parent.auth_time,
-        factor_at=parent.factor_at,
-        passkey_at=parent.passkey_at,
-        factor_key=parent.factor_key,
         begun_at=now,
         used_at=now,
         idle_at=idle_at,
@@ -155,9 +151,7 @@ def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
     ``reason``: the name of the event that ended the parents, or an empty string.
     """
     rows = LoginSession.objects.filter(app_session__parent__in=parents.order_by().values("pk"))
-    now = clock.now()
-    if rows.filter(refresh_digest="", ended_at=None).update(ended_at=now, ended_by=reason):
-        logout.post(rows.filter(ended_at=now))
+    _end(rows, rows.filter(refresh_digest="", ended_at=None), reason)
 
 
 @transaction.atomic(savepoint=False)

@@ -29,6 +29,8 @@ from accounts.sessions.models import LoginSession, is_live
 from accounts.users.models import User
 
 _INSERT = PreparedInsert(AuthorizationCode)
+# What a code has from its request.
+_ASKED = ("redirect_uri", "code_challenge", "dpop_jkt", "nonce", "scope", "audience")
 
 
 def _of_client() -> QuerySet[AuthorizationCode]:
@@ -75,13 +77,8 @@ def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
         user_id=session.user_id,
         version=session.user.credential_version,
         session=session,
-        redirect_uri=asked.redirect_uri,
-        code_challenge=asked.code_challenge,
-        dpop_jkt=asked.dpop_jkt,
-        nonce=asked.nonce,
-        scope=asked.scope,
-        audience=asked.audience,
         expires_at=expires_at,
+        **{name: getattr(asked, name) for name in _ASKED},
     )
     _INSERT.run(row)
     return code

@@ -185,12 +185,8 @@ def disconnect(user: User, client_id: str, actor: Actor) -> bool:
 def disconnect_all(user: User, actor: Actor) -> None:
     """Disconnect all apps of ``user``, as :func:`disconnect` does."""
     users.lock_row_as_is(user)
-    names = list(of(user).values_list("name", flat=True))
-    forget_all(user)
-    rows = LoginSession.objects.filter(user=user, app_session__isnull=False)
-    app_sessions.end(rows, events.APP_DISCONNECTED)
-    for name in names:
-        record(user, events.APP_DISCONNECTED, actor, detail=name)
+    for client_id in list(of(user).values_list("pk", flat=True)):
+        disconnect(user, client_id, actor)
 
 
 def forget_all(user: User) -> None:
