@@ -221,12 +221,16 @@ def _grant(
 
 
 @transaction.atomic
-def refuse(asked: AuthorizationRequest) -> bool:
-    """Delete a stored request that the person refuses; return False if it was answered meanwhile.
+def refuse(asked: AuthorizationRequest) -> None:
+    """Delete a stored request that the person refuses.
 
     If a device asks, also record the refusal, so that the device gets ``access_denied``.
+
+    Raises:
+        AlreadyAnswered: the request was answered meanwhile.
     """
-    return close(asked) and (not asked.device_id or decide(asked, allows=False))
+    if not close(asked) or (asked.device_id and not decide(asked, allows=False)):
+        raise AlreadyAnswered
 
 
 def close(asked: AuthorizationRequest) -> bool:

@@ -74,7 +74,10 @@ def invalid(request: HttpRequest, error: OAuthError) -> HttpResponse:
 
 
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Decorate a view that apps redirect to, so that an :class:`OAuthError` is shown as a page."""
+    """Decorate a view that apps redirect to.
+
+    An :class:`OAuthError` is shown as a page, and so is a request that was answered meanwhile.
+    """
 
     @login_not_required
     @never_cache
@@ -85,6 +88,8 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
             return view(request, *args, **kwargs)
         except OAuthError as error:
             return invalid(request, error)
+        except (devices.AlreadyAnswered, AccountChanged):
+            return over(request)
 
     return answer
 
@@ -303,8 +308,6 @@ def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
             return redirect_to_app(url(asked.redirect_uri, asked.state, code=code))
         except devices.ConsentMissing:
             step = Step.CONSENT
-        except (devices.AlreadyAnswered, AccountChanged):
-            return over(request)
     if step is Step.DISABLED:
         return disabled(request, asked.client)
     if asked.prompts != "none":
@@ -330,7 +333,8 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     if step is Step.DISABLED:
         return disabled(request, asked.client)
     if act == "cancel":
-        return _cancel(request, asked)
+        devices.refuse(asked)
+        return _lead_back(request, asked, error="access_denied")
     is_for_this_session = _is_for_this_session(request)
     if act == "choose" and is_for_this_session and step is Step.SELECT_ACCOUNT:
         requests.choose(asked, session_of(request))
@@ -342,8 +346,6 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
             return _lead_back(request, asked, code=_granted(request, asked, agrees=agrees))
     except devices.ConsentMissing:
         step = Step.CONSENT
-    except (devices.AlreadyAnswered, AccountChanged):
-        return over(request)
     return STEPS[step](request, asked)
 
 
@@ -378,12 +380,6 @@ def _is_for_this_session(request: HttpRequest) -> bool:
     """
     session = request_auth_of(request).session
     return session is not None and request.POST.get("session") == str(session.pk)
-
-
-def _cancel(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    if not devices.refuse(asked):
-        return over(request)
-    return _lead_back(request, asked, error="access_denied")
 
 
 def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str) -> HttpResponse:
