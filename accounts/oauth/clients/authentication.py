@@ -255,6 +255,7 @@ def authenticate(request: HttpRequest, sent: dict[str, str]) -> Client:
         RateLimited: too many wrong secrets or assertions were sent from the network, or the keys of
             the client are being fetched.
     """
+    secret: str | None
     if not ASSERTION.isdisjoint(sent):
         client_id, secret = sent.get("client_id", ""), sent.get("client_assertion", "")
         client = _find_by_assertion(request, sent)

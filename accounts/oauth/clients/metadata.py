@@ -4,7 +4,7 @@ The metadata is not trusted: apps make mistakes in it, and attackers ask for too
 """
 
 from collections.abc import Collection
-from typing import Any
+from typing import Any, cast
 
 from django.core.exceptions import ValidationError
 
@@ -102,7 +102,7 @@ def _redirect_uris(metadata: dict[str, Any], grant_types: list[str]) -> list[str
         return []
     if "code" not in (_member(metadata, "response_types", []) or ["code"]):
         raise _invalid("The response_types must include code.")
-    uris = _member(metadata, "redirect_uris", [])
+    uris: list[str] = _member(metadata, "redirect_uris", [])
     if not uris:
         raise OAuthError("invalid_redirect_uri", "The redirect_uris are missing.")
     return uris
@@ -147,7 +147,7 @@ def _keys(metadata: dict[str, Any]) -> dict[str, Any]:
     return {"jwks_uri": _member(metadata, "jwks_uri", "")}
 
 
-def _member[T: (str, bool, list[str])](metadata: dict[str, Any], name: str, missing: T) -> T:
+def _member[T](metadata: dict[str, Any], name: str, missing: T) -> T:
     """Return the member ``name``, a list without repeated texts; ``missing`` if it is missing.
 
     Raises:
@@ -159,7 +159,7 @@ def _member[T: (str, bool, list[str])](metadata: dict[str, Any], name: str, miss
     is_right = type(value) is type(missing) and all(isinstance(text, str) for text in texts)
     if not is_right or not all(len(text) <= LONGEST and text.isprintable() for text in texts):
         raise _wrong(name)
-    return list(dict.fromkeys(value)) if isinstance(value, list) else value
+    return cast(T, list(dict.fromkeys(value)) if isinstance(value, list) else value)
 
 
 def _checked(client: Client) -> Client:
