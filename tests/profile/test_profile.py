@@ -449,5 +449,5 @@ def test_home_makes_as_many_queries_for_a_rich_account_as_for_a_new_one(
     for minutes in range(60):
         at = site_clock.now() - timedelta(minutes=minutes)
         Activity.objects.create(user=alice, kind="password_set", at=at)
-    with django_assert_num_queries(11):
+    with django_assert_num_queries(10):
         client.get("/")
