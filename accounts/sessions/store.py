@@ -95,7 +95,7 @@ class SessionStore(db.SessionStore):
         new = must_create or self._unwritten
         data = dict(self.items())
         if not new and data == self._saved:
-            # The data has not changed since ``CompletedSignIn`` saved it in its own transaction,
+            # The data has not changed since ``establish_session`` saved it in its transaction,
             # but Django's middleware saves every modified session.
             return
         row = self.create_model_instance(data)

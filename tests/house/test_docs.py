@@ -27,6 +27,17 @@ def test_every_path_in_the_docs_exists() -> None:
             assert (ROOT / path).exists(), f"{page.name}: {path}"
 
 
+def test_every_name_that_the_docs_find_in_a_file_is_there() -> None:
+    named = re.compile(
+        r"((?:`[\w.]+`(?:, | and )?)+) in `((?:accounts|authsite|tests)/[\w/]+\.py)`"
+    )
+    for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
+        for names, path in named.findall(page.read_text()):
+            words = set(re.findall(r"\w+", (ROOT / path).read_text()))
+            missing = set(re.findall(r"\w+", names)) - words - {"and"}
+            assert not missing, f"{page.name}: {missing} in {path}"
+
+
 def test_every_test_in_the_threats_page_exists_and_every_attack_is_in_it() -> None:
     page = (ROOT / "docs/threats.md").read_text()
     rows = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)

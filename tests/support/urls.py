@@ -50,7 +50,7 @@ OPEN = {
     ".well-known/jwks.json",
     # Apps authenticate themselves here: tests/oauth/test_clients.py.
     *("oauth/token", "oauth/revoke", "oauth/introspect"),
-    # With an access token only: tests/oauth/test_userinfo.py.
+    # With an access token only: tests/attacks/test_app_codes.py.
     "oauth/userinfo",
     # With a registration token only: tests/attacks/test_registration.py.
     "oauth/register",
