@@ -11,8 +11,8 @@ from django.dispatch import receiver
 from accounts.activity import events
 from accounts.activity.models import OPERATOR
 from accounts.activity.services import Actor, record
-from accounts.apikeys import authentication
 from accounts.apikeys import services as keys
+from accounts.apikeys.authentication import withdraw_staff_scopes
 from accounts.common.proofs import Proof
 from accounts.common.signals import credentials_changed, factor_proved
 from accounts.emails.models import PendingEmail
@@ -25,14 +25,14 @@ from accounts.twofactor import passkeys
 from accounts.users import services as users
 from accounts.users.models import User
 
-RIGHTS_CHANGED = events.names(
+CHANGES_RIGHTS = events.names(
     events.RIGHTS_CHANGED,
     events.STAFF_GRANTED,
     events.STAFF_WITHDRAWN,
     events.SUPERUSER_GRANTED,
     events.SUPERUSER_WITHDRAWN,
 )
-PASSWORD_REPLACED = events.names(
+REPLACES_PASSWORD = events.names(
     events.PASSWORD_CHANGED, events.PASSWORD_RESET, events.PASSWORD_SET, events.LOCKED_DOWN
 )
 # A thief may have added the pending addresses, or without the factor that the account has now.
@@ -69,15 +69,15 @@ def follow_change(
     else:
         # This looks for live sessions, so the sessions are revoked afterwards.
         keys.revoke_with_sessions(user, keep, by)
-        if event in RIGHTS_CHANGED:
-            authentication.withdraw_all(user, by)
+        if event in CHANGES_RIGHTS:
+            withdraw_staff_scopes(user, by)
     sessions.revoke_all(user, keep=keep, reason=event)
     if event in DELETES_PENDING_EMAILS:
         PendingEmail.objects.filter(user=user).delete()
     if event in VOIDS_RECOVERY or actor is None:
         recovery.delete(user)
     record(user, events.EVENTS[event], by, detail=detail)
-    if event in PASSWORD_REPLACED:
+    if event in REPLACES_PASSWORD:
         # A thief with the former password may have signed in with it.
         passkeys.remove_unconfirmed(user, by)
     if event in events.ACCESS_ENDED:

@@ -41,7 +41,7 @@ def set_access(
     return True
 
 
-def withdraw_all(user: User, actor: Actor) -> None:
+def withdraw_staff_scopes(user: User, actor: Actor) -> None:
     """Stop all keys of ``user`` from using the staff API, without an email about each key."""
     for key in APIKey.objects.filter(user=user).exclude(staff_scope=""):
         set_access(user, key.pk, frozenset(), actor, mail=False)

@@ -144,7 +144,8 @@ def _check_password(
         return account, _failure(account, is_checked=is_checked)
     give_back(*guess, *of_account)
     if account.password != encoded:
-        # The former password of a locked account never opens a session, so no rehash is needed.
+        # ``encoded`` is the hash of the former password of a locked account (see ``_encoded``),
+        # with which nobody gets a session. Only the present password is hashed anew.
         return account, None
     if isinstance(account, User) and passwords.is_outdated(account.password):
         renew_hash(account, password)
@@ -185,7 +186,7 @@ def budgets_of_password(user: User, client: ClientInfo, logins: list[str]) -> li
 def _encoded(account: User | PendingSignup | None) -> str | None:
     """Return the password hash with which a typed password is compared.
 
-    For a disputed account, this is the hash of the former password.
+    For a locked account, this is the hash of the password before the disputed change.
     """
     if isinstance(account, User) and account.is_disputed:
         return account.former_hash

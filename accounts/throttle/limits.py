@@ -79,7 +79,7 @@ MINUTE, HOUR, DAY = 60, 3600, 24 * 3600
 
 # Sign-in by password (NIST SP 800-63B section 5.2.2; ASVS 6.3.1). A successful sign-in gives back
 # the budgets that it spent, except LOGIN_REPEAT, which limits how many hashes one client causes.
-# LOGIN_LINE and LOGIN_NAME count an account apart from each of its logins: whoever changes between
+# LOGIN_SUBSCRIBER and LOGIN_NAME count an account apart from each of its logins: whoever changes between
 # the logins gets no further guesses. See docs/decisions/0019-rate-limits-by-network.md.
 LOGIN_NETWORK = Limit("login.network", "wrong passwords from a network", burst=60, per=2)
 LOGIN_SUBSCRIBER = Limit("login.line", "wrong passwords for a login; for an account: from a line or in a known browser", burst=5, per=MINUTE)

@@ -183,7 +183,7 @@ def _use_recovery_code(user: User, code: str, actor: Actor) -> Proof | None:
 def _take(user: User, method: Method, device: Factor | None, code: str) -> Proof | None:
     """Use up ``code`` of ``device``; return the proof, or None if the code was wrong.
 
-    The row is locked, so that only one of several simultaneous uses succeeds.
+    ``verify_token`` of django-otp locks the row, so only one of several simultaneous uses succeeds.
     """
     if device and django_otp.verify_token(user, device.persistent_id, code):
         return Proof.now(method, device.persistent_id)
