@@ -13,11 +13,11 @@ import pytest
 from xdist.scheduler import LoadFileScheduling
 
 from tests.support import env
-from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.process import LATER_SECONDS, within
 from tests.support.receiver import Receiver
 from tests.support.services import Postgres, Redis
+from tests.support.signin import Clock
 from tests.support.site import CHEAP_HASHES, Site, migrated
 
 pytest_plugins = ["tests.support.browser", "tests.support.document_host"]
@@ -39,6 +39,13 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
     monkeypatch.setattr(site_clock, "_now", clock.now)
     return clock
+
+
+@pytest.fixture
+def alice(db: None) -> Any:
+    from tests.support.steps import make_user
+
+    return make_user("alice")
 
 
 @pytest.fixture(autouse=True)

@@ -4,8 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import User
-from tests.support.clock import Clock
-from tests.support.signin import configure
+from tests.support.signin import Clock, configure
 from tests.support.steps import make_user, sign_in
 
 __all__ = ["configure"]

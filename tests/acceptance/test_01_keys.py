@@ -19,9 +19,8 @@ from django.test import Client
 
 from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
-from tests.support.clock import Clock
 from tests.support.missing import find, missing
-from tests.support.signin import Set
+from tests.support.signin import Clock, Set
 from tests.support.signing import is_good, token
 from tests.support.site import ROOT
 

@@ -12,7 +12,6 @@ from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     EMAILED_CODES,
@@ -24,7 +23,7 @@ from tests.support.second_factor import (
     set_up_authenticator,
     take_second_step,
 )
-from tests.support.signin import Set
+from tests.support.signin import Clock, Set
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -188,7 +187,7 @@ def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(
 
 
 def test_3_2_next_never_leaves_the_site(client: Client) -> None:
-    """The URLs that are refused as ``next`` are listed in ``tests/common/test_links.py``."""
+    """The URLs that are refused as ``next`` are listed in ``tests/common/test_common.py``."""
     query = f"?next={quote(EVIL)}"
 
     for page in (LOGIN, SIGNUP):

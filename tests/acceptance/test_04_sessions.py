@@ -6,8 +6,7 @@ from urllib.parse import quote
 import pytest
 from django.test import Client
 
-from tests.support.clock import Clock
-from tests.support.signin import Set
+from tests.support.signin import Clock, Set
 from tests.support.steps import (
     LOGIN,
     LOGOUT,

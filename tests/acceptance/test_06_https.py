@@ -19,10 +19,10 @@ from trustme import CA
 
 from authsite.serving.https import NAMES, certify, issue
 from authsite.serving.server import check
-from tests.support.clock import Clock
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.process import free_port, listening
+from tests.support.signin import Clock
 from tests.support.site import Site
 from tests.support.steps import LOGIN
 

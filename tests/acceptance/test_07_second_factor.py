@@ -15,7 +15,6 @@ from django.test import Client
 
 from accounts.users.models import User
 from tests.support.authenticator import scan, shown
-from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -29,7 +28,7 @@ from tests.support.second_factor import (
     shown_on,
     unused_code,
 )
-from tests.support.signin import Set
+from tests.support.signin import Clock, Set
 from tests.support.steps import (
     PASSWORD,
     is_signed_in,

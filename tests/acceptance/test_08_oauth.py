@@ -10,9 +10,8 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import Identity, User
-from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.social import ACME, come_back, go, round_trip
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in
 

@@ -13,7 +13,6 @@ from django.test import Client
 from accounts.ops.schema import CODES
 from accounts.tokens import scopes
 from tests.support.api import API
-from tests.support.clock import Clock
 from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
 from tests.support.routes import ROUTES
@@ -24,7 +23,7 @@ from tests.support.second_factor import (
     confirm_recovery_codes,
     seed_on,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.site import ROOT, Site, text_of
 from tests.support.steps import CONFIRM, code_in, make_user, sign_up
 from tests.support.urls import OPEN

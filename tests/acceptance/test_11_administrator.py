@@ -11,7 +11,6 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.users.models import User
-from tests.support.clock import Clock
 from tests.support.owner import OWNER, owner_link
 from tests.support.second_factor import (
     CHALLENGE,
@@ -23,6 +22,7 @@ from tests.support.second_factor import (
     take_second_step,
     unused_code,
 )
+from tests.support.signin import Clock
 from tests.support.steps import (
     LOGIN,
     PASSWORD,

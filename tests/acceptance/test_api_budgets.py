@@ -19,9 +19,9 @@ from accounts.apikeys import services
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.api import Answer, call, get_tokens, renew, second_step
-from tests.support.clock import Clock
 from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.second_factor import enrolled, unused_code
+from tests.support.signin import Clock
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, make_user
 

@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
-from tests.support.clock import Clock
 from tests.support.second_factor import CHALLENGE, enrolled, unused_code
+from tests.support.signin import Clock
 from tests.support.social import configured
 from tests.support.steps import LOGIN, PASSWORD, address_of, make_user, sign_in
 

@@ -18,12 +18,11 @@ from accounts.throttle.models import FamiliarPlace, StoredBudget
 from accounts.users.models import PendingSignup, User, Username
 from authsite import __main__ as server
 from authsite.settings.storage import mailer
-from tests.support.clock import Clock
 from tests.support.env import clean
 from tests.support.owner import OWNER, owner_link, printed_by
 from tests.support.process import free_port
 from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.site import ROOT
 from tests.support.steps import (
     CONFIRM,

@@ -6,11 +6,10 @@ import re
 import sys
 from pathlib import Path
 
-from tests.support.client import Client
 from tests.support.env import clean
 from tests.support.journey import Journey
 from tests.support.process import Process, free_port, listening
-from tests.support.site import ROOT
+from tests.support.site import ROOT, Client
 
 
 def test_the_demo_signs_in_by_its_provider_by_the_printed_passwords_and_in_its_shop(

@@ -4,9 +4,8 @@ import itertools
 from http.client import HTTPConnection
 
 from tests.support.api import call, get_tokens, is_good, renew
-from tests.support.client import Client
 from tests.support.services import Postgres, Redis
-from tests.support.site import CHEAP_HASHES, Site
+from tests.support.site import CHEAP_HASHES, Client, Site
 from tests.support.steps import CONFIRM, code_in, sign_in, sign_up
 
 JWKS = "/.well-known/jwks.json"

@@ -7,9 +7,8 @@ from pathlib import Path
 import pytest
 
 from tests.support.api import get_tokens, is_good
-from tests.support.client import Client
 from tests.support.nodes import POSTGRES_PROVED, database
-from tests.support.site import CHEAP_HASHES, Site
+from tests.support.site import CHEAP_HASHES, Client, Site
 from tests.support.steps import CONFIRM, code_in, same_browser, sign_in, sign_up, sql
 
 ON = CHEAP_HASHES | {"SECOND_FACTOR": "optional"}

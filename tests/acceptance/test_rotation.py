@@ -2,10 +2,9 @@
 
 from accounts.common import secrets
 from tests.support.api import claims_of, get_tokens, is_good, renew, second_step
-from tests.support.client import Client
 from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
-from tests.support.site import Site
+from tests.support.site import Client, Site
 from tests.support.smtp import FORWARD
 from tests.support.steps import CODE, CONFIRM, code_in, same_browser, sign_in, sign_up, sql
 

@@ -9,9 +9,8 @@ from pathlib import Path
 import brotli
 import pytest
 
-from tests.support.client import Response
 from tests.support.processes import cpu_seconds, pss_mib
-from tests.support.site import Site
+from tests.support.site import Response, Site
 from tests.support.steps import LOGIN
 
 DOCS = "/api/v1/docs/"

@@ -23,9 +23,9 @@ LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "var", "s
 RULES = (
     *(f"tests/house/test_{name}.py" for name in ("code", "docs", "templates", "translations")),
     *(
-        "tests/house/test_urls.py",
+        "tests/house/test_site.py",
         "tests/acceptance/test_openapi.py",
-        "tests/tokens/test_scopes.py",
+        "tests/tokens/test_keys.py",
     ),
 )
 BLOCK = re.compile(r"```(python|html|diff)\n(.*?)```", re.DOTALL)

@@ -12,8 +12,8 @@ from accounts.activity.models import Activity, DailyCount
 from accounts.throttle import services as throttle
 from accounts.throttle.models import Refusals
 from accounts.users.models import User
-from tests.support.client import together
-from tests.support.clock import Clock
+from tests.support.signin import Clock
+from tests.support.site import together
 from tests.support.steps import make_user
 
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)

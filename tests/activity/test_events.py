@@ -34,14 +34,14 @@ from accounts.throttle.models import StoredBudget
 from accounts.twofactor.models import Authenticator, RecoveryCodes, sealed_codes
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, FormerCredential, Identity, User, Username
-from tests.support.activity.event_case import Case
-from tests.support.activity.event_cases import CASES
-from tests.support.activity.event_steps import (
+from tests.support.events import (
+    CASES,
     LINUX,
     LOCKDOWN,
     NEW_PASSWORD,
     NOWHERE,
     SECOND,
+    Case,
     Scene,
     firefox,
     iphone,
@@ -50,8 +50,8 @@ from tests.support.activity.event_steps import (
     sign_in_alice,
     with_known_cookie,
 )
-from tests.support.clock import Clock
 from tests.support.second_factor import CHALLENGE, enrolled
+from tests.support.signin import Clock
 from tests.support.steps import address_of, confirm, make_user, outbox, path_of, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
@@ -236,11 +236,6 @@ def test_prune_deletes_rows_after_activity_days_and_rows_of_no_user_sooner(clock
 
 
 HERE = Actor(ClientInfo("192.0.2.1", "Firefox"))
-
-
-@pytest.fixture
-def alice() -> User:
-    return make_user("alice")
 
 
 def what(mail: Message) -> list[str]:

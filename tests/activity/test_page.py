@@ -19,9 +19,8 @@ from accounts.common.api import PAGE_SIZE
 from accounts.common.client_info import ClientInfo
 from accounts.users.models import User
 from tests.support import mmdb
-from tests.support.activity.event_steps import IPHONE
-from tests.support.clock import Clock
-from tests.support.signin import set_up, signed_in
+from tests.support.events import IPHONE
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import make_user
 
 PAGE = "/accounts/activity/"

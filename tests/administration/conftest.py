@@ -3,14 +3,7 @@
 import pytest
 from django.test import Client
 
-from accounts.users.models import User
 from tests.support.administration import desk
-from tests.support.steps import make_user
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return make_user("alice")
 
 
 @pytest.fixture

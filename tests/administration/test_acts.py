@@ -39,10 +39,9 @@ from tests.support.administration import (
 )
 from tests.support.api_keys import key_of
 from tests.support.apps import asked_for, connect_app, make_app
-from tests.support.clock import Clock
 from tests.support.disputes import NEW, sets_password
 from tests.support.second_factor import enrolled
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import (
     PASSWORD,
     WRONG,

@@ -11,7 +11,6 @@ from accounts.activity import events
 from accounts.invitations.models import Invitation
 from accounts.users.models import User
 from tests.support.api import call
-from tests.support.clock import Clock
 from tests.support.invitations import (
     INVITE,
     LIST,
@@ -23,7 +22,7 @@ from tests.support.invitations import (
     support,
 )
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.social import configured, round_trip
 from tests.support.steps import (
     PASSWORD,

@@ -1,24 +1,44 @@
-"""The overview: it counts exactly, stays cheap, and shows numbers but no people."""
+"""What staff see."""
 
+import html
 import re
+import smtplib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 from django.db import connection
+from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.models import Activity
+from accounts.activity.services import Actor
+from accounts.administration.explanation import explain
 from accounts.administration.overview_views import Plot, Span, plots, starts
+from accounts.administration.person import Facts
+from accounts.common.client_info import ClientInfo
+from accounts.common.proofs import Method
+from accounts.emails import services as emails
 from accounts.mail.models import OutgoingMail
-from accounts.mail.services import Queue
+from accounts.mail.services import Queue, deliver_due
+from accounts.oauth import connections
+from accounts.oauth.clients import services as clients
+from accounts.recovery.locks import lock_down
+from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle.models import Refusals
-from accounts.users.models import User
-from tests.support.clock import Clock
+from accounts.users.models import Identity, PendingSignup, User
+from tests.support.administration import HERE
+from tests.support.apps import asked_for, make_app
 from tests.support.second_factor import enrolled
-from tests.support.signin import signed_in
-from tests.support.steps import make_staff, make_user
+from tests.support.second_steps import request_recovery, with_factor
+from tests.support.signin import Clock, set_up, signed_in
+from tests.support.steps import WRONG, make_staff, make_user, sign_in, sign_up
+
+pytestmark = pytest.mark.django_db
+
 
 OVERVIEW = "/admin/accounts/dailycount/"
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
@@ -125,3 +145,205 @@ def test_accounts_with_a_factor_are_counted_once_a_day(clock: Clock) -> None:
     call_command("prune")
 
     assert plot("protection").columns[0] == ("People", [0, 2, 1])
+
+
+def unconfirmed(_settings: Any) -> PendingSignup:
+    sign_up(Client(), "alice")
+    return PendingSignup.objects.get()
+
+
+def with_wrong_address(_settings: Any) -> User:
+    alice = make_user("alice")
+    emails.add(alice, "alice@work.example", HERE)
+    return alice
+
+
+def locked(_settings: Any) -> User:
+    alice = make_user("alice")
+    lock_down(alice, Actor())
+    return User.objects.get(pk=alice.pk)
+
+
+def switched_off(_settings: Any) -> User:
+    return make_user("alice", is_active=False)
+
+
+def without_factor(_settings: Any) -> User:
+    return make_user("alice", is_staff=True)
+
+
+def without_passkey(settings: Any) -> User:
+    alice = make_user("alice", is_staff=True)
+    enrolled(alice)
+    set_up(settings, staff_factor="passkey")
+    return alice
+
+
+def waiting(_settings: Any) -> User:
+    alice, _seed = with_factor()
+    request_recovery()
+    return User.objects.get(pk=alice.pk)
+
+
+def attacked(_settings: Any) -> User:
+    alice = make_user("alice")
+    for n in range(20):
+        with pytest.raises(InvalidCredentials):
+            verify_password("alice", WRONG, ClientInfo(f"198.51.{n}.1", ""))
+    return alice
+
+
+def without_provider(_settings: Any) -> User:
+    alice = make_user("alice", password=None)
+    Identity.objects.create(user=alice, issuer="https://gone.example", subject="1")
+    return alice
+
+
+def with_copied_cookie(_settings: Any) -> User:
+    alice = make_user("alice")
+    signed_in(alice, Client()).get("/", headers={"user-agent": "Mozilla/5.0 Firefox/130.0"})
+    return User.objects.get(pk=alice.pk)
+
+
+def with_disabled_app(_settings: Any) -> User:
+    alice, app = make_user("alice"), make_app()
+    connections.agree(asked_for(app), alice, Actor())
+    clients.set_enabled(app, Actor(), enabled=False)
+    return alice
+
+
+def with_app_of_a_group(_settings: Any) -> User:
+    """Alice has left the group of one of her two apps."""
+    alice, editors = make_user("alice"), Group.objects.create(name="Editors")
+    staff = Group.objects.create(name="Writers")
+    alice.groups.add(staff)
+    for group in (editors, staff):
+        connections.agree(asked_for(make_app(required_group=group)), alice, Actor())
+    assert len(explain(Facts(User.objects.get(pk=alice.pk)))) == 1
+    return User.objects.get(pk=alice.pk)
+
+
+CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], str, str]] = {
+    "never confirmed": (unconfirmed, "not_confirmed", "the sign-up isn’t confirmed"),
+    "wrong address": (with_wrong_address, "address_not_confirmed", "an address that isn’t"),
+    "locked": (locked, "locked", "the account is locked"),
+    "switched off": (switched_off, "switched_off", "the account is deactivated"),
+    "no second factor": (without_factor, "factor_missing", "must add a second factor"),
+    "no passkey": (without_passkey, "passkey_required", "must add a passkey"),
+    "recovery": (waiting, "recovery_waiting", "A request to recover the account of alice"),
+    "attack": (attacked, "attempts_used_up", "too many wrong passwords"),
+    "provider gone": (without_provider, "provider_gone", "https://gone.example"),
+    "disabled app": (with_disabled_app, "app_disabled", "can’t sign in to Paperless because"),
+    "app of a group": (with_app_of_a_group, "not_in_group", "it’s for the group “Editors”"),
+    "session protection": (with_copied_cookie, "session_protection", "another browser used"),
+}
+
+
+def first_sentence(account: User | PendingSignup) -> str:
+    """Return the first sentence of the page about ``account``, as carol reads it."""
+    browser = signed_in(make_staff("carol"), by=[Method.PASSKEY])
+    page = browser.get(f"/admin/accounts/user/{account.pk}/change/").text
+    found = re.search(r'<h2 id="why">(.+?)</h2>', page)
+    assert found, page
+    return html.unescape(found[1])
+
+
+@pytest.mark.parametrize("cause", CAUSES)
+def test_the_first_sentence_of_the_page_names_the_cause(settings: Any, cause: str) -> None:
+    plant, code, words = CAUSES[cause]
+    account = plant(settings)
+
+    sentence = first_sentence(account)
+
+    assert words in sentence
+    assert "alice" in sentence
+    assert explain(Facts(account))[0].code == code
+
+
+def test_nothing_stops_a_user_in_order() -> None:
+    assert first_sentence(make_user("alice")) == "Nothing stops alice from signing in."
+
+
+def test_attempts_end_with_the_limits_that_decide_at_sign_in(clock: Clock) -> None:
+    alice = attacked(None)
+    block = explain(Facts(alice))[0]
+    assert block.until is not None
+
+    clock.set(block.until - timedelta(seconds=1))
+    assert explain(Facts(alice))[0].code == "attempts_used_up"
+    assert sign_in(Client(), "alice").status_code == 429, "the password is right"
+    clock.set(block.until)
+    assert sign_in(Client(), "alice").status_code == 302
+    assert not explain(Facts(User.objects.get(pk=alice.pk)))
+
+
+def test_attempts_from_one_network_stop_only_that_network() -> None:
+    alice = make_user("alice")
+    for _ in range(5):
+        with pytest.raises(InvalidCredentials):
+            verify_password("alice", WRONG, HERE)
+
+    (network, failed) = explain(Facts(alice))
+
+    assert (network.code, failed.code) == ("network_attempts_used_up", "wrong_password")
+    assert HERE.ip in network.sentence
+    Identity.objects.create(user=alice, issuer="https://gone.example", subject="1")
+    assert [block.code for block in explain(Facts(alice))[:2]] == ["provider_gone", network.code]
+
+
+def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings: Any) -> None:
+    from accounts.twofactor.models import Passkey
+
+    alice = without_passkey(settings)
+    fields = {"sign_count": 0, "is_synced": False, "is_eligible": False}
+    Passkey.objects.create(user=alice, name="Key", credential_id="a", aaguid="", **fields)
+
+    assert (
+        explain(Facts(alice))[0].sentence
+        == "alice can sign in only with a passkey, not with a code."
+    )
+
+
+def test_a_sign_in_settles_earlier_failures() -> None:
+    alice = make_user("alice")
+    sign_in(Client(), "alice", WRONG)
+    assert [block.code for block in explain(Facts(alice))] == ["wrong_password"]
+
+    sign_in(Client(), "alice")
+
+    assert explain(Facts(User.objects.get(pk=alice.pk))) == []
+
+
+def test_the_page_says_why_each_attempt_failed() -> None:
+    alice = make_user("alice")
+    sign_in(Client(), "alice", WRONG)
+    User.objects.filter(pk=alice.pk).update(is_active=False)
+    sign_in(Client(), "alice")
+    lock_down(alice, Actor())
+    sign_in(Client(), "alice", WRONG)
+
+    browser = signed_in(make_staff("carol"))
+    page = browser.get(f"/admin/accounts/user/{alice.pk}/change/").text
+
+    for reason in ("Wrong password", "The account was deactivated", "The account was locked"):
+        assert f"<bdi>{reason}</bdi>" in page
+
+
+def test_the_page_shows_waiting_sent_and_refused_emails(monkeypatch: pytest.MonkeyPatch) -> None:
+    unconfirmed(None)
+    browser = signed_in(make_staff("carol"))
+    page = f"/admin/accounts/user/{PendingSignup.objects.get().pk}/change/"
+    assert "Waiting" in browser.get(page).text
+
+    def refuse(_mail: object, _messages: object) -> int:
+        raise smtplib.SMTPRecipientsRefused({"alice@example.org": (550, b"No such mailbox")})
+
+    with monkeypatch.context() as refusing:
+        refusing.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
+        deliver_due()
+    assert "The last email to alice couldn’t be delivered." in browser.get(page).text
+
+    sign_up(Client(), "bob")
+    deliver_due()
+    page = f"/admin/accounts/user/{PendingSignup.objects.get(username='bob').pk}/change/"
+    assert "Accepted by the mail server" in browser.get(page).text

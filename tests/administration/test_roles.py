@@ -17,7 +17,7 @@ from accounts.common.errors import PublicError
 from accounts.users.models import User
 from accounts.users.rights import Role, role_of
 from tests.support.administration import member, people, staff_of_every_role
-from tests.support.clock import Clock
+from tests.support.signin import Clock
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db

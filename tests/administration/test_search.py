@@ -25,9 +25,8 @@ from accounts.users import services as users
 from accounts.users.models import Identity, PendingSignup, User
 from tests.support.administration import HERE, LIST, desk, page_of
 from tests.support.apps import connect_app, make_app
-from tests.support.clock import Clock
 from tests.support.second_factor import enrolled
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import make_staff, make_user, sign_up
 
 pytestmark = pytest.mark.django_db

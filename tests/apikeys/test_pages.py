@@ -9,8 +9,7 @@ from accounts.apikeys.models import APIKey
 from accounts.users.models import User
 from tests.support.api import call
 from tests.support.api_keys import FORM, KEYS, NEW, is_alive, key_of, row_of, shown_key
-from tests.support.clock import Clock
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import make_user
 
 WEEK = timedelta(days=7)

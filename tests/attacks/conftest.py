@@ -9,13 +9,11 @@ from django.db import connection
 from django.test import Client
 
 from accounts.common import client_info, http_client
-from accounts.users.models import User
 from tests.support.api_input import Target, storable
-from tests.support.clock import Clock
 from tests.support.disputes import known_browser
 from tests.support.nodes import Nodes, running
 from tests.support.receiver import PUBLIC
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.steps import make_user
 
 
@@ -25,14 +23,6 @@ def home(clock: Clock) -> Client:
     browser = known_browser(make_user("alice"))
     clock.advance(days=60)
     return browser
-
-
-@pytest.fixture
-def alice(clock: Clock) -> User:
-    """Alice, a year after she signed up."""
-    user = make_user("alice")
-    clock.advance(days=365)
-    return user
 
 
 @pytest.fixture(scope="session")

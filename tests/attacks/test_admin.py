@@ -34,8 +34,6 @@ from tests.support.administration import (
     staff_token,
 )
 from tests.support.api import call
-from tests.support.client import together
-from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     SETUP,
@@ -45,7 +43,8 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.second_steps import after_password, staff, with_factor
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
+from tests.support.site import together
 from tests.support.steps import (
     CODE,
     LOGIN,

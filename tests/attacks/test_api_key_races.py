@@ -4,9 +4,9 @@ import pytest
 
 from tests.support.api import Answer
 from tests.support.api_keys import LOCKDOWN, REFUSED, is_alive, make, recent_token
-from tests.support.client import Client, Response, together
 from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
 from tests.support.races import confirmed
+from tests.support.site import Client, Response, together
 from tests.support.steps import sql
 
 MOST = 50

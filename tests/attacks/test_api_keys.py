@@ -43,10 +43,9 @@ from tests.support.api_keys import (
     row_of,
     shown_key,
 )
-from tests.support.clock import Clock
 from tests.support.second_factor import set_up_authenticator, unused_code
 from tests.support.second_steps import mails_about, reset_link, with_factor
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.site import ROOT
 from tests.support.steps import LOGIN, make_user, outbox, path_of
 

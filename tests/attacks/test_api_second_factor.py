@@ -12,7 +12,6 @@ from accounts.tokens import services as tokens
 from accounts.users.models import User
 from tests.support.api import Answer, call, get_tokens, is_good, second_step
 from tests.support.api_steps import FINISH, api_sessions, first_step, mail_for, status_and_code
-from tests.support.clock import Clock
 from tests.support.lockdown import lock_down, switch_off
 from tests.support.passkeys import set_up
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, set_up_authenticator
@@ -23,10 +22,11 @@ from tests.support.second_steps import (
     mails_about,
     new_recovery_codes,
     staff,
+    trusting_browser,
     with_factor,
 )
+from tests.support.signin import Clock
 from tests.support.steps import PASSWORD, WRONG, make_user
-from tests.support.trusted_browsers import trusting_browser
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db

@@ -27,7 +27,6 @@ from tests.support.api_steps import (
     mail_for,
     status_and_code,
 )
-from tests.support.clock import Clock
 from tests.support.lockdown import change_password, lock_down, switch_off
 from tests.support.second_factor import CHALLENGE, code_of, enrolled, set_up_authenticator
 from tests.support.second_steps import (
@@ -37,7 +36,7 @@ from tests.support.second_steps import (
     new_recovery_codes,
     with_factor,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db

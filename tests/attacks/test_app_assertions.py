@@ -10,10 +10,9 @@ from accounts.codes.models import UsedOnce
 from accounts.oauth.clients import services as clients
 from accounts.users.models import User
 from tests.support.client_keys import ASSERTION_TYPE, KeyedApp, keyed_app, public_of
-from tests.support.clock import Clock
 from tests.support.forgeries import Mint, by_hmac, join, key_of, unsigned
 from tests.support.oauth_client import App, browser_of, new_app, set_client
-from tests.support.steps import make_user
+from tests.support.signin import Clock
 
 pytestmark = pytest.mark.django_db
 
@@ -24,11 +23,6 @@ TOKEN_URL = "http://localhost:8000/oauth/token"
 @pytest.fixture
 def app(db: None) -> KeyedApp:
     return keyed_app()
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return make_user("alice")
 
 
 def is_accepted(app: App, assertion: str = "", **form: str) -> bool:

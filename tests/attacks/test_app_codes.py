@@ -17,9 +17,8 @@ from accounts.users.models import User
 from tests.support.api import claims_of, get_tokens
 from tests.support.api_jwt import basic
 from tests.support.apps import WEB
-from tests.support.clock import Clock
 from tests.support.oauth_client import FORM, App, audience, browser_of, is_live, new_app, set_client
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import mail_to, make_user
 
 pytestmark = pytest.mark.django_db
@@ -181,11 +180,6 @@ def test_a_code_gives_nothing_after_the_account_the_session_or_the_app_has_chang
 
 WIKI, SHOP = "https://wiki.example.org", "https://shop.example.org"
 USERINFO = "/oauth/userinfo"
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return make_user("alice")
 
 
 def test_an_app_ends_its_session_with_any_of_its_tokens(

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.support.app_races import add_code, connect, redeem, refresh, status_with
-from tests.support.client import Response, together
 from tests.support.nodes import AT_ONCE, Nodes, Race
 from tests.support.races import confirmed, times_in_history
+from tests.support.site import Response, together
 from tests.support.steps import sql
 
 LEFT = """

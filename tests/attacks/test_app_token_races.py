@@ -10,11 +10,11 @@ import pytest
 
 from tests.support.api import claims_of
 from tests.support.app_races import add_code, connect, redeem, refresh, status_with, token_call
-from tests.support.client import Response, together
 from tests.support.client_keys import ASSERTION_TYPE, assertion_of, public_of
 from tests.support.forgeries import key_of
 from tests.support.nodes import AT_ONCE, Nodes, Race
 from tests.support.races import LOCKDOWN, confirmed, times_in_history
+from tests.support.site import Response, together
 from tests.support.steps import sql
 
 PUBLISHED = (

@@ -1,5 +1,6 @@
-"""Attacks with tokens of apps: by other apps, after changes, and at calls that are not for them."""
+"""Attacks with tokens of apps."""
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -11,14 +12,17 @@ from django.test import Client as Browser
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
-from accounts.oauth import app_sessions, connections
-from accounts.oauth.models import AppSession, AuthorizationRequest, Client
+from accounts.oauth import app_sessions, connections, logout
+from accounts.oauth.models import AppSession, AuthorizationRequest, Client, LogoutNotice
 from accounts.recovery.locks import lock_down
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.api import call, claims_of, exchange, renew
-from tests.support.clock import Clock
+from tests.support.apps import connect_app, make_app
+from tests.support.authorize import address
+from tests.support.client_keys import KeyedApp, keyed_app
+from tests.support.logout import ended, send_all, told_at
 from tests.support.oauth_client import (
     EVERYTHING,
     HERE,
@@ -29,10 +33,12 @@ from tests.support.oauth_client import (
     new_app,
     set_client,
 )
-from tests.support.signin import set_up
-from tests.support.steps import make_user
+from tests.support.process import slack
+from tests.support.receiver import WITHIN, Receiver, drip, say
+from tests.support.signin import Clock, set_up, signed_in
 
 pytestmark = pytest.mark.django_db
+
 
 WIKI = "https://wiki.example.org"
 API = f"{EVERYTHING} profile:read"
@@ -41,11 +47,6 @@ API = f"{EVERYTHING} profile:read"
 @pytest.fixture
 def app(db: None) -> App:
     return new_app(scope=API, audiences=[audience()])
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return make_user("alice")
 
 
 def test_a_refresh_token_of_an_app_is_useless_to_others(app: App, alice: User) -> None:
@@ -243,3 +244,91 @@ def test_an_id_token_is_no_access_token(app: App, alice: User) -> None:
     assert call("token/verify/", {"token": token}).code == "token_not_valid"
     assert exchange(token).code == "token_not_valid"
     assert app.refresh(token).error == "invalid_grant"
+
+
+def test_no_private_address_is_reached_unless_its_registration_says_so(
+    alice: User, receiver: Receiver, connections: list[str]
+) -> None:
+    browser = browser_of(alice)
+    for number, host in enumerate(WITHIN):
+        app = make_app(f"App {number}", backchannel_logout_uri=receiver.url(host=host))
+        connect_app(browser, app)
+    sessions.revoke(browser)
+
+    send_all()
+
+    assert connections == []
+    assert LogoutNotice.objects.count() == len(WITHIN)
+
+
+def test_a_slow_or_endless_answer_is_cut_off(
+    alice: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(logout, "SECONDS", 1.0)
+    receiver.answers["/slow"] = drip
+    receiver.answers["/long"] = say(200, b"x" * 5_000_000)
+    ended(alice, told_at(receiver.url("/slow"), "Slow"))
+    ended(alice, told_at(receiver.url("/long"), "Long"))
+    began = time.monotonic()
+
+    send_all()
+
+    assert time.monotonic() - began < 4 * slack()
+    assert LogoutNotice.objects.count() == 2
+
+
+@pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # without the defence
+def test_a_server_with_a_certificate_of_somebody_else_gets_no_token(
+    alice: User, receiver: Receiver, settings: Any
+) -> None:
+    ended(alice, told_at(receiver.url(host="localhost")))
+    send_all()
+    set_up(settings, ca_file="")
+    ended(alice, told_at(receiver.url(), "Wiki"))
+
+    send_all()
+
+    assert receiver.got == []
+
+
+def logout_token(alice: User, app: App, receiver: Receiver) -> str:
+    set_client(app, backchannel_logout_uri=receiver.url(), backchannel_logout_is_private=True)
+    browser = browser_of(alice)
+    app.sign_in(browser, "openid")
+    sessions.revoke(browser)
+    send_all()
+    return receiver.tokens()[-1]
+
+
+def test_a_logout_token_opens_nothing(alice: User, receiver: Receiver) -> None:
+    app = new_app()
+    token = logout_token(alice, app, receiver)
+    here = signed_in(alice)
+
+    assert call("me/", token=token).status == 401
+    header = {"Authorization": f"Bearer {token}"}
+    assert Browser().get("/oauth/userinfo", headers=header).status_code == 401
+    assert app.introspect(token).body == {"active": False}
+    assert app.refresh(token).error == "invalid_grant"
+    assert app.redeem(token).error == "invalid_grant"
+    hinted = here.get(address(app.client, id_token_hint=token))
+    assert "error=invalid_request" in hinted["Location"]
+    here.get("/oauth/logout", {"id_token_hint": token})
+    page = here.get("/oauth/logout").text
+    assert "Stay signed in" in page
+    assert app.client.name not in page, "the token does not count as a hint"
+    assert here.get("/").status_code == 200
+
+
+@pytest.mark.parametrize("make", [new_app, keyed_app])
+def test_a_logout_token_is_no_assertion_and_no_proof(
+    alice: User, receiver: Receiver, make: Callable[[], App]
+) -> None:
+    app = make()
+    token = logout_token(alice, app, receiver)
+    proved = {"grant_type": "refresh_token", "refresh_token": "x"}
+
+    assert app.post("/oauth/token", dpop=token, **proved).error == "invalid_dpop_proof"
+    without_secret = app if isinstance(app, KeyedApp) else KeyedApp(app.client)
+    answer = without_secret.post("/oauth/introspect", token="x", client_assertion=token)
+    assert (answer.status, answer.error) == (401, "invalid_client")

@@ -33,9 +33,8 @@ from tests.support.authorize import (
     target,
     trusted,
 )
-from tests.support.clock import Clock
 from tests.support.second_factor import code_of, enrolled
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import LOGOUT, make_user, sign_in
 
 pytestmark = pytest.mark.django_db

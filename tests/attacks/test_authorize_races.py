@@ -7,11 +7,10 @@ from urllib.parse import urlencode
 
 from tests.support.apps import WEB
 from tests.support.authorize import AUTHORIZE, CHALLENGE
-from tests.support.client import Response, together
 from tests.support.nodes import AT_ONCE, Nodes
 from tests.support.races import WAITS, confirmed, tabs_of
 from tests.support.services import Postgres
-from tests.support.site import Site
+from tests.support.site import Response, Site, together
 from tests.support.steps import sql
 
 # Holds the lock of the account, as a disconnection does, while a first-party app gets more scopes

@@ -17,7 +17,6 @@ from accounts.twofactor.passkeys import options_to_add
 from accounts.twofactor.services import make_recovery_codes
 from accounts.users.models import User
 from tests.support.api import claims_of, get_tokens
-from tests.support.clock import Clock
 from tests.support.lockdown import lock_down
 from tests.support.passkeys import completes_sign_in, options_of, post_credential, signs_in
 from tests.support.second_factor import (
@@ -28,7 +27,7 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.second_steps import mails_about
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import PASSWORD, by_mail, by_password, is_signed_in, make_user, sign_in
 from tests.support.webauthn import (
     LOGIN_PASSKEY,

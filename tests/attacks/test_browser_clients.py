@@ -16,9 +16,8 @@ from accounts.users.models import User
 from tests.support.api import call, exchange, get_tokens, is_good, renew, second_step
 from tests.support.api_browser import HEADERS, ORIGIN, App
 from tests.support.api_steps import status_and_code
-from tests.support.clock import Clock
 from tests.support.second_factor import enrolled, unused_code
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import WRONG, make_user, outbox
 
 pytestmark = pytest.mark.django_db

@@ -7,10 +7,10 @@ import pytest
 
 from accounts.oauth.devices import GRANT
 from tests.support.app_races import status_with, token_call
-from tests.support.client import Client, Response, together
 from tests.support.devices import PAGE
 from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
 from tests.support.races import confirmed
+from tests.support.site import Client, Response, together
 from tests.support.steps import sql
 
 SESSIONS = "SELECT session_id FROM oauth_appsession WHERE client_id = ?"

@@ -21,7 +21,6 @@ from accounts.users import former_credentials
 from accounts.users import services as users
 from accounts.users.disputes import Evidence, OwnershipEvidence
 from accounts.users.models import EmailAddress, FormerCredential, User
-from tests.support.clock import Clock
 from tests.support.disputes import (
     EMAIL,
     LOCK,
@@ -54,11 +53,18 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.second_factor import set_up_authenticator as adds_an_app
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 from tests.support.webauthn import Passkey, registered
 
 pytestmark = pytest.mark.django_db
+
+
+@pytest.fixture(name="alice")
+def alice_after_a_year(clock: Clock) -> User:
+    user = make_user("alice")
+    clock.advance(days=365)
+    return user
 
 
 SETUP = "/accounts/2fa/totp/setup/"

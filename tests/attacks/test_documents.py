@@ -13,7 +13,6 @@ from accounts.oauth.clients import documents
 from accounts.oauth.models import Client, Connection, LogoutNotice, UnreadRequest
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from accounts.users.models import User
-from tests.support.app_documents import ASK, JSON, refuses
 from tests.support.apps import make_app
 from tests.support.authorize import (
     AUTHORIZE,
@@ -26,21 +25,26 @@ from tests.support.authorize import (
     result,
 )
 from tests.support.client_keys import public_of
-from tests.support.clock import Clock
 from tests.support.document_host import HERE, HOST, REDIRECT, DocumentHost, resolve
 from tests.support.forgeries import key_of
 from tests.support.logout import ended, send_all
 from tests.support.oauth_client import App
 from tests.support.receiver import say
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import make_user
 
+ASK = {"redirect_uri": REDIRECT}
+JSON = {"Content-Type": "application/json"}
+
+
+def refuses(host: DocumentHost, browser: Browser, **asked: str) -> bool:
+    """Return whether the site shows an error page, sends nothing to the app, and stores no app."""
+    answer = browser.get(address(host.app, **(ASK | asked)))
+    assert answer.status_code < 500
+    return answer.status_code == 400 and not Client.objects.exists()
+
+
 pytestmark = pytest.mark.django_db
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return make_user("alice")
 
 
 @pytest.fixture

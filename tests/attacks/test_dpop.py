@@ -16,9 +16,9 @@ from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
 from tests.support.api import call
 from tests.support.authorize import PAR, query
-from tests.support.clock import Clock
 from tests.support.dpop import ME, TOKEN, USERINFO, Key, get
 from tests.support.oauth_client import Answer, App, audience, browser_of, new_app, set_client
+from tests.support.signin import Clock
 from tests.support.steps import make_user
 from tests.support.wsgi import Applications, answer, environ
 

@@ -5,10 +5,10 @@ import json
 import pytest
 
 from tests.support.app_races import VERIFIER, WEB, add_code, connect
-from tests.support.client import Response, together
 from tests.support.dpop import ME, TOKEN, Key
 from tests.support.nodes import AT_ONCE, Nodes, Race
 from tests.support.races import confirmed
+from tests.support.site import Response, together
 
 FORM = {"grant_type": "authorization_code", "redirect_uri": WEB, "code_verifier": VERIFIER}
 

@@ -21,8 +21,7 @@ from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_SUBSCRIBER
 from accounts.users.models import EmailAddress, FormerCredential, User
 from accounts.users.services import AccountChanged, rename
 from tests.support.api import call
-from tests.support.clock import Clock
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import (
     CODE,
     CONFIRM,

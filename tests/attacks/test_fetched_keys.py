@@ -13,11 +13,11 @@ from accounts.oauth.clients import authentication
 from accounts.oauth.clients.authentication import MOST_AT_ONCE, PATIENCE, PAUSE
 from accounts.oauth.models import FetchedKeys
 from tests.support.client_keys import KeyedApp, keyed_app, public_of, publish, publishing_app
-from tests.support.clock import Clock
 from tests.support.forgeries import key_of
 from tests.support.oauth_client import new_app, set_client
 from tests.support.process import slack
 from tests.support.receiver import PUBLIC, WITHIN, Receiver, drip, hang, say
+from tests.support.signin import Clock
 
 pytestmark = pytest.mark.django_db
 

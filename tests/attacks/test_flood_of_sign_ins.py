@@ -9,7 +9,7 @@ from accounts.passwords import services as passwords
 from accounts.throttle.limits import LOGIN_SUBSCRIBER
 from accounts.throttle.models import StoredBudget
 from accounts.users.models import User
-from tests.support.clock import Clock
+from tests.support.signin import Clock
 from tests.support.steps import PASSWORD
 from tests.support.wsgi import Applications, answer, environ
 

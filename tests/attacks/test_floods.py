@@ -12,9 +12,8 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle.limits import LOGIN_NETWORK
-from tests.support.client import together
-from tests.support.clock import Clock
-from tests.support.site import Site
+from tests.support.signin import Clock
+from tests.support.site import Site, together
 from tests.support.steps import LOGOUT, WRONG, join, make_user, sign_in, sign_up
 
 GUESSES = 1500

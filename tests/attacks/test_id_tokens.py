@@ -1,11 +1,17 @@
 """Attacks by a provider, or with its answers."""
 
+import hmac
+import json
 import time
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import jwt
 import pytest
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
+from joserfc.jwk import ECKey, RSAKey
 
 from accounts.activity.services import Actor
 from accounts.emails.models import PendingEmail
@@ -13,13 +19,11 @@ from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
 from accounts.social import services as social
 from accounts.users import services as users
-from accounts.users.models import EmailAddress, PendingSignup, User
-from tests.support.clock import Clock
-from tests.support.forgeries import encoded
-from tests.support.id_tokens import Json, assert_refused, forge, signed_by
-from tests.support.identities import ALICE, CONFIRM_LINK, OTHER, SIGN_IN_FIRST, owners
-from tests.support.openid_provider import CLIENT_ID, OpenIDProvider, Person, send
-from tests.support.signin import signed_in
+from accounts.users.models import EmailAddress, Identity, PendingSignup, User
+from tests.support.forgeries import decoded, encoded
+from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, Person, send
+from tests.support.process import slack
+from tests.support.signin import Clock, signed_in
 from tests.support.social import come_back, configured, go, round_trip
 from tests.support.steps import (
     CONFIRM,
@@ -33,6 +37,74 @@ from tests.support.steps import (
     sign_up,
     signed_up,
 )
+
+OTHER = "oidc/other"
+SIGN_IN_FIRST = f"{LOGIN}?next=/accounts/3rdparty/confirm/"
+CONFIRM_LINK = "/accounts/3rdparty/confirm/"
+ALICE = Person("alice-1", "alice@example.org", username="alice")
+
+
+def owners() -> list[tuple[str, str]]:
+    return sorted(Identity.objects.values_list("user__username", "subject"))
+
+
+type Json = dict[str, Any]
+type Sign = Callable[[OpenIDProvider, bytes], bytes]
+
+
+def signed_by(key: Any = None, algorithm: str = "ES256") -> Sign:
+    """Sign with ``key``, or with the key that the provider publishes."""
+
+    def sign(op: OpenIDProvider, text: bytes) -> bytes:
+        made = jwt.get_algorithm_by_name(algorithm)
+        return made.sign(text, (key or op.published).private_key)
+
+    return sign
+
+
+def unsigned(_op: OpenIDProvider, _text: bytes) -> bytes:
+    return b""
+
+
+def hs256(secret: Callable[[OpenIDProvider], bytes]) -> Sign:
+    """Sign with a secret that others know, too."""
+    return lambda op, text: hmac.digest(secret(op), text, "sha256")
+
+
+def pem(op: OpenIDProvider) -> bytes:
+    public = op.published.public_key
+    return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
+
+
+def forge(op: OpenIDProvider, head: Json, claims: Json, sign: Sign) -> None:
+    """Make the provider issue ID tokens with these changes and this signature."""
+    made = op._id_token
+
+    def laid_over(part: str, changes: Json) -> str:
+        right = json.loads(decoded(part))
+        changed = {k: v(right[k]) if callable(v) else v for k, v in changes.items()}
+        merged = {k: v for k, v in (right | changed).items() if v is not None}
+        return encoded(json.dumps(merged).encode())
+
+    def forged(grant: Any) -> str:
+        header, body, _signature = made(grant).split(".")
+        text = f"{laid_over(header, head)}.{laid_over(body, claims)}"
+        return f"{text}.{encoded(sign(op, text.encode()))}"
+
+    op._id_token = forged  # type: ignore[method-assign]  # only this provider forges
+
+
+def assert_refused(op: OpenIDProvider) -> None:
+    """Fail unless the site refuses the sign-in with a 400 page and creates no user."""
+    browser = Client()
+    answer = round_trip(browser, op)
+
+    assert answer.status_code == 400
+    assert b"That didn" in answer.content
+    assert not is_signed_in(browser)
+    assert not User.objects.exists()
+    assert not Identity.objects.exists()
+
 
 pytestmark = pytest.mark.django_db
 
@@ -397,3 +469,122 @@ def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(
     assert not is_signed_in(thief)
     assert owners() == []
     assert is_signed_in(owner)
+
+
+type Sign = Callable[[OpenIDProvider, bytes], bytes]
+
+OTHER_KEY = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
+LONG = encoded(b"\xff" * 20_000)
+
+
+SIGNATURES: dict[str, tuple[Json, Sign]] = {
+    "none": ({"alg": "none"}, unsigned),
+    "nOnE": ({"alg": "nOnE"}, unsigned),
+    "no alg": ({"alg": None}, signed_by()),
+    "no signature": ({}, unsigned),
+    "HS256 by the client's secret": ({"alg": "HS256"}, hs256(lambda _op: CLIENT_SECRET.encode())),
+    "HS256 by the published key": ({"alg": "HS256"}, hs256(pem)),
+    "HS256 by the JWK": (
+        {"alg": "HS256"},
+        hs256(lambda op: json.dumps(op.published.as_dict(private=False)).encode()),
+    ),
+    "another key": ({}, signed_by(OTHER_KEY)),
+    "RS256 by a key of another kind": (
+        {"alg": "RS256"},
+        signed_by(RSAKey.generate_key(2048), "RS256"),
+    ),
+    "another key, shown": ({"jwk": OTHER_KEY.as_dict(private=False)}, signed_by(OTHER_KEY)),
+    "another key, its address": ({"jku": "{origin}/evil"}, signed_by(OTHER_KEY)),
+    "another key, its certificate's address": ({"x5u": "{origin}/evil"}, signed_by(OTHER_KEY)),
+    "another key, its certificate": ({"x5c": ["MIIB"]}, signed_by(OTHER_KEY)),
+    "kid unknown": ({"kid": "two"}, signed_by()),
+    "kid a path": ({"kid": "../../dev/null"}, signed_by()),
+    "kid a number": ({"kid": 1}, signed_by()),
+    "kid in a list": ({"kid": ["one"]}, signed_by()),
+    "crit unknown": ({"crit": ["mallory"], "mallory": 1}, signed_by()),
+}
+
+ODD_KEYS: dict[str, Json] = {
+    "no algorithm": {"alg": "none"},
+    "another algorithm": {"alg": "ES384"},
+    "an algorithm that is none": {"alg": ["ES256"]},
+    "an endless number": {"x": LONG},
+    "an endless key of another kind": {"kty": "RSA", "n": LONG, "e": "AQAB"},
+    "an endless exponent": {"kty": "RSA", "n": encoded(b"\xff" * 256), "e": LONG[:1000]},
+    "a curve that isn't": {"crv": "P-999"},
+    "no curve": {"crv": None},
+}
+
+
+@pytest.mark.parametrize("case", SIGNATURES)
+def test_an_id_token_that_the_published_key_did_not_sign_is_refused(
+    op: OpenIDProvider, case: str
+) -> None:
+    head, sign = SIGNATURES[case]
+    filled = {k: v.format(origin=op.origin) if isinstance(v, str) else v for k, v in head.items()}
+    forge(op, filled, {}, sign)
+
+    assert_refused(op)
+
+    assert op.count("/evil") == 0
+
+
+def test_a_symmetric_key_that_is_published_is_not_accepted(op: OpenIDProvider) -> None:
+    key = {"kty": "oct", "kid": "one", "k": encoded(b"known to everybody, as is all published")}
+    op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
+    forge(op, {"alg": "HS256"}, {}, hs256(lambda _op: decoded(key["k"])))
+
+    assert_refused(op)
+
+
+@pytest.mark.parametrize(
+    "use, good", [({"use": "enc"}, False), ({"use": "sig"}, True), ({}, True)], ids=str
+)
+def test_a_key_published_for_another_use_is_not_accepted(
+    op: OpenIDProvider, use: Json, good: bool
+) -> None:
+    op.published = ECKey.generate_key("P-256", {"kid": "one", **use})
+    if good:
+        assert round_trip(Client(), op).url == "/"
+    else:
+        assert_refused(op)
+
+
+def rsa(bits: int) -> RSAKey:
+    with warnings.catch_warnings(action="ignore"):
+        return RSAKey.generate_key(bits, {"kid": "one", "use": "sig"})
+
+
+@pytest.mark.parametrize("case", ODD_KEYS)
+def test_a_malformed_key_of_the_provider_is_refused_quickly(op: OpenIDProvider, case: str) -> None:
+    key = op.published.as_dict(private=False) | ODD_KEYS[case]
+    op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
+    began = time.monotonic()
+
+    assert_refused(op)
+
+    assert time.monotonic() - began < 5 * slack()
+
+
+def test_a_published_private_key_is_refused_quickly(op: OpenIDProvider) -> None:
+    """PyJWT would compute the primes in Python, whatever the length, and block all threads."""
+    key = rsa(2048).as_dict(private=False) | {"d": encoded(b"\xff" * 300_000)}
+    op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
+    forge(op, {"alg": "RS256"}, {}, unsigned)
+    began = time.monotonic()
+
+    assert_refused(op)
+
+    assert time.monotonic() - began < 5 * slack()
+
+
+@pytest.mark.parametrize("bits, good", [(1024, False), (2048, True)])
+def test_an_rsa_key_needs_at_least_2048_bits(op: OpenIDProvider, bits: int, good: bool) -> None:
+    """RFC 7518 section 3.3."""
+    op.published, op.key = rsa(bits), OTHER_KEY
+    forge(op, {"alg": "RS256"}, {}, signed_by(algorithm="RS256"))
+
+    if good:
+        assert round_trip(Client(), op).url == "/"
+    else:
+        assert_refused(op)

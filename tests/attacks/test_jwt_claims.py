@@ -17,9 +17,8 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
 from tests.support.api import call, exchange, get_tokens, is_good, renew
 from tests.support.api_jwt import REFUSED, accepted, answers_to, is_refused
-from tests.support.clock import Clock
 from tests.support.forgeries import Json, Mint, join, mint_of, mint_with
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import make_user, sign_up
 from tests.support.wsgi import Program
 

@@ -1,4 +1,4 @@
-"""Copies of a known browser's cookies: how they stop working, and how the owner hears of them."""
+"""Attacks with browsers that an account knows, and what people are told who were signed out."""
 
 from datetime import datetime
 from typing import Any
@@ -6,16 +6,27 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.activity import events
+from accounts.activity.events import Event
 from accounts.sessions import known_browsers
+from accounts.sessions.current import REASONS
 from accounts.users.models import User
-from tests.support.clock import Clock
 from tests.support.passkeys import REAUTHENTICATE, times_in_history
 from tests.support.second_factor import enrolled
-from tests.support.signin import request_of, set_up, signed_in
-from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, sign_in, signed_up
-from tests.support.trusted_browsers import TRUSTED, browser, needs_second_step, trusting_browser
+from tests.support.second_steps import TRUSTED, browser, needs_second_step, trusting_browser
+from tests.support.signin import Clock, request_of, set_up, signed_in
+from tests.support.steps import (
+    LOGOUT,
+    PASSWORD,
+    is_signed_in,
+    make_user,
+    outbox,
+    sign_in,
+    signed_up,
+)
 
 pytestmark = pytest.mark.django_db
+
 
 SESSIONS = "/accounts/sessions/"
 NEW_BROWSER, NEW_NETWORK = "Sign-in from a new browser", "Sign-in from a new network"
@@ -158,3 +169,54 @@ def test_a_stale_copied_cookie_cannot_sign_out_other_sessions(clock: Clock) -> N
 
     assert is_signed_in(here)
     assert since(here, alice) == begun
+
+
+NEW = "a lantern over seven wet roofs"
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
+
+ENDS = {
+    events.PASSWORD_CHANGED: ("/accounts/password/change/", {"password1": NEW}),
+    events.OTHERS_ENDED: ("/accounts/sessions/", {"others": "1"}),
+    events.LOCKED_DOWN: ("/accounts/lockdown/", {}),
+}
+
+
+def told(browser: Client) -> list[str]:
+    """Return the messages on the page that the browser is led to."""
+    return [str(message) for message in browser.get("/", follow=True).context["messages"]]
+
+
+@pytest.mark.parametrize("event", ENDS, ids=lambda event: event.name)
+def test_a_browser_that_was_signed_out_elsewhere_is_told_why_once(event: Event) -> None:
+    alice = make_user("alice")
+    browser, elsewhere = signed_in(alice), signed_in(alice)
+    path, posted = ENDS[event]
+    elsewhere.post(path, posted)
+
+    assert told(browser) == [REASONS[event.name]]
+    assert told(browser) == []
+
+
+def test_another_browser_with_the_cookie_and_a_browser_without_it_learn_nothing() -> None:
+    alice = make_user("alice")
+    browser = signed_in(alice)
+    thief = Client(headers={"user-agent": FIREFOX})
+    thief.cookies["sessionid"] = browser.cookies["sessionid"].value
+    signed_in(alice).post("/accounts/password/change/", {"password1": NEW})
+
+    for stranger in (thief, Client()):
+        assert told(stranger) == []
+
+
+def test_who_signed_out_or_was_switched_off_is_told_no_reason() -> None:
+    alice = make_user("alice")
+    browser, copy = signed_in(alice), Client()
+    copy.cookies["sessionid"] = browser.cookies["sessionid"].value
+    browser.post(LOGOUT)
+    assert told(copy) == []
+
+    browser = signed_in(alice)
+    signed_in(alice).post("/accounts/password/change/", {"password1": NEW})
+    type(alice).objects.update(is_active=False)
+
+    assert told(browser) == []

@@ -14,9 +14,8 @@ from accounts.sessions.models import LoginSession
 from accounts.signin import services as signin
 from accounts.users.models import EmailAddress, User
 from tests.support.api import get_tokens
-from tests.support.clock import Clock
 from tests.support.lockdown import change_password, lock_down, switch_off
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import (
     LOGIN,
     PASSWORD,

@@ -19,7 +19,6 @@ from accounts.users import services as users
 from accounts.users.models import EmailAddress, User
 from accounts.users.services import confirm_email
 from tests.support.api import call
-from tests.support.clock import Clock
 from tests.support.disputes import (
     LOCK,
     MINE,
@@ -40,7 +39,7 @@ from tests.support.second_factor import (
     set_up_authenticator,
     unused_code,
 )
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import (
     CODE,
     CONFIRM,

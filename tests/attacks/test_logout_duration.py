@@ -10,11 +10,10 @@ from statistics import quantiles
 
 import pytest
 
-from tests.support.client import Client
-from tests.support.logout_nodes import CONNECT, HANGS, WORKS
 from tests.support.process import within
+from tests.support.races import CONNECT, HANGS, WORKS
 from tests.support.receiver import PROGRAM
-from tests.support.site import CHEAP_HASHES, ROOT, Site
+from tests.support.site import CHEAP_HASHES, ROOT, Client, Site
 from tests.support.steps import LOGIN, LOGOUT, PASSWORD, join
 
 ROUNDS = 500

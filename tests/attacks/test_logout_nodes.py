@@ -11,12 +11,11 @@ from typing import Any
 import jwt
 import pytest
 
-from tests.support.client import Client
-from tests.support.logout_nodes import CONNECT, HANGS, WORKS
 from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.process import within
+from tests.support.races import CONNECT, HANGS, WORKS
 from tests.support.receiver import Receiver, hang, say
-from tests.support.site import CHEAP_HASHES, Site
+from tests.support.site import CHEAP_HASHES, Client, Site
 from tests.support.steps import LOGOUT, join, sql
 
 # The lease of a notice, and the time to look for it and to send it.

@@ -12,7 +12,6 @@ import pytest
 
 from accounts.common import secrets
 from tests.support.api import call, renew, second_step
-from tests.support.client import Client, Response
 from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider
 from tests.support.second_factor import (
     CHALLENGE,
@@ -23,7 +22,7 @@ from tests.support.second_factor import (
     recovery_codes_on,
     seed_on,
 )
-from tests.support.site import Site, text_of
+from tests.support.site import Client, Response, Site, text_of
 from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, address_of, code_in
 
 TOKEN = "figures-for-the-monitoring-of-this-site"

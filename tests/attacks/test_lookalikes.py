@@ -6,10 +6,10 @@ from django.test import Client
 from accounts.users.models import PendingSignup, User
 from tests.support.administration import act, desk
 from tests.support.api import call
-from tests.support.client import together
 from tests.support.nodes import AT_ONCE, Nodes, browser_at, server_errors
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import signed_in
+from tests.support.site import together
 from tests.support.social import round_trip
 from tests.support.steps import PASSWORD, make_staff, make_user, sign_in, sign_up, sql
 

@@ -8,9 +8,8 @@ import pytest
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from tests.support.api import get_tokens
-from tests.support.clock import Clock
 from tests.support.races import confirmed
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, sql
 

@@ -20,7 +20,6 @@ from accounts.twofactor.errors import WrongPasskey
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.models import Passkey as Row
 from accounts.users.models import User
-from tests.support.clock import Clock
 from tests.support.passkeys import (
     REAUTHENTICATE,
     after_password,
@@ -34,7 +33,7 @@ from tests.support.passkeys import (
     signs_in,
 )
 from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, enrolled
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import LOGIN, is_signed_in, outbox
 from tests.support.webauthn import ADD, ATTESTED, PASSKEYS, PRESENT, VERIFIED, Passkey, registered
 

@@ -2,9 +2,9 @@
 
 import pytest
 
-from tests.support.client import Client, Response, together
 from tests.support.nodes import AT_ONCE, Nodes, server_errors
 from tests.support.races import Race, browsers, confirmed, live_sessions, tabs_of, times_in_history
+from tests.support.site import Client, Response, together
 from tests.support.steps import LOGIN, sql
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, options_on
 

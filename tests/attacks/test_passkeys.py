@@ -16,7 +16,6 @@ from accounts.signin import views as view
 from accounts.twofactor.models import Passkey as Row
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
-from tests.support.clock import Clock
 from tests.support.passkeys import (
     REAUTHENTICATE,
     after_password,
@@ -38,7 +37,7 @@ from tests.support.second_factor import (
     recovery_codes_on,
     unused_code,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import (
     CONFIRM,
     LOGIN,

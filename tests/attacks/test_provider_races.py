@@ -7,11 +7,11 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.client import Client, together
 from tests.support.nodes import AT_ONCE, Nodes, browser_at, round_names, running, server_errors
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.races import confirmed, tabs_of
 from tests.support.services import Postgres
+from tests.support.site import Client, together
 from tests.support.steps import sql
 
 GO = "/accounts/oidc/acme/login/"

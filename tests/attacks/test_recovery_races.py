@@ -2,7 +2,6 @@
 
 import pytest
 
-from tests.support.client import Client, Response, together
 from tests.support.nodes import AT_ONCE, Nodes, server_errors
 from tests.support.races import (
     Race,
@@ -14,6 +13,7 @@ from tests.support.races import (
     times_in_history,
 )
 from tests.support.recovery_races import CHANGE, EMAIL, LOCKDOWN, NEW, RESET, mailed, opens, waiting
+from tests.support.site import Client, Response, together
 from tests.support.steps import PASSWORD, same_browser, sql
 
 BY_CODE = "/accounts/login/code/"

@@ -28,9 +28,8 @@ from tests.support.api import (
     renew,
     second_step,
 )
-from tests.support.clock import Clock
 from tests.support.second_factor import code_of, enrolled, set_up_authenticator
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import WRONG, make_user, outbox
 
 pytestmark = pytest.mark.django_db

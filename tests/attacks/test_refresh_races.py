@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from tests.support.api import Answer, exchange, get_tokens, is_good, renew, second_step
-from tests.support.client import Client, together
 from tests.support.nodes import AT_ONCE, POSTGRES_PROVED, Nodes, browser_at, database, running
 from tests.support.races import LOCKDOWN, Race, confirmed, live_sessions, times_in_history
 from tests.support.second_factor_races import enrolled
+from tests.support.site import Client, together
 from tests.support.steps import sql
 
 JWKS = "/.well-known/jwks.json"

@@ -31,11 +31,10 @@ from tests.support.apps import (
     the_app,
 )
 from tests.support.authorize import begin
-from tests.support.clock import Clock
 from tests.support.invitations import staff_with, superuser
 from tests.support.oauth_client import new_app
 from tests.support.registration import REGISTER, VALID, new_token, self_register
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db

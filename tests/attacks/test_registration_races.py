@@ -6,9 +6,9 @@ from hashlib import sha256
 import pytest
 
 from accounts.oauth.models import REGISTRATION as TEXT
-from tests.support.client import Response, together
 from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
 from tests.support.registration import REGISTER, VALID
+from tests.support.site import Response, together
 from tests.support.steps import sql
 
 TOKEN = """

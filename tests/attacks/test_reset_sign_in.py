@@ -7,9 +7,9 @@ from django.test import Client
 
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
-from tests.support.clock import Clock
 from tests.support.second_factor import unused_code
 from tests.support.second_steps import RESET, mails_about, staff, with_factor
+from tests.support.signin import Clock
 from tests.support.steps import LOGIN, is_signed_in, make_user, path_of, sign_in
 
 pytestmark = pytest.mark.django_db

@@ -24,7 +24,6 @@ from accounts.throttle.limits import (
 from accounts.throttle.models import StoredBudget
 from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
 from tests.support.administration import by_superuser
-from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -47,7 +46,7 @@ from tests.support.second_steps import (
     staff,
     with_factor,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import LOGOUT, PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 from tests.support.stored import encodings_of_seed, everything_stored
 from tests.support.urls import ROUTES, address

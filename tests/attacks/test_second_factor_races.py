@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.support.client import Client, Response, together
 from tests.support.nodes import AT_ONCE, Nodes, server_errors
 from tests.support.races import Race, confirmed, live_sessions, times_in_history
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.second_factor_races import after_password, enrolled
+from tests.support.site import Client, Response, together
 from tests.support.steps import sql
 
 FACTORS = """

@@ -10,16 +10,7 @@ from django.test import Client
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FACTOR_RECOVERY
-from tests.support.clock import Clock
 from tests.support.disputes import known_browser
-from tests.support.factor_recovery import (
-    ASKED,
-    HOURS,
-    NEW,
-    finish_recovery,
-    opens,
-    request_recovery,
-)
 from tests.support.second_factor import (
     CHALLENGE,
     SETUP,
@@ -29,19 +20,25 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.second_steps import (
+    ASKED,
     CHANGES,
+    HOURS,
+    NEW,
     REAUTHENTICATE,
     RESET,
     after_password,
     code_signs_in,
     factors_of,
+    finish_recovery,
     mails_about,
     new_recovery_codes,
+    opens,
     posting,
+    request_recovery,
     reset_link,
     with_factor,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db

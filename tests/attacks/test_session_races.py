@@ -5,7 +5,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import Response, together
 from tests.support.nodes import AT_ONCE, Nodes, server_errors
 from tests.support.races import (
     LOCKDOWN,
@@ -20,7 +19,7 @@ from tests.support.races import (
     times_in_history,
 )
 from tests.support.services import Postgres
-from tests.support.site import Site, text_of
+from tests.support.site import Response, Site, text_of, together
 from tests.support.steps import PASSWORD, WRONG, path_of
 
 LOGOUT = "/accounts/logout/"

@@ -32,9 +32,8 @@ from accounts.throttle.limits import LOGIN_SUBSCRIBER, REAUTHENTICATION
 from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
 from tests.support.administration import by_staff, by_superuser
-from tests.support.clock import Clock
 from tests.support.second_steps import mails_about
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import (
     PASSWORD,
     WRONG,
@@ -212,11 +211,6 @@ def test_reauthentication_needs_the_own_password_and_redirects_to_no_other_site(
 
 
 NEWS = events.PROOF_GUESSED.subject
-
-
-@pytest.fixture
-def alice() -> User:
-    return make_user("alice")
 
 
 def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_methods(

@@ -16,7 +16,6 @@ from accounts.tokens import keyring
 from accounts.users.models import LOCKED, User
 from authsite.short_path import MOST_KINDS, ShortPath
 from tests.support import api
-from tests.support.clock import Clock
 from tests.support.forgeries import mint_with
 from tests.support.short_path import (
     ODD,
@@ -31,7 +30,7 @@ from tests.support.short_path import (
     undone,
     undone_with_ips,
 )
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.wsgi import Answer, Applications, answer
 
 pytestmark = pytest.mark.django_db

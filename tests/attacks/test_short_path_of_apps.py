@@ -14,9 +14,9 @@ from accounts.oauth.models import Client
 from accounts.sessions import services as sessions
 from tests.support.api import claims_of
 from tests.support.api_jwt import basic
-from tests.support.clock import Clock
 from tests.support.oauth_client import FORM, App, browser_of, new_app, set_client
 from tests.support.short_path import undone
+from tests.support.signin import Clock
 from tests.support.steps import make_user
 from tests.support.wsgi import Answer, Applications, answer, environ
 

@@ -23,7 +23,6 @@ from accounts.throttle.models import StoredBudget
 from accounts.throttle.services import hit
 from accounts.users.models import PendingSignup, User, Username
 from tests.support.api import call
-from tests.support.clock import Clock
 from tests.support.invitations import (
     INVITE,
     LIST,
@@ -36,8 +35,7 @@ from tests.support.invitations import (
     support,
 )
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.signin import signed_in
-from tests.support.signup import confirm, signed_up, visible
+from tests.support.signin import Clock, signed_in
 from tests.support.social import configured, round_trip
 from tests.support.steps import (
     CONFIRM,
@@ -56,7 +54,29 @@ from tests.support.steps import (
     path_of,
     sign_in,
     sign_up,
+    without_nonces,
 )
+
+
+def signed_up(
+    username: str, address: str | None = None, password: str = PASSWORD
+) -> tuple[Client, Any]:
+    """Sign up; return the browser and the mail that was sent."""
+    browser = Client()
+    answer = sign_up(browser, username, address, password)
+    assert answer.status_code == 302, answer.content.decode()
+    return browser, outbox()[-1]
+
+
+def confirm(browser: Client, code: str) -> Any:
+    return browser.post(CONFIRM, {"code": code})
+
+
+def visible(answer: Any) -> tuple[int, str, str]:
+    """Return what a page shows, without the parts that change or that were typed in."""
+    text = re.sub(r'value="[^"]*"|<time.*</time>', "", without_nonces(answer.content.decode()))
+    return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
+
 
 pytestmark = pytest.mark.django_db
 

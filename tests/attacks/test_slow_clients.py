@@ -13,9 +13,9 @@ from typing import Any
 import pytest
 
 from authsite.serving import capacity, plain
-from tests.support.client import together
 from tests.support.https import LocalHttps
 from tests.support.process import slack
+from tests.support.site import together
 from tests.support.steps import LOGIN
 
 # What `/health/live` promises, and a second for a busy machine.

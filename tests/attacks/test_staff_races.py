@@ -6,10 +6,10 @@ import pytest
 
 from tests.support import apps
 from tests.support.administration import LIST, REASON
-from tests.support.client import Client, Response, together
 from tests.support.nodes import Nodes, Race
 from tests.support.races import confirmed, live_sessions, times_in_history
 from tests.support.second_factor import BEGIN_ANEW, confirm_recovery_codes, set_up_authenticator
+from tests.support.site import Client, Response, together
 from tests.support.steps import same_browser, sql
 
 AT_ONCE = 4

@@ -33,8 +33,6 @@ from tests.support.administration import (
 from tests.support.api import Answer, call, get_tokens
 from tests.support.api_keys import FORM, NEW, key_of, row_of
 from tests.support.api_steps import status_and_code
-from tests.support.client import together
-from tests.support.clock import Clock
 from tests.support.invitations import invite, superuser
 from tests.support.second_factor import (
     RECOVERY_CODES,
@@ -43,7 +41,8 @@ from tests.support.second_factor import (
     set_up_authenticator,
     unused_code,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
+from tests.support.site import together
 from tests.support.steps import (
     LOGOUT,
     address_of,

@@ -12,9 +12,8 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.passwords.hashers import Argon2id
 from accounts.users.models import User
-from tests.support.client import Client
 from tests.support.second_factor import enrolled
-from tests.support.site import Site
+from tests.support.site import Client, Site
 from tests.support.steps import (
     LOGIN,
     WRONG,

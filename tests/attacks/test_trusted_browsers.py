@@ -19,7 +19,6 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 from tests.support.api import second_step
 from tests.support.api_steps import first_step, mail_for
-from tests.support.clock import Clock
 from tests.support.passkeys import (
     REAUTHENTICATE,
     completes_sign_in,
@@ -39,25 +38,23 @@ from tests.support.second_factor import (
 )
 from tests.support.second_steps import (
     CHANGES,
-    after_password,
-    factors_of,
-    mails_about,
-    reset_by_mail,
-    with_factor,
-)
-from tests.support.signin import signed_in
-from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, outbox, sign_in
-from tests.support.trusted_browsers import (
     COOKIE,
     FIREFOX,
     SAFARI,
     TRUSTED,
+    after_password,
     browser,
     cookie_of,
+    factors_of,
+    mails_about,
     needs_second_step,
+    reset_by_mail,
     trusting_browser,
     with_cookie,
+    with_factor,
 )
+from tests.support.signin import Clock, signed_in
+from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, outbox, sign_in
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, options_on, registered
 
 pytestmark = pytest.mark.django_db

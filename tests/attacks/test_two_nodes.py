@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from accounts.throttle.limits import LOGIN_SUBSCRIBER
-from tests.support.client import Response, together
 from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at, database, running, server_errors
 from tests.support.services import Postgres, Redis
+from tests.support.site import Response, together
 from tests.support.steps import (
     CONFIRM,
     LOGIN,

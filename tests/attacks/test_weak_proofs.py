@@ -16,7 +16,6 @@ from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.support.administration import act
 from tests.support.api import call, get_tokens
-from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     SETUP,
@@ -24,7 +23,7 @@ from tests.support.second_factor import (
     set_up_authenticator,
     unused_code,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import (
     PASSWORD,
     address_of,

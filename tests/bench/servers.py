@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 from urllib.parse import urlencode
 
-from tests.support.client import TIMEOUT_SECONDS, Response
 from tests.support.process import Process
+from tests.support.site import TIMEOUT_SECONDS, Response
 
 PASSWORD = "a long password for measuring"
 # The people who sign in. One more person only looks at the page with the sessions.

@@ -5,8 +5,7 @@ import json
 from accounts.oauth.devices import GRANT
 from tests.support.browser import MOBILE, OpenPage
 from tests.support.browser_steps import newcomer, press, says, sees, sign_in
-from tests.support.client import Response
-from tests.support.site import Site
+from tests.support.site import Response, Site
 from tests.support.steps import LOGOUT
 
 

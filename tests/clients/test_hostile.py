@@ -15,14 +15,12 @@ from urllib.parse import urlencode
 
 import pytest
 
-from tests.support.client import Client
-from tests.support.clients import hostile, hostile_authorize
-from tests.support.clients import hostile_calls as calls
+from tests.support.clients import hostile
 from tests.support.clients.hostile import Provider
 from tests.support.journey import Journey
 from tests.support.node import node, packages
 from tests.support.process import Process, free_port, listening
-from tests.support.site import ROOT, Site
+from tests.support.site import ROOT, Client, Site
 from tests.support.steps import join
 
 pytestmark = pytest.mark.proof
@@ -40,26 +38,23 @@ APPS = {
 HEAD = f"{'part':10} | {'request':45} | {'oidc-provider':42} | {'this site':42} | why"
 
 type Case = dict[str, Any]
+
+
+def calling(endpoint: str, right: Case) -> Callable[[Provider, Case], str]:
+    return lambda at, case: hostile.call(at, endpoint, right | case)
+
+
 # By part of the table: the requests, and what sends one and returns the verdict.
 PARTS: dict[str, tuple[dict[str, Case], Callable[[Provider, Case], str]]] = {
-    "authorize": (hostile_authorize.cases(), hostile.authorize),
-    "token": (calls.TOKEN, lambda at, case: hostile.call(at, "token", calls.CODE | case)),
-    "refresh": (calls.REFRESHED, lambda at, case: hostile.call(at, "token", calls.REFRESH | case)),
-    "par": (
-        calls.PAR,
-        lambda at, case: hostile.call(at, "pushed_authorization_request", calls.PAR_RIGHT | case),
-    ),
-    "userinfo": (
-        calls.USERINFO,
-        lambda at, case: hostile.call(at, "userinfo", calls.USERINFO_RIGHT | case),
-    ),
-    "revoke": (calls.REVOKE, lambda at, case: hostile.call(at, "revocation", calls.ABOUT | case)),
-    "introspect": (
-        calls.INTROSPECT,
-        lambda at, case: hostile.call(at, "introspection", calls.ABOUT | case),
-    ),
-    "logout": (calls.LOGOUT, lambda at, case: hostile.logout(at, calls.LOGOUT_RIGHT | case)),
-    "read": (calls.READ, lambda at, case: hostile.call(at, "", case)),
+    "authorize": (hostile.cases(), hostile.authorize),
+    "token": (hostile.TOKEN, calling("token", hostile.CODE)),
+    "refresh": (hostile.REFRESHED, calling("token", hostile.REFRESH)),
+    "par": (hostile.PAR, calling("pushed_authorization_request", hostile.PAR_RIGHT)),
+    "userinfo": (hostile.USERINFO, calling("userinfo", hostile.USERINFO_RIGHT)),
+    "revoke": (hostile.REVOKE, calling("revocation", hostile.ABOUT)),
+    "introspect": (hostile.INTROSPECT, calling("introspection", hostile.ABOUT)),
+    "logout": (hostile.LOGOUT, lambda at, case: hostile.logout(at, hostile.LOGOUT_RIGHT | case)),
+    "read": (hostile.READ, calling("", {})),
 }
 
 
@@ -123,7 +118,7 @@ def _registered(site: Site, name: str) -> tuple[str, str]:
 
 def _request(at: Provider, name: str) -> dict[str, str]:
     own = {"client_id": at.apps[name][0], "redirect_uri": APPS[name][0]}
-    return hostile_authorize.RIGHT | own | {"code_challenge": hostile.challenge()}
+    return hostile.RIGHT | own | {"code_challenge": hostile.challenge()}
 
 
 def _kind(verdict: str) -> str:

@@ -12,14 +12,13 @@ import pytest
 from playwright.sync_api import expect
 
 from tests.support.browser import OpenPage
-from tests.support.client import Client, Response
 from tests.support.clients.apps import APPS, HERE, SETTINGS, TRUST, register
 from tests.support.clients.terminal import agree, shown
 from tests.support.document_host import DocumentHost
 from tests.support.https import ProductionSite
 from tests.support.node import node, packages
 from tests.support.process import Process, free_port, listening
-from tests.support.site import ROOT
+from tests.support.site import ROOT, Client, Response
 from tests.support.steps import PASSWORD, join
 from tests.support.virtualenvs import environment
 

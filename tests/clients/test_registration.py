@@ -11,11 +11,10 @@ from typing import Any
 import pytest
 
 from tests.support.app_races import WEB
-from tests.support.client import Client
 from tests.support.clients.apps import HERE
 from tests.support.node import node, packages
 from tests.support.races import confirmed
-from tests.support.site import Site
+from tests.support.site import Client, Site
 
 
 def agree(browser: Client, url: str) -> str:

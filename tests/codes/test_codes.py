@@ -13,10 +13,9 @@ from accounts.codes.models import Code
 from accounts.common.forms import CodeField
 from accounts.common.text import written_code
 from accounts.emails.models import PendingEmail
-from tests.support.client import together
-from tests.support.clock import Clock
 from tests.support.second_factor import CHALLENGE, enrolled
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
+from tests.support.site import together
 from tests.support.steps import (
     CONFIRM,
     WRONG_CODE,

@@ -1,11 +1,19 @@
 """The doctor finds nothing wrong with the files of ``deploy/``, and each fault of a proxy."""
 
+import gzip
+import http.client
 import json
+import ssl
 import subprocess
 import sys
+import threading
+import warnings
 from collections.abc import Iterator
+from contextlib import closing
+from email.message import Message
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import psycopg
 import pytest
@@ -15,12 +23,144 @@ from accounts.ops.doctor import outside
 from accounts.ops.doctor.outside import Reach
 from authsite import __version__
 from tests.support.doctor import FAULTS
-from tests.support.faulty_proxy import FaultyProxy
 from tests.support.process import free_port
-from tests.support.proxies import ORIGIN, Nginx
+from tests.support.proxies import NAME, ORIGIN, Nginx, certify
 from tests.support.services import Postgres, Redis
 from tests.support.site import ROOT, Site, production
 from tests.support.smtp import MailServer
+
+# Faults that remove a header of the answer.
+DROPPED = {"hsts": "Strict-Transport-Security", "headers": "X-Frame-Options"}
+NOT_FORWARDED = {"host", "connection", "content-length"}
+
+
+class FaultyProxy:
+    """Forwards to the site at ``port``. ``fault`` is the code that the doctor should find."""
+
+    def __init__(self, folder: Path, port: int, fault: str = "") -> None:
+        days = 5 if fault == "tls_expires" else 30
+        name = "other.example.org" if fault == "tls_untrusted" else NAME
+        self.authority = certify(folder / f"{name}-{days}", name, days)
+        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        if fault == "tls_old":
+            context.set_ciphers("ALL:@SECLEVEL=0")
+            with warnings.catch_warnings():
+                warnings.simplefilter("ignore", DeprecationWarning)
+                context.minimum_version = ssl.TLSVersion.TLSv1
+        tls = self.authority.parent
+        context.load_cert_chain(tls / "fullchain.pem", tls / "privkey.pem")
+        self._secure = _Server(_handler(_Forward, port, fault), context)
+        self._plain = _Server(_handler(_Redirect, port, fault))
+        self.https, self.http = self._secure.server_port, self._plain.server_port
+
+    def __enter__(self) -> Self:
+        for server in (self._secure, self._plain):
+            threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_error: object) -> None:
+        for server in (self._secure, self._plain):
+            server.shutdown()
+            server.server_close()
+
+
+class _Server(ThreadingHTTPServer):
+    block_on_close = False
+
+    def __init__(self, handler: Any, context: ssl.SSLContext | None = None) -> None:
+        super().__init__(("127.0.0.1", 0), handler)
+        if context:
+            self.socket = context.wrap_socket(self.socket, server_side=True)
+
+    def handle_error(self, *_args: Any) -> None:
+        """Ignore clients that go away, as the doctor does when it tries old versions of TLS."""
+
+
+class _Quiet(BaseHTTPRequestHandler):
+    port: int
+    fault: str
+
+    def log_message(self, *_args: Any) -> None:
+        """Keep the requests out of the output of the tests."""
+
+
+class _Redirect(_Quiet):
+    def do_GET(self) -> None:
+        host = f"https://{self.headers['Host']}" if self.fault == "redirect_host" else ORIGIN
+        self.send_response(200 if self.fault == "redirect_missing" else 301)
+        self.send_header("Location", f"{host}{self.path}")
+        self.end_headers()
+
+
+class _Forward(_Quiet):
+    def do_GET(self) -> None:
+        if self.fault == "static_broken" and self.path.startswith("/static/"):
+            self.send_error(404)
+            return
+        self._answer(*self._ask())
+
+    def do_POST(self) -> None:
+        self.do_GET()
+
+    def _ask(self) -> tuple[int, Message, bytes]:
+        length = int(self.headers["Content-Length"] or 0)
+        body = b"" if self.fault == "bodies_unbuffered" else self.rfile.read(length)
+        # The site trusts 127.0.0.1 only.
+        source = "127.0.0.2" if self.fault == "proxy_untrusted" else "127.0.0.1"
+        site = http.client.HTTPConnection("127.0.0.1", self.port, source_address=(source, 0))
+        with closing(site):
+            return self._forward(site, body, length)
+
+    def _forward(
+        self, site: http.client.HTTPConnection, body: bytes, length: int
+    ) -> tuple[int, Message, bytes]:
+        site.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
+        for name, value in self._headers().items():
+            site.putheader(name, value)
+        if length:
+            site.putheader("Content-Length", str(length))
+        site.endheaders(body or None)
+        if self.fault == "bodies_unbuffered":
+            for _byte in range(length):
+                site.send(self.rfile.read(1))
+        answer = site.getresponse()
+        return answer.status, answer.headers, answer.read()
+
+    def _headers(self) -> dict[str, str]:
+        sent = {n: v for n, v in self.headers.items() if n.lower() not in NOT_FORWARDED}
+        if self.fault != "underscores":
+            sent = {name: value for name, value in sent.items() if "_" not in name}
+        own = {
+            "Host": NAME,
+            "X-Forwarded-For": self.client_address[0],
+            "X-Forwarded-Proto": "https",
+        }
+        if self.fault == "client_forged":
+            del own["X-Forwarded-For"]
+        if self.fault == "scheme":
+            del own["X-Forwarded-Proto"]
+        return sent | own
+
+    def _answer(self, status: int, headers: Message, body: bytes) -> None:
+        for name in ("Content-Length", "Connection", "Date", DROPPED.get(self.fault, "Via")):
+            del headers[name]
+        if self.fault == "server_named":
+            headers.replace_header("Server", "nginx/1.24")
+        takes_gzip = "gzip" in self.headers.get("Accept-Encoding", "")
+        if self.fault == "compressed" and takes_gzip and not headers["Content-Encoding"]:
+            body, headers["Content-Encoding"] = gzip.compress(body), "gzip"
+        self.send_response_only(status)
+        for name, value in headers.items():
+            is_bad = self.fault == "cookies" and name.lower() == "set-cookie"
+            self.send_header(name, value.replace("; Secure", "") if is_bad else value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+
+def _handler(kind: type[_Quiet], port: int, fault: str) -> type[_Quiet]:
+    return type(kind.__name__, (kind,), {"port": port, "fault": fault})
+
 
 OWNER = """
 from django.db import transaction

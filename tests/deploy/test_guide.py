@@ -16,12 +16,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support import repository
 from tests.support.acme import Pebble
 from tests.support.docs_examples import Shell
-from tests.support.download_proxy import DownloadProxy
 from tests.support.https import TlsClient
-from tests.support.machines import Machine
+from tests.support.machines import DownloadProxy, Machine, commit, make_repository
 from tests.support.process import LATER_SECONDS, within
 from tests.support.proxies import NAME, ORIGIN
 from tests.support.second_factor import SETUP, code_of, seed_on
@@ -124,7 +122,7 @@ class Machines:
 
 @pytest.fixture
 def machines(tmp_path: Path, debian: Path) -> Iterator[Machines]:
-    code = repository.make(tmp_path / "code")
+    code = make_repository(tmp_path / "code")
     with ExitStack() as running:
         start = running.enter_context
         both = {ip: Machine(tmp_path, debian, ip) for ip in (FIRST, SECOND)}
@@ -165,7 +163,7 @@ def release(machines: Machines) -> str:
         folder = machine.root / REPOSITORY[1:]
         newest = max((folder / MIGRATION).parent.glob("0*.py"))
         (folder / MIGRATION).write_text(NEWER.format(newest.stem))
-        repository.commit(folder, "A newer version")
+        commit(folder, "A newer version")
     return Path(MIGRATION).stem
 
 

@@ -11,10 +11,9 @@ from pathlib import Path
 import pytest
 
 from tests.support.authorize import AUTHORIZE, CHALLENGE
-from tests.support.client import Response, together
 from tests.support.process import slack
 from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy
-from tests.support.site import Site, production
+from tests.support.site import Response, Site, production, together
 from tests.support.sslyze import assert_intermediate
 from tests.support.steps import CONFIRM, LOGIN, WRONG, join, sign_in, sql
 

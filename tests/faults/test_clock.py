@@ -10,12 +10,11 @@ from django.test import Client as Browser
 from joserfc.jwk import ECKey
 
 from tests.support.api import claims_of, get_tokens, is_good, renew
-from tests.support.client import Client
-from tests.support.clock import Clock
 from tests.support.inject import Injected
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.process import slack
-from tests.support.site import Site
+from tests.support.signin import Clock
+from tests.support.site import Client, Site
 from tests.support.social import round_trip
 from tests.support.steps import (
     CODE,

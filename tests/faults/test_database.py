@@ -12,10 +12,9 @@ import pytest
 
 from authsite.serving.capacity import RUNNING
 from tests.support.api import Answer, call, get_tokens, renew
-from tests.support.client import Client, together
 from tests.support.process import LATER_SECONDS, slack, within
 from tests.support.services import Postgres
-from tests.support.site import Site
+from tests.support.site import Client, Site, together
 from tests.support.steps import (
     CONFIRM,
     LOGIN,

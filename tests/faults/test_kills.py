@@ -17,11 +17,10 @@ from http.client import HTTPException
 import pytest
 
 from tests.support.api import Answer, call, get_tokens, renew
-from tests.support.client import together
 from tests.support.outages import children
 from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres
-from tests.support.site import Site
+from tests.support.site import Site, together
 from tests.support.steps import join, sign_up, sql
 
 CLIENTS = 20

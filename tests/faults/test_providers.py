@@ -19,10 +19,10 @@ from accounts.common.http_client import MOST_WITH_ONE
 from accounts.social import metadata
 from accounts.users.models import User
 from authsite.serving.https import certify
-from tests.support.client import together
-from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider, send
 from tests.support.process import free_port, slack, within
+from tests.support.signin import Clock
+from tests.support.site import together
 from tests.support.social import come_back, configured, go, round_trip
 
 LOGIN = "/accounts/oidc/acme/login/"

@@ -25,9 +25,9 @@ from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import FileBackend, Queue, deliver_due
 from authsite.settings.storage import mailer
-from tests.support.client import together
-from tests.support.clock import Clock
 from tests.support.process import free_port
+from tests.support.signin import Clock
+from tests.support.site import together
 from tests.support.smtp import MailServer
 
 pytestmark = pytest.mark.django_db

@@ -14,8 +14,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.api import call, get_tokens
 from tests.support.apps import asked_for, connect_app, make_app
-from tests.support.clock import Clock
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db

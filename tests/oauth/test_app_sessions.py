@@ -13,9 +13,8 @@ from accounts.tokens import families
 from accounts.tokens.errors import InvalidToken, TokenReused
 from accounts.users.models import User
 from tests.support.apps import is_live, make_app
-from tests.support.clock import Clock
 from tests.support.oauth_client import HERE, browser_of
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db

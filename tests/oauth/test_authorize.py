@@ -27,14 +27,13 @@ from tests.support.authorize import (
     result,
     target,
 )
-from tests.support.clock import Clock
 from tests.support.document_host import REDIRECT, DocumentHost
 from tests.support.invitations import superuser
 from tests.support.oauth_client import browser_of, new_app
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.registration import new_token, self_register
 from tests.support.second_factor import code_of, enrolled
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.social import round_trip
 from tests.support.steps import LOGIN, LOGOUT, PASSWORD, make_user, sign_in
 from tests.support.webauthn import registered

@@ -12,8 +12,7 @@ from accounts.oauth.id_tokens import claims_of
 from accounts.profile import services as profiles
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.support.clock import Clock
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import make_staff, make_user, sign_in
 
 pytestmark = pytest.mark.django_db

@@ -56,11 +56,10 @@ from tests.support.client_keys import (
     publish,
     publishing_app,
 )
-from tests.support.clock import Clock
 from tests.support.forgeries import encoded, key_of
 from tests.support.invitations import superuser
 from tests.support.receiver import Receiver, say
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.steps import mail_to
 
 pytestmark = pytest.mark.django_db

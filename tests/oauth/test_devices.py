@@ -11,11 +11,10 @@ from accounts.oauth.models import Client, DeviceAuthorization
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.api import claims_of
-from tests.support.clock import Clock
 from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
 from tests.support.oauth_client import is_live, new_app, set_client
 from tests.support.second_factor import enrolled
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import LOGOUT, mail_to
 
 pytestmark = pytest.mark.django_db

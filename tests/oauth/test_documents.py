@@ -17,14 +17,13 @@ from tests.support.api import call, claims_of, get_tokens
 from tests.support.apps import LIST, document
 from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result
 from tests.support.client_keys import KeyedApp, publish
-from tests.support.clock import Clock
 from tests.support.document_host import HOST, REDIRECT, DocumentHost
 from tests.support.forgeries import key_of
 from tests.support.invitations import superuser
 from tests.support.oauth_client import HERE, App
 from tests.support.receiver import say
 from tests.support.second_factor import code_of, enrolled
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import LOGIN, sign_in
 
 pytestmark = pytest.mark.django_db

@@ -16,10 +16,9 @@ from accounts.tokens import dpop
 from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.authorize import PAR, VERIFIER, begin, query, result
-from tests.support.clock import Clock
 from tests.support.dpop import ME, USERINFO, Key, get
 from tests.support.oauth_client import App, audience, browser_of, new_app
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import Clock, set_up, signed_in
 
 pytestmark = pytest.mark.django_db
 

@@ -15,9 +15,8 @@ from accounts.oauth.models import Client
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from tests.support.apps import WEB
-from tests.support.clock import Clock
 from tests.support.oauth_client import browser_of, new_app
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.signing import published
 from tests.support.steps import make_user
 

@@ -28,12 +28,11 @@ from accounts.sessions.views import sign_out_elsewhere
 from accounts.users.models import User
 from tests.support.apps import connect_app, make_app
 from tests.support.authorize import target
-from tests.support.clock import Clock
 from tests.support.logout import ended, send_all, told_at
 from tests.support.oauth_client import FORM, App, browser_of, new_app, set_client
 from tests.support.process import within
 from tests.support.receiver import Receiver, hang, say
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db

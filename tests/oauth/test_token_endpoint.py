@@ -13,9 +13,8 @@ from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring
 from accounts.users.models import User
 from tests.support.api import claims_of
-from tests.support.clock import Clock
 from tests.support.oauth_client import EVERYTHING, App, browser_of, is_live, new_app
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db

@@ -12,7 +12,7 @@ from django.db import DEFAULT_DB_ALIAS, connections
 from accounts.common import logs
 from authsite.serving import capacity
 from authsite.serving.capacity import Capacity
-from tests.support.client import together
+from tests.support.site import together
 
 type Answered = tuple[str, dict[str, str], bytes]
 

@@ -1,10 +1,11 @@
-"""The doctor's checks from inside: each finds its planted fault, and nothing else."""
+"""Operation."""
 
 import io
 import json
 import time
 from collections.abc import Callable, Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -25,6 +26,7 @@ from accounts.ops.doctor.findings import WORDS, found
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from accounts.users.models import User
+from authsite import sbom
 from authsite.settings.storage import mailer
 from tests.support.doctor import FAULTS
 from tests.support.process import free_port
@@ -33,6 +35,8 @@ from tests.support.smtp import MailServer
 from tests.support.steps import make_user, sign_up
 
 pytestmark = pytest.mark.django_db
+
+
 LONG_AGO = timedelta(days=400)
 
 
@@ -172,3 +176,24 @@ def test_a_server_process_answers_only_a_doctor_that_has_its_secret_key(
     settings.SECRET_KEY = "another"
     settings.SECRET_KEY_FALLBACKS = []
     assert status(good) == 404
+
+
+def test_the_bill_of_materials_lists_every_pinned_package_with_every_hash_that_pip_accepts() -> (
+    None
+):
+    requirements = (sbom.ROOT / "requirements.txt").read_text()
+    parts = sbom.document(requirements, datetime.now(UTC))["components"]
+
+    assert len(parts) == sum(line[:1].isalnum() for line in requirements.splitlines())
+    assert sum(len(part["externalReferences"]) for part in parts) == requirements.count("sha256:")
+    known = {part["name"]: part["version"] for part in parts}
+    django = metadata.requires("Django") or []
+    assert known["django"] == metadata.version("Django")
+    for name in ("asgiref", "sqlparse"):
+        assert any(line.startswith(name) for line in django)
+        assert known[name] == metadata.version(name)
+    licenses = {part["name"]: part["licenses"] for part in parts}
+    assert licenses["django"] == [{"expression": "BSD-3-Clause"}]
+    without = {name for name, found in licenses.items() if not found}
+    # Its metadata names none.
+    assert {name for name in without if [*metadata.distributions(name=name)]} == {"zxcvbn-rs-py"}

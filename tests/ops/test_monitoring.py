@@ -13,12 +13,10 @@ from accounts.mail.message import Message
 from accounts.ops import health
 from accounts.tokens import keyring
 from tests.support.api import call
-from tests.support.client import Response, together
-from tests.support.clock import Clock
 from tests.support.process import LATER_SECONDS, within
 from tests.support.services import Postgres, Redis
-from tests.support.signin import set_up
-from tests.support.site import Site
+from tests.support.signin import Clock, set_up
+from tests.support.site import Response, Site, together
 from tests.support.steps import PASSWORD, sign_in, sign_up
 
 TOKEN = "figures-for-the-monitoring-of-this-site"

@@ -9,9 +9,8 @@ from accounts.activity.models import Activity
 from accounts.mail.models import OutgoingMail
 from accounts.users.models import PendingSignup, User
 from tests.support.api import Answer, call, get_tokens, second_step
-from tests.support.clock import Clock
 from tests.support.second_factor import unused_code
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.steps import PASSWORD, address_of, make_staff, make_user
 
 pytestmark = pytest.mark.django_db

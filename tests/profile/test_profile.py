@@ -27,10 +27,9 @@ from accounts.users import services as users
 from accounts.users.models import EmailAddress, User, Username
 from accounts.users.services import UsernameTaken
 from tests.support import webauthn
-from tests.support.client import together
-from tests.support.clock import Clock
 from tests.support.second_factor import enrolled
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, signed_in
+from tests.support.site import together
 from tests.support.steps import (
     PASSWORD,
     address_of,
@@ -47,11 +46,6 @@ pytestmark = pytest.mark.django_db
 
 PAGE = "/accounts/profile/"
 TAKEN = "That username is taken."
-
-
-@pytest.fixture
-def alice() -> User:
-    return make_user("alice")
 
 
 def save(client: Client, **more: str) -> Any:

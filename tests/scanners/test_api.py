@@ -9,11 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.client import Client
 from tests.support.missing import find, missing
 from tests.support.node import packages
 from tests.support.second_factor import code_of, confirm_recovery_codes, seed_on
-from tests.support.site import ROOT, Site
+from tests.support.site import ROOT, Client, Site
 from tests.support.steps import PASSWORD, code_in, sign_in
 from tests.support.virtualenvs import environment
 

@@ -13,11 +13,11 @@ from urllib.parse import urlsplit
 import pytest
 
 from tests.support.browser import WITH_WINDOW
-from tests.support.client import Client
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.node import SCANNERS, packages, scan
 from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
+from tests.support.site import Client
 from tests.support.sslyze import assert_intermediate
 from tests.support.steps import PASSWORD, SIGNUP, address_of, join
 

@@ -1,28 +1,33 @@
-"""The service of sessions: which are live, which are revoked and which are pruned."""
+"""Sessions."""
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
 from django.core.management import call_command
+from django.http import HttpResponse
 from django.test import Client, RequestFactory
 
+from accounts.activity import events
 from accounts.activity.models import Activity
-from accounts.activity.services import Actor
+from accounts.activity.services import Actor, record
 from accounts.common import clock as site_clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
+from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
-from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.sessions.store import SessionStore
 from accounts.sessions.views import sign_out_elsewhere
 from accounts.signin.recent import recent_authentication_required
+from accounts.users import services as users
 from accounts.users.models import User
-from tests.support.clock import Clock
-from tests.support.signin import signed_in
+from tests.support.signin import Clock, request_of, signed_in
 from tests.support.steps import LOGOUT, is_signed_in, make_user
 
 pytestmark = pytest.mark.django_db
+
 
 SESSIONS = "/accounts/sessions/"
 CURL = "curl/8.14.1"
@@ -155,3 +160,198 @@ def test_session_data_cannot_be_saved_to_a_revoked_session(client: Client) -> No
     with pytest.raises(UpdateError):
         session.save()
     assert not is_signed_in(client)
+
+
+FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:{}.0) Gecko/20100101 Firefox/{}.0"
+
+
+def browser(*, version: int = 142, cookie: str = "") -> Client:
+    client = Client(headers={"user-agent": FIREFOX.format(version, version)})
+    if cookie:
+        client.cookies["known"] = cookie
+    return client
+
+
+def meets(client: Client, user: User) -> bool:
+    """Sign ``user`` in and return whether the browser was known before."""
+    request, response = request_of(client), HttpResponse()
+    is_known = known_browsers.note_sign_in(request, user)
+    known_browsers.set_cookie(request, response)
+    client.cookies.update(response.cookies)
+    return is_known
+
+
+def since(client: Client, user: User) -> Any:
+    row = known_browsers.recognize(request_of(client), user)
+    return row.since if row else None
+
+
+def void_proofs_and_links(user: User) -> None:
+    users.void_proofs_and_links(user)
+    user.refresh_from_db()
+
+
+def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(
+    alice: User, clock: Clock
+) -> None:
+    here, begun = browser(), clock.now()
+    assert (meets(here, alice), since(here, alice)) == (False, begun)
+    clock.advance(days=8)
+    assert meets(here, alice)
+
+    void_proofs_and_links(alice)
+
+    assert since(here, alice) == begun, "even before the next sign-in"
+    assert [meets(here, alice) for _ in range(2)] == [False, True]
+    newer = browser(version=143, cookie=here.cookies["known"].value)
+    assert since(newer, alice) == begun
+    assert since(browser(), alice) is None
+    assert since(here, make_user("bob")) is None
+    safari = Client(headers={"user-agent": "Safari/605"})
+    safari.cookies["known"] = here.cookies["known"].value
+    assert since(safari, alice) is None, "another kind of browser with a copy of the cookie"
+
+
+def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice: User, clock: Clock) -> None:
+    here, begun = browser(), clock.now()
+    meets(here, alice)
+    clock.advance(days=80)
+    meets(here, alice)
+
+    clock.advance(days=90, seconds=-1)
+    assert since(here, alice) == begun
+    clock.advance(seconds=1)
+
+    assert since(here, alice) is None
+    assert not meets(here, alice)
+    assert since(here, alice) == clock.now(), "an expired row that was not pruned is replaced"
+    clock.advance(days=90)
+    call_command("prune", verbosity=0)
+    assert not KnownBrowser.objects.exists()
+
+
+def test_a_sign_in_updates_a_known_browser_at_most_once_a_month(
+    alice: User, clock: Clock, django_assert_num_queries: Any
+) -> None:
+    here = browser()
+    meets(here, alice)
+    clock.advance(days=30)
+    with django_assert_num_queries(1):
+        meets(here, alice)
+    clock.advance(seconds=1)
+    with django_assert_num_queries(2):
+        meets(here, alice)
+
+
+def test_browsers_stay_known_through_a_secret_key_rotation(alice: User, settings: Any) -> None:
+    here = browser()
+    meets(here, alice)
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [settings.SECRET_KEY]
+    assert meets(here, alice)
+
+    settings.SECRET_KEY_FALLBACKS = []
+
+    assert meets(here, alice)
+
+
+IPHONE = ClientInfo(
+    "192.0.2.1",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1",
+)
+BUTTON = "Sign out this session"
+
+
+def page_of(row: Activity) -> str:
+    return f"/accounts/activity/{row.pk}/"
+
+
+def test_the_session_of_an_event_is_ended_from_its_page(client: Client, alice: User) -> None:
+    thief = signed_in(alice)
+    session = LoginSession.objects.get()
+    row = record(alice, events.ADDRESS_ADDED, Actor(IPHONE, session.pk), detail="x@example.net")
+    signed_in(alice, client)
+
+    text = client.get(page_of(row)).text
+    assert "This wasn’t me" in text
+    assert "An email address was added" in text
+    assert "x@example.net" in text
+    assert "Safari on iPhone · <span" in text
+    assert BUTTON in text
+    assert 'href="/accounts/lockdown/"' in text
+    assert is_signed_in(thief), "looking ends nothing"
+
+    answer = client.post(page_of(row), follow=True)
+
+    assert "was signed out." in answer.text
+    assert "There’s no session to sign out" in answer.text
+    assert BUTTON not in answer.text
+    assert not is_signed_in(thief)
+    assert Activity.objects.latest("id").kind == "session_ended"
+    assert is_signed_in(client)
+    assert client.post(page_of(row)).status_code == 404, "it is ended once"
+
+
+def test_an_app_that_somebody_else_has_connected_leads_to_the_connected_apps(
+    client: Client, alice: User
+) -> None:
+    signed_in(alice, client)
+    row = record(alice, events.APP_CONNECTED, Actor(IPHONE), detail="Paperless")
+    other = record(alice, events.APP_DISCONNECTED, Actor(IPHONE), detail="Paperless")
+
+    text = client.get(page_of(row)).text
+    assert "Disconnect <bdi>Paperless</bdi>" in text
+    assert "Go to your connected apps" in text
+    assert "Go to your connected apps" not in client.get(page_of(other)).text
+
+
+def test_an_event_of_this_session_leads_to_the_password_and_not_to_a_sign_out(
+    client: Client, alice: User
+) -> None:
+    signed_in(alice, client)
+    row = record(alice, events.PASSWORD_SET, Actor(IPHONE, LoginSession.objects.get().pk))
+
+    text = client.get(page_of(row)).text
+
+    assert "This happened in your current session" in text
+    assert BUTTON not in text
+    assert client.post(page_of(row)).status_code == 404
+    assert is_signed_in(client)
+
+
+def test_an_act_of_staff_was_not_asked_for_and_their_session_is_theirs(
+    client: Client, alice: User
+) -> None:
+    carol = signed_in(make_user("carol"))
+    row = record(
+        alice, events.SWITCHED_ON, Actor(IPHONE, LoginSession.objects.get().pk, name="carol")
+    )
+
+    text = signed_in(alice, client).get(page_of(row)).text
+
+    assert "<h1>I didn’t ask for this</h1>" in text
+    assert 'href="mailto:authsite@localhost"' in text
+    for secret in ("carol", "192.0.2.1", "iPhone", BUTTON):
+        assert secret not in text
+    assert client.post(page_of(row)).status_code == 404
+    assert is_signed_in(carol)
+
+
+def test_an_act_of_an_api_key_leads_to_the_keys(client: Client, alice: User) -> None:
+    row = record(alice, events.PROFILE_CHANGED, Actor(IPHONE, proof="api_key", key="backup"))
+
+    text = signed_in(alice, client).get(page_of(row)).text
+
+    assert "Remove the API key" in text
+    assert "<bdi>backup</bdi>" in text
+
+
+def test_nobody_sees_or_ends_what_is_anothers(client: Client, alice: User) -> None:
+    hers = signed_in(alice)
+    row = record(alice, events.PASSWORD_SET, Actor(IPHONE, LoginSession.objects.get().pk))
+    signed_in(make_user("mallory"), client)
+
+    assert client.get(page_of(row)).status_code == 404
+    assert client.post(page_of(row)).status_code == 404
+    assert client.get("/accounts/activity/99999999999999999999/").status_code == 404
+    assert is_signed_in(hers)

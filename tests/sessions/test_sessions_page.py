@@ -16,11 +16,10 @@ from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import TrustedBrowser
 from accounts.users.models import User
 from tests.support import mmdb
-from tests.support.activity.event_steps import LOCKDOWN, links_in, sent
 from tests.support.api import call, get_tokens
 from tests.support.apps import connect_app, make_app
-from tests.support.clock import Clock
-from tests.support.signin import set_up, signed_in
+from tests.support.events import LOCKDOWN, links_in, sent
+from tests.support.signin import Clock, set_up, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db

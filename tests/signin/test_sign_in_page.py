@@ -8,7 +8,7 @@ from django.utils import translation
 
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, MAIL_SUBSCRIBER, UNGUESSABLE
-from tests.support.clock import Clock
+from tests.support.signin import Clock
 from tests.support.steps import (
     CODE,
     LOGIN,

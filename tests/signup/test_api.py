@@ -9,8 +9,7 @@ from django.test import Client
 from accounts.mail.models import OutgoingMail
 from accounts.users.models import PendingSignup, User
 from tests.support.api import Answer, call, get_tokens, is_good
-from tests.support.clock import Clock
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.steps import PASSWORD, address_of, code_in, mail_to
 
 pytestmark = pytest.mark.django_db

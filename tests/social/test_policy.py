@@ -7,7 +7,6 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import Identity, User
-from tests.support.clock import Clock
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.second_factor import (
     CHALLENGE,
@@ -17,6 +16,7 @@ from tests.support.second_factor import (
     set_up_authenticator,
     unused_code,
 )
+from tests.support.signin import Clock
 from tests.support.social import configured, round_trip
 from tests.support.steps import is_signed_in, mail_to, path_of, sign_in
 

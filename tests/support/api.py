@@ -10,7 +10,7 @@ from urllib.parse import urlencode
 from django.test import Client as Browser
 
 from tests.support import api_jwt as raw
-from tests.support.client import Client
+from tests.support.site import Client
 from tests.support.steps import PASSWORD
 from tests.support.wsgi import Program
 

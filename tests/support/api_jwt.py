@@ -7,8 +7,8 @@ from typing import Any
 
 from django.test import Client as Browser
 
-from tests.support.client import Client
 from tests.support.openapi import assert_described
+from tests.support.site import Client
 from tests.support.wsgi import Program
 
 API = "/api/v1/"

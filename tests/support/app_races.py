@@ -5,8 +5,8 @@ from base64 import urlsafe_b64encode
 from hashlib import sha256
 
 from tests.support.browser_rows import EMPTY_OF_APP, EMPTY_VALUES
-from tests.support.client import Response
 from tests.support.nodes import Nodes, browser_at
+from tests.support.site import Response
 from tests.support.steps import sql
 
 VERIFIER = "v" * 43

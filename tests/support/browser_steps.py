@@ -4,9 +4,8 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.client import Client
 from tests.support.second_factor import BEGIN_ANEW, confirm_recovery_codes, set_up_authenticator
-from tests.support.site import Site, text_of
+from tests.support.site import Client, Site, text_of
 from tests.support.steps import CONFIRM, LOGOUT, PASSWORD, address_of, code_in, sql
 from tests.support.steps import sign_up as post_sign_up
 

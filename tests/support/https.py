@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from tests.support.client import TIMEOUT_SECONDS, Client
 from tests.support.process import free_port, listening
-from tests.support.site import Site, production_settings
+from tests.support.site import TIMEOUT_SECONDS, Client, Site, production_settings
 
 NAME = "authsite.localhost"
 

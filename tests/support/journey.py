@@ -10,7 +10,7 @@ from html.parser import HTMLParser
 from typing import Any
 from urllib.parse import urlencode, urljoin, urlsplit
 
-from tests.support.client import Client, Response
+from tests.support.site import Client, Response
 
 MOST_STEPS = 20
 

@@ -7,8 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.support.client import Client, Response
-from tests.support.site import Site
+from tests.support.site import Client, Response, Site
 
 AT_ONCE = 8
 

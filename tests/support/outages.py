@@ -6,9 +6,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from tests.support.client import Client
 from tests.support.process import Process
-from tests.support.site import Site
+from tests.support.site import Client, Site
 
 READY = "/health/ready"
 RECOVERY_SECONDS = 5.0

@@ -13,11 +13,10 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
-from tests.support.client import Client
 from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.process import Process, free_port, listening
-from tests.support.site import ROOT, Site
+from tests.support.site import ROOT, Client, Site
 
 DEPLOY = ROOT / "deploy"
 NAME = "accounts.example.org"

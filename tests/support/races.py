@@ -2,8 +2,8 @@
 
 from collections.abc import Callable
 
-from tests.support.client import Client, Response
 from tests.support.nodes import AT_ONCE, Nodes, browser_at
+from tests.support.site import Client, Response
 from tests.support.steps import CONFIRM, LOGIN, PASSWORD, same_browser, sign_up, sql
 
 SESSIONS = "/accounts/sessions/"
@@ -69,3 +69,19 @@ def _rows(nodes: Nodes, table: str, name: str, which: str, *values: str) -> int:
 
 
 type Race = Callable[[Nodes, str], None]
+
+
+# Signs the person in to the apps at ``paths`` from each of their browsers.
+CONNECT = """
+from accounts.oauth.models import Client
+from accounts.oauth import app_sessions
+from accounts.sessions.models import LoginSession
+for path in {paths}:
+    app, _ = Client.objects.get_or_create(
+        name=path, backchannel_logout_uri="{url}" + path, backchannel_logout_is_private=True
+    )
+    for session in LoginSession.objects.filter(kind="browser"):
+        app_sessions.insert(app_sessions.new(session, app.pk, "openid", "", is_offline=False))
+"""
+WORKS = [f"/work{number}" for number in range(10)]
+HANGS = [f"/hang{number}" for number in range(10)]

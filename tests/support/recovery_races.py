@@ -2,9 +2,8 @@
 
 import re
 
-from tests.support.client import Client
 from tests.support.nodes import Nodes
-from tests.support.site import Site, text_of
+from tests.support.site import Client, Site, text_of
 from tests.support.steps import LOGIN, path_of
 
 RESET = "/accounts/password/reset/"

@@ -1,6 +1,5 @@
 """Steps of races over second factors."""
 
-from tests.support.client import Client, together
 from tests.support.nodes import AT_ONCE, Nodes
 from tests.support.races import browsers, confirmed, sign_in
 from tests.support.second_factor import (
@@ -11,6 +10,7 @@ from tests.support.second_factor import (
     recovery_codes_on,
     seed_on,
 )
+from tests.support.site import Client, together
 
 
 def enrolled(nodes: Nodes, name: str) -> tuple[Client, str, list[str]]:

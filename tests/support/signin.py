@@ -2,6 +2,7 @@
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import pytest
@@ -67,3 +68,20 @@ def configure(settings: Any) -> Set:
         set_up(settings, **changes)
 
     return configure
+
+
+class Clock:
+    """A replacement for the site's clock that stands still until a test moves it."""
+
+    def __init__(self) -> None:
+        self._now = datetime.now(UTC)
+
+    def now(self) -> datetime:
+        return self._now
+
+    def set(self, moment: datetime) -> None:
+        self._now = moment
+
+    def advance(self, **interval: float) -> None:
+        """Move the clock forward, for example by ``clock.advance(minutes=15)``."""
+        self._now += timedelta(**interval)

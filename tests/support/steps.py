@@ -23,9 +23,8 @@ from accounts.mail.models import OutgoingMail
 from accounts.mail.services import PURPOSE, deliver_due
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.support.client import Client
 from tests.support.second_factor import CHALLENGE, enrolled, take_second_step
-from tests.support.site import Site, text_of
+from tests.support.site import Client, Site, text_of
 
 PASSWORD = "vivid otter under glass"
 WRONG = "quiet harbour paints nine clocks"

@@ -14,10 +14,9 @@ from accounts.throttle import limits, redis_store
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, Budget, Limit
 from accounts.throttle.models import Refusals
 from accounts.throttle.services import around, hit, wait
-from tests.support.client import together
-from tests.support.clock import Clock
 from tests.support.process import free_port
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
+from tests.support.site import together
 from tests.support.steps import WRONG, make_user, sign_in
 
 SUBJECT = "somebody"

@@ -13,7 +13,7 @@ from django.db import IntegrityError
 from accounts.management.commands import rotate_signing_key
 from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
-from tests.support.clock import Clock
+from tests.support.signin import Clock
 from tests.support.signing import is_good, made_by, token
 
 pytestmark = pytest.mark.django_db

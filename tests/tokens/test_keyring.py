@@ -10,9 +10,9 @@ from accounts.common import secrets
 from accounts.tokens import keyring, keys
 from accounts.tokens.keyring import Further
 from accounts.tokens.models import SigningKey
-from tests.support.client import together
-from tests.support.clock import Clock
+from tests.support.signin import Clock
 from tests.support.signing import is_good, published, queries, refusing, token
+from tests.support.site import together
 
 pytestmark = pytest.mark.django_db
 

@@ -1,4 +1,4 @@
-"""Key files that are accepted or refused, JWKs and their thumbprints."""
+"""Signing keys and the command that replaces them."""
 
 import json
 from contextlib import suppress
@@ -11,10 +11,23 @@ from cryptography.hazmat.primitives.asymmetric import rsa
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from joserfc.jwk import JWKRegistry
 
-from accounts.tokens import keys
+from accounts.sessions.models import LoginSession
+from accounts.tokens import keys, scopes
+from accounts.tokens.scopes import (
+    AREAS,
+    SCOPES,
+    UnknownScope,
+    in_words,
+    is_covered,
+    narrowed,
+    parse,
+    written,
+)
 from tests.support.signing import PASSPHRASE, made_by
+from tests.support.urls import ROUTES
 
 SSH = "ssh-keygen -q -f key.pem -N"
+
 # ``test_1_5_…`` makes the keys of the docs.
 TAKEN = {
     "openssl ecparam -name prime256v1 -genkey -noout -out key.pem": "ES256",
@@ -24,6 +37,7 @@ TAKEN = {
     f"{SSH} EMPTY -t ed25519": "EdDSA",
 }
 GENPKEY = "openssl genpkey -out key.pem -algorithm"
+
 REFUSED = {
     "openssl genrsa -out key.pem 1024": "2048 to 8192 bits here, and this one has 1024",
     "openssl genrsa -out key.pem -3 2048": "at least 65537",
@@ -33,6 +47,7 @@ REFUSED = {
     f"{GENPKEY} X25519": "of this kind",
     f"{GENPKEY} RSA-PSS -pkeyopt rsa_keygen_bits:2048": "RSA-PSS only",
 }
+
 ENCRYPTED = (
     "openssl genrsa -traditional -aes256 -passout pass:PASSPHRASE -out key.pem 2048",
     "openssl genpkey -algorithm ED25519 -aes256 -pass pass:PASSPHRASE -out key.pem",
@@ -128,3 +143,63 @@ def test_a_generated_key_is_strong_and_survives_a_round_trip_through_pem(algorit
     if isinstance(key, rsa.RSAPrivateKey):
         assert (key.key_size, key.public_key().public_numbers().e) == (3072, 65537)
     assert signs(key)
+
+
+def test_every_protected_call_has_an_area_and_every_area_has_a_call() -> None:
+    views = [getattr(route.callback, "cls", None) for route in ROUTES.values()]
+    closed = [view for view in views if view and view.permission_classes != ()]
+
+    assert {view.area for view in closed} == AREAS.keys() | {"admin"}
+
+
+def test_a_scope_is_parsed_as_a_set_and_written_in_one_order() -> None:
+    assert parse("  write \t read\n") == {"read", "write"}
+    assert written(parse("write sessions:read groups")) == "groups sessions:read write"
+    longest = LoginSession._meta.get_field("scope").max_length
+    assert longest is not None
+    assert len(written(SCOPES)) <= longest
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["", " ", "admin", "READ", "*", "read,write", "read write admin", "read:", ":read", "profile",
+     "profile:own", "profile:read:write", "groups:read", "users:write"],
+)  # fmt: skip
+def test_an_unknown_scope_is_refused(text: str) -> None:
+    with pytest.raises(UnknownScope):
+        parse(text)
+
+
+def test_read_and_write_cover_every_area_and_an_area_covers_only_itself() -> None:
+    for right, other in (("read", "write"), ("write", "read")):
+        assert not is_covered(frozenset({right}), other)
+        for area in AREAS:
+            held = frozenset({f"{area}:{right}"})
+            assert is_covered(frozenset({right}), f"{area}:{right}")
+            assert not is_covered(frozenset({other, "groups"}), f"{area}:{right}")
+            assert [scope for scope in SCOPES if is_covered(held, scope)] == [f"{area}:{right}"]
+
+
+def test_a_scope_in_words_names_the_areas_that_it_covers() -> None:
+    said = in_words({"profile:read", "activity:read", "sessions:read", "sessions:write", "groups"})
+    assert said == "View: Profile, Activity; View and change: Sessions; groups"
+    areas = "Change: Profile, Sessions, Activity, API keys, Connected apps"
+    assert in_words({"write"}).startswith(areas)
+
+
+def test_groups_and_other_users_are_not_in_the_default_scope() -> None:
+    for scope in ("groups", "users:read", "admin:read", "admin:write"):
+        assert scope not in scopes.DEFAULT
+        assert not is_covered(scopes.DEFAULT, scope)
+
+
+def test_a_scope_can_be_narrowed_and_a_wider_one_is_refused() -> None:
+    assert narrowed(scopes.DEFAULT, None) == scopes.DEFAULT
+    for held in SCOPES:
+        for wanted in SCOPES:
+            if is_covered({held}, wanted):
+                assert narrowed({held}, frozenset({wanted})) == {wanted}
+                continue
+            for asked in ({wanted}, {held, wanted}):
+                with pytest.raises(UnknownScope):
+                    narrowed({held}, frozenset(asked))

@@ -7,7 +7,6 @@ from accounts.common.proofs import Assurance
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
 from accounts.users.models import User
-from tests.support.clock import Clock
 from tests.support.second_factor import (
     confirm_recovery_codes,
     enrolled,
@@ -15,6 +14,7 @@ from tests.support.second_factor import (
     take_second_step,
     unused_code,
 )
+from tests.support.signin import Clock
 from tests.support.steps import PASSWORD, by_mail, make_staff, make_user, sign_in
 
 pytestmark = pytest.mark.django_db

@@ -14,9 +14,8 @@ from accounts.twofactor import webauthn
 from accounts.twofactor.models import SEED_PURPOSE, Authenticator
 from accounts.users.models import User
 from tests.support.authenticator import shown
-from tests.support.clock import Clock
 from tests.support.second_factor import code_of
-from tests.support.steps import make_user
+from tests.support.signin import Clock
 
 pytestmark = pytest.mark.django_db
 
@@ -32,11 +31,6 @@ RFC_CODES = {
     2000000000: "69279037",
     20000000000: "65353130",
 }
-
-
-@pytest.fixture
-def alice(db: None) -> User:
-    return make_user("alice")
 
 
 def phone(user: User, seed: str = RFC_SEED) -> Authenticator:

@@ -6,7 +6,6 @@ from django.test import Client
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.models import User
 from tests.support.api import get_tokens, second_step
-from tests.support.clock import Clock
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -18,9 +17,9 @@ from tests.support.second_factor import (
     set_up_authenticator,
     unused_code,
 )
-from tests.support.signin import signed_in
+from tests.support.second_steps import trusting_browser
+from tests.support.signin import Clock, signed_in
 from tests.support.steps import is_signed_in, make_user, sign_in
-from tests.support.trusted_browsers import trusting_browser
 from tests.support.webauthn import ADD
 
 pytestmark = pytest.mark.django_db

@@ -15,9 +15,8 @@ from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users.disputes import Evidence, OwnershipEvidence
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
-from tests.support.clock import Clock
 from tests.support.second_factor import code_of, enrolled
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db

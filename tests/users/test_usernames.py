@@ -21,8 +21,7 @@ from accounts.users.models import EmailAddress, NameSkeleton, PendingSignup, Use
 from accounts.users.skeletons import Check
 from accounts.users.usernames import TABLES
 from authsite.uts39_tables import FILES, tables
-from tests.support.clock import Clock
-from tests.support.signin import set_up
+from tests.support.signin import Clock, set_up
 from tests.support.steps import CONFIRM, PASSWORD, make_user, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db

@@ -13,14 +13,13 @@ from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, Thread
 from pathlib import Path
 from typing import Any
 
-from tests.support.client import Client
 from tests.support.docs_examples import blocks_of
 from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.node import node, packages
 from tests.support.process import Process, free_port, listening
 from tests.support.receiver import Receiver, say
-from tests.support.site import ROOT
+from tests.support.site import ROOT, Client
 from tests.support.virtualenvs import environment
 
 HERE = ROOT / "tests/clients"

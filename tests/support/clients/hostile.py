@@ -12,9 +12,7 @@ from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
-from tests.support.client import Client, Response
-from tests.support.clients.hostile_authorize import REDIRECT, RIGHT, VERIFIER
-from tests.support.clients.hostile_calls import CODE, REFRESH
+from tests.support.site import Client, Response
 
 FORM = "application/x-www-form-urlencoded"
 GOODBYE = "https://client.example.org/bye"
@@ -279,3 +277,427 @@ def _program_verdict(answer: Response) -> str:
         return "not active" if said.get("active") is False else "accepted"
     error = said.get("error", "") if isinstance(said, dict) else ""
     return f"{answer.status} {error}".strip()
+
+
+HOST = "client.example.org"
+REDIRECT = f"https://{HOST}/cb"
+VERIFIER = "hostile-requests-have-this-verifier-of-PKCE-0123456789"
+CHALLENGE = "{challenge}"
+UNSIGNED = "eyJhbGciOiJub25lIn0.eyJyZWRpcmVjdF91cmkiOiJodHRwczovL21hbGxvcnkuZXhhbXBsZS8ifQ."
+
+RIGHT: dict[str, Any] = {
+    "response_type": "code",
+    "client_id": "{web}",
+    "redirect_uri": REDIRECT,
+    "scope": "openid email",
+    "state": "a state",
+    "nonce": "a nonce",
+    "code_challenge": CHALLENGE,
+    "code_challenge_method": "S256",
+}
+
+# In place of the registered redirect URI.
+REDIRECTS = {
+    "another host": "https://mallory.example/cb",
+    "a host in upper case": f"https://{HOST.upper()}/cb",
+    "a scheme in upper case": f"HTTPS://{HOST}/cb",
+    "http": f"http://{HOST}/cb",
+    "the default port": f"https://{HOST}:443/cb",
+    "another port": f"https://{HOST}:444/cb",
+    "a final slash": f"{REDIRECT}/",
+    "no path": f"https://{HOST}",
+    "a path in upper case": f"https://{HOST}/CB",
+    "a path parameter": f"{REDIRECT};x=1",
+    "a longer path": f"{REDIRECT}/more",
+    "a path with ..": f"https://{HOST}/x/../cb",
+    "a path with %2e%2e": f"{REDIRECT}/%2e%2e/other",
+    "a path with an escaped letter": f"https://{HOST}/%63b",
+    "a path escaped twice": f"https://{HOST}/%2563b",
+    "an extra query": f"{REDIRECT}?x=1",
+    "an empty query": f"{REDIRECT}?",
+    "a fragment": f"{REDIRECT}#x",
+    "an empty fragment": f"{REDIRECT}#",
+    "a username": f"https://mallory@{HOST}/cb",
+    "the host as a username": f"https://{HOST}@mallory.example/cb",
+    "a subdomain": f"https://x.{HOST}/cb",
+    "the host as a prefix": f"https://{HOST}.mallory.example/cb",
+    "a final dot in the host": f"https://{HOST}./cb",
+    "a backslash": f"https://mallory.example\\@{HOST}/cb",
+    "a Cyrillic letter in the host": "https://\u0441lient.example.org/cb",
+    "javascript": f"javascript://{HOST}/%0aalert(1)",
+    "data": "data:text/html,<script>alert(1)</script>",
+    "a space before": f" {REDIRECT}",
+    "a line feed after": f"{REDIRECT}\n",
+    "a tab inside": f"https://{HOST}/c\tb",
+    "a NUL after": f"{REDIRECT}\0",
+    "another app's": "https://other.example.org/cb",
+    "a loopback address": "http://127.0.0.1/cb",
+    "localhost": "http://localhost/cb",
+    "a number as host": "https://2130706433/cb",
+    "a path alone": "/cb",
+    "no scheme": f"//{HOST}/cb",
+    "text": "nonsense",
+    "9,000 characters": f"{REDIRECT}?{'x' * 9000}",
+}
+
+# By parameter: the values in its place.
+VALUES: dict[str, dict[str, Any]] = {
+    "client_id": {
+        "missing": None,
+        "empty": "",
+        "unknown": "nobody",
+        "twice": ["{web}", "{web}"],
+        "two": ["{web}", "{other}"],
+        "another app's": "{other}",
+        "in upper case": "{web_upper}",
+        "with a NUL": "{web}\0",
+        "of 5,000 characters": "x" * 5000,
+    },
+    "redirect_uri": {
+        "missing": None,
+        "empty": "",
+        "twice": [REDIRECT, REDIRECT],
+        "two": [REDIRECT, "https://mallory.example/cb"],
+    },
+    "response_type": {
+        "missing": None,
+        "empty": "",
+        "twice": ["code", "code"],
+        **{
+            text: text
+            for text in (
+                *("token", "id_token", "id_token token", "code token", "code id_token"),
+                *("code id_token token", "none", "code code", "CODE", "code "),
+            )
+        },
+    },
+    "response_mode": {
+        text: text for text in ("query", "fragment", "form_post", "jwt", "web_message", "nonsense")
+    },
+    "scope": {
+        "missing": None,
+        "empty": "",
+        "without openid": "email",
+        "unknown": "openid root",
+        "not of this app": "openid phone",
+        "of the API, not of this app": "openid profile:write",
+        "in upper case": "OPENID",
+        "with a line feed": "openid\nemail",
+        "with a quote": 'openid "',
+        "of 4,000 characters": "openid " + "x" * 4000,
+        "twice": ["openid", "openid"],
+    },
+    "state": {
+        "missing": None,
+        "twice": ["a", "b"],
+        "of 10,000 characters": "x" * 10_000,
+        "with a line break": "a\r\nSet-Cookie: a=b",
+        "with markup": "<script>alert(1)</script>",
+    },
+    "nonce": {"missing": None, "twice": ["a", "b"], "with a NUL": "a\0b"},
+    "code_challenge": {
+        "missing": None,
+        "empty": "",
+        "twice": [CHALLENGE, CHALLENGE],
+        "of 42 characters": "x" * 42,
+        "of 44 characters": "x" * 44,
+        "with padding": f"{CHALLENGE}=",
+        "with + and /": "+/" + "x" * 41,
+        "of spaces": " " * 43,
+    },
+    "code_challenge_method": {
+        "missing": None,
+        "empty": "",
+        "plain": "plain",
+        "in lower case": "s256",
+        "unknown": "S512",
+        "twice": ["S256", "S256"],
+    },
+    "prompt": {
+        text: text
+        for text in (
+            *("none", "login", "consent", "select_account", "login consent"),
+            *("none login", "login none", "login login", "NONE", "nonsense"),
+        )
+    }
+    | {"twice": ["none", "login"]},
+    "max_age": {
+        text: text for text in ("0", "-1", "x", "1e3", "1.5", " 60", "+60", "6_0", "٣٠", "9" * 30)
+    }
+    | {"empty": "", "twice": ["60", "60"]},
+    "acr_values": {"unknown": "aal9", "of 3,000 characters": "x" * 3000},
+    "login_hint": {"of 3,000 characters": "x" * 3000, "with a line break": "a\r\nb"},
+    "ui_locales": {"unknown": "xx", "a path": "../../etc", "of 3,000 characters": "x" * 3000},
+    "claims": {"not JSON": "{{", "a list": "[]", "of an ID token": '{{"id_token":{{"sub":null}}}}'},
+    "display": {"unknown": "nonsense"},
+    "id_token_hint": {"garbage": "x.y.z", "unsigned": UNSIGNED},
+    "registration": {"any": "{{}}"},
+    "request": {"garbage": "x.y.z", "unsigned": UNSIGNED},
+    "request_uri": {
+        "of another host": "https://mallory.example/request",
+        "never pushed": "urn:ietf:params:oauth:request_uri:nonsense",
+        "a file": "file:///etc/passwd",
+        "pushed by another app": "{foreign_pushed}",
+        "used before": "{used_pushed}",
+        "twice": ["{pushed}", "{pushed}"],
+    },
+    "resource": {
+        "of a stranger": "https://mallory.example/",
+        "with a fragment": "{origin}#x",
+        "not a URL": "nonsense",
+        "two": ["{origin}", "https://mallory.example/"],
+    },
+    "audience": {"of a stranger": "https://mallory.example/"},
+    "dpop_jkt": {"garbage": "x"},
+    "client_secret": {"right, in the query": "{secret}"},
+    "nonsense": {"any": "1", "twice": ["1", "2"]},
+    "__proto__": {"any": "1"},
+}
+
+
+def cases() -> dict[str, dict[str, Any]]:
+    """Return, by their names, the changes that make a right request a hostile one."""
+    found: dict[str, dict[str, Any]] = {"right": {}}
+    found |= {f"redirect_uri: {name}": {"redirect_uri": uri} for name, uri in REDIRECTS.items()}
+    for parameter, values in VALUES.items():
+        found |= {f"{parameter}: {name}": {parameter: value} for name, value in values.items()}
+    return found | {
+        "prompt none, max_age 0": {"prompt": "none", "max_age": "0"},
+        "prompt none, nobody signed in": {"prompt": "none", "signed_in": False},
+        "request and request_uri": {"request": UNSIGNED, "request_uri": "{pushed}"},
+        "a pushed request and another redirect": {
+            **dict.fromkeys(RIGHT),
+            "client_id": "{web}",
+            "request_uri": "{pushed}",
+            "redirect_uri": "https://mallory.example/cb",
+        },
+        "a pushed request without client_id": {**dict.fromkeys(RIGHT), "request_uri": "{pushed}"},
+        "a pushed request": {
+            **dict.fromkeys(RIGHT),
+            "client_id": "{web}",
+            "request_uri": "{pushed}",
+        },
+        "no parameters": dict.fromkeys(RIGHT),
+        "a byte that is not UTF-8": {"raw": "&state2=%ff"},
+        "a malformed escape": {"raw": "&state2=%zz"},
+        "PUT": {"method": "PUT"},
+        "DELETE": {"method": "DELETE"},
+        "POST": {"method": "POST"},
+        "POST of JSON": {"method": "POST", "type": "application/json"},
+        "POST of 100 KB": {"method": "POST", "x": "x" * 100_000},
+    }
+
+
+type Cases = dict[str, dict[str, Any]]
+
+CODE: dict[str, Any] = {
+    "grant_type": "authorization_code",
+    "code": "{code}",
+    "redirect_uri": REDIRECT,
+    "code_verifier": VERIFIER,
+    "auth": "basic",
+}
+REFRESH: dict[str, Any] = {
+    "grant_type": "refresh_token",
+    "refresh_token": "{refresh}",
+    "auth": "basic",
+}
+
+# How requests can be written that no client writes. A body that is read as another type is empty.
+ODD: Cases = {
+    "GET": {"method": "GET"},
+    "PUT": {"method": "PUT"},
+    "JSON": {"type": "application/json"},
+    "multipart": {"type": "multipart/form-data; boundary=x"},
+    "text": {"type": "text/plain"},
+    "no content type": {"type": None},
+    "of 100 KB": {"x": "x" * 100_000},
+    "with a byte that is not UTF-8": {"raw": "&x=%ff"},
+}
+
+GRANT_TYPES = (
+    *("password", "client_credentials", "implicit", "AUTHORIZATION_CODE", "nonsense", "__proto__"),
+    "urn:ietf:params:oauth:grant-type:jwt-bearer",
+    "urn:ietf:params:oauth:grant-type:token-exchange",
+    "urn:ietf:params:oauth:grant-type:device_code",
+)
+CLIENTS = (
+    *("none", "wrong", "wrong post", "another's secret", "another client", "both", "mixed"),
+    *("not base64", "no colon", "bearer", "in the query", "unknown", "empty", "assertion"),
+    *("line feed", "public", "public with a secret", "lower case", "twice"),
+)
+BY_CLIENT: Cases = {f"client: {how}": {"auth": how} for how in CLIENTS}
+
+TOKEN: Cases = {
+    "right": {},
+    "grant_type missing": {"grant_type": None},
+    "grant_type empty": {"grant_type": ""},
+    "grant_type twice": {"grant_type": ["authorization_code", "authorization_code"]},
+    **{f"grant_type: {name}": {"grant_type": name} for name in GRANT_TYPES},
+    "grant_type password with a password": {
+        "grant_type": "password",
+        "username": "alice",
+        "password": "vivid otter under glass",
+    },
+    "code missing": {"code": None},
+    "code empty": {"code": ""},
+    "code twice": {"code": ["{code}", "{code}"]},
+    "code unknown": {"code": "nonsense"},
+    "code used": {"code": "{used}"},
+    "code of another client": {"code": "{foreign_code}"},
+    "code with a space": {"code": "{code} "},
+    "code with a NUL": {"code": "{code}\0"},
+    "code of 9,000 characters": {"code": "x" * 9000},
+    "code: a refresh token": {"code": "{refresh}"},
+    "code: an access token": {"code": "{access}"},
+    "redirect_uri missing": {"redirect_uri": None},
+    "redirect_uri empty": {"redirect_uri": ""},
+    "redirect_uri: another": {"redirect_uri": "https://mallory.example/cb"},
+    "redirect_uri: a final slash": {"redirect_uri": f"{REDIRECT}/"},
+    "redirect_uri twice": {"redirect_uri": [REDIRECT, REDIRECT]},
+    "code_verifier missing": {"code_verifier": None},
+    "code_verifier empty": {"code_verifier": ""},
+    "code_verifier wrong": {"code_verifier": "x" * 43},
+    "code_verifier: the challenge": {"code_verifier": "{challenge}"},
+    "code_verifier of 42 characters": {"code_verifier": VERIFIER[:42]},
+    "code_verifier of 129 characters": {"code_verifier": "x" * 129},
+    "code_verifier with a space": {"code_verifier": f"{VERIFIER} "},
+    "code_verifier twice": {"code_verifier": [VERIFIER, "x" * 43]},
+    "scope widened": {"scope": "openid groups"},
+    "resource of a stranger": {"resource": "https://mallory.example/"},
+    **BY_CLIENT,
+    **ODD,
+    "parameters in the query": {
+        **dict.fromkeys(CODE),
+        "auth": "basic",
+        "query": "grant_type=authorization_code&code={code}",
+    },
+    "no parameters": {**dict.fromkeys(CODE), "auth": "basic"},
+}
+
+REFRESHED: Cases = {
+    "right": {},
+    "missing": {"refresh_token": None},
+    "empty": {"refresh_token": ""},
+    "unknown": {"refresh_token": "nonsense"},
+    "of another client": {"refresh_token": "{foreign_refresh}"},
+    "used two refreshes ago": {"refresh_token": "{old_refresh}"},
+    "twice": {"refresh_token": ["{refresh}", "{refresh}"]},
+    "with a space": {"refresh_token": "{refresh} "},
+    "an access token": {"refresh_token": "{access}"},
+    "an ID token": {"refresh_token": "{id_token}"},
+    "a code": {"refresh_token": "{code}"},
+    "scope widened": {"scope": "openid profile email offline_access groups"},
+    "scope unknown": {"scope": "root"},
+    "scope narrowed": {"scope": "openid"},
+    "resource of a stranger": {"resource": "https://mallory.example/"},
+    "without a secret": {"auth": "none"},
+    "by a public client": {"auth": "public"},
+    "by another client": {"auth": "another client"},
+    "with a wrong secret": {"auth": "wrong"},
+}
+
+PAR_RIGHT = {**RIGHT, "auth": "basic"}
+PAR: Cases = {
+    "right": {},
+    "with a request_uri": {"request_uri": "{pushed}"},
+    "with a request object": {"request": UNSIGNED},
+    "redirect_uri of a stranger": {"redirect_uri": "https://mallory.example/cb"},
+    "redirect_uri missing": {"redirect_uri": None},
+    "code_challenge missing": {"code_challenge": None},
+    "code_challenge_method plain": {"code_challenge_method": "plain"},
+    "client_id of another": {"client_id": "{other}"},
+    "scope unknown": {"scope": "openid root"},
+    "scope twice": {"scope": ["openid", "openid"]},
+    "response_type token": {"response_type": "token"},
+    "prompt none login": {"prompt": "none login"},
+    "max_age -1": {"max_age": "-1"},
+    "resource of a stranger": {"resource": "https://mallory.example/"},
+    **BY_CLIENT,
+    **ODD,
+}
+
+USERINFO_RIGHT: dict[str, Any] = {"method": "GET", "token": "{access}"}
+USERINFO: Cases = {
+    "right": {},
+    "right, by POST": {"method": "POST"},
+    "no token": {"token": None},
+    "empty": {"token": ""},
+    "garbage": {"token": "nonsense"},
+    "an ID token": {"token": "{id_token}"},
+    "a refresh token": {"token": "{refresh}"},
+    "a code": {"token": "{code}"},
+    "unsigned": {"token": UNSIGNED},
+    "in the query": {"token": None, "query": "access_token={access}"},
+    "in the header and in the query": {"query": "access_token={access}"},
+    "followed by text": {"token": "{access}x"},
+    "without openid": {"token": "{access_without_openid}"},
+    "revoked": {"token": "{revoked}"},
+    "scheme in lower case": {"scheme": "bearer"},
+    "scheme Basic": {"scheme": "Basic"},
+    "scheme DPoP": {"scheme": "DPoP"},
+    "PUT": {"method": "PUT"},
+}
+
+ABOUT: dict[str, Any] = {"token": "{refresh}", "auth": "basic", "in_form": True}
+REVOKE: Cases = {
+    "right": {},
+    "an access token": {"token": "{access}"},
+    "an ID token": {"token": "{id_token}"},
+    "unknown": {"token": "nonsense"},
+    "of another client": {"token": "{foreign_refresh}"},
+    "missing": {"token": None},
+    "twice": {"token": ["{refresh}", "{refresh}"]},
+    "with a NUL": {"token": "{refresh}\0"},
+    "token_type_hint unknown": {"token_type_hint": "nonsense"},
+    "token_type_hint wrong": {"token_type_hint": "access_token"},
+    **BY_CLIENT,
+    **ODD,
+}
+INTROSPECT: Cases = REVOKE
+
+LOGOUT_RIGHT = {
+    "id_token_hint": "{id_token}",
+    "post_logout_redirect_uri": "{goodbye}",
+    "state": "bye",
+}
+LOGOUT: Cases = {
+    "right": {},
+    "by POST": {"method": "POST"},
+    "no parameters": dict.fromkeys(LOGOUT_RIGHT),
+    "redirect of a stranger": {"post_logout_redirect_uri": "https://mallory.example/"},
+    "redirect of another client": {"post_logout_redirect_uri": "https://other.example.org/bye"},
+    "redirect: the sign-in redirect": {"post_logout_redirect_uri": REDIRECT},
+    "redirect with a query": {"post_logout_redirect_uri": "{goodbye}?x=1"},
+    "redirect twice": {"post_logout_redirect_uri": ["{goodbye}", "https://mallory.example/"]},
+    "redirect javascript": {"post_logout_redirect_uri": "javascript:alert(1)"},
+    "redirect of a stranger, no hint": {
+        "id_token_hint": None,
+        "post_logout_redirect_uri": "https://mallory.example/",
+    },
+    "redirect, no hint, no client": {"id_token_hint": None},
+    "redirect, client_id alone": {"id_token_hint": None, "client_id": "{web}"},
+    "redirect, unknown client": {"id_token_hint": None, "client_id": "nobody"},
+    "hint garbage": {"id_token_hint": "nonsense"},
+    "hint unsigned": {"id_token_hint": UNSIGNED},
+    "hint: an access token": {"id_token_hint": "{access}"},
+    "hint of another client": {"id_token_hint": "{id_token}", "client_id": "{other}"},
+    "hint twice": {"id_token_hint": ["{id_token}", "{id_token}"]},
+    "state with a line break": {"state": "a\r\nSet-Cookie: a=b"},
+    "PUT": {"method": "PUT"},
+}
+
+# Discovery and keys: the path, and the method.
+READ: Cases = {
+    f"{method} {path}": {"method": method, "path": path}
+    for path in ("/.well-known/openid-configuration", "{jwks}")
+    for method in ("GET", "HEAD", "POST", "PUT", "DELETE")
+} | {
+    f"GET {path}": {"method": "GET", "path": path}
+    for path in (
+        "/.well-known/openid-configuration/",
+        "/.well-known/openid-configuration/x",
+        "/.well-known/OpenID-Configuration",
+        "/.well-known/openid-configuration?issuer=https://mallory.example",
+    )
+}

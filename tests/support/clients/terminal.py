@@ -3,9 +3,9 @@
 import re
 from urllib.parse import parse_qs, urlsplit
 
-from tests.support.client import Client, Response
 from tests.support.journey import Journey
 from tests.support.process import Process
+from tests.support.site import Client, Response
 
 NAME = "terminal.py"
 

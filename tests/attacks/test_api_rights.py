@@ -1,0 +1,573 @@
+"""Attacks on the rights of tokens and API keys, and on the API for staff."""
+
+import dataclasses
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import Group
+from django.test import Client
+
+from accounts.activity.models import Activity
+from accounts.administration.acts import API_ACTS
+from accounts.apikeys.models import APIKey
+from accounts.sessions.models import LoginSession
+from accounts.tokens.scopes import SCOPES
+from accounts.users.models import User
+from tests.support.administration import REASON, member, staff_token
+from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
+from tests.support.api_keys import (
+    FORM,
+    KEYS,
+    NEW,
+    change_password,
+    is_alive,
+    key_of,
+    make,
+    recent_token,
+    row_of,
+    shown_key,
+)
+from tests.support.api_steps import status_and_code
+from tests.support.routes import ROUTES
+from tests.support.second_factor import code_of, enrolled
+from tests.support.signin import Clock, set_up, signed_in
+from tests.support.steps import make_user, outbox, sign_in, sign_up
+
+pytestmark = pytest.mark.django_db
+
+
+BODY = {"reason": REASON}
+TOO_WEAK = (401, "insufficient_user_authentication")
+
+
+def staff(role: str = "Support", username: str = "carol", **options: str) -> str:
+    """Return a token of a new member of staff with ``role``."""
+    enrolled(member(username, role))
+    return staff_token(username, **options)
+
+
+def act(token: str, user: Any, name: str, **fields: Any) -> Answer:
+    return call(f"admin/users/{user.pk}/{name}/", BODY | fields, token=token)
+
+
+def calls(token: str, user: Any) -> list[Answer]:
+    path = f"admin/users/{user.pk}/"
+    return [
+        call("admin/users/", token=token),
+        call(path, token=token),
+        act(token, user, "deactivate"),
+    ]
+
+
+def test_the_staff_api_needs_a_second_factor_of_the_last_ten_minutes(clock: Clock) -> None:
+    alice, token = make_user("alice"), staff()
+    clock.advance(minutes=4, seconds=59)
+    assert call("admin/users/", token=token).status == 200
+    clock.advance(minutes=5, seconds=2)
+
+    again = staff_token("carol")
+    clock.advance(minutes=4, seconds=59)
+    assert call("admin/users/", token=again).status == 200
+    assert User.objects.get(pk=alice.pk).is_active
+
+
+def test_an_old_second_factor_or_none_opens_no_call(clock: Clock, settings: Any) -> None:
+    set_up(settings, second_factor="off")
+    alice = make_user("alice")
+    member("dave", "Support")
+    one_step = get_tokens("dave", scope="admin:read admin:write")["access"]
+    assert {status_and_code(answer) for answer in calls(one_step, alice)} == {TOO_WEAK}
+
+    set_up(settings, access_token_seconds=3600)
+    token = staff()
+    clock.advance(minutes=10, seconds=1)
+    assert {status_and_code(answer) for answer in calls(token, alice)} == {TOO_WEAK}
+    assert User.objects.get(pk=alice.pk).is_active
+
+
+def test_api_keys_of_staff_open_no_call() -> None:
+    alice, carol = make_user("alice"), member("carol", "Superuser")
+
+    for scope in ("read write", "admin:read admin:write"):
+        key = key_of(carol, scope)
+        assert {status_and_code(answer) for answer in calls(key, alice)} == {TOO_WEAK}
+
+
+def test_each_call_needs_its_scope_and_read_and_write_do_not_include_it() -> None:
+    alice = make_user("alice")
+    enrolled(member("carol", "Support"))
+
+    for scope, opened in (("read write users:read", []), ("admin:read", [200, 200])):
+        answers = calls(staff_token("carol", scope), alice)
+        assert [answer.status for answer in answers if answer.status == 200] == opened
+        assert status_and_code(answers[-1]) == (403, "insufficient_scope")
+    assert User.objects.get(pk=alice.pk).is_active
+
+
+def test_people_without_a_role_and_auditors_cannot_act() -> None:
+    alice, mallory = make_user("alice"), make_user("mallory")
+    enrolled(mallory)
+
+    for answer in calls(staff_token("mallory"), alice):
+        assert status_and_code(answer) == (403, "not_in_role")
+    read, shown, acted = calls(staff("Auditor"), alice)
+    assert (read.status, shown.status, shown["acts"]) == (200, 200, [])
+    assert status_and_code(acted) == (403, "not_in_role")
+
+
+def test_the_staff_api_cannot_act_on_staff_with_more_rights() -> None:
+    token = staff()
+    targets = [User.objects.get(username="carol"), member("helper", "Auditor")]
+
+    for target in [*targets, member("owner", "Superuser")]:
+        for name in API_ACTS:
+            assert status_and_code(act(token, target, name)) == (403, "not_allowed_on_staff")
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [{"reason": ""}, {"reason": " "}, {"reason": "a" * 501}, {"reason": None}, {"reason": 5},
+     {"target": "x"}, {"mode": "later"}, {"mode": "wait"}, {"force": True}],
+    ids=str,
+)  # fmt: skip
+def test_a_malformed_act_is_refused_by_the_name_of_its_field(fields: dict[str, Any]) -> None:
+    alice, token = make_user("alice"), staff()
+
+    answer = act(token, alice, "deactivate", **fields)
+
+    assert (answer.status, list(answer.body)) == (400, list(fields))
+    assert User.objects.get(pk=alice.pk).is_active
+    assert call(f"admin/users/{alice.pk}/deactivate/", {}, token=token).status == 400
+
+
+def test_the_second_call_of_two_is_told_that_nothing_is_left_to_do() -> None:
+    alice, token = make_user("alice"), staff()
+
+    assert act(token, alice, "deactivate")["is_active"] is False
+    assert status_and_code(act(token, alice, "deactivate")) == (409, "already_done")
+
+
+def test_staff_find_and_confirm_a_sign_up_over_the_api() -> None:
+    token = staff()
+    sign_up(Client(), "bob")
+    (found,) = call("admin/users/?q=bob", token=token)["results"]
+    assert (found["is_confirmed"], found["is_active"]) == (False, False)
+
+    confirmed = call(f"admin/users/{found['id']}/confirm-address/", BODY, token=token)
+
+    assert (confirmed["is_confirmed"], confirmed["explanation"]) == (True, [])
+    assert User.objects.get(username="bob").activity.get(kind="signed_up").reason == REASON
+
+
+def test_unknown_accounts_acts_and_states_are_errors_of_the_client() -> None:
+    alice, token = make_user("alice"), staff()
+
+    assert call("admin/users/?state=happy", token=token).status == 400
+    assert act(token, alice, "delete").status == 404
+    missing = "00000000-0000-4000-8000-000000000000"
+    assert call(f"admin/users/{missing}/", token=token).status == 404
+    assert call(f"admin/users/{missing}/deactivate/", BODY, token=token).status == 404
+
+
+def test_no_answer_of_the_staff_api_contains_a_secret() -> None:
+    alice, token = make_user("alice"), staff()
+    seed, key, browser = enrolled(alice), key_of(alice), signed_in(alice)
+    texts = [str(call(f"admin/users/{alice.pk}/", token=token).body)]
+    texts += [str(act(token, alice, "send-reset").body)]
+    link = next(mail.action_url for mail in outbox() if "/password/reset/" in mail.action_url)
+
+    secrets = (seed, key, browser.cookies["sessionid"].value, link.split("/")[-2])
+    for secret in (*secrets, User.objects.get(pk=alice.pk).password):
+        assert not any(secret in text for text in texts)
+
+
+TOO_LITTLE = (403, "insufficient_scope")
+NOT_FRESH = (401, "insufficient_user_authentication")
+FRESH_HEADER = 'Bearer error="insufficient_user_authentication", max_age="600"'
+
+# The scopes with which a key may call each endpoint; None: no key may.
+CALLS: dict[tuple[str, str], set[str] | None] = {
+    ("GET", "users/<uuid:id>/"): {"read", "profile:read"},
+    ("GET", "me/"): {"read", "profile:read"},
+    ("PATCH", "me/"): {"write", "profile:write"},
+    ("GET", "sessions/"): {"read", "sessions:read"},
+    ("DELETE", "sessions/<uuid:id>/"): {"write", "sessions:write"},
+    ("GET", "apps/"): {"read", "apps:read"},
+    ("DELETE", "apps/<path:client_id>/"): {"write", "apps:write"},
+    ("GET", "activity/"): {"read", "activity:read"},
+    ("GET", "admin/users/"): None,
+    ("GET", "admin/users/<uuid:id>/"): None,
+    ("POST", "admin/users/<uuid:id>/<slug:act>/"): None,
+    ("GET", "admin/invitations/"): None,
+    ("POST", "admin/invitations/"): None,
+    ("DELETE", "admin/invitations/<uuid:id>/"): None,
+    ("GET", "keys/"): None,
+    ("POST", "keys/"): None,
+    ("GET", "keys/<slug:id>/"): None,
+    ("DELETE", "keys/<slug:id>/"): None,
+}
+
+
+def closed_calls() -> Iterator[tuple[str, str]]:
+    """Yield every endpoint of the URL map that needs credentials."""
+    for entry in ROUTES:
+        view = getattr(entry.callback, "cls", None)
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE"):
+            if view and view.permission_classes and hasattr(view, method.lower()):
+                yield method, str(entry.pattern)
+
+
+def test_the_table_lists_every_endpoint_that_needs_credentials() -> None:
+    assert set(closed_calls()) == CALLS.keys()
+
+
+@pytest.mark.parametrize("method, route", CALLS)
+def test_a_key_opens_only_the_endpoints_of_its_scope(method: str, route: str) -> None:
+    """This includes scopes that no key can be made with."""
+    alice = make_user("alice")
+    get_tokens()
+    end = str(LoginSession.objects.get().pk if "sessions" in route else alice.pk)
+    path = route.replace("<uuid:id>", end).replace("<slug:id>", row_of(key_of(alice)).pk)
+    path = path.replace("<slug:act>", "deactivate")
+    opened = set()
+
+    for scope in sorted(SCOPES):
+        answer = call(path, {}, method=method, token=key_of(alice, scope))
+        if CALLS[method, route] is None:
+            assert status_and_code(answer) == NOT_FRESH
+            assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
+        elif status_and_code(answer) != TOO_LITTLE:
+            opened.add(scope)
+            # The second request to revoke a session does not find it.
+            assert answer.status in {200, 204, 404}
+
+    assert opened == (CALLS[method, route] or set())
+    assert APIKey.objects.count() == len(SCOPES) + 1
+
+
+MADE = {
+    ("read write", "write profile:read"): "profile:read write",
+    ("write profile:read", "profile:read"): "profile:read",
+}
+
+REFUSED: list[tuple[str, Any]] = [
+    *(("keys:write", "profile:read"), ("keys:write", "read write"), ("write", "read")),
+    ("keys:write profile:write", "profile:write profile:read"),
+    *(("read write", "keys:write"), ("read write", "keys:read"), ("read write groups", "groups")),
+    *(("read write", "read write admin"), ("read write", "READ"), ("read write", " ")),
+    ("read write", ["read"]),
+]
+
+
+def test_a_key_gets_no_more_scope_than_its_token_has_and_cannot_make_keys() -> None:
+    row = row_of(key_of(make_user("alice")))
+    for held, wanted in REFUSED:
+        answer = make(recent_token(scope=held), scope=wanted)
+        assert (answer.status, list(answer.body)) == (400, ["scope"]), (held, wanted)
+    assert make(recent_token(scope="keys:write")).status == 400, "the scope that is suggested"
+    reader = recent_token(scope="keys:read")
+    assert [key["id"] for key in call("keys/", token=reader)["results"]] == [row.pk]
+    for answer in (make(reader), call(f"keys/{row.pk}/", method="DELETE", token=reader)):
+        assert status_and_code(answer) == TOO_LITTLE
+    assert list(APIKey.objects.all()) == [row]
+
+    for (held, wanted), scope in MADE.items():
+        assert make(recent_token(scope=held), scope=wanted)["scope"] == scope
+
+
+def all_calls_on_keys(token: str, key: str) -> list[Answer]:
+    path = f"keys/{row_of(key).pk}/"
+    return [call("keys/", token=token), make(token), call(path, method="DELETE", token=token)]
+
+
+def test_keys_cannot_be_managed_more_than_ten_minutes_after_authentication(clock: Clock) -> None:
+    """Refreshing the access token does not help: only a new sign-in does."""
+    key = key_of(make_user("alice"))
+    person = get_tokens()
+    for _ in range(2):
+        clock.advance(minutes=4)
+        person = renew(person["refresh"])
+    clock.advance(minutes=2)
+    assert call("keys/", token=person["access"]).status == 200, "just ten minutes"
+    clock.advance(seconds=1)
+
+    for answer in all_calls_on_keys(person["access"], key):
+        assert status_and_code(answer) == NOT_FRESH
+        assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
+    assert call("me/", token=person["access"]).status == 200
+    assert is_alive(key)
+    assert [answer.status for answer in all_calls_on_keys(recent_token(), key)] == [200, 201, 204]
+
+
+def test_another_users_key_is_neither_visible_nor_revocable() -> None:
+    alice, mallory = make_user("alice"), make_user("mallory")
+    key = key_of(alice, name="mine")
+    token, browser = recent_token(name="mallory"), signed_in(mallory)
+
+    for guess in (row_of(key).pk, "a" * 16, "x" * 5000, "1", "-"):
+        for method in ("GET", "DELETE"):
+            assert call(f"keys/{guess}/", method=method, token=token).status == 404
+        assert browser.post(KEYS, {"end": guess}).status_code == 404
+    for guess in ("", "\0", f"{row_of(key).pk}\0\0x", key[:20]):
+        assert browser.post(KEYS, {"end": guess}).status_code == 404
+    assert call("keys/", token=token)["results"] == []
+    assert "mine" not in browser.get(KEYS).text
+    assert is_alive(key)
+    assert not mallory.activity.filter(kind="key_ended").exists()
+
+
+def test_a_staff_members_key_has_no_staff_rights() -> None:
+    carol = make_user("carol", is_staff=True, is_superuser=True)
+    alice = make_user("alice")
+    key = key_of(carol, "read write")
+
+    assert call(f"users/{alice.pk}/", token=key).status == 404
+    assert call(f"users/{carol.pk}/", token=key)["username"] == "carol"
+    get_tokens()
+    session = LoginSession.objects.get(user=alice).pk
+    assert call(f"sessions/{session}/", method="DELETE", token=key).status == 404
+
+
+ODD_NAMES = ("", " ", "a\0b", "a\nb", "a\u202eb", "\ud800", "\ue000", "x" * 61, 5, None, ["a"])
+
+
+def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped() -> None:
+    browser = signed_in(make_user("alice"))
+    token = recent_token()
+    for name in ODD_NAMES:
+        answer = make(token, name=name)
+        assert (answer.status, list(answer.body)) == (400, ["name"]), name
+        # JSON can carry a lone surrogate, a form cannot.
+        if isinstance(name, str) and name != "\ud800":
+            page = browser.post(NEW, FORM | {"name": name})
+            assert (page.status_code, shown_key(page)) == (200, "")
+            assert "<title>Error:" in page.text
+    assert not APIKey.objects.exists()
+
+    longest = ("<script>alert(1)</script>'\"=1+1" + "W" * 60)[:60]
+    made = browser.post(NEW, FORM | {"name": longest})
+    assert shown_key(made)
+    for page in (made, browser.get(KEYS), browser.get("/accounts/activity/")):
+        assert "<script>alert" not in page.text
+        assert "&lt;script&gt;alert(1)" in page.text
+    assert APIKey.objects.get().name == longest
+
+
+def test_a_revoked_session_makes_no_key() -> None:
+    """A new password revokes the thief's session and the tokens."""
+    alice = make_user("alice")
+    token, thief = recent_token(), signed_in(alice)
+    sign_in(owner := Client(), "alice")
+
+    change_password(alice, owner)
+
+    assert make(token).status == 401
+    assert thief.post(NEW, FORM).url.startswith("/accounts/login/")
+    assert not APIKey.objects.exists()
+
+
+LIFE = 300
+SERVICE = "https://wiki.example"
+
+
+@pytest.fixture
+def person(settings: Any, clock: Clock) -> Answer:
+    """The tokens of a program with the scope ``read profile:write``."""
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(SERVICE,))
+    make_user("alice")
+    return get_tokens(scope="read profile:write")
+
+
+def test_a_request_for_more_scope_is_refused_and_uses_up_no_token(
+    person: Answer, clock: Clock
+) -> None:
+    for scope in ("write", "read write", "groups", "sessions:write", "read activity:write"):
+        answers = [renew(person["refresh"], scope=scope), exchange(person["access"], scope=scope)]
+        assert {(answer.status, answer.code) for answer in answers} == {(400, "invalid_scope")}
+
+    assert is_good(person["access"])
+    clock.advance(seconds=31)
+    assert renew(person["refresh"]).status == 200, "the refresh token is not used up"
+
+
+def test_an_unknown_scope_or_audience_is_refused_and_uses_up_no_token(
+    person: Answer, clock: Clock
+) -> None:
+    scopes = [{"scope": scope} for scope in ("admin", "read admin", "READ", "", " ", "read\0")]
+    services = ("https://wiki.example/", "https://wiki.example.evil", "", "*")
+    for token_request in scopes + [{"audience": service} for service in services]:
+        answers = [
+            renew(person["refresh"], **token_request),
+            exchange(person["access"], **token_request),
+            get_tokens(**token_request),
+        ]
+        assert {answer.status for answer in answers} == {400}, token_request
+        assert all(token_request.keys() <= answer.body.keys() for answer in answers), token_request
+
+    clock.advance(seconds=31)
+    assert renew(person["refresh"]).status == 200
+
+
+def test_a_narrow_token_gets_no_wider_one_but_its_refresh_token_keeps_its_scope(
+    person: Answer,
+) -> None:
+    """A service that got a narrow token must not get the whole scope of the session."""
+    renewed = renew(person["refresh"], scope="profile:read")
+    narrow = renewed["access"]
+
+    assert call("me/", token=narrow).status == 200
+    refused = call("activity/", token=narrow)
+    assert (refused.code, refused["scope"]) == ("insufficient_scope", "activity:read")
+    assert 'scope="activity:read"' in refused.headers["WWW-Authenticate"]
+    assert exchange(narrow)["scope"] == renewed["scope"] == "profile:read"
+    for scope in ("read", "profile:write"):
+        assert exchange(narrow, scope=scope).code == "invalid_scope"
+    wide = renew(renewed["refresh"])
+    assert wide["scope"] == "profile:write read"
+    assert call("activity/", token=wide["access"]).status == 200
+
+
+def test_groups_are_only_in_tokens_with_the_groups_scope(person: Answer) -> None:
+    Group.objects.create(name="writers").user_set.add(User.objects.get())
+
+    asked = get_tokens(scope="groups read")["access"]
+
+    assert claims_of(asked)["groups"] == ["writers"]
+    for other in (
+        person["access"],
+        get_tokens()["access"],
+        exchange(asked, scope="read")["access"],
+    ):
+        assert "groups" not in claims_of(other)
+
+
+def test_groups_that_would_make_a_token_too_long_are_omitted_and_marked_as_such(
+    person: Answer,
+) -> None:
+    """Otherwise a user with 200 groups would get a token that the site itself refuses."""
+    alice, lengths = User.objects.get(), set()
+    for number in range(200):
+        Group.objects.create(name=f"group of the people on floor {number:03}").user_set.add(alice)
+        if number % 10 == 9:
+            access = get_tokens(scope="read groups")["access"]
+            claims = claims_of(access)
+            assert ("groups" in claims) is (claims.get("groups_omitted") is None)
+            assert len(claims.get("groups", ())) in {0, number + 1}
+            assert is_good(access)
+            lengths.add(len(access))
+
+    assert claims["groups_omitted"] is True
+    assert "groups_omitted" not in claims_of(person["access"])
+    assert 3072 < max(lengths) <= 4096
+    assert len(call("me/", token=access)["groups"]) == 200
+
+
+def test_the_second_step_gives_the_scope_that_the_first_step_requested(clock: Clock) -> None:
+    seed = enrolled(make_user("alice"))
+    challenge = get_tokens(scope="profile:read")["challenge"]
+    data = {"challenge": challenge, "code": code_of(seed)}
+    assert call("token/challenge/", {**data, "scope": "write", "audience": SERVICE}).status == 400
+
+    answer = call("token/challenge/", data)
+
+    assert answer["scope"] == "profile:read"
+    assert claims_of(answer["access"])["aud"] != SERVICE
+    assert renew(answer["refresh"], scope="read").code == "invalid_scope"
+
+
+def test_9_3_an_exchange_keeps_the_session_and_gives_no_refresh_token(
+    person: Answer, clock: Clock
+) -> None:
+    clock.advance(seconds=LIFE - 1)
+    bought = exchange(person["access"])
+
+    before, after = claims_of(person["access"]), claims_of(bought["access"])
+    assert "refresh" not in bought.body
+    same = ("iss", "sub", "aud", "sid", "scope", "auth_time", "amr", "acr", "client_id")
+    assert [after[name] for name in same] == [before[name] for name in same]
+    assert after["exp"] == before["exp"] + LIFE - 1
+    assert after["jti"] != before["jti"]
+    assert call("me/", basic=f"{bought['access']}:").status == 200
+    assert call("me/", basic=f"{bought['access']}:any:thing").status == 200
+
+
+@pytest.mark.parametrize("given, seconds", [(None, LIFE), (450, 450), (0, 0)])
+def test_a_chain_of_exchanges_ends_after_exchange_seconds(
+    person: Answer, settings: Any, clock: Clock, given: int | None, seconds: int
+) -> None:
+    """Otherwise a thief could renew a stolen access token for a month without being noticed."""
+    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, exchange_seconds=given)
+    first = claims_of(person["access"])["iat"]
+    last = person["access"]
+    for moment in range(first, first + seconds, 150):
+        clock.set(datetime.fromtimestamp(moment, UTC))
+        last = exchange(last)["access"]
+        assert claims_of(last)["orig_iat"] == first
+    clock.set(datetime.fromtimestamp(first + seconds, UTC))
+
+    refused = exchange(last)
+
+    assert (refused.status, refused.code) == (401, "token_not_valid")
+    assert is_good(last) is (seconds < LIFE or last != person["access"])
+
+
+def test_an_exchange_cannot_change_the_audience_and_is_recorded(person: Answer) -> None:
+    assert exchange(person["access"], audience=SERVICE).code == "invalid_target"
+    assert exchange(person["access"], audience="http://testserver").status == 400
+
+    for burst in range(21):
+        answer = exchange(person["access"])
+        assert answer.code == ("throttled" if burst == 20 else "")
+
+    assert Activity.objects.filter(kind="token_exchanged").count() == 20
+
+
+@pytest.mark.parametrize("ends", ["refresh_idle_days", "refresh_token_days"])
+def test_9_3_no_chain_of_exchanges_outlives_the_session(
+    settings: Any, clock: Clock, ends: str
+) -> None:
+    """Each token is exchanged just before it expires; the session ends after a day."""
+    settings.AUTHSITE = dataclasses.replace(
+        settings.AUTHSITE, access_token_seconds=3600, exchange_seconds=2**20, **{ends: 1}
+    )
+    make_user("alice")
+    last, end = get_tokens(), int((clock.now() + timedelta(days=1)).timestamp())
+
+    while (exp := claims_of(last["access"])["exp"]) < end:
+        clock.set(datetime.fromtimestamp(exp - 1, UTC))
+        last = exchange(last["access"])
+
+    assert exp == end
+    assert is_good(last["access"])
+    clock.set(datetime.fromtimestamp(end, UTC))
+    assert not is_good(last["access"])
+    assert exchange(last["access"]).code == "token_not_valid"
+
+
+def test_a_session_ends_seven_days_after_its_last_refresh(person: Answer, clock: Clock) -> None:
+    clock.advance(days=7, seconds=-1)
+    tokens = renew(person["refresh"])
+    clock.advance(days=7)
+
+    for token in (tokens["refresh"], person["refresh"]):
+        assert renew(token).code == "token_not_valid", "this does not count as reuse"
+
+
+def test_no_chain_of_refreshes_outlives_thirty_days(person: Answer, clock: Clock) -> None:
+    tokens = person
+    for _ in range(4):
+        clock.advance(days=6)
+        tokens = renew(tokens["refresh"])
+        assert tokens["expires_in"] == LIFE
+    clock.advance(days=6, seconds=-60)
+
+    tokens = renew(tokens["refresh"])
+
+    assert 59 <= tokens["expires_in"] <= 60
+    assert exchange(tokens["access"])["expires_in"] == tokens["expires_in"]
+    clock.advance(seconds=60)
+    assert not is_good(tokens["access"])
+    assert exchange(tokens["access"]).status == 401
+    assert renew(tokens["refresh"]).code == "token_not_valid"

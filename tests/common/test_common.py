@@ -1,0 +1,211 @@
+"""Small things that all packages share."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from zoneinfo import ZoneInfo
+
+import pytest
+from django.db import connection
+from django.test import RequestFactory
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone, translation
+
+from accounts.activity import services
+from accounts.activity.models import Activity
+from accounts.common import clock, database, localization
+from accounts.common.api import PAGE_SIZE, page_of
+from accounts.common.database import (
+    P,
+    PreparedInsert,
+    PreparedQueries,
+    PreparedQuery,
+    PreparedUpdate,
+)
+from accounts.common.pages import safe_next
+from accounts.users.models import User
+from tests.support.signin import Clock
+from tests.support.steps import make_user
+
+pytestmark = pytest.mark.django_db
+
+
+# A Wednesday; in Tokyo it is Thursday already.
+NOW = datetime(2026, 11, 25, 20, 30, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def _now(clock: Clock) -> None:
+    clock.set(NOW)
+
+
+@pytest.mark.parametrize(
+    "at, words",
+    [
+        (NOW, "Today, 20:30 UTC"),
+        (NOW - timedelta(hours=21), "Yesterday, 23:30 UTC"),
+        (NOW - timedelta(days=2), "Monday, 20:30 UTC"),
+        (NOW - timedelta(days=6), "Thursday, 20:30 UTC"),
+        (NOW - timedelta(days=7), "18 November 2026, 20:30 UTC"),
+        (NOW + timedelta(days=1), "26 November 2026, 20:30 UTC"),
+    ],
+)
+def test_a_moment_of_the_last_week_is_told_by_its_day(at: datetime, words: str) -> None:
+    assert localization.in_words(at) == words
+
+
+def test_days_and_times_are_those_of_the_reader() -> None:
+    with timezone.override(ZoneInfo("Asia/Tokyo")):
+        assert localization.in_words(NOW) == "Today, 05:30"
+        assert localization.in_words(NOW - timedelta(hours=6)) == "Yesterday, 23:30"
+
+
+@pytest.mark.parametrize(
+    "days, words",
+    [
+        (0, "Today"),
+        (1, "Yesterday"),
+        (2, "Monday, 23 November"),
+        (328, "Thursday, 1 January"),
+        (329, "Wednesday, 31 December 2025"),
+    ],
+)
+def test_a_heading_has_the_year_only_of_other_years(days: int, words: str) -> None:
+    assert localization.day_in_words(localization.day_of(NOW - timedelta(days=days))) == words
+
+
+def test_dates_are_written_as_the_language_writes_them() -> None:
+    assert localization.date_in_words(NOW) == "25 November 2026"
+    with translation.override("de"):
+        assert localization.date_in_words(NOW) == "25. November 2026"
+        assert localization.day_in_words(localization.day_of(NOW - timedelta(days=2))) == (
+            "Montag, 23. November"
+        )
+
+
+@pytest.mark.parametrize(
+    "days, words",
+    [
+        (1, "1 day"),
+        (13, "13 days"),
+        (14, "2 weeks"),
+        (37, "5 weeks"),
+        (62, "8 weeks"),
+        (63, "2 months"),
+        (365, "12 months"),
+    ],
+)
+def test_an_interval_is_in_the_unit_that_people_count_in(days: int, words: str) -> None:
+    assert localization.interval_in_words(timedelta(days=days, hours=5)) == words
+
+
+@pytest.mark.django_db
+def test_old_events_are_deleted_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(database, "BATCH", 2)
+    monkeypatch.setattr(database, "AT_ONCE", 5)
+    old = clock.now() - timedelta(days=400)
+    Activity.objects.bulk_create(Activity(kind="signed_in", at=old) for _ in range(11))
+    new = Activity.objects.create(kind="signed_in")
+
+    with CaptureQueriesContext(connection) as queries:
+        assert services.prune() == 11
+
+    assert [row.pk for row in Activity.objects.all()] == [new.pk]
+    deletes = [query for query in queries if query["sql"].startswith("DELETE")]
+    # Of 5, 5 and 1 rows that are looked up at once, two a transaction.
+    assert len(deletes) == 7
+
+
+@pytest.mark.django_db
+def test_a_late_page_is_read_from_the_nearer_end() -> None:
+    alice = make_user("alice")
+    Activity.objects.bulk_create(Activity(user=alice, kind="signed_in") for _ in range(2_620))
+    expected = list(services.of(alice))
+
+    for number in (1, 20, 30, 52, 53):
+        with CaptureQueriesContext(connection) as queries:
+            page = page_of(RequestFactory().get("/", {"page": number}), services.of(alice))
+            shown = list(page)
+        start = (number - 1) * PAGE_SIZE
+        assert shown == expected[start : start + PAGE_SIZE]
+        assert ("ASC" in queries[-1]["sql"]) is (number >= 30)
+        assert (page.number, page.has_next()) == (number, number < 53)
+
+
+@pytest.mark.parametrize(
+    "evil",
+    ["//evil.example", "///evil.example", "/\\evil.example", "\\\\evil.example", "/\t/evil.example",
+     "https:evil.example", "http://evil.example", "javascript:alert(1)", "data:text/html,x", "evil",
+     "HTTPS://evil.example/", "/\r\nSet-Cookie: a=b", "/\0", "/\x1f/evil.example", "/\u2028",
+     "/\ud800", "", "/" + "a" * 2000, " //evil.example", "\t//evil.example"],
+)  # fmt: skip
+def test_a_next_url_that_leaves_the_site_is_discarded(evil: str) -> None:
+    assert safe_next(evil) == ""
+
+
+@pytest.mark.parametrize("path", ["/", "/admin/?a=b#c", "/a//b", "/%2f%2fevil.example", "/\xe9"])
+def test_a_path_on_the_site_is_kept(path: str) -> None:
+    assert safe_next(path) == path
+
+
+def test_a_prepared_query_finds_what_its_query_set_finds(django_assert_num_queries: Any) -> None:
+    user = make_user("alice")
+    later = PreparedQuery(lambda: User.objects.filter(pk=P("user"), date_joined__lt=P("until")))
+    values = {"user": user.pk, "until": clock.now() + timedelta(days=1)}
+
+    found = later.first(**values)
+    with django_assert_num_queries(2):
+        again, none = later.first(**values), later.first(**values | {"until": user.date_joined})
+
+    assert found is not None
+    ignored = {"_state": None}
+    assert vars(found) | ignored == vars(User.objects.get(pk=user.pk)) | ignored
+    assert (again, none) == (found, None)
+
+
+def test_a_constant_that_a_partial_index_depends_on_is_no_parameter() -> None:
+    """Otherwise SQLite would plan the statement at each run, which takes ten times as long."""
+    active = PreparedQuery(lambda: User.objects.filter(pk=P("user"), is_active=True))
+
+    assert '"is_active" = TRUE' in active._all._text.replace("(TRUE)", "TRUE")
+
+
+def test_prepared_queries_find_their_rows_in_one_statement(django_assert_num_queries: Any) -> None:
+    alice, event = make_user("alice"), Activity.objects.create(kind="signed_in")
+    both = PreparedQueries(
+        PreparedQuery(lambda: User.objects.filter(pk=P("user"))),
+        PreparedQuery(lambda: Activity.objects.filter(kind=P("kind"))),
+    )
+
+    with django_assert_num_queries(2):
+        assert both.firsts(user=alice.pk, kind="signed_in") == [alice, event]
+        assert both.firsts(user=alice.pk, kind="else") == [alice, None]
+
+
+def test_a_prepared_count_stops_at_its_limit() -> None:
+    for name in ("alice", "bob", "carol"):
+        make_user(name)
+    active = PreparedQuery(lambda: User.objects.filter(is_active=P("active")))
+
+    assert [active.count(most, active=True) for most in (2, 3, 4)] == [2, 3, 3]
+    assert active.count(4, active=False) == 0
+
+
+def test_a_prepared_update_changes_only_the_rows_of_its_query_set() -> None:
+    alice, bob, now = make_user("alice"), make_user("bob"), clock.now()
+    note = PreparedUpdate(lambda: User.objects.filter(pk=P("user")), last_login=P("now"))
+
+    assert note.run(user=alice.pk, now=now) == 1
+    assert list(User.objects.filter(last_login=now)) == [alice]
+    bob.delete()
+    assert note.run(user=bob.pk, now=now) == 0
+
+
+def test_a_prepared_insert_stores_every_column_and_learns_the_primary_key() -> None:
+    row = Activity(user=make_user("alice"), kind="signed_in", detail="x", session=None)
+
+    PreparedInsert(Activity).run(row)
+
+    stored = Activity.objects.get(pk=row.pk)
+    for field in Activity._meta.concrete_fields:
+        assert getattr(stored, field.attname) == getattr(row, field.attname), field.name
+    assert (row._state.adding, row._state.db) == (False, connection.alias)

@@ -1,0 +1,141 @@
+"""Rules for the site as a whole: colours, its start, migrations and URLs."""
+
+import os
+import re
+import subprocess
+import sys
+from importlib import import_module
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.db import migrations
+from django.test import Client
+
+from accounts.users.services import create_administrator
+from tests.support.env import clean
+from tests.support.signin import signed_in
+from tests.support.site import ROOT
+from tests.support.urls import CALLS, OPEN, PAGES, ROUTES, address
+
+STYLE = (ROOT / "static/app.css").read_text()
+# WCAG 2.2, 1.4.11: the contrast of the border that marks a field.
+LEAST_CONTRAST = 3.0
+
+
+def luminance(colour: str) -> float:
+    """Return the relative luminance of `#rgb` or `#rrggbb`, as WCAG 2.2 defines it."""
+    digits = colour if len(colour) == 6 else "".join(2 * digit for digit in colour)
+    parts = [part / 255 for part in bytes.fromhex(digits)]
+    red, green, blue = (p / 12.92 if p <= 0.04045 else ((p + 0.055) / 1.055) ** 2.4 for p in parts)
+    return 0.2126 * red + 0.7152 * green + 0.0722 * blue
+
+
+@pytest.mark.parametrize("look", [0, 1], ids=["light", "dark"])
+def test_the_border_of_every_field_has_enough_contrast(look: int) -> None:
+    found = re.findall(r"--([\w-]+): light-dark\(#(\w+), #(\w+)\)", STYLE)
+    lights = {name: luminance(colours[look]) for name, *colours in found}
+    border = lights["edge"]
+
+    for name in ("field", "surface", "page"):
+        high, low = max(border, lights[name]), min(border, lights[name])
+        assert (high + 0.05) / (low + 0.05) >= LEAST_CONTRAST, name
+    rule = re.search(r"\n  \.input \{([^}&]*)", STYLE)
+    assert rule
+    assert "solid var(--edge);" in rule[1]
+    assert "background: var(--field);" in rule[1]
+
+
+# REST framework itself imports ``psycopg`` and ``requests`` if they are installed.
+RARELY_NEEDED = {"OpenSSL", "qrcode", "redis", "webauthn"}
+
+START = """
+import sys, authsite.wsgi
+from django.test import Client
+assert Client().get("/accounts/login/", HTTP_HOST="localhost").status_code == 200
+print(*sys.modules)
+"""
+
+
+def test_a_start_and_the_sign_in_page_load_no_library_that_only_some_sites_need(
+    tmp_path: Path,
+) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", START],
+        capture_output=True,
+        check=True,
+        cwd=ROOT,
+        env=os.environ | clean(tmp_path),
+        text=True,
+        timeout=120,
+    )
+
+    assert not RARELY_NEEDED & set(done.stdout.split())
+
+
+# The initial migrations have no version before them.
+FIRST = "0003"
+TAKES_AWAY = (migrations.RemoveField, migrations.RenameField, migrations.DeleteModel)
+
+
+def breaks_the_version_before(operation: object) -> bool:
+    """Return whether the previous version fails after a migration's operation.
+
+    It does not know new columns, so they need a null or a default in the database.
+    """
+    if not isinstance(operation, migrations.AddField):
+        return isinstance(operation, TAKES_AWAY)
+    field = operation.field
+    return not (field.null or field.has_db_default() or field.many_to_many)
+
+
+def test_a_migration_keeps_what_the_previous_version_uses() -> None:
+    files = sorted((ROOT / "accounts").rglob("migrations/0*.py"))
+    for path in (path for path in files if path.name >= FIRST):
+        name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
+        migration = import_module(name).Migration
+        broken = [o.describe() for o in migration.operations if breaks_the_version_before(o)]
+        assert broken == [], name
+
+
+def is_open(view: Any) -> bool:
+    if hasattr(view, "cls"):
+        return not view.cls.permission_classes
+    return not getattr(view, "login_required", True)
+
+
+def test_only_the_listed_urls_are_open_without_signing_in() -> None:
+    assert {route for route, entry in ROUTES.items() if is_open(entry.callback)} == OPEN
+
+
+@pytest.mark.django_db
+def test_other_pages_redirect_anonymous_visitors_to_sign_in_and_api_calls_refuse_them() -> None:
+    client = Client()
+    sign_in_pages = ("/accounts/login/?next=", "/admin/login/?next=")
+    for route in PAGES - OPEN:
+        answer = client.get(address(route))
+        assert answer.status_code == 302, route
+        assert answer["Location"].startswith(sign_in_pages), route
+    for route in CALLS - OPEN:
+        for method in ("GET", "POST", "PATCH", "DELETE"):
+            answer = client.generic(method, address(route))
+            assert (answer.status_code, answer.get("WWW-Authenticate")) == (401, "Bearer"), route
+
+
+@pytest.fixture
+def administrator(db: None) -> Client:
+    return signed_in(create_administrator("carol", "carol@example.org", "!"))
+
+
+def test_a_session_cookie_authenticates_no_api_call(administrator: Client) -> None:
+    opened = [r for r in CALLS - OPEN if administrator.get(address(r)).status_code != 401]
+
+    assert opened == []
+
+
+def test_every_page_answers_an_administrator_without_a_server_error(administrator: Client) -> None:
+    for route in ROUTES:
+        answer = administrator.get(address(route))
+        assert answer.status_code < 500, route
+        assert answer["Content-Security-Policy"].startswith("default-src 'none'"), route
+    assert administrator.get("/").status_code == 200, "a page has signed her out"
