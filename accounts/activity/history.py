@@ -93,9 +93,8 @@ class Entry:
     @property
     def is_long(self) -> bool:
         """Whether the times of the first and the last event differ in their minutes."""
-        return self.since.replace(second=0, microsecond=0) < self.row.at.replace(
-            second=0, microsecond=0
-        )
+        first, last = (at.replace(second=0, microsecond=0) for at in (self.since, self.row.at))
+        return first < last
 
     @property
     def title(self) -> str:
@@ -103,13 +102,11 @@ class Entry:
         if self.is_repeated and self.event is events.SIGN_IN_FAILED:
             count = len(self.rows)
             return ngettext("%(n)d failed sign-in", "%(n)d failed sign-ins", count) % {"n": count}
-        with_proof = {"proof": proofs.in_words(self.row.proof.split())}
-        if with_proof["proof"] and self.event in SIGNED_IN:
-            return _("Signed in with %(proof)s") % with_proof
-        if with_proof["proof"] and self.event is events.PROOF_GIVEN:
-            return _("Your identity was confirmed with %(proof)s") % with_proof
+        proof = proofs.in_words(self.row.proof.split())
         if self.event in SIGNED_IN:
-            return _("Signed in")
+            return _("Signed in with %(proof)s") % {"proof": proof} if proof else _("Signed in")
+        if proof and self.event is events.PROOF_GIVEN:
+            return _("Your identity was confirmed with %(proof)s") % {"proof": proof}
         if self.event in PROGRAM_SIGNED_IN:
             return _("A program signed in through the API")
         return str(self.event.sentence).removesuffix(".")

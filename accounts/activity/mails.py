@@ -65,11 +65,9 @@ def _what(rows: Sequence[Activity], email: str) -> list[tuple[str, str]]:
     """Return the row that tells what happened, without repeating the subject."""
     if len({row.event for row in rows}) > 1 or rows[0].event.says_more:
         return [(gettext("What"), "\n".join(dict.fromkeys(_sentence(row, email) for row in rows)))]
-    details = dict.fromkeys(filter(None, (_named(row, email) for row in rows)))
-    label = (
-        gettext("Email address") if any("@" in detail for detail in details) else gettext("Name")
-    )
-    return [(label, "\n".join(details))] if details else []
+    details = "\n".join(dict.fromkeys(filter(None, (_named(row, email) for row in rows))))
+    label = gettext("Email address") if "@" in details else gettext("Name")
+    return [(label, details)] if details else []
 
 
 def _sentence(row: Activity, email: str) -> str:
@@ -95,27 +93,21 @@ def _named(row: Activity, email: str) -> str:
 
 
 def _details(rows: Sequence[Activity]) -> list[tuple[str, str]]:
-    facts = []
-    row = rows[0]
+    facts, row = [], rows[0]
     left = next((r.detail for r in rows if r.event is events.RECOVERY_CODE_USED), "")
     if left:
         facts.append((gettext("Recovery codes left"), left))
     if row.device:
         place = client_info.name(settings.AUTHSITE.geoip_file, row.ip)
+        where = (gettext("Where"), f"{place} ({row.ip})")
         facts.append((gettext("Device"), str(row.device)))
-        facts.append(
-            (gettext("Where"), f"{place} ({row.ip})") if place else (gettext("IP address"), row.ip)
-        )
+        facts.append(where if place else (gettext("IP address"), row.ip))
     shown = [r.proof for r in rows if r.proof and r.event.group is Group.SIGN_IN]
     if shown:
         facts.append((gettext("Signed in with"), proofs.in_words(shown[-1].split())))
     if row.actor:
-        by = (
-            gettext("The operator of this site")
-            if row.actor == OPERATOR
-            else gettext("A member of staff")
-        )
-        facts.append((gettext("Done by"), by))
+        operator, staff = gettext("The operator of this site"), gettext("A member of staff")
+        facts.append((gettext("Done by"), operator if row.actor == OPERATOR else staff))
     if row.reason:
         facts.append((gettext("Why"), row.reason))
     return facts
@@ -131,8 +123,7 @@ def _credit(ip: str) -> list[str]:
 def _help(row: Activity, token: str | None, *, is_locked: bool) -> dict[str, Any]:
     """Return the questions and the button that lead the owner on after the event ``row``."""
     if token:
-        lock = {"action_url": absolute("lockdown_link", token)}
-        return lock | (_doubts(row) if row.actor or row.is_by_itself else _was_it_you())
+        return {"action_url": absolute("lockdown_link", token), **_doubts(row)}
     if is_locked:
         answer = gettext(
             "Nobody can sign in, including you, until you reset your password by email."
@@ -145,31 +136,18 @@ def _help(row: Activity, token: str | None, *, is_locked: bool) -> dict[str, Any
     return {}
 
 
-def _was_it_you() -> dict[str, Any]:
-    lock = gettext("Lock your account now. You’ll see what that does before anything happens.")
-    return {
-        "questions": [
-            (gettext("Was this you?"), gettext("Then you don’t need to do anything.")),
-            (gettext("Not you?"), lock),
-        ],
-        "action_label": gettext("It wasn’t me. Lock my account"),
-    }
-
-
 def _doubts(row: Activity) -> dict[str, Any]:
-    """Return the questions about an event that the owner did not cause."""
-    site = {"site": settings.AUTHSITE.site_name}
-    if row.actor:
-        answer = (
-            gettext("Ask the team that runs %(site)s why this happened, or lock your account.")
-            % site
-        )
-    else:
+    """Return the questions about ``row``, which ask who caused it if the owner may have done so."""
+    expected, unexpected = gettext("Was this you?"), gettext("Not you?")
+    label = gettext("It wasn’t me. Lock my account")
+    answer = gettext("Lock your account now. You’ll see what that does before anything happens.")
+    if row.actor or row.is_by_itself:
+        expected, unexpected = gettext("Did you expect this?"), gettext("Think something is wrong?")
+        label = gettext("Lock my account")
         answer = gettext("Lock your account. You’ll see what that does before anything happens.")
-    return {
-        "questions": [
-            (gettext("Did you expect this?"), gettext("Then you don’t need to do anything.")),
-            (gettext("Think something is wrong?"), answer),
-        ],
-        "action_label": gettext("Lock my account"),
-    }
+    if row.actor:
+        answer = gettext(
+            "Ask the team that runs %(site)s why this happened, or lock your account."
+        ) % {"site": settings.AUTHSITE.site_name}
+    nothing = gettext("Then you don’t need to do anything.")
+    return {"questions": [(expected, nothing), (unexpected, answer)], "action_label": label}

@@ -11,7 +11,7 @@ from functools import partial
 
 from django.db import transaction
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
@@ -36,7 +36,7 @@ from accounts.signup.services import SignupEnded
 from accounts.throttle.limits import MAIL_AGAIN, STAFF, STAFF_CLEAR, Limit
 from accounts.throttle.services import hit
 from accounts.users.models import PendingSignup, User
-from accounts.users.rights import ACTING, Role, role_of
+from accounts.users.rights import Role, role_of
 from accounts.users.services import AccountChanged
 
 
@@ -58,8 +58,7 @@ class Act:
     ``limit``: how often all staff together may do the act on one account, and the error that is
         raised beyond that.
     ``is_severe``: whether the owner may lose something.
-    ``roles``: the roles that include the act.
-    ``is_in_api``: whether the act is also a call of the staff API.
+    ``is_of_superusers``: whether only superusers may do the act, and not over the staff API.
     """
 
     name: str
@@ -74,8 +73,11 @@ class Act:
     has_modes: bool = False
     limit: tuple[Limit, type[RateLimited]] | None = None
     is_severe: bool = False
-    roles: frozenset[Role] = ACTING
-    is_in_api: bool = True
+    is_of_superusers: bool = False
+
+    def includes(self, role: Role | None) -> bool:
+        """Return whether ``role``, which acts on others, includes the act."""
+        return role is Role.SUPERUSER or not self.is_of_superusers
 
     def check(self, staff: User, account: Account) -> None:
         """Require that ``staff`` may do the act with ``account``.
@@ -84,7 +86,7 @@ class Act:
             NotInRole, NotAllowedOnStaff: see :func:`roles.check`.
         """
         roles.check(staff, account)
-        if role_of(staff) not in self.roles:
+        if not self.includes(role_of(staff)):
             raise NotInRole
 
     def suits(self, facts: Facts) -> bool:
@@ -127,38 +129,6 @@ def set_access(order: Order) -> None:
     if not authentication.set_access(order.user, key_id, scope, order.actor):
         raise AlreadyDone
     tell_superusers(order.user, order.actor)
-
-
-_ONLY_SUPERUSERS = frozenset({Role.SUPERUSER})
-
-KEY_ACTS = (
-    Act(
-        "allow-key",
-        gettext_lazy("Let an API key use the staff API"),
-        gettext_lazy(
-            "A program with the key can then do what the role of its owner allows, without a "
-            "second factor. This ends with the key, and with every change of the owner’s rights."
-        ),
-        gettext_lazy("“An API key may use the staff API” in their activity, and an email."),
-        set_access,
-        targets=keys_to_allow,
-        is_severe=True,
-        roles=_ONLY_SUPERUSERS,
-        is_in_api=False,
-    ),
-    Act(
-        "withdraw-key",
-        gettext_lazy("Stop an API key from using the staff API"),
-        gettext_lazy("The key stays and keeps its other rights."),
-        gettext_lazy(
-            "“An API key may no longer use the staff API” in their activity, and an email."
-        ),
-        set_access,
-        targets=allowed_keys,
-        roles=_ONLY_SUPERUSERS,
-        is_in_api=False,
-    ),
-)
 
 
 _ALL = (
@@ -281,11 +251,32 @@ _ALL = (
         run=partial(steps.switch, is_active=True),
         is_possible=lambda facts: not facts.user.is_active,
     ),
-    *KEY_ACTS,
+    Act(
+        "allow-key",
+        label=_("Let an API key use the staff API"),
+        does=_(
+            "A program with the key can then do what the role of its owner allows, without a "
+            "second factor. This ends with the key, and with every change of the owner’s rights."
+        ),
+        shows=_("“An API key may use the staff API” in their activity, and an email."),
+        run=set_access,
+        targets=keys_to_allow,
+        is_severe=True,
+        is_of_superusers=True,
+    ),
+    Act(
+        "withdraw-key",
+        label=_("Stop an API key from using the staff API"),
+        does=_("The key stays and keeps its other rights."),
+        shows=_("“An API key may no longer use the staff API” in their activity, and an email."),
+        run=set_access,
+        targets=allowed_keys,
+        is_of_superusers=True,
+    ),
 )
 ACTS = {act.name: act for act in _ALL}
 # The acts that are calls of the staff API, too.
-API_ACTS = [act.name for act in _ALL if act.is_in_api]
+API_ACTS = [act.name for act in _ALL if not act.is_of_superusers]
 
 
 def acts_for(staff: User, facts: Facts) -> list[Act]:
@@ -296,7 +287,7 @@ def acts_for(staff: User, facts: Facts) -> list[Act]:
     """
     roles.check(staff, facts.account)
     role = role_of(staff)
-    return [act for act in _ALL if role in act.roles and act.suits(facts)]
+    return [act for act in _ALL if act.includes(role) and act.suits(facts)]
 
 
 def perform(

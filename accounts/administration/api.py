@@ -145,7 +145,7 @@ class AccountSerializer(FoundSerializer):
         rows = [
             {"name": act.name, "targets": act.targets_of(facts)}
             for act in possible
-            if act.is_in_api
+            if act.name in API_ACTS
         ]
         return OfferSerializer(rows, many=True).data
 

@@ -92,42 +92,33 @@ def explain(facts: Facts) -> list[Block]:
 
 def blocks_for(facts: Facts, *, is_masked: bool) -> list[Block]:
     """Return what :func:`explain` returns, without whole addresses if masked."""
-    blocks = explain(facts)
-    if not is_masked:
-        return blocks
+    shown = masked if is_masked else str
     return [
-        replace(block, sentence=masked(block.sentence), advice=masked(block.advice))
-        for block in blocks
+        replace(block, sentence=shown(block.sentence), advice=shown(block.advice))
+        for block in explain(facts)
     ]
 
 
 def _unconfirmed(signup: PendingSignup) -> Block:
     of_signup = {"name": signup.username, "email": signup.email}
-    return Block(
-        "not_confirmed",
-        _("%(name)s can’t sign in because the sign-up isn’t confirmed yet.") % of_signup,
-        advice=_(
-            "The code to confirm it went to %(email)s. If that address is misspelled, the person "
-            "can sign up again with the right one."
-        )
-        % of_signup,
+    sentence = _("%(name)s can’t sign in because the sign-up isn’t confirmed yet.")
+    advice = _(
+        "The code to confirm it went to %(email)s. If that address is misspelled, the person "
+        "can sign up again with the right one."
     )
+    return Block("not_confirmed", sentence % of_signup, advice=advice % of_signup)
 
 
 def _of_state(user: User) -> Iterator[Block]:
     name = {"name": user.username}
     if not user.is_active:
-        yield Block(
-            "switched_off",
-            _("%(name)s can’t sign in because the account is deactivated.") % name,
-            advice=_("The history below says who deactivated it."),
-        )
+        sentence = _("%(name)s can’t sign in because the account is deactivated.")
+        advice = _("The history below says who deactivated it.")
+        yield Block("switched_off", sentence % name, advice=advice)
     if user.is_locked_down:
-        yield Block(
-            "locked",
-            _("%(name)s can’t sign in because the account is locked.") % name,
-            advice=_("It stays locked until its owner sets a new password by email."),
-        )
+        sentence = _("%(name)s can’t sign in because the account is locked.")
+        advice = _("It stays locked until its owner sets a new password by email.")
+        yield Block("locked", sentence % name, advice=advice)
 
 
 def _of_budgets(facts: Facts) -> Iterator[Block]:
@@ -149,22 +140,16 @@ def _of_budgets(facts: Facts) -> Iterator[Block]:
             ),
         )
     if codes:
-        yield Block(
-            "codes_used_up",
-            _("%(name)s can’t sign in because too many wrong codes were typed.") % name,
-            now + timedelta(seconds=codes),
-            _("Someone knows the password and is guessing codes. Passkeys still work."),
-        )
+        sentence = _("%(name)s can’t sign in because too many wrong codes were typed.")
+        advice = _("Someone knows the password and is guessing codes. Passkeys still work.")
+        yield Block("codes_used_up", sentence % name, now + timedelta(seconds=codes), advice)
     for client in clients:
         own = [budget for budget in facts.spent_by(client) if not budget.limit.is_shared]
         if seconds := facts.levels.wait(own):
-            there = name | {"ip": client.ip}
-            yield Block(
-                NETWORK,
-                _("Nobody can sign in as %(name)s from %(ip)s after too many attempts.") % there,
-                now + timedelta(seconds=seconds),
-                _("Other networks and browsers that the account knows aren’t affected."),
-            )
+            sentence = _("Nobody can sign in as %(name)s from %(ip)s after too many attempts.")
+            advice = _("Other networks and browsers that the account knows aren’t affected.")
+            until = now + timedelta(seconds=seconds)
+            yield Block(NETWORK, sentence % (name | {"ip": client.ip}), until, advice)
 
 
 def _of_policy(facts: Facts) -> Iterator[Block]:
@@ -180,25 +165,20 @@ def _of_policy(facts: Facts) -> Iterator[Block]:
         Requirement.PASSWORD: _("The operator of this site can send a link for that."),
     }
     requirement = policy.next_requirement(user, (first,))
+    lacks_passkey = _("%(name)s must add a passkey before signing in.")
     if requirement in advice:
-        sentence = _("%(name)s must add a second factor before signing in.")
-        if twofactor.needs_passkey(user):
-            sentence = _("%(name)s must add a passkey before signing in.")
+        lacks_any = _("%(name)s must add a second factor before signing in.")
+        sentence = lacks_passkey if twofactor.needs_passkey(user) else lacks_any
         yield Block("factor_missing", sentence % name, advice=advice[requirement])
     elif requirement and facts.held.authenticators:
         after_code = policy.next_requirement(user, (first, Proof.now(Method.TOTP)))
         if after_code is Requirement.PASSKEY:
-            yield Block(
-                "passkey_required",
-                _("%(name)s must add a passkey before signing in.") % name,
-                advice=_("For staff, a code from an authenticator app isn’t enough."),
-            )
+            hint = _("For staff, a code from an authenticator app isn’t enough.")
+            yield Block("passkey_required", lacks_passkey % name, advice=hint)
         elif after_code:
-            yield Block(
-                "passkey_required",
-                _("%(name)s can sign in only with a passkey, not with a code.") % name,
-                advice=_("If the passkey is lost, a recovery code works instead."),
-            )
+            sentence = _("%(name)s can sign in only with a passkey, not with a code.")
+            hint = _("If the passkey is lost, a recovery code works instead.")
+            yield Block("passkey_required", sentence % name, advice=hint)
 
 
 def _of_recovery(user: User) -> Iterator[Block]:
@@ -234,29 +214,22 @@ def _of_providers(facts: Facts) -> Iterator[Block]:
 def _of_emails(facts: Facts) -> Iterator[Block]:
     """Return addresses that do not sign in, unless the user has signed in since they changed."""
     user, name = facts.user, {"name": facts.user.username}
+    advice = _("The confirmed addresses in the list below work.")
     if facts.pending and not _is_over(user, facts.pending[-1].expires_at - emails.LIFE):
-        yield Block(
-            "address_not_confirmed",
-            _("%(name)s can’t sign in with an address that isn’t confirmed yet.") % name,
-            advice=_("The confirmed addresses in the list below work."),
-        )
+        sentence = _("%(name)s can’t sign in with an address that isn’t confirmed yet.")
+        yield Block("address_not_confirmed", sentence % name, advice=advice)
     if facts.removed and not _is_over(user, facts.removed[0].removed_at):
-        yield Block(
-            "address_removed",
-            _("%(name)s can’t sign in with an address that was removed.") % name,
-            advice=_("The confirmed addresses in the list below work."),
-        )
+        sentence = _("%(name)s can’t sign in with an address that was removed.")
+        yield Block("address_removed", sentence % name, advice=advice)
 
 
 def _of_mails(account: User | PendingSignup) -> Iterator[Block]:
     """Return whether the last email to the primary address did not arrive."""
     name, receipt = {"name": account.username}, next(iter(mail.last_receipt(account.email)), None)
     if receipt and receipt.failure:
-        yield Block(
-            "mail_failed",
-            _("The last email to %(name)s couldn’t be delivered.") % name,
-            advice=_("The address may be wrong, or the mailbox may be full or closed."),
-        )
+        sentence = _("The last email to %(name)s couldn’t be delivered.")
+        advice = _("The address may be wrong, or the mailbox may be full or closed.")
+        yield Block("mail_failed", sentence % name, advice=advice)
 
 
 def _of_sessions(facts: Facts) -> Iterator[Block]:
@@ -279,11 +252,9 @@ def _of_failures(facts: Facts) -> Iterator[Block]:
     user, rows, name = facts.user, facts.failures, {"name": facts.user.username}
     kinds = {row.event for row in rows if not _is_over(user, row.at)}
     if kinds & {events.FACTOR_FAILED, events.FACTOR_FAILED_NEW, events.FACTOR_BLOCKED}:
-        yield Block(
-            "second_step_failed",
-            _("The second step failed when someone last tried to sign in as %(name)s.") % name,
-            advice=_("The clock of the phone may be wrong, or somebody else knows the password."),
-        )
+        sentence = _("The second step failed when someone last tried to sign in as %(name)s.")
+        advice = _("The clock of the phone may be wrong, or somebody else knows the password.")
+        yield Block("second_step_failed", sentence % name, advice=advice)
         return
     last = next((row for row in rows if row.event is events.SIGN_IN_FAILED), None)
     if last is None or _is_over(user, last.at):
