@@ -22,7 +22,6 @@ from accounts.sessions.current import staff_of
 from accounts.signin.adminsite import ListAdmin
 
 LIST = "admin:oauth_registrationtoken_changelist"
-TOKEN_PAGES = ("oauth_registrationtoken_changelist", "oauth_registrationtoken_delete")
 
 
 class RegistrationTokenAdmin(ListAdmin):
@@ -31,13 +30,11 @@ class RegistrationTokenAdmin(ListAdmin):
     list_display = (
         *("__str__", "clients_left", "scope", "services", "created_at", "expires_at", "link"),
     )
+    title = gettext_lazy("Registration tokens")
+    pages = ("changelist", "delete")
     list_display_links = None
     ordering = ("-created_at",)
     actions = None
-
-    def get_urls(self) -> list[URLPattern]:
-        """Return the URLs of the list and of the form."""
-        return [url for url in super().get_urls() if url.name in TOKEN_PAGES]
 
     @admin.display(description=gettext_lazy("audiences"))
     def services(self, token: RegistrationToken) -> str:
@@ -54,17 +51,13 @@ class RegistrationTokenAdmin(ListAdmin):
             token,
         )
 
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": _("Registration tokens")})
-
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
         """Ask whether to revoke a token, and revoke it."""
         if not self.has_delete_permission(request):
             raise PermissionDenied
-        # PostgreSQL would refuse a NUL character with an error.
-        token = self.get_object(request, object_id) if object_id.isprintable() else None
+        token = self.get_object(request, object_id)
         if token and request.method != "POST":
             shared = {**self.admin_site.each_context(request), "opts": self.opts}
             context = {**shared, "title": _("Revoke token"), "token": token}
@@ -84,12 +77,11 @@ class RegistrationTokenAdmin(ListAdmin):
         return False
 
 
-PAGES = ("oauth_client_changelist", "oauth_client_add", "oauth_client_change")
-
-
 class ClientAdmin(ListAdmin):
     """The admin of apps. An app is disabled, not deleted, so that its client ID is never reused."""
 
+    title = gettext_lazy("Apps")
+    pages = ("changelist", "add", "change")
     form = ClientForm
     fieldsets = FIELDSETS
     list_display = (
@@ -118,20 +110,8 @@ class ClientAdmin(ListAdmin):
                 )
                 for name, view in acts.items()
             ),
-            *(url for url in super().get_urls() if url.name in PAGES),
+            *super().get_urls(),
         ]
-
-    def get_object(
-        self, request: HttpRequest, object_id: str, from_field: str | None = None
-    ) -> Client | None:
-        """Return the app with this id. PostgreSQL would refuse a NUL character with an error."""
-        if not object_id.isprintable():
-            return None
-        found: Client | None = super().get_object(request, object_id, from_field)
-        return found
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": _("Apps")})
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         """Save the app. ``new_secret`` holds a new secret until the response shows it."""
@@ -195,7 +175,7 @@ class ClientAdmin(ListAdmin):
         """
         if not self.has_change_permission(request):
             raise PermissionDenied
-        client = self.get_object(request, id)
+        client: Client | None = self.get_object(request, id)
         if client is None:
             raise Http404
         return client

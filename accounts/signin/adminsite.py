@@ -17,6 +17,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.utils.decorators import method_decorator
+from django.utils.functional import Promise
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from django.views.decorators.cache import never_cache
@@ -157,7 +158,30 @@ TRANSLATED_HERE = (
 
 
 class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class at runtime
-    """A list in the admin with translated texts. Invalid query parameters cause no error."""
+    """A list in the admin with translated texts. Invalid query parameters cause no error.
+
+    ``title``: the title of the list, if it is not Django's.
+    ``pages``: the names of the URLs that the site uses, without that of the model; all if it is
+        empty.
+    """
+
+    title: str | Promise = ""
+    pages: tuple[str, ...] = ()
+
+    def get_urls(self) -> list[Any]:
+        names = [f"{self.opts.app_label}_{self.opts.model_name}_{page}" for page in self.pages]
+        return [url for url in super().get_urls() if not names or url.name in names]
+
+    def get_object(
+        self, request: HttpRequest, object_id: str, from_field: str | None = None
+    ) -> Any:
+        """Return the object with this id. PostgreSQL would refuse a NUL character with an error."""
+        is_possible = object_id.isprintable()
+        return super().get_object(request, object_id, from_field) if is_possible else None
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        title = {"title": self.title} if self.title else {}
+        return super().changelist_view(request, title | (extra_context or {}))
 
     def get_action_choices(
         self,
