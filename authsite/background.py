@@ -18,7 +18,7 @@ def start() -> None:
     logs.configure(settings.LOGGING)
     mail.start()
     if apps.is_installed("accounts.oauth"):
-        from accounts.oauth.logout_sender import Starter  # noqa: PLC0415 only if it is installed
+        from accounts.oauth.logout import Starter  # noqa: PLC0415 only if it is installed
 
         Starter("authsite.logout_notices").start()
     if settings.AUTHSITE.redis_url:

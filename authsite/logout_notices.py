@@ -8,7 +8,7 @@ import django
 os.nice(10)
 django.setup()
 
-from accounts.oauth.logout_sender import Program  # noqa: E402 Django must be set up
+from accounts.oauth.logout import Program  # noqa: E402 Django must be set up
 
 if __name__ == "__main__":
     Program().run()

@@ -13,7 +13,7 @@ from accounts.oauth import (
     token_views,
     views,
 )
-from accounts.oauth.clients import registration_views
+from accounts.oauth.clients import registration
 
 urlpatterns = [
     path("oauth/authorize", views.authorize, name="authorize"),
@@ -21,7 +21,7 @@ urlpatterns = [
     path("oauth/par", views.push, name="par"),
     path("oauth/device_authorization", device_views.authorize_device, name="authorize_device"),
     path("oauth/device", device_views.device, name="device"),
-    path("oauth/register", registration_views.register, name="register"),
+    path("oauth/register", registration.register, name="register"),
     path("accounts/apps/", app_views.apps, name="apps"),
     path("accounts/apps/<client_id:client_id>/", app_views.disconnect, name="app_disconnect"),
     path("oauth/logos/<client_id:client_id>/<str:version>.png", app_views.logo, name="app_logo"),

@@ -19,7 +19,7 @@ from accounts.common import http_client, metrics
 from accounts.common.signals import credentials_changed
 from accounts.oauth import app_sessions, connections, logout
 from accounts.oauth.clients import services as clients
-from accounts.oauth.logout_sender import Program, measure
+from accounts.oauth.logout import Program, measure
 from accounts.oauth.models import AppSession, Client, LogoutNotice
 from accounts.recovery.locks import lock_down
 from accounts.sessions import services as sessions

@@ -2,22 +2,34 @@
 
 RFC 7591 section 1.2 calls them initial access tokens. Operators create them by the command
 ``registration_token``. Only a digest of the text of a token is stored.
+
+Apps cannot read, change or delete their registration (RFC 7592). Superusers change or disable the
+app in the admin instead.
 """
 
 import hmac
+import json
 from collections.abc import Collection
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.db import transaction
 from django.db.models import F, Q
+from django.http import HttpRequest, HttpResponse
 
 from accounts.activity import events
 from accounts.activity.services import Actor
 from accounts.common import clock, secrets
+from accounts.common.client_info import client_of
 from accounts.common.database import BATCH, delete_in_batches
 from accounts.oauth import scopes
+from accounts.oauth.clients import metadata as client_metadata
 from accounts.oauth.clients import services
 from accounts.oauth.models import REGISTRATION, Client, RegistrationToken
+from accounts.oauth.protocol import OAuthError, TokenMissing, answers, success
+from accounts.throttle.limits import UNGUESSABLE
+from accounts.throttle.services import around, hit
+from accounts.tokens.authentication import header_of
 from accounts.tokens.errors import InvalidToken
 
 MOST_CLIENTS, MOST_DAYS = 1000, 365
@@ -60,7 +72,7 @@ def find_token(text: str) -> RegistrationToken | None:
 
 
 @transaction.atomic
-def register(client: Client, token: RegistrationToken, actor: Actor) -> str:
+def _register(client: Client, token: RegistrationToken, actor: Actor) -> str:
     """Save the new app ``client``; return its secret, or an empty text if it has none.
 
     The app expires after :data:`UNUSED_LIFE` if nobody has signed in to it by then.
@@ -121,3 +133,44 @@ def prune_clients() -> int:
 
 def _live(now: datetime) -> Q:
     return Q(clients_left__gt=0, expires_at__gt=now)
+
+
+JSON = "application/json"
+
+
+@answers("POST")
+def register(request: HttpRequest) -> HttpResponse:
+    """Register an app; answer with its client ID, its secret, and its metadata as stored."""
+    here = client_of(request)
+    scheme, text = header_of(request)
+    if scheme != "bearer":
+        raise TokenMissing
+    token = find_token(text)
+    if token is None:
+        hit(*around(UNGUESSABLE, here, "client"))
+        raise InvalidToken
+    metadata = _metadata_in(request)
+    client = client_metadata.read(metadata, [s for s in scopes.known() if s in token.scope.split()])
+    secret = _register(client, token, Actor(here))
+    given: dict[str, Any] = {
+        "client_id": client.pk,
+        "client_id_issued_at": int(client.created_at.timestamp()),
+        **client_metadata.written(client, metadata),
+    }
+    if secret:
+        given |= {"client_secret": secret, "client_secret_expires_at": 0}
+    return success(given, status=201)
+
+
+def _metadata_in(request: HttpRequest) -> Any:
+    """Return the JSON in the body of ``request``.
+
+    Raises:
+        OAuthError: the body is no JSON.
+    """
+    try:
+        if request.content_type == JSON:
+            return json.loads(request.body)
+    except (ValueError, RecursionError):
+        pass
+    raise OAuthError("invalid_client_metadata", f"Send the metadata in the body, as {JSON}.")
