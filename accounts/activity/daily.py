@@ -58,12 +58,10 @@ def counts(since: date, span: str = "day") -> Mapping[tuple[date, Kind], int]:
 def latest() -> tuple[date, dict[Kind, int]] | None:
     """Return the last counts that :func:`store` has stored, and their day."""
     rows = DailyCount.objects.filter(event__in=ACCOUNTS).order_by("-day")
-    last = rows.filter(day=Subquery(rows.values("day")[:1]))
-    found = {Kind(row.event, row.method, row.is_known): (row.day, row.count) for row in last}
-    if not found:
+    last = list(rows.filter(day=Subquery(rows.values("day")[:1])))
+    if not last:
         return None
-    day, _number = next(iter(found.values()))
-    return day, {kind: number for kind, (_day, number) in found.items()}
+    return last[0].day, {Kind(row.event, row.method, row.is_known): row.count for row in last}
 
 
 def store(numbers: Mapping[Kind, int]) -> None:

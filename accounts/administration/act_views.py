@@ -60,7 +60,7 @@ class ActForm(ReasonForm):
 
     def __init__(self, act: Act, facts: Facts, data: Any = None) -> None:
         super().__init__(data, auto_id=f"{act.name}_%s")
-        targets = [(target.value, target.label) for target in act.targets_of(facts)]
+        targets = [(target.value, target.label) for target in act.targets(facts)]
         everything = [("", str(act.everything))] if act.everything else []
         if everything or targets:
             field = cast(forms.ChoiceField, self.fields["target"])

@@ -49,7 +49,7 @@ class Act:
     ``does``: what the act does, and what stays.
     ``shows``: what the owner of the account will see.
     ``run``: does it.
-    ``targets``: returns what the act can be limited to, or None if it always concerns everything.
+    ``targets``: returns what the act can be limited to; nothing if it always concerns everything.
     ``everything``: how a form names the choice without a target; empty if a target is necessary.
     ``is_possible``: returns whether there is something to do; None if there is whenever there is a
         target.
@@ -67,7 +67,7 @@ class Act:
     shows: str | Promise
     run: Callable[[Order], None]
     is_possible: Callable[[Facts], bool] | None = None
-    targets: Callable[[Facts], list[Target]] | None = None
+    targets: Callable[[Facts], list[Target]] = lambda _facts: []
     everything: str | Promise = ""
     for_signups: bool = False
     has_modes: bool = False
@@ -93,11 +93,7 @@ class Act:
         """Return whether the act would change something for the account now."""
         if not (self.for_signups or isinstance(facts.account, User)):
             return False
-        return self.is_possible(facts) if self.is_possible else bool(self.targets_of(facts))
-
-    def targets_of(self, facts: Facts) -> list[Target]:
-        """Return what the act can be limited to."""
-        return self.targets(facts) if self.targets else []
+        return self.is_possible(facts) if self.is_possible else bool(self.targets(facts))
 
 
 def keys_to_allow(facts: Facts) -> list[Target]:
@@ -383,7 +379,7 @@ def _check(act: Act, staff: User, account: Account, target: str, mode: str) -> s
 
 def _chosen(act: Act, facts: Facts, target: str) -> str:
     """Return the target, or the only one if the act needs one and none was named."""
-    offered = [choice.value for choice in act.targets_of(facts)]
+    offered = [choice.value for choice in act.targets(facts)]
     if not target and not act.everything and len(offered) == 1:
         return offered[0]
     if target not in offered and (target or (offered and not act.everything)):

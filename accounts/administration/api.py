@@ -143,7 +143,7 @@ class AccountSerializer(FoundSerializer):
         with suppress(PublicError):
             possible = acts.acts_for(self.context["request"].user, facts)
         rows = [
-            {"name": act.name, "targets": act.targets_of(facts)}
+            {"name": act.name, "targets": act.targets(facts)}
             for act in possible
             if act.name in API_ACTS
         ]

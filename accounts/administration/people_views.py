@@ -228,33 +228,36 @@ class PeopleAdmin(ListAdmin):
         reader = cast(User, request.user)
         facts, is_masked = Facts(user), details_form is not None and not sees_all_emails(reader)
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
             "original": user,
-            "title": user,
             "person": person.read(request, facts, is_masked=is_masked),
-            "blocks": blocks_for(facts, is_masked=is_masked),
             "details_form": details_form if is_masked else None,
             "has_change_permission": self.has_change_permission(request, user),
-            **act_views.context_of(reader, facts),
         }
-        return TemplateResponse(request, "admin/accounts/user/person.html", context)
+        return self._page(request, "person", facts, context, is_masked=is_masked)
 
     def _signup(self, request: HttpRequest, signup: PendingSignup) -> HttpResponse:
         """Show what staff need to know about a sign-up that is not confirmed yet."""
-        facts, is_masked = Facts(signup), not sees_all_emails(cast(User, request.user))
+        reader = cast(User, request.user)
         context = {
-            **self.admin_site.each_context(request),
-            "opts": self.opts,
             "signup": signup,
-            "title": signup,
-            "email": masked(signup.email) if is_masked else signup.email,
-            "blocks": blocks_for(facts, is_masked=is_masked),
-            **act_views.context_of(cast(User, request.user), facts),
+            "email": person.email_for(reader, signup),
             "waiting": mail.waiting_for([signup.email])[:MOST],
             "receipts": mail.receipts_of([signup.email])[:MOST],
         }
-        return TemplateResponse(request, "admin/accounts/user/signup.html", context)
+        is_masked = not sees_all_emails(reader)
+        return self._page(request, "signup", Facts(signup), context, is_masked=is_masked)
+
+    def _page(
+        self, request: HttpRequest, name: str, facts: Facts, context: Any, *, is_masked: bool
+    ) -> HttpResponse:
+        shared = {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "title": facts.account,
+            "blocks": blocks_for(facts, is_masked=is_masked),
+            **act_views.context_of(cast(User, request.user), facts),
+        }
+        return TemplateResponse(request, f"admin/accounts/user/{name}.html", shared | context)
 
     def _note_view(self, request: HttpRequest, user: User) -> None:
         """Record that the page was opened; the user sees that in the history."""

@@ -357,10 +357,10 @@ def store(row: Authenticator | Passkey | RecoveryCodes, *, is_suspended: bool = 
     """Store the removed or suspended factor ``row`` among the former credentials."""
     is_codes = isinstance(row, RecoveryCodes)
     kind = FormerCredential.Kind.RECOVERY_CODES if is_codes else FormerCredential.Kind.FACTOR
-    key = former_credentials.passkey_key(row.credential_id) if isinstance(row, Passkey) else ""
-    former_credentials.keep(
-        row, kind, row.made_at, clock.now(), row.name, key=key, is_suspended=is_suspended
-    )
+    fields = {"kind": kind, "label": row.name, "since": row.made_at, "is_suspended": is_suspended}
+    if isinstance(row, Passkey):
+        fields["key"] = former_credentials.passkey_key(row.credential_id)
+    former_credentials.keep(row, removed_at=clock.now(), **fields)
 
 
 def note_saved(user: User, typed: str) -> bool:

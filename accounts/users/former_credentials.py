@@ -41,41 +41,17 @@ def keep_email(row: EmailAddress, at: datetime, *, is_suspended: bool = False) -
 
     ``at``: the time of the removal.
     """
-    keep(row, Kind.EMAIL, row.confirmed_at, at, row.email, key=row.key, is_suspended=is_suspended)
+    fields = {"key": row.key, "label": row.email, "since": row.confirmed_at}
+    keep(row, kind=Kind.EMAIL, removed_at=at, is_suspended=is_suspended, **fields)
 
 
-def keep(
-    row: Any,
-    kind: Kind,
-    since: datetime | None,
-    at: datetime,
-    label: str,
-    *,
-    key: str,
-    is_suspended: bool,
-) -> None:
+def keep(row: Any, **fields: Any) -> None:
     """Store a copy of the credential ``row``, which the caller deletes.
 
-    Args:
-        row: the credential.
-        kind: the kind of the credential.
-        since: the time at which the account got the credential, or None if the time is unknown.
-        at: the time at which the credential is removed.
-        label: the name of the credential for people.
-        key: the key of an email address or passkey; empty for others.
-        is_suspended: whether the credential is suspended because the account is locked.
+    ``fields``: the other fields of the :class:`FormerCredential`.
     """
     (data,) = serializers.serialize("python", [row])
-    FormerCredential.objects.create(
-        user_id=row.user_id,
-        kind=kind,
-        key=key,
-        label=label,
-        since=since,
-        removed_at=at,
-        is_suspended=is_suspended,
-        data=data,
-    )
+    FormerCredential.objects.create(user_id=row.user_id, data=data, **fields)
 
 
 def suspended(user: User) -> QuerySet[FormerCredential]:

@@ -357,12 +357,7 @@ def find_identity(issuer: str, subject: str) -> Identity | None:
 
 def of(user: User) -> list[Identity]:
     """Return all external identities of ``user``, oldest first."""
-    return list(rows_of(user))
-
-
-def rows_of(user: User) -> models.QuerySet[Identity]:
-    """Return the query set of :func:`of`."""
-    return Identity.objects.filter(user=user).order_by("pk")
+    return list(Identity.objects.filter(user=user).order_by("pk"))
 
 
 def usable(user: User) -> list[Identity]:
