@@ -28,7 +28,6 @@ from accounts.users.models import User
 from accounts.users.rights import groups_to_give
 
 LIST = "admin:accounts_invitation_changelist"
-PAGES = ("accounts_invitation_changelist", "accounts_invitation_add", "accounts_invitation_delete")
 
 
 class InviteForm(forms.Form):
@@ -74,6 +73,8 @@ class InviteForm(forms.Form):
 class InvitationAdmin(ListAdmin):
     """The admin of invitations. Nobody changes an invitation: a new one replaces it."""
 
+    title = gettext_lazy("Invitations")
+    pages = ("changelist", "add", "delete")
     list_display = ("email", "rights", "invited_by", "created_at", "expires_at", "link")
     list_display_links = None
     list_select_related = ("invited_by",)
@@ -86,7 +87,7 @@ class InvitationAdmin(ListAdmin):
         again = self.admin_site.admin_view(self.again_view)
         return [
             path("<uuid:id>/again/", again, name="accounts_invitation_act"),
-            *(url for url in super().get_urls() if url.name in PAGES),
+            *super().get_urls(),
         ]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Invitation]:
@@ -111,9 +112,6 @@ class InvitationAdmin(ListAdmin):
                 for page, label in offers.items()
             ],
         )
-
-    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
-        return super().changelist_view(request, {"title": _("Invitations")})
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None

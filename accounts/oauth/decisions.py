@@ -99,12 +99,9 @@ def factor_for(asked: AuthorizationRequest, user: User) -> Client.Factor:
 
 def has_shown(session: LoginSession, factor: Client.Factor) -> bool:
     """Return whether the user of ``session`` has shown a second factor of the kind ``factor``."""
-    shown = {
-        Client.Factor.NONE: True,
-        Client.Factor.ANY: session.factor_at is not None,
-        Client.Factor.PASSKEY: session.passkey_at is not None,
-    }
-    return shown[factor]
+    if factor is Client.Factor.PASSKEY:
+        return session.passkey_at is not None
+    return factor is Client.Factor.NONE or session.factor_at is not None
 
 
 def is_member(client: Client, user: User) -> bool:
@@ -131,10 +128,9 @@ def _holds(user: User, factor: Client.Factor) -> bool:
 
     The factor that was shown in the session may have been removed since.
     """
-    if factor is Client.Factor.NONE:
-        return True
-    is_passkey = factor is Client.Factor.PASSKEY
-    return twofactor.has_passkey(user) if is_passkey else twofactor.has_any(user)
+    if factor is Client.Factor.PASSKEY:
+        return twofactor.has_passkey(user)
+    return factor is Client.Factor.NONE or twofactor.has_any(user)
 
 
 def _must_choose(asked: AuthorizationRequest, session: LoginSession) -> bool:
