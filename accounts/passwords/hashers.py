@@ -62,7 +62,9 @@ class HashingThreads:
         return future.result()
 
     def _run(self) -> None:
-        _lower_priority()
+        # The threads that hash nothing run first. Linux has a priority for each thread.
+        if sys.platform == "linux":
+            os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
         pause: float | None = None
         while True:
             try:
@@ -90,12 +92,6 @@ def _release_memory() -> None:
         _libc.mallopt(M_TRIM_THRESHOLD, 0)
         _libc.free(_libc.malloc(LARGE))
         _libc.mallopt(M_TRIM_THRESHOLD, MOST_KEPT)
-
-
-def _lower_priority() -> None:
-    """Let the threads that hash nothing run first. Linux has a priority for each thread."""
-    if sys.platform == "linux":
-        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), NICENESS)
 
 
 WAIT_SECONDS = 2.0

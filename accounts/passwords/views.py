@@ -371,7 +371,9 @@ class ResetLinkView(ResetProofView):
         forget(request, found.user)
         if reset_request is None or found.user.is_disputed:
             messages.success(request, gettext("Your new password is set. Sign in with it."))
-            return _redirect_to_sign_in(found)
+            # After a lock, the sign-in leads to the page to review what the lock has suspended.
+            is_locked = found.user.is_disputed
+            return redirect_to_login(reverse("review")) if is_locked else redirect("account_login")
         messages.success(request, gettext("Your new password is set."))
         return flow.start_sign_in(
             request,
@@ -398,16 +400,6 @@ class ResetLinkView(ResetProofView):
     def show_dead(self) -> HttpResponse:
         """Return the page that says that the link was used, has expired or is outdated."""
         return render(self.request, "accounts/passwords/reset_dead.html", status=404)
-
-
-def _redirect_to_sign_in(found: changes.Reset) -> HttpResponse:
-    """Redirect to the sign-in page.
-
-    If the account was locked, the page to review suspended credentials opens after the sign-in.
-    """
-    if found.user.is_disputed:
-        return redirect_to_login(reverse("review"))
-    return redirect("account_login")
 
 
 def _chosen(request: HttpRequest) -> set[str]:

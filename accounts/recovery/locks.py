@@ -4,7 +4,6 @@
 """
 
 import uuid
-from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -95,9 +94,12 @@ class Access:
         return any((self.sessions, self.apps, self.keys.ending, self.trusted))
 
 
-@dataclass(frozen=True)
-class Effects:
-    """What a lock does, for the page that asks for confirmation.
+def effects(user: User, notice: Notice | None = None) -> dict[str, Any]:
+    """Return what locking the account of ``user`` does, for the page that asks for confirmation.
+
+    ``notice``: the notice that contains the link. None if a signed-in user locks the account.
+
+    The members of the result:
 
     ``access``: the sessions that are revoked, and the trusted browsers.
     ``apps``: the names of the apps that are disconnected.
@@ -110,37 +112,20 @@ class Effects:
     ``by_mail``: whether the password can then be reset by email. If not, only a connected provider
         or an operator can unlock the account.
     """
-
-    access: Access
-    apps: list[str]
-    keys: int
-    suspended: list[str]
-    primary: str
-    emails: int
-    factors: int
-    emailed_codes: bool
-    by_mail: bool
-
-
-def effects(user: User, notice: Notice | None = None) -> Effects:
-    """Return the effects of locking the account of ``user``.
-
-    ``notice``: the notice that contains the link. None if a signed-in user locks the account.
-    """
     young = suspension.suspendable(user, notice.row.at if notice else clock.now())
     access = Access(user)
     young_factors = [row for row in young.factors if not isinstance(row, RecoveryCodes)]
-    return Effects(
-        access=access,
-        apps=sorted({row.client.name for row in access.connections}),
-        keys=apikeys.of(user).count(),
-        suspended=young.labels,
-        primary=young.primary if young.primary != user.email else "",
-        emails=user.emails.count() - young.emails.count(),
-        factors=twofactor.held(user).count - len(young_factors),
-        emailed_codes=young.emailed_codes,
-        by_mail=bool(young.primary or young.emails),
-    )
+    return {
+        "access": access,
+        "apps": sorted({row.client.name for row in access.connections}),
+        "keys": apikeys.of(user).count(),
+        "suspended": young.labels,
+        "primary": young.primary if young.primary != user.email else "",
+        "emails": user.emails.count() - young.emails.count(),
+        "factors": twofactor.held(user).count - len(young_factors),
+        "emailed_codes": young.emailed_codes,
+        "by_mail": bool(young.primary or young.emails),
+    }
 
 
 @transaction.atomic

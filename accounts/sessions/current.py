@@ -15,7 +15,6 @@ and pass the session protection.
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from enum import Enum
 from functools import partial
 from typing import Any, cast
 
@@ -53,36 +52,20 @@ def redirect_to_reauthenticate(request: HttpRequest, *, back: str = "") -> HttpR
     return redirect_to_login(back or request.get_full_path(), reverse("account_reauthenticate"))
 
 
-class Verdict(Enum):
-    """How a request with a valid session cookie is treated.
-
-    ``SAME`` accepts the request, ``PROVE`` requires reauthentication, and ``STOP`` revokes the
-    session.
-    """
-
-    SAME = "same"
-    PROVE = "prove"
-    STOP = "stop"
-
-
-def judge(session: LoginSession, client: ClientInfo) -> Verdict:
-    """Return how ``SESSION_PROTECTION`` treats a request of ``client`` in ``session``.
+def _accepts(session: LoginSession, client: ClientInfo) -> bool:
+    """Return whether ``SESSION_PROTECTION`` lets ``client`` use ``session``.
 
     A new version of a browser counts as the same browser. The middleware has already determined the
     IP address, so a forged ``X-Forwarded-For`` has no effect.
     """
     config = settings.AUTHSITE
-    if config.session_protection == "off" or _is_same(session, client):
-        return Verdict.SAME
-    return Verdict.STOP if config.session_protection == "strong" else Verdict.PROVE
-
-
-def _is_same(session: LoginSession, client: ClientInfo) -> bool:
+    if config.session_protection == "off":
+        return True
     # Parsing a User-Agent is slow, so compare the strings first.
     if client.user_agent != session.agent and client.device != session.device:
         return False
     network = ClientInfo(session.ip, session.agent).network
-    return settings.AUTHSITE.session_protection_network == "off" or client.network == network
+    return config.session_protection_network == "off" or client.network == network
 
 
 ATTRIBUTE = "_request_auth"
@@ -212,12 +195,11 @@ def _authenticate(request: HttpRequest) -> RequestAuth:
     if session is None or not session.user.is_active:
         return RequestAuth()
     client = client_of(request)
-    actor = Actor(client, session=session.pk)
-    verdict = judge(session, client)
-    if verdict is Verdict.SAME:
+    if _accepts(session, client):
         services.note_use(session, client)
         return RequestAuth(session)
-    if verdict is Verdict.PROVE:
+    actor = Actor(client, session=session.pk)
+    if settings.AUTHSITE.session_protection != "strong":
         services.require_reauthentication(session, actor)
         return RequestAuth(session, needs_reauthentication=True)
     services.revoke(session, reason=events.SESSION_STOPPED, actor=actor)
@@ -253,7 +235,7 @@ def sign_out_reason_of(request: HttpRequest) -> str:
         return ""
     rows = LoginSession.objects.filter(ended_key=digest(key), user__is_active=True)
     session = rows.exclude(ended_by__in=UNTOLD).first()
-    if session is None or judge(session, client_of(request)) is not Verdict.SAME:
+    if session is None or not _accepts(session, client_of(request)):
         return ""
     return str(REASONS.get(session.ended_by, OTHER))
 

@@ -39,12 +39,7 @@ def find_browser(client: ClientInfo, account: User | PendingSignup | None) -> Kn
 
     The same query is made whether or not there is an account.
     """
-    if not client.known_cookie:
-        return None
-    rows = KnownBrowser.objects.filter(
-        user=account.pk if account else NOBODY, until__gt=clock.now()
-    )
-    return rows.filter(digest__in=_digests(client.known_cookie, client.device)).first()
+    return _find_by_cookie(client.known_cookie, client.device, account.pk if account else NOBODY)
 
 
 def note_factor(client: ClientInfo, user: User) -> None:
@@ -62,7 +57,7 @@ def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) 
     ``has_factor``: whether the user showed a second factor.
     """
     token, client = _token(request), client_of(request)
-    noted = _find_by_cookie(token, client.device, user) if token else None
+    noted = _find_by_cookie(token, client.device, user.pk)
     token = token or secrets.token()
     setattr(request, ATTRIBUTE, token)
     digest, now, version = _digests(token, client.device)[0], clock.now(), user.credential_version
@@ -124,8 +119,7 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
     A browser without a sign-in for 90 days is unknown. The attribute ``since`` is the time of the
     first sign-in, even if the credentials have changed since then.
     """
-    token = _token(request)
-    return _find_by_cookie(token, client_of(request).device, user) if token else None
+    return _find_by_cookie(_token(request), client_of(request).device, user.pk)
 
 
 def renew(request: HttpRequest, user: User) -> None:
@@ -137,8 +131,8 @@ def renew(request: HttpRequest, user: User) -> None:
     Otherwise a thief could copy a victim's cookie, sign in to an account of their own with it, and
     get a new cookie that the victim's account knows, too.
     """
-    previous, device = _token(request), client_of(request).device
-    noted = _find_by_cookie(previous, device, user) if previous else None
+    device = client_of(request).device
+    noted = _find_by_cookie(_token(request), device, user.pk)
     if noted is None:
         return
     token = secrets.token()
@@ -176,6 +170,8 @@ def _networks(user: User) -> str:
     return f"network {user.pk}"
 
 
-def _find_by_cookie(token: str, device: Device, user: User) -> KnownBrowser | None:
-    rows = user.known_browsers.filter(digest__in=_digests(token, device))
-    return rows.filter(until__gt=clock.now()).first()
+def _find_by_cookie(token: str, device: Device, user_id: uuid.UUID) -> KnownBrowser | None:
+    if not token:
+        return None
+    rows = KnownBrowser.objects.filter(user=user_id, until__gt=clock.now())
+    return rows.filter(digest__in=_digests(token, device)).first()

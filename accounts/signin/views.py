@@ -328,12 +328,11 @@ def login_passkey(request: HttpRequest) -> HttpResponse:
         return flow.recover(request, error.user, error.proof)
     except WrongPasskey as error:
         return login_page(request, passkey_error=str(error))
-    remember = bool(request.POST.get("remember"))
     return flow.start_sign_in(
         request,
         user,
         proof,
-        remember=remember,
+        remember=bool(request.POST.get("remember")),
         next_url=flow.next_of(request),
         button=last_method.PASSKEY,
     )

@@ -75,21 +75,19 @@ FURTHER: list[Further] = []
 
 
 @dataclass(frozen=True)
-class Signer:
-    """A parsed private key that signs tokens."""
+class ParsedKey[K]:
+    """A private key that signs tokens, or a public key that verifies them.
+
+    ``algorithm``: the only algorithm to use with the key.
+    """
 
     kid: str
     algorithm: str
-    key: keys.PrivateKey
+    key: K
 
 
-@dataclass(frozen=True)
-class Verifier:
-    """A parsed public key that verifies tokens, and the only algorithm to use with it."""
-
-    kid: str
-    algorithm: str
-    key: keys.PublicKey
+type Signer = ParsedKey[keys.PrivateKey]
+type Verifier = ParsedKey[keys.PublicKey]
 
 
 @dataclass(frozen=True)
@@ -177,7 +175,7 @@ def read(known: dict[str, Verifier]) -> KeyRing:
 
 
 def _verifier(row: SigningKey) -> Verifier:
-    return Verifier(row.kid, row.algorithm, keys.public_key(row.public))
+    return ParsedKey(row.kid, row.algorithm, keys.public_key(row.public))
 
 
 def access_algorithm(live: Sequence[SigningKey]) -> str:
@@ -388,7 +386,7 @@ def _open(row: SigningKey) -> Signer:
     except InvalidToken:
         log.critical("No key of ENCRYPTION_KEYS decrypts the signing key %s.", row.kid)
         raise CannotSign(RELOAD.total_seconds()) from None
-    return Signer(row.kid, row.algorithm, keys.load(pem.encode()))
+    return ParsedKey(row.kid, row.algorithm, keys.load(pem.encode()))
 
 
 class _Cache:

@@ -35,18 +35,16 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
             )
         return audience
 
-    def validate_scope(self, scope: str) -> str:
+    def validate_scope(self, scope: str) -> frozenset[str]:
         try:
-            scopes.parse(scope)
+            return scopes.parse(scope)
         except scopes.UnknownScope as error:
             raise serializers.ValidationError(str(error), code=error.code) from None
-        return scope
 
     def token_request(self, kind: LoginSession.Kind = LoginSession.Kind.API) -> TokenRequest:
         """Return the validated data as a :class:`TokenRequest` of a client of ``kind``."""
         data = self.validated_data
-        scope = scopes.parse(data["scope"]) if "scope" in data else None
-        return TokenRequest(data.get("audience", settings.AUTHSITE.origin), scope, kind)
+        return TokenRequest(data.get("audience", settings.AUTHSITE.origin), data.get("scope"), kind)
 
 
 class SignInSerializer(TokenRequestSerializer):

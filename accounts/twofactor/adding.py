@@ -65,11 +65,7 @@ class SessionSecret:
 
     def get(self, request: HttpRequest, user: User, sign_in: str = "") -> str | None:
         """Return the secret of ``user``, or None if there is none or its time is over."""
-        sealed = request.session.get(self.key, "")
-        secret = self.open(sealed, user, sign_in)
-        if sealed and secret is None:
-            self.pop(request)
-        return secret
+        return self.open(request.session.get(self.key, ""), user, sign_in)
 
     def pop(self, request: HttpRequest) -> str:
         """Remove the secret from the session data; return it encrypted, or an empty string."""

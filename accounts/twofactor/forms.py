@@ -15,25 +15,16 @@ LONGEST_NAME = 64
 class FactorCodeField(forms.CharField):
     """A field for a code. Spaces, case and the script of digits do not matter."""
 
-    def __init__(self, **options: Any) -> None:
+    def __init__(self, **attrs: str) -> None:
         super().__init__(
             label=_("Code"),
             error_messages={"required": _("Enter the code.")},
             validators=[no_longer_than(64), refuse_surrogates],
-            widget=code_input(autocapitalize="none"),
-            **options,
+            widget=code_input(autocapitalize="none", **attrs),
         )
 
     def clean(self, value: Any) -> str:
         return canonical(super().clean(value))
-
-
-class TotpCodeField(FactorCodeField):
-    """A field for the code of an authenticator app, for which phones show a numeric keyboard."""
-
-    def __init__(self, **options: Any) -> None:
-        super().__init__(**options)
-        self.widget.attrs["inputmode"] = "numeric"
 
 
 class NameField(forms.CharField):
@@ -51,7 +42,7 @@ class NameField(forms.CharField):
 class SetupForm(forms.Form):
     """Ask for the first code of an authenticator app, and for a name."""
 
-    code = TotpCodeField()
+    code = FactorCodeField(inputmode="numeric")
     name = NameField(
         required=False, help_text=_("Optional. A name helps you tell your apps apart.")
     )
