@@ -8,19 +8,14 @@ from typing import Any
 
 import pytest
 from django.test import Client
-from django.urls import path as route_to
 from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
-from drf_spectacular.utils import extend_schema
 from openapi_spec_validator import OpenAPIV31SpecValidator
-from rest_framework.request import Request
-from rest_framework.views import APIView
 
 from accounts.activity.services import Actor
 from accounts.common.errors import PublicError
 from accounts.oauth import connections
 from accounts.ops.schema import CONFLICTS, EXAMPLES
-from accounts.profile.api import PersonSerializer
 from accounts.users.models import User, Username
 from tests.support.administration import member, staff_token
 from tests.support.api import Answer
@@ -149,17 +144,6 @@ def subclasses(error: type[Any]) -> Iterator[type[Any]]:
     yield error
     for below in error.__subclasses__():
         yield from subclasses(below)
-
-
-def test_an_operation_without_a_docstring_uses_its_id_as_summary() -> None:
-    class Undocumented(APIView):
-        @extend_schema(responses=PersonSerializer)
-        def get(self, request: Request) -> None: ...
-
-    routes = [route_to("notes/", Undocumented.as_view())]
-    schema = SchemaGenerator(patterns=routes).get_schema(public=True)
-
-    assert schema["paths"]["/notes/"]["get"]["summary"] == "Notes retrieve"
 
 
 def test_nullable_members_are_written_as_in_openapi_3_1(described: Json) -> None:

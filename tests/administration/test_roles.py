@@ -63,13 +63,6 @@ def test_the_table_of_roles_acts_and_targets_in_the_docs_is_what_the_code_decide
     assert BEGIN + table + END in PAGE.read_text()
 
 
-@pytest.mark.parametrize("role", ["Auditor", None])
-def test_staff_who_only_read_can_post_nothing_in_the_admin(role: str | None) -> None: ...
-
-
-def test_managers_give_no_groups_with_more_rights_than_their_own() -> None: ...
-
-
 def test_roles_follow_the_rights_not_the_names_of_groups() -> None:
     helpers = Group.objects.create(name="Helpers")
     helpers.permissions.add(Permission.objects.get(codename="help_user"))

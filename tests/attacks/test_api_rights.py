@@ -142,13 +142,6 @@ def test_a_malformed_act_is_refused_by_the_name_of_its_field(fields: dict[str, A
     assert call(f"admin/users/{alice.pk}/deactivate/", {}, token=token).status == 400
 
 
-def test_the_second_call_of_two_is_told_that_nothing_is_left_to_do() -> None:
-    alice, token = make_user("alice"), staff()
-
-    assert act(token, alice, "deactivate")["is_active"] is False
-    assert status_and_code(act(token, alice, "deactivate")) == (409, "already_done")
-
-
 def test_staff_find_and_confirm_a_sign_up_over_the_api() -> None:
     token = staff()
     sign_up(Client(), "bob")

@@ -1,9 +1,6 @@
 """`make bench` in small numbers."""
 
 import math
-import os
-import shlex
-import sys
 from pathlib import Path
 
 import pytest
@@ -12,32 +9,8 @@ from tests.bench import report
 from tests.bench.__main__ import rows
 from tests.bench.meter import Effort, Side, interleaved
 from tests.bench.report import Row, compared
-from tests.support.process import Process
-from tests.support.processes import cpu_seconds, pss_mib
 
 LITTLE = Effort(rounds=1, seconds=0.1, stormy=10, people=60, families=200, few=20, known=20)
-
-
-def test_cpu_time_of_children_counts_while_they_run_and_after_they_end(tmp_path: Path) -> None:
-    burn = "import time\nwhile time.process_time() < .3: pass\n"
-    shell = f"{shlex.quote(sys.executable)} -c '{burn}'; touch done; exec sleep 60"
-    process = Process(["sh", "-c", shell], tmp_path / "log", cwd=tmp_path)
-    try:
-        process.wait_until((tmp_path / "done").exists, "The child")
-        assert 0.25 < cpu_seconds(process.pid) < 5
-        assert cpu_seconds(os.getpid()) >= cpu_seconds(process.pid)
-    finally:
-        process.stop()
-
-
-def test_memory_that_forked_processes_share_counts_once(tmp_path: Path) -> None:
-    fork = "import os, time; x = b'x' * 80_000_000; os.fork(); open('done', 'w'); time.sleep(60)"
-    process = Process([sys.executable, "-c", fork], tmp_path / "log", cwd=tmp_path)
-    try:
-        process.wait_until((tmp_path / "done").exists, "The child")
-        assert 76 < pss_mib(process.pid) < 120
-    finally:
-        process.stop()
 
 
 def test_sides_are_measured_in_turn_and_the_first_round_does_not_count() -> None:

@@ -174,8 +174,3 @@ def test_a_missing_or_broken_file_stops_the_start_with_a_sentence(
         read(given, tmp_path)
 
     assert error.value.faults == [f"GEOIP_FILE {sentence.format(broken)}"]
-
-
-def test_a_whole_file_is_taken(path: Path, tmp_path: Path) -> None:
-    given = {"ENVIRONMENT": "development", "GEOIP_FILE": str(path)}
-    assert read(given, tmp_path).geoip_file == str(path)

@@ -488,10 +488,6 @@ def test_prompt_none_gets_an_error_instead_of_a_page(
     assert not AuthorizationRequest.objects.exists()
 
 
-def test_prompt_none_without_a_session_gets_login_required(app: Client) -> None:
-    assert result(Browser().get(address(app, prompt="none")))["error"] == "login_required"
-
-
 @pytest.mark.parametrize("factor", [Client.Factor.ANY, Client.Factor.PASSKEY])
 def test_cancelling_the_set_up_of_a_factor_leads_back_to_the_app(
     browser: Browser, factor: Client.Factor

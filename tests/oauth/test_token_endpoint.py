@@ -13,7 +13,7 @@ from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring
 from accounts.users.models import User
 from tests.support.api import claims_of
-from tests.support.oauth_client import EVERYTHING, App, browser_of, is_live, new_app
+from tests.support.oauth_client import EVERYTHING, App, browser_of, new_app
 from tests.support.signin import Clock, set_up
 from tests.support.steps import make_user
 
@@ -144,15 +144,6 @@ def test_only_offline_access_gives_a_refresh_token(app: App, alice: User) -> Non
     }
     assert claims_of(second["access_token"])["sid"] == claims_of(first["access_token"])["sid"]
     assert second["refresh_token"] != first["refresh_token"]
-
-
-def test_a_lost_answer_to_a_refresh_is_forgiven(app: App, alice: User) -> None:
-    first = app.sign_in(browser_of(alice))["refresh_token"]
-
-    lost, again = app.refresh(first), app.refresh(first)
-
-    assert lost["refresh_token"] == again["refresh_token"]
-    assert is_live(again["access_token"])
 
 
 def test_a_refresh_can_ask_for_fewer_scopes_and_later_for_all_again(app: App, alice: User) -> None:

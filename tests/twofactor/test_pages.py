@@ -51,20 +51,6 @@ def page_of(user: User) -> str:
     return f"{OVERVIEW}totp/{Authenticator.objects.filter(user=user).latest('pk').pk}/"
 
 
-def test_the_home_page_warns_when_few_recovery_codes_are_left(client: Client) -> None:
-    alice = make_user("alice")
-    signed_in(alice, client)
-    made = recovery_codes_on(client.get(set_up_authenticator(client).url).text)
-    client.post(RECOVERY_CODES, {"code": made[9]})
-    for n, code in enumerate(made[:7]):
-        assert "Create new codes" not in client.get("/").text, n
-        other = Client()
-        sign_in(other, "alice")
-        assert other.post(CHALLENGE, {"code": code}).url == "/"
-
-    assert "Create new codes" in client.get("/").text
-
-
 def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(
     client: Client, alice: User
 ) -> None:

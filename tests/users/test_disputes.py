@@ -47,11 +47,8 @@ NEW = User(date_joined=NOW - timedelta(hours=1))
         ({FACTOR}, Outcome.AFTER_WAITING, Outcome.AFTER_WAITING),
         ({PASSWORD, EMAIL}, Outcome.AT_ONCE, Outcome.AFTER_WAITING),
         ({BROWSER, PROVIDER}, Outcome.AT_ONCE, Outcome.AFTER_WAITING),
-        ({BROWSER, REMOVED}, Outcome.AT_ONCE, Outcome.AFTER_WAITING),
         ({FACTOR, BROWSER}, Outcome.AT_ONCE, Outcome.AT_ONCE),
-        ({FACTOR, REMOVED}, Outcome.AT_ONCE, Outcome.AT_ONCE),
         ({PASSWORD, EMAIL, BROWSER}, Outcome.AT_ONCE, Outcome.AT_ONCE),
-        ({PASSWORD, REMOVED, BROWSER}, Outcome.AT_ONCE, Outcome.AT_ONCE),
     ],
 )
 def test_older_proofs_decide_whether_a_request_is_refused_waits_or_succeeds(
