@@ -7,6 +7,7 @@ import os
 import re
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -24,6 +25,8 @@ pytestmark = pytest.mark.django_db
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "administration.md"
 BEGIN, END = "<!-- table of rights -->\n", "<!-- end -->"
+# An act that would have something to do, and does nothing.
+IDLE: Any = {"run": lambda _: None, "is_possible": lambda _: True, "targets": lambda _: []}
 WORDS = {"": "yes", "not_in_role": "not in role", "not_allowed_on_staff": "no"}
 
 
@@ -38,10 +41,8 @@ def result(name: str, staff: User, user: User) -> str:
 def test_the_table_of_roles_acts_and_targets_in_the_docs_is_what_the_code_decides(
     clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Every act would have something to do, and does nothing.
     for name, known in acts.ACTS.items():
-        idle = replace(known, run=lambda _order: None, is_possible=lambda _user: True, targets=None)
-        monkeypatch.setitem(acts.ACTS, name, idle)
+        monkeypatch.setitem(acts.ACTS, name, replace(known, **IDLE))
     rows = [f"| role | acts on | {' | '.join(f'`{name}`' for name in acts.ACTS)} |\n"]
     rows.append("| --- " * (2 + len(acts.ACTS)) + "|\n")
     cells = 0
