@@ -237,6 +237,6 @@ def _api_public_error(error: PublicError) -> Response:
     response = Response(body_of(error), status=error.status)
     if isinstance(error, RateLimited):
         response["Retry-After"] = str(error.retry_after)
-    if error.status == 401 or error.challenge != PublicError.challenge:
-        response["WWW-Authenticate"] = error.challenge
+    if error.status == 401 or error.www_authenticate != PublicError.www_authenticate:
+        response["WWW-Authenticate"] = error.www_authenticate
     return response

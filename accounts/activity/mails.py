@@ -22,43 +22,45 @@ def notice(
     token: str | None,
     *,
     is_locked: bool = False,
-    is_doubtful: bool = False,
+    may_be_strangers: bool = False,
 ) -> Message:
     """Return the email that notifies ``user`` at the address ``email`` about one act.
 
     Args:
         user: the owner of the account.
         rows: the events of the act, oldest first.
-        email: the address. If it is doubtful, it may belong to a thief.
+        email: the address.
         token: the secret of the link to lock the account. Without it, the email links to the
             password reset if the account is locked, and has no link otherwise.
         is_locked: whether the account is locked.
-        is_doubtful: whether the address is doubtful. The email then contains neither details nor
-            the username.
+        may_be_strangers: whether the address may belong to a thief. The email then contains neither
+            details nor the username.
     """
     about = {"email": email, "username": user.username, "site": settings.AUTHSITE.site_name}
-    about_email = TO_POSSIBLE_STRANGER if is_doubtful else TO_OWNER
+    about_email = TO_POSSIBLE_STRANGER if may_be_strangers else TO_OWNER
     subjects = dict.fromkeys(row.event.subject for row in rows)
     return Message(
         to=email,
         subject=" · ".join(subjects),
         heading=gettext("New activity on your account") if len(subjects) > 1 else "",
-        greeting="" if is_doubtful else gettext("Hello %(name)s,") % {"name": user.username},
+        greeting="" if may_be_strangers else gettext("Hello %(name)s,") % {"name": user.username},
         paragraphs=[gettext("Here’s what happened in your account at %(site)s:") % about],
-        facts=_facts(rows, email, is_doubtful=is_doubtful),
+        facts=_facts(rows, email, may_be_strangers=may_be_strangers),
         **_help(rows[-1], token, is_locked=is_locked),
-        closing=[] if is_doubtful else _credit(rows[0].ip),
+        closing=[] if may_be_strangers else _credit(rows[0].ip),
         reason=f"{about_email % about} {gettext('You can’t turn off security notices.')}",
     )
 
 
-def _facts(rows: Sequence[Activity], email: str, *, is_doubtful: bool) -> list[tuple[str, str]]:
+def _facts(
+    rows: Sequence[Activity], email: str, *, may_be_strangers: bool
+) -> list[tuple[str, str]]:
     """Return the rows of the table: what happened, when, and where and by whom if not doubtful."""
     facts = [
-        *_what(rows, "" if is_doubtful else email),
+        *_what(rows, "" if may_be_strangers else email),
         (gettext("When"), localization.in_full(rows[0].at)),
     ]
-    return facts if is_doubtful else [*facts, *_details(rows)]
+    return facts if may_be_strangers else [*facts, *_details(rows)]
 
 
 def _what(rows: Sequence[Activity], email: str) -> list[tuple[str, str]]:

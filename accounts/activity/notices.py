@@ -117,11 +117,11 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     young = _recent_emails(user) if user.disputed_at and is_change else set()
     for n, email in enumerate(filter(None, dict.fromkeys(told))):
         has_link = not is_locked and email not in unlinked
-        state = _Content(is_locked=is_locked, is_doubtful=email in young)
+        state = _Content(is_locked=is_locked, may_be_strangers=email in young)
         _notify(user, row, email, state, subject=f"{user.pk} {row.pk} {n}" if has_link else "")
     if user.disputed_at and is_change:
         for suspended in formers.disputed_emails(user).exclude(label__in=told):
-            _notify(user, row, suspended.label, _Content(is_doubtful=True))
+            _notify(user, row, suspended.label, _Content(may_be_strangers=True))
 
 
 @dataclass(frozen=True)
@@ -129,7 +129,7 @@ class _Content:
     """What decides about the content of a notice: see :func:`accounts.activity.mails.notice`."""
 
     is_locked: bool = False
-    is_doubtful: bool = False
+    may_be_strangers: bool = False
 
 
 def _notify(user: User, row: Activity, email: str, state: _Content, *, subject: str = "") -> None:

@@ -17,7 +17,7 @@ class PublicError(Exception):
     message: str | Promise = _("Something went wrong.")
     # The ``WWW-Authenticate`` header (RFC 9110 section 11.6.1). It is never ``Basic``, because
     # browsers would open their own password dialog.
-    challenge = "Bearer"
+    www_authenticate = "Bearer"
 
     def __str__(self) -> str:
         return str(self.message)

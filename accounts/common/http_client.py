@@ -61,12 +61,12 @@ class Conversation:
     ``deadline``: a time of the monotonic clock.
     ``takes_private``: whether private IP addresses are allowed.
     ``saw_private``: whether a connection to a private IP address was made.
-    ``longest_answer``: in bytes.
+    ``longest_response``: in bytes.
     """
 
     deadline: float
     takes_private: bool = False
-    longest_answer: int = LONGEST_RESPONSE
+    longest_response: int = LONGEST_RESPONSE
     saw_private: bool = False
     sockets: list[socket.socket] = field(default_factory=list)
 
@@ -96,12 +96,12 @@ class Conversation:
 _conversation: ContextVar[Conversation] = ContextVar("conversation")
 
 
-def talk[T](provider: str, call: Callable[[], T], *, longest_answer: int = LONGEST_RESPONSE) -> T:
+def talk[T](provider: str, call: Callable[[], T], *, longest_response: int = LONGEST_RESPONSE) -> T:
     """Run ``call`` in a thread; return its result or raise its exception.
 
     ``call`` must make its requests with :func:`session`, and must not use the database.
 
-    ``provider``: the key of the server that ``call`` sends to. ``longest_answer``: in bytes.
+    ``provider``: the key of the server that ``call`` sends to. ``longest_response``: in bytes.
 
     Raises:
         Unreachable: ``call`` took longer than ``SECONDS``, or the provider timed out less than
@@ -110,7 +110,7 @@ def talk[T](provider: str, call: Callable[[], T], *, longest_answer: int = LONGE
     """
     if time.monotonic() < _silent_until.get(provider, 0):
         raise Unreachable
-    conversation = Conversation(time.monotonic() + SECONDS, longest_answer=longest_answer)
+    conversation = Conversation(time.monotonic() + SECONDS, longest_response=longest_response)
     own = _slots_of.setdefault(provider, BoundedSemaphore(MOST_WITH_ONE))
     if not _take(own):
         raise Busy(1)
@@ -136,14 +136,14 @@ def talk[T](provider: str, call: Callable[[], T], *, longest_answer: int = LONGE
 
 @contextlib.contextmanager
 def limited(
-    seconds: float, longest_answer: int, *, takes_private: bool = False
+    seconds: float, longest_response: int, *, takes_private: bool = False
 ) -> Iterator[requests.Session]:
     """Return a context with a session, whose requests in this thread end after ``seconds``.
 
     Only a slow name server can make them take longer. Unlike :func:`talk`, this is for threads for
     which nobody waits.
     """
-    conversation = Conversation(time.monotonic() + seconds, takes_private, longest_answer)
+    conversation = Conversation(time.monotonic() + seconds, takes_private, longest_response)
     timer = Timer(seconds, conversation.cut)
     timer.daemon = True
     before = _conversation.set(conversation)
@@ -277,7 +277,7 @@ class _Adapter(HTTPAdapter):
 
     def send(self, request: Any, *args: Any, **options: Any) -> requests.Response:
         conversation = _conversation.get()
-        left, longest = min(PATIENCE, conversation.left), conversation.longest_answer
+        left, longest = min(PATIENCE, conversation.left), conversation.longest_response
         response = super().send(request, *args, **{**options, "stream": True, "timeout": left})
         with contextlib.closing(response):
             # A redirect would send codes and secrets to another server.

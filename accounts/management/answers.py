@@ -39,7 +39,7 @@ class ResultCommand(BaseCommand, ABC):
 
 
 class UserCommand(ResultCommand):
-    """A command about one user. Subclasses override :meth:`answer_for`."""
+    """A command about one user. Subclasses override :meth:`result_for`."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("user", help="username, email address or id")
@@ -50,10 +50,10 @@ class UserCommand(ResultCommand):
         user = users.find_by_login(name) or users.find_by_id(name)
         if not isinstance(user, User):
             raise CommandError(f"There is no user {name!r}.")
-        return self.answer_for(user)
+        return self.result_for(user)
 
     @abstractmethod
-    def answer_for(self, user: User) -> dict[str, Any]:
+    def result_for(self, user: User) -> dict[str, Any]:
         """Do what the command does with ``user``, and return the result."""
 
 

@@ -143,7 +143,7 @@ class Migration(migrations.Migration):
                 ("email_key", models.CharField(db_index=True, max_length=762)),
                 ("password", models.CharField(max_length=128)),
                 ("next", models.CharField(blank=True, max_length=2000)),
-                ("line", models.CharField(blank=True, default="", max_length=64)),
+                ("wide_network", models.CharField(blank=True, default="", max_length=64)),
                 ("expires_at", models.DateTimeField(db_index=True)),
             ],
         ),

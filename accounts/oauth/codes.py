@@ -52,10 +52,10 @@ _UNCHANGED = User.objects.filter(
     pk=OuterRef("user_id"), is_active=True, credential_version=OuterRef("version")
 )
 _LIVE = LoginSession.objects.filter(is_live(P("now")), pk=OuterRef("session_id"))
-_IS_VALID = Q(Exists(_UNCHANGED), spent_at=None, expires_at__gt=P("now"))
+_IS_VALID = Q(Exists(_UNCHANGED), used_at=None, expires_at__gt=P("now"))
 _MARK_USED = PreparedUpdate(
     lambda: _of_client().filter(_IS_VALID, Exists(_LIVE)),
-    spent_at=P("now"),
+    used_at=P("now"),
     given=P("given"),
 )
 
@@ -126,7 +126,7 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
         OAuthError: ``invalid_grant``: the code is spent or expired, or the browser session or the
             account has changed.
     """
-    refresh_token = _begin_session(held, info, key) if held.spent_at is None else None
+    refresh_token = _begin_session(held, info, key) if held.used_at is None else None
     if refresh_token is None:
         if not held.is_of_device:
             _revoke_given(held, Actor(info))

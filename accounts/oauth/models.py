@@ -407,7 +407,7 @@ class AuthorizationCode(models.Model):
     scope = models.CharField(max_length=LONGEST_SCOPE)
     audience = models.CharField(max_length=255)
     expires_at = models.DateTimeField(db_index=True)
-    spent_at = models.DateTimeField(null=True)
+    used_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return f"code of {self.client_id}"

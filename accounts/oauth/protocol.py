@@ -76,7 +76,7 @@ NEW_PROOF = "Send a new DPoP proof for this request, with the nonce of DPoP-Nonc
 class TokenMissing(InvalidToken):
     """The app has not tried to authenticate, so it gets no error code (RFC 6750 section 3)."""
 
-    challenge = PublicError.challenge
+    www_authenticate = PublicError.www_authenticate
 
 
 type View = Callable[[HttpRequest], HttpResponse]
@@ -137,7 +137,7 @@ def _translated(error: PublicError) -> OAuthError:
         wait = {"Retry-After": str(error.retry_after)}
         return OAuthError("temporarily_unavailable", sentence, status=error.status, headers=wait)
     sentence = "The token is missing, malformed, expired, revoked or for something else."
-    headers = {"WWW-Authenticate": error.challenge}
+    headers = {"WWW-Authenticate": error.www_authenticate}
     return OAuthError("invalid_token", sentence, status=401, headers=headers)
 
 

@@ -103,10 +103,10 @@ def userinfo(request: HttpRequest) -> HttpResponse:
     try:
         token, session = read_token(request, scheme, text)
     except InvalidDpopProof as error:
-        headers = {"WWW-Authenticate": error.challenge}
+        headers = {"WWW-Authenticate": error.www_authenticate}
         raise OAuthError(error.code, NEW_PROOF, status=401, headers=headers) from None
     if "openid" not in token.scope:
-        headers = {"WWW-Authenticate": InsufficientScope("openid").challenge}
+        headers = {"WWW-Authenticate": InsufficientScope("openid").www_authenticate}
         sentence = "The token was not granted for this."
         raise OAuthError("insufficient_scope", sentence, status=403, headers=headers)
     return success({"sub": str(session.subject), **claims_of(session.user, token.scope)})

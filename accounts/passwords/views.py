@@ -138,11 +138,11 @@ class ResetProofView(View):
         """
         posted = self.request.POST
         if "credential" in posted:
-            return self.prove_by_passkey(posted["credential"])
+            return self.verify_passkey(posted["credential"])
         if "code" in posted:
-            return self.prove_by_code()
+            return self.verify_code()
         if "former" in posted:
-            return self.prove_by_password()
+            return self.verify_former_password()
         if posted.get("lost") in RECOVERY_ACTIONS:
             return self.recover(posted["lost"])
         return self.show_proofs()
@@ -175,7 +175,7 @@ class ResetProofView(View):
         name = "reset_locked" if user.is_disputed else "second"
         return render(self.request, f"accounts/passwords/{name}.html", context)
 
-    def prove_by_passkey(self, credential: str) -> HttpResponse:
+    def verify_passkey(self, credential: str) -> HttpResponse:
         """Verify the response of a passkey of the account. The passkey may have been removed."""
         user, actor = self.progress.found.user, actor_without_session_of(self.request)
         removed = partial(evidence.removed_passkey, user)
@@ -185,7 +185,7 @@ class ResetProofView(View):
             return self.show_proofs(passkey_error=str(error))
         return self.note(proof)
 
-    def prove_by_code(self) -> HttpResponse:
+    def verify_code(self) -> HttpResponse:
         """Check a code of a second factor of the account. The factor may have been removed."""
         user, first_step = self.progress.found.user, self.progress.first_step
         actor = actor_without_session_of(self.request)
@@ -196,7 +196,7 @@ class ResetProofView(View):
         )
         return self.note(proof) if proof else self.show_proofs(form)
 
-    def prove_by_password(self) -> HttpResponse:
+    def verify_former_password(self) -> HttpResponse:
         """Check the password that the account had a week before the disputed change."""
         found, actor = self.progress.found, actor_without_session_of(self.request)
         at = recovery.disputed_at(found.user)

@@ -13,12 +13,12 @@ from accounts.users.models import User
 
 
 def recovery(
-    user: User, email: str, token: str, due_at: datetime, actor: Actor, *, is_doubtful: bool
+    user: User, email: str, token: str, due_at: datetime, actor: Actor, *, may_be_strangers: bool
 ) -> Message:
     """Return the email about a recovery that is possible from ``due_at`` on.
 
     ``token``: the secret of the link to object to the recovery.
-    ``is_doubtful``: whether the address may belong to a thief. If so, the email contains neither
+    ``may_be_strangers``: whether the address may belong to a thief. The email then contains neither
         the device, the IP address nor the username.
     """
     about = {"email": email, "site": settings.AUTHSITE.site_name}
@@ -35,14 +35,14 @@ def recovery(
     return Message(
         to=email,
         subject=subject,
-        greeting="" if is_doubtful else _("Hello %(name)s,") % {"name": user.username},
+        greeting="" if may_be_strangers else _("Hello %(name)s,") % {"name": user.username},
         paragraphs=[
             what,
             _("Nothing will change before the time below. You can stop it until then."),
         ],
         facts=[
             (_("Earliest possible time"), localization.in_full(due_at)),
-            *([] if is_doubtful else _place(actor)),
+            *([] if may_be_strangers else _place(actor)),
         ],
         questions=[
             (_("Was this you?"), _("Come back after the time above to continue.")),

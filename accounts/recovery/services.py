@@ -284,8 +284,10 @@ def _tell(owner: User, asked: Recovery, actor: Actor) -> None:
     }
     before = former_credentials.disputed_emails(owner).exclude(label__in=held)
     told = held | {row.label: (row.key, True) for row in before}
-    for n, (email, (key, is_doubtful)) in enumerate(told.items()):
+    for n, (email, (key, may_be_strangers)) in enumerate(told.items()):
         token = codes.issue_link(purpose, f"{owner.pk} {n}", key)
         with writing_to(owner.language, owner.time_zone):
-            mail = mails.recovery(owner, email, token, asked.due_at, actor, is_doubtful=is_doubtful)
+            mail = mails.recovery(
+                owner, email, token, asked.due_at, actor, may_be_strangers=may_be_strangers
+            )
             post(mail, life=purpose.life)

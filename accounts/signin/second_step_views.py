@@ -64,9 +64,9 @@ class SecondStepView(View):
 
     def post(self, request: HttpRequest) -> HttpResponse:
         if "credential" in request.POST:
-            return self.prove_by_passkey(request.POST["credential"])
+            return self.verify_passkey(request.POST["credential"])
         if "code" in request.POST:
-            return self.prove_by_code()
+            return self.verify_code()
         if "mail" in request.POST:
             return self.mail_code()
         if request.POST.get("lost") in RECOVERY_ACTIONS:
@@ -86,7 +86,7 @@ class SecondStepView(View):
         )
         return render(self.request, "accounts/signin/second.html", context)
 
-    def prove_by_code(self) -> HttpResponse:
+    def verify_code(self) -> HttpResponse:
         """Check the typed code, and continue the sign-in."""
         sign_in, actor, client = self.sign_in, actor_of(self.request), client_of(self.request)
         form = SecondForm(self.request.POST)
@@ -98,7 +98,7 @@ class SecondStepView(View):
         )
         return self.resume(proof) if proof else self.show(form)
 
-    def prove_by_passkey(self, credential: str) -> HttpResponse:
+    def verify_passkey(self, credential: str) -> HttpResponse:
         """Verify the passkey response ``credential``, and continue the sign-in."""
         try:
             proof = passkeys.verify(self.sign_in.user, credential, actor_of(self.request))
@@ -226,27 +226,27 @@ class ReauthenticateView(View):
         return self.show()
 
     def post(self, request: HttpRequest) -> HttpResponse:
-        proof = self.prove()
+        proof = self.verify()
         if proof is None:
             return self.show()
         record_reauthentication(request, self.session, proof)
         return redirect(flow.next_of(request) or settings.LOGIN_REDIRECT_URL)
 
-    def prove(self) -> Proof | None:
+    def verify(self) -> Proof | None:
         """Return the posted proof if it is right.
 
         Otherwise, store the error for the page and return None.
         """
         if "credential" in self.request.POST:
-            return self.prove_by_passkey(self.request.POST["credential"])
+            return self.verify_passkey(self.request.POST["credential"])
         if self.methods.code and self.code_form.is_bound:
             user, actor = self.session.user, actor_of(self.request)
             return self.code_form.check(lambda code: verification.verify(user, code, actor))
         if self.methods.password and self.password_form.is_valid():
-            return self.prove_by_password(self.password_form.cleaned_data["password"])
+            return self.verify_password(self.password_form.cleaned_data["password"])
         return None
 
-    def prove_by_passkey(self, credential: str) -> Proof | None:
+    def verify_passkey(self, credential: str) -> Proof | None:
         """Return the proof if the passkey response ``credential`` is right, else None."""
         try:
             return passkeys.verify(self.session.user, credential, actor_of(self.request))
@@ -254,7 +254,7 @@ class ReauthenticateView(View):
             self.passkey_error = str(error)
         return None
 
-    def prove_by_password(self, password: str) -> Proof | None:
+    def verify_password(self, password: str) -> Proof | None:
         """Return the proof if ``password`` is that of the signed-in user, else None."""
         try:
             return services.reverify_password(self.session, password, client_of(self.request))

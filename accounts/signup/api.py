@@ -94,7 +94,7 @@ class UsersView(Open, APIView):
                 data["email"],
                 data["password"],
                 client=client_of(request),
-                line=client_of(request).wide_network,
+                wide_network=client_of(request).wide_network,
             )
         except UsernameTaken as error:
             raise serializers.ValidationError({"username": [str(error)]}) from None

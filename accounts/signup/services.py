@@ -110,7 +110,7 @@ def sign_up(
     client: ClientInfo,
     next_url: str = "",
     instead_of: str | None = None,
-    line: str = "",
+    wide_network: str = "",
 ) -> PendingSignup:
     """Create a pending sign-up, and email a code and a link to its email address.
 
@@ -132,7 +132,7 @@ def sign_up(
         email_key=key,
         password=passwords.hash_password(password) if password else make_password(None),
         next=next_url,
-        line=line,
+        wide_network=wide_network,
         expires_at=clock.now() + LIFE,
     )
     hit(MAIL_AGAIN.of(signup.pk))
@@ -363,7 +363,7 @@ def confirm_by_email(email: str, typed: str, client: ClientInfo, *, username: st
     """
     key, budgets = emails.key(email), around(CODE_GUESS, client)
     hit(*budgets)
-    own = PendingSignup.objects.filter(email_key=key, line=client.wide_network)
+    own = PendingSignup.objects.filter(email_key=key, wide_network=client.wide_network)
     subjects = codes.try_codes(CODE, key, typed, own=[str(row.pk) for row in own])
     signup = find_signup(subjects[0]) if subjects else None
     if signup is None or (username and signup.username_key != usernames.key(username)):

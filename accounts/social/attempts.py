@@ -30,7 +30,7 @@ class AttemptPurpose(StrEnum):
 
     SIGN_IN = "sign-in"
     CONNECT = "connect"
-    PROVE = "prove"
+    REAUTHENTICATE = "prove"
 
 
 class NotBegunHere(PublicError):
@@ -49,8 +49,8 @@ def allowed_purpose(wanted: str | None, request_auth: RequestAuth) -> AttemptPur
     """
     if wanted == AttemptPurpose.CONNECT and request_auth.session:
         return AttemptPurpose.CONNECT
-    if wanted == AttemptPurpose.PROVE and request_auth.presented:
-        return AttemptPurpose.PROVE
+    if wanted == AttemptPurpose.REAUTHENTICATE and request_auth.presented:
+        return AttemptPurpose.REAUTHENTICATE
     return AttemptPurpose.SIGN_IN
 
 
@@ -69,7 +69,7 @@ class Attempt:
     """
 
     provider: str
-    act: AttemptPurpose
+    purpose: AttemptPurpose
     next_url: str = ""
     remember: bool = False
     session: str = ""
@@ -107,4 +107,4 @@ def take(request: HttpRequest, provider: str, state: str) -> Attempt:
     request.session[KEY] = {k: attempts[k] for k in attempts if k != key}
     if not codes.redeem(STATE, key, state):
         raise NotBegunHere
-    return Attempt(**{**attempts[key], "act": AttemptPurpose(attempts[key]["act"])})
+    return Attempt(**{**attempts[key], "purpose": AttemptPurpose(attempts[key]["purpose"])})

@@ -112,7 +112,7 @@ class Provider:
     # The classes that allauth has for this provider.
     classes: tuple[type[OAuth2Provider], type[OAuth2Adapter]]
     # The value of the ``iss`` parameter in its answers (RFC 9207); if empty, ``iss`` is ignored.
-    answers_as = ""
+    response_issuer = ""
 
     def __init__(self, configured: Issuer) -> None:
         self.key, self.name, self.logo = configured.key, configured.name, configured.logo
@@ -154,10 +154,10 @@ class Provider:
             raise Refused
         if "error" in answer or not answer.get("code"):
             raise Failed(answer["error"] if answer.get("error") in ERRORS else "no code")
-        if self.answers_as and answer.get("iss", self.answers_as) != self.answers_as:
+        if self.response_issuer and answer.get("iss", self.response_issuer) != self.response_issuer:
             raise Failed("iss of the answer")
         try:
-            return http_client.talk(self.key, lambda: self.find_out(attempt, answer))
+            return http_client.talk(self.key, lambda: self.fetch_profile(attempt, answer))
         except GARBAGE as error:
             raise Failed from error
 
@@ -165,7 +165,7 @@ class Provider:
         """Return additional parameters of the authorization request."""
         return {}
 
-    def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
+    def fetch_profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         """Exchange the authorization code for tokens, and return the profile of the person.
 
         Call this within :func:`http_client.talk`.
@@ -224,10 +224,10 @@ class GitHub(Provider):
     """
 
     classes = GitHubProvider, GitHubOAuth2Adapter
-    answers_as = "https://github.com/login/oauth"
+    response_issuer = "https://github.com/login/oauth"
 
     def parameters(self, attempt: Attempt) -> dict[str, str]:
-        return {} if attempt.act is AttemptPurpose.SIGN_IN else {"prompt": "select_account"}
+        return {} if attempt.purpose is AttemptPurpose.SIGN_IN else {"prompt": "select_account"}
 
     def read(self, login: SocialLogin) -> ProviderProfile:
         # Checked here, because allauth turns any value into a string.
@@ -246,7 +246,11 @@ class Facebook(Provider):
     classes = FacebookProvider, FacebookOAuth2Adapter
 
     def parameters(self, attempt: Attempt) -> dict[str, str]:
-        return {"auth_type": "reauthenticate"} if attempt.act is AttemptPurpose.PROVE else {}
+        return (
+            {"auth_type": "reauthenticate"}
+            if attempt.purpose is AttemptPurpose.REAUTHENTICATE
+            else {}
+        )
 
     def exchange(self, code: str, verifier: str) -> dict[str, Any]:
         # The exchange with Facebook is a GET request, to which allauth does not add the verifier.
@@ -310,10 +314,14 @@ class OpenID(Provider):
             raise Failed from error
 
     def parameters(self, attempt: Attempt) -> dict[str, str]:
-        again = {"prompt": "login", "max_age": "0"} if attempt.act is AttemptPurpose.PROVE else {}
+        again = (
+            {"prompt": "login", "max_age": "0"}
+            if attempt.purpose is AttemptPurpose.REAUTHENTICATE
+            else {}
+        )
         return {"nonce": attempt.nonce, **again}
 
-    def find_out(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
+    def fetch_profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         self.adapter.found = found = metadata.of(self.issuer)
         # Checked before the code is sent, because another issuer may have issued the code (RFC 9207
         # section 2.4).
@@ -430,7 +438,7 @@ class Google(OpenID):
     """
 
     def parameters(self, attempt: Attempt) -> dict[str, str]:
-        again = {} if attempt.act is AttemptPurpose.SIGN_IN else {"prompt": "select_account"}
+        again = {} if attempt.purpose is AttemptPurpose.SIGN_IN else {"prompt": "select_account"}
         return {"nonce": attempt.nonce, **again}
 
     @property

@@ -94,7 +94,7 @@ def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
     """Handle the provider's response, and finish the sign-in, connection or reauthentication."""
     attempt = attempts.take(request, provider.key, request.GET.get("state", ""))
     if attempt.session != _session_id_of(request):
-        if attempt.act is AttemptPurpose.SIGN_IN:
+        if attempt.purpose is AttemptPurpose.SIGN_IN:
             # Another tab of this browser has signed in meanwhile.
             return redirect(attempt.next_url or "home")
         # The browser has signed out meanwhile, or signed in as another user.
@@ -111,9 +111,9 @@ def callback(request: HttpRequest, provider: "Provider") -> HttpResponseBase:
         # The state is spent: the same URL would not work a second time.
         messages.error(request, str(error))
         return _redirect_back(attempt)
-    if attempt.act is AttemptPurpose.SIGN_IN:
+    if attempt.purpose is AttemptPurpose.SIGN_IN:
         return _sign_in(request, provider, attempt, profile)
-    if attempt.act is AttemptPurpose.CONNECT:
+    if attempt.purpose is AttemptPurpose.CONNECT:
         return _connect(request, provider, profile)
     return _finish_reauthentication(request, attempt, profile)
 
@@ -246,9 +246,13 @@ def _disconnect(request: HttpRequest) -> HttpResponseBase:
 
 def _redirect_back(attempt: Attempt) -> HttpResponse:
     """Redirect to the page from which the browser went to the provider."""
-    if attempt.act is AttemptPurpose.CONNECT:
+    if attempt.purpose is AttemptPurpose.CONNECT:
         return redirect("connections")
-    page = "account_reauthenticate" if attempt.act is AttemptPurpose.PROVE else "account_login"
+    page = (
+        "account_reauthenticate"
+        if attempt.purpose is AttemptPurpose.REAUTHENTICATE
+        else "account_login"
+    )
     if attempt.next_url:
         return redirect_to_login(attempt.next_url, reverse(page))
     return redirect(page)

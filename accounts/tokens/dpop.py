@@ -45,7 +45,7 @@ class InvalidDpopProof(PublicError):
 
     code = "invalid_dpop_proof"
     status = 401
-    challenge = 'Bearer error="invalid_dpop_proof"'
+    www_authenticate = 'Bearer error="invalid_dpop_proof"'
     message = _("The DPoP proof is missing, invalid for this request, or was used before.")
 
 
@@ -53,7 +53,7 @@ class NonceRequired(InvalidDpopProof):
     """The proof lacks the nonce that the response has, or has an old one (section 8)."""
 
     code = "use_dpop_nonce"
-    challenge = 'Bearer error="use_dpop_nonce"'
+    www_authenticate = 'Bearer error="use_dpop_nonce"'
     message = _("The DPoP proof must have the nonce of the DPoP-Nonce header.")
 
 

@@ -14,7 +14,7 @@ class InvalidToken(PublicError):
     code = "token_not_valid"
     status = 401
     # RFC 6750 section 3.1.
-    challenge = 'Bearer error="invalid_token"'
+    www_authenticate = 'Bearer error="invalid_token"'
     message = _("The token is invalid, has expired or was revoked.")
 
 
@@ -22,7 +22,7 @@ class TokenExpired(InvalidToken):
     """The access token is genuine but has expired. The client should renew it."""
 
     code = "token_expired"
-    challenge = 'Bearer error="invalid_token", error_description="The access token expired"'
+    www_authenticate = 'Bearer error="invalid_token", error_description="The access token expired"'
     message = _("The access token has expired. Get a new one with the refresh token.")
 
 
@@ -104,7 +104,7 @@ class InsufficientScope(PublicError):
     def __init__(self, scope: str) -> None:
         super().__init__()
         self.more = {"scope": scope}
-        self.challenge = f'Bearer error="insufficient_scope", scope="{scope}"'
+        self.www_authenticate = f'Bearer error="insufficient_scope", scope="{scope}"'
 
     def __str__(self) -> str:
         return str(self.message) % self.more
@@ -115,7 +115,7 @@ class InsufficientUserAuthentication(PublicError):
 
     code = "insufficient_user_authentication"
     status = 401
-    challenge = (
+    www_authenticate = (
         'Bearer error="insufficient_user_authentication", '
         f'max_age="{int(current.RECENT.total_seconds())}"'
     )

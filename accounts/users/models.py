@@ -288,7 +288,7 @@ class PendingSignup(models.Model):
     password = models.CharField(max_length=128)
     next = models.CharField(max_length=2000, blank=True)
     # The wide network of the API client that signed up; empty after a sign-up on the pages.
-    line = models.CharField(max_length=64, blank=True, default="")
+    wide_network = models.CharField(max_length=64, blank=True, default="")
     expires_at = models.DateTimeField(db_index=True)
 
     def __str__(self) -> str:

@@ -211,7 +211,7 @@ def test_an_app_that_must_use_dpop_gets_nothing_without_it(
     assert app.refresh(before).error == "invalid_dpop_proof"
 
     assert app.redeem(code, dpop=key.proof())["token_type"] == "DPoP"
-    assert AuthorizationCode.objects.filter(spent_at=None).count() == 0
+    assert AuthorizationCode.objects.filter(used_at=None).count() == 0
 
 
 EC = Key()

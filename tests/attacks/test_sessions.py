@@ -217,7 +217,9 @@ def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_m
         lambda: reverify_password(login, WRONG, place),
         lambda: verification.verify(alice, "000000", actor),
         lambda: passkeys.verify(alice, for_another_act, actor),
-        lambda: prove_by_provider(alice, stranger, Attempt("acme", AttemptPurpose.PROVE), actor),
+        lambda: prove_by_provider(
+            alice, stranger, Attempt("acme", AttemptPurpose.REAUTHENTICATE), actor
+        ),
         lambda: reverify_password(login, WRONG, place),
     ]
     for number, proof in enumerate(wrong):

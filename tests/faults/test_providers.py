@@ -165,11 +165,11 @@ def test_a_few_more_than_four_concurrent_sign_ins_are_all_served(op: OpenIDProvi
     The state of an authorization request works only once.
     """
 
-    def find_out() -> float:
+    def fetch_profile() -> float:
         time.sleep(0.2)
         return time.monotonic()
 
-    answers = together(MOST_WITH_ONE + 2, lambda _i: http_client.talk("acme", find_out) > 0)
+    answers = together(MOST_WITH_ONE + 2, lambda _i: http_client.talk("acme", fetch_profile) > 0)
 
     assert answers == [True] * (MOST_WITH_ONE + 2)
 

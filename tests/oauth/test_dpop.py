@@ -89,7 +89,7 @@ def test_an_authorization_request_binds_its_code(app: App, alice: User) -> None:
 
     for asked in ({"request_uri": pushed["request_uri"]}, {"dpop_jkt": key.thumbprint}):
         code = result(begin(browser, app.client, scope="openid", **asked))["code"]
-        assert AuthorizationCode.objects.filter(dpop_jkt=key.thumbprint, spent_at=None).exists()
+        assert AuthorizationCode.objects.filter(dpop_jkt=key.thumbprint, used_at=None).exists()
         assert app.redeem(code, code_verifier=VERIFIER).error == "invalid_grant"
         bound = app.redeem(code, code_verifier=VERIFIER, dpop=key.proof())
         assert bound["token_type"] == "DPoP"

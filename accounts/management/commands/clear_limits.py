@@ -17,7 +17,7 @@ class Command(UserCommand):
         "that person gets new guesses too."
     )
 
-    def answer_for(self, user: User) -> dict[str, Any]:
+    def result_for(self, user: User) -> dict[str, Any]:
         were_used = steps.are_used(Facts(user))
         if were_used:
             steps.clear_limits(Order(user, COMMAND_LINE, "", Mode.NOW))

@@ -10,7 +10,7 @@ class Command(UserCommand):
 
     help = "Revoke every session of a user."
 
-    def answer_for(self, user: User) -> dict[str, Any]:
+    def result_for(self, user: User) -> dict[str, Any]:
         count = sessions.revoke_by_operator(user, COMMAND_LINE)
         return {"username": user.username, "sessions": count}
 

@@ -21,7 +21,7 @@ class Command(UserCommand):
         "replaces the password and the emailed code."
     )
 
-    def answer_for(self, user: User) -> dict[str, Any]:
+    def result_for(self, user: User) -> dict[str, Any]:
         try:
             return {"user": user.username, "link": adding.new_link(user)}
         except adding.NotNeeded:

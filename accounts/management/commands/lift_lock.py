@@ -20,7 +20,7 @@ class Command(UserCommand):
         "account because they feared a thief: first make sure who asks."
     )
 
-    def answer_for(self, user: User) -> dict[str, Any]:
+    def result_for(self, user: User) -> dict[str, Any]:
         if not user.is_locked_down:
             raise CommandError(f"{user.username} is not locked.")
         if not steps.is_locked(Facts(user)):

@@ -14,7 +14,7 @@ class Command(UserCommand):
 
     help = "List the browsers, programs and apps in which a user is signed in, the last used first."
 
-    def answer_for(self, user: User) -> dict[str, Any]:
+    def result_for(self, user: User) -> dict[str, Any]:
         rows = connected.fetch(sessions.live(user))
         return {"username": user.username, "sessions": [*map(_facts, rows)]}
 

@@ -12,7 +12,7 @@ class Command(UserCommand):
 
     help = "Remove every second factor of a user and revoke every session. Verify who asks first."
 
-    def answer_for(self, user: User) -> dict[str, Any]:
+    def result_for(self, user: User) -> dict[str, Any]:
         if not twofactor.has_any(user):
             raise CommandError(f"{user.username} has no second factor.")
         twofactor.reset(user, COMMAND_LINE)

@@ -18,7 +18,7 @@ class Command(UserCommand):
 
     help = "Show an account: its state, second factors, and what stops its owner from signing in."
 
-    def answer_for(self, user: User) -> dict[str, Any]:
+    def result_for(self, user: User) -> dict[str, Any]:
         held = twofactor.held(user)
         access = Access(user)
         apps = {row.client_id: row.client.label for row in access.connections}

@@ -166,7 +166,7 @@ def _fetch(url: str) -> tuple[Any, timedelta]:
     host = uris.document_host(url)
     try:
         answer = http_client.talk(
-            f"document {host}", lambda: http_client.session().get(url), longest_answer=LONGEST
+            f"document {host}", lambda: http_client.session().get(url), longest_response=LONGEST
         )
     except (requests.ConnectionError, requests.Timeout, http_client.Unreachable):
         raise _NoResponse from None

@@ -283,7 +283,7 @@ class Migration(migrations.Migration):
                 ("scope", models.CharField(max_length=1000)),
                 ("audience", models.CharField(max_length=255)),
                 ("expires_at", models.DateTimeField(db_index=True)),
-                ("spent_at", models.DateTimeField(null=True)),
+                ("used_at", models.DateTimeField(null=True)),
                 (
                     "given",
                     models.ForeignKey(

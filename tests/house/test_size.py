@@ -1,0 +1,18 @@
+"""The size of the tree: it is a promise to whoever reads it (``python -m tests.support.size``)."""
+
+from tests.support.size import packages, sizes
+
+MOST_LINES = 26_450
+MOST_FILES = 300
+LARGEST_PACKAGE = 3_000
+# Lines of tests for each line of code.
+MOST_TESTS = 1.62
+
+
+def test_the_tree_does_not_grow() -> None:
+    code, tests = sizes("accounts", "authsite"), sizes("tests")
+
+    assert sum(code.values()) <= MOST_LINES
+    assert len(code) <= MOST_FILES
+    assert max(packages(code).values()) <= LARGEST_PACKAGE
+    assert sum(tests.values()) <= MOST_TESTS * sum(code.values())
