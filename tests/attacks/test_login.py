@@ -168,7 +168,7 @@ def test_guesses_elsewhere_and_by_neighbours_do_not_block_a_known_browser(clock:
     hers.post(LOGOUT)
     for login in ("alice", "alice@example.org"):
         for line in range(1, 6):
-            guess(GUESSES, login, wide_network=line)
+            guess(GUESSES, login, line=line)
 
     assert sign_in(hers, "alice", WRONG).status_code == 200
     hers.defaults["REMOTE_ADDR"] = "10.2.0.9"
@@ -198,7 +198,7 @@ def test_a_used_up_limit_does_not_reveal_where_an_account_is_used(clock: Clock, 
     make_user("alice")
     sign_in(at("10.8.0.1"), "alice")
     for line in range(1, 5):
-        guess(GUESSES, login, wide_network=line)
+        guess(GUESSES, login, line=line)
 
     answers = [sign_in(at(f"10.{line}.0.1"), login, WRONG) for line in (8, 9)]
 
@@ -226,7 +226,7 @@ def test_the_username_and_emails_of_an_account_share_five_guesses(
         "only that network has used up its guesses"
     )
     for line in range(1, 6):
-        guess(3, logins[line % 4], wide_network=line)
+        guess(3, logins[line % 4], line=line)
     assert sign_in(at("10.9.0.1"), logins[3]).status_code == 200
     clock.advance(minutes=1)
     assert sign_in(at("10.9.0.1"), logins[3]).status_code == 302

@@ -381,12 +381,12 @@ def test_second_factor_guesses_from_elsewhere_do_not_block_a_known_browser(clock
     assert is_signed_in(hers)
     hers.post("/accounts/logout/")
     for line in range(2):
-        assert guesses(GUESSES + 1, wide_network=line) == [200] * GUESSES + [429]
+        assert guesses(GUESSES + 1, line=line) == [200] * GUESSES + [429]
     assert code_signs_in(code_of(seed, 1), REMOTE_ADDR="10.9.0.1"), (
         "two networks do not use up the account's guesses"
     )
     for line in range(2, 6):
-        guesses(GUESSES, wide_network=line)
+        guesses(GUESSES, line=line)
 
     clock.advance(minutes=1)
     assert guess(after_password(REMOTE_ADDR="10.9.0.1"), code_of(seed)) == 429
@@ -466,7 +466,7 @@ def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock: C
 
     clock.advance(minutes=2)
     for line in range(6):
-        guesses(GUESSES, wide_network=line)
+        guesses(GUESSES, line=line)
     home.post("/accounts/logout/")
 
     assert guess(after_password(browser=home), code_of(seed)) == 302
