@@ -191,7 +191,9 @@ class MayRead(InScope):
         if view.kwargs["id"] == request.user.pk:
             return super().has_permission(request, view)
         session = request.auth.session
-        if session is None or not role_of(session.user) or not policy.suffices(session):
+        if session is None or not policy.suffices(session):
+            raise Http404
+        if not (role_of(session.user) and session.user.has_perm("accounts.view_user")):
             raise Http404
         require_scope(request.auth, scopes.USERS)
         require_recent_authentication(request.auth)

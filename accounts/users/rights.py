@@ -52,8 +52,9 @@ def permissions_of(user: User) -> QuerySet[Permission]:
 def role_of(staff: User) -> Role | None:
     """Return the most powerful role of ``staff``, or None if the user has no role.
 
-    Everybody with a role may see other people, and nobody else may. A role is a right, given
-    through a group or directly. A right with more power includes the others.
+    Everybody with a role may see other people in the admin, and nobody else may. The API also
+    requires the right to view users. A role is a right, given through a group or directly. A right
+    with more power includes the others.
     """
     if not (staff.is_active and staff.is_staff):
         return None

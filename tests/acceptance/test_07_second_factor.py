@@ -144,7 +144,9 @@ def test_7_2_a_code_enables_the_app_and_recovery_codes_are_shown_once_and_one_is
     made, shown = recovery_codes_on(page), {"shown": shown_on(page)}
     assert sign_in(Client(), "alice").url == CHALLENGE
     assert len(set(made)) == 10
-    assert client.post(FILE, shown).text.split("\r\n")[2:12] == made
+    file = client.post(FILE, shown)
+    assert file.text.split("\r\n")[2:12] == made
+    assert "attachment" in file["Content-Disposition"]
     assert client.get(FILE).status_code == 405, "a link would be stored in the browser history"
 
     for typed in ("", "aaaaa-aaaaa", unused_code(alice)):

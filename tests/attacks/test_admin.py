@@ -191,6 +191,14 @@ def test_view_permission_changes_nothing_and_no_bulk_action_deletes_users() -> N
     assert rows() == before
 
 
+def test_the_admin_login_never_redirects_to_another_site() -> None:
+    browser = signed_in(staff())
+
+    for evil in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:1"):
+        assert browser.get("/admin/login/", {"next": evil})["Location"] == "/admin/"
+        assert "evil" not in Client().get("/admin/login/", {"next": evil})["Location"]
+
+
 @pytest.fixture
 def owner(client: Client) -> User:
     """A superuser, signed in with ``client``."""

@@ -457,7 +457,7 @@ def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed() -> None:
 
 @pytest.mark.parametrize("cell", [f"{mark}1" for mark in "=+-@\t\r\n\uff1d"])
 def test_no_cell_of_the_csv_file_is_a_formula(cell: str) -> None:
-    """CWE-1236."""
+    """Spreadsheets would run it (CWE-1236)."""
     alice = make_user("alice")
     record(alice, events.SESSION_ENDED, Actor(key=cell, reason=cell), detail=cell)
 

@@ -146,7 +146,12 @@ def test_staff_without_the_permission_to_view_users_get_404(alice: User) -> None
     make_staff("carol")
     User.objects.filter(username="carol").update(is_superuser=False)
 
-    assert call(f"users/{alice.pk}/", token=token_of_carol("users:read")).status == 404
+    token = token_of_carol("users:read")
+    assert call(f"users/{alice.pk}/", token=token).status == 404
+    # A right to act on users does not include this one.
+    carol = User.objects.get(username="carol")
+    carol.user_permissions.add(Permission.objects.get(codename="help_user"))
+    assert call(f"users/{alice.pk}/", token=token).status == 404
     assert not Activity.objects.filter(kind="profile_read").exists()
 
 
