@@ -3,10 +3,8 @@
 import dataclasses
 import shutil
 import sys
-from collections.abc import Generator, Iterator
 from datetime import timedelta
 from importlib import import_module
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,7 +31,7 @@ RSA_KEYS: list[Any] = []
 
 
 @pytest.fixture
-def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+def clock(monkeypatch):
     from accounts.common import clock as site_clock
 
     clock = Clock()
@@ -42,14 +40,14 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 @pytest.fixture
-def alice(db: None) -> Any:
+def alice(db):
     from tests.support.steps import make_user
 
     return make_user("alice")
 
 
 @pytest.fixture(autouse=True)
-def _without_cached_signing_keys() -> Iterator[None]:
+def _without_cached_signing_keys():
     """Clear the cached signing keys, since their rows are rolled back after each test."""
     _clear_key_cache()
     yield
@@ -57,7 +55,7 @@ def _without_cached_signing_keys() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _without_unwritten_refusals() -> Iterator[None]:
+def _without_unwritten_refusals():
     """Forget the refusals of each test, which another test would write."""
     yield
     if refusals := sys.modules.get("accounts.throttle.services"):
@@ -65,7 +63,7 @@ def _without_unwritten_refusals() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _without_fetches_under_way() -> Iterator[None]:
+def _without_fetches_under_way():
     """Wait for the fetches of each test that hang: they hold slots that the next test needs."""
     from accounts.common import http_client
     from accounts.oauth.clients import authentication
@@ -76,13 +74,13 @@ def _without_fetches_under_way() -> Iterator[None]:
         assert within(LATER_SECONDS, lambda f=free, m=most: f._value == m), "a fetch does not end"
 
 
-def _clear_key_cache() -> None:
+def _clear_key_cache():
     if keyring := sys.modules.get("accounts.tokens.keyring"):
         keyring.forget()
 
 
 @pytest.fixture(autouse=True)
-def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+def cheap_hashes(request, monkeypatch):
     """Hash with the cheapest Argon2 parameters, except in tests marked ``production_hashes``.
 
     This concerns tests in process. A running site hashes as in production, except with
@@ -96,7 +94,7 @@ def cheap_hashes(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
 
 
 @pytest.fixture(autouse=True)
-def reused_rsa_keys(monkeypatch: pytest.MonkeyPatch) -> None:
+def reused_rsa_keys(monkeypatch):
     """Reuse the RSA keys of earlier tests, since generating one takes half a second.
 
     The keys of one test still differ.
@@ -105,7 +103,7 @@ def reused_rsa_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
     generate, supply = keys.generate_rsa, iter(RSA_KEYS[:])
 
-    def reuse(**options: Any) -> Any:
+    def reuse(**options):
         if (key := next(supply, None)) is None:
             RSA_KEYS.append(key := generate(**options))
         return key
@@ -114,7 +112,7 @@ def reused_rsa_keys(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def hashes(monkeypatch):
     """Return a list that grows with every run of Argon2.
 
     Argon2 is the most expensive work that an anonymous client can cause.
@@ -123,10 +121,10 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
     runs: list[str] = []
 
-    def counted(name: str) -> Any:
+    def counted(name):
         method = getattr(Argon2id, name)
 
-        def run(*args: Any) -> Any:
+        def run(*args):
             runs.append(name)
             return method(*args)
 
@@ -138,13 +136,13 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def static_files_found_once() -> Iterator[None]:
+def static_files_found_once():
     """Scan the static files once: each Django test client would otherwise scan them again."""
     from whitenoise.middleware import WhiteNoiseMiddleware
 
     find, found = WhiteNoiseMiddleware.add_files_from_finders, {}
 
-    def find_once(middleware: WhiteNoiseMiddleware) -> None:
+    def find_once(middleware):
         if not found:
             find(middleware)
             found.update(middleware.files)
@@ -156,12 +154,12 @@ def static_files_found_once() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def roles_survive_transactional_tests() -> Iterator[None]:
+def roles_survive_transactional_tests():
     """Create the groups of the roles again when a transactional test has emptied the database."""
     from django.apps import apps
     from django.db.models.signals import post_migrate
 
-    def make_roles(**_kwargs: Any) -> None:
+    def make_roles(**_kwargs):
         import_module("accounts.administration.migrations.0002_roles").make_groups(apps, None)
 
     administration = apps.get_app_config("administration")
@@ -171,13 +169,13 @@ def roles_survive_transactional_tests() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
-def django_db_keepdb() -> bool:
+def django_db_keepdb():
     """Use the copy that ``django_db_modify_db_settings`` makes, instead of migrating again."""
     return True
 
 
 @pytest.fixture(scope="session")
-def django_db_modify_db_settings() -> None:
+def django_db_modify_db_settings():
     """Keep the test database in a file, as in production.
 
     An SQLite database in memory has table locks between threads that a file does not have.
@@ -190,19 +188,19 @@ def django_db_modify_db_settings() -> None:
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[Postgres]:
+def postgres():
     with Postgres() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def redis_server() -> Iterator[Redis]:
+def redis_server():
     with Redis() as server:
         yield server
 
 
 @pytest.fixture(scope="session")
-def default_site() -> Iterator[Site]:
+def default_site():
     """Run the site on SQLite, for tests that need no settings of their own.
 
     The rate limits are raised, since all tests come from one IP address.
@@ -212,7 +210,7 @@ def default_site() -> Iterator[Site]:
 
 
 @pytest.fixture
-def op(settings: Any) -> Iterator[OpenIDProvider]:
+def op(settings):
     """Run an OpenID Provider on the loopback interface and configure the site to offer it."""
     from tests.support.social import configured
 
@@ -222,7 +220,7 @@ def op(settings: Any) -> Iterator[OpenIDProvider]:
 
 
 @pytest.fixture(scope="module")
-def site(request: pytest.FixtureRequest) -> Iterator[Site]:
+def site(request):
     """Return a running site: with the settings in the module's ``SITE``, or the default one.
 
     The default site is shared, and its database keeps what earlier tests have stored.
@@ -235,7 +233,7 @@ def site(request: pytest.FixtureRequest) -> Iterator[Site]:
 
 
 @pytest.hookimpl(wrapper=True, tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, object, object]:
+def pytest_collection_modifyitems(items):
     """Mark each test with what it needs, so that for example ``-m "not browser"`` works.
 
     Files with slow tests run first, so that parallel workers finish at about the same time: those
@@ -259,7 +257,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> Generator[None, o
 class Scheduler(LoadFileScheduling):
     """Gives workers whole files, and those that share servers to one worker, which starts them."""
 
-    def _split_scope(self, nodeid: str) -> str:
+    def _split_scope(self, nodeid):
         file = nodeid.partition("::")[0]
         if BROWSER in file:
             return f"{BROWSER}{BROWSER_FILES.index(env.ROOT / file) % 2}"
@@ -267,12 +265,12 @@ class Scheduler(LoadFileScheduling):
 
 
 @pytest.hookimpl(optionalhook=True)
-def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Scheduler | None:
+def pytest_xdist_make_scheduler(config, log):
     return Scheduler(config, log) if config.getoption("dist") == "loadfile" else None
 
 
 @pytest.fixture
-def receiver(tmp_path: Path, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[Receiver]:
+def receiver(tmp_path, settings, monkeypatch):
     """The server of an app, whose certificate the site trusts."""
     with Receiver(tmp_path) as receiver:
         authority = str(receiver.authority)

@@ -6,7 +6,6 @@ import re
 import shlex
 import subprocess
 from datetime import datetime, timedelta
-from pathlib import Path
 
 import jwt
 import pytest
@@ -20,7 +19,6 @@ from django.test import Client
 from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
 from tests.support.missing import find, missing
-from tests.support.signin import Clock, Set
 from tests.support.signing import is_good, token
 from tests.support.site import ROOT
 
@@ -32,7 +30,7 @@ OWN = re.findall(r"(?ms)^```sh\n(.+?)```", DOCS.partition("\n## ")[0])[1].splitl
 *MAKE_KEY, IMPORT_KEY = OWN
 
 
-def manage(line: str) -> str:
+def manage(line):
     """Run a line of the docs that begins with ``python manage.py``; return what it prints."""
     python, program, *words = shlex.split(line)
     assert (python, program) == ("python", "manage.py")
@@ -43,8 +41,8 @@ def manage(line: str) -> str:
 
 @pytest.mark.parametrize("line", MAKE_KEY)
 def test_1_5_an_own_key_is_imported_by_the_commands_of_the_docs(
-    line: str, configure: Set, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    line, configure, tmp_path, monkeypatch
+):
     program = line.partition(" ")[0]
     find(program) or missing(program)
     monkeypatch.chdir(tmp_path)
@@ -59,7 +57,7 @@ def test_1_5_an_own_key_is_imported_by_the_commands_of_the_docs(
     assert is_good(token())
 
 
-def kid_of(written: str) -> str:
+def kid_of(written):
     """Return the ``kid`` of the key with which a token is signed."""
     return str(jwt.get_unverified_header(written)["kid"])
 
@@ -67,11 +65,11 @@ def kid_of(written: str) -> str:
 class Verifier:
     """A verifier that knows only the URL of the keys, and caches them as long as allowed."""
 
-    def __init__(self, clock: Clock) -> None:
+    def __init__(self, clock):
         self._clock, self._until = clock, clock.now() - timedelta(seconds=1)
         self._keys: dict[str, jwt.PyJWK] = {}
 
-    def accepts(self, written: str) -> bool:
+    def accepts(self, written):
         if self._clock.now() >= self._until:
             answer = Client().get(JWKS)
             age = re.search(r"max-age=(\d+)", answer["Cache-Control"])
@@ -85,7 +83,7 @@ class Verifier:
         return True
 
 
-def test_1_6_no_valid_token_is_refused_while_keys_rotate(clock: Clock) -> None:
+def test_1_6_no_valid_token_is_refused_while_keys_rotate(clock):
     """Tokens with the longest lifetime, one hour, are used every 100 s while keys are rotated."""
     started, living, signed_with = clock.now(), list[tuple[datetime, str]](), set[str]()
     # The verifiers fetch the keys at different moments.
@@ -110,7 +108,7 @@ def test_1_6_no_valid_token_is_refused_while_keys_rotate(clock: Clock) -> None:
     assert len(signed_with) == 6
 
 
-def leaked_forms_of(key: RSAPrivateKey) -> set[bytes]:
+def leaked_forms_of(key):
     """Return the forms in which a private key could leak: its numbers and lines of its files."""
     numbers = key.private_numbers()
     found: set[bytes] = set()
@@ -126,8 +124,8 @@ def leaked_forms_of(key: RSAPrivateKey) -> set[bytes]:
 
 
 def test_1_6_the_private_key_is_in_no_row_page_log_or_backup_in_plain_text(
-    configure: Set, tmp_path: Path, caplog: pytest.LogCaptureFixture
-) -> None:
+    configure, tmp_path, caplog
+):
     configure(token_algorithm="RS256")
     caplog.set_level(0)
     key = keys.generate("RS256")
@@ -152,7 +150,7 @@ def test_1_6_the_private_key_is_in_no_row_page_log_or_backup_in_plain_text(
     assert not admin.site.is_registered(SigningKey)
 
 
-def test_1_6_no_private_key_is_in_the_repository() -> None:
+def test_1_6_no_private_key_is_in_the_repository():
     folders = ("accounts", "authsite", "docs", "locale", "static", "templates", "tests")
     files = [path for folder in folders for path in (ROOT / folder).rglob("*") if path.is_file()]
 

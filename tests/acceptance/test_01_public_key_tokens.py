@@ -8,13 +8,10 @@ import os
 import subprocess
 import sys
 import threading
-from collections.abc import Iterator
 from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from itertools import product
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
@@ -26,7 +23,6 @@ from tests.support.api import call
 from tests.support.docs_examples import Shell, blocks_of
 from tests.support.forgeries import (
     ALGORITHMS,
-    Mint,
     by_hmac,
     by_key,
     decoded,
@@ -37,7 +33,6 @@ from tests.support.forgeries import (
     unsigned,
 )
 from tests.support.missing import find, missing
-from tests.support.site import Site
 from tests.support.steps import CONFIRM, address_of, code_in, sign_up
 
 JWKS = "/.well-known/jwks.json"
@@ -49,18 +44,18 @@ PROGRAMS = {
 }
 
 
-def python(folder: Path, _env: dict[str, str]) -> list[str | Path]:
+def python(folder, _env):
     """Return the command that verifies with PyJWT, which fetches the keys from their URL."""
     return [sys.executable, "-I", folder / "verify.py"]
 
 
-def javascript(folder: Path, _env: dict[str, str]) -> list[str | Path]:
+def javascript(folder, _env):
     """Return the command that verifies with jose, which fetches the keys from their URL."""
     (folder / "node_modules").symlink_to(node.packages())
     return [node.node(), folder / "verify.mjs"]
 
 
-def openssl(folder: Path, env: dict[str, str]) -> list[str | Path]:
+def openssl(folder, env):
     """Fetch the public key into a file, and return the command that verifies with openssl."""
     for program in ("bash", "curl", "jq", "openssl"):
         find(program) or missing(program)
@@ -69,9 +64,7 @@ def openssl(folder: Path, env: dict[str, str]) -> list[str | Path]:
     return [*bash, folder / "verify.sh"]
 
 
-def run_verifier(
-    how: Any, folder: Path, issuer: str, audience: str, tokens: dict[str, str]
-) -> dict[str, str]:
+def run_verifier(how, folder, issuer, audience, tokens):
     """Run a program of the page in a separate folder, and return its output for each token."""
     for name, text in PROGRAMS.items():
         (folder / name).write_text(text)
@@ -90,7 +83,7 @@ def run_verifier(
     return dict(zip(tokens, done.stdout.splitlines(), strict=True))
 
 
-def forgeries(mint: Mint) -> dict[str, str]:
+def forgeries(mint):
     """Return forged tokens of an attacker who has a valid token, the public key and another key."""
     head, body, signature = mint.token().split(".")
     raw, public = decoded(signature), mint.key.public_key()
@@ -130,17 +123,17 @@ def forgeries(mint: Mint) -> dict[str, str]:
 
 
 @pytest.fixture
-def published() -> Iterator[Any]:
+def published():
     """A server that answers every request with one body, the keys, and counts the requests."""
 
     class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
+        def do_GET(self):
             site.count += 1
             self.send_response(200)
             self.end_headers()
             self.wfile.write(site.body)
 
-        def log_message(self, *_args: object) -> None:
+        def log_message(self, *_args):
             """Keep the server's access log out of the output of the tests."""
 
     with HTTPServer(("127.0.0.1", 0), Handler) as server:
@@ -159,8 +152,8 @@ def published() -> Iterator[Any]:
     [*product((python, javascript), ALGORITHMS), *product([openssl], ("ES256", "RS256"))],
 )
 def test_1_1_another_program_verifies_tokens_with_public_keys_only(
-    how: Any, algorithm: str, published: Any, tmp_path: Path
-) -> None:
+    how, algorithm, published, tmp_path
+):
     """The program refuses all forged tokens, and fetches the keys once."""
     made = mint_with(algorithm)
     mint = replace(made, claims=made.claims | {"iss": published.origin, "aud": SHOP})
@@ -174,9 +167,7 @@ def test_1_1_another_program_verifies_tokens_with_public_keys_only(
     assert published.count == 1
 
 
-def test_1_1_a_running_site_signs_tokens_and_says_whether_their_session_is_live(
-    site: Site, tmp_path: Path
-) -> None:
+def test_1_1_a_running_site_signs_tokens_and_says_whether_their_session_is_live(site, tmp_path):
     for program in ("bash", "curl"):
         find(program) or missing(program)
     here = site.client()

@@ -7,36 +7,31 @@ from hashlib import sha256
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.test import Client
 from playwright.sync_api import expect
 
 from accounts.apikeys.models import APIKey
 from accounts.common import secrets
 from tests.support.api import call, get_tokens
 from tests.support.api_keys import FORM, KEYS, NEW, shown_key
-from tests.support.browser import OpenPage
 from tests.support.signin import signed_in
-from tests.support.site import Site
 from tests.support.steps import SIGNUP, code_in, link_in, mail_to, make_user, sign_up
 
 
 class PredictableGenerator:
     """A replacement for the standard library's generator that makes recognizable values."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self._count = itertools.count(1)
 
-    def choice(self, alphabet: str) -> str:
+    def choice(self, alphabet):
         return alphabet[-1]
 
-    def token_bytes(self, size: int) -> bytes:
+    def token_bytes(self, size):
         return next(self._count).to_bytes(size)
 
 
 @pytest.mark.django_db
-def test_2_1_every_secret_comes_from_one_module(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_2_1_every_secret_comes_from_one_module(client, monkeypatch):
     monkeypatch.setattr(secrets, "secrets", PredictableGenerator())
 
     sign_up(client, "alice")
@@ -65,9 +60,7 @@ def test_2_1_every_secret_comes_from_one_module(
         (("encryption-key",), rb"[\w-]{43}=\n"),
     ],
 )
-def test_2_2_make_secret_prints_every_form(
-    words: tuple[str, ...], form: bytes, capfdbinary: pytest.CaptureFixture[bytes]
-) -> None:
+def test_2_2_make_secret_prints_every_form(words, form, capfdbinary):
     call_command("make_secret", *words)
     first = capfdbinary.readouterr().out
     call_command("make_secret", *words)
@@ -80,7 +73,7 @@ def test_2_2_make_secret_prints_every_form(
 @pytest.mark.parametrize(
     "form, sizes", [("urlsafe", (15, 1025)), ("bytes", (-1, 15, 1025)), ("password", (3, 65))]
 )
-def test_2_2_the_length_of_a_secret_is_bounded(form: str, sizes: tuple[int, ...]) -> None:
+def test_2_2_the_length_of_a_secret_is_bounded(form, sizes):
     for size in sizes:
         with pytest.raises(CommandError, match=r"a (secret|password) has \d+ to \d+"):
             call_command("make_secret", form, "--", str(size))
@@ -88,8 +81,8 @@ def test_2_2_the_length_of_a_secret_is_bounded(form: str, sizes: tuple[int, ...]
 
 @pytest.mark.django_db
 def test_2_3_an_api_key_is_shown_once_kept_as_a_digest_and_compared_in_constant_time(
-    client: Client, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    client, monkeypatch
+):
     signed_in(make_user("alice"), client)
     token = get_tokens()["access"]
     compared: list[tuple[str, str]] = []
@@ -110,9 +103,7 @@ def test_2_3_an_api_key_is_shown_once_kept_as_a_digest_and_compared_in_constant_
 
 
 @pytest.mark.browser
-def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(
-    open_page: OpenPage, site: Site
-) -> None:
+def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(open_page, site):
     page = open_page(site, expect=(429,))
     page.goto(SIGNUP, wait_until="networkidle")
     left: list[str] = []

@@ -1,8 +1,6 @@
 """System 3: user logins."""
 
 import re
-from collections.abc import Callable
-from typing import Any
 from urllib.parse import quote
 
 import argon2
@@ -23,7 +21,6 @@ from tests.support.second_factor import (
     set_up_authenticator,
     take_second_step,
 )
-from tests.support.signin import Clock, Set
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -53,14 +50,14 @@ EVIL = "/\\evil.example"
 CURRENT = "argon2$argon2id$v=19$m=19456,t=2,p=1$"
 
 
-def sign_in_page_for(client: Client, path: str) -> Any:
+def sign_in_page_for(client, path):
     """Request ``path`` without a session, and return the sign-in page that it leads to."""
     response = client.get(path, follow=True)
     assert response.request["PATH_INFO"] == LOGIN
     return response
 
 
-def is_lasting(browser: Client) -> bool:
+def is_lasting(browser):
     """Return whether the session lasts thirty days instead of ending with the browser."""
     cookie = browser.cookies["sessionid"]
     if cookie["max-age"] == "":
@@ -70,7 +67,7 @@ def is_lasting(browser: Client) -> bool:
     return True
 
 
-def test_3_1_signing_in_leads_back_to_the_requested_page(client: Client) -> None:
+def test_3_1_signing_in_leads_back_to_the_requested_page(client):
     make_user("alice")
 
     page = sign_in_page_for(client, WANTED)
@@ -83,18 +80,18 @@ def test_3_1_signing_in_leads_back_to_the_requested_page(client: Client) -> None
     assert staff.get("/admin/?q=alice").status_code == 200
 
 
-def by_authenticator(client: Client, alice: User, _spare: str) -> Any:
+def by_authenticator(client, alice, _spare):
     assert client.post(CHALLENGE, {"code": "22222-22222"}).status_code == 200, (
         "a wrong code keeps the page"
     )
     return take_second_step(client, alice)
 
 
-def by_recovery_code(client: Client, _alice: User, spare: str) -> Any:
+def by_recovery_code(client, _alice, spare):
     return client.post(CHALLENGE, {"code": spare})
 
 
-def by_mailed_code(client: Client, _alice: User, _spare: str) -> Any:
+def by_mailed_code(client, _alice, _spare):
     assert client.post(CHALLENGE, {"mail": "1"}).url == CHALLENGE
     return client.post(CHALLENGE, {"code": code_in(mail_to("alice"))})
 
@@ -108,9 +105,7 @@ def by_mailed_code(client: Client, _alice: User, _spare: str) -> Any:
         ((by_mail, by_recovery_code), {"remember": "on"}, ["mail", "recovery_code"]),
     ],
 )
-def test_3_1_next_and_remember_me_survive_the_second_step(
-    client: Client, clock: Clock, steps: Any, more: dict[str, str], amr: list[str]
-) -> None:
+def test_3_1_next_and_remember_me_survive_the_second_step(client, clock, steps, more, amr):
     """The session records its authentication methods and the assurance that they give."""
     alice, owner = make_user("alice"), Client()
     sign_in(owner, "alice")
@@ -131,20 +126,20 @@ def test_3_1_next_and_remember_me_survive_the_second_step(
     assert (row.session, row.proof) == (session.pk, " ".join(amr))
 
 
-def by_code_here(client: Client) -> tuple[Client, Any]:
+def by_code_here(client):
     return client, confirm(client, "alice")
 
 
-def by_link_here(client: Client) -> tuple[Client, Any]:
+def by_link_here(client):
     return client, client.post(link_in(mail_to("alice")))
 
 
-def by_link_elsewhere(_client: Client) -> tuple[Client, Any]:
+def by_link_elsewhere(_client):
     elsewhere = Client()
     return elsewhere, elsewhere.post(link_in(mail_to("alice")), {"password": PASSWORD})
 
 
-def by_signing_in_elsewhere(_client: Client) -> tuple[Client, Any]:
+def by_signing_in_elsewhere(_client):
     elsewhere = Client()
     assert sign_in(elsewhere, "alice", remember="on").url == CONFIRM
     return elsewhere, confirm(elsewhere, "alice")
@@ -153,9 +148,7 @@ def by_signing_in_elsewhere(_client: Client) -> tuple[Client, Any]:
 @pytest.mark.parametrize(
     "way", [by_code_here, by_link_here, by_link_elsewhere, by_signing_in_elsewhere]
 )
-def test_3_1_next_survives_sign_up_confirmation_and_enrolment(
-    client: Client, configure: Set, way: Callable[[Client], tuple[Client, Any]]
-) -> None:
+def test_3_1_next_survives_sign_up_confirmation_and_enrolment(client, configure, way):
     configure(second_factor="all")
     link = re.search(rf'href="({SIGNUP}[^"]*)"', sign_in_page_for(client, WANTED).text)
     assert link
@@ -175,9 +168,7 @@ def test_3_1_next_survives_sign_up_confirmation_and_enrolment(
     assert is_lasting(browser) is (way is by_signing_in_elsewhere)
 
 
-def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(
-    client: Client,
-) -> None:
+def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(client):
     sign_up(client, "alice", next="/")
 
     page = sign_in_page_for(client, WANTED)
@@ -186,7 +177,7 @@ def test_3_1_confirming_after_a_new_sign_in_leads_to_the_newly_requested_page(
     assert confirm(client, "alice").url == WANTED
 
 
-def test_3_2_next_never_leaves_the_site(client: Client) -> None:
+def test_3_2_next_never_leaves_the_site(client):
     """The URLs that are refused as ``next`` are listed in ``tests/common/test_common.py``."""
     query = f"?next={quote(EVIL)}"
 
@@ -208,7 +199,7 @@ def test_3_2_next_never_leaves_the_site(client: Client) -> None:
     assert carol.post(RECOVERY_CODES, {"code": code, "next": EVIL}).url == "/accounts/2fa/"
 
 
-def test_3_4_remember_me_makes_a_session_last_until_it_is_revoked_elsewhere() -> None:
+def test_3_4_remember_me_makes_a_session_last_until_it_is_revoked_elsewhere():
     make_user("alice")
     forgotten, here, *others = (Client(headers={"user-agent": f"curl/{n}"}) for n in range(5))
     sign_in(forgotten, "alice")
@@ -230,14 +221,14 @@ def test_3_4_remember_me_makes_a_session_last_until_it_is_revoked_elsewhere() ->
 
 
 @pytest.mark.parametrize("login", ["aLiCe", "ALICE@Example.ORG"])
-def test_3_5_username_and_email_sign_in_in_any_case(client: Client, login: str) -> None:
+def test_3_5_username_and_email_sign_in_in_any_case(client, login):
     make_user("alice")
 
     assert sign_in(client, login).url == "/"
     assert is_signed_in(client)
 
 
-def test_3_6_a_signed_in_person_is_greeted_and_can_sign_out_on_every_page(client: Client) -> None:
+def test_3_6_a_signed_in_person_is_greeted_and_can_sign_out_on_every_page(client):
     make_user("alice")
     sign_in(client, "alice")
 
@@ -253,7 +244,7 @@ def test_3_6_a_signed_in_person_is_greeted_and_can_sign_out_on_every_page(client
 
 
 @pytest.mark.parametrize("page", [LOGOUT, "/admin/logout/"])
-def test_3_6_get_asks_for_confirmation_and_post_signs_out(client: Client, page: str) -> None:
+def test_3_6_get_asks_for_confirmation_and_post_signs_out(client, page):
     sign_in_twice(client, make_staff("carol"))
 
     assert "Sign out of" in client.get(page).text
@@ -272,14 +263,12 @@ OLD = {
 
 @pytest.mark.production_hashes
 @pytest.mark.parametrize("old", OLD.values(), ids=OLD)
-def test_3_7_an_outdated_hash_is_renewed_only_by_a_successful_sign_in(
-    old: Callable[[], str],
-) -> None:
+def test_3_7_an_outdated_hash_is_renewed_only_by_a_successful_sign_in(old):
     alice, bob = make_user("alice"), make_user("bob")
     before = old()
     User.objects.filter(pk=alice.pk).update(password=before)
 
-    def after_sign_in(password: str) -> str:
+    def after_sign_in(password):
         sign_in(Client(), "alice", password)
         alice.refresh_from_db()
         return alice.password

@@ -3,9 +3,7 @@
 import base64
 import json
 import re
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -56,7 +54,7 @@ PROVIDERS = {f"accounts/<provider:provider>/login/{page}" for page in ("", "call
 
 
 @pytest.fixture(scope="module")
-def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def production(tmp_path_factory):
     """A production site behind a TLS proxy on this machine."""
     folder: Path = tmp_path_factory.mktemp("production")
     key = folder / "secret_key"
@@ -78,9 +76,7 @@ def production(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
 HTTPS = {"X_Forwarded_Proto": "https"}
 
 
-def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(
-    production: Site,
-) -> None:
+def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(production):
     """The refresh cookie is SameSite=Strict, and plain HTTP gets no cookie."""
     plain = production.client().get(LOGIN)
     assert (plain.status, plain.cookies) == (301, {})
@@ -115,14 +111,14 @@ def test_4_1_under_https_every_cookie_is_secure_http_only_and_bound_to_the_host(
     assert client.cookies == {}
 
 
-def check_cookie(cookie: Any, samesite: str) -> None:
+def check_cookie(cookie, samesite):
     """Check that a cookie is bound to the host and cannot be read by scripts."""
     assert (cookie["secure"], cookie["httponly"], cookie["samesite"]) == (True, True, samesite)
     assert (cookie["path"], cookie["domain"]) == ("/", "")
 
 
 @pytest.mark.django_db
-def test_the_content_security_policy_is_exact() -> None:
+def test_the_content_security_policy_is_exact():
     """The other headers are tested in tests/attacks/test_http.py."""
     client = signed_in(make_staff("carol"), Client(enforce_csrf_checks=True))
 
@@ -141,7 +137,7 @@ def test_the_content_security_policy_is_exact() -> None:
 
 
 @pytest.mark.django_db
-def test_personal_pages_are_never_stored_by_caches(client: Client) -> None:
+def test_personal_pages_are_never_stored_by_caches(client):
     sign_up(client, "alice")
     waiting = [client.get(path) for path in (SIGNUP, LOGIN, CONFIRM, link_in(mail_to("alice")))]
     confirm(client, "alice")
@@ -152,7 +148,7 @@ def test_personal_pages_are_never_stored_by_caches(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_one() -> None:
+def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_one():
     client = Client(enforce_csrf_checks=True)
     typed = {"login": "alice", "password": PASSWORD, "next": "/accounts/logout/"}
 
@@ -168,7 +164,7 @@ def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_o
 
 
 @pytest.mark.django_db
-def test_4_3_every_page_refuses_a_post_without_a_csrf_token() -> None:
+def test_4_3_every_page_refuses_a_post_without_a_csrf_token():
     carol, bob = make_staff("carol"), make_user("bob")
     client = signed_in(carol, Client(enforce_csrf_checks=True))
     other = signed_in(carol)
@@ -196,7 +192,7 @@ def test_4_3_every_page_refuses_a_post_without_a_csrf_token() -> None:
 
 
 @pytest.mark.django_db
-def test_4_3_a_csrf_token_is_refused_from_another_origin(client: Client) -> None:
+def test_4_3_a_csrf_token_is_refused_from_another_origin(client):
     client = Client(enforce_csrf_checks=True)
     make_user("alice")
     page = client.get(LOGIN).content.decode()
@@ -211,7 +207,7 @@ def test_4_3_a_csrf_token_is_refused_from_another_origin(client: Client) -> None
 
 
 @pytest.mark.django_db
-def test_4_6_cookies_hold_random_values_and_nothing_readable(client: Client) -> None:
+def test_4_6_cookies_hold_random_values_and_nothing_readable(client):
     alice = signed_up("alice")
     user = User.objects.get(username="alice")
     sign_in(client, "alice", remember="on")

@@ -1,12 +1,10 @@
 """System 4, cookies: how sessions are bound to a browser, and how they end (rows 4 and 5)."""
 
-from typing import Any
 from urllib.parse import quote
 
 import pytest
 from django.test import Client
 
-from tests.support.signin import Clock, Set
 from tests.support.steps import (
     LOGIN,
     LOGOUT,
@@ -29,7 +27,7 @@ CHROME = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 Chrome/{}.0.0.0 Saf
 HERS = CHROME.format(140)
 
 
-def alice_at(**headers: str) -> Client:
+def alice_at(**headers):
     """Return a browser in which alice is signed in."""
     make_user("alice")
     browser = Client(headers={"user-agent": HERS}, **headers)
@@ -37,7 +35,7 @@ def alice_at(**headers: str) -> Client:
     return browser
 
 
-def copy(browser: Client, agent: str = HERS, **headers: str) -> Client:
+def copy(browser, agent=HERS, **headers):
     """Return another browser, or one in another network, with the same session cookie."""
     other = Client(headers={"user-agent": agent}, **headers)
     other.cookies["sessionid"] = browser.cookies["sessionid"].value
@@ -52,9 +50,7 @@ OTHERS = {
 
 
 @pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
-def test_4_4_basic_protection_moves_a_session_to_a_changed_browser_after_a_proof(
-    configure: Set, agent: str
-) -> None:
+def test_4_4_basic_protection_moves_a_session_to_a_changed_browser_after_a_proof(configure, agent):
     browser = alice_at()
     changed = copy(browser, agent)
 
@@ -74,9 +70,7 @@ def test_4_4_basic_protection_moves_a_session_to_a_changed_browser_after_a_proof
 
 
 @pytest.mark.parametrize("agent", OTHERS.values(), ids=OTHERS)
-def test_4_4_strong_protection_revokes_the_session_of_a_changed_browser_and_mails(
-    configure: Set, agent: str
-) -> None:
+def test_4_4_strong_protection_revokes_the_session_of_a_changed_browser_and_mails(configure, agent):
     configure(session_protection="strong")
     browser = alice_at()
     thief = copy(browser, agent)
@@ -93,7 +87,7 @@ def test_4_4_strong_protection_revokes_the_session_of_a_changed_browser_and_mail
 
 
 @pytest.mark.parametrize("protection", ["basic", "strong"])
-def test_4_4_a_browser_update_keeps_the_session(configure: Set, protection: str) -> None:
+def test_4_4_a_browser_update_keeps_the_session(configure, protection):
     configure(session_protection=protection)
     browser = alice_at()
 
@@ -111,8 +105,8 @@ def test_4_4_a_browser_update_keeps_the_session(configure: Set, protection: str)
     ],
 )
 def test_4_4_binding_to_the_network_is_optional_and_ignores_forged_headers(
-    configure: Set, binding: str, home: str, elsewhere: str, same: bool
-) -> None:
+    configure, binding, home, elsewhere, same
+):
     configure(session_protection_network=binding)
     browser = alice_at(REMOTE_ADDR=home)
 
@@ -122,7 +116,7 @@ def test_4_4_binding_to_the_network_is_optional_and_ignores_forged_headers(
     assert is_signed_in(copy(browser, REMOTE_ADDR=elsewhere, **forged)) is same
 
 
-def test_4_5_the_session_key_changes_whenever_rights_rise(client: Client) -> None:
+def test_4_5_the_session_key_changes_whenever_rights_rise(client):
     copies = []
     for step in (
         lambda: sign_up(client, "alice"),
@@ -140,9 +134,7 @@ def test_4_5_the_session_key_changes_whenever_rights_rise(client: Client) -> Non
 
 
 @pytest.mark.parametrize("remember, minutes", [("", 30), ("on", 30 * 30)])
-def test_4_5_a_session_expires_however_often_it_is_used(
-    client: Client, clock: Clock, remember: str, minutes: int
-) -> None:
+def test_4_5_a_session_expires_however_often_it_is_used(client, clock, remember, minutes):
     """A session ends after a day, or after 30 days if remembered, with 47 uses in between."""
     make_user("alice")
     sign_in(client, "alice", remember=remember)
@@ -169,9 +161,7 @@ def test_4_5_a_session_expires_however_often_it_is_used(
     ],
     ids=["idle", "remembered", "idle as set", "absolute as set", "remembered as set"],
 )
-def test_4_5_an_idle_session_expires_as_the_settings_say(
-    configure: Set, clock: Clock, changes: Any, remember: str, life: Any
-) -> None:
+def test_4_5_an_idle_session_expires_as_the_settings_say(configure, clock, changes, remember, life):
     configure(**changes)
     make_user("alice")
     early, late = Client(), Client()

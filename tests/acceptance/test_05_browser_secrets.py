@@ -5,15 +5,11 @@ tests/browser/test_sessions.py.
 """
 
 import re
-from pathlib import Path
 
 import pytest
-from django.test import Client
 from django.utils.html import escape
-from playwright.sync_api import Browser, Page, Route
 
-from tests.support.signin import Set
-from tests.support.site import Site, text_of
+from tests.support.site import text_of
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -29,9 +25,7 @@ SCRIPT = "<script>document.title='pwned'</script>"
 
 
 @pytest.mark.django_db
-def test_5_2_a_stored_script_is_shown_as_text_on_every_page(
-    configure: Set, client: Client, tmp_path: Path
-) -> None:
+def test_5_2_a_stored_script_is_shown_as_text_on_every_page(configure, client, tmp_path):
     # Of all texts that people can store, only the name of an API key may have angle brackets. The
     # name of the site may have them, too.
     configure(site_name=f"The {SCRIPT} site", email_url=tmp_path.as_uri())
@@ -54,9 +48,7 @@ def test_5_2_a_stored_script_is_shown_as_text_on_every_page(
     assert [escape(name) in text for text in shown[-5:]] == [True] * 3 + [False] * 2
 
 
-def test_5_2_the_content_security_policy_blocks_an_injected_script(
-    site: Site, chromium: Browser
-) -> None:
+def test_5_2_the_content_security_policy_blocks_an_injected_script(site, chromium):
     # The fixture ``page`` would fail because of the violations.
     page = chromium.new_context(base_url=site.origin).new_page()
     page.add_init_script(
@@ -72,7 +64,7 @@ def test_5_2_the_content_security_policy_blocks_an_injected_script(
         "<form id='gift' action='https://evil.example/'></form>"
     )
 
-    def inject(route: Route) -> None:
+    def inject(route):
         answer = route.fetch()
         route.fulfill(response=answer, body=re.sub("</main>", f"{holes}</main>", answer.text()))
 
@@ -91,7 +83,7 @@ def test_5_2_the_content_security_policy_blocks_an_injected_script(
     page.context.close()
 
 
-def test_5_1_scripts_cannot_read_any_cookie_or_token(site: Site, page: Page) -> None:
+def test_5_1_scripts_cannot_read_any_cookie_or_token(site, page):
     client = site.client()
     sign_up(client, "reached")
     code = code_in(text_of(site.wait_for_mail(to=address_of("reached"))))

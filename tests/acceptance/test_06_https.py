@@ -9,8 +9,6 @@ import ssl
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator, Sequence
-from pathlib import Path
 
 import pytest
 from cryptography import x509
@@ -22,7 +20,6 @@ from authsite.serving.server import check
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.process import free_port, listening
-from tests.support.signin import Clock
 from tests.support.site import Site
 from tests.support.steps import LOGIN
 
@@ -31,31 +28,31 @@ RENEWAL_SECONDS = 30.0
 
 
 @pytest.fixture(scope="module")
-def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHttps]:
+def https(tmp_path_factory):
     with LocalHttps(tmp_path_factory.mktemp("https")) as running:
         yield running
 
 
-def program(*words: str | Path, given: str = "") -> subprocess.CompletedProcess[str]:
+def program(*words, given=""):
     words = (find(str(words[0])) or missing(str(words[0])), *words[1:])
     return subprocess.run(
         words, capture_output=True, check=False, input=given, text=True, timeout=60
     )
 
 
-def verify(authority: Path, name: Sequence[str], certificate: Path) -> str:
+def verify(authority, name, certificate):
     """Return the output of OpenSSL's strict verification of a certificate."""
     how = ["-x509_strict", "-purpose", "sslserver", "-CAfile", authority]
     done = program("openssl", "verify", *how, *name, certificate)
     return done.stdout + done.stderr
 
 
-def printed(https: LocalHttps, pattern: str) -> str:
+def printed(https, pattern):
     assert https.process
     return re.findall(pattern, https.process.log(), re.MULTILINE)[0]
 
 
-def test_6_1_the_printed_curl_command_and_owner_link_work(https: LocalHttps) -> None:
+def test_6_1_the_printed_curl_command_and_owner_link_work(https):
     words = shlex.split(printed(https, "^curl --cacert .+$"))
     done = program(words[0], "--silent", "--show-error", "--include", *words[1:])
     link = printed(https, rf"^{https.origin}(/accounts/owner/\S+/)$")
@@ -66,9 +63,7 @@ def test_6_1_the_printed_curl_command_and_owner_link_work(https: LocalHttps) -> 
     assert https.client().get("/dev/mail/").status == 404
 
 
-def test_6_1_the_certificate_verifies_for_each_name_and_only_its_owner_reads_the_keys(
-    https: LocalHttps,
-) -> None:
+def test_6_1_the_certificate_verifies_for_each_name_and_only_its_owner_reads_the_keys(https):
     site = https.data_dir / "tls/site.pem"
     names = (("hostname", NAME), ("hostname", "localhost"), ("ip", "127.0.0.1"))
     for kind, name in names:
@@ -80,7 +75,7 @@ def test_6_1_the_certificate_verifies_for_each_name_and_only_its_owner_reads_the
     assert (https.data_dir / "tls").stat().st_mode & 0o777 == 0o700
 
 
-def test_6_1_the_key_of_the_local_authority_is_not_stored(https: LocalHttps) -> None:
+def test_6_1_the_key_of_the_local_authority_is_not_stored(https):
     files = {file.name for file in (https.data_dir / "tls").iterdir()}
 
     assert files == {"ca.pem", "site.pem", "site.key"}
@@ -89,10 +84,8 @@ def test_6_1_the_key_of_the_local_authority_is_not_stored(https: LocalHttps) -> 
     assert key.public_key() != trusted
 
 
-def test_6_1_the_authority_is_kept_until_the_certificate_ends_soon_or_is_damaged(
-    clock: Clock, tmp_path: Path
-) -> None:
-    def made() -> list[bytes]:
+def test_6_1_the_authority_is_kept_until_the_certificate_ends_soon_or_is_damaged(clock, tmp_path):
+    def made():
         certify(tmp_path)
         return [(tmp_path / name).read_bytes() for name in ("ca.pem", "site.pem", "site.key")]
 
@@ -107,7 +100,7 @@ def test_6_1_the_authority_is_kept_until_the_certificate_ends_soon_or_is_damaged
         assert made() != renewed
 
 
-def test_6_2_plain_http_redirects_to_the_same_page_and_sets_no_cookie(https: LocalHttps) -> None:
+def test_6_2_plain_http_redirects_to_the_same_page_and_sets_no_cookie(https):
     large = b"password=" + 200_000 * b"x"
     for method, path, body in (
         ("GET", f"{LOGIN}?next=/%3Fa%3D1&b=%C3%A9", None),
@@ -126,9 +119,7 @@ def test_6_2_plain_http_redirects_to_the_same_page_and_sets_no_cookie(https: Loc
         assert answer.headers["X-Content-Type-Options"] == "nosniff"
 
 
-def test_6_2_a_plain_request_without_a_path_is_redirected_to_the_home_page(
-    https: LocalHttps,
-) -> None:
+def test_6_2_a_plain_request_without_a_path_is_redirected_to_the_home_page(https):
     for line in ("OPTIONS *", "CONNECT evil.example:80", "GET http://evil.example"):
         with socket.create_connection(("127.0.0.1", https.redirect_port), 10) as connection:
             connection.sendall(f"{line} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n".encode())
@@ -136,7 +127,7 @@ def test_6_2_a_plain_request_without_a_path_is_redirected_to_the_home_page(
         assert f"location: {https.origin}/\r\n" in answer, line
 
 
-def test_6_2_plain_http_serves_acme_challenges_and_no_other_file(https: LocalHttps) -> None:
+def test_6_2_plain_http_serves_acme_challenges_and_no_other_file(https):
     folder = https.data_dir / "acme/.well-known/acme-challenge"
     folder.mkdir(parents=True)
     (folder / "t0ken_-").write_text("t0ken_-.thumbprint")
@@ -153,9 +144,7 @@ def test_6_2_plain_http_serves_acme_challenges_and_no_other_file(https: LocalHtt
         assert (refused.status, refused.location) == (301, f"{https.origin}{at}{path}")
 
 
-def test_6_3_hsts_lasts_a_year_and_is_never_sent_for_names_shared_with_other_sites(
-    https: LocalHttps,
-) -> None:
+def test_6_3_hsts_lasts_a_year_and_is_never_sent_for_names_shared_with_other_sites(https):
     for path in (LOGIN, "/", "/static/app.css", "/no-such-page"):
         answer = https.client().get(path)
         assert answer.headers["Strict-Transport-Security"] == HSTS
@@ -166,7 +155,7 @@ def test_6_3_hsts_lasts_a_year_and_is_never_sent_for_names_shared_with_other_sit
         assert (answer.status, answer.headers["Strict-Transport-Security"]) == (400, None)
 
 
-def test_6_3_only_tls_1_2_and_1_3_are_accepted(https: LocalHttps) -> None:
+def test_6_3_only_tls_1_2_and_1_3_are_accepted(https):
     seen = {}
     for version in (v for v in ssl.TLSVersion if v.name.startswith("TLS")):
         context = ssl.create_default_context(cafile=https.authority)
@@ -184,12 +173,12 @@ def test_6_3_only_tls_1_2_and_1_3_are_accepted(https: LocalHttps) -> None:
     assert "ALERT" in seen["TLSv1_1"]
 
 
-def shown(https: LocalHttps) -> bytes | None:
+def shown(https):
     with https.socket() as connection:
         return connection.getpeercert(binary_form=True)
 
 
-def test_6_5_a_signal_loads_a_renewed_certificate_but_not_a_broken_one(https: LocalHttps) -> None:
+def test_6_5_a_signal_loads_a_renewed_certificate_but_not_a_broken_one(https):
     assert https.process
     folder = https.data_dir / "tls"
     first, key = shown(https), (folder / "site.key").read_text()
@@ -215,7 +204,7 @@ def test_6_5_a_signal_loads_a_renewed_certificate_but_not_a_broken_one(https: Lo
     assert https.client().get(LOGIN).status == 200
 
 
-def test_a_world_readable_or_mismatched_key_is_refused(tmp_path: Path) -> None:
+def test_a_world_readable_or_mismatched_key_is_refused(tmp_path):
     for name in ("own", "other"):
         issue(tmp_path / name, CA(), NAMES)
     site, key = (tmp_path / "own" / name for name in ("site.pem", "site.key"))
@@ -231,7 +220,7 @@ def test_a_world_readable_or_mismatched_key_is_refused(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("which", ["PORT", "REDIRECT_PORT"])
-def test_a_start_on_a_port_in_use_fails_and_names_the_port(which: str, tmp_path: Path) -> None:
+def test_a_start_on_a_port_in_use_fails_and_names_the_port(which, tmp_path):
     ports = {"PORT": free_port(), "REDIRECT_PORT": free_port()}
     certify(tmp_path / "tls")
     files = {"TLS_CERT_FILE": tmp_path / "tls/site.pem", "TLS_KEY_FILE": tmp_path / "tls/site.key"}
@@ -245,7 +234,7 @@ def test_a_start_on_a_port_in_use_fails_and_names_the_port(which: str, tmp_path:
         assert [name for name, port in ports.items() if listening(port)] == [which]
 
 
-def test_one_signal_closes_both_ports(https: LocalHttps) -> None:
+def test_one_signal_closes_both_ports(https):
     """This test comes last, because it stops the module's site."""
     assert https.process
     assert https.process.stop() == 0

@@ -7,7 +7,6 @@ Rows 3 to 5 are attacks: a password alone, codes used twice, guesses. They are i
 import base64
 import html
 import re
-from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -28,7 +27,6 @@ from tests.support.second_factor import (
     shown_on,
     unused_code,
 )
-from tests.support.signin import Clock, Set
 from tests.support.steps import (
     PASSWORD,
     is_signed_in,
@@ -44,7 +42,7 @@ pytestmark = pytest.mark.django_db
 OVERVIEW = "/accounts/2fa/"
 
 
-def uri_on(page: str) -> str:
+def uri_on(page):
     """Return the link that opens an authenticator app on the same device."""
     (link,) = re.findall(r'href="(otpauth:[^"]*)"', page)
     return html.unescape(link)
@@ -58,9 +56,7 @@ ISSUERS = {
 
 
 @pytest.mark.parametrize("name, encoded", ISSUERS.items())
-def test_7_1_the_otpauth_uri_is_exact_and_percent_encoded(
-    client: Client, alice: User, configure: Set, name: str, encoded: str
-) -> None:
+def test_7_1_the_otpauth_uri_is_exact_and_percent_encoded(client, alice, configure, name, encoded):
     configure(site_name=name)
     User.objects.update(email="al?ce+&%@example.org")
 
@@ -75,8 +71,8 @@ def test_7_1_the_otpauth_uri_is_exact_and_percent_encoded(
 
 
 def test_7_1_the_qr_code_can_be_scanned_and_its_secret_gives_valid_codes(
-    client: Client, alice: User, clock: Clock, tmp_path: Path
-) -> None:
+    client, alice, clock, tmp_path
+):
     page = client.get(SETUP)
     assert "no-store" in page["Cache-Control"]
     assert not re.findall(r"<img|url\(|data:", page.text), "the QR code is part of the page"
@@ -96,8 +92,8 @@ def test_7_1_the_qr_code_can_be_scanned_and_its_secret_gives_valid_codes(
 
 
 def test_7_1_one_session_keeps_its_seed_for_an_hour_through_reloads_and_mistakes(
-    client: Client, alice: User, clock: Clock
-) -> None:
+    client, alice, clock
+):
     other = Client()
     sign_in(other, "alice")
     seeds = [seed_on(browser.get(SETUP).text) for browser in (client, other)]
@@ -115,7 +111,7 @@ def test_7_1_one_session_keeps_its_seed_for_an_hour_through_reloads_and_mistakes
     assert not alice.authenticator_set.exists()
 
 
-def test_7_1_the_seed_is_shown_only_while_enrolling(client: Client, alice: User) -> None:
+def test_7_1_the_seed_is_shown_only_while_enrolling(client, alice):
     seed = seed_on(client.get(SETUP).text)
     client.post(SETUP, {"code": code_of(seed)})
     confirm_recovery_codes(client)
@@ -135,8 +131,8 @@ FILE = f"{RECOVERY_CODES}file/"
 
 
 def test_7_2_a_code_enables_the_app_and_recovery_codes_are_shown_once_and_one_is_entered(
-    client: Client, alice: User
-) -> None:
+    client, alice
+):
     seed = seed_on(client.get(SETUP).text)
     client.post(SETUP, {"code": code_of(seed, 5000)})
     assert sign_in(Client(), "alice").url == "/", "a wrong code enables nothing"
@@ -176,8 +172,8 @@ MUST_ENROL = [
 
 @pytest.mark.parametrize("required_for, who, must", MUST_ENROL)
 def test_7_7_a_required_factor_is_enrolled_at_sign_in_and_asked_for_afterwards(
-    client: Client, configure: Set, required_for: str, who: str, must: bool
-) -> None:
+    client, configure, required_for, who, must
+):
     configure(second_factor=required_for)
     make_user("alice")
     make_staff("carol", has_factor=False)
@@ -199,8 +195,8 @@ def test_7_7_a_required_factor_is_enrolled_at_sign_in_and_asked_for_afterwards(
 
 @pytest.mark.parametrize("required_for", ["optional", "staff", "all"])
 def test_7_7_the_last_factor_cannot_be_removed_where_one_is_required(
-    client: Client, configure: Set, required_for: str
-) -> None:
+    client, configure, required_for
+):
     configure(second_factor=required_for)
     carol = make_staff("carol")
     sign_in_twice(client, carol)
@@ -213,7 +209,7 @@ def test_7_7_the_last_factor_cannot_be_removed_where_one_is_required(
     assert sign_in(Client(), "carol").url == (CHALLENGE if stays else "/")
 
 
-def test_7_7_a_stricter_setting_closes_the_admin_at_once(client: Client, configure: Set) -> None:
+def test_7_7_a_stricter_setting_closes_the_admin_at_once(client, configure):
     configure(second_factor="optional")
     make_staff("carol", has_factor=False)
     assert sign_in(client, "carol").url == "/"

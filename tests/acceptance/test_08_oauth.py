@@ -10,8 +10,8 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import Identity, User
-from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.signin import Clock, signed_in
+from tests.support.openid_provider import Person
+from tests.support.signin import signed_in
 from tests.support.social import ACME, come_back, go, round_trip
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in
 
@@ -19,16 +19,14 @@ CONNECTIONS, CONFIRM = "/accounts/3rdparty/", "/accounts/3rdparty/confirm/"
 pytestmark = pytest.mark.django_db
 
 
-def test_8_1_state_pkce_and_nonce_are_sent(op: OpenIDProvider, client: Client) -> None:
+def test_8_1_state_pkce_and_nonce_are_sent(op, client):
     asked = {name: values[0] for name, values in parse_qs(urlsplit(go(client)).query).items()}
     assert asked["code_challenge_method"] == "S256"
     assert all(len(asked[name]) == 43 for name in ("state", "nonce", "code_challenge"))
 
 
 @pytest.mark.parametrize("email", ["", "no address"])
-def test_8_4_signing_in_works_without_an_email_from_the_provider(
-    op: OpenIDProvider, client: Client, email: str
-) -> None:
+def test_8_4_signing_in_works_without_an_email_from_the_provider(op, client, email):
     assert round_trip(client, op, Person("1", email)).url == "/"
 
     user = User.objects.get()
@@ -36,9 +34,7 @@ def test_8_4_signing_in_works_without_an_email_from_the_provider(
     assert "Add an email address" in client.get("/").text
 
 
-def test_8_4_a_verified_email_of_an_existing_account_is_connected_after_a_sign_in(
-    op: OpenIDProvider, client: Client
-) -> None:
+def test_8_4_a_verified_email_of_an_existing_account_is_connected_after_a_sign_in(op, client):
     alice = make_user("alice")
 
     answer = round_trip(client, op, next="/accounts/sessions/")
@@ -54,9 +50,7 @@ def test_8_4_a_verified_email_of_an_existing_account_is_connected_after_a_sign_i
     assert User.objects.get() == alice
 
 
-def test_8_6_a_provider_is_connected_and_disconnected_with_recent_authentication(
-    op: OpenIDProvider, clock: Clock
-) -> None:
+def test_8_6_a_provider_is_connected_and_disconnected_with_recent_authentication(op, clock):
     alice = make_user("alice")
     client = signed_in(alice)
     assert round_trip(client, op, Person("a", "a@example.org"), act="connect").url == CONFIRM
@@ -79,9 +73,7 @@ def test_8_6_a_provider_is_connected_and_disconnected_with_recent_authentication
     assert is_signed_in(client)
 
 
-def test_8_6_the_only_sign_in_method_stays_until_a_password_is_set(
-    op: OpenIDProvider, client: Client, clock: Clock
-) -> None:
+def test_8_6_the_only_sign_in_method_stays_until_a_password_is_set(op, client, clock):
     round_trip(client, op)
     disconnect = {"disconnect": Identity.objects.get().pk}
     assert 'name="disconnect"' not in client.get(CONNECTIONS).text
@@ -106,7 +98,7 @@ def test_8_6_the_only_sign_in_method_stays_until_a_password_is_set(
     assert not Identity.objects.exists()
 
 
-def test_10_1_discovery_and_keys_of_an_issuer_are_fetched_once(op: OpenIDProvider) -> None:
+def test_10_1_discovery_and_keys_of_an_issuer_are_fetched_once(op):
     for subject in ("a", "b"):
         round_trip(Client(), op, Person(subject))
 
@@ -115,9 +107,7 @@ def test_10_1_discovery_and_keys_of_an_issuer_are_fetched_once(op: OpenIDProvide
     assert op.count("/jwks") == 1
 
 
-def test_10_3_a_taken_nickname_gets_a_suffix_and_remember_me_and_next_survive(
-    op: OpenIDProvider, client: Client
-) -> None:
+def test_10_3_a_taken_nickname_gets_a_suffix_and_remember_me_and_next_survive(op, client):
     make_user("alice")
     person = Person("alice-1", username="Alice")
 

@@ -5,10 +5,8 @@ Rows 3 and 4 are in tests/attacks: test_token_rights.py and test_revocation.py.
 
 import itertools
 import re
-from pathlib import Path
 
 import pytest
-from django.test import Client
 
 from accounts.ops.schema import CODES
 from accounts.tokens import scopes
@@ -23,8 +21,8 @@ from tests.support.second_factor import (
     confirm_recovery_codes,
     seed_on,
 )
-from tests.support.signin import Clock, signed_in
-from tests.support.site import ROOT, Site, text_of
+from tests.support.signin import signed_in
+from tests.support.site import ROOT, text_of
 from tests.support.steps import CONFIRM, code_in, make_user, sign_up
 from tests.support.urls import OPEN
 
@@ -34,7 +32,7 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 CODE = "is your code"
 
 
-def code_of_bobs_app(site: Site) -> str:
+def code_of_bobs_app(site):
     """Sign bob up on the pages, with an authenticator and emailed codes; return an unused code."""
     browser = site.client()
     sign_up(browser, "bob")
@@ -46,7 +44,7 @@ def code_of_bobs_app(site: Site) -> str:
     return code_of(seed, 1)
 
 
-def test_the_api_docs_name_every_scope() -> None:
+def test_the_api_docs_name_every_scope():
     table = PAGE.partition("| scope | allows |")[2].partition("\n\n")[0]
     named = re.findall(r"`([a-z:]+)`", "".join(row.split("|")[1] for row in table.split("\n")[2:]))
 
@@ -54,9 +52,7 @@ def test_the_api_docs_name_every_scope() -> None:
     assert {*named} == scopes.SCOPES - {"activity:write"}
 
 
-def test_9_1_every_command_of_the_api_docs_prints_the_documented_output(
-    site: Site, tmp_path: Path
-) -> None:
+def test_9_1_every_command_of_the_api_docs_prints_the_documented_output(site, tmp_path):
     for program in ("bash", "curl", "jq"):
         find(program) or missing(program)
     env = {"ORIGIN": site.origin, "DATA_DIR": str(site.data_dir), "CODE": code_of_bobs_app(site)}
@@ -70,7 +66,7 @@ def test_9_1_every_command_of_the_api_docs_prints_the_documented_output(
             assert not block.kind or block.matches(printed), (block.lines, printed)
 
 
-def test_9_1_the_api_docs_name_every_error_code() -> None:
+def test_9_1_the_api_docs_name_every_error_code():
     table = re.findall(r"(?m)^\|.*", PAGE.partition("\n## Errors\n")[2].partition("\n## ")[0])
     named = set(re.findall(r"`([a-z_]+)`", "".join(table)))
     assert named == set(CODES)
@@ -81,9 +77,7 @@ CLOSED = [path for path in CALLS if f"api/v1/{path}" not in OPEN and NOBODY not 
 
 
 @pytest.mark.django_db
-def test_9_2_failed_authentication_is_401_with_www_authenticate(
-    client: Client, clock: Clock
-) -> None:
+def test_9_2_failed_authentication_is_401_with_www_authenticate(client, clock):
     """Invalid bodies are tested in tests/attacks: test_api_input.py and test_api_fuzz.py."""
     signed_in(make_user("alice"), client)
     for path, sent in itertools.product(CLOSED, ("", "Bearer x", "Basic YTpi", "Digest x")):

@@ -3,9 +3,6 @@
 Row 3 is in tests/attacks/test_second_factor_codes.py.
 """
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from django.core.management import call_command
 from django.test import Client
@@ -22,7 +19,6 @@ from tests.support.second_factor import (
     take_second_step,
     unused_code,
 )
-from tests.support.signin import Clock
 from tests.support.steps import (
     LOGIN,
     PASSWORD,
@@ -41,15 +37,15 @@ pytestmark = pytest.mark.django_db
 REAUTHENTICATE, WHAT_NEXT = "/accounts/reauthenticate/", "/accounts/what-next/"
 
 
-def form_of(user: User) -> str:
+def form_of(user):
     return f"/admin/accounts/user/{user.pk}/change/"
 
 
-def by_the_owner_link(client: Client) -> Any:
+def by_the_owner_link(client):
     return client.post(owner_link(), OWNER)
 
 
-def by_createsuperuser(client: Client) -> Any:
+def by_createsuperuser(client):
     call_command(
         *("createsuperuser", "--noinput", "--username=carol"),
         f"--email={address_of('carol')}",
@@ -62,8 +58,8 @@ def by_createsuperuser(client: Client) -> Any:
 
 @pytest.mark.parametrize("made", [by_the_owner_link, by_createsuperuser])
 def test_11_5_a_new_administrator_must_enrol_a_second_factor_before_entering_the_admin(
-    client: Client, monkeypatch: pytest.MonkeyPatch, made: Callable[[Client], Any]
-) -> None:
+    client, monkeypatch, made
+):
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
 
     assert made(client).url == SETUP
@@ -84,9 +80,7 @@ def test_11_5_a_new_administrator_must_enrol_a_second_factor_before_entering_the
     assert again.get("/admin/accounts/user/").status_code == 200
 
 
-def test_11_5_a_session_with_proofs_too_weak_for_staff_must_add_the_second_factor(
-    client: Client, clock: Clock
-) -> None:
+def test_11_5_a_session_with_proofs_too_weak_for_staff_must_add_the_second_factor(client, clock):
     """The session began with a password and a mailed code, which do not suffice for staff."""
     carol = make_user("carol", emailed_codes=True)
     enrolled(carol)
@@ -105,9 +99,7 @@ def test_11_5_a_session_with_proofs_too_weak_for_staff_must_add_the_second_facto
     assert client.get("/admin/").status_code == 200
 
 
-def test_11_5_admin_forms_and_actions_need_a_recent_second_factor(
-    client: Client, clock: Clock
-) -> None:
+def test_11_5_admin_forms_and_actions_need_a_recent_second_factor(client, clock):
     carol, alice = make_staff("carol"), make_user("alice")
     sign_in_twice(client, carol)
     form = form_of(alice)

@@ -4,8 +4,6 @@ import re
 import runpy
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
@@ -17,11 +15,9 @@ from django.test.utils import CaptureQueriesContext
 from accounts.activity.models import Activity
 from accounts.apikeys import services
 from accounts.sessions.models import LoginSession
-from accounts.users.models import User
 from tests.support.api import Answer, call, get_tokens, renew, second_step
 from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.second_factor import enrolled, unused_code
-from tests.support.signin import Clock
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, make_user
 
@@ -36,20 +32,20 @@ pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def alice(clock: Clock) -> User:
+def alice(clock):
     """Alice, in a process that has already cached its signing key."""
     Client().get(JWKS)
     return make_user("alice", password=PASSWORD)
 
 
-def counted(act: Callable[[], Any]) -> tuple[Any, list[str]]:
+def counted(act):
     """Return the result of a call and its statements, without COMMIT."""
     with CaptureQueriesContext(connection) as statements:
         answer = act()
     return answer, [q["sql"].strip() for q in statements if q["sql"] not in {"COMMIT"}]
 
 
-def test_a_call_with_a_token_costs_one_query_with_any_number_of_groups(alice: User) -> None:
+def test_a_call_with_a_token_costs_one_query_with_any_number_of_groups(alice):
     for n in range(20):
         Group.objects.create(name=f"group {n:02}").user_set.add(alice)
     token = get_tokens(scope="read groups")["access"]
@@ -68,7 +64,7 @@ def test_a_call_with_a_token_costs_one_query_with_any_number_of_groups(alice: Us
             assert len(answer["groups"]) == 20, name
 
 
-def test_forged_access_and_refresh_tokens_cost_no_query(alice: User) -> None:
+def test_forged_access_and_refresh_tokens_cost_no_query(alice):
     tokens = get_tokens()
     forged = tokens["access"][:-8] + "AAAAAAAA"
 
@@ -82,7 +78,7 @@ def test_forged_access_and_refresh_tokens_cost_no_query(alice: User) -> None:
         assert (answer.status, statements) == (401, [])
 
 
-def test_a_refresh_costs_one_statement_and_its_retry_three(alice: User) -> None:
+def test_a_refresh_costs_one_statement_and_its_retry_three(alice):
     token = get_tokens()["refresh"]
     answer, first = counted(lambda: renew(token))
     again, retry = counted(lambda: renew(token))
@@ -95,7 +91,7 @@ def test_a_refresh_costs_one_statement_and_its_retry_three(alice: User) -> None:
     assert [sql.split()[0] for sql in narrower] == ["BEGIN", "UPDATE"]
 
 
-def test_an_api_sign_in_costs_few_statements(alice: User) -> None:
+def test_an_api_sign_in_costs_few_statements(alice):
     wrong = {"username": "nobody", "password": "copper kettle under eight stars"}
     basic = f"alice:{PASSWORD}"
     for act, status, most in (
@@ -118,9 +114,7 @@ def test_an_api_sign_in_costs_few_statements(alice: User) -> None:
     assert len(more) <= 21, more
 
 
-def test_lists_cost_three_queries_with_a_long_history_and_many_sessions(
-    alice: User, clock: Clock
-) -> None:
+def test_lists_cost_three_queries_with_a_long_history_and_many_sessions(alice, clock):
     token = get_tokens()["access"]
     here = LoginSession.objects.get()
     shared = {name: getattr(here, name) for name in ("kind", "amr", "auth_time", "idle_at")}
@@ -141,8 +135,8 @@ def test_lists_cost_three_queries_with_a_long_history_and_many_sessions(
 @pytest.mark.django_db
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
 def test_a_refresh_costs_the_same_with_1000_and_with_100000_sessions(
-    request: pytest.FixtureRequest, kind: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+    request, kind, tmp_path, capsys
+):
     """The query plans are compared instead of times: both use the primary key."""
     if kind == "sqlite":
         runpy.run_path(str(GROW))
@@ -161,12 +155,12 @@ def test_a_refresh_costs_the_same_with_1000_and_with_100000_sessions(
     assert re.findall(r"(?m)^STATEMENTS (.+)$", says) == ["1 1"] * 2
 
 
-def find_key() -> str:
+def find_key():
     """Return the statement that finds an API key."""
     return services._OWNED._query._all._text
 
 
-def test_an_api_key_is_found_by_primary_key_on_sqlite(alice: User) -> None:
+def test_an_api_key_is_found_by_primary_key_on_sqlite(alice):
     """SQLite plans without regard to the number of rows, so one row is enough."""
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN QUERY PLAN {find_key()}", {"id": "0" * 16})
@@ -191,9 +185,7 @@ ANALYZE
 
 @pytest.mark.proof
 @pytest.mark.alone
-def test_an_api_key_is_found_among_a_million_by_primary_key_on_postgresql(
-    postgres: Any, tmp_path: Path
-) -> None:
+def test_an_api_key_is_found_among_a_million_by_primary_key_on_postgresql(postgres, tmp_path):
     site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
     site.make_database()
     with psycopg.connect(site.env["DATABASE_URL"], autocommit=True) as database:

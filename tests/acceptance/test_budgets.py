@@ -2,18 +2,15 @@
 
 import re
 import time
-from typing import Any
 
 import pytest
 from django.db import connection
-from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.events import EVENTS, GROUPS
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from tests.support.second_factor import CHALLENGE, enrolled, unused_code
-from tests.support.signin import Clock
 from tests.support.social import configured
 from tests.support.steps import LOGIN, PASSWORD, address_of, make_user, sign_in
 
@@ -25,8 +22,8 @@ FIRST_STEP = {"login": "alice", "password": PASSWORD}
 
 @pytest.mark.django_db
 def test_the_sign_in_page_costs_no_query_and_no_session_and_is_small(
-    client: Client, django_assert_num_queries: Any, settings: Any
-) -> None:
+    client, django_assert_num_queries, settings
+):
     """The site has four providers and a choice of language."""
     four = ("google", "github", "facebook", "twitter")
     configured(settings, **{f"{name}_client_id": "id" for name in four})
@@ -49,9 +46,7 @@ def test_the_sign_in_page_costs_no_query_and_no_session_and_is_small(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_successful_sign_in_costs_one_hash_and_few_statements(
-    client: Client, hashes: list[str]
-) -> None:
+def test_a_successful_sign_in_costs_one_hash_and_few_statements(client, hashes):
     """A sign-in costs fewer statements in a known browser."""
     make_user("alice")
     for login, most in (("alice", 22), (address_of("alice"), 17)):
@@ -67,9 +62,7 @@ def test_a_successful_sign_in_costs_one_hash_and_few_statements(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_both_steps_of_a_sign_in_cost_one_hash_and_few_statements(
-    client: Client, hashes: list[str], clock: Clock
-) -> None:
+def test_both_steps_of_a_sign_in_cost_one_hash_and_few_statements(client, hashes, clock):
     """The three requests are the password, the page that asks for a code, and the code."""
     alice = make_user("alice")
     enrolled(alice)
@@ -91,8 +84,8 @@ def test_both_steps_of_a_sign_in_cost_one_hash_and_few_statements(
 
 @pytest.mark.django_db
 def test_pages_stay_cheap_with_a_long_history_and_many_sessions(
-    client: Client, clock: Clock, django_assert_num_queries: Any
-) -> None:
+    client, clock, django_assert_num_queries
+):
     """Alice has 10,000 rows of history and 200 other sessions."""
     alice = make_user("alice")
     sign_in(client, "alice")
@@ -127,11 +120,11 @@ def test_pages_stay_cheap_with_a_long_history_and_many_sessions(
 
 
 @pytest.mark.django_db
-def test_the_last_use_of_a_session_is_written_once_a_minute(client: Client, clock: Clock) -> None:
+def test_the_last_use_of_a_session_is_written_once_a_minute(client, clock):
     make_user("alice")
     sign_in(client, "alice")
 
-    def writes() -> list[str]:
+    def writes():
         with CaptureQueriesContext(connection) as statements:
             assert client.get("/").status_code == 200
         return [query["sql"] for query in statements if not query["sql"].startswith("SELECT")]

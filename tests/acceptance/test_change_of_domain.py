@@ -1,7 +1,5 @@
 """What a change of ORIGIN means for tokens and links, as `docs/operating.md` describes it."""
 
-from typing import Any
-
 import pytest
 
 from accounts.common.pages import absolute
@@ -13,9 +11,7 @@ MOVED = "http://accounts.example.org"
 
 
 @pytest.mark.django_db
-def test_after_a_change_of_origin_refresh_tokens_work_and_older_access_tokens_do_not(
-    settings: Any,
-) -> None:
+def test_after_a_change_of_origin_refresh_tokens_work_and_older_access_tokens_do_not(settings):
     make_user("alice")
     before = get_tokens()
     set_up(settings, origin=MOVED)

@@ -4,8 +4,6 @@ import os
 import re
 import subprocess
 import sys
-from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import pytest
@@ -22,7 +20,7 @@ from tests.support.env import clean
 from tests.support.owner import OWNER, owner_link, printed_by
 from tests.support.process import free_port
 from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP
-from tests.support.signin import Clock, set_up
+from tests.support.signin import set_up
 from tests.support.site import ROOT
 from tests.support.steps import (
     CONFIRM,
@@ -38,7 +36,7 @@ from tests.support.steps import (
 
 
 @pytest.mark.django_db
-def test_an_owner_link_makes_one_administrator_once(client: Client) -> None:
+def test_an_owner_link_makes_one_administrator_once(client):
     """The administrator's second factor is tested in test_11_administrator.py."""
     link = owner_link()
 
@@ -53,7 +51,7 @@ def test_an_owner_link_makes_one_administrator_once(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_make_run_prints_the_owner_link_alone_on_its_line_after_what_it_is_for() -> None:
+def test_make_run_prints_the_owner_link_alone_on_its_line_after_what_it_is_for():
     purpose, link, end = printed_by("create_owner", "--if-none").split("\n", 2)
 
     assert purpose.startswith("There is no administrator yet.")
@@ -62,9 +60,7 @@ def test_make_run_prints_the_owner_link_alone_on_its_line_after_what_it_is_for()
 
 
 @pytest.mark.django_db
-def test_an_owner_link_ends_with_a_newer_link_an_administrator_or_after_a_day(
-    client: Client, clock: Clock
-) -> None:
+def test_an_owner_link_ends_with_a_newer_link_an_administrator_or_after_a_day(client, clock):
     replaced, aged = owner_link(), owner_link()
     assert client.get(replaced).status_code == 404
     assert client.get(aged).status_code == 200
@@ -77,7 +73,7 @@ def test_an_owner_link_ends_with_a_newer_link_an_administrator_or_after_a_day(
     assert User.objects.count() == 1
 
 
-def test_send_test_mail_sends_at_once_or_says_what_is_wrong(settings: Any, tmp_path: Path) -> None:
+def test_send_test_mail_sends_at_once_or_says_what_is_wrong(settings, tmp_path):
     settings.MAILERS = {"default": mailer(tmp_path.as_uri())}
     assert printed_by("send_test_mail", "alice@example.org") == "Sent to alice@example.org.\n"
     (file,) = tmp_path.iterdir()
@@ -90,7 +86,7 @@ def test_send_test_mail_sends_at_once_or_says_what_is_wrong(settings: Any, tmp_p
 
 
 @pytest.mark.django_db
-def test_prune_deletes_expired_rows_and_nothing_else(client: Client, clock: Clock) -> None:
+def test_prune_deletes_expired_rows_and_nothing_else(client, clock):
     make_user("alice")
     sign_in(client, "alice", remember="on")
     sign_up(Client(), "bob")
@@ -111,7 +107,7 @@ def test_prune_deletes_expired_rows_and_nothing_else(client: Client, clock: Cloc
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", ["alice", "ALICE", address_of("Alice"), "id"])
-def test_end_sessions_revokes_every_session_and_mails_the_owner(client: Client, name: str) -> None:
+def test_end_sessions_revokes_every_session_and_mails_the_owner(client, name):
     alice = make_user("alice")
     make_user("bob")
     elsewhere, bob = Client(), Client()
@@ -126,7 +122,7 @@ def test_end_sessions_revokes_every_session_and_mails_the_owner(client: Client, 
 
 
 @pytest.mark.django_db
-def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owner() -> None:
+def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owner():
     carol, browser, bob = make_staff("carol"), Client(), make_staff("bob")
     sign_in_twice(browser, carol)
     browser.post(RECOVERY_CODES, {"new": "1"})
@@ -146,7 +142,7 @@ def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owne
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("command", ["end_sessions", "reset_second_factor"])
-def test_a_command_says_that_there_is_no_such_user(command: str) -> None:
+def test_a_command_says_that_there_is_no_such_user(command):
     sign_up(Client(), "waiting")
 
     for name in ("nobody", "nobody@example.org", "waiting", "1", str(UUID(int=1))):
@@ -154,7 +150,7 @@ def test_a_command_says_that_there_is_no_such_user(command: str) -> None:
             printed_by(command, name)
 
 
-def test_production_is_the_default_and_every_missing_setting_is_named(tmp_path: Path) -> None:
+def test_production_is_the_default_and_every_missing_setting_is_named(tmp_path):
     """Invalid settings are tested in tests/common/test_config.py."""
     done = subprocess.run(
         [sys.executable, "-m", "authsite"],
@@ -173,9 +169,7 @@ def test_production_is_the_default_and_every_missing_setting_is_named(tmp_path: 
         assert f"\n{name} is missing" in done.stderr
 
 
-def test_the_server_does_not_print_the_password_of_the_mail_server(
-    settings: Any, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_server_does_not_print_the_password_of_the_mail_server(settings, monkeypatch, capsys):
     monkeypatch.setenv("AUTHSITE_SERVES", "")
     monkeypatch.setattr(server, "server", sys.exit)
     set_up(settings, email_url="smtp+plain://site:hunter2@127.0.0.1:9")

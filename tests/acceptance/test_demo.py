@@ -4,7 +4,6 @@ import html
 import os
 import re
 import sys
-from pathlib import Path
 
 from tests.support.env import clean
 from tests.support.journey import Journey
@@ -12,9 +11,7 @@ from tests.support.process import Process, free_port, listening
 from tests.support.site import ROOT, Client
 
 
-def test_the_demo_signs_in_by_its_provider_by_the_printed_passwords_and_in_its_shop(
-    tmp_path: Path,
-) -> None:
+def test_the_demo_signs_in_by_its_provider_by_the_printed_passwords_and_in_its_shop(tmp_path):
     port, issuer_port, shop_port = free_port(), free_port(), free_port()
     ports = {"PORT": port, "ISSUER_PORT": issuer_port, "SHOP_PORT": shop_port}
     env = os.environ | clean(tmp_path) | {name: str(number) for name, number in ports.items()}

@@ -1,10 +1,8 @@
 """Two nodes on PostgreSQL and Redis that answer a client's requests in turn."""
 
 import itertools
-from http.client import HTTPConnection
 
 from tests.support.api import call, get_tokens, is_good, renew
-from tests.support.services import Postgres, Redis
 from tests.support.site import CHEAP_HASHES, Client, Site
 from tests.support.steps import CONFIRM, code_in, sign_in, sign_up
 
@@ -14,18 +12,16 @@ JWKS = "/.well-known/jwks.json"
 class Balanced(Client):
     """A client that sends each request to the next node."""
 
-    def __init__(self, *nodes: Site) -> None:
+    def __init__(self, *nodes):
         super().__init__(nodes[0].origin)
         self._turns = itertools.cycle(("127.0.0.1", node.port) for node in nodes)
 
-    def connection(self) -> HTTPConnection:
+    def connection(self):
         self._connect = next(self._turns)
         return super().connection()
 
 
-def test_sessions_and_tokens_work_and_are_revoked_on_both_nodes(
-    postgres: Postgres, redis_server: Redis
-) -> None:
+def test_sessions_and_tokens_work_and_are_revoked_on_both_nodes(postgres, redis_server):
     env = {"DATABASE_URL": postgres.database(), "REDIS_URL": redis_server.url}
     with Site(**env, **CHEAP_HASHES) as site, site.second() as other:
         nodes = (site, other)

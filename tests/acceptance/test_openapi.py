@@ -2,9 +2,7 @@
 
 import base64
 import re
-from collections.abc import Iterator
 from hashlib import sha384
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -18,7 +16,6 @@ from accounts.oauth import connections
 from accounts.ops.schema import CONFLICTS, EXAMPLES
 from accounts.users.models import User, Username
 from tests.support.administration import member, staff_token
-from tests.support.api import Answer
 from tests.support.api_browser import HEADERS, App
 from tests.support.api_jwt import TOKEN, call
 from tests.support.apps import asked_for, make_app
@@ -56,13 +53,13 @@ FRAMEWORKS = {
 
 
 @pytest.fixture(scope="module")
-def described() -> Json:
+def described():
     answer = Client().get(SCHEMA)
     assert answer["Content-Type"] == "application/json"
     return dict(answer.json())
 
 
-def test_the_description_is_valid_openapi_3_1_for_the_public_origin(described: Json) -> None:
+def test_the_description_is_valid_openapi_3_1_for_the_public_origin(described):
     OpenAPIV31SpecValidator(described).validate()
     SchemaGenerator().get_schema(request=None, public=True)
 
@@ -71,7 +68,7 @@ def test_the_description_is_valid_openapi_3_1_for_the_public_origin(described: J
     assert [server["url"] for server in described["servers"]] == ["http://localhost:8000"]
 
 
-def test_the_description_has_exactly_the_routes_and_methods_of_the_api(described: Json) -> None:
+def test_the_description_has_exactly_the_routes_and_methods_of_the_api(described):
     routed = {
         ("/api/v1/" + re.sub(r"<\w+:(\w+)>", r"{\1}", str(route.pattern)), method)
         for route in ROUTES
@@ -83,7 +80,7 @@ def test_the_description_has_exactly_the_routes_and_methods_of_the_api(described
     assert {(path, method) for path, method, _ in operations(described)} == routed
 
 
-def test_every_operation_has_a_summary_and_all_its_errors(described: Json) -> None:
+def test_every_operation_has_a_summary_and_all_its_errors(described):
     for path, method, operation in operations(described):
         responses = operation["responses"]
         told = {status for status in responses if status >= "400"}
@@ -102,9 +99,7 @@ def test_every_operation_has_a_summary_and_all_its_errors(described: Json) -> No
         assert operation["summary"].strip(), (path, method)
 
 
-def test_every_operation_has_a_chosen_id_a_described_tag_security_and_an_example(
-    described: Json,
-) -> None:
+def test_every_operation_has_a_chosen_id_a_described_tag_security_and_an_example(described):
     tags = {tag["name"] for tag in described["tags"] if tag["description"]}
     schemes = described["components"]["securitySchemes"].keys()
     ids = [operation["operationId"] for *_, operation in operations(described)]
@@ -117,9 +112,7 @@ def test_every_operation_has_a_chosen_id_a_described_tag_security_and_an_example
         assert {name for way in operation["security"] for name in way} <= schemes
 
 
-def test_a_401_of_a_sign_in_declares_the_challenge_and_the_methods_of_the_second_step(
-    described: Json,
-) -> None:
+def test_a_401_of_a_sign_in_declares_the_challenge_and_the_methods_of_the_second_step(described):
     for path in ("/api/v1/token/", "/api/v1/session/"):
         refused = resolve(described, described["paths"][path]["post"]["responses"]["401"])
         schema = resolve(described, refused["content"]["application/json"]["schema"])
@@ -128,7 +121,7 @@ def test_a_401_of_a_sign_in_declares_the_challenge_and_the_methods_of_the_second
         assert methods == ["totp", "recovery_code", "email"]
 
 
-def test_the_error_codes_are_an_enum_of_all_that_the_api_returns(described: Json) -> None:
+def test_the_error_codes_are_an_enum_of_all_that_the_api_returns(described):
     """``tests.support.openapi`` checks all API answers in the test suite for undescribed codes."""
     schemas = described["components"]["schemas"]
     codes = set(schemas["ErrorCode"]["enum"])
@@ -139,14 +132,14 @@ def test_the_error_codes_are_an_enum_of_all_that_the_api_returns(described: Json
         assert schemas[name]["properties"]["code"] == {"$ref": "#/components/schemas/ErrorCode"}
 
 
-def subclasses(error: type[Any]) -> Iterator[type[Any]]:
+def subclasses(error):
     """Yield a class and all its subclasses."""
     yield error
     for below in error.__subclasses__():
         yield from subclasses(below)
 
 
-def test_nullable_members_are_written_as_in_openapi_3_1(described: Json) -> None:
+def test_nullable_members_are_written_as_in_openapi_3_1(described):
     pages = described["components"]["schemas"]["PaginatedKeyList"]["properties"]
 
     assert "nullable" not in str(described)
@@ -154,7 +147,7 @@ def test_nullable_members_are_written_as_in_openapi_3_1(described: Json) -> None
 
 
 @pytest.mark.django_db
-def test_refusals_of_any_call_are_answered_as_described() -> None:
+def test_refusals_of_any_call_are_answered_as_described():
     """``call`` checks each answer against the description."""
     guess = {"username": "alice", "password": WRONG}
     sent: list[Json] = [
@@ -168,7 +161,7 @@ def test_refusals_of_any_call_are_answered_as_described() -> None:
     assert [*statuses[:4], statuses[-1]] == [405, 413, 415, 401, 429]
 
 
-def test_only_anonymous_calls_are_described_as_open(described: Json) -> None:
+def test_only_anonymous_calls_are_described_as_open(described):
     """A generated client sends credentials only where the description wants them."""
     opened = {
         path.removeprefix("/")
@@ -181,7 +174,7 @@ def test_only_anonymous_calls_are_described_as_open(described: Json) -> None:
     }
 
 
-def test_the_scripts_of_the_api_reference_match_their_integrity_digests() -> None:
+def test_the_scripts_of_the_api_reference_match_their_integrity_digests():
     page = Client().get("/api/v1/docs/").text
 
     scripts = re.findall(r'<script [^>]*src="([^"]+)" integrity="sha384-([^"]+)"', page)
@@ -199,7 +192,7 @@ VARYING = {
 }
 
 
-def shape(value: Any, name: str = "") -> Any:
+def shape(value, name=""):
     """Replace varying values by their types and a list of results by its first row."""
     if isinstance(value, dict):
         return {member: shape(of, member) for member, of in value.items()}
@@ -211,7 +204,7 @@ def shape(value: Any, name: str = "") -> Any:
 class ExampleSender:
     """Sends the example requests, with values from earlier answers in place of the examples'."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.described: Json = Client().get(SCHEMA).json()
         self.app = App(Client())
         self.known: dict[str, str] = {}
@@ -221,7 +214,7 @@ class ExampleSender:
             for path, method, operation in operations(self.described)
         }
 
-    def send(self, name: str, status: str = "", **known: str) -> Answer:
+    def send(self, name, status="", **known):
         """Send the example of an operation and check that the answer has the described form.
 
         If the operation needs credentials, it is first called without them.
@@ -234,7 +227,7 @@ class ExampleSender:
         if body is not None:
             body = {member: self.known.get(member, of) for member, of in body.items()}
 
-        def call(**more: str) -> Answer:
+        def call(**more):
             self.app.headers = HEADERS | more
             return self.app.call(path.format_map(self.known), body, method=method.upper())
 
@@ -251,7 +244,7 @@ class ExampleSender:
         return answer
 
 
-def test_the_api_answers_every_openapi_example_as_described() -> None:
+def test_the_api_answers_every_openapi_example_as_described():
     sender = ExampleSender()
     send = sender.send
 

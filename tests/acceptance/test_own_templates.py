@@ -1,7 +1,6 @@
 """The templates and texts in "Your brand" of ``docs/operating.md``, used by a running site."""
 
 import re
-from pathlib import Path
 
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
@@ -12,7 +11,7 @@ PAGE = ROOT / "docs" / "operating.md"
 BLOCK = re.compile(r"```(html|po)\n(?:# |<!-- )(\S+)(?: -->)?\n(.*?)```", re.DOTALL)
 
 
-def test_the_templates_and_texts_of_the_guide_replace_those_of_the_site(tmp_path: Path) -> None:
+def test_the_templates_and_texts_of_the_guide_replace_those_of_the_site(tmp_path):
     section = PAGE.read_text().partition("\n## Your brand\n")[2].partition("\n## ")[0]
     blocks = BLOCK.findall(section)
     assert [language for language, *_more in blocks] == ["html", "po"]

@@ -1,14 +1,12 @@
 """``OPENID_PROVIDER=off`` takes the OpenID Provider out of a new site, and out of an old one."""
 
 import json
-from collections.abc import Sequence
-from pathlib import Path
 
 import pytest
 
 from tests.support.api import get_tokens, is_good
 from tests.support.nodes import POSTGRES_PROVED, database
-from tests.support.site import CHEAP_HASHES, Client, Site
+from tests.support.site import CHEAP_HASHES, Site
 from tests.support.steps import CONFIRM, code_in, same_browser, sign_in, sign_up, sql
 
 ON = CHEAP_HASHES | {"SECOND_FACTOR": "optional"}
@@ -58,7 +56,7 @@ print("left:", [name for name in connection.introspection.table_names() if "oaut
 """
 
 
-def alice_at(site: Site) -> Client:
+def alice_at(site):
     """Return a browser in which alice, who is a superuser, has signed up and is signed in."""
     browser = site.client()
     sign_up(browser, "alice")
@@ -68,7 +66,7 @@ def alice_at(site: Site) -> Client:
     return browser
 
 
-def works_without_the_provider(site: Site, browser: Client) -> None:
+def works_without_the_provider(site, browser):
     """Pages, the API, the admin and the commands work, and nothing of the provider is left."""
     assert {path: browser.get(path).status for path in GONE} == dict.fromkeys(GONE, 404)
     pages = [browser.get(path) for path in PAGES]
@@ -87,7 +85,7 @@ def works_without_the_provider(site: Site, browser: Client) -> None:
     assert sql(site, RIGHTS) == []
 
 
-def test_a_new_site_works_without_the_provider(tmp_path: Path) -> None:
+def test_a_new_site_works_without_the_provider(tmp_path):
     site = Site(data_dir=tmp_path, migrate=False, **OFF)
     site.manage("migrate", "--verbosity", "0")
     with site:
@@ -95,9 +93,7 @@ def test_a_new_site_works_without_the_provider(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
-def test_an_old_site_loses_the_provider_and_all_apps_lose_their_access(
-    request: pytest.FixtureRequest, kind: str, tmp_path: Path
-) -> None:
+def test_an_old_site_loses_the_provider_and_all_apps_lose_their_access(request, kind, tmp_path):
     copy = ("copy_database", "DATABASE_URL", f"sqlite:///{tmp_path}/copy.sqlite3")
     with Site(**ON, **database(request, kind)) as site:
         browser = alice_at(site)
@@ -123,7 +119,7 @@ def test_an_old_site_loses_the_provider_and_all_apps_lose_their_access(
             assert again.client().get("/.well-known/openid-configuration").status == 200
 
 
-def refused(site: Site, command: Sequence[str]) -> str:
+def refused(site, command):
     with pytest.raises(AssertionError) as error:
         site.manage(*command)
     return str(error.value)

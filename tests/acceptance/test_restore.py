@@ -33,7 +33,7 @@ RESTORES = {"sqlite": "cp backups/", "postgres": "pg_restore --clean"}
 JWKS = "/.well-known/jwks.json"
 
 
-def run(lines: str, site: Site, folder: Path) -> str:
+def run(lines, site, folder):
     """Run commands in a folder that looks like a checkout with the site's data in `var`."""
     path = {"PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     own = {"ENVIRONMENT": "development", "DATA_DIR": str(site.data_dir)}
@@ -42,9 +42,7 @@ def run(lines: str, site: Site, folder: Path) -> str:
 
 
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
-def test_what_was_revoked_after_a_backup_stays_revoked(
-    request: pytest.FixtureRequest, kind: str, tmp_path: Path
-) -> None:
+def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
     if kind == "postgres":
         find("pg_dump") or missing("pg_dump")
     lines = [block.lines for block in blocks_of("operating.md", "sh")]
@@ -90,7 +88,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(
 
 
 @pytest.mark.django_db
-def test_after_restore_can_lock_all_passwords() -> None:
+def test_after_restore_can_lock_all_passwords():
     browser = signed_in(make_user("alice"))
     assert is_signed_in(browser)
 

@@ -4,7 +4,7 @@ from accounts.common import secrets
 from tests.support.api import claims_of, get_tokens, is_good, renew, second_step
 from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
-from tests.support.site import Client, Site
+from tests.support.site import Site
 from tests.support.smtp import FORWARD
 from tests.support.steps import CODE, CONFIRM, code_in, same_browser, sign_in, sign_up, sql
 
@@ -12,7 +12,7 @@ OLD, NEW = secrets.token(48), secrets.token(48)
 OLD_SEAL, NEW_SEAL = secrets.encryption_key(), secrets.encryption_key()
 
 
-def keys(secret: str, fallback: str, seals: str) -> dict[str, str]:
+def keys(secret, fallback, seals):
     return {"SECRET_KEY": secret, "SECRET_KEY_FALLBACKS": fallback, "ENCRYPTION_KEYS": seals}
 
 
@@ -23,13 +23,13 @@ USED = keys(NEW, OLD, f"{NEW_SEAL} {OLD_SEAL}")
 DROPPED = keys(NEW, "", NEW_SEAL)
 
 
-def restarted(site: Site, **env: str) -> Site:
+def restarted(site, **env):
     site.stop()
     site.env |= env
     return site.start()
 
 
-def signed_up(site: Site, name: str) -> Client:
+def signed_up(site, name):
     browser = site.client()
     sign_up(browser, name)
     code = code_in(site.wait_for_mail(to=f"{name}@"))
@@ -37,14 +37,14 @@ def signed_up(site: Site, name: str) -> Client:
     return browser
 
 
-def second(site: Site, code: str) -> dict[str, str]:
+def second(site, code):
     """Return alice's tokens from a sign-in with a code of her app."""
     challenge = get_tokens("alice", site.client())["challenge"]
     tokens: dict[str, str] = second_step(challenge, code, site.client()).body
     return tokens
 
 
-def test_keys_are_rotated_without_losing_sessions_or_queued_mail() -> None:
+def test_keys_are_rotated_without_losing_sessions_or_queued_mail():
     nowhere = f"smtp+plain://127.0.0.1:{free_port()}"
     with Site(**BEFORE) as site:
         alice = signed_up(site, "alice")

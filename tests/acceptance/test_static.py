@@ -3,14 +3,13 @@
 import gzip
 import os
 import re
-from collections.abc import Iterator
 from pathlib import Path
 
 import brotli
 import pytest
 
 from tests.support.processes import cpu_seconds, pss_mib
-from tests.support.site import Response, Site
+from tests.support.site import Site
 from tests.support.steps import LOGIN
 
 DOCS = "/api/v1/docs/"
@@ -23,7 +22,7 @@ MOST_MIB = 200
 
 
 @pytest.fixture(scope="module")
-def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def collected(tmp_path_factory):
     site = Site(data_dir=tmp_path_factory.mktemp("collected"), migrate=False)
     site.make_database()
     site.collect_static()
@@ -31,19 +30,19 @@ def collected(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield site
 
 
-def is_cached_for_a_year(answer: Response) -> bool:
+def is_cached_for_a_year(answer):
     found = re.search(r"max-age=(\d+), public, immutable", answer.headers["Cache-Control"])
     return answer.status == 200 and bool(found and int(found[1]) >= YEAR_SECONDS)
 
 
 @pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="reads /proc")
-def test_the_server_starts_quickly_and_in_little_memory(collected: Site) -> None:
+def test_the_server_starts_quickly_and_in_little_memory(collected):
     """This test comes first, before the server has answered anything else."""
     assert cpu_seconds(collected.process.pid) < START_SECONDS
     assert pss_mib(collected.process.pid) < MOST_MIB
 
 
-def test_static_files_have_hashed_names_and_are_sent_compressed(collected: Site) -> None:
+def test_static_files_have_hashed_names_and_are_sent_compressed(collected):
     client = collected.client()
     named = {path for page in (LOGIN, DOCS) for path in REFERENCE.findall(client.get(page).text)}
     (script,) = (p for p in REFERENCE.findall(client.get(LOGIN).text) if p.endswith(".js"))
@@ -66,7 +65,7 @@ def test_static_files_have_hashed_names_and_are_sent_compressed(collected: Site)
         assert unpack(packed.body) == plain
 
 
-def test_static_files_newer_than_the_manifest_are_served_without_hashes(collected: Site) -> None:
+def test_static_files_newer_than_the_manifest_are_served_without_hashes(collected):
     os.utime(collected.data_dir / "static" / "staticfiles.json", (0, 0))
     collected.stop()
     collected.start()

@@ -5,13 +5,11 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support import site as running
-from tests.support.api import Answer, call, get_tokens
+from tests.support.api import call, get_tokens
 from tests.support.env import clean
 from tests.support.site import ROOT, Site
 from tests.support.steps import member, sign_in
@@ -33,7 +31,7 @@ NAME = re.compile(r"(?:# |<!-- )(\S+)(?: -->)?\n")
 
 
 @pytest.fixture(scope="module")
-def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def copy(tmp_path_factory):
     """A copy of the project with the changes of the guide."""
     copy = tmp_path_factory.mktemp("copy") / "site"
     shutil.copytree(ROOT, copy, ignore=LEFT_OUT)
@@ -42,7 +40,7 @@ def copy(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def site(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
+def site(copy, monkeypatch):
     site = Site(migrate=False, LIMITS_SCALE="100")
     site.make_database()
     monkeypatch.setattr(running, "ROOT", copy)
@@ -52,7 +50,7 @@ def site(copy: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Site]:
         yield site
 
 
-def follow(copy: Path) -> None:
+def follow(copy):
     """Write the files and apply the diffs of the guide."""
     for language, text in BLOCK.findall(PAGE.read_text()):
         if language == "diff":
@@ -71,11 +69,11 @@ def follow(copy: Path) -> None:
         file.write_text(text[name.end() :])
 
 
-def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site: Site) -> None:
+def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site):
     member(site, "alice")
     alice = str(get_tokens("alice", site.client())["access"])
 
-    def notes(token: str = "", **data: str) -> Answer:
+    def notes(token="", **data):
         return call("notes/", data or None, client=site.client(), token=token)
 
     assert site.client().get("/notes/").location == "/accounts/login/?next=/notes/"
@@ -100,7 +98,7 @@ def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site: Site) -> None
     assert described["paths"]["/api/v1/notes/"]["get"]["summary"] == "Notes list"
 
 
-def test_the_rules_of_the_site_ask_nothing_of_another_app(site: Site, copy: Path) -> None:
+def test_the_rules_of_the_site_ask_nothing_of_another_app(site, copy):
     """It has English texts only, and no examples of its calls."""
     programs = (
         ["ruff", "format", "--quiet", "notes"],

@@ -1,7 +1,7 @@
 """Daily counts of events and of refusals: exact, once, and only when a day is over."""
 
 from collections import Counter
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import call_command
@@ -11,28 +11,24 @@ from accounts.activity.daily import Kind
 from accounts.activity.models import Activity, DailyCount
 from accounts.throttle import services as throttle
 from accounts.throttle.models import Refusals
-from accounts.users.models import User
-from tests.support.signin import Clock
 from tests.support.site import together
 from tests.support.steps import make_user
 
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
 
 
-def events(user: User | None, at: datetime, kind: str, proof: str = "", number: int = 1) -> None:
+def events(user, at, kind, proof="", number=1):
     Activity.objects.bulk_create(
         Activity(user=user, kind=kind, proof=proof, at=at) for _ in range(number)
     )
 
 
-def counted() -> Counter[tuple[date, Kind]]:
+def counted():
     return Counter(daily.counts(NOON.date() - timedelta(days=30)))
 
 
 @pytest.mark.django_db
-def test_a_day_is_counted_once_when_it_is_over_and_the_days_after_it_are_counted_live(
-    clock: Clock,
-) -> None:
+def test_a_day_is_counted_once_when_it_is_over_and_the_days_after_it_are_counted_live(clock):
     clock.set(NOON)
     alice, yesterday = make_user("alice"), NOON - timedelta(days=1)
     events(alice, yesterday, "signed_in", "pwd otp", 3)
@@ -55,7 +51,7 @@ def test_a_day_is_counted_once_when_it_is_over_and_the_days_after_it_are_counted
 
 
 @pytest.mark.django_db
-def test_a_day_is_not_counted_before_its_last_transactions_have_ended(clock: Clock) -> None:
+def test_a_day_is_not_counted_before_its_last_transactions_have_ended(clock):
     alice = make_user("alice")
     events(alice, NOON, "signed_in", "pwd")
     clock.set(datetime(2026, 5, 21, 0, 30, tzinfo=UTC))
@@ -70,7 +66,7 @@ def test_a_day_is_not_counted_before_its_last_transactions_have_ended(clock: Clo
 
 
 @pytest.mark.django_db
-def test_counts_are_deleted_after_400_days(clock: Clock) -> None:
+def test_counts_are_deleted_after_400_days(clock):
     clock.set(NOON)
     events(make_user("alice"), NOON, "signed_in", "pwd")
     throttle.note(["login.line"])
@@ -89,7 +85,7 @@ def test_counts_are_deleted_after_400_days(clock: Clock) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_simultaneous_daily_jobs_and_processes_count_everything_once(clock: Clock) -> None:
+def test_simultaneous_daily_jobs_and_processes_count_everything_once(clock):
     clock.set(NOON)
     events(make_user("alice"), NOON - timedelta(days=2), "signed_in", "pwd", 5)
 

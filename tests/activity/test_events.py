@@ -1,19 +1,16 @@
 """Events, and the emails about them."""
 
 import re
-from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from django.core import serializers
-from django.core.mail import EmailMessage
 from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN, Event, Group
+from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN, Group
 from accounts.activity.models import Activity
 from accounts.activity.notices import combine_mails, end_links
 from accounts.activity.services import NOBODYS_LIFE, Actor, record
@@ -23,7 +20,6 @@ from accounts.common import localization
 from accounts.common.client_info import ClientInfo
 from accounts.common.database import PreparedInsert
 from accounts.emails.models import PendingEmail
-from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import deliver_due
 from accounts.oauth.models import Client as App
@@ -41,7 +37,6 @@ from tests.support.events import (
     NEW_PASSWORD,
     NOWHERE,
     SECOND,
-    Case,
     Scene,
     firefox,
     iphone,
@@ -51,14 +46,13 @@ from tests.support.events import (
     with_known_cookie,
 )
 from tests.support.second_factor import CHALLENGE, enrolled
-from tests.support.signin import Clock
 from tests.support.steps import address_of, confirm, make_user, outbox, path_of, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def scene(db: None, settings: Any, monkeypatch: pytest.MonkeyPatch, clock: Clock) -> Scene:
+def scene(db, settings, monkeypatch, clock):
     monkeypatch.setattr("getpass.getpass", lambda **_: NEW_PASSWORD)
     scene = Scene(settings, clock)
     sign_up(scene.here, "alice")
@@ -75,7 +69,7 @@ class Broken(Exception):
     """The activity row cannot be written."""
 
 
-def everything() -> str:
+def everything():
     """Return the rows of people, sessions, codes and mails as text, to compare them."""
     models = (
         User,
@@ -105,9 +99,7 @@ def everything() -> str:
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-def test_every_event_commits_with_its_row_and_the_owner_is_mailed(
-    scene: Scene, clock: Clock, kind: str
-) -> None:
+def test_every_event_commits_with_its_row_and_the_owner_is_mailed(scene, clock, kind):
     case = CASES[kind]
     scene.prepared = case.prepare(scene)
     mails = len(sent())
@@ -135,10 +127,10 @@ def test_every_event_commits_with_its_row_and_the_owner_is_mailed(
         assert not User.objects.get(username=case.user).has_usable_password()
 
 
-def assert_nothing_changes_without_a_row(scene: Scene, case: Case) -> None:
+def assert_nothing_changes_without_a_row(scene, case):
     insert = PreparedInsert.run
 
-    def fail(statement: PreparedInsert[Any], row: Any) -> None:
+    def fail(statement, row):
         if isinstance(row, Activity):
             raise Broken
         insert(statement, row)
@@ -154,7 +146,7 @@ def assert_nothing_changes_without_a_row(scene: Scene, case: Case) -> None:
         browser.cookies.update(cookies)
 
 
-def links_of(notice: EmailMessage, case: Case, event: Event, clock: Clock) -> list[str]:
+def links_of(notice, case, event, clock):
     """Check the text of a notice, and return its links that lock the account."""
     text = str(notice.body)
     facts = dict(re.findall(r"(?m)^  (\w[\w ]*): +(.+)$", text))
@@ -185,9 +177,7 @@ WINDOWS = LINUX.format(142).replace("X11; Linux", "Windows")
     ],
     ids=["newer version", "same kind without cookies", "copied cookie"],
 )
-def test_the_owner_is_mailed_about_a_sign_in_from_an_unknown_browser(
-    scene: Scene, browser: Callable[[Scene], Client], told: bool
-) -> None:
+def test_the_owner_is_mailed_about_a_sign_in_from_an_unknown_browser(scene, browser, told):
     visitor = browser(scene)
 
     for what in ("first sign-in", "second sign-in"):
@@ -196,14 +186,14 @@ def test_the_owner_is_mailed_about_a_sign_in_from_an_unknown_browser(
         assert subjects == told * ["Sign-in from a new browser"], what
 
 
-def test_a_browser_known_to_one_person_is_new_for_another(scene: Scene) -> None:
+def test_a_browser_known_to_one_person_is_new_for_another(scene):
     make_user("bob")  # signing up would make its browser known
     for number, browser in enumerate((firefox(), with_known_cookie(firefox(), scene)), 1):
         sign_in(browser, "bob")
         assert [mail.to for mail in sent()] == [[address_of("bob")]] * number
 
 
-def test_the_right_password_of_a_deactivated_account_is_a_failed_sign_in(scene: Scene) -> None:
+def test_the_right_password_of_a_deactivated_account_is_a_failed_sign_in(scene):
     User.objects.update(is_active=False)
 
     sign_in(iphone(), "alice")
@@ -212,18 +202,18 @@ def test_the_right_password_of_a_deactivated_account_is_a_failed_sign_in(scene: 
 
 
 @pytest.mark.django_db
-def test_an_overlong_detail_is_truncated() -> None:
+def test_an_overlong_detail_is_truncated():
     row = record(make_user("alice"), ADDRESS_ADDED, Actor(), detail="a" * 101)
     assert row.detail == "a" * 100
 
 
 @pytest.mark.django_db
-def test_prune_deletes_rows_after_activity_days_and_rows_of_no_user_sooner(clock: Clock) -> None:
+def test_prune_deletes_rows_after_activity_days_and_rows_of_no_user_sooner(clock):
     alice = make_user("alice")
     record(alice, SIGNED_IN, Actor())
     record(None, SIGNED_IN, Actor())
 
-    def kept_after(**interval: float) -> list[str]:
+    def kept_after(**interval):
         clock.advance(**interval)
         call_command("prune", verbosity=0)
         return [str(row.user) for row in Activity.objects.order_by("id")]
@@ -238,13 +228,11 @@ def test_prune_deletes_rows_after_activity_days_and_rows_of_no_user_sooner(clock
 HERE = Actor(ClientInfo("192.0.2.1", "Firefox"))
 
 
-def what(mail: Message) -> list[str]:
+def what(mail):
     return dict(mail.facts)["What"].splitlines()
 
 
-def test_a_sign_in_with_a_recovery_code_that_trusts_the_browser_sends_one_email(
-    alice: User,
-) -> None:
+def test_a_sign_in_with_a_recovery_code_that_trusts_the_browser_sends_one_email(alice):
     enrolled(alice)
     codes = ["abcdefghjk", "mnpqrstuvw"]
     RecoveryCodes.objects.create(user=alice, sealed=sealed_codes(codes, "salt"))
@@ -267,7 +255,7 @@ def test_a_sign_in_with_a_recovery_code_that_trusts_the_browser_sends_one_email(
     assert User.objects.get().is_locked_down
 
 
-def test_a_notice_is_in_the_language_and_time_zone_of_its_recipient(clock: Clock) -> None:
+def test_a_notice_is_in_the_language_and_time_zone_of_its_recipient(clock):
     clock.set(datetime(2026, 7, 1, 22, 30, tzinfo=UTC))
     bruno = make_user("bruno", language="de", time_zone="Europe/Berlin")
 
@@ -278,7 +266,7 @@ def test_a_notice_is_in_the_language_and_time_zone_of_its_recipient(clock: Clock
     assert ["Wann", "Donnerstag, 2. Juli 2026, 00:30 (Berlin)"] in mail.facts
 
 
-def test_an_event_that_is_rolled_back_is_not_told(alice: User) -> None:
+def test_an_event_that_is_rolled_back_is_not_told(alice):
     with combine_mails():
         record(alice, events.PASSKEY_ADDED, HERE)
         with transaction.atomic():
@@ -292,7 +280,7 @@ def test_an_event_that_is_rolled_back_is_not_told(alice: User) -> None:
     ]
 
 
-def test_an_event_after_the_email_was_sent_is_told_in_another(alice: User) -> None:
+def test_an_event_after_the_email_was_sent_is_told_in_another(alice):
     with combine_mails():
         record(alice, events.PASSKEY_ADDED, HERE)
         deliver_due()
@@ -301,7 +289,7 @@ def test_an_event_after_the_email_was_sent_is_told_in_another(alice: User) -> No
     assert [mail.subject for mail in outbox()] == ["An API key was created"]
 
 
-def test_events_of_two_requests_are_told_in_two_emails(alice: User) -> None:
+def test_events_of_two_requests_are_told_in_two_emails(alice):
     for event in (events.PASSKEY_ADDED, events.KEY_MADE):
         with combine_mails():
             record(alice, event, HERE)
@@ -309,9 +297,7 @@ def test_events_of_two_requests_are_told_in_two_emails(alice: User) -> None:
     assert [mail.subject for mail in outbox()] == ["A passkey was added", "An API key was created"]
 
 
-def test_an_email_about_one_event_names_the_credential_and_does_not_repeat_its_subject(
-    alice: User,
-) -> None:
+def test_an_email_about_one_event_names_the_credential_and_does_not_repeat_its_subject(alice):
     record(alice, events.PASSKEY_ADDED, HERE, detail="Laptop")
     record(alice, events.PROVIDER_CONNECTED, HERE, detail="GitHub (alice)")
 
@@ -323,7 +309,7 @@ def test_an_email_about_one_event_names_the_credential_and_does_not_repeat_its_s
     ]
 
 
-def test_a_link_that_was_ended_within_the_act_is_not_sent_again(alice: User) -> None:
+def test_a_link_that_was_ended_within_the_act_is_not_sent_again(alice):
     """Otherwise the owner would get a button that does nothing."""
     with combine_mails():
         record(alice, events.PASSKEY_ADDED, HERE)

@@ -5,11 +5,8 @@ import html
 import io
 import re
 from datetime import UTC, datetime
-from pathlib import Path
-from typing import Any
 
 import pytest
-from django.test import Client
 
 from accounts.activity import events, history
 from accounts.activity.events import EVENTS, GROUPS
@@ -20,7 +17,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.users.models import User
 from tests.support import mmdb
 from tests.support.events import IPHONE
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 PAGE = "/accounts/activity/"
@@ -31,35 +28,35 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def alice(client: Client, clock: Clock) -> User:
+def alice(client, clock):
     alice = make_user("alice")
     signed_in(alice, client)
     Activity.objects.all().delete()
     return alice
 
 
-def seen(client: Client, query: str = "") -> list[str]:
+def seen(client, query=""):
     """The titles on the page, from the top."""
     text = client.get(f"{PAGE}{query}").text
     return [html.unescape(title) for title in re.findall(r"<strong>([^<]+)</strong>", text)]
 
 
-def tags(text: str) -> list[str]:
+def tags(text):
     """The tags on a page, from the top."""
     return re.findall(r'<span class="tag[^"]*">([^<]+)</span>', text)
 
 
-def rows(client: Client, query: str = "") -> list[dict[str, str]]:
+def rows(client, query=""):
     """Return the rows of the downloaded file."""
     text = client.get(f"{CSV}{query}").getvalue().decode()
     return list(csv.DictReader(io.StringIO(text, newline="")))
 
 
-def test_a_group_shows_only_its_own_kinds_of_events(client: Client, alice: User) -> None:
+def test_a_group_shows_only_its_own_kinds_of_events(client, alice):
     for event in EVENTS.values():
         record(alice, event, Actor())
 
-    def of(group: str) -> list[str]:
+    def of(group):
         kinds = [kind for kind, e in reversed(EVENTS.items()) if group in {"", e.group}]
         return [history.Entry([Activity(kind=kind)]).title for kind in kinds]
 
@@ -77,9 +74,7 @@ GREENWICH = ["Today", "23:30 UTC", "00:30 UTC", "Monday, 23 November", "23:30 UT
 
 
 @pytest.mark.parametrize("zone, lines", [("UTC", GREENWICH), ("Asia/Tokyo", TOKYO)])
-def test_events_are_grouped_by_the_days_of_the_reader(
-    client: Client, alice: User, clock: Clock, zone: str, lines: list[str]
-) -> None:
+def test_events_are_grouped_by_the_days_of_the_reader(client, alice, clock, zone, lines):
     for hours in (0, 25, 23):
         begun = datetime(2026, 11, 23, 23, 30, tzinfo=UTC) if not hours else clock.now()
         clock.set(begun)
@@ -93,13 +88,11 @@ def test_events_are_grouped_by_the_days_of_the_reader(
     assert re.findall(r'(?:<h2 id="day-\d">|"time">)([^<]+)<', text) == lines
 
 
-def fails(user: User, *, ip: str = "192.0.2.1", agent: str = IPHONE) -> None:
+def fails(user, *, ip="192.0.2.1", agent=IPHONE):
     record(user, events.SIGN_IN_FAILED, Actor(ClientInfo(ip, agent)))
 
 
-def test_failures_that_are_alike_are_one_row_that_opens(
-    client: Client, alice: User, clock: Clock
-) -> None:
+def test_failures_that_are_alike_are_one_row_that_opens(client, alice, clock):
     clock.set(clock.now().replace(hour=8, minute=0))
     for minutes in (0, 10, 20, 31):
         clock.advance(minutes=minutes)
@@ -122,7 +115,7 @@ def test_failures_that_are_alike_are_one_row_that_opens(
     assert len(rows(client, "?group=failure")) == 7, "the file has each of them"
 
 
-def test_failures_of_two_days_are_two_rows(client: Client, alice: User, clock: Clock) -> None:
+def test_failures_of_two_days_are_two_rows(client, alice, clock):
     clock.set(clock.now().replace(hour=23, minute=50))
     fails(alice)
     clock.advance(minutes=20)
@@ -131,7 +124,7 @@ def test_failures_of_two_days_are_two_rows(client: Client, alice: User, clock: C
     assert seen(signed_in(alice, client))[1:] == 2 * ["A sign-in failed"]
 
 
-def test_tags_say_what_is_special(client: Client, alice: User) -> None:
+def test_tags_say_what_is_special(client, alice):
     here = Actor(ClientInfo("192.0.2.1", IPHONE))
     record(alice, events.SIGNED_IN_NEW, here.by("pwd", "otp"))
     record(alice, events.RECOVERY_CODE_USED, here, detail="4")
@@ -150,7 +143,7 @@ def test_tags_say_what_is_special(client: Client, alice: User) -> None:
     assert 'class="tag">4 left' in text
 
 
-def test_the_owner_can_disown_what_has_an_effect(client: Client, alice: User) -> None:
+def test_the_owner_can_disown_what_has_an_effect(client, alice):
     here = Actor(ClientInfo("192.0.2.1", IPHONE))
     disowned = [
         record(alice, event, actor).pk
@@ -173,9 +166,7 @@ def test_the_owner_can_disown_what_has_an_effect(client: Client, alice: User) ->
 
 
 @pytest.mark.parametrize("kind, credited", [("DBIP-City-Lite", True), ("GeoLite2-City", False)])
-def test_places_are_named_and_those_of_dbip_credited(
-    client: Client, settings: Any, tmp_path: Path, kind: str, credited: bool
-) -> None:
+def test_places_are_named_and_those_of_dbip_credited(client, settings, tmp_path, kind, credited):
     alice = make_user("alice")
     signed_in(alice, client)
     Activity.objects.all().delete()
@@ -192,12 +183,12 @@ def test_places_are_named_and_those_of_dbip_credited(
         assert ("https://db-ip.com/" in client.get(page).text) is credited
 
 
-def test_the_history_is_paged_newest_first(client: Client, alice: User) -> None:
+def test_the_history_is_paged_newest_first(client, alice):
     total = PAGE_SIZE + 2
     for number in range(total):
         record(alice, events.SIGNED_OUT, Actor(ClientInfo(MARK.format(number), "")))
 
-    def addresses(page: str) -> list[str]:
+    def addresses(page):
         return re.findall(r"192\.0\.2\.\d+", client.get(f"{PAGE}?page={page}").text)
 
     newest_first = [MARK.format(number) for number in reversed(range(total))]
@@ -209,7 +200,7 @@ def test_the_history_is_paged_newest_first(client: Client, alice: User) -> None:
     )
 
 
-def test_the_download_is_csv_by_rfc_4180(client: Client, alice: User, clock: Clock) -> None:
+def test_the_download_is_csv_by_rfc_4180(client, alice, clock):
     actor = Actor(ClientInfo("192.0.2.1", IPHONE)).by("pwd", "mail")
     record(alice, events.SESSION_ENDED, actor, detail='a "b", c\r\nd')
 
@@ -228,9 +219,7 @@ def test_the_download_is_csv_by_rfc_4180(client: Client, alice: User, clock: Clo
     )
 
 
-def test_times_of_the_file_are_in_the_zone_of_the_reader(
-    client: Client, alice: User, clock: Clock
-) -> None:
+def test_times_of_the_file_are_in_the_zone_of_the_reader(client, alice, clock):
     clock.set(datetime(2026, 11, 25, 20, 30, tzinfo=UTC))
     record(alice, events.SIGNED_OUT, Actor())
     User.objects.update(time_zone="Asia/Tokyo")
@@ -240,7 +229,7 @@ def test_times_of_the_file_are_in_the_zone_of_the_reader(
     assert row["Time (Asia/Tokyo)"] == "2026-11-26 05:30:00"
 
 
-def test_who_acts_as_staff_is_neither_named_nor_located(client: Client, alice: User) -> None:
+def test_who_acts_as_staff_is_neither_named_nor_located(client, alice):
     record(
         alice, events.SWITCHED_ON, Actor(ClientInfo("192.0.2.1", IPHONE), alice.pk, name="carol")
     )

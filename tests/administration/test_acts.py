@@ -1,7 +1,6 @@
 """Acts of staff."""
 
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -41,7 +40,7 @@ from tests.support.api_keys import key_of
 from tests.support.apps import asked_for, connect_app, make_app
 from tests.support.disputes import NEW, sets_password
 from tests.support.second_factor import enrolled
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,
     WRONG,
@@ -57,19 +56,19 @@ from tests.support.steps import (
 pytestmark = pytest.mark.django_db
 
 
-def again(user: User) -> User:
+def again(user):
     return User.objects.get(pk=user.pk)
 
 
-def mails_to(user: User) -> list[Any]:
+def mails_to(user):
     return [mail for mail in outbox() if mail.to == address_of(user.username)]
 
 
-def why_in(mail: Any) -> str:
+def why_in(mail):
     return dict(map(tuple, mail.facts)).get("Why", "")
 
 
-def reset_link_of(user: User) -> str:
+def reset_link_of(user):
     (mail,) = [mail for mail in mails_to(user) if mail.subject.startswith("Set a new password for")]
     return path_of(mail.action_url)
 
@@ -105,8 +104,8 @@ EVENTS = {
 
 @pytest.mark.parametrize("name", API_ACTS)
 def test_an_act_is_in_both_histories_and_the_owner_gets_the_reason_by_email(
-    alice: User, carol: Client, clock: Clock, name: str
-) -> None:
+    alice, carol, clock, name
+):
     PREPARE[name](alice)
     clock.advance(minutes=2)
     mails = len(mails_to(alice))
@@ -127,9 +126,7 @@ def test_an_act_is_in_both_histories_and_the_owner_gets_the_reason_by_email(
 
 
 @pytest.mark.parametrize("reason", ["", "   ", "a" * 501, "a\0b", "a\u202eb"])
-def test_an_act_without_a_proper_reason_shows_the_form_again_and_does_nothing(
-    alice: User, carol: Client, reason: str
-) -> None:
+def test_an_act_without_a_proper_reason_shows_the_form_again_and_does_nothing(alice, carol, reason):
     answer = act(carol, alice, "deactivate", reason=reason)
 
     assert answer.status_code == 200
@@ -139,13 +136,13 @@ def test_an_act_without_a_proper_reason_shows_the_form_again_and_does_nothing(
     assert not alice.activity.exclude(kind="page_opened").filter(actor="carol").exists()
 
 
-def test_a_reason_may_have_500_characters(alice: User, carol: Client) -> None:
+def test_a_reason_may_have_500_characters(alice, carol):
     act(carol, alice, "deactivate", reason="é" * 500)
 
     assert alice.activity.latest("id").reason == "é" * 500
 
 
-def test_a_confirmed_address_belongs_to_the_person(alice: User, carol: Client) -> None:
+def test_a_confirmed_address_belongs_to_the_person(alice, carol):
     emails.add(alice, "new@example.net", NO_CLIENT)
     emails.add(alice, "other@example.net", NO_CLIENT)
     assert act(carol, alice, "confirm-address").status_code == 400, "two wait: one must be named"
@@ -156,7 +153,7 @@ def test_a_confirmed_address_belongs_to_the_person(alice: User, carol: Client) -
     assert PendingEmail.objects.get().email == "other@example.net"
 
 
-def test_a_sign_up_that_support_confirms_becomes_a_user(carol: Client) -> None:
+def test_a_sign_up_that_support_confirms_becomes_a_user(carol):
     sign_up(Client(), "bob")
     signup = PendingSignup.objects.get()
 
@@ -169,9 +166,7 @@ def test_a_sign_up_that_support_confirms_becomes_a_user(carol: Client) -> None:
     assert is_signed_in(signed_in(bob))
 
 
-def test_the_confirmation_of_a_sign_up_is_sent_even_if_strangers_used_up_the_mailbox(
-    carol: Client, clock: Clock
-) -> None:
+def test_the_confirmation_of_a_sign_up_is_sent_even_if_strangers_used_up_the_mailbox(carol, clock):
     sign_up(Client(), "bob")
     for number in range(4):
         sign_up(Client(REMOTE_ADDR=f"198.51.{number}.7"), f"bob{number}", address_of("bob"))
@@ -183,7 +178,7 @@ def test_the_confirmation_of_a_sign_up_is_sent_even_if_strangers_used_up_the_mai
     assert [mail.to for mail in outbox()[before:]] == [address_of("bob")]
 
 
-def test_a_reset_link_goes_only_to_an_address_of_the_person(alice: User, carol: Client) -> None:
+def test_a_reset_link_goes_only_to_an_address_of_the_person(alice, carol):
     refused = act(carol, alice, "send-reset", target="mallory@example.org")
 
     assert "There is a problem" in refused.text
@@ -192,9 +187,7 @@ def test_a_reset_link_goes_only_to_an_address_of_the_person(alice: User, carol: 
     assert sets_password(Client(), reset_link_of(alice))
 
 
-def test_factors_removed_after_waiting_stay_until_the_person_comes_back(
-    alice: User, carol: Client, clock: Clock
-) -> None:
+def test_factors_removed_after_waiting_stay_until_the_person_comes_back(alice, carol, clock):
     clock.advance(days=8)
     enrolled(alice)
 
@@ -209,7 +202,7 @@ def test_factors_removed_after_waiting_stay_until_the_person_comes_back(
     assert "IP address" not in dict(map(tuple, warning.facts))
 
 
-def test_used_up_attempts_are_given_back(alice: User, carol: Client) -> None:
+def test_used_up_attempts_are_given_back(alice, carol):
     attacker = Client(REMOTE_ADDR="198.51.100.7")
     for _ in range(6):
         sign_in(attacker, "alice", WRONG)
@@ -221,7 +214,7 @@ def test_used_up_attempts_are_given_back(alice: User, carol: Client) -> None:
     assert sign_in(owner, "alice").url == "/"
 
 
-def test_the_lock_is_lifted_and_the_link_sets_a_new_password(alice: User, carol: Client) -> None:
+def test_the_lock_is_lifted_and_the_link_sets_a_new_password(alice, carol):
     lock_down(alice, Actor())
     assert again(alice).is_disputed
 
@@ -232,9 +225,7 @@ def test_the_lock_is_lifted_and_the_link_sets_a_new_password(alice: User, carol:
     assert sign_in(Client(), "alice", NEW).url == "/"
 
 
-def test_a_switched_off_person_is_signed_out_and_can_be_switched_on_again(
-    alice: User, carol: Client
-) -> None:
+def test_a_switched_off_person_is_signed_out_and_can_be_switched_on_again(alice, carol):
     browser = signed_in(alice)
 
     act(carol, alice, "deactivate")
@@ -244,9 +235,7 @@ def test_a_switched_off_person_is_signed_out_and_can_be_switched_on_again(
     assert sign_in(Client(), "alice", PASSWORD).url == "/"
 
 
-def test_the_page_of_a_person_offers_only_acts_that_change_something(
-    alice: User, carol: Client
-) -> None:
+def test_the_page_of_a_person_offers_only_acts_that_change_something(alice, carol):
     page = carol.get(page_of(alice)).text
 
     assert [name for name in ACTS if f"{page_of(alice)}{name}/" in page] == [
@@ -255,9 +244,7 @@ def test_the_page_of_a_person_offers_only_acts_that_change_something(
     ]
 
 
-def test_the_second_of_two_members_of_staff_is_told_that_it_is_done(
-    alice: User, carol: Client
-) -> None:
+def test_the_second_of_two_members_of_staff_is_told_that_it_is_done(alice, carol):
     assert act(carol, alice, "deactivate").status_code == 302
 
     answer = act(desk("Support", "dave"), alice, "deactivate")
@@ -267,7 +254,7 @@ def test_the_second_of_two_members_of_staff_is_told_that_it_is_done(
     assert alice.activity.filter(kind="switched_off").count() == 1
 
 
-def test_an_act_that_is_not_possible_uses_up_no_limit(alice: User, carol: Client) -> None:
+def test_an_act_that_is_not_possible_uses_up_no_limit(alice, carol):
     for answer in [act(carol, alice, "clear-limits") for _ in range(STAFF_CLEAR.burst)]:
         assert answer.status_code == 409
     PREPARE["clear-limits"](alice)
@@ -275,7 +262,7 @@ def test_an_act_that_is_not_possible_uses_up_no_limit(alice: User, carol: Client
     assert act(carol, alice, "clear-limits").status_code == 302
 
 
-def test_one_session_can_be_ended_alone(alice: User, carol: Client) -> None:
+def test_one_session_can_be_ended_alone(alice, carol):
     lost, kept = signed_in(alice), signed_in(alice)
     first = sessions.live(alice).order_by("begun_at").first()
     assert first
@@ -286,7 +273,7 @@ def test_one_session_can_be_ended_alone(alice: User, carol: Client) -> None:
     assert alice.activity.latest("id").kind == "ended_by_staff"
 
 
-def test_one_key_can_be_revoked_alone(alice: User, carol: Client) -> None:
+def test_one_key_can_be_revoked_alone(alice, carol):
     key_of(alice, name="first")
     key_of(alice, name="second")
 
@@ -295,7 +282,7 @@ def test_one_key_can_be_revoked_alone(alice: User, carol: Client) -> None:
     assert APIKey.objects.get().name == "second"
 
 
-def test_one_app_can_be_disconnected_alone(alice: User, carol: Client) -> None:
+def test_one_app_can_be_disconnected_alone(alice, carol):
     first, second = make_app(), make_app("Wiki")
     for app in (first, second):
         connections.agree(asked_for(app), alice, Actor())
@@ -305,9 +292,7 @@ def test_one_app_can_be_disconnected_alone(alice: User, carol: Client) -> None:
     assert [app.name for app in connections.of(alice)] == ["Wiki"]
 
 
-def test_disconnecting_all_apps_signs_them_out_and_is_told_of_each(
-    alice: User, carol: Client
-) -> None:
+def test_disconnecting_all_apps_signs_them_out_and_is_told_of_each(alice, carol):
     signed_in(alice)
     browser = sessions.live(alice).get()
     apps = [connect_app(browser, make_app(name), is_offline=True) for name in ("Paperless", "Wiki")]
@@ -320,9 +305,7 @@ def test_disconnecting_all_apps_signs_them_out_and_is_told_of_each(
     assert {row.detail for row in told} == {str(app) for app in apps}
 
 
-def test_one_factor_can_be_removed_alone_and_the_last_takes_the_recovery_codes(
-    alice: User, carol: Client
-) -> None:
+def test_one_factor_can_be_removed_alone_and_the_last_takes_the_recovery_codes(alice, carol):
     for _ in range(2):
         enrolled(alice)
     first, second = Authenticator.objects.filter(user=alice).order_by("pk")
@@ -335,19 +318,19 @@ def test_one_factor_can_be_removed_alone_and_the_last_takes_the_recovery_codes(
 
 
 @pytest.fixture
-def three() -> list[User]:
+def three():
     return [make_user(name) for name in ("alice", "bob", "dave")]
 
 
-def active(users: list[User]) -> list[bool]:
+def active(users):
     return [User.objects.get(pk=user.pk).is_active for user in users]
 
 
-def outcomes() -> dict[str, str]:
+def outcomes():
     return dict(BulkPerson.objects.values_list("user__username", "outcome"))
 
 
-def test_staff_deactivate_several_people_with_one_reason(three: list[User]) -> None:
+def test_staff_deactivate_several_people_with_one_reason(three):
     carol = desk()
     page = bulk_page(choose(carol, "deactivate", three))
     assert "This concerns 3 people." in carol.get(page).text
@@ -366,7 +349,7 @@ def test_staff_deactivate_several_people_with_one_reason(three: list[User]) -> N
         assert REASON in str([mail.facts for mail in outbox() if mail.to == user.email])
 
 
-def test_staff_sign_out_several_people(three: list[User]) -> None:
+def test_staff_sign_out_several_people(three):
     browser, carol = signed_in(three[0]), desk()
     page = bulk_page(choose(carol, "end-sessions", three))
 
@@ -379,7 +362,7 @@ def test_staff_sign_out_several_people(three: list[User]) -> None:
     assert active(three) == [True] * 3
 
 
-def test_the_page_says_who_is_left_out_and_why(three: list[User]) -> None:
+def test_the_page_says_who_is_left_out_and_why(three):
     helper = member("helper", "Support")
     carol = desk()
     User.objects.filter(pk=three[1].pk).update(is_active=False)
@@ -399,8 +382,8 @@ def test_the_page_says_who_is_left_out_and_why(three: list[User]) -> None:
     assert active(chosen) == [False, False, False, True, True]
 
 
-def test_whom_a_bulk_act_leaves_out_follows_the_rule_for_single_acts() -> None:
-    def is_refused(staff: User, user: User) -> bool:
+def test_whom_a_bulk_act_leaves_out_follows_the_rule_for_single_acts():
+    def is_refused(staff, user):
         try:
             roles.check(staff, user)
         except PublicError:
@@ -416,9 +399,7 @@ def test_whom_a_bulk_act_leaves_out_follows_the_rule_for_single_acts() -> None:
             assert (user in beyond) is is_refused(staff, user), (staff, user)
 
 
-def test_each_request_acts_on_a_batch_and_another_process_continues(
-    three: list[User], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_request_acts_on_a_batch_and_another_process_continues(three, monkeypatch):
     monkeypatch.setattr(bulk, "BATCH", 2)
     carol = desk()
     page = bulk_page(choose(carol, "deactivate", three))
@@ -435,9 +416,7 @@ def test_each_request_acts_on_a_batch_and_another_process_continues(
     assert page not in carol.get(LIST).text
 
 
-def test_a_stopped_bulk_act_does_not_continue(
-    three: list[User], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_bulk_act_does_not_continue(three, monkeypatch):
     monkeypatch.setattr(bulk, "BATCH", 1)
     carol = desk()
     page = bulk_page(choose(carol, "deactivate", three))
@@ -452,7 +431,7 @@ def test_a_stopped_bulk_act_does_not_continue(
     assert sorted(active(three)) == [False, True, True]
 
 
-def test_staff_choose_everyone_in_a_filtered_list(three: list[User], clock: Clock) -> None:
+def test_staff_choose_everyone_in_a_filtered_list(three, clock):
     carol = desk()
     signed_in(three[0])
 
@@ -461,7 +440,7 @@ def test_staff_choose_everyone_in_a_filtered_list(three: list[User], clock: Cloc
     assert set(outcomes()) == {"bob", "dave"}
 
 
-def test_a_bulk_act_has_a_limit(three: list[User], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_bulk_act_has_a_limit(three, monkeypatch):
     monkeypatch.setattr(bulk, "MOST", 2)
     carol = desk()
 
@@ -472,8 +451,8 @@ def test_a_bulk_act_has_a_limit(three: list[User], monkeypatch: pytest.MonkeyPat
     assert not BulkAct.objects.exists()
 
 
-def test_the_list_offers_nothing_to_auditors(three: list[User]) -> None:
-    def actions(browser: Client) -> Any:
+def test_the_list_offers_nothing_to_auditors(three):
+    def actions(browser):
         return browser.get(LIST).context["action_form"]
 
     assert actions(desk("Auditor")) is None
@@ -481,7 +460,7 @@ def test_the_list_offers_nothing_to_auditors(three: list[User]) -> None:
     assert [name for name, _label in offered] == ["", *bulk.KINDS]
 
 
-def test_old_bulk_acts_are_deleted(three: list[User], clock: Clock) -> None:
+def test_old_bulk_acts_are_deleted(three, clock):
     carol = member("carol", Role.SUPPORT.title())
     started, _unstarted = (bulk.prepare("deactivate", carol, User.objects.all()) for _ in range(2))
     bulk.start(started, REASON)

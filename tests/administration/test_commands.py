@@ -2,7 +2,6 @@
 
 import io
 import json
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -12,7 +11,6 @@ from accounts.activity.services import Actor
 from accounts.apikeys.models import APIKey
 from accounts.oauth import connections
 from accounts.recovery.locks import lock_down
-from accounts.users.models import User
 from tests.support.api_keys import key_of
 from tests.support.apps import asked_for, make_app
 from tests.support.second_factor import enrolled
@@ -23,22 +21,22 @@ pytestmark = pytest.mark.django_db
 WRONG = "wrong horse battery"
 
 
-def answer(*words: str) -> Any:
+def answer(*words):
     return json.loads(printed(*words, "--json"))
 
 
-def printed(*words: str) -> str:
+def printed(*words):
     output = io.StringIO()
     call_command(*words, stdout=output)
     return output.getvalue()
 
 
-def last_event(user: User) -> tuple[str, str]:
+def last_event(user):
     row = user.activity.latest("id")
     return row.kind, row.actor
 
 
-def test_show_user_says_what_stops_a_person_and_shows_no_secret(alice: User) -> None:
+def test_show_user_says_what_stops_a_person_and_shows_no_secret(alice):
     enrolled(alice)
     key = key_of(alice)
     lock_down(alice, Actor())
@@ -56,13 +54,13 @@ def test_show_user_says_what_stops_a_person_and_shows_no_secret(alice: User) -> 
     assert "is locked: yes" in printed("show_user", "alice")
 
 
-def test_show_user_names_the_connected_apps(alice: User) -> None:
+def test_show_user_names_the_connected_apps(alice):
     connections.agree(asked_for(make_app()), alice, Actor())
 
     assert answer("show_user", "alice")["apps"] == ["Paperless"]
 
 
-def test_list_sessions_lists_the_live_sessions(alice: User) -> None:
+def test_list_sessions_lists_the_live_sessions(alice):
     signed_in(alice)
     session = alice.login_sessions.get()
 
@@ -73,7 +71,7 @@ def test_list_sessions_lists_the_live_sessions(alice: User) -> None:
     assert printed("list_sessions", "alice") == "username: alice\nsessions: none\n"
 
 
-def test_clear_limits_lets_a_person_sign_in_again(alice: User) -> None:
+def test_clear_limits_lets_a_person_sign_in_again(alice):
     for _ in range(6):
         sign_in(Client(), "alice", WRONG)
     assert sign_in(Client(), "alice", PASSWORD).status_code == 429
@@ -84,7 +82,7 @@ def test_clear_limits_lets_a_person_sign_in_again(alice: User) -> None:
     assert sign_in(Client(), "alice", PASSWORD).status_code == 302
 
 
-def test_lift_lock_unlocks_a_locked_account_once(alice: User) -> None:
+def test_lift_lock_unlocks_a_locked_account_once(alice):
     lock_down(alice, Actor())
 
     assert answer("lift_lock", "alice")["sent_to"] == alice.email
@@ -96,7 +94,7 @@ def test_lift_lock_unlocks_a_locked_account_once(alice: User) -> None:
         call_command("lift_lock", "alice")
 
 
-def test_revoke_key_revokes_the_only_key_with_that_beginning(alice: User) -> None:
+def test_revoke_key_revokes_the_only_key_with_that_beginning(alice):
     key_of(alice)
     key = APIKey.objects.get()
     APIKey.objects.create(

@@ -1,7 +1,5 @@
 """Invitations: staff send them, and the invited person creates an account."""
 
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
@@ -21,8 +19,8 @@ from tests.support.invitations import (
     superuser,
     support,
 )
-from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.openid_provider import Person
+from tests.support.signin import set_up, signed_in
 from tests.support.social import configured, round_trip
 from tests.support.steps import (
     PASSWORD,
@@ -39,9 +37,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("mode", ["open", "invite"])
-def test_an_invited_person_chooses_a_username_and_password_and_is_signed_in(
-    settings: Any, mode: str
-) -> None:
+def test_an_invited_person_chooses_a_username_and_password_and_is_signed_in(settings, mode):
     set_up(settings, signup=mode)
     _carol, browser = support()
     assert invite(browser)["Location"] == LIST
@@ -61,7 +57,7 @@ def test_an_invited_person_chooses_a_username_and_password_and_is_signed_in(
     assert "An invitation was accepted" in browser.get("/accounts/activity/").text
 
 
-def test_a_taken_username_or_a_weak_password_leaves_the_link_valid() -> None:
+def test_a_taken_username_or_a_weak_password_leaves_the_link_valid():
     invite(support()[1])
     link = invited_link()
 
@@ -75,7 +71,7 @@ def test_a_taken_username_or_a_weak_password_leaves_the_link_valid() -> None:
     assert exists()
 
 
-def test_a_superuser_invites_a_colleague_who_joins_groups_and_adds_a_second_factor_first() -> None:
+def test_a_superuser_invites_a_colleague_who_joins_groups_and_adds_a_second_factor_first():
     group = Group.objects.create(name="Editors")
     invite(superuser()[1], groups=[group.pk], is_staff="on")
     dave = Client()
@@ -89,7 +85,7 @@ def test_a_superuser_invites_a_colleague_who_joins_groups_and_adds_a_second_fact
     assert mail_to("carol").subject == events.STAFF_CHANGED.subject
 
 
-def test_an_ordinary_sign_up_with_the_invited_address_accepts_the_invitation() -> None:
+def test_an_ordinary_sign_up_with_the_invited_address_accepts_the_invitation():
     group = Group.objects.create(name="Editors")
     invite(superuser()[1], groups=[group.pk])
     dave = Client()
@@ -101,9 +97,7 @@ def test_an_ordinary_sign_up_with_the_invited_address_accepts_the_invitation() -
     assert not Invitation.objects.exists()
 
 
-def test_a_new_invitation_replaces_the_earlier_one_and_an_expired_one_is_deleted(
-    clock: Clock,
-) -> None:
+def test_a_new_invitation_replaces_the_earlier_one_and_an_expired_one_is_deleted(clock):
     _carol, browser = support()
     invite(browser)
     first = invited_link()
@@ -118,7 +112,7 @@ def test_a_new_invitation_replaces_the_earlier_one_and_an_expired_one_is_deleted
     assert not Invitation.objects.exists()
 
 
-def test_staff_send_an_invitation_again_with_a_new_link_and_the_same_rights(clock: Clock) -> None:
+def test_staff_send_an_invitation_again_with_a_new_link_and_the_same_rights(clock):
     group = Group.objects.create(name="Editors")
     _carol, browser = superuser()
     invite(browser, groups=[group.pk], is_staff="on", days="3")
@@ -142,7 +136,7 @@ def test_staff_send_an_invitation_again_with_a_new_link_and_the_same_rights(cloc
     assert len(outbox()) == before
 
 
-def test_staff_revoke_an_invitation_and_hear_if_it_has_ended_meanwhile() -> None:
+def test_staff_revoke_an_invitation_and_hear_if_it_has_ended_meanwhile():
     _carol, browser = support()
     invite(browser)
     link, form = invited_link(), f"{LIST}{Invitation.objects.get().pk}/delete/"
@@ -156,8 +150,8 @@ def test_staff_revoke_an_invitation_and_hear_if_it_has_ended_meanwhile() -> None
 
 
 def test_sign_up_by_invitation_refuses_everybody_else_on_the_page_over_the_api_and_by_a_provider(
-    settings: Any, op: OpenIDProvider
-) -> None:
+    settings, op
+):
     configured(settings, op.setting(), signup="invite")
     person = Person("dave-1", email=address_of("dave"), username="dave")
 
@@ -177,7 +171,7 @@ def test_sign_up_by_invitation_refuses_everybody_else_on_the_page_over_the_api_a
     assert exists()
 
 
-def test_a_closed_sign_up_closes_invitations_too(settings: Any) -> None:
+def test_a_closed_sign_up_closes_invitations_too(settings):
     _carol, browser = support()
     invite(browser)
     link = invited_link()
@@ -187,7 +181,7 @@ def test_a_closed_sign_up_closes_invitations_too(settings: Any) -> None:
     assert invite(browser, "erin").status_code == 403
 
 
-def test_the_form_offers_only_what_the_inviter_may_give() -> None:
+def test_the_form_offers_only_what_the_inviter_may_give():
     Group.objects.create(name="Editors")
     _owner, owner = superuser("owner")
     _carol, carol = support()

@@ -1,13 +1,11 @@
 """The staff API sends, lists and revokes invitations, by the rules of the pages."""
 
-from typing import Any
-
 import pytest
 
 from accounts.invitations.models import Invitation
 from accounts.mail.models import OutgoingMail
 from tests.support.administration import member, staff_token
-from tests.support.api import Answer, call
+from tests.support.api import call
 from tests.support.second_factor import enrolled
 from tests.support.steps import address_of, make_user
 
@@ -16,20 +14,20 @@ pytestmark = pytest.mark.django_db
 INVITATIONS = "admin/invitations/"
 
 
-def token_of(role: str, **options: str) -> str:
+def token_of(role, **options):
     enrolled(member(role.lower(), role))
     return staff_token(role.lower(), **options)
 
 
-def invite(token: str, name: str = "dave", **fields: Any) -> Answer:
+def invite(token, name="dave", **fields):
     return call(INVITATIONS, {"email": address_of(name)} | fields, token=token)
 
 
-def revoke(token: str, id: Any) -> Answer:
+def revoke(token, id):
     return call(f"{INVITATIONS}{id}/", method="DELETE", token=token)
 
 
-def test_a_manager_invites_lists_and_revokes() -> None:
+def test_a_manager_invites_lists_and_revokes():
     token = token_of("Manager")
 
     answer = invite(token, days=3, groups=["Support"])
@@ -42,7 +40,7 @@ def test_a_manager_invites_lists_and_revokes() -> None:
     assert call(INVITATIONS, token=token)["count"] == 0
 
 
-def test_an_address_with_an_account_gives_the_same_answer() -> None:
+def test_an_address_with_an_account_gives_the_same_answer():
     token = token_of("Manager")
     make_user("alice")
     OutgoingMail.objects.all().delete()
@@ -57,7 +55,7 @@ def test_an_address_with_an_account_gives_the_same_answer() -> None:
     assert OutgoingMail.objects.count() == 2
 
 
-def test_rights_and_groups_beyond_the_inviters_own_are_refused() -> None:
+def test_rights_and_groups_beyond_the_inviters_own_are_refused():
     token = token_of("Manager")
 
     assert (answer := invite(token, is_staff=True)).status == 403
@@ -70,7 +68,7 @@ def test_rights_and_groups_beyond_the_inviters_own_are_refused() -> None:
     assert not Invitation.objects.exists()
 
 
-def test_roles_that_may_not_invite_and_tokens_that_may_only_read_are_refused() -> None:
+def test_roles_that_may_not_invite_and_tokens_that_may_only_read_are_refused():
     token = token_of("Support")
     invite(token_of("Manager"))
     id = Invitation.objects.get().pk

@@ -1,19 +1,16 @@
 """The pages cost the same among a thousand people and among a hundred thousand."""
 
 import json
-from pathlib import Path
-from typing import Any
 
 import pytest
 
 from tests.support import site
-from tests.support.services import Postgres
 from tests.support.site import Site
 
 MOST_QUERIES, MOST_ABOUT_A_PERSON = 12, 30
 
 
-def costs(postgres: Postgres, folder: Path, people: int) -> dict[str, Any]:
+def costs(postgres, folder, people):
     """Return the queries of each page, and the rows that they look at, among ``people``."""
     folder.mkdir()
     filled = Site(data_dir=folder, DATABASE_URL=postgres.database(), PEOPLE=str(people))
@@ -24,9 +21,7 @@ def costs(postgres: Postgres, folder: Path, people: int) -> dict[str, Any]:
 
 @pytest.mark.proof
 @pytest.mark.postgres
-def test_a_page_costs_no_more_among_a_hundred_times_as_many_people(
-    postgres: Postgres, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_page_costs_no_more_among_a_hundred_times_as_many_people(postgres, tmp_path, monkeypatch):
     """A statement that reads a table of people, sessions or events fails by its rows."""
     monkeypatch.setattr(site, "MANAGE_SECONDS", 600)
 

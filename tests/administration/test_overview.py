@@ -17,7 +17,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.administration.explanation import explain
-from accounts.administration.overview_views import Plot, Span, plots, starts
+from accounts.administration.overview_views import Span, plots, starts
 from accounts.administration.person import Facts
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method
@@ -34,7 +34,7 @@ from tests.support.administration import HERE
 from tests.support.apps import asked_for, make_app
 from tests.support.second_factor import enrolled
 from tests.support.second_steps import request_recovery, with_factor
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_staff, make_user, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
@@ -44,22 +44,22 @@ OVERVIEW = "/admin/accounts/dailycount/"
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
 
 
-def events(user: User | None, at: datetime, kind: str, proof: str = "", number: int = 1) -> None:
+def events(user, at, kind, proof="", number=1):
     Activity.objects.bulk_create(
         Activity(user=user, kind=kind, proof=proof, at=at) for _ in range(number)
     )
 
 
-def plot(key: str, span: Span = Span.DAY) -> Plot:
+def plot(key, span=Span.DAY):
     return next(each for each in plots(span) if each.key == key)
 
 
-def legend(key: str) -> dict[str, int]:
+def legend(key):
     return {series.label: series.total for series in plot(key).series}
 
 
 @pytest.mark.django_db
-def test_the_plots_name_methods_reasons_limits_and_shares(clock: Clock) -> None:
+def test_the_plots_name_methods_reasons_limits_and_shares(clock):
     clock.set(NOON)
     alice, bob = make_user("alice"), make_user("bob")
     enrolled(bob)
@@ -93,7 +93,7 @@ def test_the_plots_name_methods_reasons_limits_and_shares(clock: Clock) -> None:
     assert ages == {"Under a minute": 1, "Under an hour": 0, "Under a day": 0, "Longer": 1}
 
 
-def test_columns_begin_on_days_mondays_and_the_first_of_months() -> None:
+def test_columns_begin_on_days_mondays_and_the_first_of_months():
     today = NOON.date()
 
     assert [str(day) for day in starts(Span.DAY, today)[-2:]] == ["2026-05-19", "2026-05-20"]
@@ -103,9 +103,7 @@ def test_columns_begin_on_days_mondays_and_the_first_of_months() -> None:
 
 
 @pytest.mark.django_db
-def test_the_page_has_one_query_a_plot_names_nobody_and_is_for_staff_with_the_right(
-    clock: Clock,
-) -> None:
+def test_the_page_has_one_query_a_plot_names_nobody_and_is_for_staff_with_the_right(clock):
     clock.set(NOON)
     alice, carol = make_user("alice"), make_user("carol", is_staff=True)
     carol.groups.add(Group.objects.get(name="Auditor"))
@@ -113,7 +111,7 @@ def test_the_page_has_one_query_a_plot_names_nobody_and_is_for_staff_with_the_ri
     assert plain.get(OVERVIEW).status_code == 403
     assert signed_in(alice).get(OVERVIEW).status_code == 302
 
-    def queries(by: str) -> int:
+    def queries(by):
         with CaptureQueriesContext(connection) as found:
             page = browser.get(OVERVIEW, {"by": by}).text
         assert re.search(r"alice|example\.org|127\.0\.0\.1", page) is None
@@ -131,7 +129,7 @@ def test_the_page_has_one_query_a_plot_names_nobody_and_is_for_staff_with_the_ri
 
 
 @pytest.mark.django_db
-def test_accounts_with_a_factor_are_counted_once_a_day(clock: Clock) -> None:
+def test_accounts_with_a_factor_are_counted_once_a_day(clock):
     clock.set(NOON)
     enrolled(make_user("alice"))
     make_user("bob")
@@ -147,45 +145,45 @@ def test_accounts_with_a_factor_are_counted_once_a_day(clock: Clock) -> None:
     assert plot("protection").columns[0] == ("People", [0, 2, 1])
 
 
-def unconfirmed(_settings: Any) -> PendingSignup:
+def unconfirmed(_settings):
     sign_up(Client(), "alice")
     return PendingSignup.objects.get()
 
 
-def with_wrong_address(_settings: Any) -> User:
+def with_wrong_address(_settings):
     alice = make_user("alice")
     emails.add(alice, "alice@work.example", HERE)
     return alice
 
 
-def locked(_settings: Any) -> User:
+def locked(_settings):
     alice = make_user("alice")
     lock_down(alice, Actor())
     return User.objects.get(pk=alice.pk)
 
 
-def switched_off(_settings: Any) -> User:
+def switched_off(_settings):
     return make_user("alice", is_active=False)
 
 
-def without_factor(_settings: Any) -> User:
+def without_factor(_settings):
     return make_user("alice", is_staff=True)
 
 
-def without_passkey(settings: Any) -> User:
+def without_passkey(settings):
     alice = make_user("alice", is_staff=True)
     enrolled(alice)
     set_up(settings, staff_factor="passkey")
     return alice
 
 
-def waiting(_settings: Any) -> User:
+def waiting(_settings):
     alice, _seed = with_factor()
     request_recovery()
     return User.objects.get(pk=alice.pk)
 
 
-def attacked(_settings: Any) -> User:
+def attacked(_settings):
     alice = make_user("alice")
     for n in range(20):
         with pytest.raises(InvalidCredentials):
@@ -193,26 +191,26 @@ def attacked(_settings: Any) -> User:
     return alice
 
 
-def without_provider(_settings: Any) -> User:
+def without_provider(_settings):
     alice = make_user("alice", password=None)
     Identity.objects.create(user=alice, issuer="https://gone.example", subject="1")
     return alice
 
 
-def with_copied_cookie(_settings: Any) -> User:
+def with_copied_cookie(_settings):
     alice = make_user("alice")
     signed_in(alice, Client()).get("/", headers={"user-agent": "Mozilla/5.0 Firefox/130.0"})
     return User.objects.get(pk=alice.pk)
 
 
-def with_disabled_app(_settings: Any) -> User:
+def with_disabled_app(_settings):
     alice, app = make_user("alice"), make_app()
     connections.agree(asked_for(app), alice, Actor())
     clients.set_enabled(app, Actor(), enabled=False)
     return alice
 
 
-def with_app_of_a_group(_settings: Any) -> User:
+def with_app_of_a_group(_settings):
     """Alice has left the group of one of her two apps."""
     alice, editors = make_user("alice"), Group.objects.create(name="Editors")
     staff = Group.objects.create(name="Writers")
@@ -239,7 +237,7 @@ CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], str, str]] = {
 }
 
 
-def first_sentence(account: User | PendingSignup) -> str:
+def first_sentence(account):
     """Return the first sentence of the page about ``account``, as carol reads it."""
     browser = signed_in(make_staff("carol"), by=[Method.PASSKEY])
     page = browser.get(f"/admin/accounts/user/{account.pk}/change/").text
@@ -249,7 +247,7 @@ def first_sentence(account: User | PendingSignup) -> str:
 
 
 @pytest.mark.parametrize("cause", CAUSES)
-def test_the_first_sentence_of_the_page_names_the_cause(settings: Any, cause: str) -> None:
+def test_the_first_sentence_of_the_page_names_the_cause(settings, cause):
     plant, code, words = CAUSES[cause]
     account = plant(settings)
 
@@ -260,11 +258,11 @@ def test_the_first_sentence_of_the_page_names_the_cause(settings: Any, cause: st
     assert explain(Facts(account))[0].code == code
 
 
-def test_nothing_stops_a_user_in_order() -> None:
+def test_nothing_stops_a_user_in_order():
     assert first_sentence(make_user("alice")) == "Nothing stops alice from signing in."
 
 
-def test_attempts_end_with_the_limits_that_decide_at_sign_in(clock: Clock) -> None:
+def test_attempts_end_with_the_limits_that_decide_at_sign_in(clock):
     alice = attacked(None)
     block = explain(Facts(alice))[0]
     assert block.until is not None
@@ -277,7 +275,7 @@ def test_attempts_end_with_the_limits_that_decide_at_sign_in(clock: Clock) -> No
     assert not explain(Facts(User.objects.get(pk=alice.pk)))
 
 
-def test_attempts_from_one_network_stop_only_that_network() -> None:
+def test_attempts_from_one_network_stop_only_that_network():
     alice = make_user("alice")
     for _ in range(5):
         with pytest.raises(InvalidCredentials):
@@ -291,7 +289,7 @@ def test_attempts_from_one_network_stop_only_that_network() -> None:
     assert [block.code for block in explain(Facts(alice))[:2]] == ["provider_gone", network.code]
 
 
-def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings: Any) -> None:
+def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings):
     from accounts.twofactor.models import Passkey
 
     alice = without_passkey(settings)
@@ -304,7 +302,7 @@ def test_a_passkey_that_staff_must_use_is_named_and_codes_are_not(settings: Any)
     )
 
 
-def test_a_sign_in_settles_earlier_failures() -> None:
+def test_a_sign_in_settles_earlier_failures():
     alice = make_user("alice")
     sign_in(Client(), "alice", WRONG)
     assert [block.code for block in explain(Facts(alice))] == ["wrong_password"]
@@ -314,7 +312,7 @@ def test_a_sign_in_settles_earlier_failures() -> None:
     assert explain(Facts(User.objects.get(pk=alice.pk))) == []
 
 
-def test_the_page_says_why_each_attempt_failed() -> None:
+def test_the_page_says_why_each_attempt_failed():
     alice = make_user("alice")
     sign_in(Client(), "alice", WRONG)
     User.objects.filter(pk=alice.pk).update(is_active=False)
@@ -329,13 +327,13 @@ def test_the_page_says_why_each_attempt_failed() -> None:
         assert f"<bdi>{reason}</bdi>" in page
 
 
-def test_the_page_shows_waiting_sent_and_refused_emails(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_page_shows_waiting_sent_and_refused_emails(monkeypatch):
     unconfirmed(None)
     browser = signed_in(make_staff("carol"))
     page = f"/admin/accounts/user/{PendingSignup.objects.get().pk}/change/"
     assert "Waiting" in browser.get(page).text
 
-    def refuse(_mail: object, _messages: object) -> int:
+    def refuse(_mail, _messages):
         raise smtplib.SMTPRecipientsRefused({"alice@example.org": (550, b"No such mailbox")})
 
     with monkeypatch.context() as refusing:

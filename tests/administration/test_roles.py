@@ -18,7 +18,6 @@ from accounts.common.errors import PublicError
 from accounts.users.models import User
 from accounts.users.rights import Role, role_of
 from tests.support.administration import member, people, staff_of_every_role
-from tests.support.signin import Clock
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -30,7 +29,7 @@ IDLE: Any = {"run": lambda _: None, "is_possible": lambda _: True, "targets": la
 WORDS = {"": "yes", "not_in_role": "not in role", "not_allowed_on_staff": "no"}
 
 
-def result(name: str, staff: User, user: User) -> str:
+def result(name, staff, user):
     try:
         acts.perform(name, staff, Actor(), user, reason="asked", mode="now")
     except PublicError as error:
@@ -39,8 +38,8 @@ def result(name: str, staff: User, user: User) -> str:
 
 
 def test_the_table_of_roles_acts_and_targets_in_the_docs_is_what_the_code_decides(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    clock, monkeypatch
+):
     for name, known in acts.ACTS.items():
         monkeypatch.setitem(acts.ACTS, name, replace(known, **IDLE))
     rows = [f"| role | acts on | {' | '.join(f'`{name}`' for name in acts.ACTS)} |\n"]
@@ -64,7 +63,7 @@ def test_the_table_of_roles_acts_and_targets_in_the_docs_is_what_the_code_decide
     assert BEGIN + table + END in PAGE.read_text()
 
 
-def test_roles_follow_the_rights_not_the_names_of_groups() -> None:
+def test_roles_follow_the_rights_not_the_names_of_groups():
     helpers = Group.objects.create(name="Helpers")
     helpers.permissions.add(Permission.objects.get(codename="help_user"))
     carol = make_user("carol", is_staff=True)

@@ -26,7 +26,7 @@ from accounts.users.models import Identity, PendingSignup, User
 from tests.support.administration import HERE, LIST, desk, page_of
 from tests.support.apps import connect_app, make_app
 from tests.support.second_factor import enrolled
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user, sign_up
 
 pytestmark = pytest.mark.django_db
@@ -35,33 +35,33 @@ pytestmark = pytest.mark.django_db
 PEOPLE = "/admin/accounts/user/"
 
 
-def renamed(alice: User) -> str:
+def renamed(alice):
     users.rename(alice, "alba")
     return "ALICE"
 
 
-def with_pending_email(alice: User) -> str:
+def with_pending_email(alice):
     emails.add(alice, "alice@work.example", HERE)
     return "Alice@Work.example"
 
 
-def with_removed_email(alice: User) -> str:
+def with_removed_email(alice):
     users.confirm_email(alice, "alice@old.example")
     emails.remove(alice, alice.emails.latest("pk").pk, Actor(HERE))
     return "alice@OLD.example"
 
 
-def with_key(alice: User) -> str:
+def with_key(alice):
     key, _text = apikeys.make(alice, "Backup", frozenset({"profile:read"}), None, Actor(HERE))
     return key.beginning
 
 
-def with_identity(alice: User) -> str:
+def with_identity(alice):
     Identity.objects.create(user=alice, issuer="https://id.example", subject="Subject-17")
     return "Subject-17"
 
 
-def with_pairwise_subject(alice: User) -> str:
+def with_pairwise_subject(alice):
     return str(alice.pairwise_subjects.create(sector="shop.example.org").pk)
 
 
@@ -81,14 +81,14 @@ NAMES: dict[str, Callable[[User], str]] = {
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_people_are_found_by(name: str) -> None:
+def test_people_are_found_by(name):
     alice = make_user("alice")
     make_user("bob")
 
     assert [found.pk for found in search_users(f" {NAMES[name](alice)} ")] == [alice.pk]
 
 
-def ask_for_recovery(user: User) -> None:
+def ask_for_recovery(user):
     now = clock.now()
     Recovery.objects.create(user=user, due_at=now + timedelta(days=3), disputed_at=now, evidence=[])
 
@@ -105,7 +105,7 @@ PLANTED: dict[str, Callable[[User], Any]] = {
 
 
 @pytest.mark.parametrize("state", STATES)
-def test_people_are_filtered_by_their_state(state: str) -> None:
+def test_people_are_filtered_by_their_state(state):
     alice = make_user("alice", last_login=clock.now())
     enrolled(make_user("alina", last_login=clock.now()))
     if state != "no_factor":
@@ -117,11 +117,11 @@ def test_people_are_filtered_by_their_state(state: str) -> None:
     assert search_users("ali", "no such state").count() == 0
 
 
-def test_the_list_of_people_without_a_second_factor_follows_every_change() -> None:
+def test_the_list_of_people_without_a_second_factor_follows_every_change():
     alice, fields = make_user("alice"), {"credential_id": "1", "sign_count": 0}
     fields |= {"is_synced": True, "is_eligible": True}
 
-    def is_listed() -> bool:
+    def is_listed():
         return search_users("alice", "no_factor").exists()
 
     passkey = Passkey.objects.create(user=alice, name="Key", confirmed=False, **fields)
@@ -136,7 +136,7 @@ def test_the_list_of_people_without_a_second_factor_follows_every_change() -> No
     assert is_listed()
 
 
-def test_sign_ups_are_found_before_they_are_confirmed(client: Client) -> None:
+def test_sign_ups_are_found_before_they_are_confirmed(client):
     sign_up(Client(), "alice")
     signup = PendingSignup.objects.get()
     signed_in(make_staff("carol"), client)
@@ -149,7 +149,7 @@ def test_sign_ups_are_found_before_they_are_confirmed(client: Client) -> None:
 
 
 @pytest.mark.parametrize("query", ["word " * 1500, "%", "_", "alice bob", "alice@", "\u202ealice"])
-def test_a_search_that_names_nobody_is_answered_normally(client: Client, query: str) -> None:
+def test_a_search_that_names_nobody_is_answered_normally(client, query):
     make_user("alice")
     signed_in(make_staff("carol"), client)
 
@@ -160,14 +160,14 @@ def test_a_search_that_names_nobody_is_answered_normally(client: Client, query: 
     assert search_users(f"{query}\0").count() == 0
 
 
-def queries(browser: Client, path: str) -> list[str]:
+def queries(browser, path):
     browser.get(path)  # records that the page was opened
     with CaptureQueriesContext(connection) as found:
         assert browser.get(path).status_code == 200
     return [query["sql"] for query in found]
 
 
-def test_the_list_its_filters_orders_and_searches_cost_twelve_queries_at_most() -> None:
+def test_the_list_its_filters_orders_and_searches_cost_twelve_queries_at_most():
     browser, alice = desk(), make_user("alice")
     searches = ["alice", "al", "alice@example.org", "ak_abcdefgh", str(alice.pk), "word+" * 1500]
     paths = [LIST, f"{LIST}?o=5", f"{LIST}?o=-1", *(f"{LIST}?q={text}" for text in searches)]
@@ -178,14 +178,14 @@ def test_the_list_its_filters_orders_and_searches_cost_twelve_queries_at_most() 
 
 
 @pytest.mark.parametrize("order", ["2", "-6", "4", "-5&state=locked"])
-def test_the_list_is_never_sorted_by_a_column_without_an_index(order: str) -> None:
+def test_the_list_is_never_sorted_by_a_column_without_an_index(order):
     found = queries(desk(), f"{LIST}?o={order}")
     sorts = {sql.partition("ORDER BY ")[2] for sql in found if 'ORDER BY "accounts_user"' in sql}
 
     assert {sort.partition(" LIMIT")[0] for sort in sorts} == {'"accounts_user"."username_key" ASC'}
 
 
-def _fill(user: User, number: int) -> None:
+def _fill(user, number):
     """Give ``user`` more of all that the page about the user shows."""
     for n in range(number):
         client = ClientInfo(f"192.0.{number}.{n}", "Firefox")
@@ -199,7 +199,7 @@ def _fill(user: User, number: int) -> None:
     enrolled(user)
 
 
-def test_the_page_about_a_person_costs_as_much_with_one_session_as_with_ten() -> None:
+def test_the_page_about_a_person_costs_as_much_with_one_session_as_with_ten():
     alice, browser = make_user("alice"), desk()
     counts = []
     for number in (1, 9):
@@ -209,18 +209,18 @@ def test_the_page_about_a_person_costs_as_much_with_one_session_as_with_ten() ->
     assert counts[0] == counts[1] <= 30
 
 
-def opens_page(staff: User, person: User) -> None:
+def opens_page(staff, person):
     browser = signed_in(User.objects.get(pk=staff.pk), Client())
     assert browser.get(f"/admin/accounts/user/{person.pk}/change/").status_code == 200
 
 
-def views(person: User) -> list[tuple[str, str]]:
+def views(person):
     """Return who opened the page about ``person`` in which role, oldest first."""
     rows = person.activity.filter(kind="page_opened").order_by("pk")
     return list(rows.values_list("actor", "detail"))
 
 
-def test_each_member_of_staff_appears_once_an_hour(clock: Clock) -> None:
+def test_each_member_of_staff_appears_once_an_hour(clock):
     alice, carol, dora = make_user("alice"), make_staff("carol"), make_staff("dora")
 
     for staff in (carol, carol, dora):
@@ -234,7 +234,7 @@ def test_each_member_of_staff_appears_once_an_hour(clock: Clock) -> None:
     assert views(alice)[2:] == [("carol", "superuser")]
 
 
-def test_the_person_reads_the_role_and_other_staff_read_the_name() -> None:
+def test_the_person_reads_the_role_and_other_staff_read_the_name():
     alice, carol = make_user("alice"), make_staff("carol")
     opens_page(carol, alice)
 
@@ -247,7 +247,7 @@ def test_the_person_reads_the_role_and_other_staff_read_the_name() -> None:
     assert "By carol" in page
 
 
-def test_nothing_is_recorded_about_the_own_page_or_if_views_are_not_shown(settings: Any) -> None:
+def test_nothing_is_recorded_about_the_own_page_or_if_views_are_not_shown(settings):
     alice, carol = make_user("alice"), make_staff("carol")
 
     opens_page(carol, carol)

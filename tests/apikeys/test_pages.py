@@ -6,10 +6,9 @@ import pytest
 from django.test import Client
 
 from accounts.apikeys.models import APIKey
-from accounts.users.models import User
 from tests.support.api import call
 from tests.support.api_keys import FORM, KEYS, NEW, is_alive, key_of, row_of, shown_key
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import make_user
 
 WEEK = timedelta(days=7)
@@ -18,14 +17,14 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def alice(client: Client, clock: Clock) -> User:
+def alice(client, clock):
     """Alice, signed in with ``client``."""
     alice = make_user("alice")
     signed_in(alice, client)
     return alice
 
 
-def test_an_api_key_is_made_listed_and_revoked(client: Client, alice: User) -> None:
+def test_an_api_key_is_made_listed_and_revoked(client, alice):
     assert "You have no API keys" in client.get(KEYS).text
 
     key = shown_key(client.post(NEW, FORM))
@@ -41,9 +40,7 @@ def test_an_api_key_is_made_listed_and_revoked(client: Client, alice: User) -> N
     assert not is_alive(key)
 
 
-def test_an_api_key_has_the_chosen_scope_and_expiry_and_write_includes_read(
-    client: Client, alice: User, clock: Clock
-) -> None:
+def test_an_api_key_has_the_chosen_scope_and_expiry_and_write_includes_read(client, alice, clock):
     read = shown_key(client.post(NEW, {"name": "bot", "expires": "7", "profile": "read"}))
     chosen = {"sessions": "write", "activity": "read"}
     write = shown_key(client.post(NEW, {"name": "bot", "expires": "7", **chosen}))
@@ -58,9 +55,7 @@ def test_an_api_key_has_the_chosen_scope_and_expiry_and_write_includes_read(
             assert (call(path, token=key).status == 200) is (key == opened)
 
 
-def test_an_invalid_choice_makes_no_key_and_keeps_the_typed_values(
-    client: Client, alice: User
-) -> None:
+def test_an_invalid_choice_makes_no_key_and_keeps_the_typed_values(client, alice):
     for changes, told in (
         ({"profile": ""}, "Choose at least one permission for the key."),
         ({"activity": "write"}, "activity"),
@@ -74,7 +69,7 @@ def test_an_invalid_choice_makes_no_key_and_keeps_the_typed_values(
     assert not APIKey.objects.exists()
 
 
-def test_an_account_can_have_fifty_api_keys(client: Client, alice: User) -> None:
+def test_an_account_can_have_fifty_api_keys(client, alice):
     keys = [key_of(alice) for _ in range(50)]
 
     assert f'href="{NEW}"' not in client.get(KEYS).text
@@ -83,9 +78,7 @@ def test_an_account_can_have_fifty_api_keys(client: Client, alice: User) -> None
     assert shown_key(client.post(NEW, FORM))
 
 
-def test_making_a_key_needs_reauthentication_but_listing_and_revoking_do_not(
-    client: Client, alice: User, clock: Clock
-) -> None:
+def test_making_a_key_needs_reauthentication_but_listing_and_revoking_do_not(client, alice, clock):
     key = key_of(alice)
     clock.advance(minutes=11)
 

@@ -1,8 +1,6 @@
 """Fixtures that the attack tests share."""
 
 import socket
-from collections.abc import Iterator
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -11,14 +9,14 @@ from django.test import Client
 from accounts.common import client_info, http_client
 from tests.support.api_input import Target, storable
 from tests.support.disputes import known_browser
-from tests.support.nodes import Nodes, running
+from tests.support.nodes import running
 from tests.support.receiver import PUBLIC
-from tests.support.signin import Clock, set_up
+from tests.support.signin import set_up
 from tests.support.steps import make_user
 
 
 @pytest.fixture
-def home(clock: Clock) -> Client:
+def home(clock):
     """A signed-out browser that alice's account has known for two months."""
     browser = known_browser(make_user("alice"))
     clock.advance(days=60)
@@ -26,7 +24,7 @@ def home(clock: Clock) -> Client:
 
 
 @pytest.fixture(scope="session")
-def nodes() -> Iterator[Nodes]:
+def nodes():
     """Two server processes on one SQLite database, without limits.
 
     All races share them, and the database keeps what earlier tests have stored. On PostgreSQL,
@@ -37,7 +35,7 @@ def nodes() -> Iterator[Nodes]:
 
 
 @pytest.fixture
-def target(db: None, settings: Any) -> Iterator[Target]:
+def target(db, settings):
     """The API in process, without limits. Fail if the test changed alice or the tables."""
     set_up(settings, limits_scale=100_000)
     make_user("alice")
@@ -49,12 +47,12 @@ def target(db: None, settings: Any) -> Iterator[Target]:
 
 
 @pytest.fixture
-def connections(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+def connections(monkeypatch):
     """The IP addresses that are connected to. The receiver's counts as public; others refuse."""
     begun: list[str] = []
     connect, judge = socket.socket.connect, client_info.is_public
 
-    def noted(self: socket.socket, address: Any) -> None:
+    def noted(self, address):
         begun.append(address[0])
         if address[0] != PUBLIC:
             raise ConnectionRefusedError

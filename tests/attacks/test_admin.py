@@ -43,7 +43,7 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.second_steps import after_password, staff, with_factor
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.site import together
 from tests.support.steps import (
     CODE,
@@ -68,15 +68,15 @@ ADMIN = sorted(address(route) for route in ROUTES if route.startswith("admin/"))
 RIGHTS = {"is_staff": "on", "is_superuser": "on"}
 
 
-def opens_the_admin(browser: Client) -> bool:
+def opens_the_admin(browser):
     return browser.get("/admin/").status_code == 200
 
 
-def page(user: Any) -> str:
+def page(user):
     return f"/admin/accounts/user/{user.pk}/change/"
 
 
-def test_a_password_alone_opens_no_admin_page() -> None:
+def test_a_password_alone_opens_no_admin_page():
     carol = staff()
     enrolled(carol)
     browser = after_password("carol")
@@ -92,7 +92,7 @@ def test_a_password_alone_opens_no_admin_page() -> None:
     assert not opens_the_admin(browser), "losing the rights takes effect at once"
 
 
-def test_a_session_from_before_a_promotion_does_not_open_the_admin() -> None:
+def test_a_session_from_before_a_promotion_does_not_open_the_admin():
     """Rights may be given in the database; a session without the second step stays out."""
     make_user("carol")
     browser = Client()
@@ -104,7 +104,7 @@ def test_a_session_from_before_a_promotion_does_not_open_the_admin() -> None:
         assert not opens_the_admin(browser)
 
 
-def test_a_user_without_rights_opens_no_admin_page() -> None:
+def test_a_user_without_rights_opens_no_admin_page():
     bob, _seed = with_factor("bob")
     browser, before = signed_in(bob), rows()
 
@@ -115,7 +115,7 @@ def test_a_user_without_rights_opens_no_admin_page() -> None:
     assert rows() == before
 
 
-def helper(*codenames: str) -> Client:
+def helper(*codenames):
     """Return the browser of carol, a fully signed-in staff member with these permissions."""
     carol = make_user("carol", is_staff=True)
     carol.user_permissions.set(Permission.objects.filter(codename__in=codenames))
@@ -128,9 +128,7 @@ ALL = [f"{act}_{what}" for act in EVERYTHING for what in ("user", "group", "perm
 
 @pytest.mark.parametrize("kind", ["is_superuser", "is_staff"])
 @pytest.mark.parametrize("fields", [{}, RIGHTS], ids=["none", "rights"])
-def test_staff_with_every_permission_cannot_edit_superusers_or_staff(
-    kind: str, fields: dict[str, str]
-) -> None:
+def test_staff_with_every_permission_cannot_edit_superusers_or_staff(kind, fields):
     browser = helper(*ALL)
     owner = make_user("owner", **{kind: True})
     before = rows()
@@ -142,7 +140,7 @@ def test_staff_with_every_permission_cannot_edit_superusers_or_staff(
 
 
 @pytest.mark.parametrize("username", ["carol", "alice"])
-def test_staff_cannot_give_rights_to_themselves_or_to_others(username: str) -> None:
+def test_staff_cannot_give_rights_to_themselves_or_to_others(username):
     make_user("alice")
     browser, group = helper(*ALL), Group.objects.create(name="Owners")
     wanted = {
@@ -164,7 +162,7 @@ def test_staff_cannot_give_rights_to_themselves_or_to_others(username: str) -> N
     assert not User.groups.through.objects.exists()
 
 
-def test_view_permission_changes_nothing_and_no_bulk_action_deletes_users() -> None:
+def test_view_permission_changes_nothing_and_no_bulk_action_deletes_users():
     alice = make_user("alice")
     group = Group.objects.get(name="Support").pk
     looks, owner = helper("view_user", "view_group"), signed_in(make_staff("owner"))
@@ -191,7 +189,7 @@ def test_view_permission_changes_nothing_and_no_bulk_action_deletes_users() -> N
     assert rows() == before
 
 
-def test_the_admin_login_never_redirects_to_another_site() -> None:
+def test_the_admin_login_never_redirects_to_another_site():
     browser = signed_in(staff())
 
     for evil in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:1"):
@@ -200,14 +198,14 @@ def test_the_admin_login_never_redirects_to_another_site() -> None:
 
 
 @pytest.fixture
-def owner(client: Client) -> User:
+def owner(client):
     """A superuser, signed in with ``client``."""
     owner = create_administrator("owner", "owner@example.org", "!")
     signed_in(owner, client)
     return owner
 
 
-def test_admin_filters_do_not_reveal_password_hashes(client: Client, owner: User) -> None:
+def test_admin_filters_do_not_reveal_password_hashes(client, owner):
     people = "/admin/accounts/user/"
     assert client.get(people, {"state": "locked"}).status_code == 200
     for lookup, value in (
@@ -233,18 +231,16 @@ CHANGES: dict[str, Callable[[], dict[str, Any]]] = {
 }
 
 
-def helpers() -> Group:
+def helpers():
     return Group.objects.create(name="Helpers")
 
 
-def right(codename: str) -> int:
+def right(codename):
     return Permission.objects.get(codename=codename).pk
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_of_rights_revokes_the_users_sessions_and_notifies_them(
-    client: Client, owner: User, change: str
-) -> None:
+def test_a_change_of_rights_revokes_the_users_sessions_and_notifies_them(client, owner, change):
     alice = make_user("alice")
     browser = signed_in(alice)
     before = alice.activity.count()
@@ -261,9 +257,7 @@ def test_a_change_of_rights_revokes_the_users_sessions_and_notifies_them(
 
 
 @pytest.mark.parametrize("way", ["another permission", "its page", "the list"])
-def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(
-    client: Client, owner: User, way: str
-) -> None:
+def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(client, owner, way):
     group, alice, bob = helpers(), make_user("alice"), make_user("bob")
     alice.groups.add(group)
     hers, his = signed_in(alice), signed_in(bob)
@@ -283,9 +277,7 @@ def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(
     assert alice.activity.filter(kind="rights_changed", actor="owner").count() == 1
 
 
-def test_changing_your_own_rights_keeps_only_the_current_session(
-    client: Client, owner: User
-) -> None:
+def test_changing_your_own_rights_keeps_only_the_current_session(client, owner):
     elsewhere = signed_in(User.objects.get(pk=owner.pk))
     rights = {**RIGHTS, "groups": helpers().pk}
 
@@ -296,12 +288,10 @@ def test_changing_your_own_rights_keeps_only_the_current_session(
     assert not is_signed_in(elsewhere)
 
 
-def test_saving_an_admin_form_does_not_restore_a_password_changed_meanwhile(
-    client: Client, owner: User
-) -> None:
+def test_saving_an_admin_form_does_not_restore_a_password_changed_meanwhile(client, owner):
     alice = make_user("alice")
 
-    def meanwhile(instance: User, **_more: object) -> None:
+    def meanwhile(instance, **_more):
         User.objects.filter(pk=alice.pk).update(password="!", email=address_of("bob"))
 
     pre_save.connect(meanwhile, sender=User)
@@ -314,7 +304,7 @@ def test_saving_an_admin_form_does_not_restore_a_password_changed_meanwhile(
     assert (alice.is_staff, alice.password, alice.email) == (True, "!", address_of("bob"))
 
 
-def test_setting_a_password_on_the_command_line_changes_no_other_field() -> None:
+def test_setting_a_password_on_the_command_line_changes_no_other_field():
     read_before_typing = make_user("alice")
     User.objects.update(is_active=False)
 
@@ -333,19 +323,19 @@ TOO_LARGE = "9" * 23
 
 
 @pytest.fixture
-def browser() -> Client:
+def browser():
     return desk("Superuser")
 
 
 @pytest.mark.parametrize("query", ["x " * 1500, "a\0b", "\ud800", TOO_LARGE])
-def test_no_search_causes_a_server_error(browser: Client, query: str) -> None:
+def test_no_search_causes_a_server_error(browser, query):
     text = query.encode("utf-8", "surrogatepass")
     for path in (LIST, INVITATIONS, GROUPS, APPS):
         assert browser.get(path, {"q": text}).status_code == 200, path
     assert browser.get(AUTOCOMPLETE, {"term": text}).status_code in {200, 403}
 
 
-def test_a_condition_in_the_url_of_a_list_is_refused(browser: Client) -> None:
+def test_a_condition_in_the_url_of_a_list_is_refused(browser):
     """Databases fail at a NUL or a broken pattern, and a pattern can find out what it matches."""
     for path, condition in (
         (GROUPS, {"name__regex": "("}),
@@ -356,9 +346,7 @@ def test_a_condition_in_the_url_of_a_list_is_refused(browser: Client) -> None:
 
 
 @pytest.mark.parametrize("odd", ["x", "-", "a\0b", TOO_LARGE])
-def test_an_id_that_no_row_can_have_is_refused_in_lists_and_forms(
-    browser: Client, odd: str
-) -> None:
+def test_an_id_that_no_row_can_have_is_refused_in_lists_and_forms(browser, odd):
     alice = make_user("alice")
 
     for path, name in ((LIST, "end-sessions"), (GROUPS, "delete_selected")):
@@ -375,21 +363,21 @@ def test_an_id_that_no_row_can_have_is_refused_in_lists_and_forms(
 
 
 @pytest.fixture
-def alice() -> User:
+def alice():
     return alice_with_addresses()
 
 
-def details(browser: Client, user: User, reason: str = REASON) -> Any:
+def details(browser, user, reason=REASON):
     return browser.post(f"{page_of(user)}details/", {"reason": reason})
 
 
-def shown(page: Any) -> list[str]:
+def shown(page):
     """Return the addresses that the page shows in full."""
     assert page.status_code == 200
     return [email for email in ADDRESSES if email in page.text]
 
 
-def test_no_page_shows_an_auditor_a_whole_address_without_a_reason(alice: User) -> None:
+def test_no_page_shows_an_auditor_a_whole_address_without_a_reason(alice):
     browser = desk("Auditor")
     sign_up(Client(), "bob")
     bob = PendingSignup.objects.get()
@@ -402,7 +390,7 @@ def test_no_page_shows_an_auditor_a_whole_address_without_a_reason(alice: User) 
         assert ("b…@example.org" in text, address_of("bob") in text) == (True, False), path
 
 
-def test_no_call_of_the_api_tells_an_auditor_a_whole_address(alice: User) -> None:
+def test_no_call_of_the_api_tells_an_auditor_a_whole_address(alice):
     enrolled(member("carol", "Auditor"))
     sign_up(Client(), "bob")
     token = staff_token("carol", "admin:read users:read")
@@ -418,7 +406,7 @@ def test_no_call_of_the_api_tells_an_auditor_a_whole_address(alice: User) -> Non
         assert "bob@" not in str(answer.body)
 
 
-def test_a_reason_shows_all_details_once_and_the_person_reads_who_looked(alice: User) -> None:
+def test_a_reason_shows_all_details_once_and_the_person_reads_who_looked(alice):
     browser = desk("Auditor")
 
     assert shown(details(browser, alice)) == list(ADDRESSES)
@@ -434,7 +422,7 @@ def test_a_reason_shows_all_details_once_and_the_person_reads_who_looked(alice: 
     assert (own.detail, own.reason) == ("alice", REASON)
 
 
-def test_every_look_leaves_a_trace_even_if_people_do_not_see_it(alice: User, settings: Any) -> None:
+def test_every_look_leaves_a_trace_even_if_people_do_not_see_it(alice, settings):
     browser = desk("Auditor")
     details(browser, alice)
     set_up(settings, staff_views_shown="off")
@@ -446,7 +434,7 @@ def test_every_look_leaves_a_trace_even_if_people_do_not_see_it(alice: User, set
 
 
 @pytest.mark.parametrize("reason", ["", "  ", "a" * 501, "a\0b"])
-def test_without_a_proper_reason_nothing_is_shown(alice: User, reason: str) -> None:
+def test_without_a_proper_reason_nothing_is_shown(alice, reason):
     page = details(desk("Auditor"), alice, reason)
 
     assert shown(page) == []
@@ -454,7 +442,7 @@ def test_without_a_proper_reason_nothing_is_shown(alice: User, reason: str) -> N
     assert not alice.activity.filter(kind="details_read").exists()
 
 
-def test_details_need_recent_authentication_a_role_and_a_post(alice: User, clock: Clock) -> None:
+def test_details_need_recent_authentication_a_role_and_a_post(alice, clock):
     browser = desk("Auditor")
     url = f"{page_of(alice)}details/"
     assert browser.get(url).url == page_of(alice)
@@ -467,9 +455,7 @@ def test_details_need_recent_authentication_a_role_and_a_post(alice: User, clock
     assert not alice.activity.filter(kind="details_read").exists()
 
 
-def test_an_auditor_sees_the_details_of_a_limited_number_of_people(
-    alice: User, clock: Clock
-) -> None:
+def test_an_auditor_sees_the_details_of_a_limited_number_of_people(alice, clock):
     browser = desk("Auditor")
     for _ in range(STAFF.burst - 1):
         hit(STAFF.of("read", User.objects.get(username="carol").pk))
@@ -477,7 +463,7 @@ def test_an_auditor_sees_the_details_of_a_limited_number_of_people(
     assert [details(browser, alice).status_code for _ in range(2)] == [200, 429]
 
 
-def test_reading_details_changes_nothing_but_the_two_histories(alice: User) -> None:
+def test_reading_details_changes_nothing_but_the_two_histories(alice):
     browser = desk("Auditor")
     before = rows()
 
@@ -489,7 +475,7 @@ def test_reading_details_changes_nothing_but_the_two_histories(alice: User) -> N
 NAMES = ("alice", "bob", "dave")
 
 
-def started(carol: User) -> Any:
+def started(carol):
     """Return a bulk act of carol that deactivates three people, and has been started."""
     for name in NAMES:
         make_user(name)
@@ -498,16 +484,16 @@ def started(carol: User) -> Any:
     return prepared
 
 
-def deactivated() -> set[str]:
+def deactivated():
     return set(User.objects.filter(is_active=False).values_list("username", flat=True))
 
 
-def test_a_role_that_is_lost_meanwhile_stops_a_bulk_act(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_role_that_is_lost_meanwhile_stops_a_bulk_act(monkeypatch):
     carol = member("carol", "Support")
     prepared = started(carol)
     real = bulk.acts.perform
 
-    def demote_after_the_first(*args: Any, **kwargs: Any) -> None:
+    def demote_after_the_first(*args, **kwargs):
         real(*args, **kwargs)
         carol.groups.clear()
 
@@ -520,7 +506,7 @@ def test_a_role_that_is_lost_meanwhile_stops_a_bulk_act(monkeypatch: pytest.Monk
     assert (len(deactivated()), prepared.stopped) == (1, "not_in_role")
 
 
-def test_somebody_who_has_become_staff_meanwhile_is_left_out() -> None:
+def test_somebody_who_has_become_staff_meanwhile_is_left_out():
     carol = member("carol", "Support")
     prepared = started(carol)
     User.objects.filter(username="bob").update(is_staff=True)
@@ -531,7 +517,7 @@ def test_somebody_who_has_become_staff_meanwhile_is_left_out() -> None:
     assert BulkPerson.objects.get(user__username="bob").outcome == "not_allowed_on_staff"
 
 
-def test_staff_neither_see_nor_continue_the_bulk_acts_of_others() -> None:
+def test_staff_neither_see_nor_continue_the_bulk_acts_of_others():
     page = f"/admin/accounts/user/bulk/{started(member('carol', 'Support')).pk}/"
     erin = desk("Superuser", "erin")
 
@@ -540,7 +526,7 @@ def test_staff_neither_see_nor_continue_the_bulk_acts_of_others() -> None:
     assert deactivated() == set()
 
 
-def test_staff_who_only_read_prepare_no_bulk_act() -> None:
+def test_staff_who_only_read_prepare_no_bulk_act():
     alice, auditor = make_user("alice"), member("carol", "Auditor")
 
     assert choose(signed_in(auditor), "deactivate", [alice]).status_code == 403
@@ -550,7 +536,7 @@ def test_staff_who_only_read_prepare_no_bulk_act() -> None:
     assert not BulkPerson.objects.exists()
 
 
-def test_a_bulk_act_needs_a_recent_second_factor(clock: Clock) -> None:
+def test_a_bulk_act_needs_a_recent_second_factor(clock):
     carol, alice = desk(), make_user("alice")
     page = bulk_page(choose(carol, "deactivate", [alice]))
     clock.advance(minutes=11)
@@ -565,10 +551,10 @@ def test_a_bulk_act_needs_a_recent_second_factor(clock: Clock) -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_requests_at_once_act_on_nobody_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_two_requests_at_once_act_on_nobody_twice(monkeypatch):
     acted: list[str] = []
 
-    def slow(_name: str, _staff: User, _actor: Actor, user: User, **_more: str) -> None:
+    def slow(_name, _staff, _actor, user, **_more):
         # The other request has read whose turn it is by the end of this pause.
         sleep(0.05)
         acted.append(user.username)
@@ -583,13 +569,13 @@ def test_two_requests_at_once_act_on_nobody_twice(monkeypatch: pytest.MonkeyPatc
     assert set(prepared.people.values_list("outcome", flat=True)) == {"done"}
 
 
-def after_mailed_code(login: str, browser: Client) -> Any:
+def after_mailed_code(login, browser):
     """Take the first step with a mailed code; return the answer."""
     browser.post(CODE, {"login": login})
     return browser.post(CODE, {"code": code_in(mail_to(login))})
 
 
-def test_a_trusted_browser_and_the_mailbox_cannot_enrol_a_passkey_for_staff(settings: Any) -> None:
+def test_a_trusted_browser_and_the_mailbox_cannot_enrol_a_passkey_for_staff(settings):
     carol = make_user("carol", is_staff=True, is_superuser=True)
     enrolled(carol)
     browser = Client()
@@ -607,7 +593,7 @@ def test_a_trusted_browser_and_the_mailbox_cannot_enrol_a_passkey_for_staff(sett
 
 
 @pytest.mark.parametrize("promoted", [True, False])
-def test_the_mailbox_or_the_password_alone_cannot_enrol_a_factor_for_staff(promoted: bool) -> None:
+def test_the_mailbox_or_the_password_alone_cannot_enrol_a_factor_for_staff(promoted):
     carol = make_user("carol", is_staff=True, is_superuser=True)
     if promoted:
         User.objects.filter(pk=carol.pk).update(credential_version=1)
@@ -626,16 +612,14 @@ def test_the_mailbox_or_the_password_alone_cannot_enrol_a_factor_for_staff(promo
     assert by_password.get(SETUP).status_code == 200
 
 
-def test_the_first_sign_in_of_a_superuser_made_by_an_operator_leads_to_enrolment(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_first_sign_in_of_a_superuser_made_by_an_operator_leads_to_enrolment(monkeypatch):
     monkeypatch.setenv("DJANGO_SUPERUSER_PASSWORD", PASSWORD)
     call_command("createsuperuser", interactive=False, username="carol", email="", verbosity=0)
 
     assert sign_in(Client(), "carol")["Location"] == SETUP
 
 
-def test_an_enrolment_link_works_once_for_staff_without_a_factor(capsys: Any) -> None:
+def test_an_enrolment_link_works_once_for_staff_without_a_factor(capsys):
     carol = make_user("carol", is_staff=True, last_login=make_user("bob").date_joined)
     call_command("enrolment_link", "carol")
     link = path_of(capsys.readouterr().out.strip())
@@ -652,9 +636,7 @@ def test_an_enrolment_link_works_once_for_staff_without_a_factor(capsys: Any) ->
 
 
 @pytest.mark.parametrize("by", [(Method.MAIL,), (Method.PASSWORD,)])
-def test_a_session_with_one_proof_from_before_a_promotion_cannot_add_a_factor(
-    by: tuple[Method, ...],
-) -> None:
+def test_a_session_with_one_proof_from_before_a_promotion_cannot_add_a_factor(by):
     carol = make_user("carol")
     session = signed_in(carol, by=by)
     User.objects.update(is_staff=True)

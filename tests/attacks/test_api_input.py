@@ -18,7 +18,6 @@ from tests.support.api_input import (
     REVOCATION,
     VERIFY,
     Call,
-    Target,
     check,
 )
 from tests.support.api_jwt import API, ME, TOKEN, call
@@ -37,7 +36,7 @@ ODD_TEXTS = (
 )
 
 
-def raw_bodies(fields: dict[str, Any]) -> list[bytes]:
+def raw_bodies(fields):
     """Return bodies that are no JSON object or have an impossible value in the first field."""
     whole, name = json.dumps(fields).encode(), next(iter(fields)).encode()
     odd = [b"null", b"true", b"0", b'""', b"[]", b'["a"]', b"1e999", b"NaN", b"\0", b"\xff\xfe"]
@@ -50,7 +49,7 @@ def raw_bodies(fields: dict[str, Any]) -> list[bytes]:
     return [*odd, b"{" + b", ".join([b'"%s": 1' % name] * 2_000) + b"}"]
 
 
-def test_no_field_value_causes_a_server_error_or_a_partial_change(target: Target) -> None:
+def test_no_field_value_causes_a_server_error_or_a_partial_change(target):
     for to in CALLS:
         for name in to.fields:
             for value in (*NO_STRINGS, *NO_TEXTS):
@@ -66,7 +65,7 @@ def test_no_field_value_causes_a_server_error_or_a_partial_change(target: Target
             check((name, "[]"), target.send(to, {**rest, f"{name}[]": "a"}), 400, 401)
 
 
-def test_no_body_causes_a_server_error_or_a_partial_change(target: Target) -> None:
+def test_no_body_causes_a_server_error_or_a_partial_change(target):
     many = json.dumps({str(i): i for i in range(4_000)}).encode()
     for to in CALLS:
         for body in raw_bodies(to.fields):
@@ -79,7 +78,7 @@ def test_no_body_causes_a_server_error_or_a_partial_change(target: Target) -> No
     assert target.send(LOGIN, twice).short == (401, "invalid_credentials"), "the last one counts"
 
 
-def test_an_unknown_field_is_named_in_the_error(target: Target) -> None:
+def test_an_unknown_field_is_named_in_the_error(target):
     for to in CALLS:
         for name in ("passwort", "token_typ_hint", "__proto__", "x" * 64):
             answer = target.send(to, {**to.fields, name: "x"})
@@ -93,7 +92,7 @@ def test_an_unknown_field_is_named_in_the_error(target: Target) -> None:
     check(hinted, target.send(REVOCATION, hinted), 200)
 
 
-def test_a_body_of_more_than_64_kib_is_refused_before_it_is_parsed(target: Target) -> None:
+def test_a_body_of_more_than_64_kib_is_refused_before_it_is_parsed(target):
     for to in (*CALLS, Call("nothing/", {})):
         largest = b"[" + b" " * (LIMIT - 2) + b"]"
         check("64 KiB", target.send(to, largest), 400, 404)
@@ -107,7 +106,7 @@ JSONS = ("APPLICATION/JSON", "application/json;", "application/json ;x",
          "application/json; charset=utf-16", "application/json; charset=no-such")  # fmt: skip
 
 
-def test_a_body_that_is_not_json_is_415_and_its_charset_is_ignored(target: Target) -> None:
+def test_a_body_that_is_not_json_is_415_and_its_charset_is_ignored(target):
     head = b'--x\r\nContent-Disposition: form-data; name="token"; filename="a"\r\n\r\n'
     for to in CALLS:
         for kind in KINDS:
@@ -120,7 +119,7 @@ def test_a_body_that_is_not_json_is_415_and_its_charset_is_ignored(target: Targe
         check("file", target.send(to, file, kind="multipart/form-data; boundary=x"), 415)
 
 
-def test_malformed_forms_revoke_nothing_and_cause_no_server_error(target: Target) -> None:
+def test_malformed_forms_revoke_nothing_and_cause_no_server_error(target):
     many = b"&".join(b"f%d=" % i for i in range(300))
     for body in (b"", b"&&&", b"=", b"x=y", b"Token=a", b"token[]=a", many):
         check(body, target.send(REVOCATION, body, kind=FORM), 400)
@@ -142,7 +141,7 @@ AUTHORIZATIONS = (
 )
 
 
-def test_a_malformed_authorization_header_is_401_in_json(target: Target) -> None:
+def test_a_malformed_authorization_header_is_401_in_json(target):
     for value in AUTHORIZATIONS:
         for path in (ME, *LISTS, f"{API}keys/"):
             check(value, call(target.client, path, authorization=value), 401)
@@ -155,7 +154,7 @@ ACCEPTS = ("", "text/html", "application/json;q=0", "x" * 5000, ";;;", "\xff",
            "application/json; a*=no-such''x", "text/html,*/*;q=" + "9" * 5000)  # fmt: skip
 
 
-def test_the_answer_is_json_whatever_the_client_accepts(target: Target) -> None:
+def test_the_answer_is_json_whatever_the_client_accepts(target):
     for accept in ACCEPTS:
         headers = {"Accept": accept, "Accept-Language": accept, "Accept-Encoding": accept}
         for path in (ME, LISTS[0], NO_CLIENT, f"{API}users/{NOBODY}/"):
@@ -174,7 +173,7 @@ IDS = ("1", "9" * 40, "%00", "%ff", "%ed%a0%80", "me", "..", "%2e%2e", "'--", NO
        f"{NOBODY}.json", "a" * 5000, f"%d9%a0{NOBODY[1:]}")  # fmt: skip
 
 
-def test_a_malformed_page_group_or_id_causes_no_server_error(target: Target) -> None:
+def test_a_malformed_page_group_or_id_causes_no_server_error(target):
     for path in LISTS:
         for page in PAGES:
             for name in ("page", "group"):
@@ -187,7 +186,7 @@ def test_a_malformed_page_group_or_id_causes_no_server_error(target: Target) -> 
         check(odd, target.get(f"{API}sessions/{odd}/", method="DELETE"), 404)
 
 
-def test_an_unknown_host_is_400_in_json_at_every_endpoint(target: Target) -> None:
+def test_an_unknown_host_is_400_in_json_at_every_endpoint(target):
     paths = (ME, *LISTS, f"{API}users/{NOBODY}/", NO_CLIENT, f"{API}schema/")
     for host in ("localhost:99999", EVIL, f"localhost.{EVIL}", f"localhost@{EVIL}", "localhost:",
                  f"localhost, {EVIL}", "", "[::1", "0x7f000001"):  # fmt: skip
@@ -198,7 +197,7 @@ def test_an_unknown_host_is_400_in_json_at_every_endpoint(target: Target) -> Non
             assert EVIL not in str(answer.body)
 
 
-def test_a_missing_slash_is_a_404_that_says_so_and_not_a_redirect(target: Target) -> None:
+def test_a_missing_slash_is_a_404_that_says_so_and_not_a_redirect(target):
     for path in (ME, *LISTS, TOKEN, f"{API}users/{NOBODY}/"):
         for method in ("GET", "POST"):
             answer = target.get(path[:-1], body=b"{}", method=method)
@@ -207,7 +206,7 @@ def test_a_missing_slash_is_a_404_that_says_so_and_not_a_redirect(target: Target
     assert "slash" not in target.get(NO_CLIENT[:-1]).json["detail"]
 
 
-def test_an_unsupported_method_is_405_with_an_allow_header(target: Target) -> None:
+def test_an_unsupported_method_is_405_with_an_allow_header(target):
     for path in (ME, TOKEN, LISTS[0], f"{API}users/", NO_CLIENT):
         for method in ("TRACE", "CONNECT", "FOO"):
             check(method, target.get(path, method=method), 405)
@@ -218,7 +217,7 @@ def test_an_unsupported_method_is_405_with_an_allow_header(target: Target) -> No
             assert target.get(path, body=b"{}", method=method, **other).status == answer.status
 
 
-def test_every_api_answer_has_the_security_headers(target: Target) -> None:
+def test_every_api_answer_has_the_security_headers(target):
     answers = [
         target.get(ME),
         call(target.client, ME),

@@ -1,8 +1,5 @@
 """Hostile API input at a real server: what PostgreSQL, the JSON parser and the log make of it."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from tests.support.api_input import (
@@ -23,7 +20,7 @@ from tests.support.steps import PASSWORD, WRONG, code_in, member
 
 
 @pytest.mark.proof
-def test_text_that_postgresql_cannot_store_causes_no_server_error(postgres: Any) -> None:
+def test_text_that_postgresql_cannot_store_causes_no_server_error(postgres):
     """The other tests check this on SQLite, with ``storable``."""
     with Site(LIMITS_SCALE="100000", DATABASE_URL=postgres.database()) as site:
         member(site, "alice")
@@ -36,13 +33,13 @@ def test_text_that_postgresql_cannot_store_causes_no_server_error(postgres: Any)
 
 
 @pytest.fixture(scope="module")
-def server(site: Site) -> Target:
+def server(site):
     """The API of a real server, which handles some requests before any view."""
     member(site, "parser")
     return Target(site.client(), "parser")
 
 
-def deep_bodies(name: str) -> Iterator[bytes]:
+def deep_bodies(name):
     """Yield bodies with lists and objects nested ever deeper in the field ``name``."""
     for start, inner, end in ((b"[", b"1", b"]"), (b'{"a":', b"1", b"}"), (b'{"":[', b"", b"]}")):
         for depth in (1000, 2000, 6000, 9900, 9990, 50_000):
@@ -50,16 +47,14 @@ def deep_bodies(name: str) -> Iterator[bytes]:
     yield from (b"[" * MEGABYTE, b'{"a":' * 100_000)
 
 
-def test_deeply_nested_json_does_not_crash_the_server(server: Target) -> None:
+def test_deeply_nested_json_does_not_crash_the_server(server):
     """Without a limit, two anonymous requests of 54 KB would crash both server processes."""
     for to in CALLS:
         for body in deep_bodies(next(iter(to.fields))):
             check(body, server.send(to, body), 400 if len(body) <= LIMIT else 413)
 
 
-def test_oversized_bodies_and_headers_are_refused_before_they_are_read(
-    server: Target, site: Site
-) -> None:
+def test_oversized_bodies_and_headers_are_refused_before_they_are_read(server, site):
     host = "Host: {host}\r\n" + END
     # A body above the API's limit but below the limit of forms is read before it is refused, so
     # that the connection is not reset before the client gets the answer.
@@ -93,7 +88,7 @@ def test_oversized_bodies_and_headers_are_refused_before_they_are_read(
     assert server.get(ME).status == 200
 
 
-def test_no_token_password_or_header_is_in_the_log(server: Target, site: Site) -> None:
+def test_no_token_password_or_header_is_in_the_log(server, site):
     """Some clients put secrets in URLs."""
     client = server.client
     login = {"username": "parser", "password": PASSWORD}

@@ -2,11 +2,10 @@
 
 import pytest
 
-from tests.support.api import Answer
 from tests.support.api_keys import LOCKDOWN, REFUSED, is_alive, make, recent_token
-from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
+from tests.support.nodes import AT_ONCE, browser_at
 from tests.support.races import confirmed
-from tests.support.site import Client, Response, together
+from tests.support.site import together
 from tests.support.steps import sql
 
 MOST = 50
@@ -19,12 +18,12 @@ FROM accounts_apikey k JOIN accounts_user u ON u.id = k.user_id, numbers WHERE u
 """
 
 
-def programs(nodes: Nodes, n: int = AT_ONCE) -> list[Client]:
+def programs(nodes, n=AT_ONCE):
     """Return clients with IP addresses of their own, on each node in turn."""
     return [browser_at(nodes[i % 2], f"192.0.2.{i + 10}") for i in range(n)]
 
 
-def keys_of(nodes: Nodes, name: str) -> int:
+def keys_of(nodes, name):
     rows = sql(
         nodes[0],
         "SELECT k.id FROM accounts_apikey k JOIN accounts_user u ON u.id = k.user_id "
@@ -34,22 +33,22 @@ def keys_of(nodes: Nodes, name: str) -> int:
     return len(rows)
 
 
-def making_keys_during_a_lockdown(nodes: Nodes, name: str) -> None:
+def making_keys_during_a_lockdown(nodes, name):
     making_keys_during(nodes, name, LOCKDOWN, 200)
 
 
-def making_keys_during_a_change_of_the_password(nodes: Nodes, name: str) -> None:
+def making_keys_during_a_change_of_the_password(nodes, name):
     changed = {"password1": "a lantern over seven wet roofs"}
     making_keys_during(nodes, name, "/accounts/password/change/", 302, **changed)
 
 
-def making_keys_during(nodes: Nodes, name: str, page: str, status: int, **form: str) -> None:
+def making_keys_during(nodes, name, page, status, **form):
     """No key is left, whichever request was first."""
     owner = confirmed(nodes, name)
     csrf, callers = owner.csrf(page), programs(nodes)
     token = recent_token(callers[0], name)
 
-    def act(i: int) -> Answer | Response:
+    def act(i):
         if i == AT_ONCE // 2:
             return owner.post(page, form, csrf=csrf)
         return make(token, callers[i])
@@ -64,7 +63,7 @@ def making_keys_during(nodes: Nodes, name: str, page: str, status: int, **form: 
     assert not any(is_alive(key, nodes[i % 2].client()) for i, key in enumerate(made))
 
 
-def eight_keys_where_five_have_room(nodes: Nodes, name: str) -> None:
+def eight_keys_where_five_have_room(nodes, name):
     """An account has at most fifty keys, however many requests arrive at once."""
     confirmed(nodes, name)
     callers = programs(nodes)
@@ -88,8 +87,6 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_two_processes_never_leave_a_key_behind_or_exceed_the_maximum(
-    nodes: Nodes, race: Race
-) -> None:
+def test_two_processes_never_leave_a_key_behind_or_exceed_the_maximum(nodes, race):
     for i in range(2):
         race(nodes, f"{race.__name__.replace('_', '')[:20]}{'xyz'[i]}")

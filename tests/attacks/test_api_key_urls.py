@@ -2,7 +2,6 @@
 
 import itertools
 import json
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -10,22 +9,19 @@ from django.test import Client
 from tests.support.api import call
 from tests.support.api_keys import KEYS, is_alive, key_of, make, recent_token
 from tests.support.raw_http import END, raw
-from tests.support.site import Site
 from tests.support.steps import make_user, member, sign_in, sql
 
 pytestmark = pytest.mark.django_db
 
 
-def spellings(key: str) -> list[str]:
+def spellings(key):
     """Return encodings of ``key`` that a URL may have and a server decodes."""
     encoded = "".join(f"%{ord(letter):02x}" for letter in key)
     return [key, key.upper(), encoded, f"a{key}b", f"%61{key[1:]}"]
 
 
 @pytest.mark.parametrize("prefix", ["authsite_", "authsite_client_"])
-def test_a_key_in_a_url_is_refused_without_a_query(
-    django_assert_num_queries: Any, prefix: str
-) -> None:
+def test_a_key_in_a_url_is_refused_without_a_query(django_assert_num_queries, prefix):
     """A valid key in the header does not help, so that a developer notices at the first try."""
     key = key_of(make_user("alice"), "read write")
     addresses = ["/{}", "/?key={}", "/?{}", "/static/app.css?v={}", "/accounts/login/?next=/{}"]
@@ -44,7 +40,7 @@ def test_a_key_in_a_url_is_refused_without_a_query(
     assert is_alive(key)
 
 
-def test_a_real_server_accepts_no_key_in_a_url_and_logs_none(site: Site) -> None:
+def test_a_real_server_accepts_no_key_in_a_url_and_logs_none(site):
     """No header, form or malformed request puts a key into the log either."""
     member(site, "keeper")
     owner = site.client()

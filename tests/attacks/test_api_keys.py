@@ -45,7 +45,7 @@ from tests.support.api_keys import (
 )
 from tests.support.second_factor import set_up_authenticator, unused_code
 from tests.support.second_steps import mails_about, reset_link, with_factor
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.site import ROOT
 from tests.support.steps import LOGIN, make_user, outbox, path_of
 
@@ -55,21 +55,19 @@ pytestmark = pytest.mark.django_db
 DOCS = ROOT / "docs" / "operating.md"
 
 
-def sealed(body: str) -> str:
+def sealed(body):
     """Return ``body`` with a valid checksum, which anybody can compute from the documentation."""
     checksum = b32encode(zlib.crc32(body.encode()).to_bytes(4)).decode().rstrip("=").lower()
     return body + checksum
 
 
-def dump() -> str:
+def dump():
     """Return every row of every table, and the decrypted mails."""
     rows = [row for model in apps.get_models() for row in model._default_manager.all()]
     return serializers.serialize("json", rows) + str(outbox())
 
 
-def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(
-    clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(clock, caplog):
     browser = signed_in(make_user("alice"))
     page = browser.post(NEW, FORM)
     token = recent_token()
@@ -94,7 +92,7 @@ def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(
     assert all(is_alive(key) for key in keys)
 
 
-def test_what_is_stored_of_a_key_cannot_be_used_as_a_key() -> None:
+def test_what_is_stored_of_a_key_cannot_be_used_as_a_key():
     key = key_of(make_user("alice"), "read write")
     row = row_of(key)
     stolen = [
@@ -112,13 +110,13 @@ def test_what_is_stored_of_a_key_cannot_be_used_as_a_key() -> None:
     assert is_alive(key)
 
 
-def other_letter(key: str, place: int) -> str:
+def other_letter(key, place):
     """Return ``key`` with another character at ``place``."""
     letter = "b" if key[place] == "a" else "a"
     return key[:place] + letter + key[place + 1 :]
 
 
-def odd(key: str) -> list[str]:
+def odd(key):
     """Return malformed variants of ``key``."""
     return [
         *(
@@ -134,7 +132,7 @@ def odd(key: str) -> list[str]:
     ]
 
 
-def test_a_malformed_key_is_refused_without_a_query(django_assert_num_queries: Any) -> None:
+def test_a_malformed_key_is_refused_without_a_query(django_assert_num_queries):
     for text_of_none in odd(key_of(make_user("alice"))):
         with django_assert_num_queries(0):
             answer = call("me/", token=text_of_none)
@@ -143,8 +141,8 @@ def test_a_malformed_key_is_refused_without_a_query(django_assert_num_queries: A
 
 
 def test_a_secret_works_only_with_its_own_id_and_a_wrong_one_costs_one_query(
-    django_assert_num_queries: Any,
-) -> None:
+    django_assert_num_queries,
+):
     """The attacker knows every id and can compute checksums."""
     alice, mallory = key_of(make_user("alice")), key_of(make_user("mallory"))
     start, end = apikeys_models.ID_LENGTH + len(apikeys_models.PREFIX), -7
@@ -160,11 +158,11 @@ def test_a_secret_works_only_with_its_own_id_and_a_wrong_one_costs_one_query(
     assert row_of(alice).used_at is None
 
 
-def basic(user: str, password: str) -> str:
+def basic(user, password):
     return "Basic " + b64encode(f"{user}:{password}".encode()).decode()
 
 
-def elsewhere(key: str) -> list[dict[str, str]]:
+def elsewhere(key):
     """Return headers that carry ``key``, but not as a Bearer token."""
     return [
         *({"Authorization": basic(key, "x")}, {"Authorization": basic("alice", key)}),
@@ -175,7 +173,7 @@ def elsewhere(key: str) -> list[dict[str, str]]:
     ]
 
 
-def test_a_key_is_accepted_only_as_a_bearer_token() -> None:
+def test_a_key_is_accepted_only_as_a_bearer_token():
     """No other header and no body carries a key, and a key cannot be exchanged for a token."""
     key = key_of(make_user("alice"), "read write")
     for headers in elsewhere(key):
@@ -199,7 +197,7 @@ def test_a_key_is_accepted_only_as_a_bearer_token() -> None:
 
 
 @pytest.mark.parametrize("form", [False, True])
-def test_anyone_who_finds_a_key_can_revoke_it_and_its_owner_is_notified(form: bool) -> None:
+def test_anyone_who_finds_a_key_can_revoke_it_and_its_owner_is_notified(form):
     """Secret scanners have nothing but the key, and programs revoke their own key when done."""
     alice = make_user("alice")
     key, other = key_of(alice, name="mine"), key_of(alice)
@@ -213,12 +211,10 @@ def test_anyone_who_finds_a_key_can_revoke_it_and_its_owner_is_notified(form: bo
     assert "API key was removed" in outbox()[-1].subject
 
 
-def test_a_request_with_a_key_is_one_query_and_at_most_one_write_in_five_minutes(
-    clock: Clock,
-) -> None:
+def test_a_request_with_a_key_is_one_query_and_at_most_one_write_in_five_minutes(clock):
     key = key_of(make_user("alice"))
 
-    def cost() -> list[str]:
+    def cost():
         with CaptureQueriesContext(connection) as statements:
             assert is_alive(key)
         return [query["sql"].split()[0] for query in statements]
@@ -234,7 +230,7 @@ def test_a_request_with_a_key_is_one_query_and_at_most_one_write_in_five_minutes
 SCANNER = re.search(r"```python\n(.*?)```", DOCS.read_text().partition("## API keys")[2], re.DOTALL)
 
 
-def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_alikes() -> None:
+def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_alikes():
     """Run the code of the documentation, which operators give to their secret scanners."""
     assert SCANNER
     documented: dict[str, Any] = {}
@@ -252,12 +248,12 @@ def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_al
         assert not documented["is_key"](other_letter(key, place)), (key, place)
 
 
-def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key() -> None:
+def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key():
     """Without a limit, 1,500 changes in five seconds would hide what else a thief did."""
     alice = make_user("alice")
     key = key_of(alice, "profile:write", name="bot")
 
-    def codes(token: str, changes: int) -> list[str]:
+    def codes(token, changes):
         patch = {"method": "PATCH", "token": token}
         return [call("me/", {"about": f"{n}"}, **patch).code for n in range(changes)]
 
@@ -269,7 +265,7 @@ def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key() -> None:
     assert f"API key <bdi>{by_key}</bdi>" in signed_in(alice).get("/accounts/activity/").text
 
 
-def test_the_number_of_keys_that_one_user_makes_is_limited(clock: Clock) -> None:
+def test_the_number_of_keys_that_one_user_makes_is_limited(clock):
     assert KEY_NEW.burst == 60
     alice = make_user("alice")
     token = recent_token()
@@ -283,7 +279,7 @@ CHANGE, SET = "/accounts/password/change/", "/accounts/password/set/"
 NEW_PASSWORD = "a lantern over seven wet roofs"
 
 
-def set_password(user: User) -> None:
+def set_password(user):
     """Set a password as the ``changepassword`` command does."""
     user.set_password(NEW_PASSWORD)
     user.save()
@@ -298,7 +294,7 @@ CHANGES: dict[str, Callable[[User, Client], Any]] = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change: str) -> None:
+def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change):
     alice = make_user("alice")
     browser, thief, former = signed_in(alice), signed_in(alice), signed_in(alice)
     keys = {
@@ -319,23 +315,21 @@ def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change: str
     assert mails_about("An API key was removed") == [], "the notice of the change is enough"
 
 
-def by_link(alice: User) -> tuple[Client, str]:
+def by_link(alice):
     return Client(), reset_link()
 
 
-def from_inside(alice: User) -> tuple[Client, str]:
+def from_inside(alice):
     return signed_in(alice), CHANGE
 
 
-def without_a_password(alice: User) -> tuple[Client, str]:
+def without_a_password(alice):
     User.objects.filter(pk=alice.pk).update(password="!")
     return signed_in(alice), SET
 
 
 @pytest.mark.parametrize("way", [from_inside, without_a_password, by_link])
-def test_a_new_password_revokes_the_keys_that_the_owner_selects(
-    way: Callable[[User], tuple[Client, str]],
-) -> None:
+def test_a_new_password_revokes_the_keys_that_the_owner_selects(way):
     alice = make_user("alice")
     bobs, backup, unknown = key_of(make_user("bob")), key_of(alice), key_of(alice, name="unknown")
     thiefs = shown_key(signed_in(alice).post(NEW, FORM | {"name": "thief"}))
@@ -362,7 +356,7 @@ def test_a_new_password_revokes_the_keys_that_the_owner_selects(
     assert sorted(ended) == ["thief", "unknown"]
 
 
-def test_a_reset_link_shows_and_revokes_no_key_before_the_second_factor() -> None:
+def test_a_reset_link_shows_and_revokes_no_key_before_the_second_factor():
     alice, _seed = with_factor()
     key, browser, link = key_of(alice, name="backup"), Client(), reset_link()
     chosen = {"end_key": row_of(key).pk}
@@ -397,12 +391,12 @@ STAYS: list[Callable[[Any, Client], Any]] = [
 ]
 
 
-def end_by_call(user: Any, key: str) -> None:
+def end_by_call(user, key):
     answer = call(f"keys/{row_of(key).pk}/", method="DELETE", token=recent_token())
     assert (answer.status, answer.body) == (204, None)
 
 
-def test_a_key_expires_within_a_year_unless_it_was_made_without_an_expiry(clock: Clock) -> None:
+def test_a_key_expires_within_a_year_unless_it_was_made_without_an_expiry(clock):
     make_user("alice")
     token, now = recent_token(), site_clock.now()
     too_late = (now + timedelta(days=367)).isoformat()
@@ -418,7 +412,7 @@ def test_a_key_expires_within_a_year_unless_it_was_made_without_an_expiry(clock:
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_revoked_key_stops_working_at_once(end: Callable[[Any, Client, str], Any]) -> None:
+def test_a_revoked_key_stops_working_at_once(end):
     alice = make_user("alice")
     browser = signed_in(alice)
     bobs = key_of(make_user("bob"))
@@ -436,7 +430,7 @@ def test_a_revoked_key_stops_working_at_once(end: Callable[[Any, Client, str], A
         assert not is_alive(key), "activating the account restores no key"
 
 
-def test_a_key_keeps_working_after_its_owner_signs_out_or_changes_the_password() -> None:
+def test_a_key_keeps_working_after_its_owner_signs_out_or_changes_the_password():
     """This holds for a key made in a session that was revoked before the password changed."""
     key = shown_key(signed_in(make_user("alice")).post(NEW, FORM))
     for number, change in enumerate(STAYS):
@@ -448,7 +442,7 @@ def test_a_key_keeps_working_after_its_owner_signs_out_or_changes_the_password()
         assert is_alive(key), number
 
 
-def test_the_lockdown_page_says_how_many_keys_it_revokes() -> None:
+def test_the_lockdown_page_says_how_many_keys_it_revokes():
     alice = make_user("alice")
     browser = signed_in(alice)
     assert "API key" not in browser.get(LOCKDOWN).text.partition("<main")[2]
@@ -460,7 +454,7 @@ def test_the_lockdown_page_says_how_many_keys_it_revokes() -> None:
         assert "All 2 API keys" in page.text
 
 
-def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(clock: Clock) -> None:
+def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(clock):
     alice = make_user("alice")
     key, forever = key_of(alice, days=30), key_of(alice)
     clock.advance(days=30, seconds=-1)
@@ -476,15 +470,13 @@ def test_an_expired_key_stops_working_and_stays_listed_for_thirty_days(clock: Cl
     assert APIKey.objects.get() == row_of(forever)
 
 
-def expiry_mails() -> list[Any]:
+def expiry_mails():
     """Run ``prune`` and return the mails about keys that expire soon."""
     call_command("prune", verbosity=0)
     return [mail for mail in outbox() if mail.subject == events.KEY_EXPIRES.subject]
 
 
-def test_the_owner_is_mailed_once_a_week_before_a_key_expires_and_can_lock_the_account(
-    clock: Clock,
-) -> None:
+def test_the_owner_is_mailed_once_a_week_before_a_key_expires_and_can_lock_the_account(clock):
     alice = make_user("alice")
     key_of(alice, days=30, name="backup")
     key_of(alice)

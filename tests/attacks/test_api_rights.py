@@ -1,7 +1,6 @@
 """Attacks on the rights of tokens and API keys, and on the API for staff."""
 
 import dataclasses
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,7 +15,7 @@ from accounts.sessions.models import LoginSession
 from accounts.tokens.scopes import SCOPES
 from accounts.users.models import User
 from tests.support.administration import REASON, member, staff_token
-from tests.support.api import Answer, call, claims_of, exchange, get_tokens, is_good, renew
+from tests.support.api import call, claims_of, exchange, get_tokens, is_good, renew
 from tests.support.api_keys import (
     FORM,
     KEYS,
@@ -32,7 +31,7 @@ from tests.support.api_keys import (
 from tests.support.api_steps import status_and_code
 from tests.support.routes import ROUTES
 from tests.support.second_factor import code_of, enrolled
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user, outbox, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
@@ -42,17 +41,17 @@ BODY = {"reason": REASON}
 TOO_WEAK = (401, "insufficient_user_authentication")
 
 
-def staff(role: str = "Support", username: str = "carol", **options: str) -> str:
+def staff(role="Support", username="carol", **options):
     """Return a token of a new member of staff with ``role``."""
     enrolled(member(username, role))
     return staff_token(username, **options)
 
 
-def act(token: str, user: Any, name: str, **fields: Any) -> Answer:
+def act(token, user, name, **fields):
     return call(f"admin/users/{user.pk}/{name}/", BODY | fields, token=token)
 
 
-def calls(token: str, user: Any) -> list[Answer]:
+def calls(token, user):
     path = f"admin/users/{user.pk}/"
     return [
         call("admin/users/", token=token),
@@ -61,7 +60,7 @@ def calls(token: str, user: Any) -> list[Answer]:
     ]
 
 
-def test_the_staff_api_needs_a_second_factor_of_the_last_ten_minutes(clock: Clock) -> None:
+def test_the_staff_api_needs_a_second_factor_of_the_last_ten_minutes(clock):
     alice, token = make_user("alice"), staff()
     clock.advance(minutes=4, seconds=59)
     assert call("admin/users/", token=token).status == 200
@@ -73,7 +72,7 @@ def test_the_staff_api_needs_a_second_factor_of_the_last_ten_minutes(clock: Cloc
     assert User.objects.get(pk=alice.pk).is_active
 
 
-def test_an_old_second_factor_or_none_opens_no_call(clock: Clock, settings: Any) -> None:
+def test_an_old_second_factor_or_none_opens_no_call(clock, settings):
     set_up(settings, second_factor="off")
     alice = make_user("alice")
     member("dave", "Support")
@@ -87,7 +86,7 @@ def test_an_old_second_factor_or_none_opens_no_call(clock: Clock, settings: Any)
     assert User.objects.get(pk=alice.pk).is_active
 
 
-def test_api_keys_of_staff_open_no_call() -> None:
+def test_api_keys_of_staff_open_no_call():
     alice, carol = make_user("alice"), member("carol", "Superuser")
 
     for scope in ("read write", "admin:read admin:write"):
@@ -95,7 +94,7 @@ def test_api_keys_of_staff_open_no_call() -> None:
         assert {status_and_code(answer) for answer in calls(key, alice)} == {TOO_WEAK}
 
 
-def test_each_call_needs_its_scope_and_read_and_write_do_not_include_it() -> None:
+def test_each_call_needs_its_scope_and_read_and_write_do_not_include_it():
     alice = make_user("alice")
     enrolled(member("carol", "Support"))
 
@@ -106,7 +105,7 @@ def test_each_call_needs_its_scope_and_read_and_write_do_not_include_it() -> Non
     assert User.objects.get(pk=alice.pk).is_active
 
 
-def test_people_without_a_role_and_auditors_cannot_act() -> None:
+def test_people_without_a_role_and_auditors_cannot_act():
     alice, mallory = make_user("alice"), make_user("mallory")
     enrolled(mallory)
 
@@ -117,7 +116,7 @@ def test_people_without_a_role_and_auditors_cannot_act() -> None:
     assert status_and_code(acted) == (403, "not_in_role")
 
 
-def test_the_staff_api_cannot_act_on_staff_with_more_rights() -> None:
+def test_the_staff_api_cannot_act_on_staff_with_more_rights():
     token = staff()
     targets = [User.objects.get(username="carol"), member("helper", "Auditor")]
 
@@ -132,7 +131,7 @@ def test_the_staff_api_cannot_act_on_staff_with_more_rights() -> None:
      {"target": "x"}, {"mode": "later"}, {"mode": "wait"}, {"force": True}],
     ids=str,
 )  # fmt: skip
-def test_a_malformed_act_is_refused_by_the_name_of_its_field(fields: dict[str, Any]) -> None:
+def test_a_malformed_act_is_refused_by_the_name_of_its_field(fields):
     alice, token = make_user("alice"), staff()
 
     answer = act(token, alice, "deactivate", **fields)
@@ -142,7 +141,7 @@ def test_a_malformed_act_is_refused_by_the_name_of_its_field(fields: dict[str, A
     assert call(f"admin/users/{alice.pk}/deactivate/", {}, token=token).status == 400
 
 
-def test_staff_find_and_confirm_a_sign_up_over_the_api() -> None:
+def test_staff_find_and_confirm_a_sign_up_over_the_api():
     token = staff()
     sign_up(Client(), "bob")
     (found,) = call("admin/users/?q=bob", token=token)["results"]
@@ -154,7 +153,7 @@ def test_staff_find_and_confirm_a_sign_up_over_the_api() -> None:
     assert User.objects.get(username="bob").activity.get(kind="signed_up").reason == REASON
 
 
-def test_unknown_accounts_acts_and_states_are_errors_of_the_client() -> None:
+def test_unknown_accounts_acts_and_states_are_errors_of_the_client():
     alice, token = make_user("alice"), staff()
 
     assert call("admin/users/?state=happy", token=token).status == 400
@@ -164,7 +163,7 @@ def test_unknown_accounts_acts_and_states_are_errors_of_the_client() -> None:
     assert call(f"admin/users/{missing}/deactivate/", BODY, token=token).status == 404
 
 
-def test_no_answer_of_the_staff_api_contains_a_secret() -> None:
+def test_no_answer_of_the_staff_api_contains_a_secret():
     alice, token = make_user("alice"), staff()
     seed, key, browser = enrolled(alice), key_of(alice), signed_in(alice)
     texts = [str(call(f"admin/users/{alice.pk}/", token=token).body)]
@@ -203,7 +202,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
 }
 
 
-def closed_calls() -> Iterator[tuple[str, str]]:
+def closed_calls():
     """Yield every endpoint of the URL map that needs credentials."""
     for entry in ROUTES:
         view = getattr(entry.callback, "cls", None)
@@ -212,12 +211,12 @@ def closed_calls() -> Iterator[tuple[str, str]]:
                 yield method, str(entry.pattern)
 
 
-def test_the_table_lists_every_endpoint_that_needs_credentials() -> None:
+def test_the_table_lists_every_endpoint_that_needs_credentials():
     assert set(closed_calls()) == CALLS.keys()
 
 
 @pytest.mark.parametrize("method, route", CALLS)
-def test_a_key_opens_only_the_endpoints_of_its_scope(method: str, route: str) -> None:
+def test_a_key_opens_only_the_endpoints_of_its_scope(method, route):
     """This includes scopes that no key can be made with."""
     alice = make_user("alice")
     get_tokens()
@@ -254,7 +253,7 @@ REFUSED: list[tuple[str, Any]] = [
 ]
 
 
-def test_a_key_gets_no_more_scope_than_its_token_has_and_cannot_make_keys() -> None:
+def test_a_key_gets_no_more_scope_than_its_token_has_and_cannot_make_keys():
     row = row_of(key_of(make_user("alice")))
     for held, wanted in REFUSED:
         answer = make(recent_token(scope=held), scope=wanted)
@@ -270,12 +269,12 @@ def test_a_key_gets_no_more_scope_than_its_token_has_and_cannot_make_keys() -> N
         assert make(recent_token(scope=held), scope=wanted)["scope"] == scope
 
 
-def all_calls_on_keys(token: str, key: str) -> list[Answer]:
+def all_calls_on_keys(token, key):
     path = f"keys/{row_of(key).pk}/"
     return [call("keys/", token=token), make(token), call(path, method="DELETE", token=token)]
 
 
-def test_keys_cannot_be_managed_more_than_ten_minutes_after_authentication(clock: Clock) -> None:
+def test_keys_cannot_be_managed_more_than_ten_minutes_after_authentication(clock):
     """Refreshing the access token does not help: only a new sign-in does."""
     key = key_of(make_user("alice"))
     person = get_tokens()
@@ -294,7 +293,7 @@ def test_keys_cannot_be_managed_more_than_ten_minutes_after_authentication(clock
     assert [answer.status for answer in all_calls_on_keys(recent_token(), key)] == [200, 201, 204]
 
 
-def test_another_users_key_is_neither_visible_nor_revocable() -> None:
+def test_another_users_key_is_neither_visible_nor_revocable():
     alice, mallory = make_user("alice"), make_user("mallory")
     key = key_of(alice, name="mine")
     token, browser = recent_token(name="mallory"), signed_in(mallory)
@@ -311,7 +310,7 @@ def test_another_users_key_is_neither_visible_nor_revocable() -> None:
     assert not mallory.activity.filter(kind="key_ended").exists()
 
 
-def test_a_staff_members_key_has_no_staff_rights() -> None:
+def test_a_staff_members_key_has_no_staff_rights():
     carol = make_user("carol", is_staff=True, is_superuser=True)
     alice = make_user("alice")
     key = key_of(carol, "read write")
@@ -326,7 +325,7 @@ def test_a_staff_members_key_has_no_staff_rights() -> None:
 ODD_NAMES = ("", " ", "a\0b", "a\nb", "a\u202eb", "\ud800", "\ue000", "x" * 61, 5, None, ["a"])
 
 
-def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped() -> None:
+def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped():
     browser = signed_in(make_user("alice"))
     token = recent_token()
     for name in ODD_NAMES:
@@ -348,7 +347,7 @@ def test_an_invalid_name_makes_no_key_and_markup_in_a_name_is_escaped() -> None:
     assert APIKey.objects.get().name == longest
 
 
-def test_a_revoked_session_makes_no_key() -> None:
+def test_a_revoked_session_makes_no_key():
     """A new password revokes the thief's session and the tokens."""
     alice = make_user("alice")
     token, thief = recent_token(), signed_in(alice)
@@ -366,16 +365,14 @@ SERVICE = "https://wiki.example"
 
 
 @pytest.fixture
-def person(settings: Any, clock: Clock) -> Answer:
+def person(settings, clock):
     """The tokens of a program with the scope ``read profile:write``."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(SERVICE,))
     make_user("alice")
     return get_tokens(scope="read profile:write")
 
 
-def test_a_request_for_more_scope_is_refused_and_uses_up_no_token(
-    person: Answer, clock: Clock
-) -> None:
+def test_a_request_for_more_scope_is_refused_and_uses_up_no_token(person, clock):
     for scope in ("write", "read write", "groups", "sessions:write", "read activity:write"):
         answers = [renew(person["refresh"], scope=scope), exchange(person["access"], scope=scope)]
         assert {(answer.status, answer.code) for answer in answers} == {(400, "invalid_scope")}
@@ -385,9 +382,7 @@ def test_a_request_for_more_scope_is_refused_and_uses_up_no_token(
     assert renew(person["refresh"]).status == 200, "the refresh token is not used up"
 
 
-def test_an_unknown_scope_or_audience_is_refused_and_uses_up_no_token(
-    person: Answer, clock: Clock
-) -> None:
+def test_an_unknown_scope_or_audience_is_refused_and_uses_up_no_token(person, clock):
     scopes = [{"scope": scope} for scope in ("admin", "read admin", "READ", "", " ", "read\0")]
     services = ("https://wiki.example/", "https://wiki.example.evil", "", "*")
     for token_request in scopes + [{"audience": service} for service in services]:
@@ -403,9 +398,7 @@ def test_an_unknown_scope_or_audience_is_refused_and_uses_up_no_token(
     assert renew(person["refresh"]).status == 200
 
 
-def test_a_narrow_token_gets_no_wider_one_but_its_refresh_token_keeps_its_scope(
-    person: Answer,
-) -> None:
+def test_a_narrow_token_gets_no_wider_one_but_its_refresh_token_keeps_its_scope(person):
     """A service that got a narrow token must not get the whole scope of the session."""
     renewed = renew(person["refresh"], scope="profile:read")
     narrow = renewed["access"]
@@ -422,7 +415,7 @@ def test_a_narrow_token_gets_no_wider_one_but_its_refresh_token_keeps_its_scope(
     assert call("activity/", token=wide["access"]).status == 200
 
 
-def test_groups_are_only_in_tokens_with_the_groups_scope(person: Answer) -> None:
+def test_groups_are_only_in_tokens_with_the_groups_scope(person):
     Group.objects.create(name="writers").user_set.add(User.objects.get())
 
     asked = get_tokens(scope="groups read")["access"]
@@ -436,9 +429,7 @@ def test_groups_are_only_in_tokens_with_the_groups_scope(person: Answer) -> None
         assert "groups" not in claims_of(other)
 
 
-def test_groups_that_would_make_a_token_too_long_are_omitted_and_marked_as_such(
-    person: Answer,
-) -> None:
+def test_groups_that_would_make_a_token_too_long_are_omitted_and_marked_as_such(person):
     """Otherwise a user with 200 groups would get a token that the site itself refuses."""
     alice, lengths = User.objects.get(), set()
     for number in range(200):
@@ -457,7 +448,7 @@ def test_groups_that_would_make_a_token_too_long_are_omitted_and_marked_as_such(
     assert len(call("me/", token=access)["groups"]) == 200
 
 
-def test_the_second_step_gives_the_scope_that_the_first_step_requested(clock: Clock) -> None:
+def test_the_second_step_gives_the_scope_that_the_first_step_requested(clock):
     seed = enrolled(make_user("alice"))
     challenge = get_tokens(scope="profile:read")["challenge"]
     data = {"challenge": challenge, "code": code_of(seed)}
@@ -470,9 +461,7 @@ def test_the_second_step_gives_the_scope_that_the_first_step_requested(clock: Cl
     assert renew(answer["refresh"], scope="read").code == "invalid_scope"
 
 
-def test_9_3_an_exchange_keeps_the_session_and_gives_no_refresh_token(
-    person: Answer, clock: Clock
-) -> None:
+def test_9_3_an_exchange_keeps_the_session_and_gives_no_refresh_token(person, clock):
     clock.advance(seconds=LIFE - 1)
     bought = exchange(person["access"])
 
@@ -487,9 +476,7 @@ def test_9_3_an_exchange_keeps_the_session_and_gives_no_refresh_token(
 
 
 @pytest.mark.parametrize("given, seconds", [(None, LIFE), (450, 450), (0, 0)])
-def test_a_chain_of_exchanges_ends_after_exchange_seconds(
-    person: Answer, settings: Any, clock: Clock, given: int | None, seconds: int
-) -> None:
+def test_a_chain_of_exchanges_ends_after_exchange_seconds(person, settings, clock, given, seconds):
     """Otherwise a thief could renew a stolen access token for a month without being noticed."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, exchange_seconds=given)
     first = claims_of(person["access"])["iat"]
@@ -506,7 +493,7 @@ def test_a_chain_of_exchanges_ends_after_exchange_seconds(
     assert is_good(last) is (seconds < LIFE or last != person["access"])
 
 
-def test_an_exchange_cannot_change_the_audience_and_is_recorded(person: Answer) -> None:
+def test_an_exchange_cannot_change_the_audience_and_is_recorded(person):
     assert exchange(person["access"], audience=SERVICE).code == "invalid_target"
     assert exchange(person["access"], audience="http://testserver").status == 400
 
@@ -518,9 +505,7 @@ def test_an_exchange_cannot_change_the_audience_and_is_recorded(person: Answer) 
 
 
 @pytest.mark.parametrize("ends", ["refresh_idle_days", "refresh_token_days"])
-def test_9_3_no_chain_of_exchanges_outlives_the_session(
-    settings: Any, clock: Clock, ends: str
-) -> None:
+def test_9_3_no_chain_of_exchanges_outlives_the_session(settings, clock, ends):
     """Each token is exchanged just before it expires; the session ends after a day."""
     settings.AUTHSITE = dataclasses.replace(
         settings.AUTHSITE, access_token_seconds=3600, exchange_seconds=2**20, **{ends: 1}
@@ -539,7 +524,7 @@ def test_9_3_no_chain_of_exchanges_outlives_the_session(
     assert exchange(last["access"]).code == "token_not_valid"
 
 
-def test_a_session_ends_seven_days_after_its_last_refresh(person: Answer, clock: Clock) -> None:
+def test_a_session_ends_seven_days_after_its_last_refresh(person, clock):
     clock.advance(days=7, seconds=-1)
     tokens = renew(person["refresh"])
     clock.advance(days=7)
@@ -548,7 +533,7 @@ def test_a_session_ends_seven_days_after_its_last_refresh(person: Answer, clock:
         assert renew(token).code == "token_not_valid", "this does not count as reuse"
 
 
-def test_no_chain_of_refreshes_outlives_thirty_days(person: Answer, clock: Clock) -> None:
+def test_no_chain_of_refreshes_outlives_thirty_days(person, clock):
     tokens = person
     for _ in range(4):
         clock.advance(days=6)

@@ -3,7 +3,6 @@
 import re
 from collections import Counter
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import Argon2PasswordHasher
@@ -42,7 +41,7 @@ from tests.support.second_steps import (
     trusting_browser,
     with_factor,
 )
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_in, sign_up
 from tests.support.webauthn import registered
 
@@ -55,22 +54,22 @@ NAMES = ("alice", "nobody", "bob", "mallory", "pending")
 type SignIn = Callable[..., Answer]
 
 
-def at(address: str, **headers: str) -> Client:
+def at(address, **headers):
     return Client(REMOTE_ADDR=address, headers=headers)
 
 
-def by_body(name: str, password: str, client: Client | None = None) -> Answer:
+def by_body(name, password, client=None):
     """Sign in with a JSON body, as most programs do."""
     login = {"email" if "@" in name else "username": name, "password": password}
     return call("token/", login, client=client)
 
 
-def by_basic(name: str, password: str, client: Client | None = None) -> Answer:
+def by_basic(name, password, client=None):
     """Sign in by HTTP Basic."""
     return call("token/", {}, basic=f"{name}:{password}", client=client)
 
 
-def by_a_call(name: str, password: str, client: Client | None = None) -> Answer:
+def by_a_call(name, password, client=None):
     """Call an endpoint with the password instead of a token."""
     return call("me/", basic=f"{name}:{password}", client=client)
 
@@ -80,16 +79,16 @@ each_way = pytest.mark.parametrize("way", WAYS)
 
 
 @pytest.fixture
-def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
+def hashes(monkeypatch):
     """Count the hashes that are made and verified, by their parameters."""
     counted: Counter[str] = Counter()
     verify, encode = Argon2PasswordHasher.verify, Argon2PasswordHasher.encode
 
-    def count_verify(self: Any, password: str, encoded: str) -> bool:
+    def count_verify(self, password, encoded):
         counted[encoded.split("$")[3]] += 1
         return verify(self, password, encoded)
 
-    def count_encode(self: Any, password: str, salt: str) -> str:
+    def count_encode(self, password, salt):
         counted["made"] += 1
         return encode(self, password, salt)
 
@@ -99,7 +98,7 @@ def hashes(monkeypatch: pytest.MonkeyPatch) -> Counter[str]:
 
 
 @pytest.fixture
-def people(db: None) -> None:
+def people(db):
     """Accounts in every state, which answers must not reveal, and dave with a second factor."""
     make_user("alice")
     make_user("bob", password=None)
@@ -109,9 +108,7 @@ def people(db: None) -> None:
 
 
 @each_way
-def test_every_sign_in_attempt_costs_exactly_one_hash(
-    people: None, way: SignIn, hashes: Counter[str]
-) -> None:
+def test_every_sign_in_attempt_costs_exactly_one_hash(people, way, hashes):
     cost = f"m={Argon2id.memory_cost},t={Argon2id.time_cost},p=1"
     for name in (*NAMES, "dave", "alice@example.org", "bob@example.org", "nobody@example.org"):
         for password in (PASSWORD, WRONG):
@@ -125,13 +122,13 @@ def test_every_sign_in_attempt_costs_exactly_one_hash(
     assert not hashes, "a text longer than any password is not hashed"
 
 
-def shape(query: dict[str, str]) -> str:
+def shape(query):
     """Return an SQL statement without its values."""
     values = r"'[^']*'|\bs\d+_x\d+\b|\b\d+\b|\b[0-9a-f]{32}\b|\bNULL\b"
     return re.sub(values, "?", query["sql"]).replace("IS ?", "= ?")
 
 
-def work(act: Callable[[], Answer]) -> tuple[int, Any, list[tuple[str, str]], list[str]]:
+def work(act):
     """Return the answer and the SQL statements that it took."""
     with CaptureQueriesContext(connection) as queries:
         answer = act()
@@ -142,9 +139,7 @@ def work(act: Callable[[], Answer]) -> tuple[int, Any, list[tuple[str, str]], li
 
 
 @each_way
-def test_unknown_pending_inactive_and_passwordless_accounts_answer_and_cost_the_same(
-    people: None, way: SignIn
-) -> None:
+def test_unknown_pending_inactive_and_passwordless_accounts_answer_and_cost_the_same(people, way):
     keyring.signer()  # load the signing key before statements are counted
     for names in (NAMES, tuple(f"{name}@example.org" for name in NAMES)):
         known, *others = (work(lambda name=name: way(name, WRONG)) for name in names)
@@ -153,7 +148,7 @@ def test_unknown_pending_inactive_and_passwordless_accounts_answer_and_cost_the_
 
 
 @each_way
-def test_only_the_right_password_learns_what_is_still_required(people: None, way: SignIn) -> None:
+def test_only_the_right_password_learns_what_is_still_required(people, way):
     for name, code in {"pending": "email_not_verified", "dave": "second_factor_required"}.items():
         assert status_and_code(way(name, PASSWORD)) == (401, code)
         assert status_and_code(way(name, WRONG)) == INVALID
@@ -161,7 +156,7 @@ def test_only_the_right_password_learns_what_is_still_required(people: None, way
     assert status_and_code(way("pending@example.org", PASSWORD)) == INVALID
 
 
-def test_the_pages_and_the_api_share_their_sign_in_limits(clock: Clock) -> None:
+def test_the_pages_and_the_api_share_their_sign_in_limits(clock):
     make_user("alice")
     ways = [*WAYS, lambda *login: sign_in(login[2], *login[:2])]
     names = ["alice", "ALICE", "\uff41lice"]
@@ -181,7 +176,7 @@ def test_the_pages_and_the_api_share_their_sign_in_limits(clock: Clock) -> None:
     assert by_body("alice", PASSWORD, at("192.0.2.99")).status == 200
 
 
-def test_guesses_from_one_wide_network_do_not_block_the_owner_elsewhere(clock: Clock) -> None:
+def test_guesses_from_one_wide_network_do_not_block_the_owner_elsewhere(clock):
     make_user("alice")
     for i in range(GUESSES + 2):
         by_body("alice", WRONG, at(f"192.0.2.{i}"))
@@ -194,7 +189,7 @@ FORGED = ("X-Forwarded-For", "X-Real-IP", "X-Client-IP", "True-Client-IP", "Via"
           "CF-Connecting-IP", "X-Cluster-Client-IP", "Client-IP", "Remote-Addr")  # fmt: skip
 
 
-def test_a_forged_ip_address_gives_no_further_guesses(clock: Clock) -> None:
+def test_a_forged_ip_address_gives_no_further_guesses(clock):
     statuses = []
     for i in range(LOGIN_NETWORK.burst + 5):
         forged = dict.fromkeys(FORGED, f"203.0.113.{i}") | {"Forwarded": f"for=203.0.113.{i}"}
@@ -204,9 +199,7 @@ def test_a_forged_ip_address_gives_no_further_guesses(clock: Clock) -> None:
     assert statuses == [401] * LOGIN_NETWORK.burst + [429] * 5
 
 
-def test_a_sign_up_answers_and_costs_the_same_for_a_taken_and_a_free_email(
-    people: None, hashes: Counter[str]
-) -> None:
+def test_a_sign_up_answers_and_costs_the_same_for_a_taken_and_a_free_email(people, hashes):
     works, bodies = [], []
     for name, owner in (("first", "nobody"), ("other", "alice"), ("third", "pending")):
         hashes.clear()
@@ -225,8 +218,8 @@ def test_a_sign_up_answers_and_costs_the_same_for_a_taken_and_a_free_email(
 
 
 def test_resending_and_wrong_codes_answer_and_cost_the_same_without_a_pending_sign_up(
-    people: None, clock: Clock
-) -> None:
+    people, clock
+):
     clock.advance(minutes=2)
     before = len(outbox())
     for path, more, status in (
@@ -241,7 +234,7 @@ def test_resending_and_wrong_codes_answer_and_cost_the_same_without_a_pending_si
     assert [mail.to for mail in outbox()[before:] if mail.to] == ["pending@example.org"]
 
 
-def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock: Clock) -> None:
+def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock):
     alice, seed = with_factor()
 
     answer = get_tokens()
@@ -264,9 +257,7 @@ def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock: Clock)
     assert claims["auth_time"] == claims["iat"]
 
 
-def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_pruned(
-    clock: Clock,
-) -> None:
+def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_pruned(clock):
     late, seed = first_step_of_alice()
     (row,) = TokenChallenge.objects.values()
     assert late not in str(row)
@@ -284,7 +275,7 @@ def test_a_challenge_is_valid_for_five_minutes_stored_as_a_digest_and_then_prune
     assert not TokenChallenge.objects.exists()
 
 
-def test_a_challenge_allows_five_codes_and_a_new_one_needs_the_password(clock: Clock) -> None:
+def test_a_challenge_allows_five_codes_and_a_new_one_needs_the_password(clock):
     challenge, seed = first_step_of_alice()
     for _ in range(5):
         assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
@@ -294,7 +285,7 @@ def test_a_challenge_allows_five_codes_and_a_new_one_needs_the_password(clock: C
     assert second_step(first_step(), code_of(seed)).status == 200
 
 
-def test_a_challenge_is_used_up_by_success_only(clock: Clock) -> None:
+def test_a_challenge_is_used_up_by_success_only(clock):
     challenge, seed = first_step_of_alice()
     assert second_step(challenge, WRONG_DIGITS).code == "invalid_code"
     assert second_step(challenge, code_of(seed)).status == 200
@@ -317,9 +308,7 @@ def test_a_challenge_is_used_up_by_success_only(clock: Clock) -> None:
     ],
     ids=["password", "lockdown", "switched off", "rights", "factor", "recovery codes"],
 )
-def test_a_challenge_is_invalid_after_a_change_of_the_account(
-    clock: Clock, happens: Callable[[Any], None]
-) -> None:
+def test_a_challenge_is_invalid_after_a_change_of_the_account(clock, happens):
     challenge, seed = first_step_of_alice()
 
     happens(User.objects.get(username="alice"))
@@ -330,7 +319,7 @@ def test_a_challenge_is_invalid_after_a_change_of_the_account(
     assert api_sessions() == 0
 
 
-def test_another_users_challenge_or_code_is_useless() -> None:
+def test_another_users_challenge_or_code_is_useless():
     _alice, alices = with_factor()
     _mallory, mallorys = with_factor("mallory")
     hers, his = first_step(), first_step("mallory")
@@ -343,7 +332,7 @@ def test_another_users_challenge_or_code_is_useless() -> None:
     assert claims_of(answer["access"])["sub"] == str(User.objects.get(username="mallory").pk)
 
 
-def test_a_mailed_code_completes_only_the_challenge_that_requested_it(clock: Clock) -> None:
+def test_a_mailed_code_completes_only_the_challenge_that_requested_it(clock):
     with_factor()
     challenge, other = first_step(), first_step()
     page = after_password()
@@ -372,7 +361,7 @@ FACTOR_GUESSES = FACTOR_SUBSCRIBER.burst
 
 @pytest.mark.parametrize("first", ["page", "call"])
 @pytest.mark.parametrize("kind", ["app", "recovery code"])
-def test_a_code_works_once_across_pages_and_api(clock: Clock, kind: str, first: str) -> None:
+def test_a_code_works_once_across_pages_and_api(clock, kind, first):
     alice, seed = with_factor()
     code = code_of(seed) if kind == "app" else new_recovery_codes(alice)[0]
     ways = {
@@ -386,7 +375,7 @@ def test_a_code_works_once_across_pages_and_api(clock: Clock, kind: str, first: 
     assert len(mails_about("recovery code was used")) == (kind == "recovery code")
 
 
-def test_an_account_with_passkeys_only_cannot_sign_in_by_mailed_code() -> None:
+def test_an_account_with_passkeys_only_cannot_sign_in_by_mailed_code():
     registered(make_user("alice"))
     challenge = first_step(methods=set())
 
@@ -396,7 +385,7 @@ def test_an_account_with_passkeys_only_cannot_sign_in_by_mailed_code() -> None:
     assert api_sessions() == 0
 
 
-def test_staff_get_no_mailed_code_over_the_api() -> None:
+def test_staff_get_no_mailed_code_over_the_api():
     for name, rights in (("carol", {"is_staff": True}), ("owner", {"is_superuser": True})):
         _user, seed = with_factor(name, **rights)
         challenge = first_step(name, methods={"totp"})
@@ -407,9 +396,7 @@ def test_staff_get_no_mailed_code_over_the_api() -> None:
 
 
 @pytest.mark.parametrize("has_passkey", [False, True])
-def test_staff_who_need_a_passkey_cannot_use_codes_and_no_code_is_used_up(
-    settings: Any, has_passkey: bool
-) -> None:
+def test_staff_who_need_a_passkey_cannot_use_codes_and_no_code_is_used_up(settings, has_passkey):
     carol = staff()
     seed = enrolled(carol)
     if has_passkey:
@@ -427,13 +414,13 @@ def test_staff_who_need_a_passkey_cannot_use_codes_and_no_code_is_used_up(
     assert second_step(first_step("carol"), codes[0]).status == 200
 
 
-def guess(i: int, code: str = WRONG_DIGITS) -> Answer:
+def guess(i, code=WRONG_DIGITS):
     """Start a new sign-in from IP address number ``i`` and try a code."""
     there = at(f"192.0.2.{i}")
     return second_step(get_tokens(client=there)["challenge"], code, there)
 
 
-def test_cve_2025_64102_a_new_challenge_gives_no_new_guesses(clock: Clock) -> None:
+def test_cve_2025_64102_a_new_challenge_gives_no_new_guesses(clock):
     """Guesses on pages and over the API share one limit."""
     _alice, seed = with_factor()
     page = after_password(REMOTE_ADDR="192.0.2.200")
@@ -451,11 +438,11 @@ def test_cve_2025_64102_a_new_challenge_gives_no_new_guesses(clock: Clock) -> No
     assert len(mails_about("too many wrong codes")) == 1
 
 
-def test_guesses_from_elsewhere_do_not_block_the_owners_second_step(clock: Clock) -> None:
+def test_guesses_from_elsewhere_do_not_block_the_owners_second_step(clock):
     _alice, seed = with_factor()
     home = at("203.0.113.5")
 
-    def sign_in_at_home() -> int:
+    def sign_in_at_home():
         return second_step(get_tokens(client=home)["challenge"], code_of(seed), home).status
 
     assert sign_in_at_home() == 200
@@ -465,7 +452,7 @@ def test_guesses_from_elsewhere_do_not_block_the_owners_second_step(clock: Clock
     assert sign_in_at_home() == 200
 
 
-def test_basic_auth_does_not_bypass_the_second_factor() -> None:
+def test_basic_auth_does_not_bypass_the_second_factor():
     enrolled(make_user("alice"))
     registered(make_user("bob"))
 
@@ -480,7 +467,7 @@ def test_basic_auth_does_not_bypass_the_second_factor() -> None:
     assert call("me/", basic=f"alice:{WRONG}").code == "invalid_credentials"
 
 
-def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings: Any) -> None:
+def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings):
     make_user("alice")
     assert call("me/", basic=f"alice:{PASSWORD}").status == 200
 
@@ -494,7 +481,7 @@ def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings
 
 
 @pytest.mark.parametrize("required", ["all", "staff"])
-def test_cve_2026_94218_starting_over_does_not_skip_enrolment(settings: Any, required: str) -> None:
+def test_cve_2026_94218_starting_over_does_not_skip_enrolment(settings, required):
     staff()
     make_user("bob")
     assert get_tokens("bob").status == 200
@@ -518,7 +505,7 @@ def test_cve_2026_94218_starting_over_does_not_skip_enrolment(settings: Any, req
     assert get_tokens("carol").code == "second_factor_required"
 
 
-def test_the_api_ignores_the_trusted_browser_cookie() -> None:
+def test_the_api_ignores_the_trusted_browser_cookie():
     alice, _seed = with_factor()
     trusted = trusting_browser(alice)
 
@@ -528,7 +515,7 @@ def test_the_api_ignores_the_trusted_browser_cookie() -> None:
     assert api_sessions() == 0
 
 
-def test_locked_and_inactive_accounts_get_no_token_and_only_the_owner_learns_why() -> None:
+def test_locked_and_inactive_accounts_get_no_token_and_only_the_owner_learns_why():
     lock_down(make_user("bob"))
     alice, _seed = with_factor()
     switch_off(alice)
@@ -546,14 +533,14 @@ def test_locked_and_inactive_accounts_get_no_token_and_only_the_owner_learns_why
 @pytest.mark.parametrize("happens", [lock_down, switch_off])
 @pytest.mark.parametrize("has_factor", [False, True], ids=["one step", "two steps"])
 def test_a_password_or_code_checked_before_a_change_gives_no_token_after_it(
-    monkeypatch: pytest.MonkeyPatch, happens: Callable[[Any], None], has_factor: bool
-) -> None:
+    monkeypatch, happens, has_factor
+):
     """The account changes between the last check and the start of the session."""
     alice = make_user("alice")
     seed = enrolled(alice) if has_factor else ""
     begin = tokens._begin
 
-    def begin_late(*args: Any) -> Any:
+    def begin_late(*args):
         happens(User.objects.get())
         return begin(*args)
 

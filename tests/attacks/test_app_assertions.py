@@ -1,18 +1,14 @@
 """Attacks on apps that authenticate by a key: forged, replayed and foreign assertions."""
 
-from typing import Any
-
 import pytest
 
 from accounts.activity.services import Actor
 from accounts.codes import services as codes
 from accounts.codes.models import UsedOnce
 from accounts.oauth.clients import services as clients
-from accounts.users.models import User
-from tests.support.client_keys import ASSERTION_TYPE, KeyedApp, keyed_app, public_of
+from tests.support.client_keys import ASSERTION_TYPE, keyed_app, public_of
 from tests.support.forgeries import Mint, by_hmac, join, key_of, unsigned
 from tests.support.oauth_client import App, browser_of, new_app, set_client
-from tests.support.signin import Clock
 
 pytestmark = pytest.mark.django_db
 
@@ -21,11 +17,11 @@ TOKEN_URL = "http://localhost:8000/oauth/token"
 
 
 @pytest.fixture
-def app(db: None) -> KeyedApp:
+def app(db):
     return keyed_app()
 
 
-def is_accepted(app: App, assertion: str = "", **form: str) -> bool:
+def is_accepted(app, assertion="", **form):
     """Return whether the introspection endpoint accepts an assertion, by default a valid one."""
     sent = {"client_assertion": assertion} if assertion else {}
     answer = app.post("/oauth/introspect", token="x", **sent, **form)
@@ -33,15 +29,13 @@ def is_accepted(app: App, assertion: str = "", **form: str) -> bool:
     return answer.status == 200
 
 
-def signed(mint: Mint, **changes: Any) -> str:
+def signed(mint, **changes):
     """Return an assertion with a changed header."""
     return mint.token(header=changes)
 
 
 @pytest.mark.parametrize("algorithm", ["ES256", "RS256", "EdDSA"])
-def test_an_app_with_a_key_uses_every_endpoint_without_a_secret(
-    alice: User, algorithm: str
-) -> None:
+def test_an_app_with_a_key_uses_every_endpoint_without_a_secret(alice, algorithm):
     app = keyed_app(algorithm=algorithm)
 
     given = app.sign_in(browser_of(alice))
@@ -53,7 +47,7 @@ def test_an_app_with_a_key_uses_every_endpoint_without_a_secret(
     assert app.refresh(again["refresh_token"]).error == "invalid_grant"
 
 
-def test_an_assertion_works_only_once_and_at_one_endpoint(app: KeyedApp, clock: Clock) -> None:
+def test_an_assertion_works_only_once_and_at_one_endpoint(app, clock):
     assertion = app.mint().token()
     assert is_accepted(app, assertion)
 
@@ -93,12 +87,12 @@ def test_an_assertion_works_only_once_and_at_one_endpoint(app: KeyedApp, clock: 
     ],
     ids=str,
 )
-def test_an_assertion_with_a_wrong_claim_is_refused(app: KeyedApp, claims: dict[str, Any]) -> None:
+def test_an_assertion_with_a_wrong_claim_is_refused(app, claims):
     assert not is_accepted(app, app.mint().token(**claims))
     assert not UsedOnce.objects.exists()
 
 
-def test_an_assertion_is_valid_for_five_minutes_at_most(app: KeyedApp) -> None:
+def test_an_assertion_is_valid_for_five_minutes_at_most(app):
     now = app.mint().claims["iat"]
 
     for wrong in ({"exp": now}, {"exp": now + 600}, {"nbf": now + 60}, {"iat": now + 60}):
@@ -107,7 +101,7 @@ def test_an_assertion_is_valid_for_five_minutes_at_most(app: KeyedApp) -> None:
         assert is_accepted(app, app.mint().token(**right)), right
 
 
-def test_the_key_decides_the_algorithm(app: KeyedApp) -> None:
+def test_the_key_decides_the_algorithm(app):
     mint = app.mint()
     public = public_of(app.key)["keys"][0]
     as_text = app.key.public_key().public_bytes(*_pem())
@@ -126,7 +120,7 @@ def test_the_key_decides_the_algorithm(app: KeyedApp) -> None:
     assert is_accepted(app, mint.token())
 
 
-def test_an_assertion_names_its_key_its_type_and_no_extension(app: KeyedApp) -> None:
+def test_an_assertion_names_its_key_its_type_and_no_extension(app):
     mint = app.mint()
 
     for wrong in (
@@ -146,7 +140,7 @@ def test_an_assertion_names_its_key_its_type_and_no_extension(app: KeyedApp) -> 
         assert is_accepted(app, signed(app.mint(), **right)), right
 
 
-def test_no_app_authenticates_as_another(app: KeyedApp) -> None:
+def test_no_app_authenticates_as_another(app):
     wiki = keyed_app("Wiki")
 
     for claims in ({"sub": app.client.pk}, {"iss": app.client.pk}):
@@ -159,14 +153,14 @@ def test_no_app_authenticates_as_another(app: KeyedApp) -> None:
     assert App(wiki.client, secret="").post("/oauth/introspect", token="x", **unnamed).status == 200
 
 
-def test_no_token_of_this_site_is_an_assertion(app: KeyedApp, alice: User) -> None:
+def test_no_token_of_this_site_is_an_assertion(app, alice):
     given = app.sign_in(browser_of(alice))
 
     for name in ("id_token", "access_token", "refresh_token"):
         assert not is_accepted(app, given[name])
 
 
-def test_an_app_authenticates_only_as_it_is_registered(app: KeyedApp) -> None:
+def test_an_app_authenticates_only_as_it_is_registered(app):
     wiki = new_app("Wiki")
     as_wiki = Mint(app.key, "ES256", app.mint().header, app.mint().claims)
     forged = as_wiki.token(iss=wiki.client.pk, sub=wiki.client.pk)
@@ -189,7 +183,7 @@ def test_an_app_authenticates_only_as_it_is_registered(app: KeyedApp) -> None:
         assert App(app.client).post("/oauth/introspect", token="x", **kind, **wrong).status == 401
 
 
-def test_a_removed_key_and_a_disabled_app_are_refused_at_once(app: KeyedApp) -> None:
+def test_a_removed_key_and_a_disabled_app_are_refused_at_once(app):
     following = key_of("ES256", "the next key")
     set_client(app, jwks=public_of(app.key, following))
     assert is_accepted(app)
@@ -203,7 +197,7 @@ def test_a_removed_key_and_a_disabled_app_are_refused_at_once(app: KeyedApp) -> 
     assert not is_accepted(app)
 
 
-def test_wrong_assertions_are_limited_and_never_stop_the_app_itself(app: KeyedApp) -> None:
+def test_wrong_assertions_are_limited_and_never_stop_the_app_itself(app):
     answers = []
     for _time in range(40):
         wrong = app.mint().token(aud="https://other.example.org")
@@ -214,7 +208,7 @@ def test_wrong_assertions_are_limited_and_never_stop_the_app_itself(app: KeyedAp
     assert is_accepted(app)
 
 
-def _pem() -> tuple[Any, Any]:
+def _pem():
     from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
     return Encoding.PEM, PublicFormat.SubjectPublicKeyInfo

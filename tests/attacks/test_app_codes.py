@@ -1,8 +1,6 @@
 """Attacks with the codes and tokens of apps."""
 
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -18,7 +16,7 @@ from tests.support.api import claims_of, get_tokens
 from tests.support.api_jwt import basic
 from tests.support.apps import WEB
 from tests.support.oauth_client import FORM, App, audience, browser_of, is_live, new_app, set_client
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import mail_to, make_user
 
 pytestmark = pytest.mark.django_db
@@ -28,22 +26,20 @@ OTHER = "https://wiki.example.org"
 
 
 @pytest.fixture
-def app(db: None) -> App:
+def app(db):
     return new_app()
 
 
 @pytest.fixture
-def browser(db: None) -> LoginSession:
+def browser(db):
     return browser_of(make_user("alice"))
 
 
-def apps_sessions() -> int:
+def apps_sessions():
     return LoginSession.objects.filter(kind=LoginSession.Kind.CONNECTED).count()
 
 
-def test_a_second_use_of_a_code_ends_what_it_gave_and_is_told_to_the_person(
-    app: App, browser: LoginSession
-) -> None:
+def test_a_second_use_of_a_code_ends_what_it_gave_and_is_told_to_the_person(app, browser):
     code = app.code(browser, "openid offline_access")
     first = app.redeem(code)
     assert is_live(first["access_token"])
@@ -58,9 +54,7 @@ def test_a_second_use_of_a_code_ends_what_it_gave_and_is_told_to_the_person(
     assert "its code was used twice" in mail_to("alice").subject
 
 
-def test_only_the_app_that_got_the_code_can_redeem_it_or_end_what_it_gave(
-    app: App, browser: LoginSession
-) -> None:
+def test_only_the_app_that_got_the_code_can_redeem_it_or_end_what_it_gave(app, browser):
     wiki, public = new_app("Wiki"), new_app("Cli", is_public=True)
     code = app.code(browser)
 
@@ -89,8 +83,8 @@ def test_only_the_app_that_got_the_code_can_redeem_it_or_end_what_it_gave(
     ],
 )
 def test_whoever_lacks_a_part_neither_gets_a_token_nor_spends_or_revokes_the_code(
-    app: App, browser: LoginSession, form: dict[str, str], error: str
-) -> None:
+    app, browser, form, error
+):
     code = app.code(browser)
     assert app.redeem(code, **form).error == error
     assert apps_sessions() == 0
@@ -101,9 +95,7 @@ def test_whoever_lacks_a_part_neither_gets_a_token_nor_spends_or_revokes_the_cod
     assert is_live(token)
 
 
-def test_a_code_without_a_challenge_cannot_be_redeemed_with_or_without_a_verifier(
-    app: App, browser: LoginSession
-) -> None:
+def test_a_code_without_a_challenge_cannot_be_redeemed_with_or_without_a_verifier(app, browser):
     """Such a code is never issued; a copy of a challenge is no verifier either."""
     code = app.code(browser, code_challenge="")
     stored = AuthorizationCode.objects.get()
@@ -116,9 +108,7 @@ def test_a_code_without_a_challenge_cannot_be_redeemed_with_or_without_a_verifie
     assert apps_sessions() == 0
 
 
-def test_a_code_expires_after_code_seconds(
-    app: App, browser: LoginSession, clock: Clock, settings: Any
-) -> None:
+def test_a_code_expires_after_code_seconds(app, browser, clock, settings):
     set_up(settings, code_seconds=20)
     late, in_time = app.code(browser), app.code(browser)
 
@@ -128,7 +118,7 @@ def test_a_code_expires_after_code_seconds(
     assert app.redeem(late).error == "invalid_grant"
 
 
-def test_what_is_stored_of_a_code_cannot_be_used_as_a_code(app: App, browser: LoginSession) -> None:
+def test_what_is_stored_of_a_code_cannot_be_used_as_a_code(app, browser):
     code = app.code(browser)
     stored = AuthorizationCode.objects.get()
 
@@ -136,29 +126,29 @@ def test_what_is_stored_of_a_code_cannot_be_used_as_a_code(app: App, browser: Lo
     assert app.redeem(stored.digest).error == "invalid_grant"
 
 
-def deactivate(user: User, _app: App) -> None:
+def deactivate(user, _app):
     User.objects.filter(pk=user.pk).update(is_active=False)
 
 
-def change_password(user: User, _app: App) -> None:
+def change_password(user, _app):
     """Change it in the browser session that the code comes from, which stays signed in."""
     User.objects.filter(pk=user.pk).update(credential_version=user.credential_version + 1)
 
 
-def sign_out(user: User, _app: App) -> None:
+def sign_out(user, _app):
     sessions.revoke_all(user)
 
 
-def let_the_session_expire(user: User, _app: App) -> None:
+def let_the_session_expire(user, _app):
     rows = LoginSession.objects.filter(user=user)
     rows.update(idle_at=rows.get().begun_at - timedelta(seconds=1))
 
 
-def disable(_user: User, app: App) -> None:
+def disable(_user, app):
     clients.set_enabled(app.client, Actor(), enabled=False)
 
 
-def require_a_factor(_user: User, app: App) -> None:
+def require_a_factor(_user, app):
     set_client(app, factor="second_factor")
 
 
@@ -168,8 +158,8 @@ def require_a_factor(_user: User, app: App) -> None:
     ids=lambda change: change.__name__,
 )
 def test_a_code_gives_nothing_after_the_account_the_session_or_the_app_has_changed(
-    app: App, browser: LoginSession, change: Callable[[User, App], None]
-) -> None:
+    app, browser, change
+):
     code = app.code(browser)
 
     change(browser.user, app)
@@ -182,9 +172,7 @@ WIKI, SHOP = "https://wiki.example.org", "https://shop.example.org"
 USERINFO = "/oauth/userinfo"
 
 
-def test_an_app_ends_its_session_with_any_of_its_tokens(
-    app: App, alice: User, clock: Clock
-) -> None:
+def test_an_app_ends_its_session_with_any_of_its_tokens(app, alice, clock):
     for kind in ("access_token", "refresh_token"):
         given = app.sign_in(browser_of(alice))
         clock.advance(minutes=6)
@@ -196,7 +184,7 @@ def test_an_app_ends_its_session_with_any_of_its_tokens(
     assert alice.activity.filter(kind="client_signed_out", detail="Paperless").count() == 2
 
 
-def test_nobody_else_ends_the_session_of_an_app(app: App, alice: User) -> None:
+def test_nobody_else_ends_the_session_of_an_app(app, alice):
     given, own = app.sign_in(browser_of(alice)), get_tokens("alice")
 
     for stranger in (new_app("Wiki"), new_app("Cli", is_public=True)):
@@ -212,7 +200,7 @@ def test_nobody_else_ends_the_session_of_an_app(app: App, alice: User) -> None:
     assert app.revoke("").error == "invalid_request"
 
 
-def test_an_app_introspects_its_own_tokens(app: App, alice: User, clock: Clock) -> None:
+def test_an_app_introspects_its_own_tokens(app, alice, clock):
     given = app.sign_in(browser_of(alice))
 
     access, refresh = (app.introspect(given[name]) for name in ("access_token", "refresh_token"))
@@ -229,9 +217,7 @@ def test_an_app_introspects_its_own_tokens(app: App, alice: User, clock: Clock) 
     assert app.introspect(newer).body == {"active": False}
 
 
-def test_only_the_app_or_the_service_of_a_token_may_introspect_it(
-    alice: User, settings: Any
-) -> None:
+def test_only_the_app_or_the_service_of_a_token_may_introspect_it(alice, settings):
     set_up(settings, token_audiences=(WIKI, SHOP))
     app = new_app(audiences=[WIKI, SHOP])
     wiki, shop = new_app("Wiki", resource=WIKI), new_app("Shop", resource=SHOP)
@@ -253,17 +239,17 @@ def test_only_the_app_or_the_service_of_a_token_may_introspect_it(
     assert App(wiki.client, "").introspect(own).error == "invalid_client"
 
 
-def test_this_site_itself_is_no_service_that_an_app_can_be() -> None:
+def test_this_site_itself_is_no_service_that_an_app_can_be():
     for resource in (audience(), WIKI):
         with pytest.raises(ValidationError, match="can’t have"):
             new_app(resource=resource)
 
 
-def asked(token: str, *, method: str = "GET") -> Any:
+def asked(token, *, method="GET"):
     return Browser().generic(method, USERINFO, headers={"Authorization": f"Bearer {token}"})
 
 
-def test_userinfo_tells_what_the_token_grants(app: App, alice: User) -> None:
+def test_userinfo_tells_what_the_token_grants(app, alice):
     token = app.sign_in(browser_of(alice), "openid email")["access_token"]
 
     for method in ("GET", "POST"):
@@ -277,8 +263,8 @@ def test_userinfo_tells_what_the_token_grants(app: App, alice: User) -> None:
 
 
 def test_userinfo_refuses_tokens_without_openid_for_others_or_of_another_kind(
-    alice: User, settings: Any, clock: Clock
-) -> None:
+    alice, settings, clock
+):
     set_up(settings, token_audiences=(WIKI,))
     app = new_app(audiences=[WIKI])
     browser = browser_of(alice)
@@ -300,7 +286,7 @@ def test_userinfo_refuses_tokens_without_openid_for_others_or_of_another_kind(
         assert answer["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
 
 
-def test_userinfo_takes_a_token_only_from_the_header(app: App, alice: User) -> None:
+def test_userinfo_takes_a_token_only_from_the_header(app, alice):
     token = app.sign_in(browser_of(alice))["access_token"]
     browser = Browser()
 
@@ -316,7 +302,7 @@ def test_userinfo_takes_a_token_only_from_the_header(app: App, alice: User) -> N
     assert browser.put(USERINFO).status_code == 405
 
 
-def test_no_cookie_counts_at_the_endpoints(app: App, alice: User) -> None:
+def test_no_cookie_counts_at_the_endpoints(app, alice):
     """The browser is signed in, and has the refresh token of a page in a cookie."""
     given = app.sign_in(browser_of(alice))
     signed_in(alice, app.browser)
@@ -327,7 +313,7 @@ def test_no_cookie_counts_at_the_endpoints(app: App, alice: User) -> None:
 
 
 @pytest.mark.parametrize("path", ["token", "revoke", "introspect"])
-def test_endpoints_refuse_other_forms_of_a_request(app: App, path: str) -> None:
+def test_endpoints_refuse_other_forms_of_a_request(app, path):
     url, good = f"/oauth/{path}", "grant_type=refresh_token&token=x"
     browser, kind = app.browser, {"content_type": FORM}
     headers = {"Origin": "https://mallory.example"}
@@ -357,9 +343,7 @@ def test_endpoints_refuse_other_forms_of_a_request(app: App, path: str) -> None:
             assert "Set-Cookie" not in answer.headers
 
 
-def test_requests_that_are_too_large_are_refused_without_a_traceback_in_the_log(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_requests_that_are_too_large_are_refused_without_a_traceback_in_the_log(caplog):
     many, large = "&".join(f"a{i}=" for i in range(300)), f"a={'x' * 70_000}"
     machines = ("token", "par", "revoke", "introspect", "device_authorization")
 
@@ -373,9 +357,7 @@ def test_requests_that_are_too_large_are_refused_without_a_traceback_in_the_log(
     assert [record for record in caplog.records if record.exc_info] == []
 
 
-def test_neither_the_codes_nor_the_secrets_of_requests_are_logged(
-    app: App, alice: User, capfd: pytest.CaptureFixture[str], caplog: Any
-) -> None:
+def test_neither_the_codes_nor_the_secrets_of_requests_are_logged(app, alice, capfd, caplog):
     code = app.code(browser_of(alice), "openid offline_access")
     given = app.redeem(code)
     app.redeem(code, redirect_uri=f"{WEB}?code={code}")

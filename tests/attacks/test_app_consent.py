@@ -1,7 +1,6 @@
 """Attacks around the consent to an app, and on connected apps."""
 
 import json
-from collections.abc import Iterator
 from typing import Any
 from urllib.parse import urlencode
 
@@ -22,7 +21,6 @@ from accounts.oauth.scopes import SCOPES, in_words
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens.access import AccessToken
-from accounts.users.models import User
 from tests.support.api import call, claims_of, get_tokens
 from tests.support.api_steps import status_and_code
 from tests.support.apps import (
@@ -39,8 +37,7 @@ from tests.support.apps import (
 from tests.support.authorize import AUTHORIZE, PAR, address, allow, begin, query, result
 from tests.support.invitations import superuser
 from tests.support.logout import send_all
-from tests.support.oauth_client import FORM, HERE, VERIFIER, App, audience, browser_of, new_app
-from tests.support.receiver import Receiver
+from tests.support.oauth_client import FORM, HERE, VERIFIER, audience, browser_of, new_app
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
@@ -51,7 +48,7 @@ LOGOUT = "/oauth/logout"
 BYE = "https://paperless.example.org/bye"
 
 
-def test_a_double_click_at_the_choice_of_an_account_is_no_consent(alice: User) -> None:
+def test_a_double_click_at_the_choice_of_an_account_is_no_consent(alice):
     browser, app = signed_in(alice), make_app(scope="openid email")
     page = begin(browser, app, prompt="select_account")
 
@@ -63,7 +60,7 @@ def test_a_double_click_at_the_choice_of_an_account_is_no_consent(alice: User) -
     assert "code" in result(allow(browser, second))
 
 
-def test_a_disabled_app_gets_nobody_sent_to_it_by_an_error_or_by_cancelling(alice: User) -> None:
+def test_a_disabled_app_gets_nobody_sent_to_it_by_an_error_or_by_cancelling(alice):
     browser, app = signed_in(alice), make_app(scope="openid email")
     page = begin(browser, app)
     clients.set_enabled(app, Actor(), enabled=False)
@@ -77,7 +74,7 @@ def test_a_disabled_app_gets_nobody_sent_to_it_by_an_error_or_by_cancelling(alic
         assert (answer.status_code, result(answer)) == (403, {})
 
 
-def test_an_app_that_may_change_the_profile_does_not_thereby_read_it(alice: User) -> None:
+def test_an_app_that_may_change_the_profile_does_not_thereby_read_it(alice):
     scope = "profile:read profile:write"
     app, session = new_app(scope=scope, audiences=[audience()]), browser_of(alice)
     writer = app.sign_in(session, "profile:write")["access_token"]
@@ -90,9 +87,7 @@ def test_an_app_that_may_change_the_profile_does_not_thereby_read_it(alice: User
     assert (untold.status, untold.body) == (204, None)
 
 
-def test_people_are_told_what_else_an_app_sees_that_reads_the_profile_or_the_history(
-    alice: User,
-) -> None:
+def test_people_are_told_what_else_an_app_sees_that_reads_the_profile_or_the_history(alice):
     scope = "openid profile:read activity:read"
     app = make_app(scope=scope, audiences=[audience()])
     profile = "your profile, with your email address and groups"
@@ -103,7 +98,7 @@ def test_people_are_told_what_else_an_app_sees_that_reads_the_profile_or_the_his
     assert in_words(scope.split()) == [f"sees {profile}", f"sees {history}"]
 
 
-def test_a_disconnected_app_signs_nobody_out_without_asking(alice: User) -> None:
+def test_a_disconnected_app_signs_nobody_out_without_asking(alice):
     browser, app = signed_in(alice), new_app(logout_uris=[BYE])
     session = LoginSession.objects.get(user=alice)
     connections.agree(asked_for(app.client, audience=audience()), alice, Actor())
@@ -117,7 +112,7 @@ def test_a_disconnected_app_signs_nobody_out_without_asking(alice: User) -> None
     assert session.ended_at is None
 
 
-def test_pages_of_another_site_use_up_no_limit_of_requests(alice: User, settings: Any) -> None:
+def test_pages_of_another_site_use_up_no_limit_of_requests(alice, settings):
     set_up(settings, limits_scale=0.02)
     app = make_app(scope="openid email")
     browser = Browser()
@@ -136,7 +131,7 @@ def test_pages_of_another_site_use_up_no_limit_of_requests(alice: User, settings
     assert page.status_code == 303
 
 
-def test_scripts_of_another_site_use_up_no_limit_of_public_apps(settings: Any) -> None:
+def test_scripts_of_another_site_use_up_no_limit_of_public_apps(settings):
     set_up(settings, limits_scale=0.02)
     app = new_app(scope="openid email", is_public=True, is_device=True)
     script = {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Dest": "empty"}
@@ -148,7 +143,7 @@ def test_scripts_of_another_site_use_up_no_limit_of_public_apps(settings: Any) -
     assert app.browser.get(address(app.client)).status_code == 303
 
 
-def test_an_app_that_was_disconnected_does_not_learn_who_is_signed_in(alice: User) -> None:
+def test_an_app_that_was_disconnected_does_not_learn_who_is_signed_in(alice):
     app = new_app(factor="second_factor")
     hint = app.sign_in(browser_of(alice, Method.PASSWORD, Method.TOTP))["id_token"]
     asked = address(app.client, id_token_hint=hint, prompt="none")
@@ -158,9 +153,7 @@ def test_an_app_that_was_disconnected_does_not_learn_who_is_signed_in(alice: Use
     assert [result(answer)["error"] for answer in answers] == ["login_required"] * 3
 
 
-def test_a_script_in_a_session_cannot_sign_in_to_apps_without_bound(
-    alice: User, settings: Any
-) -> None:
+def test_a_script_in_a_session_cannot_sign_in_to_apps_without_bound(alice, settings):
     set_up(settings, limits_scale=0.05)
     browser, app = signed_in(alice), make_app(scope="openid email", is_first_party=True)
 
@@ -170,9 +163,7 @@ def test_a_script_in_a_session_cannot_sign_in_to_apps_without_bound(
     assert signed_in(alice).get(address(app)).status_code == 303
 
 
-def test_an_app_cannot_use_up_the_profile_changes_of_the_person_or_of_another_app(
-    alice: User, settings: Any
-) -> None:
+def test_an_app_cannot_use_up_the_profile_changes_of_the_person_or_of_another_app(alice, settings):
     set_up(settings, limits_scale=0.1)
     scope, session = "profile:write", browser_of(alice)
     greedy, other = (
@@ -180,7 +171,7 @@ def test_an_app_cannot_use_up_the_profile_changes_of_the_person_or_of_another_ap
         for name in ("Greedy", "Other")
     )
 
-    def change(token: str, about: str) -> int:
+    def change(token, about):
         return call("me/", {"about": about}, method="PATCH", token=token).status
 
     assert [change(greedy, str(i)) for i in range(4)] == [204, 204, 204, 429]
@@ -192,7 +183,7 @@ SECTOR = "shop.example.org"
 IDENTIFIERS = ("sub", "sid", "jti")
 
 
-def told(app: App, browser: LoginSession) -> list[dict[str, Any]]:
+def told(app, browser):
     """Return everything that ``app`` gets to know of the user of ``browser`` by its tokens."""
     given = app.sign_in(browser, "openid offline_access")
     again = app.refresh(given["refresh_token"])
@@ -207,9 +198,7 @@ def told(app: App, browser: LoginSession) -> list[dict[str, Any]]:
     ]
 
 
-def test_apps_of_different_sectors_get_nothing_by_which_they_can_compare_people(
-    alice: User, receiver: Receiver
-) -> None:
+def test_apps_of_different_sectors_get_nothing_by_which_they_can_compare_people(alice, receiver):
     browser, bob = browser_of(alice), make_user("bob")
     known: dict[str, list[dict[str, Any]]] = {}
     for name, sector in (("Shop", SECTOR), ("Wiki", "wiki.example.org"), ("Blog", SECTOR)):
@@ -241,9 +230,7 @@ def test_apps_of_different_sectors_get_nothing_by_which_they_can_compare_people(
     assert PairwiseSubject.objects.values_list("user", flat=True).distinct().get() == bob.pk
 
 
-def test_no_app_learns_identifiers_by_an_api_as_a_service_or_in_a_sector_of_others(
-    settings: Any, alice: User
-) -> None:
+def test_no_app_learns_identifiers_by_an_api_as_a_service_or_in_a_sector_of_others(settings, alice):
     set_up(settings, token_audiences=("https://api.example.org",))
     for wrong in (
         {"scope": "openid profile:read"},
@@ -265,7 +252,7 @@ def test_no_app_learns_identifiers_by_an_api_as_a_service_or_in_a_sector_of_othe
         assert call(path, token=access).code == "insufficient_scope"
 
 
-def test_an_id_token_hint_names_the_person_by_the_pairwise_identifier(alice: User) -> None:
+def test_an_id_token_hint_names_the_person_by_the_pairwise_identifier(alice):
     app = new_app(scope="openid email", sector=SECTOR, is_first_party=True)
     hint = app.sign_in(browser_of(alice), "openid")["id_token"]
     asked = {"id_token_hint": hint, "prompt": "none"}
@@ -279,7 +266,7 @@ def test_an_id_token_hint_names_the_person_by_the_pairwise_identifier(alice: Use
         app.sign_in(browser_of(bob), "openid")
 
 
-def test_identifiers_cannot_change_once_people_use_the_app(alice: User) -> None:
+def test_identifiers_cannot_change_once_people_use_the_app(alice):
     carol = superuser()[1]
     register(carol)
     change(carol, sector="www.example.org")
@@ -297,9 +284,7 @@ def test_identifiers_cannot_change_once_people_use_the_app(alice: User) -> None:
     assert (the_app().name, the_app().sector) == ("Shop", SECTOR)
 
 
-def test_two_sign_ins_at_the_same_time_get_the_same_identifier(
-    alice: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_sign_ins_at_the_same_time_get_the_same_identifier(alice, monkeypatch):
     client = new_app(sector=SECTOR).client
     first = connections.make_pairwise(client, alice)
     find, answers = connections._pairwise, [None]
@@ -313,7 +298,7 @@ def test_two_sign_ins_at_the_same_time_get_the_same_identifier(
     assert not answers
 
 
-def test_a_code_of_an_account_that_is_deleted_meanwhile_leaves_no_identifier(alice: User) -> None:
+def test_a_code_of_an_account_that_is_deleted_meanwhile_leaves_no_identifier(alice):
     app = new_app(sector=SECTOR)
     code = app.code(browser_of(alice))
     held = codes.get(code, app.client, WEB, codes.code_challenge_of(VERIFIER))
@@ -325,7 +310,7 @@ def test_a_code_of_an_account_that_is_deleted_meanwhile_leaves_no_identifier(ali
     connection.check_constraints()
 
 
-def test_the_command_takes_the_sector_from_the_redirect_uris() -> None:
+def test_the_command_takes_the_sector_from_the_redirect_uris():
     elsewhere = "https://www.example.org/callback"
     for name, words, sector in (
         ("Shop", [WEB.replace(".org/", ".org:8443/"), WEB, "--pairwise"], "paperless.example.org"),
@@ -341,21 +326,19 @@ def test_the_command_takes_the_sector_from_the_redirect_uris() -> None:
 
 
 @pytest.fixture
-def app() -> Client:
+def app():
     return make_app()
 
 
 @pytest.fixture
-def session(alice: User, app: Client) -> Iterator[LoginSession]:
+def session(alice, app):
     """The session of the app that alice has connected."""
     signed_in(alice)
     yield connect_app(LoginSession.objects.get(), app)
     assert Connection.objects.filter(user=alice).exists()
 
 
-def test_the_apps_of_another_person_are_neither_listed_nor_disconnected(
-    session: LoginSession, app: Client
-) -> None:
+def test_the_apps_of_another_person_are_neither_listed_nor_disconnected(session, app):
     mallory = signed_in(make_user("mallory"))
     token, page = get_tokens("mallory")["access"], f"/accounts/apps/{app.pk}/"
 
@@ -365,7 +348,7 @@ def test_the_apps_of_another_person_are_neither_listed_nor_disconnected(
     assert call(f"apps/{app.pk}/", method="DELETE", token=token).status == 404
 
 
-def test_no_token_of_an_app_lists_or_disconnects_apps(session: LoginSession, app: Client) -> None:
+def test_no_token_of_an_app_lists_or_disconnects_apps(session, app):
     """Even a token with every scope that apps can request."""
     token = str(AccessToken.issue(session, settings.AUTHSITE.origin, frozenset(SCOPES)))
     assert call("me/", token=token).status == 200
@@ -375,7 +358,7 @@ def test_no_token_of_an_app_lists_or_disconnects_apps(session: LoginSession, app
         assert status_and_code(answer) == (403, "insufficient_scope")
 
 
-def test_an_app_does_not_learn_of_other_apps(session: LoginSession, app: Client) -> None:
+def test_an_app_does_not_learn_of_other_apps(session, app):
     browser = LoginSession.objects.get(kind="browser")
     connect_app(browser, make_app("Wiki"))
     scope = frozenset({"sessions:read"})
@@ -386,13 +369,13 @@ def test_an_app_does_not_learn_of_other_apps(session: LoginSession, app: Client)
     assert found == {str(browser.pk), str(session.pk)}
 
 
-def test_another_site_disconnects_nothing(session: LoginSession, app: Client) -> None:
+def test_another_site_disconnects_nothing(session, app):
     browser = signed_in(session.user, Browser(enforce_csrf_checks=True))
 
     assert browser.post(f"/accounts/apps/{app.pk}/").status_code == 403
 
 
-def test_malformed_client_ids_cause_no_server_error(alice: User) -> None:
+def test_malformed_client_ids_cause_no_server_error(alice):
     browser, token = signed_in(alice), get_tokens()["access"]
     for client_id in ("%00", "a%00b", "%F0%9F%92%A5", "a" * 5_000, "..%2F", "%27--"):
         assert browser.get(f"/accounts/apps/{client_id}/").status_code == 404

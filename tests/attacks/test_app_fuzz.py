@@ -6,8 +6,6 @@ The seed is fixed, so that a failure can be repeated.
 import json
 import random
 from collections import deque
-from collections.abc import Callable, Iterator
-from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import pytest
@@ -63,14 +61,14 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def plausible(settings: Any) -> Iterator[Callable[[], dict[str, str]]]:
+def plausible(settings):
     """A function that makes the parameters of requests that succeed."""
     set_up(settings, limits_scale=1_000_000)
     app, session = new_app(logout_uris=[WEB]), browser_of(make_user("alice"))
     given = app.sign_in(session)
     grants = deque(("authorization_code", "refresh_token"))
 
-    def make() -> dict[str, str]:
+    def make():
         grants.rotate()
         return {
             "client_id": app.client.pk,
@@ -93,7 +91,7 @@ def plausible(settings: Any) -> Iterator[Callable[[], dict[str, str]]]:
         yield make
 
 
-def mutated(dice: random.Random, sent: dict[str, str]) -> list[tuple[str, str]]:
+def mutated(dice, sent):
     """Return the parameters with some left out, replaced, added or repeated."""
     pairs = [pair for pair in sent.items() if dice.random() > 0.1]
     for _ in range(dice.choice((0, 1, 1, 2, 5))):
@@ -103,14 +101,14 @@ def mutated(dice: random.Random, sent: dict[str, str]) -> list[tuple[str, str]]:
     return pairs
 
 
-def metadata(dice: random.Random) -> str:
+def metadata(dice):
     """Return the metadata of an app with some members replaced or added, as JSON."""
     values = (None, True, 1, {}, *JUNK, *([junk] for junk in JUNK))
     count = dice.choice((0, 1, 1, 2, 5))
     return json.dumps(VALID | {dice.choice(MEMBERS): dice.choice(values) for _ in range(count)})
 
 
-def authorization(dice: random.Random, sent: dict[str, str]) -> dict[str, str]:
+def authorization(dice, sent):
     junk = quote_plus(dice.choice(JUNK))
     pairs = ((sent["client_id"], sent["client_secret"]), (junk, junk), (sent["client_id"], junk))
     headers = ["", *(basic(*pair) for pair in pairs), f"Bearer {sent['token']}", "Basic", "Basic é"]
@@ -120,9 +118,7 @@ def authorization(dice: random.Random, sent: dict[str, str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("count", [60, pytest.param(2000, marks=pytest.mark.proof)])
 @pytest.mark.parametrize("path", ENDPOINTS)
-def test_no_request_to_an_endpoint_for_apps_causes_a_server_error(
-    plausible: Callable[[], dict[str, str]], path: str, count: int
-) -> None:
+def test_no_request_to_an_endpoint_for_apps_causes_a_server_error(plausible, path, count):
     """An unexpected exception in a view fails the test, too: the test client raises it."""
     dice = random.Random(f"{path} {count}")  # noqa: S311 must be repeatable
     browsers = [Browser(), signed_in(make_user("bob"))]

@@ -5,9 +5,9 @@ import json
 import pytest
 
 from tests.support.app_races import add_code, connect, redeem, refresh, status_with
-from tests.support.nodes import AT_ONCE, Nodes, Race
+from tests.support.nodes import AT_ONCE
 from tests.support.races import confirmed, times_in_history
-from tests.support.site import Response, together
+from tests.support.site import together
 from tests.support.steps import sql
 
 LEFT = """
@@ -17,7 +17,7 @@ UNION ALL SELECT s.session_id FROM oauth_authorizationcode s WHERE s.client_id =
 """
 
 
-def disconnecting_an_app_that_gets_tokens(nodes: Nodes, name: str) -> None:
+def disconnecting_an_app_that_gets_tokens(nodes, name):
     """No token lives on, whether it came from a code or a refresh, before or after."""
     owner, page = confirmed(nodes, name), f"/accounts/apps/{name}/"
     connect(nodes, name)
@@ -28,7 +28,7 @@ def disconnecting_an_app_that_gets_tokens(nodes: Nodes, name: str) -> None:
     csrf = owner.csrf(page)
     assert {status_with(nodes, i, tokens) for i, tokens in enumerate(held)} == {200}
 
-    def act(i: int) -> Response:
+    def act(i):
         if i == AT_ONCE - 1:
             return owner.post(page, csrf=csrf)
         if i < len(held):
@@ -51,7 +51,5 @@ RACES = [disconnecting_an_app_that_gets_tokens]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_a_disconnected_app_keeps_no_token_whichever_request_is_first(
-    nodes: Nodes, race: Race
-) -> None:
+def test_a_disconnected_app_keeps_no_token_whichever_request_is_first(nodes, race):
     race(nodes, "disconnecting")

@@ -3,8 +3,6 @@
 import json
 import socket
 import uuid
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
@@ -12,9 +10,9 @@ from tests.support.api import claims_of
 from tests.support.app_races import add_code, connect, redeem, refresh, status_with, token_call
 from tests.support.client_keys import ASSERTION_TYPE, assertion_of, public_of
 from tests.support.forgeries import key_of
-from tests.support.nodes import AT_ONCE, Nodes, Race
+from tests.support.nodes import AT_ONCE
 from tests.support.races import LOCKDOWN, confirmed, times_in_history
-from tests.support.site import Response, together
+from tests.support.site import together
 from tests.support.steps import sql
 
 PUBLISHED = (
@@ -24,17 +22,17 @@ PUBLISHED = (
 KEY = "UPDATE oauth_client SET is_public = FALSE, jwks = ? WHERE id = ?"
 
 
-def statuses(answers: list[Response]) -> list[int]:
+def statuses(answers):
     return sorted(answer.status for answer in answers)
 
 
-def app_with_a_code(nodes: Nodes, name: str) -> None:
+def app_with_a_code(nodes, name):
     confirmed(nodes, name)
     connect(nodes, name)
     add_code(nodes, name, name)
 
 
-def eight_uses_of_one_app_code(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_app_code(nodes, name):
     """One request gets tokens; they end, because the code was used more than once."""
     app_with_a_code(nodes, name)
 
@@ -49,7 +47,7 @@ def eight_uses_of_one_app_code(nodes: Nodes, name: str) -> None:
     assert times_in_history(nodes, name, "code_reused") == 1
 
 
-def eight_first_codes_of_a_sector(nodes: Nodes, name: str) -> None:
+def eight_first_codes_of_a_sector(nodes, name):
     """All tokens name the person by the same new identifier."""
     confirmed(nodes, name)
     connect(nodes, name)
@@ -67,7 +65,7 @@ def eight_first_codes_of_a_sector(nodes: Nodes, name: str) -> None:
     assert {claims_of(token)["sub"] for token in tokens} == {str(uuid.UUID(str(subject)))}
 
 
-def eight_assertions_whose_keys_must_be_fetched(nodes: Nodes, name: str) -> None:
+def eight_assertions_whose_keys_must_be_fetched(nodes, name):
     """One request fetches the keys. Its server speaks no TLS, so all are refused."""
     connect(nodes, name)
     key = key_of("ES256")
@@ -75,7 +73,7 @@ def eight_assertions_whose_keys_must_be_fetched(nodes: Nodes, name: str) -> None
         uri = f"https://127.0.0.1:{server.getsockname()[1]}/keys"
         sql(nodes[0], PUBLISHED, uri, name)
 
-        def call(i: int) -> Response:
+        def call(i):
             assertion = assertion_of(key, name, nodes[0].origin).token()
             signed = {"client_assertion_type": ASSERTION_TYPE, "client_assertion": assertion}
             return token_call(nodes, i, name, grant_type="refresh_token", **signed)
@@ -89,7 +87,7 @@ def eight_assertions_whose_keys_must_be_fetched(nodes: Nodes, name: str) -> None
             server.accept()
 
 
-def eight_uses_of_one_assertion(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_assertion(nodes, name):
     """One request is authenticated, and fails for another reason."""
     connect(nodes, name)
     key = key_of("ES256")
@@ -106,7 +104,7 @@ def eight_uses_of_one_assertion(nodes: Nodes, name: str) -> None:
     assert statuses(answers) == [400] + [401] * (AT_ONCE - 1)
 
 
-def eight_uses_of_one_refresh_token_of_an_app(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_refresh_token_of_an_app(nodes, name):
     """All get the same successor; after its use, the first token ends the session."""
     app_with_a_code(nodes, name)
     first = json.loads(redeem(nodes, 0, name, name).body)["refresh_token"]
@@ -126,14 +124,14 @@ def eight_uses_of_one_refresh_token_of_an_app(nodes: Nodes, name: str) -> None:
     assert times_in_history(nodes, name, "token_reused") == 1
 
 
-def tokens_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
+def tokens_during(nodes, name, end):
     """Codes are redeemed and a token is refreshed while ``end`` runs; no token is valid later."""
     codes = [f"{name}{i}" for i in range(6)]
     for code in codes:
         add_code(nodes, name, code)
     held = json.loads(redeem(nodes, 0, name, codes[0]).body)
 
-    def act(i: int) -> Response | None:
+    def act(i):
         if i == 0:
             return refresh(nodes, i, name, held["refresh_token"])
         return redeem(nodes, i, name, codes[i]) if i < len(codes) else end()
@@ -146,7 +144,7 @@ def tokens_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
         assert refresh(nodes, i, name, tokens["refresh_token"]).status == 400
 
 
-def tokens_of_apps_during_a_lockdown(nodes: Nodes, name: str) -> None:
+def tokens_of_apps_during_a_lockdown(nodes, name):
     owner = confirmed(nodes, name)
     connect(nodes, name)
     token = owner.csrf(LOCKDOWN)
@@ -164,7 +162,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_races_over_tokens_of_apps_at_two_processes_have_one_outcome(
-    nodes: Nodes, race: Race
-) -> None:
+def test_races_over_tokens_of_apps_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[-20:])

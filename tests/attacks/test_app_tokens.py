@@ -1,8 +1,6 @@
 """Attacks with tokens of apps."""
 
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.conf import settings as site
@@ -26,7 +24,6 @@ from tests.support.logout import ended, send_all, told_at
 from tests.support.oauth_client import (
     EVERYTHING,
     HERE,
-    App,
     audience,
     browser_of,
     is_live,
@@ -34,8 +31,8 @@ from tests.support.oauth_client import (
     set_client,
 )
 from tests.support.process import slack
-from tests.support.receiver import WITHIN, Receiver, drip, say
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.receiver import WITHIN, drip, say
+from tests.support.signin import set_up, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -45,11 +42,11 @@ API = f"{EVERYTHING} profile:read"
 
 
 @pytest.fixture
-def app(db: None) -> App:
+def app(db):
     return new_app(scope=API, audiences=[audience()])
 
 
-def test_a_refresh_token_of_an_app_is_useless_to_others(app: App, alice: User) -> None:
+def test_a_refresh_token_of_an_app_is_useless_to_others(app, alice):
     token = app.sign_in(browser_of(alice))["refresh_token"]
 
     for thief in (new_app("Wiki"), new_app("Cli", is_public=True)):
@@ -59,9 +56,7 @@ def test_a_refresh_token_of_an_app_is_useless_to_others(app: App, alice: User) -
     assert app.refresh(token).status == 200
 
 
-def test_a_refresh_token_that_was_replaced_ends_the_session(
-    app: App, alice: User, clock: Clock
-) -> None:
+def test_a_refresh_token_that_was_replaced_ends_the_session(app, alice, clock):
     first = app.sign_in(browser_of(alice))
     second = app.refresh(first["refresh_token"])
     clock.advance(seconds=31)
@@ -73,25 +68,25 @@ def test_a_refresh_token_that_was_replaced_ends_the_session(
     assert alice.activity.filter(kind="token_reused").count() == 1
 
 
-def sign_out_everywhere(user: User, _app: App) -> None:
+def sign_out_everywhere(user, _app):
     sessions.revoke_by_operator(user, Actor())
 
 
-def change_password(user: User, _app: App) -> None:
+def change_password(user, _app):
     """Change it in the browser from which the user signed in to the app."""
     keep = LoginSession.objects.get(user=user, kind=LoginSession.Kind.BROWSER).pk
     credentials_changed.send(User, user=user, event="password_changed", actor=Actor(), keep=keep)
 
 
-def lock(user: User, _app: App) -> None:
+def lock(user, _app):
     lock_down(user, Actor(HERE))
 
 
-def deactivate(user: User, _app: App) -> None:
+def deactivate(user, _app):
     User.objects.filter(pk=user.pk).update(is_active=False)
 
 
-def disconnect(user: User, app: App) -> None:
+def disconnect(user, app):
     connections.disconnect(user, app.client.pk, Actor())
 
 
@@ -99,9 +94,7 @@ ENDS = [sign_out_everywhere, change_password, lock, deactivate, disconnect]
 
 
 @pytest.mark.parametrize("end", ENDS, ids=lambda end: end.__name__)
-def test_tokens_of_apps_end_with_the_account_or_the_connection(
-    app: App, alice: User, end: Callable[[User, App], None]
-) -> None:
+def test_tokens_of_apps_end_with_the_account_or_the_connection(app, alice, end):
     given = app.sign_in(browser_of(alice))
     asked = AuthorizationRequest(client=app.client, scope=EVERYTHING, audience=audience())
     connections.agree(asked, alice, Actor())
@@ -113,7 +106,7 @@ def test_tokens_of_apps_end_with_the_account_or_the_connection(
     assert not is_live(given["access_token"])
 
 
-def test_signing_out_ends_tokens_without_offline_access_at_once(app: App, alice: User) -> None:
+def test_signing_out_ends_tokens_without_offline_access_at_once(app, alice):
     browser = browser_of(alice)
     staying, leaving = app.sign_in(browser), app.sign_in(browser, "openid")
 
@@ -124,9 +117,7 @@ def test_signing_out_ends_tokens_without_offline_access_at_once(app: App, alice:
     assert app.refresh(staying["refresh_token"]).status == 200
 
 
-def test_many_sign_ins_of_a_browser_do_not_end_the_session_of_an_app_on_a_phone(
-    app: App, alice: User, clock: Clock
-) -> None:
+def test_many_sign_ins_of_a_browser_do_not_end_the_session_of_an_app_on_a_phone(app, alice, clock):
     browser = browser_of(alice)
     phone = app.sign_in(browser_of(alice))["refresh_token"]
 
@@ -140,7 +131,7 @@ def test_many_sign_ins_of_a_browser_do_not_end_the_session_of_an_app_on_a_phone(
     assert live.count() == app_sessions.MOST
 
 
-def test_a_refresh_gives_no_more_than_the_app_may_request_now(app: App, alice: User) -> None:
+def test_a_refresh_gives_no_more_than_the_app_may_request_now(app, alice):
     token = app.sign_in(browser_of(alice), API)["refresh_token"]
 
     set_client(app, scope="openid email offline_access profile:read")
@@ -156,19 +147,19 @@ def test_a_refresh_gives_no_more_than_the_app_may_request_now(app: App, alice: U
     assert app.refresh(answer["refresh_token"]).error == "invalid_grant"
 
 
-def require_a_factor(_user: User, app: App) -> None:
+def require_a_factor(_user, app):
     set_client(app, factor=Client.Factor.ANY)
 
 
-def require_a_passkey(_user: User, app: App) -> None:
+def require_a_passkey(_user, app):
     set_client(app, factor=Client.Factor.PASSKEY)
 
 
-def require_a_group(_user: User, app: App) -> None:
+def require_a_group(_user, app):
     set_client(app, required_group=Group.objects.create(name="Editors"))
 
 
-def leave_the_group(user: User, app: App) -> None:
+def leave_the_group(user, app):
     require_a_group(user, app)
     group = Group.objects.get(name="Editors")
     user.groups.add(group)
@@ -180,9 +171,7 @@ def leave_the_group(user: User, app: App) -> None:
     [require_a_factor, require_a_passkey, require_a_group, leave_the_group],
     ids=lambda tighten: tighten.__name__,
 )
-def test_a_refresh_is_refused_while_the_person_lacks_what_the_app_requires(
-    app: App, alice: User, tighten: Callable[[User, App], None]
-) -> None:
+def test_a_refresh_is_refused_while_the_person_lacks_what_the_app_requires(app, alice, tighten):
     token = app.sign_in(browser_of(alice))["refresh_token"]
 
     tighten(alice, app)
@@ -192,7 +181,7 @@ def test_a_refresh_is_refused_while_the_person_lacks_what_the_app_requires(
     assert app.refresh(token).status == 200, "the refused request has not spent the token"
 
 
-def test_a_refresh_is_accepted_while_the_person_has_what_the_app_requires(alice: User) -> None:
+def test_a_refresh_is_accepted_while_the_person_has_what_the_app_requires(alice):
     group = Group.objects.create(name="Editors")
     alice.groups.add(group)
     app = new_app(factor=Client.Factor.PASSKEY, required_group=group)
@@ -201,9 +190,7 @@ def test_a_refresh_is_accepted_while_the_person_has_what_the_app_requires(alice:
     assert app.refresh(token).status == 200
 
 
-def test_the_audience_of_tokens_cannot_be_changed_at_the_token_endpoint(
-    alice: User, settings: Any
-) -> None:
+def test_the_audience_of_tokens_cannot_be_changed_at_the_token_endpoint(alice, settings):
     set_up(settings, token_audiences=(WIKI,))
     app = new_app(audiences=[WIKI])
     here, there = browser_of(alice), browser_of(alice)
@@ -219,7 +206,7 @@ def test_the_audience_of_tokens_cannot_be_changed_at_the_token_endpoint(
     assert app.refresh(of_wiki["refresh_token"]).error == "invalid_grant"
 
 
-def test_the_own_calls_of_the_api_refuse_tokens_of_apps(app: App, alice: User) -> None:
+def test_the_own_calls_of_the_api_refuse_tokens_of_apps(app, alice):
     given = app.sign_in(browser_of(alice), API, audience=audience())
     access, refresh = given["access_token"], given["refresh_token"]
     page = Browser(headers={"Origin": site.AUTHSITE.origin, "X-Requested-With": "authsite"})
@@ -237,7 +224,7 @@ def test_the_own_calls_of_the_api_refuse_tokens_of_apps(app: App, alice: User) -
     assert app.refresh(refresh).status == 200
 
 
-def test_an_id_token_is_no_access_token(app: App, alice: User) -> None:
+def test_an_id_token_is_no_access_token(app, alice):
     token = app.sign_in(browser_of(alice))["id_token"]
 
     assert call("me/", token=token).code == "token_not_valid"
@@ -247,8 +234,8 @@ def test_an_id_token_is_no_access_token(app: App, alice: User) -> None:
 
 
 def test_no_private_address_is_reached_unless_its_registration_says_so(
-    alice: User, receiver: Receiver, connections: list[str]
-) -> None:
+    alice, receiver, connections
+):
     browser = browser_of(alice)
     for number, host in enumerate(WITHIN):
         app = make_app(f"App {number}", backchannel_logout_uri=receiver.url(host=host))
@@ -261,9 +248,7 @@ def test_no_private_address_is_reached_unless_its_registration_says_so(
     assert LogoutNotice.objects.count() == len(WITHIN)
 
 
-def test_a_slow_or_endless_answer_is_cut_off(
-    alice: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_or_endless_answer_is_cut_off(alice, receiver, monkeypatch):
     monkeypatch.setattr(logout, "SECONDS", 1.0)
     receiver.answers["/slow"] = drip
     receiver.answers["/long"] = say(200, b"x" * 5_000_000)
@@ -278,9 +263,7 @@ def test_a_slow_or_endless_answer_is_cut_off(
 
 
 @pytest.mark.filterwarnings("ignore:Unverified HTTPS request")  # without the defence
-def test_a_server_with_a_certificate_of_somebody_else_gets_no_token(
-    alice: User, receiver: Receiver, settings: Any
-) -> None:
+def test_a_server_with_a_certificate_of_somebody_else_gets_no_token(alice, receiver, settings):
     ended(alice, told_at(receiver.url(host="localhost")))
     send_all()
     set_up(settings, ca_file="")
@@ -291,7 +274,7 @@ def test_a_server_with_a_certificate_of_somebody_else_gets_no_token(
     assert receiver.got == []
 
 
-def logout_token(alice: User, app: App, receiver: Receiver) -> str:
+def logout_token(alice, app, receiver):
     set_client(app, backchannel_logout_uri=receiver.url(), backchannel_logout_is_private=True)
     browser = browser_of(alice)
     app.sign_in(browser, "openid")
@@ -300,7 +283,7 @@ def logout_token(alice: User, app: App, receiver: Receiver) -> str:
     return receiver.tokens()[-1]
 
 
-def test_a_logout_token_opens_nothing(alice: User, receiver: Receiver) -> None:
+def test_a_logout_token_opens_nothing(alice, receiver):
     app = new_app()
     token = logout_token(alice, app, receiver)
     here = signed_in(alice)
@@ -321,9 +304,7 @@ def test_a_logout_token_opens_nothing(alice: User, receiver: Receiver) -> None:
 
 
 @pytest.mark.parametrize("make", [new_app, keyed_app])
-def test_a_logout_token_is_no_assertion_and_no_proof(
-    alice: User, receiver: Receiver, make: Callable[[], App]
-) -> None:
+def test_a_logout_token_is_no_assertion_and_no_proof(alice, receiver, make):
     app = make()
     token = logout_token(alice, app, receiver)
     proved = {"grant_type": "refresh_token", "refresh_token": "x"}

@@ -2,7 +2,6 @@
 
 import random
 from itertools import product
-from typing import Any
 from urllib.parse import urlencode
 
 import pytest
@@ -34,27 +33,25 @@ from tests.support.authorize import (
     trusted,
 )
 from tests.support.second_factor import code_of, enrolled
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import LOGOUT, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def app() -> Client:
+def app():
     return make_app(scope="openid profile email")
 
 
 @pytest.fixture
-def browser() -> Browser:
+def browser():
     """A browser in which alice is signed in with her password."""
     return signed_in(make_user("alice"))
 
 
 @pytest.mark.parametrize("changes", [{"response_type": "token"}, {"scope": "everything"}], ids=str)
-def test_a_wrong_request_of_an_app_that_nobody_has_checked_leads_nowhere(
-    db: None, changes: dict[str, str]
-) -> None:
+def test_a_wrong_request_of_an_app_that_nobody_has_checked_leads_nowhere(db, changes):
     unchecked = make_app("Shop", is_verified=False)
 
     answer = Browser().get(address(unchecked, **changes))
@@ -63,9 +60,7 @@ def test_a_wrong_request_of_an_app_that_nobody_has_checked_leads_nowhere(
     assert "error" in result(Browser().get(address(make_app(), **changes)))
 
 
-def test_every_answer_names_the_issuer_against_a_mix_up(
-    settings: Any, app: Client, browser: Browser
-) -> None:
+def test_every_answer_names_the_issuer_against_a_mix_up(settings, app, browser):
     page = begin(browser, app)
     answers = [
         allow(browser, page, "cancel"),
@@ -79,9 +74,7 @@ def test_every_answer_names_the_issuer_against_a_mix_up(
     assert ["code" in result(answer) for answer in answers] == [False, True, True, False, False]
 
 
-def test_the_consent_to_one_app_serves_no_other_app_and_no_other_person(
-    app: Client, browser: Browser
-) -> None:
+def test_the_consent_to_one_app_serves_no_other_app_and_no_other_person(app, browser):
     allow(browser, begin(browser, app))
     other, bob = make_app("Paperless", scope="openid email"), signed_in(make_user("bob"))
 
@@ -91,9 +84,7 @@ def test_the_consent_to_one_app_serves_no_other_app_and_no_other_person(
     assert Connection.objects.count() == 1
 
 
-def test_a_consent_page_of_one_person_does_not_speak_for_the_next(
-    app: Client, browser: Browser
-) -> None:
+def test_a_consent_page_of_one_person_does_not_speak_for_the_next(app, browser):
     """Alice's page is open when bob signs in to the same browser in another tab."""
     page = begin(browser, app)
     browser.post(LOGOUT)
@@ -108,9 +99,7 @@ def test_a_consent_page_of_one_person_does_not_speak_for_the_next(
     assert not Connection.objects.exists()
 
 
-def test_a_pending_request_opens_in_no_other_browser(
-    settings: Any, app: Client, browser: Browser
-) -> None:
+def test_a_pending_request_opens_in_no_other_browser(settings, app, browser):
     settings.SESSION_COOKIE_SECURE = True
     page = begin(browser, app)
     bob = signed_in(make_user("bob"))
@@ -128,13 +117,13 @@ def test_a_pending_request_opens_in_no_other_browser(
     assert (cookie["samesite"], cookie["path"]) == ("Lax", "/")
 
 
-def test_two_tabs_of_a_browser_continue_their_own_requests(app: Client, browser: Browser) -> None:
+def test_two_tabs_of_a_browser_continue_their_own_requests(app, browser):
     pages = [begin(browser, app, state=state) for state in ("one", "two")]
 
     assert [result(allow(browser, page))["state"] for page in pages] == ["one", "two"]
 
 
-def test_a_request_that_two_tabs_have_read_is_granted_once(app: Client, browser: Browser) -> None:
+def test_a_request_that_two_tabs_have_read_is_granted_once(app, browser):
     begin(browser, app)
     asked, session = AuthorizationRequest.objects.get(), LoginSession.objects.get()
     devices.grant(asked, session, Actor(), agrees=True)
@@ -145,11 +134,11 @@ def test_a_request_that_two_tabs_have_read_is_granted_once(app: Client, browser:
 
 
 def test_an_account_is_chosen_while_another_tab_cancels_without_a_server_error(
-    app: Client, browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    app, browser, monkeypatch
+):
     page = begin(browser, app, prompt="select_account")
 
-    def decide_late(asked: AuthorizationRequest, session: LoginSession | None) -> decisions.Step:
+    def decide_late(asked, session):
         devices.close(asked)
         return decisions.decide(asked, session)
 
@@ -162,9 +151,7 @@ def test_an_account_is_chosen_while_another_tab_cancels_without_a_server_error(
     assert browser.get(answer["Location"]).status_code == 400
 
 
-def test_a_redirect_uri_that_was_removed_since_gets_neither_a_code_nor_an_error(
-    app: Client, browser: Browser
-) -> None:
+def test_a_redirect_uri_that_was_removed_since_gets_neither_a_code_nor_an_error(app, browser):
     page = begin(browser, app)
     Client.objects.update(redirect_uris=["https://paperless.example.org/new"])
 
@@ -174,7 +161,7 @@ def test_a_redirect_uri_that_was_removed_since_gets_neither_a_code_nor_an_error(
     assert not AuthorizationCode.objects.exists()
 
 
-def test_a_request_uri_works_for_its_app_in_one_browser_and_once(browser: Browser) -> None:
+def test_a_request_uri_works_for_its_app_in_one_browser_and_once(browser):
     app, other = (make_app(name, is_public=True, scope="openid email") for name in ("A", "B"))
     uri = push(app).json()["request_uri"]
     mine = {"client_id": app.pk, "request_uri": uri}
@@ -192,7 +179,7 @@ def test_a_request_uri_works_for_its_app_in_one_browser_and_once(browser: Browse
     assert (result(first)["error"], second.status_code) == ("login_required", 400)
 
 
-def test_a_request_uri_of_another_site_is_never_fetched(browser: Browser) -> None:
+def test_a_request_uri_of_another_site_is_never_fetched(browser):
     app = make_app(is_public=True, scope="openid email")
     key = push(app).json()["request_uri"].rpartition(":")[2]
     for uri in ("https://mallory.example/request", "urn:x", "a\x00", "x" * 8000, key):
@@ -201,9 +188,7 @@ def test_a_request_uri_of_another_site_is_never_fetched(browser: Browser) -> Non
     assert AuthorizationRequest.objects.get(pk=key).browser == "", "nobody has opened the request"
 
 
-def test_a_request_uri_that_no_browser_opens_ends_after_90_seconds(
-    browser: Browser, clock: Clock
-) -> None:
+def test_a_request_uri_that_no_browser_opens_ends_after_90_seconds(browser, clock):
     app = make_app(is_public=True, scope="openid email")
     uri = push(app).json()["request_uri"]
     clock.advance(seconds=90)
@@ -211,7 +196,7 @@ def test_a_request_uri_that_no_browser_opens_ends_after_90_seconds(
     assert browser.get(AUTHORIZE, {"client_id": app.pk, "request_uri": uri}).status_code == 400
 
 
-def test_the_second_step_is_not_skipped_by_prompt_none_or_by_starting_over(app: Client) -> None:
+def test_the_second_step_is_not_skipped_by_prompt_none_or_by_starting_over(app):
     alice, browser = make_user("alice"), Browser()
     seed = enrolled(alice)
     Client.objects.update(factor="second_factor", is_first_party=True)
@@ -231,7 +216,7 @@ def test_the_second_step_is_not_skipped_by_prompt_none_or_by_starting_over(app: 
     assert "code" in result(browser.get(address(app, prompt="none")))
 
 
-def test_a_factor_that_was_removed_after_it_was_shown_does_not_count(app: Client) -> None:
+def test_a_factor_that_was_removed_after_it_was_shown_does_not_count(app):
     alice = make_user("alice")
     enrolled(alice)
     Client.objects.update(factor="second_factor", is_first_party=True)
@@ -246,9 +231,7 @@ def test_a_factor_that_was_removed_after_it_was_shown_does_not_count(app: Client
 @pytest.mark.parametrize(
     "changes", [{"max_age": "0"}, {"prompt": "login"}, {"prompt": "login consent"}]
 )
-def test_prompt_and_max_age_cannot_be_stripped_at_a_later_page(
-    app: Client, browser: Browser, clock: Clock, changes: dict[str, str]
-) -> None:
+def test_prompt_and_max_age_cannot_be_stripped_at_a_later_page(app, browser, clock, changes):
     clock.advance(seconds=1)
     page = begin(browser, trusted(app), **changes)
     here = page_of_request(page)
@@ -264,7 +247,7 @@ def test_prompt_and_max_age_cannot_be_stripped_at_a_later_page(
     assert not AuthorizationCode.objects.exists()
 
 
-def test_no_other_site_presses_the_buttons_of_the_consent_page(app: Client) -> None:
+def test_no_other_site_presses_the_buttons_of_the_consent_page(app):
     browser = signed_in(make_user("alice"), Browser(enforce_csrf_checks=True))
     page = begin(browser, app)
 
@@ -275,7 +258,7 @@ def test_no_other_site_presses_the_buttons_of_the_consent_page(app: Client) -> N
     assert page["X-Frame-Options"] == "DENY"
 
 
-def test_a_misleading_name_changes_neither_the_page_nor_the_host_on_it(browser: Browser) -> None:
+def test_a_misleading_name_changes_neither_the_page_nor_the_host_on_it(browser):
     name = '<a href="//x">authsite</a> (verified)'
     app = make_app(name, is_verified=False, scope="openid email")
 
@@ -290,7 +273,7 @@ def test_a_misleading_name_changes_neither_the_page_nor_the_host_on_it(browser: 
     assert 'class="button primary" name="act"' not in text
 
 
-def test_a_disabled_app_gets_nothing_at_any_step(app: Client, browser: Browser) -> None:
+def test_a_disabled_app_gets_nothing_at_any_step(app, browser):
     page = begin(browser, app)
     Client.objects.update(disabled_at="2026-01-01T00:00:00Z")
 
@@ -300,7 +283,7 @@ def test_a_disabled_app_gets_nothing_at_any_step(app: Client, browser: Browser) 
     assert not AuthorizationCode.objects.exists()
 
 
-def test_a_stranger_cannot_store_requests_without_bound(settings: Any, app: Client) -> None:
+def test_a_stranger_cannot_store_requests_without_bound(settings, app):
     set_up(settings, limits_scale=0.05)
     Client.objects.update(is_public=True)
     stranger = Browser()
@@ -359,9 +342,7 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
 ]
 
 
-def test_a_redirect_uri_that_is_not_registered_exactly_gets_a_page_and_no_redirect(
-    app: Client, browser: Browser
-) -> None:
+def test_a_redirect_uri_that_is_not_registered_exactly_gets_a_page_and_no_redirect(app, browser):
     for uri, changes in product(TRICKS, ({}, {"response_type": "token"})):
         answer = browser.get(address(trusted(app), redirect_uri=uri, **changes))
 
@@ -370,7 +351,7 @@ def test_a_redirect_uri_that_is_not_registered_exactly_gets_a_page_and_no_redire
         assert "http-equiv" not in answer.text
 
 
-def test_a_parameter_that_is_there_twice_is_refused(app: Client, browser: Browser) -> None:
+def test_a_parameter_that_is_there_twice_is_refused(app, browser):
     """Two programs would otherwise read different values."""
     valid = query(trusted(app))
     for name in (*valid, "request_uri", "prompt", "resource"):
@@ -387,9 +368,7 @@ def test_a_parameter_that_is_there_twice_is_refused(app: Client, browser: Browse
     assert not AuthorizationCode.objects.exists()
 
 
-def test_requests_without_s256_or_of_another_flow_get_no_code(
-    settings: Any, app: Client, browser: Browser
-) -> None:
+def test_requests_without_s256_or_of_another_flow_get_no_code(settings, app, browser):
     public = make_app(is_public=True, scope="openid email")
     for changes, error in REFUSED:
         answer = browser.get(address(trusted(app), **changes))
@@ -427,7 +406,7 @@ NAMES = [
 ]
 
 
-def fuzzed(rng: random.Random, app: Client) -> str:
+def fuzzed(rng, app):
     """Return the query of a valid request with up to five changes, as raw text."""
     fields = list(query(app).items())
     for _ in range(rng.randint(0, 5)):
@@ -442,7 +421,7 @@ def fuzzed(rng: random.Random, app: Client) -> str:
     return text
 
 
-def fuzz(app: Client, rounds: int) -> None:
+def fuzz(app, rounds):
     """Send requests to both endpoints, by a person who is signed in and by one who is not."""
     rng, alice = random.Random(25), signed_in(make_user("alice"))  # noqa: S311 no secret
     for _ in range(rounds):
@@ -460,13 +439,13 @@ def fuzz(app: Client, rounds: int) -> None:
             assert away.startswith(("/", WEB)), text
 
 
-def test_a_state_that_no_header_can_hold_is_not_sent_back(app: Client, browser: Browser) -> None:
+def test_a_state_that_no_header_can_hold_is_not_sent_back(app, browser):
     for state in ("s" * 8193, "é" * 4097):
         answer = result(browser.post(AUTHORIZE, query(app, state=state)))
         assert (answer["error"], answer.get("state")) == ("invalid_request", None)
 
 
-def test_no_odd_request_causes_a_server_error(settings: Any, app: Client) -> None:
+def test_no_odd_request_causes_a_server_error(settings, app):
     set_up(settings, limits_scale=100_000)
     Client.objects.update(is_public=True)
     with connection.execute_wrapper(storable):
@@ -475,7 +454,7 @@ def test_no_odd_request_causes_a_server_error(settings: Any, app: Client) -> Non
 
 
 @pytest.mark.proof
-def test_two_thousand_odd_requests_cause_no_server_error(settings: Any, app: Client) -> None:
+def test_two_thousand_odd_requests_cause_no_server_error(settings, app):
     set_up(settings, limits_scale=100_000)
     Client.objects.update(is_public=True)
     with connection.execute_wrapper(storable):

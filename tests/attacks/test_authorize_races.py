@@ -2,15 +2,13 @@
 
 import json
 import re
-from pathlib import Path
 from urllib.parse import urlencode
 
 from tests.support.apps import WEB
 from tests.support.authorize import AUTHORIZE, CHALLENGE
-from tests.support.nodes import AT_ONCE, Nodes
+from tests.support.nodes import AT_ONCE
 from tests.support.races import WAITS, confirmed, tabs_of
-from tests.support.services import Postgres
-from tests.support.site import Response, Site, together
+from tests.support.site import Site, together
 from tests.support.steps import sql
 
 # Holds the lock of the account, as a disconnection does, while a first-party app gets more scopes
@@ -49,7 +47,7 @@ print(Connection.objects.get().scope)
 """
 
 
-def app_at(nodes: Nodes) -> str:
+def app_at(nodes):
     """Return the client ID of an app at the site of ``nodes``, which all rounds share."""
     if found := sql(nodes[0], "SELECT id FROM oauth_client WHERE name = ?", "Raced"):
         return str(found[0][0])
@@ -57,7 +55,7 @@ def app_at(nodes: Nodes) -> str:
     return str(json.loads(added)["client_id"])
 
 
-def eight_tabs_that_allow_one_request(nodes: Nodes, name: str) -> None:
+def eight_tabs_that_allow_one_request(nodes, name):
     """One tab sends the browser back with a code; the others say that the request is over."""
     owner = confirmed(nodes, name)
     query = {"client_id": app_at(nodes), "redirect_uri": WEB, "response_type": "code"}
@@ -69,7 +67,7 @@ def eight_tabs_that_allow_one_request(nodes: Nodes, name: str) -> None:
     form, token = {"act": "allow", "session": session[1]}, owner.csrf(here)
     tabs = tabs_of(nodes, owner)
 
-    def act(i: int) -> Response:
+    def act(i):
         return tabs[i].post(here, form, csrf=token)
 
     answers = together(AT_ONCE, act)
@@ -84,13 +82,11 @@ def eight_tabs_that_allow_one_request(nodes: Nodes, name: str) -> None:
 RACES = [eight_tabs_that_allow_one_request]
 
 
-def test_eight_tabs_at_two_processes_get_one_code(nodes: Nodes) -> None:
+def test_eight_tabs_at_two_processes_get_one_code(nodes):
     eight_tabs_that_allow_one_request(nodes, "tabsofonerequest")
 
 
-def test_more_scopes_for_a_first_party_app_do_not_deadlock_with_a_disconnection(
-    tmp_path: Path, postgres: Postgres
-) -> None:
+def test_more_scopes_for_a_first_party_app_do_not_deadlock_with_a_disconnection(tmp_path, postgres):
     site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
     site.make_database()
 

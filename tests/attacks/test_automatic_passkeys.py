@@ -1,7 +1,5 @@
 """Passkeys that the browser makes by itself after a sign-in with the password."""
 
-from typing import Any
-
 import pytest
 from django.test import Client
 
@@ -27,7 +25,7 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.second_steps import mails_about
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, by_mail, by_password, is_signed_in, make_user, sign_in
 from tests.support.webauthn import (
     LOGIN_PASSKEY,
@@ -47,18 +45,18 @@ REAUTHENTICATE = "/accounts/reauthenticate/"
 
 
 @pytest.fixture
-def alice(clock: Clock) -> User:
+def alice(clock):
     return make_user("alice")
 
 
-def makes_a_passkey(browser: Client, user: User) -> bool:
+def makes_a_passkey(browser, user):
     """Return whether the site takes a passkey that the browser makes without being offered one."""
     options = options_to_add(user, is_automatic=True)
     post_credential(browser, Passkey().create(options), OFFER)
     return Row.objects.exists()
 
 
-def test_it_is_made_once_told_to_the_owner_and_ends_no_session(alice: User) -> None:
+def test_it_is_made_once_told_to_the_owner_and_ends_no_session(alice):
     elsewhere, browser = signed_in(alice), Client()
     by_password(browser)
 
@@ -74,8 +72,8 @@ def test_it_is_made_once_told_to_the_owner_and_ends_no_session(alice: User) -> N
 
 
 def test_only_a_password_in_the_same_sign_in_a_few_minutes_ago_lets_the_browser_make_one(
-    alice: User, clock: Clock
-) -> None:
+    alice, clock
+):
     late, mailed = Client(), Client()
     by_password(late)
     clock.advance(minutes=5)
@@ -92,7 +90,7 @@ def test_only_a_password_in_the_same_sign_in_a_few_minutes_ago_lets_the_browser_
     assert makes_a_passkey(fresh, alice)
 
 
-def test_none_is_made_where_the_password_alone_does_not_sign_in(alice: User) -> None:
+def test_none_is_made_where_the_password_alone_does_not_sign_in(alice):
     browser = Client()
     by_password(browser)
     enrolled(alice)
@@ -105,9 +103,7 @@ def test_none_is_made_where_the_password_alone_does_not_sign_in(alice: User) -> 
     assert not makes_a_passkey(browser, carol)
 
 
-def test_a_passkey_that_the_user_was_asked_for_and_an_automatic_one_are_not_mixed_up(
-    alice: User,
-) -> None:
+def test_a_passkey_that_the_user_was_asked_for_and_an_automatic_one_are_not_mixed_up(alice):
     """Otherwise the browser could make a confirmed passkey without its user."""
     browser = Client()
     by_password(browser)
@@ -120,7 +116,7 @@ def test_a_passkey_that_the_user_was_asked_for_and_an_automatic_one_are_not_mixe
     assert not Row.objects.exists()
 
 
-def test_it_is_no_second_factor_before_it_is_confirmed(alice: User, clock: Clock) -> None:
+def test_it_is_no_second_factor_before_it_is_confirmed(alice, clock):
     browser = Client()
     by_password(browser)
     passkey = let_the_browser_make(browser)
@@ -143,15 +139,13 @@ def test_it_is_no_second_factor_before_it_is_confirmed(alice: User, clock: Clock
     assert is_signed_in(half)
 
 
-def options_to_prove(user: User) -> dict[str, Any]:
+def options_to_prove(user):
     from accounts.twofactor.passkeys import options_for_second_step
 
     return options_for_second_step(User.objects.get(pk=user.pk))
 
 
-def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(
-    alice: User, clock: Clock
-) -> None:
+def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(alice, clock):
     browser, elsewhere = Client(), signed_in(alice)
     by_password(browser)
     passkey = let_the_browser_make(browser)
@@ -179,9 +173,7 @@ def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(
     assert User.objects.get().emailed_codes is False
 
 
-def test_the_codes_that_the_user_has_saved_work_although_a_lock_left_older_ones(
-    alice: User,
-) -> None:
+def test_the_codes_that_the_user_has_saved_work_although_a_lock_left_older_ones(alice):
     """Otherwise a user who loses the passkey is locked out."""
     enrolled(alice)
     make_recovery_codes(User.objects.get(), Actor())
@@ -200,7 +192,7 @@ def test_the_codes_that_the_user_has_saved_work_although_a_lock_left_older_ones(
     assert is_signed_in(by_code)
 
 
-def test_a_session_from_before_a_promotion_does_not_make_it_a_second_factor(alice: User) -> None:
+def test_a_session_from_before_a_promotion_does_not_make_it_a_second_factor(alice):
     """Otherwise the password alone would enrol a factor for staff."""
     browser = Client()
     by_password(browser)
@@ -213,7 +205,7 @@ def test_a_session_from_before_a_promotion_does_not_make_it_a_second_factor(alic
     assert not Row.objects.get().confirmed
 
 
-def test_an_account_gets_only_one_even_from_requests_at_the_same_moment(alice: User) -> None:
+def test_an_account_gets_only_one_even_from_requests_at_the_same_moment(alice):
     by_password(Client())
     assert policy.may_make_passkey(LoginSession.objects.get()), "both requests pass this check"
     answers = [Passkey().create(options_to_add(alice, is_automatic=True)) for _ in range(2)]
@@ -223,7 +215,7 @@ def test_an_account_gets_only_one_even_from_requests_at_the_same_moment(alice: U
         passkeys.add_automatic(alice, answers[1], Actor())
 
 
-def test_the_owner_confirms_no_passkey_that_a_thief_has_made(alice: User) -> None:
+def test_the_owner_confirms_no_passkey_that_a_thief_has_made(alice):
     """Otherwise one click on the home page would let the thief sign in with the passkey alone."""
     thief, owner = Client(), Client()
     by_password(thief)
@@ -240,7 +232,7 @@ def test_the_owner_confirms_no_passkey_that_a_thief_has_made(alice: User) -> Non
     assert not Row.objects.get().confirmed
 
 
-def test_confirming_it_needs_recent_authentication(alice: User, clock: Clock) -> None:
+def test_confirming_it_needs_recent_authentication(alice, clock):
     browser = Client()
     by_password(browser)
     passkey = let_the_browser_make(browser)
@@ -264,7 +256,7 @@ CHANGES = {
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_it_ends_with_the_password_that_it_rests_on(alice: User, change: str) -> None:
+def test_it_ends_with_the_password_that_it_rests_on(alice, change):
     thief, owner = Client(), Client()
     by_password(thief)
     passkey = let_the_browser_make(thief)

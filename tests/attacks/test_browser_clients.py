@@ -6,7 +6,6 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 
 from accounts.activity.models import Activity
@@ -27,7 +26,7 @@ DEAD = (401, "token_not_valid")
 DAY = 24 * 3600
 
 
-def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock: Clock) -> None:
+def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock):
     alice, app = make_user("alice"), App()
     enrolled(alice)
     first = app.sign_in()
@@ -53,7 +52,7 @@ def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock: Clock)
     assert status_and_code(app.renew()) == DEAD
 
 
-def test_a_refresh_token_from_a_cookie_is_refused_in_a_body() -> None:
+def test_a_refresh_token_from_a_cookie_is_refused_in_a_body():
     """A program's refresh token is refused in the cookie, too."""
     make_user("alice")
     app, program = App(), get_tokens()
@@ -70,7 +69,7 @@ def test_a_refresh_token_from_a_cookie_is_refused_in_a_body() -> None:
     assert renew(program["refresh"]).status == 200
 
 
-def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it() -> None:
+def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it():
     alice, app = make_user("alice", emailed_codes=True), App()
     enrolled(alice)
     first = app.sign_in(scope="profile:read")
@@ -98,7 +97,7 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it() -> None:
     )
 
 
-def test_a_browser_clients_access_token_gets_no_other_token_and_no_key() -> None:
+def test_a_browser_clients_access_token_gets_no_other_token_and_no_key():
     """Otherwise a thief could renew a stolen access token for as long as the session lasts."""
     make_user("alice")
     access = App().sign_in()["access"]
@@ -111,7 +110,7 @@ def test_a_browser_clients_access_token_gets_no_other_token_and_no_key() -> None
     assert is_good(access)
 
 
-def test_signing_in_again_revokes_the_previous_session() -> None:
+def test_signing_in_again_revokes_the_previous_session():
     make_user("alice")
     make_user("mallory")
     app = App()
@@ -128,7 +127,7 @@ def test_signing_in_again_revokes_the_previous_session() -> None:
     assert LoginSession.objects.filter(ended_at=None).count() == 1
 
 
-def test_signing_out_revokes_the_session_and_is_idempotent() -> None:
+def test_signing_out_revokes_the_session_and_is_idempotent():
     alice, app, thief = make_user("alice"), App(), App()
     access, bystander = app.sign_in()["access"], get_tokens()["access"]
     thief.refresh = app.refresh
@@ -146,8 +145,8 @@ def test_signing_out_revokes_the_session_and_is_idempotent() -> None:
 
 
 def test_a_refresh_token_can_be_retried_for_thirty_seconds_and_later_reuse_revokes_the_session(
-    clock: Clock,
-) -> None:
+    clock,
+):
     alice, app, twin = make_user("alice"), App(), App()
     app.sign_in()
     twin.refresh = used = app.refresh
@@ -165,7 +164,7 @@ def test_a_refresh_token_can_be_retried_for_thirty_seconds_and_later_reuse_revok
     assert alice.activity.filter(kind="token_reused").count() == 1
 
 
-def by_the_page(_user: Any, browser: Client, _clock: Clock) -> None:
+def by_the_page(_user, browser, _clock):
     row = LoginSession.objects.get(kind="app")
     assert str(row.pk) in browser.get("/accounts/sessions/").text
     assert browser.post("/accounts/sessions/", {"end": str(row.pk)}).status_code == 302
@@ -181,9 +180,7 @@ ENDS: dict[str, Callable[[Any, Client, Clock], Any]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_revoked_session_cannot_be_refreshed_and_its_cookie_is_deleted(
-    end: Callable[[Any, Client, Clock], Any], clock: Clock
-) -> None:
+def test_a_revoked_session_cannot_be_refreshed_and_its_cookie_is_deleted(end, clock):
     alice, app = make_user("alice"), App()
     browser = signed_in(alice)
     access = app.sign_in()["access"]
@@ -216,7 +213,7 @@ ELSEWHERE = [
 
 
 @pytest.fixture
-def app(db: None, settings: Any, clock: Clock) -> App:
+def app(db, settings, clock):
     """A browser client of alice, and a setting that allows one other origin."""
     set_up(settings, cors_origins=(ALLOWED,))
     make_user("alice")
@@ -226,7 +223,7 @@ def app(db: None, settings: Any, clock: Clock) -> App:
     return app
 
 
-def state() -> list[Any]:
+def state():
     """Return the rows that a request could change."""
     return [
         list(model.objects.order_by("pk").values())
@@ -234,7 +231,7 @@ def state() -> list[Any]:
     ]
 
 
-def assert_refused(app: App, act: Any, queries: Any) -> None:
+def assert_refused(app, act, queries):
     before, cookie = state(), app.refresh
     with queries(0):
         answer = act(app)
@@ -244,9 +241,7 @@ def assert_refused(app: App, act: Any, queries: Any) -> None:
     assert state() == before, app.headers
 
 
-def test_a_page_of_another_origin_is_refused_without_a_query(
-    app: App, django_assert_num_queries: Any
-) -> None:
+def test_a_page_of_another_origin_is_refused_without_a_query(app, django_assert_num_queries):
     for act, origin in itertools.product(CALLS, ELSEWHERE):
         # Headers that look as if the request came from the site do not count.
         app.headers = HEADERS | {"Referer": f"{ORIGIN}/", "Sec-Fetch-Site": "same-origin"}
@@ -257,9 +252,7 @@ def test_a_page_of_another_origin_is_refused_without_a_query(
         assert_refused(app, act, django_assert_num_queries)
 
 
-def test_a_request_without_the_custom_header_is_refused(
-    app: App, django_assert_num_queries: Any
-) -> None:
+def test_a_request_without_the_custom_header_is_refused(app, django_assert_num_queries):
     values = (None, "", "XMLHttpRequest", "Authsite", "authsite2", "authsite, x", "x, authsite")
     for act, value in itertools.product(CALLS, values):
         app.headers = {"Origin": ORIGIN} | ({} if value is None else {"X-Requested-With": value})
@@ -268,13 +261,13 @@ def test_a_request_without_the_custom_header_is_refused(
 
 
 @pytest.mark.parametrize("origin", [ORIGIN, ALLOWED])
-def test_the_site_and_an_allowed_origin_are_served(app: App, origin: str) -> None:
+def test_the_site_and_an_allowed_origin_are_served(app, origin):
     app.headers["Origin"] = origin
 
     assert [app.renew().status, app.sign_in().status, app.sign_out().status] == [200, 200, 204]
 
 
-def test_a_content_type_that_a_form_can_send_is_refused(app: App) -> None:
+def test_a_content_type_that_a_form_can_send_is_refused(app):
     """Forms cannot send JSON, and neither can a ``fetch`` without a preflight."""
     before = state()
     form = "application/x-www-form-urlencoded"
@@ -290,9 +283,7 @@ ODD_COOKIES = ("", "x", "x" * 8192, "\0", '"\\000"', "\u202e", "A" * 72, "\xe9" 
                "a; refresh=b")  # fmt: skip
 
 
-def test_a_malformed_refresh_cookie_causes_no_server_error(
-    app: App, django_assert_num_queries: Any
-) -> None:
+def test_a_malformed_refresh_cookie_causes_no_server_error(app, django_assert_num_queries):
     for cookie in ODD_COOKIES:
         app.headers["Cookie"] = f"refresh={cookie}".encode().decode("latin-1")
 
@@ -309,7 +300,7 @@ ODD_BODIES = ("[]", "null", "{", "\0", "[" * 60_000, '{"scope": 5}', '{"scope": 
 
 
 @pytest.mark.parametrize("path", ["session/", "session/refresh/"])
-def test_a_malformed_body_causes_no_server_error_and_uses_up_no_token(app: App, path: str) -> None:
+def test_a_malformed_body_causes_no_server_error_and_uses_up_no_token(app, path):
     for body in ODD_BODIES:
         before = app.refresh
         answer = app.call(path, body=body)
@@ -321,13 +312,13 @@ def test_a_malformed_body_causes_no_server_error_and_uses_up_no_token(app: App, 
             assert app.renew().status == 200
 
 
-def cross_origin(path: str, origin: str, method: str = "GET", **headers: str) -> HttpResponse:
+def cross_origin(path, origin, method="GET", **headers):
     """Send a request without credentials, as a page of ``origin`` does."""
     sent = {name.replace("_", "-"): value for name, value in headers.items()}
     return Client().generic(method, path, headers={"Origin": origin, **sent})
 
 
-def preflight(path: str, origin: str) -> HttpResponse:
+def preflight(path, origin):
     """Send the preflight request of a browser."""
     wanted = "content-type,x-requested-with,authorization"
     return cross_origin(
@@ -340,12 +331,12 @@ def preflight(path: str, origin: str) -> HttpResponse:
 
 
 @pytest.fixture
-def allowed_origin(db: None, settings: Any) -> None:
+def allowed_origin(db, settings):
     """Allow one origin, as ``CORS_ORIGINS`` does at the start."""
     settings.CORS_ALLOWED_ORIGINS = [ALLOWED]
 
 
-def test_an_allowed_origin_may_send_credentials_and_read_answers(allowed_origin: None) -> None:
+def test_an_allowed_origin_may_send_credentials_and_read_answers(allowed_origin):
     for path in ("session/", "session/refresh/", "me/", "keys/"):
         before = preflight(f"/api/v1/{path}", ALLOWED)
         assert before.status_code == 200
@@ -358,7 +349,7 @@ def test_an_allowed_origin_may_send_credentials_and_read_answers(allowed_origin:
             assert "origin" in answer["Vary"].lower()
 
 
-def test_an_allowed_origin_may_read_errors_and_the_request_id(allowed_origin: None) -> None:
+def test_an_allowed_origin_may_read_errors_and_the_request_id(allowed_origin):
     """Without these headers, a script sees every error as a network error."""
     call, key = "/api/v1/me/", f"authsite_{'a' * 55}"
     refused = {
@@ -378,7 +369,7 @@ def test_an_allowed_origin_may_read_errors_and_the_request_id(allowed_origin: No
             assert "x-request-id" in answer["Access-Control-Expose-Headers"].lower()
 
 
-def test_no_other_origin_may_call_or_read(allowed_origin: None, settings: Any) -> None:
+def test_no_other_origin_may_call_or_read(allowed_origin, settings):
     origins = [origin for origin in ELSEWHERE if origin and origin.isprintable()]
     for allowed in ([ALLOWED], []):
         settings.CORS_ALLOWED_ORIGINS = allowed
@@ -393,7 +384,7 @@ def test_no_other_origin_may_call_or_read(allowed_origin: None, settings: Any) -
                 assert "origin" in answer["Vary"].lower()
 
 
-def test_an_allowed_origin_may_read_no_page_and_no_static_file(allowed_origin: None) -> None:
+def test_an_allowed_origin_may_read_no_page_and_no_static_file(allowed_origin):
     for path in ("/", "/accounts/login/", "/static/app.css", "/admin/"):
         answer = cross_origin(path, ALLOWED)
         assert answer.getvalue() or answer.status_code == 302

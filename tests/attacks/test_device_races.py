@@ -8,15 +8,15 @@ import pytest
 from accounts.oauth.devices import GRANT
 from tests.support.app_races import status_with, token_call
 from tests.support.devices import PAGE
-from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
+from tests.support.nodes import AT_ONCE, browser_at
 from tests.support.races import confirmed
-from tests.support.site import Client, Response, together
+from tests.support.site import together
 from tests.support.steps import sql
 
 SESSIONS = "SELECT session_id FROM oauth_appsession WHERE client_id = ?"
 
 
-def device_app(nodes: Nodes, name: str) -> str:
+def device_app(nodes, name):
     """Return the client ID of a new app for devices."""
     words = ("--public", "--device", "--scope", "openid", "offline_access", "profile:read")
     audience = ("--audience", nodes[0].origin)
@@ -24,7 +24,7 @@ def device_app(nodes: Nodes, name: str) -> str:
     return str(json.loads(added)["client_id"])
 
 
-def ask(nodes: Nodes, client_id: str) -> dict[str, str]:
+def ask(nodes, client_id):
     form = {"client_id": client_id, "scope": "openid offline_access profile:read"}
     there = browser_at(nodes[1], "198.51.100.7")
     codes: dict[str, str] = json.loads(
@@ -33,7 +33,7 @@ def ask(nodes: Nodes, client_id: str) -> dict[str, str]:
     return codes
 
 
-def type_code(browser: Client, code: str) -> tuple[str, dict[str, str], str]:
+def type_code(browser, code):
     """Return the path of the consent page, the form of its button, and its CSRF token."""
     here = browser.post(PAGE, {"user_code": code}).location
     session = re.search(r'name="session" value="([^"]+)"', browser.get(here).text)
@@ -41,18 +41,18 @@ def type_code(browser: Client, code: str) -> tuple[str, dict[str, str], str]:
     return here, {"act": "allow", "session": session[1]}, browser.csrf(here)
 
 
-def allow(browser: Client, page: tuple[str, dict[str, str], str]) -> Response:
+def allow(browser, page):
     here, form, token = page
     return browser.post(here, form, csrf=token)
 
 
-def eight_uses_of_one_device_code(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_device_code(nodes, name):
     """One request gets tokens, which stay valid: a device that gets no answer asks again."""
     app, owner = device_app(nodes, name), confirmed(nodes, name)
     codes = ask(nodes, app)
     assert allow(owner, type_code(owner, codes["user_code"])).status == 200
 
-    def act(i: int) -> Response:
+    def act(i):
         return token_call(nodes, i, app, grant_type=GRANT, device_code=codes["device_code"])
 
     answers = together(AT_ONCE, act)
@@ -63,7 +63,7 @@ def eight_uses_of_one_device_code(nodes: Nodes, name: str) -> None:
     assert len(sql(nodes[0], SESSIONS, app)) == 1
 
 
-def two_people_who_allow_one_device(nodes: Nodes, name: str) -> None:
+def two_people_who_allow_one_device(nodes, name):
     """One of them is signed in on the device, and the other one is told that it is too late."""
     app = device_app(nodes, name)
     people = [confirmed(nodes, f"{name}{i}") for i in range(2)]
@@ -84,5 +84,5 @@ RACES = [eight_uses_of_one_device_code, two_people_who_allow_one_device]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_races_over_devices_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+def test_races_over_devices_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, f"devices{RACES.index(race)}")

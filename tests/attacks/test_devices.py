@@ -13,39 +13,37 @@ from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.authorize import allow
 from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
-from tests.support.oauth_client import Answer, App, browser_of, is_live, new_app
-from tests.support.signin import Clock, signed_in
+from tests.support.oauth_client import Answer, browser_of, is_live, new_app
+from tests.support.signin import signed_in
 from tests.support.steps import LOGOUT, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def device() -> tuple[App, Answer]:
+def device():
     return new_device()
 
 
 @pytest.fixture
-def browser() -> Browser:
+def browser():
     """A browser in which alice is signed in."""
     return signed_in(make_user("alice"))
 
 
-def is_waiting(device: tuple[App, Answer]) -> bool:
+def is_waiting(device):
     """Return whether nobody has answered."""
     return DeviceAuthorization.objects.get().is_allowed is None
 
 
-def careful(browser: Browser) -> Browser:
+def careful(browser):
     """Return a browser with the cookies of ``browser`` that checks CSRF tokens."""
     other = Browser(enforce_csrf_checks=True)
     other.cookies = browser.cookies
     return other
 
 
-def test_a_page_of_another_site_neither_types_a_code_nor_allows_it(
-    device: tuple[App, Answer], browser: Browser
-) -> None:
+def test_a_page_of_another_site_neither_types_a_code_nor_allows_it(device, browser):
     page = type_code(browser, device[1]["user_code"])
     here = careful(browser)
 
@@ -55,9 +53,7 @@ def test_a_page_of_another_site_neither_types_a_code_nor_allows_it(
     assert is_waiting(device)
 
 
-def test_a_link_allows_nothing_and_leaves_half_of_the_code_to_the_person(
-    device: tuple[App, Answer], browser: Browser
-) -> None:
+def test_a_link_allows_nothing_and_leaves_half_of_the_code_to_the_person(device, browser):
     """Mallory sends alice the link of a device of mallory's."""
     code = device[1]["user_code"]
     link = device[1]["verification_uri_complete"].removeprefix("http://localhost:8000")
@@ -72,9 +68,7 @@ def test_a_link_allows_nothing_and_leaves_half_of_the_code_to_the_person(
     assert is_waiting(device)
 
 
-def test_nobody_allows_a_device_without_having_signed_in_recently(
-    device: tuple[App, Answer], browser: Browser, clock: Clock
-) -> None:
+def test_nobody_allows_a_device_without_having_signed_in_recently(device, browser, clock):
     stranger = Browser().get(PAGE)
     assert stranger["Location"].startswith("/accounts/login/?next=")
     clock.advance(minutes=7)
@@ -90,9 +84,7 @@ def test_nobody_allows_a_device_without_having_signed_in_recently(
     assert not AuthorizationCode.objects.exists()
 
 
-def test_codes_cannot_be_guessed_by_a_person_or_a_network(
-    clock: Clock, device: tuple[App, Answer], browser: Browser
-) -> None:
+def test_codes_cannot_be_guessed_by_a_person_or_a_network(clock, device, browser):
     assert {type_code(browser, device[1]["user_code"]).status_code for _ in range(6)} == {200}
     statuses = [type_code(browser, secrets.user_code()).status_code for _ in range(6)]
     assert statuses == [200] * 5 + [429]
@@ -105,9 +97,7 @@ def test_codes_cannot_be_guessed_by_a_person_or_a_network(
     assert is_waiting(device)
 
 
-def test_the_code_of_a_device_is_useless_to_another_client(
-    device: tuple[App, Answer], browser: Browser
-) -> None:
+def test_the_code_of_a_device_is_useless_to_another_client(device, browser):
     app, codes = device
     thief, web = new_device()[0], new_app(is_public=True)
     assert poll(thief, codes).error == "invalid_grant"
@@ -123,9 +113,7 @@ def test_the_code_of_a_device_is_useless_to_another_client(
     assert poll(app, codes).status == 200
 
 
-def test_a_code_that_two_devices_show_leads_to_neither(
-    device: tuple[App, Answer], browser: Browser
-) -> None:
+def test_a_code_that_two_devices_show_leads_to_neither(device, browser):
     app, codes = device
     (digest,) = DeviceAuthorization.objects.values_list("user_code", flat=True)
     ask(app)
@@ -134,14 +122,14 @@ def test_a_code_that_two_devices_show_leads_to_neither(
     assert "No device is waiting" in type_code(browser, codes["user_code"]).text
 
 
-def test_an_authorization_code_is_useless_as_a_device_code(browser: Browser) -> None:
+def test_an_authorization_code_is_useless_as_a_device_code(browser):
     app = new_app(is_public=True, is_device=True)
     code = app.code(browser_of(User.objects.get()))
 
     assert poll(app, Answer(200, {"device_code": code}, {})).error == "invalid_grant"
 
 
-def test_the_code_of_a_device_works_once(device: tuple[App, Answer], browser: Browser) -> None:
+def test_the_code_of_a_device_works_once(device, browser):
     app, codes = device
     let_in(browser, codes)
     first = poll(app, codes)
@@ -151,9 +139,7 @@ def test_the_code_of_a_device_works_once(device: tuple[App, Answer], browser: Br
     assert "No device is waiting" in type_code(browser, codes["user_code"]).text
 
 
-def test_what_is_stored_of_the_codes_cannot_be_used(
-    device: tuple[App, Answer], browser: Browser
-) -> None:
+def test_what_is_stored_of_the_codes_cannot_be_used(device, browser):
     app, codes = device
     row = DeviceAuthorization.objects.get()
     assert codes["device_code"] not in str(vars(row))
@@ -162,9 +148,7 @@ def test_what_is_stored_of_the_codes_cannot_be_used(
     assert poll(app, Answer(200, {"device_code": row.digest}, {})).error == "invalid_grant"
 
 
-def test_an_approval_of_one_person_is_not_redeemed_for_another(
-    device: tuple[App, Answer], browser: Browser
-) -> None:
+def test_an_approval_of_one_person_is_not_redeemed_for_another(device, browser):
     """Bob signs in where the page of alice is still open, and mallory types the code, too."""
     app, codes = device
     page = type_code(browser, codes["user_code"])
@@ -185,9 +169,7 @@ def test_an_approval_of_one_person_is_not_redeemed_for_another(
     assert claims_of(poll(app, codes)["access_token"])["sub"] == str(bob.pk)
 
 
-def test_a_device_gets_nothing_after_the_account_or_the_session_has_changed(
-    device: tuple[App, Answer], browser: Browser
-) -> None:
+def test_a_device_gets_nothing_after_the_account_or_the_session_has_changed(device, browser):
     app, codes = device
     let_in(browser, codes)
     fresh = ask(app)
@@ -199,16 +181,14 @@ def test_a_device_gets_nothing_after_the_account_or_the_session_has_changed(
     assert poll(app, fresh).error == "invalid_grant"
 
 
-def test_a_stranger_cannot_store_devices_without_bound(
-    clock: Clock, device: tuple[App, Answer]
-) -> None:
+def test_a_stranger_cannot_store_devices_without_bound(clock, device):
     errors = [ask(device[0]).status for _ in range(120)]
 
     assert errors == [200] * 119 + [429]
 
 
 @pytest.mark.parametrize("value", ["\0", "ß" * 64, "x" * 9000, "\u0130-\ud7ff", ""])
-def test_no_odd_code_causes_a_server_error(browser: Browser, value: str) -> None:
+def test_no_odd_code_causes_a_server_error(browser, value):
     app = new_device()[0]
 
     assert type_code(browser, value).status_code == 200
@@ -283,7 +263,7 @@ CONTROLS = ["\n", "\r\n", "\t", "\0", "\x7f", "\x85", "\u200b", "\u202e", "\u202
         "https://[2001:db8::1]:8443/callback",
     ],
 )
-def test_every_app_may_register_web_addresses(uri: str) -> None:
+def test_every_app_may_register_web_addresses(uri):
     for is_public in (True, False):
         uris.check(uri, is_public=is_public)
 
@@ -291,7 +271,7 @@ def test_every_app_may_register_web_addresses(uri: str) -> None:
 @pytest.mark.parametrize(
     "uri", [LOOPBACK, "http://[::1]:4000/", OWN_SCHEME, "org.example.app://callback"]
 )
-def test_only_a_public_app_may_register_an_address_on_a_device(uri: str) -> None:
+def test_only_a_public_app_may_register_an_address_on_a_device(uri):
     uris.check(uri, is_public=True)
 
     with pytest.raises(ValidationError):
@@ -299,14 +279,14 @@ def test_only_a_public_app_may_register_an_address_on_a_device(uri: str) -> None
 
 
 @pytest.mark.parametrize("uri", ["", *HOSTILE, f"https://app.example.org/{'a' * 1000}"])
-def test_an_address_that_others_could_receive_or_that_runs_code_is_refused(uri: str) -> None:
+def test_an_address_that_others_could_receive_or_that_runs_code_is_refused(uri):
     with pytest.raises(ValidationError):
         uris.check(uri, is_public=True)
 
 
 @pytest.mark.parametrize("control", CONTROLS)
 @pytest.mark.parametrize("uri", [WEB, LOOPBACK, OWN_SCHEME])
-def test_control_characters_and_spaces_are_refused_anywhere(uri: str, control: str) -> None:
+def test_control_characters_and_spaces_are_refused_anywhere(uri, control):
     for place in (0, 2, uri.index(":") + 1, len(uri) - 1, len(uri)):
         hostile = f"{uri[:place]}{control}{uri[place:]}"
         assert not uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], hostile)
@@ -341,11 +321,11 @@ def test_control_characters_and_spaces_are_refused_anywhere(uri: str, control: s
         *(f"{OWN_SCHEME}/", "org.example.app://callback", "org.example.app:1/callback"),
     ],
 )
-def test_a_request_may_name_only_an_address_that_is_registered_exactly(given: str) -> None:
+def test_a_request_may_name_only_an_address_that_is_registered_exactly(given):
     assert not uris.is_registered([WEB, LOOPBACK, OWN_SCHEME], given)
 
 
-def test_only_the_port_of_a_loopback_address_may_differ() -> None:
+def test_only_the_port_of_a_loopback_address_may_differ():
     for given in (WEB, LOOPBACK, "http://127.0.0.1:1/callback", "http://127.0.0.1:65535/callback"):
         assert uris.is_registered([WEB, LOOPBACK], given)
     assert uris.is_registered(["http://[::1]:4000/"], "http://[::1]:5000/")

@@ -19,7 +19,6 @@ import pytest
 from tests.support.nodes import AT_ONCE, Nodes, server_errors
 from tests.support.races import (
     SESSIONS,
-    Race,
     browsers,
     confirmed,
     live_sessions,
@@ -54,7 +53,7 @@ OWNED = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
 type Act = Callable[[], Response]
 
 
-def ago(**interval: float) -> str:
+def ago(**interval):
     return f"{datetime.now(UTC) - timedelta(**interval):%Y-%m-%d %H:%M:%S+00:00}"
 
 
@@ -72,21 +71,21 @@ class Owner:
     seed: str
     codes: list[str]
 
-    def rows(self, table: str, which: str = "1 = 1", what: str = "user_id") -> list[str]:
+    def rows(self, table, which="1 = 1", what="user_id"):
         statement = f"SELECT {what} FROM {table} WHERE {OWNED} AND {which}"
         return [str(row[0]) for row in sql(self.nodes[0], statement, self.name)]
 
-    def update(self, table: str, what: str, *values: str) -> None:
+    def update(self, table, what, *values):
         sql(self.nodes[0], f"UPDATE {table} SET {what} WHERE {OWNED}", *values, self.name)
 
-    def times_in_history(self, *kinds: str) -> tuple[int, ...]:
+    def times_in_history(self, *kinds):
         return tuple(times_in_history(self.nodes, self.name, kind) for kind in kinds)
 
-    def link(self, subject: str, page: str) -> str:
+    def link(self, subject, page):
         return mailed(self.nodes[0], f"{self.name}@example.org", subject, rf"{page}[\w-]+/")
 
 
-def owner_of(nodes: Nodes, name: str) -> Owner:
+def owner_of(nodes, name):
     browser, seed, codes = enrolled(nodes, name)
     owner = Owner(nodes, name, tabs_of(nodes, browser), browsers(nodes, AT_ONCE)[0], seed, codes)
     for table, since in {**CREDENTIALS, "accounts_knownbrowser": "since"}.items():
@@ -95,14 +94,14 @@ def owner_of(nodes: Nodes, name: str) -> Owner:
     return owner
 
 
-def another_browser(owner: Owner) -> Client:
+def another_browser(owner):
     """Return another signed-in browser of the owner."""
     (browser,), (token,) = after_password(owner.nodes, owner.name, 1)
     assert browser.post(CHALLENGE, {"code": owner.codes[-1]}, csrf=token).status == 302
     return browser
 
 
-def added_email(nodes: Nodes, browser: Client, address: str, count: int = 1) -> dict[str, str]:
+def added_email(nodes, browser, address, count=1):
     """Add ``address`` in ``browser``; return the form fields that confirm it.
 
     The code comes from the last of ``count`` mails to the address.
@@ -112,7 +111,7 @@ def added_email(nodes: Nodes, browser: Client, address: str, count: int = 1) -> 
     return {"confirm": waiting(browser, address), "code": code}
 
 
-def suspended_email(owner: Owner, address: str) -> str:
+def suspended_email(owner, address):
     """Add, remove and suspend an email; return the id of its row in the review."""
     browser = owner.tabs[0]
     assert browser.post(EMAIL, added_email(owner.nodes, browser, address)).status == 302
@@ -122,36 +121,36 @@ def suspended_email(owner: Owner, address: str) -> str:
     return owner.rows("accounts_formercredential", what="id")[0]
 
 
-def request_that_is_due(owner: Owner, browser: Client, page: str, subject: str) -> str:
+def request_that_is_due(owner, browser, page, subject):
     """Request a recovery, end its waiting period, and return the link to object to it."""
     assert browser.post(page, {"lost": "ask"}).status == 302
     owner.update("accounts_recovery", "due_at = ?", ago(hours=1))
     return owner.link(subject, "/accounts/2fa/recovery/")
 
 
-def ready(browser: Client, page: str, **fields: str) -> Act:
+def ready(browser, page, **fields):
     """Open a page and return the act of posting its form."""
     return partial(browser.post, page, fields, csrf=browser.csrf(page))
 
 
-def delayed(act: Act, within: float = 0.1) -> Act:
+def delayed(act, within=0.1):
     """Delay an act by up to ``within`` seconds, so that it meets slower ones."""
 
-    def wait() -> Response:
+    def wait():
         time.sleep(random.uniform(0, within))  # noqa: S311 no secret
         return act()
 
     return wait
 
 
-def at_once(*acts: Act) -> list[int]:
+def at_once(*acts):
     """Send requests at the same moment and return the statuses of the answers."""
     answers = together(len(acts), lambda i: acts[i]())
     assert server_errors(answers) == []
     return [answer.status for answer in answers]
 
 
-def assert_locked(owner: Owner) -> None:
+def assert_locked(owner):
     """Fail unless the account is locked, has no session and no credential from the last week."""
     state = "SELECT password, disputed_at FROM accounts_user WHERE username = ?"
     ((password, disputed_at),) = sql(owner.nodes[0], state, owner.name)
@@ -162,7 +161,7 @@ def assert_locked(owner: Owner) -> None:
     assert owner.rows("accounts_pendingemail") == []
 
 
-def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> None:
+def one_waiting_period_is_finished_and_objected_to(nodes, name):
     """The waiting period ends once. Pairs: ee ef eg eh ej ff fg fh fj gh gj hj."""
     owner = owner_of(nodes, name)
     row, other = suspended_email(owner, f"{name}@shared.example"), another_browser(owner)
@@ -185,7 +184,7 @@ def one_waiting_period_is_finished_and_objected_to(nodes: Nodes, name: str) -> N
     assert owner.times_in_history("suspended_deleted") == (1 - left,)
 
 
-def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
+def asked_by_two_of_different_strength(nodes, name):
     """The request with more evidence wins, whichever came first. Pairs: dd dh dj."""
     owner = owner_of(nodes, name)
     row, other = suspended_email(owner, f"{name}@shared.example"), another_browser(owner)
@@ -204,7 +203,7 @@ def asked_by_two_of_different_strength(nodes: Nodes, name: str) -> None:
     assert live_sessions(nodes, name) == 1
 
 
-def a_row_is_put_back_deleted_and_taken_by_another(nodes: Nodes, name: str) -> None:
+def a_row_is_put_back_deleted_and_taken_by_another(nodes, name):
     """Exactly one act succeeds, and the email has one owner. Pairs: hh hi."""
     owner, bob, shared = owner_of(nodes, name), f"{name}bob", f"{name}@shared.example"
     row, other = suspended_email(owner, shared), confirmed(nodes, bob)
@@ -222,7 +221,7 @@ def a_row_is_put_back_deleted_and_taken_by_another(nodes: Nodes, name: str) -> N
     assert times_in_history(nodes, bob, "address_added") == 1 - put_back
 
 
-def locks_while_the_account_changes(nodes: Nodes, name: str) -> None:
+def locks_while_the_account_changes(nodes, name):
     """No new credential survives the lock, and no review ends the dispute that the lock begins.
 
     Pairs: aa ab ah ai aj bb bh bi bj ii ij.
@@ -248,7 +247,7 @@ def locks_while_the_account_changes(nodes: Nodes, name: str) -> None:
     assert len(owner.rows("accounts_authenticator")) == 1
 
 
-def a_lock_while_lost_factors_are_removed(nodes: Nodes, name: str) -> None:
+def a_lock_while_lost_factors_are_removed(nodes, name):
     """Every request ends once.
 
     Pairs: ad ae af ag bd be bf bg de df dg di ei fi gg gi.
@@ -278,7 +277,7 @@ def a_lock_while_lost_factors_are_removed(nodes: Nodes, name: str) -> None:
     assert len(owner.rows("accounts_authenticator")) == 1 - finished
 
 
-def resets_that_have_waited_and_objections(nodes: Nodes, name: str) -> None:
+def resets_that_have_waited_and_objections(nodes, name):
     """Either one password is set or the request is stopped. Pairs: cc cd cf df."""
     owner = owner_of(nodes, name)
     assert owner.tabs[0].post(LOCKDOWN).status == 200
@@ -298,7 +297,7 @@ def resets_that_have_waited_and_objections(nodes: Nodes, name: str) -> None:
     assert sum(opens(nodes, name, NEW.format(i)) for i in range(4)) == reset
 
 
-def locks_and_requests_during_resets(nodes: Nodes, name: str) -> None:
+def locks_and_requests_during_resets(nodes, name):
     """At most one password is set, and the lock disables it. Pairs: ac cc cd ce cg."""
     owner = owner_of(nodes, name)
     home, _ = owner.tabs[0], another_browser(owner)
@@ -334,5 +333,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_dispute_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+def test_dispute_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[-18:])

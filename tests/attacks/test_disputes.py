@@ -1,7 +1,6 @@
 """Recovery of a locked account that a thief has changed."""
 
 import dataclasses
-from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
@@ -53,15 +52,15 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.second_factor import set_up_authenticator as adds_an_app
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
-from tests.support.webauthn import Passkey, registered
+from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture(name="alice")
-def alice_after_a_year(clock: Clock) -> User:
+def alice_after_a_year(clock):
     user = make_user("alice")
     clock.advance(days=365)
     return user
@@ -70,7 +69,7 @@ def alice_after_a_year(clock: Clock) -> User:
 SETUP = "/accounts/2fa/totp/setup/"
 
 
-def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice: User, clock: Clock) -> None:
+def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice, clock):
     """The thief adds an app and makes recovery codes; the owner still has her own app."""
     seed, home = enrolled(alice), known_browser(alice)
     clock.advance(days=8)
@@ -106,9 +105,7 @@ def test_a_lock_suspends_the_factors_that_a_copied_cookie_added(alice: User, clo
     assert not FormerCredential.objects.filter(is_suspended=True).exists()
 
 
-def test_a_factor_that_the_thief_added_is_not_required_to_recover(
-    alice: User, clock: Clock
-) -> None:
+def test_a_factor_that_the_thief_added_is_not_required_to_recover(alice, clock):
     """The owner has no factor. Because of the suspended one, two older proofs must wait."""
     home = known_browser(alice)
     clock.advance(days=8)
@@ -124,9 +121,7 @@ def test_a_factor_that_the_thief_added_is_not_required_to_recover(
 
 
 @pytest.mark.parametrize("changed", [False, True], ids=["kept", "replaced by the thief"])
-def test_two_older_proofs_open_an_account_without_a_factor_at_once(
-    alice: User, clock: Clock, changed: bool
-) -> None:
+def test_two_older_proofs_open_an_account_without_a_factor_at_once(alice, clock, changed):
     """The password from before the lock counts, even if the thief has changed it."""
     if changed:
         signed_in(alice).post("/accounts/password/change/", {"password1": "thiefs own password 7"})
@@ -142,9 +137,7 @@ def test_two_older_proofs_open_an_account_without_a_factor_at_once(
     assert sets_password(browser, link)
 
 
-def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email(
-    alice: User, clock: Clock
-) -> None:
+def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email(alice, clock):
     """The owner recovers the account with her password and her browser."""
     home, new = known_browser(alice), "new@example.net"
     clock.advance(days=8)
@@ -175,9 +168,7 @@ def test_a_former_email_can_lock_but_not_open_an_account_and_learns_no_new_email
     assert reloaded(alice).email == new
 
 
-def test_the_password_from_before_the_lock_leads_to_recovery_without_a_mailbox(
-    alice: User, clock: Clock
-) -> None:
+def test_the_password_from_before_the_lock_leads_to_recovery_without_a_mailbox(alice, clock):
     """The thief has the mailbox. The password alone starts no waiting period."""
     seed = enrolled(alice)
     clock.advance(days=8)
@@ -199,8 +190,8 @@ def test_the_password_from_before_the_lock_leads_to_recovery_without_a_mailbox(
 
 @pytest.mark.parametrize("by_itself", [True, False])
 def test_a_removed_factor_counts_only_if_it_was_removed_in_a_session_that_used_it(
-    alice: User, clock: Clock, by_itself: bool
-) -> None:
+    alice, clock, by_itself
+):
     """A factor that was removed with a recovery code was lost, so its finder must gain nothing."""
     seed = enrolled(alice)
     clock.advance(days=8)
@@ -223,15 +214,13 @@ def test_a_removed_factor_counts_only_if_it_was_removed_in_a_session_that_used_i
     assert sets_password(browser, link) is by_itself
 
 
-def recovery_codes_on_new_set(browser: Client) -> str:
+def recovery_codes_on_new_set(browser):
     browser.post(RECOVERY_CODES, {"new": "1"})
     return recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]
 
 
 @pytest.mark.parametrize("says_so", [True, False])
-def test_a_reset_removes_lost_factors_only_if_the_owner_asks_for_it(
-    alice: User, clock: Clock, says_so: bool
-) -> None:
+def test_a_reset_removes_lost_factors_only_if_the_owner_asks_for_it(alice, clock, says_so):
     home = known_browser(alice)
     enrolled(alice)
     clock.advance(days=8)
@@ -245,7 +234,7 @@ def test_a_reset_removes_lost_factors_only_if_the_owner_asks_for_it(
     assert sign_in(home, "alice", NEW).url == ("/" if says_so else CHALLENGE)
 
 
-def test_a_second_lock_can_only_extend_the_dispute_into_the_past(alice: User, clock: Clock) -> None:
+def test_a_second_lock_can_only_extend_the_dispute_into_the_past(alice, clock):
     clock.advance(days=8)
     sign_in(Client(), "alice")
     sign_in(Client(), "alice")
@@ -264,7 +253,7 @@ def test_a_second_lock_can_only_extend_the_dispute_into_the_past(alice: User, cl
     assert reloaded(alice).disputed_at == at
 
 
-def test_an_unfinished_review_does_not_backdate_a_later_lock(home: Client, clock: Clock) -> None:
+def test_an_unfinished_review_does_not_backdate_a_later_lock(home, clock):
     lock_down(alice(), Actor())
     assert sets_password(home, reset_link())
     clock.advance(days=80)
@@ -279,9 +268,7 @@ def test_an_unfinished_review_does_not_backdate_a_later_lock(home: Client, clock
     assert "<li>your password</li>" in home.get(link).text
 
 
-def test_an_unfinished_review_ends_after_thirty_days_and_a_lock_does_not(
-    home: Client, clock: Clock
-) -> None:
+def test_an_unfinished_review_ends_after_thirty_days_and_a_lock_does_not(home, clock):
     users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     clock.advance(days=31)
@@ -300,7 +287,7 @@ def test_an_unfinished_review_ends_after_thirty_days_and_a_lock_does_not(
     assert {m.to for m in outbox()[before:]} == {MINE}
 
 
-def test_former_credentials_are_kept_until_the_dispute_ends(home: Client, clock: Clock) -> None:
+def test_former_credentials_are_kept_until_the_dispute_ends(home, clock):
     thief = signed_in(alice())
     thief.post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
     changed = lock_link("password was changed")
@@ -315,14 +302,14 @@ def test_former_credentials_are_kept_until_the_dispute_ends(home: Client, clock:
 
 
 def test_an_account_that_is_locked_while_its_review_expires_stays_disputed(
-    home: Client, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    home, clock, monkeypatch
+):
     lock_down(alice(), Actor())
     assert sets_password(home, reset_link())
     clock.advance(days=31)
     end = suspension._end_review
 
-    def lock_and_end(user: User) -> bool:
+    def lock_and_end(user):
         lock_down(alice(), Actor())
         return end(user)
 
@@ -331,9 +318,7 @@ def test_an_account_that_is_locked_while_its_review_expires_stays_disputed(
     assert alice().is_disputed
 
 
-def test_an_earlier_lock_link_extends_the_dispute_of_a_locked_account(
-    home: Client, clock: Clock
-) -> None:
+def test_an_earlier_lock_link_extends_the_dispute_of_a_locked_account(home, clock):
     thief = Client()
     sign_in(thief, "alice")
     unused = lock_link("from a new browser")
@@ -359,7 +344,7 @@ def test_an_earlier_lock_link_extends_the_dispute_of_a_locked_account(
     assert Client().post(unused).status_code == 404, "the dispute of that link is over"
 
 
-def test_the_notice_of_a_reset_can_lock_the_account_again(home: Client, clock: Clock) -> None:
+def test_the_notice_of_a_reset_can_lock_the_account_again(home, clock):
     lock_down(alice(), Actor())
     Client().post(reset_link(), {"lost": "ask"})
     clock.advance(hours=72)
@@ -369,9 +354,7 @@ def test_the_notice_of_a_reset_can_lock_the_account_again(home: Client, clock: C
     assert alice().is_locked_down
 
 
-def test_an_email_that_a_thief_removed_just_before_a_lock_can_be_restored(
-    home: Client, clock: Clock
-) -> None:
+def test_an_email_that_a_thief_removed_just_before_a_lock_can_be_restored(home, clock):
     thief = signed_in(alice())
     users.confirm_email(alice(), THIEFS)
     thief = signed_in(alice())
@@ -390,9 +373,7 @@ def test_an_email_that_a_thief_removed_just_before_a_lock_can_be_restored(
     assert alice().email == MINE
 
 
-def test_mails_to_suspended_emails_report_changes_but_no_username_and_no_ip_address(
-    home: Client, clock: Clock
-) -> None:
+def test_mails_to_suspended_emails_report_changes_but_no_username_and_no_ip_address(home, clock):
     """A thief's mailbox must learn neither the owner's IP address nor a new username."""
     users.confirm_email(alice(), THIEFS)
     here = {"REMOTE_ADDR": "192.0.2.77"}
@@ -419,7 +400,7 @@ def test_mails_to_suspended_emails_report_changes_but_no_username_and_no_ip_addr
     assert recipients_of("review of your account is finished") >= {MINE}
 
 
-def test_a_thief_with_the_password_cannot_request_recovery_by_an_added_email(home: Client) -> None:
+def test_a_thief_with_the_password_cannot_request_recovery_by_an_added_email(home):
     users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     thief, link = Client(), reset_link(to=THIEFS)
@@ -427,7 +408,7 @@ def test_a_thief_with_the_password_cannot_request_recovery_by_an_added_email(hom
     assert thief.post(link, {"lost": "ask"}).status_code == 403
 
 
-def test_a_mailbox_that_is_no_older_proof_learns_no_username_from_the_reset(home: Client) -> None:
+def test_a_mailbox_that_is_no_older_proof_learns_no_username_from_the_reset(home):
     users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     Client().post(reset_link(), {"lost": "ask"})
@@ -437,9 +418,7 @@ def test_a_mailbox_that_is_no_older_proof_learns_no_username_from_the_reset(home
             assert ("alice" in Client().get(link).text) is is_told, (to, link)
 
 
-def test_an_email_that_its_owner_added_and_removed_cannot_lock_the_account(
-    home: Client, clock: Clock
-) -> None:
+def test_an_email_that_its_owner_added_and_removed_cannot_lock_the_account(home, clock):
     users.confirm_email(alice(), THIEFS)
     browser = signed_in(alice())
     browser.post("/accounts/password/change/", {"password1": NEW})
@@ -449,9 +428,7 @@ def test_an_email_that_its_owner_added_and_removed_cannot_lock_the_account(
     assert {Client().post(path_of(link)).status_code for link in links} == {404}
 
 
-def test_a_reset_link_from_during_the_lock_is_invalid_once_the_review_has_begun(
-    home: Client, clock: Clock
-) -> None:
+def test_a_reset_link_from_during_the_lock_is_invalid_once_the_review_has_begun(home, clock):
     users.confirm_email(alice(), THIEFS)
     lock_down(alice(), Actor())
     stale, (thief, link) = reset_link(to=THIEFS), recovery_page()
@@ -461,9 +438,7 @@ def test_a_reset_link_from_during_the_lock_is_invalid_once_the_review_has_begun(
     assert not sets_password(thief, link)
 
 
-def test_an_owner_whose_only_email_is_new_can_lock_and_recover_the_account(
-    home: Client, clock: Clock
-) -> None:
+def test_an_owner_whose_only_email_is_new_can_lock_and_recover_the_account(home, clock):
     new = "new@example.net"
     users.confirm_email(alice(), new)
     for name, address in (("primary", new), ("remove", MINE)):
@@ -481,9 +456,7 @@ def test_an_owner_whose_only_email_is_new_can_lock_and_recover_the_account(
     assert sets_password(home, link)
 
 
-def test_a_removed_factor_is_not_accepted_without_a_lock_and_guesses_are_limited(
-    home: Client, clock: Clock
-) -> None:
+def test_a_removed_factor_is_not_accepted_without_a_lock_and_guesses_are_limited(home, clock):
     """The attacker has found the replaced phone and reads the mailbox."""
     old = enrolled(alice())
     clock.advance(days=8)
@@ -511,7 +484,7 @@ def test_a_removed_factor_is_not_accepted_without_a_lock_and_guesses_are_limited
     assert shows == [302, 200], "a code works once"
 
 
-def test_the_browser_is_not_told_to_delete_a_suspended_passkey(clock: Clock) -> None:
+def test_the_browser_is_not_told_to_delete_a_suspended_passkey(clock):
     _alice, passkey = owner()
     User.objects.update(date_joined=clock.now().replace(year=2020))
     lock_down(User.objects.get(), Actor())
@@ -522,9 +495,7 @@ def test_the_browser_is_not_told_to_delete_a_suspended_passkey(clock: Clock) -> 
     assert "data-signal" not in page.text
 
 
-def test_a_passkey_leads_to_the_recovery_of_a_locked_account_without_a_mailbox(
-    home: Client, clock: Clock
-) -> None:
+def test_a_passkey_leads_to_the_recovery_of_a_locked_account_without_a_mailbox(home, clock):
     """The owner may have nothing but the passkey and a known browser."""
     passkey = registered(alice())
     clock.advance(days=8)
@@ -536,15 +507,15 @@ def test_a_passkey_leads_to_the_recovery_of_a_locked_account_without_a_mailbox(
     assert sets_password(home, recovery_page_by_passkey(home, passkey))
 
 
-def recovery_page_by_passkey(browser: Client, passkey: Passkey) -> str:
+def recovery_page_by_passkey(browser, passkey):
     """Sign in to a locked account with its passkey; return the recovery page's path."""
     answer = post_credential(browser, passkey.get(options_of(browser)))
     return str(browser.get(answer.url).url)
 
 
 def test_a_passkey_removed_by_a_thief_is_accepted_once_at_the_reset_of_a_locked_account(
-    home: Client, clock: Clock
-) -> None:
+    home, clock
+):
     enrolled(alice())
     passkey = registered(alice())
     clock.advance(days=8)
@@ -561,9 +532,7 @@ def test_a_passkey_removed_by_a_thief_is_accepted_once_at_the_reset_of_a_locked_
     assert sets_password(browser, link)
 
 
-def test_recovery_codes_count_as_older_proof_if_a_thief_replaced_them(
-    home: Client, clock: Clock
-) -> None:
+def test_recovery_codes_count_as_older_proof_if_a_thief_replaced_them(home, clock):
     enrolled(alice())
     clock.advance(minutes=1)
     browser = signed_in(alice())
@@ -583,7 +552,7 @@ def test_recovery_codes_count_as_older_proof_if_a_thief_replaced_them(
     assert Client().post(reset_link(), {"code": codes[1]}).status_code == 200, "used up"
 
 
-def test_a_factor_that_a_thief_removed_is_still_required(home: Client, clock: Clock) -> None:
+def test_a_factor_that_a_thief_removed_is_still_required(home, clock):
     seed = enrolled(alice())
     clock.advance(days=8)
     thief = signed_in(alice())
@@ -602,9 +571,7 @@ def test_a_factor_that_a_thief_removed_is_still_required(home: Client, clock: Cl
     assert sets_password(browser, link)
 
 
-def test_a_thief_with_other_proof_cannot_finish_the_owners_waiting_period(
-    home: Client, clock: Clock
-) -> None:
+def test_a_thief_with_other_proof_cannot_finish_the_owners_waiting_period(home, clock):
     second = "alice@work.example"
     EmailAddress.objects.create(user=alice(), email=second, key=second, confirmed_at=clock.now())
     clock.advance(days=8)
@@ -620,9 +587,7 @@ def test_a_thief_with_other_proof_cannot_finish_the_owners_waiting_period(
     assert sets_password(Client(), reset_link())
 
 
-def test_a_thiefs_recovery_request_is_replaced_once_an_earlier_change_is_disputed(
-    home: Client, clock: Clock
-) -> None:
+def test_a_thiefs_recovery_request_is_replaced_once_an_earlier_change_is_disputed(home, clock):
     second = "thief@example.net"
     EmailAddress.objects.create(user=alice(), email=second, key=second, confirmed_at=clock.now())
     adds_an_app(signed_in(alice()), name="Mallory’s")
@@ -641,9 +606,7 @@ def test_a_thiefs_recovery_request_is_replaced_once_an_earlier_change_is_dispute
     assert [key for _kind, key, _since in Recovery.objects.get().evidence] == ["alice@example.org"]
 
 
-def test_a_lock_link_of_a_later_event_does_not_make_a_thiefs_browser_an_older_proof(
-    home: Client, clock: Clock
-) -> None:
+def test_a_lock_link_of_a_later_event_does_not_make_a_thiefs_browser_an_older_proof(home, clock):
     """The thief has one mailbox, and a browser that signed in after the disputed change."""
     second = "alice@work.example"
     EmailAddress.objects.create(user=alice(), email=second, key=second, confirmed_at=clock.now())
@@ -663,7 +626,7 @@ def test_a_lock_link_of_a_later_event_does_not_make_a_thiefs_browser_an_older_pr
     assert Recovery.objects.exists()
 
 
-def test_locking_again_does_not_end_the_owners_waiting_period(home: Client, clock: Clock) -> None:
+def test_locking_again_does_not_end_the_owners_waiting_period(home, clock):
     lock_down(alice(), Actor())
     browser, link = Client(), reset_link()
     browser.post(link, {"former": PASSWORD})
@@ -683,9 +646,7 @@ def test_locking_again_does_not_end_the_owners_waiting_period(home: Client, cloc
     assert Recovery.objects.get().due_at == due
 
 
-def test_an_owner_without_the_mailbox_cancels_the_thiefs_request_and_recovers(
-    home: Client, clock: Clock
-) -> None:
+def test_an_owner_without_the_mailbox_cancels_the_thiefs_request_and_recovers(home, clock):
     thief = Client(REMOTE_ADDR="203.0.113.9")
     assert sets_password(thief, reset_link())
     sign_in(thief, "alice", NEW)
@@ -702,7 +663,7 @@ def test_an_owner_without_the_mailbox_cancels_the_thiefs_request_and_recovers(
     assert sets_password(browser, link)
 
 
-def test_a_thiefs_recovery_requests_use_up_none_of_the_owners(home: Client, clock: Clock) -> None:
+def test_a_thiefs_recovery_requests_use_up_none_of_the_owners(home, clock):
     enrolled(alice())
     for _ in range(3):
         thief = Client()
@@ -715,9 +676,7 @@ def test_a_thiefs_recovery_requests_use_up_none_of_the_owners(home: Client, cloc
     assert Recovery.objects.exists()
 
 
-def test_the_former_password_alone_does_not_finish_a_request_from_before_the_lock(
-    home: Client, clock: Clock
-) -> None:
+def test_the_former_password_alone_does_not_finish_a_request_from_before_the_lock(home, clock):
     enrolled(alice())
     clock.advance(days=8)
     thief = Client()
@@ -732,9 +691,7 @@ def test_the_former_password_alone_does_not_finish_a_request_from_before_the_loc
     assert Authenticator.objects.exists()
 
 
-def test_the_mailbox_alone_must_wait_and_two_older_proofs_can_object(
-    alice: User, clock: Clock
-) -> None:
+def test_the_mailbox_alone_must_wait_and_two_older_proofs_can_object(alice, clock):
     home = known_browser(alice)
     clock.advance(days=8)
     users.confirm_email(alice, "second@example.org")
@@ -760,9 +717,7 @@ def test_the_mailbox_alone_must_wait_and_two_older_proofs_can_object(
     assert sets_password(thief, reset_link()), "nobody objected this time"
 
 
-def test_an_objection_counts_until_the_new_password_is_saved(
-    alice: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_objection_counts_until_the_new_password_is_saved(alice, clock, monkeypatch):
     """The objection arrives while the new password is being hashed."""
     enrolled(alice)
     clock.advance(days=8)
@@ -772,7 +727,7 @@ def test_an_objection_counts_until_the_new_password_is_saved(
     clock.advance(hours=72)
     link = reset_link()
 
-    def hash_while_another_objects(password: str) -> str:
+    def hash_while_another_objects(password):
         objection = {OwnershipEvidence(Evidence.EMAIL), OwnershipEvidence(Evidence.BROWSER)}
         assert recovery.cancel(alice, frozenset(objection), Actor())
         return make_password(password)
@@ -782,9 +737,7 @@ def test_an_objection_counts_until_the_new_password_is_saved(
     assert reloaded(alice).is_locked_down
 
 
-def test_staff_cannot_recover_by_waiting_or_remove_their_factors(
-    clock: Clock, settings: Any
-) -> None:
+def test_staff_cannot_recover_by_waiting_or_remove_their_factors(clock, settings):
     carol = make_user("carol", is_staff=True)
     home = known_browser(carol)
     enrolled(carol)
@@ -800,8 +753,8 @@ def test_staff_cannot_recover_by_waiting_or_remove_their_factors(
 
 
 def test_with_waiting_switched_off_only_enough_older_proofs_open_the_account(
-    alice: User, clock: Clock, settings: Any
-) -> None:
+    alice, clock, settings
+):
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=0)
     home = known_browser(alice)
     clock.advance(days=8)
@@ -811,7 +764,7 @@ def test_with_waiting_switched_off_only_enough_older_proofs_open_the_account(
     assert sets_password(home, reset_link())
 
 
-def test_the_review_restores_an_email_that_a_thief_removed(alice: User, clock: Clock) -> None:
+def test_the_review_restores_an_email_that_a_thief_removed(alice, clock):
     home, kept = known_browser(alice), "kept@example.org"
     users.confirm_email(alice, kept)
     clock.advance(days=8)
@@ -834,7 +787,7 @@ def test_the_review_restores_an_email_that_a_thief_removed(alice: User, clock: C
     )
 
 
-def test_an_email_that_another_user_has_now_is_not_restored(alice: User, clock: Clock) -> None:
+def test_an_email_that_another_user_has_now_is_not_restored(alice, clock):
     home = known_browser(alice)
     clock.advance(days=8)
     users.confirm_email(alice, "shared@example.org")
@@ -852,7 +805,7 @@ def test_an_email_that_another_user_has_now_is_not_restored(alice: User, clock: 
     assert EmailAddress.objects.get(email="shared@example.org").user.username == "bob"
 
 
-def test_only_the_owner_can_restore_a_suspended_credential(alice: User, clock: Clock) -> None:
+def test_only_the_owner_can_restore_a_suspended_credential(alice, clock):
     home = known_browser(alice)
     clock.advance(days=8)
     set_up_authenticator(signed_in(alice), name="Tablet")
@@ -878,9 +831,7 @@ def test_only_the_owner_can_restore_a_suspended_credential(alice: User, clock: C
     assert [is_signed_in(owner), is_signed_in(other)] == [True, False]
 
 
-def test_suspended_emails_are_recorded_in_the_history_and_named_in_no_other_mail(
-    alice: User, clock: Clock
-) -> None:
+def test_suspended_emails_are_recorded_in_the_history_and_named_in_no_other_mail(alice, clock):
     clock.advance(days=8)
     users.confirm_email(alice, THIEFS)
     thief = signed_in(reloaded(alice))
@@ -896,9 +847,7 @@ def test_suspended_emails_are_recorded_in_the_history_and_named_in_no_other_mail
 
 
 @pytest.mark.parametrize("act", [suspension.put_back, suspension.delete, suspension.finish])
-def test_a_review_during_a_change_of_the_account_fails_without_effect(
-    alice: User, clock: Clock, act: Any
-) -> None:
+def test_a_review_during_a_change_of_the_account_fails_without_effect(alice, clock, act):
     clock.advance(days=8)
     users.confirm_email(alice, THIEFS)
     lock(alice)

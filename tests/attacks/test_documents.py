@@ -2,7 +2,6 @@
 
 import json
 import socket
-from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -12,7 +11,6 @@ from django.test import Client as Browser
 from accounts.oauth.clients import documents
 from accounts.oauth.models import Client, Connection, LogoutNotice, UnreadRequest
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
-from accounts.users.models import User
 from tests.support.apps import make_app
 from tests.support.authorize import (
     AUTHORIZE,
@@ -25,19 +23,19 @@ from tests.support.authorize import (
     result,
 )
 from tests.support.client_keys import public_of
-from tests.support.document_host import HERE, HOST, REDIRECT, DocumentHost, resolve
+from tests.support.document_host import HERE, HOST, REDIRECT, resolve
 from tests.support.forgeries import key_of
 from tests.support.logout import ended, send_all
 from tests.support.oauth_client import App
 from tests.support.receiver import say
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 ASK = {"redirect_uri": REDIRECT}
 JSON = {"Content-Type": "application/json"}
 
 
-def refuses(host: DocumentHost, browser: Browser, **asked: str) -> bool:
+def refuses(host, browser, **asked):
     """Return whether the site shows an error page, sends nothing to the app, and stores no app."""
     answer = browser.get(address(host.app, **(ASK | asked)))
     assert answer.status_code < 500
@@ -48,17 +46,17 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def browser(alice: User) -> Browser:
+def browser(alice):
     return signed_in(alice)
 
 
 @pytest.fixture
-def connections(monkeypatch: pytest.MonkeyPatch) -> set[str]:
+def connections(monkeypatch):
     """The IP addresses that the site connects to; others than the host's refuse connections."""
     begun: set[str] = set()
     connect = socket.socket.connect
 
-    def noted(self: socket.socket, to: Any) -> None:
+    def noted(self, to):
         begun.add(to[0])
         if to[0] != HERE:
             raise ConnectionRefusedError
@@ -69,12 +67,8 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> set[str]:
 
 
 def test_a_document_in_the_private_network_is_not_read(
-    host: DocumentHost,
-    browser: Browser,
-    connections: set[str],
-    settings: Any,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+    host, browser, connections, settings, monkeypatch
+):
     set_up(settings, limits_scale=1000)
     for ip in (
         *("127.0.0.2", "10.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1", "0.0.0.0"),
@@ -125,9 +119,7 @@ def test_a_document_in_the_private_network_is_not_read(
         *("https://{}/\ud83d", "https://10.0.0.1/client.json", "https://[::1]/client.json"),
     ],
 )
-def test_only_exact_urls_at_the_hosts_of_the_setting_are_read(
-    host: DocumentHost, browser: Browser, connections: set[str], wrong: str
-) -> None:
+def test_only_exact_urls_at_the_hosts_of_the_setting_are_read(host, browser, connections, wrong):
     client_id = wrong.format(f"{HOST}:{host.port}")
 
     answer = browser.get(AUTHORIZE, {"client_id": client_id.encode("utf-8", "replace")})
@@ -136,7 +128,7 @@ def test_only_exact_urls_at_the_hosts_of_the_setting_are_read(
     assert not UnreadRequest.objects.exists()
 
 
-def test_strangers_cause_no_request_at_any_endpoint(host: DocumentHost) -> None:
+def test_strangers_cause_no_request_at_any_endpoint(host):
     stranger, app = Browser(), host.app
     page = begin(stranger, app, **ASK)
     stranger.get(page_of_request(page))
@@ -153,9 +145,7 @@ def test_strangers_cause_no_request_at_any_endpoint(host: DocumentHost) -> None:
     assert (host.count, Client.objects.count()) == (0, 0)
 
 
-def test_strangers_cannot_store_waiting_requests_without_bound(
-    host: DocumentHost, settings: Any, clock: Clock
-) -> None:
+def test_strangers_cannot_store_waiting_requests_without_bound(host, settings, clock):
     set_up(settings, limits_scale=0.02)
     for _ in range(10):
         Browser().get(address(host.app, **ASK))
@@ -167,7 +157,7 @@ def test_strangers_cannot_store_waiting_requests_without_bound(
     assert not UnreadRequest.objects.exists()
 
 
-def test_a_stranger_stores_no_huge_waiting_request(host: DocumentHost) -> None:
+def test_a_stranger_stores_no_huge_waiting_request(host):
     many = {f"p{i}": "x" * 8000 for i in range(5)}
 
     answer = Browser().get(address(host.app, **ASK, **many))
@@ -176,8 +166,8 @@ def test_a_stranger_stores_no_huge_waiting_request(host: DocumentHost) -> None:
 
 
 def test_the_limit_of_a_network_stops_nobody_there_who_uses_a_known_app(
-    host: DocumentHost, browser: Browser, clock: Clock, settings: Any
-) -> None:
+    host, browser, clock, settings
+):
     bob = signed_in(make_user("bob"))
     set_up(settings, limits_scale=1 / METADATA_NETWORK.burst)
     assert begin(browser, host.app, **ASK).status_code == 200
@@ -189,9 +179,7 @@ def test_the_limit_of_a_network_stops_nobody_there_who_uses_a_known_app(
     assert host.count == 1
 
 
-def test_a_page_of_another_site_cannot_break_the_open_requests_of_a_browser(
-    host: DocumentHost, browser: Browser, clock: Clock
-) -> None:
+def test_a_page_of_another_site_cannot_break_the_open_requests_of_a_browser(host, browser, clock):
     """Browsers send no cookies with its POST, but would store a cookie of the answer."""
     page = begin(browser, host.app, **ASK)
     Client.objects.update(document_due_at=clock.now())
@@ -203,18 +191,14 @@ def test_a_page_of_another_site_cannot_break_the_open_requests_of_a_browser(
     assert "code" in result(allow(browser, page))
 
 
-def test_another_browser_cannot_continue_a_request_that_waits(
-    host: DocumentHost, browser: Browser
-) -> None:
+def test_another_browser_cannot_continue_a_request_that_waits(host, browser):
     page = begin(Browser(), host.app, **ASK)
 
     assert browser.get(page_of_request(page)).status_code == 400
     assert host.count == 0
 
 
-def test_images_and_frames_of_other_sites_cause_no_request(
-    host: DocumentHost, browser: Browser
-) -> None:
+def test_images_and_frames_of_other_sites_cause_no_request(host, browser):
     for kind in ("image", "iframe", "empty"):
         answer = browser.get(address(host.app, **ASK), headers={"Sec-Fetch-Dest": kind})
         assert answer.status_code == 400
@@ -222,7 +206,7 @@ def test_images_and_frames_of_other_sites_cause_no_request(
     assert (host.count, UnreadRequest.objects.count()) == (0, 0)
 
 
-def test_a_person_causes_few_requests(host: DocumentHost, browser: Browser, clock: Clock) -> None:
+def test_a_person_causes_few_requests(host, browser, clock):
     host.answers["/client.json"] = say(404)
 
     statuses = [browser.get(address(host.app, **ASK)).status_code for _ in range(12)]
@@ -231,9 +215,7 @@ def test_a_person_causes_few_requests(host: DocumentHost, browser: Browser, cloc
     assert host.count == METADATA_PERSON.burst
 
 
-def test_an_answer_that_is_no_document_of_the_app_is_refused(
-    host: DocumentHost, browser: Browser, settings: Any
-) -> None:
+def test_an_answer_that_is_no_document_of_the_app_is_refused(host, browser, settings):
     set_up(settings, limits_scale=1000)
     valid = json.dumps(host.members).encode()
     for body, headers in (
@@ -275,15 +257,13 @@ def test_an_answer_that_is_no_document_of_the_app_is_refused(
         },
     ],
 )
-def test_a_document_that_takes_more_than_it_may_is_refused(
-    host: DocumentHost, browser: Browser, members: dict[str, Any]
-) -> None:
+def test_a_document_that_takes_more_than_it_may_is_refused(host, browser, members):
     host.members |= members
 
     assert refuses(host, browser)
 
 
-def test_a_document_cannot_give_its_app_more_rights(host: DocumentHost, browser: Browser) -> None:
+def test_a_document_cannot_give_its_app_more_rights(host, browser):
     host.members |= {
         "scope": "openid groups profile:write activity:read",
         "audiences": [host.client_id],
@@ -308,9 +288,7 @@ def test_a_document_cannot_give_its_app_more_rights(host: DocumentHost, browser:
         assert "invalid_scope" in browser.get(address(host.app, **ASK, scope=scope)).text
 
 
-def test_an_app_cannot_hide_its_host_behind_the_name_of_another_one(
-    host: DocumentHost, browser: Browser
-) -> None:
+def test_an_app_cannot_hide_its_host_behind_the_name_of_another_one(host, browser):
     host.members["client_name"] = "<b>My bank</b> (verified)"
 
     page = begin(browser, host.app, **ASK)
@@ -321,9 +299,7 @@ def test_an_app_cannot_hide_its_host_behind_the_name_of_another_one(
     assert f"<title>Sign in to {HOST}:{host.port}" in page.text
 
 
-def test_an_app_that_changes_its_name_is_not_verified_any_more(
-    host: DocumentHost, alice: User, clock: Clock
-) -> None:
+def test_an_app_that_changes_its_name_is_not_verified_any_more(host, alice, clock):
     begin(signed_in(alice), host.app, **ASK)
     Client.objects.update(is_verified=True)
     host.members["client_name"] = "My bank"
@@ -335,9 +311,7 @@ def test_an_app_that_changes_its_name_is_not_verified_any_more(
     assert f"<h1>Sign in to <bdi>{HOST}:{host.port}</bdi></h1>" in page.text
 
 
-def test_a_host_that_the_operator_does_not_name_any_more_gets_nothing(
-    host: DocumentHost, browser: Browser, settings: Any
-) -> None:
+def test_a_host_that_the_operator_does_not_name_any_more_gets_nothing(host, browser, settings):
     page = begin(browser, host.app, **ASK, scope="openid offline_access")
     code = result(allow(browser, page))["code"]
     page = begin(browser, host.app, **ASK)
@@ -350,8 +324,8 @@ def test_a_host_that_the_operator_does_not_name_any_more_gets_nothing(
 
 
 def test_an_app_of_a_removed_host_signs_nobody_out_and_is_not_told_of_sessions_that_end(
-    host: DocumentHost, alice: User, browser: Browser, settings: Any, clock: Clock
-) -> None:
+    host, alice, browser, settings, clock
+):
     begin(browser, host.app, **ASK)
     Client.objects.update(backchannel_logout_uri=host.url("/logout", HOST))
     hint = App(host.app).sign_in(alice.login_sessions.get(kind="browser"), "openid")["id_token"]
@@ -370,12 +344,10 @@ def test_an_app_of_a_removed_host_signs_nobody_out_and_is_not_told_of_sessions_t
     assert "Stay signed in" in browser.get("/oauth/logout").text
 
 
-def test_a_document_cannot_take_the_identifiers_of_another_host(
-    host: DocumentHost, alice: User, clock: Clock
-) -> None:
+def test_a_document_cannot_take_the_identifiers_of_another_host(host, alice, clock):
     mine, others = [REDIRECT], ["https://shop.example.org/callback"]
 
-    def changed(kind: str, uris: list[str]) -> tuple[Browser, Any]:
+    def changed(kind, uris):
         host.members |= {"subject_type": kind, "redirect_uris": uris}
         clock.advance(hours=2)
         browser = signed_in(alice)
@@ -390,9 +362,7 @@ def test_a_document_cannot_take_the_identifiers_of_another_host(
     assert host.app.sector == "app.example.org"
 
 
-def test_a_redirect_uri_that_the_document_has_lost_gets_no_code(
-    host: DocumentHost, alice: User, clock: Clock
-) -> None:
+def test_a_redirect_uri_that_the_document_has_lost_gets_no_code(host, alice, clock):
     begin(signed_in(alice), host.app, **ASK)
     pushed = push(host.app, **ASK).json()["request_uri"]
     browser = Browser()
@@ -408,9 +378,7 @@ def test_a_redirect_uri_that_the_document_has_lost_gets_no_code(
     assert not Connection.objects.exists()
 
 
-def test_a_document_that_turns_wrong_is_refused_though_it_was_read_before(
-    host: DocumentHost, alice: User, clock: Clock
-) -> None:
+def test_a_document_that_turns_wrong_is_refused_though_it_was_read_before(host, alice, clock):
     begin(signed_in(alice), host.app, **ASK)
     clock.advance(days=1)
     host.answers["/client.json"] = say(404)
@@ -426,8 +394,8 @@ def test_a_document_that_turns_wrong_is_refused_though_it_was_read_before(
 
 @pytest.mark.parametrize("status", [404, 503])
 def test_a_refused_or_too_old_document_is_not_used_while_another_request_reads_it(
-    host: DocumentHost, browser: Browser, clock: Clock, status: int
-) -> None:
+    host, browser, clock, status
+):
     page, now = begin(browser, host.app, **ASK), clock.now()
     age = documents.LAST * (status == 503)
     Client.objects.update(document_due_at=now, document_read_at=now - age)
@@ -439,9 +407,7 @@ def test_a_refused_or_too_old_document_is_not_used_while_another_request_reads_i
     assert allow(browser, page).status_code == 400
 
 
-def test_an_app_of_an_operator_is_never_taken_over_by_a_document(
-    host: DocumentHost, browser: Browser
-) -> None:
+def test_an_app_of_an_operator_is_never_taken_over_by_a_document(host, browser):
     """Only ``source`` separates them, so the form of the IDs must, too."""
     app = make_app()
     host.members["client_id"] = app.pk

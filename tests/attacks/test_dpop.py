@@ -12,13 +12,11 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from accounts.codes.models import UsedOnce
 from accounts.common import clock as site_clock
 from accounts.oauth.models import AuthorizationCode
-from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
 from tests.support.api import call
 from tests.support.authorize import PAR, query
 from tests.support.dpop import ME, TOKEN, USERINFO, Key, get
-from tests.support.oauth_client import Answer, App, audience, browser_of, new_app, set_client
-from tests.support.signin import Clock
+from tests.support.oauth_client import audience, browser_of, new_app, set_client
 from tests.support.steps import make_user
 from tests.support.wsgi import Applications, answer, environ
 
@@ -29,29 +27,27 @@ SCOPE = "openid profile:read offline_access"
 
 
 @pytest.fixture
-def app(db: None) -> App:
+def app(db):
     return new_app(scope=SCOPE, audiences=[audience()], is_public=True)
 
 
 @pytest.fixture
-def browser(db: None) -> LoginSession:
+def browser(db):
     return browser_of(make_user("alice"))
 
 
 @pytest.fixture
-def key() -> Key:
+def key():
     return Key()
 
 
-def sign_in(app: App, browser: LoginSession, key: Key) -> Answer:
+def sign_in(app, browser, key):
     given = app.redeem(app.code(browser, SCOPE), dpop=key.proof())
     assert given.status == 200, given.body
     return given
 
 
-def test_a_stolen_access_token_is_useless_without_its_key(
-    app: App, browser: LoginSession, key: Key
-) -> None:
+def test_a_stolen_access_token_is_useless_without_its_key(app, browser, key):
     token = sign_in(app, browser, key)["access_token"]
     other = sign_in(app, browser, key)["access_token"]
 
@@ -70,9 +66,7 @@ def test_a_stolen_access_token_is_useless_without_its_key(
     assert call("me/", basic=f"{token}:").status == 401
 
 
-def test_a_token_that_is_bound_to_no_key_is_refused_as_dpop(
-    app: App, browser: LoginSession, key: Key
-) -> None:
+def test_a_token_that_is_bound_to_no_key_is_refused_as_dpop(app, browser, key):
     token = app.sign_in(browser, SCOPE)["access_token"]
 
     for path in (ME, USERINFO):
@@ -81,9 +75,7 @@ def test_a_token_that_is_bound_to_no_key_is_refused_as_dpop(
         assert get(path, token, scheme="Bearer").status_code == 200
 
 
-def test_the_short_path_refuses_bound_tokens_and_repeats_no_nonce(
-    app: App, browser: LoginSession, key: Key
-) -> None:
+def test_the_short_path_refuses_bound_tokens_and_repeats_no_nonce(app, browser, key):
     given, applications = sign_in(app, browser, key), Applications()
     token = given["access_token"]
     proof = key.proof("GET", ME, token=token)
@@ -101,9 +93,7 @@ def test_the_short_path_refuses_bound_tokens_and_repeats_no_nonce(
 
 
 @pytest.mark.parametrize("is_public", [True, False])
-def test_a_stolen_refresh_token_is_useless_without_its_key(
-    browser: LoginSession, key: Key, clock: Clock, is_public: bool
-) -> None:
+def test_a_stolen_refresh_token_is_useless_without_its_key(browser, key, clock, is_public):
     app = new_app(scope=SCOPE, audiences=[audience()], is_public=is_public)
     old = sign_in(app, browser, key)["refresh_token"]
     new = app.refresh(old, dpop=key.proof())["refresh_token"]
@@ -117,16 +107,14 @@ def test_a_stolen_refresh_token_is_useless_without_its_key(
     assert (answer.status, answer["token_type"]) == (200, "DPoP"), "the thief has ended nothing"
 
 
-def test_a_refresh_token_that_is_bound_to_no_key_stays_so(
-    app: App, browser: LoginSession, key: Key
-) -> None:
+def test_a_refresh_token_that_is_bound_to_no_key_stays_so(app, browser, key):
     token = app.sign_in(browser, SCOPE)["refresh_token"]
 
     assert app.refresh(token, dpop=key.proof()).error == "invalid_grant"
     assert app.refresh(token)["token_type"] == "Bearer"
 
 
-def test_a_proof_works_once(app: App, browser: LoginSession, key: Key) -> None:
+def test_a_proof_works_once(app, browser, key):
     proof = key.proof()
     given = app.redeem(app.code(browser, SCOPE), dpop=proof)
     assert app.redeem(app.code(browser, SCOPE), dpop=proof).error == "invalid_dpop_proof"
@@ -141,9 +129,7 @@ def test_a_proof_works_once(app: App, browser: LoginSession, key: Key) -> None:
     assert app.redeem(app.code(browser), dpop=key.proof(jti="1")).status == 200
 
 
-def test_only_a_request_that_succeeds_stores_a_proof(
-    app: App, browser: LoginSession, key: Key
-) -> None:
+def test_only_a_request_that_succeeds_stores_a_proof(app, browser, key):
     """Otherwise a stranger could fill the database."""
     token = app.sign_in(browser, SCOPE)["access_token"]
 
@@ -155,9 +141,7 @@ def test_only_a_request_that_succeeds_stores_a_proof(
     assert not UsedOnce.objects.exists()
 
 
-def test_a_proof_needs_the_nonce_of_the_last_answers(
-    app: App, browser: LoginSession, key: Key, clock: Clock
-) -> None:
+def test_a_proof_needs_the_nonce_of_the_last_answers(app, browser, key, clock):
     """Whoever could use the key for a moment has made no proofs for later."""
     code, made_before = app.code(browser, SCOPE), dpop.nonce()
     clock.advance(seconds=600)
@@ -176,9 +160,7 @@ def test_a_proof_needs_the_nonce_of_the_last_answers(
     assert get(ME, token, key.proof("GET", ME, token=token, nonce=nonce)).status_code == 200
 
 
-def test_a_code_that_is_bound_to_a_key_is_useless_without_it(
-    app: App, browser: LoginSession, key: Key
-) -> None:
+def test_a_code_that_is_bound_to_a_key_is_useless_without_it(app, browser, key):
     code = app.code(browser, dpop_jkt=key.thumbprint)
 
     assert app.redeem(code).error == "invalid_grant"
@@ -187,9 +169,7 @@ def test_a_code_that_is_bound_to_a_key_is_useless_without_it(
     assert app.redeem(code, dpop=key.proof())["token_type"] == "DPoP"
 
 
-def test_a_pushed_request_needs_a_new_proof_of_the_key_that_it_names(
-    app: App, browser: LoginSession, key: Key
-) -> None:
+def test_a_pushed_request_needs_a_new_proof_of_the_key_that_it_names(app, browser, key):
     form = {name: value or "" for name, value in query(app.client, scope="openid").items()}
     proof = key.proof(path=PAR)
 
@@ -200,9 +180,7 @@ def test_a_pushed_request_needs_a_new_proof_of_the_key_that_it_names(
     assert app.post(PAR, dpop=proof, **form).error == "invalid_dpop_proof"
 
 
-def test_an_app_that_must_use_dpop_gets_nothing_without_it(
-    app: App, browser: LoginSession, key: Key
-) -> None:
+def test_an_app_that_must_use_dpop_gets_nothing_without_it(app, browser, key):
     before = app.sign_in(browser, SCOPE)["refresh_token"]
     set_client(app, requires_dpop=True)
     code = app.code(browser)
@@ -218,19 +196,19 @@ EC = Key()
 RSA = Key("RS256", generate_rsa(65537, 2048))
 
 
-def hs256(message: bytes) -> bytes:
+def hs256(message):
     """Sign with the public key as a secret (CVE-2015-9235)."""
     pem = EC.private.public_key().public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
     return hmac.digest(pem, message, hashlib.sha256)
 
 
-def p384() -> str:
+def p384():
     private = generate_private_key(SECP384R1())
     jwk = jwt.get_algorithm_by_name("ES384").to_jwk(private.public_key(), as_dict=True)
     return Key("ES384", private).proof(head={"jwk": jwk})
 
 
-def rsa(exponent: int, bits: int) -> str:
+def rsa(exponent, bits):
     return Key("RS256", generate_rsa(exponent, bits)).proof()
 
 
@@ -238,7 +216,7 @@ PRIVATE = jwt.get_algorithm_by_name("ES256").to_jwk(EC.private, as_dict=True)
 OCTETS = {"kty": "oct", "k": "c2VjcmV0"}
 
 
-def seconds(after: int) -> int:
+def seconds(after):
     return int(site_clock.now().timestamp()) + after
 
 
@@ -294,7 +272,7 @@ WRONG = {
 
 
 @pytest.mark.django_db
-def test_a_proof_that_was_not_made_for_the_request_is_refused(clock: Clock) -> None:
+def test_a_proof_that_was_not_made_for_the_request_is_refused(clock):
     app = new_app(is_public=True)
     code = app.code(browser_of(make_user("alice")))
 

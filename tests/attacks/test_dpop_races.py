@@ -6,14 +6,14 @@ import pytest
 
 from tests.support.app_races import VERIFIER, WEB, add_code, connect
 from tests.support.dpop import ME, TOKEN, Key
-from tests.support.nodes import AT_ONCE, Nodes, Race
+from tests.support.nodes import AT_ONCE
 from tests.support.races import confirmed
-from tests.support.site import Response, together
+from tests.support.site import together
 
 FORM = {"grant_type": "authorization_code", "redirect_uri": WEB, "code_verifier": VERIFIER}
 
 
-def using_one_proof_eight_times(nodes: Nodes, name: str) -> None:
+def using_one_proof_eight_times(nodes, name):
     """One of eight requests gets tokens, although each has a code. One of eight reads the API."""
     confirmed(nodes, name)
     connect(nodes, name)
@@ -23,7 +23,7 @@ def using_one_proof_eight_times(nodes: Nodes, name: str) -> None:
     nonce = nodes[1].client().get(ME, headers={"DPoP": "a"}).headers["DPoP-Nonce"]
     proof = key.proof(htu=f"{origin}{TOKEN}", nonce=nonce)
 
-    def redeem(i: int) -> Response:
+    def redeem(i):
         form = FORM | {"client_id": name, "code": f"{name}{i}"}
         return nodes[i % 2].client().post(TOKEN, form, csrf=False, headers={"DPoP": proof})
 
@@ -44,5 +44,5 @@ RACES = [using_one_proof_eight_times]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_of_eight_requests_with_one_proof_one_succeeds(nodes: Nodes, race: Race) -> None:
+def test_of_eight_requests_with_one_proof_one_succeeds(nodes, race):
     race(nodes, "proving")

@@ -21,7 +21,7 @@ from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_SUBSCRIBER
 from accounts.users.models import EmailAddress, FormerCredential, User
 from accounts.users.services import AccountChanged, rename
 from tests.support.api import call
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import (
     CODE,
     CONFIRM,
@@ -48,7 +48,7 @@ CHANGING = re.compile(r'[0-9a-f]{8}(-[0-9a-f]{4,12}){4}|(token|nonce)[^>]+"')
 
 
 @pytest.fixture
-def alice() -> User:
+def alice():
     """Alice, a year after she signed up."""
     user = make_user("alice")
     user.date_joined -= timedelta(days=365)
@@ -57,7 +57,7 @@ def alice() -> User:
     return user
 
 
-def button(browser: Client, name: str, address: str = "") -> str:
+def button(browser, name, address=""):
     """Return the value of the button called ``name`` in the row of ``address``."""
     rows = re.split(r"<li|<section", browser.get(EMAIL).text)
     (row,) = [row for row in rows if f'name="{name}"' in row and address in row]
@@ -66,31 +66,31 @@ def button(browser: Client, name: str, address: str = "") -> str:
     return found[1]
 
 
-def add(browser: Client, address: str) -> Any:
+def add(browser, address):
     """Add an email and confirm it with the mailed code."""
     browser.post(EMAIL, {"email": address})
     return confirm(browser, address, outbox()[-1].code)
 
 
-def confirm(browser: Client, address: str, code: str) -> Any:
+def confirm(browser, address, code):
     return browser.post(EMAIL, {"confirm": button(browser, "confirm", address), "code": code})
 
 
-def make_primary(browser: Client, address: str) -> Any:
+def make_primary(browser, address):
     return browser.post(EMAIL, {"primary": button(browser, "primary", address)})
 
 
-def newest_mail(address: str, words: str) -> Any:
+def newest_mail(address, words):
     """Return the newest mail to ``address`` with ``words`` in its subject."""
     return [mail for mail in outbox() if mail.to == address and words in mail.subject][-1]
 
 
-def state(user: User) -> tuple[str, set[str]]:
+def state(user):
     user.refresh_from_db()
     return user.email, set(user.emails.values_list("email", flat=True))
 
 
-def test_an_email_signs_in_only_after_it_is_confirmed(alice: User) -> None:
+def test_an_email_signs_in_only_after_it_is_confirmed(alice):
     browser, by_address = signed_in(alice), Client()
     browser.post(EMAIL, {"email": "alice@example.net"})
     code = outbox()[-1].code
@@ -102,7 +102,7 @@ def test_an_email_signs_in_only_after_it_is_confirmed(alice: User) -> None:
     assert is_signed_in(by_address)
 
 
-def test_an_email_belongs_to_the_first_user_who_confirms_it(alice: User) -> None:
+def test_an_email_belongs_to_the_first_user_who_confirms_it(alice):
     browser = signed_in(alice)
     browser.post(EMAIL, {"email": "bob@example.org"})
     code = outbox()[-1].code
@@ -117,7 +117,7 @@ def test_an_email_belongs_to_the_first_user_who_confirms_it(alice: User) -> None
     assert state(alice) == (MINE, {MINE})
 
 
-def test_adding_a_taken_email_looks_like_a_free_one_and_its_owner_is_notified(alice: User) -> None:
+def test_adding_a_taken_email_looks_like_a_free_one_and_its_owner_is_notified(alice):
     browser = signed_in(make_user("mallory"))
 
     pages = []
@@ -132,7 +132,7 @@ def test_adding_a_taken_email_looks_like_a_free_one_and_its_owner_is_notified(al
     assert not notice.action_url
 
 
-def test_a_confirmation_link_works_only_for_its_user_and_only_by_post(alice: User) -> None:
+def test_a_confirmation_link_works_only_for_its_user_and_only_by_post(alice):
     browser = signed_in(alice)
     browser.post(EMAIL, {"email": "alice@example.net"})
     link = path_of(outbox()[-1].action_url)
@@ -146,7 +146,7 @@ def test_a_confirmation_link_works_only_for_its_user_and_only_by_post(alice: Use
     assert state(alice) == (MINE, {MINE, "alice@example.net"})
 
 
-def test_email_changes_need_recent_authentication(alice: User, clock: Clock) -> None:
+def test_email_changes_need_recent_authentication(alice, clock):
     browser = signed_in(alice)
     add(browser, "alice@example.net")
     make, remove = (button(browser, name, "alice@example.net") for name in ("primary", "remove"))
@@ -158,7 +158,7 @@ def test_email_changes_need_recent_authentication(alice: User, clock: Clock) -> 
     assert state(alice) == (MINE, {MINE, "alice@example.net"})
 
 
-def test_another_users_email_cannot_be_made_primary_or_removed(alice: User) -> None:
+def test_another_users_email_cannot_be_made_primary_or_removed(alice):
     browser = signed_in(alice)
     add(browser, "alice@example.net")
     number = button(browser, "remove", "alice@example.net")
@@ -172,7 +172,7 @@ def test_another_users_email_cannot_be_made_primary_or_removed(alice: User) -> N
     assert state(mallory) == ("mallory@example.org", {"mallory@example.org"})
 
 
-def test_an_account_keeps_its_primary_email_and_has_at_most_ten(alice: User) -> None:
+def test_an_account_keeps_its_primary_email_and_has_at_most_ten(alice):
     browser = signed_in(alice)
 
     browser.post(EMAIL, {"remove": str(alice.emails.get().pk)})
@@ -183,7 +183,7 @@ def test_an_account_keeps_its_primary_email_and_has_at_most_ten(alice: User) -> 
     assert browser.get(EMAIL).text.count('name="confirm"') == 9
 
 
-def steal(alice: User) -> Client:
+def steal(alice):
     """Replace alice's email with the thief's, in her own session."""
     thief = signed_in(alice)
     add(thief, THIEFS)
@@ -195,8 +195,8 @@ def steal(alice: User) -> Client:
 
 @pytest.mark.parametrize("words", ["primary email address was changed", "was removed", "was added"])
 def test_a_link_mailed_to_the_former_email_locks_a_stolen_account_and_its_owner_gets_it_back(
-    alice: User, words: str
-) -> None:
+    alice, words
+):
     thief = steal(alice)
     link = path_of(newest_mail(MINE, words).action_url)
 
@@ -218,9 +218,7 @@ def test_a_link_mailed_to_the_former_email_locks_a_stolen_account_and_its_owner_
 
 
 @pytest.mark.parametrize("days, good", [(29.99, True), (30, False)])
-def test_a_change_of_emails_can_be_disputed_for_thirty_days(
-    alice: User, clock: Clock, days: float, good: bool
-) -> None:
+def test_a_change_of_emails_can_be_disputed_for_thirty_days(alice, clock, days, good):
     steal(alice)
     links = [
         path_of(newest_mail(MINE, words).action_url)
@@ -232,7 +230,7 @@ def test_a_change_of_emails_can_be_disputed_for_thirty_days(
     assert {Client().get(link).status_code for link in links} == {200 if good else 404}
 
 
-def test_lock_links_mailed_to_a_suspended_email_no_longer_work(alice: User) -> None:
+def test_lock_links_mailed_to_a_suspended_email_no_longer_work(alice):
     steal(alice)
     Client().post(path_of(newest_mail(MINE, "was removed").action_url))
 
@@ -243,7 +241,7 @@ def test_lock_links_mailed_to_a_suspended_email_no_longer_work(alice: User) -> N
     assert {Client().post(link).status_code for link in locking} == {404}
 
 
-def test_email_changes_in_progress_fail_after_a_lockdown(alice: User) -> None:
+def test_email_changes_in_progress_fail_after_a_lockdown(alice):
     owner = signed_in(alice)
     add(owner, "alice@example.net")
     as_read, (other,) = User.objects.get(), alice.emails.filter(email="alice@example.net")
@@ -258,23 +256,23 @@ def test_email_changes_in_progress_fail_after_a_lockdown(alice: User) -> None:
             act()
 
 
-def at(line: int, address: int = 1) -> Client:
+def at(line, address=1):
     """Return a browser in a wide network of its own."""
     return Client(REMOTE_ADDR=f"10.{line}.0.{address}")
 
 
-def ask(browser: Client, login: str = "alice", page: str = RESET) -> Any:
+def ask(browser, login="alice", page=RESET):
     return browser.post(page, {"login": login})
 
 
-def mailed(to: str = "alice@example.org") -> int:
+def mailed(to="alice@example.org"):
     return sum(mail.to == to for mail in outbox())
 
 
 @pytest.mark.parametrize(
     "written", ["victim+{}@gmail.com", "v.ictim+{}@googlemail.com", "victim+{}@example.org"]
 )
-def test_thirty_sign_ups_from_one_wide_network_send_a_mailbox_two_mails(written: str) -> None:
+def test_thirty_sign_ups_from_one_wide_network_send_a_mailbox_two_mails(written):
     answers = [
         sign_up(at(0, i), f"mallory{i}", written.format(i or "")).status_code for i in range(30)
     ]
@@ -284,7 +282,7 @@ def test_thirty_sign_ups_from_one_wide_network_send_a_mailbox_two_mails(written:
     assert sign_up(at(1), "alice", "victim@gmail.org").status_code == 302
 
 
-def test_a_mailbox_gets_six_mails_a_day_and_the_answers_do_not_reveal_it(clock: Clock) -> None:
+def test_a_mailbox_gets_six_mails_a_day_and_the_answers_do_not_reveal_it(clock):
     """The requests are resets, codes and sign-ups, by username and by email, known and unknown."""
     make_user("alice")
     logins = {"alice": ["alice", "alice@example.org"], "nobody": ["nobody", "nobody@example.org"]}
@@ -300,7 +298,7 @@ def test_a_mailbox_gets_six_mails_a_day_and_the_answers_do_not_reveal_it(clock: 
     assert seen == {who: {(200, 302, 302)} for who in logins}
 
 
-def test_the_work_is_the_same_when_a_mailbox_has_reached_its_limit(clock: Clock) -> None:
+def test_the_work_is_the_same_when_a_mailbox_has_reached_its_limit(clock):
     make_user("alice")
     works = {}
     for login in ("alice@example.org", "nobody@example.org"):
@@ -314,7 +312,7 @@ def test_the_work_is_the_same_when_a_mailbox_has_reached_its_limit(clock: Clock)
     assert mailed() == MAIL_BOX.burst
 
 
-def test_using_a_mailed_code_restores_the_budget_that_its_mail_spent(clock: Clock) -> None:
+def test_using_a_mailed_code_restores_the_budget_that_its_mail_spent(clock):
     make_user("alice")
     for _ in range(8):
         browser = at(0)
@@ -326,7 +324,7 @@ def test_using_a_mailed_code_restores_the_budget_that_its_mail_spent(clock: Cloc
     assert [ask(at(0)).status_code for _ in range(2)] == [200, 429]
 
 
-def test_a_known_browser_has_a_mail_budget_of_its_own(clock: Clock) -> None:
+def test_a_known_browser_has_a_mail_budget_of_its_own(clock):
     make_user("alice")
     make_user("bob")
     hers = at(0)
@@ -348,27 +346,25 @@ def test_a_known_browser_has_a_mail_budget_of_its_own(clock: Clock) -> None:
 type Check = Callable[[str], bool]
 
 
-def sign_in_code(browser: Client) -> Check:
+def sign_in_code(browser):
     make_user("alice")
     ask(browser, "alice", CODE)
     return lambda code: browser.post(CODE, {"code": code}).status_code == 302
 
 
-def sign_up_code(browser: Client) -> Check:
+def sign_up_code(browser):
     sign_up(browser, "mallory", "alice@example.org")
     return lambda code: browser.post(CONFIRM, {"code": code}).status_code == 302
 
 
-def code_of_a_new_email(browser: Client) -> Check:
+def code_of_a_new_email(browser):
     client = ClientInfo(browser.defaults["REMOTE_ADDR"], "")
     row = addresses.add(make_user("mallory"), "alice@example.org", client)
     return lambda code: addresses.confirm_by_code(row, code, Actor(client)) is None
 
 
 @pytest.mark.parametrize("begin", [sign_in_code, sign_up_code, code_of_a_new_email])
-def test_requests_beyond_the_limit_of_a_mailbox_give_no_further_guesses(
-    begin: Callable[[Client], Check],
-) -> None:
+def test_requests_beyond_the_limit_of_a_mailbox_give_no_further_guesses(begin):
     """Eight digits are safe only because a mailbox gets few codes, with five tries each."""
     for line in range(MAIL_BOX.burst):
         ask(at(line), "alice@example.org", CODE)
@@ -381,9 +377,7 @@ def test_requests_beyond_the_limit_of_a_mailbox_give_no_further_guesses(
         assert not is_accepted(canonical_code(mail.code))
 
 
-def test_a_sign_up_with_a_taken_username_does_not_reveal_which_mailbox_is_full(
-    clock: Clock,
-) -> None:
+def test_a_sign_up_with_a_taken_username_does_not_reveal_which_mailbox_is_full(clock):
     """Mails requested by username use up what its mailbox may get from the same wide network."""
     seen = []
     for login in ("alice", "bob"):
@@ -399,9 +393,7 @@ def test_a_sign_up_with_a_taken_username_does_not_reveal_which_mailbox_is_full(
 
 
 @pytest.mark.parametrize("waiting", [0, 1, 3])
-def test_requesting_another_code_does_not_reveal_how_many_sign_ups_are_pending(
-    clock: Clock, waiting: int
-) -> None:
+def test_requesting_another_code_does_not_reveal_how_many_sign_ups_are_pending(clock, waiting):
     for n in range(waiting):
         assert sign_up(at(10 + n), f"alice{n}", "alice@example.org").status_code == 302
 
@@ -412,7 +404,7 @@ def test_requesting_another_code_does_not_reveal_how_many_sign_ups_are_pending(
     assert (statuses, later) == ([200, 429], [200, 429])
 
 
-def test_a_mail_that_is_not_sent_does_not_invalidate_an_earlier_code(clock: Clock) -> None:
+def test_a_mail_that_is_not_sent_does_not_invalidate_an_earlier_code(clock):
     sign_up(at(0), "alice")
     for line in range(1, MAIL_BOX.burst + 2):
         assert call("email/resend/", {"email": "alice@example.org"}, client=at(line)).status == 200
@@ -423,7 +415,7 @@ def test_a_mail_that_is_not_sent_does_not_invalidate_an_earlier_code(clock: Cloc
     assert call("email/verify/", confirmed, client=at(0)).status == 200
 
 
-def test_strangers_cannot_invalidate_the_code_for_an_email_that_a_user_adds(clock: Clock) -> None:
+def test_strangers_cannot_invalidate_the_code_for_an_email_that_a_user_adds(clock):
     alice, home = make_user("alice"), ClientInfo("10.0.0.1", "")
     row = addresses.add(alice, "new@example.org", home)
     code = canonical_code(outbox()[-1].code)

@@ -3,7 +3,6 @@
 import json
 import time
 from threading import BoundedSemaphore
-from typing import Any
 
 import pytest
 
@@ -16,8 +15,7 @@ from tests.support.client_keys import KeyedApp, keyed_app, public_of, publish, p
 from tests.support.forgeries import key_of
 from tests.support.oauth_client import new_app, set_client
 from tests.support.process import slack
-from tests.support.receiver import PUBLIC, WITHIN, Receiver, drip, hang, say
-from tests.support.signin import Clock
+from tests.support.receiver import PUBLIC, WITHIN, drip, hang, say
 
 pytestmark = pytest.mark.django_db
 
@@ -25,26 +23,26 @@ URI = "https://shop.example.org/keys"
 
 
 @pytest.fixture
-def app(receiver: Receiver) -> KeyedApp:
+def app(receiver):
     """An app that publishes its key at the receiver, which counts as private."""
     return publishing_app(receiver)
 
 
-def status(app: KeyedApp, **header: Any) -> int:
+def status(app, **header):
     """Return the status of the answer to an assertion, which may have a changed header."""
     return app.post(
         "/oauth/introspect", token="x", client_assertion=app.mint().token(header=header)
     ).status
 
 
-def forged(app: KeyedApp, **header: Any) -> int:
+def forged(app, **header):
     """Do the same as :func:`status` with a key of mallory."""
     return status(KeyedApp(app.client, key=key_of("ES256", "mallory")), **header)
 
 
 def test_no_private_address_is_reached_unless_the_registration_says_so(
-    app: KeyedApp, receiver: Receiver, connections: list[str], clock: Clock
-) -> None:
+    app, receiver, connections, clock
+):
     for host in WITHIN:
         set_client(app, jwks_uri=receiver.url(host=host), jwks_uri_is_private=False)
         assert status(app) in {401, 429}
@@ -70,8 +68,8 @@ def test_no_private_address_is_reached_unless_the_registration_says_so(
     ids=lambda answer: answer.__qualname__,
 )
 def test_an_answer_that_is_slow_endless_or_odd_gives_no_keys_and_no_server_error(
-    app: KeyedApp, receiver: Receiver, answer: Any, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    app, receiver, answer, monkeypatch
+):
     monkeypatch.setattr(authentication, "PATIENCE", PATIENCE / 6)
     receiver.answers["/keys"] = answer
     began = time.monotonic()
@@ -83,9 +81,7 @@ def test_an_answer_that_is_slow_endless_or_odd_gives_no_keys_and_no_server_error
     assert len(receiver.got) == 1
 
 
-def test_a_slow_name_server_holds_no_request(
-    app: KeyedApp, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_name_server_holds_no_request(app, receiver, monkeypatch):
     monkeypatch.setattr(authentication, "PATIENCE", PATIENCE / 6)
     monkeypatch.setattr(http_client, "_addresses", lambda *_: time.sleep(2) or [])
     # One thread, which goes on although the request has ended. The next request must not queue.
@@ -100,9 +96,7 @@ def test_a_slow_name_server_holds_no_request(
     assert slot.acquire(timeout=5 * slack())
 
 
-def test_a_flood_of_assertions_fetches_once_in_a_minute_and_stops_neither_app(
-    app: KeyedApp, receiver: Receiver, clock: Clock
-) -> None:
+def test_a_flood_of_assertions_fetches_once_in_a_minute_and_stops_neither_app(app, receiver, clock):
     wiki, known = keyed_app("Wiki"), {200: 0, 401: 0, 429: 0}
     expired = app.mint().token(exp=1)
     assert app.post("/oauth/introspect", token="x", client_assertion=expired).status == 401
@@ -122,9 +116,7 @@ def test_a_flood_of_assertions_fetches_once_in_a_minute_and_stops_neither_app(
     assert len(receiver.got) == 2
 
 
-def test_servers_that_hang_hold_few_requests_and_no_app_whose_keys_are_known(
-    app: KeyedApp, receiver: Receiver, clock: Clock
-) -> None:
+def test_servers_that_hang_hold_few_requests_and_no_app_whose_keys_are_known(app, receiver, clock):
     assert status(app) == 200
     clock.advance(minutes=11)
     for _slot in range(MOST_AT_ONCE):
@@ -140,9 +132,7 @@ def test_servers_that_hang_hold_few_requests_and_no_app_whose_keys_are_known(
     assert (status(other), status(app), len(receiver.got)) == (200, 200, 3)
 
 
-def test_while_another_node_fetches_the_keys_requests_do_not_wait(
-    app: KeyedApp, receiver: Receiver, clock: Clock
-) -> None:
+def test_while_another_node_fetches_the_keys_requests_do_not_wait(app, receiver, clock):
     FetchedKeys.objects.create(client=app.client, uri=app.client.jwks_uri, tried_at=clock.now())
 
     assert status(app) == 429
@@ -160,9 +150,7 @@ def test_while_another_node_fetches_the_keys_requests_do_not_wait(
     assert (status(app), len(receiver.got)) == (200, 1)
 
 
-def test_no_app_uses_its_former_keys_its_secret_or_the_keys_of_another_app(
-    app: KeyedApp, receiver: Receiver
-) -> None:
+def test_no_app_uses_its_former_keys_its_secret_or_the_keys_of_another_app(app, receiver):
     assert status(app) == 200
     mallory = publishing_app(receiver, "mallory", "/mallory")
     assert (status(mallory), forged(app)) == (200, 401)

@@ -1,7 +1,5 @@
 """Runs each race of the other files fifty times, at two processes on PostgreSQL."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.attacks import (
@@ -22,8 +20,7 @@ from tests.attacks import (
     test_staff_races,
     test_two_nodes,
 )
-from tests.support.nodes import Nodes, Race, round_names, running
-from tests.support.services import Postgres
+from tests.support.nodes import round_names, running
 
 RACES = [
     *test_session_races.RACES,
@@ -46,7 +43,7 @@ RACES = [
 
 
 @pytest.fixture(scope="module")
-def nodes(postgres: Postgres) -> Iterator[Nodes]:
+def nodes(postgres):
     """Two server processes on one PostgreSQL database, without limits, for all rounds."""
     with running(LIMITS_SCALE="100000", DATABASE_URL=postgres.database()) as both:
         yield both
@@ -54,6 +51,6 @@ def nodes(postgres: Postgres) -> Iterator[Nodes]:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_each_race_on_postgresql(race: Race, nodes: Nodes) -> None:
+def test_fifty_rounds_of_each_race_on_postgresql(race, nodes):
     for name in round_names(RACES.index(race)):
         race(nodes, name)

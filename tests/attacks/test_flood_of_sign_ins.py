@@ -8,8 +8,6 @@ import pytest
 from accounts.passwords import services as passwords
 from accounts.throttle.limits import LOGIN_SUBSCRIBER
 from accounts.throttle.models import StoredBudget
-from accounts.users.models import User
-from tests.support.signin import Clock
 from tests.support.steps import PASSWORD
 from tests.support.wsgi import Applications, answer, environ
 
@@ -19,13 +17,13 @@ WRONG = "a wrong guess"
 GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de"}
 
 
-def sign_in(username: str = "alice", password: str = WRONG, **more: str | None) -> Any:
+def sign_in(username="alice", password=WRONG, **more):
     body = json.dumps({"username": username, "password": password})
     return environ("POST", "/api/v1/token/", body.encode(), **more)
 
 
 @pytest.fixture
-def flooded(alice: User, clock: Clock) -> Applications:
+def flooded(alice, clock):
     """The site in the middle of a flood from one IP address, in two languages."""
     apps = Applications()
     for language in [{}] * LOGIN_SUBSCRIBER.burst + [{}, GERMAN]:
@@ -36,9 +34,7 @@ def flooded(alice: User, clock: Clock) -> Applications:
 
 
 @pytest.mark.parametrize("more", [{}, GERMAN], ids=["English", "German"])
-def test_the_short_path_refuses_a_flood_as_django_does(
-    flooded: Applications, more: dict[str, str]
-) -> None:
+def test_the_short_path_refuses_a_flood_as_django_does(flooded, more):
     found = answer(flooded.short, sign_in(**more))
 
     assert flooded.passed_on == 0
@@ -47,8 +43,8 @@ def test_the_short_path_refuses_a_flood_as_django_does(
 
 
 def test_refusing_a_flood_costs_one_statement_and_no_hash(
-    flooded: Applications, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
-) -> None:
+    flooded, monkeypatch, django_assert_num_queries
+):
     monkeypatch.setattr(passwords, "verify", pytest.fail)
     budgets = set(StoredBudget.objects.values_list("key", "whole_at"))
 
@@ -58,8 +54,8 @@ def test_refusing_a_flood_costs_one_statement_and_no_hash(
     assert set(StoredBudget.objects.values_list("key", "whole_at")) == budgets
 
 
-def test_beside_a_flood_everybody_else_signs_in(flooded: Applications, clock: Clock) -> None:
-    def status(*who: str, **more: str) -> str:
+def test_beside_a_flood_everybody_else_signs_in(flooded, clock):
+    def status(*who, **more):
         return answer(flooded.short, sign_in(*who, **more)).status[:3]
 
     assert status("bob") == "401", "another account, by the same client"
@@ -85,7 +81,7 @@ ODD: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("name", ODD)
-def test_django_answers_any_other_request_of_a_flood(flooded: Applications, name: str) -> None:
+def test_django_answers_any_other_request_of_a_flood(flooded, name):
     found = answer(flooded.short, ODD[name]())
 
     assert flooded.passed_on == 1

@@ -12,7 +12,6 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.errors import RateLimited
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle.limits import LOGIN_NETWORK
-from tests.support.signin import Clock
 from tests.support.site import Site, together
 from tests.support.steps import LOGOUT, WRONG, join, make_user, sign_in, sign_up
 
@@ -28,13 +27,13 @@ REST_SECONDS = 40.0
 MORE_KIB = 32 * 1024
 
 
-def ip(i: int) -> str:
+def ip(i):
     """Return an IP address of one /56, each in a /64 of its own up to 256."""
     return f"2001:db8:0:{i % 256:x}::{i:x}"
 
 
 @pytest.mark.django_db
-def test_a_flood_from_one_ipv6_56_blocks_nobody_else(clock: Clock, hashes: list[str]) -> None:
+def test_a_flood_from_one_ipv6_56_blocks_nobody_else(clock, hashes):
     make_user("member0")
     make_user("member1")
     hers = Browser(REMOTE_ADDR=ip(0))
@@ -52,7 +51,7 @@ def test_a_flood_from_one_ipv6_56_blocks_nobody_else(clock: Clock, hashes: list[
     assert sign_up(Browser(REMOTE_ADDR="192.0.2.1"), "stranger").status_code == 302
 
 
-def memory(site: Site) -> int:
+def memory(site):
     """Return the memory of the site's processes in KiB; shared pages count once."""
     pid = site.process.pid
     children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -62,7 +61,7 @@ def memory(site: Site) -> int:
 
 @pytest.mark.proof
 @pytest.mark.alone
-def test_a_flood_of_refused_sign_ins_leaves_room_for_health_checks_and_members() -> None:
+def test_a_flood_of_refused_sign_ins_leaves_room_for_health_checks_and_members():
     with Site(TRUSTED_PROXIES="127.0.0.1", LOG_LEVEL="error") as site:
         member = site.client(X_Forwarded_For="203.0.113.1")
         join(site, member, "alice")
@@ -71,7 +70,7 @@ def test_a_flood_of_refused_sign_ins_leaves_room_for_health_checks_and_members()
         headers = {"Content-Type": "application/json", "X-Forwarded-For": "198.51.100.1"}
         over = Event()
 
-        def flood() -> int:
+        def flood():
             connection = site.client().connection()
             refused = 0
             while not over.is_set() and refused < FLOOD_REQUESTS / FLOOD_CLIENTS:
@@ -82,7 +81,7 @@ def test_a_flood_of_refused_sign_ins_leaves_room_for_health_checks_and_members()
             connection.close()
             return refused
 
-        def check_health() -> float:
+        def check_health():
             worst = 0.0
             while not over.wait(0.2):
                 began = time.monotonic()
@@ -90,7 +89,7 @@ def test_a_flood_of_refused_sign_ins_leaves_room_for_health_checks_and_members()
                 worst = max(worst, time.monotonic() - began)
             return worst
 
-        def use_the_site() -> int:
+        def use_the_site():
             end, times = time.monotonic() + FLOOD_SECONDS, 0
             try:
                 while time.monotonic() < end:

@@ -12,11 +12,11 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client as Browser
 
 from tests.support.raw_http import END, EVIL, HEADERS, missing_headers, raw
-from tests.support.site import Site, text_of
+from tests.support.site import text_of
 from tests.support.steps import CONFIRM, LOGIN, sign_up
 
 
-def test_an_unknown_host_is_refused(site: Site) -> None:
+def test_an_unknown_host_is_refused(site):
     for host in (
         *("localhost:99999", "localhost:80:80", "localhost:", "localhost/x", ""),
         *(EVIL, "localhost.evil.example", f"localhost@{EVIL}", f"localhost, {EVIL}"),
@@ -29,7 +29,7 @@ def test_an_unknown_host_is_refused(site: Site) -> None:
         assert missing_headers(answer.headers) == []
 
 
-def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site: Site) -> None:
+def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site):
     host = f"127.0.0.1:{site.port}"
     browser = site.client(Host=host, X_Forwarded_Host=EVIL, Forwarded=f"host={EVIL}")
     browser.origin = f"http://{host}"
@@ -43,7 +43,7 @@ def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site: Site) -> No
 
 
 @pytest.mark.django_db
-def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(settings: Any) -> None:
+def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(settings):
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_SSL_HOST = "authsite.example"
     settings.AUTHSITE = dataclasses.replace(
@@ -59,7 +59,7 @@ def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(set
     assert trusted.get(LOGIN, headers=says_https | {"Host": "testserver"}).status_code == 200
 
 
-def test_unsupported_methods_are_405(site: Site) -> None:
+def test_unsupported_methods_are_405(site):
     for method in ("TRACE", "TRACK", "CONNECT", "PROPFIND", "FOO"):
         answer = raw(site, f"{method} / HTTP/1.1\r\nHost: {{host}}\r\n{END}X-Secret: echo\r\n\r\n")
         assert answer.startswith(("HTTP/1.1 405", "HTTP/1.1 400")), method
@@ -75,9 +75,7 @@ def test_unsupported_methods_are_405(site: Site) -> None:
      "Transfer-Encoding: chunked\r\nContent-Length: 4", "Transfer-Encoding: xchunked",
      "Transfer-Encoding: identity, chunked, x", "Transfer-Encoding : chunked"],
 )  # fmt: skip
-def test_request_smuggling_conflicting_lengths_give_at_most_one_answer(
-    site: Site, framing: str
-) -> None:
+def test_request_smuggling_conflicting_lengths_give_at_most_one_answer(site, framing):
     smuggled = "GET /static/favicon.svg HTTP/1.1\r\nHost: {host}\r\n\r\n"
 
     answer = raw(
@@ -88,7 +86,7 @@ def test_request_smuggling_conflicting_lengths_give_at_most_one_answer(
     assert "content-type: image/svg" not in answer
 
 
-def test_a_body_without_a_length_is_refused_and_not_ignored(site: Site) -> None:
+def test_a_body_without_a_length_is_refused_and_not_ignored(site):
     """If the body were ignored, a request for a token with little scope would get a full one."""
     answer = raw(
         site,
@@ -100,8 +98,8 @@ def test_a_body_without_a_length_is_refused_and_not_ignored(site: Site) -> None:
     assert '"code": "bad_request"' in answer
 
 
-def test_a_body_without_a_length_is_refused_over_http_2_too() -> None:
-    def status(body: bytes) -> int:
+def test_a_body_without_a_length_is_refused_over_http_2_too():
+    def status(body):
         environ: dict[str, Any] = {"SERVER_PROTOCOL": "HTTP/2", "wsgi.input": BytesIO(body)}
         return Browser().get("/api/v1/schema/", **environ).status_code
 
@@ -109,9 +107,7 @@ def test_a_body_without_a_length_is_refused_over_http_2_too() -> None:
 
 
 @pytest.mark.parametrize("path", ["/nowhere/", "/static/app.css", "/api/v1/me/"])
-def test_the_server_reads_a_body_that_no_view_reads_before_it_answers(
-    site: Site, path: str
-) -> None:
+def test_the_server_reads_a_body_that_no_view_reads_before_it_answers(site, path):
     """Closing a connection with unread data resets it, and a proxy answers that with 502."""
     head = f"POST {path} HTTP/1.1\r\nHost: localhost:{site.port}\r\nContent-Length: 9\r\n\r\n"
     with socket.create_connection(("127.0.0.1", site.port), timeout=0.3) as connection:
@@ -123,7 +119,7 @@ def test_the_server_reads_a_body_that_no_view_reads_before_it_answers(
         assert connection.recv(65536).startswith(b"HTTP/1.1 40")
 
 
-def test_a_malformed_content_type_causes_no_server_error_and_no_missing_header(site: Site) -> None:
+def test_a_malformed_content_type_causes_no_server_error_and_no_missing_header(site):
     for content_type in (
         *(f"text/plain; charset={charset}" for charset in ("hex", "undefined", "idna", "utf-8")),
         *("text/plain; a*=no-such''x", "text/plain; a*=undefined''x", "x;" + " a=b;" * 3000),
@@ -134,7 +130,7 @@ def test_a_malformed_content_type_causes_no_server_error_and_no_missing_header(s
             assert missing_headers(answer.headers) == [], (path, content_type)
 
 
-def test_a_lone_surrogate_or_an_odd_charset_in_a_form_causes_no_server_error(site: Site) -> None:
+def test_a_lone_surrogate_or_an_odd_charset_in_a_form_causes_no_server_error(site):
     browser = site.client()
     assert sign_up(browser, "surrogate").status == 302
     for charset in ("utf-7", "utf-16", "hex", "undefined", "idna", "no-such"):
@@ -150,7 +146,7 @@ def test_a_lone_surrogate_or_an_odd_charset_in_a_form_causes_no_server_error(sit
         assert answer.status < 500, charset
 
 
-def test_every_answer_has_the_security_headers(site: Site) -> None:
+def test_every_answer_has_the_security_headers(site):
     for path, status in {
         **{"/": 302, LOGIN: 200, "/nowhere/": 404, "/static/app.css": 200, "/static/no": 404},
         **{"/static/../manage.py": 404, "/admin/": 302, "/accounts/signup": 301},
@@ -163,7 +159,7 @@ def test_every_answer_has_the_security_headers(site: Site) -> None:
 
 
 @pytest.mark.django_db
-def test_a_500_has_the_security_headers_and_no_details(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_500_has_the_security_headers_and_no_details(monkeypatch):
     from accounts.ops import public_views
 
     monkeypatch.setattr(public_views, "render", lambda *_args: 1 / 0)
@@ -175,7 +171,7 @@ def test_a_500_has_the_security_headers_and_no_details(monkeypatch: pytest.Monke
     assert "ZeroDivision" not in answer.content.decode()
 
 
-def test_dev_mail_is_not_shown_through_a_proxy(site: Site) -> None:
+def test_dev_mail_is_not_shown_through_a_proxy(site):
     assert site.client().get("/dev/mail/").status == 200
     for name in ("X-Forwarded-For", "X-Forwarded-Proto", "Forwarded", "Via", "X-Real-IP"):
         assert site.client().get("/dev/mail/", headers={name: "127.0.0.1"}).status == 404
@@ -184,14 +180,14 @@ def test_dev_mail_is_not_shown_through_a_proxy(site: Site) -> None:
 
 
 @pytest.mark.django_db
-def test_dev_mail_is_not_shown_to_another_machine_or_in_production(settings: Any) -> None:
+def test_dev_mail_is_not_shown_to_another_machine_or_in_production(settings):
     assert Browser(REMOTE_ADDR="192.0.2.1").get("/dev/mail/").status_code == 404
     assert Browser().get("/dev/mail/").status_code == 200
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, environment="production")
     assert Browser().get("/dev/mail/").status_code == 404
 
 
-def test_newlines_and_escapes_cannot_forge_log_lines(site: Site) -> None:
+def test_newlines_and_escapes_cannot_forge_log_lines(site):
     forged = "2026-01-01 00:00:00,000 INFO forged"
     evil = f"%0a{forged.replace(' ', '%20')}%0d%1b[2J%e2%80%a8x"
     site.client().get(f"/nowhere{evil}")
@@ -209,7 +205,7 @@ def test_newlines_and_escapes_cannot_forge_log_lines(site: Site) -> None:
 
 
 @pytest.mark.django_db
-def test_a_body_larger_than_any_form_is_refused_with_413() -> None:
+def test_a_body_larger_than_any_form_is_refused_with_413():
     answer = Browser().post(LOGIN, {"file": SimpleUploadedFile("x", b"x" * 3_000_000)})
 
     assert answer.status_code == 413
@@ -218,9 +214,7 @@ def test_a_body_larger_than_any_form_is_refused_with_413() -> None:
         assert Browser().get("/accounts/login/", **environ).status_code == 413, digits
 
 
-def test_files_that_the_site_writes_are_unreadable_to_other_users_of_the_machine(
-    site: Site,
-) -> None:
+def test_files_that_the_site_writes_are_unreadable_to_other_users_of_the_machine(site):
     sign_up(site.client(), "closed")
     site.wait_for_mail(to="closed@")
     written = [path for path in site.data_dir.rglob("*") if path.suffix != ".log"]

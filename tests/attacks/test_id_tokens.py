@@ -4,7 +4,7 @@ import hmac
 import json
 import time
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import jwt
@@ -23,7 +23,7 @@ from accounts.users.models import EmailAddress, Identity, PendingSignup, User
 from tests.support.forgeries import decoded, encoded
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, Person, send
 from tests.support.process import slack
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go, round_trip
 from tests.support.steps import (
     CONFIRM,
@@ -44,7 +44,7 @@ CONFIRM_LINK = "/accounts/3rdparty/confirm/"
 ALICE = Person("alice-1", "alice@example.org", username="alice")
 
 
-def owners() -> list[tuple[str, str]]:
+def owners():
     return sorted(Identity.objects.values_list("user__username", "subject"))
 
 
@@ -52,41 +52,41 @@ type Json = dict[str, Any]
 type Sign = Callable[[OpenIDProvider, bytes], bytes]
 
 
-def signed_by(key: Any = None, algorithm: str = "ES256") -> Sign:
+def signed_by(key=None, algorithm="ES256"):
     """Sign with ``key``, or with the key that the provider publishes."""
 
-    def sign(op: OpenIDProvider, text: bytes) -> bytes:
+    def sign(op, text):
         made = jwt.get_algorithm_by_name(algorithm)
         return made.sign(text, (key or op.published).private_key)
 
     return sign
 
 
-def unsigned(_op: OpenIDProvider, _text: bytes) -> bytes:
+def unsigned(_op, _text):
     return b""
 
 
-def hs256(secret: Callable[[OpenIDProvider], bytes]) -> Sign:
+def hs256(secret):
     """Sign with a secret that others know, too."""
     return lambda op, text: hmac.digest(secret(op), text, "sha256")
 
 
-def pem(op: OpenIDProvider) -> bytes:
+def pem(op):
     public = op.published.public_key
     return public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
 
 
-def forge(op: OpenIDProvider, head: Json, claims: Json, sign: Sign) -> None:
+def forge(op, head, claims, sign):
     """Make the provider issue ID tokens with these changes and this signature."""
     made = op._id_token
 
-    def laid_over(part: str, changes: Json) -> str:
+    def laid_over(part, changes):
         right = json.loads(decoded(part))
         changed = {k: v(right[k]) if callable(v) else v for k, v in changes.items()}
         merged = {k: v for k, v in (right | changed).items() if v is not None}
         return encoded(json.dumps(merged).encode())
 
-    def forged(grant: Any) -> str:
+    def forged(grant):
         header, body, _signature = made(grant).split(".")
         text = f"{laid_over(header, head)}.{laid_over(body, claims)}"
         return f"{text}.{encoded(sign(op, text.encode()))}"
@@ -94,7 +94,7 @@ def forge(op: OpenIDProvider, head: Json, claims: Json, sign: Sign) -> None:
     op._id_token = forged  # type: ignore[method-assign]  # only this provider forges
 
 
-def assert_refused(op: OpenIDProvider) -> None:
+def assert_refused(op):
     """Fail unless the site refuses the sign-in with a 400 page and creates no user."""
     browser = Client()
     answer = round_trip(browser, op)
@@ -142,7 +142,7 @@ CLAIMS: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("case", CLAIMS)
-def test_10_2_an_id_token_with_a_wrong_claim_is_refused(op: OpenIDProvider, case: str) -> None:
+def test_10_2_an_id_token_with_a_wrong_claim_is_refused(op, case):
     op.metadata = {"userinfo_endpoint": None}
     forge(op, {}, CLAIMS[case], signed_by())
 
@@ -161,7 +161,7 @@ WHOLE: dict[str, Callable[[str], Any]] = {
 
 
 @pytest.mark.parametrize("case", WHOLE)
-def test_a_malformed_id_token_is_refused(op: OpenIDProvider, case: str) -> None:
+def test_a_malformed_id_token_is_refused(op, case):
     made = op._id_token
     op._id_token = lambda grant: WHOLE[case](made(grant))
 
@@ -169,7 +169,7 @@ def test_a_malformed_id_token_is_refused(op: OpenIDProvider, case: str) -> None:
 
 
 @pytest.mark.parametrize("payload", [DEEP, "[]", "null", "{", ""], ids=repr)
-def test_signed_claims_that_are_not_an_object_are_refused(op: OpenIDProvider, payload: str) -> None:
+def test_signed_claims_that_are_not_an_object_are_refused(op, payload):
     text = f"{encoded(b'{"alg": "ES256", "kid": "one"}')}.{encoded(payload.encode())}"
     token = f"{text}.{encoded(signed_by()(op, text.encode()))}"
     op._id_token = lambda _grant: token
@@ -178,7 +178,7 @@ def test_signed_claims_that_are_not_an_object_are_refused(op: OpenIDProvider, pa
 
 
 @pytest.mark.parametrize("sub", ["bob-1", None, ["alice-1"], "ALICE-1"], ids=str)
-def test_userinfo_of_another_subject_is_refused(op: OpenIDProvider, sub: Any) -> None:
+def test_userinfo_of_another_subject_is_refused(op, sub):
     op.userinfo = {"sub": sub}
 
     assert_refused(op)
@@ -187,16 +187,14 @@ def test_userinfo_of_another_subject_is_refused(op: OpenIDProvider, sub: Any) ->
 @pytest.mark.parametrize(
     "body", ["[]", "null", "", DEEP, '{"sub": "alice-1"'], ids=lambda body: body[:9]
 )
-def test_userinfo_that_is_not_an_object_is_refused(op: OpenIDProvider, body: str) -> None:
+def test_userinfo_that_is_not_an_object_is_refused(op, body):
     op.instead["/userinfo"] = lambda request: send(request, body.encode())
 
     assert_refused(op)
 
 
 @pytest.mark.parametrize("iss", [None, "https://mallory.example", "{}/"])
-def test_rfc_9207_an_answer_from_another_issuer_is_refused_before_the_code_is_sent(
-    op: OpenIDProvider, iss: str | None
-) -> None:
+def test_rfc_9207_an_answer_from_another_issuer_is_refused_before_the_code_is_sent(op, iss):
     browser = Client()
     answer = op.answer(go(browser))
     answer["iss"] = "" if iss is None else iss.format(op.issuer)
@@ -212,7 +210,7 @@ def test_rfc_9207_an_answer_from_another_issuer_is_refused_before_the_code_is_se
 @pytest.mark.parametrize(
     "change", [{}, {"aud": [CLIENT_ID]}, {"aud": [CLIENT_ID, "o"], "azp": CLIENT_ID}], ids=str
 )
-def test_a_correctly_forged_id_token_is_accepted(op: OpenIDProvider, change: Json) -> None:
+def test_a_correctly_forged_id_token_is_accepted(op, change):
     """This shows that the other tests fail because of the changed part."""
     forge(op, {}, change, signed_by())
 
@@ -220,16 +218,14 @@ def test_a_correctly_forged_id_token_is_accepted(op: OpenIDProvider, change: Jso
 
 
 @pytest.fixture
-def second(op: OpenIDProvider, settings: Any) -> Iterator[OpenIDProvider]:
+def second(op, settings):
     """A second provider, configured beside the first one."""
     with OpenIDProvider() as second:
         configured(settings, op.setting(), second.setting("other", "Other"))
         yield second
 
 
-def test_the_same_subject_at_a_second_issuer_is_another_user(
-    op: OpenIDProvider, second: OpenIDProvider
-) -> None:
+def test_the_same_subject_at_a_second_issuer_is_another_user(op, second):
     round_trip(Client(), op, Person("1", username="alice"))
 
     round_trip(Client(), second, Person("1", username="mallory"), OTHER)
@@ -237,9 +233,7 @@ def test_the_same_subject_at_a_second_issuer_is_another_user(
     assert owners() == [("alice", "1"), ("mallory", "1")]
 
 
-def test_10_4_a_second_issuer_with_the_same_verified_email_takes_no_account_over(
-    op: OpenIDProvider, second: OpenIDProvider
-) -> None:
+def test_10_4_a_second_issuer_with_the_same_verified_email_takes_no_account_over(op, second):
     round_trip(Client(), op, ALICE)
     browser = Client()
 
@@ -256,9 +250,7 @@ def test_10_4_a_second_issuer_with_the_same_verified_email_takes_no_account_over
 
 
 @pytest.mark.parametrize("verified", [False, None, "true", "false", 1, [True], {}], ids=repr)
-def test_an_unverified_email_links_no_account_and_is_not_reserved(
-    op: OpenIDProvider, verified: Any
-) -> None:
+def test_an_unverified_email_links_no_account_and_is_not_reserved(op, verified):
     alice = make_user("alice")
     browser = Client()
 
@@ -280,9 +272,7 @@ def test_an_unverified_email_links_no_account_and_is_not_reserved(
     ],
     ids=["unsaid", "denied"],
 )
-def test_email_verified_applies_only_to_the_email_beside_it(
-    op: OpenIDProvider, in_token: dict[str, Any], in_userinfo: dict[str, Any]
-) -> None:
+def test_email_verified_applies_only_to_the_email_beside_it(op, in_token, in_userinfo):
     """The ID token names one email, and the userinfo says that another one is verified."""
     make_user("alice")
     op.claims, op.userinfo = in_token, in_userinfo | {"email_verified": True}
@@ -292,7 +282,7 @@ def test_email_verified_applies_only_to_the_email_beside_it(
     assert User.objects.exclude(username="alice").get().email == ""
 
 
-def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(op: OpenIDProvider) -> None:
+def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(op):
     mallory = Client()
     sign_up(mallory, "mallory", email="alice@example.org")
     mail = mail_to("alice").body
@@ -313,9 +303,7 @@ def test_cve_2026_53516_an_earlier_pending_sign_up_gets_no_access(op: OpenIDProv
     assert User.objects.count() == 1
 
 
-def test_a_lockdown_removes_the_email_that_a_thief_added_to_an_account_without_one(
-    op: OpenIDProvider, clock: Clock
-) -> None:
+def test_a_lockdown_removes_the_email_that_a_thief_added_to_an_account_without_one(op, clock):
     """Without an email, the provider counts as older proof beside the owner's known browser."""
     owner, thief, frank = Client(), Client(), Person("frank-1", username="frank")
     round_trip(owner, op, frank)
@@ -342,9 +330,7 @@ def test_a_lockdown_removes_the_email_that_a_thief_added_to_an_account_without_o
         )
 
 
-def test_a_thief_with_the_provider_account_cannot_recover_a_locked_account(
-    op: OpenIDProvider, clock: Clock
-) -> None:
+def test_a_thief_with_the_provider_account_cannot_recover_a_locked_account(op, clock):
     """The account had an email of its owner, so the provider's account is no proof."""
     owner, thief = Client(), Client()
     anne = Person("anne-1", username="anne", email="anne@example.org")
@@ -373,7 +359,7 @@ def test_a_thief_with_the_provider_account_cannot_recover_a_locked_account(
     assert not Recovery.objects.exists()
 
 
-def test_an_inactive_user_cannot_sign_in_with_a_provider(op: OpenIDProvider) -> None:
+def test_an_inactive_user_cannot_sign_in_with_a_provider(op):
     round_trip(Client(), op, ALICE)
     User.objects.update(is_active=False)
     browser = Client()
@@ -383,7 +369,7 @@ def test_an_inactive_user_cannot_sign_in_with_a_provider(op: OpenIDProvider) -> 
     assert not is_signed_in(browser)
 
 
-def test_a_pending_link_works_only_in_its_own_browser(op: OpenIDProvider) -> None:
+def test_a_pending_link_works_only_in_its_own_browser(op):
     alice = make_user("alice")
     waiting, other = Client(), Client()
     assert round_trip(waiting, op, ALICE).url == SIGN_IN_FIRST
@@ -396,7 +382,7 @@ def test_a_pending_link_works_only_in_its_own_browser(op: OpenIDProvider) -> Non
     assert owners() == []
 
 
-def test_a_pending_link_is_not_connected_to_another_account(op: OpenIDProvider) -> None:
+def test_a_pending_link_is_not_connected_to_another_account(op):
     make_user("alice")
     make_user("mallory")
     browser = Client()
@@ -409,7 +395,7 @@ def test_a_pending_link_is_not_connected_to_another_account(op: OpenIDProvider) 
     assert browser.post(CONFIRM_LINK, {"connect": "1"}).url == "/accounts/3rdparty/"
 
 
-def test_a_pending_link_expires_after_thirty_minutes(op: OpenIDProvider, clock: Clock) -> None:
+def test_a_pending_link_expires_after_thirty_minutes(op, clock):
     make_user("alice")
     browser = Client()
     round_trip(browser, op, ALICE)
@@ -421,7 +407,7 @@ def test_a_pending_link_expires_after_thirty_minutes(op: OpenIDProvider, clock: 
     assert owners() == []
 
 
-def test_an_identity_cannot_be_connected_to_a_second_account(op: OpenIDProvider) -> None:
+def test_an_identity_cannot_be_connected_to_a_second_account(op):
     round_trip(Client(), op, Person("alice-1", username="alice"))
 
     mallory = signed_in(make_user("mallory"))
@@ -431,7 +417,7 @@ def test_an_identity_cannot_be_connected_to_a_second_account(op: OpenIDProvider)
     assert owners() == [("alice", "alice-1")]
 
 
-def test_only_a_users_own_identity_reauthenticates_them(op: OpenIDProvider, clock: Clock) -> None:
+def test_only_a_users_own_identity_reauthenticates_them(op, clock):
     round_trip(Client(), op, Person("alice-1", username="alice"))
     mallory, mine = signed_in(make_user("mallory")), Person("mallory-1")
     round_trip(mallory, op, mine, act="connect")
@@ -445,15 +431,13 @@ def test_only_a_users_own_identity_reauthenticates_them(op: OpenIDProvider, cloc
         assert asked.startswith("/accounts/reauthenticate/") != is_fresh
 
 
-def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(
-    op: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(op, monkeypatch):
     alice = make_user("alice")
     thief, owner = signed_in(alice), signed_in(alice)
     round_trip(thief, op, Person("mallory-1"), act="connect")
     connect = social.connect
 
-    def ended_meanwhile(*args: Any) -> bool:
+    def ended_meanwhile(*args):
         owner.post("/accounts/sessions/", {"others": "1"})
         return connect(*args)
 
@@ -509,9 +493,7 @@ ODD_KEYS: dict[str, Json] = {
 
 
 @pytest.mark.parametrize("case", SIGNATURES)
-def test_an_id_token_that_the_published_key_did_not_sign_is_refused(
-    op: OpenIDProvider, case: str
-) -> None:
+def test_an_id_token_that_the_published_key_did_not_sign_is_refused(op, case):
     head, sign = SIGNATURES[case]
     filled = {k: v.format(origin=op.origin) if isinstance(v, str) else v for k, v in head.items()}
     forge(op, filled, {}, sign)
@@ -521,7 +503,7 @@ def test_an_id_token_that_the_published_key_did_not_sign_is_refused(
     assert op.count("/evil") == 0
 
 
-def test_a_symmetric_key_that_is_published_is_not_accepted(op: OpenIDProvider) -> None:
+def test_a_symmetric_key_that_is_published_is_not_accepted(op):
     key = {"kty": "oct", "kid": "one", "k": encoded(b"known to everybody, as is all published")}
     op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
     forge(op, {"alg": "HS256"}, {}, hs256(lambda _op: decoded(key["k"])))
@@ -532,9 +514,7 @@ def test_a_symmetric_key_that_is_published_is_not_accepted(op: OpenIDProvider) -
 @pytest.mark.parametrize(
     "use, good", [({"use": "enc"}, False), ({"use": "sig"}, True), ({}, True)], ids=str
 )
-def test_a_key_published_for_another_use_is_not_accepted(
-    op: OpenIDProvider, use: Json, good: bool
-) -> None:
+def test_a_key_published_for_another_use_is_not_accepted(op, use, good):
     op.published = ECKey.generate_key("P-256", {"kid": "one", **use})
     if good:
         assert round_trip(Client(), op).url == "/"
@@ -542,13 +522,13 @@ def test_a_key_published_for_another_use_is_not_accepted(
         assert_refused(op)
 
 
-def rsa(bits: int) -> RSAKey:
+def rsa(bits):
     with warnings.catch_warnings(action="ignore"):
         return RSAKey.generate_key(bits, {"kid": "one", "use": "sig"})
 
 
 @pytest.mark.parametrize("case", ODD_KEYS)
-def test_a_malformed_key_of_the_provider_is_refused_quickly(op: OpenIDProvider, case: str) -> None:
+def test_a_malformed_key_of_the_provider_is_refused_quickly(op, case):
     key = op.published.as_dict(private=False) | ODD_KEYS[case]
     op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
     began = time.monotonic()
@@ -558,7 +538,7 @@ def test_a_malformed_key_of_the_provider_is_refused_quickly(op: OpenIDProvider, 
     assert time.monotonic() - began < 5 * slack()
 
 
-def test_a_published_private_key_is_refused_quickly(op: OpenIDProvider) -> None:
+def test_a_published_private_key_is_refused_quickly(op):
     """PyJWT would compute the primes in Python, whatever the length, and block all threads."""
     key = rsa(2048).as_dict(private=False) | {"d": encoded(b"\xff" * 300_000)}
     op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
@@ -571,7 +551,7 @@ def test_a_published_private_key_is_refused_quickly(op: OpenIDProvider) -> None:
 
 
 @pytest.mark.parametrize("bits, good", [(1024, False), (2048, True)])
-def test_an_rsa_key_needs_at_least_2048_bits(op: OpenIDProvider, bits: int, good: bool) -> None:
+def test_an_rsa_key_needs_at_least_2048_bits(op, bits, good):
     """RFC 7518 section 3.3."""
     op.published, op.key = rsa(bits), OTHER_KEY
     forge(op, {"alg": "RS256"}, {}, signed_by(algorithm="RS256"))

@@ -17,8 +17,8 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import PendingSignup, User
 from tests.support.api import call, exchange, get_tokens, is_good, renew
 from tests.support.api_jwt import REFUSED, accepted, answers_to, is_refused
-from tests.support.forgeries import Json, Mint, join, mint_of, mint_with
-from tests.support.signin import Clock, signed_in
+from tests.support.forgeries import Json, join, mint_of, mint_with
+from tests.support.signin import signed_in
 from tests.support.steps import make_user, sign_up
 from tests.support.wsgi import Program
 
@@ -33,7 +33,7 @@ NEVER: tuple[Any, ...] = (
 
 
 @pytest.fixture
-def mint(clock: Clock) -> Mint:
+def mint(clock):
     return mint_with("ES256")
 
 
@@ -48,7 +48,7 @@ HEADERS: list[Json] = [
 ]
 
 
-def test_cve_2026_32597_a_signed_token_with_an_unexpected_header_is_refused(mint: Mint) -> None:
+def test_cve_2026_32597_a_signed_token_with_an_unexpected_header_is_refused(mint):
     tokens = {f"{header!r:.60}": mint.token(header) for header in HEADERS}
     header = json.dumps(mint.header)
     odd = ["[]", "null", "1", '""', "{}", "", "\0", header[:-1], f"{header}x", f"[{header}]",
@@ -58,7 +58,7 @@ def test_cve_2026_32597_a_signed_token_with_an_unexpected_header_is_refused(mint
     assert accepted(tokens) == []
 
 
-def test_a_missing_claim_or_one_of_another_type_is_refused(mint: Mint) -> None:
+def test_a_missing_claim_or_one_of_another_type_is_refused(mint):
     tokens = {}
     for claim in ("iss", "sub", "aud", "exp", "iat", "nbf", "jti", "sid", "scope", "auth_time",
                   "client_id", "token_type"):  # fmt: skip
@@ -80,9 +80,7 @@ def test_a_missing_claim_or_one_of_another_type_is_refused(mint: Mint) -> None:
     assert accepted(tokens) == []
 
 
-def test_cve_2024_53861_issuer_and_audience_are_compared_as_a_whole(
-    mint: Mint, settings: Any
-) -> None:
+def test_cve_2024_53861_issuer_and_audience_are_compared_as_a_whole(mint, settings):
     origin = settings.AUTHSITE.origin
     assert mint.claims["iss"] == mint.claims["aud"] == origin
     others = [
@@ -95,7 +93,7 @@ def test_cve_2024_53861_issuer_and_audience_are_compared_as_a_whole(
         assert accepted({f"{other}": mint.token(**{claim: other}) for other in others}) == []
 
 
-def test_a_token_for_another_service_is_refused_here_but_can_be_verified(settings: Any) -> None:
+def test_a_token_for_another_service_is_refused_here_but_can_be_verified(settings):
     before = settings.AUTHSITE
     settings.AUTHSITE = dataclasses.replace(before, token_audiences=(OTHER,))
     mint = mint_with("ES256")
@@ -113,7 +111,7 @@ def test_a_token_for_another_service_is_refused_here_but_can_be_verified(setting
     assert is_refused(for_there)
 
 
-def test_1_4_a_token_is_valid_for_exactly_300_seconds(mint: Mint, clock: Clock) -> None:
+def test_1_4_a_token_is_valid_for_exactly_300_seconds(mint, clock):
     now, token = mint.claims["iat"], mint.token()
     assert mint.claims["exp"] == now + get_tokens()["expires_in"] == now + 300
     clock.advance(seconds=now + 300 - clock.now().timestamp() - 0.001)
@@ -130,9 +128,7 @@ def test_1_4_a_token_is_valid_for_exactly_300_seconds(mint: Mint, clock: Clock) 
         assert is_refused(mint.token(**begun | late)), late
 
 
-def test_only_a_genuine_expired_token_gets_the_answer_to_refresh(
-    mint: Mint, clock: Clock, settings: Any
-) -> None:
+def test_only_a_genuine_expired_token_gets_the_answer_to_refresh(mint, clock, settings):
     """The sender of a forged token does not learn that it has expired, too."""
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, token_audiences=(OTHER,))
     clock.advance(seconds=300)
@@ -146,7 +142,7 @@ def test_only_a_genuine_expired_token_gets_the_answer_to_refresh(
         assert [answer.short for answer in answers_to(Program(), other)] == [REFUSED] * 5
 
 
-def test_no_token_may_outlive_its_signing_key(mint: Mint) -> None:
+def test_no_token_may_outlive_its_signing_key(mint):
     now = mint.claims["iat"]
     ends = (0, 1, -1, -(10**300), now + 3601, 10**10, 2**63, 10**300)
 
@@ -154,7 +150,7 @@ def test_no_token_may_outlive_its_signing_key(mint: Mint) -> None:
     assert accepted({f"{end}"[:40]: mint.token(exp=end) for end in ends}) == []
 
 
-def test_a_token_signed_for_another_purpose_is_no_access_token(mint: Mint) -> None:
+def test_a_token_signed_for_another_purpose_is_no_access_token(mint):
     kinds = ("refresh", "id", "sliding", "Access", "access ", "challenge", "bearer")
     person = {name: mint.claims[name] for name in ("iss", "sub", "aud", "exp", "iat")}
     id_token = join(mint.header, person | {"nonce": "n", "at_hash": "a"}, mint.sign)
@@ -165,7 +161,7 @@ def test_a_token_signed_for_another_purpose_is_no_access_token(mint: Mint) -> No
     assert verified.short == REFUSED
 
 
-def test_a_signed_payload_that_is_no_claims_object_is_refused(mint: Mint) -> None:
+def test_a_signed_payload_that_is_no_claims_object_is_refused(mint):
     whole = json.dumps(mint.claims)
     deep = f'{whole[:-1]},"x":'
     payloads: list[str | bytes] = [
@@ -185,7 +181,7 @@ def test_a_signed_payload_that_is_no_claims_object_is_refused(mint: Mint) -> Non
         assert {answer.status for answer in answers} <= {200, 401}, depth
 
 
-def test_a_duplicate_claim_is_read_the_same_way_by_every_endpoint(mint: Mint) -> None:
+def test_a_duplicate_claim_is_read_the_same_way_by_every_endpoint(mint):
     bob = make_user("bob")
     claims = json.dumps(mint.claims)
     token = join(mint.header, f'{{"sub":"{bob.pk}",{claims[1:]}', mint.sign)
@@ -196,7 +192,7 @@ def test_a_duplicate_claim_is_read_the_same_way_by_every_endpoint(mint: Mint) ->
     assert is_refused(join(mint.header, f'{claims[:-1]},"sub":"{bob.pk}"}}', mint.sign))
 
 
-def test_a_text_longer_than_any_token_is_refused_without_a_query(mint: Mint) -> None:
+def test_a_text_longer_than_any_token_is_refused_without_a_query(mint):
     for size in (8193, 50_000):
         long = f"{mint.token()}{'A' * size}"
         with CaptureQueriesContext(connection) as queries:
@@ -205,7 +201,7 @@ def test_a_text_longer_than_any_token_is_refused_without_a_query(mint: Mint) -> 
         assert len(queries) == 0
 
 
-def ids(good: str) -> list[Any]:
+def ids(good):
     """Return values other than the id ``good``; a lenient parser reads some as the same id."""
     bare = good.replace("-", "")
     arabic = good.translate({ord(str(i)): chr(0x660 + i) for i in range(10)})
@@ -226,7 +222,7 @@ def ids(good: str) -> list[Any]:
     ]
 
 
-def test_a_malformed_subject_or_session_id_is_refused_without_a_query(mint: Mint) -> None:
+def test_a_malformed_subject_or_session_id_is_refused_without_a_query(mint):
     """Without a query, no database can fail on the value."""
     for claim in ("sub", "sid"):
         tokens = {
@@ -240,7 +236,7 @@ def test_a_malformed_subject_or_session_id_is_refused_without_a_query(mint: Mint
         assert accepted({other: mint.token(**{claim: other}) for other in unknown}) == []
 
 
-def test_a_token_needs_its_own_users_session_and_not_a_pending_sign_up(mint: Mint) -> None:
+def test_a_token_needs_its_own_users_session_and_not_a_pending_sign_up(mint):
     make_user("bob")
     sign_up(Client(), "pending")
     bobs, pending = mint_of(get_tokens("bob")["access"], mint.key), PendingSignup.objects.get().pk
@@ -257,7 +253,7 @@ def test_a_token_needs_its_own_users_session_and_not_a_pending_sign_up(mint: Min
     }) == []  # fmt: skip
 
 
-def test_a_browser_session_is_refused_as_the_session_of_a_token(mint: Mint) -> None:
+def test_a_browser_session_is_refused_as_the_session_of_a_token(mint):
     browser = signed_in(User.objects.get())
     session = LoginSession.objects.get(kind=LoginSession.Kind.BROWSER)
     token = mint.token(sid=str(session.pk))
@@ -269,7 +265,7 @@ def test_a_browser_session_is_refused_as_the_session_of_a_token(mint: Mint) -> N
     )
 
 
-def test_tokens_of_a_deleted_or_inactive_user_are_refused(mint: Mint) -> None:
+def test_tokens_of_a_deleted_or_inactive_user_are_refused(mint):
     alice = User.objects.filter(username="alice")
     assert is_good(mint.token())
 
@@ -281,7 +277,7 @@ def test_tokens_of_a_deleted_or_inactive_user_are_refused(mint: Mint) -> None:
     assert is_refused(mint.token())
 
 
-def test_an_unknown_scope_gives_no_rights(mint: Mint) -> None:
+def test_an_unknown_scope_gives_no_rights(mint):
     """An unknown scope is valid, because another service may define its own."""
     for scope in ("", " ", "admin", "READ", "read:profile", "profile", "profile:", ":read", "*",
                   "profile:read:write", "\0", "read\0", "\u202eread"):  # fmt: skip

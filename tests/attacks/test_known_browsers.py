@@ -1,20 +1,15 @@
 """Attacks with browsers that an account knows, and what people are told who were signed out."""
 
-from datetime import datetime
-from typing import Any
-
 import pytest
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.events import Event
 from accounts.sessions import known_browsers
 from accounts.sessions.current import REASONS
-from accounts.users.models import User
 from tests.support.passkeys import REAUTHENTICATE, times_in_history
 from tests.support.second_factor import enrolled
 from tests.support.second_steps import TRUSTED, browser, needs_second_step, trusting_browser
-from tests.support.signin import Clock, request_of, set_up, signed_in
+from tests.support.signin import request_of, set_up, signed_in
 from tests.support.steps import (
     LOGOUT,
     PASSWORD,
@@ -32,12 +27,12 @@ SESSIONS = "/accounts/sessions/"
 NEW_BROWSER, NEW_NETWORK = "Sign-in from a new browser", "Sign-in from a new network"
 
 
-def since(client: Client, user: User) -> datetime | None:
+def since(client, user):
     row = known_browsers.recognize(request_of(client), user)
     return row.since if row else None
 
 
-def copy_of(client: Client, *, at: str = "127.0.0.1") -> Client:
+def copy_of(client, *, at="127.0.0.1"):
     """Return a browser with the same user agent and cookies, at the IP address ``at``."""
     copy = Client(**client.defaults | {"REMOTE_ADDR": at})
     for name, cookie in client.cookies.items():
@@ -45,11 +40,11 @@ def copy_of(client: Client, *, at: str = "127.0.0.1") -> Client:
     return copy
 
 
-def sign_out_elsewhere(client: Client) -> str:
+def sign_out_elsewhere(client):
     return client.post(SESSIONS, {"others": "1"}, follow=True).text
 
 
-def mails_of(client: Client, login: str = "alice") -> list[str]:
+def mails_of(client, login="alice"):
     """Sign in with ``client`` and return the subjects of the mails about it."""
     before = len(outbox())
     client.cookies.pop("sessionid", None)
@@ -57,9 +52,7 @@ def mails_of(client: Client, login: str = "alice") -> list[str]:
     return [mail.subject for mail in outbox()[before:]]
 
 
-def test_signing_out_elsewhere_makes_copies_of_the_browser_unknown_and_keeps_its_age(
-    clock: Clock,
-) -> None:
+def test_signing_out_elsewhere_makes_copies_of_the_browser_unknown_and_keeps_its_age(clock):
     alice = make_user("alice")
     here, begun = signed_in(alice), clock.now()
     phone, thief = signed_in(alice), copy_of(here)
@@ -81,7 +74,7 @@ def test_signing_out_elsewhere_makes_copies_of_the_browser_unknown_and_keeps_its
     assert mails_of(here) == []
 
 
-def test_signing_out_elsewhere_ends_the_trust_in_every_browser() -> None:
+def test_signing_out_elsewhere_ends_the_trust_in_every_browser():
     alice = make_user("alice")
     enrolled(alice)
     here, there = trusting_browser(alice), trusting_browser(alice)
@@ -98,7 +91,7 @@ def test_signing_out_elsewhere_ends_the_trust_in_every_browser() -> None:
     assert times_in_history(alice, "trust_ended") == 2
 
 
-def test_a_copied_cookie_does_not_change_the_age_of_another_users_browser() -> None:
+def test_a_copied_cookie_does_not_change_the_age_of_another_users_browser():
     bob = make_user("bob")
     his = signed_in(bob)
     begun = since(his, bob)
@@ -112,7 +105,7 @@ def test_a_copied_cookie_does_not_change_the_age_of_another_users_browser() -> N
     assert since(thief, bob) is None
 
 
-def test_a_stolen_session_does_not_make_its_browser_known() -> None:
+def test_a_stolen_session_does_not_make_its_browser_known():
     alice = make_user("alice")
     thief = copy_of(signed_in(alice))
     thief.cookies.pop("known")
@@ -123,7 +116,7 @@ def test_a_stolen_session_does_not_make_its_browser_known() -> None:
     assert since(thief, alice) is None
 
 
-def test_a_copy_of_a_known_browser_in_a_new_network_is_reported_once(clock: Clock) -> None:
+def test_a_copy_of_a_known_browser_in_a_new_network_is_reported_once(clock):
     make_user("alice")
     here = browser()
     assert mails_of(here) == [NEW_BROWSER]
@@ -139,7 +132,7 @@ def test_a_copy_of_a_known_browser_in_a_new_network_is_reported_once(clock: Cloc
     assert mails_of(copy_of(here, at="203.0.113.67")) == [NEW_NETWORK]
 
 
-def test_a_copy_that_reauthenticates_in_a_new_network_is_reported_too(settings: Any) -> None:
+def test_a_copy_that_reauthenticates_in_a_new_network_is_reported_too(settings):
     set_up(settings, session_protection_network="on")
     here = browser()
     make_user("alice")
@@ -152,14 +145,14 @@ def test_a_copy_that_reauthenticates_in_a_new_network_is_reported_too(settings: 
     assert NEW_NETWORK in outbox()[-1].subject
 
 
-def test_the_network_of_the_first_browser_is_not_reported() -> None:
+def test_the_network_of_the_first_browser_is_not_reported():
     here = signed_up("alice")
 
     assert mails_of(here) == []
     assert mails_of(copy_of(here)) == []
 
 
-def test_a_stale_copied_cookie_cannot_sign_out_other_sessions(clock: Clock) -> None:
+def test_a_stale_copied_cookie_cannot_sign_out_other_sessions(clock):
     alice = make_user("alice")
     here = signed_in(alice)
     begun, thief = clock.now(), copy_of(here)
@@ -181,13 +174,13 @@ ENDS = {
 }
 
 
-def told(browser: Client) -> list[str]:
+def told(browser):
     """Return the messages on the page that the browser is led to."""
     return [str(message) for message in browser.get("/", follow=True).context["messages"]]
 
 
 @pytest.mark.parametrize("event", ENDS, ids=lambda event: event.name)
-def test_a_browser_that_was_signed_out_elsewhere_is_told_why_once(event: Event) -> None:
+def test_a_browser_that_was_signed_out_elsewhere_is_told_why_once(event):
     alice = make_user("alice")
     browser, elsewhere = signed_in(alice), signed_in(alice)
     path, posted = ENDS[event]
@@ -197,7 +190,7 @@ def test_a_browser_that_was_signed_out_elsewhere_is_told_why_once(event: Event) 
     assert told(browser) == []
 
 
-def test_another_browser_with_the_cookie_and_a_browser_without_it_learn_nothing() -> None:
+def test_another_browser_with_the_cookie_and_a_browser_without_it_learn_nothing():
     alice = make_user("alice")
     browser = signed_in(alice)
     thief = Client(headers={"user-agent": FIREFOX})
@@ -208,7 +201,7 @@ def test_another_browser_with_the_cookie_and_a_browser_without_it_learn_nothing(
         assert told(stranger) == []
 
 
-def test_who_signed_out_or_was_switched_off_is_told_no_reason() -> None:
+def test_who_signed_out_or_was_switched_off_is_told_no_reason():
     alice = make_user("alice")
     browser, copy = signed_in(alice), Client()
     copy.cookies["sessionid"] = browser.cookies["sessionid"].value

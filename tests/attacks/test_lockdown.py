@@ -1,7 +1,6 @@
 """Attacks on the lockdown of an account and on password resets."""
 
 import re
-from collections.abc import Callable
 
 import pytest
 from django.core import serializers
@@ -15,7 +14,7 @@ from accounts.signin import services as signin
 from accounts.users.models import EmailAddress, User
 from tests.support.api import get_tokens
 from tests.support.lockdown import change_password, lock_down, switch_off
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import (
     LOGIN,
     PASSWORD,
@@ -39,28 +38,28 @@ BY_CODE = "/accounts/login/code/"
 EMAIL = "/accounts/email/"
 
 
-def newest_lock_link() -> str:
+def newest_lock_link():
     """Return the path of the lock link in the newest mail."""
     return path_of(outbox()[-1].action_url)
 
 
-def sign_in_from_a_new_browser() -> tuple[Client, str]:
+def sign_in_from_a_new_browser():
     """Sign in as alice in a new browser; return the browser and the lock link of the notice."""
     return signed_in(User.objects.get(username="alice")), newest_lock_link()
 
 
-def signed_in_with_notice() -> tuple[Client, str]:
+def signed_in_with_notice():
     """Create alice and sign in twice; return the new browser and the lock link of its notice."""
     signed_in(make_user("alice"))
     return sign_in_from_a_new_browser()
 
 
-def is_locked(username: str = "alice") -> bool:
+def is_locked(username="alice"):
     return not User.objects.get(username=username).has_usable_password()
 
 
 @pytest.mark.parametrize("method", ["get", "head", "options", "put"])
-def test_a_mail_scanner_that_opens_the_lock_link_does_not_lock_the_account(method: str) -> None:
+def test_a_mail_scanner_that_opens_the_lock_link_does_not_lock_the_account(method):
     browser, link = signed_in_with_notice()
 
     for path in (link, f"{link}?yes=1", link.rstrip("/")):
@@ -72,7 +71,7 @@ def test_a_mail_scanner_that_opens_the_lock_link_does_not_lock_the_account(metho
     assert is_locked()
 
 
-def test_one_use_of_a_lock_link_invalidates_every_lock_link_in_the_mailbox() -> None:
+def test_one_use_of_a_lock_link_invalidates_every_lock_link_in_the_mailbox():
     _, older = signed_in_with_notice()
     browser, newer = sign_in_from_a_new_browser()
 
@@ -88,7 +87,7 @@ def test_one_use_of_a_lock_link_invalidates_every_lock_link_in_the_mailbox() -> 
 
 
 @pytest.mark.parametrize("days, good", [(29.99, True), (30, False)])
-def test_a_lock_link_is_valid_for_thirty_days(clock: Clock, days: float, good: bool) -> None:
+def test_a_lock_link_is_valid_for_thirty_days(clock, days, good):
     _, link = signed_in_with_notice()
 
     clock.advance(days=days)
@@ -98,7 +97,7 @@ def test_a_lock_link_is_valid_for_thirty_days(clock: Clock, days: float, good: b
     assert is_locked() is good
 
 
-def test_a_user_cannot_lock_another_users_account() -> None:
+def test_a_user_cannot_lock_another_users_account():
     browser, link = signed_in_with_notice()
     bob = signed_in(make_user("bob"))
     his = LoginSession.objects.get(user__username="bob").pk
@@ -116,7 +115,7 @@ def test_a_user_cannot_lock_another_users_account() -> None:
     assert not Activity.objects.filter(user__username="alice", session=his).exists()
 
 
-def mailed_codes_and_links(username: str) -> dict[str, Callable[[], bool]]:
+def mailed_codes_and_links(username):
     """Have codes and links mailed to a user; return, for each, a function that tries it."""
     session, asked = signed_in(User.objects.get(username=username)), Client()
     asked.post(BY_CODE, {"login": username})
@@ -127,7 +126,7 @@ def mailed_codes_and_links(username: str) -> dict[str, Callable[[], bool]]:
     session.post(EMAIL, {"email": new})
     link = path_of(outbox()[-1].action_url)
 
-    def confirms() -> bool:
+    def confirms():
         """Sign in again and open the link."""
         signed_in(User.objects.get(username=username)).post(link)
         return EmailAddress.objects.filter(email=new).exists()
@@ -142,7 +141,7 @@ def mailed_codes_and_links(username: str) -> dict[str, Callable[[], bool]]:
 
 
 @pytest.mark.parametrize("what", ["code to sign in", "link of an address", "link of a reset"])
-def test_a_lockdown_invalidates_only_the_codes_and_links_mailed_to_its_user(what: str) -> None:
+def test_a_lockdown_invalidates_only_the_codes_and_links_mailed_to_its_user(what):
     browser, _ = signed_in_with_notice()
     make_user("bob")
     hers, his = mailed_codes_and_links("alice"), mailed_codes_and_links("bob")
@@ -153,7 +152,7 @@ def test_a_lockdown_invalidates_only_the_codes_and_links_mailed_to_its_user(what
     assert his[what]()
 
 
-def test_no_password_opens_a_locked_account_and_a_later_sign_in_is_noticed_again() -> None:
+def test_no_password_opens_a_locked_account_and_a_later_sign_in_is_noticed_again():
     signed_in(make_user("alice"))
     thief = Client()
     sign_in(thief, "alice")
@@ -174,14 +173,12 @@ def test_no_password_opens_a_locked_account_and_a_later_sign_in_is_noticed_again
 
 @pytest.mark.parametrize("happens", [change_password, switch_off, lock_down])
 @pytest.mark.parametrize("again", [False, True], ids=["sign-in", "reauthentication"])
-def test_a_password_checked_before_a_change_gives_no_session_after_it(
-    monkeypatch: pytest.MonkeyPatch, happens: Callable[[User], None], again: bool
-) -> None:
+def test_a_password_checked_before_a_change_gives_no_session_after_it(monkeypatch, happens, again):
     alice = make_user("alice")
     browser = signed_in(alice) if again else Client()
     verify = signin.passwords.verify
 
-    def verify_slowly(password: str, encoded: str | None) -> bool:
+    def verify_slowly(password, encoded):
         is_right = verify(password, encoded)
         happens(User.objects.get(pk=alice.pk))
         return is_right
@@ -195,7 +192,7 @@ def test_a_password_checked_before_a_change_gives_no_session_after_it(
 
 
 @pytest.fixture
-def browsers() -> list[Client]:
+def browsers():
     """Three browsers of alice, two of which caused a notice."""
     make_user("alice")
     browsers = [Client() for _ in range(3)]
@@ -205,9 +202,7 @@ def browsers() -> list[Client]:
 
 
 @pytest.mark.parametrize("way", ["in a session", "by link", "by link in her own browser"])
-def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(
-    browsers: list[Client], way: str
-) -> None:
+def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(browsers, way):
     path = LOCKDOWN if way == "in a session" else newest_lock_link()
     browser = Client() if way == "by link" else browsers[0]
     before = list(Activity.objects.order_by("id"))
@@ -229,9 +224,7 @@ def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(
     assert LOCKDOWN not in str(mail.body)
 
 
-def test_the_operator_reopens_a_locked_account_with_a_new_password(
-    browsers: list[Client], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_operator_reopens_a_locked_account_with_a_new_password(browsers, monkeypatch):
     browsers[0].post(LOCKDOWN)
 
     monkeypatch.setattr("getpass.getpass", lambda **_: WRONG)
@@ -245,30 +238,30 @@ def test_the_operator_reopens_a_locked_account_with_a_new_password(
 NEW = "a lantern over seven wet roofs"
 
 
-def ask_reset(login: str, browser: Client | None = None) -> str:
+def ask_reset(login, browser=None):
     """Request a password reset; return the path of the mailed link."""
     assert (browser or Client()).post(RESET, {"login": login}).status_code == 200
     return path_of(outbox()[-1].action_url)
 
 
-def ask_code(login: str, browser: Client, **more: str) -> str:
+def ask_code(login, browser, **more):
     """Request a sign-in code by mail and return it."""
     assert browser.post(BY_CODE, {"login": login, **more}).status_code == 302
     return str(outbox()[-1].code)
 
 
-def take(link: str, password: str = NEW) -> int:
+def take(link, password=NEW):
     """Set a new password by a link; return the status of the answer."""
     return Client().post(link, {"password1": password}).status_code
 
 
-def works(password: str, login: str = "alice") -> bool:
+def works(password, login="alice"):
     browser = Client()
     sign_in(browser, login, password)
     return is_signed_in(browser)
 
 
-def test_a_reset_link_works_once_and_revokes_every_session() -> None:
+def test_a_reset_link_works_once_and_revokes_every_session():
     alice = make_user("alice")
     elsewhere, browser = signed_in(alice), Client()
     link = ask_reset("alice")
@@ -288,7 +281,7 @@ def test_a_reset_link_works_once_and_revokes_every_session() -> None:
     ["$2b$12$abc", "bcrypt_sha256$$2b$12$abc", "scrypt:32768:8:1$abc$def", "argon2$argon2id$v=19",
      "pbkdf2_sha256$many$abc$def", "pbkdf2_sha256$1$a", "scrypt$1", "", "x" * 32],
 )  # fmt: skip
-def test_an_unverifiable_hash_is_a_wrong_password_that_its_owner_can_reset(hashed: str) -> None:
+def test_an_unverifiable_hash_is_a_wrong_password_that_its_owner_can_reset(hashed):
     make_user("alice", password=None)
     User.objects.update(password=hashed)
 
@@ -302,7 +295,7 @@ def test_an_unverifiable_hash_is_a_wrong_password_that_its_owner_can_reset(hashe
     assert works(NEW)
 
 
-def test_a_mail_scanner_that_opens_the_reset_link_changes_nothing(clock: Clock) -> None:
+def test_a_mail_scanner_that_opens_the_reset_link_changes_nothing(clock):
     """Opening a link does not use it up; it is valid for thirty minutes."""
     make_user("alice")
     link = ask_reset("alice")
@@ -319,7 +312,7 @@ def test_a_mail_scanner_that_opens_the_reset_link_changes_nothing(clock: Clock) 
 
 
 @pytest.mark.parametrize("change", ["password", "address", "lockdown", "switched off"])
-def test_a_reset_link_is_invalid_after_any_change_of_the_account(change: str) -> None:
+def test_a_reset_link_is_invalid_after_any_change_of_the_account(change):
     alice = make_user("alice")
     link = ask_reset("alice")
 
@@ -340,7 +333,7 @@ def test_a_reset_link_is_invalid_after_any_change_of_the_account(change: str) ->
     assert take(link, "a third lantern over the roofs") == 404
 
 
-def test_using_one_reset_link_invalidates_the_others_of_the_account() -> None:
+def test_using_one_reset_link_invalidates_the_others_of_the_account():
     make_user("alice")
     make_user("mallory")
     links = [ask_reset("alice"), ask_reset("alice@example.org")]
@@ -356,7 +349,7 @@ def test_using_one_reset_link_invalidates_the_others_of_the_account() -> None:
     assert works(NEW)
 
 
-def test_a_cut_blank_or_padded_reset_link_is_not_found() -> None:
+def test_a_cut_blank_or_padded_reset_link_is_not_found():
     make_user("alice")
     link = ask_reset("alice").rstrip("/")
 
@@ -365,7 +358,7 @@ def test_a_cut_blank_or_padded_reset_link_is_not_found() -> None:
     assert Client().get(f"{link}/").status_code == 200
 
 
-def test_mailed_links_and_codes_work_only_for_their_own_purpose() -> None:
+def test_mailed_links_and_codes_work_only_for_their_own_purpose():
     browser, asking = signed_in(make_user("alice")), Client()
     browser.post(EMAIL, {"email": "alice@example.net"})
     confirm = outbox()[-1].action_url
@@ -380,11 +373,11 @@ def test_mailed_links_and_codes_work_only_for_their_own_purpose() -> None:
     assert "wrong or has expired" in asking.post(BY_CODE, {"code": reset}).text
 
 
-def secret_of(link: str) -> str:
+def secret_of(link):
     return link.rstrip("/").rpartition("/")[2]
 
 
-def test_a_mailed_code_works_once_and_only_in_the_browser_that_requested_it() -> None:
+def test_a_mailed_code_works_once_and_only_in_the_browser_that_requested_it():
     """Requests by others do not invalidate the code."""
     make_user("alice")
     hers, thiefs = Client(), Client()
@@ -400,9 +393,7 @@ def test_a_mailed_code_works_once_and_only_in_the_browser_that_requested_it() ->
     assert not is_signed_in(hers)
 
 
-def test_a_mailed_code_is_invalid_after_five_tries_fifteen_minutes_or_a_change(
-    clock: Clock,
-) -> None:
+def test_a_mailed_code_is_invalid_after_five_tries_fifteen_minutes_or_a_change(clock):
     alice = make_user("alice")
     guessed, late, changed = Client(), Client(), Client()
     codes = [ask_code("alice", guessed), ask_code("ALICE@example.org", late)]
@@ -422,7 +413,7 @@ def test_a_mailed_code_is_invalid_after_five_tries_fifteen_minutes_or_a_change(
     assert not is_signed_in(changed)
 
 
-def test_cve_2019_19844_mails_go_to_the_stored_email_and_not_to_the_typed_one() -> None:
+def test_cve_2019_19844_mails_go_to_the_stored_email_and_not_to_the_typed_one():
     make_user("alice", email="alice@example.org")
 
     for page in (RESET, BY_CODE):

@@ -3,7 +3,6 @@
 import re
 from ipaddress import ip_network
 from itertools import combinations
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -39,7 +38,7 @@ from tests.support.second_factor import (
     set_up_authenticator,
     unused_code,
 )
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     CODE,
     CONFIRM,
@@ -63,12 +62,12 @@ PROXIES = (ip_network("127.0.0.1"),)
 GUESSES = LOGIN_SUBSCRIBER.burst
 
 
-def at(address: str) -> Client:
+def at(address):
     """Return a browser at this IP address."""
     return Client(REMOTE_ADDR=address)
 
 
-def guess(n: int, login: str = "alice", *, first: int = 1, line: int = 0) -> list[int]:
+def guess(n, login="alice", *, first=1, line=0):
     """Guess ``n`` times, each from another IP address of one wide network; return the statuses."""
     browsers = (at(f"10.{line}.0.{i}") for i in range(first, first + n))
     return [sign_in(browser, login, WRONG).status_code for browser in browsers]
@@ -79,7 +78,7 @@ def guess(n: int, login: str = "alice", *, first: int = 1, line: int = 0) -> lis
     [["alice", "ALICE", "\uff41lice"], ["alice@example.org", "Alice@EXAMPLE.org"]],
     ids=["name", "address"],
 )
-def test_guesses_at_a_login_are_limited_in_every_spelling(clock: Clock, names: list[str]) -> None:
+def test_guesses_at_a_login_are_limited_in_every_spelling(clock, names):
     make_user("alice")
 
     statuses = [guess(1, names[i % len(names)], first=i)[0] for i in range(1, GUESSES + 2)]
@@ -94,9 +93,7 @@ def test_guesses_at_a_login_are_limited_in_every_spelling(clock: Clock, names: l
     assert sign_in(at("10.0.0.99"), names[0]).status_code == 302
 
 
-def test_guesses_at_an_unknown_account_are_limited_like_guesses_at_a_known_one(
-    clock: Clock,
-) -> None:
+def test_guesses_at_an_unknown_account_are_limited_like_guesses_at_a_known_one(clock):
     make_user("alice")
 
     n = GUESSES + 1
@@ -108,13 +105,11 @@ def test_guesses_at_an_unknown_account_are_limited_like_guesses_at_a_known_one(
     [((), ""), ((), "203.0.113.{i}"), (PROXIES, "203.0.113.{i}, 198.51.100.9")],
     ids=["no header", "forged", "forged left of what a trusted proxy saw"],
 )
-def test_one_ip_address_cannot_guess_at_many_accounts(
-    clock: Clock, settings: Any, trusted: Any, forwarded: str
-) -> None:
+def test_one_ip_address_cannot_guess_at_many_accounts(clock, settings, trusted, forwarded):
     set_up(settings, trusted_proxies=trusted)
     make_user("mallory")
 
-    def guess_at(login: str, password: str, i: int) -> int:
+    def guess_at(login, password, i):
         headers = {"HTTP_X_FORWARDED_FOR": forwarded.format(i=i)} if forwarded else {}
         browser = Client(REMOTE_ADDR="127.0.0.1", **headers)
         return int(sign_in(browser, login, password).status_code)
@@ -130,7 +125,7 @@ def test_one_ip_address_cannot_guess_at_many_accounts(
     assert statuses == [200] * most + [429]
 
 
-def test_a_successful_sign_in_resets_no_limit(clock: Clock) -> None:
+def test_a_successful_sign_in_resets_no_limit(clock):
     make_user("alice")
     make_user("bob")
 
@@ -140,7 +135,7 @@ def test_a_successful_sign_in_resets_no_limit(clock: Clock) -> None:
     assert guess(2, first=20) == [200, 429]
 
 
-def test_a_wide_network_has_five_guesses_and_all_networks_together_twenty(clock: Clock) -> None:
+def test_a_wide_network_has_five_guesses_and_all_networks_together_twenty(clock):
     make_user("alice")
 
     assert [guess(GUESSES + 1, line=i) for i in range(4)] == [[200] * GUESSES + [429]] * 4
@@ -161,7 +156,7 @@ def test_a_wide_network_has_five_guesses_and_all_networks_together_twenty(clock:
         )
 
 
-def test_guesses_elsewhere_and_by_neighbours_do_not_block_a_known_browser(clock: Clock) -> None:
+def test_guesses_elsewhere_and_by_neighbours_do_not_block_a_known_browser(clock):
     make_user("alice")
     hers = at("10.1.0.1")
     sign_in(hers, "alice")
@@ -178,7 +173,7 @@ def test_guesses_elsewhere_and_by_neighbours_do_not_block_a_known_browser(clock:
     assert sign_in(at("10.1.0.1"), "alice").status_code == 429
 
 
-def test_guesses_from_a_known_browser_are_limited_too(clock: Clock) -> None:
+def test_guesses_from_a_known_browser_are_limited_too(clock):
     for name in ("alice", "bob"):
         make_user(name)
     hers = at("10.1.0.1")
@@ -193,7 +188,7 @@ def test_guesses_from_a_known_browser_are_limited_too(clock: Clock) -> None:
 
 
 @pytest.mark.parametrize("login", ["alice", "alice@example.org", "nobody", "nobody@example.org"])
-def test_a_used_up_limit_does_not_reveal_where_an_account_is_used(clock: Clock, login: str) -> None:
+def test_a_used_up_limit_does_not_reveal_where_an_account_is_used(clock, login):
     """The answer reveals neither that the account is used in a network nor that it exists."""
     make_user("alice")
     sign_in(at("10.8.0.1"), "alice")
@@ -205,9 +200,7 @@ def test_a_used_up_limit_does_not_reveal_where_an_account_is_used(clock: Clock, 
     assert [(a.status_code, a["Retry-After"]) for a in answers] == [(429, "20")] * 2
 
 
-def test_the_username_and_emails_of_an_account_share_five_guesses(
-    clock: Clock, hashes: list[str]
-) -> None:
+def test_the_username_and_emails_of_an_account_share_five_guesses(clock, hashes):
     """A sixth guess is answered as wrong, so that it does not show which logins belong together."""
     alice = make_user("alice")
     for n in range(3):
@@ -232,7 +225,7 @@ def test_the_username_and_emails_of_an_account_share_five_guesses(
     assert sign_in(at("10.9.0.1"), logins[3]).status_code == 302
 
 
-def test_successful_sign_ins_are_limited_and_do_not_block_neighbours(clock: Clock) -> None:
+def test_successful_sign_ins_are_limited_and_do_not_block_neighbours(clock):
     make_user("alice")
     make_user("bob")
     there = at("10.0.0.1")
@@ -244,7 +237,7 @@ def test_successful_sign_ins_are_limited_and_do_not_block_neighbours(clock: Cloc
     assert sign_in(at("10.9.0.1"), "alice").status_code == 302
 
 
-def test_successful_sign_ins_from_one_wide_network_are_limited(clock: Clock) -> None:
+def test_successful_sign_ins_from_one_wide_network_are_limited(clock):
     alice = {"basic": f"alice:{PASSWORD}"}
     make_user("alice")
     networks = [at(f"2001:db8:1:{n:x}00::1") for n in range(5)]
@@ -254,9 +247,7 @@ def test_successful_sign_ins_from_one_wide_network_are_limited(clock: Clock) -> 
     assert statuses == [200] * 4 * LOGIN_REPEAT.burst + [429] * 60
 
 
-def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_browser(
-    clock: Clock,
-) -> None:
+def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_browser(clock):
     """The neighbours send 59 malformed passkey answers, then use up the network's guesses."""
     alice = make_user("alice")
     hers = at("10.0.0.1")
@@ -277,7 +268,7 @@ def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_brow
     assert alice.activity.filter(kind="proof_given").count() == 1
 
 
-def test_a_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_900_kb_password_is_not_hashed(monkeypatch):
     """This includes the algorithms of imported accounts."""
     from accounts.passwords import services as passwords
 
@@ -290,7 +281,7 @@ def test_a_900_kb_password_is_not_hashed(monkeypatch: pytest.MonkeyPatch) -> Non
         assert sign_in(Client(), login, "a" * 900_000).status_code == 200
 
 
-def test_session_fixation_a_planted_session_key_is_replaced_at_sign_in() -> None:
+def test_session_fixation_a_planted_session_key_is_replaced_at_sign_in():
     make_user("alice")
     mallory = Client()
     sign_up(mallory, "mallory")
@@ -305,7 +296,7 @@ def test_session_fixation_a_planted_session_key_is_replaced_at_sign_in() -> None
     assert "mallory" not in mallory.get(CONFIRM).content.decode()
 
 
-def test_a_password_is_kept_neither_in_the_session_nor_in_a_page() -> None:
+def test_a_password_is_kept_neither_in_the_session_nor_in_a_page():
     browser = Client()
     pages = [
         sign_up(browser, "alice", "not an address"),
@@ -322,13 +313,13 @@ def test_a_password_is_kept_neither_in_the_session_nor_in_a_page() -> None:
     assert "argon2" not in stored
 
 
-def visit(language: str = "en", query: str = "", **cookies: str) -> Any:
+def visit(language="en", query="", **cookies):
     client = Client(headers={"Accept-Language": language})
     client.cookies.load(cookies)
     return client.get(LOGIN, QUERY_STRING=query)
 
 
-def secrets_of(page: Any) -> list[str]:
+def secrets_of(page):
     """Return the CSRF token, the nonce and the challenge of a page, and check that each is one."""
     patterns = (
         'name="csrfmiddlewaretoken" value="([^"]{20,})"',
@@ -340,7 +331,7 @@ def secrets_of(page: Any) -> list[str]:
     return [values.pop() for values in found]
 
 
-def test_no_two_visitors_get_a_secret_in_common() -> None:
+def test_no_two_visitors_get_a_secret_in_common():
     pages = [visit() for _ in range(3)]
 
     for page in pages:
@@ -353,7 +344,7 @@ def test_no_two_visitors_get_a_secret_in_common() -> None:
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_the_kept_page_is_the_page_that_django_renders(language: str) -> None:
+def test_the_kept_page_is_the_page_that_django_renders(language):
     visit(language)
 
     kept, rendered = visit(language), visit(language, another="cookie")
@@ -362,7 +353,7 @@ def test_the_kept_page_is_the_page_that_django_renders(language: str) -> None:
     assert f'<html lang="{language}"' in kept.text
 
 
-def test_a_visitor_cannot_put_their_url_into_the_page_of_others(settings: Any) -> None:
+def test_a_visitor_cannot_put_their_url_into_the_page_of_others(settings):
     set_up(settings)  # so that no page is kept yet
 
     visit(query="&" * 99)
@@ -370,7 +361,7 @@ def test_a_visitor_cannot_put_their_url_into_the_page_of_others(settings: Any) -
     assert f'name="next" value="{LOGIN}"' in visit().text
 
 
-def test_a_page_kept_under_other_settings_is_not_shown(settings: Any) -> None:
+def test_a_page_kept_under_other_settings_is_not_shown(settings):
     visit()
 
     set_up(settings, site_name="Llama Farm")
@@ -378,7 +369,7 @@ def test_a_page_kept_under_other_settings_is_not_shown(settings: Any) -> None:
     assert "Llama Farm" in visit().text
 
 
-def test_the_last_method_depends_on_a_right_proof_and_never_on_the_typed_login() -> None:
+def test_the_last_method_depends_on_a_right_proof_and_never_on_the_typed_login():
     """Otherwise, a stranger could learn whether an account exists and how its owner signs in."""
     make_user("alice")
     for login, password in (("alice", WRONG), ("nobody", WRONG), ("nobody", PASSWORD)):
@@ -399,18 +390,18 @@ EMAIL = "/accounts/email/"
 
 
 @pytest.fixture
-def home(clock: Clock) -> Client:
+def home(clock):
     """A signed-out browser that alice's account has known for a month."""
     browser = known_browser(make_user("alice"))
     clock.advance(days=30)
     return browser
 
 
-def alice() -> User:
+def alice():
     return User.objects.get(username="alice")
 
 
-def cancels_recovery(browser: Client, password: str = PASSWORD) -> bool:
+def cancels_recovery(browser, password=PASSWORD):
     """Return whether alice's sign-in with her factor cancels a waiting recovery request."""
     is_running = Recovery.objects.exists()
     sign_in(browser, "alice", password)
@@ -418,9 +409,7 @@ def cancels_recovery(browser: Client, password: str = PASSWORD) -> bool:
     return is_signed_in(browser) and is_running and not Recovery.objects.exists()
 
 
-def test_a_thief_with_the_password_signs_in_only_to_an_account_without_a_factor(
-    home: Client, clock: Clock
-) -> None:
+def test_a_thief_with_the_password_signs_in_only_to_an_account_without_a_factor(home, clock):
     thief = Client(REMOTE_ADDR="198.51.100.7")
     sign_in(thief, "alice")
     assert is_signed_in(thief)
@@ -444,9 +433,7 @@ def test_a_thief_with_the_password_signs_in_only_to_an_account_without_a_factor(
     assert not is_signed_in(thief)
 
 
-def test_a_thief_with_the_mailbox_resets_only_an_account_without_a_factor(
-    home: Client, clock: Clock
-) -> None:
+def test_a_thief_with_the_mailbox_resets_only_an_account_without_a_factor(home, clock):
     thief = Client(REMOTE_ADDR="198.51.100.7")
     assert sets_password(thief, reset_link())
     assert recipients_of("password was reset") == {MINE}
@@ -467,7 +454,7 @@ def test_a_thief_with_the_mailbox_resets_only_an_account_without_a_factor(
     assert cancels_recovery(home, NEW)
 
 
-def test_a_thief_with_a_former_mailbox_can_lock_the_account_once(home: Client) -> None:
+def test_a_thief_with_a_former_mailbox_can_lock_the_account_once(home):
     browser = signed_in(alice())
     users.confirm_email(alice(), "new@example.net")
     browser = signed_in(alice())
@@ -492,13 +479,11 @@ def test_a_thief_with_a_former_mailbox_can_lock_the_account_once(home: Client) -
     assert mail_to_nobody()
 
 
-def mail_to_nobody() -> bool:
+def mail_to_nobody():
     return outbox()[-1].to == ""
 
 
-def test_a_thief_with_a_recent_session_changes_what_the_owner_can_restore(
-    home: Client, clock: Clock
-) -> None:
+def test_a_thief_with_a_recent_session_changes_what_the_owner_can_restore(home, clock):
     enrolled(alice())
     clock.advance(days=8)
     thief = signed_in(alice())
@@ -519,9 +504,7 @@ def test_a_thief_with_a_recent_session_changes_what_the_owner_can_restore(
     assert list(EmailAddress.objects.values_list("email", flat=True)) == [MINE]
 
 
-def test_a_thief_with_a_stale_session_can_read_but_change_nothing(
-    home: Client, clock: Clock
-) -> None:
+def test_a_thief_with_a_stale_session_can_read_but_change_nothing(home, clock):
     owner = signed_in(alice(), home)
     thief = Client()
     thief.cookies["sessionid"] = owner.cookies["sessionid"].value
@@ -547,9 +530,7 @@ def test_a_thief_with_a_stale_session_can_read_but_change_nothing(
     assert not is_signed_in(thief)
 
 
-def test_a_housemate_with_the_trusted_browser_and_mailbox_signs_in_but_changes_nothing(
-    home: Client, clock: Clock
-) -> None:
+def test_a_housemate_with_the_trusted_browser_and_mailbox_signs_in_but_changes_nothing(home, clock):
     enrolled(alice())
     sign_in(home, "alice")
     home.post(CHALLENGE, {"code": unused_code(alice()), "trust": "on"})

@@ -3,9 +3,7 @@
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
 from statistics import quantiles
 
 import pytest
@@ -13,7 +11,7 @@ import pytest
 from tests.support.process import within
 from tests.support.races import CONNECT, HANGS, WORKS
 from tests.support.receiver import PROGRAM
-from tests.support.site import CHEAP_HASHES, ROOT, Client, Site
+from tests.support.site import CHEAP_HASHES, ROOT, Site
 from tests.support.steps import LOGIN, LOGOUT, PASSWORD, join
 
 ROUNDS = 500
@@ -23,7 +21,7 @@ MOST = 1.1
 
 
 @pytest.fixture
-def apps(tmp_path: Path) -> Iterator[tuple[str, str]]:
+def apps(tmp_path):
     """The URL and the certificate authority of the apps.
 
     They are in a process of their own, so that they do not delay the browsers of this one.
@@ -37,7 +35,7 @@ def apps(tmp_path: Path) -> Iterator[tuple[str, str]]:
         apps.kill()
 
 
-def signed_in(site: Site, url: str) -> list[tuple[Client, str]]:
+def signed_in(site, url):
     """Return the browsers in which alice is signed in to all apps, each with its CSRF token."""
     join(site, site.client(), "alice")
     browsers = []
@@ -54,7 +52,7 @@ def signed_in(site: Site, url: str) -> list[tuple[Client, str]]:
 
 @pytest.mark.proof
 @pytest.mark.alone
-def test_apps_that_hang_do_not_delay_sign_outs(apps: tuple[str, str]) -> None:
+def test_apps_that_hang_do_not_delay_sign_outs(apps):
     url, authority = apps
     env = CHEAP_HASHES | {"LIMITS_SCALE": "100000", "MAX_SESSIONS": "10000", "CA_FILE": authority}
     with ExitStack() as stack:

@@ -3,10 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Iterator
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import jwt
 import pytest
@@ -15,7 +12,7 @@ from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.process import within
 from tests.support.races import CONNECT, HANGS, WORKS
 from tests.support.receiver import Receiver, hang, say
-from tests.support.site import CHEAP_HASHES, Client, Site
+from tests.support.site import CHEAP_HASHES, Site
 from tests.support.steps import LOGOUT, join, sql
 
 # The lease of a notice, and the time to look for it and to send it.
@@ -23,7 +20,7 @@ LEASE_SECONDS = 60 + 15
 
 
 @pytest.fixture(params=POSTGRES_PROVED)
-def nodes(request: Any, tmp_path: Path) -> Iterator[tuple[Site, Site, Receiver]]:
+def nodes(request, tmp_path):
     """A running node, another that a test may start, and the server of the apps."""
     with Receiver(tmp_path) as receiver:
         receiver.answers |= dict.fromkeys(HANGS, hang)
@@ -32,7 +29,7 @@ def nodes(request: Any, tmp_path: Path) -> Iterator[tuple[Site, Site, Receiver]]
             yield site, site.second(), receiver
 
 
-def signed_in_to(site: Site, receiver: Receiver, paths: list[str]) -> Client:
+def signed_in_to(site, receiver, paths):
     """Return a browser in which alice is signed in, also to the apps at ``paths``."""
     browser = site.client()
     join(site, browser, "alice")
@@ -41,9 +38,7 @@ def signed_in_to(site: Site, receiver: Receiver, paths: list[str]) -> Client:
     return browser
 
 
-def test_each_app_is_told_once_within_five_seconds_while_others_hang(
-    nodes: tuple[Site, Site, Receiver],
-) -> None:
+def test_each_app_is_told_once_within_five_seconds_while_others_hang(nodes):
     site, second, receiver = nodes
     with second:
         browser = signed_in_to(site, receiver, WORKS + HANGS)
@@ -63,16 +58,14 @@ def test_each_app_is_told_once_within_five_seconds_while_others_hang(
     assert jwt.get_unverified_header(token)["typ"] == "logout+jwt"
 
 
-def late(request: Any) -> None:
+def late(request):
     """Accept a notice after a second."""
     time.sleep(1)
     say(200)(request)
 
 
 @pytest.mark.proof
-def test_another_node_sends_what_a_node_was_sending_when_it_was_killed(
-    nodes: tuple[Site, Site, Receiver],
-) -> None:
+def test_another_node_sends_what_a_node_was_sending_when_it_was_killed(nodes):
     site, second, receiver = nodes
     receiver.answers["/late"] = late
     browser = signed_in_to(site, receiver, ["/late"] * 4)
@@ -81,7 +74,7 @@ def test_another_node_sends_what_a_node_was_sending_when_it_was_killed(
 
     site.kill()
 
-    def told() -> set[str]:
+    def told():
         tokens = receiver.tokens("/late")
         return {jwt.decode(t, options={"verify_signature": False})["sid"] for t in tokens}
 
@@ -90,9 +83,7 @@ def test_another_node_sends_what_a_node_was_sending_when_it_was_killed(
         assert within(LEASE_SECONDS, lambda: len(told()) == 4), receiver.tokens("/late")
 
 
-def test_the_process_that_sends_completes_what_it_sends_and_ends_with_its_server(
-    nodes: tuple[Site, Site, Receiver],
-) -> None:
+def test_the_process_that_sends_completes_what_it_sends_and_ends_with_its_server(nodes):
     site, _second, receiver = nodes
     receiver.answers["/late"] = late
     browser = signed_in_to(site, receiver, ["/late"])
@@ -106,7 +97,7 @@ def test_the_process_that_sends_completes_what_it_sends_and_ends_with_its_server
     assert sql(site, "SELECT 1 FROM oauth_logoutnotice") == []
 
 
-def exists(group: int) -> bool:
+def exists(group):
     """Return whether a process of the process group is running."""
     with suppress(ProcessLookupError):
         os.killpg(group, 0)

@@ -3,16 +3,13 @@
 import base64
 import json
 import re
-from collections.abc import Mapping
-from pathlib import Path
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
 
 from accounts.common import secrets
 from tests.support.api import call, renew, second_step
-from tests.support.openid_provider import CLIENT_SECRET, OpenIDProvider
+from tests.support.openid_provider import CLIENT_SECRET
 from tests.support.second_factor import (
     CHALLENGE,
     EMAILED_CODES,
@@ -22,7 +19,7 @@ from tests.support.second_factor import (
     recovery_codes_on,
     seed_on,
 )
-from tests.support.site import Client, Response, Site, text_of
+from tests.support.site import Client, Site, text_of
 from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, address_of, code_in
 
 TOKEN = "figures-for-the-monitoring-of-this-site"
@@ -35,7 +32,7 @@ class Browser(Client):
 
     found: set[str]
 
-    def request(self, method: str, path: str, **more: Any) -> Response:
+    def request(self, method, path, **more):
         answer = super().request(method, path, **more)
         # The last method is the name of a button, no secret.
         cookies = {name: c for name, c in answer.cookies.items() if "last-method" not in name}
@@ -46,18 +43,18 @@ class Browser(Client):
 class Journey:
     """Does everything that users can do at a site, and records the secrets of it."""
 
-    def __init__(self, site: Site, headers: Mapping[str, str]) -> None:
+    def __init__(self, site, headers):
         self.site, self.headers = site, headers
         self.secrets = {PASSWORD, TOKEN}
 
-    def browser(self) -> Browser:
+    def browser(self):
         browser = Browser(
             self.site.origin, connect=("127.0.0.1", self.site.port), headers=self.headers
         )
         browser.found = self.secrets
         return browser
 
-    def mail(self, to: str, subject: str = "", count: int = 1) -> str:
+    def mail(self, to, subject="", count=1):
         """Return the text of a mail and record its codes and links as secrets."""
         mail = self.site.wait_for_mail(to=f"{to}@", subject=subject, count=count)
         text = text_of(mail)
@@ -66,12 +63,12 @@ class Journey:
         self.secrets |= {link.rstrip("/").rpartition("/")[2] for link in LINKS.findall(text)}
         return text
 
-    def link(self, text: str, page: str) -> str:
+    def link(self, text, page):
         (path,) = [link for link in LINKS.findall(text) if page in link]
         self.misuse(path)
         return str(path)
 
-    def misuse(self, path: str) -> None:
+    def misuse(self, path):
         """Request a link in the wrong ways in which mail programs, scanners and users do."""
         odd = (f"{path}?again={path}", f"{path}x/", f"/{path}", f"{path}\\")
         for written in (path.rstrip("/"), *odd):
@@ -79,7 +76,7 @@ class Journey:
             self.browser().request("PUT", written, headers={"Referer": path, "User-Agent": path})
             self.browser().post(written, {"code": path}, csrf=False)
 
-    def sign_up(self, name: str, *, by_link: bool = False) -> Browser:
+    def sign_up(self, name, *, by_link=False):
         browser = self.browser()
         fields = {"username": name, "email": address_of(name), "password1": PASSWORD}
         assert browser.post(SIGNUP, fields).status == 302
@@ -90,7 +87,7 @@ class Journey:
             assert browser.post(CONFIRM, {"code": code_in(text)}).location == "/"
         return browser
 
-    def enrol(self, browser: Browser) -> tuple[str, list[str]]:
+    def enrol(self, browser):
         seed = seed_on(browser.get(SETUP).text)
         assert browser.post(SETUP, {"code": code_of(seed)}).location == RECOVERY_CODES
         codes = recovery_codes_on(browser.get(RECOVERY_CODES).text)
@@ -101,7 +98,7 @@ class Journey:
         self.secrets |= {code.replace("-", "") for code in codes}
         return seed, codes
 
-    def sign_in(self, name: str, password: str = PASSWORD, code: str = "") -> Browser:
+    def sign_in(self, name, password=PASSWORD, code=""):
         browser = self.browser()
         asked = browser.post(LOGIN, {"login": name, "password": password, "next": "/help/?x=1"})
         assert asked.status == (302 if password == PASSWORD else 200)
@@ -109,21 +106,21 @@ class Journey:
             assert browser.post(CHALLENGE, {"code": code}).location == "/help/?x=1"
         return browser
 
-    def by_mail(self, name: str) -> None:
+    def by_mail(self, name):
         browser = self.browser()
         browser.post(CODE, {"login": name})
         code = code_in(self.mail(name, "to sign in"))
         browser.get(f"{CODE}?code={code.replace(' ', '')}")
         assert browser.post(CODE, {"code": code}).location == "/"
 
-    def reset(self, name: str) -> None:
+    def reset(self, name):
         browser = self.browser()
         browser.post(RESET, {"login": name})
         path = self.link(self.mail(name, "Set a new password"), RESET)
         answer = browser.post(path, {"password1": PASSWORD})
         assert answer.status == 302, answer.text
 
-    def program(self, name: str, code: str) -> None:
+    def program(self, name, code):
         """Sign in over the API with both steps, refresh, and misuse each token."""
         asked = call("token/", {"username": name, "password": PASSWORD}, client=self.browser())
         tokens = second_step(asked["challenge"], code, self.browser())
@@ -144,7 +141,7 @@ class Journey:
         page._headers |= cookie
         call("session/", {"username": "bob", "password": PASSWORD}, client=page)
 
-    def lose(self, name: str) -> None:
+    def lose(self, name):
         """Request the second step by mail and the removal of all second factors."""
         browser = self.sign_in(name)
         browser.post(CHALLENGE, {"mail": "1"})
@@ -152,11 +149,11 @@ class Journey:
         browser.post(CHALLENGE, {"lost": "ask"})
         self.link(self.mail(name, "remove your second factors"), "/2fa/recovery/")
 
-    def lock_down(self, name: str) -> None:
+    def lock_down(self, name):
         path = self.link(self.mail(name, "new browser"), "/lockdown/")
         assert self.browser().post(path, {}).status == 200
 
-    def own(self) -> None:
+    def own(self):
         made = self.site.manage("create_owner").strip()
         path = urlsplit(made).path
         self.secrets.add(path.rstrip("/").rpartition("/")[2])
@@ -164,7 +161,7 @@ class Journey:
         fields = {"username": "carol", "email": address_of("carol"), "password1": PASSWORD}
         assert self.browser().post(path, {**fields, "password2": PASSWORD}).status == 302
 
-    def round_trip(self, op: OpenIDProvider) -> None:
+    def round_trip(self, op):
         browser = self.browser()
         there = browser.post("/accounts/oidc/acme/login/", form=LOGIN).location
         back = op.answer(there)
@@ -176,7 +173,7 @@ class Journey:
         browser.get(path)
         self.secrets |= {CLIENT_SECRET, *op.tokens}
 
-    def everything(self) -> None:
+    def everything(self):
         bob = self.sign_up("bob", by_link=True)
         assert bob.get("/").status == 200
         alice = self.sign_up("alice")
@@ -192,20 +189,20 @@ class Journey:
         self.own()
 
 
-def secrets_in(journey: Journey, text: str) -> list[str]:
+def secrets_in(journey, text):
     """Return the secrets that ``text`` contains; values under 8 characters are no secrets."""
     plain = {secret for secret in journey.secrets if len(secret) >= 8}
     assert len(plain) > 40
     return [secret for secret in plain if secret in text]
 
 
-def metrics(journey: Journey) -> str:
+def metrics(journey):
     answer = journey.browser().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status == 200
     return answer.text
 
 
-def test_in_production_each_log_line_is_json_without_secrets(tmp_path: Path) -> None:
+def test_in_production_each_log_line_is_json_without_secrets(tmp_path):
     keys = {"SECRET_KEY": secrets.token(48), "ENCRYPTION_KEYS": secrets.encryption_key()}
     with Site(
         data_dir=tmp_path,
@@ -242,9 +239,7 @@ def test_in_production_each_log_line_is_json_without_secrets(tmp_path: Path) -> 
 
 
 @pytest.mark.proof
-def test_in_development_no_log_line_holds_a_secret_of_this_site_or_of_a_provider(
-    op: OpenIDProvider,
-) -> None:
+def test_in_development_no_log_line_holds_a_secret_of_this_site_or_of_a_provider(op):
     providers = json.dumps([op.setting()])
     with Site(OIDC_PROVIDERS=providers, METRICS_TOKEN=TOKEN) as site:
         journey = Journey(site, {})

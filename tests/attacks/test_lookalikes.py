@@ -6,8 +6,8 @@ from django.test import Client
 from accounts.users.models import PendingSignup, User
 from tests.support.administration import act, desk
 from tests.support.api import call
-from tests.support.nodes import AT_ONCE, Nodes, browser_at, server_errors
-from tests.support.openid_provider import OpenIDProvider, Person
+from tests.support.nodes import AT_ONCE, browser_at, server_errors
+from tests.support.openid_provider import Person
 from tests.support.signin import signed_in
 from tests.support.site import together
 from tests.support.social import round_trip
@@ -25,7 +25,7 @@ SAYS = {
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("name", SAYS)
-def test_a_username_that_looks_like_another_is_refused_with_the_reason(name: str) -> None:
+def test_a_username_that_looks_like_another_is_refused_with_the_reason(name):
     make_user("alice")
 
     assert SAYS[name] in sign_up(Client(), name, "mallory@example.org").text
@@ -39,7 +39,7 @@ def test_a_username_that_looks_like_another_is_refused_with_the_reason(name: str
 
 
 @pytest.mark.django_db
-def test_sign_up_does_not_reveal_whether_a_reserved_username_is_used() -> None:
+def test_sign_up_does_not_reveal_whether_a_reserved_username_is_used():
     before = [sign_up(Client(), name).status_code for name in ("support", "suPP0rt")]
     make_staff("support")
 
@@ -54,9 +54,7 @@ def test_sign_up_does_not_reveal_whether_a_reserved_username_is_used() -> None:
     [("Alice\ufe0f", "Alice-2"), ("A1ice", "A1ice-2"), ("Al\u3164ice\u01c0", "Alice-2"),
      ("support", "Mallory"), ("m\u0430llory", "mllory")],
 )  # fmt: skip
-def test_a_provider_cannot_give_a_user_a_username_that_is_not_allowed(
-    called: str, username: str, op: OpenIDProvider
-) -> None:
+def test_a_provider_cannot_give_a_user_a_username_that_is_not_allowed(called, username, op):
     make_user("alice")
 
     round_trip(Client(), op, Person("1", name="Mallory", username=called))
@@ -65,7 +63,7 @@ def test_a_provider_cannot_give_a_user_a_username_that_is_not_allowed(
 
 
 @pytest.mark.django_db
-def test_users_with_a_no_longer_allowed_username_can_sign_in_and_be_deactivated() -> None:
+def test_users_with_a_no_longer_allowed_username_can_sign_in_and_be_deactivated():
     odd = make_user("Al\u3164ice")
     assert sign_in(Client(), "al\u3164ICE").status_code == 302
 
@@ -75,7 +73,7 @@ def test_users_with_a_no_longer_allowed_username_can_sign_in_and_be_deactivated(
     assert not odd.is_active
 
 
-def eight_sign_ups_of_names_that_look_alike(nodes: Nodes, name: str) -> None:
+def eight_sign_ups_of_names_that_look_alike(nodes, name):
     """Only one of the sign-ups is stored, however many arrive at once."""
     ways = [f"{name}{m}{one}{last}" for m in ("m", "rn") for one in "l1" for last in "o0"]
     browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
@@ -90,5 +88,5 @@ def eight_sign_ups_of_names_that_look_alike(nodes: Nodes, name: str) -> None:
 RACES = [eight_sign_ups_of_names_that_look_alike]
 
 
-def test_two_processes_give_out_only_one_of_several_similar_usernames(nodes: Nodes) -> None:
+def test_two_processes_give_out_only_one_of_several_similar_usernames(nodes):
     RACES[0](nodes, "race")

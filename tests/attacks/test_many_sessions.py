@@ -1,15 +1,12 @@
 """Accounts with very many sessions, which a script makes that signs in for each call."""
 
-from pathlib import Path
-from typing import Any
-
 import pytest
 
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from tests.support.api import get_tokens
 from tests.support.races import confirmed
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, sql
 
@@ -23,9 +20,7 @@ NUMBERS = {
 
 
 @pytest.mark.django_db
-def test_beyond_the_maximum_sessions_of_programs_are_revoked_before_browsers(
-    clock: Clock, settings: Any
-) -> None:
+def test_beyond_the_maximum_sessions_of_programs_are_revoked_before_browsers(clock, settings):
     set_up(settings, max_sessions=3)
     alice = make_user("alice")
     browsers = []
@@ -46,9 +41,7 @@ def test_beyond_the_maximum_sessions_of_programs_are_revoked_before_browsers(
 
 
 @pytest.mark.django_db
-def test_sessions_beyond_a_lowered_maximum_are_revoked_in_steps(
-    clock: Clock, settings: Any
-) -> None:
+def test_sessions_beyond_a_lowered_maximum_are_revoked_in_steps(clock, settings):
     alice = make_user("alice")
     for _ in range(30):
         signed_in(alice)
@@ -66,9 +59,7 @@ def test_sessions_beyond_a_lowered_maximum_are_revoked_in_steps(
 @pytest.mark.proof
 @pytest.mark.alone
 @pytest.mark.parametrize("database", NUMBERS)
-def test_a_new_password_revokes_300_000_sessions_at_once(
-    database: str, tmp_path: Path, request: pytest.FixtureRequest
-) -> None:
+def test_a_new_password_revokes_300_000_sessions_at_once(database, tmp_path, request):
     url = {}
     if database == "postgres":
         url = {"DATABASE_URL": request.getfixturevalue("postgres").database()}

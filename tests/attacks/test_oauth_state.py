@@ -1,7 +1,5 @@
 """Attacks on the OAuth ``state``, which works once, soon, and in the browser that got it."""
 
-from collections.abc import Iterator
-from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
@@ -11,7 +9,7 @@ from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import Identity, User
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go, round_trip
 from tests.support.steps import LOGOUT, is_signed_in, make_user, sign_in
 
@@ -22,13 +20,13 @@ OTHER = "oidc/other"
 
 
 @pytest.fixture
-def op(settings: Any) -> Iterator[OpenIDProvider]:
+def op(settings):
     with OpenIDProvider() as op:
         configured(settings, op.setting(), op.setting("other", "Other"))
         yield op
 
 
-def assert_refused(answer: Any, op: OpenIDProvider) -> None:
+def assert_refused(answer, op):
     """Fail unless the answer is a 400 page, the provider was not called and nothing was stored."""
     assert answer.status_code == 400
     assert b"Start again." in answer.content
@@ -37,7 +35,7 @@ def assert_refused(answer: Any, op: OpenIDProvider) -> None:
 
 
 @pytest.mark.parametrize("case", ["missing", "empty", "wrong", "nonce for it", "cut", "longer"])
-def test_a_wrong_state_is_refused(op: OpenIDProvider, case: str) -> None:
+def test_a_wrong_state_is_refused(op, case):
     browser = Client()
     url = go(browser)
     answer = op.answer(url)
@@ -63,9 +61,7 @@ GARBAGE = ["%00", "%ED%A0%80", "%FF%FE", "a" * 8000, "%F0%9F%94%91", "1&state=2"
 
 
 @pytest.mark.parametrize("name", ["state", "state[]", "code", "iss", "error"])
-def test_malformed_callback_parameters_are_refused_without_a_server_error(
-    op: OpenIDProvider, name: str
-) -> None:
+def test_malformed_callback_parameters_are_refused_without_a_server_error(op, name):
     for value in GARBAGE:
         browser = Client()
         state = op.answer(go(browser))["state"]
@@ -77,7 +73,7 @@ def test_malformed_callback_parameters_are_refused_without_a_server_error(
     assert not User.objects.exists()
 
 
-def test_a_state_works_once(op: OpenIDProvider) -> None:
+def test_a_state_works_once(op):
     browser = Client()
     first = op.answer(go(browser))
     again = op.answer(go(browser)) | {"state": first["state"]}
@@ -91,7 +87,7 @@ def test_a_state_works_once(op: OpenIDProvider) -> None:
     assert LoginSession.objects.count() == 1
 
 
-def test_an_error_answer_uses_up_the_state(op: OpenIDProvider) -> None:
+def test_an_error_answer_uses_up_the_state(op):
     browser = Client()
     answer = op.answer(go(browser))
     come_back(browser, {"state": answer["state"], "error": "access_denied"})
@@ -99,7 +95,7 @@ def test_an_error_answer_uses_up_the_state(op: OpenIDProvider) -> None:
     assert_refused(come_back(browser, answer), op)
 
 
-def test_the_state_of_another_browser_signs_nobody_in(op: OpenIDProvider) -> None:
+def test_the_state_of_another_browser_signs_nobody_in(op):
     """Login CSRF: alice's browser opens the callback URL of mallory's sign-in."""
     mallory, alice = Client(), Client()
     answer = op.answer(go(mallory), Person("mallory-1"))
@@ -112,7 +108,7 @@ def test_the_state_of_another_browser_signs_nobody_in(op: OpenIDProvider) -> Non
     assert not User.objects.exists()
 
 
-def test_mix_up_the_state_of_one_provider_is_refused_from_another(op: OpenIDProvider) -> None:
+def test_mix_up_the_state_of_one_provider_is_refused_from_another(op):
     browser = Client()
 
     assert_refused(come_back(browser, op.answer(go(browser)), OTHER), op)
@@ -122,9 +118,7 @@ def test_mix_up_the_state_of_one_provider_is_refused_from_another(op: OpenIDProv
 
 
 @pytest.mark.parametrize("seconds, is_good", [(599, True), (600, False)])
-def test_a_state_is_valid_for_ten_minutes(
-    op: OpenIDProvider, clock: Clock, seconds: int, is_good: bool
-) -> None:
+def test_a_state_is_valid_for_ten_minutes(op, clock, seconds, is_good):
     browser = Client()
     answer = op.answer(go(browser))
     clock.advance(seconds=seconds)
@@ -144,9 +138,7 @@ def test_a_state_is_valid_for_ten_minutes(
         ("prove", "is ended elsewhere", ""),
     ],
 )
-def test_a_flow_begun_in_one_session_cannot_be_finished_in_another(
-    op: OpenIDProvider, act: str, how: str, then: str
-) -> None:
+def test_a_flow_begun_in_one_session_cannot_be_finished_in_another(op, act, how, then):
     make_user("mallory")
     alice = make_user("alice")
     browser = signed_in(alice)
@@ -161,7 +153,7 @@ def test_a_flow_begun_in_one_session_cannot_be_finished_in_another(
     assert_refused(come_back(browser, answer), op)
 
 
-def test_a_second_tab_does_not_change_who_is_signed_in(op: OpenIDProvider) -> None:
+def test_a_second_tab_does_not_change_who_is_signed_in(op):
     """A browser that returns after another tab has signed in is only redirected."""
     browser = Client()
     first, second = op.answer(go(browser)), op.answer(go(browser), Person("mallory-1"))
@@ -174,7 +166,7 @@ def test_a_second_tab_does_not_change_who_is_signed_in(op: OpenIDProvider) -> No
     assert LoginSession.objects.get(ended_at=None).user.username == "alice"
 
 
-def test_the_sixth_tab_invalidates_only_the_state_of_the_first(op: OpenIDProvider) -> None:
+def test_the_sixth_tab_invalidates_only_the_state_of_the_first(op):
     browser = Client()
     answers = [op.answer(go(browser)) for _ in range(6)]
 
@@ -183,7 +175,7 @@ def test_the_sixth_tab_invalidates_only_the_state_of_the_first(op: OpenIDProvide
     assert come_back(browser, answers[1]).url == "/"
 
 
-def test_a_get_request_starts_no_sign_in_at_a_provider(op: OpenIDProvider) -> None:
+def test_a_get_request_starts_no_sign_in_at_a_provider(op):
     """Login CSRF by an image on another site."""
     answer = Client().get("/accounts/oidc/acme/login/", {"act": "connect"})
 

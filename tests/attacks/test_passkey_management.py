@@ -1,7 +1,7 @@
 """Attacks on the management of passkeys."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -33,7 +33,7 @@ from tests.support.passkeys import (
     signs_in,
 )
 from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, enrolled
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, is_signed_in, outbox
 from tests.support.webauthn import ADD, ATTESTED, PASSKEYS, PRESENT, VERIFIED, Passkey, registered
 
@@ -43,7 +43,7 @@ pytestmark = pytest.mark.django_db
 STAFF = {"is_staff": True, "is_superuser": True}
 
 
-def test_passkeys_cannot_be_added_or_changed_without_recent_authentication(clock: Clock) -> None:
+def test_passkeys_cannot_be_added_or_changed_without_recent_authentication(clock):
     alice, passkey = owner()
     page = f"{PASSKEYS}{Row.objects.get().pk}/"
     browser = signed_in(alice)
@@ -58,7 +58,7 @@ def test_passkeys_cannot_be_added_or_changed_without_recent_authentication(clock
     assert Row.objects.get().name == "Phone"
 
 
-def test_another_users_passkey_is_not_found() -> None:
+def test_another_users_passkey_is_not_found():
     alice, passkey = owner()
     page = f"{PASSKEYS}{Row.objects.get().pk}/"
     browser = signed_in(person("mallory"))
@@ -71,7 +71,7 @@ def test_another_users_passkey_is_not_found() -> None:
 
 
 @pytest.mark.parametrize("holds", [enrolled, registered])
-def test_the_password_alone_adds_no_passkey_to_an_account_with_a_factor(holds: Any) -> None:
+def test_the_password_alone_adds_no_passkey_to_an_account_with_a_factor(holds):
     alice = person()
     holds(alice)
     before = passkeys_of(alice)
@@ -86,7 +86,7 @@ def test_the_password_alone_adds_no_passkey_to_an_account_with_a_factor(holds: A
     assert passkeys_of(alice) == before
 
 
-def test_a_passkey_cannot_be_added_twice_or_to_another_account() -> None:
+def test_a_passkey_cannot_be_added_twice_or_to_another_account():
     alice, passkey = owner()
     mallory = person("mallory")
     thief, session = signed_in(mallory), signed_in(alice)
@@ -101,7 +101,7 @@ def test_a_passkey_cannot_be_added_twice_or_to_another_account() -> None:
     assert signs_in(passkey)
 
 
-def test_the_number_of_passkeys_of_an_account_is_limited() -> None:
+def test_the_number_of_passkeys_of_an_account_is_limited():
     from accounts.twofactor.passkeys import MOST_PASSKEYS
 
     alice = person()
@@ -115,7 +115,7 @@ def test_the_number_of_passkeys_of_an_account_is_limited() -> None:
     assert len(passkeys_of(alice)) == MOST_PASSKEYS
 
 
-def test_a_new_passkey_revokes_all_other_sessions_and_its_owner_is_notified() -> None:
+def test_a_new_passkey_revokes_all_other_sessions_and_its_owner_is_notified():
     alice = person()
     other, browser = signed_in(alice), signed_in(alice)
     key = browser.cookies["sessionid"].value
@@ -130,13 +130,13 @@ def test_a_new_passkey_revokes_all_other_sessions_and_its_owner_is_notified() ->
     assert signs_in(new)
 
 
-def remove(browser: Client, row: Any) -> str:
+def remove(browser, row):
     """Remove an authenticator on its page; return the page that follows."""
     kind = "passkeys" if isinstance(row, Row) else "totp"
     return str(browser.post(f"/accounts/2fa/{kind}/{row.pk}/", {"remove": "1"}, follow=True).text)
 
 
-def test_the_last_passkey_of_an_account_without_a_password_cannot_be_removed() -> None:
+def test_the_last_passkey_of_an_account_without_a_password_cannot_be_removed():
     alice, passkey = owner()
     registered(alice)
     enrolled(alice)
@@ -155,9 +155,7 @@ def test_the_last_passkey_of_an_account_without_a_password_cannot_be_removed() -
 
 
 @pytest.mark.parametrize("required", [{"second_factor": "all"}, {"staff_factor": "passkey"}])
-def test_the_last_passkey_of_a_user_who_needs_one_cannot_be_removed(
-    settings: Any, required: Any
-) -> None:
+def test_the_last_passkey_of_a_user_who_needs_one_cannot_be_removed(settings, required):
     set_up(settings, **required)
     carol, passkey = owner("carol", **STAFF)
     if "staff_factor" in required:
@@ -191,7 +189,7 @@ UNSIGNED = [
 ]
 
 
-def malformed(make: Make, *binary: str) -> Iterator[str]:
+def malformed(make, *binary):
     """Yield malformed answers: fields missing, odd or too long, and ``binary`` fields damaged."""
     yield from BODIES
     yield make()[:-1] + " " * 20_000 + "}"
@@ -208,7 +206,7 @@ def malformed(make: Make, *binary: str) -> Iterator[str]:
             yield _changed(make(), ("response", field), bytes_to_base64url(raw))
 
 
-def client_data(said: dict[str, Any]) -> Iterator[bytes]:
+def client_data(said):
     """Yield malformed client data, as the authenticator would sign it."""
     for key in (*said, "tokenBinding"):
         for odd in (*ODD, {"status": "present", "id": []}, {"status": []}):
@@ -218,7 +216,7 @@ def client_data(said: dict[str, Any]) -> Iterator[bytes]:
     yield from (b"", b"[]", b"\xff\xfe", b"\xff" * 9, whole.encode("utf-16"), deep.encode())
 
 
-def damaged(raw: bytes) -> Iterator[bytes]:
+def damaged(raw):
     """Yield copies of ``raw`` that are cut, extended, or have one byte changed."""
     # These include the offsets of the fields of authenticator data.
     for size in {0, 1, 31, 32, 33, 36, 37, 38, 53, 55, len(raw) // 2, len(raw) - 1}:
@@ -230,7 +228,7 @@ def damaged(raw: bytes) -> Iterator[bytes]:
         yield raw[:n] + bytes([raw[n] ^ 0x9F]) + raw[n + 1 :]
 
 
-def statements(key: Passkey, options: dict[str, Any]) -> Iterator[str]:
+def statements(key, options):
     """Yield registrations with unrequested or malformed attestations."""
     names = ["x5c", "sig", "alg", "ver", "response", "certInfo", "pubArea"]
     for form in ("packed", "tpm", "android-key", "android-safetynet", "apple", "fido-u2f", "x"):
@@ -249,7 +247,7 @@ def statements(key: Passkey, options: dict[str, Any]) -> Iterator[str]:
         yield key.create(options, response={"attestationObject": bytes_to_base64url(raw)})
 
 
-def keys(key: Passkey, options: dict[str, Any]) -> Iterator[str]:
+def keys(key, options):
     """Yield registrations with an invalid public key."""
     head = key.answer(options, "webauthn.create", options["rp"]["id"], {})
     head.flags = PRESENT | VERIFIED | ATTESTED
@@ -266,11 +264,11 @@ def keys(key: Passkey, options: dict[str, Any]) -> Iterator[str]:
         yield key.create(options, attestation={"authData": data})
 
 
-def _response(make: Make) -> Any:
+def _response(make):
     return json.loads(make())["response"]
 
 
-def _changed(text: str, path: tuple[str, ...], *value: Any) -> str:
+def _changed(text, path, *value):
     whole = json.loads(text)
     inner = whole
     for key in path[:-1]:
@@ -281,7 +279,7 @@ def _changed(text: str, path: tuple[str, ...], *value: Any) -> str:
     return json.dumps(whole)
 
 
-def accepted(check: Callable[[str], Any], answers: Iterable[str]) -> list[str]:
+def accepted(check, answers):
     """Return the answers that ``check`` accepts; errors other than ``WrongPasskey`` propagate."""
     found = []
     for answer in answers:
@@ -294,20 +292,18 @@ def accepted(check: Callable[[str], Any], answers: Iterable[str]) -> list[str]:
 
 
 @pytest.mark.parametrize("act", ["sign in", "prove"])
-def test_malformed_passkey_answers_are_refused_without_a_server_error(
-    settings: Any, act: str
-) -> None:
+def test_malformed_passkey_answers_are_refused_without_a_server_error(settings, act):
     set_up(settings, limits_scale=100_000)
     alice, passkey = owner()
 
-    def make() -> str:
+    def make():
         proving = act == "prove"
         options = (
             passkeys.options_for_second_step(alice) if proving else passkeys.options_to_sign_in()
         )
         return passkey.get(options)
 
-    def check(answer: str) -> None:
+    def check(answer):
         if act == "prove":
             passkeys.verify(alice, answer, Actor())
         else:
@@ -321,13 +317,13 @@ def test_malformed_passkey_answers_are_refused_without_a_server_error(
             accepted(check, [_changed(make(), path, odd)])
 
 
-def test_malformed_passkey_registrations_are_refused_without_a_server_error() -> None:
+def test_malformed_passkey_registrations_are_refused_without_a_server_error():
     alice = person()
     key = Passkey()
     options = passkeys.options_to_add(alice)
     foreign = {**options, "rp": {"id": "evil.example"}}
 
-    def add(answer: str) -> None:
+    def add(answer):
         passkeys.add(alice, answer, "", Actor())
 
     bad = malformed(lambda: key.create(foreign), "attestationObject")
@@ -339,7 +335,7 @@ def test_malformed_passkey_registrations_are_refused_without_a_server_error() ->
             add(answer)
 
 
-def test_a_malformed_credential_id_is_neither_looked_up_nor_shown() -> None:
+def test_a_malformed_credential_id_is_neither_looked_up_nor_shown():
     for odd in ('"><script>alert(1)</script>', "\0", "\ud800", "é", "A" * 1365):
         sent = {"id": odd, "response": {"clientDataJSON": "eyJjaGFsbGVuZ2UiOiJBIn0"}}
 
@@ -350,7 +346,7 @@ def test_a_malformed_credential_id_is_neither_looked_up_nor_shown() -> None:
         assert "data-signal" not in page.text, "the signal reveals which ids are unknown"
 
 
-def test_a_credential_id_of_more_than_1023_bytes_is_refused() -> None:
+def test_a_credential_id_of_more_than_1023_bytes_is_refused():
     alice = person()
     browser = signed_in(alice)
     long, short = Passkey(credential_id=b"a" * 1024), Passkey(credential_id=b"a")
@@ -367,7 +363,7 @@ def test_a_credential_id_of_more_than_1023_bytes_is_refused() -> None:
     assert signs_in(longest)
 
 
-def test_a_passkey_with_an_invalid_name_is_refused() -> None:
+def test_a_passkey_with_an_invalid_name_is_refused():
     alice = person()
     browser = signed_in(alice)
 

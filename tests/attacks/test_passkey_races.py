@@ -2,14 +2,14 @@
 
 import pytest
 
-from tests.support.nodes import AT_ONCE, Nodes, server_errors
-from tests.support.races import Race, browsers, confirmed, live_sessions, tabs_of, times_in_history
-from tests.support.site import Client, Response, together
+from tests.support.nodes import AT_ONCE, server_errors
+from tests.support.races import browsers, confirmed, live_sessions, tabs_of, times_in_history
+from tests.support.site import together
 from tests.support.steps import LOGIN, sql
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, options_on
 
 
-def added_passkey(browser: Client, *, counts: bool = False) -> Passkey:
+def added_passkey(browser, *, counts=False):
     """Add a passkey on the page and return it."""
     passkey = Passkey(counts=counts)
     answer = passkey.create(options_on(browser.get(ADD).text), origin=browser.origin)
@@ -17,7 +17,7 @@ def added_passkey(browser: Client, *, counts: bool = False) -> Passkey:
     return passkey
 
 
-def passkey_ids(nodes: Nodes, name: str) -> list[str]:
+def passkey_ids(nodes, name):
     """Return the ids of the account's passkeys in the database."""
     rows = sql(
         nodes[0],
@@ -28,7 +28,7 @@ def passkey_ids(nodes: Nodes, name: str) -> list[str]:
     return [str(number) for (number,) in rows]
 
 
-def eight_uses_of_one_challenge(nodes: Nodes, name: str, *, counts: bool = False) -> None:
+def eight_uses_of_one_challenge(nodes, name, *, counts=False):
     """CVE-2022-42731: eight browsers use one challenge at once, and one signs in."""
     owner = confirmed(nodes, name)
     passkey = added_passkey(owner, counts=counts)
@@ -46,12 +46,12 @@ def eight_uses_of_one_challenge(nodes: Nodes, name: str, *, counts: bool = False
     assert times_in_history(nodes, name, "passkey_suspect") == 0
 
 
-def eight_uses_of_one_challenge_by_a_key_that_counts(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_challenge_by_a_key_that_counts(nodes, name):
     """Eight uses of a security key's answer are not reported as a copied key."""
     eight_uses_of_one_challenge(nodes, name, counts=True)
 
 
-def eight_uses_of_one_challenge_to_add(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_challenge_to_add(nodes, name):
     """Only one of eight registrations with one challenge adds a passkey."""
     owner = confirmed(nodes, name)
     options, token = options_on(owner.get(ADD).text), owner.csrf(ADD)
@@ -65,7 +65,7 @@ def eight_uses_of_one_challenge_to_add(nodes: Nodes, name: str) -> None:
     assert times_in_history(nodes, name, "passkey_added") == 1
 
 
-def removing_both_passkeys_at_once(nodes: Nodes, name: str) -> None:
+def removing_both_passkeys_at_once(nodes, name):
     """An account without a password keeps one of its two passkeys."""
     owner = confirmed(nodes, name)
     added_passkey(owner)
@@ -73,7 +73,7 @@ def removing_both_passkeys_at_once(nodes: Nodes, name: str) -> None:
     sql(nodes[0], "UPDATE accounts_user SET password = '!' WHERE username = ?", name)
     rows, token, copies = passkey_ids(nodes, name), owner.csrf(ADD), tabs_of(nodes, owner)
 
-    def act(i: int) -> Response:
+    def act(i):
         return copies[i].post(f"{PASSKEYS}{rows[i % 2]}/", {"remove": "1"}, csrf=token)
 
     answers = together(AT_ONCE, act)
@@ -92,5 +92,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_passkey_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+def test_passkey_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[-18:])

@@ -37,7 +37,7 @@ from tests.support.second_factor import (
     recovery_codes_on,
     unused_code,
 )
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -65,7 +65,7 @@ pytestmark = pytest.mark.django_db
 ORIGIN = site_settings.AUTHSITE.origin
 
 
-def test_a_passkey_signs_in_without_a_second_step() -> None:
+def test_a_passkey_signs_in_without_a_second_step():
     alice, passkey = owner()
     enrolled(alice)
 
@@ -76,8 +76,8 @@ def test_a_passkey_signs_in_without_a_second_step() -> None:
 
 
 def test_viewing_or_failing_the_passkey_sign_in_creates_no_row_and_no_session(
-    django_assert_num_queries: Any,
-) -> None:
+    django_assert_num_queries,
+):
     _alice, passkey = owner()
     browser = Client()
     with django_assert_num_queries(0):
@@ -93,7 +93,7 @@ def test_viewing_or_failing_the_passkey_sign_in_creates_no_row_and_no_session(
     assert browser.get(f"{LOGIN_PASSKEY}?next=/help/").url == f"{LOGIN}?next=/help/"
 
 
-def test_cve_2022_42731_a_passkey_challenge_works_once(clock: Clock) -> None:
+def test_cve_2022_42731_a_passkey_challenge_works_once(clock):
     alice, passkey = owner()
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -115,7 +115,7 @@ def test_cve_2022_42731_a_passkey_challenge_works_once(clock: Clock) -> None:
     assert times_in_history(alice, "proof_given") == 1
 
 
-def test_a_passkey_challenge_is_valid_for_five_minutes(clock: Clock) -> None:
+def test_a_passkey_challenge_is_valid_for_five_minutes(clock):
     _alice, passkey = owner()
     in_time, late = Client(), Client()
     answers = [passkey.get(options_of(in_time)), passkey.get(options_of(late))]
@@ -129,7 +129,7 @@ def test_a_passkey_challenge_is_valid_for_five_minutes(clock: Clock) -> None:
     assert not is_signed_in(late)
 
 
-def test_a_passkey_challenge_works_only_for_its_own_purpose_and_user() -> None:
+def test_a_passkey_challenge_works_only_for_its_own_purpose_and_user():
     alice, passkey = owner()
     _bob, bobs = owner("bob")
     session = signed_in(alice)
@@ -154,7 +154,7 @@ def test_a_passkey_challenge_works_only_for_its_own_purpose_and_user() -> None:
     )
 
 
-def test_a_passkey_challenge_is_invalid_after_a_change_of_the_account() -> None:
+def test_a_passkey_challenge_is_invalid_after_a_change_of_the_account():
     alice, passkey = owner()
     session = signed_in(alice)
     for_second, for_adding = options_of(after_password(), CHALLENGE), options_of(session, ADD)
@@ -180,12 +180,12 @@ WRONG: dict[str, dict[str, Any]] = {
 }
 
 
-def test_an_answer_signed_for_another_site_or_purpose_is_refused(settings: Any) -> None:
+def test_an_answer_signed_for_another_site_or_purpose_is_refused(settings):
     set_up(settings, limits_scale=1000)
     _alice, passkey = owner()
     browser = after_password()
 
-    def is_second_step(**changes: Any) -> bool:
+    def is_second_step(**changes):
         return completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE), **changes))
 
     assert [wrong for wrong, changes in WRONG.items() if signs_in(passkey, **changes)] == []
@@ -194,7 +194,7 @@ def test_an_answer_signed_for_another_site_or_purpose_is_refused(settings: Any) 
     assert is_second_step()
 
 
-def test_a_passkey_works_at_the_listed_origins_and_the_site_names_them(settings: Any) -> None:
+def test_a_passkey_works_at_the_listed_origins_and_the_site_names_them(settings):
     further = "https://shop.example.org"
     _alice, passkey = owner()
     assert not signs_in(passkey, origin=further)
@@ -207,7 +207,7 @@ def test_a_passkey_works_at_the_listed_origins_and_the_site_names_them(settings:
     assert not signs_in(passkey, origin=f"{further}.evil.example")
 
 
-def test_a_passkey_made_for_another_site_or_purpose_is_refused() -> None:
+def test_a_passkey_made_for_another_site_or_purpose_is_refused():
     alice = person()
     browser = signed_in(alice)
     kinds = {"a registration": {"kind": "webauthn.get"}}
@@ -223,9 +223,7 @@ def test_a_passkey_made_for_another_site_or_purpose_is_refused() -> None:
 
 @pytest.mark.parametrize("counts", [False, True], ids=["synced", "security key"])
 @pytest.mark.parametrize("is_new", [True, False], ids=["new", "from before"])
-def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(
-    counts: bool, is_new: bool
-) -> None:
+def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(counts, is_new):
     """A passkey stored without its eligibility gets it at its next use."""
     if is_new:
         alice, passkey = person(), Passkey(counts=counts)
@@ -243,7 +241,7 @@ def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(
     assert signs_in(passkey)
 
 
-def test_a_passkey_without_user_verification_is_only_a_second_step() -> None:
+def test_a_passkey_without_user_verification_is_only_a_second_step():
     alice, passkey = owner()
     unverified = PRESENT | ELIGIBLE
 
@@ -253,7 +251,7 @@ def test_a_passkey_without_user_verification_is_only_a_second_step() -> None:
     assert completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE), flags=unverified))
 
 
-def test_the_signature_covers_the_whole_answer() -> None:
+def test_the_signature_covers_the_whole_answer():
     _alice, passkey = owner()
     unverified = passkey.get(options_of(Client()), flags=PRESENT | ELIGIBLE)
     head = bytearray(base64url_to_bytes(json.loads(unverified)["response"]["authenticatorData"]))
@@ -277,9 +275,7 @@ def test_the_signature_covers_the_whole_answer() -> None:
         assert not is_signed_in(browser)
 
 
-def test_another_users_passkey_is_neither_a_second_step_nor_a_reauthentication(
-    clock: Clock,
-) -> None:
+def test_another_users_passkey_is_neither_a_second_step_nor_a_reauthentication(clock):
     alice, _passkey = owner()
     _mallory, hers = owner("mallory")
     browser = after_password()
@@ -296,7 +292,7 @@ def test_another_users_passkey_is_neither_a_second_step_nor_a_reauthentication(
     assert times_in_history(alice, "proof_given") == 0
 
 
-def test_a_user_handle_does_not_change_which_account_a_passkey_opens() -> None:
+def test_a_user_handle_does_not_change_which_account_a_passkey_opens():
     alice, _passkey = owner()
     mallory, hers = owner("mallory")
     browser = Client()
@@ -311,7 +307,7 @@ def test_a_user_handle_does_not_change_which_account_a_passkey_opens() -> None:
 RESET = "/accounts/password/reset/"
 
 
-def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed() -> None:
+def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed():
     alice, passkey = owner(counts=True)
     for _ in range(2):
         assert signs_in(passkey)
@@ -325,7 +321,7 @@ def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed() -> No
     assert signs_in(passkey), "the real passkey still works"
 
 
-def test_the_same_answer_sent_twice_is_not_reported_as_a_copied_passkey() -> None:
+def test_the_same_answer_sent_twice_is_not_reported_as_a_copied_passkey():
     alice, passkey = owner(counts=True)
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -337,7 +333,7 @@ def test_the_same_answer_sent_twice_is_not_reported_as_a_copied_passkey() -> Non
     assert times_in_history(alice, "passkey_suspect") == 0
 
 
-def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it() -> None:
+def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it():
     _alice, passkey = owner()
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -350,7 +346,7 @@ def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it() -> 
     assert passkey.id in page.text
 
 
-def test_a_passkey_does_not_open_an_inactive_account() -> None:
+def test_a_passkey_does_not_open_an_inactive_account():
     alice, passkey = owner()
     browser = Client()
     answer = passkey.get(options_of(browser))
@@ -360,13 +356,11 @@ def test_a_passkey_does_not_open_an_inactive_account() -> None:
     assert not LoginSession.objects.filter(user=alice).exists()
 
 
-def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after_it(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after_it(monkeypatch):
     alice, passkey = owner()
     check = view.passkeys.sign_in
 
-    def overtaken(*arguments: Any) -> Any:
+    def overtaken(*arguments):
         checked = check(*arguments)
         users.void_proofs_and_links(alice)
         return checked
@@ -377,7 +371,7 @@ def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after
     assert not LoginSession.objects.filter(user=alice).exists()
 
 
-def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(clock: Clock) -> None:
+def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(clock):
     alice, passkey = owner()
     enrolled(alice)
     clock.advance(days=8)
@@ -398,7 +392,7 @@ def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(clock:
     assert signs_in(passkey)
 
 
-def test_an_older_passkey_cancels_a_recovery_request_for_a_locked_account(clock: Clock) -> None:
+def test_an_older_passkey_cancels_a_recovery_request_for_a_locked_account(clock):
     alice, passkey = owner()
     clock.advance(days=8)
     signed_in(alice).post("/accounts/lockdown/")
@@ -412,7 +406,7 @@ def test_an_older_passkey_cancels_a_recovery_request_for_a_locked_account(clock:
     assert not Recovery.objects.exists()
 
 
-def test_the_mailbox_alone_removes_no_passkey_after_a_lockdown(clock: Clock) -> None:
+def test_the_mailbox_alone_removes_no_passkey_after_a_lockdown(clock):
     alice, passkey = owner()
 
     signed_in(alice).post("/accounts/lockdown/")
@@ -425,9 +419,7 @@ def test_the_mailbox_alone_removes_no_passkey_after_a_lockdown(clock: Clock) -> 
     assert not sign_in(Client(), "alice", "slow comet over the harbour").get("Location")
 
 
-def test_passkey_answers_are_limited_by_network_and_separately_for_known_browsers(
-    clock: Clock,
-) -> None:
+def test_passkey_answers_are_limited_by_network_and_separately_for_known_browsers(clock):
     from accounts.throttle.limits import UNGUESSABLE
 
     _alice, passkey = owner()
@@ -453,15 +445,13 @@ ADMIN = "/admin/"
 STAFF = {"is_staff": True, "is_superuser": True}
 
 
-def confirm_by_mail(browser: Client) -> Any:
+def confirm_by_mail(browser):
     """Confirm a sign-up with the code of the newest mail."""
     return browser.post(CONFIRM, {"code": outbox()[-1].code})
 
 
 @pytest.mark.parametrize("has_app", [True, False])
-def test_staff_who_need_a_passkey_add_it_after_the_steps_they_can_take(
-    settings: Any, has_app: bool
-) -> None:
+def test_staff_who_need_a_passkey_add_it_after_the_steps_they_can_take(settings, has_app):
     set_up(settings, staff_factor="passkey")
     carol = person("carol", **STAFF)
     browser = Client()
@@ -483,7 +473,7 @@ def test_staff_who_need_a_passkey_add_it_after_the_steps_they_can_take(
     assert LoginSession.objects.get(user=carol).amr == proofs
 
 
-def test_staff_with_a_passkey_cannot_sign_in_with_an_authenticator_app(settings: Any) -> None:
+def test_staff_with_a_passkey_cannot_sign_in_with_an_authenticator_app(settings):
     set_up(settings, staff_factor="passkey")
     carol, passkey = owner("carol", **STAFF)
     enrolled(carol)
@@ -498,9 +488,7 @@ def test_staff_with_a_passkey_cannot_sign_in_with_an_authenticator_app(settings:
     assert browser.get(ADMIN).status_code == 200
 
 
-def test_a_session_from_before_the_setting_does_not_open_the_admin(
-    settings: Any, clock: Clock
-) -> None:
+def test_a_session_from_before_the_setting_does_not_open_the_admin(settings, clock):
     carol, passkey = owner("carol", **STAFF)
     enrolled(carol)
     browser = signed_in(carol)
@@ -517,7 +505,7 @@ def test_a_session_from_before_the_setting_does_not_open_the_admin(
     assert browser.get(ADMIN).status_code == 200
 
 
-def test_signed_in_staff_without_a_passkey_are_sent_to_add_one(settings: Any) -> None:
+def test_signed_in_staff_without_a_passkey_are_sent_to_add_one(settings):
     carol = person("carol", **STAFF)
     enrolled(carol)
     browser = signed_in(carol)
@@ -528,12 +516,12 @@ def test_signed_in_staff_without_a_passkey_are_sent_to_add_one(settings: Any) ->
     assert browser.get(ADMIN).status_code == 200
 
 
-def sign_up_by_passkey(browser: Client, username: str = "alice") -> Any:
+def sign_up_by_passkey(browser, username="alice"):
     fields = {"username": username, "email": f"{username}@example.org"}
     return browser.post(SIGNUP, {**fields, "password1": "whatever it is", "passkey": "1"})
 
 
-def test_the_link_of_a_passwordless_sign_up_works_only_in_its_own_browser() -> None:
+def test_the_link_of_a_passwordless_sign_up_works_only_in_its_own_browser():
     browser = Client()
     sign_up_by_passkey(browser)
     link = path_of(outbox()[-1].action_url)
@@ -548,7 +536,7 @@ def test_the_link_of_a_passwordless_sign_up_works_only_in_its_own_browser() -> N
 
 
 @pytest.mark.parametrize("is_confirmed", [False, True])
-def test_no_password_signs_in_to_an_account_without_a_password(is_confirmed: bool) -> None:
+def test_no_password_signs_in_to_an_account_without_a_password(is_confirmed):
     browser = Client()
     sign_up_by_passkey(browser)
     stored = PendingSignup.objects.get().password
@@ -564,9 +552,7 @@ def test_no_password_signs_in_to_an_account_without_a_password(is_confirmed: boo
         assert "alice@" not in thief.get(CONFIRM).text
 
 
-def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_factor(
-    settings: Any,
-) -> None:
+def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_factor(settings):
     set_up(settings, second_factor="all")
     browser = Client()
     sign_up_by_passkey(browser)
@@ -584,7 +570,7 @@ def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_fac
     assert is_signed_in(without_it)
 
 
-def test_the_owner_link_creates_no_owner_without_a_password() -> None:
+def test_the_owner_link_creates_no_owner_without_a_password():
     from accounts.ops import owner_views as owners
 
     link = path_of(str(owners.new_link()))

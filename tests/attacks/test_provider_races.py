@@ -1,8 +1,7 @@
 """Races between two server processes over provider sign-ins and identities."""
 
 import json
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager
+from collections.abc import Callable
 from urllib.parse import urlencode
 
 import pytest
@@ -10,8 +9,7 @@ import pytest
 from tests.support.nodes import AT_ONCE, Nodes, browser_at, round_names, running, server_errors
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.races import confirmed, tabs_of
-from tests.support.services import Postgres
-from tests.support.site import Client, together
+from tests.support.site import together
 from tests.support.steps import sql
 
 GO = "/accounts/oidc/acme/login/"
@@ -23,44 +21,44 @@ type Race = Callable[[Nodes, OpenIDProvider, str], None]
 
 
 @pytest.fixture(scope="module")
-def op() -> Iterator[OpenIDProvider]:
+def op():
     with OpenIDProvider() as op:
         yield op
 
 
-def running_with(op: OpenIDProvider, **env: str) -> AbstractContextManager[Nodes]:
+def running_with(op, **env):
     return running(LIMITS_SCALE="1000", OIDC_PROVIDERS=json.dumps([op.setting()]), **env)
 
 
 @pytest.fixture(scope="module")
-def nodes(op: OpenIDProvider) -> Iterator[Nodes]:
+def nodes(op):
     """Two server processes on one SQLite database, without limits."""
     with running_with(op) as both:
         yield both
 
 
 @pytest.fixture(scope="module")
-def postgres_nodes(op: OpenIDProvider, postgres: Postgres) -> Iterator[Nodes]:
+def postgres_nodes(op, postgres):
     """Two server processes on one PostgreSQL database, without limits, for all rounds."""
     with running_with(op, DATABASE_URL=postgres.database()) as both:
         yield both
 
 
-def callback_path(op: OpenIDProvider, browser: Client, person: Person, **fields: str) -> str:
+def callback_path(op, browser, person, **fields):
     """Start at the provider; return the callback path that it sends the browser to."""
     page = "/accounts/3rdparty/" if fields else GO
     return BACK + urlencode(op.answer(browser.post(GO, fields, form=page).location, person))
 
 
-def users(nodes: Nodes, name: str) -> int:
+def users(nodes, name):
     return len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username LIKE ?", f"{name}%"))
 
 
-def identities(nodes: Nodes, name: str) -> int:
+def identities(nodes, name):
     return len(sql(nodes[0], "SELECT 1 FROM accounts_identity WHERE subject = ?", name))
 
 
-def eight_uses_of_one_state(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+def eight_uses_of_one_state(nodes, op, name):
     """Only one of eight callbacks with the same state calls the provider and signs in."""
     browser, asked = browser_at(nodes[0], "192.0.2.1"), op.count("/token")
     path = callback_path(op, browser, Person(name, username=name))
@@ -75,7 +73,7 @@ def eight_uses_of_one_state(nodes: Nodes, op: OpenIDProvider, name: str) -> None
     assert users(nodes, name) == 1
 
 
-def first_sign_ins(nodes: Nodes, op: OpenIDProvider, person: Person) -> None:
+def first_sign_ins(nodes, op, person):
     browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
     paths = [callback_path(op, browser, person) for browser in browsers]
 
@@ -88,17 +86,17 @@ def first_sign_ins(nodes: Nodes, op: OpenIDProvider, person: Person) -> None:
     assert {browser.get("/").status for browser in browsers} == {200}
 
 
-def eight_first_sign_ins_of_one_person(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+def eight_first_sign_ins_of_one_person(nodes, op, name):
     """Eight first sign-ins of one person all lead to one account."""
     first_sign_ins(nodes, op, Person(name, f"{name}@example.org", username=name))
 
 
-def eight_first_sign_ins_without_an_email(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+def eight_first_sign_ins_without_an_email(nodes, op, name):
     """Eight first sign-ins lead to one account even if the provider sends no email."""
     first_sign_ins(nodes, op, Person(name, username=name))
 
 
-def eight_users_connect_one_identity(nodes: Nodes, op: OpenIDProvider, name: str) -> None:
+def eight_users_connect_one_identity(nodes, op, name):
     """Only one of eight users can connect the same identity."""
     owners = [confirmed(nodes, f"{name}{i}") for i in range(AT_ONCE)]
     paths = [callback_path(op, owner, Person(name), act="connect") for owner in owners]
@@ -123,16 +121,12 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_provider_races_at_two_processes_have_one_outcome(
-    nodes: Nodes, op: OpenIDProvider, race: Race
-) -> None:
+def test_provider_races_at_two_processes_have_one_outcome(nodes, op, race):
     race(nodes, op, race.__name__.replace("_", "")[-18:])
 
 
 @pytest.mark.proof
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_fifty_rounds_of_provider_races_on_postgresql(
-    race: Race, op: OpenIDProvider, postgres_nodes: Nodes
-) -> None:
+def test_fifty_rounds_of_provider_races_on_postgresql(race, op, postgres_nodes):
     for name in round_names(RACES.index(race)):
         race(postgres_nodes, op, name)

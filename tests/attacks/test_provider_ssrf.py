@@ -4,7 +4,6 @@ In these tests the IP address of the test's own provider counts as public.
 """
 
 import socket
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -26,12 +25,12 @@ ENDPOINTS = ["authorization_endpoint", *CALLED]
 
 
 @pytest.fixture
-def connections(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
+def connections(monkeypatch):
     """The targets of all connections; those to other hosts than the provider are refused."""
     begun: list[tuple[Any, ...]] = []
     connect = socket.socket.connect
 
-    def noted(self: socket.socket, address: Any) -> None:
+    def noted(self, address):
         begun.append(address[:2])
         if address[0] != PUBLIC:
             raise ConnectionRefusedError
@@ -42,7 +41,7 @@ def connections(monkeypatch: pytest.MonkeyPatch) -> list[tuple[Any, ...]]:
 
 
 @pytest.fixture
-def op(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenIDProvider]:
+def op(settings, monkeypatch):
     judge = client_info.is_public
     monkeypatch.setattr(http_client, "is_public", lambda a: a == PUBLIC or judge(a))
     with OpenIDProvider() as op:
@@ -50,11 +49,11 @@ def op(settings: Any, monkeypatch: pytest.MonkeyPatch) -> Iterator[OpenIDProvide
         yield op
 
 
-def set_dns(monkeypatch: pytest.MonkeyPatch, op: OpenIDProvider, *answers: list[str]) -> None:
+def set_dns(monkeypatch, op, *answers):
     """Call the provider ``acme.test``, with these DNS answers; the last one repeats."""
     left = list(answers)
 
-    def look_up(_host: str, port: int) -> list[tuple[Any, ...]]:
+    def look_up(_host, port):
         found = left.pop(0) if len(left) > 1 else left[0]
         return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in found]
 
@@ -64,8 +63,8 @@ def set_dns(monkeypatch: pytest.MonkeyPatch, op: OpenIDProvider, *answers: list[
 
 @pytest.mark.parametrize("endpoint", CALLED)
 def test_10_4_endpoints_of_a_public_issuer_cannot_be_in_the_private_network(
-    op: OpenIDProvider, connections: list[Any], endpoint: str
-) -> None:
+    op, connections, endpoint
+):
     there = op.origin.removeprefix("http://")
     port = there.partition(":")[2]
     assert round_trip(Client(), op).url == "/"
@@ -82,7 +81,7 @@ def test_10_4_endpoints_of_a_public_issuer_cannot_be_in_the_private_network(
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_an_endpoint_that_is_no_http_url_is_refused(op: OpenIDProvider, endpoint: str) -> None:
+def test_an_endpoint_that_is_no_http_url_is_refused(op, endpoint):
     for url in (
         *(
             "file:///etc/passwd",
@@ -101,9 +100,7 @@ def test_an_endpoint_that_is_no_http_url_is_refused(op: OpenIDProvider, endpoint
 
 
 @pytest.mark.parametrize("endpoint", ENDPOINTS)
-def test_an_https_issuer_cannot_have_http_endpoints(
-    op: OpenIDProvider, settings: Any, monkeypatch: pytest.MonkeyPatch, endpoint: str
-) -> None:
+def test_an_https_issuer_cannot_have_http_endpoints(op, settings, monkeypatch, endpoint):
     issuer = "https://acme.test"
     configured(settings, op.setting(issuer=issuer))
     right = {"issuer": issuer, **{name: f"{issuer}/{name}" for name in ENDPOINTS}}
@@ -116,7 +113,7 @@ def test_an_https_issuer_cannot_have_http_endpoints(
 
 
 @pytest.mark.parametrize("said", ["{}/", "{}0", "https://mallory.example", None, ["{}"]], ids=str)
-def test_a_discovery_document_of_another_issuer_is_refused(op: OpenIDProvider, said: Any) -> None:
+def test_a_discovery_document_of_another_issuer_is_refused(op, said):
     op.metadata = {"issuer": said.format(op.issuer) if isinstance(said, str) else said}
 
     assert Client().post(LOGIN).status_code == 400
@@ -126,10 +123,10 @@ def test_a_discovery_document_of_another_issuer_is_refused(op: OpenIDProvider, s
     "path", ["/.well-known/openid-configuration", "/token", "/jwks", "/userinfo"]
 )
 @pytest.mark.parametrize("status", [302, 307])
-def test_no_redirect_is_followed(op: OpenIDProvider, path: str, status: int) -> None:
+def test_no_redirect_is_followed(op, path, status):
     """A redirect would pass on the code, secret or token, or lead to the private network."""
 
-    def redirect(request: Any) -> None:
+    def redirect(request):
         request.send_response(status)
         request.send_header("Location", f"{op.origin}/evil")
         request.send_header("Content-Length", "0")
@@ -147,9 +144,7 @@ def test_no_redirect_is_followed(op: OpenIDProvider, path: str, status: int) -> 
     assert not User.objects.exists()
 
 
-def test_dns_rebinding_does_not_reach_the_private_network(
-    op: OpenIDProvider, settings: Any, connections: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_dns_rebinding_does_not_reach_the_private_network(op, settings, connections, monkeypatch):
     """The name gets another IP address between discovery and the token request."""
     set_dns(monkeypatch, op, [PUBLIC], ["127.0.0.2"])
     configured(settings, op.setting())
@@ -162,8 +157,8 @@ def test_dns_rebinding_does_not_reach_the_private_network(
 
 
 def test_a_private_ip_address_beside_a_public_one_is_not_contacted(
-    op: OpenIDProvider, settings: Any, connections: list[Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+    op, settings, connections, monkeypatch
+):
     set_dns(monkeypatch, op, ["127.0.0.2", PUBLIC])
     configured(settings, op.setting())
     browser = Client()
@@ -175,9 +170,7 @@ def test_a_private_ip_address_beside_a_public_one_is_not_contacted(
     assert {host for host, _port in connections} == {PUBLIC}
 
 
-def test_proxies_of_the_environment_are_not_used(
-    op: OpenIDProvider, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_proxies_of_the_environment_are_not_used(op, monkeypatch):
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
         monkeypatch.setenv(name, "http://127.0.0.2:1")
 

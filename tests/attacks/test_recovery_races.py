@@ -2,9 +2,8 @@
 
 import pytest
 
-from tests.support.nodes import AT_ONCE, Nodes, server_errors
+from tests.support.nodes import AT_ONCE, server_errors
 from tests.support.races import (
-    Race,
     browsers,
     confirmed,
     live_sessions,
@@ -13,7 +12,7 @@ from tests.support.races import (
     times_in_history,
 )
 from tests.support.recovery_races import CHANGE, EMAIL, LOCKDOWN, NEW, RESET, mailed, opens, waiting
-from tests.support.site import Client, Response, together
+from tests.support.site import Client, together
 from tests.support.steps import PASSWORD, same_browser, sql
 
 BY_CODE = "/accounts/login/code/"
@@ -25,7 +24,7 @@ ADDRESSES = """
 """
 
 
-def eight_uses_of_one_mailed_code(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_mailed_code(nodes, name):
     """Eight tabs use one mailed code, and only one signs in."""
     owner = confirmed(nodes, name)
     before = live_sessions(nodes, name)
@@ -43,7 +42,7 @@ def eight_uses_of_one_mailed_code(nodes: Nodes, name: str) -> None:
     assert live_sessions(nodes, name) == before + 1
 
 
-def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
+def resets_by_one_link_changes_and_a_sign_in(nodes, name):
     """Only one request sets a password, and only its session is left."""
     owner = confirmed(nodes, name)
     assert nodes[0].client().post(RESET, {"login": name}).status == 200
@@ -55,7 +54,7 @@ def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
     pages = [CHANGE if browser in changing else link for browser in new[:-1]]
     forms = [browser.csrf(page) for browser, page in zip(new, pages, strict=False)]
 
-    def act(i: int) -> Response:
+    def act(i):
         if i == AT_ONCE:
             return sign_in(new[i], name, tokens[i])
         return new[i].post(pages[i], {"password1": NEW.format(i)}, csrf=forms[i])
@@ -76,7 +75,7 @@ def resets_by_one_link_changes_and_a_sign_in(nodes: Nodes, name: str) -> None:
     assert left == ([winner] if new[winner] in changing else [])
 
 
-def two_browsers_swap_and_remove_emails(nodes: Nodes, name: str) -> None:
+def two_browsers_swap_and_remove_emails(nodes, name):
     """Two browsers make emails primary and remove others; one primary email is left."""
     owner = confirmed(nodes, name)
     for address in (f"{name}@second.example", f"{name}@third.example"):
@@ -89,7 +88,7 @@ def two_browsers_swap_and_remove_emails(nodes: Nodes, name: str) -> None:
     acts += [("primary", first), ("remove", third), ("primary", second), ("remove", first)]
     copies, token = tabs_of(nodes, owner), owner.csrf(EMAIL)
 
-    def act(i: int) -> Response:
+    def act(i):
         button, number = acts[i]
         return copies[i].post(EMAIL, {button: str(number)}, csrf=token)
 
@@ -100,7 +99,7 @@ def two_browsers_swap_and_remove_emails(nodes: Nodes, name: str) -> None:
     assert owner.get(EMAIL).status == 200
 
 
-def one_email_confirmed_by_two_users(nodes: Nodes, name: str) -> None:
+def one_email_confirmed_by_two_users(nodes, name):
     """Two users confirm one email, each by code and by link, and only one of them gets it."""
     people = [f"{name}{i}" for i in range(2)]
     owners = [confirmed(nodes, person) for person in people]
@@ -115,7 +114,7 @@ def one_email_confirmed_by_two_users(nodes: Nodes, name: str) -> None:
     tokens = [owner.csrf(EMAIL) for owner, *_ in acts]
     copies = [tabs_of(nodes, acts[i % 4][0])[i] for i in range(AT_ONCE)]
 
-    def act(i: int) -> Response:
+    def act(i):
         _, path, data = acts[i % 4]
         return copies[i].post(path, data, csrf=tokens[i % 4])
 
@@ -127,7 +126,7 @@ def one_email_confirmed_by_two_users(nodes: Nodes, name: str) -> None:
     assert sum(times_in_history(nodes, person, "address_added") for person in people) == 1
 
 
-def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
+def confirming_while_another_mail_is_asked_for(nodes, name):
     """Confirming, resending and cancelling during a lockdown causes no deadlock."""
     owner = confirmed(nodes, name)
     shared = f"{name}@second.example"
@@ -136,7 +135,7 @@ def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
     row, token, copies = waiting(owner, shared), owner.csrf(EMAIL), tabs_of(nodes, owner)
     acts = [{"confirm": row, "code": code}, {"again": row}, {"cancel": row}]
 
-    def act(i: int) -> Response:
+    def act(i):
         if i == AT_ONCE - 1:
             return copies[i].post(LOCKDOWN, {}, csrf=token)
         return copies[i].post(EMAIL, acts[i % 3], csrf=token)
@@ -147,7 +146,7 @@ def confirming_while_another_mail_is_asked_for(nodes: Nodes, name: str) -> None:
     assert live_sessions(nodes, name) == 0
 
 
-def links_of_notices_while_people_sign_out(nodes: Nodes, name: str) -> None:
+def links_of_notices_while_people_sign_out(nodes, name):
     """Lock links, sign-outs and revocations at the same moment cause no deadlock."""
     owner, links = confirmed(nodes, name), []
     new, tokens = browsers(nodes, 4)
@@ -159,7 +158,7 @@ def links_of_notices_while_people_sign_out(nodes: Nodes, name: str) -> None:
     link_tokens = [stranger.csrf(links[i]) for i, stranger in enumerate(strangers)]
     csrf_tokens = [browser.csrf(LOGOUT) for browser in new]
 
-    def act(i: int) -> Response:
+    def act(i):
         if i < 4:
             return strangers[i].post(links[i], {}, csrf=link_tokens[i])
         if i % 2:
@@ -185,5 +184,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_account_change_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+def test_account_change_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[:18])

@@ -29,7 +29,7 @@ from tests.support.api import (
     second_step,
 )
 from tests.support.second_factor import code_of, enrolled, set_up_authenticator
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_user, outbox
 
 pytestmark = pytest.mark.django_db
@@ -40,13 +40,13 @@ NOT_VALID = "token_not_valid"
 ALPHABET = string.ascii_letters + string.digits + "-_"
 
 
-def person(name: str = "alice") -> Answer:
+def person(name="alice"):
     """Create a user and return the first tokens of a program."""
     make_user(name)
     return get_tokens(name)
 
 
-def refused(refresh_token: str, **token_request: str) -> str:
+def refused(refresh_token, **token_request):
     """Refresh with ``refresh_token``, fail unless it is refused, and return the error code."""
     answer = renew(refresh_token, **token_request)
     assert answer.status == 401, answer
@@ -54,7 +54,7 @@ def refused(refresh_token: str, **token_request: str) -> str:
     return answer.code
 
 
-def reuses() -> int:
+def reuses():
     """Return how many reuses were recorded; fail unless a mail reports each of them."""
     noted = Activity.objects.filter(kind=REUSED).count()
     mails = [mail for mail in outbox() if "may have been copied" in mail.subject]
@@ -62,7 +62,7 @@ def reuses() -> int:
     return noted
 
 
-def test_a_retry_gets_the_same_refresh_token_and_a_valid_access_token(clock: Clock) -> None:
+def test_a_retry_gets_the_same_refresh_token_and_a_valid_access_token(clock):
     first = person()
     renewed = renew(first["refresh"])
 
@@ -78,9 +78,7 @@ def test_a_retry_gets_the_same_refresh_token_and_a_valid_access_token(clock: Clo
     assert reuses() == 0
 
 
-def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(
-    clock: Clock,
-) -> None:
+def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(clock):
     first = person()
     renewed = renew(first["refresh"])
     clock.advance(seconds=29)
@@ -95,7 +93,7 @@ def test_reuse_after_the_grace_period_revokes_the_session_and_notifies_the_user(
     assert reuses() == 1
 
 
-def test_a_clock_that_is_set_back_does_not_extend_the_grace_period(clock: Clock) -> None:
+def test_a_clock_that_is_set_back_does_not_extend_the_grace_period(clock):
     first = person()
     renew(first["refresh"])
     clock.advance(hours=-2)
@@ -103,7 +101,7 @@ def test_a_clock_that_is_set_back_does_not_extend_the_grace_period(clock: Clock)
     assert refused(first["refresh"]) == REUSED
 
 
-def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(clock: Clock) -> None:
+def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(clock):
     """Reuse is detected even if the request is invalid for another reason."""
     first = person()
     other, bobs = get_tokens(), person("bob")
@@ -119,7 +117,7 @@ def test_reuse_after_the_successor_was_used_revokes_only_that_session_at_once(cl
         assert renew(tokens["refresh"]).status == 200
 
 
-def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(clock: Clock) -> None:
+def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(clock):
     """Further attempts send no more mails."""
     tokens = [person()]
     for _ in range(4):
@@ -132,7 +130,7 @@ def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(cl
     assert reuses() == 1
 
 
-def other_spellings(token: str) -> dict[str, str]:
+def other_spellings(token):
     """Return texts that a lenient parser would take for ``token`` or for one of its session."""
     raw = base64.urlsafe_b64decode(token)
     return {
@@ -150,9 +148,7 @@ def other_spellings(token: str) -> dict[str, str]:
     }
 
 
-def test_other_spellings_of_a_refresh_token_neither_work_nor_revoke_the_session(
-    clock: Clock,
-) -> None:
+def test_other_spellings_of_a_refresh_token_neither_work_nor_revoke_the_session(clock):
     first = person()
     # A token with characters that differ in the two Base64 alphabets.
     while not ({"-", "_"} & set(first["refresh"]) and set("0123456789") & set(first["refresh"])):
@@ -169,7 +165,7 @@ def test_other_spellings_of_a_refresh_token_neither_work_nor_revoke_the_session(
     assert reuses() == 0
 
 
-def test_every_character_of_a_refresh_token_is_verified() -> None:
+def test_every_character_of_a_refresh_token_is_verified():
     """This includes the spare bits of Base64. No two tokens are the same."""
     family = uuid.uuid4()
     token = families.first_token(family)
@@ -186,7 +182,7 @@ def test_every_character_of_a_refresh_token_is_verified() -> None:
     assert len({secrets.plain_digest(link) for link in chain}) == 102
 
 
-def test_knowing_a_session_id_is_not_enough_to_revoke_it(clock: Clock) -> None:
+def test_knowing_a_session_id_is_not_enough_to_revoke_it(clock):
     """Every service that gets an access token can read the session id in it."""
     alices, mallorys = person(), person("mallory")
     sid = uuid.UUID(claims_of(alices["access"])["sid"]).bytes
@@ -202,7 +198,7 @@ def test_knowing_a_session_id_is_not_enough_to_revoke_it(clock: Clock) -> None:
     assert renew(mallorys["refresh"]).status == 200
 
 
-def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor() -> None:
+def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor():
     first = person()
     second = renew(first["refresh"])
     answers = [first, second, renew(second["refresh"]), exchange(first["access"])]
@@ -223,12 +219,10 @@ def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor() -> 
     assert renew(answers[2]["refresh"]).status == 200
 
 
-def test_rotating_the_secret_key_node_by_node_revokes_no_session(
-    settings: Any, clock: Clock
-) -> None:
+def test_rotating_the_secret_key_node_by_node_revokes_no_session(settings, clock):
     former, newest = "former " * 8, "newest " * 8
 
-    def know(newest_first: str, *fallbacks: str) -> None:
+    def know(newest_first, *fallbacks):
         settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = newest_first, [*fallbacks]
 
     know(former)
@@ -251,9 +245,7 @@ def test_rotating_the_secret_key_node_by_node_revokes_no_session(
     assert reuses() == 0
 
 
-def test_a_refresh_that_cannot_be_signed_does_not_use_up_the_token(
-    clock: Clock, settings: Any
-) -> None:
+def test_a_refresh_that_cannot_be_signed_does_not_use_up_the_token(clock, settings):
     """Otherwise a client's retry a minute later would count as reuse."""
     token = person()["refresh"]
     before, sign_ins = settings.AUTHSITE, LoginSession.objects.count()
@@ -284,13 +276,13 @@ class Scene:
     other: Answer
 
     @property
-    def sid(self) -> str:
+    def sid(self):
         """The id of the program's session."""
         return str(claims_of(self.program["access"])["sid"])
 
 
 @pytest.fixture
-def scene(clock: Clock) -> Scene:
+def scene(clock):
     user = make_user("alice")
     seed = enrolled(user)
     programs = []
@@ -300,11 +292,11 @@ def scene(clock: Clock) -> Scene:
     return Scene(user, signed_in(User.objects.get()), *programs)
 
 
-def revoked(kind: str, *, form: bool = False) -> Callable[[Scene], Any]:
+def revoked(kind, *, form=False):
     return lambda scene: call("token/revoke/", {"token": scene.program[kind]}, form=form)
 
 
-def revoke_by(who: str) -> Callable[[Scene], Any]:
+def revoke_by(who):
     """Revoke the program's session over the API, with the token of one of the programs."""
     return lambda scene: call(
         f"sessions/{scene.sid}/", method="DELETE", token=getattr(scene, who)["access"]
@@ -332,9 +324,7 @@ ONE = [*ENDS][:5]
 
 
 @pytest.mark.parametrize("name", ENDS)
-def test_9_4_all_tokens_of_a_session_are_invalid_once_it_is_revoked(
-    scene: Scene, name: str
-) -> None:
+def test_9_4_all_tokens_of_a_session_are_invalid_once_it_is_revoked(scene, name):
     renewed = renew(scene.program["refresh"])
     bought = exchange(renewed["access"])
     assert is_good(bought["access"])
@@ -354,7 +344,7 @@ def test_9_4_all_tokens_of_a_session_are_invalid_once_it_is_revoked(
         assert scene.browser.get("/").status_code == 200
 
 
-def test_an_expired_access_token_can_revoke_its_session(scene: Scene, clock: Clock) -> None:
+def test_an_expired_access_token_can_revoke_its_session(scene, clock):
     """Otherwise a program that signs out late would leave a valid refresh token behind."""
     clock.advance(days=6)
 
@@ -364,7 +354,7 @@ def test_an_expired_access_token_can_revoke_its_session(scene: Scene, clock: Clo
     assert renew(scene.other["refresh"]).status == 200
 
 
-def test_a_token_for_another_service_cannot_revoke_the_session(scene: Scene, settings: Any) -> None:
+def test_a_token_for_another_service_cannot_revoke_the_session(scene, settings):
     """Otherwise that service could sign its users out here."""
     set_up(settings, token_audiences=("https://shop.example",))
     tokens = renew(scene.program["refresh"], audience="https://shop.example")
@@ -374,9 +364,7 @@ def test_a_token_for_another_service_cannot_revoke_the_session(scene: Scene, set
     assert renew(tokens["refresh"]).status == 200
 
 
-def test_revoking_an_unknown_token_or_by_another_method_reveals_and_revokes_nothing(
-    scene: Scene,
-) -> None:
+def test_revoking_an_unknown_token_or_by_another_method_reveals_and_revokes_nothing(scene):
     """RFC 7009 section 2.2. The answer does not reveal which tokens are valid."""
     call("token/revoke/", {"token": scene.other["refresh"]})
     head, claims, _signature = scene.program["access"].split(".")
@@ -398,7 +386,7 @@ def test_revoking_an_unknown_token_or_by_another_method_reveals_and_revokes_noth
     assert renew(scene.program["refresh"]).status == 200
 
 
-def test_a_session_cannot_be_revoked_by_another_user_or_a_read_only_token(scene: Scene) -> None:
+def test_a_session_cannot_be_revoked_by_another_user_or_a_read_only_token(scene):
     make_user("mallory")
     mallory = get_tokens("mallory")["access"]
 
@@ -413,7 +401,7 @@ def test_a_session_cannot_be_revoked_by_another_user_or_a_read_only_token(scene:
     assert [revoke_by("other")(scene).status for _ in range(2)] == [204, 404]
 
 
-def test_the_sessions_page_and_the_history_say_that_a_session_is_a_program() -> None:
+def test_the_sessions_page_and_the_history_say_that_a_session_is_a_program():
     bob = signed_in(make_user("bob"))
     begun = get_tokens("bob", Client(headers={"user-agent": "curl/8.14.1"}))
 

@@ -1,7 +1,6 @@
 """A server that is killed between the rotation of a refresh token and its answer."""
 
 from http.client import HTTPException
-from pathlib import Path
 
 import pytest
 
@@ -15,8 +14,8 @@ from tests.support.steps import sql
 
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
 def test_a_crash_between_rotation_and_answer_keeps_the_session_and_still_detects_reuse(
-    request: pytest.FixtureRequest, kind: str, tmp_path: Path
-) -> None:
+    request, kind, tmp_path
+):
     injected = Injected(tmp_path)
     with Site(**injected.env, **database(request, kind)) as site:
         client = site.client()

@@ -1,16 +1,14 @@
 """Races between two server processes over refresh tokens, challenges and revocations."""
 
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 
-from tests.support.api import Answer, exchange, get_tokens, is_good, renew, second_step
-from tests.support.nodes import AT_ONCE, POSTGRES_PROVED, Nodes, browser_at, database, running
-from tests.support.races import LOCKDOWN, Race, confirmed, live_sessions, times_in_history
+from tests.support.api import exchange, get_tokens, is_good, renew, second_step
+from tests.support.nodes import AT_ONCE, POSTGRES_PROVED, browser_at, database, running
+from tests.support.races import LOCKDOWN, confirmed, live_sessions, times_in_history
 from tests.support.second_factor_races import enrolled
-from tests.support.site import Client, together
+from tests.support.site import together
 from tests.support.steps import sql
 
 JWKS = "/.well-known/jwks.json"
@@ -18,9 +16,7 @@ IP = "192.0.2.1"
 
 
 @pytest.mark.parametrize("kind", POSTGRES_PROVED)
-def test_two_processes_that_create_the_first_signing_key_agree_on_one(
-    request: pytest.FixtureRequest, kind: str
-) -> None:
+def test_two_processes_that_create_the_first_signing_key_agree_on_one(request, kind):
     with running(**database(request, kind)) as nodes:
         answers = together(AT_ONCE, lambda i: nodes[i % 2].client().get(JWKS))
         stored = sql(nodes[0], "SELECT number, kid FROM accounts_signingkey")
@@ -30,18 +26,18 @@ def test_two_processes_that_create_the_first_signing_key_agree_on_one(
     assert [(1, jwk["kid"]) for jwk in json.loads(keys)["keys"]] == stored
 
 
-def programs(nodes: Nodes) -> list[Client]:
+def programs(nodes):
     """Return an API client for each node; the second one's cookie keeps it off the short path."""
     return [browser_at(nodes[0], IP), nodes[1].client(X_Forwarded_For=IP, Cookie="theme=dark")]
 
 
-def is_good_anywhere(nodes: Nodes, answer: Answer) -> bool:
+def is_good_anywhere(nodes, answer):
     """Return whether the access token is accepted; fail if the nodes disagree."""
     (verdict,) = {is_good(answer["access"], program) for program in programs(nodes)}
     return verdict
 
 
-def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_refresh_token(nodes, name):
     """All get the same successor; after its use, the first token revokes the session."""
     confirmed(nodes, name)
     there = programs(nodes)
@@ -66,7 +62,7 @@ def eight_uses_of_one_refresh_token(nodes: Nodes, name: str) -> None:
     nodes[0].wait_for_mail(to=f"{name}@", subject="may have been copied")
 
 
-def retries_while_the_successor_is_used(nodes: Nodes, name: str) -> None:
+def retries_while_the_successor_is_used(nodes, name):
     """Retries get the successor or revoke the session; two successors are never valid."""
     confirmed(nodes, name)
     there = programs(nodes)
@@ -87,7 +83,7 @@ def retries_while_the_successor_is_used(nodes: Nodes, name: str) -> None:
     assert {renew(token, there[0]).status for token in third} <= {401 if is_ended else 200}
 
 
-def repeated(first: Answer, step: Callable[[Answer], Answer]) -> list[Answer]:
+def repeated(first, step):
     """Return the answers of up to four steps, each made with the answer before it."""
     answers = [first]
     while len(answers) < 5 and answers[-1].status == 200:
@@ -95,12 +91,12 @@ def repeated(first: Answer, step: Callable[[Answer], Answer]) -> list[Answer]:
     return answers
 
 
-def calls_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
+def calls_during(nodes, name, end):
     """Programs sign in, refresh and exchange while ``end`` runs; no token is valid afterwards."""
     there = programs(nodes)
     firsts = [get_tokens(name, program) for program in there]
 
-    def act(i: int) -> list[Answer]:
+    def act(i):
         here, first = there[i // 2 % 2], firsts[i % 2]
         if i < 2:
             return repeated(first, lambda former: renew(former["refresh"], here))
@@ -121,7 +117,7 @@ def calls_during(nodes: Nodes, name: str, end: Callable[[], Any]) -> None:
             assert renew(answer["refresh"], there[0]).code == "token_not_valid"
 
 
-def calls_during_a_lockdown(nodes: Nodes, name: str) -> None:
+def calls_during_a_lockdown(nodes, name):
     """The owner locks the account in a browser while programs call the API."""
     owner = confirmed(nodes, name)
     token = owner.csrf(LOCKDOWN)
@@ -129,14 +125,14 @@ def calls_during_a_lockdown(nodes: Nodes, name: str) -> None:
     assert live_sessions(nodes, name) == 0
 
 
-def calls_while_the_account_is_switched_off(nodes: Nodes, name: str) -> None:
+def calls_while_the_account_is_switched_off(nodes, name):
     """The account is deactivated in the database while programs call the API."""
     confirmed(nodes, name)
     statement = "UPDATE accounts_user SET is_active = (1 = 0) WHERE username = ?"
     calls_during(nodes, name, lambda: sql(nodes[0], statement, name))
 
 
-def eight_good_codes_for_one_challenge(nodes: Nodes, name: str) -> None:
+def eight_good_codes_for_one_challenge(nodes, name):
     """One challenge gives one session, however many valid codes are sent for it."""
     _owner, _seed, codes = enrolled(nodes, name)
     there = programs(nodes)
@@ -160,5 +156,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_refresh_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+def test_refresh_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[-20:])

@@ -1,13 +1,11 @@
 """Attacks by apps that register themselves, and on apps that staff register."""
 
 import json
-from typing import Any
 
 import pytest
 from django.core import serializers
 from django.core.management import call_command
 from django.db import connection
-from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.common import secrets
@@ -34,7 +32,7 @@ from tests.support.authorize import begin
 from tests.support.invitations import staff_with, superuser
 from tests.support.oauth_client import new_app
 from tests.support.registration import REGISTER, VALID, new_token, self_register
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -57,7 +55,7 @@ WRONG = (
 )
 
 
-def test_only_the_whole_text_of_a_token_registers_an_app(django_assert_num_queries: Any) -> None:
+def test_only_the_whole_text_of_a_token_registers_an_app(django_assert_num_queries):
     first, second = new_token(), new_token()
     row = RegistrationToken.objects.get(pk=TEXT.id_of(first))
     body = first[:34] + first[34:66][::-1]
@@ -74,7 +72,7 @@ def test_only_the_whole_text_of_a_token_registers_an_app(django_assert_num_queri
     assert self_register(first).status_code == 201
 
 
-def test_an_app_gets_no_more_than_its_token_grants_whatever_it_says(settings: Any) -> None:
+def test_an_app_gets_no_more_than_its_token_grants_whatever_it_says(settings):
     set_up(settings, token_audiences=(SERVICE,))
     wanted = {
         **dict.fromkeys(("is_first_party", "first_party", "is_verified", "verified"), True),
@@ -94,7 +92,7 @@ def test_an_app_gets_no_more_than_its_token_grants_whatever_it_says(settings: An
     assert 'value="allow"' in page.text
 
 
-def test_a_uri_in_the_private_network_is_refused() -> None:
+def test_a_uri_in_the_private_network_is_refused():
     text, private = new_token(), "https://10.0.0.1/"
 
     for name in ("backchannel_logout_uri", "jwks_uri"):
@@ -105,7 +103,7 @@ def test_a_uri_in_the_private_network_is_refused() -> None:
     assert not Client.objects.exists()
 
 
-def test_no_metadata_causes_a_server_error_or_uses_the_token_up() -> None:
+def test_no_metadata_causes_a_server_error_or_uses_the_token_up():
     text, members = new_token(), self_register(new_token()).json()
     Client.objects.all().delete()
 
@@ -126,7 +124,7 @@ def test_no_metadata_causes_a_server_error_or_uses_the_token_up() -> None:
     assert self_register(text).status_code == 201
 
 
-def test_a_token_grants_no_audience_that_was_removed_from_the_settings(settings: Any) -> None:
+def test_a_token_grants_no_audience_that_was_removed_from_the_settings(settings):
     set_up(settings, token_audiences=(SERVICE,))
     text = new_token(audiences=(SERVICE,))
     set_up(settings, token_audiences=())
@@ -135,7 +133,7 @@ def test_a_token_grants_no_audience_that_was_removed_from_the_settings(settings:
     assert the_app().audiences == []
 
 
-def test_an_app_with_pairwise_identifiers_gets_no_audience_of_its_token(settings: Any) -> None:
+def test_an_app_with_pairwise_identifiers_gets_no_audience_of_its_token(settings):
     text = new_token(audiences=(settings.AUTHSITE.origin,))
 
     given = self_register(text, subject_type="pairwise").json()
@@ -143,7 +141,7 @@ def test_an_app_with_pairwise_identifiers_gets_no_audience_of_its_token(settings
     assert (given["subject_type"], the_app().audiences) == ("pairwise", [])
 
 
-def test_a_flood_of_wrong_tokens_is_limited_and_never_stops_a_right_one() -> None:
+def test_a_flood_of_wrong_tokens_is_limited_and_never_stops_a_right_one():
     wrong = TEXT.make().text
 
     statuses = {self_register(wrong).status_code for _ in range(70)}
@@ -152,7 +150,7 @@ def test_a_flood_of_wrong_tokens_is_limited_and_never_stops_a_right_one() -> Non
     assert self_register(new_token()).status_code == 201
 
 
-def test_a_token_counts_only_in_the_header_and_no_cookie_replaces_it() -> None:
+def test_a_token_counts_only_in_the_header_and_no_cookie_replaces_it():
     browser, text = superuser()[1], new_token()
     body = json.dumps(VALID | {"access_token": text})
 
@@ -162,7 +160,7 @@ def test_a_token_counts_only_in_the_header_and_no_cookie_replaces_it() -> None:
     assert not Client.objects.exists()
 
 
-def test_only_superusers_see_and_revoke_tokens(clock: Clock) -> None:
+def test_only_superusers_see_and_revoke_tokens(clock):
     text = new_token()
     form = f"{TOKENS}{TEXT.id_of(text)}/delete/"
     root = superuser("dave")[1]
@@ -178,7 +176,7 @@ def test_only_superusers_see_and_revoke_tokens(clock: Clock) -> None:
     assert self_register(text).status_code == 201
 
 
-def test_an_app_that_has_registered_itself_cannot_be_made_first_party() -> None:
+def test_an_app_that_has_registered_itself_cannot_be_made_first_party():
     self_register(new_token())
     browser = superuser()[1]
     fields = {"name": "Paperless", "redirect_uris": WEB, "scope": ["openid"]}
@@ -189,7 +187,7 @@ def test_an_app_that_has_registered_itself_cannot_be_made_first_party() -> None:
     assert not the_app().is_first_party
 
 
-def test_a_restored_backup_brings_no_token_back() -> None:
+def test_a_restored_backup_brings_no_token_back():
     text = new_token()
 
     call_command("after_restore", verbosity=0)
@@ -203,17 +201,17 @@ ODD_KEYS = (
 )
 
 
-def app(name: str = "Paperless") -> tuple[Client, str]:
+def app(name="Paperless"):
     """Register an app in the service; return it and its secret."""
     client = Client(name=name, redirect_uris=[WEB])
     return client, clients.create(client, Actor(name="@operator"))
 
 
-def everything() -> str:
+def everything():
     return serializers.serialize("json", [*Client.objects.all(), *ClientSecret.objects.all()])
 
 
-def posts_refused(browser: Browser) -> None:
+def posts_refused(browser):
     """Check that no form about apps does anything for this browser."""
     before = everything()
     assert register(browser).status_code == 403
@@ -224,7 +222,7 @@ def posts_refused(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("role", ["Auditor", "Support", "Manager"])
-def test_no_role_below_superuser_sees_or_changes_apps(role: str) -> None:
+def test_no_role_below_superuser_sees_or_changes_apps(role):
     app()
     browser = desk(role)
 
@@ -233,7 +231,7 @@ def test_no_role_below_superuser_sees_or_changes_apps(role: str) -> None:
     posts_refused(browser)
 
 
-def test_staff_who_may_only_see_apps_change_nothing_and_see_no_form() -> None:
+def test_staff_who_may_only_see_apps_change_nothing_and_see_no_form():
     app()
     browser = staff_with("view_client", "help_user")[1]
 
@@ -245,7 +243,7 @@ def test_staff_who_may_only_see_apps_change_nothing_and_see_no_form() -> None:
     posts_refused(browser)
 
 
-def test_staff_who_may_register_apps_cannot_change_those_of_others() -> None:
+def test_staff_who_may_register_apps_cannot_change_those_of_others():
     before, _secret = app()
     browser = staff_with("add_client")[1]
 
@@ -255,7 +253,7 @@ def test_staff_who_may_register_apps_cannot_change_those_of_others() -> None:
     assert Client.objects.exclude(pk=before.pk).get().name == FORM["name"]
 
 
-def test_in_a_browser_left_open_nobody_gets_a_secret_or_changes_an_app(clock: Clock) -> None:
+def test_in_a_browser_left_open_nobody_gets_a_secret_or_changes_an_app(clock):
     app()
     browser = superuser()[1]
     clock.advance(minutes=11)
@@ -268,7 +266,7 @@ def test_in_a_browser_left_open_nobody_gets_a_secret_or_changes_an_app(clock: Cl
     assert everything() == before
 
 
-def test_a_link_makes_no_secret_and_disables_nothing() -> None:
+def test_a_link_makes_no_secret_and_disables_nothing():
     app()
     browser = superuser()[1]
     before = everything()
@@ -279,7 +277,7 @@ def test_a_link_makes_no_secret_and_disables_nothing() -> None:
     assert everything() == before
 
 
-def test_an_old_page_cannot_bring_back_a_removed_redirect_uri() -> None:
+def test_an_old_page_cannot_bring_back_a_removed_redirect_uri():
     app()
     browser, other = superuser()[1], superuser("dave")[1]
     old = browser.get(page_of(the_app())).context["adminform"].form
@@ -291,7 +289,7 @@ def test_an_old_page_cannot_bring_back_a_removed_redirect_uri() -> None:
     assert (the_app().name, the_app().redirect_uris) == (FORM["name"], [f"{WEB}/new"])
 
 
-def test_a_change_does_not_enable_an_app_that_is_disabled_at_the_same_moment() -> None:
+def test_a_change_does_not_enable_an_app_that_is_disabled_at_the_same_moment():
     read_before, secret = app()
     clients.set_enabled(the_app(), Actor(), enabled=False)
 
@@ -302,7 +300,7 @@ def test_a_change_does_not_enable_an_app_that_is_disabled_at_the_same_moment() -
     assert clients.authenticate(the_app().pk, secret) is None
 
 
-def test_admin_filters_do_not_reveal_the_digest_of_a_secret() -> None:
+def test_admin_filters_do_not_reveal_the_digest_of_a_secret():
     app()
     browser = superuser()[1]
 
@@ -311,7 +309,7 @@ def test_admin_filters_do_not_reveal_the_digest_of_a_secret() -> None:
         assert browser.get(LIST, {lookup: "a"}).status_code == 400, lookup
 
 
-def test_malformed_ids_and_texts_in_the_admin_cause_no_server_error() -> None:
+def test_malformed_ids_and_texts_in_the_admin_cause_no_server_error():
     browser = superuser()[1]
 
     with connection.execute_wrapper(storable):
@@ -328,7 +326,7 @@ def test_malformed_ids_and_texts_in_the_admin_cause_no_server_error() -> None:
     assert not Client.objects.exists()
 
 
-def test_what_is_stored_of_a_secret_cannot_be_used_as_a_secret() -> None:
+def test_what_is_stored_of_a_secret_cannot_be_used_as_a_secret():
     client, secret = app()
     row = ClientSecret.objects.get()
 
@@ -338,7 +336,7 @@ def test_what_is_stored_of_a_secret_cannot_be_used_as_a_secret() -> None:
         assert clients.authenticate(client.pk, shown) is None
 
 
-def test_a_secret_works_only_whole_and_with_its_own_app(django_assert_num_queries: Any) -> None:
+def test_a_secret_works_only_whole_and_with_its_own_app(django_assert_num_queries):
     client, secret = app()
     other, other_secret = app("Wiki")
 
@@ -353,7 +351,7 @@ def test_a_secret_works_only_whole_and_with_its_own_app(django_assert_num_querie
             assert clients.authenticate(client.pk, text) is None, text
 
 
-def test_a_right_checksum_does_not_make_up_for_a_wrong_secret() -> None:
+def test_a_right_checksum_does_not_make_up_for_a_wrong_secret():
     client, secret = app()
     body = secret[:32] + secret[32:64][::-1]
     forged = body + _checksum(body)

@@ -6,9 +6,9 @@ from hashlib import sha256
 import pytest
 
 from accounts.oauth.models import REGISTRATION as TEXT
-from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at
+from tests.support.nodes import AT_ONCE, browser_at
 from tests.support.registration import REGISTER, VALID
-from tests.support.site import Response, together
+from tests.support.site import together
 from tests.support.steps import sql
 
 TOKEN = """
@@ -18,12 +18,12 @@ VALUES (?, ?, 3, 'openid', '[]', CURRENT_TIMESTAMP, '2999-01-01 00:00:00')
 """
 
 
-def eight_uses_of_a_token_for_three_apps(nodes: Nodes, _name: str) -> None:
+def eight_uses_of_a_token_for_three_apps(nodes, _name):
     token = TEXT.make()
     sql(nodes[0], TOKEN, token.id, sha256(token.text.encode()).hexdigest())
     headers = {"Authorization": f"Bearer {token.text}", "Content-Type": "application/json"}
 
-    def use(i: int) -> Response:
+    def use(i):
         program = browser_at(nodes[i % 2], f"192.0.2.{i + 10}")
         body = json.dumps(VALID).encode()
         return program.request("POST", REGISTER, body=body, headers=headers)
@@ -40,5 +40,5 @@ RACES = [eight_uses_of_a_token_for_three_apps]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_a_token_registers_no_more_apps_than_allowed(nodes: Nodes, race: Race) -> None:
+def test_a_token_registers_no_more_apps_than_allowed(nodes, race):
     race(nodes, "registration")

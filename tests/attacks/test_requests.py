@@ -7,9 +7,7 @@ import io
 import json
 import re
 import sys
-from collections.abc import Iterator
 from ipaddress import ip_network
-from typing import Any
 from urllib.parse import quote_from_bytes, urlencode
 
 import pytest
@@ -41,15 +39,13 @@ HEALTHY = "proxy-4f9c.17_A"
 PROXY, STRANGER = "192.0.2.1", "192.0.2.2"
 
 
-def answered_id(client: Client, given: str) -> str:
+def answered_id(client, given):
     """Send a request with the id ``given``; return the id of the answer."""
     return str(client.get("/help/", headers={"X-Request-ID": given})["X-Request-ID"])
 
 
 @pytest.mark.django_db
-def test_a_request_id_is_accepted_only_from_a_trusted_proxy_and_only_if_well_formed(
-    settings: Any,
-) -> None:
+def test_a_request_id_is_accepted_only_from_a_trusted_proxy_and_only_if_well_formed(settings):
     proxies = (ip_network(f"{PROXY}/32"),)
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, trusted_proxies=proxies)
     proxy, stranger = Client(REMOTE_ADDR=PROXY), Client(REMOTE_ADDR=STRANGER)
@@ -66,9 +62,7 @@ def test_a_request_id_is_accepted_only_from_a_trusted_proxy_and_only_if_well_for
 
 
 @pytest.mark.django_db
-def test_every_answer_has_a_request_id_and_every_request_one_log_line_with_it(
-    settings: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_every_answer_has_a_request_id_and_every_request_one_log_line_with_it(settings, capsys):
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, environment="production")
     statuses = {"/help/": 200, "/": 302, "/nowhere/": 404, "/api/v1/me/": 401, "/api/nowhere": 404}
     for path, status in statuses.items():
@@ -82,12 +76,10 @@ def test_every_answer_has_a_request_id_and_every_request_one_log_line_with_it(
 
 
 @pytest.mark.django_db
-def test_an_error_in_a_view_is_logged_with_the_request_id(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_error_in_a_view_is_logged_with_the_request_id(monkeypatch, capsys):
     seen = []
 
-    def wrong(*_arguments: Any) -> None:
+    def wrong(*_arguments):
         seen.append(logs.REQUEST_ID.get())
         raise ZeroDivisionError
 
@@ -102,14 +94,12 @@ def test_an_error_in_a_view_is_logged_with_the_request_id(
 class Full(io.StringIO):
     """A stream that fails on every write, as on a full disk."""
 
-    def write(self, _text: str) -> int:
+    def write(self, _text):
         raise OSError(errno.ENOSPC, "No space left on device")
 
 
 @pytest.mark.django_db
-def test_requests_are_answered_even_if_the_log_cannot_be_written(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_requests_are_answered_even_if_the_log_cannot_be_written(monkeypatch):
     """The disk is full, or the reader of the log is gone."""
     with monkeypatch.context() as patch:
         patch.setattr(sys, "stderr", Full())
@@ -124,7 +114,7 @@ LONG_ADDRESS = f"{'a' * 64}@{'b' * 60}.{'c' * 60}.{'d' * 60}.{'e' * 57}"
 
 
 @pytest.mark.parametrize("twin", ["\uff4d\uff49\uff4b\uff45", "MI\u212aE"])
-def test_cve_2019_19844_a_look_alike_spelling_is_the_same_username(twin: str) -> None:
+def test_cve_2019_19844_a_look_alike_spelling_is_the_same_username(twin):
     make_user("mike")
 
     assert "username is taken" in sign_up(Client(), twin, "mallory@example.org").text
@@ -139,7 +129,7 @@ def test_cve_2019_19844_a_look_alike_spelling_is_the_same_username(twin: str) ->
     ["m\u0131ke@example.org", "\uff4dike@example.org", "MIKE@EXAMPLE.ORG",
      "mike@exampl\u0435.org", "mike@example\u3002org"],
 )  # fmt: skip
-def test_cve_2019_19844_a_look_alike_email_gets_no_mail_of_the_account(twin: str) -> None:
+def test_cve_2019_19844_a_look_alike_email_gets_no_mail_of_the_account(twin):
     make_user("mike")
 
     sign_up(Client(), "mallory", twin)
@@ -151,7 +141,7 @@ def test_cve_2019_19844_a_look_alike_email_gets_no_mail_of_the_account(twin: str
         assert mail.to.isascii(), "mails go to ASCII emails only"
 
 
-def test_an_email_of_305_characters_is_refused_and_not_truncated() -> None:
+def test_an_email_of_305_characters_is_refused_and_not_truncated():
     assert len(LONG_ADDRESS) == 305
 
     assert sign_up(Client(), "alice", LONG_ADDRESS).status_code == 200
@@ -163,7 +153,7 @@ def test_an_email_of_305_characters_is_refused_and_not_truncated() -> None:
     [("username", "\r\nBcc: x@example.org"), ("email", "\r\nBcc: x@example.org"),
      ("username", "\0"), ("email", "\u202e"), ("password1", "\0"), ("password1", "\x1b[2J")],
 )  # fmt: skip
-def test_control_characters_in_a_field_are_refused(field: str, poison: str) -> None:
+def test_control_characters_in_a_field_are_refused(field, poison):
     fields = {"username": "alice", "email": "alice@example.org", "password1": PASSWORD}
     fields[field] = f"{fields[field][:3]}{poison}{fields[field][3:]}"
 
@@ -177,9 +167,7 @@ def test_control_characters_in_a_field_are_refused(field: str, poison: str) -> N
 
 
 @pytest.mark.parametrize("field", ["username", "email", "password1", "next"])
-def test_a_megabyte_in_a_field_is_refused_without_hashing(
-    field: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_megabyte_in_a_field_is_refused_without_hashing(field, monkeypatch):
     monkeypatch.delattr(Argon2PasswordHasher, "encode")
     fields = {"username": "alice", "email": "alice@example.org", "password1": "short"}
     fields[field] = "a" * 1_000_000
@@ -190,7 +178,7 @@ def test_a_megabyte_in_a_field_is_refused_without_hashing(
     assert outbox() == []
 
 
-def bodies(fields: dict[str, str]) -> Iterator[tuple[str, bytes]]:
+def bodies(fields):
     """Yield content types and bodies that no form of the site sends."""
     yield FORM, b""
     yield FORM, b"&&&==&%&;%zz=%"
@@ -220,7 +208,7 @@ def bodies(fields: dict[str, str]) -> Iterator[tuple[str, bytes]]:
             yield FORM, urlencode(rest).encode() + f"&{field}={quote_from_bytes(value)}".encode()
 
 
-def multipart(fields: dict[str, str], *, file: bool = False) -> bytes:
+def multipart(fields, *, file=False):
     name = '; filename="a.txt"\r\nContent-Type: text/plain' if file else ""
     parts = (
         f'--x\r\nContent-Disposition: form-data; name="{field}"{name}\r\n\r\n{value}\r\n'
@@ -230,7 +218,7 @@ def multipart(fields: dict[str, str], *, file: bool = False) -> bytes:
 
 
 @pytest.mark.parametrize("form", ["login", "signup", "confirm", "correct", "link", "owner"])
-def test_no_form_body_causes_a_server_error_or_a_partial_change(form: str, settings: Any) -> None:
+def test_no_form_body_causes_a_server_error_or_a_partial_change(form, settings):
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=1000)
     make_user("alice")
     waiting, browser = (Client(raise_request_exception=False) for _ in range(2))
@@ -264,7 +252,7 @@ EMAIL, PROFILE = "/accounts/email/", "/accounts/profile/"
 SENDS = "what will be sent"
 
 
-def expired(path: str, client: Client | None = None, **posted: str) -> str:
+def expired(path, client=None, **posted):
     """Post a form of this site without a token, and return the page that refuses it."""
     client = client or signed_in(make_user("alice"), Client(enforce_csrf_checks=True))
     answer = client.post(path, posted, headers=HERE)
@@ -272,7 +260,7 @@ def expired(path: str, client: Client | None = None, **posted: str) -> str:
     return html.unescape(answer.text)
 
 
-def test_an_expired_form_shows_the_act_the_account_and_every_value_that_it_sends_again() -> None:
+def test_an_expired_form_shows_the_act_the_account_and_every_value_that_it_sends_again():
     page = expired(EMAIL, email="mallory@evil.example")
 
     assert SENDS in page
@@ -295,9 +283,7 @@ def test_an_expired_form_shows_the_act_the_account_and_every_value_that_it_sends
         ("/accounts/sessions/", {"others": "1"}),
     ],
 )
-def test_an_expired_form_with_a_secret_or_an_unlisted_field_is_not_sent_again(
-    path: str, posted: dict[str, str]
-) -> None:
+def test_an_expired_form_with_a_secret_or_an_unlisted_field_is_not_sent_again(path, posted):
     page = expired(path, **posted)
 
     assert SENDS not in page
@@ -306,7 +292,7 @@ def test_an_expired_form_with_a_secret_or_an_unlisted_field_is_not_sent_again(
     assert not [value for value in posted.values() if len(value) > 2 and value in main]
 
 
-def test_an_expired_sign_in_keeps_the_login_but_neither_the_password_nor_a_foreign_next() -> None:
+def test_an_expired_sign_in_keeps_the_login_but_neither_the_password_nor_a_foreign_next():
     client = Client(enforce_csrf_checks=True)
 
     page = expired(LOGIN, client, login="alice", password=PASSWORD, next="https://evil.example/")
@@ -317,7 +303,7 @@ def test_an_expired_sign_in_keeps_the_login_but_neither_the_password_nor_a_forei
     assert "evil" not in page
 
 
-def test_a_form_of_another_app_whose_url_has_the_same_name_is_not_sent_again() -> None:
+def test_a_form_of_another_app_whose_url_has_the_same_name_is_not_sent_again():
     request = RequestFactory().post("/shop/profile/", {"about": "x"}, headers=HERE)
     request.resolver_match = ResolverMatch(
         str, (), {}, url_name="profile", app_names=["shop"], namespaces=["shop"]

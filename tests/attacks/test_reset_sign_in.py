@@ -1,7 +1,5 @@
 """Attacks on the sign-in that follows a password reset."""
 
-from typing import Any
-
 import pytest
 from django.test import Client
 
@@ -9,7 +7,6 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.second_factor import unused_code
 from tests.support.second_steps import RESET, mails_about, staff, with_factor
-from tests.support.signin import Clock
 from tests.support.steps import LOGIN, is_signed_in, make_user, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -17,13 +14,13 @@ pytestmark = pytest.mark.django_db
 NEW = "a lantern over seven wet roofs"
 
 
-def ask(browser: Client, login: str = "alice", **more: str) -> str:
+def ask(browser, login="alice", **more):
     """Request a reset in ``browser``; return the path of the mailed link."""
     assert browser.post(RESET, {"login": login, **more}).status_code == 200
     return path_of(mails_about("Set a new password")[-1].action_url)
 
 
-def test_a_reset_signs_in_the_browser_that_asked_for_it_and_keeps_next(client: Client) -> None:
+def test_a_reset_signs_in_the_browser_that_asked_for_it_and_keeps_next(client):
     make_user("alice")
     link = ask(client, next="/accounts/sessions/", remember="on")
 
@@ -33,7 +30,7 @@ def test_a_reset_signs_in_the_browser_that_asked_for_it_and_keeps_next(client: C
     assert "Your new password is set." in client.get("/accounts/sessions/").text
 
 
-def test_the_link_of_an_attackers_account_signs_no_victim_in() -> None:
+def test_the_link_of_an_attackers_account_signs_no_victim_in():
     """Otherwise, the victim would enter personal data into the account of the attacker."""
     make_user("mallory")
     alice = Client()
@@ -45,7 +42,7 @@ def test_the_link_of_an_attackers_account_signs_no_victim_in() -> None:
     assert not is_signed_in(alice)
 
 
-def test_a_reset_signs_in_with_a_second_factor_only_if_it_was_shown_there(clock: Clock) -> None:
+def test_a_reset_signs_in_with_a_second_factor_only_if_it_was_shown_there(clock):
     alice, _seed = with_factor()
     client = Client()
     link = ask(client)
@@ -58,9 +55,7 @@ def test_a_reset_signs_in_with_a_second_factor_only_if_it_was_shown_there(clock:
     assert is_signed_in(client)
 
 
-def test_a_factor_that_is_added_after_the_link_was_mailed_is_asked_for(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_factor_that_is_added_after_the_link_was_mailed_is_asked_for(monkeypatch):
     """The proofs of the reset are judged by the same policy as those of any other sign-in."""
     from accounts.passwords import changes
 
@@ -68,7 +63,7 @@ def test_a_factor_that_is_added_after_the_link_was_mailed_is_asked_for(
     link = ask(client)
     reset = changes.reset
 
-    def enrolled_meanwhile(*args: Any, **kwargs: Any) -> User:
+    def enrolled_meanwhile(*args, **kwargs):
         user = reset(*args, **kwargs)
         from tests.support.second_factor import enrolled
 
@@ -82,7 +77,7 @@ def test_a_factor_that_is_added_after_the_link_was_mailed_is_asked_for(
     assert not is_signed_in(client)
 
 
-def test_a_lock_right_after_the_reset_stops_its_sign_in(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_lock_right_after_the_reset_stops_its_sign_in(monkeypatch):
     from accounts.activity.services import Actor
     from accounts.passwords import changes
     from accounts.recovery.locks import lock_down
@@ -91,7 +86,7 @@ def test_a_lock_right_after_the_reset_stops_its_sign_in(monkeypatch: pytest.Monk
     client, reset = Client(), changes.reset
     link = ask(client)
 
-    def locked_meanwhile(*args: Any, **kwargs: Any) -> User:
+    def locked_meanwhile(*args, **kwargs):
         user = reset(*args, **kwargs)
         lock_down(User.objects.get(), Actor())
         return user
@@ -103,7 +98,7 @@ def test_a_lock_right_after_the_reset_stops_its_sign_in(monkeypatch: pytest.Monk
     assert not is_signed_in(client)
 
 
-def test_staff_without_a_factor_are_not_signed_in_by_a_reset() -> None:
+def test_staff_without_a_factor_are_not_signed_in_by_a_reset():
     staff()
     client = Client()
     link = ask(client, "carol")
@@ -112,7 +107,7 @@ def test_staff_without_a_factor_are_not_signed_in_by_a_reset() -> None:
     assert not is_signed_in(client)
 
 
-def test_the_reset_of_a_locked_account_leads_to_the_sign_in_and_then_to_the_review() -> None:
+def test_the_reset_of_a_locked_account_leads_to_the_sign_in_and_then_to_the_review():
     make_user("alice")
     client = Client()
     sign_in(client, "alice")

@@ -46,7 +46,7 @@ from tests.support.second_steps import (
     staff,
     with_factor,
 )
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import LOGOUT, PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 from tests.support.stored import encodings_of_seed, everything_stored
 from tests.support.urls import ROUTES, address
@@ -73,7 +73,7 @@ WRITINGS = {
 
 
 @pytest.mark.parametrize("written", WRITINGS.values(), ids=WRITINGS)
-def test_7_4_a_used_code_is_refused_in_every_spelling(written: Any) -> None:
+def test_7_4_a_used_code_is_refused_in_every_spelling(written):
     _alice, seed = with_factor()
     first, second = code_of(seed), code_of(seed, 1)
 
@@ -82,7 +82,7 @@ def test_7_4_a_used_code_is_refused_in_every_spelling(written: Any) -> None:
     assert [code_signs_in(written(second)), code_signs_in(second)].count(True) == 1
 
 
-def test_a_code_used_to_reauthenticate_cannot_sign_in() -> None:
+def test_a_code_used_to_reauthenticate_cannot_sign_in():
     alice, seed = with_factor()
     session, code = signed_in(alice), code_of(seed)
 
@@ -90,7 +90,7 @@ def test_a_code_used_to_reauthenticate_cannot_sign_in() -> None:
     assert not code_signs_in(code)
 
 
-def test_the_code_that_enrolled_an_authenticator_cannot_sign_in() -> None:
+def test_the_code_that_enrolled_an_authenticator_cannot_sign_in():
     alice = make_user("alice")
     browser = signed_in(alice)
     code = code_of(seed_on(browser.get(SETUP).text))
@@ -100,7 +100,7 @@ def test_the_code_that_enrolled_an_authenticator_cannot_sign_in() -> None:
     assert not code_signs_in(code)
 
 
-def test_one_seed_cannot_be_enrolled_twice() -> None:
+def test_one_seed_cannot_be_enrolled_twice():
     alice = make_user("alice")
     browser = signed_in(alice)
     seed = seed_on(browser.get(SETUP).text)
@@ -118,7 +118,7 @@ def test_one_seed_cannot_be_enrolled_twice() -> None:
     assert factors_of(alice) == 1
 
 
-def test_no_earlier_code_is_accepted_once_a_later_one_was_used(clock: Clock) -> None:
+def test_no_earlier_code_is_accepted_once_a_later_one_was_used(clock):
     _alice, seed = with_factor()
     before, now, after = (code_of(seed, steps) for steps in (-1, 0, 1))
 
@@ -131,7 +131,7 @@ def test_no_earlier_code_is_accepted_once_a_later_one_was_used(clock: Clock) -> 
     assert code_signs_in(code_of(seed))
 
 
-def test_a_replay_is_refused_even_after_limits_and_caches_were_flushed() -> None:
+def test_a_replay_is_refused_even_after_limits_and_caches_were_flushed():
     _alice, seed = with_factor()
     code = code_of(seed)
     assert code_signs_in(code)
@@ -142,7 +142,7 @@ def test_a_replay_is_refused_even_after_limits_and_caches_were_flushed() -> None
     assert not code_signs_in(code)
 
 
-def test_a_code_of_another_user_is_refused() -> None:
+def test_a_code_of_another_user_is_refused():
     alice, _seed = with_factor()
     bob, seed = with_factor("bob")
     theirs = new_recovery_codes(bob)
@@ -156,7 +156,7 @@ def test_a_code_of_another_user_is_refused() -> None:
     assert code_signs_in(theirs[0], "bob")
 
 
-def test_a_code_of_a_removed_authenticator_is_refused() -> None:
+def test_a_code_of_a_removed_authenticator_is_refused():
     from accounts.twofactor.models import Authenticator
 
     alice, seed = with_factor()
@@ -174,7 +174,7 @@ def test_a_code_of_a_removed_authenticator_is_refused() -> None:
     assert code_signs_in(code_of(other))
 
 
-def test_another_users_authenticator_cannot_be_seen_renamed_or_removed() -> None:
+def test_another_users_authenticator_cannot_be_seen_renamed_or_removed():
     from accounts.twofactor.models import Authenticator
 
     alice, _seed = with_factor()
@@ -194,7 +194,7 @@ def test_another_users_authenticator_cannot_be_seen_renamed_or_removed() -> None
     [str, str.upper, lambda code: f" {code.replace('-', ' - ')} ".translate(FULL_WIDTH)],
     ids=["as it was", "capitals", "spaces"],
 )
-def test_a_recovery_code_works_once_in_every_spelling(written: Any) -> None:
+def test_a_recovery_code_works_once_in_every_spelling(written):
     alice, _seed = with_factor()
     codes = new_recovery_codes(alice)
     for _ in range(3):
@@ -206,7 +206,7 @@ def test_a_recovery_code_works_once_in_every_spelling(written: Any) -> None:
     assert code_signs_in(codes[1])
 
 
-def test_recovery_codes_are_invalid_after_a_new_set_and_without_an_authenticator() -> None:
+def test_recovery_codes_are_invalid_after_a_new_set_and_without_an_authenticator():
     from accounts.twofactor.models import Authenticator, RecoveryCodes
 
     alice, _seed = with_factor()
@@ -224,7 +224,7 @@ def test_recovery_codes_are_invalid_after_a_new_set_and_without_an_authenticator
     assert not code_signs_in(latter[1])
 
 
-def mailed_code(browser: Client) -> str:
+def mailed_code(browser):
     """Request a mailed code at the second step and return it."""
     assert browser.post(CHALLENGE, {"mail": "1"}).status_code == 302
     mail = mails_about("code to finish signing in")[-1]
@@ -232,7 +232,7 @@ def mailed_code(browser: Client) -> str:
     return str(mail.code)
 
 
-def test_a_mailed_second_step_code_works_once_and_only_in_its_own_browser(clock: Clock) -> None:
+def test_a_mailed_second_step_code_works_once_and_only_in_its_own_browser(clock):
     with_factor()
     asked = after_password()
     code = mailed_code(asked)
@@ -247,7 +247,7 @@ def test_a_mailed_second_step_code_works_once_and_only_in_its_own_browser(clock:
     assert not is_signed_in(again)
 
 
-def test_a_mailed_sign_in_code_is_no_second_step_and_the_other_way_round() -> None:
+def test_a_mailed_sign_in_code_is_no_second_step_and_the_other_way_round():
     with_factor()
     by_mail = Client()
     by_mail.post("/accounts/login/code/", {"login": "alice"})
@@ -262,7 +262,7 @@ def test_a_mailed_sign_in_code_is_no_second_step_and_the_other_way_round() -> No
     assert is_signed_in(asked), "the wrong attempts have not used up the code"
 
 
-def test_no_typed_code_causes_a_server_error() -> None:
+def test_no_typed_code_causes_a_server_error():
     with_factor()
     browser = after_password()
     codes = ["", "\0" * 6, "12345", "²³¹²³¹", "①②③④⑤⑥", "1e5000", "\ud800" * 6, "nan000"]
@@ -275,7 +275,7 @@ def test_no_typed_code_causes_a_server_error() -> None:
         assert not is_signed_in(browser)
 
 
-def test_no_authenticator_id_causes_a_server_error() -> None:
+def test_no_authenticator_id_causes_a_server_error():
     browser = signed_in(with_factor()[0])
 
     for number in ("0", "999999", str(2**63), "9" * 19, "9" * 5000):
@@ -288,17 +288,17 @@ HOME = "203.0.113.5"
 BLOCKED = "too many wrong codes"
 
 
-def guess(browser: Client, code: str = WRONG_DIGITS) -> int:
+def guess(browser, code=WRONG_DIGITS):
     return int(browser.post(CHALLENGE, {"code": code}).status_code)
 
 
-def guesses(n: int, *, first: int = 1, line: int = 0, code: str = WRONG_DIGITS) -> list[int]:
+def guesses(n, *, first=1, line=0, code=WRONG_DIGITS):
     """Guess ``n`` times, each in a new sign-in from another IP address; return the statuses."""
     addresses = (f"10.{line}.0.{i}" for i in range(first, first + n))
     return [guess(after_password(REMOTE_ADDR=address), code) for address in addresses]
 
 
-def test_7_5_cve_2025_64102_signing_in_again_gives_no_new_guesses(clock: Clock) -> None:
+def test_7_5_cve_2025_64102_signing_in_again_gives_no_new_guesses(clock):
     _alice, seed = with_factor()
 
     assert guesses(GUESSES + 1) == [200] * GUESSES + [429]
@@ -310,7 +310,7 @@ def test_7_5_cve_2025_64102_signing_in_again_gives_no_new_guesses(clock: Clock) 
     assert code_signs_in(code_of(seed), REMOTE_ADDR="10.0.0.99")
 
 
-def test_only_time_restores_guesses(clock: Clock) -> None:
+def test_only_time_restores_guesses(clock):
     with_factor()
     make_user("mallory")
     asked, gone = after_password(), after_password()
@@ -326,7 +326,7 @@ def test_only_time_restores_guesses(clock: Clock) -> None:
     assert guesses(1, first=20) == [429]
 
 
-def test_a_successful_second_step_restores_no_guesses(clock: Clock) -> None:
+def test_a_successful_second_step_restores_no_guesses(clock):
     _alice, seed = with_factor()
 
     assert guesses(GUESSES - 1) == [200] * (GUESSES - 1)
@@ -335,7 +335,7 @@ def test_a_successful_second_step_restores_no_guesses(clock: Clock) -> None:
     assert guesses(2, first=20) == [200, 429]
 
 
-def test_guesses_in_every_spelling_and_on_every_page_are_counted(clock: Clock) -> None:
+def test_guesses_in_every_spelling_and_on_every_page_are_counted(clock):
     alice, _seed = with_factor()
     make_user("bob")
     session = signed_in(alice, by=[Method.PASSWORD, Method.MAIL])
@@ -359,9 +359,7 @@ def test_guesses_in_every_spelling_and_on_every_page_are_counted(clock: Clock) -
 
 
 @pytest.mark.parametrize("code", ["aaaaa-aaaaa", "0000 0000"])
-def test_guesses_at_recovery_and_mailed_codes_are_limited_by_network(
-    clock: Clock, code: str
-) -> None:
+def test_guesses_at_recovery_and_mailed_codes_are_limited_by_network(clock, code):
     """These codes are too long to guess, so the guesses do not count for the account."""
     _alice, seed = with_factor()
     mallory = after_password()
@@ -374,7 +372,7 @@ def test_guesses_at_recovery_and_mailed_codes_are_limited_by_network(
     assert code_signs_in(code_of(seed), REMOTE_ADDR=HOME)
 
 
-def test_second_factor_guesses_from_elsewhere_do_not_block_a_known_browser(clock: Clock) -> None:
+def test_second_factor_guesses_from_elsewhere_do_not_block_a_known_browser(clock):
     _alice, seed = with_factor()
     hers = after_password()
     guess(hers, code_of(seed))
@@ -396,7 +394,7 @@ def test_second_factor_guesses_from_elsewhere_do_not_block_a_known_browser(clock
     assert statuses == [200] * GUESSES + [429], "guesses from a known browser are limited, too"
 
 
-def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(clock: Clock) -> None:
+def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(clock):
     _alice, seed = with_factor()
     browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
@@ -408,7 +406,7 @@ def test_a_browser_known_by_a_mailed_code_only_has_no_guesses_of_its_own(clock: 
     assert guess(after_password(browser=browser), code_of(seed)) == 429
 
 
-def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(clock: Clock) -> None:
+def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(clock):
     """One wide network has only twelve of them, so that it cannot block the owner."""
     with_factor()
     statuses = []
@@ -426,7 +424,7 @@ def test_a_patient_attacker_has_thirty_guesses_and_then_one_every_48_minutes(clo
     assert statuses == [429, 200, 429]
 
 
-def test_one_ip_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
+def test_one_ip_address_cannot_guess_at_many_accounts(clock):
     names = [f"person{i}" for i in range(CODE_GUESS.burst // GUESSES + 1)]
     for name in names:
         with_factor(name)
@@ -437,7 +435,7 @@ def test_one_ip_address_cannot_guess_at_many_accounts(clock: Clock) -> None:
     assert statuses == [200] * CODE_GUESS.burst + [429] * GUESSES
 
 
-def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock: Clock) -> None:
+def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock):
     alice, _seed = with_factor()
 
     guesses(GUESSES + 3)
@@ -458,7 +456,7 @@ def test_the_owner_is_mailed_at_most_once_an_hour_about_guesses(clock: Clock) ->
     assert len(mails_about("failed at the second")) == 2, "the mail is sent once a day"
 
 
-def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock: Clock) -> None:
+def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock):
     home = signed_in(make_user("alice"))
     seed = seed_on(home.get(SETUP).text)
     assert home.post(SETUP, {"code": code_of(seed)}).status_code == 302
@@ -475,7 +473,7 @@ def test_guesses_do_not_block_the_browser_in_which_the_factor_was_added(clock: C
     )
 
 
-def test_a_few_wrong_codes_in_a_session_send_no_mail(clock: Clock) -> None:
+def test_a_few_wrong_codes_in_a_session_send_no_mail(clock):
     alice, _seed = with_factor()
     browser = signed_in(alice)
     before = len(outbox())
@@ -489,9 +487,7 @@ def test_a_few_wrong_codes_in_a_session_send_no_mail(clock: Clock) -> None:
     assert not {"factor_failed", "factor_failed_new", "factor_blocked"} & kinds
 
 
-def test_a_thief_with_the_password_cannot_use_up_the_mailed_codes_of_a_known_browser(
-    clock: Clock,
-) -> None:
+def test_a_thief_with_the_password_cannot_use_up_the_mailed_codes_of_a_known_browser(clock):
     _alice, seed = with_factor()
     hers = after_password(REMOTE_ADDR=HOME)
     assert hers.post(CHALLENGE, {"code": code_of(seed)}).status_code == 302
@@ -505,14 +501,14 @@ def test_a_thief_with_the_password_cannot_use_up_the_mailed_codes_of_a_known_bro
     assert hers.post(CHALLENGE, {"mail": "1"}).status_code == 302
 
 
-def spellings_of_codes(codes: list[str]) -> set[bytes]:
+def spellings_of_codes(codes):
     """Return the spellings of recovery codes and their digests without a salt."""
     bare = [code.replace("-", "") for code in codes]
     digests = [sha256(code.encode()).hexdigest() for code in [*codes, *bare]]
     return {text.encode() for text in [*codes, *bare, *digests]}
 
 
-def salted_digests(user: Any) -> set[bytes]:
+def salted_digests(user):
     """Return the salt and the digests that the site compares with, which are encrypted, too."""
     from accounts.common import crypto
 
@@ -520,7 +516,7 @@ def salted_digests(user: Any) -> set[bytes]:
     return {text.encode() for text in [stored["salt"], *stored["digests"]]}
 
 
-def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest() -> None:
+def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest():
     carol = staff()
     browser = after_password("carol")
     seed = seed_on(browser.get(SETUP).text)
@@ -538,7 +534,7 @@ def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest() -> None
         assert [text for text in hidden if text in dump] == []
 
 
-def test_a_value_encrypted_for_one_purpose_cannot_be_decrypted_for_another() -> None:
+def test_a_value_encrypted_for_one_purpose_cannot_be_decrypted_for_another():
     from accounts.common import crypto
 
     alice, seed = with_factor()
@@ -550,7 +546,7 @@ def test_a_value_encrypted_for_one_purpose_cannot_be_decrypted_for_another() -> 
             crypto.unseal(sealed, purpose)
 
 
-def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code() -> None:
+def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code():
     from django.contrib import admin
 
     tables = {model.__name__ for site in admin.sites.all_sites for model in site._registry}
@@ -586,7 +582,7 @@ def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code() -> None:
         assert [text for text in hidden if text in page] == []
 
 
-def test_recovery_codes_are_shown_once_and_to_no_other_user() -> None:
+def test_recovery_codes_are_shown_once_and_to_no_other_user():
     alice, _seed = with_factor()
     browser = signed_in(alice)
     browser.post(RECOVERY_CODES, {"new": "1"})
@@ -607,7 +603,7 @@ def test_recovery_codes_are_shown_once_and_to_no_other_user() -> None:
     assert recovery_codes_on(browser.get(RECOVERY_CODES, follow=True).text) == []
 
 
-def test_the_codes_of_a_page_that_was_left_open_are_not_downloaded_later(clock: Clock) -> None:
+def test_the_codes_of_a_page_that_was_left_open_are_not_downloaded_later(clock):
     alice, _seed = with_factor()
     browser = signed_in(alice)
     browser.post(RECOVERY_CODES, {"new": "1"})
@@ -632,7 +628,7 @@ EVERYTHING = {
 
 
 @pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
-def test_7_3_an_unfinished_sign_in_reaches_no_page(has_factor: bool) -> None:
+def test_7_3_an_unfinished_sign_in_reaches_no_page(has_factor):
     carol = staff()
     if has_factor:
         enrolled(carol)
@@ -648,7 +644,7 @@ def test_7_3_an_unfinished_sign_in_reaches_no_page(has_factor: bool) -> None:
 
 
 @pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
-def test_a_password_alone_gives_a_session_on_no_page(has_factor: bool) -> None:
+def test_a_password_alone_gives_a_session_on_no_page(has_factor):
     carol = staff()
     if has_factor:
         enrolled(carol)
@@ -664,7 +660,7 @@ def test_a_password_alone_gives_a_session_on_no_page(has_factor: bool) -> None:
     assert sign_in(Client(), "carol").status_code == 302, "the password has not changed"
 
 
-def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(clock: Clock) -> None:
+def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(clock):
     _alice, seed = with_factor()
     carol = staff()
     late, busy, enrolling, in_time = (
@@ -699,9 +695,7 @@ SWITCHES: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("change", (CHANGES | SWITCHES).values(), ids=CHANGES | SWITCHES)
-def test_an_unfinished_sign_in_is_invalid_once_credentials_change(
-    change: Callable[[Any], Any],
-) -> None:
+def test_an_unfinished_sign_in_is_invalid_once_credentials_change(change):
     alice, seed = with_factor()
     browser = after_password()
 
@@ -712,7 +706,7 @@ def test_an_unfinished_sign_in_is_invalid_once_credentials_change(
     assert not is_signed_in(browser)
 
 
-def test_a_code_mailed_before_a_change_is_invalid_after_it() -> None:
+def test_a_code_mailed_before_a_change_is_invalid_after_it():
     alice, _seed = with_factor()
     browser = after_password()
     browser.post(CHALLENGE, {"mail": "1"})
@@ -725,7 +719,7 @@ def test_a_code_mailed_before_a_change_is_invalid_after_it() -> None:
     assert not is_signed_in(browser)
 
 
-def test_session_fixation_the_session_key_changes_at_both_steps() -> None:
+def test_session_fixation_the_session_key_changes_at_both_steps():
     _alice, seed = with_factor()
     browser, mallory, copy = Client(), Client(), Client()
     mallory.post(BY_CODE, {"login": "mallory"})
@@ -745,7 +739,7 @@ def test_session_fixation_the_session_key_changes_at_both_steps() -> None:
         assert not is_signed_in(other)
 
 
-def test_the_second_step_belongs_to_the_last_account_of_the_first_step() -> None:
+def test_the_second_step_belongs_to_the_last_account_of_the_first_step():
     """The second step completes the sign-in that was started last in a browser."""
     with_factor()
     _mallory, seed = with_factor("mallory")
@@ -758,7 +752,7 @@ def test_the_second_step_belongs_to_the_last_account_of_the_first_step() -> None
     assert not code_signs_in(code_of(seed), "alice")
 
 
-def test_a_mailed_code_is_no_second_step_after_a_sign_in_by_mail() -> None:
+def test_a_mailed_code_is_no_second_step_after_a_sign_in_by_mail():
     """This includes a code that was requested after the password in the same browser."""
     with_factor()
     browser = after_password()
@@ -778,7 +772,7 @@ def test_a_mailed_code_is_no_second_step_after_a_sign_in_by_mail() -> None:
 
 
 @pytest.mark.parametrize("rights", ["is_staff", "is_superuser"])
-def test_a_mailed_code_is_no_second_step_for_staff(rights: str) -> None:
+def test_a_mailed_code_is_no_second_step_for_staff(rights):
     carol, seed = with_factor("carol")
     browser = after_password("carol")
     browser.post(CHALLENGE, {"mail": "1"})
@@ -811,7 +805,7 @@ DETOURS: dict[str, Callable[[Client], Any]] = {
 
 
 @pytest.mark.parametrize("detour", DETOURS.values(), ids=DETOURS)
-def test_cve_2026_94218_no_detour_skips_enrolment(detour: Callable[[Client], Any]) -> None:
+def test_cve_2026_94218_no_detour_skips_enrolment(detour):
     carol = staff()
     browser = after_password("carol")
 
@@ -823,7 +817,7 @@ def test_cve_2026_94218_no_detour_skips_enrolment(detour: Callable[[Client], Any
     assert sign_in(browser, "carol")["Location"] == SETUP
 
 
-def test_a_mailed_code_or_a_new_password_does_not_skip_enrolment() -> None:
+def test_a_mailed_code_or_a_new_password_does_not_skip_enrolment():
     staff()
     browser = Client()
     browser.post(BY_CODE, {"login": "carol"})
@@ -838,7 +832,7 @@ def test_a_mailed_code_or_a_new_password_does_not_skip_enrolment() -> None:
     assert not is_signed_in(browser)
 
 
-def test_the_password_alone_cannot_enrol_a_second_authenticator_during_sign_in() -> None:
+def test_the_password_alone_cannot_enrol_a_second_authenticator_during_sign_in():
     alice, _seed = with_factor()
     browser = after_password()
 
@@ -848,7 +842,7 @@ def test_the_password_alone_cannot_enrol_a_second_authenticator_during_sign_in()
     assert factors_of(alice) == 1
 
 
-def test_an_enrolment_begun_by_a_thief_is_invalid_once_the_owner_has_enrolled() -> None:
+def test_an_enrolment_begun_by_a_thief_is_invalid_once_the_owner_has_enrolled():
     carol = staff()
     mallory, owner = after_password("carol"), after_password("carol")
     theirs, hers = (seed_on(browser.get(SETUP).text) for browser in (mallory, owner))
@@ -867,7 +861,7 @@ def test_an_enrolment_begun_by_a_thief_is_invalid_once_the_owner_has_enrolled() 
     assert factors_of(carol) == 1
 
 
-def test_a_seed_shown_in_one_sign_in_is_not_shown_in_another() -> None:
+def test_a_seed_shown_in_one_sign_in_is_not_shown_in_another():
     """A thief begins with a stolen password on a shared machine; the owner uses it next."""
     staff()
     browser = after_password("carol")
@@ -881,7 +875,7 @@ def test_a_seed_shown_in_one_sign_in_is_not_shown_in_another() -> None:
     assert seed_on(browser.get(SETUP).text) == again, "a reload of the page shows the same seed"
 
 
-def test_a_seed_shown_to_one_user_cannot_be_enrolled_for_another() -> None:
+def test_a_seed_shown_to_one_user_cannot_be_enrolled_for_another():
     staff()
     dave = make_user("dave", is_staff=True)
     browser = after_password("carol")
@@ -895,14 +889,12 @@ def test_a_seed_shown_to_one_user_cannot_be_enrolled_for_another() -> None:
 
 
 @pytest.mark.parametrize("page", [SETUP, ADD])
-def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(
-    page: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(page, monkeypatch):
     """Another browser changes the account just after this one passed the check."""
     from accounts.signin import flow
     from accounts.users import services as users
 
-    def ended(request: Any, real: Callable[[Any], Any] = flow.find_pending) -> Any:
+    def ended(request, real=flow.find_pending):
         found = real(request)
         users.void_proofs_and_links(type(carol).objects.get(pk=carol.pk))
         return found

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tests.support.nodes import AT_ONCE, Nodes, server_errors
-from tests.support.races import Race, confirmed, live_sessions, times_in_history
+from tests.support.nodes import AT_ONCE, server_errors
+from tests.support.races import confirmed, live_sessions, times_in_history
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.second_factor_races import after_password, enrolled
-from tests.support.site import Client, Response, together
+from tests.support.site import together
 from tests.support.steps import sql
 
 FACTORS = """
@@ -19,12 +19,12 @@ LEFT_AFTER_USE = """
 """
 
 
-def count_signed_in(answers: list[Response], *all_browsers: Client) -> int:
+def count_signed_in(answers, *all_browsers):
     assert server_errors(answers) == []
     return sum(browser.get("/").status == 200 for browser in all_browsers)
 
 
-def eight_uses_of_one_code(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_code(nodes, name):
     """Eight browsers send the same code, and one is signed in."""
     _, seed, _ = enrolled(nodes, name)
     new, tokens = after_password(nodes, name)
@@ -37,7 +37,7 @@ def eight_uses_of_one_code(nodes: Nodes, name: str) -> None:
     assert live_sessions(nodes, name) == before + 1
 
 
-def four_recovery_codes_twice_each(nodes: Nodes, name: str) -> None:
+def four_recovery_codes_twice_each(nodes, name):
     """Each recovery code works once, and no concurrent write restores a used one."""
     owner, _, codes = enrolled(nodes, name)
     new, tokens = after_password(nodes, name)
@@ -51,7 +51,7 @@ def four_recovery_codes_twice_each(nodes: Nodes, name: str) -> None:
     assert count_signed_in(answers, owner) == 1
 
 
-def removing_a_factor_while_its_code_is_used(nodes: Nodes, name: str) -> None:
+def removing_a_factor_while_its_code_is_used(nodes, name):
     """Removing a factor revokes sessions that used it before and refuses it afterwards."""
     owner, seed, _ = enrolled(nodes, name)
     new, tokens = after_password(nodes, name)
@@ -59,7 +59,7 @@ def removing_a_factor_while_its_code_is_used(nodes: Nodes, name: str) -> None:
     path = f"/accounts/2fa/totp/{page.partition('/')[0]}/"
     token, code = owner.csrf(path), code_of(seed, 1)
 
-    def act(i: int) -> Response:
+    def act(i):
         if i == AT_ONCE:
             return owner.post(path, {"remove": "1"}, csrf=token)
         return new[i].post(CHALLENGE, {"code": code}, csrf=tokens[i])
@@ -73,7 +73,7 @@ def removing_a_factor_while_its_code_is_used(nodes: Nodes, name: str) -> None:
     assert count_signed_in(answers, owner) == 1
 
 
-def eight_browsers_enrol_during_sign_in(nodes: Nodes, name: str) -> None:
+def eight_browsers_enrol_during_sign_in(nodes, name):
     """Of eight browsers with the password, one enrols, and its factor is the only one."""
     confirmed(nodes, name)
     as_operators_make_them = (
@@ -100,5 +100,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_second_factor_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+def test_second_factor_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[:18])

@@ -38,13 +38,13 @@ from tests.support.second_steps import (
     reset_link,
     with_factor,
 )
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
 
-def test_the_waiting_period_ends_exactly_when_it_is_due(clock: Clock) -> None:
+def test_the_waiting_period_ends_exactly_when_it_is_due(clock):
     alice, _seed = with_factor()
     with_factor("bob")
     request_recovery("bob")
@@ -67,7 +67,7 @@ def test_the_waiting_period_ends_exactly_when_it_is_due(clock: Clock) -> None:
     assert not is_signed_in(session), "every other session is revoked"
 
 
-def test_a_recovery_request_expires_seven_days_after_its_waiting_period(clock: Clock) -> None:
+def test_a_recovery_request_expires_seven_days_after_its_waiting_period(clock):
     alice, _seed = with_factor()
     (link,) = request_recovery()
     clock.advance(hours=HOURS, days=7, seconds=-1)
@@ -81,7 +81,7 @@ def test_a_recovery_request_expires_seven_days_after_its_waiting_period(clock: C
 
 
 @pytest.mark.parametrize("rights", ["is_staff", "is_superuser"])
-def test_staff_cannot_request_a_waiting_period(clock: Clock, rights: str) -> None:
+def test_staff_cannot_request_a_waiting_period(clock, rights):
     carol, _seed = with_factor("carol")
     request_recovery("carol")
     type(carol).objects.filter(pk=carol.pk).update(**{rights: True})
@@ -95,9 +95,7 @@ def test_staff_cannot_request_a_waiting_period(clock: Clock, rights: str) -> Non
     assert factors_of(carol) == 1
 
 
-def test_no_waiting_period_starts_or_ends_when_the_setting_is_off(
-    clock: Clock, settings: Any
-) -> None:
+def test_no_waiting_period_starts_or_ends_when_the_setting_is_off(clock, settings):
     with_factor()
     request_recovery()
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, factor_recovery_hours=0)
@@ -108,7 +106,7 @@ def test_no_waiting_period_starts_or_ends_when_the_setting_is_off(
     assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 403
 
 
-def test_repeated_requests_do_not_flood_the_mailbox(clock: Clock) -> None:
+def test_repeated_requests_do_not_flood_the_mailbox(clock):
     alice, _seed = with_factor()
     request_recovery()
     assert request_recovery() == [], "a request is already waiting"
@@ -122,9 +120,7 @@ def test_repeated_requests_do_not_flood_the_mailbox(clock: Clock) -> None:
     assert len(mails_about(ASKED)) == FACTOR_RECOVERY.burst
 
 
-def test_a_reset_link_ends_the_waiting_period_only_when_due_and_sets_no_password(
-    clock: Clock,
-) -> None:
+def test_a_reset_link_ends_the_waiting_period_only_when_due_and_sets_no_password(clock):
     alice, _seed = with_factor()
     Client().post(reset_link(), {"lost": "ask"})
     assert Recovery.objects.count() == 1
@@ -141,7 +137,7 @@ def test_a_reset_link_ends_the_waiting_period_only_when_due_and_sets_no_password
     assert browser.post(link, {"password1": NEW}).status_code == 404
 
 
-def test_three_older_proofs_remove_lost_factors_at_once_and_two_do_not(clock: Clock) -> None:
+def test_three_older_proofs_remove_lost_factors_at_once_and_two_do_not(clock):
     alice, _seed = with_factor()
     home = known_browser(alice)
     clock.advance(days=8)
@@ -156,9 +152,7 @@ def test_three_older_proofs_remove_lost_factors_at_once_and_two_do_not(clock: Cl
     assert {mail.to for mail in mails_about("second factors were removed")} == {alice.email}
 
 
-def test_a_stronger_request_restarts_the_waiting_period_and_a_weaker_one_does_not(
-    clock: Clock,
-) -> None:
+def test_a_stronger_request_restarts_the_waiting_period_and_a_weaker_one_does_not(clock):
     alice, _seed = with_factor()
     home = known_browser(alice)
     clock.advance(days=30)
@@ -174,7 +168,7 @@ def test_a_stronger_request_restarts_the_waiting_period_and_a_weaker_one_does_no
     assert Recovery.objects.get().due_at == strong > weak
 
 
-def test_every_page_shows_a_waiting_request_to_the_signed_in_user(clock: Clock) -> None:
+def test_every_page_shows_a_waiting_request_to_the_signed_in_user(clock):
     alice, _seed = with_factor()
     home = signed_in(alice)
     pages = ("/", "/accounts/profile/", "/accounts/email/", "/accounts/2fa/", "/accounts/activity/")
@@ -189,9 +183,7 @@ CHANGE = "/accounts/password/change/"
 
 
 @pytest.mark.parametrize("which", range(3))
-def test_every_email_is_notified_and_each_link_cancels_the_request(
-    clock: Clock, which: int
-) -> None:
+def test_every_email_is_notified_and_each_link_cancels_the_request(clock, which):
     from accounts.users.services import confirm_email
 
     alice, _seed = with_factor()
@@ -209,7 +201,7 @@ def test_every_email_is_notified_and_each_link_cancels_the_request(
     assert [Client().post(link).status_code for link in links] == [404] * 3
 
 
-def test_a_mail_scanner_that_opens_the_link_does_not_cancel_the_request(clock: Clock) -> None:
+def test_a_mail_scanner_that_opens_the_link_does_not_cancel_the_request(clock):
     with_factor()
     (link,) = request_recovery()
     of_reset = reset_link().rstrip("/").rpartition("/")[2]
@@ -224,7 +216,7 @@ def test_a_mail_scanner_that_opens_the_link_does_not_cancel_the_request(clock: C
     assert finish_recovery()
 
 
-def test_the_link_cancels_the_request_once_and_does_nothing_else(clock: Clock) -> None:
+def test_the_link_cancels_the_request_once_and_does_nothing_else(clock):
     alice, _seed = with_factor()
     home, (link,), browser = signed_in(alice), request_recovery(), Client()
     token = link.rstrip("/").rpartition("/")[2]
@@ -258,9 +250,7 @@ SIGNS: dict[str, Callable[[Any], Any]] = {
 
 
 @pytest.mark.parametrize("sign", SIGNS.values(), ids=SIGNS)
-def test_any_sign_of_the_owner_cancels_the_request(
-    clock: Clock, sign: Callable[[Any], Any]
-) -> None:
+def test_any_sign_of_the_owner_cancels_the_request(clock, sign):
     alice, _seed = with_factor()
     request_recovery()
     assert Recovery.objects.exists()
@@ -270,7 +260,7 @@ def test_any_sign_of_the_owner_cancels_the_request(
     assert not Recovery.objects.exists()
 
 
-def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock: Clock) -> None:
+def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock):
     alice, _seed = with_factor()
     request_recovery()
 
@@ -287,7 +277,7 @@ def test_actions_that_need_no_second_factor_do_not_cancel_the_request(clock: Clo
     assert finish_recovery()
 
 
-def test_a_factor_that_a_thief_added_does_not_cancel_the_owners_request(clock: Clock) -> None:
+def test_a_factor_that_a_thief_added_does_not_cancel_the_owners_request(clock):
     alice, _seed = with_factor()
     home = known_browser(alice)
     clock.advance(days=30)
@@ -306,7 +296,7 @@ def test_a_factor_that_a_thief_added_does_not_cancel_the_owners_request(clock: C
     assert factors_of(alice) == 0
 
 
-def test_a_reset_accepts_no_password_before_the_second_factor() -> None:
+def test_a_reset_accepts_no_password_before_the_second_factor():
     _alice, seed = with_factor()
     link, browser = reset_link(), Client()
 
@@ -327,9 +317,7 @@ def test_a_reset_accepts_no_password_before_the_second_factor() -> None:
     assert not is_signed_in(browser)
 
 
-def test_a_factor_verified_for_a_reset_counts_in_that_browser_for_fifteen_minutes(
-    clock: Clock,
-) -> None:
+def test_a_factor_verified_for_a_reset_counts_in_that_browser_for_fifteen_minutes(clock):
     _alice, seed = with_factor()
     link, owner, mallory = reset_link(), Client(), Client()
     mallory.post("/accounts/login/code/", {"login": "mallory"})
@@ -346,7 +334,7 @@ def test_a_factor_verified_for_a_reset_counts_in_that_browser_for_fifteen_minute
     assert not opens(NEW)
 
 
-def test_a_factor_verified_for_a_reset_counts_for_that_link_only(clock: Clock) -> None:
+def test_a_factor_verified_for_a_reset_counts_for_that_link_only(clock):
     with_factor()
     _mallory, seed = with_factor("mallory")
     browser, mallorys, first = Client(), reset_link("mallory"), reset_link()
@@ -360,7 +348,7 @@ def test_a_factor_verified_for_a_reset_counts_for_that_link_only(clock: Clock) -
         assert not opens(NEW)
 
 
-def test_a_mailed_code_is_no_second_factor_for_a_reset() -> None:
+def test_a_mailed_code_is_no_second_factor_for_a_reset():
     """The mailbox already gives the link, so a mailed code proves nothing more."""
     with_factor()
     browser = after_password()
@@ -377,7 +365,7 @@ def test_a_mailed_code_is_no_second_factor_for_a_reset() -> None:
     assert not opens(NEW)
 
 
-def test_a_code_used_for_a_reset_cannot_be_used_again() -> None:
+def test_a_code_used_for_a_reset_cannot_be_used_again():
     alice, seed = with_factor()
     recovery = new_recovery_codes(alice)[0]
     link = reset_link()
@@ -389,7 +377,7 @@ def test_a_code_used_for_a_reset_cannot_be_used_again() -> None:
     assert Client().post(link, {"code": recovery}).status_code == 200
 
 
-def test_a_reset_after_a_lockdown_requires_the_second_factor() -> None:
+def test_a_reset_after_a_lockdown_requires_the_second_factor():
     """Otherwise a mailed link would be enough to open an account with a second factor."""
     alice, _seed = with_factor()
     signed_in(alice).post("/accounts/lockdown/")
@@ -401,11 +389,11 @@ def test_a_reset_after_a_lockdown_requires_the_second_factor() -> None:
     assert not opens(NEW)
 
 
-def protect(settings: Any, kind: str) -> None:
+def protect(settings, kind):
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, session_protection=kind)
 
 
-def test_a_copied_cookie_and_the_password_do_not_bypass_the_second_step(settings: Any) -> None:
+def test_a_copied_cookie_and_the_password_do_not_bypass_the_second_step(settings):
     protect(settings, "basic")
     _alice, seed = with_factor()
     owner = Client(headers={"user-agent": "Mozilla/5.0 (X11; Linux) Firefox/140.0"})
@@ -426,7 +414,7 @@ def test_a_copied_cookie_and_the_password_do_not_bypass_the_second_step(settings
     assert is_signed_in(thief), "the owner reauthenticates in another browser"
 
 
-def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(clock: Clock) -> None:
+def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(clock):
     alice, _seed = with_factor()
     browser, other = after_password(), after_password()
     for half in (browser, other):
@@ -442,7 +430,7 @@ def test_password_and_mailbox_sign_in_but_cannot_remove_a_factor(clock: Clock) -
     assert factors_of(alice) == 1
 
 
-def test_factors_cannot_be_changed_without_recent_authentication(clock: Clock) -> None:
+def test_factors_cannot_be_changed_without_recent_authentication(clock):
     from accounts.twofactor.models import Authenticator, RecoveryCodes
 
     browser = signed_in(with_factor()[0])
@@ -460,14 +448,14 @@ def test_factors_cannot_be_changed_without_recent_authentication(clock: Clock) -
     assert not RecoveryCodes.objects.exists()
 
 
-def change(browser: Client, user: Any, **fields: str) -> Any:
+def change(browser, user, **fields):
     from accounts.twofactor.models import Authenticator
 
     row = Authenticator.objects.get(user=user)
     return browser.post(f"/accounts/2fa/totp/{row.pk}/", fields)
 
 
-def test_a_password_does_not_reauthenticate_for_a_change_of_factors(clock: Clock) -> None:
+def test_a_password_does_not_reauthenticate_for_a_change_of_factors(clock):
     alice, _seed = with_factor()
     browser = signed_in(alice)
     clock.advance(minutes=20)
@@ -484,9 +472,7 @@ def test_a_password_does_not_reauthenticate_for_a_change_of_factors(clock: Clock
     assert change(browser, alice, remove="1").url == "/accounts/2fa/"
 
 
-def test_a_sign_up_link_opened_in_another_users_session_enrols_the_new_account(
-    clock: Clock, settings: Any
-) -> None:
+def test_a_sign_up_link_opened_in_another_users_session_enrols_the_new_account(clock, settings):
     from accounts.users.models import User
 
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, second_factor="all")
@@ -506,7 +492,7 @@ def test_a_sign_up_link_opened_in_another_users_session_enrols_the_new_account(
     assert factors_of(User.objects.get(username="bob")) == 1
 
 
-def test_an_abandoned_sign_in_cannot_be_completed() -> None:
+def test_an_abandoned_sign_in_cannot_be_completed():
     _alice, seed = with_factor()
     by_link, by_sign_out = after_password(), after_password()
 
@@ -518,9 +504,7 @@ def test_an_abandoned_sign_in_cannot_be_completed() -> None:
         assert not is_signed_in(browser)
 
 
-def test_a_thiefs_recovery_requests_do_not_count_after_a_change_of_the_account(
-    clock: Clock,
-) -> None:
+def test_a_thiefs_recovery_requests_do_not_count_after_a_change_of_the_account(clock):
     from accounts.users import services as users
 
     alice, _seed = with_factor()
@@ -534,7 +518,7 @@ def test_a_thiefs_recovery_requests_do_not_count_after_a_change_of_the_account(
     assert after_password().post(CHALLENGE, {"lost": "ask"}).status_code == 302
 
 
-def test_a_lost_encryption_key_breaks_no_page_and_no_recovery(settings: Any) -> None:
+def test_a_lost_encryption_key_breaks_no_page_and_no_recovery(settings):
     from accounts.common.secrets import encryption_key
 
     alice, _seed = with_factor()

@@ -1,16 +1,14 @@
 """Races between two server processes over sign-ins, sign-outs, revocations and lockdowns."""
 
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from tests.support.nodes import AT_ONCE, Nodes, server_errors
+from tests.support.nodes import AT_ONCE, server_errors
 from tests.support.races import (
     LOCKDOWN,
     SESSIONS,
     WAITS,
-    Race,
     browsers,
     confirmed,
     live_sessions,
@@ -18,7 +16,6 @@ from tests.support.races import (
     tabs_of,
     times_in_history,
 )
-from tests.support.services import Postgres
 from tests.support.site import Response, Site, text_of, together
 from tests.support.steps import PASSWORD, WRONG, path_of
 
@@ -66,13 +63,13 @@ print(LoginSession.objects.filter(ended_at=None).count(), "left")
 """
 
 
-def signing_in_during_a_lockdown(nodes: Nodes, name: str) -> None:
+def signing_in_during_a_lockdown(nodes, name):
     """A sign-in during a lockdown is refused or revoked."""
     owner = confirmed(nodes, name)
     owner_token = owner.csrf(LOCKDOWN)
     new, tokens = browsers(nodes, AT_ONCE)
 
-    def act(i: int) -> Response:
+    def act(i):
         if i == AT_ONCE:
             return owner.post(LOCKDOWN, {}, csrf=owner_token)
         return sign_in(new[i], name, tokens[i])
@@ -86,7 +83,7 @@ def signing_in_during_a_lockdown(nodes: Nodes, name: str) -> None:
     assert {browser.get("/").status for browser in [owner, *new]} == {302}
 
 
-def eight_uses_of_one_lockdown_link(nodes: Nodes, name: str) -> None:
+def eight_uses_of_one_lockdown_link(nodes, name):
     """Only one of eight uses of a lock link locks the account."""
     confirmed(nodes, name)
     new, tokens = browsers(nodes, AT_ONCE)
@@ -102,7 +99,7 @@ def eight_uses_of_one_lockdown_link(nodes: Nodes, name: str) -> None:
     assert live_sessions(nodes, name) == 0
 
 
-def eight_browsers_that_end_all_others(nodes: Nodes, name: str) -> None:
+def eight_browsers_that_end_all_others(nodes, name):
     """Eight browsers sign out all others at once, and at most one session is left."""
     owner = confirmed(nodes, name)
     new, tokens = browsers(nodes, AT_ONCE)
@@ -117,7 +114,7 @@ def eight_browsers_that_end_all_others(nodes: Nodes, name: str) -> None:
     assert times_in_history(nodes, name, "others_ended") >= 1
 
 
-def everything_at_once(nodes: Nodes, name: str) -> None:
+def everything_at_once(nodes, name):
     """Different acts at once cause no deadlock, and a lockdown leaves no session."""
     owner = confirmed(nodes, name)
     new, tokens = browsers(nodes, AT_ONCE)
@@ -126,7 +123,7 @@ def everything_at_once(nodes: Nodes, name: str) -> None:
     tokens = [browser.csrf(SESSIONS) for browser in new]
     ids = [browser.get(SESSIONS).text.partition('name="end" value="')[2][:36] for browser in new]
 
-    def act(i: int) -> Response:
+    def act(i):
         acts: list[Callable[[], Response]] = [
             lambda: new[i].post(SESSIONS, {"others": "1"}, csrf=tokens[i]),
             lambda: new[i].post(SESSIONS, {"end": ids[i]}, csrf=tokens[i]),
@@ -146,7 +143,7 @@ def everything_at_once(nodes: Nodes, name: str) -> None:
         assert {browser.get("/").status for browser in [owner, *new]} == {302}
 
 
-def eight_guesses_inside_a_stolen_session(nodes: Nodes, name: str) -> None:
+def eight_guesses_inside_a_stolen_session(nodes, name):
     """Every wrong guess is recorded, and the owner is mailed once."""
     owner = confirmed(nodes, name)
     page, form = "/accounts/reauthenticate/", {"password": WRONG}
@@ -169,13 +166,11 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_session_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+def test_session_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[:20])
 
 
-def test_acts_that_revoke_all_sessions_lock_the_account_before_the_sessions(
-    postgres: Postgres, tmp_path: Path
-) -> None:
+def test_acts_that_revoke_all_sessions_lock_the_account_before_the_sessions(postgres, tmp_path):
     """Two such acts could otherwise lock the same sessions in different orders, a deadlock."""
     site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
     site.make_database()

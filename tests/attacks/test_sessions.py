@@ -33,7 +33,7 @@ from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
 from tests.support.administration import by_staff, by_superuser
 from tests.support.second_steps import mails_about
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     PASSWORD,
     WRONG,
@@ -58,23 +58,23 @@ REAUTHENTICATE = "/accounts/reauthenticate/"
 LOCKDOWN = "/accounts/lockdown/"
 
 
-def copy_of(browser: Client) -> Client:
+def copy_of(browser):
     """Return another browser with a copy of the session cookie."""
     thief = Client()
     thief.cookies["sessionid"] = browser.cookies["sessionid"].value
     return thief
 
 
-def link_to_lockdown() -> str:
+def link_to_lockdown():
     return path_of(outbox()[-1].action_url)
 
 
-def change_password(user: Any, *_browsers: Client) -> None:
+def change_password(user, *_browsers):
     user.set_password(WRONG)
     user.save()
 
 
-def sid(browser: Client) -> uuid.UUID:
+def sid(browser):
     """Return the id of the browser's session."""
     key = digest(browser.cookies["sessionid"].value)
     login = BrowserSession.objects.get(pk=key).login_session
@@ -98,9 +98,7 @@ ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_copied_cookie_stops_working_once_the_session_is_revoked(
-    end: Callable[[Any, Client, Client], Any],
-) -> None:
+def test_a_copied_cookie_stops_working_once_the_session_is_revoked(end):
     alice = make_user("alice")
     here, there = signed_in(alice), signed_in(User.objects.get(pk=alice.pk))
     thief, session = copy_of(here), sid(here)
@@ -115,7 +113,7 @@ def test_a_copied_cookie_stops_working_once_the_session_is_revoked(
     assert not BrowserSession.objects.filter(login_session=session).exists()
 
 
-def test_signing_in_as_another_user_revokes_the_previous_session() -> None:
+def test_signing_in_as_another_user_revokes_the_previous_session():
     """The link of a sign-up is the only way to sign in with a browser that is already signed in."""
     browser = signed_in(make_user("alice"))
     thief, session = copy_of(browser), sid(browser)
@@ -129,7 +127,7 @@ def test_signing_in_as_another_user_revokes_the_previous_session() -> None:
     assert not is_signed_in(thief)
 
 
-def test_another_users_session_is_neither_visible_nor_revocable() -> None:
+def test_another_users_session_is_neither_visible_nor_revocable():
     alice, mallory = signed_in(make_user("alice")), signed_in(make_user("mallory"))
 
     for guess in (str(sid(alice)), str(uuid.uuid4()), "", "1", "\0", "x" * 5000):
@@ -141,9 +139,7 @@ def test_another_users_session_is_neither_visible_nor_revocable() -> None:
 
 
 @pytest.mark.parametrize("with_login_of_another", [False, True])
-def test_djangos_session_keys_planted_in_a_session_sign_nobody_in(
-    with_login_of_another: bool,
-) -> None:
+def test_djangos_session_keys_planted_in_a_session_sign_nobody_in(with_login_of_another):
     carol = make_user("carol", is_staff=True, is_superuser=True)
     mallory = signed_in(make_user("mallory"))
     session = SessionStore(mallory.cookies["sessionid"].value if with_login_of_another else None)
@@ -162,7 +158,7 @@ def test_djangos_session_keys_planted_in_a_session_sign_nobody_in(
     assert b"carol" not in mallory.get("/").content
 
 
-def test_session_rows_of_the_database_cannot_be_used_as_cookies() -> None:
+def test_session_rows_of_the_database_cannot_be_used_as_cookies():
     browser = signed_in(make_user("alice"))
     login = LoginSession.objects.get()
     row = BrowserSession.objects.get()
@@ -174,7 +170,7 @@ def test_session_rows_of_the_database_cannot_be_used_as_cookies() -> None:
     assert is_signed_in(browser)
 
 
-def test_failed_reauthentications_are_limited_recorded_and_mailed(clock: Clock) -> None:
+def test_failed_reauthentications_are_limited_recorded_and_mailed(clock):
     alice = make_user("alice")
     thief = copy_of(signed_in(alice))
 
@@ -188,7 +184,7 @@ def test_failed_reauthentications_are_limited_recorded_and_mailed(clock: Clock) 
     assert outbox()[-1].subject == events.PROOF_GUESSED.subject
 
 
-def test_reauthentication_needs_the_own_password_and_redirects_to_no_other_site() -> None:
+def test_reauthentication_needs_the_own_password_and_redirects_to_no_other_site():
     make_user("mallory", password=WRONG)
     thief = copy_of(signed_in(make_user("alice")))
     before = LoginSession.objects.get().auth_time
@@ -205,8 +201,8 @@ NEWS = events.PROOF_GUESSED.subject
 
 
 def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_methods(
-    alice: User, clock: Clock
-) -> None:
+    alice, clock
+):
     signed_in(alice)
     login, passkey = LoginSession.objects.get(), registered(alice)
     place = ClientInfo("192.0.2.7", "")
@@ -233,10 +229,8 @@ def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_m
     assert "192.0.2.7" in str(mail)
 
 
-def test_failed_reauthentications_are_mailed_once_a_day_for_each_session(
-    alice: User, clock: Clock
-) -> None:
-    def mails_after(times: int, session: UUID) -> int:
+def test_failed_reauthentications_are_mailed_once_a_day_for_each_session(alice, clock):
+    def mails_after(times, session):
         for _ in range(times):
             record_failed_reauthentication(alice, Actor(session=session))
         return len(mails_about(NEWS))
@@ -259,21 +253,21 @@ CURL = "curl/8.14.1"
 LOGOUT = "/accounts/logout/"
 
 
-def browser(agent: str = HERS, **extra: Any) -> Client:
+def browser(agent=HERS, **extra):
     return Client(headers={"user-agent": agent}, **extra)
 
 
-def signed_in_at(client: Client, username: str = "alice") -> Client:
+def signed_in_at(client, username="alice"):
     assert sign_in(client, username).status_code == 302
     return client
 
 
-def with_cookie_of(owner: Client, thief: Client) -> Client:
+def with_cookie_of(owner, thief):
     thief.cookies["sessionid"] = owner.cookies["sessionid"].value
     return thief
 
 
-def test_a_session_in_another_browser_reaches_nothing_before_reauthentication() -> None:
+def test_a_session_in_another_browser_reaches_nothing_before_reauthentication():
     # The API reference, which is public, has a carol in its examples.
     alice, carol, owner = make_user("alice"), make_staff("carol-of-staff"), browser()
     assert sign_in_twice(owner, carol).url == "/"
@@ -300,7 +294,7 @@ def test_a_session_in_another_browser_reaches_nothing_before_reauthentication() 
     assert Activity.objects.filter(kind="browser_changed").count() == 1
 
 
-def test_a_thief_in_another_browser_does_not_get_the_owners_flash_messages() -> None:
+def test_a_thief_in_another_browser_does_not_get_the_owners_flash_messages():
     alice = make_user("alice")
     owner, other = signed_in_at(browser()), signed_in(alice)
     owner.post("/accounts/sessions/", {"others": "1"})
@@ -313,12 +307,12 @@ def test_a_thief_in_another_browser_does_not_get_the_owners_flash_messages() -> 
     assert not is_signed_in(other)
 
 
-def test_another_network_is_detected_behind_a_trusted_proxy(settings: Any) -> None:
+def test_another_network_is_detected_behind_a_trusted_proxy(settings):
     set_up(settings, session_protection_network="on", trusted_proxies=(ip_network("127.0.0.1"),))
     make_user("alice")
     owner = signed_in_at(browser(HTTP_X_FORWARDED_FOR="198.51.100.1, 2001:db8:0:1::5"))
 
-    def reached_from(forwarded: str) -> bool:
+    def reached_from(forwarded):
         return is_signed_in(with_cookie_of(owner, browser(HTTP_X_FORWARDED_FOR=forwarded)))
 
     assert reached_from("2001:db8:0:1::99"), "the same /64"
@@ -337,9 +331,7 @@ AGENTS = {
 
 
 @pytest.mark.parametrize("agent", AGENTS.values(), ids=AGENTS)
-def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printable(
-    agent: str,
-) -> None:
+def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printable(agent):
     make_user("alice")
     client = browser(agent)
 
@@ -356,7 +348,7 @@ def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printa
     assert login.agent.isprintable()
 
 
-def test_an_ip_address_with_a_long_zone_causes_no_server_error(settings: Any) -> None:
+def test_an_ip_address_with_a_long_zone_causes_no_server_error(settings):
     """A zone (RFC 4007) may be longer than the database column."""
     set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
     make_user("alice")
@@ -370,7 +362,7 @@ def test_an_ip_address_with_a_long_zone_causes_no_server_error(settings: Any) ->
 APP = "{}/1 CFNetwork/1 Darwin/2"
 
 
-def test_a_made_up_user_agent_cannot_write_text_into_another_users_history() -> None:
+def test_a_made_up_user_agent_cannot_write_text_into_another_users_history():
     """The attacker sends a user agent such as 'Alert: see evil.example' with a failed sign-in."""
     make_user("alice")
     sign_in(browser(APP.format("Alert: see https:evil.example")), "alice", WRONG)
@@ -385,7 +377,7 @@ ACTIVITY = "/accounts/activity/"
 CSV = f"{ACTIVITY}activity.csv"
 
 
-def forged(row: Activity) -> Activity:
+def forged(row):
     row.kind = "signed_in"
     return row
 
@@ -407,7 +399,7 @@ REWRITES: dict[str, Callable[[Activity], object]] = {
 
 
 @pytest.mark.parametrize("rewrite", REWRITES.values(), ids=REWRITES)
-def test_history_entries_cannot_be_rewritten(rewrite: Callable[[Activity], object]) -> None:
+def test_history_entries_cannot_be_rewritten(rewrite):
     record(make_user("alice"), events.PROOF_FAILED, Actor())
     row = Activity.objects.get()
 
@@ -417,7 +409,7 @@ def test_history_entries_cannot_be_rewritten(rewrite: Callable[[Activity], objec
     assert Activity.objects.get(pk=row.pk).kind == "proof_failed"
 
 
-def test_a_password_typed_as_username_is_not_stored_in_the_history() -> None:
+def test_a_password_typed_as_username_is_not_stored_in_the_history():
     browser = signed_in(make_user("alice"))
 
     for typed in (WRONG, f"{WRONG}@example.org", "alice"):
@@ -429,7 +421,7 @@ def test_a_password_typed_as_username_is_not_stored_in_the_history() -> None:
     assert WRONG not in serializers.serialize("json", Activity.objects.all())
 
 
-def test_a_history_shows_only_the_users_own_entries() -> None:
+def test_a_history_shows_only_the_users_own_entries():
     make_user("alice")
     sign_in(Client(REMOTE_ADDR="192.0.2.77"), "alice", WRONG)
     sign_in(Client(REMOTE_ADDR="192.0.2.77"), "nobody", WRONG)
@@ -445,7 +437,7 @@ def test_a_history_shows_only_the_users_own_entries() -> None:
             assert b"192.0.2.77" not in answer.getvalue()
 
 
-def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed() -> None:
+def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed():
     alice = make_user("alice")
 
     for i in range(LOGIN_SUBSCRIBER.burst + 3):
@@ -456,7 +448,7 @@ def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed() -> None:
 
 
 @pytest.mark.parametrize("cell", [f"{mark}1" for mark in "=+-@\t\r\n\uff1d"])
-def test_no_cell_of_the_csv_file_is_a_formula(cell: str) -> None:
+def test_no_cell_of_the_csv_file_is_a_formula(cell):
     """Spreadsheets would run it (CWE-1236)."""
     alice = make_user("alice")
     record(alice, events.SESSION_ENDED, Actor(key=cell, reason=cell), detail=cell)
@@ -468,7 +460,7 @@ def test_no_cell_of_the_csv_file_is_a_formula(cell: str) -> None:
     assert row[1] == "Another session was signed out"
 
 
-def test_repeated_sign_ins_do_not_flood_the_owner_with_notices() -> None:
+def test_repeated_sign_ins_do_not_flood_the_owner_with_notices():
     make_user("alice")
     for _ in range(MOST_AN_HOUR + 5):
         sign_in(Client(), "alice")

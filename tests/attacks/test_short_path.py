@@ -1,7 +1,6 @@
 """The short path: it answers what Django would answer, and decides nothing itself."""
 
 import json
-from collections.abc import Callable, Iterator
 from ipaddress import ip_network
 from typing import Any
 
@@ -21,7 +20,6 @@ from tests.support.short_path import (
     ODD,
     PLAIN,
     SHOP,
-    Ask,
     World,
     ended,
     jwks,
@@ -30,14 +28,14 @@ from tests.support.short_path import (
     undone,
     undone_with_ips,
 )
-from tests.support.signin import Clock, set_up
-from tests.support.wsgi import Answer, Applications, answer
+from tests.support.signin import set_up
+from tests.support.wsgi import Applications, answer
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def world(clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch) -> World:
+def world(clock, settings, monkeypatch):
     set_up(settings, token_audiences=(SHOP,))
     # The checks run in a thread, which does not see the database of a test.
     monkeypatch.setattr(health, "inspect", lambda: {"database": health.OK})
@@ -53,7 +51,7 @@ def world(clock: Clock, settings: Any, monkeypatch: pytest.MonkeyPatch) -> World
     return world
 
 
-def comparable(found: Answer) -> tuple[Any, ...]:
+def comparable(found):
     """Return the answer with an access token replaced by its claims, which differ in one."""
     body: Any = found.body
     headers = dict(found.headers)
@@ -64,7 +62,7 @@ def comparable(found: Answer) -> tuple[Any, ...]:
 
 
 @pytest.mark.parametrize("asked", PLAIN.values(), ids=PLAIN)
-def test_a_plain_request_gets_djangos_answer_from_the_short_path(asked: Ask, world: World) -> None:
+def test_a_plain_request_gets_djangos_answer_from_the_short_path(asked, world):
     before = world.apps.passed_on
     short = undone(world.apps.short, lambda: asked(world))
 
@@ -74,7 +72,7 @@ def test_a_plain_request_gets_djangos_answer_from_the_short_path(asked: Ask, wor
 
 
 @pytest.mark.parametrize("asked", ODD.values(), ids=ODD)
-def test_any_other_request_is_answered_by_django(asked: Ask, world: World) -> None:
+def test_any_other_request_is_answered_by_django(asked, world):
     before = world.apps.passed_on
     short = undone(world.apps.short, lambda: asked(world))
 
@@ -82,9 +80,7 @@ def test_any_other_request_is_answered_by_django(asked: Ask, world: World) -> No
     assert comparable(short) == comparable(undone(world.apps.ordinary, lambda: asked(world)))
 
 
-def test_the_client_behind_a_trusted_proxy_is_the_same_on_both_paths(
-    world: World, settings: Any
-) -> None:
+def test_the_client_behind_a_trusted_proxy_is_the_same_on_both_paths(world, settings):
     set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
     forwarded = {"HTTP_X_FORWARDED_FOR": "198.51.100.7, 203.0.113.9"}
     forwarded |= {"HTTP_X_FORWARDED_PROTO": "https", "HTTP_HOST": "127.0.0.1"}
@@ -102,7 +98,7 @@ def test_the_client_behind_a_trusted_proxy_is_the_same_on_both_paths(
 
 
 @pytest.fixture
-def new_members(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
+def new_members(monkeypatch):
     """Return the members of the answer about a person, to which a test adds some."""
     kept = (profiles.sources, profiles._query)
     with monkeypatch.context() as patch:
@@ -115,9 +111,7 @@ def new_members(monkeypatch: pytest.MonkeyPatch) -> Iterator[dict[str, Any]]:
         function.cache_clear()
 
 
-def test_a_new_member_of_me_is_on_both_paths_and_a_change_of_it_at_once(
-    world: World, new_members: dict[str, Any], clock: Clock
-) -> None:
+def test_a_new_member_of_me_is_on_both_paths_and_a_change_of_it_at_once(world, new_members, clock):
     new_members["seen"] = DateTimeField(source="last_login")
 
     for _ in range(2):
@@ -127,9 +121,7 @@ def test_a_new_member_of_me_is_on_both_paths_and_a_change_of_it_at_once(
         clock.advance(seconds=1)
 
 
-def test_a_member_of_me_that_is_in_no_column_is_answered_by_django(
-    world: World, new_members: dict[str, Any]
-) -> None:
+def test_a_member_of_me_that_is_in_no_column_is_answered_by_django(world, new_members):
     new_members["is_locked_down"] = BooleanField()
 
     for password in (world.user.password, LOCKED):
@@ -137,7 +129,7 @@ def test_a_member_of_me_that_is_in_no_column_is_answered_by_django(
         assert both(world, passed_on=1)["is_locked_down"] is (password == LOCKED)
 
 
-def both(world: World, *, passed_on: int) -> Any:
+def both(world, *, passed_on):
     """Check that both paths give the same answer to ``me``, and return its body."""
     before = world.apps.passed_on
     short = answer(world.apps.short, world.me())
@@ -146,14 +138,14 @@ def both(world: World, *, passed_on: int) -> Any:
     return json.loads(short.body)
 
 
-def test_only_headers_that_two_answers_share_are_repeated(world: World) -> None:
+def test_only_headers_that_two_answers_share_are_repeated(world):
     one, other = (answer(world.apps.ordinary, world.me()) for _ in range(2))
 
     assert one.headers == other.headers
 
 
-def test_a_response_with_a_cookie_is_not_taken_as_a_model(world: World) -> None:
-    def with_cookie(_environ: Any, start: Any) -> list[bytes]:
+def test_a_response_with_a_cookie_is_not_taken_as_a_model(world):
+    def with_cookie(_environ, start):
         start("200 OK", [("Set-Cookie", "known=alice")])
         return [b"from Django"]
 
@@ -162,9 +154,7 @@ def test_a_response_with_a_cookie_is_not_taken_as_a_model(world: World) -> None:
     assert [answer(path, world.me()).body for _ in range(2)] == [b"from Django"] * 2
 
 
-def test_a_client_that_sends_many_hosts_does_not_keep_others_off_the_short_path(
-    world: World,
-) -> None:
+def test_a_client_that_sends_many_hosts_does_not_keep_others_off_the_short_path(world):
     apps = Applications()
     for port in range(1, MOST_KINDS + 1):
         answer(apps.short, jwks(HTTP_HOST=f"localhost:{port}"))
@@ -182,9 +172,7 @@ def test_a_client_that_sends_many_hosts_does_not_keep_others_off_the_short_path(
 @pytest.mark.parametrize(
     "attack", [ended, lambda _w: keyring.rotate(now=True)], ids=["session revoked", "key withdrawn"]
 )
-def test_a_token_that_was_accepted_before_is_looked_up_again_each_time(
-    attack: Callable[[World], Any], world: World
-) -> None:
+def test_a_token_that_was_accepted_before_is_looked_up_again_each_time(attack, world):
     assert answer(world.apps.short, world.me()).status == "200 OK"
 
     attack(world)
@@ -192,10 +180,10 @@ def test_a_token_that_was_accepted_before_is_looked_up_again_each_time(
     assert answer(world.apps.short, world.me()).status == "401 Unauthorized"
 
 
-def test_a_failing_database_is_asked_once(world: World, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failing_database_is_asked_once(world, monkeypatch):
     asked: list[Any] = []
 
-    def fail(**_values: Any) -> None:
+    def fail(**_values):
         asked.append(1)
         raise OperationalError
 
@@ -206,7 +194,7 @@ def test_a_failing_database_is_asked_once(world: World, monkeypatch: pytest.Monk
     assert len(asked) == 1
 
 
-def test_the_cached_public_keys_are_answered_at_once_as_django_answers_them(world: World) -> None:
+def test_the_cached_public_keys_are_answered_at_once_as_django_answers_them(world):
     at_once: Any = world.apps.short.at_once
 
     assert answer(at_once, jwks()) == answer(world.apps.ordinary, jwks())

@@ -16,9 +16,8 @@ from tests.support.api import claims_of
 from tests.support.api_jwt import basic
 from tests.support.oauth_client import FORM, App, browser_of, new_app, set_client
 from tests.support.short_path import undone
-from tests.support.signin import Clock
 from tests.support.steps import make_user
-from tests.support.wsgi import Answer, Applications, answer, environ
+from tests.support.wsgi import Applications, answer, environ
 
 pytestmark = pytest.mark.django_db
 
@@ -28,15 +27,13 @@ SCOPE, SMALL = "openid email offline_access", {"scope": "openid email"}
 class World:
     """An app with a refresh token, and the applications that are asked."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         self.app, self.other = new_app(), new_app("Wiki")
         self.session = browser_of(make_user("alice"))
         self.token = self.app.sign_in(self.session, SCOPE)["refresh_token"]
         self.apps = Applications()
 
-    def asked(
-        self, app: App | None = None, body: bytes = b"", *, token: str = "", **form: str
-    ) -> dict[str, Any]:
+    def asked(self, app=None, body=b"", *, token="", **form):
         app = app or self.app
         sent = {"grant_type": "refresh_token", "refresh_token": token or self.token} | form
         more = {"CONTENT_TYPE": FORM}
@@ -46,14 +43,14 @@ class World:
 
 
 @pytest.fixture
-def world(clock: Clock) -> World:
+def world(clock):
     world = World()
     # Django answers the first plain request, whose headers the short path repeats.
     assert undone(world.apps.short, world.asked).status == "200 OK"
     return world
 
 
-def comparable(found: Answer) -> tuple[Any, ...]:
+def comparable(found):
     """Return the answer with the access token replaced by its claims, without random values."""
     body = found.body.decode()
     tokens = json.loads(body) if '"access_token"' in body else {}
@@ -64,7 +61,7 @@ def comparable(found: Answer) -> tuple[Any, ...]:
     return found.status, headers, body
 
 
-def both(world: World, asked: Callable[[], dict[str, Any]], *, passed_on: int) -> Answer:
+def both(world, asked, *, passed_on):
     """Check that both paths give the same answer, and return it."""
     before = world.apps.passed_on
     short = undone(world.apps.short, asked)
@@ -73,7 +70,7 @@ def both(world: World, asked: Callable[[], dict[str, Any]], *, passed_on: int) -
     return short
 
 
-def test_a_plain_request_gets_djangos_answer_from_the_short_path(world: World) -> None:
+def test_a_plain_request_gets_djangos_answer_from_the_short_path(world):
     posted = {"client_id": world.app.client.pk, "client_secret": world.app.secret}
 
     for form in ({}, SMALL, posted):
@@ -81,48 +78,46 @@ def test_a_plain_request_gets_djangos_answer_from_the_short_path(world: World) -
         assert found.status == "200 OK"
 
 
-def test_a_refresh_is_three_statements(
-    world: World, clock: Clock, django_assert_num_queries: Any
-) -> None:
+def test_a_refresh_is_three_statements(world, clock, django_assert_num_queries):
     clock.advance(seconds=1)
     with django_assert_num_queries(3):
         answer(world.apps.short, world.asked())
 
 
-def revoke(world: World) -> None:
+def revoke(world):
     sessions.revoke_all(world.session.user)
 
 
-def disable(world: World) -> None:
+def disable(world):
     """Disable the app, whose sessions end a moment later."""
     set_client(world.app, disabled_at=sessions.clock.now())
 
 
-def require_a_passkey(world: World) -> None:
+def require_a_passkey(world):
     set_client(world.app, factor=Client.Factor.PASSKEY)
 
 
-def narrow_the_scope(world: World) -> None:
+def narrow_the_scope(world):
     set_client(world.app, scope="openid")
 
 
-def require_a_group(world: World) -> None:
+def require_a_group(world):
     set_client(world.app, required_group=Group.objects.create(name="editors"))
 
 
-def require_dpop(world: World) -> None:
+def require_dpop(world):
     set_client(world.app, requires_dpop=True)
 
 
-def replace_the_secret(world: World) -> None:
+def replace_the_secret(world):
     clients.rotate_secret(world.app.client, Actor(), now=True)
 
 
-def use(world: World) -> None:
+def use(world):
     world.app.refresh(world.token)
 
 
-def deactivate(world: World) -> None:
+def deactivate(world):
     type(world.session.user).objects.update(is_active=False)
 
 
@@ -131,9 +126,7 @@ CHANGES += [replace_the_secret, narrow_the_scope, use]
 
 
 @pytest.mark.parametrize("change", CHANGES)
-def test_django_answers_after_a_change_that_the_short_path_notices_at_once(
-    world: World, change: Callable[[World], None]
-) -> None:
+def test_django_answers_after_a_change_that_the_short_path_notices_at_once(world, change):
     change(world)
 
     found = both(world, world.asked, passed_on=1)
@@ -142,7 +135,7 @@ def test_django_answers_after_a_change_that_the_short_path_notices_at_once(
     assert found.status[0] == ("2" if change is use else "4")
 
 
-def test_django_answers_every_other_request(world: World) -> None:
+def test_django_answers_every_other_request(world):
     wrong = App(world.app.client, world.app.secret + "x")
     long = ("a=1&" * 255).encode()
     odd: list[Callable[[], dict[str, Any]]] = [

@@ -6,7 +6,6 @@ import functools
 import inspect
 from pathlib import Path
 from types import FunctionType, ModuleType
-from typing import Any
 
 import pytest
 from allauth.account.adapter import get_adapter
@@ -83,12 +82,12 @@ GUARDED = {
 }
 
 
-def routes(pages: str) -> set[str]:
+def routes(pages):
     """Return the routes of ``pages``; they are below ``accounts/`` unless they begin with ``/``."""
     return {f"accounts/{page}".rpartition("//")[2] for page in pages.split()}
 
 
-def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
+def leads_to(goal, function, seen):
     """Return whether ``function`` mentions ``goal`` directly or through other code of the site."""
     function = inspect.unwrap(getattr(function, "__func__", function))
     if function is goal:
@@ -99,12 +98,12 @@ def leads_to(goal: FunctionType, function: Any, seen: set[Any]) -> bool:
     return any(leads_to(goal, thing, seen) for thing in mentioned_by(function))
 
 
-def is_ours(thing: FunctionType | type) -> bool:
+def is_ours(thing):
     return thing.__module__.startswith(("accounts.", "authsite."))
 
 
 @functools.cache
-def mentioned_by(function: FunctionType | type) -> list[Any]:
+def mentioned_by(function):
     """Return what a function or class of the site mentions; nothing for code of libraries."""
     if not is_ours(function):
         return []
@@ -122,23 +121,23 @@ def mentioned_by(function: FunctionType | type) -> list[Any]:
     return mentioned + [getattr(module, name, None) for module in modules for name in attributes]
 
 
-def view_of(callback: Any) -> Any:
+def view_of(callback):
     """The class behind the function that ``as_view`` makes, or the function."""
     return getattr(callback, "cls", getattr(callback, "view_class", callback))
 
 
-def pages_that_lead_to(goal: FunctionType) -> set[str]:
+def pages_that_lead_to(goal):
     views = {route: view_of(entry.callback) for route, entry in ROUTES.items()}
     return {route for route, view in views.items() if leads_to(inspect.unwrap(goal), view, set())}
 
 
 @pytest.mark.parametrize("maker", GUARDED)
-def test_only_the_listed_views_reach_each_function_that_changes_authentication(maker: str) -> None:
+def test_only_the_listed_views_reach_each_function_that_changes_authentication(maker):
     assert pages_that_lead_to(import_string(f"accounts.{maker}")) == routes(GUARDED[maker])
 
 
 @functools.cache
-def calls_of_the_site() -> set[tuple[str, str]]:
+def calls_of_the_site():
     """Return pairs of a file and the name of a function that it calls."""
     return {
         (str(path.relative_to(ROOT)), ast.unparse(node.func))
@@ -168,14 +167,14 @@ OWNERS = {
 LIBRARIES = ("allauth.", "django.", "django_otp.", "drf_spectacular.", "rest_framework")
 
 
-def test_each_step_to_a_session_is_called_only_where_it_belongs() -> None:
+def test_each_step_to_a_session_is_called_only_where_it_belongs():
     for owners, names in OWNERS.items():
         for name in names.split():
             found = {path for path, called in calls_of_the_site() if called == name}
             assert found == {f"accounts/{owner}" for owner in owners.split()}, name
 
 
-def test_no_view_of_allauth_or_of_django_contrib_auth_is_routed() -> None:
+def test_no_view_of_allauth_or_of_django_contrib_auth_is_routed():
     homes = {entry.callback.__module__ for entry in ROUTES.values()}
 
     # The admin adds a translation catalogue, a redirect and "view on site".
@@ -188,7 +187,7 @@ def test_no_view_of_allauth_or_of_django_contrib_auth_is_routed() -> None:
 
 
 @pytest.mark.django_db
-def test_right_credentials_sent_to_any_other_view_sign_nobody_in() -> None:
+def test_right_credentials_sent_to_any_other_view_sign_nobody_in():
     make_user("carol", is_staff=True, is_superuser=True)
     everything = {
         **{"login": "carol", "username": "carol", "email": "carol@example.org"},
@@ -205,7 +204,7 @@ def test_right_credentials_sent_to_any_other_view_sign_nobody_in() -> None:
     assert not LoginSession.objects.exists()
 
 
-def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scopes() -> None:
+def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scopes():
     """No endpoint is a stock view or has authentication or permission classes of its own."""
     # The OpenAPI description and its pages are plain Django views.
     for route in CALLS - {"api/v1/schema/", "api/v1/docs/"}:
@@ -221,7 +220,7 @@ def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scope
 
 
 @pytest.mark.django_db
-def test_the_stock_admin_login_form_does_not_exist() -> None:
+def test_the_stock_admin_login_form_does_not_exist():
     make_user("carol", is_staff=True)
     browser = Client(headers={"authorization": basic("carol", PASSWORD)})
 
@@ -236,7 +235,7 @@ def test_the_stock_admin_login_form_does_not_exist() -> None:
 
 
 @pytest.mark.django_db
-def test_djangos_authenticate_never_accepts_a_password() -> None:
+def test_djangos_authenticate_never_accepts_a_password():
     make_user("alice")
 
     assert auth.authenticate(username="alice", password=PASSWORD) is None
@@ -244,7 +243,7 @@ def test_djangos_authenticate_never_accepts_a_password() -> None:
 
 
 @pytest.mark.django_db
-def test_establishing_a_session_always_checks_the_authentication_policy() -> None:
+def test_establishing_a_session_always_checks_the_authentication_policy():
     """This holds for sessions of browsers and of API clients."""
     client, proofs = ClientInfo("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
     alice, bob, mallory = (make_user(name) for name in ("alice", "bob", "mallory"))
@@ -269,7 +268,7 @@ def test_establishing_a_session_always_checks_the_authentication_policy() -> Non
 
 
 @pytest.mark.django_db
-def test_allauths_own_sign_in_is_refused_by_the_adapter() -> None:
+def test_allauths_own_sign_in_is_refused_by_the_adapter():
     request = Client().get("/accounts/login/").wsgi_request
 
     with pytest.raises(PolicyNotMet):
@@ -279,7 +278,7 @@ def test_allauths_own_sign_in_is_refused_by_the_adapter() -> None:
 
 
 @pytest.mark.django_db
-def test_an_unconfirmed_or_inactive_user_has_no_valid_session() -> None:
+def test_an_unconfirmed_or_inactive_user_has_no_valid_session():
     unconfirmed, browser, alice = Client(), Client(), make_user("alice")
     sign_up(unconfirmed, "mallory")
     assert sign_in(unconfirmed, "mallory")["Location"] == "/accounts/confirm-email/"

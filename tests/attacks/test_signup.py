@@ -3,7 +3,6 @@
 import dataclasses
 import re
 from io import StringIO
-from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group, Permission
@@ -34,8 +33,8 @@ from tests.support.invitations import (
     superuser,
     support,
 )
-from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.signin import Clock, signed_in
+from tests.support.openid_provider import Person
+from tests.support.signin import signed_in
 from tests.support.social import configured, round_trip
 from tests.support.steps import (
     CONFIRM,
@@ -58,9 +57,7 @@ from tests.support.steps import (
 )
 
 
-def signed_up(
-    username: str, address: str | None = None, password: str = PASSWORD
-) -> tuple[Client, Any]:
+def signed_up(username, address=None, password=PASSWORD):
     """Sign up; return the browser and the mail that was sent."""
     browser = Client()
     answer = sign_up(browser, username, address, password)
@@ -68,11 +65,11 @@ def signed_up(
     return browser, outbox()[-1]
 
 
-def confirm(browser: Client, code: str) -> Any:
+def confirm(browser, code):
     return browser.post(CONFIRM, {"code": code})
 
 
-def visible(answer: Any) -> tuple[int, str, str]:
+def visible(answer):
     """Return what a page shows, without the parts that change or that were typed in."""
     text = re.sub(r'value="[^"]*"|<time.*</time>', "", without_nonces(answer.content.decode()))
     return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
@@ -81,7 +78,7 @@ def visible(answer: Any) -> tuple[int, str, str]:
 pytestmark = pytest.mark.django_db
 
 
-def test_both_parts_of_the_mail_have_code_and_link_and_the_subject_begins_with_the_code() -> None:
+def test_both_parts_of_the_mail_have_code_and_link_and_the_subject_begins_with_the_code():
     sign_up(Client(), "alice")
 
     mail = mail_to("alice")
@@ -100,8 +97,8 @@ def test_both_parts_of_the_mail_have_code_and_link_and_the_subject_begins_with_t
      ("email", "alice", "valid email")],
 )  # fmt: skip
 def test_invalid_input_is_reported_at_its_field_without_hashing_and_the_rest_is_kept(
-    monkeypatch: pytest.MonkeyPatch, field: str, value: str, says: str
-) -> None:
+    monkeypatch, field, value, says
+):
     monkeypatch.delattr("django.contrib.auth.hashers.Argon2PasswordHasher.encode")
 
     shown = sign_up(Client(), "alice", **{field: value}).text
@@ -117,7 +114,7 @@ def test_invalid_input_is_reported_at_its_field_without_hashing_and_the_rest_is_
     assert not PendingSignup.objects.exists()
 
 
-def test_a_unicode_username_and_a_password_of_full_length_are_accepted_whole() -> None:
+def test_a_unicode_username_and_a_password_of_full_length_are_accepted_whole():
     name, password = "\xdcn\xef-c\xf6d\xe9._", f"  {510 * 'z\xfc'}  "
     browser, mail = signed_up(name, "alice@example.org", password)
     assert confirm(browser, mail.code)["Location"] == "/"
@@ -128,7 +125,7 @@ def test_a_unicode_username_and_a_password_of_full_length_are_accepted_whole() -
     assert User.objects.get().username == name
 
 
-def test_closed_sign_up_is_announced_and_creates_nothing(settings: Any) -> None:
+def test_closed_sign_up_is_announced_and_creates_nothing(settings):
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, signup="closed")
 
     assert SIGNUP not in Client().get(LOGIN).text
@@ -139,7 +136,7 @@ def test_closed_sign_up_is_announced_and_creates_nothing(settings: Any) -> None:
     assert outbox() == []
 
 
-def test_a_taken_and_a_free_email_look_the_same_at_sign_up_and_later(clock: Clock) -> None:
+def test_a_taken_and_a_free_email_look_the_same_at_sign_up_and_later(clock):
     make_user("taken")
     stories = []
     for case in ("free", "taken"):
@@ -168,7 +165,7 @@ def test_a_taken_and_a_free_email_look_the_same_at_sign_up_and_later(clock: Cloc
         assert free == taken
 
 
-def test_the_owner_of_a_taken_email_gets_one_mail_that_confirms_nothing() -> None:
+def test_the_owner_of_a_taken_email_gets_one_mail_that_confirms_nothing():
     make_user("alice")
 
     signed_up("mallory", "ALICE@Example.org")
@@ -180,7 +177,7 @@ def test_the_owner_of_a_taken_email_gets_one_mail_that_confirms_nothing() -> Non
     assert "mallory" not in mail.to_json()
 
 
-def test_a_sign_up_runs_the_same_statements_for_a_taken_and_a_free_email() -> None:
+def test_a_sign_up_runs_the_same_statements_for_a_taken_and_a_free_email():
     make_user("taken")
     kinds = []
     for case in ("free", "taken"):
@@ -193,9 +190,7 @@ def test_a_sign_up_runs_the_same_statements_for_a_taken_and_a_free_email() -> No
 
 
 @pytest.mark.parametrize("pruned", [False, True])
-def test_usernames_of_pending_sign_ups_are_released_after_three_days_and_by_prune(
-    clock: Clock, pruned: bool
-) -> None:
+def test_usernames_of_pending_sign_ups_are_released_after_three_days_and_by_prune(clock, pruned):
     signed_up("alice", "mallory@example.org")
     clock.advance(days=3, seconds=-1)
     assert sign_up(Client(), "Alice", "alice@example.org").status_code == 200
@@ -209,7 +204,7 @@ def test_usernames_of_pending_sign_ups_are_released_after_three_days_and_by_prun
     assert PendingSignup.objects.get().username == "Alice"
 
 
-def test_only_the_same_browser_can_replace_its_pending_sign_up() -> None:
+def test_only_the_same_browser_can_replace_its_pending_sign_up():
     alice, _mail = signed_up("alice")
     bob, _mail = signed_up("bob")
 
@@ -219,7 +214,7 @@ def test_only_the_same_browser_can_replace_its_pending_sign_up() -> None:
     assert User.objects.get().email == "right@example.org"
 
 
-def test_sign_ups_with_a_taken_username_do_not_use_up_the_mail_budget() -> None:
+def test_sign_ups_with_a_taken_username_do_not_use_up_the_mail_budget():
     make_user("taken")
     for _ in range(MAIL_SUBSCRIBER.burst + 1):
         assert "username is taken" in sign_up(Client(), "taken", "alice@example.org").text
@@ -228,7 +223,7 @@ def test_sign_ups_with_a_taken_username_do_not_use_up_the_mail_budget() -> None:
     assert sign_up(Client(), "alice").status_code == 302
 
 
-def test_one_network_alone_cannot_block_an_email_from_signing_up() -> None:
+def test_one_network_alone_cannot_block_an_email_from_signing_up():
     mallory = Client(REMOTE_ADDR="192.0.2.66")
     statuses = [
         sign_up(mallory, f"mallory{i}", "alice@example.org").status_code
@@ -239,7 +234,7 @@ def test_one_network_alone_cannot_block_an_email_from_signing_up() -> None:
     assert sign_up(Client(REMOTE_ADDR="198.51.100.1"), "alice").status_code == 302
 
 
-def test_squatter_the_owners_click_confirms_no_account_without_its_password() -> None:
+def test_squatter_the_owners_click_confirms_no_account_without_its_password():
     mallory, mail = signed_up("mallory", "alice@example.org")
     phone, link = Client(), path_of(mail.action_url)
 
@@ -259,7 +254,7 @@ def test_squatter_the_owners_click_confirms_no_account_without_its_password() ->
     assert is_signed_in(phone), "with the password, the link confirms in any browser"
 
 
-def test_the_confirmation_link_does_not_bypass_the_limit_on_guesses(clock: Clock) -> None:
+def test_the_confirmation_link_does_not_bypass_the_limit_on_guesses(clock):
     _browser, mail = signed_up("alice")
     link = path_of(mail.action_url)
 
@@ -271,7 +266,7 @@ def test_the_confirmation_link_does_not_bypass_the_limit_on_guesses(clock: Clock
     assert statuses == [200] * LOGIN_SUBSCRIBER.burst + [429]
 
 
-def test_a_mail_scanner_that_opens_the_confirmation_link_confirms_nothing() -> None:
+def test_a_mail_scanner_that_opens_the_confirmation_link_confirms_nothing():
     browser, mail = signed_up("alice")
     link = path_of(mail.action_url)
 
@@ -283,7 +278,7 @@ def test_a_mail_scanner_that_opens_the_confirmation_link_confirms_nothing() -> N
     assert browser.post(link)["Location"] == "/"
 
 
-def test_the_first_to_confirm_an_email_wins_and_other_sign_ups_end() -> None:
+def test_the_first_to_confirm_an_email_wins_and_other_sign_ups_end():
     """The owner's browser cannot open the squatter's link, either."""
     mallory, mail = signed_up("mallory", "alice@example.org", WRONG)
     alice, own = signed_up("alice", "ALICE@example.org")
@@ -302,9 +297,7 @@ def test_the_first_to_confirm_an_email_wins_and_other_sign_ups_end() -> None:
     assert not is_signed_in(other), "a used code does not work again"
 
 
-def test_a_confirmation_code_works_only_for_its_sign_up_and_for_fifteen_minutes(
-    clock: Clock,
-) -> None:
+def test_a_confirmation_code_works_only_for_its_sign_up_and_for_fifteen_minutes(clock):
     """A code allows five wrong tries and is valid for fifteen minutes, the link for three days."""
     (guessing, mail), (other, own) = signed_up("alice"), signed_up("mallory")
 
@@ -320,7 +313,7 @@ def test_a_confirmation_code_works_only_for_its_sign_up_and_for_fifteen_minutes(
     assert not User.objects.exists()
 
 
-def test_a_newer_mail_or_a_corrected_email_invalidates_older_codes_and_links(clock: Clock) -> None:
+def test_a_newer_mail_or_a_corrected_email_invalidates_older_codes_and_links(clock):
     browser, first = signed_up("alice")
     too_soon = browser.post(CONFIRM, {"resend": "1"})
     assert (too_soon.status_code, too_soon["Retry-After"]) == (429, "60")
@@ -339,7 +332,7 @@ def test_a_newer_mail_or_a_corrected_email_invalidates_older_codes_and_links(clo
     assert User.objects.get().email == "right@example.org"
 
 
-def test_no_mail_is_sent_to_an_email_that_was_corrected_meanwhile(clock: Clock) -> None:
+def test_no_mail_is_sent_to_an_email_that_was_corrected_meanwhile(clock):
     """A mail to the former email would let mallory confirm the email that she typed in instead."""
     signed_up("mallory")
     stale, signup = PendingSignup.objects.get(), PendingSignup.objects.get()
@@ -352,7 +345,7 @@ def test_no_mail_is_sent_to_an_email_that_was_corrected_meanwhile(clock: Clock) 
     assert outbox()[-1].to == "alice@example.org"
 
 
-def test_a_code_confirms_only_the_email_that_it_was_mailed_to() -> None:
+def test_a_code_confirms_only_the_email_that_it_was_mailed_to():
     browser, mail = signed_up("mallory")
     PendingSignup.objects.update(email="alice@example.org", email_key="alice@example.org")
 
@@ -360,14 +353,14 @@ def test_a_code_confirms_only_the_email_that_it_was_mailed_to() -> None:
     assert User.objects.count() == 0
 
 
-def tries(code: str, address: str) -> int:
+def tries(code, address):
     """Try ``code`` over the API from the IP address ``address``; return the status."""
     fields = {"email": "alice@example.org", "code": code}
     return call("email/verify/", fields, client=Client(REMOTE_ADDR=address)).status
 
 
 @pytest.mark.parametrize("by", ["the API", "a page"])
-def test_strangers_have_two_tries_at_a_code_and_its_owner_has_the_others(by: str) -> None:
+def test_strangers_have_two_tries_at_a_code_and_its_owner_has_the_others(by):
     """Otherwise many networks have many tries, or use up all tries before the owner has one."""
     if by == "the API":
         person = {"username": "alice", "email": "alice@example.org", "password": PASSWORD}
@@ -389,21 +382,19 @@ def test_strangers_have_two_tries_at_a_code_and_its_owner_has_the_others(by: str
         assert confirm(browser, code)["Location"] == "/"
 
 
-def editors() -> Group:
+def editors():
     """Create a group that may change groups."""
     group = Group.objects.create(name="Editors")
     group.permissions.add(Permission.objects.get(codename="change_group"))
     return group
 
 
-def rights_of(name: str = "dave") -> tuple[list[str], bool]:
+def rights_of(name="dave"):
     user = User.objects.get(username=name)
     return user.group_names, user.is_staff
 
 
-def test_staff_without_the_right_to_invite_can_neither_see_nor_send_nor_revoke_invitations() -> (
-    None
-):
+def test_staff_without_the_right_to_invite_can_neither_see_nor_send_nor_revoke_invitations():
     invite(superuser("owner")[1])
     form = f"{LIST}{Invitation.objects.get().pk}/"
     _carol, browser = staff_with("view_user", "change_user")
@@ -415,7 +406,7 @@ def test_staff_without_the_right_to_invite_can_neither_see_nor_send_nor_revoke_i
     assert Invitation.objects.get().email == address_of("dave")
 
 
-def test_support_cannot_give_rights_by_invitation() -> None:
+def test_support_cannot_give_rights_by_invitation():
     carol, browser = support()
     group = editors()
 
@@ -430,7 +421,7 @@ def test_support_cannot_give_rights_by_invitation() -> None:
             )
 
 
-def test_a_manager_gives_no_group_with_more_rights_than_their_own() -> None:
+def test_a_manager_gives_no_group_with_more_rights_than_their_own():
     group = editors()
     Permission.objects.get_or_create(
         codename="manage_user",
@@ -450,7 +441,7 @@ def test_a_manager_gives_no_group_with_more_rights_than_their_own() -> None:
     assert rights_of() == ([], False), "carol does not have the right any more"
 
 
-def test_rights_that_the_inviter_has_lost_meanwhile_are_not_given() -> None:
+def test_rights_that_the_inviter_has_lost_meanwhile_are_not_given():
     carol, browser = superuser()
     invite(browser, groups=[editors().pk], is_staff="on")
     link = invited_link()
@@ -463,7 +454,7 @@ def test_rights_that_the_inviter_has_lost_meanwhile_are_not_given() -> None:
 
 
 @pytest.mark.parametrize("lost", ["is_active", "is_staff", "the right"])
-def test_an_invitation_is_void_if_its_inviter_may_not_invite_any_more(lost: str) -> None:
+def test_an_invitation_is_void_if_its_inviter_may_not_invite_any_more(lost):
     carol, browser = support()
     invite(browser)
     link = invited_link()
@@ -476,7 +467,7 @@ def test_an_invitation_is_void_if_its_inviter_may_not_invite_any_more(lost: str)
     assert not exists()
 
 
-def test_locking_a_staff_account_revokes_the_invitations_that_a_thief_has_sent_from_it() -> None:
+def test_locking_a_staff_account_revokes_the_invitations_that_a_thief_has_sent_from_it():
     carol, thief = superuser()
     invite(thief, "mallory", is_staff="on")
     link = invited_link()
@@ -488,7 +479,7 @@ def test_locking_a_staff_account_revokes_the_invitations_that_a_thief_has_sent_f
     assert not exists("mallory")
 
 
-def test_inviting_reveals_neither_by_its_answer_nor_by_its_work_whether_an_account_exists() -> None:
+def test_inviting_reveals_neither_by_its_answer_nor_by_its_work_whether_an_account_exists():
     make_user("alice")
     _carol, browser = support()
     seen = []
@@ -507,7 +498,7 @@ def test_inviting_reveals_neither_by_its_answer_nor_by_its_work_whether_an_accou
     assert "/accounts/invitation/" in to_nobody.action_url
 
 
-def test_an_address_that_got_an_account_meanwhile_makes_the_link_invalid() -> None:
+def test_an_address_that_got_an_account_meanwhile_makes_the_link_invalid():
     invite(support()[1])
     link = invited_link()
     alice = make_user("alice")
@@ -517,9 +508,7 @@ def test_an_address_that_got_an_account_meanwhile_makes_the_link_invalid() -> No
     assert not exists()
 
 
-def test_an_unverified_address_of_a_provider_accepts_no_invitation(
-    settings: Any, op: OpenIDProvider
-) -> None:
+def test_an_unverified_address_of_a_provider_accepts_no_invitation(settings, op):
     configured(settings, op.setting(), signup="invite")
     invite(support()[1])
     mallory = Person("m", address_of("dave"), email_verified=False, username="mallory")
@@ -530,9 +519,7 @@ def test_an_unverified_address_of_a_provider_accepts_no_invitation(
     assert Invitation.objects.exists()
 
 
-def test_support_can_neither_revoke_nor_resend_an_invitation_that_gives_rights(
-    clock: Clock,
-) -> None:
+def test_support_can_neither_revoke_nor_resend_an_invitation_that_gives_rights(clock):
     invite(superuser("owner")[1], is_staff="on")
     link, given = invited_link(), Invitation.objects.get()
     _carol, browser = support()
@@ -547,7 +534,7 @@ def test_support_can_neither_revoke_nor_resend_an_invitation_that_gives_rights(
     assert rights_of() == ([], True)
 
 
-def test_an_invitation_that_was_revoked_meanwhile_is_not_sent_again() -> None:
+def test_an_invitation_that_was_revoked_meanwhile_is_not_sent_again():
     carol, browser = support()
     invite(browser)
     seen = Invitation.objects.get()
@@ -560,7 +547,7 @@ def test_an_invitation_that_was_revoked_meanwhile_is_not_sent_again() -> None:
     assert not Invitation.objects.exists()
 
 
-def test_one_account_comes_of_an_invitation_however_often_its_link_is_used() -> None:
+def test_one_account_comes_of_an_invitation_however_often_its_link_is_used():
     invite(support()[1])
     link = invited_link()
 
@@ -570,7 +557,7 @@ def test_one_account_comes_of_an_invitation_however_often_its_link_is_used() -> 
     assert not exists("mallory")
 
 
-def test_a_member_of_staff_sends_a_limited_number_of_invitations(clock: Clock) -> None:
+def test_a_member_of_staff_sends_a_limited_number_of_invitations(clock):
     carol, browser = support()
     invite(browser)
     assert invite(browser).status_code == 429, "once a minute to an address"

@@ -4,7 +4,7 @@ import asyncio
 import socket
 import ssl
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import ExitStack, contextmanager, suppress
 from itertools import cycle
 from threading import Event, Thread
@@ -31,18 +31,18 @@ HEADS = [
 
 
 @pytest.fixture(scope="module")
-def alone(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHttps]:
+def alone(tmp_path_factory):
     with LocalHttps(tmp_path_factory.mktemp("alone")) as running:
         yield running
 
 
-def raw(site: LocalHttps) -> socket.socket:
+def raw(site):
     """Return a connection that has not begun its TLS handshake."""
     return socket.create_connection(("127.0.0.1", site.port), 30)
 
 
 @contextmanager
-def dripping(site: LocalHttps, number: int) -> Iterator[list[ssl.SSLSocket]]:
+def dripping(site, number):
     """Open connections that each send a byte of a request body every half second."""
     stop = Event()
     with ExitStack() as stack:
@@ -50,7 +50,7 @@ def dripping(site: LocalHttps, number: int) -> Iterator[list[ssl.SSLSocket]]:
         for connection, head in zip(connections, cycle(HEADS), strict=False):
             connection.sendall(head.encode())
 
-        def drip() -> None:
+        def drip():
             while not stop.wait(0.5):
                 for connection in connections:
                     with suppress(OSError):
@@ -65,14 +65,14 @@ def dripping(site: LocalHttps, number: int) -> Iterator[list[ssl.SSLSocket]]:
             thread.join()
 
 
-def prompt(site: LocalHttps, path: str = "/health/live") -> bool:
+def prompt(site, path="/health/live"):
     """Return whether the site answers with 200 in time."""
     began = time.monotonic()
     answer = site.client().get(path)
     return answer.status == 200 and time.monotonic() - began < PROMPT_SECONDS * slack()
 
 
-def seconds_until_closed(connection: socket.socket) -> float:
+def seconds_until_closed(connection):
     began = time.monotonic()
     with suppress(ConnectionError):
         while connection.recv(4096):
@@ -80,14 +80,14 @@ def seconds_until_closed(connection: socket.socket) -> float:
     return time.monotonic() - began
 
 
-def test_slow_request_bodies_stop_neither_health_checks_nor_pages(alone: LocalHttps) -> None:
+def test_slow_request_bodies_stop_neither_health_checks_nor_pages(alone):
     with dripping(alone, SLOW_CLIENTS):
         time.sleep(2)
         assert [prompt(alone) for _ in range(3)] == [True] * 3
         assert prompt(alone, LOGIN)
 
 
-def test_idle_connections_stop_neither_health_checks_nor_pages(alone: LocalHttps) -> None:
+def test_idle_connections_stop_neither_health_checks_nor_pages(alone):
     with ExitStack() as stack:
         for _ in range(IDLE):
             stack.enter_context(raw(alone))
@@ -97,21 +97,19 @@ def test_idle_connections_stop_neither_health_checks_nor_pages(alone: LocalHttps
         assert prompt(alone, LOGIN)
 
 
-def test_a_connection_that_sends_no_whole_request_is_closed_after_ten_seconds(
-    alone: LocalHttps,
-) -> None:
-    def without_handshake() -> socket.socket:
+def test_a_connection_that_sends_no_whole_request_is_closed_after_ten_seconds(alone):
+    def without_handshake():
         return raw(alone)
 
-    def without_request() -> socket.socket:
+    def without_request():
         return alone.socket()
 
-    def without_end() -> socket.socket:
+    def without_end():
         connection = alone.socket()
         connection.sendall(b"GET / HTTP/1.1\r\nHost: localhost\r\nX-Slow: ")
         return connection
 
-    def after_an_answer() -> socket.socket:
+    def after_an_answer():
         connection = alone.socket()
         connection.sendall(b"GET /health/live HTTP/1.1\r\nHost: localhost\r\n\r\n")
         assert b" 200 " in connection.recv(4096)
@@ -124,30 +122,26 @@ def test_a_connection_that_sends_no_whole_request_is_closed_after_ten_seconds(
         after_an_answer,
     ]
 
-    def wait(i: int) -> float:
+    def wait(i):
         with begun[i]() as connection:
             return seconds_until_closed(connection)
 
     assert [5 < seconds < 20 for seconds in together(len(begun), wait)] == [True] * len(begun)
 
 
-def test_headers_of_more_than_16_kib_are_refused(alone: LocalHttps) -> None:
+def test_headers_of_more_than_16_kib_are_refused(alone):
     assert alone.client().get("/health/live", headers={"X-Large": "x" * 8_000}).status == 200
     assert alone.client().get("/health/live", headers={"X-Large": "x" * 20_000}).status == 431
 
 
-def test_the_server_speaks_no_http_2_in_which_one_connection_can_open_many_requests(
-    alone: LocalHttps,
-) -> None:
+def test_the_server_speaks_no_http_2_in_which_one_connection_can_open_many_requests(alone):
     context = ssl.create_default_context(cafile=alone.authority)
     context.set_alpn_protocols(["h2", "http/1.1"])
     with alone.socket(context) as connection:
         assert connection.selected_alpn_protocol() == "http/1.1"
 
 
-def test_a_connection_on_which_nothing_was_sent_for_long_is_closed(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_connection_on_which_nothing_was_sent_for_long_is_closed(monkeypatch):
     """Such a client drips its request, or does not read the answer."""
     monkeypatch.setattr(capacity, "SILENT_SECONDS", 1.0)
     with ExitStack() as stack:
@@ -173,20 +167,18 @@ def test_a_connection_on_which_nothing_was_sent_for_long_is_closed(
                 connection.recv(1)
 
 
-def test_a_slow_body_does_not_hold_the_server_for_plain_http(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_slow_body_does_not_hold_the_server_for_plain_http(monkeypatch):
     monkeypatch.setattr(plain, "BODY_SECONDS", 0.05)
     sent: list[dict[str, Any]] = []
 
-    async def receive() -> dict[str, Any]:
+    async def receive():
         await asyncio.sleep(0.01)
         return {"body": b"x", "more_body": True}
 
-    async def send(message: dict[str, Any]) -> None:
+    async def send(message):
         sent.append(message)
 
-    async def ask() -> None:
+    async def ask():
         scope = {"raw_path": b"/", "query_string": b""}
         async with asyncio.timeout(5):
             await plain.application(scope, receive, send)
@@ -197,6 +189,6 @@ def test_a_slow_body_does_not_hold_the_server_for_plain_http(
 
 
 @pytest.mark.proof
-def test_a_request_that_drips_for_thirty_seconds_is_cut_off(alone: LocalHttps) -> None:
+def test_a_request_that_drips_for_thirty_seconds_is_cut_off(alone):
     with dripping(alone, 1) as (connection,):
         assert 20 < seconds_until_closed(connection) < 45 * slack()

@@ -6,10 +6,9 @@ import pytest
 
 from tests.support import apps
 from tests.support.administration import LIST, REASON
-from tests.support.nodes import Nodes, Race
 from tests.support.races import confirmed, live_sessions, times_in_history
 from tests.support.second_factor import BEGIN_ANEW, confirm_recovery_codes, set_up_authenticator
-from tests.support.site import Client, Response, together
+from tests.support.site import together
 from tests.support.steps import same_browser, sql
 
 AT_ONCE = 4
@@ -17,7 +16,7 @@ AT_ONCE = 4
 ACTS = {"end-sessions": "all_ended", "deactivate": "switched_off", "reactivate": "switched_on"}
 
 
-def two_staff(nodes: Nodes, name: str) -> list[Client]:
+def two_staff(nodes, name):
     """Return browsers of two new superusers in turn, of each at one of the nodes."""
     both = [confirmed(nodes, f"{name}{who}") for who in ("c", "d")]
     for browser in both:
@@ -33,23 +32,23 @@ def two_staff(nodes: Nodes, name: str) -> list[Client]:
     ]
 
 
-def page_of(browser: Client, name: str) -> str:
+def page_of(browser, name):
     found = re.search(rf"{LIST}[\w-]+/change/", browser.get(f"{LIST}?q={name}").text)
     assert found
     return found[0]
 
 
-def statuses(staff: list[Client], path: str, fields: dict[str, str]) -> list[int]:
+def statuses(staff, path, fields):
     """Send a form from all browsers at once; return the statuses of the answers in order."""
     tokens = [browser.csrf(LIST) for browser in staff]
 
-    def send(i: int) -> Response:
+    def send(i):
         return staff[i].post(path, fields, csrf=tokens[i])
 
     return sorted(answer.status for answer in together(AT_ONCE, send))
 
 
-def two_staff_do_the_same_act(nodes: Nodes, name: str) -> None:
+def two_staff_do_the_same_act(nodes, name):
     """One act happens, and everybody else is told. The history and the emails say it once."""
     confirmed(nodes, name)
     staff = two_staff(nodes, name)
@@ -62,7 +61,7 @@ def two_staff_do_the_same_act(nodes: Nodes, name: str) -> None:
     assert live_sessions(nodes, name) == 0
 
 
-def two_staff_change_the_rights_of_one_person(nodes: Nodes, name: str) -> None:
+def two_staff_change_the_rights_of_one_person(nodes, name):
     """One change happens, and the others learn that they have seen other rights."""
     confirmed(nodes, name)
     staff = two_staff(nodes, name)
@@ -78,7 +77,7 @@ def two_staff_change_the_rights_of_one_person(nodes: Nodes, name: str) -> None:
     assert times_in_history(nodes, name, "staff_granted") == 1
 
 
-def requests_that_continue_one_bulk_act(nodes: Nodes, name: str) -> None:
+def requests_that_continue_one_bulk_act(nodes, name):
     """Each person is acted on once."""
     people = [f"{name}{who}" for who in "ab"]
     for person in people:
@@ -95,7 +94,7 @@ def requests_that_continue_one_bulk_act(nodes: Nodes, name: str) -> None:
     assert times_in_history(nodes, f"{name}c", "staff_acted") == 2
 
 
-def two_staff_make_secrets_of_one_app(nodes: Nodes, name: str) -> None:
+def two_staff_make_secrets_of_one_app(nodes, name):
     """Two secrets stay: the newest, and one that ends."""
     staff = two_staff(nodes, name)
     added = {**apps.FORM, "name": name}
@@ -119,5 +118,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_races_of_staff_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+def test_races_of_staff_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, f"race{RACES.index(race)}")

@@ -1,8 +1,5 @@
 """Attacks on the acts of staff."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
@@ -30,7 +27,7 @@ from tests.support.administration import (
     rows,
     staff_token,
 )
-from tests.support.api import Answer, call, get_tokens
+from tests.support.api import call, get_tokens
 from tests.support.api_keys import FORM, NEW, key_of, row_of
 from tests.support.api_steps import status_and_code
 from tests.support.invitations import invite, superuser
@@ -41,7 +38,7 @@ from tests.support.second_factor import (
     set_up_authenticator,
     unused_code,
 )
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.site import together
 from tests.support.steps import (
     LOGOUT,
@@ -64,7 +61,7 @@ HIGHER = {"Support": ("Auditor", "Support", "Manager", "Superuser"), "Manager": 
 
 
 @pytest.mark.parametrize("role", HIGHER)
-def test_staff_cannot_act_on_staff_with_more_rights_nor_on_themselves(role: str) -> None:
+def test_staff_cannot_act_on_staff_with_more_rights_nor_on_themselves(role):
     carol = member("carol", role)
     browser = signed_in(carol)
     targets = [carol, *(member(f"m-{name.lower()}", name) for name in HIGHER[role])]
@@ -80,7 +77,7 @@ def test_staff_cannot_act_on_staff_with_more_rights_nor_on_themselves(role: str)
     assert LoginSession.objects.filter(user=carol, ended_at=None).exists()
 
 
-def test_support_cannot_act_on_a_user_who_has_a_right_that_support_lacks() -> None:
+def test_support_cannot_act_on_a_user_who_has_a_right_that_support_lacks():
     alice = make_user("alice")
     alice.user_permissions.add(Permission.objects.get(codename="add_group"))
 
@@ -90,7 +87,7 @@ def test_support_cannot_act_on_a_user_who_has_a_right_that_support_lacks() -> No
 
 
 @pytest.mark.parametrize("role", ["Auditor", "nothing"])
-def test_staff_who_only_read_can_post_nothing_anywhere_in_the_admin(role: str) -> None:
+def test_staff_who_only_read_can_post_nothing_anywhere_in_the_admin(role):
     Group.objects.create(name="nothing")
     alice, browser = make_user("alice"), desk(role)
     before = rows()
@@ -107,7 +104,7 @@ def test_staff_who_only_read_can_post_nothing_anywhere_in_the_admin(role: str) -
     assert not alice.activity.filter(actor="carol").exists()
 
 
-def test_managers_give_no_groups_with_more_rights_than_their_own() -> None:
+def test_managers_give_no_groups_with_more_rights_than_their_own():
     strong = Group.objects.create(name="Strong")
     strong.permissions.add(Permission.objects.get(codename="add_group"))
     shop = Group.objects.create(name="Shop admins")  # no rights here, but perhaps elsewhere
@@ -128,7 +125,7 @@ def test_managers_give_no_groups_with_more_rights_than_their_own() -> None:
     assert not alice.user_permissions.exists()
 
 
-def test_managers_cannot_change_their_own_rights_nor_those_of_superusers() -> None:
+def test_managers_cannot_change_their_own_rights_nor_those_of_superusers():
     carol = member("carol", "Manager")
     browser, before = signed_in(carol), rows()
 
@@ -138,7 +135,7 @@ def test_managers_cannot_change_their_own_rights_nor_those_of_superusers() -> No
         assert rows() == before
 
 
-def test_acts_need_a_recent_second_factor(clock: Clock) -> None:
+def test_acts_need_a_recent_second_factor(clock):
     alice, browser = make_user("alice"), desk("Support")
     clock.advance(minutes=5, seconds=1)
     form = f"{page_of(alice)}deactivate/"
@@ -150,30 +147,28 @@ def test_acts_need_a_recent_second_factor(clock: Clock) -> None:
     assert User.objects.get(pk=alice.pk).is_active
 
 
-def _added(_browser: Client, _new: Authenticator) -> None:
+def _added(_browser, _new):
     pass
 
 
-def _shown(browser: Client, new: Authenticator) -> None:
+def _shown(browser, new):
     assert browser.post(REAUTHENTICATE, {"code": unused_code(new.user)}).status_code == 302
 
 
-def _removed(browser: Client, new: Authenticator) -> None:
+def _removed(browser, new):
     _shown(browser, new)
     assert browser.post(f"/accounts/2fa/totp/{new.pk}/", {"remove": "1"}).status_code == 302
     assert not Authenticator.objects.filter(pk=new.pk).exists()
 
 
-def _recovery_code(browser: Client, _new: Authenticator) -> None:
+def _recovery_code(browser, _new):
     browser.post(RECOVERY_CODES, {"new": "1"})
     code = recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]
     assert browser.post(REAUTHENTICATE, {"code": code}).status_code == 302
 
 
 @pytest.mark.parametrize("use", [_added, _shown, _removed, _recovery_code])
-def test_a_factor_that_was_added_in_the_session_does_not_count_for_acts(
-    use: Callable[[Client, Authenticator], None],
-) -> None:
+def test_a_factor_that_was_added_in_the_session_does_not_count_for_acts(use):
     """A thief who takes over a session of staff has ten minutes to add one."""
     alice, browser = make_user("alice"), desk("Support")
     carol = User.objects.get(username="carol")
@@ -189,7 +184,7 @@ def test_a_factor_that_was_added_in_the_session_does_not_count_for_acts(
     assert act(browser, alice, "deactivate").status_code == 302
 
 
-def test_an_act_uses_the_rights_that_both_have_now_not_those_of_a_minute_ago() -> None:
+def test_an_act_uses_the_rights_that_both_have_now_not_those_of_a_minute_ago():
     """The request has read both accounts before somebody else changed them."""
     carol, alice = member("carol", "Support"), make_user("alice")
 
@@ -204,7 +199,7 @@ def test_an_act_uses_the_rights_that_both_have_now_not_those_of_a_minute_ago() -
     assert User.objects.get(pk=alice.pk).is_active
 
 
-def test_a_reason_cannot_carry_markup_into_pages_or_emails() -> None:
+def test_a_reason_cannot_carry_markup_into_pages_or_emails():
     alice, browser = make_user("alice"), desk("Support")
 
     act(browser, alice, "send-reset", reason='<img src=x onerror="alert(1)">')
@@ -220,7 +215,7 @@ def test_a_reason_cannot_carry_markup_into_pages_or_emails() -> None:
         assert "&lt;img" in text
 
 
-def test_every_superuser_is_mailed_when_staff_are_switched_off() -> None:
+def test_every_superuser_is_mailed_when_staff_are_switched_off():
     owner, other = member("owner", "Superuser"), member("other", "Superuser")
     helper = member("helper", "Support")
 
@@ -231,7 +226,7 @@ def test_every_superuser_is_mailed_when_staff_are_switched_off() -> None:
         assert (row.detail, row.actor, row.reason) == ("helper", "owner", REASON)
 
 
-def test_two_members_of_staff_send_one_link() -> None:
+def test_two_members_of_staff_send_one_link():
     alice = make_user("alice")
     acts.perform("send-reset", member("carol", "Support"), Actor(), alice, reason=REASON)
 
@@ -242,9 +237,7 @@ def test_two_members_of_staff_send_one_link() -> None:
 
 
 @pytest.mark.parametrize("meanwhile", ["is_staff", "groups"])
-def test_rights_that_somebody_else_has_changed_meanwhile_are_not_overwritten(
-    meanwhile: str,
-) -> None:
+def test_rights_that_somebody_else_has_changed_meanwhile_are_not_overwritten(meanwhile):
     alice, browser = make_user("alice"), desk("Superuser")
     seen = browser.get(f"{page_of(alice)}?rights=1").context["adminform"].form.seen
     if meanwhile == "groups":
@@ -259,13 +252,13 @@ def test_rights_that_somebody_else_has_changed_meanwhile_are_not_overwritten(
     assert rows() == before
 
 
-def at_once(*orders: tuple[User, User]) -> list[bool]:
+def at_once(*orders):
     """Let each first user switch off the second, all at the same moment; return who succeeded."""
 
     # Each request has read the accounts before the other one changes them.
     read = [[User.objects.get(pk=row.pk) for row in order] for order in orders]
 
-    def run(number: int) -> bool:
+    def run(number):
         staff, user = read[number]
         try:
             acts.perform("deactivate", staff, Actor(), user, reason=REASON)
@@ -277,7 +270,7 @@ def at_once(*orders: tuple[User, User]) -> list[bool]:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_of_two_members_of_staff_who_act_at_once_one_is_told_that_it_is_done() -> None:
+def test_of_two_members_of_staff_who_act_at_once_one_is_told_that_it_is_done():
     alice = make_user("alice")
     carol, dave = member("carol", "Superuser"), member("dave", "Superuser")
 
@@ -287,7 +280,7 @@ def test_of_two_members_of_staff_who_act_at_once_one_is_told_that_it_is_done() -
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_superusers_cannot_switch_each_other_off_at_once() -> None:
+def test_two_superusers_cannot_switch_each_other_off_at_once():
     carol, dave = member("carol", "Superuser"), member("dave", "Superuser")
 
     assert sorted(at_once((carol, dave), (dave, carol))) == [False, True]
@@ -296,23 +289,23 @@ def test_two_superusers_cannot_switch_each_other_off_at_once() -> None:
 
 
 @pytest.fixture
-def alice() -> User:
+def alice():
     return alice_with_addresses()
 
 
-def staff_with(codename: str) -> Client:
+def staff_with(codename):
     carol = make_user("carol", is_staff=True)
     carol.user_permissions.set(Permission.objects.filter(codename=codename))
     return signed_in(User.objects.get(pk=carol.pk))
 
 
-def pages(browser: Client, alice: User) -> list[str]:
+def pages(browser, alice):
     """Return the page about alice, and the results of searches for her hidden addresses."""
     found = [browser.get("/admin/accounts/user/", {"q": email}).text for email in ADDRESSES[1:]]
     return [browser.get(f"/admin/accounts/user/{alice.pk}/change/").text, *found]
 
 
-def test_view_only_staff_neither_see_nor_search_hidden_addresses(alice: User) -> None:
+def test_view_only_staff_neither_see_nor_search_hidden_addresses(alice):
     page, *results = pages(staff_with("view_user"), alice)
 
     assert "a…@example.org" in page
@@ -323,14 +316,14 @@ def test_view_only_staff_neither_see_nor_search_hidden_addresses(alice: User) ->
     assert not any(str(alice.pk) in result for result in results)
 
 
-def test_staff_who_may_help_see_and_search_all_addresses(alice: User) -> None:
+def test_staff_who_may_help_see_and_search_all_addresses(alice):
     page, *results = pages(staff_with("help_user"), alice)
 
     assert all(email in page for email in ADDRESSES[1:])
     assert all(alice.email in result for result in results)
 
 
-def test_names_of_people_cannot_forge_the_explanation() -> None:
+def test_names_of_people_cannot_forge_the_explanation():
     forged = "Nothing stops alice. <b>Send the code to me</b>"
     alice = make_user("alice", display_name=forged, is_active=False)
 
@@ -341,7 +334,7 @@ def test_names_of_people_cannot_forge_the_explanation() -> None:
 
 
 @pytest.mark.parametrize("method", ["get", "head"])
-def test_staff_leave_a_trace_when_they_open_a_page_about_a_person(method: str) -> None:
+def test_staff_leave_a_trace_when_they_open_a_page_about_a_person(method):
     alice = make_user("alice")
     browser = staff_with("view_user")
 
@@ -350,7 +343,7 @@ def test_staff_leave_a_trace_when_they_open_a_page_about_a_person(method: str) -
     assert "A member of staff opened the page" in signed_in(alice).get("/accounts/activity/").text
 
 
-def test_support_cannot_confirm_a_sign_up_of_their_own_at_an_invited_address() -> None:
+def test_support_cannot_confirm_a_sign_up_of_their_own_at_an_invited_address():
     manager = Group.objects.get(name="Manager")
     invite(superuser("owner")[1], "dave", is_staff="on", groups=[manager.pk])
     sign_up(Client(), "mallory", address_of("dave"))
@@ -361,10 +354,10 @@ def test_support_cannot_confirm_a_sign_up_of_their_own_at_an_invited_address() -
     assert (mallory.is_staff, mallory.group_names) == (False, [])
 
 
-def test_support_cannot_reset_the_limits_of_an_account_for_endless_guesses() -> None:
+def test_support_cannot_reset_the_limits_of_an_account_for_endless_guesses():
     alice, browser = make_user("alice"), desk("Support")
 
-    def guess_and_reset() -> int:
+    def guess_and_reset():
         sign_in(Client(), "alice", "wrong password")
         return int(act(browser, alice, "clear-limits").status_code)
 
@@ -374,7 +367,7 @@ def test_support_cannot_reset_the_limits_of_an_account_for_endless_guesses() -> 
 
 
 @pytest.mark.parametrize("name", ["send-reset", "end-sessions"])
-def test_the_form_of_an_act_shows_nothing_about_a_person_without_a_trace(name: str) -> None:
+def test_the_form_of_an_act_shows_nothing_about_a_person_without_a_trace(name):
     alice = make_user("alice")
 
     desk("Support").get(f"{page_of(alice)}{name}/")
@@ -382,7 +375,7 @@ def test_the_form_of_an_act_shows_nothing_about_a_person_without_a_trace(name: s
     assert alice.activity.filter(kind="page_opened", actor="carol").exists()
 
 
-def test_people_do_not_learn_which_member_of_staff_acted() -> None:
+def test_people_do_not_learn_which_member_of_staff_acted():
     alice = make_user("alice")
     by_key = Actor(proof="pop", key="carol's script")
 
@@ -399,20 +392,20 @@ def test_people_do_not_learn_which_member_of_staff_acted() -> None:
 TOO_WEAK = (401, "insufficient_user_authentication")
 
 
-def allow(key: str, wanted: str = "act", by: str = "Superuser", name: str = "owner") -> Any:
+def allow(key, wanted="act", by="Superuser", name="owner"):
     """Let a superuser allow ``key``, which belongs to carol."""
     carol = User.objects.get(username="carol")
     return act(desk(by, name), carol, "allow-key", target=f"{row_of(key).pk} {wanted}")
 
 
-def carols_key(role: str = "Support", wanted: str = "act") -> str:
+def carols_key(role="Support", wanted="act"):
     """Return a key of carol that may use the staff API."""
     key = key_of(member("carol", role))
     assert allow(key, wanted).status_code == 302
     return key
 
 
-def calls(key: str, user: Any) -> list[Answer]:
+def calls(key, user):
     deactivate = f"admin/users/{user.pk}/deactivate/"
     return [
         call("admin/users/", token=key),
@@ -421,12 +414,12 @@ def calls(key: str, user: Any) -> list[Answer]:
     ]
 
 
-def may_use_staff_api(key: str) -> bool:
+def may_use_staff_api(key):
     """Return whether a call of the staff API with ``key`` succeeds."""
     return call("admin/users/", token=key).status == 200
 
 
-def test_an_allowed_key_has_the_role_of_its_owner_and_no_more(clock: Clock) -> None:
+def test_an_allowed_key_has_the_role_of_its_owner_and_no_more(clock):
     key, alice = carols_key(), make_user("alice")
     clock.advance(days=5)
 
@@ -438,7 +431,7 @@ def test_an_allowed_key_has_the_role_of_its_owner_and_no_more(clock: Clock) -> N
     assert call(f"users/{alice.pk}/", token=key).status == 404
 
 
-def test_a_key_that_may_only_read_cannot_act() -> None:
+def test_a_key_that_may_only_read_cannot_act():
     key, alice = carols_key(wanted="read"), make_user("alice")
 
     *read, acted = calls(key, alice)
@@ -447,7 +440,7 @@ def test_a_key_that_may_only_read_cannot_act() -> None:
     assert status_and_code(acted) == (403, "insufficient_scope")
 
 
-def test_no_other_key_of_the_same_owner_may_use_the_staff_api() -> None:
+def test_no_other_key_of_the_same_owner_may_use_the_staff_api():
     carols_key()
     other = key_of(User.objects.get(username="carol"), "admin:read admin:write read write")
 
@@ -455,7 +448,7 @@ def test_no_other_key_of_the_same_owner_may_use_the_staff_api() -> None:
 
 
 @pytest.mark.parametrize("role", ["Auditor", "Support", "Manager"])
-def test_only_superusers_allow_keys(role: str) -> None:
+def test_only_superusers_allow_keys(role):
     key = key_of(member("carol", "Auditor"))
 
     assert allow(key, by=role, name="bob").status_code == 403
@@ -463,7 +456,7 @@ def test_only_superusers_allow_keys(role: str) -> None:
     assert not may_use_staff_api(key)
 
 
-def test_superusers_allow_neither_their_own_keys_nor_those_of_users_nor_any_over_the_api() -> None:
+def test_superusers_allow_neither_their_own_keys_nor_those_of_users_nor_any_over_the_api():
     carol = member("carol", "Superuser")
     own, browser = key_of(carol), signed_in(carol)
     alice = make_user("alice")
@@ -483,7 +476,7 @@ def test_superusers_allow_neither_their_own_keys_nor_those_of_users_nor_any_over
 
 
 @pytest.mark.parametrize("target", ["", "x", "x act", "{0}", "{0} all", "{0} act act", "\0 act"])
-def test_a_malformed_choice_allows_nothing(target: str) -> None:
+def test_a_malformed_choice_allows_nothing(target):
     key = key_of(member("carol", "Support"))
     carol = User.objects.get(username="carol")
 
@@ -493,26 +486,26 @@ def test_a_malformed_choice_allows_nothing(target: str) -> None:
     assert not may_use_staff_api(key)
 
 
-def withdraw(carol: User) -> None:
+def withdraw(carol):
     owner = signed_in(User.objects.get(username="owner"))
     assert act(owner, carol, "withdraw-key").status_code == 302
 
 
-def by_owner(**fields: Any) -> Any:
+def by_owner(**fields):
     """Return an act in which another superuser changes carol's rights."""
 
-    def change(carol: User) -> None:
+    def change(carol):
         owner = signed_in(User.objects.get(username="owner"))
         assert owner.post(page_of(carol), fields).status_code == 302
 
     return change
 
 
-def become_a_manager(carol: User) -> None:
+def become_a_manager(carol):
     by_owner(is_staff="on", groups=Group.objects.get(name="Manager").pk)(carol)
 
 
-def lose_the_role_unseen(carol: User) -> None:
+def lose_the_role_unseen(carol):
     Group.objects.get(name="Support").permissions.clear()
 
 
@@ -527,7 +520,7 @@ ENDS = {
 
 
 @pytest.mark.parametrize("end", ENDS)
-def test_access_ends_with_the_role_the_account_and_the_key(end: str) -> None:
+def test_access_ends_with_the_role_the_account_and_the_key(end):
     key = carols_key()
     assert may_use_staff_api(key)
 
@@ -536,7 +529,7 @@ def test_access_ends_with_the_role_the_account_and_the_key(end: str) -> None:
     assert not may_use_staff_api(key)
 
 
-def test_a_key_must_be_allowed_again_after_rights_are_given_back() -> None:
+def test_a_key_must_be_allowed_again_after_rights_are_given_back():
     key = carols_key()
     carol = User.objects.get(username="carol")
     by_owner()(carol)
@@ -548,7 +541,7 @@ def test_a_key_must_be_allowed_again_after_rights_are_given_back() -> None:
     assert carol.activity.filter(kind="key_disallowed").exists()
 
 
-def test_who_allowed_a_key_and_why_is_in_both_histories_and_mailed() -> None:
+def test_who_allowed_a_key_and_why_is_in_both_histories_and_mailed():
     other = member("dave", "Superuser")
 
     key = carols_key()

@@ -13,7 +13,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.passwords.hashers import Argon2id
 from accounts.users.models import User
 from tests.support.second_factor import enrolled
-from tests.support.site import Client, Site
+from tests.support.site import Site
 from tests.support.steps import (
     LOGIN,
     WRONG,
@@ -37,7 +37,7 @@ OTHERS = {"unknown": "nobody", "no password": "bob", "pending": "mallory"}
 
 
 @pytest.fixture
-def people(db: None) -> list[str]:
+def people(db):
     """Alice, who has a second factor, and accounts that answers must not distinguish from hers."""
     enrolled(make_user("alice"))
     make_user("bob", password=None)
@@ -46,12 +46,12 @@ def people(db: None) -> list[str]:
     return ["alice", "bob", "mallory", "pending", "nobody"]
 
 
-def work(browser: Browser, page: str, data: dict[str, str]) -> list[str]:
+def work(browser, page, data):
     """Return the SQL statements of a request, in order and without values."""
     return work_and_answer(browser, page, data)[0]
 
 
-def work_and_answer(browser: Browser, page: str, data: dict[str, str]) -> tuple[list[str], Any]:
+def work_and_answer(browser, page, data):
     """Return the SQL statements of a request and its answer without the parts that vary."""
     with CaptureQueriesContext(connection) as queries:
         answer = browser.post(page, data)
@@ -69,8 +69,8 @@ def work_and_answer(browser: Browser, page: str, data: dict[str, str]) -> tuple[
 @pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
 @pytest.mark.parametrize("page", [RESET, BY_CODE])
 def test_requesting_a_mail_answers_and_costs_the_same_for_known_and_unknown_accounts(
-    people: list[str], page: str, address: str
-) -> None:
+    people, page, address
+):
     costs, before, shown = [], len(outbox()), set()
     for name in people:
         browser = Browser()
@@ -89,14 +89,14 @@ def test_requesting_a_mail_answers_and_costs_the_same_for_known_and_unknown_acco
 @pytest.mark.production_hashes
 @pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
 def test_3_3_a_wrong_password_answers_and_costs_the_same_for_every_account(
-    people: list[str], monkeypatch: pytest.MonkeyPatch, address: str
-) -> None:
+    people, monkeypatch, address
+):
     make_user("erin", password=None)
     User.objects.filter(username="erin").update(password=BCRYPT)
     people.append("erin")
     verify, hashes = Argon2id.verify, []
 
-    def counted(self: Any, password: str, encoded: str) -> bool:
+    def counted(self, password, encoded):
         hashes.append(encoded.split("$")[3])
         return verify(self, password, encoded)
 
@@ -109,7 +109,7 @@ def test_3_3_a_wrong_password_answers_and_costs_the_same_for_every_account(
     assert hashes == ["m=19456,t=2,p=1"] * len(people)
 
 
-def test_a_wrong_code_runs_the_same_statements_for_every_account(people: list[str]) -> None:
+def test_a_wrong_code_runs_the_same_statements_for_every_account(people):
     costs = []
     for name in people:
         browser: Any = Browser()
@@ -119,7 +119,7 @@ def test_a_wrong_code_runs_the_same_statements_for_every_account(people: list[st
     assert costs == [costs[0]] * len(people)
 
 
-def ms(browser: Client, page: str, login: str, token: str) -> float:
+def ms(browser, page, login, token):
     """Return the time that the answer to a form takes, in milliseconds."""
     started = time.perf_counter()
     answer = browser.post(page, {"login": login, "password": WRONG}, csrf=token)
@@ -131,7 +131,7 @@ def ms(browser: Client, page: str, login: str, token: str) -> float:
 @pytest.mark.proof
 @pytest.mark.alone
 @pytest.mark.parametrize("page", [LOGIN, RESET, BY_CODE])
-def test_median_times_of_known_and_unknown_accounts_differ_by_less_than_5_ms(page: str) -> None:
+def test_median_times_of_known_and_unknown_accounts_differ_by_less_than_5_ms(page):
     with Site(LIMITS_SCALE="100000") as site:
         member(site, "alice")
         member(site, "bob")

@@ -53,7 +53,7 @@ from tests.support.second_steps import (
     with_cookie,
     with_factor,
 )
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, outbox, sign_in
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, options_on, registered
 
@@ -61,13 +61,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def alice() -> Any:
+def alice():
     user = person()
     enrolled(user)
     return user
 
 
-def test_a_trusted_browser_skips_the_second_step(alice: Any) -> None:
+def test_a_trusted_browser_skips_the_second_step(alice):
     here = trusting_browser(alice)
 
     assert not needs_second_step(here)
@@ -77,7 +77,7 @@ def test_a_trusted_browser_skips_the_second_step(alice: Any) -> None:
     assert [m.to for m in outbox() if "browser is now trusted" in m.subject] == [alice.email]
 
 
-def test_the_trust_cookie_is_httponly_and_samesite(alice: Any, settings: Any) -> None:
+def test_the_trust_cookie_is_httponly_and_samesite(alice, settings):
     cookie = cookie_of(trusting_browser(alice))
     assert cookie["httponly"] is True
     assert (cookie["samesite"], cookie["path"], cookie["domain"]) == ("Lax", "/", "")
@@ -89,7 +89,7 @@ def test_the_trust_cookie_is_httponly_and_samesite(alice: Any, settings: Any) ->
     assert cookie_of(trusting_browser(other))["secure"] is True
 
 
-def test_a_copied_trust_cookie_is_refused_in_another_kind_of_browser(alice: Any) -> None:
+def test_a_copied_trust_cookie_is_refused_in_another_kind_of_browser(alice):
     value = cookie_of(trusting_browser(alice)).value
 
     assert needs_second_step(with_cookie(value, SAFARI))
@@ -103,7 +103,7 @@ def test_a_copied_trust_cookie_is_refused_in_another_kind_of_browser(alice: Any)
     )
 
 
-def test_a_trust_cookie_works_only_for_its_user_and_only_with_the_password(alice: Any) -> None:
+def test_a_trust_cookie_works_only_for_its_user_and_only_with_the_password(alice):
     bob = person("bob")
     enrolled(bob)
     here = trusting_browser(alice)
@@ -117,7 +117,7 @@ def test_a_trust_cookie_works_only_for_its_user_and_only_with_the_password(alice
     assert needs_second_step(here, "bob")
 
 
-def test_a_forged_trust_cookie_or_a_database_row_does_not_skip_the_second_step(alice: Any) -> None:
+def test_a_forged_trust_cookie_or_a_database_row_does_not_skip_the_second_step(alice):
     here = trusting_browser(alice)
     row = TrustedBrowser.objects.get()
     assert cookie_of(here).value not in serializers.serialize("json", [row])
@@ -127,7 +127,7 @@ def test_a_forged_trust_cookie_or_a_database_row_does_not_skip_the_second_step(a
         assert needs_second_step(with_cookie(value)), value[:50]
 
 
-def test_no_browser_can_be_trusted_when_the_setting_is_0(alice: Any, settings: Any) -> None:
+def test_no_browser_can_be_trusted_when_the_setting_is_0(alice, settings):
     set_up(settings, trusted_browser_days=0)
     here = browser()
     assert sign_in(here, "alice").url == CHALLENGE
@@ -140,7 +140,7 @@ def test_no_browser_can_be_trusted_when_the_setting_is_0(alice: Any, settings: A
     assert not TrustedBrowser.objects.exists()
 
 
-def test_no_browser_is_trusted_before_the_second_step_succeeds(alice: Any) -> None:
+def test_no_browser_is_trusted_before_the_second_step_succeeds(alice):
     registered(alice)
     _mallory, foreign = owner("mallory")
     here = browser()
@@ -158,7 +158,7 @@ def test_no_browser_is_trusted_before_the_second_step_succeeds(alice: Any) -> No
     assert not TrustedBrowser.objects.exists()
 
 
-def test_staff_in_a_trusted_browser_need_a_second_factor_for_the_admin() -> None:
+def test_staff_in_a_trusted_browser_need_a_second_factor_for_the_admin():
     carol = person("carol", is_staff=True, is_superuser=True)
     enrolled(carol)
     here = trusting_browser(carol)
@@ -171,7 +171,7 @@ def test_staff_in_a_trusted_browser_need_a_second_factor_for_the_admin() -> None
     assert here.get("/admin/").status_code == 302, "the password alone does not open the admin"
 
 
-def test_staff_who_need_a_passkey_need_it_in_a_trusted_browser_too(settings: Any) -> None:
+def test_staff_who_need_a_passkey_need_it_in_a_trusted_browser_too(settings):
     carol, passkey = owner("carol", is_staff=True, is_superuser=True)
     enrolled(carol)
     here = trusting_browser(carol)
@@ -183,7 +183,7 @@ def test_staff_who_need_a_passkey_need_it_in_a_trusted_browser_too(settings: Any
     assert here.get("/admin/").status_code == 200
 
 
-def test_another_users_trusted_browsers_are_neither_visible_nor_revocable(alice: Any) -> None:
+def test_another_users_trusted_browsers_are_neither_visible_nor_revocable(alice):
     here = trusting_browser(alice)
     row = TrustedBrowser.objects.get()
     thief = signed_in(person("mallory"))
@@ -199,7 +199,7 @@ def test_another_users_trusted_browsers_are_neither_visible_nor_revocable(alice:
     assert times_in_history(alice, "trust_ended") == 0
 
 
-def test_two_users_of_one_browser_are_trusted_separately(alice: Any) -> None:
+def test_two_users_of_one_browser_are_trusted_separately(alice):
     bob = person("bob")
     enrolled(bob)
     here = trusting_browser(alice)
@@ -214,7 +214,7 @@ def test_two_users_of_one_browser_are_trusted_separately(alice: Any) -> None:
     assert not needs_second_step(here, "alice")
 
 
-def test_a_planted_trust_cookie_with_many_parts_is_refused_and_does_not_grow(alice: Any) -> None:
+def test_a_planted_trust_cookie_with_many_parts_is_refused_and_does_not_grow(alice):
     here = with_cookie(".".join(["a" * 43] * 8))
     assert needs_second_step(here)
 
@@ -225,11 +225,11 @@ def test_a_planted_trust_cookie_with_many_parts_is_refused_and_does_not_grow(ali
     assert not needs_second_step(here)
 
 
-def add_a_passkey(here: Client, alice: Any) -> None:
+def add_a_passkey(here, alice):
     post_credential(here, Passkey().create(options_of(here, ADD)), ADD)
 
 
-def remove_a_passkey(here: Client, alice: Any) -> None:
+def remove_a_passkey(here, alice):
     here.post(f"{PASSKEYS}{alice.passkey_set.get().pk}/", {"remove": "1"})
 
 
@@ -245,9 +245,7 @@ ENDS: dict[str, Callable[[Client, Any], object]] = {
 
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_changes_of_credentials_and_the_owner_end_the_trust(
-    alice: Any, end: Callable[[Client, Any], object]
-) -> None:
+def test_changes_of_credentials_and_the_owner_end_the_trust(alice, end):
     registered(alice)
     here = trusting_browser(alice)
     copy = with_cookie(cookie_of(here).value)
@@ -264,9 +262,7 @@ def test_changes_of_credentials_and_the_owner_end_the_trust(
     assert needs_second_step(copy)
 
 
-def test_the_trust_ends_after_its_days_or_after_fewer_that_are_set_later(
-    alice: Any, clock: Clock, settings: Any
-) -> None:
+def test_the_trust_ends_after_its_days_or_after_fewer_that_are_set_later(alice, clock, settings):
     here = trusting_browser(alice)
     clock.advance(days=30, seconds=-1)
     assert not needs_second_step(here), "using the trust does not extend it"
@@ -286,11 +282,11 @@ FINISH = "code to finish signing in"
 LOCKDOWN = "/accounts/lockdown/"
 
 
-def turn(browser: Client, state: str) -> None:
+def turn(browser, state):
     assert browser.post(EMAILED_CODES, {"emailed_codes": state}).url == "/accounts/2fa/"
 
 
-def emailed_code_signs_in() -> bool:
+def emailed_code_signs_in():
     """Return whether the password and an emailed code sign alice in."""
     browser = after_password()
     if browser.post(CHALLENGE, {"mail": "1"}).status_code == 302:
@@ -298,7 +294,7 @@ def emailed_code_signs_in() -> bool:
     return is_signed_in(browser)
 
 
-def test_a_code_that_was_emailed_before_the_owner_turned_it_off_is_refused(clock: Clock) -> None:
+def test_a_code_that_was_emailed_before_the_owner_turned_it_off_is_refused(clock):
     alice, _seed = with_factor()
     on_a_page, challenge = after_password(), first_step()
     on_a_page.post(CHALLENGE, {"mail": "1"})
@@ -318,9 +314,7 @@ def test_a_code_that_was_emailed_before_the_owner_turned_it_off_is_refused(clock
 
 
 @pytest.mark.parametrize("factor", ["app", "passkey"])
-def test_the_first_factor_turns_emailed_codes_off_until_the_owner_turns_them_on(
-    factor: str,
-) -> None:
+def test_the_first_factor_turns_emailed_codes_off_until_the_owner_turns_them_on(factor):
     browser = signed_in(make_user("alice"))
     if factor == "app":
         set_up_authenticator(browser)
@@ -334,7 +328,7 @@ def test_the_first_factor_turns_emailed_codes_off_until_the_owner_turns_them_on(
     assert emailed_code_signs_in()
 
 
-def test_opening_the_page_does_not_turn_emailed_codes_on() -> None:
+def test_opening_the_page_does_not_turn_emailed_codes_on():
     alice, _seed = with_factor()
     User.objects.update(emailed_codes=False)
 
@@ -344,9 +338,7 @@ def test_opening_the_page_does_not_turn_emailed_codes_on() -> None:
 
 
 @pytest.mark.parametrize("days, stays", [(6, False), (8, True)])
-def test_a_lock_turns_off_emailed_codes_that_a_thief_may_have_turned_on(
-    clock: Clock, days: int, *, stays: bool
-) -> None:
+def test_a_lock_turns_off_emailed_codes_that_a_thief_may_have_turned_on(clock, days, *, stays):
     alice, _seed = with_factor(emailed_codes=False)
     clock.advance(days=30)
     browser = signed_in(alice)
@@ -362,7 +354,7 @@ def test_a_lock_turns_off_emailed_codes_that_a_thief_may_have_turned_on(
     assert Activity.objects.filter(kind="emailed_codes_off").exists() is not stays
 
 
-def test_a_request_from_before_a_lock_does_not_turn_emailed_codes_on() -> None:
+def test_a_request_from_before_a_lock_does_not_turn_emailed_codes_on():
     with_factor()
     before = User.objects.get()
     lock_down(before, Actor())

@@ -3,16 +3,13 @@
 import json
 import os
 import signal
-from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Any
 
 import pytest
 
 from accounts.throttle.limits import LOGIN_SUBSCRIBER
-from tests.support.nodes import AT_ONCE, Nodes, Race, browser_at, database, running, server_errors
-from tests.support.services import Postgres, Redis
-from tests.support.site import Response, together
+from tests.support.nodes import AT_ONCE, browser_at, database, running, server_errors
+from tests.support.site import together
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -37,22 +34,22 @@ BUSY_SECONDS = 3
         pytest.param("sqlite", marks=pytest.mark.proof),
     ],
 )
-def nodes(request: pytest.FixtureRequest) -> Iterator[Nodes]:
+def nodes(request):
     """Two server processes on one database, without limits."""
     with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
         yield both
 
 
-def is_not_limited(answer: Response) -> bool:
+def is_not_limited(answer):
     return answer.status != 429 or answer.headers["Retry-After"] == str(BUSY_SECONDS)
 
 
-def guesses(nodes: Nodes, n: int, *, login: str) -> list[Response]:
+def guesses(nodes, n, *, login):
     """Guess ``n`` times at once, on each node in turn, from ``n`` IP addresses."""
     template = nodes[0].client()
     token = template.csrf(LOGIN)
 
-    def guess(i: int) -> Response:
+    def guess(i):
         browser = same_browser(nodes[i % 2], template, X_Forwarded_For=f"192.0.2.{i}")
         return browser.post(LOGIN, {"login": login, "password": WRONG}, csrf=token)
 
@@ -60,8 +57,8 @@ def guesses(nodes: Nodes, n: int, *, login: str) -> list[Response]:
 
 
 def test_two_processes_together_allow_exactly_the_limit_with_and_without_redis(
-    redis_server: Redis, postgres: Postgres
-) -> None:
+    redis_server, postgres
+):
     """Redis is frozen for the second half; ``tests/throttle`` tests one that refuses."""
     redis_server.flush()
     with running(REDIS_URL=redis_server.url, DATABASE_URL=postgres.database()) as both:
@@ -80,7 +77,7 @@ def test_two_processes_together_allow_exactly_the_limit_with_and_without_redis(
         assert all(int(answer.headers["Retry-After"]) > 0 for answer in refused)
 
 
-def eight_sign_ups_of_one_name(nodes: Nodes, name: str) -> None:
+def eight_sign_ups_of_one_name(nodes, name):
     """Only one of eight sign-ups gets the username; the others get an error."""
     browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
 
@@ -94,7 +91,7 @@ def eight_sign_ups_of_one_name(nodes: Nodes, name: str) -> None:
     assert len(nodes[0].mails(to=name)) == 1
 
 
-def eight_names_for_one_email(nodes: Nodes, name: str) -> None:
+def eight_names_for_one_email(nodes, name):
     """Eight users sign up with one email and confirm at once; only one gets the account."""
     browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
     address = f"{name}@example.org"
@@ -105,7 +102,7 @@ def eight_names_for_one_email(nodes: Nodes, name: str) -> None:
     links = {number_in_greeting(mail, name): link_in(mail) for mail in mails.values()}
     tokens = [browser.csrf(CONFIRM) for browser in browsers]
 
-    def confirm(i: int) -> Response:
+    def confirm(i):
         return browsers[i].post(links[i], {}, csrf=tokens[i])
 
     answers = together(AT_ONCE, confirm)
@@ -120,13 +117,13 @@ def eight_names_for_one_email(nodes: Nodes, name: str) -> None:
     assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username LIKE ?", f"{name}%")) == 1
 
 
-def number_in_greeting(mail: Any, name: str) -> int:
+def number_in_greeting(mail, name):
     """Return the number at the end of the username in a mail's greeting."""
     text = mail.get_body(("plain",)).get_content()
     return int(text.partition(f"Hello {name}")[2][0])
 
 
-def sign_up_in_tabs(nodes: Nodes, name: str) -> tuple[Any, list[Callable[..., Response]]]:
+def sign_up_in_tabs(nodes, name):
     """Sign up; return the mail and one function for each tab that posts a form in it."""
     browser = browser_at(nodes[0], "192.0.2.1")
     assert sign_up(browser, name).status == 302
@@ -138,11 +135,11 @@ def sign_up_in_tabs(nodes: Nodes, name: str) -> tuple[Any, list[Callable[..., Re
     return mail, [partial(copy.post, csrf=token) for copy in copies]
 
 
-def eight_confirmations_of_one_sign_up(nodes: Nodes, name: str) -> None:
+def eight_confirmations_of_one_sign_up(nodes, name):
     """Eight tabs confirm by code and by link; one user and one session are made."""
     mail, tabs = sign_up_in_tabs(nodes, name)
 
-    def confirm(i: int) -> Response:
+    def confirm(i):
         if i < AT_ONCE / 2:
             return tabs[i](CONFIRM, {"code": code_in(mail)})
         return tabs[i](link_in(mail), {"password": PASSWORD})
@@ -154,7 +151,7 @@ def eight_confirmations_of_one_sign_up(nodes: Nodes, name: str) -> None:
     assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username = ?", name)) == 1
 
 
-def confirming_while_mails_are_asked_for(nodes: Nodes, name: str) -> None:
+def confirming_while_mails_are_asked_for(nodes, name):
     """Confirming, resending and correcting at once causes no deadlock and at most one user."""
     mail, tabs = sign_up_in_tabs(nodes, name)
     acts = ({"code": code_in(mail)}, {"resend": "1"}, {"correct": "1", "email": f"{name}@new.org"})
@@ -165,7 +162,7 @@ def confirming_while_mails_are_asked_for(nodes: Nodes, name: str) -> None:
     assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username = ?", name)) <= 1
 
 
-def eight_tries_of_strangers_at_one_code(nodes: Nodes, name: str) -> None:
+def eight_tries_of_strangers_at_one_code(nodes, name):
     """Strangers who try codes over the API at once have two tries, and leave three to the owner."""
     mail, tabs = sign_up_in_tabs(nodes, name)
     body = json.dumps({"email": f"{name}@example.org", "code": "0000 0000"}).encode()
@@ -196,5 +193,5 @@ RACES = [
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_sign_up_races_at_two_processes_have_one_outcome(nodes: Nodes, race: Race) -> None:
+def test_sign_up_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__[6:].replace("_", "")[:20])

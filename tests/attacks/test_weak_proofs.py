@@ -4,8 +4,6 @@ A trusted browser, a mailed code and a provider's sign-in are weak. In an accoun
 factor they must neither change a credential nor open staff pages.
 """
 
-from typing import Any
-
 import pytest
 from django.test import Client
 
@@ -23,7 +21,7 @@ from tests.support.second_factor import (
     set_up_authenticator,
     unused_code,
 )
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,
     address_of,
@@ -66,13 +64,13 @@ STRONG: list[tuple[Method, ...]] = [
 ]
 
 
-def needs_reauthentication(answer: Any) -> bool:
+def needs_reauthentication(answer):
     """Return whether the site asked for reauthentication instead of acting."""
     return answer.status_code == 302 and answer["Location"].startswith(REAUTHENTICATE)
 
 
 @pytest.fixture
-def alice(op: Any) -> User:
+def alice(op):
     """Alice, who has an authenticator app, at a site with a provider."""
     user = make_user("alice", emailed_codes=True)
     enrolled(user)
@@ -80,9 +78,7 @@ def alice(op: Any) -> User:
 
 
 @pytest.mark.parametrize("act", ACTS)
-def test_no_weak_proof_allows_an_action_in_an_account_with_a_second_factor(
-    alice: User, act: str
-) -> None:
+def test_no_weak_proof_allows_an_action_in_an_account_with_a_second_factor(alice, act):
     path, data = ACTS[act]
     path = path.format(id=Authenticator.objects.get().pk)
 
@@ -100,9 +96,7 @@ def test_no_weak_proof_allows_an_action_in_an_account_with_a_second_factor(
 
 
 @pytest.mark.parametrize("act", [act for act in ACTS if act not in {"remove a factor"}])
-def test_without_a_second_factor_any_recent_proof_allows_an_action(
-    op: Any, act: str, clock: Clock
-) -> None:
+def test_without_a_second_factor_any_recent_proof_allows_an_action(op, act, clock):
     alice = make_user("alice")
     path, data = ACTS[act]
     old = signed_in(alice, by=(Method.PASSWORD,))
@@ -112,7 +106,7 @@ def test_without_a_second_factor_any_recent_proof_allows_an_action(
     assert not needs_reauthentication(signed_in(alice, by=(Method.MAIL,)).post(path, data))
 
 
-def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice: User, clock: Clock) -> None:
+def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice, clock):
     """The requested keys never expire."""
     challenge = get_tokens()["challenge"]
     call("token/challenge/", {"challenge": challenge, "method": "email"})
@@ -121,7 +115,7 @@ def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice: User, clock: 
         "token/challenge/", {"challenge": get_tokens()["challenge"], "code": unused_code(alice)}
     )
 
-    def make(**credentials: str) -> tuple[int, str]:
+    def make(**credentials):
         answer = call("keys/", {"name": "bot", "expires_at": None}, **credentials)
         return answer.status, answer.code
 
@@ -133,7 +127,7 @@ def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice: User, clock: 
     assert make(token=call("token/refresh/", {"refresh": shown["refresh"]})["access"]) == too_little
 
 
-def test_a_mailed_second_step_makes_no_browser_trusted(alice: User) -> None:
+def test_a_mailed_second_step_makes_no_browser_trusted(alice):
     browser = Client()
     sign_in(browser, "alice")
     browser.post(CHALLENGE, {"mail": "1"})
@@ -143,7 +137,7 @@ def test_a_mailed_second_step_makes_no_browser_trusted(alice: User) -> None:
     assert "trusted" not in browser.cookies
 
 
-def test_a_copied_staff_cookie_and_the_password_make_no_superuser(clock: Clock) -> None:
+def test_a_copied_staff_cookie_and_the_password_make_no_superuser(clock):
     carol, alice = make_user("carol", is_staff=True, is_superuser=True), make_user("alice")
     thief = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
     form = f"/admin/accounts/user/{alice.pk}/change/"
@@ -157,7 +151,7 @@ def test_a_copied_staff_cookie_and_the_password_make_no_superuser(clock: Clock) 
     assert not User.objects.get(pk=alice.pk).is_superuser
 
 
-def test_every_superuser_is_mailed_when_staff_get_rights() -> None:
+def test_every_superuser_is_mailed_when_staff_get_rights():
     carol, alice = make_user("carol", is_staff=True, is_superuser=True), make_user("alice")
     make_user("bob", is_staff=True, is_superuser=True)
     make_user("mallory", is_staff=True)
@@ -171,7 +165,7 @@ def test_every_superuser_is_mailed_when_staff_get_rights() -> None:
     assert Activity.objects.filter(kind="staff_changed", detail="alice", actor="carol").count() == 2
 
 
-def test_the_last_superuser_cannot_be_deactivated_or_demoted() -> None:
+def test_the_last_superuser_cannot_be_deactivated_or_demoted():
     carol = make_user("carol", is_staff=True, is_superuser=True)
     browser = signed_in(carol, by=(Method.PASSWORD, Method.TOTP))
     form = f"/admin/accounts/user/{carol.pk}/change/"
@@ -184,9 +178,7 @@ def test_the_last_superuser_cannot_be_deactivated_or_demoted() -> None:
 
 
 @pytest.mark.parametrize("how", ["token", "basic"])
-def test_a_compromised_password_is_refused_over_the_api(
-    how: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_compromised_password_is_refused_over_the_api(how, monkeypatch):
     make_user("alice", password="password1234")
 
     if how == "token":
@@ -197,7 +189,7 @@ def test_a_compromised_password_is_refused_over_the_api(
     assert (answer.status, answer.code) == (403, "password_compromised")
 
 
-def test_a_change_is_reported_to_every_email() -> None:
+def test_a_change_is_reported_to_every_email():
     from accounts.users import services as users
 
     alice = make_user("alice")
@@ -210,7 +202,7 @@ def test_a_change_is_reported_to_every_email() -> None:
     assert recipients == ["alice@example.org", "alice@second.example"]
 
 
-def test_an_email_added_before_the_first_factor_cannot_be_confirmed_after_it() -> None:
+def test_an_email_added_before_the_first_factor_cannot_be_confirmed_after_it():
     alice = make_user("alice")
     browser = signed_in(alice, by=(Method.MAIL,))
     browser.post("/accounts/email/", {"email": "mallory@example.org"})

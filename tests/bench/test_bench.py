@@ -1,7 +1,6 @@
 """`make bench` in small numbers."""
 
 import math
-from pathlib import Path
 
 import pytest
 
@@ -13,11 +12,11 @@ from tests.bench.report import Row, compared
 LITTLE = Effort(rounds=1, seconds=0.1, stormy=10, people=60, families=200, few=20, known=20)
 
 
-def test_sides_are_measured_in_turn_and_the_first_round_does_not_count() -> None:
+def test_sides_are_measured_in_turn_and_the_first_round_does_not_count():
     order: list[str] = []
 
-    def side(name: str) -> Side:
-        def measure() -> float:
+    def side(name):
+        def measure():
             order.append(name)
             return len(order)
 
@@ -29,7 +28,7 @@ def test_sides_are_measured_in_turn_and_the_first_round_does_not_count() -> None
     assert (a.costs, absent.costs, b.costs) == ((3, 5), (), (4, 6))
 
 
-def test_a_row_names_the_algorithms_and_says_defaults_if_they_differ() -> None:
+def test_a_row_names_the_algorithms_and_says_defaults_if_they_differ():
     ours = Side("this site", "ES256", costs=(0.001, 0.002, 0.001))
     equal = Side("a", "ES256", costs=(0.004, 0.002, 0.005))
     other = Side("b", "HS256", costs=(0.001, 0.001, 0.001))
@@ -49,9 +48,7 @@ def test_a_row_names_the_algorithms_and_says_defaults_if_they_differ() -> None:
     assert skipped.cells[3:] == ("c: skipped, Node is not installed", "skipped", "≥ 4.00", "")
 
 
-def test_rows_are_written_into_the_page_and_the_plot(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_written_into_the_page_and_the_plot(tmp_path, monkeypatch):
     page, image = tmp_path / "speed.md", tmp_path / "speed.svg"
     page.write_text(f"before {report.BEGIN} old {report.END} after")
     monkeypatch.setattr(report, "PAGE", page)
@@ -72,7 +69,7 @@ def test_rows_are_written_into_the_page_and_the_plot(
 
 @pytest.mark.proof
 @pytest.mark.alone
-def test_every_row_of_the_table_can_be_measured() -> None:
+def test_every_row_of_the_table_can_be_measured():
     """The values mean little with so few people, but every answer is checked on the way."""
     measured = list(rows(LITTLE))
 

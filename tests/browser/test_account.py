@@ -2,9 +2,9 @@
 
 import re
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.support.browser import MOBILE, OpenPage, axe
+from tests.support.browser import MOBILE, axe
 from tests.support.browser_steps import (
     IPHONE,
     arrive,
@@ -20,13 +20,10 @@ from tests.support.browser_steps import (
     sign_up,
     type_code,
 )
-from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, SIGNUP
 
 
-def test_signing_up_by_code_and_signing_in_work_without_scripts(
-    site: Site, no_js_page: Page
-) -> None:
+def test_signing_up_by_code_and_signing_in_work_without_scripts(site, no_js_page):
     page, username = no_js_page, "without-js"
     page.goto("/")
     sees(page, "Sign in")
@@ -43,9 +40,7 @@ def test_signing_up_by_code_and_signing_in_work_without_scripts(
     assert offered == ["Create an account"], "buttons that need scripts are hidden"
 
 
-def test_a_mailed_link_confirms_an_account_and_a_mailed_code_signs_in(
-    site: Site, page: Page
-) -> None:
+def test_a_mailed_link_confirms_an_account_and_a_mailed_code_signs_in(site, page):
     username = "linked"
     page.goto(f"{LOGIN}?next=/%3Ffrom=mail")
     sign_up(page, username)
@@ -63,7 +58,7 @@ def test_a_mailed_link_confirms_an_account_and_a_mailed_code_signs_in(
     sees(page, f"Hello, {username}")
 
 
-def test_a_password_can_be_shown_and_hidden_again(page: Page) -> None:
+def test_a_password_can_be_shown_and_hidden_again(page):
     page.goto(LOGIN)
     field = page.get_by_label("Password", exact=True)
     field.fill(PASSWORD)
@@ -76,9 +71,7 @@ def test_a_password_can_be_shown_and_hidden_again(page: Page) -> None:
     expect(field).to_have_value(PASSWORD)
 
 
-def test_the_error_summary_takes_focus_links_to_its_field_and_keeps_typed_values(
-    page: Page,
-) -> None:
+def test_the_error_summary_takes_focus_links_to_its_field_and_keeps_typed_values(page):
     page.goto(SIGNUP)
     page.get_by_label("Username").fill("alice smith")
     page.get_by_label("Email address").fill("alice@example.org")
@@ -96,9 +89,7 @@ def test_the_error_summary_takes_focus_links_to_its_field_and_keeps_typed_values
     assert axe(page) == []
 
 
-def test_a_forgotten_password_is_reset_by_mail_and_other_browsers_are_signed_out(
-    site: Site, open_page: OpenPage
-) -> None:
+def test_a_forgotten_password_is_reset_by_mail_and_other_browsers_are_signed_out(site, open_page):
     username = "forgetful"
     page, phone = open_page(site, expect=(404,)), open_page(site, user_agent=IPHONE, **MOBILE)
     arrive(phone, site, username)

@@ -3,7 +3,6 @@
 import json
 import threading
 import time
-from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -12,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.support.authenticator import shown
 from tests.support.authorize import AUTHORIZE, CHALLENGE, VERIFIER
-from tests.support.browser import MOBILE, OpenPage, axe
+from tests.support.browser import MOBILE, axe
 from tests.support.browser_steps import (
     code_for,
     newcomer,
@@ -24,7 +23,6 @@ from tests.support.browser_steps import (
     type_code,
 )
 from tests.support.second_factor import SETUP, code_of, recovery_codes_on, seed_on
-from tests.support.site import Site
 from tests.support.steps import LOGOUT, sql
 
 NAME = "Paperless"
@@ -33,22 +31,22 @@ NAME = "Paperless"
 class App(HTTPServer):
     """An app at a loopback address, which shows a page when people come back to it."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__(("127.0.0.1", 0), _Page)
         self.answer: dict[str, str] = {}
 
     @property
-    def redirect_uri(self) -> str:
+    def redirect_uri(self):
         return f"http://127.0.0.1:{self.server_port}/callback"
 
-    def address(self, site: Site, **more: str) -> str:
+    def address(self, site, **more):
         """Return the URL of the site to which the app sends people."""
         query = {"client_id": client_id(site), "redirect_uri": self.redirect_uri} | more
         query |= {"response_type": "code", "scope": "openid profile email", "state": "s" * 5000}
         query |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
         return f"{AUTHORIZE}?{urlencode(query)}"
 
-    def redeem(self, site: Site) -> int:
+    def redeem(self, site):
         """Exchange the code for tokens, and return the status."""
         form = {"grant_type": "authorization_code", "code": self.answer["code"]}
         form |= {"redirect_uri": self.redirect_uri, "code_verifier": VERIFIER}
@@ -59,7 +57,7 @@ class App(HTTPServer):
 class _Page(BaseHTTPRequestHandler):
     server: App
 
-    def do_GET(self) -> None:
+    def do_GET(self):
         """Keep the parameters of the callback, and show a page."""
         if self.path.startswith("/callback"):
             self.server.answer = dict(parse_qsl(urlsplit(self.path).query))
@@ -68,19 +66,19 @@ class _Page(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(b"<link rel=icon href=data:,><main><h1>Welcome to Paperless</h1></main>")
 
-    def log_message(self, *_args: object) -> None:
+    def log_message(self, *_args):
         """Keep the requests out of the output of the tests."""
 
 
 @pytest.fixture
-def app() -> Iterator[App]:
+def app():
     with App() as server:
         threading.Thread(target=server.serve_forever, daemon=True).start()
         yield server
         server.shutdown()
 
 
-def client_id(site: Site) -> str:
+def client_id(site):
     """Return the client ID of the app, which requires a second factor. Add it if necessary."""
     found = sql(site, "SELECT id FROM oauth_client WHERE name = ?", NAME)
     if found:
@@ -92,8 +90,8 @@ def client_id(site: Site) -> str:
 
 
 def test_a_newcomer_signs_up_on_the_way_to_an_app_and_sets_up_what_it_requires(
-    site: Site, open_page: OpenPage, app: App
-) -> None:
+    site, open_page, app
+):
     page = open_page(site, expect=(400,))
     page.goto(app.address(site))
     sees(page, "Sign in")
@@ -119,7 +117,7 @@ def test_a_newcomer_signs_up_on_the_way_to_an_app_and_sets_up_what_it_requires(
     sees(page, "Start again in the app")
 
 
-def protected(site: Site, username: str) -> str:
+def protected(site, username):
     """Create an account with an authenticator app, and return its seed."""
     client = newcomer(site, username)
     seed = seed_on(client.get(SETUP).text)
@@ -128,9 +126,7 @@ def protected(site: Site, username: str) -> str:
     return seed
 
 
-def test_the_second_click_of_a_double_click_in_another_window_allows_nothing(
-    site: Site, open_page: OpenPage, app: App
-) -> None:
+def test_the_second_click_of_a_double_click_in_another_window_allows_nothing(site, open_page, app):
     page = open_page(site)
     page.goto(app.address(site))
     seed = protected(site, "doubleclick")
@@ -153,9 +149,7 @@ def test_the_second_click_of_a_double_click_in_another_window_allows_nothing(
     expect(allow).to_be_enabled()
 
 
-def test_without_scripts_a_member_takes_both_steps_and_changes_the_account(
-    site: Site, open_page: OpenPage, app: App
-) -> None:
+def test_without_scripts_a_member_takes_both_steps_and_changes_the_account(site, open_page, app):
     seeds = {name: protected(site, name) for name in ("scriptless", "another")}
     page = open_page(site, java_script_enabled=False, **MOBILE)
 

@@ -1,13 +1,12 @@
 """A site in lemon yellow, as a browser shows it. What its console says fails the test."""
 
-from collections.abc import Iterator
 from itertools import product
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import OpenPage, axe
+from tests.support.browser import axe
 from tests.support.browser_steps import become, newcomer, promote
 from tests.support.site import CHEAP_HASHES, Site
 
@@ -17,7 +16,7 @@ GROUND = "e => getComputedStyle(e).backgroundColor"
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory):
     logo = Path(tmp_path_factory.mktemp("brand")) / "logo.svg"
     logo.write_text(LOGO)
     links = '[{"name": "Terms", "url": "/terms/"}]'
@@ -34,7 +33,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
         yield running
 
 
-def test_pages_in_the_brands_colour_are_for_everybody(site: Site, open_page: OpenPage) -> None:
+def test_pages_in_the_brands_colour_are_for_everybody(site, open_page):
     page = open_page(site, expect=(404,))
     paths = ("/accounts/login/", "/help/", "/no-such-page")
 
@@ -58,7 +57,7 @@ def test_pages_in_the_brands_colour_are_for_everybody(site: Site, open_page: Ope
         assert axe(page) == [], scheme
 
 
-def test_a_logo_that_is_opened_as_a_page_is_shown(site: Site, open_page: OpenPage) -> None:
+def test_a_logo_that_is_opened_as_a_page_is_shown(site, open_page):
     page = open_page(site)
     page.goto("/accounts/login/")
     address = page.locator("img.logo").get_attribute("src")
@@ -69,7 +68,7 @@ def test_a_logo_that_is_opened_as_a_page_is_shown(site: Site, open_page: OpenPag
     assert page.evaluate("document.documentElement.tagName") == "svg"
 
 
-def test_the_admin_follows(site: Site, open_page: OpenPage) -> None:
+def test_the_admin_follows(site, open_page):
     page = open_page(site)
     become(page, newcomer(site, "carol"))
     promote(site, "carol")

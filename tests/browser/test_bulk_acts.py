@@ -2,18 +2,17 @@
 
 import uuid
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from accounts.administration.bulk import BATCH
 from tests.support.administration import LIST, REASON
 from tests.support.browser_steps import administrator, become, newcomer
-from tests.support.site import Site
 from tests.support.steps import sql
 
 SITE = {"SESSION_PROTECTION": "off"}
 
 
-def copies(site: Site, username: str, number: int) -> None:
+def copies(site, username, number):
     """Create accounts that differ from ``username`` only by their names."""
     [(pk, *row)] = sql(site, "SELECT id, * FROM accounts_user WHERE username = ?", username)
     insert = f"INSERT INTO accounts_user VALUES ({', '.join('?' * len(row))})"
@@ -22,7 +21,7 @@ def copies(site: Site, username: str, number: int) -> None:
         sql(site, insert, *(own.get(value, value) for value in row))
 
 
-def test_a_bulk_act_goes_on_by_itself_until_nobody_is_left(site: Site, page: Page) -> None:
+def test_a_bulk_act_goes_on_by_itself_until_nobody_is_left(site, page):
     carol = administrator(site, "carol")
     newcomer(site, "alice")
     copies(site, "alice", 2 * BATCH)

@@ -1,10 +1,6 @@
 """Passkeys work on after the site has moved to another domain, as `docs/operating.md` describes."""
 
-from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
-
-from playwright.sync_api import Browser, Page
 
 from tests.support.browser import NAMES, TIMEOUT_MS
 from tests.support.browser_passkeys import BUTTON, add_passkey
@@ -20,7 +16,7 @@ PATIENT = {f"proxy_read_timeout {SLOW_SECONDS}s": "proxy_read_timeout 30s"}
 
 
 @contextmanager
-def page_behind(chromium: Browser, nginx: Nginx) -> Iterator[Page]:
+def page_behind(chromium, nginx):
     """Open a page in a browser that finds both names at the proxy."""
     rules = ", ".join(f"MAP {name}:443 127.0.0.1:{nginx.https}" for name in (NAME, FORMER))
     arguments = (f"--host-resolver-rules={rules}", "--ignore-certificate-errors")
@@ -37,8 +33,8 @@ def page_behind(chromium: Browser, nginx: Nginx) -> Iterator[Page]:
 
 
 def test_a_passkey_of_the_former_domain_signs_in_at_the_new_one_and_a_new_one_is_alike(
-    chromium: Browser, tmp_path: Path
-) -> None:
+    chromium, tmp_path
+):
     folder = tmp_path / "site"
     folder.mkdir()
     site = production(folder, f"https://{FORMER}")

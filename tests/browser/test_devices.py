@@ -3,20 +3,17 @@
 import json
 
 from accounts.oauth.devices import GRANT
-from tests.support.browser import MOBILE, OpenPage
+from tests.support.browser import MOBILE
 from tests.support.browser_steps import newcomer, press, says, sees, sign_in
-from tests.support.site import Response, Site
 from tests.support.steps import LOGOUT
 
 
-def call(site: Site, path: str, **form: str) -> Response:
+def call(site, path, **form):
     """Call an endpoint as the device."""
     return site.client(User_Agent="curl/8.5.0").post(path, form, csrf=False)
 
 
-def test_without_scripts_a_person_connects_a_device_whose_link_they_follow(
-    site: Site, open_page: OpenPage
-) -> None:
+def test_without_scripts_a_person_connects_a_device_whose_link_they_follow(site, open_page):
     newcomer(site, "connecting").post(LOGOUT, form="/")
     added = site.manage("add_client", "Terminal", "--public", "--device", "--json")
     app = json.loads(added)["client_id"]

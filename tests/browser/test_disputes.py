@@ -3,9 +3,9 @@
 import re
 from datetime import UTC, datetime, timedelta
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.support.browser import MOBILE, OpenPage, axe
+from tests.support.browser import MOBILE, axe
 from tests.support.browser_steps import (
     IPHONE,
     NEW_PASSWORD,
@@ -24,7 +24,6 @@ from tests.support.browser_steps import (
     years_pass,
 )
 from tests.support.second_factor import SETUP, code_of, seed_on
-from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, WRONG, address_of, sql
 from tests.support.steps import sign_in as post_sign_in
 
@@ -33,7 +32,7 @@ BANNER = "Someone asked to remove all your second factors."
 REMOVE = "Remove my second factors"
 
 
-def settle_with_app(page: Page, site: Site, username: str) -> str:
+def settle_with_app(page, site, username):
     """Create an old account with an authenticator app in this browser; return the app's seed."""
     arrive(page, site, username)
     # The mail about it can lock the account.
@@ -43,7 +42,7 @@ def settle_with_app(page: Page, site: Site, username: str) -> str:
     return seed
 
 
-def add_app(page: Page, name: str) -> str:
+def add_app(page, name):
     page.goto(SETUP)
     seed = seed_on(page.content())
     page.get_by_label("Name").fill(name)
@@ -52,7 +51,7 @@ def add_app(page: Page, name: str) -> str:
     return seed
 
 
-def add_address(page: Page, site: Site, address: str) -> None:
+def add_address(page, site, address):
     go(page, "Addresses")
     page.get_by_label("Email address").fill(address)
     press(page, "Add this address")
@@ -61,14 +60,14 @@ def add_address(page: Page, site: Site, address: str) -> None:
     says(page, "The address was added.")
 
 
-def steal_session(thief: Page, site: Site, owner: Page) -> None:
+def steal_session(thief, site, owner):
     """Copy the owner's session cookie into another browser, without the known-browser cookie."""
     (key,) = [c["value"] for c in owner.context.cookies() if c["name"] == "sessionid"]
     thief.context.add_cookies([{"name": "sessionid", "value": key, "url": site.origin}])
     thief.goto("/")
 
 
-def lock(page: Page, site: Site, username: str, about: str) -> None:
+def lock(page, site, username, about):
     """Lock the account by the link in the newest mail with a subject."""
     page.goto(link_for(site, username, about, LOCKDOWN))
     sees(page, f"Lock the account {username}?")
@@ -76,18 +75,18 @@ def lock(page: Page, site: Site, username: str, about: str) -> None:
     sees(page, "Your account is locked")
 
 
-def reset(page: Page, site: Site, username: str) -> None:
+def reset(page, site, username):
     """Reset the password, from the page after the lock to the page of the mailed link."""
     page.get_by_role("link", name="Set a new password").click()
     ask_for_reset(page, site, username)
 
 
-def show_password(page: Page, password: str) -> None:
+def show_password(page, password):
     page.get_by_label("Your old password").fill(password)
     press(page, "Use this password")
 
 
-def set_password(page: Page, username: str) -> None:
+def set_password(page, username):
     """Set new password and sign in with it."""
     sees(page, "Set a new password")
     page.get_by_label("New password").fill(NEW_PASSWORD)
@@ -96,19 +95,19 @@ def set_password(page: Page, username: str) -> None:
     sign_in(page, username, password=NEW_PASSWORD)
 
 
-def decide(page: Page, button: str) -> None:
+def decide(page, button):
     """Press a button at the review, and wait until its row has disappeared."""
     press(page, button)
     expect(page.get_by_role("button", name=button)).to_have_count(0)
 
 
-def finish_review(page: Page, username: str) -> None:
+def finish_review(page, username):
     press(page, "Finish the review")
     sees(page, f"Hello, {username}")
     expect(page.get_by_role("main").get_by_role("status")).to_have_count(0)
 
 
-def lose_factors(page: Page, username: str) -> None:
+def lose_factors(page, username):
     """Sign in with the password and request the removal of the second factors."""
     page.goto(LOGIN)
     sign_in(page, username)
@@ -118,14 +117,12 @@ def lose_factors(page: Page, username: str) -> None:
     says(page, "The waiting period has begun.")
 
 
-def end_waiting_period(site: Site) -> None:
+def end_waiting_period(site):
     due = datetime.now(UTC) - timedelta(hours=1)
     sql(site, "UPDATE accounts_recovery SET due_at = ?", f"{due:%Y-%m-%d %H:%M:%S}")
 
 
-def test_at_the_review_the_owner_deletes_what_a_thief_added_and_restores_an_email(
-    site: Site, open_page: OpenPage
-) -> None:
+def test_at_the_review_the_owner_deletes_what_a_thief_added_and_restores_an_email(site, open_page):
     username, new, address = "robbed", "robbed@other.example", "robbed@thief.example"
     home, thief = open_page(site), open_page(site)
     arrive(home, site, username)
@@ -162,7 +159,7 @@ def test_at_the_review_the_owner_deletes_what_a_thief_added_and_restores_an_emai
     sees(home, f"Hello, {username}")
 
 
-def test_mail_and_the_former_password_unlock_an_account(site: Site, open_page: OpenPage) -> None:
+def test_mail_and_the_former_password_unlock_an_account(site, open_page):
     username = "travels"
     member(site, username)
     years_pass(site, username)
@@ -185,9 +182,7 @@ def test_mail_and_the_former_password_unlock_an_account(site: Site, open_page: O
     finish_review(new, username)
 
 
-def test_lost_second_factors_are_removed_after_the_waiting_period(
-    site: Site, open_page: OpenPage
-) -> None:
+def test_lost_second_factors_are_removed_after_the_waiting_period(site, open_page):
     username, home = "phoneless", open_page(site)
     settle_with_app(home, site, username)
     sign_out(home)
@@ -203,9 +198,7 @@ def test_lost_second_factors_are_removed_after_the_waiting_period(
     says(home, "Your password is all it takes to sign in.")
 
 
-def test_every_page_warns_of_a_pending_recovery_and_links_to_stop_it(
-    site: Site, open_page: OpenPage
-) -> None:
+def test_every_page_warns_of_a_pending_recovery_and_links_to_stop_it(site, open_page):
     username, home, mallory = "warned", open_page(site), open_page(site)
     settle_with_app(home, site, username)
     lose_factors(mallory, username)
@@ -228,9 +221,7 @@ def test_every_page_warns_of_a_pending_recovery_and_links_to_stop_it(
     expect(mallory.get_by_role("button", name=REMOVE)).to_have_count(0)
 
 
-def test_password_and_second_factor_unlock_an_account_without_mail(
-    site: Site, open_page: OpenPage
-) -> None:
+def test_password_and_second_factor_unlock_an_account_without_mail(site, open_page):
     username, new = "unmailed", open_page(site)
     seed = settle_with_app(open_page(site), site, username)
     lock(open_page(site), site, username, "Sign-in from a new browser")

@@ -4,16 +4,13 @@ It is served from a configured origin, with and without an injected script, and 
 """
 
 import json
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
-from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import expect
 
-from tests.support.browser import OpenPage
 from tests.support.browser_steps import member, newcomer
 from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import CHEAP_HASHES, ROOT, Site
@@ -65,22 +62,22 @@ POST_FORM = """api => {
 class Files:
     """Serves the example page as ``http.server`` does; ``accounts`` is the origin of the site."""
 
-    def __init__(self, host: str) -> None:
+    def __init__(self, host):
         self.accounts = ""
         files = self
 
         class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
+            def do_GET(self):
                 files.answer(self)
 
-            def log_message(self, *_args: Any) -> None:
+            def log_message(self, *_args):
                 """Do not log requests."""
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.origin = f"http://{host}:{self.server.server_port}"
         Thread(target=self.server.serve_forever, daemon=True).start()
 
-    def answer(self, request: BaseHTTPRequestHandler) -> None:
+    def answer(self, request):
         file = FOLDER / (request.path.strip("/") or "index.html")
         if not file.is_file():
             return request.send_error(404)
@@ -92,7 +89,7 @@ class Files:
 
 
 @contextmanager
-def served(host: str) -> Iterator[Files]:
+def served(host):
     files = Files(host)
     yield files
     files.server.shutdown()
@@ -100,7 +97,7 @@ def served(host: str) -> Iterator[Files]:
 
 
 @pytest.fixture(scope="module")
-def origins() -> Iterator[dict[str, Files]]:
+def origins():
     """Three origins: a configured one, another of the same site, and one of another site."""
     with ExitStack() as stack:
         hosts = {"named": "localhost", "sibling": "localhost", "foreign": "127.0.0.1"}
@@ -108,7 +105,7 @@ def origins() -> Iterator[dict[str, Files]]:
 
 
 @pytest.fixture(scope="module")
-def site(origins: dict[str, Files]) -> Iterator[Site]:
+def site(origins):
     settings = {"CORS_ORIGINS": origins["named"].origin, "LIMITS_SCALE": "100"}
     with Site(**settings, **CHEAP_HASHES) as site:
         for files in origins.values():
@@ -116,24 +113,24 @@ def site(origins: dict[str, Files]) -> Iterator[Site]:
         yield site
 
 
-def sign_in(page: Page, origin: str, username: str) -> None:
+def sign_in(page, origin, username):
     page.goto(origin)
     page.get_by_label("Username").fill(username)
     page.get_by_label("Password").fill(PASSWORD)
     page.get_by_role("button", name="Sign in").click()
 
 
-def greets(page: Page, name: str) -> None:
+def greets(page, name):
     expect(page.locator("#account")).to_contain_text(f"Hello, {name}.")
 
 
-def api(site: Site) -> str:
+def api(site):
     return f"{site.origin}/api/v1/"
 
 
 def test_the_example_page_signs_in_survives_a_reload_and_signs_out_everywhere(
-    site: Site, open_page: OpenPage, origins: dict[str, Files]
-) -> None:
+    site, open_page, origins
+):
     person = newcomer(site, "alice")
     seed = seed_on(person.get(SETUP).text)
     assert person.post(SETUP, {"code": code_of(seed)}).status == 302
@@ -163,8 +160,8 @@ def test_the_example_page_signs_in_survives_a_reload_and_signs_out_everywhere(
 
 
 def test_5_3_neither_a_script_nor_another_origin_can_read_the_refresh_token(
-    site: Site, chromium: Browser, origins: dict[str, Files]
-) -> None:
+    site, chromium, origins
+):
     member(site, "bob")
     with chromium.new_context() as context:
         page = context.new_page()
@@ -204,10 +201,10 @@ def test_5_3_neither_a_script_nor_another_origin_can_read_the_refresh_token(
         assert "token_not_valid" in page.evaluate(RENEW, [api(site), headers])
 
 
-def status_of(site: Site, token: str) -> int:
+def status_of(site, token):
     """Return the status of ``me/`` for an ``Authorization`` header."""
     return site.client().get("/api/v1/me/", headers={"Authorization": token}).status
 
 
-def digests(site: Site) -> Any:
+def digests(site):
     return sql(site, "SELECT id, refresh_digest, ended_at FROM accounts_loginsession ORDER BY id")

@@ -2,17 +2,14 @@
 
 from playwright.sync_api import expect
 
-from tests.support.browser import OpenPage, axe
+from tests.support.browser import axe
 from tests.support.browser_steps import member, press, says, sees
-from tests.support.site import Site
 from tests.support.steps import LOGIN, PASSWORD, WRONG, code_in, sign_in
 
 SITE = {"LIMITS_SCALE": "1"}
 
 
-def test_the_429_page_keeps_the_login_and_offers_other_methods(
-    site: Site, open_page: OpenPage
-) -> None:
+def test_the_429_page_keeps_the_login_and_offers_other_methods(site, open_page):
     member(site, "alice")
     elsewhere = site.client()
     for _ in range(5):
@@ -40,7 +37,7 @@ def test_the_429_page_keeps_the_login_and_offers_other_methods(
     sees(page, "Where you’re signed in")
 
 
-def test_the_429_page_keeps_the_login_without_scripts(site: Site, open_page: OpenPage) -> None:
+def test_the_429_page_keeps_the_login_without_scripts(site, open_page):
     page = open_page(site, expect=(429,), java_script_enabled=False)
     page.goto(LOGIN)
     page.get_by_label("Username or email address").fill("nobody")

@@ -1,18 +1,17 @@
 """Scripts of single pages: copying a key, a countdown, the API reference."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.support.browser import OpenPage, axe
+from tests.support.browser import axe
 from tests.support.browser_rows import NEW_KEY, WIDE
 from tests.support.browser_steps import become, newcomer, press
-from tests.support.site import Site
 from tests.support.steps import CONFIRM, sign_up
 
 # Chromium goes on with cookies of clients that have another user agent.
 SITE = {"SESSION_PROTECTION": "off"}
 
 
-def test_a_new_api_key_is_shown_once_and_can_be_copied(site: Site, open_page: OpenPage) -> None:
+def test_a_new_api_key_is_shown_once_and_can_be_copied(site, open_page):
     page = open_page(site, permissions=["clipboard-read", "clipboard-write"])
     become(page, newcomer(site, "dave"))
     page.goto(NEW_KEY)
@@ -29,7 +28,7 @@ def test_a_new_api_key_is_shown_once_and_can_be_copied(site: Site, open_page: Op
     assert key[25:] not in page.content()
 
 
-def test_the_resend_button_is_enabled_after_a_countdown(site: Site, page: Page) -> None:
+def test_the_resend_button_is_enabled_after_a_countdown(site, page):
     waiting = site.client()
     sign_up(waiting, "impatient")
     become(page, waiting)
@@ -42,7 +41,7 @@ def test_the_resend_button_is_enabled_after_a_countdown(site: Site, page: Page) 
     expect(resend).to_be_enabled()
 
 
-def test_the_api_reference_is_accessible_under_a_strict_content_security_policy(page: Page) -> None:
+def test_the_api_reference_is_accessible_under_a_strict_content_security_policy(page):
     """A violation of the policy would appear on the console and fail the test."""
     answer = page.goto("/api/v1/docs/")
     assert answer

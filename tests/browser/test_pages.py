@@ -2,16 +2,15 @@
 
 import json
 import re
-from collections.abc import Iterator
 from itertools import chain, cycle
 from urllib.parse import urlencode
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.support import apps
 from tests.support.authorize import AUTHORIZE
 from tests.support.authorize import CHALLENGE as CHALLENGE_OF_APP
-from tests.support.browser import OpenPage, axe
+from tests.support.browser import axe
 from tests.support.browser_rows import APP, HISTORY, KEYS, NEW_KEY, PASSKEY, SOME_KEYS, WIDE
 from tests.support.browser_steps import (
     IPHONE,
@@ -32,7 +31,7 @@ from tests.support.second_factor import (
     recovery_codes_on,
     set_up_authenticator,
 )
-from tests.support.site import Client, Site
+from tests.support.site import Client
 from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, sign_in, sign_up, sql
 
 NORMAL, LARGE = 16, 32  # pixels: the usual text size of browsers, and 200 % of it (WCAG 1.4.4)
@@ -83,14 +82,14 @@ FIND = """
 """
 
 
-def faults_in_corners(page: Page) -> list[str]:
+def faults_in_corners(page):
     """Return the faults of a page on a phone with large text, right to left, in forced colours.
 
     The menu is open.
     """
     session = page.context.new_cdp_session(page)
 
-    def set_text_size(pixels: int) -> None:
+    def set_text_size(pixels):
         sizes = {"standard": pixels, "fixed": pixels}
         session.send("Page.setFontSizes", {"fontSizes": sizes})
 
@@ -122,7 +121,7 @@ OBJECTION = "/accounts/2fa/recovery/"
 type Stop = tuple[Client, str, str]
 
 
-def test_every_page_is_accessible_and_fits_its_screen(site: Site, open_page: OpenPage) -> None:
+def test_every_page_is_accessible_and_fits_its_screen(site, open_page):
     """axe looks at each page in turn on a wide light and a narrow dark screen."""
     page, faults = open_page(site, expect=(400, 403, 404)), []
 
@@ -153,7 +152,7 @@ def test_every_page_is_accessible_and_fits_its_screen(site: Site, open_page: Ope
     assert faults == []
 
 
-def as_anonymous(site: Site) -> Iterator[Stop]:
+def as_anonymous(site):
     stranger, waiting, asking = (site.client() for _ in range(3))
     yield stranger, LOGIN, "Sign in"
     yield stranger, SIGNUP, "Create an account"
@@ -172,7 +171,7 @@ def as_anonymous(site: Site) -> Iterator[Stop]:
     yield asking, CODE, "Enter the code"
 
 
-def by_mailed_links(site: Site) -> Iterator[Stop]:
+def by_mailed_links(site):
     """Yield the pages of mailed links, in a browser without a session."""
     stranger = site.client()
     newcomer(site, "mailed")
@@ -189,7 +188,7 @@ def by_mailed_links(site: Site) -> Iterator[Stop]:
     yield stranger, newest[0], "Set a new password for authsite"
 
 
-def as_a_member(site: Site) -> Iterator[Stop]:
+def as_a_member(site):
     """Yield the pages of a member.
 
     The account has a history, three sessions, a long name, an unconfirmed email and 7 API keys.
@@ -227,7 +226,7 @@ def as_a_member(site: Site) -> Iterator[Stop]:
     yield alice, "/admin/", "Not allowed"
 
 
-def on_the_way_to_an_app(site: Site, alice: Client) -> Iterator[Stop]:
+def on_the_way_to_an_app(site, alice):
     """Yield the pages that an app with a long name and a long host leads to."""
     uri = f"https://{WIDE}.example/callback".lower()
     sql(site, "UPDATE oauth_client SET redirect_uris = ? WHERE id = 'notes'", f'["{uri}"]')
@@ -258,7 +257,7 @@ def on_the_way_to_an_app(site: Site, alice: Client) -> Iterator[Stop]:
     yield site.client(), "/oauth/continue/none", "Start again in the app"
 
 
-def with_second_factors(site: Site) -> Iterator[Stop]:
+def with_second_factors(site):
     """Yield the pages of an account with all second factors, and of their recovery."""
     bob, trusted, lost = newcomer(site, "bob"), site.client(), site.client()
     set_up_authenticator(bob, name=WIDE)
@@ -286,7 +285,7 @@ def with_second_factors(site: Site) -> Iterator[Stop]:
     yield bob, RECOVERY_CODES, "Save your recovery codes"
 
 
-def in_a_dispute(site: Site) -> Iterator[Stop]:
+def in_a_dispute(site):
     """Yield the pages of a locked account, from its unlocking to the review."""
     owner = newcomer(site, "disputed")
     years_pass(site, "disputed")
@@ -304,7 +303,7 @@ def in_a_dispute(site: Site) -> Iterator[Stop]:
     yield owner, REVIEW, "Review your account"
 
 
-def as_staff(site: Site) -> Iterator[Stop]:
+def as_staff(site):
     carol = administrator(site, "carol")
     yield carol, "/accounts/what-next/", "What’s next"
     yield carol, "/api/v1/docs/", "authsite API"

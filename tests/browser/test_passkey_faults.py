@@ -1,11 +1,9 @@
 """Passkeys that fail or are not supported, in Chromium with a virtual authenticator."""
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.support.browser import OpenPage
 from tests.support.browser_passkeys import BUTTON, add_here, add_passkey, enter, problem
 from tests.support.browser_steps import press, says, sees, sign_in, sign_out
-from tests.support.site import Site
 from tests.support.steps import LOGIN
 from tests.support.virtual_authenticator import NO_AUTOFILL, VirtualAuthenticator
 from tests.support.webauthn import ADD, PASSKEYS
@@ -27,9 +25,7 @@ NO_WEBAUTHN = "delete window.PublicKeyCredential"
 NO_CREDENTIALS = "Object.defineProperty(navigator, 'credentials', {value: undefined})"
 
 
-def test_a_cancelled_prompt_shows_a_message_and_keeps_the_typed_values(
-    page: Page, site: Site
-) -> None:
+def test_a_cancelled_prompt_shows_a_message_and_keeps_the_typed_values(page, site):
     authenticator = enter(page, site, "pk-fails")
     page.goto(ADD)
     authenticator.verify_user(False)
@@ -52,9 +48,7 @@ def test_a_cancelled_prompt_shows_a_message_and_keeps_the_typed_values(
     sees(page, "Hello, pk-fails")
 
 
-def test_failing_passkeys_show_no_message_until_the_button_is_pressed(
-    page: Page, site: Site
-) -> None:
+def test_failing_passkeys_show_no_message_until_the_button_is_pressed(page, site):
     VirtualAuthenticator(page)
     # The relying party id of the site is "localhost", so passkeys fail at 127.0.0.1.
     page.goto(f"http://127.0.0.1:{site.port}{LOGIN}", wait_until="networkidle")
@@ -66,7 +60,7 @@ def test_failing_passkeys_show_no_message_until_the_button_is_pressed(
     assert problem(page) == CANCELLED
 
 
-def test_the_passkey_button_renews_an_expired_challenge(page: Page, site: Site) -> None:
+def test_the_passkey_button_renews_an_expired_challenge(page, site):
     enter(page, site, "pk-late")
     page.goto(ADD)
     page.evaluate(FIVE_MINUTES_LATER)
@@ -83,7 +77,7 @@ def test_the_passkey_button_renews_an_expired_challenge(page: Page, site: Site) 
     expect(page).to_have_url(f"{site.origin}/help/")
 
 
-def test_passkeys_work_in_a_browser_without_webauthn_level_3(page: Page, site: Site) -> None:
+def test_passkeys_work_in_a_browser_without_webauthn_level_3(page, site):
     enter(page, site, "pk-old", script=NO_AUTOFILL + NO_LEVEL_3)
     add_passkey(page)
     page.goto(PASSKEYS)
@@ -98,9 +92,7 @@ def test_passkeys_work_in_a_browser_without_webauthn_level_3(page: Page, site: S
     sees(page, "Hello, pk-old")
 
 
-def test_a_browser_without_passkeys_offers_none_and_says_so(
-    page: Page, site: Site, open_page: OpenPage
-) -> None:
+def test_a_browser_without_passkeys_offers_none_and_says_so(page, site, open_page):
     enter(page, site, "pk-none")
     add_passkey(page)
     assert "<noscript><p>Passkeys need JavaScript." in page.request.get(ADD).text()

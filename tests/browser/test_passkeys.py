@@ -1,12 +1,9 @@
 """Passkeys in Chromium with its virtual authenticator."""
 
-from typing import Any
-
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.support.browser_passkeys import BUTTON, add_here, add_passkey, enter, problem
 from tests.support.browser_steps import LONG_AGO, PASSWORD, go, press, says, sees, sign_in, sign_out
-from tests.support.site import Site
 from tests.support.steps import LOGIN, code_in, sql
 from tests.support.virtual_authenticator import (
     AUTOFILL_WAITS,
@@ -27,26 +24,26 @@ LOGIN_FOR_WANTED = f"{LOGIN}?next={WANTED.replace('?', '%3F')}"
 GOOGLE = "ea9b8d66-4d01-1d21-3ce4-b6b48cb575d4"
 
 
-def open_passkey(page: Page) -> None:
+def open_passkey(page):
     """Open the page of the only passkey."""
     page.goto(PASSKEYS)
     page.get_by_role("link", name="Manage").click()
     expect(page.get_by_role("heading", name="Remove this passkey")).to_be_visible()
 
 
-def told(page: Page) -> dict[str, Any]:
+def told(page):
     """Return the signals of the page to the password manager, by the name of the method."""
     page.wait_for_function(f"{TOLD}.length")
     return dict(page.evaluate(TOLD))
 
 
-def session_expires(page: Page) -> float:
+def session_expires(page):
     """Return when the session cookie expires; -1 is when the browser closes."""
     (cookie,) = [c for c in page.context.cookies() if c["name"] == "sessionid"]
     return cookie["expires"]
 
 
-def test_signing_up_with_a_passkey_leads_to_the_requested_page(page: Page, site: Site) -> None:
+def test_signing_up_with_a_passkey_leads_to_the_requested_page(page, site):
     page.add_init_script(NO_AUTOFILL)
     authenticator = VirtualAuthenticator(page)
     page.goto(LOGIN_FOR_WANTED)
@@ -67,9 +64,7 @@ def test_signing_up_with_a_passkey_leads_to_the_requested_page(page: Page, site:
     assert (kept["rpId"], kept["userName"]) == ("localhost", "pk-new")
 
 
-def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(
-    page: Page, site: Site
-) -> None:
+def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(page, site):
     enter(page, site, "pk-uses", script=AUTOFILL_WAITS)
     add_passkey(page)
     sign_out(page)
@@ -104,9 +99,7 @@ def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(
     says(page, "You don’t have any trusted browsers.")
 
 
-def test_a_passkey_that_the_browser_makes_signs_in_and_becomes_a_second_step(
-    page: Page, site: Site
-) -> None:
+def test_a_passkey_that_the_browser_makes_signs_in_and_becomes_a_second_step(page, site):
     enter(page, site, "pk-made", script=f"{NO_AUTOFILL};{MAKES_PASSKEYS}")
     says(page, "Your browser saved a passkey.", "Next step: turn on two-step verification")
     sign_out(page)
@@ -127,9 +120,7 @@ def test_a_passkey_that_the_browser_makes_signs_in_and_becomes_a_second_step(
     sees(page, "Hello, pk-made")
 
 
-def test_a_security_key_is_added_after_reauthentication_and_is_a_second_step(
-    page: Page, site: Site
-) -> None:
+def test_a_security_key_is_added_after_reauthentication_and_is_a_second_step(page, site):
     authenticator = enter(page, site, "pk-adds")
     sql(site, "UPDATE accounts_loginsession SET auth_time = ?", LONG_AGO)
     page.goto(ADD)
@@ -156,9 +147,7 @@ def test_a_security_key_is_added_after_reauthentication_and_is_a_second_step(
     sees(page, "Hello, pk-adds")
 
 
-def test_renaming_and_removing_a_passkey_is_signalled_to_the_password_manager(
-    page: Page, site: Site
-) -> None:
+def test_renaming_and_removing_a_passkey_is_signalled_to_the_password_manager(page, site):
     page.add_init_script(SIGNALS)
     authenticator = enter(page, site, "pk-keeps")
     add_passkey(page, "Laptop of pk-keeps")
@@ -197,7 +186,7 @@ def test_renaming_and_removing_a_passkey_is_signalled_to_the_password_manager(
     expect(page).to_have_url(f"{site.origin}/help/")
 
 
-def test_password_managers_find_where_passkeys_are_added_and_managed(site: Site) -> None:
+def test_password_managers_find_where_passkeys_are_added_and_managed(site):
     found = site.client().get("/.well-known/passkey-endpoints")
 
     assert found.json() == {"enroll": site.origin + ADD, "manage": site.origin + PASSKEYS}

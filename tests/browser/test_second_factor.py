@@ -5,10 +5,10 @@ from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.support.authenticator import scan_picture, shown
-from tests.support.browser import MOBILE, OpenPage
+from tests.support.browser import MOBILE
 from tests.support.browser_steps import (
     arrive,
     go,
@@ -21,14 +21,13 @@ from tests.support.browser_steps import (
     type_code,
 )
 from tests.support.second_factor import recovery_codes_on
-from tests.support.site import Site
 from tests.support.steps import code_in
 
 SETUP = "Set up an authenticator app"
 TURN_ON = "Turn on two-step verification"
 
 
-def scan(page: Page, folder: Path) -> str:
+def scan(page, folder):
     """Return the secret in the QR code on a screenshot of the page."""
     picture = folder / "screen.png"
     page.screenshot(path=picture, full_page=True)
@@ -37,7 +36,7 @@ def scan(page: Page, folder: Path) -> str:
     return parse_qs(link.query)["secret"][0]
 
 
-def begin(page: Page, site: Site, username: str) -> str:
+def begin(page, site, username):
     """Create an account, go to the page that sets up an app, and return the key that it shows."""
     arrive(page, site, username)
     go(page, "Passkeys and two-step")
@@ -47,8 +46,8 @@ def begin(page: Page, site: Site, username: str) -> str:
 
 
 def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_afterwards(
-    site: Site, page: Page, tmp_path: Path
-) -> None:
+    site, page, tmp_path
+):
     username = "promoted"
     arrive(page, site, username)
     sign_out(page)
@@ -81,8 +80,8 @@ def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_aft
 
 
 def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(
-    site: Site, open_page: OpenPage, tmp_path: Path
-) -> None:
+    site, open_page, tmp_path
+):
     username = "pocketed"
     page = open_page(site, java_script_enabled=False, **MOBILE)
     secret = begin(page, site, username)
@@ -105,7 +104,7 @@ def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(
     says(page, "9 of 10 codes left")
 
 
-def assert_downloaded(page: Page, codes: list[str]) -> None:
+def assert_downloaded(page, codes):
     with page.expect_download() as download:
         press(page, "Download")
     assert download.value.suggested_filename == "recovery-codes.txt"
@@ -114,9 +113,7 @@ def assert_downloaded(page: Page, codes: list[str]) -> None:
     assert "authsite" in head
 
 
-def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed(
-    site: Site, open_page: OpenPage
-) -> None:
+def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed(site, open_page):
     page = open_page(site, permissions=["clipboard-read", "clipboard-write"])
     page.add_init_script("window.print = () => { window.printed = true }")
     secret = begin(page, site, "copying")
@@ -151,7 +148,7 @@ def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed
     assert recovery_codes_on(page.content()) == []
 
 
-def printed_words(page: Page) -> list[str]:
+def printed_words(page):
     """Return the texts that would be printed."""
     seen: list[str] = page.locator("body").evaluate(
         """body => [...body.querySelectorAll('*')]

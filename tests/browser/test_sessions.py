@@ -3,9 +3,9 @@
 from datetime import UTC, datetime, timedelta
 from zoneinfo import ZoneInfo
 
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
-from tests.support.browser import MOBILE, WITH_WINDOW, OpenPage
+from tests.support.browser import MOBILE, WITH_WINDOW
 from tests.support.browser_steps import (
     IPHONE,
     LONG_AGO,
@@ -18,16 +18,13 @@ from tests.support.browser_steps import (
     sign_in,
     sign_out,
 )
-from tests.support.site import Site
 from tests.support.steps import LOGIN, sql
 
 # Only a browser with a window has the back/forward cache.
 BROWSERS = WITH_WINDOW
 
 
-def test_a_new_session_is_listed_and_revoked_and_its_mail_locks_the_account(
-    site: Site, open_page: OpenPage
-) -> None:
+def test_a_new_session_is_listed_and_revoked_and_its_mail_locks_the_account(site, open_page):
     username = "watchful"
     desk, elsewhere = open_page(site), open_page(site, expect=(404,))
     phone = open_page(site, user_agent=IPHONE, **MOBILE)
@@ -62,9 +59,7 @@ def test_a_new_session_is_listed_and_revoked_and_its_mail_locks_the_account(
     sees(elsewhere, "This link doesn’t work any more")
 
 
-def test_5_5_after_sign_out_the_back_button_shows_nothing_of_the_account(
-    site: Site, page: Page
-) -> None:
+def test_5_5_after_sign_out_the_back_button_shows_nothing_of_the_account(site, page):
     username = "departing"
     arrive(page, site, username)
     go(page, "Activity")
@@ -77,9 +72,7 @@ def test_5_5_after_sign_out_the_back_button_shows_nothing_of_the_account(
         assert username not in page.content()
 
 
-def test_times_follow_the_browser_until_a_time_zone_is_chosen(
-    site: Site, open_page: OpenPage
-) -> None:
+def test_times_follow_the_browser_until_a_time_zone_is_chosen(site, open_page):
     username = "travelling"
     page = open_page(site, locale="en-GB", timezone_id="Asia/Tokyo")
     arrive(page, site, username)

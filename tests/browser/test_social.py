@@ -5,12 +5,10 @@ One of them is an OpenID Provider in Node that shares no code with the site.
 
 import json
 import os
-from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
-from pathlib import Path
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import expect
 
 from tests.support.browser_steps import LONG_AGO, go, member, press, says, sees, sign_in, sign_out
 from tests.support.node import SOURCE, node, packages
@@ -25,7 +23,7 @@ ANOTHER = "seven slow ferries hum"
 
 
 @pytest.fixture(scope="module")
-def doubles() -> Iterator[dict[str, OpenIDProvider]]:
+def doubles():
     """Two providers with authorization pages on another origin than their issuer.
 
     The settings name that origin for Twisted, but not for Away.
@@ -40,9 +38,7 @@ def doubles() -> Iterator[dict[str, OpenIDProvider]]:
 
 
 @pytest.fixture(scope="module")
-def site(
-    doubles: dict[str, OpenIDProvider], tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Site]:
+def site(doubles, tmp_path_factory):
     """A site with three providers: Acme, which is oidc-provider in Node, Away and Twisted."""
     away, twisted = doubles.values()
     elsewhere = twisted.origin.replace("127.0.0.1", "localhost")
@@ -58,7 +54,7 @@ def site(
 
 
 @contextmanager
-def acme(log: Path) -> Iterator[str]:
+def acme(log):
     """Run oidc-provider in Node, and yield its issuer."""
     port = free_port()
     credentials = {"clientId": CLIENT_ID, "clientSecret": CLIENT_SECRET}
@@ -76,31 +72,29 @@ def acme(log: Path) -> Iterator[str]:
         process.kill()
 
 
-def people(site: Site) -> list[str]:
+def people(site):
     return [name for (name,) in sql(site, "SELECT username FROM accounts_user ORDER BY username")]
 
 
-def lasts(page: Page) -> bool:
+def lasts(page):
     """Return whether the session outlives the browser."""
     (kept,) = [cookie for cookie in page.context.cookies() if cookie["name"] == "sessionid"]
     return kept["expires"] != -1
 
 
-def go_to(page: Page, provider: str = "Acme") -> None:
+def go_to(page, provider="Acme"):
     """Press a provider's button; its page is skipped if the person is signed in there."""
     press(page, f"Continue with {provider}")
 
 
-def show(page: Page, name: str) -> None:
+def show(page, name):
     """Sign in as ``name`` on Acme's page."""
     sees(page, "Sign in at Acme")
     page.get_by_label("Name").fill(name)
     press(page, "Sign in")
 
 
-def test_a_person_refuses_then_signs_up_and_later_signs_in_by_a_provider(
-    site: Site, page: Page
-) -> None:
+def test_a_person_refuses_then_signs_up_and_later_signs_in_by_a_provider(site, page):
     before = people(site)
     page.goto("/accounts/activity/?group=sign-in")
     go_to(page)
@@ -124,9 +118,7 @@ def test_a_person_refuses_then_signs_up_and_later_signs_in_by_a_provider(
     assert people(site) == sorted([*before, "alice"])
 
 
-def test_a_person_with_an_account_connects_a_provider_without_scripts(
-    site: Site, no_js_page: Page
-) -> None:
+def test_a_person_with_an_account_connects_a_provider_without_scripts(site, no_js_page):
     page = no_js_page
     member(site, "bob")
 
@@ -145,8 +137,8 @@ def test_a_person_with_an_account_connects_a_provider_without_scripts(
 
 @pytest.mark.parametrize("name, through_a_page", [("Away", True), ("Twisted", False)])
 def test_a_provider_page_on_another_origin_is_reached_despite_form_action(
-    site: Site, page: Page, name: str, through_a_page: bool
-) -> None:
+    site, page, name, through_a_page
+):
     seen: list[str] = []
     page.on("framenavigated", lambda frame: seen.append(frame.url))
     page.goto(LOGIN)
@@ -158,9 +150,7 @@ def test_a_provider_page_on_another_origin_is_reached_despite_form_action(
     assert (leads_on in seen) == through_a_page
 
 
-def test_a_first_password_is_set_after_reauthentication_at_the_provider(
-    site: Site, page: Page
-) -> None:
+def test_a_first_password_is_set_after_reauthentication_at_the_provider(site, page):
     page.goto(LOGIN)
     go_to(page)
     show(page, "dave")

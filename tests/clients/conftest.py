@@ -1,7 +1,5 @@
 """The site at which the apps sign people in."""
 
-from collections.abc import Iterator
-
 import pytest
 
 from tests.support.clients.apps import SETTINGS
@@ -11,16 +9,14 @@ from tests.support.receiver import Receiver
 
 
 @pytest.fixture(scope="module")
-def key_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Receiver]:
+def key_server(tmp_path_factory):
     """A server at which apps publish their keys."""
     with Receiver(tmp_path_factory.mktemp("keys")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def production(
-    tmp_path_factory: pytest.TempPathFactory, key_server: Receiver
-) -> Iterator[ProductionSite]:
+def production(tmp_path_factory, key_server):
     folder = tmp_path_factory.mktemp("production")
     authorities = certify(folder / "shop", "shop.example.org"), key_server.authority
     trusted = folder / "authorities.pem"

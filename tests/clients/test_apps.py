@@ -4,14 +4,11 @@ Their libraries are other people's, and get only the issuer, a client ID and a s
 """
 
 import re
-from collections.abc import Callable
-from pathlib import Path
 from urllib.parse import parse_qs, quote, urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import OpenPage
 from tests.support.clients.apps import (
     SHOP,
     ApacheShop,
@@ -22,12 +19,9 @@ from tests.support.clients.apps import (
     RefreshingApacheShop,
     Shop,
 )
-from tests.support.https import ProductionSite
 from tests.support.journey import Journey
 from tests.support.process import within
-from tests.support.receiver import Receiver
 from tests.support.second_factor import SETUP, code_of, confirm_recovery_codes, seed_on
-from tests.support.site import Client, Response, Site
 from tests.support.steps import PASSWORD, WRONG, join, sign_in, sql
 
 # Where an app has a page of its own before it sends people to the site: how they go on from it.
@@ -38,7 +32,7 @@ LINKS = {"mozilla_shop.py": "/oidc/authenticate/"}
 class Person:
     """Somebody with an account at ``site``, and a browser that knows the site and an app."""
 
-    def __init__(self, site: Site, shop: Shop, username: str, *, has_factor: bool = True) -> None:
+    def __init__(self, site, shop, username, *, has_factor=True):
         self.username, self.shop, self._seed = username, shop, ""
         # The site accepts the codes of three time steps, each once.
         self._steps = iter((-1, 0, 1))
@@ -51,12 +45,12 @@ class Person:
         self.at_site = site.client()
         self.forget_app()
 
-    def forget_app(self) -> None:
+    def forget_app(self):
         """Remove the cookies of the app from the browser, but not those of the site."""
         self.at_shop = self.shop.client()
         self.browser = Journey(self.at_site, self.at_shop)
 
-    def sign_in(self) -> Response:
+    def sign_in(self):
         """Open the app, sign in at the site and agree; return the app's page."""
         page = self.to_site()
         page = self.browser.send(page, login=self.username, password=PASSWORD)
@@ -65,11 +59,11 @@ class Person:
         assert "your username" in page.text, page.text
         return self.browser.send(page, "Allow")
 
-    def code(self) -> str:
+    def code(self):
         """Return an unused code of the authenticator app."""
         return code_of(self._seed, next(self._steps))
 
-    def to_site(self) -> Response:
+    def to_site(self):
         """Open the app as a stranger, and return the page of the site where this ends."""
         page = self.browser.open(f"{SHOP}/")
         if button := BUTTONS.get(self.shop.name):
@@ -78,7 +72,7 @@ class Person:
             return self.browser.open(SHOP + link)
         return page
 
-    def to_vault(self) -> Response:
+    def to_vault(self):
         """Open the page that requires a second factor."""
         page = self.browser.open(f"{SHOP}/vault")
         # allauth asks before it sends anybody away.
@@ -96,11 +90,11 @@ LONG_AGO = (
 REFRESHING = ("shop.conf", "shop.go", "shop.mjs")
 
 
-def token_calls(site: Site) -> int:
+def token_calls(site):
     return site.log().count("/oauth/token")
 
 
-def test_fastapi_signs_alice_in_and_out(default_site: Site, tmp_path: Path) -> None:
+def test_fastapi_signs_alice_in_and_out(default_site, tmp_path):
     with Shop("fastapi_shop.py", tmp_path, default_site).running() as shop:
         signs_in_and_out(Person(default_site, shop, "fastapi-alice"))
 
@@ -109,9 +103,7 @@ def test_fastapi_signs_alice_in_and_out(default_site: Site, tmp_path: Path) -> N
 @pytest.mark.parametrize(
     "name", ["allauth_shop.py", "mozilla_shop.py", "shop.mjs", "shop.go", "shop.conf"]
 )
-def test_an_app_signs_alice_in_and_out(
-    production: ProductionSite, tmp_path: Path, name: str
-) -> None:
+def test_an_app_signs_alice_in_and_out(production, tmp_path, name):
     kind = ApacheShop if name == "shop.conf" else Shop
     username = re.sub("[._]", "-", name)
     with kind(name, tmp_path, production).running() as shop:
@@ -127,16 +119,16 @@ def test_an_app_signs_alice_in_and_out(
 @pytest.mark.proof
 @pytest.mark.parametrize("kind", [KeyedShop, BoundShop])
 def test_an_app_with_a_key_instead_of_a_secret_or_for_its_tokens_signs_alice_in_and_out(
-    production: ProductionSite, tmp_path: Path, kind: type[Shop]
-) -> None:
+    production, tmp_path, kind
+):
     with kind("shop.mjs", tmp_path, production).running() as shop:
         signs_in_and_out(Person(production, shop, f"{kind.__name__}-alice".lower()))
 
 
 @pytest.mark.proof
 def test_an_app_that_publishes_its_key_replaces_it_without_the_operator(
-    production: ProductionSite, key_server: Receiver, tmp_path: Path
-) -> None:
+    production, key_server, tmp_path
+):
     shop = PublishingShop("shop.mjs", tmp_path, production, key_server)
     with shop.running():
         signs_in_and_out(Person(production, shop, "publishing-alice"))
@@ -151,9 +143,7 @@ def test_an_app_that_publishes_its_key_replaces_it_without_the_operator(
 
 
 @pytest.mark.proof
-def test_a_pushed_request_with_max_age_makes_alice_confirm_that_it_is_her(
-    production: ProductionSite, tmp_path: Path
-) -> None:
+def test_a_pushed_request_with_max_age_makes_alice_confirm_that_it_is_her(production, tmp_path):
     with Shop("shop.mjs", tmp_path, production).running() as shop:
         alice = Person(production, shop, "max-age-alice")
         alice.sign_in()
@@ -168,7 +158,7 @@ def test_a_pushed_request_with_max_age_makes_alice_confirm_that_it_is_her(
         assert alice.browser.send(page, code=alice.code()).text == "The vault is open"
 
 
-def signs_in_and_out(alice: Person) -> None:
+def signs_in_and_out(alice):
     """Check the three pages of an app: the greeting, the vault, and signing out."""
     page = alice.sign_in()
     assert page.status == 200
@@ -192,9 +182,7 @@ def signs_in_and_out(alice: Person) -> None:
 
 @pytest.mark.proof
 @pytest.mark.parametrize("name", REFRESHING)
-def test_an_app_refreshes_its_access_token(
-    production: ProductionSite, tmp_path: Path, name: str
-) -> None:
+def test_an_app_refreshes_its_access_token(production, tmp_path, name):
     kind = RefreshingApacheShop if name == "shop.conf" else Shop
     username = re.sub("[._]", "-", name)
     with kind(name, tmp_path, production).running() as shop:
@@ -206,15 +194,15 @@ def test_an_app_refreshes_its_access_token(
         assert token_calls(production) >= before + 3
 
 
-def sign_out(bob: Person, _elsewhere: Client) -> Response:
+def sign_out(bob, _elsewhere):
     return bob.at_site.post("/accounts/logout/")
 
 
-def change_password(bob: Person, _elsewhere: Client) -> Response:
+def change_password(bob, _elsewhere):
     return bob.at_site.post("/accounts/password/change/", {"password1": WRONG})
 
 
-def sign_out_elsewhere(bob: Person, elsewhere: Client) -> Response:
+def sign_out_elsewhere(bob, elsewhere):
     sign_in(elsewhere, bob.username)
     return elsewhere.post("/accounts/sessions/", {"others": "on"})
 
@@ -224,8 +212,8 @@ def sign_out_elsewhere(bob: Person, elsewhere: Client) -> Response:
     "end", [sign_out, change_password, sign_out_elsewhere], ids=lambda end: end.__name__
 )
 def test_apache_ends_its_session_within_five_seconds_after_that_at_the_site_has_ended(
-    production: ProductionSite, tmp_path: Path, end: Callable[[Person, Client], Response]
-) -> None:
+    production, tmp_path, end
+):
     with ApacheShop("shop.conf", tmp_path, production).running() as shop:
         bob = Person(production, shop, f"{end.__name__}-bob".replace("_", "-"), has_factor=False)
         assert bob.username in bob.sign_in().text
@@ -236,15 +224,13 @@ def test_apache_ends_its_session_within_five_seconds_after_that_at_the_site_has_
         assert within(5, lambda: not shop_answers(bob))
 
 
-def shop_answers(person: Person) -> bool:
+def shop_answers(person):
     """Return whether the app shows its page without asking the site."""
     return person.at_shop.get("/").status == 200
 
 
 @pytest.mark.proof
-def test_a_single_page_app_signs_bob_in_renews_and_signs_out(
-    production: ProductionSite, open_page: OpenPage, tmp_path: Path
-) -> None:
+def test_a_single_page_app_signs_bob_in_renews_and_signs_out(production, open_page, tmp_path):
     join(production, production.client(), "spa-bob")
     with Page(tmp_path, production).running() as shop:
         page = open_page(production, ignore_https_errors=True)

@@ -11,14 +11,13 @@ from tests.support.app_races import VERIFIER, WEB, add_code, connect
 from tests.support.clients.apps import HERE, SECONDS
 from tests.support.node import node, packages
 from tests.support.races import confirmed
-from tests.support.site import Site
 
 NAME = "bound"
 ALGORITHMS = ("ES256", "RS256", "Ed25519")
 
 
 @pytest.mark.proof
-def test_openid_client_uses_tokens_that_are_bound_to_its_key(default_site: Site) -> None:
+def test_openid_client_uses_tokens_that_are_bound_to_its_key(default_site):
     nodes, folder = (default_site, default_site), packages(HERE).parent
     confirmed(nodes, NAME)
     connect(nodes, NAME)

@@ -9,7 +9,7 @@ import os
 import shutil
 import sys
 import tomllib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 from urllib.parse import urlencode
 
@@ -40,7 +40,7 @@ HEAD = f"{'part':10} | {'request':45} | {'oidc-provider':42} | {'this site':42} 
 type Case = dict[str, Any]
 
 
-def calling(endpoint: str, right: Case) -> Callable[[Provider, Case], str]:
+def calling(endpoint, right):
     return lambda at, case: hostile.call(at, endpoint, right | case)
 
 
@@ -59,7 +59,7 @@ PARTS: dict[str, tuple[dict[str, Case], Callable[[Provider, Case], str]]] = {
 
 
 @pytest.fixture(scope="module")
-def yardstick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
+def yardstick(tmp_path_factory):
     """Run oidc-provider, with a browser that is signed in."""
     port, folder = free_port(), packages().parent
     shutil.copy(HERE / "yardstick.mjs", folder)
@@ -91,7 +91,7 @@ def yardstick(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Provider]:
 
 
 @pytest.fixture(scope="module")
-def ours() -> Iterator[Provider]:
+def ours():
     """Run the site, with a browser that is signed in and has agreed to all apps."""
     with Site(LIMITS_SCALE="10000") as site:
         apps = {name: _registered(site, name) for name in APPS}
@@ -108,7 +108,7 @@ def ours() -> Iterator[Provider]:
         yield at
 
 
-def _registered(site: Site, name: str) -> tuple[str, str]:
+def _registered(site, name):
     redirect, bye = APPS[name]
     words = ["--redirect-uri", redirect, "--post-logout-uri", bye, "--scope", *SCOPE.split()]
     words += ["--public"] if name == "public" else []
@@ -116,19 +116,17 @@ def _registered(site: Site, name: str) -> tuple[str, str]:
     return made["client_id"], made.get("client_secret", "a secret that a public app has not")
 
 
-def _request(at: Provider, name: str) -> dict[str, str]:
+def _request(at, name):
     own = {"client_id": at.apps[name][0], "redirect_uri": APPS[name][0]}
     return hostile.RIGHT | own | {"code_challenge": hostile.challenge()}
 
 
-def _kind(verdict: str) -> str:
+def _kind(verdict):
     """Return what matters of a verdict: which error a program gets does not."""
     return "refused" if verdict[0].isdigit() else verdict.partition(":")[0].partition(" ")[0]
 
 
-def test_hostile_requests_get_the_verdicts_of_a_certified_provider(
-    yardstick: Provider, ours: Provider, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_hostile_requests_get_the_verdicts_of_a_certified_provider(yardstick, ours, capsys):
     reasons = tomllib.loads((HERE / "reasons.toml").read_text())
     rows, unexplained, unneeded = [], [], []
     for part, (cases, send) in PARTS.items():

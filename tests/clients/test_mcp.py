@@ -4,21 +4,18 @@ import json
 import os
 import re
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser import OpenPage
 from tests.support.clients.apps import APPS, HERE, SETTINGS, TRUST, register
 from tests.support.clients.terminal import agree, shown
 from tests.support.document_host import DocumentHost
 from tests.support.https import ProductionSite
 from tests.support.node import node, packages
 from tests.support.process import Process, free_port, listening
-from tests.support.site import ROOT, Client, Response
+from tests.support.site import ROOT, Client
 from tests.support.steps import PASSWORD, join
 from tests.support.virtualenvs import environment
 
@@ -37,16 +34,14 @@ http_client._addresses = lambda host, port: look_up("127.0.0.1", port)
 
 
 @pytest.fixture(scope="module")
-def host(tmp_path_factory: pytest.TempPathFactory) -> Iterator[DocumentHost]:
+def host(tmp_path_factory):
     with DocumentHost(tmp_path_factory.mktemp("host")) as host:
         host.reset()
         yield host
 
 
 @pytest.fixture(scope="module")
-def production(
-    host: DocumentHost, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[ProductionSite]:
+def production(host, tmp_path_factory):
     folder = tmp_path_factory.mktemp("production")
     (folder / "sitecustomize.py").write_text(PUBLIC)
     settings = SETTINGS | {
@@ -61,7 +56,7 @@ def production(
 
 
 @pytest.fixture
-def server(production: ProductionSite, tmp_path: Path) -> Iterator[Client]:
+def server(production, tmp_path):
     """The MCP server, and a client for it."""
     (tmp_path / NAME).write_text(APPS[NAME][1])
     env = os.environ | dict.fromkeys(TRUST, str(production.authority))
@@ -74,7 +69,7 @@ def server(production: ProductionSite, tmp_path: Path) -> Iterator[Client]:
         process.stop()
 
 
-def assistant(production: ProductionSite, folder: Path, **options: str) -> Process:
+def assistant(production, folder, **options):
     """Start a client of the MCP server, which knows only its URL, and itself by ``options``."""
     there = packages(HERE).parent
     shutil.copy(HERE / "mcp.mjs", there)
@@ -83,7 +78,7 @@ def assistant(production: ProductionSite, folder: Path, **options: str) -> Proce
     return Process([node(), there / "mcp.mjs"], folder / "assistant", env=env)
 
 
-def call(server: Client, token: str = "") -> Response:
+def call(server, token=""):
     """Return the answer of the MCP server to a request with ``token``."""
     kinds = "application/json, text/event-stream"
     headers = {"Content-Type": "application/json", "Accept": kinds}
@@ -92,21 +87,21 @@ def call(server: Client, token: str = "") -> Response:
     return server.request("POST", urlsplit(MCP_SERVER).path, body=body, headers=headers)
 
 
-def outcome(running: Process) -> tuple[list[str], str]:
+def outcome(running):
     """Return the people for whom the client has called the tool, and its access token."""
     assert running.wait() == 0, running.log()
     found = json.loads(running.log().splitlines()[-1])
     return found["people"], found["token"]
 
 
-def id_at(site: ProductionSite, token: str) -> str:
+def id_at(site, token):
     """Return the ID of the person, as an access token for the site tells it."""
     headers = {"Authorization": f"Bearer {token}"}
     return str(site.client().get("/api/v1/me/", headers=headers).json().get("id", ""))
 
 
 @pytest.mark.proof
-def test_an_mcp_server_leads_to_the_site(production: ProductionSite, server: Client) -> None:
+def test_an_mcp_server_leads_to_the_site(production, server):
     refused = call(server)
     assert refused.status == 401
     (url,) = re.findall(r'resource_metadata="([^"]+)"', refused.headers["WWW-Authenticate"])
@@ -117,8 +112,8 @@ def test_an_mcp_server_leads_to_the_site(production: ProductionSite, server: Cli
 
 @pytest.mark.proof
 def test_a_registered_mcp_client_calls_a_tool_for_alice_and_renews_its_tokens(
-    production: ProductionSite, server: Client, tmp_path: Path
-) -> None:
+    production, server, tmp_path
+):
     alice = production.client()
     join(production, alice, "mcp-alice")
     registered = register(production, NAME, **{"https://mcp.example.org/mcp": MCP_SERVER})
@@ -139,12 +134,8 @@ def test_a_registered_mcp_client_calls_a_tool_for_alice_and_renews_its_tokens(
 
 @pytest.mark.proof
 def test_an_mcp_client_that_nobody_has_registered_signs_bob_in_by_its_metadata_document(
-    production: ProductionSite,
-    server: Client,
-    host: DocumentHost,
-    open_page: OpenPage,
-    tmp_path: Path,
-) -> None:
+    production, server, host, open_page, tmp_path
+):
     join(production, production.client(), "mcp-bob")
     page = open_page(production, ignore_https_errors=True)
 

@@ -6,14 +6,11 @@ import re
 import shlex
 import signal
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
 from tests.support.clients.apps import SECONDS
 from tests.support.docs_examples import blocks_of
-from tests.support.https import ProductionSite
 from tests.support.journey import Journey
 from tests.support.missing import find, missing
 from tests.support.process import Process
@@ -29,7 +26,7 @@ START, GENERATE, TOKEN = commands.splitlines()
 class Agent:
     """A running agent, which keeps the tokens, and the commands that use it."""
 
-    def __init__(self, folder: Path, site: ProductionSite) -> None:
+    def __init__(self, folder, site):
         find("oidc-gen") or missing("oidc-agent-cli")
         registered = site.manage(*shlex.split(REGISTER)[2:], "--json")
         self.env = os.environ | {
@@ -41,7 +38,7 @@ class Agent:
         self.env |= re.findall(r"(OIDC\w+)=(.+)", self.run("sh", "-c", f"{START}; env"))
         self._client, self._site = json.loads(registered)["client_id"], site
 
-    def generate(self, flow: str) -> list[str]:
+    def generate(self, flow):
         """Return the command of the page that signs a person in, and answers its questions."""
         command = GENERATE
         for before, after in {
@@ -54,7 +51,7 @@ class Agent:
         answers = f"--cp={self._site.authority} --pw-env --prompt=none --confirm-yes --no-url-call"
         return shlex.split(f"{command} {answers}")
 
-    def run(self, *command: str) -> str:
+    def run(self, *command):
         done = subprocess.run(
             command, capture_output=True, check=False, env=self.env, text=True, timeout=SECONDS
         )
@@ -63,21 +60,19 @@ class Agent:
 
 
 @pytest.fixture
-def agent(production: ProductionSite, tmp_path: Path) -> Iterator[Agent]:
+def agent(production, tmp_path):
     agent = Agent(tmp_path, production)
     yield agent
     os.kill(int(agent.env["OIDCD_PID"]), signal.SIGTERM)
 
 
-def username_of(site: ProductionSite, token: str) -> str:
+def username_of(site, token):
     headers = {"Authorization": f"Bearer {token.strip()}"}
     return str(site.client().get("/oauth/userinfo", headers=headers).json()["preferred_username"])
 
 
 @pytest.mark.proof
-def test_oidc_agent_signs_alice_in_with_her_browser(
-    production: ProductionSite, agent: Agent
-) -> None:
+def test_oidc_agent_signs_alice_in_with_her_browser(production, agent):
     alice = production.client()
     join(production, alice, "agent-alice")
     browser = Journey(alice)
@@ -96,9 +91,7 @@ def test_oidc_agent_signs_alice_in_with_her_browser(
 
 
 @pytest.mark.proof
-def test_oidc_agent_signs_bob_in_by_a_code(
-    production: ProductionSite, agent: Agent, tmp_path: Path
-) -> None:
+def test_oidc_agent_signs_bob_in_by_a_code(production, agent, tmp_path):
     bob = production.client()
     join(production, bob, "agent-bob")
     browser = Journey(bob)

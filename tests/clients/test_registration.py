@@ -6,7 +6,6 @@ import os
 import re
 import shutil
 import subprocess
-from typing import Any
 
 import pytest
 
@@ -14,10 +13,9 @@ from tests.support.app_races import WEB
 from tests.support.clients.apps import HERE
 from tests.support.node import node, packages
 from tests.support.races import confirmed
-from tests.support.site import Client, Site
 
 
-def agree(browser: Client, url: str) -> str:
+def agree(browser, url):
     """Press "Allow" in the browser; return the URL to which it goes back."""
     here = browser.get(url).location
     session = re.search(r'name="session" value="([^"]+)"', browser.get(here).text)
@@ -28,13 +26,13 @@ def agree(browser: Client, url: str) -> str:
     return html.unescape(found[1])
 
 
-def next_line(app: "subprocess.Popen[str]") -> Any:
+def next_line(app):
     assert app.stdout
     return json.loads(app.stdout.readline())
 
 
 @pytest.mark.proof
-def test_openid_client_registers_an_app_and_signs_alice_in(default_site: Site) -> None:
+def test_openid_client_registers_an_app_and_signs_alice_in(default_site):
     made = ("registration_token", "--scope", "email", "offline_access", "--json")
     token = json.loads(default_site.manage(*made))["registration_token"]
     options = {"issuer": default_site.origin, "token": token, "redirectUri": WEB}

@@ -1,13 +1,11 @@
 """The command line of ``docs/sign-in-with.md``, run as the page prints it."""
 
 import os
-from pathlib import Path
 
 import pytest
 
 from tests.support.clients.apps import APPS, HERE, TRUST, register
 from tests.support.clients.terminal import NAME, agree, shown
-from tests.support.https import ProductionSite
 from tests.support.journey import Journey
 from tests.support.process import Process
 from tests.support.steps import join, sql
@@ -22,7 +20,7 @@ WHERE a.client_id = ? AND s.ended_at IS NULL
 class Terminal:
     """The program, whose keyring is a file."""
 
-    def __init__(self, folder: Path, site: ProductionSite) -> None:
+    def __init__(self, folder, site):
         self._program, self._folder = folder / NAME, folder
         self._program.write_text(APPS[NAME][1])
         self.client = register(site, NAME)["client_id"]
@@ -35,12 +33,12 @@ class Terminal:
             "PYTHON_KEYRING_BACKEND": "keyrings.alt.file.PlaintextKeyring",
         }
 
-    def start(self, *words: str) -> Process:
+    def start(self, *words):
         python, log = environment(HERE / "requirements.txt") / "python", self._folder / "log"
         log.unlink(missing_ok=True)
         return Process([python, self._program, *words], log, env=self._env, cwd=self._folder)
 
-    def output(self, *words: str) -> str:
+    def output(self, *words):
         """Run the program to its end, and return what it prints."""
         with self.start(*words) as running:
             assert running.wait() == 0, running.log()
@@ -48,14 +46,12 @@ class Terminal:
 
 
 @pytest.fixture
-def terminal(production: ProductionSite, tmp_path: Path) -> Terminal:
+def terminal(production, tmp_path):
     return Terminal(tmp_path, production)
 
 
 @pytest.mark.proof
-def test_a_command_line_signs_alice_in_with_her_browser_and_out(
-    production: ProductionSite, terminal: Terminal
-) -> None:
+def test_a_command_line_signs_alice_in_with_her_browser_and_out(production, terminal):
     alice = production.client()
     join(production, alice, "terminal-alice")
 
@@ -71,9 +67,7 @@ def test_a_command_line_signs_alice_in_with_her_browser_and_out(
 
 
 @pytest.mark.proof
-def test_a_command_line_without_a_browser_signs_bob_in_by_a_code(
-    production: ProductionSite, terminal: Terminal
-) -> None:
+def test_a_command_line_without_a_browser_signs_bob_in_by_a_code(production, terminal):
     bob = production.client()
     join(production, bob, "terminal-bob")
     journey = Journey(bob)

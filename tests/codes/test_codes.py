@@ -1,9 +1,7 @@
 """Mailed codes and links."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -14,7 +12,7 @@ from accounts.common.forms import CodeField
 from accounts.common.text import written_code
 from accounts.emails.models import PendingEmail
 from tests.support.second_factor import CHALLENGE, enrolled
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.site import together
 from tests.support.steps import (
     CONFIRM,
@@ -36,12 +34,12 @@ PURPOSE = codes.Purpose("test", life=timedelta(minutes=15))
 @pytest.mark.parametrize(
     "typed", ["12345678", "1234 5678", "1-2-3456 78", "1234\u00a05678", "\u0661234 5678\n"]
 )
-def test_a_mailed_code_is_accepted_in_any_spacing_and_script(typed: str) -> None:
+def test_a_mailed_code_is_accepted_in_any_spacing_and_script(typed):
     assert CodeField().clean(typed) == "12345678"
 
 
 @pytest.mark.django_db
-def test_a_mailed_code_has_eight_digits_and_is_written_in_two_groups() -> None:
+def test_a_mailed_code_has_eight_digits_and_is_written_in_two_groups():
     code = codes.issue_code(PURPOSE, 1)
 
     assert re.fullmatch("[0-9]{8}", code)
@@ -50,10 +48,10 @@ def test_a_mailed_code_has_eight_digits_and_is_written_in_two_groups() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_only_five_of_eight_concurrent_tries_of_a_code_are_compared() -> None:
+def test_only_five_of_eight_concurrent_tries_of_a_code_are_compared():
     code = codes.issue_code(PURPOSE, 1)
 
-    def is_compared(_: int) -> bool:
+    def is_compared(_):
         try:
             return codes.try_code(PURPOSE, 1, code)
         except codes.UsedUp:
@@ -64,7 +62,7 @@ def test_only_five_of_eight_concurrent_tries_of_a_code_are_compared() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_one_of_eight_concurrent_uses_of_a_link_succeeds() -> None:
+def test_one_of_eight_concurrent_uses_of_a_link_succeeds():
     link = codes.issue_link(PURPOSE, 1)
 
     assert sum(together(AT_ONCE, lambda _: codes.redeem(PURPOSE, 1, link))) == 1
@@ -72,7 +70,7 @@ def test_one_of_eight_concurrent_uses_of_a_link_succeeds() -> None:
 
 
 @pytest.mark.django_db
-def test_a_secret_works_only_for_its_own_purpose_and_subject() -> None:
+def test_a_secret_works_only_for_its_own_purpose_and_subject():
     other = codes.Purpose("other")
     code, link = codes.issue_code(PURPOSE, 1), codes.issue_link(other, 1)
 
@@ -87,7 +85,7 @@ def test_a_secret_works_only_for_its_own_purpose_and_subject() -> None:
 
 
 @pytest.mark.django_db
-def test_a_digest_moved_to_another_purpose_in_the_database_is_refused() -> None:
+def test_a_digest_moved_to_another_purpose_in_the_database_is_refused():
     code = codes.issue_code(PURPOSE, 1)
     Code.objects.update(purpose="other")
 
@@ -95,7 +93,7 @@ def test_a_digest_moved_to_another_purpose_in_the_database_is_refused() -> None:
 
 
 @pytest.mark.django_db
-def test_a_code_expires_and_is_invalidated_by_a_newer_one_or_by_withdrawal(clock: Clock) -> None:
+def test_a_code_expires_and_is_invalidated_by_a_newer_one_or_by_withdrawal(clock):
     old, new = (codes.issue_code(PURPOSE, 1) for _ in range(2))
     assert not codes.try_code(PURPOSE, 1, old)
     clock.advance(minutes=15, seconds=-1)
@@ -112,25 +110,25 @@ BY_CODE, EMAIL = "/accounts/login/code/", "/accounts/email/"
 USED_UP = "Too many wrong codes."
 
 
-def mailed() -> list[str]:
+def mailed():
     """Return the mailed codes, including those in mails without a recipient."""
     return [mail.code for mail in outbox() if mail.code]
 
 
-def code_to_sign_in() -> tuple[Client, str, dict[str, Any]]:
+def code_to_sign_in():
     make_user("alice")
     browser = Client()
     browser.post(BY_CODE, {"login": "alice"})
     return browser, BY_CODE, {}
 
 
-def code_to_sign_in_as_nobody() -> tuple[Client, str, dict[str, Any]]:
+def code_to_sign_in_as_nobody():
     browser = Client()
     browser.post(BY_CODE, {"login": "nobody"})
     return browser, BY_CODE, {}
 
 
-def code_of_the_second_step() -> tuple[Client, str, dict[str, Any]]:
+def code_of_the_second_step():
     enrolled(make_user("alice", emailed_codes=True))
     browser = Client()
     sign_in(browser, "alice")
@@ -138,13 +136,13 @@ def code_of_the_second_step() -> tuple[Client, str, dict[str, Any]]:
     return browser, CHALLENGE, {"method": "email"}
 
 
-def code_of_a_sign_up() -> tuple[Client, str, dict[str, Any]]:
+def code_of_a_sign_up():
     browser = Client()
     sign_up(browser, "alice")
     return browser, CONFIRM, {}
 
 
-def code_of_a_new_email() -> tuple[Client, str, dict[str, Any]]:
+def code_of_a_new_email():
     browser = signed_in(make_user("alice"))
     browser.post(EMAIL, {"email": "new@example.org"})
     return browser, EMAIL, {"confirm": PendingEmail.objects.get().pk}
@@ -160,9 +158,7 @@ def code_of_a_new_email() -> tuple[Client, str, dict[str, Any]]:
         code_of_a_new_email,
     ],
 )
-def test_a_code_without_tries_left_is_replaced_by_mail_within_the_limits(
-    begin: Callable[[], tuple[Client, str, dict[str, Any]]], clock: Clock
-) -> None:
+def test_a_code_without_tries_left_is_replaced_by_mail_within_the_limits(begin, clock):
     browser, page, fields = begin()
     first, count = mailed()[-1], len(mailed())
 

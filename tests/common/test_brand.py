@@ -13,7 +13,6 @@ from accounts.common.brand import (
     LIGHT,
     LIGHT_DEFAULT,
     BrandSettings,
-    Scheme,
     Tokens,
     brand_of,
     contrast,
@@ -33,11 +32,11 @@ COLOURS = st.integers(0, 0xFFFFFF).map(lambda number: f"#{number:06x}")
 TEXTS = ("text", "muted", "ok", "warn", "danger")
 
 
-def long(digits: str) -> str:
+def long(digits):
     return f"#{digits if len(digits) == 6 else ''.join(2 * digit for digit in digits)}"
 
 
-def properties(name: str) -> dict[str, tuple[str, str]]:
+def properties(name):
     """Return the colours of a style sheet in ``static/``, light and dark."""
     found = PAIR.findall((ROOT / "static" / name).read_text())
     return {key: (long(light), long(dark)) for key, light, dark in found}
@@ -46,7 +45,7 @@ def properties(name: str) -> dict[str, tuple[str, str]]:
 APP = properties("app.css")
 
 
-def check(colour: str, scheme: Scheme) -> None:
+def check(colour, scheme):
     made = tokens(colour, scheme)
     look = 0 if scheme is LIGHT else 1
 
@@ -65,12 +64,12 @@ def check(colour: str, scheme: Scheme) -> None:
 @example("#ffff00")
 @example("#0000ff")
 @example("#00ff00")
-def test_every_colour_gives_text_that_can_be_read(scheme: Scheme, colour: str) -> None:
+def test_every_colour_gives_text_that_can_be_read(scheme, colour):
     check(colour, scheme)
 
 
 @SCHEMES
-def test_a_colour_with_enough_contrast_stays_as_it_is(scheme: Scheme) -> None:
+def test_a_colour_with_enough_contrast_stays_as_it_is(scheme):
     colour = LIGHT_DEFAULT.accent if scheme is LIGHT else DARK_DEFAULT.accent
 
     assert tokens(colour, scheme).accent == colour
@@ -78,7 +77,7 @@ def test_a_colour_with_enough_contrast_stays_as_it_is(scheme: Scheme) -> None:
 
 @any_time
 @given(colour=COLOURS)
-def test_the_way_to_oklch_and_back_changes_no_colour(colour: str) -> None:
+def test_the_way_to_oklch_and_back_changes_no_colour(colour):
     assert from_oklch(*to_oklch(colour)) == colour
 
 
@@ -91,9 +90,7 @@ def test_the_way_to_oklch_and_back_changes_no_colour(colour: str) -> None:
         ("#008000", 0.51975, 0.17686, 142.495),
     ],
 )
-def test_oklch_is_that_of_css(
-    colour: str, lightness: float, chroma: float, degrees: float | None
-) -> None:
+def test_oklch_is_that_of_css(colour, lightness, chroma, degrees):
     found = to_oklch(colour)
 
     assert found[:2] == pytest.approx((lightness, chroma), abs=2e-4)
@@ -101,13 +98,13 @@ def test_oklch_is_that_of_css(
         assert found[2] * 57.29578 == pytest.approx(degrees, abs=0.05)
 
 
-def test_contrast_is_that_of_wcag() -> None:
+def test_contrast_is_that_of_wcag():
     assert contrast("#000000", "#ffffff") == pytest.approx(21)
     assert contrast("#ffffff", "#767676") == pytest.approx(4.54, abs=0.005)
     assert contrast("#123456", "#123456") == 1
 
 
-def test_the_grounds_and_defaults_are_those_of_the_style_sheets() -> None:
+def test_the_grounds_and_defaults_are_those_of_the_style_sheets():
     names = ("surface", "page", "ok-soft", "warn-soft", "danger-soft")
     assert tuple(APP[name][0] for name in names) == LIGHT.grounds
     assert tuple(APP[name][1] for name in names) == DARK.grounds
@@ -123,7 +120,7 @@ def test_the_grounds_and_defaults_are_those_of_the_style_sheets() -> None:
         assert admin[f"message-{name}-bg"] == APP[f"{ground}-soft"]
 
 
-def test_the_style_sheet_replaces_five_properties_and_no_others() -> None:
+def test_the_style_sheet_replaces_five_properties_and_no_others():
     brand = brand_of(BrandSettings(site_colour="#ffd21f"))
     style = brand.files[brand.style.removeprefix("/brand/")].content.decode()
 
@@ -133,7 +130,7 @@ def test_the_style_sheet_replaces_five_properties_and_no_others() -> None:
     assert "--fill: light-dark(#ffd21f, #ffd21f);" in style
 
 
-def test_emails_have_the_colours_of_the_brand() -> None:
+def test_emails_have_the_colours_of_the_brand():
     assert email_colours(BrandSettings()) == (LIGHT_DEFAULT, DARK_DEFAULT)
     light, dark = email_colours(BrandSettings(site_colour="#ffd21f"))
 

@@ -3,7 +3,6 @@
 import json
 import os
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,20 +16,18 @@ COLOUR = "must be # and six hexadecimal digits, such as #1d4ed8"
 URL = "the url must begin with https://, mailto: or /"
 
 
-def link(**changes: Any) -> dict[str, Any]:
+def link(**changes):
     return {"name": "Terms", "url": "https://example.org/terms"} | changes
 
 
 @pytest.mark.parametrize(
     "text", ["red", "#fff", "#12345g", "1d4ed8", "#1d4ed8ff", "#1d4ed8;}", "#\uff11d4ed8", "rgb(1)"]
 )
-def test_another_colour_than_six_hexadecimal_digits_stops_the_start(
-    text: str, tmp_path: Path
-) -> None:
+def test_another_colour_than_six_hexadecimal_digits_stops_the_start(text, tmp_path):
     assert refused(tmp_path, SITE_COLOUR=text) == f"SITE_COLOUR {COLOUR}"
 
 
-def test_a_colour_may_be_in_capital_letters(tmp_path: Path) -> None:
+def test_a_colour_may_be_in_capital_letters(tmp_path):
     assert read(GOOD | {"SITE_COLOUR": "#FFD21F"}, tmp_path).site_colour == "#ffd21f"
 
 
@@ -45,7 +42,7 @@ def test_a_colour_may_be_in_capital_letters(tmp_path: Path) -> None:
         (SVG.ljust(LARGEST_LOGO), "image/svg+xml"),
     ],
 )
-def test_a_logo_is_read_when_the_site_starts(content: bytes, type_: str, tmp_path: Path) -> None:
+def test_a_logo_is_read_when_the_site_starts(content, type_, tmp_path):
     path = tmp_path / "logo"
     path.write_bytes(content)
 
@@ -55,7 +52,7 @@ def test_a_logo_is_read_when_the_site_starts(content: bytes, type_: str, tmp_pat
 
 
 @pytest.mark.parametrize("url", ["/static/logo.svg", "/logo.png", "/brand-x/logo?v=2"])
-def test_a_logo_may_be_a_url_on_this_origin(url: str, tmp_path: Path) -> None:
+def test_a_logo_may_be_a_url_on_this_origin(url, tmp_path):
     assert read(GOOD | {"SITE_LOGO": url}, tmp_path).site_logo == url
 
 
@@ -71,9 +68,7 @@ def test_a_logo_may_be_a_url_on_this_origin(url: str, tmp_path: Path) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["SITE_LOGO", "SITE_LOGO_DARK"])
-def test_another_file_than_a_small_svg_or_png_is_refused(
-    name: str, content: bytes, sentence: str, tmp_path: Path
-) -> None:
+def test_another_file_than_a_small_svg_or_png_is_refused(name, content, sentence, tmp_path):
     path = tmp_path / "logo.svg"
     path.write_bytes(content)
 
@@ -91,25 +86,25 @@ def test_another_file_than_a_small_svg_or_png_is_refused(
         "logo.svg",
     ],
 )
-def test_a_logo_of_another_origin_or_a_missing_one_is_refused(text: str, tmp_path: Path) -> None:
+def test_a_logo_of_another_origin_or_a_missing_one_is_refused(text, tmp_path):
     told = refused(tmp_path, SITE_LOGO=text)
 
     assert told.startswith("SITE_LOGO must be an SVG or PNG file or begin with /")
 
 
-def test_a_missing_file_in_an_existing_folder_is_no_url(tmp_path: Path) -> None:
+def test_a_missing_file_in_an_existing_folder_is_no_url(tmp_path):
     path = tmp_path / "logo.svg"
 
     assert refused(tmp_path, SITE_LOGO=str(path)).endswith(f"there is no file {path}")
 
 
-def test_a_logo_for_dark_mode_alone_is_refused(tmp_path: Path) -> None:
+def test_a_logo_for_dark_mode_alone_is_refused(tmp_path):
     told = refused(tmp_path, SITE_LOGO_DARK="/static/logo.svg")
 
     assert told == "SITE_LOGO_DARK is given, and SITE_LOGO is missing"
 
 
-def test_links_and_support_are_taken(tmp_path: Path) -> None:
+def test_links_and_support_are_taken(tmp_path):
     entries = [link(), link(name="Imprint", url="/imprint/"), link(url="mailto:a@example.org")]
     given = {"SITE_LINKS": json.dumps(entries), "SITE_SUPPORT": "mailto:help@example.org"}
 
@@ -142,26 +137,24 @@ def test_links_and_support_are_taken(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_a_fault_of_the_links_is_one_sentence(value: Any, sentence: str, tmp_path: Path) -> None:
+def test_a_fault_of_the_links_is_one_sentence(value, sentence, tmp_path):
     text = value if isinstance(value, str) else json.dumps(value)
 
     assert refused(tmp_path, SITE_LINKS=text) == f"SITE_LINKS {sentence}"
 
 
 @pytest.mark.parametrize("text", ["help@example.org", "http://example.org", "javascript:alert(1)"])
-def test_support_is_an_address_or_a_page(text: str, tmp_path: Path) -> None:
+def test_support_is_an_address_or_a_page(text, tmp_path):
     assert refused(tmp_path, SITE_SUPPORT=text).startswith("SITE_SUPPORT ")
 
 
-def test_a_folder_of_templates_must_exist(tmp_path: Path) -> None:
+def test_a_folder_of_templates_must_exist(tmp_path):
     told = refused(tmp_path, TEMPLATES_DIR=str(tmp_path / "none"))
 
     assert told == f"TEMPLATES_DIR must be a folder, and there is none at {tmp_path / 'none'}"
 
 
-def test_a_server_in_production_must_not_be_able_to_write_its_templates(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_server_in_production_must_not_be_able_to_write_its_templates(tmp_path, monkeypatch):
     given = {"TEMPLATES_DIR": str(tmp_path)}
     development = given | {"ENVIRONMENT": "development"}
     (tmp_path / "base.html").touch()
@@ -184,8 +177,8 @@ def test_a_server_in_production_must_not_be_able_to_write_its_templates(
 
 @pytest.mark.parametrize("writable", ["real/shared/login.html", "real", "links"])
 def test_templates_that_can_be_replaced_through_a_link_or_a_folder_above_are_refused(
-    writable: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    writable, tmp_path, monkeypatch
+):
     for folder in ("real/templates", "real/shared", "links"):
         (tmp_path / folder).mkdir(parents=True)
     (tmp_path / "real/shared/login.html").touch()

@@ -1,8 +1,6 @@
 """Who sends a request, and from where."""
 
-from collections.abc import Callable
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 
 import pytest
 from django.utils import translation
@@ -31,9 +29,7 @@ AGENTS = {
 
 
 @pytest.mark.parametrize("agent, words", AGENTS.items(), ids=AGENTS.values())
-def test_a_user_agent_becomes_a_device_name_that_survives_browser_updates(
-    agent: str, words: str
-) -> None:
+def test_a_user_agent_becomes_a_device_name_that_survives_browser_updates(agent, words):
     device = ClientInfo("192.0.2.1", agent).device
     newer = agent.replace("140.0", "151.2").replace("142.0", "151.0").replace("10_15", "26_1")
 
@@ -41,7 +37,7 @@ def test_a_user_agent_becomes_a_device_name_that_survives_browser_updates(
     assert ClientInfo("192.0.2.2", newer).device == device
 
 
-def test_the_repr_of_client_info_hides_the_known_browser_cookie() -> None:
+def test_the_repr_of_client_info_hides_the_known_browser_cookie():
     assert "secret" not in repr(ClientInfo("192.0.2.1", "", "secret"))
 
 
@@ -69,9 +65,7 @@ PROXIES = [ip_network("10.0.0.0/8"), ip_network("2001:db8:1::/48")]
         ("10.0.0.1", "0000:0000:0000:0000:0000:ffff:192.168.100.228", "192.168.100.228"),
     ],
 )
-def test_the_rightmost_untrusted_forwarded_ip_is_the_client_ip(
-    peer: str, forwarded: str, client: str
-) -> None:
+def test_the_rightmost_untrusted_forwarded_ip_is_the_client_ip(peer, forwarded, client):
     address = parse_ip(peer)
     assert address
 
@@ -90,9 +84,7 @@ def test_the_rightmost_untrusted_forwarded_ip_is_the_client_ip(
         ("192.0.2.1", "192.0.3.1", []),
     ],
 )
-def test_two_ips_share_the_networks_that_one_subscriber_may_have(
-    one: str, other: str, shared: list[int]
-) -> None:
+def test_two_ips_share_the_networks_that_one_subscriber_may_have(one, other, shared):
     here, there = ([*networks(address)] for text in (one, other) if (address := parse_ip(text)))
 
     assert [weight for network, weight in here if (network, weight) in there] == shared
@@ -102,7 +94,7 @@ BERLIN = "203.0.113.7"
 
 
 @pytest.fixture
-def path(tmp_path: Path) -> Path:
+def path(tmp_path):
     return mmdb.write(
         tmp_path / "places.mmdb",
         {
@@ -126,31 +118,31 @@ def path(tmp_path: Path) -> Path:
         ("", ""),
     ],
 )
-def test_a_place_is_a_city_or_else_a_country(path: Path, ip: str, place: str) -> None:
+def test_a_place_is_a_city_or_else_a_country(path, ip, place):
     assert client_info.name(client_info.location_file(str(path)), ip) == place
 
 
-def test_a_place_is_named_in_the_language_of_the_reader(path: Path) -> None:
+def test_a_place_is_named_in_the_language_of_the_reader(path):
     with translation.override("de"):
         assert client_info.name(str(path), "198.51.100.1") == "München"
         assert client_info.name(str(path), BERLIN) == "Berlin"
 
 
-def test_only_files_of_dbip_want_a_credit(path: Path, tmp_path: Path) -> None:
+def test_only_files_of_dbip_want_a_credit(path, tmp_path):
     dbip = mmdb.write(tmp_path / "dbip.mmdb", {}, kind="DBIP-City-Lite (compat=City)")
 
     assert [client_info.is_of_dbip(str(p)) for p in (path, dbip)] == [False, True]
     assert not client_info.is_of_dbip("")
 
 
-def truncated(path: Path) -> Path:
+def truncated(path):
     """The file without the middle of its search tree."""
     whole = path.read_bytes()
     path.write_bytes(whole[:60] + whole[whole.index(mmdb.MARKER) :])
     return path
 
 
-def nonsense(path: Path) -> Path:
+def nonsense(path):
     path.write_text("no locations")
     return path
 
@@ -164,9 +156,7 @@ def nonsense(path: Path) -> Path:
     ],
     ids=["missing", "another format", "truncated"],
 )
-def test_a_missing_or_broken_file_stops_the_start_with_a_sentence(
-    path: Path, make: Callable[[Path], Path], sentence: str, tmp_path: Path
-) -> None:
+def test_a_missing_or_broken_file_stops_the_start_with_a_sentence(path, make, sentence, tmp_path):
     broken = make(path)
     given = {"ENVIRONMENT": "development", "GEOIP_FILE": str(broken)}
 

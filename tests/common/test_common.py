@@ -1,7 +1,6 @@
 """Small things that all packages share."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -23,7 +22,6 @@ from accounts.common.database import (
 )
 from accounts.common.pages import safe_next
 from accounts.users.models import User
-from tests.support.signin import Clock
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +32,7 @@ NOW = datetime(2026, 11, 25, 20, 30, tzinfo=UTC)
 
 
 @pytest.fixture(autouse=True)
-def _now(clock: Clock) -> None:
+def _now(clock):
     clock.set(NOW)
 
 
@@ -49,11 +47,11 @@ def _now(clock: Clock) -> None:
         (NOW + timedelta(days=1), "26 November 2026, 20:30 UTC"),
     ],
 )
-def test_a_moment_of_the_last_week_is_told_by_its_day(at: datetime, words: str) -> None:
+def test_a_moment_of_the_last_week_is_told_by_its_day(at, words):
     assert localization.in_words(at) == words
 
 
-def test_days_and_times_are_those_of_the_reader() -> None:
+def test_days_and_times_are_those_of_the_reader():
     with timezone.override(ZoneInfo("Asia/Tokyo")):
         assert localization.in_words(NOW) == "Today, 05:30"
         assert localization.in_words(NOW - timedelta(hours=6)) == "Yesterday, 23:30"
@@ -69,11 +67,11 @@ def test_days_and_times_are_those_of_the_reader() -> None:
         (329, "Wednesday, 31 December 2025"),
     ],
 )
-def test_a_heading_has_the_year_only_of_other_years(days: int, words: str) -> None:
+def test_a_heading_has_the_year_only_of_other_years(days, words):
     assert localization.day_in_words(localization.day_of(NOW - timedelta(days=days))) == words
 
 
-def test_dates_are_written_as_the_language_writes_them() -> None:
+def test_dates_are_written_as_the_language_writes_them():
     assert localization.date_in_words(NOW) == "25 November 2026"
     with translation.override("de"):
         assert localization.date_in_words(NOW) == "25. November 2026"
@@ -94,12 +92,12 @@ def test_dates_are_written_as_the_language_writes_them() -> None:
         (365, "12 months"),
     ],
 )
-def test_an_interval_is_in_the_unit_that_people_count_in(days: int, words: str) -> None:
+def test_an_interval_is_in_the_unit_that_people_count_in(days, words):
     assert localization.interval_in_words(timedelta(days=days, hours=5)) == words
 
 
 @pytest.mark.django_db
-def test_old_events_are_deleted_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_old_events_are_deleted_a_few_at_a_time(monkeypatch):
     monkeypatch.setattr(database, "BATCH", 2)
     monkeypatch.setattr(database, "AT_ONCE", 5)
     old = clock.now() - timedelta(days=400)
@@ -116,7 +114,7 @@ def test_old_events_are_deleted_a_few_at_a_time(monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.mark.django_db
-def test_a_late_page_is_read_from_the_nearer_end() -> None:
+def test_a_late_page_is_read_from_the_nearer_end():
     alice = make_user("alice")
     Activity.objects.bulk_create(Activity(user=alice, kind="signed_in") for _ in range(2_620))
     expected = list(services.of(alice))
@@ -138,16 +136,16 @@ def test_a_late_page_is_read_from_the_nearer_end() -> None:
      "HTTPS://evil.example/", "/\r\nSet-Cookie: a=b", "/\0", "/\x1f/evil.example", "/\u2028",
      "/\ud800", "", "/" + "a" * 2000, " //evil.example", "\t//evil.example"],
 )  # fmt: skip
-def test_a_next_url_that_leaves_the_site_is_discarded(evil: str) -> None:
+def test_a_next_url_that_leaves_the_site_is_discarded(evil):
     assert safe_next(evil) == ""
 
 
 @pytest.mark.parametrize("path", ["/", "/admin/?a=b#c", "/a//b", "/%2f%2fevil.example", "/\xe9"])
-def test_a_path_on_the_site_is_kept(path: str) -> None:
+def test_a_path_on_the_site_is_kept(path):
     assert safe_next(path) == path
 
 
-def test_a_prepared_query_finds_what_its_query_set_finds(django_assert_num_queries: Any) -> None:
+def test_a_prepared_query_finds_what_its_query_set_finds(django_assert_num_queries):
     user = make_user("alice")
     later = PreparedQuery(lambda: User.objects.filter(pk=P("user"), date_joined__lt=P("until")))
     values = {"user": user.pk, "until": clock.now() + timedelta(days=1)}
@@ -162,14 +160,14 @@ def test_a_prepared_query_finds_what_its_query_set_finds(django_assert_num_queri
     assert (again, none) == (found, None)
 
 
-def test_a_constant_that_a_partial_index_depends_on_is_no_parameter() -> None:
+def test_a_constant_that_a_partial_index_depends_on_is_no_parameter():
     """Otherwise SQLite would plan the statement at each run, which takes ten times as long."""
     active = PreparedQuery(lambda: User.objects.filter(pk=P("user"), is_active=True))
 
     assert '"is_active" = TRUE' in active._all._text.replace("(TRUE)", "TRUE")
 
 
-def test_prepared_queries_find_their_rows_in_one_statement(django_assert_num_queries: Any) -> None:
+def test_prepared_queries_find_their_rows_in_one_statement(django_assert_num_queries):
     alice, event = make_user("alice"), Activity.objects.create(kind="signed_in")
     both = PreparedQueries(
         PreparedQuery(lambda: User.objects.filter(pk=P("user"))),
@@ -181,7 +179,7 @@ def test_prepared_queries_find_their_rows_in_one_statement(django_assert_num_que
         assert both.firsts(user=alice.pk, kind="else") == [alice, None]
 
 
-def test_a_prepared_count_stops_at_its_limit() -> None:
+def test_a_prepared_count_stops_at_its_limit():
     for name in ("alice", "bob", "carol"):
         make_user(name)
     active = PreparedQuery(lambda: User.objects.filter(is_active=P("active")))
@@ -190,7 +188,7 @@ def test_a_prepared_count_stops_at_its_limit() -> None:
     assert active.count(4, active=False) == 0
 
 
-def test_a_prepared_update_changes_only_the_rows_of_its_query_set() -> None:
+def test_a_prepared_update_changes_only_the_rows_of_its_query_set():
     alice, bob, now = make_user("alice"), make_user("bob"), clock.now()
     note = PreparedUpdate(lambda: User.objects.filter(pk=P("user")), last_login=P("now"))
 
@@ -200,7 +198,7 @@ def test_a_prepared_update_changes_only_the_rows_of_its_query_set() -> None:
     assert note.run(user=bob.pk, now=now) == 0
 
 
-def test_a_prepared_insert_stores_every_column_and_learns_the_primary_key() -> None:
+def test_a_prepared_insert_stores_every_column_and_learns_the_primary_key():
     row = Activity(user=make_user("alice"), kind="signed_in", detail="x", session=None)
 
     PreparedInsert(Activity).run(row)

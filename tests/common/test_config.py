@@ -85,7 +85,7 @@ UNSAFE = {
 }
 
 
-def test_valid_settings_are_accepted(tmp_path: Path) -> None:
+def test_valid_settings_are_accepted(tmp_path):
     config = read(GOOD, tmp_path)
 
     assert config.https
@@ -97,9 +97,7 @@ def test_valid_settings_are_accepted(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "name, value", [(name, value) for name, values in UNSAFE.items() for value in values]
 )
-def test_an_error_names_the_unsafe_setting_without_repeating_its_value(
-    name: str, value: str, tmp_path: Path
-) -> None:
+def test_an_error_names_the_unsafe_setting_without_repeating_its_value(name, value, tmp_path):
     assert name in refused(tmp_path, **{name: value})
 
 
@@ -118,17 +116,17 @@ def test_an_error_names_the_unsafe_setting_without_repeating_its_value(
         {"BIND": "0.0.0.0", "TLS_CERT_FILE": "chain.pem", "TLS_KEY_FILE": "key.pem"},
     ],
 )
-def test_unusual_but_safe_settings_are_accepted(given: dict[str, str], tmp_path: Path) -> None:
+def test_unusual_but_safe_settings_are_accepted(given, tmp_path):
     read(GOOD | given, tmp_path)
 
 
 @pytest.mark.parametrize("name", ["EMAIL_URL", "TRUSTED_PROXIES"])
-def test_development_accepts_settings_that_production_refuses(name: str, tmp_path: Path) -> None:
+def test_development_accepts_settings_that_production_refuses(name, tmp_path):
     read(GOOD | {"ENVIRONMENT": "development", name: UNSAFE[name][-1]}, tmp_path)
 
 
 @pytest.mark.parametrize("mode", [0o604, 0o602])
-def test_a_database_file_that_other_users_can_read_or_write_is_refused(mode: int) -> None:
+def test_a_database_file_that_other_users_can_read_or_write_is_refused(mode):
     """The file's mode does not matter in a folder that others cannot enter, as pytest's own."""
     with TemporaryDirectory(prefix="authsite-open-") as name:
         folder, url = Path(name), f"sqlite:///{name}/db%20x.sqlite3"
@@ -187,24 +185,20 @@ FAULTS: list[tuple[Any, str]] = [
 
 
 @pytest.mark.parametrize("value, sentence", FAULTS)
-def test_an_invalid_openid_provider_is_explained_in_one_sentence(
-    value: Any, sentence: str, tmp_path: Path
-) -> None:
+def test_an_invalid_openid_provider_is_explained_in_one_sentence(value, sentence, tmp_path):
     text = value if isinstance(value, str) else json.dumps(value)
     told = refused(tmp_path, OIDC_PROVIDERS=text)
     assert told.replace("OIDC_PROVIDERS", "", 1).strip() == sentence
 
 
 @pytest.mark.parametrize("name", ["GOOGLE", "GITHUB", "FACEBOOK", "TWITTER"])
-def test_half_of_a_providers_credentials_is_refused_naming_the_missing_half(
-    name: str, tmp_path: Path
-) -> None:
+def test_half_of_a_providers_credentials_is_refused_naming_the_missing_half(name, tmp_path):
     halves = (f"{name}_CLIENT_ID", f"{name}_CLIENT_SECRET")
     for given, missing in (halves, halves[::-1]):
         assert refused(tmp_path, **{given: "hunter2"}) == f"{missing} is missing"
 
 
-def test_providers_keep_the_order_of_their_buttons_and_hide_their_secrets(tmp_path: Path) -> None:
+def test_providers_keep_the_order_of_their_buttons_and_hide_their_secrets(tmp_path):
     providers = [ACME | {"origins": ["https://login.acme.example:8443"]}]
     given = {"OIDC_PROVIDERS": json.dumps(providers), "GITHUB_CLIENT_ID": "1"}
     secret = tmp_path / "secret"
@@ -232,27 +226,27 @@ def test_providers_keep_the_order_of_their_buttons_and_hide_their_secrets(tmp_pa
     ],
 )
 def test_a_misspelt_setting_in_the_environment_is_refused_with_the_right_name(
-    tmp_path: Path, wrong: str, meant: str
-) -> None:
+    tmp_path, wrong, meant
+):
     assert refused(tmp_path, **{wrong: "hunter2"}) == (
         f"{wrong} is not a setting: did you mean {meant}?"
     )
 
 
-def test_a_file_without_certificates_is_no_list_of_authorities(tmp_path: Path) -> None:
+def test_a_file_without_certificates_is_no_list_of_authorities(tmp_path):
     for file in (tmp_path / "none.pem", Path(__file__)):
         assert refused(tmp_path, CA_FILE=str(file)) == (
             f"CA_FILE is no readable file with certificates in PEM format: {file}"
         )
 
 
-def test_variables_of_other_programs_are_no_misspelt_settings(tmp_path: Path) -> None:
+def test_variables_of_other_programs_are_no_misspelt_settings(tmp_path):
     others = ["HOST", "GITLAB_CLIENT_ID", "REDIS_PORT", "AUTHSITE_PORT", "HOSTNAME", "LOGNAME"]
 
     read(GOOD | dict.fromkeys(others, "x") | {"SECRET_KEYY": ""}, tmp_path)
 
 
-def test_each_name_in_the_env_file_must_be_a_setting(tmp_path: Path) -> None:
+def test_each_name_in_the_env_file_must_be_a_setting(tmp_path):
     given = GOOD | {"TRUSTED_PROXY": "127.0.0.1", "FLAVOUR": "", "SITE_NAME": "x"}
 
     with pytest.raises(ConfigError) as error:

@@ -4,7 +4,6 @@ import json
 import logging
 import sys
 from datetime import datetime, timedelta
-from typing import Any
 
 import pytest
 
@@ -15,16 +14,14 @@ from tests.support.urls import ROUTES
 POISON = ["\n", "\r", "\x1b[2J", "\x85", "\u2028", "\u202e", "\0", "\x7f", "\ud800"]
 
 
-def line(message: str, *, development: bool, **more: Any) -> str:
+def line(message, *, development, **more):
     record = logging.LogRecord("name", logging.WARNING, __file__, 1, message, None, **more)
     return logs.Formatter(development=development).format(record)
 
 
 @pytest.mark.parametrize("development", [True, False])
 @pytest.mark.parametrize("poison", POISON)
-def test_client_input_cannot_start_a_log_line_or_move_the_cursor(
-    poison: str, development: bool
-) -> None:
+def test_client_input_cannot_start_a_log_line_or_move_the_cursor(poison, development):
     said = line(f"before{poison}after", development=development, exc_info=None)
 
     assert said.isprintable()
@@ -32,7 +29,7 @@ def test_client_input_cannot_start_a_log_line_or_move_the_cursor(
 
 
 @pytest.mark.parametrize("poison", POISON)
-def test_a_request_cannot_forge_a_log_line(poison: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_request_cannot_forge_a_log_line(poison, capsys):
     sent = f'x{poison} status=200 "status": 200'
     for development in (True, False):
         logs.requests_log(development=development)(path=sent, status=404)
@@ -48,7 +45,7 @@ def test_a_request_cannot_forge_a_log_line(poison: str, capsys: pytest.CaptureFi
 @pytest.mark.parametrize("development", [True, False])
 @pytest.mark.parametrize("page", ["confirm-email", "owner"])
 @pytest.mark.parametrize("end", ["", "/", "/?a=b", "' refused", '"'])
-def test_the_secret_part_of_a_link_is_not_logged(page: str, end: str, development: bool) -> None:
+def test_the_secret_part_of_a_link_is_not_logged(page, end, development):
     url = f"https://host/accounts/{page}/s3cr3t-Token_1{end}"
     try:
         raise ValueError(url)
@@ -62,7 +59,7 @@ def test_the_secret_part_of_a_link_is_not_logged(page: str, end: str, developmen
 
 @pytest.mark.parametrize("route", [route for route in ROUTES if "<str:" in route])
 @pytest.mark.parametrize("turn", ["{}", "{}x", "\n{}", "/{}", "{}/more", "\0{}\n", "é{}"])
-def test_no_secret_in_a_path_reaches_the_request_log(route: str, turn: str) -> None:
+def test_no_secret_in_a_path_reaches_the_request_log(route, turn):
     path = "/" + route.replace("<str:key>", "{}").replace("<str:token>", "{}")
 
     assert "s3cr3t" not in logs.redact_path(path.format(turn.format("s3cr3t")))
@@ -71,25 +68,21 @@ def test_no_secret_in_a_path_reaches_the_request_log(route: str, turn: str) -> N
 
 
 @pytest.mark.parametrize("prefix", ["authsite_", "authsite_client_", "authsite_register_"])
-def test_no_part_of_a_key_or_of_an_apps_secret_is_logged(prefix: str) -> None:
+def test_no_part_of_a_key_or_of_an_apps_secret_is_logged(prefix):
     text = f"{prefix}{'k2' * 27}a"
 
     for part in (text, text.upper(), text[:40], text[len(prefix) :]):
         assert "k2k2k2k2" not in logs.redact(f"for {part}.").lower()
 
 
-def test_secrets_in_values_that_are_not_text_are_redacted(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_secrets_in_values_that_are_not_text_are_redacted(capsys):
     path = "/accounts/owner/s3cr3t-Token_1/"
     logs.requests_log(development=False)(path=[path])
 
     assert json.loads(capsys.readouterr().err)["path"] == "['/accounts/owner/[secret]/']"
 
 
-def test_the_line_of_a_request_has_the_members_of_any_other_line(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_the_line_of_a_request_has_the_members_of_any_other_line(capsys):
     token = logs.REQUEST_ID.set("an-id")
     other = json.loads(line("request", development=False, exc_info=None))
 
@@ -111,9 +104,7 @@ def test_the_line_of_a_request_has_the_members_of_any_other_line(
         ({"environment": "production", "log_level": "error"}, False),
     ],
 )
-def test_requests_are_logged_by_default_in_production_only(
-    given: Any, is_logged: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_requests_are_logged_by_default_in_production_only(given, is_logged, capsys):
     level = Config(**given).lowest_log_level
     logs.requests_log(development=True, level=level)(path="/")
 

@@ -8,12 +8,8 @@ import subprocess
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
 from contextlib import closing
-from email.message import Message
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
-from typing import Any, Self
 
 import psycopg
 import pytest
@@ -25,7 +21,6 @@ from authsite import __version__
 from tests.support.doctor import FAULTS
 from tests.support.process import free_port
 from tests.support.proxies import NAME, ORIGIN, Nginx, certify
-from tests.support.services import Postgres, Redis
 from tests.support.site import ROOT, Site, production
 from tests.support.smtp import MailServer
 
@@ -37,7 +32,7 @@ NOT_FORWARDED = {"host", "connection", "content-length"}
 class FaultyProxy:
     """Forwards to the site at ``port``. ``fault`` is the code that the doctor should find."""
 
-    def __init__(self, folder: Path, port: int, fault: str = "") -> None:
+    def __init__(self, folder, port, fault=""):
         days = 5 if fault == "tls_expires" else 30
         name = "other.example.org" if fault == "tls_untrusted" else NAME
         self.authority = certify(folder / f"{name}-{days}", name, days)
@@ -53,12 +48,12 @@ class FaultyProxy:
         self._plain = _Server(_handler(_Redirect, port, fault))
         self.https, self.http = self._secure.server_port, self._plain.server_port
 
-    def __enter__(self) -> Self:
+    def __enter__(self):
         for server in (self._secure, self._plain):
             threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, *_error):
         for server in (self._secure, self._plain):
             server.shutdown()
             server.server_close()
@@ -67,12 +62,12 @@ class FaultyProxy:
 class _Server(ThreadingHTTPServer):
     block_on_close = False
 
-    def __init__(self, handler: Any, context: ssl.SSLContext | None = None) -> None:
+    def __init__(self, handler, context=None):
         super().__init__(("127.0.0.1", 0), handler)
         if context:
             self.socket = context.wrap_socket(self.socket, server_side=True)
 
-    def handle_error(self, *_args: Any) -> None:
+    def handle_error(self, *_args):
         """Ignore clients that go away, as the doctor does when it tries old versions of TLS."""
 
 
@@ -80,12 +75,12 @@ class _Quiet(BaseHTTPRequestHandler):
     port: int
     fault: str
 
-    def log_message(self, *_args: Any) -> None:
+    def log_message(self, *_args):
         """Keep the requests out of the output of the tests."""
 
 
 class _Redirect(_Quiet):
-    def do_GET(self) -> None:
+    def do_GET(self):
         host = f"https://{self.headers['Host']}" if self.fault == "redirect_host" else ORIGIN
         self.send_response(200 if self.fault == "redirect_missing" else 301)
         self.send_header("Location", f"{host}{self.path}")
@@ -93,16 +88,16 @@ class _Redirect(_Quiet):
 
 
 class _Forward(_Quiet):
-    def do_GET(self) -> None:
+    def do_GET(self):
         if self.fault == "static_broken" and self.path.startswith("/static/"):
             self.send_error(404)
             return
         self._answer(*self._ask())
 
-    def do_POST(self) -> None:
+    def do_POST(self):
         self.do_GET()
 
-    def _ask(self) -> tuple[int, Message, bytes]:
+    def _ask(self):
         length = int(self.headers["Content-Length"] or 0)
         body = b"" if self.fault == "bodies_unbuffered" else self.rfile.read(length)
         # The site trusts 127.0.0.1 only.
@@ -111,9 +106,7 @@ class _Forward(_Quiet):
         with closing(site):
             return self._forward(site, body, length)
 
-    def _forward(
-        self, site: http.client.HTTPConnection, body: bytes, length: int
-    ) -> tuple[int, Message, bytes]:
+    def _forward(self, site, body, length):
         site.putrequest(self.command, self.path, skip_host=True, skip_accept_encoding=True)
         for name, value in self._headers().items():
             site.putheader(name, value)
@@ -126,7 +119,7 @@ class _Forward(_Quiet):
         answer = site.getresponse()
         return answer.status, answer.headers, answer.read()
 
-    def _headers(self) -> dict[str, str]:
+    def _headers(self):
         sent = {n: v for n, v in self.headers.items() if n.lower() not in NOT_FORWARDED}
         if self.fault != "underscores":
             sent = {name: value for name, value in sent.items() if "_" not in name}
@@ -141,7 +134,7 @@ class _Forward(_Quiet):
             del own["X-Forwarded-Proto"]
         return sent | own
 
-    def _answer(self, status: int, headers: Message, body: bytes) -> None:
+    def _answer(self, status, headers, body):
         for name in ("Content-Length", "Connection", "Date", DROPPED.get(self.fault, "Via")):
             del headers[name]
         if self.fault == "server_named":
@@ -158,7 +151,7 @@ class _Forward(_Quiet):
         self.wfile.write(body)
 
 
-def _handler(kind: type[_Quiet], port: int, fault: str) -> type[_Quiet]:
+def _handler(kind, port, fault):
     return type(kind.__name__, (kind,), {"port": port, "fault": fault})
 
 
@@ -174,12 +167,12 @@ User.objects.update(is_staff=True, is_superuser=True, has_factor=True)
 
 
 @pytest.fixture(scope="module")
-def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def behind(tmp_path_factory):
     with production(tmp_path_factory.mktemp("production"), ORIGIN) as site:
         yield site
 
 
-def found(site: Site, proxy: FaultyProxy, settings: Any, fault: str = "") -> set[str]:
+def found(site, proxy, settings, fault=""):
     settings.SECRET_KEY = "another" if fault == "probe_refused" else site.env["SECRET_KEY"]
     port = free_port() if fault == "unreachable" else proxy.https
     config = read(site.env | {"DATA_DIR": str(site.data_dir)}, ROOT)
@@ -189,8 +182,8 @@ def found(site: Site, proxy: FaultyProxy, settings: Any, fault: str = "") -> set
 
 @pytest.mark.parametrize("fault", ["", *FAULTS])
 def test_the_doctor_finds_exactly_the_fault_of_a_proxy(
-    behind: Site, settings: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, fault: str
-) -> None:
+    behind, settings, tmp_path, monkeypatch, fault
+):
     if fault == "descriptors":
         monkeypatch.setattr(outside, "LEAST_DESCRIPTORS", 10**9)
     with FaultyProxy(tmp_path, behind.port, fault) as proxy:
@@ -199,9 +192,7 @@ def test_the_doctor_finds_exactly_the_fault_of_a_proxy(
     assert codes == ({FAULTS[fault]} if fault else set())
 
 
-def test_the_doctor_finds_nothing_wrong_with_the_files_of_deploy(
-    tmp_path: Path, postgres: Postgres, redis_server: Redis
-) -> None:
+def test_the_doctor_finds_nothing_wrong_with_the_files_of_deploy(tmp_path, postgres, redis_server):
     url = postgres.database()
     Site(data_dir=tmp_path, DATABASE_URL=url).make_database()
     role = f"{url.rpartition('/')[2]}_role"
@@ -224,7 +215,7 @@ def test_the_doctor_finds_nothing_wrong_with_the_files_of_deploy(
     assert json.loads(told) == {"version": __version__, "healthy": True, "findings": []}
 
 
-def test_the_doctor_names_a_powerful_database_role_and_a_wrong_clock(postgres: Postgres) -> None:
+def test_the_doctor_names_a_powerful_database_role_and_a_wrong_clock(postgres):
     url = postgres.database()
     with Site(DATABASE_URL=url) as site:
         with psycopg.connect(url, autocommit=True) as db:

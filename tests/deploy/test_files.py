@@ -6,7 +6,6 @@ import subprocess
 import sys
 from dataclasses import fields
 from ipaddress import ip_address, ip_network
-from pathlib import Path
 
 import pytest
 import yaml
@@ -21,7 +20,7 @@ UNITS = sorted((DEPLOY / "systemd").glob("*.*"))
 MOST_EXPOSED = 2.0
 
 
-def systemd_analyze(*words: str | Path) -> str:
+def systemd_analyze(*words):
     program = find("systemd-analyze") or missing("systemd-analyze")
     done = subprocess.run([program, *words], capture_output=True, check=False, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
@@ -29,7 +28,7 @@ def systemd_analyze(*words: str | Path) -> str:
 
 
 @pytest.fixture
-def units(tmp_path: Path) -> Path:
+def units(tmp_path):
     """Return a folder with the units as installed, but with this checkout and this user."""
     for unit in UNITS:
         text = unit.read_text().replace("/opt/authsite", str(ROOT)).replace("User=authsite", "")
@@ -42,12 +41,12 @@ def units(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_systemd_verifies_every_unit_without_warnings(units: Path) -> None:
+def test_systemd_verifies_every_unit_without_warnings(units):
     assert systemd_analyze("verify", *sorted(units.glob("authsite*.*r"))) == ""
 
 
 @pytest.mark.parametrize("service", ["authsite.service", "authsite-prune.service"])
-def test_systemd_services_are_hardened(units: Path, service: str) -> None:
+def test_systemd_services_are_hardened(units, service):
     told = systemd_analyze("security", "--offline=true", "--no-pager", units / service)
 
     level = re.search(r"exposure level for \S+: ([0-9.]+)", told)
@@ -55,7 +54,7 @@ def test_systemd_services_are_hardened(units: Path, service: str) -> None:
     assert float(level[1]) <= MOST_EXPOSED
 
 
-def test_the_environment_file_names_only_known_settings() -> None:
+def test_the_environment_file_names_only_known_settings():
     text = (DEPLOY / "authsite.env").read_text()
     named = set(re.findall(r"^#?([A-Z_]+)=", text, re.MULTILINE))
     known = {field.name.upper() for field in fields(Config)}
@@ -77,12 +76,12 @@ LINTERS = {
 
 @pytest.mark.proof
 @pytest.mark.parametrize("package", LINTERS)
-def test_linters_accept_the_container_files(package: str) -> None:
+def test_linters_accept_the_container_files(package):
     uv = [sys.executable, "-m", "uv", "tool", "run", "--from", package]
     subprocess.run([*uv, *LINTERS[package]], check=True, timeout=600)
 
 
-def test_the_certbot_hook_installs_only_the_certificate_of_the_site(tmp_path: Path) -> None:
+def test_the_certbot_hook_installs_only_the_certificate_of_the_site(tmp_path):
     """An attacker or an accident must not replace it by that of another site of the machine."""
     text = (DEPLOY / "certbot-deploy-hook").read_text()
     for pattern, replacement in {
@@ -97,7 +96,7 @@ def test_the_certbot_hook_installs_only_the_certificate_of_the_site(tmp_path: Pa
     for name in ("fullchain", "privkey"):
         (lineage / f"{name}.pem").write_text("")
 
-    def renew(domains: str) -> tuple[str, bool]:
+    def renew(domains):
         env = {"RENEWED_DOMAINS": domains, "RENEWED_LINEAGE": str(lineage), "PATH": os.defpath}
         done = subprocess.run(["/bin/sh", "-c", text], env=env, check=True, capture_output=True)
         return done.stdout.decode(), (tmp_path / "privkey.pem").exists()
@@ -106,7 +105,7 @@ def test_the_certbot_hook_installs_only_the_certificate_of_the_site(tmp_path: Pa
     assert renew(f"www.example.org {NAME}") == ("reloaded\n", True)
 
 
-def test_the_address_of_the_trusted_proxy_is_given_to_no_other_container() -> None:
+def test_the_address_of_the_trusted_proxy_is_given_to_no_other_container():
     compose = yaml.safe_load((DEPLOY / "compose.yaml").read_text())
     (pool,) = compose["networks"]["outside"]["ipam"]["config"]
     proxy = compose["services"]["proxy"]["networks"]["outside"]["ipv4_address"]
@@ -117,6 +116,6 @@ def test_the_address_of_the_trusted_proxy_is_given_to_no_other_container() -> No
     assert ip_address(proxy) not in ip_network(pool["ip_range"])
 
 
-def test_caddy_gives_certificate_authorities_no_made_up_email() -> None:
+def test_caddy_gives_certificate_authorities_no_made_up_email():
     """Let's Encrypt refuses a contact such as admin@example.org; none is needed."""
     assert not re.search(r"^\s*email\b", (DEPLOY / "Caddyfile").read_text(), re.MULTILINE)

@@ -9,7 +9,6 @@ can.
 
 import re
 import shutil
-from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -52,7 +51,7 @@ class Migration(migrations.Migration):
 """
 
 
-def sections() -> dict[str, list[tuple[str, str]]]:
+def sections():
     """Return for each heading of the guide the address and the lines of each block."""
     page = (ROOT / "docs/operating.md").read_text()
     guide = page.partition("\n## From an empty Debian\n")[2].partition("\n## ")[0]
@@ -64,7 +63,7 @@ def sections() -> dict[str, list[tuple[str, str]]]:
     return found
 
 
-def with_values(lines: str) -> str:
+def with_values(lines):
     for documented, real in VALUES.items():
         lines = lines.replace(documented, real)
     return lines
@@ -80,24 +79,24 @@ class Machines:
     authority: Path
     guide: dict[str, list[tuple[str, str]]] = field(default_factory=sections)
 
-    def paste(self, heading: str) -> str:
+    def paste(self, heading):
         """Run the blocks of a section in order, and return what they print."""
         printed = ""
         for ip, lines in self.guide.pop(heading):
             printed += self.shells[ip].run(with_values(lines))
         return printed
 
-    def browser(self) -> TlsClient:
+    def browser(self):
         return TlsClient(ORIGIN, 443, self.authority)
 
-    def check_that_one_node_is_enough(self, browser: TlsClient) -> None:
+    def check_that_one_node_is_enough(self, browser):
         """Stop one node after the other, and check that the session works on the other."""
         for ip, shell in self.shells.items():
             shell.run("systemctl stop authsite")
             assert {browser.get("/").status for _ in range(9)} == {200}
             shell.run(f"systemctl start authsite; {WAIT} {READY[ip]}; sleep {ALONE_SECONDS}")
 
-    def create_owner(self, printed: str) -> None:
+    def create_owner(self, printed):
         """Open the link that a command has printed, and set up an authenticator app."""
         (link,) = re.findall(rf"(?m)^{ORIGIN}(/accounts/owner/\S+/)$", printed)
         alice = {"username": "alice", "email": "alice@example.org", "password1": PASSWORD}
@@ -106,7 +105,7 @@ class Machines:
         seed = seed_on(browser.get(SETUP).text)
         assert browser.post(SETUP, {"code": code_of(seed)}).status == 302
 
-    def join(self, name: str) -> TlsClient:
+    def join(self, name):
         """Sign up in a new browser."""
         browser = self.browser()
         assert sign_up(browser, name).status == 302
@@ -114,14 +113,14 @@ class Machines:
         assert browser.post(CONFIRM, {"code": code_in(self.mail_to(name))}).location == "/"
         return browser
 
-    def mail_to(self, name: str) -> str:
+    def mail_to(self, name):
         """Return the last mail to a user, or an empty string."""
         found = [mail for mail in self.mails if f"\nTo: {name}@" in mail]
         return found[-1].replace("\r\n", "\n") if found else ""
 
 
 @pytest.fixture
-def machines(tmp_path: Path, debian: Path) -> Iterator[Machines]:
+def machines(tmp_path, debian):
     code = make_repository(tmp_path / "code")
     with ExitStack() as running:
         start = running.enter_context
@@ -143,7 +142,7 @@ def machines(tmp_path: Path, debian: Path) -> Iterator[Machines]:
         yield Machines(both, shells, mails, pebble.root())
 
 
-def surroundings(both: dict[str, Machine], shells: dict[str, Shell], pebble: Pebble) -> None:
+def surroundings(both, shells, pebble):
     """Set up what the guide presupposes: DNS, the certificate authority, and the SSH key."""
     first, second = both[FIRST], both[SECOND]
     first.write("etc/hosts", f"127.0.0.1 {NAME}\n")
@@ -157,7 +156,7 @@ def surroundings(both: dict[str, Machine], shells: dict[str, Shell], pebble: Peb
     second.write("root/.ssh/authorized_keys", key, 0o600)
 
 
-def release(machines: Machines) -> str:
+def release(machines):
     """Commit a newer version of the code with a migration, and return the name of the commit."""
     for machine in machines.both.values():
         folder = machine.root / REPOSITORY[1:]
@@ -167,9 +166,7 @@ def release(machines: Machines) -> str:
     return Path(MIGRATION).stem
 
 
-def test_14_1_the_guide_leads_from_two_empty_debians_to_a_site_and_through_its_life(
-    machines: Machines,
-) -> None:
+def test_14_1_the_guide_leads_from_two_empty_debians_to_a_site_and_through_its_life(machines):
     machines.paste("The first node")
     machines.create_owner(machines.paste("The first administrator"))
     assert "Test email" in machines.mails[0]

@@ -8,7 +8,6 @@ of this machine. compose's own networks, volumes and secrets are not tested.
 import resource
 import subprocess
 import urllib.request
-from pathlib import Path
 
 import pytest
 
@@ -33,12 +32,12 @@ OPTIONS = [
 class Buildah:
     """buildah with a storage of its own."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder):
         program = find("buildah") or missing("buildah")
         own = [f"--root={folder}/images", f"--runroot={folder}/run", "--storage-driver=vfs"]
         self._command = [str(program), *own]
 
-    def __call__(self, *words: str | Path) -> str:
+    def __call__(self, *words):
         command = [*self._command, *map(str, words)]
         done = subprocess.run(
             command, capture_output=True, check=False, cwd=ROOT, text=True, timeout=BUILD_SECONDS
@@ -46,26 +45,26 @@ class Buildah:
         assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-3000:]
         return done.stdout.strip()
 
-    def image(self, name: str, archive: Path) -> None:
+    def image(self, name, archive):
         """Make an image of an archive with a root file system."""
         container = self("from", "scratch")
         self("add", container, archive, "/")
         self("commit", "--rm", container, name)
 
-    def build(self, target: str, *words: str) -> str:
+    def build(self, target, *words):
         """Build a target of the Dockerfile, and return the name of a container of it."""
         options = ["--isolation=chroot", "--file=deploy/Dockerfile"]
         self("build", *options, *OPTIONS, f"--target={target}", f"--tag={target}", *words, ".")
         return self("from", *OPTIONS, f"localhost/{target}")
 
-    def running(self, container: str, log: Path, *words: str, **env: str) -> Process:
+    def running(self, container, log, *words, **env):
         """Start a program in a container."""
         settings = [f"--env={name}={value}" for name, value in env.items()]
         command = [*self._command, "run", "--isolation=chroot", *settings, container, "--"]
         return Process([*command, *words], log)
 
 
-def test_the_images_build_and_run(tmp_path: Path, debian: Path) -> None:
+def test_the_images_build_and_run(tmp_path, debian):
     buildah = Buildah(tmp_path)
     archive = tmp_path / "debian.tar"
     subprocess.run(["/bin/tar", "-cf", archive, "-C", debian, "."], check=True)

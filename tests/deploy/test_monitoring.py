@@ -17,7 +17,7 @@ FOLDER = DEPLOY / "prometheus"
     "command",
     [("check", "rules", "authsite.rules.yml"), ("test", "rules", "authsite.rules.test.yml")],
 )
-def test_promtool_accepts_the_alerts_and_they_fire_when_they_should(command: tuple[str]) -> None:
+def test_promtool_accepts_the_alerts_and_they_fire_when_they_should(command):
     promtool = find("promtool") or missing("promtool")
     done = subprocess.run(
         [promtool, *command], cwd=FOLDER, check=False, capture_output=True, text=True
@@ -26,7 +26,7 @@ def test_promtool_accepts_the_alerts_and_they_fire_when_they_should(command: tup
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_alerts_and_dashboard_name_only_metrics_that_exist() -> None:
+def test_alerts_and_dashboard_name_only_metrics_that_exist():
     metrics.count_request("me/", "GET", 200, 0.1)
     metrics.LIMITS_HIT.labels("login")
     exported = metrics.text().decode()
@@ -41,6 +41,6 @@ def test_alerts_and_dashboard_name_only_metrics_that_exist() -> None:
     } == set()
 
 
-def family(name: str) -> str:
+def family(name):
     """Return the name of a metric without the suffix of a histogram's series."""
     return re.sub(r"_(count|bucket|sum)$", "", name)

@@ -5,15 +5,14 @@ import re
 import socket
 import ssl
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from tests.support.authorize import AUTHORIZE, CHALLENGE
 from tests.support.process import slack
-from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy
-from tests.support.site import Response, Site, production, together
+from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx
+from tests.support.site import production, together
 from tests.support.sslyze import assert_intermediate
 from tests.support.steps import CONFIRM, LOGIN, WRONG, join, sign_in, sql
 
@@ -33,20 +32,18 @@ SOFTWARE = re.compile("nginx|caddy|granian|python|django", re.IGNORECASE)
 
 
 @pytest.fixture(scope="module")
-def behind(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def behind(tmp_path_factory):
     with production(tmp_path_factory.mktemp("production"), ORIGIN) as site:
         yield site
 
 
 @pytest.fixture(scope="module", params=[Nginx, Caddy], ids=["nginx", "caddy"])
-def proxy(
-    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory, behind: Site
-) -> Iterator[Proxy]:
+def proxy(request, tmp_path_factory, behind):
     with request.param(tmp_path_factory.mktemp("proxy"), behind) as running:
         yield running
 
 
-def check(answer: Response, *, tls: bool = True) -> None:
+def check(answer, *, tls=True):
     """Check that an answer has every header once and names neither software nor a foreign host."""
     expected = HEADERS | ({"Strict-Transport-Security": HSTS} if tls else {})
     assert {name: answer.headers.get_all(name) for name in expected} == {
@@ -61,11 +58,11 @@ def check(answer: Response, *, tls: bool = True) -> None:
     assert EVIL not in str(answer.headers) + answer.text
 
 
-def status(raw: str) -> int:
+def status(raw):
     return int(raw.split(" ", 2)[1])
 
 
-def test_6_2_plain_http_redirects_to_https_with_path_and_query_and_no_cookie(proxy: Proxy) -> None:
+def test_6_2_plain_http_redirects_to_https_with_path_and_query_and_no_cookie(proxy):
     for path in ("/", f"{LOGIN}?next=/%3Fa%3D1&b=%C3%A9", f"//{EVIL}/..", f"/@{EVIL}"):
         answer = proxy.plain().get(path)
 
@@ -76,7 +73,7 @@ def test_6_2_plain_http_redirects_to_https_with_path_and_query_and_no_cookie(pro
             check(answer, tls=False)
 
 
-def test_6_3_pages_files_and_errors_have_each_security_header_once(proxy: Proxy) -> None:
+def test_6_3_pages_files_and_errors_have_each_security_header_once(proxy):
     """Headers that the site and the proxy both know are neither doubled nor missing."""
     statuses = {LOGIN: 200, "/": 302, "/static/app.css": 200, "/no/": 404, "/static/no": 404}
     for path, expected in (statuses | {TOKEN: 405, "/.well-known/jwks.json": 200}).items():
@@ -85,7 +82,7 @@ def test_6_3_pages_files_and_errors_have_each_security_header_once(proxy: Proxy)
         check(answer)
 
 
-def test_6_1_signing_up_and_signing_in_work_behind_the_proxy(proxy: Proxy, behind: Site) -> None:
+def test_6_1_signing_up_and_signing_in_work_behind_the_proxy(proxy, behind):
     name = f"alice-{proxy.name.lower()}"
     browser = proxy.client()
     join(behind, browser, name)
@@ -97,7 +94,7 @@ def test_6_1_signing_up_and_signing_in_work_behind_the_proxy(proxy: Proxy, behin
     assert again.get("/").status == 200
 
 
-def test_redirects_to_apps_have_the_longest_state(proxy: Proxy, behind: Site) -> None:
+def test_redirects_to_apps_have_the_longest_state(proxy, behind):
     uri = "https://paperless.example.org/callback"
     added = behind.manage("add_client", proxy.name, "--redirect-uri", uri, "--public", "--json")
     asked = {"client_id": json.loads(added)["client_id"], "redirect_uri": uri, "prompt": "none"}
@@ -112,7 +109,7 @@ def test_redirects_to_apps_have_the_longest_state(proxy: Proxy, behind: Site) ->
     assert "%C3%A9" * 4096 in answer.location
 
 
-def test_the_client_ip_is_the_peer_despite_forged_headers(proxy: Proxy, behind: Site) -> None:
+def test_the_client_ip_is_the_peer_despite_forged_headers(proxy, behind):
     for name in ("X-Forwarded-For", "X_Forwarded_For", "x_forwarded-for"):
         guess = f'{{"username": "{proxy.name}{name}", "password": "{WRONG}"}}'.encode()
         headers = {"Content-Type": "application/json", name: "203.0.113.9"}
@@ -123,7 +120,7 @@ def test_the_client_ip_is_the_peer_despite_forged_headers(proxy: Proxy, behind: 
         assert newest == ("127.0.0.9",), name
 
 
-def test_forged_forwarded_proto_and_host_headers_are_ignored(proxy: Proxy) -> None:
+def test_forged_forwarded_proto_and_host_headers_are_ignored(proxy):
     headers = {"Forwarded": f"for=203.0.113.9;proto=http;host={EVIL}"}
     for mark in "-_":
         headers |= {f"X{mark}Forwarded{mark}Proto": "http", f"X{mark}Forwarded{mark}Host": EVIL}
@@ -135,7 +132,7 @@ def test_forged_forwarded_proto_and_host_headers_are_ignored(proxy: Proxy) -> No
     assert proxy.plain().get(LOGIN, headers={"X-Forwarded-Proto": "https"}).status == 301
 
 
-def test_the_proxy_names_each_request_whatever_the_client_sends(proxy: Proxy) -> None:
+def test_the_proxy_names_each_request_whatever_the_client_sends(proxy):
     sent = {"X-Request-ID": "chosen-by-mallory", "X_Request_ID": "chosen-by-mallory"}
     named = [proxy.client().get(LOGIN, headers=sent).headers["X-Request-ID"] for _ in range(2)]
 
@@ -144,7 +141,7 @@ def test_the_proxy_names_each_request_whatever_the_client_sends(proxy: Proxy) ->
 
 
 @pytest.mark.parametrize("tls", [True, False], ids=["https", "http"])
-def test_a_foreign_host_header_is_refused(proxy: Proxy, tls: bool) -> None:
+def test_a_foreign_host_header_is_refused(proxy, tls):
     """An unusual form of the site's own name is refused, too, or redirected to the origin."""
     others = [
         *((LOGIN, [host]) for host in (EVIL, f"{NAME}.{EVIL}", f"{NAME}@{EVIL}", "")),
@@ -168,7 +165,7 @@ def test_a_foreign_host_header_is_refused(proxy: Proxy, tls: bool) -> None:
         assert all(place.startswith(ORIGIN) for place in re.findall(r"Location: (\S+)", answer))
 
 
-def test_request_smuggling_with_two_lengths_gets_at_most_one_answer(proxy: Proxy) -> None:
+def test_request_smuggling_with_two_lengths_gets_at_most_one_answer(proxy):
     """The bytes between the two lengths would be a second request to the site."""
     smuggled = f"x=1\r\nGET /smuggled/ HTTP/1.1\r\nHost: {NAME}\r\n\r\n"
     chunks = f"{len(smuggled):x}\r\n{smuggled}\r\n0\r\n\r\n"
@@ -186,9 +183,7 @@ def test_request_smuggling_with_two_lengths_gets_at_most_one_answer(proxy: Proxy
     assert proxy.client().get(LOGIN).status == 200
 
 
-def test_a_body_over_the_limit_is_413_and_the_largest_allowed_reaches_the_site(
-    proxy: Proxy,
-) -> None:
+def test_a_body_over_the_limit_is_413_and_the_largest_allowed_reaches_the_site(proxy):
     for path in ("/", TOKEN):
         headers = {"Content-Length": str(MOST + 1)}
         answer = proxy.client().request("POST", path, headers=headers)
@@ -200,7 +195,7 @@ def test_a_body_over_the_limit_is_413_and_the_largest_allowed_reaches_the_site(
     assert proxy.client().request("POST", LOGIN, body=b"x" * MOST).status == 403
 
 
-def test_malformed_http_is_answered_400_without_naming_software(proxy: Proxy) -> None:
+def test_malformed_http_is_answered_400_without_naming_software(proxy):
     head = f"GET / HTTP/1.1\r\nHost: {NAME}\r\n"
     for junk in (
         *("\x16\x03\x01\r\n\r\n", "GET\r\n\r\n"),
@@ -217,8 +212,8 @@ def test_malformed_http_is_answered_400_without_naming_software(proxy: Proxy) ->
 
 
 def test_a_slow_or_stopped_site_gives_504_or_502_and_secret_links_are_not_logged(
-    proxy: Proxy, behind: Site, tmp_path: Path
-) -> None:
+    proxy, behind, tmp_path
+):
     with behind.process.frozen():
         check_errors(proxy, 504)
     assert proxy.client().get(LOGIN).status == 200
@@ -226,7 +221,7 @@ def test_a_slow_or_stopped_site_gives_504_or_502_and_secret_links_are_not_logged
         check_errors(alone, 502)
 
 
-def check_errors(proxy: Proxy, expected: int) -> None:
+def check_errors(proxy, expected):
     """Check the answers to a page and to an API call while the site is away."""
     paths = (f"{CONFIRM}secret-of-a-link/", "/api/v1/me/?secret")
     headers = {"Referer": f"{ORIGIN}/secret"}
@@ -241,7 +236,7 @@ def check_errors(proxy: Proxy, expected: int) -> None:
     assert "secret" not in proxy.logs()
 
 
-def connections(site: Site) -> int:
+def connections(site):
     """Return how many sockets the site's workers have open."""
     pid = site.process.pid
     workers = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
@@ -249,7 +244,7 @@ def connections(site: Site) -> int:
     return sum(link.is_socket() for link in links)
 
 
-def test_slow_bodies_do_not_reach_the_site(proxy: Proxy, behind: Site) -> None:
+def test_slow_bodies_do_not_reach_the_site(proxy, behind):
     """The site answers at once, and gets no connection for any of the slow requests."""
     before = connections(behind)
     head = (
@@ -271,7 +266,7 @@ def test_slow_bodies_do_not_reach_the_site(proxy: Proxy, behind: Site) -> None:
             connection.close()
 
 
-def negotiated(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "ALL") -> str:
+def negotiated(proxy, version, ciphers="ALL"):
     """Return the TLS version and cipher that are negotiated when only these are offered."""
     context = ssl.create_default_context(cafile=proxy.authority)
     context.minimum_version = ssl.TLSVersion.MINIMUM_SUPPORTED
@@ -284,7 +279,7 @@ def negotiated(proxy: Proxy, version: ssl.TLSVersion, ciphers: str = "ALL") -> s
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
-def test_6_3_only_tls_1_2_and_1_3_with_forward_secrecy_are_accepted(proxy: Proxy) -> None:
+def test_6_3_only_tls_1_2_and_1_3_with_forward_secrecy_are_accepted(proxy):
     assert negotiated(proxy, ssl.TLSVersion.TLSv1_3).startswith("TLSv1.3")
     assert "ECDHE" in negotiated(proxy, ssl.TLSVersion.TLSv1_2)
     weak = ("AES128-GCM-SHA256", "ECDHE-ECDSA-AES128-SHA256", "ECDHE-RSA-AES128-SHA", "AES128-SHA")
@@ -296,7 +291,7 @@ def test_6_3_only_tls_1_2_and_1_3_with_forward_secrecy_are_accepted(proxy: Proxy
             negotiated(proxy, version, ciphers)
 
 
-def test_a_client_that_names_an_unknown_host_gets_no_certificate(proxy: Proxy) -> None:
+def test_a_client_that_names_an_unknown_host_gets_no_certificate(proxy):
     context = ssl.create_default_context(cafile=proxy.authority)
     context.check_hostname = False
     for name in (EVIL, None):
@@ -307,5 +302,5 @@ def test_a_client_that_names_an_unknown_host_gets_no_certificate(proxy: Proxy) -
 
 @pytest.mark.proof
 @pytest.mark.alone
-def test_6_4_sslyze_finds_each_proxy_compliant_with_mozillas_intermediate(proxy: Proxy) -> None:
+def test_6_4_sslyze_finds_each_proxy_compliant_with_mozillas_intermediate(proxy):
     assert_intermediate(NAME, proxy.authority, proxy.https)

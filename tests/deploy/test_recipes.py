@@ -11,19 +11,17 @@ import stat
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
 from contextlib import ExitStack, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from typing import Self
 
 import pytest
 
 from authsite.serving.server import RETIRED_SECONDS, START_SECONDS
 from authsite.serving.watchdog import REQUEST
 from tests.support.process import LATER_SECONDS, listening, within
-from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy
+from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx
 from tests.support.site import Site, production
 from tests.support.steps import LOGIN, WRONG, sql
 
@@ -34,7 +32,7 @@ FEW = 4
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
+def site(tmp_path_factory):
     folder = tmp_path_factory.mktemp("production")
     with production(folder, ORIGIN, TRUSTED_PROXIES=f"127.0.0.1 {EDGE}") as running:
         yield running
@@ -46,14 +44,14 @@ class OtherNode:
     It is ready, unless it answers 503, and does not count the requests that ask it for that.
     """
 
-    def __init__(self, status: int) -> None:
+    def __init__(self, status):
         self.asked = asked = Counter[str]()
 
         class Handler(BaseHTTPRequestHandler):
-            def handle(self) -> None:
+            def handle(self):
                 self.handle_one_request()
 
-            def do_GET(self) -> None:
+            def do_GET(self):
                 is_health = self.path == "/health/ready"
                 asked[self.command] += not is_health
                 self.rfile.read(int(self.headers.get("Content-Length", 0)))
@@ -63,26 +61,26 @@ class OtherNode:
 
             do_POST = do_GET  # noqa: N815 the name that the library calls
 
-            def log_message(self, *_words: object) -> None:
+            def log_message(self, *_words):
                 pass
 
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.place = f"127.0.0.1:{self._server.server_port}"
 
-    def __enter__(self) -> Self:
+    def __enter__(self):
         Thread(target=self._server.serve_forever, daemon=True).start()
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, *_error):
         self._server.shutdown()
         self._server.server_close()
 
 
-def nginx_with(folder: Path, site: Site, place: str) -> Proxy:
+def nginx_with(folder, site, place):
     return Nginx(folder, site, {NODE: f"server {place};"})
 
 
-def caddy_with(folder: Path, site: Site, place: str) -> Proxy:
+def caddy_with(folder, site, place):
     changes = {"127.0.0.1:8000": f"127.0.0.1:{site.port}", "10.0.0.2:8000": place}
     return Caddy(folder, site, {"authsite-nodes.conf": changes})
 
@@ -91,9 +89,7 @@ each = pytest.mark.parametrize("with_node", [nginx_with, caddy_with], ids=["ngin
 
 
 @each
-def test_a_node_without_a_new_static_file_passes_the_request_on(
-    site: Site, tmp_path: Path, with_node: Callable[[Path, Site, str], Proxy]
-) -> None:
+def test_a_node_without_a_new_static_file_passes_the_request_on(site, tmp_path, with_node):
     with OtherNode(404) as older, with_node(tmp_path, site, older.place) as proxy:
         answers = [proxy.client().get("/static/app.css") for _ in range(FEW)]
         missing = proxy.client().get("/static/no.css")
@@ -104,9 +100,7 @@ def test_a_node_without_a_new_static_file_passes_the_request_on(
 
 
 @each
-def test_a_node_that_is_away_costs_no_request(
-    site: Site, tmp_path: Path, with_node: Callable[[Path, Site, str], Proxy]
-) -> None:
+def test_a_node_that_is_away_costs_no_request(site, tmp_path, with_node):
     with OtherNode(500) as away:
         place = away.place
     with with_node(tmp_path, site, place) as proxy:
@@ -116,7 +110,7 @@ def test_a_node_that_is_away_costs_no_request(
     assert (statuses, posts) == ({200}, {403})
 
 
-def test_nginx_passes_what_a_node_refuses_on_but_no_post(site: Site, tmp_path: Path) -> None:
+def test_nginx_passes_what_a_node_refuses_on_but_no_post(site, tmp_path):
     with OtherNode(503) as other, nginx_with(tmp_path, site, other.place) as nginx:
         pages = {nginx.client().get(LOGIN).status for _ in range(FEW)}
         assert pages == {200}
@@ -129,10 +123,10 @@ def test_nginx_passes_what_a_node_refuses_on_but_no_post(site: Site, tmp_path: P
     assert posts.keys() == {403, 503}, "the site refuses a form without a CSRF token"
 
 
-def test_caddy_sends_nothing_to_a_node_that_is_not_ready(site: Site, tmp_path: Path) -> None:
+def test_caddy_sends_nothing_to_a_node_that_is_not_ready(site, tmp_path):
     with OtherNode(503) as other, caddy_with(tmp_path, site, other.place) as caddy:
 
-        def pages() -> set[int]:
+        def pages():
             return {caddy.client().get(LOGIN).status for _ in range(FEW)}
 
         # Caddy asks each node when it starts, but does not wait for the answer.
@@ -144,7 +138,7 @@ def test_caddy_sends_nothing_to_a_node_that_is_not_ready(site: Site, tmp_path: P
         assert other.asked == before
 
 
-def wrong_password_from(proxy: Proxy, peer: str, named: str) -> str:
+def wrong_password_from(proxy, peer, named):
     """Sign in with a wrong password, and return the IP address that the site has recorded."""
     body = f'{{"username": "{peer}{len(named)}", "password": "{WRONG}"}}'.encode()
     headers = {"Content-Type": "application/json", "X-Forwarded-For": named}
@@ -156,8 +150,8 @@ def wrong_password_from(proxy: Proxy, peer: str, named: str) -> str:
 
 @pytest.mark.parametrize("kind", ["nginx", "caddy"])
 def test_behind_a_cdn_the_client_is_the_one_that_the_cdn_names_and_nobody_else_can_name_one(
-    site: Site, tmp_path: Path, kind: str
-) -> None:
+    site, tmp_path, kind
+):
     recipes = {"authsite-cdn.conf": {"192.0.2.0/24": EDGE}}
     chosen = Nginx(tmp_path, site, snippets=recipes) if kind == "nginx" else None
     with chosen or Caddy(tmp_path, site, recipes) as proxy:
@@ -169,7 +163,7 @@ def test_behind_a_cdn_the_client_is_the_one_that_the_cdn_names_and_nobody_else_c
             assert wrong_password_from(proxy, peer, named) == seen
 
 
-def test_one_client_cannot_hold_all_connections(site: Site, tmp_path: Path) -> None:
+def test_one_client_cannot_hold_all_connections(site, tmp_path):
     slow = f"POST {LOGIN} HTTP/1.1\r\nHost: {NAME}\r\nContent-Length: 9\r\n\r\n"
     limit = {"authsite_clients 128": f"authsite_clients {FEW}"}
     with Nginx(tmp_path, site, limit) as nginx, ExitStack() as held:
@@ -186,7 +180,7 @@ def test_one_client_cannot_hold_all_connections(site: Site, tmp_path: Path) -> N
 class OnSocket(Site):
     """A site that listens on a Unix socket in place of a port."""
 
-    def _answers(self) -> bool:
+    def _answers(self):
         place = self.env["UNIX_SOCKET"]
         with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
             client.connect(place)
@@ -195,9 +189,7 @@ class OnSocket(Site):
         return False
 
 
-def test_only_the_proxy_reaches_the_site_through_a_unix_socket(
-    tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest
-) -> None:
+def test_only_the_proxy_reaches_the_site_through_a_unix_socket(tmp_path_factory, request):
     """On a port of 127.0.0.1, any program of the machine could claim any IP address."""
     folder, front = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("front")
     # The path of a socket has at most 107 bytes.

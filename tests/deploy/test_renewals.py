@@ -11,10 +11,8 @@ import ssl
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
 
 import pytest
 from trustme import CA
@@ -23,7 +21,7 @@ from authsite.serving.https import NAMES, issue
 from authsite.serving.server import RETIRED_SECONDS
 from tests.support.acme import Pebble
 from tests.support.https import LocalHttps, TlsClient
-from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx, Proxy
+from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx
 from tests.support.site import production
 
 pytestmark = [pytest.mark.proof, pytest.mark.alone]
@@ -39,7 +37,7 @@ SETTLED = 40
 PATH = "/.well-known/security.txt"
 
 
-def browse(client: TlsClient, stop: threading.Event, *, keep: bool) -> Counter[str]:
+def browse(client, stop, *, keep):
     """Send requests until told to stop, and return the number of each kind of answer.
 
     With ``keep``, all requests use one connection; otherwise each uses a new one. If the server
@@ -70,7 +68,7 @@ def browse(client: TlsClient, stop: threading.Event, *, keep: bool) -> Counter[s
 
 
 @contextmanager
-def browsers(client: TlsClient) -> Iterator[Counter[str]]:
+def browsers(client):
     """Run several browsers at once; the yielded counter has their answers after the block."""
     stop, found = threading.Event(), Counter[str]()
     with ThreadPoolExecutor(BROWSERS) as pool:
@@ -83,7 +81,7 @@ def browsers(client: TlsClient) -> Iterator[Counter[str]]:
         found.update(browser.result())
 
 
-def wait_for_new_certificate(client: TlsClient, than: str) -> str:
+def wait_for_new_certificate(client, than):
     """Wait for another certificate that the client trusts, and return its serial number."""
     deadline = time.monotonic() + RENEWAL_SECONDS
     seen: list[str] = []
@@ -101,11 +99,11 @@ def wait_for_new_certificate(client: TlsClient, than: str) -> str:
 
 
 @pytest.fixture
-def folders(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+def folders(tmp_path_factory):
     return [tmp_path_factory.mktemp(name) for name in ("site", "front", "acme")]
 
 
-def deploy_hook(front: Proxy, folder: Path, reload: str) -> Path:
+def deploy_hook(front, folder, reload):
     """Return the hook of `deploy/` for a proxy in the foreground."""
     changes = {
         "-o authsite -g authsite": "",
@@ -118,7 +116,7 @@ def deploy_hook(front: Proxy, folder: Path, reload: str) -> Path:
     return hook
 
 
-def test_6_5_certificates_renew_behind_nginx(folders: list[Path]) -> None:
+def test_6_5_certificates_renew_behind_nginx(folders):
     """certbot renews through the webroot and the hook of `deploy/`, under load."""
     with (
         production(folders[0], ORIGIN) as site,
@@ -140,7 +138,7 @@ def test_6_5_certificates_renew_behind_nginx(folders: list[Path]) -> None:
     check(serials, found)
 
 
-def check(serials: list[str], found: Counter[str]) -> None:
+def check(serials, found):
     assert len(set(serials)) == 1 + RENEWALS
     assert found["200"] > 100 * RENEWALS
     assert set(found) <= {"200", "asked again"}, found
@@ -153,16 +151,16 @@ class CaddyByAcme(Caddy):
     pebble: Pebble
 
     @property
-    def authority(self) -> Path:
+    def authority(self):
         return self.pebble.root()
 
     @property
-    def issuer(self) -> str:
+    def issuer(self):
         asked = f"acme_ca {self.pebble.directory}\n\tacme_ca_root {self.pebble.authority}"
         return f"{asked}\n\trenew_interval 1s"
 
 
-def test_6_5_certificates_renew_behind_caddy(folders: list[Path]) -> None:
+def test_6_5_certificates_renew_behind_caddy(folders):
     with production(folders[0], ORIGIN) as site:
         front = CaddyByAcme(folders[1], site)
         pebble = Pebble(folders[2], front.http, front.https, seconds=SHORT_SECONDS)
@@ -175,7 +173,7 @@ def test_6_5_certificates_renew_behind_caddy(folders: list[Path]) -> None:
     check(serials, found)
 
 
-def test_6_5_renewals_under_load_lose_no_request(tmp_path: Path) -> None:
+def test_6_5_renewals_under_load_lose_no_request(tmp_path):
     authority, files = CA(), tmp_path / "tls"
     issue(files, authority, NAMES)
     with LocalHttps(tmp_path) as https:

@@ -1,9 +1,6 @@
 """The clock of the machine is two hours wrong for a while, and is then set right."""
 
 import time
-from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.test import Client as Browser
@@ -11,9 +8,7 @@ from joserfc.jwk import ECKey
 
 from tests.support.api import claims_of, get_tokens, is_good, renew
 from tests.support.inject import Injected
-from tests.support.openid_provider import OpenIDProvider
 from tests.support.process import slack
-from tests.support.signin import Clock
 from tests.support.site import Client, Site
 from tests.support.social import round_trip
 from tests.support.steps import (
@@ -36,11 +31,11 @@ MOST_SECONDS = 5.0 + 1.0
 
 
 @pytest.fixture
-def injected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Injected]:
+def injected(tmp_path, monkeypatch):
     """A clock to set wrong. No request of the test may take longer than ``MOST_SECONDS``."""
     seconds, request = [0.0], Client.request
 
-    def timed(*args: Any, **options: Any) -> Any:
+    def timed(*args, **options):
         began = time.monotonic()
         answer = request(*args, **options)
         seconds.append(time.monotonic() - began)
@@ -51,9 +46,7 @@ def injected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Inject
     assert max(seconds) < MOST_SECONDS * slack()
 
 
-def test_what_happens_while_the_clock_is_two_hours_ahead_blocks_nobody_afterwards(
-    injected: Injected,
-) -> None:
+def test_what_happens_while_the_clock_is_two_hours_ahead_blocks_nobody_afterwards(injected):
     with Site(**injected.env) as site:
         browser, early = site.client(), site.client()
         join(site, browser, "alice")
@@ -82,9 +75,7 @@ def test_what_happens_while_the_clock_is_two_hours_ahead_blocks_nobody_afterward
         site.wait_for_mail(to="alice@", subject="Set a new password", count=2)
 
 
-def test_what_happens_while_the_clock_is_two_hours_behind_neither_blocks_nor_lasts(
-    injected: Injected,
-) -> None:
+def test_what_happens_while_the_clock_is_two_hours_behind_neither_blocks_nor_lasts(injected):
     with Site(**injected.env) as site:
         browser, early, dave = site.client(), site.client(), site.client()
         join(site, browser, "alice")
@@ -120,9 +111,7 @@ def test_what_happens_while_the_clock_is_two_hours_behind_neither_blocks_nor_las
 
 
 @pytest.mark.django_db
-def test_a_session_that_seems_to_begin_in_the_future_still_gets_tokens_that_work(
-    clock: Clock,
-) -> None:
+def test_a_session_that_seems_to_begin_in_the_future_still_gets_tokens_that_work(clock):
     make_user("alice")
     first = get_tokens()
     clock.advance(hours=-2)
@@ -134,9 +123,7 @@ def test_a_session_that_seems_to_begin_in_the_future_still_gets_tokens_that_work
 
 
 @pytest.mark.django_db
-def test_new_keys_of_a_provider_are_fetched_although_the_clock_was_set_back(
-    op: OpenIDProvider, clock: Clock
-) -> None:
+def test_new_keys_of_a_provider_are_fetched_although_the_clock_was_set_back(op, clock):
     assert round_trip(Browser(), op).url == "/"
     clock.advance(hours=-2)
     op.published = ECKey.generate_key("P-256", {"kid": "two", "use": "sig"})

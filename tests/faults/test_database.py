@@ -3,9 +3,8 @@
 import json
 import sqlite3
 import time
-from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
-from pathlib import Path
+from collections.abc import Callable
+from contextlib import closing, contextmanager
 
 import psycopg
 import pytest
@@ -13,7 +12,6 @@ import pytest
 from authsite.serving.capacity import RUNNING
 from tests.support.api import Answer, call, get_tokens, renew
 from tests.support.process import LATER_SECONDS, slack, within
-from tests.support.services import Postgres
 from tests.support.site import Client, Site, together
 from tests.support.steps import (
     CONFIRM,
@@ -34,13 +32,13 @@ WAITING = 40
 
 
 @pytest.fixture(scope="module")
-def held(postgres: Postgres) -> Iterator[Site]:
+def held(postgres):
     with Site(DATABASE_URL=postgres.database()) as site:
         yield site
 
 
 @contextmanager
-def stopped(postgres: Postgres) -> Iterator[None]:
+def stopped(postgres):
     postgres.stop()
     try:
         yield
@@ -48,19 +46,17 @@ def stopped(postgres: Postgres) -> Iterator[None]:
         postgres.start()
 
 
-def frozen(postgres: Postgres) -> AbstractContextManager[None]:
+def frozen(postgres):
     return postgres.process.frozen()
 
 
-def waiting(site: Site) -> int:
+def waiting(site):
     """Return how many requests wait for a lock."""
     return len(sql(site, "SELECT 1 FROM pg_locks WHERE NOT granted"))
 
 
 @pytest.mark.parametrize("trouble", [stopped, frozen], ids=["stopped", "frozen"])
-def test_the_site_recovers_by_itself_when_the_database_is_back(
-    postgres: Postgres, held: Site, trouble: Callable[[Postgres], AbstractContextManager[None]]
-) -> None:
+def test_the_site_recovers_by_itself_when_the_database_is_back(postgres, held, trouble):
     name = trouble.__name__
     browser = held.client()
     join(held, browser, name)
@@ -75,7 +71,7 @@ def test_the_site_recovers_by_itself_when_the_database_is_back(
         lambda client: renew(tokens["refresh"], client),
     ]
 
-    def asked(i: int) -> tuple[int, str, float]:
+    def asked(i):
         started = time.monotonic()
         kind = i % 4
         if kind == 0:
@@ -104,9 +100,7 @@ def test_the_site_recovers_by_itself_when_the_database_is_back(
     held.wait_for_mail(to=f"later{name}")
 
 
-def test_a_request_that_waits_for_a_database_lock_gets_503_in_time(
-    postgres: Postgres, held: Site
-) -> None:
+def test_a_request_that_waits_for_a_database_lock_gets_503_in_time(postgres, held):
     browser = held.client()
     sign_up(browser, "carol")
     token = browser.csrf(CONFIRM)
@@ -122,9 +116,7 @@ def test_a_request_that_waits_for_a_database_lock_gets_503_in_time(
     assert browser.post(CONFIRM, {"code": code}, csrf=token).location == "/"
 
 
-def test_an_api_call_that_waits_for_sqlite_gets_503_in_time_and_uses_up_no_token(
-    tmp_path: Path,
-) -> None:
+def test_an_api_call_that_waits_for_sqlite_gets_503_in_time_and_uses_up_no_token(tmp_path):
     """The second client's cookie keeps its requests off the short path."""
     with Site(data_dir=tmp_path) as site:
         clients = site.client(), site.client(Cookie="theme=dark")
@@ -145,8 +137,8 @@ def test_an_api_call_that_waits_for_sqlite_gets_503_in_time_and_uses_up_no_token
 
 
 def test_health_checks_and_public_keys_are_answered_while_requests_wait_for_a_locked_table(
-    postgres: Postgres, held: Site
-) -> None:
+    postgres, held
+):
     body = json.dumps({"username": "alice", "password": WRONG}).encode()
     headers = {"Content-Type": "application/json"}
     paths = "/health/live", "/.well-known/jwks.json"
@@ -154,7 +146,7 @@ def test_health_checks_and_public_keys_are_answered_while_requests_wait_for_a_lo
     with psycopg.connect(held.env["DATABASE_URL"]) as other:
         other.execute("LOCK TABLE accounts_user IN ACCESS EXCLUSIVE MODE")
 
-        def asked(i: int) -> float:
+        def asked(i):
             if i < WAITING:
                 held.client().request("POST", "/api/v1/token/", body=body, headers=headers)
                 return 0.0

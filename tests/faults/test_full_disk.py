@@ -7,19 +7,15 @@ import os
 import shutil
 import sqlite3
 import subprocess
-from collections.abc import Iterator
 from contextlib import closing, contextmanager, suppress
-from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 
-from tests.support.api import Answer, call, get_tokens
+from tests.support.api import call, get_tokens
 from tests.support.missing import find
 from tests.support.outages import FULL, RECOVERY_SECONDS, client, log_lines, storage
 from tests.support.process import LATER_SECONDS, within
-from tests.support.services import Postgres
 from tests.support.site import Site, production
 from tests.support.steps import PASSWORD, join, sign_in, sign_up, sql
 
@@ -40,7 +36,7 @@ FROM accounts_loginsession s LIMIT 1
 
 
 @contextmanager
-def small_disk(folder: Path, mib: int) -> Iterator[Path]:
+def small_disk(folder, mib):
     """Mount a disk of its own in memory at ``folder``."""
     folder.mkdir()
     mount, umount = find("mount"), find("umount")
@@ -53,7 +49,7 @@ def small_disk(folder: Path, mib: int) -> Iterator[Path]:
         subprocess.run([umount, "--lazy", folder], check=True)
 
 
-def fill(disk: Path, *, leave: int = 0) -> Path:
+def fill(disk, *, leave=0):
     """Use up the room on ``disk`` except ``leave`` bytes; return the file to delete."""
     file = disk / f"filler{leave}"
     with file.open("wb") as filler:
@@ -61,13 +57,13 @@ def fill(disk: Path, *, leave: int = 0) -> Path:
     return file
 
 
-def sign_in_to_api(site: Site) -> Answer:
+def sign_in_to_api(site):
     return call("token/", {"username": "alice", "password": PASSWORD}, client=client(site))
 
 
 def test_a_small_disk_is_reported_before_and_while_it_is_full_and_works_as_soon_as_it_has_room(
-    tmp_path: Path,
-) -> None:
+    tmp_path,
+):
     with (
         small_disk(tmp_path / "disk", 16) as disk,
         production(
@@ -76,7 +72,7 @@ def test_a_small_disk_is_reported_before_and_while_it_is_full_and_works_as_soon_
         closing(sqlite3.connect(disk / "db.sqlite3", timeout=20)) as database,
     ):
 
-        def counts() -> list[Any]:
+        def counts():
             return [database.execute(statement).fetchone() for statement in COUNTS]
 
         browser = client(site)
@@ -105,7 +101,7 @@ def test_a_small_disk_is_reported_before_and_while_it_is_full_and_works_as_soon_
 
 
 @contextmanager
-def on_small_disk(postgres: Postgres, database: Any) -> Iterator[Path]:
+def on_small_disk(postgres, database):
     """Move the table of sessions to a small disk."""
     with small_disk(postgres.folder / "small", 1) as disk:
         if postgres.owner:
@@ -120,8 +116,8 @@ def on_small_disk(postgres: Postgres, database: Any) -> Iterator[Path]:
 
 
 def test_a_small_disk_of_postgresql_is_named_while_it_is_full_and_works_as_soon_as_it_has_room(
-    postgres: Postgres,
-) -> None:
+    postgres,
+):
     with (
         Site(DATABASE_URL=postgres.database()) as site,
         psycopg.connect(site.env["DATABASE_URL"], autocommit=True) as database,

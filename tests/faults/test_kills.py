@@ -19,7 +19,6 @@ import pytest
 from tests.support.api import Answer, call, get_tokens, renew
 from tests.support.outages import children
 from tests.support.process import LATER_SECONDS, within
-from tests.support.services import Postgres
 from tests.support.site import Site, together
 from tests.support.steps import join, sign_up, sql
 
@@ -47,7 +46,7 @@ class Person:
     signed_up: list[str] = field(default_factory=list)
     wrong: list[Answer] = field(default_factory=list)
 
-    def live(self, is_over: threading.Event) -> None:
+    def live(self, is_over):
         """Act until the event is set. An answer that gets lost tells nothing."""
         while not is_over.is_set():
             self.acts += 1
@@ -56,37 +55,37 @@ class Person:
                     act(random.choice(self.nodes))  # noqa: S311 no secret
             time.sleep(0.1)
 
-    def change_name(self, node: Site) -> None:
+    def change_name(self, node):
         if self.call(node, "me/", {"display_name": f"{self.acts}"}, method="PATCH").status == 200:
             self.told = self.acts
 
-    def renew(self, node: Site) -> None:
+    def renew(self, node):
         answer = self.expect(renew(self.tokens["refresh"], node.client()))
         if answer.status == 200:
             self.tokens = answer
 
-    def make_key(self, node: Site) -> None:
+    def make_key(self, node):
         if self.acts % EVERY == 0 and len(self.keys) < MOST_KEYS:
             answer = self.call(node, "keys/", {"name": f"key {self.acts}"})
             self.keys |= {answer["id"]} if answer.status == 201 else set()
 
-    def invite(self, node: Site) -> None:
+    def invite(self, node):
         """Sign somebody up, which takes a password hash and an email."""
         if self.acts % 5 == 0:
             name = f"{self.name}x{self.acts}"
             if sign_up(node.client(), name).status == 302:
                 self.signed_up.append(name)
 
-    def call(self, node: Site, path: str, data: object, *, method: str = "") -> Answer:
+    def call(self, node, path, data, *, method=""):
         token = self.tokens["access"]
         return self.expect(call(path, data, client=node.client(), method=method, token=token))
 
-    def expect(self, answer: Answer) -> Answer:
+    def expect(self, answer):
         if answer.status not in {200, 201, 429, 503}:
             self.wrong.append(answer)
         return answer
 
-    def check(self, node: Site) -> None:
+    def check(self, node):
         """Check that everything is there. A change whose answer was lost may be there as well."""
         assert self.wrong == []
         self.tokens = renew(self.tokens["refresh"], node.client())
@@ -95,7 +94,7 @@ class Person:
         assert self.keys <= {key["id"] for key in listed["results"]}, listed
 
 
-def is_live(node: Site) -> bool:
+def is_live(node):
     with suppress(OSError, HTTPException):
         return node.client().get("/health/live").status == 200
     return False
@@ -104,34 +103,34 @@ def is_live(node: Site) -> bool:
 class Killer:
     """Kills one of the processes of a site and waits until the site is back."""
 
-    def __init__(self, nodes: list[Site], postgres: Postgres | None) -> None:
+    def __init__(self, nodes, postgres):
         self.acts = [partial(act, node) for node in nodes for act in (self.worker, self.server)]
         if postgres:
             self.acts.append(partial(self.database, postgres))
         self.started = dict.fromkeys((node.port for node in nodes), time.monotonic())
 
-    def kill(self) -> None:
+    def kill(self):
         time.sleep(random.uniform(0.1, 1.0))  # noqa: S311 no secret
         random.choice(self.acts)()  # noqa: S311 no secret
 
-    def worker(self, node: Site) -> None:
+    def worker(self, node):
         time.sleep(max(0.0, self.started[node.port] + WORKER_SECONDS - time.monotonic()))
         former = children(node.process)
         for pid in former:
             os.kill(pid, signal.SIGKILL)
 
-        def is_back() -> bool:
+        def is_back():
             return bool(set(children(node.process)) - set(former)) and is_live(node)
 
         assert within(BACK_SECONDS, is_back), node.log()[-2000:]
         self.started[node.port] = time.monotonic()
 
-    def server(self, node: Site) -> None:
+    def server(self, node):
         node.kill()
         node.start()
         self.started[node.port] = time.monotonic()
 
-    def database(self, postgres: Postgres) -> None:
+    def database(self, postgres):
         for pid in (postgres.process.pid, *children(postgres.process)):
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
@@ -140,7 +139,7 @@ class Killer:
         postgres.start()
 
 
-def nothing_is_half_done(node: Site) -> None:
+def nothing_is_half_done(node):
     sql(node, DUE)  # ends the leases of killed senders
     assert within(2 * LATER_SECONDS, lambda: not sql(node, "SELECT 1 FROM accounts_outgoingmail"))
     told = {str(mail["To"]).partition("@")[0] for mail in node.mails()}
@@ -156,9 +155,7 @@ def nothing_is_half_done(node: Site) -> None:
 @pytest.mark.proof
 @pytest.mark.alone
 @pytest.mark.parametrize("kind", ["sqlite", "two nodes"])
-def test_kill_9_at_random_moments_loses_nothing_that_a_client_was_told(
-    kind: str, request: pytest.FixtureRequest
-) -> None:
+def test_kill_9_at_random_moments_loses_nothing_that_a_client_was_told(kind, request):
     env, postgres = {"LIMITS_SCALE": "100000"}, None
     if kind == "two nodes":
         postgres = request.getfixturevalue("postgres")
@@ -169,7 +166,7 @@ def test_kill_9_at_random_moments_loses_nothing_that_a_client_was_told(
         if postgres:
             nodes.append(running.enter_context(nodes[0].second()))
 
-        def person(i: int) -> Person:
+        def person(i):
             join(nodes[0], nodes[0].client(), f"alice{i}")
             return Person(f"alice{i}", nodes, get_tokens(f"alice{i}", nodes[0].client()))
 
@@ -178,7 +175,7 @@ def test_kill_9_at_random_moments_loses_nothing_that_a_client_was_told(
             people = [person(0), *pool.map(person, range(1, CLIENTS))]
         killer, is_over = Killer(nodes, postgres), threading.Event()
 
-        def work(i: int) -> None:
+        def work(i):
             if i < CLIENTS:
                 return people[i].live(is_over)
             try:

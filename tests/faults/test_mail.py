@@ -11,14 +11,14 @@ from tests.support.steps import CONFIRM, sign_up, sql
 QUICK_SECONDS = 8.0
 
 
-def sign_up_quickly(site: Site, name: str) -> None:
+def sign_up_quickly(site, name):
     browser, started = site.client(), time.monotonic()
     assert sign_up(browser, name).status == 302
     assert browser.get(CONFIRM).status == 200
     assert time.monotonic() - started < QUICK_SECONDS * slack()
 
 
-def test_a_failing_mail_server_delays_no_page_and_loses_no_mail() -> None:
+def test_a_failing_mail_server_delays_no_page_and_loses_no_mail():
     tried = "SELECT 1 FROM accounts_outgoingmail WHERE attempts > 0"
     people = {"alice": "data", "bob": "down", "carol": "tarpit"}
     with MailServer() as server, Site(EMAIL_URL=server.url) as site:
@@ -41,7 +41,7 @@ def test_a_failing_mail_server_delays_no_page_and_loses_no_mail() -> None:
         assert "dave@" not in site.log()
 
 
-def test_kill_9_between_commit_and_delivery_loses_no_mail() -> None:
+def test_kill_9_between_commit_and_delivery_loses_no_mail():
     with MailServer("tarpit") as server, Site(EMAIL_URL=server.url) as site:
         sign_up(site.client(), "alice")
         assert server.arrived.wait(LATER_SECONDS)

@@ -5,8 +5,6 @@ import os
 import shutil
 import signal
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import SimpleNamespace
 
 import psycopg
@@ -14,7 +12,6 @@ import pytest
 from dj_database_url import parse
 from django.db import Error
 from django.db.utils import ConnectionHandler
-from django.test import RequestFactory
 
 from accounts.ops.health import check, is_ready
 from authsite.errors import api_error, server_error
@@ -29,7 +26,6 @@ from tests.support.outages import (
     storage,
 )
 from tests.support.process import LATER_SECONDS, within
-from tests.support.services import Postgres
 from tests.support.site import Site, production
 from tests.support.steps import PASSWORD, join, sign_up
 
@@ -43,9 +39,7 @@ EXECUTE FUNCTION full_disk();
 
 
 @pytest.mark.django_db
-def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(
-    postgres: Postgres, rf: RequestFactory
-) -> None:
+def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(postgres, rf):
     """PostgreSQL ends a transaction in which the site has asked nothing for 15 seconds."""
     database = parse(postgres.database(), engine="authsite.postgresql")
     short = {"options": "-c idle_in_transaction_session_timeout=100"}
@@ -70,14 +64,14 @@ def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(
 
 
 @pytest.fixture
-def https(tmp_path: Path) -> Iterator[Site]:
+def https(tmp_path):
     """A site whose log is in JSON; its clients seem to come through a TLS proxy."""
     with production(tmp_path, "https://accounts.example.org", LIMITS_SCALE="100") as site:
         yield site
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux limits another process")
-def test_a_full_disk_is_named_logged_and_reported_until_there_is_room(https: Site) -> None:
+def test_a_full_disk_is_named_logged_and_reported_until_there_is_room(https):
     join(https, client(https), "alice")
     assert storage(https) == (200, "ok")
     with full_disk(https):
@@ -93,14 +87,14 @@ def test_a_full_disk_is_named_logged_and_reported_until_there_is_room(https: Sit
     assert shown["request_id"] == page.headers["X-Request-ID"]
 
 
-def test_a_full_disk_of_the_database_server_is_reported_as_well(postgres: Postgres) -> None:
+def test_a_full_disk_of_the_database_server_is_reported_as_well(postgres):
     with Site(DATABASE_URL=postgres.database()) as site:
         join(site, site.client(), "alice")
         with psycopg.connect(site.env["DATABASE_URL"], autocommit=True) as other:
             other.execute(FULL_TABLE)
             body = {"username": "alice", "password": PASSWORD}
 
-            def is_reported() -> bool:
+            def is_reported():
                 answer = call("token/", body, client=site.client())
                 assert (answer.status, answer["detail"]) == (503, FULL)
                 return storage(site) == (503, "fails")
@@ -110,9 +104,7 @@ def test_a_full_disk_of_the_database_server_is_reported_as_well(postgres: Postgr
         assert within(RECOVERY_SECONDS, lambda: storage(site) == (200, "ok"))
 
 
-def test_an_almost_full_disk_is_reported_and_logged_but_serves(
-    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_an_almost_full_disk_is_reported_and_logged_but_serves(monkeypatch, caplog):
     usage = SimpleNamespace(total=100 << 30, free=(1 << 30) - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
 
@@ -123,7 +115,7 @@ def test_an_almost_full_disk_is_reported_and_logged_but_serves(
     assert is_ready({"storage": "low"})
 
 
-def test_every_line_of_the_log_in_production_is_json(https: Site) -> None:
+def test_every_line_of_the_log_in_production_is_json(https):
     (worker,) = children(https.process)
     os.kill(worker, signal.SIGKILL)
     assert within(LATER_SECONDS, lambda: children(https.process) not in ([], [worker]))

@@ -8,7 +8,6 @@ import ssl
 import struct
 import time
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,9 +18,8 @@ from accounts.common.http_client import MOST_WITH_ONE
 from accounts.social import metadata
 from accounts.users.models import User
 from authsite.serving.https import certify
-from tests.support.openid_provider import OpenIDProvider, send
+from tests.support.openid_provider import send
 from tests.support.process import free_port, slack, within
-from tests.support.signin import Clock
 from tests.support.site import together
 from tests.support.social import come_back, configured, go, round_trip
 
@@ -34,7 +32,7 @@ OK = b"HTTP/1.0 200 OK\r\n"
 type Trouble = Callable[[Any], None]
 
 
-def visit_provider(op: OpenIDProvider) -> Any:
+def visit_provider(op):
     """Return the answer to the callback, or to the button if the site redirects nowhere."""
     metadata._known.clear()
     browser = Client()
@@ -42,7 +40,7 @@ def visit_provider(op: OpenIDProvider) -> Any:
     return come_back(browser, op.answer(answer.url)) if answer.status_code == 302 else answer
 
 
-def assert_fails_soon(op: OpenIDProvider, seconds: float = SOON) -> None:
+def assert_fails_soon(op, seconds=SOON):
     started = time.monotonic()
     answer = visit_provider(op)
     assert time.monotonic() - started < seconds * slack()
@@ -51,16 +49,16 @@ def assert_fails_soon(op: OpenIDProvider, seconds: float = SOON) -> None:
     assert not User.objects.exists()
 
 
-def reset(request: Any) -> None:
+def reset(request):
     request.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
     request.connection.close()
 
 
-def answer(body: str, **how: Any) -> Trouble:
+def answer(body, **how):
     return lambda request: send(request, body.encode(), **how)
 
 
-def raw(answer: bytes) -> Trouble:
+def raw(answer):
     """Return a handler that sends these bytes and closes the connection."""
     return lambda request: request.wfile.write(answer) and None
 
@@ -83,9 +81,7 @@ TROUBLES: list[Trouble] = [
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("path", PATHS)
-def test_a_broken_provider_gives_a_plain_error_page_and_no_account(
-    op: OpenIDProvider, path: str
-) -> None:
+def test_a_broken_provider_gives_a_plain_error_page_and_no_account(op, path):
     for trouble in TROUBLES:
         op.instead[path] = trouble
         assert_fails_soon(op)
@@ -96,7 +92,7 @@ def test_a_broken_provider_gives_a_plain_error_page_and_no_account(
 
 
 @pytest.mark.django_db
-def test_a_compression_bomb_is_not_unpacked(op: OpenIDProvider) -> None:
+def test_a_compression_bomb_is_not_unpacked(op):
     """The answer unpacks from 200 KB to 200 MB."""
     bomb = OK + b"Content-Encoding: gzip\r\n\r\n" + 200 * gzip.compress(bytes(1_000_000))
     op.instead[PATHS[0]] = raw(bomb)
@@ -108,16 +104,14 @@ def test_a_compression_bomb_is_not_unpacked(op: OpenIDProvider) -> None:
 
 
 @pytest.mark.django_db
-def test_a_provider_that_refuses_connections_fails_at_once(
-    op: OpenIDProvider, settings: Any
-) -> None:
+def test_a_provider_that_refuses_connections_fails_at_once(op, settings):
     configured(settings, op.setting(issuer=f"http://127.0.0.1:{free_port()}"))
 
     assert_fails_soon(op, http_client.SECONDS - 1)
 
 
 @pytest.mark.django_db
-def test_a_provider_error_is_shown_without_the_providers_own_words(op: OpenIDProvider) -> None:
+def test_a_provider_error_is_shown_without_the_providers_own_words(op):
     """An attacker who makes the link chooses its description (OpenID Connect Core 3.1.2.6)."""
     for error in ("access_denied", "server_error", "login_required", "<script>", ""):
         browser = Client()
@@ -137,10 +131,10 @@ def test_a_provider_error_is_shown_without_the_providers_own_words(op: OpenIDPro
 
 
 @pytest.mark.django_db(transaction=True)
-def test_8_5_at_most_four_requests_wait_for_a_hanging_provider(op: OpenIDProvider) -> None:
+def test_8_5_at_most_four_requests_wait_for_a_hanging_provider(op):
     op.instead[PATHS[0]] = lambda _request: time.sleep(SOON)
 
-    def visit(i: int) -> tuple[int, float]:
+    def visit(i):
         page = Client()
         within(
             http_client.SECONDS - 1,
@@ -159,13 +153,13 @@ def test_8_5_at_most_four_requests_wait_for_a_hanging_provider(op: OpenIDProvide
 
 
 @pytest.mark.django_db
-def test_a_few_more_than_four_concurrent_sign_ins_are_all_served(op: OpenIDProvider) -> None:
+def test_a_few_more_than_four_concurrent_sign_ins_are_all_served(op):
     """A healthy provider takes some time, too, and people could not simply retry the callback.
 
     The state of an authorization request works only once.
     """
 
-    def fetch_profile() -> float:
+    def fetch_profile():
         time.sleep(0.2)
         return time.monotonic()
 
@@ -175,9 +169,7 @@ def test_a_few_more_than_four_concurrent_sign_ins_are_all_served(op: OpenIDProvi
 
 
 @pytest.mark.django_db
-def test_cached_provider_keys_are_used_while_new_ones_cannot_be_fetched(
-    op: OpenIDProvider, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_cached_provider_keys_are_used_while_new_ones_cannot_be_fetched(op, clock, monkeypatch):
     monkeypatch.setattr(http_client, "PATIENCE", 0.5)
     assert round_trip(Client(), op).url == "/"
     clock.advance(hours=2)
@@ -195,10 +187,10 @@ def test_cached_provider_keys_are_used_while_new_ones_cannot_be_fetched(
     assert round_trip(Client(), op).status_code == 400
 
 
-def drip(answer: bytes) -> Trouble:
+def drip(answer):
     """Return a handler that sends an answer and then five bytes a second, up to 20 seconds."""
 
-    def trouble(request: Any) -> None:
+    def trouble(request):
         try:
             request.wfile.write(answer)
             for _ in range(100):
@@ -210,9 +202,7 @@ def drip(answer: bytes) -> Trouble:
     return trouble
 
 
-def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(
-    op: OpenIDProvider, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(op, tmp_path, monkeypatch):
     monkeypatch.setattr(http_client, "SECONDS", 1)
     certify(tmp_path)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
@@ -221,7 +211,7 @@ def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(
     op.instead["/"] = drip(OK + b"\r\n")
     monkeypatch.setattr(http_client, "where", lambda: str(tmp_path / "ca.pem"))
 
-    def ask() -> Any:
+    def ask():
         with http_client.taking_private():
             url = op.origin.replace("http:", "https:")
             return http_client.session().get(url)
@@ -240,9 +230,7 @@ def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(
 @pytest.mark.django_db
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\nA: ", OK + b"\r\n"])
 @pytest.mark.parametrize("path", PATHS)
-def test_a_slow_answer_is_cut_off_within_five_seconds(
-    op: OpenIDProvider, path: str, answer: bytes
-) -> None:
+def test_a_slow_answer_is_cut_off_within_five_seconds(op, path, answer):
     op.instead[path] = drip(answer)
 
     assert_fails_soon(op)

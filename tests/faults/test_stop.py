@@ -17,7 +17,7 @@ from tests.support.smtp import MailServer
 from tests.support.steps import CONFIRM, SIGNUP, sign_up, sql
 
 
-def test_a_stopping_server_finishes_requests_and_mails_in_progress() -> None:
+def test_a_stopping_server_finishes_requests_and_mails_in_progress():
     with MailServer("tarpit") as server, Site(EMAIL_URL=server.url) as site:
         assert sign_up(site.client(), "alice").status == 302
         assert server.arrived.wait(LATER_SECONDS)
@@ -52,7 +52,7 @@ def test_a_stopping_server_finishes_requests_and_mails_in_progress() -> None:
         assert sql(site, soon) == []
 
 
-def test_a_worker_ends_when_its_parent_is_killed() -> None:
+def test_a_worker_ends_when_its_parent_is_killed():
     """An orphaned worker would keep the port and use secrets that may have been changed since."""
     with Site() as site:
         os.kill(site.process.pid, signal.SIGKILL)
@@ -62,10 +62,10 @@ def test_a_worker_ends_when_its_parent_is_killed() -> None:
         assert site.start().client().get("/health/live").status == 200
 
 
-def test_a_signal_stops_the_server_even_if_it_arrives_when_the_wait_for_it_begins() -> None:
+def test_a_signal_stops_the_server_even_if_it_arrives_when_the_wait_for_it_begins():
     event, is_handled = SignalEvent(), threading.Event()
 
-    def interrupted_while_it_holds_the_lock() -> None:
+    def interrupted_while_it_holds_the_lock():
         with event._cond:
             event.set()
         is_handled.set()
@@ -92,7 +92,7 @@ for _ in range(20):
 """
 
 
-def test_a_sigterm_ends_a_worker_that_has_just_started() -> None:
+def test_a_sigterm_ends_a_worker_that_has_just_started():
     """Otherwise stopping the server would wait for a worker that has only recorded the signal."""
     done = subprocess.run(
         [sys.executable, "-c", STOPPED_AT_ONCE], timeout=LATER_SECONDS, check=False

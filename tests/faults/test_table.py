@@ -9,10 +9,8 @@ import re
 import socket
 import threading
 import time
-from collections.abc import Iterator
-from contextlib import AbstractContextManager, ExitStack, contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
-from typing import Self
 from urllib.parse import urlencode, urlsplit
 
 import pytest
@@ -22,7 +20,6 @@ from tests.support.api import call, get_tokens
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.outages import full_disk
 from tests.support.process import LATER_SECONDS, free_port, slack, within
-from tests.support.services import Postgres, Redis
 from tests.support.site import ROOT, Client, Site, together
 from tests.support.smtp import MailServer
 from tests.support.steps import LOGIN, PASSWORD, SIGNUP, address_of, join, same_browser
@@ -31,23 +28,23 @@ from tests.support.steps import LOGIN, PASSWORD, SIGNUP, address_of, join, same_
 class Relay:
     """Passes connections to ``port`` on to the port ``target``."""
 
-    def __init__(self, target: int) -> None:
+    def __init__(self, target):
         self.port = free_port()
         self._target = target
         self._passes = threading.Event()
         self._delay = 0.0
         self._sockets: list[socket.socket] = []
 
-    def __enter__(self) -> Self:
+    def __enter__(self):
         self._passes.set()
         self._listen()
         return self
 
-    def __exit__(self, *_error: object) -> None:
+    def __exit__(self, *_error):
         self._close()
 
     @contextmanager
-    def stopped(self) -> Iterator[None]:
+    def stopped(self):
         """Close all connections and refuse new ones."""
         self._close()
         try:
@@ -56,7 +53,7 @@ class Relay:
             self._listen()
 
     @contextmanager
-    def frozen(self) -> Iterator[None]:
+    def frozen(self):
         """Accept connections, but pass nothing on."""
         self._passes.clear()
         try:
@@ -65,7 +62,7 @@ class Relay:
             self._passes.set()
 
     @contextmanager
-    def slow(self) -> Iterator[None]:
+    def slow(self):
         """Pass everything on 25 ms later, in both directions."""
         self._delay = 0.025
         try:
@@ -73,17 +70,17 @@ class Relay:
         finally:
             self._delay = 0.0
 
-    def _listen(self) -> None:
+    def _listen(self):
         self._sockets = [socket.create_server(("127.0.0.1", self.port), backlog=128)]
         threading.Thread(target=self._accept, args=(self._sockets,), daemon=True).start()
 
-    def _close(self) -> None:
+    def _close(self):
         for connection in self._sockets:
             with suppress(OSError):
                 connection.shutdown(socket.SHUT_RDWR)
             connection.close()
 
-    def _accept(self, sockets: list[socket.socket]) -> None:
+    def _accept(self, sockets):
         with suppress(OSError):
             while True:
                 client, _address = sockets[0].accept()
@@ -92,7 +89,7 @@ class Relay:
                 for ends in ((client, server), (server, client)):
                     threading.Thread(target=self._pass_on, args=ends, daemon=True).start()
 
-    def _pass_on(self, source: socket.socket, sink: socket.socket) -> None:
+    def _pass_on(self, source, sink):
         with suppress(OSError):
             while data := source.recv(65536):
                 self._passes.wait()
@@ -136,7 +133,7 @@ class People:
     came: int = 0
 
     @classmethod
-    def at(cls, site: Site, browser: Client, op: OpenIDProvider) -> Self:
+    def at(cls, site, browser, op):
         """Return people at ``site``, where alice has an account and ``browser`` is hers."""
         stranger = site.client()
         access = get_tokens("alice", site.client())["access"]
@@ -144,22 +141,22 @@ class People:
         assert people.sign_in_with_provider() == 302
         return people
 
-    def read(self) -> int:
+    def read(self):
         return same_browser(self.site, self.browser).get("/accounts/profile/").status
 
-    def call(self) -> int:
+    def call(self):
         return call("me/", client=self.site.client(), token=self.access).status
 
-    def sign_in(self) -> int:
+    def sign_in(self):
         return get_tokens("alice", self.site.client()).status
 
-    def sign_up(self) -> int:
+    def sign_up(self):
         self.came += 1
         name = f"new{self.came}"
         fields = {"username": name, "email": address_of(name), "password1": PASSWORD}
         return same_browser(self.site, self.stranger).post(SIGNUP, fields, csrf=self.form).status
 
-    def sign_in_with_provider(self) -> int:
+    def sign_in_with_provider(self):
         browser = same_browser(self.site, self.stranger)
         there = browser.post("/accounts/oidc/acme/login/", csrf=self.form, form=LOGIN)
         if there.status != 302:
@@ -167,18 +164,18 @@ class People:
         back = urlencode(self.op.answer(there.location))
         return browser.get(f"{CALLBACK}?{back}").status
 
-    def ready(self) -> str:
+    def ready(self):
         time.sleep(health.FRESH)
         answer = self.site.client().get("/health/ready")
         parts = {name: word for name, word in answer.json().items() if word != "ok"}
         shown = parts if answer.status == 200 else {}
         return ", ".join([f"{answer.status}", *(f"`{n}` is `{word}`" for n, word in shown.items())])
 
-    def look(self) -> tuple[list[str], float]:
+    def look(self):
         """Do everything twice at once; return what happened, and the seconds of the slowest."""
         acts = [self.read, self.call, self.sign_in, self.sign_up, self.sign_in_with_provider]
 
-        def timed(i: int) -> tuple[str, float]:
+        def timed(i):
             # So many passwords at once are too many for a busy machine.
             for _ in range(5):
                 began = time.monotonic()
@@ -192,7 +189,7 @@ class People:
         cells = [" or ".join(sorted({*words[i:j], *words[i + 5 : j + 5]})) for i, j in COLUMNS]
         return [*cells, self.ready()], max(seconds for _word, seconds in found)
 
-    def is_well(self) -> bool:
+    def is_well(self):
         return self.look()[0] == [USUAL, USUAL, USUAL, "200"]
 
 
@@ -202,9 +199,7 @@ class Table:
 
     rows: list[tuple[list[str], float, float]] = field(default_factory=list)
 
-    def observe(
-        self, what: str, how: str, people: People, trouble: AbstractContextManager[None]
-    ) -> None:
+    def observe(self, what, how, people, trouble):
         """Add a row about what people notice while ``trouble`` lasts, and how long afterwards."""
         assert within(LATER_SECONDS, people.is_well)
         with trouble:
@@ -216,19 +211,19 @@ class Table:
         seconds = time.monotonic() - ended - health.FRESH
         self.rows.append(([what, how, *cells], max(before, slowest), seconds))
 
-    def text(self) -> str:
+    def text(self):
         lines = [f"| {' | '.join(cells)} | {a:.1f} s | {b:.1f} s |\n" for cells, a, b in self.rows]
         return BEGIN + HEAD + "| --- " * 8 + "|\n" + "".join(lines) + END
 
 
-def joined(site: Site) -> Client:
+def joined(site):
     """Return the browser of alice, who has signed up at ``site``."""
     browser = site.client()
     join(site, browser, "alice")
     return browser
 
 
-def observe_services(table: Table, postgres: Postgres, redis: Redis, env: dict[str, str]) -> None:
+def observe_services(table, postgres, redis, env):
     with ExitStack() as running:
         op, mail = running.enter_context(OpenIDProvider()), running.enter_context(MailServer())
         ports = {"PostgreSQL": postgres.port, "Redis": redis.port}
@@ -254,7 +249,7 @@ def observe_services(table: Table, postgres: Postgres, redis: Redis, env: dict[s
                 table.observe(name, "25 ms slower", people, relay.slow())
 
 
-def observe_disk(table: Table, env: dict[str, str]) -> None:
+def observe_disk(table, env):
     with OpenIDProvider() as op, Site(OIDC_PROVIDERS=json.dumps([op.setting()]), **env) as site:
         people = People.at(site, joined(site), op)
         table.observe("disk with SQLite", "full", people, full_disk(site))
@@ -262,9 +257,7 @@ def observe_disk(table: Table, env: dict[str, str]) -> None:
 
 @pytest.mark.proof
 @pytest.mark.alone
-def test_the_table_of_failures_is_what_people_notice(
-    postgres: Postgres, redis_server: Redis
-) -> None:
+def test_the_table_of_failures_is_what_people_notice(postgres, redis_server):
     table, env = Table(), {"LIMITS_SCALE": "1000"}
     observe_services(table, postgres, redis_server, env)
     observe_disk(table, env)

@@ -22,7 +22,7 @@ LONGEST_FUNCTION = 40
 MOST_LIMITS = 40
 
 
-def names(tree: ast.AST) -> set[str]:
+def names(tree):
     """Return every module that is imported and every name that is imported or used as a member.
 
     Names from `accounts.common` are left out: its `secrets` is the source of randomness.
@@ -41,13 +41,13 @@ def names(tree: ast.AST) -> set[str]:
     return found - own
 
 
-def test_2_1_there_is_one_source_of_randomness() -> None:
+def test_2_1_there_is_one_source_of_randomness():
     users = {path for path, text in CODE.items() if names(ast.parse(text)) & RANDOM}
 
     assert users == {SOURCE_OF_RANDOMNESS}
 
 
-def test_files_and_functions_are_short() -> None:
+def test_files_and_functions_are_short():
     assert [path for path, text in CODE.items() if text.count("\n") > LONGEST_FILE] == []
     assert [
         f"{path}: {node.name}"
@@ -58,12 +58,12 @@ def test_files_and_functions_are_short() -> None:
     ] == []
 
 
-def test_each_warning_that_is_switched_off_has_its_reason_beside_it() -> None:
+def test_each_warning_that_is_switched_off_has_its_reason_beside_it():
     files = [*CODE, *(ROOT / "tests").rglob("*.py")]
     assert [file for file in files if WITHOUT_REASON.search(file.read_text())] == []
 
 
-def test_helpers_of_tests_are_in_their_own_package() -> None:
+def test_helpers_of_tests_are_in_their_own_package():
     """No test module imports another one, except the races that one file runs again as a proof."""
     files = set((ROOT / "tests").rglob("*.py")) - {ROOT / "tests/attacks/test_fifty_rounds.py"}
     imported = {
@@ -76,6 +76,6 @@ def test_helpers_of_tests_are_in_their_own_package() -> None:
     assert [pair for pair in sorted(imported) if not str(pair[1]).startswith(programs)] == []
 
 
-def test_there_are_few_limits_and_each_has_a_name_of_its_own() -> None:
+def test_there_are_few_limits_and_each_has_a_name_of_its_own():
     names = [limit.name for limit in vars(limits).values() if isinstance(limit, limits.Limit)]
     assert len(names) == len(set(names)) <= MOST_LIMITS

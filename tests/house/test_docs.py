@@ -8,26 +8,26 @@ from authsite import docs
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_generated_settings_and_events_pages_are_current() -> None:
+def test_the_generated_settings_and_events_pages_are_current():
     assert (ROOT / "docs/settings.md").read_text() == docs.settings_page()
     assert (ROOT / "docs/events.md").read_text() == docs.events_page()
 
 
-def test_the_generated_table_of_limits_is_current() -> None:
+def test_the_generated_table_of_limits_is_current():
     page = (ROOT / "docs/operating.md").read_text()
 
     assert docs.limits_table() + "\n" in page
     assert "|  |" not in docs.limits_table(), "each limit has a description"
 
 
-def test_every_path_in_the_docs_exists() -> None:
+def test_every_path_in_the_docs_exists():
     pattern = re.compile(r"`((?:accounts|authsite|tests|templates|static)/[\w./-]+)`")
     for page in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]:
         for path in pattern.findall(page.read_text()):
             assert (ROOT / path).exists(), f"{page.name}: {path}"
 
 
-def test_every_name_that_the_docs_find_in_a_file_is_there() -> None:
+def test_every_name_that_the_docs_find_in_a_file_is_there():
     named = re.compile(
         r"((?:`[\w.]+`(?:, | and )?)+) in `((?:accounts|authsite|tests)/[\w/]+\.py)`"
     )
@@ -38,7 +38,7 @@ def test_every_name_that_the_docs_find_in_a_file_is_there() -> None:
             assert not missing, f"{page.name}: {missing} in {path}"
 
 
-def test_every_test_in_the_threats_page_exists_and_every_attack_is_in_it() -> None:
+def test_every_test_in_the_threats_page_exists_and_every_attack_is_in_it():
     page = (ROOT / "docs/threats.md").read_text()
     rows = re.findall(r"`(tests/[\w/]+\.py)::(\w+)`", page)
     assert rows

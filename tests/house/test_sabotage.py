@@ -5,7 +5,7 @@ from tests.sabotage.run import ROOT, DoesNotApply, defences, edited, site_files
 MOST = 250
 
 
-def test_every_defence_can_be_removed_and_names_its_test() -> None:
+def test_every_defence_can_be_removed_and_names_its_test():
     files = site_files(ROOT)
     wrong = []
     assert len(defences()) <= MOST

@@ -5,8 +5,6 @@ import re
 import subprocess
 import sys
 from importlib import import_module
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import migrations
@@ -23,7 +21,7 @@ STYLE = (ROOT / "static/app.css").read_text()
 LEAST_CONTRAST = 3.0
 
 
-def luminance(colour: str) -> float:
+def luminance(colour):
     """Return the relative luminance of `#rgb` or `#rrggbb`, as WCAG 2.2 defines it."""
     digits = colour if len(colour) == 6 else "".join(2 * digit for digit in colour)
     parts = [part / 255 for part in bytes.fromhex(digits)]
@@ -32,7 +30,7 @@ def luminance(colour: str) -> float:
 
 
 @pytest.mark.parametrize("look", [0, 1], ids=["light", "dark"])
-def test_the_border_of_every_field_has_enough_contrast(look: int) -> None:
+def test_the_border_of_every_field_has_enough_contrast(look):
     found = re.findall(r"--([\w-]+): light-dark\(#(\w+), #(\w+)\)", STYLE)
     lights = {name: luminance(colours[look]) for name, *colours in found}
     border = lights["edge"]
@@ -57,9 +55,7 @@ print(*sys.modules)
 """
 
 
-def test_a_start_and_the_sign_in_page_load_no_library_that_only_some_sites_need(
-    tmp_path: Path,
-) -> None:
+def test_a_start_and_the_sign_in_page_load_no_library_that_only_some_sites_need(tmp_path):
     done = subprocess.run(
         [sys.executable, "-c", START],
         capture_output=True,
@@ -78,7 +74,7 @@ FIRST = "0003"
 TAKES_AWAY = (migrations.RemoveField, migrations.RenameField, migrations.DeleteModel)
 
 
-def breaks_the_version_before(operation: object) -> bool:
+def breaks_the_version_before(operation):
     """Return whether the previous version fails after a migration's operation.
 
     It does not know new columns, so they need a null or a default in the database.
@@ -89,7 +85,7 @@ def breaks_the_version_before(operation: object) -> bool:
     return not (field.null or field.has_db_default() or field.many_to_many)
 
 
-def test_a_migration_keeps_what_the_previous_version_uses() -> None:
+def test_a_migration_keeps_what_the_previous_version_uses():
     files = sorted((ROOT / "accounts").rglob("migrations/0*.py"))
     for path in (path for path in files if path.name >= FIRST):
         name = ".".join(path.relative_to(ROOT).with_suffix("").parts)
@@ -98,18 +94,18 @@ def test_a_migration_keeps_what_the_previous_version_uses() -> None:
         assert broken == [], name
 
 
-def is_open(view: Any) -> bool:
+def is_open(view):
     if hasattr(view, "cls"):
         return not view.cls.permission_classes
     return not getattr(view, "login_required", True)
 
 
-def test_only_the_listed_urls_are_open_without_signing_in() -> None:
+def test_only_the_listed_urls_are_open_without_signing_in():
     assert {route for route, entry in ROUTES.items() if is_open(entry.callback)} == OPEN
 
 
 @pytest.mark.django_db
-def test_other_pages_redirect_anonymous_visitors_to_sign_in_and_api_calls_refuse_them() -> None:
+def test_other_pages_redirect_anonymous_visitors_to_sign_in_and_api_calls_refuse_them():
     client = Client()
     sign_in_pages = ("/accounts/login/?next=", "/admin/login/?next=")
     for route in PAGES - OPEN:
@@ -123,17 +119,17 @@ def test_other_pages_redirect_anonymous_visitors_to_sign_in_and_api_calls_refuse
 
 
 @pytest.fixture
-def administrator(db: None) -> Client:
+def administrator(db):
     return signed_in(create_administrator("carol", "carol@example.org", "!"))
 
 
-def test_a_session_cookie_authenticates_no_api_call(administrator: Client) -> None:
+def test_a_session_cookie_authenticates_no_api_call(administrator):
     opened = [r for r in CALLS - OPEN if administrator.get(address(r)).status_code != 401]
 
     assert opened == []
 
 
-def test_every_page_answers_an_administrator_without_a_server_error(administrator: Client) -> None:
+def test_every_page_answers_an_administrator_without_a_server_error(administrator):
     for route in ROUTES:
         answer = administrator.get(address(route))
         assert answer.status_code < 500, route

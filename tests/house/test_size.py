@@ -9,7 +9,7 @@ LARGEST_PACKAGE = 3_000
 MOST_TESTS = 1.62
 
 
-def test_the_tree_does_not_grow() -> None:
+def test_the_tree_does_not_grow():
     code, tests = sizes("accounts", "authsite"), sizes("tests")
 
     assert sum(code.values()) <= MOST_LINES

@@ -23,13 +23,13 @@ LETTERS = re.compile(r"[^\W\d_]{2}")
 class Reader(HTMLParser):
     """Collects the untranslated words of a page, and what a strict CSP would block."""
 
-    def __init__(self) -> None:
+    def __init__(self):
         super().__init__()
         self.words: list[str] = []
         self.inline: list[str] = []
         self._tag = ""
 
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+    def handle_starttag(self, tag, attrs):
         self._tag = tag
         given = dict(attrs)
         self.words += [given[name] or "" for name in READ_ALOUD & set(given)]
@@ -41,16 +41,16 @@ class Reader(HTMLParser):
             bad.append(tag)
         self.inline += bad
 
-    def handle_data(self, data: str) -> None:
+    def handle_data(self, data):
         # Emails have a style element, which is reported as inline on pages.
         if self._tag != "style":
             self.words.append(data)
 
-    def handle_endtag(self, tag: str) -> None:
+    def handle_endtag(self, tag):
         self._tag = ""
 
 
-def read(name: str) -> Reader:
+def read(name):
     source = (FOLDER / name).read_text()
     reader = Reader()
     # Template variables are removed below, but a nonce must stay.
@@ -59,7 +59,7 @@ def read(name: str) -> Reader:
     return reader
 
 
-def test_every_template_compiles_and_every_word_of_it_is_translatable() -> None:
+def test_every_template_compiles_and_every_word_of_it_is_translatable():
     words = {}
     for name in TEMPLATES:
         get_template(name)
@@ -68,10 +68,10 @@ def test_every_template_compiles_and_every_word_of_it_is_translatable() -> None:
     assert {name: found for name, found in words.items() if found} == {}
 
 
-def test_no_page_has_inline_script_or_style() -> None:
+def test_no_page_has_inline_script_or_style():
     assert {name: inline for name in PAGES if (inline := read(name).inline)} == {}
 
 
-def test_a_page_in_a_language_that_is_written_from_right_to_left_says_so() -> None:
+def test_a_page_in_a_language_that_is_written_from_right_to_left_says_so():
     with translation.override("ar"):
         assert '<html lang="ar" dir="rtl"' in get_template("404.html").render()

@@ -2,10 +2,8 @@
 
 import re
 from collections import Counter
-from collections.abc import Sequence
 
 import pytest
-from babel.messages.catalog import Catalog, Message
 from babel.messages.mofile import read_mo
 from django.conf import settings
 
@@ -17,39 +15,39 @@ TAG = re.compile(r"<[^>]*>")
 
 
 @pytest.fixture(params=LANGUAGES)
-def language(request: pytest.FixtureRequest) -> str:
+def language(request):
     return request.param
 
 
 @pytest.fixture
-def catalog(language: str) -> Catalog:
+def catalog(language):
     return read(language)
 
 
-def messages(catalog: Catalog) -> list[Message]:
+def messages(catalog):
     return [message for message in catalog if message.id]
 
 
-def by_original(catalog: Catalog) -> dict[tuple[object, object], object]:
+def by_original(catalog):
     return {(forms(m.id), m.context): forms(m.string) for m in messages(catalog)}
 
 
-def forms(text: str | Sequence[str] | None) -> tuple[str, ...]:
+def forms(text):
     """Return the singular and plural forms of a text, or its only form."""
     return (text or "",) if text is None or isinstance(text, str) else tuple(text)
 
 
-def pairs(message: Message) -> list[tuple[str, str]]:
+def pairs(message):
     """Pair each translated form with its original; the numbers of plural forms may differ."""
     originals, translations = forms(message.id), forms(message.string)
     return [(originals[min(n, len(originals) - 1)], text) for n, text in enumerate(translations)]
 
 
-def parts(pattern: re.Pattern[str], text: str) -> Counter[str]:
+def parts(pattern, text):
     return Counter(pattern.findall(text))
 
 
-def test_every_text_in_use_is_translated_and_no_unused_text_is_kept(catalog: Catalog) -> None:
+def test_every_text_in_use_is_translated_and_no_unused_text_is_kept(catalog):
     there, needed = set(by_original(catalog)), set(by_original(used()))
     undone = [m.id for m in messages(catalog) if m.fuzzy or not all(forms(m.string))]
 
@@ -59,9 +57,7 @@ def test_every_text_in_use_is_translated_and_no_unused_text_is_kept(catalog: Cat
     assert undone == []
 
 
-def test_a_translation_keeps_the_placeholders_tags_and_punctuation_of_its_original(
-    catalog: Catalog,
-) -> None:
+def test_a_translation_keeps_the_placeholders_tags_and_punctuation_of_its_original(catalog):
     for original, translation in (pair for m in messages(catalog) for pair in pairs(m)):
         for pattern in (PLACEHOLDER, TAG):
             assert parts(pattern, translation) == parts(pattern, original), translation
@@ -72,7 +68,7 @@ def test_a_translation_keeps_the_placeholders_tags_and_punctuation_of_its_origin
             assert re.findall(marks, translation) == re.findall(marks, original), translation
 
 
-def test_the_compiled_translations_equal_their_source(language: str, catalog: Catalog) -> None:
+def test_the_compiled_translations_equal_their_source(language, catalog):
     with (LOCALE / language / f"{NAME}.mo").open("rb") as file:
         compiled = read_mo(file)
 

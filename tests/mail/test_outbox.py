@@ -7,9 +7,7 @@ from datetime import timedelta
 from email import policy
 from email.message import EmailMessage
 from email.parser import BytesParser
-from pathlib import Path
 from threading import Event
-from typing import Any
 
 import pytest
 from cryptography.fernet import InvalidToken
@@ -26,7 +24,6 @@ from accounts.mail.models import OutgoingMail
 from accounts.mail.services import FileBackend, Queue, deliver_due
 from authsite.settings.storage import mailer
 from tests.support.process import free_port
-from tests.support.signin import Clock
 from tests.support.site import together
 from tests.support.smtp import MailServer
 
@@ -36,11 +33,11 @@ pytestmark = pytest.mark.django_db
 ALICE = "alice@example.org"
 
 
-def post(text: str = "secret words", to: str = ALICE, **how: Any) -> None:
+def post(text="secret words", to=ALICE, **how):
     services.post(Message(to=to, subject="Hello", paragraphs=[text]), **how)
 
 
-def test_a_queued_mail_is_encrypted_for_the_outbox_only() -> None:
+def test_a_queued_mail_is_encrypted_for_the_outbox_only():
     post()
     sealed = OutgoingMail.objects.get().sealed
 
@@ -51,7 +48,7 @@ def test_a_queued_mail_is_encrypted_for_the_outbox_only() -> None:
         crypto.unseal(sealed, "another purpose")
 
 
-def test_a_rolled_back_change_sends_no_mail() -> None:
+def test_a_rolled_back_change_sends_no_mail():
     with transaction.atomic():
         post()
         transaction.set_rollback(True)
@@ -61,7 +58,7 @@ def test_a_rolled_back_change_sends_no_mail() -> None:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_eight_concurrent_senders_send_each_mail_once(settings: Any) -> None:
+def test_eight_concurrent_senders_send_each_mail_once(settings):
     for i in range(5):
         post(f"mail number {i}")
 
@@ -74,9 +71,7 @@ def test_eight_concurrent_senders_send_each_mail_once(settings: Any) -> None:
     assert all(sum(f"mail number {i}" in mail for mail in server.mails) == 1 for i in range(5))
 
 
-def test_retries_slow_down_to_one_an_hour_and_stop_after_five_days(
-    clock: Clock, settings: Any
-) -> None:
+def test_retries_slow_down_to_one_an_hour_and_stop_after_five_days(clock, settings):
     settings.MAILERS = {"default": mailer(f"smtp+plain://127.0.0.1:{free_port()}")}
     post()
     waits = []
@@ -94,9 +89,7 @@ def test_retries_slow_down_to_one_an_hour_and_stop_after_five_days(
     assert 5 * 24 < sum(waits) / 3600 < 5 * 24 + 2
 
 
-def test_an_email_that_waits_when_the_clock_is_set_back_two_hours_is_sent_at_once(
-    clock: Clock,
-) -> None:
+def test_an_email_that_waits_when_the_clock_is_set_back_two_hours_is_sent_at_once(clock):
     post()
     clock.advance(hours=-2)
 
@@ -104,9 +97,7 @@ def test_an_email_that_waits_when_the_clock_is_set_back_two_hours_is_sent_at_onc
 
 
 @pytest.mark.parametrize("mode", ["down", "data"])
-def test_a_mail_refused_with_5xx_is_retried_until_the_server_works(
-    clock: Clock, settings: Any, mode: str
-) -> None:
+def test_a_mail_refused_with_5xx_is_retried_until_the_server_works(clock, settings, mode):
     post()
     with MailServer(mode) as server:
         settings.MAILERS = {"default": mailer(server.url)}
@@ -120,7 +111,7 @@ def test_a_mail_refused_with_5xx_is_retried_until_the_server_works(
     assert not OutgoingMail.objects.exists()
 
 
-def test_an_undeliverable_mail_does_not_block_the_next(settings: Any) -> None:
+def test_an_undeliverable_mail_does_not_block_the_next(settings):
     """A mail that cannot be decrypted is kept; one with a refused recipient is given up."""
     OutgoingMail.objects.create(sealed="not sealed by us")
     post()
@@ -133,7 +124,7 @@ def test_an_undeliverable_mail_does_not_block_the_next(settings: Any) -> None:
         assert deliver_due() == 1
 
 
-def test_a_mail_claimed_by_a_dead_sender_is_sent_when_the_lease_ends(clock: Clock) -> None:
+def test_a_mail_claimed_by_a_dead_sender_is_sent_when_the_lease_ends(clock):
     post()
     assert services.OUTBOX.claim([OutgoingMail.objects.get().pk])
 
@@ -143,12 +134,10 @@ def test_a_mail_claimed_by_a_dead_sender_is_sent_when_the_lease_ends(clock: Cloc
     assert len(django_mail.outbox) == 1
 
 
-def test_a_mail_without_a_recipient_is_built_but_never_sent(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_mail_without_a_recipient_is_built_but_never_sent(monkeypatch):
     build, built = EmailMultiAlternatives.message, []
 
-    def noted(mail: EmailMultiAlternatives, **options: Any) -> Any:
+    def noted(mail, **options):
         built.append(mail.to)
         return build(mail, **options)
 
@@ -161,9 +150,7 @@ def test_a_mail_without_a_recipient_is_built_but_never_sent(
     assert [mail.to for mail in django_mail.outbox] == [[ALICE]]
 
 
-def test_the_sender_leaves_a_new_mail_alone_for_200_milliseconds(
-    clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_sender_leaves_a_new_mail_alone_for_200_milliseconds(clock, monkeypatch):
     stopping = Event()
     monkeypatch.setattr(services._thread, "stopping", stopping)
     monkeypatch.setattr(background, "close_old_connections", lambda: None)
@@ -177,7 +164,7 @@ def test_the_sender_leaves_a_new_mail_alone_for_200_milliseconds(
         assert len(django_mail.outbox) == left
 
 
-def test_mails_for_members_are_sent_before_mails_that_anonymous_requests_caused() -> None:
+def test_mails_for_members_are_sent_before_mails_that_anonymous_requests_caused():
     for i in range(30):
         post(f"sign-up {i}", queue=Queue.STRANGERS)
     post("reset")
@@ -189,7 +176,7 @@ def test_mails_for_members_are_sent_before_mails_that_anonymous_requests_caused(
     assert services.waiting()[Queue.STRANGERS][0] == 11
 
 
-def test_a_mail_with_an_expired_code_is_not_sent(clock: Clock) -> None:
+def test_a_mail_with_an_expired_code_is_not_sent(clock):
     for life in (timedelta(minutes=15), timedelta(days=3), None):
         post(f"for {life}", life=life)
     clock.advance(minutes=15)
@@ -200,7 +187,7 @@ def test_a_mail_with_an_expired_code_is_not_sent(clock: Clock) -> None:
     assert not OutgoingMail.objects.exists()
 
 
-def test_a_batch_is_sent_over_one_connection(settings: Any) -> None:
+def test_a_batch_is_sent_over_one_connection(settings):
     for i in range(5):
         post(f"mail number {i}")
 
@@ -210,7 +197,7 @@ def test_a_batch_is_sent_over_one_connection(settings: Any) -> None:
         assert server.connections == 1
 
 
-def test_a_receipt_says_what_became_of_an_email_without_its_address_and_code(clock: Clock) -> None:
+def test_a_receipt_says_what_became_of_an_email_without_its_address_and_code(clock):
     code = "1234 5678"
     mail = Message(to=ALICE, subject=f"{code} is your code", code=code, paragraphs=["Hello"])
     services.post(mail)
@@ -236,14 +223,14 @@ def test_a_receipt_says_what_became_of_an_email_without_its_address_and_code(clo
     assert services.prune() == 3
 
 
-def received(message: Message) -> EmailMessage:
+def received(message):
     """Return the email as its recipient gets it."""
     raw = message.email("1").message().as_bytes()
     return BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
 
 
 @pytest.mark.parametrize("times", range(1, 6))
-def test_a_long_subject_with_umlauts_arrives_unchanged(times: int) -> None:
+def test_a_long_subject_with_umlauts_arrives_unchanged(times):
     subject = " · ".join(["Du gehörst jetzt zum Team", "Deine Rechte wurden geändert"] * times)
 
     email = received(Message(to="alice@example.org", subject=subject))
@@ -251,7 +238,7 @@ def test_a_long_subject_with_umlauts_arrives_unchanged(times: int) -> None:
     assert email["Subject"] == subject
 
 
-def test_the_plain_text_has_short_lines_and_whole_links() -> None:
+def test_the_plain_text_has_short_lines_and_whole_links():
     url = f"https://example.org/{'x' * 90}/"
     message = Message(
         to="alice@example.org",
@@ -273,9 +260,7 @@ def test_the_plain_text_has_short_lines_and_whole_links() -> None:
     ]
 
 
-def test_people_can_answer_to_the_support_address_and_find_the_links_of_the_footer(
-    settings: Any,
-) -> None:
+def test_people_can_answer_to_the_support_address_and_find_the_links_of_the_footer(settings):
     settings.AUTHSITE = replace(
         settings.AUTHSITE,
         site_support="mailto:help@example.org?subject=Hi",
@@ -296,12 +281,12 @@ LOGO = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR" + struct.pack(">II", 320, 36)
 
 
 @pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def folder(tmp_path, monkeypatch):
     monkeypatch.setattr(development_views, "folder", lambda: tmp_path)
     return tmp_path
 
 
-def stored(folder: Path) -> str:
+def stored(folder):
     """Store an email, and return the URL of its page."""
     message = Message(to="alice@example.org", subject="<b>Hello</b>", paragraphs=["secret words"])
     FileBackend(str(folder)).send_messages([message.email("1")])
@@ -309,7 +294,7 @@ def stored(folder: Path) -> str:
     return f"/dev/mail/{path.stem}/"
 
 
-def test_an_email_is_shown_in_a_frame_that_runs_no_script_and_loads_nothing(folder: Path) -> None:
+def test_an_email_is_shown_in_a_frame_that_runs_no_script_and_loads_nothing(folder):
     url = stored(folder)
     page, html = Client().get(url), Client().get(f"{url}html/")
 
@@ -330,7 +315,7 @@ def test_an_email_is_shown_in_a_frame_that_runs_no_script_and_loads_nothing(fold
     assert html["X-Frame-Options"] == "SAMEORIGIN"
 
 
-def test_the_logo_is_a_part_of_the_email_and_is_shown(folder: Path, settings: Any) -> None:
+def test_the_logo_is_a_part_of_the_email_and_is_shown(folder, settings):
     settings.AUTHSITE = replace(settings.AUTHSITE, site_logo=File(LOGO, PNG))
 
     html = Client().get(f"{stored(folder)}html/").text
@@ -340,9 +325,7 @@ def test_the_logo_is_a_part_of_the_email_and_is_shown(folder: Path, settings: An
 
 
 @pytest.mark.parametrize("logo", [File(b"<svg/>", SVG), "/static/logo.png"])
-def test_an_email_contains_no_logo_that_mail_programs_do_not_show(
-    folder: Path, settings: Any, logo: Any
-) -> None:
+def test_an_email_contains_no_logo_that_mail_programs_do_not_show(folder, settings, logo):
     settings.AUTHSITE = replace(settings.AUTHSITE, site_logo=logo)
 
     assert "<img" not in Client().get(f"{stored(folder)}html/").text

@@ -5,16 +5,14 @@ from typing import Any
 import pytest
 from django.conf import settings
 from django.db import connection
-from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
 from accounts.activity.services import Actor
 from accounts.oauth import connections
 from accounts.sessions.models import LoginSession
-from accounts.users.models import User
 from tests.support.api import call, get_tokens
 from tests.support.apps import asked_for, connect_app, make_app
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -23,16 +21,14 @@ APPS = "/accounts/apps/"
 
 
 @pytest.fixture
-def alice(client: Browser, clock: Clock) -> User:
+def alice(client, clock):
     """Alice, signed in with ``client``."""
     alice = make_user("alice")
     signed_in(alice, client)
     return alice
 
 
-def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(
-    client: Browser, alice: User
-) -> None:
+def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(client, alice):
     assert "No apps are connected" in client.get(APPS).text
     app = make_app(is_verified=False)
     connect_app(LoginSession.objects.get(), app, "openid email offline_access")
@@ -55,9 +51,7 @@ def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(
     assert "Paperless" in history
 
 
-def test_the_list_says_which_apps_are_unused_disabled_or_use_another_service(
-    client: Browser, alice: User, clock: Clock
-) -> None:
+def test_the_list_says_which_apps_are_unused_disabled_or_use_another_service(client, alice, clock):
     app = make_app(disabled_at=clock.now())
     connections.agree(asked_for(app, "openid", settings.AUTHSITE.origin), alice, Actor())
     clock.advance(days=91)
@@ -73,13 +67,13 @@ def test_the_list_says_which_apps_are_unused_disabled_or_use_another_service(
     assert "Not used recently" not in listed
 
 
-def test_a_long_list_takes_no_more_queries_than_a_short_one(client: Browser, alice: User) -> None:
-    def cost() -> int:
+def test_a_long_list_takes_no_more_queries_than_a_short_one(client, alice):
+    def cost():
         with CaptureQueriesContext(connection) as queries:
             client.get(APPS)
         return len(queries)
 
-    def add(count: int) -> None:
+    def add(count):
         for number in range(count):
             connections.agree(asked_for(make_app(f"App {number}")), alice, Actor())
 
@@ -91,7 +85,7 @@ def test_a_long_list_takes_no_more_queries_than_a_short_one(client: Browser, ali
     assert "Page 1 of 2" in client.get(APPS).text
 
 
-def test_the_api_lists_and_disconnects_apps(alice: User, clock: Clock) -> None:
+def test_the_api_lists_and_disconnects_apps(alice, clock):
     app = make_app()
     connect_app(LoginSession.objects.get(), app)
     token = get_tokens()["access"]

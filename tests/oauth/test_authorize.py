@@ -1,7 +1,5 @@
 """Authorization requests, and what an app requires of people."""
 
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
@@ -27,13 +25,12 @@ from tests.support.authorize import (
     result,
     target,
 )
-from tests.support.document_host import REDIRECT, DocumentHost
+from tests.support.document_host import REDIRECT
 from tests.support.invitations import superuser
 from tests.support.oauth_client import browser_of, new_app
-from tests.support.openid_provider import OpenIDProvider
 from tests.support.registration import new_token, self_register
 from tests.support.second_factor import code_of, enrolled
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.social import round_trip
 from tests.support.steps import LOGIN, LOGOUT, PASSWORD, make_user, sign_in
 from tests.support.webauthn import registered
@@ -42,13 +39,13 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def app() -> Client:
+def app():
     return make_app(scope="openid profile email groups offline_access profile:write")
 
 
 def test_after_consent_the_app_gets_a_code_and_its_state_and_the_issuer(
-    settings: Any, app: Client, alice: User, browser: Browser
-) -> None:
+    settings, app, alice, browser
+):
     page = begin(browser, app)
     assert "Sign in to <bdi>Paperless</bdi>" in page.text
     assert "your email address, <bdi>alice@example.org</bdi>" in page.text
@@ -65,9 +62,7 @@ def test_after_consent_the_app_gets_a_code_and_its_state_and_the_issuer(
     assert not AuthorizationRequest.objects.exists()
 
 
-def test_a_person_who_has_agreed_is_sent_back_at_once_and_nothing_is_stored(
-    app: Client, browser: Browser
-) -> None:
+def test_a_person_who_has_agreed_is_sent_back_at_once_and_nothing_is_stored(app, browser):
     allow(browser, begin(browser, app))
 
     answer = browser.get(address(app, scope="openid"))
@@ -77,9 +72,7 @@ def test_a_person_who_has_agreed_is_sent_back_at_once_and_nothing_is_stored(
     assert not AuthorizationRequest.objects.exists()
 
 
-def test_a_new_scope_and_another_service_ask_again(
-    settings: Any, app: Client, browser: Browser
-) -> None:
+def test_a_new_scope_and_another_service_ask_again(settings, app, browser):
     wiki = "https://wiki.example.org"
     set_up(settings, token_audiences=(wiki,))
     Client.objects.update(audiences=[wiki])
@@ -95,12 +88,12 @@ def test_a_new_scope_and_another_service_ask_again(
     }
 
 
-def test_a_first_party_app_skips_consent(browser: Browser) -> None:
+def test_a_first_party_app_skips_consent(browser):
     assert "code" in result(browser.get(address(first_party(), prompt="consent")))
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:4711/back", "org.example.app:/back"])
-def test_a_program_on_a_device_asks_for_consent_each_time(browser: Browser, uri: str) -> None:
+def test_a_program_on_a_device_asks_for_consent_each_time(browser, uri):
     """Any program can receive the code there (RFC 8252 section 8.6)."""
     app = make_app("Tool", is_public=True, is_first_party=True, scope="openid email")
     uris = ["http://127.0.0.1/back", "org.example.app:/back"]
@@ -112,7 +105,7 @@ def test_a_program_on_a_device_asks_for_consent_each_time(browser: Browser, uri:
         assert target(allow(browser, page)).startswith(f"{uri}?code=")
 
 
-def test_cancelling_sends_the_person_back_without_a_code(app: Client, browser: Browser) -> None:
+def test_cancelling_sends_the_person_back_without_a_code(app, browser):
     answer = allow(browser, begin(browser, app), "cancel")
 
     assert (result(answer)["error"], result(answer)["state"]) == ("access_denied", "s-1")
@@ -120,7 +113,7 @@ def test_cancelling_sends_the_person_back_without_a_code(app: Client, browser: B
     assert not AuthorizationRequest.objects.exists()
 
 
-def test_a_request_survives_the_sign_in_and_a_second_step(app: Client, alice: User) -> None:
+def test_a_request_survives_the_sign_in_and_a_second_step(app, alice):
     seed, browser = enrolled(alice), Browser()
     long = "x" * 8000
 
@@ -137,7 +130,7 @@ def test_a_request_survives_the_sign_in_and_a_second_step(app: Client, alice: Us
     assert result(allow(browser, browser.get(here)))["state"] == long
 
 
-def test_a_request_survives_the_detour_to_a_provider(app: Client, op: OpenIDProvider) -> None:
+def test_a_request_survives_the_detour_to_a_provider(app, op):
     browser = Browser()
     here = page_of_request(begin(browser, app, max_age="0", state="kept"))
 
@@ -147,7 +140,7 @@ def test_a_request_survives_the_detour_to_a_provider(app: Client, op: OpenIDProv
     assert result(allow(browser, browser.get(here)))["state"] == "kept"
 
 
-def test_the_sign_up_page_knows_the_email_and_the_app(app: Client) -> None:
+def test_the_sign_up_page_knows_the_email_and_the_app(app):
     browser = Browser()
     page = begin(browser, app, login_hint="bob@example.org")
 
@@ -157,9 +150,7 @@ def test_the_sign_up_page_knows_the_email_and_the_app(app: Client) -> None:
     assert 'value="bob@example.org"' in text
 
 
-def test_ui_locales_choose_the_language_until_somebody_is_signed_in(
-    app: Client, browser: Browser
-) -> None:
+def test_ui_locales_choose_the_language_until_somebody_is_signed_in(app, browser):
     stranger = Browser()
     begin(stranger, app, ui_locales="x-klingon fr-CA de-AT en")
 
@@ -168,9 +159,7 @@ def test_ui_locales_choose_the_language_until_somebody_is_signed_in(
     assert "django_language" not in browser.cookies
 
 
-def test_an_app_pushes_its_request_and_the_browser_brings_its_uri(
-    browser: Browser, clock: Clock
-) -> None:
+def test_an_app_pushes_its_request_and_the_browser_brings_its_uri(browser, clock):
     app = make_app(is_public=True, scope="openid email")
     pushed = push(app, prompt="consent", state="pushed")
     assert (pushed.status_code, pushed.json()["expires_in"]) == (201, 90)
@@ -191,7 +180,7 @@ def test_an_app_pushes_its_request_and_the_browser_brings_its_uri(
     assert result(answer)["state"] == "pushed"
 
 
-def test_a_form_of_the_app_may_send_the_request(app: Client, browser: Browser) -> None:
+def test_a_form_of_the_app_may_send_the_request(app, browser):
     """The browser sends no cookie with it, so the site continues with a GET."""
     answer = Browser(enforce_csrf_checks=True).post(AUTHORIZE, query(app))
     assert answer.status_code == 303
@@ -201,13 +190,13 @@ def test_a_form_of_the_app_may_send_the_request(app: Client, browser: Browser) -
     assert "code" in result(allow(browser, page))
 
 
-def test_a_parameter_without_a_value_counts_as_missing(browser: Browser) -> None:
+def test_a_parameter_without_a_value_counts_as_missing(browser):
     empty = {"request_uri": "", "prompt": "", "max_age": "", "resource": "", "id_token_hint": ""}
 
     assert "code" in result(browser.get(address(first_party(), **empty)))
 
 
-def test_the_query_of_a_redirect_uri_is_kept_and_a_state_is_not_invented(browser: Browser) -> None:
+def test_the_query_of_a_redirect_uri_is_kept_and_a_state_is_not_invented(browser):
     uri, app = f"{WEB}?shop=1", first_party()
     Client.objects.update(redirect_uris=[uri])
 
@@ -217,9 +206,7 @@ def test_the_query_of_a_redirect_uri_is_kept_and_a_state_is_not_invented(browser
     assert result(answer).keys() == {"shop", "code", "iss"}
 
 
-def test_unknown_scopes_are_ignored_and_those_of_other_apps_refused(
-    app: Client, browser: Browser
-) -> None:
+def test_unknown_scopes_are_ignored_and_those_of_other_apps_refused(app, browser):
     allow(browser, begin(browser, app, scope="openid  address phone openid"))
     assert AuthorizationCode.objects.get().scope == "openid"
 
@@ -227,9 +214,7 @@ def test_unknown_scopes_are_ignored_and_those_of_other_apps_refused(
         assert result(browser.get(address(app, scope=scope)))["error"] == "invalid_scope"
 
 
-def test_tokens_for_the_api_need_an_app_that_may_have_them(
-    settings: Any, app: Client, browser: Browser
-) -> None:
+def test_tokens_for_the_api_need_an_app_that_may_have_them(settings, app, browser):
     asked = {"scope": "openid profile:write"}
     for resource in (None, settings.AUTHSITE.origin, "https://unknown.example.org"):
         answer = browser.get(address(app, **asked, resource=resource))
@@ -245,9 +230,7 @@ def test_tokens_for_the_api_need_an_app_that_may_have_them(
     assert "can’t change anything here" not in page.text
 
 
-def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(
-    app: Client, browser: Browser, settings: Any
-) -> None:
+def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(app, browser, settings):
     set_up(settings, limits_scale=0.02)
 
     for act in ("cancel", "cancel", "allow", "cancel"):
@@ -257,13 +240,11 @@ def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(
     assert [begin(Browser(), app).status_code for _ in range(3)] == [302, 302, 429]
 
 
-def test_a_pushed_request_gives_back_to_a_network_what_it_has_cost_and_no_more(
-    browser: Browser, settings: Any
-) -> None:
+def test_a_pushed_request_gives_back_to_a_network_what_it_has_cost_and_no_more(browser, settings):
     shop = new_app("Shop")
     set_up(settings, limits_scale=0.05)
 
-    def opened(browser: Browser = browser) -> Any:
+    def opened(browser=browser):
         pushed = shop.post(PAR, **query(shop.client))
         return begin(browser, shop.client, request_uri=pushed["request_uri"])
 
@@ -274,9 +255,7 @@ def test_a_pushed_request_gives_back_to_a_network_what_it_has_cost_and_no_more(
     assert opened(Browser()).status_code == 429
 
 
-def test_requests_end_after_an_hour_and_are_pruned(
-    app: Client, browser: Browser, clock: Clock
-) -> None:
+def test_requests_end_after_an_hour_and_are_pruned(app, browser, clock):
     page = begin(browser, app)
     clock.advance(hours=1)
 
@@ -291,9 +270,7 @@ REAUTHENTICATE = "/accounts/reauthenticate/"
 
 
 @pytest.mark.parametrize("changes", [{"prompt": "login"}, {"max_age": "60"}, {"max_age": "0"}])
-def test_prompt_login_and_max_age_ask_to_authenticate_again(
-    clock: Clock, browser: Browser, changes: dict[str, str]
-) -> None:
+def test_prompt_login_and_max_age_ask_to_authenticate_again(clock, browser, changes):
     app = first_party()
     clock.advance(seconds=61)
 
@@ -307,7 +284,7 @@ def test_prompt_login_and_max_age_ask_to_authenticate_again(
     assert "code" in result(browser.get(answer.url))
 
 
-def test_a_recent_authentication_satisfies_max_age(clock: Clock, browser: Browser) -> None:
+def test_a_recent_authentication_satisfies_max_age(clock, browser):
     app = first_party()
     clock.advance(seconds=60)
 
@@ -315,7 +292,7 @@ def test_a_recent_authentication_satisfies_max_age(clock: Clock, browser: Browse
         assert "code" in result(browser.get(address(app, max_age=max_age)))
 
 
-def test_who_has_no_password_signs_in_again_and_comes_back(clock: Clock) -> None:
+def test_who_has_no_password_signs_in_again_and_comes_back(clock):
     bob = make_user("bob", password=None)
     browser, app = signed_in(bob, by=[Method.MAIL]), first_party()
     clock.advance(seconds=1)
@@ -330,7 +307,7 @@ def test_who_has_no_password_signs_in_again_and_comes_back(clock: Clock) -> None
     assert "code" in result(browser.get(here))
 
 
-def test_a_copied_session_cookie_gives_no_code(browser: Browser) -> None:
+def test_a_copied_session_cookie_gives_no_code(browser):
     """It comes from a browser that has not signed in, so its user must reauthenticate first."""
     app = first_party()
     other = Browser(headers={"User-Agent": "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"})
@@ -343,7 +320,7 @@ def test_a_copied_session_cookie_gives_no_code(browser: Browser) -> None:
     assert "code" in result(other.get(here))
 
 
-def test_an_app_that_needs_a_passkey_is_offered_no_code(alice: User) -> None:
+def test_an_app_that_needs_a_passkey_is_offered_no_code(alice):
     app, browser = first_party(factor="passkey"), signed_in(alice)
     page = begin(browser, app)
     here = page_of_request(page)
@@ -365,9 +342,7 @@ def test_an_app_that_needs_a_passkey_is_offered_no_code(alice: User) -> None:
     assert browser.get(here).url == page.url
 
 
-def test_an_app_that_needs_a_second_factor_asks_for_it_or_leads_to_setting_one_up(
-    alice: User,
-) -> None:
+def test_an_app_that_needs_a_second_factor_asks_for_it_or_leads_to_setting_one_up(alice):
     app, browser = first_party(factor="second_factor"), signed_in(alice)
     page = begin(browser, app)
     assert page.url.startswith("/accounts/2fa/totp/setup/?next=%2Foauth%2Fcontinue")
@@ -386,9 +361,7 @@ def test_an_app_that_needs_a_second_factor_asks_for_it_or_leads_to_setting_one_u
     assert "code" in result(trusting.get(here))
 
 
-def test_acr_values_ask_people_for_a_factor_only_if_they_hold_one(
-    alice: User, browser: Browser
-) -> None:
+def test_acr_values_ask_people_for_a_factor_only_if_they_hold_one(alice, browser):
     app = first_party()
     assert "code" in result(browser.get(address(app, acr_values="aal2")))
 
@@ -400,7 +373,7 @@ def test_acr_values_ask_people_for_a_factor_only_if_they_hold_one(
     assert begin(trusting, app, acr_values="phr aal2 aal1").url.startswith(REAUTHENTICATE)
 
 
-def test_people_outside_the_group_of_an_app_are_told_so(alice: User, browser: Browser) -> None:
+def test_people_outside_the_group_of_an_app_are_told_so(alice, browser):
     group = Group.objects.create(name="Editors")
     app = first_party(required_group=group)
 
@@ -413,7 +386,7 @@ def test_people_outside_the_group_of_an_app_are_told_so(alice: User, browser: Br
     assert "code" in result(browser.get(address(app)))
 
 
-def test_select_account_asks_which_account_to_use(browser: Browser) -> None:
+def test_select_account_asks_which_account_to_use(browser):
     page = begin(browser, first_party(), prompt="select_account")
     assert "Continue with this account" in page.text
 
@@ -422,9 +395,7 @@ def test_select_account_asks_which_account_to_use(browser: Browser) -> None:
     assert "code" in result(browser.get(answer.url))
 
 
-def test_another_account_signs_in_and_continues_the_same_request(
-    app: Client, browser: Browser
-) -> None:
+def test_another_account_signs_in_and_continues_the_same_request(app, browser):
     bob = make_user("bob")
     elsewhere = signed_in(User.objects.get(username="alice"))
     here = page_of_request(begin(browser, app, prompt="select_account"))
@@ -439,7 +410,7 @@ def test_another_account_signs_in_and_continues_the_same_request(
     assert elsewhere.get("/").status_code == 200
 
 
-def test_an_id_token_hint_lets_only_that_person_continue(alice: User, browser: Browser) -> None:
+def test_an_id_token_hint_lets_only_that_person_continue(alice, browser):
     app = new_app(is_first_party=True)
     hint = app.sign_in(browser_of(alice))["id_token"]
     mallory = signed_in(make_user("mallory"))
@@ -455,9 +426,7 @@ def test_an_id_token_hint_lets_only_that_person_continue(alice: User, browser: B
     assert "code" in result(mallory.get(page_of_request(page)))
 
 
-def test_an_id_token_of_another_app_or_a_forged_one_is_no_hint(
-    alice: User, browser: Browser
-) -> None:
+def test_an_id_token_of_another_app_or_a_forged_one_is_no_hint(alice, browser):
     app, other = new_app(is_first_party=True), new_app("Other")
     hint = app.sign_in(browser_of(alice))["id_token"]
     tokens = other.sign_in(browser_of(alice))
@@ -476,9 +445,7 @@ def test_an_id_token_of_another_app_or_a_forged_one_is_no_hint(
         ({"factor": "second_factor"}, {}, "interaction_required"),
     ],
 )
-def test_prompt_none_gets_an_error_instead_of_a_page(
-    clock: Clock, browser: Browser, fields: Any, changes: dict[str, str], error: str
-) -> None:
+def test_prompt_none_gets_an_error_instead_of_a_page(clock, browser, fields, changes, error):
     app = make_app(scope="openid email", **fields)
     clock.advance(seconds=1)
 
@@ -489,9 +456,7 @@ def test_prompt_none_gets_an_error_instead_of_a_page(
 
 
 @pytest.mark.parametrize("factor", [Client.Factor.ANY, Client.Factor.PASSKEY])
-def test_cancelling_the_set_up_of_a_factor_leads_back_to_the_app(
-    browser: Browser, factor: Client.Factor
-) -> None:
+def test_cancelling_the_set_up_of_a_factor_leads_back_to_the_app(browser, factor):
     page = begin(browser, first_party(factor=factor))
     here = page_of_request(page)
 
@@ -504,7 +469,7 @@ SCOPE = "openid offline_access orders:read orders:write"
 
 
 @pytest.fixture(autouse=True)
-def _services(settings: Any) -> None:
+def _services(settings):
     scopes = {
         SHOP: {"orders:read": "view your orders", "orders:write": "change <b>your orders</b>"},
         WIKI: {"pages": "read your pages", "email": "read everything"},
@@ -512,7 +477,7 @@ def _services(settings: Any) -> None:
     set_up(settings, token_audiences=(SHOP, WIKI), audience_scopes=scopes)
 
 
-def test_people_read_what_an_app_may_do_at_a_service(browser: Browser) -> None:
+def test_people_read_what_an_app_may_do_at_a_service(browser):
     app = make_app(scope=SCOPE, audiences=[SHOP])
 
     page = begin(browser, app, scope=SCOPE, resource=SHOP)
@@ -526,9 +491,7 @@ def test_people_read_what_an_app_may_do_at_a_service(browser: Browser) -> None:
     assert "code" in result(browser.get(address(app, scope=SCOPE, resource=SHOP)))
 
 
-def test_a_token_for_a_service_has_the_scopes_of_that_service_only(
-    settings: Any, alice: User
-) -> None:
+def test_a_token_for_a_service_has_the_scopes_of_that_service_only(settings, alice):
     app = new_app(scope=f"{SCOPE} pages", audiences=[SHOP, WIKI])
 
     given = app.sign_in(browser_of(alice), f"{SCOPE} pages", audience=SHOP)
@@ -542,7 +505,7 @@ def test_a_token_for_a_service_has_the_scopes_of_that_service_only(
 
 
 @pytest.mark.parametrize("resource", [None, WIKI])
-def test_a_scope_of_another_service_is_refused(browser: Browser, resource: str | None) -> None:
+def test_a_scope_of_another_service_is_refused(browser, resource):
     app = make_app(scope=SCOPE, audiences=[SHOP, WIKI], is_public=True)
 
     for asked in ({"scope": "openid orders:read"}, {"scope": "openid pages orders:read"}):
@@ -551,7 +514,7 @@ def test_a_scope_of_another_service_is_refused(browser: Browser, resource: str |
     assert push(app, scope="orders:read", resource=resource).json()["error"] == "invalid_scope"
 
 
-def test_an_app_without_the_service_gets_none_of_its_scopes(browser: Browser, alice: User) -> None:
+def test_an_app_without_the_service_gets_none_of_its_scopes(browser, alice):
     app = new_app(scope=SCOPE, audiences=[WIKI])
 
     answer = browser.get(address(app.client, scope=SCOPE, resource=SHOP))
@@ -561,7 +524,7 @@ def test_an_app_without_the_service_gets_none_of_its_scopes(browser: Browser, al
     assert app.redeem(code).error == "invalid_grant"
 
 
-def test_an_agreement_holds_only_for_scopes_that_the_app_still_has(alice: User) -> None:
+def test_an_agreement_holds_only_for_scopes_that_the_app_still_has(alice):
     app = make_app(scope=SCOPE, audiences=[SHOP])
     connections.agree(asked_for(app, SCOPE, SHOP), alice, Actor())
     app.scope = "openid orders:read"
@@ -571,7 +534,7 @@ def test_an_agreement_holds_only_for_scopes_that_the_app_still_has(alice: User) 
     assert Connection.objects.get().scope == "openid orders:read"
 
 
-def test_apps_register_themselves_with_the_scopes_of_the_token() -> None:
+def test_apps_register_themselves_with_the_scopes_of_the_token():
     text = new_token(scope="openid orders:read", audiences=(SHOP,))
 
     self_register(text, scope="openid orders:read orders:write pages")
@@ -580,8 +543,8 @@ def test_apps_register_themselves_with_the_scopes_of_the_token() -> None:
 
 
 def test_an_mcp_client_has_the_scopes_of_the_services_that_the_operator_names(
-    host: DocumentHost, browser: Browser, settings: Any
-) -> None:
+    host, browser, settings
+):
     set_up(settings, client_metadata_audiences=(SHOP,))
     asked = {"scope": "openid orders:read", "redirect_uri": REDIRECT}
 
@@ -592,8 +555,8 @@ def test_an_mcp_client_has_the_scopes_of_the_services_that_the_operator_names(
 
 
 def test_a_scope_that_a_service_no_longer_defines_stops_no_change_of_the_app(
-    host: DocumentHost, browser: Browser, settings: Any
-) -> None:
+    host, browser, settings
+):
     set_up(settings, client_metadata_audiences=(SHOP,))
     begin(browser, host.app, scope="openid", redirect_uri=REDIRECT)
     assert "orders:read" in host.app.scope

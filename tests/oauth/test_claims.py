@@ -1,10 +1,7 @@
 """``updated_at``: when something last changed of what apps are told about a person."""
 
-from collections.abc import Callable
-
 import pytest
 from django.contrib.auth.models import Group
-from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.emails import services as emails
@@ -12,7 +9,7 @@ from accounts.oauth.id_tokens import claims_of
 from accounts.profile import services as profiles
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import make_staff, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -22,23 +19,23 @@ SECOND = "alice@work.example"
 
 
 @pytest.fixture
-def alice(db: None) -> User:
+def alice(db):
     user = make_user("alice")
     users.confirm_email(user, SECOND)
     return user
 
 
-def as_now(user: User) -> User:
+def as_now(user):
     return User.objects.get(pk=user.pk)
 
 
-def updated_at(user: User) -> int:
+def updated_at(user):
     """Return the claim, as an app gets it with the scope ``profile``."""
     told: int = claims_of(as_now(user), ["profile"])["updated_at"]
     return told
 
 
-def make_primary(user: User, email: str) -> None:
+def make_primary(user, email):
     emails.make_primary(user, user.emails.get(email=email).pk, ACTOR)
 
 
@@ -53,9 +50,7 @@ def make_primary(user: User, email: str) -> None:
     ],
     ids=["username", "display name", "language", "time zone", "primary email address"],
 )
-def test_the_claim_moves_with_what_apps_are_told(
-    clock: Clock, alice: User, change: Callable[[User], None]
-) -> None:
+def test_the_claim_moves_with_what_apps_are_told(clock, alice, change):
     before = updated_at(alice)
     clock.advance(minutes=1)
 
@@ -64,7 +59,7 @@ def test_the_claim_moves_with_what_apps_are_told(
     assert updated_at(alice) == before + 60
 
 
-def test_the_claim_moves_with_the_groups(clock: Clock, alice: User, client: Client) -> None:
+def test_the_claim_moves_with_the_groups(clock, alice, client):
     carol = signed_in(make_staff("carol"), client)
     editors, before = Group.objects.create(name="Editors"), updated_at(alice)
     group = f"/admin/auth/group/{editors.pk}"
@@ -80,9 +75,7 @@ def test_the_claim_moves_with_the_groups(clock: Clock, alice: User, client: Clie
         assert updated_at(alice) == before + 60 * minutes, page
 
 
-def test_a_sign_in_and_what_apps_are_not_told_leave_the_claim(
-    clock: Clock, alice: User, client: Client
-) -> None:
+def test_a_sign_in_and_what_apps_are_not_told_leave_the_claim(clock, alice, client):
     before = updated_at(alice)
     clock.advance(minutes=1)
 
@@ -93,7 +86,7 @@ def test_a_sign_in_and_what_apps_are_not_told_leave_the_claim(
     assert updated_at(alice) == before
 
 
-def test_a_claim_without_a_value_is_missing(alice: User) -> None:
+def test_a_claim_without_a_value_is_missing(alice):
     User.objects.filter(pk=alice.pk).update(language="", email="")
 
     found = claims_of(as_now(alice), ["profile", "email"]).keys()

@@ -6,8 +6,6 @@ import json
 import logging
 import struct
 import zlib
-from pathlib import Path
-from typing import Any
 from urllib.parse import quote_plus, urlencode
 
 import pytest
@@ -18,8 +16,6 @@ from django.core.exceptions import ValidationError
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import CommandError, call_command
 from django.db import connection
-from django.http import HttpRequest
-from django.test import Client as Browser
 from django.test import RequestFactory
 from jwt import get_algorithm_by_name
 
@@ -51,15 +47,14 @@ from tests.support.client_keys import (
     ES256,
     PRIVATE,
     RS256,
-    KeyedApp,
     public_of,
     publish,
     publishing_app,
 )
 from tests.support.forgeries import encoded, key_of
 from tests.support.invitations import superuser
-from tests.support.receiver import Receiver, say
-from tests.support.signin import Clock, set_up
+from tests.support.receiver import say
+from tests.support.signin import set_up
 from tests.support.steps import mail_to
 
 pytestmark = pytest.mark.django_db
@@ -69,16 +64,16 @@ APP = "https://paperless.example.org"
 
 
 @pytest.fixture
-def browser() -> Browser:
+def browser():
     """A browser in which carol, a superuser, is signed in."""
     return superuser()[1]
 
 
-def is_valid(secret: str) -> bool:
+def is_valid(secret):
     return clients.authenticate(the_app().pk, secret) == the_app()
 
 
-def test_a_superuser_registers_an_app_and_sees_its_secret_once(browser: Browser) -> None:
+def test_a_superuser_registers_an_app_and_sees_its_secret_once(browser):
     group = Group.objects.create(name="Editors")
     chosen = {"logout_uris": f"{APP}/bye\n\n {APP}/bye ", "factor": "passkey", "homepage": APP}
 
@@ -97,7 +92,7 @@ def test_a_superuser_registers_an_app_and_sees_its_secret_once(browser: Browser)
         assert ClientSecret.objects.get().digest not in text
 
 
-def test_a_public_app_gets_no_secret_and_stays_public(browser: Browser) -> None:
+def test_a_public_app_gets_no_secret_and_stays_public(browser):
     page = register(browser, is_public="on", redirect_uris="http://127.0.0.1/\norg.example.app:/")
     assert the_app().pk in page.text
     assert not ClientSecret.objects.exists()
@@ -127,7 +122,7 @@ def test_a_public_app_gets_no_secret_and_stays_public(browser: Browser) -> None:
         {"redirect_uris": "http://127.0.0.1/", "is_public": "on", "is_first_party": "on"},
     ],
 )
-def test_an_app_with_a_wrong_field_is_not_registered(browser: Browser, fields: Any) -> None:
+def test_an_app_with_a_wrong_field_is_not_registered(browser, fields):
     answer = register(browser, **fields)
 
     assert answer.status_code == 200
@@ -135,9 +130,7 @@ def test_an_app_with_a_wrong_field_is_not_registered(browser: Browser, fields: A
     assert not Client.objects.exists()
 
 
-def test_an_app_gets_tokens_for_this_site_and_the_audiences_of_the_settings(
-    settings: Any, browser: Browser
-) -> None:
+def test_an_app_gets_tokens_for_this_site_and_the_audiences_of_the_settings(settings, browser):
     set_up(settings, token_audiences=("https://wiki.example.org",))
     chosen = [settings.AUTHSITE.origin, "https://wiki.example.org"]
 
@@ -146,9 +139,7 @@ def test_an_app_gets_tokens_for_this_site_and_the_audiences_of_the_settings(
     assert the_app().audiences == chosen
 
 
-def test_a_new_secret_leaves_the_former_valid_for_seven_days(
-    browser: Browser, clock: Clock
-) -> None:
+def test_a_new_secret_leaves_the_former_valid_for_seven_days(browser, clock):
     first = shown_secret(register(browser))
 
     second = shown_secret(act(browser, "secret"))
@@ -163,7 +154,7 @@ def test_a_new_secret_leaves_the_former_valid_for_seven_days(
     assert ClientSecret.objects.count() == 1
 
 
-def test_at_most_two_secrets_are_valid(browser: Browser) -> None:
+def test_at_most_two_secrets_are_valid(browser):
     first = shown_secret(register(browser))
 
     second, third = (shown_secret(act(browser, "secret")) for _ in range(2))
@@ -171,7 +162,7 @@ def test_at_most_two_secrets_are_valid(browser: Browser) -> None:
     assert [is_valid(secret) for secret in (first, second, third)] == [False, True, True]
 
 
-def test_a_form_that_is_sent_twice_makes_one_secret(browser: Browser) -> None:
+def test_a_form_that_is_sent_twice_makes_one_secret(browser):
     first = shown_secret(register(browser))
     current = browser.get(page_of(the_app())).context["current"]
 
@@ -183,7 +174,7 @@ def test_a_form_that_is_sent_twice_makes_one_secret(browser: Browser) -> None:
     assert (is_valid(first), is_valid(second)) == (True, True)
 
 
-def test_a_leaked_secret_ends_at_once(browser: Browser) -> None:
+def test_a_leaked_secret_ends_at_once(browser):
     first = shown_secret(register(browser))
     second = shown_secret(act(browser, "secret"))
 
@@ -192,7 +183,7 @@ def test_a_leaked_secret_ends_at_once(browser: Browser) -> None:
     assert [is_valid(secret) for secret in (first, second, third)] == [False, False, True]
 
 
-def test_a_disabled_app_is_enabled_again_with_the_same_secret(browser: Browser) -> None:
+def test_a_disabled_app_is_enabled_again_with_the_same_secret(browser):
     secret = shown_secret(register(browser))
 
     act(browser, "enabled", enabled="no")
@@ -203,7 +194,7 @@ def test_a_disabled_app_is_enabled_again_with_the_same_secret(browser: Browser) 
     assert is_valid(secret)
 
 
-def test_each_change_is_in_the_history_and_mailed_to_every_superuser(browser: Browser) -> None:
+def test_each_change_is_in_the_history_and_mailed_to_every_superuser(browser):
     superuser("dave")
 
     register(browser)
@@ -219,7 +210,7 @@ def test_each_change_is_in_the_history_and_mailed_to_every_superuser(browser: Br
     assert set(rows.values_list("actor", flat=True)) == {"carol"}
 
 
-def test_add_client_registers_an_app_with_all_that_its_options_say(settings: Any) -> None:
+def test_add_client_registers_an_app_with_all_that_its_options_say(settings):
     origin = settings.AUTHSITE.origin
     answer = add(
         *("Wiki", "--redirect-uri", f"{APP}/a", f"{APP}/b", "--first-party", "--audience", origin),
@@ -238,7 +229,7 @@ def test_add_client_registers_an_app_with_all_that_its_options_say(settings: Any
     assert (app.is_first_party, app.is_public, app.requires_dpop) == (True, False, True)
 
 
-def test_add_client_says_what_people_need_and_in_which_group_they_must_be() -> None:
+def test_add_client_says_what_people_need_and_in_which_group_they_must_be():
     group = Group.objects.create(name="Editors")
 
     add("Wiki", "--redirect-uri", WEB, "--require", "passkey", "--group", "Editors")
@@ -246,7 +237,7 @@ def test_add_client_says_what_people_need_and_in_which_group_they_must_be() -> N
     assert (the_app().factor, the_app().required_group) == ("passkey", group)
 
 
-def test_add_client_gives_a_public_app_no_secret_and_standard_scopes() -> None:
+def test_add_client_gives_a_public_app_no_secret_and_standard_scopes():
     answer = add("Cli", "--redirect-uri", "http://127.0.0.1/", "--public")
 
     assert answer == {"client_id": the_app().pk}
@@ -266,13 +257,13 @@ def test_add_client_gives_a_public_app_no_secret_and_standard_scopes() -> None:
         ["Wi\nki", "--redirect-uri", WEB],
     ],
 )
-def test_add_client_refuses_what_the_form_refuses(arguments: list[str]) -> None:
+def test_add_client_refuses_what_the_form_refuses(arguments):
     with pytest.raises(CommandError):
         add(*arguments)
     assert not Client.objects.exists()
 
 
-def test_commands_make_new_secrets_and_disable_an_app() -> None:
+def test_commands_make_new_secrets_and_disable_an_app():
     first = add("Wiki", "--redirect-uri", WEB)["client_secret"]
     app = the_app().pk
 
@@ -288,7 +279,7 @@ def test_commands_make_new_secrets_and_disable_an_app() -> None:
     assert not is_valid(third)
 
 
-def test_commands_print_a_line_for_each_value_and_refuse_unknown_apps() -> None:
+def test_commands_print_a_line_for_each_value_and_refuse_unknown_apps():
     output = io.StringIO()
     call_command("add_client", "Wiki", "--redirect-uri", WEB, stdout=output)
     lines = dict(line.split(": ") for line in output.getvalue().splitlines())
@@ -301,22 +292,22 @@ def test_commands_print_a_line_for_each_value_and_refuse_unknown_apps() -> None:
             call_command(*arguments)
 
 
-def confidential(name: str = "Paperless", **fields: Any) -> tuple[Client, str]:
+def confidential(name="Paperless", **fields):
     client = Client(name=name, redirect_uris=[WEB], **fields)
     return client, clients.create(client, Actor(name="@operator"))
 
 
-def public() -> Client:
+def public():
     client = Client(name="Cli", redirect_uris=[WEB], is_public=True)
     clients.create(client, Actor(name="@operator"))
     return client
 
 
-def basic(client_id: str, secret: str) -> str:
+def basic(client_id, secret):
     return "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()
 
 
-def request(authorization: str = "", ip: str = "192.0.2.1", **form: str) -> HttpRequest:
+def request(authorization="", ip="192.0.2.1", **form):
     headers = {"Authorization": authorization} if authorization else {}
     return RequestFactory(REMOTE_ADDR=ip).post(
         "/oauth/token",
@@ -326,7 +317,7 @@ def request(authorization: str = "", ip: str = "192.0.2.1", **form: str) -> Http
     )
 
 
-def found(*arguments: str, **form: str) -> Client | str:
+def found(*arguments, **form):
     """Return the client that authenticates, or the error."""
     sent = request(*arguments, **form)
     try:
@@ -335,7 +326,7 @@ def found(*arguments: str, **form: str) -> Client | str:
         return error.error
 
 
-def test_each_client_authenticates_by_the_methods_of_its_kind() -> None:
+def test_each_client_authenticates_by_the_methods_of_its_kind():
     paperless, secret = confidential()
     cli = public()
 
@@ -346,7 +337,7 @@ def test_each_client_authenticates_by_the_methods_of_its_kind() -> None:
     assert found(basic(cli.pk, "")) == cli
 
 
-def test_the_parts_of_http_basic_are_decoded_as_a_form() -> None:
+def test_the_parts_of_http_basic_are_decoded_as_a_form():
     odd = "https://app.example/a+b c:%"
     paperless, secret = confidential(id=odd)
 
@@ -358,7 +349,7 @@ def test_the_parts_of_http_basic_are_decoded_as_a_form() -> None:
         assert found(value) == "invalid_client"
 
 
-def test_two_methods_at_once_are_refused() -> None:
+def test_two_methods_at_once_are_refused():
     paperless, secret = confidential()
     other, other_secret = confidential("Wiki")
     header = basic(paperless.pk, secret)
@@ -372,7 +363,7 @@ def test_two_methods_at_once_are_refused() -> None:
     assert found(client_id=paperless.pk, client_secret=other_secret) == "invalid_client"
 
 
-def test_public_clients_have_no_secret_and_others_need_theirs() -> None:
+def test_public_clients_have_no_secret_and_others_need_theirs():
     paperless, secret = confidential()
     cli = public()
 
@@ -384,7 +375,7 @@ def test_public_clients_have_no_secret_and_others_need_theirs() -> None:
     assert found(client_id=paperless.pk, client_secret=secret) == "invalid_client"
 
 
-def test_a_disabled_client_is_refused() -> None:
+def test_a_disabled_client_is_refused():
     paperless, secret = confidential()
     cli = public()
     for client in (paperless, cli):
@@ -394,11 +385,11 @@ def test_a_disabled_client_is_refused() -> None:
     assert found(client_id=cli.pk) == "invalid_client"
 
 
-def test_wrong_secrets_are_limited_and_never_stop_the_client_itself() -> None:
+def test_wrong_secrets_are_limited_and_never_stop_the_client_itself():
     paperless, secret = confidential()
     wrong = basic(paperless.pk, f"{secret}x")
 
-    def flood() -> int:
+    def flood():
         for count in range(100):
             try:
                 assert found(wrong) == "invalid_client"
@@ -415,12 +406,12 @@ MESSAGE = "Enter a JSON Web Key Set with one to 5 keys."
 UNUSABLE = "A key can’t be used"
 
 
-def rsa(bits: int, exponent: int = 65537) -> dict[str, Any]:
+def rsa(bits, exponent=65537):
     key = generate_rsa(exponent, bits).public_key()
     return get_algorithm_by_name("RS256").to_jwk(key, as_dict=True)
 
 
-def test_only_the_public_members_of_a_key_are_stored() -> None:
+def test_only_the_public_members_of_a_key_are_stored():
     bare = {name: ES256[name] for name in ("kty", "crv", "x", "y")}
     named = RS256 | {"kid": "2026", "x5c": ["x"], "key_ops": ["verify"], "alg": None}
     del named["alg"]
@@ -453,27 +444,25 @@ def test_only_the_public_members_of_a_key_are_stored() -> None:
         ([EDDSA | {"x": EDDSA["x"][:-3]}], UNUSABLE),
     ],
 )
-def test_a_key_that_is_private_weak_or_for_something_else_is_refused(
-    keys: list[Any], sentence: str
-) -> None:
+def test_a_key_that_is_private_weak_or_for_something_else_is_refused(keys, sentence):
     with pytest.raises(ValidationError, match=sentence):
         checked({"keys": keys})
 
 
 @pytest.mark.parametrize("jwks", [{}, [], "x", 1, {"keys": {}}, ["x"]], ids=str)
-def test_what_is_no_set_of_keys_is_refused(jwks: Any) -> None:
+def test_what_is_no_set_of_keys_is_refused(jwks):
     with pytest.raises(ValidationError, match=MESSAGE):
         checked(jwks)
 
 
-def test_another_curve_is_refused() -> None:
+def test_another_curve_is_refused():
     key = generate_private_key(SECP384R1()).public_key()
     jwk = get_algorithm_by_name("ES384").to_jwk(key, as_dict=True)
     with pytest.raises(ValidationError, match=UNUSABLE):
         checked({"keys": [jwk]})
 
 
-def test_an_app_that_gets_a_key_in_the_admin_loses_its_secret_for_good() -> None:
+def test_an_app_that_gets_a_key_in_the_admin_loses_its_secret_for_good():
     browser = superuser()[1]
     secret = shown_secret(register(browser))
     jwks = json.dumps({"keys": [ES256]})
@@ -496,7 +485,7 @@ def test_an_app_that_gets_a_key_in_the_admin_loses_its_secret_for_good() -> None
     assert clients.authenticate(the_app().pk, new) == the_app()
 
 
-def test_an_app_registered_with_a_key_gets_no_secret(tmp_path: Path) -> None:
+def test_an_app_registered_with_a_key_gets_no_secret(tmp_path):
     page = register(superuser()[1], jwks=json.dumps({"keys": [EDDSA]}))
     assert the_app().pk in page.text
     assert shown_secret(page) == ""
@@ -510,7 +499,7 @@ def test_an_app_registered_with_a_key_gets_no_secret(tmp_path: Path) -> None:
     assert not ClientSecret.objects.exists()
 
 
-def test_a_public_app_has_no_key_and_a_file_must_be_json(tmp_path: Path) -> None:
+def test_a_public_app_has_no_key_and_a_file_must_be_json(tmp_path):
     file = tmp_path / "jwks.json"
     for text in ("", "{", json.dumps({"keys": [PRIVATE]})):
         file.write_text(text)
@@ -524,7 +513,7 @@ def test_a_public_app_has_no_key_and_a_file_must_be_json(tmp_path: Path) -> None
     assert not Client.objects.exists()
 
 
-def test_clients_learn_which_signatures_each_endpoint_takes() -> None:
+def test_clients_learn_which_signatures_each_endpoint_takes():
     found = document()
 
     for name in ("token", "revocation", "introspection"):
@@ -536,17 +525,15 @@ URI = "https://paperless.example.org/keys"
 
 
 @pytest.fixture
-def app(receiver: Receiver) -> KeyedApp:
+def app(receiver):
     return publishing_app(receiver)
 
 
-def is_accepted(app: KeyedApp) -> bool:
+def is_accepted(app):
     return app.post("/oauth/introspect", token="x").status == 200
 
 
-def test_a_new_key_works_at_once_and_a_removed_one_for_ten_minutes(
-    app: KeyedApp, receiver: Receiver, clock: Clock
-) -> None:
+def test_a_new_key_works_at_once_and_a_removed_one_for_ten_minutes(app, receiver, clock):
     former = app.key
     assert is_accepted(app)
     assert is_accepted(app)
@@ -569,9 +556,7 @@ def test_a_new_key_works_at_once_and_a_removed_one_for_ten_minutes(
     assert not is_accepted(app)
 
 
-def test_known_keys_work_for_a_day_while_their_server_is_down(
-    app: KeyedApp, receiver: Receiver, clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_known_keys_work_for_a_day_while_their_server_is_down(app, receiver, clock, caplog):
     assert is_accepted(app)
     receiver.answers["/keys"] = say(503)
 
@@ -586,9 +571,7 @@ def test_known_keys_work_for_a_day_while_their_server_is_down(
     assert {record.levelno for record in caplog.records} == {logging.WARNING}
 
 
-def test_keys_for_other_purposes_do_not_make_the_others_useless(
-    receiver: Receiver, app: KeyedApp
-) -> None:
+def test_keys_for_other_purposes_do_not_make_the_others_useless(receiver, app):
     unusable = [PRIVATE, RS256 | {"use": "enc"}, "x", {"kty": "oct"}, ES256 | {"kid": ""}]
     mine = public_of(app.key)["keys"]
     body = json.dumps({"keys": [*unusable, *mine, *mine]}).encode()
@@ -598,7 +581,7 @@ def test_keys_for_other_purposes_do_not_make_the_others_useless(
     assert FetchedKeys.objects.get().jwks == {"keys": mine}
 
 
-def test_keys_that_are_no_longer_used_are_pruned(app: KeyedApp, clock: Clock) -> None:
+def test_keys_that_are_no_longer_used_are_pruned(app, clock):
     assert is_accepted(app)
     clock.advance(hours=23)
     assert authentication.prune() == 0
@@ -606,7 +589,7 @@ def test_keys_that_are_no_longer_used_are_pruned(app: KeyedApp, clock: Clock) ->
     assert authentication.prune() == 1
 
 
-def test_an_app_is_registered_with_the_uri_of_its_keys_instead_of_a_secret() -> None:
+def test_an_app_is_registered_with_the_uri_of_its_keys_instead_of_a_secret():
     browser = superuser()[1]
     secret = shown_secret(register(browser))
     private = "https://10.0.0.1/keys"
@@ -635,19 +618,17 @@ def test_an_app_is_registered_with_the_uri_of_its_keys_instead_of_a_secret() -> 
         ({"jwks_uri_is_private": True, "source": Client.Source.DOCUMENT}, "an operator"),
     ],
 )
-def test_no_other_uri_and_no_further_keys_can_be_registered(
-    fields: dict[str, object], sentence: str
-) -> None:
+def test_no_other_uri_and_no_further_keys_can_be_registered(fields, sentence):
     app = Client(**({"name": "Shop", "redirect_uris": [WEB], "jwks_uri": URI} | fields))
 
     with pytest.raises(ValidationError, match=sentence):
         app.full_clean()
 
 
-def png(width: int = 64, height: int = 64, more: bytes = b"") -> bytes:
+def png(width=64, height=64, more=b""):
     """Return a black PNG file of this size, with ``more`` after its end."""
 
-    def chunk(name: bytes, data: bytes) -> bytes:
+    def chunk(name, data):
         return (
             struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
         )
@@ -658,11 +639,11 @@ def png(width: int = 64, height: int = 64, more: bytes = b"") -> bytes:
     return b"\x89PNG\r\n\x1a\n" + b"".join(parts) + more
 
 
-def file(content: bytes) -> SimpleUploadedFile:
+def file(content):
     return SimpleUploadedFile("logo.png", content, "image/png")
 
 
-def test_a_logo_is_shown_replaced_and_removed(browser: Browser) -> None:
+def test_a_logo_is_shown_replaced_and_removed(browser):
     register(browser, logo=file(png()))
     url = f"/oauth/logos/{the_app().pk}/{the_app().logo}.png"
     shown = browser.get(url)
@@ -693,20 +674,20 @@ def test_a_logo_is_shown_replaced_and_removed(browser: Browser) -> None:
     ],
     ids=["svg", "numbers where PNG has its size", "not square", "small", "big", "long"],
 )
-def test_other_files_are_refused(browser: Browser, content: bytes) -> None:
+def test_other_files_are_refused(browser, content):
     page = register(browser, logo=file(content))
 
     assert "Choose a square PNG file" in page.text
     assert not ClientLogo.objects.exists()
 
 
-def test_an_odd_address_of_a_logo_leads_nowhere(browser: Browser) -> None:
+def test_an_odd_address_of_a_logo_leads_nowhere(browser):
     with connection.execute_wrapper(storable):
         for path in ("%00/x", "x/%00", "x/%F0%9F%98%80"):
             assert browser.get(f"/oauth/logos/{path}.png").status_code == 404
 
 
-def test_a_command_adds_an_app_with_its_logo(browser: Browser, tmp_path: Path) -> None:
+def test_a_command_adds_an_app_with_its_logo(browser, tmp_path):
     path = tmp_path / "logo.png"
     path.write_bytes(png())
     names = ("add_client", "Paperless", "--redirect-uri", "https://paperless.example.org/callback")

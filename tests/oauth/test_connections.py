@@ -2,7 +2,6 @@
 
 import io
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.core.exceptions import ValidationError
@@ -16,7 +15,6 @@ from accounts.oauth import connections
 from accounts.oauth.clients import services as clients
 from accounts.oauth.models import AuthorizationCode, Client, Connection
 from accounts.recovery.locks import lock_down
-from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 from tests.support.apps import (
@@ -31,13 +29,12 @@ from tests.support.apps import (
 )
 from tests.support.invitations import superuser
 from tests.support.oauth_client import HERE, browser_of
-from tests.support.signin import Clock
 from tests.support.steps import make_user, outbox
 
 pytestmark = pytest.mark.django_db
 
 
-def code_for(session: LoginSession, app: Client) -> AuthorizationCode:
+def code_for(session, app):
     return AuthorizationCode.objects.create(
         digest=f"{app.pk}{session.user_id}"[:64],
         client=app,
@@ -52,13 +49,11 @@ def code_for(session: LoginSession, app: Client) -> AuthorizationCode:
 
 
 @pytest.fixture
-def paperless(db: Any) -> Client:
+def paperless(db):
     return make_app()
 
 
-def test_an_agreement_covers_the_same_person_app_service_and_scopes_only(
-    alice: User, paperless: Client
-) -> None:
+def test_an_agreement_covers_the_same_person_app_service_and_scopes_only(alice, paperless):
     connections.agree(asked_for(paperless, "openid email"), alice, Actor())
 
     assert connections.covers(asked_for(paperless, "email"), alice)
@@ -72,9 +67,7 @@ def test_an_agreement_covers_the_same_person_app_service_and_scopes_only(
         assert not connections.renew(asked, user)
 
 
-def test_later_agreements_add_scopes_and_only_the_first_is_told(
-    alice: User, paperless: Client, clock: Clock
-) -> None:
+def test_later_agreements_add_scopes_and_only_the_first_is_told(alice, paperless, clock):
     for scope, audience in (("groups", "https://wiki.test"), ("openid", ""), ("email", "")):
         clock.advance(hours=1)
         connections.agree(asked_for(paperless, scope, audience), alice, Actor(HERE))
@@ -87,9 +80,7 @@ def test_later_agreements_add_scopes_and_only_the_first_is_told(
     assert "Paperless" in str(mail.facts)
 
 
-def test_nobody_agrees_for_an_account_that_was_locked_meanwhile(
-    alice: User, paperless: Client
-) -> None:
+def test_nobody_agrees_for_an_account_that_was_locked_meanwhile(alice, paperless):
     """Otherwise a thief could connect an app that the page of the lock does not name."""
     before = User.objects.get(pk=alice.pk)
     lock_down(alice, Actor())
@@ -100,13 +91,11 @@ def test_nobody_agrees_for_an_account_that_was_locked_meanwhile(
     assert not Connection.objects.exists()
 
 
-def test_uses_are_recorded_at_most_once_a_minute(
-    alice: User, paperless: Client, clock: Clock
-) -> None:
+def test_uses_are_recorded_at_most_once_a_minute(alice, paperless, clock):
     connect_app(browser_of(alice), paperless)
     began = clock.now()
 
-    def used_at() -> Any:
+    def used_at():
         return Connection.objects.get().used_at
 
     used = {"user": alice.pk, "client": paperless.pk, "audience": ""}
@@ -121,9 +110,7 @@ def test_uses_are_recorded_at_most_once_a_minute(
     assert used_at() == clock.now()
 
 
-def test_the_list_has_each_app_once_and_no_apps_of_others(
-    alice: User, paperless: Client, clock: Clock
-) -> None:
+def test_the_list_has_each_app_once_and_no_apps_of_others(alice, paperless, clock):
     wiki, began = make_app("Wiki"), clock.now()
     connections.agree(asked_for(paperless, "openid"), alice, Actor())
     connections.agree(asked_for(paperless, "openid"), make_user("bob"), Actor())
@@ -136,9 +123,7 @@ def test_the_list_has_each_app_once_and_no_apps_of_others(
     assert [row.scope for row in app.agreed] == ["openid", "groups"]
 
 
-def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(
-    alice: User, paperless: Client
-) -> None:
+def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(alice, paperless):
     browser, bobs, wiki = browser_of(alice), browser_of(make_user("bob")), make_app("Wiki")
     ended = [connect_app(browser, paperless, is_offline=is_offline) for is_offline in (0, 1)]
     kept = [connect_app(browser, wiki), connect_app(bobs, paperless), browser]
@@ -157,10 +142,8 @@ def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(
     assert [(row.user, row.detail) for row in rows] == [(alice, "Paperless")]
 
 
-def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out(
-    alice: User, paperless: Client
-) -> None:
-    def connect() -> LoginSession:
+def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out(alice, paperless):
+    def connect():
         alice.refresh_from_db()
         session = connect_app(browser_of(alice), paperless, is_offline=True)
         code_for(session, paperless)
@@ -180,9 +163,7 @@ def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out
         AuthorizationCode.objects.all().delete()
 
 
-def test_disabling_an_app_ends_its_sessions_and_codes_and_those_of_no_other_app(
-    alice: User, paperless: Client
-) -> None:
+def test_disabling_an_app_ends_its_sessions_and_codes_and_those_of_no_other_app(alice, paperless):
     browser, wiki = browser_of(alice), make_app("Wiki")
     ended = [connect_app(browser, paperless, is_offline=is_offline) for is_offline in (0, 1)]
     kept = [connect_app(browser, wiki), browser]
@@ -197,7 +178,7 @@ def test_disabling_an_app_ends_its_sessions_and_codes_and_those_of_no_other_app(
     assert connections.covers(asked_for(paperless), alice), "for when it is enabled again"
 
 
-def test_prune_ends_what_an_interrupted_disabling_has_left(alice: User, paperless: Client) -> None:
+def test_prune_ends_what_an_interrupted_disabling_has_left(alice, paperless):
     left, kept = [connect_app(browser_of(alice), app) for app in (paperless, make_app("Wiki"))]
     Client.objects.filter(pk=paperless.pk).update(disabled_at=site_clock.now())
 
@@ -212,7 +193,7 @@ URI = "https://paperless.example.org/logout"
 @pytest.mark.parametrize(
     "uri", ["http://shop.example/x", "https://a@shop.example/x", "https://shop.example/#x"]
 )
-def test_only_an_https_uri_can_be_registered(uri: str) -> None:
+def test_only_an_https_uri_can_be_registered(uri):
     app = Client(name="Shop", redirect_uris=[WEB], backchannel_logout_uri=uri)
 
     with pytest.raises(ValidationError, match="isn’t allowed"):
@@ -220,7 +201,7 @@ def test_only_an_https_uri_can_be_registered(uri: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.0.0.1", "localhost", "a.localhost"])
-def test_a_uri_in_a_private_network_needs_a_confirmation(host: str) -> None:
+def test_a_uri_in_a_private_network_needs_a_confirmation(host):
     uri = f"https://{host}/logout"
     app = Client(name="Shop", redirect_uris=[WEB], backchannel_logout_uri=uri)
 
@@ -230,7 +211,7 @@ def test_a_uri_in_a_private_network_needs_a_confirmation(host: str) -> None:
     app.full_clean()
 
 
-def test_the_form_and_the_command_register_the_uri() -> None:
+def test_the_form_and_the_command_register_the_uri():
     carol = superuser()[1]
     private = "https://10.0.0.1/logout"
     register(carol, backchannel_logout_uri=URI)

@@ -1,7 +1,5 @@
 """Signing in on a device without a browser, by a code that is typed in here (RFC 8628)."""
 
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
@@ -9,20 +7,17 @@ from django.test import Client as Browser
 
 from accounts.oauth.models import Client, DeviceAuthorization
 from accounts.sessions.models import LoginSession
-from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
 from tests.support.oauth_client import is_live, new_app, set_client
 from tests.support.second_factor import enrolled
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import LOGOUT, mail_to
 
 pytestmark = pytest.mark.django_db
 
 
-def test_a_device_gets_tokens_after_a_person_has_typed_its_code_and_agreed(
-    browser: Browser, alice: User
-) -> None:
+def test_a_device_gets_tokens_after_a_person_has_typed_its_code_and_agreed(browser, alice):
     app, codes = new_device("openid offline_access")
     assert codes.body.keys() == {
         *("device_code", "user_code", "verification_uri", "verification_uri_complete"),
@@ -47,9 +42,7 @@ def test_a_device_gets_tokens_after_a_person_has_typed_its_code_and_agreed(
     assert app.refresh(answer["refresh_token"]).status == 200
 
 
-def test_the_page_says_which_app_on_which_device_asks_from_where_and_for_what(
-    browser: Browser,
-) -> None:
+def test_the_page_says_which_app_on_which_device_asks_from_where_and_for_what(browser):
     fields = {"is_verified": False, "homepage": "https://terminal.example.org/about"}
     codes = new_device("openid email sessions:read", audiences=[], **fields)[1]
     assert codes.error == "invalid_scope"
@@ -66,9 +59,7 @@ def test_the_page_says_which_app_on_which_device_asks_from_where_and_for_what(
         assert words in text
 
 
-def test_no_host_is_shown_that_an_app_which_has_registered_itself_has_claimed(
-    browser: Browser,
-) -> None:
+def test_no_host_is_shown_that_an_app_which_has_registered_itself_has_claimed(browser):
     fields = {"homepage": "https://shop.example.org", "source": Client.Source.REGISTRATION}
     for uris in ([], ["https://shop.example.org/callback"]):
         codes = new_device(redirect_uris=uris, is_verified=False, **fields)[1]
@@ -77,9 +68,7 @@ def test_no_host_is_shown_that_an_app_which_has_registered_itself_has_claimed(
         assert "<bdi>shop.example.org</bdi>" not in text
 
 
-def test_an_app_with_a_secret_is_shown_as_verified_and_must_send_its_secret(
-    browser: Browser,
-) -> None:
+def test_an_app_with_a_secret_is_shown_as_verified_and_must_send_its_secret(browser):
     app, codes = new_device(is_public=False)
 
     text = type_code(browser, codes["user_code"]).text
@@ -90,7 +79,7 @@ def test_an_app_with_a_secret_is_shown_as_verified_and_must_send_its_secret(
     assert (ask(app).error, poll(app, codes).error) == ("invalid_client", "invalid_client")
 
 
-def test_a_person_who_refuses_ends_the_request(browser: Browser) -> None:
+def test_a_person_who_refuses_ends_the_request(browser):
     app, codes = new_device()
 
     assert "You’ve refused" in let_in(browser, codes, "cancel").text
@@ -100,17 +89,13 @@ def test_a_person_who_refuses_ends_the_request(browser: Browser) -> None:
 
 
 @pytest.mark.parametrize("change", [str.lower, lambda code: f" {code.replace('-', ' ')}. "])
-def test_the_case_of_a_code_and_what_separates_its_letters_do_not_matter(
-    browser: Browser, change: Any
-) -> None:
+def test_the_case_of_a_code_and_what_separates_its_letters_do_not_matter(browser, change):
     codes = new_device()[1]
 
     assert "Sign in to" in type_code(browser, change(codes["user_code"])).text
 
 
-def test_codes_end_after_ten_minutes_and_are_pruned(
-    browser: Browser, alice: User, clock: Clock
-) -> None:
+def test_codes_end_after_ten_minutes_and_are_pruned(browser, alice, clock):
     app, codes = new_device()
     page = type_code(browser, codes["user_code"])
     clock.advance(minutes=10)
@@ -124,7 +109,7 @@ def test_codes_end_after_ten_minutes_and_are_pruned(
     assert poll(app, codes).error == "invalid_grant"
 
 
-def test_a_device_that_asks_too_often_must_wait_five_seconds_longer(clock: Clock) -> None:
+def test_a_device_that_asks_too_often_must_wait_five_seconds_longer(clock):
     app, codes = new_device()
     answers = [poll(app, codes).error]
     for seconds in (4, 9, 10, 14, 15):
@@ -140,9 +125,7 @@ def test_a_device_that_asks_too_often_must_wait_five_seconds_longer(clock: Clock
     assert DeviceAuthorization.objects.get().interval == 60
 
 
-def test_without_offline_access_the_device_is_signed_out_with_the_browser_that_allowed_it(
-    browser: Browser,
-) -> None:
+def test_without_offline_access_the_device_is_signed_out_with_the_browser_that_allowed_it(browser):
     app, codes = new_device()
     let_in(browser, codes)
     token = poll(app, codes)["access_token"]
@@ -153,7 +136,7 @@ def test_without_offline_access_the_device_is_signed_out_with_the_browser_that_a
     assert not is_live(token)
 
 
-def test_the_history_and_an_email_tell_of_each_device(browser: Browser, alice: User) -> None:
+def test_the_history_and_an_email_tell_of_each_device(browser, alice):
     app, codes = new_device()
     let_in(browser, codes)
     let_in(browser, ask(app))
@@ -165,7 +148,7 @@ def test_the_history_and_an_email_tell_of_each_device(browser: Browser, alice: U
     assert mail_to("alice").subject == "A device was connected to your account"
 
 
-def test_a_device_gets_nothing_of_people_who_lack_what_the_app_requires(browser: Browser) -> None:
+def test_a_device_gets_nothing_of_people_who_lack_what_the_app_requires(browser):
     app, codes = new_device(required_group=Group.objects.create(name="Editors"))
 
     page = type_code(browser, codes["user_code"])
@@ -176,7 +159,7 @@ def test_a_device_gets_nothing_of_people_who_lack_what_the_app_requires(browser:
     assert poll(app, codes).error == "access_denied"
 
 
-def test_an_app_that_requires_a_second_factor_gets_one_on_the_way(alice: User) -> None:
+def test_an_app_that_requires_a_second_factor_gets_one_on_the_way(alice):
     here = signed_in(alice)
     codes = new_device(factor="second_factor")[1]
 
@@ -186,7 +169,7 @@ def test_an_app_that_requires_a_second_factor_gets_one_on_the_way(alice: User) -
     assert "/accounts/reauthenticate/" in str(page.redirect_chain)
 
 
-def test_only_apps_that_are_registered_for_devices_get_codes() -> None:
+def test_only_apps_that_are_registered_for_devices_get_codes():
     app, codes = new_device()
     web = new_app(is_public=True)
 
@@ -203,15 +186,13 @@ def test_only_apps_that_are_registered_for_devices_get_codes() -> None:
         ({"resource": "https://other.example.org"}, "invalid_target"),
     ],
 )
-def test_a_device_may_ask_only_for_what_its_app_may_request(
-    form: dict[str, str], error: str
-) -> None:
+def test_a_device_may_ask_only_for_what_its_app_may_request(form, error):
     app = new_device()[0]
 
     assert app.post("/oauth/device_authorization", **({"scope": "openid"} | form)).error == error
 
 
-def test_the_discovery_document_names_the_endpoint_and_the_grant() -> None:
+def test_the_discovery_document_names_the_endpoint_and_the_grant():
     document = Browser().get("/.well-known/openid-configuration").json()
 
     endpoint = "http://localhost:8000/oauth/device_authorization"
@@ -219,7 +200,7 @@ def test_the_discovery_document_names_the_endpoint_and_the_grant() -> None:
     assert "urn:ietf:params:oauth:grant-type:device_code" in document["grant_types_supported"]
 
 
-def test_a_disconnected_app_does_not_redeem_what_was_allowed_before(browser: Browser) -> None:
+def test_a_disconnected_app_does_not_redeem_what_was_allowed_before(browser):
     app, codes = new_device()
     let_in(browser, codes)
 

@@ -12,18 +12,17 @@ from accounts.activity.models import Activity
 from accounts.common import http_client
 from accounts.oauth.clients import documents, uris
 from accounts.oauth.models import Client, Connection
-from accounts.users.models import User
 from tests.support.api import call, claims_of, get_tokens
 from tests.support.apps import LIST, document
 from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result
 from tests.support.client_keys import KeyedApp, publish
-from tests.support.document_host import HOST, REDIRECT, DocumentHost
+from tests.support.document_host import HOST, REDIRECT
 from tests.support.forgeries import key_of
 from tests.support.invitations import superuser
 from tests.support.oauth_client import HERE, App
 from tests.support.receiver import say
 from tests.support.second_factor import code_of, enrolled
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import LOGIN, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -32,7 +31,7 @@ SERVICE = "https://mcp.example.org/mcp"
 ASK = {"redirect_uri": REDIRECT}
 
 
-def connect(host: DocumentHost, browser: Browser, **asked: str) -> dict[str, Any]:
+def connect(host, browser, **asked):
     """Sign in to the app, and return what its token endpoint gives it."""
     asked = ASK | asked
     code = result(allow(browser, begin(browser, host.app, **asked)))["code"]
@@ -44,7 +43,7 @@ def connect(host: DocumentHost, browser: Browser, **asked: str) -> dict[str, Any
     return found
 
 
-def test_an_app_signs_people_in_by_its_document(host: DocumentHost, browser: Browser) -> None:
+def test_an_app_signs_people_in_by_its_document(host, browser):
     assert document()["client_id_metadata_document_supported"]
 
     given = connect(host, browser, scope="openid profile email offline_access")
@@ -57,9 +56,7 @@ def test_an_app_signs_people_in_by_its_document(host: DocumentHost, browser: Bro
     assert host.count == 1
 
 
-def test_an_app_may_authenticate_by_the_keys_at_its_jwks_uri(
-    host: DocumentHost, browser: Browser, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_app_may_authenticate_by_the_keys_at_its_jwks_uri(host, browser, monkeypatch):
     # The name of the host stands for a public one.
     monkeypatch.setattr(uris, "names_private_host", lambda _uri: False)
     key = key_of("ES256")
@@ -76,9 +73,7 @@ def test_an_app_may_authenticate_by_the_keys_at_its_jwks_uri(
     assert KeyedApp(host.app, key=key).post("/oauth/token", **form).status == 200
 
 
-def test_without_the_setting_no_document_is_read(
-    host: DocumentHost, browser: Browser, settings: Any
-) -> None:
+def test_without_the_setting_no_document_is_read(host, browser, settings):
     set_up(settings, client_metadata_hosts=())
 
     answer = browser.get(address(host.app, **ASK))
@@ -87,9 +82,7 @@ def test_without_the_setting_no_document_is_read(
     assert not document()["client_id_metadata_document_supported"]
 
 
-def test_the_request_of_an_unknown_app_survives_the_sign_in(
-    host: DocumentHost, alice: User
-) -> None:
+def test_the_request_of_an_unknown_app_survives_the_sign_in(host, alice):
     seed, browser, long = enrolled(alice), Browser(), "x" * 8000
 
     page = begin(browser, host.app, **ASK, state=long, login_hint="alice", ui_locales="de")
@@ -109,9 +102,7 @@ def test_the_request_of_an_unknown_app_survives_the_sign_in(
     assert host.count == 1
 
 
-def test_a_sign_in_after_the_request_counts_for_prompt_login(
-    host: DocumentHost, alice: User, clock: Clock
-) -> None:
+def test_a_sign_in_after_the_request_counts_for_prompt_login(host, alice, clock):
     browser = Browser()
     page = begin(browser, host.app, **ASK, prompt="login")
     clock.advance(seconds=5)
@@ -123,9 +114,7 @@ def test_a_sign_in_after_the_request_counts_for_prompt_login(
     assert "code" in result(allow(browser, consent))
 
 
-def test_people_are_asked_each_time_and_see_the_host_of_the_document(
-    host: DocumentHost, browser: Browser
-) -> None:
+def test_people_are_asked_each_time_and_see_the_host_of_the_document(host, browser):
     connect(host, browser)
 
     page = begin(browser, host.app, **ASK)
@@ -141,7 +130,7 @@ def test_people_are_asked_each_time_and_see_the_host_of_the_document(
     assert Activity.objects.get(kind="app_connected").detail == f"{HOST}:{host.port}"
 
 
-def test_a_verified_app_has_its_name(host: DocumentHost, browser: Browser) -> None:
+def test_a_verified_app_has_its_name(host, browser):
     connect(host, browser)
     Client.objects.update(is_verified=True)
 
@@ -152,9 +141,7 @@ def test_a_verified_app_has_its_name(host: DocumentHost, browser: Browser) -> No
     assert "Not verified" not in page.text
 
 
-def test_a_document_is_read_again_when_its_time_is_over(
-    host: DocumentHost, alice: User, clock: Clock
-) -> None:
+def test_a_document_is_read_again_when_its_time_is_over(host, alice, clock):
     for cache_control, seconds in {
         **{"": 3600, "max-age=10": 300, "no-store": 300, "max-age=9999999": 86400},
         **{"public, max-age=7200, x": 7200, "max-age=x": 3600},
@@ -169,8 +156,8 @@ def test_a_document_is_read_again_when_its_time_is_over(
 
 
 def test_a_changed_document_changes_the_app_but_not_what_belongs_to_the_operator(
-    host: DocumentHost, alice: User, clock: Clock
-) -> None:
+    host, alice, clock
+):
     begin(signed_in(alice), host.app, **ASK)
     Client.objects.update(is_verified=True, factor="second_factor")
     new = f"{REDIRECT}/new"
@@ -186,9 +173,7 @@ def test_a_changed_document_changes_the_app_but_not_what_belongs_to_the_operator
     assert begin(signed_in(alice), host.app, **ASK).status_code == 400
 
 
-def test_of_several_requests_one_reads_the_document_again(
-    host: DocumentHost, alice: User, clock: Clock
-) -> None:
+def test_of_several_requests_one_reads_the_document_again(host, alice, clock):
     begin(signed_in(alice), host.app, **ASK)
     clock.advance(days=1)
     former = host.app
@@ -201,9 +186,7 @@ def test_of_several_requests_one_reads_the_document_again(
 
 
 @pytest.mark.parametrize("status", [408, 425, 429, 503])
-def test_a_host_that_does_not_answer_changes_nothing_for_two_days(
-    host: DocumentHost, alice: User, clock: Clock, status: int
-) -> None:
+def test_a_host_that_does_not_answer_changes_nothing_for_two_days(host, alice, clock, status):
     begin(signed_in(alice), host.app, **ASK)
     host.answers["/client.json"] = say(status)
     clock.advance(hours=47)
@@ -217,8 +200,8 @@ def test_a_host_that_does_not_answer_changes_nothing_for_two_days(
 
 
 def test_while_too_many_documents_are_read_the_former_one_is_used_for_two_days(
-    host: DocumentHost, alice: User, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    host, alice, clock, monkeypatch
+):
     begin(signed_in(alice), host.app, **ASK)
     monkeypatch.setattr(http_client, "_take", lambda _slots: False)
 
@@ -227,9 +210,7 @@ def test_while_too_many_documents_are_read_the_former_one_is_used_for_two_days(
         assert begin(signed_in(alice), host.app, **ASK).status_code == status
 
 
-def test_an_operator_disables_the_app_for_good_and_decides_a_few_fields_only(
-    host: DocumentHost, alice: User, clock: Clock
-) -> None:
+def test_an_operator_disables_the_app_for_good_and_decides_a_few_fields_only(host, alice, clock):
     given = connect(host, signed_in(alice), scope="openid offline_access")
     carol = superuser()[1]
     quoted = host.client_id.replace(":", "_3A").replace("/", "_2F")
@@ -251,9 +232,7 @@ def test_an_operator_disables_the_app_for_good_and_decides_a_few_fields_only(
     assert App(host.app).refresh(given["refresh_token"]).error == "invalid_client"
 
 
-def test_no_superuser_is_told_of_an_app_that_a_document_describes(
-    host: DocumentHost, browser: Browser
-) -> None:
+def test_no_superuser_is_told_of_an_app_that_a_document_describes(host, browser):
     carol = superuser()[0]
 
     connect(host, browser)
@@ -261,9 +240,7 @@ def test_no_superuser_is_told_of_an_app_that_a_document_describes(
     assert not Activity.objects.filter(user=carol, kind__startswith="app_").exists()
 
 
-def test_an_app_that_nobody_connected_is_pruned(
-    host: DocumentHost, alice: User, clock: Clock
-) -> None:
+def test_an_app_that_nobody_connected_is_pruned(host, alice, clock):
     other = {"client_id": host.url("/other", HOST)}
     host.answers["/other"] = host.answers["/client.json"]
     connect(host, signed_in(alice))
@@ -277,9 +254,7 @@ def test_an_app_that_nobody_connected_is_pruned(
     assert Client.objects.get() == Connection.objects.get().client == host.app
 
 
-def test_tokens_are_for_the_services_that_the_operator_names(
-    host: DocumentHost, browser: Browser, settings: Any
-) -> None:
+def test_tokens_are_for_the_services_that_the_operator_names(host, browser, settings):
     ask = ASK | {"resource": SERVICE}
     set_up(settings, token_audiences=(SERVICE,))
     begin(browser, host.app, **ASK)
@@ -298,9 +273,7 @@ def test_tokens_are_for_the_services_that_the_operator_names(
     assert App(host.app).refresh(given["refresh_token"]).error == "invalid_grant"
 
 
-def test_a_person_disconnects_the_app_on_the_page_and_by_the_api(
-    host: DocumentHost, alice: User, browser: Browser
-) -> None:
+def test_a_person_disconnects_the_app_on_the_page_and_by_the_api(host, alice, browser):
     connect(host, browser)
     there = re.findall(r'href="(/accounts/apps/[^"]+)"', browser.get("/accounts/apps/").text)[0]
     assert f"Disconnect <bdi>{HOST}" in browser.get(there).text

@@ -1,8 +1,5 @@
 """Tokens that are bound to a key of the app (DPoP, RFC 9449): what apps and services get."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 from django.core.management import call_command
 from django.db import connection
@@ -13,12 +10,11 @@ from accounts.codes.models import UsedOnce
 from accounts.oauth.models import AuthorizationCode, AuthorizationRequest
 from accounts.sessions.models import LoginSession
 from accounts.tokens import dpop
-from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.authorize import PAR, VERIFIER, begin, query, result
 from tests.support.dpop import ME, USERINFO, Key, get
-from tests.support.oauth_client import App, audience, browser_of, new_app
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.oauth_client import audience, browser_of, new_app
+from tests.support.signin import set_up, signed_in
 
 pytestmark = pytest.mark.django_db
 
@@ -26,12 +22,12 @@ SCOPE = "openid profile:read offline_access"
 
 
 @pytest.fixture
-def app(db: None) -> App:
+def app(db):
     return new_app(scope=SCOPE, audiences=[audience()])
 
 
 @pytest.mark.parametrize("algorithm", dpop.ALGORITHMS)
-def test_an_app_binds_its_tokens_to_a_key_of_its_own(app: App, alice: User, algorithm: str) -> None:
+def test_an_app_binds_its_tokens_to_a_key_of_its_own(app, alice, algorithm):
     key = Key(algorithm)
 
     given = app.redeem(app.code(browser_of(alice), SCOPE), dpop=key.proof())
@@ -55,13 +51,13 @@ def test_an_app_binds_its_tokens_to_a_key_of_its_own(app: App, alice: User, algo
         "http://localhost:8000/%6Fauth/token",
     ],
 )
-def test_equal_ways_to_write_a_url_are_equal(app: App, alice: User, htu: str) -> None:
+def test_equal_ways_to_write_a_url_are_equal(app, alice, htu):
     code = app.code(browser_of(alice))
 
     assert app.redeem(code, dpop=Key().proof(htu=htu)).status == 200
 
 
-def test_the_default_port_may_be_there_or_not(app: App, alice: User, settings: Any) -> None:
+def test_the_default_port_may_be_there_or_not(app, alice, settings):
     set_up(settings, origin="https://accounts.example.org")
     code = app.code(browser_of(alice))
     proof = Key().proof(htu="https://accounts.example.org:443/oauth/token")
@@ -69,9 +65,7 @@ def test_the_default_port_may_be_there_or_not(app: App, alice: User, settings: A
     assert app.redeem(code, dpop=proof).status == 200
 
 
-def test_a_nonce_is_accepted_for_at_least_five_minutes_by_every_node(
-    app: App, alice: User, clock: Clock, settings: Any
-) -> None:
+def test_a_nonce_is_accepted_for_at_least_five_minutes_by_every_node(app, alice, clock, settings):
     nonce, browser = dpop.nonce(), browser_of(alice)
     clock.advance(seconds=299)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "n" * 64, [settings.SECRET_KEY]
@@ -79,7 +73,7 @@ def test_a_nonce_is_accepted_for_at_least_five_minutes_by_every_node(
     assert app.redeem(app.code(browser), dpop=Key().proof(nonce=nonce)).status == 200
 
 
-def test_an_authorization_request_binds_its_code(app: App, alice: User) -> None:
+def test_an_authorization_request_binds_its_code(app, alice):
     key, browser = Key(), signed_in(alice)
     app.client.is_first_party = True
     app.client.save()
@@ -97,12 +91,12 @@ def test_an_authorization_request_binds_its_code(app: App, alice: User) -> None:
     assert wrong["error"] == "invalid_request"
 
 
-def test_only_apps_that_use_dpop_pay_for_it_and_with_one_statement(app: App, alice: User) -> None:
+def test_only_apps_that_use_dpop_pay_for_it_and_with_one_statement(app, alice):
     key, browser = Key(), browser_of(alice)
     bound = app.redeem(app.code(browser, SCOPE), dpop=key.proof())
     free = app.sign_in(browser, SCOPE)
 
-    def statements(act: Callable[[], Any]) -> int:
+    def statements(act):
         with CaptureQueriesContext(connection) as caught:
             act()
         return len(caught)
@@ -117,8 +111,8 @@ def test_only_apps_that_use_dpop_pay_for_it_and_with_one_statement(app: App, ali
 
 
 def test_used_proofs_that_have_expired_are_deleted(
-    app: App, alice: User, clock: Clock, django_capture_on_commit_callbacks: Callable[..., Any]
-) -> None:
+    app, alice, clock, django_capture_on_commit_callbacks
+):
     app.redeem(app.code(browser_of(alice)), dpop=Key().proof())
     assert UsedOnce.objects.count() == 1
     clock.advance(seconds=dpop.WINDOW + 9)
@@ -133,7 +127,7 @@ def test_used_proofs_that_have_expired_are_deleted(
     assert LoginSession.objects.filter(app_session__client=app.client).count() == 1
 
 
-def test_documents_name_the_algorithms_and_scripts_may_send_proofs() -> None:
+def test_documents_name_the_algorithms_and_scripts_may_send_proofs():
     for name in ("openid-configuration", "oauth-protected-resource"):
         found = Browser().get(f"/.well-known/{name}").json()
         assert found["dpop_signing_alg_values_supported"] == [*dpop.ALGORITHMS]

@@ -2,7 +2,6 @@
 
 import io
 from datetime import timedelta
-from typing import Any
 
 import jwt
 import pytest
@@ -16,18 +15,18 @@ from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from tests.support.apps import WEB
 from tests.support.oauth_client import browser_of, new_app
-from tests.support.signin import Clock, set_up
+from tests.support.signin import set_up
 from tests.support.signing import published
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-def algorithms() -> list[str]:
+def algorithms():
     return [row.algorithm for row in SigningKey.objects.order_by("number")]
 
 
-def test_a_site_without_apps_has_no_key_for_id_tokens(clock: Clock) -> None:
+def test_a_site_without_apps_has_no_key_for_id_tokens(clock):
     for _day in range(3):
         keyring.signer()
         clock.advance(days=1)
@@ -36,7 +35,7 @@ def test_a_site_without_apps_has_no_key_for_id_tokens(clock: Clock) -> None:
     assert keyring.can_sign()
 
 
-def test_registering_the_first_app_makes_and_publishes_the_key() -> None:
+def test_registering_the_first_app_makes_and_publishes_the_key():
     keyring.signer()
 
     clients.create(Client(name="Paperless", redirect_uris=[WEB]), Actor())
@@ -47,9 +46,7 @@ def test_registering_the_first_app_makes_and_publishes_the_key() -> None:
     assert algorithms() == ["ES256", "RS256"]
 
 
-def test_the_key_is_made_when_it_is_needed_if_another_algorithm_was_configured(
-    settings: Any, clock: Clock
-) -> None:
+def test_the_key_is_made_when_it_is_needed_if_another_algorithm_was_configured(settings, clock):
     set_up(settings, id_token_algorithm="ES256")
     clients.create(Client(name="Paperless", redirect_uris=[WEB]), Actor())
     assert algorithms() == ["ES256"]
@@ -60,7 +57,7 @@ def test_the_key_is_made_when_it_is_needed_if_another_algorithm_was_configured(
     assert algorithms() == ["ES256", "RS256"]
 
 
-def test_a_process_publishes_a_key_that_another_process_signs_with_at_once(clock: Clock) -> None:
+def test_a_process_publishes_a_key_that_another_process_signs_with_at_once(clock):
     keyring.signer()
     before = published()
     other_process = keyring._cache
@@ -73,7 +70,7 @@ def test_a_process_publishes_a_key_that_another_process_signs_with_at_once(clock
     assert published() == [*before, kid]
 
 
-def test_no_app_refuses_an_id_token_while_two_processes_replace_their_keys(clock: Clock) -> None:
+def test_no_app_refuses_an_id_token_while_two_processes_replace_their_keys(clock):
     """The app uses copies of the keys that are five minutes old, from either process."""
     app, alice = new_app(), browser_of(make_user("alice"))
     alice.ends_at = alice.idle_at = clock.now() + timedelta(days=200)
@@ -92,9 +89,7 @@ def test_no_app_refuses_an_id_token_while_two_processes_replace_their_keys(clock
 
 
 @pytest.mark.parametrize("now", [False, True])
-def test_the_command_replaces_the_keys_of_access_tokens_and_id_tokens(
-    clock: Clock, now: bool
-) -> None:
+def test_the_command_replaces_the_keys_of_access_tokens_and_id_tokens(clock, now):
     app, alice = new_app(), browser_of(make_user("alice"))
     before = [keyring.signer(name).kid for name in ("ES256", "RS256")]
 

@@ -3,7 +3,6 @@
 import json
 import re
 import threading
-from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 from urllib.parse import urlencode
@@ -29,10 +28,10 @@ from accounts.users.models import User
 from tests.support.apps import connect_app, make_app
 from tests.support.authorize import target
 from tests.support.logout import ended, send_all, told_at
-from tests.support.oauth_client import FORM, App, browser_of, new_app, set_client
+from tests.support.oauth_client import FORM, browser_of, new_app, set_client
 from tests.support.process import within
-from tests.support.receiver import Receiver, hang, say
-from tests.support.signin import Clock, signed_in
+from tests.support.receiver import hang, say
+from tests.support.signin import signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -42,37 +41,37 @@ LOGOUT, BYE = "/oauth/logout", "https://paperless.example.org/bye"
 
 
 @pytest.fixture
-def app(db: None) -> App:
+def app(db):
     return new_app(logout_uris=[BYE])
 
 
-def session_of(user: User) -> LoginSession:
+def session_of(user):
     return LoginSession.objects.filter(user=user, kind=LoginSession.Kind.BROWSER).latest("begun_at")
 
 
-def hint(app: App, user: User) -> str:
+def hint(app, user):
     """Sign in to the app from the browser session of ``user``; return the ID token."""
     return str(app.sign_in(session_of(user), "openid")["id_token"])
 
 
-def is_signed_in(browser: Browser) -> bool:
+def is_signed_in(browser):
     return browser.get("/").status_code == 200
 
 
-def asked(browser: Browser, **parameters: str) -> Any:
+def asked(browser, **parameters):
     """Send the request of an app; return the answer at the clean address."""
     first = browser.get(LOGOUT, parameters)
     assert (first.status_code, first["Location"], first.content) == (303, LOGOUT, b"")
     return browser.get(LOGOUT)
 
 
-def asks(page: Any) -> bool:
+def asks(page):
     return page.status_code == 200 and "Stay signed in" in page.text
 
 
 def test_an_app_signs_out_the_browser_from_which_the_person_signed_in_to_it(
-    app: App, alice: User, browser: Browser, clock: Clock
-) -> None:
+    app, alice, browser, clock
+):
     old = hint(app, alice)
     clock.advance(minutes=30)
 
@@ -83,7 +82,7 @@ def test_an_app_signs_out_the_browser_from_which_the_person_signed_in_to_it(
     assert "logout" not in {name for name, cookie in browser.cookies.items() if cookie.value}
 
 
-def test_the_form_of_an_app_may_send_the_request(app: App, alice: User, browser: Browser) -> None:
+def test_the_form_of_an_app_may_send_the_request(app, alice, browser):
     strict = Browser(enforce_csrf_checks=True)
     strict.cookies = browser.cookies
     body = urlencode({"id_token_hint": hint(app, alice), "client_id": app.client.pk})
@@ -95,7 +94,7 @@ def test_the_form_of_an_app_may_send_the_request(app: App, alice: User, browser:
     assert not is_signed_in(strict)
 
 
-def test_without_a_hint_the_person_is_asked_and_led_nowhere(app: App, browser: Browser) -> None:
+def test_without_a_hint_the_person_is_asked_and_led_nowhere(app, browser):
     page = asked(browser, client_id=app.client.pk, post_logout_redirect_uri=BYE)
 
     assert asks(page)
@@ -107,9 +106,7 @@ def test_without_a_hint_the_person_is_asked_and_led_nowhere(app: App, browser: B
     assert not is_signed_in(browser)
 
 
-def test_another_browser_of_the_person_is_asked_before_it_is_signed_out(
-    app: App, alice: User, browser: Browser
-) -> None:
+def test_another_browser_of_the_person_is_asked_before_it_is_signed_out(app, alice, browser):
     elsewhere = hint(app, alice)
     here = signed_in(alice)
 
@@ -122,9 +119,7 @@ def test_another_browser_of_the_person_is_asked_before_it_is_signed_out(
     assert (is_signed_in(here), is_signed_in(browser)) == (False, True)
 
 
-def test_a_browser_that_is_signed_out_already_is_led_back_to_the_app(
-    app: App, alice: User, browser: Browser
-) -> None:
+def test_a_browser_that_is_signed_out_already_is_led_back_to_the_app(app, alice, browser):
     answer = asked(Browser(), id_token_hint=hint(app, alice), post_logout_redirect_uri=BYE)
 
     assert answer["Location"] == BYE
@@ -134,9 +129,7 @@ def test_a_browser_that_is_signed_out_already_is_led_back_to_the_app(
     assert asked(Browser(), **sent, state="x" * 1025).status_code == 200
 
 
-def test_an_app_that_nobody_has_verified_gets_a_link_and_no_redirect(
-    app: App, alice: User, browser: Browser
-) -> None:
+def test_an_app_that_nobody_has_verified_gets_a_link_and_no_redirect(app, alice, browser):
     set_client(app, is_verified=False)
     sent = {"id_token_hint": hint(app, alice), "post_logout_redirect_uri": BYE, "state": "s&1"}
     here = signed_in(alice)
@@ -151,24 +144,24 @@ def test_an_app_that_nobody_has_verified_gets_a_link_and_no_redirect(
     assert not is_signed_in(browser)
 
 
-def of_another_app(app: App, alice: User) -> dict[str, str]:
+def of_another_app(app, alice):
     """The hint of an app that has registered the same URI, sent as this app."""
     wiki = new_app("Wiki", logout_uris=[BYE])
     return {"id_token_hint": hint(wiki, alice), "client_id": app.client.pk}
 
 
-def of_a_disabled_app(app: App, alice: User) -> dict[str, str]:
+def of_a_disabled_app(app, alice):
     sent = {"id_token_hint": hint(app, alice)}
     clients.set_enabled(app.client, Actor(), enabled=False)
     return sent
 
 
-def of_another_site(app: App, alice: User) -> dict[str, str]:
+def of_another_site(app, alice):
     head, _, rest = hint(app, alice).partition(".")
     return {"id_token_hint": f"{head}.{rest[:-8]}AAAAAAAA"}
 
 
-def an_access_token(app: App, alice: User) -> dict[str, str]:
+def an_access_token(app, alice):
     return {"id_token_hint": app.sign_in(session_of(alice), "openid")["access_token"]}
 
 
@@ -176,9 +169,7 @@ HINTS = [of_another_app, of_a_disabled_app, of_another_site, an_access_token]
 
 
 @pytest.mark.parametrize("foreign", HINTS, ids=lambda foreign: foreign.__name__)
-def test_a_foreign_hint_counts_as_none(
-    app: App, alice: User, browser: Browser, foreign: Any
-) -> None:
+def test_a_foreign_hint_counts_as_none(app, alice, browser, foreign):
     page = asked(browser, **foreign(app, alice), post_logout_redirect_uri=BYE)
 
     assert asks(page)
@@ -186,7 +177,7 @@ def test_a_foreign_hint_counts_as_none(
     assert target(browser.post(LOGOUT, {"csrfmiddlewaretoken": "any"})) == ""
 
 
-def test_nobody_is_led_to_a_uri_that_is_not_registered_exactly(app: App, alice: User) -> None:
+def test_nobody_is_led_to_a_uri_that_is_not_registered_exactly(app, alice):
     for uri in (f"{BYE}/", f"{BYE}?x=1", BYE.upper(), "https://mallory.example", "javascript:x"):
         browser = signed_in(alice)
         answer = asked(browser, id_token_hint=hint(app, alice), post_logout_redirect_uri=uri)
@@ -197,7 +188,7 @@ def test_nobody_is_led_to_a_uri_that_is_not_registered_exactly(app: App, alice: 
     assert "You’re signed out" in browser.get(LOGOUT).text
 
 
-def test_a_page_of_another_site_cannot_press_the_button(alice: User) -> None:
+def test_a_page_of_another_site_cannot_press_the_button(alice):
     browser = Browser(enforce_csrf_checks=True)
     signed_in(alice, browser)
 
@@ -208,9 +199,7 @@ def test_a_page_of_another_site_cannot_press_the_button(alice: User) -> None:
     assert is_signed_in(browser)
 
 
-def test_the_hint_is_in_no_page_cookie_or_log(
-    app: App, alice: User, browser: Browser, capfd: pytest.CaptureFixture[str], caplog: Any
-) -> None:
+def test_the_hint_is_in_no_page_cookie_or_log(app, alice, browser, capfd, caplog):
     secret = hint(app, alice)
     here = signed_in(alice)
 
@@ -225,7 +214,7 @@ def test_the_hint_is_in_no_page_cookie_or_log(
     assert re.search("no-store", first["Cache-Control"])
 
 
-def test_malformed_requests_cause_no_server_error(browser: Browser) -> None:
+def test_malformed_requests_cause_no_server_error(browser):
     for value in ("\0", "a.b.c", "..", "\ud800", "x" * 9000, "e30.e30.", "\U0001f600"):
         sent = {"id_token_hint": value.encode("utf-8", "replace").decode(), "state": "s"}
         assert browser.get(LOGOUT, sent).status_code in {303, 400}
@@ -237,47 +226,47 @@ URI = "https://paperless.example.org/logout"
 EVENT = "http://schemas.openid.net/event/backchannel-logout"
 
 
-def waiting() -> set[Any]:
+def waiting():
     return {row.session_id for row in LogoutNotice.objects.all()}
 
 
-def sign_out(user: User, browser: LoginSession, app: Client) -> None:
+def sign_out(user, browser, app):
     sessions.revoke(browser)
 
 
-def end_elsewhere(user: User, browser: LoginSession, app: Client) -> None:
+def end_elsewhere(user, browser, app):
     assert sign_out_elsewhere(user, browser_of(user).pk, Actor())
 
 
-def change_password(user: User, browser: LoginSession, app: Client) -> None:
+def change_password(user, browser, app):
     credentials_changed.send(User, user=user, event="password_changed", actor=Actor(), keep=None)
 
 
-def lock(user: User, browser: LoginSession, app: Client) -> None:
+def lock(user, browser, app):
     lock_down(user, Actor())
 
 
-def deactivate(user: User, browser: LoginSession, app: Client) -> None:
+def deactivate(user, browser, app):
     credentials_changed.send(User, user=user, event="switched_off", actor=Actor(), keep=None)
 
 
-def end_by_operator(user: User, browser: LoginSession, app: Client) -> None:
+def end_by_operator(user, browser, app):
     sessions.revoke_by_operator(user, Actor())
 
 
-def disconnect(user: User, browser: LoginSession, app: Client) -> None:
+def disconnect(user, browser, app):
     assert connections.disconnect(user, app.pk, Actor())
 
 
-def disconnect_all(user: User, browser: LoginSession, app: Client) -> None:
+def disconnect_all(user, browser, app):
     connections.disconnect_all(user, Actor())
 
 
-def disable(user: User, browser: LoginSession, app: Client) -> None:
+def disable(user, browser, app):
     assert clients.set_enabled(app, Actor(), enabled=False)
 
 
-def end_by_limit(user: User, browser: LoginSession, app: Client) -> None:
+def end_by_limit(user, browser, app):
     for _ in range(app_sessions.MOST):
         newest = connect_app(browser, app)
     app_sessions.make_room(newest.app_session, "Shop", Actor())
@@ -290,9 +279,7 @@ ENDINGS = [
 
 
 @pytest.mark.parametrize("end", ENDINGS, ids=lambda end: end.__name__)
-def test_whatever_ends_a_session_writes_one_notice_for_its_app(
-    alice: User, end: Callable[[User, LoginSession, Client], None]
-) -> None:
+def test_whatever_ends_a_session_writes_one_notice_for_its_app(alice, end):
     app, browser, bobs = told_at(URI), browser_of(alice), browser_of(make_user("bob"))
     session = connect_app(browser, app)
     quiet, other = make_app("Wiki"), told_at(URI, "Other")
@@ -304,7 +291,7 @@ def test_whatever_ends_a_session_writes_one_notice_for_its_app(
     assert waiting() == {session.pk}
 
 
-def test_a_session_that_outlives_the_browser_is_told_only_when_it_ends(alice: User) -> None:
+def test_a_session_that_outlives_the_browser_is_told_only_when_it_ends(alice):
     browser = browser_of(alice)
     session = connect_app(browser, told_at(URI), is_offline=True)
 
@@ -314,7 +301,7 @@ def test_a_session_that_outlives_the_browser_is_told_only_when_it_ends(alice: Us
     assert waiting() == {session.pk}
 
 
-def test_a_rolled_back_sign_out_writes_no_notice(alice: User) -> None:
+def test_a_rolled_back_sign_out_writes_no_notice(alice):
     with transaction.atomic():
         ended(alice, told_at(URI))
         assert waiting()
@@ -323,7 +310,7 @@ def test_a_rolled_back_sign_out_writes_no_notice(alice: User) -> None:
     assert not waiting()
 
 
-def test_a_sign_out_takes_as_many_statements_for_twenty_apps_as_for_one(alice: User) -> None:
+def test_a_sign_out_takes_as_many_statements_for_twenty_apps_as_for_one(alice):
     counts = []
     for many in (1, 20):
         browser = browser_of(alice)
@@ -337,9 +324,7 @@ def test_a_sign_out_takes_as_many_statements_for_twenty_apps_as_for_one(alice: U
     assert counts[0] == counts[1]
 
 
-def test_the_app_gets_a_logout_token_of_its_session(
-    alice: User, receiver: Receiver, clock: Clock
-) -> None:
+def test_the_app_gets_a_logout_token_of_its_session(alice, receiver, clock):
     app = told_at(receiver.url())
     session = ended(alice, app)
 
@@ -366,8 +351,8 @@ def test_the_app_gets_a_logout_token_of_its_session(
 
 
 def test_a_refused_notice_is_repeated_after_growing_pauses_and_given_up_after_a_day(
-    alice: User, receiver: Receiver, clock: Clock, caplog: Any
-) -> None:
+    alice, receiver, clock, caplog
+):
     receiver.answers["/logout"] = say(503)
     ended(alice, told_at(receiver.url()))
     pauses: list[float] = []
@@ -388,9 +373,7 @@ def test_a_refused_notice_is_repeated_after_growing_pauses_and_given_up_after_a_
     assert not any(part in caplog.text for token in tokens for part in token.split(".")[1:])
 
 
-def test_an_app_that_works_again_gets_the_notice(
-    alice: User, receiver: Receiver, clock: Clock
-) -> None:
+def test_an_app_that_works_again_gets_the_notice(alice, receiver, clock):
     receiver.answers["/logout"] = say(500)
     ended(alice, told_at(receiver.url()))
     send_all()
@@ -405,9 +388,7 @@ def test_an_app_that_works_again_gets_the_notice(
     assert not waiting()
 
 
-def test_ten_apps_that_hang_do_not_delay_ten_others(
-    alice: User, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_ten_apps_that_hang_do_not_delay_ten_others(alice, receiver, monkeypatch):
     # On a slow machine, too, the apps still hang when the others have been told.
     monkeypatch.setattr(logout, "SECONDS", 9.0)
     monkeypatch.setattr(http_client, "PATIENCE", 9.0)
@@ -429,9 +410,7 @@ def test_ten_apps_that_hang_do_not_delay_ten_others(
     assert LogoutNotice.objects.filter(attempts=1).count() == 10
 
 
-def test_an_app_that_fails_keeps_the_other_notices_of_its_batch(
-    alice: User, receiver: Receiver
-) -> None:
+def test_an_app_that_fails_keeps_the_other_notices_of_its_batch(alice, receiver):
     app, browser = told_at(receiver.url()), browser_of(alice)
     for _ in range(3):
         connect_app(browser, app)
@@ -445,13 +424,13 @@ def test_an_app_that_fails_keeps_the_other_notices_of_its_batch(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_senders_send_each_notice_once(alice: User, receiver: Receiver) -> None:
+def test_two_senders_send_each_notice_once(alice, receiver):
     app, browser = told_at(receiver.url()), browser_of(alice)
     for _ in range(30):
         connect_app(browser, app)
     sessions.revoke(browser)
 
-    def send() -> None:
+    def send():
         try:
             send_all()
         finally:
@@ -468,9 +447,7 @@ def test_two_senders_send_each_notice_once(alice: User, receiver: Receiver) -> N
     assert len(claims) == len({claim["sid"] for claim in claims}) == 30
 
 
-def test_a_notice_that_a_dead_sender_has_leased_is_sent_when_the_lease_ends(
-    alice: User, receiver: Receiver, clock: Clock
-) -> None:
+def test_a_notice_that_a_dead_sender_has_leased_is_sent_when_the_lease_ends(alice, receiver, clock):
     ended(alice, told_at(receiver.url()))
     assert logout._claim(set(), 5)
 
@@ -482,8 +459,8 @@ def test_a_notice_that_a_dead_sender_has_leased_is_sent_when_the_lease_ends(
 
 
 def test_a_notice_is_sent_after_a_rest_in_which_the_sign_out_is_answered(
-    alice: User, receiver: Receiver, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    alice, receiver, clock, monkeypatch
+):
     monkeypatch.setattr(logout, "REST", timedelta(seconds=0.5))
     ended(alice, told_at(receiver.url()))
 
@@ -494,7 +471,7 @@ def test_a_notice_is_sent_after_a_rest_in_which_the_sign_out_is_answered(
     assert receiver.tokens()
 
 
-def test_an_app_that_fails_again_and_again_takes_ever_fewer_turns() -> None:
+def test_an_app_that_fails_again_and_again_takes_ever_fewer_turns():
     sender, rests = logout.Sender(), []
     for _ in range(8):
         sender._note("app", has_failed=True)
@@ -505,9 +482,7 @@ def test_an_app_that_fails_again_and_again_takes_ever_fewer_turns() -> None:
     assert not sender._resting
 
 
-def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(
-    alice: User, receiver: Receiver
-) -> None:
+def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(alice, receiver):
     """Disabling an app ends all its sessions at once, on this site and in the app."""
     app, browser = told_at(receiver.url()), browser_of(alice)
     some = [app_sessions.new(browser, app.pk, "openid", "", is_offline=True) for _ in range(500)]
@@ -528,9 +503,7 @@ def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(
     assert (sender.outcomes["sent"], logout.NOTICES.waiting()[0]) == (40, 460)
 
 
-def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(
-    alice: User, receiver: Receiver, clock: Clock
-) -> None:
+def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(alice, receiver, clock):
     ended(alice, told_at(receiver.url()))
     alice.delete()
     send_all()
@@ -542,7 +515,7 @@ def test_a_notice_is_sent_after_the_user_is_deleted_and_pruned_after_a_day(
 
 
 @pytest.mark.django_db
-def test_the_metrics_are_those_that_the_process_reports(alice: User, capsys: Any) -> None:
+def test_the_metrics_are_those_that_the_process_reports(alice, capsys):
     ended(alice, told_at("https://paperless.example.org/logout"))
     program, failed = Program(), metrics.LOGOUT_NOTICES.labels("failed")
     before = failed._value.get()

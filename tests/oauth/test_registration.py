@@ -2,7 +2,6 @@
 
 import io
 import json
-from typing import Any
 from urllib.parse import urlsplit
 
 import pytest
@@ -14,16 +13,15 @@ from accounts.activity.models import Activity
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.metadata import DEVICE
 from accounts.oauth.models import Client, Connection, RegistrationToken
-from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.apps import LIST, OAUTH, OPENID, WEB, document, page_of, the_app
 from tests.support.authorize import allow, begin, result
 from tests.support.client_keys import public_of
 from tests.support.forgeries import key_of
 from tests.support.invitations import superuser
-from tests.support.oauth_client import EVERYTHING, App, browser_of, new_app
+from tests.support.oauth_client import EVERYTHING, browser_of, new_app
 from tests.support.registration import VALID, new_token, self_register
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import mail_to, make_user
 
 pytestmark = pytest.mark.django_db
@@ -33,13 +31,13 @@ TOKENS = "/admin/oauth/registrationtoken/"
 SERVICE = "https://wiki.example.org"
 
 
-def printed_by(*arguments: str) -> Any:
+def printed_by(*arguments):
     output = io.StringIO()
     call_command("registration_token", *arguments, "--json", stdout=output)
     return json.loads(output.getvalue())
 
 
-def test_an_app_registers_itself_and_is_told_all_that_is_stored(settings: Any) -> None:
+def test_an_app_registers_itself_and_is_told_all_that_is_stored(settings):
     set_up(settings, token_audiences=(SERVICE,))
     made = printed_by("--scope", "openid", "email", "--audience", SERVICE)
     asked = {
@@ -68,7 +66,7 @@ def test_an_app_registers_itself_and_is_told_all_that_is_stored(settings: Any) -
 
 
 @pytest.mark.parametrize("method", ["none", "private_key_jwt"])
-def test_an_app_without_a_secret_gets_none(method: str) -> None:
+def test_an_app_without_a_secret_gets_none(method):
     jwks = {"jwks": public_of(key_of("ES256"))} if method == "private_key_jwt" else {}
 
     given = self_register(new_token(), token_endpoint_auth_method=method, **jwks).json()
@@ -78,7 +76,7 @@ def test_an_app_without_a_secret_gets_none(method: str) -> None:
     assert not {"client_secret", "client_secret_expires_at"} & given.keys()
 
 
-def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(clock: Clock) -> None:
+def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(clock):
     text = printed_by("--clients", "2", "--days", "3")["registration_token"]
 
     assert [self_register(text).status_code for _ in range(3)] == [201, 201, 401]
@@ -97,13 +95,13 @@ def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(cloc
         *(["--scope", "admin:read"], ["--audience", "https://other.example.org"]),
     ],
 )
-def test_the_command_refuses_tokens_without_bounds(arguments: list[str]) -> None:
+def test_the_command_refuses_tokens_without_bounds(arguments):
     with pytest.raises(CommandError):
         printed_by(*arguments)
     assert not RegistrationToken.objects.exists()
 
 
-def test_superusers_see_and_revoke_tokens_and_find_the_apps_of_one() -> None:
+def test_superusers_see_and_revoke_tokens_and_find_the_apps_of_one():
     browser = superuser()[1]
     text, other = new_token(2, audiences=("https://a.example", "https://b.example")), new_token()
     self_register(text)
@@ -125,7 +123,7 @@ def test_superusers_see_and_revoke_tokens_and_find_the_apps_of_one() -> None:
     assert "This token was already revoked, or has expired." in again.text
 
 
-def test_superusers_are_emailed_about_tokens_and_their_history_lists_each_app() -> None:
+def test_superusers_are_emailed_about_tokens_and_their_history_lists_each_app():
     browser = superuser()[1]
     self_register(text := new_token(2), client_name="Wiki")
     browser.post(f"{TOKENS}{text[18:34]}/delete/")
@@ -141,7 +139,7 @@ def test_superusers_are_emailed_about_tokens_and_their_history_lists_each_app() 
     assert rows.get(kind="app_self_registered").ip == "127.0.0.1"
 
 
-def test_an_app_that_nobody_signs_in_to_expires_after_seven_days(clock: Clock) -> None:
+def test_an_app_that_nobody_signs_in_to_expires_after_seven_days(clock):
     self_register(new_token())
     clock.advance(days=7, seconds=-1)
     alice = signed_in(make_user("alice"))
@@ -157,7 +155,7 @@ def test_an_app_that_nobody_signs_in_to_expires_after_seven_days(clock: Clock) -
     assert not Client.objects.exists()
 
 
-def test_an_app_that_somebody_has_signed_in_to_stays(clock: Clock) -> None:
+def test_an_app_that_somebody_has_signed_in_to_stays(clock):
     self_register(new_token())
     alice = signed_in(make_user("alice"))
     assert result(allow(alice, begin(alice, the_app())))["code"]
@@ -168,7 +166,7 @@ def test_an_app_that_somebody_has_signed_in_to_stays(clock: Clock) -> None:
     assert the_app().expires_at is None
 
 
-def test_the_endpoint_reads_only_posted_json_with_a_token() -> None:
+def test_the_endpoint_reads_only_posted_json_with_a_token():
     assert Browser().get("/oauth/register").status_code == 405
     bare = Browser().post("/oauth/register", VALID, content_type="application/json")
     assert (bare.status_code, bare.json()["error"]) == (401, "invalid_token")
@@ -188,16 +186,16 @@ SCRIPT = {"Origin": "https://spa.example"}
 
 
 @pytest.fixture
-def app(db: None) -> App:
+def app(db):
     return new_app()
 
 
 @pytest.fixture
-def alice(db: None) -> User:
+def alice(db):
     return make_user("alice", language="de")
 
 
-def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist() -> None:
+def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist():
     found = document()
 
     assert found == document(OAUTH)
@@ -209,9 +207,7 @@ def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist() ->
         assert resolve(urlsplit(url).path)
 
 
-def test_the_document_lists_exactly_what_the_endpoints_do(
-    app: App, alice: User, settings: Any
-) -> None:
+def test_the_document_lists_exactly_what_the_endpoints_do(app, alice, settings):
     alice.groups.create(name="Editors")
     given, found = app.sign_in(browser_of(alice), EVERYTHING, nonce="n"), document()
 
@@ -224,7 +220,7 @@ def test_the_document_lists_exactly_what_the_endpoints_do(
     assert document()["id_token_signing_alg_values_supported"] == ["ES256"]
 
 
-def test_the_api_of_this_site_is_a_protected_resource_of_this_provider() -> None:
+def test_the_api_of_this_site_is_a_protected_resource_of_this_provider():
     found = document(RESOURCE)
 
     assert (found["resource"], found["authorization_servers"]) == (ORIGIN, [ORIGIN])
@@ -238,7 +234,7 @@ def test_the_api_of_this_site_is_a_protected_resource_of_this_provider() -> None
         *(OPENID, OAUTH, RESOURCE, JWKS),
     ],
 )
-def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path: str) -> None:
+def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path):
     asks = {
         "Access-Control-Request-Method": "POST",
         "Access-Control-Request-Headers": "authorization",
@@ -255,13 +251,13 @@ def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path: str)
 
 
 @pytest.mark.parametrize("path", [OPENID, OAUTH, RESOURCE, JWKS])
-def test_the_documents_can_only_be_read(path: str) -> None:
+def test_the_documents_can_only_be_read(path):
     answer = Browser(enforce_csrf_checks=True).post(path)
 
     assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
 
 
-def test_scripts_of_other_sites_may_read_nothing_else() -> None:
+def test_scripts_of_other_sites_may_read_nothing_else():
     for path in ("/oauth/introspect", "/oauth/authorize", "/", "/api/v1/me/", "/oauth/token/"):
         answer = Browser().get(path, headers=SCRIPT)
         assert "Access-Control-Allow-Origin" not in answer.headers

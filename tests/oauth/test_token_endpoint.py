@@ -11,26 +11,25 @@ from accounts.common.proofs import Method
 from accounts.oauth.models import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring
-from accounts.users.models import User
 from tests.support.api import claims_of
-from tests.support.oauth_client import EVERYTHING, App, browser_of, new_app
-from tests.support.signin import Clock, set_up
+from tests.support.oauth_client import EVERYTHING, browser_of, new_app
+from tests.support.signin import set_up
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
 
 
 @pytest.fixture
-def alice(db: None) -> User:
+def alice(db):
     return make_user("alice", display_name="Alice", language="de", time_zone="Europe/Berlin")
 
 
 @pytest.fixture
-def app(db: None) -> App:
+def app(db):
     return new_app()
 
 
-def verified(app: App, text: str) -> dict[str, Any]:
+def verified(app, text):
     """Verify an ID token with the published keys, as the app does."""
     published = app.browser.get("/.well-known/jwks.json").json()
     kid = jwt.get_unverified_header(text)["kid"]
@@ -45,7 +44,7 @@ def verified(app: App, text: str) -> dict[str, Any]:
     return claims
 
 
-def test_a_code_gives_an_access_token_of_its_own_session(app: App, alice: User) -> None:
+def test_a_code_gives_an_access_token_of_its_own_session(app, alice):
     browser = browser_of(alice)
 
     answer = app.sign_in(browser, "openid profile email")
@@ -61,9 +60,7 @@ def test_a_code_gives_an_access_token_of_its_own_session(app: App, alice: User) 
     assert answer.headers["Cache-Control"] == "no-store"
 
 
-def test_the_id_token_tells_the_app_who_signed_in_and_how(
-    app: App, alice: User, clock: Clock
-) -> None:
+def test_the_id_token_tells_the_app_who_signed_in_and_how(app, alice, clock):
     alice.groups.add(Group.objects.create(name="Editors"))
     browser = browser_of(alice, Method.PASSWORD, Method.TOTP)
     clock.advance(minutes=2)
@@ -98,7 +95,7 @@ def test_the_id_token_tells_the_app_who_signed_in_and_how(
     }
 
 
-def test_an_id_token_has_only_the_claims_of_its_scopes(app: App, alice: User) -> None:
+def test_an_id_token_has_only_the_claims_of_its_scopes(app, alice):
     few = verified(app, app.sign_in(browser_of(alice), "openid")["id_token"])
     none = app.sign_in(browser_of(alice), "profile")
 
@@ -106,7 +103,7 @@ def test_an_id_token_has_only_the_claims_of_its_scopes(app: App, alice: User) ->
     assert "id_token" not in none.body
 
 
-def test_an_id_token_with_too_many_groups_says_that_they_are_missing(app: App, alice: User) -> None:
+def test_an_id_token_with_too_many_groups_says_that_they_are_missing(app, alice):
     alice.groups.set([Group.objects.create(name=f"{n:0100}") for n in range(60)])
 
     claims = verified(app, app.sign_in(browser_of(alice))["id_token"])
@@ -116,8 +113,8 @@ def test_an_id_token_with_too_many_groups_says_that_they_are_missing(app: App, a
 
 @pytest.mark.parametrize("algorithm", ["ES256", "EdDSA"])
 def test_the_operator_chooses_how_id_tokens_are_signed_and_how_long_they_are_valid(
-    app: App, alice: User, settings: Any, algorithm: str
-) -> None:
+    app, alice, settings, algorithm
+):
     set_up(settings, id_token_algorithm=algorithm, id_token_seconds=600)
 
     text = app.sign_in(browser_of(alice))["id_token"]
@@ -127,7 +124,7 @@ def test_the_operator_chooses_how_id_tokens_are_signed_and_how_long_they_are_val
     assert claims["exp"] - claims["iat"] == 600
 
 
-def test_only_offline_access_gives_a_refresh_token(app: App, alice: User) -> None:
+def test_only_offline_access_gives_a_refresh_token(app, alice):
     browser = browser_of(alice)
 
     assert "refresh_token" not in app.sign_in(browser, "openid").body
@@ -146,7 +143,7 @@ def test_only_offline_access_gives_a_refresh_token(app: App, alice: User) -> Non
     assert second["refresh_token"] != first["refresh_token"]
 
 
-def test_a_refresh_can_ask_for_fewer_scopes_and_later_for_all_again(app: App, alice: User) -> None:
+def test_a_refresh_can_ask_for_fewer_scopes_and_later_for_all_again(app, alice):
     first = app.sign_in(browser_of(alice))
 
     fewer = app.refresh(first["refresh_token"], scope="openid email")
@@ -156,7 +153,7 @@ def test_a_refresh_can_ask_for_fewer_scopes_and_later_for_all_again(app: App, al
     assert all_again["scope"] == first["scope"]
 
 
-def test_codes_that_have_expired_are_deleted(app: App, alice: User, clock: Clock) -> None:
+def test_codes_that_have_expired_are_deleted(app, alice, clock):
     app.code(browser_of(alice))
     clock.advance(seconds=60)
 

@@ -2,13 +2,11 @@
 
 import dataclasses
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from django.conf import settings
 from django.conf import settings as django_settings
 from django.template.loader import render_to_string
-from django.test import Client
 
 from accounts.codes.services import CODE_LIFE
 from accounts.common.brand import File, Link, brand_of
@@ -29,7 +27,7 @@ YELLOW = "#ffd21f"
 
 
 @pytest.fixture
-def branded(settings: Any) -> Any:
+def branded(settings):
     """A site with every part of a brand."""
     settings.AUTHSITE = dataclasses.replace(
         settings.AUTHSITE,
@@ -43,7 +41,7 @@ def branded(settings: Any) -> Any:
     return brand_of(settings.AUTHSITE)
 
 
-def test_a_site_without_a_brand_links_no_file_of_one(client: Client) -> None:
+def test_a_site_without_a_brand_links_no_file_of_one(client):
     page = client.get(LOGIN).text
 
     assert "/brand/" not in page
@@ -52,7 +50,7 @@ def test_a_site_without_a_brand_links_no_file_of_one(client: Client) -> None:
     assert '<svg class="logo"' in page
 
 
-def test_every_page_shows_the_brand_error_pages_too(client: Client, branded: Any) -> None:
+def test_every_page_shows_the_brand_error_pages_too(client, branded):
     pages = [client.get(path).text for path in (LOGIN, "/help/", "/no-such-page", DOCS)]
     pages.append(render_to_string("500.html", {"site_name": "Lemon Bikes"}))
 
@@ -68,7 +66,7 @@ def test_every_page_shows_the_brand_error_pages_too(client: Client, branded: Any
 
 
 @pytest.mark.django_db
-def test_the_admin_shows_the_brand(branded: Any) -> None:
+def test_the_admin_shows_the_brand(branded):
     staff = signed_in(create_administrator("carol", "carol@example.org", "!"))
 
     answer = staff.get("/admin/")
@@ -80,7 +78,7 @@ def test_the_admin_shows_the_brand(branded: Any) -> None:
     assert "style-src 'self';" in answer["Content-Security-Policy"]
 
 
-def test_each_file_may_be_kept_forever_and_runs_no_script(client: Client, branded: Any) -> None:
+def test_each_file_may_be_kept_forever_and_runs_no_script(client, branded):
     types = {
         branded.style: "text/css; charset=utf-8",
         branded.favicon: "image/svg+xml",
@@ -105,9 +103,7 @@ def test_each_file_may_be_kept_forever_and_runs_no_script(client: Client, brande
     assert f'fill="{YELLOW}"' in client.get(branded.favicon).text
 
 
-def test_a_name_without_the_right_hash_is_not_found_and_not_kept(
-    client: Client, branded: Any, settings: Any
-) -> None:
+def test_a_name_without_the_right_hash_is_not_found_and_not_kept(client, branded, settings):
     before = branded.style
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, site_colour="#1d4ed8")
     assert brand_of(django_settings.AUTHSITE).style != before
@@ -119,9 +115,7 @@ def test_a_name_without_the_right_hash_is_not_found_and_not_kept(
     assert client.post(before).status_code == 405
 
 
-def test_a_logo_elsewhere_on_this_origin_is_shown_and_not_served(
-    client: Client, settings: Any
-) -> None:
+def test_a_logo_elsewhere_on_this_origin_is_shown_and_not_served(client, settings):
     settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, site_logo="/static/logo.svg")
 
     assert '<img class="logo" src="/static/logo.svg" alt="">' in client.get(LOGIN).text
@@ -131,7 +125,7 @@ def test_a_logo_elsewhere_on_this_origin_is_shown_and_not_served(
 SECURITY_TXT = "/.well-known/security.txt"
 
 
-def test_security_txt_names_the_contact_and_expires_in_the_future(client: Client) -> None:
+def test_security_txt_names_the_contact_and_expires_in_the_future(client):
     answer = client.get(SECURITY_TXT)
     said = dict(line.split(": ", 1) for line in answer.text.splitlines())
 
@@ -143,7 +137,7 @@ def test_security_txt_names_the_contact_and_expires_in_the_future(client: Client
     assert timedelta(days=170) < left < timedelta(days=365)
 
 
-def test_password_managers_find_the_page_to_change_a_password(client: Client) -> None:
+def test_password_managers_find_the_page_to_change_a_password(client):
     answer = client.get("/.well-known/change-password")
 
     assert (answer.status_code, answer["Location"]) == (302, "/accounts/password/change/")
@@ -153,9 +147,7 @@ def test_password_managers_find_the_page_to_change_a_password(client: Client) ->
 
 
 @pytest.mark.django_db
-def test_the_privacy_page_names_every_cookie_and_the_retention_periods_in_force(
-    client: Client,
-) -> None:
+def test_the_privacy_page_names_every_cookie_and_the_retention_periods_in_force(client):
     page = client.get("/privacy/").text
     given = signed_in(make_user("alice")).cookies
     client.get("/accounts/login/")
@@ -170,9 +162,7 @@ def test_the_privacy_page_names_every_cookie_and_the_retention_periods_in_force(
         assert figure in page
 
 
-def test_public_pages_are_served_without_a_query(
-    client: Client, django_assert_num_queries: Any, db: None
-) -> None:
+def test_public_pages_are_served_without_a_query(client, django_assert_num_queries, db):
     for path in ("/help/", "/privacy/", SECURITY_TXT, "/accounts/login/"):
         with django_assert_num_queries(0):
             answer = client.get(path, headers={"accept-language": "de"})
@@ -187,11 +177,11 @@ EXAMPLE = Issuer("oidc/example", "Example", "id", "secret", "https://example.org
 
 
 @pytest.fixture
-def carol() -> Client:
+def carol():
     return signed_in(make_staff("carol"))
 
 
-def test_in_development_it_leads_to_the_sent_email_and_to_going_live(carol: Client) -> None:
+def test_in_development_it_leads_to_the_sent_email_and_to_going_live(carol):
     page = carol.get(WHAT_NEXT).text
 
     for link in ("/admin/", "/api/v1/docs/", "/dev/mail/"):
@@ -201,9 +191,7 @@ def test_in_development_it_leads_to_the_sent_email_and_to_going_live(carol: Clie
     assert page.count("Not set up") == 2
 
 
-def test_in_production_it_says_how_to_test_email_and_to_keep_the_site_running(
-    carol: Client, settings: Any
-) -> None:
+def test_in_production_it_says_how_to_test_email_and_to_keep_the_site_running(carol, settings):
     set_up(
         settings,
         environment="production",
@@ -222,7 +210,7 @@ def test_in_production_it_says_how_to_test_email_and_to_keep_the_site_running(
     assert "docs/operating.md" in page
 
 
-def test_only_staff_see_it(carol: Client) -> None:
+def test_only_staff_see_it(carol):
     alice = signed_in(make_user("alice"))
 
     assert alice.get(WHAT_NEXT).status_code == 403

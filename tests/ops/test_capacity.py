@@ -1,7 +1,6 @@
 """How many requests a worker takes at once, and what the others get."""
 
 import json
-from collections.abc import Callable, Iterable, Iterator
 from io import BytesIO
 from threading import Event
 from typing import Any
@@ -18,14 +17,14 @@ type Answered = tuple[str, dict[str, str], bytes]
 
 
 @pytest.fixture(autouse=True)
-def own_connection() -> Iterator[None]:
+def own_connection():
     """Keep the database connection of the test's thread, which a request would take away."""
     kept = connections[DEFAULT_DB_ALIAS]
     yield
     connections[DEFAULT_DB_ALIAS] = kept
 
 
-def ask(application: Capacity, path: str = "/", **environ: Any) -> Answered:
+def ask(application, path="/", **environ):
     """Send one request to the application, and close the answer as a server does."""
     started: list[Any] = []
     answer = application(
@@ -39,7 +38,7 @@ def ask(application: Capacity, path: str = "/", **environ: Any) -> Answered:
     return status, dict(headers), body
 
 
-def hello(_environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+def hello(_environ, start):
     start("200 OK", [])
     return [b"hello"]
 
@@ -50,20 +49,18 @@ class File:
     file_to_stream = True
     closed = 0
 
-    def __iter__(self) -> Iterable[bytes]:
+    def __iter__(self):
         return iter([b"a", b"b"])
 
-    def close(self) -> None:
+    def close(self):
         self.closed += 1
 
 
-def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not(monkeypatch):
     monkeypatch.setattr(capacity, "INSIDE", 1)
     entered, leave = Event(), Event()
 
-    def slow(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+    def slow(environ, start):
         if environ["PATH_INFO"] == "/slow":
             entered.set()
             leave.wait(10)
@@ -71,7 +68,7 @@ def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not
 
     application = Capacity(slow)
 
-    def others(i: int) -> list[Answered]:
+    def others(i):
         if i == 0:
             return [ask(application, "/slow")]
         entered.wait(10)
@@ -89,26 +86,24 @@ def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not
     assert ask(application)[0] == "200 OK"
 
 
-def test_a_request_that_waits_too_long_for_its_turn_is_refused_and_logged(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_a_request_that_waits_too_long_for_its_turn_is_refused_and_logged(monkeypatch):
     monkeypatch.setattr(capacity, "PATIENCE", 0.01)
     monkeypatch.setattr(capacity, "RUNNING", 1)
     entered, leave = Event(), Event()
     lines: list[dict[str, Any]] = []
 
-    def slow(environ: dict[str, Any], start: Callable[..., Any]) -> list[bytes]:
+    def slow(environ, start):
         entered.set()
         leave.wait(10)
         return hello(environ, start)
 
-    def write(**values: Any) -> None:
+    def write(**values):
         lines.append({**values, "request_id": logs.REQUEST_ID.get()})
 
     monkeypatch.setattr(capacity._request_log(), "_log", write)
     application = Capacity(slow)
 
-    def work(i: int) -> Answered:
+    def work(i):
         if i == 0:
             return ask(application)
         entered.wait(10)
@@ -123,7 +118,7 @@ def test_a_request_that_waits_too_long_for_its_turn_is_refused_and_logged(
     assert headers["X-Request-ID"] == lines[0]["request_id"] != ""
 
 
-def test_a_body_that_does_not_arrive_whole_never_reaches_the_site() -> None:
+def test_a_body_that_does_not_arrive_whole_never_reaches_the_site():
     read = Capacity(lambda environ, start: [hello(environ, start) and environ["wsgi.input"].read()])
 
     for body, status in ((b"12345", "200 OK"), (b"1234", "503 Service Unavailable")):
@@ -134,11 +129,11 @@ def test_a_body_that_does_not_arrive_whole_never_reaches_the_site() -> None:
 class Endless:
     """A body for which the site would wait as long as the client likes."""
 
-    def read(self, *_size: int) -> bytes:
+    def read(self, *_size):
         raise AssertionError("the site waits for the client")
 
 
-def test_the_site_reads_no_body_itself_so_that_a_slow_client_holds_no_turn() -> None:
+def test_the_site_reads_no_body_itself_so_that_a_slow_client_holds_no_turn():
     read = Capacity(lambda environ, start: [*hello(environ, start), environ["wsgi.input"].read()])
 
     for path, length in (
@@ -151,7 +146,7 @@ def test_the_site_reads_no_body_itself_so_that_a_slow_client_holds_no_turn() -> 
     assert ask(read, **zeros)[2] == b"hello12345"
 
 
-def test_files_count_until_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_files_count_until_they_are_sent(monkeypatch):
     monkeypatch.setattr(capacity, "SLOW", 1)
     file = File()
     application = Capacity(lambda environ, start: hello(environ, start) and file)
@@ -164,10 +159,10 @@ def test_files_count_until_they_are_sent(monkeypatch: pytest.MonkeyPatch) -> Non
     assert file.closed == 3
 
 
-def test_threads_share_few_database_connections_and_keep_none() -> None:
+def test_threads_share_few_database_connections_and_keep_none():
     used: list[object] = []
 
-    def read(_environ: dict[str, Any], start: Callable[..., Any]) -> Iterator[bytes]:
+    def read(_environ, start):
         """Read the database while the answer is sent, as an export does."""
         start("200 OK", [])
         used.append(connections[DEFAULT_DB_ALIAS])
@@ -175,7 +170,7 @@ def test_threads_share_few_database_connections_and_keep_none() -> None:
 
     application = Capacity(read)
 
-    def work(_thread: int) -> tuple[bytes, list[object]]:
+    def work(_thread):
         return ask(application)[2], connections.all(initialized_only=True)
 
     assert [together(1, work) for _ in range(3)] == [[(b"read", [])]] * 3

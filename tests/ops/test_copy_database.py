@@ -5,24 +5,19 @@ import json
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
-from typing import Any
 
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 from django.db import connection
-from pytest_django import DjangoDbBlocker
 
 from accounts.management import databases
 from accounts.management.commands import copy_database
 from accounts.tokens import keyring
-from accounts.users.models import User
 from tests.support.api_keys import key_of
 from tests.support.second_factor import enrolled
-from tests.support.services import Postgres
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site
 from tests.support.steps import make_user
@@ -30,7 +25,7 @@ from tests.support.steps import make_user
 EVENT = "INSERT INTO accounts_dailycount (day, event, method, is_known, count) VALUES"
 
 
-def copied(source: str, target: str) -> Any:
+def copied(source, target):
     """Copy in another process: tests of Django's forbid connections to other databases."""
     done = subprocess.run(
         [sys.executable, "manage.py", "copy_database", source, target, "--json"],
@@ -45,7 +40,7 @@ def copied(source: str, target: str) -> Any:
 
 
 @pytest.fixture
-def small(tmp_path: Path) -> str:
+def small(tmp_path):
     """Return the URL of a database of the site with one row."""
     Site(data_dir=tmp_path).make_database()
     file = tmp_path / "db.sqlite3"
@@ -55,16 +50,16 @@ def small(tmp_path: Path) -> str:
 
 
 @pytest.fixture
-def unblocked(django_db_blocker: DjangoDbBlocker) -> Iterator[None]:
+def unblocked(django_db_blocker):
     with django_db_blocker.unblock():
         yield
 
 
-def copy_here(source: str, target: str) -> None:
+def copy_here(source, target):
     call_command("copy_database", source, target, stdout=io.StringIO(), stderr=io.StringIO())
 
 
-def fill() -> User:
+def fill():
     """Make an account with rows in many tables, and letters outside ASCII."""
     alice = make_user("alice", display_name="Älïçé 🍋 \\ \t\n")
     signed_in(alice)
@@ -74,7 +69,7 @@ def fill() -> User:
     return alice
 
 
-def rows_of(file: Path) -> dict[str, list[Any]]:
+def rows_of(file):
     with closing(sqlite3.connect(file)) as db:
         tables = db.execute("SELECT name FROM sqlite_master WHERE type = 'table'").fetchall()
         own = [name for (name,) in tables if not name.startswith(("sqlite_", "django_migrations"))]
@@ -82,15 +77,13 @@ def rows_of(file: Path) -> dict[str, list[Any]]:
     return {name: sorted(map(_plain, rows), key=repr) for name, rows in rows.items()}
 
 
-def _plain(row: Any) -> list[Any]:
+def _plain(row):
     """Parse JSON, because PostgreSQL keeps neither spaces nor the order of keys."""
     return [json.loads(v) if str(v).startswith(("{", "[")) else v for v in row]
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_copy_to_postgresql_and_back_has_the_same_rows(
-    postgres: Postgres, tmp_path: Path
-) -> None:
+def test_a_copy_to_postgresql_and_back_has_the_same_rows(postgres, tmp_path):
     alice = fill()
     last = alice.activity.latest("id").pk
     # The number of this event must not be given again.
@@ -118,8 +111,8 @@ def test_a_copy_to_postgresql_and_back_has_the_same_rows(
 
 @pytest.mark.usefixtures("unblocked")
 def test_a_target_with_tables_and_a_source_that_is_not_migrated_are_refused(
-    postgres: Postgres, small: str, tmp_path: Path
-) -> None:
+    postgres, small, tmp_path
+):
     used = postgres.database()
     with psycopg.connect(used) as db:
         db.execute("CREATE TABLE precious (id int)")
@@ -134,11 +127,11 @@ def test_a_target_with_tables_and_a_source_that_is_not_migrated_are_refused(
 
 @pytest.mark.usefixtures("unblocked")
 def test_a_row_that_is_not_the_same_in_the_target_fails_the_comparison(
-    monkeypatch: pytest.MonkeyPatch, small: str, tmp_path: Path
-) -> None:
+    monkeypatch, small, tmp_path
+):
     write, target = databases._write_sqlite, tmp_path / "target.sqlite3"
 
-    def changed(model: Any, rows: Any) -> None:
+    def changed(model, rows):
         is_count = model._meta.db_table == "accounts_dailycount"
         write(model, ((*row[:-1], 8) if is_count else row for row in rows))
 

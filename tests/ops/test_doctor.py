@@ -3,10 +3,9 @@
 import io
 import json
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from importlib import metadata
-from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
@@ -41,7 +40,7 @@ LONG_AGO = timedelta(days=400)
 
 
 @pytest.fixture(autouse=True)
-def healthy(settings: Any, tmp_path: Path) -> Iterator[None]:
+def healthy(settings, tmp_path):
     """Make the site of the test process one with which nothing is wrong."""
     with MailServer() as server:
         set_up(settings, environment="production", data_dir=tmp_path, email_url=server.url)
@@ -52,54 +51,54 @@ def healthy(settings: Any, tmp_path: Path) -> Iterator[None]:
         yield
 
 
-def plant_mail_down(settings: Any, _patch: pytest.MonkeyPatch) -> None:
+def plant_mail_down(settings, _patch):
     settings.MAILERS = {"default": mailer(f"smtp+plain://127.0.0.1:{free_port()}")}
 
 
-def plant_open_secret(settings: Any, patch: pytest.MonkeyPatch) -> None:
+def plant_open_secret(settings, patch):
     file = settings.AUTHSITE.data_dir / "secret"
     file.write_text("hunter2")
     file.chmod(0o644)
     patch.setenv("SECRET_KEY_FILE", str(file))
 
 
-def plant_full_disk(_settings: Any, patch: pytest.MonkeyPatch) -> None:
+def plant_full_disk(_settings, patch):
     patch.setattr(
         inside.shutil, "disk_usage", lambda _p: SimpleNamespace(free=9 << 20, total=1 << 40)
     )
 
 
-def plant_unreadable_key(settings: Any, _patch: pytest.MonkeyPatch) -> None:
+def plant_unreadable_key(settings, _patch):
     set_up(settings, encryption_keys=(encryption_key(),))
     keyring.forget()
 
 
-def plant_late_mail(_settings: Any, _patch: pytest.MonkeyPatch) -> None:
+def plant_late_mail(_settings, _patch):
     sign_up(Client(), "alice")
     OutgoingMail.objects.update(created_at=clock.now() - timedelta(minutes=40))
 
 
-def plant_expired_code(_settings: Any, _patch: pytest.MonkeyPatch) -> None:
+def plant_expired_code(_settings, _patch):
     sign_up(Client(), "alice")
     Code.objects.update(expires_at=clock.now() - timedelta(days=3))
 
 
-def plant_missing_migration(_settings: Any, _patch: pytest.MonkeyPatch) -> None:
+def plant_missing_migration(_settings, _patch):
     with connection.cursor() as cursor:
         cursor.execute(
             "DELETE FROM django_migrations WHERE app = 'administration' AND name LIKE '0002%%'"
         )
 
 
-def plant_stopped_database(_settings: Any, patch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
+def plant_stopped_database(_settings, patch):
+    def fail():
         raise OperationalError
 
     patch.setattr(inside, "connection", SimpleNamespace(ensure_connection=fail))
 
 
-def plant_failing_check(_settings: Any, patch: pytest.MonkeyPatch) -> None:
-    def fail(_config: Any) -> Iterator[Any]:
+def plant_failing_check(_settings, patch):
+    def fail(_config):
         raise ValueError
 
     patch.setattr(inside, "_people", fail)
@@ -128,9 +127,7 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
 
 
 @pytest.mark.parametrize("code", ["", *PLANTED])
-def test_the_doctor_finds_exactly_the_planted_fault(
-    settings: Any, monkeypatch: pytest.MonkeyPatch, code: str
-) -> None:
+def test_the_doctor_finds_exactly_the_planted_fault(settings, monkeypatch, code):
     if code:
         PLANTED[code](settings, monkeypatch)
 
@@ -139,7 +136,7 @@ def test_the_doctor_finds_exactly_the_planted_fault(
     assert codes == ([code] if code else [])
 
 
-def test_the_command_says_what_to_do_and_exits_with_1_if_anything_is_wrong() -> None:
+def test_the_command_says_what_to_do_and_exits_with_1_if_anything_is_wrong():
     make_user("bob", is_staff=True)
     plain, answer = io.StringIO(), io.StringIO()
 
@@ -154,7 +151,7 @@ def test_the_command_says_what_to_do_and_exits_with_1_if_anything_is_wrong() -> 
     assert finding["code"] == "staff_without_factor"
 
 
-def test_every_finding_is_planted_somewhere_and_has_a_sentence_and_advice() -> None:
+def test_every_finding_is_planted_somewhere_and_has_a_sentence_and_advice():
     of_postgresql = {"database_role", "database_clock"}
     assert WORDS.keys() == PLANTED.keys() | set(FAULTS.values()) | of_postgresql
     for code in WORDS:
@@ -163,9 +160,9 @@ def test_every_finding_is_planted_somewhere_and_has_a_sentence_and_advice() -> N
 
 
 def test_a_server_process_answers_only_a_doctor_that_has_its_secret_key(
-    client: Client, monkeypatch: pytest.MonkeyPatch, settings: Any
-) -> None:
-    def status(authorization: str) -> int:
+    client, monkeypatch, settings
+):
+    def status(authorization):
         return client.post(inside.PATH, headers={"Authorization": authorization}).status_code
 
     good = inside.token()
@@ -178,9 +175,7 @@ def test_a_server_process_answers_only_a_doctor_that_has_its_secret_key(
     assert status(good) == 404
 
 
-def test_the_bill_of_materials_lists_every_pinned_package_with_every_hash_that_pip_accepts() -> (
-    None
-):
+def test_the_bill_of_materials_lists_every_pinned_package_with_every_hash_that_pip_accepts():
     requirements = (sbom.ROOT / "requirements.txt").read_text()
     parts = sbom.document(requirements, datetime.now(UTC))["components"]
 

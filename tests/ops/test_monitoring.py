@@ -2,7 +2,6 @@
 
 import re
 import time
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -14,9 +13,8 @@ from accounts.ops import health
 from accounts.tokens import keyring
 from tests.support.api import call
 from tests.support.process import LATER_SECONDS, within
-from tests.support.services import Postgres, Redis
-from tests.support.signin import Clock, set_up
-from tests.support.site import Response, Site, together
+from tests.support.signin import set_up
+from tests.support.site import Site, together
 from tests.support.steps import PASSWORD, sign_in, sign_up
 
 TOKEN = "figures-for-the-monitoring-of-this-site"
@@ -26,27 +24,25 @@ SOON = 2.9
 WELL = dict.fromkeys(("storage", "database", "migrations", "signing_key", "mail"), "ok")
 
 
-def metrics(site: Site) -> dict[str, float]:
+def metrics(site):
     answer = site.client().get(METRICS, headers={"Authorization": f"Bearer {TOKEN}"})
     assert answer.status == 200
     lines = [line for line in answer.text.splitlines() if not line.startswith("#")]
     return {name: float(value) for name, _, value in (line.rpartition(" ") for line in lines)}
 
 
-def timed_request(site: Site) -> tuple[Response, float]:
+def timed_request(site):
     began = time.monotonic()
     return site.client().get(READY), time.monotonic() - began
 
 
-def becomes_ready(site: Site) -> bool:
+def becomes_ready(site):
     return within(
         LATER_SECONDS, lambda: site.client().get(READY).json() == {"limits": "ok", **WELL}
     )
 
 
-def test_health_reports_a_frozen_redis_or_database_in_time_to_many_clients(
-    postgres: Postgres, redis_server: Redis
-) -> None:
+def test_health_reports_a_frozen_redis_or_database_in_time_to_many_clients(postgres, redis_server):
     with Site(DATABASE_URL=postgres.database(), REDIS_URL=redis_server.url) as site:
         assert call("token/", {"username": "x", "password": "x"}, client=site.client()).status
         assert site.client().get(READY).json() == {"limits": "ok", **WELL}
@@ -75,7 +71,7 @@ def test_health_reports_a_frozen_redis_or_database_in_time_to_many_clients(
         assert becomes_ready(site)
 
 
-def test_health_answers_name_no_software_and_no_ip(site: Site) -> None:
+def test_health_answers_name_no_software_and_no_ip(site):
     for path in (LIVE, READY, METRICS, "/health/", "/health/x", "/metrics/", "/metricsx"):
         # A monitor calls a node by its IP address, not by the site's name.
         answer = site.client(Host="192.0.2.9:8000").get(path)
@@ -86,7 +82,7 @@ def test_health_answers_name_no_software_and_no_ip(site: Site) -> None:
         assert answer.cookies == {}
 
 
-def test_metrics_need_the_token(site: Site) -> None:
+def test_metrics_need_the_token(site):
     for said in ("", TOKEN, "Bearer ", "Bearer", f"bearer {TOKEN}", f"Bearer {TOKEN}x", "Bearer é"):
         for more in ({}, {"X-Forwarded-For": "127.0.0.1"}):
             sent = {"Authorization": said.encode("utf-8").decode("latin-1"), **more}
@@ -96,12 +92,12 @@ def test_metrics_need_the_token(site: Site) -> None:
 
 
 @pytest.mark.django_db
-def test_metrics_are_off_without_a_token_in_the_settings(client: Any) -> None:
+def test_metrics_are_off_without_a_token_in_the_settings(client):
     for said in ("Bearer ", "Bearer", ""):
         assert client.get(METRICS, headers={"Authorization": said}).status_code == 404
 
 
-def test_metrics_count_events_and_clients_cannot_add_labels(site: Site) -> None:
+def test_metrics_count_events_and_clients_cannot_add_labels(site):
     before = metrics(site)
     client = site.client()
     sign_up(client, "mallory")
@@ -113,7 +109,7 @@ def test_metrics_count_events_and_clients_cannot_add_labels(site: Site) -> None:
         client.get(f"/accounts/owner/odd-{n}/")
     after = metrics(site)
 
-    def growth(name: str) -> float:
+    def growth(name):
         return after.get(name, 0) - before.get(name, 0)
 
     login = 'authsite_request_seconds_count{method="POST",status="%s",view="accounts/login/"}'
@@ -128,9 +124,7 @@ def test_metrics_count_events_and_clients_cannot_add_labels(site: Site) -> None:
 
 
 @pytest.mark.django_db
-def test_health_reports_missing_migrations_a_lost_encryption_key_and_late_mails(
-    clock: Clock, settings: Any
-) -> None:
+def test_health_reports_missing_migrations_a_lost_encryption_key_and_late_mails(clock, settings):
     checks = health.checks()
     assert {name: check() for name, check in checks.items()} == WELL
     with connection.cursor() as cursor:

@@ -5,7 +5,6 @@ import resource
 import signal
 import socket
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack, suppress
 from pathlib import Path
 from threading import Thread
@@ -24,28 +23,24 @@ RECOVERY_SECONDS = 150.0
 
 
 @pytest.fixture
-def listener() -> Iterator[socket.socket]:
+def listener():
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server
 
 
 @pytest.fixture
-def killed(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, signal.Signals]]:
+def killed(monkeypatch):
     kills: list[tuple[int, signal.Signals]] = []
     monkeypatch.setattr(os, "kill", lambda pid, sign: kills.append((pid, sign)))
     monkeypatch.setattr(watchdog, "PATIENCE_SECONDS", 0.05)
     return kills
 
 
-def watching(listener: socket.socket) -> Watchdog:
+def watching(listener):
     return Watchdog(listener, tls=False, workers=lambda: [PID])
 
 
-def test_workers_that_do_not_answer_for_long_are_killed(
-    listener: socket.socket,
-    killed: list[tuple[int, signal.Signals]],
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_workers_that_do_not_answer_for_long_are_killed(listener, killed, monkeypatch):
     dog = watching(listener)
     dog.check()
     assert killed == []
@@ -57,12 +52,7 @@ def test_workers_that_do_not_answer_for_long_are_killed(
     assert killed == [(PID, signal.SIGKILL)], "the new worker has the same time"
 
 
-def test_systemd_is_told_only_while_the_workers_answer(
-    listener: socket.socket,
-    killed: list[tuple[int, signal.Signals]],
-    monkeypatch: pytest.MonkeyPatch,
-    tmp_path: Path,
-) -> None:
+def test_systemd_is_told_only_while_the_workers_answer(listener, killed, monkeypatch, tmp_path):
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as systemd:
         systemd.bind(str(tmp_path / "notify"))
         systemd.settimeout(0.05)
@@ -73,7 +63,7 @@ def test_systemd_is_told_only_while_the_workers_answer(
         with pytest.raises(TimeoutError):
             systemd.recv(64)
 
-        def answer() -> None:
+        def answer():
             for _ in range(2):  # the first connection is that of the check above
                 connection, _address = listener.accept()
                 with connection, suppress(OSError):
@@ -90,9 +80,7 @@ def test_systemd_is_told_only_while_the_workers_answer(
 
 
 @pytest.mark.proof
-def test_a_tls_server_without_file_descriptors_recovers(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tls_server_without_file_descriptors_recovers(tmp_path, monkeypatch):
     # A client that waits longer than the watchdog gets its answer from the new worker.
     monkeypatch.setattr(https, "TIMEOUT_SECONDS", 5.0)
     with LocalHttps(tmp_path) as site, ExitStack() as stack:
@@ -103,7 +91,7 @@ def test_a_tls_server_without_file_descriptors_recovers(
             stack.enter_context(socket.create_connection(("127.0.0.1", site.port), 30))
         time.sleep(3)
 
-        def is_well() -> bool:
+        def is_well():
             with suppress(OSError):
                 return site.client().get("/health/live").status == 200
             return False

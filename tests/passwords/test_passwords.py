@@ -9,10 +9,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
 from contextlib import ExitStack
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.conf import settings
@@ -30,7 +27,7 @@ from accounts.passwords.strength import measure
 from accounts.throttle.limits import LOGIN_REPEAT, STRENGTH_NETWORK
 from accounts.users.models import User
 from accounts.users.services import create_administrator
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.site import ROOT, together
 from tests.support.steps import (
     LOGIN,
@@ -54,7 +51,7 @@ WORST = ("4@8({[<369&#!1/|0$5+7%2" * 4)[:72]
 
 
 @pytest.fixture
-def every_slot_taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def every_slot_taken(monkeypatch):
     monkeypatch.setattr(hashers, "WAIT_SECONDS", 0.01)
     with ExitStack() as taken:
         while hashers._slots.acquire(blocking=False):
@@ -64,9 +61,7 @@ def every_slot_taken(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
 
 @pytest.mark.django_db
 @pytest.mark.usefixtures("every_slot_taken")
-def test_a_sign_in_gets_429_with_retry_after_while_all_hashing_slots_are_busy(
-    client: Client,
-) -> None:
+def test_a_sign_in_gets_429_with_retry_after_while_all_hashing_slots_are_busy(client):
     answer = client.post("/accounts/login/", {"login": "alice", "password": "whatever it is"})
 
     assert answer.status_code == 429
@@ -74,7 +69,7 @@ def test_a_sign_in_gets_429_with_retry_after_while_all_hashing_slots_are_busy(
     assert client.get("/accounts/login/").status_code == 200, "other pages answer"
 
 
-def test_passwords_are_hashed_in_at_most_one_thread_per_core() -> None:
+def test_passwords_are_hashed_in_at_most_one_thread_per_core():
     """Each hashing thread keeps 19 MiB of memory, so that sixteen would keep 300 MiB."""
     hashed_in = together(16, lambda _n: hashers.in_slot(threading.get_ident))
 
@@ -109,11 +104,11 @@ else:
 """
 
 
-def test_the_memory_of_hashes_goes_back_to_the_system_after_a_pause() -> None:
+def test_the_memory_of_hashes_goes_back_to_the_system_after_a_pause():
     subprocess.run([sys.executable, "-c", MEMORY_OF_HASHES], check=True, cwd=ROOT)
 
 
-def test_a_failed_hash_releases_its_slot() -> None:
+def test_a_failed_hash_releases_its_slot():
     for _ in range(20):
         with pytest.raises(ValueError, match="at most"):
             passwords.hash_password("x" * 1025)
@@ -121,19 +116,19 @@ def test_a_failed_hash_releases_its_slot() -> None:
     assert passwords.verify("a password", passwords.hash_password("a password"))
 
 
-def test_composed_and_decomposed_characters_are_the_same_password() -> None:
+def test_composed_and_decomposed_characters_are_the_same_password():
     composed, decomposed = "caf\u00e9 au lait, please", "cafe\u0301 au lait, please"
 
     assert passwords.verify(decomposed, passwords.hash_password(composed))
 
 
-def _hash(password: str) -> bytes:
+def _hash(password):
     return hashlib.sha1(password.encode(), usedforsecurity=False).hexdigest().upper().encode()
 
 
 @pytest.fixture
-def copy_of(tmp_path: Path, settings):
-    def make(content: bytes | None) -> Path:
+def copy_of(tmp_path, settings):
+    def make(content):
         path = tmp_path / "pwned.txt"
         if content is not None:
             path.write_bytes(content)
@@ -144,12 +139,12 @@ def copy_of(tmp_path: Path, settings):
 
 
 @pytest.mark.parametrize("known", ["password1234", "PassWord1234"])
-def test_a_common_password_is_refused_in_any_case(known: str) -> None:
+def test_a_common_password_is_refused_in_any_case(known):
     with pytest.raises(ValidationError, match="attackers try first"):
         validate_password(known, User(username="alice"))
 
 
-def test_the_list_of_common_passwords_is_complete_sorted_and_memory_mapped() -> None:
+def test_the_list_of_common_passwords_is_complete_sorted_and_memory_mapped():
     data = passwords.COMMON.read_bytes()
     size = passwords.RECORD_BYTES
     records = [data[at : at + size] for at in range(0, len(data), size)]
@@ -161,9 +156,7 @@ def test_the_list_of_common_passwords_is_complete_sorted_and_memory_mapped() -> 
 
 
 @pytest.mark.parametrize("end, last_end", [(b"\n", b""), (b"\r\n", b"\r\n")])
-def test_the_local_have_i_been_pwned_file_is_searched_exactly(
-    copy_of, end: bytes, last_end: bytes
-) -> None:
+def test_the_local_have_i_been_pwned_file_is_searched_exactly(copy_of, end, last_end):
     members = [f"known password {n}" for n in range(500)]
     lines = sorted(b"%s:%d" % (_hash(p), 10 ** (n % 8)) for n, p in enumerate(members))
     copy_of(end.join(lines) + last_end)
@@ -179,8 +172,8 @@ def test_the_local_have_i_been_pwned_file_is_searched_exactly(
 @pytest.mark.django_db
 @pytest.mark.parametrize("content", [b"", b"\n", b"\x1f\x8b" + b"\xff" * 100_000, None])
 def test_an_invalid_pwned_passwords_file_fails_the_check_but_refuses_no_password(
-    client: Client, copy_of, content: bytes | None, caplog: pytest.LogCaptureFixture
-) -> None:
+    client, copy_of, content, caplog
+):
     copy_of(content)
 
     faults = [fault for fault in run_checks() if "PWNED_PASSWORDS_FILE" in fault.msg]
@@ -194,7 +187,7 @@ def test_an_invalid_pwned_passwords_file_fails_the_check_but_refuses_no_password
 
 
 @pytest.mark.parametrize("word", [settings.AUTHSITE.site_name, settings.AUTHSITE.hostname])
-def test_a_password_made_of_the_sites_name_is_refused(word: str) -> None:
+def test_a_password_made_of_the_sites_name_is_refused(word):
     for password in (f"{word.upper()}-2026", f"{word}{word}", f"12{word}34!"):
         with pytest.raises(ValidationError, match="name of this site"):
             validate_password(password, User(username="alice"))
@@ -202,12 +195,12 @@ def test_a_password_made_of_the_sites_name_is_refused(word: str) -> None:
     validate_password(f"{word} {GOOD}", User(username="alice"))
 
 
-def request_strength(client: Client, password: str, **more: object) -> dict:
+def request_strength(client, password, **more):
     return client.post(URL, {"password": password, **more}).json()
 
 
 @pytest.mark.django_db
-def test_the_meter_returns_a_score_a_label_and_advice(client: Client) -> None:
+def test_the_meter_returns_a_score_a_label_and_advice(client):
     assert request_strength(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
     weak = request_strength(client, "gabrielagabriela7")
     assert (weak["score"] < 3, weak["label"]) == (True, "Easy to guess.")
@@ -231,9 +224,7 @@ def test_the_meter_returns_a_score_a_label_and_advice(client: Client) -> None:
 
 
 @pytest.mark.django_db
-def test_a_measured_password_is_not_logged_and_measuring_needs_a_csrf_token(
-    caplog: pytest.LogCaptureFixture,
-) -> None:
+def test_a_measured_password_is_not_logged_and_measuring_needs_a_csrf_token(caplog):
     caplog.set_level(logging.DEBUG)
 
     assert request_strength(Client(), GOOD)["score"] == 4
@@ -243,7 +234,7 @@ def test_a_measured_password_is_not_logged_and_measuring_needs_a_csrf_token(
 
 
 @pytest.mark.django_db
-def test_strength_measurements_are_limited_per_network(client: Client) -> None:
+def test_strength_measurements_are_limited_per_network(client):
     answers = [
         client.post(URL, {"password": "short"}).status_code
         for _ in range(STRENGTH_NETWORK.burst + 1)
@@ -252,13 +243,13 @@ def test_strength_measurements_are_limited_per_network(client: Client) -> None:
     assert answers == [200] * STRENGTH_NETWORK.burst + [429]
 
 
-def test_only_the_first_72_characters_are_measured_in_bounded_time() -> None:
+def test_only_the_first_72_characters_are_measured_in_bounded_time():
     begun = time.process_time()
     assert measure(WORST + WORST * 1000).score == 4
     assert time.process_time() - begun < 2
 
 
-def test_passwords_are_measured_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_passwords_are_measured_one_at_a_time(monkeypatch):
     monkeypatch.setattr(strength, "WAIT_SECONDS", 0.01)
 
     with strength._measuring, pytest.raises(strength.Busy):
@@ -268,7 +259,7 @@ def test_passwords_are_measured_one_at_a_time(monkeypatch: pytest.MonkeyPatch) -
 
 
 @pytest.mark.django_db
-def test_only_pages_with_a_strength_meter_may_send_requests_by_script(client: Client) -> None:
+def test_only_pages_with_a_strength_meter_may_send_requests_by_script(client):
     assert "connect-src" not in client.get("/accounts/login/")["Content-Security-Policy"]
     for page in (SIGNUP, path_of(str(owner_views.new_link()))):
         assert "connect-src 'self'" in client.get(page)["Content-Security-Policy"]
@@ -288,28 +279,26 @@ NEW = "a lantern over seven wet roofs"
 STOLEN = "password1234"
 
 
-def remove_password(user: User) -> None:
+def remove_password(user):
     User.objects.filter(pk=user.pk).update(password="!")
     user.refresh_from_db()
 
 
-def post_password(client: Client, page: str = CHANGE, password: str = NEW, **more: Any) -> Any:
+def post_password(client, page=CHANGE, password=NEW, **more):
     return client.post(page, {"password1": password}, **more)
 
 
-def works(password: str) -> bool:
+def works(password):
     return str(sign_in(Client(), "alice", password).headers.get("Location")) == "/"
 
 
-def has_changed(user: User) -> bool:
+def has_changed(user):
     before = user.password
     user.refresh_from_db()
     return user.password != before
 
 
-def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(
-    client: Client, alice: User
-) -> None:
+def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(client, alice):
     elsewhere, thief = [signed_in(alice), signed_in(alice)], Client()
     signed_in(alice, client)
     thief.cookies["sessionid"] = former = client.cookies["sessionid"].value
@@ -327,9 +316,7 @@ def test_changing_the_password_revokes_all_other_sessions_and_keeps_this_one(
     assert [works(password) for password in (PASSWORD, NEW)] == [False, True]
 
 
-def test_password_changes_in_one_session_are_limited(
-    client: Client, alice: User, clock: Clock
-) -> None:
+def test_password_changes_in_one_session_are_limited(client, alice, clock):
     """Each change costs a hash, as does each reauthentication by password."""
     signed_in(alice, client)
     changes = [
@@ -340,9 +327,7 @@ def test_password_changes_in_one_session_are_limited(
     assert changes == [302] * LOGIN_REPEAT.burst + [429]
 
 
-def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(
-    client: Client, alice: User
-) -> None:
+def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(client, alice):
     assert signed_in(alice, client).get(SET).url == CHANGE
     assert post_password(client, SET).url == CHANGE
     assert not has_changed(alice), "the page for a first password needs an account without one"
@@ -355,9 +340,7 @@ def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(
 
 
 @pytest.mark.parametrize("page", [CHANGE, SET])
-def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(
-    client: Client, clock: Clock, alice: User, page: str
-) -> None:
+def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(client, clock, alice, page):
     """A form that was opened in time is accepted for five more minutes."""
     if page == SET:
         remove_password(alice)
@@ -388,8 +371,8 @@ def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(
     ],
 )
 def test_a_guessable_password_is_refused_and_revokes_no_session(
-    client: Client, alice: User, page: str, password: str, says: str
-) -> None:
+    client, alice, page, password, says
+):
     if page == SET:
         remove_password(alice)
     elsewhere = signed_in(alice)
@@ -405,7 +388,7 @@ def test_a_guessable_password_is_refused_and_revokes_no_session(
     assert not password or password not in answer.text
 
 
-def test_setting_a_first_password_revokes_all_other_sessions(client: Client, alice: User) -> None:
+def test_setting_a_first_password_revokes_all_other_sessions(client, alice):
     remove_password(alice)
     elsewhere = signed_in(alice)
     signed_in(alice, client)
@@ -421,7 +404,7 @@ def test_setting_a_first_password_revokes_all_other_sessions(client: Client, ali
     assert works(NEW)
 
 
-def test_signing_in_with_a_stolen_password_leads_to_a_change_and_then_on(client: Client) -> None:
+def test_signing_in_with_a_stolen_password_leads_to_a_change_and_then_on(client):
     make_user("alice", password=STOLEN)
 
     answer = sign_in(client, "alice", STOLEN, next="/accounts/profile/")
@@ -434,15 +417,15 @@ def test_signing_in_with_a_stolen_password_leads_to_a_change_and_then_on(client:
 
 
 def test_a_password_that_leaked_after_it_was_chosen_is_noticed_at_the_next_sign_in(
-    alice: User, monkeypatch: pytest.MonkeyPatch
-) -> None:
+    alice, monkeypatch
+):
     assert works(PASSWORD)
     monkeypatch.setattr(passwords, "is_pwned", lambda password: password == PASSWORD)
 
     assert sign_in(Client(), "alice").url.startswith(CHANGE)
 
 
-def test_the_stolen_password_warning_appears_only_after_signing_in_with_one() -> None:
+def test_the_stolen_password_warning_appears_only_after_signing_in_with_one():
     """A good password does not cause it, nor does a stolen one that is not the account's."""
     make_user("alice")
     make_user("bob", password=STOLEN)
@@ -456,7 +439,7 @@ def test_the_stolen_password_warning_appears_only_after_signing_in_with_one() ->
         assert "stolen" not in pages
 
 
-def test_a_deactivated_account_with_a_stolen_password_is_offered_no_change(client: Client) -> None:
+def test_a_deactivated_account_with_a_stolen_password_is_offered_no_change(client):
     make_user("alice", password=STOLEN, is_active=False)
 
     assert sign_in(client, "alice", STOLEN).url == "/accounts/inactive/"

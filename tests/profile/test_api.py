@@ -1,16 +1,14 @@
 """The API calls ``me/`` and ``users/<id>/``."""
 
-from typing import Any
-
 import pytest
 from django.contrib.auth.models import Group, Permission
 
 from accounts.activity.models import Activity
 from accounts.mail.models import OutgoingMail
 from accounts.users.models import PendingSignup, User
-from tests.support.api import Answer, call, get_tokens, second_step
+from tests.support.api import call, get_tokens, second_step
 from tests.support.second_factor import unused_code
-from tests.support.signin import Clock, set_up
+from tests.support.signin import set_up
 from tests.support.steps import PASSWORD, address_of, make_staff, make_user
 
 pytestmark = pytest.mark.django_db
@@ -19,20 +17,20 @@ NOBODY = "00000000-0000-4000-8000-000000000000"
 
 
 @pytest.fixture
-def alice(clock: Clock) -> User:
+def alice(clock):
     return make_user("alice")
 
 
 @pytest.fixture
-def token(alice: User) -> str:
+def token(alice):
     return str(get_tokens()["access"])
 
 
-def change(token: str, data: Any) -> Answer:
+def change(token, data):
     return call("me/", data, token=token, method="PATCH")
 
 
-def test_me_returns_the_account_without_secrets(alice: User, token: str) -> None:
+def test_me_returns_the_account_without_secrets(alice, token):
     Group.objects.create(name="printers").user_set.add(alice)
 
     assert call("me/", token=token).body == {
@@ -46,9 +44,7 @@ def test_me_returns_the_account_without_secrets(alice: User, token: str) -> None
     }
 
 
-def test_a_profile_change_is_stored_returned_and_recorded_but_not_mailed(
-    alice: User, token: str
-) -> None:
+def test_a_profile_change_is_stored_returned_and_recorded_but_not_mailed(alice, token):
     before = OutgoingMail.objects.count()
 
     answer = change(token, {"display_name": "Alice <3", "about": " two\r\nlines "})
@@ -63,7 +59,7 @@ def test_a_profile_change_is_stored_returned_and_recorded_but_not_mailed(
     assert len(change(token, {"about": "x" + "\r\n" * 498 + "x"})["about"]) == 500
 
 
-def test_unchanged_and_missing_fields_keep_their_values(alice: User, token: str) -> None:
+def test_unchanged_and_missing_fields_keep_their_values(alice, token):
     changed = change(token, {"about": "hers", "time_zone": "Asia/Tokyo", "language": "de"})
 
     for data in ({"about": "hers"}, {}):
@@ -82,7 +78,7 @@ REFUSED = {
 }
 
 
-def test_an_invalid_profile_field_changes_nothing(alice: User, token: str) -> None:
+def test_an_invalid_profile_field_changes_nothing(alice, token):
     before = call("me/", token=token).body
     for field, values in REFUSED.items():
         for value in values:
@@ -91,7 +87,7 @@ def test_an_invalid_profile_field_changes_nothing(alice: User, token: str) -> No
     assert call("me/", token=token).body == before
 
 
-def test_read_only_fields_are_refused_by_name(alice: User, token: str) -> None:
+def test_read_only_fields_are_refused_by_name(alice, token):
     """No mass assignment (ASVS 15.3.3): such fields are refused instead of silently ignored."""
     Group.objects.create(name="printers")
     before = User.objects.values().get(pk=alice.pk)
@@ -109,19 +105,19 @@ def test_read_only_fields_are_refused_by_name(alice: User, token: str) -> None:
     assert list(alice.groups.all()) == []
 
 
-def pending() -> PendingSignup:
+def pending():
     call("users/", {"username": "dave", "email": "dave@example.org", "password": PASSWORD})
     return PendingSignup.objects.get()
 
 
-def token_of_carol(scope: str) -> str:
+def token_of_carol(scope):
     challenge = get_tokens("carol", scope=scope)["challenge"]
     return str(second_step(challenge, unused_code(User.objects.get(username="carol")))["access"])
 
 
 def test_staff_who_may_view_users_can_read_an_account_and_the_owner_sees_it(
-    alice: User, token: str, clock: Clock, settings: Any
-) -> None:
+    alice, token, clock, settings
+):
     set_up(settings, access_token_seconds=3600)
     carol = make_staff("carol")
     User.objects.filter(pk=carol.pk).update(is_superuser=False)
@@ -142,7 +138,7 @@ def test_staff_who_may_view_users_can_read_an_account_and_the_owner_sees_it(
     assert call(path, token=carols).code == "insufficient_user_authentication"
 
 
-def test_staff_without_the_permission_to_view_users_get_404(alice: User) -> None:
+def test_staff_without_the_permission_to_view_users_get_404(alice):
     make_staff("carol")
     User.objects.filter(username="carol").update(is_superuser=False)
 
@@ -155,14 +151,14 @@ def test_staff_without_the_permission_to_view_users_get_404(alice: User) -> None
     assert not Activity.objects.filter(kind="profile_read").exists()
 
 
-def test_reads_of_accounts_by_staff_are_limited(alice: User) -> None:
+def test_reads_of_accounts_by_staff_are_limited(alice):
     make_staff("carol")
     token = token_of_carol("users:read")
     codes = [call(f"users/{NOBODY}/", token=token).code for _ in range(61)]
     assert codes == ["not_found"] * 60 + ["throttled"]
 
 
-def test_a_token_from_before_somebody_became_staff_reads_no_other_account(alice: User) -> None:
+def test_a_token_from_before_somebody_became_staff_reads_no_other_account(alice):
     """The token comes from a sign-in in one step; the admin would ask for the second factor."""
     bob = make_user("bob")
     held = get_tokens("bob")["access"]
@@ -172,7 +168,7 @@ def test_a_token_from_before_somebody_became_staff_reads_no_other_account(alice:
     assert call(f"users/{alice.pk}/", token=held).status == 404
 
 
-def test_other_pending_and_unknown_accounts_give_the_same_404(alice: User, token: str) -> None:
+def test_other_pending_and_unknown_accounts_give_the_same_404(alice, token):
     unseen = (make_user("bob").pk, pending().pk, NOBODY)
 
     answers = [call(f"users/{pk}/", token=token) for pk in unseen]

@@ -1,10 +1,8 @@
 """The profile."""
 
 import re
-from collections.abc import Callable
 from datetime import timedelta
 from functools import partial
-from typing import Any
 
 import pytest
 from django.db import transaction
@@ -28,7 +26,7 @@ from accounts.users.models import EmailAddress, User, Username
 from accounts.users.services import UsernameTaken
 from tests.support import webauthn
 from tests.support.second_factor import enrolled
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.site import together
 from tests.support.steps import (
     PASSWORD,
@@ -48,14 +46,14 @@ PAGE = "/accounts/profile/"
 TAKEN = "That username is taken."
 
 
-def save(client: Client, **more: str) -> Any:
+def save(client, **more):
     fields = {"display_name": "", "about": "", "language": "en", "time_zone": "UTC"}
     return client.post(PAGE, fields | more, follow=True)
 
 
 def test_saving_the_profile_needs_no_reauthentication_and_changes_the_greeting(
-    client: Client, clock: Clock, alice: User
-) -> None:
+    client, clock, alice
+):
     signed_in(alice, client)
     before = OutgoingMail.objects.count()
     clock.advance(minutes=30)
@@ -86,9 +84,7 @@ REFUSED = (
 )
 
 
-def test_a_value_that_cannot_be_shown_or_stored_is_refused_at_its_field(
-    client: Client, alice: User
-) -> None:
+def test_a_value_that_cannot_be_shown_or_stored_is_refused_at_its_field(client, alice):
     signed_in(alice, client)
     before = User.objects.values().get()
 
@@ -100,7 +96,7 @@ def test_a_value_that_cannot_be_shown_or_stored_is_refused_at_its_field(
     assert User.objects.values().get() == before
 
 
-def test_a_time_zone_is_chosen_by_its_name_or_by_a_city(client: Client, alice: User) -> None:
+def test_a_time_zone_is_chosen_by_its_name_or_by_a_city(client, alice):
     signed_in(alice, client)
 
     for typed, stored in (
@@ -113,9 +109,7 @@ def test_a_time_zone_is_chosen_by_its_name_or_by_a_city(client: Client, alice: U
         assert alice.time_zone == stored
 
 
-def test_pages_show_times_in_the_time_zone_of_the_profile(
-    client: Client, clock: Clock, alice: User
-) -> None:
+def test_pages_show_times_in_the_time_zone_of_the_profile(client, clock, alice):
     clock.set(clock.now().replace(hour=21, minute=30))
     signed_in(alice, client)
     assert "21:30" in client.get("/accounts/activity/").text
@@ -128,7 +122,7 @@ def test_pages_show_times_in_the_time_zone_of_the_profile(
     assert client.get("/accounts/activity/").status_code == 200
 
 
-def test_the_language_of_the_profile_overrides_accept_language(client: Client, alice: User) -> None:
+def test_the_language_of_the_profile_overrides_accept_language(client, alice):
     signed_in(alice, client)
     assert '<html lang="de"' in client.get("/", headers={"accept-language": "de"}).text
 
@@ -140,7 +134,7 @@ def test_the_language_of_the_profile_overrides_accept_language(client: Client, a
     assert '<html lang="de"' in client.get("/no-such-page").text
 
 
-def test_anonymous_pages_follow_accept_language_and_vary_on_it(client: Client) -> None:
+def test_anonymous_pages_follow_accept_language_and_vary_on_it(client):
     other = client.get("/accounts/login/", headers={"accept-language": "xx"})
     answer = client.get("/accounts/login/", headers={"accept-language": "de-AT, en;q=0.5"})
 
@@ -150,12 +144,12 @@ def test_anonymous_pages_follow_accept_language_and_vary_on_it(client: Client) -
     assert '<html lang="en"' in client.get("/", headers={"host": "evil.example"}).text
 
 
-def language_of_mail_to(username: str) -> str:
+def language_of_mail_to(username):
     html = str(mail_to(username).alternatives[0].content)
     return html.partition('<html lang="')[2].partition('"')[0]
 
 
-def test_a_new_account_keeps_the_language_of_its_sign_up() -> None:
+def test_a_new_account_keeps_the_language_of_its_sign_up():
     client = Client(headers={"accept-language": "de"})
     sign_up(client, "alice")
     assert language_of_mail_to("alice") == "de"
@@ -168,7 +162,7 @@ def test_a_new_account_keeps_the_language_of_its_sign_up() -> None:
     assert User.objects.count() == 2
 
 
-def test_mails_caused_by_others_are_in_the_owners_language(client: Client, alice: User) -> None:
+def test_mails_caused_by_others_are_in_the_owners_language(client, alice):
     User.objects.update(language="de")
 
     client.post("/accounts/login/code/", {"login": "alice"})
@@ -180,13 +174,11 @@ def test_mails_caused_by_others_are_in_the_owners_language(client: Client, alice
     assert language_of_mail_to("alice") == "de"
 
 
-def rename(client: Client, name: str) -> Any:
+def rename(client, name):
     return client.post(PAGE, {"username": name}, follow=True)
 
 
-def test_after_a_rename_only_the_new_username_signs_in_and_the_owner_is_mailed(
-    client: Client, alice: User
-) -> None:
+def test_after_a_rename_only_the_new_username_signs_in_and_the_owner_is_mailed(client, alice):
     page = rename(signed_in(alice, client), "Alicia").text
 
     assert "Your username is now Alicia." in page
@@ -196,9 +188,7 @@ def test_after_a_rename_only_the_new_username_signs_in_and_the_owner_is_mailed(
     assert sign_in(Client(), "alicia").url == "/"
 
 
-def test_a_typed_username_survives_reauthentication(
-    client: Client, clock: Clock, alice: User
-) -> None:
+def test_a_typed_username_survives_reauthentication(client, clock, alice):
     signed_in(alice, client)
     clock.advance(minutes=20)
 
@@ -212,7 +202,7 @@ def test_a_typed_username_survives_reauthentication(
     assert "Your username is now alicia." in rename(client, "alicia").text
 
 
-def test_a_username_can_be_changed_once_a_day(client: Client, clock: Clock, alice: User) -> None:
+def test_a_username_can_be_changed_once_a_day(client, clock, alice):
     """Refused changes do not count."""
     make_user("bob")
     signed_in(alice, client)
@@ -231,9 +221,7 @@ def test_a_username_can_be_changed_once_a_day(client: Client, clock: Clock, alic
     assert "Your username is now alison." in rename(signed_in(alice), "alison").text
 
 
-def test_only_the_former_owner_can_take_a_username_back_within_thirty_days(
-    clock: Clock, alice: User
-) -> None:
+def test_only_the_former_owner_can_take_a_username_back_within_thirty_days(clock, alice):
     bob = make_user("bob")
     rename(signed_in(alice), "alicia")
 
@@ -248,9 +236,7 @@ def test_only_the_former_owner_can_take_a_username_back_within_thirty_days(
 
 
 @pytest.mark.parametrize("pruned", [True, False])
-def test_a_former_username_is_free_after_thirty_days(
-    clock: Clock, alice: User, pruned: bool
-) -> None:
+def test_a_former_username_is_free_after_thirty_days(clock, alice, pruned):
     bob = make_user("bob")
     rename(signed_in(alice), "alicia")
 
@@ -263,7 +249,7 @@ def test_a_former_username_is_free_after_thirty_days(
     assert TAKEN in rename(signed_in(alice), "alice").text
 
 
-def succeeds(act: Callable[[], Any]) -> bool:
+def succeeds(act):
     """Return whether ``act`` succeeds, and no concurrent act was first."""
     try:
         act()
@@ -272,13 +258,13 @@ def succeeds(act: Callable[[], Any]) -> bool:
     return True
 
 
-def hold_dave() -> None:
+def hold_dave():
     with transaction.atomic():
         users.take_username("dave", until=None)
 
 
 @pytest.mark.django_db(transaction=True)
-def test_only_one_of_two_renames_and_a_sign_up_at_once_gets_a_username() -> None:
+def test_only_one_of_two_renames_and_a_sign_up_at_once_gets_a_username():
     people = [make_user("alice"), make_user("bob")]
     acts = [partial(services.rename, user, "dave", Actor()) for user in people] + [hold_dave]
 
@@ -292,7 +278,7 @@ def test_only_one_of_two_renames_and_a_sign_up_at_once_gets_a_username() -> None
 
 
 @pytest.mark.django_db(transaction=True)
-def test_two_concurrent_renames_of_one_account_make_one() -> None:
+def test_two_concurrent_renames_of_one_account_make_one():
     alice = make_user("alice")
     acts = [partial(services.rename, alice, f"alice{i}", Actor()) for i in range(2)]
 
@@ -303,12 +289,12 @@ def test_two_concurrent_renames_of_one_account_make_one() -> None:
 APP, KEY, AUTOMATIC = Authenticator(), Passkey(), Passkey(confirmed=False)
 
 
-def codes(left: int, *, are_saved: bool = True) -> RecoveryCodes:
+def codes(left, *, are_saved=True):
     sealed = sealed_codes([str(number) for number in range(left)], "salt")
     return RecoveryCodes(sealed=sealed, saved_at=site_clock.now() if are_saved else None)
 
 
-def checkup(*held: Any, email: str = "alice@example.org", **more: bool) -> Checkup:
+def checkup(*held, email="alice@example.org", **more):
     """The check-up of an account with a password and these factors."""
     factors = Held(
         [factor for factor in held if isinstance(factor, Authenticator)],
@@ -336,7 +322,7 @@ NEXT = [
 
 
 @pytest.mark.parametrize("state, step", NEXT)
-def test_the_next_step_is_the_first_that_applies(state: Checkup, step: Step | None) -> None:
+def test_the_next_step_is_the_first_that_applies(state, step):
     assert state.next_step is step
 
 
@@ -354,13 +340,13 @@ CHECKS = [
 
 
 @pytest.mark.parametrize("state, good", CHECKS)
-def test_each_check_is_good_or_needs_attention(state: Checkup, good: str) -> None:
+def test_each_check_is_good_or_needs_attention(state, good):
     checks = (state.has_passkey, state.is_two_step, state.is_recovery_good, state.has_email)
     assert "".join("+" if is_good else "." for is_good in checks) == good
     assert state.to_improve == good.count(".")
 
 
-def test_home_says_how_things_stand_and_shows_one_next_step(client: Client, alice: User) -> None:
+def test_home_says_how_things_stand_and_shows_one_next_step(client, alice):
     text = signed_in(alice, client).get("/").text
 
     assert (
@@ -373,9 +359,7 @@ def test_home_says_how_things_stand_and_shows_one_next_step(client: Client, alic
     assert "We send notices to <bdi>alice@example.org</bdi>." in text
 
 
-def test_not_now_hides_the_offer_of_a_passkey_for_90_days(
-    client: Client, alice: User, clock: Clock
-) -> None:
+def test_not_now_hides_the_offer_of_a_passkey_for_90_days(client, alice, clock):
     signed_in(alice, client)
     assert "Next step: add a passkey" in client.get("/").text
 
@@ -386,7 +370,7 @@ def test_not_now_hides_the_offer_of_a_passkey_for_90_days(
     assert "Next step: add a passkey" in signed_in(User.objects.get()).get("/").text
 
 
-def test_home_says_that_all_is_set(client: Client, alice: User) -> None:
+def test_home_says_that_all_is_set(client, alice):
     enrolled(alice)
     webauthn.registered(alice)
     RecoveryCodes.objects.filter(user=alice).delete()
@@ -403,7 +387,7 @@ def test_home_says_that_all_is_set(client: Client, alice: User) -> None:
     assert "You have 4 recovery codes left." in text
 
 
-def test_home_without_an_email_address_asks_for_one(client: Client, alice: User) -> None:
+def test_home_without_an_email_address_asks_for_one(client, alice):
     EmailAddress.objects.all().delete()
     User.objects.update(email="")
 
@@ -413,7 +397,7 @@ def test_home_without_an_email_address_asks_for_one(client: Client, alice: User)
     assert "Without an email address, you can’t reset your password." in text
 
 
-def test_home_shows_the_last_sign_in_and_the_last_three_events(client: Client, alice: User) -> None:
+def test_home_shows_the_last_sign_in_and_the_last_three_events(client, alice):
     signed_in(alice)
     signed_in(alice, client)
     for _ in range(3):
@@ -429,8 +413,8 @@ def test_home_shows_the_last_sign_in_and_the_last_three_events(client: Client, a
 
 
 def test_home_makes_as_many_queries_for_a_rich_account_as_for_a_new_one(
-    client: Client, alice: User, django_assert_num_queries: Any
-) -> None:
+    client, alice, django_assert_num_queries
+):
     signed_in(alice, client)
     client.get("/")
     with django_assert_num_queries(11):

@@ -5,14 +5,13 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
 from tests.support.missing import find, missing
 from tests.support.node import packages
 from tests.support.second_factor import code_of, confirm_recovery_codes, seed_on
-from tests.support.site import ROOT, Client, Site
+from tests.support.site import ROOT, Client
 from tests.support.steps import PASSWORD, code_in, sign_in
 from tests.support.virtualenvs import environment
 
@@ -29,14 +28,14 @@ type Program = Callable[..., str]
 
 
 @pytest.fixture
-def description(site: Site, tmp_path: Path) -> Path:
+def description(site, tmp_path):
     """A file with the description that the site serves."""
     file = tmp_path / "schema.json"
     file.write_bytes(site.client().get("/api/v1/schema/").body)
     return file
 
 
-def run(*words: str | Path, cwd: Path, **env: str) -> str:
+def run(*words, cwd, **env):
     """Run a program that must succeed, and return its output."""
     done = subprocess.run(
         words,
@@ -51,12 +50,12 @@ def run(*words: str | Path, cwd: Path, **env: str) -> str:
     return done.stdout.strip()
 
 
-def npm(name: str) -> Path:
+def npm(name):
     """Return the path of a program in the npm packages of this folder."""
     return packages(HERE) / ".bin" / name
 
 
-def test_redocly_finds_no_errors_and_no_warnings(description: Path) -> None:
+def test_redocly_finds_no_errors_and_no_warnings(description):
     config = HERE / "redocly.yaml"
     told = run(
         *(npm("redocly"), "lint", description, "--config", config, "--format", "json"),
@@ -67,7 +66,7 @@ def test_redocly_finds_no_errors_and_no_warnings(description: Path) -> None:
     assert json.loads(told)["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}
 
 
-def test_spectral_finds_no_errors_and_no_warnings(description: Path) -> None:
+def test_spectral_finds_no_errors_and_no_warnings(description):
     run(
         *(npm("spectral"), "lint", description, "--ruleset", HERE / "spectral.yaml"),
         *("--fail-severity", "hint"),
@@ -75,7 +74,7 @@ def test_spectral_finds_no_errors_and_no_warnings(description: Path) -> None:
     )
 
 
-def go_client(description: Path, folder: Path) -> Program:
+def go_client(description, folder):
     """Generate and build a Go client by OpenAPI Generator."""
     go = find("go") or missing("Go")
     find("java") or missing("Java")
@@ -93,7 +92,7 @@ def go_client(description: Path, folder: Path) -> Program:
     return lambda *words: run(folder / "sign_in", *words, cwd=folder)
 
 
-def python_client(description: Path, folder: Path) -> Program:
+def python_client(description, folder):
     """Generate a Python client by openapi-python-client."""
     programs = environment(HERE / "requirements.txt")
     config = folder / "config.json"
@@ -108,7 +107,7 @@ def python_client(description: Path, folder: Path) -> Program:
     return lambda *words: run(programs / "python", "sign_in.py", *words, cwd=folder)
 
 
-def typescript_client(description: Path, folder: Path) -> Program:
+def typescript_client(description, folder):
     """Generate TypeScript types by openapi-typescript, and compile a client with them."""
     node = find("node") or missing("Node")
     (folder / "node_modules").symlink_to(packages(HERE))
@@ -122,7 +121,7 @@ def typescript_client(description: Path, folder: Path) -> Program:
     return lambda *words: run(node, "sign_in.js", *words, cwd=folder)
 
 
-def add_authenticator(site: Site, name: str) -> str:
+def add_authenticator(site, name):
     """Add an authenticator on the site's pages, and return its seed."""
     browser: Client = site.client()
     sign_in(browser, name)
@@ -134,8 +133,8 @@ def add_authenticator(site: Site, name: str) -> str:
 
 @pytest.mark.parametrize("generate", [go_client, python_client, typescript_client])
 def test_a_generated_client_signs_up_and_signs_in_with_an_authenticator_code(
-    generate: Callable[[Path, Path], Program], description: Path, tmp_path: Path, site: Site
-) -> None:
+    generate, description, tmp_path, site
+):
     name = generate.__name__.replace("_", "-")
     program = generate(description, tmp_path)
 

@@ -6,8 +6,6 @@ The only finding that is ignored: a local certificate names no URL to check its 
 import json
 import re
 import subprocess
-from collections.abc import Iterator
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,7 +15,6 @@ from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.node import SCANNERS, packages, scan
 from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
-from tests.support.site import Client
 from tests.support.sslyze import assert_intermediate
 from tests.support.steps import PASSWORD, SIGNUP, address_of, join
 
@@ -54,7 +51,7 @@ OTHERS += ("/admin/login/",)
 class People:
     """The browsers of alice, a member, and carol, an administrator, at one site."""
 
-    def __init__(self, site: LocalHttps) -> None:
+    def __init__(self, site):
         self.site = site
         self.alice, self.carol = (site.client(User_Agent=AGENT) for _ in range(2))
         join(site, self.alice, "alice")
@@ -67,34 +64,34 @@ class People:
         assert confirm_recovery_codes(self.carol).status == 302
         assert self.carol.get("/admin/").status == 200
 
-    def pages(self) -> Iterator[tuple[str, dict[str, str]]]:
+    def pages(self):
         """Yield a path of every kind of page, with the cookies to see it."""
         for who, paths in ((None, OPEN), (self.alice, ALICES), (self.carol, CAROLS)):
             for path in paths:
                 yield path, cookies_of(who) if who else {}
 
 
-def cookies_of(client: Client) -> dict[str, str]:
+def cookies_of(client):
     return {name: morsel.coded_value for name, morsel in client.cookies.items()}
 
 
-def header(cookies: dict[str, str]) -> str:
+def header(cookies):
     return "; ".join(f"{name}={value}" for name, value in cookies.items())
 
 
 @pytest.fixture(scope="module")
-def https(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LocalHttps]:
+def https(tmp_path_factory):
     with LocalHttps(tmp_path_factory.mktemp("https")) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def people(https: LocalHttps) -> People:
+def people(https):
     packages(SCANNERS)
     return People(https)
 
 
-def test_mozillas_observatory_gives_every_page_its_best_mark(people: People) -> None:
+def test_mozillas_observatory_gives_every_page_its_best_mark(people):
     site = people.site
     question = {
         "host": NAME,
@@ -117,7 +114,7 @@ def test_mozillas_observatory_gives_every_page_its_best_mark(people: People) -> 
     assert {path: page for path, page in found.items() if page["score"] < least[path]} == {}
 
 
-def test_csp_evaluator_finds_nothing_of_high_severity_in_any_answer(people: People) -> None:
+def test_csp_evaluator_finds_nothing_of_high_severity_in_any_answer(people):
     policies = {}
     for path, cookies in [*people.pages(), *((path, {}) for path in OTHERS)]:
         answer = people.site.client(User_Agent=AGENT).get(path, headers={"Cookie": header(cookies)})
@@ -131,7 +128,7 @@ def test_csp_evaluator_finds_nothing_of_high_severity_in_any_answer(people: Peop
     assert scan("csp.mjs", {"bad": "script-src 'unsafe-inline'"})["bad"][0]["severity"] == "HIGH"
 
 
-def test_lighthouse_gives_full_marks_for_accessibility_and_best_practices(people: People) -> None:
+def test_lighthouse_gives_full_marks_for_accessibility_and_best_practices(people):
     question = {
         "chromium": str(find(*WITH_WINDOW) or missing("Chromium")),
         "origin": people.site.origin,
@@ -146,9 +143,7 @@ def test_lighthouse_gives_full_marks_for_accessibility_and_best_practices(people
     assert {path: page for path, page in found.items() if page["scores"] != full} == {}
 
 
-def test_6_4_testssl_rates_the_server_a_plus_and_finds_nothing_above_low(
-    https: LocalHttps, tmp_path: Path
-) -> None:
+def test_6_4_testssl_rates_the_server_a_plus_and_finds_nothing_above_low(https, tmp_path):
     testssl = find("testssl", "testssl.sh") or missing("testssl.sh")
     report = tmp_path / "report.json"
     done = subprocess.run(
@@ -171,7 +166,5 @@ def test_6_4_testssl_rates_the_server_a_plus_and_finds_nothing_above_low(
     assert loud.keys() - own == {"cert_revocation"}, loud
 
 
-def test_6_4_sslyze_finds_the_server_compliant_with_mozillas_intermediate(
-    https: LocalHttps,
-) -> None:
+def test_6_4_sslyze_finds_the_server_compliant_with_mozillas_intermediate(https):
     assert_intermediate(NAME, https.authority, https.port)

@@ -1,7 +1,6 @@
 """Sessions."""
 
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.contrib.sessions.backends.base import UpdateError
@@ -22,8 +21,7 @@ from accounts.sessions.store import SessionStore
 from accounts.sessions.views import sign_out_elsewhere
 from accounts.signin.recent import recent_authentication_required
 from accounts.users import services as users
-from accounts.users.models import User
-from tests.support.signin import Clock, request_of, signed_in
+from tests.support.signin import request_of, signed_in
 from tests.support.steps import LOGOUT, is_signed_in, make_user
 
 pytestmark = pytest.mark.django_db
@@ -34,7 +32,7 @@ CURL = "curl/8.14.1"
 HOME = ClientInfo("192.0.2.1", CURL)
 
 
-def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> LoginSession:
+def begin(user, agent=CURL, *, is_remembered=False):
     """Create a session of ``user`` in a browser of its own."""
     proof, place = Proof.now(Method.PASSWORD), ClientInfo("192.0.2.1", agent)
     session = sessions.create(user, [proof], place, is_remembered=is_remembered)
@@ -44,14 +42,12 @@ def begin(user: User, agent: str = CURL, *, is_remembered: bool = False) -> Logi
     return session
 
 
-def live(user: User) -> list[LoginSession]:
+def live(user):
     """Return the live sessions of ``user``."""
     return list(sessions.live(user))
 
 
-def test_revoking_by_id_returns_whether_a_live_session_of_that_user_was_revoked(
-    clock: Clock,
-) -> None:
+def test_revoking_by_id_returns_whether_a_live_session_of_that_user_was_revoked(clock):
     alice, bob = make_user("alice"), make_user("bob")
     ended, rested, kept = begin(alice), begin(alice), begin(alice, is_remembered=True)
     his = begin(bob)
@@ -67,7 +63,7 @@ def test_revoking_by_id_returns_whether_a_live_session_of_that_user_was_revoked(
     assert not BrowserSession.objects.filter(login_session=ended).exists()
 
 
-def test_revoking_the_other_sessions_returns_how_many_were_live(clock: Clock) -> None:
+def test_revoking_the_other_sessions_returns_how_many_were_live(clock):
     alice, bob = make_user("alice"), make_user("bob")
     begin(alice)
     clock.advance(hours=1)
@@ -83,7 +79,7 @@ def test_revoking_the_other_sessions_returns_how_many_were_live(clock: Clock) ->
     )
 
 
-def test_prune_deletes_old_sessions_and_keeps_live_ones(clock: Clock) -> None:
+def test_prune_deletes_old_sessions_and_keeps_live_ones(clock):
     alice = make_user("alice")
     ended, rested = begin(alice), begin(alice)
     lasting = begin(alice, is_remembered=True)
@@ -91,7 +87,7 @@ def test_prune_deletes_old_sessions_and_keeps_live_ones(clock: Clock) -> None:
     stranger = SessionStore()
     stranger.save()
 
-    def kept_after(**interval: float) -> tuple[set[LoginSession], int]:
+    def kept_after(**interval):
         clock.advance(**interval)
         call_command("prune", verbosity=0)
         return set(LoginSession.objects.all()), BrowserSession.objects.count()
@@ -104,7 +100,7 @@ def test_prune_deletes_old_sessions_and_keeps_live_ones(clock: Clock) -> None:
     assert kept_after(days=30) == (set(), 0)
 
 
-def test_revoking_the_current_session_leads_to_the_sign_out_page() -> None:
+def test_revoking_the_current_session_leads_to_the_sign_out_page():
     here = signed_in(make_user("alice"))
     session = LoginSession.objects.get()
 
@@ -112,12 +108,10 @@ def test_revoking_the_current_session_leads_to_the_sign_out_page() -> None:
     assert is_signed_in(here)
 
 
-def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_10(
-    clock: Clock,
-) -> None:
+def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_10(clock):
     session = begin(make_user("alice"))
 
-    def asks(method: str) -> bool:
+    def asks(method):
         request = RequestFactory(headers={"user-agent": HOME.user_agent}).generic(
             method, "/act?a=1"
         )
@@ -137,7 +131,7 @@ def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_
     assert [asks("GET"), asks("POST")] == [False, False]
 
 
-def test_a_late_use_does_not_revive_a_revoked_session(clock: Clock) -> None:
+def test_a_late_use_does_not_revive_a_revoked_session(clock):
     session = begin(make_user("alice"))
     seen = LoginSession.objects.get()
     clock.advance(minutes=30)
@@ -150,7 +144,7 @@ def test_a_late_use_does_not_revive_a_revoked_session(clock: Clock) -> None:
     assert LoginSession.objects.get().used_at == site_clock.now() - timedelta(minutes=30)
 
 
-def test_session_data_cannot_be_saved_to_a_revoked_session(client: Client) -> None:
+def test_session_data_cannot_be_saved_to_a_revoked_session(client):
     signed_in(make_user("alice"), client)
     session = SessionStore(client.cookies["sessionid"].value)
     session["a"] = 1
@@ -165,14 +159,14 @@ def test_session_data_cannot_be_saved_to_a_revoked_session(client: Client) -> No
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:{}.0) Gecko/20100101 Firefox/{}.0"
 
 
-def browser(*, version: int = 142, cookie: str = "") -> Client:
+def browser(*, version=142, cookie=""):
     client = Client(headers={"user-agent": FIREFOX.format(version, version)})
     if cookie:
         client.cookies["known"] = cookie
     return client
 
 
-def meets(client: Client, user: User) -> bool:
+def meets(client, user):
     """Sign ``user`` in and return whether the browser was known before."""
     request, response = request_of(client), HttpResponse()
     is_known = known_browsers.note_sign_in(request, user)
@@ -181,19 +175,17 @@ def meets(client: Client, user: User) -> bool:
     return is_known
 
 
-def since(client: Client, user: User) -> Any:
+def since(client, user):
     row = known_browsers.recognize(request_of(client), user)
     return row.since if row else None
 
 
-def void_proofs_and_links(user: User) -> None:
+def void_proofs_and_links(user):
     users.void_proofs_and_links(user)
     user.refresh_from_db()
 
 
-def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(
-    alice: User, clock: Clock
-) -> None:
+def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(alice, clock):
     here, begun = browser(), clock.now()
     assert (meets(here, alice), since(here, alice)) == (False, begun)
     clock.advance(days=8)
@@ -212,7 +204,7 @@ def test_a_browser_is_known_since_its_first_sign_in_despite_later_changes(
     assert since(safari, alice) is None, "another kind of browser with a copy of the cookie"
 
 
-def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice: User, clock: Clock) -> None:
+def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice, clock):
     here, begun = browser(), clock.now()
     meets(here, alice)
     clock.advance(days=80)
@@ -231,8 +223,8 @@ def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice: User, cloc
 
 
 def test_a_sign_in_updates_a_known_browser_at_most_once_a_month(
-    alice: User, clock: Clock, django_assert_num_queries: Any
-) -> None:
+    alice, clock, django_assert_num_queries
+):
     here = browser()
     meets(here, alice)
     clock.advance(days=30)
@@ -243,7 +235,7 @@ def test_a_sign_in_updates_a_known_browser_at_most_once_a_month(
         meets(here, alice)
 
 
-def test_browsers_stay_known_through_a_secret_key_rotation(alice: User, settings: Any) -> None:
+def test_browsers_stay_known_through_a_secret_key_rotation(alice, settings):
     here = browser()
     meets(here, alice)
     settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = "new", [settings.SECRET_KEY]
@@ -262,11 +254,11 @@ IPHONE = ClientInfo(
 BUTTON = "Sign out this session"
 
 
-def page_of(row: Activity) -> str:
+def page_of(row):
     return f"/accounts/activity/{row.pk}/"
 
 
-def test_the_session_of_an_event_is_ended_from_its_page(client: Client, alice: User) -> None:
+def test_the_session_of_an_event_is_ended_from_its_page(client, alice):
     thief = signed_in(alice)
     session = LoginSession.objects.get()
     row = record(alice, events.ADDRESS_ADDED, Actor(IPHONE, session.pk), detail="x@example.net")
@@ -292,9 +284,7 @@ def test_the_session_of_an_event_is_ended_from_its_page(client: Client, alice: U
     assert client.post(page_of(row)).status_code == 404, "it is ended once"
 
 
-def test_an_app_that_somebody_else_has_connected_leads_to_the_connected_apps(
-    client: Client, alice: User
-) -> None:
+def test_an_app_that_somebody_else_has_connected_leads_to_the_connected_apps(client, alice):
     signed_in(alice, client)
     row = record(alice, events.APP_CONNECTED, Actor(IPHONE), detail="Paperless")
     other = record(alice, events.APP_DISCONNECTED, Actor(IPHONE), detail="Paperless")
@@ -305,9 +295,7 @@ def test_an_app_that_somebody_else_has_connected_leads_to_the_connected_apps(
     assert "Go to your connected apps" not in client.get(page_of(other)).text
 
 
-def test_an_event_of_this_session_leads_to_the_password_and_not_to_a_sign_out(
-    client: Client, alice: User
-) -> None:
+def test_an_event_of_this_session_leads_to_the_password_and_not_to_a_sign_out(client, alice):
     signed_in(alice, client)
     row = record(alice, events.PASSWORD_SET, Actor(IPHONE, LoginSession.objects.get().pk))
 
@@ -319,9 +307,7 @@ def test_an_event_of_this_session_leads_to_the_password_and_not_to_a_sign_out(
     assert is_signed_in(client)
 
 
-def test_an_act_of_staff_was_not_asked_for_and_their_session_is_theirs(
-    client: Client, alice: User
-) -> None:
+def test_an_act_of_staff_was_not_asked_for_and_their_session_is_theirs(client, alice):
     carol = signed_in(make_user("carol"))
     row = record(
         alice, events.SWITCHED_ON, Actor(IPHONE, LoginSession.objects.get().pk, name="carol")
@@ -337,7 +323,7 @@ def test_an_act_of_staff_was_not_asked_for_and_their_session_is_theirs(
     assert is_signed_in(carol)
 
 
-def test_an_act_of_an_api_key_leads_to_the_keys(client: Client, alice: User) -> None:
+def test_an_act_of_an_api_key_leads_to_the_keys(client, alice):
     row = record(alice, events.PROFILE_CHANGED, Actor(IPHONE, proof="api_key", key="backup"))
 
     text = signed_in(alice, client).get(page_of(row)).text
@@ -346,7 +332,7 @@ def test_an_act_of_an_api_key_leads_to_the_keys(client: Client, alice: User) -> 
     assert "<bdi>backup</bdi>" in text
 
 
-def test_nobody_sees_or_ends_what_is_anothers(client: Client, alice: User) -> None:
+def test_nobody_sees_or_ends_what_is_anothers(client, alice):
     hers = signed_in(alice)
     row = record(alice, events.PASSWORD_SET, Actor(IPHONE, LoginSession.objects.get().pk))
     signed_in(make_user("mallory"), client)

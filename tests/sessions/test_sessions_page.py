@@ -2,8 +2,6 @@
 
 import re
 from datetime import timedelta
-from pathlib import Path
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -19,7 +17,7 @@ from tests.support import mmdb
 from tests.support.api import call, get_tokens
 from tests.support.apps import connect_app, make_app
 from tests.support.events import LOCKDOWN, links_in, sent
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -30,17 +28,17 @@ TAGS = re.compile(r"<[^>]*>")
 
 
 @pytest.fixture
-def alice(clock: Clock) -> User:
+def alice(clock):
     return make_user("alice")
 
 
-def card(text: str, heading: str) -> str:
+def card(text, heading):
     """The words of the card with this heading."""
     (found,) = (part for part in text.split('class="card"') if f">{heading}</h2>" in part)
     return " ".join(TAGS.sub(" ", found.partition("</h2>")[2]).split())
 
 
-def test_this_browser_comes_first_and_programs_apart(client: Client, alice: User) -> None:
+def test_this_browser_comes_first_and_programs_apart(client, alice):
     signed_in(alice)
     here = signed_in(alice, client)
     get_tokens("alice", Client(headers={"user-agent": "curl/8.14.1"}))
@@ -55,7 +53,7 @@ def test_this_browser_comes_first_and_programs_apart(client: Client, alice: User
     assert "aren’t signed in, so they aren’t listed here" in programs
 
 
-def test_without_programs_or_other_browsers_the_page_says_so(client: Client, alice: User) -> None:
+def test_without_programs_or_other_browsers_the_page_says_so(client, alice):
     text = signed_in(alice, client).get(PAGE).text
 
     assert ">Programs</h2>" not in text
@@ -66,9 +64,7 @@ def test_without_programs_or_other_browsers_the_page_says_so(client: Client, ali
     assert "trusted" not in effects
 
 
-def test_signing_out_elsewhere_lists_its_effects_with_counts(
-    client: Client, alice: User, clock: Clock
-) -> None:
+def test_signing_out_elsewhere_lists_its_effects_with_counts(client, alice, clock):
     for _ in range(2):
         signed_in(alice)
     get_tokens("alice", Client())
@@ -86,9 +82,7 @@ def test_signing_out_elsewhere_lists_its_effects_with_counts(
         assert stays in effects.partition("What won’t change")[2]
 
 
-def test_the_effects_say_if_this_browser_is_trusted(
-    client: Client, alice: User, settings: Any
-) -> None:
+def test_the_effects_say_if_this_browser_is_trusted(client, alice, settings):
     from accounts.common import secrets
     from accounts.common.clock import now
     from accounts.twofactor.trusted_browsers import PURPOSE
@@ -110,7 +104,7 @@ def test_the_effects_say_if_this_browser_is_trusted(
     assert "1 trusted browser" not in client.get(PAGE).text
 
 
-def test_a_session_is_stale_after_thirty_days(client: Client, alice: User, clock: Clock) -> None:
+def test_a_session_is_stale_after_thirty_days(client, alice, clock):
     signed_in(alice)
     signed_in(alice)
     stale, used = LoginSession.objects.all()
@@ -125,7 +119,7 @@ def test_a_session_is_stale_after_thirty_days(client: Client, alice: User, clock
     assert re.findall(r"Not used for [^<]+", text) == ["Not used for 5 weeks"]
 
 
-def test_browsers_come_before_programs_on_every_page(client: Client, alice: User) -> None:
+def test_browsers_come_before_programs_on_every_page(client, alice):
     get_tokens("alice", Client())
     signed_in(alice, client)
     here = LoginSession.objects.get(kind="browser")
@@ -140,9 +134,7 @@ def test_browsers_come_before_programs_on_every_page(client: Client, alice: User
     assert "through the API" in card(second, "Programs")
 
 
-def test_a_location_file_names_the_places(
-    client: Client, alice: User, settings: Any, tmp_path: Path
-) -> None:
+def test_a_location_file_names_the_places(client, alice, settings, tmp_path):
     path = mmdb.write(tmp_path / "places.mmdb", {"127.0.0.0/8": mmdb.city("Berlin")})
     set_up(settings, geoip_file=str(path))
 
@@ -155,19 +147,19 @@ SESSIONS = "/accounts/sessions/"
 
 
 @pytest.fixture
-def here(client: Browser, clock: Clock) -> LoginSession:
+def here(client, clock):
     """The session of alice in ``client``."""
     signed_in(make_user("alice"), client)
     return LoginSession.objects.get()
 
 
-def text_of(page: str) -> str:
+def text_of(page):
     return re.sub(r"\s+", " ", re.sub(r"<[^>]+>", "", page.replace("</li><li>", " ")))
 
 
 def test_apps_are_named_with_the_browser_that_they_end_with_and_staying_ones_by_themselves(
-    client: Browser, here: LoginSession
-) -> None:
+    client, here
+):
     wiki, paperless, notes = make_app("Wiki"), make_app(), make_app("Notes")
     for app in (wiki, paperless, paperless):
         connect_app(here, app)
@@ -188,7 +180,7 @@ def test_apps_are_named_with_the_browser_that_they_end_with_and_staying_ones_by_
     assert "Notes" in history
 
 
-def test_signing_out_everywhere_else_signs_apps_out(client: Browser, here: LoginSession) -> None:
+def test_signing_out_everywhere_else_signs_apps_out(client, here):
     apps = [connect_app(here, make_app(), is_offline=is_offline) for is_offline in (True, False)]
 
     client.post(SESSIONS, {"others": "1"})
@@ -200,14 +192,14 @@ def test_signing_out_everywhere_else_signs_apps_out(client: Browser, here: Login
     assert here.is_live
 
 
-def test_many_apps_take_no_more_queries(client: Browser, here: LoginSession) -> None:
-    def cost() -> int:
+def test_many_apps_take_no_more_queries(client, here):
+    def cost():
         client.get(SESSIONS)
         with CaptureQueriesContext(connection) as queries:
             client.get(SESSIONS)
         return len(queries)
 
-    def connect(number: int) -> None:
+    def connect(number):
         for is_offline in (True, False):
             connect_app(here, make_app(f"App {number}"), is_offline=is_offline)
 
@@ -218,9 +210,7 @@ def test_many_apps_take_no_more_queries(client: Browser, here: LoginSession) -> 
     assert cost() == few
 
 
-def test_pages_say_how_many_apps_a_new_password_a_new_factor_and_a_lock_end(
-    client: Browser, here: LoginSession
-) -> None:
+def test_pages_say_how_many_apps_a_new_password_a_new_factor_and_a_lock_end(client, here):
     for name in ("Paperless", "Wiki"):
         connect_app(here, make_app(name))
 
@@ -236,7 +226,7 @@ def test_pages_say_how_many_apps_a_new_password_a_new_factor_and_a_lock_end(
     assert "only signed in on this device" in text_of(client.get("/").text)
 
 
-def test_the_api_names_the_app_of_a_session(here: LoginSession) -> None:
+def test_the_api_names_the_app_of_a_session(here):
     app = make_app()
     connect_app(here, app)
 
@@ -247,9 +237,7 @@ def test_the_api_names_the_app_of_a_session(here: LoginSession) -> None:
     assert found["api"][1] is None
 
 
-def test_the_mail_that_locks_an_account_does_not_lead_to_the_names_of_apps(
-    client: Browser, here: LoginSession
-) -> None:
+def test_the_mail_that_locks_an_account_does_not_lead_to_the_names_of_apps(client, here):
     """Whoever reads the mailbox may open the link in a notice."""
     connect_app(here, make_app())
     mails = sent()

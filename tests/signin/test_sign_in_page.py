@@ -8,7 +8,6 @@ from django.utils import translation
 
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, MAIL_SUBSCRIBER, UNGUESSABLE
-from tests.support.signin import Clock
 from tests.support.steps import (
     CODE,
     LOGIN,
@@ -35,13 +34,13 @@ LANGUAGE = "/accounts/language/"
 LAST_USED = "Last used"
 
 
-def marked(page: str) -> str:
+def marked(page):
     """Return the label of the button that is marked as last used, or an empty string."""
     before, _, _after = page.partition(f' <span class="tag">{LAST_USED}')
     return before.rpartition(">")[2] if _ else ""
 
 
-def test_the_method_that_this_browser_used_last_is_marked(client: Client) -> None:
+def test_the_method_that_this_browser_used_last_is_marked(client):
     make_user("alice")
     assert LAST_USED not in client.get(LOGIN).text
     for use, label in ((by_password, "Sign in"), (by_mail, "Email me a code")):
@@ -51,7 +50,7 @@ def test_the_method_that_this_browser_used_last_is_marked(client: Client) -> Non
         assert marked(client.get(LOGIN).text) == label
 
 
-def test_any_other_value_of_the_cookie_marks_nothing(client: Client) -> None:
+def test_any_other_value_of_the_cookie_marks_nothing(client):
     client.cookies[settings.LAST_METHOD_COOKIE_NAME] = "<b>carrier pigeon"
 
     page = client.get(LOGIN).text
@@ -60,7 +59,7 @@ def test_any_other_value_of_the_cookie_marks_nothing(client: Client) -> None:
     assert "pigeon" not in page
 
 
-def test_a_lock_in_this_browser_forgets_the_method(client: Client) -> None:
+def test_a_lock_in_this_browser_forgets_the_method(client):
     make_user("alice")
     sign_in(client, "alice")
 
@@ -69,9 +68,7 @@ def test_a_lock_in_this_browser_forgets_the_method(client: Client) -> None:
     assert LAST_USED not in client.get(LOGIN).text
 
 
-def test_a_language_chosen_before_sign_in_is_kept_with_next_until_the_users_own(
-    client: Client,
-) -> None:
+def test_a_language_chosen_before_sign_in_is_kept_with_next_until_the_users_own(client):
     make_user("alice", language="en")
     page = client.get(f"{LOGIN}?next=/accounts/sessions/").text
     assert '<button class="link" name="language" value="de" lang="de">Deutsch</button>' in page
@@ -86,8 +83,8 @@ def test_a_language_chosen_before_sign_in_is_kept_with_next_until_the_users_own(
 
 
 def test_a_language_link_leads_to_no_other_site_and_is_shown_only_if_there_is_a_choice(
-    client: Client, settings: pytest.FixtureRequest
-) -> None:
+    client, settings
+):
     posted = {"language": "de", "next": "https://evil.example/"}
     assert client.post(LANGUAGE, posted).url == "/"
 
@@ -96,7 +93,7 @@ def test_a_language_link_leads_to_no_other_site_and_is_shown_only_if_there_is_a_
     assert "Deutsch" not in client.get(f"{LOGIN}?next=/").text
 
 
-def test_the_typed_login_travels_to_the_reset_and_back_but_not_in_a_url(client: Client) -> None:
+def test_the_typed_login_travels_to_the_reset_and_back_but_not_in_a_url(client):
     typed = {"login": "alice", "password": "", "next": "/accounts/sessions/", "again": "1"}
 
     for path in (RESET, LOGIN):
@@ -110,7 +107,7 @@ def test_the_typed_login_travels_to_the_reset_and_back_but_not_in_a_url(client: 
     assert 'name="next" value="/accounts/sessions/"' in sent
 
 
-def test_email_me_a_code_asks_for_the_login_if_none_was_typed(client: Client) -> None:
+def test_email_me_a_code_asks_for_the_login_if_none_was_typed(client):
     asked = client.post(CODE, {"login": " ", "password": "", "remember": "on", "ask": "1"}).text
     assert "Error:" not in asked
     assert 'name="login"' in asked
@@ -119,7 +116,7 @@ def test_email_me_a_code_asks_for_the_login_if_none_was_typed(client: Client) ->
     assert client.post(CODE, {"login": "alice", "ask": "1"}).url == CODE
 
 
-def test_an_error_about_an_empty_field_names_the_field_once(client: Client) -> None:
+def test_an_error_about_an_empty_field_names_the_field_once(client):
     page = client.post(LOGIN, {"login": "", "password": ""}).text
 
     summary = page.partition("data-summary")[2].partition("</ul>")[0]
@@ -129,7 +126,7 @@ def test_an_error_about_an_empty_field_names_the_field_once(client: Client) -> N
 
 
 @pytest.mark.parametrize("language", ["en", "de"])
-def test_the_cached_empty_form_equals_a_rendered_one_in_each_language(language: str) -> None:
+def test_the_cached_empty_form_equals_a_rendered_one_in_each_language(language):
     with translation.override(language):
         drawn = str(LoginForm())
 
@@ -137,7 +134,7 @@ def test_the_cached_empty_form_equals_a_rendered_one_in_each_language(language: 
         assert ("angemeldet bleiben" in drawn) == (language == "de")
 
 
-def test_typed_values_do_not_leak_into_other_forms() -> None:
+def test_typed_values_do_not_leak_into_other_forms():
     before = str(LoginForm())
     typed = LoginForm({"login": "alice@example.org"})
 
@@ -146,9 +143,7 @@ def test_typed_values_do_not_leak_into_other_forms() -> None:
     assert str(LoginForm()) == before
 
 
-def test_a_new_code_replaces_the_first_and_keeps_remember_me_and_next(
-    client: Client, clock: Clock
-) -> None:
+def test_a_new_code_replaces_the_first_and_keeps_remember_me_and_next(client, clock):
     make_user("alice")
     token_request = {"login": "alice", "remember": "on", "next": "/accounts/sessions/"}
     client.post(CODE, token_request)
@@ -166,7 +161,7 @@ def test_a_new_code_replaces_the_first_and_keeps_remember_me_and_next(
     assert client.cookies["sessionid"]["max-age"]
 
 
-def test_the_code_page_lets_a_person_start_again_with_another_login(client: Client) -> None:
+def test_the_code_page_lets_a_person_start_again_with_another_login(client):
     client.post(CODE, {"login": "nobody"})
     assert "nobody" in client.get(CODE).text
 
@@ -183,7 +178,7 @@ WAYS = {
 }
 
 
-def refused(browser: Client, login: str = "alice", **more: str) -> str:
+def refused(browser, login="alice", **more):
     """Use up the budget of this client with wrong passwords, and return the next page."""
     for _ in range(LOGIN_SUBSCRIBER.burst):
         sign_in(browser, login, WRONG)
@@ -192,11 +187,11 @@ def refused(browser: Client, login: str = "alice", **more: str) -> str:
     return str(answer.text)
 
 
-def offered(page: str) -> set[str]:
+def offered(page):
     return {way for way, label in WAYS.items() if label in page}
 
 
-def test_the_429_page_keeps_the_typed_login_but_not_the_password(clock: Clock) -> None:
+def test_the_429_page_keeps_the_typed_login_but_not_the_password(clock):
     make_user("alice")
     browser, more = Client(), {"remember": "on", "next": "/accounts/sessions/"}
 
@@ -217,9 +212,7 @@ def test_the_429_page_keeps_the_typed_login_but_not_the_password(clock: Clock) -
 
 
 @pytest.mark.parametrize("headers", [{}, {"accept-language": "de"}], ids=["en", "de"])
-def test_the_429_page_is_the_same_for_known_and_unknown_logins(
-    clock: Clock, headers: dict[str, str]
-) -> None:
+def test_the_429_page_is_the_same_for_known_and_unknown_logins(clock, headers):
     make_user("alice")
     pages = [
         without_nonces(refused(Client(REMOTE_ADDR=place, headers=headers), login))
@@ -230,7 +223,7 @@ def test_the_429_page_is_the_same_for_known_and_unknown_logins(
     assert ("Zu viele Versuche" in pages[0]) is bool(headers)
 
 
-def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock: Clock) -> None:
+def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock):
     browser = Client()
     assert offered(refused(browser)) == set(WAYS)
     for line in range(9):
@@ -248,7 +241,7 @@ def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock
     assert "want to wait" not in refused(browser)
 
 
-def test_any_other_429_page_says_when_to_retry_and_links_back(clock: Clock) -> None:
+def test_any_other_429_page_says_when_to_retry_and_links_back(clock):
     for _ in range(MAIL_SUBSCRIBER.burst):
         sign_up(Client(), f"mallory{len(outbox())}", "alice@example.org")
 

@@ -1,15 +1,14 @@
 """The API calls for signing up: ``users/``, ``email/verify/`` and ``email/resend/``."""
 
 import re
-from typing import Any
 
 import pytest
 from django.test import Client
 
 from accounts.mail.models import OutgoingMail
 from accounts.users.models import PendingSignup, User
-from tests.support.api import Answer, call, get_tokens, is_good
-from tests.support.signin import Clock, set_up
+from tests.support.api import call, get_tokens, is_good
+from tests.support.signin import set_up
 from tests.support.steps import PASSWORD, address_of, code_in, mail_to
 
 pytestmark = pytest.mark.django_db
@@ -18,32 +17,32 @@ WRONG = "AAAAAAAA"
 
 
 @pytest.fixture(autouse=True)
-def _stopped_clock(clock: Clock) -> None:
+def _stopped_clock(clock):
     """Stop the clock, so that no budget refills during a test."""
 
 
-def sign_up(name: str = "alice", client: Client | None = None, **more: Any) -> Answer:
+def sign_up(name="alice", client=None, **more):
     fields = {"username": name, "email": address_of(name), "password": PASSWORD}
     return call("users/", fields | more, client=client)
 
 
-def verify(code: str, client: Client | None = None, name: str = "alice") -> Answer:
+def verify(code, client=None, name="alice"):
     return call("email/verify/", {"email": address_of(name), "code": code}, client=client)
 
 
-def resend(name: str = "alice", client: Client | None = None) -> Answer:
+def resend(name="alice", client=None):
     return call("email/resend/", {"email": address_of(name)}, client=client)
 
 
-def at(address: str) -> Client:
+def at(address):
     return Client(REMOTE_ADDR=address)
 
 
-def code_of(name: str = "alice") -> str:
+def code_of(name="alice"):
     return code_in(mail_to(name).body)
 
 
-def test_a_sign_up_answers_201_with_the_id_that_the_account_will_have() -> None:
+def test_a_sign_up_answers_201_with_the_id_that_the_account_will_have():
     answer = sign_up()
 
     pending = PendingSignup.objects.get()
@@ -56,7 +55,7 @@ def test_a_sign_up_answers_201_with_the_id_that_the_account_will_have() -> None:
     assert is_good(get_tokens()["access"])
 
 
-def test_the_location_header_starts_with_the_origin_and_ignores_the_host_header() -> None:
+def test_the_location_header_starts_with_the_origin_and_ignores_the_host_header():
     answer = sign_up(client=Client(headers={"host": "[::1]", "x-forwarded-host": "evil.example"}))
 
     expected = f"http://localhost:8000/api/v1/users/{answer['id']}/"
@@ -66,7 +65,7 @@ def test_the_location_header_starts_with_the_origin_and_ignores_the_host_header(
     assert all(link.startswith("http://localhost:8000") for link in links)
 
 
-def test_a_closed_sign_up_answers_403_and_stores_nothing(settings: Any) -> None:
+def test_a_closed_sign_up_answers_403_and_stores_nothing(settings):
     set_up(settings, signup="closed")
 
     answer = sign_up()
@@ -83,7 +82,7 @@ REFUSED = {
 }
 
 
-def test_invalid_sign_up_fields_are_refused_by_name() -> None:
+def test_invalid_sign_up_fields_are_refused_by_name():
     for field, values in REFUSED.items():
         for value in values:
             answer = sign_up(**{field: value})
@@ -97,7 +96,7 @@ def test_invalid_sign_up_fields_are_refused_by_name() -> None:
         )
 
 
-def test_a_code_confirms_its_own_email_once_within_15_minutes(clock: Clock) -> None:
+def test_a_code_confirms_its_own_email_once_within_15_minutes(clock):
     sign_up()
     late = code_of()
     assert resend("ALICE").status == 200
@@ -114,7 +113,7 @@ def test_a_code_confirms_its_own_email_once_within_15_minutes(clock: Clock) -> N
     assert (verify(code).status, verify(code).code) == (400, "invalid_code")
 
 
-def test_a_code_allows_five_tries_to_the_client_that_signed_up(clock: Clock) -> None:
+def test_a_code_allows_five_tries_to_the_client_that_signed_up(clock):
     for n, name in enumerate(("alice", "bob")):
         sign_up(name, at("192.0.2.1"))
         code, last = code_of(name), WRONG if n else code_of(name)
@@ -127,7 +126,7 @@ def test_a_code_allows_five_tries_to_the_client_that_signed_up(clock: Clock) -> 
     assert verify(code_of("bob"), at("192.0.2.1"), "bob").status == 200
 
 
-def test_the_code_of_another_sign_up_for_the_same_email_confirms_no_other_username() -> None:
+def test_the_code_of_another_sign_up_for_the_same_email_confirms_no_other_username():
     """CVE-2026-53516: nobody may be tricked into confirming another person's pending sign-up."""
     sign_up(client=at("192.0.2.1"))
     own = code_of()
@@ -141,7 +140,7 @@ def test_the_code_of_another_sign_up_for_the_same_email_confirms_no_other_userna
     assert not PendingSignup.objects.exists()
 
 
-def test_other_sign_ups_for_the_same_email_do_not_take_the_resent_mail(clock: Clock) -> None:
+def test_other_sign_ups_for_the_same_email_do_not_take_the_resent_mail(clock):
     sign_up(client=at("192.0.2.1"))
     for n in range(3):
         sign_up(f"mallory{n}", at("192.0.2.9"), email=address_of("alice"))
@@ -152,9 +151,7 @@ def test_other_sign_ups_for_the_same_email_do_not_take_the_resent_mail(clock: Cl
     assert "Hello alice" in mail_to("alice").body
 
 
-def test_an_overlong_username_is_refused_before_it_is_normalized(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_an_overlong_username_is_refused_before_it_is_normalized(monkeypatch):
     """NFKC turns each character into eighteen: an anonymous request could cost a second of CPU."""
     monkeypatch.setattr("accounts.users.usernames.clean", lambda _name: pytest.fail("worked on"))
 

@@ -1,8 +1,5 @@
 """Fixtures for tests of external providers."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 
 from tests.support.doubles import CREDENTIALS, Doubles
@@ -10,7 +7,7 @@ from tests.support.social import configured
 
 
 @pytest.fixture(scope="session")
-def _doubles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doubles]:
+def _doubles(tmp_path_factory):
     doubles = Doubles(tmp_path_factory.mktemp("doubles"))
     yield doubles
     doubles.server.shutdown()
@@ -18,7 +15,7 @@ def _doubles(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Doubles]:
 
 
 @pytest.fixture
-def doubles(_doubles: Doubles, settings: Any, monkeypatch: pytest.MonkeyPatch) -> Doubles:
+def doubles(_doubles, settings, monkeypatch):
     """The doubles of Google, GitHub, Facebook and X, with all of them configured."""
     configured(settings, **CREDENTIALS)
     _doubles.reset()

@@ -1,8 +1,5 @@
 """What the site still requires after a provider has authenticated a person."""
 
-from collections.abc import Iterator
-from typing import Any
-
 import pytest
 from django.test import Client
 
@@ -16,7 +13,6 @@ from tests.support.second_factor import (
     set_up_authenticator,
     unused_code,
 )
-from tests.support.signin import Clock
 from tests.support.social import configured, round_trip
 from tests.support.steps import is_signed_in, mail_to, path_of, sign_in
 
@@ -29,20 +25,20 @@ LOCKDOWN, CONNECTIONS = "/accounts/lockdown/", "/accounts/3rdparty/"
 
 
 @pytest.fixture
-def op() -> Iterator[OpenIDProvider]:
+def op():
     with OpenIDProvider() as op:
         yield op
 
 
 @pytest.fixture
-def other() -> Iterator[OpenIDProvider]:
+def other():
     with OpenIDProvider() as other:
         yield other
 
 
 def test_after_a_provider_a_mailed_code_is_no_second_step_and_a_trusted_browser_skips_it(
-    op: OpenIDProvider, settings: Any
-) -> None:
+    op, settings
+):
     configured(settings, op.setting())
     round_trip(Client(), op)
     user = User.objects.get()
@@ -58,9 +54,7 @@ def test_after_a_provider_a_mailed_code_is_no_second_step_and_a_trusted_browser_
     assert is_signed_in(here)
 
 
-def test_a_provider_sign_in_leads_through_required_enrolment_to_the_next_page(
-    op: OpenIDProvider, settings: Any
-) -> None:
+def test_a_provider_sign_in_leads_through_required_enrolment_to_the_next_page(op, settings):
     configured(settings, op.setting(), second_factor="all")
     client = Client()
 
@@ -72,8 +66,8 @@ def test_a_provider_sign_in_leads_through_required_enrolment_to_the_next_page(
 
 
 def test_after_a_lockdown_a_provider_signs_in_only_once_the_review_has_kept_it(
-    op: OpenIDProvider, other: OpenIDProvider, settings: Any, clock: Clock
-) -> None:
+    op, other, settings, clock
+):
     configured(settings, op.setting(), other.setting("other", "Other"))
     client = Client()
     round_trip(client, op)

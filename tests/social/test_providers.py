@@ -25,8 +25,6 @@ from tests.support.doubles import (
     SECRET,
     TOKEN,
     Answer,
-    Documented,
-    Doubles,
 )
 from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go
@@ -39,20 +37,18 @@ pytestmark = pytest.mark.django_db
 each = pytest.mark.parametrize("of", DOCUMENTED, ids=lambda of: of.key)
 
 
-def challenge_of(verifier: str) -> str:
+def challenge_of(verifier):
     """Return the PKCE code challenge for a verifier (RFC 7636 section 4.2)."""
     return base64.urlsafe_b64encode(sha256(verifier.encode()).digest()).decode().rstrip("=")
 
 
-def back_to(of: Documented) -> str:
+def back_to(of):
     return f"{settings.AUTHSITE.origin}/accounts/{of.key}/login/callback/"
 
 
 @each
 @pytest.mark.parametrize("act", ["sign-in", "connect", "prove"])
-def test_the_authorization_request_has_exactly_the_documented_parameters(
-    of: Documented, act: str, doubles: Doubles
-) -> None:
+def test_the_authorization_request_has_exactly_the_documented_parameters(of, act, doubles):
     client = Client() if act == "sign-in" else signed_in(make_user("alice"))
     # The redirect URI has the origin, although the client's Host is "testserver".
     url = urlsplit(go(client, of.key, act=act))
@@ -77,9 +73,7 @@ def test_the_authorization_request_has_exactly_the_documented_parameters(
 
 
 @each
-def test_the_code_is_exchanged_as_documented_with_the_pkce_verifier_of_this_attempt(
-    of: Documented, doubles: Doubles
-) -> None:
+def test_the_code_is_exchanged_as_documented_with_the_pkce_verifier_of_this_attempt(of, doubles):
     client = Client()
     url = go(client, of.key)
     come_back(client, doubles.send_back(url), of.key)
@@ -104,9 +98,7 @@ def test_the_code_is_exchanged_as_documented_with_the_pkce_verifier_of_this_atte
 
 
 @each
-def test_profile_requests_send_the_token_only_to_the_documented_urls(
-    of: Documented, doubles: Doubles
-) -> None:
+def test_profile_requests_send_the_token_only_to_the_documented_urls(of, doubles):
     doubles.round_trip(Client(), of.key)
     proof = hmac.new(SECRET.encode(), TOKEN.encode(), sha256).hexdigest()
     fields = {
@@ -129,9 +121,7 @@ def test_profile_requests_send_the_token_only_to_the_documented_urls(
 
 
 @each
-def test_8_3_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_subject(
-    of: Documented, doubles: Doubles
-) -> None:
+def test_8_3_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_subject(of, doubles):
     first, second = Client(), Client()
     assert doubles.round_trip(first, of.key).url == "/"
     person = doubles.answers[of.about[-1] if of.key != "github" else shapes.GITHUB_PERSON]
@@ -148,9 +138,7 @@ def test_8_3_the_first_sign_in_makes_an_account_and_the_second_finds_it_by_its_s
 
 
 @each
-def test_no_provider_secret_is_stored_shown_or_logged(
-    of: Documented, doubles: Doubles, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_no_provider_secret_is_stored_shown_or_logged(of, doubles, caplog):
     caplog.set_level(logging.INFO)
     client = Client()
     url = go(client, of.key)
@@ -167,9 +155,7 @@ def test_no_provider_secret_is_stored_shown_or_logged(
 
 
 @each
-def test_8_2_a_refused_authorization_leads_back_with_a_message_and_creates_no_account(
-    of: Documented, doubles: Doubles
-) -> None:
+def test_8_2_a_refused_authorization_leads_back_with_a_message_and_creates_no_account(of, doubles):
     client = Client()
     answer = doubles.send_back(go(client, of.key)) | {"error": "access_denied"}
     del answer["code"]
@@ -198,8 +184,8 @@ GOOGLES = {
 
 @pytest.mark.parametrize("claims, counts", GOOGLES.values(), ids=GOOGLES)
 def test_google_emails_count_as_verified_only_for_gmail_and_workspace_domains(
-    claims: dict[str, Any], counts: bool, doubles: Doubles
-) -> None:
+    claims, counts, doubles
+):
     doubles.claims = claims
     assert doubles.round_trip(Client(), "google").url == "/"
 
@@ -207,7 +193,7 @@ def test_google_emails_count_as_verified_only_for_gmail_and_workspace_domains(
     assert User.objects.get().email.lower() == (email.lower() if counts else "")
 
 
-def test_the_google_issuer_is_accepted_with_and_without_https(doubles: Doubles) -> None:
+def test_the_google_issuer_is_accepted_with_and_without_https(doubles):
     # Google sent ``iss`` to the redirect URI before its discovery document announced that.
     del doubles.answers[shapes.DISCOVERY]["authorization_response_iss_parameter_supported"]
     for issuer in (shapes.GOOGLE, "accounts.google.com"):
@@ -240,9 +226,7 @@ UNBELIEVED = {
 
 
 @pytest.mark.parametrize("provider, answers", UNBELIEVED.values(), ids=UNBELIEVED)
-def test_an_unverified_email_neither_finds_an_account_nor_is_stored(
-    provider: str, answers: dict[str, Any], doubles: Doubles
-) -> None:
+def test_an_unverified_email_neither_finds_an_account_nor_is_stored(provider, answers, doubles):
     alice = make_user("alice")
     doubles.answers |= answers
     assert doubles.round_trip(Client(), provider).url == "/"
@@ -264,9 +248,7 @@ NAMES = {
 
 
 @pytest.mark.parametrize("login, name, username, shown", NAMES.values(), ids=NAMES)
-def test_any_provider_name_becomes_a_valid_username(
-    login: Any, name: Any, username: str, shown: str, doubles: Doubles
-) -> None:
+def test_any_provider_name_becomes_a_valid_username(login, name, username, shown, doubles):
     alice = make_user("alice")
     doubles.answers[shapes.GITHUB_PERSON] |= {"login": login, "name": name}
     doubles.answers[shapes.GITHUB_MAILS] = []
@@ -316,8 +298,8 @@ ERRORS = [
 
 @pytest.mark.parametrize("provider, url, answer", ERRORS)
 def test_a_provider_error_or_garbage_gives_a_plain_page_and_no_account(
-    provider: str, url: str, answer: Any, doubles: Doubles, caplog: pytest.LogCaptureFixture
-) -> None:
+    provider, url, answer, doubles, caplog
+):
     doubles.answers[url] = answer
     page = doubles.round_trip(Client(), provider)
 
@@ -328,16 +310,14 @@ def test_a_provider_error_or_garbage_gives_a_plain_page_and_no_account(
     assert not Identity.objects.exists()
 
 
-def test_an_untrusted_tls_certificate_is_refused(
-    doubles: Doubles, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_untrusted_tls_certificate_is_refused(doubles, monkeypatch):
     monkeypatch.setattr(http_client, "where", where)
 
     assert doubles.round_trip(Client(), "github").status_code == 400
     assert doubles.requests == []
 
 
-def test_a_github_callback_with_another_issuer_requests_no_token(doubles: Doubles) -> None:
+def test_a_github_callback_with_another_issuer_requests_no_token(doubles):
     client = Client()
     answer = doubles.send_back(go(client, "github")) | {"iss": "https://evil.example"}
 
@@ -362,7 +342,7 @@ OTHERS = ("/help/", "/accounts/password/reset/", "/accounts/login/code/", "/nowh
 OTHERS_MEMBERS = ("/", "/accounts/sessions/", "/accounts/password/change/")
 
 
-def targets(client: Client, path: str) -> str:
+def targets(client, path):
     """Return the ``form-action`` sources of a page's Content Security Policy."""
     answer = client.get(path)
     assert answer.status_code in {200, 404}, path
@@ -373,9 +353,7 @@ def targets(client: Client, path: str) -> str:
 
 @pytest.mark.parametrize("key", [*KEYS, "apple", "acme", "oidc/google", "oidc/../acme"])
 @pytest.mark.parametrize("page, there", [("login/", 200), ("login/callback/", 400)])
-def test_8_5_a_provider_without_credentials_answers_404(
-    key: str, page: str, there: int, settings: Any
-) -> None:
+def test_8_5_a_provider_without_credentials_answers_404(key, page, there, settings):
     configured(settings)
     path = f"/accounts/{key}/{page}"
     answers = [Client().get(path), Client().post(path), signed_in(make_user("alice")).post(path)]
@@ -389,9 +367,7 @@ def test_8_5_a_provider_without_credentials_answers_404(
     assert Client().get(path).status_code == (there if key in KEYS else 404)
 
 
-def test_8_7_form_action_lists_provider_origins_only_on_pages_with_their_buttons(
-    settings: Any,
-) -> None:
+def test_8_7_form_action_lists_provider_origins_only_on_pages_with_their_buttons(settings):
     configured(settings, ACME, **CREDENTIALS)
     stranger, member = Client(), signed_in(make_user("alice"))
 
@@ -405,7 +381,7 @@ def test_8_7_form_action_lists_provider_origins_only_on_pages_with_their_buttons
     assert targets(stranger, LEADING[0]) == "'self' https://github.com"
 
 
-def test_without_providers_form_action_is_self_and_no_page_mentions_them(settings: Any) -> None:
+def test_without_providers_form_action_is_self_and_no_page_mentions_them(settings):
     configured(settings)
     stranger, member = Client(), signed_in(make_user("alice"))
 
@@ -416,8 +392,8 @@ def test_without_providers_form_action_is_self_and_no_page_mentions_them(setting
 
 
 def test_provider_buttons_cost_the_sign_in_page_no_query_and_no_request(
-    settings: Any, monkeypatch: pytest.MonkeyPatch, django_assert_num_queries: Any
-) -> None:
+    settings, monkeypatch, django_assert_num_queries
+):
     configured(settings, ACME, **CREDENTIALS)
     asked: list[str] = []
     monkeypatch.setattr(http_client, "_addresses", lambda host, _port: asked.append(host) or [])

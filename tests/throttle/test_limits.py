@@ -1,7 +1,6 @@
 """Limits."""
 
 import dataclasses
-from typing import Any
 
 import pytest
 from django.db import connection
@@ -15,7 +14,7 @@ from accounts.throttle.limits import LOGIN_SUBSCRIBER, Budget, Limit
 from accounts.throttle.models import Refusals
 from accounts.throttle.services import around, hit, wait
 from tests.support.process import free_port
-from tests.support.signin import Clock, set_up
+from tests.support.signin import set_up
 from tests.support.site import together
 from tests.support.steps import WRONG, make_user, sign_in
 
@@ -25,7 +24,7 @@ OTHER = Limit("test.other", "", burst=10, per=60)
 
 
 @pytest.fixture(params=["database", "refused", pytest.param("redis", marks=pytest.mark.redis)])
-def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+def store(request, settings, monkeypatch):
     """Keep budgets in the database, with no Redis or an unreachable one, or in Redis."""
     monkeypatch.setitem(redis_store._resting, "until", 0.0)
     url = ""
@@ -38,7 +37,7 @@ def store(request: pytest.FixtureRequest, settings: Any, monkeypatch: pytest.Mon
     set_up(settings, redis_url=url)
 
 
-def allowed(*budgets: Budget) -> bool:
+def allowed(*budgets):
     try:
         hit(*budgets)
     except RateLimited:
@@ -47,7 +46,7 @@ def allowed(*budgets: Budget) -> bool:
 
 
 @pytest.mark.django_db(transaction=True)
-def test_exactly_the_burst_of_many_concurrent_acts_passes(store: None, clock: Clock) -> None:
+def test_exactly_the_burst_of_many_concurrent_acts_passes(store, clock):
     """Each act takes from two budgets, in either order; one of them was used before."""
     mine: list[Budget] = [TEN.of(SUBJECT), OTHER.of(SUBJECT)]
     for _ in range(3):
@@ -62,7 +61,7 @@ def test_exactly_the_burst_of_many_concurrent_acts_passes(store: None, clock: Cl
 
 
 @pytest.mark.django_db
-def test_a_budget_refills_by_one_per_interval_up_to_the_burst(store: None, clock: Clock) -> None:
+def test_a_budget_refills_by_one_per_interval_up_to_the_burst(store, clock):
     assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
     assert wait(TEN.of(SUBJECT)) == 60
     clock.advance(seconds=60)
@@ -72,9 +71,7 @@ def test_a_budget_refills_by_one_per_interval_up_to_the_burst(store: None, clock
 
 
 @pytest.mark.django_db
-def test_a_refusal_costs_nothing_and_each_limit_and_subject_has_its_own_budget(
-    store: None, clock: Clock
-) -> None:
+def test_a_refusal_costs_nothing_and_each_limit_and_subject_has_its_own_budget(store, clock):
     for _ in range(100):
         allowed(TEN.of(SUBJECT))
 
@@ -85,9 +82,7 @@ def test_a_refusal_costs_nothing_and_each_limit_and_subject_has_its_own_budget(
 
 
 @pytest.mark.django_db
-def test_a_clock_that_steps_back_delays_the_refill_by_no_more_than_the_step(
-    store: None, clock: Clock
-) -> None:
+def test_a_clock_that_steps_back_delays_the_refill_by_no_more_than_the_step(store, clock):
     for _ in range(10):
         allowed(TEN.of(SUBJECT))
     clock.advance(hours=-1)
@@ -98,9 +93,7 @@ def test_a_clock_that_steps_back_delays_the_refill_by_no_more_than_the_step(
 
 @pytest.mark.django_db
 @pytest.mark.parametrize("scale, burst, wait_seconds", [(2.0, 20, 30), (0.5, 5, 120)])
-def test_limits_scale_multiplies_burst_and_refill_rate(
-    clock: Clock, settings: Any, scale: float, burst: int, wait_seconds: int
-) -> None:
+def test_limits_scale_multiplies_burst_and_refill_rate(clock, settings, scale, burst, wait_seconds):
     set_up(settings, limits_scale=scale)
 
     assert sum(allowed(TEN.of(SUBJECT)) for _ in range(50)) == burst
@@ -110,8 +103,8 @@ def test_limits_scale_multiplies_burst_and_refill_rate(
 @pytest.mark.django_db
 @pytest.mark.parametrize("minutes, at_once", [(120, 1), (6, 1), (4, 0)])
 def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
-    store: None, clock: Clock, minutes: int, at_once: int
-) -> None:
+    store, clock, minutes, at_once
+):
     """Clocks of nodes can differ by minutes, which must give no client more than the limit."""
     clock.advance(minutes=minutes)
     assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
@@ -128,9 +121,7 @@ def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
 
 
 @pytest.mark.django_db
-def test_refusals_soon_after_another_write_nothing(
-    clock: Clock, django_assert_num_queries: Any
-) -> None:
+def test_refusals_soon_after_another_write_nothing(clock, django_assert_num_queries):
     for _ in range(11):
         allowed(TEN.of(SUBJECT))
 
@@ -139,9 +130,7 @@ def test_refusals_soon_after_another_write_nothing(
 
 
 @pytest.mark.django_db
-def test_hidden_limits_refuse_no_action_and_count_only_those_that_the_others_allow(
-    store: None, clock: Clock
-) -> None:
+def test_hidden_limits_refuse_no_action_and_count_only_those_that_the_others_allow(store, clock):
     acts = [hit(TEN.of(n % 2), silent=[OTHER.of(SUBJECT)]) for n in range(14)]
 
     assert acts == [True] * 10 + [False] * 4
@@ -152,8 +141,8 @@ def test_hidden_limits_refuse_no_action_and_count_only_those_that_the_others_all
 
 
 @pytest.mark.django_db
-def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_success() -> None:
-    def statements(subject: object) -> list[tuple[str, int]]:
+def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_success():
+    def statements(subject):
         with CaptureQueriesContext(connection) as queries:
             hit(OTHER.of(subject), silent=[TEN.of("mallory"), OTHER.of("mallory")])
         return [(q["sql"][:20], q["sql"].count("WHEN '")) for q in queries.captured_queries]
@@ -166,7 +155,7 @@ def test_a_refusal_that_a_client_must_not_notice_changes_as_many_budgets_as_a_su
 
 
 @pytest.mark.django_db
-def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clock: Clock) -> None:
+def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clock):
     ours = dataclasses.replace(TEN, name="test.shared", is_shared=True)
     for _ in range(10):
         hit(ours.of())
@@ -184,9 +173,7 @@ def test_a_refusal_by_a_shared_budget_does_not_reveal_what_others_have_spent(clo
     [("2001:db8:0:{:x}::1", 2), ("2001:db8:0:{:x}00::1", 4), ("192.0.2.{:d}", 4)],
     ids=["/56", "/48", "/24"],
 )
-def test_a_wide_network_gets_a_few_times_the_budget_of_one_ip(
-    clock: Clock, line: str, times: int
-) -> None:
+def test_a_wide_network_gets_a_few_times_the_budget_of_one_ip(clock, line, times):
     places = [ClientInfo(line.format(i), "") for i in range(8)]
 
     passed = [sum(allowed(*around(TEN, place)) for _ in range(11)) for place in places]
@@ -194,7 +181,7 @@ def test_a_wide_network_gets_a_few_times_the_budget_of_one_ip(
     assert passed == [TEN.burst] * times + [0] * (8 - times)
 
 
-def test_one_network_cannot_use_up_half_of_a_shared_budget() -> None:
+def test_one_network_cannot_use_up_half_of_a_shared_budget():
     pairs = [
         (getattr(limits, name.replace("EVERYONE", "NETWORK")).times(4), everyone)
         for name, everyone in vars(limits).items()
@@ -213,7 +200,7 @@ def test_one_network_cannot_use_up_half_of_a_shared_budget() -> None:
 
 
 @pytest.mark.django_db
-def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock: Clock) -> None:
+def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock):
     make_user("alice")
     clock.advance(minutes=5)
     for _ in range(LOGIN_SUBSCRIBER.burst + 4):

@@ -9,6 +9,6 @@ __all__ = ["configure"]
 
 
 @pytest.fixture(autouse=True)
-def only_access_tokens(monkeypatch: pytest.MonkeyPatch) -> None:
+def only_access_tokens(monkeypatch):
     """Sign nothing but access tokens."""
     monkeypatch.setattr(keyring, "FURTHER", [])

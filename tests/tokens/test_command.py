@@ -2,9 +2,7 @@
 
 import io
 import sys
-from pathlib import Path
 from types import SimpleNamespace
-from typing import Any
 
 import pytest
 from django.core.management import CommandError, call_command
@@ -13,7 +11,6 @@ from django.db import IntegrityError
 from accounts.management.commands import rotate_signing_key
 from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
-from tests.support.signin import Clock
 from tests.support.signing import is_good, made_by, token
 
 pytestmark = pytest.mark.django_db
@@ -25,20 +22,20 @@ ENCRYPTED = (
 )
 
 
-def rotate(*words: str | Path) -> str:
+def rotate(*words):
     output = io.StringIO()
     call_command("rotate_signing_key", *map(str, words), stdout=output)
     return output.getvalue()
 
 
-def refused(*words: str | Path) -> str:
+def refused(*words):
     with pytest.raises(CommandError) as error:
         rotate(*words)
     assert not SigningKey.objects.exists()
     return str(error.value)
 
 
-def test_the_command_prints_when_a_new_key_signs_and_now_withdraws_the_others(clock: Clock) -> None:
+def test_the_command_prints_when_a_new_key_signs_and_now_withdraws_the_others(clock):
     first, second, stolen = rotate(), rotate(), token()
 
     one, two = SigningKey.objects.order_by("number")
@@ -54,9 +51,7 @@ def test_the_command_prints_when_a_new_key_signs_and_now_withdraws_the_others(cl
     assert not is_good(stolen)
 
 
-def test_an_imported_key_is_read_from_standard_input_and_added_once(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_imported_key_is_read_from_standard_input_and_added_once(tmp_path, monkeypatch):
     text = made_by(ES256, tmp_path)
     monkeypatch.setattr(sys, "stdin", SimpleNamespace(buffer=io.BytesIO(text)))
 
@@ -70,9 +65,7 @@ def test_an_imported_key_is_read_from_standard_input_and_added_once(
     assert SigningKey.objects.get().withdrawn_at is None
 
 
-def test_the_passphrase_is_read_from_a_file_or_the_terminal(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_passphrase_is_read_from_a_file_or_the_terminal(tmp_path, monkeypatch):
     made_by(ENCRYPTED, tmp_path)
     passphrase, wrong = tmp_path / "passphrase", tmp_path / "wrong"
     passphrase.write_text("hunter2\n")
@@ -91,7 +84,7 @@ def test_the_passphrase_is_read_from_a_file_or_the_terminal(
     assert is_good(token())
 
 
-def test_an_unusable_key_file_is_refused_with_a_reason(tmp_path: Path) -> None:
+def test_an_unusable_key_file_is_refused_with_a_reason(tmp_path):
     large, key = tmp_path / "large", tmp_path / "key.pem"
     large.write_bytes(b"-----BEGIN PRIVATE KEY-----" + b"A" * 65_536)
 
@@ -102,9 +95,7 @@ def test_an_unusable_key_file_is_refused_with_a_reason(tmp_path: Path) -> None:
     assert "The curve is P-256 here" in refused("--key-file", key)
 
 
-def test_a_key_for_another_algorithm_than_the_set_one_is_refused(
-    tmp_path: Path, configure: Any
-) -> None:
+def test_a_key_for_another_algorithm_than_the_set_one_is_refused(tmp_path, configure):
     configure(token_algorithm="ES256")
     made_by("openssl genpkey -algorithm ED25519 -out key.pem", tmp_path)
 
@@ -113,10 +104,10 @@ def test_a_key_for_another_algorithm_than_the_set_one_is_refused(
     )
 
 
-def test_a_concurrent_rotation_fails_and_changes_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_concurrent_rotation_fails_and_changes_nothing(monkeypatch):
     keyring.signer()
 
-    def taken(*_key: Any) -> None:
+    def taken(*_key):
         raise IntegrityError
 
     monkeypatch.setattr(keyring, "insert", taken)

@@ -1,16 +1,12 @@
 """The key ring."""
 
-from typing import Any
-
 import pytest
 from django.db import OperationalError, transaction
-from django.test import Client
 
 from accounts.common import secrets
 from accounts.tokens import keyring, keys
 from accounts.tokens.keyring import Further
 from accounts.tokens.models import SigningKey
-from tests.support.signin import Clock
 from tests.support.signing import is_good, published, queries, refusing, token
 from tests.support.site import together
 
@@ -18,7 +14,7 @@ pytestmark = pytest.mark.django_db
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_the_first_key_is_made_on_demand_and_signs_at_once(algorithm: str, configure: Any) -> None:
+def test_the_first_key_is_made_on_demand_and_signs_at_once(algorithm, configure):
     configure(token_algorithm=algorithm)
     assert not SigningKey.objects.exists()
 
@@ -30,9 +26,7 @@ def test_the_first_key_is_made_on_demand_and_signs_at_once(algorithm: str, confi
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_new_key_keeps_the_algorithm_of_the_key_before_it_unless_one_is_set(
-    clock: Clock, configure: Any
-) -> None:
+def test_a_new_key_keeps_the_algorithm_of_the_key_before_it_unless_one_is_set(clock, configure):
     keyring.add(keys.generate("EdDSA"))
     clock.advance(days=91)
     keyring.signer()
@@ -45,15 +39,13 @@ def test_a_new_key_keeps_the_algorithm_of_the_key_before_it_unless_one_is_set(
 
 
 @pytest.fixture
-def id_tokens(only_access_tokens: None, monkeypatch: pytest.MonkeyPatch) -> None:
+def id_tokens(only_access_tokens, monkeypatch):
     """Sign other tokens than access tokens with RS256."""
     monkeypatch.setattr(keyring, "FURTHER", [Further(lambda: "RS256", lambda: True)])
 
 
 @pytest.mark.django_db(transaction=True)
-def test_each_algorithm_in_use_has_its_own_key_and_successor(
-    id_tokens: None, clock: Clock, configure: Any
-) -> None:
+def test_each_algorithm_in_use_has_its_own_key_and_successor(id_tokens, clock, configure):
     configure(signing_key_days=30)
     access, other = keyring.signer(), keyring.signer("RS256")
 
@@ -75,7 +67,7 @@ def test_each_algorithm_in_use_has_its_own_key_and_successor(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_an_algorithm_that_is_not_in_use_gets_no_key() -> None:
+def test_an_algorithm_that_is_not_in_use_gets_no_key():
     keyring.signer()
 
     with pytest.raises(keyring.CannotSign):
@@ -86,8 +78,8 @@ def test_an_algorithm_that_is_not_in_use_gets_no_key() -> None:
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("before", ["ES256", "RS256"])
 def test_no_client_is_refused_while_the_algorithm_changes_and_changes_back(
-    id_tokens: None, before: str, clock: Clock, configure: Any
-) -> None:
+    id_tokens, before, clock, configure
+):
     """Clients use copies of the published keys for five minutes, and access tokens for an hour."""
     configure(token_algorithm=before)
     keyring.signer()
@@ -108,12 +100,12 @@ def test_no_client_is_refused_while_the_algorithm_changes_and_changes_back(
             assert {row.algorithm for row in SigningKey.objects.all()} == used
 
 
-def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs() -> None:
+def test_cached_copies_of_the_jwks_expire_before_a_new_key_signs():
     """This holds even for a copy from a process that had not loaded the new key yet."""
     assert keyring.LEAD > keyring.RELOAD + keyring.MAX_AGE
 
 
-def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(clock: Clock) -> None:
+def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(clock):
     keyring.signer()
     stolen = token()
     (waiting,) = keyring.rotate()
@@ -129,7 +121,7 @@ def test_rotating_now_withdraws_the_current_and_the_waiting_key_at_once(clock: C
     assert waiting.kid in {row.kid for row in gone}
 
 
-def test_a_withdrawn_key_cannot_be_added_again(clock: Clock) -> None:
+def test_a_withdrawn_key_cannot_be_added_again(clock):
     key = keys.generate("EdDSA")
     assert keyring.add(key)[0].kid == keyring.signer().kid, "the very first key signs at once"
     keyring.rotate(now=True)
@@ -140,7 +132,7 @@ def test_a_withdrawn_key_cannot_be_added_again(clock: Clock) -> None:
         keyring.add(key)
 
 
-def test_prune_deletes_expired_keys_and_keeps_signing_and_waiting_ones(clock: Clock) -> None:
+def test_prune_deletes_expired_keys_and_keeps_signing_and_waiting_ones(clock):
     keyring.signer()
     assert keyring.prune() == 0
     (second,) = keyring.rotate()
@@ -155,9 +147,7 @@ def test_prune_deletes_expired_keys_and_keeps_signing_and_waiting_ones(clock: Cl
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_successor_is_made_automatically_and_published_before_it_signs(
-    clock: Clock, configure: Any
-) -> None:
+def test_a_successor_is_made_automatically_and_published_before_it_signs(clock, configure):
     configure(signing_key_days=30)
     first = keyring.signer().kid
     clock.advance(days=30, seconds=-1)
@@ -177,9 +167,7 @@ def test_a_successor_is_made_automatically_and_published_before_it_signs(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_signing_goes_on_if_a_successor_cannot_be_stored(
-    clock: Clock, caplog: pytest.LogCaptureFixture
-) -> None:
+def test_signing_goes_on_if_a_successor_cannot_be_stored(clock, caplog):
     first = keyring.signer().kid
     clock.advance(days=91)
 
@@ -192,14 +180,14 @@ def test_signing_goes_on_if_a_successor_cannot_be_stored(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_a_key_is_not_made_within_a_transaction() -> None:
+def test_a_key_is_not_made_within_a_transaction():
     with transaction.atomic(), pytest.raises(RuntimeError, match="durable"):
         keyring.signer()
 
     assert not SigningKey.objects.exists()
 
 
-def test_two_processes_make_one_successor(clock: Clock) -> None:
+def test_two_processes_make_one_successor(clock):
     keyring.signer()
     clock.advance(days=91)
     seen = keyring.read({})
@@ -210,7 +198,7 @@ def test_two_processes_make_one_successor(clock: Clock) -> None:
     assert [row.number for row in SigningKey.objects.order_by("number")] == [1, 2]
 
 
-def test_signing_goes_on_after_the_clock_was_set_back(clock: Clock) -> None:
+def test_signing_goes_on_after_the_clock_was_set_back(clock):
     first = keyring.signer().kid
     clock.advance(days=-1)
     with queries() as asked:
@@ -226,7 +214,7 @@ def test_signing_goes_on_after_the_clock_was_set_back(clock: Clock) -> None:
 UNKNOWN = "x" * 43
 
 
-def test_signing_verifying_and_publishing_query_the_database_once_a_minute(clock: Clock) -> None:
+def test_signing_verifying_and_publishing_query_the_database_once_a_minute(clock):
     written = token()
     clock.advance(seconds=59)
     with queries() as asked:
@@ -242,7 +230,7 @@ def test_signing_verifying_and_publishing_query_the_database_once_a_minute(clock
     assert len(asked) == 1
 
 
-def test_cached_keys_are_published_without_the_database_for_a_minute(clock: Clock) -> None:
+def test_cached_keys_are_published_without_the_database_for_a_minute(clock):
     assert keyring.cached_jwks() is None, "nothing is cached yet"
     read = keyring.jwks()
     clock.advance(seconds=59)
@@ -254,7 +242,7 @@ def test_cached_keys_are_published_without_the_database_for_a_minute(clock: Cloc
     assert keyring.cached_jwks() is None
 
 
-def test_a_flood_of_unknown_key_ids_costs_one_query_in_five_seconds(clock: Clock) -> None:
+def test_a_flood_of_unknown_key_ids_costs_one_query_in_five_seconds(clock):
     """A key id that cannot be a thumbprint costs no query."""
     keyring.signer()
     clock.advance(seconds=1)
@@ -276,9 +264,7 @@ def test_a_flood_of_unknown_key_ids_costs_one_query_in_five_seconds(clock: Clock
     assert len(asked) == 0
 
 
-def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_minute(
-    clock: Clock,
-) -> None:
+def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_minute(clock):
     keyring.signer()
     stolen = token()
     elsewhere = keys.generate("ES256")
@@ -294,7 +280,7 @@ def test_keys_of_other_processes_are_found_on_first_use_and_withdrawals_in_a_min
     assert not is_good(stolen)
 
 
-def test_known_keys_sign_and_verify_while_the_database_is_away(clock: Clock) -> None:
+def test_known_keys_sign_and_verify_while_the_database_is_away(clock):
     written, new = token(), keyring.rotate()[0].kid
     keyring.jwks()
 
@@ -317,8 +303,8 @@ def test_known_keys_sign_and_verify_while_the_database_is_away(clock: Clock) -> 
 
 
 def test_without_its_encryption_key_a_signing_key_verifies_but_does_not_sign(
-    configure: Any, settings: Any, caplog: pytest.LogCaptureFixture
-) -> None:
+    configure, settings, caplog
+):
     written, kid, new = token(), keyring.signer().kid, secrets.encryption_key()
     configure(encryption_keys=(new, *settings.AUTHSITE.encryption_keys))
     keyring.forget()
@@ -341,7 +327,7 @@ def test_without_its_encryption_key_a_signing_key_verifies_but_does_not_sign(
 
 
 @pytest.mark.django_db(transaction=True)
-def test_sixteen_concurrent_threads_agree_on_the_first_key() -> None:
+def test_sixteen_concurrent_threads_agree_on_the_first_key():
     made = together(16, lambda _i: keyring.signer().kid)
 
     assert set(made) == {SigningKey.objects.get().kid}
@@ -352,7 +338,7 @@ JWKS = "/.well-known/jwks.json"
 PRIVATE_MEMBERS = {"d", "p", "q", "dp", "dq", "qi", "oth", "k"}
 
 
-def test_the_jwks_has_no_private_member_of_any_key(client: Client, configure: Any) -> None:
+def test_the_jwks_has_no_private_member_of_any_key(client, configure):
     for algorithm in ("RS256", "ES256", "EdDSA"):
         configure(token_algorithm=algorithm)
         keyring.rotate()
@@ -367,9 +353,7 @@ def test_the_jwks_has_no_private_member_of_any_key(client: Client, configure: An
         assert jwk["use"] == "sig"
 
 
-def test_the_jwks_is_served_without_a_query_and_its_etag_changes_with_the_keys(
-    client: Client, clock: Clock
-) -> None:
+def test_the_jwks_is_served_without_a_query_and_its_etag_changes_with_the_keys(client, clock):
     first = client.get(JWKS)
     assert "Vary" not in first, "shared caches keep one copy for all clients"
     tag = first["ETag"]

@@ -2,8 +2,6 @@
 
 import json
 from contextlib import suppress
-from pathlib import Path
-from typing import Any
 
 import jwt
 import pytest
@@ -55,7 +53,7 @@ ENCRYPTED = (
 )
 
 
-def signs(key: Any) -> bool:
+def signs(key):
     """Return whether a token that ``key`` signs can be verified with the published JWK alone."""
     jwk = json.loads(json.dumps(keys.public_jwk(key)))
     token = jwt.encode({"sub": "alice"}, key, jwk["alg"])
@@ -63,9 +61,7 @@ def signs(key: Any) -> bool:
 
 
 @pytest.mark.parametrize("command, algorithm", TAKEN.items())
-def test_keys_of_openssl_and_ssh_keygen_are_accepted(
-    command: str, algorithm: str, tmp_path: Path
-) -> None:
+def test_keys_of_openssl_and_ssh_keygen_are_accepted(command, algorithm, tmp_path):
     key = keys.load(made_by(command, tmp_path))
 
     assert keys.algorithm_of(key) == keys.algorithm_of(key.public_key()) == algorithm
@@ -73,9 +69,7 @@ def test_keys_of_openssl_and_ssh_keygen_are_accepted(
 
 
 @pytest.mark.parametrize("command, words", REFUSED.items())
-def test_weak_and_unsupported_keys_are_refused_with_a_reason(
-    command: str, words: str, tmp_path: Path
-) -> None:
+def test_weak_and_unsupported_keys_are_refused_with_a_reason(command, words, tmp_path):
     text = made_by(command, tmp_path)
 
     with pytest.raises(keys.KeyRefused, match=words):
@@ -83,7 +77,7 @@ def test_weak_and_unsupported_keys_are_refused_with_a_reason(
 
 
 @pytest.mark.parametrize("command", ENCRYPTED)
-def test_an_encrypted_key_needs_its_passphrase(command: str, tmp_path: Path) -> None:
+def test_an_encrypted_key_needs_its_passphrase(command, tmp_path):
     text = made_by(command, tmp_path)
     # The commands of openssl have this word as passphrase.
     passphrase = PASSPHRASE if command.startswith("ssh") else "PASSPHRASE"
@@ -96,9 +90,7 @@ def test_an_encrypted_key_needs_its_passphrase(command: str, tmp_path: Path) -> 
     assert not isinstance(refused.value, keys.PassphraseNeeded)
 
 
-def test_an_encrypted_openssh_key_is_refused_with_the_command_that_converts_it(
-    tmp_path: Path,
-) -> None:
+def test_an_encrypted_openssh_key_is_refused_with_the_command_that_converts_it(tmp_path):
     text = made_by(f"{SSH} PASSPHRASE -t ed25519", tmp_path)
 
     with pytest.raises(keys.PassphraseNeeded):
@@ -107,7 +99,7 @@ def test_an_encrypted_openssh_key_is_refused_with_the_command_that_converts_it(
         keys.load(text, PASSPHRASE.encode())
 
 
-def test_files_without_a_private_key_and_needless_passphrases_are_refused(tmp_path: Path) -> None:
+def test_files_without_a_private_key_and_needless_passphrases_are_refused(tmp_path):
     text = made_by(f"{SSH} EMPTY -t ecdsa -m PEM", tmp_path)
     public = keys.load(text).public_key()
     pem = public.public_bytes(Encoding.PEM, PublicFormat.SubjectPublicKeyInfo)
@@ -120,7 +112,7 @@ def test_files_without_a_private_key_and_needless_passphrases_are_refused(tmp_pa
 
 
 @pytest.mark.parametrize("kind", ["ecdsa", "ed25519"])
-def test_a_damaged_key_is_refused_or_still_signs(kind: str, tmp_path: Path) -> None:
+def test_a_damaged_key_is_refused_or_still_signs(kind, tmp_path):
     """A format without a checksum may still be read as another key, but not if it is cut off."""
     text = made_by(f"{SSH} EMPTY -t {kind}", tmp_path)
 
@@ -132,7 +124,7 @@ def test_a_damaged_key_is_refused_or_still_signs(kind: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
-def test_a_generated_key_is_strong_and_survives_a_round_trip_through_pem(algorithm: str) -> None:
+def test_a_generated_key_is_strong_and_survives_a_round_trip_through_pem(algorithm):
     key = keys.generate(algorithm)
     jwk = keys.public_jwk(key)
 
@@ -145,14 +137,14 @@ def test_a_generated_key_is_strong_and_survives_a_round_trip_through_pem(algorit
     assert signs(key)
 
 
-def test_every_protected_call_has_an_area_and_every_area_has_a_call() -> None:
+def test_every_protected_call_has_an_area_and_every_area_has_a_call():
     views = [getattr(route.callback, "cls", None) for route in ROUTES.values()]
     closed = [view for view in views if view and view.permission_classes != ()]
 
     assert {view.area for view in closed} == AREAS.keys() | {"admin"}
 
 
-def test_a_scope_is_parsed_as_a_set_and_written_in_one_order() -> None:
+def test_a_scope_is_parsed_as_a_set_and_written_in_one_order():
     assert parse("  write \t read\n") == {"read", "write"}
     assert written(parse("write sessions:read groups")) == "groups sessions:read write"
     longest = LoginSession._meta.get_field("scope").max_length
@@ -165,12 +157,12 @@ def test_a_scope_is_parsed_as_a_set_and_written_in_one_order() -> None:
     ["", " ", "admin", "READ", "*", "read,write", "read write admin", "read:", ":read", "profile",
      "profile:own", "profile:read:write", "groups:read", "users:write"],
 )  # fmt: skip
-def test_an_unknown_scope_is_refused(text: str) -> None:
+def test_an_unknown_scope_is_refused(text):
     with pytest.raises(UnknownScope):
         parse(text)
 
 
-def test_read_and_write_cover_every_area_and_an_area_covers_only_itself() -> None:
+def test_read_and_write_cover_every_area_and_an_area_covers_only_itself():
     for right, other in (("read", "write"), ("write", "read")):
         assert not is_covered(frozenset({right}), other)
         for area in AREAS:
@@ -180,20 +172,20 @@ def test_read_and_write_cover_every_area_and_an_area_covers_only_itself() -> Non
             assert [scope for scope in SCOPES if is_covered(held, scope)] == [f"{area}:{right}"]
 
 
-def test_a_scope_in_words_names_the_areas_that_it_covers() -> None:
+def test_a_scope_in_words_names_the_areas_that_it_covers():
     said = in_words({"profile:read", "activity:read", "sessions:read", "sessions:write", "groups"})
     assert said == "View: Profile, Activity; View and change: Sessions; groups"
     areas = "Change: Profile, Sessions, Activity, API keys, Connected apps"
     assert in_words({"write"}).startswith(areas)
 
 
-def test_groups_and_other_users_are_not_in_the_default_scope() -> None:
+def test_groups_and_other_users_are_not_in_the_default_scope():
     for scope in ("groups", "users:read", "admin:read", "admin:write"):
         assert scope not in scopes.DEFAULT
         assert not is_covered(scopes.DEFAULT, scope)
 
 
-def test_a_scope_can_be_narrowed_and_a_wider_one_is_refused() -> None:
+def test_a_scope_can_be_narrowed_and_a_wider_one_is_refused():
     assert narrowed(scopes.DEFAULT, None) == scopes.DEFAULT
     for held in SCOPES:
         for wanted in SCOPES:

@@ -1,12 +1,10 @@
 """What a session records about its authentication: ``amr``, ``acr`` and ``auth_time``."""
 
 import pytest
-from django.test import Client
 
 from accounts.common.proofs import Assurance
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
-from accounts.users.models import User
 from tests.support.second_factor import (
     confirm_recovery_codes,
     enrolled,
@@ -14,7 +12,6 @@ from tests.support.second_factor import (
     take_second_step,
     unused_code,
 )
-from tests.support.signin import Clock
 from tests.support.steps import PASSWORD, by_mail, make_staff, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
@@ -24,14 +21,14 @@ REAUTHENTICATE = "/accounts/reauthenticate/"
 
 
 @pytest.fixture
-def alice(clock: Clock) -> User:
+def alice(clock):
     """Alice, who has an authenticator."""
     alice = make_user("alice")
     enrolled(alice)
     return alice
 
 
-def session_of(client: Client) -> LoginSession:
+def session_of(client):
     """Return the session of the browser ``client``."""
     row = BrowserSession.objects.get(pk=digest(client.cookies["sessionid"].value))
     assert row.login_session
@@ -39,7 +36,7 @@ def session_of(client: Client) -> LoginSession:
 
 
 @pytest.mark.parametrize("name", ["alice", "carol"], ids=["signed in", "during sign-in"])
-def test_enrolling_counts_as_the_second_step(client: Client, clock: Clock, name: str) -> None:
+def test_enrolling_counts_as_the_second_step(client, clock, name):
     make_user("alice")
     make_staff("carol", has_factor=False)
     sign_in(client, name)
@@ -55,9 +52,7 @@ def test_enrolling_counts_as_the_second_step(client: Client, clock: Clock, name:
     assert client.cookies["sessionid"].value != key, "the key changes when rights rise"
 
 
-def test_reauthentication_adds_its_method_and_updates_auth_time(
-    client: Client, alice: User, clock: Clock
-) -> None:
+def test_reauthentication_adds_its_method_and_updates_auth_time(client, alice, clock):
     by_mail(client)
     take_second_step(client, alice)
     clock.advance(minutes=20)

@@ -1,7 +1,6 @@
 """Codes, challenges and proofs of second factors."""
 
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -12,10 +11,8 @@ from accounts.twofactor import models as twofactor_models
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import webauthn
 from accounts.twofactor.models import SEED_PURPOSE, Authenticator
-from accounts.users.models import User
 from tests.support.authenticator import shown
 from tests.support.second_factor import code_of
-from tests.support.signin import Clock
 
 pytestmark = pytest.mark.django_db
 
@@ -33,13 +30,13 @@ RFC_CODES = {
 }
 
 
-def phone(user: User, seed: str = RFC_SEED) -> Authenticator:
+def phone(user, seed=RFC_SEED):
     """Create an authenticator none of whose codes was used."""
     sealed = crypto.seal(seed, SEED_PURPOSE)
     return Authenticator.objects.create(user=user, name="Phone", sealed_seed=sealed)
 
 
-def test_codes_match_the_test_vectors_of_rfc_6238(alice: User, clock: Clock) -> None:
+def test_codes_match_the_test_vectors_of_rfc_6238(alice, clock):
     row = phone(alice)
     for at, eight_digits in RFC_CODES.items():
         clock.set(datetime.fromtimestamp(at, UTC))
@@ -51,9 +48,7 @@ def test_codes_match_the_test_vectors_of_rfc_6238(alice: User, clock: Clock) -> 
         assert row.used_at == clock.now()
 
 
-def test_a_new_seed_has_160_bits_and_gives_the_same_codes_as_oathtool(
-    alice: User, clock: Clock
-) -> None:
+def test_a_new_seed_has_160_bits_and_gives_the_same_codes_as_oathtool(alice, clock):
     from accounts.twofactor.views import base32
 
     seed = twofactor.new_seed()
@@ -63,9 +58,7 @@ def test_a_new_seed_has_160_bits_and_gives_the_same_codes_as_oathtool(
     assert phone(alice, seed).verify_token(shown(base32(seed), clock.now().timestamp()))
 
 
-def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(
-    alice: User, clock: Clock
-) -> None:
+def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(alice, clock):
     clock.set(datetime.fromtimestamp(1234567890, UTC))  # the first second of a time step
     good = {steps for steps in range(-4, 5) if phone(alice).fits(code_of(RFC_SEED, steps))}
     assert good == {-1, 0, 1}
@@ -88,11 +81,11 @@ def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(
     ],
     ids=ascii,
 )
-def test_typed_codes_are_normalized(typed: str, code: str) -> None:
+def test_typed_codes_are_normalized(typed, code):
     assert twofactor_models.canonical(typed) == code
 
 
-def test_the_three_kinds_of_code_are_told_apart_by_shape() -> None:
+def test_the_three_kinds_of_code_are_told_apart_by_shape():
     shapes = (
         twofactor_models.TOTP_CODE,
         twofactor_models.RECOVERY_CODE,
@@ -107,7 +100,7 @@ def test_the_three_kinds_of_code_are_told_apart_by_shape() -> None:
     assert fits == [[True, False, False], [False, True, False], [False, False, True]]
 
 
-def test_recovery_codes_are_ten_unique_codes_of_50_bits() -> None:
+def test_recovery_codes_are_ten_unique_codes_of_50_bits():
     made = [code for _ in range(20) for code in twofactor_models.new_recovery_codes()]
 
     assert len(made) == 200
@@ -121,7 +114,7 @@ def test_recovery_codes_are_ten_unique_codes_of_50_bits() -> None:
 ACT = "login"
 
 
-def test_challenges_are_unique_and_hold_at_least_16_random_bytes() -> None:
+def test_challenges_are_unique_and_hold_at_least_16_random_bytes():
     made = {webauthn.issue(ACT) for _ in range(50)}
 
     assert len({challenge[: webauthn.NONCE_BYTES] for challenge in made}) == 50
@@ -129,7 +122,7 @@ def test_challenges_are_unique_and_hold_at_least_16_random_bytes() -> None:
     assert webauthn.NONCE_BYTES >= 16
 
 
-def test_a_challenge_with_any_bit_changed_is_refused() -> None:
+def test_a_challenge_with_any_bit_changed_is_refused():
     challenge = webauthn.issue(ACT)
 
     for n in range(len(challenge) * 8):
@@ -141,9 +134,7 @@ def test_a_challenge_with_any_bit_changed_is_refused() -> None:
     assert not webauthn.is_good(challenge + b"\0", ACT)
 
 
-def test_challenges_survive_a_secret_key_rotation_and_foreign_ones_are_refused(
-    settings: Any,
-) -> None:
+def test_challenges_survive_a_secret_key_rotation_and_foreign_ones_are_refused(settings):
     challenge, former = webauthn.issue(ACT), settings.SECRET_KEY
     settings.SECRET_KEY = "another key of fifty characters, as long as it takes"
     assert not webauthn.is_good(challenge, ACT)
@@ -153,7 +144,7 @@ def test_challenges_survive_a_secret_key_rotation_and_foreign_ones_are_refused(
     assert webauthn.is_good(challenge, ACT)
 
 
-def test_a_spent_challenge_is_pruned_only_after_it_has_expired(clock: Clock) -> None:
+def test_a_spent_challenge_is_pruned_only_after_it_has_expired(clock):
     challenge = webauthn.issue(ACT)
     webauthn.consume(challenge)
     # A challenge contains its time in whole seconds, and the clock has fractions.

@@ -18,7 +18,7 @@ from tests.support.second_factor import (
     unused_code,
 )
 from tests.support.second_steps import trusting_browser
-from tests.support.signin import Clock, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import is_signed_in, make_user, sign_in
 from tests.support.webauthn import ADD
 
@@ -31,7 +31,7 @@ WRONG = "That code isn’t right or has already been used."
 
 
 @pytest.fixture
-def newcomer(client: Client, clock: Clock) -> User:
+def newcomer(client, clock):
     """A user without a second factor, signed in with ``client``."""
     newcomer = make_user("alice")
     signed_in(newcomer, client)
@@ -39,7 +39,7 @@ def newcomer(client: Client, clock: Clock) -> User:
 
 
 @pytest.fixture
-def alice(client: Client, clock: Clock) -> User:
+def alice(client, clock):
     """Alice, who has an authenticator and is signed in with ``client``."""
     alice = make_user("alice")
     enrolled(alice)
@@ -47,13 +47,11 @@ def alice(client: Client, clock: Clock) -> User:
     return alice
 
 
-def page_of(user: User) -> str:
+def page_of(user):
     return f"{OVERVIEW}totp/{Authenticator.objects.filter(user=user).latest('pk').pk}/"
 
 
-def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(
-    client: Client, alice: User
-) -> None:
+def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(client, alice):
     client.post(RECOVERY_CODES, {"new": "1"})
     enrolled(alice)
     assert "This is your last second factor" not in client.get(page_of(alice)).text
@@ -72,7 +70,7 @@ def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(
         assert RecoveryCodes.objects.get().left == 10
 
 
-def test_an_account_can_have_five_authenticators(client: Client, alice: User) -> None:
+def test_an_account_can_have_five_authenticators(client, alice):
     for _ in range(3):
         enrolled(alice)
     assert f'href="{SETUP}"' in client.get(OVERVIEW).text
@@ -83,7 +81,7 @@ def test_an_account_can_have_five_authenticators(client: Client, alice: User) ->
     assert Authenticator.objects.count() == 5
 
 
-def test_recovery_codes_need_an_authenticator(client: Client) -> None:
+def test_recovery_codes_need_an_authenticator(client):
     signed_in(make_user("alice"), client)
 
     assert client.get(RECOVERY_CODES).url == SETUP
@@ -91,9 +89,7 @@ def test_recovery_codes_need_an_authenticator(client: Client) -> None:
     assert not RecoveryCodes.objects.exists()
 
 
-def test_the_page_of_recovery_codes_offers_new_ones_after_it_has_shown_them(
-    client: Client, alice: User
-) -> None:
+def test_the_page_of_recovery_codes_offers_new_ones_after_it_has_shown_them(client, alice):
     client.post(RECOVERY_CODES, {"new": "1"})
     assert recovery_codes_on(client.get(RECOVERY_CODES).text)
 
@@ -104,7 +100,7 @@ def test_the_page_of_recovery_codes_offers_new_ones_after_it_has_shown_them(
     assert 'name="new"' in page
 
 
-def test_a_change_says_what_else_it_ends(client: Client, alice: User) -> None:
+def test_a_change_says_what_else_it_ends(client, alice):
     assert "sign you out of" not in client.get(SETUP).text
     elsewhere = signed_in(alice)
     elsewhere.post("/accounts/keys/new/", {"name": "bot", "profile": "read", "expires": "30"})
@@ -122,14 +118,12 @@ def test_a_change_says_what_else_it_ends(client: Client, alice: User) -> None:
             assert told in text, page
 
 
-def get_tokens_of(user: User) -> None:
+def get_tokens_of(user):
     challenge = str(get_tokens(user.username)["challenge"])
     assert second_step(challenge, unused_code(user)).status == 200
 
 
-def test_enrolment_explains_a_phone_clock_that_is_minutes_off(
-    client: Client, newcomer: User
-) -> None:
+def test_enrolment_explains_a_phone_clock_that_is_minutes_off(client, newcomer):
     seed = seed_on(client.get(SETUP).text)
 
     for steps in (-21, -20, -2, 2, 20, 21):
@@ -138,7 +132,7 @@ def test_enrolment_explains_a_phone_clock_that_is_minutes_off(
         assert not Authenticator.objects.exists()
 
 
-def test_a_wrong_phone_clock_is_explained_only_at_enrolment(client: Client, clock: Clock) -> None:
+def test_a_wrong_phone_clock_is_explained_only_at_enrolment(client, clock):
     """Elsewhere the hint would tell an attacker that a guessed code is almost right."""
     alice = make_user("alice")
     seed = enrolled(alice)
@@ -152,9 +146,7 @@ def test_a_wrong_phone_clock_is_explained_only_at_enrolment(client: Client, cloc
             assert CLOCK not in text
 
 
-def test_an_authenticator_gets_the_given_name_and_invalid_names_are_refused(
-    client: Client, newcomer: User
-) -> None:
+def test_an_authenticator_gets_the_given_name_and_invalid_names_are_refused(client, newcomer):
     for typed in ("a" * 65, "a\u202eb", "a\0b", "a\nb"):
         assert "<title>Error:" in set_up_authenticator(client, name=typed).text, ascii(typed)
         assert not Authenticator.objects.exists()

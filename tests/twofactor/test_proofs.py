@@ -1,7 +1,5 @@
 """The services of second factors and recovery, below the pages."""
 
-from typing import Any
-
 import pytest
 
 from accounts.activity.services import Actor
@@ -16,7 +14,7 @@ from accounts.users.disputes import Evidence, OwnershipEvidence
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 from tests.support.second_factor import code_of, enrolled
-from tests.support.signin import Clock, set_up
+from tests.support.signin import set_up
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -26,16 +24,16 @@ SHOWN = frozenset({OwnershipEvidence(Evidence.PASSWORD)})
 
 
 @pytest.fixture
-def alice(clock: Clock) -> User:
+def alice(clock):
     alice = make_user("alice")
     enrolled(alice)
     return alice
 
 
-def test_a_mailed_code_is_tried_only_if_the_caller_accepts_one(alice: User) -> None:
+def test_a_mailed_code_is_tried_only_if_the_caller_accepts_one(alice):
     tried: list[str] = []
 
-    def mailed(code: str) -> bool:
+    def mailed(code):
         tried.append(code)
         return True
 
@@ -47,7 +45,7 @@ def test_a_mailed_code_is_tried_only_if_the_caller_accepts_one(alice: User) -> N
     assert tried == ["12345678"]
 
 
-def test_enrolment_fails_if_the_account_was_changed_meanwhile(clock: Clock) -> None:
+def test_enrolment_fails_if_the_account_was_changed_meanwhile(clock):
     as_read, seed = make_user("alice"), twofactor.new_seed()
     meanwhile = User.objects.get()
     meanwhile.set_password("slow comet over the harbour")
@@ -61,8 +59,8 @@ def test_enrolment_fails_if_the_account_was_changed_meanwhile(clock: Clock) -> N
 
 
 def test_a_setting_gives_the_waiting_period_and_unfinished_recoveries_end_after_a_week(
-    alice: User, clock: Clock, settings: Any
-) -> None:
+    alice, clock, settings
+):
     set_up(settings, factor_recovery_hours=24)
     due = recovery.ask(alice, SHOWN, HOME).due_at
     clock.advance(hours=24, seconds=-1)

@@ -1,7 +1,6 @@
 """Proofs of ownership."""
 
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 from django.core.management import call_command
@@ -25,7 +24,7 @@ from accounts.users.disputes import (
 )
 from accounts.users.models import FormerCredential, User
 from tests.support.second_factor import enrolled, set_up_authenticator
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
 pytestmark = pytest.mark.django_db
@@ -52,8 +51,8 @@ NEW = User(date_joined=NOW - timedelta(hours=1))
     ],
 )
 def test_older_proofs_decide_whether_a_request_is_refused_waits_or_succeeds(
-    shown: set[Evidence], without_factor: Outcome, with_factor: Outcome
-) -> None:
+    shown, without_factor, with_factor
+):
     assert decide(shown, holds_factor=False) is without_factor
     assert decide(shown, holds_factor=True) is with_factor
 
@@ -73,13 +72,11 @@ def test_older_proofs_decide_whether_a_request_is_refused_waits_or_succeeds(
         ({FACTOR, EMAIL}, {FACTOR}, True),
     ],
 )
-def test_a_tie_stops_a_request_and_a_factor_outweighs_other_proofs(
-    objection: set[Evidence], request_: set[Evidence], is_stopped: bool
-) -> None:
+def test_a_tie_stops_a_request_and_a_factor_outweighs_other_proofs(objection, request_, is_stopped):
     assert stops(objection, request_) is is_stopped
 
 
-def test_stored_evidence_is_read_as_it_was_shown() -> None:
+def test_stored_evidence_is_read_as_it_was_shown():
     request, shown = (
         Recovery(),
         frozenset({OwnershipEvidence(EMAIL, "a", NOW), OwnershipEvidence(PASSWORD)}),
@@ -88,7 +85,7 @@ def test_stored_evidence_is_read_as_it_was_shown() -> None:
     assert request.shown == shown
 
 
-def test_a_request_can_be_finished_only_with_the_proofs_it_was_made_with() -> None:
+def test_a_request_can_be_finished_only_with_the_proofs_it_was_made_with():
     first, second = (
         OwnershipEvidence(EMAIL, "a@example.org"),
         OwnershipEvidence(EMAIL, "b@example.org"),
@@ -96,7 +93,7 @@ def test_a_request_can_be_finished_only_with_the_proofs_it_was_made_with() -> No
     removed, browser = OwnershipEvidence(REMOVED, "a@example.org"), OwnershipEvidence(BROWSER, "1")
     password = OwnershipEvidence(PASSWORD)
 
-    def finishes(shown: set[OwnershipEvidence], request: set[OwnershipEvidence]) -> bool:
+    def finishes(shown, request):
         return covers(frozenset(shown), frozenset(request))
 
     assert finishes({first, browser}, {first})
@@ -120,15 +117,11 @@ def test_a_request_can_be_finished_only_with_the_proofs_it_was_made_with() -> No
         (NEW, NEW.date_joined + AT_ONCE + timedelta(seconds=1), False),
     ],
 )
-def test_a_proof_counts_if_held_a_week_before_the_change_or_since_sign_up(
-    user: User, since: datetime | None, is_older: bool
-) -> None:
+def test_a_proof_counts_if_held_a_week_before_the_change_or_since_sign_up(user, since, is_older):
     assert counts(user, since, NOW) is is_older
 
 
-def test_suspended_factors_survive_reencryption_and_work_when_restored(
-    clock: Clock, settings: Any
-) -> None:
+def test_suspended_factors_survive_reencryption_and_work_when_restored(clock, settings):
     alice = make_user("alice")
     clock.advance(minutes=2)
     set_up_authenticator(signed_in(alice))
@@ -148,7 +141,7 @@ def test_suspended_factors_survive_reencryption_and_work_when_restored(
     assert RecoveryCodes.objects.get().left == 10
 
 
-def test_emails_added_after_the_disputed_change_are_not_disputed_emails(clock: Clock) -> None:
+def test_emails_added_after_the_disputed_change_are_not_disputed_emails(clock):
     alice = make_user("alice")
     clock.advance(days=8)
     alice.disputed_at = clock.now()
@@ -161,9 +154,7 @@ def test_emails_added_after_the_disputed_change_are_not_disputed_emails(clock: C
     assert [row.label for row in former_credentials.disputed_emails(alice)] == ["alice@example.org"]
 
 
-def test_replaced_credentials_are_pruned_after_37_days_and_suspended_ones_are_kept(
-    clock: Clock,
-) -> None:
+def test_replaced_credentials_are_pruned_after_37_days_and_suspended_ones_are_kept(clock):
     alice = make_user("alice")
     clock.advance(minutes=2)
     enrolled(alice)

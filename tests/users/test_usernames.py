@@ -5,7 +5,6 @@ import re
 import sys
 import unicodedata
 from io import StringIO
-from typing import Any
 
 import pytest
 from django.contrib.auth.hashers import make_password
@@ -21,7 +20,7 @@ from accounts.users.models import EmailAddress, NameSkeleton, PendingSignup, Use
 from accounts.users.skeletons import Check
 from accounts.users.usernames import TABLES
 from authsite.uts39_tables import FILES, tables
-from tests.support.signin import Clock, set_up
+from tests.support.signin import set_up
 from tests.support.steps import CONFIRM, PASSWORD, make_user, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
@@ -37,11 +36,11 @@ CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
      ("\uff41\uff42", "ab"), ("\ufb01x", "fix"), ("\u1e9ee", "sse"),
      ("\u03c3\u03c2", "\u03c3\u03c3")],
 )  # fmt: skip
-def test_cve_2019_19844_two_spellings_of_one_username_have_one_key(one: str, other: str) -> None:
+def test_cve_2019_19844_two_spellings_of_one_username_have_one_key(one, other):
     assert usernames.key(one) == usernames.key(other)
 
 
-def test_folding_twice_changes_nothing_for_any_character() -> None:
+def test_folding_twice_changes_nothing_for_any_character():
     """Otherwise the key of one username could be chosen as a different username."""
     characters = (chr(i) for i in range(sys.maxunicode + 1))
     clean = (c for c in characters if not unicodedata.category(c).startswith("C"))
@@ -64,7 +63,7 @@ BAD = {
 
 
 @pytest.mark.parametrize("code, bad", [(code, bad) for code in BAD for bad in BAD[code]])
-def test_a_misleading_username_is_refused(code: str, bad: str, settings: Any) -> None:
+def test_a_misleading_username_is_refused(code, bad, settings):
     set_up(settings, reserved_usernames=("ACME",))
 
     with pytest.raises(ValidationError) as refusal:
@@ -73,7 +72,7 @@ def test_a_misleading_username_is_refused(code: str, bad: str, settings: Any) ->
     assert refusal.value.code == code
 
 
-def test_invisible_characters_are_refused_in_usernames() -> None:
+def test_invisible_characters_are_refused_in_usernames():
     """The characters are Default_Ignorable_Code_Point in Unicode's DerivedCoreProperties.txt."""
     codes = [0xAD, 0x34F, 0x61C, 0x115F, 0x1160, 0x17B4, 0x17B5, *range(0x180B, 0x1810)]
     codes += [*range(0x200B, 0x2010), *range(0x202A, 0x202F), *range(0x2060, 0x2070), 0x3164]
@@ -91,11 +90,11 @@ def test_invisible_characters_are_refused_in_usernames() -> None:
      "\u0928\u092e\u0938\u094d\u0924\u0947", "\u0e2a\u0e27\u0e31\u0e2a\u0e14\u0e35",
      "Taro\u5c71\u3042\u30ab", "\uae40\u6797Kim", "\u0661\u0662\u0627", "\u0915\u093c\u0947\u0902"],
 )  # fmt: skip
-def test_an_ordinary_username_of_one_script_is_accepted(good: str) -> None:
+def test_an_ordinary_username_of_one_script_is_accepted(good):
     assert usernames.clean(good) == good
 
 
-def test_operators_may_assign_reserved_usernames() -> None:
+def test_operators_may_assign_reserved_usernames():
     assert usernames.clean("Admin", by_operator=True) == "Admin"
 
 
@@ -105,11 +104,11 @@ def test_operators_may_assign_reserved_usernames() -> None:
      ("Scope", "\u0455\u0441\u043e\u0440\u0435"), ("Ice", "\u0456\u0441\u0435"),
      ("mike", "m\u0131ke"), ("alice", "Al\ufe0fi\u1160ce"), ("bob", "bo\ua4d0")],
 )  # fmt: skip
-def test_usernames_that_look_alike_share_a_skeleton(one: str, other: str) -> None:
+def test_usernames_that_look_alike_share_a_skeleton(one, other):
     assert usernames.skeletons(one) & usernames.skeletons(other)
 
 
-def test_distinguishable_usernames_share_no_skeleton() -> None:
+def test_distinguishable_usernames_share_no_skeleton():
     apart = ["alice", "alicia", "eric", "\xe9ric", "bob", "bob-2", "lan", "\u674e"]
     looks = [look for name in apart for look in usernames.skeletons(name)]
     assert len(set(looks)) == len(looks)
@@ -123,13 +122,13 @@ def test_distinguishable_usernames_share_no_skeleton() -> None:
      "a@b..org", "alice@example.org, mallory@example.org", "alice@example.org>",
      '"bob"@example.org', '"b\\ob"@example.org', "a@[127.0.0.1]"],
 )  # fmt: skip
-def test_an_email_that_may_not_be_delivered_as_typed_is_refused(bad: str) -> None:
+def test_an_email_that_may_not_be_delivered_as_typed_is_refused(bad):
     with pytest.raises(ValidationError):
         emails.clean(bad)
 
 
 @pytest.mark.django_db
-def test_the_database_refuses_a_duplicate_email_or_username() -> None:
+def test_the_database_refuses_a_duplicate_email_or_username():
     alice = make_user("alice")
 
     with pytest.raises(IntegrityError), transaction.atomic():
@@ -139,7 +138,7 @@ def test_the_database_refuses_a_duplicate_email_or_username() -> None:
 
 
 @pytest.mark.django_db
-def test_an_email_belongs_to_one_user_in_any_spelling() -> None:
+def test_an_email_belongs_to_one_user_in_any_spelling():
     make_user("alice")
     bob = make_user("bob")
 
@@ -158,15 +157,13 @@ def test_an_email_belongs_to_one_user_in_any_spelling() -> None:
      ("a\u202eb\0\n", "ab"), ("\ud800", ""), ("\u0e31", ""), ("", ""),
      ("e\u0301ric", "\xe9ric")],
 )  # fmt: skip
-def test_a_username_is_suggested_from_the_valid_characters_of_a_name(
-    called: str, name: str
-) -> None:
+def test_a_username_is_suggested_from_the_valid_characters_of_a_name(called, name):
     assert usernames.suggest(called) == name
     assert not name or usernames.clean(name) == name
 
 
 @pytest.mark.django_db
-def test_a_username_taken_in_any_spelling_gets_a_number() -> None:
+def test_a_username_taken_in_any_spelling_gets_a_number():
     held = [
         users.take_similar_username(name)
         for name in ("alice", "ALICE", "\uff41lice", "bob-2", "bob")
@@ -182,14 +179,14 @@ def test_a_username_taken_in_any_spelling_gets_a_number() -> None:
     assert all(usernames.clean(name) == name for name in held)
 
 
-def make_existing(*given: str) -> None:
+def make_existing(*given):
     """Create users as before skeletons existed, when usernames could look alike."""
     for name in given:
         Username.objects.create(key=usernames.key(name))
         users.create_user(name, make_password(PASSWORD))
 
 
-def is_free(name: str) -> bool:
+def is_free(name):
     try:
         users.take_username(name, until=None)
     except users.UsernameTaken:
@@ -197,11 +194,11 @@ def is_free(name: str) -> bool:
     return True
 
 
-def skeletons() -> dict[str, str | None]:
+def skeletons():
     return dict(NameSkeleton.objects.values_list("skeleton", "name"))
 
 
-def test_a_skeleton_is_free_again_with_its_username(clock: Clock) -> None:
+def test_a_skeleton_is_free_again_with_its_username(clock):
     sign_up(Client(), "paypal")
     assert not is_free("paypaI")
     clock.advance(days=3)
@@ -214,7 +211,7 @@ def test_a_skeleton_is_free_again_with_its_username(clock: Clock) -> None:
     assert skeletons() == {}
 
 
-def test_a_username_in_another_case_may_not_look_like_another_username() -> None:
+def test_a_username_in_another_case_may_not_look_like_another_username():
     make_user("paypal")
     mallory, bob = make_user("paypai"), make_user("bobl")
 
@@ -224,7 +221,7 @@ def test_a_username_in_another_case_may_not_look_like_another_username() -> None
     assert skeletons()["bobl"] == "bob1"
 
 
-def test_existing_lookalikes_keep_their_usernames_sign_in_and_are_reported() -> None:
+def test_existing_lookalikes_keep_their_usernames_sign_in_and_are_reported():
     make_user("carol")
     make_existing("Al\ufe0fice", "alice", "admin")
     Username.objects.create(key="al1ce")
@@ -242,7 +239,7 @@ def test_existing_lookalikes_keep_their_usernames_sign_in_and_are_reported() -> 
     assert "Look alike: alice, Al\ufe0fice (Al\\ufe0fice)" in lines.getvalue()
 
 
-def test_the_skeleton_of_existing_lookalikes_is_held_while_one_of_them_is_left() -> None:
+def test_the_skeleton_of_existing_lookalikes_is_held_while_one_of_them_is_left():
     make_existing("paypal", "paypaI")
     Check().run()
     mallory = User.objects.get(username="paypaI")
@@ -255,7 +252,7 @@ def test_the_skeleton_of_existing_lookalikes_is_held_while_one_of_them_is_left()
     assert skeletons() == {"paypal": "paypal", "rnallory": "mallory"}
 
 
-def test_a_check_brings_every_skeleton_up_to_date(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_check_brings_every_skeleton_up_to_date(monkeypatch):
     """As after an update of the Unicode tables."""
     make_existing("bob", "dave", "zoe")
     # With older tables zoe had the skeleton of bob, who is checked first.
@@ -278,7 +275,7 @@ TEXTS = {
 }
 
 
-def test_the_tables_are_built_from_the_unicode_files() -> None:
+def test_the_tables_are_built_from_the_unicode_files():
     made = tables(TEXTS)
 
     assert made["unicode"] == "16.0.0"
@@ -290,11 +287,11 @@ def test_the_tables_are_built_from_the_unicode_files() -> None:
     assert made["confusables"] == {"a": "bc"}
 
 
-def test_the_stored_unicode_tables_are_complete() -> None:
+def test_the_stored_unicode_tables_are_complete():
     """The numbers are those at the ends of the files of Unicode 16."""
     held = json.loads(TABLES.read_text())
 
-    def size(name: str) -> int:
+    def size(name):
         spans = [[int(code, 16) for code in line.split()[:2]] for line in held[name]]
         return sum(last - first + 1 for first, last in spans)
 
