@@ -14,11 +14,8 @@ from accounts.common.brand import (
     LIGHT_DEFAULT,
     BrandSettings,
     Tokens,
-    brand_of,
     contrast,
     email_colours,
-    from_oklch,
-    to_oklch,
     tokens,
 )
 from tests.support.site import ROOT
@@ -45,7 +42,13 @@ def properties(name):
 APP = properties("app.css")
 
 
-def check(colour, scheme):
+@SCHEMES
+@any_time
+@given(colour=COLOURS)
+@example("#ffff00")
+@example("#0000ff")
+@example("#00ff00")
+def test_every_colour_gives_text_that_can_be_read(scheme, colour):
     made = tokens(colour, scheme)
     look = 0 if scheme is LIGHT else 1
 
@@ -59,43 +62,10 @@ def check(colour, scheme):
 
 
 @SCHEMES
-@any_time
-@given(colour=COLOURS)
-@example("#ffff00")
-@example("#0000ff")
-@example("#00ff00")
-def test_every_colour_gives_text_that_can_be_read(scheme, colour):
-    check(colour, scheme)
-
-
-@SCHEMES
 def test_a_colour_with_enough_contrast_stays_as_it_is(scheme):
     colour = LIGHT_DEFAULT.accent if scheme is LIGHT else DARK_DEFAULT.accent
 
     assert tokens(colour, scheme).accent == colour
-
-
-@any_time
-@given(colour=COLOURS)
-def test_the_way_to_oklch_and_back_changes_no_colour(colour):
-    assert from_oklch(*to_oklch(colour)) == colour
-
-
-@pytest.mark.parametrize(
-    "colour, lightness, chroma, degrees",
-    # From the examples of CSS Color 4, section 9.3 and 19.
-    [
-        ("#ffffff", 1, 0, None),
-        ("#ff0000", 0.62796, 0.25768, 29.234),
-        ("#008000", 0.51975, 0.17686, 142.495),
-    ],
-)
-def test_oklch_is_that_of_css(colour, lightness, chroma, degrees):
-    found = to_oklch(colour)
-
-    assert found[:2] == pytest.approx((lightness, chroma), abs=2e-4)
-    if degrees is not None:
-        assert found[2] * 57.29578 == pytest.approx(degrees, abs=0.05)
 
 
 def test_contrast_is_that_of_wcag():
@@ -118,16 +88,6 @@ def test_the_grounds_and_defaults_are_those_of_the_style_sheets():
     assert {name: admin[name] for name in shared} == {name: APP[name] for name in shared}
     for name, ground in {"success": "ok", "warning": "warn", "error": "danger"}.items():
         assert admin[f"message-{name}-bg"] == APP[f"{ground}-soft"]
-
-
-def test_the_style_sheet_replaces_five_properties_and_no_others():
-    brand = brand_of(BrandSettings(site_colour="#ffd21f"))
-    style = brand.files[brand.style.removeprefix("/brand/")].content.decode()
-
-    assert set(re.findall(r"--([\w-]+):", style)) == {
-        *("accent", "accent-soft", "fill", "fill-strong", "on-fill")
-    }
-    assert "--fill: light-dark(#ffd21f, #ffd21f);" in style
 
 
 def test_emails_have_the_colours_of_the_brand():

@@ -3,6 +3,7 @@
 import json
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -12,23 +13,10 @@ from tests.support.config import GOOD, refused
 
 SVG = b'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 1 1"/>'
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
-COLOUR = "must be # and six hexadecimal digits, such as #1d4ed8"
-URL = "the url must begin with https://, mailto: or /"
 
 
 def link(**changes):
     return {"name": "Terms", "url": "https://example.org/terms"} | changes
-
-
-@pytest.mark.parametrize(
-    "text", ["red", "#fff", "#12345g", "1d4ed8", "#1d4ed8ff", "#1d4ed8;}", "#\uff11d4ed8", "rgb(1)"]
-)
-def test_another_colour_than_six_hexadecimal_digits_stops_the_start(text, tmp_path):
-    assert refused(tmp_path, SITE_COLOUR=text) == f"SITE_COLOUR {COLOUR}"
-
-
-def test_a_colour_may_be_in_capital_letters(tmp_path):
-    assert read(GOOD | {"SITE_COLOUR": "#FFD21F"}, tmp_path).site_colour == "#ffd21f"
 
 
 @pytest.mark.parametrize(
@@ -51,107 +39,79 @@ def test_a_logo_is_read_when_the_site_starts(content, type_, tmp_path):
     assert logo == File(content, type_)
 
 
-@pytest.mark.parametrize("url", ["/static/logo.svg", "/logo.png", "/brand-x/logo?v=2"])
-def test_a_logo_may_be_a_url_on_this_origin(url, tmp_path):
-    assert read(GOOD | {"SITE_LOGO": url}, tmp_path).site_logo == url
-
-
-@pytest.mark.parametrize(
-    "content, sentence",
-    [
-        (b"GIF89a", "must be an SVG or PNG file, and {} is neither"),
-        (b"\xff\xd8\xff\xe0", "must be an SVG or PNG file, and {} is neither"),
-        (b"<html><svg></svg></html>", "must be an SVG or PNG file, and {} is neither"),
-        (b" " * 5000 + b"<!--" * 500, "must be an SVG or PNG file, and {} is neither"),
-        (b"", "must be an SVG or PNG file, and {} is neither"),
-        (SVG.ljust(LARGEST_LOGO + 1), "must have at most 200 KB, and {} is larger"),
-    ],
-)
 @pytest.mark.parametrize("name", ["SITE_LOGO", "SITE_LOGO_DARK"])
-def test_another_file_than_a_small_svg_or_png_is_refused(name, content, sentence, tmp_path):
+@pytest.mark.parametrize(
+    "content", [b"GIF89a", b"<html><svg></svg></html>", b"", SVG.ljust(LARGEST_LOGO + 1)]
+)
+def test_another_file_than_a_small_svg_or_png_is_refused(name, content, tmp_path):
     path = tmp_path / "logo.svg"
     path.write_bytes(content)
 
     told = refused(tmp_path, **{"SITE_LOGO": "/x/logo", name: str(path)})
 
-    assert told == f"{name} {sentence.format(path)}"
+    assert told.startswith(f"{name} must ")
+    assert str(path) in told
 
 
-@pytest.mark.parametrize(
-    "text",
-    [
-        "//other.example/logo.svg",
-        "/\\other.example/x",
-        "https://other.example/logo.svg",
-        "logo.svg",
-    ],
-)
-def test_a_logo_of_another_origin_or_a_missing_one_is_refused(text, tmp_path):
-    told = refused(tmp_path, SITE_LOGO=text)
-
-    assert told.startswith("SITE_LOGO must be an SVG or PNG file or begin with /")
-
-
-def test_a_missing_file_in_an_existing_folder_is_no_url(tmp_path):
-    path = tmp_path / "logo.svg"
-
-    assert refused(tmp_path, SITE_LOGO=str(path)).endswith(f"there is no file {path}")
-
-
-def test_a_logo_for_dark_mode_alone_is_refused(tmp_path):
-    told = refused(tmp_path, SITE_LOGO_DARK="/static/logo.svg")
-
-    assert told == "SITE_LOGO_DARK is given, and SITE_LOGO is missing"
-
-
-def test_links_and_support_are_taken(tmp_path):
+def test_the_other_settings_of_the_brand_are_taken(tmp_path):
     entries = [link(), link(name="Imprint", url="/imprint/"), link(url="mailto:a@example.org")]
-    given = {"SITE_LINKS": json.dumps(entries), "SITE_SUPPORT": "mailto:help@example.org"}
+    given = {
+        "SITE_COLOUR": "#FFD21F",
+        "SITE_LOGO": "/brand-x/logo?v=2",
+        "SITE_LINKS": json.dumps(entries),
+        "SITE_SUPPORT": "mailto:help@example.org",
+    }
 
     config = read(GOOD | given, tmp_path)
 
-    assert config.site_links[1] == Link("Imprint", "/imprint/")
-    assert len(config.site_links) == 3
+    assert (config.site_colour, config.site_logo) == ("#ffd21f", "/brand-x/logo?v=2")
+    assert (len(config.site_links), config.site_links[1]) == (3, Link("Imprint", "/imprint/"))
     assert config.site_support == "mailto:help@example.org"
 
 
+# What is refused of each setting, with a part of the sentence that says why.
+REFUSED: list[tuple[str, str, list[Any]]] = [
+    ("SITE_COLOUR", "# and six hexadecimal digits", ["red", "#fff", "#1d4ed8;}", "#\uff11d4ed8"]),
+    (
+        "SITE_LOGO",
+        "must be an SVG or PNG file or begin with /",
+        [*("//other.example/logo.svg", "/\\other.example/x"),
+         *("https://other.example/logo.svg", "logo.svg")],
+    ),
+    ("SITE_LOGO", "there is no file", [str(Path(__file__).with_name("logo.svg"))]),
+    ("SITE_LOGO_DARK", "SITE_LOGO is missing", ["/static/logo.svg"]),
+    ("SITE_LINKS", "must be a JSON list of {name, url}", ["Terms", link()]),
+    (
+        "SITE_LINKS",
+        "an entry that is not an object with exactly name and url",
+        [["Terms"], [{"name": "Terms"}], [link(id=1)]],
+    ),
+    (
+        "SITE_LINKS",
+        "a name that is not a text of 1 to 40 characters",
+        [[link(name=name)] for name in ("", " ", 1, None, "x" * 41)],
+    ),
+    ("SITE_LINKS", "is one line of printable text", [[link(name="two\nlines")]]),
+    (
+        "SITE_LINKS",
+        "Terms: the url must begin with https://, mailto: or /",
+        [[link(url=url)]
+         for url in ("javascript:alert(1)", "http://example.org/", "//example.org", "/\\x.org",
+                     "terms/", "https://a b", "mailto:nobody", "", None, 1)],
+    ),
+    ("SITE_SUPPORT", "SITE_SUPPORT", ["help@example.org", "http://example.org", "javascript:x"]),
+    ("TEMPLATES_DIR", "must be a folder", [str(Path(__file__).with_name("none"))]),
+]  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    "value, sentence",
-    [
-        ("Terms", "must be a JSON list of {name, url}"),
-        (link(), "must be a JSON list of {name, url}"),
-        (["Terms"], "has an entry that is not an object with exactly name and url"),
-        ([{"name": "Terms"}], "has an entry that is not an object with exactly name and url"),
-        ([link(id=1)], "has an entry that is not an object with exactly name and url"),
-        *(
-            ([link(name=name)], "has a name that is not a text of 1 to 40 characters")
-            for name in ("", " ", 1, None, "x" * 41)
-        ),
-        ([link(name="two\nlines")], "is one line of printable text"),
-        *(
-            ([link(url=url)], f"Terms: {URL}")
-            for url in (
-                *("javascript:alert(1)", "http://example.org/", "//example.org", "/\\example.org"),
-                *("terms/", "https://a b", "mailto:nobody", "data:text/html,x", "", None, 1),
-            )
-        ),
-    ],
+    "name, words, value", [(name, words, one) for name, words, many in REFUSED for one in many]
 )
-def test_a_fault_of_the_links_is_one_sentence(value, sentence, tmp_path):
-    text = value if isinstance(value, str) else json.dumps(value)
+def test_a_fault_stops_the_start_with_a_sentence(name, words, value, tmp_path):
+    told = refused(tmp_path, **{name: value if isinstance(value, str) else json.dumps(value)})
 
-    assert refused(tmp_path, SITE_LINKS=text) == f"SITE_LINKS {sentence}"
-
-
-@pytest.mark.parametrize("text", ["help@example.org", "http://example.org", "javascript:alert(1)"])
-def test_support_is_an_address_or_a_page(text, tmp_path):
-    assert refused(tmp_path, SITE_SUPPORT=text).startswith("SITE_SUPPORT ")
-
-
-def test_a_folder_of_templates_must_exist(tmp_path):
-    told = refused(tmp_path, TEMPLATES_DIR=str(tmp_path / "none"))
-
-    assert told == f"TEMPLATES_DIR must be a folder, and there is none at {tmp_path / 'none'}"
+    assert told.startswith(name)
+    assert words in told
 
 
 def test_a_server_in_production_must_not_be_able_to_write_its_templates(tmp_path, monkeypatch):

@@ -16,7 +16,6 @@ from accounts.common.api import PAGE_SIZE, page_of
 from accounts.common.database import (
     P,
     PreparedInsert,
-    PreparedQueries,
     PreparedQuery,
     PreparedUpdate,
 )
@@ -37,60 +36,33 @@ def _now(clock):
 
 
 @pytest.mark.parametrize(
-    "at, words",
-    [
-        (NOW, "Today, 20:30 UTC"),
-        (NOW - timedelta(hours=21), "Yesterday, 23:30 UTC"),
-        (NOW - timedelta(days=2), "Monday, 20:30 UTC"),
-        (NOW - timedelta(days=6), "Thursday, 20:30 UTC"),
-        (NOW - timedelta(days=7), "18 November 2026, 20:30 UTC"),
-        (NOW + timedelta(days=1), "26 November 2026, 20:30 UTC"),
-    ],
-)
-def test_a_moment_of_the_last_week_is_told_by_its_day(at, words):
-    assert localization.in_words(at) == words
+    "hours, words",
+    [(0, "Today, 20:30 UTC"), (21, "Yesterday, 23:30 UTC"), (48, "Monday, 20:30 UTC"),
+     (6 * 24, "Thursday, 20:30 UTC"), (7 * 24, "18 November 2026, 20:30 UTC"),
+     (-24, "26 November 2026, 20:30 UTC")],
+)  # fmt: skip
+def test_a_moment_of_the_last_week_is_told_by_its_day(hours, words):
+    assert localization.in_words(NOW - timedelta(hours=hours)) == words
 
 
 def test_days_and_times_are_those_of_the_reader():
-    with timezone.override(ZoneInfo("Asia/Tokyo")):
-        assert localization.in_words(NOW) == "Today, 05:30"
-        assert localization.in_words(NOW - timedelta(hours=6)) == "Yesterday, 23:30"
+    with timezone.override(ZoneInfo("Asia/Tokyo")), translation.override("de"):
+        assert localization.in_words(NOW) == "Heute, 05:30"
+        assert localization.date_in_words(NOW) == "26. November 2026"
 
 
 @pytest.mark.parametrize(
     "days, words",
-    [
-        (0, "Today"),
-        (1, "Yesterday"),
-        (2, "Monday, 23 November"),
-        (328, "Thursday, 1 January"),
-        (329, "Wednesday, 31 December 2025"),
-    ],
-)
+    [(0, "Today"), (1, "Yesterday"), (2, "Monday, 23 November"), (328, "Thursday, 1 January"),
+     (329, "Wednesday, 31 December 2025")],
+)  # fmt: skip
 def test_a_heading_has_the_year_only_of_other_years(days, words):
     assert localization.day_in_words(localization.day_of(NOW - timedelta(days=days))) == words
 
 
-def test_dates_are_written_as_the_language_writes_them():
-    assert localization.date_in_words(NOW) == "25 November 2026"
-    with translation.override("de"):
-        assert localization.date_in_words(NOW) == "25. November 2026"
-        assert localization.day_in_words(localization.day_of(NOW - timedelta(days=2))) == (
-            "Montag, 23. November"
-        )
-
-
 @pytest.mark.parametrize(
     "days, words",
-    [
-        (1, "1 day"),
-        (13, "13 days"),
-        (14, "2 weeks"),
-        (37, "5 weeks"),
-        (62, "8 weeks"),
-        (63, "2 months"),
-        (365, "12 months"),
-    ],
+    [(1, "1 day"), (13, "13 days"), (14, "2 weeks"), (62, "8 weeks"), (63, "2 months")],
 )
 def test_an_interval_is_in_the_unit_that_people_count_in(days, words):
     assert localization.interval_in_words(timedelta(days=days, hours=5)) == words
@@ -165,27 +137,6 @@ def test_a_constant_that_a_partial_index_depends_on_is_no_parameter():
     active = PreparedQuery(lambda: User.objects.filter(pk=P("user"), is_active=True))
 
     assert '"is_active" = TRUE' in active._all._text.replace("(TRUE)", "TRUE")
-
-
-def test_prepared_queries_find_their_rows_in_one_statement(django_assert_num_queries):
-    alice, event = make_user("alice"), Activity.objects.create(kind="signed_in")
-    both = PreparedQueries(
-        PreparedQuery(lambda: User.objects.filter(pk=P("user"))),
-        PreparedQuery(lambda: Activity.objects.filter(kind=P("kind"))),
-    )
-
-    with django_assert_num_queries(2):
-        assert both.firsts(user=alice.pk, kind="signed_in") == [alice, event]
-        assert both.firsts(user=alice.pk, kind="else") == [alice, None]
-
-
-def test_a_prepared_count_stops_at_its_limit():
-    for name in ("alice", "bob", "carol"):
-        make_user(name)
-    active = PreparedQuery(lambda: User.objects.filter(is_active=P("active")))
-
-    assert [active.count(most, active=True) for most in (2, 3, 4)] == [2, 3, 3]
-    assert active.count(4, active=False) == 0
 
 
 def test_a_prepared_update_changes_only_the_rows_of_its_query_set():

@@ -11,13 +11,7 @@ import pytest
 from accounts.common.environment import ConfigError, read
 from tests.support.config import GOOD, refused
 
-ODD_SCOPES = (
-    ("x", "1"),
-    ("x", '""'),
-    ("x", f'"{"x" * 201}"'),
-    ("x", r'"a\u202e"'),
-    ("x" * 801, '"a"'),
-)
+ODD_SCOPES = [("x", "1"), ("x", '""'), ("x", f'"{"x" * 201}"'), ("x", r'"a\u202e"')]
 UNSAFE = {
     "SECRET_KEY": ["short", "x" * 60, "django-insecure-" + 5 * "0123456789"],
     "SECRET_KEY_FALLBACKS": ["short"],
@@ -25,12 +19,7 @@ UNSAFE = {
         *("hunter2", "A" * 43 + "=", base64.urlsafe_b64encode(b"hunter2 " * 4).decode()),
         f"{base64.urlsafe_b64encode(bytes(range(32))).decode()} {'A' * 43}=",
     ],
-    "ORIGIN": [
-        "http://accounts.example.org",
-        "accounts.example.org",
-        "https://a.example/path",
-        "https://a b",
-    ],
+    "ORIGIN": ["http://accounts.example.org", "example.org", "https://a.example/x", "https://a b"],
     "CORS_ORIGINS": [
         *("*", "null", "app.example.org", "https://*.example.org", "https://app.example.org/x"),
         *("http://app.example.org", "https://app.example.org https://x@app.example.org"),
@@ -68,12 +57,7 @@ UNSAFE = {
     "SITE_NAME": ["two\nlines"],
     "SIGNUP": ["maybe"],
     "AUDIENCE_SCOPES": [
-        *(
-            "orders:read",
-            "[]",
-            '{"https://a.example": ["x"]}',
-            '{"https://a.example": {"a b": "x"}}',
-        ),
+        *("orders:read", '{"https://a.example": ["x"]}', '{"https://a.example": {"a b": "x"}}'),
         *(f'{{"https://a.example": {{"{name}": {words}}}}}' for name, words in ODD_SCOPES),
         '{"https://elsewhere.example": {"x": "do it"}}',
         '{"https://accounts.example.org": {"write": "do it"}}',
@@ -108,6 +92,8 @@ def test_an_error_names_the_unsafe_setting_without_repeating_its_value(name, val
         {"EMAIL_URL": "smtp+plain://[::1]"},
         {"TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 fd00::/8 104.16.0.0/13 2400:cb00::/32"},
         {"LIMITS_SCALE": "1000"},
+        # Variables of other programs, which resemble settings.
+        dict.fromkeys(("HOST", "GITLAB_CLIENT_ID", "REDIS_PORT", "AUTHSITE_PORT"), "x"),
         {"CLIENT_METADATA_HOSTS": "vscode.dev, a.example:8443"},
         {"AUDIENCE_SCOPES": '{"https://a.example": {"orders:read": "view your orders"}}'},
         {"SECURITY_CONTACT": "mailto:security@example.org"},
@@ -167,16 +153,12 @@ FAULTS: list[tuple[Any, str]] = [
         for issuer in (
             *("acme.example", "ftp://acme.example", "https://", "https://a b.example"),
             *("https://acme.example?x", "https://acme.example#x", "https://x@acme.example"),
-            *("https://acme.example:0", "https://acme.example:99999", "https://acme.example;x"),
-            *("https://*.example", f"https://acme.example/{'a' * 240}", "https://[::1"),
+            *("https://acme.example:0", "https://*.example", f"https://a.example/{'a' * 240}"),
         )
     ),
     *(
         ([ACME | {"origins": origins}], ORIGINS)
-        for origins in (
-            *("https://a.example", ["https://a.example/"], ["a.example"], [1], {}, ["*"]),
-            *(["https://a.example; script-src *"], ["https://*.example"], ["https://a.example,b"]),
-        )
+        for origins in ("https://a.example", ["a.example"], [1], ["https://a.example; script *"])
     ),
     ([ACME, ACME | {"issuer": "https://other.example"}], "has an id twice"),
     ([ACME | {"issuer": "https://github.com"}], "acme: that issuer has settings of its own"),
@@ -191,9 +173,8 @@ def test_an_invalid_openid_provider_is_explained_in_one_sentence(value, sentence
     assert told.replace("OIDC_PROVIDERS", "", 1).strip() == sentence
 
 
-@pytest.mark.parametrize("name", ["GOOGLE", "GITHUB", "FACEBOOK", "TWITTER"])
-def test_half_of_a_providers_credentials_is_refused_naming_the_missing_half(name, tmp_path):
-    halves = (f"{name}_CLIENT_ID", f"{name}_CLIENT_SECRET")
+def test_half_of_a_providers_credentials_is_refused_naming_the_missing_half(tmp_path):
+    halves = ("GOOGLE_CLIENT_ID", "GOOGLE_CLIENT_SECRET")
     for given, missing in (halves, halves[::-1]):
         assert refused(tmp_path, **{given: "hunter2"}) == f"{missing} is missing"
 
@@ -217,20 +198,13 @@ def test_providers_keep_the_order_of_their_buttons_and_hide_their_secrets(tmp_pa
 
 @pytest.mark.parametrize(
     "wrong, meant",
-    [
-        ("SECRET_KEYY", "SECRET_KEY"),
-        ("SECERT_KEY_FILE", "SECRET_KEY_FILE"),
-        ("DATABASEURL", "DATABASE_URL"),
-        ("EMAIL_FROM", "MAIL_FROM"),
-        ("origin", "ORIGIN"),
-    ],
-)
-def test_a_misspelt_setting_in_the_environment_is_refused_with_the_right_name(
-    tmp_path, wrong, meant
-):
-    assert refused(tmp_path, **{wrong: "hunter2"}) == (
-        f"{wrong} is not a setting: did you mean {meant}?"
-    )
+    [("SECRET_KEYY", "SECRET_KEY"), ("SECERT_KEY_FILE", "SECRET_KEY_FILE"),
+     ("EMAIL_FROM", "MAIL_FROM"), ("origin", "ORIGIN")],
+)  # fmt: skip
+def test_a_misspelt_setting_is_refused_with_the_right_name(tmp_path, wrong, meant):
+    told = refused(tmp_path, **{wrong: "hunter2"})
+
+    assert told == f"{wrong} is not a setting: did you mean {meant}?"
 
 
 def test_a_file_without_certificates_is_no_list_of_authorities(tmp_path):
@@ -238,12 +212,6 @@ def test_a_file_without_certificates_is_no_list_of_authorities(tmp_path):
         assert refused(tmp_path, CA_FILE=str(file)) == (
             f"CA_FILE is no readable file with certificates in PEM format: {file}"
         )
-
-
-def test_variables_of_other_programs_are_no_misspelt_settings(tmp_path):
-    others = ["HOST", "GITLAB_CLIENT_ID", "REDIS_PORT", "AUTHSITE_PORT", "HOSTNAME", "LOGNAME"]
-
-    read(GOOD | dict.fromkeys(others, "x") | {"SECRET_KEYY": ""}, tmp_path)
 
 
 def test_each_name_in_the_env_file_must_be_a_setting(tmp_path):

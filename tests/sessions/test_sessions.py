@@ -22,12 +22,11 @@ from accounts.sessions.views import sign_out_elsewhere
 from accounts.signin.recent import recent_authentication_required
 from accounts.users import services as users
 from tests.support.signin import request_of, signed_in
-from tests.support.steps import LOGOUT, is_signed_in, make_user
+from tests.support.steps import is_signed_in, make_user
 
 pytestmark = pytest.mark.django_db
 
 
-SESSIONS = "/accounts/sessions/"
 CURL = "curl/8.14.1"
 HOME = ClientInfo("192.0.2.1", CURL)
 
@@ -98,14 +97,6 @@ def test_prune_deletes_old_sessions_and_keeps_live_ones(clock):
     assert kept_after(hours=1) == ({lasting}, 1)
     assert live(alice) == [lasting]
     assert kept_after(days=30) == (set(), 0)
-
-
-def test_revoking_the_current_session_leads_to_the_sign_out_page():
-    here = signed_in(make_user("alice"))
-    session = LoginSession.objects.get()
-
-    assert here.post(SESSIONS, {"end": str(session.pk)}).url == LOGOUT
-    assert is_signed_in(here)
 
 
 def test_a_sensitive_page_opens_for_5_minutes_after_a_proof_and_takes_forms_for_10(clock):
@@ -222,19 +213,6 @@ def test_a_browser_is_forgotten_90_days_after_the_last_sign_in(alice, clock):
     assert not KnownBrowser.objects.exists()
 
 
-def test_a_sign_in_updates_a_known_browser_at_most_once_a_month(
-    alice, clock, django_assert_num_queries
-):
-    here = browser()
-    meets(here, alice)
-    clock.advance(days=30)
-    with django_assert_num_queries(1):
-        meets(here, alice)
-    clock.advance(seconds=1)
-    with django_assert_num_queries(2):
-        meets(here, alice)
-
-
 def test_browsers_stay_known_through_a_secret_key_rotation(alice, settings):
     here = browser()
     meets(here, alice)
@@ -265,43 +243,24 @@ def test_the_session_of_an_event_is_ended_from_its_page(client, alice):
     signed_in(alice, client)
 
     text = client.get(page_of(row)).text
-    assert "This wasn’t me" in text
-    assert "An email address was added" in text
-    assert "x@example.net" in text
-    assert "Safari on iPhone · <span" in text
-    assert BUTTON in text
-    assert 'href="/accounts/lockdown/"' in text
+    for shown in ("x@example.net", "Safari on iPhone", BUTTON, 'href="/accounts/lockdown/"'):
+        assert shown in text
     assert is_signed_in(thief), "looking ends nothing"
 
-    answer = client.post(page_of(row), follow=True)
+    assert BUTTON not in client.post(page_of(row), follow=True).text
 
-    assert "was signed out." in answer.text
-    assert "There’s no session to sign out" in answer.text
-    assert BUTTON not in answer.text
     assert not is_signed_in(thief)
     assert Activity.objects.latest("id").kind == "session_ended"
     assert is_signed_in(client)
     assert client.post(page_of(row)).status_code == 404, "it is ended once"
 
 
-def test_an_app_that_somebody_else_has_connected_leads_to_the_connected_apps(client, alice):
-    signed_in(alice, client)
-    row = record(alice, events.APP_CONNECTED, Actor(IPHONE), detail="Paperless")
-    other = record(alice, events.APP_DISCONNECTED, Actor(IPHONE), detail="Paperless")
-
-    text = client.get(page_of(row)).text
-    assert "Disconnect <bdi>Paperless</bdi>" in text
-    assert "Go to your connected apps" in text
-    assert "Go to your connected apps" not in client.get(page_of(other)).text
-
-
-def test_an_event_of_this_session_leads_to_the_password_and_not_to_a_sign_out(client, alice):
+def test_an_event_of_this_session_offers_no_sign_out(client, alice):
     signed_in(alice, client)
     row = record(alice, events.PASSWORD_SET, Actor(IPHONE, LoginSession.objects.get().pk))
 
     text = client.get(page_of(row)).text
 
-    assert "This happened in your current session" in text
     assert BUTTON not in text
     assert client.post(page_of(row)).status_code == 404
     assert is_signed_in(client)
@@ -315,21 +274,11 @@ def test_an_act_of_staff_was_not_asked_for_and_their_session_is_theirs(client, a
 
     text = signed_in(alice, client).get(page_of(row)).text
 
-    assert "<h1>I didn’t ask for this</h1>" in text
     assert 'href="mailto:authsite@localhost"' in text
     for secret in ("carol", "192.0.2.1", "iPhone", BUTTON):
         assert secret not in text
     assert client.post(page_of(row)).status_code == 404
     assert is_signed_in(carol)
-
-
-def test_an_act_of_an_api_key_leads_to_the_keys(client, alice):
-    row = record(alice, events.PROFILE_CHANGED, Actor(IPHONE, proof="api_key", key="backup"))
-
-    text = signed_in(alice, client).get(page_of(row)).text
-
-    assert "Remove the API key" in text
-    assert "<bdi>backup</bdi>" in text
 
 
 def test_nobody_sees_or_ends_what_is_anothers(client, alice):
