@@ -1,12 +1,28 @@
-"""Races between two server processes that disconnect an app and give it tokens."""
+"""Races between two server processes over the codes, tokens and proofs of apps and devices."""
 
 import json
+import re
+from hashlib import sha256
 
 import pytest
 
-from tests.support.app_races import add_code, connect, redeem, refresh, status_with
-from tests.support.nodes import AT_ONCE
+from accounts.oauth.devices import GRANT
+from accounts.oauth.models import REGISTRATION as TEXT
+from tests.support.app_races import (
+    VERIFIER,
+    WEB,
+    add_code,
+    connect,
+    redeem,
+    refresh,
+    status_with,
+    token_call,
+)
+from tests.support.devices import PAGE
+from tests.support.dpop import ME, TOKEN, Key
+from tests.support.nodes import AT_ONCE, browser_at
 from tests.support.races import confirmed, times_in_history
+from tests.support.registration import REGISTER, VALID
 from tests.support.site import together
 from tests.support.steps import sql
 
@@ -15,6 +31,16 @@ SELECT s.id FROM accounts_loginsession s JOIN oauth_appsession a ON a.session_id
 WHERE a.client_id = ? AND s.ended_at IS NULL
 UNION ALL SELECT s.session_id FROM oauth_authorizationcode s WHERE s.client_id = ?
 """
+REGISTRATION_TOKEN = """
+INSERT INTO oauth_registrationtoken (id, digest, clients_left, scope, audiences, created_at,
+    expires_at)
+VALUES (?, ?, 3, 'openid', '[]', CURRENT_TIMESTAMP, '2999-01-01 00:00:00')
+"""
+SESSIONS = "SELECT session_id FROM oauth_appsession WHERE client_id = ?"
+
+
+def statuses(answers):
+    return sorted(answer.status for answer in answers)
 
 
 def disconnecting_an_app_that_gets_tokens(nodes, name):
@@ -47,9 +73,142 @@ def disconnecting_an_app_that_gets_tokens(nodes, name):
     assert times_in_history(nodes, name, "app_disconnected") == 1
 
 
-RACES = [disconnecting_an_app_that_gets_tokens]
+def eight_uses_of_one_app_code(nodes, name):
+    """One request gets tokens; they end, because the code was used more than once."""
+    confirmed(nodes, name)
+    connect(nodes, name)
+    add_code(nodes, name, name)
+
+    answers = together(AT_ONCE, lambda i: redeem(nodes, i, name, name))
+
+    assert statuses(answers) == [200] + [400] * (AT_ONCE - 1)
+    (won,) = [json.loads(answer.body) for answer in answers if answer.status == 200]
+    assert {status_with(nodes, i, won) for i in range(2)} == {401}
+    assert refresh(nodes, 0, name, won["refresh_token"]).status == 400
+    assert len(sql(nodes[0], SESSIONS, name)) == 1
+    assert times_in_history(nodes, name, "code_reused") == 1
+
+
+def using_one_proof_eight_times(nodes, name):
+    """One of eight requests gets tokens, although each has a code. One of eight reads the API."""
+    confirmed(nodes, name)
+    connect(nodes, name)
+    for i in range(AT_ONCE):
+        add_code(nodes, name, f"{name}{i}")
+    key, origin = Key(), nodes[0].origin
+    nonce = nodes[1].client().get(ME, headers={"DPoP": "a"}).headers["DPoP-Nonce"]
+    proof = key.proof(htu=f"{origin}{TOKEN}", nonce=nonce)
+
+    def redeem(i):
+        form = {"grant_type": "authorization_code", "redirect_uri": WEB, "code_verifier": VERIFIER}
+        form |= {"client_id": name, "code": f"{name}{i}"}
+        return nodes[i % 2].client().post(TOKEN, form, csrf=False, headers={"DPoP": proof})
+
+    answers = together(AT_ONCE, redeem)
+
+    (given,) = [answer for answer in answers if answer.status == 200]
+    assert statuses(answers) == [200] + [400] * (AT_ONCE - 1)
+    token = json.loads(given.body)["access_token"]
+    copied = key.proof("GET", ME, token=token, htu=f"{origin}{ME}", nonce=nonce)
+    headers = {"Authorization": f"DPoP {token}", "DPoP": copied}
+
+    read = together(AT_ONCE, lambda i: nodes[i % 2].client().get(ME, headers=headers))
+
+    assert statuses(read) == [200] + [401] * (AT_ONCE - 1)
+
+
+def device_app(nodes, name):
+    """Return the client ID of a new app for devices."""
+    words = ("--public", "--device", "--scope", "openid", "offline_access", "profile:read")
+    audience = ("--audience", nodes[0].origin)
+    added = nodes[0].manage("add_client", name, *words, *audience, "--json")
+    return str(json.loads(added)["client_id"])
+
+
+def codes_for(nodes, client_id):
+    form = {"client_id": client_id, "scope": "openid offline_access profile:read"}
+    there = browser_at(nodes[1], "198.51.100.7")
+    codes: dict[str, str] = json.loads(
+        there.post("/oauth/device_authorization", form, csrf=False).body
+    )
+    return codes
+
+
+def type_code(browser, code):
+    """Return the path of the consent page, the form of its button, and its CSRF token."""
+    here = browser.post(PAGE, {"user_code": code}).location
+    session = re.search(r'name="session" value="([^"]+)"', browser.get(here).text)
+    assert session
+    return here, {"act": "allow", "session": session[1]}, browser.csrf(here)
+
+
+def allow(browser, page):
+    here, form, token = page
+    return browser.post(here, form, csrf=token)
+
+
+def eight_uses_of_one_device_code(nodes, name):
+    """One request gets tokens, which stay valid: a device that gets no answer asks again."""
+    app, owner = device_app(nodes, name), confirmed(nodes, name)
+    codes = codes_for(nodes, app)
+    assert allow(owner, type_code(owner, codes["user_code"])).status == 200
+
+    def act(i):
+        return token_call(nodes, i, app, grant_type=GRANT, device_code=codes["device_code"])
+
+    answers = together(AT_ONCE, act)
+
+    assert statuses(answers) == [200] + [400] * (AT_ONCE - 1)
+    (won,) = [json.loads(answer.body) for answer in answers if answer.status == 200]
+    assert {status_with(nodes, i, won) for i in range(2)} == {200}
+    assert len(sql(nodes[0], SESSIONS, app)) == 1
+
+
+def two_people_who_allow_one_device(nodes, name):
+    """One of them is signed in on the device, and the other one is told that it is too late."""
+    app = device_app(nodes, name)
+    people = [confirmed(nodes, f"{name}{i}") for i in range(2)]
+    codes = codes_for(nodes, app)
+    pages = [type_code(person, codes["user_code"]) for person in people]
+
+    answers = together(2, lambda i: allow(people[i], pages[i]))
+
+    assert statuses(answers) == [200, 400]
+    winner = next(i for i, answer in enumerate(answers) if answer.status == 200)
+    given = token_call(nodes, 0, app, grant_type=GRANT, device_code=codes["device_code"])
+    token = json.loads(given.body)["access_token"]
+    me = nodes[0].client().get("/api/v1/me/", headers={"Authorization": f"Bearer {token}"})
+    assert json.loads(me.body)["username"] == f"{name}{winner}"
+
+
+def eight_uses_of_a_token_for_three_apps(nodes, _name):
+    token = TEXT.make()
+    sql(nodes[0], REGISTRATION_TOKEN, token.id, sha256(token.text.encode()).hexdigest())
+    headers = {"Authorization": f"Bearer {token.text}", "Content-Type": "application/json"}
+
+    def use(i):
+        program = browser_at(nodes[i % 2], f"192.0.2.{i + 10}")
+        body = json.dumps(VALID).encode()
+        return program.request("POST", REGISTER, body=body, headers=headers)
+
+    answers = together(AT_ONCE, use)
+
+    assert statuses(answers) == [201] * 3 + [401] * (AT_ONCE - 3)
+    with_it = f"{TEXT.prefix}{token.id[:4]}"
+    rows = sql(nodes[0], "SELECT id FROM oauth_client WHERE registered_with = ?", with_it)
+    assert len(rows) == 3
+
+
+RACES = [
+    disconnecting_an_app_that_gets_tokens,
+    eight_uses_of_one_app_code,
+    using_one_proof_eight_times,
+    eight_uses_of_one_device_code,
+    two_people_who_allow_one_device,
+    eight_uses_of_a_token_for_three_apps,
+]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
-def test_a_disconnected_app_keeps_no_token_whichever_request_is_first(nodes, race):
-    race(nodes, "disconnecting")
+def test_races_of_apps_at_two_processes_have_one_outcome(nodes, race):
+    race(nodes, f"apps{RACES.index(race)}")

@@ -1,15 +1,7 @@
-"""Races between two server processes over authorization requests."""
+"""A race between an authorization and a disconnection on PostgreSQL."""
 
-import json
-import re
-from urllib.parse import urlencode
-
-from tests.support.apps import WEB
-from tests.support.authorize import AUTHORIZE, CHALLENGE
-from tests.support.nodes import AT_ONCE
-from tests.support.races import WAITS, confirmed, tabs_of
-from tests.support.site import Site, together
-from tests.support.steps import sql
+from tests.support.races import WAITS
+from tests.support.site import Site
 
 # Holds the lock of the account, as a disconnection does, while a first-party app gets more scopes
 # than before, and prints whether that waits for the account without a lock of the connection.
@@ -45,45 +37,6 @@ with transaction.atomic():
 thread.join()
 print(Connection.objects.get().scope)
 """
-
-
-def app_at(nodes):
-    """Return the client ID of an app at the site of ``nodes``, which all rounds share."""
-    if found := sql(nodes[0], "SELECT id FROM oauth_client WHERE name = ?", "Raced"):
-        return str(found[0][0])
-    added = nodes[0].manage("add_client", "Raced", "--redirect-uri", WEB, "--public", "--json")
-    return str(json.loads(added)["client_id"])
-
-
-def eight_tabs_that_allow_one_request(nodes, name):
-    """One tab sends the browser back with a code; the others say that the request is over."""
-    owner = confirmed(nodes, name)
-    query = {"client_id": app_at(nodes), "redirect_uri": WEB, "response_type": "code"}
-    query |= {"scope": "openid", "code_challenge": CHALLENGE, "code_challenge_method": "S256"}
-    here = owner.get(f"{AUTHORIZE}?{urlencode(query)}").location
-    page = owner.get(here).text
-    session = re.search(r'name="session" value="([^"]+)"', page)
-    assert session, page
-    form, token = {"act": "allow", "session": session[1]}, owner.csrf(here)
-    tabs = tabs_of(nodes, owner)
-
-    def act(i):
-        return tabs[i].post(here, form, csrf=token)
-
-    answers = together(AT_ONCE, act)
-
-    assert sorted(answer.status for answer in answers) == [200] + [400] * (AT_ONCE - 1)
-    (led_back,) = [answer for answer in answers if answer.status == 200]
-    assert f"url={WEB}?code=" in led_back.text
-    codes = "SELECT c.digest FROM oauth_authorizationcode c JOIN accounts_user u"
-    assert len(sql(nodes[0], f"{codes} ON u.id = c.user_id WHERE u.username = ?", name)) == 1
-
-
-RACES = [eight_tabs_that_allow_one_request]
-
-
-def test_eight_tabs_at_two_processes_get_one_code(nodes):
-    eight_tabs_that_allow_one_request(nodes, "tabsofonerequest")
 
 
 def test_more_scopes_for_a_first_party_app_do_not_deadlock_with_a_disconnection(tmp_path, postgres):

@@ -5,16 +5,11 @@ import pytest
 from tests.attacks import (
     test_api_key_races,
     test_app_races,
-    test_app_token_races,
-    test_authorize_races,
-    test_device_races,
     test_dispute_races,
-    test_dpop_races,
     test_lookalikes,
     test_passkey_races,
     test_recovery_races,
     test_refresh_races,
-    test_registration_races,
     test_second_factor_races,
     test_session_races,
     test_staff_races,
@@ -34,11 +29,6 @@ RACES = [
     *test_api_key_races.RACES,
     *test_staff_races.RACES,
     *test_app_races.RACES,
-    *test_app_token_races.RACES,
-    *test_authorize_races.RACES,
-    *test_dpop_races.RACES,
-    *test_device_races.RACES,
-    *test_registration_races.RACES,
 ]
 
 
