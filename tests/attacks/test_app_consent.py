@@ -67,7 +67,7 @@ def test_a_disabled_app_gets_nobody_sent_to_it_by_an_error_or_by_cancelling(alic
 
     for answer in (
         browser.get(address(app, scope="unknown")),
-        browser.get(address(app, code_challenge=None)),
+        browser.get(address(app, prompt="none")),
         allow(browser, page, "cancel"),
         allow(browser, page),
     ):

@@ -31,23 +31,12 @@ NAMES = (
     *("client_id", "client_secret", "client_assertion", "token", "token_type_hint", "state"),
     *("id_token_hint", "post_logout_redirect_uri", "response_type", "code_challenge", "prompt"),
     *("code_challenge_method", "max_age", "acr_values", "request_uri", "request", "nonce", "x\0"),
+    *("login_hint", "ui_locales", "response_mode", "claims", "registration"),
 )
 JUNK = (
-    *(
-        "",
-        "\0",
-        " ",
-        "\r\nX: y",
-        "\ufeff",
-        "\u202e",
-        "\U0010ffff",
-        "%00",
-        "%ff",
-        "null",
-        "[]",
-        "-1",
-    ),
+    *("", "\0", " ", "\r\nX: y", "\ufeff", "\u202e", "\U0010ffff", "%00", "%ff", "null", "[]"),
     *("9" * 400, "a" * 9000, "none", "openid openid", "..", "e30.e30.", "1e999", "'\"<>", "a=b&c"),
+    *("urn:ietf:params:oauth:request_uri:", "de-" * 200, "login", "-1"),
 )
 MEMBERS = (
     *("client_name", "redirect_uris", "post_logout_redirect_uris", "backchannel_logout_uri"),
@@ -135,11 +124,14 @@ def test_no_request_to_an_endpoint_for_apps_causes_a_server_error(plausible, pat
         kind, headers = dice.choice(KINDS), authorization(dice, sent)
         if path == REGISTER and dice.random() < 0.7:
             body, kind, headers = metadata(dice), "application/json", registration
-        answer = dice.choice(browsers).generic(
-            method, url, body, content_type=kind, headers=headers
-        )
+        browser = dice.choice(browsers)
+        answer = browser.generic(method, url, body, content_type=kind, headers=headers)
         assert answer.status_code < 500, (method, url, body)
         statuses.add(answer.status_code)
+        to = answer.get("Location", "/")
+        assert to.startswith(("/", WEB)), (method, url, body)
+        if to.startswith("/oauth/continue/"):
+            assert browser.get(to).status_code < 500, (method, url, body)
 
     assert len(statuses) >= 2, "all requests were refused for the same reason"
     assert path != REGISTER or {201, 400, 401} <= statuses

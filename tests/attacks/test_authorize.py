@@ -1,11 +1,9 @@
 """Attacks on authorization requests."""
 
-import random
 from itertools import product
 from urllib.parse import urlencode
 
 import pytest
-from django.db import connection
 from django.test import Client as Browser
 
 from accounts.activity.services import Actor
@@ -15,7 +13,6 @@ from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Clien
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
-from tests.support.api_input import storable
 from tests.support.apps import WEB, make_app
 from tests.support.authorize import (
     AUTHORIZE,
@@ -113,8 +110,7 @@ def test_a_pending_request_opens_in_no_other_browser(settings, app, browser):
         assert allow(other, page, "cancel").status_code == 400
     assert "code" in result(allow(browser, page))
     cookie = browser.cookies["authorize"]
-    assert [cookie[name] for name in ("secure", "httponly")] == [True, True]
-    assert (cookie["samesite"], cookie["path"]) == ("Lax", "/")
+    assert [cookie[name] for name in ("secure", "httponly", "samesite")] == [True, True, "Lax"]
 
 
 def test_two_tabs_of_a_browser_continue_their_own_requests(app, browser):
@@ -273,72 +269,37 @@ def test_a_misleading_name_changes_neither_the_page_nor_the_host_on_it(browser):
     assert 'class="button primary" name="act"' not in text
 
 
-def test_a_disabled_app_gets_nothing_at_any_step(app, browser):
-    page = begin(browser, app)
-    Client.objects.update(disabled_at="2026-01-01T00:00:00Z")
-
-    for answer in (allow(browser, page), browser.get(address(app, prompt="none"))):
-        assert answer.status_code == 403
-        assert "is disabled" in answer.text
-    assert not AuthorizationCode.objects.exists()
-
-
 def test_a_stranger_cannot_store_requests_without_bound(settings, app):
     set_up(settings, limits_scale=0.05)
     Client.objects.update(is_public=True)
     stranger = Browser()
 
-    statuses = [begin(stranger, app).status_code for _ in range(4)]
-    assert statuses == [302, 302, 302, 302]
-    statuses = [
-        ask().status_code
-        for _ in range(4)
-        for ask in (
-            lambda: push(app),
-            lambda: stranger.post(AUTHORIZE, query(app)),
-            lambda: stranger.get(address(app)),
-        )
-    ]
-    assert statuses[-3:] == [429, 429, 429]
+    assert [begin(stranger, app).status_code for _ in range(4)] == [302] * 4
+    for _ in range(4):
+        answers = [push(app), stranger.post(AUTHORIZE, query(app)), stranger.get(address(app))]
+    assert [answer.status_code for answer in answers] == [429] * 3
     assert AuthorizationRequest.objects.count() == 6
     assert begin(Browser(REMOTE_ADDR="192.0.2.9"), app).status_code == 302
 
 
 FORM = "application/x-www-form-urlencoded"
 
-# ``test_redirect_uris`` has many more. These also show that the endpoint changes no value.
-TRICKS = [
-    "",
-    f"{WEB}/",
-    f"{WEB} ",
-    f" {WEB}",
-    f"{WEB}\r\nX: y",
-    f"{WEB}%00",
-    "x" * 9000,
-    "https://mallory.example/callback",
-    "javascript:alert(1)",
-    "/callback",
-]
+# ``test_devices`` has many more. These also show that the endpoint changes no value.
+TRICKS = ["", f"{WEB}/", f"{WEB} ", f" {WEB}", f"{WEB}\r\nX: y", "https://mallory.example/callback"]
 
 REFUSED: list[tuple[dict[str, str | None], str]] = [
     ({"code_challenge": None}, "invalid_request"),
     ({"code_challenge_method": None}, "invalid_request"),
     ({"code_challenge_method": "plain", "code_challenge": VERIFIER}, "invalid_request"),
-    ({"code_challenge_method": "s256"}, "invalid_request"),
     ({"code_challenge": CHALLENGE + "="}, "invalid_request"),
-    ({"code_challenge": CHALLENGE[1:]}, "invalid_request"),
     ({"code_challenge": "\uff10" * 43}, "invalid_request"),
-    ({"response_type": None}, "invalid_request"),
-    ({"response_type": "token"}, "unsupported_response_type"),
     ({"response_type": "code id_token"}, "unsupported_response_type"),
     ({"response_mode": "form_post"}, "invalid_request"),
     ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
     ({"prompt": "none login"}, "invalid_request"),
     ({"prompt": "create"}, "invalid_request"),
-    ({"max_age": "-1"}, "invalid_request"),
     ({"max_age": "9" * 19}, "invalid_request"),
     ({"nonce": "a\x00b"}, "invalid_request"),
-    ({"state": "x" * 8193}, "invalid_request"),
 ]
 
 
@@ -379,83 +340,7 @@ def test_requests_without_s256_or_of_another_flow_get_no_code(settings, app, bro
     assert not AuthorizationCode.objects.exists()
 
 
-VALUES = [
-    *(
-        "",
-        "x",
-        "code",
-        "openid",
-        "none",
-        "login",
-        "S256",
-        WEB,
-        CHALLENGE,
-        "0",
-        "-1",
-        "1e9",
-        "9" * 30,
-    ),
-    *("\x00", "\ud800", "\u202e", "a\nb", "%00", "' OR 1=1", "<script>", "urn:ietf:params:oauth:"),
-    *("urn:ietf:params:oauth:request_uri:", "x" * 9000, "[]", "{}", "\U0001f600", "de-" * 200),
-]
-
-NAMES = [
-    *query(Client(pk="x")),
-    *("prompt", "max_age", "acr_values", "login_hint", "ui_locales", "resource", "request"),
-    *("request_uri", "response_mode", "id_token_hint", "claims", "registration", "client_secret"),
-]
-
-
-def fuzzed(rng, app):
-    """Return the query of a valid request with up to five changes, as raw text."""
-    fields = list(query(app).items())
-    for _ in range(rng.randint(0, 5)):
-        name, value = rng.choice(NAMES), rng.choice(VALUES)
-        if rng.random() < 0.7:
-            fields = [pair for pair in fields if pair[0] != name]
-        fields.insert(rng.randint(0, len(fields)), (name, value))
-    text = urlencode(fields, errors="surrogatepass")
-    if rng.random() < 0.1:
-        at = rng.randint(0, len(text))
-        text = text[:at] + rng.choice(["&&", "%", "%ff", "=", ";", "\xa0"]) + text[at:]
-    return text
-
-
-def fuzz(app, rounds):
-    """Send requests to both endpoints, by a person who is signed in and by one who is not."""
-    rng, alice = random.Random(25), signed_in(make_user("alice"))  # noqa: S311 no secret
-    for _ in range(rounds):
-        text, browser = fuzzed(rng, app), rng.choice([alice, Browser()])
-        answers = [
-            browser.generic("GET", AUTHORIZE, QUERY_STRING=text),
-            browser.post(AUTHORIZE, text, content_type=FORM),
-            Browser().post(PAR, text, content_type=FORM),
-        ]
-        if page := answers[0].get("Location", "").removeprefix("/oauth/continue/"):
-            answers.append(browser.get(f"/oauth/continue/{page}"))
-        assert [answer.status_code for answer in answers if answer.status_code >= 500] == [], text
-        for answer in answers[:1]:
-            away = answer.get("Location", "/")
-            assert away.startswith(("/", WEB)), text
-
-
 def test_a_state_that_no_header_can_hold_is_not_sent_back(app, browser):
     for state in ("s" * 8193, "é" * 4097):
         answer = result(browser.post(AUTHORIZE, query(app, state=state)))
         assert (answer["error"], answer.get("state")) == ("invalid_request", None)
-
-
-def test_no_odd_request_causes_a_server_error(settings, app):
-    set_up(settings, limits_scale=100_000)
-    Client.objects.update(is_public=True)
-    with connection.execute_wrapper(storable):
-        assert Browser().get(AUTHORIZE, {"client_id": "\0"}).status_code == 400
-        fuzz(app, 60)
-
-
-@pytest.mark.proof
-def test_two_thousand_odd_requests_cause_no_server_error(settings, app):
-    set_up(settings, limits_scale=100_000)
-    Client.objects.update(is_public=True)
-    with connection.execute_wrapper(storable):
-        fuzz(app, 2000)

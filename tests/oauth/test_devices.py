@@ -3,16 +3,15 @@
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
-from django.test import Client as Browser
 
 from accounts.oauth.models import Client, DeviceAuthorization
 from accounts.sessions.models import LoginSession
 from tests.support.api import claims_of
 from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
-from tests.support.oauth_client import is_live, new_app, set_client
+from tests.support.oauth_client import new_app, set_client
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
-from tests.support.steps import LOGOUT, mail_to
+from tests.support.steps import mail_to
 
 pytestmark = pytest.mark.django_db
 
@@ -125,17 +124,6 @@ def test_a_device_that_asks_too_often_must_wait_five_seconds_longer(clock):
     assert DeviceAuthorization.objects.get().interval == 60
 
 
-def test_without_offline_access_the_device_is_signed_out_with_the_browser_that_allowed_it(browser):
-    app, codes = new_device()
-    let_in(browser, codes)
-    token = poll(app, codes)["access_token"]
-    assert is_live(token)
-
-    browser.post(LOGOUT)
-
-    assert not is_live(token)
-
-
 def test_the_history_and_an_email_tell_of_each_device(browser, alice):
     app, codes = new_device()
     let_in(browser, codes)
@@ -190,14 +178,6 @@ def test_a_device_may_ask_only_for_what_its_app_may_request(form, error):
     app = new_device()[0]
 
     assert app.post("/oauth/device_authorization", **({"scope": "openid"} | form)).error == error
-
-
-def test_the_discovery_document_names_the_endpoint_and_the_grant():
-    document = Browser().get("/.well-known/openid-configuration").json()
-
-    endpoint = "http://localhost:8000/oauth/device_authorization"
-    assert document["device_authorization_endpoint"] == endpoint
-    assert "urn:ietf:params:oauth:grant-type:device_code" in document["grant_types_supported"]
 
 
 def test_a_disconnected_app_does_not_redeem_what_was_allowed_before(browser):
