@@ -4,14 +4,13 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import PendingSignup, User
-from tests.support.administration import act, desk
 from tests.support.api import call
 from tests.support.nodes import AT_ONCE, browser_at, server_errors
 from tests.support.openid_provider import Person
 from tests.support.signin import signed_in
 from tests.support.site import together
 from tests.support.social import round_trip
-from tests.support.steps import PASSWORD, make_staff, make_user, sign_in, sign_up, sql
+from tests.support.steps import PASSWORD, make_staff, make_user, sign_up, sql
 
 SAYS = {
     "Alice\ufe0f": "invisible or control characters",
@@ -60,17 +59,6 @@ def test_a_provider_cannot_give_a_user_a_username_that_is_not_allowed(called, us
     round_trip(Client(), op, Person("1", name="Mallory", username=called))
 
     assert User.objects.exclude(username="alice").get().username == username
-
-
-@pytest.mark.django_db
-def test_users_with_a_no_longer_allowed_username_can_sign_in_and_be_deactivated():
-    odd = make_user("Al\u3164ice")
-    assert sign_in(Client(), "al\u3164ICE").status_code == 302
-
-    act(desk("Support"), odd, "deactivate")
-
-    odd.refresh_from_db()
-    assert not odd.is_active
 
 
 def eight_sign_ups_of_names_that_look_alike(nodes, name):

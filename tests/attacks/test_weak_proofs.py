@@ -189,19 +189,6 @@ def test_a_compromised_password_is_refused_over_the_api(how, monkeypatch):
     assert (answer.status, answer.code) == (403, "password_compromised")
 
 
-def test_a_change_is_reported_to_every_email():
-    from accounts.users import services as users
-
-    alice = make_user("alice")
-    users.confirm_email(alice, "alice@second.example")
-    browser = signed_in(alice, by=(Method.MAIL,))
-
-    browser.post("/accounts/password/change/", {"password1": NEW_PASSWORD})
-
-    recipients = sorted(mail.to for mail in outbox() if "password was changed" in mail.subject)
-    assert recipients == ["alice@example.org", "alice@second.example"]
-
-
 def test_an_email_added_before_the_first_factor_cannot_be_confirmed_after_it():
     alice = make_user("alice")
     browser = signed_in(alice, by=(Method.MAIL,))
