@@ -8,6 +8,7 @@ from accounts.sessions.models import LoginSession
 from tests.support.disputes import lock
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.second_steps import RESET, mails_about, with_factor
+from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, is_signed_in, make_user, path_of
 
 pytestmark = pytest.mark.django_db
@@ -87,4 +88,14 @@ def test_a_lock_right_after_the_reset_stops_its_sign_in(reset_of_alice):
     client, answer = reset_of_alice(lock)
 
     assert "Your account was changed while you were signing in" in client.get(answer.url).text
+    assert not is_signed_in(client)
+
+
+def test_the_reset_of_a_locked_account_leads_to_the_sign_in_and_then_to_the_review():
+    client = signed_in(make_user("alice"))
+    client.post("/accounts/lockdown/")
+
+    answer = client.post(ask(client), {"password1": NEW})
+
+    assert answer["Location"] == f"{LOGIN}?next=/accounts/review/"
     assert not is_signed_in(client)
