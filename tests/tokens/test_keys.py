@@ -15,7 +15,6 @@ from accounts.tokens.scopes import (
     AREAS,
     SCOPES,
     UnknownScope,
-    in_words,
     is_covered,
     narrowed,
     parse,
@@ -83,20 +82,15 @@ def test_an_encrypted_key_needs_its_passphrase(command, tmp_path):
     passphrase = PASSPHRASE if command.startswith("ssh") else "PASSPHRASE"
 
     assert signs(keys.load(text, passphrase.encode()))
-    with pytest.raises(keys.PassphraseNeeded, match="no passphrase was given"):
+    with pytest.raises(keys.PassphraseNeeded):
         keys.load(text)
-    with pytest.raises(keys.KeyRefused, match="passphrase is wrong") as refused:
+    with pytest.raises(keys.KeyRefused, match="passphrase is wrong"):
         keys.load(text, b"hunter2")
-    assert not isinstance(refused.value, keys.PassphraseNeeded)
 
 
 def test_an_encrypted_openssh_key_is_refused_with_the_command_that_converts_it(tmp_path):
-    text = made_by(f"{SSH} PASSPHRASE -t ed25519", tmp_path)
-
-    with pytest.raises(keys.PassphraseNeeded):
-        keys.load(text)
     with pytest.raises(keys.KeyRefused, match="ssh-keygen -p -m PKCS8 -f FILE"):
-        keys.load(text, PASSPHRASE.encode())
+        keys.load(made_by(f"{SSH} PASSPHRASE -t ed25519", tmp_path), PASSPHRASE.encode())
 
 
 def test_files_without_a_private_key_and_needless_passphrases_are_refused(tmp_path):
@@ -144,22 +138,17 @@ def test_every_protected_call_has_an_area_and_every_area_has_a_call():
     assert {view.area for view in closed} == AREAS.keys() | {"admin"}
 
 
-def test_a_scope_is_parsed_as_a_set_and_written_in_one_order():
+def test_a_scope_is_parsed_as_a_set_written_in_one_order_and_refused_if_unknown():
     assert parse("  write \t read\n") == {"read", "write"}
     assert written(parse("write sessions:read groups")) == "groups sessions:read write"
     longest = LoginSession._meta.get_field("scope").max_length
     assert longest is not None
     assert len(written(SCOPES)) <= longest
 
-
-@pytest.mark.parametrize(
-    "text",
-    ["", " ", "admin", "READ", "*", "read,write", "read write admin", "read:", ":read", "profile",
-     "profile:own", "profile:read:write", "groups:read", "users:write"],
-)  # fmt: skip
-def test_an_unknown_scope_is_refused(text):
-    with pytest.raises(UnknownScope):
-        parse(text)
+    for text in ("", " ", "READ", "*", "read,write", "read write admin", "read:", ":read",
+                 "profile", "profile:own", "profile:read:write", "groups:read"):  # fmt: skip
+        with pytest.raises(UnknownScope):
+            parse(text)
 
 
 def test_read_and_write_cover_every_area_and_an_area_covers_only_itself():
@@ -172,21 +161,10 @@ def test_read_and_write_cover_every_area_and_an_area_covers_only_itself():
             assert [scope for scope in SCOPES if is_covered(held, scope)] == [f"{area}:{right}"]
 
 
-def test_a_scope_in_words_names_the_areas_that_it_covers():
-    said = in_words({"profile:read", "activity:read", "sessions:read", "sessions:write", "groups"})
-    assert said == "View: Profile, Activity; View and change: Sessions; groups"
-    areas = "Change: Profile, Sessions, Activity, API keys, Connected apps"
-    assert in_words({"write"}).startswith(areas)
-
-
-def test_groups_and_other_users_are_not_in_the_default_scope():
-    for scope in ("groups", "users:read", "admin:read", "admin:write"):
-        assert scope not in scopes.DEFAULT
-        assert not is_covered(scopes.DEFAULT, scope)
-
-
 def test_a_scope_can_be_narrowed_and_a_wider_one_is_refused():
     assert narrowed(scopes.DEFAULT, None) == scopes.DEFAULT
+    for scope in ("groups", "users:read", "admin:read", "admin:write"):
+        assert not is_covered(scopes.DEFAULT, scope), "the default scope holds no rights of staff"
     for held in SCOPES:
         for wanted in SCOPES:
             if is_covered({held}, wanted):
