@@ -17,7 +17,6 @@ from granian.constants import Interfaces, SSLProtocols
 
 from accounts.common import logs
 from accounts.common.config import Config
-from authsite.serving.capacity import THREADS
 from authsite.serving.server import Server, check
 
 log = logging.getLogger(__name__)
@@ -68,7 +67,6 @@ def server(config: Config) -> Server:
             port=config.port,
             unix=config.unix_socket,
             interface=Interfaces.WSGI,
-            blocking_threads=THREADS,
             log_dictconfig=settings.LOGGING,
             ssl_protocol_min=SSLProtocols.tls12,
             **paths,

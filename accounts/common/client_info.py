@@ -11,14 +11,15 @@ from dataclasses import dataclass, field
 from functools import cache, cached_property, lru_cache
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address, ip_network
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
-from django.http import HttpRequest
 from django.utils.translation import gettext as _
-from ua_parser import parse
 
 from accounts.common.localization import spoken
+
+if TYPE_CHECKING:
+    from django.http import HttpRequest
 
 # The IPv6 addresses that are translated to IPv4 addresses (RFC 6052).
 NAT64 = IPv6Network("64:ff9b::/96")
@@ -276,6 +277,8 @@ class ClientInfo:
     @cached_property
     def device(self) -> Device:
         """The browser and operating system that the User-Agent names."""
+        from ua_parser import parse  # noqa: PLC0415 the settings need only the IP addresses
+
         parsed = parse(self.user_agent)
         browser = parsed.user_agent.family if parsed.user_agent else ""
         system = parsed.os.family if parsed.os else ""
@@ -309,7 +312,7 @@ class ClientInfo:
 NO_CLIENT = ClientInfo("", "")
 
 
-def client_of(request: HttpRequest) -> ClientInfo:
+def client_of(request: "HttpRequest") -> ClientInfo:
     """Return the client that sent ``request``.
 
     Behind a proxy, ``ClientMiddleware`` must have set ``REMOTE_ADDR`` to the client's IP address.

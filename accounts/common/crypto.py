@@ -12,7 +12,6 @@ from cryptography.fernet import Fernet, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
-from django.contrib.auth.hashers import BasePasswordHasher, identify_hasher
 
 
 def encode(raw: bytes) -> str:
@@ -39,20 +38,6 @@ def canonical(text: str) -> bytes:
     if encode(raw) != text:
         raise ValueError("not canonical base64url")
     return raw
-
-
-def hasher_of(encoded: str) -> BasePasswordHasher | None:
-    """Return the hasher for the password hash ``encoded``, or None if no password can match.
-
-    No password can match if the hash is unusable or damaged, or if its algorithm (bcrypt, for
-    example) is not in ``PASSWORD_HASHERS``.
-    """
-    try:
-        hasher = identify_hasher(encoded)
-        hasher.decode(encoded)
-    except (ValueError, LookupError, AssertionError):
-        return None
-    return hasher
 
 
 def seal(text: str, purpose: str) -> str:

@@ -17,8 +17,8 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth.hashers import get_hasher, identify_hasher, make_password
 
-from accounts.common.crypto import hasher_of
 from accounts.passwords.hashers import MAX_LENGTH, Argon2id, canonical
+from accounts.users.models import hasher_of
 
 COMMON = Path(__file__).with_name("data") / "common.bin"
 # With 1.4 million records of this size, one in 765,000 other passwords is mistaken for a common

@@ -4,7 +4,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.hashers import make_password
+from django.contrib.auth.hashers import BasePasswordHasher, identify_hasher, make_password
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
@@ -13,7 +13,6 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock, localization, secrets
-from accounts.common.crypto import hasher_of
 from accounts.common.errors import PublicError
 from accounts.common.issuers import LONGEST_ISSUER, Issuer
 from accounts.common.signals import credentials_changed
@@ -43,6 +42,20 @@ def locked_password(former_hash: str | None = None) -> str:
     locked = LOCKED + (former_hash or make_password(None))
     # A longer hash does not fit the column, and no algorithm of this site produces it.
     return locked if len(locked) <= LONGEST_HASH else locked_password()
+
+
+def hasher_of(encoded: str) -> BasePasswordHasher | None:
+    """Return the hasher for the password hash ``encoded``, or None if no password can match.
+
+    No password can match if the hash is unusable or damaged, or if its algorithm (bcrypt, for
+    example) is not in ``PASSWORD_HASHERS``.
+    """
+    try:
+        hasher = identify_hasher(encoded)
+        hasher.decode(encoded)
+    except (ValueError, LookupError, AssertionError):
+        return None
+    return hasher
 
 
 class UserManager(BaseUserManager["User"]):

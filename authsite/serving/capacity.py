@@ -57,8 +57,6 @@ def own_headers() -> dict[str, str]:
 RUNNING = 16
 SLOW = 384
 INSIDE = 496
-# A few more than INSIDE: they refuse requests and answer health checks.
-THREADS = 512
 PATIENCE = 10.0
 # The most digits of a Content-Length, which may begin with zeros (RFC 9110 section 8.6). Python
 # refuses to parse a number with thousands of digits.

@@ -30,6 +30,8 @@ from granian.server.mp import MPServer
 from authsite.serving.watchdog import Watchdog
 
 BACKLOG = 1024
+# A few more than ``capacity.INSIDE``: they refuse requests and answer health checks.
+THREADS = 512
 RETIRE = signal.SIGUSR1
 # After this time, a new worker should be ready. If it is not, connections wait for the worker.
 START_SECONDS = 6.0
@@ -70,6 +72,7 @@ class Server(MPServer):
         super().__init__(
             target,
             backlog=BACKLOG,
+            blocking_threads=THREADS,
             respawn_interval=START_SECONDS + RETIRED_SECONDS,
             workers_kill_timeout=STOP_SECONDS,
             **OPTIONS,

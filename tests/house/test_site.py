@@ -44,20 +44,29 @@ def test_the_border_of_every_field_has_enough_contrast(look):
     assert "background: var(--field);" in rule[1]
 
 
-# REST framework itself imports ``psycopg`` and ``requests`` if they are installed.
-RARELY_NEEDED = {"OpenSSL", "qrcode", "redis", "webauthn"}
-
+RARELY_NEEDED = {"OpenSSL", "psycopg", "pygments", "qrcode", "redis", "requests", "webauthn"}
 START = """
 import sys, authsite.wsgi
 from django.test import Client
 assert Client().get("/accounts/login/", HTTP_HOST="localhost").status_code == 200
 print(*sys.modules)
 """
+SUPERVISE = """
+import sys, authsite.__main__
+from django.conf import settings
+assert settings.AUTHSITE
+print(*sys.modules)
+"""
 
 
-def test_a_start_and_the_sign_in_page_load_no_library_that_only_some_sites_need(tmp_path):
+@pytest.mark.parametrize(
+    ("start", "rarely_needed"), [(START, RARELY_NEEDED), (SUPERVISE, {"django.db", "ua_parser"})]
+)
+def test_a_process_loads_no_library_that_only_other_sites_or_processes_need(
+    tmp_path, start, rarely_needed
+):
     done = subprocess.run(
-        [sys.executable, "-c", START],
+        [sys.executable, "-c", start],
         capture_output=True,
         check=True,
         cwd=ROOT,
@@ -66,7 +75,7 @@ def test_a_start_and_the_sign_in_page_load_no_library_that_only_some_sites_need(
         timeout=120,
     )
 
-    assert not RARELY_NEEDED & set(done.stdout.split())
+    assert not rarely_needed & set(done.stdout.split())
 
 
 # The initial migrations have no version before them.
