@@ -7,7 +7,6 @@ if a program or a package that it needs is not installed.
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -18,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tests.bench.servers import PASSWORD, PEOPLE, App, Request, Server, Tokens, algorithm_of
 from tests.support.node import node, packages
-from tests.support.process import Process, free_port, listening
+from tests.support.process import Process, free_port, listening, run
 from tests.support.virtualenvs import environment
 
 STOCK, FLASK, OIDC, BETTER = "stock Django", "Flask-Security-Too", "oidc-provider", "better-auth"
@@ -73,14 +72,7 @@ def stock(algorithm: str, database: str = "") -> Iterator[Server]:
             ("python", "-m", "django", "migrate", "--verbosity=0"),
             ("python", "-c", MAKE_PEOPLE),
         ):
-            subprocess.run(
-                [programs / program, *words],
-                check=True,
-                cwd=data,
-                env=env,
-                stdin=subprocess.DEVNULL,
-                timeout=SETUP_SECONDS,
-            )
+            run(programs / program, *words, cwd=data, env=env, seconds=SETUP_SECONDS)
         command = granian(programs, port, "django.core.wsgi:get_wsgi_application", "--factory")
         with serving(command, data, port, env) as process:
             server = Server(STOCK, process, port, HEADERS, algorithm, key=f"Token {KEY}")

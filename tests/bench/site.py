@@ -1,10 +1,8 @@
 """Run this site as in production, with people and sessions, to measure it."""
 
-import hashlib
 import json
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -14,7 +12,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from tests.bench.servers import PASSWORD, PEOPLE, App, Server, Tokens, algorithm_of
+from tests.support.env import installed
 from tests.support.missing import find, missing
+from tests.support.process import run
 from tests.support.site import ROOT, Site, production
 
 # A name that always stands for this machine (RFC 6761 section 6.3).
@@ -58,14 +58,9 @@ def ours(
         site.make_database()
         asked = {"people": people, "families": families, "known": known, "password": PASSWORD}
         grow = {"GROW": json.dumps(asked | {"few": PEOPLE + 1, "to": str(to)})}
-        subprocess.run(
-            [sys.executable, "manage.py", "shell", "--no-imports", "-c", "import tests.bench.grow"],
-            check=True,
-            cwd=ROOT,
-            env=site._environment | grow,
-            stdin=subprocess.DEVNULL,
-            timeout=GROW_SECONDS,
-        )
+        shell = ("manage.py", "shell", "--no-imports", "-c", "import tests.bench.grow")
+        grown = site._environment | grow
+        run(sys.executable, *shell, seconds=GROW_SECONDS, cwd=ROOT, env=grown)
         told = json.loads(to.read_text())
         site.start()
         try:
@@ -98,21 +93,19 @@ def fast_argon2() -> str:
         missing("A C compiler")
     found = PIN.search((ROOT / "requirements.txt").read_text())
     assert found, "requirements.txt pins Argon2"
-    folder = ROOT / ".cache" / f"argon2-{hashlib.sha256(found[0].encode()).hexdigest()[:16]}"
-    if not folder.exists():
-        with TemporaryDirectory(prefix="authsite-bench-") as draft:
-            pinned = Path(draft, "requirements.txt")
-            pinned.write_text(found[0])
-            install = (
-                f"install --quiet --require-hashes --no-deps --no-binary {PACKAGE} -r {pinned}"
-            )
-            done = subprocess.run(
-                [sys.executable, "-m", "pip", *install.split(), "--target", f"{draft}/built"],
-                check=False,
-                env=os.environ | {"CFLAGS": "-O3 -march=x86-64-v3"},
-                timeout=GROW_SECONDS,
-            )
-            if done.returncode:
-                missing("The source of Argon2")
-            shutil.copytree(f"{draft}/built", folder)
-    return str(folder)
+    pinned = found[0]
+
+    def build(folder: Path) -> None:
+        (folder / "pin.txt").write_text(pinned)
+        words = f"install --quiet --require-hashes --no-deps --no-binary {PACKAGE} -r pin.txt"
+        done = subprocess.run(
+            [sys.executable, "-m", "pip", *words.split(), "--target", folder],
+            check=False,
+            cwd=folder,
+            env=os.environ | {"CFLAGS": "-O3 -march=x86-64-v3"},
+            timeout=GROW_SECONDS,
+        )
+        if done.returncode:
+            missing("The source of Argon2")
+
+    return str(installed("argon2", pinned.encode(), build))

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 from collections.abc import Callable
 
 import pytest
 
 from tests.support.missing import find, missing
 from tests.support.node import packages
+from tests.support.process import run
 from tests.support.second_factor import code_of, confirm_recovery_codes, seed_on
 from tests.support.site import ROOT, Client
 from tests.support.steps import PASSWORD, code_in, sign_in
@@ -22,7 +22,6 @@ SETUP = "/accounts/2fa/totp/setup/"
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 # Keeps Go from downloading: the generated client needs only the standard library.
 OFFLINE = {"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-mod=mod"}
-SECONDS = 300
 
 type Program = Callable[..., str]
 
@@ -35,21 +34,6 @@ def description(site, tmp_path):
     return file
 
 
-def run(*words, cwd, **env):
-    """Run a program that must succeed, and return its output."""
-    done = subprocess.run(
-        words,
-        capture_output=True,
-        check=False,
-        cwd=cwd,
-        env=os.environ | env,
-        text=True,
-        timeout=SECONDS,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout.strip()
-
-
 def npm(name):
     """Return the path of a program in the npm packages of this folder."""
     return packages(HERE) / ".bin" / name
@@ -60,7 +44,7 @@ def test_redocly_finds_no_errors_and_no_warnings(description):
     told = run(
         *(npm("redocly"), "lint", description, "--config", config, "--format", "json"),
         cwd=description.parent,
-        **QUIET,
+        env=os.environ | QUIET,
     )
 
     assert json.loads(told)["totals"] == {"errors": 0, "warnings": 0, "ignored": 0}
@@ -88,8 +72,8 @@ def go_client(description, folder):
     )
     (client / "cmd").mkdir()
     shutil.copy(HERE / "sign_in.go", client / "cmd")
-    run(go, "build", "-o", folder / "sign_in", "./cmd", cwd=client, **OFFLINE)
-    return lambda *words: run(folder / "sign_in", *words, cwd=folder)
+    run(go, "build", "-o", folder / "sign_in", "./cmd", cwd=client, env=os.environ | OFFLINE)
+    return lambda *words: run(folder / "sign_in", *words, cwd=folder).strip()
 
 
 def python_client(description, folder):
@@ -104,7 +88,7 @@ def python_client(description, folder):
         cwd=folder,
     )
     shutil.copy(HERE / "sign_in.py", folder)
-    return lambda *words: run(programs / "python", "sign_in.py", *words, cwd=folder)
+    return lambda *words: run(programs / "python", "sign_in.py", *words, cwd=folder).strip()
 
 
 def typescript_client(description, folder):
@@ -118,7 +102,7 @@ def typescript_client(description, folder):
         *(npm("tsc"), "--strict", "--module", "nodenext", "--target", "es2022", "sign_in.ts"),
         cwd=folder,
     )
-    return lambda *words: run(node, "sign_in.js", *words, cwd=folder)
+    return lambda *words: run(node, "sign_in.js", *words, cwd=folder).strip()
 
 
 def add_authenticator(site, name):

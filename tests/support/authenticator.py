@@ -1,10 +1,10 @@
 """Read QR codes and compute TOTP codes with programs that share no code with the site."""
 
 import re
-import subprocess
 from pathlib import Path
 
 from tests.support.missing import find, missing
+from tests.support.process import run
 
 # Pixels per module of the QR code: scanners need several.
 SCALE = 6
@@ -49,10 +49,4 @@ def shown(secret: str, at: float) -> str:
 
 
 def _output_of(program: str, *arguments: str) -> str:
-    path = find(program)
-    if path is None:
-        missing(program)
-    done = subprocess.run(
-        [str(path), *arguments], capture_output=True, check=True, text=True, timeout=60
-    )
-    return done.stdout.strip()
+    return run(find(program) or missing(program), *arguments).strip()

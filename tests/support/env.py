@@ -51,6 +51,24 @@ def shared(name: str, make: Callable[[Path], object], *sources: str) -> Path:
     return file
 
 
+def installed(kind: str, lock: Path | bytes, install: Callable[[Path], object]) -> Path:
+    """Return the folder with the packages of a lock file. The first worker that needs it makes it.
+
+    ``install`` gets the path of an empty folder.
+    """
+    content = lock if isinstance(lock, bytes) else lock.read_bytes()
+    folder = ROOT / ".cache" / f"{kind}-{hashlib.sha256(content).hexdigest()[:16]}"
+    folder.parent.mkdir(exist_ok=True)
+    with folder.with_suffix(".lock").open("w") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        if not (folder / "ready").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+            install(folder)
+            (folder / "ready").touch()
+    return folder
+
+
 def _digest(sources: tuple[str, ...]) -> str:
     files = sorted({file for source in sources for file in ROOT.glob(source)})
     parts = (f"{file.relative_to(ROOT)}\n{file.read_text()}" for file in files)

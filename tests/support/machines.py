@@ -21,15 +21,14 @@ from typing import Self
 
 from tests.support.docs_examples import Shell
 from tests.support.missing import find, missing
-from tests.support.process import STOP_SECONDS, Process, within
+from tests.support.process import STOP_SECONDS, Process, run, within
 from tests.support.site import ROOT
 
 
 def make_repository(folder: Path) -> Path:
     """Copy the files of the checkout, uncommitted ones included, and commit them."""
     listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
-    names = subprocess.run(listed, check=True, capture_output=True, cwd=ROOT).stdout.decode()
-    for name in filter(None, names.split("\0")):
+    for name in filter(None, run(*listed, cwd=ROOT).split("\0")):
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / name, folder / name)
     git(folder, "init", "--quiet", "--initial-branch=main")
@@ -45,7 +44,7 @@ def commit(folder: Path, message: str) -> None:
 
 def git(folder: Path, *words: str) -> None:
     own = ["-c", "user.name=alice", "-c", "user.email=alice@example.org"]
-    subprocess.run(["git", "-C", folder, *own, *words], check=True, capture_output=True)
+    run("git", "-C", folder, *own, *words)
 
 
 TARGET = re.compile(rb"(?:CONNECT |[A-Z]+ http://)([^:/ ]+)(?::(\d+))?[/ ]")
@@ -162,14 +161,7 @@ def empty_debian(folder: Path) -> Path:
         missing(f"a source of Debian's {RELEASE} for apt")
     command = ["debootstrap", "--variant=minbase", f"--include={PACKAGES}", RELEASE]
     root = folder / "debian"
-    done = subprocess.run(
-        [*command, root, mirrors[0]],
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=DOWNLOAD_SECONDS,
-    )
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr
+    run(*command, root, mirrors[0], seconds=DOWNLOAD_SECONDS)
     trusted = os.environ.get("PIP_CERT") or ssl.get_default_verify_paths().cafile
     if trusted:
         shutil.copy(trusted, root / CERTIFICATES.lstrip("/"))
@@ -184,7 +176,7 @@ class Machine:
         self.root = folder / name
         self._name = name
         self._cgroup = _cgroups() / f"proof-{os.getpid()}-{name}"
-        subprocess.run(["cp", "-a", debian, self.root], check=True)
+        run("cp", "-a", debian, self.root)
         self.write("etc/hosts", "127.0.0.1 localhost\n")
         self.write("etc/hostname", f"{name}\n")
 
@@ -249,7 +241,7 @@ class Machine:
     def join(self, other: "Machine", own: str, others: str) -> None:
         """Connect two machines by a cable, and give them IP addresses in one network."""
         end, far = (["name", "eth0", "netns", str(machine.pid)] for machine in (self, other))
-        subprocess.run(["ip", "link", "add", *end, "type", "veth", "peer", *far], check=True)
+        run("ip", "link", "add", *end, "type", "veth", "peer", *far)
         for machine, ip in ((self, own), (other, others)):
             machine._ip("address", "add", f"{ip}/24", "dev", "eth0")
             machine._ip("link", "set", "eth0", "up")
@@ -260,7 +252,7 @@ class Machine:
         return ["nsenter", f"--target={self.pid}", *spaces]
 
     def _ip(self, *words: str) -> None:
-        subprocess.run(["nsenter", f"--target={self.pid}", "--net", "ip", *words], check=True)
+        run("nsenter", f"--target={self.pid}", "--net", "ip", *words)
 
     def _is_up(self) -> bool:
         try:

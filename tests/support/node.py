@@ -1,21 +1,19 @@
 """Run Node with packages that are installed from lock files into separate folders."""
 
-import hashlib
 import json
 import os
 import shutil
 import subprocess
-import tempfile
-from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
+from tests.support.env import installed
 from tests.support.missing import find, missing
+from tests.support.process import RUN_SECONDS, run
 from tests.support.site import ROOT
 
 SOURCE = ROOT / "tests/support/node"
 SCANNERS = ROOT / "tests/support/scanners"
-SECONDS = 300
 
 
 def node() -> Path:
@@ -25,11 +23,19 @@ def node() -> Path:
 
 def packages(source: Path = SOURCE) -> Path:
     """Return the folder ``node_modules`` of a lock file; install it at the first call."""
-    lock = (source / "package-lock.json").read_bytes()
-    folder = ROOT / ".cache" / f"node-{hashlib.sha256(lock).hexdigest()[:16]}"
-    if not folder.exists():
-        _install(source, folder)
-    return folder / "node_modules"
+
+    def install(folder: Path) -> None:
+        for name in ("package.json", "package-lock.json"):
+            shutil.copy(source / name, folder)
+        npm = find("npm") or missing("npm")
+        words: list[str | Path] = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
+        done = subprocess.run(
+            words, capture_output=True, check=False, cwd=folder, timeout=RUN_SECONDS
+        )
+        if done.returncode:
+            missing("A package of npm")
+
+    return installed("node", source / "package-lock.json", install) / "node_modules"
 
 
 def scan(program: str, question: Any, **env: str) -> Any:
@@ -39,30 +45,5 @@ def scan(program: str, question: Any, **env: str) -> Any:
     """
     folder = packages(SCANNERS).parent
     shutil.copy(SCANNERS / program, folder)
-    done = subprocess.run(
-        [node(), folder / program],
-        capture_output=True,
-        check=False,
-        env=os.environ | env,
-        input=json.dumps(question),
-        text=True,
-        timeout=SECONDS,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
-
-
-def _install(source: Path, folder: Path) -> None:
-    """Install into a temporary folder and rename it, since another worker may install too."""
-    npm = find("npm") or missing("npm")
-    folder.parent.mkdir(exist_ok=True)
-    draft = Path(tempfile.mkdtemp(dir=folder.parent))
-    for name in ("package.json", "package-lock.json"):
-        shutil.copy(source / name, draft)
-    words: list[str | Path] = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-    done = subprocess.run(words, capture_output=True, check=False, cwd=draft, timeout=SECONDS)
-    if done.returncode:
-        missing("A package of npm")
-    with suppress(OSError):
-        draft.rename(folder)
-    shutil.rmtree(draft, ignore_errors=True)
+    answer = run(node(), folder / program, env=os.environ | env, input=json.dumps(question))
+    return json.loads(answer)

@@ -13,6 +13,7 @@ from typing import Any, Self
 
 import pytest
 
+RUN_SECONDS = 300.0
 START_SECONDS = 90.0
 STOP_SECONDS = 30.0
 LATER_SECONDS = 30.0
@@ -49,6 +50,21 @@ def listening(port: int) -> bool:
     with socket.socket() as probe:
         probe.settimeout(5)
         return probe.connect_ex(("127.0.0.1", port)) == 0
+
+
+def run(*words: str | Path, seconds: float = RUN_SECONDS, **options: Any) -> str:
+    """Run a program and return its output; fail with what it has printed if the program fails."""
+    done = subprocess.run(
+        words,
+        capture_output=True,
+        check=False,
+        stdin=None if "input" in options else subprocess.DEVNULL,
+        text=True,
+        timeout=seconds,
+        **options,
+    )
+    assert done.returncode == 0, f"{words}:\n{done.stdout}{done.stderr}"
+    return done.stdout
 
 
 class Process:

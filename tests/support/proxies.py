@@ -8,10 +8,12 @@ import grp
 import os
 import re
 import socket
-import subprocess
 from contextlib import suppress
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
+
+from trustme import CA
 
 from tests.support.https import TlsClient
 from tests.support.missing import find, missing
@@ -35,20 +37,11 @@ def certify(folder: Path, name: str, days: int = 30) -> Path:
     if authority.exists():
         return authority
     folder.mkdir(exist_ok=True)
-    openssl = find("openssl") or missing("openssl")
-    common = f"req -x509 -days {days} -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256"
-    signing = "-subj /CN=authority -addext keyUsage=critical,keyCertSign"
-    serving = (
-        f"-subj /CN={name} -addext subjectAltName=DNS:{name},IP:127.0.0.1 "
-        "-addext extendedKeyUsage=serverAuth "
-        "-addext basicConstraints=critical,CA:FALSE -addext keyUsage=critical,digitalSignature"
-    )
-    for words in (
-        f"{signing} -keyout authority.key -out authority.pem",
-        f"{serving} -CA authority.pem -CAkey authority.key -keyout privkey.pem -out fullchain.pem",
-    ):
-        command = [str(openssl), *common.split(), *words.split()]
-        subprocess.run(command, check=True, capture_output=True, cwd=folder)
+    trusted, ends = CA(), datetime.now(UTC) + timedelta(days)
+    made = trusted.issue_cert(name, "127.0.0.1", not_after=ends)
+    made.private_key_pem.write_to_path(folder / "privkey.pem")
+    made.cert_chain_pems[0].write_to_path(folder / "fullchain.pem")
+    trusted.cert_pem.write_to_path(authority)
     return authority
 
 

@@ -7,17 +7,15 @@ import os
 import pwd
 import shutil
 import signal
-import subprocess
 import tempfile
 from pathlib import Path
 from typing import Self
 
 import psycopg
-import pytest
 import redis
 
 from tests.support.missing import find, missing
-from tests.support.process import Process, free_port, listening, run_as
+from tests.support.process import Process, free_port, listening, run, run_as
 
 
 class Service:
@@ -76,16 +74,7 @@ class Postgres(Service):
             shutil.chown(self.folder, self.owner, self.owner)
         options = f"--pgdata={self.folder}/data --username=postgres --auth=trust"
         options += " --encoding=UTF8 --locale=C --no-sync"
-        initdb = subprocess.run(
-            [self.program, *options.split()],
-            check=False,
-            capture_output=True,
-            cwd=self.folder,
-            text=True,
-            **run_as(self.owner),
-        )
-        if initdb.returncode:
-            pytest.fail(f"initdb failed:\n{initdb.stdout}{initdb.stderr}", pytrace=False)
+        run(self.program, *options.split(), cwd=self.folder, **run_as(self.owner))
         return super().__enter__()
 
     def command(self) -> list[str | Path]:

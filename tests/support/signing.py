@@ -1,7 +1,6 @@
 """Make key files with common programs, and sign and check tokens as the site does."""
 
 import json
-import subprocess
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.tokens import keyring
 from tests.support.missing import find, missing
+from tests.support.process import run
 
 PASSPHRASE = "five grey herons"
 
@@ -22,7 +22,7 @@ def made_by(command: str, folder: Path) -> bytes:
     (folder / "key.pem").unlink(missing_ok=True)
     # The words of a command are split at spaces, and a passphrase is empty or has spaces.
     words = [{"EMPTY": "", "PASSPHRASE": PASSPHRASE}.get(word, word) for word in words]
-    subprocess.run([path, *words], check=True, capture_output=True, cwd=folder)
+    run(path, *words, cwd=folder)
     return (folder / "key.pem").read_bytes()
 
 

@@ -6,7 +6,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -24,7 +23,7 @@ import psycopg
 
 from tests.support.env import SCHEMA, clean, shared
 from tests.support.missing import find, missing
-from tests.support.process import LATER_SECONDS, Process, free_port, listening, within
+from tests.support.process import LATER_SECONDS, Process, free_port, listening, run, within
 from tests.support.services import Postgres
 
 TIMEOUT_SECONDS = 60.0
@@ -260,19 +259,8 @@ class Site:
 
     def manage(self, *args: str) -> str:
         """Run ``manage.py`` and return its output; raise `AssertionError` if it fails."""
-        done = subprocess.run(
-            [sys.executable, "manage.py", *args],
-            capture_output=True,
-            check=False,
-            cwd=ROOT,
-            env=self._environment,
-            stdin=subprocess.DEVNULL,
-            text=True,
-            timeout=MANAGE_SECONDS,
-        )
-        if done.returncode:
-            raise AssertionError(f"manage.py {' '.join(args)}:\n{done.stdout}{done.stderr}")
-        return done.stdout
+        words = (sys.executable, "manage.py", *args)
+        return run(*words, seconds=MANAGE_SECONDS, cwd=ROOT, env=self._environment)
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
@@ -374,7 +362,7 @@ def _migrate(file: Path) -> None:
 
 def _postgres_program(name: str, *args: str) -> None:
     program = find(name, also_in=Postgres.folders) or missing(name)
-    subprocess.run([program, *args], check=True, capture_output=True)
+    run(program, *args)
 
 
 def text_of(mail: EmailMessage) -> str:

@@ -4,11 +4,11 @@ import subprocess
 from pathlib import Path
 
 from tests.support.missing import missing
+from tests.support.process import RUN_SECONDS, run
 from tests.support.site import ROOT
 from tests.support.virtualenvs import environment
 
 LOCK = ROOT / "tests/scanners/requirements.txt"
-SECONDS = 300
 
 
 def assert_intermediate(name: str, authority: Path, port: int) -> None:
@@ -21,14 +21,9 @@ def assert_intermediate(name: str, authority: Path, port: int) -> None:
         programs = environment(LOCK)
     except subprocess.SubprocessError:
         missing("sslyze")
-    done = subprocess.run(
-        [programs / "python", "-m", "sslyze", *words, f"127.0.0.1:{port}"],
-        capture_output=True,
-        check=False,
-        text=True,
-        timeout=2 * SECONDS,
+    printed = run(
+        programs / "python", "-m", "sslyze", *words, f"127.0.0.1:{port}", seconds=2 * RUN_SECONDS
     )
-    told = " ".join(done.stdout.split())
-    assert f"127.0.0.1:{port}: OK - Compliant." in told, done.stdout + done.stderr
+    told = " ".join(printed.split())
+    assert f"127.0.0.1:{port}: OK - Compliant." in told, printed
     assert "Supplied CA file CA Store (N/A): OK - Certificate is trusted" in told
-    assert done.returncode == 0

@@ -1,13 +1,12 @@
 """Python environments beside the site's own, for programs that tests run."""
 
-import fcntl
-import hashlib
 import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.env import installed
 from tests.support.missing import missing
-from tests.support.site import ROOT
+from tests.support.process import run
 
 SECONDS = 600
 
@@ -17,20 +16,12 @@ def environment(lock: Path) -> Path:
 
     The test is skipped if they cannot be installed.
     """
-    folder = ROOT / ".cache" / f"python-{hashlib.sha256(lock.read_bytes()).hexdigest()[:16]}"
-    folder.mkdir(parents=True, exist_ok=True)
-    # Another worker may install, too.
-    with folder.with_suffix(".lock").open("w") as held:
-        fcntl.flock(held, fcntl.LOCK_EX)
-        if not (folder / "ready").exists():
-            _install(lock, folder)
-    return folder / "bin"
 
+    def install(folder: Path) -> None:
+        run(sys.executable, "-m", "venv", folder)
+        words = ("-m", "pip", "--quiet", "install", "--require-hashes", "-r", lock)
+        done = subprocess.run([folder / "bin/python", *words], check=False, timeout=SECONDS)
+        if done.returncode:
+            missing("A package of PyPI")
 
-def _install(lock: Path, folder: Path) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--clear", folder], check=True)
-    install = ("-m", "pip", "--quiet", "install", "--require-hashes", "-r", lock)
-    done = subprocess.run([folder / "bin/python", *install], check=False, timeout=SECONDS)
-    if done.returncode:
-        missing("A package of PyPI")
-    (folder / "ready").touch()
+    return installed("python", lock, install) / "bin"

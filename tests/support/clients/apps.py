@@ -4,7 +4,6 @@ import json
 import os
 import shlex
 import shutil
-import subprocess
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -17,14 +16,13 @@ from tests.support.docs_examples import blocks_of
 from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.node import node, packages
-from tests.support.process import Process, free_port, listening
+from tests.support.process import Process, free_port, listening, run
 from tests.support.receiver import Receiver, say
 from tests.support.site import ROOT, Client
 from tests.support.virtualenvs import environment
 
 HERE = ROOT / "tests/clients"
 SHOP = "https://shop.example.org"
-SECONDS = 300
 # Where Node, Python's requests, and OpenSSL and Go read which certificates they trust.
 TRUST = ("NODE_EXTRA_CA_CERTS", "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE")
 GO_PACKAGES = Path("/usr/share/gocode")
@@ -125,16 +123,7 @@ class Shop:
 
     def _run(self, *words: str | Path) -> None:
         """Run a program that prepares the app."""
-        done = subprocess.run(
-            words,
-            capture_output=True,
-            check=False,
-            cwd=self.folder,
-            env=self.env,
-            text=True,
-            timeout=SECONDS,
-        )
-        assert done.returncode == 0, done.stdout + done.stderr
+        run(*words, cwd=self.folder, env=self.env)
 
 
 class BoundShop(Shop):
