@@ -21,8 +21,9 @@ from accounts.social import services as social
 from accounts.users import services as users
 from accounts.users.models import EmailAddress, Identity, PendingSignup, User
 from tests.support.forgeries import decoded, encoded
-from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, Person, send
+from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, Person
 from tests.support.process import slack
+from tests.support.receiver import JSON, say
 from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go, round_trip
 from tests.support.steps import (
@@ -188,7 +189,7 @@ def test_userinfo_of_another_subject_is_refused(op, sub):
     "body", ["[]", "null", "", DEEP, '{"sub": "alice-1"'], ids=lambda body: body[:9]
 )
 def test_userinfo_that_is_not_an_object_is_refused(op, body):
-    op.instead["/userinfo"] = lambda request: send(request, body.encode())
+    op.instead["/userinfo"] = say(200, body.encode(), **JSON)
 
     assert_refused(op)
 
@@ -505,7 +506,7 @@ def test_an_id_token_that_the_published_key_did_not_sign_is_refused(op, case):
 
 def test_a_symmetric_key_that_is_published_is_not_accepted(op):
     key = {"kty": "oct", "kid": "one", "k": encoded(b"known to everybody, as is all published")}
-    op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
+    op.instead["/jwks"] = say(200, json.dumps({"keys": [key]}).encode(), **JSON)
     forge(op, {"alg": "HS256"}, {}, hs256(lambda _op: decoded(key["k"])))
 
     assert_refused(op)
@@ -530,7 +531,7 @@ def rsa(bits):
 @pytest.mark.parametrize("case", ODD_KEYS)
 def test_a_malformed_key_of_the_provider_is_refused_quickly(op, case):
     key = op.published.as_dict(private=False) | ODD_KEYS[case]
-    op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
+    op.instead["/jwks"] = say(200, json.dumps({"keys": [key]}).encode(), **JSON)
     began = time.monotonic()
 
     assert_refused(op)
@@ -541,7 +542,7 @@ def test_a_malformed_key_of_the_provider_is_refused_quickly(op, case):
 def test_a_published_private_key_is_refused_quickly(op):
     """PyJWT would compute the primes in Python, whatever the length, and block all threads."""
     key = rsa(2048).as_dict(private=False) | {"d": encoded(b"\xff" * 300_000)}
-    op.instead["/jwks"] = lambda request: send(request, json.dumps({"keys": [key]}).encode())
+    op.instead["/jwks"] = say(200, json.dumps({"keys": [key]}).encode(), **JSON)
     forge(op, {"alg": "RS256"}, {}, unsigned)
     began = time.monotonic()
 

@@ -3,13 +3,13 @@
 import json
 import os
 import shutil
-import subprocess
 
 import pytest
 
 from tests.support.app_races import VERIFIER, WEB, add_code, connect
-from tests.support.clients.apps import HERE, SECONDS
+from tests.support.clients.apps import HERE
 from tests.support.node import node, packages
+from tests.support.process import run
 from tests.support.races import confirmed
 
 NAME = "bound"
@@ -28,17 +28,9 @@ def test_openid_client_uses_tokens_that_are_bound_to_its_key(default_site):
     options |= {"redirectUri": WEB, "verifier": VERIFIER}
     shutil.copy(HERE / "dpop.mjs", folder)
 
-    done = subprocess.run(
-        [node(), folder / "dpop.mjs"],
-        capture_output=True,
-        check=False,
-        env=os.environ | {"OPTIONS": json.dumps(options)},
-        text=True,
-        timeout=SECONDS,
-    )
+    env = os.environ | {"OPTIONS": json.dumps(options)}
+    found = json.loads(run(node(), folder / "dpop.mjs", env=env))
 
-    assert done.returncode == 0, done.stderr
-    found = json.loads(done.stdout)
     for name in ALGORITHMS:
         answers = found[name]
         assert answers["types"] == ["dpop", "dpop"]

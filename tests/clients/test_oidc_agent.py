@@ -9,11 +9,10 @@ import subprocess
 
 import pytest
 
-from tests.support.clients.apps import SECONDS
 from tests.support.docs_examples import blocks_of
 from tests.support.journey import Journey
 from tests.support.missing import find, missing
-from tests.support.process import Process
+from tests.support.process import RUN_SECONDS, Process
 from tests.support.steps import join
 
 REGISTER, commands = (
@@ -53,7 +52,7 @@ class Agent:
 
     def run(self, *command):
         done = subprocess.run(
-            command, capture_output=True, check=False, env=self.env, text=True, timeout=SECONDS
+            command, capture_output=True, check=False, env=self.env, text=True, timeout=RUN_SECONDS
         )
         assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr

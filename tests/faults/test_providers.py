@@ -18,8 +18,8 @@ from accounts.common.http_client import MOST_WITH_ONE
 from accounts.social import metadata
 from accounts.users.models import User
 from authsite.serving.https import certify
-from tests.support.openid_provider import send
 from tests.support.process import free_port, slack, within
+from tests.support.receiver import say
 from tests.support.site import together
 from tests.support.social import come_back, configured, go, round_trip
 
@@ -54,8 +54,8 @@ def reset(request):
     request.connection.close()
 
 
-def answer(body, **how):
-    return lambda request: send(request, body.encode(), **how)
+def answer(body, status=200, kind="application/json"):
+    return say(status, body.encode(), **{"Content-Type": kind})
 
 
 def raw(answer):

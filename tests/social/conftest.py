@@ -8,10 +8,8 @@ from tests.support.social import configured
 
 @pytest.fixture(scope="session")
 def _doubles(tmp_path_factory):
-    doubles = Doubles(tmp_path_factory.mktemp("doubles"))
-    yield doubles
-    doubles.server.shutdown()
-    doubles.server.server_close()
+    with Doubles(tmp_path_factory.mktemp("doubles")) as doubles:
+        yield doubles
 
 
 @pytest.fixture

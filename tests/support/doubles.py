@@ -7,29 +7,22 @@ server; apart from that, the site uses its real HTTP client.
 import copy
 import json
 import socket
-import ssl
-import threading
 import time
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import pytest
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from django.test import Client
 from joserfc import jwt
 from joserfc.jwk import RSAKey
 
-from tests.support.openid_provider import send
+from tests.support.receiver import JSON, Server, say
 from tests.support.social import come_back, go
 
 CLIENT_ID, SECRET = "client-4711", "secret+of/this & that"
+FORM = {"Content-Type": "application/x-www-form-urlencoded"}
 # The site may store neither of them.
 CODE, TOKEN = "4/0AbCdEfGh-code", "access.token-5H5s5H5"
 
@@ -149,18 +142,12 @@ class Request:
     headers: dict[str, str]
 
 
-class Doubles:
+class Doubles(Server):
     """The providers; tests change ``answers``, by URL, and override ``claims`` of the ID token."""
 
     def __init__(self, folder: Path) -> None:
+        super().__init__(folder, sorted(HOSTS))
         self.key = RSAKey.generate_key(2048, {"kid": "one", "use": "sig", "alg": "RS256"})
-        self.certificate = folder / "certificate.pem"
-        _certificate(self.certificate)
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate)
-        self.server.socket = context.wrap_socket(self.server.socket, server_side=True)
-        threading.Thread(target=self.server.serve_forever, daemon=True).start()
         self.reset()
 
     def reset(self) -> None:
@@ -189,6 +176,17 @@ class Doubles:
         (request,) = [request for request in self.requests if request.url == url]
         return request
 
+    def receive(self, request: Any, body: str) -> None:
+        parts = urlsplit(request.path)
+        url = f"https://{request.headers['Host']}{parts.path}"
+        query = dict(parse_qsl(parts.query, keep_blank_values=True))
+        form, headers = dict(parse_qsl(body)), dict(request.headers)
+        self.requests.append(Request(request.command, url, query, form, headers))
+        answer = self.answer(url)
+        if isinstance(answer.body, str):
+            return say(answer.status, answer.body.encode(), **FORM)(request)
+        return say(answer.status, json.dumps(answer.body).encode(), **JSON)(request)
+
     def answer(self, url: str) -> Answer:
         found = self.answers.get(url, Answer({}, 404))
         if url == GOOGLE_TOKEN and not isinstance(found, Answer):
@@ -211,52 +209,11 @@ class Doubles:
 
         def addresses(host: str, port: int) -> list[Any]:
             assert (host in HOSTS, port) == (True, 443), host
-            here = ("127.0.0.1", self.server.server_port)
-            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", here)]
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", self.port))]
 
         patch.setattr(http_client, "_addresses", addresses)
         patch.setattr(http_client, "is_public", lambda _address: True)
-        patch.setattr(http_client, "where", lambda: str(self.certificate))
-
-
-def _handler(doubles: Doubles) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            parts = urlsplit(self.path)
-            length = int(self.headers.get("Content-Length", 0))
-            form = dict(parse_qsl(self.rfile.read(length).decode()))
-            url = f"https://{self.headers['Host']}{parts.path}"
-            query = dict(parse_qsl(parts.query, keep_blank_values=True))
-            request = Request(self.command, url, query, form, dict(self.headers))
-            doubles.requests.append(request)
-            answer = doubles.answer(url)
-            if isinstance(answer.body, str):
-                kind = "application/x-www-form-urlencoded"
-                return send(self, answer.body.encode(), status=answer.status, kind=kind)
-            return send(self, json.dumps(answer.body).encode(), status=answer.status)
-
-        do_POST = do_GET  # noqa: N815 of http.server
-
-        def log_message(self, *_args: Any) -> None:
-            """Do not log requests: tests read ``requests``."""
-
-    return Handler
-
-
-def _certificate(path: Path) -> None:
-    """Write a key and a self-signed certificate for all host names."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "authority of a test")])
-    names = x509.SubjectAlternativeName([x509.DNSName(host) for host in sorted(HOSTS)])
-    authority = x509.BasicConstraints(ca=True, path_length=None)
-    builder = x509.CertificateBuilder(name, name, key.public_key(), 1)
-    builder = builder.not_valid_before(datetime.now(UTC) - timedelta(days=1))
-    builder = builder.not_valid_after(datetime.now(UTC) + timedelta(days=1))
-    builder = builder.add_extension(names, critical=False).add_extension(authority, critical=True)
-    known = x509.SubjectKeyIdentifier.from_public_key(key.public_key())
-    certificate = builder.add_extension(known, critical=False).sign(key, hashes.SHA256())
-    private = key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption())
-    path.write_bytes(certificate.public_bytes(Encoding.PEM) + private)
+        patch.setattr(http_client, "where", lambda: str(self.authority))
 
 
 KNOWN = ("google", "github", "facebook", "twitter")

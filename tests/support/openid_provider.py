@@ -2,19 +2,17 @@
 
 import base64
 import json
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from hashlib import sha256
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from secrets import token_hex
-from types import TracebackType
-from typing import Any, Self
-from urllib.parse import parse_qs, parse_qsl, unquote_plus, urlencode, urlsplit
+from typing import Any
+from urllib.parse import parse_qsl, unquote_plus, urlencode, urlsplit
 
 from joserfc import jwt
 from joserfc.jwk import ECKey, RSAKey
+
+from tests.support.receiver import JSON, Answer, Server, say
 
 CLIENT_ID, CLIENT_SECRET = "authsite", "a secret+of/two & more"
 
@@ -45,7 +43,7 @@ class Grant:
     asked: dict[str, str]
 
 
-class OpenIDProvider:
+class OpenIDProvider(Server):
     """Serves discovery, keys, the token and the userinfo endpoint, and signs in without asking.
 
     ``claims``, ``header``, ``userinfo`` and ``metadata`` override the correct members; None removes
@@ -53,40 +51,28 @@ class OpenIDProvider:
     ``requests`` are the paths that were requested.
     """
 
-    def __init__(self, path: str = "") -> None:
+    def __init__(self) -> None:
+        super().__init__()
         self.claims: dict[str, Any] = {}
         self.header: dict[str, Any] = {}
         self.userinfo: dict[str, Any] = {}
         self.metadata: dict[str, Any] = {}
         self.published: ECKey | RSAKey = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
         self.key: Any = None
-        self.instead: dict[str, Callable[[Any], None]] = {}
+        self.instead: dict[str, Answer] = {}
         self.requests: list[str] = []
         self.person = Person("alice-1", "alice@example.org", name="Alice", username="alice")
         self.refuses = False
         self.signed_in_at: float | None = None
         self._grants: dict[str, Grant] = {}
         self._tokens: dict[str, Person] = {}
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = True
-        self.origin = f"http://127.0.0.1:{self._server.server_port}"
-        self.issuer = self.origin + path
+        self.origin = self.issuer = f"http://127.0.0.1:{self.port}"
 
-    def __enter__(self) -> Self:
-        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        self._server.shutdown()
-        self._server.server_close()
+    def receive(self, request: Any, body: str) -> None:
+        path = urlsplit(request.path).path
+        self.requests.append(path)
+        answer = self.instead.get(path) or self._answer(request, path, body)
+        answer(request)
 
     def setting(self, key: str = "acme", name: str = "Acme", **more: Any) -> dict[str, Any]:
         """Return the entry of ``OIDC_PROVIDERS`` for this provider."""
@@ -160,58 +146,26 @@ class OpenIDProvider:
         algorithms = [header["alg"]]
         return jwt.encode(header, _over(right, self.claims), key, algorithms=algorithms)
 
-    def _answers(self, request: Any, path: str) -> tuple[int, dict[str, Any]]:
-        if path == f"{urlsplit(self.issuer).path}/.well-known/openid-configuration":
-            return 200, self._discovery()
-        if path == "/jwks":
-            return 200, {"keys": [self.published.as_dict(private=False)]}
-        if path == "/userinfo":
-            person = self._tokens.get(request.headers.get("Authorization", "")[7:])
-            if person is None:
-                return 401, {"error": "invalid_token"}
-            return 200, _over({"sub": person.subject, **person.facts}, self.userinfo)
-        if path == "/token":
-            length = int(request.headers.get("Content-Length", 0))
-            form = {k: v[0] for k, v in parse_qs(request.rfile.read(length).decode()).items()}
-            return self._exchange(form, request.headers.get("Authorization", ""))
-        return 404, {}
+    def _answer(self, request: Any, path: str, body: str) -> Answer:
+        authorization = request.headers.get("Authorization", "")
+        status, told = 404, {}
+        if path == "/authorize":
+            to = dict(parse_qsl(urlsplit(request.path).query))["redirect_uri"]
+            return say(302, Location=f"{to}?{urlencode(self.answer(request.path))}")
+        if path == "/.well-known/openid-configuration":
+            status, told = 200, self._discovery()
+        elif path == "/jwks":
+            status, told = 200, {"keys": [self.published.as_dict(private=False)]}
+        elif path == "/userinfo":
+            status, told = self._profile(authorization.removeprefix("Bearer "))
+        elif path == "/token":
+            status, told = self._exchange(dict(parse_qsl(body)), authorization)
+        return say(status, json.dumps(told).encode(), **JSON)
 
-    def _handler(self) -> type[BaseHTTPRequestHandler]:
-        provider = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                path = urlsplit(self.path).path
-                provider.requests.append(path)
-                if path in provider.instead:
-                    return provider.instead[path](self)
-                if path == "/authorize":
-                    return self._redirect()
-                status, body = provider._answers(self, path)
-                return send(self, json.dumps(body).encode(), status=status)
-
-            do_POST = do_GET  # noqa: N815 of http.server
-
-            def _redirect(self) -> None:
-                asked = dict(parse_qsl(urlsplit(self.path).query))
-                back = urlencode(provider.answer(self.path))
-                self.send_response(302)
-                self.send_header("Location", f"{asked['redirect_uri']}?{back}")
-                self.end_headers()
-
-            def log_message(self, *_args: Any) -> None:
-                """Do not log requests: tests read ``requests``."""
-
-        return Handler
-
-
-def send(request: Any, body: bytes, *, status: int = 200, kind: str = "application/json") -> None:
-    """Send an answer with ``body``."""
-    request.send_response(status)
-    request.send_header("Content-Type", kind)
-    request.send_header("Content-Length", str(len(body)))
-    request.end_headers()
-    request.wfile.write(body)
+    def _profile(self, token: str) -> tuple[int, dict[str, Any]]:
+        if (person := self._tokens.get(token)) is None:
+            return 401, {"error": "invalid_token"}
+        return 200, _over({"sub": person.subject, **person.facts}, self.userinfo)
 
 
 def _over(right: dict[str, Any], wrong: dict[str, Any]) -> dict[str, Any]:

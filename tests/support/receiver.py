@@ -1,10 +1,9 @@
-"""An app's server on the loopback interface: it gets logout tokens, has keys and documents."""
+"""Servers on the loopback interface, such as an app's, which gets logout tokens and has keys."""
 
-import socket
 import ssl
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, Self
@@ -12,11 +11,11 @@ from urllib.parse import parse_qs
 
 from trustme import CA
 
-from accounts.common import http_client
 from authsite.serving.https import issue
 
 # The IP address of the server.
 PUBLIC = "127.0.0.1"
+JSON = {"Content-Type": "application/json"}
 
 type Answer = Callable[[Any], None]
 
@@ -47,45 +46,26 @@ def drip(request: Any) -> None:
             return
 
 
-def set_dns(monkeypatch: Any, *answers: list[str]) -> None:
-    """Let each name have these IP addresses at each look-up; the last ones repeat."""
-    left = list(answers)
+class Server:
+    """Answers each request by ``receive``, with TLS if there is a folder for the certificate."""
 
-    def look_up(_host: str, port: int) -> list[tuple[Any, ...]]:
-        found = left.pop(0) if len(left) > 1 else left[0]
-        return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (ip, port)) for ip in found]
-
-    monkeypatch.setattr(http_client, "_addresses", look_up)
-
-
-class Receiver:
-    """Receives requests with TLS; ``got`` has the path, form and time of each.
-
-    ``answers`` says how to answer at each path; without one, the status is 200.
-    """
-
-    def __init__(self, folder: Path) -> None:
-        issue(folder, CA(), ["127.0.0.1", "app.localhost"])
-        self.authority = folder / "ca.pem"
-        self.got: list[tuple[str, dict[str, list[str]], float]] = []
-        self.answers: dict[str, Answer] = {}
-        server: Any = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+    def __init__(self, folder: Path | None = None, names: Sequence[str] = ()) -> None:
+        server: Any = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server = server
         self._server.daemon_threads = True
         self._server.released = threading.Event()
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(folder / "site.pem", folder / "site.key")
-        self._server.socket = context.wrap_socket(
-            self._server.socket, server_side=True, do_handshake_on_connect=False
-        )
-        self.port = self._server.server_port
+        self.port: int = self._server.server_port
+        if folder:
+            issue(folder, CA(), names)
+            self.authority = folder / "ca.pem"
+            context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+            context.load_cert_chain(folder / "site.pem", folder / "site.key")
+            self._server.socket = context.wrap_socket(
+                self._server.socket, server_side=True, do_handshake_on_connect=False
+            )
 
-    def url(self, path: str = "/logout", host: str = "127.0.0.1") -> str:
-        return f"https://{host}:{self.port}{path}"
-
-    def tokens(self, path: str = "/logout") -> list[str]:
-        """Return the logout tokens that came at ``path``."""
-        return [form["logout_token"][0] for there, form, _at in self.got if there == path]
+    def receive(self, request: Any, body: str) -> None:
+        raise NotImplementedError
 
     def release(self) -> None:
         """End all answers that hang or drip."""
@@ -100,24 +80,46 @@ class Receiver:
         self._server.shutdown()
         self._server.server_close()
 
+    def _handler(self) -> type[BaseHTTPRequestHandler]:
+        receive = self.receive
 
-def _handler(receiver: Receiver) -> type[BaseHTTPRequestHandler]:
-    class Handler(BaseHTTPRequestHandler):
-        def do_POST(self) -> None:
-            body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
-            receiver.got.append((self.path, parse_qs(body), time.time()))
-            try:
-                receiver.answers.get(self.path, say(200))(self)
-            except OSError:
-                self.close_connection = True
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                try:
+                    receive(self, body)
+                except OSError:
+                    self.close_connection = True
 
-        def do_GET(self) -> None:
-            self.do_POST()
+            do_POST = do_GET  # noqa: N815 of http.server
 
-        def log_message(self, *_args: Any) -> None:
-            pass
+            def log_message(self, *_args: Any) -> None:
+                """Do not log requests: tests read what was received."""
 
-    return Handler
+        return Handler
+
+
+class Receiver(Server):
+    """Receives requests with TLS; ``got`` has the path, form and time of each.
+
+    ``answers`` says how to answer at each path; without one, the status is 200.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(folder, ("127.0.0.1", "app.localhost"))
+        self.got: list[tuple[str, dict[str, list[str]], float]] = []
+        self.answers: dict[str, Answer] = {}
+
+    def receive(self, request: Any, body: str) -> None:
+        self.got.append((request.path, parse_qs(body), time.time()))
+        self.answers.get(request.path, say(200))(request)
+
+    def url(self, path: str = "/logout", host: str = "127.0.0.1") -> str:
+        return f"https://{host}:{self.port}{path}"
+
+    def tokens(self, path: str = "/logout") -> list[str]:
+        """Return the logout tokens that came at ``path``."""
+        return [form["logout_token"][0] for there, form, _at in self.got if there == path]
 
 
 # Prints its URL and the file of its authority, and receives until it is killed.
