@@ -8,6 +8,10 @@ from django.dispatch import Signal
 # credential; ``keep``, the id of the only session that stays signed in, or None.
 credentials_changed = Signal()
 
+# Sent when Django's command ``createsuperuser`` creates an administrator. Arguments: ``username``,
+# ``email``, and ``password``, the hash of the password.
+superuser_requested = Signal()
+
 # Sent when sessions have ended, in the same transaction. Arguments: ``rows``, these sessions
 # and some that ended earlier; ``at``, the ``ended_at`` of these sessions; ``reason``, the
 # name of the event that ended them, or an empty string.

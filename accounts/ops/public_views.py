@@ -17,7 +17,7 @@ from accounts.mail import services as mail
 from accounts.sessions import last_method
 from accounts.sessions import services as sessions
 from accounts.throttle import services as throttle
-from accounts.twofactor.models import passkey_origins
+from accounts.twofactor.webauthn import passkey_origins
 from accounts.users import services as users
 from accounts.users.disputes import DISPUTABLE, ESTABLISHED
 

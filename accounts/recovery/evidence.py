@@ -22,7 +22,8 @@ from accounts.sessions import services as sessions
 from accounts.throttle.limits import REAUTHENTICATION
 from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.models import Assertion, Authenticator, Factor, Passkey, RecoveryCodes
+from accounts.twofactor.models import Authenticator, Factor, Passkey, RecoveryCodes
+from accounts.twofactor.webauthn import PasskeyResponse
 from accounts.users import former_credentials
 from accounts.users import models as users_models
 from accounts.users.disputes import Evidence, OwnershipEvidence, Shown, counts
@@ -160,13 +161,13 @@ def removed_factor(user: User, code: str) -> Proof | None:
     return _use_removed(user, Method.TOTP, code, Authenticator, RecoveryCodes)
 
 
-def removed_passkey(user: User, assertion: Assertion) -> Proof | None:
-    """Verify ``assertion``, the response of a removed passkey that counts in a dispute.
+def removed_passkey(user: User, answer: PasskeyResponse) -> Proof | None:
+    """Verify ``answer``, the response of a removed passkey that counts in a dispute.
 
     Return the proof, or None if no such passkey made the response. A removed passkey counts only if
     it was the second factor of the session that removed it.
     """
-    return _use_removed(user, Method.PASSKEY, assertion, Passkey)
+    return _use_removed(user, Method.PASSKEY, answer, Passkey)
 
 
 def removed_passkeys(user: User) -> list[Passkey]:

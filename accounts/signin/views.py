@@ -49,7 +49,7 @@ from accounts.throttle.limits import UNGUESSABLE, Budget
 from accounts.throttle.services import Levels, around
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import LockedAccountPasskey, UnknownPasskey, WrongPasskey
-from accounts.twofactor.models import rp_id
+from accounts.twofactor.webauthn import rp_id
 
 # Sets the cookie ``LANGUAGE_COOKIE_NAME``, and redirects to ``next`` if it is a page of this site.
 choose = login_not_required(never_cache(require_POST(set_language)))

@@ -7,7 +7,6 @@ import hmac
 import json
 import logging
 import re
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import Any, ClassVar
 
@@ -21,6 +20,7 @@ from accounts.common import clock, crypto, secrets
 from accounts.common.client_info import LONGEST_NAME
 from accounts.common.client_info import Device as BrowserDevice
 from accounts.common.text import canonical_code
+from accounts.twofactor.webauthn import PasskeyResponse
 
 # The names of passkey providers by AAGUID, the id of an authenticator model (WebAuthn 6.1), from a
 # list that the community maintains. Most security keys send no AAGUID.
@@ -195,18 +195,6 @@ class RecoveryCodes(Factor):
         return kept["salt"], kept["digests"]
 
 
-@dataclass(frozen=True)
-class Assertion:
-    """The response of a passkey, as JSON from the browser, and the challenge that must be signed.
-
-    ``must_verify`` requires that the passkey has verified the user.
-    """
-
-    json: str
-    challenge: bytes
-    must_verify: bool
-
-
 class CounterWentBack(Exception):
     """The signature counter of the passkey has not increased since its last use.
 
@@ -238,7 +226,12 @@ class Passkey(Factor):
         """The name of the provider that stores the passkey; empty if unknown."""
         return NAMES.get(self.aaguid, "")
 
-    def consume(self, token: Assertion) -> bool:
+    @property
+    def descriptor(self) -> dict[str, Any]:
+        """The passkey in the options for a browser (WebAuthn 5.8.3)."""
+        return {"id": self.credential_id, "type": "public-key", "transports": self.transports}
+
+    def consume(self, token: PasskeyResponse) -> bool:
         """Return whether ``token`` is valid; if so, record the use without saving the row.
 
         Raises:
@@ -286,16 +279,6 @@ class TrustedBrowser(models.Model):
     def device(self) -> BrowserDevice:
         """The browser and its operating system."""
         return BrowserDevice(self.browser, self.system)
-
-
-def rp_id() -> str:
-    """Return the host name to which passkeys are bound (WebAuthn 5.4.2)."""
-    return settings.AUTHSITE.passkey_domain or settings.AUTHSITE.hostname
-
-
-def passkey_origins() -> list[str]:
-    """Return the origins whose pages may use passkeys of this site (WebAuthn 5.11)."""
-    return [settings.AUTHSITE.origin, *settings.AUTHSITE.passkey_origins]
 
 
 def sealed_codes(codes: list[str], salt: str) -> str:

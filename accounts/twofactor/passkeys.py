@@ -6,7 +6,6 @@ it gives nothing that the password did not give. It is a second factor only afte
 confirmed it and saved recovery codes (docs/decisions/0011).
 """
 
-import json
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from datetime import timedelta
@@ -35,7 +34,7 @@ from accounts.twofactor.errors import (
     UnknownPasskey,
     WrongPasskey,
 )
-from accounts.twofactor.models import MULTI_DEVICE, Assertion, CounterWentBack, Passkey
+from accounts.twofactor.models import MULTI_DEVICE, CounterWentBack, Passkey
 from accounts.twofactor.webauthn import PasskeyResponse, parse
 from accounts.users import former_credentials
 from accounts.users import services as users
@@ -80,8 +79,8 @@ def options_for_second_step(user: User, removed: Sequence[Passkey] = ()) -> dict
     Use them for the second step and reauthentication, where unconfirmed passkeys do not count. They
     also allow the passkeys in ``removed``.
     """
-    rows = [*twofactor.held(user).passkeys, *removed]
-    return webauthn.to_get(second_purpose(user), rows, "preferred")
+    allowed = [row.descriptor for row in (*twofactor.held(user).passkeys, *removed)]
+    return webauthn.to_get(second_purpose(user), allowed, "preferred")
 
 
 def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
@@ -97,7 +96,7 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
         RateLimited: too many attempts.
     """
     spent = _hit_sign_in(text, actor.client or NO_CLIENT)
-    answer = parse(text)
+    answer = parse(text, must_verify=True)
     row = _find_passkey(answer)
     if row is None:
         record(None, events.SIGN_IN_FAILED, actor, detail=Failure.PASSKEY)
@@ -105,7 +104,7 @@ def sign_in(text: str, actor: Actor) -> tuple[User, Proof]:
             # The owner may put the passkey back, so the browser must not be told to delete it.
             raise WrongPasskey
         raise UnknownPasskey(answer.credential_id)
-    is_right = _is_right(row.user, row, answer, LOGIN, actor, must_verify=True)
+    is_right = _is_right(row.user, row, answer, LOGIN, actor)
     method = Method.PASSKEY if row.confirmed else Method.UNCONFIRMED_PASSKEY
     proof = Proof.now(method, row.persistent_id)
     if is_right and row.confirmed:
@@ -141,7 +140,7 @@ def verify(
     text: str,
     actor: Actor,
     *,
-    removed: Callable[[Assertion], Proof | None] | None = None,
+    removed: Callable[[PasskeyResponse], Proof | None] | None = None,
 ) -> Proof:
     """Verify a passkey of ``user`` at the second step or reauthentication; return the proof.
 
@@ -159,9 +158,7 @@ def verify(
     row = rows.filter(confirmed=True).first()
     if row is None and removed and (proof := _of_removed(user, answer, removed)):
         return proof
-    if row is None or not _is_right(
-        user, row, answer, second_purpose(user), actor, must_verify=False
-    ):
+    if row is None or not _is_right(user, row, answer, second_purpose(user), actor):
         if actor.session:
             sessions.record_failed_reauthentication(user, actor)
         else:
@@ -175,7 +172,7 @@ def verify(
 
 def options_to_confirm(row: Passkey) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get`` to show the unconfirmed passkey ``row``."""
-    return webauthn.to_get(_confirm_purpose(row), [row], "preferred")
+    return webauthn.to_get(_confirm_purpose(row), [row.descriptor], "preferred")
 
 
 def check_unconfirmed(row: Passkey, text: str, actor: Actor) -> None:
@@ -189,7 +186,7 @@ def check_unconfirmed(row: Passkey, text: str, actor: Actor) -> None:
     hit(*spent)
     answer, purpose = parse(text), _confirm_purpose(row)
     is_same = answer.credential_id == row.credential_id
-    if not (is_same and _is_right(row.user, row, answer, purpose, actor, must_verify=False)):
+    if not (is_same and _is_right(row.user, row, answer, purpose, actor)):
         raise WrongPasskey
     give_back(*spent)
 
@@ -199,26 +196,20 @@ def _confirm_purpose(row: Passkey) -> str:
 
 
 def _of_removed(
-    user: User, answer: PasskeyResponse, removed: Callable[[Assertion], Proof | None]
+    user: User, answer: PasskeyResponse, removed: Callable[[PasskeyResponse], Proof | None]
 ) -> Proof | None:
     """Return the proof of a removed passkey; None if the passkey did not sign a valid challenge."""
     if answer.is_embedded or not webauthn.is_good(answer.challenge, second_purpose(user)):
         return None
     try:
-        proof = removed(Assertion(json.dumps(answer.content), answer.challenge, must_verify=False))
+        proof = removed(answer)
     except CounterWentBack:
         return None
     return proof if webauthn.consume(answer.challenge) else None
 
 
 def _is_right(
-    user: User,
-    row: Passkey,
-    answer: PasskeyResponse,
-    purpose: str,
-    actor: Actor,
-    *,
-    must_verify: bool,
+    user: User, row: Passkey, answer: PasskeyResponse, purpose: str, actor: Actor
 ) -> bool:
     """Return whether the passkey signed an unused challenge for ``purpose``; use the challenge up.
 
@@ -230,10 +221,9 @@ def _is_right(
     # Check the challenge first: an answer that is sent twice must not look like a copied passkey.
     if not webauthn.is_good(answer.challenge, purpose) or webauthn.is_consumed(answer.challenge):
         return False
-    assertion = Assertion(json.dumps(answer.content), answer.challenge, must_verify)
     with transaction.atomic():
         try:
-            device = django_otp.verify_token(user, row.persistent_id, assertion)
+            device = django_otp.verify_token(user, row.persistent_id, answer)
         except CounterWentBack:
             if webauthn.consume(answer.challenge):
                 record(user, events.PASSKEY_SUSPECT, actor, detail=row.name)
@@ -256,7 +246,8 @@ def options_to_add(user: User, *, is_automatic: bool = False) -> dict[str, Any]:
     """
     purpose = _purpose(user, is_automatic=is_automatic)
     resident_key = "required" if is_automatic else "preferred"
-    return webauthn.to_create(user, purpose, of(user), resident_key)
+    existing = [row.descriptor for row in of(user)]
+    return webauthn.to_create(user, purpose, existing, resident_key)
 
 
 def add(user: User, text: str, name: str, actor: Actor) -> list[str]:

@@ -12,24 +12,23 @@ from webauthn.registration.verify_registration_response import VerifiedRegistrat
 
 from accounts.common import crypto
 from accounts.twofactor.errors import WrongPasskey
-from accounts.twofactor.models import Assertion, passkey_origins, rp_id
-from accounts.twofactor.webauthn import PasskeyResponse
+from accounts.twofactor.webauthn import PasskeyResponse, passkey_origins, rp_id
 
 
-def verify_assertion(token: Assertion, public_key: str) -> VerifiedAuthentication | None:
-    """Return the response ``token`` of a passkey if it is valid, else None.
+def verify_assertion(answer: PasskeyResponse, public_key: str) -> VerifiedAuthentication | None:
+    """Return the response ``answer`` of a passkey if it is valid, else None.
 
     The caller checks the signature counter, to distinguish a copied passkey from a wrong signature.
     """
     try:
         return verify_authentication_response(
-            credential=token.json,
-            expected_challenge=token.challenge,
+            credential=answer.content,
+            expected_challenge=answer.challenge,
             expected_rp_id=rp_id(),
             expected_origin=passkey_origins(),
             credential_public_key=crypto.decode(public_key),
             credential_current_sign_count=0,
-            require_user_verification=token.must_verify,
+            require_user_verification=answer.must_verify,
         )
     except (WebAuthnException, ValueError):
         # The library raises ValueError for a malformed user handle, which is not signed.

@@ -34,7 +34,8 @@ from accounts.twofactor import adding, models, passkeys, services, trusted_brows
 from accounts.twofactor.adding import CODES, SEED, AddFactorView
 from accounts.twofactor.errors import OnlyPasskeyLeft, Required, TooManyFactors, WrongFactorCode
 from accounts.twofactor.forms import RenameForm, SavedForm, SetupForm
-from accounts.twofactor.models import Authenticator, Passkey, rp_id
+from accounts.twofactor.models import Authenticator, Passkey
+from accounts.twofactor.webauthn import rp_id
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 

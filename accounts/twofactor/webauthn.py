@@ -12,7 +12,6 @@ import hmac
 import json
 import re
 import struct
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -22,7 +21,6 @@ from django.conf import settings
 from accounts.codes.services import is_used, use_once
 from accounts.common import clock, crypto, secrets
 from accounts.twofactor.errors import WrongPasskey
-from accounts.twofactor.models import Passkey, rp_id
 from accounts.users.models import User
 
 # No authenticator sends more than this.
@@ -37,7 +35,8 @@ class PasskeyResponse:
     """The response of an authenticator, parsed but not verified.
 
     ``is_embedded`` is set if another site has embedded the page in a frame. That site could mislead
-    the user about the purpose of the request.
+    the user about the purpose of the request. ``must_verify`` requires that the passkey has
+    verified the user.
     """
 
     content: dict[str, Any]
@@ -45,9 +44,20 @@ class PasskeyResponse:
     challenge: bytes
     is_embedded: bool
     transports: list[str]
+    must_verify: bool
 
 
-def parse(text: str) -> PasskeyResponse:
+def rp_id() -> str:
+    """Return the host name to which passkeys are bound (WebAuthn 5.4.2)."""
+    return settings.AUTHSITE.passkey_domain or settings.AUTHSITE.hostname
+
+
+def passkey_origins() -> list[str]:
+    """Return the origins whose pages may use passkeys of this site (WebAuthn 5.11)."""
+    return [settings.AUTHSITE.origin, *settings.AUTHSITE.passkey_origins]
+
+
+def parse(text: str, *, must_verify: bool = False) -> PasskeyResponse:
     """Return the response in ``text``, the JSON that the browser sent.
 
     Raises:
@@ -68,11 +78,14 @@ def parse(text: str) -> PasskeyResponse:
             crypto.decode(client_data["challenge"]),
             bool(client_data.get("crossOrigin") or client_data.get("topOrigin")),
             [t for t in response.get("transports") or [] if t in TRANSPORTS],
+            must_verify,
         )
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
         raise WrongPasskey from None
 
 
+# The ``Passkey.descriptor`` of each of several passkeys.
+type Descriptors = list[dict[str, Any]]
 # The algorithms of a new passkey, best first: EdDSA, ES256 and RS256 (RFC 9053, RFC 8812).
 ALGORITHMS = (-8, -7, -257)
 LIFE = timedelta(minutes=5)
@@ -80,27 +93,25 @@ LIFE = timedelta(minutes=5)
 TIMEOUT = LIFE // timedelta(milliseconds=1)
 
 
-def to_get(purpose: str, rows: Sequence[Passkey], verification: str) -> dict[str, Any]:
+def to_get(purpose: str, passkeys: Descriptors, verification: str) -> dict[str, Any]:
     """Return options for ``navigator.credentials.get``, with a challenge for ``purpose``.
 
-    ``rows``: the passkeys that may answer; if empty, any passkey of this site.
+    ``passkeys``: those that may answer; if empty, any passkey of this site.
     ``verification``: ``required`` or ``preferred``: whether the passkey verifies the user.
     """
     return {
         "challenge": crypto.encode(issue(purpose)),
         "timeout": TIMEOUT,
         "rpId": rp_id(),
-        "allowCredentials": _descriptors(rows),
+        "allowCredentials": passkeys,
         "userVerification": verification,
     }
 
 
-def to_create(
-    user: User, purpose: str, rows: Sequence[Passkey], resident_key: str
-) -> dict[str, Any]:
+def to_create(user: User, purpose: str, passkeys: Descriptors, resident_key: str) -> dict[str, Any]:
     """Return options for ``navigator.credentials.create``, with a challenge for ``purpose``.
 
-    ``rows``: the passkeys whose authenticators must not make another one.
+    ``passkeys``: those whose authenticators must not make another one.
     ``resident_key``: ``required`` or ``preferred``: whether the new passkey is discoverable.
     """
     return {
@@ -113,7 +124,7 @@ def to_create(
         "challenge": crypto.encode(issue(purpose)),
         "pubKeyCredParams": [{"type": "public-key", "alg": number} for number in ALGORITHMS],
         "timeout": TIMEOUT,
-        "excludeCredentials": _descriptors(rows),
+        "excludeCredentials": passkeys,
         "authenticatorSelection": {
             "residentKey": resident_key,
             "requireResidentKey": resident_key == "required",
@@ -121,13 +132,6 @@ def to_create(
         },
         "attestation": "none",
     }
-
-
-def _descriptors(rows: Sequence[Passkey]) -> list[dict[str, Any]]:
-    return [
-        {"id": row.credential_id, "type": "public-key", "transports": row.transports}
-        for row in rows
-    ]
 
 
 PURPOSE = "passkey"

@@ -21,21 +21,6 @@ from accounts.users.models import LOCKED, EmailAddress, FormerCredential, User
 Kind = FormerCredential.Kind
 
 
-def keep_password(user: User, at: datetime) -> None:
-    """Keep the present password hash of ``user``, before the caller replaces it.
-
-    ``at``: the time of the replacement.
-    """
-    if is_password_usable(user.password):
-        FormerCredential.objects.create(
-            user=user,
-            kind=Kind.PASSWORD,
-            since=user.password_at,
-            removed_at=at,
-            data={"hash": user.password},
-        )
-
-
 def keep_email(row: EmailAddress, at: datetime, *, is_suspended: bool = False) -> None:
     """Keep a copy of the email address ``row``, before the caller removes it.
 

@@ -1,10 +1,16 @@
 """Models of users: names, email addresses, external identities, former credentials, sign-ups."""
 
+from datetime import datetime
 from typing import Any, ClassVar
 
 from django.conf import settings
 from django.contrib.auth.base_user import AbstractBaseUser, BaseUserManager
-from django.contrib.auth.hashers import BasePasswordHasher, identify_hasher, make_password
+from django.contrib.auth.hashers import (
+    BasePasswordHasher,
+    identify_hasher,
+    is_password_usable,
+    make_password,
+)
 from django.contrib.auth.models import PermissionsMixin
 from django.core.exceptions import ValidationError
 from django.core.serializers.json import DjangoJSONEncoder
@@ -15,7 +21,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.common import clock, localization, secrets
 from accounts.common.errors import PublicError
 from accounts.common.issuers import LONGEST_ISSUER, Issuer
-from accounts.common.signals import credentials_changed
+from accounts.common.signals import credentials_changed, superuser_requested
 from accounts.users import emails, forms, usernames
 
 # The password column of a locked account begins with this mark. No usable hash begins with it.
@@ -65,18 +71,15 @@ class UserManager(BaseUserManager["User"]):
         """Return the user with the username ``username``, ignoring case."""
         return self.get(username_key=usernames.key(username or ""))
 
-    def create_superuser(
-        self, username: str, email: str = "", password: str | None = None
-    ) -> "User":
+    def create_superuser(self, username: str, email: str = "", password: str | None = None) -> None:
         """Create an administrator for ``createsuperuser``. The email address counts as confirmed.
 
         Raises:
             ValidationError: the username or email address is invalid or taken.
         """
-        from accounts.users import services  # noqa: PLC0415 imports this one
-
+        hashed = make_password(password)
         try:
-            return services.create_administrator(username, email, make_password(password))
+            superuser_requested.send(User, username=username, email=email, password=hashed)
         except (PublicError, ValueError) as error:
             raise ValidationError(str(error)) from None
 
@@ -188,6 +191,19 @@ class User(AbstractBaseUser, PermissionsMixin):
         self.email, self.updated_at = email, clock.now()
         self.save(update_fields=["email", "updated_at"])
 
+    def keep_password(self, at: datetime) -> None:
+        """Keep the present password hash as a former credential, before the caller replaces it.
+
+        ``at``: the time of the replacement.
+        """
+        if is_password_usable(self.password):
+            self.former_credentials.create(
+                kind=FormerCredential.Kind.PASSWORD,
+                since=self.password_at,
+                removed_at=at,
+                data={"hash": self.password},
+            )
+
     def save(self, *args: Any, **kwargs: Any) -> None:
         """Save the user. After ``set_password``, also record that the password has changed.
 
@@ -202,10 +218,8 @@ class User(AbstractBaseUser, PermissionsMixin):
             kwargs["update_fields"] = [*fields, "password_at"]
         with transaction.atomic():
             if is_changed:
-                from accounts.users import former_credentials  # noqa: PLC0415 imports this one
-
                 self.password_at = clock.now()
-                former_credentials.keep_password(User.objects.get(pk=self.pk), self.password_at)
+                User.objects.get(pk=self.pk).keep_password(self.password_at)
             super().save(*args, **kwargs)
             if is_changed:
                 credentials_changed.send(

@@ -11,13 +11,15 @@ from django.contrib.auth.hashers import make_password
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, connection, models, transaction
 from django.db.models import F, Q, QuerySet
+from django.dispatch import receiver
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock, secrets
 from accounts.common.database import P, PreparedQueries, PreparedQuery, Row
 from accounts.common.errors import PublicError
+from accounts.common.signals import superuser_requested
 from accounts.common.text import fold
-from accounts.users import emails, former_credentials, skeletons, usernames
+from accounts.users import emails, skeletons, usernames
 from accounts.users.disputes import AT_ONCE
 from accounts.users.models import EmailAddress, PendingSignup, User, Username
 
@@ -382,10 +384,15 @@ def create_administrator(username: str, email: str, password: str, *, language: 
     return user
 
 
+@receiver(superuser_requested)
+def _create_requested(username: str, email: str, password: str, **_signal: Any) -> None:
+    create_administrator(username, email, password)
+
+
 def replace_password(owner: User, hashed: str) -> None:
     """Replace the password hash of ``owner`` and store the old one, in the caller's transaction."""
     now = clock.now()
-    former_credentials.keep_password(owner, now)
+    owner.keep_password(now)
     User.objects.filter(pk=owner.pk).update(password=hashed, password_at=now)
 
 

@@ -121,9 +121,7 @@ def make(name: str, password: str) -> None:
     hashed = hash_password(password)
     email = f"{name}@example.org"
     if name == "carol":
-        from accounts.users.models import User
-
-        user = User.objects.create_superuser(name, email, password)
+        user = users.create_administrator(name, email, hashed)
     else:
         users.take_username(name, until=None)
         user = users.create_user(name, hashed)
