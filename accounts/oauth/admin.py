@@ -17,7 +17,7 @@ from django.views.decorators.http import require_POST
 from accounts.oauth.clients import registration
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.forms import FIELDSETS, ClientForm
-from accounts.oauth.models import Client, RegistrationToken
+from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.sessions.current import staff_of
 from accounts.signin.adminsite import ListAdmin
 

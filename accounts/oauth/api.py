@@ -13,7 +13,8 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.oauth import connections
-from accounts.oauth.models import Client, Connection
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import Connection
 from accounts.sessions.current import actor_of
 from accounts.users.models import User
 

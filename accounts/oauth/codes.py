@@ -21,8 +21,9 @@ from accounts.common.database import (
     delete_in_batches,
 )
 from accounts.oauth import app_sessions, connections
+from accounts.oauth.clients.models import Client
 from accounts.oauth.decisions import OFFLINE
-from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Client
+from accounts.oauth.models import AuthorizationCode, AuthorizationRequest
 from accounts.oauth.protocol import OAuthError
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession, is_live

@@ -15,7 +15,8 @@ from accounts.common.signals import credentials_changed, sessions_ended
 from accounts.oauth import app_sessions, codes, connections, devices, logout, requests
 from accounts.oauth.clients import authentication, documents, registration
 from accounts.oauth.clients import services as clients
-from accounts.oauth.models import AppSession, Connection, PairwiseSubject, RegistrationToken
+from accounts.oauth.clients.models import RegistrationToken
+from accounts.oauth.models import AppSession, Connection, PairwiseSubject
 from accounts.sessions.connected import App, Apps
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

@@ -20,10 +20,10 @@ from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.database import P, PreparedQuery, PreparedUpdate
 from accounts.oauth import app_sessions
+from accounts.oauth.clients.models import Client
 from accounts.oauth.models import (
     AuthorizationCode,
     AuthorizationRequest,
-    Client,
     Connection,
     PairwiseSubject,
 )

@@ -17,8 +17,9 @@ from accounts.common import clock
 from accounts.common.proofs import Assurance
 from accounts.oauth import connections
 from accounts.oauth.clients import uris
+from accounts.oauth.clients.models import Client
 from accounts.oauth.connections import subject_of
-from accounts.oauth.models import AuthorizationRequest, Client
+from accounts.oauth.models import AuthorizationRequest
 from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of, of_service
 from accounts.sessions.models import LoginSession

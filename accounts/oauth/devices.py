@@ -18,7 +18,8 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.database import delete_in_batches
 from accounts.oauth import codes, connections, requests
 from accounts.oauth.clients import registration
-from accounts.oauth.models import AuthorizationRequest, Client, DeviceAuthorization
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import AuthorizationRequest, DeviceAuthorization
 from accounts.oauth.protocol import OAuthError
 from accounts.sessions.current import RECENT
 from accounts.sessions.models import LoginSession

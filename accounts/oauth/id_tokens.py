@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from accounts.common import clock
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from accounts.sessions.models import LoginSession
 from accounts.tokens import access, keyring, signatures
 from accounts.tokens.access import LONGEST_WITH_GROUPS

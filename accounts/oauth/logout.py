@@ -44,7 +44,8 @@ from accounts.common.database import delete_in_batches
 from accounts.common.leases import LeasedQueue
 from accounts.oauth import id_tokens
 from accounts.oauth.clients import uris
-from accounts.oauth.models import Client, LogoutNotice
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import LogoutNotice
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring, signatures
 

@@ -20,7 +20,8 @@ from accounts.activity import events
 from accounts.common.pages import set_cookie
 from accounts.oauth import id_tokens, views
 from accounts.oauth.clients import uris
-from accounts.oauth.models import AppSession, Client
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import AppSession
 from accounts.oauth.protocol import parameters
 from accounts.sessions.current import request_auth_of
 from accounts.sessions.models import LoginSession

@@ -28,8 +28,9 @@ from accounts.common.proofs import Assurance
 from accounts.oauth import id_tokens
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients import uris
+from accounts.oauth.clients.models import LONGEST_ID, Client
 from accounts.oauth.clients.uris import is_registered
-from accounts.oauth.models import LONGEST_ID, AuthorizationRequest, Client, UnreadRequest
+from accounts.oauth.models import AuthorizationRequest, UnreadRequest
 from accounts.oauth.protocol import OAuthError, required
 from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of, known, of_service
 from accounts.sessions.models import LoginSession

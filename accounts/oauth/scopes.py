@@ -12,7 +12,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 if TYPE_CHECKING:
-    from accounts.oauth.models import Client
+    from accounts.oauth.clients.models import Client
 
 DEFAULT = "openid profile email"
 # The scopes ``read`` and ``write`` of the API are missing, because they include API keys. With an

@@ -13,8 +13,9 @@ from accounts.common.client_info import ClientInfo, client_of
 from accounts.oauth import app_sessions, codes, connections, decisions, devices, id_tokens
 from accounts.oauth.clients import authentication
 from accounts.oauth.clients.authentication import authenticate, refused
+from accounts.oauth.clients.models import Client
 from accounts.oauth.id_tokens import claims_of
-from accounts.oauth.models import AppSession, AuthorizationCode, Client
+from accounts.oauth.models import AppSession, AuthorizationCode
 from accounts.oauth.protocol import (
     NEW_PROOF,
     OAuthError,

@@ -28,8 +28,9 @@ from accounts.common import clock, secrets
 from accounts.common.client_info import client_of
 from accounts.oauth import devices, requests
 from accounts.oauth.clients import authentication, documents, uris
+from accounts.oauth.clients.models import Client
 from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
-from accounts.oauth.models import AuthorizationRequest, Client, DeviceAuthorization
+from accounts.oauth.models import AuthorizationRequest, DeviceAuthorization
 from accounts.oauth.protocol import OAuthError, endpoint, is_acceptable, parameters, success
 from accounts.oauth.scopes import API_SCOPES, permissions_at
 from accounts.sessions.current import actor_of, request_auth_of, session_of

@@ -82,7 +82,7 @@ def register(shop: Shop) -> None:
     """Register the app at the site at the first start. The port of its URIs may change later."""
     from accounts.activity.services import Actor
     from accounts.oauth.clients import services as clients
-    from accounts.oauth.models import Client
+    from accounts.oauth.clients.models import Client
 
     if not Client.objects.filter(pk=shop.client_id).exists():
         client = Client(pk=shop.client_id, name="Demo shop", is_public=True)

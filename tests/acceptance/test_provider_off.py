@@ -27,7 +27,8 @@ OF_TEST_SITES = {"development", "static_missing", "staff_without_factor", "datab
 CONNECT = """
 from accounts.activity.services import Actor
 from accounts.oauth import app_sessions, connections
-from accounts.oauth.models import AuthorizationRequest, Client
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import AuthorizationRequest
 from accounts.sessions.models import LoginSession
 from accounts.tokens.access import AccessToken
 from django.conf import settings

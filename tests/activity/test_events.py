@@ -22,7 +22,7 @@ from accounts.common.database import PreparedInsert
 from accounts.emails.models import PendingEmail
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import deliver_due
-from accounts.oauth.models import Client as App
+from accounts.oauth.clients.models import Client as App
 from accounts.oauth.models import Connection
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession

@@ -15,7 +15,8 @@ from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.oauth import codes, connections
 from accounts.oauth.clients import services as clients
-from accounts.oauth.models import AuthorizationCode, Client, Connection, PairwiseSubject
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import AuthorizationCode, Connection, PairwiseSubject
 from accounts.oauth.protocol import OAuthError
 from accounts.oauth.scopes import SCOPES, in_words
 from accounts.sessions import services as sessions

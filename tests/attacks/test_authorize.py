@@ -9,7 +9,8 @@ from django.test import Client as Browser
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.oauth import decisions, devices
-from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Client, Connection
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User

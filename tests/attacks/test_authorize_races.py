@@ -11,7 +11,7 @@ from django.db import OperationalError, transaction
 from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.oauth import devices
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from accounts.oauth.models import AuthorizationRequest, Connection
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

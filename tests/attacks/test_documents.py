@@ -9,7 +9,8 @@ from django.core.management import call_command
 from django.test import Client as Browser
 
 from accounts.oauth.clients import documents
-from accounts.oauth.models import Client, Connection, LogoutNotice, UnreadRequest
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import Connection, LogoutNotice, UnreadRequest
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from tests.support.apps import make_app
 from tests.support.authorize import (

@@ -10,7 +10,7 @@ from accounts.common import http_client
 from accounts.common.errors import Busy
 from accounts.oauth.clients import authentication
 from accounts.oauth.clients.authentication import MOST_AT_ONCE, PATIENCE, PAUSE
-from accounts.oauth.models import FetchedKeys
+from accounts.oauth.clients.models import FetchedKeys
 from tests.support.client_keys import KeyedApp, keyed_app, public_of, publish, publishing_app
 from tests.support.forgeries import key_of
 from tests.support.oauth_client import new_app, set_client

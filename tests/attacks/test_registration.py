@@ -11,9 +11,9 @@ from accounts.activity.services import Actor
 from accounts.common import secrets
 from accounts.common.key_text import _checksum
 from accounts.oauth.clients import services as clients
+from accounts.oauth.clients.models import REGISTRATION as TEXT
+from accounts.oauth.clients.models import Client, ClientSecret, RegistrationToken
 from accounts.oauth.clients.registration import find_token
-from accounts.oauth.models import REGISTRATION as TEXT
-from accounts.oauth.models import Client, ClientSecret, RegistrationToken
 from tests.support.administration import desk
 from tests.support.api_input import storable
 from tests.support.apps import (

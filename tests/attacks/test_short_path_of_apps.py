@@ -10,7 +10,7 @@ from django.contrib.auth.models import Group
 
 from accounts.activity.services import Actor
 from accounts.oauth.clients import services as clients
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from accounts.sessions import services as sessions
 from tests.support.api import claims_of
 from tests.support.api_jwt import basic

@@ -24,7 +24,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.oauth import app_sessions
 from accounts.oauth.clients import services as clients
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from accounts.passwords.services import hash_password
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession

@@ -8,7 +8,8 @@ from django.test import Client as Browser
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.oauth import connections
-from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Client, Connection
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Connection
 from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.apps import WEB, asked_for, make_app, page_of

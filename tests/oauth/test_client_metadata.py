@@ -5,7 +5,7 @@ from django.core.exceptions import ValidationError
 
 from accounts.oauth.clients import metadata as client_metadata
 from accounts.oauth.clients.metadata import DEVICE
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from accounts.oauth.protocol import OAuthError
 from tests.support.apps import WEB
 from tests.support.client_keys import public_of

@@ -26,7 +26,7 @@ from accounts.oauth.clients import authentication
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.authentication import authenticate
 from accounts.oauth.clients.keys import ALGORITHMS, checked
-from accounts.oauth.models import Client, ClientLogo, ClientSecret, FetchedKeys
+from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret, FetchedKeys
 from accounts.oauth.protocol import OAuthError, form_of
 from tests.support.api_input import storable
 from tests.support.apps import (

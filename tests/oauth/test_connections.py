@@ -13,7 +13,8 @@ from accounts.common import clock as site_clock
 from accounts.common.signals import credentials_changed
 from accounts.oauth import connections
 from accounts.oauth.clients import services as clients
-from accounts.oauth.models import AuthorizationCode, Client, Connection
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import AuthorizationCode, Connection
 from accounts.recovery.locks import lock_down
 from accounts.users.models import User
 from accounts.users.services import AccountChanged

@@ -4,7 +4,8 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 
-from accounts.oauth.models import Client, DeviceAuthorization
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import DeviceAuthorization
 from accounts.sessions.models import LoginSession
 from tests.support.api import claims_of
 from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code

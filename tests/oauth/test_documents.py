@@ -11,7 +11,8 @@ from django.test import Client as Browser
 from accounts.activity.models import Activity
 from accounts.common import http_client
 from accounts.oauth.clients import documents, uris
-from accounts.oauth.models import Client, Connection
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import Connection
 from tests.support.api import call, claims_of, get_tokens
 from tests.support.apps import LIST, document
 from tests.support.authorize import VERIFIER, address, allow, begin, page_of_request, result

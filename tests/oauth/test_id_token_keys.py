@@ -10,7 +10,7 @@ from django.core.management import call_command
 from accounts.activity.services import Actor
 from accounts.oauth import id_tokens
 from accounts.oauth.clients import services as clients
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from tests.support.apps import WEB

@@ -18,8 +18,9 @@ from accounts.common import http_client, metrics
 from accounts.common.signals import credentials_changed
 from accounts.oauth import app_sessions, connections, logout
 from accounts.oauth.clients import services as clients
+from accounts.oauth.clients.models import Client
 from accounts.oauth.logout import Program, measure
-from accounts.oauth.models import AppSession, Client, LogoutNotice
+from accounts.oauth.models import AppSession, LogoutNotice
 from accounts.recovery.locks import lock_down
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession

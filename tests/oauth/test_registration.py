@@ -12,7 +12,8 @@ from django.urls import resolve
 from accounts.activity.models import Activity
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.metadata import DEVICE
-from accounts.oauth.models import Client, Connection, RegistrationToken
+from accounts.oauth.clients.models import Client, RegistrationToken
+from accounts.oauth.models import Connection
 from tests.support.api import claims_of
 from tests.support.apps import LIST, OAUTH, OPENID, WEB, document, page_of, the_app
 from tests.support.authorize import allow, begin, result

@@ -10,7 +10,8 @@ from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.oauth import app_sessions, connections
-from accounts.oauth.models import AuthorizationRequest, Client
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import AuthorizationRequest
 from accounts.sessions.models import LoginSession
 
 LIST = "/admin/oauth/client/"

@@ -6,7 +6,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit
 
 from django.test import Client as Browser
 
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from tests.support.apps import WEB, make_app
 
 AUTHORIZE, PAR = "/oauth/authorize", "/oauth/par"

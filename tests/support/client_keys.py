@@ -7,7 +7,7 @@ from typing import Any, override
 from jwt import get_algorithm_by_name
 
 from accounts.common import clock, secrets
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from tests.support.forgeries import Json, Mint, key_of
 from tests.support.oauth_client import Answer, App, audience, new_app
 from tests.support.receiver import Receiver, say

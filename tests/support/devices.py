@@ -6,8 +6,8 @@ from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.oauth.clients import services as clients
+from accounts.oauth.clients.models import Client
 from accounts.oauth.devices import GRANT
-from accounts.oauth.models import Client
 from tests.support.authorize import allow
 from tests.support.oauth_client import EVERYTHING, Answer, App
 

@@ -11,7 +11,7 @@ from tests.support.receiver import Receiver, say
 from tests.support.signin import set_up
 
 if TYPE_CHECKING:
-    from accounts.oauth.models import Client
+    from accounts.oauth.clients.models import Client
 
 # A name that the test certificate authority may vouch for.
 HOST, HERE = "app.localhost", "127.0.0.1"
@@ -41,7 +41,7 @@ class DocumentHost(Receiver):
     @property
     def app(self) -> "Client":
         """The app that the site has stored; an unsaved one before the site has read anything."""
-        from accounts.oauth.models import Client
+        from accounts.oauth.clients.models import Client
 
         return Client.objects.filter(pk=self.client_id).first() or Client(pk=self.client_id)
 

@@ -19,7 +19,7 @@ from accounts.activity.services import Actor
 from accounts.apikeys.models import APIKey
 from accounts.invitations.models import Invitation
 from accounts.mail.services import deliver_due
-from accounts.oauth.models import RegistrationToken
+from accounts.oauth.clients.models import RegistrationToken
 from accounts.recovery import suspension
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest

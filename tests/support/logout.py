@@ -1,7 +1,7 @@
 """Steps of tests about logout notices, which the site sends to apps."""
 
 from accounts.oauth import logout
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

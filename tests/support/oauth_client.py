@@ -15,7 +15,8 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
 from accounts.oauth import codes
 from accounts.oauth.clients import services as clients
-from accounts.oauth.models import AuthorizationRequest, Client
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import AuthorizationRequest
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User

@@ -73,7 +73,7 @@ type Race = Callable[[Nodes, str], None]
 
 # Signs the person in to the apps at ``paths`` from each of their browsers.
 CONNECT = """
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from accounts.oauth import app_sessions
 from accounts.sessions.models import LoginSession
 for path in {paths}:

@@ -40,7 +40,7 @@ from accounts.common.database import delete_in_batches
 from accounts.common.errors import Busy
 from accounts.oauth.clients import keys, services
 from accounts.oauth.clients.keys import Keys
-from accounts.oauth.models import Client, FetchedKeys
+from accounts.oauth.clients.models import Client, FetchedKeys
 from accounts.oauth.protocol import OAuthError
 from accounts.throttle.limits import CLIENT_SUBSCRIBER, UNGUESSABLE
 from accounts.throttle.services import around, hit

@@ -22,8 +22,9 @@ from accounts.common.errors import Busy, RateLimited
 from accounts.oauth import id_tokens, scopes
 from accounts.oauth.clients import metadata as client_metadata
 from accounts.oauth.clients import rules, uris
+from accounts.oauth.clients.models import Client
 from accounts.oauth.decisions import OFFLINE
-from accounts.oauth.models import AppSession, AuthorizationRequest, Client, Connection
+from accounts.oauth.models import AppSession, AuthorizationRequest, Connection
 from accounts.oauth.protocol import OAuthError
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from accounts.throttle.services import around, hit

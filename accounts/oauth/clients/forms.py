@@ -18,7 +18,7 @@ from django.utils.translation import gettext_lazy
 from accounts.common import secrets
 from accounts.oauth.clients import documents, services
 from accounts.oauth.clients import keys as client_keys
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 from accounts.oauth.scopes import audiences, known
 
 FIELDSETS: Any = (

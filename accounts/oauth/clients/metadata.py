@@ -10,9 +10,9 @@ from django.core.exceptions import ValidationError
 
 from accounts.oauth import id_tokens
 from accounts.oauth.clients.authentication import METHODS
+from accounts.oauth.clients.models import Client
 from accounts.oauth.clients.uris import LONGEST, sector_of
 from accounts.oauth.decisions import OFFLINE
-from accounts.oauth.models import Client
 from accounts.oauth.protocol import OAuthError
 
 CODE, REFRESH = "authorization_code", "refresh_token"

@@ -25,7 +25,7 @@ from accounts.common.database import BATCH, delete_in_batches
 from accounts.oauth import scopes
 from accounts.oauth.clients import metadata as client_metadata
 from accounts.oauth.clients import services
-from accounts.oauth.models import REGISTRATION, Client, RegistrationToken
+from accounts.oauth.clients.models import REGISTRATION, Client, RegistrationToken
 from accounts.oauth.protocol import OAuthError, TokenMissing, answers, success
 from accounts.throttle.limits import UNGUESSABLE
 from accounts.throttle.services import around, hit

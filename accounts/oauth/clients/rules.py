@@ -10,7 +10,7 @@ from accounts.oauth import scopes
 from accounts.oauth.clients import keys, uris
 
 if TYPE_CHECKING:
-    from accounts.oauth.models import Client
+    from accounts.oauth.clients.models import Client
 
 MOST_URIS = 50
 # A field, and what is wrong with it.

@@ -25,7 +25,8 @@ from accounts.common.database import P, PreparedQueries, PreparedQuery, delete_i
 from accounts.common.errors import PublicError
 from accounts.oauth import app_sessions, id_tokens
 from accounts.oauth.clients import uris
-from accounts.oauth.models import SECRET, AuthorizationCode, Client, ClientLogo, ClientSecret
+from accounts.oauth.clients.models import SECRET, Client, ClientLogo, ClientSecret
+from accounts.oauth.models import AuthorizationCode
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 

@@ -5,7 +5,7 @@ from typing import Any
 from django.core.management.base import CommandError
 
 from accounts.management.answers import ResultCommand
-from accounts.oauth.models import Client
+from accounts.oauth.clients.models import Client
 
 
 class ClientCommand(ResultCommand):

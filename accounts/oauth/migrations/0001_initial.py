@@ -10,7 +10,7 @@ from django.db import migrations, models
 import accounts.common.clock
 import accounts.common.secrets
 import accounts.common.text
-import accounts.oauth.models
+import accounts.oauth.clients.models
 
 
 class Migration(migrations.Migration):
@@ -29,7 +29,7 @@ class Migration(migrations.Migration):
                 (
                     "id",
                     models.CharField(
-                        default=accounts.oauth.models._new_id,
+                        default=accounts.oauth.clients.models._new_id,
                         max_length=255,
                         primary_key=True,
                         serialize=False,

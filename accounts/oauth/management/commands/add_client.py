@@ -12,8 +12,8 @@ from accounts.management.answers import COMMAND_LINE
 from accounts.oauth import scopes
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients import uris
+from accounts.oauth.clients.models import Client
 from accounts.oauth.management.clients import ClientCommand
-from accounts.oauth.models import Client
 
 FLAGS = {
     "--public": "the app runs in a browser or on a person's device, and gets no secret",
