@@ -21,7 +21,7 @@ from accounts.oauth.clients.models import Client
 from accounts.oauth.connections import subject_of
 from accounts.oauth.models import AuthorizationRequest
 from accounts.oauth.protocol import OAuthError
-from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of, of_service
+from accounts.oauth.scopes import API_SCOPES, SCOPES, of_service
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
 from accounts.users.models import User
@@ -172,7 +172,7 @@ def remaining(
         OAuthError: ``invalid_grant``: the client may use none, or the person lacks what the client
             now requires.
     """
-    may_use = audience in audiences_of(client)
+    may_use = client.may_use(audience)
     defined = {*SCOPES, *of_service(audience)}
     held = frozenset(scope).intersection(client.scope.split(), defined)
     if not may_use:

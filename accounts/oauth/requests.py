@@ -32,7 +32,7 @@ from accounts.oauth.clients.models import LONGEST_ID, Client
 from accounts.oauth.clients.uris import is_registered
 from accounts.oauth.models import AuthorizationRequest, UnreadRequest
 from accounts.oauth.protocol import OAuthError, required
-from accounts.oauth.scopes import API_SCOPES, SCOPES, audiences_of, known, of_service
+from accounts.oauth.scopes import API_SCOPES, SCOPES, known, of_service
 from accounts.sessions.models import LoginSession
 from accounts.signin.flow import Hint
 from accounts.throttle.limits import AUTHORIZE_CLIENT, AUTHORIZE_NETWORK, Budget
@@ -212,7 +212,7 @@ def _audience(client: Client, resource: str, scope: str) -> str:
     """
     origin = settings.AUTHSITE.origin
     audience = resource or origin
-    may_use = audience in audiences_of(client)
+    may_use = client.may_use(audience)
     if not may_use and (audience != origin or not API_SCOPES.isdisjoint(scope.split())):
         raise OAuthError("invalid_target", "The app may not request tokens for this resource.")
     return audience

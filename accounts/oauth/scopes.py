@@ -4,15 +4,11 @@ Other services may define scopes of their own. A scope of a service is only in t
 """
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING
 
 from django.conf import settings
 from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
-
-if TYPE_CHECKING:
-    from accounts.oauth.clients.models import Client
 
 DEFAULT = "openid profile email"
 # The scopes ``read`` and ``write`` of the API are missing, because they include API keys. With an
@@ -77,13 +73,3 @@ def in_words(scope: Collection[str]) -> list[str]:
 def audiences() -> tuple[str, ...]:
     """Return the services for which apps can request access tokens: this site, and others."""
     return (settings.AUTHSITE.origin, *settings.AUTHSITE.token_audiences)
-
-
-def audiences_of(client: "Client") -> tuple[str, ...]:
-    """Return the services for which ``client`` can get access tokens now."""
-    given: Collection[str] = client.audiences
-    # Access tokens for other services have the id of the account, which an app with pairwise
-    # identifiers must not know.
-    if client.source == client.Source.DOCUMENT and not client.sector:
-        given = settings.AUTHSITE.client_metadata_audiences
-    return tuple(name for name in audiences() if name in given)

@@ -6,8 +6,8 @@ from hashlib import sha256
 
 import pytest
 
+from accounts.oauth.clients.models import REGISTRATION as TEXT
 from accounts.oauth.devices import GRANT
-from accounts.oauth.models import REGISTRATION as TEXT
 from tests.support.app_races import (
     VERIFIER,
     WEB,

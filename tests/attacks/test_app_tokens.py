@@ -9,7 +9,8 @@ from django.test import Client as Browser
 
 from accounts.common.proofs import Method
 from accounts.oauth import app_sessions, logout
-from accounts.oauth.models import AppSession, Client, LogoutNotice
+from accounts.oauth.clients.models import Client
+from accounts.oauth.models import AppSession, LogoutNotice
 from accounts.sessions import services as sessions
 from tests.support.api import call, claims_of, exchange, renew
 from tests.support.apps import connect_app, make_app

@@ -2,7 +2,10 @@
 
 import ast
 import re
+from graphlib import TopologicalSorter
 from pathlib import Path
+
+import grimp
 
 from accounts.throttle import limits
 
@@ -79,3 +82,11 @@ def test_helpers_of_tests_are_in_their_own_package():
 def test_there_are_few_limits_and_each_has_a_name_of_its_own():
     names = [limit.name for limit in vars(limits).values() if isinstance(limit, limits.Limit)]
     assert len(names) == len(set(names)) <= MOST_LIMITS
+
+
+def test_no_module_imports_itself_through_others():
+    """Imports in functions, and those for the type checker, count as well."""
+    graph = grimp.build_graph("accounts", "authsite", cache_dir=None)
+    imports = {name: graph.find_modules_directly_imported_by(name) for name in graph.modules}
+
+    TopologicalSorter(imports).prepare()  # raises CycleError

@@ -21,7 +21,7 @@ from accounts.common.database import delete_in_batches
 from accounts.common.errors import Busy, RateLimited
 from accounts.oauth import id_tokens, scopes
 from accounts.oauth.clients import metadata as client_metadata
-from accounts.oauth.clients import rules, uris
+from accounts.oauth.clients import uris
 from accounts.oauth.clients.models import Client
 from accounts.oauth.decisions import OFFLINE
 from accounts.oauth.models import AppSession, AuthorizationRequest, Connection
@@ -225,7 +225,7 @@ def _described(client_id: str, metadata: Any) -> Client:
         # The token endpoint reads no documents, so a key that was removed would still work there.
         raise _refused("It must publish its keys at a jwks_uri.")
     client.pk = client_id
-    if not rules.keeps_subjects(client):
+    if not client.keeps_subjects:
         raise _refused("It must not change its sector or subject_type, because people use the app.")
     return client
 

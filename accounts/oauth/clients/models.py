@@ -1,18 +1,23 @@
 """Apps, their logos, keys and secrets, and the tokens with which they register themselves."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import Group
+from django.core.exceptions import ValidationError
 from django.core.validators import URLValidator
 from django.db import models
+from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.common import clock, secrets
 from accounts.common.key_text import ID_LENGTH, KeyText
 from accounts.common.text import refuse_invisible
 from accounts.oauth import scopes
-from accounts.oauth.clients import rules, uris
+from accounts.oauth.clients import keys, uris
 from accounts.sessions.models import LONGEST_SCOPE
 
 LONGEST_NAME = 60
@@ -196,7 +201,129 @@ class Client(models.Model):
                 to it (RFC 8252 section 8.6); a self-described app has rights that only an
                 operator can give.
         """
-        rules.check(self)
+        self._check_redirect_uris()
+        self._check_called_uris()
+        self._check_keys()
+        self._check_source()
+        self._check_sector()
+        self._check_first_party()
+        self._check_offered()
+
+    @property
+    def keeps_subjects(self) -> bool:
+        """Whether people keep their identifiers at the app when it is saved."""
+        stored = Client.objects.filter(pk=self.pk).exclude(sector=self.sector)
+        return not stored.filter(connections__isnull=False).exists()
+
+    def may_use(self, audience: str) -> bool:
+        """Return whether the app can get access tokens for the service ``audience`` now."""
+        given = self.audiences
+        # Access tokens for other services have the id of the account, which an app with pairwise
+        # identifiers must not know.
+        if self.source == self.Source.DOCUMENT and not self.sector:
+            given = settings.AUTHSITE.client_metadata_audiences
+        return audience in given and audience in scopes.audiences()
+
+    def _check_redirect_uris(self) -> None:
+        if not (self.redirect_uris or self.is_device):
+            _refuse("redirect_uris", _("Only a device needs no redirect URI."))
+        is_operators = self.source == self.Source.OPERATOR
+        for field in ("redirect_uris", "logout_uris"):
+            with _problems_of(field):
+                uris.check_all(
+                    getattr(self, field),
+                    is_public=self.is_public,
+                    may_be_localhost=not is_operators,
+                )
+
+    def _check_called_uris(self) -> None:
+        with _problems_of("backchannel_logout_uri"):
+            is_private = self.backchannel_logout_is_private
+            uris.check_called(self.backchannel_logout_uri, may_be_private=is_private)
+        with _problems_of("jwks_uri"):
+            uris.check_called(self.jwks_uri, may_be_private=self.jwks_uri_is_private)
+
+    def _check_keys(self) -> None:
+        """Check the keys, and drop everything but their public members."""
+        if self.is_public and (self.jwks_uri or self.jwks is not None):
+            field = "jwks_uri" if self.jwks is None else "jwks"
+            _refuse(field, _("A public app can’t keep a key secret, so it has none."))
+        if self.jwks is None:
+            return
+        if self.jwks_uri:
+            _refuse("jwks_uri", _("Enter the keys or their URI, but not both."))
+        with _problems_of("jwks"):
+            self.jwks = keys.checked(self.jwks)
+
+    def _check_source(self) -> None:
+        """Check that a self-described app has none of the rights that only an operator can give."""
+        if self.source == self.Source.OPERATOR:
+            return
+        # A device gets its tokens without a redirect URI, so these prove nothing about it.
+        is_its_host = self.sector == uris.sector_of(self.redirect_uris) and not self.is_device
+        rights = {
+            "is_first_party": self.is_first_party,
+            "backchannel_logout_is_private": self.backchannel_logout_is_private,
+            "jwks_uri_is_private": self.jwks_uri_is_private,
+            "sector": self.sector and not is_its_host,
+        }
+        for field, has_right in rights.items():
+            if has_right:
+                _refuse(field, _("Only an app that an operator has registered can have this."))
+
+    def _check_sector(self) -> None:
+        """Check ``sector``.
+
+        An app with pairwise identifiers must not learn the ids of accounts. Therefore it gets no
+        tokens for an API, and does not introspect the tokens of other apps.
+        """
+        if not self._state.adding and not self.keeps_subjects:
+            sentence = _(
+                "You can’t change this: people use the app, and it wouldn’t recognize them any "
+                "more."
+            )
+            _refuse("sector", sentence)
+        if not self.sector:
+            return
+        if not uris.is_host(self.sector):
+            _refuse("sector", _("Enter a host in lower case, without a port."))
+        has_api = self.audiences or not scopes.API_SCOPES.isdisjoint(self.scope.split())
+        if has_api or self.resource:
+            sentence = _("An app with pairwise identifiers can’t use an API or be a service.")
+            _refuse("sector", sentence)
+
+    def _check_first_party(self) -> None:
+        if self.is_first_party and not all(map(uris.is_claimed, self.redirect_uris)):
+            sentence = _(
+                "Any program on a device can receive what is sent to the redirect URIs that don’t "
+                "begin with https://, so people must be asked."
+            )
+            _refuse("is_first_party", sentence)
+
+    def _check_offered(self) -> None:
+        """Check that this site has the scopes and services that the app may request."""
+        services = scopes.audiences()
+        for field, wanted, offered in (
+            ("scope", self.scope.split(), scopes.known()),
+            ("audiences", self.audiences, services),
+            # The first one is this site.
+            ("resource", [self.resource] if self.resource else [], services[1:]),
+        ):
+            if unknown := set(wanted) - set(offered):
+                _refuse(field, _("Apps can’t have “%(name)s”.") % {"name": min(unknown)})
+
+
+def _refuse(field: str, problem: str | ValidationError) -> None:
+    raise ValidationError({field: problem})
+
+
+@contextmanager
+def _problems_of(field: str) -> Iterator[None]:
+    """Attribute a ``ValidationError`` to ``field``."""
+    try:
+        yield
+    except ValidationError as error:
+        _refuse(field, error)
 
 
 class ClientLogo(models.Model):

@@ -21,6 +21,7 @@ from django.urls.converters import StringConverter
 from django.utils.translation import gettext as _
 
 LONGEST, LONGEST_HOST = 1000, 253
+MOST_URIS = 50
 # The characters of paths (RFC 3986 section 3.3), without "*", which looks like a wildcard.
 _CHARACTER = r"(?:[A-Za-z0-9._~!$&'()+,;=:@-]|%[0-9A-Fa-f]{2})"
 _QUERY = rf"(?:\?(?:{_CHARACTER}|[/?])*)?"
@@ -64,6 +65,30 @@ def check(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> None:
         )
     )
     raise ValidationError(message % {"uri": uri[:LONGEST]})
+
+
+def check_all(uris: Collection[str], *, is_public: bool, may_be_localhost: bool) -> None:
+    """Check that an app may register ``uris``. The options are those of :func:`check`.
+
+    Raises:
+        ValidationError: there are too many URIs, or the app may not register one of them.
+    """
+    if len(uris) > MOST_URIS:
+        raise ValidationError(_("Enter at most %(count)s URIs.") % {"count": MOST_URIS})
+    for uri in uris:
+        check(uri, is_public=is_public, may_be_localhost=may_be_localhost)
+
+
+def check_called(uri: str, *, may_be_private: bool) -> None:
+    """Check that this site may send requests for an app to ``uri``, which may be empty.
+
+    Raises:
+        ValidationError: an app may not register ``uri``, or it is in a private network.
+    """
+    if uri:
+        check(uri, is_public=False)
+    if names_private_host(uri) and not may_be_private:
+        raise ValidationError(_("This URI is in a private network. Confirm that."))
 
 
 def is_registered(registered: Collection[str], given: str) -> bool:
