@@ -7,7 +7,6 @@ from urllib.parse import urlencode
 import pytest
 from django.conf import settings
 from django.core.exceptions import ValidationError
-from django.core.management import CommandError
 from django.db import connection
 from django.test import Client as Browser
 
@@ -26,11 +25,9 @@ from tests.support.api import call, claims_of, get_tokens
 from tests.support.api_steps import status_and_code
 from tests.support.apps import (
     WEB,
-    add,
     asked_for,
     change,
     connect_app,
-    document,
     make_app,
     register,
     the_app,
@@ -309,21 +306,6 @@ def test_a_code_of_an_account_that_is_deleted_meanwhile_leaves_no_identifier(ali
         codes.redeem(held, HERE)
 
     connection.check_constraints()
-
-
-def test_the_command_takes_the_sector_from_the_redirect_uris():
-    elsewhere = "https://www.example.org/callback"
-    for name, words, sector in (
-        ("Shop", [WEB.replace(".org/", ".org:8443/"), WEB, "--pairwise"], "paperless.example.org"),
-        ("Wiki", [WEB, elsewhere, "--pairwise", "--sector", SECTOR], SECTOR),
-        ("Blog", [WEB], ""),
-    ):
-        add(name, "--redirect-uri", *words)
-        assert Client.objects.get(name=name).sector == sector
-    for wrong in ([WEB, elsewhere], ["org.example.app:/x", "--public"], [WEB, "--sector", "A:1"]):
-        with pytest.raises(CommandError, match="host"):
-            add("App", "--pairwise", "--redirect-uri", *wrong)
-    assert document()["subject_types_supported"] == ["public", "pairwise"]
 
 
 @pytest.fixture

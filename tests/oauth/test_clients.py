@@ -1,7 +1,6 @@
 """Apps and how they authenticate."""
 
 import base64
-import io
 import json
 import logging
 import struct
@@ -25,7 +24,7 @@ from accounts.common.errors import RateLimited
 from accounts.oauth.clients import authentication
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.authentication import authenticate
-from accounts.oauth.clients.keys import ALGORITHMS, checked
+from accounts.oauth.clients.keys import checked
 from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret, FetchedKeys
 from accounts.oauth.protocol import OAuthError, form_of
 from tests.support.api_input import storable
@@ -35,7 +34,6 @@ from tests.support.apps import (
     act,
     add,
     change,
-    document,
     page_of,
     register,
     run,
@@ -54,13 +52,12 @@ from tests.support.client_keys import (
 from tests.support.forgeries import encoded, key_of
 from tests.support.invitations import superuser
 from tests.support.receiver import say
-from tests.support.signin import set_up
 from tests.support.steps import mail_to
 
 pytestmark = pytest.mark.django_db
 
 
-APP = "https://paperless.example.org"
+APP, URI = "https://paperless.example.org", "https://paperless.example.org/keys"
 
 
 @pytest.fixture
@@ -108,15 +105,12 @@ def test_a_public_app_gets_no_secret_and_stays_public(browser):
     "fields",
     [
         {"redirect_uris": ""},
-        {"redirect_uris": f"{WEB}\nhttp://paperless.example.org/"},
         {"redirect_uris": "http://127.0.0.1/"},
         {"redirect_uris": "\n".join(f"{WEB}/{n}" for n in range(51))},
         {"logout_uris": "javascript:alert(1)"},
         {"scope": ["openid", "admin:read"]},
-        {"scope": []},
         {"audiences": ["https://other.example.org"]},
         {"name": "Paper\u202eless"},
-        {"name": ""},
         {"homepage": "javascript:alert(1)"},
         {"terms_url": "http://paperless.example.org"},
         {"redirect_uris": "http://127.0.0.1/", "is_public": "on", "is_first_party": "on"},
@@ -128,15 +122,6 @@ def test_an_app_with_a_wrong_field_is_not_registered(browser, fields):
     assert answer.status_code == 200
     assert answer.context["errors"]
     assert not Client.objects.exists()
-
-
-def test_an_app_gets_tokens_for_this_site_and_the_audiences_of_the_settings(settings, browser):
-    set_up(settings, token_audiences=("https://wiki.example.org",))
-    chosen = [settings.AUTHSITE.origin, "https://wiki.example.org"]
-
-    register(browser, audiences=chosen)
-
-    assert the_app().audiences == chosen
 
 
 def test_a_new_secret_leaves_the_former_valid_for_seven_days(browser, clock):
@@ -210,38 +195,57 @@ def test_each_change_is_in_the_history_and_mailed_to_every_superuser(browser):
     assert set(rows.values_list("actor", flat=True)) == {"carol"}
 
 
-def test_add_client_registers_an_app_with_all_that_its_options_say(settings):
-    origin = settings.AUTHSITE.origin
+def test_a_command_registers_an_app_with_all_that_its_options_say(settings, tmp_path):
+    origin, group = settings.AUTHSITE.origin, Group.objects.create(name="Editors")
+    private, logo = "https://10.0.0.1/logout", tmp_path / "logo.png"
+    logo.write_bytes(png())
+
     answer = add(
         *("Wiki", "--redirect-uri", f"{APP}/a", f"{APP}/b", "--first-party", "--audience", origin),
         *("--scope", "openid", "profile:read", "--post-logout-uri", f"{APP}/bye", "--dpop"),
+        *("--require", "passkey", "--group", "Editors", "--logo", str(logo)),
+        *("--backchannel-logout-uri", private),
     )
 
     app = the_app()
     assert answer["client_id"] == app.pk
     assert is_valid(answer["client_secret"])
-    assert (app.name, app.redirect_uris, app.logout_uris) == (
-        "Wiki",
-        [f"{APP}/a", f"{APP}/b"],
-        [f"{APP}/bye"],
-    )
+    assert (app.name, app.redirect_uris) == ("Wiki", [f"{APP}/a", f"{APP}/b"])
+    assert (app.logout_uris, app.backchannel_logout_uri) == ([f"{APP}/bye"], private)
     assert (app.scope, app.audiences) == ("openid profile:read", [origin])
+    assert (app.factor, app.required_group) == ("passkey", group)
     assert (app.is_first_party, app.is_public, app.requires_dpop) == (True, False, True)
+    assert ClientLogo.objects.get(client=app).content == png()
 
 
-def test_add_client_says_what_people_need_and_in_which_group_they_must_be():
-    group = Group.objects.create(name="Editors")
+def test_a_command_gives_a_public_app_or_one_with_a_key_no_secret(tmp_path):
+    jwks, private = tmp_path / "jwks.json", "https://10.0.0.1/keys"
+    jwks.write_text(json.dumps({"keys": [ES256]}))
 
-    add("Wiki", "--redirect-uri", WEB, "--require", "passkey", "--group", "Editors")
+    for words, fields in (
+        (("--public",), {"is_public": True, "scope": "openid profile email"}),
+        (("--jwks", str(jwks)), {"jwks": {"keys": [ES256]}}),
+        (("--jwks-uri", URI), {"jwks_uri": URI, "jwks_uri_is_private": False}),
+        (("--jwks-uri", private), {"jwks_uri": private, "jwks_uri_is_private": True}),
+        (("--jwks-uri", URI, "--jwks-uri-private"), {"jwks_uri_is_private": True}),
+    ):
+        added = add("Wiki", "--redirect-uri", WEB, *words)
+        assert added == {"client_id": Client.objects.get(**fields).pk}
+        Client.objects.all().delete()
 
-    assert (the_app().factor, the_app().required_group) == ("passkey", group)
 
+@pytest.mark.parametrize(
+    "words, sector",
+    [
+        ([WEB.replace(".org/", ".org:8443/"), WEB, "--pairwise"], "paperless.example.org"),
+        ([WEB, "https://www.example.org/", "--pairwise", "--sector", "example.org"], "example.org"),
+        ([WEB], ""),
+    ],
+)
+def test_a_command_takes_the_sector_from_the_redirect_uris(words, sector):
+    add("Wiki", "--redirect-uri", *words)
 
-def test_add_client_gives_a_public_app_no_secret_and_standard_scopes():
-    answer = add("Cli", "--redirect-uri", "http://127.0.0.1/", "--public")
-
-    assert answer == {"client_id": the_app().pk}
-    assert the_app().scope == "openid profile email"
+    assert the_app().sector == sector
 
 
 @pytest.mark.parametrize(
@@ -251,13 +255,13 @@ def test_add_client_gives_a_public_app_no_secret_and_standard_scopes():
         ["Wiki", "--redirect-uri", "http://127.0.0.1/"],
         ["Wiki", "--redirect-uri", WEB, "--scope", "admin:write"],
         ["Wiki", "--redirect-uri", WEB, "--group", "Editors"],
-        ["Wiki", "--redirect-uri", WEB, "--require", "password"],
-        ["Wiki", "--redirect-uri", WEB, "--audience", "https://other.example.org"],
-        ["W" * 61, "--redirect-uri", WEB],
-        ["Wi\nki", "--redirect-uri", WEB],
+        ["Wiki", "--redirect-uri", WEB, "--logo", __file__],
+        ["Wiki", "--redirect-uri", WEB, "--jwks", __file__],
+        ["Wiki", "--redirect-uri", WEB, "--jwks", "/nowhere"],
+        ["Wiki", "--redirect-uri", WEB, "https://www.example.org/", "--pairwise"],
     ],
 )
-def test_add_client_refuses_what_the_form_refuses(arguments):
+def test_a_command_refuses_what_the_form_refuses(arguments):
     with pytest.raises(CommandError):
         add(*arguments)
     assert not Client.objects.exists()
@@ -267,27 +271,15 @@ def test_commands_make_new_secrets_and_disable_an_app():
     first = add("Wiki", "--redirect-uri", WEB)["client_secret"]
     app = the_app().pk
 
-    second = run("rotate_client_secret", app)
-    assert second["client_id"] == app
+    second = run("rotate_client_secret", app)["client_secret"]
     assert is_valid(first)
     third = run("rotate_client_secret", app, "--now")["client_secret"]
-    valid = [is_valid(secret) for secret in (first, second["client_secret"], third)]
-    assert valid == [False, False, True]
-
+    assert [is_valid(secret) for secret in (first, second, third)] == [False, False, True]
     for _ in range(2):
         assert run("disable_client", app) == {"client_id": app, "disabled": True}
     assert not is_valid(third)
-
-
-def test_commands_print_a_line_for_each_value_and_refuse_unknown_apps():
-    output = io.StringIO()
-    call_command("add_client", "Wiki", "--redirect-uri", WEB, stdout=output)
-    lines = dict(line.split(": ") for line in output.getvalue().splitlines())
-    assert lines["client_id"] == the_app().pk
-    assert is_valid(lines["client_secret"])
-
     Client.objects.update(is_public=True)
-    for arguments in (["disable_client", "x\0"], ["rotate_client_secret", the_app().pk]):
+    for arguments in (["disable_client", "x\0"], ["rotate_client_secret", app]):
         with pytest.raises(CommandError):
             call_command(*arguments)
 
@@ -373,15 +365,7 @@ def test_public_clients_have_no_secret_and_others_need_theirs():
     assert found(basic(paperless.pk, "")) == "invalid_client"
     Client.objects.update(is_public=True)
     assert found(client_id=paperless.pk, client_secret=secret) == "invalid_client"
-
-
-def test_a_disabled_client_is_refused():
-    paperless, secret = confidential()
-    cli = public()
-    for client in (paperless, cli):
-        clients.set_enabled(client, Actor(), enabled=False)
-
-    assert found(basic(paperless.pk, secret)) == "invalid_client"
+    clients.set_enabled(cli, Actor(), enabled=False)
     assert found(client_id=cli.pk) == "invalid_client"
 
 
@@ -403,12 +387,10 @@ def test_wrong_secrets_are_limited_and_never_stop_the_client_itself():
 
 
 MESSAGE = "Enter a JSON Web Key Set with one to 5 keys."
-UNUSABLE = "A key can’t be used"
 
 
-def rsa(bits, exponent=65537):
-    key = generate_rsa(exponent, bits).public_key()
-    return get_algorithm_by_name("RS256").to_jwk(key, as_dict=True)
+def public_jwk(key, algorithm):
+    return get_algorithm_by_name(algorithm).to_jwk(key.public_key(), as_dict=True)
 
 
 def test_only_the_public_members_of_a_key_are_stored():
@@ -423,43 +405,42 @@ def test_only_the_public_members_of_a_key_are_stored():
 
 
 @pytest.mark.parametrize(
-    "keys, sentence",
+    "jwks, sentence",
     [
-        ([], MESSAGE),
-        ([EDDSA] * 6, MESSAGE),
-        ([ES256, EDDSA | {"kid": ES256["kid"]}], "Two keys have the same “kid”."),
-        ([PRIVATE], "This is a private key"),
-        ([{"kty": "oct", "k": "c2VjcmV0"}], "This is a private key"),
-        (["x"], UNUSABLE),
-        ([RS256 | {"alg": "PS256"}], UNUSABLE),
-        ([ES256 | {"alg": "HS256"}], UNUSABLE),
-        ([ES256 | {"use": "enc"}], UNUSABLE),
-        ([ES256 | {"key_ops": ["encrypt"]}], UNUSABLE),
-        ([ES256 | {"crv": "secp256k1"}], UNUSABLE),
-        ([ES256 | {"x": ES256["y"]}], UNUSABLE),
-        ([ES256 | {"kid": "\0"}], UNUSABLE),
-        ([RS256 | {"n": "A" * 100_000}], UNUSABLE),
-        ([RS256 | {"e": encoded(b"\3")}], UNUSABLE),
-        ([rsa(1024)], UNUSABLE),
-        ([EDDSA | {"x": EDDSA["x"][:-3]}], UNUSABLE),
+        ({}, MESSAGE),
+        (["x"], MESSAGE),
+        ({"keys": {}}, MESSAGE),
+        ({"keys": [EDDSA] * 6}, MESSAGE),
+        ({"keys": [ES256, EDDSA | {"kid": ES256["kid"]}]}, "Two keys have the same “kid”."),
+        ({"keys": [PRIVATE]}, "This is a private key"),
+        ({"keys": [{"kty": "oct", "k": "c2VjcmV0"}]}, "This is a private key"),
     ],
 )
-def test_a_key_that_is_private_weak_or_for_something_else_is_refused(keys, sentence):
+def test_what_is_no_set_of_public_keys_is_refused(jwks, sentence):
     with pytest.raises(ValidationError, match=sentence):
-        checked({"keys": keys})
-
-
-@pytest.mark.parametrize("jwks", [{}, [], "x", 1, {"keys": {}}, ["x"]], ids=str)
-def test_what_is_no_set_of_keys_is_refused(jwks):
-    with pytest.raises(ValidationError, match=MESSAGE):
         checked(jwks)
 
 
-def test_another_curve_is_refused():
-    key = generate_private_key(SECP384R1()).public_key()
-    jwk = get_algorithm_by_name("ES384").to_jwk(key, as_dict=True)
-    with pytest.raises(ValidationError, match=UNUSABLE):
-        checked({"keys": [jwk]})
+@pytest.mark.parametrize(
+    "key",
+    [
+        "x",
+        RS256 | {"alg": "PS256"},
+        ES256 | {"alg": "HS256"},
+        ES256 | {"use": "enc"},
+        ES256 | {"key_ops": ["encrypt"]},
+        ES256 | {"x": ES256["y"]},
+        ES256 | {"kid": "\0"},
+        RS256 | {"n": "A" * 100_000},
+        RS256 | {"e": encoded(b"\3")},
+        public_jwk(generate_rsa(65537, 1024), "RS256"),  # noqa: S505 it must be refused
+        public_jwk(generate_private_key(SECP384R1()), "ES384"),
+        EDDSA | {"x": EDDSA["x"][:-3]},
+    ],
+)
+def test_a_key_that_is_weak_or_for_something_else_is_refused(key):
+    with pytest.raises(ValidationError, match="A key can’t be used"):
+        checked({"keys": [key]})
 
 
 def test_an_app_that_gets_a_key_in_the_admin_loses_its_secret_for_good():
@@ -467,61 +448,15 @@ def test_an_app_that_gets_a_key_in_the_admin_loses_its_secret_for_good():
     secret = shown_secret(register(browser))
     jwks = json.dumps({"keys": [ES256]})
 
-    page = change(browser, jwks=json.dumps({"keys": [PRIVATE]}))
-    assert "This is a private key" in page.text
     assert change(browser, jwks=jwks, is_public="on").status_code == 302
 
     assert the_app().jwks == {"keys": [ES256]}
-    assert clients.authenticate(the_app().pk, secret) is None
-    assert "Make a new secret" not in browser.get(page_of(the_app())).text
     act(browser, "secret")
     assert not ClientSecret.objects.exists()
     assert change(browser, jwks="").status_code == 302
     assert clients.authenticate(the_app().pk, secret) is None
-    page = browser.get(page_of(the_app())).text
-    assert "Make a new secret" in page
-    assert ">\nnull</textarea>" not in page
     new = shown_secret(act(browser, "secret"))
     assert clients.authenticate(the_app().pk, new) == the_app()
-
-
-def test_an_app_registered_with_a_key_gets_no_secret(tmp_path):
-    page = register(superuser()[1], jwks=json.dumps({"keys": [EDDSA]}))
-    assert the_app().pk in page.text
-    assert shown_secret(page) == ""
-
-    file = tmp_path / "jwks.json"
-    file.write_text(json.dumps({"keys": [ES256]}))
-    added = add("Wiki", "--redirect-uri", WEB, "--jwks", str(file))
-
-    assert added.keys() == {"client_id"}
-    assert Client.objects.get(pk=added["client_id"]).jwks == {"keys": [ES256]}
-    assert not ClientSecret.objects.exists()
-
-
-def test_a_public_app_has_no_key_and_a_file_must_be_json(tmp_path):
-    file = tmp_path / "jwks.json"
-    for text in ("", "{", json.dumps({"keys": [PRIVATE]})):
-        file.write_text(text)
-        with pytest.raises(CommandError):
-            add("Wiki", "--redirect-uri", WEB, "--jwks", str(file))
-    file.write_text(json.dumps({"keys": [ES256]}))
-    with pytest.raises(CommandError, match="A public app"):
-        add("Wiki", "--redirect-uri", WEB, "--public", "--jwks", str(file))
-    with pytest.raises(CommandError, match="can't be read"):
-        add("Wiki", "--redirect-uri", WEB, "--jwks", str(tmp_path / "missing"))
-    assert not Client.objects.exists()
-
-
-def test_clients_learn_which_signatures_each_endpoint_takes():
-    found = document()
-
-    for name in ("token", "revocation", "introspection"):
-        assert "private_key_jwt" in found[f"{name}_endpoint_auth_methods_supported"]
-        assert found[f"{name}_endpoint_auth_signing_alg_values_supported"] == ALGORITHMS
-
-
-URI = "https://paperless.example.org/keys"
 
 
 @pytest.fixture
@@ -600,12 +535,6 @@ def test_an_app_is_registered_with_the_uri_of_its_keys_instead_of_a_secret():
     act(browser, "secret")
     assert not ClientSecret.objects.exists()
 
-    cases = ((URI,), False), ((URI, "--jwks-uri-private"), True), ((private,), True)
-    for words, is_private in cases:
-        added = add("Wiki", "--redirect-uri", WEB, "--jwks-uri", *words)
-        assert added.keys() == {"client_id"}
-        assert Client.objects.get(pk=added["client_id"]).jwks_uri_is_private is is_private
-
 
 @pytest.mark.parametrize(
     "fields, sentence",
@@ -614,14 +543,21 @@ def test_an_app_is_registered_with_the_uri_of_its_keys_instead_of_a_secret():
         ({"is_public": True}, "A public app"),
         ({"jwks_uri": "http://paperless.example.org/keys"}, "isn’t allowed"),
         ({"jwks_uri": "https://a@paperless.example.org/keys"}, "isn’t allowed"),
-        ({"jwks_uri": "https://localhost/keys"}, "private network"),
-        ({"jwks_uri_is_private": True, "source": Client.Source.DOCUMENT}, "an operator"),
     ],
 )
 def test_no_other_uri_and_no_further_keys_can_be_registered(fields, sentence):
     app = Client(**({"name": "Shop", "redirect_uris": [WEB], "jwks_uri": URI} | fields))
 
     with pytest.raises(ValidationError, match=sentence):
+        app.full_clean()
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "[::1]", "10.0.0.1", "localhost", "a.localhost"])
+@pytest.mark.parametrize("field", ["jwks_uri", "backchannel_logout_uri"])
+def test_a_uri_in_a_private_network_needs_a_confirmation(field, host):
+    app = Client(name="Shop", redirect_uris=[WEB], **{field: f"https://{host}/x"})
+
+    with pytest.raises(ValidationError, match="private network"):
         app.full_clean()
 
 
@@ -647,12 +583,10 @@ def test_a_logo_is_shown_replaced_and_removed(browser):
     register(browser, logo=file(png()))
     url = f"/oauth/logos/{the_app().pk}/{the_app().logo}.png"
     shown = browser.get(url)
-    page = browser.get(page_of(the_app())).text
 
     assert shown.content == png()
     assert (shown["Content-Type"], shown["X-Content-Type-Options"]) == ("image/png", "nosniff")
     assert "immutable" in shown["Cache-Control"]
-    assert url in page
 
     change(browser)
     assert browser.get(url).status_code == 200, "another change keeps the logo"
@@ -685,16 +619,3 @@ def test_an_odd_address_of_a_logo_leads_nowhere(browser):
     with connection.execute_wrapper(storable):
         for path in ("%00/x", "x/%00", "x/%F0%9F%98%80"):
             assert browser.get(f"/oauth/logos/{path}.png").status_code == 404
-
-
-def test_a_command_adds_an_app_with_its_logo(browser, tmp_path):
-    path = tmp_path / "logo.png"
-    path.write_bytes(png())
-    names = ("add_client", "Paperless", "--redirect-uri", "https://paperless.example.org/callback")
-
-    call_command(*names, "--logo", str(path))
-
-    assert browser.get(f"/oauth/logos/{the_app().pk}/{the_app().logo}.png").content == png()
-    path.write_bytes(b"GIF89a")
-    with pytest.raises(CommandError, match="square PNG"):
-        call_command(*names, "--logo", str(path))
