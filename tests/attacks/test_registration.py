@@ -72,35 +72,15 @@ def test_only_the_whole_text_of_a_token_registers_an_app(django_assert_num_queri
     assert self_register(first).status_code == 201
 
 
-def test_an_app_gets_no_more_than_its_token_grants_whatever_it_says(settings):
-    set_up(settings, token_audiences=(SERVICE,))
-    wanted = {
-        **dict.fromkeys(("is_first_party", "first_party", "is_verified", "verified"), True),
-        **{"client_id": "chosen", "id": "chosen", "client_secret": "chosen", "source": "operator"},
-        **{"audiences": [SERVICE], "resource": SERVICE, "backchannel_logout_is_private": True},
-        "scope": "openid email groups profile:write read",
-    }
+def test_an_app_gets_no_more_than_its_token_grants_whatever_it_says():
+    wanted = {"client_id": "chosen", "client_secret": "chosen", "is_first_party": True}
 
-    given = self_register(new_token(scope="email"), **wanted).json()
+    given = self_register(new_token(scope="email"), scope="openid email groups", **wanted).json()
 
-    app = the_app()
-    assert (app.is_first_party, app.is_verified, app.source) == (False, False, "registration")
-    assert (app.scope, app.audiences, app.resource) == ("openid email", [], "")
+    assert (the_app().scope, the_app().source) == ("openid email", "registration")
     assert "chosen" not in {given["client_id"], given["client_secret"]}
-    assert not wanted.keys() & given.keys() - {"client_id", "client_secret", "scope"}
-    page = begin(signed_in(make_user("alice")), app)
+    page = begin(signed_in(make_user("alice")), the_app())
     assert 'value="allow"' in page.text
-
-
-def test_a_uri_in_the_private_network_is_refused():
-    text, private = new_token(), "https://10.0.0.1/"
-
-    for name in ("backchannel_logout_uri", "jwks_uri"):
-        members = {name: private, "token_endpoint_auth_method": "private_key_jwt"}
-        if name != "jwks_uri":
-            members["jwks_uri"] = "https://paperless.example.org/jwks"
-        assert self_register(text, **members).json()["error"] == "invalid_client_metadata"
-    assert not Client.objects.exists()
 
 
 def test_no_metadata_causes_a_server_error_or_uses_the_token_up():
@@ -174,17 +154,6 @@ def test_only_superusers_see_and_revoke_tokens(clock):
     clock.advance(minutes=11)
     assert "/accounts/reauthenticate/" in root.post(form).url
     assert self_register(text).status_code == 201
-
-
-def test_an_app_that_has_registered_itself_cannot_be_made_first_party():
-    self_register(new_token())
-    browser = superuser()[1]
-    fields = {"name": "Paperless", "redirect_uris": WEB, "scope": ["openid"]}
-
-    answer = browser.post(page_of(the_app()), fields | {"is_first_party": "on"})
-
-    assert answer.context["errors"]
-    assert not the_app().is_first_party
 
 
 def test_a_restored_backup_brings_no_token_back():

