@@ -122,18 +122,6 @@ class Receiver(Server):
         return [form["logout_token"][0] for there, form, _at in self.got if there == path]
 
 
-# Prints its URL and the file of its authority, and receives until it is killed.
-PROGRAM = """
-import sys
-from pathlib import Path
-from tests.support.receiver import Receiver, hang
-with Receiver(Path(sys.argv[1])) as receiver:
-    receiver.answers |= dict.fromkeys(sys.argv[2:], hang)
-    print(receiver.url(""), receiver.authority, flush=True)
-    sys.stdin.read()
-"""
-
-
 WITHIN = [
     *("127.0.0.2", "127.2", "2130706434", "0x7f000002", "0177.0.0.2", "0.0.0.0", "0"),
     *("10.0.0.1", "172.16.0.1", "192.168.0.1", "100.64.0.1", "169.254.169.254", "255.255.255.255"),
