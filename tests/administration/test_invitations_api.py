@@ -3,11 +3,10 @@
 import pytest
 
 from accounts.invitations.models import Invitation
-from accounts.mail.models import OutgoingMail
 from tests.support.administration import member, staff_token
 from tests.support.api import call
 from tests.support.second_factor import enrolled
-from tests.support.steps import address_of, make_user
+from tests.support.steps import address_of
 
 pytestmark = pytest.mark.django_db
 
@@ -38,21 +37,6 @@ def test_a_manager_invites_lists_and_revokes():
     assert call(INVITATIONS, token=token)["results"] == [answer.body]
     assert [revoke(token, row.pk).status for _ in range(2)] == [204, 404]
     assert call(INVITATIONS, token=token)["count"] == 0
-
-
-def test_an_address_with_an_account_gives_the_same_answer():
-    token = token_of("Manager")
-    make_user("alice")
-    OutgoingMail.objects.all().delete()
-
-    taken, free = (invite(token, name) for name in ("alice", "nobody"))
-
-    assert (
-        (taken.status, taken.body.keys())
-        == (free.status, free.body.keys())
-        == (201, free.body.keys())
-    )
-    assert OutgoingMail.objects.count() == 2
 
 
 def test_rights_and_groups_beyond_the_inviters_own_are_refused():

@@ -32,9 +32,6 @@ from tests.support.steps import make_staff, make_user, sign_up
 pytestmark = pytest.mark.django_db
 
 
-PEOPLE = "/admin/accounts/user/"
-
-
 def renamed(alice):
     users.rename(alice, "alba")
     return "ALICE"
@@ -143,9 +140,12 @@ def test_sign_ups_are_found_before_they_are_confirmed(client):
 
     for query in ("ali", "Alice@example.org", str(signup.pk)):
         assert list(search_signups(query)) == [signup], query
-        assert f"{PEOPLE}{signup.pk}/change/" in client.get(PEOPLE, {"q": query}).text, query
-    assert f"{PEOPLE}{signup.pk}/change/" in client.get(PEOPLE, {"state": "unconfirmed"}).text
-    assert str(signup.pk) not in client.get(PEOPLE, {"q": "bob"}).text
+    for sent, is_found in (
+        ({"q": "ali"}, True),
+        ({"state": "unconfirmed"}, True),
+        ({"q": "bob"}, False),
+    ):
+        assert (page_of(signup) in client.get(LIST, sent).text) is is_found, sent
 
 
 @pytest.mark.parametrize("query", ["word " * 1500, "%", "_", "alice bob", "alice@", "\u202ealice"])
@@ -153,36 +153,11 @@ def test_a_search_that_names_nobody_is_answered_normally(client, query):
     make_user("alice")
     signed_in(make_staff("carol"), client)
 
-    answer = client.get(PEOPLE, {"q": query})
+    answer = client.get(LIST, {"q": query})
 
     assert answer.status_code == 200
     assert "alice@example.org" not in answer.text
     assert search_users(f"{query}\0").count() == 0
-
-
-def queries(browser, path):
-    browser.get(path)  # records that the page was opened
-    with CaptureQueriesContext(connection) as found:
-        assert browser.get(path).status_code == 200
-    return [query["sql"] for query in found]
-
-
-def test_the_list_its_filters_orders_and_searches_cost_twelve_queries_at_most():
-    browser, alice = desk(), make_user("alice")
-    searches = ["alice", "al", "alice@example.org", "ak_abcdefgh", str(alice.pk), "word+" * 1500]
-    paths = [LIST, f"{LIST}?o=5", f"{LIST}?o=-1", *(f"{LIST}?q={text}" for text in searches)]
-    paths += [f"{LIST}?state={state}" for state in STATES]
-
-    costs = {path: len(queries(browser, path)) for path in paths}
-    assert max(costs.values()) <= 12, costs
-
-
-@pytest.mark.parametrize("order", ["2", "-6", "4", "-5&state=locked"])
-def test_the_list_is_never_sorted_by_a_column_without_an_index(order):
-    found = queries(desk(), f"{LIST}?o={order}")
-    sorts = {sql.partition("ORDER BY ")[2] for sql in found if 'ORDER BY "accounts_user"' in sql}
-
-    assert {sort.partition(" LIMIT")[0] for sort in sorts} == {'"accounts_user"."username_key" ASC'}
 
 
 def _fill(user, number):
@@ -204,14 +179,17 @@ def test_the_page_about_a_person_costs_as_much_with_one_session_as_with_ten():
     counts = []
     for number in (1, 9):
         _fill(alice, number)
-        counts.append(len(queries(browser, page_of(alice))))
+        browser.get(page_of(alice))  # records that the page was opened
+        with CaptureQueriesContext(connection) as queries:
+            browser.get(page_of(alice))
+        counts.append(len(queries))
 
     assert counts[0] == counts[1] <= 30
 
 
 def opens_page(staff, person):
     browser = signed_in(User.objects.get(pk=staff.pk), Client())
-    assert browser.get(f"/admin/accounts/user/{person.pk}/change/").status_code == 200
+    assert browser.get(page_of(person)).status_code == 200
 
 
 def views(person):
@@ -232,19 +210,6 @@ def test_each_member_of_staff_appears_once_an_hour(clock):
     clock.advance(minutes=1)
     opens_page(carol, alice)
     assert views(alice)[2:] == [("carol", "superuser")]
-
-
-def test_the_person_reads_the_role_and_other_staff_read_the_name():
-    alice, carol = make_user("alice"), make_staff("carol")
-    opens_page(carol, alice)
-
-    own = signed_in(alice).get("/accounts/activity/").text
-    page = signed_in(carol).get(f"/admin/accounts/user/{alice.pk}/change/").text
-
-    assert "A member of staff opened the page about this account" in own
-    assert "<bdi>Superuser</bdi>" in own
-    assert "carol" not in own
-    assert "By carol" in page
 
 
 def test_nothing_is_recorded_about_the_own_page_or_if_views_are_not_shown(settings):
