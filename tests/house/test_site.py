@@ -60,7 +60,7 @@ print(*sys.modules)
 
 
 @pytest.mark.parametrize(
-    ("start", "rarely_needed"), [(START, RARELY_NEEDED), (SUPERVISE, {"django.db", "ua_parser"})]
+    "start, rarely_needed", [(START, RARELY_NEEDED), (SUPERVISE, {"django.db", "ua_parser"})]
 )
 def test_a_process_loads_no_library_that_only_other_sites_or_processes_need(
     tmp_path, start, rarely_needed
