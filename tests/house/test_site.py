@@ -2,7 +2,6 @@
 
 import os
 import re
-import subprocess
 import sys
 from importlib import import_module
 
@@ -12,6 +11,7 @@ from django.test import Client
 
 from accounts.users.services import create_administrator
 from tests.support.env import clean
+from tests.support.process import run
 from tests.support.signin import signed_in
 from tests.support.site import ROOT
 from tests.support.urls import CALLS, OPEN, PAGES, ROUTES, address
@@ -65,17 +65,9 @@ print(*sys.modules)
 def test_a_process_loads_no_library_that_only_other_sites_or_processes_need(
     tmp_path, start, rarely_needed
 ):
-    done = subprocess.run(
-        [sys.executable, "-c", start],
-        capture_output=True,
-        check=True,
-        cwd=ROOT,
-        env=os.environ | clean(tmp_path),
-        text=True,
-        timeout=120,
-    )
+    loaded = run(sys.executable, "-c", start, cwd=ROOT, env=os.environ | clean(tmp_path))
 
-    assert not rarely_needed & set(done.stdout.split())
+    assert not rarely_needed & set(loaded.split())
 
 
 # The initial migrations have no version before them.

@@ -409,6 +409,7 @@ VALUES: dict[str, dict[str, Any]] = {
     },
     "audience": {"of a stranger": "https://mallory.example/"},
     "dpop_jkt": {"garbage": "x"},
+    "client_secret": {"right, in the query": "{secret}"},
 }
 
 
