@@ -41,7 +41,7 @@ from tests.support.second_factor import (
     take_second_step,
     unused_code,
 )
-from tests.support.second_steps import after_password, staff
+from tests.support.second_steps import after_password
 from tests.support.signin import set_up, signed_in
 from tests.support.site import together
 from tests.support.steps import (
@@ -52,6 +52,7 @@ from tests.support.steps import (
     code_in,
     is_signed_in,
     mail_to,
+    make_staff,
     make_user,
     path_of,
     sign_in,
@@ -75,7 +76,7 @@ def opens_the_admin(browser):
 
 
 def test_a_password_alone_opens_no_admin_page():
-    carol = staff()
+    carol = make_staff("carol", has_factor=False)
     enrolled(carol)
     browser = after_password("carol")
 
@@ -136,7 +137,7 @@ def test_staff_with_every_permission_give_no_rights_and_change_no_staff():
 
 
 def test_the_admin_login_never_redirects_to_another_site():
-    browser = signed_in(staff())
+    browser = signed_in(make_staff("carol", has_factor=False))
 
     for evil in ("//evil.example", "https://evil.example/", "/\\evil.example", "javascript:1"):
         assert browser.get("/admin/login/", {"next": evil})["Location"] == "/admin/"

@@ -26,7 +26,7 @@ from accounts.throttle.limits import KEY_NEW
 from accounts.throttle.services import hit
 from accounts.users.models import User
 from tests.support import api_keys as key_steps
-from tests.support.administration import by_superuser
+from tests.support.administration import by_staff, by_superuser
 from tests.support.api import call
 from tests.support.api_keys import (
     FORM,
@@ -34,7 +34,6 @@ from tests.support.api_keys import (
     LOCKDOWN,
     NEW,
     REFUSED,
-    by_staff,
     change_password,
     is_alive,
     key_of,
@@ -43,8 +42,9 @@ from tests.support.api_keys import (
     row_of,
     shown_key,
 )
+from tests.support.disputes import reset_link
 from tests.support.second_factor import set_up_authenticator, unused_code
-from tests.support.second_steps import mails_about, reset_link, with_factor
+from tests.support.second_steps import mails_about, with_factor
 from tests.support.signin import signed_in
 from tests.support.site import ROOT
 from tests.support.steps import LOGIN, make_user, outbox, path_of

@@ -29,7 +29,6 @@ from tests.support.api_steps import (
     status_and_code,
 )
 from tests.support.lockdown import change_password, lock_down, switch_off
-from tests.support.passkeys import set_up
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, set_up_authenticator
 from tests.support.second_steps import (
     WRONG_DIGITS,
@@ -37,12 +36,20 @@ from tests.support.second_steps import (
     code_signs_in,
     mails_about,
     new_recovery_codes,
-    staff,
     trusting_browser,
     with_factor,
 )
-from tests.support.signin import signed_in
-from tests.support.steps import PASSWORD, WRONG, WRONG_CODE, make_user, outbox, sign_in, sign_up
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import (
+    PASSWORD,
+    WRONG,
+    WRONG_CODE,
+    make_staff,
+    make_user,
+    outbox,
+    sign_in,
+    sign_up,
+)
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
@@ -302,7 +309,7 @@ def test_a_challenge_is_used_up_by_success_only(clock):
         change_password,
         lock_down,
         switch_off,
-        lambda alice: by_staff(alice, {"is_active": "on", "is_staff": "on"}),
+        lambda alice: by_staff(alice, is_active="on", is_staff="on"),
         lambda alice: set_up_authenticator(signed_in(alice), name="Tablet"),
         new_recovery_codes,
     ],
@@ -397,7 +404,7 @@ def test_staff_get_no_mailed_code_over_the_api():
 
 @pytest.mark.parametrize("has_passkey", [False, True])
 def test_staff_who_need_a_passkey_cannot_use_codes_and_no_code_is_used_up(settings, has_passkey):
-    carol = staff()
+    carol = make_staff("carol", has_factor=False)
     seed = enrolled(carol)
     if has_passkey:
         registered(carol)
@@ -482,7 +489,7 @@ def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings
 
 @pytest.mark.parametrize("required", ["all", "staff"])
 def test_cve_2026_94218_starting_over_does_not_skip_enrolment(settings, required):
-    staff()
+    make_staff("carol", has_factor=False)
     make_user("bob")
     assert get_tokens("bob").status == 200
     set_up(settings, second_factor=required)

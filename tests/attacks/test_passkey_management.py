@@ -22,18 +22,17 @@ from accounts.twofactor.models import Passkey as Row
 from accounts.users.models import User
 from tests.support.passkeys import (
     REAUTHENTICATE,
-    after_password,
     completes_sign_in,
     options_of,
     owner,
     passkeys_of,
     person,
     post_credential,
-    set_up,
     signs_in,
 )
 from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, enrolled
-from tests.support.signin import signed_in
+from tests.support.second_steps import after_password
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import LOGIN, is_signed_in, outbox
 from tests.support.webauthn import ADD, ATTESTED, PASSKEYS, PRESENT, VERIFIED, Passkey, registered
 

@@ -18,14 +18,12 @@ from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 from tests.support.passkeys import (
     REAUTHENTICATE,
-    after_password,
     completes_sign_in,
     options_of,
     owner,
     passkeys_of,
     person,
     post_credential,
-    set_up,
     signs_in,
     times_in_history,
 )
@@ -37,7 +35,8 @@ from tests.support.second_factor import (
     recovery_codes_on,
     unused_code,
 )
-from tests.support.signin import signed_in
+from tests.support.second_steps import after_password
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     CONFIRM,
     LOGIN,

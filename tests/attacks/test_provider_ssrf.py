@@ -8,8 +8,9 @@ from django.test import Client
 
 from accounts.social import metadata
 from accounts.users.models import User
+from tests.support.document_host import resolve
 from tests.support.openid_provider import OpenIDProvider
-from tests.support.receiver import PUBLIC, WITHIN, set_dns
+from tests.support.receiver import PUBLIC, WITHIN
 from tests.support.social import come_back, configured, go, round_trip
 
 pytestmark = pytest.mark.django_db
@@ -28,7 +29,7 @@ def op(settings, connections):
 
 def use_dns(monkeypatch, settings, op, *answers):
     """Call the provider ``acme.test``, with these DNS answers; the last one repeats."""
-    set_dns(monkeypatch, *answers)
+    resolve(monkeypatch, *answers)
     op.origin = op.issuer = op.origin.replace(PUBLIC, "acme.test")
     configured(settings, op.setting())
 

@@ -316,7 +316,7 @@ ENDS: dict[str, Callable[[Scene], Any]] = {
     "ended by the operator": lambda _: call_command("end_sessions", "alice"),
     "switched off": lambda s: by_superuser(s.user, "deactivate"),
     "switched off and on": lambda s: by_superuser(s.user, "deactivate", "reactivate"),
-    "made staff": lambda s: by_staff(s.user, {"is_staff": "on"}),
+    "made staff": lambda s: by_staff(s.user, is_staff="on"),
     "switched off in the database": lambda _: User.objects.update(is_active=False),
 }
 # These revoke only that session.

@@ -43,11 +43,19 @@ from tests.support.second_steps import (
     factors_of,
     mails_about,
     new_recovery_codes,
-    staff,
     with_factor,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import LOGOUT, PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
+from tests.support.steps import (
+    LOGOUT,
+    PASSWORD,
+    is_signed_in,
+    make_staff,
+    make_user,
+    outbox,
+    path_of,
+    sign_in,
+)
 from tests.support.stored import encodings_of_seed, everything_stored
 from tests.support.urls import ROUTES, address
 from tests.support.webauthn import ADD
@@ -517,7 +525,7 @@ def salted_digests(user):
 
 
 def test_no_database_row_contains_a_seed_a_recovery_code_or_its_digest():
-    carol = staff()
+    carol = make_staff("carol", has_factor=False)
     browser = after_password("carol")
     seed = seed_on(browser.get(SETUP).text)
     while_enrolling = everything_stored()
@@ -555,7 +563,7 @@ def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code():
     codes = new_recovery_codes(alice)
     after_password().post(CHALLENGE, {"lost": "ask"})
     link = path_of(mails_about("remove your second factors")[-1].action_url)
-    carol = staff()
+    carol = make_staff("carol", has_factor=False)
     browser = signed_in(carol)
     rows = [
         *(Authenticator.objects.values_list("sealed_seed", flat=True)),
@@ -629,7 +637,7 @@ EVERYTHING = {
 
 @pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
 def test_7_3_an_unfinished_sign_in_reaches_no_page(has_factor):
-    carol = staff()
+    carol = make_staff("carol", has_factor=False)
     if has_factor:
         enrolled(carol)
     browser, session = after_password("carol"), signed_in(make_user("bob"))
@@ -645,7 +653,7 @@ def test_7_3_an_unfinished_sign_in_reaches_no_page(has_factor):
 
 @pytest.mark.parametrize("has_factor", [True, False], ids=["second step", "enrolment"])
 def test_a_password_alone_gives_a_session_on_no_page(has_factor):
-    carol = staff()
+    carol = make_staff("carol", has_factor=False)
     if has_factor:
         enrolled(carol)
     browser = after_password("carol")
@@ -662,7 +670,7 @@ def test_a_password_alone_gives_a_session_on_no_page(has_factor):
 
 def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(clock):
     _alice, seed = with_factor()
-    carol = staff()
+    carol = make_staff("carol", has_factor=False)
     late, busy, enrolling, in_time = (
         after_password(),
         after_password(),
@@ -806,7 +814,7 @@ DETOURS: dict[str, Callable[[Client], Any]] = {
 
 @pytest.mark.parametrize("detour", DETOURS.values(), ids=DETOURS)
 def test_cve_2026_94218_no_detour_skips_enrolment(detour):
-    carol = staff()
+    carol = make_staff("carol", has_factor=False)
     browser = after_password("carol")
 
     detour(browser)
@@ -818,7 +826,7 @@ def test_cve_2026_94218_no_detour_skips_enrolment(detour):
 
 
 def test_a_mailed_code_or_a_new_password_does_not_skip_enrolment():
-    staff()
+    make_staff("carol", has_factor=False)
     browser = Client()
     browser.post(BY_CODE, {"login": "carol"})
     assert browser.post(BY_CODE, {"code": str(outbox()[-1].code)})["Location"] == LOGIN
@@ -843,7 +851,7 @@ def test_the_password_alone_cannot_enrol_a_second_authenticator_during_sign_in()
 
 
 def test_an_enrolment_begun_by_a_thief_is_invalid_once_the_owner_has_enrolled():
-    carol = staff()
+    carol = make_staff("carol", has_factor=False)
     mallory, owner = after_password("carol"), after_password("carol")
     theirs, hers = (seed_on(browser.get(SETUP).text) for browser in (mallory, owner))
     assert theirs != hers
@@ -863,7 +871,7 @@ def test_an_enrolment_begun_by_a_thief_is_invalid_once_the_owner_has_enrolled():
 
 def test_a_seed_shown_in_one_sign_in_is_not_shown_in_another():
     """A thief begins with a stolen password on a shared machine; the owner uses it next."""
-    staff()
+    make_staff("carol", has_factor=False)
     browser = after_password("carol")
     seen = seed_on(browser.get(SETUP).text)
     assert seed_on(after_password("carol").get(SETUP).text) != seen
@@ -876,7 +884,7 @@ def test_a_seed_shown_in_one_sign_in_is_not_shown_in_another():
 
 
 def test_a_seed_shown_to_one_user_cannot_be_enrolled_for_another():
-    staff()
+    make_staff("carol", has_factor=False)
     dave = make_user("dave", is_staff=True)
     browser = after_password("carol")
     seed = seed_on(browser.get(SETUP).text)
@@ -899,7 +907,7 @@ def test_enrolling_in_a_sign_in_that_just_became_invalid_causes_no_server_error(
         users.void_proofs_and_links(type(carol).objects.get(pk=carol.pk))
         return found
 
-    carol = staff()
+    carol = make_staff("carol", has_factor=False)
     browser = after_password("carol")
     code = code_of(seed_on(browser.get(SETUP).text))
     monkeypatch.setattr(flow, "find_pending", ended)

@@ -10,7 +10,7 @@ from django.test import Client
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FACTOR_RECOVERY
-from tests.support.disputes import known_browser
+from tests.support.disputes import known_browser, reset_link
 from tests.support.second_factor import (
     CHALLENGE,
     SETUP,
@@ -35,7 +35,6 @@ from tests.support.second_steps import (
     opens,
     posting,
     request_recovery,
-    reset_link,
     with_factor,
 )
 from tests.support.signin import signed_in

@@ -93,7 +93,7 @@ ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
     "password changed": change_password,
     "ended by the operator": lambda *_: call_command("end_sessions", "alice"),
     "switched off and on": lambda user, *_: by_superuser(user, "deactivate", "reactivate"),
-    "made staff": lambda user, *_: by_staff(user, {"is_staff": "on"}),
+    "made staff": lambda user, *_: by_staff(user, is_staff="on"),
 }
 
 

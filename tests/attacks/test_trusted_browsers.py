@@ -26,7 +26,6 @@ from tests.support.passkeys import (
     owner,
     person,
     post_credential,
-    set_up,
     times_in_history,
 )
 from tests.support.second_factor import (
@@ -44,7 +43,6 @@ from tests.support.second_steps import (
     TRUSTED,
     after_password,
     browser,
-    cookie_of,
     factors_of,
     mails_about,
     needs_second_step,
@@ -53,7 +51,7 @@ from tests.support.second_steps import (
     with_cookie,
     with_factor,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, outbox, sign_in
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, options_on, registered
 
@@ -78,7 +76,7 @@ def test_a_trusted_browser_skips_the_second_step(alice):
 
 
 def test_the_trust_cookie_is_httponly_and_samesite(alice, settings):
-    cookie = cookie_of(trusting_browser(alice))
+    cookie = trusting_browser(alice).cookies[COOKIE]
     assert cookie["httponly"] is True
     assert (cookie["samesite"], cookie["path"], cookie["domain"]) == ("Lax", "/", "")
     assert cookie["max-age"] == timedelta(days=30).total_seconds()
@@ -86,11 +84,11 @@ def test_the_trust_cookie_is_httponly_and_samesite(alice, settings):
     settings.SESSION_COOKIE_SECURE = True
     other = person("bob")
     enrolled(other)
-    assert cookie_of(trusting_browser(other))["secure"] is True
+    assert trusting_browser(other).cookies[COOKIE]["secure"] is True
 
 
 def test_a_copied_trust_cookie_is_refused_in_another_kind_of_browser(alice):
-    value = cookie_of(trusting_browser(alice)).value
+    value = trusting_browser(alice).cookies[COOKIE].value
 
     assert needs_second_step(with_cookie(value, SAFARI))
     assert needs_second_step(
@@ -120,7 +118,7 @@ def test_a_trust_cookie_works_only_for_its_user_and_only_with_the_password(alice
 def test_a_forged_trust_cookie_or_a_database_row_does_not_skip_the_second_step(alice):
     here = trusting_browser(alice)
     row = TrustedBrowser.objects.get()
-    assert cookie_of(here).value not in serializers.serialize("json", [row])
+    assert here.cookies[COOKIE].value not in serializers.serialize("json", [row])
 
     forged = ["", "true", "a" * 43, "a" * 5000, "é", '"']
     for value in (*forged, row.digest, row.digest.upper(), str(row.pk), str(alice.pk)):
@@ -221,7 +219,7 @@ def test_a_planted_trust_cookie_with_many_parts_is_refused_and_does_not_grow(ali
     here.post(CHALLENGE, {"code": unused_code(alice), "trust": "on"})
 
     assert is_signed_in(here)
-    assert len(cookie_of(here).value) <= 400
+    assert len(here.cookies[COOKIE].value) <= 400
     assert not needs_second_step(here)
 
 
@@ -248,7 +246,7 @@ ENDS: dict[str, Callable[[Client, Any], object]] = {
 def test_changes_of_credentials_and_the_owner_end_the_trust(alice, end):
     registered(alice)
     here = trusting_browser(alice)
-    copy = with_cookie(cookie_of(here).value)
+    copy = with_cookie(here.cookies[COOKIE].value)
 
     end(here, alice)
 

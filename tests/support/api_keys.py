@@ -11,8 +11,7 @@ from accounts.apikeys import services
 from accounts.apikeys.models import APIKey
 from accounts.common import clock
 from tests.support.api import Answer, Caller, call, get_tokens, is_good
-from tests.support.signin import signed_in
-from tests.support.steps import WRONG, make_user
+from tests.support.steps import WRONG
 
 KEYS, NEW, LOCKDOWN = "/accounts/keys/", "/accounts/keys/new/", "/accounts/lockdown/"
 FORM = {"name": "backup", "profile": "read", "sessions": "", "activity": "", "expires": "30"}
@@ -51,8 +50,3 @@ def shown_key(page: Any) -> str:
 
 def change_password(_user: Any, browser: Client) -> None:
     assert browser.post("/accounts/password/change/", {"password1": WRONG}).status_code == 302
-
-
-def by_staff(user: Any, **changes: str) -> None:
-    carol = signed_in(make_user("carol", is_staff=True, is_superuser=True))
-    assert carol.post(f"/admin/accounts/user/{user.pk}/change/", changes).status_code == 302

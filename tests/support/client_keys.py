@@ -61,11 +61,9 @@ def publish(receiver: Receiver, *keys: Any, path: str = "/keys") -> None:
     receiver.answers[path] = say(200, json.dumps(public_of(*keys)).encode())
 
 
-def publishing_app(
-    receiver: Receiver, name: str = "Paperless", path: str = "/keys", algorithm: str = "ES256"
-) -> KeyedApp:
+def publishing_app(receiver: Receiver, name: str = "Paperless", path: str = "/keys") -> KeyedApp:
     """Register an app that publishes its key at ``receiver``, which is in a private network."""
-    key = key_of(algorithm, name)
+    key = key_of("ES256", name)
     publish(receiver, key, path=path)
     client = new_app(name, jwks_uri=receiver.url(path), jwks_uri_is_private=True).client
     return KeyedApp(client, key=key)

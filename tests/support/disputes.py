@@ -11,7 +11,7 @@ from accounts.twofactor.models import Authenticator
 from accounts.users.models import FormerCredential, User
 from tests.support.second_factor import CHALLENGE, unused_code
 from tests.support.signin import signed_in
-from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
+from tests.support.steps import is_signed_in, outbox, path_of, sign_in
 
 LOCK = "/accounts/lockdown/"
 RESET = "/accounts/password/reset/"
@@ -73,10 +73,10 @@ def alice() -> User:
     return User.objects.get(username="alice")
 
 
-def recovery_page(password: str = PASSWORD, browser: Client | None = None) -> tuple[Client, str]:
+def recovery_page(browser: Client | None = None) -> tuple[Client, str]:
     """Sign in to alice's locked account; return the browser and the recovery page's path."""
     browser = browser or Client()
-    return browser, browser.get(sign_in(browser, "alice", password).url)["Location"]
+    return browser, browser.get(sign_in(browser, "alice").url)["Location"]
 
 
 def reloaded(user: User) -> User:

@@ -1,19 +1,14 @@
 """Steps that the tests of passkeys share."""
 
-import dataclasses
 from typing import Any
 
 from django.test import Client as Browser
 
 from tests.support.second_factor import CHALLENGE
-from tests.support.steps import LOGIN, is_signed_in, make_user, sign_in
+from tests.support.steps import LOGIN, is_signed_in, make_user
 from tests.support.webauthn import LOGIN_PASSKEY, Passkey, options_on, registered
 
 REAUTHENTICATE = "/accounts/reauthenticate/"
-
-
-def set_up(settings: Any, **changes: Any) -> None:
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, **changes)
 
 
 def person(username: str = "alice", **fields: Any) -> Any:
@@ -47,14 +42,6 @@ def signs_in(passkey: Passkey, browser: Browser | None = None, **changes: Any) -
     browser = browser or Browser()
     post_credential(browser, passkey.get(options_of(browser), **changes))
     return is_signed_in(browser)
-
-
-def after_password(login: str = "alice") -> Browser:
-    """Return a browser that has typed the right password and must take the second step."""
-    browser = Browser()
-    assert sign_in(browser, login)["Location"] == CHALLENGE
-    assert not is_signed_in(browser)
-    return browser
 
 
 def completes_sign_in(browser: Browser, credential: str) -> bool:

@@ -65,10 +65,10 @@ def take_second_step(client: Any, user: "User") -> Any:
     return client.post(CHALLENGE, {"code": unused_code(user)})
 
 
-def set_up_authenticator(client: Any, page: str = SETUP, *, name: str = "") -> Any:
+def set_up_authenticator(client: Any, *, name: str = "") -> Any:
     """Add an authenticator by the page, with the first code of the app; return the answer."""
-    code = code_of(seed_on(client.get(page).text))
-    return client.post(page, {"code": code, "name": name})
+    code = code_of(seed_on(client.get(SETUP).text))
+    return client.post(SETUP, {"code": code, "name": name})
 
 
 def shown_on(page: str) -> str:

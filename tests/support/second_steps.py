@@ -1,13 +1,13 @@
 """Steps that the tests of second factors share."""
 
 from collections.abc import Callable
-from http.cookies import Morsel
 from typing import Any
 
 from django.core.management import call_command
 from django.test import Client
 from django.test import Client as Browser
 
+from tests.support.disputes import reset_link
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -30,11 +30,6 @@ def with_factor(username: str = "alice", **fields: Any) -> tuple[Any, str]:
     """Create a user with an authenticator app and emailed codes; return the user and the seed."""
     user = make_user(username, **{"emailed_codes": True} | fields)
     return user, enrolled(user)
-
-
-def staff() -> Any:
-    """Create a superuser who must have a second factor and has none."""
-    return make_user("carol", is_staff=True, is_superuser=True)
 
 
 def after_password(login: str = "alice", browser: Browser | None = None, **where: Any) -> Browser:
@@ -72,12 +67,6 @@ def factors_of(user: Any) -> int:
     from accounts.twofactor.models import Authenticator
 
     return Authenticator.objects.filter(user=user).count()
-
-
-def reset_link(login: str = "alice") -> str:
-    """Request a password reset; return the path of the mailed link."""
-    assert Browser().post(RESET, {"login": login}).status_code == 200
-    return path_of(mails_about("Set a new password")[-1].action_url)
 
 
 def reset_by_mail(user: Any) -> None:
@@ -149,18 +138,14 @@ def browser(agent: str = FIREFOX) -> Client:
     return Client(headers={"user-agent": agent})
 
 
-def trusting_browser(user: Any, agent: str = FIREFOX) -> Client:
+def trusting_browser(user: Any) -> Client:
     """Return a browser in which ``user`` has signed in and ticked the box to trust it."""
-    here = browser(agent)
+    here = browser()
     assert sign_in(here, user.username).url == CHALLENGE
     here.post(CHALLENGE, {"code": unused_code(user), "trust": "on"})
     assert is_signed_in(here)
     assert COOKIE in here.cookies
     return here
-
-
-def cookie_of(here: Client) -> Morsel[str]:
-    return here.cookies[COOKIE]
 
 
 def with_cookie(value: str, agent: str = FIREFOX) -> Client:
@@ -170,10 +155,10 @@ def with_cookie(value: str, agent: str = FIREFOX) -> Client:
     return other
 
 
-def needs_second_step(here: Client, login: str = "alice", password: str = PASSWORD) -> bool:
+def needs_second_step(here: Client, login: str = "alice") -> bool:
     """Return whether the second step is required after the password."""
     here.cookies.pop("sessionid", None)
-    answer = sign_in(here, login, password)
+    answer = sign_in(here, login)
     assert answer.status_code == 302
     assert is_signed_in(here) is (answer.url != CHALLENGE)
     return bool(answer.url == CHALLENGE)
