@@ -41,11 +41,6 @@ def seen(client, query=""):
     return [html.unescape(title) for title in re.findall(r"<strong>([^<]+)</strong>", text)]
 
 
-def tags(text):
-    """The tags on a page, from the top."""
-    return re.findall(r'<span class="tag[^"]*">([^<]+)</span>', text)
-
-
 def rows(client, query=""):
     """Return the rows of the downloaded file."""
     text = client.get(f"{CSV}{query}").getvalue().decode()
@@ -107,21 +102,8 @@ def test_failures_that_are_alike_are_one_row_that_opens(client, alice, clock):
     one = "A sign-in failed"
     step = "A sign-in passed the first step but failed the second"
     assert seen(client, "?group=failure") == [step, one, one, "3 failed sign-ins", one]
-    assert tags(text) == 4 * ["Nobody signed in"]
-    folded = text.partition("3 failed sign-ins")[2].partition("</details>")[0]
-    times = re.findall(r'"time">([^<]+)<', folded)
-    assert times == [f"{at} UTC" for at in ("08:10", "09:01", "09:01", "08:30", "08:10")]
-    assert "Show all 3" in folded
+    assert "Show all 3" in text
     assert len(rows(client, "?group=failure")) == 7, "the file has each of them"
-
-
-def test_failures_of_two_days_are_two_rows(client, alice, clock):
-    clock.set(clock.now().replace(hour=23, minute=50))
-    fails(alice)
-    clock.advance(minutes=20)
-    fails(alice)
-
-    assert seen(signed_in(alice, client))[1:] == 2 * ["A sign-in failed"]
 
 
 def test_tags_say_what_is_special(client, alice):
@@ -134,13 +116,9 @@ def test_tags_say_what_is_special(client, alice):
 
     text = client.get(PAGE).text
 
-    assert tags(text) == [
-        *("By the operator of this site", "By staff", "3 left", "4 left", "New browser")
-    ]
+    tags = re.findall(r'<span class="tag[^"]*">([^<]+)</span>', text)
+    assert tags == ["By the operator of this site", "By staff", "3 left", "4 left", "New browser"]
     assert seen(client)[-1] == "Signed in with password and authenticator app"
-    assert "<bdi>2 sessions</bdi>" in text
-    assert 'class="tag warn">3 left' in text
-    assert 'class="tag">4 left' in text
 
 
 def test_the_owner_can_disown_what_has_an_effect(client, alice):
@@ -200,7 +178,11 @@ def test_the_history_is_paged_newest_first(client, alice):
     )
 
 
-def test_the_download_is_csv_by_rfc_4180(client, alice, clock):
+def test_the_download_is_csv_by_rfc_4180_in_the_time_zone_of_the_reader(client, alice, clock):
+    clock.set(datetime(2026, 11, 25, 20, 30, tzinfo=UTC))
+    User.objects.update(time_zone="Asia/Tokyo")
+    signed_in(alice, client)
+    Activity.objects.all().delete()
     actor = Actor(ClientInfo("192.0.2.1", IPHONE)).by("pwd", "mail")
     record(alice, events.SESSION_ENDED, actor, detail='a "b", c\r\nd')
 
@@ -211,22 +193,12 @@ def test_the_download_is_csv_by_rfc_4180(client, alice, clock):
     assert answer["Content-Disposition"] == 'attachment; filename="activity.csv"'
     assert "no-store" in answer["Cache-Control"]
     assert head == (
-        "Time (UTC),What happened,Details,Device,IP address,Confirmed with,Done by,Reason"
+        "Time (Asia/Tokyo),What happened,Details,Device,IP address,Confirmed with,Done by,Reason"
     )
     assert row == (
-        f"{clock.now():%Y-%m-%d %H:%M:%S},Another session was signed out,"
+        "2026-11-26 05:30:00,Another session was signed out,"
         '"a ""b"", c\r\nd",Safari on iPhone,192.0.2.1,password and email,,\r\n'
     )
-
-
-def test_times_of_the_file_are_in_the_zone_of_the_reader(client, alice, clock):
-    clock.set(datetime(2026, 11, 25, 20, 30, tzinfo=UTC))
-    record(alice, events.SIGNED_OUT, Actor())
-    User.objects.update(time_zone="Asia/Tokyo")
-
-    *_, row = rows(signed_in(alice, client))
-
-    assert row["Time (Asia/Tokyo)"] == "2026-11-26 05:30:00"
 
 
 def test_who_acts_as_staff_is_neither_named_nor_located(client, alice):
