@@ -146,18 +146,6 @@ def test_a_confirmation_link_works_only_for_its_user_and_only_by_post(alice):
     assert state(alice) == (MINE, {MINE, "alice@example.net"})
 
 
-def test_email_changes_need_recent_authentication(alice, clock):
-    browser = signed_in(alice)
-    add(browser, "alice@example.net")
-    make, remove = (button(browser, name, "alice@example.net") for name in ("primary", "remove"))
-    clock.advance(minutes=16)
-
-    for data in ({"primary": make}, {"remove": remove}, {"email": "third@example.net"}):
-        assert "/reauthenticate/" in browser.post(EMAIL, data)["Location"]
-
-    assert state(alice) == (MINE, {MINE, "alice@example.net"})
-
-
 def test_another_users_email_cannot_be_made_primary_or_removed(alice):
     browser = signed_in(alice)
     add(browser, "alice@example.net")

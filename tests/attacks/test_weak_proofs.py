@@ -41,6 +41,8 @@ NEW_PASSWORD = "slow comet over the harbour"
 ACTS: dict[str, tuple[str, dict[str, str]]] = {
     "change the password": ("/accounts/password/change/", {"password1": NEW_PASSWORD}),
     "add an email": ("/accounts/email/", {"email": "mallory@example.org"}),
+    "make an email primary": ("/accounts/email/", {"primary": "1"}),
+    "remove an email": ("/accounts/email/", {"remove": "1"}),
     "connect a provider": ("/accounts/oidc/acme/login/", {"act": "connect"}),
     "make an API key": ("/accounts/keys/new/", {"name": "bot", "profile": "read", "expires": "30"}),
     "add an authenticator": (SETUP, {"code": "000000"}),

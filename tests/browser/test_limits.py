@@ -35,17 +35,3 @@ def test_the_429_page_keeps_the_login_and_offers_other_methods(site, open_page):
     page.get_by_label("Code", exact=True).fill(code)
     press(page, "Sign in")
     sees(page, "Where you’re signed in")
-
-
-def test_the_429_page_keeps_the_login_without_scripts(site, open_page):
-    page = open_page(site, expect=(429,), java_script_enabled=False)
-    page.goto(LOGIN)
-    page.get_by_label("Username or email address").fill("nobody")
-    for _ in range(6):
-        page.locator("[name=password]").fill(WRONG)
-        press(page, "Sign in")
-
-    press(page, "Try again")
-
-    sees(page, "Sign in")
-    assert page.get_by_label("Username or email address").input_value() == "nobody"

@@ -318,22 +318,15 @@ def test_a_password_change_is_mailed_to_the_owner_and_recorded_with_its_proof(cl
 
 @pytest.mark.parametrize("page", [CHANGE, SET])
 def test_an_old_proof_leads_to_reauthentication_and_changes_nothing(client, clock, alice, page):
-    """A form that was opened in time is accepted for five more minutes."""
     if page == SET:
         remove_password(alice)
     signed_in(alice, client)
-    clock.advance(minutes=5, seconds=1)
-    assert client.get(page).url == f"{PROOF}?next={page}"
+    clock.advance(minutes=10, seconds=1)
 
-    clock.advance(minutes=5)
-    assert post_password(client, page).url == f"{PROOF}?next={page}"
+    assert client.get(page).url == post_password(client, page).url == f"{PROOF}?next={page}"
+
     assert not has_changed(alice)
     assert not Activity.objects.filter(kind__startswith="password").exists()
-
-    signed_in(alice, client)
-    clock.advance(minutes=9, seconds=59)
-    assert post_password(client, page).url == "/"
-    assert has_changed(alice)
 
 
 @pytest.mark.parametrize(
