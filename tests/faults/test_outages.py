@@ -27,8 +27,13 @@ from tests.support.outages import (
 )
 from tests.support.process import LATER_SECONDS, within
 from tests.support.site import Site, production
-from tests.support.steps import PASSWORD, join, sign_up
+from tests.support.steps import PASSWORD, join, sign_up, sql
 
+# What a sign-in or a sign-up stores.
+STORED = " UNION ALL ".join(
+    f"SELECT count(*) FROM accounts_{table}"
+    for table in ("loginsession", "activity", "pendingsignup", "outgoingmail")
+)
 FULL_TABLE = """
 CREATE FUNCTION full_disk() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100'; END
@@ -74,12 +79,14 @@ def https(tmp_path):
 def test_a_full_disk_is_named_logged_and_reported_until_there_is_room(https):
     join(https, client(https), "alice")
     assert storage(https) == (200, "ok")
+    before = sql(https, STORED)
     with full_disk(https):
         answer = call("token/", {"username": "alice", "password": PASSWORD}, client=client(https))
         assert (answer.status, answer["detail"]) == (503, FULL)
         page = sign_up(client(https), "bob")
         assert (page.status, "can’t save anything" in page.text) == (503, True)
         assert within(LATER_SECONDS, lambda: storage(https) == (503, "fails"))
+        assert sql(https, STORED) == before
     assert within(RECOVERY_SECONDS, lambda: storage(https) == (200, "ok"))
     assert get_tokens("alice", client(https))["access"]
     called, shown = log_lines(https, "disk of the database is full")
