@@ -21,13 +21,12 @@ import pytest
 from authsite.serving.server import RETIRED_SECONDS, START_SECONDS
 from authsite.serving.watchdog import REQUEST
 from tests.support.process import LATER_SECONDS, listening, within
-from tests.support.proxies import NAME, ORIGIN, Caddy, Nginx
+from tests.support.proxies import EDGE, NAME, ORIGIN, Caddy, Nginx, recorded_ip
 from tests.support.site import Site, production
-from tests.support.steps import LOGIN, WRONG, sql
+from tests.support.steps import LOGIN
 
-TOKEN = "/api/v1/token/"
 NODE = "# server 10.0.0.2:8000;"
-EDGE, CLIENT = "127.0.0.9", "203.0.113.9"
+CLIENT = "203.0.113.9"
 FEW = 4
 
 
@@ -138,16 +137,6 @@ def test_caddy_sends_nothing_to_a_node_that_is_not_ready(site, tmp_path):
         assert other.asked == before
 
 
-def wrong_password_from(proxy, peer, named):
-    """Sign in with a wrong password, and return the IP address that the site has recorded."""
-    body = f'{{"username": "{peer}{len(named)}", "password": "{WRONG}"}}'.encode()
-    headers = {"Content-Type": "application/json", "X-Forwarded-For": named}
-    answer = proxy.client(peer=peer).request("POST", TOKEN, body=body, headers=headers)
-    assert answer.status == 401
-    (newest,) = sql(proxy.site, "SELECT ip FROM accounts_activity ORDER BY id DESC LIMIT 1")
-    return str(newest[0])
-
-
 @pytest.mark.parametrize("kind", ["nginx", "caddy"])
 def test_behind_a_cdn_the_client_is_the_one_that_the_cdn_names_and_nobody_else_can_name_one(
     site, tmp_path, kind
@@ -160,7 +149,7 @@ def test_behind_a_cdn_the_client_is_the_one_that_the_cdn_names_and_nobody_else_c
             (EDGE, f"198.51.100.1, {CLIENT}", CLIENT),
             ("127.0.0.8", CLIENT, "127.0.0.8"),
         ):
-            assert wrong_password_from(proxy, peer, named) == seen
+            assert recorded_ip(proxy, peer, named) == seen
 
 
 def test_one_client_cannot_hold_all_connections(site, tmp_path):
@@ -203,7 +192,7 @@ def test_only_the_proxy_reaches_the_site_through_a_unix_socket(tmp_path_factory,
     ):
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert not listening(site.port)
-        assert wrong_password_from(nginx, EDGE, CLIENT) == EDGE
+        assert recorded_ip(nginx, EDGE, CLIENT) == EDGE
         # Renewed workers use the same socket, and so does a site after a crash.
         os.kill(site.process.pid, signal.SIGHUP)
         time.sleep(START_SECONDS + RETIRED_SECONDS + 1)

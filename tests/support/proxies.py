@@ -5,6 +5,7 @@ Only ports, paths and timeouts are changed.
 
 import getpass
 import grp
+import json
 import os
 import re
 import socket
@@ -19,10 +20,14 @@ from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.process import Process, free_port, listening
 from tests.support.site import ROOT, Client, Site
+from tests.support.steps import WRONG, sql
 
 DEPLOY = ROOT / "deploy"
 NAME = "accounts.example.org"
 ORIGIN = f"https://{NAME}"
+TOKEN = "/api/v1/token/"
+# The IP address of a client, or of a content delivery network.
+EDGE = "127.0.0.9"
 # The time limit for an answer of the site; the files of ``deploy/`` have 30 seconds.
 SLOW_SECONDS = 1
 SILENT_SECONDS = 3.0
@@ -117,6 +122,19 @@ class Proxy:
     def logs(self) -> str:
         files = [self.folder / "log", *self.folder.glob("*.log")]
         return "".join(file.read_text(errors="replace") for file in files)
+
+
+def recorded_ip(proxy: Proxy, peer: str, named: str, header: str = "X-Forwarded-For") -> str:
+    """Sign in with a wrong password from ``peer``; return the IP address that the site records.
+
+    The client claims that ``named`` is its address.
+    """
+    guess = {"username": f"{proxy.name}{header}{peer}{len(named)}", "password": WRONG}
+    headers = {"Content-Type": "application/json", header: named}
+    body = json.dumps(guess).encode()
+    assert proxy.client(peer=peer).request("POST", TOKEN, body=body, headers=headers).status == 401
+    (newest,) = sql(proxy.site, "SELECT ip FROM accounts_activity ORDER BY id DESC LIMIT 1")
+    return str(newest[0])
 
 
 class Nginx(Proxy):
