@@ -224,13 +224,12 @@ TEMPORARY = ("client_body", "proxy", "fastcgi", "uwsgi", "scgi")
 
 
 class Caddy(Proxy):
-    """Caddy, with its local authority in place of a public one, or with another ``issuer``.
+    """Caddy, with its local authority in place of a public one.
 
     ``recipes``, with replacements, are files of ``deploy/caddy`` that are installed, too.
     """
 
     name = "Caddy"
-    issuer = "local_certs\n\tskip_install_trust"
 
     def __init__(self, folder: Path, site: Site, recipes: dict[str, Changes] | None = None) -> None:
         super().__init__(folder, site)
@@ -244,7 +243,7 @@ class Caddy(Proxy):
         program = find("caddy") or missing("Caddy")
         ports = f"http_port {self.http}\n\thttps_port {self.https}\n\tdefault_bind 127.0.0.1"
         changes = {
-            "auto_https .*": rf"{self.issuer}\n\t{ports}\n\t\g<0>",
+            "auto_https .*": rf"local_certs\n\tskip_install_trust\n\t{ports}\n\t\g<0>",
             "/var/lib/caddy": str(self.folder),
             "127.0.0.1:8000": f"127.0.0.1:{self.site.port}",
             "response_header_timeout 30s": f"response_header_timeout {SLOW_SECONDS}s",
