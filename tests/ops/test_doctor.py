@@ -1,11 +1,9 @@
 """Operation."""
 
 import io
-import json
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
-from importlib import metadata
 from types import SimpleNamespace
 from typing import Any
 
@@ -51,6 +49,13 @@ def healthy(settings, tmp_path):
         yield
 
 
+def failing(error):
+    def fail(*_args):
+        raise error
+
+    return fail
+
+
 def plant_mail_down(settings, _patch):
     settings.MAILERS = {"default": mailer(f"smtp+plain://127.0.0.1:{free_port()}")}
 
@@ -63,9 +68,8 @@ def plant_open_secret(settings, patch):
 
 
 def plant_full_disk(_settings, patch):
-    patch.setattr(
-        inside.shutil, "disk_usage", lambda _p: SimpleNamespace(free=9 << 20, total=1 << 40)
-    )
+    usage = SimpleNamespace(free=9 << 20, total=1 << 40)
+    patch.setattr(inside.shutil, "disk_usage", lambda _folder: usage)
 
 
 def plant_unreadable_key(settings, _patch):
@@ -91,17 +95,8 @@ def plant_missing_migration(_settings, _patch):
 
 
 def plant_stopped_database(_settings, patch):
-    def fail():
-        raise OperationalError
-
-    patch.setattr(inside, "connection", SimpleNamespace(ensure_connection=fail))
-
-
-def plant_failing_check(_settings, patch):
-    def fail(_config):
-        raise ValueError
-
-    patch.setattr(inside, "_people", fail)
+    stopped = SimpleNamespace(ensure_connection=failing(OperationalError))
+    patch.setattr(inside, "connection", stopped)
 
 
 PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
@@ -122,7 +117,7 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "prune_late": plant_expired_code,
     "disk_full": plant_full_disk,
     "database_down": plant_stopped_database,
-    "check_failed": plant_failing_check,
+    "check_failed": lambda _s, patch: patch.setattr(inside, "_people", failing(ValueError)),
 }
 
 
@@ -138,17 +133,12 @@ def test_the_doctor_finds_exactly_the_planted_fault(settings, monkeypatch, code)
 
 def test_the_command_says_what_to_do_and_exits_with_1_if_anything_is_wrong():
     make_user("bob", is_staff=True)
-    plain, answer = io.StringIO(), io.StringIO()
+    told = io.StringIO()
 
-    with pytest.raises(SystemExit) as ended:
-        call_command("doctor", "--inside", stdout=plain)
-    with pytest.raises(SystemExit):
-        call_command("doctor", "--inside", "--json", stdout=answer)
+    with pytest.raises(SystemExit, match="1"):
+        call_command("doctor", "--inside", stdout=told)
 
-    assert ended.value.code == 1
-    assert "1 of the staff have no second factor: bob\n  They add one" in plain.getvalue()
-    (finding,) = json.loads(answer.getvalue())["findings"]
-    assert finding["code"] == "staff_without_factor"
+    assert "1 of the staff have no second factor: bob\n  They add one" in told.getvalue()
 
 
 def test_every_finding_is_planted_somewhere_and_has_a_sentence_and_advice():
@@ -181,14 +171,5 @@ def test_the_bill_of_materials_lists_every_pinned_package_with_every_hash_that_p
 
     assert len(parts) == sum(line[:1].isalnum() for line in requirements.splitlines())
     assert sum(len(part["externalReferences"]) for part in parts) == requirements.count("sha256:")
-    known = {part["name"]: part["version"] for part in parts}
-    django = metadata.requires("Django") or []
-    assert known["django"] == metadata.version("Django")
-    for name in ("asgiref", "sqlparse"):
-        assert any(line.startswith(name) for line in django)
-        assert known[name] == metadata.version(name)
     licenses = {part["name"]: part["licenses"] for part in parts}
     assert licenses["django"] == [{"expression": "BSD-3-Clause"}]
-    without = {name for name, found in licenses.items() if not found}
-    # Its metadata names none.
-    assert {name for name in without if [*metadata.distributions(name=name)]} == {"zxcvbn-rs-py"}
