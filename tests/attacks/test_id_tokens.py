@@ -178,17 +178,13 @@ def test_signed_claims_that_are_not_an_object_are_refused(op, payload):
     assert_refused(op)
 
 
-@pytest.mark.parametrize("sub", ["bob-1", None, ["alice-1"], "ALICE-1"], ids=str)
-def test_userinfo_of_another_subject_is_refused(op, sub):
-    op.userinfo = {"sub": sub}
-
-    assert_refused(op)
+USERINFO = ["[]", "null", "", DEEP, '{"sub": "alice-1"', *(
+    json.dumps({"sub": sub}) for sub in ("bob-1", None, ["alice-1"], "ALICE-1")
+)]  # fmt: skip
 
 
-@pytest.mark.parametrize(
-    "body", ["[]", "null", "", DEEP, '{"sub": "alice-1"'], ids=lambda body: body[:9]
-)
-def test_userinfo_that_is_not_an_object_is_refused(op, body):
+@pytest.mark.parametrize("body", USERINFO, ids=lambda body: body[:20])
+def test_userinfo_that_is_malformed_or_of_another_subject_is_refused(op, body):
     op.instead["/userinfo"] = say(200, body.encode(), **JSON)
 
     assert_refused(op)
@@ -238,16 +234,11 @@ def test_10_4_a_second_issuer_with_the_same_verified_email_takes_no_account_over
     round_trip(Client(), op, ALICE)
     browser = Client()
 
-    assert (
-        round_trip(browser, second, Person("evil", "Alice@Example.org"), OTHER).url == SIGN_IN_FIRST
-    )
+    evil = Person("evil", "Alice@Example.org")
+    assert round_trip(browser, second, evil, OTHER).url == SIGN_IN_FIRST
 
     assert not is_signed_in(browser)
     assert owners() == [("alice", "alice-1")]
-    assert (
-        round_trip(Client(), second, Person("evil", "alice@example.org"), OTHER).url
-        == SIGN_IN_FIRST
-    )
 
 
 @pytest.mark.parametrize("verified", [False, None, "true", "false", 1, [True], {}], ids=repr)
@@ -342,12 +333,10 @@ def test_a_thief_with_the_provider_account_cannot_recover_a_locked_account(op, c
     op.signed_in_at = clock.now().timestamp()
     round_trip(thief, op, anne)
     users.confirm_email(User.objects.get(), "thief@example.net")
-    for address in ("anne@example.org", "anne@example.net"):
-        thief.post(
-            "/accounts/email/", {"primary": EmailAddress.objects.get(key="thief@example.net").pk}
-        )
-        if row := EmailAddress.objects.filter(key=address).first():
-            thief.post("/accounts/email/", {"remove": row.pk})
+    (new,) = EmailAddress.objects.filter(key="thief@example.net")
+    thief.post("/accounts/email/", {"primary": new.pk})
+    for row in EmailAddress.objects.exclude(pk=new.pk):
+        thief.post("/accounts/email/", {"remove": row.pk})
     assert User.objects.get().email == "thief@example.net"
 
     lock_down(User.objects.get(), Actor())
@@ -358,16 +347,6 @@ def test_a_thief_with_the_provider_account_cannot_recover_a_locked_account(op, c
     thief.post(link, {"lost": "ask"})
     assert User.objects.get().is_locked_down
     assert not Recovery.objects.exists()
-
-
-def test_an_inactive_user_cannot_sign_in_with_a_provider(op):
-    round_trip(Client(), op, ALICE)
-    User.objects.update(is_active=False)
-    browser = Client()
-
-    round_trip(browser, op, ALICE)
-
-    assert not is_signed_in(browser)
 
 
 def test_a_pending_link_works_only_in_its_own_browser(op):
@@ -383,29 +362,19 @@ def test_a_pending_link_works_only_in_its_own_browser(op):
     assert owners() == []
 
 
-def test_a_pending_link_is_not_connected_to_another_account(op):
+@pytest.mark.parametrize("name, minutes", [("mallory", 0), ("alice", 30)])
+def test_a_pending_link_is_of_one_account_for_thirty_minutes(op, clock, name, minutes):
     make_user("alice")
     make_user("mallory")
     browser = Client()
     round_trip(browser, op, ALICE)
-    sign_in(browser, "mallory", next=CONFIRM_LINK)
+    clock.advance(minutes=minutes)
+    sign_in(browser, name)
 
-    assert browser.post(CONFIRM_LINK, {"connect": "1"}).url == "/"
+    browser.post(CONFIRM_LINK, {"connect": "1"})
 
     assert owners() == []
     assert browser.post(CONFIRM_LINK, {"connect": "1"}).url == "/accounts/3rdparty/"
-
-
-def test_a_pending_link_expires_after_thirty_minutes(op, clock):
-    make_user("alice")
-    browser = Client()
-    round_trip(browser, op, ALICE)
-    clock.advance(minutes=30)
-    sign_in(browser, "alice")
-
-    assert browser.post(CONFIRM_LINK, {"connect": "1"}).url == "/accounts/3rdparty/"
-
-    assert owners() == []
 
 
 def test_an_identity_cannot_be_connected_to_a_second_account(op):
@@ -450,8 +419,6 @@ def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(op, mo
     assert is_signed_in(owner)
 
 
-type Sign = Callable[[OpenIDProvider, bytes], bytes]
-
 OTHER_KEY = ECKey.generate_key("P-256", {"kid": "one", "use": "sig"})
 LONG = encoded(b"\xff" * 20_000)
 
@@ -462,15 +429,7 @@ SIGNATURES: dict[str, tuple[Json, Sign]] = {
     "no signature": ({}, unsigned),
     "HS256 by the client's secret": ({"alg": "HS256"}, hs256(lambda _op: CLIENT_SECRET.encode())),
     "HS256 by the published key": ({"alg": "HS256"}, hs256(pem)),
-    "HS256 by the JWK": (
-        {"alg": "HS256"},
-        hs256(lambda op: json.dumps(op.published.as_dict(private=False)).encode()),
-    ),
     "another key": ({}, signed_by(OTHER_KEY)),
-    "RS256 by a key of another kind": (
-        {"alg": "RS256"},
-        signed_by(RSAKey.generate_key(2048), "RS256"),
-    ),
     "another key, shown": ({"jwk": OTHER_KEY.as_dict(private=False)}, signed_by(OTHER_KEY)),
     "another key, its address": ({"jku": "{origin}/evil"}, signed_by(OTHER_KEY)),
     "another key, its certificate's address": ({"x5u": "{origin}/evil"}, signed_by(OTHER_KEY)),
@@ -481,15 +440,27 @@ SIGNATURES: dict[str, tuple[Json, Sign]] = {
     "crit unknown": ({"crit": ["mallory"], "mallory": 1}, signed_by()),
 }
 
-ODD_KEYS: dict[str, Json] = {
-    "no algorithm": {"alg": "none"},
-    "another algorithm": {"alg": "ES384"},
-    "an algorithm that is none": {"alg": ["ES256"]},
-    "an endless number": {"x": LONG},
-    "an endless key of another kind": {"kty": "RSA", "n": LONG, "e": "AQAB"},
-    "an endless exponent": {"kty": "RSA", "n": encoded(b"\xff" * 256), "e": LONG[:1000]},
-    "a curve that isn't": {"crv": "P-999"},
-    "no curve": {"crv": None},
+# PyJWT would compute the primes in Python, whatever the length, and block all threads.
+PRIVATE = RSAKey.generate_key(2048, {"kid": "one"}).as_dict(private=False) | {
+    "d": encoded(b"\xff" * 300_000)
+}
+SHARED = {"kty": "oct", "k": encoded(b"known to everybody, as is all published")}
+ODD_KEYS: dict[str, tuple[Json, Json, Sign]] = {
+    **{
+        name: (changes, {}, signed_by())
+        for name, changes in {
+            "no algorithm": {"alg": "none"},
+            "another algorithm": {"alg": "ES384"},
+            "an algorithm that is none": {"alg": ["ES256"]},
+            "another use": {"use": "enc"},
+            "an endless number": {"x": LONG},
+            "an endless key of another kind": {"kty": "RSA", "n": LONG, "e": "AQAB"},
+            "a curve that isn't": {"crv": "P-999"},
+            "no curve": {"crv": None},
+        }.items()
+    },
+    "a symmetric key": (SHARED, {"alg": "HS256"}, hs256(lambda _op: decoded(SHARED["k"]))),
+    "a private key": (PRIVATE, {"alg": "RS256"}, unsigned),
 }
 
 
@@ -504,46 +475,17 @@ def test_an_id_token_that_the_published_key_did_not_sign_is_refused(op, case):
     assert op.count("/evil") == 0
 
 
-def test_a_symmetric_key_that_is_published_is_not_accepted(op):
-    key = {"kty": "oct", "kid": "one", "k": encoded(b"known to everybody, as is all published")}
-    op.instead["/jwks"] = say(200, json.dumps({"keys": [key]}).encode(), **JSON)
-    forge(op, {"alg": "HS256"}, {}, hs256(lambda _op: decoded(key["k"])))
-
-    assert_refused(op)
-
-
-@pytest.mark.parametrize(
-    "use, good", [({"use": "enc"}, False), ({"use": "sig"}, True), ({}, True)], ids=str
-)
-def test_a_key_published_for_another_use_is_not_accepted(op, use, good):
-    op.published = ECKey.generate_key("P-256", {"kid": "one", **use})
-    if good:
-        assert round_trip(Client(), op).url == "/"
-    else:
-        assert_refused(op)
-
-
 def rsa(bits):
     with warnings.catch_warnings(action="ignore"):
         return RSAKey.generate_key(bits, {"kid": "one", "use": "sig"})
 
 
 @pytest.mark.parametrize("case", ODD_KEYS)
-def test_a_malformed_key_of_the_provider_is_refused_quickly(op, case):
-    key = op.published.as_dict(private=False) | ODD_KEYS[case]
+def test_an_unfit_key_of_the_provider_is_refused_quickly(op, case):
+    changes, head, sign = ODD_KEYS[case]
+    key = op.published.as_dict(private=False) | changes
     op.instead["/jwks"] = say(200, json.dumps({"keys": [key]}).encode(), **JSON)
-    began = time.monotonic()
-
-    assert_refused(op)
-
-    assert time.monotonic() - began < 5 * slack()
-
-
-def test_a_published_private_key_is_refused_quickly(op):
-    """PyJWT would compute the primes in Python, whatever the length, and block all threads."""
-    key = rsa(2048).as_dict(private=False) | {"d": encoded(b"\xff" * 300_000)}
-    op.instead["/jwks"] = say(200, json.dumps({"keys": [key]}).encode(), **JSON)
-    forge(op, {"alg": "RS256"}, {}, unsigned)
+    forge(op, head, {}, sign)
     began = time.monotonic()
 
     assert_refused(op)
