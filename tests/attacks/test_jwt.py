@@ -129,23 +129,6 @@ def test_keys_in_or_linked_from_a_token_are_neither_used_nor_fetched(mint):
             listener.accept()
 
 
-def test_a_malformed_kid_is_refused_whichever_key_signs(mint):
-    own = by_key(keys.generate("ES256"), "ES256")
-    kid = mint.header["kid"]
-    odd = ["", "../../../../dev/null", "file:///dev/null", "' OR 1=1 --", "a\0b", "$(id)", "a" * 43,
-           "\u0661" * 43, "\ud800", "a" * 5000, 0, 1.5, 10**300, True, [], {}, [[]], [kid],
-           {kid: 1}, f"{kid} ", f" {kid}", kid[:-1], f"{kid}\n", f"{kid}\0", kid.swapcase(),
-           f"./{kid}", encoded(kid)]  # fmt: skip
-    tokens = {}
-    for other in odd:
-        header = mint.header | {"kid": other}
-        tokens[f"ours {other!r:.60}"] = join(header, mint.claims, mint.sign)
-        tokens[f"own {other!r:.60}"] = join(header, mint.claims, own)
-        tokens[f"empty {other!r:.60}"] = join(header | {"alg": "HS256"}, mint.claims, by_hmac(b""))
-
-    assert accepted(tokens) == []
-
-
 def test_1_3_a_token_that_was_changed_anywhere_is_refused(any_mint):
     token = any_mint.token()
     statuses = [answer.status for answer in answers_to(Program(), token)]
@@ -167,6 +150,8 @@ def test_1_3_a_token_that_was_changed_anywhere_is_refused(any_mint):
         "no header": f".{claims}.{signature}",
         "two parts": f"{header}.{claims}",
         "four parts": f"{token}.{signature}",
+        "padded": f"{token}=",
+        "quoted": f'"{token}"',
         "encrypted": f"{header}..{claims}.{signature}.{signature}",
         "doubled signature": f"{header}.{claims}.{encoded(raw * 2)}",
         "shorter signature": f"{header}.{claims}.{encoded(raw[:-1])}",
@@ -178,30 +163,6 @@ def test_1_3_a_token_that_was_changed_anywhere_is_refused(any_mint):
         tokens[f"byte {i}"] = f"{header}.{claims}.{encoded(turned)}"
 
     assert accepted(tokens) == []
-
-
-def test_a_token_has_only_one_accepted_encoding(any_mint):
-    """Another encoding would do no harm, as nothing is stored by a token's text."""
-    token = any_mint.token()
-    segments = token.split(".")
-    alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
-    tokens = {}
-    for i, segment in enumerate(segments):
-        spare = {2: 15, 3: 3, 0: 0}[len(segment) % 4]
-        place = alphabet.index(segment[-1])
-        others = [segment[:-1] + alphabet[place ^ bits] for bits in range(1, spare + 1)]
-        others += [segment + end for end in ("=", "==", " ", "\n", "\0", "!", "A", "AAAA", "\u00e9",
-                                             "\u0661", "==AAAA")]  # fmt: skip
-        others += [f"{segment[:9]}{inside}{segment[9:]}" for inside in ("\n", " ", "!", "=")]
-        others += [segment.replace("-", "+").replace("_", "/") + "+", segment.lower()]
-        for other in others:
-            changed = [*segments[:i], other, *segments[i + 1 :]]
-            tokens[f"{i} {other[-20:]!r}"] = ".".join(changed)
-    tokens |= {"quoted": f'"{token}"', "dot": f"{token}.", "prefix": f"Bearer {token}"}
-    tokens["wide"] = token.translate({ord(c): ord(c) + 0xFEE0 for c in "0123456789abc"})
-
-    # Spaces around a token are ignored, in a header as in a field.
-    assert {tokens[name].strip() for name in accepted(tokens)} == {token}
 
 
 def test_cve_2022_21449_malformed_ecdsa_signatures_are_refused_and_a_twin_is_revoked_too(mint):

@@ -42,7 +42,9 @@ HEADERS: list[Json] = [
     {"crit": ["x"], "x": True},
     {"crit": ["b64"], "b64": False},
     *({"typ": typ} for typ in ("JWT", "AT+JWT", "application/at+jwt", "id+jwt", "", [], 1, None)),
-    *({"kid": None}, {"b64": True}, {"zip": "DEF"}, {"cty": "JWT"}, {"enc": "A256GCM"}, {"x": 1}),
+    *({"kid": kid} for kid in (None, "", "../../../../dev/null", "' OR 1=1 --", "a\0b", "a" * 43)),
+    *({"kid": kid} for kid in ("\u0661" * 43, "\ud800", "a" * 5000, 0, 10**300, [], {}, [[]])),
+    *({"b64": True}, {"zip": "DEF"}, {"cty": "JWT"}, {"enc": "A256GCM"}, {"x": 1}),
     {"x": "a" * 8192},
     {"iss": "https://evil.example", "sub": "bob"},
 ]
@@ -207,18 +209,10 @@ def ids(good):
     arabic = good.translate({ord(str(i)): chr(0x660 + i) for i in range(10)})
     wide = "".join(chr(ord(c) + 0xFEE0) if c.isalnum() else c for c in good)
     return [
-        *(None, True, 0, 1, -1, 2**63, 10**300, 1.5, "", " ", "0", "-1", "9" * 40, "\ud800", "\0"),
-        *([], [good], [[good]], {}, {"id": good}, good[:-1], good[::-1], "a" * 5000),
-        *(f"{good}\0", f"\0{good}", f" {good}", f"{good}\n", f"{good}0", arabic, wide),
-        *(good.upper(), f"urn:uuid:{good}", f"{{{good}}}", bare, str(int(bare, 16))),
-        *(
-            "alice",
-            "alice@example.org",
-            "' OR 1=1 --",
-            "%",
-            "../../me",
-            good.replace("-", "\u2010"),
-        ),
+        *NEVER,
+        *(0, 1, -1, 2**63, " ", "0", "-1", "9" * 40, [good], {"id": good}, good[:-1], good[::-1]),
+        *("a" * 5000, f"{good}\0", f" {good}", f"{good}\n", f"{good}0", arabic, wide, good.upper()),
+        *(f"urn:uuid:{good}", f"{{{good}}}", bare, str(int(bare, 16)), "alice", "' OR 1=1 --"),
     ]
 
 
@@ -263,18 +257,6 @@ def test_a_browser_session_is_refused_as_the_session_of_a_token(mint):
     assert browser.get("/").status_code == 200, (
         "a token that is not of the session does not revoke it"
     )
-
-
-def test_tokens_of_a_deleted_or_inactive_user_are_refused(mint):
-    alice = User.objects.filter(username="alice")
-    assert is_good(mint.token())
-
-    alice.update(is_active=False)
-    assert is_refused(mint.token())
-    alice.update(is_active=True)
-    assert is_good(mint.token())
-    alice.delete()
-    assert is_refused(mint.token())
 
 
 def test_an_unknown_scope_gives_no_rights(mint):
