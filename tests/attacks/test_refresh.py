@@ -130,41 +130,6 @@ def test_reuse_of_a_much_older_token_revokes_the_session_and_is_recorded_once(cl
     assert reuses() == 1
 
 
-def other_spellings(token):
-    """Return texts that a lenient parser would take for ``token`` or for one of its session."""
-    raw = base64.urlsafe_b64decode(token)
-    return {
-        "upper case": token.upper(),
-        "the other alphabet": token.replace("-", "+").replace("_", "/"),
-        "line break inside": f"{token[:36]}\n{token[36:]}",
-        "wide digits": token.translate({ord(d): ord(d) + 0xFEE0 for d in "0123456789"}),
-        "cut": token[:-1],
-        "id alone": token[:22],
-        "longer": f"{token}AAAA",
-        "last character": f"{token[:-1]}{'A' if token[-1] != 'A' else 'B'}",
-        "tag of zeros": base64.urlsafe_b64encode(raw[: -families.TAG] + bytes(16)).decode(),
-        "digest": secrets.plain_digest(token),
-        "zeros": "A" * families.LENGTH,
-    }
-
-
-def test_other_spellings_of_a_refresh_token_neither_work_nor_revoke_the_session(clock):
-    first = person()
-    # A token with characters that differ in the two Base64 alphabets.
-    while not ({"-", "_"} & set(first["refresh"]) and set("0123456789") & set(first["refresh"])):
-        first = renew(first["refresh"])
-    clock.advance(seconds=31)
-
-    for name, token in other_spellings(first["refresh"]).items():
-        assert token != first["refresh"], name
-        assert refused(token) == NOT_VALID, name
-        call("token/revoke/", {"token": token})
-
-    clock.advance(seconds=31)
-    assert renew(first["refresh"]).status == 200
-    assert reuses() == 0
-
-
 def test_every_character_of_a_refresh_token_is_verified():
     """This includes the spare bits of Base64. No two tokens are the same."""
     family = uuid.uuid4()
@@ -173,7 +138,9 @@ def test_every_character_of_a_refresh_token_is_verified():
     for place, character in enumerate(token):
         for other in (ALPHABET[(ALPHABET.index(character) + n) % 64] for n in (1, 2, 4, 16, 32)):
             assert families.family_of(token[:place] + other + token[place + 1 :]) is None
-    for odd in ("", f"{token}=", "\ud800" * 72, "é" * 36):
+    wide = token.translate({ord(d): ord(d) + 0xFEE0 for d in string.digits + "aeiou"})
+    for odd in ("", f"{token}=", f"{token}AAAA", token[:-1], f"{token[:9]}\n{token[9:]}",
+                token.upper(), wide, "A" * len(token), "\ud800" * 72):  # fmt: skip
         assert families.family_of(odd) is None
     assert families.SECRET * 8 >= 160
     chain = [token, families.first_token(family)]
@@ -193,22 +160,21 @@ def test_knowing_a_session_id_is_not_enough_to_revoke_it(clock):
         assert refused(token) == NOT_VALID
         assert call("token/revoke/", {"token": token}).status == 200
 
-    assert is_good(alices["access"])
-    assert renew(alices["refresh"]).status == 200
-    assert renew(mallorys["refresh"]).status == 200
+    assert reuses() == 0
+    for tokens in (alices, mallorys):
+        assert is_good(tokens["access"])
+        assert renew(tokens["refresh"]).status == 200
 
 
 def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor():
     first = person()
     second = renew(first["refresh"])
-    answers = [first, second, renew(second["refresh"]), exchange(first["access"])]
+    third = renew(second["refresh"])
     dump = str([list(model._base_manager.values_list()) for model in apps.get_models()])
 
-    for answer in answers:
-        for token in (answer["access"], answer.body.get("refresh", answer["access"])):
-            assert token not in dump
+    for answer in (first, second, third):
+        for token in (answer["access"], answer["refresh"]):
             assert token[-38:] not in dump
-            assert token.rpartition(".")[2] not in dump
     (family,) = LoginSession.objects.all()
     for digest in (family.refresh_digest, family.former_digest):
         assert digest in dump
@@ -216,7 +182,7 @@ def test_a_copy_of_the_database_reveals_no_token_and_computes_no_successor():
         made = base64.urlsafe_b64encode(raw + bytes.fromhex(digest)[:16]).decode()
         of_made = secrets.plain_digest(made)
         assert {refused(token) for token in (digest, made, of_made)} == {NOT_VALID}
-    assert renew(answers[2]["refresh"]).status == 200
+    assert renew(third["refresh"]).status == 200
 
 
 def test_rotating_the_secret_key_node_by_node_revokes_no_session(settings, clock):
@@ -368,15 +334,12 @@ def test_revoking_an_unknown_token_or_by_another_method_reveals_and_revokes_noth
     """RFC 7009 section 2.2. The answer does not reveal which tokens are valid."""
     call("token/revoke/", {"token": scene.other["refresh"]})
     head, claims, _signature = scene.program["access"].split(".")
-    rubbish = [
-        *("x", scene.sid, scene.program["refresh"][:-1], f"{head}.{claims}.", "a.b.c"),
-        *(f"{head}.{claims}.{'A' * 86}", str(scene.user.pk), scene.other["refresh"]),
-    ]
+    rubbish = (scene.sid, scene.program["refresh"][:-1], f"{head}.{claims}.", "a.b.c",
+               f"{head}.{claims}.{'A' * 86}", scene.other["refresh"])  # fmt: skip
 
-    for form in (False, True):
-        for token in rubbish:
-            answer = call("token/revoke/", {"token": token, "token_type_hint": "x"}, form=form)
-            assert (answer.status, answer.body) == (200, None)
+    for token in rubbish:
+        answer = call("token/revoke/", {"token": token, "token_type_hint": "x"}, form=True)
+        assert (answer.status, answer.body) == (200, None)
     for method in ("GET", "PUT", "DELETE"):
         token = scene.program["refresh"]
         answer = call(f"token/revoke/?token={token}", {"token": token}, method=method)
@@ -399,14 +362,3 @@ def test_a_session_cannot_be_revoked_by_another_user_or_a_read_only_token(scene)
 
     assert is_good(scene.program["access"])
     assert [revoke_by("other")(scene).status for _ in range(2)] == [204, 404]
-
-
-def test_the_sessions_page_and_the_history_say_that_a_session_is_a_program():
-    bob = signed_in(make_user("bob"))
-    begun = get_tokens("bob", Client(headers={"user-agent": "curl/8.14.1"}))
-
-    shown = bob.get(SESSIONS).text.partition("<bdi>curl</bdi>")[2].partition("</li>")[0]
-
-    assert "through the API" in shown
-    assert f'name="end" value="{claims_of(begun["access"])["sid"]}"' in shown
-    assert "A program signed in through the API" in bob.get("/accounts/activity/").text
