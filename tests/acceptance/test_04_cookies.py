@@ -157,6 +157,10 @@ def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_o
     assert 'name="login" value="alice"' in page
     assert 'name="next" value="/accounts/logout/"' in page
     assert PASSWORD not in page
+    there = client.post(
+        LOGIN, typed | {"next": "//evil.example"}, headers={"Origin": "http://testserver"}
+    )
+    assert "evil.example" not in there.text
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {}):
         foreign = client.post(LOGIN, {"login": "mallory"}, headers=headers).text
         assert "mallory" not in foreign

@@ -5,11 +5,8 @@ import json
 import re
 from urllib.parse import urlsplit
 
-import pytest
-
 from accounts.common import secrets
 from tests.support.api import call, renew, second_step
-from tests.support.openid_provider import CLIENT_SECRET
 from tests.support.second_factor import (
     CHALLENGE,
     EMAILED_CODES,
@@ -161,18 +158,6 @@ class Journey:
         fields = {"username": "carol", "email": address_of("carol"), "password1": PASSWORD}
         assert self.browser().post(path, {**fields, "password2": PASSWORD}).status == 302
 
-    def round_trip(self, op):
-        browser = self.browser()
-        there = browser.post("/accounts/oidc/acme/login/", form=LOGIN).location
-        back = op.answer(there)
-        query = dict(pair.split("=", 1) for pair in urlsplit(there).query.split("&"))
-        self.secrets |= {back["state"], back["code"], query["nonce"], query["code_challenge"]}
-        path = f"/accounts/oidc/acme/login/callback/?state={back['state']}&code={back['code']}"
-        self.browser().get(path)
-        assert browser.get(f"{path}&iss={back['iss']}").status == 302
-        browser.get(path)
-        self.secrets |= {CLIENT_SECRET, *op.tokens}
-
     def everything(self):
         bob = self.sign_up("bob", by_link=True)
         assert bob.get("/").status == 200
@@ -236,20 +221,3 @@ def test_in_production_each_log_line_is_json_without_secrets(tmp_path):
     assert not any("?" in line["path"] for line in requests)
     assert "/accounts/lockdown/[secret]" in log
     assert "/accounts/owner/[secret]" in log
-
-
-@pytest.mark.proof
-def test_in_development_no_log_line_holds_a_secret_of_this_site_or_of_a_provider(op):
-    providers = json.dumps([op.setting()])
-    with Site(OIDC_PROVIDERS=providers, METRICS_TOKEN=TOKEN) as site:
-        journey = Journey(site, {})
-        journey.secrets |= {
-            (site.data_dir / name).read_text() for name in ("secret_key", "encryption_key")
-        }
-        journey.everything()
-        journey.round_trip(op)
-        figures = metrics(journey)
-        log = site.log()
-
-    assert secrets_in(journey, log + figures) == []
-    assert "path=/accounts/oidc/acme/login/callback/ status=302" in log

@@ -4,7 +4,6 @@ import csv
 import io
 import uuid
 from collections.abc import Callable
-from ipaddress import ip_network
 from typing import Any
 from uuid import UUID
 
@@ -33,7 +32,7 @@ from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
 from tests.support.administration import by_staff, by_superuser
 from tests.support.second_steps import mails_about
-from tests.support.signin import set_up, signed_in
+from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,
     WRONG,
@@ -271,7 +270,9 @@ def test_a_session_in_another_browser_reaches_nothing_before_reauthentication():
     # The API reference, which is public, has a carol in its examples.
     alice, carol, owner = make_user("alice"), make_staff("carol-of-staff"), browser()
     assert sign_in_twice(owner, carol).url == "/"
-    other = signed_in(carol)
+    signed_in(carol)
+    owner.post(SESSIONS, {"others": "1"})
+    message, other = b"1 other session was signed out", signed_in(carol)
     thief = with_cookie_of(owner, browser(CURL))
     everything = {"others": "1", "password": WRONG, "is_active": "on", "is_staff": "on"}
 
@@ -284,45 +285,20 @@ def test_a_session_in_another_browser_reaches_nothing_before_reauthentication():
     for route in OPEN - {REAUTHENTICATE[1:], LOGOUT[1:]}:
         for answer in (thief.get(address(route)), thief.post(address(route), everything)):
             assert b"carol-of-staff" not in answer.content, route
+            assert message not in answer.content, "the owner's message is not for the thief"
     assert thief.post(REAUTHENTICATE, {"password": WRONG}).status_code == 200
 
     alice.refresh_from_db()
     carol.refresh_from_db()
     assert not alice.is_staff
     assert carol.has_usable_password()
+    assert message in owner.get(SESSIONS).content
     assert [is_signed_in(each) for each in (thief, owner, other)] == [False, True, True]
     assert Activity.objects.filter(kind="browser_changed").count() == 1
 
 
-def test_a_thief_in_another_browser_does_not_get_the_owners_flash_messages():
-    alice = make_user("alice")
-    owner, other = signed_in_at(browser()), signed_in(alice)
-    owner.post("/accounts/sessions/", {"others": "1"})
-    thief = with_cookie_of(owner, browser(CURL))
-
-    for route in OPEN:
-        assert b"1 other session was signed out" not in thief.get(address(route)).content, route
-
-    assert b"1 other session was signed out" in owner.get("/accounts/sessions/").content
-    assert not is_signed_in(other)
-
-
-def test_another_network_is_detected_behind_a_trusted_proxy(settings):
-    set_up(settings, session_protection_network="on", trusted_proxies=(ip_network("127.0.0.1"),))
-    make_user("alice")
-    owner = signed_in_at(browser(HTTP_X_FORWARDED_FOR="198.51.100.1, 2001:db8:0:1::5"))
-
-    def reached_from(forwarded):
-        return is_signed_in(with_cookie_of(owner, browser(HTTP_X_FORWARDED_FOR=forwarded)))
-
-    assert reached_from("2001:db8:0:1::99"), "the same /64"
-    assert not reached_from("2001:db8:0:2::5")
-    assert not reached_from("2001:db8:0:1::5, 203.0.113.7")
-
-
 AGENTS = {
-    "8 KB": "x" * 8192,
-    "8 KB that looks like one": "Mozilla/5.0 (" + "a; " * 2700 + ") Chrome/1",
+    "8 KB": "Mozilla/5.0 (" + "a; " * 2700 + ") Chrome/1",
     "control characters": "\x1b[2J\x7f\x01Firefox/1.0\t\x85",
     "emoji": "\U0001f600 Chrome/140".encode().decode("latin-1"),
     "empty": "",
@@ -348,31 +324,6 @@ def test_an_odd_user_agent_causes_no_server_error_and_is_stored_short_and_printa
     assert login.agent.isprintable()
 
 
-def test_an_ip_address_with_a_long_zone_causes_no_server_error(settings):
-    """A zone (RFC 4007) may be longer than the database column."""
-    set_up(settings, trusted_proxies=(ip_network("127.0.0.1"),))
-    make_user("alice")
-
-    sign_in(browser(HTTP_X_FORWARDED_FOR="fe80::1%" + "a" * 500), "alice", WRONG)
-
-    assert len(Activity.objects.get().ip) <= 45
-
-
-# ua-parser reads any text before the slash as the name of an app.
-APP = "{}/1 CFNetwork/1 Darwin/2"
-
-
-def test_a_made_up_user_agent_cannot_write_text_into_another_users_history():
-    """The attacker sends a user agent such as 'Alert: see evil.example' with a failed sign-in."""
-    make_user("alice")
-    sign_in(browser(APP.format("Alert: see https:evil.example")), "alice", WRONG)
-
-    page = signed_in_at(browser()).get("/accounts/activity/").text
-
-    assert "evil.example" not in page
-    assert "Alert:" not in page
-
-
 ACTIVITY = "/accounts/activity/"
 CSV = f"{ACTIVITY}activity.csv"
 
@@ -387,11 +338,6 @@ REWRITES: dict[str, Callable[[Activity], object]] = {
     "save": lambda row: forged(row).save(),
     "save of a twin": lambda row: Activity(pk=row.pk, kind="signed_in").save(),
     "update": lambda row: Activity.objects.filter(pk=row.pk).update(kind="signed_in"),
-    "update of a person's": lambda row: row.user and row.user.activity.update(kind="signed_in"),
-    "bulk_update": lambda row: Activity.objects.bulk_update([forged(row)], ["kind"]),
-    "update_or_create": lambda row: Activity.objects.update_or_create(
-        {"kind": "signed_in"}, pk=row.pk
-    ),
     "bulk_create": lambda row: Activity.objects.bulk_create(
         [forged(row)], update_conflicts=True, unique_fields=["id"], update_fields=["kind"]
     ),
@@ -430,11 +376,8 @@ def test_a_history_shows_only_the_users_own_entries():
     for row in Activity.objects.all():
         is_own = row.user is not None and row.user.username == "mallory"
         assert mallory.get(f"{ACTIVITY}{row.pk}/").status_code == (200 if is_own else 404)
-    for query in ("", "?group=failure", "?group=failure&user=alice&page=0", "?group=\0&page=1e9"):
-        for path in (ACTIVITY, CSV):
-            answer = mallory.get(path + query)
-            assert answer.status_code == 200
-            assert b"192.0.2.77" not in answer.getvalue()
+    for path in (ACTIVITY, CSV, f"{ACTIVITY}?group=failure&user=alice&page=0"):
+        assert b"192.0.2.77" not in mallory.get(path).getvalue()
 
 
 def test_guesses_beyond_the_limit_are_neither_recorded_nor_mailed():
@@ -457,7 +400,6 @@ def test_no_cell_of_the_csv_file_is_a_formula(cell):
     *_, row = csv.reader(io.StringIO(text, newline=""))
 
     assert [row[2], row[-3], row[-1]] == [f"'{cell}"] * 3
-    assert row[1] == "Another session was signed out"
 
 
 def test_repeated_sign_ins_do_not_flood_the_owner_with_notices():
