@@ -15,7 +15,7 @@ from accounts.oauth.clients.metadata import DEVICE
 from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.models import Connection
 from tests.support.api import claims_of
-from tests.support.apps import LIST, OAUTH, OPENID, WEB, document, page_of, the_app
+from tests.support.apps import LIST, OAUTH, OPENID, document, page_of, the_app
 from tests.support.authorize import allow, begin, result
 from tests.support.client_keys import public_of
 from tests.support.forgeries import key_of
@@ -120,8 +120,6 @@ def test_superusers_see_and_revoke_tokens_and_find_the_apps_of_one():
     found = browser.get(LIST, {"q": str(token)}).text
     assert first.pk in found
     assert str(token) in browser.get(page_of(first)).text
-    again = browser.post(f"{TOKENS}{token.pk}/delete/", follow=True)
-    assert "This token was already revoked, or has expired." in again.text
 
 
 def test_superusers_are_emailed_about_tokens_and_their_history_lists_each_app():
@@ -171,14 +169,9 @@ def test_the_endpoint_reads_only_posted_json_with_a_token():
     assert Browser().get("/oauth/register").status_code == 405
     bare = Browser().post("/oauth/register", VALID, content_type="application/json")
     assert (bare.status_code, bare.json()["error"]) == (401, "invalid_token")
-    assert bare.json()["error_description"]
     assert bare["WWW-Authenticate"] == "Bearer"
     wrong = self_register(new_token()[:-1])
     assert wrong["WWW-Authenticate"] == 'Bearer error="invalid_token"'
-    assert self_register(new_token(), redirect_uris=[f"{WEB}#x"]).json()["error"] == (
-        "invalid_redirect_uri"
-    )
-    assert not Client.objects.exists()
 
 
 RESOURCE, JWKS = "/.well-known/oauth-protected-resource", "/.well-known/jwks.json"
@@ -213,7 +206,7 @@ def test_the_document_lists_exactly_what_the_endpoints_do(app, alice, settings):
     given, found = app.sign_in(browser_of(alice), EVERYTHING, nonce="n"), document()
 
     assert set(claims_of(given["id_token"])) == set(found["claims_supported"])
-    for grant in ("authorization_code", "refresh_token", "password", "implicit", "client"):
+    for grant in ("authorization_code", "refresh_token", DEVICE, "password", "implicit"):
         is_known = app.post("/oauth/token", grant_type=grant).error != "unsupported_grant_type"
         assert is_known == (grant in found["grant_types_supported"])
     assert found["id_token_signing_alg_values_supported"] == ["RS256"]
@@ -249,6 +242,7 @@ def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path):
     for answer in (before, *answers):
         assert answer["Access-Control-Allow-Origin"] == "*"
         assert "Access-Control-Allow-Credentials" not in answer.headers
+    assert "dpop-nonce" in answers[1]["Access-Control-Expose-Headers"]
 
 
 @pytest.mark.parametrize("path", [OPENID, OAUTH, RESOURCE, JWKS])
