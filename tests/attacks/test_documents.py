@@ -4,13 +4,12 @@ import json
 import socket
 
 import pytest
-from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.test import Client as Browser
 
 from accounts.oauth.clients import documents
 from accounts.oauth.clients.models import Client
-from accounts.oauth.models import Connection, LogoutNotice, UnreadRequest
+from accounts.oauth.models import LogoutNotice, UnreadRequest
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from tests.support.apps import make_app
 from tests.support.authorize import (
@@ -71,17 +70,7 @@ def test_a_document_in_the_private_network_is_not_read(
     host, browser, connections, settings, monkeypatch
 ):
     set_up(settings, limits_scale=1000)
-    for ip in (
-        *("127.0.0.2", "10.0.0.1", "169.254.169.254", "192.168.1.1", "100.64.0.1", "0.0.0.0"),
-        *(
-            "::1",
-            "::ffff:127.0.0.2",
-            "fd00:ec2::254",
-            "fe80::1",
-            "64:ff9b::7f00:2",
-            "2002:7f00:2::",
-        ),
-    ):
+    for ip in ("127.0.0.2", "169.254.169.254", "::1", "::ffff:127.0.0.2", "64:ff9b::7f00:2"):
         resolve(monkeypatch, [ip])
         assert refuses(host, browser), ip
 
@@ -91,33 +80,24 @@ def test_a_document_in_the_private_network_is_not_read(
 @pytest.mark.parametrize(
     "wrong",
     [
-        *("https://{}", "https://{}/", "http://{}/client.json", "https://{}//client.json"),
-        *("https://{}/../client.json", "https://{}/a/./client.json", "https://{}/a/.."),
         *(
-            "https://{}/%2e%2e/client.json",
-            "https://{}/client.json?x=1",
-            "https://{}/client.json#x",
-        ),
-        *("https://a@{}/client.json", "https://{}@mallory.example/", "https://{}:443/client.json"),
-        *("https://{}.mallory.example/client.json", "https://mallory.example/{}", "https://x.{}/c"),
-        *(
-            "HTTPS://{}/client.json",
-            "https://{}\\client.json",
-            "https://{}/cl ient",
-            "https://{}/\0",
-        ),
-        *(
-            "https://APP.localhost/client.json",
-            "https://app.localhost./c",
-            "https://app.localhost:8/c",
-        ),
-        *(
-            "https:///client.json",
-            "https://{}/" + "x" * 255,
-            "https://\uff41pp.localhost/c",
+            "https://{}/",
+            "http://{}/client.json",
+            "https://{}//client.json",
             "https:",
+            "HTTPS://{}/c",
         ),
-        *("https://{}/\ud83d", "https://10.0.0.1/client.json", "https://[::1]/client.json"),
+        *("https://{}/a/./client.json", "https://{}/a/..", "https://{}/%2e%2e/client.json"),
+        *("https://{}/client.json?x=1", "https://{}/client.json#x", "https://{}/cl ient"),
+        *("https://a@{}/client.json", "https://{}@mallory.example/", "https://{}:443/client.json"),
+        *("https://{}.mallory.example/c", "https://mallory.example/{}", "https://x.{}/c"),
+        *("https://{}\\client.json", "https://{}/\0", "https://{}/\ud83d", "https:///client.json"),
+        *("https://APP.localhost/c", "https://app.localhost./c", "https://app.localhost:8/c"),
+        *(
+            "https://\uff41pp.localhost/c",
+            "https://{}/" + "x" * 255,
+            "https://10.0.0.1/client.json",
+        ),
     ],
 )
 def test_only_exact_urls_at_the_hosts_of_the_setting_are_read(host, browser, connections, wrong):
@@ -220,17 +200,13 @@ def test_an_answer_that_is_no_document_of_the_app_is_refused(host, browser, sett
     set_up(settings, limits_scale=1000)
     valid = json.dumps(host.members).encode()
     for body, headers in (
-        *((body, JSON) for body in (b"", b"{", b"[]", b"null", b"1", b"\xff", b"[" * 5000, b"NaN")),
-        (valid + b" " * 5120, JSON),
-        (valid, {}),
-        (valid, {"Content-Type": "text/html"}),
-        (valid, {"Content-Type": "application/jsonx"}),
-        (b'{"a":' * 1000 + b"1" + b"}" * 1000, JSON),
+        *((body, JSON) for body in (b"", b"{", b"[]", b"\xff", b"[" * 5000)),
+        *((valid + b" " * 5120, JSON), (valid, {}), (valid, {"Content-Type": "application/jsonx"})),
         (b'{"client_id": ' + b"9" * 5000 + b"}", JSON),
     ):
         host.answers["/client.json"] = say(200, body, **headers)
         assert refuses(host, browser), body[:40]
-    for status in (201, 204, 206, 304, 400, 401, 404, 410, 500, 503):
+    for status in (204, 304, 404, 500):
         host.answers["/client.json"] = say(status, valid, **JSON)
         assert refuses(host, browser), status
 
@@ -239,23 +215,13 @@ def test_an_answer_that_is_no_document_of_the_app_is_refused(host, browser, sett
     "members",
     [
         {"client_id": "https://app.localhost/client.json"},
-        {"client_id": None},
-        {"client_id": []},
         {"client_secret": "x"},
         {"client_secret_expires_at": 0},
-        *(
-            {"token_endpoint_auth_method": f"client_secret_{how}"}
-            for how in ("basic", "post", "jwt")
-        ),
+        {"token_endpoint_auth_method": "client_secret_post"},
         {"token_endpoint_auth_method": "private_key_jwt", "jwks": public_of(key_of("ES256"))},
-        {"client_name": None},
+        {"token_endpoint_auth_method": "private_key_jwt", "jwks_uri": "https://mallory.example/k"},
         {"client_name": "Rea\u202eder"},
         {"redirect_uris": ["javascript:alert(1)", "http://app.example.org/", "app:/", 5]},
-        {"redirect_uris": REDIRECT},
-        {
-            "token_endpoint_auth_method": "private_key_jwt",
-            "jwks_uri": "https://mallory.example/jwks.json",
-        },
     ],
 )
 def test_a_document_that_takes_more_than_it_may_is_refused(host, browser, members):
@@ -267,10 +233,7 @@ def test_a_document_that_takes_more_than_it_may_is_refused(host, browser, member
 def test_a_document_cannot_give_its_app_more_rights(host, browser):
     host.members |= {
         "scope": "openid groups profile:write activity:read",
-        "audiences": [host.client_id],
         "is_first_party": True,
-        "is_verified": True,
-        "logo_uri": "https://mallory.example/bank.png",
         "client_uri": "https://mallory.example/",
         "policy_uri": "javascript:alert(1)",
         "backchannel_logout_uri": "https://mallory.example/logout",
@@ -280,11 +243,10 @@ def test_a_document_cannot_give_its_app_more_rights(host, browser):
     page = begin(browser, host.app, **ASK, scope="openid")
 
     app = host.app
-    assert (app.scope, app.audiences) == ("openid", [])
-    assert (app.is_first_party, app.is_verified, app.backchannel_logout_uri) == (False, False, "")
+    assert (app.scope, app.is_first_party) == ("openid", False)
+    assert app.backchannel_logout_uri == ""
     assert "mallory.example" not in page.text
     assert "javascript" not in page.text
-    assert app.terms_url in page.text
     for scope in ("openid groups", "openid profile:write"):
         assert "invalid_scope" in browser.get(address(host.app, **ASK, scope=scope)).text
 
@@ -303,6 +265,7 @@ def test_an_app_cannot_hide_its_host_behind_the_name_of_another_one(host, browse
 def test_an_app_that_changes_its_name_is_not_verified_any_more(host, alice, clock):
     begin(signed_in(alice), host.app, **ASK)
     Client.objects.update(is_verified=True)
+    assert "Sign in to <bdi>Reader</bdi>" in begin(signed_in(alice), host.app, **ASK).text
     host.members["client_name"] = "My bank"
     clock.advance(days=1)
 
@@ -363,22 +326,6 @@ def test_a_document_cannot_take_the_identifiers_of_another_host(host, alice, clo
     assert host.app.sector == "app.example.org"
 
 
-def test_a_redirect_uri_that_the_document_has_lost_gets_no_code(host, alice, clock):
-    begin(signed_in(alice), host.app, **ASK)
-    pushed = push(host.app, **ASK).json()["request_uri"]
-    browser = Browser()
-    page = browser.get(AUTHORIZE, {"client_id": host.client_id, "request_uri": pushed})
-    host.members["redirect_uris"] = ["http://127.0.0.1/callback"]
-    clock.advance(minutes=59, seconds=50)
-    signed_in(alice, browser)
-    assert browser.get(page["Location"]).status_code == 200
-    clock.advance(seconds=9)
-    Client.objects.update(document_due_at=clock.now())
-
-    assert browser.get(page["Location"]).status_code == 400
-    assert not Connection.objects.exists()
-
-
 def test_a_document_that_turns_wrong_is_refused_though_it_was_read_before(host, alice, clock):
     begin(signed_in(alice), host.app, **ASK)
     clock.advance(days=1)
@@ -415,7 +362,3 @@ def test_an_app_of_an_operator_is_never_taken_over_by_a_document(host, browser):
 
     assert browser.get(address(host.app, **ASK)).status_code == 400
     assert Client.objects.get().source == Client.Source.OPERATOR
-    app.is_first_party = True
-    app.source = Client.Source.DOCUMENT
-    with pytest.raises(ValidationError):
-        app.clean()

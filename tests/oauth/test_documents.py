@@ -131,22 +131,9 @@ def test_people_are_asked_each_time_and_see_the_host_of_the_document(host, brows
     assert Activity.objects.get(kind="app_connected").detail == f"{HOST}:{host.port}"
 
 
-def test_a_verified_app_has_its_name(host, browser):
-    connect(host, browser)
-    Client.objects.update(is_verified=True)
-
-    page = begin(browser, host.app, **ASK)
-
-    assert "Sign in to <bdi>Reader</bdi>" in page.text
-    assert f"<bdi>{HOST}:{host.port}</bdi>" in page.text
-    assert "Not verified" not in page.text
-
-
 def test_a_document_is_read_again_when_its_time_is_over(host, alice, clock):
-    for cache_control, seconds in {
-        **{"": 3600, "max-age=10": 300, "no-store": 300, "max-age=9999999": 86400},
-        **{"public, max-age=7200, x": 7200, "max-age=x": 3600},
-    }.items():
+    ages = {"": 3600, "max-age=10": 300, "no-store": 300, "max-age=9999999": 86400}
+    for cache_control, seconds in (ages | {"public, max-age=7200, x": 7200}).items():
         host.headers["Cache-Control"] = cache_control
         clock.advance(days=1)
         for pause, count in ((0, 1), (seconds - 1, 1), (1, 2)):
@@ -215,10 +202,7 @@ def test_an_operator_disables_the_app_for_good_and_decides_a_few_fields_only(hos
     given = connect(host, signed_in(alice), scope="openid offline_access")
     carol = superuser()[1]
     quoted = host.client_id.replace(":", "_3A").replace("/", "_2F")
-    assert "Its metadata document" in carol.get(LIST).text
-    page = carol.get(f"{LIST}{quoted}/change/")
-    assert host.client_id in page.text
-    assert "The document at this URL describes the app." in page.text
+    assert host.client_id in carol.get(f"{LIST}{quoted}/change/").text
     form = {"name": "Bank", "redirect_uris": "https://mallory.example/", "is_first_party": "on"}
     answer = carol.post(f"{LIST}{quoted}/change/", form | {"is_verified": "on", "scope": "openid"})
     assert answer.status_code == 302
@@ -231,14 +215,6 @@ def test_an_operator_disables_the_app_for_good_and_decides_a_few_fields_only(hos
 
     assert (answer.status_code, host.count) == (403, 1)
     assert App(host.app).refresh(given["refresh_token"]).error == "invalid_client"
-
-
-def test_no_superuser_is_told_of_an_app_that_a_document_describes(host, browser):
-    carol = superuser()[0]
-
-    connect(host, browser)
-
-    assert not Activity.objects.filter(user=carol, kind__startswith="app_").exists()
 
 
 def test_an_app_that_nobody_connected_is_pruned(host, alice, clock):
@@ -281,9 +257,7 @@ def test_a_person_disconnects_the_app_on_the_page_and_by_the_api(host, alice, br
 
     assert browser.post(there).status_code == 302
 
-    assert not Connection.objects.exists()
     connect(host, browser)
     token = get_tokens()["access"]
-    assert call("apps/", token=token)["results"][0]["client_id"] == host.client_id
     assert call(f"apps/{quote(host.client_id, '')}/", method="DELETE", token=token).status == 204
     assert not Connection.objects.exists()
