@@ -9,7 +9,7 @@ from django.test import Client as Browser
 
 from accounts.oauth.clients import documents
 from accounts.oauth.clients.models import Client
-from accounts.oauth.models import LogoutNotice, UnreadRequest
+from accounts.oauth.models import Connection, LogoutNotice, UnreadRequest
 from accounts.throttle.limits import METADATA_NETWORK, METADATA_PERSON
 from tests.support.apps import make_app
 from tests.support.authorize import (
@@ -324,6 +324,14 @@ def test_a_document_cannot_take_the_identifiers_of_another_host(host, alice, clo
     for kind, uris in (("public", mine), ("pairwise", others)):
         assert changed(kind, uris)[1].status_code == 400
     assert host.app.sector == "app.example.org"
+
+
+def test_a_redirect_uri_that_the_document_has_lost_gets_no_code(host, browser, clock):
+    page = begin(browser, host.app, **ASK)
+    host.members["redirect_uris"] = ["http://127.0.0.1/callback"]
+    Client.objects.update(document_due_at=clock.now())
+
+    assert (allow(browser, page).status_code, Connection.objects.count()) == (400, 0)
 
 
 def test_a_document_that_turns_wrong_is_refused_though_it_was_read_before(host, alice, clock):
