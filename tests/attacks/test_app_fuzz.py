@@ -24,7 +24,8 @@ ENDPOINTS = (
     *("/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/userinfo", "/oauth/par"),
     REGISTER,
     *("/oauth/authorize", "/oauth/logout", "/.well-known/openid-configuration"),
-    "/.well-known/oauth-protected-resource",
+    *("/.well-known/oauth-protected-resource", "/oauth/device_authorization", "/oauth/device"),
+    *("/accounts/apps/%00/", "/accounts/apps/..%2F/", "/accounts/apps/%F0%9F%92%A5/"),
 )
 NAMES = (
     *("grant_type", "code", "redirect_uri", "code_verifier", "refresh_token", "scope", "resource"),

@@ -244,17 +244,6 @@ def test_prompt_and_max_age_cannot_be_stripped_at_a_later_page(app, browser, clo
     assert not AuthorizationCode.objects.exists()
 
 
-def test_no_other_site_presses_the_buttons_of_the_consent_page(app):
-    browser = signed_in(make_user("alice"), Browser(enforce_csrf_checks=True))
-    page = begin(browser, app)
-
-    for act in ("allow", "cancel"):
-        assert allow(browser, page, act).status_code == 403
-    assert AuthorizationRequest.objects.exists()
-    assert "frame-ancestors 'none'" in page["Content-Security-Policy"]
-    assert page["X-Frame-Options"] == "DENY"
-
-
 def test_a_misleading_name_changes_neither_the_page_nor_the_host_on_it(browser):
     name = '<a href="//x">authsite</a> (verified)'
     app = make_app(name, is_verified=False, scope="openid email")

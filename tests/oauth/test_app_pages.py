@@ -3,15 +3,10 @@
 from typing import Any
 
 import pytest
-from django.conf import settings
-from django.db import connection
-from django.test.utils import CaptureQueriesContext
 
-from accounts.activity.services import Actor
-from accounts.oauth import connections
 from accounts.sessions.models import LoginSession
 from tests.support.api import call, get_tokens
-from tests.support.apps import asked_for, connect_app, make_app
+from tests.support.apps import connect_app, make_app
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 
@@ -49,40 +44,6 @@ def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(clie
     history = client.get("/accounts/activity/").text
     assert "An app was disconnected" in history
     assert "Paperless" in history
-
-
-def test_the_list_says_which_apps_are_unused_disabled_or_use_another_service(client, alice, clock):
-    app = make_app(disabled_at=clock.now())
-    connections.agree(asked_for(app, "openid", settings.AUTHSITE.origin), alice, Actor())
-    clock.advance(days=91)
-    signed_in(alice, client)
-
-    listed = client.get(APPS).text
-    for told in ("Disabled by this site", "Not used recently", "only an ID that stands for"):
-        assert told in listed
-    assert "uses " not in listed
-    connections.agree(asked_for(app, "openid", "https://wiki.example.org"), alice, Actor())
-    listed = client.get(APPS).text
-    assert "uses https://wiki.example.org on your behalf" in listed
-    assert "Not used recently" not in listed
-
-
-def test_a_long_list_takes_no_more_queries_than_a_short_one(client, alice):
-    def cost():
-        with CaptureQueriesContext(connection) as queries:
-            client.get(APPS)
-        return len(queries)
-
-    def add(count):
-        for number in range(count):
-            connections.agree(asked_for(make_app(f"App {number}")), alice, Actor())
-
-    add(1)
-    client.get(APPS)
-    few = cost()
-    add(60)
-    assert cost() == few
-    assert "Page 1 of 2" in client.get(APPS).text
 
 
 def test_the_api_lists_and_disconnects_apps(alice, clock):

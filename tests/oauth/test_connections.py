@@ -108,19 +108,6 @@ def test_uses_are_recorded_at_most_once_a_minute(alice, paperless, clock):
     assert used_at() == clock.now()
 
 
-def test_the_list_has_each_app_once_and_no_apps_of_others(alice, paperless, clock):
-    wiki, began = make_app("Wiki"), clock.now()
-    connections.agree(asked_for(paperless, "openid"), alice, Actor())
-    connections.agree(asked_for(paperless, "openid"), make_user("bob"), Actor())
-    connections.agree(asked_for(wiki, "openid"), make_user("carol"), Actor())
-    clock.advance(hours=1)
-    connections.agree(asked_for(paperless, "groups", "https://wiki.test"), alice, Actor())
-
-    (app,) = connections.of(alice)
-    assert (app.name, app.since, app.used_at) == ("Paperless", began, clock.now())
-    assert [row.scope for row in app.agreed] == ["openid", "groups"]
-
-
 def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(alice, paperless):
     browser, bobs, wiki = browser_of(alice), browser_of(make_user("bob")), make_app("Wiki")
     ended = [connect_app(browser, paperless, is_offline=is_offline) for is_offline in (0, 1)]
@@ -159,21 +146,6 @@ def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out
         assert connections.covers(asked_for(paperless), alice) is not is_forgotten
         assert AuthorizationCode.objects.exists() is not is_forgotten
         AuthorizationCode.objects.all().delete()
-
-
-def test_disabling_an_app_ends_its_sessions_and_codes_and_those_of_no_other_app(alice, paperless):
-    browser, wiki = browser_of(alice), make_app("Wiki")
-    ended = [connect_app(browser, paperless, is_offline=is_offline) for is_offline in (0, 1)]
-    kept = [connect_app(browser, wiki), browser]
-    for app in (paperless, wiki):
-        code_for(browser, app)
-
-    clients.set_enabled(paperless, Actor(), enabled=False)
-
-    assert not any(map(is_live, ended))
-    assert all(map(is_live, kept))
-    assert [code.client for code in AuthorizationCode.objects.all()] == [wiki]
-    assert connections.covers(asked_for(paperless), alice), "for when it is enabled again"
 
 
 def test_prune_ends_what_an_interrupted_disabling_has_left(alice, paperless):

@@ -66,17 +66,6 @@ def test_no_host_is_shown_that_an_app_which_has_registered_itself_has_claimed(br
         assert "<bdi>shop.example.org</bdi>" not in text
 
 
-def test_an_app_with_a_secret_is_shown_as_verified_and_must_send_its_secret(browser):
-    app, codes = new_device(is_public=False)
-
-    text = type_code(browser, codes["user_code"]).text
-
-    assert "Verified by this site’s administrator" in text
-    assert "Any program can claim" not in text
-    app.secret = ""
-    assert (ask(app).error, poll(app, codes).error) == ("invalid_client", "invalid_client")
-
-
 def test_a_person_who_refuses_ends_the_request(browser):
     app, codes = new_device()
 
@@ -163,20 +152,6 @@ def test_only_apps_that_are_registered_for_devices_get_codes():
     assert ask(web).error == "unauthorized_client"
     set_client(app, is_device=False)
     assert (ask(app).error, poll(app, codes).error) == ("unauthorized_client",) * 2
-
-
-@pytest.mark.parametrize(
-    "form, error",
-    [
-        ({"scope": ""}, "invalid_scope"),
-        ({"scope": "openid profile:read"}, "invalid_scope"),
-        ({"resource": "https://other.example.org"}, "invalid_target"),
-    ],
-)
-def test_a_device_may_ask_only_for_what_its_app_may_request(form, error):
-    app = new_device()[0]
-
-    assert app.post("/oauth/device_authorization", **({"scope": "openid"} | form)).error == error
 
 
 def test_a_disconnected_app_does_not_redeem_what_was_allowed_before(browser):

@@ -1,11 +1,9 @@
 """The keys that sign ID tokens: when the site gets one, and who publishes it."""
 
-import io
 from datetime import timedelta
 
 import jwt
 import pytest
-from django.core.management import call_command
 
 from accounts.activity.services import Actor
 from accounts.oauth import id_tokens
@@ -86,19 +84,3 @@ def test_no_app_refuses_an_id_token_while_two_processes_replace_their_keys(clock
             assert minute < 7 or kid in copies[0]
             used.add(kid)
     assert len(used) == 2
-
-
-@pytest.mark.parametrize("now", [False, True])
-def test_the_command_replaces_the_keys_of_access_tokens_and_id_tokens(clock, now):
-    app, alice = new_app(), browser_of(make_user("alice"))
-    before = [keyring.signer(name).kid for name in ("ES256", "RS256")]
-
-    call_command("rotate_signing_key", *["--now"] * now, stdout=io.StringIO())
-
-    old, new = published()[:-2], published()[-2:]
-    assert old == [] if now else old == before
-    assert (keyring.signer("RS256").kid == new[1]) == now
-    clock.advance(minutes=10)
-    token = app.sign_in(alice, "openid")["id_token"]
-    assert jwt.get_unverified_header(token)["kid"] == new[1] == keyring.signer("RS256").kid
-    assert keyring.signer("ES256").kid == new[0]

@@ -245,13 +245,6 @@ def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path):
     assert "dpop-nonce" in answers[1]["Access-Control-Expose-Headers"]
 
 
-@pytest.mark.parametrize("path", [OPENID, OAUTH, RESOURCE, JWKS])
-def test_the_documents_can_only_be_read(path):
-    answer = Browser(enforce_csrf_checks=True).post(path)
-
-    assert (answer.status_code, answer["Allow"]) == (405, "GET, HEAD")
-
-
 def test_scripts_of_other_sites_may_read_nothing_else():
     for path in ("/oauth/introspect", "/oauth/authorize", "/", "/api/v1/me/", "/oauth/token/"):
         answer = Browser().get(path, headers=SCRIPT)
