@@ -83,11 +83,11 @@ def test_an_unknown_field_is_named_in_the_error(target):
         for name in ("passwort", "token_typ_hint", "__proto__", "x" * 64):
             answer = target.send(to, {**to.fields, name: "x"})
             check(name, answer, 400)
-            assert name in answer.json
+            assert name in answer.body
         for name in ("detail", "", "\ud800", "a\nb", "x" * LONG, BIDI, "\0"):
             answer = target.send(to, {**to.fields, name: "x"})
             check(name, answer, 400)
-            assert ascii(name[:32]) in answer.json["non_field_errors"][0]
+            assert ascii(name[:32]) in answer.body["non_field_errors"][0]
     hinted = {"token": "none", "token_type_hint": "x"}
     check(hinted, target.send(REVOCATION, hinted), 200)
 
@@ -162,7 +162,7 @@ def test_the_answer_is_json_whatever_the_client_accepts(target):
                 answer = target.get(f"{path}{query}", **headers)
                 assert answer.status in {200, 400, 404}, (accept, query)
                 assert answer.headers["Content-Type"] == "application/json"
-                assert len(answer.body) < 5000
+                assert len(answer.content) < 5000
 
 
 PAGES = ("", "0", "-1", "1.5", "1e400", "a", "%00", "%ff", "%ed%a0%80", "9" * 19, "9" * 5000,
@@ -180,7 +180,7 @@ def test_a_malformed_page_group_or_id_causes_no_server_error(target):
                 answer = target.get(f"{path}?{name}={page}")
                 check((path, name, page), answer, 200, 400, 404)
                 if answer.status == 200:
-                    assert answer.json["next"] is answer.json["previous"] is None
+                    assert answer.body["next"] is answer.body["previous"] is None
     for odd in IDS:
         check(odd, target.get(f"{API}users/{odd}/"), 404)
         check(odd, target.get(f"{API}sessions/{odd}/", method="DELETE"), 404)
@@ -202,8 +202,8 @@ def test_a_missing_slash_is_a_404_that_says_so_and_not_a_redirect(target):
         for method in ("GET", "POST"):
             answer = target.get(path[:-1], body=b"{}", method=method)
             assert answer.short == (404, "not_found")
-            assert "slash" in answer.json["detail"]
-    assert "slash" not in target.get(NO_CLIENT[:-1]).json["detail"]
+            assert "slash" in answer.body["detail"]
+    assert "slash" not in target.get(NO_CLIENT[:-1]).body["detail"]
 
 
 def test_an_unsupported_method_is_405_with_an_allow_header(target):

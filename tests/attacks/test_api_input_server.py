@@ -92,7 +92,7 @@ def test_no_token_password_or_header_is_in_the_log(server, site):
     """Some clients put secrets in URLs."""
     client = server.client
     login = {"username": "parser", "password": PASSWORD}
-    tokens = call(client, TOKEN, login).json
+    tokens = call(client, TOKEN, login).body
     access, refresh = tokens["access"], tokens["refresh"]
     secrets = {PASSWORD, WRONG, *access.split("."), "Authorization", basic("parser", WRONG)}
     name = {"username": "newcomer", "email": "newcomer@example.org"}

@@ -27,7 +27,6 @@ from tests.support.api_keys import (
     row_of,
     shown_key,
 )
-from tests.support.api_steps import status_and_code
 from tests.support.routes import ROUTES
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
@@ -64,13 +63,13 @@ def test_the_staff_api_needs_a_second_factor_of_the_last_ten_minutes(clock, sett
     alice = make_user("alice")
     member("dave", "Support")
     one_step = get_tokens("dave", scope="admin:read admin:write")["access"]
-    assert {status_and_code(answer) for answer in calls(one_step, alice)} == {NOT_FRESH}
+    assert {answer.short for answer in calls(one_step, alice)} == {NOT_FRESH}
 
     token = staff()
     clock.advance(minutes=10)
     assert call("admin/users/", token=token).status == 200
     clock.advance(seconds=1)
-    assert {status_and_code(answer) for answer in calls(token, alice)} == {NOT_FRESH}
+    assert {answer.short for answer in calls(token, alice)} == {NOT_FRESH}
     assert User.objects.get(pk=alice.pk).is_active
 
 
@@ -81,7 +80,7 @@ def test_each_call_needs_its_scope_and_read_and_write_do_not_include_it():
     for scope, opened in (("read write users:read", []), ("admin:read", [200, 200])):
         answers = calls(staff_token("carol", scope), alice)
         assert [answer.status for answer in answers if answer.status == 200] == opened
-        assert status_and_code(answers[-1]) == TOO_LITTLE
+        assert answers[-1].short == TOO_LITTLE
     assert User.objects.get(pk=alice.pk).is_active
 
 
@@ -90,10 +89,10 @@ def test_people_without_a_role_and_auditors_cannot_act():
     enrolled(mallory)
 
     for answer in calls(staff_token("mallory"), alice):
-        assert status_and_code(answer) == (403, "not_in_role")
+        assert answer.short == (403, "not_in_role")
     read, shown, acted = calls(staff("Auditor"), alice)
     assert (read.status, shown.status, shown["acts"]) == (200, 200, [])
-    assert status_and_code(acted) == (403, "not_in_role")
+    assert acted.short == (403, "not_in_role")
 
 
 def test_the_staff_api_cannot_act_on_staff_with_more_rights():
@@ -102,7 +101,7 @@ def test_the_staff_api_cannot_act_on_staff_with_more_rights():
 
     for target in [*targets, member("owner", "Superuser")]:
         for name in API_ACTS:
-            assert status_and_code(act(token, target, name)) == (403, "not_allowed_on_staff")
+            assert act(token, target, name).short == (403, "not_allowed_on_staff")
 
 
 @pytest.mark.parametrize(
@@ -183,9 +182,9 @@ def test_a_key_opens_only_the_endpoints_of_its_scope(method, route):
     for scope in sorted(SCOPES):
         answer = call(path, {}, method=method, token=key_of(alice, scope))
         if CALLS[method, route] is None:
-            assert status_and_code(answer) == NOT_FRESH
+            assert answer.short == NOT_FRESH
             assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
-        elif status_and_code(answer) != TOO_LITTLE:
+        elif answer.short != TOO_LITTLE:
             opened.add(scope)
             # The second request to revoke a session does not find it.
             assert answer.status in {200, 204, 404}
@@ -212,7 +211,7 @@ def test_a_key_gets_no_more_scope_than_its_token_has_and_cannot_make_keys():
     reader = recent_token(scope="keys:read")
     assert [key["id"] for key in call("keys/", token=reader)["results"]] == [row.pk]
     for answer in (make(reader), call(f"keys/{row.pk}/", method="DELETE", token=reader)):
-        assert status_and_code(answer) == TOO_LITTLE
+        assert answer.short == TOO_LITTLE
     assert list(APIKey.objects.all()) == [row]
 
     made = make(recent_token(scope="read write"), scope="write profile:read")
@@ -236,7 +235,7 @@ def test_keys_cannot_be_managed_more_than_ten_minutes_after_authentication(clock
     clock.advance(seconds=1)
 
     for answer in all_calls_on_keys(person["access"], key):
-        assert status_and_code(answer) == NOT_FRESH
+        assert answer.short == NOT_FRESH
         assert answer.headers["WWW-Authenticate"] == FRESH_HEADER
     assert call("me/", token=person["access"]).status == 200
     assert is_alive(key)

@@ -23,7 +23,6 @@ from tests.support.api_steps import (
     first_step,
     first_step_of_alice,
     mail_for,
-    status_and_code,
 )
 from tests.support.lockdown import change_password, lock_down, switch_off
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, set_up_authenticator
@@ -102,7 +101,7 @@ def test_every_sign_in_attempt_costs_exactly_one_hash(people, way, hashes):
     hashes.clear()
     for name in ("alice", "nobody"):
         for length in (1025, 60_000):
-            assert status_and_code(way(name, "a" * length)) == INVALID
+            assert way(name, "a" * length).short == INVALID
     assert not hashes, "a text longer than any password is not hashed"
 
 
@@ -134,10 +133,10 @@ def test_unknown_pending_inactive_and_passwordless_accounts_answer_and_cost_the_
 @each_way
 def test_only_the_right_password_learns_what_is_still_required(people, way):
     for name, code in {"pending": "email_not_verified", "dave": "second_factor_required"}.items():
-        assert status_and_code(way(name, PASSWORD)) == (401, code)
-        assert status_and_code(way(name, WRONG)) == INVALID
+        assert way(name, PASSWORD).short == (401, code)
+        assert way(name, WRONG).short == INVALID
     # An unconfirmed email belongs to no account.
-    assert status_and_code(way("pending@example.org", PASSWORD)) == INVALID
+    assert way("pending@example.org", PASSWORD).short == INVALID
 
 
 def test_the_pages_and_the_api_share_their_sign_in_limits(clock):
@@ -154,7 +153,7 @@ def test_the_pages_and_the_api_share_their_sign_in_limits(clock):
     assert statuses[GUESSES:] == [429] * 4
     for way in WAYS:
         refused = way("alice", PASSWORD, at("192.0.2.99"))
-        assert status_and_code(refused) == (429, "throttled")
+        assert refused.short == (429, "throttled")
         assert refused.headers["Retry-After"] == "60"
     clock.advance(minutes=1)
     assert by_body("alice", PASSWORD, at("192.0.2.99")).status == 200
@@ -175,7 +174,7 @@ def test_a_sign_up_answers_and_costs_the_same_for_a_taken_and_a_free_email(peopl
     assert len(set(bodies)) == 3
     # A later sign-in does not reveal it either.
     later = [by_body(name, PASSWORD) for name in ("first", "other", "third")]
-    assert {status_and_code(answer) for answer in later} == {(401, "email_not_verified")}
+    assert {answer.short for answer in later} == {(401, "email_not_verified")}
 
 
 def test_resending_and_wrong_codes_answer_and_cost_the_same_without_a_pending_sign_up(
@@ -385,7 +384,7 @@ def test_cve_2025_64102_a_new_challenge_gives_no_new_guesses(clock):
 
     assert [guess(i).status for i in range(1, FACTOR_GUESSES)] == [401] * (FACTOR_GUESSES - 1)
     refused = guess(99, code_of(seed))
-    assert status_and_code(refused) == (429, "throttled")
+    assert refused.short == (429, "throttled")
     assert refused.headers["Retry-After"] == "60"
     page = after_password(REMOTE_ADDR="192.0.2.201")
     assert page.post(CHALLENGE, {"code": code_of(seed)}).status_code == 429
@@ -402,7 +401,7 @@ def test_basic_auth_does_not_bypass_the_second_factor():
     for login in ("alice", "ALICE", "alice@example.org", "bob"):
         for path, data in (("sessions/", None), ("token/", {}), ("keys/", {"name": "bot"})):
             answer = call(path, data, basic=f"{login}:{PASSWORD}")
-            assert status_and_code(answer) == (401, "second_factor_required")
+            assert answer.short == (401, "second_factor_required")
             assert ("challenge" in answer.body) is (path == "token/")
     assert call("me/", basic=f"alice:{WRONG}").code == "invalid_credentials"
 
@@ -415,7 +414,7 @@ def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings
 
     for password in (PASSWORD, WRONG):
         answer = call("me/", basic=f"alice:{password}")
-        assert status_and_code(answer) == (401, "invalid_credentials")
+        assert answer.short == (401, "invalid_credentials")
     signed = call("token/", {}, basic=f"alice:{PASSWORD}")
     assert call("me/", basic=f"{signed['access']}:x").status == 200
 
@@ -432,7 +431,7 @@ def test_cve_2026_94218_starting_over_does_not_skip_enrolment(settings, required
 
     for _ in range(3):
         answer = get_tokens("carol")
-        assert status_and_code(answer) == (403, "enrolment_required")
+        assert answer.short == (403, "enrolment_required")
         assert set(answer.body) == {"detail", "code"}
         assert call("me/", basic=f"carol:{PASSWORD}").code == "enrolment_required"
         page.get(SETUP)
@@ -461,12 +460,12 @@ def test_locked_and_inactive_accounts_get_no_token_and_only_the_owner_learns_why
     switch_off(alice)
 
     for answer in (get_tokens(), call("me/", basic=f"alice:{PASSWORD}")):
-        assert status_and_code(answer) == (403, "account_inactive")
+        assert answer.short == (403, "account_inactive")
         assert set(answer.body) == {"detail", "code"}
     stored = User.objects.get(username="bob").password
     for name, password in (("alice", WRONG), ("bob", PASSWORD), ("bob", "!"), ("bob", stored)):
         answer = call("token/", {"username": name, "password": password})
-        assert status_and_code(answer) == (401, "invalid_credentials")
+        assert answer.short == (401, "invalid_credentials")
     assert call("me/", basic=f"bob:{PASSWORD}").code == "invalid_credentials"
 
 
@@ -489,6 +488,6 @@ def test_a_password_or_code_checked_before_a_change_gives_no_token_after_it(
     if has_factor:
         answer = second_step(answer["challenge"], code_of(seed))
 
-    assert status_and_code(answer) == (401, "invalid_credentials")
+    assert answer.short == (401, "invalid_credentials")
     assert LoginSession.objects.filter(kind="api", ended_at=None).count() == 0
     assert not is_good(answer.body.get("access", "x"))

@@ -22,7 +22,6 @@ from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens.access import AccessToken
 from tests.support.api import call, claims_of, get_tokens
-from tests.support.api_steps import status_and_code
 from tests.support.apps import (
     WEB,
     asked_for,
@@ -338,7 +337,7 @@ def test_no_token_of_an_app_lists_or_disconnects_apps(session, app):
 
     for path, method in (("apps/", "GET"), (f"apps/{app.pk}/", "DELETE")):
         answer = call(path, method=method, token=token)
-        assert status_and_code(answer) == (403, "insufficient_scope")
+        assert answer.short == (403, "insufficient_scope")
 
 
 def test_an_app_does_not_learn_of_other_apps(session, app):

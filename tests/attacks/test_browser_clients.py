@@ -11,7 +11,6 @@ from accounts.sessions.models import LoginSession
 from accounts.throttle.models import StoredBudget
 from tests.support.api import call, exchange, get_tokens, is_good, renew, second_step
 from tests.support.api_browser import HEADERS, ORIGIN, App
-from tests.support.api_steps import status_and_code
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_user, outbox
@@ -46,7 +45,7 @@ def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock):
         for token in tokens:
             assert token not in json.dumps([answer.body, list(answer.headers.items())])
     clock.advance(days=5)
-    assert status_and_code(app.renew()) == DEAD
+    assert app.renew().short == DEAD
 
 
 def test_a_refresh_token_from_a_cookie_is_refused_in_a_body():
@@ -55,13 +54,13 @@ def test_a_refresh_token_from_a_cookie_is_refused_in_a_body():
     app, program = App(), get_tokens()
     app.sign_in()
 
-    assert status_and_code(renew(app.refresh)) == DEAD
-    assert status_and_code(call("token/verify/", {"token": app.refresh})) == DEAD
-    assert status_and_code(call("me/", token=app.refresh)) == DEAD
+    assert renew(app.refresh).short == DEAD
+    assert call("token/verify/", {"token": app.refresh}).short == DEAD
+    assert call("me/", token=app.refresh).short == DEAD
     assert app.renew().status == 200
     for token in (program["refresh"], program["access"]):
         app.refresh = token
-        assert status_and_code(app.renew()) == DEAD
+        assert app.renew().short == DEAD
         assert app.refresh == ""
     assert renew(program["refresh"]).status == 200
 
@@ -70,7 +69,7 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it():
     alice, app = make_user("alice", emailed_codes=True), App()
     enrolled(alice)
     first = app.sign_in(scope="profile:read")
-    assert status_and_code(first) == (401, "second_factor_required")
+    assert first.short == (401, "second_factor_required")
     pages, programs = first["challenge"], get_tokens()["challenge"]
 
     for _ in range(6):
@@ -80,7 +79,7 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it():
             app.second_step(programs, code=unused_code(alice)),
             app.second_step(programs, method="email"),
         ]
-        assert {status_and_code(answer) for answer in answers} == {(401, "invalid_challenge")}
+        assert {answer.short for answer in answers} == {(401, "invalid_challenge")}
     assert not LoginSession.objects.exists()
     assert outbox() == []
     asked = app.second_step(pages, method="email")
@@ -89,7 +88,7 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it():
     answer = app.second_step(pages, code=code)
     assert (answer.status, answer["scope"]) == (200, "profile:read")
     assert is_good(answer["access"])
-    assert status_and_code(app.second_step(pages, code=code)) == (401, "invalid_challenge"), (
+    assert app.second_step(pages, code=code).short == (401, "invalid_challenge"), (
         "a challenge is used up by success"
     )
 
@@ -100,9 +99,9 @@ def test_a_browser_clients_access_token_gets_no_other_token_and_no_key():
     access = App().sign_in()["access"]
 
     for token_request in ({}, {"scope": "profile:read"}):
-        assert status_and_code(exchange(access, **token_request)) == DEAD
+        assert exchange(access, **token_request).short == DEAD
     answer = call("keys/", {"name": "loot", "scope": "read", "expires_at": None}, token=access)
-    assert status_and_code(answer) == (403, "not_for_pages")
+    assert answer.short == (403, "not_for_pages")
     assert call("keys/", token=access)["count"] == 0
     assert is_good(access)
 
@@ -120,7 +119,7 @@ def test_signing_in_again_revokes_the_previous_session():
 
     assert [is_good(answer["access"]) for answer in (first, second, third)] == [False, False, True]
     app.refresh = kept
-    assert status_and_code(app.renew()) == DEAD
+    assert app.renew().short == DEAD
     assert LoginSession.objects.filter(ended_at=None).count() == 1
 
 
@@ -136,7 +135,7 @@ def test_signing_out_revokes_the_session_and_is_idempotent():
         assert (app.cookie["httponly"], app.cookie["samesite"]) == (True, "Strict")
 
     assert not is_good(access)
-    assert status_and_code(thief.renew()) == DEAD
+    assert thief.renew().short == DEAD
     assert is_good(bystander)
     assert alice.activity.filter(kind="client_signed_out").count() == 1
 
@@ -168,7 +167,7 @@ def test_a_revoked_session_cannot_be_refreshed_and_its_cookie_is_deleted():
     browser.post("/accounts/sessions/", {"end": session})
 
     answer = app.renew()
-    assert status_and_code(answer) == DEAD
+    assert answer.short == DEAD
     assert answer.headers["WWW-Authenticate"] == 'Bearer error="invalid_token"'
     assert (app.refresh, app.cookie["max-age"]) == ("", 0)
     assert not is_good(access)

@@ -31,7 +31,6 @@ from tests.support.administration import (
 )
 from tests.support.api import call, get_tokens
 from tests.support.api_keys import FORM, NEW, key_of, row_of
-from tests.support.api_steps import status_and_code
 from tests.support.invitations import invite, staff_with, superuser
 from tests.support.second_factor import (
     RECOVERY_CODES,
@@ -368,7 +367,7 @@ def test_an_allowed_key_has_the_role_of_its_owner_and_no_more(clock):
     clock.advance(days=5)
 
     assert [answer.status for answer in calls(key, alice)] == [200, 200, 200]
-    assert status_and_code(calls(key, User.objects.get(username="owner"))[-1])[0] == 403
+    assert calls(key, User.objects.get(username="owner"))[-1].short[0] == 403
     assert call("admin/invitations/", token=key).code == "not_in_role"
     acted = alice.activity.get(kind="switched_off")
     assert (acted.actor, acted.key) == ("carol", row_of(key).label)
@@ -381,14 +380,14 @@ def test_a_key_that_may_only_read_cannot_act():
     *read, acted = calls(key, alice)
 
     assert [answer.status for answer in read] == [200, 200]
-    assert status_and_code(acted) == (403, "insufficient_scope")
+    assert acted.short == (403, "insufficient_scope")
 
 
 def test_no_other_key_of_the_same_owner_may_use_the_staff_api():
     carols_key()
     other = key_of(User.objects.get(username="carol"), "admin:read admin:write read write")
 
-    assert {status_and_code(answer) for answer in calls(other, make_user("alice"))} == {TOO_WEAK}
+    assert {answer.short for answer in calls(other, make_user("alice"))} == {TOO_WEAK}
 
 
 def test_superusers_allow_neither_their_own_keys_nor_those_of_users_nor_any_over_the_api():

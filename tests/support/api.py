@@ -2,14 +2,13 @@
 
 import base64
 import json
-from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlencode
 
 from django.test import Client as Browser
 
 from tests.support import api_jwt as raw
+from tests.support.api_jwt import Answer
 from tests.support.site import Client
 from tests.support.steps import PASSWORD
 from tests.support.wsgi import Program
@@ -17,24 +16,6 @@ from tests.support.wsgi import Program
 API = raw.API
 
 type Caller = Client | Browser
-
-
-@dataclass(frozen=True)
-class Answer:
-    """The answer to a call: its status, parsed JSON body and headers."""
-
-    status: int
-    body: Any
-    headers: Mapping[str, str]
-
-    def __getitem__(self, name: str) -> Any:
-        """Return a member of the body."""
-        return self.body[name]
-
-    @property
-    def code(self) -> str:
-        """The error code in the body, or an empty string."""
-        return self.body.get("code", "") if isinstance(self.body, dict) else ""
 
 
 def call(
@@ -56,7 +37,7 @@ def call(
     authorization = f"Bearer {token}" if token else None
     if basic:
         authorization = f"Basic {base64.b64encode(basic.encode()).decode()}"
-    sent = raw.call(
+    return raw.call(
         client or Program(),
         API + path,
         urlencode(data).encode() if form and data is not None else data,
@@ -64,7 +45,6 @@ def call(
         kind="application/x-www-form-urlencoded" if form else "application/json",
         authorization=authorization,
     )
-    return Answer(sent.status, json.loads(sent.body) if sent.body else None, sent.headers)
 
 
 def get_tokens(name: str = "alice", client: Caller | None = None, **token_request: str) -> Answer:
@@ -92,7 +72,7 @@ def is_good(access: str, client: Caller | None = None) -> bool:
     """Return whether the site accepts an access token, and check the error code if it does not."""
     answer = call("me/", client=client, token=access)
     known = {(200, ""), (401, "token_not_valid"), (401, "token_expired")}
-    assert (answer.status, answer.code) in known, answer
+    assert answer.short in known, answer
     return answer.status == 200
 
 

@@ -5,8 +5,9 @@ from typing import Any
 
 from django.apps import apps
 
-from tests.support.api_jwt import API, ME, Answer, call, get_tokens
-from tests.support.steps import PASSWORD, WRONG
+from tests.support.api import get_tokens
+from tests.support.api_jwt import API, ME, Answer, call
+from tests.support.steps import WRONG
 
 LONG, LIMIT, MEGABYTE = 60_000, 65_536, 1_000_000
 NOBODY = "00000000-0000-4000-8000-000000000000"
@@ -56,7 +57,7 @@ CALLS = (
 
 def check(sent: Any, answer: Answer, *statuses: int) -> None:
     """Fail unless the status is one of ``statuses`` and an error has the documented shape."""
-    message = f"{sent!r:.100} {answer.status} {answer.body[:100]!r}"
+    message = f"{sent!r:.100} {answer.status} {answer.content[:100]!r}"
     assert answer.status in statuses, message
     assert is_in_shape(answer), message
 
@@ -69,7 +70,7 @@ def is_in_shape(answer: Answer) -> bool:
     needed = needs.get(answer.status, "Content-Type")
     if answer.headers["Content-Type"] != "application/json" or not answer.headers.get(needed):
         return False
-    error = answer.json
+    error = answer.body
     if "detail" in error:
         return bool(error["code"]) and all(isinstance(error[n], str) for n in ("detail", "code"))
     return answer.status == 400 and all(
@@ -83,7 +84,7 @@ class Target:
 
     def __init__(self, client: Any, name: str = "alice") -> None:
         self.client = client
-        self.bearer = f"Bearer {get_tokens(client, name, PASSWORD)['access']}"
+        self.bearer = f"Bearer {get_tokens(name, client)['access']}"
 
     def send(self, to: Call, body: Any, **more: Any) -> Answer:
         """Send ``body`` to the endpoint ``to``, with the user's token if it needs one."""
@@ -98,7 +99,7 @@ class Target:
     def made(self) -> list[Any]:
         """Return the number of rows in each table, and the user's profile."""
         models = [apps.get_model("accounts", name) for name in TABLES]
-        return [*(model.objects.count() for model in models), self.get(ME).json]
+        return [*(model.objects.count() for model in models), self.get(ME).body]
 
 
 def storable(execute: Any, sql: str, params: Any, many: bool, context: Any) -> Any:

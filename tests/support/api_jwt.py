@@ -21,20 +21,30 @@ LONGEST_NAME = 254
 
 @dataclass(frozen=True)
 class Answer:
-    """The answer to a call, with the body as bytes."""
+    """The answer to a call."""
 
     status: int
     headers: Any
-    body: bytes
+    content: bytes
 
     @property
-    def json(self) -> Any:
-        return json.loads(self.body)
+    def body(self) -> Any:
+        """The parsed body; None if it is empty."""
+        return json.loads(self.content) if self.content else None
+
+    def __getitem__(self, name: str) -> Any:
+        """Return a member of the body."""
+        return self.body[name]
+
+    @property
+    def code(self) -> str:
+        """The error code in the body, or an empty string."""
+        return self.body.get("code", "") if isinstance(self.body, dict) else ""
 
     @property
     def short(self) -> tuple[int, str]:
         """The status and the error code."""
-        return self.status, self.json["code"]
+        return self.status, self.code
 
 
 def call(
@@ -65,7 +75,7 @@ def call(
         here = client.generic(method, path, body or b"", content_type=kind, headers=sent)
         answer = Answer(here.status_code, here, here.content)
     media_type = answer.headers.get("Content-Type")
-    assert_described(path, method, answer.status, media_type, answer.body)
+    assert_described(path, method, answer.status, media_type, answer.content)
     return answer
 
 
@@ -73,15 +83,6 @@ def basic(name: str | bytes, password: str = "x") -> str:  # noqa: S107 tokens n
     """Return an ``Authorization`` header for HTTP Basic."""
     raw = name.encode() if isinstance(name, str) else name
     return "Basic " + base64.b64encode(raw + b":" + password.encode()).decode()
-
-
-def get_tokens(
-    client: Browser | Client, name: str, password: str, **token_request: str
-) -> dict[str, Any]:
-    """Return the tokens that the site issues for a password."""
-    answer = call(client, TOKEN, token_request, authorization=basic(name, password))
-    assert answer.status == 200, answer.body
-    return dict(answer.json)
 
 
 def answers_to(client: Browser | Client, token: str) -> list[Answer]:
@@ -106,7 +107,7 @@ def is_refused(token: str) -> bool:
     if len(token) <= LONGEST_NAME or not is_plain:
         return {answer.status for answer in answers} <= {400, 401}
     challenges = [answer.headers.get("WWW-Authenticate", "") for answer in answers]
-    answered = {(answer.status, answer.json.get("code")) for answer in answers}
+    answered = {answer.short for answer in answers}
     # Calls that authenticate with the token have an own code for an expired one.
     return answered - {(401, "token_expired")} == {REFUSED} and all(
         told.startswith("Bearer") for told in challenges

@@ -8,14 +8,10 @@ from tests.support.second_steps import with_factor
 FINISH = "to finish signing in"
 
 
-def status_and_code(answer: Answer) -> tuple[int, str]:
-    return answer.status, answer.code
-
-
 def first_step(name: str = "alice", methods: set[str] | None = None) -> str:
     """Sign in with the password and return the challenge for the second step."""
     answer = get_tokens(name)
-    assert status_and_code(answer) == (401, "second_factor_required")
+    assert answer.short == (401, "second_factor_required")
     assert methods is None or set(answer["methods"]) == methods
     return str(answer["challenge"])
 
