@@ -69,15 +69,6 @@ def test_an_invalid_choice_makes_no_key_and_keeps_the_typed_values(client, alice
     assert not APIKey.objects.exists()
 
 
-def test_an_account_can_have_fifty_api_keys(client, alice):
-    keys = [key_of(alice) for _ in range(50)]
-
-    assert f'href="{NEW}"' not in client.get(KEYS).text
-    assert "You can’t have any more API keys." in client.post(NEW, FORM).text
-    client.post(KEYS, {"end": row_of(keys[0]).pk})
-    assert shown_key(client.post(NEW, FORM))
-
-
 def test_making_a_key_needs_reauthentication_but_listing_and_revoking_do_not(client, alice, clock):
     key = key_of(alice)
     clock.advance(minutes=11)

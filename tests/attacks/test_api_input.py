@@ -21,7 +21,7 @@ from tests.support.api_input import (
     check,
 )
 from tests.support.api_jwt import API, ME, TOKEN, call
-from tests.support.raw_http import EVIL, HEADERS, missing_headers
+from tests.support.raw_http import EVIL
 from tests.support.steps import PASSWORD
 
 ANSWERED = {"email/resend/", "token/revoke/"}
@@ -215,22 +215,3 @@ def test_an_unsupported_method_is_405_with_an_allow_header(target):
             check(method, answer, 200, 400, 401, 404, 405)
             other = {"X-HTTP-Method-Override": "DELETE", "X-Method-Override": "DELETE"}
             assert target.get(path, body=b"{}", method=method, **other).status == answer.status
-
-
-def test_every_api_answer_has_the_security_headers(target):
-    answers = [
-        target.get(ME),
-        call(target.client, ME),
-        target.get(ME, Host=EVIL),
-        call(target.client, ME, method="TRACE"),
-        target.send(PROFILE, b"{"),
-        call(target.client, VERIFY, b"x", kind="text/plain"),
-        call(target.client, NO_CLIENT),
-    ]
-
-    assert [answer.status for answer in answers] == [200, 401, 400, 405, 400, 415, 404]
-    for answer in answers:
-        found = {name: answer.headers.get(name) for name in HEADERS}
-        assert missing_headers(found) == []
-        assert found["Cache-Control"] == "no-store"
-        assert "Set-Cookie" not in answer.headers

@@ -15,21 +15,7 @@ from tests.support.api_input import (
 )
 from tests.support.api_jwt import API, ME, TOKEN, basic, call
 from tests.support.raw_http import END, raw
-from tests.support.site import Site
 from tests.support.steps import PASSWORD, WRONG, code_in, member
-
-
-@pytest.mark.proof
-def test_text_that_postgresql_cannot_store_causes_no_server_error(postgres):
-    """The other tests check this on SQLite, with ``storable``."""
-    with Site(LIMITS_SCALE="100000", DATABASE_URL=postgres.database()) as site:
-        member(site, "alice")
-        real = Target(site.client())
-        for to in CALLS:
-            for name in to.fields:
-                for value in ("a\0b", "\ud800", 2**64):
-                    answer = real.send(to, {**to.fields, name: value})
-                    check((name, value), answer, 400, *to.no_token)
 
 
 @pytest.fixture(scope="module")

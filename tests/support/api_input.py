@@ -7,6 +7,7 @@ from django.apps import apps
 
 from tests.support.api import get_tokens
 from tests.support.api_jwt import API, ME, Answer, call
+from tests.support.raw_http import HEADERS, missing_headers
 from tests.support.steps import WRONG
 
 LONG, LIMIT, MEGABYTE = 60_000, 65_536, 1_000_000
@@ -56,10 +57,15 @@ CALLS = (
 
 
 def check(sent: Any, answer: Answer, *statuses: int) -> None:
-    """Fail unless the status is one of ``statuses`` and an error has the documented shape."""
+    """Fail unless the status is one of ``statuses`` and an error has the documented shape.
+
+    The answer may not be cached, and has the security headers.
+    """
     message = f"{sent!r:.100} {answer.status} {answer.content[:100]!r}"
     assert answer.status in statuses, message
     assert is_in_shape(answer), message
+    assert answer.headers["Cache-Control"] == "no-store", message
+    assert missing_headers({name: answer.headers.get(name) for name in HEADERS}) == [], message
 
 
 def is_in_shape(answer: Answer) -> bool:
