@@ -2,14 +2,23 @@
 
 import dataclasses
 import shutil
-import sys
 from datetime import timedelta
 from importlib import import_module
 from typing import Any
 
 import pytest
+from django.apps import apps
+from django.conf import settings as django_settings
+from django.db.models.signals import post_migrate
+from whitenoise.middleware import WhiteNoiseMiddleware
 from xdist.scheduler import LoadFileScheduling
 
+from accounts.common import clock as site_clock
+from accounts.common import http_client
+from accounts.oauth.clients import authentication
+from accounts.passwords.hashers import Argon2id
+from accounts.throttle import services as throttle
+from accounts.tokens import keyring, keys
 from tests.support import env
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.process import LATER_SECONDS, within
@@ -17,6 +26,8 @@ from tests.support.receiver import Receiver
 from tests.support.services import Postgres, Redis
 from tests.support.signin import Clock
 from tests.support.site import CHEAP_HASHES, Site, migrated
+from tests.support.social import configured
+from tests.support.steps import make_user
 
 pytest_plugins = ["tests.support.browser", "tests.support.document_host"]
 
@@ -32,8 +43,6 @@ RSA_KEYS: list[Any] = []
 
 @pytest.fixture
 def clock(monkeypatch):
-    from accounts.common import clock as site_clock
-
     clock = Clock()
     monkeypatch.setattr(site_clock, "_now", clock.now)
     return clock
@@ -41,42 +50,22 @@ def clock(monkeypatch):
 
 @pytest.fixture
 def alice(db):
-    from tests.support.steps import make_user
-
     return make_user("alice")
 
 
 @pytest.fixture(autouse=True)
-def _without_cached_signing_keys():
-    """Clear the cached signing keys, since their rows are rolled back after each test."""
-    _clear_key_cache()
-    yield
-    _clear_key_cache()
+def _nothing_is_left_for_the_next_test():
+    """Forget signing keys, whose rows are rolled back, and refusals; wait for hanging fetches.
 
-
-@pytest.fixture(autouse=True)
-def _without_unwritten_refusals():
-    """Forget the refusals of each test, which another test would write."""
-    yield
-    if refusals := sys.modules.get("accounts.throttle.services"):
-        refusals._unwritten.clear()
-
-
-@pytest.fixture(autouse=True)
-def _without_fetches_under_way():
-    """Wait for the fetches of each test that hang: they hold slots that the next test needs."""
-    from accounts.common import http_client
-    from accounts.oauth.clients import authentication
-
+    Fetches hold slots that the next test needs.
+    """
     slots = [(module._slots, module.MOST_AT_ONCE) for module in (http_client, authentication)]
+    keyring.forget()
     yield
+    keyring.forget()
+    throttle._unwritten.clear()
     for free, most in slots:
         assert within(LATER_SECONDS, lambda f=free, m=most: f._value == m), "a fetch does not end"
-
-
-def _clear_key_cache():
-    if keyring := sys.modules.get("accounts.tokens.keyring"):
-        keyring.forget()
 
 
 @pytest.fixture(autouse=True)
@@ -86,8 +75,6 @@ def cheap_hashes(request, monkeypatch):
     This concerns tests in process. A running site hashes as in production, except with
     ``CHEAP_HASHES``, which the shared sites have.
     """
-    from accounts.passwords.hashers import Argon2id
-
     if not request.node.get_closest_marker("production_hashes"):
         monkeypatch.setattr(Argon2id, "memory_cost", 8)
         monkeypatch.setattr(Argon2id, "time_cost", 1)
@@ -99,8 +86,6 @@ def reused_rsa_keys(monkeypatch):
 
     The keys of one test still differ.
     """
-    from accounts.tokens import keys
-
     generate, supply = keys.generate_rsa, iter(RSA_KEYS[:])
 
     def reuse(**options):
@@ -117,8 +102,6 @@ def hashes(monkeypatch):
 
     Argon2 is the most expensive work that an anonymous client can cause.
     """
-    from accounts.passwords.hashers import Argon2id
-
     runs: list[str] = []
 
     def counted(name):
@@ -138,7 +121,6 @@ def hashes(monkeypatch):
 @pytest.fixture(scope="session", autouse=True)
 def static_files_found_once():
     """Scan the static files once: each Django test client would otherwise scan them again."""
-    from whitenoise.middleware import WhiteNoiseMiddleware
 
     find, found = WhiteNoiseMiddleware.add_files_from_finders, {}
 
@@ -156,8 +138,6 @@ def static_files_found_once():
 @pytest.fixture(scope="session", autouse=True)
 def roles_survive_transactional_tests():
     """Create the groups of the roles again when a transactional test has emptied the database."""
-    from django.apps import apps
-    from django.db.models.signals import post_migrate
 
     def make_roles(**_kwargs):
         import_module("accounts.administration.migrations.0002_roles").make_groups(apps, None)
@@ -180,10 +160,8 @@ def django_db_modify_db_settings():
 
     An SQLite database in memory has table locks between threads that a file does not have.
     """
-    from django.conf import settings
-
     file = env.DATA_DIR / "test.sqlite3"
-    settings.DATABASES["default"]["TEST"]["NAME"] = str(file)
+    django_settings.DATABASES["default"]["TEST"]["NAME"] = str(file)
     shutil.copy(migrated(), file)
 
 
@@ -212,8 +190,6 @@ def default_site():
 @pytest.fixture
 def op(settings):
     """Run an OpenID Provider on the loopback interface and configure the site to offer it."""
-    from tests.support.social import configured
-
     with OpenIDProvider() as provider:
         configured(settings, provider.setting())
         yield provider

@@ -8,6 +8,7 @@ from jwt import get_algorithm_by_name
 
 from accounts.common import clock, secrets
 from accounts.oauth.clients.models import Client
+from accounts.tokens.keys import public_jwk
 from tests.support.forgeries import Json, Mint, key_of
 from tests.support.oauth_client import Answer, App, audience, new_app
 from tests.support.receiver import Receiver, say
@@ -17,8 +18,6 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 
 def public_of(*keys: Any) -> dict[str, Any]:
     """Return the JWK set of private keys."""
-    from accounts.tokens.keys import public_jwk
-
     return {"keys": [public_jwk(key) for key in keys]}
 
 

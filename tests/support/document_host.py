@@ -3,15 +3,14 @@
 import json
 import socket
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 
+from accounts.common import client_info, http_client
+from accounts.oauth.clients.models import Client
 from tests.support.receiver import Receiver, say
 from tests.support.signin import set_up
-
-if TYPE_CHECKING:
-    from accounts.oauth.clients.models import Client
 
 # A name that the test certificate authority may vouch for.
 HOST, HERE = "app.localhost", "127.0.0.1"
@@ -39,10 +38,8 @@ class DocumentHost(Receiver):
         return self.url("/client.json", HOST)
 
     @property
-    def app(self) -> "Client":
+    def app(self) -> Client:
         """The app that the site has stored; an unsaved one before the site has read anything."""
-        from accounts.oauth.clients.models import Client
-
         return Client.objects.filter(pk=self.client_id).first() or Client(pk=self.client_id)
 
     @property
@@ -56,8 +53,6 @@ class DocumentHost(Receiver):
 
 def use(host: DocumentHost, settings: Any, patch: Any) -> None:
     """Let the site read documents at ``host``."""
-    from accounts.common import client_info, http_client
-
     host.reset()
     http_client._silent_until.clear()
     judge = client_info.is_public
@@ -69,8 +64,6 @@ def use(host: DocumentHost, settings: Any, patch: Any) -> None:
 
 def resolve(patch: Any, *answers: list[str]) -> None:
     """Let the name server answer each question with the next of ``answers``; the last repeats."""
-    from accounts.common import http_client
-
     left = list(answers)
 
     def look_up(_host: str, port: int) -> list[tuple[Any, ...]]:

@@ -11,6 +11,10 @@ from typing import Any
 
 import jwt
 
+from accounts.tokens import keyring, keys
+from tests.support.api import get_tokens
+from tests.support.steps import make_user
+
 type Sign = Callable[[bytes], bytes]
 type Json = dict[str, Any]
 
@@ -84,10 +88,6 @@ def mint_of(token: str, key: Any) -> Mint:
 
 def mint_with(algorithm: str) -> Mint:
     """Create alice, and return a mint for her tokens with a new site key of ``algorithm``."""
-    from accounts.tokens import keyring
-    from tests.support.api import get_tokens
-    from tests.support.steps import make_user
-
     keyring.add(key_of(algorithm))
     make_user("alice")
     return mint_of(get_tokens()["access"], key_of(algorithm))
@@ -96,8 +96,6 @@ def mint_with(algorithm: str) -> Mint:
 @cache
 def key_of(algorithm: str, owner: str = "the site") -> Any:
     """Return the private key of an owner. It is made once, because RSA keys take long."""
-    from accounts.tokens import keys
-
     return keys.generate(algorithm)
 
 

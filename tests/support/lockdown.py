@@ -1,5 +1,7 @@
 """Steps around the lockdown of an account."""
 
+from accounts.activity.services import Actor
+from accounts.recovery import locks
 from accounts.users.models import User
 from tests.support.steps import WRONG
 
@@ -14,7 +16,4 @@ def switch_off(alice: User) -> None:
 
 
 def lock_down(alice: User) -> None:
-    from accounts.activity.services import Actor
-    from accounts.recovery import locks
-
     locks.lock_down(alice, Actor())

@@ -4,6 +4,9 @@ from typing import Any
 
 from django.test import Client as Browser
 
+from accounts.activity.models import Activity
+from accounts.twofactor.models import Passkey as Row
+from accounts.users.models import User
 from tests.support.second_factor import CHALLENGE
 from tests.support.steps import LOGIN, is_signed_in, make_user
 from tests.support.webauthn import LOGIN_PASSKEY, Passkey, options_on, registered
@@ -13,8 +16,6 @@ REAUTHENTICATE = "/accounts/reauthenticate/"
 
 def person(username: str = "alice", **fields: Any) -> Any:
     """Create a user and read it back from the database."""
-    from accounts.users.models import User
-
     return User.objects.get(pk=make_user(username, **fields).pk)
 
 
@@ -52,13 +53,9 @@ def completes_sign_in(browser: Browser, credential: str) -> bool:
 
 def times_in_history(user: Any, kind: str) -> int:
     """Return how many events of this kind the history of ``user`` has."""
-    from accounts.activity.models import Activity
-
     return Activity.objects.filter(user=user, kind=kind).count()
 
 
 def passkeys_of(user: Any) -> list[str]:
     """Return the credential ids of the account's passkeys."""
-    from accounts.twofactor.models import Passkey as Row
-
     return [row.credential_id for row in Row.objects.filter(user=user).order_by("pk")]

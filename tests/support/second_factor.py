@@ -3,10 +3,12 @@
 import base64
 import html
 import re
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-if TYPE_CHECKING:
-    from accounts.users.models import User
+from accounts.common import crypto
+from accounts.twofactor.models import SEED_PURPOSE, Authenticator, totp_of
+from accounts.twofactor.services import new_seed
+from accounts.users.models import User
 
 CHALLENGE = "/accounts/2fa/challenge/"
 SETUP = "/accounts/2fa/totp/setup/"
@@ -18,29 +20,21 @@ BEGIN_ANEW = "UPDATE accounts_loginsession SET begun_at = factor_at WHERE factor
 
 def code_of(seed: str, steps: int = 0) -> str:
     """Return the code that an app with ``seed`` shows now, or some time steps (30 s) later."""
-    from accounts.twofactor.models import totp_of
-
     totp = totp_of(seed)
     totp.drift = steps
     return f"{totp.token():06d}"
 
 
-def enrolled(user: "User", seed: str = "") -> str:
+def enrolled(user: User, seed: str = "") -> str:
     """Give ``user`` an authenticator, without using the pages, and return its seed."""
-    from accounts.common import crypto
-    from accounts.twofactor.models import SEED_PURPOSE, Authenticator
-    from accounts.twofactor.services import new_seed
-
     seed = seed or new_seed()
     sealed = crypto.seal(seed, SEED_PURPOSE)
     Authenticator.objects.create(user=user, name="Phone", sealed_seed=sealed)
     return seed
 
 
-def unused_code(user: "User") -> str:
+def unused_code(user: User) -> str:
     """Return a code of the newest authenticator of ``user`` that the site accepts now."""
-    from accounts.twofactor.models import Authenticator, totp_of
-
     row = Authenticator.objects.filter(user=user).latest("pk")
     totp = totp_of(row.seed)
     # The previous step's code is refused if the next step begins before the code is posted.
@@ -60,7 +54,7 @@ def recovery_codes_on(page: str) -> list[str]:
     return re.findall(r"<li>([a-z2-9]{5}-[a-z2-9]{5})</li>", page)
 
 
-def take_second_step(client: Any, user: "User") -> Any:
+def take_second_step(client: Any, user: User) -> Any:
     """Enter a valid code in a browser that has taken the first step of a sign-in."""
     return client.post(CHALLENGE, {"code": unused_code(user)})
 

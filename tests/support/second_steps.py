@@ -7,6 +7,8 @@ from django.core.management import call_command
 from django.test import Client
 from django.test import Client as Browser
 
+from accounts.twofactor.models import Authenticator
+from accounts.users.services import confirm_email
 from tests.support.disputes import reset_link
 from tests.support.second_factor import (
     CHALLENGE,
@@ -64,8 +66,6 @@ def mails_about(words: str, to: str = "") -> list[Any]:
 
 def factors_of(user: Any) -> int:
     """Return how many authenticator apps the account has."""
-    from accounts.twofactor.models import Authenticator
-
     return Authenticator.objects.filter(user=user).count()
 
 
@@ -81,8 +81,6 @@ def posting(path: str, **fields: str) -> Callable[[Any], Any]:
 
 def another_primary_email(user: Any) -> None:
     """Make another email primary: this invalidates earlier proofs without sending a signal."""
-    from accounts.users.services import confirm_email
-
     confirm_email(user, "second@example.org")
     signed_in(user).post("/accounts/email/", {"primary": user.emails.latest("pk").pk})
 

@@ -3,32 +3,27 @@
 import dataclasses
 from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import pytest
 from django.http import HttpRequest, HttpResponse
 from django.test import Client, RequestFactory
 
+from accounts.common.proofs import Method, Proof
+from accounts.sessions import known_browsers
+from accounts.sessions.store import SessionStore
+from accounts.signin.session import CompletedSignIn, establish_session
+from accounts.twofactor import services as twofactor
 from accounts.users.models import User
 from tests.support.second_factor import enrolled
 
-if TYPE_CHECKING:
-    from accounts.common.proofs import Method
-    from accounts.users.models import User
 
-
-def signed_in(user: "User", client: Client | None = None, *, by: Sequence["Method"] = ()) -> Client:
+def signed_in(user: User, client: Client | None = None, *, by: Sequence[Method] = ()) -> Client:
     """Return ``client``, or a new one, with a session of ``user``.
 
     The session has the proofs ``by``, by default all that the site asks this user for. A user who
     must have a second factor is given an authenticator.
     """
-    from accounts.common.proofs import Method, Proof
-    from accounts.sessions import known_browsers
-    from accounts.sessions.store import SessionStore
-    from accounts.signin.session import CompletedSignIn, establish_session
-    from accounts.twofactor import services as twofactor
-
     client = client or Client()
     request = RequestFactory().get("/")
     request.session = SessionStore()

@@ -5,6 +5,9 @@ from typing import Any
 
 from django.test import Client
 
+from accounts.common import http_client
+from accounts.common.issuers import openid_providers
+from accounts.social import metadata
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.signin import set_up
 
@@ -13,10 +16,6 @@ ACME = "oidc/acme"
 
 def configured(settings: Any, *entries: dict[str, Any], **changes: Any) -> None:
     """Configure providers by entries of ``OIDC_PROVIDERS``, and clear what was cached of them."""
-    from accounts.common import http_client
-    from accounts.common.issuers import openid_providers
-    from accounts.social import metadata
-
     providers = openid_providers(json.dumps(entries)) if entries else ()
     set_up(settings, oidc_providers=providers, **changes)
     metadata._known.clear()

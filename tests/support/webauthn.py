@@ -9,15 +9,16 @@ import json
 import os
 import re
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import cbor2
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.hashes import SHA256
+from django.conf import settings
 from webauthn.helpers import bytes_to_base64url
 
-if TYPE_CHECKING:
-    from accounts.users.models import User
+from accounts.twofactor.models import Passkey as Row
+from accounts.users.models import User
 
 LOGIN_PASSKEY = "/accounts/login/passkey/"
 PASSKEYS = "/accounts/2fa/passkeys/"
@@ -116,8 +117,6 @@ class Passkey:
     def answer(
         self, options: dict[str, Any], kind: str, rp_id: str, changes: dict[str, Any]
     ) -> Answer:
-        from django.conf import settings
-
         origin = changes.pop("origin", "") or settings.AUTHSITE.origin
         made = Answer(options["challenge"], kind, origin, rp_id, self.flags, self.counter)
         return replace(made, **changes)
@@ -127,10 +126,8 @@ class Passkey:
         return json.dumps({"id": self.id, "rawId": self.id, "type": "public-key", **extra})
 
 
-def registered(user: "User", **options: Any) -> Passkey:
+def registered(user: User, **options: Any) -> Passkey:
     """Give ``user`` a passkey, without using the pages, and return it."""
-    from accounts.twofactor.models import Passkey as Row
-
     made = Passkey(**options)
     Row.objects.create(
         user=user,
@@ -169,8 +166,6 @@ def codes_page(client: Any, passkey: Passkey) -> str:
 
 def confirm_page(passkey: Passkey) -> str:
     """Return the path of the page that makes ``passkey`` a second factor."""
-    from accounts.twofactor.models import Passkey as Row
-
     return f"{PASSKEYS}{Row.objects.get(credential_id=passkey.id).pk}/confirm/"
 
 
