@@ -1,6 +1,4 @@
-"""Connected apps."""
-
-from datetime import timedelta
+"""Connected apps: what people agree to, see and end, and how long the sessions of apps live."""
 
 import pytest
 
@@ -8,15 +6,17 @@ from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.common import clock as site_clock
 from accounts.common.signals import credentials_changed
-from accounts.oauth import connections
+from accounts.oauth import app_sessions, connections
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client
 from accounts.oauth.models import AuthorizationCode, Connection
 from accounts.recovery.locks import lock_down
+from accounts.sessions import services as sessions
+from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
+from tests.support.api import call, get_tokens
 from tests.support.apps import (
-    WEB,
     asked_for,
     change,
     connect_app,
@@ -26,24 +26,11 @@ from tests.support.apps import (
     the_app,
 )
 from tests.support.invitations import superuser
-from tests.support.oauth_client import HERE, browser_of
+from tests.support.oauth_client import HERE, App, browser_of
+from tests.support.signin import set_up
 from tests.support.steps import make_user, outbox
 
 pytestmark = pytest.mark.django_db
-
-
-def code_for(session, app):
-    return AuthorizationCode.objects.create(
-        digest=f"{app.pk}{session.user_id}"[:64],
-        client=app,
-        user=session.user,
-        version=0,
-        session=session,
-        redirect_uri=WEB,
-        code_challenge="",
-        scope="openid",
-        expires_at=site_clock.now() + timedelta(minutes=1),
-    )
 
 
 @pytest.fixture
@@ -113,7 +100,7 @@ def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(a
     ended = [connect_app(browser, paperless, is_offline=is_offline) for is_offline in (0, 1)]
     kept = [connect_app(browser, wiki), connect_app(bobs, paperless), browser]
     for session in (browser, bobs):
-        code_for(session, paperless)
+        App(paperless).code(session)
 
     assert connections.disconnect(alice, paperless.pk, Actor())
 
@@ -131,7 +118,7 @@ def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out
     def connect():
         alice.refresh_from_db()
         session = connect_app(browser_of(alice), paperless, is_offline=True)
-        code_for(session, paperless)
+        App(paperless).code(session)
         return session
 
     for event, is_forgotten in (
@@ -164,3 +151,66 @@ def test_the_form_registers_the_logout_uri_which_may_be_private_after_a_confirma
     assert "Confirm that" in change(carol, backchannel_logout_uri=private).text
     change(carol, backchannel_logout_uri=private, backchannel_logout_is_private="on")
     assert the_app().backchannel_logout_uri == private
+
+
+APPS = "/accounts/apps/"
+
+
+def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(browser):
+    assert "No apps are connected" in browser.get(APPS).text
+    app = make_app(is_verified=False)
+    connect_app(LoginSession.objects.get(), app, "openid email offline_access")
+
+    listed = browser.get(APPS)
+
+    assert "no-store" in listed["Cache-Control"]
+    sees = "sees your email address; stays connected after you sign out here"
+    for told in ("<bdi>Paperless</bdi>", "paperless.example.org", sees, "Not verified"):
+        assert told in listed.text
+    asked = browser.get(f"{APPS}{app.pk}/").text
+    assert "can’t ask us about you any more" in asked
+    done = browser.post(f"{APPS}{app.pk}/", follow=True).text
+    assert "Paperless was disconnected." in done
+    assert "No apps are connected" in done
+
+
+def test_the_api_lists_and_disconnects_apps(alice):
+    app = make_app()
+    connect_app(browser_of(alice), app)
+    token = get_tokens()["access"]
+
+    (row,) = call("apps/", token=token)["results"]
+    assert (row["client_id"], row["name"], row["is_verified"]) == (app.pk, "Paperless", True)
+    assert row["access"] == [{"audience": "", "scope": "openid email"}]
+    assert call(f"apps/{app.pk}/", method="DELETE", token=token).status == 204
+    assert call("apps/", token=token)["results"] == []
+    assert call(f"apps/{app.pk}/", method="DELETE", token=token).status == 404
+
+
+def test_apps_are_not_counted_with_the_other_sessions(alice, settings):
+    browser, paperless = browser_of(alice), make_app()
+    apps = [connect_app(browser, paperless) for _ in range(3)]
+    set_up(settings, max_sessions=2)
+
+    sessions.make_room(alice, browser_of(alice), Actor())
+
+    assert is_live(browser)
+    assert all(map(is_live, apps))
+
+
+def test_beyond_the_limit_of_an_app_its_least_recently_used_session_ends(alice, clock):
+    browser, paperless, wiki = browser_of(alice), make_app(), make_app("Wiki")
+    others = connect_app(browser, wiki)
+    first, second, *rest = [connect_app(browser, paperless) for _ in range(app_sessions.MOST)]
+    clock.advance(minutes=1)
+    for session in (second, *rest):
+        LoginSession.objects.filter(pk=session.pk).update(used_at=clock.now())
+    new = connect_app(browser, paperless)
+
+    app_sessions.make_room(others.app_session, "Wiki", Actor())
+    assert is_live(first)
+    app_sessions.make_room(new.app_session, "Paperless", Actor())
+    assert not is_live(first)
+    (event,) = alice.activity.filter(kind="session_ended_by_limit")
+    assert event.detail == "Paperless"
+    assert all(map(is_live, (others, second, *rest, new)))

@@ -7,14 +7,20 @@ import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
 
+from accounts.activity.services import Actor
 from accounts.common.proofs import Method
+from accounts.emails import services as emails
+from accounts.oauth.id_tokens import claims_of as told
 from accounts.oauth.models import AuthorizationCode
+from accounts.profile import services as profiles
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keyring
+from accounts.users import services as users
+from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.oauth_client import EVERYTHING, browser_of, new_app
-from tests.support.signin import set_up
-from tests.support.steps import make_user
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import make_staff, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -160,3 +166,76 @@ def test_codes_that_have_expired_are_deleted(app, alice, clock):
     call_command("prune")
 
     assert not AuthorizationCode.objects.exists()
+
+
+ACTOR = Actor()
+SECOND = "alice@work.example"
+
+
+def as_now(user):
+    return User.objects.get(pk=user.pk)
+
+
+def updated_at(user):
+    """Return the claim, as an app gets it with the scope ``profile``."""
+    moment: int = told(as_now(user), ["profile"])["updated_at"]
+    return moment
+
+
+def add_a_primary_email(user):
+    users.confirm_email(user, SECOND)
+    emails.make_primary(user, user.emails.get(email=SECOND).pk, ACTOR)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda user: profiles.rename(user, "alicia", ACTOR),
+        lambda user: profiles.save(user, {"display_name": "Alicia"}, ACTOR),
+        lambda user: profiles.save(user, {"language": "en"}, ACTOR),
+        lambda user: profiles.save(user, {"time_zone": "Europe/Rome"}, ACTOR),
+        add_a_primary_email,
+    ],
+    ids=["username", "display name", "language", "time zone", "primary email address"],
+)
+def test_the_claim_moves_with_what_apps_are_told(clock, alice, change):
+    before = updated_at(alice)
+    clock.advance(minutes=1)
+
+    change(as_now(alice))
+
+    assert updated_at(alice) == before + 60
+
+
+def test_the_claim_moves_with_the_groups(clock, alice, client):
+    carol = signed_in(make_staff("carol"), client)
+    editors, before = Group.objects.create(name="Editors"), updated_at(alice)
+    group = f"/admin/auth/group/{editors.pk}"
+    acts = (
+        (f"/admin/accounts/user/{alice.pk}/change/", {"groups": editors.pk}),
+        (f"{group}/change/", {"name": "Writers"}),
+        (f"{group}/delete/", {"post": "yes"}),
+    )
+
+    for minutes, (page, form) in enumerate(acts, 1):
+        clock.advance(minutes=1)
+        assert carol.post(page, form).status_code == 302
+        assert updated_at(alice) == before + 60 * minutes, page
+
+
+def test_a_sign_in_and_what_apps_are_not_told_leave_the_claim(clock, alice, client):
+    before = updated_at(alice)
+    clock.advance(minutes=1)
+
+    assert sign_in(client, "alice").status_code == 302
+    profiles.save(as_now(alice), {"about": "I like printers."}, ACTOR)
+
+    assert as_now(alice).last_login == clock.now()
+    assert updated_at(alice) == before
+
+
+def test_a_claim_without_a_value_is_missing(alice):
+    User.objects.filter(pk=alice.pk).update(language="", email="")
+
+    found = told(as_now(alice), ["profile", "email"]).keys()
+    assert found.isdisjoint({"locale", "email", "email_verified"})
