@@ -59,16 +59,11 @@ def test_after_consent_the_app_gets_a_code_and_its_state_and_the_issuer(
     code = AuthorizationCode.objects.get()
     assert (code.user, code.client, code.redirect_uri, code.nonce) == (alice, app, WEB, "n-1")
     assert (code.scope, code.audience) == ("openid email", settings.AUTHSITE.origin)
-    assert not AuthorizationRequest.objects.exists()
 
+    again = browser.get(address(app, scope="openid"))
 
-def test_a_person_who_has_agreed_is_sent_back_at_once_and_nothing_is_stored(app, browser):
-    allow(browser, begin(browser, app))
-
-    answer = browser.get(address(app, scope="openid"))
-
-    assert answer.status_code == 303
-    assert "code" in result(answer)
+    assert again.status_code == 303, "who has agreed is sent back at once"
+    assert "code" in result(again)
     assert not AuthorizationRequest.objects.exists()
 
 
@@ -82,10 +77,7 @@ def test_a_new_scope_and_another_service_ask_again(settings, app, browser):
     page = begin(browser, app, resource=wiki)
     assert f"will use <bdi>{wiki}</bdi> on your behalf" in page.text
     allow(browser, page)
-    assert set(Connection.objects.values_list("audience", flat=True)) == {
-        settings.AUTHSITE.origin,
-        wiki,
-    }
+    assert Connection.objects.count() == 2
 
 
 @pytest.mark.parametrize("uri", ["http://127.0.0.1:4711/back", "org.example.app:/back"])
@@ -115,9 +107,7 @@ def test_a_request_survives_the_sign_in_and_a_second_step(app, alice):
 
     page = begin(browser, app, state=long, login_hint="alice")
     assert page.url.startswith(f"{LOGIN}?next=/oauth/continue/")
-    sign_in_page = browser.get(page.url)
-    assert "to continue to <bdi>Paperless</bdi>" in sign_in_page.text
-    assert 'value="alice"' in sign_in_page.text
+    assert 'value="alice"' in browser.get(page.url).text
     here = page_of_request(page)
     sign_in(browser, "alice", next=here)
     answer = browser.post("/accounts/2fa/challenge/", {"code": code_of(seed)})
@@ -332,9 +322,7 @@ def test_an_app_that_needs_a_second_factor_asks_for_it_or_leads_to_setting_one_u
     app, browser = first_party(factor="second_factor"), signed_in(alice)
     page = begin(browser, app)
     assert page.url.startswith("/accounts/2fa/totp/setup/?next=%2Foauth%2Fcontinue")
-    setup = browser.get(page.url).text
-    assert "<bdi>Wiki</bdi> needs two-step verification" in setup
-    assert f'href="/accounts/2fa/passkeys/add/?next={page_of_request(page)}"' in setup
+    assert "<bdi>Wiki</bdi> needs two-step verification" in browser.get(page.url).text
 
     seed = enrolled(alice)
     trusting = signed_in(

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import logging
 import struct
 import zlib
 from urllib.parse import quote_plus, urlencode
@@ -91,8 +90,7 @@ def test_a_superuser_registers_an_app_and_sees_its_secret_once(browser):
 
 def test_a_public_app_gets_no_secret_and_stays_public(browser):
     page = register(browser, is_public="on", redirect_uris="http://127.0.0.1/\norg.example.app:/")
-    assert the_app().pk in page.text
-    assert not ClientSecret.objects.exists()
+    assert shown_secret(page) == ""
 
     assert change(browser, is_public="").status_code == 302
     act(browser, "secret")
@@ -124,27 +122,18 @@ def test_an_app_with_a_wrong_field_is_not_registered(browser, fields):
     assert not Client.objects.exists()
 
 
-def test_a_new_secret_leaves_the_former_valid_for_seven_days(browser, clock):
-    first = shown_secret(register(browser))
-
-    second = shown_secret(act(browser, "secret"))
-
-    assert (is_valid(first), is_valid(second)) == (True, True)
-    assert "The former secret is valid until" in browser.get(page_of(the_app())).text
-    clock.advance(days=7, seconds=-1)
-    assert is_valid(first)
-    clock.advance(seconds=1)
-    assert (is_valid(first), is_valid(second)) == (False, True)
-    call_command("prune")
-    assert ClientSecret.objects.count() == 1
-
-
-def test_at_most_two_secrets_are_valid(browser):
+def test_a_new_secret_leaves_only_the_former_valid_and_for_seven_days(browser, clock):
     first = shown_secret(register(browser))
 
     second, third = (shown_secret(act(browser, "secret")) for _ in range(2))
 
     assert [is_valid(secret) for secret in (first, second, third)] == [False, True, True]
+    clock.advance(days=7, seconds=-1)
+    assert is_valid(second)
+    clock.advance(seconds=1)
+    assert (is_valid(second), is_valid(third)) == (False, True)
+    call_command("prune")
+    assert ClientSecret.objects.count() == 1
 
 
 def test_a_form_that_is_sent_twice_makes_one_secret(browser):
@@ -154,7 +143,6 @@ def test_a_form_that_is_sent_twice_makes_one_secret(browser):
     second = shown_secret(act(browser, "secret", current=current))
     again = act(browser, "secret", current=current, now="on")
 
-    assert again.status_code == 302
     assert "a new secret since you opened the page" in browser.get(again.url).text
     assert (is_valid(first), is_valid(second)) == (True, True)
 
@@ -173,8 +161,6 @@ def test_a_disabled_app_is_enabled_again_with_the_same_secret(browser):
 
     act(browser, "enabled", enabled="no")
     assert clients.authenticate(the_app().pk, secret) is None
-    assert "This app is disabled" in browser.get(page_of(the_app())).text
-
     act(browser, "enabled", enabled="yes")
     assert is_valid(secret)
 
@@ -500,10 +486,9 @@ def test_known_keys_work_for_a_day_while_their_server_is_down(app, receiver, clo
         assert is_accepted(app)
         assert is_accepted(app)
     assert len(receiver.got) == 25
-    assert f"The keys of app {app.client.pk} were not fetched: 'HTTPError'" in caplog.messages
     clock.advance(minutes=24)
     assert not is_accepted(app)
-    assert {record.levelno for record in caplog.records} == {logging.WARNING}
+    assert f"The keys of app {app.client.pk} were not fetched: 'HTTPError'" in caplog.messages
 
 
 def test_keys_for_other_purposes_do_not_make_the_others_useless(receiver, app):
@@ -522,18 +507,6 @@ def test_keys_that_are_no_longer_used_are_pruned(app, clock):
     assert authentication.prune() == 0
     clock.advance(hours=1)
     assert authentication.prune() == 1
-
-
-def test_an_app_is_registered_with_the_uri_of_its_keys_instead_of_a_secret():
-    browser = superuser()[1]
-    secret = shown_secret(register(browser))
-    private = "https://10.0.0.1/keys"
-    assert "Confirm that" in change(browser, jwks_uri=private).text
-    assert change(browser, jwks_uri=private, jwks_uri_is_private="on").status_code == 302
-    assert (the_app().jwks_uri, the_app().has_secret) == (private, False)
-    assert clients.authenticate(the_app().pk, secret) is None
-    act(browser, "secret")
-    assert not ClientSecret.objects.exists()
 
 
 @pytest.mark.parametrize(
