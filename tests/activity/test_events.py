@@ -208,10 +208,6 @@ def test_prune_deletes_rows_after_activity_days_and_rows_of_no_user_sooner(clock
 HERE = Actor(ClientInfo("192.0.2.1", "Firefox"))
 
 
-def what(mail):
-    return dict(mail.facts)["What"].splitlines()
-
-
 def test_a_sign_in_with_a_recovery_code_that_trusts_the_browser_sends_one_email(alice):
     enrolled(alice)
     codes = ["abcdefghjk", "mnpqrstuvw"]
@@ -225,11 +221,6 @@ def test_a_sign_in_with_a_recovery_code_that_trusts_the_browser_sends_one_email(
     assert mail.subject == (
         "A recovery code was used · Sign-in from a new browser · A browser is now trusted"
     )
-    assert what(mail) == [
-        "A recovery code was used.",
-        "Signed in from a new browser.",
-        "A browser was marked as trusted, so it skips two-step verification.",
-    ]
     assert ["Recovery codes left", "1"] in mail.facts
     assert Client().post(path_of(mail.action_url)).status_code == 200
     assert User.objects.get().is_locked_down

@@ -106,21 +106,6 @@ def test_failures_that_are_alike_are_one_row_that_opens(client, alice, clock):
     assert len(rows(client, "?group=failure")) == 7, "the file has each of them"
 
 
-def test_tags_say_what_is_special(client, alice):
-    here = Actor(ClientInfo("192.0.2.1", IPHONE))
-    record(alice, events.SIGNED_IN_NEW, here.by("pwd", "otp"))
-    record(alice, events.RECOVERY_CODE_USED, here, detail="4")
-    record(alice, events.RECOVERY_CODE_USED, here, detail="3")
-    record(alice, events.SWITCHED_ON, Actor(name="carol"))
-    record(alice, events.ALL_ENDED, Actor(name="@operator"), detail="2")
-
-    text = client.get(PAGE).text
-
-    tags = re.findall(r'<span class="tag[^"]*">([^<]+)</span>', text)
-    assert tags == ["By the operator of this site", "By staff", "3 left", "4 left", "New browser"]
-    assert seen(client)[-1] == "Signed in with password and authenticator app"
-
-
 def test_the_owner_can_disown_what_has_an_effect(client, alice):
     here = Actor(ClientInfo("192.0.2.1", IPHONE))
     disowned = [

@@ -3,13 +3,11 @@
 import pytest
 from django.test import Client
 
-from accounts.users.models import PendingSignup, User
+from accounts.users.models import PendingSignup
 from tests.support.api import call
 from tests.support.nodes import AT_ONCE, browser_at, server_errors
-from tests.support.openid_provider import Person
 from tests.support.signin import signed_in
 from tests.support.site import together
-from tests.support.social import round_trip
 from tests.support.steps import PASSWORD, make_staff, make_user, sign_up, sql
 
 SAYS = {
@@ -45,20 +43,6 @@ def test_sign_up_does_not_reveal_whether_a_reserved_username_is_used():
     for name in ("support", "suPP0rt"):
         assert "is reserved" in sign_up(Client(), name).text
     assert before == [200, 200]
-
-
-@pytest.mark.django_db
-@pytest.mark.parametrize(
-    "called, username",
-    [("Alice\ufe0f", "Alice-2"), ("A1ice", "A1ice-2"), ("Al\u3164ice\u01c0", "Alice-2"),
-     ("support", "Mallory"), ("m\u0430llory", "mllory")],
-)  # fmt: skip
-def test_a_provider_cannot_give_a_user_a_username_that_is_not_allowed(called, username, op):
-    make_user("alice")
-
-    round_trip(Client(), op, Person("1", name="Mallory", username=called))
-
-    assert User.objects.exclude(username="alice").get().username == username
 
 
 def eight_sign_ups_of_names_that_look_alike(nodes, name):

@@ -34,26 +34,18 @@ def assert_refused(answer, op):
     assert not Identity.objects.exists()
 
 
-@pytest.mark.parametrize("case", ["missing", "empty", "wrong", "nonce for it", "cut", "longer"])
-def test_a_wrong_state_is_refused(op, case):
+def test_a_missing_or_wrong_state_is_refused(op):
     browser = Client()
     url = go(browser)
     answer = op.answer(url)
     right = answer.pop("state")
-    wrong = {
-        "empty": "",
-        "wrong": "A" * len(right),
-        "nonce for it": parse_qs(urlsplit(url).query)["nonce"][0],
-        "cut": right[:-1],
-        "longer": right + "A",
-    }
+    nonce = parse_qs(urlsplit(url).query)["nonce"][0]
 
-    assert_refused(
-        come_back(browser, answer | ({"state": wrong[case]} if case in wrong else {})), op
-    )
+    assert_refused(come_back(browser, answer), op)
+    for wrong in ("", "A" * len(right), nonce, right[:-1], right + "A"):
+        assert_refused(come_back(browser, answer | {"state": wrong}), op)
 
     assert not is_signed_in(browser)
-    assert not User.objects.exists()
     assert come_back(browser, answer | {"state": right}).url == "/"
 
 

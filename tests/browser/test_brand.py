@@ -57,17 +57,6 @@ def test_pages_in_the_brands_colour_are_for_everybody(site, open_page):
         assert axe(page) == [], scheme
 
 
-def test_a_logo_that_is_opened_as_a_page_is_shown(site, open_page):
-    page = open_page(site)
-    page.goto("/accounts/login/")
-    address = page.locator("img.logo").get_attribute("src")
-    assert address
-
-    page.goto(address)
-
-    assert page.evaluate("document.documentElement.tagName") == "svg"
-
-
 def test_the_admin_follows(site, open_page):
     page = open_page(site)
     become(page, newcomer(site, "carol"))

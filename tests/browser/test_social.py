@@ -168,10 +168,3 @@ def test_a_first_password_is_set_after_reauthentication_at_the_provider(site, pa
     page.get_by_label("New password").fill(ANOTHER)
     press(page, "Set new password")
     says(page, "Your new password is set.")
-
-    page.goto(CONNECTIONS)
-    press(page, "Disconnect Acme (dave@example.org)")
-    says(page, "No accounts at other sites are connected")
-    sign_out(page)
-    sign_in(page, "dave", password=ANOTHER)
-    sees(page, "Hello, The dave")

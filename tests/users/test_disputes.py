@@ -8,7 +8,6 @@ from django.core.management import call_command
 from accounts.activity.services import Actor
 from accounts.common.secrets import encryption_key
 from accounts.recovery import suspension
-from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.users import former_credentials
 from accounts.users import services as users
@@ -74,15 +73,6 @@ def test_older_proofs_decide_whether_a_request_is_refused_waits_or_succeeds(
 )
 def test_a_tie_stops_a_request_and_a_factor_outweighs_other_proofs(objection, request_, is_stopped):
     assert stops(objection, request_) is is_stopped
-
-
-def test_stored_evidence_is_read_as_it_was_shown():
-    request, shown = (
-        Recovery(),
-        frozenset({OwnershipEvidence(EMAIL, "a", NOW), OwnershipEvidence(PASSWORD)}),
-    )
-    request.shown = shown
-    assert request.shown == shown
 
 
 def test_a_request_can_be_finished_only_with_the_proofs_it_was_made_with():
