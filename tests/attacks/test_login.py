@@ -16,11 +16,8 @@ from accounts.users.models import User
 from accounts.users.services import confirm_email
 from tests.support.api import call
 from tests.support.disputes import (
-    LOCK,
     MINE,
     NEW,
-    REVIEW,
-    known_browser,
     lock_link,
     recipients_of,
     reset_link,
@@ -28,7 +25,6 @@ from tests.support.disputes import (
 )
 from tests.support.second_factor import (
     CHALLENGE,
-    SETUP,
     enrolled,
     set_up_authenticator,
     unused_code,
@@ -43,7 +39,6 @@ from tests.support.steps import (
     WRONG,
     is_signed_in,
     make_user,
-    outbox,
     sign_in,
     sign_up,
     without_nonces,
@@ -368,32 +363,9 @@ def test_the_last_method_depends_on_a_right_proof_and_never_on_the_typed_login()
     assert sign_in(client, "alice").cookies[settings.LAST_METHOD_COOKIE_NAME].value == "password"
 
 
-BY_CODE = "/accounts/login/code/"
-EMAIL = "/accounts/email/"
-
-
-@pytest.fixture
-def home(clock):
-    """A signed-out browser that alice's account has known for a month."""
-    browser = known_browser(make_user("alice"))
-    clock.advance(days=30)
-    return browser
-
-
-def alice():
-    return User.objects.get(username="alice")
-
-
-def cancels_recovery(browser, password=PASSWORD):
-    """Return whether alice's sign-in with her factor cancels a waiting recovery request."""
-    is_running = Recovery.objects.exists()
-    sign_in(browser, "alice", password)
-    browser.post(CHALLENGE, {"code": unused_code(alice())})
-    return is_signed_in(browser) and is_running and not Recovery.objects.exists()
-
-
 def test_a_thief_with_the_password_signs_in_only_to_an_account_without_a_factor(home, clock):
-    thief = Client(REMOTE_ADDR="198.51.100.7")
+    """In the other account, a waiting period begins, which a sign-in with the factor ends."""
+    alice, thief = User.objects.get(), Client(REMOTE_ADDR="198.51.100.7")
     sign_in(thief, "alice")
     assert is_signed_in(thief)
     thief.post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
@@ -407,56 +379,13 @@ def test_a_thief_with_the_password_signs_in_only_to_an_account_without_a_factor(
     assert not Authenticator.objects.exists()
     assert sign_in(Client(), "alice", "the thiefs own word 7").status_code == 200
 
-    enrolled(alice())
+    enrolled(alice)
     clock.advance(days=8)
     assert sign_in(thief, "alice", NEW).url == CHALLENGE
     thief.post(CHALLENGE, {"lost": "ask"})
     assert recipients_of("asked to remove your second factors") == {MINE}
-    assert cancels_recovery(home, NEW)
-    assert not is_signed_in(thief)
-
-
-def test_a_thief_with_the_mailbox_resets_only_an_account_without_a_factor(home, clock):
-    thief = Client(REMOTE_ADDR="198.51.100.7")
-    assert sets_password(thief, reset_link())
-    assert recipients_of("password was reset") == {MINE}
-
-    home.post(lock_link("password was reset"))
-    assert not sets_password(thief, reset_link())
-    back = sign_in(home, "alice", PASSWORD)
-    link = home.get(back.url).url
-    assert sets_password(home, link), "her former password in her browser, without the mailbox"
     sign_in(home, "alice", NEW)
-    home.post(REVIEW, {"done": "1"})
-
-    set_up_authenticator(home)
-    clock.advance(days=8)
-    assert not sets_password(thief, reset_link())
-    thief.post(reset_link(), {"lost": "ask"})
-    home.post("/accounts/logout/")
-    assert cancels_recovery(home, NEW)
-
-
-def test_a_housemate_with_the_trusted_browser_and_mailbox_signs_in_but_changes_nothing(home, clock):
-    enrolled(alice())
-    sign_in(home, "alice")
-    home.post(CHALLENGE, {"code": unused_code(alice()), "trust": "on"})
-    home.post("/accounts/logout/")
-    clock.advance(days=8)
-    home.post(BY_CODE, {"login": "alice"})
-    home.post(BY_CODE, {"code": outbox()[-1].code})
+    home.post(CHALLENGE, {"code": unused_code(alice)})
     assert is_signed_in(home)
-    for path in ("/accounts/password/change/", SETUP, EMAIL, LOCK):
-        answer = home.post(path, {"password1": NEW, "email": "thief@example.net"})
-        assert answer["Location"].startswith("/accounts/reauthenticate/"), path
-
-    assert not sets_password(home, reset_link())
-    home.post(reset_link(), {"lost": "ask"})
-    assert recipients_of("asked to remove your second factors") == {MINE}
-    owner = Client()
-    assert cancels_recovery(owner)
-    owner.post("/accounts/sessions/", {"others": "1"})
-    assert not is_signed_in(home)
-    home.post(BY_CODE, {"login": "alice"})
-    home.post(BY_CODE, {"code": outbox()[-1].code})
-    assert not is_signed_in(home), "the browser is no longer trusted"
+    assert not Recovery.objects.exists()
+    assert not is_signed_in(thief)

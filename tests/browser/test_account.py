@@ -11,7 +11,6 @@ from tests.support.browser_steps import (
     ask_for_reset,
     code_for,
     go,
-    link_for,
     press,
     says,
     sees,
@@ -38,24 +37,6 @@ def test_signing_up_by_code_and_signing_in_work_without_scripts(site, no_js_page
     page.goto(SIGNUP)
     offered = page.get_by_role("main").get_by_role("button").all_inner_texts()
     assert offered == ["Create an account"], "buttons that need scripts are hidden"
-
-
-def test_a_mailed_link_confirms_an_account_and_a_mailed_code_signs_in(site, page):
-    username = "linked"
-    page.goto(f"{LOGIN}?next=/%3Ffrom=mail")
-    sign_up(page, username)
-    page.goto(link_for(site, username, "is your code", "/accounts/confirm-email/"))
-    sees(page, "Confirm your email address")
-    press(page, "Confirm and sign in")
-    sees(page, f"Hello, {username}")
-    expect(page).to_have_url(f"{site.origin}/?from=mail")
-    sign_out(page)
-
-    page.get_by_label("Username or email address").fill(username)
-    press(page, "Email me a code")
-    sees(page, "Enter the code")
-    type_code(page, code_for(site, username, count=2), "Sign in")
-    sees(page, f"Hello, {username}")
 
 
 def test_a_password_can_be_shown_and_hidden_again(page):

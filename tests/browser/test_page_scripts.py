@@ -11,7 +11,7 @@ from tests.support.steps import CONFIRM, sign_up
 SITE = {"SESSION_PROTECTION": "off"}
 
 
-def test_a_new_api_key_is_shown_once_and_can_be_copied(site, open_page):
+def test_a_new_api_key_can_be_copied(site, open_page):
     page = open_page(site, permissions=["clipboard-read", "clipboard-write"])
     become(page, newcomer(site, "dave"))
     page.goto(NEW_KEY)
@@ -23,9 +23,6 @@ def test_a_new_api_key_is_shown_once_and_can_be_copied(site, open_page):
     press(page, "Copy")
     expect(page.locator("#live")).to_have_text("Copied.")
     assert page.evaluate("navigator.clipboard.readText()") == key
-    page.get_by_role("link", name="I’ve saved it").click()
-    expect(page.get_by_role("main")).to_contain_text(WIDE)
-    assert key[25:] not in page.content()
 
 
 def test_the_resend_button_is_enabled_after_a_countdown(site, page):

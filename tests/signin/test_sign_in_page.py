@@ -129,9 +129,6 @@ def test_a_new_code_replaces_the_first_and_keeps_remember_me_and_next(client, cl
     token_request = {"login": "alice", "remember": "on", "next": "/accounts/sessions/"}
     client.post(CODE, token_request)
     first = code_in(mail_to("alice"))
-    page = client.get(CODE).text
-    for name, value in token_request.items():
-        assert f'<input type="hidden" name="{name}" value="{value}">' in page
     clock.advance(minutes=1, seconds=1)
     client.post(CODE, token_request)
     second = code_in(mail_to("alice"))
