@@ -1,5 +1,6 @@
 """Form fields for codes of the second step, and the forms of second factors."""
 
+from collections.abc import Callable
 from typing import Any
 
 from django import forms
@@ -64,3 +65,15 @@ class SavedForm(forms.Form):
     """Ask for one of the recovery codes, to confirm that the user has saved them."""
 
     code = FactorCodeField()
+
+    def __init__(self, data: Any = None, *, accepts: Callable[[str], bool]) -> None:
+        super().__init__(data)
+        self._accepts = accepts
+
+    def clean_code(self) -> str:
+        """Return the code if ``accepts`` returns True for it."""
+        code: str = self.cleaned_data["code"]
+        if not self._accepts(code):
+            sentence = _("That isn’t one of your recovery codes. Check the ones you saved.")
+            raise forms.ValidationError(sentence)
+        return code

@@ -117,8 +117,8 @@ def confirm(request: HttpRequest, factor_id: int) -> HttpResponseBase:
         return redirect(codes_page(request.path))
     proved, *shown = json.loads(CODES.open(request.POST.get("shown", ""), user) or "[]") or [0]
     if proved == row.pk:
-        form = SavedForm(request.POST)
-        if _is_one_of(form, shown):
+        form = SavedForm(request.POST, accepts=shown.__contains__)
+        if form.is_valid():
             return _confirm(request, row, shown)
         return _show(request, row, form, shown)
     try:
@@ -129,7 +129,7 @@ def confirm(request: HttpRequest, factor_id: int) -> HttpResponseBase:
         return _show(request, row, passkey_error=str(error))
     if held.count:
         return _confirm(request, row, [])
-    return _show(request, row, SavedForm(), models.new_recovery_codes())
+    return _show(request, row, SavedForm(accepts=bool), models.new_recovery_codes())
 
 
 def _show(
@@ -158,16 +158,6 @@ def _show(
         "access": Access(session.user, session.pk),
     }
     return render(request, "accounts/twofactor/passkey_confirm.html", context)
-
-
-def _is_one_of(form: SavedForm, shown: list[str]) -> bool:
-    """Return whether the code in ``form`` is one of ``shown``; otherwise, add an error."""
-    if not form.is_valid():
-        return False
-    if form.cleaned_data["code"] in shown:
-        return True
-    form.add_error("code", _("That isn’t one of your recovery codes. Check the ones you saved."))
-    return False
 
 
 def _confirm(request: HttpRequest, row: Passkey, saved: list[str]) -> HttpResponse:

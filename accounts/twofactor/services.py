@@ -10,7 +10,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q, QuerySet
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
@@ -22,6 +22,7 @@ from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock, crypto, secrets
 from accounts.common.database import P, PreparedQuery
+from accounts.common.errors import PublicError
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.sessions import known_browsers
@@ -161,25 +162,14 @@ class Held:
 
 def held(user: User) -> Held:
     """Return the second factors of ``user``, oldest first, and cache whether there are any."""
-    apps, rows, codes = rows_of(user)
-    authenticators = list(apps)
+    authenticators = list(Authenticator.objects.filter(user=user).order_by("pk"))
+    rows = list(Passkey.objects.filter(user=user).order_by("pk"))
     passkeys = [row for row in rows if row.confirmed]
-    setattr(user, MEMO, bool(authenticators or passkeys))
+    has_any = bool(authenticators or passkeys)
+    setattr(user, MEMO, has_any)
     # Recovery codes are removed together with the last factor.
-    kept = next(iter(codes), None) if authenticators or passkeys else None
-    unconfirmed = [row for row in rows if not row.confirmed]
-    return Held(authenticators, passkeys, kept, unconfirmed)
-
-
-def rows_of(
-    user: User,
-) -> tuple[QuerySet[Authenticator], QuerySet[Passkey], QuerySet[RecoveryCodes]]:
-    """Return the authenticator apps, the passkeys and the recovery codes of ``user``."""
-    return (
-        Authenticator.objects.filter(user=user).order_by("pk"),
-        Passkey.objects.filter(user=user).order_by("pk"),
-        RecoveryCodes.objects.filter(user=user),
-    )
+    codes = RecoveryCodes.objects.filter(user=user).first() if has_any else None
+    return Held(authenticators, passkeys, codes, [row for row in rows if not row.confirmed])
 
 
 def devices(user: User) -> list[Any]:
@@ -410,7 +400,7 @@ def remove(
     The recovery codes are removed with the last factor.
 
     Raises:
-        Required, OnlyPasskeyLeft: see :func:`refuse_removal`.
+        Required, OnlyPasskeyLeft: see :func:`refusal_of_removal`.
         AccountChanged: the account was changed in the meantime.
     """
     with transaction.atomic():
@@ -418,7 +408,8 @@ def remove(
         row = kind.objects.filter(user=owner, pk=factor_id).first()
         if row is None:
             return False
-        refuse_removal(owner, row)
+        if refusal := refusal_of_removal(owner, row):
+            raise refusal
         if is_last(owner, row):
             remove_codes(owner, actor)
         keep(row, actor)
@@ -432,24 +423,23 @@ def is_last(user: User, row: Authenticator | Passkey) -> bool:
     return row.confirmed and held(user).count == 1
 
 
-def refuse_removal(user: User, row: Authenticator | Passkey) -> None:
-    """Raise an error if ``row`` must not be removed.
+def refusal_of_removal(user: User, row: Authenticator | Passkey) -> PublicError | None:
+    """Return why ``row`` must not be removed, or None if it may.
 
-    Raises:
-        Required: the user must have a second factor, and this is the last one.
-        PasskeyRequired: the user must have a passkey, and this is the last one.
-        OnlyPasskeyLeft: without this passkey, the mailbox would be the only way to sign in.
+    Without the last passkey of an account that has no password, the mailbox would be the only way
+    to sign in.
     """
     if not row.confirmed:
-        return
+        return None
     has = held(user)
-    if has.count == 1 and is_required(user):
-        raise Required
     is_last_passkey = isinstance(row, Passkey) and len(has.passkeys) == 1
+    if has.count == 1 and is_required(user):
+        return Required()
     if is_last_passkey and needs_passkey(user):
-        raise PasskeyRequired
+        return PasskeyRequired()
     if is_last_passkey and not (user.has_usable_password() or users_models.usable(user)):
-        raise OnlyPasskeyLeft
+        return OnlyPasskeyLeft()
+    return None
 
 
 def reset(user: User, actor: Actor) -> None:

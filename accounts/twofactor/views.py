@@ -2,7 +2,7 @@
 
 import base64
 import json
-from itertools import groupby
+from functools import partial
 from typing import Any, cast
 from urllib.parse import quote, urlencode
 
@@ -12,15 +12,13 @@ from django.contrib.auth.decorators import login_not_required
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.decorators import method_decorator
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.safestring import SafeString, mark_safe
 from django.utils.translation import gettext as _
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_POST
 from django.views.generic import View
 
 from accounts.common import clock
-from accounts.common.errors import PublicError
 from accounts.common.localization import date_in_words
 from accounts.common.pages import form_page
 from accounts.common.proofs import FEW_RECOVERY_CODES, Method, Proof
@@ -74,19 +72,11 @@ class FactorView(View):
         context = {
             "form": form,
             "row": self.factor,
-            "refusal": self.refusal(),
+            "refusal": services.refusal_of_removal(user, self.factor),
             "is_last": services.is_last(user, self.factor),
             "access": Access(user, session_of(self.request).pk),
         }
         return render(self.request, self.template_name, context)
-
-    def refusal(self) -> str:
-        """Return why the factor cannot be removed; an empty string if it can."""
-        try:
-            services.refuse_removal(session_of(self.request).user, self.factor)
-        except PublicError as error:
-            return str(error)
-        return ""
 
     def rename(self, name: str) -> HttpResponse:
         """Give the factor another name."""
@@ -107,10 +97,6 @@ class FactorView(View):
             renew_key(self.request)
             messages.success(self.request, _("Removed. You’ve been signed out everywhere else."))
         return redirect("second_factors")
-
-
-# Scanners need a margin of four modules (ISO/IEC 18004).
-QUIET_ZONE = 4
 
 
 def base32(seed: str) -> str:
@@ -140,34 +126,18 @@ def svg(text: str) -> SafeString:
     Content Security Policy blocks. Its alternative text does not contain ``text``, a secret.
     """
     import qrcode  # noqa: PLC0415 only the page with the QR code needs it
+    from qrcode.image.svg import SvgPathFillImage  # noqa: PLC0415 as above
 
     # A screen shows the code undamaged, so the lowest error correction is enough.
-    code = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_L, border=0)
+    code = qrcode.QRCode(error_correction=qrcode.ERROR_CORRECT_L, image_factory=SvgPathFillImage)
     code.add_data(text)
-    code.make()
-    modules = code.get_matrix()
-    path = "".join(f"M0 {y}{_path_of_row(row)}" for y, row in enumerate(modules))
-    return format_html(
-        '<svg class="qr" role="img" aria-label="{}" viewBox="{edge} {edge} {size} {size}" '
-        'shape-rendering="crispEdges"><path fill="#fff" d="M{edge} {edge}h{size}v{size}h-{size}z"/>'
-        '<path stroke="#000" transform="translate(0 .5)" d="{}"/></svg>',
-        _(
-            "QR code for adding this account to an authenticator app. You can enter the "
-            "key beside it instead."
-        ),
-        path,
-        edge=-QUIET_ZONE,
-        size=len(modules) + 2 * QUIET_ZONE,
+    label = _(
+        "QR code for adding this account to an authenticator app. You can enter the "
+        "key beside it instead."
     )
-
-
-def _path_of_row(row: list[bool]) -> str:
-    """Return the path of a row of modules: a stroke for each dark run, a move for each light one.
-
-    One square for each module would make the page three times as large.
-    """
-    runs = ((is_dark, len(list(run))) for is_dark, run in groupby(row))
-    return "".join(f"h{length}" if is_dark else f"m{length} 0" for is_dark, length in runs)
+    attributes: dict[str, Any] = {"class": "qr", "role": "img", "aria-label": label}
+    image = code.make_image(**attributes)
+    return mark_safe(image.to_string(encoding="unicode"))  # noqa: S308 the library escapes text
 
 
 @form_page
@@ -311,14 +281,12 @@ def recovery_codes(request: HttpRequest) -> HttpResponseBase:
         return redirect("totp_setup")
     shown = CODES.pop(request) if request.method == "GET" else request.POST.get("shown", "")
     made = CODES.open(shown, user)
-    form = SavedForm(request.POST if "code" in request.POST else None)
+    form = SavedForm(
+        request.POST if "code" in request.POST else None, accepts=partial(services.note_saved, user)
+    )
     if form.is_valid():
-        if services.note_saved(user, form.cleaned_data["code"]):
-            messages.success(request, _("You’ve saved your recovery codes. You’re all set."))
-            return redirect(flow.next_of(request) or "second_factors")
-        form.add_error(
-            "code", _("That isn’t one of your recovery codes. Check the ones you saved.")
-        )
+        messages.success(request, _("You’ve saved your recovery codes. You’re all set."))
+        return redirect(flow.next_of(request) or "second_factors")
     context = {
         "form": form,
         "made": [models.written(code) for code in json.loads(made)] if made else [],

@@ -142,7 +142,7 @@ _HEAD = struct.Struct(f">{NONCE_BYTES}sQ")
 def issue(purpose: str) -> bytes:
     """Return a new challenge that is valid only for ``purpose``."""
     head = _HEAD.pack(secrets.raw(NONCE_BYTES), int(clock.now().timestamp()))
-    return head + _seals(head, purpose)[0]
+    return head + _macs(head, purpose)[0]
 
 
 def is_good(challenge: bytes, purpose: str) -> bool:
@@ -153,7 +153,7 @@ def is_good(challenge: bytes, purpose: str) -> bool:
     head, seal = challenge[: _HEAD.size], challenge[_HEAD.size :]
     if len(head) != _HEAD.size:
         return False
-    is_ours = any(hmac.compare_digest(seal, ours) for ours in _seals(head, purpose))
+    is_ours = any(hmac.compare_digest(seal, ours) for ours in _macs(head, purpose))
     return is_ours and clock.now() < _issued_at(head) + LIFE
 
 
@@ -180,5 +180,5 @@ def _issued_at(head: bytes) -> datetime:
     return datetime.fromtimestamp(seconds, tz=clock.now().tzinfo)
 
 
-def _seals(head: bytes, purpose: str) -> list[bytes]:
-    return [bytes.fromhex(d) for d in secrets.digests(head.hex(), f"webauthn:{purpose}")]
+def _macs(head: bytes, purpose: str) -> list[bytes]:
+    return secrets.macs(head.hex(), f"webauthn:{purpose}")

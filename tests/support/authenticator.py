@@ -12,30 +12,15 @@ SCALE = 6
 
 def scan(page: str, folder: Path) -> str:
     """Return the text of the QR code on a page, as zbar reads it."""
-    box = re.search(r'class="qr"[^>]* viewBox="-(\d+) -\d+ (\d+) ', page)
-    drawn = re.search(r'stroke="#000"[^>]* d="([^"]+)"', page)
-    assert box
+    drawn = re.search(r'viewBox="0 0 (\d+) \1"[^>]* class="qr".*? d="([^"]+)"', page)
     assert drawn
-    edge, width = int(box[1]), int(box[2])
-    lines = [edge * [False] + _modules(line) for line in re.findall(r"M0 \d+([^M]*)", drawn[1])]
-    lines = [[]] * edge + lines + [[]] * edge
-    rows = [
-        b"".join((b"\0" if is_dark else b"\xff") * SCALE for is_dark in line).ljust(
-            width * SCALE, b"\xff"
-        )
-        * SCALE
-        for line in lines
-    ]
+    size = range(int(drawn[1]))
+    dark = {(int(x), int(y)) for x, y in re.findall(r"M(\d+),(\d+)H", drawn[2])}
+    rows = [b"".join((b"\0" if (x, y) in dark else b"\xff") * SCALE for x in size) for y in size]
     picture = folder / "code.pgm"
-    side = width * SCALE
-    picture.write_bytes(f"P5 {side} {side} 255\n".encode() + b"".join(rows))
+    side = len(size) * SCALE
+    picture.write_bytes(f"P5 {side} {side} 255\n".encode() + b"".join(row * SCALE for row in rows))
     return scan_picture(picture)
-
-
-def _modules(line: str) -> list[bool]:
-    """Return whether each module of a drawn row is dark, up to the last dark one."""
-    runs = re.findall(r"([hm])(\d+)", line)
-    return [command == "h" for command, length in runs for _ in range(int(length))]
 
 
 def scan_picture(picture: Path) -> str:
