@@ -270,12 +270,11 @@ def _blocked(since: date, span: Span) -> Counter[tuple[date, str]]:
 def _factor_coverage() -> Plot:
     columns = []
     day, accounts = twofactor.of_accounts()
-    for is_staff, held in accounts.items():
-        name = gettext("Staff") if is_staff else gettext("People")
-        with_other = held.with_factor - held.with_passkey
-        without = held.accounts - held.with_factor
-        series = {gettext("Passkey"): held.with_passkey, gettext("Other second factor"): with_other}
-        columns.append((name, series | {gettext("Neither"): without}))
+    for kind, (number, with_factor, with_passkey) in accounts.items():
+        name = gettext("Staff") if kind == daily.STAFF else gettext("People")
+        with_other = with_factor - with_passkey
+        series = {gettext("Passkey"): with_passkey, gettext("Other second factor"): with_other}
+        columns.append((name, series | {gettext("Neither"): number - with_factor}))
     title = gettext("Accounts with a second factor or a passkey on %(day)s") % {
         "day": label_of(day)
     }

@@ -16,8 +16,9 @@ from django.shortcuts import get_object_or_404
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.apikeys.models import ID_LENGTH, PREFIX, APIKey
+from accounts.apikeys.models import PREFIX, APIKey
 from accounts.common import clock
+from accounts.common.key_text import ID_LENGTH
 from accounts.emails.models import PendingEmail
 from accounts.recovery.models import Recovery
 from accounts.sessions import connected

@@ -9,13 +9,8 @@ from accounts.common import clock
 from accounts.common.key_text import ID_LENGTH, KeyText
 from accounts.tokens import scopes
 
-__all__ = ["ID_LENGTH", "PREFIX", "id_of", "is_key", "make_text"]
-
 PREFIX = "authsite_"
-_TEXT = KeyText(PREFIX)
-make_text, is_key, id_of = _TEXT.make, _TEXT.is_key, _TEXT.id_of
-
-
+TEXT = KeyText(PREFIX)
 LONGEST_NAME = 60
 STALE = timedelta(days=90)
 

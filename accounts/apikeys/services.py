@@ -13,8 +13,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
 from accounts.activity.services import Actor, record
-from accounts.apikeys import models
-from accounts.apikeys.models import APIKey
+from accounts.apikeys.models import TEXT, APIKey
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.database import P
@@ -64,7 +63,7 @@ def make(
             The session that makes the request may be revoked by now.
     """
     hit(KEY_NEW.of(user.pk))
-    new = models.make_text()
+    new = TEXT.make()
     with transaction.atomic():
         # Lock the row of the user, so that a simultaneous lockdown also revokes the new key.
         users.lock_row(user)
@@ -108,9 +107,9 @@ def find_key(shown: str) -> APIKey | None:
 
     The key, its user and the groups of the user are read in one query.
     """
-    if not models.is_key(shown):
+    if not TEXT.is_key(shown):
         return None
-    key = _OWNED.first(id=models.id_of(shown))
+    key = _OWNED.first(id=TEXT.id_of(shown))
     is_right = key and hmac.compare_digest(key.digest, secrets.plain_digest(shown))
     return key if key and is_right and not key.is_over else None
 

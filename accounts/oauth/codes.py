@@ -18,7 +18,6 @@ from accounts.common.database import (
     PreparedQueries,
     PreparedQuery,
     PreparedUpdate,
-    delete_in_batches,
 )
 from accounts.oauth import app_sessions, connections
 from accounts.oauth.clients.models import Client
@@ -138,11 +137,6 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
 def code_challenge_of(verifier: str) -> str:
     """Return the challenge for ``verifier`` by the method S256 (RFC 7636 section 4.2)."""
     return crypto.encode(sha256(verifier.encode()).digest())
-
-
-def prune() -> int:
-    """Delete codes that have expired; return how many were deleted."""
-    return delete_in_batches(AuthorizationCode.objects.filter(expires_at__lte=clock.now()))
 
 
 @transaction.atomic

@@ -3,20 +3,31 @@
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, override
 
-from django.db.models import Q, QuerySet
+from django.db.models import Model, Q, QuerySet
 from django.dispatch import receiver
 
 from accounts.activity import events
 from accounts.activity.services import Actor
+from accounts.common import clock
+from accounts.common.database import delete_in_batches
 from accounts.common.signals import credentials_changed, sessions_ended
-from accounts.oauth import app_sessions, codes, connections, devices, logout, requests
+from accounts.oauth import app_sessions, connections, logout
 from accounts.oauth.clients import authentication, documents, registration
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import RegistrationToken
-from accounts.oauth.models import AppSession, Connection, PairwiseSubject
+from accounts.oauth.devices import KEEP_EXPIRED
+from accounts.oauth.models import (
+    AppSession,
+    AuthorizationCode,
+    AuthorizationRequest,
+    Connection,
+    DeviceAuthorization,
+    PairwiseSubject,
+    UnreadRequest,
+)
 from accounts.sessions.connected import App, Apps
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
@@ -71,10 +82,10 @@ class ConnectedApps(Apps):
         return {
             "secrets of apps and registrations": clients.prune() + registration.prune(),
             "keys of apps": authentication.prune(),
-            "codes for apps": codes.prune(),
+            "codes for apps": _delete_expired(AuthorizationCode),
             "logout notices": logout.give_up(),
-            "authorization requests": requests.prune(),
-            "codes of devices": devices.prune(),
+            "authorization requests": _delete_expired(AuthorizationRequest, UnreadRequest),
+            "codes of devices": _delete_expired(DeviceAuthorization, kept=KEEP_EXPIRED),
             # Requests for an app keep it, so expired ones go first.
             "unused apps": registration.prune_clients() + documents.prune(),
         }
@@ -82,6 +93,12 @@ class ConnectedApps(Apps):
     @override
     def revoke_after_restore(self) -> None:
         RegistrationToken.objects.all().delete()
+
+
+def _delete_expired(*models: type[Model], kept: timedelta = timedelta(0)) -> int:
+    """Delete the rows that expired longer than ``kept`` ago; return how many were deleted."""
+    past = {"expires_at__lte": clock.now() - kept}
+    return sum(delete_in_batches(model._default_manager.filter(**past)) for model in models)
 
 
 @receiver(credentials_changed)

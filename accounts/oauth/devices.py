@@ -15,7 +15,6 @@ from django.db.models import QuerySet
 from accounts.activity.services import Actor
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
-from accounts.common.database import delete_in_batches
 from accounts.oauth import codes, connections, requests
 from accounts.oauth.clients import registration
 from accounts.oauth.clients.models import Client
@@ -143,12 +142,6 @@ def check_allowed(client: Client) -> None:
     """
     if not client.is_device:
         raise OAuthError("unauthorized_client", "The client is not registered for devices.")
-
-
-def prune() -> int:
-    """Delete the rows of expired codes; return how many were deleted."""
-    long_ago = clock.now() - KEEP_EXPIRED
-    return delete_in_batches(DeviceAuthorization.objects.filter(expires_at__lte=long_ago))
 
 
 def _unanswered() -> QuerySet[DeviceAuthorization]:

@@ -22,7 +22,6 @@ from django.utils.translation import get_supported_language_variant
 
 from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo, client_of
-from accounts.common.database import delete_in_batches
 from accounts.common.pages import set_cookie
 from accounts.common.proofs import Assurance
 from accounts.oauth import id_tokens
@@ -410,13 +409,6 @@ def hint_of(request: HttpRequest, next_url: str) -> Hint | None:
         given = dict(parse_qsl(unread.query))
         return Hint(uris.document_host(given["client_id"]), given.get("login_hint", "")[:254])
     return None
-
-
-def prune() -> int:
-    """Delete the requests that have expired; return how many were deleted."""
-    past = {"expires_at__lte": clock.now()}
-    count = delete_in_batches(AuthorizationRequest.objects.filter(**past))
-    return count + delete_in_batches(UnreadRequest.objects.filter(**past))
 
 
 def _mine[R: (AuthorizationRequest, UnreadRequest)](

@@ -84,7 +84,7 @@ class Cached[T]:
         return cast(T, self.value)
 
 
-class Metadata:
+class Metadata(dict[str, Any]):
     """The metadata of one issuer, and its keys.
 
     ``is_private``: whether the issuer has a private IP address. Its other endpoints may then have
@@ -92,15 +92,9 @@ class Metadata:
     """
 
     def __init__(self, values: dict[str, Any], *, is_private: bool) -> None:
-        self.values, self.is_private = values, is_private
-        self.keys = Cached(lambda: _keys(fetch(self, self["jwks_uri"])))
-
-    def __getitem__(self, name: str) -> Any:
-        return self.values[name]
-
-    def get(self, name: str) -> Any:
-        """Return the value of ``name`` in the metadata, or None."""
-        return self.values.get(name)
+        super().__init__(values)
+        self.is_private = is_private
+        self.jwks = Cached(lambda: _keys(fetch(self, self["jwks_uri"])))
 
     def key(self, key_id: str | None, algorithm: str) -> PyJWK:
         """Return the public key with this ``kid`` for ``algorithm``; fetch the keys if needed.
@@ -109,9 +103,9 @@ class Metadata:
             Unusable: the key is unknown, for another algorithm, or too weak.
             RequestException, Unreachable, ValueError: see :meth:`Cached.get`.
         """
-        key = _pick(self.keys.get(), key_id)
-        if key is None and self.keys.is_renewable:
-            key = _pick(self.keys.renew(), key_id)
+        key = _pick(self.jwks.get(), key_id)
+        if key is None and self.jwks.is_renewable:
+            key = _pick(self.jwks.renew(), key_id)
         if key is None:
             raise Unusable("unknown key")
         # A key without ``alg`` may be used with every algorithm of its type.
@@ -182,7 +176,7 @@ def _discover(issuer: str) -> Metadata:
             raise Unusable(name)
     new, old = Metadata(values, is_private=is_private), _known[issuer].value
     if old and old["jwks_uri"] == new["jwks_uri"]:
-        new.keys.value, new.keys.at = old.keys.value, old.keys.at
+        new.jwks.value, new.jwks.at = old.jwks.value, old.jwks.at
     return new
 
 

@@ -4,7 +4,7 @@ Nothing here signs anybody in: the authentication policy decides with which fact
 """
 
 from collections.abc import Iterable
-from dataclasses import astuple, dataclass, field
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from typing import Any
 
@@ -54,22 +54,9 @@ _PASSKEYS = Exists(Passkey.objects.filter(user=OuterRef("pk"), confirmed=True))
 _APPS = Exists(Authenticator.objects.filter(user=OuterRef("pk")))
 _HAS_FACTOR = ExpressionWrapper(Q(_PASSKEYS) | Q(_APPS), output_field=BooleanField())
 
-# What is counted every day for people who are not staff (False) and for staff (True), by the names
-# under which the counts are stored.
-NAMES = {False: daily.PEOPLE, True: daily.STAFF}
+# What is counted every day, for people who are not staff and for staff: the active accounts, those
+# with an authenticator app or a passkey, and those with a passkey.
 WHAT = ("", "factor", "passkey")
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """How many active accounts there are, and how many of them have a factor.
-
-    ``with_factor``: with an authenticator app or a passkey.
-    """
-
-    accounts: int = 0
-    with_factor: int = 0
-    with_passkey: int = 0
 
 
 @receiver((post_save, post_delete), sender=Authenticator)
@@ -88,42 +75,34 @@ def note(
         User.objects.filter(pk=instance.user_id).update(has_factor=_HAS_FACTOR)
 
 
-def of_accounts() -> tuple[date, dict[bool, Coverage]]:
-    """Return the numbers of people who are not staff (False) and of staff (True), and their day.
+def of_accounts() -> tuple[date, dict[str, list[int]]]:
+    """Return a day, and the numbers of :data:`WHAT` of each of ``daily.ACCOUNTS`` on that day.
 
     They are those of the last daily job: counting a million accounts takes longer than a page may.
     """
-    found = daily.latest()
-    if found is None:
-        return clock.now().date(), _counted()
-    day, numbers = found
+    day, numbers = daily.latest() or (clock.now().date(), _counted())
     return day, {
-        is_staff: Coverage(*(numbers.get(Kind(name, what, True), 0) for what in WHAT))
-        for is_staff, name in NAMES.items()
+        name: [numbers.get(Kind(name, what, True), 0) for what in WHAT] for name in daily.ACCOUNTS
     }
 
 
 def store_coverage() -> None:
     """Count the accounts for :func:`of_accounts`."""
-    daily.store(
-        {
-            Kind(NAMES[is_staff], what, True): number
-            for is_staff, held in _counted().items()
-            for what, number in zip(WHAT, astuple(held), strict=True)
-        }
-    )
+    daily.store(_counted())
 
 
-def _counted() -> dict[bool, Coverage]:
+def _counted() -> dict[Kind, int]:
     accounts = User.objects.filter(is_active=True).order_by().values_list("is_staff")
-    rows = accounts.annotate(Count("pk"), with_factor=Count("pk", filter=Q(has_factor=True)))
-    passkeys = Passkey.objects.filter(confirmed=True, user__is_active=True).order_by()
-    owners = dict(passkeys.values_list("user__is_staff").annotate(Count("user", distinct=True)))
-    found = {
-        is_staff: Coverage(number, with_factor, owners.get(is_staff, 0))
-        for is_staff, number, with_factor in rows
+    rows = accounts.annotate(
+        Count("pk"),
+        with_factor=Count("pk", filter=Q(has_factor=True)),
+        with_passkey=Count("pk", filter=_PASSKEYS),
+    )
+    return {
+        Kind(daily.STAFF if is_staff else daily.PEOPLE, what, True): number
+        for is_staff, *numbers in rows
+        for what, number in zip(WHAT, numbers, strict=True)
     }
-    return {is_staff: found.get(is_staff, Coverage()) for is_staff in NAMES}
 
 
 SEED_BYTES = 20

@@ -29,7 +29,7 @@ def key_of(user: Any, scope: str = "read", *, days: float | None = None, name: s
 
 def row_of(key: str) -> APIKey:
     """Return the database row of ``key``."""
-    return APIKey.objects.get(pk=apikeys_models.id_of(key))
+    return APIKey.objects.get(pk=apikeys_models.TEXT.id_of(key))
 
 
 def make(token: str, client: Caller | None = None, **more: Any) -> Answer:
