@@ -13,18 +13,41 @@ from accounts.oauth import scopes
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients import uris
 from accounts.oauth.clients.models import Client
-from accounts.oauth.management.clients import ClientCommand
+from accounts.oauth.management.clients import MANY, ClientCommand, add_access, find
 
+PRIVATE = "that URI is in a private network; not needed if it names a private IP address"
 FLAGS = {
     "--public": "the app runs in a browser or on a person's device, and gets no secret",
     "--device": "the app may show a code, which people type in here; it needs no redirect URI",
     "--first-party": "people are not asked for their consent",
     "--pairwise": "the app gets identifiers of people that only apps of the same host share",
     "--dpop": "the app must bind its tokens to a key, by DPoP (RFC 9449)",
+    "--backchannel-logout-private": PRIVATE,
+    "--jwks-uri-private": PRIVATE,
 }
-
-
-PRIVATE = "that URI is in a private network; not needed if it names a private IP address"
+LISTS = {"--redirect-uri": "redirect URIs", "--post-logout-uri": "URIs after signing out"}
+# What each option takes, and what it means.
+TEXTS = {
+    "--resource": (
+        "NAME",
+        "the service that the app is, one of TOKEN_AUDIENCES, whose tokens it introspects",
+    ),
+    "--sector": (
+        "HOST",
+        "the host whose apps share pairwise identifiers; by default, the host of the redirect URIs",
+    ),
+    "--group": ("NAME", "only people in this group may sign in"),
+    "--backchannel-logout-uri": ("URI", "where the app gets logout tokens when its sessions end"),
+    "--jwks": (
+        "FILE",
+        "a JSON Web Key Set with the public keys of the app, which then gets no secret",
+    ),
+    "--jwks-uri": (
+        "URI",
+        "the URI at which the app publishes its JSON Web Key Set; use it instead of --jwks",
+    ),
+    "--logo": ("FILE", "a square PNG file of at most 32 KB"),
+}
 
 
 class Command(ClientCommand):
@@ -37,42 +60,24 @@ class Command(ClientCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        many: dict[str, Any] = {"nargs": "+", "action": "extend"}
         parser.add_argument("name", help="the name that people see")
-        parser.add_argument("--redirect-uri", **many, default=[], help="redirect URIs")
-        parser.add_argument("--post-logout-uri", **many, default=[], help="URIs after signing out")
-        parser.add_argument(
-            "--scope",
-            **many,
-            choices=scopes.known(),
-            help=f"scopes that the app may request; without this option: {scopes.DEFAULT}",
-        )
-        parser.add_argument(
-            "--audience",
-            **many,
-            default=[],
-            help="services for which the app gets access tokens: ORIGIN or TOKEN_AUDIENCES",
-        )
-        parser.add_argument(
-            "--resource",
-            default="",
-            help="the service that the app is, one of TOKEN_AUDIENCES, whose tokens it introspects",
-        )
-        parser.add_argument(
-            "--sector",
-            default="",
-            metavar="HOST",
-            help="the host whose apps share pairwise identifiers; by default, the host of the "
-            "redirect URIs",
-        )
+        for name, words in LISTS.items():
+            parser.add_argument(name, **MANY, default=[], help=words)
+        add_access(parser, "the app")
+        for name, (metavar, words) in TEXTS.items():
+            parser.add_argument(name, default="", metavar=metavar, help=words)
         for name, words in FLAGS.items():
             parser.add_argument(name, action="store_true", help=words)
-        _add_requirements(parser)
-        _add_backchannel_logout(parser)
-        _add_keys(parser)
+        parser.add_argument(
+            "--require",
+            default="",
+            choices=[Client.Factor.ANY.value, Client.Factor.PASSKEY.value],
+            help="what people need to sign in, even if the site does not require it",
+        )
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
+        group = options["group"]
         client = Client(
             name=options["name"],
             redirect_uris=options["redirect_uri"],
@@ -89,7 +94,7 @@ class Command(ClientCommand):
             sector=_sector(**options),
             requires_dpop=options["dpop"],
             factor=options["require"],
-            required_group=_group(options["group"]) if options["group"] else None,
+            required_group=find(Group, "group", name=group) if group else None,
             jwks_uri=options["jwks_uri"],
             jwks_uri_is_private=options["jwks_uri_private"]
             or uris.names_private_host(options["jwks_uri"]),
@@ -107,48 +112,6 @@ class Command(ClientCommand):
         return {"client_id": client.pk} | ({"client_secret": secret} if secret else {})
 
 
-def _add_requirements(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--require",
-        default="",
-        choices=[Client.Factor.ANY.value, Client.Factor.PASSKEY.value],
-        help="what people need to sign in, even if the site does not require it",
-    )
-    parser.add_argument(
-        "--group", default="", metavar="NAME", help="only people in this group may sign in"
-    )
-
-
-def _add_backchannel_logout(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--backchannel-logout-uri",
-        default="",
-        metavar="URI",
-        help="where the app gets logout tokens when its sessions end",
-    )
-    parser.add_argument(
-        "--backchannel-logout-private",
-        action="store_true",
-        help=PRIVATE,
-    )
-
-
-def _add_keys(parser: CommandParser) -> None:
-    parser.add_argument(
-        "--jwks",
-        metavar="FILE",
-        help="a JSON Web Key Set with the public keys of the app, which then gets no secret",
-    )
-    parser.add_argument("--logo", metavar="FILE", help="a square PNG file of at most 32 KB")
-    parser.add_argument(
-        "--jwks-uri",
-        default="",
-        metavar="URI",
-        help="the URI at which the app publishes its JSON Web Key Set; use it instead of --jwks",
-    )
-    parser.add_argument("--jwks-uri-private", action="store_true", help=PRIVATE)
-
-
 def _sector(pairwise: bool, sector: str, redirect_uri: list[str], **_options: Any) -> str:
     """Return the sector of pairwise identifiers, or an empty string without such identifiers.
 
@@ -158,19 +121,6 @@ def _sector(pairwise: bool, sector: str, redirect_uri: list[str], **_options: An
     if pairwise and not (sector or uris.sector_of(redirect_uri)):
         raise CommandError("Name the host of the pairwise identifiers with --sector.")
     return sector or (uris.sector_of(redirect_uri) if pairwise else "")
-
-
-def _group(name: str) -> Group:
-    """Return the group with this name.
-
-    Raises:
-        CommandError: there is no such group.
-    """
-    # PostgreSQL refuses a NUL character with another error.
-    found = Group.objects.filter(name=name).first() if name.isprintable() else None
-    if found is None:
-        raise CommandError(f"There is no group {name!r}.")
-    return found
 
 
 def _read(file: str) -> Any:

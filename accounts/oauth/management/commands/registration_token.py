@@ -11,7 +11,7 @@ from accounts.management.answers import COMMAND_LINE
 from accounts.oauth import scopes
 from accounts.oauth.clients import registration
 from accounts.oauth.clients.registration import MOST_CLIENTS, MOST_DAYS
-from accounts.oauth.management.clients import ClientCommand
+from accounts.oauth.management.clients import ClientCommand, add_access
 
 
 class Command(ClientCommand):
@@ -23,26 +23,13 @@ class Command(ClientCommand):
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        many: dict[str, Any] = {"nargs": "+", "action": "extend"}
         parser.add_argument(
             "--clients", type=int, default=1, help="how many apps may register; without it: 1"
         )
         parser.add_argument(
             "--days", type=int, default=7, help="days until the token expires; by default 7"
         )
-        parser.add_argument(
-            "--scope",
-            **many,
-            choices=scopes.known(),
-            help=f"scopes that these apps may request; without it: {scopes.DEFAULT}",
-        )
-        parser.add_argument(
-            "--audience",
-            **many,
-            default=[],
-            choices=scopes.audiences(),
-            help="services for which these apps get access tokens: ORIGIN or TOKEN_AUDIENCES",
-        )
+        add_access(parser, "these apps")
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
