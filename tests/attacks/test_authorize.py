@@ -72,16 +72,6 @@ def test_every_answer_names_the_issuer_against_a_mix_up(settings, app, browser):
     assert ["code" in result(answer) for answer in answers] == [False, True, True, False, False]
 
 
-def test_the_consent_to_one_app_serves_no_other_app_and_no_other_person(app, browser):
-    allow(browser, begin(browser, app))
-    other, bob = make_app("Paperless", scope="openid email"), signed_in(make_user("bob"))
-
-    for who, which in ((browser, other), (bob, app)):
-        assert result(who.get(address(which, prompt="none")))["error"] == "consent_required"
-        assert begin(who, which).status_code == 200
-    assert Connection.objects.count() == 1
-
-
 def test_a_consent_page_of_one_person_does_not_speak_for_the_next(app, browser):
     """Alice's page is open when bob signs in to the same browser in another tab."""
     page = begin(browser, app)
