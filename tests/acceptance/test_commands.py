@@ -1,5 +1,6 @@
 """The management commands and the start of the server."""
 
+import json
 import os
 import re
 import subprocess
@@ -10,20 +11,28 @@ import pytest
 from django.core.management import CommandError, call_command
 from django.test import Client
 
+from accounts.activity.services import Actor
+from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
-from accounts.sessions.models import BrowserSession
+from accounts.oauth import connections
+from accounts.recovery.locks import lock_down
+from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.throttle.models import FamiliarPlace, StoredBudget
 from accounts.users.models import PendingSignup, User, Username
 from authsite import __main__ as server
 from authsite.settings.storage import mailer
+from tests.support.api_keys import key_of
+from tests.support.apps import asked_for, make_app
 from tests.support.env import clean
 from tests.support.owner import OWNER, owner_link, printed_by
 from tests.support.process import free_port
-from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP
-from tests.support.signin import set_up
+from tests.support.second_factor import CHALLENGE, RECOVERY_CODES, SETUP, enrolled
+from tests.support.signin import set_up, signed_in
 from tests.support.site import ROOT
 from tests.support.steps import (
     CONFIRM,
+    PASSWORD,
+    WRONG,
     address_of,
     is_signed_in,
     mail_to,
@@ -34,8 +43,13 @@ from tests.support.steps import (
     sign_up,
 )
 
+pytestmark = pytest.mark.django_db
 
-@pytest.mark.django_db
+
+def answer(*words):
+    return json.loads(printed_by(*words, "--json"))
+
+
 def test_an_owner_link_makes_one_administrator_once(client):
     """The administrator's second factor is tested in test_11_administrator.py."""
     link = owner_link()
@@ -50,7 +64,6 @@ def test_an_owner_link_makes_one_administrator_once(client):
     assert printed_by("create_owner", "--if-none") == ""
 
 
-@pytest.mark.django_db
 def test_make_run_prints_the_owner_link_alone_on_its_line_after_what_it_is_for():
     purpose, link, end = printed_by("create_owner", "--if-none").split("\n", 2)
 
@@ -59,7 +72,6 @@ def test_make_run_prints_the_owner_link_alone_on_its_line_after_what_it_is_for()
     assert end == "\n", "a blank line stands before what the server prints"
 
 
-@pytest.mark.django_db
 def test_an_owner_link_ends_with_a_newer_link_an_administrator_or_after_a_day(client, clock):
     replaced, aged = owner_link(), owner_link()
     assert client.get(replaced).status_code == 404
@@ -85,7 +97,6 @@ def test_send_test_mail_sends_at_once_or_says_what_is_wrong(settings, tmp_path):
             call_command("send_test_mail", address)
 
 
-@pytest.mark.django_db
 def test_prune_deletes_expired_rows_and_nothing_else(client, clock):
     make_user("alice")
     sign_in(client, "alice", remember="on")
@@ -105,23 +116,21 @@ def test_prune_deletes_expired_rows_and_nothing_else(client, clock):
     assert sign_up(Client(), "bob").url == CONFIRM
 
 
-@pytest.mark.django_db
-@pytest.mark.parametrize("name", ["alice", "ALICE", address_of("Alice"), "id"])
-def test_end_sessions_revokes_every_session_and_mails_the_owner(client, name):
-    alice = make_user("alice")
-    make_user("bob")
-    elsewhere, bob = Client(), Client()
-    for browser, username in ((client, "alice"), (elsewhere, "alice"), (bob, "bob")):
-        sign_in(browser, username)
+def test_end_sessions_revokes_the_listed_sessions_and_mails_the_owner(client):
+    elsewhere, bob = Client(), signed_in(make_user("bob"))
+    make_user("alice")
+    for browser in (client, elsewhere):
+        sign_in(browser, "alice")
+    listed = {row["id"] for row in answer("list_sessions", "alice")["sessions"]}
+    assert listed == {str(row.pk) for row in LoginSession.objects.filter(user__username="alice")}
 
-    says = printed_by("end_sessions", str(alice.pk) if name == "id" else name)
+    assert printed_by("end_sessions", "alice") == "2 sessions of alice were revoked.\n"
 
-    assert says == "2 sessions of alice were revoked.\n"
     assert [is_signed_in(browser) for browser in (client, elsewhere, bob)] == [False, False, True]
     assert mail_to("alice").subject == "You were signed out everywhere"
+    assert printed_by("list_sessions", "alice") == "username: alice\nsessions: none\n"
 
 
-@pytest.mark.django_db
 def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owner():
     carol, browser, bob = make_staff("carol"), Client(), make_staff("bob")
     sign_in_twice(browser, carol)
@@ -140,7 +149,6 @@ def test_reset_second_factor_removes_all_factors_and_sessions_and_mails_the_owne
     assert sign_in(browser, "carol").url == CHALLENGE, "a mailed code, and then enrolment"
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("command", ["end_sessions", "reset_second_factor"])
 def test_a_command_says_that_there_is_no_such_user(command):
     sign_up(Client(), "waiting")
@@ -148,6 +156,74 @@ def test_a_command_says_that_there_is_no_such_user(command):
     for name in ("nobody", "nobody@example.org", "waiting", "1", str(UUID(int=1))):
         with pytest.raises(CommandError, match=f"There is no user '{name}'"):
             printed_by(command, name)
+
+
+def last_event(user):
+    row = user.activity.latest("id")
+    return row.kind, row.actor
+
+
+def test_show_user_says_what_stops_a_person_and_shows_no_secret(alice):
+    enrolled(alice)
+    key = key_of(alice)
+    lock_down(alice, Actor())
+    alice.refresh_from_db()
+    connections.agree(asked_for(make_app()), alice, Actor())
+
+    for name in ("alice", "ALICE", address_of("Alice"), str(alice.pk)):
+        shown = answer("show_user", name)
+        assert (shown["id"], shown["is_locked"]) == (str(alice.pk), True)
+    assert shown["emails"] == [alice.email]
+    assert (len(shown["authenticator_apps"]), shown["apps"]) == (1, ["Paperless"])
+    assert shown["explanation"][0]["code"] == "locked"
+    told = printed_by("show_user", "alice")
+    assert "is locked: yes" in told
+    for words in (str(shown), told):
+        assert alice.password not in words
+        assert str(key) not in words
+
+
+def test_clear_limits_lets_a_person_sign_in_again(alice):
+    for _ in range(6):
+        sign_in(Client(), "alice", WRONG)
+    assert sign_in(Client(), "alice", PASSWORD).status_code == 429
+
+    assert answer("clear_limits", "alice") == {"username": "alice", "cleared": True}
+
+    assert last_event(alice) == ("limits_cleared", "@operator")
+    assert sign_in(Client(), "alice", PASSWORD).status_code == 302
+
+
+def test_lift_lock_unlocks_a_locked_account_once(alice):
+    lock_down(alice, Actor())
+
+    assert answer("lift_lock", "alice")["sent_to"] == alice.email
+
+    alice.refresh_from_db()
+    assert not alice.is_locked_down
+    assert last_event(alice) == ("lock_lifted", "@operator")
+    with pytest.raises(CommandError, match="alice is not locked"):
+        call_command("lift_lock", "alice")
+
+
+def test_revoke_key_revokes_the_only_key_with_that_beginning(alice):
+    key_of(alice)
+    key = APIKey.objects.get()
+    APIKey.objects.create(
+        id=f"{key.pk[:5]}{'x' * 11}", user=make_user("bob"), digest="", name="other", scope="read"
+    )
+
+    with pytest.raises(CommandError, match="Several API keys"):
+        call_command("revoke_key", key.beginning)
+    with pytest.raises(CommandError, match="at least 4"):
+        call_command("revoke_key", f"authsite_{key.pk[:3]}")
+    told = answer("revoke_key", f"authsite_{key.pk}")
+
+    assert told == {"username": "alice", "name": key.name, "id": f"authsite_{key.pk}"}
+    assert APIKey.objects.get().name == "other"
+    assert last_event(alice) == ("key_ended", "@operator")
+    with pytest.raises(CommandError, match="No API key"):
+        call_command("revoke_key", f"authsite_{key.pk}")
 
 
 def test_production_is_the_default_and_every_missing_setting_is_named(tmp_path):
