@@ -1,4 +1,7 @@
-"""The clock of the machine is two hours wrong for a while, and is then set right."""
+"""The clock of the machine is two hours wrong for a while, and is then set right.
+
+``tests/throttle`` shows that limits block nobody for longer.
+"""
 
 import time
 
@@ -14,9 +17,6 @@ from tests.support.social import round_trip
 from tests.support.steps import (
     CODE,
     CONFIRM,
-    LOGIN,
-    PASSWORD,
-    WRONG,
     code_in,
     join,
     make_user,
@@ -48,36 +48,31 @@ def injected(tmp_path, monkeypatch):
 
 def test_what_happens_while_the_clock_is_two_hours_ahead_blocks_nobody_afterwards(injected):
     with Site(**injected.env) as site:
-        browser, early = site.client(), site.client()
-        join(site, browser, "alice")
+        early, late, bob = site.client(), site.client(), site.client()
+        join(site, site.client(), "alice")
         tokens = get_tokens("alice", site.client())
         sign_up(early, "carol")
         injected.advance(WRONG_SECONDS)
-        late, guesser = site.client(), site.client()
-        assert late.post(LOGIN, {"login": "alice", "password": PASSWORD}).status == 302
+        assert sign_in(late, "alice").status == 302
         ahead = renew(tokens["refresh"], site.client())
         begun_ahead = get_tokens("alice", site.client())
-        sign_up(bob := site.client(), "bob")
+        sign_up(bob, "bob")
         late.post(RESET, {"login": "alice"})
-        guesses = [guesser.post(LOGIN, {"login": "alice", "password": WRONG}) for _ in range(6)]
-        assert guesses[-1].status == 429
         injected.advance(-WRONG_SECONDS)
 
         assert late.get(PROFILE).status == 200
         for pair in (ahead, begun_ahead):
             assert is_good(renew(pair["refresh"], site.client())["access"], site.client())
-        assert get_tokens("alice", site.client()).status == 200
-        assert bob.post(CONFIRM, {"code": code_in(site.wait_for_mail(to="bob@"))}).location == "/"
-        assert (
-            early.post(CONFIRM, {"code": code_in(site.wait_for_mail(to="carol@"))}).location == "/"
-        )
+        for name, browser in (("bob", bob), ("carol", early)):
+            code = code_in(site.wait_for_mail(to=f"{name}@"))
+            assert browser.post(CONFIRM, {"code": code}).location == "/"
         site.client().post(RESET, {"login": "alice"})
         site.wait_for_mail(to="alice@", subject="Set a new password", count=2)
 
 
 def test_what_happens_while_the_clock_is_two_hours_behind_neither_blocks_nor_lasts(injected):
     with Site(**injected.env) as site:
-        browser, early, dave = site.client(), site.client(), site.client()
+        browser, early, late, dave, other = (site.client() for _ in range(5))
         join(site, browser, "alice")
         before = get_tokens("alice", site.client())
         sign_up(early, "carol")
@@ -87,23 +82,18 @@ def test_what_happens_while_the_clock_is_two_hours_behind_neither_blocks_nor_las
         assert not is_good(before["access"], site.client())
         behind = renew(before["refresh"], site.client())
         assert is_good(behind["access"], site.client())
-        assert browser.get(PROFILE).status == 200
         assert early.post(CONFIRM, {"code": carols}).location == "/"
         sign_up(dave, "dave")
         daves = code_in(site.wait_for_mail(to="dave@"))
-        late, other, guesser = site.client(), site.client(), site.client()
         assert sign_in(late, "alice", remember="on").status == 302
         other.post(CODE, {"login": "alice"})
         signs_in = code_in(site.wait_for_mail(to="alice@", subject="code"))
-        guesses = [sign_in(guesser, "alice", WRONG) for _ in range(7)]
-        assert guesses[-1].status == 429
         injected.advance(WRONG_SECONDS)
 
         assert [client.get(PROFILE).status for client in (browser, late)] == [200, 200]
         assert not is_good(behind["access"], site.client())
         assert is_good(renew(behind["refresh"], site.client())["access"], site.client())
         assert other.post(CODE, {"code": signs_in}).location != "/"
-        assert sign_in(guesser, "alice").location == "/"
         assert dave.post(CONFIRM, {"code": daves}).status == 200
         dave.post(CONFIRM, {"resend": "1"})
         fresh = code_in(site.wait_for_mail(to="dave@", count=2))
