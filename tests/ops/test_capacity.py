@@ -56,63 +56,55 @@ class File:
         self.closed += 1
 
 
-def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not(monkeypatch):
-    monkeypatch.setattr(capacity, "INSIDE", 1)
+def beside_a_slow_request(work):
+    """Call ``work`` with the application while it runs a request; return both results."""
     entered, leave = Event(), Event()
 
     def slow(environ, start):
+        entered.set()
         if environ["PATH_INFO"] == "/slow":
-            entered.set()
             leave.wait(10)
         return hello(environ, start)
 
     application = Capacity(slow)
 
-    def others(i):
+    def run(i):
         if i == 0:
-            return [ask(application, "/slow")]
+            return ask(application, "/slow")
         entered.wait(10)
         try:
-            return [ask(application, path) for path in ("/", "/api/v1/me/", "/health/live")]
+            return work(application)
         finally:
             leave.set()
 
-    _, refused = together(2, others)
+    return together(2, run)
+
+
+def test_requests_beyond_the_limit_are_refused_at_once_but_health_checks_are_not(monkeypatch):
+    monkeypatch.setattr(capacity, "INSIDE", 1)
+    paths = ("/", "/api/v1/me/", "/health/live")
+
+    answered, refused = beside_a_slow_request(lambda site: [ask(site, path) for path in paths])
 
     (page, headers, _), (call, _, body), (live, _, _) = refused
     assert (page, call, live) == ("503 Service Unavailable", page, "200 OK")
     assert (headers["Retry-After"], headers["X-Frame-Options"]) == ("5", "DENY")
     assert json.loads(body)["code"] == "unavailable"
-    assert ask(application)[0] == "200 OK"
+    assert answered[0] == "200 OK"
 
 
 def test_a_request_that_waits_too_long_for_its_turn_is_refused_and_logged(monkeypatch):
     monkeypatch.setattr(capacity, "PATIENCE", 0.01)
     monkeypatch.setattr(capacity, "RUNNING", 1)
-    entered, leave = Event(), Event()
     lines: list[dict[str, Any]] = []
-
-    def slow(environ, start):
-        entered.set()
-        leave.wait(10)
-        return hello(environ, start)
 
     def write(**values):
         lines.append({**values, "request_id": logs.REQUEST_ID.get()})
 
     monkeypatch.setattr(capacity._request_log(), "_log", write)
-    application = Capacity(slow)
 
-    def work(i):
-        if i == 0:
-            return ask(application)
-        entered.wait(10)
-        try:
-            return ask(application)
-        finally:
-            leave.set()
+    (answered, *_), (refused, headers, _body) = beside_a_slow_request(ask)
 
-    (answered, *_), (refused, headers, _body) = together(2, work)
     assert (answered, refused) == ("200 OK", "503 Service Unavailable")
     assert [(line["status"], line["cause"]) for line in lines] == [(503, "no turn in time")]
     assert headers["X-Request-ID"] == lines[0]["request_id"] != ""
