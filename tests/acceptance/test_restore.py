@@ -16,10 +16,9 @@ from tests.support.nodes import POSTGRES_PROVED, database
 from tests.support.signin import signed_in
 from tests.support.site import ROOT, Site
 from tests.support.steps import (
-    CONFIRM,
     LOGIN,
-    code_in,
     is_signed_in,
+    join,
     make_user,
     same_browser,
     sign_in,
@@ -52,9 +51,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
         (tmp_path / "var").symlink_to(site.data_dir)
         (tmp_path / "manage.py").symlink_to(ROOT / "manage.py")
         alice = site.client()
-        sign_up(alice, "alice")
-        code = code_in(site.wait_for_mail(to="alice@"))
-        assert alice.post(CONFIRM, {"code": code}).location == "/"
+        join(site, alice, "alice")
         tokens = get_tokens("alice", site.client()).body
         token_request = {"name": "robot", "scope": "profile:read"}
         key = call("keys/", token_request, client=site.client(), token=tokens["access"])["key"]

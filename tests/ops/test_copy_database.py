@@ -3,8 +3,6 @@
 import io
 import json
 import sqlite3
-import subprocess
-import sys
 from contextlib import closing
 from pathlib import Path
 
@@ -19,24 +17,15 @@ from accounts.tokens import keyring
 from tests.support.api_keys import key_of
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
-from tests.support.site import ROOT, Site
+from tests.support.site import Site
 from tests.support.steps import make_user
 
 EVENT = "INSERT INTO accounts_dailycount (day, event, method, is_known, count) VALUES"
 
 
-def copied(source, target):
+def copied(folder, source, target):
     """Copy in another process: tests of Django's forbid connections to other databases."""
-    done = subprocess.run(
-        [sys.executable, "manage.py", "copy_database", source, target, "--json"],
-        capture_output=True,
-        check=False,
-        cwd=ROOT,
-        text=True,
-        timeout=120,
-    )
-    assert done.returncode == 0, done.stderr
-    return json.loads(done.stdout)
+    return json.loads(Site(data_dir=folder).manage("copy_database", source, target, "--json"))
 
 
 @pytest.fixture
@@ -94,14 +83,14 @@ def test_a_copy_to_postgresql_and_back_has_the_same_rows(postgres, tmp_path):
     here = Path(connection.settings_dict["NAME"])
     there, back = postgres.database(), tmp_path / "back.sqlite3"
 
-    report = copied(f"sqlite:///{here}", there)
+    report = copied(tmp_path, f"sqlite:///{here}", there)
     with psycopg.connect(there) as db:
         (new,) = db.execute(f"{EVENT} ('2026-01-01', 'x', '', true, 1) RETURNING id").fetchone()
         (next_event,) = db.execute(
             "SELECT nextval(pg_get_serial_sequence('accounts_activity', 'id'))"
         ).fetchone()
         db.rollback()
-    copied(there, f"sqlite:///{back}")
+    copied(tmp_path, there, f"sqlite:///{back}")
 
     assert {t["name"]: t["rows"] for t in report["tables"]}["accounts_user"] == 1
     assert new == 1
