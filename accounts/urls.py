@@ -18,7 +18,6 @@ from accounts.signup import views as signup
 from accounts.social import views as social
 from accounts.social.configured import ProviderConverter
 from accounts.tokens import api as tokens
-from accounts.twofactor import passkey_views
 from accounts.twofactor import views as twofactor
 
 register_converter(ProviderConverter, "provider")
@@ -69,20 +68,20 @@ urlpatterns = [
         name="totp_change",
     ),
     path("accounts/2fa/passkeys/", twofactor.overview, name="passkeys"),
-    path("accounts/2fa/passkeys/add/", passkey_views.AddPasskeyView.as_view(), name="passkey_add"),
-    path("accounts/2fa/passkeys/offer/", passkey_views.offer, name="passkey_offer"),
+    path("accounts/2fa/passkeys/add/", twofactor.AddPasskeyView.as_view(), name="passkey_add"),
+    path("accounts/2fa/passkeys/offer/", twofactor.offer_passkey, name="passkey_offer"),
     path(
         "accounts/2fa/passkeys/<int:factor_id>/",
-        passkey_views.PasskeyView.as_view(),
+        twofactor.PasskeyView.as_view(),
         name="passkey",
     ),
     path(
         "accounts/2fa/passkeys/<int:factor_id>/confirm/",
-        passkey_views.confirm,
+        twofactor.confirm_passkey,
         name="passkey_confirm",
     ),
     path("accounts/2fa/trusted/", twofactor.overview, name="trusted_browsers"),
-    path(".well-known/passkey-endpoints", passkey_views.endpoints, name="passkey_endpoints"),
+    path(".well-known/passkey-endpoints", twofactor.passkey_endpoints, name="passkey_endpoints"),
     path("accounts/2fa/recovery-codes/", twofactor.recovery_codes, name="recovery_codes"),
     path("accounts/2fa/recovery-codes/file/", twofactor.codes_file, name="recovery_codes_file"),
     path("accounts/2fa/enrol/<str:token>/", twofactor.enrolment_link, name="enrolment_link"),

@@ -160,7 +160,7 @@ def revoke_keys(order: Order) -> None:
     if order.target:
         apikeys.revoke(order.user, order.target, order.actor)
     else:
-        apikeys.revoke_every(order.user, order.actor)
+        apikeys.revoke_keys(order.user, apikeys.of(order.user), order.actor)
 
 
 def apps_of(facts: Facts) -> list[Target]:

@@ -125,12 +125,7 @@ def note_use(key: APIKey, client: ClientInfo) -> None:
 
 def revoke(user: User, key_id: str, actor: Actor) -> bool:
     """Revoke the API key of ``user`` with ``key_id``; return False if there is none."""
-    return bool(_revoke(user, of(user).filter(pk=key_id), actor))
-
-
-def revoke_every(user: User, actor: Actor) -> int:
-    """Revoke all API keys of ``user``, and record each; return the number of revoked keys."""
-    return _revoke(user, of(user), actor)
+    return bool(revoke_keys(user, of(user).filter(pk=key_id), actor))
 
 
 @dataclass(frozen=True)
@@ -162,7 +157,7 @@ def revoke_with_sessions(user: User, keep: uuid.UUID | None, actor: Actor) -> No
 
     Call this before those sessions are revoked.
     """
-    _revoke(user, effects(user, keep).ending, actor, mail=False)
+    revoke_keys(user, effects(user, keep).ending, actor, mail=False)
 
 
 def revoke_chosen(user: User, key_ids: Collection[str], actor: Actor) -> None:
@@ -170,11 +165,11 @@ def revoke_chosen(user: User, key_ids: Collection[str], actor: Actor) -> None:
 
     ``key_ids`` may contain unchecked text from a client, because it is not used in a query.
     """
-    _revoke(user, [key for key in of(user) if key.pk in key_ids], actor, mail=False)
+    revoke_keys(user, [key for key in of(user) if key.pk in key_ids], actor, mail=False)
 
 
 @transaction.atomic
-def _revoke(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = True) -> int:
+def revoke_keys(user: User, keys: Iterable[APIKey], actor: Actor, *, mail: bool = True) -> int:
     """Delete ``keys`` and record an event for each key that still existed.
 
     Returns the number of keys that still existed.

@@ -9,7 +9,6 @@ import requests
 from allauth.account.adapter import DefaultAccountAdapter
 from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialApp
-from django.http import HttpRequest
 
 from accounts.common import http_client
 from accounts.common.issuers import Issuer
@@ -31,28 +30,26 @@ def app_of(issuer: Issuer) -> SocialApp:
     )
 
 
+def _refuse(*_args: Any, **_options: Any) -> NoReturn:
+    """Refuse a call by which allauth would bypass the authentication policy."""
+    raise PolicyNotMet
+
+
 class AccountAdapter(DefaultAccountAdapter):
-    """Refuses every call from allauth that would bypass the authentication policy."""
+    """Refuses that allauth signs users in, creates them or sends email.
 
-    def login(self, request: HttpRequest, user: Any) -> NoReturn:
-        """Raise ``PolicyNotMet``, because only ``signin.session`` creates sessions."""
-        raise PolicyNotMet
+    Only ``signin.session`` creates sessions. allauth applies no rate limits, ignores pending
+    sign-ups, and would create a user before the email address is confirmed. Emails are sent by the
+    outbox of the site.
+    """
 
-    def authenticate(self, request: HttpRequest, **_credentials: Any) -> NoReturn:
-        """Raise ``PolicyNotMet``: allauth applies no rate limits and ignores pending sign-ups."""
-        raise PolicyNotMet
-
-    def is_open_for_signup(self, request: HttpRequest) -> bool:
-        """Return False: allauth would create a user before the email address is confirmed."""
-        return False
-
-    def send_mail(self, template_prefix: str, email: str, context: dict[str, Any]) -> NoReturn:
-        """Raise ``PolicyNotMet``, because allauth must not send emails: the site's outbox does."""
-        raise PolicyNotMet
+    login = authenticate = is_open_for_signup = send_mail = _refuse
 
 
 class SocialAdapter(DefaultSocialAccountAdapter):
-    """Limits the HTTP requests to providers, and prevents sign-in and sign-up by allauth itself."""
+    """Limits the HTTP requests to providers, and refuses what ``AccountAdapter`` refuses."""
+
+    pre_social_login = is_open_for_signup = send_notification_mail = _refuse
 
     def get_requests_session(self) -> requests.Session:
         """Return a session that limits the time, size and destination of requests."""
@@ -64,15 +61,3 @@ class SocialAdapter(DefaultSocialAccountAdapter):
         An email address counts as verified only if the provider says so.
         """
         return False
-
-    def pre_social_login(self, request: HttpRequest, sociallogin: Any) -> NoReturn:
-        """Raise ``PolicyNotMet``: allauth's sign-in ignores this site's policy and identities."""
-        raise PolicyNotMet
-
-    def is_open_for_signup(self, request: HttpRequest, sociallogin: Any) -> bool:
-        """Return False: allauth would create a user before the email address is confirmed."""
-        return False
-
-    def send_notification_mail(self, *_args: Any, **_options: Any) -> NoReturn:
-        """Raise ``PolicyNotMet``, because allauth must not send emails: the site's outbox does."""
-        raise PolicyNotMet
