@@ -296,7 +296,7 @@ def test_a_code_that_was_emailed_before_the_owner_turned_it_off_is_refused(clock
 
 @pytest.mark.parametrize("add", [lambda here, _user: set_up_authenticator(here), add_a_passkey])
 def test_the_first_factor_turns_emailed_codes_off_until_the_owner_turns_them_on(add):
-    alice = make_user("alice")
+    alice = make_user("alice", emailed_codes=True)
     browser = signed_in(alice)
     add(browser, alice)
 
