@@ -4,8 +4,9 @@ It is served from a configured origin, with and without an injected script, and 
 """
 
 import json
-from contextlib import ExitStack, contextmanager
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from contextlib import ExitStack
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from threading import Thread
 
 import pytest
@@ -16,8 +17,7 @@ from tests.support.second_factor import SETUP, code_of, seed_on
 from tests.support.site import CHEAP_HASHES, ROOT, Site
 from tests.support.steps import PASSWORD, sql
 
-FOLDER = ROOT / "docs" / "examples" / "spa"
-TYPES = {".html": "text/html", ".js": "text/javascript"}
+EXAMPLE = ROOT / "docs" / "examples" / "spa"
 # An injected script first records what the page sends.
 LISTEN = """
     window.heard = []
@@ -59,57 +59,34 @@ POST_FORM = """api => {
 }"""
 
 
-class Files:
-    """Serves the example page as ``http.server`` does; ``accounts`` is the origin of the site."""
-
-    def __init__(self, host):
-        self.accounts = ""
-        files = self
-
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self):
-                files.answer(self)
-
-            def log_message(self, *_args):
-                """Do not log requests."""
-
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.origin = f"http://{host}:{self.server.server_port}"
-        Thread(target=self.server.serve_forever, daemon=True).start()
-
-    def answer(self, request):
-        file = FOLDER / (request.path.strip("/") or "index.html")
-        if not file.is_file():
-            return request.send_error(404)
-        text = file.read_text().replace("http://localhost:8000", self.accounts)
-        request.send_response(200)
-        request.send_header("Content-Type", TYPES[file.suffix])
-        request.end_headers()
-        request.wfile.write(text.encode())
-
-
-@contextmanager
-def served(host):
-    files = Files(host)
-    yield files
-    files.server.shutdown()
-    files.server.server_close()
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """The folder of the example page, which the three origins serve."""
+    return tmp_path_factory.mktemp("spa")
 
 
 @pytest.fixture(scope="module")
-def origins():
+def origins(folder):
     """Three origins: a configured one, another of the same site, and one of another site."""
+    hosts = {"named": "localhost", "sibling": "localhost", "foreign": "127.0.0.1"}
+    handler = partial(SimpleHTTPRequestHandler, directory=folder)
     with ExitStack() as stack:
-        hosts = {"named": "localhost", "sibling": "localhost", "foreign": "127.0.0.1"}
-        yield {name: stack.enter_context(served(host)) for name, host in hosts.items()}
+        urls = {}
+        for name, host in hosts.items():
+            server = stack.enter_context(ThreadingHTTPServer(("127.0.0.1", 0), handler))
+            stack.callback(server.shutdown)
+            Thread(target=server.serve_forever, daemon=True).start()
+            urls[name] = f"http://{host}:{server.server_port}"
+        yield urls
 
 
 @pytest.fixture(scope="module")
-def site(origins):
-    settings = {"CORS_ORIGINS": origins["named"].origin, "LIMITS_SCALE": "100"}
+def site(origins, folder):
+    settings = {"CORS_ORIGINS": origins["named"], "LIMITS_SCALE": "100"}
     with Site(**settings, **CHEAP_HASHES) as site:
-        for files in origins.values():
-            files.accounts = site.origin
+        for file in EXAMPLE.iterdir():
+            text = file.read_text().replace("http://localhost:8000", site.origin)
+            (folder / file.name).write_text(text)
         yield site
 
 
@@ -138,7 +115,7 @@ def test_the_example_page_signs_in_survives_a_reload_and_signs_out_everywhere(
     sql(site, "UPDATE accounts_user SET display_name = ? WHERE username = 'alice'", name)
     page = open_page(site, expect=(401,))
     page.on("dialog", lambda dialog: pytest.fail(dialog.message))
-    sign_in(page, origins["named"].origin, "alice")
+    sign_in(page, origins["named"], "alice")
     page.get_by_label("Code", exact=True).fill(code_of(seed, 1))
     page.get_by_role("button", name="Go on").click()
     greets(page, name)
@@ -148,7 +125,7 @@ def test_the_example_page_signs_in_survives_a_reload_and_signs_out_everywhere(
     page.reload()
     greets(page, name)
     tab = page.context.new_page()
-    tab.goto(origins["named"].origin)
+    tab.goto(origins["named"])
     greets(tab, name)
 
     tab.get_by_role("button", name="Sign out everywhere").click()
@@ -166,7 +143,7 @@ def test_5_3_neither_a_script_nor_another_origin_can_read_the_refresh_token(
     with chromium.new_context() as context:
         page = context.new_page()
         page.add_init_script(LISTEN)
-        sign_in(page, origins["named"].origin, "bob")
+        sign_in(page, origins["named"], "bob")
         greets(page, "bob")
         refresh = next(c["value"] for c in context.cookies() if c["name"] == "refresh")
         found = page.evaluate(SEARCH, api(site))
@@ -182,7 +159,7 @@ def test_5_3_neither_a_script_nor_another_origin_can_read_the_refresh_token(
         before = digests(site)
         for where in ("sibling", "foreign"):
             thief = context.new_page()
-            thief.goto(f"{origins[where].origin}/app.js")
+            thief.goto(f"{origins[where]}/app.js")
             # CORS hides the answers to fetch from the page, and the site refuses the form.
             for headers in ({"X-Requested-With": "authsite"}, {}):
                 assert thief.evaluate(RENEW, [api(site), headers]) == "TypeError", where

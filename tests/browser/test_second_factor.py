@@ -1,7 +1,6 @@
 """Second factors in Chromium, with QR codes that are scanned from screenshots."""
 
 import time
-from datetime import UTC, datetime
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -13,7 +12,6 @@ from tests.support.browser_steps import (
     arrive,
     go,
     press,
-    promote,
     says,
     sees,
     sign_in,
@@ -21,7 +19,6 @@ from tests.support.browser_steps import (
     type_code,
 )
 from tests.support.second_factor import recovery_codes_on
-from tests.support.steps import code_in
 
 SETUP = "Set up an authenticator app"
 TURN_ON = "Turn on two-step verification"
@@ -45,54 +42,25 @@ def begin(page, site, username):
     return page.locator("#key").inner_text().replace(" ", "")
 
 
-def test_a_new_staff_member_enrols_on_the_way_to_the_admin_and_needs_the_app_afterwards(
-    site, page, tmp_path
-):
-    username = "promoted"
-    arrive(page, site, username)
-    sign_out(page)
-    promote(site, username)
-
-    page.goto("/admin/accounts/user/")
-    sign_in(page, username)
-    says(page, "Your account needs a second factor.")
-    press(page, "Email me a code")
-    type_code(page, code_in(site.wait_for_mail(to=f"{username}@", subject="finish signing in")))
-    sees(page, SETUP)
-    says(page, f"One more step, {username}: ")
-    for media in ({"color_scheme": "dark"}, {"forced_colors": "active"}):
-        page.emulate_media(**media)
-        secret = scan(page, tmp_path)
-        assert page.locator("#key").inner_text().replace(" ", "") == secret
-    type_code(page, shown(secret, time.time()), TURN_ON)
-    sees(page, "Save your recovery codes")
-    type_code(page, recovery_codes_on(page.content())[9], "Confirm")
-    expect(page).to_have_url(f"{site.origin}/admin/accounts/user/")
-    expect(page.get_by_role("link", name=username, exact=True)).to_be_visible()
-
-    page.get_by_role("button", name="Sign out").click()
-    page.goto("/admin/accounts/user/")
-    sign_in(page, username)
-    sees(page, "Confirm that it’s you")
-    # A code works once, but the site accepts the code of the next 30 seconds.
-    type_code(page, shown(secret, time.time() + 30))
-    expect(page).to_have_url(f"{site.origin}/admin/accounts/user/")
-
-
 def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(
     site, open_page, tmp_path
 ):
     username = "pocketed"
     page = open_page(site, java_script_enabled=False, **MOBILE)
     secret = begin(page, site, username)
-    assert scan(page, tmp_path) == secret
+    for media in ({"color_scheme": "dark"}, {"forced_colors": "active"}):
+        page.emulate_media(**media)
+        assert scan(page, tmp_path) == secret
     type_code(page, shown(secret, time.time()), TURN_ON)
     sees(page, "Save your recovery codes")
     codes = recovery_codes_on(page.content())
 
     offered = page.get_by_role("main").get_by_role("button").all_inner_texts()
     assert offered == ["Download", "Confirm"], "buttons that need scripts are hidden"
-    assert_downloaded(page, codes)
+    with page.expect_download() as download:
+        press(page, "Download")
+    assert download.value.suggested_filename == "recovery-codes.txt"
+    assert Path(download.value.path()).read_text(encoding="utf-8").splitlines()[2:] == codes
     type_code(page, codes[0], "Confirm")
     says(page, "You’ve saved your recovery codes.")
     sign_out(page)
@@ -102,15 +70,6 @@ def test_recovery_codes_are_downloaded_and_sign_in_without_scripts_on_a_phone(
     sees(page, f"Hello, {username}")
     go(page, "Passkeys and two-step")
     says(page, "9 of 10 codes left")
-
-
-def assert_downloaded(page, codes):
-    with page.expect_download() as download:
-        press(page, "Download")
-    assert download.value.suggested_filename == "recovery-codes.txt"
-    head, nothing, *rest = Path(download.value.path()).read_text(encoding="utf-8").splitlines()
-    assert (nothing, rest) == ("", codes)
-    assert "authsite" in head
 
 
 def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed(site, open_page):
@@ -137,10 +96,9 @@ def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed
     press(page, "Print")
     assert page.evaluate("window.printed")
     page.emulate_media(media="print")
-    name, *about = printed_words(page)[:-10]
-    assert (name, printed_words(page)[-10:]) == ("authsite", codes)
-    for told in ("copying", "at authsite, created on", str(datetime.now(UTC).year), site.origin):
-        assert told in " ".join(about)
+    name, *about = printed_words(page)
+    assert (name, about[-10:]) == ("authsite", codes)
+    assert "copying" in " ".join(about)
     page.emulate_media(media="screen")
     page.goto("/")
     page.go_back()

@@ -101,16 +101,6 @@ def id_at(site, token):
 
 
 @pytest.mark.proof
-def test_an_mcp_server_leads_to_the_site(production, server):
-    refused = call(server)
-    assert refused.status == 401
-    (url,) = re.findall(r'resource_metadata="([^"]+)"', refused.headers["WWW-Authenticate"])
-    metadata = server.get(urlsplit(url).path).json()
-    assert metadata["resource"] == MCP_SERVER
-    assert metadata["authorization_servers"] == [production.origin]
-
-
-@pytest.mark.proof
 def test_a_registered_mcp_client_calls_a_tool_for_alice_and_renews_its_tokens(
     production, server, tmp_path
 ):
@@ -121,6 +111,12 @@ def test_a_registered_mcp_client_calls_a_tool_for_alice_and_renews_its_tokens(
     sent = {"body": form, "headers": {"Content-Type": "application/json"}}
     for_site = production.client().request("POST", "/api/v1/token/", **sent).json()["access"]
 
+    refused = call(server)
+    assert refused.status == 401
+    (url,) = re.findall(r'resource_metadata="([^"]+)"', refused.headers["WWW-Authenticate"])
+    metadata = server.get(urlsplit(url).path).json()
+    assert metadata["resource"] == MCP_SERVER
+    assert metadata["authorization_servers"] == [production.origin]
     with assistant(production, tmp_path, client=registered["client_id"]) as running:
         agree(alice, shown(running, r"https://\S+/oauth/authorize\S+"))
         people, token = outcome(running)

@@ -1,9 +1,7 @@
 """The library openid-client registers an app (RFC 7591) and signs somebody in to it."""
 
-import html
 import json
 import os
-import re
 import shutil
 import subprocess
 
@@ -11,19 +9,9 @@ import pytest
 
 from tests.support.app_races import WEB
 from tests.support.clients.apps import HERE
+from tests.support.journey import Journey
 from tests.support.node import node, packages
 from tests.support.races import confirmed
-
-
-def agree(browser, url):
-    """Press "Allow" in the browser; return the URL to which it goes back."""
-    here = browser.get(url).location
-    session = re.search(r'name="session" value="([^"]+)"', browser.get(here).text)
-    assert session
-    page = browser.post(here, {"act": "allow", "session": session[1]}).text
-    found = re.search(r'content="0; url=([^"]+)"', page)
-    assert found, page
-    return html.unescape(found[1])
 
 
 def next_line(app):
@@ -48,7 +36,10 @@ def test_openid_client_registers_an_app_and_signs_alice_in(default_site):
     ) as app:
         registered = next_line(app)
         assert app.stdin
-        print(agree(browser, registered["url"]), file=app.stdin, flush=True)
+        journey = Journey(browser)
+        with pytest.raises(KeyError, match="paperless"):
+            journey.send(journey.open(registered["url"]), "Allow")
+        print(journey.urls[-1], file=app.stdin, flush=True)
         signed_in = next_line(app)
 
     assert app.returncode == 0
