@@ -1,7 +1,5 @@
 """Races between two server processes over sign-ins, sign-outs, revocations and lockdowns."""
 
-from collections.abc import Callable
-
 import pytest
 
 from tests.support.nodes import AT_ONCE, server_errors
@@ -16,10 +14,9 @@ from tests.support.races import (
     tabs_of,
     times_in_history,
 )
-from tests.support.site import Response, Site, text_of, together
-from tests.support.steps import PASSWORD, WRONG, path_of
+from tests.support.site import Site, together
+from tests.support.steps import WRONG
 
-LOGOUT = "/accounts/logout/"
 # Holds the lock of the account, as a lockdown does, while another thread revokes its sessions, and
 # prints whether that thread waits for the account without a lock of a session.
 REVOKING = f"""{WAITS}
@@ -83,22 +80,6 @@ def signing_in_during_a_lockdown(nodes, name):
     assert {browser.get("/").status for browser in [owner, *new]} == {302}
 
 
-def eight_uses_of_one_lockdown_link(nodes, name):
-    """Only one of eight uses of a lock link locks the account."""
-    confirmed(nodes, name)
-    new, tokens = browsers(nodes, AT_ONCE)
-    assert sign_in(new[0], name, tokens[0]).status == 302
-    notice = text_of(nodes[0].wait_for_mail(to=f"{name}@", subject="new browser"))
-    link = next(path_of(line) for line in notice.splitlines() if LOCKDOWN in line)
-    tokens = [browser.csrf(link) for browser in new]
-
-    answers = together(AT_ONCE, lambda i: new[i].post(link, {}, csrf=tokens[i]))
-
-    assert sorted(answer.status for answer in answers) == [200] + [404] * (AT_ONCE - 1)
-    assert times_in_history(nodes, name, "locked_down") == 1
-    assert live_sessions(nodes, name) == 0
-
-
 def eight_browsers_that_end_all_others(nodes, name):
     """Eight browsers sign out all others at once, and at most one session is left."""
     owner = confirmed(nodes, name)
@@ -112,35 +93,6 @@ def eight_browsers_that_end_all_others(nodes, name):
     assert live_sessions(nodes, name) <= 1
     assert sum(browser.get("/").status == 200 for browser in [owner, *new]) <= 1
     assert times_in_history(nodes, name, "others_ended") >= 1
-
-
-def everything_at_once(nodes, name):
-    """Different acts at once cause no deadlock, and a lockdown leaves no session."""
-    owner = confirmed(nodes, name)
-    new, tokens = browsers(nodes, AT_ONCE)
-    for i in range(AT_ONCE):
-        assert sign_in(new[i], name, tokens[i]).status == 302
-    tokens = [browser.csrf(SESSIONS) for browser in new]
-    ids = [browser.get(SESSIONS).text.partition('name="end" value="')[2][:36] for browser in new]
-
-    def act(i):
-        acts: list[Callable[[], Response]] = [
-            lambda: new[i].post(SESSIONS, {"others": "1"}, csrf=tokens[i]),
-            lambda: new[i].post(SESSIONS, {"end": ids[i]}, csrf=tokens[i]),
-            lambda: new[i].post(LOGOUT, {}, csrf=tokens[i]),
-            lambda: new[i].post(
-                "/accounts/reauthenticate/", {"password": PASSWORD}, csrf=tokens[i]
-            ),
-            lambda: new[i].post(LOCKDOWN, {}, csrf=tokens[i]),
-        ]
-        return acts[i % len(acts)]()
-
-    answers = together(AT_ONCE, act)
-
-    assert server_errors(answers) == []
-    if times_in_history(nodes, name, "locked_down"):
-        assert live_sessions(nodes, name) == 0
-        assert {browser.get("/").status for browser in [owner, *new]} == {302}
 
 
 def eight_guesses_inside_a_stolen_session(nodes, name):
@@ -159,9 +111,7 @@ def eight_guesses_inside_a_stolen_session(nodes, name):
 RACES = [
     eight_guesses_inside_a_stolen_session,
     signing_in_during_a_lockdown,
-    eight_uses_of_one_lockdown_link,
     eight_browsers_that_end_all_others,
-    everything_at_once,
 ]
 
 

@@ -7,12 +7,11 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.db import OperationalError
-from rest_framework.serializers import BooleanField, DateTimeField
 
 from accounts.ops import health
 from accounts.profile import api as profiles
 from accounts.tokens import keyring
-from accounts.users.models import LOCKED, User
+from accounts.users.models import User
 from authsite.short_path import MOST_KINDS, ShortPath
 from tests.support import api
 from tests.support.forgeries import mint_with
@@ -95,53 +94,6 @@ def test_the_client_behind_a_trusted_proxy_is_the_same_on_both_paths(world, sett
     assert world.apps.passed_on == before
     assert ips == ordinary_ips == {"127.0.0.1", "203.0.113.9"}
     assert comparable(short) == comparable(ordinary)
-
-
-@pytest.fixture
-def new_members(monkeypatch):
-    """Return the members of the answer about a person, to which a test adds some."""
-    kept = (profiles.sources, profiles._query)
-    with monkeypatch.context() as patch:
-        members = dict(profiles.PersonSerializer._declared_fields)
-        patch.setattr(profiles.PersonSerializer, "_declared_fields", members)
-        for function in kept:
-            function.cache_clear()
-        yield members
-    for function in kept:
-        function.cache_clear()
-
-
-def test_a_new_member_of_me_is_on_both_paths_and_a_change_of_it_at_once(world, new_members, clock):
-    new_members["seen"] = DateTimeField(source="last_login")
-
-    for _ in range(2):
-        User.objects.update(last_login=clock.now())
-        short = both(world, passed_on=0)
-        assert short["seen"] == f"{clock.now().isoformat().removesuffix('+00:00')}Z"
-        clock.advance(seconds=1)
-
-
-def test_a_member_of_me_that_is_in_no_column_is_answered_by_django(world, new_members):
-    new_members["is_locked_down"] = BooleanField()
-
-    for password in (world.user.password, LOCKED):
-        User.objects.update(password=password)
-        assert both(world, passed_on=1)["is_locked_down"] is (password == LOCKED)
-
-
-def both(world, *, passed_on):
-    """Check that both paths give the same answer to ``me``, and return its body."""
-    before = world.apps.passed_on
-    short = answer(world.apps.short, world.me())
-    assert world.apps.passed_on == before + passed_on
-    assert comparable(short) == comparable(answer(world.apps.ordinary, world.me()))
-    return json.loads(short.body)
-
-
-def test_only_headers_that_two_answers_share_are_repeated(world):
-    one, other = (answer(world.apps.ordinary, world.me()) for _ in range(2))
-
-    assert one.headers == other.headers
 
 
 def test_a_response_with_a_cookie_is_not_taken_as_a_model(world):

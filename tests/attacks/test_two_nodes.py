@@ -8,7 +8,7 @@ from functools import partial
 import pytest
 
 from accounts.throttle.limits import LOGIN_SUBSCRIBER
-from tests.support.nodes import AT_ONCE, browser_at, database, running, server_errors
+from tests.support.nodes import AT_ONCE, browser_at, running, server_errors
 from tests.support.site import together
 from tests.support.steps import (
     CONFIRM,
@@ -24,20 +24,6 @@ from tests.support.steps import (
 
 # ``Retry-After`` of a site with no free hashing slot; the limits ask for longer waits.
 BUSY_SECONDS = 3
-
-
-@pytest.fixture(
-    scope="module",
-    params=[
-        pytest.param("postgres", marks=pytest.mark.postgres),
-        # Only as a proof: other race tests always run on SQLite.
-        pytest.param("sqlite", marks=pytest.mark.proof),
-    ],
-)
-def nodes(request):
-    """Two server processes on one database, without limits."""
-    with running(LIMITS_SCALE="1000", **database(request, request.param)) as both:
-        yield both
 
 
 def is_not_limited(answer):
