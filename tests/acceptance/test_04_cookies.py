@@ -3,17 +3,16 @@
 import base64
 import json
 import re
-from pathlib import Path
 
 import pytest
 from django.test import Client
 
-from accounts.common import secrets
 from accounts.users.models import User
 from authsite import errors
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.signin import signed_in
-from tests.support.site import Site, text_of
+from tests.support.site import production as site_in_production
+from tests.support.site import text_of
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
@@ -56,19 +55,8 @@ PROVIDERS = {f"accounts/<provider:provider>/login/{page}" for page in ("", "call
 @pytest.fixture(scope="module")
 def production(tmp_path_factory):
     """A production site behind a TLS proxy on this machine."""
-    folder: Path = tmp_path_factory.mktemp("production")
-    key = folder / "secret_key"
-    key.write_text(secrets.token(48))
-    with Site(
-        data_dir=folder,
-        ENVIRONMENT="production",
-        ORIGIN="https://authsite.example",
-        SECRET_KEY_FILE=str(key),
-        ENCRYPTION_KEYS=secrets.encryption_key(),
-        DATABASE_URL=f"sqlite:///{folder / 'db.sqlite3'}",
-        EMAIL_URL=(folder / "mail").as_uri(),
-        MAIL_FROM="authsite@authsite.example",
-        TRUSTED_PROXIES="127.0.0.1",
+    with site_in_production(
+        tmp_path_factory.mktemp("production"), "https://authsite.example"
     ) as running:
         yield running
 

@@ -5,7 +5,6 @@ import json
 import re
 from urllib.parse import urlsplit
 
-from accounts.common import secrets
 from tests.support.api import call, renew, second_step
 from tests.support.second_factor import (
     CHALLENGE,
@@ -16,10 +15,11 @@ from tests.support.second_factor import (
     recovery_codes_on,
     seed_on,
 )
-from tests.support.site import Client, Site, text_of
+from tests.support.site import Client, production, text_of
 from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, address_of, code_in
 
 TOKEN = "figures-for-the-monitoring-of-this-site"
+HEADERS = {"X-Forwarded-Proto": "https", "X-Request-ID": "of-the-proxy"}
 RESET = "/accounts/password/reset/"
 LINKS = re.compile(r"(?m)^https?://[^/\s]+(/accounts/\S+)$")
 
@@ -40,14 +40,12 @@ class Browser(Client):
 class Journey:
     """Does everything that users can do at a site, and records the secrets of it."""
 
-    def __init__(self, site, headers):
-        self.site, self.headers = site, headers
+    def __init__(self, site):
+        self.site = site
         self.secrets = {PASSWORD, TOKEN}
 
     def browser(self):
-        browser = Browser(
-            self.site.origin, connect=("127.0.0.1", self.site.port), headers=self.headers
-        )
+        browser = Browser(self.site.origin, connect=("127.0.0.1", self.site.port), headers=HEADERS)
         browser.found = self.secrets
         return browser
 
@@ -174,43 +172,24 @@ class Journey:
         self.own()
 
 
-def secrets_in(journey, text):
-    """Return the secrets that ``text`` contains; values under 8 characters are no secrets."""
-    plain = {secret for secret in journey.secrets if len(secret) >= 8}
-    assert len(plain) > 40
-    return [secret for secret in plain if secret in text]
-
-
-def metrics(journey):
-    answer = journey.browser().get("/metrics", headers={"Authorization": f"Bearer {TOKEN}"})
-    assert answer.status == 200
-    return answer.text
-
-
 def test_in_production_each_log_line_is_json_without_secrets(tmp_path):
-    keys = {"SECRET_KEY": secrets.token(48), "ENCRYPTION_KEYS": secrets.encryption_key()}
-    with Site(
-        data_dir=tmp_path,
-        ENVIRONMENT="production",
-        ORIGIN="https://authsite.example",
-        DATABASE_URL=f"sqlite:///{tmp_path / 'db.sqlite3'}",
-        EMAIL_URL=(tmp_path / "mail").as_uri(),
-        MAIL_FROM="authsite@authsite.example",
-        TRUSTED_PROXIES="127.0.0.1",
-        METRICS_TOKEN=TOKEN,
-        **keys,
-    ) as site:
-        journey = Journey(site, {"X-Forwarded-Proto": "https", "X-Request-ID": "of-the-proxy"})
-        journey.secrets |= set(keys.values())
+    with production(tmp_path, "https://authsite.example", METRICS_TOKEN=TOKEN) as site:
+        journey = Journey(site)
+        journey.secrets |= {site.env[name] for name in ("SECRET_KEY", "ENCRYPTION_KEYS")}
         journey.everything()
-        figures = metrics(journey)
+        bearer = {"Authorization": f"Bearer {TOKEN}"}
+        metrics = journey.browser().get("/metrics", headers=bearer)
         log = site.log()
         files = tmp_path.glob("db.sqlite3*")
         dump = b"".join(path.read_bytes() for path in files).decode("latin-1")
 
+    # Values under 8 characters are no secrets.
+    secrets = {secret for secret in journey.secrets if len(secret) >= 8}
+    assert len(secrets) > 40
+    assert metrics.status == 200
+    for text in (log, metrics.text, dump):
+        assert [secret for secret in secrets if secret in text] == []
     lines = [json.loads(line) for line in log.splitlines()[1:]]
-    assert secrets_in(journey, log + figures) == []
-    assert secrets_in(journey, dump) == []
     assert {line["level"] for line in lines} <= {"info", "warning"}
     requests = [line for line in lines if line["event"] == "request"]
     assert len(requests) > 100
