@@ -95,18 +95,14 @@ def forgeries(mint):
     made = {
         "payload changed": f"{head}.{changed}.{signature}",
         "signature changed": f"{head}.{body}.{encoded(bytes([raw[0] ^ 1]) + raw[1:])}",
-        "no signature": f"{head}.{body}.",
         "none": join(mint.header | {"alg": "none"}, mint.claims, unsigned),
         "another key": stranger.token(),
-        "another key, shown": stranger.token({"jwk": keys.public_jwk(stranger.key)}),
         **{f"{n} unknown": stranger.token({"kid": f"unknown-{n}"}) for n in range(10)},
         "HS256 by the PEM": join(hs256, mint.claims, by_hmac(pem)),
         "HS256 by the JWK": join(hs256, mint.claims, by_hmac(json.dumps(jwk).encode())),
-        "nothing": "",
         "no token": "a.b.c",
         "no kid": stranger.token({"kid": None}),
         "typ: JWT": mint.token({"typ": "JWT"}),
-        "no typ": mint.token({"typ": None}),
     }
     now, issuer = mint.claims["iat"], mint.claims["iss"]
     for claim, values in {

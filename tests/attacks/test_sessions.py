@@ -10,7 +10,6 @@ from uuid import UUID
 import pytest
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.core import serializers
-from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
 
@@ -30,7 +29,6 @@ from accounts.social.services import verify as prove_by_provider
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, REAUTHENTICATION
 from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
-from tests.support.administration import by_staff, by_superuser
 from tests.support.second_steps import mails_about
 from tests.support.signin import signed_in
 from tests.support.steps import (
@@ -54,7 +52,6 @@ pytestmark = pytest.mark.django_db
 
 SESSIONS = "/accounts/sessions/"
 REAUTHENTICATE = "/accounts/reauthenticate/"
-LOCKDOWN = "/accounts/lockdown/"
 
 
 def copy_of(browser):
@@ -81,18 +78,14 @@ def sid(browser):
     return login.pk
 
 
-# Ways to revoke the session of ``here``; ``there`` is another session of the user.
+# Ways to revoke the session of ``here``; ``there`` is another session of the user. ``test_refresh``
+# has more ways to revoke all sessions.
 ENDS: dict[str, Callable[[Any, Client, Client], Any]] = {
     "signed out": lambda _user, here, _there: here.post("/accounts/logout/"),
     "ended": lambda _user, here, there: there.post(SESSIONS, {"end": str(sid(here))}),
     "all others ended": lambda _user, _here, there: there.post(SESSIONS, {"others": "1"}),
-    "locked down": lambda _user, here, _there: here.post(LOCKDOWN),
-    "locked down elsewhere": lambda _user, _here, there: there.post(LOCKDOWN),
     "locked down by link": lambda *_: Client().post(link_to_lockdown()),
     "password changed": change_password,
-    "ended by the operator": lambda *_: call_command("end_sessions", "alice"),
-    "switched off and on": lambda user, *_: by_superuser(user, "deactivate", "reactivate"),
-    "made staff": lambda user, *_: by_staff(user, is_staff="on"),
 }
 
 
