@@ -33,7 +33,7 @@ from tests.support.forgeries import (
     unsigned,
 )
 from tests.support.missing import find, missing
-from tests.support.steps import CONFIRM, address_of, code_in, sign_up
+from tests.support.steps import member
 
 JWKS = "/.well-known/jwks.json"
 SHOP = "https://shop.example.org"
@@ -167,8 +167,7 @@ def test_1_1_a_running_site_signs_tokens_and_says_whether_their_session_is_live(
     for program in ("bash", "curl"):
         find(program) or missing(program)
     here = site.client()
-    sign_up(here, "verified")
-    here.post(CONFIRM, {"code": code_in(site.wait_for_mail(to=address_of("verified")))})
+    member(site, "verified")
     token = api.get_tokens("verified", here)["access"]
     (asking,) = (block.lines for block in BLOCKS if block.lines not in PROGRAMS.values())
 

@@ -9,13 +9,10 @@ import re
 import pytest
 from django.utils.html import escape
 
-from tests.support.site import text_of
+from tests.support.browser_steps import newcomer, sees, sign_in
 from tests.support.steps import (
     CONFIRM,
     LOGIN,
-    PASSWORD,
-    address_of,
-    code_in,
     confirm,
     mail_to,
     sign_up,
@@ -84,15 +81,10 @@ def test_5_2_the_content_security_policy_blocks_an_injected_script(site, chromiu
 
 
 def test_5_1_scripts_cannot_read_any_cookie_or_token(site, page):
-    client = site.client()
-    sign_up(client, "reached")
-    code = code_in(text_of(site.wait_for_mail(to=address_of("reached"))))
-    assert client.post(CONFIRM, {"code": code}).location == "/"
+    newcomer(site, "reached")
     page.goto(LOGIN)
-    page.get_by_label("Username or email").fill("reached")
-    page.get_by_label("Password", exact=True).fill(PASSWORD)
-    page.get_by_role("button", name="Sign in", exact=True).click()
-    page.get_by_role("heading", name="Hello, reached").wait_for()
+    sign_in(page, "reached")
+    sees(page, "Hello, reached")
 
     cookies = {cookie["name"]: cookie["value"] for cookie in page.context.cookies()}
     secrets = [value for name, value in cookies.items() if "last-method" not in name]

@@ -6,7 +6,7 @@ from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.site import Site
 from tests.support.smtp import FORWARD
-from tests.support.steps import CODE, CONFIRM, code_in, same_browser, sign_in, sign_up, sql
+from tests.support.steps import CODE, code_in, join, same_browser, sign_in, sql
 
 OLD, NEW = secrets.token(48), secrets.token(48)
 OLD_SEAL, NEW_SEAL = secrets.encryption_key(), secrets.encryption_key()
@@ -31,9 +31,7 @@ def restarted(site, **env):
 
 def signed_up(site, name):
     browser = site.client()
-    sign_up(browser, name)
-    code = code_in(site.wait_for_mail(to=f"{name}@"))
-    assert browser.post(CONFIRM, {"code": code}).location == "/"
+    join(site, browser, name)
     return browser
 
 

@@ -53,15 +53,6 @@ def test_days_and_times_are_those_of_the_reader():
 
 @pytest.mark.parametrize(
     "days, words",
-    [(0, "Today"), (1, "Yesterday"), (2, "Monday, 23 November"), (328, "Thursday, 1 January"),
-     (329, "Wednesday, 31 December 2025")],
-)  # fmt: skip
-def test_a_heading_has_the_year_only_of_other_years(days, words):
-    assert localization.day_in_words(localization.day_of(NOW - timedelta(days=days))) == words
-
-
-@pytest.mark.parametrize(
-    "days, words",
     [(1, "1 day"), (13, "13 days"), (14, "2 weeks"), (62, "8 weeks"), (63, "2 months")],
 )
 def test_an_interval_is_in_the_unit_that_people_count_in(days, words):

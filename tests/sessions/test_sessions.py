@@ -46,22 +46,6 @@ def live(user):
     return list(sessions.live(user))
 
 
-def test_revoking_by_id_returns_whether_a_live_session_of_that_user_was_revoked(clock):
-    alice, bob = make_user("alice"), make_user("bob")
-    ended, rested, kept = begin(alice), begin(alice), begin(alice, is_remembered=True)
-    his = begin(bob)
-
-    assert sessions.revoke_by_id(alice, ended.pk, Actor())
-    assert not sessions.revoke_by_id(alice, ended.pk, Actor()), "the session was revoked before"
-    clock.advance(hours=1)
-    assert not sessions.revoke_by_id(alice, rested.pk, Actor()), "the session has expired"
-    assert not sessions.revoke_by_id(alice, his.pk, Actor())
-
-    assert live(alice) == [kept]
-    assert [row.kind for row in Activity.objects.all()] == ["session_ended"]
-    assert not BrowserSession.objects.filter(login_session=ended).exists()
-
-
 def test_revoking_the_other_sessions_returns_how_many_were_live(clock):
     alice, bob = make_user("alice"), make_user("bob")
     begin(alice)

@@ -4,10 +4,8 @@ import re
 from datetime import timedelta
 
 import pytest
-from django.db import connection
 from django.test import Client
 from django.test import Client as Browser
-from django.test.utils import CaptureQueriesContext
 
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import TrustedBrowser
@@ -105,24 +103,6 @@ def test_signing_out_everywhere_else_signs_apps_out(client, here):
     assert not any(app.is_live for app in apps)
     here.refresh_from_db()
     assert here.is_live
-
-
-def test_many_apps_take_no_more_queries(client, here):
-    def cost():
-        client.get(PAGE)
-        with CaptureQueriesContext(connection) as queries:
-            client.get(PAGE)
-        return len(queries)
-
-    def connect(number):
-        for is_offline in (True, False):
-            connect_app(here, make_app(f"App {number}"), is_offline=is_offline)
-
-    connect(0)
-    few = cost()
-    for number in range(1, 10):
-        connect(number)
-    assert cost() == few
 
 
 def test_the_api_names_the_app_of_a_session(here):

@@ -73,15 +73,6 @@ def test_each_limit_and_subject_has_a_budget_that_refills_up_to_the_burst(store,
     assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
 
 
-def test_a_clock_that_steps_back_delays_the_refill_by_no_more_than_the_step(store, clock):
-    for _ in range(10):
-        allowed(TEN.of(SUBJECT))
-    clock.advance(hours=-1)
-    assert [allowed(TEN.of(SUBJECT)) for _ in range(2)] == [True, False]
-    clock.advance(hours=1, seconds=60)
-    assert allowed(TEN.of(SUBJECT))
-
-
 @pytest.mark.parametrize("scale, burst, wait_seconds", [(2.0, 20, 30), (0.5, 5, 120)])
 def test_limits_scale_multiplies_burst_and_refill_rate(clock, settings, scale, burst, wait_seconds):
     set_up(settings, limits_scale=scale)
