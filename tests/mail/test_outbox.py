@@ -229,9 +229,8 @@ def received(message):
     return BytesParser(EmailMessage, policy=policy.default).parsebytes(raw)
 
 
-@pytest.mark.parametrize("times", range(1, 6))
-def test_a_long_subject_with_umlauts_arrives_unchanged(times):
-    subject = " · ".join(["Du gehörst jetzt zum Team", "Deine Rechte wurden geändert"] * times)
+def test_a_long_subject_with_umlauts_arrives_unchanged():
+    subject = " · ".join(["Du gehörst jetzt zum Team", "Deine Rechte wurden geändert"] * 5)
 
     email = received(Message(to="alice@example.org", subject=subject))
 
@@ -309,17 +308,14 @@ def test_an_email_is_shown_in_a_frame_that_runs_no_script_and_loads_nothing(fold
     assert html["X-Frame-Options"] == "SAMEORIGIN"
 
 
-def test_the_logo_is_a_part_of_the_email_and_is_shown(folder, settings):
-    settings.AUTHSITE = replace(settings.AUTHSITE, site_logo=File(LOGO, PNG))
+@pytest.mark.parametrize(
+    "logo, is_shown", [(File(LOGO, PNG), True), (File(b"<svg/>", SVG), False), ("/logo.png", False)]
+)
+def test_an_email_contains_only_a_logo_that_mail_programs_show(folder, settings, logo, is_shown):
+    settings.AUTHSITE = replace(settings.AUTHSITE, site_logo=logo)
 
     html = Client().get(f"{stored(folder)}html/").text
 
-    assert f'src="data:image/png;base64,{base64.b64encode(LOGO).decode()}"' in html
-    assert 'width="160" height="18"' in html
-
-
-@pytest.mark.parametrize("logo", [File(b"<svg/>", SVG), "/static/logo.png"])
-def test_an_email_contains_no_logo_that_mail_programs_do_not_show(folder, settings, logo):
-    settings.AUTHSITE = replace(settings.AUTHSITE, site_logo=logo)
-
-    assert "<img" not in Client().get(f"{stored(folder)}html/").text
+    shown = f'src="data:image/png;base64,{base64.b64encode(LOGO).decode()}"'
+    assert ("<img" in html) is (shown in html) is is_shown
+    assert ('width="160" height="18"' in html) is is_shown

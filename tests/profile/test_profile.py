@@ -273,43 +273,30 @@ def checkup(*held, email="alice@example.org", **more):
     )
 
 
-NEXT = [
-    (checkup(KEY, codes(10), email=""), Step.ADD_EMAIL),
-    (checkup(), Step.ADD_PASSKEY),
-    (checkup(APP, codes(10)), Step.ADD_PASSKEY),
-    (checkup(has_declined=True), Step.TURN_ON_TWO_STEP),
-    (checkup(AUTOMATIC), Step.CONFIRM_PASSKEY),
-    (checkup(KEY), Step.SAVE_CODES),
-    (checkup(KEY, codes(10, are_saved=False)), Step.SAVE_CODES),
-    (checkup(KEY, APP, codes(3)), Step.MAKE_CODES),
-    (checkup(KEY, codes(0)), Step.MAKE_CODES),
-    (checkup(KEY, codes(4)), None),
+# An account, its next step, and whether each of these is good: how it signs in, two-step
+# verification, recovery, email addresses.
+CHECKUPS = [
+    (checkup(), Step.ADD_PASSKEY, "..++"),
+    (checkup(has_declined=True), Step.TURN_ON_TWO_STEP, "..++"),
+    (checkup(email=""), Step.ADD_EMAIL, "...."),
+    (checkup(AUTOMATIC), Step.CONFIRM_PASSKEY, "+.++"),
+    (checkup(APP, codes(10)), Step.ADD_PASSKEY, ".+++"),
+    (checkup(APP, codes(10, are_saved=False)), Step.ADD_PASSKEY, ".+.+"),
+    (checkup(KEY), Step.SAVE_CODES, "++.+"),
+    (checkup(KEY, codes(10, are_saved=False)), Step.SAVE_CODES, "++.+"),
+    (checkup(KEY, APP, codes(3)), Step.MAKE_CODES, "++.+"),
+    (checkup(KEY, codes(0)), Step.MAKE_CODES, "++.+"),
+    (checkup(KEY, codes(4)), None, "++++"),
+    (checkup(KEY, codes(4), email=""), Step.ADD_EMAIL, "+++."),
 ]
 
 
-@pytest.mark.parametrize("state, step", NEXT)
-def test_the_next_step_is_the_first_that_applies(state, step):
-    assert state.next_step is step
-
-
-# Sign-in, two-step verification, recovery, email addresses.
-CHECKS = [
-    (checkup(), "..++"),
-    (checkup(email=""), "...."),
-    (checkup(APP, codes(10)), ".+++"),
-    (checkup(APP, codes(10, are_saved=False)), ".+.+"),
-    (checkup(KEY, codes(3)), "++.+"),
-    (checkup(KEY), "++.+"),
-    (checkup(KEY, codes(4)), "++++"),
-    (checkup(KEY, codes(4), email=""), "+++."),
-]
-
-
-@pytest.mark.parametrize("state, good", CHECKS)
-def test_each_check_is_good_or_needs_attention(state, good):
+@pytest.mark.parametrize("state, step, good", CHECKUPS)
+def test_each_check_is_good_or_needs_attention_and_the_first_leads_to_a_step(state, step, good):
     checks = (state.has_passkey, state.is_two_step, state.is_recovery_good, state.has_email)
     assert "".join("+" if is_good else "." for is_good in checks) == good
     assert state.to_improve == good.count(".")
+    assert state.next_step is step
 
 
 def test_home_says_how_things_stand_and_shows_one_next_step(client, alice):

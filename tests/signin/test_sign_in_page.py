@@ -11,7 +11,6 @@ from tests.support.steps import (
     CODE,
     LOGIN,
     PASSWORD,
-    SIGNUP,
     WRONG,
     by_mail,
     by_password,
@@ -19,9 +18,7 @@ from tests.support.steps import (
     is_signed_in,
     mail_to,
     make_user,
-    outbox,
     sign_in,
-    sign_up,
     without_nonces,
 )
 
@@ -139,16 +136,6 @@ def test_a_new_code_replaces_the_first_and_keeps_remember_me_and_next(client, cl
     assert client.cookies["sessionid"]["max-age"]
 
 
-def test_the_code_page_lets_a_person_start_again_with_another_login(client):
-    client.post(CODE, {"login": "nobody"})
-    assert "nobody" in client.get(CODE).text
-
-    page = client.get(f"{CODE}?other=1", follow=True).text
-
-    assert "nobody" not in page
-    assert 'name="login"' in page
-
-
 WAYS = {
     "passkey": "Sign in with a passkey",
     "code": "Email me a code to sign in",
@@ -217,14 +204,3 @@ def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock
         browser.post("/accounts/login/passkey/", {"credential": "{}"})
     assert offered(refused(browser)) == set()
     assert "want to wait" not in refused(browser)
-
-
-def test_any_other_429_page_says_when_to_retry_and_links_back(clock):
-    for _ in range(MAIL_SUBSCRIBER.burst):
-        sign_up(Client(), f"mallory{len(outbox())}", "alice@example.org")
-
-    page = sign_up(Client(), "mallory", "alice@example.org")
-
-    assert (page.status_code, page["Retry-After"]) == (429, str(24 * 3600))
-    assert f"{24} hours" in page.text
-    assert f'href="{SIGNUP}"' in page.text

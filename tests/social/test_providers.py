@@ -367,6 +367,5 @@ def test_provider_buttons_cost_the_sign_in_page_no_query_and_no_request(
         answer = Client().get("/accounts/login/")
 
     assert re.findall(r'formaction="/accounts/([^"]+)/login/"', answer.text) == list(KEYS)
-    assert len(answer.content) <= 15_000
     assert asked == []
     assert ACME["client_secret"] not in answer.text
