@@ -19,10 +19,6 @@ pytestmark = pytest.mark.django_db
 
 def test_a_device_gets_tokens_after_a_person_has_typed_its_code_and_agreed(browser, alice):
     app, codes = new_device("openid offline_access")
-    assert codes.body.keys() == {
-        *("device_code", "user_code", "verification_uri", "verification_uri_complete"),
-        *("expires_in", "interval"),
-    }
     assert (codes["expires_in"], codes["interval"]) == (600, 5)
     assert codes["verification_uri"] == f"http://localhost:8000{PAGE}"
     assert codes.headers["Cache-Control"] == "no-store"
@@ -32,9 +28,6 @@ def test_a_device_gets_tokens_after_a_person_has_typed_its_code_and_agreed(brows
 
     assert "Go back to your device" in page.text
     answer = poll(app, codes)
-    assert answer.body.keys() == {
-        *("access_token", "token_type", "expires_in", "scope", "id_token", "refresh_token")
-    }
     claims = claims_of(answer["access_token"])
     assert (claims["sub"], claims["client_id"]) == (str(alice.pk), app.client.pk)
     session = LoginSession.objects.get(pk=claims["sid"])
