@@ -25,12 +25,12 @@ TURN_ON = "Turn on two-step verification"
 
 
 def scan(page, folder):
-    """Return the secret in the QR code on a screenshot of the page."""
+    """Return the secret in the QR code on a screenshot of the page, which is the link beside it."""
     picture = folder / "screen.png"
     page.screenshot(path=picture, full_page=True)
-    link = urlsplit(scan_picture(picture))
-    assert (link.scheme, link.netloc) == ("otpauth", "totp"), link
-    return parse_qs(link.query)["secret"][0]
+    uri = scan_picture(picture)
+    assert uri == page.locator('a[href^="otpauth:"]').get_attribute("href")
+    return parse_qs(urlsplit(uri).query)["secret"][0]
 
 
 def begin(page, site, username):

@@ -64,7 +64,7 @@ def _content(template: str, method: str, status: str, told: str) -> Json:
     assert status in responses, told
     response: Json = responses[status]
     if "$ref" in response:
-        response = reduce(getitem, response["$ref"].split("/")[1:], description())
+        response = resolve(description(), response)
     content: Json = response.get("content", {})
     return content
 

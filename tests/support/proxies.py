@@ -9,7 +9,6 @@ import json
 import os
 import re
 import socket
-from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
@@ -19,6 +18,7 @@ from trustme import CA
 from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.process import Process, free_port, listening
+from tests.support.raw_http import exchange
 from tests.support.site import ROOT, Client, Site
 from tests.support.steps import WRONG, sql
 
@@ -104,13 +104,9 @@ class Proxy:
             connection: socket.socket = self.client().socket()
         else:
             connection = socket.create_connection(("127.0.0.1", self.http))
-        answer = b""
-        with connection, suppress(TimeoutError, ConnectionResetError):
+        with connection:
             connection.settimeout(SILENT_SECONDS)
-            connection.sendall(request.encode("latin-1"))
-            while part := connection.recv(65536):
-                answer += part
-        return answer.decode("latin-1")
+            return exchange(connection, request)
 
     def _answers(self) -> bool:
         try:

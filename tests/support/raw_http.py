@@ -25,15 +25,18 @@ END = "Connection: close\r\n"
 def raw(site: Site, request: str) -> str:
     """Send these bytes; return all that the server answers until it closes or falls silent."""
     with socket.create_connection(("127.0.0.1", site.port), timeout=1) as connection:
-        # The server may refuse a long request and close the connection while it is sent.
-        with suppress(BrokenPipeError, ConnectionResetError):
-            connection.sendall(request.format(host=f"localhost:{site.port}").encode("latin-1"))
-        answer = b""
-        try:
-            while part := connection.recv(65536):
-                answer += part
-        except (TimeoutError, ConnectionResetError):
-            pass
+        return exchange(connection, request.format(host=f"localhost:{site.port}"))
+
+
+def exchange(connection: socket.socket, request: str) -> str:
+    """Send a request; return all that is answered until the connection is closed or times out."""
+    # The server may refuse a long request and close the connection while it is sent.
+    with suppress(BrokenPipeError, ConnectionResetError):
+        connection.sendall(request.encode("latin-1"))
+    answer = b""
+    with suppress(TimeoutError, ConnectionResetError):
+        while part := connection.recv(65536):
+            answer += part
     return answer.decode("latin-1")
 
 

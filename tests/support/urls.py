@@ -1,5 +1,6 @@
 """The URLs of the site, and those that need no sign-in."""
 
+import re
 from collections.abc import Iterator
 
 from django.urls import URLPattern, URLResolver, get_resolver
@@ -80,27 +81,15 @@ OPEN = {
     "api/v1/docs/",
 }
 
-# A value for every kind of parameter in a route.
+# A value for every kind of parameter in a route, by a regular expression.
 EXAMPLES = {
-    "<str:key>": "no-such-key",
-    "<str:token>": "no-such-token",
-    "<str:name>": "no-such-file",
-    "<str:client_id>": "no-such-app",
-    "<int:factor_id>": "1",
-    "<int:event_id>": "1",
-    "<slug:name>": "no-such-mail",
-    "<slug:id>": "no-such-key",
-    "<slug:act>": "no-such-act",
-    "<client_id:id>": "no-such-app",
-    "<path:object_id>": "1",
-    "<int:content_type_id>": "1",
-    "<id>": "1",
-    "<provider:provider>": "google",
-    "<uuid:id>": "00000000-0000-4000-8000-000000000000",
-    "<app_label>": "accounts",
-    "^(?P<app_label>accounts|auth)/$": "accounts/",
-    "^(?P<app_label>auth|accounts)/$": "accounts/",
-    "(?P<url>.*)$": "no-such-page",
+    r"<(str|slug|client_id):\w+>": "no-such-thing",
+    r"<(int:\w+|path:object_id|id)>": "1",
+    r"<provider:provider>": "google",
+    r"<uuid:id>": "00000000-0000-4000-8000-000000000000",
+    r"<app_label>|\^\(\?P<app_label>[a-z|]+\)": "accounts",
+    r"\(\?P<url>\.\*\)": "no-such-page",
+    r"\$$": "",
 }
 
 
@@ -117,7 +106,7 @@ def routes(
 
 def address(route: str) -> str:
     for parameter, example in EXAMPLES.items():
-        route = route.replace(parameter, example)
+        route = re.sub(parameter, example, route)
     return "/" + route
 
 

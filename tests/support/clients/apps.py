@@ -4,20 +4,19 @@ import json
 import os
 import shlex
 import shutil
-import threading
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import partial
-from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 from tests.support.docs_examples import blocks_of
 from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.node import node, packages
 from tests.support.process import Process, free_port, listening, run
-from tests.support.receiver import Receiver, say
+from tests.support.receiver import Receiver, Server, say
 from tests.support.site import ROOT, Client
 from tests.support.virtualenvs import environment
 
@@ -194,12 +193,10 @@ class ApacheShop(Shop):
 
     @contextmanager
     def running(self) -> Iterator[Shop]:
-        with ThreadingHTTPServer(("127.0.0.1", 0), _Echo) as behind:
-            threading.Thread(target=behind.serve_forever, daemon=True).start()
-            self._behind = behind.server_port
+        with _Echo() as behind:
+            self._behind = behind.port
             with super().running():
                 yield self
-            behind.shutdown()
 
     def _conf(self) -> list[str | Path]:
         apache = find("apache2", also_in=[Path("/usr/sbin")]) or missing("Apache")
@@ -264,32 +261,19 @@ class Page:
 
     @contextmanager
     def running(self) -> Iterator["Page"]:
-        handler = partial(_Files, directory=self.folder)
-        where = ("127.0.0.1", int(self.origin.rpartition(":")[2]))
-        with ThreadingHTTPServer(where, handler) as server:
-            threading.Thread(target=server.serve_forever, daemon=True).start()
+        port = urlsplit(self.origin).port or 0
+        files = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
+        with Process(files, self.folder / "log", cwd=self.folder) as process:
+            process.wait_until(lambda: listening(port), self.name)
             yield self
-            server.shutdown()
 
 
-class _Files(SimpleHTTPRequestHandler):
-    def log_message(self, *_args: object) -> None:
-        """Keep the requests out of the output of the tests."""
+class _Echo(Server):
+    """Answers each request with its headers."""
 
-
-class _Echo(BaseHTTPRequestHandler):
-    """Answer each request with its headers."""
-
-    def do_GET(self) -> None:
-        body = "".join(f"{name}: {value}\n" for name, value in self.headers.items()).encode()
-        self.send_response(200)
-        self.send_header("Content-Type", "text/plain")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_args: object) -> None:
-        """Keep the requests out of the output of the tests."""
+    def receive(self, request: Any, body: str) -> None:
+        headers = "".join(f"{name}: {value}\n" for name, value in request.headers.items())
+        say(200, headers.encode(), **{"Content-Type": "text/plain"})(request)
 
 
 # Access tokens are so short that the apps which refresh them do so at each request.
