@@ -18,7 +18,7 @@ from accounts.common.text import canonical_code
 from accounts.emails import services as addresses
 from accounts.emails import services as emails
 from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_SUBSCRIBER
-from accounts.users.models import EmailAddress, FormerCredential, User
+from accounts.users.models import FormerCredential, User
 from accounts.users.services import AccountChanged, rename
 from tests.support.api import call
 from tests.support.signin import signed_in
@@ -90,33 +90,6 @@ def state(user):
     return user.email, set(user.emails.values_list("email", flat=True))
 
 
-def test_an_email_signs_in_only_after_it_is_confirmed(alice):
-    browser, by_address = signed_in(alice), Client()
-    browser.post(EMAIL, {"email": "alice@example.net"})
-    code = outbox()[-1].code
-
-    sign_in(by_address, "alice@example.net")
-    assert not is_signed_in(by_address)
-    confirm(browser, "alice@example.net", code)
-    sign_in(by_address, "alice@example.net")
-    assert is_signed_in(by_address)
-
-
-def test_an_email_belongs_to_the_first_user_who_confirms_it(alice):
-    browser = signed_in(alice)
-    browser.post(EMAIL, {"email": "bob@example.org"})
-    code = outbox()[-1].code
-    bob = Client()
-    sign_up(bob, "bob")
-    bob.post(CONFIRM, {"code": outbox()[-1].code})
-
-    confirm(browser, "bob@example.org", code)
-
-    assert is_signed_in(bob)
-    assert EmailAddress.objects.get(key="bob@example.org").user.username == "bob"
-    assert state(alice) == (MINE, {MINE})
-
-
 def test_adding_a_taken_email_looks_like_a_free_one_and_its_owner_is_notified(alice):
     browser = signed_in(make_user("mallory"))
 
@@ -141,9 +114,11 @@ def test_a_confirmation_link_works_only_for_its_user_and_only_by_post(alice):
     assert signed_in(make_user("mallory")).post(link).status_code == 404
     browser.get(link)
     assert state(alice) == (MINE, {MINE})
+    assert sign_in(Client(), "alice@example.net").status_code == 200, "it does not sign in yet"
     assert browser.post(link).status_code == 302
     assert browser.post(link).status_code == 404
     assert state(alice) == (MINE, {MINE, "alice@example.net"})
+    assert sign_in(Client(), "alice@example.net").url == "/"
 
 
 def test_another_users_email_cannot_be_made_primary_or_removed(alice):

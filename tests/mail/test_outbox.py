@@ -96,21 +96,6 @@ def test_an_email_that_waits_when_the_clock_is_set_back_two_hours_is_sent_at_onc
     assert deliver_due() == 1
 
 
-@pytest.mark.parametrize("mode", ["down", "data"])
-def test_a_mail_refused_with_5xx_is_retried_until_the_server_works(clock, settings, mode):
-    post()
-    with MailServer(mode) as server:
-        settings.MAILERS = {"default": mailer(server.url)}
-        assert deliver_due() == 0
-        server.release()
-        assert deliver_due() == 0, "the next attempt is not due yet"
-        clock.advance(seconds=30)
-        assert deliver_due() == 1
-
-    assert len(server.mails) == 1
-    assert not OutgoingMail.objects.exists()
-
-
 def test_an_undeliverable_mail_does_not_block_the_next(settings):
     """A mail that cannot be decrypted is kept; one with a refused recipient is given up."""
     OutgoingMail.objects.create(sealed="not sealed by us")

@@ -7,10 +7,7 @@ from accounts.users.models import Identity, User
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.second_factor import (
     CHALLENGE,
-    SETUP,
-    confirm_recovery_codes,
     enrolled,
-    set_up_authenticator,
     unused_code,
 )
 from tests.support.social import configured, round_trip
@@ -52,17 +49,6 @@ def test_after_a_provider_a_mailed_code_is_no_second_step_and_a_trusted_browser_
 
     assert round_trip(here, op).url == "/"
     assert is_signed_in(here)
-
-
-def test_a_provider_sign_in_leads_through_required_enrolment_to_the_next_page(op, settings):
-    configured(settings, op.setting(), second_factor="all")
-    client = Client()
-
-    assert round_trip(client, op, next=CONNECTIONS).url == SETUP
-    assert not is_signed_in(client)
-    codes = set_up_authenticator(client).url
-    assert confirm_recovery_codes(client, codes).url == CONNECTIONS
-    assert is_signed_in(client)
 
 
 def test_after_a_lockdown_a_provider_signs_in_only_once_the_review_has_kept_it(
