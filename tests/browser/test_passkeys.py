@@ -87,16 +87,8 @@ def test_a_passkey_signs_in_by_autofill_by_button_and_as_a_second_step(page, sit
 
     page.goto(LOGIN_FOR_WANTED)
     sign_in(page, "pk-uses")
-    page.get_by_label("Don’t ask again in this browser for 30 days").check()
     press(page, "Use your passkey")
     expect(page).to_have_url(site.origin + WANTED)
-    sign_out(page)
-    sign_in(page, "pk-uses")
-    sees(page, "Hello, pk-uses")
-    page.goto("/accounts/2fa/trusted/")
-    says(page, "This browser", "Trusted until")
-    press(page, "Stop trusting Chrome on Linux")
-    says(page, "You don’t have any trusted browsers.")
 
 
 def test_a_passkey_that_the_browser_makes_signs_in_and_becomes_a_second_step(page, site):
@@ -152,15 +144,12 @@ def test_renaming_and_removing_a_passkey_is_signalled_to_the_password_manager(pa
     authenticator = enter(page, site, "pk-keeps")
     add_passkey(page, "Laptop of pk-keeps")
     sql(site, "UPDATE accounts_passkey SET aaguid = ? WHERE name = ?", GOOGLE, "Laptop of pk-keeps")
-    renamed = "UPDATE accounts_user SET display_name = ? WHERE username = ?"
-    sql(site, renamed, "Bob <the> Builder", "pk-keeps")
-
     page.goto(PASSKEYS)
     says(page, "Laptop of pk-keeps", "Google Password Manager", "Not used yet")
     (kept,) = authenticator.credentials
     of_user = {"rpId": "localhost", "userId": url_safe(kept["userHandle"])}
     credential_id = url_safe(kept["credentialId"])
-    names = {"name": "pk-keeps", "displayName": "Bob <the> Builder"}
+    names = {"name": "pk-keeps", "displayName": "pk-keeps"}
     assert told(page) == {
         "signalAllAcceptedCredentials": of_user | {"allAcceptedCredentialIds": [credential_id]},
         "signalCurrentUserDetails": of_user | names,
@@ -184,9 +173,3 @@ def test_renaming_and_removing_a_passkey_is_signalled_to_the_password_manager(pa
     assert told(page) == {"signalUnknownCredential": unknown}
     sign_in(page, "pk-keeps")
     expect(page).to_have_url(f"{site.origin}/help/")
-
-
-def test_password_managers_find_where_passkeys_are_added_and_managed(site):
-    found = site.client().get("/.well-known/passkey-endpoints")
-
-    assert found.json() == {"enroll": site.origin + ADD, "manage": site.origin + PASSKEYS}

@@ -4,7 +4,7 @@ Their libraries are other people's, and get only the issuer, a client ID and a s
 """
 
 import re
-from urllib.parse import parse_qs, quote, urlsplit
+from urllib.parse import quote, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -83,10 +83,6 @@ class Person:
         )
 
 
-LONG_AGO = (
-    "UPDATE accounts_loginsession SET auth_time = ? "
-    "WHERE user_id = (SELECT id FROM accounts_user WHERE username = ?)"
-)
 REFRESHING = ("shop.conf", "shop.go", "shop.mjs")
 
 
@@ -140,22 +136,6 @@ def test_an_app_that_publishes_its_key_replaces_it_without_the_operator(
         assert bob.username in bob.sign_in().text
 
     assert [path for path, _form, _at in key_server.got] == ["/jwks", "/jwks"]
-
-
-@pytest.mark.proof
-def test_a_pushed_request_with_max_age_makes_alice_confirm_that_it_is_her(production, tmp_path):
-    with Shop("shop.mjs", tmp_path, production).running() as shop:
-        alice = Person(production, shop, "max-age-alice")
-        alice.sign_in()
-        asked = next(url for url in alice.browser.urls if "/oauth/authorize?" in url)
-        # The browser carries only the reference of RFC 9126.
-        assert parse_qs(urlsplit(asked).query).keys() == {"client_id", "request_uri"}
-        sql(production, LONG_AGO, "2026-01-01 00:00:00", alice.username)
-        alice.forget_app()
-        assert alice.username in alice.browser.open(f"{SHOP}/").text
-        page = alice.to_vault()
-        assert page.url.startswith(f"{production.origin}/accounts/reauthenticate/"), page.url
-        assert alice.browser.send(page, code=alice.code()).text == "The vault is open"
 
 
 def signs_in_and_out(alice):

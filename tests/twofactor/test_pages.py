@@ -3,6 +3,7 @@
 import pytest
 from django.test import Client
 
+from accounts.common.pages import absolute
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.services import devices
 from accounts.users.models import User
@@ -124,3 +125,9 @@ def test_a_factor_gets_the_given_name_and_invalid_names_are_refused(client, newc
         assert "<title>Error:" in page, ascii(typed)
     client.post(page_of(newcomer), {"name": " Tablet "})
     assert Authenticator.objects.get().name == "Tablet"
+
+
+def test_password_managers_find_where_passkeys_are_added_and_managed(client):
+    found = client.get("/.well-known/passkey-endpoints").json()
+
+    assert found == {"enroll": absolute("passkey_add"), "manage": absolute("passkeys")}
