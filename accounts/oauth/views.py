@@ -69,11 +69,6 @@ def lead_back(request: HttpRequest, client: Client, target: str) -> HttpResponse
     return render(request, "accounts/oauth/leave.html", context)
 
 
-def invalid(request: HttpRequest, error: OAuthError) -> HttpResponse:
-    """Return the page for an invalid request. It does not send the browser to the app."""
-    return render(request, "accounts/oauth/invalid.html", {"error": error}, status=400)
-
-
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
     """Decorate a view that apps redirect to.
 
@@ -88,39 +83,29 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         try:
             return view(request, *args, **kwargs)
         except OAuthError as error:
-            return invalid(request, error)
+            return _show(request, page="invalid", status=400, error=error)
         except (devices.AlreadyAnswered, AccountChanged):
-            return over(request)
+            return _over(request)
 
     return answer
 
 
-def over(request: HttpRequest) -> HttpResponse:
-    """Return the page for a request that is unknown, answered, expired, or of another browser."""
-    return render(request, "accounts/oauth/over.html", status=400)
-
-
-def disabled(request: HttpRequest, client: Client) -> HttpResponse:
-    """Return the page that says that the app is disabled."""
-    return render(request, "accounts/oauth/disabled.html", {"client": client}, status=403)
-
-
-def forbidden(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
-    """Return the page for a person who is not in the group that the app is for."""
-    context = _context(request, asked)
-    return render(request, "accounts/oauth/forbidden.html", context, status=403)
-
-
-def account(
-    request: HttpRequest, asked: AuthorizationRequest, *, may_continue: bool = False
+def _show(
+    request: HttpRequest,
+    asked: AuthorizationRequest | None = None,
+    *,
+    page: str,
+    status: int = 200,
+    **context: Any,
 ) -> HttpResponse:
-    """Return the page that asks with which account to continue.
+    """Return ``page``; if it is about the request ``asked``, with its app and the session."""
+    about = _context(request, asked) if asked else {}
+    return render(request, f"accounts/oauth/{page}.html", about | context, status=status)
 
-    ``may_continue``: whether that may be the account that is signed in. It may not if
-        ``id_token_hint`` names another person.
-    """
-    context = _context(request, asked) | {"may_continue": may_continue}
-    return render(request, "accounts/oauth/account.html", context)
+
+# The page for a request that is unknown, answered, expired, or of another browser.
+_over = partial(_show, page="over", status=400)
+_disabled = partial(_show, page="disabled", status=403)
 
 
 def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
@@ -129,7 +114,7 @@ def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     It names the host that gets the data, because anybody can give an app the name of another one.
     """
     scopes = set(asked.scope.split())
-    context = _context(request, asked) | {
+    context: dict[str, Any] = {
         "scopes": scopes,
         "acts": [name for name in asked.scope.split() if name in API_SCOPES],
         "acts_elsewhere": (acts_elsewhere := permissions_at(asked.audience, scopes)),
@@ -138,7 +123,7 @@ def consent(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
         "audience": asked.audience,
         "origin": settings.AUTHSITE.origin,
     }
-    return render(request, "accounts/oauth/consent.html", context)
+    return _show(request, asked, page="consent", **context)
 
 
 def _context(request: HttpRequest, asked: AuthorizationRequest) -> dict[str, Any]:
@@ -213,7 +198,7 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
         client = documents.read(client_id, session_of(request).user, client_of(request))
     if client.disabled_at is not None:
         # Even an error must not be sent to the app, because somebody else may run it now.
-        return disabled(request, client)
+        return _disabled(request, client=client)
     if is_pushed:
         return _authorize_pushed(request, client, parameters(data)["request_uri"])
     redirect_uri = requests.check_redirect_uri(client, requests.single(data, "redirect_uri"))
@@ -266,8 +251,8 @@ def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) ->
 
 def _as_get(client: Client, request_uri: str) -> HttpResponse:
     """Redirect to the same request as a GET: browsers send no cookies with cross-site POSTs."""
-    query = urlencode({"client_id": client.pk, "request_uri": request_uri})
-    return redirect_to_app(f"{reverse('authorize')}?{query}")
+    query = {"client_id": client.pk, "request_uri": request_uri}
+    return redirect_to_app(reverse("authorize", query=query))
 
 
 def store_and_proceed(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
@@ -310,7 +295,7 @@ def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
         except devices.ConsentMissing:
             step = Step.CONSENT
     if step is Step.DISABLED:
-        return disabled(request, asked.client)
+        return _disabled(request, client=asked.client)
     if asked.prompts != "none":
         return None
     devices.close(asked)
@@ -332,7 +317,7 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     step = decide(asked, request_auth_of(request).session)
     act = request.POST.get("act")
     if step is Step.DISABLED:
-        return disabled(request, asked.client)
+        return _disabled(request, client=asked.client)
     if act == "cancel":
         devices.refuse(asked)
         return _lead_back(request, asked, error="access_denied")
@@ -354,7 +339,7 @@ def _proceed_unread(request: HttpRequest, key: str) -> HttpResponse:
     """Check a request that has waited for a sign-in, as :func:`authorize` checks others."""
     unread = requests.find_unread(key, requests.browser_of(request))
     if unread is None or request.method == "POST":
-        return over(request)
+        return _over(request)
     if request_auth_of(request).session is None:
         return redirect_to_login(request.path)
     return _authorize(request, QueryDict(unread.query), unread.made_at)
@@ -412,13 +397,13 @@ def _reauthenticate(request: HttpRequest, asked: AuthorizationRequest) -> HttpRe
     query = {"next": request.path}
     if factor_for(asked, session_of(request).user) is Client.Factor.PASSKEY:
         query["require"] = "passkey"
-    return redirect(f"{reverse('account_reauthenticate')}?{urlencode(query)}")
+    return redirect(reverse("account_reauthenticate", query=query))
 
 
 def _enrol(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     is_passkey = factor_for(asked, session_of(request).user) is Client.Factor.PASSKEY
-    page = reverse("passkey_add" if is_passkey else "totp_setup")
-    return redirect(f"{page}?{urlencode({'next': request.path})}")
+    page = "passkey_add" if is_passkey else "totp_setup"
+    return redirect(reverse(page, query={"next": request.path}))
 
 
 type Page = Callable[[HttpRequest, AuthorizationRequest], HttpResponse]
@@ -426,8 +411,9 @@ STEPS: dict[Step, Page] = {
     Step.SIGN_IN: lambda request, _asked: redirect_to_login(request.path),
     Step.REAUTHENTICATE: _reauthenticate,
     Step.ENROL: _enrol,
-    Step.FORBIDDEN: forbidden,
-    Step.SELECT_ACCOUNT: partial(account, may_continue=True),
-    Step.OTHER_ACCOUNT: account,
+    Step.FORBIDDEN: partial(_show, page="forbidden", status=403),
+    Step.SELECT_ACCOUNT: partial(_show, page="account", may_continue=True),
+    # The account that is signed in may not continue if ``id_token_hint`` names another person.
+    Step.OTHER_ACCOUNT: partial(_show, page="account"),
     Step.CONSENT: consent,
 }

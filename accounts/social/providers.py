@@ -75,6 +75,13 @@ GARBAGE = (
 )
 
 
+# Lets the person choose an account, unless it is for a sign-in.
+CHOOSE: Mapping[AttemptPurpose, Mapping[str, str]] = {
+    AttemptPurpose.CONNECT: {"prompt": "select_account"},
+    AttemptPurpose.REAUTHENTICATE: {"prompt": "select_account"},
+}
+
+
 class Client(OAuth2Client):
     """allauth's OAuth client with corrections and a check of the token endpoint's response."""
 
@@ -113,6 +120,8 @@ class Provider:
     classes: tuple[type[OAuth2Provider], type[OAuth2Adapter]]
     # The value of the ``iss`` parameter in its answers (RFC 9207); if empty, ``iss`` is ignored.
     response_issuer = ""
+    # Parameters of the authorization request that depend on the purpose of the attempt.
+    by_purpose: Mapping[AttemptPurpose, Mapping[str, str]] = {}
 
     def __init__(self, configured: Issuer) -> None:
         self.key, self.name, self.logo = configured.key, configured.name, configured.logo
@@ -161,9 +170,9 @@ class Provider:
         except GARBAGE as error:
             raise Failed from error
 
-    def parameters(self, attempt: Attempt) -> dict[str, str]:
+    def parameters(self, attempt: Attempt) -> Mapping[str, str]:
         """Return additional parameters of the authorization request."""
-        return {}
+        return self.by_purpose.get(attempt.purpose, {})
 
     def fetch_profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         """Exchange the authorization code for tokens, and return the profile of the person.
@@ -225,9 +234,7 @@ class GitHub(Provider):
 
     classes = GitHubProvider, GitHubOAuth2Adapter
     response_issuer = "https://github.com/login/oauth"
-
-    def parameters(self, attempt: Attempt) -> dict[str, str]:
-        return {} if attempt.purpose is AttemptPurpose.SIGN_IN else {"prompt": "select_account"}
+    by_purpose = CHOOSE
 
     def read(self, login: SocialLogin) -> ProviderProfile:
         # Checked here, because allauth turns any value into a string.
@@ -244,13 +251,7 @@ class Facebook(Provider):
     """
 
     classes = FacebookProvider, FacebookOAuth2Adapter
-
-    def parameters(self, attempt: Attempt) -> dict[str, str]:
-        return (
-            {"auth_type": "reauthenticate"}
-            if attempt.purpose is AttemptPurpose.REAUTHENTICATE
-            else {}
-        )
+    by_purpose = {AttemptPurpose.REAUTHENTICATE: {"auth_type": "reauthenticate"}}
 
     def exchange(self, code: str, verifier: str) -> dict[str, Any]:
         # The exchange with Facebook is a GET request, to which allauth does not add the verifier.
@@ -302,6 +303,9 @@ class OpenID(Provider):
 
     classes = OpenIDConnectProvider, _Adapter
     adapter: _Adapter
+    by_purpose: Mapping[AttemptPurpose, Mapping[str, str]] = {
+        AttemptPurpose.REAUTHENTICATE: {"prompt": "login", "max_age": "0"}
+    }
 
     def authorize_url(self, attempt: Attempt, state: str) -> str:
         try:
@@ -313,13 +317,8 @@ class OpenID(Provider):
         except GARBAGE as error:
             raise Failed from error
 
-    def parameters(self, attempt: Attempt) -> dict[str, str]:
-        again = (
-            {"prompt": "login", "max_age": "0"}
-            if attempt.purpose is AttemptPurpose.REAUTHENTICATE
-            else {}
-        )
-        return {"nonce": attempt.nonce, **again}
+    def parameters(self, attempt: Attempt) -> Mapping[str, str]:
+        return {"nonce": attempt.nonce, **super().parameters(attempt)}
 
     def fetch_profile(self, attempt: Attempt, answer: Mapping[str, str]) -> ProviderProfile:
         self.adapter.found = found = metadata.of(self.issuer)
@@ -437,9 +436,7 @@ class Google(OpenID):
     https://developers.google.com/identity/openid-connect/openid-connect
     """
 
-    def parameters(self, attempt: Attempt) -> dict[str, str]:
-        again = {} if attempt.purpose is AttemptPurpose.SIGN_IN else {"prompt": "select_account"}
-        return {"nonce": attempt.nonce, **again}
+    by_purpose = CHOOSE
 
     @property
     def accepted_issuers(self) -> list[str]:

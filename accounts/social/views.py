@@ -37,6 +37,13 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+# The pages from which browsers go to a provider.
+START = {
+    AttemptPurpose.SIGN_IN: "account_login",
+    AttemptPurpose.CONNECT: "connections",
+    AttemptPurpose.REAUTHENTICATE: "account_reauthenticate",
+}
+
 
 @login_not_required
 @form_page
@@ -246,14 +253,8 @@ def _disconnect(request: HttpRequest) -> HttpResponseBase:
 
 def _redirect_back(attempt: Attempt) -> HttpResponse:
     """Redirect to the page from which the browser went to the provider."""
-    if attempt.purpose is AttemptPurpose.CONNECT:
-        return redirect("connections")
-    page = (
-        "account_reauthenticate"
-        if attempt.purpose is AttemptPurpose.REAUTHENTICATE
-        else "account_login"
-    )
-    if attempt.next_url:
+    page = START[attempt.purpose]
+    if attempt.next_url and attempt.purpose is not AttemptPurpose.CONNECT:
         return redirect_to_login(attempt.next_url, reverse(page))
     return redirect(page)
 

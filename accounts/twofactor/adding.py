@@ -13,7 +13,6 @@ import json
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from cryptography.fernet import InvalidToken
 from django.contrib.auth.decorators import login_not_required
@@ -76,8 +75,13 @@ class SessionSecret:
 
         Returns None if ``sealed`` is not a secret of ``user``, or if its time is over.
         """
-        data = _open(sealed, self.key)
-        is_own = data.get("whose") == f"{user.pk} {sign_in}"
+        try:
+            data = json.loads(crypto.unseal(sealed, self.key))
+        except (InvalidToken, ValueError):
+            # The encryption key was removed, or a form sent something else; ``cryptography`` raises
+            # ValueError for characters outside ASCII.
+            return None
+        is_own = data["whose"] == f"{user.pk} {sign_in}"
         return str(data["secret"]) if is_own and clock.now().timestamp() < data["until"] else None
 
 
@@ -85,16 +89,6 @@ SEED = SessionSecret("totp_seed", timedelta(hours=1))
 # Long enough to write the codes down. The page that shows the codes takes them out of the session
 # data. Its forms send them back encrypted, so that no other page can show them.
 CODES = SessionSecret("recovery_codes", timedelta(minutes=15))
-
-
-def _open(sealed: str, key: str) -> dict[str, Any]:
-    """Decrypt ``sealed``; return an empty dictionary if that is not possible."""
-    try:
-        return dict(json.loads(crypto.unseal(sealed, key)))
-    except (InvalidToken, ValueError):
-        # The encryption key was removed, or a form sent something else; ``cryptography`` raises
-        # ValueError for characters outside ASCII.
-        return {}
 
 
 @method_decorator([login_not_required, form_page], name="dispatch")
@@ -164,8 +158,7 @@ class AddFactorView(View):
 
 def codes_page(next_url: str) -> str:
     """Return the URL of the page of the recovery codes, which then links to ``next_url``."""
-    query = f"?{urlencode({'next': next_url})}" if next_url else ""
-    return reverse("recovery_codes") + query
+    return reverse("recovery_codes", query={"next": next_url} if next_url else None)
 
 
 LINK = Purpose("enrolment.link", life=timedelta(days=1))
