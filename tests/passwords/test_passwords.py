@@ -5,8 +5,6 @@ import logging
 import operator
 import os
 import re
-import subprocess
-import sys
 import threading
 import time
 from contextlib import ExitStack
@@ -27,7 +25,7 @@ from accounts.passwords.strength import measure
 from accounts.throttle.limits import LOGIN_REPEAT, STRENGTH_NETWORK
 from accounts.users.models import User
 from tests.support.signin import set_up, signed_in
-from tests.support.site import ROOT, together
+from tests.support.site import together
 from tests.support.steps import (
     LOGIN,
     PASSWORD,
@@ -74,37 +72,6 @@ def test_passwords_are_hashed_in_at_most_one_thread_per_core():
 
     assert len(set(hashed_in)) <= (os.cpu_count() or 1)
     assert threading.get_ident() not in hashed_in
-
-
-# Runs in a process of its own: what other tests hash changes how much memory glibc keeps.
-MEMORY_OF_HASHES = """
-import time
-from pathlib import Path
-from argon2 import PasswordHasher
-from accounts.passwords import hashers
-
-def private_mib():
-    status = Path("/proc/self/status").read_text()
-    return int(status.partition("RssAnon:")[2].split()[0]) // 1024
-
-hashers.PAUSE_SECONDS = 0.2
-threads = hashers.HashingThreads(1)
-real = PasswordHasher(time_cost=1, memory_cost=19 * 1024, parallelism=1)
-before = private_mib()
-for _ in range(2):
-    threads.run(lambda: real.hash("a password"))
-assert private_mib() > before + 12, "the thread keeps the memory for the next hash"
-for _ in range(100):
-    time.sleep(0.1)
-    if private_mib() < before + 6:
-        break
-else:
-    raise AssertionError("the memory is kept")
-"""
-
-
-def test_the_memory_of_hashes_goes_back_to_the_system_after_a_pause():
-    subprocess.run([sys.executable, "-c", MEMORY_OF_HASHES], check=True, cwd=ROOT)
 
 
 def test_a_failed_hash_releases_its_slot():
