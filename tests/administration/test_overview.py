@@ -29,7 +29,7 @@ from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle.models import Refusals
 from accounts.twofactor.models import Passkey
 from accounts.users.models import Identity, PendingSignup, User
-from tests.support.administration import HERE, page_of
+from tests.support.administration import HERE, desk, page_of
 from tests.support.apps import asked_for, make_app
 from tests.support.second_factor import enrolled
 from tests.support.second_steps import request_recovery, with_factor
@@ -62,18 +62,13 @@ def test_the_plots_name_methods_reasons_limits_and_shares(clock):
     alice, bob = make_user("alice"), make_user("bob")
     enrolled(bob)
     make_staff("carol")
-    for kind, proof, user in (
-        ("signed_in", "pwd otp", alice),
-        ("client_signed_in_new", "pwd", alice),
-        ("signed_in_new", "passkey", alice),
-        ("signed_in", "fed", alice),
-        ("signed_up", "", alice),
-        ("sign_in_failed", "", alice),
-        ("sign_in_failed", "", None),
-        ("factor_failed", "pwd", alice),
-        ("password_changed", "pwd", alice),
+    for kind, proof in (
+        *(("signed_in", "pwd otp"), ("client_signed_in_new", "pwd"), ("signed_in_new", "passkey")),
+        *(("signed_in", "fed"), ("signed_up", ""), ("sign_in_failed", "")),
+        *(("factor_failed", "pwd"), ("password_changed", "pwd")),
     ):
-        events(user, NOON, kind, proof)
+        events(alice, NOON, kind, proof)
+    events(None, NOON, "sign_in_failed")
     Refusals.objects.create(day=NOON.date(), limit="factor.account", count=7)
     for queue, age in ((Queue.MEMBERS, 2), (Queue.STRANGERS, 0)):
         OutgoingMail.objects.create(queue=queue, created_at=NOON - timedelta(days=age))
@@ -81,11 +76,8 @@ def test_the_plots_name_methods_reasons_limits_and_shares(clock):
     assert legend("sign-ins") == {"Password": 2, "Passkey": 1, "Another site": 1}
     assert legend("sign-ups") == {"New accounts": 1}
     assert legend("blocked") == {"Codes": 7}
-    assert legend("failures") == {
-        "Wrong password or passkey": 1,
-        "Unknown account": 1,
-        "Second step": 1,
-    }
+    failures = {"Wrong password or passkey": 1, "Unknown account": 1, "Second step": 1}
+    assert legend("failures") == failures
     assert plot("protection").columns == [("People", [0, 1, 1]), ("Staff", [0, 1, 0])]
     ages = {label: sum(numbers) for label, numbers in plot("mail").columns}
     assert ages == {"Under a minute": 1, "Under an hour": 0, "Under a day": 0, "Longer": 1}
@@ -102,12 +94,9 @@ def test_columns_begin_on_days_mondays_and_the_first_of_months():
 
 def test_the_page_names_nobody_and_is_for_staff_with_the_right(clock):
     clock.set(NOON)
-    alice, carol = make_user("alice"), make_user("carol", is_staff=True)
-    carol.groups.add(Group.objects.get(name="Auditor"))
-    browser, plain = signed_in(carol), signed_in(make_user("erin", is_staff=True))
-    assert plain.get(OVERVIEW).status_code == 403
+    alice, browser = make_user("alice"), desk("Auditor")
+    assert signed_in(make_user("erin", is_staff=True)).get(OVERVIEW).status_code == 403
     assert signed_in(alice).get(OVERVIEW).status_code == 302
-
     events(alice, NOON - timedelta(days=1), "signed_in", "pwd", 3)
     call_command("prune")
 
@@ -124,7 +113,6 @@ def test_accounts_with_a_factor_are_counted_once_a_day(clock):
     call_command("prune")
     enrolled(make_user("erin"))
     assert plot("protection").columns[0] == ("People", [0, 1, 1])
-    assert str(plot("protection").title).endswith("19 May 2026")
 
     clock.advance(days=1)
     call_command("prune")
@@ -199,13 +187,12 @@ def with_disabled_app(_settings):
 
 
 def with_app_of_a_group(_settings):
-    """Alice has left the group of one of her two apps."""
-    alice, editors = make_user("alice"), Group.objects.create(name="Editors")
-    staff = Group.objects.create(name="Writers")
-    alice.groups.add(staff)
-    for group in (editors, staff):
+    """Alice is in the group of one of her two apps."""
+    alice = make_user("alice")
+    for name in ("Editors", "Writers"):
+        group = Group.objects.create(name=name)
         connections.agree(asked_for(make_app(required_group=group)), alice, Actor())
-    assert len(explain(Facts(User.objects.get(pk=alice.pk)))) == 1
+    alice.groups.add(group)
     return User.objects.get(pk=alice.pk)
 
 

@@ -28,6 +28,7 @@ from tests.support.apps import connect_app, make_app
 from tests.support.second_factor import enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user, sign_up
+from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
 
@@ -115,17 +116,17 @@ def test_people_are_filtered_by_their_state(state):
 
 
 def test_the_list_of_people_without_a_second_factor_follows_every_change():
-    alice, fields = make_user("alice"), {"credential_id": "1", "sign_count": 0}
-    fields |= {"is_synced": True, "is_eligible": True}
+    alice = make_user("alice")
 
     def is_listed():
         return search_users("alice", "no_factor").exists()
 
-    passkey = Passkey.objects.create(user=alice, name="Key", confirmed=False, **fields)
-    assert is_listed()
-    passkey.confirmed = True
-    passkey.save(update_fields=["confirmed", "made_at"])
-    assert not is_listed()
+    registered(alice)
+    passkey = Passkey.objects.get()
+    for confirmed in (False, True):
+        passkey.confirmed = confirmed
+        passkey.save(update_fields=["confirmed", "made_at"])
+        assert is_listed() is not confirmed
     enrolled(alice)
     passkey.delete()
     assert not is_listed()
@@ -148,16 +149,12 @@ def test_sign_ups_are_found_before_they_are_confirmed(client):
         assert (page_of(signup) in client.get(LIST, sent).text) is is_found, sent
 
 
-@pytest.mark.parametrize("query", ["word " * 1500, "%", "_", "alice bob", "alice@", "\u202ealice"])
-def test_a_search_that_names_nobody_is_answered_normally(client, query):
+def test_a_search_that_names_nobody_finds_nobody():
     make_user("alice")
-    signed_in(make_staff("carol"), client)
 
-    answer = client.get(LIST, {"q": query})
-
-    assert answer.status_code == 200
-    assert "alice@example.org" not in answer.text
-    assert search_users(f"{query}\0").count() == 0
+    for query in ("word " * 1500, "%", "_", "alice bob", "alice@", "\u202ealice"):
+        assert not search_users(query).exists(), query
+        assert not search_users(f"{query}\0").exists(), query
 
 
 def _fill(user, number):
