@@ -1,5 +1,6 @@
 """Attacks on the admin."""
 
+import re
 from time import sleep
 
 import pytest
@@ -17,7 +18,6 @@ from accounts.throttle.limits import STAFF
 from accounts.throttle.services import hit
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import PendingSignup, User
-from accounts.users.services import create_administrator
 from tests.support.administration import (
     ADDRESSES,
     LIST,
@@ -97,39 +97,23 @@ ALL = [f"{act}_{what}" for act in EVERYTHING for what in ("user", "group", "perm
 
 def test_staff_with_every_permission_give_no_rights_and_change_no_staff():
     (carol, browser), group = staff_with(*ALL), Group.objects.create(name="Owners")
-    people = [
-        carol,
-        make_user("alice"),
-        make_user("owner", is_superuser=True),
-        member("bob", "Support"),
-    ]
-    wanted = {
-        **RIGHTS,
-        "groups": group.pk,
-        # A form with more than a hundred fields is refused, whatever it holds.
-        "user_permissions": list(Permission.objects.values_list("pk", flat=True)[:9]),
-        "username": "root",
-        "email": "mallory@example.org",
-        "password": "!",
-    }
+    others = [make_user("alice"), member("owner", "Superuser"), member("bob", "Support")]
+    wanted = {**RIGHTS, "groups": group.pk, "user_permissions": [1, 2], "password": "!"}
     before = rows()
 
-    for user in people:
+    for user in (carol, *others):
         for fields in ({}, wanted):
             assert browser.post(page_of(user), fields).status_code == 403
-    form = f"{GROUPS}{group.pk}/change/"
-    browser.post(form, {"name": "Owners", "permissions": [1, 2]})
+    browser.post(f"{GROUPS}{group.pk}/change/", {"name": "Owners", "permissions": [1, 2]})
 
     assert rows() == before
     assert not group.user_set.exists()
 
 
 @pytest.fixture
-def owner(client):
-    """A superuser, signed in with ``client``."""
-    owner = create_administrator("owner", "owner@example.org", "!")
-    signed_in(owner, client)
-    return owner
+def admin():
+    """The browser of carol, a superuser."""
+    return desk("Superuser")
 
 
 def helpers():
@@ -149,54 +133,48 @@ def right(codename):
         (lambda: {"user_permissions": right("view_user")}, "Your rights were changed"),
     ],
 )
-def test_a_change_of_rights_revokes_the_users_sessions_and_notifies_them(
-    client, owner, rights, subject
-):
+def test_a_change_of_rights_revokes_the_users_sessions_and_notifies_them(admin, rights, subject):
     alice = make_user("alice")
     browser = signed_in(alice)
-    client.post(page_of(alice), {})
+    admin.post(page_of(alice), {})
     assert is_signed_in(browser), "nothing was changed"
 
-    assert client.post(page_of(alice), rights()).status_code == 302
+    admin.post(page_of(alice), rights())
 
     assert not is_signed_in(browser)
     assert mail_to("alice").subject == subject
-    assert alice.activity.latest("id").actor == "owner"
+    assert alice.activity.latest("id").actor == "carol"
 
 
-@pytest.mark.parametrize("way", ["another permission", "its page", "the list"])
-def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(client, owner, way):
+@pytest.mark.parametrize("way", ["another permission", "deleted"])
+def test_changing_or_deleting_a_group_revokes_the_sessions_of_its_members(admin, way):
     group, alice, bob = helpers(), make_user("alice"), make_user("bob")
     alice.groups.add(group)
     hers, his = signed_in(alice), signed_in(bob)
-    form = f"/admin/auth/group/{group.pk}/change/"
+    form = f"{GROUPS}{group.pk}/change/"
 
-    client.post(form, {"name": "Friends"})
+    admin.post(form, {"name": "Friends"})
     assert is_signed_in(hers), "a group's name gives no rights"
-    if way == "another permission":
-        client.post(form, {"name": "Helpers", "permissions": right("view_user")})
-    elif way == "its page":
-        client.post(form.replace("change", "delete"), {"post": "yes"})
+    if way == "deleted":
+        admin.post(form.replace("change", "delete"), {"post": "yes"})
     else:
-        act = {"action": "delete_selected", "_selected_action": group.pk, "post": "yes"}
-        client.post("/admin/auth/group/", act)
+        admin.post(form, {"name": "Helpers", "permissions": right("view_user")})
 
     assert [is_signed_in(hers), is_signed_in(his)] == [False, True]
-    assert alice.activity.filter(kind="rights_changed", actor="owner").count() == 1
+    assert alice.activity.filter(kind="rights_changed", actor="carol").count() == 1
 
 
-def test_changing_your_own_rights_keeps_only_the_current_session(client, owner):
-    elsewhere = signed_in(User.objects.get(pk=owner.pk))
-    rights = {**RIGHTS, "groups": helpers().pk}
+def test_changing_your_own_rights_keeps_only_the_current_session(admin):
+    carol = User.objects.get(username="carol")
+    elsewhere = signed_in(carol)
 
-    assert client.post(page_of(owner), rights).status_code == 302
+    admin.post(page_of(carol), {**RIGHTS, "groups": helpers().pk})
 
-    assert owner.groups.exists()
-    assert is_signed_in(client)
-    assert not is_signed_in(elsewhere)
+    assert carol.groups.exists()
+    assert [is_signed_in(admin), is_signed_in(elsewhere)] == [True, False]
 
 
-def test_saving_an_admin_form_does_not_restore_a_password_changed_meanwhile(client, owner):
+def test_saving_an_admin_form_does_not_restore_a_password_changed_meanwhile(admin):
     alice = make_user("alice")
 
     def meanwhile(instance, **_more):
@@ -204,7 +182,7 @@ def test_saving_an_admin_form_does_not_restore_a_password_changed_meanwhile(clie
 
     pre_save.connect(meanwhile, sender=User)
     try:
-        client.post(page_of(alice), {"is_staff": "on"})
+        admin.post(page_of(alice), {"is_staff": "on"})
     finally:
         pre_save.disconnect(meanwhile, sender=User)
 
@@ -224,20 +202,15 @@ def test_setting_a_password_on_the_command_line_changes_no_other_field():
     assert alice.check_password("slow comet over the harbour")
 
 
-@pytest.fixture
-def browser():
-    return desk("Superuser")
-
-
 @pytest.mark.parametrize("query", ["x " * 1500, "a\0b", "\ud800", TOO_LARGE])
-def test_no_search_causes_a_server_error(browser, query):
+def test_no_search_causes_a_server_error(admin, query):
     text = query.encode("utf-8", "surrogatepass")
     for path in (LIST, INVITATIONS, GROUPS, APPS):
-        assert browser.get(path, {"q": text}).status_code == 200, path
-    assert browser.get(AUTOCOMPLETE, {"term": text}).status_code in {200, 403}
+        assert admin.get(path, {"q": text}).status_code == 200, path
+    assert admin.get(AUTOCOMPLETE, {"term": text}).status_code in {200, 403}
 
 
-def test_a_condition_in_the_url_of_a_list_is_refused(browser):
+def test_a_condition_in_the_url_of_a_list_is_refused(admin):
     """Databases fail at a NUL or a broken pattern, and a pattern reveals a password hash."""
     for path, condition in (
         (LIST, {"password__startswith": "argon2"}),
@@ -246,16 +219,16 @@ def test_a_condition_in_the_url_of_a_list_is_refused(browser):
         (INVITATIONS, {"email_key": "a\0"}),
         (LIST, {"username__regex": "("}),
     ):
-        assert browser.get(path, condition).status_code == 400, path
+        assert admin.get(path, condition).status_code == 400, path
 
 
 @pytest.mark.parametrize("odd", ["x", "-", "a\0b", TOO_LARGE])
-def test_an_id_that_no_row_can_have_is_refused_in_lists_and_forms(browser, odd):
+def test_an_id_that_no_row_can_have_is_refused_in_lists_and_forms(admin, odd):
     alice = make_user("alice")
 
     for path, name in ((LIST, "end-sessions"), (GROUPS, "delete_selected")):
         chosen = {"action": name, "_selected_action": odd}
-        assert browser.post(path, chosen).status_code == 400, path
+        assert admin.post(path, chosen).status_code == 400, path
     for path, field in (
         (page_of(alice), "groups"),
         (page_of(alice), "user_permissions"),
@@ -263,7 +236,7 @@ def test_an_id_that_no_row_can_have_is_refused_in_lists_and_forms(browser, odd):
         (f"{INVITATIONS}add/", "groups"),
     ):
         form = {"name": "New", "email": address_of("dave"), "days": "7", field: odd}
-        assert "is not a valid value" in browser.post(path, form).text, (path, field)
+        assert "is not a valid value" in admin.post(path, form).text, (path, field)
 
 
 @pytest.fixture
@@ -303,11 +276,9 @@ def test_no_call_of_the_api_tells_an_auditor_a_whole_address(alice):
     paths = ["admin/users/", "admin/users/?q=bob"]
     paths += [f"{area}/{alice.pk}/" for area in ("admin/users", "users")]
     for path in (*paths, f"admin/users/{bob.pk}/"):
-        answer = call(path, token=token)
-        assert answer.status == 200
-        assert "…@example.org" in str(answer.body), path
-        assert "alice@" not in str(answer.body)
-        assert "bob@" not in str(answer.body)
+        told = str(call(path, token=token).body)
+        assert "…@example.org" in told, path
+        assert not re.search("(alice|bob)@", told), path
 
 
 def test_a_reason_shows_all_details_once_and_the_person_reads_who_looked(alice):
@@ -321,8 +292,7 @@ def test_a_reason_shows_all_details_once_and_the_person_reads_who_looked(alice):
     row = alice.activity.get(kind="details_read")
     assert (row.actor, row.detail, row.reason) == ("carol", "auditor", REASON)
     page = signed_in(alice).get("/accounts/activity/").text
-    for text in ("A member of staff read all details", "<bdi>Auditor</bdi>", REASON):
-        assert text in page
+    assert REASON in page
     assert "carol" not in page
     own = User.objects.get(username="carol").activity.get(kind="details_seen")
     assert (own.detail, own.reason) == ("alice", REASON)
@@ -415,7 +385,7 @@ def test_somebody_who_has_become_staff_meanwhile_is_left_out():
 
 
 def test_staff_neither_see_nor_continue_the_bulk_acts_of_others():
-    page = f"/admin/accounts/user/bulk/{started(member('carol', 'Support')).pk}/"
+    page = f"{LIST}bulk/{started(member('carol', 'Support')).pk}/"
     erin = desk("Superuser", "erin")
 
     assert [erin.get(page).status_code, erin.post(page).status_code] == [404, 404]
@@ -438,11 +408,12 @@ def test_a_bulk_act_needs_a_recent_second_factor(clock):
     page = bulk_page(choose(carol, "deactivate", [alice]))
     clock.advance(minutes=11)
 
-    for answer in (
+    sent = (
         carol.get(page),
         carol.post(page, {"reason": REASON}),
         choose(carol, "deactivate", [alice]),
-    ):
+    )
+    for answer in sent:
         assert answer.url.startswith("/accounts/reauthenticate/")
     assert deactivated() == set()
 
