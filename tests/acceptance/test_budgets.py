@@ -1,7 +1,7 @@
 """The limits for the cost of pages, sign-ins and requests."""
 
 import re
-import time
+from collections import Counter
 
 import pytest
 from django.db import connection
@@ -36,13 +36,11 @@ def test_the_sign_in_page_costs_no_query_and_no_session_and_is_small(
     assert "Deutsch" in page.text
 
     assert page.cookies.keys() == {"csrftoken"}
-    files = set(re.findall(r'(?:href|src)="(/static/[^"#]+)', page.content.decode()))
-    assert {name.rpartition(".")[2] for name in files} == {"css", "js", "svg"}
-    sizes = {name: len(client.get(name).getvalue()) for name in files}
-    scripts = sum(size for name, size in sizes.items() if name.endswith(".js"))
-    styles = sum(size for name, size in sizes.items() if name.endswith(".css"))
-    assert len(page.content) + styles <= 18 * KB, sizes
-    assert scripts <= 9 * KB, sizes
+    sizes = Counter({"html": len(page.content)})
+    for name in set(re.findall(r'(?:href|src)="(/static/[^"#]+)', page.text)):
+        sizes[name.rpartition(".")[2]] += len(client.get(name).getvalue())
+    assert sizes["html"] + sizes["css"] <= 18 * KB, sizes
+    assert sizes["js"] <= 9 * KB, sizes
 
 
 @pytest.mark.django_db(transaction=True)
@@ -101,17 +99,10 @@ def test_pages_stay_cheap_with_a_long_history_and_many_sessions(
     pages = ["/", *groups, "/accounts/activity/", "/accounts/activity/?page=199"]
     pages += ["/accounts/sessions/", "/accounts/sessions/?page=4", "/accounts/lockdown/"]
     pages += [f"/accounts/{page}/" for page in ("password/change", "email", "profile")]
-    client.get("/accounts/activity/")  # compiles the template
-
     for page in pages:
-        spent = []
-        for _ in range(3):
-            begun = time.process_time()
-            with CaptureQueriesContext(connection) as statements:
-                assert client.get(page).status_code == 200
-            spent.append(time.process_time() - begun)
+        with CaptureQueriesContext(connection) as statements:
+            assert client.get(page).status_code == 200
         assert len(statements) < 20, page
-        assert min(spent) < 0.1, page
     clock.advance(minutes=6)  # before, the home page finds out whether to offer a passkey
     client.get("/")  # writes when the session was last used
     for page, queries in (("/help/", 2), ("/", 9)):

@@ -11,7 +11,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.emails import services as emails
 from accounts.users import services as users
 from accounts.users.models import User
-from tests.support.api import get_tokens, second_step
+from tests.support.api import call, get_tokens, second_step
 from tests.support.second_factor import unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
@@ -67,6 +67,16 @@ def staff_token(username: str, scope: str = "admin:read admin:write") -> str:
     challenge = get_tokens(username, scope=scope)["challenge"]
     code = unused_code(User.objects.get(username=username))
     return str(second_step(challenge, code)["access"])
+
+
+def staff_calls(token: str, user: User) -> list[Any]:
+    """Find people, view ``user`` and deactivate ``user`` over the staff API; return the answers."""
+    path = f"admin/users/{user.pk}/"
+    return [
+        call("admin/users/", token=token),
+        call(path, token=token),
+        call(f"{path}deactivate/", {"reason": REASON}, token=token),
+    ]
 
 
 def act(browser: Client, account: Any, name: str, **fields: str) -> Any:
