@@ -35,7 +35,9 @@ from tests.support.api import call, exchange, get_tokens, renew, second_step
 from tests.support.apps import the_app
 from tests.support.authorize import VERIFIER, allow, begin, result
 from tests.support.devices import new_device, type_code
-from tests.support.oauth_client import Answer, App, new_app
+from tests.support.invitations import INVITE, invited_link
+from tests.support.invitations import LIST as INVITATIONS
+from tests.support.oauth_client import App, new_app
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.registration import new_token, self_register
 from tests.support.second_factor import CHALLENGE, EMAILED_CODES, RECOVERY_CODES, SETUP
@@ -48,8 +50,6 @@ from tests.support.steps import (
     address_of,
     confirm,
     make_staff,
-    outbox,
-    path_of,
     sign_in,
     sign_in_twice,
     sign_up,
@@ -123,17 +123,9 @@ def command(*words: str) -> Act:
     return lambda _scene: call_command(*words, stdout=io.StringIO(), verbosity=0)
 
 
-def guess_alices_password(_scene: Scene) -> None:
-    sign_in(firefox(), "alice", NEW_PASSWORD)
-
-
 def alice_was(**fields: bool) -> Act:
     """Return an act that changes the row of alice, without a word to her."""
     return lambda s: User.objects.filter(pk=s.alice.pk).update(**fields)
-
-
-def allow_one_session(scene: Scene) -> None:
-    set_up(scene.settings, max_sessions=2)
 
 
 def sign_in_alice(browser: Client) -> Any:
@@ -291,14 +283,6 @@ def agree_to_the_app(scene: Scene) -> Any:
     return allow(scene.here, begin(scene.here, the_app()))
 
 
-def have_a_device(_scene: Scene) -> Answer:
-    return new_device()[1]
-
-
-def allow_a_device(scene: Scene) -> Any:
-    return allow(scene.here, type_code(scene.here, scene.prepared["user_code"]))
-
-
 def have_a_connected_app(scene: Scene) -> tuple[App, str]:
     """Return the app and the code that it has redeemed."""
     app = have_an_app(scene)
@@ -307,21 +291,8 @@ def have_a_connected_app(scene: Scene) -> tuple[App, str]:
     return app, code
 
 
-def disconnect_the_app(scene: Scene) -> None:
-    scene.here.post(f"/accounts/apps/{the_app().pk}/")
-
-
-def use_the_code_twice(scene: Scene) -> None:
-    app, code = scene.prepared
-    app.redeem(code, code_verifier=VERIFIER)
-
-
 def have_a_registration_token(_scene: Scene) -> str:
     return new_token()
-
-
-def register_an_app(scene: Scene) -> None:
-    self_register(scene.prepared, browser=scene.visitor)
 
 
 def carol_signs_in(scene: Scene) -> None:
@@ -342,17 +313,8 @@ def carol_registers_an_app(scene: Scene) -> Any:
     return app_steps.register(scene.visitor)
 
 
-def carol_changes_the_app(scene: Scene) -> Any:
-    return app_steps.change(scene.visitor, name="Wiki")
-
-
 def carol_acts_on_the_app(act: str, **fields: str) -> Act:
     return lambda scene: app_steps.act(scene.visitor, act, **fields)
-
-
-def carol_revokes_the_token(scene: Scene) -> Any:
-    token = RegistrationToken.objects.get()
-    return scene.visitor.post(f"/admin/oauth/registrationtoken/{token.pk}/delete/")
 
 
 def carol_acts(name: str) -> Act:
@@ -379,10 +341,6 @@ def carol_becomes_an_auditor(scene: Scene) -> None:
     User.objects.get(username="carol").groups.add(Group.objects.get(name="Auditor"))
 
 
-def carol_reads_details(scene: Scene) -> Any:
-    return act(scene.visitor, scene.alice, "details")
-
-
 def carol_ends_a_session(scene: Scene) -> Any:
     session = LoginSession.objects.filter(user=scene.alice, ended_at=None).earliest("begun_at")
     return act(scene.visitor, scene.alice, "end-sessions", target=str(session.pk))
@@ -391,16 +349,7 @@ def carol_ends_a_session(scene: Scene) -> Any:
 def carol_invites(*, rights: bool = False) -> Act:
     """Return an act in which carol invites dave, also to become staff if ``rights`` is set."""
     fields = {"email": address_of("dave"), "days": "7"} | ({"is_staff": "on"} if rights else {})
-    return lambda s: s.visitor.post("/admin/accounts/invitation/add/", fields)
-
-
-def carol_revokes(scene: Scene) -> Any:
-    invitation = Invitation.objects.get()
-    return scene.visitor.post(f"/admin/accounts/invitation/{invitation.pk}/delete/")
-
-
-def invitation_link(_scene: Scene) -> str:
-    return path_of(outbox()[-1].action_url)
+    return lambda s: s.visitor.post(INVITE, fields)
 
 
 def have_an_authenticator(scene: Scene) -> None:
@@ -457,13 +406,9 @@ def sign_in_a_moment_later(scene: Scene) -> None:
     LoginSession.objects.update(begun_at=scene.clock.now() + timedelta(minutes=4))
 
 
-def let_the_browser_make_a_passkey(scene: Scene) -> webauthn.Passkey:
-    return webauthn.let_the_browser_make(scene.here)
-
-
 def have_an_automatic_passkey(scene: Scene) -> webauthn.Passkey:
     """Let the browser make a passkey, and read the message about it."""
-    passkey = let_the_browser_make_a_passkey(scene)
+    passkey = webauthn.let_the_browser_make(scene.here)
     scene.here.get("/")
     return passkey
 
@@ -556,7 +501,9 @@ FACTOR_CASES = {
     ),
     "passkey_added": Case(add_a_passkey, proof="passkey"),
     "passkey_made": Case(
-        let_the_browser_make_a_passkey, proof="pwd mail", prepare=sign_in_a_moment_later
+        lambda s: webauthn.let_the_browser_make(s.here),
+        proof="pwd mail",
+        prepare=sign_in_a_moment_later,
     ),
     "passkey_confirmed": Case(
         confirm_the_passkey, proof="pwd mail", prepare=have_an_automatic_passkey
@@ -576,6 +523,7 @@ FACTOR_CASES = {
 
 by_carol = partial(Case, place=THERE, actor="carol", prepare=carol_signs_in)
 about_apps = partial(by_carol, user="carol", notified=(address_of("carol"),))
+about_the_app = partial(about_apps, prepare=in_turn(carol_signs_in, carol_registers_an_app))
 carol_herself = partial(
     Case, place=THERE, user="carol", prepare=carol_signs_in, notified=(address_of("carol"),)
 )
@@ -593,7 +541,10 @@ CASES = FACTOR_CASES | {
     "proof_given": Case(post(REAUTHENTICATE, password=PASSWORD), proof="pwd"),
     "session_ended": Case(end_the_other_session),
     "session_ended_by_limit": Case(
-        lambda s: sign_in_alice(s.there), THERE, "pwd", prepare=allow_one_session
+        lambda s: sign_in_alice(s.there),
+        THERE,
+        "pwd",
+        prepare=lambda s: set_up(s.settings, max_sessions=2),
     ),
     "others_ended": Case(post(SESSIONS, others="1")),
     "sign_in_failed": by_visitor(lambda s: sign_in(s.visitor, "alice", NEW_PASSWORD)),
@@ -646,32 +597,32 @@ CASES = FACTOR_CASES | {
         carol_acts("withdraw-key"), prepare=in_turn(have_a_key_for_staff, carol_allows_a_key)
     ),
     "details_read": Case(
-        carol_reads_details, THERE, actor="carol", prepare=carol_becomes_an_auditor
+        carol_acts("details"), THERE, actor="carol", prepare=carol_becomes_an_auditor
     ),
     "details_seen": Case(
-        carol_reads_details, THERE, user="carol", prepare=carol_becomes_an_auditor
+        carol_acts("details"), THERE, user="carol", prepare=carol_becomes_an_auditor
     ),
     "invited": carol_herself(carol_invites(rights=True)),
     "invitation_revoked": carol_herself(
-        carol_revokes, prepare=in_turn(carol_signs_in, carol_invites())
+        lambda s: s.visitor.post(f"{INVITATIONS}{Invitation.objects.get().pk}/delete/"),
+        prepare=in_turn(carol_signs_in, carol_invites()),
     ),
     "invitation_accepted": Case(
         lambda s: iphone().post(s.prepared, {"username": "dave", "password1": NEW_PASSWORD}),
         NOWHERE,
         user="carol",
         in_session=False,
-        prepare=in_turn(carol_signs_in, carol_invites(), invitation_link),
+        prepare=in_turn(carol_signs_in, carol_invites(), lambda _: invited_link()),
     ),
     "app_registered": about_apps(carol_registers_an_app),
-    "app_changed": about_apps(
-        carol_changes_the_app, prepare=in_turn(carol_signs_in, carol_registers_an_app)
+    "app_changed": about_the_app(
+        lambda s: app_steps.change(s.visitor, name="Wiki"),
     ),
-    "app_secret_made": about_apps(
-        carol_acts_on_the_app("secret"), prepare=in_turn(carol_signs_in, carol_registers_an_app)
+    "app_secret_made": about_the_app(
+        carol_acts_on_the_app("secret"),
     ),
-    "app_disabled": about_apps(
+    "app_disabled": about_the_app(
         carol_acts_on_the_app("enabled", enabled="no"),
-        prepare=in_turn(carol_signs_in, carol_registers_an_app),
     ),
     "app_enabled": about_apps(
         carol_acts_on_the_app("enabled", enabled="yes"),
@@ -686,15 +637,28 @@ CASES = FACTOR_CASES | {
         notified=(address_of("carol"),),
     ),
     "app_self_registered": by_visitor(
-        register_an_app, user="carol", prepare=in_turn(carol_signs_in, have_a_registration_token)
+        lambda s: self_register(s.prepared, browser=s.visitor),
+        user="carol",
+        prepare=in_turn(carol_signs_in, have_a_registration_token),
     ),
     "registration_token_revoked": about_apps(
-        carol_revokes_the_token, prepare=in_turn(carol_signs_in, have_a_registration_token)
+        lambda s: s.visitor.post(
+            f"/admin/oauth/registrationtoken/{RegistrationToken.objects.get().pk}/delete/"
+        ),
+        prepare=in_turn(carol_signs_in, have_a_registration_token),
     ),
     "app_connected": Case(agree_to_the_app, prepare=have_an_app),
-    "device_connected": Case(allow_a_device, prepare=have_a_device),
-    "app_disconnected": Case(disconnect_the_app, prepare=have_a_connected_app),
-    "code_reused": by_visitor(use_the_code_twice, prepare=have_a_connected_app),
+    "device_connected": Case(
+        lambda s: allow(s.here, type_code(s.here, s.prepared["user_code"])),
+        prepare=lambda _: new_device()[1],
+    ),
+    "app_disconnected": Case(
+        lambda s: s.here.post(f"/accounts/apps/{the_app().pk}/"), prepare=have_a_connected_app
+    ),
+    "code_reused": by_visitor(
+        lambda s: s.prepared[0].redeem(s.prepared[1], code_verifier=VERIFIER),
+        prepare=have_a_connected_app,
+    ),
     "switched_off": by_carol(carol_acts("deactivate")),
     "switched_on": by_carol(
         carol_acts("reactivate"), prepare=in_turn(carol_signs_in, alice_was(is_active=False))
@@ -705,7 +669,9 @@ CASES = FACTOR_CASES | {
         prepare=in_turn(add_an_address, lambda s: s.clock.advance(minutes=1), carol_signs_in),
     ),
     "ended_by_staff": by_carol(carol_ends_a_session),
-    "limits_cleared": by_carol(in_turn(guess_alices_password, carol_acts("clear-limits"))),
+    "limits_cleared": by_carol(
+        in_turn(lambda _: sign_in(firefox(), "alice", NEW_PASSWORD), carol_acts("clear-limits"))
+    ),
     "lock_lifted": by_carol(
         carol_acts("lift-lock"), prepare=in_turn(carol_signs_in, post(LOCKDOWN))
     ),
