@@ -16,9 +16,8 @@ from accounts.common.api import PAGE_SIZE
 from accounts.common.client_info import ClientInfo
 from accounts.users.models import User
 from tests.support import mmdb
-from tests.support.events import IPHONE
 from tests.support.signin import set_up, signed_in
-from tests.support.steps import make_user
+from tests.support.steps import IPHONE, make_user
 
 PAGE = "/accounts/activity/"
 CSV = f"{PAGE}activity.csv"

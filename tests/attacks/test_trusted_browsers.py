@@ -38,7 +38,6 @@ from tests.support.second_steps import (
     CHANGES,
     COOKIE,
     FIREFOX,
-    SAFARI,
     TRUSTED,
     after_password,
     browser,
@@ -51,7 +50,7 @@ from tests.support.second_steps import (
     with_factor,
 )
 from tests.support.signin import set_up, signed_in
-from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, sign_in
+from tests.support.steps import IPHONE, LOGIN, PASSWORD, is_signed_in, make_user, sign_in
 from tests.support.webauthn import ADD, LOGIN_PASSKEY, PASSKEYS, Passkey, registered
 
 pytestmark = pytest.mark.django_db
@@ -81,7 +80,7 @@ def test_a_trusted_browser_skips_the_second_step(alice, settings):
 def test_a_copied_trust_cookie_is_refused_in_another_kind_of_browser(alice):
     value = trusting_browser(alice).cookies[COOKIE].value
 
-    for agent in (SAFARI, FIREFOX.replace("X11; Linux x86_64", "Windows NT 10.0"), ""):
+    for agent in (IPHONE, FIREFOX.replace("X11; Linux x86_64", "Windows NT 10.0"), ""):
         assert needs_second_step(with_cookie(value, agent)), agent
     assert not needs_second_step(with_cookie(value, FIREFOX.replace("142", "143"))), (
         "an update of the browser keeps the trust"

@@ -6,7 +6,6 @@ from playwright.sync_api import expect
 
 from tests.support.browser import MOBILE, axe
 from tests.support.browser_steps import (
-    IPHONE,
     arrive,
     ask_for_reset,
     code_for,
@@ -19,7 +18,7 @@ from tests.support.browser_steps import (
     sign_up,
     type_code,
 )
-from tests.support.steps import LOGIN, PASSWORD, SIGNUP
+from tests.support.steps import IPHONE, LOGIN, PASSWORD, SIGNUP
 
 
 def test_signing_up_by_code_and_signing_in_work_without_scripts(site, no_js_page):

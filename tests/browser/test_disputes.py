@@ -7,7 +7,6 @@ from playwright.sync_api import expect
 
 from tests.support.browser import MOBILE, axe
 from tests.support.browser_steps import (
-    IPHONE,
     NEW_PASSWORD,
     arrive,
     ask_for_reset,
@@ -24,7 +23,7 @@ from tests.support.browser_steps import (
     years_pass,
 )
 from tests.support.second_factor import SETUP, code_of, seed_on
-from tests.support.steps import LOGIN, PASSWORD, WRONG, address_of, sql
+from tests.support.steps import IPHONE, LOGIN, PASSWORD, WRONG, address_of, sql
 from tests.support.steps import sign_in as post_sign_in
 
 LOCKDOWN = "/accounts/lockdown/"

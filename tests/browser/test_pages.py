@@ -13,7 +13,6 @@ from tests.support.authorize import CHALLENGE as CHALLENGE_OF_APP
 from tests.support.browser import axe
 from tests.support.browser_rows import APP, HISTORY, KEYS, NEW_KEY, PASSKEY, SOME_KEYS, WIDE
 from tests.support.browser_steps import (
-    IPHONE,
     LONG_AGO,
     NEW_PASSWORD,
     administrator,
@@ -32,7 +31,17 @@ from tests.support.second_factor import (
     set_up_authenticator,
 )
 from tests.support.site import Client
-from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, sign_in, sign_up, sql
+from tests.support.steps import (
+    CODE,
+    CONFIRM,
+    IPHONE,
+    LOGIN,
+    PASSWORD,
+    SIGNUP,
+    sign_in,
+    sign_up,
+    sql,
+)
 
 NORMAL, LARGE = 16, 32  # pixels: the usual text size of browsers, and 200 % of it (WCAG 1.4.4)
 # Only the values of fields may be wider than their box. Forced colours remove backgrounds, so that

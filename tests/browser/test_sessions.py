@@ -6,18 +6,8 @@ from zoneinfo import ZoneInfo
 from playwright.sync_api import expect
 
 from tests.support.browser import MOBILE, WITH_WINDOW
-from tests.support.browser_steps import (
-    IPHONE,
-    LONG_AGO,
-    arrive,
-    go,
-    press,
-    says,
-    sees,
-    sign_in,
-    sign_out,
-)
-from tests.support.steps import LOGIN, sql
+from tests.support.browser_steps import LONG_AGO, arrive, go, press, says, sees, sign_in, sign_out
+from tests.support.steps import IPHONE, LOGIN, sql
 
 # Only a browser with a window has the back/forward cache.
 BROWSERS = WITH_WINDOW

@@ -54,7 +54,6 @@ PARTS: dict[str, tuple[dict[str, Case], Callable[[Provider, Case], str]]] = {
     "revoke": (hostile.REVOKE, calling("revocation", hostile.ABOUT)),
     "introspect": (hostile.INTROSPECT, calling("introspection", hostile.ABOUT)),
     "logout": (hostile.LOGOUT, lambda at, case: hostile.logout(at, hostile.LOGOUT_RIGHT | case)),
-    "read": (hostile.READ, calling("", {})),
 }
 
 

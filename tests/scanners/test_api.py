@@ -3,7 +3,6 @@
 import json
 import os
 import shutil
-from collections.abc import Callable
 
 import pytest
 
@@ -22,8 +21,6 @@ SETUP = "/accounts/2fa/totp/setup/"
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 # Keeps Go from downloading: the generated client needs only the standard library.
 OFFLINE = {"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-mod=mod"}
-
-type Program = Callable[..., str]
 
 
 @pytest.fixture

@@ -6,13 +6,8 @@ from playwright.sync_api import Locator, Page, expect
 
 from tests.support.second_factor import BEGIN_ANEW, confirm_recovery_codes, set_up_authenticator
 from tests.support.site import Client, Site, text_of
-from tests.support.steps import CONFIRM, LOGOUT, PASSWORD, address_of, code_in, sql
-from tests.support.steps import sign_up as post_sign_up
+from tests.support.steps import LOGOUT, PASSWORD, address_of, code_in, join, sql
 
-IPHONE = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) AppleWebKit/605.1.15 "
-    "(KHTML, like Gecko) Version/19.0 Mobile/15E148 Safari/604.1"
-)
 LONG_AGO = "2020-01-01 20:30:00"
 NEW_PASSWORD = "a lantern over seven wet roofs"
 # The columns with the age of what counts in a dispute, by table.
@@ -70,8 +65,7 @@ def become(page: Page, who: Client) -> None:
 def newcomer(site: Site, username: str, **headers: str) -> Client:
     """Return a client that has made an account and is signed in."""
     client = site.client(**headers)
-    post_sign_up(client, username)
-    assert client.post(CONFIRM, {"code": code_for(site, username)}).location == "/"
+    join(site, client, username)
     return client
 
 

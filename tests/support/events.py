@@ -44,6 +44,7 @@ from tests.support.second_factor import CHALLENGE, EMAILED_CODES, RECOVERY_CODES
 from tests.support.signin import Clock, set_up
 from tests.support.social import configured, round_trip
 from tests.support.steps import (
+    IPHONE,
     LOGIN,
     LOGOUT,
     PASSWORD,
@@ -62,10 +63,6 @@ SESSIONS, EMAIL, PROFILE, LOCKDOWN = (
 SECOND, THIRD = "alice@second.example", "alice@third.example"
 NEW_PASSWORD = "slow comet over the harbour"
 LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:{0}.0) Gecko/20100101 Firefox/{0}.0"
-IPHONE = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
-    "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
-)
 HERE, THERE = ("127.0.0.1", "Firefox on Linux"), ("192.0.2.7", "Safari on iPhone")
 CAFE, NOWHERE = ("198.51.100.7", HERE[1]), ("", "")
 

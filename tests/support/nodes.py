@@ -1,7 +1,7 @@
 """Two server processes on one database, and races between them."""
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
@@ -51,6 +51,3 @@ def round_names(race: int) -> list[str]:
 
 def server_errors(answers: list[Response]) -> list[int]:
     return [answer.status for answer in answers if answer.status >= 500]
-
-
-type Race = Callable[[Nodes, str], None]

@@ -1,10 +1,8 @@
 """Browsers that act at the same time, at two server processes."""
 
-from collections.abc import Callable
-
 from tests.support.nodes import AT_ONCE, Nodes, browser_at
 from tests.support.site import Client, Response
-from tests.support.steps import CONFIRM, LOGIN, PASSWORD, same_browser, sign_up, sql
+from tests.support.steps import LOGIN, PASSWORD, join, same_browser, sql
 
 SESSIONS = "/accounts/sessions/"
 LOCKDOWN = "/accounts/lockdown/"
@@ -32,9 +30,7 @@ def waits(thread):
 def confirmed(nodes: Nodes, name: str) -> Client:
     """Sign up, confirm the email, and return the signed-in browser."""
     browser = browser_at(nodes[0], "192.0.2.1")
-    assert sign_up(browser, name).status == 302
-    code = str(nodes[0].wait_for_mail(to=f"{name}@")["Subject"])[:9]
-    assert browser.post(CONFIRM, {"code": code}).location == "/"
+    join(nodes[0], browser, name)
     return browser
 
 
@@ -66,9 +62,6 @@ def times_in_history(nodes: Nodes, name: str, kind: str) -> int:
 def _rows(nodes: Nodes, table: str, name: str, which: str, *values: str) -> int:
     join = f"SELECT r.id FROM {table} r JOIN accounts_user u ON u.id = r.user_id"
     return len(sql(nodes[0], f"{join} WHERE u.username = ? AND {which}", name, *values))
-
-
-type Race = Callable[[Nodes, str], None]
 
 
 # Signs the person in to the apps at ``paths`` from each of their browsers.

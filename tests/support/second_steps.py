@@ -126,10 +126,6 @@ def opens(password: str, login: str = "alice") -> bool:
 TRUSTED = "/accounts/2fa/trusted/"
 COOKIE = "trusted"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:142.0) Gecko/20100101 Firefox/142.0"
-SAFARI = (
-    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
-    "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
-)
 
 
 def browser(agent: str = FIREFOX) -> Client:

@@ -30,6 +30,10 @@ PASSWORD = "vivid otter under glass"
 WRONG = "quiet harbour paints nine clocks"
 # A well-formed code that no test has issued.
 WRONG_CODE = "0000 0000"
+IPHONE = (
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_6 like Mac OS X) AppleWebKit/605.1.15 "
+    "(KHTML, like Gecko) Version/18.6 Mobile/15E148 Safari/604.1"
+)
 SIGNUP, LOGIN, LOGOUT, CONFIRM, CODE = (
     f"/accounts/{page}/" for page in ("signup", "login", "logout", "confirm-email", "login/code")
 )

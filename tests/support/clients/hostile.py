@@ -19,7 +19,7 @@ GOODBYE = "https://client.example.org/bye"
 OTHER = "https://other.example.org/cb"
 LOOPBACK = "http://127.0.0.1/cb"
 # What a case says besides the parameters of the request.
-KNOWN = ("auth", "in_form", "method", "path", "query", "raw", "scheme", "signed_in", "type")
+KNOWN = ("auth", "in_form", "method", "query", "raw", "scheme", "signed_in", "type")
 
 TOKENS = ("access", "refresh", "id_token")
 
@@ -94,7 +94,6 @@ class Values(dict[str, str]):
             origin=provider.origin,
             challenge=challenge(),
             goodbye=GOODBYE,
-            jwks=urlsplit(provider.metadata["jwks_uri"]).path,
         )
 
     def __missing__(self, name: str) -> str:
@@ -256,7 +255,7 @@ def call(at: Provider, endpoint: str, case: Mapping[str, Any]) -> str:
         headers["Authorization"] = f"{filled.get('scheme', 'Bearer')} {filled.pop('token')}"
     if filled.get("type", FORM):
         headers["Content-Type"] = filled.get("type", FORM)
-    path = filled.get("path") or at.path(endpoint)
+    path = at.path(endpoint)
     if query := filled.get("query"):
         path += f"?{query}"
     method = filled.get("method", "POST")
@@ -612,11 +611,4 @@ LOGOUT: Cases = {
     "hint of another client": {"id_token_hint": "{id_token}", "client_id": "{other}"},
     "hint twice": {"id_token_hint": ["{id_token}", "{id_token}"]},
     "state with a line break": {"state": "a\r\nSet-Cookie: a=b"},
-}
-
-# Discovery and keys: the path, and the method.
-READ: Cases = {
-    f"{method} {path}": {"method": method, "path": path}
-    for path in ("/.well-known/openid-configuration", "{jwks}")
-    for method in ("GET", "HEAD", "POST", "PUT", "DELETE")
 }
