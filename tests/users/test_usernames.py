@@ -175,9 +175,11 @@ def skeletons():
     return dict(NameSkeleton.objects.values_list("skeleton", "name"))
 
 
-def test_a_skeleton_is_free_again_with_its_username():
+def test_a_skeleton_is_free_again_with_its_username(clock):
     sign_up(Client(), "paypal")
     assert not is_free("paypaI")
+    clock.advance(days=3)
+    assert is_free("paypaI")
 
     with connection.cursor() as cursor:
         # Without Django, which would delete the skeletons itself.
