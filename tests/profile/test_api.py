@@ -53,6 +53,7 @@ def test_a_profile_change_is_stored_returned_and_recorded(alice, token):
     for unchanged in ({"about": "two\nlines"}, {}):
         assert change(token, unchanged).body == answer.body
     assert Activity.objects.filter(user=alice, kind="profile_changed").count() == 1
+    assert change(token, {"about": "", "language": ""})["about"] == ""
     assert len(change(token, {"about": "x" + "\r\n" * 498 + "x"})["about"]) == 500
 
 

@@ -90,7 +90,7 @@ def test_a_code_allows_five_tries_to_the_client_that_signed_up(clock):
         assert [answer.status for answer in tried] == [400] * 4 + [400 if n else 200]
         assert verify(code, at("192.0.2.1"), name).code == "invalid_code"
     clock.advance(minutes=1)
-    resend("bob")
+    resend("BOB")
     assert verify(code_of("bob"), at("192.0.2.1"), "bob").status == 200
 
 
