@@ -55,7 +55,7 @@ def assert_described(
         return
     schema = content["application/json"]["schema"] if operation else ERROR
     assert media_type == "application/json", told
-    errors = list(_validator(json.dumps(schema)).iter_errors(json.loads(body)))
+    errors = list(validator(schema).iter_errors(json.loads(body)))
     assert not errors, f"{told}: {errors[0].message}"
 
 
@@ -67,6 +67,11 @@ def _content(template: str, method: str, status: str, told: str) -> Json:
         response = resolve(description(), response)
     content: Json = response.get("content", {})
     return content
+
+
+def validator(schema: Json) -> Draft202012Validator:
+    """Return the validator of ``schema``, a part of the description."""
+    return _validator(json.dumps(schema))
 
 
 @cache
