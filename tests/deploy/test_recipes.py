@@ -4,25 +4,20 @@ The files are those of ``deploy/``, with the changes that their comments name.
 """
 
 import os
-import shutil
 import signal
-import socket
 import stat
-import tempfile
 import time
 from collections import Counter
-from contextlib import ExitStack, suppress
+from contextlib import ExitStack
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from pathlib import Path
 from threading import Thread
 
 import pytest
 
 from authsite.serving.server import RETIRED_SECONDS, START_SECONDS
-from authsite.serving.watchdog import REQUEST
 from tests.support.process import LATER_SECONDS, listening, within
 from tests.support.proxies import EDGE, NAME, ORIGIN, Caddy, Nginx, recorded_ip
-from tests.support.site import Site, production
+from tests.support.site import production
 from tests.support.steps import LOGIN
 
 NODE = "# server 10.0.0.2:8000;"
@@ -166,37 +161,29 @@ def test_one_client_cannot_hold_all_connections(site, tmp_path):
         assert nginx.client(peer="127.0.0.8").get(LOGIN).status == 200
 
 
-class OnSocket(Site):
-    """A site that listens on a Unix socket in place of a port."""
-
-    def _answers(self):
-        place = self.env["UNIX_SOCKET"]
-        with suppress(OSError), socket.socket(socket.AF_UNIX) as client:
-            client.connect(place)
-            client.sendall(REQUEST)
-            return b" 200 " in client.recv(64)
-        return False
-
-
-def test_only_the_proxy_reaches_the_site_through_a_unix_socket(tmp_path_factory, request):
+def test_only_the_proxy_reaches_the_site_through_a_unix_socket(tmp_path_factory):
     """On a port of 127.0.0.1, any program of the machine could claim any IP address."""
     folder, front = tmp_path_factory.mktemp("site"), tmp_path_factory.mktemp("front")
-    # The path of a socket has at most 107 bytes.
-    short = Path(tempfile.mkdtemp(dir="/tmp"))
-    request.addfinalizer(lambda: shutil.rmtree(short))
-    path = short / "socket"
-    env = production(folder, ORIGIN).env | {"UNIX_SOCKET": str(path)}
+    # The path of a socket has at most 107 bytes, so this test does not use ``tmp_path``.
+    path = front / "socket"
+    site = production(folder, ORIGIN, UNIX_SOCKET=str(path))
+    site.make_database()
     with (
-        OnSocket(data_dir=folder, **env) as site,
+        site.launch() as process,
         Nginx(front, site, {f"127.0.0.1:{site.port}": f"unix:{path}"}) as nginx,
     ):
+
+        def answers():
+            return nginx.client().get(LOGIN).status == 200
+
+        assert within(LATER_SECONDS, answers)
         assert stat.S_IMODE(path.stat().st_mode) == 0o660
         assert not listening(site.port)
         assert recorded_ip(nginx, EDGE, CLIENT) == EDGE
         # Renewed workers use the same socket, and so does a site after a crash.
-        os.kill(site.process.pid, signal.SIGHUP)
+        os.kill(process.pid, signal.SIGHUP)
         time.sleep(START_SECONDS + RETIRED_SECONDS + 1)
-        assert nginx.client().get(LOGIN).status == 200
-        site.kill()
-        site.start()
-        assert nginx.client().get(LOGIN).status == 200
+        assert answers()
+        process.kill()
+        with site.launch():
+            assert within(LATER_SECONDS, answers)

@@ -9,7 +9,7 @@ import pytest
 from django.test import Client as Browser
 from joserfc.jwk import ECKey
 
-from tests.support.api import claims_of, get_tokens, is_good, renew
+from tests.support.api import get_tokens, is_good, renew
 from tests.support.inject import Injected
 from tests.support.process import slack
 from tests.support.site import Client, Site
@@ -19,7 +19,6 @@ from tests.support.steps import (
     CONFIRM,
     code_in,
     join,
-    make_user,
     sign_in,
     sign_up,
 )
@@ -98,18 +97,6 @@ def test_what_happens_while_the_clock_is_two_hours_behind_neither_blocks_nor_las
         dave.post(CONFIRM, {"resend": "1"})
         fresh = code_in(site.wait_for_mail(to="dave@", count=2))
         assert dave.post(CONFIRM, {"code": fresh}).location == "/"
-
-
-@pytest.mark.django_db
-def test_a_session_that_seems_to_begin_in_the_future_still_gets_tokens_that_work(clock):
-    make_user("alice")
-    first = get_tokens()
-    clock.advance(hours=-2)
-
-    access = renew(first["refresh"])["access"]
-
-    assert is_good(access)
-    assert claims_of(access)["auth_time"] == claims_of(access)["iat"]
 
 
 @pytest.mark.django_db
