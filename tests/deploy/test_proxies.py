@@ -73,6 +73,15 @@ def test_6_2_plain_http_redirects_to_https_with_path_and_query_and_no_cookie(pro
             check(answer, tls=False)
 
 
+def test_6_2_nginx_answers_acme_challenges_over_plain_http(behind, tmp_path):
+    path = ".well-known/acme-challenge/t0ken"
+    with Nginx(tmp_path, behind) as nginx:
+        (nginx.acme / path).parent.mkdir(parents=True)
+        (nginx.acme / path).write_text("t0ken.thumbprint")
+
+        assert nginx.plain().get(f"/{path}").text == "t0ken.thumbprint"
+
+
 def test_6_3_pages_files_and_errors_have_each_security_header_once(proxy):
     """Headers that the site and the proxy both know are neither doubled nor missing."""
     statuses = {LOGIN: 200, "/": 302, "/static/app.css": 200, "/no/": 404, "/static/no": 404}

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Self
 
 from tests.support.missing import find, missing
-from tests.support.process import Process, free_port, listening, run
+from tests.support.process import Process, free_port, listening
 from tests.support.proxies import certify
 
 
@@ -68,14 +68,6 @@ class Pebble:
             with urllib.request.urlopen(url, context=context, timeout=30) as answer:
                 file.write_bytes(answer.read())
         return file
-
-    def certbot(self, *words: str | Path) -> None:
-        """Run certbot with its account and certificates in the folder."""
-        certbot = find("certbot") or missing("certbot")
-        folders = [f"--{kind}-dir={self._folder / kind}" for kind in ("config", "work", "logs")]
-        trusting = os.environ | {"REQUESTS_CA_BUNDLE": str(self.authority)}
-        here = ("--non-interactive", *folders, "--server", self.directory)
-        run(certbot, *words, *here, env=trusting)
 
     def _at(self, name: str) -> str:
         return f"127.0.0.1:{self._ports[name]}"
