@@ -4,8 +4,6 @@ import json
 import re
 import subprocess
 
-import pytest
-
 from accounts.common import metrics
 from tests.support.missing import find, missing
 from tests.support.proxies import DEPLOY
@@ -13,15 +11,10 @@ from tests.support.proxies import DEPLOY
 FOLDER = DEPLOY / "prometheus"
 
 
-@pytest.mark.parametrize(
-    "command",
-    [("check", "rules", "authsite.rules.yml"), ("test", "rules", "authsite.rules.test.yml")],
-)
-def test_promtool_accepts_the_alerts_and_they_fire_when_they_should(command):
+def test_promtool_accepts_the_alerts_and_they_fire_when_they_should():
     promtool = find("promtool") or missing("promtool")
-    done = subprocess.run(
-        [promtool, *command], cwd=FOLDER, check=False, capture_output=True, text=True
-    )
+    words = [promtool, "test", "rules", "authsite.rules.test.yml"]
+    done = subprocess.run(words, cwd=FOLDER, check=False, capture_output=True, text=True)
 
     assert done.returncode == 0, done.stdout + done.stderr
 
