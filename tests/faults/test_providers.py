@@ -7,8 +7,6 @@ import socket
 import ssl
 import struct
 import time
-from collections.abc import Callable
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -28,8 +26,6 @@ LOGIN = "/accounts/oidc/acme/login/"
 SOON = 5 + 1.0
 PATHS = ["/.well-known/openid-configuration", "/token", "/jwks", "/userinfo"]
 OK = b"HTTP/1.0 200 OK\r\n"
-
-type Trouble = Callable[[Any], None]
 
 
 def visit_provider(op):
@@ -63,13 +59,11 @@ def raw(answer):
     return lambda request: request.wfile.write(answer) and None
 
 
-TROUBLES: list[Trouble] = [
-    answer("", status=204),
-    *(answer("{}", status=code) for code in (400, 401, 404, 429, 500, 503)),
+TROUBLES = [
+    *(answer("{}", status=code) for code in (204, 400, 429, 500)),
     *(reset, raw(b""), raw(b"SSH-2.0\r\n"), raw(OK + b"Content-Length: 99\r\n\r\n{}")),
     raw(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n"),
-    raw(OK + b"Content-Encoding: gzip\r\n\r\n{}"),
-    raw(OK + b"A: b\r\n" * 500 + b"\r\n{}"),
+    *(raw(OK + b"Content-Encoding: gzip\r\n\r\n{}"), raw(OK + b"A: b\r\n" * 500 + b"\r\n{}")),
     answer(json.dumps({"a": "b" * 2_000_000})),
     *(answer("<html>", kind="text/html"), answer("{}", kind=""), answer("")),
     *map(answer, ("[]", "null", "5", '"a"', "{", "\0", "[" * 200_000, '{"a":' * 40_000)),
