@@ -15,7 +15,7 @@ from threading import Thread
 import pytest
 
 from authsite.serving.server import RETIRED_SECONDS, START_SECONDS
-from tests.support.process import LATER_SECONDS, listening, within
+from tests.support.process import LATER_SECONDS, free_port, listening, within
 from tests.support.proxies import EDGE, NAME, ORIGIN, Caddy, Nginx, recorded_ip
 from tests.support.site import production
 from tests.support.steps import LOGIN
@@ -95,9 +95,7 @@ def test_a_node_without_a_new_static_file_passes_the_request_on(site, tmp_path, 
 
 @each
 def test_a_node_that_is_away_costs_no_request(site, tmp_path, with_node):
-    with OtherNode(500) as away:
-        place = away.place
-    with with_node(tmp_path, site, place) as proxy:
+    with with_node(tmp_path, site, f"127.0.0.1:{free_port()}") as proxy:
         statuses = {proxy.client().get(LOGIN).status for _ in range(FEW)}
         posts = {proxy.client().request("POST", LOGIN).status for _ in range(FEW)}
 

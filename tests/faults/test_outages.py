@@ -1,4 +1,4 @@
-"""What the site says, logs and reports to monitors while its database cannot be used."""
+"""What the site says, logs and reports to monitors while its database or Redis cannot be used."""
 
 import json
 import os
@@ -25,7 +25,7 @@ from tests.support.outages import (
     log_lines,
     storage,
 )
-from tests.support.process import LATER_SECONDS, within
+from tests.support.process import LATER_SECONDS, free_port, within
 from tests.support.site import Site, production
 from tests.support.steps import PASSWORD, join, sign_up, sql
 
@@ -130,3 +130,9 @@ def test_every_line_of_the_log_in_production_is_json(https):
     events = [json.loads(line)["event"] for line in https.log().splitlines()]
     assert "authsite is at https://accounts.example.org" in events
     assert "Unexpected exit from worker-1" in events
+
+
+def test_a_redis_that_does_not_answer_at_start_is_named_in_the_log():
+    with Site(REDIS_URL=f"redis://:hunter2@127.0.0.1:{free_port()}/0") as site:
+        assert within(LATER_SECONDS, lambda: "REDIS_URL: Redis does not answer" in site.log())
+        assert "hunter2" not in site.log()
