@@ -7,6 +7,7 @@ import socket
 import ssl
 import struct
 import time
+from threading import Event
 
 import pytest
 from django.test import Client
@@ -176,8 +177,11 @@ def test_cached_provider_keys_are_used_while_new_ones_cannot_be_fetched(op, cloc
     assert round_trip(Client(), op).status_code == 400
 
 
-def drip(answer):
-    """Return a handler that sends an answer and then five bytes a second, up to 20 seconds."""
+def drip(answer, cut):
+    """Return a handler that sends an answer and then five bytes a second, up to 20 seconds.
+
+    It sets the event ``cut`` if the client closes the connection before.
+    """
 
     def trouble(request):
         try:
@@ -187,6 +191,7 @@ def drip(answer):
                 request.wfile.write(b"a")
         except OSError:
             request.close_connection = True
+            cut.set()
 
     return trouble
 
@@ -197,22 +202,20 @@ def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(op, tmp_path, monkeypat
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(tmp_path / "site.pem", tmp_path / "site.key")
     op._server.socket = context.wrap_socket(op._server.socket, server_side=True)
-    op.instead["/"] = drip(OK + b"\r\n")
+    cut = Event()
+    op.instead["/"] = drip(OK + b"\r\n", cut)
     monkeypatch.setattr(http_client, "where", lambda: str(tmp_path / "ca.pem"))
 
     def ask():
         with http_client.taking_private():
-            url = op.origin.replace("http:", "https:")
-            return http_client.session().get(url)
+            return http_client.session().get(op.origin.replace("http:", "https:"))
 
-    started = time.monotonic()
     with pytest.raises(http_client.Unreachable):
         http_client.talk("acme", ask)
 
     assert op.count("/") == 1
+    assert cut.wait(30)
     assert within(10, lambda: http_client._slots._value == http_client.MOST_AT_ONCE)
-    # The provider needs twenty seconds for its answer, after which the slot is free in any case.
-    assert time.monotonic() - started < 10 * slack()
 
 
 @pytest.mark.proof
@@ -220,7 +223,7 @@ def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(op, tmp_path, monkeypat
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\nA: ", OK + b"\r\n"])
 @pytest.mark.parametrize("path", PATHS)
 def test_a_slow_answer_is_cut_off_within_five_seconds(op, path, answer):
-    op.instead[path] = drip(answer)
+    op.instead[path] = drip(answer, Event())
 
     assert_fails_soon(op)
 
