@@ -1,7 +1,5 @@
 """System 2: secure random tokens."""
 
-import io
-import itertools
 import re
 from hashlib import sha256
 
@@ -10,43 +8,10 @@ from django.core.management import CommandError, call_command
 from playwright.sync_api import expect
 
 from accounts.apikeys.models import APIKey
-from accounts.common import secrets
 from tests.support.api import call, get_tokens
 from tests.support.api_keys import FORM, KEYS, NEW, shown_key
 from tests.support.signin import signed_in
-from tests.support.steps import SIGNUP, code_in, link_in, mail_to, make_user, sign_up
-
-
-class PredictableGenerator:
-    """A replacement for the standard library's generator that makes recognizable values."""
-
-    def __init__(self):
-        self._count = itertools.count(1)
-
-    def choice(self, alphabet):
-        return alphabet[-1]
-
-    def token_bytes(self, size):
-        return next(self._count).to_bytes(size)
-
-
-@pytest.mark.django_db
-def test_2_1_every_secret_comes_from_one_module(client, monkeypatch):
-    monkeypatch.setattr(secrets, "secrets", PredictableGenerator())
-
-    sign_up(client, "alice")
-
-    text = mail_to("alice").body
-    assert code_in(text) == "9999 9999"
-    # Numbers of 32 and of 48 bytes, in URL-safe base64.
-    assert re.fullmatch(r"/accounts/confirm-email/A{40}[\w-]{3}/", link_in(text))
-    assert re.fullmatch(r"A{40}[\w-]{3}", client.cookies["sessionid"].value)
-    printed = io.StringIO()
-    call_command("make_secret", stdout=printed)
-    call_command("create_owner", stdout=printed)
-    secret, link = printed.getvalue().split()
-    assert re.fullmatch(r"A{60}[\w-]{4}", secret)
-    assert re.fullmatch(r"http://localhost:\d+/accounts/owner/A{40}[\w-]{3}/", link)
+from tests.support.steps import SIGNUP, make_user
 
 
 def test_2_2_make_secret_prints_every_form_in_a_bounded_length(capfdbinary):

@@ -183,17 +183,6 @@ def test_a_signed_payload_that_is_no_claims_object_is_refused(mint):
         assert {answer.status for answer in answers} <= {200, 401}, depth
 
 
-def test_a_duplicate_claim_is_read_the_same_way_by_every_endpoint(mint):
-    bob = make_user("bob")
-    claims = json.dumps(mint.claims)
-    token = join(mint.header, f'{{"sub":"{bob.pk}",{claims[1:]}', mint.sign)
-
-    me, _, _, verified, _ = answers_to(Program(), token)
-
-    assert me.body["id"] == verified.body["sub"] == mint.claims["sub"]
-    assert is_refused(join(mint.header, f'{claims[:-1]},"sub":"{bob.pk}"}}', mint.sign))
-
-
 def test_a_text_longer_than_any_token_is_refused_without_a_query(mint):
     for size in (8193, 50_000):
         long = f"{mint.token()}{'A' * size}"

@@ -17,7 +17,6 @@ from accounts.common.database import (
     P,
     PreparedInsert,
     PreparedQuery,
-    PreparedUpdate,
 )
 from accounts.common.pages import safe_next
 from accounts.users.models import User
@@ -128,16 +127,6 @@ def test_a_constant_that_a_partial_index_depends_on_is_no_parameter():
     active = PreparedQuery(lambda: User.objects.filter(pk=P("user"), is_active=True))
 
     assert '"is_active" = TRUE' in active._all._text.replace("(TRUE)", "TRUE")
-
-
-def test_a_prepared_update_changes_only_the_rows_of_its_query_set():
-    alice, bob, now = make_user("alice"), make_user("bob"), clock.now()
-    note = PreparedUpdate(lambda: User.objects.filter(pk=P("user")), last_login=P("now"))
-
-    assert note.run(user=alice.pk, now=now) == 1
-    assert list(User.objects.filter(last_login=now)) == [alice]
-    bob.delete()
-    assert note.run(user=bob.pk, now=now) == 0
 
 
 def test_a_prepared_insert_stores_every_column_and_learns_the_primary_key():

@@ -100,14 +100,6 @@ def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
     assert [allowed(TEN.of(SUBJECT)) for _ in range(10)] == [True] * 9 + [False]
 
 
-def test_refusals_soon_after_another_write_nothing(clock, django_assert_num_queries):
-    for _ in range(11):
-        allowed(TEN.of(SUBJECT))
-
-    with django_assert_num_queries(1):
-        assert not allowed(TEN.of(SUBJECT), OTHER.of(SUBJECT))
-
-
 def test_hidden_limits_refuse_no_action_and_count_only_those_that_the_others_allow(store, clock):
     acts = [hit(TEN.of(n % 2), silent=[OTHER.of(SUBJECT)]) for n in range(14)]
 
