@@ -13,6 +13,7 @@ from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 from django.test import Client
 from joserfc.jwk import ECKey, RSAKey
 
+from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.emails.models import PendingEmail
 from accounts.recovery.locks import lock_down
@@ -391,6 +392,7 @@ def test_only_a_users_own_identity_reauthenticates_them(op, clock):
         round_trip(mallory, op, person, act="prove")
         asked = mallory.post("/accounts/oidc/acme/login/", {"act": "connect"}).url
         assert asked.startswith("/accounts/reauthenticate/") != is_fresh
+    assert Activity.objects.filter(kind="proof_failed").count() == 1
 
 
 def test_an_identity_is_not_connected_if_the_session_is_revoked_meanwhile(op, monkeypatch):

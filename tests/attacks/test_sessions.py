@@ -23,9 +23,6 @@ from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.services import record_failed_reauthentication
 from accounts.sessions.store import SessionStore, digest
 from accounts.signin.services import reverify_password
-from accounts.social.attempts import Attempt, AttemptPurpose
-from accounts.social.provider_profile import ProviderProfile
-from accounts.social.services import verify as prove_by_provider
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, REAUTHENTICATION
 from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
@@ -200,14 +197,11 @@ def test_the_fifth_failed_reauthentication_of_a_session_is_mailed_whatever_the_m
     place = ClientInfo("192.0.2.7", "")
     actor = Actor(place, session=login.pk)
     for_another_act = passkey.get(passkeys.options_to_sign_in())
-    stranger = ProviderProfile("https://op.example", "somebody")
     wrong: list[Any] = [
         lambda: reverify_password(login, WRONG, place),
         lambda: verification.verify(alice, "000000", actor),
         lambda: passkeys.verify(alice, for_another_act, actor),
-        lambda: prove_by_provider(
-            alice, stranger, Attempt("acme", AttemptPurpose.REAUTHENTICATE), actor
-        ),
+        lambda: reverify_password(login, WRONG, place),
         lambda: reverify_password(login, WRONG, place),
     ]
     for number, proof in enumerate(wrong):

@@ -1,6 +1,5 @@
 """Races between two server processes over sign-ups, and limits that both share."""
 
-import json
 import os
 import signal
 from functools import partial
@@ -141,33 +140,11 @@ def confirming_while_mails_are_asked_for(nodes, name):
     assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username = ?", name)) <= 1
 
 
-def eight_tries_of_strangers_at_one_code(nodes, name):
-    """Strangers who try codes over the API at once have two tries, and leave three to the owner."""
-    mail, tabs = sign_up_in_tabs(nodes, name)
-    body = json.dumps({"email": f"{name}@example.org", "code": "0000 0000"}).encode()
-    headers = {"Content-Type": "application/json"}
-
-    answers = together(
-        AT_ONCE,
-        lambda i: (
-            nodes[i % 2]
-            .client()
-            .request("POST", "/api/v1/email/verify/", body=body, headers=headers)
-        ),
-    )
-
-    assert [answer.status for answer in answers] == [400] * AT_ONCE
-    left = "SELECT c.tries_left FROM accounts_code c WHERE c.email = ? AND c.purpose = ?"
-    assert sql(nodes[0], left, f"{name}@example.org", "signup.code") == [(3,)]
-    assert tabs[0](CONFIRM, {"code": code_in(mail)}).location == "/"
-
-
 RACES = [
     eight_sign_ups_of_one_name,
     eight_names_for_one_email,
     eight_confirmations_of_one_sign_up,
     confirming_while_mails_are_asked_for,
-    eight_tries_of_strangers_at_one_code,
 ]
 
 

@@ -28,6 +28,7 @@ pytestmark = pytest.mark.django_db
 
 
 AT_ONCE = 8
+ALICES = "alice@example.org"
 PURPOSE = codes.Purpose("test", life=timedelta(minutes=15))
 
 
@@ -53,6 +54,15 @@ def test_only_five_of_eight_concurrent_tries_of_a_code_are_compared():
 
     assert sum(together(AT_ONCE, is_compared)) == 5
     assert not is_compared(0)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_only_two_of_eight_concurrent_tries_of_strangers_are_compared():
+    code = codes.issue_code(PURPOSE, 1, ALICES)
+
+    compared = together(AT_ONCE, lambda _: codes.try_codes(PURPOSE, ALICES, code, own=()))
+
+    assert sorted(compared) == [[]] * 6 + [["1"]] * 2
 
 
 @pytest.mark.django_db(transaction=True)

@@ -122,20 +122,6 @@ def test_a_withdrawn_key_cannot_be_added_again(clock):
         keyring.add(key)
 
 
-def test_prune_deletes_expired_keys_and_keeps_signing_and_waiting_ones(clock):
-    keyring.signer()
-    assert keyring.prune() == 0
-    (second,) = keyring.rotate()
-    clock.advance(minutes=70)
-    assert keyring.prune() == 0, "tokens of the first key may live for five more minutes"
-    clock.advance(minutes=5)
-    (waiting,) = keyring.rotate()
-
-    assert keyring.prune() == 1
-    assert [row.kid for row in SigningKey.objects.order_by("number")] == [second.kid, waiting.kid]
-    assert keyring.signer().kid == second.kid
-
-
 @pytest.mark.django_db(transaction=True)
 def test_a_successor_is_made_automatically_and_published_before_it_signs(clock, configure):
     configure(signing_key_days=30)
