@@ -70,6 +70,7 @@ def test_every_answer_names_the_issuer_against_a_mix_up(settings, app, browser):
 
     assert {result(answer)["iss"] for answer in answers} == {settings.AUTHSITE.origin}
     assert ["code" in result(answer) for answer in answers] == [False, True, True, False, False]
+    assert (result(answers[0])["error"], result(answers[0])["state"]) == ("access_denied", "s-1")
 
 
 def test_a_consent_page_of_one_person_does_not_speak_for_the_next(app, browser):

@@ -13,7 +13,7 @@ from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.authorize import allow
 from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
-from tests.support.oauth_client import Answer, browser_of, is_live, new_app
+from tests.support.oauth_client import Answer, browser_of, new_app
 from tests.support.signin import signed_in
 from tests.support.steps import LOGOUT, make_user, sign_in
 
@@ -112,16 +112,6 @@ def test_an_authorization_code_is_useless_as_a_device_code(browser):
     assert poll(app, Answer(200, {"device_code": code}, {})).error == "invalid_grant"
 
 
-def test_the_code_of_a_device_works_once(device, browser):
-    app, codes = device
-    let_in(browser, codes)
-    first = poll(app, codes)
-
-    assert poll(app, codes).error == "invalid_grant"
-    assert is_live(first["access_token"])
-    assert "No device is waiting" in type_code(browser, codes["user_code"]).text
-
-
 def test_what_is_stored_of_the_codes_cannot_be_used(device, browser):
     app, codes = device
     row = DeviceAuthorization.objects.get()
@@ -150,18 +140,6 @@ def test_an_approval_of_one_person_is_not_redeemed_for_another(device, browser):
     assert "Go back to your device" in allow(browser, again).text
     assert allow(mallory, other).status_code == 400
     assert claims_of(poll(app, codes)["access_token"])["sub"] == str(bob.pk)
-
-
-def test_a_device_gets_nothing_after_the_account_or_the_session_has_changed(device, browser):
-    app, codes = device
-    let_in(browser, codes)
-    fresh = ask(app)
-    let_in(browser, fresh)
-    browser.post(LOGOUT)
-    assert poll(app, codes).error == "invalid_grant"
-
-    User.objects.update(is_active=False)
-    assert poll(app, fresh).error == "invalid_grant"
 
 
 def test_a_stranger_cannot_store_devices_without_bound(clock, device):

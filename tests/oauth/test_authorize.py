@@ -93,14 +93,6 @@ def test_a_program_on_a_device_asks_for_consent_each_time(browser, uri):
         assert target(allow(browser, page)).startswith(f"{uri}?code=")
 
 
-def test_cancelling_sends_the_person_back_without_a_code(app, browser):
-    answer = allow(browser, begin(browser, app), "cancel")
-
-    assert (result(answer)["error"], result(answer)["state"]) == ("access_denied", "s-1")
-    assert not Connection.objects.exists()
-    assert not AuthorizationRequest.objects.exists()
-
-
 def test_a_request_survives_the_sign_in_and_a_second_step(app, alice):
     seed, browser = enrolled(alice), Browser()
     long = "x" * 8000
@@ -318,6 +310,12 @@ def test_an_app_that_needs_a_passkey_is_offered_no_code(alice):
     assert browser.get(here).url == page.url
 
 
+def in_a_trusted_browser(alice):
+    """Sign alice in with her password, in a browser that needs no second step."""
+    methods = [Method.PASSWORD, Method.TRUSTED_BROWSER]
+    return signed_in(User.objects.get(pk=alice.pk), by=methods)
+
+
 def test_an_app_that_needs_a_second_factor_asks_for_it_or_leads_to_setting_one_up(alice):
     app, browser = first_party(factor="second_factor"), signed_in(alice)
     page = begin(browser, app)
@@ -325,9 +323,7 @@ def test_an_app_that_needs_a_second_factor_asks_for_it_or_leads_to_setting_one_u
     assert "<bdi>Wiki</bdi> needs two-step verification" in browser.get(page.url).text
 
     seed = enrolled(alice)
-    trusting = signed_in(
-        User.objects.get(pk=alice.pk), by=[Method.PASSWORD, Method.TRUSTED_BROWSER]
-    )
+    trusting = in_a_trusted_browser(alice)
     page = begin(trusting, app)
     here = page_of_request(page)
     assert page.url.startswith(REAUTHENTICATE)
@@ -340,9 +336,7 @@ def test_acr_values_ask_people_for_a_factor_only_if_they_hold_one(alice, browser
     assert "code" in result(browser.get(address(app, acr_values="aal2")))
 
     enrolled(alice)
-    trusting = signed_in(
-        User.objects.get(pk=alice.pk), by=[Method.PASSWORD, Method.TRUSTED_BROWSER]
-    )
+    trusting = in_a_trusted_browser(alice)
     assert "code" in result(trusting.get(address(app, acr_values="aal1 aal2")))
     assert begin(trusting, app, acr_values="phr aal2 aal1").url.startswith(REAUTHENTICATE)
 

@@ -10,7 +10,6 @@ from accounts.sessions.models import LoginSession
 from tests.support.api import claims_of
 from tests.support.devices import PAGE, ask, let_in, new_device, poll, type_code
 from tests.support.oauth_client import new_app, set_client
-from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import mail_to
 
@@ -128,16 +127,6 @@ def test_a_device_gets_nothing_of_people_who_lack_what_the_app_requires(browser)
     assert poll(app, codes).error == "access_denied"
 
 
-def test_an_app_that_requires_a_second_factor_gets_one_on_the_way(alice):
-    here = signed_in(alice)
-    codes = new_device(factor="second_factor")[1]
-
-    assert "/accounts/2fa/totp/setup/" in str(type_code(here, codes["user_code"]).redirect_chain)
-    enrolled(alice)
-    page = type_code(here, codes["user_code"])
-    assert "/accounts/reauthenticate/" in str(page.redirect_chain)
-
-
 def test_only_apps_that_are_registered_for_devices_get_codes():
     app, codes = new_device()
     web = new_app(is_public=True)
@@ -145,12 +134,3 @@ def test_only_apps_that_are_registered_for_devices_get_codes():
     assert ask(web).error == "unauthorized_client"
     set_client(app, is_device=False)
     assert (ask(app).error, poll(app, codes).error) == ("unauthorized_client",) * 2
-
-
-def test_a_disconnected_app_does_not_redeem_what_was_allowed_before(browser):
-    app, codes = new_device()
-    let_in(browser, codes)
-
-    browser.post(f"/accounts/apps/{app.client.pk}/")
-
-    assert poll(app, codes).error == "invalid_grant"
