@@ -28,6 +28,7 @@ from tests.support.second_steps import mails_about
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, by_mail, by_password, is_signed_in, make_user, sign_in
 from tests.support.webauthn import (
+    ADD,
     LOGIN_PASSKEY,
     OFFER,
     VERIFIED,
@@ -49,6 +50,13 @@ def alice(clock):
     return make_user("alice")
 
 
+def with_passkey():
+    """Return a browser that has made a passkey after a sign-in with the password, and it."""
+    browser = Client()
+    by_password(browser)
+    return browser, let_the_browser_make(browser)
+
+
 def makes_a_passkey(browser, user):
     """Return whether the site takes a passkey that the browser makes without being offered one."""
     options = options_to_add(user, is_automatic=True)
@@ -57,10 +65,9 @@ def makes_a_passkey(browser, user):
 
 
 def test_it_is_made_once_told_to_the_owner_and_ends_no_session(alice):
-    elsewhere, browser = signed_in(alice), Client()
-    by_password(browser)
+    elsewhere = signed_in(alice)
 
-    passkey = let_the_browser_make(browser)
+    browser, passkey = with_passkey()
 
     assert signs_in(passkey)
     assert len(mails_about("saved a passkey", to=alice.email)) == 1
@@ -110,16 +117,14 @@ def test_a_passkey_that_the_user_was_asked_for_and_an_automatic_one_are_not_mixe
     asked, automatic = options_to_add(alice), options_to_add(alice, is_automatic=True)
 
     post_credential(browser, Passkey().create(asked), OFFER)
-    post_credential(browser, Passkey().create(automatic), "/accounts/2fa/passkeys/add/")
-    post_credential(browser, Passkey().create(asked, flags=VERIFIED), "/accounts/2fa/passkeys/add/")
+    post_credential(browser, Passkey().create(automatic), ADD)
+    post_credential(browser, Passkey().create(asked, flags=VERIFIED), ADD)
 
     assert not Row.objects.exists()
 
 
 def test_it_is_no_second_factor_before_it_is_confirmed(alice, clock):
-    browser = Client()
-    by_password(browser)
-    passkey = let_the_browser_make(browser)
+    browser, passkey = with_passkey()
 
     assert claims_of(get_tokens()["access"])["acr"] == "aal1", "the password alone still signs in"
     clock.advance(seconds=1)
@@ -140,9 +145,8 @@ def test_it_is_no_second_factor_before_it_is_confirmed(alice, clock):
 
 
 def test_it_becomes_a_second_factor_when_the_user_has_saved_recovery_codes(alice, clock):
-    browser, elsewhere = Client(), signed_in(alice)
-    by_password(browser)
-    passkey = let_the_browser_make(browser)
+    elsewhere = signed_in(alice)
+    browser, passkey = with_passkey()
     clock.advance(minutes=1)
     page = codes_page(browser, passkey)
     codes, shown = recovery_codes_on(page), {"shown": shown_on(page)}
@@ -167,9 +171,7 @@ def test_the_codes_that_the_user_has_saved_work_although_a_lock_left_older_ones(
     enrolled(alice)
     make_recovery_codes(User.objects.get(), Actor())
     Authenticator.objects.all().delete()
-    browser = Client()
-    by_password(browser)
-    passkey = let_the_browser_make(browser)
+    browser, passkey = with_passkey()
     page = codes_page(browser, passkey)
     saved = recovery_codes_on(page)
 
@@ -183,9 +185,7 @@ def test_the_codes_that_the_user_has_saved_work_although_a_lock_left_older_ones(
 
 def test_a_session_from_before_a_promotion_does_not_make_it_a_second_factor(alice):
     """Otherwise the password alone would enrol a factor for staff."""
-    browser = Client()
-    by_password(browser)
-    passkey = let_the_browser_make(browser)
+    browser, passkey = with_passkey()
     page = codes_page(browser, passkey)
     User.objects.update(is_staff=True)
     saved = {"code": recovery_codes_on(page)[0], "shown": shown_on(page)}
@@ -206,9 +206,7 @@ def test_an_account_gets_only_one_even_from_requests_at_the_same_moment(alice):
 
 def test_the_owner_confirms_no_passkey_that_a_thief_has_made(alice):
     """Otherwise one click on the home page would let the thief sign in with the passkey alone."""
-    thief, owner = Client(), Client()
-    by_password(thief)
-    planted = let_the_browser_make(thief)
+    owner, (_thief, planted) = Client(), with_passkey()
     by_password(owner)
     page, own = owner.get(confirm_page(planted)), Passkey(credential_id=planted.raw_id)
     others = {"code": "aaaaa-aaaaa", "shown": CODES.seal(alice, '["aaaaaaaaaa"]')}
@@ -222,9 +220,7 @@ def test_the_owner_confirms_no_passkey_that_a_thief_has_made(alice):
 
 
 def test_confirming_it_needs_recent_authentication(alice, clock):
-    browser = Client()
-    by_password(browser)
-    passkey = let_the_browser_make(browser)
+    browser, passkey = with_passkey()
     page = codes_page(browser, passkey)
     saved = {"code": recovery_codes_on(page)[0], "shown": shown_on(page)}
     clock.advance(minutes=11)
@@ -243,9 +239,7 @@ CHANGES = {
 
 @pytest.mark.parametrize("change", CHANGES)
 def test_it_ends_with_the_password_that_it_rests_on(alice, change):
-    thief, owner = Client(), Client()
-    by_password(thief)
-    passkey = let_the_browser_make(thief)
+    owner, (_thief, passkey) = Client(), with_passkey()
     by_password(owner)
 
     CHANGES[change](owner)

@@ -18,6 +18,7 @@ from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 from tests.support.passkeys import (
     REAUTHENTICATE,
+    add_passkey,
     completes_sign_in,
     options_of,
     owner,
@@ -193,19 +194,17 @@ def test_a_passkey_made_for_another_site_or_purpose_is_refused():
     kinds = {"a registration": {"kind": "webauthn.get"}}
 
     for changes in (WRONG | kinds).values():
-        post_credential(browser, Passkey().create(options_of(browser, ADD), **changes), ADD)
+        add_passkey(browser, **changes)
 
     assert passkeys_of(alice) == []
-    assert (
-        post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD).status_code == 302
-    )
+    assert add_passkey(browser).status_code == 302
 
 
 @pytest.mark.parametrize("counts", [False, True], ids=["synced", "security key"])
 def test_a_passkey_whose_eligibility_for_backup_changes_is_refused(counts):
     alice, passkey = person(), Passkey(counts=counts)
     browser = signed_in(alice)
-    post_credential(browser, passkey.create(options_of(browser, ADD)), ADD)
+    add_passkey(browser, passkey)
 
     assert not signs_in(passkey, flags=(PRESENT | VERIFIED | ELIGIBLE) ^ (passkey.flags & ELIGIBLE))
     assert times_in_history(alice, "sign_in_failed") == 1
@@ -394,7 +393,7 @@ def test_staff_who_need_a_passkey_add_it_after_the_steps_they_can_take(settings,
     assert not is_signed_in(browser)
     assert "authenticator app" not in browser.get(ADD).text
 
-    post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD)
+    add_passkey(browser)
 
     assert browser.get(ADMIN).status_code == 200
     proofs = ["pwd", "otp", "passkey"] if has_app else ["pwd", "passkey"]
@@ -440,7 +439,7 @@ def test_signed_in_staff_without_a_passkey_are_sent_to_add_one(settings):
     set_up(settings, staff_factor="passkey")
 
     assert browser.get(ADMIN, follow=True).redirect_chain[-1][0] == f"{ADD}?next={ADMIN}"
-    post_credential(browser, Passkey().create(options_of(browser, ADD)), ADD)
+    add_passkey(browser)
     assert browser.get(ADMIN).status_code == 200
 
 
@@ -485,7 +484,7 @@ def test_the_passkey_of_a_passwordless_sign_up_counts_as_the_required_second_fac
     assert not is_signed_in(browser)
     new = Passkey()
 
-    assert post_credential(browser, new.create(options_of(browser, ADD)), ADD).url == RECOVERY_CODES
+    assert add_passkey(browser, new).url == RECOVERY_CODES
 
     assert signs_in(new)
     code = recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]

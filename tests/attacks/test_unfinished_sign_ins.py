@@ -70,14 +70,7 @@ def test_7_3_an_unfinished_sign_in_reaches_no_page_and_gives_no_session(has_fact
 
 def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(clock):
     _alice, seed = with_factor()
-    carol = make_staff("carol", has_factor=False)
-    late, busy, enrolling, in_time = (
-        after_password(),
-        after_password(),
-        after_password("carol"),
-        after_password(),
-    )
-    hers = seed_on(enrolling.get(SETUP).text)
+    late, busy, in_time = after_password(), after_password(), after_password()
     for _ in range(3):
         clock.advance(minutes=9, seconds=59)
         busy.post(CHALLENGE, {"mail": "1"})
@@ -87,13 +80,11 @@ def test_the_first_step_is_valid_for_thirty_minutes_and_is_not_extended(clock):
     in_time.post(CHALLENGE, {"code": code_of(seed)})
     clock.advance(seconds=3)
     answers = [browser.post(CHALLENGE, {"code": code_of(seed, 1)}) for browser in (late, busy)]
-    answers.append(enrolling.post(SETUP, {"code": code_of(hers)}))
 
     assert is_signed_in(in_time)
-    assert [answer["Location"].partition("?")[0] for answer in answers] == [LOGIN] * 3
+    assert [answer["Location"].partition("?")[0] for answer in answers] == [LOGIN] * 2
     assert not is_signed_in(late)
     assert not is_signed_in(busy)
-    assert factors_of(carol) == 0
 
 
 SWITCHES: dict[str, Callable[[Any], Any]] = {

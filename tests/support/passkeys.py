@@ -9,7 +9,7 @@ from accounts.twofactor.models import Passkey as Row
 from accounts.users.models import User
 from tests.support.second_factor import CHALLENGE
 from tests.support.steps import LOGIN, is_signed_in, make_user
-from tests.support.webauthn import LOGIN_PASSKEY, Passkey, options_on, registered
+from tests.support.webauthn import ADD, LOGIN_PASSKEY, Passkey, options_on, registered
 
 REAUTHENTICATE = "/accounts/reauthenticate/"
 
@@ -36,6 +36,12 @@ def post_credential(
 ) -> Any:
     """Post an authenticator's answer."""
     return browser.post(page, {"credential": credential, **more})
+
+
+def add_passkey(browser: Browser, passkey: Passkey | None = None, **changes: Any) -> Any:
+    """Add ``passkey``, or a new one, on its page; ``changes`` alter the registration."""
+    made = (passkey or Passkey()).create(options_of(browser, ADD), **changes)
+    return post_credential(browser, made, ADD)
 
 
 def signs_in(passkey: Passkey, browser: Browser | None = None, **changes: Any) -> bool:

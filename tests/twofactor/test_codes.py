@@ -6,71 +6,28 @@ import pytest
 from django.core.management import call_command
 
 from accounts.codes.models import UsedOnce
-from accounts.common import crypto
-from accounts.twofactor import services as twofactor
 from accounts.twofactor import webauthn
 from accounts.twofactor.models import (
     MAILED_CODE,
     RECOVERY_CODE,
-    SEED_PURPOSE,
     TOTP_CODE,
-    Authenticator,
     canonical,
     new_recovery_codes,
 )
-from accounts.twofactor.views import base32
-from tests.support.authenticator import shown
-from tests.support.second_factor import code_of
+from tests.support.second_factor import code_of, enrolled
 
 pytestmark = pytest.mark.django_db
 
 
-# RFC 6238 appendix B: the seed for SHA-1, and the codes of eight digits by POSIX time.
-RFC_SEED = b"12345678901234567890".hex()
-
-RFC_CODES = {
-    59: "94287082",
-    1111111109: "07081804",
-    1111111111: "14050471",
-    1234567890: "89005924",
-    2000000000: "69279037",
-    20000000000: "65353130",
-}
-
-
-def phone(user, seed=RFC_SEED):
-    """Create an authenticator none of whose codes was used."""
-    sealed = crypto.seal(seed, SEED_PURPOSE)
-    return Authenticator.objects.create(user=user, name="Phone", sealed_seed=sealed)
-
-
-def test_codes_match_the_test_vectors_of_rfc_6238(alice, clock):
-    row = phone(alice)
-    for at, eight_digits in RFC_CODES.items():
-        clock.set(datetime.fromtimestamp(at, UTC))
-        code = eight_digits[-6:]
-        assert code_of(RFC_SEED) == code
-        assert row.fits(code)
-        assert row.verify_token(code)
-        assert not row.verify_token(code)
-        assert row.used_at == clock.now()
-
-
-def test_a_new_seed_has_160_bits_and_gives_the_same_codes_as_oathtool(alice, clock):
-    seed = twofactor.new_seed()
-
-    assert len(bytes.fromhex(seed)) == 20
-    assert twofactor.new_seed() != seed
-    assert phone(alice, seed).verify_token(shown(base32(seed), clock.now().timestamp()))
-
-
 def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(alice, clock):
     clock.set(datetime.fromtimestamp(1234567890, UTC))  # the first second of a time step
-    good = {steps for steps in range(-4, 5) if phone(alice).fits(code_of(RFC_SEED, steps))}
+    seed = enrolled(alice)
+    row = alice.authenticator_set.get()
+    good = {steps for steps in range(-4, 5) if row.fits(code_of(seed, steps))}
     assert good == {-1, 0, 1}
 
     clock.advance(seconds=29.999)  # the last moment of the same time step
-    assert {steps for steps in range(-4, 5) if phone(alice).fits(code_of(RFC_SEED, steps))} == good
+    assert {steps for steps in range(-4, 5) if row.fits(code_of(seed, steps))} == good
 
 
 @pytest.mark.parametrize(

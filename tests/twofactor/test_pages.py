@@ -7,7 +7,7 @@ from accounts.common.pages import absolute
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.services import devices
 from accounts.users.models import User
-from tests.support.passkeys import REAUTHENTICATE, options_of, post_credential
+from tests.support.passkeys import REAUTHENTICATE, add_passkey, options_of, post_credential
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -56,7 +56,7 @@ def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(c
         lambda: client.post(page_of(alice), {"remove": "1"}),
         lambda: client.post(RECOVERY_CODES, {"new": "1"}),
         lambda: set_up_authenticator(client),
-        lambda: post_credential(client, Passkey().create(options_of(client, ADD)), ADD),
+        lambda: add_passkey(client),
     ):
         other = signed_in(User.objects.get(pk=alice.pk))
         copy = Client()
