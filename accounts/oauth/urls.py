@@ -7,7 +7,6 @@ from django.urls import path
 
 from accounts.oauth import (
     app_views,
-    device_views,
     discovery_views,
     logout_views,
     token_views,
@@ -19,8 +18,8 @@ urlpatterns = [
     path("oauth/authorize", views.authorize, name="authorize"),
     path("oauth/continue/<str:key>", views.proceed, name="proceed"),
     path("oauth/par", views.push, name="par"),
-    path("oauth/device_authorization", device_views.authorize_device, name="authorize_device"),
-    path("oauth/device", device_views.device, name="device"),
+    path("oauth/device_authorization", app_views.authorize_device, name="authorize_device"),
+    path("oauth/device", app_views.device, name="device"),
     path("oauth/register", registration.register, name="register"),
     path("accounts/apps/", app_views.apps, name="apps"),
     path("accounts/apps/<client_id:client_id>/", app_views.disconnect, name="app_disconnect"),

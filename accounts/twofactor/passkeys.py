@@ -263,13 +263,10 @@ def add(user: User, text: str, name: str, actor: Actor) -> list[str]:
     """
     row = _verified(user, text, is_automatic=False)
     row.name = name or row.name
-    try:
-        with transaction.atomic():
-            owner = _save(user, row)
-            shown = actor.by(Method.PASSKEY)
-            return twofactor.note_added(user, owner, events.PASSKEY_ADDED, shown, name=row.name)
-    except IntegrityError:
-        raise AlreadyThere from None
+    with transaction.atomic():
+        owner = _save(user, row)
+        shown = actor.by(Method.PASSKEY)
+        return twofactor.note_added(user, owner, events.PASSKEY_ADDED, shown, name=row.name)
 
 
 def add_automatic(user: User, text: str, actor: Actor) -> None:
@@ -283,12 +280,9 @@ def add_automatic(user: User, text: str, actor: Actor) -> None:
     """
     row = _verified(user, text, is_automatic=True)
     row.confirmed = False
-    try:
-        with transaction.atomic():
-            _save(user, row, most=1)
-            record(user, events.PASSKEY_MADE, actor, detail=row.name)
-    except IntegrityError:
-        raise AlreadyThere from None
+    with transaction.atomic():
+        _save(user, row, most=1)
+        record(user, events.PASSKEY_MADE, actor, detail=row.name)
 
 
 def confirm(user: User, passkey_id: int, saved: list[str], actor: Actor) -> bool:
@@ -378,11 +372,16 @@ def _save(user: User, row: Passkey, *, most: int = MOST_PASSKEYS) -> User:
     """Save ``row`` in the caller's transaction; return the locked row of ``user``.
 
     Raises:
+        AlreadyThere: an account already has this passkey.
         TooManyFactors: the account already has ``most`` passkeys.
         AccountChanged: the account was changed in the meantime.
     """
     owner = users.lock_row(user)
     if Passkey.objects.filter(user=owner).count() >= most:
         raise TooManyFactors
-    row.save()
+    try:
+        with transaction.atomic():
+            row.save()
+    except IntegrityError:
+        raise AlreadyThere from None
     return owner

@@ -12,7 +12,6 @@ from http import HTTPStatus
 from typing import Any
 
 from django.conf import settings
-from django.core.exceptions import ValidationError
 from django.db.models import Exists, OuterRef
 
 from accounts.common import clock
@@ -211,7 +210,10 @@ def _described(client_id: str, metadata: Any) -> Client:
     given = {name: value for name, value in metadata.items() if name not in foreign}
     if isinstance(sent := given.get("redirect_uris"), list):
         given["redirect_uris"] = [
-            uri for uri in sent if _is_usable(uri, is_public=method == "none")
+            uri
+            for uri in sent
+            if isinstance(uri, str)
+            and uris.may_register(uri, is_public=method == "none", may_be_localhost=True)
         ]
     try:
         client = client_metadata.read(
@@ -240,16 +242,6 @@ def _may_grant() -> list[str]:
 def _is_at(url: Any, client_id: str) -> bool:
     """Return whether ``url`` is a URL at the host of ``client_id``."""
     return isinstance(url, str) and url.startswith(f"https://{uris.document_host(client_id)}/")
-
-
-def _is_usable(uri: Any, *, is_public: bool) -> bool:
-    if not isinstance(uri, str):
-        return False
-    try:
-        uris.check(uri, is_public=is_public, may_be_localhost=True)
-    except ValidationError:
-        return False
-    return True
 
 
 def _save(described: Client, age: timedelta) -> Client:

@@ -36,21 +36,27 @@ _LOOPBACK = re.compile(
 _APP = re.compile(rf"[a-z][a-z0-9+-]*(?:\.[a-z0-9+-]+)+:/(?:{_CHARACTER}|/)*{_QUERY}", re.ASCII)
 
 
-def check(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> None:
-    """Check that an app may register ``uri``.
+def may_register(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> bool:
+    """Return whether an app may register ``uri``.
 
     ``is_public``: whether the app has no secret. Only such an app runs on a person's device, and
         may use a loopback address or a scheme of its own.
     ``may_be_localhost``: whether the host may be ``localhost``, which may resolve to another host
         (RFC 8252 section 8.3). A code that goes there is useless without its PKCE verifier.
-
-    Raises:
-        ValidationError: the app may not register ``uri``.
     """
     forms = (_WEB, _LOOPBACK, _APP) if is_public else (_WEB,)
     is_named = uri.startswith("http://localhost") and not may_be_localhost
     is_right = len(uri) <= LONGEST and any(form.fullmatch(uri) for form in forms)
-    if is_right and not is_named and _has_valid_host(uri):
+    return is_right and not is_named and _has_valid_host(uri)
+
+
+def check(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> None:
+    """Check that :func:`may_register` returns True.
+
+    Raises:
+        ValidationError: the app may not register ``uri``.
+    """
+    if may_register(uri, is_public=is_public, may_be_localhost=may_be_localhost):
         return
     message = (
         _(
