@@ -13,7 +13,6 @@ import pytest
 from cryptography.fernet import InvalidToken
 from django.core import mail as django_mail
 from django.core.mail import EmailMultiAlternatives
-from django.db import transaction
 from django.test import Client
 
 from accounts.common import background, crypto
@@ -46,15 +45,6 @@ def test_a_queued_mail_is_encrypted_for_the_outbox_only():
         assert clear not in sealed
     with pytest.raises(InvalidToken):
         crypto.unseal(sealed, "another purpose")
-
-
-def test_a_rolled_back_change_sends_no_mail():
-    with transaction.atomic():
-        post()
-        transaction.set_rollback(True)
-
-    assert deliver_due() == 0
-    assert django_mail.outbox == []
 
 
 @pytest.mark.django_db(transaction=True)

@@ -22,21 +22,12 @@ LOCKDOWN, CONNECTIONS = "/accounts/lockdown/", "/accounts/3rdparty/"
 
 
 @pytest.fixture
-def op():
-    with OpenIDProvider() as op:
-        yield op
-
-
-@pytest.fixture
 def other():
     with OpenIDProvider() as other:
         yield other
 
 
-def test_after_a_provider_a_mailed_code_is_no_second_step_and_a_trusted_browser_skips_it(
-    op, settings
-):
-    configured(settings, op.setting())
+def test_after_a_provider_a_mailed_code_is_no_second_step_and_a_trusted_browser_skips_it(op):
     round_trip(Client(), op)
     user = User.objects.get()
     enrolled(user)
