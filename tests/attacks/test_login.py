@@ -15,20 +15,8 @@ from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from accounts.users.services import confirm_email
 from tests.support.api import call
-from tests.support.disputes import (
-    MINE,
-    NEW,
-    lock_link,
-    recipients_of,
-    reset_link,
-    sets_password,
-)
-from tests.support.second_factor import (
-    CHALLENGE,
-    enrolled,
-    set_up_authenticator,
-    unused_code,
-)
+from tests.support.disputes import MINE, NEW, lock_link, recipients_of, reset_link, sets_password
+from tests.support.second_factor import CHALLENGE, enrolled, set_up_authenticator, unused_code
 from tests.support.signin import set_up
 from tests.support.steps import (
     CODE,

@@ -24,15 +24,7 @@ from accounts.users.services import UsernameTaken
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.site import together
-from tests.support.steps import (
-    PASSWORD,
-    address_of,
-    confirm,
-    mail_to,
-    make_user,
-    sign_in,
-    sign_up,
-)
+from tests.support.steps import PASSWORD, address_of, confirm, mail_to, make_user, sign_in, sign_up
 
 pytestmark = pytest.mark.django_db
 

@@ -5,11 +5,7 @@ from django.test import Client
 
 from accounts.users.models import Identity, User
 from tests.support.openid_provider import OpenIDProvider, Person
-from tests.support.second_factor import (
-    CHALLENGE,
-    enrolled,
-    unused_code,
-)
+from tests.support.second_factor import CHALLENGE, enrolled, unused_code
 from tests.support.social import configured, round_trip
 from tests.support.steps import is_signed_in, mail_to, path_of, sign_in
 
