@@ -46,27 +46,15 @@ def test_oversized_bodies_and_headers_are_refused_before_they_are_read(server, s
     # that the connection is not reset before the client gets the answer.
     for to in (LOGIN, PROFILE):
         check("2 MB", server.send(to, b"[" + b" " * 2 * MEGABYTE), 413)
-    for length in (2_621_441, 10**18, 10**40):
-        for to in CALLS:
+    for to in CALLS:
+        for length, status in ((2_621_441, 413), (10**18, 413), (10**40, 400)):
             head = f"{to.method} {API}{to.path} HTTP/1.1\r\n{host}"
             answer = raw(site, f"{head}Content-Length: {length}\r\n\r\n")
-            if length < 2**63:
-                assert answer.startswith("HTTP/1.1 413"), to
-                assert '"code": "content_too_large"' in answer, to
-            assert answer.startswith("HTTP/1.1 4"), to
+            assert answer.startswith(f"HTTP/1.1 {status}"), (to, length)
     long, many = "a" * MEGABYTE, "\r\n".join(f"X-{i}: a" for i in range(500))
     for lines in (f"Authorization: Bearer {long}", f"X: {long}", many):
         answer = raw(site, f"GET {ME} HTTP/1.1\r\n{host}{lines}\r\n\r\n")
         assert answer.startswith(("HTTP/1.1 431", "HTTP/1.1 400"))
-    for lines, status in (
-        ("Authorization: Bearer a\r\nAuthorization: Bearer b", 401),
-        ("AUTHORIZATION: bearer a", 401),
-        ("Authorization: \0", 400),
-        ("Authorization: Bearer\r\n a", 400),
-        ("Authorization : Bearer a", 400),
-    ):
-        answer = raw(site, f"GET {ME} HTTP/1.1\r\n{host}{lines}\r\n\r\n")
-        assert answer.startswith(f"HTTP/1.1 {status}"), lines
     # Django's own parser of media types fails on these, before any view is called.
     for more in ("; a*=no-such''x", ";a=b" * 3000, "y" * 8000):
         kind = f"application/json{more}"

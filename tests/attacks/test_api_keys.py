@@ -19,7 +19,7 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.activity import events
 from accounts.activity.models import Activity
-from accounts.apikeys.models import ID_LENGTH, PREFIX, APIKey, id_of, is_key, make_text
+from accounts.apikeys.models import ID_LENGTH, PREFIX, TEXT, APIKey
 from accounts.common import clock as site_clock
 from accounts.throttle.limits import KEY_NEW
 from accounts.throttle.services import hit
@@ -85,7 +85,7 @@ def test_a_key_is_shown_once_and_never_again_by_any_page_answer_mail_or_log(cloc
     for key, seen in itertools.product(keys, shown):
         # The id is no secret, but no part of the secret that follows it may appear.
         assert key[25:33] not in seen
-    assert id_of(keys[0])[:4] in shown[2], "the page lists these keys"
+    assert TEXT.id_of(keys[0])[:4] in shown[2], "the page lists these keys"
     assert all(is_alive(key) for key in keys)
 
 
@@ -135,7 +135,7 @@ def test_a_secret_works_only_with_its_own_id_and_a_wrong_one_costs_one_query(
     unknown = other_letter(alice, start - 1)[:end]
 
     for forged in map(sealed, (crossed, guessed, unknown)):
-        assert is_key(forged)
+        assert TEXT.is_key(forged)
         with django_assert_num_queries(1):
             answer = call("me/", token=forged)
         assert (answer.status, answer.code) == REFUSED
@@ -219,7 +219,7 @@ def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_al
     assert SCANNER
     documented: dict[str, Any] = {}
     exec(SCANNER[1], documented)  # noqa: S102 our own documentation
-    keys = [make_text().text for _ in range(100)]
+    keys = [TEXT.make().text for _ in range(100)]
     soup = "".join(
         f'{{"key":"{key}"}} {key}\nexport KEY={key};{key[:-1]} x{key[9:]}' for key in keys
     )
@@ -358,8 +358,6 @@ ENDS: dict[str, Callable[[Any, Client, str], Any]] = {
     "locked down": lambda _user, browser, _key: browser.post(LOCKDOWN),
     "switched off": lambda user, *_: by_superuser(user, "deactivate"),
     "switched off past the admin": lambda *_: User.objects.update(is_active=False),
-    "deleted": lambda user, *_: user.delete(),
-    "removed on the page": lambda _user, browser, key: browser.post(KEYS, {"end": row_of(key).pk}),
     "removed by a call": lambda user, _browser, key: end_by_call(user, key),
 }
 
