@@ -15,8 +15,7 @@ from authsite.serving.https import NAMES, certify, issue
 from authsite.serving.server import check
 from tests.support.https import LocalHttps
 from tests.support.missing import find, missing
-from tests.support.process import free_port, listening, within
-from tests.support.site import Site
+from tests.support.process import listening, within
 from tests.support.steps import LOGIN
 
 HSTS = "max-age=31536000; includeSubDomains; preload"
@@ -191,19 +190,15 @@ def test_a_world_readable_or_mismatched_key_is_refused(tmp_path):
         check(site, key)
 
 
-@pytest.mark.parametrize("which", ["PORT", "REDIRECT_PORT"])
+@pytest.mark.parametrize("which", ["port", "redirect_port"])
 def test_a_start_on_a_port_in_use_fails_and_names_the_port(which, tmp_path):
-    ports = {"PORT": free_port(), "REDIRECT_PORT": free_port()}
-    certify(tmp_path / "tls")
-    files = {"TLS_CERT_FILE": tmp_path / "tls/site.pem", "TLS_KEY_FILE": tmp_path / "tls/site.key"}
-    env = {name: str(value) for name, value in (ports | files).items()}
-    site = Site(data_dir=tmp_path, **env, ORIGIN=f"https://localhost:{ports['PORT']}")
-    with socket.create_server(("127.0.0.1", ports[which])):
-        site.make_database()
+    site = LocalHttps(tmp_path)
+    site.make_database()
+    with socket.create_server(("127.0.0.1", getattr(site, which))) as other:
         process = site.launch()
         assert process.wait() == 1
-        assert f"authsite does not start at 127.0.0.1:{ports[which]}:" in process.log()
-        assert [name for name, port in ports.items() if listening(port)] == [which]
+        assert f"authsite does not start at 127.0.0.1:{other.getsockname()[1]}:" in process.log()
+        assert [listening(site.port), listening(site.redirect_port)].count(True) == 1
 
 
 def test_one_signal_closes_both_ports(https):
