@@ -9,14 +9,9 @@ from django.conf import settings
 from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
 from django.test import Client
 
-from accounts.recovery.models import Recovery
 from accounts.throttle.limits import LOGIN_NETWORK, LOGIN_REPEAT, LOGIN_SUBSCRIBER, UNGUESSABLE
-from accounts.twofactor.models import Authenticator
-from accounts.users.models import User
 from accounts.users.services import confirm_email
 from tests.support.api import call
-from tests.support.disputes import MINE, NEW, lock_link, recipients_of, reset_link, sets_password
-from tests.support.second_factor import CHALLENGE, enrolled, set_up_authenticator, unused_code
 from tests.support.signin import set_up
 from tests.support.steps import (
     CODE,
@@ -343,31 +338,3 @@ def test_the_last_method_depends_on_a_right_proof_and_never_on_the_typed_login()
             assert settings.LAST_METHOD_COOKIE_NAME not in answer.cookies, (login, password)
 
     assert sign_in(client, "alice").cookies[settings.LAST_METHOD_COOKIE_NAME].value == "password"
-
-
-def test_a_thief_with_the_password_signs_in_only_to_an_account_without_a_factor(home, clock):
-    """In the other account, a waiting period begins, which a sign-in with the factor ends."""
-    alice, thief = User.objects.get(), Client(REMOTE_ADDR="198.51.100.7")
-    sign_in(thief, "alice")
-    assert is_signed_in(thief)
-    thief.post("/accounts/password/change/", {"password1": "the thiefs own word 7"})
-    set_up_authenticator(thief, name="Mallory’s")
-
-    home.post(lock_link("from a new browser"))
-    link = reset_link()
-    home.post(link, {"former": PASSWORD})
-    assert sets_password(home, link)
-    assert not is_signed_in(thief)
-    assert not Authenticator.objects.exists()
-    assert sign_in(Client(), "alice", "the thiefs own word 7").status_code == 200
-
-    enrolled(alice)
-    clock.advance(days=8)
-    assert sign_in(thief, "alice", NEW).url == CHALLENGE
-    thief.post(CHALLENGE, {"lost": "ask"})
-    assert recipients_of("asked to remove your second factors") == {MINE}
-    sign_in(home, "alice", NEW)
-    home.post(CHALLENGE, {"code": unused_code(alice)})
-    assert is_signed_in(home)
-    assert not Recovery.objects.exists()
-    assert not is_signed_in(thief)
