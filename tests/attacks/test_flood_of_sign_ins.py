@@ -68,15 +68,12 @@ def test_beside_a_flood_everybody_else_signs_in(flooded, clock):
 ODD: dict[str, Any] = {
     "HTTP Basic": lambda: sign_in(HTTP_AUTHORIZATION="Basic Ym9iOnBhc3N3b3Jk"),
     "a username with spaces": lambda: sign_in(" alice "),
-    "a username that cannot be shown": lambda: sign_in("alice\u202e"),
     "no username": lambda: sign_in(""),
     "a username that is an access token": lambda: sign_in("alice" * 100),
     "no password": lambda: sign_in(password=""),
     "a password with a control character": lambda: sign_in(password="a\0b"),
     "a cookie": lambda: sign_in(HTTP_COOKIE="known=x"),
     "another member": lambda: environ("POST", "/api/v1/token/", b'{"username": "alice"}'),
-    "a list": lambda: environ("POST", "/api/v1/token/", b'["username", "password"]'),
-    "a GET": lambda: environ("GET", "/api/v1/token/"),
 }
 
 

@@ -173,8 +173,7 @@ def test_a_malformed_id_token_is_refused(op, case):
 @pytest.mark.parametrize("payload", [DEEP, "[]", "null", "{", ""], ids=repr)
 def test_signed_claims_that_are_not_an_object_are_refused(op, payload):
     text = f"{encoded(b'{"alg": "ES256", "kid": "one"}')}.{encoded(payload.encode())}"
-    token = f"{text}.{encoded(signed_by()(op, text.encode()))}"
-    op._id_token = lambda _grant: token
+    op._id_token = lambda _grant: f"{text}.{encoded(signed_by()(op, text.encode()))}"
 
     assert_refused(op)
 

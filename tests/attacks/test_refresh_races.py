@@ -91,8 +91,10 @@ def repeated(first, step):
     return answers
 
 
-def calls_during(nodes, name, end):
-    """Programs sign in, refresh and exchange while ``end`` runs; no token is valid afterwards."""
+def calls_during_a_lockdown(nodes, name):
+    """Programs sign in, refresh and exchange during a lockdown; no token is valid afterwards."""
+    owner = confirmed(nodes, name)
+    token = owner.csrf(LOCKDOWN)
     there = programs(nodes)
     firsts = [get_tokens(name, program) for program in there]
 
@@ -104,7 +106,7 @@ def calls_during(nodes, name, end):
             return repeated(first, lambda former: exchange(former["access"], here))
         if i < 6:
             return [get_tokens(name, here)]
-        end()
+        owner.post(LOCKDOWN, {}, csrf=token)
         return []
 
     answers = [answer for answers in together(7, act) for answer in answers]
@@ -115,21 +117,7 @@ def calls_during(nodes, name, end):
     for answer in given:
         if "refresh" in answer.body:
             assert renew(answer["refresh"], there[0]).code == "token_not_valid"
-
-
-def calls_during_a_lockdown(nodes, name):
-    """The owner locks the account in a browser while programs call the API."""
-    owner = confirmed(nodes, name)
-    token = owner.csrf(LOCKDOWN)
-    calls_during(nodes, name, lambda: owner.post(LOCKDOWN, {}, csrf=token))
     assert live_sessions(nodes, name) == 0
-
-
-def calls_while_the_account_is_switched_off(nodes, name):
-    """The account is deactivated in the database while programs call the API."""
-    confirmed(nodes, name)
-    statement = "UPDATE accounts_user SET is_active = (1 = 0) WHERE username = ?"
-    calls_during(nodes, name, lambda: sql(nodes[0], statement, name))
 
 
 def eight_good_codes_for_one_challenge(nodes, name):
@@ -150,7 +138,6 @@ RACES = [
     eight_uses_of_one_refresh_token,
     retries_while_the_successor_is_used,
     calls_during_a_lockdown,
-    calls_while_the_account_is_switched_off,
     eight_good_codes_for_one_challenge,
 ]
 

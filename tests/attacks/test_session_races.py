@@ -5,7 +5,6 @@ import pytest
 from tests.support.nodes import AT_ONCE, server_errors
 from tests.support.races import (
     LOCKDOWN,
-    SESSIONS,
     WAITS,
     browsers,
     confirmed,
@@ -80,21 +79,6 @@ def signing_in_during_a_lockdown(nodes, name):
     assert {browser.get("/").status for browser in [owner, *new]} == {302}
 
 
-def eight_browsers_that_end_all_others(nodes, name):
-    """Eight browsers sign out all others at once, and at most one session is left."""
-    owner = confirmed(nodes, name)
-    new, tokens = browsers(nodes, AT_ONCE)
-    assert [sign_in(new[i], name, tokens[i]).status for i in range(AT_ONCE)] == [302] * AT_ONCE
-    tokens = [browser.csrf(SESSIONS) for browser in new]
-
-    answers = together(AT_ONCE, lambda i: new[i].post(SESSIONS, {"others": "1"}, csrf=tokens[i]))
-
-    assert server_errors(answers) == []
-    assert live_sessions(nodes, name) <= 1
-    assert sum(browser.get("/").status == 200 for browser in [owner, *new]) <= 1
-    assert times_in_history(nodes, name, "others_ended") >= 1
-
-
 def eight_guesses_inside_a_stolen_session(nodes, name):
     """Every wrong guess is recorded, and the owner is mailed once."""
     owner = confirmed(nodes, name)
@@ -111,7 +95,6 @@ def eight_guesses_inside_a_stolen_session(nodes, name):
 RACES = [
     eight_guesses_inside_a_stolen_session,
     signing_in_during_a_lockdown,
-    eight_browsers_that_end_all_others,
 ]
 
 

@@ -6,7 +6,7 @@ import pytest
 from django.utils import translation
 
 from accounts.common import client_info
-from accounts.common.client_info import ClientInfo, client_ip, networks, parse_ip
+from accounts.common.client_info import ClientInfo, client_ip, parse_ip
 from accounts.common.environment import ConfigError, read
 from tests.support import mmdb
 
@@ -70,24 +70,6 @@ def test_the_rightmost_untrusted_forwarded_ip_is_the_client_ip(peer, forwarded, 
     assert address
 
     assert client_ip(address, forwarded, PROXIES) == ip_address(client)
-
-
-@pytest.mark.parametrize(
-    "one, other, shared",
-    [
-        ("2001:db8::1", "2001:db8::ffff:2", [1, 2, 4]),
-        ("2001:db8::1", "2001:db8:0:1::1", [2, 4]),
-        ("2001:db8::1", "2001:db8:0:ffff::1", [4]),
-        ("2001:db8::1", "2001:db8:1::1", []),
-        ("192.0.2.1", "::ffff:192.0.2.1", [1, 4]),
-        ("192.0.2.1", "192.0.2.255", [4]),
-        ("192.0.2.1", "192.0.3.1", []),
-    ],
-)
-def test_two_ips_share_the_networks_that_one_subscriber_may_have(one, other, shared):
-    here, there = ([*networks(address)] for text in (one, other) if (address := parse_ip(text)))
-
-    assert [weight for network, weight in here if (network, weight) in there] == shared
 
 
 @pytest.fixture

@@ -184,10 +184,6 @@ def test_providers_keep_the_order_of_their_buttons_and_hide_their_secrets(tmp_pa
     assert (acme.key, github.key, github.client_secret) == ("oidc/acme", "github", "hunter2")
     assert "hunter2" not in repr(config.issuers)
 
-    plain = json.dumps([ACME | {"issuer": "http://127.0.0.1:9000"}])
-    development = {"ENVIRONMENT": "development", "OIDC_PROVIDERS": plain}
-    assert read(GOOD | development, tmp_path).issuers[0].origins == ("http://127.0.0.1:9000",)
-
 
 @pytest.mark.parametrize(
     "wrong, meant",
