@@ -24,6 +24,7 @@ from accounts.twofactor.models import Passkey
 from accounts.users import services as users
 from accounts.users.models import Identity, PendingSignup, User
 from tests.support.administration import HERE, LIST, desk, page_of
+from tests.support.api_keys import key_of, row_of
 from tests.support.apps import connect_app, make_app
 from tests.support.second_factor import enrolled
 from tests.support.signin import set_up, signed_in
@@ -37,10 +38,11 @@ def test_people_are_found_by_what_they_or_others_may_know():
     """That is each name and email, also former ones, and the ids of what belongs to them."""
     alice = make_user("alice")
     make_user("bob")
+    key = row_of(key_of(alice))
     emails.add(alice, "pending@work.example", HERE)
     users.confirm_email(alice, "former@old.example")
     emails.remove(alice, alice.emails.latest("pk").pk, Actor(HERE))
-    key, _text = apikeys.make(alice, "Backup", frozenset({"profile:read"}), None, Actor(HERE))
+    alice.refresh_from_db()
     Identity.objects.create(user=alice, issuer="https://id.example", subject="Subject-17")
     at_an_app = alice.pairwise_subjects.create(sector="shop.example.org")
     signed_in(alice)
