@@ -20,6 +20,7 @@ from tests.support.process import free_port
 from tests.support.proxies import NAME, ORIGIN, Nginx, certify
 from tests.support.site import ROOT, Site, production
 from tests.support.smtp import MailServer
+from tests.support.steps import sql
 
 # Faults that remove a header of the answer.
 DROPPED = {"hsts": "Strict-Transport-Security", "headers": "X-Frame-Options"}
@@ -144,29 +145,10 @@ class _Forward(_Quiet):
         self.wfile.write(body)
 
 
-OWNER = """
-from django.db import transaction
-from accounts.users import services
-from accounts.users.models import User
-with transaction.atomic():
-    services.take_username("carol", until=None)
-    carol = services.create_user("carol", "!")
-User.objects.update(is_staff=True, is_superuser=True, has_factor=True)
-"""
-
-
 @pytest.fixture(scope="module")
 def behind(tmp_path_factory):
     with production(tmp_path_factory.mktemp("production"), ORIGIN) as site:
         yield site
-
-
-def found(site, proxy, settings, fault=""):
-    settings.SECRET_KEY = "another" if fault == "probe_refused" else site.env["SECRET_KEY"]
-    port = free_port() if fault == "unreachable" else proxy.https
-    config = read(site.env | {"DATA_DIR": str(site.data_dir)}, ROOT)
-    reach = Reach(config, "127.0.0.1", port, proxy.http, str(proxy.authority))
-    return {finding.code for finding in outside.check(reach)}
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of the old version of TLS
@@ -174,10 +156,14 @@ def found(site, proxy, settings, fault=""):
 def test_the_doctor_finds_exactly_the_fault_of_a_proxy(
     behind, settings, tmp_path, monkeypatch, fault
 ):
+    settings.SECRET_KEY = "another" if fault == "probe_refused" else behind.env["SECRET_KEY"]
     if fault == "descriptors":
         monkeypatch.setattr(outside, "LEAST_DESCRIPTORS", 10**9)
+    config = read(behind.env | {"DATA_DIR": str(behind.data_dir)}, ROOT)
     with FaultyProxy(tmp_path, behind.port, fault) as proxy:
-        codes = found(behind, proxy, settings, fault)
+        port = free_port() if fault == "unreachable" else proxy.https
+        reach = Reach(config, "127.0.0.1", port, proxy.http, str(proxy.authority))
+        codes = {finding.code for finding in outside.check(reach)}
 
     assert codes == ({FAULTS[fault]} if fault else set())
 
@@ -197,7 +183,9 @@ def test_the_doctor_finds_nothing_wrong_with_the_files_of_deploy(tmp_path, postg
         site = production(tmp_path, ORIGIN, **services)
         site._migrate = False
         site.collect_static()
-        site.manage("shell", "--verbosity", "0", "--command", OWNER)
+        carol = ("--username=carol", "--email=carol@example.org")
+        site.manage("createsuperuser", "--noinput", *carol)
+        sql(site, "UPDATE accounts_user SET has_factor = true")
         with site, Nginx(tmp_path / "proxy", site) as proxy:
             reach = ["--connect", f"127.0.0.1:{proxy.https}", "--plain-port", str(proxy.http)]
             told = site.manage("doctor", *reach, "--ca", str(proxy.authority), "--json")
