@@ -11,9 +11,8 @@ from tests.support import apps
 from tests.support.authorize import AUTHORIZE
 from tests.support.authorize import CHALLENGE as CHALLENGE_OF_APP
 from tests.support.browser import axe
-from tests.support.browser_rows import APP, HISTORY, KEYS, NEW_KEY, PASSKEY, SOME_KEYS, WIDE
+from tests.support.browser_rows import KEYS, NEW_KEY, WIDE
 from tests.support.browser_steps import (
-    LONG_AGO,
     NEW_PASSWORD,
     administrator,
     become,
@@ -197,6 +196,12 @@ def by_mailed_links(site):
     yield stranger, newest[0], "Set a new password for authsite"
 
 
+def fill(site, how, username):
+    """Let a function of ``tests.support.browser_rows`` add rows to an account."""
+    program = f"from tests.support import browser_rows; browser_rows.{how}({username!r})"
+    site.manage("shell", "--no-imports", "-c", program)
+
+
 def as_a_member(site):
     """Yield the pages of a member.
 
@@ -207,10 +212,7 @@ def as_a_member(site):
         sign_in(site.client(User_Agent=IPHONE), "alice")
     assert alice.post("/accounts/email/", {"email": f"{WIDE}@other.example"}).status == 302
     sql(site, "UPDATE accounts_user SET display_name = ? WHERE username = 'alice'", WIDE)
-    sql(site, HISTORY, LONG_AGO, "alice")
-    sql(site, SOME_KEYS, WIDE, LONG_AGO, LONG_AGO, LONG_AGO, "alice")
-    for statement in APP:
-        sql(site, statement, WIDE, LONG_AGO, "alice")
+    fill(site, "fill_account", "alice")
     yield alice, "/", "Overview"
     yield alice, "/accounts/sessions/", "Where you’re signed in"
     yield alice, "/accounts/activity/?page=2", "Activity"
@@ -275,7 +277,7 @@ def with_second_factors(site):
     assert bob.post(RECOVERY_CODES, {"code": code}).location == "/accounts/2fa/"
     sign_in(trusted, "bob")
     assert trusted.post(CHALLENGE, {"code": code, "trust": "on"}).location == "/"
-    sql(site, PASSKEY, WIDE, LONG_AGO, "bob")
+    fill(site, "add_passkey", "bob")
     sign_in(lost, "bob")
     yield lost, CHALLENGE, "Confirm that it’s you"
     assert lost.post(CHALLENGE, {"lost": "ask"}).status == 302

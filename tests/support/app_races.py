@@ -4,7 +4,6 @@ import json
 from base64 import urlsafe_b64encode
 from hashlib import sha256
 
-from tests.support.browser_rows import EMPTY_OF_APP, EMPTY_VALUES
 from tests.support.nodes import Nodes, browser_at
 from tests.support.site import Response
 from tests.support.steps import sql
@@ -12,12 +11,13 @@ from tests.support.steps import sql
 VERIFIER = "v" * 43
 WEB = "https://paperless.example.org/callback"
 SCOPE = "openid offline_access profile:read"
-APP = f"""
+APP = """
 INSERT INTO oauth_client (id, name, is_public, is_first_party, is_verified, redirect_uris,
     logout_uris, scope, audiences, factor, homepage, privacy_url, terms_url, created_at,
-    {EMPTY_OF_APP})
+    backchannel_logout_uri, resource, jwks_uri, sector, source, logo, registered_with,
+    backchannel_logout_is_private, requires_dpop, jwks_uri_is_private, is_device)
 VALUES (?, 'Paperless', TRUE, FALSE, TRUE, ?, '[]', ?, ?, '', '', '', '', CURRENT_TIMESTAMP,
-    {EMPTY_VALUES})
+    '', '', '', '', 'operator', '', '', FALSE, FALSE, FALSE, FALSE)
 """
 CONNECTION = """
 INSERT INTO oauth_connection (user_id, client_id, audience, scope, since, used_at)
