@@ -117,7 +117,7 @@ def _registered(site, name):
 
 def _request(at, name):
     own = {"client_id": at.apps[name][0], "redirect_uri": APPS[name][0]}
-    return hostile.RIGHT | own | {"code_challenge": hostile.challenge()}
+    return hostile.RIGHT | own
 
 
 def _kind(verdict):

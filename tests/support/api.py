@@ -36,7 +36,7 @@ def call(
     """
     authorization = f"Bearer {token}" if token else None
     if basic:
-        authorization = f"Basic {base64.b64encode(basic.encode()).decode()}"
+        authorization = raw.basic(*basic.split(":", 1))
     return raw.call(
         client or Program(),
         API + path,

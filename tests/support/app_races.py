@@ -1,15 +1,14 @@
 """Steps of races over the codes and tokens of apps."""
 
 import json
-from base64 import urlsafe_b64encode
 from hashlib import sha256
 
+from tests.support.apps import WEB
+from tests.support.authorize import CHALLENGE, VERIFIER
 from tests.support.nodes import Nodes, browser_at
 from tests.support.site import Response
 from tests.support.steps import sql
 
-VERIFIER = "v" * 43
-WEB = "https://paperless.example.org/callback"
 SCOPE = "openid offline_access profile:read"
 APP = """
 INSERT INTO oauth_client (id, name, is_public, is_first_party, is_verified, redirect_uris,
@@ -40,9 +39,8 @@ def connect(nodes: Nodes, name: str) -> None:
 
 
 def add_code(nodes: Nodes, name: str, code: str) -> None:
-    challenge = urlsafe_b64encode(sha256(VERIFIER.encode()).digest()).decode().rstrip("=")
     digest = sha256(code.encode()).hexdigest()
-    sql(nodes[0], CODE, digest, name, WEB, challenge, SCOPE, nodes[0].origin, name)
+    sql(nodes[0], CODE, digest, name, WEB, CHALLENGE, SCOPE, nodes[0].origin, name)
 
 
 def token_call(nodes: Nodes, i: int, name: str, **form: str) -> Response:

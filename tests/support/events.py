@@ -33,7 +33,7 @@ from tests.support import second_factor, webauthn
 from tests.support.administration import act
 from tests.support.api import call, exchange, get_tokens, renew, second_step
 from tests.support.apps import the_app
-from tests.support.authorize import VERIFIER, allow, begin, result
+from tests.support.authorize import allow, begin, result
 from tests.support.devices import new_device, type_code
 from tests.support.invitations import INVITE, invited_link
 from tests.support.invitations import LIST as INVITATIONS
@@ -284,7 +284,7 @@ def have_a_connected_app(scene: Scene) -> tuple[App, str]:
     """Return the app and the code that it has redeemed."""
     app = have_an_app(scene)
     code = result(agree_to_the_app(scene))["code"]
-    assert app.redeem(code, code_verifier=VERIFIER).status == 200
+    assert app.redeem(code).status == 200
     return app, code
 
 
@@ -653,7 +653,7 @@ CASES = FACTOR_CASES | {
         lambda s: s.here.post(f"/accounts/apps/{the_app().pk}/"), prepare=have_a_connected_app
     ),
     "code_reused": by_visitor(
-        lambda s: s.prepared[0].redeem(s.prepared[1], code_verifier=VERIFIER),
+        lambda s: s.prepared[0].redeem(s.prepared[1]),
         prepare=have_a_connected_app,
     ),
     "switched_off": by_carol(carol_acts("deactivate")),

@@ -1,6 +1,5 @@
 """An app that signs people in with their accounts here, called in process."""
 
-import base64
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,9 +20,10 @@ from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from tests.support.api import call
+from tests.support.api_jwt import basic
 from tests.support.apps import WEB
+from tests.support.authorize import CHALLENGE, VERIFIER
 
-VERIFIER = "a" * 43
 EVERYTHING = "openid profile email groups offline_access"
 FORM = "application/x-www-form-urlencoded"
 HERE = ClientInfo("192.0.2.1", "Mozilla/5.0")
@@ -61,7 +61,7 @@ class App:
             "redirect_uri": WEB,
             "scope": scope,
             "audience": audience(),
-            "code_challenge": codes.code_challenge_of(VERIFIER),
+            "code_challenge": CHALLENGE,
             "expires_at": clock.now(),
         }
         return codes.issue(AuthorizationRequest(**(fields | changes)), session)
@@ -70,8 +70,7 @@ class App:
         """Call an endpoint, with the proof `dpop` if there is one."""
         headers = {"DPoP": dpop} if dpop else {}
         if self.secret:
-            pair = f"{self.client.pk}:{self.secret}".encode()
-            headers["Authorization"] = f"Basic {base64.b64encode(pair).decode()}"
+            headers["Authorization"] = basic(self.client.pk, self.secret)
         else:
             form = {"client_id": self.client.pk} | form
         there = self.browser.post(path, urlencode(form), content_type=FORM, headers=headers)

@@ -8,10 +8,10 @@ and no redirect); ``<status> <error>`` (the answer to a program).
 import base64
 import json
 from collections.abc import Callable, Mapping
-from hashlib import sha256
 from typing import Any
 from urllib.parse import parse_qs, quote, urlencode, urljoin, urlsplit
 
+from tests.support.authorize import CHALLENGE, VERIFIER
 from tests.support.site import Client, Response
 
 FORM = "application/x-www-form-urlencoded"
@@ -22,11 +22,6 @@ LOOPBACK = "http://127.0.0.1/cb"
 KNOWN = ("auth", "in_form", "method", "query", "raw", "scheme", "signed_in", "type")
 
 TOKENS = ("access", "refresh", "id_token")
-
-
-def challenge() -> str:
-    digest = sha256(VERIFIER.encode()).digest()
-    return base64.urlsafe_b64encode(digest).decode().rstrip("=")
 
 
 class Provider:
@@ -49,7 +44,6 @@ class Provider:
         """Return a new authorization code of ``app``."""
         redirect = {"web": REDIRECT, "other": OTHER}[app]
         asked = RIGHT | {"client_id": self.apps[app][0], "redirect_uri": redirect} | changes
-        asked["code_challenge"] = challenge()
         if "openid" not in asked["scope"]:
             del asked["nonce"]
         answer = self.browser.get(f"{self.path('authorization')}?{urlencode(asked)}")
@@ -92,7 +86,6 @@ class Values(dict[str, str]):
             public=public,
             secret=secret,
             origin=provider.origin,
-            challenge=challenge(),
             goodbye=GOODBYE,
         )
 
@@ -135,7 +128,7 @@ class Values(dict[str, str]):
     def _pushed(self, app: str = "web") -> str:
         redirect = {"web": REDIRECT, "other": OTHER}[app]
         named = {"client_id": self._at.apps[app][0], "redirect_uri": redirect}
-        asked = RIGHT | named | {"code_challenge": challenge()}
+        asked = RIGHT | named
         answer = self._at.call("pushed_authorization_request", asked, app)
         return str(answer["request_uri"])
 
@@ -280,8 +273,6 @@ def _program_verdict(answer: Response) -> str:
 
 HOST = "client.example.org"
 REDIRECT = f"https://{HOST}/cb"
-VERIFIER = "hostile-requests-have-this-verifier-of-PKCE-0123456789"
-CHALLENGE = "{challenge}"
 UNSIGNED = "eyJhbGciOiJub25lIn0.eyJyZWRpcmVjdF91cmkiOiJodHRwczovL21hbGxvcnkuZXhhbXBsZS8ifQ."
 
 RIGHT: dict[str, Any] = {
@@ -504,7 +495,7 @@ TOKEN: Cases = {
     "redirect_uri twice": {"redirect_uri": [REDIRECT, REDIRECT]},
     "code_verifier missing": {"code_verifier": None},
     "code_verifier wrong": {"code_verifier": "x" * 43},
-    "code_verifier: the challenge": {"code_verifier": "{challenge}"},
+    "code_verifier: the challenge": {"code_verifier": CHALLENGE},
     "code_verifier of 42 characters": {"code_verifier": VERIFIER[:42]},
     "code_verifier twice": {"code_verifier": [VERIFIER, "x" * 43]},
     "scope widened": {"scope": "openid groups"},
