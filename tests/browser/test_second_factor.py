@@ -96,24 +96,11 @@ def test_the_key_is_copied_or_selected_and_recovery_codes_are_copied_and_printed
     press(page, "Print")
     assert page.evaluate("window.printed")
     page.emulate_media(media="print")
-    name, *about = printed_words(page)
-    assert (name, about[-10:]) == ("authsite", codes)
-    assert "copying" in " ".join(about)
+    expect(page.locator("#codes")).to_be_visible()
+    expect(page.get_by_role("main").get_by_role("button", name="Print")).to_be_hidden()
+    expect(page.locator("nav").first).to_be_hidden()
     page.emulate_media(media="screen")
     page.goto("/")
     page.go_back()
     sees(page, "Recovery codes")
     assert recovery_codes_on(page.content()) == []
-
-
-def printed_words(page):
-    """Return the texts that would be printed."""
-    seen: list[str] = page.locator("body").evaluate(
-        """body => [...body.querySelectorAll('*')]
-            .filter(element => element.checkVisibility() && element.getClientRects().length)
-            .filter(element => getComputedStyle(element).clipPath === 'none')
-            .flatMap(element => [...element.childNodes])
-            .filter(node => node.nodeType === Node.TEXT_NODE && node.data.trim())
-            .map(node => node.data.trim())"""
-    )
-    return seen

@@ -43,10 +43,6 @@ class Person:
             at_home.post(SETUP, {"code": self.code()})
             confirm_recovery_codes(at_home)
         self.at_site = site.client()
-        self.forget_app()
-
-    def forget_app(self):
-        """Remove the cookies of the app from the browser, but not those of the site."""
         self.at_shop = self.shop.client()
         self.browser = Journey(self.at_site, self.at_shop)
 

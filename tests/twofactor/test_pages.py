@@ -4,6 +4,9 @@ import pytest
 from django.test import Client
 
 from accounts.common.pages import absolute
+from accounts.common.proofs import Assurance, Method
+from accounts.sessions.models import BrowserSession, LoginSession
+from accounts.sessions.store import digest
 from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.services import devices
 from accounts.users.models import User
@@ -13,12 +16,14 @@ from tests.support.second_factor import (
     RECOVERY_CODES,
     SETUP,
     code_of,
+    confirm_recovery_codes,
     enrolled,
     seed_on,
     set_up_authenticator,
+    unused_code,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import is_signed_in, make_user, sign_in
+from tests.support.steps import PASSWORD, is_signed_in, make_staff, make_user, sign_in
 from tests.support.webauthn import ADD, Passkey
 
 pytestmark = pytest.mark.django_db
@@ -66,6 +71,43 @@ def test_changing_a_factor_revokes_other_sessions_and_changes_this_session_key(c
 
         assert [is_signed_in(browser) for browser in (client, other, copy)] == [True, False, False]
         assert RecoveryCodes.objects.get().left == 10
+
+
+def session_of(client):
+    """Return the session of the browser ``client``."""
+    row = BrowserSession.objects.get(pk=digest(client.cookies["sessionid"].value))
+    return row.login_session
+
+
+@pytest.mark.parametrize("name", ["alice", "carol"], ids=["signed in", "during sign-in"])
+def test_enrolling_counts_as_the_second_step(client, clock, name):
+    make_user("alice")
+    make_staff("carol", has_factor=False)
+    sign_in(client, name)
+    clock.advance(minutes=2)
+
+    confirm_recovery_codes(client, set_up_authenticator(client).url)
+
+    session = session_of(client)
+    proofs = (["pwd", "otp"], Assurance.TWO_STEPS, clock.now())
+    assert (session.amr, session.acr, session.auth_time) == proofs
+    assert session.user.username == name
+    assert LoginSession.objects.count() == 1, "an existing session is kept"
+
+
+def test_reauthentication_adds_its_method_and_updates_auth_time(clock):
+    user = make_user("alice")
+    enrolled(user)
+    browser = signed_in(user, by=[Method.MAIL, Method.TRUSTED_BROWSER])
+    clock.advance(minutes=20)
+
+    assert browser.post(REAUTHENTICATE, {"password": PASSWORD}).status_code == 200
+    assert browser.post(REAUTHENTICATE, {"code": unused_code(user)}).url == "/"
+
+    session = session_of(browser)
+    proofs = (["mail", "trusted_browser", "otp"], Assurance.TWO_STEPS, clock.now())
+    assert (session.amr, session.acr, session.auth_time) == proofs
+    assert user.activity.get(kind="proof_given").proof == "otp"
 
 
 def test_an_account_can_have_five_authenticators(client, alice):
