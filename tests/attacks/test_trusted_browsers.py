@@ -51,7 +51,7 @@ from tests.support.second_steps import (
 )
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import IPHONE, LOGIN, PASSWORD, is_signed_in, make_user, sign_in
-from tests.support.webauthn import LOGIN_PASSKEY, PASSKEYS, registered
+from tests.support.webauthn import LOGIN_PASSKEY, registered
 
 pytestmark = pytest.mark.django_db
 
@@ -179,13 +179,7 @@ def test_a_planted_trust_cookie_with_many_parts_is_refused_and_does_not_grow(ali
     assert not needs_second_step(here)
 
 
-def remove_a_passkey(here, alice):
-    here.post(f"{PASSKEYS}{alice.passkey_set.get().pk}/", {"remove": "1"})
-
-
 ENDS: dict[str, Callable[[Client, Any], object]] = {
-    "another passkey": lambda here, _alice: add_passkey(here),
-    "a passkey removed": remove_a_passkey,
     "this one ended": lambda here, alice: here.post(
         TRUSTED, {"end": str(alice.trusted_browsers.get().pk)}
     ),
@@ -196,7 +190,6 @@ ENDS: dict[str, Callable[[Client, Any], object]] = {
 
 @pytest.mark.parametrize("end", ENDS.values(), ids=ENDS)
 def test_changes_of_credentials_and_the_owner_end_the_trust(alice, end):
-    registered(alice)
     here = trusting_browser(alice)
     copy = with_cookie(here.cookies[COOKIE].value)
 
