@@ -9,9 +9,9 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
 from django.http import HttpRequest, HttpResponse, JsonResponse
-from django.urls import reverse
 from django.views.decorators.http import require_safe
 
+from accounts.common.pages import absolute
 from accounts.common.proofs import Assurance
 from accounts.oauth import id_tokens
 from accounts.oauth.clients import authentication
@@ -49,16 +49,16 @@ def provider(_request: HttpRequest) -> HttpResponse:
     return _public(
         {
             "issuer": settings.AUTHSITE.origin,
-            "authorization_endpoint": _url("authorize"),
-            "pushed_authorization_request_endpoint": _url("par"),
-            "device_authorization_endpoint": _url("authorize_device"),
-            "token_endpoint": _url("oauth_token"),
-            "userinfo_endpoint": _url("userinfo"),
-            "end_session_endpoint": _url("oauth_logout"),
-            "revocation_endpoint": _url("oauth_revoke"),
-            "introspection_endpoint": _url("introspect"),
-            "registration_endpoint": _url("register"),
-            "jwks_uri": _url("jwks"),
+            "authorization_endpoint": absolute("authorize"),
+            "pushed_authorization_request_endpoint": absolute("par"),
+            "device_authorization_endpoint": absolute("authorize_device"),
+            "token_endpoint": absolute("oauth_token"),
+            "userinfo_endpoint": absolute("userinfo"),
+            "end_session_endpoint": absolute("oauth_logout"),
+            "revocation_endpoint": absolute("oauth_revoke"),
+            "introspection_endpoint": absolute("introspect"),
+            "registration_endpoint": absolute("register"),
+            "jwks_uri": absolute("jwks"),
             "scopes_supported": list(SCOPES),
             "claims_supported": [*ALWAYS, *(name for names in BY_SCOPE.values() for name in names)],
             "response_types_supported": ["code"],
@@ -94,13 +94,9 @@ def resource(_request: HttpRequest) -> HttpResponse:
             "bearer_methods_supported": ["header"],
             "dpop_signing_alg_values_supported": dpop.ALGORITHMS,
             "resource_name": settings.AUTHSITE.site_name,
-            "resource_documentation": _url("api-docs"),
+            "resource_documentation": absolute("api-docs"),
         }
     )
-
-
-def _url(name: str) -> str:
-    return f"{settings.AUTHSITE.origin}{reverse(name)}"
 
 
 def _public(document: dict[str, Any]) -> HttpResponse:

@@ -3,10 +3,9 @@
 from datetime import timedelta
 from typing import Any
 
-from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.urls import reverse
 
+from accounts.common.pages import absolute
 from accounts.management.answers import COMMAND_LINE
 from accounts.oauth import scopes
 from accounts.oauth.clients import registration
@@ -43,6 +42,6 @@ class Command(ClientCommand):
         )
         return {
             "registration_token": text,
-            "registration_endpoint": settings.AUTHSITE.origin + reverse("register"),
+            "registration_endpoint": absolute("register"),
             "expires_at": token.expires_at.isoformat(),
         }
