@@ -360,9 +360,6 @@ def test_a_history_shows_only_the_users_own_entries():
     sign_in(Client(REMOTE_ADDR="192.0.2.77"), "nobody", WRONG)
     mallory = signed_in(make_user("mallory"))
 
-    for row in Activity.objects.all():
-        is_own = row.user is not None and row.user.username == "mallory"
-        assert mallory.get(f"{ACTIVITY}{row.pk}/").status_code == (200 if is_own else 404)
     for path in (ACTIVITY, CSV, f"{ACTIVITY}?group=failure&user=alice&page=0"):
         assert b"192.0.2.77" not in mallory.get(path).getvalue()
 
