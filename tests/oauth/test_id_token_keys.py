@@ -6,14 +6,12 @@ import jwt
 import pytest
 
 from accounts.activity.services import Actor
-from accounts.oauth import id_tokens
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from tests.support.apps import WEB
 from tests.support.oauth_client import browser_of, new_app
-from tests.support.signin import set_up
 from tests.support.signing import published
 from tests.support.steps import make_user
 
@@ -41,17 +39,6 @@ def test_registering_the_first_app_makes_and_publishes_the_key():
     assert algorithms() == ["ES256", "RS256"]
     assert keyring.signer("RS256").kid in published()
     clients.create(Client(name="Wiki", redirect_uris=[WEB]), Actor())
-    assert algorithms() == ["ES256", "RS256"]
-
-
-def test_the_key_is_made_when_it_is_needed_if_another_algorithm_was_configured(settings, clock):
-    set_up(settings, id_token_algorithm="ES256")
-    clients.create(Client(name="Paperless", redirect_uris=[WEB]), Actor())
-    assert algorithms() == ["ES256"]
-
-    set_up(settings, id_token_algorithm="RS256")
-    id_tokens.be_ready()
-
     assert algorithms() == ["ES256", "RS256"]
 
 
