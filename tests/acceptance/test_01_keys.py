@@ -1,4 +1,7 @@
-"""System 1, tokens signed with a public key: the signing keys (rows 5 and 6)."""
+"""System 1, tokens signed with a public key: the signing keys (rows 5 and 6).
+
+That no request fails while keys rotate is in ``tests/tokens/test_keyring.py``.
+"""
 
 import base64
 import io

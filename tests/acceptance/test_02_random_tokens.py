@@ -1,4 +1,7 @@
-"""System 2: secure random tokens."""
+"""System 2: secure random tokens.
+
+Row 1, the one source of randomness, is in ``tests/house/test_code.py``.
+"""
 
 import re
 from hashlib import sha256

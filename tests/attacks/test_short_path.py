@@ -6,10 +6,8 @@ from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
-from django.db import OperationalError
 
 from accounts.ops import health
-from accounts.profile import api as profiles
 from accounts.tokens import keyring
 from accounts.users.models import User
 from authsite.short_path import MOST_KINDS, ShortPath
@@ -130,20 +128,6 @@ def test_a_token_that_was_accepted_before_is_looked_up_again_each_time(attack, w
     attack(world)
 
     assert answer(world.apps.short, world.me()).status == "401 Unauthorized"
-
-
-def test_a_failing_database_is_asked_once(world, monkeypatch):
-    asked: list[Any] = []
-
-    def fail(**_values):
-        asked.append(1)
-        raise OperationalError
-
-    monkeypatch.setattr(profiles._query(), "rows", fail)
-    failed = answer(world.apps.short, world.me())
-
-    assert (failed.status, failed.headers["retry-after"]) == ("503 Service Unavailable", "5")
-    assert len(asked) == 1
 
 
 def test_the_cached_public_keys_are_answered_at_once_as_django_answers_them(world):
