@@ -29,11 +29,8 @@ HERE = ROOT / "tests/clients"
 SCOPE = "openid profile email offline_access"
 BYE = "https://other.example.org/bye"
 # By app: its redirect URI, and where it sends people after they have signed out.
-APPS = {
-    "web": (hostile.REDIRECT, hostile.GOODBYE),
-    "other": (hostile.OTHER, BYE),
-    "public": (hostile.LOOPBACK, hostile.LOOPBACK),
-}
+GOODBYES = {"web": hostile.GOODBYE, "other": BYE, "public": hostile.LOOPBACK}
+APPS = {name: (uri, GOODBYES[name]) for name, uri in hostile.REDIRECT_OF.items()}
 
 HEAD = f"{'part':10} | {'request':45} | {'oidc-provider':42} | {'this site':42} | why"
 
@@ -80,7 +77,7 @@ def yardstick(tmp_path_factory):
         process.wait_until(lambda: listening(port), "oidc-provider")
         browser = Client(f"http://127.0.0.1:{port}")
         at = Provider(browser, {name: (name, f"secret-of-{name}") for name in APPS})
-        there = f"{at.path('authorization')}?{urlencode(_request(at, 'web'))}"
+        there = f"{at.path('authorization')}?{urlencode(at.request())}"
         while there.startswith("/"):
             there = browser.get(there).location.removeprefix(at.origin)
         assert "code=" in there
@@ -99,7 +96,7 @@ def ours():
         at = Provider(browser, apps)
         for name, (redirect, _bye) in APPS.items():
             away = Client(redirect.rpartition("/")[0], connect=("127.0.0.1", site.port))
-            query = urlencode(_request(at, name) | {"scope": SCOPE})
+            query = urlencode(at.request(name) | {"scope": SCOPE})
             journey = Journey(browser, away)
             page = journey.open(f"{site.origin}{at.path('authorization')}?{query}")
             journey.send(page, "Allow")
@@ -113,11 +110,6 @@ def _registered(site, name):
     words += ["--public"] if name == "public" else []
     made = json.loads(site.manage("add_client", name, *words, "--json"))
     return made["client_id"], made.get("client_secret", "a secret that a public app has not")
-
-
-def _request(at, name):
-    own = {"client_id": at.apps[name][0], "redirect_uri": APPS[name][0]}
-    return hostile.RIGHT | own
 
 
 def _kind(verdict):

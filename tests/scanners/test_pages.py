@@ -4,19 +4,18 @@ The only finding that is ignored: a local certificate names no URL to check its 
 """
 
 import json
-import re
 import subprocess
 from urllib.parse import urlsplit
 
 import pytest
 
 from tests.support.browser import WITH_WINDOW
+from tests.support.browser_steps import administrator, newcomer
 from tests.support.https import NAME, LocalHttps
 from tests.support.missing import find, missing
 from tests.support.node import SCANNERS, packages, scan
-from tests.support.second_factor import confirm_recovery_codes, set_up_authenticator
 from tests.support.sslyze import assert_intermediate
-from tests.support.steps import PASSWORD, SIGNUP, address_of, join
+from tests.support.steps import SIGNUP
 
 pytestmark = [pytest.mark.proof, pytest.mark.alone]
 
@@ -53,15 +52,8 @@ class People:
 
     def __init__(self, site):
         self.site = site
-        self.alice, self.carol = (site.client(User_Agent=AGENT) for _ in range(2))
-        join(site, self.alice, "alice")
-        link = re.search(r"https\S+/accounts/owner/\S+", site.process.log())
-        assert link
-        path = urlsplit(link[0]).path
-        owner = {"username": "carol", "email": address_of("carol"), "password1": PASSWORD}
-        assert self.carol.post(path, owner).status == 302
-        set_up_authenticator(self.carol)
-        assert confirm_recovery_codes(self.carol).status == 302
+        self.alice = newcomer(site, "alice", User_Agent=AGENT)
+        self.carol = administrator(site, "carol", User_Agent=AGENT)
         assert self.carol.get("/admin/").status == 200
 
     def pages(self):

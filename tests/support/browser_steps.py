@@ -76,9 +76,9 @@ def promote(site: Site, username: str) -> None:
     sql(site, BEGIN_ANEW)
 
 
-def administrator(site: Site, username: str) -> Client:
+def administrator(site: Site, username: str, **headers: str) -> Client:
     """Return a client in which a superuser is signed in, with both steps."""
-    client = newcomer(site, username)
+    client = newcomer(site, username, **headers)
     set_up_authenticator(client)
     assert confirm_recovery_codes(client).status == 302
     promote(site, username)

@@ -9,15 +9,12 @@ import json
 import os
 import re
 import socket
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Self
 
-from trustme import CA
-
 from tests.support.https import TlsClient
 from tests.support.missing import find, missing
-from tests.support.process import Process, free_port, listening
+from tests.support.process import Process, free_port, listening, run
 from tests.support.raw_http import exchange
 from tests.support.site import ROOT, Client, Site
 from tests.support.steps import WRONG, sql
@@ -42,11 +39,20 @@ def certify(folder: Path, name: str, days: int = 30) -> Path:
     if authority.exists():
         return authority
     folder.mkdir(exist_ok=True)
-    trusted, ends = CA(), datetime.now(UTC) + timedelta(days)
-    made = trusted.issue_cert(name, "127.0.0.1", not_after=ends)
-    made.private_key_pem.write_to_path(folder / "privkey.pem")
-    made.cert_chain_pems[0].write_to_path(folder / "fullchain.pem")
-    trusted.cert_pem.write_to_path(authority)
+    openssl = find("openssl") or missing("openssl")
+    common = f"req -x509 -days {days} -nodes -newkey ec -pkeyopt ec_paramgen_curve:P-256"
+    signing = "-subj /CN=authority -addext keyUsage=critical,keyCertSign"
+    # Certificates of trustme are too old and have a critical name for sslyze.
+    serving = (
+        f"-subj /CN={name} -addext subjectAltName=DNS:{name},IP:127.0.0.1 "
+        "-addext extendedKeyUsage=serverAuth "
+        "-addext basicConstraints=critical,CA:FALSE -addext keyUsage=critical,digitalSignature"
+    )
+    for words in (
+        f"{signing} -keyout authority.key -out authority.pem",
+        f"{serving} -CA authority.pem -CAkey authority.key -keyout privkey.pem -out fullchain.pem",
+    ):
+        run(openssl, *common.split(), *words.split(), cwd=folder)
     return authority
 
 
