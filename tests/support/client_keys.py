@@ -21,15 +21,6 @@ def public_of(*keys: Any) -> dict[str, Any]:
     return {"keys": [public_jwk(key) for key in keys]}
 
 
-def assertion_of(key: Any, client_id: str, issuer: str) -> Mint:
-    """Return a mint with the header and claims of a valid assertion, which ``key`` signs."""
-    jwk = public_of(key)["keys"][0]
-    now = int(clock.now().timestamp())
-    claims: Json = {"iss": client_id, "sub": client_id, "aud": issuer}
-    claims |= {"iat": now, "exp": now + 60, "jti": secrets.token()}
-    return Mint(key, jwk["alg"], {"alg": jwk["alg"], "kid": jwk["kid"]}, claims)
-
-
 @dataclass
 class KeyedApp(App):
     """A registered app that signs a new assertion for each call. ``key`` is its private key."""
@@ -38,7 +29,11 @@ class KeyedApp(App):
 
     def mint(self) -> Mint:
         """Return a mint with the header and claims of a valid assertion."""
-        return assertion_of(self.key, self.client.pk, audience())
+        jwk = public_of(self.key)["keys"][0]
+        now = int(clock.now().timestamp())
+        claims: Json = {"iss": self.client.pk, "sub": self.client.pk, "aud": audience()}
+        claims |= {"iat": now, "exp": now + 60, "jti": secrets.token()}
+        return Mint(self.key, jwk["alg"], {"alg": jwk["alg"], "kid": jwk["kid"]}, claims)
 
     @override
     def post(self, path: str, **form: str) -> Answer:
