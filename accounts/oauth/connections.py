@@ -34,7 +34,10 @@ from accounts.users.models import User
 
 def subject_of(client: Client, user: User) -> uuid.UUID | None:
     """Return the identifier of ``user`` at ``client``; None if there is none yet."""
-    return _pairwise(client, user) if client.sector else user.pk
+    if not client.sector:
+        return user.pk
+    rows = PairwiseSubject.objects.filter(user=user, sector=client.sector)
+    return rows.values_list("subject", flat=True).first()
 
 
 def make_pairwise(client: Client, user: User) -> uuid.UUID | None:
@@ -45,18 +48,9 @@ def make_pairwise(client: Client, user: User) -> uuid.UUID | None:
     """
     if not client.sector:
         return None
-    found = _pairwise(client, user)
-    if found is None:
-        # If another app of the sector inserts the row at the same time, that row counts.
-        rows = [PairwiseSubject(user=user, sector=client.sector)]
-        PairwiseSubject.objects.bulk_create(rows, ignore_conflicts=True)
-        found = _pairwise(client, user)
-    return found
-
-
-def _pairwise(client: Client, user: User) -> uuid.UUID | None:
-    rows = PairwiseSubject.objects.filter(user=user, sector=client.sector)
-    return rows.values_list("subject", flat=True).first()
+    # If another app of the sector inserts the row at the same time, that row counts.
+    row, _is_new = PairwiseSubject.objects.get_or_create(user=user, sector=client.sector)
+    return row.subject
 
 
 # The use of an app is recorded at most this often, so that not every refresh writes to the row.

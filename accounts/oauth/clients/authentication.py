@@ -96,12 +96,7 @@ def prune() -> int:
 
 def _held(client: Client) -> FetchedKeys:
     """Return the stored keys of ``client``, which are none if its URI is new."""
-    rows = FetchedKeys.objects.filter(client=client, uri=client.jwks_uri)
-    held = rows.first()
-    if held is None:
-        new = FetchedKeys(client=client, uri=client.jwks_uri)
-        FetchedKeys.objects.bulk_create([new], ignore_conflicts=True)
-        held = rows.first() or new
+    held, _is_new = FetchedKeys.objects.get_or_create(client=client, uri=client.jwks_uri)
     held.client = client
     return held
 
