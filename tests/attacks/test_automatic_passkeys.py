@@ -183,6 +183,16 @@ def test_the_codes_that_the_user_has_saved_work_although_a_lock_left_older_ones(
     assert is_signed_in(by_code)
 
 
+def test_confirming_it_beside_another_factor_keeps_the_recovery_codes(alice):
+    with_passkey()
+    enrolled(alice)
+    codes = make_recovery_codes(User.objects.get(), Actor())
+
+    assert passkeys.confirm(User.objects.get(), Row.objects.get().pk, [], Actor())
+
+    assert RecoveryCodes.objects.get().fits(codes[0])
+
+
 def test_a_session_from_before_a_promotion_does_not_make_it_a_second_factor(alice):
     """Otherwise the password alone would enrol a factor for staff."""
     browser, passkey = with_passkey()
