@@ -9,7 +9,7 @@ from accounts.signin import policy
 from accounts.twofactor import passkeys
 from accounts.twofactor.adding import CODES
 from accounts.twofactor.errors import TooManyFactors
-from accounts.twofactor.models import Authenticator
+from accounts.twofactor.models import Authenticator, RecoveryCodes
 from accounts.twofactor.models import Passkey as Row
 from accounts.twofactor.passkeys import options_for_second_step, options_to_add
 from accounts.twofactor.services import make_recovery_codes
