@@ -17,7 +17,7 @@ from urllib.parse import urlencode, urlsplit
 
 from tests.bench.servers import PASSWORD, PEOPLE, App, Request, Server, Tokens, algorithm_of
 from tests.support.node import node, packages
-from tests.support.process import Process, free_port, listening, run
+from tests.support.process import Process, free_port, run, serving
 from tests.support.virtualenvs import environment
 
 STOCK, FLASK, OIDC, BETTER = "stock Django", "Flask-Security-Too", "oidc-provider", "better-auth"
@@ -31,19 +31,6 @@ OIDC_RSA_BITS = 2048
 # The key of person0 for Django REST framework's TokenAuthentication.
 KEY = "0123456789abcdef" * 2
 HEADERS = {"Host": "127.0.0.1", "User-Agent": "curl/8.14"}
-
-
-@contextmanager
-def serving(
-    command: list[Any], data: Path, port: int, env: Mapping[str, str] = os.environ
-) -> Iterator[Process]:
-    """Run a server program in the folder `data` until the context ends."""
-    process = Process(command, data / "log", env=env, cwd=data)
-    try:
-        process.wait_until(lambda: listening(port), str(command[0]))
-        yield process
-    finally:
-        process.stop()
 
 
 def granian(programs: Path, port: int, application: str, *options: str) -> list[Any]:
@@ -74,7 +61,7 @@ def stock(algorithm: str, database: str = "") -> Iterator[Server]:
         ):
             run(programs / program, *words, cwd=data, env=env, seconds=SETUP_SECONDS)
         command = granian(programs, port, "django.core.wsgi:get_wsgi_application", "--factory")
-        with serving(command, data, port, env) as process:
+        with serving(command, data / "log", port, env=env, cwd=data) as process:
             server = Server(STOCK, process, port, HEADERS, algorithm, key=f"Token {KEY}")
             assert algorithm_of(server.tokens()[0].access) == algorithm
             yield server
@@ -96,7 +83,7 @@ def flask_security() -> Iterator[Server]:
         data, port = Path(folder), free_port()
         env = os.environ | {"PYTHONPATH": str(YARDSTICKS)}
         command = granian(programs, port, "flask_site:application")
-        with serving(command, data, port, env) as process:
+        with serving(command, data / "log", port, env=env, cwd=data) as process:
             yield Server(FLASK, process, port, HEADERS, login_path="/login")
 
 
@@ -158,7 +145,8 @@ def _in_node(program: str, data: Path, options: Mapping[str, Any]) -> Iterator[P
     folder = packages(YARDSTICKS / "node").parent
     shutil.copy(YARDSTICKS / "node" / program, folder)
     env = os.environ | {"NODE_ENV": "production", "OPTIONS": json.dumps(options)}
-    with serving([node(), folder / program], data, options["port"], env) as process:
+    command, port = [node(), folder / program], options["port"]
+    with serving(command, data / "log", port, env=env, cwd=data) as process:
         yield process
 
 

@@ -19,7 +19,7 @@ from tests.support.clients import hostile
 from tests.support.clients.hostile import Provider
 from tests.support.journey import Journey
 from tests.support.node import node, packages
-from tests.support.process import Process, free_port, listening
+from tests.support.process import free_port, serving
 from tests.support.site import ROOT, Client, Site
 from tests.support.steps import join
 
@@ -72,9 +72,7 @@ def yardstick(tmp_path_factory):
     ]
     env = os.environ | {"OPTIONS": json.dumps({"port": port, "clients": clients})}
     log = tmp_path_factory.mktemp("yardstick") / "log"
-    process = Process([node(), folder / "yardstick.mjs"], log, env=env)
-    try:
-        process.wait_until(lambda: listening(port), "oidc-provider")
+    with serving([node(), folder / "yardstick.mjs"], log, port, env=env):
         browser = Client(f"http://127.0.0.1:{port}")
         at = Provider(browser, {name: (name, f"secret-of-{name}") for name in APPS})
         there = f"{at.path('authorization')}?{urlencode(at.request())}"
@@ -82,8 +80,6 @@ def yardstick(tmp_path_factory):
             there = browser.get(there).location.removeprefix(at.origin)
         assert "code=" in there
         yield at
-    finally:
-        process.stop()
 
 
 @pytest.fixture(scope="module")

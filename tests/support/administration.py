@@ -84,10 +84,10 @@ def act(browser: Client, account: Any, name: str, **fields: str) -> Any:
     return browser.post(f"{page_of(account)}{name}/", {"reason": REASON, "mode": "now"} | fields)
 
 
-def choose(browser: Client, name: str, users: list[User], query: str = "", **fields: str) -> Any:
+def choose(browser: Client, name: str, users: list[User], **fields: str) -> Any:
     """Choose an act for ``users`` in the list of people."""
     chosen = {"action": name, "_selected_action": [str(user.pk) for user in users]}
-    return browser.post(LIST + query, chosen | fields)
+    return browser.post(LIST, chosen | fields)
 
 
 def bulk_page(answer: Any) -> str:

@@ -120,10 +120,10 @@ def sign_up(page: Page, username: str) -> None:
     says(page, address_of(username))
 
 
-def code_for(site: Site, to: str, count: int = 1) -> str:
-    """Wait until ``count`` mails with codes have come, and return the code of the newest."""
+def code_for(site: Site, to: str) -> str:
+    """Wait until a mail with a code has come, and return the code of the newest."""
     address = to if "@" in to else address_of(to)
-    return code_in(text_of(site.wait_for_mail(to=address, subject="is your code", count=count)))
+    return code_in(text_of(site.wait_for_mail(to=address, subject="is your code")))
 
 
 def link_for(site: Site, username: str, about: str, path: str) -> str:

@@ -157,6 +157,17 @@ class Process:
         self._popen.wait()
 
 
+@contextmanager
+def serving(command: Sequence[Any], log: Path, port: int, **options: Any) -> Iterator[Process]:
+    """Run a server program that listens at ``port`` until the context ends."""
+    process = Process(command, log, **options)
+    try:
+        process.wait_until(lambda: listening(port), str(command[0]))
+        yield process
+    finally:
+        process.stop()
+
+
 def run_as(owner: str | None) -> dict[str, Any]:
     """Return arguments for ``subprocess`` that run a program as the user and group ``owner``."""
     return {"user": owner, "group": owner, "extra_groups": []} if owner else {}

@@ -15,7 +15,7 @@ from tests.support.docs_examples import blocks_of
 from tests.support.https import TlsClient
 from tests.support.missing import find, missing
 from tests.support.node import node, packages
-from tests.support.process import Process, free_port, listening, run
+from tests.support.process import free_port, run, serving
 from tests.support.receiver import Receiver, Server, say
 from tests.support.site import ROOT, Client
 from tests.support.virtualenvs import environment
@@ -83,12 +83,8 @@ class Shop:
     @contextmanager
     def running(self) -> Iterator["Shop"]:
         command = getattr(self, "_" + self.name.rpartition(".")[2])()
-        process = Process(command, self.folder / "log", env=self.env, cwd=self.folder)
-        try:
-            process.wait_until(lambda: listening(self.port), self.name)
+        with serving(command, self.folder / "log", self.port, env=self.env, cwd=self.folder):
             yield self
-        finally:
-            process.stop()
 
     def _register(self, site: Any) -> dict[str, str]:
         return register(site, self.name)
@@ -263,8 +259,7 @@ class Page:
     def running(self) -> Iterator["Page"]:
         port = urlsplit(self.origin).port or 0
         files = [sys.executable, "-m", "http.server", "--bind", "127.0.0.1", str(port)]
-        with Process(files, self.folder / "log", cwd=self.folder) as process:
-            process.wait_until(lambda: listening(port), self.name)
+        with serving(files, self.folder / "log", port, cwd=self.folder):
             yield self
 
 
