@@ -1,0 +1,181 @@
+"""Decides who may open, lock or take back an account: a pure function of what the account had.
+
+A *lock* names the first change that was wrong. The *horizon* lies seven days before that change,
+or at the creation of a younger account. While an account is locked, only what it had at the
+horizon counts. An account that is not locked has no horizon: all that it has now counts.
+
+Three kinds of things prove ownership: the password, a mailbox, and a second factor. Several things
+of one kind are one. What was removed at most seven days before the lock counts as still there;
+what was removed earlier counts only beside something that is still there.
+
+=====================================================  ==========================================
+Things shown                                           Outcome
+=====================================================  ==========================================
+two of a locked account, a mailbox of another one;     open: the account is open at once
+among them a factor, if the account had one
+a mailbox, with or without the password                wait: the account is open after the wait
+anything else                                          Support decides
+nothing that is still there                            nothing
+=====================================================  ==========================================
+
+Whoever opens within 30 days of an opening must show more things than opened the account before;
+with as many, Support decides. Members of staff never wait: Support decides.
+"""
+
+from collections.abc import Collection, Iterable, Set
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import Enum, StrEnum
+
+# How long before the first wrong change the account must have had a thing.
+BEFORE = timedelta(days=7)
+# How old the first wrong change may be, and how long openings, locks and stops are remembered.
+MONTH = timedelta(days=30)
+# What is added within this time after an account was created counts as old as the account.
+AT_CREATION = timedelta(minutes=1)
+
+
+class Kind(StrEnum):
+    """The kinds of things that prove ownership."""
+
+    PASSWORD = "password"  # noqa: S105 the name of a kind
+    # A connected provider counts as a mailbox if the account had no email address.
+    MAILBOX = "mailbox"
+    FACTOR = "factor"
+
+
+class Outcome(Enum):
+    """What somebody can do with the things that they have shown."""
+
+    OPEN = "open"
+    WAIT = "wait"
+    SUPPORT = "support"
+    NOTHING = "nothing"
+
+
+@dataclass(frozen=True)
+class Thing:
+    """A credential that an account has or had.
+
+    ``key`` distinguishes things of the same kind. ``since`` is None if the thing is as old as the
+    account; ``until`` is None if the account still has it.
+    """
+
+    kind: Kind
+    key: str = ""
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True)
+class Lock:
+    """A lock of an account, and the horizon: the moment before which things count."""
+
+    at: datetime
+    horizon: datetime
+
+    def counts(self, thing: Thing) -> bool:
+        """Return whether the account had ``thing`` at the horizon."""
+        is_old = thing.since is None or thing.since <= self.horizon
+        return is_old and (thing.until is None or thing.until > self.horizon)
+
+    def is_there(self, thing: Thing) -> bool:
+        """Return whether ``thing`` counts as still there."""
+        return thing.until is None or thing.until >= self.at - BEFORE
+
+
+@dataclass(frozen=True)
+class Opening:
+    """The last opening of an account, and the number of kinds that were shown for it."""
+
+    at: datetime
+    kinds: int
+
+
+def lock_of(
+    at: datetime, wrong_at: datetime, created_at: datetime, opening: Opening | None
+) -> Lock:
+    """Return the lock, made at ``at``, that names ``wrong_at`` as the first wrong change.
+
+    ``opening``: the last opening within 30 days. Unless the lock reaches behind the opening, what
+        the account had at the opening counts, as if the account had been created then.
+    """
+    is_behind = opening is not None and wrong_at <= opening.at
+    first = created_at if is_behind or opening is None else opening.at
+    return Lock(at, max(first + AT_CREATION, wrong_at - BEFORE))
+
+
+def kinds(things: Iterable[Thing]) -> frozenset[Kind]:
+    """Return the kinds of ``things``."""
+    return frozenset(thing.kind for thing in things)
+
+
+@dataclass(frozen=True)
+class Case:
+    """The facts of an account on which the outcome depends.
+
+    ``things``: what the account has, and what it had.
+    ``opening``: the last opening within 30 days, or None.
+    """
+
+    things: frozenset[Thing]
+    lock: Lock | None = None
+    is_staff: bool = False
+    opening: Opening | None = None
+
+    @property
+    def counting(self) -> frozenset[Thing]:
+        """The things that count: at the horizon, or now if the account is not locked."""
+        lock = self.lock
+        if lock is None:
+            return frozenset(thing for thing in self.things if thing.until is None)
+        return frozenset(filter(lock.counts, self.things))
+
+    def outcome(self, shown: frozenset[Thing]) -> Outcome:
+        """Return what somebody can do who has shown ``shown``."""
+        lock, counted = self.lock, shown & self.counting
+        if not any(lock is None or lock.is_there(thing) for thing in counted):
+            return Outcome.NOTHING
+        proved = kinds(counted)
+        enough = len(proved) >= 2 or (lock is None and Kind.MAILBOX in proved)
+        if enough and (Kind.FACTOR in proved or Kind.FACTOR not in kinds(self.counting)):
+            has_more = not self._undone or len(proved) > self._undone.kinds
+            return Outcome.OPEN if has_more else Outcome.SUPPORT
+        if Kind.MAILBOX in proved and not self.is_staff:
+            return Outcome.WAIT
+        return Outcome.SUPPORT
+
+    @property
+    def _undone(self) -> Opening | None:
+        """The opening that opening the account would undo, or None."""
+        is_behind = self.lock and self.opening and self.lock.horizon < self.opening.at
+        return self.opening if is_behind else None
+
+    def opened(self, at: datetime, shown: frozenset[Thing]) -> Opening:
+        """Return the opening to remember after ``shown`` has opened the account at ``at``.
+
+        An opening that was not undone stays, or a thief could open the account a second time with
+        what the first opening gave, and so raise the number that the owner must exceed.
+        """
+        if self.opening and not self._undone:
+            return self.opening
+        return Opening(at, len(kinds(shown & self.counting)))
+
+    def may_lock(self, shown: frozenset[Thing], locked_alone_by: Collection[str] = ()) -> bool:
+        """Return whether ``shown`` is enough for the lock of this case.
+
+        ``locked_alone_by``: the keys of the mailboxes that locked it alone in the last 30 days.
+        """
+        counted = shown & self.counting
+        proved = kinds(counted)
+        if len(proved) < (self.opening.kinds if self.opening else 0):
+            return False
+        if self.outcome(shown) is Outcome.NOTHING:
+            return False
+        alone = any(t.kind is Kind.MAILBOX and t.key not in locked_alone_by for t in counted)
+        return len(proved) >= 2 or alone or Kind.MAILBOX not in kinds(self.counting)
+
+
+def outweighs(shown: Set[Kind], other: Set[Kind]) -> bool:
+    """Return whether a request that shows ``shown`` stops one that showed ``other``."""
+    return shown > other

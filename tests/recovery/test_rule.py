@@ -1,0 +1,257 @@
+"""The rule of recovery: its table, and a search for a thief who gains by some order of acts."""
+
+from dataclasses import replace
+from itertools import combinations
+from random import Random
+
+import pytest
+
+from accounts.recovery import rule
+from accounts.recovery.rule import Case, Kind, Lock, Opening, Outcome, Thing, lock_of
+from tests.recovery.world import DAY, OWNER, START, THIEF, World, end_of, next_worlds
+
+P, M, F = Kind
+LOCK = Lock(START, START - 7 * DAY)
+OLD = START - 50 * DAY
+OPEN, WAIT, SUPPORT, NOTHING = Outcome
+
+
+def things(*kinds, since=OLD, until=None):
+    return frozenset(Thing(kind, f"{kind}", since, until) for kind in kinds)
+
+
+def table(*kinds_and_outcomes):
+    return [(set(kinds), outcome) for *kinds, outcome in kinds_and_outcomes]
+
+
+@pytest.mark.parametrize(
+    "shown, outcome",
+    table(
+        (P, M, OPEN), (M, WAIT), (P, SUPPORT), (NOTHING,)
+    ),
+)  # fmt: skip
+def test_two_things_open_a_locked_account_without_a_factor(shown, outcome):
+    assert Case(things(P, M), LOCK).outcome(things(*shown)) is outcome
+
+
+@pytest.mark.parametrize(
+    "shown, outcome",
+    table(
+        (P, M, F, OPEN), (P, F, OPEN), (M, F, OPEN),
+        (P, M, WAIT), (M, WAIT), (P, SUPPORT), (F, SUPPORT), (NOTHING,),
+    ),
+)  # fmt: skip
+def test_a_locked_account_that_had_a_factor_is_opened_with_it(shown, outcome):
+    assert Case(things(P, M, F), LOCK).outcome(things(*shown)) is outcome
+
+
+@pytest.mark.parametrize("shown, outcome", table((M, OPEN), (P, M, OPEN), (P, SUPPORT)))
+def test_a_mailbox_opens_an_account_that_is_neither_locked_nor_has_a_factor(shown, outcome):
+    assert Case(things(P, M)).outcome(things(*shown)) is outcome
+
+
+@pytest.mark.parametrize(
+    "shown, outcome", table((M, WAIT), (P, M, WAIT), (M, F, OPEN), (P, F, OPEN))
+)
+def test_a_lost_factor_is_waited_for(shown, outcome):
+    assert Case(things(P, M, F)).outcome(things(*shown)) is outcome
+
+
+def test_staff_never_wait():
+    case = Case(things(P, M, F), LOCK, is_staff=True)
+    assert case.outcome(things(P, M)) is SUPPORT
+    assert case.outcome(things(P, F)) is OPEN
+
+
+def test_two_mailboxes_are_one_thing():
+    two = frozenset({Thing(M, "a"), Thing(M, "b")})
+    assert Case(two | things(P), LOCK).outcome(two) is WAIT
+
+
+@pytest.mark.parametrize(
+    "since, until, counts, is_there",
+    [
+        (None, None, True, True),
+        (START - 7 * DAY, None, True, True),
+        (START - 6 * DAY, None, False, True),
+        (OLD, START - 6 * DAY, True, True),
+        (OLD, START - 7 * DAY, False, True),
+    ],
+)
+def test_a_thing_counts_if_the_account_had_it_at_the_horizon(since, until, counts, is_there):
+    thing = Thing(M, "a", since, until)
+    assert (LOCK.counts(thing), LOCK.is_there(thing)) == (counts, is_there)
+
+
+def test_what_was_removed_long_before_the_lock_counts_only_beside_something_still_there():
+    lock = lock_of(START, START - 20 * DAY, OLD, None)
+    former = things(P, M, until=START - 8 * DAY)
+    case = Case(former | things(F), lock)
+    assert case.outcome(former) is NOTHING
+    assert not case.may_lock(former)
+    assert case.outcome(former | things(F)) is OPEN
+    assert (
+        Case(things(P, until=START - 8 * DAY) | things(M), lock).outcome(
+            things(P, until=START - 8 * DAY) | things(M)
+        )
+        is OPEN
+    )
+
+
+def test_the_horizon_is_a_week_before_the_first_wrong_change_or_the_creation():
+    assert lock_of(START, START - DAY, OLD, None).horizon == START - 8 * DAY
+    assert lock_of(START, START, START - DAY, None).horizon == START - DAY + rule.AT_CREATION
+
+
+def test_a_lock_after_an_opening_reaches_behind_it_only_with_a_change_from_before():
+    opening = Opening(START - 3 * DAY, 2)
+    assert lock_of(START, START - DAY, OLD, opening).horizon == opening.at + rule.AT_CREATION
+    assert lock_of(START, START - 4 * DAY, OLD, opening).horizon == START - 11 * DAY
+
+
+def test_an_opening_is_undone_only_with_more_than_opened_the_account():
+    opening = Opening(START - 3 * DAY, 2)
+    behind = lock_of(START, START - 4 * DAY, OLD, opening)
+    case = Case(things(P, M, F), behind, opening=opening)
+    assert case.outcome(things(P, F)) is SUPPORT
+    assert case.outcome(things(P, M, F)) is OPEN
+    after = lock_of(START, START - DAY, OLD, opening)
+    assert replace(case, lock=after).outcome(things(P, F)) is OPEN
+
+
+def test_a_mailbox_locks_alone_once_in_thirty_days_and_not_after_an_opening_with_more():
+    case = Case(things(P, M), LOCK)
+    assert case.may_lock(things(M))
+    assert not case.may_lock(things(M), {f"{M}"})
+    assert not case.may_lock(things(P))
+    assert case.may_lock(things(P, M), {f"{M}"})
+    assert not replace(case, opening=Opening(START - DAY, 2)).may_lock(things(M))
+
+
+def test_a_second_opening_does_not_raise_what_the_first_one_needs_to_be_undone():
+    first = Opening(START - 3 * DAY, 2)
+    case = Case(things(P, M, F), lock_of(START, START - DAY, OLD, first), opening=first)
+    assert case.opened(START, things(P, M, F)) == first
+    behind = replace(case, lock=lock_of(START, START - 4 * DAY, OLD, first))
+    assert behind.opened(START, things(P, M, F)) == Opening(START, 3)
+
+
+def test_one_thing_locks_an_account_that_had_no_mailbox():
+    assert Case(things(P, F), LOCK).may_lock(things(P))
+
+
+def test_a_request_stops_another_only_if_it_shows_more():
+    assert rule.outweighs({P, M}, {M})
+    assert not rule.outweighs({M}, {M})
+    assert not rule.outweighs({M}, {P, M})
+
+
+def account(*kinds, young=None, days=0, **about):
+    since = {young: START - days * DAY}
+    return World(
+        frozenset(Thing(kind, f"{kind} {n}", since.get(kind)) for n, kind in enumerate(kinds)),
+        **about,
+    )
+
+
+ACCOUNTS = {
+    "mailbox": account(M),
+    "password": account(P),
+    "password, mailbox": account(P, M),
+    "mailbox, factor": account(M, F),
+    "password, factor": account(P, F),
+    "all three": account(P, M, F),
+    "two mailboxes": account(P, M, M),
+    "two factors": account(P, M, F, F),
+    "staff": account(P, M, F, is_staff=True),
+    "young factor": account(P, M, F, young=F, days=3),
+    "young mailbox": account(P, M, F, young=M, days=3),
+    "young account": account(P, M, F, young=F, days=1, created=START - 2 * DAY),
+}
+
+
+def subsets(keys):
+    return [set(some) for n in range(len(keys) + 1) for some in combinations(sorted(keys), n)]
+
+
+def beginnings():
+    """Yield every account with every loss, and every theft of strictly fewer things that count.
+
+    The thief begins outside, or with a copied session that was authenticated just now.
+    """
+    for name, world in ACCOUNTS.items():
+        keys = {thing.key: thing.kind for thing in world.things}
+        counting = rule.lock_of(START, START, world.created, None)
+        old = {thing.key for thing in world.things if counting.counts(thing)}
+        for lost in subsets(keys):
+            owned = keys.keys() - lost
+            shows = {keys[key] for key in owned & old}
+            for stolen in subsets(keys):
+                if len({keys[key] for key in stolen}) >= len(shows):
+                    continue
+                has = {(OWNER, key) for key in owned} | {(THIEF, key) for key in stolen}
+                is_strong = len(shows) >= 2 and (F in shows or F not in keys.values())
+                for inside in ({OWNER}, {OWNER, THIEF}) if stolen else ({OWNER, THIEF},):
+                    begun = replace(world, has=frozenset(has), inside=frozenset(inside))
+                    yield (name, sorted(lost), sorted(stolen), sorted(inside)), begun, is_strong
+
+
+def wrong_end(world, *, is_strong):
+    """Return the end of a history if it is not one that the rule promises, else None.
+
+    Declared: a thief who changes nothing may stay signed in beside the owner. Support decides if
+    the owner cannot show two things, the factor among them if one was held, or if a lock names a
+    time at which the owner shows no more than the thief.
+    """
+    end, last = end_of(world)
+    if end == "support":
+        owners, thiefs = (rule.kinds(last.shown_by(who)) for who in (OWNER, THIEF))
+        has_factor = F in rule.kinds(last.case.counting)
+        can_open = len(owners) >= 2 and (F in owners or not has_factor)
+        return end if is_strong and can_open and len(owners) > len(thiefs) else None
+    return None if end in {OWNER, "both"} else end
+
+
+def histories(begun, length, *, is_strong):
+    """Yield every history of at most ``length`` acts of the thief that ends as it should not."""
+    for away in (0, 1, 2):
+        seen, waiting = set(), [((), begun, None)]
+        while waiting:
+            acts, world, since = waiting.pop()
+            if (world, since) in seen:
+                continue
+            seen.add((world, since))
+            if end := wrong_end(world, is_strong=is_strong):
+                yield acts, away, end
+            if len(acts) < length:
+                waiting += [
+                    ((*acts, act), after, began)
+                    for act, after, began in next_worlds(world, away, since)
+                ]
+
+
+@pytest.mark.parametrize("length", [1, pytest.param(3, marks=pytest.mark.proof)])
+def test_no_thief_with_fewer_things_ends_up_inside_while_the_owner_is_out(length):
+    found = [
+        (about, *history)
+        for about, begun, is_strong in beginnings()
+        for history in histories(begun, length, is_strong=is_strong)
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize("number", [200, pytest.param(20_000, marks=pytest.mark.proof)])
+def test_no_thief_gains_by_a_longer_history(number):
+    random = Random(number)  # noqa: S311 no secret
+    starts = list(beginnings())
+    found = []
+    for _ in range(number):
+        about, world, is_strong = random.choice(starts)
+        away, since, acts = random.randrange(3), None, []
+        for _act in range(random.randrange(7, 15)):
+            if following := list(next_worlds(world, away, since)):
+                act, world, since = random.choice(following)
+                acts.append(act)
+        if end := wrong_end(world, is_strong=is_strong):
+            found.append((about, away, acts, end))
+    assert found == []
