@@ -4,31 +4,53 @@
 """
 
 import uuid
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 from django.db import transaction
 from django.db.models import Count, Q, QuerySet
+from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, notices
+from accounts.activity.events import Group
+from accounts.activity.models import Activity
 from accounts.activity.notices import Notice
 from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
 from accounts.codes.services import LinkEnded
 from accounts.common import clock
-from accounts.common.proofs import Method
+from accounts.common.errors import PublicError
+from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
+from accounts.recovery import evidence, rule, suspension
 from accounts.recovery import services as recovery
-from accounts.recovery import suspension
+from accounts.recovery.models import Recovery
+from accounts.recovery.rule import Lock
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
 from accounts.sessions.services import IS_APP, live
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
 from accounts.twofactor.models import RecoveryCodes
-from accounts.users import former_credentials
+from accounts.users import emails, former_credentials
 from accounts.users import services as users
 from accounts.users.models import User, locked_password
+
+# How many changes the page offers to name as the first wrong one.
+MOST_CHANGES = 50
+
+
+class CannotLock(PublicError):
+    """A mailbox locks an account alone only once in 30 days, and not soon after an opening."""
+
+    code = "not_possible"
+    status = 403
+    message = _(
+        "This address alone can’t lock the account now. Sign in and lock it there, or contact "
+        "support."
+    )
+
 
 _IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
 
@@ -112,7 +134,8 @@ def effects(user: User, notice: Notice | None = None) -> dict[str, Any]:
     ``by_mail``: whether the password can then be reset by email. If not, only a connected provider
         or an operator can unlock the account.
     """
-    young = suspension.suspendable(user, notice.row.at if notice else clock.now())
+    lock = lock_naming(user, notice.row.at if notice else clock.now())
+    young = suspension.suspendable(user, lock)
     access = Access(user)
     young_factors = [row for row in young.factors if not isinstance(row, RecoveryCodes)]
     return {
@@ -128,58 +151,78 @@ def effects(user: User, notice: Notice | None = None) -> dict[str, Any]:
     }
 
 
+def first_changes(user: User) -> list[Activity]:
+    """Return the changes of the last 30 days that a lock of ``user`` can name, newest first."""
+    since = clock.now() - rule.MONTH
+    names = [event.name for event in events.EVENTS.values() if event.group is Group.CHANGE]
+    rows = Activity.objects.filter(user=user, at__gt=since, kind__in=names)
+    return list(rows.order_by("-at")[:MOST_CHANGES])
+
+
+def lock_naming(user: User, wrong_at: datetime) -> Lock:
+    """Return the lock of ``user`` that names a change at ``wrong_at`` as the first wrong one.
+
+    While the account is locked, its horizon only moves further back.
+    """
+    row = Recovery.objects.filter(user=user).first()
+    now = clock.now()
+    wrong_at = max(wrong_at, now - rule.MONTH)
+    lock = rule.lock_of(now, wrong_at, user.date_joined, row.opening if row else None)
+    return Lock(user.lock.at, min(lock.horizon, user.lock.horizon)) if user.lock else lock
+
+
 @transaction.atomic
-def lock_down(user: User, actor: Actor, notice: Notice | None = None) -> None:
+def lock_down(user: User, actor: Actor, wrong_at: datetime | None = None) -> None:
     """Revoke every session, API key, app and trusted browser; suspend recent credentials.
 
-    Afterwards, nobody can sign in until the password is reset. ``accounts.users.disputes`` explains
-    which proofs a reset requires. Receivers of ``credentials_changed`` revoke the sessions and
-    keys, and increase the ``credential_version``, which invalidates earlier links.
+    Afterwards, nobody can sign in until the account is opened: see ``accounts.recovery.rule``.
+    Receivers of ``credentials_changed`` revoke the sessions and keys, and increase the
+    ``credential_version``, which invalidates earlier links.
 
-    ``notice``: a notice about the disputed change. Without a notice, the current time counts as the
-        time of the disputed change.
+    ``wrong_at``: the time of the first change that was wrong. By default now.
     """
     owner = users.lock_row_as_is(user)
-    at = notice.row.at if notice else clock.now()
-    if owner.is_disputed and owner.disputed_at:
-        at = min(at, owner.disputed_at)
-    if not owner.is_disputed:
-        # A recovery request from before the lock must not unlock the account. A request that was
-        # made during the lock is kept.
-        recovery.delete(owner)
-    former_hash = former_credentials.password_hash(owner, at)
+    lock = lock_naming(owner, wrong_at or clock.now())
+    if owner.lock is None:
+        # A request from before the lock must not open the account. A request that was made during
+        # the lock is kept.
+        recovery.forget(owner)
+    former_hash = former_credentials.password_hash(owner, lock)
     users.replace_password(owner, locked_password(former_hash))
-    owner.disputed_at = at
-    User.objects.filter(pk=owner.pk).update(disputed_at=at)
+    owner.locked_at, owner.horizon = lock.at, lock.horizon
+    User.objects.filter(pk=owner.pk).update(locked_at=lock.at, horizon=lock.horizon)
     # Send the signal before addresses are suspended, so that all of them are notified.
     credentials_changed.send(
         User, user=owner, event=events.LOCKED_DOWN.name, actor=actor, keep=None
     )
-    young = suspension.suspendable(owner, at)
+    young = suspension.suspendable(owner, lock)
     notices.end_links(owner, [row.email for row in young.emails])
     if young.primary and young.primary != owner.email:
         record(owner, events.PRIMARY_CHANGED, actor, detail=young.primary)
-    suspension.suspend(owner, at, actor)
+    suspension.suspend(owner, lock, actor)
 
 
 @transaction.atomic
-def lock_down_by_link(notice: Notice, token: str, actor: Actor) -> None:
+def lock_down_by_link(notice: Notice, token: str, actor: Actor, wrong_at: datetime) -> None:
     """Lock the account with the link of ``notice``.
 
-    Each mailbox can lock the account only once. Therefore the other links that were sent to this
-    mailbox change: links for later events become invalid, and links for earlier events work only
-    while the account is locked.
-
     ``token``: the secret in the link.
+    ``wrong_at``: the time of the first change that was wrong.
 
     Raises:
-        LinkEnded: the link was used in the meantime, or works only while the account is locked.
+        LinkEnded: the link was used in the meantime.
+        CannotLock: the mailbox alone is not enough to lock the account now.
     """
     # Lock the user before the links, as all code does, to avoid a deadlock.
     owner = users.lock_row_as_is(notice.user)
-    if notice.looks_back and not owner.is_locked_down:
-        raise LinkEnded
+    case = evidence.prospective(evidence.case_of(owner), lock_naming(owner, wrong_at))
+    shown = evidence.shown_by(case, [Proof.now(Method.MAIL, emails.key(notice.email))])
+    row, _is_new = Recovery.objects.get_or_create(user=owner)
+    if not case.may_lock(shown, row.locked_alone_by()):
+        raise CannotLock
     if not notices.redeem(notice, token):
         raise LinkEnded
-    notices.keep_earlier_links(notice)
-    lock_down(owner, actor.by(Method.MAIL), notice)
+    lock_down(owner, actor.by(Method.MAIL), wrong_at)
+    row.refresh_from_db()
+    row.lone_locks |= {thing.key: clock.now().isoformat() for thing in shown}
+    row.save(update_fields=["lone_locks"])

@@ -22,16 +22,13 @@ def recovery(
         the device, the IP address nor the username.
     """
     about = {"email": email, "site": settings.AUTHSITE.site_name}
-    if user.is_disputed:
+    if user.lock:
         subject = _("Someone asked to unlock your account")
         what = _("Someone asked to set a new password for your locked account.")
     else:
         subject = _("Someone asked to remove your second factors")
         what = _("Someone reported your second factors as lost and asked us to remove them.")
-    stop = _(
-        "Stop the request. Use a browser that you’ve signed in with before, or have your password "
-        "or a second factor at hand."
-    )
+    stop = _("Stop the request. Have your password or a second factor at hand.")
     return Message(
         to=email,
         subject=subject,

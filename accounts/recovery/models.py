@@ -1,26 +1,27 @@
-"""Recovery requests, each of which can be used after a waiting period."""
+"""What recovery remembers of an account: its last opening, a waiting request, lone locks."""
 
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Self
 
 from django.conf import settings
 from django.db import models
-from django.utils.dateparse import parse_datetime
 
 from accounts.common import clock
-from accounts.users.disputes import Evidence, OwnershipEvidence, Shown
-from accounts.users.models import User
+from accounts.recovery.rule import MONTH, Kind, Opening, Thing
 
 # How long a request can be used after its waiting period.
 OPEN = timedelta(days=7)
 
 
 class Recovery(models.Model):
-    """A request to recover an account after a waiting period.
+    """The state of the recovery of one account.
 
-    ``due_at``: the time at which the waiting period ends.
-    ``disputed_at``: the time of the disputed change.
-    ``evidence``: the proofs that were shown and that count, each as ``[kind, key, since]``.
+    ``asked``: the things that the waiting request showed, each as ``[kind, key]``; empty without a
+        request. ``asked_at`` is its time, ``mails`` the ids of the notices that announced it.
+    ``warned_at``: when a mail server accepted the first of these notices. The wait begins then.
+    ``told_at``: when the last notices were posted.
+    ``stopped``: the kinds that the last stopped request showed.
+    ``lone_locks``: when each mailbox, named by its key, last locked the account alone.
     """
 
     user = models.OneToOneField(
@@ -29,33 +30,68 @@ class Recovery(models.Model):
         on_delete=models.CASCADE,
         related_name="recovery",
     )
-    due_at = models.DateTimeField()
-    disputed_at = models.DateTimeField()
-    evidence = models.JSONField()
+    opened_at = models.DateTimeField(null=True)
+    opened_with = models.PositiveSmallIntegerField(default=0)
+    asked_at = models.DateTimeField(null=True)
+    asked = models.JSONField(default=list)
+    mails = models.JSONField(default=list)
+    warned_at = models.DateTimeField(null=True)
+    told_at = models.DateTimeField(null=True)
+    stopped_at = models.DateTimeField(null=True)
+    stopped = models.JSONField(default=list)
+    lone_locks = models.JSONField(default=dict)
 
     def __str__(self) -> str:
-        return f"due at {self.due_at}"
+        return f"asked at {self.asked_at}"
 
     @classmethod
     def current(cls) -> models.QuerySet[Self]:
-        """Return the recovery requests that wait or could be used for the last seven days."""
-        return cls.objects.filter(due_at__gt=clock.now() - OPEN)
+        """Return the rows with a request that waits or could be used for the last seven days."""
+        since = clock.now() - cls.wait() - OPEN
+        is_warned = models.Q(warned_at__gt=since) | models.Q(warned_at=None, asked_at__gt=since)
+        return cls.objects.filter(is_warned, asked_at__isnull=False)
 
-    @classmethod
-    def current_of(cls, user: User) -> models.QuerySet[Self]:
-        """Return the current request of ``user``, if there is one."""
-        return cls.current().filter(user=user)
+    @staticmethod
+    def wait() -> timedelta:
+        """Return the length of the wait (``FACTOR_RECOVERY_HOURS``)."""
+        return timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
 
     @property
-    def shown(self) -> Shown:
-        """The proofs that were shown with the request and that count in the dispute."""
-        return frozenset(
-            OwnershipEvidence(Evidence(kind), key, parse_datetime(since) if since else None)
-            for kind, key, since in self.evidence
-        )
+    def due_at(self) -> datetime:
+        """The earliest time at which the request can be finished."""
+        return (self.warned_at or clock.now()) + self.wait()
 
-    @shown.setter
-    def shown(self, proofs: Shown) -> None:
-        self.evidence = [
-            (proof.kind, proof.key, proof.since and proof.since.isoformat()) for proof in proofs
-        ]
+    @property
+    def is_due(self) -> bool:
+        """Whether a notice was accepted, and the wait has ended."""
+        return self.warned_at is not None and self.due_at <= clock.now()
+
+    @property
+    def opening(self) -> Opening | None:
+        """The last opening, if it is at most 30 days old."""
+        is_recent = self.opened_at is not None and clock.now() < self.opened_at + MONTH
+        return Opening(self.opened_at, self.opened_with) if self.opened_at and is_recent else None
+
+    @property
+    def asked_kinds(self) -> frozenset[Kind]:
+        """The kinds that the request showed."""
+        return frozenset(Kind(kind) for kind, _key in self.asked)
+
+    def refuses(self, kinds: frozenset[Kind]) -> bool:
+        """Return whether a request with ``kinds`` was stopped in the last 30 days."""
+        is_recent = self.stopped_at is not None and clock.now() < self.stopped_at + MONTH
+        return is_recent and not kinds > frozenset(map(Kind, self.stopped))
+
+    def covered_by(self, shown: frozenset[Thing]) -> bool:
+        """Return whether ``shown`` includes all that the request showed.
+
+        A request is finished with the things that it was made with. Otherwise a thief with another
+        mailbox of the account could finish a request of the owner.
+        """
+        keys = {(thing.kind, thing.key) for thing in shown}
+        return bool(self.asked) and {(Kind(kind), key) for kind, key in self.asked} <= keys
+
+    def locked_alone_by(self) -> set[str]:
+        """Return the keys of the mailboxes that locked the account alone in the last 30 days."""
+        since = (clock.now() - MONTH).isoformat()
+        return {key for key, at in self.lone_locks.items() if at > since}

@@ -1,42 +1,43 @@
-"""Recovers accounts with proofs from before a dispute, immediately or after a waiting period.
+"""Opens accounts, and removes lost second factors, at once or after a waiting period.
 
-``accounts.users.disputes`` contains the rule. A recovery request is announced by email to every
-address that the account has, or has lost since the disputed change, so that the owner can object.
-Members of staff cannot recover an account by waiting: an operator, who knows them, must help.
+``accounts.recovery.rule`` contains the rule. A request to wait is announced by email, again every
+day, to every address of the account that counts, so that the owner can stop it.
 """
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
-from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.services import Actor, has_happened, record
+from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.localization import writing_to
 from accounts.common.proofs import Method, Proof
+from accounts.mail.models import MailReceipt
 from accounts.mail.services import post
-from accounts.recovery import mails
+from accounts.recovery import evidence, mails, rule
 from accounts.recovery.models import OPEN, Recovery
+from accounts.recovery.rule import Case, Kind, Outcome, Thing
 from accounts.throttle.limits import FACTOR_RECOVERY
 from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
-from accounts.users import disputes, former_credentials
+from accounts.users import former_credentials
 from accounts.users import services as users
-from accounts.users.disputes import Evidence, Outcome, Shown
-from accounts.users.models import FormerCredential, User
+from accounts.users.models import User
 
 LINK = "factor.recovery"
-FACTORS_GONE = (events.FACTOR_REMOVED, events.PASSKEY_REMOVED, events.FACTORS_RECOVERED)
+# The notices of a request are posted again after this time, by a job that runs every day.
+REMINDER = timedelta(hours=20)
 
 
 class NotDue(PublicError):
-    """The proofs are not enough to recover the account now."""
+    """What was shown is not enough to open the account now."""
 
     code = "not_due"
     status = 403
@@ -44,7 +45,7 @@ class NotDue(PublicError):
 
 
 class NotOffered(PublicError):
-    """Recovery by waiting is switched off, or not possible for this user or with these proofs."""
+    """Recovery by waiting is switched off, or not possible for this user or with what was shown."""
 
     code = "not_offered"
     status = 403
@@ -53,29 +54,36 @@ class NotOffered(PublicError):
 
 @dataclass(frozen=True)
 class Assessment:
-    """What a user can do to recover the account with ``shown``, the proofs that count.
+    """What somebody can do to recover an account.
 
-    ``outcome``: what the proofs allow without a recovery request.
-    ``running``: the current recovery request, or None.
-    ``requested``: the proofs of the current request that still count.
-    ``is_offered``: whether the user may recover the account by waiting.
+    ``shown``: what they have shown, and what counts.
+    ``running``: the row with the current request, or None.
     """
 
-    shown: Shown
-    outcome: Outcome
+    case: Case
+    shown: frozenset[Thing]
     running: Recovery | None
-    requested: Shown
-    is_offered: bool
+    may_wait: bool
 
     @property
-    def kinds(self) -> frozenset[Evidence]:
-        """The kinds of the proofs that were shown."""
-        return disputes.kinds(self.shown)
+    def outcome(self) -> Outcome:
+        """What the rule says."""
+        return self.case.outcome(self.shown)
+
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of the things that were shown."""
+        return rule.kinds(self.shown)
 
     @property
     def is_due(self) -> bool:
         """Whether the waiting period of the current request has ended."""
-        return self.running is not None and self.running.due_at <= clock.now()
+        return self.running is not None and self.running.is_due
+
+    @property
+    def is_same(self) -> bool:
+        """Whether all that the current request showed was shown again."""
+        return self.running is not None and self.running.covered_by(self.shown)
 
     @property
     def ends_at(self) -> datetime | None:
@@ -84,133 +92,111 @@ class Assessment:
 
     @property
     def may_finish(self) -> bool:
-        """Whether the account can be recovered now."""
-        waited = self.is_due and disputes.covers(self.shown, self.requested)
-        return self.outcome is Outcome.AT_ONCE or waited
-
-    @property
-    def may_ask(self) -> bool:
-        """Whether the shown proofs can begin a waiting period, or have begun the current one."""
-        return self.is_offered and self.outcome is not Outcome.REFUSED and not self.is_others
+        """Whether the account can be opened now."""
+        return self.outcome is Outcome.OPEN or (self.is_due and self.is_same)
 
     @property
     def may_stop(self) -> bool:
-        """Whether the shown proofs are enough to stop the current request."""
-        return self.running is not None and disputes.stops(
-            self.kinds, disputes.kinds(self.requested)
-        )
+        """Whether the current request can be stopped.
 
-    @property
-    def is_new(self) -> bool:
-        """Whether the shown proofs would begin a new waiting period.
-
-        They do if no request is current, or if they outweigh the proofs of the current request.
+        Whoever could open the account at once can stop it. So can whoever shows the second factor
+        of an account that is not locked, because the request is about a lost factor.
         """
-        return self.running is None or (
-            self.may_stop and not disputes.stops(disputes.kinds(self.requested), self.kinds)
-        )
+        if self.running is None:
+            return False
+        has_factor = self.case.lock is None and Kind.FACTOR in self.kinds
+        return has_factor or self.outcome is Outcome.OPEN or self._outweighs
 
     @property
-    def is_others(self) -> bool:
-        """Whether the current request was made with other proofs, perhaps by a thief."""
-        return self.running is not None and not (
-            self.is_new or disputes.covers(self.shown, self.requested)
-        )
+    def may_ask(self) -> bool:
+        """Whether a waiting period can begin."""
+        is_free = self.running is None or self._outweighs
+        return self.may_wait and self.outcome is Outcome.WAIT and is_free
+
+    @property
+    def _outweighs(self) -> bool:
+        asked = self.running.asked_kinds if self.running else frozenset()
+        return rule.outweighs(self.kinds, asked) and Kind.MAILBOX in self.kinds
 
 
 def is_offered(user: User) -> bool:
     """Return whether ``user`` may recover the account by waiting."""
     # Without an address, nobody could be warned of the request.
-    can_be_told = bool(user.email) or former_credentials.disputed_emails(user).exists()
-    hours = settings.AUTHSITE.factor_recovery_hours
-    return hours > 0 and can_be_told and not user.is_privileged
+    can_be_told = bool(user.email) or former_credentials.notified_emails(user).exists()
+    return Recovery.wait() > timedelta() and can_be_told and not user.is_privileged
 
 
 def running(user: User) -> Recovery | None:
-    """Return the current recovery request of ``user``, or None.
+    """Return the row with the current request of ``user``, or None.
 
     A request is current during its waiting period and for seven days afterwards. It is ignored if
-    none of its proofs count in the dispute that a later lock has begun.
+    something that it showed does not count any more, because of a later lock.
     """
     if not is_offered(user):
         return None
-    found = next(iter(Recovery.current_of(user)), None)
-    return found if found and requested(user, found) else None
+    found = Recovery.current().filter(user=user).first()
+    if found is None or not found.covered_by(evidence.case_of(user).counting):
+        return None
+    if found.warned_at is None:
+        _note_accepted(found)
+    return found
 
 
-def requested(user: User, found: Recovery) -> Shown:
-    """Return the proofs of the recovery request ``found`` that still count."""
-    at = _disputed_at(user, found)
-    return frozenset(proof for proof in found.shown if disputes.counts(user, proof.since, at))
+def _note_accepted(found: Recovery) -> None:
+    """Begin the wait if a mail server has accepted one of the notices."""
+    accepted = MailReceipt.objects.filter(pk__in=found.mails, failure="").order_by("done_at")
+    if first := accepted.first():
+        found.warned_at = first.done_at
+        rows = Recovery.objects.filter(pk=found.pk, asked_at=found.asked_at, warned_at=None)
+        rows.update(warned_at=first.done_at)
 
 
-def disputed_at(user: User) -> datetime:
-    """Return the time of the disputed change.
-
-    If the account is locked, this is the change that the lock disputes. Otherwise, it is the change
-    that the recovery request disputes. Without a lock and a request, return the current time.
-    """
-    return _disputed_at(user, running(user))
-
-
-def _disputed_at(user: User, found: Recovery | None) -> datetime:
-    if user.is_disputed and user.disputed_at:
-        return user.disputed_at
-    return found.disputed_at if found else clock.now()
+def assess(user: User, *proofs: Proof) -> Assessment:
+    """Return what somebody can do to recover the account of ``user`` after showing ``proofs``."""
+    case, found = evidence.case_of(user), running(user)
+    shown = evidence.shown_by(case, proofs)
+    row = found or Recovery.objects.filter(user=user).first()
+    is_refused = row is not None and row.refuses(rule.kinds(shown))
+    return Assessment(case, shown, found, is_offered(user) and not is_refused)
 
 
-def assess(user: User, shown: Shown) -> Assessment:
-    """Return what ``user`` can do to recover the account, given the proofs ``shown``."""
-    found = running(user)
-    outcome = disputes.decide(disputes.kinds(shown), holds_factor=_holds_factor(user))
-    proofs = requested(user, found) if found else frozenset()
-    return Assessment(shown, outcome, found, proofs, is_offered(user))
+def ask(user: User, *proofs: Proof, actor: Actor) -> None:
+    """Begin to wait. Every address that counts is notified by email.
 
-
-def _holds_factor(user: User) -> bool:
-    """Return whether ``user`` has a second factor, or had one that a thief may have removed."""
-    if twofactor.has_any(user) or former_credentials.suspended(user).filter(kind=_FACTOR).exists():
-        return True
-    since = disputes.baseline(user, disputed_at(user))
-    return user.is_disputed and any(has_happened(user, event, since) for event in FACTORS_GONE)
-
-
-def ask(user: User, shown: Shown, actor: Actor) -> Recovery:
-    """Request a recovery by waiting; return the recovery request.
-
-    The waiting period begins now, and every address is notified by email. If there already is a
-    current request, it is returned instead, unless the proofs ``shown`` outweigh its proofs.
+    Nothing happens if the same request is already current.
 
     Raises:
         NotOffered: the user or the proofs do not allow recovery by waiting.
         RateLimited: too many requests.
         AccountChanged: the account was changed in the meantime.
     """
-    found = assess(user, shown)
-    if not found.may_ask:
-        raise NotOffered
-    if found.running and not found.is_new:
-        return found.running
-    # Requests are counted for each credential version and each set of evidence, so that a thief
-    # cannot use up the owner's requests.
+    found = assess(user, *proofs)
+    if _is_asked(found):
+        return
     kinds = " ".join(sorted(found.kinds))
+    # Requests are counted for each credential version and each set of kinds, so that a thief cannot
+    # use up the owner's requests.
     hit(FACTOR_RECOVERY.of(user.pk, user.credential_version, kinds))
-    wait = timedelta(hours=settings.AUTHSITE.factor_recovery_hours)
     with transaction.atomic():
         owner = users.lock_row(user)
-        found = assess(owner, shown)
-        if not found.may_ask:
-            raise NotOffered
-        if found.running and not found.is_new:
-            return found.running
-        now = clock.now()
-        asked = Recovery(user=owner, due_at=now + wait)
-        asked.disputed_at = (owner.is_disputed and owner.disputed_at) or now
-        asked.shown = shown
-        asked.save()
+        found = assess(owner, *proofs)
+        if _is_asked(found):
+            return
+        _stop(found.running)
+        row, _is_new = Recovery.objects.get_or_create(user=owner)
+        row.asked = sorted([thing.kind, thing.key] for thing in found.shown)
+        row.asked_at, row.warned_at = clock.now(), None
+        row.mails = _tell(owner, row, found.case, actor)
+        row.told_at = row.asked_at
+        row.save()
         record(owner, events.RECOVERY_ASKED, actor)
-        _tell(owner, asked, actor)
-    return asked
+
+
+def _is_asked(found: Assessment) -> bool:
+    """Return whether the request is current already; raise :exc:`NotOffered` if it cannot be."""
+    if not (found.may_ask or found.is_same):
+        raise NotOffered
+    return not found.may_ask
 
 
 def find_objection(token: str) -> tuple[User, Proof] | None:
@@ -222,30 +208,48 @@ def find_objection(token: str) -> tuple[User, Proof] | None:
     return user, Proof.now(Method.MAIL, link.email)
 
 
-def cancel(user: User, shown: Shown, actor: Actor) -> bool:
-    """Stop the recovery request if the proofs ``shown`` are enough; return whether they were."""
+def cancel(user: User, *proofs: Proof, actor: Actor) -> bool:
+    """Stop the current request if ``proofs`` are enough; return whether they were."""
     with transaction.atomic():
         # Lock the row, so that nobody else finishes or stops the request at the same time.
         owner = users.lock_row_as_is(user)
-        if not assess(owner, shown).may_stop:
+        found = assess(owner, *proofs)
+        if not found.may_stop:
             return False
-        delete(user)
+        _stop(found.running)
         record(user, events.RECOVERY_CANCELLED, actor)
     return True
 
 
-def check(user: User, shown: Shown) -> None:
-    """Require that the proofs ``shown`` allow recovery now, and lock the row of ``user``.
+def _stop(row: Recovery | None) -> None:
+    """Stop a request, which cannot be made again for 30 days unless it shows more."""
+    if row is not None:
+        stopped = {"stopped": sorted(row.asked_kinds), "stopped_at": clock.now()}
+        Recovery.objects.filter(pk=row.pk).update(**stopped)
+        forget(row.user)
+
+
+def check(user: User, *proofs: Proof) -> Assessment:
+    """Require that ``proofs`` open the account now, and lock the row of ``user``.
 
     Raises:
-        NotDue: the proofs are not enough yet, or the recovery request was stopped.
+        NotDue: the proofs are not enough yet, or the request was stopped.
         AccountChanged: the account was changed in the meantime.
     """
-    if not assess(users.lock_row(user), shown).may_finish:
+    found = assess(users.lock_row(user), *proofs)
+    if not found.may_finish:
         raise NotDue
+    return found
 
 
-def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
+def note_opened(user: User, found: Assessment) -> None:
+    """Remember that the account of ``user`` was opened with what ``found`` says."""
+    opening = found.case.opened(clock.now(), found.shown)
+    kept = {"opened_at": opening.at, "opened_with": opening.kinds}
+    Recovery.objects.update_or_create(user=user, defaults=kept)
+
+
+def remove_factors(user: User, *proofs: Proof, actor: Actor) -> None:
     """Remove all second factors of ``user``, because they are lost, and revoke every session.
 
     The attribute ``credential_version`` of ``user`` is then loaded again from the database.
@@ -257,37 +261,73 @@ def remove_factors(user: User, shown: Shown, actor: Actor) -> None:
     if user.is_privileged:
         raise NotOffered
     with transaction.atomic():
-        check(user, shown)
+        found = check(user, *proofs)
+        note_opened(user, found)
         twofactor.remove_all(user, events.FACTORS_RECOVERED, actor)
 
 
-def delete(user: User) -> None:
-    """Delete the recovery request of ``user`` and the links that were sent for it."""
-    Recovery.objects.filter(user=user).delete()
+def forget(user: User) -> None:
+    """Delete the request of ``user`` and the links that were sent for it."""
+    gone: dict[str, Any] = {
+        "asked_at": None,
+        "asked": [],
+        "mails": [],
+        "warned_at": None,
+        "told_at": None,
+    }
+    Recovery.objects.filter(user=user).update(**gone)
     codes.issued(Purpose(LINK), f"{user.pk} ").delete()
 
 
+def remind() -> int:
+    """Post the notices of the waiting requests again, each once a day; return how many requests."""
+    told_before = clock.now() - REMINDER
+    rows = Recovery.current().filter(told_at__lte=told_before).select_related("user")
+    return sum(_remind(row) for row in rows)
+
+
+@transaction.atomic
+def _remind(row: Recovery) -> bool:
+    owner = users.lock_row_as_is(row.user)
+    found = running(owner)
+    if found is None or found.is_due or found.asked_at != row.asked_at:
+        return False
+    found.mails += _tell(owner, found, evidence.case_of(owner), Actor())
+    found.told_at = clock.now()
+    found.save(update_fields=["mails", "told_at"])
+    return True
+
+
 def prune() -> int:
-    """Delete recovery requests that have expired; return how many were deleted."""
-    return Recovery.objects.filter(due_at__lte=clock.now() - OPEN).delete()[0]
+    """Delete the rows that hold nothing of the last weeks; return how many were deleted."""
+    since = clock.now() - rule.MONTH
+    times = ("opened_at", "stopped_at", "asked_at")
+    rows = Recovery.objects.exclude(pk__in=Recovery.current().values("pk"))
+    for name in times:
+        rows = rows.exclude(**{f"{name}__gt": since})
+    gone = [row.pk for row in rows if not row.locked_alone_by()]
+    return Recovery.objects.filter(pk__in=gone).delete()[0]
 
 
-_FACTOR = FormerCredential.Kind.FACTOR
-
-
-def _tell(owner: User, asked: Recovery, actor: Actor) -> None:
-    purpose = Purpose(LINK, life=asked.due_at + OPEN - clock.now())
-    at = _disputed_at(owner, asked)
-    held = {
-        row.email: (row.key, not disputes.counts(owner, row.confirmed_at, at))
-        for row in owner.emails.order_by("pk")
+def _tell(owner: User, row: Recovery, case: Case, actor: Actor) -> list[str]:
+    """Post the notices of a request, and return the ids of those to addresses that count."""
+    purpose = Purpose(LINK, life=Recovery.wait() + OPEN)
+    counting = {thing.key for thing in case.counting if thing.kind is Kind.MAILBOX}
+    told = {held.email: held.key for held in owner.emails.order_by("pk")}
+    formers = former_credentials.notified_emails(owner).exclude(label__in=told)
+    strangers = {former.label for former in formers} | {
+        email for email, key in told.items() if key not in counting
     }
-    before = former_credentials.disputed_emails(owner).exclude(label__in=held)
-    told = held | {row.label: (row.key, True) for row in before}
-    for n, (email, (key, may_be_strangers)) in enumerate(told.items()):
-        token = codes.issue_link(purpose, f"{owner.pk} {n}", key)
+    told |= {former.label: former.key for former in formers}
+    posted = []
+    for n, (email, key) in enumerate(told.items()):
+        token = codes.issue_link(purpose, f"{owner.pk} {clock.now().timestamp()} {n}", key)
         with writing_to(owner.language, owner.time_zone):
+            may_be_strangers = email in strangers
             mail = mails.recovery(
-                owner, email, token, asked.due_at, actor, may_be_strangers=may_be_strangers
+                owner, email, token, row.due_at, actor, may_be_strangers=may_be_strangers
             )
-            post(mail, life=purpose.life)
+            mail_id = post(mail, life=purpose.life)
+        if key in counting:
+            posted.append(str(mail_id))
+    return posted

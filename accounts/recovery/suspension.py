@@ -6,25 +6,24 @@ set: without the row, the next sign-in with the provider would create a second a
 """
 
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any
 
 from django.db import IntegrityError, transaction
 from django.db.models import QuerySet
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity import events, notices
+from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Actor, has_happened, record
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.signals import credentials_changed
+from accounts.recovery.rule import MONTH, Lock
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Authenticator, Passkey, RecoveryCodes
 from accounts.users import former_credentials
 from accounts.users import models as users_models
 from accounts.users import services as users
-from accounts.users.disputes import DISPUTABLE, baseline
 from accounts.users.models import LOCKED, EmailAddress, FormerCredential, Identity, User
 
 Kind = FormerCredential.Kind
@@ -61,15 +60,13 @@ class Suspendable:
         return [*map(str, self.emails), *names, *map(str, self.identities)]
 
 
-def suspendable(user: User, disputed_at: datetime) -> Suspendable:
+def suspendable(user: User, lock: Lock) -> Suspendable:
     """Return the credentials that a lock suspends.
 
-    A lock suspends every credential that the account got less than a week before the disputed
-    change, or later. It also suspends every external identity.
-
-    ``disputed_at``: the time of the disputed change.
+    ``lock`` suspends every credential that the account got after its horizon. It also suspends
+    every external identity.
     """
-    since = baseline(user, disputed_at)
+    since = lock.horizon
     emails = user.emails.filter(confirmed_at__gt=since)
     established = list(user.emails.filter(confirmed_at__lte=since).order_by("confirmed_at"))
     primary = next((row.email for row in established if row.email == user.email), "")
@@ -85,18 +82,18 @@ def suspendable(user: User, disputed_at: datetime) -> Suspendable:
     return Suspendable(emails, factors, connected, primary, codes_on)
 
 
-def suspend(owner: User, disputed_at: datetime, actor: Actor) -> None:
+def suspend(owner: User, lock: Lock, actor: Actor) -> None:
     """Suspend what :func:`suspendable` returns. Turn off codes by email if it says so.
 
     Call this in a transaction that has locked the row of ``owner``.
     """
-    found, now = suspendable(owner, disputed_at), clock.now()
+    found, now = suspendable(owner, lock), clock.now()
     labels = found.labels
     for email in found.emails:
         former_credentials.keep_email(email, now, is_suspended=True)
     found.emails.delete()
     for row in found.factors:
-        twofactor.store(row, is_suspended=True)
+        twofactor.keep(row, is_suspended=True)
         row.delete()
     Identity.objects.filter(pk__in=[row.pk for row in found.identities]).update(suspended_at=now)
     if owner.email != found.primary:
@@ -181,7 +178,7 @@ def delete_identity(user: User, identity_id: int, actor: Actor) -> bool:
 
 @transaction.atomic
 def finish(user: User, actor: Actor) -> None:
-    """End the review and the dispute.
+    """End the review.
 
     Afterwards, addresses that were removed before the lock can no longer be put back.
 
@@ -191,8 +188,7 @@ def finish(user: User, actor: Actor) -> None:
     owner = users.lock_row(user)
     # Record this while suspended and removed addresses are still notified of changes.
     record(owner, events.REVIEWED, actor)
-    notices.end_earlier_links(owner)
-    User.objects.filter(pk=owner.pk).update(disputed_at=None)
+    User.objects.filter(pk=owner.pk).update(locked_at=None, horizon=None)
 
 
 def end_forgotten_reviews() -> int:
@@ -206,23 +202,21 @@ def end_forgotten_reviews() -> int:
 
 
 def _forgotten() -> QuerySet[User]:
-    before = clock.now() - DISPUTABLE
-    found = User.objects.filter(disputed_at__lte=before, password_at__lte=before)
+    before = clock.now() - MONTH
+    found = User.objects.filter(locked_at__lte=before, password_at__lte=before)
     return found.exclude(password__startswith=LOCKED)
 
 
 @transaction.atomic
 def _end_review(user: User) -> bool:
     # Select the user again and lock the row: the account may have been locked again in the
-    # meantime. If that new dispute ended here, the mailbox alone would be enough to unlock the
-    # account.
+    # meantime. If that lock ended here, the mailbox alone would be enough to open the account.
     owner = _forgotten().select_for_update(no_key=True).filter(pk=user.pk).first()
     if owner is None:
         return False
     former_credentials.suspended(owner).delete()
-    notices.end_earlier_links(owner)
-    owner.disputed_at = None
-    owner.save(update_fields=["disputed_at"])
+    owner.locked_at = owner.horizon = None
+    owner.save(update_fields=["locked_at", "horizon"])
     record(owner, events.REVIEW_ENDED, Actor())
     return True
 
@@ -239,7 +233,7 @@ def _delete(user: User, rows: QuerySet[Any], actor: Actor) -> bool:
 
 
 def _may_return(owner: User, row: FormerCredential) -> bool:
-    return row.is_suspended or row in former_credentials.removed_emails(owner)
+    return row.is_suspended or row in former_credentials.removed(owner, Kind.EMAIL)
 
 
 def _tell(user: User, event: Event, label: str, actor: Actor) -> None:

@@ -3,6 +3,9 @@
 Only a POST changes something, because mail scanners follow links with a GET.
 """
 
+from datetime import datetime
+from typing import Any, cast
+
 from django import forms
 from django.contrib import messages
 from django.contrib.auth.decorators import login_not_required
@@ -13,9 +16,9 @@ from django.utils.translation import gettext_lazy as _
 from django.views.decorators.debug import sensitive_post_parameters
 
 from accounts.activity import notices
+from accounts.activity.models import Activity
 from accounts.activity.notices import Notice
 from accounts.activity.services import Actor
-from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.pages import form_page
 from accounts.common.proofs import Method, Proof
@@ -23,17 +26,35 @@ from accounts.common.text import row_id
 from accounts.passwords.forms import CurrentPasswordField
 from accounts.recovery import evidence, locks, suspension
 from accounts.recovery import services as recovery
+from accounts.recovery.rule import Kind
 from accounts.sessions import current, last_method
 from accounts.signin.recent import recent_authentication_required
-from accounts.users import emails, former_credentials
-from accounts.users.disputes import Evidence, kinds
+from accounts.users import former_credentials
 from accounts.users.models import User
 
 
 class ObjectionForm(forms.Form):
-    """Ask for the password that the account had a week before the recovery request."""
+    """Ask for the password that counts as a proof of ownership."""
 
     former = CurrentPasswordField(required=False, label=_("Your password"))
+
+
+class WrongChangeForm(forms.Form):
+    """Ask which change of the last 30 days was the first that somebody else made."""
+
+    wrong = forms.ChoiceField(required=False, label=_("What was the first change that wasn’t you?"))
+
+    def __init__(self, changes: list[Activity], *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self._changes = {str(row.pk): row for row in changes}
+        sentences = [(key, str(row.event.sentence)) for key, row in self._changes.items()]
+        field = cast(forms.ChoiceField, self.fields["wrong"])
+        field.choices = [*sentences, ("", _("None of these"))]
+
+    def wrong_at(self) -> datetime | None:
+        """Return the time of the chosen change, or None."""
+        row = self._changes.get(self.cleaned_data["wrong"])
+        return row.at if row else None
 
 
 @form_page
@@ -45,14 +66,15 @@ def lockdown(request: HttpRequest) -> HttpResponse:
     reauthenticate can use the link in a notice.
     """
     session = current.session_of(request)
-    if request.method == "POST":
-        actor = current.actor_of(request).by(*session.amr)
-        proofs = [Proof(Method(m), session.auth_time, session.factor_key) for m in session.amr]
-        shown = evidence.of_request(request, session.user, proofs, clock.now())
-        locks.lock_down(session.user, actor)
-        recovery.cancel(session.user, shown, actor)
-        return _done(request, session.user)
-    return _ask(request, session.user)
+    changes = locks.first_changes(session.user)
+    form = WrongChangeForm(changes, request.POST if request.method == "POST" else None)
+    if not form.is_valid():
+        return _ask(request, session.user, form)
+    actor = current.actor_of(request).by(*session.amr)
+    proofs = [Proof(Method(m), session.auth_time, session.factor_key) for m in session.amr]
+    locks.lock_down(session.user, actor, form.wrong_at())
+    recovery.cancel(User.objects.get(pk=session.user.pk), *proofs, actor=actor)
+    return _done(request, session.user)
 
 
 @login_not_required
@@ -65,26 +87,31 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     notice = notices.find_notice(token)
     if notice is None:
         return render(request, "accounts/recovery/dead.html", status=404)
-    if request.method != "POST":
-        return _ask(request, notice.user, notice)
+    changes = locks.first_changes(notice.user)
+    posted = request.POST if request.method == "POST" else None
+    form = WrongChangeForm(changes, posted, initial={"wrong": str(notice.row.pk)})
+    if not form.is_valid():
+        return _ask(request, notice.user, form, notice)
     actor = current.actor_without_session_of(request)
     try:
-        locks.lock_down_by_link(notice, token, actor)
+        locks.lock_down_by_link(notice, token, actor, form.wrong_at() or notice.row.at)
     except locks.LinkEnded:
         return render(request, "accounts/recovery/dead.html", status=404)
-    # The proofs of the person who locks the account may also be enough to stop the recovery request
-    # of a thief. The age of a proof is measured at the disputed change, which may be earlier than
-    # the event of the link.
-    owner = User.objects.get(pk=notice.user.pk)
-    by_mail = Proof.now(Method.MAIL, emails.key(notice.email))
-    shown = evidence.of_request(request, owner, [by_mail], recovery.disputed_at(owner))
-    recovery.cancel(owner, shown, actor.by(Method.MAIL))
-    return _done(request, owner)
+    except locks.CannotLock as error:
+        form.add_error(None, str(error))
+        return _ask(request, notice.user, form, notice)
+    return _done(request, notice.user)
 
 
-def _ask(request: HttpRequest, user: User, notice: Notice | None = None) -> HttpResponse:
-    effects = locks.effects(user, notice)
-    context = {"owner": user, "told": notice and notice.row, "effects": effects}
+def _ask(
+    request: HttpRequest, user: User, form: WrongChangeForm, notice: Notice | None = None
+) -> HttpResponse:
+    context = {
+        "form": form,
+        "owner": user,
+        "told": notice and notice.row,
+        "effects": locks.effects(user, notice),
+    }
     return render(request, "accounts/recovery/lockdown.html", context)
 
 
@@ -93,7 +120,7 @@ def _done(request: HttpRequest, user: User) -> HttpResponse:
     last_method.forget(request)
     # Read the user again, because the lock may have changed the primary address.
     owner = User.objects.get(pk=user.pk)
-    can_mail = bool(owner.email) or former_credentials.disputed_emails(owner).exists()
+    can_mail = bool(owner.email) or former_credentials.notified_emails(owner).exists()
     context = {"owner": owner, "can_mail": can_mail}
     return render(request, "accounts/recovery/done.html", context)
 
@@ -128,34 +155,31 @@ def object_from_inside(request: HttpRequest) -> HttpResponse:
 def _object(
     request: HttpRequest, user: User, actor: Actor, proofs: tuple[Proof, ...], *, budget: str
 ) -> HttpResponse:
-    at = recovery.disputed_at(user)
-    shown = evidence.of_request(request, user, proofs, at)
     form = ObjectionForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             if typed := form.cleaned_data["former"]:
-                shown |= {evidence.check_password(user, typed, at, actor, budget)}
-            if recovery.cancel(user, shown, actor.by(*(proof.method for proof in proofs))):
+                proofs = (*proofs, evidence.check_password(user, typed, actor, budget))
+            methods = (proof.method for proof in proofs)
+            if recovery.cancel(user, *proofs, actor=actor.by(*methods)):
                 return render(request, "accounts/recovery/recovery_cancelled.html")
             if recovery.running(user) is None:
                 # The recovery request was finished or stopped in the meantime.
                 return render(request, "accounts/recovery/recovery_dead.html", status=404)
-            sentence = gettext(
-                "That isn’t enough to stop the request. Use a second factor, or open the link from "
-                "our email in a browser that you’ve signed in with before."
-            )
+            sentence = gettext("That isn’t enough to stop the request. Use a second factor.")
             form.add_error(None, sentence)
         except evidence.WrongPassword as error:
             form.add_error("former", str(error))
+    assessment = recovery.assess(user, *proofs)
     context = {
         "form": form,
         "owner": user,
         # If the mailbox does not count as a proof, it may belong to a thief, so the page does not
         # show the username.
-        "username": user.username if shown or not proofs else "",
-        "kinds": sorted(kinds(shown)),
-        "has_password": Evidence.PASSWORD in kinds(shown),
-        "running": recovery.running(user),
+        "username": user.username if assessment.shown or not proofs else "",
+        "kinds": sorted(assessment.kinds),
+        "has_password": Kind.PASSWORD in assessment.kinds,
+        "running": assessment.running,
         "is_inside": not proofs,
     }
     return render(request, "accounts/recovery/recovery.html", context)
@@ -174,7 +198,7 @@ def review(request: HttpRequest) -> HttpResponseBase:
     context = {
         "rows": former_credentials.suspended(session.user),
         "identities": suspension.suspended_identities(session.user),
-        "removed": former_credentials.removed_emails(session.user),
+        "removed": former_credentials.removed(session.user, former_credentials.Kind.EMAIL),
     }
     return render(request, "accounts/recovery/review.html", context)
 

@@ -22,6 +22,7 @@ from accounts.common import clock, localization, secrets
 from accounts.common.errors import PublicError
 from accounts.common.issuers import LONGEST_ISSUER, Issuer
 from accounts.common.signals import credentials_changed, superuser_requested
+from accounts.recovery.rule import Lock
 from accounts.users import emails, forms, usernames
 
 # The password column of a locked account begins with this mark. No usable hash begins with it.
@@ -41,7 +42,7 @@ IS_LOCKED = models.Q(
 def locked_password(former_hash: str | None = None) -> str:
     """Return an unusable value for the password column, which marks the account as locked.
 
-    ``former_hash`` is the hash of the password that proves ownership in a dispute. The value
+    ``former_hash`` is the hash of the password that counts as a proof of ownership. The value
     contains this hash, because the time for a separate query would reveal to anybody who tries to
     sign in that the account is locked.
     """
@@ -111,8 +112,10 @@ class User(AbstractBaseUser, PermissionsMixin):
     emailed_codes = models.BooleanField(default=False, editable=False)
     # When the user last chose not to add a passkey now.
     passkey_declined_at = models.DateTimeField(null=True, editable=False)
-    # The time of the change because of which the account was locked. Null after the owner's review.
-    disputed_at = models.DateTimeField(null=True, editable=False)
+    # When the account was locked, and the moment before which credentials count as proofs of
+    # ownership: see ``accounts.recovery.rule``. Both are null after the owner's review.
+    locked_at = models.DateTimeField(null=True, editable=False)
+    horizon = models.DateTimeField(null=True, editable=False)
     # Whether the user has a second factor, so that staff can list those who have none. Nothing
     # decides by it. See ``accounts.twofactor.services``.
     has_factor = models.BooleanField(default=False, editable=False)
@@ -172,14 +175,15 @@ class User(AbstractBaseUser, PermissionsMixin):
         return self.password.removeprefix(LOCKED)
 
     @property
-    def is_disputed(self) -> bool:
-        """Whether the account is locked because of a disputed change.
+    def lock(self) -> Lock | None:
+        """The lock of the account, or None if the account is not locked.
 
-        Such an account is unlocked only by the rules of ``users.disputes``. An account that was
-        locked by the command ``after_restore`` has no disputed change. To unlock it, the user needs
-        an emailed link, and a second factor if it has one.
+        An account that was locked by the command ``after_restore`` has no horizon. To unlock it,
+        the user needs an emailed link, and a second factor if the account has one.
         """
-        return self.is_locked_down and self.disputed_at is not None
+        if self.is_locked_down and self.locked_at and self.horizon:
+            return Lock(self.locked_at, self.horizon)
+        return None
 
     @cached_property
     def group_names(self) -> list[str]:
@@ -208,7 +212,7 @@ class User(AbstractBaseUser, PermissionsMixin):
         """Save the user. After ``set_password``, also record that the password has changed.
 
         Django's command ``changepassword`` changes passwords in this way. The former hash is stored
-        for disputes, and the signal ``credentials_changed`` is sent.
+        as a proof of ownership, and the signal ``credentials_changed`` is sent.
         """
         is_changed = getattr(self, "_password", None) is not None and not self._state.adding
         if is_changed:

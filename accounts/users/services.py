@@ -19,8 +19,8 @@ from accounts.common.database import P, PreparedQueries, PreparedQuery, Row
 from accounts.common.errors import PublicError
 from accounts.common.signals import superuser_requested
 from accounts.common.text import fold
+from accounts.recovery.rule import AT_CREATION
 from accounts.users import emails, skeletons, usernames
-from accounts.users.disputes import AT_ONCE
 from accounts.users.models import EmailAddress, PendingSignup, User, Username
 
 BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
@@ -330,8 +330,8 @@ def confirm_email(user: User, email: str) -> None:
         EmailTaken: an account already has the email address.
     """
     key, now = emails.key(email), clock.now()
-    # The email address of the sign-up counts as old as the account: see ``disputes``.
-    is_first = not user.email and now < user.date_joined + AT_ONCE
+    # The email address of the sign-up counts as old as the account: see ``recovery.rule``.
+    is_first = not user.email and now < user.date_joined + AT_CREATION
     at = user.date_joined if is_first else now
     try:
         with transaction.atomic():
