@@ -17,7 +17,6 @@ from accounts.common.proofs import Proof
 from accounts.common.signals import credentials_changed, factor_proved
 from accounts.emails.models import PendingEmail
 from accounts.invitations import services as invitations
-from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.recovery.models import Recovery
 from accounts.sessions import services as sessions
@@ -39,8 +38,8 @@ REPLACES_PASSWORD = events.names(
 DELETES_PENDING_EMAILS = events.ACCESS_ENDED | events.names(
     events.PASSWORD_RESET, events.FACTOR_ADDED, events.PASSKEY_ADDED, events.PASSKEY_CONFIRMED
 )
-# Nothing is left to recover. A lock is not one of these events: a single proof is enough to lock an
-# account, but not to stop a recovery request.
+# Nothing is left to recover. A lock is not one of these events: a single mailbox is enough to lock
+# an account, but not to stop a recovery request.
 VOIDS_RECOVERY = events.names(
     events.PASSWORD_RESET, events.FACTORS_RESET, events.FACTORS_RECOVERED, events.SWITCHED_OFF
 )
@@ -75,7 +74,7 @@ def follow_change(
     if event in DELETES_PENDING_EMAILS:
         PendingEmail.objects.filter(user=user).delete()
     if event in VOIDS_RECOVERY or actor is None:
-        recovery.delete(user)
+        recovery.forget(user)
     record(user, events.EVENTS[event], by, detail=detail)
     if event in REPLACES_PASSWORD:
         # A thief with the former password may have signed in with it.
@@ -87,11 +86,7 @@ def follow_change(
 
 @receiver(factor_proved)
 def follow_factor(*, user: User, proof: Proof, actor: Actor, **_signal: Any) -> None:
-    """Stop the recovery request of ``user`` after a second factor was shown.
-
-    The request goes on if the factor is too new to count in the dispute.
-    """
+    """Stop the recovery request of ``user`` after a second factor was shown."""
     # This runs at every second step, so look for a request without locking the row first.
-    found = Recovery.objects.filter(user=user).first()
-    if found and (factor := evidence.older_factor(user, proof.key, found.disputed_at)):
-        recovery.cancel(user, frozenset({factor}), actor.by(proof.method))
+    if user.lock is None and Recovery.current().filter(user=user).exists():
+        recovery.cancel(user, proof, actor=actor.by(proof.method))

@@ -6,8 +6,8 @@ its email commit together. If an earlier email of the same request still waits i
 new email replaces it and tells of the events of both.
 
 A notice contains a link to lock the account, in case somebody else caused the event. The link can
-do nothing else, because anybody who reads the mailbox can use it. Only a password reset that
-follows the rule of ``accounts.users.disputes`` unlocks the account.
+do nothing else, because anybody who reads the mailbox can use it. ``accounts.recovery.rule`` says
+what opens the account again.
 """
 
 from collections.abc import Hashable, Iterable, Iterator
@@ -17,9 +17,6 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from uuid import UUID
 
-from django.db.models import Value
-from django.db.models.functions import Concat
-
 from accounts.activity import events, mails
 from accounts.activity.events import Group
 from accounts.activity.models import Activity
@@ -28,8 +25,8 @@ from accounts.codes.services import Purpose
 from accounts.common import clock
 from accounts.common.localization import writing_to
 from accounts.mail.services import post, withdraw
+from accounts.recovery.rule import BEFORE, MONTH
 from accounts.users import former_credentials as formers
-from accounts.users.disputes import DISPUTABLE, counts
 from accounts.users.models import EmailAddress, User
 
 
@@ -67,12 +64,9 @@ def mails_to_combine() -> dict[Hashable, PostedMail]:
     return {} if emails is None else emails
 
 
-LINK = Purpose("lockdown.link", life=DISPUTABLE)
+LINK = Purpose("lockdown.link", life=MONTH)
 # The maximum number of notices about one kind of event per hour. More would only bury the first.
 MOST_AN_HOUR = 20
-# Suffix of the subject of a link after the same email address has locked the account with the link
-# of a later event.
-LOOKS_BACK = " back"
 
 
 @dataclass(frozen=True)
@@ -87,11 +81,6 @@ class Notice:
     email: str
     subject: str
 
-    @property
-    def looks_back(self) -> bool:
-        """Whether ``email`` has already locked the account with the link of a later event."""
-        return self.subject.endswith(LOOKS_BACK)
-
 
 def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     """Notify ``user`` about the event ``row`` by email, within an hourly limit.
@@ -100,10 +89,10 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     longer primary, the notice is sent there, too.
 
     If the event is a change of the account, every address of the account is notified, because a
-    thief may read one of the mailboxes. During a dispute, suspended and removed addresses are
-    notified as well, without a link. They may belong to a thief, and so may addresses that the
-    account has had for too short a time to count in the dispute. Therefore the notices to all of
-    these addresses contain no details.
+    thief may read one of the mailboxes. From a lock until the end of the review, suspended and
+    removed addresses are notified as well, without a link. They may belong to a thief, and so may
+    addresses that are too young to count. Therefore the notices to all of these addresses contain
+    no details.
     """
     if not _is_news(user, row):
         return
@@ -114,13 +103,13 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     is_locked = user.is_locked_down or row.event is events.LOCKED_DOWN
     # A removed address may belong to a thief, who must not be able to lock the account.
     unlinked = {former.email} if former and not _may_lock(user, former, row) else set()
-    young = _recent_emails(user) if user.disputed_at and is_change else set()
+    young = _recent_emails(user) if user.horizon and is_change else set()
     for n, email in enumerate(filter(None, dict.fromkeys(told))):
         has_link = not is_locked and email not in unlinked
         state = _Content(is_locked=is_locked, may_be_strangers=email in young)
         _notify(user, row, email, state, subject=f"{user.pk} {row.pk} {n}" if has_link else "")
-    if user.disputed_at and is_change:
-        for suspended in formers.disputed_emails(user).exclude(label__in=told):
+    if user.horizon and is_change:
+        for suspended in formers.notified_emails(user).exclude(label__in=told):
             _notify(user, row, suspended.label, _Content(may_be_strangers=True))
 
 
@@ -155,15 +144,14 @@ def _is_live(token: str | None) -> bool:
 
 
 def _recent_emails(user: User) -> set[str]:
-    """Return the addresses that ``user`` had held for less than a week at the disputed change."""
-    at = user.disputed_at or clock.now()
-    return {row.email for row in user.emails.all() if not counts(user, row.confirmed_at, at)}
+    """Return the addresses that ``user`` did not have yet at the horizon of the lock."""
+    return set(user.emails.filter(confirmed_at__gt=user.horizon).values_list("email", flat=True))
 
 
 def _may_lock(user: User, former: EmailAddress, row: Activity) -> bool:
     is_held = user.emails.filter(pk=former.pk).exists()
     is_oldest = not user.emails.filter(confirmed_at__lt=former.confirmed_at).exists()
-    return is_held or is_oldest or counts(user, former.confirmed_at, row.at)
+    return is_held or is_oldest or former.confirmed_at <= row.at - BEFORE
 
 
 def find_notice(token: str) -> Notice | None:
@@ -189,28 +177,6 @@ def redeem(notice: Notice, token: str) -> bool:
 def end_links(user: User, emails: Iterable[str]) -> None:
     """Invalidate every link to lock the account of ``user`` that was sent to one of ``emails``."""
     codes.issued(LINK, f"{user.pk} ").filter(email__in=list(emails)).delete()
-
-
-def keep_earlier_links(notice: Notice) -> None:
-    """Keep only the lock links from before ``notice`` that were sent to the same email address.
-
-    These links work only while the account is locked. All other lock links that were sent to that
-    address are deleted.
-    """
-    links = codes.issued(LINK, f"{notice.user.pk} ").filter(email=notice.email)
-    # All links have the same lifetime, so they expire in the order of their events. Two statements
-    # are enough, however many events a thief has caused.
-    links.filter(expires_at__gte=notice.row.at + LINK.life).delete()
-    links.exclude(subject__endswith=LOOKS_BACK).update(subject=Concat("subject", Value(LOOKS_BACK)))
-
-
-def end_earlier_links(user: User) -> None:
-    """Invalidate the links that :func:`keep_earlier_links` has kept.
-
-    Call this when a dispute ends. Otherwise somebody who reads a former mailbox could lock the
-    account again and dispute credentials that the owner has added since.
-    """
-    codes.issued(LINK, f"{user.pk} ").filter(subject__endswith=LOOKS_BACK).delete()
 
 
 def _is_news(user: User, row: Activity) -> bool:

@@ -185,7 +185,7 @@ def _of_recovery(user: User) -> Iterator[Block]:
     name, request = {"name": user.username}, recovery.running(user)
     if request is None:
         return
-    if request.due_at > clock.now():
+    if not request.is_due:
         sentence = _("A request to recover the account of %(name)s is in its waiting period.")
         advice = _("When it ends, they can finish with the same proofs.")
         yield Block("recovery_waiting", sentence % name, request.due_at, advice)

@@ -12,14 +12,12 @@ from accounts.activity.services import Actor, record
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import AlreadyDone, CannotWait, FactorNeeded
 from accounts.apikeys import services as apikeys
-from accounts.common import clock
 from accounts.common.errors import LastWayIn
 from accounts.common.localization import speaking
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.emails import services as emails
 from accounts.passwords import changes
-from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
@@ -211,14 +209,12 @@ def _ask_to_remove(user: User, actor: Actor) -> None:
 
     After the waiting period, the user must prove that with a reset link.
     """
-    mailbox = Proof.now(Method.MAIL, email_key(user.email)) if user.email else None
-    shown = evidence.evidence_of(user, mailbox, clock.now()) if mailbox else None
     if recovery.running(user):
         raise AlreadyDone
     try:
-        if shown is None:
+        if not user.email:
             raise CannotWait
-        recovery.ask(user, frozenset({shown}), actor)
+        recovery.ask(user, Proof.now(Method.MAIL, email_key(user.email)), actor=actor)
     except recovery.NotOffered:
         raise CannotWait from None
 

@@ -30,12 +30,12 @@ from accounts.common.text import written_code
 from accounts.emails.models import PendingEmail
 from accounts.mail.message import Message
 from accounts.mail.services import post_to_mailbox
+from accounts.recovery.rule import BEFORE
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import MAIL_AGAIN, NAME_TRY
 from accounts.throttle.services import hit, wait
 from accounts.users import emails, former_credentials
 from accounts.users import services as users
-from accounts.users.disputes import counts
 from accounts.users.models import EmailAddress, User
 
 
@@ -258,9 +258,8 @@ def remove(user: User, email_id: int, actor: Actor) -> EmailAddress:
             raise EmailChangeRefused
         EmailAddress.objects.filter(pk=row.pk).delete()
         users.void_proofs_and_links(owner)
-        if owner.emails.filter(confirmed_at__lt=row.confirmed_at).exists() and not counts(
-            owner, row.confirmed_at, clock.now()
-        ):
+        is_young = row.confirmed_at > clock.now() - BEFORE
+        if is_young and owner.emails.filter(confirmed_at__lt=row.confirmed_at).exists():
             # A thief may have added this email address, because an older one exists. Links that
             # were emailed to it must not lock the account.
             notices.end_links(owner, [row.email])

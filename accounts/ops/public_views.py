@@ -14,12 +14,12 @@ from accounts.common.brand import brand_of
 from accounts.common.localization import days_in_words
 from accounts.common.pages import absolute
 from accounts.mail import services as mail
+from accounts.recovery.rule import BEFORE, MONTH
 from accounts.sessions import last_method
 from accounts.sessions import services as sessions
 from accounts.throttle import services as throttle
 from accounts.twofactor.webauthn import passkey_origins
 from accounts.users import services as users
-from accounts.users.disputes import DISPUTABLE, ESTABLISHED
 
 # Names contain a hash of the content.
 FOREVER = "public, max-age=31536000, immutable"
@@ -105,7 +105,7 @@ def privacy(request: HttpRequest) -> HttpResponse:
         "language_days": timedelta(seconds=settings.LANGUAGE_COOKIE_AGE).days,
         "csrf_days": timedelta(seconds=settings.CSRF_COOKIE_AGE).days,
         "known_days": throttle.RECORD_LIFE.days,
-        "disputable_days": (DISPUTABLE + ESTABLISHED).days,
+        "former_days": (MONTH + BEFORE).days,
         "receipt_days": days_in_words(mail.KEEP_RECEIPTS.days),
         "name_days": users.FORMER_NAME_LIFE.days,
         "nobodys_days": activity.NOBODYS_LIFE.days,

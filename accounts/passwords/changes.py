@@ -7,7 +7,7 @@ CSRF).
 
 import uuid
 from collections.abc import Collection
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from enum import Enum
 from typing import Any
@@ -32,8 +32,8 @@ from accounts.common.signals import credentials_changed
 from accounts.mail.message import TO_OWNER, Message
 from accounts.mail.services import post
 from accounts.passwords import services as passwords
-from accounts.recovery import evidence
 from accounts.recovery import services as recovery
+from accounts.recovery.rule import Kind
 from accounts.recovery.services import Assessment
 from accounts.sessions import known_browsers
 from accounts.signin import mailed_codes, policy
@@ -45,7 +45,6 @@ from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
 from accounts.users import emails, former_credentials
 from accounts.users import services as users
-from accounts.users.disputes import Evidence, Shown
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
@@ -181,10 +180,10 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
 
     A lock may have suspended the only address of an account, or a thief may have removed it. If no
     account has the address that was typed, but a locked account had it, the link is sent there. In
-    every other case, ``recipient`` is returned. The link alone does not unlock the account:
-    ``accounts.users.disputes`` decides whether the mailbox counts.
+    every other case, ``recipient`` is returned. The link alone does not open the account:
+    ``accounts.recovery.rule`` decides whether the mailbox counts.
     """
-    row = former_credentials.find_disputed_email(recipient.key)
+    row = former_credentials.find_notified_email(recipient.key)
     if row is None or recipient.user:
         return recipient
     return Recipient(recipient.key, row.user, row.label, is_former=True)
@@ -223,7 +222,7 @@ def find_reset(token: str) -> Reset | None:
         case [user_id, version, _nonce]:
             as_mailed = User.objects.filter(pk=user_id, credential_version=version, is_active=True)
             user = as_mailed.first()
-            if link and user and (user.is_disputed or user.emails.filter(key=link.email).exists()):
+            if link and user and (user.lock or user.emails.filter(key=link.email).exists()):
                 return Reset(user, link.subject, link.email)
     return None
 
@@ -235,15 +234,15 @@ def reset(
     actor: Actor,
     *,
     end_keys: Collection[str],
-    shown: Shown,
+    shown: tuple[Proof, ...],
     removes_factors: bool = False,
 ) -> User:
     """Set ``password`` with the reset link ``found``, revoke every session, and return the user.
 
     ``token``: the secret of the link.
     ``end_keys``: the ids of the API keys to revoke.
-    ``shown``: the proofs that count in a dispute. They must be enough to remove factors or to
-        unlock a locked account.
+    ``shown``: the proofs of ownership. They must be enough to remove factors, or to open a locked
+        account.
     ``removes_factors``: whether to remove all second factors, because the user has lost them.
 
     Raises:
@@ -256,10 +255,10 @@ def reset(
             raise LinkEnded
         try:
             if removes_factors:
-                recovery.remove_factors(found.user, shown, actor)
-            elif found.user.is_disputed:
+                recovery.remove_factors(found.user, *shown, actor=actor)
+            elif found.user.lock:
                 # Check the proofs again: somebody may have objected while the password was hashed.
-                recovery.check(found.user, shown)
+                recovery.note_opened(found.user, recovery.check(found.user, *shown))
             event = events.PASSWORD_RESET
             user = _replace(found.user, hashed, event, actor, keep=None, end_keys=end_keys)
         except AccountChanged:
@@ -352,12 +351,14 @@ class ResetProgress:
     """How far a password reset has come in this browser.
 
     ``found``: the reset link.
-    ``proofs``: the proofs that this browser has shown for the link.
+    ``proofs``: the proofs that this browser has shown for the link, with which it may sign in.
+    ``shown``: these proofs, and that of the former password, which prove ownership only.
     ``assessment``: what the user can do to recover the account with these proofs.
     """
 
     found: Reset
     proofs: tuple[Proof, ...]
+    shown: tuple[Proof, ...]
     assessment: Assessment
 
     @property
@@ -374,17 +375,17 @@ class ResetProgress:
         """
         user = self.found.user
         requirement = policy.next_requirement(user, self.proofs)
-        if requirement is Requirement.PASSWORD and Evidence.PASSWORD not in self.assessment.kinds:
+        if requirement is Requirement.PASSWORD and Kind.PASSWORD not in self.assessment.kinds:
             # Members of staff can add a second factor with the mailbox and the password. Therefore
             # the mailbox alone must not be enough to set the password.
             return ResetRequirement.OPERATOR
-        if user.is_disputed:
+        if user.lock:
             return None if self.assessment.may_finish else ResetRequirement.PROOF
         return ResetRequirement.PROOF if requirement is Requirement.SECOND_FACTOR else None
 
     @property
     def has_shown_factor(self) -> bool:
-        """Whether a second factor was shown, even one that is too new to count in a dispute."""
+        """Whether a second factor was shown, even one that is too new to count."""
         return any(proof.method in FACTORS for proof in self.proofs)
 
     @property
@@ -400,21 +401,12 @@ def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
 
     If the link was sent by email, access to the mailbox is the first proof.
     """
-    user, at = found.user, recovery.disputed_at(found.user)
     stored = _stored(request, found)
-    shown = map(Proof.from_json, stored["proofs"])
     first = (Proof.now(Method.MAIL, found.email_key),) if found.by_mail else ()
-    proofs = (*first, *shown)
-    counted = evidence.of_request(request, user, proofs, at)
-    if stored["password"]:
-        counted |= {evidence.former_password(user, at)}
-    assessment = recovery.assess(user, counted)
-    # A thief may know the former password, and may have added a mailbox. Both together must not be
-    # enough to begin a waiting period.
-    has_only_password = user.is_disputed and assessment.kinds <= {Evidence.PASSWORD}
-    if has_only_password:
-        assessment = replace(assessment, is_offered=False, running=None)
-    return ResetProgress(found, proofs, assessment)
+    proofs = (*first, *map(Proof.from_json, stored["proofs"]))
+    former = (Proof.now(Method.PASSWORD),) if stored["password"] else ()
+    shown = (*proofs, *former)
+    return ResetProgress(found, proofs, shown, recovery.assess(found.user, *shown))
 
 
 def _stored(request: HttpRequest, found: Reset) -> dict[str, Any]:

@@ -1,8 +1,8 @@
 """Pages to change, set and reset the password.
 
 A reset may require a second factor. To unlock a locked account, or to remove second factors that
-the user has lost, it may require several proofs of ownership from before the dispute: the rule is
-in ``accounts.users.disputes``.
+the user has lost, it may require several proofs of ownership: the rule is
+in ``accounts.recovery.rule``.
 """
 
 import json
@@ -38,6 +38,7 @@ from accounts.passwords.strength import measure
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.recovery.locks import Access
+from accounts.recovery.rule import Outcome
 from accounts.sessions import last_method
 from accounts.sessions.current import (
     actor_of,
@@ -54,7 +55,6 @@ from accounts.throttle import limits
 from accounts.throttle.services import around, hit
 from accounts.twofactor import passkeys
 from accounts.twofactor.errors import WrongPasskey
-from accounts.users.disputes import Outcome
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
@@ -90,13 +90,11 @@ class ResetForm(NewPasswordForm):
 
 
 class FormerPasswordForm(forms.Form):
-    """Ask for the password that the account had a week before the disputed change."""
+    """Ask for the password that the account had before the first wrong change."""
 
     former = CurrentPasswordField(
         label=_("Your old password"),
-        help_text=_(
-            "The password that you had a week before the lock, even if it has changed since."
-        ),
+        help_text=_("The password that you had before the lock, even if it has changed since."),
     )
 
 
@@ -166,13 +164,13 @@ class ResetProofView(View):
             "assessment": assessment,
             # If the mailbox does not count as a proof, it may belong to a thief, so the page does
             # not show the username.
-            "username": user.username if assessment.outcome is not Outcome.REFUSED else "",
+            "username": user.username if assessment.outcome is not Outcome.NOTHING else "",
             "password_form": password_form or FormerPasswordForm(),
             "is_reset": True,
         }
         if removed := evidence.removed_passkeys(user):
             context["passkey_options"] = json.dumps(passkeys.options_for_second_step(user, removed))
-        name = "reset_locked" if user.is_disputed else "second"
+        name = "reset_locked" if user.lock else "second"
         return render(self.request, f"accounts/passwords/{name}.html", context)
 
     def verify_passkey(self, credential: str) -> HttpResponse:
@@ -197,15 +195,14 @@ class ResetProofView(View):
         return self.note(proof) if proof else self.show_proofs(form)
 
     def verify_former_password(self) -> HttpResponse:
-        """Check the password that the account had a week before the disputed change."""
+        """Check the password that the account had before the first wrong change."""
         found, actor = self.progress.found, actor_without_session_of(self.request)
-        at = recovery.disputed_at(found.user)
         form = FormerPasswordForm(self.request.POST)
         if not form.is_valid():
             return self.show_proofs(password_form=form)
         try:
             former = form.cleaned_data["former"]
-            evidence.check_password(found.user, former, at, actor, found.subject)
+            evidence.check_password(found.user, former, actor, found.subject)
         except evidence.WrongPassword as error:
             form.add_error("former", str(error))
             return self.show_proofs(password_form=form)
@@ -223,10 +220,10 @@ class ResetProofView(View):
         ``act``: ``ask`` requests a recovery by waiting, ``finish`` removes all second factors, and
             ``stop`` stops the current request.
         """
-        user, assessment = self.progress.found.user, self.progress.assessment
+        user, shown = self.progress.found.user, self.progress.shown
         actor = actor_without_session_of(self.request).by(Method.MAIL)
         if act == "finish":
-            recovery.remove_factors(user, assessment.shown, actor)
+            recovery.remove_factors(user, *shown, actor=actor)
             # Removing the factors has invalidated the reset link.
             sentence = gettext(
                 "Your second factors were removed. Ask for a new link to set a new password."
@@ -234,11 +231,9 @@ class ResetProofView(View):
             messages.success(self.request, sentence)
             return redirect("account_reset_password")
         if act == "stop":
-            recovery.cancel(user, assessment.shown, actor)
+            recovery.cancel(user, *shown, actor=actor)
             return redirect(self.request.path)
-        if not assessment.may_ask:
-            raise recovery.NotOffered
-        recovery.ask(user, assessment.shown, actor)
+        recovery.ask(user, *shown, actor=actor)
         return redirect(self.request.path)
 
 
@@ -331,7 +326,7 @@ class ResetLinkView(ResetProofView):
 
     The sign-in flow decides whether these proofs are enough. Only the browser that asked for the
     link is signed in. After the reset of a locked account, every browser shows the sign-in page,
-    because the proofs that decide a dispute need not be proofs for a sign-in.
+    because the proofs of ownership need not be proofs for a sign-in.
     """
 
     def dispatch(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponseBase:
@@ -362,17 +357,17 @@ class ResetLinkView(ResetProofView):
                 form.cleaned_data["password1"],
                 actor,
                 end_keys=_chosen(request),
-                shown=self.progress.assessment.shown,
+                shown=self.progress.shown,
                 removes_factors=bool(form.cleaned_data.get("lost")),
             )
         except changes.LinkEnded:
             return self.show_dead()
         reset_request = changes.pop(request, found)
         forget(request, found.user)
-        if reset_request is None or found.user.is_disputed:
+        if reset_request is None or found.user.lock:
             messages.success(request, gettext("Your new password is set. Sign in with it."))
             # After a lock, the sign-in leads to the page to review what the lock has suspended.
-            is_locked = found.user.is_disputed
+            is_locked = found.user.lock
             return redirect_to_login(reverse("review")) if is_locked else redirect("account_login")
         messages.success(request, gettext("Your new password is set."))
         return flow.start_sign_in(

@@ -275,10 +275,10 @@ def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
     """Redirect to the recovery of the locked account of ``user``, which can use ``proof``.
 
     Redirect to the password reset by email instead if the account was not locked because of a
-    disputed change. A sign-in with a provider also leads there if the account has an email address,
+    wrong change. A sign-in with a provider also leads there if the account has an email address,
     because a provider counts only in place of a mailbox.
     """
-    if not user.is_disputed or (user.email and proof.method is Method.PROVIDER):
+    if user.lock is None or (user.email and proof.method is Method.PROVIDER):
         return redirect("account_reset_password")
     request.session.cycle_key()
     request.session[LOCKED_OUT] = {"user": str(user.pk), "proof": proof.to_json()}
@@ -297,7 +297,7 @@ def pop_recovery(request: HttpRequest) -> tuple[User | None, Proof | None]:
     proof = Proof.from_json(data["proof"])
     user = users.find_by_id(data["user"])
     is_recent = clock.now() < proof.at + RECOVERY_LIFE
-    if user is None or not (is_recent and user.is_active and user.is_disputed):
+    if user is None or not (is_recent and user.is_active and user.lock):
         return None, None
     return user, proof
 

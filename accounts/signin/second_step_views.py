@@ -19,7 +19,6 @@ from django.views.generic import View
 from accounts.common.client_info import client_of
 from accounts.common.pages import allow_provider_redirects, form_page
 from accounts.common.proofs import FACTORS, Proof
-from accounts.recovery import evidence
 from accounts.recovery import services as recovery
 from accounts.sessions.current import actor_of, request_auth_of
 from accounts.sessions.models import LoginSession
@@ -132,15 +131,14 @@ class SecondStepView(View):
         """
         user, proofs = self.sign_in.user, self.sign_in.proofs
         actor = actor_of(self.request).by(*(proof.method for proof in proofs))
-        shown = evidence.of_request(self.request, user, proofs, recovery.disputed_at(user))
         if act == "finish":
-            recovery.remove_factors(user, shown, actor)
+            recovery.remove_factors(user, *proofs, actor=actor)
             messages.success(self.request, _("Your second factors were removed."))
             return flow.resume(self.request, self.sign_in)
         if act == "stop":
-            recovery.cancel(user, shown, actor)
+            recovery.cancel(user, *proofs, actor=actor)
         else:
-            recovery.ask(user, shown, actor)
+            recovery.ask(user, *proofs, actor=actor)
         return redirect("second_step")
 
 
@@ -165,7 +163,6 @@ def page_context(
     form = form or SecondForm()
     if offer.method in {SecondMethod.TOTP, SecondMethod.EMAIL}:
         form.fields["code"].widget.attrs["inputmode"] = "numeric"
-    shown = evidence.of_request(request, user, proofs, recovery.disputed_at(user))
     wait = second_step.seconds_to_next_mail(user, client_of(request)) if offer.is_mailed else 0
     has_passkey = SecondMethod.PASSKEY in offer.accepted
     options = json.dumps(passkeys.options_for_second_step(user)) if has_passkey else None
@@ -178,7 +175,7 @@ def page_context(
         "others": offer.others,
         "is_mailed": offer.is_mailed,
         "resend_wait": wait,
-        "assessment": recovery.assess(user, shown),
+        "assessment": recovery.assess(user, *proofs),
         "recovery_hours": settings.AUTHSITE.factor_recovery_hours,
         "passkey_error": passkey_error,
         "passkey_options": options,

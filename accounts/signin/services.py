@@ -46,8 +46,9 @@ class InvalidCredentials(PublicError):
 class LockedAccountPassword(InvalidCredentials):
     """The typed password is the former password of a locked account.
 
-    The former password is the one that was valid seven days before the disputed change. In a
-    browser, it can help to recover the account. The API responds as if the password were wrong.
+    The former password is the one that counts as a proof of ownership: see
+    ``accounts.recovery.rule``. In a browser, it can help to recover the account. The API
+    responds as if the password were wrong.
     """
 
     def __init__(self, user: User) -> None:
@@ -83,7 +84,7 @@ def verify_password(login: str, password: str, client: ClientInfo) -> Verified:
         user = account if isinstance(account, User) else None
         record(user, events.SIGN_IN_FAILED, Actor(client), detail=failure or "")
         raise InvalidCredentials
-    if isinstance(account, User) and account.is_disputed:
+    if isinstance(account, User) and account.lock:
         record(account, events.SIGN_IN_FAILED, Actor(client), detail=Failure.LOCKED)
         raise LockedAccountPassword(account)
     return Verified(account, passwords.is_compromised(password))
@@ -186,9 +187,9 @@ def budgets_of_password(user: User, client: ClientInfo, logins: list[str]) -> li
 def _encoded(account: User | PendingSignup | None) -> str | None:
     """Return the password hash with which a typed password is compared.
 
-    For a locked account, this is the hash of the password before the disputed change.
+    For a locked account, this is the hash of the password before the first wrong change.
     """
-    if isinstance(account, User) and account.is_disputed:
+    if isinstance(account, User) and account.lock:
         return account.former_hash
     return account.password if account else None
 

@@ -268,7 +268,7 @@ def refusal_of_removal(user: User, identity: Identity) -> PublicError | None:
 
 def _known(identity: Identity, actor: Actor) -> User:
     user: User = identity.user
-    if identity.suspended_at or user.is_disputed or (user.is_locked_down and user.email):
+    if identity.suspended_at or user.lock or (user.is_locked_down and user.email):
         record(user, events.SIGN_IN_FAILED, actor, detail=Failure.LOCKED)
         raise LockedAccountIdentity(identity)
     if user.is_locked_down and user.is_active:

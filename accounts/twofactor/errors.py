@@ -111,8 +111,8 @@ class UnknownPasskey(WrongPasskey):
 class LockedAccountPasskey(WrongPasskey):
     """The response of the passkey is valid, but the account is locked.
 
-    ``proof`` can help to recover the account. The account had the passkey long enough before the
-    disputed change, because the lock has suspended all newer passkeys.
+    ``proof`` can help to recover the account. The passkey counts, because the lock has suspended
+    all that do not.
     """
 
     def __init__(self, user: User, proof: Proof) -> None:

@@ -288,8 +288,8 @@ def add_automatic(user: User, text: str, actor: Actor) -> None:
 def confirm(user: User, passkey_id: int, saved: list[str], actor: Actor) -> bool:
     """Make an unconfirmed passkey a second factor; return whether there was one.
 
-    In a dispute, its age counts from now on. Every other session is revoked, as if the passkey were
-    added now.
+    As a proof of ownership, it is as old as its confirmation. Every other session is revoked, as if
+    the passkey were added now.
 
     ``saved``: recovery codes that the user has saved. They are ignored if the account already has a
         second factor.
@@ -304,7 +304,7 @@ def confirm(user: User, passkey_id: int, saved: list[str], actor: Actor) -> bool
             return False
         if not twofactor.held(owner).count:
             # Codes without a factor may be left after a lock. The user has saved others.
-            twofactor.remove_codes(owner, actor)
+            twofactor.remove_codes(owner)
         row.confirmed, row.made_at = True, clock.now()
         row.save(update_fields=["confirmed", "made_at"])
         event = events.PASSKEY_CONFIRMED

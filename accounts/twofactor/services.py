@@ -26,7 +26,6 @@ from accounts.common.errors import PublicError
 from accounts.common.proofs import Method
 from accounts.common.signals import credentials_changed
 from accounts.sessions import known_browsers
-from accounts.sessions.models import LoginSession
 from accounts.twofactor import models
 from accounts.twofactor.errors import (
     ClockIsOff,
@@ -285,7 +284,7 @@ def make_recovery_codes(user: User, actor: Actor) -> list[str]:
     """
     with transaction.atomic():
         owner = users.lock_row(user)
-        remove_codes(owner, actor)
+        remove_codes(owner)
         made = _make_codes(owner)
         tell(user, events.RECOVERY_CODES_MADE, actor)
     return made
@@ -301,29 +300,22 @@ def _make_codes(owner: User, saved: list[str] | None = None) -> list[str]:
     return made
 
 
-def remove_codes(owner: User, actor: Actor) -> None:
+def remove_codes(owner: User) -> None:
     """Remove the recovery codes of ``owner``, in the caller's transaction."""
     for row in RecoveryCodes.objects.filter(user=owner):
-        keep(row, actor)
+        keep(row)
         # Delete the row instead of updating it, so that the new codes have another id and do not
         # count as older proofs.
         row.delete()
 
 
-def keep(row: Authenticator | Passkey | RecoveryCodes, actor: Actor) -> None:
-    """Store the removed factor ``row`` for disputes if it was the last one shown in the session.
+def keep(row: Authenticator | Passkey | RecoveryCodes, *, is_suspended: bool = False) -> None:
+    """Keep the removed or suspended factor ``row``, which may prove ownership.
 
-    In this case, a thief may have taken over the session of ``actor``, and the owner still has the
-    factor. Otherwise, the owner has probably lost the factor. It is not stored then, so that nobody
-    who finds it can use it.
+    A passkey that nobody has confirmed is no factor, so it is not kept.
     """
-    sessions = LoginSession.objects.filter(user=row.user_id, factor_key=row.persistent_id)
-    if actor.session and sessions.filter(pk=actor.session).exists():
-        store(row)
-
-
-def store(row: Authenticator | Passkey | RecoveryCodes, *, is_suspended: bool = False) -> None:
-    """Store the removed or suspended factor ``row`` among the former credentials."""
+    if not row.confirmed:
+        return
     is_codes = isinstance(row, RecoveryCodes)
     kind = FormerCredential.Kind.RECOVERY_CODES if is_codes else FormerCredential.Kind.FACTOR
     fields = {"kind": kind, "label": row.name, "since": row.made_at, "is_suspended": is_suspended}
@@ -390,8 +382,8 @@ def remove(
         if refusal := refusal_of_removal(owner, row):
             raise refusal
         if is_last(owner, row):
-            remove_codes(owner, actor)
-        keep(row, actor)
+            remove_codes(owner)
+        keep(row)
         row.delete()
         tell(user, REMOVED[kind], actor, detail=row.name)
     return True
@@ -431,5 +423,7 @@ def reset(user: User, actor: Actor) -> None:
 def remove_all(user: User, event: Event, actor: Actor) -> None:
     """Remove every factor of ``user``, and revoke every session, in the caller's transaction."""
     for model in (Authenticator, Passkey, RecoveryCodes):
-        model.objects.filter(user=user).delete()
+        for row in model.objects.filter(user=user):
+            keep(row)
+            row.delete()
     tell(user, event, actor, keep=False)

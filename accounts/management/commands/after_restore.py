@@ -50,7 +50,7 @@ class Command(BaseCommand):
             if lock_passwords:
                 # Not locked accounts, whose password field contains the hash that proves ownership.
                 rows = User.objects.exclude(password__startswith=LOCKED)
-                rows.update(password=locked_password(), disputed_at=None)
+                rows.update(password=locked_password(), locked_at=None, horizon=None)
             # Links in notices stay valid, because all they can do is lock an account.
             Code.objects.exclude(purpose=notices.LINK.name).delete()
             connected.apps().revoke_after_restore()

@@ -56,6 +56,7 @@ class Command(BaseCommand):
             "known browsers": known_browsers.prune(),
             "names": users.prune_names(),
             "recoveries": recovery.prune(),
+            "reminders": recovery.remind(),
             "reviews": suspension.end_forgotten_reviews(),
             "former credentials": former_credentials.prune(),
             "challenges": token_challenges.prune(),
