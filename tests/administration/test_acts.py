@@ -198,7 +198,7 @@ def test_factors_removed_after_waiting_stay_until_the_person_comes_back(alice, c
 
 def test_the_lock_is_lifted_and_the_link_sets_a_new_password(alice, carol):
     lock_down(alice, Actor())
-    assert again(alice).is_disputed
+    assert again(alice).lock
 
     act(carol, alice, "lift-lock")
 

@@ -1,7 +1,6 @@
 """The list of people, and the page about a person."""
 
 from collections.abc import Callable
-from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -56,7 +55,7 @@ def test_people_are_found_by_what_they_or_others_may_know():
 
 def ask_for_recovery(user):
     now = clock.now()
-    Recovery.objects.create(user=user, due_at=now + timedelta(days=3), disputed_at=now, evidence=[])
+    Recovery.objects.create(user=user, asked_at=now, asked=[["mailbox", user.email]])
 
 
 PLANTED: dict[str, Callable[[User], Any]] = {

@@ -152,10 +152,10 @@ def at_once(*acts):
 
 def assert_locked(owner):
     """Fail unless the account is locked, has no session and no credential from the last week."""
-    state = "SELECT password, disputed_at FROM accounts_user WHERE username = ?"
-    ((password, disputed_at),) = sql(owner.nodes[0], state, owner.name)
+    state = "SELECT password, horizon FROM accounts_user WHERE username = ?"
+    ((password, horizon),) = sql(owner.nodes[0], state, owner.name)
     assert password.startswith("!locked ")
-    assert disputed_at, "without a dispute, a mailed link alone would open it"
+    assert horizon, "without a horizon, a mailed link alone would open it"
     assert live_sessions(owner.nodes, owner.name) == 0
     assert not any(owner.rows(t, f"{since} > '{ago(days=7)}'") for t, since in CREDENTIALS.items())
     assert owner.rows("accounts_pendingemail") == []

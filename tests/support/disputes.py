@@ -6,12 +6,15 @@ from typing import Any
 from django.test import Client
 
 from accounts.activity.services import Actor
+from accounts.common import clock
+from accounts.mail.models import MailReceipt
 from accounts.recovery.locks import lock_down
+from accounts.recovery.models import Recovery
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import FormerCredential, User
 from tests.support.second_factor import CHALLENGE, unused_code
 from tests.support.signin import signed_in
-from tests.support.steps import is_signed_in, outbox, path_of, sign_in
+from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
 
 LOCK = "/accounts/lockdown/"
 RESET = "/accounts/password/reset/"
@@ -45,6 +48,26 @@ def sets_password(browser: Client, link: str, **fields: str) -> bool:
     """Return whether the reset page accepts a new password."""
     answer = browser.post(link, {"password1": NEW, **fields})
     return answer.status_code == 302 and answer["Location"].startswith("/accounts/login/")
+
+
+def opens(browser: Client, link: str, former: str = PASSWORD) -> bool:
+    """Show the former password beside the mailbox; return whether a new password is accepted."""
+    browser.post(link, {"former": former})
+    return sets_password(browser, link)
+
+
+def asks_to_wait(browser: Client, link: str) -> bool:
+    """Begin the wait, and let a mail server accept the notices; return whether it has begun."""
+    answer = browser.post(link, {"lost": "ask"})
+    accept_notices()
+    return answer.status_code == 302
+
+
+def accept_notices() -> None:
+    """Do what happens when a mail server accepts the notices of the requests."""
+    for row in Recovery.objects.all():
+        for mail_id in row.mails:
+            MailReceipt.objects.get_or_create(pk=mail_id, defaults={"created_at": clock.now()})
 
 
 def lock_link(words: str, to: str = "alice@example.org") -> str:
@@ -89,7 +112,7 @@ def lock(user: User) -> None:
 
 def reopened(browser: Client, user: User) -> Client:
     """Reset the password of a locked account in ``browser`` and sign in with the new one."""
-    assert sets_password(browser, reset_link(user.username))
+    assert opens(browser, reset_link(user.username))
     sign_in(browser, user.username, NEW)
     if Authenticator.objects.filter(user=user).exists():
         browser.post(CHALLENGE, {"code": unused_code(user)})

@@ -21,6 +21,7 @@ from accounts.invitations.models import Invitation
 from accounts.mail.services import deliver_due
 from accounts.oauth.clients.models import RegistrationToken
 from accounts.recovery import suspension
+from accounts.recovery.locks import lock_naming
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.sessions.store import digest
 from accounts.throttle.limits import FACTOR_SUBSCRIBER
@@ -180,14 +181,14 @@ def add_a_recent_address(scene: Scene) -> None:
 
 def suspend_the_address(scene: Scene) -> FormerCredential:
     add_a_recent_address(scene)
-    suspension.suspend(scene.alice, scene.clock.now(), Actor())
+    suspension.suspend(scene.alice, lock_naming(scene.alice, scene.clock.now()), Actor())
     return FormerCredential.objects.get()
 
 
 def leave_the_review_unfinished(scene: Scene) -> None:
     suspend_the_address(scene)
     now = scene.clock.now()
-    User.objects.update(disputed_at=now, password_at=now)
+    User.objects.update(locked_at=now, horizon=now, password_at=now)
     scene.clock.advance(days=30)
 
 
