@@ -8,7 +8,7 @@ import pytest
 
 from accounts.recovery import rule
 from accounts.recovery.rule import Case, Kind, Lock, Opening, Outcome, Thing, lock_of
-from tests.recovery.world import DAY, OWNER, START, THIEF, World, end_of, next_worlds
+from tests.support.recovery_world import DAY, OWNER, START, THIEF, World, end_of, next_worlds
 
 P, M, F = Kind
 LOCK = Lock(START, START - 7 * DAY)

@@ -371,19 +371,36 @@ def enter_wrong_codes(times: int) -> Act:
     return lambda s: [s.there.post(CHALLENGE, {"code": "000000"}) for _ in range(times)]
 
 
-def report_lost_factors(scene: Scene) -> None:
-    scene.there.post(CHALLENGE, {"lost": "ask"})
-
-
 wait_for_the_second_step = in_turn(have_an_authenticator, take_the_first_step)
 
-request_the_removal = in_turn(wait_for_the_second_step, report_lost_factors)
+
+def open_a_reset_link(scene: Scene) -> str:
+    link = request_a_password_reset(scene)
+    scene.visitor.get(link)
+    return link
 
 
-def wait_out_the_recovery_period(scene: Scene) -> None:
+lose_the_factor = in_turn(have_an_authenticator, open_a_reset_link)
+
+
+def at_the_reset_link(act: str) -> Act:
+    """Return an act of somebody who has lost the second factor, at the prepared reset link."""
+    return lambda s: s.visitor.post(s.prepared, {"lost": act})
+
+
+def request_the_removal(scene: Scene) -> str:
+    """Request the removal of the factors; return the mailed link that stops the request."""
+    scene.prepared = lose_the_factor(scene)
+    at_the_reset_link("ask")(scene)
+    link = newest_link("/accounts/2fa/recovery/")
+    scene.visitor.get(link)
+    return link
+
+
+def wait_out_the_recovery_period(scene: Scene) -> str:
     request_the_removal(scene)
     scene.clock.advance(hours=72)
-    take_the_first_step(scene)
+    return open_a_reset_link(scene)
 
 
 def have_a_recovery_code(scene: Scene) -> str:
@@ -472,9 +489,7 @@ FACTOR_CASES = {
         command("reset_second_factor", "alice"), prepare=have_an_authenticator
     ),
     "factors_recovered": by_visitor(
-        lambda s: s.there.post(CHALLENGE, {"lost": "finish"}),
-        proof="pwd",
-        prepare=wait_out_the_recovery_period,
+        at_the_reset_link("finish"), proof="mail", prepare=wait_out_the_recovery_period
     ),
     "factor_failed_new": at_second_step(enter_wrong_codes(1)),
     "factor_failed": by_visitor(enter_wrong_codes(1), prepare=after_a_failure),
@@ -493,9 +508,11 @@ FACTOR_CASES = {
     "recovery_code_used": Case(
         lambda s: s.here.post(REAUTHENTICATE, {"code": s.prepared}), prepare=have_a_recovery_code
     ),
-    "recovery_asked": at_second_step(report_lost_factors, proof="pwd"),
-    "recovery_cancelled": Case(
-        post("/accounts/recovery/", former=PASSWORD), prepare=request_the_removal
+    "recovery_asked": by_visitor(at_the_reset_link("ask"), proof="mail", prepare=lose_the_factor),
+    "recovery_cancelled": by_visitor(
+        lambda s: s.visitor.post(s.prepared, {"former": PASSWORD}),
+        proof="mail pwd",
+        prepare=request_the_removal,
     ),
     "passkey_added": Case(add_a_passkey, proof="passkey"),
     "passkey_made": Case(
