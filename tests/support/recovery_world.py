@@ -1,7 +1,4 @@
-"""An account, its owner and a thief: every act that the rule of recovery allows.
-
-``search`` and ``histories`` look for a thief who gains by some order of acts.
-"""
+"""An account, its owner and a thief: every act that the rule of recovery allows."""
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -153,8 +150,8 @@ class World:
         kinds = rule.kinds(shown)
         if self.outcome(who) is not Outcome.WAIT or self.at_support:
             return None
-        is_recent = self.stopped and self.now < self.stopped[1] + rule.MONTH
-        if is_recent and not kinds > self.stopped[0]:
+        stopped, stopped_at = self.stopped or (frozenset(), self.now - rule.MONTH)
+        if self.now < stopped_at + rule.MONTH and not kinds > stopped:
             return None
         if self.asked and not rule.outweighs(kinds, self.asked.kinds):
             return None
