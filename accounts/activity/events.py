@@ -105,6 +105,12 @@ PROOF_GUESSED = Event(
     group=Group.FAILURE,
     says_more=True,
 )
+FORMER_GUESSED = Event(
+    _("Someone tried five wrong passwords to recover your account."),
+    mail=_("Someone tried to recover your account with wrong passwords"),
+    group=Group.FAILURE,
+    says_more=True,
+)
 BROWSER_CHANGED = Event(
     _("Another browser used a session and was asked to confirm that it’s you."), group=Group.FAILURE
 )

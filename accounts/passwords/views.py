@@ -202,7 +202,7 @@ class ResetProofView(View):
             return self.show_proofs(password_form=form)
         try:
             former = form.cleaned_data["former"]
-            evidence.check_password(found.user, former, actor, found.subject)
+            evidence.check_password(found.user, former, actor)
         except evidence.WrongPassword as error:
             form.add_error("former", str(error))
             return self.show_proofs(password_form=form)

@@ -5,12 +5,15 @@
 
 from collections.abc import Iterable
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
+from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
+from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.passwords import services as passwords
@@ -18,8 +21,8 @@ from accounts.recovery import rule
 from accounts.recovery.models import Recovery
 from accounts.recovery.rule import Case, Kind, Thing
 from accounts.sessions import services as sessions
-from accounts.throttle.limits import REAUTHENTICATION
-from accounts.throttle.services import hit
+from accounts.throttle.limits import FORMER_ACCOUNT, FORMER_STRANGERS, REAUTHENTICATION
+from accounts.throttle.services import give_back, hit
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Authenticator, Factor, Passkey, RecoveryCodes
 from accounts.twofactor.webauthn import PasskeyResponse
@@ -80,26 +83,36 @@ def prospective(case: Case, lock: rule.Lock) -> Case:
     return replace(case, lock=lock)
 
 
-def check_password(user: User, typed: str, actor: Actor, budget: str) -> Proof:
+def check_password(user: User, typed: str, actor: Actor) -> Proof:
     """Return the proof if ``typed`` is the password that counts.
 
-    That is the password which the account had at the horizon, or has now if it is not locked.
-
-    ``budget``: identifies the link or the session for which guesses are counted, so that guesses
-        elsewhere do not use up the limit.
+    That is the password which the account had at the horizon, or has now if it is not locked. The
+    owner is told of the fifth wrong guess of strangers.
 
     Raises:
         WrongPassword: the password is wrong, or no password counts.
         RateLimited: too many guesses.
     """
-    hit(REAUTHENTICATION.of(budget))
+    session, account = REAUTHENTICATION.of(actor.session), FORMER_ACCOUNT.of(user.pk)
+    spent = (session if actor.session else FORMER_STRANGERS.of(user.pk), account)
+    hit(*spent)
     if not passwords.verify(typed, user.former_hash):
         if actor.session:
             sessions.record_failed_reauthentication(user, actor)
         else:
-            record(user, events.PROOF_FAILED, actor)
+            _record_guess(user, actor)
         raise WrongPassword
+    give_back(*spent)
     return Proof.now(Method.PASSWORD)
+
+
+def _record_guess(user: User, actor: Actor) -> None:
+    """Record the wrong password of a stranger; tell the owner of the fifth within a day."""
+    recent = Activity.objects.filter(user=user, at__gt=clock.now() - timedelta(days=1))
+    failed = recent.filter(kind=events.PROOF_FAILED.name, session=None).count()
+    is_told = recent.filter(kind=events.FORMER_GUESSED.name).exists()
+    is_news = failed >= FORMER_STRANGERS.burst - 1 and not is_told
+    record(user, events.FORMER_GUESSED if is_news else events.PROOF_FAILED, actor)
 
 
 def removed_factor(user: User, code: str) -> Proof | None:

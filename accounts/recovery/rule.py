@@ -11,8 +11,8 @@ what was removed earlier counts only beside something that is still there.
 =====================================================  ==========================================
 Things shown                                           Outcome
 =====================================================  ==========================================
-two of a locked account, a mailbox of another one;     open: the account is open at once
-among them a factor, if the account had one
+two, or the mailbox alone if the account is not        open: the account is open at once
+locked; if it had a factor, the factor must be shown
 a mailbox, with or without the password                wait: the account is open after the wait
 anything else                                          Support decides
 nothing that is still there                            nothing

@@ -24,8 +24,6 @@ from accounts.mail.services import post
 from accounts.recovery import evidence, mails, rule
 from accounts.recovery.models import OPEN, Recovery
 from accounts.recovery.rule import Case, Kind, Outcome, Thing
-from accounts.throttle.limits import FACTOR_RECOVERY
-from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
 from accounts.users import former_credentials
 from accounts.users import services as users
@@ -167,20 +165,14 @@ def ask(user: User, *proofs: Proof, actor: Actor) -> None:
 
     Raises:
         NotOffered: the user or the proofs do not allow recovery by waiting.
-        RateLimited: too many requests.
         AccountChanged: the account was changed in the meantime.
     """
-    found = assess(user, *proofs)
-    if _is_asked(found):
-        return
-    kinds = " ".join(sorted(found.kinds))
-    # Requests are counted for each credential version and each set of kinds, so that a thief cannot
-    # use up the owner's requests.
-    hit(FACTOR_RECOVERY.of(user.pk, user.credential_version, kinds))
     with transaction.atomic():
         owner = users.lock_row(user)
         found = assess(owner, *proofs)
-        if _is_asked(found):
+        if not (found.may_ask or found.is_same):
+            raise NotOffered
+        if not found.may_ask:
             return
         _stop(found.running)
         row, _is_new = Recovery.objects.get_or_create(user=owner)
@@ -190,13 +182,6 @@ def ask(user: User, *proofs: Proof, actor: Actor) -> None:
         row.told_at = row.asked_at
         row.save()
         record(owner, events.RECOVERY_ASKED, actor)
-
-
-def _is_asked(found: Assessment) -> bool:
-    """Return whether the request is current already; raise :exc:`NotOffered` if it cannot be."""
-    if not (found.may_ask or found.is_same):
-        raise NotOffered
-    return not found.may_ask
 
 
 def find_objection(token: str) -> tuple[User, Proof] | None:

@@ -138,7 +138,7 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
         return render(request, "accounts/recovery/recovery_dead.html", status=404)
     user, proof = found
     actor = current.actor_without_session_of(request)
-    return _object(request, user, actor, (proof,), budget=token)
+    return _object(request, user, actor, (proof,))
 
 
 @form_page
@@ -149,17 +149,17 @@ def object_from_inside(request: HttpRequest) -> HttpResponse:
     if recovery.running(session.user) is None:
         return render(request, "accounts/recovery/recovery_dead.html", status=404)
     actor = current.actor_of(request)
-    return _object(request, session.user, actor, (), budget=str(session.pk))
+    return _object(request, session.user, actor, ())
 
 
 def _object(
-    request: HttpRequest, user: User, actor: Actor, proofs: tuple[Proof, ...], *, budget: str
+    request: HttpRequest, user: User, actor: Actor, proofs: tuple[Proof, ...]
 ) -> HttpResponse:
     form = ObjectionForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             if typed := form.cleaned_data["former"]:
-                proofs = (*proofs, evidence.check_password(user, typed, actor, budget))
+                proofs = (*proofs, evidence.check_password(user, typed, actor))
             methods = (proof.method for proof in proofs)
             if recovery.cancel(user, *proofs, actor=actor.by(*methods)):
                 return render(request, "accounts/recovery/recovery_cancelled.html")

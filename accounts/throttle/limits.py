@@ -107,7 +107,7 @@ USER_CODE_PERSON = Limit("user_code.person", "wrong codes of devices that a pers
 USER_CODE_NETWORK = Limit("user_code.network", "wrong codes of devices from a network", burst=20, per=MINUTE)
 
 # Each session has its own budget for reauthentication, which guesses in other sessions do not use.
-REAUTHENTICATION = Limit("proof.session", "failed reauthentications in a session or on a recovery link", burst=5, per=MINUTE)
+REAUTHENTICATION = Limit("proof.session", "failed reauthentications in a session", burst=5, per=MINUTE)
 
 # Six-digit codes. An attacker who knows the password has 30 guesses, and then one guess every 48
 # minutes. Another sign-in does not refill these budgets (CVE-2025-64102).
@@ -115,8 +115,9 @@ FACTOR_SUBSCRIBER = Limit("factor.line", "wrong six-digit codes for an account f
 FACTOR_SUBSCRIBER_DAY = Limit("factor.line.day", "the same from a line, over several days", burst=12, per=144 * MINUTE)
 FACTOR_BROWSER_DAY = Limit("factor.browser.day", "the same in a proved browser, over several days", burst=30, per=48 * MINUTE)
 FACTOR_ACCOUNT = Limit("factor.account", "wrong six-digit codes for an account from anywhere", burst=30, per=48 * MINUTE, is_shared=True)
-# Each request sends emails to its owner, and starts the wait.
-FACTOR_RECOVERY = Limit("factor.recovery", "requests to recover an account by waiting", burst=3, per=2 * DAY)
+# Over all links and pages. The sign-in page accepts the same password, with its own limits.
+FORMER_STRANGERS = Limit("former.strangers", "guesses of strangers at the password that counts for a recovery", burst=5, per=288 * MINUTE)
+FORMER_ACCOUNT = Limit("former.account", "the same from anywhere", burst=20, per=72 * MINUTE)
 
 # Each exchange of an access token adds an event to the account's history.
 EXCHANGE_SESSION = Limit("exchange.session", "access tokens exchanged in a session", burst=20, per=10)

@@ -768,3 +768,16 @@ def test_a_review_during_a_change_of_the_account_fails_without_effect(alice, clo
         act(as_read, *([] if act is suspension.finish else [row]), Actor())
     assert FormerCredential.objects.filter(pk=row).exists()
     assert reloaded(alice).horizon
+
+
+def test_guesses_of_strangers_at_the_former_password_are_counted_over_all_links(alice, clock):
+    clock.advance(days=8)
+    lock(alice)
+
+    statuses = [Client().post(reset_link(), {"former": f"guess {n}"}).status_code for n in range(6)]
+
+    assert statuses == [200] * 5 + [429]
+    assert Client().post(reset_link(), {"former": PASSWORD}).status_code == 429
+    assert recipients_of("tried to recover your account") == {MINE}
+    browser, link = recovery_page()
+    assert "<li>your password</li>" in browser.get(link).text, "the sign-in still takes it"

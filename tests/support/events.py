@@ -403,6 +403,19 @@ def wait_out_the_recovery_period(scene: Scene) -> str:
     return open_a_reset_link(scene)
 
 
+def at_the_objection_link(former: str) -> Act:
+    """Return an act of somebody who types ``former``, a password, at the prepared link."""
+    return lambda s: s.visitor.post(s.prepared, {"former": former})
+
+
+def guess_four_times(scene: Scene) -> str:
+    set_up(scene.settings, limits_scale=2)
+    scene.prepared = request_the_removal(scene)
+    for _ in range(4):
+        at_the_objection_link("a wrong guess")(scene)
+    return scene.prepared
+
+
 def have_a_recovery_code(scene: Scene) -> str:
     reauthenticate_by_authenticator(scene)
     scene.here.post(RECOVERY_CODES, {"new": "1"})
@@ -568,6 +581,7 @@ CASES = FACTOR_CASES | {
         post(REAUTHENTICATE, password=NEW_PASSWORD),
         prepare=in_turn(*[post(REAUTHENTICATE, password=NEW_PASSWORD)] * 4),
     ),
+    "former_guessed": by_visitor(at_the_objection_link("a wrong guess"), prepare=guess_four_times),
     "browser_changed": Case(copy_the_cookie("basic"), THERE),
     "browser_proved": Case(
         lambda s: thief_of(s).post(REAUTHENTICATE, {"password": PASSWORD}), THERE, "pwd"
