@@ -21,8 +21,9 @@ from accounts.oauth.clients.models import Client
 from accounts.oauth.connections import subject_of
 from accounts.oauth.models import AuthorizationRequest
 from accounts.oauth.protocol import OAuthError
-from accounts.oauth.scopes import API_SCOPES, SCOPES, of_service
+from accounts.oauth.scopes import API_SCOPES, SCOPES, is_sensitive, of_service
 from accounts.sessions.models import LoginSession
+from accounts.signin import policy
 from accounts.twofactor import services as twofactor
 from accounts.users.models import User
 
@@ -43,6 +44,8 @@ class Step(Enum):
     SELECT_ACCOUNT = auto()
     # The app asks for somebody other than the person who is signed in.
     OTHER_ACCOUNT = auto()
+    # The person must authenticate again before the page that asks for consent.
+    CONFIRM = auto()
     CONSENT = auto()
     GRANTED = auto()
 
@@ -56,14 +59,18 @@ ERRORS = {
     Step.FORBIDDEN: "access_denied",
     Step.SELECT_ACCOUNT: "account_selection_required",
     Step.OTHER_ACCOUNT: "login_required",
+    Step.CONFIRM: "consent_required",
     Step.CONSENT: "consent_required",
 }
 
 
-def decide(asked: AuthorizationRequest, session: LoginSession | None) -> Step:
+def decide(
+    asked: AuthorizationRequest, session: LoginSession | None, *, is_opening: bool = True
+) -> Step:
     """Return the next step of the request ``asked``.
 
     ``session``: the session of the browser; None if nobody is signed in there.
+    ``is_opening``: whether the page that asks for consent would be opened now, not answered.
     """
     if asked.client.disabled_at or uris.is_withdrawn(asked.client_id):
         return Step.DISABLED
@@ -82,7 +89,13 @@ def decide(asked: AuthorizationRequest, session: LoginSession | None) -> Step:
         return Step.FORBIDDEN
     if _must_choose(asked, session):
         return Step.SELECT_ACCOUNT
-    return Step.CONSENT if _must_consent(asked, session.user) else Step.GRANTED
+    if not _must_consent(asked, session.user):
+        return Step.GRANTED
+    # A thief of an old cookie must not turn it into tokens of thirty days.
+    may_agree = not is_sensitive(asked.scope.split()) or policy.is_recent(
+        session, is_opening=is_opening
+    )
+    return Step.CONSENT if may_agree else Step.CONFIRM
 
 
 def factor_for(asked: AuthorizationRequest, user: User) -> Client.Factor:

@@ -27,6 +27,10 @@ SCOPES: dict[str, str | Promise] = {
 }
 # The scopes of the API of this site.
 API_SCOPES = frozenset(name for name in SCOPES if ":" in name)
+# With these, an app only reads, and only while the person is signed in.
+_HARMLESS = {"openid", "profile", "email", "groups"}.union(
+    name for name in API_SCOPES if name.endswith(":read")
+)
 
 
 # What people read after the name of an app with these scopes. ``openid`` is missing, because every
@@ -42,6 +46,14 @@ _FOR_PEOPLE: dict[str, str | Promise] = {
     "activity:read": _("sees your security history, including the apps you’ve connected"),
     "offline_access": _("stays connected after you sign out here"),
 }
+
+
+def is_sensitive(scope: Collection[str]) -> bool:
+    """Return whether consent to the scopes ``scope`` requires recent authentication.
+
+    What the scopes of other services allow is unknown here, so they do.
+    """
+    return not _HARMLESS.issuperset(scope)
 
 
 def of_service(audience: str) -> Mapping[str, str]:

@@ -33,7 +33,12 @@ from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
 from accounts.oauth.models import AuthorizationRequest, DeviceAuthorization
 from accounts.oauth.protocol import OAuthError, endpoint, is_acceptable, parameters, success
 from accounts.oauth.scopes import API_SCOPES, permissions_at
-from accounts.sessions.current import actor_of, request_auth_of, session_of
+from accounts.sessions.current import (
+    actor_of,
+    redirect_to_reauthenticate,
+    request_auth_of,
+    session_of,
+)
 from accounts.throttle.limits import AUTHORIZE_NETWORK, AUTHORIZE_SESSION
 from accounts.throttle.services import around, give_back, hit
 from accounts.tokens import dpop
@@ -314,7 +319,8 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
     if asked is None:
         return _proceed_unread(request, key)
     _read_again(request, asked)
-    step = decide(asked, request_auth_of(request).session)
+    session, is_opening = request_auth_of(request).session, request.method != "POST"
+    step = decide(asked, session, is_opening=is_opening)
     act = request.POST.get("act")
     if step is Step.DISABLED:
         return _disabled(request, client=asked.client)
@@ -326,9 +332,9 @@ def proceed(request: HttpRequest, key: str) -> HttpResponse:
         requests.choose(asked, session_of(request))
         return redirect("proceed", key)
     # A second click on "Continue", at the page before, is no consent.
-    agrees = act == "allow" and is_for_this_session
+    agrees = act == "allow" and is_for_this_session and step is Step.CONSENT
     try:
-        if step is Step.GRANTED or (agrees and step is Step.CONSENT):
+        if step is Step.GRANTED or agrees:
             return _lead_back(request, asked, code=_granted(request, asked, agrees=agrees))
     except devices.ConsentMissing:
         step = Step.CONSENT
@@ -415,5 +421,6 @@ STEPS: dict[Step, Page] = {
     Step.SELECT_ACCOUNT: partial(_show, page="account", may_continue=True),
     # The account that is signed in may not continue if ``id_token_hint`` names another person.
     Step.OTHER_ACCOUNT: partial(_show, page="account"),
+    Step.CONFIRM: lambda request, _asked: redirect_to_reauthenticate(request),
     Step.CONSENT: consent,
 }

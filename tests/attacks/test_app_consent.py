@@ -37,7 +37,7 @@ from tests.support.invitations import superuser
 from tests.support.logout import send_all
 from tests.support.oauth_client import FORM, HERE, VERIFIER, audience, browser_of, new_app
 from tests.support.signin import set_up, signed_in
-from tests.support.steps import make_user
+from tests.support.steps import PASSWORD, make_user
 
 pytestmark = pytest.mark.django_db
 
@@ -56,6 +56,26 @@ def test_a_double_click_at_the_choice_of_an_account_is_no_consent(alice):
     assert 'value="allow"' in second.text
     assert not AuthorizationCode.objects.exists()
     assert "code" in result(allow(browser, second))
+
+
+@pytest.mark.parametrize("wanted", ["openid offline_access", "openid profile:write"])
+def test_a_cookie_of_forty_minutes_ago_gives_no_app_lasting_or_writing_access(alice, clock, wanted):
+    browser, reads = signed_in(alice), "openid email profile:read"
+    app = make_app(scope=f"{reads} {wanted}", audiences=[audience()])
+    clock.advance(minutes=4)
+    opened = begin(browser, app, scope=wanted)
+    clock.advance(minutes=36)
+
+    for answer in (begin(browser, app, scope=wanted), allow(browser, opened)):
+        assert answer["Location"].startswith("/accounts/reauthenticate/?next=/oauth/continue/")
+        assert not AuthorizationCode.objects.exists()
+    silent = browser.get(address(app, scope=wanted, prompt="none"))
+    assert result(silent)["error"] == "consent_required"
+    assert "code" in result(allow(browser, begin(browser, app, scope=reads)))
+    back = browser.post(answer["Location"], {"password": PASSWORD})
+    assert "code" in result(allow(browser, browser.get(back["Location"])))
+    clock.advance(minutes=40)
+    assert "code" in result(browser.get(address(app, scope=wanted))), "agreed to before"
 
 
 def test_a_disabled_app_gets_nobody_sent_to_it_by_an_error_or_by_cancelling(alice):

@@ -126,9 +126,9 @@ def test_an_account_is_chosen_while_another_tab_cancels_without_a_server_error(
 ):
     page = begin(browser, app, prompt="select_account")
 
-    def decide_late(asked, session):
+    def decide_late(asked, session, **how):
         devices.close(asked)
-        return decisions.decide(asked, session)
+        return decisions.decide(asked, session, **how)
 
     monkeypatch.setattr("accounts.oauth.views.decide", decide_late)
     browser.raise_request_exception = False
