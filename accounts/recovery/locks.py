@@ -223,6 +223,5 @@ def lock_down_by_link(notice: Notice, token: str, actor: Actor, wrong_at: dateti
     if not notices.redeem(notice, token):
         raise LinkEnded
     lock_down(owner, actor.by(Method.MAIL), wrong_at)
-    row.refresh_from_db()
     row.lone_locks |= {thing.key: clock.now().isoformat() for thing in shown}
     row.save(update_fields=["lone_locks"])

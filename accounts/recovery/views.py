@@ -21,7 +21,7 @@ from accounts.activity.notices import Notice
 from accounts.activity.services import Actor
 from accounts.common.errors import PublicError
 from accounts.common.pages import form_page
-from accounts.common.proofs import Method, Proof
+from accounts.common.proofs import Proof
 from accounts.common.text import row_id
 from accounts.passwords.forms import CurrentPasswordField
 from accounts.recovery import evidence, locks, suspension
@@ -71,9 +71,7 @@ def lockdown(request: HttpRequest) -> HttpResponse:
     if not form.is_valid():
         return _ask(request, session.user, form)
     actor = current.actor_of(request).by(*session.amr)
-    proofs = [Proof(Method(m), session.auth_time, session.factor_key) for m in session.amr]
     locks.lock_down(session.user, actor, form.wrong_at())
-    recovery.cancel(User.objects.get(pk=session.user.pk), *proofs, actor=actor)
     return _done(request, session.user)
 
 
