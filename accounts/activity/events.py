@@ -134,7 +134,7 @@ PRIMARY_CHANGED = Event(
     _("The primary email address was changed."), mail=_("Your primary email address was changed")
 )
 RENAMED = Event(_("The username was changed."), mail=_("Your username was changed"))
-PROFILE_CHANGED = Event(_("The profile was changed."))
+PROFILE_CHANGED = Event(_("The profile was changed."), mail=_("Your profile was changed"))
 PROFILE_READ = Event(_("A member of staff viewed the profile through the API."))
 # The detail is the role of the member of staff: see ``history.ROLES``.
 PAGE_OPENED = Event(_("A member of staff opened the page about this account."))

@@ -156,7 +156,7 @@ class KeyView(views.APIView):
 
     @extend_schema(operation_id="revoke_key", responses={204: None})
     def delete(self, request: Request, id: str) -> Response:
-        """Revoke an API key. Requires authentication in the last ten minutes."""
+        """Revoke an API key."""
         if not services.revoke(cast(User, request.user), id, actor_of(request._request)):
             raise Http404
         return Response(status=204)

@@ -37,7 +37,7 @@ KEEP = timedelta(days=30)
 
 GRANTABLE = frozenset(
     scope
-    for scope in scopes.SCOPES - scopes.ADMIN - {scopes.GROUPS, scopes.USERS}
+    for scope in scopes.SCOPES - scopes.ADMIN - {scopes.GROUPS, scopes.USERS, "profile:write"}
     if not scope.startswith("keys:")
 )
 
@@ -85,8 +85,8 @@ def make(
 def scope_of(wanted: str) -> frozenset[str]:
     """Return the scopes in ``wanted`` if an API key may have them.
 
-    An API key may not manage API keys, because it could then create another one. It may not read
-    groups or other users either.
+    An API key may not manage API keys, because it could then create another one. It may not change
+    the profile, or read groups or other users either.
 
     Raises:
         UnknownScope: a scope is unknown, or keys may not have it.

@@ -28,6 +28,9 @@ NOTHING = ""
 # Areas of the API that a key may have access to.
 AREAS = [area for area in scopes.AREAS if f"{area}:{scopes.READ}" in GRANTABLE]
 
+# A key changes nothing of the account, and nobody can change the security history.
+ONLY_READ = {"profile", "activity"}
+
 
 class NewKeyForm(forms.Form):
     """Ask for the name, scope and expiry of a new API key."""
@@ -53,8 +56,7 @@ class NewKeyForm(forms.Form):
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
         for area in AREAS:
-            # The security history can only be read.
-            rights = [scopes.READ] if area == "activity" else [scopes.READ, scopes.WRITE]
+            rights = [scopes.READ] if area in ONLY_READ else [scopes.READ, scopes.WRITE]
             self.fields[area] = forms.ChoiceField(
                 label=str(scopes.AREAS[area]),
                 choices=[(NOTHING, _("No access")), *((r, scopes.RIGHTS[r]) for r in rights)],

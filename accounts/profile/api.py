@@ -26,6 +26,7 @@ from accounts.tokens import services as tokens
 from accounts.tokens.authentication import (
     Credentials,
     InScope,
+    IsFresh,
     require_recent_authentication,
     require_scope,
 )
@@ -143,6 +144,10 @@ class MeView(views.APIView):
 
     area = "profile"
 
+    def get_permissions(self) -> Any:
+        """Require recent authentication for a change, and refuse API keys."""
+        return [IsFresh()] if self.request.method == "PATCH" else super().get_permissions()
+
     @extend_schema(operation_id="get_me", responses=PersonSerializer)
     def get(self, request: Request) -> Response:
         """Return your own account."""
@@ -154,7 +159,7 @@ class MeView(views.APIView):
         responses={200: PersonSerializer, 204: None},
     )
     def patch(self, request: Request) -> Response:
-        """Change your own profile.
+        """Change your own profile. Requires authentication in the last ten minutes.
 
         A connected app without the scope `profile:read` gets an empty response, with status 204.
         """

@@ -65,9 +65,10 @@ def last_sign_in(user: User) -> Activity | None:
 def save(user: User, profile: Mapping[str, str], actor: Actor, *, app: str = "") -> None:
     """Store the fields of ``profile`` that have changed. The values must be validated.
 
+    The owner is notified in the language that ``user`` has had before.
+
     Changes are limited because each one adds a row to the history. The user and each of the user's
-    API keys and connected apps have separate limits, so that a program cannot use up the changes of
-    its user.
+    connected apps have separate limits, so that an app cannot use up the changes of its user.
 
     ``app``: the ID of the connected app that makes the change, or an empty string.
 
@@ -77,7 +78,7 @@ def save(user: User, profile: Mapping[str, str], actor: Actor, *, app: str = "")
     changed = {name: value for name, value in profile.items() if getattr(user, name) != value}
     if not changed:
         return
-    hit(PROFILE_CHANGE.of(user.pk, actor.key, app))
+    hit(PROFILE_CHANGE.of(user.pk, app))
     # Apps are not told ``about``.
     told = {"updated_at": clock.now()} if changed.keys() - {"about"} else {}
     with transaction.atomic():

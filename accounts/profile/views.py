@@ -1,14 +1,13 @@
 """The home page, which gives an overview of the account, and the profile page."""
 
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
-from urllib.parse import urlencode
 
 from django import forms
 from django.contrib import messages
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
-from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 from django.views.decorators.cache import never_cache
@@ -39,6 +38,8 @@ class RenameForm(forms.Form):
         self.fields["username"].label = _("New username")
 
 
+# The session data with what was typed before the user had to reauthenticate.
+DRAFT = "profile_draft"
 # The home page shows this many entries, folded from at most so many events.
 RECENT, LOOKED_AT = 3, 50
 
@@ -63,10 +64,10 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @form_page
 def profile(request: HttpRequest) -> HttpResponse:
-    """Show the profile, save it, or change the username after recent authentication."""
+    """Show the profile. Saving it or changing the username requires recent authentication."""
     user = session_of(request).user
     if request.method != "POST":
-        return _show(request, user)
+        return _show(request, user, draft=request.session.pop(DRAFT, {}))
     return _rename(request, user) if "username" in request.POST else _save(request, user)
 
 
@@ -74,6 +75,8 @@ def _save(request: HttpRequest, user: User) -> HttpResponse:
     form = ProfileForm(request.POST)
     if not form.is_valid():
         return _show(request, user, form=form)
+    if not recent.has_recent_authentication(request):
+        return _reauthenticate(request, form)
     services.save(user, form.cleaned_data, actor_of(request))
     # The next page shows the message, and is in the language that was just chosen.
     with speaking(form.cleaned_data["language"]):
@@ -84,11 +87,9 @@ def _save(request: HttpRequest, user: User) -> HttpResponse:
 def _rename(request: HttpRequest, user: User) -> HttpResponse:
     form = RenameForm(request.POST)
     if form.is_valid():
-        name = form.cleaned_data["username"]
         if not recent.has_recent_authentication(request):
-            # The form of the profile page then contains the new username.
-            back = f"{reverse('profile')}?{urlencode({'username': name})}"
-            return current.redirect_to_reauthenticate(request, back=back)
+            return _reauthenticate(request, form)
+        name = form.cleaned_data["username"]
         try:
             services.rename(user, name, actor_of(request).by(*session_of(request).amr))
             messages.success(request, gettext("Your username is now %(name)s.") % {"name": name})
@@ -98,19 +99,34 @@ def _rename(request: HttpRequest, user: User) -> HttpResponse:
     return _show(request, user, rename_form=form)
 
 
+def _reauthenticate(request: HttpRequest, form: forms.Form) -> HttpResponse:
+    """Keep what was typed into the valid ``form``, and ask the user to reauthenticate."""
+    request.session[DRAFT] = form.cleaned_data
+    return current.redirect_to_reauthenticate(request)
+
+
 def _show(
     request: HttpRequest,
     user: User,
     *,
     form: ProfileForm | None = None,
     rename_form: RenameForm | None = None,
+    draft: Mapping[str, str] | None = None,
 ) -> HttpResponse:
+    """Return the page.
+
+    ``draft``: what was typed before the user reauthenticated. The user must send it again: somebody
+        else may have typed it.
+    """
+    if draft:
+        messages.warning(request, gettext("Nothing was changed yet. Check the form and save it."))
     wait = services.seconds_to_next_name(user)
     initial = {name: getattr(user, name) for name in ProfileForm.base_fields}
     initial["language"] = initial["language"] or spoken()
+    typed = initial | dict(draft or {})
     context = {
-        "form": form or ProfileForm(initial=initial),
-        "rename_form": rename_form or RenameForm(initial={"username": request.GET.get("username")}),
+        "form": form or ProfileForm(initial=typed),
+        "rename_form": rename_form or RenameForm(initial=typed),
         "rename_at": clock.now() + timedelta(seconds=wait) if wait else None,
     }
     return render(request, "accounts/profile/profile.html", context)

@@ -153,7 +153,7 @@ STAFF_BULK = Limit("staff.bulk", "bulk acts that a member of staff prepares", bu
 STAFF_CLEAR = Limit("staff.clear", "times that staff reset the limits of an account", burst=3, per=30 * MINUTE)
 
 # Each change adds an event to the account's history, and each new key also sends an email.
-PROFILE_CHANGE = Limit("profile.change", "profile changes by a person, and by each of their API keys and apps", burst=30, per=MINUTE)
+PROFILE_CHANGE = Limit("profile.change", "profile changes by a person, and by each of their apps", burst=30, per=MINUTE)
 KEY_NEW = Limit("key.new", "API keys that a person creates", burst=60, per=2 * MINUTE)
 
 # Shows whether a username is taken, and sends an email to a mailbox that may be another person's.

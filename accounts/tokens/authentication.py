@@ -176,8 +176,18 @@ def require_recent_authentication(credentials: Credentials) -> None:
     Raises:
         InsufficientUserAuthentication: the last authentication is too old, or an API key was used.
     """
-    session = credentials.session
-    if not (policy.is_recent(session) if session else credentials.is_by_password):
+    refuse_api_key(credentials)
+    if credentials.session and not policy.is_recent(credentials.session):
+        raise InsufficientUserAuthentication
+
+
+def refuse_api_key(credentials: Credentials) -> None:
+    """Check that the request was not made with an API key.
+
+    Raises:
+        InsufficientUserAuthentication: it was.
+    """
+    if credentials.session is None and not credentials.is_by_password:
         raise InsufficientUserAuthentication
 
 
@@ -203,10 +213,12 @@ class InScope(BasePermission):
 class IsFresh(InScope):
     """Requires recent authentication, and the scope that :class:`InScope` requires.
 
-    Requests with an API key are always refused.
+    Removing something (DELETE) requires no recent authentication: a user who suspects a thief must
+    be quick. Requests with an API key are always refused.
     """
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if isinstance(request.auth, Credentials):
-            require_recent_authentication(request.auth)
+            is_removal = request.method == "DELETE"
+            (refuse_api_key if is_removal else require_recent_authentication)(request.auth)
         return super().has_permission(request, view)

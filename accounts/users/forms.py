@@ -104,7 +104,7 @@ class TimeZoneField(forms.CharField):
 
 
 class ProfileForm(forms.Form):
-    """The form for name, description, language and time zone; needs no recent authentication."""
+    """The form for name, description, language and time zone."""
 
     display_name = CanonicalField(
         label=_("Display name"),

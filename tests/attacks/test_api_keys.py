@@ -21,6 +21,7 @@ from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.apikeys.models import ID_LENGTH, PREFIX, TEXT, APIKey
 from accounts.common import clock as site_clock
+from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import KEY_NEW
 from accounts.throttle.services import hit
 from accounts.users.models import User
@@ -232,20 +233,26 @@ def test_the_documented_pattern_finds_every_key_and_its_checksum_rejects_look_al
         assert not documented["is_key"](other_letter(key, place)), (key, place)
 
 
-def test_a_key_cannot_flood_the_history_and_each_entry_names_its_key():
+def test_changes_of_the_profile_cannot_flood_the_history():
     """Without a limit, 1,500 changes in five seconds would hide what else a thief did."""
+    make_user("alice")
+    patch = {"method": "PATCH", "token": recent_token()}
+
+    codes = [call("me/", {"about": f"{n}"}, **patch).code for n in range(31)]
+
+    assert codes == [""] * 30 + ["throttled"]
+
+
+def test_each_entry_of_the_history_names_the_key_that_caused_it():
     alice = make_user("alice")
-    key = key_of(alice, "profile:write", name="bot")
+    key = key_of(alice, "sessions:write", name="bot")
+    signed_in(alice)
+    session = LoginSession.objects.get()
 
-    def codes(token, changes):
-        patch = {"method": "PATCH", "token": token}
-        return [call("me/", {"about": f"{n}"}, **patch).code for n in range(changes)]
+    assert call(f"sessions/{session.pk}/", method="DELETE", token=key).status == 204
 
-    assert codes(key, 31) == [""] * 30 + ["throttled"]
-    assert codes(recent_token(), 1) == [""], "the owner has not used up anything"
-    rows = Activity.objects.filter(kind="profile_changed").order_by("id")
     by_key = f"bot, {row_of(key).beginning}"
-    assert [row.key for row in rows] == [by_key] * 30 + [""]
+    assert Activity.objects.get(kind="session_ended").key == by_key
     assert f"API key <bdi>{by_key}</bdi>" in signed_in(alice).get("/accounts/activity/").text
 
 

@@ -51,6 +51,7 @@ ACTS: dict[str, tuple[str, dict[str, str]]] = {
     "make recovery codes": ("/accounts/2fa/recovery-codes/", {"new": "1"}),
     "turn on codes by email": ("/accounts/2fa/emailed-codes/", {"emailed_codes": "on"}),
     "change the username": ("/accounts/profile/", {"username": "mallory"}),
+    "change the profile": ("/accounts/profile/", {"display_name": "Mallory", "language": "de"}),
     "lock the account": ("/accounts/lockdown/", {}),
 }
 WEAK: list[tuple[Method, ...]] = [

@@ -57,6 +57,17 @@ def test_a_profile_change_is_stored_returned_and_recorded(alice, token):
     assert len(change(token, {"about": "x" + "\r\n" * 498 + "x"})["about"]) == 500
 
 
+def test_a_profile_cannot_be_changed_ten_minutes_after_authentication(alice, clock, settings):
+    set_up(settings, access_token_seconds=3600)
+    token = get_tokens()["access"]
+    clock.advance(minutes=10, seconds=1)
+
+    refused = change(token, {"display_name": "Mallory"})
+
+    assert (refused.status, refused.code) == (401, "insufficient_user_authentication")
+    assert call("me/", token=token)["display_name"] == ""
+
+
 REFUSED = {
     # NFC doubles the length of the last value.
     "display_name": ("x" * 61, "a\u200bb", "a\nb", "\u3164", 12345, None, "\u0958" * 31),

@@ -38,11 +38,8 @@ def save(client, **more):
     return client.post(PAGE, fields | more, follow=True)
 
 
-def test_saving_the_profile_needs_no_reauthentication_and_changes_the_greeting(
-    client, clock, alice
-):
+def test_a_saved_profile_is_recorded_once_and_changes_the_greeting(client, alice):
     signed_in(alice, client)
-    clock.advance(minutes=30)
 
     for _again in range(2):
         answer = save(client, display_name="Alice <3", about=" two" + "\r\n" * 496 + "x ")
@@ -155,18 +152,51 @@ def test_after_a_rename_only_the_new_username_signs_in_and_the_owner_is_mailed(c
     assert sign_in(Client(), "alicia").url == "/"
 
 
-def test_a_typed_username_survives_reauthentication(client, clock, alice):
+@pytest.mark.parametrize(
+    "typed",
+    [{"username": "alicia"},
+     {"display_name": "Ali", "about": "", "language": "de", "time_zone": "America/New_York"}],
+)  # fmt: skip
+def test_what_was_typed_survives_reauthentication_and_is_not_saved_by_it(
+    client, clock, alice, typed
+):
     signed_in(alice, client)
     clock.advance(minutes=20)
 
-    asked = client.post(PAGE, {"username": "alicia"})
-
-    alice.refresh_from_db()
-    assert alice.username == "alice"
-    assert asked.url.startswith("/accounts/reauthenticate/?next=")
+    asked = client.post(PAGE, typed)
     back = client.post(asked.url, {"password": PASSWORD})
-    assert 'value="alicia"' in client.get(back.url).text
-    assert "Your username is now alicia." in rename(client, "alicia").text
+
+    assert asked.url.startswith("/accounts/reauthenticate/?next=")
+    before = User.objects.get()
+    assert (before.username, before.display_name, before.language) == ("alice", "", "")
+    page = client.get(back.url)
+    assert "Nothing was changed yet." in page.text
+    shown = page.context["form"].initial | page.context["rename_form"].initial
+    assert typed.items() <= shown.items()
+    assert "Nothing was changed yet." not in client.get(PAGE).text
+    assert client.post(PAGE, typed).url == PAGE
+    assert typed.items() <= vars(User.objects.get()).items()
+
+
+def test_a_changed_profile_is_told_in_the_language_from_before_the_change(client, alice):
+    signed_in(alice, client)
+    save(client, language="de")
+    assert mail_to("alice").subject == "Your profile was changed"
+
+    assert language_of_mail_to("alice") == "en"
+    save(client, language="en")
+    assert language_of_mail_to("alice") == "de"
+
+
+def test_the_choice_of_language_at_the_bottom_changes_no_account(client, alice):
+    """It is for visitors. Otherwise a stale cookie could change the language of notices."""
+    assert 'action="/accounts/language/"' in client.get("/accounts/login/").text
+    signed_in(alice, client)
+
+    client.post("/accounts/language/", {"language": "de"})
+
+    assert 'action="/accounts/language/"' not in client.get("/").text
+    assert User.objects.get().language == ""
 
 
 def test_a_username_can_be_changed_once_a_day(client, clock, alice):
