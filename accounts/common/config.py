@@ -235,8 +235,9 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         default=30,
     )
     factor_recovery_hours: int = setting(
-        "Hours that a person who reads the mailbox must wait to unlock an account or to remove lost "
-        "second factors. Whoever could do so at once can stop it. Not for staff. 0 disables this.",
+        "Hours that a person with the mailbox alone must wait to unlock an account or to remove "
+        "lost second factors. Whoever could do so at once can stop it. Not for staff. 0 disables "
+        "this.",
         whole(8760, least=0),
         default=72,
     )
