@@ -13,6 +13,7 @@ from rest_framework.response import Response
 from accounts.sessions import connected, services
 from accounts.sessions.current import actor_of, request_auth_of
 from accounts.sessions.models import LoginSession
+from accounts.tokens.authentication import Credentials, require_right_to_end_sessions
 from accounts.users.models import User
 
 
@@ -84,7 +85,13 @@ class SessionView(views.APIView):
 
     @extend_schema(operation_id="revoke_session", responses={204: None})
     def delete(self, request: Request, id: uuid.UUID) -> Response:
-        """Revoke a session, which may be the session of the request itself."""
+        """Revoke a session, which may be the session of the request itself.
+
+        To revoke another one, a second factor must have been used in the session of the request if
+        the account has one.
+        """
+        if id != getattr(request_auth_of(request._request).session, "pk", None):
+            require_right_to_end_sessions(cast(Credentials, request.auth))
         if not services.revoke_by_id(cast(User, request.user), id, actor_of(request._request)):
             raise Http404
         return Response(status=204)

@@ -16,7 +16,6 @@ from accounts.activity import events, history
 from accounts.activity import services as activity
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
-from accounts.common import clock
 from accounts.common.api import page_of
 from accounts.common.pages import form_page
 from accounts.recovery.locks import Access
@@ -24,6 +23,7 @@ from accounts.sessions import connected, current, known_browsers, services
 from accounts.sessions.current import actor_of, renew_key, session_of
 from accounts.sessions.models import LoginSession
 from accounts.sessions.services import IS_APP, live, revoke_all
+from accounts.signin import policy, recent
 from accounts.twofactor import trusted_browsers
 from accounts.users import services as users
 from accounts.users.models import User
@@ -93,8 +93,8 @@ def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpRespons
     Without recent authentication, a thief with copied cookies could sign the owner out. The cookie
     of the known browser is renewed as well, so the owner's browser would become an unknown one.
     """
-    if clock.now() > (here.factor_at or here.auth_time) + current.RECENT:
-        return current.redirect_to_reauthenticate(request)
+    if needed := recent.reauthenticate_first(request):
+        return needed
     with transaction.atomic():
         count = sign_out_elsewhere(here.user, here.pk, actor_of(request))
         known_browsers.renew(request, here.user)
@@ -118,6 +118,8 @@ def _revoke(request: HttpRequest, here: LoginSession) -> HttpResponse:
         raise Http404 from None
     if session_id == here.pk:
         return redirect("account_logout")
+    if not policy.may_end_sessions(here):
+        return current.redirect_to_reauthenticate(request)
     if not services.revoke_by_id(here.user, session_id, actor_of(request)):
         raise Http404
     messages.success(request, _("The session was signed out."))
@@ -134,6 +136,8 @@ def event(request: HttpRequest, event_id: int) -> HttpResponse:
     row = get_object_or_404(activity.of(here.user), pk=event_id)
     session = _live_session(row, here)
     if request.method == "POST":
+        if not policy.may_end_sessions(here):
+            return current.redirect_to_reauthenticate(request)
         is_ended = session and services.revoke_by_id(here.user, session.pk, actor_of(request))
         if not is_ended:
             raise Http404

@@ -161,6 +161,15 @@ def is_recent(session: LoginSession, *, is_opening: bool = False) -> bool:
     )
 
 
+def may_end_sessions(session: LoginSession) -> bool:
+    """Return whether the user may end another session without reauthenticating first.
+
+    The strongest proof of the account must have been shown in ``session``, at any time. Otherwise
+    somebody with a trusted browser and the mailbox could sign the owner out.
+    """
+    return authenticated_at(session) is not None
+
+
 def shows_new_factor(session: LoginSession) -> bool:
     """Return whether the second factor that was last shown in ``session`` was added in it.
 

@@ -181,6 +181,16 @@ def require_recent_authentication(credentials: Credentials) -> None:
         raise InsufficientUserAuthentication
 
 
+def require_right_to_end_sessions(credentials: Credentials) -> None:
+    """Check that ``policy.may_end_sessions`` allows the session of the request to end others.
+
+    Raises:
+        InsufficientUserAuthentication: it does not.
+    """
+    if credentials.session and not policy.may_end_sessions(credentials.session):
+        raise InsufficientUserAuthentication
+
+
 def refuse_api_key(credentials: Credentials) -> None:
     """Check that the request was not made with an API key.
 

@@ -10,6 +10,7 @@ from django.test import Client
 from accounts.activity import events
 from accounts.activity.models import Activity
 from accounts.common.proofs import Method
+from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.support.administration import act
@@ -52,6 +53,7 @@ ACTS: dict[str, tuple[str, dict[str, str]]] = {
     "turn on codes by email": ("/accounts/2fa/emailed-codes/", {"emailed_codes": "on"}),
     "change the username": ("/accounts/profile/", {"username": "mallory"}),
     "change the profile": ("/accounts/profile/", {"display_name": "Mallory", "language": "de"}),
+    "sign out everywhere else": ("/accounts/sessions/", {"others": "1"}),
     "lock the account": ("/accounts/lockdown/", {}),
 }
 WEAK: list[tuple[Method, ...]] = [
@@ -107,6 +109,40 @@ def test_without_a_second_factor_any_recent_proof_allows_an_action(op, act, cloc
 
     assert needs_reauthentication(old.post(path, data))
     assert not needs_reauthentication(signed_in(alice, by=(Method.MAIL,)).post(path, data))
+
+
+@pytest.mark.parametrize("proofs", WEAK)
+def test_no_weak_proof_ends_a_session_of_an_account_with_a_second_factor(alice, clock, proofs):
+    """Otherwise somebody with a trusted browser and the mailbox could sign the owner out."""
+    signed_in(alice)
+    owners = LoginSession.objects.get()
+    event = Activity.objects.filter(session=owners.pk).first()
+    ways = {"/accounts/sessions/": {"end": str(owners.pk)}, f"/accounts/activity/{event.pk}/": {}}
+
+    weak = signed_in(alice, by=proofs)
+    assert [needs_reauthentication(weak.post(*way)) for way in ways.items()] == [True, True]
+
+    # A second factor, however old, is enough.
+    strong = signed_in(alice, by=STRONG[0])
+    clock.advance(minutes=20)
+    assert strong.post("/accounts/sessions/", ways["/accounts/sessions/"]).status_code == 302
+    assert not LoginSession.objects.filter(pk=owners.pk, ended_at=None).exists()
+
+
+def test_a_mailed_second_step_ends_no_other_session_over_the_api(alice):
+    challenge = get_tokens()["challenge"]
+    call("token/challenge/", {"challenge": challenge, "method": "email"})
+    mailed = call("token/challenge/", {"challenge": challenge, "code": code_in(mail_to("alice"))})
+    own = LoginSession.objects.get().pk
+    signed_in(alice)
+    owners = LoginSession.objects.exclude(pk=own).get().pk
+
+    ended = [
+        call(f"sessions/{pk}/", method="DELETE", token=mailed["access"]) for pk in (owners, own)
+    ]
+
+    assert [answer.status for answer in ended] == [401, 204]
+    assert ended[0].code == "insufficient_user_authentication"
 
 
 def test_no_weak_or_old_proof_makes_an_api_key_over_the_api(alice, clock):
