@@ -187,7 +187,10 @@ def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
 
 
 def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
-    """Return ``response``, with a JSON body if the client is a program."""
+    """Return ``response``, whose status is that of an error.
+
+    If ``request`` is for the API or another URL that programs use, JSON replaces the body.
+    """
     if is_call(request):
         body = api_refusal(request, response.status_code)
         response.content, response["Content-Type"] = body.content, body["Content-Type"]

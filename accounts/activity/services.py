@@ -94,7 +94,7 @@ def of(user: User, group: str = "") -> QuerySet[Activity]:
 
 
 def last_failures(user: User) -> QuerySet[Activity]:
-    """Return the last 20 failures of ``user``, newest first."""
+    """Return the last 20 events of ``user`` that are failed attempts, newest first."""
     return of(user, Group.FAILURE)[:FAILURES]
 
 

@@ -75,7 +75,10 @@ class UserAdmin(PeopleAdmin):
     def formfield_for_manytomany(
         self, db_field: Any, request: HttpRequest | None, **kwargs: Any
     ) -> Any:
-        """Offer the groups and rights that the member of staff may give."""
+        """Return the field of the form for the groups or the permissions of a user.
+
+        It offers only those that the signed-in member of staff may give to others.
+        """
         if db_field.name == "groups":
             return rights_views.groups_field(cast(User, cast(HttpRequest, request).user))
         return rights_views.rights_field(_("Single rights"))

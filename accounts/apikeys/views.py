@@ -89,7 +89,11 @@ class NewKeyForm(forms.Form):
 
 @form_page
 def keys(request: HttpRequest) -> HttpResponse:
-    """List the API keys of the signed-in user; revoke one."""
+    """List the API keys of the signed-in user (GET), or revoke one of them (POST).
+
+    ``end`` in the form is the id of the key to revoke. The answer is 404 if the user has no such
+    key.
+    """
     user = session_of(request).user
     if request.method != "POST":
         context = {"rows": services.of(user), "most": services.MOST}

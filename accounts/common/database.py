@@ -184,7 +184,10 @@ class PreparedQuery[M: models.Model]:
         return self._columns.instance(row) if row else None
 
     def rows(self, **values: Any) -> tuple[Row, ...]:
-        """Return all rows as the database returns them."""
+        """Run the query with the parameters ``values``, and return all rows.
+
+        Their values are not converted to Python types: see :meth:`converted`.
+        """
         return tuple(self._all.run(values).fetchall())
 
     def converted(self, rows: Iterable[Row]) -> list[Sequence[Any]]:

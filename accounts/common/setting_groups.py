@@ -67,7 +67,13 @@ _SCOPE = re.compile(r"[!#-\[\]-~]+")
 
 
 def described_scopes(text: str) -> Mapping[str, Mapping[str, str]]:
-    """Parse a JSON object that gives, for each service, the description of each of its scopes."""
+    """Return the scopes of each service with their descriptions, from a setting in JSON.
+
+    Both are ``{service: {scope: description}}``.
+
+    Raises:
+        ValueError: ``text`` has another form, a scope twice, or an invalid name or description.
+    """
     sentence = "must be a JSON object: {service: {scope: description}}"
     services = from_json(text, dict, sentence)
     if not all(isinstance(scopes, dict) for scopes in services.values()):

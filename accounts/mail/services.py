@@ -36,14 +36,14 @@ _posted = Event()
 
 
 def up() -> None:
-    """Wake the sender thread, because an email was posted."""
+    """Wake the sender thread, because an email was put into the outbox."""
     _posted.set()
 
 
 def sleep(seconds: float) -> None:
-    """Wait until an email is posted in this process, but at most for ``seconds``.
+    """Wait until this process puts an email into the outbox, but at most for ``seconds``.
 
-    The limit is needed because another process may post an email, too.
+    The limit is needed because this process does not notice the emails of other processes.
     """
     _posted.wait(seconds)
     _posted.clear()

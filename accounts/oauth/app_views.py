@@ -41,7 +41,7 @@ class Row:
 
     @property
     def words(self) -> str:
-        """A list, in words, of what the app may see and do, and of the services that it uses."""
+        """A text that lists what the app may see and do, and the services that it uses."""
         agreed = sorted(self.app.agreed, key=lambda row: row.audience)
         scope = {name for row in agreed for name in row.scope.split()}
         others = [row for row in agreed if row.audience not in {"", settings.AUTHSITE.origin}]

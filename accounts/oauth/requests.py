@@ -79,7 +79,9 @@ _UNSUPPORTED = {
 
 
 def client_of_request(data: QueryDict) -> tuple[str, Client | None]:
-    """Return the client ID in the request, and the app; None if its document must be read first.
+    """Return the client ID in the request, and the app with this ID.
+
+    The app is None if the client ID is a URL whose metadata document was not fetched yet.
 
     Raises:
         OAuthError: the request names no app, an unknown one, or several.
@@ -311,16 +313,18 @@ def store(asked: AuthorizationRequest, browser: str, client: ClientInfo) -> None
 
 
 def hit_opening(client: Client, request_uri: str, info: ClientInfo) -> list[Budget]:
-    """Count a browser's opening of a pushed request against its network; return the budgets.
+    """Count that a browser opens a pushed request for the first time; return the budgets.
 
-    Nothing is counted if the request is open already, or if ``client`` is public, because it
-    counted when the request was pushed. The answer to a request gives one count back: an app
-    could otherwise refill the budget of its network.
+    The count is taken from the network of the browser. It is given back when the user answers the
+    request. Without the count, an app could refill the budget of its network by such answers.
+
+    If the request is open already, or if ``client`` is public, count nothing and return no budgets.
+    The request of a public client was counted when it was pushed.
 
     ``info``: the client info of the browser.
 
     Raises:
-        RateLimited: see :func:`store`.
+        RateLimited: the network of the browser has opened or stored too many requests.
     """
     if client.is_public or not _unopened(client, request_uri).exists():
         return []

@@ -269,13 +269,14 @@ def reset(
 
 
 def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]) -> None:
-    """Set ``password`` in a session with recent authentication; revoke every other session.
+    """Set ``password``, and revoke every session of ``user`` but the one in which it is set.
 
-    The API keys with the ids ``end_keys`` are revoked, too.
+    ``actor``: the user in that session. The caller has checked that it has recent authentication.
+    ``end_keys``: the ids of the API keys to revoke.
 
     Raises:
-        AccountChanged: the account was changed in the meantime.
-        RateLimited: too many passwords were hashed in this session.
+        AccountChanged: the account was changed after ``user`` was read from the database.
+        RateLimited: the password was changed too often in this session.
     """
     hit(LOGIN_REPEAT.of(actor.session))
     hashed = passwords.hash_password(password)

@@ -87,7 +87,10 @@ class PersonSerializer(_NameSerializer, ProfileSerializer):
 
 @cache
 def sources() -> dict[str, str]:
-    """Return the attribute of a user behind each member of :class:`PersonSerializer`."""
+    """Return the fields of :class:`PersonSerializer`, by name.
+
+    The value is the name of the attribute of :class:`User` from which the field is read.
+    """
     return {name: str(field.source) for name, field in PersonSerializer().fields.items()}
 
 

@@ -64,7 +64,11 @@ def home(request: HttpRequest) -> HttpResponse:
 
 @form_page
 def profile(request: HttpRequest) -> HttpResponse:
-    """Show the profile. Saving it or changing the username requires recent authentication."""
+    """Show the profile (GET), or save it or change the username (POST).
+
+    Without recent authentication, a POST changes nothing and redirects to the page that asks for
+    it. Afterwards, the form contains what was typed.
+    """
     user = session_of(request).user
     if request.method != "POST":
         return _show(request, user, draft=request.session.pop(DRAFT, {}))

@@ -97,7 +97,10 @@ class Access:
 
     @cached_property
     def connections(self) -> list[Any]:
-        """The connected apps, signed in or not: see :meth:`connected.Apps.connections_of`."""
+        """What the user has allowed connected apps, also those that are not signed in.
+
+        An app has one row for each service that it may use.
+        """
         return list(connected.apps().connections_of(self._user))
 
     @cached_property

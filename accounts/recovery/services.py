@@ -80,7 +80,7 @@ class Assessment:
 
     @property
     def is_same(self) -> bool:
-        """Whether all that the current request showed was shown again."""
+        """Whether ``shown`` includes everything that the current request was made with."""
         return self.running is not None and self.running.covered_by(self.shown)
 
     @property
@@ -215,11 +215,13 @@ def _stop(row: Recovery | None) -> None:
 
 
 def check(user: User, *proofs: Proof) -> Assessment:
-    """Require that ``proofs`` open the account now, and lock the row of ``user``.
+    """Return the assessment of ``proofs``, which must be enough to open the account now.
+
+    The row of ``user`` is locked until the transaction ends.
 
     Raises:
-        NotDue: the proofs are not enough yet, or the request was stopped.
-        AccountChanged: the account was changed in the meantime.
+        NotDue: the proofs are not enough, and no wait that was begun with them has ended.
+        AccountChanged: the account was changed after ``user`` was read from the database.
     """
     found = assess(users.lock_row(user), *proofs)
     if not found.may_finish:

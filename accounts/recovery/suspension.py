@@ -55,7 +55,7 @@ class Suspendable:
 
     @property
     def labels(self) -> list[str]:
-        """The names of the credentials, as users know them."""
+        """The email addresses, and the names of the factors and identities, to show to the user."""
         names = [row.name for row in self.factors]
         return [*map(str, self.emails), *names, *map(str, self.identities)]
 

@@ -123,13 +123,14 @@ def recognize(request: HttpRequest, user: User) -> KnownBrowser | None:
 
 
 def renew(request: HttpRequest, user: User) -> None:
-    """Replace the cookie of the browser of ``request``, if the browser is known to ``user``.
+    """Give the browser of ``request`` a new cookie that identifies it as known to ``user``.
 
-    Afterwards, a browser with a copy of the previous cookie is unknown to ``user``.
+    Do nothing if the browser is not known to ``user``. Otherwise, a browser that has a copy of the
+    previous cookie is no longer known to ``user``.
 
-    The new cookie is known only to ``user``, even if the previous one was known to several users.
-    Otherwise a thief could copy a victim's cookie, sign in to an account of their own with it, and
-    get a new cookie that the victim's account knows, too.
+    Other users who know the browser by the previous cookie do not know it by the new one. A thief
+    who has copied the cookie could otherwise sign in to an account of the thief's own, and get a
+    new cookie by which the victim's account knows the thief's browser.
     """
     device = client_of(request).device
     noted = _find_by_cookie(_token(request), device, user.pk)

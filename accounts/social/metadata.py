@@ -145,9 +145,10 @@ def of(issuer: str) -> Metadata:
 
 
 def reaching(metadata: Metadata) -> AbstractContextManager[object]:
-    """Return a context for requests to the endpoints in ``metadata``.
+    """Return a context manager in which this site may call the endpoints in ``metadata``.
 
-    If the issuer has a private IP address, its endpoints may have one, too.
+    If the issuer has a private IP address, requests in the context may go to private IP addresses.
+    All other requests may not.
     """
     return http_client.taking_private() if metadata.is_private else nullcontext()
 

@@ -89,9 +89,10 @@ class Client(OAuth2Client):
     consumer_secret: str
 
     def get_redirect_url(self, authorization_url: str, scope: Any, extra_params: Any) -> str:
-        """Return the URL to redirect the browser to.
+        """Return ``authorization_url`` with the parameters of the request added to its query.
 
-        If ``authorization_url`` has a query, the query is kept (RFC 6749 section 3.1).
+        The parameters are ``scope``, ``extra_params``, and those that RFC 6749 section 4.1.1
+        requires. A query that ``authorization_url`` already has is kept (section 3.1).
         """
         query: str = super().get_redirect_url("", scope, extra_params)
         if "?" in authorization_url:

@@ -299,7 +299,9 @@ def may_send(key: str, client: ClientInfo) -> bool:
 
 
 def refund(key: str, client: ClientInfo, *typed: str) -> None:
-    """Undo the counts of an email, because it was used or could not be sent.
+    """Undo what :func:`may_send` and a hit of :func:`of_request` have counted for an email.
+
+    Call this if the recipient has used the email, or if it could not be sent.
 
     Args:
         key: the email address of the recipient.

@@ -290,10 +290,10 @@ def can_sign() -> bool:
 
 
 def find_key(kid: str) -> Verifier | None:
-    """Return the published key with this ``kid``, or None.
+    """Return the published key with this ``kid``, or None if there is none.
 
-    If the cached table has no such key, the table is read again, but at most once per
-    :data:`LOOK_AGAIN`.
+    If the cache of this process does not have the key, the keys are read from the database again,
+    but at most once in five seconds.
     """
     key = _cache.ring().verifiers.get(kid)
     if key is None and KID.fullmatch(kid):

@@ -86,7 +86,7 @@ class SecondStepSerializer(serializers.Serializer[Any]):
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Require ``code`` or ``method``."""
+        """Return ``attrs``. Raise ``ValidationError`` if it has neither ``code`` nor ``method``."""
         if "code" not in attrs and "method" not in attrs:
             raise serializers.ValidationError({"code": [_("This field is required.")]})
         return attrs
@@ -98,7 +98,11 @@ class AppSignInSerializer(SecondStepSerializer, SignInSerializer):
     challenge = TextField(required=False, max_length=100)
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Require ``code`` or ``method`` if there is a challenge."""
+        """Return ``attrs``.
+
+        Raises:
+            ValidationError: there is a challenge, but neither ``code`` nor ``method``.
+        """
         return super().validate(attrs) if "challenge" in attrs else attrs
 
 

@@ -94,9 +94,9 @@ def verify(
     Args:
         mailed: a function that uses up an emailed code and returns whether the code was right.
             Without this function, emailed codes are not accepted.
-        removed: a function that checks ``typed`` with recently removed factors, which still count
-            in a dispute. It returns the proof, or None if the code is wrong. Without this
-            function, only present factors are accepted.
+        removed: a function that checks ``typed`` with factors that were removed from the account,
+            but still prove who owns it. It returns the proof, or None if the code is wrong.
+            Without this function, only factors that the account has now are accepted.
 
     Raises:
         WrongFactorCode: no factor accepts the code.

@@ -249,7 +249,13 @@ class AddAuthenticatorView(AddFactorView):
         return str(session_of(self.request).pk)
 
     def enrol(self, seed: str, code: str, name: str) -> HttpResponse:
-        """Add the authenticator app with this ``seed`` if ``code`` is its current code."""
+        """Add the authenticator app under ``name``, and redirect to the page that follows.
+
+        Raises:
+            WrongFactorCode: ``code`` is not the current code of an app with this ``seed``.
+            TooManyFactors: the account has as many authenticator apps as allowed.
+            AccountChanged: the account was changed after it was read from the database.
+        """
         name = name or _("Authenticator app")
         made = services.enrol(self.user, seed, code, name, actor_of(self.request))
         SEED.pop(self.request)

@@ -72,7 +72,10 @@ class OwnedQuery[M: models.Model]:
         return self._query.rows(**values)
 
     def instance(self, rows: tuple[Row, ...]) -> M:
-        """Return the model instance that ``rows`` describe."""
+        """Return one model instance with its user and the names of the user's groups.
+
+        ``rows``: what :meth:`rows` returned for this instance. They differ only in the group.
+        """
         (row,) = self._query.converted(rows[:1])
         related_at, group_at = len(self._names), -1
         user_at = related_at + len(self._names_of_related)
@@ -202,10 +205,12 @@ def take_username(name: str, *, until: datetime | None, former: User | None = No
 
 
 def take_similar_username(wanted: str) -> str:
-    """Take the username ``wanted``, with a number appended if necessary, and return the name.
+    """Reserve the username ``wanted`` in the database, and return it.
+
+    If it is taken, reserve and return the name with a number appended, such as ``alice-2``.
 
     Raises:
-        UsernameTaken: all names that were tried are taken.
+        UsernameTaken: every name that was tried is taken.
     """
     numbered = [wanted, *(f"{wanted}-{n}" for n in range(2, 10))]
     looks = {name: usernames.skeletons(name) for name in numbered}
@@ -297,11 +302,13 @@ def rename(user: User, name: str) -> User:
     """Change the username of ``user`` to ``name``, and return the changed user.
 
     For 30 days, nobody else can take the former name, because the user may want it back. Nobody can
-    sign in with it. ``name`` must come from ``usernames.clean``.
+    sign in with it.
+
+    ``name``: the new username in the form that ``usernames.clean`` returns.
 
     Raises:
         UsernameTaken: another person has the name, or one that looks the same.
-        AccountChanged: see :func:`lock_row`.
+        AccountChanged: the account was changed after ``user`` was read from the database.
     """
     owner = lock_row(user)
     key, former = usernames.key(name), owner.username_key

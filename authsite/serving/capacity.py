@@ -84,7 +84,7 @@ class Permits:
             self.release()
 
     def acquire(self, seconds: float = 0.0) -> bool:
-        """Take a permit, and wait up to ``seconds`` for one; return False if none was free."""
+        """Take a permit, and wait up to ``seconds`` for it; return False if none became free."""
         try:
             self._free.get(seconds > 0, seconds)
         except Empty:
@@ -92,7 +92,7 @@ class Permits:
         return True
 
     def release(self) -> None:
-        """Return a permit, and wake one thread that waits for it."""
+        """Give a permit back. If threads wait for one, wake one of them."""
         self._free.put(None)
 
 

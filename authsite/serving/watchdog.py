@@ -50,7 +50,10 @@ class Watchdog(threading.Thread):
             self.check()
 
     def check(self) -> None:
-        """Ask once. Tell systemd that the workers answer, or kill them if they did not for long."""
+        """Send one request to the workers, and tell systemd if they answer.
+
+        If none of these requests was answered for :data:`LOST_SECONDS`, kill the workers.
+        """
         if self._answers():
             self._lost_at = time.monotonic() + LOST_SECONDS
             _notify(b"WATCHDOG=1")
