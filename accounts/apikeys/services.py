@@ -59,14 +59,17 @@ def make(
     Raises:
         TooManyKeys: the user has as many keys as allowed.
         RateLimited: the user has created too many keys recently.
-        AccountChanged: the account was locked, or its credentials changed, after ``user`` was read.
-            The session that makes the request may be revoked by now.
+        AccountChanged: the account was locked, its credentials changed, or the session that makes
+            the request was revoked, after ``user`` was read.
     """
     hit(KEY_NEW.of(user.pk))
     new = TEXT.make()
     with transaction.atomic():
-        # Lock the row of the user, so that a simultaneous lockdown also revokes the new key.
+        # Lock the row of the user, so that a simultaneous lockdown also revokes the new key, and
+        # that of the session, so that signing out everywhere else does.
         users.lock_row(user)
+        if actor.session:
+            sessions.lock(actor.session)
         if APIKey.objects.filter(user=user).count() >= MOST:
             raise TooManyKeys
         key = APIKey.objects.create(

@@ -1,7 +1,7 @@
 """The page that lists sessions, and the page about an event that looks suspicious."""
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Set
 
 from django.conf import settings
 from django.contrib import messages
@@ -16,6 +16,7 @@ from accounts.activity import events, history
 from accounts.activity import services as activity
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
+from accounts.apikeys import services as apikeys
 from accounts.common.api import page_of
 from accounts.common.pages import form_page
 from accounts.recovery.locks import Access
@@ -52,10 +53,26 @@ def add_apps(browsers: Iterable[LoginSession]) -> None:
 
 
 @transaction.atomic
-def sign_out_elsewhere(user: User, keep: uuid.UUID, actor: Actor) -> int:
-    """Revoke all other sessions and the trust in every browser; return how many sessions ended."""
+def sign_out_elsewhere(
+    user: User,
+    keep: uuid.UUID,
+    actor: Actor,
+    *,
+    end_keys: Set[str] = frozenset(),
+    keep_keys: Set[str] = frozenset(),
+) -> int:
+    """Revoke all other sessions, the API keys made in them and the trust in every browser.
+
+    Return how many sessions ended.
+
+    ``end_keys``: the ids of API keys to revoke even if their session has ended meanwhile.
+    ``keep_keys``: the ids of API keys that stay although their session ends.
+    """
     # Lock the user first, as a lockdown does. Otherwise the two could deadlock on the sessions.
     users.lock_row_as_is(user)
+    ending = {key.pk for key in apikeys.effects(user, keep).ending} - keep_keys
+    apikeys.revoke_keys(user, apikeys.of(user).filter(pk__in=ending), actor)
+    apikeys.revoke_chosen(user, end_keys, actor)
     if count := live(user).exclude(pk=keep).count():
         revoke_all(user, keep=keep, reason=events.OTHERS_ENDED.name)
         record(user, events.OTHERS_ENDED, actor, detail=str(count))
@@ -95,8 +112,12 @@ def _sign_out_elsewhere(request: HttpRequest, here: LoginSession) -> HttpRespons
     """
     if needed := recent.reauthenticate_first(request):
         return needed
+    # A key that the page has not shown, such as one that was made meanwhile, ends as well.
+    ticked, shown = (set(request.POST.getlist(name)) for name in ("end_key", "shown_key"))
     with transaction.atomic():
-        count = sign_out_elsewhere(here.user, here.pk, actor_of(request))
+        count = sign_out_elsewhere(
+            here.user, here.pk, actor_of(request), end_keys=ticked, keep_keys=shown - ticked
+        )
         known_browsers.renew(request, here.user)
     # Copies of this browser's cookies are no longer valid afterwards. The key is renewed after the
     # commit: otherwise two browsers that sign each other out would wait for each other's rows.

@@ -19,12 +19,16 @@ from django.test.utils import CaptureQueriesContext
 
 from accounts.activity import events
 from accounts.activity.models import Activity
+from accounts.activity.services import Actor
+from accounts.apikeys import services
 from accounts.apikeys.models import ID_LENGTH, PREFIX, TEXT, APIKey
 from accounts.common import clock as site_clock
+from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import KEY_NEW
 from accounts.throttle.services import hit
 from accounts.users.models import User
+from accounts.users.services import AccountChanged
 from tests.support.administration import by_staff, by_superuser, desk, page_of
 from tests.support.api import call
 from tests.support.api_keys import (
@@ -304,6 +308,53 @@ def test_a_change_that_revokes_a_session_revokes_the_keys_made_in_it(change):
     assert alive == [is_kept, False, False, True, True]
     assert alice.activity.filter(kind="key_ended").count() == alive.count(False)
     assert mails_about("An API key was removed") == [], "the notice of the change is enough"
+
+
+SESSIONS = "/accounts/sessions/"
+
+
+def test_signing_out_everywhere_else_ends_the_keys_made_there_unless_they_are_unticked():
+    alice = make_user("alice")
+    here, there = signed_in(alice), signed_in(alice)
+    own = shown_key(here.post(NEW, FORM))
+    kept, thiefs, unseen = (
+        shown_key(there.post(NEW, FORM | {"name": name})) for name in ("kept", "thiefs", "unseen")
+    )
+    bobs = key_of(make_user("bob"))
+    mails = len(outbox())
+
+    shown = here.get(SESSIONS).text
+
+    assert shown.count('name="end_key"') == shown.count(" checked>") == 3
+    assert f'name="shown_key" value="{row_of(own).pk}"' not in shown
+    listed, ticked = [row_of(kept).pk, row_of(thiefs).pk], [row_of(thiefs).pk, row_of(bobs).pk]
+    here.post(SESSIONS, {"others": "1", "shown_key": listed, "end_key": ticked})
+
+    alive = [is_alive(key) for key in (own, bobs, kept, thiefs, unseen)]
+    assert alive == [True, True, True, False, False]
+    assert {mail.subject for mail in outbox()[mails:]} == {"An API key was removed"}
+
+
+def test_a_key_whose_session_ends_before_the_form_is_sent_ends_if_it_is_ticked():
+    alice = make_user("alice")
+    here, there = signed_in(alice), signed_in(alice)
+    key = shown_key(there.post(NEW, FORM))
+    there.post("/accounts/logout/")
+
+    here.post(SESSIONS, {"others": "1", "shown_key": row_of(key).pk, "end_key": row_of(key).pk})
+
+    assert not is_alive(key)
+
+
+def test_a_session_that_ends_during_its_request_makes_no_key():
+    """Otherwise a key could be made at the moment at which its owner signs out everywhere else."""
+    alice = make_user("alice")
+    signed_in(alice)
+    session = LoginSession.objects.get()
+    sessions.revoke(session)
+
+    with pytest.raises(AccountChanged):
+        services.make(alice, "bot", frozenset({"read"}), None, Actor(session=session.pk))
 
 
 def by_link(alice):
