@@ -343,7 +343,7 @@ class ResetRequirement(Enum):
 
     # A link of an operator, which replaces the mailbox and the password.
     OPERATOR = "operator"
-    # A second factor, or older proofs of ownership.
+    # A second factor, or what opens the locked account.
     PROOF = "proof"
 
 

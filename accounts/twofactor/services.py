@@ -304,8 +304,8 @@ def remove_codes(owner: User) -> None:
     """Remove the recovery codes of ``owner``, in the caller's transaction."""
     for row in RecoveryCodes.objects.filter(user=owner):
         keep(row)
-        # Delete the row instead of updating it, so that the new codes have another id and do not
-        # count as older proofs.
+        # Delete the row instead of updating it, so that the new codes have another id and are
+        # not taken for the old ones.
         row.delete()
 
 

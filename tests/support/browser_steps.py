@@ -10,7 +10,7 @@ from tests.support.steps import LOGOUT, PASSWORD, address_of, code_in, join, sql
 
 LONG_AGO = "2020-01-01 20:30:00"
 NEW_PASSWORD = "a lantern over seven wet roofs"
-# The columns with the age of what counts in a dispute, by table.
+# The columns with the age of what proves ownership, by table.
 HELD_SINCE = {
     "accounts_emailaddress": "confirmed_at",
     "accounts_authenticator": "made_at",
@@ -99,7 +99,7 @@ def arrive(page: Page, site: Site, username: str) -> None:
 
 
 def years_pass(site: Site, username: str) -> None:
-    """Make an account and its credentials old, since younger ones than a week count in no dispute.
+    """Make an account and its credentials old, since nothing younger than a week counts.
 
     The rows are changed because the clock of the server process cannot be moved.
     """
