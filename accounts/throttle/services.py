@@ -79,6 +79,16 @@ def remember(account: object, source: str, noted: FamiliarPlace | None) -> None:
         )
 
 
+def remember_once(account: object, source: str) -> bool:
+    """Record a sign-in to ``account`` from ``source``; return False if there was a record.
+
+    Of several calls at the same moment, exactly one returns True. The record expires after a day.
+    """
+    until = clock.now() + timedelta(days=1)
+    key = _key(account, source)
+    return FamiliarPlace.objects.get_or_create(key=key, defaults={"until": until})[1]
+
+
 def _key(account: object, source: str) -> str:
     return hashlib.sha256(f"{account}\0{source}".encode()).hexdigest()
 

@@ -19,6 +19,7 @@ from accounts.common import clock, secrets
 from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Method, Proof
+from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.signin import policy, second_step
@@ -27,7 +28,7 @@ from accounts.signin.second_step import SecondMethod
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.signin.session import CompletedSignIn, establish_api_session
 from accounts.throttle.limits import EXCHANGE_SESSION
-from accounts.throttle.services import hit
+from accounts.throttle.services import find_record, hit, remember_once
 from accounts.tokens import access, families, scopes, token_challenges
 from accounts.tokens.access import AccessToken
 from accounts.tokens.errors import (
@@ -273,12 +274,30 @@ def family_of_access(text: str, audiences: tuple[str, ...] | None = None) -> Log
 def authenticate_by_password(login: str, password: str, client: ClientInfo) -> User:
     """Return the user of an API request that is authenticated by a password alone.
 
+    The first request from each network on each day is recorded as a sign-in, and the owner is
+    notified if the network or the client is new.
+
     Raises:
         SecondFactorRequired: the account requires a second factor; no challenge is issued.
         PublicError: any other error that :func:`sign_in` raises.
     """
     account = _verify_password(login, password, client)
-    return _cleared(account, policy.next_requirement(account, (Proof.now(Method.PASSWORD),)))
+    user = _cleared(account, policy.next_requirement(account, (Proof.now(Method.PASSWORD),)))
+    _record_call(user, client)
+    return user
+
+
+def _record_call(user: User, client: ClientInfo) -> None:
+    """Record that ``client`` makes calls with the password, once for each network and day (UTC)."""
+    source = f"password {client.network} {clock.now().date()}"
+    # Most calls are not the first of their day, and need no transaction.
+    if find_record(user.pk, source):
+        return
+    with transaction.atomic():
+        if remember_once(user.pk, source):
+            is_known = known_browsers.note_client(client, user)
+            event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
+            record(user, event, Actor(client).by(Method.PASSWORD))
 
 
 def _verify_password(login: str, password: str, client: ClientInfo) -> User | PendingSignup:

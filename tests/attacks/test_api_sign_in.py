@@ -36,6 +36,7 @@ from tests.support.second_steps import (
     with_factor,
 )
 from tests.support.signin import set_up, signed_in
+from tests.support.site import together
 from tests.support.steps import (
     PASSWORD,
     WRONG,
@@ -412,6 +413,40 @@ def test_basic_auth_with_a_password_works_only_if_the_setting_allows_it(settings
         assert answer.short == (401, "invalid_credentials")
     signed = call("token/", {}, basic=f"alice:{PASSWORD}")
     assert call("me/", basic=f"{signed['access']}:x").status == 200
+
+
+def test_calls_with_a_password_leave_one_entry_for_each_network_and_day_and_tell_of_new_ones(clock):
+    """Without them, a thief with the password would read the account and leave no trace."""
+    clock.set(clock.now().replace(hour=0, minute=0))
+    alice = make_user("alice")
+    before = len(outbox())
+
+    def calls(address):
+        return [by_a_call("alice", PASSWORD, at(address)).status for _ in range(3)]
+
+    for address in ("192.0.2.1", "198.51.100.1", "192.0.2.1"):
+        assert calls(address) == [200] * 3
+    clock.advance(days=1)
+    calls("192.0.2.1")
+    by_a_call("alice", WRONG, at("203.0.113.1"))
+
+    rows = alice.activity.filter(kind__startswith="client_signed_in").order_by("id")
+    assert list(rows.values_list("kind", "ip", "proof")) == [
+        ("client_signed_in_new", "192.0.2.1", "pwd"),
+        ("client_signed_in_new", "198.51.100.1", "pwd"),
+        ("client_signed_in", "192.0.2.1", "pwd"),
+    ]
+    told = [mail.subject for mail in outbox()[before:]]
+    assert told == ["A program signed in to your account"] * 2
+
+
+@pytest.mark.django_db(transaction=True)
+def test_simultaneous_calls_with_a_password_leave_one_entry():
+    alice = make_user("alice")
+    statuses = together(3, lambda _: by_a_call("alice", PASSWORD).status)
+
+    assert set(statuses) == {200}
+    assert alice.activity.filter(kind__startswith="client_signed_in").count() == 1
 
 
 @pytest.mark.parametrize("required", ["all", "staff"])
