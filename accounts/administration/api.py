@@ -45,8 +45,8 @@ class ForStaff(InScope):
         """Return whether the request has credentials.
 
         Raises:
-            InsufficientUserAuthentication: no second factor was shown in the last ten minutes, or
-                an API key was used that may not use the staff API.
+            InsufficientUserAuthentication: no second factor that counts was shown in the last ten
+                minutes, or an API key was used that may not use the staff API.
             InsufficientScope: the token or key lacks the scope ``admin:read`` or ``admin:write``.
             NotInRole: the user has no role.
         """
@@ -69,7 +69,8 @@ def _require_recent_factor(credentials: Credentials) -> None:
         if credentials.is_by_password or not credentials.scope & scopes.ADMIN:
             raise InsufficientUserAuthentication
         return
-    if not (session.acr is Assurance.TWO_STEPS and policy.suffices(session)):
+    is_shown = session.acr is Assurance.TWO_STEPS and not session.has_new_factor
+    if not (is_shown and policy.suffices(session)):
         raise InsufficientUserAuthentication
     require_recent_authentication(credentials)
 

@@ -517,6 +517,7 @@ class Migration(migrations.Migration):
                 ("auth_time", models.DateTimeField()),
                 ("factor_at", models.DateTimeField(null=True)),
                 ("passkey_at", models.DateTimeField(null=True)),
+                ("stepped_up_at", models.DateTimeField(null=True)),
                 (
                     "factor_key",
                     models.CharField(blank=True, default="", max_length=64),

@@ -49,7 +49,7 @@ _INSERT = PreparedInsert(AppSession)
 # What the session of an app has from its parent: the device, and how the user has authenticated.
 _OF_PARENT = (
     *("user", "agent", "browser", "system", "ip"),
-    *("amr", "auth_time", "factor_at", "passkey_at", "factor_key"),
+    *("amr", "auth_time", "factor_at", "passkey_at", "factor_key", "stepped_up_at"),
 )
 _LIVE = OwnedQuery(
     lambda: LoginSession.objects.filter(

@@ -39,6 +39,8 @@ class Step(Enum):
     REAUTHENTICATE = auto()
     # The person holds no factor of that kind and must add one.
     ENROL = auto()
+    # The factor that the person has shown is new, so it does not count yet.
+    NEW_FACTOR = auto()
     # The person is not in the group that the app is for.
     FORBIDDEN = auto()
     SELECT_ACCOUNT = auto()
@@ -56,6 +58,7 @@ ERRORS = {
     Step.SIGN_IN: "login_required",
     Step.REAUTHENTICATE: "login_required",
     Step.ENROL: "interaction_required",
+    Step.NEW_FACTOR: "interaction_required",
     Step.FORBIDDEN: "access_denied",
     Step.SELECT_ACCOUNT: "account_selection_required",
     Step.OTHER_ACCOUNT: "login_required",
@@ -83,8 +86,10 @@ def decide(
     factor = factor_for(asked, session.user)
     if not _holds(session.user, factor):
         return Step.ENROL
-    if not has_shown(session, factor):
+    if not _has_shown_any(session, factor):
         return Step.REAUTHENTICATE
+    if not has_shown(session, factor):
+        return Step.NEW_FACTOR
     if not is_member(asked.client, session.user):
         return Step.FORBIDDEN
     if _must_choose(asked, session):
@@ -112,7 +117,15 @@ def factor_for(asked: AuthorizationRequest, user: User) -> Client.Factor:
 
 
 def has_shown(session: LoginSession, factor: Client.Factor) -> bool:
-    """Return whether the user of ``session`` has shown a second factor of the kind ``factor``."""
+    """Return whether the user of ``session`` has shown a second factor of the kind ``factor``.
+
+    A factor that is new does not count (:func:`policy.stepped_up_at`).
+    """
+    is_new = factor is not Client.Factor.NONE and session.has_new_factor
+    return _has_shown_any(session, factor) and not is_new
+
+
+def _has_shown_any(session: LoginSession, factor: Client.Factor) -> bool:
     if factor is Client.Factor.PASSKEY:
         return session.passkey_at is not None
     return factor is Client.Factor.NONE or session.factor_at is not None

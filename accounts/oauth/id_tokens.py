@@ -82,7 +82,7 @@ def issue(session: LoginSession, client_id: str, scope: Collection[str], nonce: 
         "exp": now + settings.AUTHSITE.id_token_seconds,
         "auth_time": int(session.auth_time.timestamp()),
         "amr": session.amr,
-        "acr": session.acr,
+        "acr": session.claimed_acr,
         "sid": str(session.pk),
     }
     if nonce:

@@ -39,6 +39,7 @@ from accounts.sessions.current import (
     request_auth_of,
     session_of,
 )
+from accounts.signin import recent
 from accounts.throttle.limits import AUTHORIZE_NETWORK, AUTHORIZE_SESSION
 from accounts.throttle.services import around, give_back, hit
 from accounts.tokens import dpop
@@ -417,6 +418,7 @@ STEPS: dict[Step, Page] = {
     Step.SIGN_IN: lambda request, _asked: redirect_to_login(request.path),
     Step.REAUTHENTICATE: _reauthenticate,
     Step.ENROL: _enrol,
+    Step.NEW_FACTOR: lambda request, _asked: recent.refuse_new_factor(request),
     Step.FORBIDDEN: partial(_show, page="forbidden", status=403),
     Step.SELECT_ACCOUNT: partial(_show, page="account", may_continue=True),
     # The account that is signed in may not continue if ``id_token_hint`` names another person.

@@ -65,6 +65,9 @@ class LoginSession(models.Model):
     # When the user last showed any second factor (``factor_at``) and a passkey (``passkey_at``).
     factor_at = models.DateTimeField(null=True)
     passkey_at = models.DateTimeField(null=True)
+    # When the user last showed a second factor that counts for acts of staff and for apps
+    # (``signin.policy.stepped_up_at``); None if a factor that does not was shown or added since.
+    stepped_up_at = models.DateTimeField(null=True)
     # The ``persistent_id`` of the second factor that was last shown.
     factor_key = models.CharField(max_length=64, blank=True, default="")
     begun_at = models.DateTimeField(default=clock.now)
@@ -136,6 +139,16 @@ class LoginSession(models.Model):
     def acr(self) -> proofs.Assurance:
         """The assurance of the authentication, as in the ``acr`` claim."""
         return proofs.assurance(self.amr)
+
+    @property
+    def has_new_factor(self) -> bool:
+        """Whether the second factor that was last shown or added does not count yet."""
+        return self.factor_at is not None and self.stepped_up_at is None
+
+    @property
+    def claimed_acr(self) -> proofs.Assurance:
+        """The ``acr`` claim for apps and services, for which a new second factor does not count."""
+        return proofs.Assurance.ONE_STEP if self.has_new_factor else self.acr
 
     @property
     def is_client(self) -> bool:

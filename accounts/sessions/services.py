@@ -49,7 +49,12 @@ _COUNTED: PreparedQuery[Any] = PreparedQuery(
 
 
 def create(
-    user: User, proofs: Sequence[Proof], client: ClientInfo, *, is_remembered: bool
+    user: User,
+    proofs: Sequence[Proof],
+    client: ClientInfo,
+    *,
+    is_remembered: bool,
+    stepped_up_at: datetime | None = None,
 ) -> LoginSession:
     """Create a session of ``user`` in the browser of ``client``."""
     config = settings.AUTHSITE
@@ -58,7 +63,7 @@ def create(
     )
     idle_at = ends_at if is_remembered else clock.now() + _idle()
     session = _new(user, proofs, client, idle_at=idle_at, ends_at=ends_at)
-    session.is_remembered = is_remembered
+    session.is_remembered, session.stepped_up_at = is_remembered, stepped_up_at
     insert.run(session)
     return session
 
@@ -151,21 +156,27 @@ def note_use(session: LoginSession, client: ClientInfo) -> None:
     )
 
 
-def record_reauthentication(session: LoginSession, proof: Proof, client: ClientInfo) -> None:
+def record_reauthentication(
+    session: LoginSession, proof: Proof, client: ClientInfo, *, steps_up: bool = False
+) -> None:
     """Record that the user reauthenticated with ``proof`` in the browser of ``client``.
 
     From then on, session protection expects that browser.
+
+    ``steps_up``: whether ``proof`` is of a second factor that counts for acts of staff and for
+        apps.
     """
     session.auth_time = proof.at
     if proof.method in FACTORS:
         session.factor_at, session.factor_key = proof.at, proof.key
+        session.stepped_up_at = proof.at if steps_up else None
     if proof.method is Method.PASSKEY:
         session.passkey_at = proof.at
     session.amr = list(dict.fromkeys([*session.amr, proof.method]))
     session.agent, session.ip = client.user_agent, client.ip
     session.browser, session.system = client.device.browser, client.device.system
     session.challenged_at = None
-    proved = ["auth_time", "factor_at", "factor_key", "passkey_at", "amr"]
+    proved = ["auth_time", "factor_at", "factor_key", "stepped_up_at", "passkey_at", "amr"]
     session.save(update_fields=[*proved, "agent", "ip", "browser", "system", "challenged_at"])
 
 

@@ -14,7 +14,7 @@ from django.contrib.auth.views import redirect_to_login
 from django.core.exceptions import BadRequest, PermissionDenied, ValidationError
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
-from django.shortcuts import redirect, render
+from django.shortcuts import redirect
 from django.urls import reverse
 from django.utils.decorators import method_decorator
 from django.utils.functional import Promise
@@ -27,15 +27,11 @@ from accounts.common.pages import safe_next
 from accounts.sessions import current
 from accounts.sessions.current import request_auth_of, session_of
 from accounts.signin import policy, recent
-from accounts.signin.recent import ANEW
 from accounts.signin.views import logout
 from accounts.twofactor import services as twofactor
 from accounts.users.models import User
 
 FORMS = ("_add", "_change", "_delete", "_act")
-_NEW_FACTOR = gettext_lazy(
-    "You added your second factor after you signed in. To act as staff, sign in with it first."
-)
 
 
 def always_open(view: Callable[..., HttpResponseBase]) -> Callable[..., HttpResponseBase]:
@@ -64,8 +60,8 @@ class Site(admin.AdminSite):
             if not is_open and self._may_act(request):
                 if not recent.has_recent_authentication(request):
                     return current.redirect_to_reauthenticate(request)
-                if policy.shows_new_factor(session_of(request)):
-                    return render(request, ANEW, {"message": _NEW_FACTOR}, status=403)
+                if session_of(request).has_new_factor:
+                    return recent.refuse_new_factor(request)
                 if request.method == "POST" and self._only_reads(request):
                     raise PermissionDenied
             return stock(request, *args, **kwargs)

@@ -11,6 +11,7 @@ and trusted browsers. The strongest proof is any second factor; for staff under
 that it has, and the action is reported to all its email addresses.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import Enum
@@ -25,7 +26,7 @@ from accounts.common.proofs import FACTORS, Assurance, Method, Proof
 from accounts.sessions import current
 from accounts.sessions.models import LoginSession
 from accounts.twofactor import services as twofactor
-from accounts.twofactor.models import Passkey
+from accounts.twofactor.models import Factor, Passkey
 from accounts.users import models as users_models
 from accounts.users.models import PendingSignup, User
 
@@ -170,18 +171,68 @@ def may_end_sessions(session: LoginSession) -> bool:
     return authenticated_at(session) is not None
 
 
-def shows_new_factor(session: LoginSession) -> bool:
-    """Return whether the second factor that was last shown in ``session`` was added in it.
+def stepped_up_at(user: User, proofs: Sequence[Proof]) -> datetime | None:
+    """Return when a sign-in with ``proofs`` showed a second factor that counts (:func:`_counts`).
 
-    Such a factor does not count for acts of staff, because a thief of the session could have added
-    it. It counts from the next sign-in on.
+    Return None if none of its factors counts, or if the last one does not.
     """
-    if session.factor_at is None:
+    at, now = None, clock.now()
+    for proof in proofs:
+        if proof.method in FACTORS:
+            # A factor that was added in the sign-in is the newest one, and its proof names none.
+            factor = twofactor.find(user, proof.key)
+            at = proof.at if _counts(factor, begun_at=now, stepped_up_at=at) else None
+    return at
+
+
+def steps_up(session: LoginSession, proof: Proof) -> bool:
+    """Return whether ``proof``, shown in ``session``, is of a second factor that counts."""
+    if proof.method not in FACTORS:
         return False
-    if not session.factor_key:
-        # The factor was shown by adding it, in the session or in the sign-in before it.
-        return session.factor_at > session.begun_at
-    return not twofactor.is_older(session.factor_key, session.begun_at)
+    factor, at = twofactor.find(session.user, proof.key), session.stepped_up_at
+    return _counts(factor, begun_at=session.begun_at, stepped_up_at=at)
+
+
+def _counts(
+    factor: Factor | None, *, begun_at: datetime, stepped_up_at: datetime | None = None
+) -> bool:
+    """Return whether ``factor`` counts for acts of staff and for apps in a session.
+
+    A thief of a session could add a factor, and sign in with it. Therefore, a factor counts seven
+    days after it was added, or once an older one has been shown in the session since. The first
+    factor of an account counts in the sessions that begin after it.
+
+    ``begun_at``: when the session began.
+    ``stepped_up_at``: when a factor that counts was last shown in it.
+    """
+    if factor is None:
+        return False
+    if clock.now() >= factor.made_at + twofactor.NEW:
+        return True
+    if stepped_up_at and stepped_up_at > factor.made_at:
+        return True
+    return factor.made_at <= begun_at and not twofactor.had_older(factor)
+
+
+@dataclass(frozen=True)
+class NewFactor:
+    """What the user of a session can do whose second factor does not count yet.
+
+    ``may_show``: whether the account has another one, which counts.
+    ``until``: when the newest one counts; None if it does from the next sign-in on.
+    """
+
+    may_show: bool
+    until: datetime | None
+
+
+def new_factor(session: LoginSession) -> NewFactor:
+    """Return what to tell the user of ``session``, which ``has_new_factor``."""
+    rows = twofactor.devices(session.user)
+    may_show = any(_counts(row, begun_at=session.begun_at) for row in rows)
+    newest = twofactor.find(session.user)
+    must_wait = newest is not None and twofactor.had_older(newest)
+    return NewFactor(may_show, newest.made_at + twofactor.NEW if must_wait else None)
 
 
 @dataclass(frozen=True)
@@ -196,17 +247,20 @@ class ReauthenticationMethods:
     password: bool
 
 
-def reauthentication_methods(user: User) -> ReauthenticationMethods:
-    """Return the methods by which ``user`` may reauthenticate.
+def reauthentication_methods(session: LoginSession) -> ReauthenticationMethods:
+    """Return the methods by which the user of ``session`` may reauthenticate.
 
     A user with a second factor must show one; all others use the password. A user who has the
-    passkey that the policy requires must show it, because a code would not be enough.
+    passkey that the policy requires must show it, because a code would not be enough. While the
+    passkey is new, a code shows that the user has an older factor.
     """
+    user = session.user
     has_passkey = twofactor.has_passkey(user)
     has_factor = has_passkey or twofactor.has_any(user)
     return ReauthenticationMethods(
         passkey=has_passkey,
-        code=has_factor and not (has_passkey and twofactor.needs_passkey(user)),
+        code=has_factor
+        and (session.has_new_factor or not (has_passkey and twofactor.needs_passkey(user))),
         password=not has_factor,
     )
 

@@ -9,14 +9,17 @@ from functools import wraps
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, HttpResponseBase
+from django.shortcuts import render
 
 from accounts.sessions import current
-from accounts.sessions.current import request_auth_of
+from accounts.sessions.current import request_auth_of, session_of
 from accounts.signin import policy
 
 SAFE_METHODS = ("GET", "HEAD")
 # The page that asks a signed-in user to sign out and to sign in again.
 ANEW = "accounts/signin/anew.html"
+
+NEW_FACTOR = "accounts/signin/new_factor.html"
 
 type View = Callable[..., HttpResponseBase]
 
@@ -37,6 +40,12 @@ def reauthenticate_first(request: HttpRequest) -> HttpResponse | None:
     return (
         None if has_recent_authentication(request) else current.redirect_to_reauthenticate(request)
     )
+
+
+def refuse_new_factor(request: HttpRequest) -> HttpResponse:
+    """Return the page that says how the new second factor of the session will count."""
+    context = vars(policy.new_factor(session_of(request))) | {"back": request.get_full_path()}
+    return render(request, NEW_FACTOR, context, status=403)
 
 
 def recent_authentication_required(view: View) -> View:

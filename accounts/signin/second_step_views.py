@@ -211,7 +211,7 @@ class ReauthenticateView(View):
             next_url = flow.next_of(request) or resolve_url(settings.LOGIN_REDIRECT_URL)
             return redirect_to_login(next_url)
         self.session = session
-        self.methods = policy.reauthentication_methods(session.user)
+        self.methods = policy.reauthentication_methods(session)
         if request.GET.get("require") == "passkey" and self.methods.passkey:
             # The page at ``next`` requires a passkey and checks that itself. A code would not do.
             self.methods = replace(self.methods, code=False)

@@ -70,7 +70,11 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
         request.session.cycle_key()
     auth.login(request, user)
     session = sessions.create(
-        user, sign_in.proofs, client_of(request), is_remembered=sign_in.remember
+        user,
+        sign_in.proofs,
+        client_of(request),
+        is_remembered=sign_in.remember,
+        stepped_up_at=policy.stepped_up_at(user, sign_in.proofs),
     )
     current.set_session(request, session)
     request.session.set_expiry(None if sign_in.remember else 0)
@@ -95,6 +99,7 @@ def establish_api_session(
         AccountChanged: the account was changed or deactivated after the proofs were checked.
     """
     _decide(sign_in)
+    session.stepped_up_at = policy.stepped_up_at(sign_in.user, sign_in.proofs)
     sessions.insert.run(session)
     is_known = known_browsers.note_client(client, sign_in.user)
     event = events.CLIENT_SIGNED_IN if is_known else events.CLIENT_SIGNED_IN_NEW
@@ -137,7 +142,8 @@ def record_reauthentication(request: HttpRequest, session: LoginSession, proof: 
     If this is not the browser that signed in, the user is notified of a new browser or network.
     """
     is_same = current.request_auth_of(request).session is not None
-    sessions.record_reauthentication(session, proof, client_of(request))
+    steps_up = policy.steps_up(session, proof)
+    sessions.record_reauthentication(session, proof, client_of(request), steps_up=steps_up)
     if proof.method in FACTORS:
         known_browsers.note_factor(client_of(request), session.user)
     current.renew_key(request)

@@ -177,7 +177,7 @@ class AccessToken(tokens.AccessToken):
             # If the clock was set back, the session is from the future, and a token must not be.
             "auth_time": min(now, int(session.auth_time.timestamp())),
             "amr": session.amr,
-            "acr": session.acr,
+            "acr": session.claimed_acr,
             "client_id": client_id or session.kind,
         }
         if session.dpop_thumbprint:

@@ -5,12 +5,13 @@ Nothing here signs anybody in: the authentication policy decides with which fact
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import date, datetime
+from datetime import date, datetime, timedelta
+from operator import attrgetter
 from typing import Any
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, OuterRef, Q
+from django.db.models import BooleanField, Count, Exists, ExpressionWrapper, Max, OuterRef, Q
 from django.db.models.signals import post_delete, post_save
 from django.dispatch import receiver
 from django.utils.translation import gettext as _
@@ -19,6 +20,7 @@ from django_otp.models import Device
 from accounts.activity import daily, events
 from accounts.activity.daily import Kind
 from accounts.activity.events import Event
+from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
 from accounts.common import clock, crypto, secrets
 from accounts.common.database import P, PreparedQuery
@@ -39,6 +41,7 @@ from accounts.twofactor.models import (
     SEED_PURPOSE,
     TOLERANCE,
     Authenticator,
+    Factor,
     Passkey,
     RecoveryCodes,
     sealed_codes,
@@ -109,6 +112,8 @@ MOST_AUTHENTICATORS = 5
 # ``ClockIsOff`` is raised if the clock is wrong by at most this many time steps (ten minutes).
 CLOCK_STEPS = 20
 MEMO = "_has_factor"
+# How long a second factor is new.
+NEW = timedelta(days=7)
 
 _FACTORS: PreparedQuery[Any] = PreparedQuery(
     lambda: (
@@ -173,13 +178,30 @@ def has_passkey(user: User) -> bool:
     return Passkey.objects.filter(user=user, confirmed=True).exists()
 
 
-def is_older(key: str, at: datetime) -> bool:
-    """Return whether the second factor with the ``persistent_id`` ``key`` was added before ``at``.
+def find(user: User, key: str = "") -> Any:
+    """Return the second factor of ``user`` with the ``persistent_id`` ``key``, or None.
 
-    Return False if the factor has been removed.
+    Recovery codes are among them. Without ``key``, it is the newest app or passkey.
     """
-    device = Device.from_persistent_id(key)
-    return device is not None and device.made_at <= at
+    if key:
+        row = Device.from_persistent_id(key)
+        return row if row and row.confirmed and row.user_id == user.pk else None
+    has = held(user)
+    return max([*has.authenticators, *has.passkeys], key=attrgetter("made_at"), default=None)
+
+
+def had_older(factor: Factor) -> bool:
+    """Return whether the account has an older second factor, or had one when it got ``factor``.
+
+    One that was removed in the seven days before counts, too: a thief may have removed it. What an
+    operator has removed does not.
+    """
+    user, since = factor.user, factor.made_at - NEW
+    resets = Activity.objects.filter(user=user, kind=events.FACTORS_RESET.name, at__gt=since)
+    since = resets.aggregate(at=Max("at"))["at"] or since
+    rows = FormerCredential.objects.filter(user=user, kind__in=former_credentials.FACTORS)
+    is_former = rows.filter(since__lt=factor.made_at, removed_at__gt=since).exists()
+    return is_former or any(row.made_at < factor.made_at for row in devices(user))
 
 
 def is_required(user: User) -> bool:
@@ -243,7 +265,9 @@ def note_added(
         # This browser has its own limits from now on, so that guesses elsewhere do not block it.
         known_browsers.note_factor(actor.client, owner)
     has_codes = RecoveryCodes.objects.filter(user=owner).exists()
-    made = [] if has_codes else _make_codes(owner, saved)
+    # They are as old as the factor that they replace.
+    since = max(row.made_at for row in devices(owner))
+    made = [] if has_codes else _make_codes(owner, saved, made_at=since)
     if held(owner).count == 1:
         # With the mailbox as a second factor, the account would hardly be safer than before.
         User.objects.filter(pk=owner.pk).update(emailed_codes=False)
@@ -290,13 +314,16 @@ def make_recovery_codes(user: User, actor: Actor) -> list[str]:
     return made
 
 
-def _make_codes(owner: User, saved: list[str] | None = None) -> list[str]:
+def _make_codes(
+    owner: User, saved: list[str] | None = None, *, made_at: datetime | None = None
+) -> list[str]:
     """Store ``saved``, or else new recovery codes, and return them."""
     made = saved or models.new_recovery_codes()
     sealed = sealed_codes(made, secrets.token(16))
     saved_at = clock.now() if saved else None
     name = _("Recovery codes")
-    RecoveryCodes.objects.create(user=owner, name=name, sealed=sealed, saved_at=saved_at)
+    times = {"saved_at": saved_at, "made_at": made_at or clock.now()}
+    RecoveryCodes.objects.create(user=owner, name=name, sealed=sealed, **times)
     return made
 
 

@@ -14,6 +14,7 @@ from accounts.oauth.models import AuthorizationCode, AuthorizationRequest, Conne
 from accounts.sessions.models import LoginSession
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
+from tests.support.api import claims_of
 from tests.support.apps import WEB, make_app
 from tests.support.authorize import (
     AUTHORIZE,
@@ -30,9 +31,12 @@ from tests.support.authorize import (
     target,
     trusted,
 )
+from tests.support.oauth_client import browser_of, new_app
+from tests.support.passkeys import REAUTHENTICATE, add_passkey, options_of, signs_in
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import LOGOUT, make_user, sign_in
+from tests.support.webauthn import Passkey
 
 pytestmark = pytest.mark.django_db
 
@@ -214,6 +218,64 @@ def test_a_factor_that_was_removed_after_it_was_shown_does_not_count(app):
     Authenticator.objects.all().delete()
 
     assert result(browser.get(address(app, prompt="none")))["error"] == "interaction_required"
+
+
+def test_a_passkey_that_a_thief_adds_opens_no_app_that_needs_one_for_seven_days(clock):
+    alice = make_user("alice")
+    seed, app = enrolled(alice), trusted(make_app(scope="openid email", factor="passkey"))
+    owner = signed_in(User.objects.get(pk=alice.pk))
+    clock.advance(minutes=4)
+    passkey, thief = Passkey(), Browser()
+    add_passkey(owner, passkey)
+    clock.advance(minutes=1)
+    assert signs_in(passkey, thief)
+
+    for browser in (owner, thief):
+        page = begin(browser, app)
+        assert (page.status_code, "Show another second factor" in page.text) == (403, True)
+        assert result(browser.get(address(app, prompt="none")))["error"] == "interaction_required"
+    row = Authenticator.objects.get()
+    thief.post(REAUTHENTICATE, {"credential": passkey.get(options_of(thief, REAUTHENTICATE))})
+    thief.post(f"/accounts/2fa/totp/{row.pk}/", {"remove": "1"})
+    assert not Authenticator.objects.exists()
+    assert "it doesn’t count here until" in begin(thief, app).text
+    assert not AuthorizationCode.objects.exists()
+
+    row.save(force_insert=True)
+    owner = signed_in(User.objects.get(pk=alice.pk), by=[Method.PASSKEY])
+    owner.post(REAUTHENTICATE, {"code": code_of(seed)})
+    assert "code" in result(owner.get(address(app)))
+    clock.advance(days=7)
+    assert signs_in(passkey, thief)
+    assert "code" in result(thief.get(address(app)))
+
+
+def test_the_first_factor_opens_an_app_that_needs_one_from_the_next_sign_in_on(browser, clock):
+    app, passkey = trusted(make_app(scope="openid email", factor="passkey")), Passkey()
+    clock.advance(minutes=1)
+    page = begin(browser, app)
+    assert page.url.startswith("/accounts/2fa/passkeys/add/")
+    add_passkey(browser, passkey)
+
+    page = browser.get(page_of_request(page))
+    assert (page.status_code, "sign in with it" in page.text) == (403, True)
+    browser.post(LOGOUT)
+    clock.advance(minutes=1)
+
+    assert signs_in(passkey, browser)
+    assert "code" in result(browser.get(address(app)))
+
+
+def test_tokens_do_not_name_a_second_factor_that_is_new(alice):
+    app = new_app()
+    session = browser_of(alice, Method.PASSWORD, Method.TOTP)
+    assert claims_of(app.sign_in(session)["id_token"])["acr"] == "aal2"
+
+    LoginSession.objects.update(stepped_up_at=None)
+    session.refresh_from_db()
+
+    tokens = app.sign_in(session)
+    assert {claims_of(tokens[name])["acr"] for name in ("id_token", "access_token")} == {"aal1"}
 
 
 @pytest.mark.parametrize(

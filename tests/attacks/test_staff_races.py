@@ -7,7 +7,7 @@ import pytest
 from tests.support import apps
 from tests.support.administration import LIST, REASON
 from tests.support.races import confirmed, live_sessions, times_in_history
-from tests.support.second_factor import BEGIN_ANEW, confirm_recovery_codes, set_up_authenticator
+from tests.support.second_factor import STEP_UP, confirm_recovery_codes, set_up_authenticator
 from tests.support.site import together
 from tests.support.steps import same_browser, sql
 
@@ -26,7 +26,7 @@ def two_staff(nodes, name):
         "UPDATE accounts_user SET is_staff = TRUE, is_superuser = TRUE WHERE username IN (?, ?)"
     )
     sql(nodes[0], rights, f"{name}c", f"{name}d")
-    sql(nodes[0], BEGIN_ANEW)
+    sql(nodes[0], STEP_UP)
     return [
         same_browser(nodes[i % 2], both[i % 2], X_Forwarded_For="192.0.2.1") for i in range(AT_ONCE)
     ]

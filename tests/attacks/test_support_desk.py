@@ -34,7 +34,7 @@ from tests.support.api_keys import FORM, NEW, key_of, row_of
 from tests.support.invitations import invite, staff_with, superuser
 from tests.support.second_factor import (
     RECOVERY_CODES,
-    enrolled,
+    code_of,
     recovery_codes_on,
     set_up_authenticator,
     unused_code,
@@ -42,7 +42,6 @@ from tests.support.second_factor import (
 from tests.support.signin import signed_in
 from tests.support.site import together
 from tests.support.steps import (
-    LOGOUT,
     address_of,
     make_user,
     outbox,
@@ -141,16 +140,40 @@ def test_a_factor_that_was_added_in_the_session_does_not_count_for_acts(use):
     """A thief who takes over a session of staff has ten minutes to add one."""
     alice, browser = make_user("alice"), desk("Support")
     carol = User.objects.get(username="carol")
+    old = carol.authenticator_set.get()
     set_up_authenticator(browser)
     use(browser, carol.authenticator_set.latest("pk"))
 
     page = act(browser, alice, "deactivate")
 
-    assert (page.status_code, "Sign in again first" in page.text) == (403, True)
+    assert (page.status_code, "Show another second factor" in page.text) == (403, True)
     assert User.objects.get(pk=alice.pk).is_active
-    browser.post(LOGOUT)
-    sign_in_twice(browser, carol)
+    assert browser.post(REAUTHENTICATE, {"code": code_of(old.seed, 1)}).status_code == 302
     assert act(browser, alice, "deactivate").status_code == 302
+
+
+def test_a_factor_that_a_thief_adds_and_signs_in_with_does_not_count_for_acts_for_seven_days(clock):
+    alice, browser = make_user("alice"), desk("Support")
+    carol = User.objects.get(username="carol")
+    old = carol.authenticator_set.get()
+    clock.advance(minutes=4)
+    set_up_authenticator(browser)
+    clock.advance(minutes=1)
+    thief = Client()
+
+    sign_in_twice(thief, carol)
+
+    assert act(thief, alice, "deactivate").status_code == 403
+    assert {answer.short for answer in staff_calls(staff_token("carol"), alice)} == {TOO_WEAK}
+    assert User.objects.get(pk=alice.pk).is_active
+    clock.advance(minutes=1)
+    browser.post(REAUTHENTICATE, {"code": code_of(old.seed)})
+    clock.advance(minutes=11)
+    browser.post(REAUTHENTICATE, {"code": unused_code(carol)})
+    assert act(browser, alice, "deactivate").status_code == 302, "once an older one was shown"
+    clock.advance(days=7)
+    sign_in_twice(thief, carol)
+    assert act(thief, alice, "reactivate").status_code == 302
 
 
 def test_an_act_uses_the_rights_that_both_have_now_not_those_of_a_minute_ago():
@@ -381,7 +404,6 @@ def test_superusers_allow_neither_their_own_keys_nor_those_of_users_nor_any_over
 
     assert act(browser, carol, "allow-key", target=f"{row_of(own).pk} act").status_code == 403
     act(browser, alice, "allow-key", target=f"{row_of(alices).pk} act")
-    enrolled(carol)
     bobs = key_of(member("bob", "Support"))
     body = {"reason": REASON, "target": f"{row_of(bobs).pk} act"}
     path = f"admin/users/{User.objects.get(username='bob').pk}/allow-key/"

@@ -4,7 +4,7 @@ import re
 
 from playwright.sync_api import Locator, Page, expect
 
-from tests.support.second_factor import BEGIN_ANEW, confirm_recovery_codes, set_up_authenticator
+from tests.support.second_factor import STEP_UP, confirm_recovery_codes, set_up_authenticator
 from tests.support.site import Client, Site, text_of
 from tests.support.steps import LOGOUT, PASSWORD, address_of, code_in, join, sql
 
@@ -73,7 +73,7 @@ def promote(site: Site, username: str) -> None:
     """Make a user a superuser, as if the session had begun after the second factor was added."""
     rights = "UPDATE accounts_user SET is_staff = 1, is_superuser = 1 WHERE username_key = ?"
     sql(site, rights, username)
-    sql(site, BEGIN_ANEW)
+    sql(site, STEP_UP)
 
 
 def administrator(site: Site, username: str, **headers: str) -> Client:

@@ -11,7 +11,7 @@ from django.test import Client as Browser
 from accounts.activity.services import Actor
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
-from accounts.common.proofs import Method, Proof
+from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.oauth import codes
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client
@@ -112,7 +112,8 @@ def new_app(name: str = "Paperless", scope: str = EVERYTHING, **fields: Any) -> 
 def browser_of(user: User, *methods: Method) -> LoginSession:
     """Return a new browser session of ``user``, with the proofs ``methods``."""
     proofs = [Proof.now(method) for method in methods or (Method.PASSWORD,)]
-    return sessions.create(user, proofs, HERE, is_remembered=False)
+    shown = max((proof.at for proof in proofs if proof.method in FACTORS), default=None)
+    return sessions.create(user, proofs, HERE, is_remembered=False, stepped_up_at=shown)
 
 
 def is_live(access: str) -> bool:

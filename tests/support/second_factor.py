@@ -14,8 +14,8 @@ CHALLENGE = "/accounts/2fa/challenge/"
 SETUP = "/accounts/2fa/totp/setup/"
 EMAILED_CODES = "/accounts/2fa/emailed-codes/"
 RECOVERY_CODES = "/accounts/2fa/recovery-codes/"
-# Lets sessions begin after the factors that were added in them, so that staff may act.
-BEGIN_ANEW = "UPDATE accounts_loginsession SET begun_at = factor_at WHERE factor_at > begun_at"
+# Lets the factors that were added in sessions count, so that staff may act.
+STEP_UP = "UPDATE accounts_loginsession SET stepped_up_at = factor_at"
 
 
 def code_of(seed: str, steps: int = 0) -> str:
