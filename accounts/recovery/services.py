@@ -206,6 +206,11 @@ def cancel(user: User, *proofs: Proof, actor: Actor) -> bool:
     return True
 
 
+def was_stopped(user: User, *, since: datetime) -> bool:
+    """Return whether a request of ``user`` was stopped after the time ``since``."""
+    return Recovery.objects.filter(user=user, stopped_at__gt=since).exists()
+
+
 def _stop(row: Recovery | None) -> None:
     """Stop a request, which cannot be made again for 30 days unless it shows more."""
     if row is not None:

@@ -13,15 +13,16 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase
 from django.shortcuts import redirect, render
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
+from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
+from django.views.decorators.http import require_safe
 
 from accounts.activity import notices
 from accounts.activity.models import Activity
 from accounts.activity.notices import Notice
-from accounts.activity.services import Actor
+from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.pages import form_page
-from accounts.common.proofs import Proof
 from accounts.common.text import row_id
 from accounts.passwords.forms import CurrentPasswordField
 from accounts.recovery import evidence, locks, suspension
@@ -129,35 +130,18 @@ def _done(request: HttpRequest, user: User) -> HttpResponse:
 def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
     """Object to a recovery with the link in the email about the recovery.
 
-    The link proves access to the mailbox. The page accepts further proofs.
+    The link proves access to the mailbox. The page accepts the password as a further proof.
     """
     found = recovery.find_objection(token)
     if found is None:
         return render(request, "accounts/recovery/recovery_dead.html", status=404)
-    user, proof = found
+    user, *proofs = found
     actor = current.actor_without_session_of(request)
-    return _object(request, user, actor, (proof,))
-
-
-@form_page
-@sensitive_post_parameters("former")
-def object_from_inside(request: HttpRequest) -> HttpResponse:
-    """Object to a recovery while signed in."""
-    session = current.session_of(request)
-    if recovery.running(session.user) is None:
-        return render(request, "accounts/recovery/recovery_dead.html", status=404)
-    actor = current.actor_of(request)
-    return _object(request, session.user, actor, ())
-
-
-def _object(
-    request: HttpRequest, user: User, actor: Actor, proofs: tuple[Proof, ...]
-) -> HttpResponse:
     form = ObjectionForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
             if typed := form.cleaned_data["former"]:
-                proofs = (*proofs, evidence.check_password(user, typed, actor))
+                proofs.append(evidence.check_password(user, typed, actor))
             methods = (proof.method for proof in proofs)
             if recovery.cancel(user, *proofs, actor=actor.by(*methods)):
                 return render(request, "accounts/recovery/recovery_cancelled.html")
@@ -174,13 +158,28 @@ def _object(
         "owner": user,
         # If the mailbox does not count as a proof, it may belong to a thief, so the page does not
         # show the username.
-        "username": user.username if assessment.shown or not proofs else "",
+        "username": user.username if assessment.shown else "",
         "kinds": sorted(assessment.kinds),
         "has_password": Kind.PASSWORD in assessment.kinds,
         "running": assessment.running,
-        "is_inside": not proofs,
     }
     return render(request, "accounts/recovery/recovery.html", context)
+
+
+@never_cache
+@require_safe
+def object_from_inside(request: HttpRequest) -> HttpResponse:
+    """Show the current request to a signed-in user, who stops it with a second factor.
+
+    ``accounts.consequences`` stops it when the user reauthenticates. Afterwards, this page says so.
+    """
+    user = current.session_of(request).user
+    if running := recovery.running(user):
+        context = {"owner": user, "username": user.username, "running": running, "is_inside": True}
+        return render(request, "accounts/recovery/recovery.html", context)
+    if recovery.was_stopped(user, since=clock.now() - current.RECENT):
+        return render(request, "accounts/recovery/recovery_cancelled.html")
+    return render(request, "accounts/recovery/recovery_dead.html", status=404)
 
 
 @form_page

@@ -15,7 +15,6 @@ HELD_SINCE = {
     "accounts_emailaddress": "confirmed_at",
     "accounts_authenticator": "made_at",
     "accounts_recoverycodes": "made_at",
-    "accounts_knownbrowser": "since",
 }
 
 

@@ -523,7 +523,7 @@ FACTOR_CASES = {
     ),
     "recovery_asked": by_visitor(at_the_reset_link("ask"), proof="mail", prepare=lose_the_factor),
     "recovery_cancelled": by_visitor(
-        lambda s: s.visitor.post(s.prepared, {"former": PASSWORD}),
+        at_the_objection_link(PASSWORD),
         proof="mail pwd",
         prepare=request_the_removal,
     ),
