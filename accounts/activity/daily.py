@@ -27,7 +27,7 @@ _KIND = ("event", "method", "is_known")
 
 @dataclass(frozen=True)
 class Kind:
-    """What is counted.
+    """A group of events that are counted together.
 
     ``event``: the name of the event.
     ``method``: the ``amr`` value of the first proof, or an empty string.
@@ -40,10 +40,12 @@ class Kind:
 
 
 def counts(since: date, span: str = "day") -> Mapping[tuple[date, Kind], int]:
-    """Return how many events of each kind happened from ``since`` to today, in UTC.
+    """Return how many events of each kind happened in each period from ``since`` to today (UTC).
 
-    The counts are those of each ``span``, a day, week or month, by its first day. Days that the
-    daily job has not counted yet are counted now, but no more than the last seven.
+    The keys of the result contain the first day of the period. Days that the daily job has not
+    counted yet are counted now, but no more than the last seven; their keys contain the day itself.
+
+    ``span``: the length of a period: ``day``, ``week`` or ``month``.
     """
     start = Trunc("day", span, output_field=DateField())
     events = DailyCount.objects.filter(day__gte=since).exclude(event__in=ACCOUNTS)
@@ -56,7 +58,7 @@ def counts(since: date, span: str = "day") -> Mapping[tuple[date, Kind], int]:
 
 
 def latest() -> tuple[date, dict[Kind, int]] | None:
-    """Return the last counts that :func:`store` has stored, and their day."""
+    """Return the day and the numbers that :func:`store` stored last, or None if there are none."""
     rows = DailyCount.objects.filter(event__in=ACCOUNTS).order_by("-day")
     last = list(rows.filter(day=Subquery(rows.values("day")[:1])))
     if not last:
@@ -65,9 +67,9 @@ def latest() -> tuple[date, dict[Kind, int]] | None:
 
 
 def store(numbers: Mapping[Kind, int]) -> None:
-    """Store numbers of accounts, whose kinds are named in ``ACCOUNTS``, for the last day.
+    """Store how many accounts there are of each kind in ``ACCOUNTS``, as the numbers of yesterday.
 
-    Call this after :func:`count_days`, which takes the last day with counts as counted.
+    Call this after :func:`count_days`, which skips all days up to the last one with numbers.
     """
     DailyCount.objects.bulk_create(
         _rows(_ended() - timedelta(days=1), numbers),

@@ -24,11 +24,11 @@ def notice(
     is_locked: bool = False,
     may_be_strangers: bool = False,
 ) -> Message:
-    """Return the email that notifies ``user`` at the address ``email`` about one act.
+    """Return the email that notifies ``user`` at the address ``email`` about the events ``rows``.
 
     Args:
         user: the owner of the account.
-        rows: the events of the act, oldest first.
+        rows: the events that one request has caused, oldest first.
         email: the address.
         token: the secret of the link to lock the account. Without it, the email links to the
             password reset if the account is locked, and has no link otherwise.

@@ -32,7 +32,7 @@ from accounts.users.models import EmailAddress, User
 
 @dataclass(frozen=True)
 class PostedMail:
-    """An email that the current act has posted.
+    """An email that was put into the outbox in the current context of :func:`combine_mails`.
 
     Attributes:
         mail_id: the id of the email in the outbox.
@@ -50,7 +50,7 @@ _posted: ContextVar[dict[Hashable, PostedMail] | None] = ContextVar("posted", de
 
 @contextmanager
 def combine_mails() -> Iterator[None]:
-    """Return a context manager in which all events belong to one act."""
+    """Return a context manager in which one email tells of several events."""
     token = _posted.set({})
     try:
         yield
@@ -59,7 +59,10 @@ def combine_mails() -> Iterator[None]:
 
 
 def mails_to_combine() -> dict[Hashable, PostedMail]:
-    """Return the emails of the current act. Outside of an act, the dictionary is always new."""
+    """Return the emails that were posted in the current context of :func:`combine_mails`.
+
+    Outside of such a context, return a new dictionary.
+    """
     emails = _posted.get()
     return {} if emails is None else emails
 
@@ -71,7 +74,7 @@ MOST_AN_HOUR = 20
 
 @dataclass(frozen=True)
 class Notice:
-    """An email that told ``email`` about the event ``row``, with a link to lock the account.
+    """An email with a link to lock the account, sent to ``email`` because of the event ``row``.
 
     ``subject`` is the subject of the emailed link (see ``accounts.codes``).
     """

@@ -27,7 +27,11 @@ class RowPaginator(Paginator):  # type: ignore[type-arg] # it takes none at run 
     """Splits a query set into pages, of which the last take no longer than the first."""
 
     def page(self, number: int | str) -> Page[Any]:
-        """Return a page. To find it, the database reads all rows before it, or all after it."""
+        """Return the page with this number.
+
+        A page near the end is read from the end, so that the database need not skip all rows before
+        it.
+        """
         valid = self.validate_number(number)
         before = (valid - 1) * self.per_page
         after = self.count - min(before + self.per_page, self.count)

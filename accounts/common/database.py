@@ -85,12 +85,12 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
 
 
 def change_in_portions[M: Model](rows: QuerySet[M], change: Callable[[QuerySet[M]], int]) -> int:
-    """Call ``change`` with portions of the rows; return how many rows were changed.
+    """Change ``rows``, some at a time, by calling ``change``; return how many rows were changed.
 
-    ``change`` returns how many rows it has changed. ``rows`` must be a filter that changed rows no
-    longer match.
+    One statement for all rows could take so long that PostgreSQL cancels it.
 
-    PostgreSQL cancels a statement that takes longer than a request may.
+    ``rows``: a query set that rows no longer match once they are changed.
+    ``change``: changes the rows of the query set that it is given; returns how many there were.
     """
     some = rows.filter(pk__in=rows.values("pk")[:PORTION])
     count = changed = change(some)
@@ -173,7 +173,11 @@ class _Columns:
 
 
 class PreparedQuery[M: models.Model]:
-    """A prepared SELECT. ``build`` returns its query set; all methods get the values by name."""
+    """A prepared SELECT.
+
+    ``build``: returns the query set, with a :class:`P` in the place of each value. The methods take
+        these values as keyword arguments.
+    """
 
     def __init__(self, build: Callable[[], models.QuerySet[M, Any]]) -> None:
         self._build = build
@@ -227,7 +231,7 @@ class PreparedQueries:
         self._queries = queries
 
     def firsts(self, **values: Any) -> list[Any]:
-        """Return the first row of each query as a model instance, or None if there is none."""
+        """Return, for each query, its first row as a model instance, or None without a row."""
         row = self._statement.run(values).fetchone()
         found = []
         for query in self._queries:

@@ -56,7 +56,7 @@ class Unreachable(Exception):
 
 @dataclass
 class Conversation:
-    """The requests that one call of :func:`talk` makes.
+    """The limits and connections of the requests that are made in one call of :func:`talk`.
 
     ``deadline``: a time of the monotonic clock.
     ``takes_private``: whether private IP addresses are allowed.
@@ -138,10 +138,13 @@ def talk[T](provider: str, call: Callable[[], T], *, longest_response: int = LON
 def limited(
     seconds: float, longest_response: int, *, takes_private: bool = False
 ) -> Iterator[requests.Session]:
-    """Return a context with a session, whose requests in this thread end after ``seconds``.
+    """Return a context manager with a session whose requests are cut off after ``seconds``.
 
-    Only a slow name server can make them take longer. Unlike :func:`talk`, this is for threads for
-    which nobody waits.
+    Only a slow name server can make them take longer. The requests run in the thread of the caller,
+    so call this only in a thread that nobody waits for without a timeout. Elsewhere, use
+    :func:`talk`.
+
+    ``longest_response``: in bytes. ``takes_private``: whether private IP addresses are allowed.
     """
     conversation = Conversation(time.monotonic() + seconds, takes_private, longest_response)
     timer = Timer(seconds, conversation.cut)
@@ -173,7 +176,7 @@ def _take(slots: BoundedSemaphore) -> bool:
 
 @contextlib.contextmanager
 def taking_private() -> Iterator[Conversation]:
-    """Return a context in which requests may go to private IP addresses.
+    """Return a context manager in which requests may go to private IP addresses.
 
     Use it only for servers that the operator has configured.
     """

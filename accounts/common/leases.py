@@ -1,4 +1,4 @@
-"""Queues in the database, whose rows several processes work off. Each row is done at least once.
+"""Queues of work in the database, which several processes do. Each row is done at least once.
 
 A process leases the rows that it works on. If it is killed, the leases end, and another process
 takes over.
@@ -49,21 +49,24 @@ class LeasedQueue[M: Leased]:
     life: timedelta
 
     def due(self, rest: timedelta = timedelta()) -> QuerySet[M]:
-        """Return the rows that have been due for ``rest``, also those that are leased too long."""
+        """Return the rows that have been due for ``rest``, also those whose lease has ended."""
         now = clock.now()
         # No row waits longer than ``longest_wait``. If one seems to, the clock has been set back.
         is_due = Q(due_at__lte=now - rest) | Q(due_at__gt=now + self.longest_wait)
         return self._rows.filter(is_due)
 
     def claim(self, pks: Collection[Any]) -> QuerySet[M]:
-        """Lease and return those of the rows that no other process has leased first."""
+        """Lease the rows with these primary keys, except those that another process has leased.
+
+        Return the rows that were leased.
+        """
         lease, due_at = secrets.public_id(), clock.now() + self.lease
         changes = {"lease": lease, "due_at": due_at, "attempts": F("attempts") + 1}
         self.due().filter(pk__in=pks).update(**changes)
         return self._rows.filter(pk__in=pks, lease=lease)
 
     def put_off(self, failed: Collection[M]) -> None:
-        """Make the leased rows due again, each after its pause."""
+        """Make the rows ``failed``, which this process has leased, due again after their pauses."""
         now = clock.now()
         due = [When(pk=m.pk, then=Value(now + self.pause(m), DateTimeField())) for m in failed]
         if due:
@@ -75,12 +78,15 @@ class LeasedQueue[M: Leased]:
             self._held(rows).update(due_at=clock.now(), attempts=F("attempts") - 1)
 
     def pause(self, row: M) -> timedelta:
-        """Return how long to wait after the last attempt at ``row``, which has failed."""
+        """Return the time from a failed attempt at ``row`` to the next attempt."""
         doublings = min(row.attempts - 1, 10)
         return min(self.first_wait * (1 << doublings), self.longest_wait)
 
     def waiting(self, **which: object) -> tuple[int, float]:
-        """Return the number of rows, and the age of the oldest in seconds."""
+        """Return the number of rows, and the age of the oldest in seconds, or 0 without a row.
+
+        ``which``: conditions that the counted rows meet.
+        """
         found = self._rows.filter(**which).aggregate(count=Count("pk"), oldest=Min("created_at"))
         now = clock.now()
         return found["count"], max(0.0, (now - (found["oldest"] or now)).total_seconds())

@@ -66,7 +66,7 @@ def one_line(text: str) -> str:
 
 
 def from_json[T](text: str, kind: type[T], sentence: str) -> T:
-    """Parse a JSON value of the type ``kind``. ``sentence``: the message of the error if not."""
+    """Parse a JSON value. Raise ``ValueError(sentence)`` if it is not of the type ``kind``."""
     try:
         value = json.loads(text)
     except ValueError:

@@ -20,7 +20,7 @@ def fold(value: str) -> str:
 
 
 def row_id(typed: str) -> int:
-    """Return the id of a row in ``typed``, or 0 if the database could not store the number."""
+    """Return ``typed`` as the id of a row, or 0 if it is no number, or one of 19 digits or more."""
     return int(typed) if typed.isascii() and typed.isdigit() and len(typed) < 19 else 0
 
 

@@ -40,7 +40,7 @@ class BrandedEmail(EmailMultiAlternatives):
 
 
 def brand_context(config: Any) -> dict[str, Any]:
-    """Return what the templates of emails show of the brand that ``config`` describes."""
+    """Return the context of email templates: the name, colours, logos and links of the site."""
     light, dark = email_colours(config)
     return {
         "site_name": config.site_name,

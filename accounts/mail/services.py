@@ -122,7 +122,9 @@ def withdraw(mail_id: UUID) -> bool:
 
 
 def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timedelta()) -> int:
-    """Send a batch of the emails that have been due for ``rest``, and return the number sent.
+    """Send some of the emails in the outbox that have been due for ``rest``; return how many.
+
+    ``is_stopping``: returns whether to send no more emails, because the process ends.
 
     Emails are sent in the order of queue and age, over one connection to the mail server. Several
     senders can work at the same time. Sending stops as soon as ``is_stopping`` returns True.

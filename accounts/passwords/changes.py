@@ -132,7 +132,7 @@ def send_reset_by_staff(user: User, email: str, actor: Actor) -> None:
     """Email a reset link to ``email``, an address of ``user``, for ``actor``, a member of staff.
 
     Raises:
-        AccountChanged: the account was changed in the meantime.
+        AccountChanged: the account was changed after ``user`` was read from the database.
     """
     with transaction.atomic():
         owner = users.lock_row(user)
@@ -149,7 +149,7 @@ def lift_lock(user: User, email: str, actor: Actor) -> None:
     ``email``: the address of ``user`` to which the link is sent.
 
     Raises:
-        AccountChanged: the account was changed in the meantime.
+        AccountChanged: the account was changed after ``user`` was read from the database.
     """
     with transaction.atomic():
         owner = users.lock_row(user)
@@ -193,7 +193,8 @@ def _with_former_emails(recipient: Recipient) -> Recipient:
 class Reset:
     """A valid reset link of ``user``.
 
-    ``email_key`` is the key of the email address that the link was sent to, or ``NO_EMAIL``.
+    ``email_key`` is the canonical form of the address that the link was sent to. It is ``NO_EMAIL``
+    if the link was not sent by email.
     """
 
     user: User
@@ -241,13 +242,14 @@ def reset(
 
     ``token``: the secret of the link.
     ``end_keys``: the ids of the API keys to revoke.
-    ``shown``: the proofs of ownership. They must be enough to remove factors, or to open a locked
-        account.
+    ``shown``: the proofs of ownership that this browser has shown. To unlock a locked account or to
+        remove factors, they must be enough (``accounts.recovery.rule``).
     ``removes_factors``: whether to remove all second factors, because the user has lost them.
 
     Raises:
         LinkEnded: the link was used or has expired, or the account has changed since.
-        NotOffered, NotDue: see ``recovery.services.remove_factors``.
+        NotDue: ``shown`` is not enough, and no wait that was begun with it has ended.
+        NotOffered: the factors are to be removed, but the user is staff.
     """
     hashed = passwords.hash_password(password)
     with transaction.atomic():
@@ -352,9 +354,11 @@ class ResetProgress:
     """How far a password reset has come in this browser.
 
     ``found``: the reset link.
-    ``proofs``: the proofs that this browser has shown for the link, with which it may sign in.
-    ``shown``: these proofs, and that of the former password, which prove ownership only.
-    ``assessment``: what the user can do to recover the account with these proofs.
+    ``proofs``: the proofs that this browser has shown during the reset, and with which it may sign
+        in.
+    ``shown``: ``proofs``, and the proof of the former password if it was shown. That one proves who
+        owns the account, but cannot be used to sign in.
+    ``assessment``: what the user can do to recover the account with ``shown``.
     """
 
     found: Reset
@@ -364,7 +368,7 @@ class ResetProgress:
 
     @property
     def first_step(self) -> tuple[Proof, ...]:
-        """The proof of the first step, as a tuple: access to the mailbox, or what replaced it."""
+        """A tuple of one proof: the first one that was shown, or else access to the mailbox."""
         return self.proofs[:1] or (Proof.now(Method.MAIL),)
 
     @property
@@ -386,7 +390,7 @@ class ResetProgress:
 
     @property
     def has_shown_factor(self) -> bool:
-        """Whether a second factor was shown, even one that is too new to count."""
+        """Whether a second factor was shown, even one that is too new to prove ownership."""
         return any(proof.method in FACTORS for proof in self.proofs)
 
     @property

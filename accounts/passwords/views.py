@@ -174,7 +174,10 @@ class ResetProofView(View):
         return render(self.request, f"accounts/passwords/{name}.html", context)
 
     def verify_passkey(self, credential: str) -> HttpResponse:
-        """Verify the response of a passkey of the account. The passkey may have been removed."""
+        """Verify the response of a passkey, store the proof, and show the page again.
+
+        The passkey may be one that was removed from the account, if it still proves ownership.
+        """
         user, actor = self.progress.found.user, actor_without_session_of(self.request)
         removed = partial(evidence.removed_passkey, user)
         try:
@@ -184,7 +187,10 @@ class ResetProofView(View):
         return self.note(proof)
 
     def verify_code(self) -> HttpResponse:
-        """Check a code of a second factor of the account. The factor may have been removed."""
+        """Check a code of a second factor, store the proof, and show the page again.
+
+        The factor may be one that was removed from the account, if it still proves ownership.
+        """
         user, first_step = self.progress.found.user, self.progress.first_step
         actor = actor_without_session_of(self.request)
         removed = partial(evidence.removed_factor, user)
@@ -195,7 +201,10 @@ class ResetProofView(View):
         return self.note(proof) if proof else self.show_proofs(form)
 
     def verify_former_password(self) -> HttpResponse:
-        """Check the password that the account had before the first wrong change."""
+        """Check the password that the account had before the first wrong change.
+
+        If it is right, store the proof. Then show the page again.
+        """
         found, actor = self.progress.found, actor_without_session_of(self.request)
         form = FormerPasswordForm(self.request.POST)
         if not form.is_valid():

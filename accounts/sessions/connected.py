@@ -26,18 +26,25 @@ class App:
 
 
 class Apps:
-    """What the site asks about connected apps: the answers if there are none."""
+    """What the rest of the site can ask and do about connected apps.
+
+    ``accounts.oauth`` overrides these methods. Here, they answer for a site without it: no app is
+    connected, and nothing is to be done.
+    """
 
     def of_sessions(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, App]:
         """Return the apps of the sessions with these ids, by the id of the session."""
         return {}
 
     def sessions_like(self, session_id: uuid.UUID) -> Q:
-        """Return a condition for the sessions of the same app as that of the session."""
+        """Return a query condition for all sessions of the app with the session ``session_id``."""
         return Q(pk=session_id)
 
     def ending_with(self, ids: Iterable[uuid.UUID]) -> Mapping[uuid.UUID, list[str]]:
-        """Return the names of the apps that end with these browser sessions, by session."""
+        """Return the names of the apps that are signed out when these browser sessions end.
+
+        The keys are the ids of the browser sessions.
+        """
         return {}
 
     def names(self, sessions: QuerySet[Any]) -> list[str]:
@@ -45,7 +52,7 @@ class Apps:
         return []
 
     def connections_of(self, user: User) -> QuerySet[Any]:
-        """Return what ``user`` has agreed to, most recently used first.
+        """Return what ``user`` has allowed connected apps to do, most recently used first.
 
         Each row has a ``client`` (with ``name``, ``label``, ``is_verified``, ``disabled_at`` and
         ``required_group``), an ``audience`` and a ``scope``. An app has a row for each service that
@@ -54,35 +61,38 @@ class Apps:
         return User.objects.none()
 
     def disconnect(self, user: User, client_id: str, actor: Actor) -> None:
-        """Disconnect the app of ``user`` with this client ID, or all apps if it is empty."""
+        """Disconnect the app with this client ID from ``user``, or every app if the ID is empty."""
 
     def users_known_as(self, subject: uuid.UUID) -> list[QuerySet[Any, Any]]:
         """Return queries for the ids of the users whom apps know by the identifier ``subject``."""
         return []
 
     def prune(self) -> Mapping[str, int]:
-        """Delete expired rows; return how many of what."""
+        """Delete expired rows about apps. Return how many of each kind were deleted."""
         return {}
 
     def revoke_after_restore(self) -> None:
-        """Delete what gives access without a sign-in, except sessions (``after_restore``)."""
+        """Delete the tokens with which apps register themselves. ``after_restore`` calls this."""
 
 
 _registered: list[Apps] = [Apps()]
 
 
 def register(apps: Apps) -> None:
-    """Let ``apps`` answer instead."""
+    """Make :func:`apps` return the object ``apps``."""
     _registered[:] = [apps]
 
 
 def apps() -> Apps:
-    """Return the object that answers."""
+    """Return the object that was registered, or one of :class:`Apps` if none was."""
     return _registered[0]
 
 
 def fetch[S: Any](rows: Iterable[S]) -> list[S]:
-    """Return the sessions ``rows``, each with its ``app``, read with one query for all of them."""
+    """Return the sessions ``rows`` as a list, and set ``app`` of each session of a connected app.
+
+    All apps are read with one query.
+    """
     sessions = list(rows)
     of_apps = [session for session in sessions if session.is_app]
     found = apps().of_sessions([session.pk for session in of_apps]) if of_apps else {}

@@ -26,7 +26,7 @@ NOBODY = uuid.UUID(int=0)
 
 
 def of(user: User) -> QuerySet[KnownBrowser]:
-    """Return the browsers that are known to ``user``, also those that have become unknown."""
+    """Return the stored browsers in which ``user`` has signed in, also those whose time is over."""
     return KnownBrowser.objects.filter(user=user)
 
 

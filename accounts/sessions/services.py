@@ -138,7 +138,10 @@ def lock(session_id: uuid.UUID | None) -> None:
 
 
 def note_use(session: LoginSession, client: ClientInfo) -> None:
-    """Record that ``client`` uses ``session``, at most once a minute."""
+    """Record that ``client`` uses ``session``, unless a use was recorded in the last minute.
+
+    If the idle timeout is shorter than four minutes, record a use after a quarter of it.
+    """
     now = clock.now()
     # With a short idle timeout, record more often. Otherwise a session in use would expire.
     every = min(NOTE_EVERY, _idle() / 4)

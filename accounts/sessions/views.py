@@ -33,11 +33,11 @@ IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
 
 
 def others(here: LoginSession) -> QuerySet[LoginSession]:
-    """Return the other live sessions of the user, which can be ended one by one.
+    """Return the live sessions of the user, except ``here``, that can be revoked one by one.
 
-    Sessions of apps without a refresh token are left out, because they end with a browser session:
-    see :func:`add_apps`. Browsers come first, then API clients, then apps, each group in
-    the order of their last use.
+    Browsers come first, then API clients, then apps; in each group, the most recently used first.
+    Sessions of apps without a refresh token are left out, because they end with the browser session
+    that the page lists: see :func:`add_apps`.
     """
     group = Case(When(IN_BROWSER, then=2), When(IS_APP, then=0), default=1)
     rows = live(here.user).exclude(pk=here.pk).exclude(IS_APP, refresh_digest="")
@@ -45,7 +45,7 @@ def others(here: LoginSession) -> QuerySet[LoginSession]:
 
 
 def add_apps(browsers: Iterable[LoginSession]) -> None:
-    """Set ``apps`` of each of the sessions to the names of the apps that end with it."""
+    """Set ``apps`` of each browser session to the names of the apps that are signed out with it."""
     by_id = {session.pk: session for session in browsers}
     found = connected.apps().ending_with(by_id)
     for pk, session in by_id.items():
@@ -82,7 +82,7 @@ def sign_out_elsewhere(
 
 @form_page
 def sessions(request: HttpRequest) -> HttpResponse:
-    """List the sessions of the signed-in user; revoke one session or all others."""
+    """List the sessions of the signed-in user (GET); revoke one of them or all others (POST)."""
     here = session_of(request)
     if request.method == "POST":
         revoke = _sign_out_elsewhere if "others" in request.POST else _revoke

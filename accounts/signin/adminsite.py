@@ -69,7 +69,7 @@ class Site(admin.AdminSite):
         return csp_override(settings.SECURE_CSP_ADMIN)(guarded)
 
     def has_permission(self, request: HttpRequest) -> bool:
-        """Return whether the user is staff and the session meets the policy for staff."""
+        """Return whether the user is staff, with the proofs that the policy requires of staff."""
         session = request_auth_of(request).session
         return super().has_permission(request) and session is not None and policy.suffices(session)
 
@@ -171,7 +171,10 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
     def get_object(
         self, request: HttpRequest, object_id: str, from_field: str | None = None
     ) -> Any:
-        """Return the object with this id. PostgreSQL would refuse a NUL character with an error."""
+        """Return the object with this id, or None if there is none.
+
+        An id with control characters is not looked up: PostgreSQL refuses a NUL character.
+        """
         is_possible = object_id.isprintable()
         return super().get_object(request, object_id, from_field) if is_possible else None
 
@@ -185,16 +188,17 @@ class ListAdmin(admin.ModelAdmin):  # type: ignore[type-arg]  # no generic class
         default_choices: Any = None,
         action_location: Any = ActionLocation.CHANGE_LIST,
     ) -> list[tuple[str, str]]:
-        """Return the actions for several rows, after an empty choice."""
+        """Return the choices for what to do with the selected rows. The first one does nothing."""
         empty = [("", _("Choose what to do"))]
         return super().get_action_choices(request, empty, action_location)
 
     def get_search_results(
         self, request: HttpRequest, queryset: QuerySet[Any], search_term: str
     ) -> tuple[QuerySet[Any], bool]:
-        """Return the rows that Django finds for a short text without control characters.
+        """Return the rows that Django finds for ``search_term``, and whether some may be repeated.
 
-        Databases refuse NUL, and a condition with a thousand words.
+        A text that is too long or has control characters finds nothing, because databases refuse a
+        NUL character, and a condition with a thousand words.
         """
         if not search_term.isprintable() or len(search_term) > LONGEST_SEARCH:
             return queryset.none(), False

@@ -35,9 +35,10 @@ from accounts.users.services import AccountChanged
 
 @dataclass(frozen=True)
 class Hint:
-    """What an app tells the pages of the sign-in. No decision may depend on it.
+    """What the sign-in pages show of the app that a person is signing in to.
 
-    This package does not know apps: ``accounts.oauth`` does, and registers a function at start.
+    No decision may depend on it. This package cannot import ``accounts.oauth``, which knows the
+    apps. Therefore ``accounts.oauth`` passes a function that returns hints to :func:`register`.
 
     ``app``: the name of the app.
     ``login``: what the person probably types to sign in; empty if unknown. Anybody may choose it.
@@ -58,7 +59,7 @@ def register(source: Source) -> None:
 
 
 def of(request: HttpRequest) -> Hint | None:
-    """Return which app the sign-in leads to, by its ``next`` URL; None without an app."""
+    """Return the hint for the app to which the ``next`` URL of ``request`` leads, or None."""
     next_url = next_of(request)
     found = (source(request, next_url) for source in _sources) if next_url else iter(())
     return next((hint for hint in found if hint), None)
@@ -73,7 +74,7 @@ LIFE = timedelta(minutes=30)
 
 @dataclass(frozen=True)
 class PendingSignIn:
-    """A sign-in that still requires something.
+    """A sign-in that is not complete, because the policy requires another proof.
 
     ``user``: the user as read from the database when the latest proof was checked.
     ``proofs``: the proofs that the user has shown.
@@ -187,11 +188,11 @@ def resume(
     *,
     next_url: str | None = None,
 ) -> HttpResponse:
-    """Continue a pending sign-in after ``proof``: sign in, or redirect to the next requirement.
+    """Add ``proof`` to a pending sign-in. Sign in, or redirect to the next requirement.
 
-    ``sign_in.user``: the user as read after the second step, which may have added a factor. An
-        older copy would look as if somebody else had changed the account meanwhile.
-    ``next_url``: replaces the page to open after the sign-in.
+    ``sign_in.user``: the user as read after the second step. If the second step has added a factor
+        to the account, an older copy would cause :class:`AccountChanged`.
+    ``next_url``: if given, the page to open after the sign-in, in place of ``sign_in.next_url``.
     """
     if proof:
         sign_in = replace(sign_in, proofs=(*sign_in.proofs, proof))
@@ -272,11 +273,13 @@ def pending_of(request: HttpRequest) -> str | None:
 
 
 def recover(request: HttpRequest, user: User, proof: Proof) -> HttpResponse:
-    """Redirect to the recovery of the locked account of ``user``, which can use ``proof``.
+    """Redirect a browser that has tried to sign in to a locked account to the pages that unlock it.
 
-    Redirect to the password reset by email instead if the account was not locked because of a
-    wrong change. A sign-in with a provider also leads there if the account has an email address,
-    because a provider counts only in place of a mailbox.
+    These pages count ``proof``, which the browser has shown, as a proof of ownership.
+
+    Redirect to the password reset by email instead if no wrong change is known for which the
+    account was locked, or if ``proof`` is a sign-in with a provider and the account has an email
+    address. A provider proves ownership only of an account without an email address.
     """
     if user.lock is None or (user.email and proof.method is Method.PROVIDER):
         return redirect("account_reset_password")

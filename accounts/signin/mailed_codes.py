@@ -79,7 +79,7 @@ def find_code_request(request: HttpRequest) -> CodeRequest | None:
 
 
 def discard(request: HttpRequest) -> None:
-    """Forget that this browser has requested a sign-in code by email."""
+    """Delete the code request from this browser's session data."""
     request.session.pop(KEY, None)
 
 
@@ -174,9 +174,10 @@ def recipient_for(
 
 
 def budgets_of_request(purpose: Purpose, login: str, client: ClientInfo) -> list[Budget]:
-    """Return the budgets of a request from an unknown browser, without looking up an account.
+    """Return the budgets that count a request for an email from a browser that no account knows.
 
-    The first budget is the only one of them that counts a request from a known browser.
+    A request from a browser that the account knows takes only from the first of these budgets. No
+    account is looked up.
 
     The limits count by typed login, not by account. Otherwise refusals would reveal which
     usernames and email addresses belong to the same account.

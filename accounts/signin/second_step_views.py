@@ -73,7 +73,10 @@ class SecondStepView(View):
         return self.show()
 
     def show(self, form: SecondForm | None = None, *, passkey_error: str = "") -> HttpResponse:
-        """Return the page. ``form`` and ``passkey_error`` contain the errors to show."""
+        """Return the page that asks for the second step.
+
+        ``form`` and ``passkey_error``: the errors of the code or passkey that was posted.
+        """
         sign_in = self.sign_in
         context = page_context(
             self.request,
@@ -106,9 +109,10 @@ class SecondStepView(View):
         return self.resume(proof)
 
     def resume(self, proof: Proof) -> HttpResponse:
-        """Continue the sign-in after ``proof``.
+        """Sign in after ``proof``, or redirect to the page for the next requirement.
 
-        The browser becomes trusted if the user asked for that. An emailed code is not enough.
+        The browser becomes trusted if the user has ticked the box, unless ``proof`` is an emailed
+        code.
         """
         response = flow.resume(self.request, self.sign_in, proof)
         may_trust = "trust" in self.request.POST and proof.method in FACTORS

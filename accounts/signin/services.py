@@ -91,12 +91,13 @@ def verify_password(login: str, password: str, client: ClientInfo) -> Verified:
 
 
 def refuse_flood(login: str, client: ClientInfo) -> None:
-    """Refuse an attempt that :func:`verify_password` would refuse by its limits, and count nothing.
+    """Raise the error that :func:`verify_password` would raise because of too many attempts.
 
-    It refuses only browsers that no account knows.
+    Nothing is counted. Do nothing for a browser with a known-browser cookie, whose limits depend on
+    the account.
 
     Raises:
-        RateLimited: there were too many attempts.
+        RateLimited: there were too many attempts with this login or from this network.
     """
     if not client.known_cookie:
         key = users.login_key(login)
@@ -176,7 +177,7 @@ def _of_account(subject: object, client: ClientInfo) -> list[Budget]:
 
 
 def budgets_of_password(user: User, client: ClientInfo, logins: list[str]) -> list[Budget]:
-    """Return the budgets of a password check for ``user`` in a browser that is not known.
+    """Return the budgets of a password check for ``user`` in a browser that ``user`` does not know.
 
     ``logins``: the canonical forms of the username and of every email address of ``user``.
     """

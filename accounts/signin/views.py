@@ -56,9 +56,10 @@ choose = login_not_required(never_cache(require_POST(set_language)))
 
 
 def rate_limited_page(request: HttpRequest, form: LoginForm, error: RateLimited) -> HttpResponse:
-    """Return the page after the sign-in ``form`` was refused with ``error``.
+    """Return the page that says when to try again, after too many sign-ins with a password.
 
-    The page keeps what was typed, except for the password.
+    It offers the methods that this browser may still use. It keeps what was typed into ``form``,
+    except for the password.
     """
     login, client = form.cleaned_data["login"], client_of(request)
     groups = (
@@ -98,9 +99,10 @@ _pages: dict[str, tuple[Config, str]] = {}
 
 
 def login_page(request: HttpRequest, form: LoginForm | None = None, **more: Any) -> HttpResponse:
-    """Return the sign-in page with ``more`` in its context.
+    """Return the sign-in page.
 
-    ``form`` is the password form, if it is not empty.
+    ``form``: the submitted form for the password, with its errors; None for an empty form.
+    ``more``: further values for the context of the template.
     """
     if form or more or not _is_plain(request):
         context = _context(request, passkeys.options_to_sign_in())

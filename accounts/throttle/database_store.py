@@ -78,7 +78,10 @@ def _take(budgets: Iterable[Budget], now: int) -> set[str]:
 
 
 def refused(budgets: Sequence[Budget], now: int) -> dict[str, int]:
-    """Return those of ``budgets`` that are too small, as :func:`hit` does. Nothing is taken."""
+    """Return which of ``budgets`` are too small for the action. Nothing is taken from them.
+
+    The result maps their keys to the times, in milliseconds, at which they are full again.
+    """
     times, small = peek(budget.key for budget in budgets), {}
     for budget in budgets:
         whole_at, latest = times.get(budget.key, now), now + budget.depth
@@ -104,7 +107,7 @@ def peek(keys: Iterable[str]) -> dict[str, int]:
 
 
 def give_back(costs: dict[str, int]) -> None:
-    """Give ``costs`` back to the budgets. It maps budget keys to costs in milliseconds."""
+    """Give costs back to budgets. ``costs`` maps the keys of the budgets to milliseconds."""
     if not costs:
         return
     rows = [value for key in sorted(costs) for value in (key, -costs[key])]

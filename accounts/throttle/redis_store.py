@@ -80,7 +80,7 @@ def _or_in_database[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
 @_or_in_database
 def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
-    """Take the cost of an action from all ``budgets``, or none. See ``database_store.hit``."""
+    """Do the same as ``database_store.hit``, which describes the arguments and the result."""
     small = _run(budgets, now) if budgets else {}
     if small or not silent:
         return small
@@ -92,7 +92,7 @@ def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> d
 
 @_or_in_database
 def refused(budgets: Sequence[Budget], now: int) -> dict[str, int]:
-    """Return the budgets that are too small. See ``database_store.refused``."""
+    """Return which of ``budgets`` are too small, as ``database_store.refused`` does."""
     return _run(budgets, now, takes=False)
 
 
@@ -107,7 +107,7 @@ def _run(budgets: Sequence[Budget], now: int, *, takes: bool = True) -> dict[str
 def peek(keys: Collection[str]) -> dict[str, int]:
     """Return the time at which each budget is full again, in milliseconds, by the budget's key.
 
-    See ``database_store.peek``.
+    Budgets that have never been used are left out.
     """
     values = cast("list[Any]", _client().mget([f"budget:{key}" for key in keys]))
     return {key: int(value) for key, value in zip(keys, values, strict=True) if value}
@@ -115,7 +115,7 @@ def peek(keys: Collection[str]) -> dict[str, int]:
 
 @_or_in_database
 def give_back(costs: dict[str, int]) -> None:
-    """Give ``costs`` back to the budgets. See ``database_store.give_back``."""
+    """Give costs back to budgets. ``costs`` maps the keys of the budgets to milliseconds."""
     if costs:
         keys = [f"budget:{key}" for key in costs]
         _client().eval(GIVE_BACK, len(keys), *keys, *costs.values())

@@ -145,9 +145,11 @@ def write() -> None:
 
 
 def counts(since: date, span: str) -> Iterable[tuple[date, str, int]]:
-    """Return how many actions each limit has refused since ``since``.
+    """Return how many actions each limit has refused in each period since ``since``.
 
-    The counts are those of each ``span``, a day, week or month, by its first day.
+    Each item contains the first day of the period, the name of the limit and the number.
+
+    ``span``: the length of a period: ``day``, ``week`` or ``month``.
     """
     write()
     start = Trunc("day", span, output_field=DateField())
@@ -229,7 +231,7 @@ def _refuse(reached: dict[str, float]) -> None:
 
 
 def wait(*budgets: Budget) -> int:
-    """Return the seconds after which :func:`hit` would accept an action; 0 means now.
+    """Return the seconds until :func:`hit` accepts an action against ``budgets``; 0 means now.
 
     Nothing is counted.
     """
@@ -237,7 +239,7 @@ def wait(*budgets: Budget) -> int:
 
 
 class Levels:
-    """How far ``budgets`` are used up, read with one query. Nothing is counted."""
+    """What is left of ``budgets``. They are read with one query, and nothing is counted."""
 
     def __init__(self, *budgets: Budget) -> None:
         self._now, keys = _now_ms(), {budget.key for budget in budgets}
@@ -263,7 +265,7 @@ def give_back(*budgets: Budget) -> None:
 
 
 def fill(*budgets: Budget) -> None:
-    """Fill ``budgets``."""
+    """Reset each of ``budgets`` to its full size, as if nothing had been counted."""
     _store().give_back({budget.key: budget.depth for budget in budgets})
 
 
@@ -285,7 +287,7 @@ def _now_ms() -> int:
 
 
 def of_request(key: str, client: ClientInfo) -> Budget:
-    """Return the budget for a request of an email.
+    """Return the budget of emails to one mailbox that one internet connection may request.
 
     A client may learn that it is used up, because only requests from the client's own
     internet connection count.

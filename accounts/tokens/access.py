@@ -160,7 +160,7 @@ class AccessToken(tokens.AccessToken):
 
         The token expires after ``ACCESS_TOKEN_SECONDS`` or with its session, whichever comes first.
 
-        ``client_id``: of the connected app that gets the token.
+        ``client_id``: that of the connected app that gets the token; empty for other clients.
         ``first_at``: for an exchange, the Unix time of the first token in the chain of exchanges.
         """
         token, now = cls(), int(clock.now().timestamp())

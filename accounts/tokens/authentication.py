@@ -192,10 +192,10 @@ def require_right_to_end_sessions(credentials: Credentials) -> None:
 
 
 def refuse_api_key(credentials: Credentials) -> None:
-    """Check that the request was not made with an API key.
+    """Raise an error if the request was made with an API key.
 
     Raises:
-        InsufficientUserAuthentication: it was.
+        InsufficientUserAuthentication: the request was made with an API key.
     """
     if credentials.session is None and not credentials.is_by_password:
         raise InsufficientUserAuthentication

@@ -41,7 +41,7 @@ PORTS = {"http": 80, "https": 443}
 
 
 class InvalidDpopProof(PublicError):
-    """There is no proof, or it is not valid for the request, or was used before."""
+    """The request needs a proof but has none, or its proof is invalid or was used before."""
 
     code = "invalid_dpop_proof"
     status = 401
@@ -50,7 +50,7 @@ class InvalidDpopProof(PublicError):
 
 
 class NonceRequired(InvalidDpopProof):
-    """The proof lacks the nonce that the response has, or has an old one (section 8)."""
+    """The proof has no nonce or an old one. The response has the nonce to use (section 8)."""
 
     code = "use_dpop_nonce"
     www_authenticate = 'Bearer error="use_dpop_nonce"'
@@ -59,10 +59,10 @@ class NonceRequired(InvalidDpopProof):
 
 @dataclass(frozen=True)
 class DpopProof:
-    """The proof of a request, which is valid if it has not been used before: see :meth:`consume`.
+    """The verified proof of a request. Only :meth:`consume` checks that it was not used before.
 
-    ``thumbprint``: of the key that the client has proved to hold (RFC 7638). It is an empty string
-        if the request has no proof.
+    ``thumbprint``: the thumbprint (RFC 7638) of the key that the client has proved to hold; an
+        empty string if the request has no proof.
     ``digest``: identifies the proof among all proofs.
     """
 
@@ -112,7 +112,11 @@ def token_type(key: str) -> str:
 
 
 def complete(request: HttpRequest, response: HttpResponse) -> None:
-    """Add to ``response`` what a client that uses DPoP needs: a nonce, and a challenge for DPoP."""
+    """Add the headers that a client with DPoP needs to ``response``.
+
+    If ``request`` has a proof, add the nonce for the next one. If ``response`` asks for credentials
+    and the client has sent a DPoP token, ask for DPoP instead of ``Bearer`` (RFC 9449 section 7.1).
+    """
     meta = request.META
     if "HTTP_DPOP" in meta:
         response["DPoP-Nonce"] = nonce()

@@ -87,7 +87,7 @@ def _live() -> QuerySet[LoginSession]:
 
 
 def live_of_subject() -> QuerySet[LoginSession]:
-    """Return the live family ``P("id")`` if its tokens are about ``P("subject")``."""
+    """Return a query for the live family ``P("id")``, if ``P("subject")`` is its ``sub``."""
     return _live().alias(about=Coalesce("pairwise_subject", "user_id")).filter(about=P("subject"))
 
 
@@ -117,7 +117,7 @@ _ROTATE = PreparedUpdate(
 
 
 def find_family(family: uuid.UUID, subject: uuid.UUID) -> LoginSession | None:
-    """Return the live family with this id if its tokens are about ``subject``, else None.
+    """Return the live family with this id if the ``sub`` of its tokens is ``subject``, else None.
 
     The same query loads the user and the user's groups.
     """
@@ -140,7 +140,7 @@ def rotate(
     """Replace the refresh token ``token``; return its family and the new refresh token.
 
     If ``token`` is not the newest token of a live family of a client of this ``kind``, change
-    nothing and return None: see :func:`repeat`.
+    nothing and return None. The caller then passes it to :func:`repeat`.
     """
     family, now = family_of(token), clock.now()
     if family is None:
@@ -160,11 +160,11 @@ def rotate(
 
 
 def repeat(token: str, client: ClientInfo, kind: LoginSession.Kind) -> tuple[LoginSession, str]:
-    """Return what :func:`rotate` has returned for ``token``, if the client did not receive it.
+    """Return again what :func:`rotate` returned when ``token`` was used for the first time.
 
-    A client may repeat the request within ``REFRESH_GRACE_SECONDS``, unless the new token was used
-    already. Any other second use of ``token`` means that two parties hold it. The family is then
-    revoked, and the user is notified.
+    A client that did not receive the response may repeat its request within
+    ``REFRESH_GRACE_SECONDS``, unless the new token was used already. Any other second use of
+    ``token`` means that two parties hold it. The family is then revoked, and the user is notified.
 
     Raises:
         TokenReused: the token was used before, and its family is now revoked.

@@ -112,10 +112,10 @@ class KeyRing:
     published: Published
 
     def signing(self, algorithm: str, now: datetime) -> SigningKey | None:
-        """Return the key that signs with ``algorithm`` at the time ``now``; None without any key.
+        """Return the key that signs with ``algorithm`` at the time ``now``; None if it has no key.
 
-        This is the newest key whose time to sign (``signs_at``) has come. If that time has come for
-        no key, because the algorithm is new or the clock of this server is behind, it is the first.
+        This is the newest key of which ``signs_at`` has passed. If it has passed for no key,
+        because the algorithm is new or the clock of this server is behind, it is the first key.
         """
         own = [key for key in self.keys if key.algorithm == algorithm]
         begun = [key for key in own if key.signs_at <= now]
@@ -136,7 +136,11 @@ class KeyRing:
 
     @property
     def used(self) -> set[str]:
-        """The algorithms in use, and the one that still signs access tokens after a change."""
+        """The algorithms with which tokens are or will be signed.
+
+        After a change of the algorithm of access tokens, these are the new one and the previous
+        one, until the new one signs.
+        """
         signing = {self.signing_access(clock.now()).algorithm} if self.keys else set()
         return {access_algorithm(self.keys), *further_algorithms(), *signing}
 
@@ -198,6 +202,8 @@ def make_due(ring: KeyRing, signs_at: datetime) -> None:
     """Generate and store a key for each algorithm that needs one.
 
     Nothing changes if another process has already stored a key.
+
+    ``signs_at``: the time from which the new keys sign.
     """
     made = [keys.generate(algorithm) for algorithm in ring.due]
     try:
@@ -227,10 +233,9 @@ def insert(key: keys.PrivateKey, number: int, signs_at: datetime) -> SigningKey:
 
 
 def is_over(row: SigningKey, live: Sequence[SigningKey], now: datetime) -> bool:
-    """Return whether the key ``row`` is replaced and every token that it has signed has expired.
+    """Return whether a newer key has replaced ``row``, and every token signed with it has expired.
 
-    ``live``: all keys that are not withdrawn. The last key of an algorithm is never over, because
-        it is not replaced yet.
+    ``live``: all keys that are not withdrawn.
     """
     own = [other for other in live if other.algorithm == row.algorithm]
     later = [other.signs_at for other in own if other.number > row.number]
@@ -312,7 +317,10 @@ def jwks() -> Published:
 
 
 def cached_jwks() -> Published | None:
-    """Return the published JWK set, or None if it must be read from the table first."""
+    """Return the published JWK set from the cache of this process.
+
+    Return None if the cache is empty or too old: :func:`jwks` then reads the set from the database.
+    """
     ring = _cache.peek()
     return ring.published if ring and ring.keys else None
 

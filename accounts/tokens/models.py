@@ -36,7 +36,7 @@ class TokenChallenge(models.Model):
     """A sign-in to the API that waits for its second step.
 
     ``digest``: the digest of the challenge's secret.
-    ``proofs``: what the user has proved in the first step.
+    ``proofs``: the proofs that the user has shown in the first step, as JSON.
     ``version``: the user's ``credential_version`` at the time of the first step.
     ``audience``, ``scope``, ``kind``: the tokens to issue.
     ``nonce``: identifies the emailed code. It is empty if no code was emailed.

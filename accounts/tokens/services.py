@@ -132,8 +132,8 @@ def mail_code(
 def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens | None:
     """Exchange the newest refresh token of a session for a new access and a new refresh token.
 
-    If ``token`` is not the newest one of a live session, change nothing and return None: see
-    :func:`repeat`.
+    If ``token`` is not the newest one of a live session, change nothing and return None. The caller
+    then passes it to :func:`repeat`.
 
     Raises:
         UnknownScope: the session does not cover the requested scope.
@@ -147,7 +147,7 @@ def renew(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens
 
 
 def repeat(token: str, token_request: TokenRequest, client: ClientInfo) -> Tokens:
-    """Return what :func:`renew` has returned for ``token``, for a client that did not receive it.
+    """Return the tokens again that :func:`renew` returned, for a client that did not receive them.
 
     Raises:
         InvalidToken: the refresh token is not valid.
@@ -221,10 +221,13 @@ def verified(
 def read(
     text: str, audiences: tuple[str, ...] | None = None, **options: Any
 ) -> tuple[AccessToken, LoginSession]:
-    """Verify ``text`` as :func:`verified` does; return the token and its session.
+    """Return the access token ``text``, verified as by :func:`verified`, and its live session.
+
+    ``audiences``, ``options``: the arguments for :func:`verified`.
 
     Raises:
-        InvalidToken, TokenExpired: see :func:`verified`, or the session has ended.
+        InvalidToken: the token is not valid, or its session has ended.
+        TokenExpired: the token is genuine but has expired, and ``tells_expired`` is set.
     """
     token = verified(text, audiences, **options)
     session = families.find_family(token.sid, token.subject)
@@ -234,10 +237,10 @@ def read(
 
 
 def claims(text: str) -> Mapping[str, Any]:
-    """Verify an access token for any audience of this site and return its claims.
+    """Return the claims of an access token for this site or for a service in ``TOKEN_AUDIENCES``.
 
     Raises:
-        InvalidToken: the token is not valid, has ended, or belongs to a connected app.
+        InvalidToken: the token is not valid, its session has ended, or a connected app got it.
     """
     config = settings.AUTHSITE
     token, session = read(text, (config.origin, *config.token_audiences))
@@ -260,7 +263,9 @@ def revoke(text: str, client: ClientInfo) -> None:
 
 
 def family_of_access(text: str, audiences: tuple[str, ...] | None = None) -> LoginSession | None:
-    """Return the live session of an access token, which may have expired, or None.
+    """Return the live session of the access token ``text``, or None if there is none.
+
+    The token may have expired, but must be valid otherwise.
 
     ``audiences``: the audiences to accept. The default is only this site.
     """

@@ -27,7 +27,7 @@ def issue(
 ) -> str:
     """Store a challenge for ``user`` and return its secret.
 
-    ``proofs``: what the user has proved in the first step of the sign-in.
+    ``proofs``: the proofs that the user has shown in the first step of the sign-in.
     ``audience``, ``scope``, ``kind``: the tokens to issue once the challenge is completed.
     """
     secret = secrets.token()
@@ -102,5 +102,5 @@ def proofs(challenge: TokenChallenge) -> tuple[Proof, ...]:
 
 
 def prune() -> int:
-    """Delete expired challenges; return how many."""
+    """Delete expired challenges; return how many were deleted."""
     return TokenChallenge.objects.filter(expires_at__lte=clock.now()).delete()[0]

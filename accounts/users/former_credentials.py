@@ -50,9 +50,11 @@ def replaced(user: User) -> QuerySet[FormerCredential]:
 
 
 def removed(user: User, *kinds: Kind) -> QuerySet[FormerCredential]:
-    """Return the replaced and removed credentials of ``user`` that count as proofs of ownership.
+    """Return the replaced and removed credentials of ``user`` that still prove ownership.
 
-    Without a lock, or after the review that follows it, none of them counts.
+    There are none if the account is neither locked nor under review after a lock.
+
+    ``kinds``: the kinds of credentials to return, by default all.
     """
     if user.horizon is None:
         return FormerCredential.objects.none()
@@ -72,7 +74,7 @@ def notified_emails(user: User) -> QuerySet[FormerCredential]:
 def recent_emails(user: User) -> QuerySet[FormerCredential]:
     """Return the removed and suspended email addresses of ``user``, last removed first.
 
-    They are stored for about five weeks: see :func:`prune`.
+    They are stored for about five weeks.
     """
     return FormerCredential.objects.filter(user=user, kind=Kind.EMAIL).order_by("-removed_at")
 
@@ -101,9 +103,9 @@ def find_notified_email(key: str) -> FormerCredential | None:
 
 
 def password_hash(user: User, lock: Lock) -> str | None:
-    """Return the hash of the password that ``user`` had at the horizon of ``lock``, or None.
+    """Return the hash of the password that ``user`` had before the changes that ``lock`` suspends.
 
-    Call this before the lock replaces the password.
+    Return None if there was no password. Call this before the lock replaces the present password.
     """
     if user.has_usable_password() and (user.password_at or lock.horizon) <= lock.horizon:
         return user.password

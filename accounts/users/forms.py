@@ -82,7 +82,7 @@ class EmailField(forms.CharField):
 
 
 class CanonicalField(forms.CharField):
-    """A field for text in the form of :func:`canonical`."""
+    """A text field whose value is converted by :func:`canonical`."""
 
     def to_python(self, value: Any) -> str:
         # Convert the text before its length is checked, because NFC can make it longer.

@@ -166,7 +166,10 @@ class User(AbstractBaseUser, PermissionsMixin):
 
     @property
     def stamp(self) -> str:
-        """The id and ``credential_version``. What holds a stamp ends when credentials change."""
+        """A text that changes whenever the credentials of the user change.
+
+        A link or code that contains it is invalid after such a change.
+        """
         return f"{self.pk} {self.credential_version}"
 
     @property

@@ -44,7 +44,7 @@ def names_of_rights(user: User) -> list[str]:
 
 
 def permissions_of(user: User) -> QuerySet[Permission]:
-    """Return the permissions of ``user``, perhaps repeated."""
+    """Return the permissions of ``user``, given directly or by a group. Some may be repeated."""
     held = Q(group__in=user.groups.all()) | Q(user=user)
     return Permission.objects.filter(held).order_by().only("pk")
 
@@ -52,9 +52,8 @@ def permissions_of(user: User) -> QuerySet[Permission]:
 def role_of(staff: User) -> Role | None:
     """Return the most powerful role of ``staff``, or None if the user has no role.
 
-    Everybody with a role may see other people in the admin, and nobody else may. The API also
-    requires the right to view users. A role is a right, given through a group or directly. A right
-    with more power includes the others.
+    A user has a role by a permission, which is given directly or by a group. Only active staff have
+    roles, and only people with a role may see other users in the admin.
     """
     if not (staff.is_active and staff.is_staff):
         return None
@@ -80,8 +79,9 @@ def note_groups_changed(members: QuerySet[User]) -> None:
 def groups_to_give(staff: User) -> QuerySet[Group]:
     """Return the groups that ``staff`` may give to others and take from them.
 
-    Managers give the groups that they are in, and groups with no more rights than their own. A
-    group without rights may mean something to another service, so only its members give it.
+    Superusers may give all groups. Managers may give the groups that they are in, and other groups
+    if these have permissions, and only such as the managers have, too. A group without permissions
+    may grant something at another service, so only managers who are in it may give it.
     """
     groups = Group.objects.order_by("name")
     if role_of(staff) not in {Role.MANAGER, Role.SUPERUSER}:

@@ -41,8 +41,8 @@ def emails_of(user: User) -> QuerySet[EmailAddress]:
 class OwnedQuery[M: models.Model]:
     """A prepared SELECT of rows with a foreign key ``user``, each with the user and their groups.
 
-    It is one statement: a call by a program needs no other one. Rows of deactivated users are never
-    found.
+    All of that is one SQL statement, because it runs at each API call. Rows of deactivated users
+    are never found.
 
     ``build``: returns the query set.
     ``only`` and ``only_of_user``: the fields to select of each model, by default all. An instance
@@ -68,7 +68,7 @@ class OwnedQuery[M: models.Model]:
         return self.instance(rows) if rows else None
 
     def rows(self, **values: Any) -> tuple[Row, ...]:
-        """Return the rows of the database, one for each group of the user, for :meth:`instance`."""
+        """Return the rows of an instance: one for each group of the user, but at least one."""
         return self._query.rows(**values)
 
     def instance(self, rows: tuple[Row, ...]) -> M:
@@ -132,7 +132,7 @@ class UsernameTaken(PublicError):
 
 
 class AccountChanged(PublicError):
-    """The account was changed in the meantime, perhaps by its owner in another browser."""
+    """The account was changed after this request had read it, perhaps in another browser."""
 
     code = "outdated"
     status = 409
@@ -356,7 +356,7 @@ def delete_signups_for(email: str) -> None:
 
 
 def unlock(user: User) -> None:
-    """Unlock an account: give it an unusable password, and invalidate its emailed links."""
+    """Unlock an account, which then has no password, and invalidate its emailed links."""
     rows = User.objects.filter(pk=user.pk, password=user.password)
     if rows.update(password=make_password(None)):
         void_proofs_and_links(user)
