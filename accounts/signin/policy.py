@@ -100,9 +100,9 @@ def may_use_emailed_codes(user: User) -> bool:
 def may_make_passkey(session: LoginSession) -> bool:
     """Return whether the browser of ``session`` may add a passkey without asking the user.
 
-    It may in the first minutes of a session that began with the password, if the account needs no
-    second factor and has no passkey. Whoever has the password can then do all that the passkey
-    allows.
+    It may in the first minutes of a session that began with the password, unless the user is staff,
+    or the account has a passkey, or has or needs a second factor. Whoever has the password could
+    then do all that the passkey allows.
     """
     user = session.user
     if user.is_privileged or twofactor.is_required(user) or session.amr[:1] != [Method.PASSWORD]:

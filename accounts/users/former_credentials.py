@@ -103,9 +103,9 @@ def find_notified_email(key: str) -> FormerCredential | None:
 
 
 def password_hash(user: User, lock: Lock) -> str | None:
-    """Return the hash of the password that ``user`` had before the changes that ``lock`` suspends.
+    """Return the hash of the password that ``user`` had at the time ``lock.horizon``, or None.
 
-    Return None if there was no password. Call this before the lock replaces the present password.
+    The lock suspends what the account got later. Call this before the lock replaces the password.
     """
     if user.has_usable_password() and (user.password_at or lock.horizon) <= lock.horizon:
         return user.password
