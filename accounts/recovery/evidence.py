@@ -20,8 +20,7 @@ from accounts.passwords import services as passwords
 from accounts.recovery import rule
 from accounts.recovery.models import Recovery
 from accounts.recovery.rule import Case, Kind, Thing
-from accounts.sessions import services as sessions
-from accounts.throttle.limits import FORMER_ACCOUNT, FORMER_STRANGERS, REAUTHENTICATION
+from accounts.throttle.limits import FORMER_PASSWORD
 from accounts.throttle.services import give_back, hit
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Authenticator, Factor, Passkey, RecoveryCodes
@@ -87,31 +86,26 @@ def check_password(user: User, typed: str, actor: Actor) -> Proof:
     """Return the proof if ``typed`` is the password that counts.
 
     That is the password which the account had at the horizon, or has now if it is not locked. The
-    owner is told of the fifth wrong guess of strangers.
+    owner is told of the fifth wrong guess.
 
     Raises:
         WrongPassword: the password is wrong, or no password counts.
         RateLimited: too many guesses.
     """
-    session, account = REAUTHENTICATION.of(actor.session), FORMER_ACCOUNT.of(user.pk)
-    spent = (session if actor.session else FORMER_STRANGERS.of(user.pk), account)
-    hit(*spent)
+    hit(FORMER_PASSWORD.of(user.pk))
     if not passwords.verify(typed, user.former_hash):
-        if actor.session:
-            sessions.record_failed_reauthentication(user, actor)
-        else:
-            _record_guess(user, actor)
+        _record_guess(user, actor)
         raise WrongPassword
-    give_back(*spent)
+    give_back(FORMER_PASSWORD.of(user.pk))
     return Proof.now(Method.PASSWORD)
 
 
 def _record_guess(user: User, actor: Actor) -> None:
-    """Record the wrong password of a stranger; tell the owner of the fifth within a day."""
+    """Record a wrong password; tell the owner of the fifth within a day."""
     recent = Activity.objects.filter(user=user, at__gt=clock.now() - timedelta(days=1))
     failed = recent.filter(kind=events.PROOF_FAILED.name, session=None).count()
     is_told = recent.filter(kind=events.FORMER_GUESSED.name).exists()
-    is_news = failed >= FORMER_STRANGERS.burst - 1 and not is_told
+    is_news = failed >= FORMER_PASSWORD.burst - 1 and not is_told
     record(user, events.FORMER_GUESSED if is_news else events.PROOF_FAILED, actor)
 
 

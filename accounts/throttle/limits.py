@@ -116,8 +116,7 @@ FACTOR_SUBSCRIBER_DAY = Limit("factor.line.day", "the same from a line, over sev
 FACTOR_BROWSER_DAY = Limit("factor.browser.day", "the same in a proved browser, over several days", burst=30, per=48 * MINUTE)
 FACTOR_ACCOUNT = Limit("factor.account", "wrong six-digit codes for an account from anywhere", burst=30, per=48 * MINUTE, is_shared=True)
 # Over all links and pages. The sign-in page accepts the same password, with its own limits.
-FORMER_STRANGERS = Limit("former.strangers", "guesses of strangers at the password that counts for a recovery", burst=5, per=288 * MINUTE)
-FORMER_ACCOUNT = Limit("former.account", "the same from anywhere", burst=20, per=72 * MINUTE)
+FORMER_PASSWORD = Limit("former.password", "guesses at the password that counts for a recovery", burst=5, per=288 * MINUTE)
 
 # Each exchange of an access token adds an event to the account's history.
 EXCHANGE_SESSION = Limit("exchange.session", "access tokens exchanged in a session", burst=20, per=10)
