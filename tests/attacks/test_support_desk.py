@@ -15,6 +15,8 @@ from accounts.administration.roles import JustSent, NotAllowedOnStaff, NotInRole
 from accounts.apikeys.models import APIKey
 from accounts.mail.services import deliver_due
 from accounts.throttle.limits import STAFF_CLEAR
+from accounts.twofactor import services as twofactor
+from accounts.twofactor.adding import new_link
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import PendingSignup, User
 from tests.support.administration import (
@@ -32,24 +34,28 @@ from tests.support.administration import (
 from tests.support.api import call, get_tokens
 from tests.support.api_keys import FORM, NEW, key_of, row_of
 from tests.support.invitations import invite, staff_with, superuser
+from tests.support.passkeys import add_passkey, signs_in
 from tests.support.second_factor import (
+    CHALLENGE,
     RECOVERY_CODES,
     code_of,
     recovery_codes_on,
     set_up_authenticator,
     unused_code,
 )
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.site import together
 from tests.support.steps import (
     address_of,
     make_user,
     outbox,
+    path_of,
     sign_in,
     sign_in_twice,
     sign_up,
 )
 from tests.support.urls import ROUTES, address
+from tests.support.webauthn import Passkey
 
 pytestmark = pytest.mark.django_db
 
@@ -174,6 +180,41 @@ def test_a_factor_that_a_thief_adds_and_signs_in_with_does_not_count_for_acts_fo
     clock.advance(days=7)
     sign_in_twice(thief, carol)
     assert act(thief, alice, "reactivate").status_code == 302
+
+
+def test_after_a_reset_by_an_operator_the_first_factor_and_its_codes_count(clock):
+    alice, _old = make_user("alice"), desk("Support")
+    carol, browser, other = User.objects.get(username="carol"), Client(), Client()
+    clock.advance(days=1)
+    twofactor.reset(carol, Actor(name="@operator"))
+    clock.advance(minutes=1)
+
+    browser.post(path_of(new_link(carol)))
+    set_up_authenticator(browser)
+    code = recovery_codes_on(browser.get(RECOVERY_CODES).text)[0]
+    clock.advance(minutes=1)
+    sign_in(other, "carol")
+    other.post(CHALLENGE, {"code": code})
+
+    assert act(browser, alice, "deactivate").status_code == 302
+    assert act(other, alice, "reactivate").status_code == 302
+
+
+def test_staff_who_must_have_a_passkey_show_their_older_app_beside_a_new_one(clock, settings):
+    alice, browser = make_user("alice"), desk("Support")
+    carol, passkey, other = User.objects.get(username="carol"), Passkey(), Client()
+    set_up(settings, staff_factor="passkey")
+    clock.advance(minutes=1)
+    add_passkey(browser, passkey)
+    clock.advance(minutes=1)
+    assert signs_in(passkey, other)
+
+    assert act(other, alice, "deactivate").status_code == 403
+    assert other.post(REAUTHENTICATE, {"code": unused_code(carol)}).status_code == 302
+    assert act(other, alice, "deactivate").status_code == 302
+    clock.advance(minutes=1)
+    refused = other.post(REAUTHENTICATE, {"code": unused_code(carol)})
+    assert refused.status_code == 200, "a code is accepted only while the passkey does not count"
 
 
 def test_an_act_uses_the_rights_that_both_have_now_not_those_of_a_minute_ago():
