@@ -38,7 +38,7 @@ class RegistrationTokenAdmin(ListAdmin):
 
     @admin.display(description=gettext_lazy("audiences"))
     def services(self, token: RegistrationToken) -> str:
-        """Return the services for which the apps get access tokens."""
+        """Return the services for which the apps that register with ``token`` get access tokens."""
         return ", ".join(token.audiences) or "-"
 
     @admin.display(description=gettext_lazy("Link"))
@@ -54,7 +54,7 @@ class RegistrationTokenAdmin(ListAdmin):
     def delete_view(
         self, request: HttpRequest, object_id: str, extra_context: Any = None
     ) -> HttpResponse:
-        """Ask whether to revoke a token, and revoke it."""
+        """Ask whether to revoke the token (GET), or revoke it (POST)."""
         if not self.has_delete_permission(request):
             raise PermissionDenied
         token = self.get_object(request, object_id)
@@ -114,7 +114,7 @@ class ClientAdmin(ListAdmin):
         ]
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
-        """Save the app. ``new_secret`` holds a new secret until the response shows it."""
+        """Save the app. The attribute ``new_secret`` of ``obj`` holds the secret of a new app."""
         if change:
             clients.change(obj, form.changed_data, staff_of(request))
         else:

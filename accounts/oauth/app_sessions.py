@@ -67,9 +67,11 @@ _END_EXCESS = PreparedUpdate(
 def new(
     parent: LoginSession, client_id: str, scope: str, audience: str, *, is_offline: bool
 ) -> AppSession:
-    """Return an unsaved session of the user of ``parent`` with the app ``client_id``.
+    """Return an unsaved session in which the app ``client_id`` acts for the user of ``parent``.
 
-    ``is_offline``: whether it gets a refresh token and stays signed in after ``parent`` has ended.
+    ``parent``: the browser session from which the user signed in to the app.
+    ``is_offline``: whether the app gets a refresh token, and the session goes on after ``parent``
+        has ended.
     """
     config, now = settings.AUTHSITE, clock.now()
     ends_at, idle_at = parent.ends_at, parent.ends_at
@@ -99,7 +101,10 @@ def insert(new: AppSession) -> None:
 
 
 def with_token(token: str) -> AppSession | None:
-    """Return the live session of the refresh token ``token``, which may be replaced, or None."""
+    """Return the live session to which the refresh token ``token`` belongs, or None.
+
+    ``token`` may be an older refresh token of the session, which a newer one has replaced.
+    """
     family = families.family_of(token)
     if family is None:
         return None
@@ -110,7 +115,8 @@ def with_token(token: str) -> AppSession | None:
 def lock_parent(parent_id: uuid.UUID) -> None:
     """Lock the user of a browser session, and then the session, until the transaction ends.
 
-    Call this before inserting a session of an app, and check both afterwards.
+    Call this before inserting a session of an app. Then check that the browser session is live and
+    the user was not changed.
     """
     # In SQLite, the transaction has locked the whole database.
     if connection.features.has_select_for_update:
@@ -119,12 +125,13 @@ def lock_parent(parent_id: uuid.UUID) -> None:
 
 
 def make_room(new: AppSession, app: str, actor: Actor, *, is_told: bool = True) -> None:
-    """End the sessions of the app beyond :data:`MOST`, but not the session ``new``.
+    """If the user has more than :data:`MOST` sessions with the app of ``new``, end the excess.
 
-    Sessions without ``offline_access`` end first, the least recently used ones before others.
+    Sessions without ``offline_access`` end first, the least recently used ones before others. The
+    session ``new`` is never ended.
 
     ``app``: the name of the app, for the history of the user.
-    ``is_told``: whether the app wants to be told of ended sessions.
+    ``is_told``: whether the app has a back-channel logout URI, to which a notice is sent.
     """
     session, now = new.session, clock.now()
     values = {"user": session.user_id, "client": new.client_id}
@@ -138,17 +145,19 @@ def make_room(new: AppSession, app: str, actor: Actor, *, is_told: bool = True) 
 
 
 def end(rows: QuerySet[LoginSession], reason: Event) -> None:
-    """End the sessions ``rows``, which belong to apps, for the event ``reason``.
+    """End the sessions ``rows``, which belong to apps, because of the event ``reason``.
 
-    The caller records the event.
+    The caller records the event in the history of the user.
     """
     change_in_portions(rows.filter(ended_at=None), lambda some: _end(rows, some, reason.name))
 
 
 def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
-    """End the sessions of apps that end with one of ``parents``.
+    """End the sessions of apps that belong to ``parents`` and have no refresh token.
 
-    ``reason``: the name of the event that ended the parents, or an empty string.
+    ``parents``: browser sessions that have ended.
+
+    ``reason``: the name of the event that ended ``parents``, or an empty string.
     """
     rows = LoginSession.objects.filter(app_session__parent__in=parents.order_by().values("pk"))
     _end(rows, rows.filter(refresh_digest="", ended_at=None), reason)

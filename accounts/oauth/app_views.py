@@ -70,7 +70,10 @@ def apps(request: HttpRequest) -> HttpResponse:
 
 @form_page
 def disconnect(request: HttpRequest, client_id: str) -> HttpResponse:
-    """Say what ends if the user disconnects an app; a POST disconnects it."""
+    """Show what the user loses by disconnecting an app (GET), or disconnect the app (POST).
+
+    The answer is 404 if the user has not connected the app.
+    """
     user = session_of(request).user
     app = connections.find_connection(user, client_id)
     if app is None:
@@ -85,7 +88,7 @@ def disconnect(request: HttpRequest, client_id: str) -> HttpResponse:
 
 @require_safe
 def logo(_request: HttpRequest, client_id: str, version: str) -> HttpResponse:
-    """Return the logo of an app; the status is 404 if it has changed since ``version``."""
+    """Return the logo of an app, or status 404 if ``version`` is not that of the present logo."""
     content = clients.find_logo(client_id, version)
     if content is None:
         raise Http404
@@ -129,7 +132,7 @@ def authorize_device(request: HttpRequest, sent: dict[str, str]) -> HttpResponse
 @form_page
 @recent_authentication_required
 def device(request: HttpRequest) -> HttpResponse:
-    """Ask for the code that a device shows, and lead to the page that says what the device asks.
+    """Ask for the code that a device shows. A right code leads to the page that asks for consent.
 
     A link with the code fills in only the first half. Whoever follows a link that somebody else has
     sent sees no device that shows the other half (RFC 8628 section 5.4).

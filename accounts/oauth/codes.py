@@ -61,9 +61,10 @@ _MARK_USED = PreparedUpdate(
 
 
 def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
-    """Return a new code for the client of ``asked`` and the user of ``session``.
+    """Return a new authorization code for the client of ``asked`` and the user of ``session``.
 
-    If a device asks, let it redeem its device code, and return an empty string.
+    If ``asked`` is the request of a device, return an empty string: from now on, the device can
+    redeem its device code.
 
     Call this in the transaction that deletes ``asked``.
     """
@@ -87,7 +88,7 @@ def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
 def get(
     code: str, client: Client, redirect_uri: str = "", code_challenge: str = ""
 ) -> AuthorizationCode:
-    """Return the row of ``code``, spent or not, if it was issued to ``client``.
+    """Return the row of ``code``, even if the code was already used, if ``client`` got the code.
 
     A device code has no redirect URI and no challenge.
 
@@ -109,13 +110,13 @@ def get(
 
 
 def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
-    """Spend the code ``held``, and set ``held.given`` to the new session of the app.
+    """Use up the code ``held``, and set ``held.given`` to the new session of the app.
 
     Return a refresh token if the scope has ``offline_access``, else an empty string.
 
     ``key``: the thumbprint of the key to which the tokens will be bound, or an empty string.
 
-    If the code is spent already, somebody may have copied it. The session that came from it is then
+    If the code was used before, somebody may have copied it. The session that came from it is then
     revoked, and the user is notified (RFC 9700 section 4.5.3). A stranger cannot cause that:
     :func:`get` refuses callers that lack the verifier or authenticate as another client.
 
@@ -123,8 +124,8 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
     that got no response repeats its request.
 
     Raises:
-        OAuthError: ``invalid_grant``: the code is spent or expired, or the browser session or the
-            account has changed.
+        OAuthError: ``invalid_grant``: the code was used before or has expired, the browser session
+            has ended, or the account was changed.
     """
     refresh_token = _begin_session(held, info, key) if held.used_at is None else None
     if refresh_token is None:

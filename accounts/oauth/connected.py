@@ -103,7 +103,9 @@ def _delete_expired(*models: type[Model], kept: timedelta = timedelta(0)) -> int
 
 @receiver(credentials_changed)
 def disconnect_apps(*, user: User, event: str, **_signal: Any) -> None:
-    """Forget what ``user`` has agreed to, in the transaction of the change ``event``.
+    """Delete the connections of ``user`` to apps, in the transaction of the change ``event``.
+
+    Do nothing if ``event`` does not end the access of others (``events.ACCESS_ENDED``).
 
     Otherwise an app that a thief has connected would need no consent after the lock. The sessions
     of apps end with all others (``accounts.consequences``).

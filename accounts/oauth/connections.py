@@ -33,7 +33,7 @@ from accounts.users.models import User
 
 
 def subject_of(client: Client, user: User) -> uuid.UUID | None:
-    """Return the identifier of ``user`` at ``client``; None if there is none yet."""
+    """Return the identifier by which ``client`` knows ``user``, or None if there is none yet."""
     if not client.sector:
         return user.pk
     rows = PairwiseSubject.objects.filter(user=user, sector=client.sector)
@@ -71,7 +71,9 @@ def covers(asked: AuthorizationRequest, user: User) -> bool:
 
 
 def renew(asked: AuthorizationRequest, user: User) -> bool:
-    """Do the same as :func:`covers`, but lock the row and record the use.
+    """Return whether ``user`` has agreed to everything that ``asked`` requests.
+
+    If so, record the use of the app, and lock the row of the agreement until the transaction ends.
 
     Call this instead of :func:`agree` in the transaction that grants ``asked`` without asking for
     consent. Otherwise a disconnection at the same moment would be undone.
@@ -94,8 +96,8 @@ def agree(asked: AuthorizationRequest, user: User, actor: Actor) -> None:
     and of each device.
 
     Raises:
-        AccountChanged: the account was locked or changed meanwhile, perhaps because the person who
-            agrees is not its owner.
+        AccountChanged: the account was locked or changed after ``user`` was read from the database,
+            perhaps because the person who agrees is not its owner.
     """
     # A lockdown takes the same lock. If it comes later, it forgets this agreement, too.
     users.lock_row(user)
@@ -148,7 +150,10 @@ def rows_of(user: User) -> QuerySet[Connection]:
 
 
 def find_connection(user: User, client_id: str) -> Any:
-    """Return the app as :func:`of` does, or None if ``user`` has not connected it."""
+    """Return the app with this client ID, with the attributes that :func:`of` describes.
+
+    Return None if ``user`` has not connected the app.
+    """
     # PostgreSQL would refuse a NUL character with an error.
     return of(user).filter(pk=client_id).first() if client_id.isprintable() else None
 

@@ -70,7 +70,7 @@ ERRORS = {
 def decide(
     asked: AuthorizationRequest, session: LoginSession | None, *, is_opening: bool = True
 ) -> Step:
-    """Return the next step of the request ``asked``.
+    """Return the step that the request ``asked`` requires next, or ``GRANTED`` if it requires none.
 
     ``session``: the session of the browser; None if nobody is signed in there.
     ``is_opening``: whether the page that asks for consent would be opened now, not answered.
@@ -106,8 +106,9 @@ def decide(
 def factor_for(asked: AuthorizationRequest, user: User) -> Client.Factor:
     """Return the kind of second factor that ``user`` must have shown in the session.
 
-    ``acr_values`` is voluntary, so it demands no factor of people who hold none. The first value
-    is the one that the app prefers (OpenID Connect Core section 3.1.2.1).
+    This is the factor that the app requires. If it requires none, any factor of the user is
+    required if the first of ``acr_values`` asks for two steps. An app can only ask in this way
+    (OpenID Connect Core section 3.1.2.1), so a user without a factor needs none.
     """
     required = Client.Factor(asked.client.factor)
     prefers_two_steps = asked.acr_values.split()[:1] == [Assurance.TWO_STEPS]
@@ -190,13 +191,13 @@ OFFLINE = "offline_access"
 def remaining(
     client: Client, session: LoginSession, scope: Collection[str], audience: str
 ) -> frozenset[str]:
-    """Return the scopes of ``scope`` that ``client`` may still use with tokens for ``audience``.
+    """Return those of the granted ``scope`` that ``client`` may use now in tokens for ``audience``.
 
-    ``session``: a session of the person, which says how they have authenticated.
+    ``session``: the session of the user, which says with which proofs the user has authenticated.
 
     Raises:
-        OAuthError: ``invalid_grant``: the client may use none, or the person lacks what the client
-            now requires.
+        OAuthError: ``invalid_grant``: the client may use none, or the user has not shown the factor
+            or is not in the group that the client requires now.
     """
     may_use = client.may_use(audience)
     defined = {*SCOPES, *of_service(audience)}

@@ -74,9 +74,9 @@ def shown(user_code: str) -> str:
 
 
 def find_request(typed: str, user: User, info: ClientInfo) -> AuthorizationRequest | None:
-    """Return an unsaved request for the device that shows the code ``typed``; None if none does.
+    """Return an unsaved authorization request for the device that shows the code ``typed``.
 
-    The request needs recent authentication.
+    Return None if no device shows it. The request can be granted only after recent authentication.
 
     ``user``: the person who types the code.
     ``info``: the client info of the person's browser.
@@ -105,11 +105,10 @@ def find_request(typed: str, user: User, info: ClientInfo) -> AuthorizationReque
 
 
 def decide(asked: AuthorizationRequest, *, allows: bool) -> bool:
-    """Record whether the person allows the request of the device.
+    """Record whether the person allows the request of the device. Return whether that was recorded.
 
-    Return False if it has been answered or has expired.
-
-    Of two people who have typed the same code, this UPDATE lets one answer.
+    It is not if the request has expired or was answered before. If two people type the same code,
+    only one of them can answer.
     """
     rows = _unanswered().filter(pk=asked.device_id)
     return bool(rows.update(is_allowed=allows))
@@ -164,27 +163,27 @@ def _wait(device: DeviceAuthorization) -> NoReturn:
 
 
 class AlreadyAnswered(Exception):
-    """The request was answered meanwhile, for example in another tab."""
+    """The request was already answered, for example in another tab."""
 
 
 class ConsentMissing(Exception):
-    """The person has disconnected the app meanwhile."""
+    """The user has disconnected the app, so the earlier consent is no longer there."""
 
 
 def grant(
     asked: AuthorizationRequest, session: LoginSession, actor: Actor, *, agrees: bool = False
 ) -> str:
-    """Answer ``asked`` with a new code for the user of ``session``.
+    """Grant the request ``asked``: return a new authorization code for the user of ``session``.
 
-    If a device asks, return "": it redeems its device code instead.
+    If ``asked`` is the request of a device, return "": the device redeems its device code instead.
 
     ``agrees``: whether the person has just agreed to what the app gets.
 
     Raises:
-        AlreadyAnswered: the request was answered meanwhile; or the app registered itself, and
-            nobody had signed in to it in time.
-        ConsentMissing: the person has not just agreed, and no earlier agreement is left.
-        AccountChanged: the account was locked or changed meanwhile.
+        AlreadyAnswered: the request was answered before; or the app registered itself, and nobody
+            had signed in to it in time.
+        ConsentMissing: ``agrees`` is False, and the user has disconnected the app.
+        AccountChanged: the account was locked or changed after it was read from the database.
     """
     try:
         return _grant(asked, session, actor, agrees=agrees)
@@ -228,5 +227,5 @@ def refuse(asked: AuthorizationRequest) -> None:
 
 
 def close(asked: AuthorizationRequest) -> bool:
-    """Delete a stored request; return False if it was answered meanwhile."""
+    """Delete the stored request ``asked``; return False if it was answered and deleted before."""
     return bool(AuthorizationRequest.objects.filter(pk=asked.pk).delete()[0])

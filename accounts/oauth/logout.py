@@ -301,7 +301,11 @@ class Starter:
 
 
 def measure(count: int, age: float, outcomes: Mapping[str, int]) -> None:
-    """Set the metrics: how many notices wait, the age of the oldest, and what became of others."""
+    """Set the metrics of notices.
+
+    ``count``: how many notices wait. ``age``: the age of the oldest in seconds.
+    ``outcomes``: how many notices were sent, and how many failed, since the last call.
+    """
     metrics.LOGOUT_NOTICES_WAITING.set(count)
     metrics.LOGOUT_NOTICES_OLDEST.set(age)
     for outcome, number in outcomes.items():

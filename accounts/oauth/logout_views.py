@@ -39,7 +39,10 @@ type Request = dict[str, str]
 @csrf_exempt  # The forms of apps may send the request. The page that signs out is protected.
 @views.page
 def logout(request: HttpRequest) -> HttpResponse:
-    """Store the request of an app in a cookie; without parameters, answer the stored request."""
+    """Store the request of an app in a cookie, and redirect to this URL without parameters.
+
+    Without parameters, carry the stored request out: sign the user out, or ask the user first.
+    """
     data = request.POST if request.method == "POST" else request.GET
     if not data or "csrfmiddlewaretoken" in data:
         return _page(request)

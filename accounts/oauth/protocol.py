@@ -109,7 +109,10 @@ def answers(*methods: str) -> Callable[[View], View]:
 
 
 def endpoint(view: Endpoint) -> View:
-    """Decorate a view that takes a request and its parameters, which come as a form by POST."""
+    """Decorate a view of an endpoint that takes POST requests with a form.
+
+    The view gets the request and a dict of the parameters in the form.
+    """
 
     @answers("POST")
     @wraps(view)
@@ -157,10 +160,10 @@ def form_of(request: HttpRequest) -> dict[str, str]:
 
 
 def required(sent: Mapping[str, str], name: str) -> str:
-    """Return the parameter ``name``.
+    """Return the value of the parameter ``name``.
 
     Raises:
-        OAuthError: it is missing.
+        OAuthError: the parameter is missing.
     """
     if name not in sent:
         raise OAuthError("invalid_request", f"The parameter {name} is missing.")

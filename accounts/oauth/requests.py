@@ -371,9 +371,9 @@ def find_request(key: str, browser: str) -> AuthorizationRequest | None:
 
 
 def choose(asked: AuthorizationRequest, session: LoginSession) -> None:
-    """Record that the user of ``session`` continues ``asked`` with that account.
+    """Record that the user has chosen to continue ``asked`` with the account of ``session``.
 
-    If the request was answered meanwhile, do nothing.
+    If the request was answered before and is deleted, do nothing.
     """
     AuthorizationRequest.objects.filter(pk=asked.pk).update(chosen=session.pk)
 
@@ -383,7 +383,7 @@ def store_unread(given: dict[str, str], browser: str, client: ClientInfo) -> Unr
 
     Raises:
         OAuthError: the parameters are too long in total. A stranger could otherwise fill the disk.
-        RateLimited: see :func:`store`.
+        RateLimited: the network of ``client`` has stored too many requests.
     """
     query = urlencode(given)
     if len(query) > LONGEST_QUERY:
@@ -397,12 +397,18 @@ def store_unread(given: dict[str, str], browser: str, client: ClientInfo) -> Unr
 
 
 def find_unread(key: str, browser: str) -> UnreadRequest | None:
-    """Return the unread request ``key`` as :func:`find_request` does."""
+    """Return the unread request ``key`` if the browser with the cookie value ``browser`` opened it.
+
+    Return None if another browser opened it, if it is unknown, or if it has expired.
+    """
     return _mine(UnreadRequest.objects.all(), key, browser)
 
 
 def hint_of(request: HttpRequest, next_url: str) -> Hint | None:
-    """Return the hint of the stored request that continues at ``next_url``, or None."""
+    """Return what the sign-in pages show of the app whose request continues at ``next_url``.
+
+    Return None if no request of this browser continues there.
+    """
     start = reverse("proceed", args=["x"]).removesuffix("x")
     if not next_url.startswith(start):
         return None

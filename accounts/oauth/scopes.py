@@ -51,7 +51,7 @@ _FOR_PEOPLE: dict[str, str | Promise] = {
 def is_sensitive(scope: Collection[str]) -> bool:
     """Return whether consent to the scopes ``scope`` requires recent authentication.
 
-    What the scopes of other services allow is unknown here, so they do.
+    The scopes of other services require it, because this site does not know what they allow.
     """
     return not _HARMLESS.issuperset(scope)
 
@@ -59,7 +59,7 @@ def is_sensitive(scope: Collection[str]) -> bool:
 def of_service(audience: str) -> Mapping[str, str]:
     """Return the scopes that the service ``audience`` defines, with their descriptions.
 
-    Names of scopes of this site are left out.
+    If the service defines a scope that has the name of a scope of this site, it is left out.
     """
     defined = settings.AUTHSITE.audience_scopes.get(audience, {})
     return {name: words for name, words in defined.items() if name not in SCOPES}

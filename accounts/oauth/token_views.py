@@ -219,10 +219,11 @@ def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopP
 
 
 def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
-    """Return the answer to ``request`` if it has the newest refresh token of a session.
+    """Renew the tokens for ``request``, which is answered before Django; return the answer.
 
-    If the request has another grant or is refused, change nothing and return None. For the short
-    path (``authsite.short_path``), which passes no request with a DPoP proof.
+    Return None, and change nothing, if the request has another grant, would be refused, or has a
+    refresh token that is not the newest one of its session. Django then answers it. The caller is
+    ``authsite.short_path``, which passes no request with a DPoP proof.
 
     Raises:
         CannotSign: the signing key cannot be decrypted.

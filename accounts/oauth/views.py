@@ -67,18 +67,20 @@ def redirect_to_app(target: str) -> HttpResponse:
 
 
 def lead_back(request: HttpRequest, client: Client, target: str) -> HttpResponse:
-    """Return a page that sends the browser to ``target``. Use it to answer forms.
+    """Return a page that sends the browser to ``target``, a URL of the app ``client``.
 
-    Chromium applies ``form-action`` to a redirect that answers a form, but not to this page.
+    Use it instead of a redirect to answer a form: Chromium applies the directive ``form-action`` to
+    such a redirect, but not to this page.
     """
     context = {"client": client, "url": target, "host": uris.host_of(target)}
     return render(request, "accounts/oauth/leave.html", context)
 
 
 def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
-    """Decorate a view that apps redirect to.
+    """Decorate the view of a page to which apps send browsers, and which is open to strangers.
 
-    An :class:`OAuthError` is shown as a page, and so is a request that was answered meanwhile.
+    If the view raises an :class:`OAuthError`, a page shows it. Another page says that a request was
+    already answered, or that the account was changed.
     """
 
     @login_not_required
@@ -312,7 +314,7 @@ def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
 
 @page
 def proceed(request: HttpRequest, key: str) -> HttpResponse:
-    """Continue a stored request: show what it needs next, or lead back to the app.
+    """Continue a stored request: show the page that it needs next, or send the browser to the app.
 
     Only the browser that has opened the request may do so. A POST answers one of the pages.
     """

@@ -282,10 +282,11 @@ def _find_by_credentials(client_id: str, secret: str | None) -> Client | None:
 
 
 def credentials(request: HttpRequest, sent: dict[str, str]) -> tuple[str, str | None]:
-    """Return the client ID and the secret that ``request`` has; the secret is None if it has none.
+    """Return the client ID and the secret in ``request``; the secret is None if there is none.
 
     Raises:
-        OAuthError: see :func:`authenticate`.
+        OAuthError: ``invalid_client``: the request names no client, has an assertion, or its header
+            is malformed; ``invalid_request``: it uses two methods, or names two clients.
     """
     scheme, _, value = request.META.get("HTTP_AUTHORIZATION", "").partition(" ")
     if not scheme:

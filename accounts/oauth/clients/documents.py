@@ -59,9 +59,9 @@ class _NoResponse(Exception):
 
 
 def must_be_read(client_id: str, client: Client | None) -> bool:
-    """Return whether the document at ``client_id`` must be read before its app may be used.
+    """Return whether the document at ``client_id`` must be fetched before its app may be used.
 
-    ``client``: the app as it was read before; None if it is unknown.
+    ``client``: the app as stored when the document was fetched last; None if it never was.
     """
     if not uris.is_allowed(client_id):
         return False
@@ -80,7 +80,8 @@ def read(client_id: str, reader: User, info: ClientInfo) -> Client:
     does not answer, or if too many documents were read or are being read. A document that was
     refused or is too old is not used.
 
-    ``reader``: the person for whom it is read. ``info``: the client info of the browser.
+    ``reader``: the signed-in user who wants to sign in to the app.
+    ``info``: the client info of this user's browser.
 
     Raises:
         OAuthError: ``invalid_client``: the document cannot be read, or is not valid.

@@ -211,7 +211,7 @@ class Client(models.Model):
 
     @property
     def keeps_subjects(self) -> bool:
-        """Whether people keep their identifiers at the app when it is saved."""
+        """Whether the app will still know people by the same identifiers after it is saved."""
         stored = Client.objects.filter(pk=self.pk).exclude(sector=self.sector)
         return not stored.filter(connections__isnull=False).exists()
 

@@ -134,7 +134,7 @@ def current_secret(client: Client) -> str:
 
 
 def former_secret_ends_at(client: Client) -> datetime | None:
-    """Return until when the former secret is valid; None if there is no former secret."""
+    """Return the time at which the former secret expires, or None if there is no former secret."""
     rows = client.client_secrets.filter(expires_at__gt=clock.now())
     return rows.values_list("expires_at", flat=True).first()
 
@@ -157,7 +157,7 @@ def set_enabled(client: Client, actor: Actor, *, enabled: bool) -> bool:
 
 
 def authenticate(client_id: str, secret: str) -> Client | None:
-    """Return the app with this id if ``secret`` is one of its secrets and the app is enabled."""
+    """Return the app with this id if it is enabled and has this secret, else None."""
     if not SECRET.is_key(secret):
         return None
     row, client = _WITH_SECRET.firsts(secret=SECRET.id_of(secret), id=client_id)
@@ -168,12 +168,12 @@ def authenticate(client_id: str, secret: str) -> Client | None:
 
 
 def find_client(client_id: str) -> Client | None:
-    """Return the app with this id, even if it is disabled."""
+    """Return the app with this id, even if it is disabled, or None if there is none."""
     return _BY_ID.first(id=client_id)
 
 
 def find_enabled(client_id: str, kind: Q) -> Client | None:
-    """Return the app with this id if it is enabled and of the ``kind``."""
+    """Return the app with this id if it is enabled and meets the condition ``kind``, else None."""
     if uris.is_withdrawn(client_id):
         return None
     return Client.objects.filter(kind, pk=client_id, disabled_at=None).first()
@@ -189,7 +189,7 @@ def prune() -> int:
 
 
 def tell(event: Event, detail: str, actor: Actor) -> None:
-    """Record the event for the member of staff who causes it, and for every superuser."""
+    """Record ``event`` in the histories of ``actor``, if that is a user, and of every superuser."""
     concerned = Q(is_superuser=True) | Q(username=actor.name)
     for user in User.objects.filter(concerned, is_active=True):
         record(user, event, actor, detail=detail)

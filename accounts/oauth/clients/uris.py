@@ -51,7 +51,7 @@ def may_register(uri: str, *, is_public: bool, may_be_localhost: bool = False) -
 
 
 def check(uri: str, *, is_public: bool, may_be_localhost: bool = False) -> None:
-    """Check that :func:`may_register` returns True.
+    """Raise an error unless an app may register ``uri``, as :func:`may_register` decides.
 
     Raises:
         ValidationError: the app may not register ``uri``.
@@ -88,8 +88,11 @@ def check_all(uris: Collection[str], *, is_public: bool, may_be_localhost: bool)
 def check_called(uri: str, *, may_be_private: bool) -> None:
     """Check that this site may send requests for an app to ``uri``, which may be empty.
 
+    ``may_be_private``: whether requests to private IP addresses are allowed.
+
     Raises:
-        ValidationError: an app may not register ``uri``, or it is in a private network.
+        ValidationError: an app may not register ``uri``; or ``uri`` names a private IP address or
+            this machine, and ``may_be_private`` is False.
     """
     if uri:
         check(uri, is_public=False)
