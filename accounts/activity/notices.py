@@ -94,8 +94,8 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     If the event is a change of the account, every address of the account is notified, because a
     thief may read one of the mailboxes. From a lock until the end of the review, suspended and
     removed addresses are notified as well, without a link. They may belong to a thief, and so may
-    addresses that are too young to count. Therefore the notices to all of these addresses contain
-    no details.
+    addresses that were added too recently to prove ownership. Therefore the notices to all of these
+    addresses contain no details.
     """
     if not _is_news(user, row):
         return

@@ -70,7 +70,7 @@ ERRORS = {
 def decide(
     asked: AuthorizationRequest, session: LoginSession | None, *, is_opening: bool = True
 ) -> Step:
-    """Return the step that the request ``asked`` requires next, or ``GRANTED`` if it requires none.
+    """Return the next step of the request ``asked``: ``GRANTED`` if it requires nothing more.
 
     ``session``: the session of the browser; None if nobody is signed in there.
     ``is_opening``: whether the page that asks for consent would be opened now, not answered.

@@ -220,7 +220,7 @@ def refuse(asked: AuthorizationRequest) -> None:
     If a device asks, also record the refusal, so that the device gets ``access_denied``.
 
     Raises:
-        AlreadyAnswered: the request was answered meanwhile.
+        AlreadyAnswered: the request was answered before, for example in another tab.
     """
     if not close(asked) or (asked.device_id and not decide(asked, allows=False)):
         raise AlreadyAnswered

@@ -59,7 +59,7 @@ SIGNED = Further(algorithm, is_needed=Client.objects.exists)
 def be_ready() -> None:
     """Load the signing keys, so that :func:`issue` cannot fail later; create them if necessary.
 
-    Call this before a code is spent, outside of transactions.
+    Call this before a code is used up, outside of transactions.
 
     Raises:
         CannotSign: a signing key cannot be decrypted.

@@ -153,7 +153,7 @@ def _redeemed(
 ) -> Answer:
     """Return the tokens for the code ``held``.
 
-    All checks that may refuse the request come before the code is spent.
+    All checks that may refuse the request come before the code is used up.
     """
     if held.dpop_jkt not in {"", proof.thumbprint}:
         raise OAuthError("invalid_grant", "The code is bound to another key.")

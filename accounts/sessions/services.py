@@ -56,7 +56,11 @@ def create(
     is_remembered: bool,
     stepped_up_at: datetime | None = None,
 ) -> LoginSession:
-    """Create a session of ``user`` in the browser of ``client``."""
+    """Store and return a new session of ``user`` in the browser of ``client``.
+
+    ``is_remembered``: whether the session outlives the browser.
+    ``stepped_up_at``: what ``signin.policy.stepped_up_at`` returned for ``proofs``.
+    """
     config = settings.AUTHSITE
     ends_at = clock.now() + timedelta(
         days=config.remember_days if is_remembered else config.session_days

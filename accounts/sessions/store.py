@@ -88,7 +88,7 @@ class SessionStore(db.SessionStore):
         """Store the session data in one statement.
 
         Raises:
-            UpdateError: the session was deleted in the meantime.
+            UpdateError: the session data was deleted after this request had read it.
         """
         if self.session_key is None:
             self.create()

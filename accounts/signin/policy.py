@@ -173,9 +173,10 @@ def may_end_sessions(session: LoginSession) -> bool:
 
 
 def stepped_up_at(user: User, proofs: Sequence[Proof]) -> datetime | None:
-    """Return when a sign-in with ``proofs`` showed a second factor that counts (:func:`_counts`).
+    """Return when ``proofs`` last showed a second factor that is old enough (:func:`_counts`).
 
-    Return None if none of its factors counts, or if the last one does not.
+    Return None if no second factor was shown, or if the last one is so new that a thief may have
+    added it.
     """
     at, now = None, clock.now()
     for proof in proofs:
@@ -187,7 +188,10 @@ def stepped_up_at(user: User, proofs: Sequence[Proof]) -> datetime | None:
 
 
 def steps_up(session: LoginSession, proof: Proof) -> bool:
-    """Return whether ``proof``, shown in ``session``, is of a second factor that counts."""
+    """Return whether ``proof``, shown in ``session``, is of a second factor that is old enough.
+
+    A newer factor may have been added by a thief of the session: see :func:`_counts`.
+    """
     if proof.method not in FACTORS:
         return False
     factor, at = twofactor.find(session.user, proof.key), session.stepped_up_at
@@ -217,10 +221,10 @@ def _counts(
 
 @dataclass(frozen=True)
 class NewFactor:
-    """What the user of a session can do whose second factor does not count yet.
+    """What to tell a user who has shown a second factor that is too new for an action.
 
-    ``may_show``: whether the account has another one, which counts.
-    ``until``: when the newest one counts; None if it does from the next sign-in on.
+    ``may_show``: whether the account has another factor, which is old enough.
+    ``until``: when the newest factor is old enough; None if it is from the next sign-in on.
     """
 
     may_show: bool
@@ -228,7 +232,7 @@ class NewFactor:
 
 
 def new_factor(session: LoginSession) -> NewFactor:
-    """Return what to tell the user of ``session``, which ``has_new_factor``."""
+    """Return what to tell the user of ``session``, who has shown a factor that is too new."""
     rows = twofactor.devices(session.user)
     may_show = any(_counts(row, begun_at=session.begun_at) for row in rows)
     newest = twofactor.find(session.user)

@@ -80,7 +80,10 @@ def _or_in_database[**P, R](function: Callable[P, R]) -> Callable[P, R]:
 
 @_or_in_database
 def hit(budgets: Sequence[Budget], now: int, silent: Sequence[Budget] = ()) -> dict[str, int]:
-    """Do the same as ``database_store.hit``, which describes the arguments and the result."""
+    """Take the cost of an action from all ``budgets``, or from none if one is too small.
+
+    The arguments and the result are those of ``database_store.hit``.
+    """
     small = _run(budgets, now) if budgets else {}
     if small or not silent:
         return small

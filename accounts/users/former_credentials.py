@@ -64,8 +64,8 @@ def removed(user: User, *kinds: Kind) -> QuerySet[FormerCredential]:
 def notified_emails(user: User) -> QuerySet[FormerCredential]:
     """Return the former email addresses that get notices until the review has ended.
 
-    These are the suspended addresses, and the removed addresses that count. A thief may have added
-    and removed hundreds of others.
+    These are the suspended addresses, and the removed ones that still prove ownership. A thief may
+    have added and removed hundreds of others.
     """
     rows = removed(user, Kind.EMAIL) | suspended(user).filter(kind=Kind.EMAIL)
     return rows.order_by("pk")
@@ -80,13 +80,11 @@ def recent_emails(user: User) -> QuerySet[FormerCredential]:
 
 
 def find_notified_email(key: str) -> FormerCredential | None:
-    """Find the former email address ``key`` of a locked account that still gets notices there.
+    """Return a former email address to which a locked account still sends notices, with its user.
 
-    Args:
-        key: the canonical form of the email address.
+    Return None if there is no such account.
 
-    Returns:
-        The former email address with its user, or None if there is no such account.
+    ``key``: the canonical form of the email address.
     """
     owners = User.objects.filter(
         former_credentials__kind=Kind.EMAIL,
@@ -114,7 +112,7 @@ def password_hash(user: User, lock: Lock) -> str | None:
 
 
 def use_removed_factor(user: User, consumes: Callable[[Any], bool]) -> str | None:
-    """Check a code with the removed second factors of ``user`` that count.
+    """Check a code with the removed second factors of ``user`` that still prove ownership.
 
     Args:
         user: the account that held the factors.

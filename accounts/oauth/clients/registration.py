@@ -61,7 +61,7 @@ def make(
 
 
 def find_token(text: str) -> RegistrationToken | None:
-    """Return the token with this text if it may still register an app."""
+    """Return the token with this text if it may still register an app, else None."""
     if not REGISTRATION.is_key(text):
         return None
     token = RegistrationToken.objects.filter(

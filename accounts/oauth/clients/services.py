@@ -64,7 +64,7 @@ def create(client: Client, actor: Actor) -> str:
     """Save the new app ``client``; return its secret, or an empty text if it has none.
 
     Raises:
-        ValidationError: see :meth:`Client.clean`.
+        ValidationError: a field of ``client`` is invalid, as :meth:`Client.clean` decides.
     """
     client.full_clean()
     client.save(force_insert=True)
@@ -82,10 +82,10 @@ def create(client: Client, actor: Actor) -> str:
 def change(client: Client, fields: Collection[str], actor: Actor) -> None:
     """Save only the ``fields`` of ``client``, so that a concurrent disabling is not undone.
 
-    If the app now has a key, its secrets are deleted, and stay so if the key is removed later.
+    If the app now has a key, its secrets are deleted for good, even if the key is removed later.
 
     Raises:
-        ValidationError: see :meth:`Client.clean`.
+        ValidationError: a field of ``client`` is invalid, as :meth:`Client.clean` decides.
     """
     if not fields:
         return
