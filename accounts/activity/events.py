@@ -319,7 +319,7 @@ for _name, _event in EVENTS.items():
 
 
 def names(*events: Event) -> frozenset[str]:
-    """Return the names of ``events``."""
+    """Return the names of ``events``, as the database stores them."""
     return frozenset(event.name for event in events)
 
 

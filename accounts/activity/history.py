@@ -165,7 +165,7 @@ class Entry:
 
     @property
     def reason(self) -> str:
-        """The reason that staff gave."""
+        """Why a member of staff caused the event; empty if none did."""
         return self.row.reason
 
     @property

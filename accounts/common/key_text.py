@@ -21,7 +21,7 @@ PATTERN = re.compile(r"authsite_(?:client_|register_)?[a-z2-7]{55}", re.ASCII)
 
 @dataclass(frozen=True)
 class NewKey:
-    """A new text, and the id and digest to store."""
+    """The text of a new key, and the id and the digest that the database stores of it."""
 
     text: str
     id: str

@@ -95,7 +95,7 @@ def new(
 
 
 def insert(new: AppSession) -> None:
-    """Insert the session that :func:`new` has returned."""
+    """Store ``new``, an unsaved session that :func:`new` has returned, in the database."""
     sessions.insert.run(new.session)
     _INSERT.run(new)
 

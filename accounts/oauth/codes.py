@@ -88,7 +88,7 @@ def issue(asked: AuthorizationRequest, session: LoginSession) -> str:
 def get(
     code: str, client: Client, redirect_uri: str = "", code_challenge: str = ""
 ) -> AuthorizationCode:
-    """Return the row of ``code``, even if the code was already used, if ``client`` got the code.
+    """Return the row of ``code`` if it was issued to ``client``, even if it was already used.
 
     A device code has no redirect URI and no challenge.
 

@@ -129,7 +129,7 @@ def is_needed() -> bool:
 
 
 def give_up() -> int:
-    """Delete the notices that are older than a day; return how many."""
+    """Delete the notices that are older than a day; return how many were deleted."""
     old = LogoutNotice.objects.filter(created_at__lte=clock.now() - NOTICES.life)
     for app, count in old.order_by().values_list("client").annotate(Count("pk")):
         log.error("App %s was not told that sessions ended: %d", app, count)

@@ -127,7 +127,7 @@ def live_or_stopped(user: User) -> QuerySet[LoginSession]:
 
 
 def signed_in(people: QuerySet[User]) -> QuerySet[User]:
-    """Return those of ``people`` who are signed in anywhere."""
+    """Return those of ``people`` who have a live session."""
     return people.filter(pk__in=LoginSession.objects.filter(is_live(clock.now())).values("user"))
 
 
@@ -229,9 +229,11 @@ def revoke_by_id(user: User, session_id: uuid.UUID, actor: Actor) -> bool:
 
 
 def revoke_all(user: User, *, keep: uuid.UUID | None = None, reason: str = "") -> None:
-    """Revoke all sessions of ``user`` except ``keep``.
+    """Revoke all sessions of ``user`` except the one with the id ``keep``.
 
-    No event is recorded: the caller records why the sessions are revoked.
+    No event is recorded: the caller does that.
+
+    ``reason``: the name of this event, which is stored with each session.
     """
     sessions = LoginSession.objects.filter(user=user)
     _revoke(sessions.exclude(pk=keep) if keep else sessions, reason)

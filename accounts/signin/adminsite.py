@@ -231,7 +231,12 @@ class RowsField(forms.ModelMultipleChoiceField):  # type: ignore[type-arg]  # as
     widget = forms.CheckboxSelectMultiple
 
     def clean(self, value: Any) -> Any:
-        """Return the chosen rows. Django asks the database even for ids that no row can have."""
+        """Return the chosen rows.
+
+        Raises:
+            ValidationError: an id is not that of a row. The database is not asked for ids that no
+                row can have.
+        """
         for text in value or ():
             if not _is_id(self.queryset, text):
                 message = self.error_messages["invalid_pk_value"]

@@ -35,7 +35,7 @@ MAKE_PASSKEY = timedelta(minutes=5)
 
 
 class Requirement(Enum):
-    """What must still be shown before a person is signed in."""
+    """What a sign-in still requires before a session is created."""
 
     CREDENTIAL = "credential"
     EMAIL = "email"
