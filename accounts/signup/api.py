@@ -125,7 +125,8 @@ class ResendView(Open, APIView):
     def post(self, request: Request) -> Response:
         """Email another code if a sign-up with that email address is pending.
 
-        The response is the same if no such sign-up is pending.
+        The response is the same if no such sign-up is pending. Without a username, the newest
+        sign-up from the same line gets the code, or the newest of all.
         """
         data = valid(ResendSerializer(data=request.data))
         services.send_again_to(

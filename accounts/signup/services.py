@@ -12,6 +12,7 @@ from urllib.parse import urlencode
 from django.conf import settings
 from django.contrib.auth.hashers import is_password_usable, make_password
 from django.db import transaction
+from django.db.models import Case, When
 from django.urls import reverse
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -96,8 +97,6 @@ class SignupEnded(PublicError):
 
 
 LIFE = timedelta(days=3)
-# How many sign-ups with the same email address get a new code from one request.
-MOST_AT_ONE = 3
 CODE = Purpose("signup.code")
 LINK = Purpose("signup.link", life=LIFE)
 
@@ -194,11 +193,13 @@ def send_again(signup: PendingSignup, *, client: ClientInfo | None) -> None:
 
 
 def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None:
-    """Email new codes for the pending sign-ups with this email address.
+    """Email a new code for the pending sign-up with this email address.
 
-    Neither the result nor the time that it takes reveals whether there is such a sign-up.
+    Neither the result nor the time that it takes reveals whether there is such a sign-up, or how
+    many there are.
 
-    ``username``: if set, only the sign-up with this username gets a new code.
+    ``username``: the username of the sign-up. If it is empty, the newest sign-up from the line of
+        the client gets the code, or the newest of all: a stranger may have signed up later.
 
     Raises:
         RateLimited: the client has requested too many emails.
@@ -209,11 +210,11 @@ def send_again_to(email: str, *, client: ClientInfo, username: str = "") -> None
     waiting = PendingSignup.objects.filter(email_key=key, expires_at__gt=clock.now())
     if username:
         waiting = waiting.filter(username_key=usernames.key(username))
-    # Not only the newest sign-up: if a stranger signed up later with the same email address, its
-    # owner would get no new code. Without a sign-up, an empty one costs the same work.
-    for signup in list(waiting.order_by("-expires_at")[:MOST_AT_ONE]) or [PendingSignup()]:
-        with suppress(SignupEnded):
-            _issue_again(signup, may_send=throttle.may_send(key, client))
+    is_own = Case(When(wide_network=client.wide_network, then=0), default=1)
+    # Without a sign-up, an empty one costs the same work.
+    signup = waiting.order_by(is_own, "-expires_at").first() or PendingSignup()
+    with suppress(SignupEnded):
+        _issue_again(signup, may_send=throttle.may_send(key, client))
 
 
 def correct_email(signup: PendingSignup, email: str, *, client: ClientInfo) -> None:

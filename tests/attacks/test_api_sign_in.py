@@ -2,6 +2,7 @@
 
 import re
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 from django.core.management import call_command
@@ -181,18 +182,23 @@ def test_a_sign_up_answers_and_costs_the_same_for_a_taken_and_a_free_email(peopl
 def test_resending_and_wrong_codes_answer_and_cost_the_same_without_a_pending_sign_up(
     people, clock
 ):
-    clock.advance(minutes=2)
-    before = len(outbox())
-    for path, more, status in (
-        ("email/resend/", {}, 200),
-        ("email/verify/", {"code": WRONG_CODE}, 400),
+    for name, line in (("x", "198.51.100.1"), ("y", "203.0.113.1")):
+        sign_up(at(line), name, email="crowd@example.org")
+    before, names = len(outbox()), (*NAMES, "crowd")
+    for path, more, status, line in (
+        ("email/resend/", {}, 200, "192.0.2.1"),
+        ("email/resend/", {"username": "x"}, 200, "10.1.0.1"),
+        ("email/verify/", {"code": WRONG_CODE}, 400, "10.2.0.1"),
     ):
-        sent = [{"email": f"{name}@example.org", **more} for name in NAMES]
-        works = [work(lambda path=path, one=one: call(path, one)) for one in sent]
-        assert works == [works[0]] * len(NAMES)
+        clock.advance(minutes=2)
+        sent = [{"email": f"{name}@example.org", **more} for name in names]
+        asked = [partial(call, path, one, client=at(line)) for one in sent]
+        works = [work(act) for act in asked]
+        assert works == [works[0]] * len(names)
         assert works[0][0] == status
 
-    assert [mail.to for mail in outbox()[before:] if mail.to] == ["pending@example.org"]
+    told = [mail.to for mail in outbox()[before:] if mail.to]
+    assert told == ["pending@example.org", "crowd@example.org", "crowd@example.org"]
 
 
 def test_a_right_password_alone_gives_a_challenge_and_nothing_else(clock):
