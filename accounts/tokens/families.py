@@ -103,8 +103,9 @@ _ROTATE = PreparedUpdate(
     ),
     # What a new access token contains, and what else a refresh of an app needs.
     returning=(
-        *("id", "user_id", "kind", "amr", "auth_time", "idle_at", "ends_at", "scope"),
-        *("dpop_thumbprint", "pairwise_subject", "used_at", "rotated_at"),
+        *("id", "user_id", "kind", "amr", "auth_time", "factor_at", "stepped_up_at"),
+        *("idle_at", "ends_at", "scope", "dpop_thumbprint", "pairwise_subject"),
+        *("used_at", "rotated_at"),
     ),
     refresh_digest=P("next"),
     former_digest=F("refresh_digest"),
