@@ -37,6 +37,7 @@ from accounts.passwords.forms import CurrentPasswordField, NewPasswordField, ref
 from accounts.passwords.strength import measure
 from accounts.recovery import evidence
 from accounts.recovery import services as recovery
+from accounts.recovery.checklist import Checklist
 from accounts.recovery.locks import Access
 from accounts.recovery.rule import Outcome
 from accounts.sessions import last_method
@@ -94,7 +95,7 @@ class FormerPasswordForm(forms.Form):
 
     former = CurrentPasswordField(
         label=_("Your old password"),
-        help_text=_("The password that you had before the lock, even if it has changed since."),
+        help_text=_("The one that you had before, even if it has changed since."),
     )
 
 
@@ -157,21 +158,20 @@ class ResetProofView(View):
         context = page_context(
             self.request, user, self.progress.first_step, form, passkey_error=passkey_error
         )
+        # A new password ends the trust in every browser, so the page does not offer to trust one.
+        context |= {"assessment": assessment, "trust_days": 0, "is_reset": True}
+        if user.lock is None:
+            return render(self.request, "accounts/passwords/second.html", context)
+        if removed := evidence.removed_passkeys(user):
+            context["passkey_options"] = json.dumps(passkeys.options_for_second_step(user, removed))
         context |= {
-            # A new password ends the trust in every browser, so the page does not offer to trust
-            # one.
-            "trust_days": 0,
-            "assessment": assessment,
             # If the mailbox does not count as a proof, it may belong to a thief, so the page does
             # not show the username.
             "username": user.username if assessment.outcome is not Outcome.NOTHING else "",
             "password_form": password_form or FormerPasswordForm(),
-            "is_reset": True,
+            "checklist": Checklist(assessment),
         }
-        if removed := evidence.removed_passkeys(user):
-            context["passkey_options"] = json.dumps(passkeys.options_for_second_step(user, removed))
-        name = "reset_locked" if user.lock else "second"
-        return render(self.request, f"accounts/passwords/{name}.html", context)
+        return render(self.request, "accounts/passwords/reset_locked.html", context)
 
     def verify_passkey(self, credential: str) -> HttpResponse:
         """Verify the response of a passkey, store the proof, and show the page again.
@@ -376,8 +376,10 @@ class ResetLinkView(ResetProofView):
         if reset_request is None or found.user.lock:
             messages.success(request, gettext("Your new password is set. Sign in with it."))
             # After a lock, the sign-in leads to the page to review what the lock has suspended.
-            is_locked = found.user.lock
-            return redirect_to_login(reverse("review")) if is_locked else redirect("account_login")
+            if found.user.lock is None:
+                return redirect("account_login")
+            flow.suggest_login(request, user.username)
+            return redirect_to_login(reverse("review"))
         messages.success(request, gettext("Your new password is set."))
         return flow.start_sign_in(
             request,

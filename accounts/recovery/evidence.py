@@ -8,6 +8,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
@@ -27,6 +28,7 @@ from accounts.twofactor.models import Authenticator, Factor, Passkey, RecoveryCo
 from accounts.twofactor.webauthn import PasskeyResponse
 from accounts.users import former_credentials
 from accounts.users import models as users_models
+from accounts.users.emails import masked
 from accounts.users.models import FormerCredential, User
 
 _KINDS = {
@@ -60,21 +62,36 @@ def shown_by(case: Case, proofs: Iterable[Proof]) -> frozenset[Thing]:
 
 
 def _things(user: User) -> frozenset[Thing]:
-    has = [Thing(Kind.MAILBOX, row.key, row.confirmed_at) for row in user.emails.all()]
-    has += [Thing(Kind.FACTOR, row.persistent_id, row.made_at) for row in twofactor.devices(user)]
+    rows = user.emails.all()
+    has = [Thing(Kind.MAILBOX, r.key, r.confirmed_at, name=masked(r.email)) for r in rows]
+    for row in twofactor.devices(user):
+        has.append(Thing(Kind.FACTOR, row.persistent_id, row.made_at, name=_name(row)))
     if user.has_usable_password():
         has.append(Thing(Kind.PASSWORD, since=user.password_at))
     for former in former_credentials.replaced(user):
         kind, key = _KINDS[FormerCredential.Kind(former.kind)], former.key
+        name = masked(former.label)
         if kind is Kind.FACTOR:
-            key = former_credentials.row_of(former).persistent_id
-        has.append(Thing(kind, key, former.since, former.removed_at))
+            row = former_credentials.row_of(former)
+            key, name = row.persistent_id, _name(row)
+        has.append(Thing(kind, key, former.since, former.removed_at, name))
     counts = user.lock.counts if user.lock else (lambda thing: thing.until is None)
     if not any(counts(thing) for thing in has if thing.kind is Kind.MAILBOX):
         # A provider stands for the mailbox that the account did not have.
         identities = users_models.of(user)
-        has += [Thing(Kind.MAILBOX, str(row.pk), row.connected_at) for row in identities]
+        for row in identities:
+            name = masked(str(row))
+            has.append(Thing(Kind.MAILBOX, str(row.pk), row.connected_at, name=name))
     return frozenset(has)
+
+
+def _name(factor: Factor) -> str:
+    about = {"name": factor.name}
+    if isinstance(factor, RecoveryCodes):
+        return gettext("A recovery code")
+    if isinstance(factor, Passkey):
+        return gettext("Passkey “%(name)s”") % about
+    return gettext("Authenticator app “%(name)s”") % about
 
 
 def prospective(case: Case, lock: rule.Lock) -> Case:

@@ -154,12 +154,20 @@ def effects(user: User, notice: Notice | None = None) -> dict[str, Any]:
     }
 
 
-def first_changes(user: User) -> list[Activity]:
-    """Return the changes of the last 30 days that a lock of ``user`` can name, newest first."""
+def first_changes(user: User, notice: Notice | None = None) -> list[Activity]:
+    """Return the changes of the last 30 days that a lock of ``user`` can name, newest first.
+
+    These are the changes that are mailed, and the event of ``notice``. If there are too many, the
+    newest are left out, so that a thief cannot push the first one off the list.
+    """
     since = clock.now() - rule.MONTH
-    names = [event.name for event in events.EVENTS.values() if event.group is Group.CHANGE]
-    rows = Activity.objects.filter(user=user, at__gt=since, kind__in=names)
-    return list(rows.order_by("-at")[:MOST_CHANGES])
+    changes = [e.name for e in events.EVENTS.values() if e.group is Group.CHANGE and e.mail]
+    rows = Activity.objects.filter(user=user, at__gt=since, kind__in=changes).order_by("at")
+    # Without an IP address and an actor, no person has caused the event.
+    found = list(rows.exclude(ip="", actor="")[:MOST_CHANGES])
+    if notice and notice.row not in found:
+        found.append(notice.row)
+    return sorted(found, key=lambda row: row.at, reverse=True)
 
 
 def lock_naming(user: User, wrong_at: datetime) -> Lock:

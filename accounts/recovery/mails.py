@@ -28,7 +28,7 @@ def recovery(
     else:
         subject = _("Someone asked to remove your second factors")
         what = _("Someone reported your second factors as lost and asked us to remove them.")
-    stop = _("Stop the request. Have your password or a second factor at hand.")
+    stop = _("Stop the request. Have your password and your second factor ready.")
     return Message(
         to=email,
         subject=subject,
@@ -42,7 +42,7 @@ def recovery(
             *([] if may_be_strangers else _place(actor)),
         ],
         questions=[
-            (_("Was this you?"), _("Come back after the time above to continue.")),
+            (_("Was this you?"), _("Come back after that time and show the same things again.")),
             (_("Not you?"), stop),
         ],
         action_label=_("Stop the request"),

@@ -23,7 +23,7 @@ with as many, Support decides. Members of staff never wait: Support decides.
 """
 
 from collections.abc import Collection, Iterable, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
 
@@ -58,13 +58,15 @@ class Thing:
     """A credential that an account has or had.
 
     ``key`` distinguishes things of the same kind. ``since`` is None if the thing is as old as the
-    account; ``until`` is None if the account still has it.
+    account; ``until`` is None if the account still has it. ``name`` is shown to the owner, and
+    nothing depends on it.
     """
 
     kind: Kind
     key: str = ""
     since: datetime | None = None
     until: datetime | None = None
+    name: str = field(default="", compare=False)
 
 
 @dataclass(frozen=True)
@@ -144,6 +146,11 @@ class Case:
         if Kind.MAILBOX in proved and not self.is_staff:
             return Outcome.WAIT
         return Outcome.SUPPORT
+
+    @property
+    def needed(self) -> int:
+        """How many kinds open a locked account."""
+        return max(2, self._undone.kinds + 1 if self._undone else 0)
 
     @property
     def _undone(self) -> Opening | None:

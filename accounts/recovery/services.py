@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from django.conf import settings
 from django.db import transaction
 from django.utils.translation import gettext_lazy as _
 
@@ -110,6 +111,33 @@ class Assessment:
         """Whether a waiting period can begin."""
         is_free = self.running is None or self._outweighs
         return self.may_wait and self.outcome is Outcome.WAIT and is_free
+
+    @property
+    def step(self) -> str:
+        """The next step of somebody who has not shown enough: the section of ``lost.html``."""
+        steps = {
+            "finish": self.is_due and self.is_same,
+            "come_back": self.is_same and not self.may_stop,
+            "stop": self.may_stop,
+            "ask": self.may_ask,
+            "show_more": self.running is not None,
+        }
+        return next((step for step, is_next in steps.items() if is_next), "support")
+
+    @property
+    def wait_hours(self) -> int:
+        """The length of the wait."""
+        return settings.AUTHSITE.factor_recovery_hours
+
+    @property
+    def wait_days(self) -> int:
+        """The length of the wait in days, or 0 if it has no whole number of days."""
+        return 0 if self.wait_hours % 24 else self.wait_hours // 24
+
+    @property
+    def wait_ends_at(self) -> datetime:
+        """When a wait could end that begins now."""
+        return clock.now() + Recovery.wait()
 
     @property
     def _outweighs(self) -> bool:

@@ -41,20 +41,23 @@ class ObjectionForm(forms.Form):
 
 
 class WrongChangeForm(forms.Form):
-    """Ask which change of the last 30 days was the first that somebody else made."""
+    """Ask which change of the last 30 days was the first that somebody else made.
 
-    wrong = forms.ChoiceField(required=False, label=_("What was the first change that wasn’t you?"))
+    The template shows ``changes`` with their times, but no addresses or names: a former mailbox may
+    belong to a thief.
+    """
+
+    wrong = forms.ChoiceField(required=False)
 
     def __init__(self, changes: list[Activity], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
-        self._changes = {str(row.pk): row for row in changes}
-        sentences = [(key, str(row.event.sentence)) for key, row in self._changes.items()]
+        self.changes = {str(row.pk): row for row in changes}
         field = cast(forms.ChoiceField, self.fields["wrong"])
-        field.choices = [*sentences, ("", _("None of these"))]
+        field.choices = [(key, key) for key in self.changes]
 
     def wrong_at(self) -> datetime | None:
         """Return the time of the chosen change, or None."""
-        row = self._changes.get(self.cleaned_data["wrong"])
+        row = self.changes.get(self.cleaned_data["wrong"])
         return row.at if row else None
 
 
@@ -86,7 +89,7 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     notice = notices.find_notice(token)
     if notice is None:
         return render(request, "accounts/recovery/dead.html", status=404)
-    changes = locks.first_changes(notice.user)
+    changes = locks.first_changes(notice.user, notice)
     posted = request.POST if request.method == "POST" else None
     form = WrongChangeForm(changes, posted, initial={"wrong": str(notice.row.pk)})
     if not form.is_valid():
@@ -190,6 +193,8 @@ def review(request: HttpRequest) -> HttpResponseBase:
     Addresses that were removed before the lock can be restored, too.
     """
     session = current.session_of(request)
+    if session.user.horizon is None and suspension.is_reviewed(session.user):
+        raise Http404
     if request.method == "POST":
         return _review(request, session.user)
     context = {

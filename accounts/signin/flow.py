@@ -139,6 +139,8 @@ PENDING_SIGNUP = "pending_signup"
 REMEMBER = "pending_remember"
 # Session key: the locked account to which a proof in this browser would have signed in.
 LOCKED_OUT = "locked_out"
+# Session key: what the sign-in page fills in, once.
+SUGGESTED = "suggested_login"
 # How long after the proof the recovery of a locked account may begin.
 RECOVERY_LIFE = timedelta(minutes=1)
 # The names of the pages that ask for a requirement.
@@ -303,6 +305,11 @@ def pop_recovery(request: HttpRequest) -> tuple[User | None, Proof | None]:
     if user is None or not (is_recent and user.is_active and user.lock):
         return None, None
     return user, proof
+
+
+def suggest_login(request: HttpRequest, login: str) -> None:
+    """Let the next sign-in page of this browser fill in ``login``."""
+    request.session[SUGGESTED] = login
 
 
 def next_of(request: HttpRequest) -> str:

@@ -180,7 +180,6 @@ def page_context(
         "is_mailed": offer.is_mailed,
         "resend_wait": wait,
         "assessment": recovery.assess(user, *proofs),
-        "recovery_hours": settings.AUTHSITE.factor_recovery_hours,
         "passkey_error": passkey_error,
         "passkey_options": options,
         "trust_days": policy.trusted_browser_days(user),

@@ -107,7 +107,11 @@ def login_page(request: HttpRequest, form: LoginForm | None = None, **more: Any)
     if form or more or not _is_plain(request):
         context = _context(request, passkeys.options_to_sign_in())
         hint = flow.of(request)
-        form = form or LoginForm(initial={"login": hint.login} if hint and hint.login else None)
+        suggested = request.session.pop(flow.SUGGESTED, "")
+        login = suggested or (hint.login if hint else "")
+        form = form or LoginForm(initial={"login": login} if login else None)
+        if suggested:
+            form.fields["password"].widget.attrs["autofocus"] = True
         return render(request, TEMPLATE, context | {"form": form, "hint": hint, **more})
     config, text = _pages.get(spoken(), (None, ""))
     if config is not settings.AUTHSITE:

@@ -1,0 +1,61 @@
+"""The list of what opens a locked account, for the page that asks for it."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from django.utils.functional import Promise
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from accounts.common import localization
+from accounts.recovery import rule
+from accounts.recovery.rule import Kind, Outcome
+from accounts.recovery.services import Assessment
+
+# The words and the icon of each kind.
+WORDS = {
+    Kind.PASSWORD: (_("Your password"), "lock"),
+    Kind.MAILBOX: (_("Your email"), "mail"),
+    Kind.FACTOR: (_("Your second factor"), "key"),
+}
+
+
+@dataclass(frozen=True)
+class Entry:
+    """A kind of thing that the page asks for, with the names of those that count."""
+
+    label: Promise
+    icon: str
+    names: Sequence[str]
+    is_shown: bool
+
+
+class Checklist:
+    """What opens a locked account, and what of it was shown.
+
+    Until something that counts was shown, the list has every kind and no names. Otherwise it would
+    tell a stranger what the account has.
+    """
+
+    def __init__(self, found: Assessment) -> None:
+        self._found, self._is_open = found, found.outcome is not Outcome.NOTHING
+        counting = rule.kinds(found.case.counting) if self._is_open else set(Kind)
+        self.shown = found.kinds if self._is_open else frozenset()
+        self.missing = counting - self.shown
+        self.needed = min(found.case.needed, len(Kind))
+        self.needs_factor = self._is_open and Kind.FACTOR in counting
+        # Whether the number is enough, but not the kinds.
+        self.lacks_factor = Kind.FACTOR in self.missing and len(self.shown) >= self.needed
+        kinds = [kind for kind in Kind if kind in counting]
+        self.entries = [Entry(*WORDS[k], self._names(k), k in self.shown) for k in kinds]
+
+    def _names(self, kind: Kind) -> Sequence[str]:
+        case = self._found.case
+        if not self._is_open or case.lock is None:
+            return ()
+        if kind is Kind.PASSWORD:
+            on = {"date": localization.date_in_words(case.lock.horizon)}
+            return [gettext("The one that you had on %(date)s") % on]
+        things = [thing for thing in case.counting if thing.kind is kind]
+        oldest_first = sorted(things, key=lambda t: (str(t.since or ""), t.name))
+        return list(dict.fromkeys(thing.name for thing in oldest_first))
