@@ -150,6 +150,20 @@ def test_every_page_shows_a_waiting_request_to_the_signed_in_user(clock):
     assert all(banner in home.get(page).text for page in pages)
 
 
+def test_a_second_factor_stops_the_request_from_inside_and_the_page_says_so_for_ten_minutes(clock):
+    alice, _seed = with_factor()
+    home, page = signed_in(alice), "/accounts/recovery/"
+    assert home.get(page).status_code == 404
+    request_recovery()
+    assert 'name="former"' not in home.get(page).text, "the password alone stops nothing"
+
+    home.post(REAUTHENTICATE, {"code": unused_code(alice)})
+
+    assert "has been stopped" in home.get(page).text
+    clock.advance(minutes=10)
+    assert home.get(page).status_code == 404
+
+
 CHANGE = "/accounts/password/change/"
 
 
