@@ -28,7 +28,7 @@ from tests.support.steps import sign_in as post_sign_in
 
 LOCKDOWN = "/accounts/lockdown/"
 BANNER = "Someone asked to remove all your second factors."
-PROVE = "Prove that the account is yours"
+PROVE = "Prove that it’s you"
 REMOVE = "Remove my second factors"
 
 
