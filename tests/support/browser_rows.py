@@ -26,8 +26,10 @@ def fill_account(username: str) -> None:
         record(user, events.OTHERS_ENDED, Actor(PLACE, name="carol"), detail="3")
     for number in range(7):
         days = 30 if number % 2 else None
-        key_of(user, "activity:read profile:write sessions:write", days=days, name=WIDE)
+        key_of(user, "activity:read profile:read sessions:write", days=days, name=WIDE)
     user.api_keys.update(used_at=clock.now(), ip=PLACE.ip)
+    elsewhere = LoginSession.objects.filter(user=user, kind="browser").latest("begun_at")
+    user.api_keys.filter(expires_at=None).update(session=elsewhere.pk)
     app = make_app(WIDE, pk="notes", is_public=True, scope="openid")
     for browser in LoginSession.objects.filter(user=user, kind="browser"):
         connect_app(browser, app, "openid")
