@@ -92,7 +92,7 @@ def client_id(site):
 def test_a_newcomer_signs_up_on_the_way_to_an_app_and_sets_up_what_it_requires(
     site, open_page, app
 ):
-    page = open_page(site, expect=(400,))
+    page = open_page(site, expect=(400, 403))
     page.goto(app.address(site))
     sees(page, "Sign in")
     says(page, f"to continue to {NAME}")
@@ -105,6 +105,12 @@ def test_a_newcomer_signs_up_on_the_way_to_an_app_and_sets_up_what_it_requires(
     type_code(page, shown(key, time.time()), "Turn on two-step verification")
     sees(page, "Save your recovery codes")
     type_code(page, recovery_codes_on(page.content())[0])
+    sees(page, "Your second factor is new")
+    assert axe(page) == []
+    press(page, "Sign out")
+    says(page, f"to continue to {NAME}")
+    sign_in(page, "arriving")
+    type_code(page, shown(key, time.time() + 30))
 
     sees(page, f"Sign in to {NAME}")
     says(page, "arriving@example.org", "Any program on your device can claim to be")
