@@ -162,12 +162,12 @@ def first_changes(user: User, notice: Notice | None = None) -> list[Activity]:
     """
     since = clock.now() - rule.MONTH
     changes = [e.name for e in events.EVENTS.values() if e.group is Group.CHANGE and e.mail]
-    rows = Activity.objects.filter(user=user, at__gt=since, kind__in=changes).order_by("at")
+    rows = Activity.objects.filter(user=user, at__gt=since, kind__in=changes).order_by("pk")
     # Without an IP address and an actor, no person has caused the event.
     found = list(rows.exclude(ip="", actor="")[:MOST_CHANGES])
     if notice and notice.row not in found:
         found.append(notice.row)
-    return sorted(found, key=lambda row: row.at, reverse=True)
+    return sorted(found, key=lambda row: row.pk, reverse=True)
 
 
 def lock_naming(user: User, wrong_at: datetime) -> Lock:

@@ -1,0 +1,94 @@
+"""The pages of recovery: what they say, and to whom."""
+
+import pytest
+from django.test import Client
+
+from accounts.activity.models import Activity
+from accounts.recovery import locks
+from accounts.users import services as users
+from tests.support.disputes import (
+    MINE,
+    REVIEW,
+    THIEFS,
+    alice,
+    lock,
+    lock_link,
+    opens,
+    reset_link,
+)
+from tests.support.second_factor import enrolled
+from tests.support.signin import signed_in
+from tests.support.steps import LOGIN, make_user, sign_in
+
+pytestmark = pytest.mark.django_db
+
+NAMES = ("Authenticator app “Phone”", "The one that you had on", "a…@example.org")
+
+
+@pytest.fixture(autouse=True)
+def old_account(clock):
+    make_user("alice")
+    enrolled(alice())
+    clock.advance(days=60)
+
+
+def test_the_page_names_what_counts_only_to_whoever_has_shown_some_of_it():
+    users.confirm_email(alice(), THIEFS)
+    lock(alice())
+
+    theirs, mine = (Client().get(reset_link(to=to)).text for to in (THIEFS, MINE))
+
+    assert [name in theirs for name in ("0 of 2 shown", *NAMES)] == [True, False, False, False]
+    assert [name in mine for name in ("1 of 2 shown", *NAMES)] == [True] * 4
+    assert "Start the 3-day wait" in mine
+
+
+def test_an_opening_that_would_be_undone_needs_one_thing_more(clock):
+    signed_in(alice())
+    clock.advance(days=1)
+    lock(alice())
+    locks.Recovery.objects.create(user=alice(), opened_at=alice().locked_at, opened_with=2)
+
+    assert "1 of 3 shown" in Client().get(reset_link()).text
+
+
+def test_the_sign_in_after_the_reset_of_a_locked_account_fills_in_the_username_once(clock):
+    alice().authenticator_set.all().delete()
+    clock.advance(days=8)
+    lock(alice())
+    browser = Client()
+    assert opens(browser, reset_link())
+
+    first, second = browser.get(LOGIN).text, browser.get(LOGIN).text
+
+    assert [('value="alice"' in page, "autofocus" in page) for page in (first, second)] == [
+        (True, True),
+        (False, False),
+    ]
+
+
+def test_there_is_no_review_without_a_lock():
+    assert signed_in(alice()).get(REVIEW).status_code == 404
+
+
+def test_a_thief_cannot_push_the_first_wrong_change_off_the_list(monkeypatch):
+    monkeypatch.setattr(locks, "MOST_CHANGES", 2)
+    for kind in ("address_added", "password_changed", "passkey_added"):
+        Activity.objects.create(user=alice(), kind=kind, ip="192.0.2.1")
+    Activity.objects.create(user=alice(), kind="key_expires")
+
+    kinds = [row.kind for row in locks.first_changes(alice())]
+
+    assert kinds == ["password_changed", "address_added"]
+
+
+def test_the_page_of_a_lock_link_offers_its_event_first_and_names_no_address():
+    users.confirm_email(alice(), THIEFS)
+    signed_in(alice()).post("/accounts/email/", {"remove": alice().emails.get(email=THIEFS).pk})
+    sign_in(Client(HTTP_USER_AGENT="Another/1.0"), "alice")
+
+    page = Client().get(lock_link("email address was removed")).text
+
+    removed = Activity.objects.get(kind="address_removed")
+    assert f'value="{removed.pk}" checked' in page
+    assert THIEFS not in page
