@@ -713,7 +713,11 @@ CASES = FACTOR_CASES | {
         notified=(address_of("alice"), SECOND, THIRD),
     ),
     "suspended_deleted": Case(review("delete"), proof="pwd mail", prepare=suspend_the_address),
-    "reviewed": Case(post("/accounts/review/", done="1"), proof="pwd mail"),
+    "reviewed": Case(
+        post("/accounts/review/", done="1"),
+        proof="pwd mail",
+        prepare=lambda s: User.objects.update(horizon=s.clock.now()),
+    ),
     "review_ended": Case(
         lambda _scene: suspension.end_forgotten_reviews(),
         NOWHERE,
