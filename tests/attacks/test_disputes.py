@@ -311,7 +311,9 @@ def test_a_mailbox_locks_alone_once_in_thirty_days(home, clock):
     assert sets_password(Client(), reset_link())
     link = lock_link("password was reset")
 
-    assert "alone can’t lock" in Client().post(link).text
+    refused = Client().post(link).text
+    assert "alone can’t lock" in refused
+    assert {'href="#id_wrong"', 'id="id_wrong"'} <= set(refused.replace(">", " ").split())
     assert not alice().is_locked_down
     clock.advance(days=27)
     assert Client().post(link).status_code == 200
