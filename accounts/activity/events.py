@@ -105,6 +105,11 @@ PROOF_GUESSED = Event(
     group=Group.FAILURE,
     says_more=True,
 )
+SUPPORT_ASKED = Event(
+    _("Someone asked our team to decide who owns your account."),
+    mail=_("Someone asked our team to decide who owns your account"),
+    group=Group.CHANGE,
+)
 FORMER_GUESSED = Event(
     _("Someone tried five wrong passwords to recover your account."),
     mail=_("Someone tried to recover your account with wrong passwords"),
@@ -274,6 +279,11 @@ ENDED_BY_STAFF = Event(
     group=Group.SIGN_IN,
 )
 LIMITS_CLEARED = Event(_("The limits on sign-in were reset."))
+SUPPORT_DECIDED = Event(
+    _("Our team decided who owns the account."),
+    mail=_("Our team decided who owns your account"),
+    group=Group.CHANGE,
+)
 LOCK_LIFTED = Event(_("The account was unlocked."), mail=_("Your account was unlocked"))
 STAFF_ACTED = Event(_("Acted on another account as staff."))
 RIGHTS_CHANGED = Event(_("The account’s rights were changed."), mail=_("Your rights were changed"))

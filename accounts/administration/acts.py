@@ -219,15 +219,44 @@ _ALL = (
         "lift-lock",
         label=_("Unlock the account"),
         does=_(
-            "Lifts the lock and emails a link to set a new password. Someone locked the account "
-            "because they feared a thief: first make sure who asks."
+            "Emails a link to one address, which opens the account there and nowhere else. Someone "
+            "locked the account because they feared a thief: first make sure who asks."
         ),
-        shows=_("An email with the link, and “The account was unlocked” in their activity."),
+        shows=_("An email with the link, and a notice to every address."),
         run=steps.lift_lock,
         is_possible=steps.is_locked,
         targets=steps.addresses,
         everything=_("Primary address"),
         limit=(MAIL_AGAIN, JustSent),
+        is_severe=True,
+    ),
+    Act(
+        "decide",
+        label=_("Decide who owns the account"),
+        does=_(
+            "Emails a link to the address that you choose, which opens the account there and "
+            "nowhere else. The request to recover the account ends."
+        ),
+        shows=_("An email with the link, and a notice to every address."),
+        run=steps.decide,
+        is_possible=steps.has_case,
+        targets=steps.addresses_to_decide,
+        limit=(MAIL_AGAIN, JustSent),
+        is_severe=True,
+    ),
+    Act(
+        "lock",
+        label=_("Lock the account"),
+        does=_(
+            "Signs everyone out, ends API keys, and puts aside what was added in the week before "
+            "the change that you choose, and since. The owner opens the account with two of "
+            "password, email and second factor."
+        ),
+        shows=_("“The account was locked” in their activity, and a notice to every address."),
+        run=steps.lock,
+        is_possible=lambda facts: facts.user.is_active and not facts.user.is_locked_down,
+        targets=steps.changes_of,
+        everything=_("It began now"),
         is_severe=True,
     ),
     Act(

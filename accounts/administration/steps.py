@@ -13,12 +13,14 @@ from accounts.administration.person import Account, Facts
 from accounts.administration.roles import AlreadyDone, CannotWait, FactorNeeded
 from accounts.apikeys import services as apikeys
 from accounts.common.errors import LastWayIn
-from accounts.common.localization import speaking
+from accounts.common.localization import in_full, speaking
 from accounts.common.proofs import Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.emails import services as emails
 from accounts.passwords import changes
+from accounts.recovery import locks
 from accounts.recovery import services as recovery
+from accounts.recovery.models import Recovery
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
@@ -26,6 +28,7 @@ from accounts.throttle import services as throttle
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import Required
 from accounts.twofactor.models import Authenticator, Passkey
+from accounts.users import former_credentials
 from accounts.users.emails import key as email_key
 from accounts.users.models import PendingSignup, User
 from accounts.users.rights import superusers
@@ -123,8 +126,39 @@ def is_locked(facts: Facts) -> bool:
 
 
 def lift_lock(order: Order) -> None:
-    """Unlock the account, and email a link to set a new password."""
-    changes.lift_lock(order.user, order.target or order.user.email, order.actor)
+    """Email a link with which the account can be opened at one address, and nowhere else."""
+    email = order.target or order.user.email
+    changes.send_decision(order.user, email, order.actor, events.LOCK_LIFTED)
+
+
+def has_case(facts: Facts) -> bool:
+    """Return whether somebody has asked to recover the account, by waiting or by Support."""
+    rows = Recovery.objects.filter(user=facts.user).exclude(asked_at=None, at_support=[])
+    return facts.user.is_active and rows.exists()
+
+
+def addresses_to_decide(facts: Facts) -> list[Target]:
+    """Return the addresses of a user, and the former ones that still get notices."""
+    formers = former_credentials.notified_emails(facts.user)
+    return addresses(facts) + [Target(row.label, row.label) for row in formers]
+
+
+def decide(order: Order) -> None:
+    """Decide that the account opens for one address, and end the request and the case."""
+    changes.send_decision(order.user, order.target, order.actor, events.SUPPORT_DECIDED)
+
+
+def changes_of(facts: Facts) -> list[Target]:
+    """Return the changes that a lock can name as the first wrong one, with their time."""
+    rows = locks.first_changes(facts.user) if facts.user.is_active else []
+    return [Target(str(row.pk), f"{in_full(row.at)}: {row.event.sentence}") for row in rows]
+
+
+def lock(order: Order) -> None:
+    """Lock the account, as its owner can by a notice."""
+    named = (row for row in locks.first_changes(order.user) if str(row.pk) == order.target)
+    wrong = next(named, None)
+    locks.lock_down(order.user, order.actor, wrong.at if wrong else None)
 
 
 def clear_limits(order: Order) -> None:

@@ -191,6 +191,7 @@ class Migration(migrations.Migration):
                 ("told_at", models.DateTimeField(null=True)),
                 ("stopped_at", models.DateTimeField(null=True)),
                 ("stopped", models.JSONField(default=list)),
+                ("at_support", models.JSONField(default=list)),
                 ("lone_locks", models.JSONField(default=dict)),
             ],
         ),

@@ -22,7 +22,7 @@ from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
 from accounts.codes import services as codes
-from accounts.codes.services import LinkEnded
+from accounts.codes.services import LinkEnded, Purpose
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
 from accounts.common.localization import speaking
@@ -102,6 +102,8 @@ def _shared(username: str, email: str, token: str) -> dict[str, Any]:
 
 
 LINK = mailed_codes.RESET
+# The purpose of a link with which Support opens an account for one address.
+DECISION = Purpose("password.decision", life=LINK.life)
 # Stored instead of an email address if a reset link was not sent by email.
 NO_EMAIL = "-"
 
@@ -140,28 +142,29 @@ def send_reset_by_staff(user: User, email: str, actor: Actor) -> None:
         record(owner, events.RESET_SENT, actor, detail=email)
 
 
-def lift_lock(user: User, email: str, actor: Actor) -> None:
-    """Unlock the account of ``user`` for ``actor``, a member of staff, and email a reset link.
+def send_decision(user: User, email: str, actor: Actor, event: Event) -> None:
+    """Email a link that opens the account of ``user``, as ``actor``, a member of staff, decided.
 
-    The account has no password until the link is used. The review of what the lock suspended
-    remains.
+    The account stays locked until the link is used, and opens for nobody else: another mailbox gets
+    no such link. A request to wait and a case at Support end.
 
-    ``email``: the address of ``user`` to which the link is sent.
+    ``email``: the present or former address of ``user`` to which the link is sent.
+    ``event``: what is recorded, and told to every address.
 
     Raises:
         AccountChanged: the account was changed after ``user`` was read from the database.
     """
     with transaction.atomic():
         owner = users.lock_row(user)
-        users.unlock(owner)
-        _post_link(owner, email, actor)
-        record(owner, events.LOCK_LIFTED, actor, detail=email)
+        recovery.forget(owner)
+        _post_link(owner, email, actor, DECISION)
+        record(owner, event, actor, detail=email)
 
 
-def _post_link(owner: User, email: str, actor: Actor) -> None:
+def _post_link(owner: User, email: str, actor: Actor, purpose: Purpose = LINK) -> None:
     recipient = Recipient(emails.key(email), owner, email)
     subject = recipient.subject(mailed_codes.new_nonce())
-    token = codes.issue_link(LINK, subject, recipient.key)
+    token = codes.issue_link(purpose, subject, recipient.key)
     with speaking(owner.language):
         post(reset_by_staff_message(owner.username, email, token, actor.reason), life=LINK.life)
 
@@ -195,11 +198,18 @@ class Reset:
 
     ``email_key`` is the canonical form of the address that the link was sent to. It is ``NO_EMAIL``
     if the link was not sent by email.
+    ``purpose`` is ``DECISION`` if Support has decided that the account opens with the link.
     """
 
     user: User
     subject: str
     email_key: str
+    purpose: Purpose
+
+    @property
+    def is_decided(self) -> bool:
+        """Whether Support has decided that the account opens with the link."""
+        return self.purpose == DECISION
 
     @property
     def by_mail(self) -> bool:
@@ -218,13 +228,14 @@ def find_reset(token: str) -> Reset | None:
     A link is invalid if it was used, has expired or is older than the last change of credentials.
     Unless the account is locked, the account must still have the address that the link was sent to.
     """
-    link = codes.find_link(LINK, token)
+    found = ((purpose, codes.find_link(purpose, token)) for purpose in (LINK, DECISION))
+    purpose, link = next((pair for pair in found if pair[1]), (LINK, None))
     match link.subject.split() if link else []:
         case [user_id, version, _nonce]:
             as_mailed = User.objects.filter(pk=user_id, credential_version=version, is_active=True)
             user = as_mailed.first()
             if link and user and (user.lock or user.emails.filter(key=link.email).exists()):
-                return Reset(user, link.subject, link.email)
+                return Reset(user, link.subject, link.email, purpose)
     return None
 
 
@@ -253,10 +264,14 @@ def reset(
     """
     hashed = passwords.hash_password(password)
     with transaction.atomic():
-        if not codes.redeem(LINK, found.subject, token, found.email_key):
+        if not codes.redeem(found.purpose, found.subject, token, found.email_key):
             raise LinkEnded
         try:
-            if removes_factors:
+            if found.is_decided:
+                recovery.note_opened(found.user, None)
+                if removes_factors:
+                    twofactor.remove_all(found.user, events.FACTORS_RECOVERED, actor)
+            elif removes_factors:
                 recovery.remove_factors(found.user, *shown, actor=actor)
             elif found.user.lock:
                 # Check the proofs again: somebody may have objected while the password was hashed.
@@ -379,6 +394,8 @@ class ResetProgress:
         next sign-in.
         """
         user = self.found.user
+        if self.found.is_decided:
+            return None
         requirement = policy.next_requirement(user, self.proofs)
         if requirement is Requirement.PASSWORD and Kind.PASSWORD not in self.assessment.kinds:
             # Members of staff can add a second factor with the mailbox and the password. Therefore
@@ -398,7 +415,8 @@ class ResetProgress:
         """Whether the page offers to remove all second factors because they are lost."""
         user = self.found.user
         is_lost = twofactor.has_any(user) and not self.has_shown_factor
-        return is_lost and not user.is_privileged and self.assessment.may_finish
+        may_finish = self.found.is_decided or self.assessment.may_finish
+        return is_lost and not user.is_privileged and may_finish
 
 
 def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:

@@ -242,7 +242,8 @@ class ResetProofView(View):
         if act == "stop":
             recovery.cancel(user, *shown, actor=actor)
             return redirect(self.request.path)
-        recovery.ask(user, *shown, actor=actor)
+        asks = recovery.ask_support if act == "support" else recovery.ask
+        asks(user, *shown, actor=actor)
         return redirect(self.request.path)
 
 

@@ -21,6 +21,8 @@ class Recovery(models.Model):
     ``warned_at``: when a mail server accepted the first of these notices. The wait begins then.
     ``told_at``: when the last notices were posted.
     ``stopped``: the kinds that the last stopped request showed.
+    ``at_support``: what each person has shown who asked Support to decide, as ``asked``. While
+        there is such a case, no wait ends.
     ``lone_locks``: when each mailbox, named by its key, last locked the account alone.
     """
 
@@ -39,6 +41,7 @@ class Recovery(models.Model):
     told_at = models.DateTimeField(null=True)
     stopped_at = models.DateTimeField(null=True)
     stopped = models.JSONField(default=list)
+    at_support = models.JSONField(default=list)
     lone_locks = models.JSONField(default=dict)
 
     def __str__(self) -> str:
@@ -63,8 +66,9 @@ class Recovery(models.Model):
 
     @property
     def is_due(self) -> bool:
-        """Whether a notice was accepted, and the wait has ended."""
-        return self.warned_at is not None and self.due_at <= clock.now()
+        """Whether a notice was accepted, the wait has ended, and Support has no case."""
+        is_over = self.warned_at is not None and self.due_at <= clock.now()
+        return is_over and not self.at_support
 
     @property
     def opening(self) -> Opening | None:

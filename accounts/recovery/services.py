@@ -6,7 +6,6 @@ day, to every address of the account that counts, so that the owner can stop it.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -24,7 +23,7 @@ from accounts.mail.models import MailReceipt
 from accounts.mail.services import post
 from accounts.recovery import evidence, mails, rule
 from accounts.recovery.models import OPEN, Recovery
-from accounts.recovery.rule import Case, Kind, Outcome, Thing
+from accounts.recovery.rule import Case, Kind, Opening, Outcome, Thing
 from accounts.twofactor import services as twofactor
 from accounts.users import former_credentials
 from accounts.users import services as users
@@ -57,12 +56,14 @@ class Assessment:
 
     ``shown``: what they have shown, and what counts.
     ``running``: the row with the current request, or None.
+    ``others``: what others have shown to Support.
     """
 
     case: Case
     shown: frozenset[Thing]
     running: Recovery | None
     may_wait: bool
+    others: tuple[frozenset[Thing], ...] = ()
 
     @property
     def outcome(self) -> Outcome:
@@ -91,8 +92,22 @@ class Assessment:
 
     @property
     def may_finish(self) -> bool:
-        """Whether the account can be opened now."""
-        return self.outcome is Outcome.OPEN or (self.is_due and self.is_same)
+        """Whether the account can be opened now.
+
+        While Support has a case, only somebody can who shows more than everybody else.
+        """
+        most = max((len(rule.kinds(shown)) for shown in self.others), default=0)
+        may_open = self.outcome is Outcome.OPEN and len(self.kinds) > most
+        return may_open or (self.is_due and self.is_same)
+
+    @property
+    def may_ask_support(self) -> bool:
+        """Whether Support can be asked to decide.
+
+        Something was shown that counts, but it is not enough, or somebody else has shown as much.
+        """
+        is_stuck = self.outcome is Outcome.SUPPORT or (self.running and not self.is_same)
+        return bool(self.shown) and bool(is_stuck or self.others) and not self.may_finish
 
     @property
     def may_stop(self) -> bool:
@@ -183,7 +198,35 @@ def assess(user: User, *proofs: Proof) -> Assessment:
     shown = evidence.shown_by(case, proofs)
     row = found or Recovery.objects.filter(user=user).first()
     is_refused = row is not None and row.refuses(rule.kinds(shown))
-    return Assessment(case, shown, found, is_offered(user) and not is_refused)
+    may_wait = is_offered(user) and not is_refused and not (row and row.at_support)
+    cases = [things_of(case, asked) for asked in row.at_support] if row else []
+    others = tuple(each for each in cases if not each <= shown)
+    return Assessment(case, shown, found, may_wait, others)
+
+
+def things_of(case: Case, stored: list[list[str]]) -> frozenset[Thing]:
+    """Return the things of ``case`` that count and are ``stored``, each as ``[kind, key]``."""
+    return frozenset(thing for thing in case.counting if [thing.kind, thing.key] in stored)
+
+
+def ask_support(user: User, *proofs: Proof, actor: Actor) -> None:
+    """Ask Support to decide who owns the account of ``user``. Every address is notified.
+
+    Raises:
+        NotOffered: nothing was shown that counts, or the account can be opened without Support.
+        AccountChanged: the account was changed in the meantime.
+    """
+    with transaction.atomic():
+        owner = users.lock_row(user)
+        found = assess(owner, *proofs)
+        if not found.may_ask_support:
+            raise NotOffered
+        row, _is_new = Recovery.objects.get_or_create(user=owner)
+        shown = _stored(found.shown)
+        if shown not in row.at_support:
+            row.at_support.append(shown)
+            row.save(update_fields=["at_support"])
+            record(owner, events.SUPPORT_ASKED, actor)
 
 
 def ask(user: User, *proofs: Proof, actor: Actor) -> None:
@@ -204,12 +247,16 @@ def ask(user: User, *proofs: Proof, actor: Actor) -> None:
             return
         _stop(found.running)
         row, _is_new = Recovery.objects.get_or_create(user=owner)
-        row.asked = sorted([thing.kind, thing.key] for thing in found.shown)
+        row.asked = _stored(found.shown)
         row.asked_at, row.warned_at = clock.now(), None
         row.mails = _tell(owner, row, found.case, actor)
         row.told_at = row.asked_at
         row.save()
         record(owner, events.RECOVERY_ASKED, actor)
+
+
+def _stored(shown: frozenset[Thing]) -> list[list[str]]:
+    return sorted([thing.kind, thing.key] for thing in shown)
 
 
 def find_objection(token: str) -> tuple[User, Proof] | None:
@@ -262,9 +309,13 @@ def check(user: User, *proofs: Proof) -> Assessment:
     return found
 
 
-def note_opened(user: User, found: Assessment) -> None:
-    """Remember that the account of ``user`` was opened with what ``found`` says."""
-    opening = found.case.opened(clock.now(), found.shown)
+def note_opened(user: User, found: Assessment | None) -> None:
+    """Remember that the account of ``user`` was opened with what ``found`` says.
+
+    ``found`` is None if Support has opened it. Then only Support can undo it for 30 days.
+    """
+    now = clock.now()
+    opening = found.case.opened(now, found.shown) if found else Opening(now, len(Kind))
     kept = {"opened_at": opening.at, "opened_with": opening.kinds}
     Recovery.objects.update_or_create(user=user, defaults=kept)
 
@@ -287,15 +338,9 @@ def remove_factors(user: User, *proofs: Proof, actor: Actor) -> None:
 
 
 def forget(user: User) -> None:
-    """Delete the request of ``user`` and the links that were sent for it."""
-    gone: dict[str, Any] = {
-        "asked_at": None,
-        "asked": [],
-        "mails": [],
-        "warned_at": None,
-        "told_at": None,
-    }
-    Recovery.objects.filter(user=user).update(**gone)
+    """Delete the request of ``user``, the links that were sent for it, and the case at Support."""
+    times = dict.fromkeys(("asked_at", "warned_at", "told_at"))
+    Recovery.objects.filter(user=user).update(**times, asked=[], mails=[], at_support=[])
     codes.issued(Purpose(LINK), f"{user.pk} ").delete()
 
 

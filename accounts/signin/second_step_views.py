@@ -34,7 +34,7 @@ from accounts.twofactor.errors import WrongPasskey
 from accounts.users.models import User
 
 # What a person who has lost every second factor may ask for.
-RECOVERY_ACTIONS = {"ask", "finish", "stop"}
+RECOVERY_ACTIONS = {"ask", "finish", "stop", "support"}
 
 
 @method_decorator([login_not_required, form_page], name="dispatch")
@@ -141,6 +141,8 @@ class SecondStepView(View):
             return flow.resume(self.request, self.sign_in)
         if act == "stop":
             recovery.cancel(user, *proofs, actor=actor)
+        elif act == "support":
+            recovery.ask_support(user, *proofs, actor=actor)
         else:
             recovery.ask(user, *proofs, actor=actor)
         return redirect("second_step")

@@ -23,6 +23,7 @@ from authsite import __main__ as server
 from authsite.settings.storage import mailer
 from tests.support.api_keys import key_of
 from tests.support.apps import asked_for, make_app
+from tests.support.disputes import sets_password
 from tests.support.env import clean
 from tests.support.owner import OWNER, owner_link, printed_by
 from tests.support.process import free_port
@@ -38,6 +39,8 @@ from tests.support.steps import (
     mail_to,
     make_staff,
     make_user,
+    outbox,
+    path_of,
     sign_in,
     sign_in_twice,
     sign_up,
@@ -191,14 +194,14 @@ def test_clear_limits_lets_a_person_sign_in_again(alice):
     assert sign_in(Client(), "alice", PASSWORD).status_code == 302
 
 
-def test_lift_lock_unlocks_a_locked_account_once(alice):
+def test_lift_lock_mails_a_link_that_opens_a_locked_account(alice):
     lock_down(alice, Actor())
 
     assert answer("lift_lock", "alice")["sent_to"] == alice.email
 
-    alice.refresh_from_db()
-    assert not alice.is_locked_down
     assert last_event(alice) == ("lock_lifted", "@operator")
+    mail = next(mail for mail in outbox() if mail.subject.startswith("Set a new password"))
+    assert sets_password(Client(), path_of(mail.action_url))
     with pytest.raises(CommandError, match="alice is not locked"):
         call_command("lift_lock", "alice")
 

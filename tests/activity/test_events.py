@@ -11,7 +11,14 @@ from django.db import transaction
 from django.test import Client
 
 from accounts.activity import events
-from accounts.activity.events import ADDRESS_ADDED, EVENTS, LOCKED_DOWN, SIGNED_IN, Group
+from accounts.activity.events import (
+    ADDRESS_ADDED,
+    EVENTS,
+    LOCK_LIFTED,
+    LOCKED_DOWN,
+    SIGNED_IN,
+    Group,
+)
 from accounts.activity.models import Activity
 from accounts.activity.notices import combine_mails, end_links
 from accounts.activity.services import NOBODYS_LIFE, Actor, record
@@ -139,7 +146,7 @@ def links_of(notice, case, event, clock):
     assert ("IP address" in facts) is has_place
     assert ("NOT YOU?" in text) is (has_place and event is not LOCKED_DOWN)
     links = links_in(text, LOCKDOWN)
-    assert len(links) == (event is not LOCKED_DOWN)
+    assert len(links) == (event not in {LOCKED_DOWN, LOCK_LIFTED})
     for link in links:
         assert str(event.sentence) in Client().get(link).text
     return links

@@ -13,14 +13,17 @@ from accounts.administration.models import BulkAct, BulkPerson
 from accounts.apikeys.models import APIKey
 from accounts.common.client_info import NO_CLIENT
 from accounts.common.errors import PublicError
+from accounts.common.proofs import Method, Proof
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.oauth import connections
+from accounts.recovery import services as recovery
 from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import STAFF_CLEAR
 from accounts.twofactor.models import Authenticator
+from accounts.users import services as users
 from accounts.users.models import EmailAddress, PendingSignup, User
 from accounts.users.rights import ACTING, role_of
 from tests.support.administration import (
@@ -37,7 +40,7 @@ from tests.support.administration import (
 )
 from tests.support.api_keys import key_of, row_of
 from tests.support.apps import asked_for, connect_app, make_app
-from tests.support.disputes import NEW, sets_password
+from tests.support.disputes import NEW, accept_notices, reset_link, sets_password
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import (
@@ -84,6 +87,11 @@ def with_app(user):
     connections.agree(asked_for(make_app()), user, Actor())
 
 
+def with_request(user):
+    enrolled(user)
+    recovery.ask(again(user), Proof.now(Method.MAIL, address_of("alice")), actor=Actor())
+
+
 def switched_off(user):
     User.objects.filter(pk=user.pk).update(is_active=False)
 
@@ -99,6 +107,8 @@ PREPARED: dict[str, tuple[Callable[[User], object], str]] = {
     "disconnect-apps": (with_app, "app_disconnected"),
     "remove-factors": (enrolled, "factors_reset"),
     "lift-lock": (lambda user: lock_down(user, Actor()), "lock_lifted"),
+    "decide": (with_request, "support_decided"),
+    "lock": (id, "locked_down"),
     "deactivate": (id, "switched_off"),
     "reactivate": (switched_off, "switched_on"),
 }
@@ -196,22 +206,43 @@ def test_factors_removed_after_waiting_stay_until_the_person_comes_back(alice, c
     assert "IP address" not in dict(map(tuple, warning.facts))
 
 
-def test_the_lock_is_lifted_and_the_link_sets_a_new_password(alice, carol):
+def test_a_locked_account_opens_for_the_address_that_staff_chose_and_for_no_other(alice, carol):
+    users.confirm_email(alice, "second@example.org")
     lock_down(alice, Actor())
-    assert again(alice).lock
-
     act(carol, alice, "lift-lock")
+    link = reset_link_of(alice)
 
-    assert not again(alice).is_locked_down
-    assert sets_password(Client(), reset_link_of(alice))
+    assert not sets_password(Client(), reset_link(to="second@example.org"))
+    assert sets_password(Client(), link)
     assert sign_in(Client(), "alice", NEW).url == "/"
+
+
+def test_a_decision_ends_the_wait_and_lets_the_owner_remove_the_lost_factor(alice, carol):
+    with_request(alice)
+    recovery.ask_support(again(alice), Proof.now(Method.PASSWORD), actor=Actor())
+    act(carol, alice, "decide")
+    assert recovery.running(again(alice)) is None
+    assert not Recovery.objects.get().at_support
+
+    assert sets_password(Client(), reset_link_of(alice), lost="on")
+    assert not Authenticator.objects.filter(user=alice).exists()
+
+
+def test_no_wait_ends_while_support_has_the_case(alice, clock):
+    with_request(alice)
+    accept_notices()
+    password = Proof.now(Method.PASSWORD)
+    recovery.ask_support(again(alice), password, actor=Actor())
+    clock.advance(hours=73)
+
+    assert not recovery.assess(again(alice), Proof.now(Method.MAIL, alice.email)).may_finish
 
 
 def test_the_page_of_a_person_offers_only_acts_that_change_something(alice, carol):
     page = carol.get(page_of(alice)).text
 
     offered = [name for name in ACTS if f"{page_of(alice)}{name}/" in page]
-    assert offered == ["send-reset", "deactivate"]
+    assert offered == ["send-reset", "lock", "deactivate"]
 
 
 def test_an_act_that_is_not_possible_uses_up_no_limit(alice, carol):

@@ -315,9 +315,9 @@ def carol_acts_on_the_app(act: str, **fields: str) -> Act:
     return lambda scene: app_steps.act(scene.visitor, act, **fields)
 
 
-def carol_acts(name: str) -> Act:
+def carol_acts(name: str, **fields: str) -> Act:
     """Return an act of the support desk by carol on alice."""
-    return lambda s: act(s.visitor, s.alice, name)
+    return lambda s: act(s.visitor, s.alice, name, **fields)
 
 
 def have_a_key_for_staff(scene: Scene) -> None:
@@ -703,6 +703,13 @@ CASES = FACTOR_CASES | {
     ),
     "lock_lifted": by_carol(
         carol_acts("lift-lock"), prepare=in_turn(carol_signs_in, post(LOCKDOWN))
+    ),
+    "support_decided": by_carol(
+        carol_acts("decide", target=address_of("alice")),
+        prepare=in_turn(request_the_removal, carol_signs_in),
+    ),
+    "support_asked": at_second_step(
+        lambda s: s.there.post(CHALLENGE, {"lost": "support"}), proof="pwd"
     ),
     "staff_acted": by_carol(carol_acts("deactivate"), user="carol", actor=""),
     "suspended": Case(post(LOCKDOWN), proof="pwd mail", prepare=add_a_recent_address),

@@ -1,4 +1,4 @@
-"""``lift_lock``: unlock an account, and email its owner a link to set a new password."""
+"""``lift_lock``: email the owner of a locked account a link that opens it."""
 
 from typing import Any
 
@@ -16,7 +16,7 @@ class Command(UserCommand):
     """Does what staff can do on the page of a person. The history of the user records it."""
 
     help = (
-        "Unlock an account, and email its owner a link to set a new password. Somebody locked the "
+        "Email the owner of a locked account a link that opens it. Somebody locked the "
         "account because they feared a thief: first make sure who asks."
     )
 
@@ -37,6 +37,4 @@ class Command(UserCommand):
         return {"username": user.username, "sent_to": user.email}
 
     def words(self, facts: dict[str, Any]) -> str:
-        return "{username} is unlocked. A link to set a new password goes to {sent_to}.".format(
-            **facts
-        )
+        return "A link that opens the account of {username} goes to {sent_to}.".format(**facts)
