@@ -267,15 +267,7 @@ def reset(
         if not codes.redeem(found.purpose, found.subject, token, found.email_key):
             raise LinkEnded
         try:
-            if found.is_decided:
-                recovery.note_opened(found.user, None)
-                if removes_factors:
-                    twofactor.remove_all(found.user, events.FACTORS_RECOVERED, actor)
-            elif removes_factors:
-                recovery.remove_factors(found.user, *shown, actor=actor)
-            elif found.user.lock:
-                # Check the proofs again: somebody may have objected while the password was hashed.
-                recovery.note_opened(found.user, recovery.check(found.user, *shown))
+            _open(found, shown, actor, removes_factors=removes_factors)
             event = events.PASSWORD_RESET
             user = _replace(found.user, hashed, event, actor, keep=None, end_keys=end_keys)
         except AccountChanged:
@@ -283,6 +275,19 @@ def reset(
     if found.by_mail and actor.client and not known_browsers.find_browser(actor.client, found.user):
         throttle.refund(found.email_key, actor.client, found.user.username_key, found.email_key)
     return user
+
+
+def _open(found: Reset, shown: tuple[Proof, ...], actor: Actor, *, removes_factors: bool) -> None:
+    """Require that the account may be opened, and remove lost factors, before a reset."""
+    if found.is_decided:
+        recovery.note_opened(found.user, None)
+        if removes_factors:
+            twofactor.remove_all(found.user, events.FACTORS_RECOVERED, actor)
+    elif removes_factors:
+        recovery.remove_factors(found.user, *shown, actor=actor)
+    elif found.user.lock:
+        # Check the proofs again: somebody may have objected while the password was hashed.
+        recovery.note_opened(found.user, recovery.check(found.user, *shown))
 
 
 def change(user: User, password: str, actor: Actor, *, end_keys: Collection[str]) -> None:

@@ -27,7 +27,7 @@ from accounts.recovery.rule import Case, Kind, Opening, Outcome, Thing
 from accounts.twofactor import services as twofactor
 from accounts.users import former_credentials
 from accounts.users import services as users
-from accounts.users.models import User
+from accounts.users.models import FormerCredential, User
 
 LINK = "factor.recovery"
 # The notices of a request are posted again after this time, by a job that runs every day.
@@ -162,8 +162,9 @@ class Assessment:
 
 def is_offered(user: User) -> bool:
     """Return whether ``user`` may recover the account by waiting."""
-    # Without an address, nobody could be warned of the request.
-    can_be_told = bool(user.email) or former_credentials.notified_emails(user).exists()
+    # Without an address that counts, nobody could be warned of the request.
+    formers = former_credentials.removed(user, FormerCredential.Kind.EMAIL)
+    can_be_told = bool(user.email) or formers.exists()
     return Recovery.wait() > timedelta() and can_be_told and not user.is_privileged
 
 

@@ -9,7 +9,6 @@ from webauthn.helpers import bytes_to_base64url
 
 from accounts.codes.models import UsedOnce
 from accounts.ops import owner_views as owners
-from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, LoginSession
 from accounts.signin import views as view
 from accounts.throttle.limits import UNGUESSABLE
@@ -319,20 +318,6 @@ def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(clock)
     assert times_in_history(alice, "suspended") == 1
     assert not signs_in(thiefs)
     assert signs_in(passkey)
-
-
-def test_an_older_passkey_cancels_a_recovery_request_for_a_locked_account(clock):
-    alice, passkey = owner()
-    clock.advance(days=8)
-    signed_in(alice).post("/accounts/lockdown/")
-    thief = Client()
-    thief.post(RESET, {"login": "alice"})
-    thief.post(path_of(outbox()[-1].action_url), {"lost": "ask"})
-    assert Recovery.objects.exists()
-
-    assert not signs_in(passkey)
-
-    assert not Recovery.objects.exists()
 
 
 def test_the_mailbox_alone_removes_no_passkey_after_a_lockdown(clock):

@@ -9,7 +9,7 @@ from tests.support.disputes import lock
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.second_steps import RESET, mails_about, with_factor
 from tests.support.signin import signed_in
-from tests.support.steps import LOGIN, is_signed_in, make_user, path_of
+from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, path_of
 
 pytestmark = pytest.mark.django_db
 
@@ -94,8 +94,10 @@ def test_a_lock_right_after_the_reset_stops_its_sign_in(reset_of_alice):
 def test_the_reset_of_a_locked_account_leads_to_the_sign_in_and_then_to_the_review():
     client = signed_in(make_user("alice"))
     client.post("/accounts/lockdown/")
+    link = ask(client)
+    client.post(link, {"former": PASSWORD})
 
-    answer = client.post(ask(client), {"password1": NEW})
+    answer = client.post(link, {"password1": NEW})
 
     assert answer["Location"] == f"{LOGIN}?next=/accounts/review/"
     assert not is_signed_in(client)

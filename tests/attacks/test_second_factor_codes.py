@@ -22,6 +22,7 @@ from accounts.throttle.limits import (
 from accounts.throttle.models import StoredBudget
 from accounts.twofactor.models import CODES_PURPOSE, Authenticator, RecoveryCodes
 from accounts.twofactor.services import devices
+from tests.support.disputes import asks_to_wait, reset_link
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -463,7 +464,7 @@ def test_11_3_no_admin_page_shows_a_seed_a_digest_or_a_code():
     assert tables == {"User", "Group", "Invitation", "DailyCount", "Client", "RegistrationToken"}
     alice, seed = with_factor()
     codes = new_recovery_codes(alice)
-    after_password().post(CHALLENGE, {"lost": "ask"})
+    asks_to_wait(Client(), reset_link())
     link = path_of(mails_about("remove your second factors")[-1].action_url)
     carol = make_staff("carol", has_factor=False)
     browser = signed_in(carol)
