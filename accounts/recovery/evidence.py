@@ -4,7 +4,6 @@
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -18,9 +17,7 @@ from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.passwords import services as passwords
-from accounts.recovery import rule
-from accounts.recovery.models import Recovery
-from accounts.recovery.rule import Case, Kind, Thing
+from accounts.recovery.rule import Case, Kind, Lock, Opening, Thing
 from accounts.throttle.limits import FORMER_PASSWORD
 from accounts.throttle.services import give_back, hit
 from accounts.twofactor import services as twofactor
@@ -48,11 +45,14 @@ class WrongPassword(PublicError):
     message = _("That isn’t the right password. If it was changed recently, use the previous one.")
 
 
-def case_of(user: User) -> Case:
-    """Return the facts about ``user`` on which a recovery depends."""
-    row = Recovery.objects.filter(user=user).first()
-    opening = row.opening if row else None
-    return Case(_things(user), user.lock, user.is_privileged, opening)
+def case_of(user: User, opening: Opening | None, lock: Lock | None = None) -> Case:
+    """Return the facts about ``user`` on which a recovery depends.
+
+    ``opening``: the last opening within 30 days.
+    ``lock``: a lock that is about to be made; by default that of the account.
+    """
+    lock = lock or user.lock
+    return Case(_things(user, lock), lock, user.is_privileged, opening)
 
 
 def shown_by(case: Case, proofs: Iterable[Proof]) -> frozenset[Thing]:
@@ -61,21 +61,22 @@ def shown_by(case: Case, proofs: Iterable[Proof]) -> frozenset[Thing]:
     return frozenset(thing for thing in case.counting if (thing.kind, thing.key) in keys)
 
 
-def _things(user: User) -> frozenset[Thing]:
+def _things(user: User, lock: Lock | None) -> frozenset[Thing]:
     rows = user.emails.all()
     has = [Thing(Kind.MAILBOX, r.key, r.confirmed_at, name=masked(r.email)) for r in rows]
     for row in twofactor.devices(user):
         has.append(Thing(Kind.FACTOR, row.persistent_id, row.made_at, name=_name(row)))
     if user.has_usable_password():
         has.append(Thing(Kind.PASSWORD, since=user.password_at))
-    for former in former_credentials.replaced(user):
+    # Without a lock, only what the account has now counts.
+    for former in former_credentials.replaced(user) if lock else ():
         kind, key = _KINDS[FormerCredential.Kind(former.kind)], former.key
         name = masked(former.label)
         if kind is Kind.FACTOR:
             row = former_credentials.row_of(former)
             key, name = row.persistent_id, _name(row)
         has.append(Thing(kind, key, former.since, former.removed_at, name))
-    counts = user.lock.counts if user.lock else (lambda thing: thing.until is None)
+    counts = lock.counts if lock else (lambda thing: thing.until is None)
     if not any(counts(thing) for thing in has if thing.kind is Kind.MAILBOX):
         # A provider stands for the mailbox that the account did not have.
         identities = users_models.of(user)
@@ -92,11 +93,6 @@ def _name(factor: Factor) -> str:
     if isinstance(factor, Passkey):
         return gettext("Passkey “%(name)s”") % about
     return gettext("Authenticator app “%(name)s”") % about
-
-
-def prospective(case: Case, lock: rule.Lock) -> Case:
-    """Return ``case`` as it would be with ``lock``."""
-    return replace(case, lock=lock)
 
 
 def check_password(user: User, typed: str, actor: Actor) -> Proof:

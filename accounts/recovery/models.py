@@ -54,6 +54,12 @@ class Recovery(models.Model):
         is_warned = models.Q(warned_at__gt=since) | models.Q(warned_at=None, asked_at__gt=since)
         return cls.objects.filter(is_warned, asked_at__isnull=False)
 
+    @property
+    def is_current(self) -> bool:
+        """Whether there is a request that waits or could be used for the last seven days."""
+        began = self.warned_at or self.asked_at
+        return began is not None and began > clock.now() - self.wait() - OPEN
+
     @staticmethod
     def wait() -> timedelta:
         """Return the length of the wait (``FACTOR_RECOVERY_HOURS``)."""

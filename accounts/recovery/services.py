@@ -177,11 +177,21 @@ def running(user: User) -> Recovery | None:
     if not is_offered(user):
         return None
     found = Recovery.current().filter(user=user).first()
-    if found is None or not found.covered_by(evidence.case_of(user).counting):
-        return None
+    return found if found and _counts(found, case_of(user, found)) else None
+
+
+def case_of(user: User, row: Recovery | None) -> Case:
+    """Return the facts about ``user``, whose row is ``row``."""
+    return evidence.case_of(user, row.opening if row else None)
+
+
+def _counts(found: Recovery, case: Case) -> bool:
+    """Return whether all that the request showed counts; begin its wait if a notice has left."""
+    if not found.covered_by(case.counting):
+        return False
     if found.warned_at is None:
         _note_accepted(found)
-    return found
+    return True
 
 
 def _note_accepted(found: Recovery) -> None:
@@ -195,11 +205,13 @@ def _note_accepted(found: Recovery) -> None:
 
 def assess(user: User, *proofs: Proof) -> Assessment:
     """Return what somebody can do to recover the account of ``user`` after showing ``proofs``."""
-    case, found = evidence.case_of(user), running(user)
+    row, can_wait = Recovery.objects.filter(user=user).first(), is_offered(user)
+    case = case_of(user, row)
+    is_running = row is not None and row.is_current and can_wait and _counts(row, case)
+    found = row if is_running else None
     shown = evidence.shown_by(case, proofs)
-    row = found or Recovery.objects.filter(user=user).first()
     is_refused = row is not None and row.refuses(rule.kinds(shown))
-    may_wait = is_offered(user) and not is_refused and not (row and row.at_support)
+    may_wait = can_wait and not is_refused and not (row and row.at_support)
     cases = [things_of(case, asked) for asked in row.at_support] if row else []
     others = tuple(each for each in cases if not each <= shown)
     return Assessment(case, shown, found, may_wait, others)
@@ -358,7 +370,7 @@ def _remind(row: Recovery) -> bool:
     found = running(owner)
     if found is None or found.is_due or found.asked_at != row.asked_at:
         return False
-    found.mails += _tell(owner, found, evidence.case_of(owner), Actor())
+    found.mails += _tell(owner, found, case_of(owner, found), Actor())
     found.told_at = clock.now()
     found.save(update_fields=["mails", "told_at"])
     return True

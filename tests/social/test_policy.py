@@ -4,6 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import Identity, User
+from tests.support.disputes import NEW, asks_to_wait, reset_link, sets_password
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.second_factor import CHALLENGE, enrolled, unused_code
 from tests.support.social import configured, round_trip
@@ -58,10 +59,12 @@ def test_after_a_lockdown_a_provider_signs_in_only_once_the_review_has_kept_it(
     assert round_trip(Client(), op).url == RESET
     client.post(RESET, {"login": "alice"})
     (link,) = [line for line in str(mail_to("alice").body).splitlines() if RESET in line]
-    client.post(path_of(link), {"password1": "seven slow ferries hum"})
+    assert asks_to_wait(client, path_of(link))
+    clock.advance(hours=73)
+    assert sets_password(client, reset_link())
     assert round_trip(Client(), op).url == RESET, "the review is not finished"
     assert User.objects.count() == 1
-    sign_in(client, "alice", "seven slow ferries hum")
+    sign_in(client, "alice", NEW)
     mine, mallorys = Identity.objects.order_by("pk")
     client.post(REVIEW, {"keep_identity": mine.pk})
     client.post(REVIEW, {"delete_identity": mallorys.pk})
