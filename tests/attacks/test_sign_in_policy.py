@@ -54,7 +54,7 @@ GUARDED = {
     "twofactor.trusted_browsers.trust": "2fa/challenge/",
     "recovery.services.remove_factors": "2fa/challenge/ password/reset/<str:key>/",
     "recovery.services.cancel": (
-        "2fa/recovery/<str:token>/ recovery/ password/reset/<str:key>/ 2fa/challenge/"
+        "2fa/recovery/<str:token>/ password/reset/<str:key>/ 2fa/challenge/"
     ),
     "recovery.suspension.put_back": "review/",
     "recovery.suspension.put_back_identity": (
