@@ -79,7 +79,7 @@ class Lock:
     def counts(self, thing: Thing) -> bool:
         """Return whether the account had ``thing`` at the horizon."""
         is_old = thing.since is None or thing.since <= self.horizon
-        return is_old and (thing.until is None or thing.until > self.horizon)
+        return is_old and (thing.until is None or thing.until >= self.horizon)
 
     def is_there(self, thing: Thing) -> bool:
         """Return whether ``thing`` counts as still there."""
@@ -104,7 +104,7 @@ def lock_of(
     """
     is_behind = opening is not None and wrong_at <= opening.at
     first = created_at if is_behind or opening is None else opening.at
-    return Lock(at, max(first + AT_CREATION, wrong_at - BEFORE))
+    return Lock(at, min(at, max(first + AT_CREATION, wrong_at - BEFORE)))
 
 
 def kinds(things: Iterable[Thing]) -> frozenset[Kind]:

@@ -166,7 +166,7 @@ def row_of(former: FormerCredential) -> Any:
 
 def _at(user: User, horizon: datetime) -> QuerySet[FormerCredential]:
     is_old = Q(since=None) | Q(since__lte=horizon)
-    return replaced(user).filter(is_old, removed_at__gt=horizon)
+    return replaced(user).filter(is_old, removed_at__gte=horizon)
 
 
 def prune() -> int:

@@ -75,7 +75,7 @@ def test_two_mailboxes_are_one_thing():
         (START - 7 * DAY, None, True, True),
         (START - 6 * DAY, None, False, True),
         (OLD, START - 6 * DAY, True, True),
-        (OLD, START - 7 * DAY, False, True),
+        (OLD, START - 8 * DAY, False, False),
     ],
 )
 def test_a_thing_counts_if_the_account_had_it_at_the_horizon(since, until, counts, is_there):
