@@ -57,6 +57,11 @@ def test_a_lost_factor_is_waited_for(shown, outcome):
     assert Case(things(P, M, F)).outcome(things(*shown)) is outcome
 
 
+def test_without_a_lock_only_what_the_account_has_now_counts():
+    found = things(F, until=START - DAY)
+    assert Case(things(P, M) | found).outcome(things(P) | found) is SUPPORT
+
+
 def test_staff_never_wait():
     case = Case(things(P, M, F), LOCK, is_staff=True)
     assert case.outcome(things(P, M)) is SUPPORT
@@ -126,6 +131,7 @@ def test_a_mailbox_locks_alone_once_in_thirty_days_and_not_after_an_opening_with
     assert not case.may_lock(things(P))
     assert case.may_lock(things(P, M), {f"{M}"})
     assert not replace(case, opening=Opening(START - DAY, 2)).may_lock(things(M))
+    assert replace(case, opening=Opening(START - DAY, 1)).may_lock(things(M))
 
 
 def test_a_second_opening_does_not_raise_what_the_first_one_needs_to_be_undone():
