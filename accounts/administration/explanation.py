@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
 
 from accounts.activity import events
 from accounts.activity.events import Failure
@@ -20,7 +21,8 @@ from accounts.common.proofs import Method, Proof
 from accounts.emails import services as emails
 from accounts.mail import services as mail
 from accounts.recovery import services as recovery
-from accounts.recovery.models import OPEN
+from accounts.recovery.models import OPEN, Recovery
+from accounts.recovery.rule import Kind
 from accounts.signin import policy
 from accounts.signin.policy import Requirement
 from accounts.twofactor import services as twofactor
@@ -59,6 +61,11 @@ def _of_apps(facts: Facts) -> Iterator[Block]:
             yield Block("not_in_group", sentence % known, advice=advice)
 
 
+SHOWN = {
+    Kind.PASSWORD: gettext_lazy("the password"),
+    Kind.MAILBOX: gettext_lazy("a mailbox"),
+    Kind.FACTOR: gettext_lazy("a second factor"),
+}
 # The most networks whose limits are shown.
 NETWORKS = 5
 NETWORK = "network_attempts_used_up"
@@ -183,6 +190,11 @@ def _of_policy(facts: Facts) -> Iterator[Block]:
 
 def _of_recovery(user: User) -> Iterator[Block]:
     name, request = {"name": user.username}, recovery.running(user)
+    for shown in Recovery.cases_of(user):
+        sentence = _("Someone asked us to decide who owns %(name)s, and showed %(shown)s.")
+        words = ", ".join(str(SHOWN[Kind(kind)]) for kind in shown)
+        advice = _("Decide for one address. Until then, no wait ends.")
+        yield Block("recovery_case", sentence % (name | {"shown": words}), advice=advice)
     if request is None:
         return
     if not request.is_due:

@@ -8,6 +8,7 @@ from django.db import models
 
 from accounts.common import clock
 from accounts.recovery.rule import MONTH, Kind, Opening, Thing
+from accounts.users.models import User
 
 # How long a request can be used after its waiting period.
 OPEN = timedelta(days=7)
@@ -53,6 +54,12 @@ class Recovery(models.Model):
         since = clock.now() - cls.wait() - OPEN
         is_warned = models.Q(warned_at__gt=since) | models.Q(warned_at=None, asked_at__gt=since)
         return cls.objects.filter(is_warned, asked_at__isnull=False)
+
+    @classmethod
+    def cases_of(cls, user: User) -> list[list[str]]:
+        """Return the kinds of things that each person has shown who asked Support to decide."""
+        row = cls.objects.filter(user=user).exclude(at_support=[]).first()
+        return [sorted({kind for kind, _key in shown}) for shown in row.at_support] if row else []
 
     @property
     def is_current(self) -> bool:

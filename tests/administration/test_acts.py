@@ -228,11 +228,12 @@ def test_a_decision_ends_the_wait_and_lets_the_owner_remove_the_lost_factor(alic
     assert not Authenticator.objects.filter(user=alice).exists()
 
 
-def test_no_wait_ends_while_support_has_the_case(alice, clock):
+def test_no_wait_ends_while_support_has_the_case_and_sees_what_was_shown(alice, carol, clock):
     with_request(alice)
     accept_notices()
     password = Proof.now(Method.PASSWORD)
     recovery.ask_support(again(alice), password, actor=Actor())
+    assert "and showed the password." in carol.get(page_of(alice)).text
     clock.advance(hours=73)
 
     assert not recovery.assess(again(alice), Proof.now(Method.MAIL, alice.email)).may_finish
