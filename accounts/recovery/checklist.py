@@ -39,10 +39,10 @@ class Checklist:
 
     def __init__(self, found: Assessment) -> None:
         self._found, self._is_open = found, found.outcome is not Outcome.NOTHING
-        counting = rule.kinds(found.case.counting) if self._is_open else set(Kind)
+        counting = rule.kinds(found.ownership.counting) if self._is_open else set(Kind)
         self.shown = found.kinds if self._is_open else frozenset()
         self.missing = counting - self.shown
-        self.needed = min(found.case.needed, len(Kind))
+        self.needed = min(found.ownership.needed, len(Kind))
         self.needs_factor = self._is_open and Kind.FACTOR in counting
         # Whether the number is enough, but not the kinds.
         self.lacks_factor = Kind.FACTOR in self.missing and len(self.shown) >= self.needed
@@ -50,12 +50,12 @@ class Checklist:
         self.entries = [Entry(*WORDS[k], self._names(k), k in self.shown) for k in kinds]
 
     def _names(self, kind: Kind) -> Sequence[str]:
-        case = self._found.case
-        if not self._is_open or case.lock is None:
+        ownership = self._found.ownership
+        if not self._is_open or ownership.lock is None:
             return ()
         if kind is Kind.PASSWORD:
-            on = {"date": localization.date_in_words(case.lock.horizon)}
+            on = {"date": localization.date_in_words(ownership.lock.horizon)}
             return [gettext("The one that you had on %(date)s") % on]
-        things = [thing for thing in case.counting if thing.kind is kind]
+        things = [thing for thing in ownership.counting if thing.kind is kind]
         oldest_first = sorted(things, key=lambda t: (str(t.since or ""), t.name))
         return list(dict.fromkeys(thing.name for thing in oldest_first))

@@ -17,7 +17,7 @@ from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.passwords import services as passwords
-from accounts.recovery.rule import Case, Kind, Lock, Opening, Thing
+from accounts.recovery.rule import Kind, Lock, Opening, Ownership, Thing
 from accounts.throttle.limits import FORMER_PASSWORD
 from accounts.throttle.services import give_back, hit
 from accounts.twofactor import services as twofactor
@@ -45,20 +45,20 @@ class WrongPassword(PublicError):
     message = _("That isn’t the right password. If it was changed recently, use the previous one.")
 
 
-def case_of(user: User, opening: Opening | None, lock: Lock | None = None) -> Case:
+def ownership_of(user: User, opening: Opening | None, lock: Lock | None = None) -> Ownership:
     """Return the facts about ``user`` on which a recovery depends.
 
     ``opening``: the last opening within 30 days.
     ``lock``: a lock that is about to be made; by default that of the account.
     """
     lock = lock or user.lock
-    return Case(_things(user, lock), lock, user.is_privileged, opening)
+    return Ownership(_things(user, lock), lock, user.is_privileged, opening)
 
 
-def shown_by(case: Case, proofs: Iterable[Proof]) -> frozenset[Thing]:
-    """Return the things of ``case`` that count and that ``proofs`` show."""
+def shown_by(ownership: Ownership, proofs: Iterable[Proof]) -> frozenset[Thing]:
+    """Return the things of ``ownership`` that count and that ``proofs`` show."""
     keys = {(_METHODS[proof.method], proof.key) for proof in proofs if proof.method in _METHODS}
-    return frozenset(thing for thing in case.counting if (thing.kind, thing.key) in keys)
+    return frozenset(thing for thing in ownership.counting if (thing.kind, thing.key) in keys)
 
 
 def _things(user: User, lock: Lock | None) -> frozenset[Thing]:

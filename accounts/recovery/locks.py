@@ -227,9 +227,9 @@ def lock_down_by_link(notice: Notice, token: str, actor: Actor, wrong_at: dateti
     # Lock the user before the links, as all code does, to avoid a deadlock.
     owner = users.lock_row_as_is(notice.user)
     row, _is_new = Recovery.objects.get_or_create(user=owner)
-    case = evidence.case_of(owner, row.opening, lock_naming(owner, wrong_at))
-    shown = evidence.shown_by(case, [Proof.now(Method.MAIL, emails.key(notice.email))])
-    if not case.may_lock(shown, row.locked_alone_by()):
+    ownership = evidence.ownership_of(owner, row.opening, lock_naming(owner, wrong_at))
+    shown = evidence.shown_by(ownership, [Proof.now(Method.MAIL, emails.key(notice.email))])
+    if not ownership.may_lock(shown, row.locked_alone_by()):
         raise CannotLock
     if not notices.redeem(notice, token):
         raise LinkEnded

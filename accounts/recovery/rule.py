@@ -113,7 +113,7 @@ def kinds(things: Iterable[Thing]) -> frozenset[Kind]:
 
 
 @dataclass(frozen=True)
-class Case:
+class Ownership:
     """The facts of an account on which the outcome depends.
 
     ``things``: what the account has, and what it had.
@@ -141,8 +141,8 @@ class Case:
         proved = kinds(counted)
         enough = len(proved) >= 2 or (lock is None and Kind.MAILBOX in proved)
         if enough and (Kind.FACTOR in proved or Kind.FACTOR not in kinds(self.counting)):
-            has_more = not self._undone or len(proved) > self._undone.kinds
-            return Outcome.OPEN if has_more else Outcome.SUPPORT
+            is_open = lock is None or len(proved) >= self.needed
+            return Outcome.OPEN if is_open else Outcome.SUPPORT
         if Kind.MAILBOX in proved and not self.is_staff:
             return Outcome.WAIT
         return Outcome.SUPPORT
@@ -169,7 +169,7 @@ class Case:
         return Opening(at, len(kinds(shown & self.counting)))
 
     def may_lock(self, shown: frozenset[Thing], locked_alone_by: Collection[str] = ()) -> bool:
-        """Return whether ``shown`` is enough for the lock of this case.
+        """Return whether ``shown`` is enough to make ``lock``.
 
         ``locked_alone_by``: the keys of the mailboxes that locked it alone in the last 30 days.
         """

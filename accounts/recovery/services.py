@@ -23,7 +23,7 @@ from accounts.mail.models import MailReceipt
 from accounts.mail.services import post
 from accounts.recovery import evidence, mails, rule
 from accounts.recovery.models import OPEN, Recovery
-from accounts.recovery.rule import Case, Kind, Opening, Outcome, Thing
+from accounts.recovery.rule import Kind, Opening, Outcome, Ownership, Thing
 from accounts.twofactor import services as twofactor
 from accounts.users import former_credentials
 from accounts.users import services as users
@@ -59,7 +59,7 @@ class Assessment:
     ``others``: what others have shown to Support.
     """
 
-    case: Case
+    ownership: Ownership
     shown: frozenset[Thing]
     running: Recovery | None
     may_wait: bool
@@ -68,7 +68,7 @@ class Assessment:
     @property
     def outcome(self) -> Outcome:
         """What the rule says."""
-        return self.case.outcome(self.shown)
+        return self.ownership.outcome(self.shown)
 
     @property
     def kinds(self) -> frozenset[Kind]:
@@ -118,7 +118,7 @@ class Assessment:
         """
         if self.running is None:
             return False
-        has_factor = self.case.lock is None and Kind.FACTOR in self.kinds
+        has_factor = self.ownership.lock is None and Kind.FACTOR in self.kinds
         return has_factor or self.outcome is Outcome.OPEN or self._outweighs
 
     @property
@@ -177,17 +177,17 @@ def running(user: User) -> Recovery | None:
     if not is_offered(user):
         return None
     found = Recovery.current().filter(user=user).first()
-    return found if found and _counts(found, case_of(user, found)) else None
+    return found if found and _counts(found, ownership_of(user, found)) else None
 
 
-def case_of(user: User, row: Recovery | None) -> Case:
+def ownership_of(user: User, row: Recovery | None) -> Ownership:
     """Return the facts about ``user``, whose row is ``row``."""
-    return evidence.case_of(user, row.opening if row else None)
+    return evidence.ownership_of(user, row.opening if row else None)
 
 
-def _counts(found: Recovery, case: Case) -> bool:
+def _counts(found: Recovery, ownership: Ownership) -> bool:
     """Return whether all that the request showed counts; begin its wait if a notice has left."""
-    if not found.covered_by(case.counting):
+    if not found.covered_by(ownership.counting):
         return False
     if found.warned_at is None:
         _note_accepted(found)
@@ -206,20 +206,20 @@ def _note_accepted(found: Recovery) -> None:
 def assess(user: User, *proofs: Proof) -> Assessment:
     """Return what somebody can do to recover the account of ``user`` after showing ``proofs``."""
     row, can_wait = Recovery.objects.filter(user=user).first(), is_offered(user)
-    case = case_of(user, row)
-    is_running = row is not None and row.is_current and can_wait and _counts(row, case)
+    ownership = ownership_of(user, row)
+    is_running = row is not None and row.is_current and can_wait and _counts(row, ownership)
     found = row if is_running else None
-    shown = evidence.shown_by(case, proofs)
+    shown = evidence.shown_by(ownership, proofs)
     is_refused = row is not None and row.refuses(rule.kinds(shown))
     may_wait = can_wait and not is_refused and not (row and row.at_support)
-    cases = [things_of(case, asked) for asked in row.at_support] if row else []
+    cases = [things_of(ownership, asked) for asked in row.at_support] if row else []
     others = tuple(each for each in cases if not each <= shown)
-    return Assessment(case, shown, found, may_wait, others)
+    return Assessment(ownership, shown, found, may_wait, others)
 
 
-def things_of(case: Case, stored: list[list[str]]) -> frozenset[Thing]:
-    """Return the things of ``case`` that count and are ``stored``, each as ``[kind, key]``."""
-    return frozenset(thing for thing in case.counting if [thing.kind, thing.key] in stored)
+def things_of(ownership: Ownership, stored: list[list[str]]) -> frozenset[Thing]:
+    """Return the things of ``ownership`` that count and are ``stored``, each as ``[kind, key]``."""
+    return frozenset(thing for thing in ownership.counting if [thing.kind, thing.key] in stored)
 
 
 def ask_support(user: User, *proofs: Proof, actor: Actor) -> None:
@@ -262,7 +262,7 @@ def ask(user: User, *proofs: Proof, actor: Actor) -> None:
         row, _is_new = Recovery.objects.get_or_create(user=owner)
         row.asked = _stored(found.shown)
         row.asked_at, row.warned_at = clock.now(), None
-        row.mails = _tell(owner, row, found.case, actor)
+        row.mails = _tell(owner, row, found.ownership, actor)
         row.told_at = row.asked_at
         row.save()
         record(owner, events.RECOVERY_ASKED, actor)
@@ -328,7 +328,7 @@ def note_opened(user: User, found: Assessment | None) -> None:
     ``found`` is None if Support has opened it. Then only Support can undo it for 30 days.
     """
     now = clock.now()
-    opening = found.case.opened(now, found.shown) if found else Opening(now, len(Kind))
+    opening = found.ownership.opened(now, found.shown) if found else Opening(now, len(Kind))
     kept = {"opened_at": opening.at, "opened_with": opening.kinds}
     Recovery.objects.update_or_create(user=user, defaults=kept)
 
@@ -370,7 +370,7 @@ def _remind(row: Recovery) -> bool:
     found = running(owner)
     if found is None or found.is_due or found.asked_at != row.asked_at:
         return False
-    found.mails += _tell(owner, found, case_of(owner, found), Actor())
+    found.mails += _tell(owner, found, ownership_of(owner, found), Actor())
     found.told_at = clock.now()
     found.save(update_fields=["mails", "told_at"])
     return True
@@ -387,10 +387,10 @@ def prune() -> int:
     return Recovery.objects.filter(pk__in=gone).delete()[0]
 
 
-def _tell(owner: User, row: Recovery, case: Case, actor: Actor) -> list[str]:
+def _tell(owner: User, row: Recovery, ownership: Ownership, actor: Actor) -> list[str]:
     """Post the notices of a request, and return the ids of those to addresses that count."""
     purpose = Purpose(LINK, life=Recovery.wait() + OPEN)
-    counting = {thing.key for thing in case.counting if thing.kind is Kind.MAILBOX}
+    counting = {thing.key for thing in ownership.counting if thing.kind is Kind.MAILBOX}
     told = {held.email: held.key for held in owner.emails.order_by("pk")}
     formers = former_credentials.notified_emails(owner).exclude(label__in=told)
     strangers = {former.label for former in formers} | {

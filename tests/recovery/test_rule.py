@@ -7,7 +7,7 @@ from random import Random
 import pytest
 
 from accounts.recovery import rule
-from accounts.recovery.rule import Case, Kind, Lock, Opening, Outcome, Thing, lock_of
+from accounts.recovery.rule import Kind, Lock, Opening, Outcome, Ownership, Thing, lock_of
 from tests.support.recovery_world import DAY, OWNER, START, THIEF, World, end_of, next_worlds
 
 P, M, F = Kind
@@ -31,7 +31,7 @@ def table(*kinds_and_outcomes):
     ),
 )  # fmt: skip
 def test_two_things_open_a_locked_account_without_a_factor(shown, outcome):
-    assert Case(things(P, M), LOCK).outcome(things(*shown)) is outcome
+    assert Ownership(things(P, M), LOCK).outcome(things(*shown)) is outcome
 
 
 @pytest.mark.parametrize(
@@ -42,35 +42,35 @@ def test_two_things_open_a_locked_account_without_a_factor(shown, outcome):
     ),
 )  # fmt: skip
 def test_a_locked_account_that_had_a_factor_is_opened_with_it(shown, outcome):
-    assert Case(things(P, M, F), LOCK).outcome(things(*shown)) is outcome
+    assert Ownership(things(P, M, F), LOCK).outcome(things(*shown)) is outcome
 
 
 @pytest.mark.parametrize("shown, outcome", table((M, OPEN), (P, M, OPEN), (P, SUPPORT)))
 def test_a_mailbox_opens_an_account_that_is_neither_locked_nor_has_a_factor(shown, outcome):
-    assert Case(things(P, M)).outcome(things(*shown)) is outcome
+    assert Ownership(things(P, M)).outcome(things(*shown)) is outcome
 
 
 @pytest.mark.parametrize(
     "shown, outcome", table((M, WAIT), (P, M, WAIT), (M, F, OPEN), (P, F, OPEN))
 )
 def test_a_lost_factor_is_waited_for(shown, outcome):
-    assert Case(things(P, M, F)).outcome(things(*shown)) is outcome
+    assert Ownership(things(P, M, F)).outcome(things(*shown)) is outcome
 
 
 def test_without_a_lock_only_what_the_account_has_now_counts():
     found = things(F, until=START - DAY)
-    assert Case(things(P, M) | found).outcome(things(P) | found) is SUPPORT
+    assert Ownership(things(P, M) | found).outcome(things(P) | found) is SUPPORT
 
 
 def test_staff_never_wait():
-    case = Case(things(P, M, F), LOCK, is_staff=True)
-    assert case.outcome(things(P, M)) is SUPPORT
-    assert case.outcome(things(P, F)) is OPEN
+    ownership = Ownership(things(P, M, F), LOCK, is_staff=True)
+    assert ownership.outcome(things(P, M)) is SUPPORT
+    assert ownership.outcome(things(P, F)) is OPEN
 
 
 def test_two_mailboxes_are_one_thing():
     two = frozenset({Thing(M, "a"), Thing(M, "b")})
-    assert Case(two | things(P), LOCK).outcome(two) is WAIT
+    assert Ownership(two | things(P), LOCK).outcome(two) is WAIT
 
 
 @pytest.mark.parametrize(
@@ -91,12 +91,12 @@ def test_a_thing_counts_if_the_account_had_it_at_the_horizon(since, until, count
 def test_what_was_removed_long_before_the_lock_counts_only_beside_something_still_there():
     lock = lock_of(START, START - 20 * DAY, OLD, None)
     former = things(P, M, until=START - 8 * DAY)
-    case = Case(former | things(F), lock)
-    assert case.outcome(former) is NOTHING
-    assert not case.may_lock(former)
-    assert case.outcome(former | things(F)) is OPEN
+    ownership = Ownership(former | things(F), lock)
+    assert ownership.outcome(former) is NOTHING
+    assert not ownership.may_lock(former)
+    assert ownership.outcome(former | things(F)) is OPEN
     assert (
-        Case(things(P, until=START - 8 * DAY) | things(M), lock).outcome(
+        Ownership(things(P, until=START - 8 * DAY) | things(M), lock).outcome(
             things(P, until=START - 8 * DAY) | things(M)
         )
         is OPEN
@@ -117,33 +117,33 @@ def test_a_lock_after_an_opening_reaches_behind_it_only_with_a_change_from_befor
 def test_an_opening_is_undone_only_with_more_than_opened_the_account():
     opening = Opening(START - 3 * DAY, 2)
     behind = lock_of(START, START - 4 * DAY, OLD, opening)
-    case = Case(things(P, M, F), behind, opening=opening)
-    assert case.outcome(things(P, F)) is SUPPORT
-    assert case.outcome(things(P, M, F)) is OPEN
+    ownership = Ownership(things(P, M, F), behind, opening=opening)
+    assert ownership.outcome(things(P, F)) is SUPPORT
+    assert ownership.outcome(things(P, M, F)) is OPEN
     after = lock_of(START, START - DAY, OLD, opening)
-    assert replace(case, lock=after).outcome(things(P, F)) is OPEN
+    assert replace(ownership, lock=after).outcome(things(P, F)) is OPEN
 
 
 def test_a_mailbox_locks_alone_once_in_thirty_days_and_not_after_an_opening_with_more():
-    case = Case(things(P, M), LOCK)
-    assert case.may_lock(things(M))
-    assert not case.may_lock(things(M), {f"{M}"})
-    assert not case.may_lock(things(P))
-    assert case.may_lock(things(P, M), {f"{M}"})
-    assert not replace(case, opening=Opening(START - DAY, 2)).may_lock(things(M))
-    assert replace(case, opening=Opening(START - DAY, 1)).may_lock(things(M))
+    ownership = Ownership(things(P, M), LOCK)
+    assert ownership.may_lock(things(M))
+    assert not ownership.may_lock(things(M), {f"{M}"})
+    assert not ownership.may_lock(things(P))
+    assert ownership.may_lock(things(P, M), {f"{M}"})
+    assert not replace(ownership, opening=Opening(START - DAY, 2)).may_lock(things(M))
+    assert replace(ownership, opening=Opening(START - DAY, 1)).may_lock(things(M))
 
 
 def test_a_second_opening_does_not_raise_what_the_first_one_needs_to_be_undone():
     first = Opening(START - 3 * DAY, 2)
-    case = Case(things(P, M, F), lock_of(START, START - DAY, OLD, first), opening=first)
-    assert case.opened(START, things(P, M, F)) == first
-    behind = replace(case, lock=lock_of(START, START - 4 * DAY, OLD, first))
+    ownership = Ownership(things(P, M, F), lock_of(START, START - DAY, OLD, first), opening=first)
+    assert ownership.opened(START, things(P, M, F)) == first
+    behind = replace(ownership, lock=lock_of(START, START - 4 * DAY, OLD, first))
     assert behind.opened(START, things(P, M, F)) == Opening(START, 3)
 
 
 def test_one_thing_locks_an_account_that_had_no_mailbox():
-    assert Case(things(P, F), LOCK).may_lock(things(P))
+    assert Ownership(things(P, F), LOCK).may_lock(things(P))
 
 
 def test_a_request_stops_another_only_if_it_shows_more():
@@ -212,7 +212,7 @@ def wrong_end(world, *, is_strong):
     end, last = end_of(world)
     if end == "support":
         owners, thiefs = (rule.kinds(last.shown_by(who)) for who in (OWNER, THIEF))
-        has_factor = F in rule.kinds(last.case.counting)
+        has_factor = F in rule.kinds(last.ownership.counting)
         can_open = len(owners) >= 2 and (F in owners or not has_factor)
         return end if is_strong and can_open and len(owners) > len(thiefs) else None
     return None if end in {OWNER, "both"} else end

@@ -4,7 +4,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from accounts.recovery import rule
-from accounts.recovery.rule import Case, Kind, Lock, Opening, Outcome, Thing
+from accounts.recovery.rule import Kind, Lock, Opening, Outcome, Ownership, Thing
 
 HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 WAIT, DECISION = 3 * DAY, 4 * DAY
@@ -56,8 +56,8 @@ class World:
         return frozenset(thing for thing in self.things if thing.until is None)
 
     @property
-    def case(self):
-        return Case(self.things, self.lock, self.is_staff, self._opening)
+    def ownership(self):
+        return Ownership(self.things, self.lock, self.is_staff, self._opening)
 
     @property
     def _opening(self):
@@ -68,15 +68,15 @@ class World:
         return frozenset(thing for thing in self.things if (who, thing.key) in self.has)
 
     def shown_by(self, who):
-        return self.case.counting & self.of(who)
+        return self.ownership.counting & self.of(who)
 
     def outcome(self, who):
-        return self.case.outcome(self.of(who))
+        return self.ownership.outcome(self.of(who))
 
     @property
     def asked(self):
         """The request, if all that it showed still counts."""
-        keys = {thing.key for thing in self.case.counting}
+        keys = {thing.key for thing in self.ownership.counting}
         is_valid = self.request and {thing.key for thing in self.request.shown} <= keys
         return self.request if is_valid else None
 
@@ -118,11 +118,11 @@ class World:
             if lock.horizon >= self.lock.horizon:
                 return None
             lock = replace(lock, at=self.lock.at)
-        case = replace(self.case, lock=lock)
+        ownership = replace(self.ownership, lock=lock)
         since = self.now - rule.MONTH
         alone_by = {key for key, at in self.locked_alone if at > since}
-        counted = case.counting & self.of(who)
-        if not case.may_lock(counted, alone_by):
+        counted = ownership.counting & self.of(who)
+        if not ownership.may_lock(counted, alone_by):
             return None
         alone = self.locked_alone
         if len(rule.kinds(counted)) == 1:
@@ -143,7 +143,7 @@ class World:
         if self.outcome(who) is not Outcome.OPEN or not is_closed or is_equal:
             return None
         after = self._without_request()._reviewed(who)._new_password(who)
-        return after._opened(who, self.case, self.of(who)) if self.lock else after
+        return after._opened(who, self.ownership, self.of(who)) if self.lock else after
 
     def ask(self, who):
         shown = self.shown_by(who)
@@ -166,12 +166,12 @@ class World:
             return None
         factors = frozenset(t for t in self.present if t.kind is Kind.FACTOR)
         after = replace(self._without(factors), request=None)._reviewed(who)._new_password(who)
-        return after._opened(who, self.case, asked.shown)
+        return after._opened(who, self.ownership, asked.shown)
 
     def ask_support(self, who):
         """Show Support what counts now, or would count after a lock."""
-        case = replace(self.case, lock=self._lock_naming(self.wrong_at or self.now))
-        outcomes = {self.outcome(who), case.outcome(self.of(who))}
+        ownership = replace(self.ownership, lock=self._lock_naming(self.wrong_at or self.now))
+        outcomes = {self.outcome(who), ownership.outcome(self.of(who))}
         if who in self.inside | self.at_support or outcomes == {Outcome.NOTHING}:
             return None
         return replace(self, at_support=self.at_support | {who})._taken_up()
@@ -218,8 +218,8 @@ class World:
         back = {replace(thing, until=None) for thing in lost}
         return replace(after, things=after.things - lost | back)
 
-    def _opened(self, who, case, shown):
-        opened = case.opened(self.now, shown)
+    def _opened(self, who, ownership, shown):
+        opened = ownership.opened(self.now, shown)
         wrong_at = self.wrong_at or self.now if who == THIEF else None
         after = replace(
             self, opened=opened, wrong_at=wrong_at, at_support=frozenset(), decided_at=None
