@@ -41,7 +41,13 @@ DELETES_PENDING_EMAILS = events.ACCESS_ENDED | events.names(
 # Nothing is left to recover. A lock is not one of these events: a single mailbox is enough to lock
 # an account, but not to stop a recovery request.
 VOIDS_RECOVERY = events.names(
-    events.PASSWORD_RESET, events.FACTORS_RESET, events.FACTORS_RECOVERED, events.SWITCHED_OFF
+    events.PASSWORD_RESET,
+    events.FACTORS_RESET,
+    events.FACTORS_RECOVERED,
+    events.SWITCHED_OFF,
+    # Members of staff never wait.
+    events.STAFF_GRANTED,
+    events.SUPERUSER_GRANTED,
 )
 
 

@@ -284,7 +284,9 @@ SUPPORT_DECIDED = Event(
     mail=_("Our team decided who owns your account"),
     group=Group.CHANGE,
 )
-LOCK_LIFTED = Event(_("The account was unlocked."), mail=_("Your account was unlocked"))
+LOCK_LIFTED = Event(
+    _("A link that opens the account was sent."), mail=_("A link that opens your account was sent")
+)
 STAFF_ACTED = Event(_("Acted on another account as staff."))
 RIGHTS_CHANGED = Event(_("The account’s rights were changed."), mail=_("Your rights were changed"))
 STAFF_GRANTED = Event(_("The account was given staff rights."), mail=_("You are now staff"))

@@ -257,6 +257,7 @@ _ALL = (
         is_possible=lambda facts: facts.user.is_active and not facts.user.is_locked_down,
         targets=steps.changes_of,
         everything=_("It began now"),
+        limit=(MAIL_AGAIN, JustSent),
         is_severe=True,
     ),
     Act(

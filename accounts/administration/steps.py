@@ -133,13 +133,13 @@ def lift_lock(order: Order) -> None:
 
 def has_case(facts: Facts) -> bool:
     """Return whether somebody has asked to recover the account, by waiting or by Support."""
-    rows = Recovery.objects.filter(user=facts.user).exclude(asked_at=None, at_support=[])
-    return facts.user.is_active and rows.exists()
+    row = Recovery.objects.filter(user=facts.user).first()
+    return facts.user.is_active and row is not None and bool(row.cases or row.is_current)
 
 
 def addresses_to_decide(facts: Facts) -> list[Target]:
     """Return the addresses of a user, and the former ones that still get notices."""
-    formers = former_credentials.notified_emails(facts.user)
+    formers = former_credentials.notified_emails(facts.user) if facts.user.lock else ()
     return addresses(facts) + [Target(row.label, row.label) for row in formers]
 
 

@@ -192,6 +192,7 @@ class Migration(migrations.Migration):
                 ("stopped_at", models.DateTimeField(null=True)),
                 ("stopped", models.JSONField(default=list)),
                 ("at_support", models.JSONField(default=list)),
+                ("support_asked_at", models.DateTimeField(null=True)),
                 ("lone_locks", models.JSONField(default=dict)),
             ],
         ),

@@ -146,7 +146,8 @@ def send_decision(user: User, email: str, actor: Actor, event: Event) -> None:
     """Email a link that opens the account of ``user``, as ``actor``, a member of staff, decided.
 
     The account stays locked until the link is used, and opens for nobody else: another mailbox gets
-    no such link. A request to wait and a case at Support end.
+    no such link. A request to wait is stopped. The case at Support ends when the link is used; an
+    earlier link of this kind is void.
 
     ``email``: the present or former address of ``user`` to which the link is sent.
     ``event``: what is recorded, and told to every address.
@@ -156,7 +157,8 @@ def send_decision(user: User, email: str, actor: Actor, event: Event) -> None:
     """
     with transaction.atomic():
         owner = users.lock_row(user)
-        recovery.forget(owner)
+        recovery.stop(recovery.running(owner))
+        codes.issued(DECISION, f"{owner.pk} ").delete()
         _post_link(owner, email, actor, DECISION)
         record(owner, event, actor, detail=email)
 
@@ -279,6 +281,7 @@ def reset(
 
 def _open(found: Reset, shown: tuple[Proof, ...], actor: Actor, *, removes_factors: bool) -> None:
     """Require that the account may be opened, and remove lost factors, before a reset."""
+    users.lock_row(found.user)
     if found.is_decided:
         recovery.note_opened(found.user, None)
         if removes_factors:
@@ -439,7 +442,8 @@ def progress_of(request: HttpRequest, found: Reset) -> ResetProgress:
 
 def _stored(request: HttpRequest, found: Reset) -> dict[str, Any]:
     stored: dict[str, Any] = request.session.get(SHOWN) or {}
-    is_same = stored.get("subject") == found.subject
+    # Proofs for the user and the version count, so that those of the sign-in join a link by email.
+    is_same = stored.get("subject", "").rpartition(" ")[0] == found.subject.rpartition(" ")[0]
     if is_same and clock.now() < datetime.fromisoformat(stored["at"]) + LIFE:
         return stored
     return {"subject": found.subject, "proofs": [], "password": False}

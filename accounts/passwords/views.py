@@ -207,7 +207,8 @@ class ResetProofView(View):
         """
         found, actor = self.progress.found, actor_without_session_of(self.request)
         form = FormerPasswordForm(self.request.POST)
-        if not form.is_valid():
+        # Who has shown nothing that counts must not use up the guesses of the owner.
+        if not (form.is_valid() and self.progress.assessment.shown):
             return self.show_proofs(password_form=form)
         try:
             former = form.cleaned_data["former"]

@@ -58,7 +58,13 @@ def ownership_of(user: User, opening: Opening | None, lock: Lock | None = None) 
 def shown_by(ownership: Ownership, proofs: Iterable[Proof]) -> frozenset[Thing]:
     """Return the things of ``ownership`` that count and that ``proofs`` show."""
     keys = {(_METHODS[proof.method], proof.key) for proof in proofs if proof.method in _METHODS}
-    return frozenset(thing for thing in ownership.counting if (thing.kind, thing.key) in keys)
+    # Only one password counts.
+    has_password = Kind.PASSWORD in {kind for kind, _key in keys}
+    return frozenset(
+        thing
+        for thing in ownership.counting
+        if (thing.kind, thing.key) in keys or (thing.kind is Kind.PASSWORD and has_password)
+    )
 
 
 def _things(user: User, lock: Lock | None) -> frozenset[Thing]:
@@ -67,11 +73,13 @@ def _things(user: User, lock: Lock | None) -> frozenset[Thing]:
     for row in twofactor.devices(user):
         has.append(Thing(Kind.FACTOR, row.persistent_id, row.made_at, name=_name(row)))
     if user.has_usable_password():
-        has.append(Thing(Kind.PASSWORD, since=user.password_at))
+        has.append(Thing(Kind.PASSWORD, str(user.password_at or ""), user.password_at))
     # Without a lock, only what the account has now counts.
     for former in former_credentials.replaced(user) if lock else ():
         kind, key = _KINDS[FormerCredential.Kind(former.kind)], former.key
         name = masked(former.label)
+        if kind is Kind.PASSWORD:
+            key = str(former.since or "")
         if kind is Kind.FACTOR:
             row = former_credentials.row_of(former)
             key, name = row.persistent_id, _name(row)

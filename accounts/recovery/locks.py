@@ -229,7 +229,9 @@ def lock_down_by_link(notice: Notice, token: str, actor: Actor, wrong_at: dateti
     row, _is_new = Recovery.objects.get_or_create(user=owner)
     ownership = evidence.ownership_of(owner, row.opening, lock_naming(owner, wrong_at))
     shown = evidence.shown_by(ownership, [Proof.now(Method.MAIL, emails.key(notice.email))])
-    if not ownership.may_lock(shown, row.locked_alone_by()):
+    # A lock of a locked account only reaches further back. Otherwise, it would only void its links.
+    is_further = owner.lock is None or ownership.lock != owner.lock
+    if not (is_further and ownership.may_lock(shown, row.locked_alone_by())):
         raise CannotLock
     if not notices.redeem(notice, token):
         raise LinkEnded

@@ -22,8 +22,8 @@ class Recovery(models.Model):
     ``warned_at``: when a mail server accepted the first of these notices. The wait begins then.
     ``told_at``: when the last notices were posted.
     ``stopped``: the kinds that the last stopped request showed.
-    ``at_support``: what each person has shown who asked Support to decide, as ``asked``. While
-        there is such a case, no wait ends.
+    ``at_support``: what each person has shown who asked Support to decide, as ``asked``.
+    ``support_asked_at``: when somebody asked Support last.
     ``lone_locks``: when each mailbox, named by its key, last locked the account alone.
     """
 
@@ -43,6 +43,7 @@ class Recovery(models.Model):
     stopped_at = models.DateTimeField(null=True)
     stopped = models.JSONField(default=list)
     at_support = models.JSONField(default=list)
+    support_asked_at = models.DateTimeField(null=True)
     lone_locks = models.JSONField(default=dict)
 
     def __str__(self) -> str:
@@ -58,8 +59,8 @@ class Recovery(models.Model):
     @classmethod
     def cases_of(cls, user: User) -> list[list[str]]:
         """Return the kinds of things that each person has shown who asked Support to decide."""
-        row = cls.objects.filter(user=user).exclude(at_support=[]).first()
-        return [sorted({kind for kind, _key in shown}) for shown in row.at_support] if row else []
+        row = cls.objects.filter(user=user).first()
+        return [sorted({kind for kind, _key in shown}) for shown in row.cases] if row else []
 
     @property
     def is_current(self) -> bool:
@@ -79,9 +80,14 @@ class Recovery(models.Model):
 
     @property
     def is_due(self) -> bool:
-        """Whether a notice was accepted, the wait has ended, and Support has no case."""
-        is_over = self.warned_at is not None and self.due_at <= clock.now()
-        return is_over and not self.at_support
+        """Whether a notice was accepted, and the wait has ended."""
+        return self.warned_at is not None and self.due_at <= clock.now()
+
+    @property
+    def cases(self) -> list[list[list[str]]]:
+        """What was shown to Support, unless nobody has asked for 30 days."""
+        asked_at = self.support_asked_at
+        return self.at_support if asked_at and clock.now() < asked_at + MONTH else []
 
     @property
     def opening(self) -> Opening | None:

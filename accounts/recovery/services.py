@@ -6,6 +6,7 @@ day, to every address of the account that counts, so that the owner can stop it.
 
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.conf import settings
 from django.db import transaction
@@ -32,6 +33,9 @@ from accounts.users.models import FormerCredential, User
 LINK = "factor.recovery"
 # The notices of a request are posted again after this time, by a job that runs every day.
 REMINDER = timedelta(hours=20)
+# The fields of a row without a request.
+NO_REQUEST: dict[str, Any] = {"asked": [], "mails": []}
+NO_REQUEST |= dict.fromkeys(("asked_at", "warned_at", "told_at"))
 
 
 class NotDue(PublicError):
@@ -56,7 +60,7 @@ class Assessment:
 
     ``shown``: what they have shown, and what counts.
     ``running``: the row with the current request, or None.
-    ``others``: what others have shown to Support.
+    ``others``: what counts of what others have shown to Support, unless ``shown`` includes it.
     """
 
     ownership: Ownership
@@ -98,7 +102,7 @@ class Assessment:
         """
         most = max((len(rule.kinds(shown)) for shown in self.others), default=0)
         may_open = self.outcome is Outcome.OPEN and len(self.kinds) > most
-        return may_open or (self.is_due and self.is_same)
+        return may_open or (self.is_due and self.is_same and not self.others)
 
     @property
     def may_ask_support(self) -> bool:
@@ -211,9 +215,9 @@ def assess(user: User, *proofs: Proof) -> Assessment:
     found = row if is_running else None
     shown = evidence.shown_by(ownership, proofs)
     is_refused = row is not None and row.refuses(rule.kinds(shown))
-    may_wait = can_wait and not is_refused and not (row and row.at_support)
-    cases = [things_of(ownership, asked) for asked in row.at_support] if row else []
+    cases = [things_of(ownership, asked) for asked in row.cases] if row else []
     others = tuple(each for each in cases if not each <= shown)
+    may_wait = can_wait and not is_refused and not others
     return Assessment(ownership, shown, found, may_wait, others)
 
 
@@ -236,9 +240,9 @@ def ask_support(user: User, *proofs: Proof, actor: Actor) -> None:
             raise NotOffered
         row, _is_new = Recovery.objects.get_or_create(user=owner)
         shown = _stored(found.shown)
-        if shown not in row.at_support:
-            row.at_support.append(shown)
-            row.save(update_fields=["at_support"])
+        if shown not in row.cases:
+            row.at_support, row.support_asked_at = [*row.cases, shown], clock.now()
+            row.save(update_fields=["at_support", "support_asked_at"])
             record(owner, events.SUPPORT_ASKED, actor)
 
 
@@ -258,7 +262,7 @@ def ask(user: User, *proofs: Proof, actor: Actor) -> None:
             raise NotOffered
         if not found.may_ask:
             return
-        _stop(found.running)
+        stop(found.running)
         row, _is_new = Recovery.objects.get_or_create(user=owner)
         row.asked = _stored(found.shown)
         row.asked_at, row.warned_at = clock.now(), None
@@ -289,7 +293,7 @@ def cancel(user: User, *proofs: Proof, actor: Actor) -> bool:
         found = assess(owner, *proofs)
         if not found.may_stop:
             return False
-        _stop(found.running)
+        stop(found.running)
         record(user, events.RECOVERY_CANCELLED, actor)
     return True
 
@@ -299,7 +303,7 @@ def was_stopped(user: User, *, since: datetime) -> bool:
     return Recovery.objects.filter(user=user, stopped_at__gt=since).exists()
 
 
-def _stop(row: Recovery | None) -> None:
+def stop(row: Recovery | None) -> None:
     """Stop a request, which cannot be made again for 30 days unless it shows more."""
     if row is not None:
         stopped = {"stopped": sorted(row.asked_kinds), "stopped_at": clock.now()}
@@ -329,7 +333,9 @@ def note_opened(user: User, found: Assessment | None) -> None:
     """
     now = clock.now()
     opening = found.ownership.opened(now, found.shown) if found else Opening(now, len(Kind))
-    kept = {"opened_at": opening.at, "opened_with": opening.kinds}
+    if found and found.outcome is Outcome.OPEN:
+        stop(found.running)
+    kept = {"opened_at": opening.at, "opened_with": opening.kinds, "at_support": []}
     Recovery.objects.update_or_create(user=user, defaults=kept)
 
 
@@ -351,9 +357,11 @@ def remove_factors(user: User, *proofs: Proof, actor: Actor) -> None:
 
 
 def forget(user: User) -> None:
-    """Delete the request of ``user``, the links that were sent for it, and the case at Support."""
-    times = dict.fromkeys(("asked_at", "warned_at", "told_at"))
-    Recovery.objects.filter(user=user).update(**times, asked=[], mails=[], at_support=[])
+    """Delete the request of ``user``, and the links that were sent for it.
+
+    A case at Support stays until the account is opened, or nobody has asked for 30 days.
+    """
+    Recovery.objects.filter(user=user).update(**NO_REQUEST)
     codes.issued(Purpose(LINK), f"{user.pk} ").delete()
 
 
@@ -379,7 +387,7 @@ def _remind(row: Recovery) -> bool:
 def prune() -> int:
     """Delete the rows that hold nothing of the last weeks; return how many were deleted."""
     since = clock.now() - rule.MONTH
-    times = ("opened_at", "stopped_at", "asked_at")
+    times = ("opened_at", "stopped_at", "asked_at", "support_asked_at")
     rows = Recovery.objects.exclude(pk__in=Recovery.current().values("pk"))
     for name in times:
         rows = rows.exclude(**{f"{name}__gt": since})

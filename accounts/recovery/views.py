@@ -30,7 +30,7 @@ from accounts.recovery import services as recovery
 from accounts.recovery.rule import Kind
 from accounts.sessions import current, last_method
 from accounts.signin.recent import recent_authentication_required
-from accounts.users import former_credentials
+from accounts.users import emails, former_credentials
 from accounts.users.models import User
 
 
@@ -76,7 +76,7 @@ def lockdown(request: HttpRequest) -> HttpResponse:
         return _ask(request, session.user, form)
     actor = current.actor_of(request).by(*session.amr)
     locks.lock_down(session.user, actor, form.wrong_at())
-    return _done(request, session.user)
+    return _done(request, session.user, session.user.username)
 
 
 @login_not_required
@@ -90,6 +90,9 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     if notice is None:
         return render(request, "accounts/recovery/dead.html", status=404)
     changes = locks.first_changes(notice.user, notice)
+    if _name_in(notice) == notice.email:
+        # A former mailbox does not learn what came later.
+        changes = [row for row in changes if row.at <= notice.row.at]
     posted = request.POST if request.method == "POST" else None
     form = WrongChangeForm(changes, posted, initial={"wrong": str(notice.row.pk)})
     if not form.is_valid():
@@ -102,7 +105,13 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     except locks.CannotLock as error:
         form.add_error(None, str(error))
         return _ask(request, notice.user, form, notice)
-    return _done(request, notice.user)
+    return _done(request, notice.user, _name_in(notice))
+
+
+def _name_in(notice: Notice) -> str:
+    """Return the username, or the address if it is a former one: the username may be new."""
+    is_held = notice.user.emails.filter(key=emails.key(notice.email)).exists()
+    return notice.user.username if is_held else notice.email
 
 
 def _ask(
@@ -111,19 +120,20 @@ def _ask(
     context = {
         "form": form,
         "owner": user,
+        "username": _name_in(notice) if notice else user.username,
         "told": notice and notice.row,
         "effects": locks.effects(user, notice),
     }
     return render(request, "accounts/recovery/lockdown.html", context)
 
 
-def _done(request: HttpRequest, user: User) -> HttpResponse:
+def _done(request: HttpRequest, user: User, username: str) -> HttpResponse:
     current.forget(request, user)
     last_method.forget(request)
     # Read the user again, because the lock may have changed the primary address.
     owner = User.objects.get(pk=user.pk)
     can_mail = bool(owner.email) or former_credentials.notified_emails(owner).exists()
-    context = {"owner": owner, "can_mail": can_mail}
+    context = {"owner": owner, "username": username, "can_mail": can_mail}
     return render(request, "accounts/recovery/done.html", context)
 
 
@@ -143,7 +153,9 @@ def object_by_link(request: HttpRequest, token: str) -> HttpResponse:
     form = ObjectionForm(request.POST if request.method == "POST" else None)
     if form.is_valid():
         try:
-            if typed := form.cleaned_data["former"]:
+            typed = form.cleaned_data["former"]
+            # A mailbox that does not count must not use up the guesses of the owner.
+            if typed and recovery.assess(user, *proofs).shown:
                 proofs.append(evidence.check_password(user, typed, actor))
             methods = (proof.method for proof in proofs)
             if recovery.cancel(user, *proofs, actor=actor.by(*methods)):

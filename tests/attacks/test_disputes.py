@@ -784,10 +784,12 @@ def test_guesses_of_strangers_at_the_former_password_are_counted_over_all_links(
     clock.advance(days=8)
     lock(alice)
 
-    statuses = [Client().post(reset_link(), {"former": f"guess {n}"}).status_code for n in range(6)]
+    links = [reset_link() for _ in range(3)]
+
+    statuses = [Client().post(link, {"former": "a guess"}).status_code for link in links * 2]
 
     assert statuses == [200] * 5 + [429]
-    assert Client().post(reset_link(), {"former": PASSWORD}).status_code == 429
+    assert Client().post(links[0], {"former": PASSWORD}).status_code == 429
     assert recipients_of("tried to recover your account") == {MINE}
     browser, link = recovery_page()
     assert "1 of 2 shown" in browser.get(link).text, "the sign-in still takes it"

@@ -17,6 +17,8 @@ from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.management.answers import COMMAND_LINE
+from accounts.recovery.models import Recovery
+from accounts.recovery.services import NO_REQUEST
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.sessions.models import BrowserSession
@@ -45,12 +47,14 @@ class Command(BaseCommand):
 
     def handle(self, *_args: Any, lock_passwords: bool, **_options: Any) -> None:
         with transaction.atomic():
-            # A new version invalidates trusted browsers, waiting periods and pending sign-ins.
+            # A new version invalidates trusted browsers and pending sign-ins.
             User.objects.update(credential_version=F("credential_version") + 1)
             if lock_passwords:
                 # Not locked accounts, whose password field contains the hash that proves ownership.
                 rows = User.objects.exclude(password__startswith=LOCKED)
                 rows.update(password=locked_password(), locked_at=None, horizon=None)
+            # A request may have been stopped after the backup.
+            Recovery.objects.update(**NO_REQUEST)
             # Links in notices stay valid, because all they can do is lock an account.
             Code.objects.exclude(purpose=notices.LINK.name).delete()
             connected.apps().revoke_after_restore()
