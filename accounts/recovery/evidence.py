@@ -103,18 +103,20 @@ def _name(factor: Factor) -> str:
     return gettext("Authenticator app “%(name)s”") % about
 
 
-def check_password(user: User, typed: str, actor: Actor) -> Proof:
+def check_password(user: User, typed: str, actor: Actor, hashed: str | None = None) -> Proof:
     """Return the proof if ``typed`` is the password that counts.
 
     That is the password which the account had at the horizon, or has now if it is not locked. The
     owner is told of the fifth wrong guess.
+
+    ``hashed``: the hash of the password that counts, if it is another one.
 
     Raises:
         WrongPassword: the password is wrong, or no password counts.
         RateLimited: too many guesses.
     """
     hit(FORMER_PASSWORD.of(user.pk))
-    if not passwords.verify(typed, user.former_hash):
+    if not passwords.verify(typed, hashed or user.former_hash):
         _record_guess(user, actor)
         raise WrongPassword
     give_back(FORMER_PASSWORD.of(user.pk))

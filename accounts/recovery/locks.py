@@ -4,6 +4,7 @@
 """
 
 import uuid
+from collections.abc import Iterable
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -26,7 +27,7 @@ from accounts.common.signals import credentials_changed
 from accounts.recovery import evidence, rule, suspension
 from accounts.recovery import services as recovery
 from accounts.recovery.models import Recovery
-from accounts.recovery.rule import Lock
+from accounts.recovery.rule import Lock, Ownership, Thing
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
 from accounts.sessions.services import IS_APP, live
@@ -47,8 +48,8 @@ class CannotLock(PublicError):
     code = "not_possible"
     status = 403
     message = _(
-        "This address alone can’t lock the account now. Sign in and lock it there, or contact "
-        "support."
+        "This address alone can’t lock the account now. Enter the password from before that "
+        "change, too, or contact support."
     )
 
 
@@ -213,28 +214,47 @@ def lock_down(user: User, actor: Actor, wrong_at: datetime | None = None) -> Non
     suspension.suspend(owner, lock, actor)
 
 
-@transaction.atomic
-def lock_down_by_link(notice: Notice, token: str, actor: Actor, wrong_at: datetime) -> None:
+def lock_down_by_link(
+    notice: Notice, token: str, actor: Actor, wrong_at: datetime, former: str = ""
+) -> None:
     """Lock the account with the link of ``notice``.
 
     ``token``: the secret in the link.
     ``wrong_at``: the time of the first change that was wrong.
+    ``former``: the password from before that change, if the mailbox alone is not enough.
 
     Raises:
         LinkEnded: the link was used in the meantime.
-        CannotLock: the mailbox alone is not enough to lock the account now.
+        CannotLock: what was shown is not enough to lock the account now.
+        WrongPassword, RateLimited: see ``evidence.check_password``.
     """
-    # Lock the user before the links, as all code does, to avoid a deadlock.
-    owner = users.lock_row_as_is(notice.user)
-    row, _is_new = Recovery.objects.get_or_create(user=owner)
-    ownership = evidence.ownership_of(owner, row.opening, lock_naming(owner, wrong_at))
-    shown = evidence.shown_by(ownership, [Proof.now(Method.MAIL, emails.key(notice.email))])
-    # A lock of a locked account only reaches further back. Otherwise, it would only void its links.
-    is_further = owner.lock is None or ownership.lock != owner.lock
-    if not (is_further and ownership.may_lock(shown, row.locked_alone_by())):
-        raise CannotLock
-    if not notices.redeem(notice, token):
-        raise LinkEnded
-    lock_down(owner, actor.by(Method.MAIL), wrong_at)
-    row.lone_locks |= {thing.key: clock.now().isoformat() for thing in shown}
-    row.save(update_fields=["lone_locks"])
+    proofs = [Proof.now(Method.MAIL, emails.key(notice.email))]
+    user = notice.user
+    if former and _shown(user, wrong_at, proofs)[1]:
+        hashed = former_credentials.password_hash(user, lock_naming(user, wrong_at))
+        proofs.append(evidence.check_password(user, former, actor, hashed))
+    with transaction.atomic():
+        # Lock the user before the links, as all code does, to avoid a deadlock.
+        owner = users.lock_row_as_is(user)
+        row, _is_new = Recovery.objects.get_or_create(user=owner)
+        ownership, shown = _shown(owner, wrong_at, proofs)
+        # A lock of a locked account only reaches further back. Otherwise, it would only void links.
+        is_further = owner.lock is None or ownership.lock != owner.lock
+        if not (is_further and ownership.may_lock(shown, row.locked_alone_by())):
+            raise CannotLock
+        if not notices.redeem(notice, token):
+            raise LinkEnded
+        lock_down(owner, actor.by(*(proof.method for proof in proofs)), wrong_at)
+        if len(rule.kinds(shown)) == 1:
+            row.lone_locks |= {thing.key: clock.now().isoformat() for thing in shown}
+            row.save(update_fields=["lone_locks"])
+
+
+def _shown(
+    user: User, wrong_at: datetime, proofs: Iterable[Proof]
+) -> tuple[Ownership, frozenset[Thing]]:
+    """Return the facts about ``user`` with a lock that names ``wrong_at``, and what counts then."""
+    row = Recovery.objects.filter(user=user).first()
+    lock = lock_naming(user, wrong_at)
+    ownership = evidence.ownership_of(user, row.opening if row else None, lock)
+    return ownership, evidence.shown_by(ownership, proofs)

@@ -48,9 +48,12 @@ class WrongChangeForm(forms.Form):
     """
 
     wrong = forms.ChoiceField(required=False)
+    # Shown if the mailbox alone is not enough.
+    former = CurrentPasswordField(required=False, label=_("Your password from before that change"))
 
     def __init__(self, changes: list[Activity], *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        self.needs_password = False
         self.changes = {str(row.pk): row for row in changes}
         field = cast(forms.ChoiceField, self.fields["wrong"])
         field.choices = [(key, key) for key in self.changes]
@@ -81,6 +84,7 @@ def lockdown(request: HttpRequest) -> HttpResponse:
 
 @login_not_required
 @form_page
+@sensitive_post_parameters("former")
 def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
     """Lock an account with the link in a notice.
 
@@ -99,10 +103,12 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
         return _ask(request, notice.user, form, notice)
     actor = current.actor_without_session_of(request)
     try:
-        locks.lock_down_by_link(notice, token, actor, form.wrong_at() or notice.row.at)
+        wrong_at, former = form.wrong_at() or notice.row.at, form.cleaned_data["former"]
+        locks.lock_down_by_link(notice, token, actor, wrong_at, former)
     except locks.LinkEnded:
         return render(request, "accounts/recovery/dead.html", status=404)
-    except locks.CannotLock as error:
+    except (locks.CannotLock, evidence.WrongPassword) as error:
+        form.needs_password = True
         form.add_error(None, str(error))
         return _ask(request, notice.user, form, notice)
     return _done(request, notice.user, _name_in(notice))

@@ -162,3 +162,20 @@ def test_a_former_mailbox_learns_neither_a_new_username_nor_later_changes(seed, 
 
     assert "alicia" not in page
     assert page.count('type="radio"') == before.count('type="radio"') > 0
+
+
+def test_a_mailbox_that_may_not_lock_alone_locks_with_the_password_from_before(clock):
+    make_user("alice")
+    clock.advance(days=30)
+    signed_in(alice()).post("/accounts/password/change/", {"password1": NEW})
+    Client().post(lock_link("password was changed"))
+    assert asks_to_wait(Client(), reset_link())
+    clock.advance(hours=73)
+    assert sets_password(Client(), reset_link())
+    link = lock_link("password was reset")
+
+    for former in ("", "a guess", NEW):
+        assert 'name="former"' in Client().post(link, {"former": former}).text
+        assert not alice().is_locked_down
+    Client().post(link, {"former": PASSWORD})
+    assert alice().is_locked_down
