@@ -247,7 +247,8 @@ def locks_while_the_account_changes(nodes, name):
         ready(other, SESSIONS, others="1"),
     )
 
-    assert owner.times_in_history("locked_down")[0] in {1, 2}, "a mailbox locks alone once"
+    # Of the two links to one mailbox, one locks; each of the two tabs may have begun to lock, too.
+    assert owner.times_in_history("locked_down")[0] in {1, 2, 3}
     assert_locked(owner)
     assert len(owner.rows("accounts_authenticator")) == 1
 
