@@ -13,7 +13,8 @@ MOST = 50
 COPY = f"""
 WITH RECURSIVE numbers(n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {MOST - 6})
 INSERT INTO accounts_apikey (id, user_id, digest, name, scope, made_at, ip, session, staff_scope)
-SELECT substr(k.id, 1, 13) || '_' || (10 + n), user_id, digest, name, scope, made_at, ip, session, ''
+SELECT substr(k.id, 1, 13) || '_' || (10 + n),
+    user_id, digest, name, scope, made_at, ip, session, ''
 FROM accounts_apikey k JOIN accounts_user u ON u.id = k.user_id, numbers WHERE u.username = ?
 """
 

@@ -146,7 +146,9 @@ def test_no_provider_secret_is_stored_shown_or_logged(of, doubles, caplog):
     asked = doubles.asked(of.token)
     verifier = (asked.query | asked.form)["code_verifier"]
     query = dict(parse_qsl(urlsplit(url).query))
-    secrets = [CODE, TOKEN, SECRET, verifier, query["state"], query.get("nonce", TOKEN), "eyJ"]
+    # How each JWT of the providers begins.
+    jwt = "eyJhbGciOi"
+    secrets = [CODE, TOKEN, SECRET, verifier, query["state"], query.get("nonce", TOKEN), jwt]
     pages = "".join(client.get(page).text for page in ("/", "/accounts/3rdparty/"))
     kept = everything_stored().decode() + pages + str(client.cookies) + caplog.text
     kept += str(dict(client.session)) + str(answer.headers)
