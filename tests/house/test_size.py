@@ -2,7 +2,7 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 26_900
+MOST_LINES = 26_800
 MOST_FILES = 300
 LARGEST_PACKAGE = 3_000
 # Lines of tests for each line of code.
