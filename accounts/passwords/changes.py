@@ -358,7 +358,7 @@ def pop(request: HttpRequest, found: Reset) -> ResetRequest | None:
     return ResetRequest(**data) if data and data["nonce"] == found.nonce else None
 
 
-# The key in the session data for the proofs that this browser has shown, with their link and time.
+# The key in the session data for the proofs that this browser has shown, their account and time.
 SHOWN = "reset_shown"
 LIFE = timedelta(minutes=15)
 
@@ -402,7 +402,8 @@ class ResetProgress:
         next sign-in.
         """
         user = self.found.user
-        if self.found.is_decided:
+        # A decision must not lead from a mailbox to staff pages: see below.
+        if self.found.is_decided and (not user.is_privileged or twofactor.has_any(user)):
             return None
         requirement = policy.next_requirement(user, self.proofs)
         if requirement is Requirement.PASSWORD and Kind.PASSWORD not in self.assessment.kinds:
@@ -450,12 +451,12 @@ def _stored(request: HttpRequest, found: Reset) -> dict[str, Any]:
 
 
 def note_password(request: HttpRequest, found: Reset) -> None:
-    """Record that this browser has shown the former password for the reset ``found``."""
+    """Record that this browser has shown the former password of the account of ``found``."""
     _store(request, {**_stored(request, found), "password": True})
 
 
 def note(request: HttpRequest, found: Reset, proof: Proof) -> None:
-    """Record that this browser has shown ``proof`` for the reset ``found``."""
+    """Record that this browser has shown ``proof`` for the account of ``found``."""
     stored = _stored(request, found)
     stored["proofs"] = [*stored["proofs"], proof.to_json()]
     _store(request, stored)

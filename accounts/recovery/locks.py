@@ -246,7 +246,9 @@ def lock_down_by_link(
             raise LinkEnded
         lock_down(owner, actor.by(*(proof.method for proof in proofs)), wrong_at)
         if len(rule.kinds(shown)) == 1:
-            row.lone_locks |= {thing.key: clock.now().isoformat() for thing in shown}
+            recent = row.locked_alone_by()
+            now = {thing.key: clock.now().isoformat() for thing in shown}
+            row.lone_locks = {key: row.lone_locks[key] for key in recent} | now
             row.save(update_fields=["lone_locks"])
 
 

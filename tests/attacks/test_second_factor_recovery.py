@@ -297,7 +297,7 @@ def test_a_factor_verified_for_a_reset_counts_in_that_browser_for_fifteen_minute
     assert not opens(NEW)
 
 
-def test_a_factor_verified_for_a_reset_counts_for_that_link_only(clock):
+def test_a_factor_verified_for_a_reset_counts_for_that_account_only(clock):
     with_factor()
     _mallory, seed = with_factor("mallory")
     browser, mallorys, first = Client(), reset_link("mallory"), reset_link()

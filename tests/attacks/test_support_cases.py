@@ -104,6 +104,20 @@ def test_a_later_decision_voids_the_link_of_an_earlier_one(seed):
     assert sets_password(Client(), right)
 
 
+def test_a_decision_lets_nobody_set_the_password_of_staff_without_a_factor_by_mail_alone(clock):
+    carol = make_user("carol", is_staff=True)
+    clock.advance(days=30)
+    lock(carol)
+    changes.send_decision(
+        users.find_by_id(str(carol.pk)), "carol@example.org", Actor(), events.LOCK_LIFTED
+    )
+    mail = next(m for m in reversed(outbox()) if "Set a new" in m.subject)
+
+    answer = Client().post(path_of(mail.action_url), {"password1": NEW})
+
+    assert answer.status_code == 403
+
+
 def test_a_lock_link_does_not_void_a_decision(seed, clock):
     signed_in(alice()).post("/accounts/password/change/", {"password1": NEW})
     lock(alice())
