@@ -2,8 +2,8 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 26_800
-MOST_FILES = 300
+MOST_LINES = 28_600
+MOST_FILES = 320
 LARGEST_PACKAGE = 3_000
 # Lines of tests for each line of code.
 MOST_TESTS = 1.36
