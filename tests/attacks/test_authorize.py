@@ -336,12 +336,16 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
     ({"code_challenge_method": "plain", "code_challenge": VERIFIER}, "invalid_request"),
     ({"code_challenge": CHALLENGE + "="}, "invalid_request"),
     ({"code_challenge": "\uff10" * 43}, "invalid_request"),
-    ({"response_type": "code id_token"}, "unsupported_response_type"),
+    ({"response_type": None}, "invalid_request"),
+    *(
+        ({"response_type": flow}, "unsupported_response_type")
+        for flow in ("code id_token", "token", "CODE", "code code", "none")
+    ),
     ({"response_mode": "form_post"}, "invalid_request"),
     ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
     ({"prompt": "none login"}, "invalid_request"),
     ({"prompt": "create"}, "invalid_request"),
-    ({"max_age": "9" * 19}, "invalid_request"),
+    *(({"max_age": age}, "invalid_request") for age in ("9" * 19, "-1", "+60", "6_0", "٣٠", "1e3")),
     ({"nonce": "a\x00b"}, "invalid_request"),
 ]
 
@@ -353,6 +357,13 @@ def test_a_redirect_uri_that_is_not_registered_exactly_gets_a_page_and_no_redire
         assert answer.status_code == 400, uri
         assert "Location" not in answer
         assert "http-equiv" not in answer.text
+
+
+def test_a_client_id_that_names_no_app_gets_a_page_and_no_redirect(app, browser):
+    for name in (None, "", "nobody", app.pk.upper(), f"{app.pk}\0", "x" * 5000):
+        answer = browser.get(address(trusted(app), client_id=name))
+
+        assert (answer.status_code, "Location" in answer) == (400, False), name
 
 
 def test_a_parameter_that_is_there_twice_is_refused(app, browser):
@@ -384,6 +395,6 @@ def test_requests_without_s256_or_of_another_flow_get_no_code(settings, app, bro
 
 
 def test_a_state_that_no_header_can_hold_is_not_sent_back(app, browser):
-    for state in ("s" * 8193, "é" * 4097):
+    for state in ("s" * 8193, "é" * 4097, "a\r\nSet-Cookie: a=b"):
         answer = result(browser.post(AUTHORIZE, query(app, state=state)))
         assert (answer["error"], answer.get("state")) == ("invalid_request", None)
