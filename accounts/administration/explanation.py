@@ -273,7 +273,7 @@ def _of_failures(facts: Facts) -> Iterator[Block]:
         return
     if last.detail == Failure.CODE:
         sentence = _("The emailed code was wrong when someone last tried to sign in as %(name)s.")
-        advice = _("Only the newest code works, for 15 minutes, in the browser that asked for it.")
+        advice = _("Only the newest code works, for 10 minutes, in the browser that asked for it.")
         yield Block("wrong_code", sentence % name, advice=advice)
     elif last.detail == Failure.PASSKEY:
         sentence = _("The passkey was refused when someone last tried to sign in as %(name)s.")

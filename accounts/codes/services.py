@@ -59,7 +59,8 @@ def _key(purpose: str, digest: str) -> str:
     return f"{purpose} {digest}"
 
 
-CODE_LIFE = timedelta(minutes=15)
+# ASVS 6.5.5.
+CODE_LIFE = timedelta(minutes=10)
 CODE_TRIES = 5
 # The attempts at a code that anybody can use who knows the email address: see ``try_codes``.
 STRANGERS_TRIES = 2

@@ -73,8 +73,8 @@ def digits(length: int) -> str:
 
 
 def recovery_code() -> str:
-    """Return a random recovery code: ten characters, 50 bits."""
-    return _draw(READABLE_ALPHABET, 10)
+    """Return a random recovery code: 13 characters, 65 bits."""
+    return _draw(READABLE_ALPHABET, 13)
 
 
 def user_code() -> str:

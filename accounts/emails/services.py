@@ -50,7 +50,7 @@ def confirm_message(pending: PendingEmail, code: str, token: str) -> Message:
         heading=gettext("Confirm your email address"),
         paragraphs=[gettext("Enter this code on the page where you added this address:")],
         code=written_code(code),
-        facts=[(gettext("Valid for"), gettext("15 minutes"))],
+        facts=[(gettext("Valid for"), gettext("10 minutes"))],
         questions=[(gettext("Closed that page?"), link)],
         action_label=gettext("Confirm my email address"),
         action_url=absolute("address_confirm", token),

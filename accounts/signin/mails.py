@@ -60,6 +60,6 @@ def _code(secret: str, device: Device, unasked: str) -> dict[str, Any]:
     return {
         "paragraphs": [_("Enter this code on the page where you asked for it:")],
         "code": written_code(secret),
-        "facts": [(_("Requested from"), str(device)), (_("Valid for"), _("15 minutes"))],
+        "facts": [(_("Requested from"), str(device)), (_("Valid for"), _("10 minutes"))],
         "questions": [(_("Didn’t ask for this code?"), unasked)],
     }

@@ -58,7 +58,7 @@ def confirm_message(signup: PendingSignup, code: str, token: str) -> Message:
         heading=gettext("Confirm your email address"),
         paragraphs=[gettext("Enter this code on the page where you signed up:")],
         code=written_code(code),
-        facts=[(gettext("Valid for"), gettext("15 minutes"))],
+        facts=[(gettext("Valid for"), gettext("10 minutes"))],
         questions=[
             (gettext("Closed that page?"), gettext("Use this link instead. It works for 3 days.")),
         ],

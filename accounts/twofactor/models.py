@@ -44,7 +44,10 @@ NAMES = {
 
 COUNT = 10
 TOTP_CODE = re.compile(r"[0-9]{6}")
-RECOVERY_CODE = re.compile(rf"[{secrets.READABLE_ALPHABET}]{{10}}")
+# Earlier codes, which stay valid, have ten characters.
+RECOVERY_CODE = re.compile(
+    rf"[{secrets.READABLE_ALPHABET}]{{10}}([{secrets.READABLE_ALPHABET}]{{3}})?"
+)
 MAILED_CODE = re.compile(r"[0-9]{8}")
 
 
@@ -59,13 +62,13 @@ def canonical(typed: str) -> str:
 
 
 def new_recovery_codes() -> list[str]:
-    """Return ten recovery codes of 50 random bits each, without hyphens."""
+    """Return ten recovery codes of 65 random bits each, without hyphens."""
     return [secrets.recovery_code() for _ in range(COUNT)]
 
 
 def written(code: str) -> str:
-    """Return a recovery code as it is shown to users, with a hyphen in the middle."""
-    return f"{code[:5]}-{code[5:]}"
+    """Return a recovery code as it is shown to users, in three groups with hyphens."""
+    return f"{code[:4]}-{code[4:9]}-{code[9:]}"
 
 
 log = logging.getLogger(__name__)

@@ -222,15 +222,15 @@ def test_the_first_to_confirm_an_email_wins_and_other_sign_ups_end():
     assert not is_signed_in(other), "a used code does not work again"
 
 
-def test_a_confirmation_code_works_only_for_its_sign_up_and_for_fifteen_minutes(clock):
-    """A code allows five wrong tries and is valid for fifteen minutes, the link for three days."""
+def test_a_confirmation_code_works_only_for_its_sign_up_and_for_ten_minutes(clock):
+    """A code allows five wrong tries and is valid for ten minutes, the link for three days."""
     (guessing, mail), (other, own) = signed_up("alice"), signed_up("mallory")
 
     assert confirm(other, mail.code).status_code == 200
     for _ in range(5):
         confirm(guessing, WRONG_CODE)
     assert confirm(guessing, mail.code).status_code == 200
-    clock.advance(minutes=15)
+    clock.advance(minutes=10)
     assert confirm(other, own.code).status_code == 200
     assert other.get(path_of(own.action_url)).status_code == 200
     clock.advance(days=3)

@@ -51,7 +51,7 @@ def seed_on(page: str) -> str:
 
 def recovery_codes_on(page: str) -> list[str]:
     """Return the recovery codes that a page shows."""
-    return re.findall(r"<li>([a-z2-9]{5}-[a-z2-9]{5})</li>", page)
+    return re.findall(r"<li>([a-z2-9]{4}-[a-z2-9]{5}-[a-z2-9]{4})</li>", page)
 
 
 def take_second_step(client: Any, user: User) -> Any:
