@@ -8,3 +8,7 @@ class AdministrationConfig(AppConfig):
 
     name = "accounts.administration"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        """Describe the personal data in the tables of this app."""
+        from accounts.administration import personal_data  # noqa: F401 describes its tables

@@ -27,6 +27,7 @@ from accounts.common.background import Background
 from accounts.common.database import delete_in_batches
 from accounts.common.leases import LeasedQueue
 from accounts.common.localization import speaking, spoken
+from accounts.common.personal_data import RECIPIENT
 from accounts.mail.message import Message
 from accounts.mail.models import LONGEST_HEADING, MailReceipt, OutgoingMail
 from accounts.users import emails
@@ -65,7 +66,6 @@ OUTBOX = LeasedQueue(
 AGES = (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
 # Staff look up what became of an email.
 KEEP_RECEIPTS = timedelta(days=30)
-RECIPIENT = "recipient of an email"
 
 
 class Queue(IntEnum):

@@ -17,7 +17,7 @@ class OAuthConfig(AppConfig):
     def ready(self) -> None:
         """Register what the rest of the site needs to know of apps."""
         from accounts.administration import roles
-        from accounts.oauth import id_tokens
+        from accounts.oauth import id_tokens, personal_data  # noqa: F401 describes its tables
         from accounts.oauth.connected import ConnectedApps
         from accounts.oauth.requests import hint_of
         from accounts.sessions import connected

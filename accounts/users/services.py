@@ -5,6 +5,7 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
+from itertools import chain
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
@@ -17,11 +18,12 @@ from django.utils.translation import gettext_lazy as _
 from accounts.common import clock, secrets
 from accounts.common.database import P, PreparedQueries, PreparedQuery, Row
 from accounts.common.errors import PublicError
+from accounts.common.personal_data import Person
 from accounts.common.signals import superuser_requested
 from accounts.common.text import fold
 from accounts.recovery.rule import AT_CREATION
 from accounts.users import emails, skeletons, usernames
-from accounts.users.models import EmailAddress, PendingSignup, User, Username
+from accounts.users.models import EmailAddress, FormerCredential, PendingSignup, User, Username
 
 BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
 # A user and a pending sign-up: the same statement, whichever of them exists.
@@ -144,6 +146,23 @@ class EmailTaken(PublicError):
 
     code = "email_taken"
     message = _("That email address belongs to another account.")
+
+
+def person_of(user: User) -> Person:
+    """Return what identifies ``user`` in the tables of the inventory of personal data."""
+    former = user.former_credentials.filter(kind=FormerCredential.Kind.EMAIL)
+    keys = (
+        rows.values_list("key", flat=True) for rows in (user.emails, user.pending_emails, former)
+    )
+    pending = user.pending_emails.values_list("pk", flat=True)
+    of_apps = user.login_sessions.values_list("pairwise_subject", flat=True)
+    reserved = Username.objects.filter(former=user).values_list("key", flat=True)
+    return Person(
+        user.pk,
+        names=frozenset({user.username_key, *reserved}),
+        emails=frozenset(chain.from_iterable(keys)),
+        subjects=frozenset({user.pk, *pending, *filter(None, of_apps)}),
+    )
 
 
 def login_key(login: str) -> str:

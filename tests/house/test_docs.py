@@ -8,9 +8,10 @@ from authsite import docs
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_generated_settings_and_events_pages_are_current():
+def test_the_generated_pages_are_current():
     assert (ROOT / "docs/settings.md").read_text() == docs.settings_page()
     assert (ROOT / "docs/events.md").read_text() == docs.events_page()
+    assert (ROOT / "docs/data.md").read_text() == docs.data_page()
 
 
 def test_the_generated_table_of_limits_is_current():

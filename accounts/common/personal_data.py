@@ -1,0 +1,456 @@
+"""The inventory of personal data: what each column is for, and what export and deletion do with it.
+
+This module imports no models. Export and deletion read the inventory, and ``docs/data.md`` is
+generated from it. A test fails if a column of an installed model is missing here.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import NamedTuple
+from uuid import UUID
+
+from django.db.models import Q
+
+from accounts.common import secrets
+
+# The purpose of the digests by which an email in the outbox is found.
+RECIPIENT = "recipient of an email"
+
+
+@dataclass(frozen=True)
+class Person:
+    """What identifies an account in tables that have no foreign key to it.
+
+    ``names``: the keys of its username and of the former usernames that are reserved for it.
+    ``emails``: the keys of its email addresses: confirmed, unconfirmed and former ones.
+    ``subjects``: its id, the ids of its unconfirmed email addresses, and those that apps know.
+    """
+
+    id: UUID
+    names: frozenset[str]
+    emails: frozenset[str]
+    subjects: frozenset[UUID]
+
+    @property
+    def recipients(self) -> set[str]:
+        """The digests by which emails to the person are found."""
+        return {text for email in self.emails for text in secrets.digests(email, RECIPIENT)}
+
+
+class Column(NamedTuple):
+    """A column: what it is for, and why an export leaves it out (empty if the export has it)."""
+
+    purpose: str
+    withheld: str = ""
+
+
+# Why an export leaves a column out.
+SECRET = "secret"  # noqa: S105 a reason
+INTERNAL = "internal"
+OTHERS = "about others"
+
+# The path of foreign keys to the account, or a function that returns the condition for its rows.
+type Rows = str | Callable[[Person], Q]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table with personal data.
+
+    ``label``: the label of the model, such as ``accounts.User``.
+    ``purpose``, ``kept``: why the rows are stored, and how long.
+    ``rows``: which rows are a person's. If it is a path, each foreign key on it cascades.
+    ``remains``: what deletion leaves of the rows, and why; empty if it deletes all of them.
+    """
+
+    label: str
+    purpose: str
+    kept: str
+    rows: Rows
+    columns: Mapping[str, Column]
+    remains: str = ""
+
+    @property
+    def is_cascading(self) -> bool:
+        """Whether the rows are deleted with the row of the account."""
+        return isinstance(self.rows, str)
+
+    @property
+    def exported(self) -> list[str]:
+        """The names of the columns that an export contains."""
+        return [name for name, column in self.columns.items() if not column.withheld]
+
+    def of(self, person: Person) -> Q:
+        """Return the condition for the rows of ``person``."""
+        return Q(**{self.rows: person.id}) if isinstance(self.rows, str) else self.rows(person)
+
+
+TABLES: dict[str, Table] = {}
+# Why each of the other tables has no personal data.
+NOT_PERSONAL: dict[str, str] = {}
+
+
+def secret(purpose: str) -> Column:
+    """Return a column that an export leaves out because it proves who somebody is."""
+    return Column(purpose, SECRET)
+
+
+def internal(purpose: str) -> Column:
+    """Return a column that repeats another one, or that only the code of this site can use."""
+    return Column(purpose, INTERNAL)
+
+
+def others(purpose: str) -> Column:
+    """Return a column about other people than the owner of the row."""
+    return Column(purpose, OTHERS)
+
+
+def describe(
+    label: str,
+    rows: Rows,
+    columns: Mapping[str, str | Column],
+    *,
+    purpose: str,
+    kept: str,
+    remains: str = "",
+) -> None:
+    """Add a table with personal data to the inventory: see :class:`Table`.
+
+    ``columns``: the names of columns, separated by spaces, and what they are for. Text alone means
+        that an export contains the columns.
+    """
+    found = {
+        name: Column(column) if isinstance(column, str) else column
+        for names, column in columns.items()
+        for name in names.split()
+    }
+    TABLES[label] = Table(label, purpose, kept, rows, found, remains)
+
+
+def not_personal(reason: str, labels: str) -> None:
+    """Add tables without personal data to the inventory. ``labels`` are separated by spaces."""
+    NOT_PERSONAL.update(dict.fromkeys(labels.split(), reason))
+
+
+def nobody(_person: Person) -> Q:
+    """Select no rows, in a table whose rows do not say whose they are."""
+    return Q(pk__in=())
+
+
+_ACCOUNT = "as long as the account exists"
+_EXPIRY = "until it expires; then until the next `prune`"
+
+describe(
+    "accounts.User",
+    "pk",
+    {
+        "id": "identifies the account in tokens, logs and at apps",
+        "username email display_name about": "how the person signs in, is reached and is shown",
+        "language time_zone": "the language of pages and emails, and the times in them",
+        "date_joined last_login password_at passkey_declined_at updated_at": "times of use",
+        "is_active is_staff is_superuser emailed_codes": "what the account may do, and how",
+        "locked_at horizon": "since when the account is locked, and what counts as older",
+        "password": secret("the hash of the password"),
+        "username_key credential_version has_factor": internal("finds and versions the account"),
+    },
+    purpose="The account.",
+    kept=_ACCOUNT,
+)
+describe(
+    "accounts.EmailAddress",
+    "user",
+    {
+        "email confirmed_at": "reaches the person, and proves ownership in a recovery",
+        "id key": internal("makes an address unique"),
+    },
+    purpose="The confirmed email addresses.",
+    kept=_ACCOUNT,
+)
+describe(
+    "accounts.PendingEmail",
+    "user",
+    {
+        "email expires_at": "the address, and when the link to confirm it ends",
+        "id key": internal("finds the address"),
+    },
+    purpose="Email addresses that are not confirmed yet.",
+    kept="3 days",
+)
+describe(
+    "accounts.Username",
+    lambda person: Q(key__in=person.names),
+    {
+        "key held_until": "the name, and how long a former name is reserved",
+        "former": internal("the account"),
+    },
+    purpose="Usernames that nobody else can take.",
+    kept="as long as the account exists; after a change, 30 days",
+    remains="For a year, nobody can take the name: a keyed digest of each skeleton is stored.",
+)
+describe(
+    "accounts.NameSkeleton",
+    lambda person: Q(name__in=person.names),
+    {"skeleton name": internal("refuses names that look alike")},
+    purpose="Forms of usernames that all look-alike names share.",
+    kept="as long as the username is taken",
+    remains="As of `accounts.Username`.",
+)
+describe(
+    "accounts.FormerCredential",
+    "user",
+    {
+        "kind label since removed_at is_suspended": "what was removed or replaced, and when",
+        "data": secret("the hash or the factor, so that it can prove ownership"),
+        "id key": internal("finds the credential"),
+    },
+    purpose="Replaced, removed and suspended credentials, which may prove ownership after a theft.",
+    kept="37 days after the removal; longer while the account is locked or under review",
+)
+describe(
+    "accounts.PendingSignup",
+    lambda person: Q(email_key__in=person.emails),
+    {
+        "username email expires_at": "the account that the person asked for",
+        "next wide_network": "where the person goes next; limits sign-ups by network",
+        "password": secret("the hash of the password"),
+        "id username_key email_key": internal("finds the sign-up"),
+    },
+    purpose="Sign-ups whose email address is not confirmed yet.",
+    kept="3 days",
+)
+describe(
+    "accounts.Identity",
+    "user",
+    {
+        "issuer subject label": "the account at the provider",
+        "connected_at used_at suspended_at": "when it was connected, used or suspended",
+        "id": internal("numbers the rows"),
+    },
+    purpose="Connected accounts at identity providers.",
+    kept="until the person disconnects the provider",
+)
+describe(
+    "accounts.User_groups",
+    "user",
+    {"group": "a group of the person", "id": internal("numbers the rows")},
+    purpose="The groups of an account.",
+    kept="until staff remove the person from the group",
+)
+describe(
+    "accounts.User_user_permissions",
+    "user",
+    {"permission": "a single right of the person", "id": internal("numbers the rows")},
+    purpose="The single rights of an account.",
+    kept="until a superuser takes the right away",
+)
+describe(
+    "accounts.Activity",
+    "user",
+    {
+        "kind at detail": "what happened and when",
+        "ip browser system proof session key": "from where, and with which proof, session or key",
+        "reason": "why staff acted",
+        "actor": others("which member of staff acted"),
+        "id": internal("orders the events"),
+    },
+    purpose="The security history, in which people find what was not them.",
+    kept="`ACTIVITY_DAYS`; failed sign-ins to unknown accounts 30 days",
+    remains="In the histories of other people, `@` and the id replace the name or email address.",
+)
+describe(
+    "accounts.APIKey",
+    "user",
+    {
+        "id name scope staff_scope": "which key it is, and what it may do",
+        "made_at expires_at told_at used_at ip session": "where it was made and used, and when",
+        "digest": secret("recognises the key"),
+    },
+    purpose="API keys.",
+    kept="until the person deletes the key, or it has expired",
+)
+describe(
+    "accounts.LoginSession",
+    "user",
+    {
+        "id kind agent browser system ip": "which browser or app is signed in, and from where",
+        "amr auth_time factor_at passkey_at stepped_up_at": "which proofs were shown, and when",
+        "begun_at used_at idle_at ends_at ended_at": "when it began, was used and ends",
+        "is_remembered ended_by challenged_at": "how long it lasts, and why it ended",
+        "scope rotated_at": "what its tokens may do, and when they were renewed",
+        "pairwise_subject": "the id by which one app knows the person",
+        "refresh_digest former_digest ended_key": secret("recognises the browser or the token"),
+        "dpop_thumbprint factor_key": internal("the key of the client, and the factor it used"),
+    },
+    purpose="Sessions: browsers and apps in which the person is signed in.",
+    kept="until a day after its end",
+)
+describe(
+    "accounts.BrowserSession",
+    "login_session__user",
+    {
+        "session_key session_data": secret("recognises the browser, and what it has just done"),
+        "expire_date": internal("when the data expires"),
+    },
+    purpose="The session data of browsers.",
+    kept=_EXPIRY,
+    remains="The data of browsers that are not signed in does not say whose it is, and expires.",
+)
+describe(
+    "accounts.KnownBrowser",
+    "user",
+    {
+        "since until factor_at": "since when the browser is known",
+        "digest": secret("recognises the browser"),
+        "id version": internal("numbers the rows"),
+    },
+    purpose="Browsers in which the person has signed in, to tell new ones apart.",
+    kept=_EXPIRY,
+)
+describe(
+    "accounts.TrustedBrowser",
+    "user",
+    {
+        "browser system made_at used_at ends_at": "which browser is trusted, and how long",
+        "digest": secret("recognises the browser"),
+        "id version": internal("numbers the rows"),
+    },
+    purpose="Browsers that are not asked for a second factor.",
+    kept=_EXPIRY,
+)
+describe(
+    "accounts.Authenticator",
+    "user",
+    {
+        "name made_at used_at": "which app it is, and when it was used",
+        "sealed_seed": secret("checks codes"),
+        "id confirmed last_t": internal("lets each code work once"),
+    },
+    purpose="Authenticator apps.",
+    kept="until the person removes it",
+)
+describe(
+    "accounts.RecoveryCodes",
+    "user",
+    {
+        "made_at saved_at": "when the codes were made and saved",
+        "sealed": secret("checks codes"),
+        "id name confirmed": internal("the same for everybody"),
+    },
+    purpose="Recovery codes.",
+    kept="until the person removes or replaces them",
+)
+describe(
+    "accounts.Passkey",
+    "user",
+    {
+        "name made_at used_at aaguid transports is_synced": "which passkey it is, and its use",
+        "credential_id public_key": "recognise the passkey",
+        "id confirmed sign_count is_eligible": internal("detects copies of the passkey"),
+    },
+    purpose="Passkeys and security keys.",
+    kept="until the person removes it",
+)
+describe(
+    "accounts.Recovery",
+    "user",
+    {
+        "opened_at asked_at warned_at told_at stopped_at support_asked_at": "what happened when",
+        "opened_with asked stopped at_support": "which proofs of ownership were shown",
+        "lone_locks": "when each mailbox locked the account alone",
+        "mails": internal("the notices that announced the request"),
+    },
+    purpose="Recoveries of the account.",
+    kept=_ACCOUNT,
+)
+describe(
+    "accounts.TokenChallenge",
+    "user",
+    {
+        "digest": secret("recognises the client"),
+        "version proofs audience scope kind nonce tries_left expires_at": internal("the sign-in"),
+    },
+    purpose="Sign-ins to the API that wait for their second step.",
+    kept="5 minutes; then until the next `prune`",
+)
+describe(
+    "accounts.Code",
+    lambda person: (
+        Q(email__in=person.emails)
+        | Q(subject__startswith=str(person.id))
+        | Q(subject__in=map(str, person.subjects))
+    ),
+    {
+        "digest": secret("recognises the code or link"),
+        "id purpose subject email tries_left expires_at": internal("what the code is for"),
+    },
+    purpose="Emailed codes and links.",
+    kept=_EXPIRY,
+)
+describe(
+    "accounts.Invitation",
+    lambda person: Q(email_key__in=person.emails) | Q(invited_by=person.id),
+    {
+        "email is_staff created_at expires_at": "who is invited",
+        "id email_key invited_by": internal("finds the invitation, and who has sent it"),
+    },
+    purpose="Invitations to create an account, to the person or by the person.",
+    kept="until it is accepted, revoked or expires",
+)
+describe(
+    "accounts.Invitation_groups",
+    lambda person: Q(invitation__email_key__in=person.emails) | Q(invitation__invited_by=person.id),
+    {"id invitation group": internal("the groups that the new account gets")},
+    purpose="The groups of an invitation.",
+    kept="as the invitation",
+)
+describe(
+    "accounts.OutgoingMail",
+    lambda person: Q(recipient__in=person.recipients),
+    {
+        "heading created_at": "which email it is",
+        "sealed": secret("the email, which may contain a code"),
+        "id recipient queue due_at attempts lease expires_at": internal("the delivery"),
+    },
+    purpose="Emails that wait to be sent.",
+    kept="until a mail server has accepted it, but at most 5 days",
+)
+describe(
+    "accounts.MailReceipt",
+    lambda person: Q(recipient__in=person.recipients),
+    {
+        "heading created_at done_at failure": "which email it was, and what became of it",
+        "id recipient": internal("finds the emails to an address"),
+    },
+    purpose="What became of emails, for people who wait for one.",
+    kept="30 days",
+)
+describe(
+    "admin.LogEntry",
+    lambda person: (
+        Q(user=person.id)
+        | Q(content_type__model="user", object_id=str(person.id))
+        | Q(object_repr__in=person.emails)
+    ),
+    {
+        "action_time action_flag": "when staff changed something",
+        "id user content_type object_id object_repr change_message": others("who changed whom"),
+    },
+    purpose="Changes on the pages of Django's admin. The security history has the same changes.",
+    kept=_ACCOUNT,
+)
+not_personal(
+    "Its keys are digests. Without knowing both the account and the network, nobody can get either "
+    "from them. A row expires after at most 90 days.",
+    "accounts.FamiliarPlace accounts.StoredBudget accounts.UsedOnce",
+)
+not_personal("It counts events.", "accounts.DailyCount accounts.Refusals")
+not_personal("It belongs to the site.", "accounts.SigningKey")
+not_personal(
+    "It contains groups and rights, not who has them.",
+    "auth.Group auth.Permission auth.Group_permissions contenttypes.ContentType",
+)
+not_personal(
+    "allauth defines the table, and this site never writes to it.",
+    "account.EmailAddress account.EmailConfirmation "
+    "socialaccount.SocialApp socialaccount.SocialAccount socialaccount.SocialToken",
+)

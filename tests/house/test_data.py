@@ -1,0 +1,39 @@
+"""The inventory of personal data is complete, and deletion finds the rows of a person by it."""
+
+from uuid import uuid4
+
+import pytest
+from django.apps import apps
+from django.db.models import CASCADE
+
+from accounts.common.personal_data import NOT_PERSONAL, TABLES, Person
+from accounts.users.models import User
+
+ALICE = Person(uuid4(), frozenset({"alice"}), frozenset({"a@example.org"}), frozenset({uuid4()}))
+
+
+def test_each_column_of_each_table_is_in_the_inventory_once():
+    models = {m._meta.label: m for m in apps.get_models(include_auto_created=True)}
+    assert TABLES.keys() | NOT_PERSONAL.keys() == models.keys()
+    assert TABLES.keys() & NOT_PERSONAL.keys() == set()
+    for label, table in TABLES.items():
+        fields = {field.name for field in models[label]._meta.concrete_fields}
+        owner = {str(table.rows).split("__")[0]} if table.is_cascading else set()
+        assert fields - owner - {"pk"} == table.columns.keys() - owner, label
+
+
+def test_each_purpose_is_stated():
+    for table in TABLES.values():
+        assert all([table.purpose, table.kept, *(c.purpose for c in table.columns.values())])
+
+
+@pytest.mark.django_db
+def test_each_table_selects_rows_and_its_paths_to_the_account_cascade():
+    for label, table in TABLES.items():
+        model = apps.get_model(label)
+        assert not model.objects.filter(table.of(ALICE)).exists(), label
+        for name in str(table.rows).split("__") if table.is_cascading and model is not User else ():
+            field = model._meta.get_field(name)
+            assert field.remote_field.on_delete is CASCADE, label
+            model = field.related_model
+        assert not table.is_cascading or model is User, label
