@@ -10,13 +10,7 @@ import pytest
 from django.utils.html import escape
 
 from tests.support.browser_steps import newcomer, sees, sign_in
-from tests.support.steps import (
-    CONFIRM,
-    LOGIN,
-    confirm,
-    mail_to,
-    sign_up,
-)
+from tests.support.steps import CONFIRM, LOGIN, confirm, mail_to, sign_up
 
 SCRIPT = "<script>document.title='pwned'</script>"
 

@@ -20,11 +20,7 @@ LEFT_OUT = shutil.ignore_patterns(".*", "__pycache__", "node_modules", "var", "s
 # What ``make check`` and ``make test`` ask of all pages, texts, calls and scopes.
 RULES = (
     *(f"tests/house/test_{name}.py" for name in ("code", "docs", "templates", "translations")),
-    *(
-        "tests/house/test_site.py",
-        "tests/acceptance/test_openapi.py",
-        "tests/tokens/test_keys.py",
-    ),
+    *("tests/house/test_site.py", "tests/acceptance/test_openapi.py", "tests/tokens/test_keys.py"),
 )
 BLOCK = re.compile(r"```(python|html|diff)\n(.*?)```", re.DOTALL)
 NAME = re.compile(r"(?:# |<!-- )(\S+)(?: -->)?\n")

@@ -10,15 +10,7 @@ from accounts.invitations.models import Invitation
 from accounts.users.models import User
 from tests.support.administration import member, staff_token
 from tests.support.api import call
-from tests.support.invitations import (
-    LIST,
-    accept,
-    exists,
-    invite,
-    invited_link,
-    superuser,
-    support,
-)
+from tests.support.invitations import LIST, accept, exists, invite, invited_link, superuser, support
 from tests.support.openid_provider import Person
 from tests.support.second_factor import enrolled
 from tests.support.signin import set_up, signed_in

@@ -18,13 +18,7 @@ from accounts.tokens.models import TokenChallenge
 from accounts.users.models import User
 from tests.support.administration import by_staff
 from tests.support.api import Answer, call, claims_of, get_tokens, is_good, second_step
-from tests.support.api_steps import (
-    FINISH,
-    api_sessions,
-    first_step,
-    first_step_of_alice,
-    mail_for,
-)
+from tests.support.api_steps import FINISH, api_sessions, first_step, first_step_of_alice, mail_for
 from tests.support.lockdown import change_password, lock_down, switch_off
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, enrolled, set_up_authenticator
 from tests.support.second_steps import (

@@ -23,15 +23,7 @@ from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.tokens.access import AccessToken
 from tests.support.api import call, claims_of, get_tokens
-from tests.support.apps import (
-    WEB,
-    asked_for,
-    change,
-    connect_app,
-    make_app,
-    register,
-    the_app,
-)
+from tests.support.apps import WEB, asked_for, change, connect_app, make_app, register, the_app
 from tests.support.authorize import AUTHORIZE, PAR, address, allow, begin, query, result
 from tests.support.invitations import superuser
 from tests.support.logout import send_all

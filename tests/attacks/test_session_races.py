@@ -92,10 +92,7 @@ def eight_guesses_inside_a_stolen_session(nodes, name):
     assert times_in_history(nodes, name, "proof_guessed") == 1
 
 
-RACES = [
-    eight_guesses_inside_a_stolen_session,
-    signing_in_during_a_lockdown,
-]
+RACES = [eight_guesses_inside_a_stolen_session, signing_in_during_a_lockdown]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)

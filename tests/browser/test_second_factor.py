@@ -8,16 +8,7 @@ from playwright.sync_api import expect
 
 from tests.support.authenticator import scan_picture, shown
 from tests.support.browser import MOBILE
-from tests.support.browser_steps import (
-    arrive,
-    go,
-    press,
-    says,
-    sees,
-    sign_in,
-    sign_out,
-    type_code,
-)
+from tests.support.browser_steps import arrive, go, press, says, sees, sign_in, sign_out, type_code
 from tests.support.second_factor import recovery_codes_on
 
 SETUP = "Set up an authenticator app"

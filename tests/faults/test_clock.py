@@ -11,14 +11,7 @@ from tests.support.api import get_tokens, is_good, renew
 from tests.support.inject import Injected
 from tests.support.site import Site
 from tests.support.social import round_trip
-from tests.support.steps import (
-    CODE,
-    CONFIRM,
-    code_in,
-    join,
-    sign_in,
-    sign_up,
-)
+from tests.support.steps import CODE, CONFIRM, code_in, join, sign_in, sign_up
 
 RESET, PROFILE = "/accounts/password/reset/", "/accounts/profile/"
 WRONG_SECONDS = 2 * 60 * 60

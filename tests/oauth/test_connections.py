@@ -16,15 +16,7 @@ from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 from tests.support.api import call, get_tokens
-from tests.support.apps import (
-    asked_for,
-    change,
-    connect_app,
-    is_live,
-    make_app,
-    register,
-    the_app,
-)
+from tests.support.apps import asked_for, change, connect_app, is_live, make_app, register, the_app
 from tests.support.invitations import superuser
 from tests.support.oauth_client import HERE, App, browser_of
 from tests.support.signin import set_up

@@ -523,9 +523,7 @@ FACTOR_CASES = {
     ),
     "recovery_asked": by_visitor(at_the_reset_link("ask"), proof="mail", prepare=lose_the_factor),
     "recovery_cancelled": by_visitor(
-        at_the_objection_link(PASSWORD),
-        proof="mail pwd",
-        prepare=request_the_removal,
+        at_the_objection_link(PASSWORD), proof="mail pwd", prepare=request_the_removal
     ),
     "passkey_added": Case(add_a_passkey, proof="passkey"),
     "passkey_made": Case(
@@ -644,15 +642,9 @@ CASES = FACTOR_CASES | {
         prepare=in_turn(carol_signs_in, carol_invites(), lambda _: invited_link()),
     ),
     "app_registered": about_apps(carol_registers_an_app),
-    "app_changed": about_the_app(
-        lambda s: app_steps.change(s.visitor, name="Wiki"),
-    ),
-    "app_secret_made": about_the_app(
-        carol_acts_on_the_app("secret"),
-    ),
-    "app_disabled": about_the_app(
-        carol_acts_on_the_app("enabled", enabled="no"),
-    ),
+    "app_changed": about_the_app(lambda s: app_steps.change(s.visitor, name="Wiki")),
+    "app_secret_made": about_the_app(carol_acts_on_the_app("secret")),
+    "app_disabled": about_the_app(carol_acts_on_the_app("enabled", enabled="no")),
     "app_enabled": about_apps(
         carol_acts_on_the_app("enabled", enabled="yes"),
         prepare=in_turn(
@@ -685,8 +677,7 @@ CASES = FACTOR_CASES | {
         lambda s: s.here.post(f"/accounts/apps/{the_app().pk}/"), prepare=have_a_connected_app
     ),
     "code_reused": by_visitor(
-        lambda s: s.prepared[0].redeem(s.prepared[1]),
-        prepare=have_a_connected_app,
+        lambda s: s.prepared[0].redeem(s.prepared[1]), prepare=have_a_connected_app
     ),
     "switched_off": by_carol(carol_acts("deactivate")),
     "switched_on": by_carol(

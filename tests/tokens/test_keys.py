@@ -10,15 +10,7 @@ from joserfc.jwk import JWKRegistry
 
 from accounts.sessions.models import LoginSession
 from accounts.tokens import keys, scopes
-from accounts.tokens.scopes import (
-    AREAS,
-    SCOPES,
-    UnknownScope,
-    is_covered,
-    narrowed,
-    parse,
-    written,
-)
+from accounts.tokens.scopes import AREAS, SCOPES, UnknownScope, is_covered, narrowed, parse, written
 from tests.support.signing import PASSPHRASE, made_by
 from tests.support.urls import ROUTES
 
