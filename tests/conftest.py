@@ -212,6 +212,8 @@ def site(request):
 def pytest_collection_modifyitems(items):
     """Mark each test with what it needs, so that for example ``-m "not browser"`` works.
 
+    A test that starts no server may use the database of the tests.
+
     Files with slow tests run first, so that parallel workers finish at about the same time: those
     in Chromium, then the others that start servers.
     """
@@ -224,6 +226,8 @@ def pytest_collection_modifyitems(items):
         if SERVERS & vars(getattr(item, "module", object)).keys() or SERVER_FIXTURES & fixtures:
             item.add_marker("server")
             slow.add(item.path)
+        elif not item.get_closest_marker("django_db"):
+            item.add_marker("django_db")
     result = yield
     # Afterwards, since pytest-django moves tests without its database to the end.
     items.sort(key=lambda item: (BROWSER not in item.nodeid, item.path not in slow))

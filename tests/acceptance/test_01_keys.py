@@ -21,8 +21,6 @@ from tests.support.missing import find, missing
 from tests.support.signing import is_good, token
 from tests.support.site import ROOT
 
-pytestmark = pytest.mark.django_db
-
 JWKS = "/.well-known/jwks.json"
 DOCS = (ROOT / "docs/operating.md").read_text().partition("\n## Signing keys\n")[2]
 OWN = re.findall(r"(?ms)^```sh\n(.+?)```", DOCS.partition("\n## ")[0])[1].splitlines()

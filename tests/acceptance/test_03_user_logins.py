@@ -41,8 +41,6 @@ from tests.support.steps import (
     sign_up,
 )
 
-pytestmark = pytest.mark.django_db
-
 SESSIONS = "/accounts/sessions/"
 WANTED = f"{SESSIONS}?from=a%20bookmark&page=1"
 REMEMBER_SECONDS = 30 * 24 * 3600

@@ -17,8 +17,6 @@ from tests.support.steps import (
     sign_up,
 )
 
-pytestmark = pytest.mark.django_db
-
 SESSIONS, REAUTHENTICATE = "/accounts/sessions/", "/accounts/reauthenticate/"
 PROFILE = "/accounts/profile/"
 LOCKDOWN = "/accounts/lockdown/"

@@ -30,8 +30,6 @@ from tests.support.second_factor import (
 from tests.support.steps import is_signed_in, make_staff, make_user, sign_in, sign_in_twice
 from tests.support.stored import encodings_of_seed
 
-pytestmark = pytest.mark.django_db
-
 OVERVIEW = "/accounts/2fa/"
 
 

@@ -16,7 +16,6 @@ from tests.support.social import ACME, come_back, go, round_trip
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in
 
 CONNECTIONS, CONFIRM = "/accounts/3rdparty/", "/accounts/3rdparty/confirm/"
-pytestmark = pytest.mark.django_db
 
 
 def test_8_1_state_pkce_and_nonce_are_sent(op, client):

@@ -32,8 +32,6 @@ from tests.support.steps import (
     sign_in_twice,
 )
 
-pytestmark = pytest.mark.django_db
-
 REAUTHENTICATE, WHAT_NEXT = "/accounts/reauthenticate/", "/accounts/what-next/"
 
 

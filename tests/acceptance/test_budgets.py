@@ -20,7 +20,6 @@ KB = 1024
 FIRST_STEP = {"login": "alice", "password": PASSWORD}
 
 
-@pytest.mark.django_db
 def test_the_sign_in_page_costs_no_query_and_no_session_and_is_small(
     client, django_assert_num_queries, settings
 ):
@@ -80,7 +79,6 @@ def test_both_steps_of_a_sign_in_cost_one_hash_and_few_statements(client, hashes
         assert all(n <= limit for n, limit in zip(spent, most, strict=True)), spent
 
 
-@pytest.mark.django_db
 def test_pages_stay_cheap_with_a_long_history_and_many_sessions(
     client, clock, django_assert_num_queries
 ):
@@ -110,7 +108,6 @@ def test_pages_stay_cheap_with_a_long_history_and_many_sessions(
             client.get(page)
 
 
-@pytest.mark.django_db
 def test_the_last_use_of_a_session_is_written_once_a_minute(client, clock):
     make_user("alice")
     sign_in(client, "alice")

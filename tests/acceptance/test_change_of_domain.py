@@ -1,7 +1,5 @@
 """What a change of ORIGIN means for tokens and links, as `docs/operating.md` describes it."""
 
-import pytest
-
 from accounts.common.pages import absolute
 from tests.support.api import claims_of, get_tokens, is_good, renew
 from tests.support.signin import set_up
@@ -10,7 +8,6 @@ from tests.support.steps import make_user
 MOVED = "http://accounts.example.org"
 
 
-@pytest.mark.django_db
 def test_after_a_change_of_origin_refresh_tokens_work_and_older_access_tokens_do_not(settings):
     make_user("alice")
     before = get_tokens()

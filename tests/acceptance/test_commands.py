@@ -46,8 +46,6 @@ from tests.support.steps import (
     sign_up,
 )
 
-pytestmark = pytest.mark.django_db
-
 
 def answer(*words):
     return json.loads(printed_by(*words, "--json"))

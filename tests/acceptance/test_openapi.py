@@ -13,9 +13,6 @@ from tests.support.openapi import METHODS, SCHEMA, description, operations, reso
 from tests.support.routes import ROUTES
 from tests.support.urls import OPEN
 
-pytestmark = pytest.mark.django_db
-
-
 # These serve the description and are not part of it.
 DESCRIPTIONS = {"schema/", "docs/"}
 # Statuses that any call may answer.

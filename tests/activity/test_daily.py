@@ -27,7 +27,6 @@ def counted():
     return Counter(daily.counts(NOON.date() - timedelta(days=30)))
 
 
-@pytest.mark.django_db
 def test_a_day_is_counted_once_when_it_is_over_and_the_days_after_it_are_counted_live(clock):
     clock.set(NOON)
     alice, yesterday = make_user("alice"), NOON - timedelta(days=1)
@@ -50,7 +49,6 @@ def test_a_day_is_counted_once_when_it_is_over_and_the_days_after_it_are_counted
     assert counted() == {key: n for key, n in expected.items() if key[0] == yesterday.date()}
 
 
-@pytest.mark.django_db
 def test_a_day_is_not_counted_before_its_last_transactions_have_ended(clock):
     alice = make_user("alice")
     events(alice, NOON, "signed_in", "pwd")
@@ -65,7 +63,6 @@ def test_a_day_is_not_counted_before_its_last_transactions_have_ended(clock):
     assert DailyCount.objects.get().count == 2
 
 
-@pytest.mark.django_db
 def test_counts_are_deleted_after_400_days(clock):
     clock.set(NOON)
     events(make_user("alice"), NOON, "signed_in", "pwd")

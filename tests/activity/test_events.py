@@ -50,8 +50,6 @@ from tests.support.events import (
 from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.steps import address_of, confirm, make_user, outbox, path_of, sign_in, sign_up
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def scene(db, settings, monkeypatch, clock):
@@ -188,13 +186,11 @@ def test_the_right_password_of_a_deactivated_account_is_a_failed_sign_in(scene):
     assert Activity.objects.latest("id").kind == "sign_in_failed"
 
 
-@pytest.mark.django_db
 def test_an_overlong_detail_is_truncated():
     row = record(make_user("alice"), ADDRESS_ADDED, Actor(), detail="a" * 101)
     assert row.detail == "a" * 100
 
 
-@pytest.mark.django_db
 def test_prune_deletes_rows_after_activity_days_and_rows_of_no_user_sooner(clock):
     alice = make_user("alice")
     record(alice, SIGNED_IN, Actor())

@@ -23,8 +23,6 @@ PAGE = "/accounts/activity/"
 CSV = f"{PAGE}activity.csv"
 MARK = "192.0.2.{}"
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def alice(client, clock):

@@ -54,8 +54,6 @@ from tests.support.steps import (
     sign_up,
 )
 
-pytestmark = pytest.mark.django_db
-
 
 def again(user):
     return User.objects.get(pk=user.pk)

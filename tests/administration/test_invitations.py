@@ -26,8 +26,6 @@ from tests.support.steps import (
     sign_up,
 )
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.mark.parametrize("mode", ["open", "invite"])
 def test_an_invited_person_chooses_a_username_and_password_and_is_signed_in(settings, mode):

@@ -36,9 +36,6 @@ from tests.support.second_steps import request_recovery, with_factor
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_staff, make_user, sign_in, sign_up
 
-pytestmark = pytest.mark.django_db
-
-
 OVERVIEW = "/admin/accounts/dailycount/"
 NOON = datetime(2026, 5, 20, 12, tzinfo=UTC)
 

@@ -9,7 +9,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-import pytest
 from django.contrib.auth.models import Group, Permission
 
 from accounts.activity.services import Actor
@@ -19,8 +18,6 @@ from accounts.users.models import User
 from accounts.users.rights import Role, role_of
 from tests.support.administration import member, people, staff_of_every_role
 from tests.support.steps import make_user
-
-pytestmark = pytest.mark.django_db
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "administration.md"
 BEGIN, END = "<!-- table of rights -->\n", "<!-- end -->"

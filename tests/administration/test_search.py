@@ -30,8 +30,6 @@ from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user, sign_up
 from tests.support.webauthn import registered
 
-pytestmark = pytest.mark.django_db
-
 
 def test_people_are_found_by_what_they_or_others_may_know():
     """That is each name and email, also former ones, and the ids of what belongs to them."""

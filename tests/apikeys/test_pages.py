@@ -13,8 +13,6 @@ from tests.support.steps import make_user
 
 WEEK = timedelta(days=7)
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def alice(client, clock):

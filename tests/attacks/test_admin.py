@@ -60,9 +60,6 @@ from tests.support.steps import (
 )
 from tests.support.urls import ROUTES, address
 
-pytestmark = pytest.mark.django_db
-
-
 ADMIN = sorted(address(route) for route in ROUTES if route.startswith("admin/"))
 RIGHTS = {"is_staff": "on", "is_superuser": "on"}
 INVITATIONS, GROUPS = "/admin/accounts/invitation/", "/admin/auth/group/"

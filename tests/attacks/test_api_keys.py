@@ -52,9 +52,6 @@ from tests.support.signin import signed_in
 from tests.support.site import ROOT
 from tests.support.steps import LOGIN, make_user, outbox, path_of
 
-pytestmark = pytest.mark.django_db
-
-
 DOCS = ROOT / "docs" / "operating.md"
 
 

@@ -32,9 +32,6 @@ from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user, outbox, sign_in
 
-pytestmark = pytest.mark.django_db
-
-
 TOO_LITTLE = (403, "insufficient_scope")
 NOT_FRESH = (401, "insufficient_user_authentication")
 

@@ -44,9 +44,6 @@ from tests.support.steps import (
 )
 from tests.support.webauthn import registered
 
-pytestmark = pytest.mark.django_db
-
-
 GUESSES = LOGIN_SUBSCRIBER.burst
 INVALID = (401, "invalid_credentials")
 NAMES = ("alice", "nobody", "bob", "mallory", "pending")

@@ -18,9 +18,6 @@ from tests.support.oauth_client import FORM, App, audience, browser_of, is_live,
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import mail_to, make_user
 
-pytestmark = pytest.mark.django_db
-
-
 OTHER = "https://wiki.example.org"
 
 

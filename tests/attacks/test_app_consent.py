@@ -31,9 +31,6 @@ from tests.support.oauth_client import FORM, HERE, VERIFIER, audience, browser_o
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import PASSWORD, make_user
 
-pytestmark = pytest.mark.django_db
-
-
 LOGOUT = "/oauth/logout"
 BYE = "https://paperless.example.org/bye"
 

@@ -47,8 +47,6 @@ MEMBERS = (
 METHODS = ("POST", "POST", "POST", "POST", "GET", "HEAD", "PUT", "DELETE", "OPTIONS")
 KINDS = (*(FORM,) * 6, f"{FORM}; charset=utf-7", "application/json", "multipart/form-data", "")
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def plausible(settings):

@@ -29,8 +29,6 @@ from tests.support.oauth_client import App, browser_of, new_app, set_client
 from tests.support.process import slack
 from tests.support.receiver import PUBLIC, WITHIN, drip, hang, say
 
-pytestmark = pytest.mark.django_db
-
 ENDPOINTS = ("/oauth/token", "/oauth/revoke", "/oauth/introspect", "/oauth/par")
 TOKEN_URL = "http://localhost:8000/oauth/token"
 

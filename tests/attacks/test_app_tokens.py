@@ -29,9 +29,6 @@ from tests.support.process import slack
 from tests.support.receiver import WITHIN, drip, say
 from tests.support.signin import set_up, signed_in
 
-pytestmark = pytest.mark.django_db
-
-
 WIKI = "https://wiki.example.org"
 API = f"{EVERYTHING} profile:read"
 

@@ -38,8 +38,6 @@ from tests.support.signin import set_up, signed_in
 from tests.support.steps import LOGOUT, make_user, sign_in
 from tests.support.webauthn import Passkey
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def app():

@@ -40,8 +40,6 @@ from tests.support.webauthn import (
     options_on,
 )
 
-pytestmark = pytest.mark.django_db
-
 REAUTHENTICATE = "/accounts/reauthenticate/"
 
 

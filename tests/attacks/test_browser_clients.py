@@ -15,9 +15,6 @@ from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_user, outbox
 
-pytestmark = pytest.mark.django_db
-
-
 DEAD = (401, "token_not_valid")
 DAY = 24 * 3600
 

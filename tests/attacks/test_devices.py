@@ -21,8 +21,6 @@ from tests.support.oauth_client import Answer, browser_of, new_app, set_client
 from tests.support.signin import signed_in
 from tests.support.steps import LOGOUT, mail_to, make_user, sign_in
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def device():

@@ -42,9 +42,6 @@ def refuses(host, browser, **asked):
     return answer.status_code == 400 and not Client.objects.exists()
 
 
-pytestmark = pytest.mark.django_db
-
-
 @pytest.fixture
 def browser(alice):
     return signed_in(alice)

@@ -21,9 +21,6 @@ from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 from tests.support.wsgi import Applications, answer, environ
 
-pytestmark = pytest.mark.django_db
-
-
 SCOPE = "openid profile:read offline_access"
 
 

@@ -35,9 +35,6 @@ from tests.support.steps import (
     sign_up,
 )
 
-pytestmark = pytest.mark.django_db
-
-
 EMAIL = "/accounts/email/"
 RESET = "/accounts/password/reset/"
 NEW = "a lantern over seven wet roofs"

@@ -11,8 +11,6 @@ from accounts.throttle.models import StoredBudget
 from tests.support.steps import PASSWORD
 from tests.support.wsgi import Applications, answer, environ
 
-pytestmark = pytest.mark.django_db
-
 WRONG = "a wrong guess"
 GERMAN = {"HTTP_ACCEPT_LANGUAGE": "de"}
 

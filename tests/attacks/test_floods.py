@@ -18,7 +18,6 @@ def ip(i):
     return f"2001:db8:0:{i % 256:x}::{i:x}"
 
 
-@pytest.mark.django_db
 def test_a_flood_from_one_ipv6_56_blocks_nobody_else(clock, hashes):
     make_user("member0")
     make_user("member1")

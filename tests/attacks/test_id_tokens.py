@@ -108,9 +108,6 @@ def assert_refused(op):
     assert not Identity.objects.exists()
 
 
-pytestmark = pytest.mark.django_db
-
-
 NOW = int(time.time())
 DEEP = "[" * 200_000
 

@@ -27,8 +27,6 @@ from tests.support.forgeries import (
 from tests.support.steps import make_user
 from tests.support.wsgi import Program
 
-pytestmark = pytest.mark.django_db
-
 # The order of P-256 (SP 800-186 section 3.2.1.3).
 ORDER = 0xFFFFFFFF00000000FFFFFFFFFFFFFFFFBCE6FAADA7179E84F3B9CAC2FC632551
 

@@ -22,8 +22,6 @@ from tests.support.signin import signed_in
 from tests.support.steps import make_user, sign_up
 from tests.support.wsgi import Program
 
-pytestmark = pytest.mark.django_db
-
 OTHER = "https://billing.example"
 # No claim of the site's tokens has any of these values.
 NEVER: tuple[Any, ...] = (

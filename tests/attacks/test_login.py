@@ -27,9 +27,6 @@ from tests.support.steps import (
     without_nonces,
 )
 
-pytestmark = pytest.mark.django_db
-
-
 PROXIES = (ip_network("127.0.0.1"),)
 GUESSES = LOGIN_SUBSCRIBER.burst
 

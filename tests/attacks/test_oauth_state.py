@@ -13,8 +13,6 @@ from tests.support.signin import signed_in
 from tests.support.social import come_back, configured, go, round_trip
 from tests.support.steps import LOGOUT, is_signed_in, make_user, sign_in
 
-pytestmark = pytest.mark.django_db
-
 CALLBACK = "/accounts/oidc/acme/login/callback/"
 OTHER = "oidc/other"
 

@@ -4,7 +4,6 @@ import json
 from typing import Any
 
 import cbor2
-import pytest
 from django.contrib.auth.hashers import make_password
 from django.test import Client
 from webauthn import base64url_to_bytes
@@ -30,8 +29,6 @@ from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.second_steps import after_password
 from tests.support.signin import set_up, signed_in
 from tests.support.webauthn import ADD, ATTESTED, PASSKEYS, PRESENT, VERIFIED, Passkey, registered
-
-pytestmark = pytest.mark.django_db
 
 
 def test_a_passkey_cannot_be_added_twice_or_to_another_account():

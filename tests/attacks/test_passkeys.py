@@ -58,9 +58,6 @@ from tests.support.webauthn import (
     registered,
 )
 
-pytestmark = pytest.mark.django_db
-
-
 ORIGIN = site_settings.AUTHSITE.origin
 
 

@@ -13,8 +13,6 @@ from tests.support.openid_provider import OpenIDProvider
 from tests.support.receiver import PUBLIC, WITHIN
 from tests.support.social import come_back, configured, go, round_trip
 
-pytestmark = pytest.mark.django_db
-
 LOGIN = "/accounts/oidc/acme/login/"
 CALLED = ["token_endpoint", "jwks_uri", "userinfo_endpoint"]
 ENDPOINTS = ["authorization_endpoint", *CALLED]

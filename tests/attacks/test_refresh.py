@@ -32,9 +32,6 @@ from tests.support.second_factor import code_of, enrolled, set_up_authenticator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, is_signed_in, make_user, outbox
 
-pytestmark = pytest.mark.django_db
-
-
 REUSED = "token_reused"
 NOT_VALID = "token_not_valid"
 ALPHABET = string.ascii_letters + string.digits + "-_"

@@ -33,9 +33,6 @@ from tests.support.registration import REGISTER, VALID, new_token, self_register
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
-pytestmark = pytest.mark.django_db
-
-
 TOKENS = "/admin/oauth/registrationtoken/"
 SERVICE = "https://wiki.example.org"
 

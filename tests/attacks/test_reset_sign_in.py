@@ -11,8 +11,6 @@ from tests.support.second_steps import RESET, mails_about, with_factor
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, path_of
 
-pytestmark = pytest.mark.django_db
-
 NEW = "a lantern over seven wet roofs"
 
 

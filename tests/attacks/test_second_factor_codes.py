@@ -57,9 +57,6 @@ from tests.support.stored import encodings_of_seed, everything_stored
 from tests.support.urls import ROUTES, address
 from tests.support.webauthn import registered
 
-pytestmark = pytest.mark.django_db
-
-
 FULL_WIDTH = {ord("0") + n: chr(0xFF10 + n) for n in range(10)}
 ARABIC = {ord("0") + n: chr(0x0660 + n) for n in range(10)}
 

@@ -44,9 +44,6 @@ from tests.support.steps import (
 from tests.support.urls import CALLS, OPEN, PAGES, address
 from tests.support.webauthn import registered
 
-pytestmark = pytest.mark.django_db
-
-
 SESSIONS = "/accounts/sessions/"
 REAUTHENTICATE = "/accounts/reauthenticate/"
 

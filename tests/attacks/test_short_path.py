@@ -28,8 +28,6 @@ from tests.support.short_path import (
 from tests.support.signin import set_up
 from tests.support.wsgi import Applications, answer
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def world(clock, settings, monkeypatch):

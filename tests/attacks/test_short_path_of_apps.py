@@ -20,8 +20,6 @@ from tests.support.short_path import undone
 from tests.support.steps import make_user
 from tests.support.wsgi import Applications, answer, environ
 
-pytestmark = pytest.mark.django_db
-
 SCOPE, SMALL = "openid email offline_access", {"scope": "openid email"}
 
 

@@ -185,7 +185,6 @@ def test_no_view_of_allauth_or_of_django_contrib_auth_is_routed():
     }
 
 
-@pytest.mark.django_db
 def test_right_credentials_sent_to_any_other_view_sign_nobody_in():
     make_user("carol", is_staff=True, is_superuser=True)
     everything = {
@@ -218,7 +217,6 @@ def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scope
             assert view.area in {*AREAS, "admin"}, route
 
 
-@pytest.mark.django_db
 def test_the_stock_admin_login_form_does_not_exist():
     make_user("carol", is_staff=True)
     browser = Client(headers={"authorization": basic("carol", PASSWORD)})
@@ -233,7 +231,6 @@ def test_the_stock_admin_login_form_does_not_exist():
     assert not is_signed_in(browser)
 
 
-@pytest.mark.django_db
 def test_djangos_authenticate_never_accepts_a_password():
     make_user("alice")
 
@@ -241,7 +238,6 @@ def test_djangos_authenticate_never_accepts_a_password():
     assert auth.authenticate(RequestFactory().post("/"), login="alice", password=PASSWORD) is None
 
 
-@pytest.mark.django_db
 def test_establishing_a_session_always_checks_the_authentication_policy():
     """This holds for sessions of browsers and of API clients."""
     client, proofs = ClientInfo("192.0.2.1", "curl/8"), (Proof.now(Method.PASSWORD),)
@@ -266,7 +262,6 @@ def test_establishing_a_session_always_checks_the_authentication_policy():
     assert not LoginSession.objects.exists()
 
 
-@pytest.mark.django_db
 def test_allauths_own_sign_in_is_refused_by_the_adapter():
     request = Client().get("/accounts/login/").wsgi_request
 
@@ -276,7 +271,6 @@ def test_allauths_own_sign_in_is_refused_by_the_adapter():
         get_adapter().authenticate(request, username="alice", password=PASSWORD)
 
 
-@pytest.mark.django_db
 def test_an_unconfirmed_or_inactive_user_has_no_valid_session():
     unconfirmed, browser, alice = Client(), Client(), make_user("alice")
     sign_up(unconfirmed, "mallory")

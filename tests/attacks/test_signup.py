@@ -71,9 +71,6 @@ def visible(answer):
     return answer.status_code, answer.headers.get("Location", ""), re.sub("free|taken", "", text)
 
 
-pytestmark = pytest.mark.django_db
-
-
 def test_a_unicode_username_and_a_password_of_full_length_are_accepted_whole():
     name, password = "\xdcn\xef-c\xf6d\xe9._", f"  {510 * 'z\xfc'}  "
     browser, mail = signed_up(name, "alice@example.org", password)

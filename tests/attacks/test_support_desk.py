@@ -57,9 +57,6 @@ from tests.support.steps import (
 from tests.support.urls import ROUTES, address
 from tests.support.webauthn import Passkey
 
-pytestmark = pytest.mark.django_db
-
-
 REAUTHENTICATE = "/accounts/reauthenticate/"
 RIGHTS = {"is_staff": "on", "is_superuser": "on"}
 ROUTES_TO_READ = "admin/accounts/user/<uuid:id>/change/details/"

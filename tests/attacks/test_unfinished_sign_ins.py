@@ -39,8 +39,6 @@ from tests.support.steps import (
 from tests.support.urls import ROUTES, address
 from tests.support.webauthn import ADD, Passkey, registered
 
-pytestmark = pytest.mark.django_db
-
 CLOSED = {
     route for route, entry in ROUTES.items() if getattr(entry.callback, "login_required", True)
 }

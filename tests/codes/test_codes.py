@@ -23,9 +23,6 @@ from tests.support.steps import (
     sign_up,
 )
 
-pytestmark = pytest.mark.django_db
-
-
 AT_ONCE = 8
 ALICES = "alice@example.org"
 PURPOSE = codes.Purpose("test")

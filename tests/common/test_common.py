@@ -18,9 +18,6 @@ from accounts.common.pages import safe_next
 from accounts.users.models import User
 from tests.support.steps import make_user
 
-pytestmark = pytest.mark.django_db
-
-
 # A Wednesday; in Tokyo it is Thursday already.
 NOW = datetime(2026, 11, 25, 20, 30, tzinfo=UTC)
 
@@ -54,7 +51,6 @@ def test_an_interval_is_in_the_unit_that_people_count_in(days, words):
     assert localization.interval_in_words(timedelta(days=days, hours=5)) == words
 
 
-@pytest.mark.django_db
 def test_old_events_are_deleted_a_few_at_a_time(monkeypatch):
     monkeypatch.setattr(database, "BATCH", 2)
     monkeypatch.setattr(database, "AT_ONCE", 5)
@@ -71,7 +67,6 @@ def test_old_events_are_deleted_a_few_at_a_time(monkeypatch):
     assert len(deletes) == 7
 
 
-@pytest.mark.django_db
 def test_a_late_page_is_read_from_the_nearer_end():
     alice = make_user("alice")
     Activity.objects.bulk_create(Activity(user=alice, kind="signed_in") for _ in range(2_620))

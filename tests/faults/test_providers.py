@@ -74,7 +74,6 @@ TROUBLES = [
 ]
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("path", PATHS)
 def test_a_broken_provider_gives_a_plain_error_page_and_no_account(op, path):
     for trouble in TROUBLES:
@@ -86,7 +85,6 @@ def test_a_broken_provider_gives_a_plain_error_page_and_no_account(op, path):
     assert visit_provider(op).url == "/"
 
 
-@pytest.mark.django_db
 def test_a_compression_bomb_is_not_unpacked(op):
     """The answer unpacks from 200 KB to 200 MB."""
     bomb = OK + b"Content-Encoding: gzip\r\n\r\n" + 200 * gzip.compress(bytes(1_000_000))
@@ -98,14 +96,12 @@ def test_a_compression_bomb_is_not_unpacked(op):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50_000  # KiB
 
 
-@pytest.mark.django_db
 def test_a_provider_that_refuses_connections_fails_at_once(op, settings):
     configured(settings, op.setting(issuer=f"http://127.0.0.1:{free_port()}"))
 
     assert_fails_soon(op, http_client.SECONDS - 1)
 
 
-@pytest.mark.django_db
 def test_a_provider_error_is_shown_without_the_providers_own_words(op):
     """An attacker who makes the link chooses its description (OpenID Connect Core 3.1.2.6)."""
     for error in ("server_error", "login_required", "<script>", ""):
@@ -142,7 +138,6 @@ def test_8_5_at_most_four_requests_wait_for_a_hanging_provider(op):
     assert op.count(PATHS[0]) == MOST_WITH_ONE
 
 
-@pytest.mark.django_db
 def test_a_few_more_than_four_concurrent_sign_ins_are_all_served(op):
     """A healthy provider takes some time, too, and people could not simply retry the callback.
 
@@ -158,7 +153,6 @@ def test_a_few_more_than_four_concurrent_sign_ins_are_all_served(op):
     assert answers == [True] * (MOST_WITH_ONE + 2)
 
 
-@pytest.mark.django_db
 def test_cached_provider_keys_are_used_while_new_ones_cannot_be_fetched(op, clock, monkeypatch):
     monkeypatch.setattr(http_client, "PATIENCE", 0.5)
     assert round_trip(Client(), op).url == "/"
@@ -219,7 +213,6 @@ def test_a_slow_tls_answer_is_cut_off_and_frees_its_slot(op, tmp_path, monkeypat
 
 
 @pytest.mark.proof
-@pytest.mark.django_db
 @pytest.mark.parametrize("answer", [b"", b"HTTP/1.0 200 OK\r\nA: ", OK + b"\r\n"])
 @pytest.mark.parametrize("path", PATHS)
 def test_a_slow_answer_is_cut_off_within_five_seconds(op, path, answer):

@@ -106,7 +106,6 @@ def test_only_the_listed_urls_are_open_without_signing_in():
     assert {route for route, entry in ROUTES.items() if is_open(entry.callback)} == OPEN
 
 
-@pytest.mark.django_db
 def test_other_pages_redirect_anonymous_visitors_to_sign_in_and_api_calls_refuse_them():
     client = Client()
     sign_in_pages = ("/accounts/login/?next=", "/admin/login/?next=")

@@ -26,9 +26,6 @@ from tests.support.process import free_port
 from tests.support.site import together
 from tests.support.smtp import MailServer
 
-pytestmark = pytest.mark.django_db
-
-
 ALICE = "alice@example.org"
 
 

@@ -35,8 +35,6 @@ from tests.support.social import round_trip
 from tests.support.steps import LOGIN, LOGOUT, PASSWORD, make_user, sign_in
 from tests.support.webauthn import registered
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def app():

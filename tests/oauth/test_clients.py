@@ -53,9 +53,6 @@ from tests.support.invitations import superuser
 from tests.support.receiver import say
 from tests.support.steps import mail_to
 
-pytestmark = pytest.mark.django_db
-
-
 APP, URI = "https://paperless.example.org", "https://paperless.example.org/keys"
 
 

@@ -22,8 +22,6 @@ from tests.support.oauth_client import HERE, App, browser_of
 from tests.support.signin import set_up
 from tests.support.steps import make_user, outbox
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def paperless(db):

@@ -26,8 +26,6 @@ from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import LOGIN, sign_in
 
-pytestmark = pytest.mark.django_db
-
 SERVICE = "https://mcp.example.org/mcp"
 ASK = {"redirect_uri": REDIRECT}
 

@@ -35,9 +35,6 @@ from tests.support.receiver import hang, say
 from tests.support.signin import signed_in
 from tests.support.steps import make_user
 
-pytestmark = pytest.mark.django_db
-
-
 LOGOUT, BYE = "/oauth/logout", "https://paperless.example.org/bye"
 
 

@@ -28,9 +28,6 @@ from tests.support.registration import VALID, new_token, self_register
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import mail_to, make_user
 
-pytestmark = pytest.mark.django_db
-
-
 TOKENS = "/admin/oauth/registrationtoken/"
 SERVICE = "https://wiki.example.org"
 

@@ -22,8 +22,6 @@ from tests.support.oauth_client import EVERYTHING, browser_of, new_app
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user, sign_in
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture
 def alice(db):

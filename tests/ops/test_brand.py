@@ -12,9 +12,6 @@ from accounts.users.services import create_administrator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user
 
-pytestmark = pytest.mark.django_db
-
-
 SVG = File(b'<svg xmlns="http://www.w3.org/2000/svg"><script>1</script></svg>', "image/svg+xml")
 PNG = File(b"\x89PNG\r\n\x1a\n", "image/png")
 LOGIN, DOCS = "/accounts/login/", "/api/v1/docs/"

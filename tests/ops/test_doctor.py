@@ -31,9 +31,6 @@ from tests.support.signin import set_up
 from tests.support.smtp import MailServer
 from tests.support.steps import make_user, sign_up
 
-pytestmark = pytest.mark.django_db
-
-
 LONG_AGO = timedelta(days=400)
 
 

@@ -38,9 +38,6 @@ from tests.support.steps import (
     sign_in,
 )
 
-pytestmark = pytest.mark.django_db
-
-
 URL = "/accounts/password/strength/"
 GOOD = "three teapots on a train"
 # Each symbol can stand for several letters, so that there are many variants to try.
@@ -56,7 +53,6 @@ def every_slot_taken(monkeypatch):
         yield
 
 
-@pytest.mark.django_db
 @pytest.mark.usefixtures("every_slot_taken")
 def test_a_sign_in_gets_429_with_retry_after_while_all_hashing_slots_are_busy(client):
     answer = client.post("/accounts/login/", {"login": "alice", "password": "whatever it is"})
@@ -132,7 +128,6 @@ def test_the_local_have_i_been_pwned_file_is_searched_exactly(copy_of, end, last
     assert not is_compromised("Known password 1")
 
 
-@pytest.mark.django_db
 @pytest.mark.parametrize("content", [b"", b"\n", b"\x1f\x8b" + b"\xff" * 100_000, None])
 def test_an_invalid_pwned_passwords_file_fails_the_check_but_refuses_no_password(
     client, copy_of, content, caplog
@@ -162,7 +157,6 @@ def request_strength(client, password, **more):
     return client.post(URL, {"password": password, **more}).json()
 
 
-@pytest.mark.django_db
 def test_the_meter_returns_a_score_a_label_and_advice(client):
     assert request_strength(client, GOOD) == {"score": 4, "label": "Very good.", "advice": ""}
     weak = request_strength(client, "gabrielagabriela7")
@@ -175,7 +169,6 @@ def test_the_meter_returns_a_score_a_label_and_advice(client):
     assert own["score"] < request_strength(client, "malloryfzwq.7781")["score"]
 
 
-@pytest.mark.django_db
 def test_a_measured_password_is_not_logged_and_measuring_needs_a_csrf_token(caplog):
     caplog.set_level(logging.DEBUG)
 
@@ -185,7 +178,6 @@ def test_a_measured_password_is_not_logged_and_measuring_needs_a_csrf_token(capl
     assert GOOD not in caplog.text
 
 
-@pytest.mark.django_db
 def test_strength_measurements_are_limited_per_network(client):
     answers = [
         client.post(URL, {"password": "short"}).status_code
@@ -210,7 +202,6 @@ def test_passwords_are_measured_one_at_a_time(monkeypatch):
     assert measure(GOOD).score == 4
 
 
-@pytest.mark.django_db
 def test_only_pages_with_a_strength_meter_may_send_requests_by_script(client):
     assert "connect-src" not in client.get("/accounts/login/")["Content-Security-Policy"]
     for page in (SIGNUP, path_of(str(owner_views.new_link()))):

@@ -10,8 +10,6 @@ from tests.support.second_factor import unused_code
 from tests.support.signin import set_up
 from tests.support.steps import PASSWORD, address_of, make_staff, make_user
 
-pytestmark = pytest.mark.django_db
-
 NOBODY = "00000000-0000-4000-8000-000000000000"
 
 

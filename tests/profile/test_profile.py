@@ -26,9 +26,6 @@ from tests.support.signin import signed_in
 from tests.support.site import together
 from tests.support.steps import PASSWORD, address_of, confirm, mail_to, make_user, sign_in, sign_up
 
-pytestmark = pytest.mark.django_db
-
-
 PAGE = "/accounts/profile/"
 TAKEN = "That username is taken."
 

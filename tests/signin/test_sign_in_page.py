@@ -22,9 +22,6 @@ from tests.support.steps import (
     without_nonces,
 )
 
-pytestmark = pytest.mark.django_db
-
-
 RESET = "/accounts/password/reset/"
 LANGUAGE = "/accounts/language/"
 LAST_USED = "Last used"

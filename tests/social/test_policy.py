@@ -10,8 +10,6 @@ from tests.support.second_factor import CHALLENGE, enrolled, unused_code
 from tests.support.social import configured, round_trip
 from tests.support.steps import is_signed_in, mail_to, path_of, sign_in
 
-pytestmark = pytest.mark.django_db
-
 REVIEW = "/accounts/review/"
 
 OTHER, RESET = "oidc/other", "/accounts/password/reset/"

@@ -31,9 +31,6 @@ from tests.support.social import come_back, configured, go
 from tests.support.steps import is_signed_in, make_user
 from tests.support.stored import everything_stored
 
-pytestmark = pytest.mark.django_db
-
-
 each = pytest.mark.parametrize("of", DOCUMENTED, ids=lambda of: of.key)
 
 

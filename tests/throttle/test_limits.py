@@ -18,8 +18,6 @@ from tests.support.signin import set_up
 from tests.support.site import together
 from tests.support.steps import WRONG, make_user, sign_in
 
-pytestmark = pytest.mark.django_db
-
 SUBJECT = "somebody"
 TEN = Limit("test.ten", "", burst=10, per=60)
 OTHER = Limit("test.other", "", burst=10, per=60)

@@ -13,8 +13,6 @@ from accounts.tokens import keyring, keys
 from accounts.tokens.models import SigningKey
 from tests.support.signing import is_good, made_by, token
 
-pytestmark = pytest.mark.django_db
-
 ES256 = "openssl ecparam -name prime256v1 -genkey -noout -out key.pem"
 ENCRYPTED = (
     "openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:P-256 -aes256 -pass pass:hunter2 "

@@ -9,8 +9,6 @@ from accounts.tokens.keyring import Further
 from accounts.tokens.models import SigningKey
 from tests.support.signing import is_good, published, queries, refusing, token
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.mark.parametrize("algorithm", ["RS256", "ES256", "EdDSA"])
 def test_the_first_key_is_made_on_demand_and_signs_at_once(algorithm, configure):

@@ -16,8 +16,6 @@ from accounts.twofactor.models import (
 )
 from tests.support.second_factor import code_of, enrolled
 
-pytestmark = pytest.mark.django_db
-
 
 def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(alice, clock):
     clock.set(datetime.fromtimestamp(1234567890, UTC))  # the first second of a time step

@@ -26,8 +26,6 @@ from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_staff, make_user, sign_in
 from tests.support.webauthn import ADD, Passkey
 
-pytestmark = pytest.mark.django_db
-
 OVERVIEW = "/accounts/2fa/"
 CLOCK = "Your phone’s clock is a few minutes off"
 WRONG = "That code isn’t right or has already been used."

@@ -1,7 +1,5 @@
 """The waiting period after which somebody without the second factor may remove it."""
 
-import pytest
-
 from accounts.activity.services import Actor
 from accounts.common.client_info import ClientInfo
 from accounts.common.proofs import Method, Proof
@@ -10,8 +8,6 @@ from tests.support.disputes import MINE, accept_notices
 from tests.support.second_factor import enrolled
 from tests.support.signin import set_up
 from tests.support.steps import make_user
-
-pytestmark = pytest.mark.django_db
 
 
 def test_a_setting_gives_the_waiting_period_and_unfinished_recoveries_end_after_a_week(

@@ -17,8 +17,6 @@ from tests.support.second_factor import set_up_authenticator
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_user
 
-pytestmark = pytest.mark.django_db
-
 
 @pytest.fixture(name="alice")
 def alice_after_a_month(clock):

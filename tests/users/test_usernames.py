@@ -22,9 +22,6 @@ from accounts.users.usernames import TABLES
 from tests.support.signin import set_up
 from tests.support.steps import PASSWORD, make_user, sign_in, sign_up
 
-pytestmark = pytest.mark.django_db
-
-
 CYRILLIC_A, GREEK_O = "\u0430", "\u03bf"
 
 
@@ -114,7 +111,6 @@ def test_an_email_that_may_not_be_delivered_as_typed_is_refused(bad):
         emails.clean(bad)
 
 
-@pytest.mark.django_db
 def test_an_email_belongs_to_one_user_in_any_spelling():
     make_user("alice")
     bob = make_user("bob")
@@ -139,7 +135,6 @@ def test_a_username_is_suggested_from_the_valid_characters_of_a_name(called, nam
     assert not name or usernames.clean(name) == name
 
 
-@pytest.mark.django_db
 def test_a_username_taken_in_any_spelling_gets_a_number():
     held = [
         users.take_similar_username(name)
