@@ -8,6 +8,7 @@ from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
+from accounts.terms.models import TermsAcceptance
 from accounts.throttle.models import FamiliarPlace, Refusals, StoredBudget
 from accounts.tokens.models import SigningKey, TokenChallenge
 from accounts.twofactor.models import (
@@ -51,6 +52,7 @@ __all__ = [
     "Refusals",
     "SigningKey",
     "StoredBudget",
+    "TermsAcceptance",
     "TokenChallenge",
     "TrustedBrowser",
     "UsedOnce",

@@ -97,6 +97,7 @@ urlpatterns = [
     path("accounts/login/code/", signin.login_code, name="login_code"),
     path("accounts/login/passkey/", signin.login_passkey, name="login_passkey"),
     path("accounts/2fa/challenge/", SecondStepView.as_view(), name="second_step"),
+    path("accounts/terms/", signin.accept_terms, name="terms"),
     path("accounts/logout/", signin.logout, name="account_logout"),
     path("accounts/reauthenticate/", ReauthenticateView.as_view(), name="account_reauthenticate"),
     path("accounts/language/", signin.choose, name="language"),

@@ -177,12 +177,12 @@ def _of_policy(facts: Facts) -> Iterator[Block]:
         lacks_any = _("%(name)s must add a second factor before signing in.")
         sentence = lacks_passkey if twofactor.needs_passkey(user) else lacks_any
         yield Block("factor_missing", sentence % name, advice=advice[requirement])
-    elif requirement and facts.held.authenticators:
+    elif requirement is Requirement.SECOND_FACTOR and facts.held.authenticators:
         after_code = policy.next_requirement(user, (first, Proof.now(Method.TOTP)))
         if after_code is Requirement.PASSKEY:
             hint = _("For staff, a code from an authenticator app isn’t enough.")
             yield Block("passkey_required", lacks_passkey % name, advice=hint)
-        elif after_code:
+        elif after_code is Requirement.SECOND_FACTOR:
             sentence = _("%(name)s can sign in only with a passkey, not with a code.")
             hint = _("If the passkey is lost, a recovery code works instead.")
             yield Block("passkey_required", sentence % name, advice=hint)

@@ -24,6 +24,7 @@ from accounts.common.setting_parsers import (
     fernet_keys,
     host_name,
     mailbox,
+    one_line,
     origin,
     origins,
     scale,
@@ -61,6 +62,10 @@ def faults(config: "Config") -> Iterator[str]:
     if config.origin in config.audience_scopes:
         # Apps could otherwise get the scopes of API keys, such as ``write``.
         yield "AUDIENCE_SCOPES has scopes of this site"
+    if bool(config.terms_url) != bool(config.terms_version):
+        yield "TERMS_URL and TERMS_VERSION: one is missing"
+    if len(config.terms_version) > LONGEST_TERMS_VERSION:
+        yield f"TERMS_VERSION has more than {LONGEST_TERMS_VERSION} characters"
     yield from issuers.faults(config)
     yield from brand.faults(config, production=not config.development)
     yield from _tls_faults(config)
@@ -128,6 +133,7 @@ def _is_open(database_url: str) -> bool:
     return is_reached and bool(path.stat().st_mode & (S_IROTH | S_IWOTH))
 
 
+LONGEST_TERMS_VERSION = 64
 DATA_DIR = Path("var")
 LONGEST_ACCESS_TOKEN, LONGEST_EXCHANGE = 3600, 366 * 24 * 3600  # in seconds
 
@@ -200,6 +206,16 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         "Further reserved usernames, besides `admin` and the like. Only operators can assign them.",
         words,
         default=(),
+    )
+    terms_url: str = setting(
+        "The address of the terms that people accept when they sign up, and at the next sign-in "
+        "after TERMS_VERSION changes.",
+        address("https", "http"),
+    )
+    terms_version: str = setting(
+        "The version of these terms, such as their date. Change it when they change; sessions "
+        "that exist go on until their end.",
+        one_line,
     )
     pwned_passwords_file: str = setting(
         "Path of a copy of the whole Have I Been Pwned list, lines `HASH:COUNT` sorted by SHA-1 "

@@ -212,6 +212,7 @@ describe(
     {
         "username email expires_at": "the account that the person asked for",
         "next wide_network": "where the person goes next; limits sign-ups by network",
+        "terms_version": "the terms that the person accepted",
         "password": secret("the hash of the password"),
         "id username_key email_key": internal("finds the sign-up"),
     },
@@ -256,6 +257,16 @@ describe(
     purpose="The security history, in which people find what was not them.",
     kept="`ACTIVITY_DAYS`; failed sign-ins to unknown accounts 30 days",
     remains="In the histories of other people, `@` and the id replace the name or email address.",
+)
+describe(
+    "accounts.TermsAcceptance",
+    "user",
+    {
+        "version accepted_at": "which terms the person accepted, and when",
+        "id": internal("numbers the rows"),
+    },
+    purpose="Evidence that the person accepted the terms of the site.",
+    kept=_ACCOUNT,
 )
 describe(
     "accounts.APIKey",

@@ -54,6 +54,7 @@ CODES = {
     "not_offered": "The account cannot be recovered by waiting.",
     "not_for_pages": "Pages in a browser cannot create API keys.",
     "origin_not_allowed": "This page may not use `session/`.",
+    "terms_required": "The terms must be accepted: send `terms_version` as `terms`.",
     "signup_closed": "The site takes no new accounts.",
     "not_found": "Nothing is there, or nothing that is yours.",
     "method_not_allowed": "The resource does not have this method.",
@@ -111,8 +112,11 @@ def schemas() -> dict[str, Any]:
         },
         "RequestError": {"description": "What is wrong with the request.", "anyOf": either},
         "ScopeError": _error(
-            "What is not allowed; with `insufficient_scope`, which scope would allow it.",
+            "What is not allowed; with `insufficient_scope`, which scope would allow it; with "
+            "`terms_required`, which terms must be accepted.",
             scope={"type": "string"},
+            terms_url={"type": "string", "format": "uri"},
+            terms_version={"type": "string"},
         ),
         "SignInError": _error(
             "Why nobody is signed in. With `second_factor_required` send a code by one of "

@@ -148,6 +148,7 @@ PAGES = {
     Requirement.MAILBOX: "second_step",
     Requirement.SECOND_FACTOR: "second_step",
     Requirement.PASSKEY: "passkey_add",
+    Requirement.TERMS: "terms",
 }
 
 

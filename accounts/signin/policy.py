@@ -25,6 +25,7 @@ from accounts.common.issuers import Issuer
 from accounts.common.proofs import FACTORS, Assurance, Method, Proof
 from accounts.sessions import current
 from accounts.sessions.models import LoginSession
+from accounts.terms import services as terms
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Factor, Passkey
 from accounts.users import models as users_models
@@ -46,6 +47,8 @@ class Requirement(Enum):
     SECOND_FACTOR = "second_factor"
     ENROLMENT = "enrolment"
     PASSKEY = "passkey"
+    # After every proof: nobody else learns whether the user has accepted them.
+    TERMS = "terms"
 
 
 class AccountInactive(PublicError):
@@ -70,12 +73,18 @@ def next_requirement(
         return Requirement.EMAIL
     if not account.is_active:
         raise AccountInactive
-    if not twofactor.has_any(account):
-        return _before_enrolment(account, proofs) if twofactor.is_required(account) else None
-    if not _is_second_shown(account, proofs):
+    if requirement := _next_proof(account, proofs):
+        return requirement
+    return Requirement.TERMS if terms.must_accept(account) else None
+
+
+def _next_proof(user: User, proofs: tuple[Proof, ...]) -> Requirement | None:
+    if not twofactor.has_any(user):
+        return _before_enrolment(user, proofs) if twofactor.is_required(user) else None
+    if not _is_second_shown(user, proofs):
         return Requirement.SECOND_FACTOR
     lacks_passkey = all(proof.method is not Method.PASSKEY for proof in proofs)
-    return Requirement.PASSKEY if lacks_passkey and twofactor.needs_passkey(account) else None
+    return Requirement.PASSKEY if lacks_passkey and twofactor.needs_passkey(user) else None
 
 
 def takes_mail(user: User, proofs: tuple[Proof, ...]) -> bool:

@@ -44,7 +44,9 @@ from accounts.sessions.current import actor_of, request_auth_of
 from accounts.signin import flow, mailed_codes, services
 from accounts.signin.forms import LoginForm, WhoForm
 from accounts.signin.mailed_codes import CodeRequest
+from accounts.signin.policy import Requirement
 from accounts.signin.session import sign_out
+from accounts.terms import services as terms
 from accounts.throttle.limits import UNGUESSABLE, Budget
 from accounts.throttle.services import Levels, around
 from accounts.twofactor import passkeys
@@ -307,6 +309,27 @@ def logout(request: HttpRequest) -> HttpResponse:
     sign_out(request)
     messages.success(request, _("You’re signed out."))
     return sign_in_page
+
+
+@login_not_required
+@form_page
+def accept_terms(request: HttpRequest) -> HttpResponse:
+    """Ask for the current terms, the last requirement of a pending sign-in, and record the answer.
+
+    The button sends the version of the terms that the page has shown.
+    """
+    sign_in = flow.find_pending(request)
+    if sign_in is None:
+        return flow.restart(request)
+    if sign_in.requirement is not Requirement.TERMS:
+        return flow.resume(request, sign_in)
+    if request.POST.get("terms") == settings.AUTHSITE.terms_version:
+        actor = actor_of(request).by(*(proof.method for proof in sign_in.proofs))
+        terms.accept(sign_in.user, settings.AUTHSITE.terms_version, actor)
+        return flow.resume(request, sign_in)
+    config = settings.AUTHSITE
+    context = {"owner": sign_in.user, "url": config.terms_url, "version": config.terms_version}
+    return render(request, "accounts/signin/terms.html", context)
 
 
 @login_not_required

@@ -19,12 +19,14 @@ from accounts.common.text import canonical_code
 from accounts.passwords.hashers import MAX_LENGTH
 from accounts.passwords.services import MIN_LENGTH
 from accounts.signup import services
+from accounts.terms import services as terms
+from accounts.terms.forms import TermsSerializer
 from accounts.users import emails, usernames
 from accounts.users.models import User
 from accounts.users.services import UsernameTaken
 
 
-class NewUserSerializer(serializers.Serializer[Any]):
+class NewUserSerializer(TermsSerializer):
     """The username, email address and password of a new account."""
 
     username = CanonicalField(usernames.clean, max_length=usernames.MAX_LENGTH)
@@ -88,6 +90,7 @@ class UsersView(Open, APIView):
         if settings.AUTHSITE.signup != "open":
             raise InvitationRequired if settings.AUTHSITE.signup == "invite" else SignupClosed
         data = valid(NewUserSerializer(data=request.data))
+        terms.check(data.get("terms", ""))
         try:
             signup = services.sign_up(
                 data["username"],
@@ -95,6 +98,7 @@ class UsersView(Open, APIView):
                 data["password"],
                 client=client_of(request),
                 wide_network=client_of(request).wide_network,
+                terms_version=data.get("terms", ""),
             )
         except UsernameTaken as error:
             raise serializers.ValidationError({"username": [str(error)]}) from None

@@ -33,6 +33,7 @@ from accounts.mail.message import Message
 from accounts.mail.services import post_to_mailbox
 from accounts.passwords import services as passwords
 from accounts.signin.services import InvalidCredentials, verify_password
+from accounts.terms import services as terms
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import CODE_GUESS, MAIL_AGAIN, REQUEST_NETWORK
 from accounts.throttle.services import around, give_back, hit, of_sign_up, wait
@@ -110,12 +111,14 @@ def sign_up(
     next_url: str = "",
     instead_of: str | None = None,
     wide_network: str = "",
+    terms_version: str = "",
 ) -> PendingSignup:
     """Create a pending sign-up, and email a code and a link to its email address.
 
     ``username``, ``email``: must be validated. ``password``: None if the user will add a passkey.
     ``instead_of``: the id of an earlier sign-up to delete if it has the same username.
-    ``line``: the ``wide_network`` of the API client, from which the code can be tried.
+    ``wide_network``: that of the API client, from which the code can be tried.
+    ``terms_version``: what the person accepts; empty without terms.
 
     Raises:
         UsernameTaken: the username is taken, or looks like one that is taken.
@@ -123,7 +126,6 @@ def sign_up(
     """
     key = emails.key(email)
     hit(*of_sign_up(client), throttle.of_request(key, client))
-    may_send = throttle.may_send(key, client)
     signup = PendingSignup(
         username=username,
         username_key=usernames.key(username),
@@ -132,15 +134,22 @@ def sign_up(
         password=passwords.hash_password(password) if password else make_password(None),
         next=next_url,
         wide_network=wide_network,
+        terms_version=terms_version,
         expires_at=clock.now() + LIFE,
     )
+    _begin_and_mail(signup, instead_of, client)
+    return signup
+
+
+def _begin_and_mail(signup: PendingSignup, instead_of: str | None, client: ClientInfo) -> None:
+    key = signup.email_key
+    may_send = throttle.may_send(key, client)
     hit(MAIL_AGAIN.of(signup.pk))
     try:
         _begin(signup, instead_of, may_send=may_send)
     except users.UsernameTaken:
         _undo_mail(key, client, may_send=may_send)
         raise
-    return signup
 
 
 def _undo_mail(key: str, client: ClientInfo, *, may_send: bool) -> None:
@@ -413,6 +422,10 @@ def _become_user(signup: PendingSignup, purpose: Purpose, secret: str, actor: Ac
             users.confirm_email(user, signup.email)
             users.keep_username(signup)
             record(user, events.SIGNED_UP, actor)
+            if signup.terms_version:
+                accepted_at = signup.expires_at - LIFE
+                by_person = Actor() if actor.name else actor
+                terms.note(user, signup.terms_version, by_person, accepted_at)
             if not actor.name:
                 invitations.accept(user, signup.email)
     except (users.EmailTaken, users.UsernameTaken):

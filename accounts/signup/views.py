@@ -32,6 +32,8 @@ from accounts.signin.services import InvalidCredentials
 from accounts.signin.views import home_if_signed_in
 from accounts.signup import services
 from accounts.signup.services import SignupEnded, passkey_page
+from accounts.terms import services as terms
+from accounts.terms.forms import TermsField
 from accounts.throttle.services import hit, of_sign_up
 from accounts.users import services as users
 from accounts.users.forms import EmailField
@@ -40,7 +42,15 @@ from accounts.users.services import EmailTaken, UsernameTaken
 
 
 class SignupForm(NewAccountForm):
-    """The form for a new account with a password, or with a passkey that is added later."""
+    """The form for a new account with a password, or with a passkey that is added later.
+
+    It has a check box for the terms if the site has any.
+    """
+
+    def __init__(self, *args: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        if settings.AUTHSITE.terms_version:
+            self.fields["terms"] = TermsField()
 
     def clean(self) -> dict[str, Any]:
         """Ignore the password if the person chose to sign up with a passkey."""
@@ -110,6 +120,7 @@ def _sign_up(request: HttpRequest, form: SignupForm) -> PendingSignup:
         client=client_of(request),
         next_url=flow.next_of(request),
         instead_of=flow.pending_of(request),
+        terms_version=data.get("terms", ""),
     )
 
 
@@ -277,9 +288,10 @@ def invitation(request: HttpRequest, key: str) -> HttpResponse:
         return _show_dead(request)
     form = InvitedForm(found.email, request.POST if request.method == "POST" else None)
     if form.is_valid():
-        username, password = form.cleaned_data["username"], form.cleaned_data["password1"]
+        data, client = form.cleaned_data, client_of(request)
+        username, password = data["username"], data["password1"]
         try:
-            user = accept(key, username, password, client_of(request))
+            user = accept(key, username, password, client, terms_version=data.get("terms", ""))
             return _sign_in_invited(request, user, has_password=password is not None)
         except UsernameTaken as error:
             form.add_error("username", str(error))
@@ -289,13 +301,21 @@ def invitation(request: HttpRequest, key: str) -> HttpResponse:
     return render(request, "accounts/signup/invited.html", context)
 
 
-def accept(token: str, username: str, password: str | None, client: ClientInfo) -> User:
+def accept(
+    token: str,
+    username: str,
+    password: str | None,
+    client: ClientInfo,
+    *,
+    terms_version: str = "",
+) -> User:
     """Create the account of an invited person, and return the user.
 
     The link proves that the person reads the mailbox, so the email address counts as confirmed.
 
     ``username``, ``password``: must be validated.
     ``password``: None if the user will add a passkey after the sign-in.
+    ``terms_version``: the version of the terms that the person accepts; empty without terms.
 
     Raises:
         LinkEnded: the invitation is not valid any more, or an account has got its email address.
@@ -313,6 +333,8 @@ def accept(token: str, username: str, password: str | None, client: ClientInfo) 
             user = users.create_user(username, hashed, language=spoken())
             users.confirm_email(user, invited.email)
             record(user, events.SIGNED_UP, Actor(client))
+            if terms_version:
+                terms.accept(user, terms_version, Actor(client))
             invitations.accept(user, invited.email)
     except EmailTaken:
         raise LinkEnded from None

@@ -83,7 +83,9 @@ class ChallengeView(Open, APIView):
         data = valid(SecondStepSerializer(data=request.data))
         client = client_of(request)
         if "code" in data:
-            tokens = services.sign_in_again(data["challenge"], data["code"], client)
+            tokens = services.sign_in_again(
+                data["challenge"], data["code"], client, terms_version=data.get("terms", "")
+            )
             return Response(with_refresh(tokens))
         services.mail_code(data["challenge"], client)
         return Response(status=202)

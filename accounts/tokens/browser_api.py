@@ -86,7 +86,9 @@ class SessionView(BrowserView):
             services.mail_code(data["challenge"], client, APP)
             return Response(status=202)
         if "challenge" in data:
-            tokens = services.sign_in_again(data["challenge"], data["code"], client, APP)
+            tokens = services.sign_in_again(
+                data["challenge"], data["code"], client, APP, terms_version=data.get("terms", "")
+            )
         else:
             tokens = services.sign_in(
                 *login_of(request, serializer), serializer.token_request(APP), client

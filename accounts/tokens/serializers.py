@@ -8,6 +8,7 @@ from rest_framework import serializers
 
 from accounts.common.api import ChoiceField, TextField
 from accounts.sessions.models import LoginSession
+from accounts.terms.forms import TermsSerializer
 from accounts.tokens import scopes
 from accounts.tokens.services import TokenRequest, Tokens
 from accounts.users import emails
@@ -44,10 +45,11 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
     def token_request(self, kind: LoginSession.Kind = LoginSession.Kind.API) -> TokenRequest:
         """Return the validated data as a :class:`TokenRequest` of a client of ``kind``."""
         data = self.validated_data
-        return TokenRequest(data.get("audience", settings.AUTHSITE.origin), data.get("scope"), kind)
+        audience = data.get("audience", settings.AUTHSITE.origin)
+        return TokenRequest(audience, data.get("scope"), kind, data.get("terms", ""))
 
 
-class SignInSerializer(TokenRequestSerializer):
+class SignInSerializer(TermsSerializer, TokenRequestSerializer):
     """A login, which is a username or an email address, and a password.
 
     Clients that use HTTP Basic leave these fields out.
@@ -76,7 +78,7 @@ class SignInSerializer(TokenRequestSerializer):
         return name, data["password"]
 
 
-class SecondStepSerializer(serializers.Serializer[Any]):
+class SecondStepSerializer(TermsSerializer):
     """A challenge, and either a code or a request to have a code emailed."""
 
     challenge = TextField(max_length=100)

@@ -27,6 +27,7 @@ from accounts.signin.policy import Requirement
 from accounts.signin.second_step import SecondMethod
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.signin.session import CompletedSignIn, establish_api_session
+from accounts.terms import services as terms
 from accounts.throttle.limits import EXCHANGE_SESSION
 from accounts.throttle.services import find_record, hit, remember_once
 from accounts.tokens import access, families, scopes, token_challenges
@@ -51,11 +52,14 @@ class TokenRequest:
 
     If ``scope`` is None, a sign-in grants ``read`` and ``write``. A refresh then grants every scope
     of the session, and an exchange every scope of the exchanged token.
+
+    ``terms_version``: the version of the terms that the person accepts; empty for none.
     """
 
     audience: str
     scope: frozenset[str] | None = None
     kind: LoginSession.Kind = LoginSession.Kind.API
+    terms_version: str = ""
 
 
 @dataclass(frozen=True)
@@ -74,6 +78,7 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
         InvalidCredentials: the account does not exist, or the password is wrong or unusable.
         EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired: the password is
             right, but the account cannot sign in to the API.
+        TermsRequired: the password is right, but the person has not accepted the current terms.
         SecondFactorRequired: a second step is required; the error contains the challenge for it.
         RateLimited: there were too many attempts, or the site is busy.
     """
@@ -83,15 +88,26 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
     requirement = policy.next_requirement(account, proofs)
     if requirement is Requirement.SECOND_FACTOR and isinstance(account, User):
         raise _issue_challenge(account, proofs, token_request)
+    if requirement is Requirement.TERMS and isinstance(account, User):
+        terms.accept(account, token_request.terms_version, Actor(client).by(Method.PASSWORD))
+        requirement = policy.next_requirement(account, proofs)
     return _begin(_cleared(account, requirement), proofs, token_request, client)
 
 
 def sign_in_again(
-    secret: str, code: str, client: ClientInfo, kind: LoginSession.Kind = LoginSession.Kind.API
+    secret: str,
+    code: str,
+    client: ClientInfo,
+    kind: LoginSession.Kind = LoginSession.Kind.API,
+    *,
+    terms_version: str = "",
 ) -> Tokens:
     """Complete the sign-in that issued the challenge ``secret``, and return the tokens.
 
+    ``terms_version``: the version of the terms that the person accepts; empty for none.
+
     Raises:
+        TermsRequired: the person has not accepted the current terms. The code stays valid.
         InvalidChallenge: the challenge is unknown, used, expired or has no attempts left.
         WrongFactorCode: the code is wrong.
         EnrolmentRequired: the account accepts only a passkey, or must add one.
@@ -99,13 +115,18 @@ def sign_in_again(
     """
     access.be_ready()
     challenge = token_challenges.get_challenge(secret, kind)
-    token_challenges.take_try(challenge)
     user, first = challenge.user, token_challenges.proofs(challenge)
+    must_accept = terms.must_accept(user)
+    if must_accept:
+        terms.check(terms_version)
+    token_challenges.take_try(challenge)
     if twofactor.needs_passkey(user):
         # Checked before the code, because a recovery code would be spent for nothing.
         raise EnrolmentRequired
     proof = second_step.verify(user, first, code, Actor(client), nonce=challenge.nonce)
     proofs = (*first, proof)
+    if must_accept:
+        terms.accept(user, terms_version, Actor(client).by(*(proof.method for proof in proofs)))
     _cleared(user, policy.next_requirement(user, proofs))
     token_request = TokenRequest(challenge.audience, frozenset(challenge.scope.split()), kind)
     with transaction.atomic():
@@ -317,6 +338,7 @@ def _verify_password(login: str, password: str, client: ClientInfo) -> User | Pe
 REFUSALS: dict[Requirement, type[PublicError]] = {
     Requirement.EMAIL: EmailNotVerified,
     Requirement.SECOND_FACTOR: SecondFactorRequired,
+    Requirement.TERMS: terms.TermsRequired,
 }
 
 

@@ -19,6 +19,7 @@ from django.utils.functional import cached_property
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock, localization, secrets
+from accounts.common.config import LONGEST_TERMS_VERSION
 from accounts.common.errors import PublicError
 from accounts.common.issuers import LONGEST_ISSUER, Issuer
 from accounts.common.signals import credentials_changed, superuser_requested
@@ -321,6 +322,10 @@ class PendingSignup(models.Model):
     email_key = models.CharField(max_length=3 * emails.MAX_LENGTH, db_index=True)
     password = models.CharField(max_length=128)
     next = models.CharField(max_length=2000, blank=True)
+    # The version of the terms that the person accepted; empty if there were none.
+    terms_version = models.CharField(
+        max_length=LONGEST_TERMS_VERSION, blank=True, default="", db_default=""
+    )
     # The wide network of the API client that signed up; empty after a sign-up on the pages.
     wide_network = models.CharField(max_length=64, blank=True, default="")
     expires_at = models.DateTimeField(db_index=True)

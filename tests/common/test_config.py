@@ -35,6 +35,8 @@ UNSAFE = {
     ],
     "DATABASE_URL": ["mysql://root:hunter2@db/x", "postgres://u:hunter2#@db/x"],
     "MAIL_FROM": ["nobody", "Team <team@example.org>"],
+    "TERMS_URL": ["https://example.org/terms", "terms"],
+    "TERMS_VERSION": ["2026-11"],
     "TRUSTED_PROXIES": ["everybody", "0.0.0.0/0", "127.0.0.1 ::/0", "0.0.0.0/1 128.0.0.0/1"],
     "LIMITS_SCALE": ["0", "-1", "many"],
     "SESSION_PROTECTION": ["none", "Strong"],

@@ -131,6 +131,11 @@ def sign_in_alice(browser: Client) -> Any:
     return sign_in(browser, "alice")
 
 
+def begin_under_new_terms(scene: Scene) -> None:
+    set_up(scene.settings, terms_url="https://example.org/terms", terms_version="1")
+    sign_in(scene.visitor, "alice")
+
+
 def thief_of(scene: Scene) -> Client:
     """Return another person's phone that has alice's session cookie."""
     thief = iphone()
@@ -557,6 +562,11 @@ carol_herself = partial(
 CASES = FACTOR_CASES | {
     "signed_up": by_visitor(
         lambda s: confirm(s.visitor, "bob"), user="bob", prepare=lambda s: sign_up(s.visitor, "bob")
+    ),
+    "terms_accepted": by_visitor(
+        lambda s: s.visitor.post("/accounts/terms/", {"terms": "1"}),
+        proof="pwd",
+        prepare=begin_under_new_terms,
     ),
     "signed_in": Case(lambda s: sign_in_alice(s.here), proof="pwd"),
     "signed_in_new": Case(lambda _: sign_in_alice(iphone()), THERE, "pwd"),

@@ -25,6 +25,7 @@ OPEN = {
     "accounts/<provider:provider>/login/",
     "accounts/<provider:provider>/login/callback/",
     "accounts/logout/",
+    "accounts/terms/",
     "accounts/reauthenticate/",
     "accounts/inactive/",
     "accounts/language/",
