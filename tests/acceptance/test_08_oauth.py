@@ -4,8 +4,6 @@ Here are the rows that tests/attacks, tests/social and tests/faults do not cover
 Chromium with a real provider are in tests/browser.
 """
 
-from urllib.parse import parse_qs, urlsplit
-
 import pytest
 from django.test import Client
 
@@ -16,12 +14,6 @@ from tests.support.social import ACME, come_back, go, round_trip
 from tests.support.steps import PASSWORD, is_signed_in, make_user, sign_in
 
 CONNECTIONS, CONFIRM = "/accounts/3rdparty/", "/accounts/3rdparty/confirm/"
-
-
-def test_8_1_state_pkce_and_nonce_are_sent(op, client):
-    asked = {name: values[0] for name, values in parse_qs(urlsplit(go(client)).query).items()}
-    assert asked["code_challenge_method"] == "S256"
-    assert all(len(asked[name]) == 43 for name in ("state", "nonce", "code_challenge"))
 
 
 @pytest.mark.parametrize("email", ["", "no address"])

@@ -2,7 +2,6 @@
 
 import json
 import os
-import re
 import subprocess
 import sys
 from uuid import UUID
@@ -63,14 +62,6 @@ def test_an_owner_link_makes_one_administrator_once(client):
     with pytest.raises(CommandError, match="createsuperuser"):
         call_command("create_owner")
     assert printed_by("create_owner", "--if-none") == ""
-
-
-def test_make_run_prints_the_owner_link_alone_on_its_line_after_what_it_is_for():
-    purpose, link, end = printed_by("create_owner", "--if-none").split("\n", 2)
-
-    assert purpose.startswith("There is no administrator yet.")
-    assert re.fullmatch(r"http://localhost:8000/accounts/owner/[\w-]+/", link)
-    assert end == "\n", "a blank line stands before what the server prints"
 
 
 def test_an_owner_link_ends_with_a_newer_link_an_administrator_or_after_a_day(client, clock):

@@ -161,15 +161,6 @@ def test_the_own_calls_of_the_api_refuse_tokens_of_apps(app, alice):
     assert app.refresh(refresh).status == 200
 
 
-def test_an_id_token_is_no_access_token(app, alice):
-    token = app.sign_in(browser_of(alice))["id_token"]
-
-    assert call("me/", token=token).code == "token_not_valid"
-    assert call("token/verify/", {"token": token}).code == "token_not_valid"
-    assert exchange(token).code == "token_not_valid"
-    assert app.refresh(token).error == "invalid_grant"
-
-
 def test_no_private_address_is_reached_unless_its_registration_says_so(
     alice, receiver, connections
 ):
