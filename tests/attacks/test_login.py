@@ -20,7 +20,6 @@ from tests.support.steps import (
     LOGOUT,
     PASSWORD,
     WRONG,
-    is_signed_in,
     make_user,
     sign_in,
     sign_up,
@@ -211,21 +210,6 @@ def test_a_900_kb_password_is_not_hashed(monkeypatch):
     assert passwords.verify("a" * 900_000, imported) is False
     for login in ("alice", "nobody"):
         assert sign_in(Client(), login, "a" * 900_000).status_code == 200
-
-
-def test_session_fixation_a_planted_session_key_is_replaced_at_sign_in():
-    make_user("alice")
-    mallory = Client()
-    sign_up(mallory, "mallory")
-
-    for planted in ("planted-by-mallory-0123456789abcdef", mallory.cookies["sessionid"].value):
-        alice, thief = Client(), Client()
-        alice.cookies["sessionid"] = thief.cookies["sessionid"] = planted
-        sign_in(alice, "alice")
-        assert is_signed_in(alice)
-        assert alice.cookies["sessionid"].value != planted
-        assert not is_signed_in(thief)
-    assert "mallory" not in mallory.get(CONFIRM).content.decode()
 
 
 def test_a_password_is_kept_neither_in_the_session_nor_in_a_page():

@@ -414,17 +414,6 @@ def test_a_session_from_before_the_setting_does_not_open_the_admin(settings, clo
     assert browser.get(ADMIN).status_code == 200
 
 
-def test_signed_in_staff_without_a_passkey_are_sent_to_add_one(settings):
-    carol = person("carol", **STAFF)
-    enrolled(carol)
-    browser = signed_in(carol)
-    set_up(settings, staff_factor="passkey")
-
-    assert browser.get(ADMIN, follow=True).redirect_chain[-1][0] == f"{ADD}?next={ADMIN}"
-    add_passkey(browser)
-    assert browser.get(ADMIN).status_code == 200
-
-
 def sign_up_by_passkey(browser, username="alice"):
     fields = {"username": username, "email": f"{username}@example.org"}
     return browser.post(SIGNUP, {**fields, "password1": "whatever it is", "passkey": "1"})

@@ -85,14 +85,6 @@ def test_7_4_a_used_code_is_refused_in_every_spelling(written):
     assert [code_signs_in(written(second)), code_signs_in(second)].count(True) == 1
 
 
-def test_a_code_used_to_reauthenticate_cannot_sign_in():
-    alice, seed = with_factor()
-    session, code = signed_in(alice), code_of(seed)
-
-    assert session.post(REAUTHENTICATE, {"code": code}).status_code == 302
-    assert not code_signs_in(code)
-
-
 def test_a_code_or_seed_that_enrolled_an_authenticator_is_used_up():
     alice = make_user("alice")
     browser = signed_in(alice)
