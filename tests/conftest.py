@@ -24,7 +24,7 @@ from tests.support.openid_provider import OpenIDProvider
 from tests.support.process import LATER_SECONDS, within
 from tests.support.receiver import Receiver
 from tests.support.services import Postgres, Redis
-from tests.support.signin import Clock
+from tests.support.signin import Clock, signed_in
 from tests.support.site import CHEAP_HASHES, Site, migrated
 from tests.support.social import configured
 from tests.support.steps import make_user
@@ -51,6 +51,12 @@ def clock(monkeypatch):
 @pytest.fixture
 def alice(db):
     return make_user("alice")
+
+
+@pytest.fixture
+def browser(alice):
+    """A browser in which alice is signed in with her password."""
+    return signed_in(alice)
 
 
 @pytest.fixture(autouse=True)

@@ -31,7 +31,7 @@ from tests.support.authorize import (
     target,
     trusted,
 )
-from tests.support.oauth_client import browser_of, new_app
+from tests.support.oauth_client import FORM, browser_of, new_app
 from tests.support.passkeys import REAUTHENTICATE, add_passkey, options_of, signs_in
 from tests.support.second_factor import code_of, enrolled
 from tests.support.signin import set_up, signed_in
@@ -42,12 +42,6 @@ from tests.support.webauthn import Passkey
 @pytest.fixture
 def app():
     return make_app(scope="openid profile email")
-
-
-@pytest.fixture
-def browser():
-    """A browser in which alice is signed in with her password."""
-    return signed_in(make_user("alice"))
 
 
 @pytest.mark.parametrize("changes", [{"response_type": "token"}, {"scope": "everything"}], ids=str)
@@ -322,8 +316,6 @@ def test_a_stranger_cannot_store_requests_without_bound(settings, app):
     assert AuthorizationRequest.objects.count() == 6
     assert begin(Browser(REMOTE_ADDR="192.0.2.9"), app).status_code == 302
 
-
-FORM = "application/x-www-form-urlencoded"
 
 # ``test_devices`` has many more. These also show that the endpoint changes no value.
 TRICKS = ["", f"{WEB}/", f"{WEB} ", f" {WEB}", f"{WEB}\r\nX: y", "https://mallory.example/callback"]

@@ -24,7 +24,7 @@ from tests.support.second_factor import (
     shown_on,
     unused_code,
 )
-from tests.support.second_steps import mails_about
+from tests.support.second_steps import REAUTHENTICATE, mails_about
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, by_mail, by_password, is_signed_in, make_user, sign_in
 from tests.support.webauthn import (
@@ -39,8 +39,6 @@ from tests.support.webauthn import (
     let_the_browser_make,
     options_on,
 )
-
-REAUTHENTICATE = "/accounts/reauthenticate/"
 
 
 @pytest.fixture

@@ -27,12 +27,6 @@ def device():
     return new_device()
 
 
-@pytest.fixture
-def browser(alice):
-    """A browser in which alice is signed in."""
-    return signed_in(alice)
-
-
 def is_waiting(device):
     """Return whether nobody has answered."""
     return DeviceAuthorization.objects.get().is_allowed is None

@@ -43,11 +43,6 @@ def refuses(host, browser, **asked):
 
 
 @pytest.fixture
-def browser(alice):
-    return signed_in(alice)
-
-
-@pytest.fixture
 def connections(monkeypatch):
     """The IP addresses that the site connects to; others than the host's refuse connections."""
     begun: set[str] = set()

@@ -5,13 +5,11 @@ from django.test import Client
 
 from accounts.passwords import changes
 from accounts.sessions.models import LoginSession
-from tests.support.disputes import lock
+from tests.support.disputes import NEW, lock
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.second_steps import RESET, mails_about, with_factor
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, path_of
-
-NEW = "a lantern over seven wet roofs"
 
 
 def ask(browser, login="alice", **more):

@@ -26,7 +26,7 @@ from accounts.signin.services import reverify_password
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, REAUTHENTICATION
 from accounts.twofactor import passkeys, verification
 from accounts.users.models import User
-from tests.support.second_steps import mails_about
+from tests.support.second_steps import REAUTHENTICATE, mails_about
 from tests.support.signin import signed_in
 from tests.support.steps import (
     PASSWORD,
@@ -45,7 +45,6 @@ from tests.support.urls import CALLS, OPEN, PAGES, address
 from tests.support.webauthn import registered
 
 SESSIONS = "/accounts/sessions/"
-REAUTHENTICATE = "/accounts/reauthenticate/"
 
 
 def copy_of(browser):

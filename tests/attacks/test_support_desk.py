@@ -34,7 +34,7 @@ from tests.support.administration import (
 from tests.support.api import call, get_tokens
 from tests.support.api_keys import FORM, NEW, key_of, row_of
 from tests.support.invitations import invite, staff_with, superuser
-from tests.support.passkeys import add_passkey, signs_in
+from tests.support.passkeys import REAUTHENTICATE, add_passkey, signs_in
 from tests.support.second_factor import (
     CHALLENGE,
     RECOVERY_CODES,
@@ -57,7 +57,6 @@ from tests.support.steps import (
 from tests.support.urls import ROUTES, address
 from tests.support.webauthn import Passkey
 
-REAUTHENTICATE = "/accounts/reauthenticate/"
 RIGHTS = {"is_staff": "on", "is_superuser": "on"}
 ROUTES_TO_READ = "admin/accounts/user/<uuid:id>/change/details/"
 

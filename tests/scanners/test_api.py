@@ -9,7 +9,7 @@ import pytest
 from tests.support.missing import find, missing
 from tests.support.node import packages
 from tests.support.process import run
-from tests.support.second_factor import code_of, confirm_recovery_codes, seed_on
+from tests.support.second_factor import SETUP, code_of, confirm_recovery_codes, seed_on
 from tests.support.site import ROOT, Client
 from tests.support.steps import PASSWORD, code_in, sign_in
 from tests.support.virtualenvs import environment
@@ -17,7 +17,6 @@ from tests.support.virtualenvs import environment
 pytestmark = pytest.mark.proof
 
 HERE = ROOT / "tests/scanners/openapi"
-SETUP = "/accounts/2fa/totp/setup/"
 QUIET = {"REDOCLY_TELEMETRY": "off", "REDOCLY_SUPPRESS_UPDATE_NOTICE": "true"}
 # Keeps Go from downloading: the generated client needs only the standard library.
 OFFLINE = {"GOTOOLCHAIN": "local", "GOPROXY": "off", "GOFLAGS": "-mod=mod"}

@@ -4,13 +4,11 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import Identity, User
-from tests.support.disputes import NEW, asks_to_wait, reset_link, sets_password
+from tests.support.disputes import NEW, REVIEW, asks_to_wait, reset_link, sets_password
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.second_factor import CHALLENGE, enrolled, unused_code
 from tests.support.social import configured, round_trip
 from tests.support.steps import is_signed_in, mail_to, path_of, sign_in
-
-REVIEW = "/accounts/review/"
 
 OTHER, RESET = "oidc/other", "/accounts/password/reset/"
 LOCKDOWN, CONNECTIONS = "/accounts/lockdown/", "/accounts/3rdparty/"
