@@ -61,6 +61,7 @@ class Assessment:
     ``shown``: what they have shown, and what counts.
     ``running``: the row with the current request, or None.
     ``others``: what counts of what others have shown to Support, unless ``shown`` includes it.
+    ``is_at_support``: whether somebody has asked Support to decide with exactly ``shown``.
     """
 
     ownership: Ownership
@@ -68,6 +69,7 @@ class Assessment:
     running: Recovery | None
     may_wait: bool
     others: tuple[frozenset[Thing], ...] = ()
+    is_at_support: bool = False
 
     @property
     def outcome(self) -> Outcome:
@@ -218,7 +220,8 @@ def assess(user: User, *proofs: Proof) -> Assessment:
     cases = [things_of(ownership, asked) for asked in row.cases] if row else []
     others = tuple(each for each in cases if not each <= shown)
     may_wait = can_wait and not is_refused and not others
-    return Assessment(ownership, shown, found, may_wait, others)
+    is_at_support = bool(shown) and shown in cases
+    return Assessment(ownership, shown, found, may_wait, others, is_at_support)
 
 
 def things_of(ownership: Ownership, stored: list[list[str]]) -> frozenset[Thing]:

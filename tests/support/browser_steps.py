@@ -100,7 +100,7 @@ def arrive(page: Page, site: Site, username: str) -> None:
 def years_pass(site: Site, username: str) -> None:
     """Make an account and its credentials old, since nothing younger than a week counts.
 
-    The rows are changed because the clock of the server process cannot be moved.
+    The rows are changed because the site that most tests share has the clock of the machine.
     """
     sql(site, "UPDATE accounts_user SET date_joined = ? WHERE username = ?", LONG_AGO, username)
     theirs = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
@@ -119,26 +119,32 @@ def sign_up(page: Page, username: str) -> None:
     says(page, address_of(username))
 
 
-def code_for(site: Site, to: str) -> str:
-    """Wait until a mail with a code has come, and return the code of the newest."""
+def code_for(site: Site, to: str, count: int = 1) -> str:
+    """Wait until ``count`` mails with a code have come, and return the code of the newest."""
     address = to if "@" in to else address_of(to)
-    return code_in(text_of(site.wait_for_mail(to=address, subject="is your code")))
+    return code_in(text_of(site.wait_for_mail(to=address, subject="is your code", count=count)))
 
 
-def link_for(site: Site, username: str, about: str, path: str) -> str:
-    """Return the first link below ``path`` in the newest mail with a subject."""
-    mail = site.wait_for_mail(to=address_of(username), subject=about)
+def link_for(site: Site, to: str, about: str, path: str, count: int = 1) -> str:
+    """Wait for ``count`` mails with a subject; return the first link below ``path`` in the newest.
+
+    ``to``: an email address, or the username in it.
+    """
+    address = to if "@" in to else address_of(to)
+    mail = site.wait_for_mail(to=address, subject=about, count=count)
     found = re.search(rf"{path}[\w-]+/", text_of(mail))
     assert found, text_of(mail)
     return found[0]
 
 
-def ask_for_reset(page: Page, site: Site, username: str) -> None:
+def ask_for_reset(page: Page, site: Site, login: str) -> None:
     """Request a password reset and open the mailed link."""
-    page.get_by_label("Username or email address").fill(username)
+    about, address = "Set a new password", login if "@" in login else address_of(login)
+    before = site.mails(to=address, subject=about)
+    page.get_by_label("Username or email address").fill(login)
     press(page, "Send the link")
     sees(page, "Check your email")
-    page.goto(link_for(site, username, "Set a new password", "/accounts/password/reset/"))
+    page.goto(link_for(site, address, about, "/accounts/password/reset/", len(before) + 1))
 
 
 def type_code(page: Page, code: str, button: str = "Confirm") -> None:

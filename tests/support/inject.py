@@ -32,12 +32,16 @@ class Injected:
         self._folder = folder
         self._now = datetime.now(UTC)
         (folder / "sitecustomize.py").write_text(HOOK)
-        self.advance(0)
+        self.advance()
         self.env = {"PYTHONPATH": f"{folder}:{ROOT}"}
 
-    def advance(self, seconds: float) -> None:
-        """Move the clock forward for all processes that have the hook."""
-        self._now += timedelta(seconds=seconds)
+    def now(self) -> datetime:
+        """Return the time of the clock."""
+        return self._now
+
+    def advance(self, **interval: float) -> None:
+        """Move the clock forward, by days or seconds, for all processes that have the hook."""
+        self._now += timedelta(**interval)
         new = self._folder / "new"
         new.write_text(self._now.isoformat())
         new.replace(self._folder / "now")

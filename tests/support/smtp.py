@@ -2,6 +2,7 @@
 
 import socketserver
 import threading
+from pathlib import Path
 from typing import Self
 
 
@@ -10,11 +11,12 @@ class MailServer:
 
     ``ok`` accepts every mail. ``tarpit`` accepts connections and does not answer. ``down`` greets
     with 554. ``data`` refuses each mail after its text. ``recipient`` refuses every recipient
-    with 550.
+    with 550. Accepted mails are also written into ``folder``, if it is set.
     """
 
     def __init__(self, mode: str = "ok", *, port: int = 0) -> None:
         self.mode = mode
+        self.folder: Path | None = None
         self.mails: list[str] = []
         self.connections = 0
         self.arrived = threading.Event()
@@ -44,6 +46,14 @@ class MailServer:
         self.mode = mode
         self._closing.set()
 
+    def take(self, mail: str) -> None:
+        """Store an accepted mail."""
+        self.mails.append(mail)
+        if self.folder:
+            new = self.folder / f"{len(self.mails)}.new"
+            new.write_text(mail.replace("\r\n", "\n"))
+            new.rename(new.with_suffix(".eml"))
+
     def _handler(self) -> type[socketserver.BaseRequestHandler]:
         double = self
 
@@ -69,7 +79,7 @@ class MailServer:
                     if self.mode == "data":
                         self.say("554 refused")
                     else:
-                        double.mails.append(mail)
+                        double.take(mail)
                         self.say("250 taken")
                 else:
                     self.say("250 double")

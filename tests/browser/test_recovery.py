@@ -1,0 +1,436 @@
+"""Eight attacks on recovery in Chromium, at a site whose clock the tests move.
+
+In each, an earlier design gave the account to the wrong person or kept its owner out.
+"""
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from accounts.common import clock
+from tests.support.administration import LIST, REASON
+from tests.support.browser import MOBILE, axe
+from tests.support.browser_passkeys import enter
+from tests.support.browser_steps import (
+    NEW_PASSWORD,
+    administrator,
+    arrive,
+    ask_for_reset,
+    become,
+    code_for,
+    go,
+    link_for,
+    menu,
+    press,
+    promote,
+    says,
+    sees,
+    sign_in,
+    sign_out,
+    type_code,
+)
+from tests.support.inject import Injected
+from tests.support.process import LATER_SECONDS, within
+from tests.support.second_factor import SETUP, code_of, seed_on
+from tests.support.site import Site
+from tests.support.smtp import MailServer
+from tests.support.steps import IPHONE, LOGIN, PASSWORD, WRONG, address_of
+from tests.support.virtual_authenticator import MAKES_PASSKEYS, NO_AUTOFILL
+
+DECIDE = "Decide who owns the account"
+SET_UP = "Set up an authenticator app"
+CONFIRM = "Confirm that it’s you"
+LOCK = "Lock your account"
+LOCKDOWN = "/accounts/lockdown/"
+PROVE = "Prove that it’s you"
+TURN_ON = "Turn on two-step verification"
+REMOVE = "Remove my second factors"
+RESET = "/accounts/password/reset/"
+REVIEW = "Review your account"
+WRONG_PASSWORD = "That isn’t the right password."
+WAIT = "Start the 3-day wait"
+LATER_PASSWORD = "a lantern over eight wet roofs"
+BANNER = "Someone asked to remove all your second factors."
+
+
+@pytest.fixture(scope="module")
+def time(tmp_path_factory):
+    """Move the clock of the site, and that of the apps that show codes."""
+    moved = Injected(tmp_path_factory.mktemp("clock"))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(clock, "_now", moved.now)
+        yield moved
+
+
+@pytest.fixture(scope="module")
+def mail_server():
+    with MailServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="module")
+def site(time, mail_server):
+    with Site(EMAIL_URL=mail_server.url, **time.env) as running:
+        mail_server.folder = running.data_dir / "mail"
+        mail_server.folder.mkdir(exist_ok=True)
+        yield running
+
+
+def next_code(time, seed):
+    """Wait for the next code of an app, because each works once."""
+    time.advance(seconds=30)
+    return code_of(seed)
+
+
+def add_app(page, time, name, button=TURN_ON):
+    page.goto(SETUP)
+    seed = seed_on(page.content())
+    page.get_by_label("Name").fill(name)
+    type_code(page, next_code(time, seed), button)
+    expect(page.get_by_role("heading", level=1)).not_to_have_text(SET_UP)
+    return seed
+
+
+def add_address(page, site, address):
+    go(page, "Email addresses")
+    page.get_by_label("Email address").fill(address)
+    press(page, "Add this address")
+    says(page, "Not confirmed")
+    type_code(page, code_for(site, address), "Confirm")
+    says(page, "The address was added.")
+
+
+def settle(page, site, time, username, *, has_app=False):
+    """Make an account, let a month pass, and sign in; return the seed of its authenticator app."""
+    arrive(page, site, username)
+    seed = add_app(page, time, "Phone") if has_app else ""
+    time.advance(days=30)
+    enter_again(page, username, next_code(time, seed) if has_app else "")
+    return seed
+
+
+def sees_home(page):
+    expect(page).to_have_title(re.compile("^Overview"))
+
+
+def enter_again(page, login, code="", password=PASSWORD):
+    """Sign in at a browser whose session has expired."""
+    page.goto(LOGIN)
+    sign_in(page, login, password=password)
+    if code:
+        type_code(page, code)
+    sees_home(page)
+
+
+def steal_session(thief, site, owner):
+    """Copy the owner's session cookie into another browser, without the known-browser cookie."""
+    (key,) = [c["value"] for c in owner.context.cookies() if c["name"] == "sessionid"]
+    thief.context.add_cookies([{"name": "sessionid", "value": key, "url": site.origin}])
+    thief.goto("/")
+
+
+def lock_by_link(page, site, username, about):
+    """Lock the account by the link in the newest mail with a subject."""
+    page.goto(link_for(site, username, about, LOCKDOWN))
+    sees(page, f"Lock the account {username}?")
+    press(page, LOCK)
+    sees(page, "Your account is locked")
+
+
+def lock_in_session(page):
+    go(page, LOCK)
+    press(page, LOCK)
+    sees(page, "Your account is locked")
+
+
+def forget_password(page, site, time, login):
+    """Ask for a reset link, a minute after the last one, and open it."""
+    time.advance(minutes=1)
+    page.goto(RESET)
+    ask_for_reset(page, site, login)
+
+
+def show_password(page, password):
+    page.get_by_label("Your old password").fill(password)
+    press(page, "Use this password")
+
+
+def set_password(page, username, password=NEW_PASSWORD):
+    """Set a new password, and type it into the sign-in page, which knows the username."""
+    sees(page, "Set a new password")
+    page.get_by_label("New password").fill(password)
+    press(page, "Set new password")
+    says(page, "Your new password is set. Sign in with it.")
+    expect(page.get_by_label("Username or email address")).to_have_value(username)
+    typed = page.get_by_label("Password", exact=True)
+    expect(typed).to_be_focused()
+    typed.fill(password)
+    press(page, "Sign in")
+
+
+def decide(page, button):
+    """Press a button at the review, and wait until its row has disappeared."""
+    press(page, button)
+    expect(page.get_by_role("button", name=button)).to_have_count(0)
+
+
+def come_back(page, site, time, login, *, old=PASSWORD, new=NEW_PASSWORD):
+    """Open a locked account with the mailbox and a password; set a new one and sign in."""
+    forget_password(page, site, time, login)
+    show_password(page, old)
+    set_password(page, login.partition("@")[0], new)
+    sees(page, REVIEW)
+
+
+def finish_review(page):
+    press(page, "Finish the review")
+    sees_home(page)
+    expect(page.get_by_role("main").get_by_role("status")).to_have_count(0)
+
+
+def ask_to_wait(page):
+    sees(page, CONFIRM)
+    page.get_by_text("I’ve lost all my second factors").click()
+    press(page, WAIT)
+    says(page, "Come back after that and show the same things again.")
+
+
+@pytest.mark.parametrize("is_staff", [False, True], ids=["person", "staff"])
+def test_a_thief_replaces_the_app_and_the_owner_comes_back_with_the_former_one(
+    site, open_page, time, is_staff
+):
+    username = "carol" if is_staff else "robbed"
+    address = f"{username}@thief.example"
+    home, thief = open_page(site), open_page(site)
+    new = open_page(site, expect=(404,), user_agent=IPHONE, **MOBILE)
+    seed = settle(home, site, time, username, has_app=True)
+    if is_staff:
+        promote(site, username)
+    steal_session(thief, site, home)
+    add_app(thief, time, "Spare phone", "Add the app")
+    add_address(thief, site, address)
+    go(thief, "Passkeys and two-step")
+    thief.get_by_role("link", name="Manage Phone").click()
+    press(thief, "Remove this app")
+    says(thief, "Spare phone")
+
+    lock_by_link(home, site, username, "app was added")
+    assert axe(home) == []
+    go(thief, "Activity")
+    sees(thief, "Sign in")
+    new.goto(LOGIN)
+    sign_in(new, username)
+    sees(new, PROVE)
+    type_code(new, next_code(time, seed), "Use this code")
+    set_password(new, username)
+    if is_staff:
+        press(new, "Email me a code")
+        type_code(new, code_for(site, username, count=2))
+        sees(new, SET_UP)
+        type_code(new, next_code(time, seed_on(new.content())), TURN_ON)
+    sees(new, REVIEW)
+    for label in (address, "Spare phone"):
+        decide(new, f"Delete {label}")
+    finish_review(new)
+    new.goto("/accounts/review/")
+    sees(new, "Page not found")
+
+
+def test_a_former_partner_with_the_old_password_and_laptop_gets_nothing_from_a_lock(
+    site, open_page, time
+):
+    username, home, laptop = "parted", open_page(site), open_page(site)
+    settle(home, site, time, username)
+    enter_again(laptop, username)
+    go(home, "Password")
+    home.get_by_label("New password").fill(NEW_PASSWORD)
+    press(home, "Set new password")
+    says(home, "Your new password is set.")
+    time.advance(days=20)
+    enter_again(home, username, password=NEW_PASSWORD)
+    lock_in_session(home)
+
+    laptop.goto(LOGIN)
+    sign_in(laptop, username)
+    says(laptop, "The username, email address or password isn’t right.")
+    forget_password(home, site, time, username)
+    show_password(home, PASSWORD)
+    expect(home).to_have_title(re.compile(f"^Error: {PROVE}"))
+    expect(home.get_by_role("alert")).to_be_focused()
+    come_back(home, site, time, username, old=NEW_PASSWORD, new=LATER_PASSWORD)
+    home.goto("/")
+    expect(home.get_by_role("main").get_by_role("heading", level=2).first).to_have_text(
+        "Security check-up"
+    )
+    home.get_by_role("link", name=REVIEW).click()
+    sees(home, REVIEW)
+    finish_review(home)
+
+
+def test_a_browser_of_an_attack_that_was_dealt_with_proves_nothing_nine_days_later(
+    site, open_page, time
+):
+    username, home, thief = "healed", open_page(site), open_page(site, user_agent=IPHONE)
+    address, new = f"{username}@thief.example", f"{username}@other.example"
+    settle(home, site, time, username)
+    add_address(home, site, new)
+    enter_again(thief, username)
+    add_address(thief, site, address)
+    lock_by_link(home, site, username, "address was added")
+    come_back(home, site, time, username)
+    decide(home, f"It’s mine, restore it {new}")
+    decide(home, f"Delete {address}")
+    finish_review(home)
+    go(home, "Email addresses")
+    press(home, f"Make primary {new}")
+    says(home, f"{new} is now your primary address.")
+
+    time.advance(days=9)
+    enter_again(home, new, password=NEW_PASSWORD)
+    lock_in_session(home)
+    forget_password(thief, site, time, new)
+    says(thief, "1 of 2 shown")
+    show_password(thief, PASSWORD)
+    says(thief, WRONG_PASSWORD, "1 of 2 shown")
+    come_back(home, site, time, new, old=NEW_PASSWORD, new=LATER_PASSWORD)
+    finish_review(home)
+
+
+def test_a_passkey_that_a_browser_made_by_itself_is_not_asked_for(site, open_page, time):
+    username, home, new = "pk-unasked", open_page(site), open_page(site)
+    enter(home, site, username, script=f"{NO_AUTOFILL};{MAKES_PASSKEYS}")
+    says(home, "Your browser saved a passkey.")
+    time.advance(days=30)
+    enter_again(home, username)
+    lock_in_session(home)
+
+    come_back(new, site, time, username)
+    says(new, "Nothing is suspended")
+    finish_review(new)
+
+
+def test_five_guesses_a_day_at_the_former_password_count_over_all_links_and_pages(
+    site, open_page, time
+):
+    username, home, thief = "guessed", open_page(site), open_page(site, expect=(429,))
+    settle(home, site, time, username)
+    lock_in_session(home)
+
+    for _ in range(2):
+        forget_password(thief, site, time, username)
+        for _ in range(2):
+            show_password(thief, WRONG)
+            says(thief, WRONG_PASSWORD)
+    press(thief, WAIT)
+    thief.goto(link_for(site, username, "unlock your account", "/accounts/2fa/recovery/"))
+    for typed, answer in ((WRONG, WRONG_PASSWORD), (PASSWORD, "Too many attempts")):
+        thief.get_by_label("Your password").fill(typed)
+        press(thief, "Stop the request")
+        says(thief, answer)
+    site.wait_for_mail(to=address_of(username), subject="wrong passwords")
+
+    time.advance(days=1)
+    come_back(home, site, time, username)
+    finish_review(home)
+
+
+def test_the_wait_begins_when_a_mail_server_accepts_a_notice_and_is_told_each_day(
+    site, open_page, time, mail_server
+):
+    username, home, notice = "phoneless", open_page(site), "remove your second factors"
+    settle(home, site, time, username, has_app=True)
+    forget_password(home, site, time, username)
+    mail_server.mode = "down"
+    ask_to_wait(home)
+    says(home, "The wait begins once our email about it has been sent.")
+    time.advance(days=4)
+    mail_server.mode = "ok"
+
+    def is_told():
+        time.advance(minutes=2)  # until the next attempt to send it
+        return site.mails(to=address_of(username), subject=notice)
+
+    assert within(LATER_SECONDS, is_told)
+    forget_password(home, site, time, username)
+    says(home, "The wait ends on")
+    time.advance(days=1)
+    site.manage("prune")
+    site.wait_for_mail(to=address_of(username), subject=notice, count=2)
+    time.advance(days=2)
+    forget_password(home, site, time, username)
+    press(home, REMOVE)
+    says(home, "Your second factors were removed.")
+    enter_again(home, username)
+    go(home, "Passkeys and two-step")
+    says(home, "Your password is all it takes to sign in.")
+
+
+def test_an_unlocked_laptop_with_the_mailbox_removes_no_factor_before_the_owner_stops_it(
+    site, open_page, time
+):
+    username, laptop, phone = "lent", open_page(site), open_page(site, user_agent=IPHONE)
+    seed = settle(laptop, site, time, username, has_app=True)
+    sign_out(laptop)
+    sign_in(laptop, username)
+    laptop.get_by_label("Don’t ask again").check()
+    type_code(laptop, next_code(time, seed))
+    sees(laptop, f"Hello, {username}")
+    time.advance(minutes=20)
+    enter_again(phone, username, next_code(time, seed))
+
+    go(laptop, "Passkeys and two-step")
+    laptop.get_by_role("link", name="Manage Phone").click()
+    sees(laptop, f"Is that you, {username}?")
+    forget_password(laptop, site, time, username)
+    ask_to_wait(laptop)
+    for name in menu(phone).get_by_role("link").all_inner_texts():
+        go(phone, name)
+        expect(phone.locator("[aria-current=page]")).to_have_text(name)
+        says(phone, BANNER)
+    phone.get_by_role("link", name="If it wasn’t you, stop the request").click()
+    sees(phone, f"Stop the recovery request for {username}?")
+    assert axe(phone) == []
+    phone.get_by_role("link", name="Use a second factor").click()
+    type_code(phone, next_code(time, seed))
+    sees(phone, "The recovery request has been stopped")
+    assert axe(phone) == []
+    expect(phone.get_by_text(BANNER)).to_have_count(0)
+
+    time.advance(days=4)
+    forget_password(laptop, site, time, username)
+    sees(laptop, CONFIRM)
+    for name in (REMOVE, WAIT):
+        expect(laptop.get_by_role("button", name=name)).to_have_count(0)
+
+
+def test_a_decision_by_support_opens_the_account_for_one_mailbox_only(site, open_page, time):
+    username, home, desk, other = "decided", *(open_page(site) for _ in range(3))
+    shared = f"{username}@shared.example"
+    seed = settle(home, site, time, username, has_app=True)
+    add_address(home, site, shared)
+    time.advance(days=30)
+    enter_again(home, username, next_code(time, seed))
+    lock_in_session(home)
+    home.goto(LOGIN)
+    sign_in(home, username)
+    press(home, "Ask our team")
+    says(home, "You’ve asked our team to decide.")
+    become(desk, administrator(site, "judge", User_Agent=desk.evaluate("navigator.userAgent")))
+    desk.goto(f"{LIST}?q={username}")
+    desk.get_by_role("link", name=username).click()
+    desk.get_by_text(DECIDE).first.click()
+    decision = desk.get_by_role("group").filter(has_text=DECIDE)
+    decision.get_by_label("Which").select_option(address_of(username))
+    decision.get_by_label("Reason").fill(REASON)
+    press(desk, DECIDE)
+    link = link_for(site, username, "Set a new password", RESET)
+
+    assert site.mails(to=shared, subject="Set a new password") == []
+    forget_password(other, site, time, shared)
+    sees(other, PROVE)
+    says(other, "1 of 2 shown")
+    home.goto(link)
+    home.get_by_label("I’ve lost my second factors.").check()
+    set_password(home, username)
+    finish_review(home)
