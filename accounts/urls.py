@@ -4,6 +4,7 @@ from django.urls import path, register_converter
 
 from accounts.activity import views as activity
 from accounts.apikeys import views as apikeys
+from accounts.deletion import views as deletion
 from accounts.emails import views as emails
 from accounts.mail import development_views
 from accounts.ops import health, owner_views, public_views
@@ -41,6 +42,10 @@ urlpatterns = [
     path("accounts/recovery/", recovery.object_from_inside, name="recovery"),
     path("accounts/2fa/recovery/<str:token>/", recovery.object_by_link, name="recovery_cancel"),
     path("accounts/review/", recovery.review, name="review"),
+    # Ask for the deletion of the account, and keep it.
+    path("accounts/delete/", deletion.delete, name="delete_account"),
+    path("accounts/delete/keep/", deletion.keep, name="deletion_keep"),
+    path("accounts/delete/undo/<str:token>/", deletion.undo_link, name="deletion_undo"),
     # Email addresses.
     path("accounts/email/", emails.EmailView.as_view(), name="account_email"),
     path("accounts/email/confirm/<str:key>/", emails.confirm_link, name="address_confirm"),

@@ -325,6 +325,12 @@ CODE_REUSED = Event(
 )
 SWITCHED_OFF = Event(_("The account was deactivated."), mail=_("Your account was deactivated"))
 SWITCHED_ON = Event(_("The account was reactivated."), mail=_("Your account was reactivated"))
+DELETION_REQUESTED = Event(
+    _("Someone asked to delete the account."), mail=_("Your account will be deleted")
+)
+DELETION_UNDONE = Event(
+    _("The deletion of the account was undone."), mail=_("Your account will not be deleted")
+)
 
 EVENTS = {name.lower(): event for name, event in globals().items() if isinstance(event, Event)}
 for _name, _event in EVENTS.items():
@@ -337,7 +343,7 @@ def names(*events: Event) -> frozenset[str]:
 
 
 # Nobody has access after these events, neither with a credential nor by an app.
-ACCESS_ENDED = names(LOCKED_DOWN, SWITCHED_OFF)
+ACCESS_ENDED = names(LOCKED_DOWN, SWITCHED_OFF, DELETION_REQUESTED)
 
 
 class Failure(StrEnum):

@@ -46,7 +46,7 @@ def notice(
         greeting="" if may_be_strangers else gettext("Hello %(name)s,") % {"name": user.username},
         paragraphs=[gettext("Here’s what happened in your account at %(site)s:") % about],
         facts=_facts(rows, email, may_be_strangers=may_be_strangers),
-        **_help(rows[-1], token, is_locked=is_locked),
+        **_help(user, rows, token, is_locked=is_locked),
         closing=[] if may_be_strangers else _credit(rows[0].ip),
         reason=f"{about_email % about} {gettext('You can’t turn off security notices.')}",
     )
@@ -122,10 +122,23 @@ def _credit(ip: str) -> list[str]:
     return [f"{gettext('IP geolocation by DB-IP')}: https://db-ip.com/"] if is_due else []
 
 
-def _help(row: Activity, token: str | None, *, is_locked: bool) -> dict[str, Any]:
-    """Return the questions and the button that lead the owner on after the event ``row``."""
+def _help(
+    user: User, rows: Sequence[Activity], token: str | None, *, is_locked: bool
+) -> dict[str, Any]:
+    """Return the questions and the button that lead the owner on after the events ``rows``."""
+    is_deletion = any(row.event is events.DELETION_REQUESTED for row in rows)
+    if token and is_deletion and user.deletion_due:
+        (expected, _nothing), (unexpected, _lock) = _doubts(rows[0])["questions"]
+        due = {"time": localization.in_full(user.deletion_due)}
+        nothing = gettext("Then you don’t need to do anything. Time of deletion: %(time)s") % due
+        answer = gettext("Keep your account. You don’t need to sign in for that.")
+        return {
+            "questions": [(expected, nothing), (unexpected, answer)],
+            "action_label": gettext("Keep my account"),
+            "action_url": absolute("deletion_undo", token),
+        }
     if token:
-        return {"action_url": absolute("lockdown_link", token), **_doubts(row)}
+        return {"action_url": absolute("lockdown_link", token), **_doubts(rows[-1])}
     if is_locked:
         answer = gettext(
             "Nobody can sign in, including you, until you reset your password by email."

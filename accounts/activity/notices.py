@@ -108,7 +108,9 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
     unlinked = {former.email} if former and not _may_lock(user, former, row) else set()
     young = _recent_emails(user) if user.horizon and is_change else set()
     for n, email in enumerate(filter(None, dict.fromkeys(told))):
-        has_link = not is_locked and email not in unlinked
+        # The deletion of a locked account can be undone, too.
+        takes_link = not is_locked or row.event is events.DELETION_REQUESTED
+        has_link = takes_link and email not in unlinked
         state = _Content(is_locked=is_locked, may_be_strangers=email in young)
         _notify(user, row, email, state, subject=f"{user.pk} {row.pk} {n}" if has_link else "")
     if user.horizon and is_change:

@@ -8,13 +8,14 @@ from django.conf import settings
 from django.db import transaction
 from django.db.models import QuerySet
 
-from accounts.activity import notices
+from accounts.activity import events, notices
 from accounts.activity.events import EVENTS, Event, Group
 from accounts.activity.models import LONGEST_DETAIL, Activity
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
 from accounts.common.database import PreparedInsert, delete_in_batches
 from accounts.users.models import EmailAddress, User
+from accounts.users.rights import superusers
 
 # Failed sign-ins to unknown accounts are useful only during an attack.
 NOBODYS_LIFE = timedelta(days=30)
@@ -83,6 +84,12 @@ def record(
     if mail and event.mail and user is not None:
         notices.tell(user, row, former)
     return row
+
+
+def tell_superusers(user: User, actor: Actor) -> None:
+    """Notify every other superuser that the rights or the state of ``user`` have changed."""
+    for superuser in superusers().exclude(pk=user.pk):
+        record(superuser, events.STAFF_CHANGED, actor, detail=user.username)
 
 
 def of(user: User, group: str = "") -> QuerySet[Activity]:

@@ -15,7 +15,7 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events
-from accounts.activity.services import Actor, record
+from accounts.activity.services import Actor, record, tell_superusers
 from accounts.administration import roles, steps
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import (
@@ -27,7 +27,7 @@ from accounts.administration.roles import (
     NotInRole,
     UnknownTarget,
 )
-from accounts.administration.steps import Mode, Order, Target, tell_superusers
+from accounts.administration.steps import Mode, Order, Target
 from accounts.apikeys import authentication
 from accounts.codes.services import WrongCode
 from accounts.common.errors import RateLimited

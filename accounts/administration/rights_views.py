@@ -5,21 +5,21 @@ from typing import Any, cast
 from django import forms
 from django.contrib.auth import admin as auth_admin
 from django.contrib.auth.models import Group, Permission
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
 from accounts.activity import events
 from accounts.activity.events import Event
+from accounts.activity.services import tell_superusers
 from accounts.administration import roles
-from accounts.administration.steps import tell_superusers
 from accounts.common import secrets
 from accounts.common.signals import credentials_changed
 from accounts.sessions.current import session_of, staff_of
 from accounts.signin.adminsite import ListAdmin, RowsField
 from accounts.users.models import User
-from accounts.users.rights import groups_to_give, note_groups_changed
+from accounts.users.rights import groups_to_give, lock_with_superusers, note_groups_changed
 
 FIELDS = ("is_staff", "is_superuser", "groups", "user_permissions")
 HINT = gettext_lazy(
@@ -90,15 +90,11 @@ class UserForm(RightsForm):
         server would print a link to create an administrator.
         """
         data = super().clean() or {}
-        needed = dict.fromkeys(("is_active", "is_staff", "is_superuser"), True)
-        rows = User.objects.select_for_update(no_key=True).order_by("pk")
-        # One statement in one order, so that two superusers cannot deadlock.
-        locked = list(rows.filter(Q(pk=self.instance.pk) | Q(**needed)))
-        current = next((row for row in locked if row.pk == self.instance.pk), self.instance)
-        if _version(current) != self.seen:
+        current, is_last = lock_with_superusers(self.instance)
+        if _version(current or self.instance) != self.seen:
             raise forms.ValidationError(CHANGED_MEANWHILE)
         stays = all(data.get(name, True) for name in ("is_staff", "is_superuser"))
-        if not stays and [row for row in locked if row.is_superuser and row.is_active] == [current]:
+        if is_last and not stays:
             raise forms.ValidationError(
                 _("This is the last superuser. Make another user a superuser first.")
             )

@@ -8,7 +8,7 @@ from uuid import UUID
 from django.utils.translation import gettext as _
 
 from accounts.activity import events
-from accounts.activity.services import Actor, record
+from accounts.activity.services import Actor, record, tell_superusers
 from accounts.administration.person import Account, Facts
 from accounts.administration.roles import AlreadyDone, CannotWait, FactorNeeded
 from accounts.apikeys import services as apikeys
@@ -31,7 +31,6 @@ from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users import former_credentials
 from accounts.users.emails import key as email_key
 from accounts.users.models import PendingSignup, User
-from accounts.users.rights import superusers
 
 
 def are_used(facts: Facts) -> bool:
@@ -262,9 +261,3 @@ def switch(order: Order, *, is_active: bool) -> None:
     credentials_changed.send(User, user=user, event=event.name, actor=actor, keep=None)
     if user.is_privileged:
         tell_superusers(user, actor)
-
-
-def tell_superusers(user: User, actor: Actor) -> None:
-    """Notify every other superuser that the rights or the state of ``user`` have changed."""
-    for superuser in superusers().exclude(pk=user.pk):
-        record(superuser, events.STAFF_CHANGED, actor, detail=user.username)

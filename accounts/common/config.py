@@ -347,6 +347,12 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         whole(36500, least=30),
         default=365,
     )
+    deletion_days: int = setting(
+        "Days for which people can undo the deletion of their accounts; with 0, until the next "
+        "`prune`.",
+        whole(30, least=0),
+        default=14,
+    )
     staff_views_shown: str = setting(
         "Whether people see in their history that staff opened the page about them in the admin.",
         choice("on", "off"),

@@ -44,6 +44,7 @@ CODES = {
     "insufficient_user_authentication": "This needs a sign-in of the last ten minutes.",
     "account_inactive": "The account is deactivated.",
     "enrolment_required": "The account must add a second factor first, on the site.",
+    "deletion_requested": "The account will be deleted: a sign-in at `url` can keep it.",
     "password_compromised": "Attackers know the password: set a new one on the site.",
     "insufficient_scope": "The token lacks the scope that `scope` names.",
     "not_in_role": "Your role as staff does not include this.",
@@ -52,6 +53,8 @@ CODES = {
     "outdated": "The account was changed at the same moment: read it, then try again.",
     "factor_required": "The account cannot be without this factor: remove all.",
     "not_offered": "The account cannot be recovered by waiting.",
+    "last_superuser": "Nobody else could administer the site.",
+    "not_for_apps": "Apps cannot do this: the page at `url` can.",
     "not_for_pages": "Pages in a browser cannot create API keys.",
     "origin_not_allowed": "This page may not use `session/`.",
     "terms_required": "The terms must be accepted: send `terms_version` as `terms`.",
@@ -113,10 +116,12 @@ def schemas() -> dict[str, Any]:
         "RequestError": {"description": "What is wrong with the request.", "anyOf": either},
         "ScopeError": _error(
             "What is not allowed; with `insufficient_scope`, which scope would allow it; with "
-            "`terms_required`, which terms must be accepted.",
+            "`terms_required`, which terms must be accepted. `url` is a page on which it is "
+            "possible.",
             scope={"type": "string"},
             terms_url={"type": "string", "format": "uri"},
             terms_version={"type": "string"},
+            url={"type": "string", "format": "uri"},
         ),
         "SignInError": _error(
             "Why nobody is signed in. With `second_factor_required` send a code by one of "
@@ -325,6 +330,7 @@ EXAMPLES = {
     "end_browser_session": Example(),
     "get_me": Example(answer=PERSON),
     "update_me": Example({"display_name": "Alice"}, {**PERSON, "display_name": "Alice"}),
+    "delete_me": Example({"username": "alice"}, {"deletion_due": "2026-12-10T09:30:00Z"}),
     "list_sessions": Example(answer=_page(SESSION_ROW)),
     "revoke_session": Example(id=SESSION),
     "create_key": Example(
@@ -363,6 +369,17 @@ SECURITY: dict[str, list[dict[str, list[str]]]] = {
     "sign_in_browser": [{}, {"basic": []}],
     "renew_browser_session": [{"refresh_cookie": []}],
     "end_browser_session": [{}, {"refresh_cookie": []}],
+}
+
+
+# Bodies of DELETE requests, which drf-spectacular leaves out.
+BODIES = {
+    "delete_me": {
+        "type": "object",
+        "properties": {"username": {"type": "string", "description": "Your username."}},
+        "required": ["username"],
+        "additionalProperties": False,
+    }
 }
 
 
@@ -411,6 +428,9 @@ def _complete(operation: dict[str, Any]) -> None:
     text = operation.setdefault("description", name.replace("_", " ").capitalize())
     operation["summary"] = text.partition(". ")[0].split("\n")[0]
     operation.setdefault("security", SECURITY.get(name, []))
+    if name in BODIES:
+        content = {"application/json": {"schema": BODIES[name]}}
+        operation["requestBody"] = {"content": content, "required": True}
     if name in EXAMPLES:
         _add_example(operation, EXAMPLES[name])
     add_to(operation)

@@ -17,6 +17,7 @@ from rest_framework.response import Response
 from accounts.common import clock, localization
 from accounts.common.api import CanonicalField, ChoiceField, TextField, valid
 from accounts.common.database import Row
+from accounts.deletion.api import DeletionMixin, MayDelete
 from accounts.profile import services
 from accounts.sessions.current import actor_of
 from accounts.sessions.models import LoginSession
@@ -142,14 +143,15 @@ def _rendered(query: OwnedQuery[LoginSession], rows: tuple[Row, ...]) -> bytes:
     return body
 
 
-class MeView(views.APIView):
-    """Read and change your own profile."""
+class MeView(DeletionMixin, views.APIView):
+    """Read and change your own profile, and delete your account."""
 
     area = "profile"
 
     def get_permissions(self) -> Any:
         """Require recent authentication for a change, and refuse API keys."""
-        return [IsFresh()] if self.request.method == "PATCH" else super().get_permissions()
+        permissions = {"PATCH": [IsFresh()], "DELETE": [MayDelete()]}
+        return permissions.get(str(self.request.method)) or super().get_permissions()
 
     @extend_schema(operation_id="get_me", responses=PersonSerializer)
     def get(self, request: Request) -> Response:

@@ -202,11 +202,15 @@ def lock_down(user: User, actor: Actor, wrong_at: datetime | None = None) -> Non
     former_hash = former_credentials.password_hash(owner, lock)
     users.replace_password(owner, locked_password(former_hash))
     owner.locked_at, owner.horizon = lock.at, lock.horizon
-    User.objects.filter(pk=owner.pk).update(locked_at=lock.at, horizon=lock.horizon)
+    rows = User.objects.filter(pk=owner.pk)
+    rows.update(locked_at=lock.at, horizon=lock.horizon, deletion_due=None)
     # Send the signal before addresses are suspended, so that all of them are notified.
     credentials_changed.send(
         User, user=owner, event=events.LOCKED_DOWN.name, actor=actor, keep=None
     )
+    if owner.deletion_due:
+        # A thief may have asked for the deletion, and the owner has only this link.
+        record(owner, events.DELETION_UNDONE, actor)
     young = suspension.suspendable(owner, lock)
     notices.end_links(owner, [row.email for row in young.emails])
     if young.primary and young.primary != owner.email:

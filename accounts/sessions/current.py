@@ -218,6 +218,9 @@ REASONS: dict[str, str | Promise] = {
     events.ALL_ENDED.name: _("The operator of this site signed you out."),
     events.ENDED_BY_STAFF.name: _("The staff of this site signed you out."),
     events.LOCKED_DOWN.name: _("You were signed out because your account was locked."),
+    events.DELETION_REQUESTED.name: _(
+        "You were signed out because someone asked to delete your account."
+    ),
     events.SESSION_ENDED_BY_LIMIT.name: _(
         "You were signed out because you were signed in with too many browsers and programs."
     ),

@@ -149,6 +149,7 @@ PAGES = {
     Requirement.SECOND_FACTOR: "second_step",
     Requirement.PASSKEY: "passkey_add",
     Requirement.TERMS: "terms",
+    Requirement.KEEP_ACCOUNT: "deletion_keep",
 }
 
 

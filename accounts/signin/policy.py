@@ -49,6 +49,8 @@ class Requirement(Enum):
     PASSKEY = "passkey"
     # After every proof: nobody else learns whether the user has accepted them.
     TERMS = "terms"
+    # The account will be deleted: after every proof, the user decides whether to keep it.
+    KEEP_ACCOUNT = "keep_account"
 
 
 class AccountInactive(PublicError):
@@ -75,10 +77,13 @@ def next_requirement(
         raise AccountInactive
     if requirement := _next_proof(account, proofs):
         return requirement
+    if account.deletion_due:
+        return Requirement.KEEP_ACCOUNT
     return Requirement.TERMS if terms.must_accept(account) else None
 
 
 def _next_proof(user: User, proofs: tuple[Proof, ...]) -> Requirement | None:
+    """Return the proof or the second factor that a sign-in still requires, or None."""
     if not twofactor.has_any(user):
         return _before_enrolment(user, proofs) if twofactor.is_required(user) else None
     if not _is_second_shown(user, proofs):

@@ -5,6 +5,7 @@ from typing import Any
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.errors import PublicError
+from accounts.common.pages import absolute
 from accounts.sessions import current
 
 
@@ -60,6 +61,18 @@ class EnrolmentRequired(PublicError):
     code = "enrolment_required"
     status = 403
     message = _("Your account needs a second factor. Sign in on the site to add one.")
+
+
+class DeletionRequested(PublicError):
+    """The account will be deleted. A sign-in on the pages of the site can keep it."""
+
+    code = "deletion_requested"
+    status = 403
+    message = _("Your account will be deleted. Sign in on the site to keep it.")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = {"url": absolute("account_login")}
 
 
 class PasswordCompromised(PublicError):

@@ -33,6 +33,7 @@ from accounts.throttle.services import find_record, hit, remember_once
 from accounts.tokens import access, families, scopes, token_challenges
 from accounts.tokens.access import AccessToken
 from accounts.tokens.errors import (
+    DeletionRequested,
     EmailNotVerified,
     EnrolmentRequired,
     InvalidToken,
@@ -76,8 +77,8 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
 
     Raises:
         InvalidCredentials: the account does not exist, or the password is wrong or unusable.
-        EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired: the password is
-            right, but the account cannot sign in to the API.
+        EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired,
+            DeletionRequested: the password is right, but the account cannot sign in to the API.
         TermsRequired: the password is right, but the person has not accepted the current terms.
         SecondFactorRequired: a second step is required; the error contains the challenge for it.
         RateLimited: there were too many attempts, or the site is busy.
@@ -111,6 +112,7 @@ def sign_in_again(
         InvalidChallenge: the challenge is unknown, used, expired or has no attempts left.
         WrongFactorCode: the code is wrong.
         EnrolmentRequired: the account accepts only a passkey, or must add one.
+        DeletionRequested: the account will be deleted.
         RateLimited: there were too many guesses.
     """
     access.be_ready()
@@ -339,6 +341,7 @@ REFUSALS: dict[Requirement, type[PublicError]] = {
     Requirement.EMAIL: EmailNotVerified,
     Requirement.SECOND_FACTOR: SecondFactorRequired,
     Requirement.TERMS: terms.TermsRequired,
+    Requirement.KEEP_ACCOUNT: DeletionRequested,
 }
 
 

@@ -117,6 +117,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     # ownership: see ``accounts.recovery.rule``. Both are null after the owner's review.
     locked_at = models.DateTimeField(null=True, editable=False)
     horizon = models.DateTimeField(null=True, editable=False)
+    # From when on the daily job may erase the account. Null if nobody has asked for its deletion.
+    deletion_due = models.DateTimeField(null=True, editable=False)
     # Whether the user has a second factor, so that staff can list those who have none. Nothing
     # decides by it. See ``accounts.twofactor.services``.
     has_factor = models.BooleanField(default=False, editable=False)
@@ -137,6 +139,7 @@ class User(AbstractBaseUser, PermissionsMixin):
             _of_few("users_unconfirmed", models.Q(email="")),
             _of_few("users_locked", IS_LOCKED),
             _of_few("users_switched_off", models.Q(is_active=False)),
+            _of_few("users_to_be_deleted", models.Q(deletion_due__isnull=False)),
             _of_few("users_privileged", models.Q(is_staff=True) | models.Q(is_superuser=True)),
             _of_few("users_without_factor", models.Q(has_factor=False)),
             _of_few("users_never_seen", models.Q(last_login=None)),

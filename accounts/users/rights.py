@@ -28,8 +28,25 @@ ACTING = frozenset({Role.SUPPORT, Role.MANAGER, Role.SUPERUSER})
 
 
 def superusers() -> QuerySet[User]:
-    """Return the active superusers."""
-    return User.objects.filter(is_superuser=True, is_active=True)
+    """Return the active superusers whose accounts will not be deleted."""
+    return User.objects.filter(is_superuser=True, is_active=True, deletion_due=None)
+
+
+def lock_with_superusers(user: User) -> tuple[User | None, bool]:
+    """Lock the row of ``user``, and the rows of all superusers if ``user`` is one.
+
+    The rows are locked until the end of the transaction. Return ``user`` as read under the lock, or
+    None if the account has been deleted, and whether ``user`` is the last superuser. Without one,
+    the next start of the server would print a link to create an administrator.
+    """
+    wanted = Q(pk=user.pk)
+    if user.is_superuser:
+        wanted |= Q(is_superuser=True, is_staff=True, is_active=True, deletion_due=None)
+    # One statement in one order, so that two superusers cannot deadlock.
+    rows = User.objects.select_for_update(no_key=True).order_by("pk")
+    locked = {row.pk: row for row in rows.filter(wanted)}
+    current = locked.pop(user.pk, None)
+    return current, bool(current and current.is_superuser and current.is_active and not locked)
 
 
 def rights_of(user: User) -> set[int]:

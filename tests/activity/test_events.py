@@ -13,6 +13,7 @@ from django.test import Client
 from accounts.activity import events
 from accounts.activity.events import (
     ADDRESS_ADDED,
+    DELETION_REQUESTED,
     EVENTS,
     LOCK_LIFTED,
     LOCKED_DOWN,
@@ -144,7 +145,7 @@ def links_of(notice, case, event, clock):
     assert ("IP address" in facts) is has_place
     assert ("NOT YOU?" in text) is (has_place and event is not LOCKED_DOWN)
     links = links_in(text, LOCKDOWN)
-    assert len(links) == (event not in {LOCKED_DOWN, LOCK_LIFTED})
+    assert len(links) == (event not in {LOCKED_DOWN, LOCK_LIFTED, DELETION_REQUESTED})
     for link in links:
         assert str(event.sentence) in Client().get(link).text
     return links

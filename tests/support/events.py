@@ -58,8 +58,8 @@ from tests.support.steps import (
 )
 
 REAUTHENTICATE, RESET = "/accounts/reauthenticate/", "/accounts/password/reset/"
-SESSIONS, EMAIL, PROFILE, LOCKDOWN = (
-    f"/accounts/{page}/" for page in ("sessions", "email", "profile", "lockdown")
+SESSIONS, EMAIL, PROFILE, LOCKDOWN, DELETE = (
+    f"/accounts/{page}/" for page in ("sessions", "email", "profile", "lockdown", "delete")
 )
 SECOND, THIRD = "alice@second.example", "alice@third.example"
 NEW_PASSWORD = "slow comet over the harbour"
@@ -161,6 +161,12 @@ def copy_the_cookie(protection: str) -> Act:
 def newest_link(page: str, to: str = address_of("alice")) -> str:
     (link,) = links_in([mail for mail in sent() if mail.to == [to]][-1].body, page)
     return link
+
+
+def ask_for_the_deletion(scene: Scene) -> str:
+    """Return the mailed link that keeps the account."""
+    scene.here.post(DELETE, {"username": "alice"})
+    return newest_link(f"{DELETE}undo/")
 
 
 def request_a_password_reset(scene: Scene) -> str:
@@ -692,6 +698,10 @@ CASES = FACTOR_CASES | {
     "switched_off": by_carol(carol_acts("deactivate")),
     "switched_on": by_carol(
         carol_acts("reactivate"), prepare=in_turn(carol_signs_in, alice_was(is_active=False))
+    ),
+    "deletion_requested": Case(post(DELETE, username="alice"), proof="pwd mail"),
+    "deletion_undone": by_visitor(
+        lambda s: s.visitor.post(s.prepared), proof="mail", prepare=ask_for_the_deletion
     ),
     "reset_sent": by_carol(carol_acts("send-reset")),
     "confirmation_sent": by_carol(

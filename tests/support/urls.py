@@ -37,6 +37,8 @@ OPEN = {
     "oauth/device_authorization",
     "accounts/password/strength/",
     "accounts/lockdown/<str:token>/",
+    "accounts/delete/keep/",
+    "accounts/delete/undo/<str:token>/",
     "accounts/password/locked/",
     "accounts/owner/<str:token>/",
     "brand/<str:name>",

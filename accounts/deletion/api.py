@@ -1,0 +1,81 @@
+"""The API call that asks for the deletion of the user's own account."""
+
+from typing import Any, cast
+
+from django.utils.translation import gettext as _
+from django.utils.translation import gettext_lazy
+from drf_spectacular.utils import extend_schema
+from rest_framework import serializers
+from rest_framework.request import Request
+from rest_framework.response import Response
+
+from accounts.common.api import TextField, valid
+from accounts.common.errors import PublicError
+from accounts.common.pages import absolute
+from accounts.deletion import services
+from accounts.sessions.current import actor_of
+from accounts.tokens.authentication import Credentials, IsFresh, require_recent_authentication
+from accounts.tokens.errors import InvalidToken
+from accounts.users.models import User
+from accounts.users.services import AccountChanged
+
+
+class NotForApps(PublicError):
+    """A connected app tried to delete the account."""
+
+    code = "not_for_apps"
+    status = 403
+    message = gettext_lazy("Apps can’t delete your account. Delete it on the site itself.")
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.more = {"url": absolute("delete_account")}
+
+
+class MayDelete(IsFresh):
+    """Requires recent authentication, also for DELETE, and refuses connected apps."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if isinstance(request.auth, Credentials):
+            require_recent_authentication(request.auth)
+            if request.auth.session and request.auth.session.is_app:
+                raise NotForApps
+        return super().has_permission(request, view)
+
+
+class DeletionSerializer(serializers.Serializer[Any]):
+    """The username, so that no program deletes an account by mistake."""
+
+    username = TextField(max_length=254)
+
+
+class DeletionRequestedSerializer(serializers.Serializer[Any]):
+    """When the account will be deleted."""
+
+    deletion_due = serializers.DateTimeField()
+
+
+class DeletionMixin:
+    """The method ``DELETE`` of the view of the user's own account."""
+
+    @extend_schema(
+        operation_id="delete_me",
+        request=None,
+        responses={202: DeletionRequestedSerializer},
+    )
+    def delete(self, request: Request) -> Response:
+        """Ask for the deletion of your account. Requires authentication in the last ten minutes.
+
+        Everyone is signed out at once, and API keys end. Until `deletion_due`, a sign-in on the
+        site can keep the account, and so can the link in the email to every address.
+        """
+        user, asked = cast(User, request.user), DeletionSerializer(data=request.data)
+        if not services.is_name_of(user, valid(asked)["username"]):
+            sentence = _("That isn’t the username of this account.")
+            raise serializers.ValidationError({"username": [sentence]})
+        try:
+            due = services.request_own(user, actor_of(request._request))
+        except AccountChanged:
+            # The change of the account has also revoked the token of this request.
+            raise InvalidToken from None
+        return Response(DeletionRequestedSerializer({"deletion_due": due}).data, status=202)
