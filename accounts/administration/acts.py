@@ -31,6 +31,7 @@ from accounts.administration.steps import Mode, Order, Target
 from accounts.apikeys import authentication
 from accounts.codes.services import WrongCode
 from accounts.common.errors import RateLimited
+from accounts.deletion import services as deletion
 from accounts.emails.services import EmailChangeRefused
 from accounts.signup.services import SignupEnded
 from accounts.throttle.limits import MAIL_AGAIN, STAFF, STAFF_CLEAR, Limit
@@ -65,7 +66,7 @@ class Act:
     label: str | Promise
     does: str | Promise
     shows: str | Promise
-    run: Callable[[Order], None]
+    run: Callable[[Order], object]
     is_possible: Callable[[Facts], bool] | None = None
     targets: Callable[[Facts], list[Target]] = lambda _facts: []
     everything: str | Promise = ""
@@ -276,6 +277,26 @@ _ALL = (
         shows=_("An email."),
         run=partial(steps.switch, is_active=True),
         is_possible=lambda facts: not facts.user.is_active,
+    ),
+    Act(
+        "delete",
+        label=_("Delete the account"),
+        does=_(
+            "Signs them out everywhere, removes their API keys, apps and rights, and deletes the "
+            "account after the days in which they can undo it."
+        ),
+        shows=_("An email to every address, with a link to keep the account."),
+        run=lambda order: deletion.request(order.user, order.actor),
+        is_possible=lambda facts: facts.user.deletion_due is None,
+        is_severe=True,
+    ),
+    Act(
+        "undo-deletion",
+        label=_("Undo the deletion"),
+        does=_("They can sign in again. API keys, apps and rights stay removed."),
+        shows=_("An email to every address."),
+        run=lambda order: deletion.undo(order.user, order.actor),
+        is_possible=lambda facts: facts.user.deletion_due is not None,
     ),
     Act(
         "allow-key",

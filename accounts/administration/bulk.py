@@ -75,6 +75,11 @@ KINDS = {
         lambda users: users.filter(is_active=True),
         _("Already deactivated"),
     ),
+    "delete": BulkKind(
+        _("Delete the accounts"),
+        lambda users: users.filter(deletion_due=None),
+        _("Already to be deleted"),
+    ),
     "end-sessions": BulkKind(
         _("Sign out sessions"), sessions.signed_in, _("Not signed in anywhere")
     ),

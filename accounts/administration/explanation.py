@@ -126,6 +126,13 @@ def _of_state(user: User) -> Iterator[Block]:
         sentence = _("%(name)s can’t sign in because the account is locked.")
         advice = _("It stays locked until its owner sets a new password by email.")
         yield Block("locked", sentence % name, advice=advice)
+    if user.deletion_due:
+        sentence = _("%(name)s will be deleted. Earliest time: %(time)s") % {
+            **name,
+            "time": in_words(user.deletion_due),
+        }
+        advice = _("The next sign-in asks whether to keep the account. The email has a link, too.")
+        yield Block("deletion_requested", sentence, advice=advice)
 
 
 def _of_budgets(facts: Facts) -> Iterator[Block]:

@@ -59,6 +59,7 @@ STATES = {
     ),
     "locked": State(_("Locked"), lambda users: users.filter(IS_LOCKED)),
     "switched_off": State(_("Deactivated"), lambda users: users.filter(is_active=False)),
+    "deletion": State(_("To be deleted"), lambda users: users.filter(deletion_due__isnull=False)),
     "staff": State(_("Staff"), lambda users: users.filter(Q(is_staff=True) | Q(is_superuser=True))),
     "never_seen": State(_("Never signed in"), lambda users: users.filter(last_login=None)),
     "recovery": State(

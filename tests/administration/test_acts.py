@@ -14,6 +14,7 @@ from accounts.apikeys.models import APIKey
 from accounts.common.client_info import NO_CLIENT
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Method, Proof
+from accounts.deletion import services as deletion
 from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.oauth import connections
@@ -94,6 +95,10 @@ def switched_off(user):
     User.objects.filter(pk=user.pk).update(is_active=False)
 
 
+def to_be_deleted(user):
+    deletion.request(user, Actor())
+
+
 # For each act: what makes it possible, and the event of the person.
 PREPARED: dict[str, tuple[Callable[[User], object], str]] = {
     "confirm-address": (with_new_address, "address_added"),
@@ -109,6 +114,8 @@ PREPARED: dict[str, tuple[Callable[[User], object], str]] = {
     "lock": (id, "locked_down"),
     "deactivate": (id, "switched_off"),
     "reactivate": (switched_off, "switched_on"),
+    "delete": (id, "deletion_requested"),
+    "undo-deletion": (to_be_deleted, "deletion_undone"),
 }
 
 
@@ -130,7 +137,7 @@ def test_an_act_is_in_both_histories_and_the_owner_gets_the_reason_by_email(
     assert own.detail.startswith("alice: ")
     reasons = [why_in(mail) for mail in mails_to(alice)[mails:]]
     assert (REASON in reasons) is (name != "clear-limits")
-    if name != "deactivate":
+    if name not in {"deactivate", "delete"}:
         assert REASON in signed_in(again(alice)).get("/accounts/activity/").text
 
 
@@ -241,7 +248,7 @@ def test_the_page_of_a_person_offers_only_acts_that_change_something(alice, caro
     page = carol.get(page_of(alice)).text
 
     offered = [name for name in ACTS if f"{page_of(alice)}{name}/" in page]
-    assert offered == ["send-reset", "lock", "deactivate"]
+    assert offered == ["send-reset", "lock", "deactivate", "delete"]
 
 
 def test_an_act_that_is_not_possible_uses_up_no_limit(alice, carol):
@@ -403,7 +410,7 @@ def test_a_bulk_act_has_a_limit(three, monkeypatch):
     assert not BulkAct.objects.exists()
 
 
-def test_the_list_offers_the_bulk_acts_to_those_who_act_and_no_deletion():
+def test_the_list_offers_the_bulk_acts_to_those_who_act_and_not_djangos_own():
     def actions(browser):
         form = browser.get(LIST).context["action_form"]
         return form and [name for name, _label in form.fields["action"].choices]

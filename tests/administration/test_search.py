@@ -61,6 +61,7 @@ PLANTED: dict[str, Callable[[User], Any]] = {
     "no_factor": lambda _user: None,
     "locked": lambda user: lock_down(user, Actor()),
     "switched_off": lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
+    "deletion": lambda user: User.objects.filter(pk=user.pk).update(deletion_due=clock.now()),
     "staff": lambda user: User.objects.filter(pk=user.pk).update(is_superuser=True),
     "never_seen": lambda user: User.objects.filter(pk=user.pk).update(last_login=None),
     "recovery": ask_for_recovery,

@@ -31,6 +31,7 @@ class Command(UserCommand):
             "last_login": user.last_login,
             "is_active": user.is_active,
             "is_locked": user.is_locked_down,
+            "deletion_due": user.deletion_due,
             "is_staff": user.is_staff,
             "is_superuser": user.is_superuser,
             "groups": user.group_names,
