@@ -115,6 +115,7 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("GET", "users/<uuid:id>/"): {"read", "profile:read"},
     ("GET", "me/"): {"read", "profile:read"},
     ("PATCH", "me/"): None,
+    ("DELETE", "me/"): None,
     ("GET", "sessions/"): {"read", "sessions:read"},
     ("DELETE", "sessions/<uuid:id>/"): {"write", "sessions:write"},
     ("GET", "apps/"): {"read", "apps:read"},

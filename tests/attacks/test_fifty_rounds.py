@@ -5,6 +5,7 @@ import pytest
 from tests.attacks import (
     test_api_key_races,
     test_app_races,
+    test_deletion_races,
     test_dispute_races,
     test_lookalikes,
     test_passkey_races,
@@ -29,6 +30,7 @@ RACES = [
     *test_api_key_races.RACES,
     *test_staff_races.RACES,
     *test_app_races.RACES,
+    *test_deletion_races.RACES,
 ]
 
 

@@ -38,7 +38,7 @@ ROOT = Path(__file__).resolve().parents[2]
 SIGN_IN_PAGES = (
     "login/ login/code/ login/passkey/ confirm-email/ confirm-email/<str:key>/ owner/<str:token>/ "
     "invitation/<str:key>/ 2fa/challenge/ 2fa/totp/setup/ 2fa/passkeys/add/ 2fa/enrol/<str:token>/ "
-    "<provider:provider>/login/callback/ password/reset/<str:key>/"
+    "<provider:provider>/login/callback/ password/reset/<str:key>/ delete/keep/ terms/"
 )
 # Every endpoint that may give a session to a client.
 SIGN_IN_ENDPOINTS = "/api/v1/token/ /api/v1/token/challenge/ /api/v1/session/"
@@ -78,6 +78,8 @@ GUARDED = {
     "passwords.changes.send_reset": "password/reset/",
     "passwords.changes.reset": "password/reset/<str:key>/",
     "passwords.changes.change": "password/change/ password/set/",
+    "deletion.services.request": "delete/ /api/v1/me/",
+    "deletion.services.undo": "delete/keep/ delete/undo/<str:token>/",
 }
 
 

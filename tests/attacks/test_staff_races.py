@@ -109,11 +109,31 @@ def two_staff_make_secrets_of_one_app(nodes, name):
     assert [tuple(row) for row in sql(nodes[0], query, found[1])] == [(2, 1)]
 
 
+def two_superusers_delete_themselves(nodes, name):
+    """One superuser stays."""
+    staff = two_staff(nodes, name)
+    page = "/accounts/delete/"
+    # Superusers of other races would remain.
+    others = "UPDATE accounts_user SET is_superuser = FALSE WHERE username NOT IN (?, ?)"
+    sql(nodes[0], others, f"{name}c", f"{name}d")
+    tokens = [browser.csrf(page) for browser in staff[:2]]
+
+    def send(i):
+        return staff[i].post(page, {"username": f"{name}{'cd'[i]}"}, csrf=tokens[i])
+
+    answers = together(2, send)
+
+    assert {answer.status for answer in answers} == {200}
+    query = "SELECT COUNT(*) FROM accounts_user WHERE is_superuser AND deletion_due IS NULL"
+    assert [tuple(row) for row in sql(nodes[0], query)] == [(1,)]
+
+
 RACES = [
     two_staff_do_the_same_act,
     two_staff_change_the_rights_of_one_person,
     requests_that_continue_one_bulk_act,
     two_staff_make_secrets_of_one_app,
+    two_superusers_delete_themselves,
 ]
 
 

@@ -54,6 +54,7 @@ ACTS: dict[str, tuple[str, dict[str, str]]] = {
     "change the username": ("/accounts/profile/", {"username": "mallory"}),
     "change the profile": ("/accounts/profile/", {"display_name": "Mallory", "language": "de"}),
     "sign out everywhere else": ("/accounts/sessions/", {"others": "1"}),
+    "delete the account": ("/accounts/delete/", {"username": "alice"}),
     "lock the account": ("/accounts/lockdown/", {}),
 }
 WEAK: list[tuple[Method, ...]] = [
@@ -96,7 +97,8 @@ def test_no_weak_proof_allows_an_action_in_an_account_with_a_second_factor(alice
     for proofs in STRONG:
         alice = User.objects.get()
         assert not needs_reauthentication(signed_in(alice, by=proofs).post(path, data)), proofs
-        if not Authenticator.objects.exists() or User.objects.get().is_locked_down:
+        alice = User.objects.get()
+        if not Authenticator.objects.exists() or alice.is_locked_down or alice.deletion_due:
             break
 
 
