@@ -150,6 +150,7 @@ describe(
         "date_joined last_login password_at passkey_declined_at updated_at": "times of use",
         "is_active is_staff is_superuser emailed_codes": "what the account may do, and how",
         "locked_at horizon": "since when the account is locked, and what counts as older",
+        "deletion_due": "when the account will be deleted",
         "password": secret("the hash of the password"),
         "username_key credential_version has_factor": internal("finds and versions the account"),
     },
