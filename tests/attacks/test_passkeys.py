@@ -317,19 +317,6 @@ def test_a_lockdown_and_reset_remove_a_thiefs_passkey_and_keep_the_owners(clock)
     assert signs_in(passkey)
 
 
-def test_the_mailbox_alone_removes_no_passkey_after_a_lockdown(clock):
-    alice, passkey = owner()
-
-    signed_in(alice).post("/accounts/lockdown/")
-    browser = Client()
-    browser.post(RESET, {"login": "alice"})
-    link = path_of(outbox()[-1].action_url)
-    browser.post(link, {"password1": "slow comet over the harbour"})
-
-    assert passkeys_of(alice) == [passkey.id]
-    assert not sign_in(Client(), "alice", "slow comet over the harbour").get("Location")
-
-
 def test_passkey_answers_are_limited_by_network_and_separately_for_known_browsers(clock):
     _alice, passkey = owner()
     hers, browser = Client(), Client()

@@ -219,20 +219,6 @@ def test_every_endpoint_is_public_or_uses_the_sites_own_authentication_and_scope
             assert view.area in {*AREAS, "admin"}, route
 
 
-def test_the_stock_admin_login_form_does_not_exist():
-    make_user("carol", is_staff=True)
-    browser = Client(headers={"authorization": basic("carol", PASSWORD)})
-
-    for answer in (
-        browser.get("/admin/login/"),
-        browser.post("/admin/login/", {"username": "carol", "password": PASSWORD}),
-        browser.get("/admin/"),
-    ):
-        assert answer.status_code == 302
-        assert answer["Location"].startswith(("/accounts/login/?next=/admin/", "/admin/login/"))
-    assert not is_signed_in(browser)
-
-
 def test_djangos_authenticate_never_accepts_a_password():
     make_user("alice")
 
