@@ -79,9 +79,7 @@ def test_3_1_signing_in_leads_back_to_the_requested_page(client):
 
 
 def by_authenticator(client, alice, _spare):
-    assert client.post(CHALLENGE, {"code": "22222-22222"}).status_code == 200, (
-        "a wrong code keeps the page"
-    )
+    assert client.post(CHALLENGE, {"code": "22222-22222"}).status_code == 200, "the page stays"
     return take_second_step(client, alice)
 
 

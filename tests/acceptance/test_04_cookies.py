@@ -55,9 +55,8 @@ PROVIDERS = {f"accounts/<provider:provider>/login/{page}" for page in ("", "call
 @pytest.fixture(scope="module")
 def production(tmp_path_factory):
     """A production site behind a TLS proxy on this machine."""
-    with site_in_production(
-        tmp_path_factory.mktemp("production"), "https://authsite.example"
-    ) as running:
+    folder = tmp_path_factory.mktemp("production")
+    with site_in_production(folder, "https://authsite.example") as running:
         yield running
 
 
@@ -140,14 +139,13 @@ def test_4_3_a_csrf_failure_keeps_values_typed_into_our_form_but_not_a_foreign_o
     client = Client(enforce_csrf_checks=True)
     typed = {"login": "alice", "password": PASSWORD, "next": "/accounts/logout/"}
 
-    page = client.post(LOGIN, typed, headers={"Origin": "http://testserver"}).text
+    here = {"Origin": "http://testserver"}
+    page = client.post(LOGIN, typed, headers=here).text
 
     assert 'name="login" value="alice"' in page
     assert 'name="next" value="/accounts/logout/"' in page
     assert PASSWORD not in page
-    there = client.post(
-        LOGIN, typed | {"next": "//evil.example"}, headers={"Origin": "http://testserver"}
-    )
+    there = client.post(LOGIN, typed | {"next": "//evil.example"}, headers=here)
     assert "evil.example" not in there.text
     for headers in ({"Origin": "https://evil.example"}, {"Origin": "null"}, {}):
         foreign = client.post(LOGIN, {"login": "mallory"}, headers=headers).text

@@ -118,9 +118,7 @@ def test_7_2_a_code_enables_the_app_and_recovery_codes_are_shown_once_and_one_is
     assert client.post(RECOVERY_CODES, {"code": f" {made[3].upper()} "}).url == OVERVIEW
     assert "Save recovery codes" not in client.get("/").text
 
-    assert set_up_authenticator(client, name="Tablet").url == OVERVIEW, (
-        "no new codes for a second app"
-    )
+    assert set_up_authenticator(client, name="Tablet").url == OVERVIEW, "it gets no new codes"
     assert "10 of 10 codes left" in client.get(OVERVIEW).text, "the entered code stays valid"
 
 

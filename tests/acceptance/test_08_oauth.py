@@ -75,9 +75,8 @@ def test_8_6_the_only_sign_in_method_stays_until_a_password_is_set(op, client, c
     set_page = "/accounts/password/set/"
     assert client.get(set_page).url == f"/accounts/reauthenticate/?next={set_page}"
     op.signed_in_at = clock.now().timestamp() - 600
-    assert round_trip(client, op, act="prove", next=set_page).url.startswith(
-        "/accounts/reauthenticate/"
-    )
+    answer = round_trip(client, op, act="prove", next=set_page)
+    assert answer.url.startswith("/accounts/reauthenticate/")
     op.signed_in_at = clock.now().timestamp() + 0.5
     url = go(client, act="prove", next=set_page)
     assert "prompt=login" in url
@@ -100,11 +99,9 @@ def test_10_1_discovery_and_keys_of_an_issuer_are_fetched_once(op):
 
 def test_10_3_a_taken_nickname_gets_a_suffix_and_remember_me_and_next_survive(op, client):
     make_user("alice")
-    person = Person("alice-1", username="Alice")
+    person, wanted = Person("alice-1", username="Alice"), "/accounts/email/"
 
-    assert round_trip(client, op, person, remember="on", next="/accounts/email/").url == (
-        "/accounts/email/"
-    )
+    assert round_trip(client, op, person, remember="on", next=wanted).url == wanted
 
     assert client.cookies["sessionid"]["max-age"]
     assert {user.username for user in User.objects.all()} == {"alice", "Alice-2"}

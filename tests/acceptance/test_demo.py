@@ -15,9 +15,8 @@ def test_the_demo_signs_in_by_its_provider_by_the_printed_passwords_and_in_its_s
     port, issuer_port, shop_port = free_port(), free_port(), free_port()
     ports = {"PORT": port, "ISSUER_PORT": issuer_port, "SHOP_PORT": shop_port}
     env = os.environ | clean(tmp_path) | {name: str(number) for name, number in ports.items()}
-    demo = Process(
-        [sys.executable, "-m", "docs.examples.demo"], tmp_path / "log", env=env, cwd=ROOT
-    )
+    command = [sys.executable, "-m", "docs.examples.demo"]
+    demo = Process(command, tmp_path / "log", env=env, cwd=ROOT)
     try:
         demo.wait_until(lambda: listening(port), "The demo")
         site = Client(f"http://localhost:{port}", connect=("127.0.0.1", port))

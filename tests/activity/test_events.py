@@ -249,10 +249,8 @@ def test_an_event_that_is_rolled_back_is_not_told(alice):
             transaction.set_rollback(True)
         record(alice, events.KEY_MADE, HERE)
 
-    assert sorted(mail.subject for mail in outbox()) == [
-        "A passkey was added",
-        "An API key was created",
-    ]
+    subjects = sorted(mail.subject for mail in outbox())
+    assert subjects == ["A passkey was added", "An API key was created"]
 
 
 def test_an_event_after_the_email_was_sent_is_told_in_another(alice):

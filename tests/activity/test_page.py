@@ -154,9 +154,8 @@ def test_the_history_is_paged_newest_first(client, alice):
     newest_first = [MARK.format(number) for number in reversed(range(total))]
     assert addresses("x") == addresses("1") == newest_first[:PAGE_SIZE]
     assert addresses("99") == addresses("2") == newest_first[PAGE_SIZE:]
-    assert [row["IP address"] for row in rows(client, "?page=2")] == newest_first, (
-        "the file is whole"
-    )
+    whole = [row["IP address"] for row in rows(client, "?page=2")]
+    assert whole == newest_first
 
 
 def test_the_download_is_csv_by_rfc_4180_in_the_time_zone_of_the_reader(client, alice, clock):
@@ -183,9 +182,8 @@ def test_the_download_is_csv_by_rfc_4180_in_the_time_zone_of_the_reader(client, 
 
 
 def test_who_acts_as_staff_is_neither_named_nor_located(client, alice):
-    record(
-        alice, events.SWITCHED_ON, Actor(ClientInfo("192.0.2.1", IPHONE), alice.pk, name="carol")
-    )
+    place = ClientInfo("192.0.2.1", IPHONE)
+    record(alice, events.SWITCHED_ON, Actor(place, alice.pk, name="carol"))
 
     page, (row,) = client.get(PAGE).text, rows(client)
 

@@ -107,11 +107,8 @@ def test_sign_ups_are_found_before_they_are_confirmed(client):
 
     for query in ("ali", "Alice@example.org", str(signup.pk)):
         assert list(search_signups(query)) == [signup], query
-    for sent, is_found in (
-        ({"q": "ali"}, True),
-        ({"state": "unconfirmed"}, True),
-        ({"q": "bob"}, False),
-    ):
+    sents = [{"q": "ali"}, {"state": "unconfirmed"}, {"q": "bob"}]
+    for sent, is_found in zip(sents, (True, True, False), strict=True):
         assert (page_of(signup) in client.get(LIST, sent).text) is is_found, sent
 
 

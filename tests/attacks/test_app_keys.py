@@ -217,9 +217,8 @@ def publisher(receiver):
 
 def status(app, **header):
     """Return the status of the answer to an assertion, which may have a changed header."""
-    return app.post(
-        "/oauth/introspect", token="x", client_assertion=app.mint().token(header=header)
-    ).status
+    assertion = app.mint().token(header=header)
+    return app.post("/oauth/introspect", token="x", client_assertion=assertion).status
 
 
 def forged(app, **header):
@@ -324,9 +323,8 @@ def test_servers_that_hang_hold_few_requests_and_no_app_whose_keys_are_known(
 
 
 def test_while_another_node_fetches_the_keys_requests_do_not_wait(publisher, receiver, clock):
-    FetchedKeys.objects.create(
-        client=publisher.client, uri=publisher.client.jwks_uri, tried_at=clock.now()
-    )
+    client = publisher.client
+    FetchedKeys.objects.create(client=client, uri=client.jwks_uri, tried_at=clock.now())
 
     assert status(publisher) == 429
     clock.advance(seconds=PATIENCE.seconds)

@@ -162,9 +162,7 @@ def device_app(nodes, name):
 def codes_for(nodes, client_id):
     form = {"client_id": client_id, "scope": "openid offline_access profile:read"}
     there = browser_at(nodes[1], "198.51.100.7")
-    codes: dict[str, str] = json.loads(
-        there.post("/oauth/device_authorization", form, csrf=False).body
-    )
+    codes: dict[str, str] = there.post("/oauth/device_authorization", form, csrf=False).json()
     return codes
 
 

@@ -270,9 +270,7 @@ def test_tokens_do_not_name_a_second_factor_that_is_new(alice):
     assert {claims_of(tokens[name])["acr"] for name in ("id_token", "access_token")} == {"aal1"}
 
 
-@pytest.mark.parametrize(
-    "changes", [{"max_age": "0"}, {"prompt": "login"}, {"prompt": "login consent"}]
-)
+@pytest.mark.parametrize("changes", [{"max_age": "0"}, {"prompt": "login"}])
 def test_prompt_and_max_age_cannot_be_stripped_at_a_later_page(app, browser, clock, changes):
     clock.advance(seconds=1)
     page = begin(browser, trusted(app), **changes)

@@ -176,10 +176,8 @@ def app(db, settings, clock):
 
 def state():
     """Return the rows that a request could change."""
-    return [
-        list(model.objects.order_by("pk").values())
-        for model in (LoginSession, Activity, StoredBudget)
-    ]
+    models = (LoginSession, Activity, StoredBudget)
+    return [list(model.objects.order_by("pk").values()) for model in models]
 
 
 def assert_refused(app, act, queries):

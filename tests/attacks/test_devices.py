@@ -247,9 +247,8 @@ def test_the_history_and_an_email_tell_of_each_device(browser, alice):
     let_in(browser, ask(app))
 
     rows = alice.activity.filter(kind__in=["device_connected", "app_connected"])
-    assert [(row.kind, row.detail) for row in rows] == [
-        ("device_connected", "Terminal, 198.51.100.7")
-    ] * 2
+    told = [(row.kind, row.detail) for row in rows]
+    assert told == [("device_connected", "Terminal, 198.51.100.7")] * 2
     assert mail_to("alice").subject == "A device was connected to your account"
 
 

@@ -72,24 +72,15 @@ def test_a_document_in_the_private_network_is_not_read(
 @pytest.mark.parametrize(
     "wrong",
     [
-        *(
-            "https://{}/",
-            "http://{}/client.json",
-            "https://{}//client.json",
-            "https:",
-            "HTTPS://{}/c",
-        ),
+        *("https://{}/", "http://{}/client.json", "https://{}//client.json", "https:"),
         *("https://{}/a/./client.json", "https://{}/a/..", "https://{}/%2e%2e/client.json"),
         *("https://{}/client.json?x=1", "https://{}/client.json#x", "https://{}/cl ient"),
         *("https://a@{}/client.json", "https://{}@mallory.example/", "https://{}:443/client.json"),
         *("https://{}.mallory.example/c", "https://mallory.example/{}", "https://x.{}/c"),
         *("https://{}\\client.json", "https://{}/\0", "https://{}/\ud83d", "https:///client.json"),
         *("https://APP.localhost/c", "https://app.localhost./c", "https://app.localhost:8/c"),
-        *(
-            "https://\uff41pp.localhost/c",
-            "https://{}/" + "x" * 255,
-            "https://10.0.0.1/client.json",
-        ),
+        *("HTTPS://{}/c", "https://\uff41pp.localhost/c", "https://{}/" + "x" * 255),
+        "https://10.0.0.1/client.json",
     ],
 )
 def test_only_exact_urls_at_the_hosts_of_the_setting_are_read(host, browser, connections, wrong):

@@ -1,6 +1,5 @@
 """Malformed and hostile HTTP requests to a real server, and the headers of every answer."""
 
-import dataclasses
 import re
 import socket
 from io import BytesIO
@@ -13,6 +12,7 @@ from django.test import Client as Browser
 
 from accounts.common.logs import REQUEST_ID
 from tests.support.raw_http import END, EVIL, HEADERS, missing_headers, raw
+from tests.support.signin import set_up
 from tests.support.site import text_of
 from tests.support.steps import CONFIRM, LOGIN, sign_up
 
@@ -34,9 +34,7 @@ def test_poisoned_host_headers_do_not_reach_the_links_in_mails(site):
 def test_4_2_plain_http_redirects_whatever_headers_an_untrusted_client_sends(settings):
     settings.SECURE_SSL_REDIRECT = True
     settings.SECURE_SSL_HOST = "authsite.example"
-    settings.AUTHSITE = dataclasses.replace(
-        settings.AUTHSITE, trusted_proxies=(ip_network("192.0.2.1"),)
-    )
+    set_up(settings, trusted_proxies=(ip_network("192.0.2.1"),))
     says_https, path = {"X-Forwarded-Proto": "https"}, f"{LOGIN}?next=/%3Fa%3D1&b=%C3%A9"
     for headers in (says_https, {"Forwarded": "proto=https"}, {}):
         answer = Browser().get(path, headers=headers)
@@ -66,9 +64,8 @@ def test_unsupported_methods_are_405(site):
 def test_request_smuggling_conflicting_lengths_give_at_most_one_answer(site, framing):
     smuggled = "GET /static/favicon.svg HTTP/1.1\r\nHost: {host}\r\n\r\n"
 
-    answer = raw(
-        site, f"POST {LOGIN} HTTP/1.1\r\nHost: {{host}}\r\n{framing}\r\n\r\n0\r\n\r\n{smuggled}"
-    )
+    head = f"POST {LOGIN} HTTP/1.1\r\nHost: {{host}}\r\n{framing}\r\n\r\n"
+    answer = raw(site, f"{head}0\r\n\r\n{smuggled}")
 
     assert answer.count("HTTP/1.1 ") <= 1
     assert "content-type: image/svg" not in answer
@@ -159,7 +156,7 @@ def test_dev_mail_is_shown_only_to_this_machine_without_a_proxy_in_development(s
         assert Browser().get("/dev/mail/", headers={name: "127.0.0.1"}).status_code == 404
     for name in ("..%2f..%2fsecret_key", "%2e%2e", "..", "a.eml"):
         assert Browser().get(f"/dev/mail/{name}/").status_code == 404
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, environment="production")
+    set_up(settings, environment="production")
     assert Browser().get("/dev/mail/").status_code == 404
 
 

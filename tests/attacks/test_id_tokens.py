@@ -430,9 +430,8 @@ SIGNATURES: dict[str, tuple[Json, Sign]] = {
 }
 
 # PyJWT would compute the primes in Python, whatever the length, and block all threads.
-PRIVATE = RSAKey.generate_key(2048, {"kid": "one"}).as_dict(private=False) | {
-    "d": encoded(b"\xff" * 300_000)
-}
+PRIVATE = RSAKey.generate_key(2048, {"kid": "one"}).as_dict(private=False)
+PRIVATE["d"] = encoded(b"\xff" * 300_000)
 SHARED = {"kty": "oct", "k": encoded(b"known to everybody, as is all published")}
 ODD_KEYS: dict[str, tuple[Json, Json, Sign]] = {
     **{

@@ -241,9 +241,7 @@ def test_a_browser_session_is_refused_as_the_session_of_a_token(mint):
 
     assert is_refused(token)
     assert call("token/revoke/", {"token": token}).status == 200
-    assert browser.get("/").status_code == 200, (
-        "a token that is not of the session does not revoke it"
-    )
+    assert browser.get("/").status_code == 200, "the session is not revoked"
 
 
 def test_an_unknown_scope_gives_no_rights(mint):

@@ -88,9 +88,7 @@ def test_a_wide_network_has_five_guesses_and_all_networks_together_twenty(clock)
     for _ in range(5):
         clock.advance(minutes=1)
         guess(2, line=0)
-        assert sign_in(at("10.9.0.1"), "alice").status_code == 302, (
-            "while one network goes on guessing"
-        )
+        assert sign_in(at("10.9.0.1"), "alice").status_code == 302, "while one network guesses"
 
 
 def test_guesses_elsewhere_and_by_neighbours_do_not_block_a_known_browser(clock):
@@ -152,9 +150,7 @@ def test_the_username_and_emails_of_an_account_share_five_guesses(clock, hashes)
 
     assert [answer.status_code for answer in (*right, nobodys)] == [200] * 3
     assert len(hashes) == 3
-    assert sign_in(at("10.9.0.1"), logins[2]).status_code == 302, (
-        "only that network has used up its guesses"
-    )
+    assert sign_in(at("10.9.0.1"), logins[2]).status_code == 302, "the limit is that network's"
     for line in range(1, 6):
         guess(3, logins[line % 4], line=line)
     assert sign_in(at("10.9.0.1"), logins[3]).status_code == 200
@@ -185,9 +181,7 @@ def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_brow
     sign_in(hers, "alice")
     for _ in range(UNGUESSABLE.burst - 1):
         at("10.0.0.1").post("/accounts/login/passkey/", {"credential": "{}"})
-    assert sign_in(at("10.0.0.1"), "alice").status_code == 302, (
-        "passwords have a limit of their own"
-    )
+    assert sign_in(at("10.0.0.1"), "alice").status_code == 302, "passwords have their own limit"
     for i in range(LOGIN_NETWORK.burst):
         guess(1, f"account{i}")
     assert guess(1, "bob") == [429]

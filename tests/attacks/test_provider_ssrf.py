@@ -14,6 +14,7 @@ from tests.support.receiver import PUBLIC, WITHIN
 from tests.support.social import come_back, configured, go, round_trip
 
 LOGIN = "/accounts/oidc/acme/login/"
+PATHS = ["/.well-known/openid-configuration", "/token", "/jwks", "/userinfo"]
 CALLED = ["token_endpoint", "jwks_uri", "userinfo_endpoint"]
 ENDPOINTS = ["authorization_endpoint", *CALLED]
 
@@ -83,9 +84,7 @@ def test_a_discovery_document_of_another_issuer_is_refused(op, said):
     assert Client().post(LOGIN).status_code == 400
 
 
-@pytest.mark.parametrize(
-    "path", ["/.well-known/openid-configuration", "/token", "/jwks", "/userinfo"]
-)
+@pytest.mark.parametrize("path", PATHS)
 @pytest.mark.parametrize("status", [302, 307])
 def test_no_redirect_is_followed(op, path, status):
     """A redirect would pass on the code, secret or token, or lead to the private network."""

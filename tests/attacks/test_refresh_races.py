@@ -69,9 +69,8 @@ def retries_while_the_successor_is_used(nodes, name):
     first = get_tokens(name, there[0])
     second = renew(first["refresh"], there[1])
 
-    answers = together(
-        AT_ONCE, lambda i: renew([first, second][i % 2]["refresh"], there[i // 2 % 2])
-    )
+    used = [first["refresh"], second["refresh"]]
+    answers = together(AT_ONCE, lambda i: renew(used[i % 2], there[i // 2 % 2]))
 
     renewed = {answer["refresh"] for answer in answers if answer.status == 200}
     third = renewed - {second["refresh"]}

@@ -137,10 +137,8 @@ def test_a_restored_backup_brings_no_token_back():
     assert self_register(text).status_code == 401
 
 
-ODD_KEYS = (
-    r'{"keys": [{"kty": "EC", "x": "\ud800"}]}',
-    '{"keys": ' + "[" * 5000 + "]" * 5000 + "}",
-)
+DEEP = "[" * 5000 + "]" * 5000
+ODD_KEYS = (r'{"keys": [{"kty": "EC", "x": "\ud800"}]}', f'{{"keys": {DEEP}}}')
 
 
 def app(name="Paperless"):

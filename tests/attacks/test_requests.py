@@ -1,6 +1,5 @@
 """Malformed requests to pages."""
 
-import dataclasses
 import errno
 import html
 import io
@@ -16,16 +15,8 @@ from django.urls import ResolverMatch
 
 from accounts.users.models import EmailAddress, PendingSignup, User, Username
 from authsite import errors
-from tests.support.signin import signed_in
-from tests.support.steps import (
-    CONFIRM,
-    LOGIN,
-    PASSWORD,
-    SIGNUP,
-    make_user,
-    outbox,
-    sign_up,
-)
+from tests.support.signin import set_up, signed_in
+from tests.support.steps import CONFIRM, LOGIN, PASSWORD, SIGNUP, make_user, outbox, sign_up
 
 HEALTHY = "proxy-4f9c.17_A"
 PROXY, STRANGER = "192.0.2.1", "192.0.2.2"
@@ -38,22 +29,21 @@ def answered_id(client, given):
 
 def test_a_request_id_is_accepted_only_from_a_trusted_proxy_and_only_if_well_formed(settings):
     proxies = (ip_network(f"{PROXY}/32"),)
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, trusted_proxies=proxies)
+    set_up(settings, trusted_proxies=proxies)
     proxy, stranger = Client(REMOTE_ADDR=PROXY), Client(REMOTE_ADDR=STRANGER)
 
     assert answered_id(proxy, HEALTHY) == HEALTHY
     odd = ("with space", "new\nline1", "<script>", "é" * 9, "a" * 9 + "\n")
     for given in ("", "short", "x" * 65, *odd):
         assert re.fullmatch("[0-9a-f]{32}", answered_id(proxy, given)), given
-    ids = {answered_id(stranger, HEALTHY) for _ in range(3)} | {
-        answered_id(Client(REMOTE_ADDR=""), HEALTHY)
-    }
+    clients = (stranger, stranger, stranger, Client(REMOTE_ADDR=""))
+    ids = {answered_id(client, HEALTHY) for client in clients}
     assert len(ids) == 4
     assert HEALTHY not in ids
 
 
 def test_every_answer_has_a_request_id_and_every_request_one_log_line_with_it(settings, capsys):
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, environment="production")
+    set_up(settings, environment="production")
     statuses = {"/help/": 200, "/": 302, "/nowhere/": 404, "/api/v1/me/": 401, "/api/nowhere": 404}
     for path, status in statuses.items():
         answer = Client().get(f"{path}?token=s3cr3t", headers={"Cookie": "sessionid=s3cr3t"})
@@ -123,10 +113,8 @@ def bodies(fields):
         yield FORM, urlencode(rest).encode()
         yield FORM, urlencode({**rest, field: [valid, "twice"]}, doseq=True).encode()
         yield FORM, urlencode({**rest, f"{field}[]": valid}).encode()
-        yield (
-            "multipart/form-data; boundary=x",
-            multipart(rest) + multipart({field: "x"}, file=True),
-        )
+        as_a_file = multipart(rest) + multipart({field: "x"}, file=True)
+        yield "multipart/form-data; boundary=x", as_a_file
         long = (b"a" * 900_000, "\ufdfa".encode() * 20_000)
         for value in (b"\xed\xa0\x80", b"\xff\xfe", b"\0", b"\xc0\xaf", *long):
             yield FORM, urlencode(rest).encode() + f"&{field}={quote_from_bytes(value)}".encode()
@@ -143,7 +131,7 @@ def multipart(fields, *, file=False):
 
 @pytest.mark.parametrize("form", ["login", "signup", "confirm"])
 def test_no_form_body_causes_a_server_error_or_a_partial_change(form, settings):
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, limits_scale=1000)
+    set_up(settings, limits_scale=1000)
     make_user("alice")
     browser = Client(raise_request_exception=False)
     sign_up(browser, "carol")

@@ -135,9 +135,8 @@ def test_djangos_session_keys_planted_in_a_session_sign_nobody_in(with_login_of_
 
     mallory.cookies["sessionid"] = session.session_key or ""
 
-    assert mallory.get("/admin/", follow=True).status_code == (
-        403 if with_login_of_another else 200
-    )
+    status = 403 if with_login_of_another else 200
+    assert mallory.get("/admin/", follow=True).status_code == status
     assert "login" in mallory.get("/admin/").url
     assert is_signed_in(mallory) is with_login_of_another
     assert b"carol" not in mallory.get("/").content

@@ -327,9 +327,7 @@ def test_support_cannot_give_rights_by_invitation():
     assert rights_of() == ([], False)
     for rights in ({"groups": [group]}, {"is_staff": True}):
         with pytest.raises(invitations.MoreThanOwnRights):
-            invitations.invite(
-                carol, address_of("eve"), days=1, actor=invitations.Actor(), **rights
-            )
+            invitations.invite(carol, address_of("eve"), days=1, actor=Actor(), **rights)
 
 
 def test_rights_that_the_inviter_has_lost_meanwhile_are_not_given():

@@ -133,10 +133,8 @@ def test_a_connection_on_which_nothing_was_sent_for_long_is_closed(monkeypatch):
     """Such a client drips its request, or does not read the answer."""
     monkeypatch.setattr(capacity, "SILENT_SECONDS", 1.0)
     with ExitStack() as stack:
-        ours, another = (
-            stack.enter_context(socket.create_server(("127.0.0.1", 0))) for _ in range(2)
-        )
-        pairs = []
+        servers = (socket.create_server(("127.0.0.1", 0)) for _ in range(2))
+        (ours, another), pairs = map(stack.enter_context, servers), []
         for listener in (ours, another):
             client = stack.enter_context(socket.create_connection(listener.getsockname(), 0.1))
             pairs.append((client, stack.enter_context(listener.accept()[0])))

@@ -6,7 +6,7 @@ import pytest
 
 from tests.support import apps
 from tests.support.administration import LIST, REASON
-from tests.support.races import confirmed, live_sessions, times_in_history
+from tests.support.races import confirmed, live_sessions, tabs_of, times_in_history
 from tests.support.second_factor import STEP_UP, confirm_recovery_codes, set_up_authenticator
 from tests.support.site import together
 from tests.support.steps import same_browser, sql
@@ -22,10 +22,8 @@ def two_staff(nodes, name):
     for browser in both:
         set_up_authenticator(browser)
         assert confirm_recovery_codes(browser).status == 302
-    rights = (
-        "UPDATE accounts_user SET is_staff = TRUE, is_superuser = TRUE WHERE username IN (?, ?)"
-    )
-    sql(nodes[0], rights, f"{name}c", f"{name}d")
+    rights = "UPDATE accounts_user SET is_staff = TRUE, is_superuser = TRUE WHERE username IN "
+    sql(nodes[0], f"{rights}(?, ?)", f"{name}c", f"{name}d")
     sql(nodes[0], STEP_UP)
     return [
         same_browser(nodes[i % 2], both[i % 2], X_Forwarded_For="192.0.2.1") for i in range(AT_ONCE)
@@ -87,8 +85,7 @@ def requests_that_continue_one_bulk_act(nodes, name):
     chosen = {"action": "deactivate", "_selected_action": ids}
     page = carol.post(LIST, chosen).location
 
-    tabs = [same_browser(nodes[i % 2], carol, X_Forwarded_For="192.0.2.1") for i in range(AT_ONCE)]
-    assert statuses(tabs, page, {"reason": REASON}) == [302] * AT_ONCE
+    assert statuses(tabs_of(nodes, carol, AT_ONCE), page, {"reason": REASON}) == [302] * AT_ONCE
 
     assert [times_in_history(nodes, person, "switched_off") for person in people] == [1, 1]
     assert times_in_history(nodes, f"{name}c", "staff_acted") == 2

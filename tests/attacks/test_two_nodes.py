@@ -8,6 +8,7 @@ import pytest
 
 from accounts.throttle.limits import LOGIN_SUBSCRIBER
 from tests.support.nodes import AT_ONCE, browser_at, running, server_errors
+from tests.support.races import tabs_of
 from tests.support.site import together
 from tests.support.steps import (
     CONFIRM,
@@ -107,10 +108,7 @@ def sign_up_in_tabs(nodes, name):
     assert sign_up(browser, name).status == 302
     mail = nodes[0].wait_for_mail(to=f"{name}@")
     token = browser.csrf(CONFIRM)
-    copies = [
-        same_browser(nodes[i % 2], browser, X_Forwarded_For="192.0.2.1") for i in range(AT_ONCE)
-    ]
-    return mail, [partial(copy.post, csrf=token) for copy in copies]
+    return mail, [partial(copy.post, csrf=token) for copy in tabs_of(nodes, browser)]
 
 
 def eight_confirmations_of_one_sign_up(nodes, name):

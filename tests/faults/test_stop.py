@@ -90,8 +90,7 @@ for _ in range(20):
 
 def test_a_sigterm_ends_a_worker_that_has_just_started():
     """Otherwise stopping the server would wait for a worker that has only recorded the signal."""
-    done = subprocess.run(
-        [sys.executable, "-c", STOPPED_AT_ONCE], timeout=LATER_SECONDS, check=False
-    )
+    command = [sys.executable, "-c", STOPPED_AT_ONCE]
+    done = subprocess.run(command, timeout=LATER_SECONDS, check=False)
 
     assert done.returncode == 0

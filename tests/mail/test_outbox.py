@@ -2,7 +2,6 @@
 
 import base64
 import struct
-from dataclasses import replace
 from datetime import timedelta
 from email import policy
 from email.message import EmailMessage
@@ -23,6 +22,7 @@ from accounts.mail.models import OutgoingMail
 from accounts.mail.services import FileBackend, Queue, deliver_due
 from authsite.settings.storage import mailer
 from tests.support.process import free_port
+from tests.support.signin import set_up
 from tests.support.site import together
 from tests.support.smtp import MailServer
 
@@ -181,11 +181,8 @@ def test_a_receipt_says_what_became_of_an_email_without_its_address_and_code(clo
     deliver_due()
 
     receipts = services.receipts_of([ALICE])
-    assert {(row.heading, row.failure) for row in receipts} == {
-        ("", ""),
-        ("Hello", ""),
-        ("Late", "expired"),
-    }
+    told = {row.heading: row.failure for row in receipts}
+    assert told == {"": "", "Hello": "", "Late": "expired"}
     stored = str([*OutgoingMail.objects.values(), *receipts.values()])
     assert code not in stored
     assert "example" not in stored.lower()
@@ -225,12 +222,11 @@ def test_the_plain_text_has_short_lines_and_whole_links():
 def test_both_parts_have_the_code_and_the_links_and_people_can_answer(settings):
     support = "mailto:help@example.org?subject=Hi"
     links = (Link("Imprint", "/imprint/"),)
-    settings.AUTHSITE = replace(settings.AUTHSITE, site_support=support, site_links=links)
+    set_up(settings, site_support=support, site_links=links)
     url = "http://localhost:8000/accounts/confirm-email/x/"
 
-    email = received(
-        Message(to=ALICE, subject="Hello", code="1234 5678", action_label="Go", action_url=url)
-    )
+    action = {"action_label": "Go", "action_url": url}
+    email = received(Message(to=ALICE, subject="Hello", code="1234 5678", **action))
 
     assert email["Reply-To"] == "help@example.org"
     assert email["Auto-Submitted"] == "auto-generated"
@@ -284,7 +280,7 @@ def test_an_email_is_shown_in_a_frame_that_runs_no_script_and_loads_nothing(fold
     "logo, is_shown", [(File(LOGO, PNG), True), (File(b"<svg/>", SVG), False), ("/logo.png", False)]
 )
 def test_an_email_contains_only_a_logo_that_mail_programs_show(folder, settings, logo, is_shown):
-    settings.AUTHSITE = replace(settings.AUTHSITE, site_logo=logo)
+    set_up(settings, site_logo=logo)
 
     html = Client().get(f"{stored(folder)}html/").text
 

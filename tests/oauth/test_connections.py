@@ -111,12 +111,8 @@ def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out
         App(paperless).code(session)
         return session
 
-    for event, is_forgotten in (
-        ("password_changed", False),
-        ("locked_down", True),
-        ("switched_off", True),
-    ):
-        session = connect()
+    for event in ("password_changed", "locked_down", "switched_off"):
+        session, is_forgotten = connect(), event != "password_changed"
         credentials_changed.send(User, user=alice, event=event, actor=Actor(), keep=None)
 
         assert not is_live(session)

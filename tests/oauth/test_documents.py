@@ -60,10 +60,8 @@ def test_an_app_may_authenticate_by_the_keys_at_its_jwks_uri(host, browser, monk
     monkeypatch.setattr(uris, "names_private_host", lambda _uri: False)
     key = key_of("ES256")
     publish(host, key)
-    host.members |= {
-        "token_endpoint_auth_method": "private_key_jwt",
-        "jwks_uri": host.url("/keys", HOST),
-    }
+    host.members |= {"token_endpoint_auth_method": "private_key_jwt"}
+    host.members["jwks_uri"] = host.url("/keys", HOST)
     code = result(allow(browser, begin(browser, host.app, **ASK)))["code"]
     form = {"code": code, "grant_type": "authorization_code", "code_verifier": VERIFIER} | ASK
 

@@ -218,10 +218,8 @@ def test_the_api_of_this_site_is_a_protected_resource_of_this_provider():
     ],
 )
 def test_scripts_of_every_site_may_call_the_endpoints_without_cookies(path):
-    asks = {
-        "Access-Control-Request-Method": "POST",
-        "Access-Control-Request-Headers": "authorization",
-    }
+    asks = {"Method": "POST", "Headers": "authorization"}
+    asks = {f"Access-Control-Request-{name}": value for name, value in asks.items()}
 
     before = Browser().options(path, headers=SCRIPT | asks)
     answers = [Browser().get(path, headers=SCRIPT), Browser().post(path, headers=SCRIPT)]
@@ -328,10 +326,11 @@ def test_an_app_gets_no_more_rights_than_it_may_have_whatever_it_says():
     assert read(VALID | {"scope": "groups email"}, ["openid", "groups"]).scope == "groups"
 
 
+PRIVATE = ["backchannel_logout_is_private", "jwks_uri_is_private"]
+
+
 @pytest.mark.parametrize("source", [Client.Source.DOCUMENT, Client.Source.REGISTRATION])
-@pytest.mark.parametrize(
-    "field", ["is_first_party", "backchannel_logout_is_private", "jwks_uri_is_private"]
-)
+@pytest.mark.parametrize("field", ["is_first_party", *PRIVATE])
 def test_nobody_can_give_an_app_that_described_itself_the_rights_of_an_operators_app(source, field):
     client = read(VALID)
     client.source = source

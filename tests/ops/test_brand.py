@@ -1,6 +1,5 @@
 """Pages that belong to the installation."""
 
-import dataclasses
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -22,8 +21,8 @@ YELLOW = "#ffd21f"
 @pytest.fixture
 def branded(settings):
     """A site with every part of a brand."""
-    settings.AUTHSITE = dataclasses.replace(
-        settings.AUTHSITE,
+    set_up(
+        settings,
         site_name="Lemon Bikes",
         site_colour=YELLOW,
         site_logo=SVG,
@@ -76,7 +75,7 @@ def test_each_file_may_be_kept_forever_and_runs_no_script(client, branded):
 
 def test_a_name_without_the_right_hash_is_not_found_and_not_kept(client, branded, settings):
     before = branded.style
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, site_colour="#1d4ed8")
+    set_up(settings, site_colour="#1d4ed8")
     assert brand_of(settings.AUTHSITE).style != before
 
     for url in (before, "/brand/brand.css", "/brand/logo.svg", "/brand/", "/brand/a/b"):
@@ -87,7 +86,7 @@ def test_a_name_without_the_right_hash_is_not_found_and_not_kept(client, branded
 
 
 def test_a_logo_elsewhere_on_this_origin_is_shown_and_not_served(client, settings):
-    settings.AUTHSITE = dataclasses.replace(settings.AUTHSITE, site_logo="/static/logo.svg")
+    set_up(settings, site_logo="/static/logo.svg")
 
     assert '<img class="logo" src="/static/logo.svg" alt="">' in client.get(LOGIN).text
     assert brand_of(settings.AUTHSITE).files == {}

@@ -179,10 +179,8 @@ def test_a_measured_password_is_not_logged_and_measuring_needs_a_csrf_token(capl
 
 
 def test_strength_measurements_are_limited_per_network(client):
-    answers = [
-        client.post(URL, {"password": "short"}).status_code
-        for _ in range(STRENGTH_NETWORK.burst + 1)
-    ]
+    times = STRENGTH_NETWORK.burst + 1
+    answers = [client.post(URL, {"password": "short"}).status_code for _ in range(times)]
 
     assert answers == [200] * STRENGTH_NETWORK.burst + [429]
 

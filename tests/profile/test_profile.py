@@ -67,11 +67,8 @@ def test_a_value_that_cannot_be_shown_is_refused_at_its_field(client, alice, fie
 def test_a_time_zone_is_chosen_by_its_name_or_by_a_city(client, alice):
     signed_in(alice, client)
 
-    for typed, stored in (
-        ("Europe/Berlin", "Europe/Berlin"),
-        ("new york", "America/New_York"),
-        ("", "UTC"),
-    ):
+    berlin, york = "Europe/Berlin", "America/New_York"
+    for typed, stored in ((berlin, berlin), ("new york", york), ("", "UTC")):
         save(client, time_zone=typed)
         alice.refresh_from_db()
         assert alice.time_zone == stored
@@ -280,9 +277,8 @@ def checkup(*held, email="alice@example.org", **more):
         next((factor for factor in held if isinstance(factor, RecoveryCodes)), None),
         [factor for factor in held if isinstance(factor, Passkey) and not factor.confirmed],
     )
-    return Checkup(
-        email, int(bool(email)), has_password=True, has_provider=False, held=factors, **more
-    )
+    more |= {"has_password": True, "has_provider": False}
+    return Checkup(email, int(bool(email)), held=factors, **more)
 
 
 # An account, its next step, and whether each of these is good: how it signs in, two-step
@@ -314,10 +310,7 @@ def test_each_check_is_good_or_needs_attention_and_the_first_leads_to_a_step(sta
 def test_home_says_how_things_stand_and_shows_one_next_step(client, alice):
     text = signed_in(alice, client).get("/").text
 
-    assert (
-        "Your account is only protected by one step. There are 2 things that you can improve."
-        in text
-    )
+    assert "only protected by one step. There are 2 things that you can improve." in text
     assert re.findall(r">(Next step[^<]+)<", text) == ["Next step: add a passkey"]
     assert text.count(">Needs attention<") == text.count(">Good<") == 2
     assert "Off. Your password is all it takes to sign in." in text

@@ -100,11 +100,8 @@ def test_profile_requests_send_the_token_only_to_the_documented_urls(of, doubles
     proof = hmac.new(SECRET.encode(), TOKEN.encode(), sha256).hexdigest()
     fields = {
         # developers.facebook.com/docs/graph-api/guides/secure-requests, "appsecret_proof"
-        shapes.FACEBOOK_PERSON: {
-            "fields": "id,name,email",
-            "access_token": TOKEN,
-            "appsecret_proof": proof,
-        },
+        shapes.FACEBOOK_PERSON: {"access_token": TOKEN, "appsecret_proof": proof}
+        | {"fields": "id,name,email"},
         shapes.X_PERSON: {"user.fields": "id,name,username"},
     }
     # Google's keys and discovery document were not cached yet.

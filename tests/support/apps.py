@@ -17,12 +17,8 @@ from accounts.sessions.models import LoginSession
 LIST = "/admin/oauth/client/"
 ADD = f"{LIST}add/"
 WEB = "https://paperless.example.org/callback"
-FORM = {
-    "name": "Paperless",
-    "redirect_uris": WEB,
-    "scope": ["openid", "email"],
-    "is_verified": "on",
-}
+SCOPE = ["openid", "email"]
+FORM = {"name": "Paperless", "redirect_uris": WEB, "scope": SCOPE, "is_verified": "on"}
 
 
 def register(browser: Browser, **fields: Any) -> Any:

@@ -54,10 +54,7 @@ def become(page: Page, who: Client) -> None:
     """Replace the cookies of the page by those of a client."""
     page.context.clear_cookies()
     page.context.add_cookies(
-        [
-            {"name": name, "value": morsel.coded_value, "url": who.origin}
-            for name, morsel in who.cookies.items()
-        ]
+        [{"name": n, "value": m.coded_value, "url": who.origin} for n, m in who.cookies.items()]
     )
 
 

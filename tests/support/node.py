@@ -29,10 +29,8 @@ def packages(source: Path = SOURCE) -> Path:
             shutil.copy(source / name, folder)
         npm = find("npm") or missing("npm")
         words: list[str | Path] = [npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"]
-        done = subprocess.run(
-            words, capture_output=True, check=False, cwd=folder, timeout=RUN_SECONDS
-        )
-        if done.returncode:
+        told: dict[str, Any] = {"capture_output": True, "timeout": RUN_SECONDS}
+        if subprocess.run(words, check=False, cwd=folder, **told).returncode:
             missing("A package of npm")
 
     return installed("node", source / "package-lock.json", install) / "node_modules"

@@ -33,10 +33,8 @@ def database(request: pytest.FixtureRequest, kind: str) -> dict[str, str]:
 
 
 # On PostgreSQL only as a proof, because fifty rounds of each race run there.
-POSTGRES_PROVED = [
-    "sqlite",
-    pytest.param("postgres", marks=[pytest.mark.postgres, pytest.mark.proof]),
-]
+PROVED = [pytest.mark.postgres, pytest.mark.proof]
+POSTGRES_PROVED = ["sqlite", pytest.param("postgres", marks=PROVED)]
 
 
 def browser_at(node: Site, address: str) -> Client:

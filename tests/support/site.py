@@ -133,9 +133,8 @@ class Client:
         try:
             connection.request(method, path, body=body, headers=sent)
             answer = connection.getresponse()
-            response = Response(
-                urljoin(self.origin, path), answer.status, answer.headers, answer.read()
-            )
+            url, body = urljoin(self.origin, path), answer.read()
+            response = Response(url, answer.status, answer.headers, body)
         finally:
             connection.close()
         for name, morsel in response.cookies.items():

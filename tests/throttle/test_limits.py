@@ -88,9 +88,7 @@ def test_a_clock_that_was_ahead_delays_nobody_longer_than_a_full_refill(
     assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
     clock.advance(minutes=-minutes)
 
-    assert [allowed(TEN.of(SUBJECT)) for _ in range(2)] == [True] * at_once + [False] * (
-        2 - at_once
-    )
+    assert sum(allowed(TEN.of(SUBJECT)) for _ in range(2)) == at_once
     assert wait(TEN.of(SUBJECT)) == 60
     clock.advance(seconds=60)
     assert [allowed(TEN.of(SUBJECT)) for _ in range(2)] == [True, False]

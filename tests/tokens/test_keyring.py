@@ -262,9 +262,7 @@ def test_without_its_encryption_key_a_signing_key_verifies_but_does_not_sign(
     assert f"No key of ENCRYPTION_KEYS decrypts the signing key {kid}." in caplog.text
     assert is_good(written)
     assert published() == [kid]
-    assert SigningKey.objects.count() == 1, (
-        "two nodes with different keys would never agree on a new one"
-    )
+    assert SigningKey.objects.count() == 1, "nodes with different keys would never agree"
     keyring.rotate(now=True)
     assert is_good(token())
 

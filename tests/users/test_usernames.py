@@ -136,10 +136,8 @@ def test_a_username_is_suggested_from_the_valid_characters_of_a_name(called, nam
 
 
 def test_a_username_taken_in_any_spelling_gets_a_number():
-    held = [
-        users.take_similar_username(name)
-        for name in ("alice", "ALICE", "\uff41lice", "bob-2", "bob")
-    ]
+    names = ("alice", "ALICE", "\uff41lice", "bob-2", "bob")
+    held = [users.take_similar_username(name) for name in names]
     assert held == ["alice", "ALICE-2", "\uff41lice-3", "bob-2", "bob"]
     assert users.take_similar_username("aIice") == "aIice-4"
 
