@@ -36,13 +36,13 @@ _full = {"until": 0.0}
 def is_outage(error: BaseException | None) -> bool:
     """Return whether ``error`` means that the database cannot be used at the moment."""
     if isinstance(error, InternalError):
-        return _code(error) in PASSING
+        return code_of(error) in PASSING
     return isinstance(error, OperationalError | InterfaceError)
 
 
 def is_disk_full(error: BaseException | None) -> bool:
     """Return whether ``error`` means that the disk of the database is full."""
-    return _code(error) in FULL
+    return code_of(error) in FULL
 
 
 def report(error: BaseException) -> None:
@@ -60,7 +60,8 @@ def was_disk_full() -> bool:
     return monotonic() < _full["until"]
 
 
-def _code(error: BaseException | None) -> str:
+def code_of(error: BaseException | None) -> str:
+    """Return the code that the database gave to ``error``, or an empty string."""
     cause = error.__cause__ if error else None
     return str(getattr(cause, "sqlstate", "") or getattr(cause, "sqlite_errorname", ""))
 
