@@ -6,6 +6,7 @@ from accounts.activity.api import ActivityView
 from accounts.administration import api as staff
 from accounts.administration.invitation_api import InvitationsView, InvitationView
 from accounts.apikeys.api import KeysView, KeyView, RevokeView
+from accounts.exports import api as exports
 from accounts.ops import schema
 from accounts.profile.api import MeView, PersonView
 from accounts.sessions.api import SessionsView, SessionView
@@ -26,6 +27,8 @@ urlpatterns: list[URLPattern] = [
     path("session/", browser_api.SessionView.as_view(), name="api-browser-session"),
     path("session/refresh/", browser_api.SessionRefreshView.as_view(), name="api-browser-refresh"),
     path("me/", MeView.as_view(), name="api-me"),
+    path("me/exports/", exports.ExportsView.as_view(), name="api-exports"),
+    path("me/exports/<uuid:id>/", exports.ExportView.as_view(), name="api-export"),
     path("sessions/", SessionsView.as_view(), name="api-sessions"),
     path("sessions/<uuid:id>/", SessionView.as_view(), name="api-session"),
     path("keys/", KeysView.as_view(), name="api-keys"),

@@ -4,6 +4,7 @@ from accounts.activity.models import Activity, DailyCount
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code, UsedOnce
 from accounts.emails.models import PendingEmail
+from accounts.exports.models import Export, ExportPart
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
 from accounts.recovery.models import Recovery
@@ -35,6 +36,8 @@ __all__ = [
     "Code",
     "DailyCount",
     "EmailAddress",
+    "Export",
+    "ExportPart",
     "FamiliarPlace",
     "FormerCredential",
     "Identity",

@@ -6,6 +6,7 @@ from accounts.activity import views as activity
 from accounts.apikeys import views as apikeys
 from accounts.deletion import views as deletion
 from accounts.emails import views as emails
+from accounts.exports import views as exports
 from accounts.mail import development_views
 from accounts.ops import health, owner_views, public_views
 from accounts.ops.doctor import inside
@@ -33,6 +34,8 @@ urlpatterns = [
     # The API key pages.
     path("accounts/keys/", apikeys.keys, name="api_keys"),
     path("accounts/keys/new/", apikeys.new_key, name="api_key_new"),
+    # Take the data along.
+    path("accounts/data/", exports.data, name="data"),
     # Security history.
     path("accounts/activity/", activity.activity, name="activity"),
     path("accounts/activity/activity.csv", activity.export, name="activity_csv"),

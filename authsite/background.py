@@ -7,16 +7,18 @@ from django.apps import apps
 from django.conf import settings
 
 from accounts.common import logs
+from accounts.exports import services as exports
 from accounts.mail import services as mail
 
 
 def start() -> None:
-    """Configure the log, and start to send emails and logout notices.
+    """Configure the log, and start to send emails and logout notices and to make exports.
 
     If Redis does not answer, log a warning.
     """
     logs.configure(settings.LOGGING)
     mail.start()
+    exports.start()
     if apps.is_installed("accounts.oauth"):
         from accounts.oauth.logout import Starter  # noqa: PLC0415 only if it is installed
 

@@ -247,7 +247,8 @@ class ApiMiddleware(Middleware):
         if "public" not in response.get("Cache-Control", ""):
             response.setdefault("Content-Language", spoken())
             patch_vary_headers(response, ["Accept-Language"])
-        response["Content-Length"] = str(len(response.content))
+        if not response.streaming:
+            response["Content-Length"] = str(len(response.content))
         return response
 
     def _answer(self, request: HttpRequest) -> HttpResponse:

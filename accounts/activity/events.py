@@ -242,6 +242,16 @@ KEY_EXPIRES = Event(
     mail=_("One of your API keys will expire within a week"),
     says_more=True,
 )
+EXPORT_REQUESTED = Event(
+    _("A copy of all data about you was requested."),
+    mail=_("A copy of your data was requested"),
+    says_more=True,
+)
+EXPORT_FETCHED = Event(
+    _("The copy of all data about you was downloaded."),
+    mail=_("The copy of your data was downloaded"),
+    says_more=True,
+)
 SUSPENDED = Event(
     _("Locking your account suspended an item. Review it to decide whether to keep it.")
 )

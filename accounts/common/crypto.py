@@ -42,7 +42,7 @@ def canonical(text: str) -> bytes:
 
 def seal(text: str, purpose: str) -> str:
     """Encrypt ``text`` for ``purpose``, and return the result as ASCII text."""
-    return _fernet(purpose).encrypt(text.encode()).decode()
+    return seal_bytes(text.encode(), purpose)
 
 
 def unseal(sealed: str, purpose: str) -> str:
@@ -52,7 +52,17 @@ def unseal(sealed: str, purpose: str) -> str:
         cryptography.fernet.InvalidToken: ``sealed`` was not encrypted for ``purpose`` with one of
             the ``ENCRYPTION_KEYS``.
     """
-    return _fernet(purpose).decrypt(sealed).decode()
+    return unseal_bytes(sealed, purpose).decode()
+
+
+def seal_bytes(raw: bytes, purpose: str) -> str:
+    """Encrypt ``raw`` as :func:`seal` encrypts text."""
+    return _fernet(purpose).encrypt(raw).decode()
+
+
+def unseal_bytes(sealed: str, purpose: str) -> bytes:
+    """Return the bytes that were given to :func:`seal_bytes`. Raise as :func:`unseal` does."""
+    return _fernet(purpose).decrypt(sealed)
 
 
 def reseal(sealed: str, purpose: str) -> str:

@@ -437,6 +437,27 @@ describe(
     kept="30 days",
 )
 describe(
+    "accounts.Export",
+    "user",
+    {
+        "id size": internal("identifies the file"),
+        "created_at made_at fetched_at": internal("when the file was asked for, made and fetched"),
+        "steps_done steps due_at attempts lease": internal("how far the work is"),
+    },
+    purpose="Requests of a person for their data. The security history has them, too.",
+    kept="a day",
+)
+describe(
+    "accounts.ExportPart",
+    "export__user",
+    {
+        "sealed": secret("the file, encrypted; it is what the person gets"),
+        "id lease number": internal("the place in the file"),
+    },
+    purpose="The files of exports.",
+    kept="until the file is fetched, but at most a day",
+)
+describe(
     "admin.LogEntry",
     lambda person: (
         Q(user=person.id)

@@ -298,6 +298,7 @@ SWITCHED_OFF = {
     "sentence": "alice can’t sign in because the account is deactivated.",
     "until": None,
 }
+EXPORT = {"id": SESSION, "created_at": STARTED, "steps_done": 0, "steps": 56}
 INVITATION_ID = "1f0c2b6e-5b0e-4a39-8a58-0c1d6f6a7e21"
 INVITATION = {
     "id": INVITATION_ID,
@@ -355,6 +356,8 @@ EXAMPLES = {
         },
         id=ALICE,
     ),
+    "request_export": Example(answer=EXPORT),
+    "get_export": Example(answer=EXPORT, id=SESSION),
     "list_invitations": Example(answer=_page(INVITATION)),
     "invite": Example({"email": "dave@example.org", "days": 7}, INVITATION),
     "revoke_invitation": Example(id=INVITATION_ID),

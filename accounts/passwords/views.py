@@ -103,7 +103,7 @@ MOST_WORDS = 4
 
 # Decorates pages that ask for a new password, so that the strength meter may send requests to this
 # site.
-with_meter = csp_override(settings.SECURE_CSP_METER)
+with_meter = csp_override(settings.SECURE_CSP_FETCH)
 
 
 @login_not_required

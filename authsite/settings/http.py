@@ -71,8 +71,8 @@ _CSP_COMMON: Policy = {
     "frame-ancestors": [CSP.NONE],
 }
 SECURE_CSP: Policy = {**_CSP_COMMON, "require-trusted-types-for": ["'script'"]}
-# The strength meter of a new password sends requests by script.
-SECURE_CSP_METER: Policy = {**SECURE_CSP, "connect-src": [CSP.SELF]}
+# The strength meter of a new password, and the progress of an export, send requests by script.
+SECURE_CSP_FETCH: Policy = {**SECURE_CSP, "connect-src": [CSP.SELF]}
 # Django's admin sends requests by script, and its jQuery does not work with Trusted Types.
 SECURE_CSP_ADMIN: Policy = {**_CSP_COMMON, "connect-src": [CSP.SELF]}
 # Swagger UI loads the description of the API and sends calls by script. Its style sheet contains

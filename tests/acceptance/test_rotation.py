@@ -70,7 +70,10 @@ def test_keys_are_rotated_without_losing_sessions_or_queued_mail():
                 assert is_good(tokens["access"], site.client())
             assert len(families) == 1
             told = other.manage("reencrypt")
-        assert told == "1 mails, 1 seeds, 1 recovery codes, 1 signing keys, 0 former factors\n"
+        assert (
+            told
+            == "0 exports, 1 mails, 1 seeds, 1 recovery codes, 1 signing keys, 0 former factors\n"
+        )
 
         restarted(site, **DROPPED, EMAIL_URL="")
         # The seed, the signing key and the mail were reencrypted, and renewed tokens stay valid.

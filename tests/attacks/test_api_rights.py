@@ -116,6 +116,8 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("GET", "me/"): {"read", "profile:read"},
     ("PATCH", "me/"): None,
     ("DELETE", "me/"): None,
+    ("POST", "me/exports/"): None,
+    ("GET", "me/exports/<uuid:id>/"): None,
     ("GET", "sessions/"): {"read", "sessions:read"},
     ("DELETE", "sessions/<uuid:id>/"): {"write", "sessions:write"},
     ("GET", "apps/"): {"read", "apps:read"},

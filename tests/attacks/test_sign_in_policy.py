@@ -75,6 +75,8 @@ GUARDED = {
     "social.services.user_of": "<provider:provider>/login/callback/",
     "social.services.connect": "<provider:provider>/login/callback/ 3rdparty/confirm/",
     "social.services.disconnect": "3rdparty/",
+    "exports.services.request": "data/ /api/v1/me/exports/",
+    "exports.services.fetch": "data/ /api/v1/me/exports/<uuid:id>/",
     "passwords.changes.send_reset": "password/reset/",
     "passwords.changes.reset": "password/reset/<str:key>/",
     "passwords.changes.change": "password/change/ password/set/",

@@ -55,6 +55,7 @@ ACTS: dict[str, tuple[str, dict[str, str]]] = {
     "change the profile": ("/accounts/profile/", {"display_name": "Mallory", "language": "de"}),
     "sign out everywhere else": ("/accounts/sessions/", {"others": "1"}),
     "delete the account": ("/accounts/delete/", {"username": "alice"}),
+    "take the data along": ("/accounts/data/", {}),
     "lock the account": ("/accounts/lockdown/", {}),
 }
 WEAK: list[tuple[Method, ...]] = [

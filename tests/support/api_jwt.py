@@ -73,7 +73,7 @@ def call(
         answer = Answer(there.status, there.headers, there.body)
     else:
         here = client.generic(method, path, body or b"", content_type=kind, headers=sent)
-        answer = Answer(here.status_code, here, here.content)
+        answer = Answer(here.status_code, here, here.getvalue())
     media_type = answer.headers.get("Content-Type")
     assert_described(path, method, answer.status, media_type, answer.content)
     return answer

@@ -17,6 +17,8 @@ from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.apikeys.models import APIKey
+from accounts.exports import services as exports
+from accounts.exports.models import Export
 from accounts.invitations.models import Invitation
 from accounts.mail.services import deliver_due
 from accounts.oauth.clients.models import RegistrationToken
@@ -58,8 +60,8 @@ from tests.support.steps import (
 )
 
 REAUTHENTICATE, RESET = "/accounts/reauthenticate/", "/accounts/password/reset/"
-SESSIONS, EMAIL, PROFILE, LOCKDOWN, DELETE = (
-    f"/accounts/{page}/" for page in ("sessions", "email", "profile", "lockdown", "delete")
+SESSIONS, EMAIL, PROFILE, LOCKDOWN, DELETE, DATA = (
+    f"/accounts/{page}/" for page in ("sessions", "email", "profile", "lockdown", "delete", "data")
 )
 SECOND, THIRD = "alice@second.example", "alice@third.example"
 NEW_PASSWORD = "slow comet over the harbour"
@@ -134,6 +136,12 @@ def sign_in_alice(browser: Client) -> Any:
 def begin_under_new_terms(scene: Scene) -> None:
     set_up(scene.settings, terms_url="https://example.org/terms", terms_version="1")
     sign_in(scene.visitor, "alice")
+
+
+def have_an_export(scene: Scene) -> str:
+    scene.here.post(DATA)
+    exports.make_due()
+    return str(Export.objects.get().pk)
 
 
 def thief_of(scene: Scene) -> Client:
@@ -573,6 +581,10 @@ CASES = FACTOR_CASES | {
         lambda s: s.visitor.post("/accounts/terms/", {"terms": "1"}),
         proof="pwd",
         prepare=begin_under_new_terms,
+    ),
+    "export_requested": Case(post(DATA)),
+    "export_fetched": Case(
+        lambda s: s.here.post(DATA, {"download": s.prepared}), prepare=have_an_export
     ),
     "signed_in": Case(lambda s: sign_in_alice(s.here), proof="pwd"),
     "signed_in_new": Case(lambda _: sign_in_alice(iphone()), THERE, "pwd"),

@@ -17,6 +17,7 @@ from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.common.database import delete_in_batches
 from accounts.emails import services as emails
+from accounts.exports import services as exports
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
 from accounts.recovery import services as recovery
@@ -65,6 +66,7 @@ class Command(BaseCommand):
             "proofs that work once": codes.prune(),
             **connected.apps().prune(),
             "bulk acts": bulk.prune(),
+            "exports": exports.prune(),
             "receipts of emails": mail.prune(),
             "signing keys": keyring.prune(),
         }

@@ -7,6 +7,8 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Model
 
 from accounts.common import crypto
+from accounts.exports.models import ExportPart
+from accounts.exports.services import PURPOSE as EXPORT
 from accounts.mail.models import OutgoingMail
 from accounts.mail.services import PURPOSE as OUTBOX
 from accounts.tokens.keyring import PURPOSE as SIGNING_KEY
@@ -16,6 +18,7 @@ from accounts.users.models import FormerCredential
 
 # Every encrypted column: its name in the output, its model, its field and its purpose.
 SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
+    ("exports", ExportPart, "sealed", EXPORT),
     ("mails", OutgoingMail, "sealed", OUTBOX),
     ("seeds", Authenticator, "sealed_seed", SEED_PURPOSE),
     ("recovery codes", RecoveryCodes, "sealed", CODES_PURPOSE),
