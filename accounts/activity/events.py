@@ -106,6 +106,12 @@ PROOF_GUESSED = Event(
     group=Group.FAILURE,
     says_more=True,
 )
+LOCK_ASKED = Event(
+    _("Someone who’s signed in as you asked for a link to lock the account."),
+    mail=_("Your link to lock your account"),
+    group=Group.SIGN_IN,
+    says_more=True,
+)
 SUPPORT_ASKED = Event(
     _("Someone asked our team to decide who owns your account."),
     mail=_("Someone asked our team to decide who owns your account"),

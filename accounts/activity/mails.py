@@ -156,6 +156,10 @@ def _doubts(row: Activity) -> dict[str, Any]:
     expected, unexpected = gettext("Was this you?"), gettext("Not you?")
     label = gettext("It wasn’t me. Lock my account")
     answer = gettext("Lock your account now. You’ll see what that does before anything happens.")
+    if row.event is events.LOCK_ASKED:
+        warning = gettext("Then someone else is signed in to your account. Lock it, too.")
+        questions = [(expected, answer), (unexpected, warning)]
+        return {"questions": questions, "action_label": gettext("Lock my account")}
     if row.actor or row.is_by_itself:
         expected, unexpected = gettext("Did you expect this?"), gettext("Think something is wrong?")
         label = gettext("Lock my account")

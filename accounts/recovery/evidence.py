@@ -18,6 +18,8 @@ from accounts.common.errors import PublicError
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.passwords import services as passwords
 from accounts.recovery.rule import Kind, Lock, Opening, Ownership, Thing
+from accounts.sessions.current import RECENT
+from accounts.sessions.models import LoginSession
 from accounts.throttle.limits import FORMER_PASSWORD
 from accounts.throttle.services import give_back, hit
 from accounts.twofactor import services as twofactor
@@ -58,13 +60,36 @@ def ownership_of(user: User, opening: Opening | None, lock: Lock | None = None) 
 def shown_by(ownership: Ownership, proofs: Iterable[Proof]) -> frozenset[Thing]:
     """Return the things of ``ownership`` that count and that ``proofs`` show."""
     keys = {(_METHODS[proof.method], proof.key) for proof in proofs if proof.method in _METHODS}
-    # Only one password counts.
-    has_password = Kind.PASSWORD in {kind for kind, _key in keys}
+    # The password that counts, whichever it is: see :func:`check_password`.
+    has_password = (Kind.PASSWORD, "") in keys
     return frozenset(
         thing
         for thing in ownership.counting
         if (thing.kind, thing.key) in keys or (thing.kind is Kind.PASSWORD and has_password)
     )
+
+
+def shown_in(session: LoginSession) -> list[Proof]:
+    """Return what the user of ``session`` has shown in it in the last ten minutes.
+
+    A session that began earlier may have been stolen, so that its other proofs say nothing about
+    who uses it now.
+    """
+    since, found, user = clock.now() - RECENT, list[Proof](), session.user
+    if session.factor_at and session.factor_at >= since:
+        found.append(Proof(Method.TOTP, session.factor_at, session.factor_key))
+    if session.begun_at < since:
+        return found
+    if Method.PASSWORD in session.amr:
+        found.append(Proof(Method.PASSWORD, session.begun_at, str(user.password_at or "")))
+    if Method.MAIL in session.amr:
+        # A session does not say in which of the mailboxes of that time the code was. A thief may
+        # have added the mailbox before, and removed it since.
+        rows = user.emails.filter(confirmed_at__lte=session.begun_at)
+        formers = former_credentials.recent_emails(user).filter(removed_at__gte=session.begun_at)
+        keys = {row.key for row in rows} | {row.key for row in formers}
+        found += [Proof(Method.MAIL, session.begun_at, key) for key in keys if len(keys) == 1]
+    return found
 
 
 def _things(user: User, lock: Lock | None) -> frozenset[Thing]:
@@ -90,7 +115,8 @@ def _things(user: User, lock: Lock | None) -> frozenset[Thing]:
         identities = users_models.of(user)
         for row in identities:
             name = masked(str(row))
-            has.append(Thing(Kind.MAILBOX, str(row.pk), row.connected_at, name=name))
+            key, since = str(row.pk), row.connected_at
+            has.append(Thing(Kind.MAILBOX, key, since, name=name, is_provider=True))
     return frozenset(has)
 
 

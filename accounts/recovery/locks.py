@@ -5,6 +5,7 @@
 
 import uuid
 from collections.abc import Iterable
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -27,10 +28,12 @@ from accounts.common.signals import credentials_changed
 from accounts.recovery import evidence, rule, suspension
 from accounts.recovery import services as recovery
 from accounts.recovery.models import Recovery
-from accounts.recovery.rule import Lock, Ownership, Thing
+from accounts.recovery.rule import Kind, Lock, Ownership, Thing
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
 from accounts.sessions.services import IS_APP, live
+from accounts.throttle.limits import MAIL_AGAIN
+from accounts.throttle.services import hit
 from accounts.twofactor import services as twofactor
 from accounts.twofactor import trusted_browsers
 from accounts.twofactor.models import RecoveryCodes
@@ -51,6 +54,12 @@ class CannotLock(PublicError):
         "This address alone can’t lock the account now. Enter the password from before that "
         "change, too, or contact support."
     )
+
+
+class OneMore(CannotLock):
+    """A signed-in user has not shown enough to lock the account."""
+
+    message = _("To lock your account, enter your password, or use the link that we email you.")
 
 
 _IN_BROWSER = Q(kind=LoginSession.Kind.BROWSER)
@@ -158,15 +167,16 @@ def effects(user: User, notice: Notice | None = None) -> dict[str, Any]:
 def first_changes(user: User, notice: Notice | None = None) -> list[Activity]:
     """Return the changes of the last 30 days that a lock of ``user`` can name, newest first.
 
-    These are the changes that are mailed, and the event of ``notice``. If there are too many, the
-    newest are left out, so that a thief cannot push the first one off the list.
+    These are the changes that are mailed, and the event of ``notice`` unless somebody only asked
+    for the link. If there are too many, the newest are left out, so that a thief cannot push the
+    first one off the list.
     """
     since = clock.now() - rule.MONTH
     changes = [e.name for e in events.EVENTS.values() if e.group is Group.CHANGE and e.mail]
     rows = Activity.objects.filter(user=user, at__gt=since, kind__in=changes).order_by("pk")
     # Without an IP address and an actor, no person has caused the event.
     found = list(rows.exclude(ip="", actor="")[:MOST_CHANGES])
-    if notice and notice.row not in found:
+    if notice and notice.row not in found and notice.row.event is not events.LOCK_ASKED:
         found.append(notice.row)
     return sorted(found, key=lambda row: row.pk, reverse=True)
 
@@ -219,13 +229,20 @@ def lock_down(user: User, actor: Actor, wrong_at: datetime | None = None) -> Non
 
 
 def lock_down_by_link(
-    notice: Notice, token: str, actor: Actor, wrong_at: datetime, former: str = ""
+    notice: Notice,
+    token: str,
+    actor: Actor,
+    wrong_at: datetime,
+    former: str = "",
+    *,
+    session: LoginSession | None = None,
 ) -> None:
     """Lock the account with the link of ``notice``.
 
     ``token``: the secret in the link.
     ``wrong_at``: the time of the first change that was wrong.
     ``former``: the password from before that change, if the mailbox alone is not enough.
+    ``session``: the session of the browser. What it has shown counts if it is of the same account.
 
     Raises:
         LinkEnded: the link was used in the meantime.
@@ -233,13 +250,12 @@ def lock_down_by_link(
         WrongPassword, RateLimited: see ``evidence.check_password``.
     """
     proofs = [Proof.now(Method.MAIL, emails.key(notice.email))]
-    user = notice.user
-    if former and _shown(user, wrong_at, proofs)[1]:
-        hashed = former_credentials.password_hash(user, lock_naming(user, wrong_at))
-        proofs.append(evidence.check_password(user, former, actor, hashed))
+    if session and session.user == notice.user:
+        proofs += evidence.shown_in(session)
+    proofs += _check_former(notice.user, proofs, wrong_at, former, actor)
     with transaction.atomic():
         # Lock the user before the links, as all code does, to avoid a deadlock.
-        owner = users.lock_row_as_is(user)
+        owner = users.lock_row_as_is(notice.user)
         row, _is_new = Recovery.objects.get_or_create(user=owner)
         ownership, shown = _shown(owner, wrong_at, proofs)
         # A lock of a locked account only reaches further back. Otherwise, it would only void links.
@@ -249,11 +265,99 @@ def lock_down_by_link(
         if not notices.redeem(notice, token):
             raise LinkEnded
         lock_down(owner, actor.by(*(proof.method for proof in proofs)), wrong_at)
-        if len(rule.kinds(shown)) == 1:
-            recent = row.locked_alone_by()
-            now = {thing.key: clock.now().isoformat() for thing in shown}
-            row.lone_locks = {key: row.lone_locks[key] for key in recent} | now
-            row.save(update_fields=["lone_locks"])
+        _note_lone_lock(row, shown)
+
+
+def lock_down_from_inside(
+    session: LoginSession, actor: Actor, wrong_at: datetime | None, former: str = ""
+) -> None:
+    """Lock the account of ``session``, whose user has authenticated recently.
+
+    Two things are needed, or an address that may lock the account alone. Otherwise, a thief with
+    one of them could lock the owner out again and again. An account that had no address has little
+    else, so that one thing is enough.
+
+    ``wrong_at``: the time of the first change that was wrong. By default now.
+    ``former``: the password from before that change, if what the session has shown is not enough.
+
+    Raises:
+        OneMore: what was shown is not enough.
+        WrongPassword, RateLimited: see ``evidence.check_password``.
+    """
+    wrong_at, proofs = wrong_at or clock.now(), evidence.shown_in(session)
+    proofs += _check_former(session.user, proofs, wrong_at, former, actor)
+    with transaction.atomic():
+        owner = users.lock_row_as_is(session.user)
+        row, _is_new = Recovery.objects.get_or_create(user=owner)
+        ownership, shown = _shown(owner, wrong_at, proofs)
+        if not _may_lock_inside(ownership, shown, row):
+            raise OneMore
+        lock_down(owner, actor.by(*session.amr), wrong_at)
+        _note_lone_lock(row, shown)
+
+
+@dataclass(frozen=True)
+class InsideLock:
+    """What a signed-in user can do to lock the account.
+
+    ``kinds``: the kinds of things that the session has shown.
+    ``is_enough``: whether the account can be locked with them.
+    ``takes_password``: whether it can be locked with the password as well.
+    """
+
+    kinds: list[Kind]
+    is_enough: bool
+    takes_password: bool
+
+
+def inside_lock_of(session: LoginSession) -> InsideLock:
+    """Return what the user of ``session`` can do to lock the account as it was a week ago."""
+    user = session.user
+    ownership, shown = _shown(user, clock.now(), evidence.shown_in(session))
+    row = Recovery.objects.filter(user=user).first() or Recovery(user=user)
+    passwords = {thing for thing in ownership.counting if thing.kind is Kind.PASSWORD}
+    with_password = shown | passwords if shown else shown
+    is_enough = _may_lock_inside(ownership, shown, row)
+    takes_password = not is_enough and _may_lock_inside(ownership, with_password, row)
+    return InsideLock(sorted(rule.kinds(shown)), is_enough, takes_password)
+
+
+def send_link(user: User, actor: Actor) -> None:
+    """Email a link to lock the account to the primary address, at most once a minute.
+
+    Raises:
+        RateLimited: a link was sent in the last minute.
+    """
+    hit(MAIL_AGAIN.of("lock", user.pk))
+    with transaction.atomic():
+        record(user, events.LOCK_ASKED, actor)
+
+
+def _may_lock_inside(ownership: Ownership, shown: frozenset[Thing], row: Recovery) -> bool:
+    may_lock = ownership.may_lock(shown, row.locked_alone_by(), is_inside=True)
+    return may_lock or not ownership.has_address
+
+
+def _check_former(
+    user: User, proofs: list[Proof], wrong_at: datetime, typed: str, actor: Actor
+) -> list[Proof]:
+    """Return the proof of the password from before ``wrong_at``, if one was typed.
+
+    Whoever has shown nothing that counts must not use up the guesses of the owner.
+    """
+    if not (typed and _shown(user, wrong_at, proofs)[1]):
+        return []
+    hashed = former_credentials.password_hash(user, lock_naming(user, wrong_at))
+    return [evidence.check_password(user, typed, actor, hashed)]
+
+
+def _note_lone_lock(row: Recovery, shown: frozenset[Thing]) -> None:
+    """Remember the mailbox that has locked the account, if nothing else was shown."""
+    if rule.kinds(shown) == {Kind.MAILBOX}:
+        recent = row.locked_alone_by()
+        now = {thing.key: clock.now().isoformat() for thing in shown}
+        row.lone_locks = {key: row.lone_locks[key] for key in recent} | now
+        row.save(update_fields=["lone_locks"])
 
 
 def _shown(

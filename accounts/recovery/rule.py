@@ -59,7 +59,7 @@ class Thing:
 
     ``key`` distinguishes things of the same kind. ``since`` is None if the thing is as old as the
     account; ``until`` is None if the account still has it. ``name`` is shown to the owner, and
-    nothing depends on it.
+    nothing depends on it. ``is_provider``: whether it is a provider that stands for a mailbox.
     """
 
     kind: Kind
@@ -67,6 +67,7 @@ class Thing:
     since: datetime | None = None
     until: datetime | None = None
     name: str = field(default="", compare=False)
+    is_provider: bool = field(default=False, compare=False)
 
 
 @dataclass(frozen=True)
@@ -168,19 +169,33 @@ class Ownership:
             return self.opening
         return Opening(at, len(kinds(shown & self.counting)))
 
-    def may_lock(self, shown: frozenset[Thing], locked_alone_by: Collection[str] = ()) -> bool:
+    @property
+    def has_address(self) -> bool:
+        """Whether an email address counts."""
+        return any(t.kind is Kind.MAILBOX and not t.is_provider for t in self.counting)
+
+    def may_lock(
+        self,
+        shown: frozenset[Thing],
+        locked_alone_by: Collection[str] = (),
+        *,
+        is_inside: bool = False,
+    ) -> bool:
         """Return whether ``shown`` is enough to make ``lock``.
 
         ``locked_alone_by``: the keys of the mailboxes that locked it alone in the last 30 days.
+        ``is_inside``: whether a signed-in user locks the account. Two things are then enough, even
+            if Support has opened it.
         """
         counted = shown & self.counting
         proved = kinds(counted)
-        if len(proved) < (self.opening.kinds if self.opening else 0):
+        undone = self.opening.kinds if self.opening else 0
+        if len(proved) < (min(undone, 2) if is_inside else undone):
             return False
         if self.outcome(shown) is Outcome.NOTHING:
             return False
         alone = any(t.kind is Kind.MAILBOX and t.key not in locked_alone_by for t in counted)
-        return len(proved) >= 2 or alone or Kind.MAILBOX not in kinds(self.counting)
+        return len(proved) >= 2 or alone or not self.has_address
 
 
 def outweighs(shown: Set[Kind], other: Set[Kind]) -> bool:

@@ -3,6 +3,7 @@
 Only a POST changes something, because mail scanners follow links with a GET.
 """
 
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, cast
 
@@ -17,16 +18,17 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_safe
 
-from accounts.activity import notices
+from accounts.activity import events, notices
 from accounts.activity.models import Activity
 from accounts.activity.notices import Notice
 from accounts.common import clock
-from accounts.common.errors import PublicError
+from accounts.common.errors import PublicError, RateLimited
 from accounts.common.pages import form_page
 from accounts.common.text import row_id
 from accounts.passwords.forms import CurrentPasswordField
 from accounts.recovery import evidence, locks, suspension
 from accounts.recovery import services as recovery
+from accounts.recovery.locks import InsideLock
 from accounts.recovery.rule import Kind
 from accounts.sessions import current, last_method
 from accounts.signin.recent import recent_authentication_required
@@ -48,7 +50,7 @@ class WrongChangeForm(forms.Form):
     """
 
     wrong = forms.ChoiceField(required=False)
-    # Shown if the mailbox alone is not enough.
+    # Shown if what was shown before is not enough.
     former = CurrentPasswordField(required=False, label=_("Your password from before that change"))
 
     def __init__(self, changes: list[Activity], *args: Any, **kwargs: Any) -> None:
@@ -65,21 +67,32 @@ class WrongChangeForm(forms.Form):
 
 
 @form_page
+@sensitive_post_parameters("former")
 @recent_authentication_required
-def lockdown(request: HttpRequest) -> HttpResponse:
-    """Lock the account of the signed-in user, which requires recent authentication.
+def lockdown(request: HttpRequest) -> HttpResponseBase:
+    """Lock the account of the signed-in user, or email a link that locks it.
 
-    Otherwise a thief with a stolen cookie could lock the owner out. An owner who cannot
-    reauthenticate can use the link in a notice.
+    This requires recent authentication. Otherwise a thief with a stolen cookie could lock the owner
+    out. An owner who cannot reauthenticate can use the link in a notice.
     """
-    session = current.session_of(request)
+    session, actor = current.session_of(request), current.actor_of(request)
+    if "send" in request.POST:
+        # If a link was sent a moment ago, that one will do.
+        with suppress(RateLimited):
+            locks.send_link(session.user, actor)
+        messages.success(request, gettext("We’ve emailed you a link to lock your account."))
+        return redirect("lockdown")
     changes = locks.first_changes(session.user)
     form = WrongChangeForm(changes, request.POST if request.method == "POST" else None)
-    if not form.is_valid():
-        return _ask(request, session.user, form)
-    actor = current.actor_of(request).by(*session.amr)
-    locks.lock_down(session.user, actor, form.wrong_at())
-    return _done(request, session.user, session.user.username)
+    form.fields["former"].label = gettext("Your password")
+    if form.is_valid():
+        try:
+            former = form.cleaned_data["former"]
+            locks.lock_down_from_inside(session, actor, form.wrong_at(), former)
+            return _done(request, session.user, session.user.username)
+        except (locks.OneMore, evidence.WrongPassword) as error:
+            form.add_error(None, str(error))
+    return _ask(request, session.user, form, inside=locks.inside_lock_of(session))
 
 
 @login_not_required
@@ -98,13 +111,15 @@ def lockdown_link(request: HttpRequest, token: str) -> HttpResponse:
         # A former mailbox does not learn what came later.
         changes = [row for row in changes if row.at <= notice.row.at]
     posted = request.POST if request.method == "POST" else None
-    form = WrongChangeForm(changes, posted, initial={"wrong": str(notice.row.pk)})
+    initial = {"wrong": str(notice.row.pk)} if notice.row in changes else {}
+    form = WrongChangeForm(changes, posted, initial=initial)
     if not form.is_valid():
         return _ask(request, notice.user, form, notice)
     actor = current.actor_without_session_of(request)
     try:
         wrong_at, former = form.wrong_at() or notice.row.at, form.cleaned_data["former"]
-        locks.lock_down_by_link(notice, token, actor, wrong_at, former)
+        session = current.request_auth_of(request).session
+        locks.lock_down_by_link(notice, token, actor, wrong_at, former, session=session)
     except locks.LinkEnded:
         return render(request, "accounts/recovery/dead.html", status=404)
     except (locks.CannotLock, evidence.WrongPassword) as error:
@@ -121,13 +136,21 @@ def _name_in(notice: Notice) -> str:
 
 
 def _ask(
-    request: HttpRequest, user: User, form: WrongChangeForm, notice: Notice | None = None
+    request: HttpRequest,
+    user: User,
+    form: WrongChangeForm,
+    notice: Notice | None = None,
+    *,
+    inside: InsideLock | None = None,
 ) -> HttpResponse:
     context = {
         "form": form,
+        "inside": inside,
+        "may_lock": inside is None or inside.is_enough or inside.takes_password,
         "owner": user,
         "username": _name_in(notice) if notice else user.username,
         "told": notice and notice.row,
+        "is_asked": notice is not None and notice.row.event is events.LOCK_ASKED,
         "effects": locks.effects(user, notice),
     }
     return render(request, "accounts/recovery/lockdown.html", context)

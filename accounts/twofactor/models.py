@@ -44,10 +44,7 @@ NAMES = {
 
 COUNT = 10
 TOTP_CODE = re.compile(r"[0-9]{6}")
-# Earlier codes, which stay valid, have ten characters.
-RECOVERY_CODE = re.compile(
-    rf"[{secrets.READABLE_ALPHABET}]{{10}}([{secrets.READABLE_ALPHABET}]{{3}})?"
-)
+RECOVERY_CODE = re.compile(rf"[{secrets.READABLE_ALPHABET}]{{13}}")
 MAILED_CODE = re.compile(r"[0-9]{8}")
 
 

@@ -45,7 +45,7 @@ from tests.support.api_keys import (
     row_of,
     shown_key,
 )
-from tests.support.disputes import reset_link
+from tests.support.disputes import lock, reset_link
 from tests.support.second_factor import set_up_authenticator, unused_code
 from tests.support.second_steps import mails_about, with_factor
 from tests.support.signin import signed_in
@@ -410,7 +410,7 @@ def test_a_reset_link_shows_and_revokes_no_key_before_the_second_factor():
 ODD_ENDS = ("9999-12-31T23:59:59Z", "0001-01-01T00:00:00+23:59", "never", "", 0, 1e300, [])
 
 ENDS: dict[str, Callable[[Any, Client, str], Any]] = {
-    "locked down": lambda _user, browser, _key: browser.post(LOCKDOWN),
+    "locked down": lambda user, *_: lock(user),
     "switched off": lambda user, *_: by_superuser(user, "deactivate"),
     "switched off past the admin": lambda *_: User.objects.update(is_active=False),
     "removed by a call": lambda user, _browser, key: end_by_call(user, key),

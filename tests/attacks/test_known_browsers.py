@@ -9,7 +9,7 @@ from accounts.sessions.current import REASONS
 from tests.support.passkeys import REAUTHENTICATE, times_in_history
 from tests.support.second_factor import enrolled
 from tests.support.second_steps import TRUSTED, browser, needs_second_step, trusting_browser
-from tests.support.signin import request_of, set_up, signed_in
+from tests.support.signin import SIGNED_UP, request_of, set_up, signed_in
 from tests.support.steps import (
     LOGOUT,
     PASSWORD,
@@ -182,7 +182,7 @@ def told(browser):
 @pytest.mark.parametrize("event", ENDS, ids=lambda event: event.name)
 def test_a_browser_that_was_signed_out_elsewhere_is_told_why_once(event):
     alice = make_user("alice")
-    browser, elsewhere = signed_in(alice), signed_in(alice)
+    browser, elsewhere = signed_in(alice), signed_in(alice, by=SIGNED_UP)
     path, posted = ENDS[event]
     elsewhere.post(path, posted)
 

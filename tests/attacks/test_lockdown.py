@@ -14,7 +14,7 @@ from accounts.signin import services as signin
 from accounts.users.models import EmailAddress, User
 from tests.support.api import get_tokens
 from tests.support.lockdown import change_password, lock_down, switch_off
-from tests.support.signin import signed_in
+from tests.support.signin import SIGNED_UP, signed_in
 from tests.support.steps import (
     LOGIN,
     PASSWORD,
@@ -97,7 +97,7 @@ def test_a_lock_link_is_valid_for_thirty_days(clock, days, good):
 
 def test_a_user_cannot_lock_another_users_account():
     browser, link = signed_in_with_notice()
-    bob = signed_in(make_user("bob"))
+    bob = signed_in(make_user("bob"), by=SIGNED_UP)
     his = LoginSession.objects.get(user__username="bob").pk
 
     alice = User.objects.get(username="alice")
@@ -140,11 +140,10 @@ def mailed_codes_and_links(username):
 
 @pytest.mark.parametrize("what", ["code to sign in", "link of an address", "link of a reset"])
 def test_a_lockdown_invalidates_only_the_codes_and_links_mailed_to_its_user(what):
-    browser, _ = signed_in_with_notice()
-    make_user("bob")
+    alice, _bob = make_user("alice"), make_user("bob")
     hers, his = mailed_codes_and_links("alice"), mailed_codes_and_links("bob")
 
-    browser.post(LOCKDOWN)
+    lock_down(alice)
 
     assert not hers[what]()
     assert his[what]()
@@ -203,6 +202,8 @@ def browsers():
 def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(browsers, way):
     path = LOCKDOWN if way == "in a session" else newest_lock_link()
     browser = Client() if way == "by link" else browsers[0]
+    if way == "in a session":
+        signed_in(User.objects.get(), browser, by=SIGNED_UP)
     before = list(Activity.objects.order_by("id"))
 
     done = browser.post(path)
@@ -214,7 +215,7 @@ def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(b
     assert earlier == before
     assert (newest.kind, newest.proof) == (
         "locked_down",
-        "pwd" if way == "in a session" else "mail",
+        "pwd mail" if way == "in a session" else "mail",
     )
     mail = mail_to("alice")
     assert mail.subject == "Your account was locked"
@@ -223,7 +224,7 @@ def test_a_lockdown_revokes_all_sessions_keeps_the_history_and_says_what_to_do(b
 
 
 def test_the_operator_reopens_a_locked_account_with_a_new_password(browsers, monkeypatch):
-    browsers[0].post(LOCKDOWN)
+    lock_down(User.objects.get())
 
     monkeypatch.setattr("getpass.getpass", lambda **_: WRONG)
     call_command("changepassword", "alice", verbosity=0)
@@ -324,7 +325,7 @@ def test_a_reset_link_is_invalid_after_any_change_of_the_account(change):
         browser.post(EMAIL, {"confirm": row, "code": outbox()[-1].code})
         assert alice.emails.count() == 2
     elif change == "lockdown":
-        signed_in(alice).post("/accounts/lockdown/")
+        lock_down(alice)
     else:
         type(alice).objects.update(is_active=False)
 

@@ -8,7 +8,7 @@ from accounts.sessions.models import LoginSession
 from tests.support.disputes import NEW, lock
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.second_steps import RESET, mails_about, with_factor
-from tests.support.signin import signed_in
+from tests.support.signin import SIGNED_UP, signed_in
 from tests.support.steps import LOGIN, PASSWORD, is_signed_in, make_user, path_of
 
 
@@ -88,7 +88,7 @@ def test_a_lock_right_after_the_reset_stops_its_sign_in(reset_of_alice):
 
 
 def test_the_reset_of_a_locked_account_leads_to_the_sign_in_and_then_to_the_review():
-    client = signed_in(make_user("alice"))
+    client = signed_in(make_user("alice"), by=SIGNED_UP)
     client.post("/accounts/lockdown/")
     link = ask(client)
     client.post(link, {"former": PASSWORD})

@@ -123,7 +123,7 @@ def test_suspended_emails_are_recorded_in_the_history_and_named_in_no_other_mail
     users.confirm_email(alice, THIEFS)
     thief = signed_in(reloaded(alice))
     thief.post("/accounts/password/change/", {"password1": NEW})
-    thief.post(LOCK)
+    lock(alice)
 
     kinds = Activity.objects.filter(kind="suspended").values_list("detail", flat=True)
     assert list(kinds) == [THIEFS]
@@ -207,7 +207,7 @@ def test_an_email_that_a_thief_removed_just_before_a_lock_can_be_restored(home, 
     thief = signed_in(alice())
     thief.post(EMAIL, {"remove": EmailAddress.objects.get(email=MINE).pk})
     clock.advance(minutes=1)
-    signed_in(alice()).post(LOCK)
+    lock_down(alice(), Actor())
 
     link = reset_link(to=MINE)
     home.post(link, {"former": PASSWORD})

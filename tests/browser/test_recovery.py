@@ -138,8 +138,12 @@ def lock_by_link(page, site, username, about):
     sees(page, "Your account is locked")
 
 
-def lock_in_session(page):
+def lock_in_session(page, site, login):
+    """Lock the account in a session that has shown the password, with a link by email."""
     go(page, LOCK)
+    press(page, "Email me the link")
+    says(page, "We’ve emailed you a link to lock your account.")
+    page.goto(link_for(site, login, "Your link to lock your account", LOCKDOWN))
     press(page, LOCK)
     sees(page, "Your account is locked")
 
@@ -249,7 +253,7 @@ def test_a_former_partner_with_the_old_password_and_laptop_gets_nothing_from_a_l
     says(home, "Your new password is set.")
     time.advance(days=20)
     enter_again(home, username, password=NEW_PASSWORD)
-    lock_in_session(home)
+    lock_in_session(home, site, username)
 
     laptop.goto(LOGIN)
     sign_in(laptop, username)
@@ -288,7 +292,7 @@ def test_a_browser_of_an_attack_that_was_dealt_with_proves_nothing_nine_days_lat
 
     time.advance(days=9)
     enter_again(home, new, password=NEW_PASSWORD)
-    lock_in_session(home)
+    lock_in_session(home, site, new)
     forget_password(thief, site, time, new)
     says(thief, "1 of 2 shown")
     show_password(thief, PASSWORD)
@@ -303,7 +307,7 @@ def test_a_passkey_that_a_browser_made_by_itself_is_not_asked_for(site, open_pag
     says(home, "Your browser saved a passkey.")
     time.advance(days=30)
     enter_again(home, username)
-    lock_in_session(home)
+    lock_in_session(home, site, username)
 
     come_back(new, site, time, username)
     says(new, "Nothing is suspended")
@@ -315,7 +319,7 @@ def test_five_guesses_a_day_at_the_former_password_count_over_all_links_and_page
 ):
     username, home, thief = "guessed", open_page(site), open_page(site, expect=(429,))
     settle(home, site, time, username)
-    lock_in_session(home)
+    lock_in_session(home, site, username)
 
     for _ in range(2):
         forget_password(thief, site, time, username)
@@ -411,7 +415,9 @@ def test_a_decision_by_support_opens_the_account_for_one_mailbox_only(site, open
     add_address(home, site, shared)
     time.advance(days=30)
     enter_again(home, username, next_code(time, seed))
-    lock_in_session(home)
+    go(home, LOCK)
+    press(home, LOCK)
+    sees(home, "Your account is locked")
     home.goto(LOGIN)
     sign_in(home, username)
     press(home, "Ask our team")

@@ -146,6 +146,18 @@ def test_one_thing_locks_an_account_that_had_no_mailbox():
     assert Ownership(things(P, F), LOCK).may_lock(things(P))
 
 
+def test_a_provider_is_no_address_so_that_one_thing_locks():
+    provider = frozenset({Thing(M, "7", OLD, is_provider=True)})
+    assert Ownership(things(P) | provider, LOCK).may_lock(things(P))
+
+
+def test_two_things_lock_from_inside_whatever_opened_the_account():
+    ownership = Ownership(things(P, M, F), LOCK, opening=Opening(START - DAY, 3))
+    assert ownership.may_lock(things(P, F), is_inside=True)
+    assert not ownership.may_lock(things(P, F))
+    assert not ownership.may_lock(things(M), is_inside=True)
+
+
 def test_a_request_stops_another_only_if_it_shows_more():
     assert rule.outweighs({P, M}, {M})
     assert not rule.outweighs({M}, {M})

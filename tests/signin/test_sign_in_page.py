@@ -7,6 +7,7 @@ from django.utils import translation
 
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, MAIL_SUBSCRIBER, UNGUESSABLE
+from tests.support.disputes import lock_link
 from tests.support.steps import (
     CODE,
     LOGIN,
@@ -47,7 +48,7 @@ def test_a_lock_in_this_browser_forgets_the_method(client):
     make_user("alice")
     sign_in(client, "alice")
 
-    client.post("/accounts/lockdown/")
+    client.post(lock_link("new browser"))
 
     assert LAST_USED not in client.get(LOGIN).text
 

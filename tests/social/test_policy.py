@@ -4,7 +4,7 @@ import pytest
 from django.test import Client
 
 from accounts.users.models import Identity, User
-from tests.support.disputes import NEW, REVIEW, asks_to_wait, reset_link, sets_password
+from tests.support.disputes import NEW, REVIEW, asks_to_wait, lock, reset_link, sets_password
 from tests.support.openid_provider import OpenIDProvider, Person
 from tests.support.second_factor import CHALLENGE, enrolled, unused_code
 from tests.support.social import configured, round_trip
@@ -50,7 +50,7 @@ def test_after_a_lockdown_a_provider_signs_in_only_once_the_review_has_kept_it(
 
     page = client.get(LOCKDOWN).text
     assert "<bdi>Other (mallory)</bdi>" in page
-    client.post(LOCKDOWN)
+    lock(User.objects.get())
 
     assert round_trip(Client(), op).url == RESET
     client.post(RESET, {"login": "alice"})

