@@ -2,7 +2,7 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 28_600
+MOST_LINES = 28_900
 MOST_FILES = 320
 LARGEST_PACKAGE = 3_000
 # Lines of tests for each line of code.
