@@ -1,5 +1,6 @@
 """A person deletes an account in Chromium, and keeps it."""
 
+from tests.support.browser import axe
 from tests.support.browser_steps import arrive, press, says, sees, sign_in, type_code
 from tests.support.recovery_races import mailed
 from tests.support.second_factor import SETUP, code_of, seed_on
@@ -14,6 +15,7 @@ def delete(page, username):
     page.get_by_label("Type your username to confirm").fill(username)
     press(page, "Delete your account")
     sees(page, "Your account will be deleted")
+    assert axe(page) == []
     page.goto("/")
     sees(page, "Sign in")
 
@@ -29,13 +31,16 @@ def test_a_person_deletes_the_account_and_keeps_it_by_a_sign_in_and_by_the_link(
     sign_in(page, "alice")
     type_code(page, code_of(seed, 1))
     sees(page, "Keep your account?")
+    assert axe(page) == []
     press(page, "Keep my account")
     says(page, "Your account will not be deleted.")
     delete(page, "alice")
 
     page.goto(mailed(site, "alice@example.org", "will be deleted", rf"{UNDO}[\w-]+/", count=2))
     sees(page, "Keep your account?")
+    assert axe(page) == []
     press(page, "Keep my account")
     sees(page, "Your account will not be deleted")
+    assert axe(page) == []
     page.get_by_role("link", name="Lock your account").click()
     sees(page, "Lock the account alice?")

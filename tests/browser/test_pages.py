@@ -184,6 +184,7 @@ def by_mailed_links(site):
     confirm = link_for(site, "waiting", "is your code", CONFIRM)
     yield stranger, confirm, "Confirm your email address"
     yield stranger, f"{RESET}no-such-token/", "This link doesn’t work any more"
+    yield stranger, "/accounts/delete/undo/no-such-token/", "This link doesn’t work any more"
     yield stranger, "/dev/mail/", "Emails"
     newest = re.search(r"/dev/mail/[\w-]+/", stranger.get("/dev/mail/").text)
     assert newest
@@ -227,6 +228,7 @@ def as_a_member(site):
     yield alice, SETUP, "Set up an authenticator app"
     yield alice, "/accounts/2fa/passkeys/add/", "Add a passkey"
     yield alice, LOCKDOWN, "Lock your account"
+    yield alice, "/accounts/delete/", "Delete your account"
     yield alice, "/accounts/logout/", "Sign out"
     yield alice, "/admin/", "Not allowed"
 
