@@ -93,6 +93,10 @@ class UserForm(RightsForm):
         current, is_last = lock_with_superusers(self.instance)
         if _version(current or self.instance) != self.seen:
             raise forms.ValidationError(CHANGED_MEANWHILE)
+        if current and current.deletion_due:
+            raise forms.ValidationError(
+                _("This account will be deleted. Undo the deletion first, then change its rights.")
+            )
         stays = all(data.get(name, True) for name in ("is_staff", "is_superuser"))
         if is_last and not stays:
             raise forms.ValidationError(
