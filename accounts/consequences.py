@@ -15,6 +15,7 @@ from accounts.apikeys import services as keys
 from accounts.apikeys.authentication import withdraw_staff_scopes
 from accounts.common.proofs import Proof
 from accounts.common.signals import credentials_changed, factor_proved
+from accounts.emails import services as emails
 from accounts.emails.models import PendingEmail
 from accounts.invitations import services as invitations
 from accounts.recovery import services as recovery
@@ -78,7 +79,7 @@ def follow_change(
             withdraw_staff_scopes(user, by)
     sessions.revoke_all(user, keep=keep, reason=event)
     if event in DELETES_PENDING_EMAILS:
-        PendingEmail.objects.filter(user=user).delete()
+        emails.discard(PendingEmail.objects.filter(user=user))
     if event in VOIDS_RECOVERY or actor is None:
         recovery.forget(user)
     record(user, events.EVENTS[event], by, detail=detail)

@@ -3,6 +3,7 @@
 from accounts.activity.models import Activity, DailyCount
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code, UsedOnce
+from accounts.deletion.models import Erasure
 from accounts.emails.models import PendingEmail
 from accounts.exports.models import Export, ExportPart
 from accounts.invitations.models import Invitation
@@ -19,6 +20,7 @@ from accounts.twofactor.models import (
     TrustedBrowser,
 )
 from accounts.users.models import (
+    BlockedName,
     EmailAddress,
     FormerCredential,
     Identity,
@@ -32,10 +34,12 @@ __all__ = [
     "APIKey",
     "Activity",
     "Authenticator",
+    "BlockedName",
     "BrowserSession",
     "Code",
     "DailyCount",
     "EmailAddress",
+    "Erasure",
     "Export",
     "ExportPart",
     "FamiliarPlace",

@@ -3,6 +3,7 @@
 Repeated failures, such as failed sign-ins, are shown as one entry.
 """
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -24,6 +25,8 @@ PROGRAM_SIGNED_IN = {events.CLIENT_SIGNED_IN, events.CLIENT_SIGNED_IN_NEW}
 SIGNED_OUT = {events.SIGNED_OUT, events.CLIENT_SIGNED_OUT}
 # The detail of these is a number of sessions.
 COUNTED = {events.OTHERS_ENDED, events.ALL_ENDED}
+# How the events of others name a deleted account: see ``services.remove_names``.
+DELETED = re.compile(r"^@([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
 # The roles of staff, which are the detail of ``PAGE_OPENED`` and ``DETAILS_READ``.
 ROLES = {
     "staff": gettext_lazy("Staff"),
@@ -154,7 +157,7 @@ class Entry:
         if self.event in {events.PAGE_OPENED, events.DETAILS_READ}:
             return str(ROLES.get(self.row.detail, ""))
         if self.event not in COUNTED or not self.row.detail.isdecimal():
-            return self.row.detail
+            return in_words(self.row.detail)
         count = int(self.row.detail)
         return ngettext("%(n)d session", "%(n)d sessions", count) % {"n": count}
 
@@ -194,6 +197,12 @@ class Entry:
         """
         is_harmless = self.event in SIGNED_OUT or self.event in HARMLESS
         return not (is_harmless or self.row.is_by_itself)
+
+
+def in_words(name: str) -> str:
+    """Return ``name`` for display. A deleted account, which is stored as its id, gets words."""
+    words = _("a deleted account (%(id)s)")
+    return DELETED.sub(lambda found: words % {"id": found[1]}, name)
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,18 @@ LONGEST_REASON = 500
 OPERATOR = "@operator"
 # Stands for any member of staff, because users do not learn which one it was.
 STAFF = "@staff"
+# Between the former and the new username in the detail of a rename.
+RENAMED_TO = " → "
+# The events in the histories of staff whose detail is, or begins with, the name or email address of
+# another person.
+ABOUT_OTHERS = (
+    "details_seen",
+    "invitation_accepted",
+    "invitation_revoked",
+    "invited",
+    "staff_acted",
+    "staff_changed",
+)
 
 
 class WrittenOnce(Exception):
@@ -42,7 +54,9 @@ class Activity(models.Model):
     ``user`` is null for a failed sign-in to an unknown account: such a failure is recorded too, so
     that it takes as long as a failed sign-in to a known account. ``proof`` lists the ``amr`` values
     that were shown, separated by spaces. ``actor`` is the username of the member of staff who
-    caused the event, or ``@operator`` for the command line; otherwise it is empty. ``key`` is the
+    caused the event, or ``@operator`` for the command line; otherwise it is empty. When an account
+    is deleted, ``@`` and its id replace its name in the ``actor`` and ``detail`` of other events.
+    ``key`` is the
     label of the API key that was used, if any. ``reason`` is why a member of staff
     caused the event.
     """
@@ -62,7 +76,7 @@ class Activity(models.Model):
     system = models.CharField(max_length=LONGEST_NAME, blank=True)
     proof = models.CharField(max_length=64, blank=True)
     session = models.UUIDField(null=True)
-    actor = models.CharField(max_length=30, blank=True)
+    actor = models.CharField(max_length=40, blank=True)
     detail = models.CharField(max_length=LONGEST_DETAIL, blank=True)
     key = models.CharField(max_length=100, blank=True, default="")
     reason = models.CharField(max_length=LONGEST_REASON, blank=True, default="")
@@ -70,7 +84,18 @@ class Activity(models.Model):
     objects = ActivityQuerySet.as_manager()
 
     class Meta:
-        indexes = (models.Index(fields=("user", "-id"), name="activity_of_a_person"),)
+        indexes = (
+            models.Index(fields=("user", "-id"), name="activity_of_a_person"),
+            # Finds the few events that name another person.
+            models.Index(
+                fields=("actor",), name="activity_by_actor", condition=~models.Q(actor="")
+            ),
+            models.Index(
+                fields=("detail",),
+                name="activity_about_others",
+                condition=models.Q(kind__in=ABOUT_OTHERS),
+            ),
+        )
 
     def __str__(self) -> str:
         return self.kind

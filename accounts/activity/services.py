@@ -1,20 +1,23 @@
 """Records, lists and deletes the events of the security history."""
 
 import uuid
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import chain
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import QuerySet
+from django.db.models import CharField, Q, QuerySet, Value
+from django.db.models.functions import Concat, Substr
 
 from accounts.activity import events, notices
 from accounts.activity.events import EVENTS, Event, Group
-from accounts.activity.models import LONGEST_DETAIL, Activity
+from accounts.activity.models import ABOUT_OTHERS, LONGEST_DETAIL, RENAMED_TO, Activity
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
 from accounts.common.database import PreparedInsert, delete_in_batches
-from accounts.users.models import EmailAddress, User
+from accounts.users.models import EmailAddress, FormerCredential, User
 from accounts.users.rights import superusers
 
 # Failed sign-ins to unknown accounts are useful only during an attack.
@@ -108,6 +111,53 @@ def last_failures(user: User) -> QuerySet[Activity]:
 def has_happened(user: User, event: Event, since: datetime) -> bool:
     """Return whether ``event`` has happened to ``user`` after ``since``."""
     return Activity.objects.filter(user=user, kind=event.name, at__gt=since).exists()
+
+
+def remove_names(user: User) -> None:
+    """Replace the names and email addresses of ``user`` in the events of other people.
+
+    The account is being deleted. ``@`` and its id stay, so that what a member of staff did remains
+    attributable. The reasons that staff gave for acts on ``user`` are removed.
+    """
+    # Stored events never change but here, so the query set of the model refuses it.
+    others: QuerySet[Activity] = QuerySet(Activity).exclude(user=user)
+    mark = f"@{user.pk}"
+    about = others.filter(kind__in=ABOUT_OTHERS)
+    for name, while_named in _names(user):
+        others.filter(while_named, actor=name).exclude(actor="").update(actor=mark)
+        about.filter(while_named, detail=name).update(detail=mark, reason="")
+        rest = Substr("detail", len(name) + 1)
+        acts = about.filter(while_named, kind=events.STAFF_ACTED.name)
+        acts.filter(detail__startswith=f"{name}: ").update(
+            detail=Concat(Value(mark), rest, output_field=CharField()), reason=""
+        )
+    for email in _emails(user):
+        about.filter(detail__iexact=email[:LONGEST_DETAIL]).update(detail=mark, reason="")
+
+
+def _names(user: User) -> Iterator[tuple[str, Q]]:
+    """Return the usernames of ``user``, each with the condition that an event is of its time.
+
+    Another person may have taken a former name.
+    """
+    name, until = user.username, Q()
+    for row in of(user).filter(kind=events.RENAMED.name):
+        yield name, until & Q(at__gte=row.at)
+        name, until = row.detail.partition(RENAMED_TO)[0], Q(at__lte=row.at)
+    yield name, until
+
+
+def _emails(user: User) -> set[str]:
+    """Return the email addresses of ``user``, with those that the history still names."""
+    former = user.former_credentials.filter(kind=FormerCredential.Kind.EMAIL)
+    added = of(user).filter(detail__contains="@").exclude(kind__in=ABOUT_OTHERS)
+    rows = (
+        user.emails.values_list("email", flat=True),
+        user.pending_emails.values_list("email", flat=True),
+        former.values_list("label", flat=True),
+        added.values_list("detail", flat=True),
+    )
+    return set(chain.from_iterable(rows))
 
 
 def prune() -> int:

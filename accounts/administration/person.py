@@ -231,7 +231,7 @@ class StaffEntry(Entry):
         """Which member of staff caused the event; empty if the owner did."""
         if self.row.actor in {"", OPERATOR}:
             return super().by
-        return _("By %(name)s") % {"name": self.row.actor}
+        return _("By %(name)s") % {"name": history.in_words(self.row.actor)}
 
     @property
     def key(self) -> str:

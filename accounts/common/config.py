@@ -353,6 +353,10 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         whole(30, least=0),
         default=14,
     )
+    deletion_log: str = setting(
+        "Path of the file to which the ids of deleted accounts are appended. It must survive the "
+        "loss of the database, and `after_restore` reads it. If unset, `deletions.log` in DATA_DIR."
+    )
     staff_views_shown: str = setting(
         "Whether people see in their history that staff opened the page about them in the admin.",
         choice("on", "off"),

@@ -476,6 +476,11 @@ not_personal(
     "from them. A row expires after at most 90 days.",
     "accounts.FamiliarPlace accounts.StoredBudget accounts.UsedOnce",
 )
+not_personal(
+    "It contains keyed digests of the usernames of deleted accounts for a year, and nothing else.",
+    "accounts.BlockedName",
+)
+not_personal("It contains the id of an account that no longer exists.", "accounts.Erasure")
 not_personal("It counts events.", "accounts.DailyCount accounts.Refusals")
 not_personal("It belongs to the site.", "accounts.SigningKey")
 not_personal(

@@ -20,6 +20,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.activity import events, notices
 from accounts.activity.services import Actor, record
 from accounts.codes import services as codes
+from accounts.codes.models import Code
 from accounts.codes.services import Purpose, WrongCode
 from accounts.common import clock
 from accounts.common.client_info import ClientInfo
@@ -185,7 +186,14 @@ def seconds_to_next_mail(row: PendingEmail) -> int:
 
 def cancel(user: User, pending_id: uuid.UUID) -> None:
     """Delete the pending email address of ``user`` with this id, if it exists."""
-    PendingEmail.objects.filter(user=user, pk=pending_id).delete()
+    discard(PendingEmail.objects.filter(user=user, pk=pending_id))
+
+
+def discard(rows: QuerySet[PendingEmail]) -> None:
+    """Delete pending email addresses, with their codes and links."""
+    subjects = [str(pk) for pk in rows.values_list("pk", flat=True)]
+    rows.delete()
+    Code.objects.filter(purpose__in=(CODE.name, LINK.name), subject__in=subjects).delete()
 
 
 def confirm_by_code(row: PendingEmail, typed: str, actor: Actor) -> None:

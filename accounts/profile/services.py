@@ -10,7 +10,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import events, history
 from accounts.activity import services as activity
-from accounts.activity.models import Activity
+from accounts.activity.models import RENAMED_TO, Activity
 from accounts.activity.services import Actor, record
 from accounts.common import clock
 from accounts.common.errors import PublicError
@@ -121,7 +121,7 @@ def rename(user: User, name: str, actor: Actor) -> None:
     try:
         with transaction.atomic():
             renamed = users.rename(user, name)
-            record(renamed, events.RENAMED, actor, detail=f"{user.username} → {name}")
+            record(renamed, events.RENAMED, actor, detail=f"{user.username}{RENAMED_TO}{name}")
     except (users.UsernameTaken, users.AccountChanged):
         give_back(RENAME.of(user.pk))
         raise

@@ -269,6 +269,19 @@ class NameSkeleton(models.Model):
         return self.skeleton
 
 
+class BlockedName(models.Model):
+    """A username of a deleted account, which nobody can take until ``until``.
+
+    ``digest``: the keyed digest of a skeleton of the name. The name itself is not stored.
+    """
+
+    digest = models.CharField(primary_key=True, max_length=64)
+    until = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return self.digest
+
+
 class EmailAddress(models.Model):
     """A confirmed email address of a user.
 

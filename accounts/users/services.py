@@ -23,7 +23,15 @@ from accounts.common.signals import superuser_requested
 from accounts.common.text import fold
 from accounts.recovery.rule import AT_CREATION
 from accounts.users import emails, skeletons, usernames
-from accounts.users.models import EmailAddress, FormerCredential, PendingSignup, User, Username
+from accounts.users.models import (
+    BlockedName,
+    EmailAddress,
+    FormerCredential,
+    NameSkeleton,
+    PendingSignup,
+    User,
+    Username,
+)
 
 BY_EMAIL = PreparedQuery(lambda: User.objects.filter(emails__key=P("key")))
 # A user and a pending sign-up: the same statement, whichever of them exists.
@@ -205,7 +213,8 @@ def take_username(name: str, *, until: datetime | None, former: User | None = No
             free.
 
     Raises:
-        UsernameTaken: another person has the name, or one that looks the same.
+        UsernameTaken: another person has the name, or one that looks the same; or the account of
+            that person was deleted in the last year.
     """
     key, looks = usernames.key(name), usernames.skeletons(name)
     keys = {key} | skeletons.held_by(looks)
@@ -219,6 +228,9 @@ def take_username(name: str, *, until: datetime | None, former: User | None = No
             if former is None or key != former.username_key:
                 Username.objects.create(key=key, held_until=until)
             skeletons.hold(key, looks, instead_of=former)
+            # After the insert, because an erasure releases a name and blocks it in one transaction.
+            if skeletons.blocked(looks):
+                raise UsernameTaken
     except IntegrityError:
         raise UsernameTaken from None
 
@@ -341,10 +353,21 @@ def rename(user: User, name: str) -> User:
     return owner
 
 
+def block_names(user: User, keys: Collection[str]) -> None:
+    """Release the usernames ``keys`` of ``user``, whose account is deleted, but block them.
+
+    For a year, nobody can take one of them, or a name that looks the same.
+    """
+    stored = NameSkeleton.objects.filter(name__in=keys).values_list("skeleton", flat=True)
+    skeletons.block({*stored, *usernames.skeletons(user.username)})
+    Username.objects.filter(key__in=keys).delete()
+
+
 def prune_names() -> int:
-    """Delete the former usernames that are no longer reserved, and return their number."""
-    ended = Username.objects.filter(held_until__lte=clock.now(), former__isnull=False)
-    return ended.delete()[0]
+    """Delete the former usernames that are no longer reserved or blocked; return their number."""
+    now = clock.now()
+    ended = Username.objects.filter(held_until__lte=now, former__isnull=False)
+    return ended.delete()[0] + BlockedName.objects.filter(until__lte=now).delete()[0]
 
 
 def confirm_email(user: User, email: str) -> None:

@@ -6,16 +6,21 @@ A skeleton is a form of a name that all look-alike names share (UTS 39). It is t
 
 from collections import defaultdict
 from collections.abc import Iterable
+from datetime import timedelta
 from typing import Any, Self
 
 from django.core.exceptions import ValidationError
 from django.db import transaction
 
+from accounts.common import clock, secrets
 from accounts.users import usernames
-from accounts.users.models import NameSkeleton, PendingSignup, User, Username
+from accounts.users.models import BlockedName, NameSkeleton, PendingSignup, User, Username
 
 # Each name has two skeletons, and SQLite may accept no more than 999 parameters.
 BATCH = 400
+# How long the username of a deleted account is blocked, and the purpose of the stored digests.
+BLOCKED_LIFE = timedelta(days=365)
+BLOCKED = "skeleton of a deleted username"
 
 
 def held_by(looks: set[str]) -> set[str]:
@@ -25,8 +30,29 @@ def held_by(looks: set[str]) -> set[str]:
 
 
 def taken(looks: set[str]) -> set[str]:
-    """Return the skeletons in ``looks`` that are already taken."""
-    return set(NameSkeleton.objects.filter(skeleton__in=looks).values_list("skeleton", flat=True))
+    """Return the skeletons in ``looks`` that are taken, or blocked after a deletion."""
+    found = NameSkeleton.objects.filter(skeleton__in=looks).values_list("skeleton", flat=True)
+    return set(found) | blocked(looks)
+
+
+def blocked(looks: set[str]) -> set[str]:
+    """Return the skeletons in ``looks`` of usernames whose accounts were deleted."""
+    by_digest = {text: look for look in looks for text in secrets.digests(look, BLOCKED)}
+    rows = BlockedName.objects.filter(digest__in=by_digest, until__gt=clock.now())
+    return {by_digest[digest] for digest in rows.values_list("digest", flat=True)}
+
+
+def block(looks: set[str]) -> None:
+    """Block the skeletons ``looks`` of a username whose account is deleted, for a year."""
+    BlockedName.objects.bulk_create(
+        (
+            BlockedName(digest=secrets.digest(look, BLOCKED), until=clock.now() + BLOCKED_LIFE)
+            for look in sorted(looks)
+        ),
+        update_conflicts=True,
+        unique_fields=["digest"],
+        update_fields=["until"],
+    )
 
 
 def hold(key: str, looks: set[str], *, instead_of: User | None) -> None:

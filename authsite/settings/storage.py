@@ -21,7 +21,10 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
         # Otherwise a transaction that reads and then writes fails if another one writes between.
         "transaction_mode": "IMMEDIATE",
         "timeout": LOCK_SECONDS if os.environ.get("AUTHSITE_SERVES") else 20,
-        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        # Overwrites most deleted values with zeros; ``accounts.deletion.erasure`` does the rest.
+        "init_command": (
+            "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON;"
+        ),
     }
 # Servers have time limits, because clients wait for them. Migrations and commands have none.
 elif os.environ.get("AUTHSITE_SERVES"):

@@ -33,6 +33,7 @@ from accounts.throttle.models import StoredBudget
 from accounts.twofactor.models import RecoveryCodes, sealed_codes
 from accounts.users import services as users
 from accounts.users.models import User
+from tests.support.erasure import erase, traces
 from tests.support.events import (
     CASES,
     LINUX,
@@ -85,8 +86,8 @@ def everything():
 
 
 @pytest.mark.parametrize("kind", EVENTS)
-def test_every_event_commits_with_its_row_and_the_owner_is_mailed(scene, clock, kind):
-    case = CASES[kind]
+def test_every_event_commits_with_its_row_is_mailed_and_leaves_no_trace(scene, clock, kind):
+    case, alice = CASES[kind], scene.alice
     scene.prepared = case.prepare(scene)
     mails = len(sent())
     assert_nothing_changes_without_a_row(scene, case)
@@ -111,6 +112,8 @@ def test_every_event_commits_with_its_row_and_the_owner_is_mailed(scene, clock, 
     if links:
         assert Client().post(links[0]).status_code == 200
         assert not User.objects.get(username=case.user).has_usable_password()
+    assert erase(alice)
+    assert traces("alice", "alicia") == []
 
 
 def assert_nothing_changes_without_a_row(scene, case):

@@ -1,4 +1,4 @@
-"""``prune``: delete expired rows, and email the owners of API keys that will expire soon.
+"""``prune``: erase accounts, delete expired rows, and email owners of API keys that expire soon.
 
 Run this command daily. If it does not run, expired rows still have no effect, but owners of API
 keys get no email.
@@ -6,7 +6,7 @@ keys get no email.
 
 from typing import Any
 
-from django.core.management.base import BaseCommand
+from django.core.management.base import BaseCommand, CommandParser
 
 from accounts.activity import daily
 from accounts.activity import services as activity
@@ -16,6 +16,7 @@ from accounts.codes import services as codes
 from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.common.database import delete_in_batches
+from accounts.deletion import erasure
 from accounts.emails import services as emails
 from accounts.exports import services as exports
 from accounts.invitations import services as invitations
@@ -33,15 +34,32 @@ from accounts.twofactor import trusted_browsers
 from accounts.users import former_credentials
 from accounts.users import services as users
 
+WAITING = (
+    "Unused parts of the database file may contain values of {} deleted accounts: run prune "
+    "--rewrite when few people use the site."
+)
+
 
 class Command(BaseCommand):
-    """Deletes rows only to save space: the site never accepts an expired row."""
+    """Deletes expired rows only to save space: the site never accepts one."""
 
-    help = "Delete expired data, and email the owners of API keys that expire within a week."
+    help = (
+        "Delete expired data and the accounts whose deletion is due, and email the owners of API "
+        "keys that expire within a week."
+    )
 
-    def handle(self, *_args: Any, **_options: Any) -> None:
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument(
+            "--rewrite",
+            action="store_true",
+            help="after deletions, rewrite an SQLite database larger than 100 MB, too; others "
+            "cannot write for so long",
+        )
+
+    def handle(self, *_args: Any, rewrite: bool, **_options: Any) -> None:
         now = clock.now()
         counts = {
+            "accounts": erasure.erase_due(),
             "sign-ups": signup.prune(),
             "invitations": invitations.prune(),
             "addresses": emails.prune(),
@@ -73,3 +91,5 @@ class Command(BaseCommand):
         twofactor.store_coverage()
         apikeys.tell_of_ends()
         self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))
+        if waiting := erasure.clean_up(is_large_allowed=rewrite):
+            self.stdout.write(WAITING.format(waiting))

@@ -1,0 +1,134 @@
+"""Erases accounts: all rows in one transaction, then what is left outside of the rows.
+
+A row of ``Erasure`` is written in the transaction, and deleted when nothing is left. If the process
+is killed, the next run continues with the accounts that still have such a row.
+"""
+
+import logging
+import os
+import re
+from collections.abc import Iterable
+from itertools import batched
+from pathlib import Path
+from uuid import UUID
+
+from django.apps import apps
+from django.conf import settings
+from django.db import DatabaseError, connection, transaction
+
+from accounts.activity import services as activity
+from accounts.common import clock
+from accounts.common.personal_data import TABLES
+from accounts.deletion.models import Erasure
+from accounts.users import services as users
+from accounts.users.models import PendingSignup, User
+
+log = logging.getLogger(__name__)
+
+# The size in bytes up to which ``prune`` rewrites an SQLite database. That takes 2 s for 100 MB,
+# and for so long nobody else can write.
+SMALL = 100_000_000
+BATCH = 500
+_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+
+
+def erase_due() -> int:
+    """Erase the accounts whose deletion is due; return how many were erased."""
+    due = User.objects.filter(deletion_due__lte=clock.now()).values_list("pk", flat=True)
+    return sum(map(_erased, list(due)))
+
+
+def _erased(user_id: UUID) -> bool:
+    try:
+        return erase(user_id)
+    except DatabaseError as error:
+        # The message may contain values of a row.
+        log.error("Account %s could not be erased: %s", user_id, type(error).__name__)  # noqa: TRY400 no traceback, which has values
+        return False
+
+
+@transaction.atomic
+def erase(user_id: UUID, *, is_restored: bool = False) -> bool:
+    """Delete all rows with personal data of an account; return False if nothing was to be done.
+
+    Only accounts whose deletion is due are erased. ``is_restored``: erase the account in any case,
+    because it was erased before, and a backup has brought it back.
+    """
+    rows = User.objects.select_for_update().filter(pk=user_id)
+    user = (rows if is_restored else rows.filter(deletion_due__lte=clock.now())).first()
+    if user is None:
+        return False
+    person = users.person_of(user)
+    activity.remove_names(user)
+    users.delete_signups(PendingSignup.objects.filter(email_key__in=person.emails))
+    for table in TABLES.values():
+        if not (table.is_cascading or table.remains):
+            apps.get_model(table.label).objects.filter(table.of(person)).delete()
+    users.block_names(user, person.names)
+    user.delete()
+    Erasure.objects.get_or_create(pk=user_id)
+    log.info("Account %s was erased", user_id)
+    return True
+
+
+def erase_restored(user_ids: Iterable[UUID]) -> int:
+    """Erase the accounts that were erased before a backup brought them back; return how many."""
+    found = (
+        User.objects.filter(pk__in=some).values_list("pk", flat=True)
+        for some in batched(user_ids, BATCH)
+    )
+    return sum(erase(pk, is_restored=True) for some in found for pk in list(some))
+
+
+def clean_up(*, is_large_allowed: bool = False) -> int:
+    """Delete what erased accounts have left outside of their rows; return how many wait for more.
+
+    SQLite keeps deleted values in unused parts of the file, some even with ``secure_delete``, so
+    the file is rewritten. If it is large, that is done only if ``is_large_allowed``.
+    """
+    done = list(Erasure.objects.values_list("pk", flat=True))
+    append_to_log(done)
+    if done and (connection.vendor != "sqlite" or _rewrite(is_large_allowed=is_large_allowed)):
+        Erasure.objects.filter(pk__in=done).delete()
+        return 0
+    return len(done)
+
+
+def _rewrite(*, is_large_allowed: bool) -> bool:
+    """Rewrite the SQLite database, and empty its write-ahead log; return whether both is done."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
+        is_too_large = cursor.fetchone()[0] > SMALL and not is_large_allowed
+        # No transaction can contain VACUUM.
+        if is_too_large or connection.in_atomic_block:
+            return False
+        cursor.execute("VACUUM")
+        cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        (is_busy, *_pages) = cursor.fetchone()
+    return not is_busy
+
+
+def append_to_log(user_ids: Iterable[UUID]) -> None:
+    """Append the ids that ``DELETION_LOG`` does not have yet, and wait until they are on the disk.
+
+    The file is created if it does not exist.
+    """
+    path = log_file()
+    path.parent.mkdir(parents=True, exist_ok=True)
+    new = dict.fromkeys(user_ids).keys() - (set(read_log(path)) if path.exists() else set())
+    lines = "".join(f"{clock.now():%Y-%m-%dT%H:%M:%SZ} {user_id}\n" for user_id in new)
+    with os.fdopen(os.open(path, os.O_APPEND | os.O_CREAT | os.O_WRONLY, 0o600), "w") as file:
+        file.write(lines)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read_log(path: Path) -> list[UUID]:
+    """Return the ids in a copy of ``DELETION_LOG``. A line that was cut off is left out."""
+    return [UUID(text) for text in dict.fromkeys(_ID.findall(path.read_text()))]
+
+
+def log_file() -> Path:
+    """Return the path of ``DELETION_LOG``."""
+    config = settings.AUTHSITE
+    return Path(config.deletion_log or config.data_dir / "deletions.log")
