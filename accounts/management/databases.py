@@ -28,6 +28,8 @@ from django.db.migrations.recorder import MigrationRecorder
 
 from accounts.common import clock
 from accounts.common.config import Config
+from accounts.deletion import erasure
+from accounts.deletion.models import Erasure
 
 
 class BackupFailed(Exception):
@@ -38,6 +40,7 @@ def back_up(folder: Path) -> Path:
     """Write the database into a new file of ``folder``, which only this user can read.
 
     The file gets its name when it is complete, so nobody mistakes a failed backup for a good one.
+    A copy of ``DELETION_LOG`` gets the same name with the ending ``.deletions.log``.
 
     Raises:
         BackupFailed: the folder or the database cannot be used.
@@ -51,12 +54,20 @@ def back_up(folder: Path) -> Path:
         part.unlink(missing_ok=True)
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600))
         _copy_sqlite(part) if is_sqlite else _dump_postgresql(part)
+        # After the database, so that the copy contains each account that the database lacks.
+        erasure.append_to_log(Erasure.objects.values_list("pk", flat=True))
+        shutil.copy(erasure.log_file(), deletions_beside(file))
         part.rename(file)
     except (OSError, sqlite3.Error) as error:
         raise BackupFailed(f"The backup failed: {error}") from None
     finally:
         part.unlink(missing_ok=True)
     return file
+
+
+def deletions_beside(file: Path) -> Path:
+    """Return the path of the copy of ``DELETION_LOG`` that belongs to the backup ``file``."""
+    return file.with_suffix(".deletions.log")
 
 
 def _copy_sqlite(part: Path) -> None:

@@ -6,14 +6,15 @@ import sys
 from pathlib import Path
 
 import pytest
-from django.core.management import call_command
+from django.core.management import CommandError, call_command
 from django.test import Client as Browser
 
+from accounts.users.models import User
 from tests.support.api import call, get_tokens, is_good, renew
 from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
 from tests.support.nodes import POSTGRES_PROVED, database
-from tests.support.signin import signed_in
+from tests.support.signin import set_up, signed_in
 from tests.support.site import ROOT, Site
 from tests.support.steps import (
     LOGIN,
@@ -61,8 +62,8 @@ def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
         said = run(backup, site, tmp_path)
         assert "SECRET_KEY, from " in said
         assert (site.data_dir / "secret_key").read_text() not in said
-        (file,) = (tmp_path / "backups").iterdir()
-        assert file.stat().st_mode & 0o777 == 0o600
+        files = list((tmp_path / "backups").iterdir())
+        assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 2
         # After the backup, all sessions and the API key are revoked, and bob signs up.
         sql(site, "UPDATE accounts_loginsession SET ended_at = begun_at")
         sql(site, "DELETE FROM accounts_apikey")
@@ -89,9 +90,25 @@ def test_after_restore_can_lock_all_passwords():
     browser = signed_in(make_user("alice"))
     assert is_signed_in(browser)
 
-    call_command("after_restore", "--lock-passwords", verbosity=0)
+    call_command("after_restore", "--lock-passwords", "--no-deletions", verbosity=0)
 
     assert not is_signed_in(browser)
     stranger = Browser()
     assert sign_in(stranger, "alice").status_code == 200
     assert not is_signed_in(stranger)
+
+
+@pytest.mark.django_db
+def test_after_restore_asks_for_the_log_of_deletions(tmp_path, settings):
+    set_up(settings, deletion_log=str(tmp_path / "deletions.log"))
+    alice = make_user("alice")
+    with pytest.raises(CommandError, match="--deletions FILE"):
+        call_command("after_restore")
+    with pytest.raises(CommandError, match="--deletions FILE"):
+        call_command("after_restore", "--deletions", tmp_path / "missing")
+    copy = tmp_path / "copy"
+    copy.write_text(f"2026-11-30T02:00:00Z {alice.pk}\n")
+
+    call_command("after_restore", "--deletions", copy, verbosity=0)
+
+    assert not User.objects.exists()

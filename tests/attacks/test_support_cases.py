@@ -156,7 +156,7 @@ def test_the_password_of_the_sign_in_and_a_mailed_link_open_together_when_guesse
 
 def test_a_restore_ends_requests_that_may_have_been_stopped_since(seed, clock):
     assert asks_to_wait(Client(), reset_link())
-    call_command("after_restore")
+    call_command("after_restore", "--no-deletions")
 
     assert recovery.running(alice()) is None
 

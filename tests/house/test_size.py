@@ -2,8 +2,8 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 28_900
-MOST_FILES = 320
+MOST_LINES = 29_100
+MOST_FILES = 325
 LARGEST_PACKAGE = 3_000
 # Lines of tests for each line of code.
 MOST_TESTS = 1.36

@@ -1,4 +1,6 @@
-"""``after_restore``: revoke access that a restored backup may have brought back.
+"""``after_restore``: erase accounts and revoke access that a backup may have brought back.
+
+Accounts that were deleted after the backup exist again. The log of deletions says which.
 
 What was revoked after the backup is valid again once the backup is restored. The command cannot
 know what that is. Therefore it revokes everything that gives access without a new sign-in, such as
@@ -6,9 +8,10 @@ all sessions and API keys. The history of each account lists what was revoked, a
 keys are notified by email.
 """
 
+from pathlib import Path
 from typing import Any
 
-from django.core.management.base import BaseCommand, CommandParser
+from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import transaction
 from django.db.models import F
 
@@ -16,6 +19,7 @@ from accounts.activity import notices
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
+from accounts.deletion import erasure
 from accounts.management.answers import COMMAND_LINE
 from accounts.recovery.models import Recovery
 from accounts.recovery.services import NO_REQUEST
@@ -33,11 +37,21 @@ class Command(BaseCommand):
     """
 
     help = (
-        "Revoke every session, API key, trusted browser, emailed code, registration token and "
-        "signing key."
+        "Delete again the accounts that were deleted after the backup, and revoke every session, "
+        "API key, trusted browser, emailed code, registration token and signing key."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
+        deletions = parser.add_mutually_exclusive_group()
+        deletions.add_argument(
+            "--deletions",
+            type=Path,
+            metavar="FILE",
+            help="the newest copy of DELETION_LOG, as beside each backup, if DELETION_LOG was lost",
+        )
+        deletions.add_argument(
+            "--no-deletions", action="store_true", help="no account was deleted after the backup"
+        )
         parser.add_argument(
             "--lock-passwords",
             action="store_true",
@@ -45,7 +59,17 @@ class Command(BaseCommand):
             "changed after the backup are valid again",
         )
 
-    def handle(self, *_args: Any, lock_passwords: bool, **_options: Any) -> None:
+    def handle(
+        self,
+        *_args: Any,
+        lock_passwords: bool,
+        deletions: Path | None,
+        no_deletions: bool,
+        **_options: Any,
+    ) -> None:
+        # First, because owners of revoked API keys are notified.
+        if not no_deletions:
+            self._delete_again(deletions)
         with transaction.atomic():
             # A new version invalidates trusted browsers and pending sign-ins.
             User.objects.update(credential_version=F("credential_version") + 1)
@@ -66,6 +90,27 @@ class Command(BaseCommand):
         counts = [_end_of(user) for user in having]
         ended, keys = (sum(count) for count in zip(*counts, strict=True)) if counts else (0, 0)
         self.stdout.write(f"{ended} sessions and {keys} API keys were revoked.")
+
+    def _delete_again(self, copy: Path | None) -> None:
+        """Erase the accounts in ``copy`` and in ``DELETION_LOG``, if there is one."""
+        files = dict.fromkeys((copy or erasure.log_file(), erasure.log_file()))
+        try:
+            user_ids = [
+                user_id
+                for file in files
+                if file == copy or not copy or file.exists()
+                for user_id in erasure.read_log(file)
+            ]
+        except OSError as error:
+            raise CommandError(
+                f"{error.filename} cannot be read ({error.strerror}). Accounts that were deleted "
+                "after the backup exist again. Pass the newest copy of DELETION_LOG, such as the "
+                "one beside the newest backup, as --deletions FILE; or pass --no-deletions if no "
+                "account was deleted."
+            ) from None
+        count = erasure.erase_restored(user_ids)
+        erasure.clean_up(is_large_allowed=True)
+        self.stdout.write(f"{count} accounts were deleted again.")
 
 
 @transaction.atomic

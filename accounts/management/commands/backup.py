@@ -6,7 +6,13 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.management.answers import ResultCommand
-from accounts.management.databases import BackupFailed, back_up, digest_of, secrets_to_keep
+from accounts.management.databases import (
+    BackupFailed,
+    back_up,
+    deletions_beside,
+    digest_of,
+    secrets_to_keep,
+)
 
 
 class Command(ResultCommand):
@@ -27,6 +33,7 @@ class Command(ResultCommand):
             "file": str(file),
             "bytes": file.stat().st_size,
             "sha256": digest_of(file),
+            "deletions": str(deletions_beside(file)),
             "secrets": secrets_to_keep(),
         }
 
@@ -35,6 +42,7 @@ class Command(ResultCommand):
         return "\n".join(
             [
                 f"{facts['file']}: {facts['bytes']:,} bytes, SHA-256 {facts['sha256']}",
+                f"The ids of the accounts that were deleted so far: {facts['deletions']}",
                 "A restore also needs these secrets. Keep copies of them in another place:",
                 *secrets,
             ]
