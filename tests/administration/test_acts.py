@@ -42,6 +42,7 @@ from tests.support.administration import (
 from tests.support.api_keys import key_of, row_of
 from tests.support.apps import asked_for, connect_app, make_app
 from tests.support.disputes import NEW, accept_notices, reset_link, sets_password
+from tests.support.lockdown import switch_off
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
 from tests.support.steps import (
@@ -91,10 +92,6 @@ def with_request(user):
     recovery.ask(again(user), Proof.now(Method.MAIL, address_of("alice")), actor=Actor())
 
 
-def switched_off(user):
-    User.objects.filter(pk=user.pk).update(is_active=False)
-
-
 def to_be_deleted(user):
     deletion.request(user, Actor())
 
@@ -113,7 +110,7 @@ PREPARED: dict[str, tuple[Callable[[User], object], str]] = {
     "decide": (with_request, "support_decided"),
     "lock": (id, "locked_down"),
     "deactivate": (id, "switched_off"),
-    "reactivate": (switched_off, "switched_on"),
+    "reactivate": (switch_off, "switched_on"),
     "delete": (id, "deletion_requested"),
     "undo-deletion": (to_be_deleted, "deletion_undone"),
 }
@@ -340,7 +337,7 @@ def test_staff_sign_out_several_people(three):
 
 def test_the_page_says_who_is_left_out_and_why(three):
     helper, carol = member("helper", "Support"), desk()
-    switched_off(three[1])
+    switch_off(three[1])
     chosen = [*three, helper, User.objects.get(username="carol")]
 
     page = bulk_page(choose(carol, "deactivate", chosen))

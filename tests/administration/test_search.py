@@ -25,6 +25,7 @@ from accounts.users.models import Identity, PendingSignup, User
 from tests.support.administration import HERE, LIST, desk, page_of
 from tests.support.api_keys import key_of, row_of
 from tests.support.apps import connect_app, make_app
+from tests.support.lockdown import switch_off
 from tests.support.second_factor import enrolled
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user, sign_up
@@ -60,7 +61,7 @@ PLANTED: dict[str, Callable[[User], Any]] = {
     "unconfirmed": lambda user: User.objects.filter(pk=user.pk).update(email=""),
     "no_factor": lambda _user: None,
     "locked": lambda user: lock_down(user, Actor()),
-    "switched_off": lambda user: User.objects.filter(pk=user.pk).update(is_active=False),
+    "switched_off": switch_off,
     "deletion": lambda user: User.objects.filter(pk=user.pk).update(deletion_due=clock.now()),
     "staff": lambda user: User.objects.filter(pk=user.pk).update(is_superuser=True),
     "never_seen": lambda user: User.objects.filter(pk=user.pk).update(last_login=None),

@@ -141,12 +141,6 @@ DEEP = "[" * 5000 + "]" * 5000
 ODD_KEYS = (r'{"keys": [{"kty": "EC", "x": "\ud800"}]}', f'{{"keys": {DEEP}}}')
 
 
-def app(name="Paperless"):
-    """Register an app in the service; return it and its secret."""
-    client = Client(name=name, redirect_uris=[WEB])
-    return client, clients.create(client, Actor(name="@operator"))
-
-
 def everything():
     return serializers.serialize("json", [*Client.objects.all(), *ClientSecret.objects.all()])
 
@@ -163,7 +157,7 @@ def posts_refused(browser):
 
 @pytest.mark.parametrize("role", ["Auditor", "Support", "Manager"])
 def test_no_role_below_superuser_sees_or_changes_apps(role):
-    app()
+    new_app()
     browser = desk(role)
 
     for path in (LIST, ADD, page_of(the_app())):
@@ -172,7 +166,7 @@ def test_no_role_below_superuser_sees_or_changes_apps(role):
 
 
 def test_staff_who_may_only_see_apps_change_nothing_and_see_no_form():
-    app()
+    new_app()
     browser = staff_with("view_client", "help_user")[1]
 
     page = browser.get(page_of(the_app()))
@@ -184,7 +178,7 @@ def test_staff_who_may_only_see_apps_change_nothing_and_see_no_form():
 
 
 def test_staff_who_may_register_apps_cannot_change_those_of_others():
-    before, _secret = app()
+    before = new_app().client
     browser = staff_with("add_client")[1]
 
     assert change(browser, name="Wiki").status_code == 403
@@ -194,7 +188,7 @@ def test_staff_who_may_register_apps_cannot_change_those_of_others():
 
 
 def test_in_a_browser_left_open_nobody_gets_a_secret_or_changes_an_app(clock):
-    app()
+    new_app()
     browser = superuser()[1]
     clock.advance(minutes=11)
     before = everything()
@@ -207,7 +201,7 @@ def test_in_a_browser_left_open_nobody_gets_a_secret_or_changes_an_app(clock):
 
 
 def test_a_link_makes_no_secret_and_disables_nothing():
-    app()
+    new_app()
     browser = superuser()[1]
     before = everything()
 
@@ -218,7 +212,7 @@ def test_a_link_makes_no_secret_and_disables_nothing():
 
 
 def test_an_old_page_cannot_bring_back_a_removed_redirect_uri():
-    app()
+    new_app()
     browser, other = superuser()[1], superuser("dave")[1]
     old = browser.get(page_of(the_app())).context["adminform"].form
     change(other, redirect_uris=f"{WEB}/new")
@@ -230,18 +224,18 @@ def test_an_old_page_cannot_bring_back_a_removed_redirect_uri():
 
 
 def test_a_change_does_not_enable_an_app_that_is_disabled_at_the_same_moment():
-    read_before, secret = app()
+    app = new_app()
     clients.set_enabled(the_app(), Actor(), enabled=False)
 
-    read_before.name = "Wiki"
-    clients.change(read_before, ["name"], Actor())
+    app.client.name = "Wiki"
+    clients.change(app.client, ["name"], Actor())
 
     assert the_app().name == "Wiki"
-    assert clients.authenticate(the_app().pk, secret) is None
+    assert clients.authenticate(the_app().pk, app.secret) is None
 
 
 def test_admin_filters_do_not_reveal_the_digest_of_a_secret():
-    app()
+    new_app()
     browser = superuser()[1]
 
     of_secrets = ("client_secrets__digest__startswith", "client_secrets__isnull")
@@ -267,8 +261,8 @@ def test_malformed_ids_and_texts_in_the_admin_cause_no_server_error():
 
 
 def test_only_the_whole_text_of_its_own_secret_authenticates_an_app(django_assert_num_queries):
-    client, secret = app()
-    other_secret = app("Wiki")[1]
+    app, other_secret = new_app(), new_app("Wiki").secret
+    client, secret = app.client, app.secret
     digest, body = client.client_secrets.get().digest, secret[:32] + secret[32:64][::-1]
     forged = body + _checksum(body)
     assert secret[32:64] not in everything()

@@ -47,9 +47,9 @@ from tests.support.webauthn import registered
 SESSIONS = "/accounts/sessions/"
 
 
-def copy_of(browser):
+def copy_of(browser, thief=None):
     """Return another browser with a copy of the session cookie."""
-    thief = Client()
+    thief = thief or Client()
     thief.cookies["sessionid"] = browser.cookies["sessionid"].value
     return thief
 
@@ -243,11 +243,6 @@ def signed_in_at(client, username="alice"):
     return client
 
 
-def with_cookie_of(owner, thief):
-    thief.cookies["sessionid"] = owner.cookies["sessionid"].value
-    return thief
-
-
 def test_a_session_in_another_browser_reaches_nothing_before_reauthentication():
     # The API reference, which is public, has a carol in its examples.
     alice, carol, owner = make_user("alice"), make_staff("carol-of-staff"), browser()
@@ -255,7 +250,7 @@ def test_a_session_in_another_browser_reaches_nothing_before_reauthentication():
     signed_in(carol)
     owner.post(SESSIONS, {"others": "1"})
     message, other = b"1 other session was signed out", signed_in(carol)
-    thief = with_cookie_of(owner, browser(CURL))
+    thief = copy_of(owner, browser(CURL))
     everything = {"others": "1", "password": WRONG, "is_active": "on", "is_staff": "on"}
 
     for route in PAGES - OPEN:

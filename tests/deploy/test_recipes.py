@@ -9,14 +9,13 @@ import stat
 import time
 from collections import Counter
 from contextlib import ExitStack
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from threading import Thread
 
 import pytest
 
 from authsite.serving.server import RETIRED_SECONDS, START_SECONDS
 from tests.support.process import LATER_SECONDS, free_port, listening, within
 from tests.support.proxies import EDGE, NAME, ORIGIN, Caddy, Nginx, recorded_ip
+from tests.support.receiver import Server, say
 from tests.support.site import production
 from tests.support.steps import LOGIN
 
@@ -32,42 +31,21 @@ def site(tmp_path_factory):
         yield running
 
 
-class OtherNode:
+class OtherNode(Server):
     """A node that answers each request with ``status``, and counts the requests by method.
 
     It is ready, unless it answers 503, and does not count the requests that ask it for that.
     """
 
     def __init__(self, status):
-        self.asked = asked = Counter[str]()
+        super().__init__()
+        self.status, self.asked = status, Counter[str]()
+        self.place = f"127.0.0.1:{self.port}"
 
-        class Handler(BaseHTTPRequestHandler):
-            def handle(self):
-                self.handle_one_request()
-
-            def do_GET(self):
-                is_health = self.path == "/health/ready"
-                asked[self.command] += not is_health
-                self.rfile.read(int(self.headers.get("Content-Length", 0)))
-                self.send_response(200 if is_health and status != 503 else status)
-                self.send_header("Content-Length", "0")
-                self.end_headers()
-
-            do_POST = do_GET  # noqa: N815 the name that the library calls
-
-            def log_message(self, *_words):
-                pass
-
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.place = f"127.0.0.1:{self._server.server_port}"
-
-    def __enter__(self):
-        Thread(target=self._server.serve_forever, daemon=True).start()
-        return self
-
-    def __exit__(self, *_error):
-        self._server.shutdown()
-        self._server.server_close()
+    def receive(self, request, _body):
+        is_health = request.path == "/health/ready"
+        self.asked[request.command] += not is_health
+        say(200 if is_health and self.status != 503 else self.status)(request)
 
 
 def nginx_with(folder, site, place):

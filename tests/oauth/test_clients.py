@@ -50,6 +50,7 @@ from tests.support.client_keys import (
 )
 from tests.support.forgeries import encoded, key_of
 from tests.support.invitations import superuser
+from tests.support.oauth_client import new_app
 from tests.support.receiver import say
 from tests.support.steps import mail_to
 
@@ -272,12 +273,6 @@ def confidential(name="Paperless", **fields):
     return client, clients.create(client, Actor(name="@operator"))
 
 
-def public():
-    client = Client(name="Cli", redirect_uris=[WEB], is_public=True)
-    clients.create(client, Actor(name="@operator"))
-    return client
-
-
 def basic(client_id, secret):
     return "Basic " + base64.b64encode(f"{client_id}:{secret}".encode()).decode()
 
@@ -303,7 +298,7 @@ def found(*arguments, **form):
 
 def test_each_client_authenticates_by_the_methods_of_its_kind():
     paperless, secret = confidential()
-    cli = public()
+    cli = new_app("Cli", is_public=True).client
 
     assert found(basic(paperless.pk, secret)) == paperless
     assert found(basic(paperless.pk, secret), client_id=paperless.pk) == paperless
@@ -342,7 +337,7 @@ def test_two_methods_at_once_are_refused():
 
 def test_public_clients_have_no_secret_and_others_need_theirs():
     paperless, secret = confidential()
-    cli = public()
+    cli = new_app("Cli", is_public=True).client
 
     assert found() == "invalid_client"
     assert found(client_id=paperless.pk) == "invalid_client"

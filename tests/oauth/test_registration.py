@@ -1,7 +1,5 @@
 """Apps that register themselves (RFC 7591), their metadata, and the documents of the provider."""
 
-import io
-import json
 from urllib.parse import urlsplit
 
 import pytest
@@ -18,7 +16,7 @@ from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.models import Connection
 from accounts.oauth.protocol import OAuthError
 from tests.support.api import claims_of
-from tests.support.apps import LIST, OAUTH, OPENID, WEB, document, the_app
+from tests.support.apps import LIST, OAUTH, OPENID, WEB, document, run, the_app
 from tests.support.authorize import allow, begin, result
 from tests.support.client_keys import public_of
 from tests.support.forgeries import key_of
@@ -32,15 +30,9 @@ TOKENS = "/admin/oauth/registrationtoken/"
 SERVICE = "https://wiki.example.org"
 
 
-def printed_by(*arguments):
-    output = io.StringIO()
-    call_command("registration_token", *arguments, "--json", stdout=output)
-    return json.loads(output.getvalue())
-
-
 def test_an_app_registers_itself_and_is_told_all_that_is_stored(settings):
     set_up(settings, token_audiences=(SERVICE,))
-    made = printed_by("--scope", "openid", "email", "--audience", SERVICE)
+    made = run("registration_token", "--scope", "openid", "email", "--audience", SERVICE)
     asked = {
         "token_endpoint_auth_method": "client_secret_post",
         "grant_types": ["authorization_code", DEVICE],
@@ -78,7 +70,7 @@ def test_an_app_without_a_secret_gets_none(method):
 
 
 def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(clock):
-    text = printed_by("--clients", "2", "--days", "3")["registration_token"]
+    text = run("registration_token", "--clients", "2", "--days", "3")["registration_token"]
 
     assert [self_register(text).status_code for _ in range(3)] == [201, 201, 401]
     late = new_token(days=3)
@@ -98,7 +90,7 @@ def test_a_token_registers_as_many_apps_as_it_was_made_for_until_it_expires(cloc
 )
 def test_the_command_refuses_tokens_without_bounds(arguments):
     with pytest.raises(CommandError):
-        printed_by(*arguments)
+        run("registration_token", *arguments)
     assert not RegistrationToken.objects.exists()
 
 
