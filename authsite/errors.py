@@ -25,6 +25,7 @@ from accounts.common import database
 from accounts.common.errors import PublicError, RateLimited
 from accounts.common.pages import safe_next
 from accounts.users.forms import ProfileForm
+from accounts.users.services import AccountChanged
 
 
 @dataclass(frozen=True)
@@ -171,6 +172,16 @@ def _outage_detail(error: BaseException | None) -> str:
     return DISK_FULL if database.is_disk_full(error) else UNREACHABLE
 
 
+def as_public_error(error: Exception) -> PublicError | None:
+    """Return ``error`` if it is a :class:`PublicError`, or the one that it amounts to, or None.
+
+    If a row cannot be stored because another one is gone, the account was erased meanwhile.
+    """
+    if database.is_reference_gone(error):
+        return AccountChanged()
+    return error if isinstance(error, PublicError) else None
+
+
 def public_error(request: HttpRequest, error: PublicError) -> HttpResponse:
     """Return the page for a :class:`PublicError` that a view has raised, with its status."""
     if not isinstance(error, RateLimited):
@@ -219,8 +230,8 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
     The body has ``detail`` and ``code``, or the errors of each field. If the result is None, REST
     framework raises the exception again, and Django logs it.
     """
-    if isinstance(error, PublicError):
-        return _api_public_error(error)
+    if public := as_public_error(error):
+        return _api_public_error(public)
     if database.is_outage(error):
         database.report(error)
         body = {"detail": _outage_detail(error), "code": CODES[503]}

@@ -30,11 +30,10 @@ from django.utils.translation import gettext as _
 
 from accounts.activity.notices import combine_mails
 from accounts.common.client_info import behind_proxies, parse_ip
-from accounts.common.errors import PublicError
 from accounts.common.key_text import PATTERN
 from accounts.common.localization import spoken, zone
 from accounts.tokens import dpop
-from authsite.errors import FAILED, api_refusal, is_call, public_error, refuse
+from authsite.errors import FAILED, api_refusal, as_public_error, is_call, public_error, refuse
 from authsite.serving.capacity import LONGEST_LENGTH
 
 LONGEST_CONTENT_TYPE = 500
@@ -308,9 +307,8 @@ class PublicErrorMiddleware(Middleware):
     """Turns a :class:`PublicError` that a view has raised into a page."""
 
     def process_exception(self, request: HttpRequest, exception: Exception) -> HttpResponse | None:
-        if isinstance(exception, PublicError):
-            return public_error(request, exception)
-        return None
+        error = as_public_error(exception)
+        return public_error(request, error) if error else None
 
 
 PATHS = {"/.well-known/jwks.json"}

@@ -17,7 +17,14 @@ from functools import cached_property
 from time import monotonic
 from typing import Any, override
 
-from django.db import InterfaceError, InternalError, OperationalError, connection, models
+from django.db import (
+    IntegrityError,
+    InterfaceError,
+    InternalError,
+    OperationalError,
+    connection,
+    models,
+)
 from django.db.models import Model, QuerySet, sql
 
 log = logging.getLogger(__name__)
@@ -27,6 +34,8 @@ log = logging.getLogger(__name__)
 PASSING = {"25P03", "25006"}
 # The error codes of a full disk: that of PostgreSQL, and those of SQLite.
 FULL = {"53100", "SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}
+# A row refers to one that was deleted since the request had read it.
+GONE = {"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"}
 # The seconds for which a full disk is reported after the last error.
 REMEMBERED_SECONDS = 4.0
 
@@ -43,6 +52,11 @@ def is_outage(error: BaseException | None) -> bool:
 def is_disk_full(error: BaseException | None) -> bool:
     """Return whether ``error`` means that the disk of the database is full."""
     return code_of(error) in FULL
+
+
+def is_reference_gone(error: BaseException | None) -> bool:
+    """Return whether ``error`` means that a row refers to a deleted row, such as an account."""
+    return isinstance(error, IntegrityError) and code_of(error) in GONE
 
 
 def report(error: BaseException) -> None:

@@ -324,8 +324,14 @@ def lock_row(user: User) -> User:
 
 
 def lock_row_as_is(user: User) -> User:
-    """Lock and return the row of ``user``, even if the account was deactivated or changed."""
-    return User.objects.select_for_update(no_key=True).get(pk=user.pk)
+    """Lock and return the row of ``user``, even if the account was deactivated or changed.
+
+    Raises:
+        AccountChanged: the account was erased since ``user`` was read.
+    """
+    if held := User.objects.select_for_update(no_key=True).filter(pk=user.pk).first():
+        return held
+    raise AccountChanged
 
 
 @transaction.atomic

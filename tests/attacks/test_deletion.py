@@ -13,10 +13,13 @@ from accounts.deletion import services as deletion
 from accounts.emails import services as emails
 from accounts.recovery.locks import lock_down
 from accounts.sessions.models import LoginSession
+from accounts.signin import services as signin
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
+from accounts.users.services import AccountChanged
 from tests.support.administration import act, desk
 from tests.support.api import call
+from tests.support.erasure import erase
 from tests.support.oauth_client import new_app
 from tests.support.passkeys import options_of, post_credential
 from tests.support.second_factor import CHALLENGE, unused_code
@@ -37,6 +40,8 @@ from tests.support.steps import (
 from tests.support.webauthn import registered
 
 pytestmark = pytest.mark.django_db
+
+JSON = "application/json"
 
 DELETE, KEEP, UNDO = "/accounts/delete/", "/accounts/delete/keep/", "/accounts/delete/undo/"
 RESET, CODE = "/accounts/password/reset/", "/accounts/login/code/"
@@ -208,3 +213,31 @@ def test_the_last_superuser_stays():
     make_staff("dave")
     assert "will be deleted" in browser.post(DELETE, {"username": "carol"}).text
     assert due(carol)
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize(
+    "path, fields, options",
+    [
+        ("/accounts/login/", {"login": "alice", "password": WRONG}, {}),
+        ("/api/v1/token/", {"username": "alice", "password": WRONG}, {"content_type": JSON}),
+    ],
+)
+def test_an_erasure_during_a_sign_in_causes_no_server_error(monkeypatch, path, fields, options):
+    alice, real = make_user("alice"), signin.record
+
+    def record_too_late(*args, **kwargs):
+        assert erase(alice)
+        return real(*args, **kwargs)
+
+    monkeypatch.setattr(signin, "record", record_too_late)
+
+    assert Client().post(path, fields, **options).status_code == 409
+
+
+def test_an_erasure_before_a_change_causes_no_server_error():
+    alice = make_user("alice")
+    assert erase(alice)
+
+    with pytest.raises(AccountChanged):
+        users.lock_row_as_is(alice)
