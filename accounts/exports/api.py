@@ -80,6 +80,8 @@ class ExportView(APIView):
 
     area = "profile"
     permission_classes = (MayExport,)
+    # A HEAD request would use up the file.
+    http_method_names = ("get", "options")
 
     @extend_schema(
         operation_id="get_export",

@@ -211,6 +211,7 @@ def test_over_the_api_the_file_follows_the_answer_202_and_is_there_once(alice):
     assert (waiting.status, waiting["steps_done"], waiting.headers["Retry-After"]) == (202, 0, "2")
 
     services.make_due()
+    assert call(path, method="HEAD", token=token).status == 405
     made = call(path, token=token)
 
     assert (made.status, made.headers["Content-Type"]) == (200, "application/zip")
