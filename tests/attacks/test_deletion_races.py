@@ -7,6 +7,7 @@ import pytest
 from tests.support.api import get_tokens, renew
 from tests.support.nodes import server_errors
 from tests.support.races import (
+    WAITS,
     browsers,
     confirmed,
     live_sessions,
@@ -15,10 +16,33 @@ from tests.support.races import (
     times_in_history,
 )
 from tests.support.recovery_races import mailed
-from tests.support.site import together
+from tests.support.site import Site, together
 from tests.support.steps import sql
 
 DELETE, KEEP, UNDO = "/accounts/delete/", "/accounts/delete/keep/", "/accounts/delete/undo/"
+
+# Lets the owner and the daily job meet twice, and prints for each what the later one does.
+MEETING = f"""{WAITS}
+from threading import Thread
+from django.db import transaction
+from accounts.activity.services import Actor
+from accounts.common import clock
+from accounts.deletion import erasure, services
+from accounts.users.models import User
+from tests.support.steps import make_user
+
+alice, done = make_user("alice", deletion_due=clock.now()), []
+acts = [lambda: services.undo(alice, Actor()), lambda: erasure.erase(alice.pk)]
+for first, later in (acts, acts[::-1]):
+    thread = Thread(target=lambda: done.append(later()))
+    with transaction.atomic():
+        assert first()
+        thread.start()
+        print(waits(thread), end=" ")
+    thread.join()
+    print(done, User.objects.filter(deletion_due=None).count())
+    User.objects.update(deletion_due=clock.now())
+"""
 
 
 def at_once(*acts):
@@ -78,3 +102,12 @@ RACES = [deleted_while_people_sign_in_and_renew, undone_and_locked_at_once]
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_races_of_deletions_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, f"delete{RACES.index(race)}")
+
+
+def test_an_owner_keeps_the_account_whole_or_the_daily_job_erases_it(postgres, tmp_path):
+    site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
+    site.make_database()
+
+    says = site.manage("shell", "--no-imports", "-c", MEETING)
+
+    assert says.splitlines() == ["True [False] 1", "True [False, False] 0"]
