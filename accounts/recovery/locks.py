@@ -256,7 +256,7 @@ def lock_down_by_link(
     with transaction.atomic():
         # Lock the user before the links, as all code does, to avoid a deadlock.
         owner = users.lock_row_as_is(notice.user)
-        row, _is_new = Recovery.objects.get_or_create(user=owner)
+        row = Recovery.lock(owner)
         ownership, shown = _shown(owner, wrong_at, proofs)
         # A lock of a locked account only reaches further back. Otherwise, it would only void links.
         is_further = owner.lock is None or ownership.lock != owner.lock
@@ -288,7 +288,7 @@ def lock_down_from_inside(
     proofs += _check_former(session.user, proofs, wrong_at, former, actor)
     with transaction.atomic():
         owner = users.lock_row_as_is(session.user)
-        row, _is_new = Recovery.objects.get_or_create(user=owner)
+        row = Recovery.lock(owner)
         ownership, shown = _shown(owner, wrong_at, proofs)
         if not _may_lock_inside(ownership, shown, row):
             raise OneMore

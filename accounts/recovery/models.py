@@ -57,6 +57,14 @@ class Recovery(models.Model):
         return cls.objects.filter(is_warned, asked_at__isnull=False)
 
     @classmethod
+    def lock(cls, user: User) -> Self:
+        """Return the row of ``user``, locked until the transaction ends, or a new one.
+
+        Otherwise, the daily job could delete it as forgotten while something is added to it.
+        """
+        return cls.objects.select_for_update(no_key=True).get_or_create(user=user)[0]
+
+    @classmethod
     def cases_of(cls, user: User) -> list[list[str]]:
         """Return the kinds of things that each person has shown who asked Support to decide."""
         row = cls.objects.filter(user=user).first()

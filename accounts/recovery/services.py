@@ -241,7 +241,7 @@ def ask_support(user: User, *proofs: Proof, actor: Actor) -> None:
         found = assess(owner, *proofs)
         if not found.may_ask_support:
             raise NotOffered
-        row, _is_new = Recovery.objects.get_or_create(user=owner)
+        row = Recovery.lock(owner)
         shown = _stored(found.shown)
         if shown not in row.cases:
             row.at_support, row.support_asked_at = [*row.cases, shown], clock.now()
@@ -266,7 +266,7 @@ def ask(user: User, *proofs: Proof, actor: Actor) -> None:
         if not found.may_ask:
             return
         stop(found.running)
-        row, _is_new = Recovery.objects.get_or_create(user=owner)
+        row = Recovery.lock(owner)
         row.asked = _stored(found.shown)
         row.asked_at, row.warned_at = clock.now(), None
         row.mails = _tell(owner, row, found.ownership, actor)
@@ -387,11 +387,13 @@ def _remind(row: Recovery) -> bool:
     return True
 
 
+@transaction.atomic
 def prune() -> int:
     """Delete the rows that hold nothing of the last weeks; return how many were deleted."""
     since = clock.now() - rule.MONTH
     times = ("opened_at", "stopped_at", "asked_at", "support_asked_at")
-    rows = Recovery.objects.exclude(pk__in=Recovery.current().values("pk"))
+    rows = Recovery.objects.select_for_update(no_key=True)
+    rows = rows.exclude(pk__in=Recovery.current().values("pk"))
     for name in times:
         rows = rows.exclude(**{f"{name}__gt": since})
     gone = [row.pk for row in rows if not row.locked_alone_by()]

@@ -242,6 +242,7 @@ def review(request: HttpRequest) -> HttpResponseBase:
         "rows": former_credentials.suspended(session.user),
         "identities": suspension.suspended_identities(session.user),
         "removed": former_credentials.removed(session.user, former_credentials.Kind.EMAIL),
+        "removed_factors": former_credentials.removed(session.user, former_credentials.Kind.FACTOR),
     }
     return render(request, "accounts/recovery/review.html", context)
 

@@ -3,8 +3,8 @@
 Each race lists the pairs of acts that happen at once in it: (a) a lock by link, (b) a lock in a
 session, (c) a reset of a locked account, (d) a recovery request, (e) the end of its waiting period,
 (f) an objection to it, (g) a second step, (h) a review, (i) a change of the account, (j) signing
-out everywhere else. A locked account has no session, so c never meets b, h, i or j.
-``test_session_races`` covers jj.
+out, (k) a question to Support, (l) a decision of Support. A locked account has no session, so c
+never meets b, h, i or j. ``test_session_races`` covers jj.
 """
 
 import random
@@ -16,20 +16,25 @@ from functools import partial
 
 import pytest
 
+from tests.support.administration import LIST, REASON
 from tests.support.nodes import AT_ONCE, Nodes, server_errors
 from tests.support.races import (
     SESSIONS,
+    WAITS,
     browsers,
     confirmed,
     live_sessions,
+    page_of,
     tabs_of,
     times_in_history,
+    two_staff,
 )
 from tests.support.recovery_races import (
     CHANGE,
     EMAIL,
     LOCKDOWN,
     NEW,
+    RESET,
     mailed,
     opens,
     reset_link,
@@ -37,8 +42,8 @@ from tests.support.recovery_races import (
 )
 from tests.support.second_factor import CHALLENGE, SETUP, code_of, seed_on
 from tests.support.second_factor_races import after_password, enrolled
-from tests.support.site import Client, Response, together
-from tests.support.steps import PASSWORD, sql
+from tests.support.site import Client, Response, Site, together
+from tests.support.steps import LOGIN, LOGOUT, PASSWORD, sql
 
 REVIEW = "/accounts/review/"
 LOST = "remove your second factors"
@@ -48,6 +53,33 @@ CREDENTIALS = {
     "accounts_authenticator": "made_at",
     "accounts_recoverycodes": "made_at",
 }
+# Lets the daily job meet a question to Support that is not committed yet, and the other way round.
+# Prints whether the later one waits, and what Support is asked to decide.
+ASKING = f"""{WAITS}
+from threading import Thread
+from django.db import transaction
+from accounts.activity.services import Actor
+from accounts.common.proofs import Method, Proof
+from accounts.recovery import services as recovery
+from accounts.recovery.models import Recovery
+from accounts.users.models import User
+from tests.support.steps import make_user
+
+def ask():
+    recovery.ask_support(User.objects.get(), Proof.now(Method.PASSWORD), actor=Actor())
+
+make_user("alice")
+for first, second in ((ask, recovery.prune), (recovery.prune, ask)):
+    Recovery.objects.update_or_create(user=User.objects.get(), defaults={{"at_support": []}})
+    thread = Thread(target=second)
+    with transaction.atomic():
+        first()
+        thread.start()
+        print(waits(thread))
+    thread.join()
+    print(Recovery.cases_of(User.objects.get()))
+    Recovery.objects.update(support_asked_at=None)
+"""
 OWNED = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
 
 type Act = Callable[[], Response]
@@ -161,6 +193,20 @@ def assert_locked(owner):
     assert owner.rows("accounts_pendingemail") == []
 
 
+def at_desk(owner, act, **fields):
+    """Return an act for each of two superusers, who are at different nodes."""
+    staff = two_staff(owner.nodes, owner.name)
+    page, form = f"{page_of(staff[0], owner.name)}{act}/", {"reason": REASON, **fields}
+    return [partial(browser.post, page, form, csrf=browser.csrf(LIST)) for browser in staff]
+
+
+def asking_support(browser, name):
+    """Show the password of a locked account; return the act of asking Support to decide."""
+    answer = browser.post(LOGIN, {"login": name, "password": PASSWORD})
+    page = browser.get(answer.location).location
+    return ready(browser, page, lost="support")
+
+
 def one_waiting_period_is_finished_and_objected_to(nodes, name):
     """The waiting period ends once.
 
@@ -245,6 +291,7 @@ def locks_while_the_account_changes(nodes, name):
         ready(owner.tabs[4], CHANGE, password1=NEW),
         *(ready(tab, REVIEW, done="1") for tab in owner.tabs[5:7]),
         ready(other, SESSIONS, others="1"),
+        ready(owner.tabs[7], LOGOUT),
     )
 
     # Of the two links to one mailbox, one locks; each of the two tabs may have begun to lock, too.
@@ -327,6 +374,47 @@ def locks_and_requests_during_resets(nodes, name):
     assert len(owner.rows("accounts_authenticator")) == 1 - finished
 
 
+def decisions_of_support_while_the_wait_is_finished(nodes, name):
+    """Either the wait ends or Support decides, once. Pairs: dl ee el fl ll."""
+    owner = owner_of(nodes, name)
+    link = reset_link(nodes, name)
+    objection = request_that_is_due(owner, link, LOST)
+
+    at_once(
+        *at_desk(owner, "decide", target=f"{name}@example.org"),
+        *(ready(browser, link, lost="finish") for browser in owner.strangers[:2]),
+        ready(owner.strangers[2], link, lost="ask"),
+        delayed(ready(owner.tabs[0], objection, former=PASSWORD)),
+    )
+
+    kinds = ("factors_recovered", "support_decided", "recovery_cancelled")
+    finished, decided, stopped = owner.times_in_history(*kinds)
+    assert finished + decided + stopped == 1
+    assert len(owner.rows("accounts_authenticator")) == 1 - finished
+    assert owner.rows("accounts_recovery", "asked_at IS NOT NULL") == []
+
+
+def questions_to_support_while_its_decision_is_used(nodes, name):
+    """One password is set, and no case is left or lost. Pairs: ck cl kk kl."""
+    owner = owner_of(nodes, name)
+    assert owner.tabs[0].post(LOCKDOWN).status == 200
+    mailbox, (first, second, *guests) = reset_link(nodes, name), owner.strangers
+    ask = [asking_support(browser, name) for browser in (first, second)]
+    assert ask[0]().status == 302
+    assert at_desk(owner, "decide", target=f"{name}@example.org")[0]().status == 302
+    decision = mailed(nodes[0], f"{name}@", "Set a new password", rf"{RESET}[\w-]+/", count=2)
+
+    at_once(
+        *(ready(guests[i], decision, password1=NEW.format(i)) for i in range(3)),
+        *(delayed(ready(guest, mailbox, lost="support")) for guest in guests[3:5]),
+        delayed(ask[1]),
+    )
+
+    assert sum(opens(nodes, name, NEW.format(i)) for i in range(3)) == 1
+    assert owner.times_in_history("password_reset", "support_decided") == (1, 1)
+    assert owner.rows("accounts_recovery", what="at_support") == ["[]"]
+
+
 RACES = [
     one_waiting_period_is_finished_and_objected_to,
     asked_by_two_of_different_strength,
@@ -335,9 +423,22 @@ RACES = [
     a_lock_while_lost_factors_are_removed,
     resets_that_have_waited_and_objections,
     locks_and_requests_during_resets,
+    decisions_of_support_while_the_wait_is_finished,
+    questions_to_support_while_its_decision_is_used,
 ]
 
 
 @pytest.mark.parametrize("race", RACES, ids=lambda race: race.__name__)
 def test_dispute_races_at_two_processes_have_one_outcome(nodes, race):
     race(nodes, race.__name__.replace("_", "")[-18:])
+
+
+def test_the_daily_job_does_not_delete_a_question_to_support_that_is_being_asked(
+    postgres, tmp_path
+):
+    site = Site(data_dir=tmp_path, DATABASE_URL=postgres.database())
+    site.make_database()
+
+    says = site.manage("shell", "--no-imports", "-c", ASKING)
+
+    assert says.splitlines() == ["True", "[['password']]"] * 2

@@ -1,4 +1,4 @@
-"""Races between two server processes over resets, mailed codes, emails and lock links."""
+"""Races between two server processes over resets, mailed codes and emails."""
 
 import pytest
 
@@ -16,7 +16,6 @@ from tests.support.site import Client, together
 from tests.support.steps import PASSWORD, same_browser, sql
 
 BY_CODE = "/accounts/login/code/"
-LOGOUT = "/accounts/logout/"
 # The ids of a user's emails, and whether each is the primary one.
 ADDRESSES = """
     SELECT a.id, u.email = a.email FROM accounts_emailaddress a JOIN accounts_user u
@@ -146,40 +145,12 @@ def confirming_while_another_mail_is_asked_for(nodes, name):
     assert live_sessions(nodes, name) == 0
 
 
-def links_of_notices_while_people_sign_out(nodes, name):
-    """Lock links, sign-outs and revocations at the same moment cause no deadlock."""
-    owner, links = confirmed(nodes, name), []
-    new, tokens = browsers(nodes, 4)
-    for i in range(4):
-        assert sign_in(new[i], name, tokens[i]).status == 302
-        notice = mailed(nodes[0], f"{name}@", "new browser", rf"{LOCKDOWN}[\w-]+/", count=i + 1)
-        links.append(notice)
-    strangers, _ = browsers(nodes, 4)
-    link_tokens = [stranger.csrf(links[i]) for i, stranger in enumerate(strangers)]
-    csrf_tokens = [browser.csrf(LOGOUT) for browser in new]
-
-    def act(i):
-        if i < 4:
-            return strangers[i].post(links[i], {}, csrf=link_tokens[i])
-        if i % 2:
-            return new[i - 4].post(LOGOUT, {}, csrf=csrf_tokens[i - 4])
-        return new[i - 4].post("/accounts/sessions/", {"others": "1"}, csrf=csrf_tokens[i - 4])
-
-    answers = together(8, act)
-
-    assert server_errors(answers) == []
-    assert times_in_history(nodes, name, "locked_down") >= 1
-    assert live_sessions(nodes, name) == 0
-    assert owner.get("/").status == 302
-
-
 RACES = [
     eight_uses_of_one_mailed_code,
     resets_by_one_link_changes_and_a_sign_in,
     two_browsers_swap_and_remove_emails,
     one_email_confirmed_by_two_users,
     confirming_while_another_mail_is_asked_for,
-    links_of_notices_while_people_sign_out,
 ]
 
 

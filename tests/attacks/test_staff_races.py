@@ -6,34 +6,20 @@ import pytest
 
 from tests.support import apps
 from tests.support.administration import LIST, REASON
-from tests.support.races import confirmed, live_sessions, tabs_of, times_in_history
-from tests.support.second_factor import STEP_UP, confirm_recovery_codes, set_up_authenticator
+from tests.support.races import (
+    confirmed,
+    live_sessions,
+    page_of,
+    tabs_of,
+    times_in_history,
+    two_staff,
+)
 from tests.support.site import together
-from tests.support.steps import same_browser, sql
+from tests.support.steps import sql
 
 AT_ONCE = 4
 # Acts in an order in which each has something to do, with the event in the history of the person.
 ACTS = {"end-sessions": "all_ended", "deactivate": "switched_off", "reactivate": "switched_on"}
-
-
-def two_staff(nodes, name):
-    """Return browsers of two new superusers in turn, of each at one of the nodes."""
-    both = [confirmed(nodes, f"{name}{who}") for who in ("c", "d")]
-    for browser in both:
-        set_up_authenticator(browser)
-        assert confirm_recovery_codes(browser).status == 302
-    rights = "UPDATE accounts_user SET is_staff = TRUE, is_superuser = TRUE WHERE username IN "
-    sql(nodes[0], f"{rights}(?, ?)", f"{name}c", f"{name}d")
-    sql(nodes[0], STEP_UP)
-    return [
-        same_browser(nodes[i % 2], both[i % 2], X_Forwarded_For="192.0.2.1") for i in range(AT_ONCE)
-    ]
-
-
-def page_of(browser, name):
-    found = re.search(rf"{LIST}[\w-]+/change/", browser.get(f"{LIST}?q={name}").text)
-    assert found
-    return found[0]
 
 
 def statuses(staff, path, fields):
@@ -49,7 +35,7 @@ def statuses(staff, path, fields):
 def two_staff_do_the_same_act(nodes, name):
     """One act happens, and everybody else is told. The history and the emails say it once."""
     confirmed(nodes, name)
-    staff = two_staff(nodes, name)
+    staff = two_staff(nodes, name, AT_ONCE)
     page = page_of(staff[0], name)
 
     for act, event in ACTS.items():
@@ -62,7 +48,7 @@ def two_staff_do_the_same_act(nodes, name):
 def two_staff_change_the_rights_of_one_person(nodes, name):
     """One change happens, and the others learn that they have seen other rights."""
     confirmed(nodes, name)
-    staff = two_staff(nodes, name)
+    staff = two_staff(nodes, name, AT_ONCE)
     page = page_of(staff[0], name)
 
     seen = re.search(r'name="seen" value="([^"]+)"', staff[0].get(f"{page}?rights=form").text)
@@ -80,7 +66,7 @@ def requests_that_continue_one_bulk_act(nodes, name):
     people = [f"{name}{who}" for who in "ab"]
     for person in people:
         confirmed(nodes, person)
-    carol, *_more = two_staff(nodes, name)
+    carol, *_more = two_staff(nodes, name, AT_ONCE)
     ids = [page_of(carol, person).split("/")[-3] for person in people]
     chosen = {"action": "deactivate", "_selected_action": ids}
     page = carol.post(LIST, chosen).location
@@ -93,7 +79,7 @@ def requests_that_continue_one_bulk_act(nodes, name):
 
 def two_staff_make_secrets_of_one_app(nodes, name):
     """Two secrets stay: the newest, and one that ends."""
-    staff = two_staff(nodes, name)
+    staff = two_staff(nodes, name, AT_ONCE)
     added = {**apps.FORM, "name": name}
     page = staff[0].post(apps.ADD, added, csrf=staff[0].csrf(apps.ADD))
     found = re.search(r'id="client-id" dir="ltr">(\w+)<', page.text)
@@ -108,7 +94,7 @@ def two_staff_make_secrets_of_one_app(nodes, name):
 
 def two_superusers_delete_themselves(nodes, name):
     """One superuser stays."""
-    staff = two_staff(nodes, name)
+    staff = two_staff(nodes, name, AT_ONCE)
     page = "/accounts/delete/"
     # Superusers of other races would remain.
     others = "UPDATE accounts_user SET is_superuser = FALSE WHERE username NOT IN (?, ?)"

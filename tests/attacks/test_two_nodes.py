@@ -7,8 +7,10 @@ from functools import partial
 import pytest
 
 from accounts.throttle.limits import LOGIN_SUBSCRIBER
+from tests.support.invitations import INVITE
 from tests.support.nodes import AT_ONCE, browser_at, running, server_errors
-from tests.support.races import tabs_of
+from tests.support.races import tabs_of, two_staff
+from tests.support.recovery_races import mailed
 from tests.support.site import together
 from tests.support.steps import (
     CONFIRM,
@@ -138,11 +140,33 @@ def confirming_while_mails_are_asked_for(nodes, name):
     assert len(sql(nodes[0], "SELECT 1 FROM accounts_user WHERE username = ?", name)) <= 1
 
 
+def eight_uses_of_one_invitation(nodes, name):
+    """One of eight people with the link gets an account; the others learn that it was used."""
+    address, people = f"{name}@invited.example", [f"{name}{i}" for i in range(AT_ONCE)]
+    assert two_staff(nodes, name)[0].post(INVITE, {"email": address, "days": "7"}).status == 302
+    link = mailed(nodes[0], address, "You’re invited", r"/accounts/invitation/[\w-]+/")
+    browsers = [browser_at(nodes[i % 2], f"192.0.2.{i + 1}") for i in range(AT_ONCE)]
+    tokens = [browser.csrf(link) for browser in browsers]
+
+    def accept(i):
+        data = {"username": people[i], "password1": PASSWORD}
+        return browsers[i].post(link, data, csrf=tokens[i])
+
+    answers = together(AT_ONCE, accept)
+
+    assert sorted(answer.status for answer in answers) == [302] + [404] * (AT_ONCE - 1)
+    (made,) = sql(nodes[0], "SELECT username FROM accounts_user WHERE email = ?", address)
+    assert [browser.get("/").status for browser in browsers].index(200) == people.index(made[0])
+    held = f"SELECT 1 FROM accounts_user WHERE username IN ({', '.join('?' * AT_ONCE)})"
+    assert len(sql(nodes[0], held, *people)) == 1
+
+
 RACES = [
     eight_sign_ups_of_one_name,
     eight_names_for_one_email,
     eight_confirmations_of_one_sign_up,
     confirming_while_mails_are_asked_for,
+    eight_uses_of_one_invitation,
 ]
 
 

@@ -234,6 +234,7 @@ def test_a_thief_replaces_the_app_and_the_owner_comes_back_with_the_former_one(
         sees(new, SET_UP)
         type_code(new, next_code(time, seed_on(new.content())), TURN_ON)
     sees(new, REVIEW)
+    expect(new.get_by_role("link", name="Add it again Phone")).to_be_visible()
     for label in (address, "Spare phone"):
         decide(new, f"Delete {label}")
     finish_review(new)

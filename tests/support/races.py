@@ -1,6 +1,10 @@
 """Browsers that act at the same time, at two server processes."""
 
+import re
+
+from tests.support.administration import LIST
 from tests.support.nodes import AT_ONCE, Nodes, browser_at
+from tests.support.second_factor import STEP_UP, confirm_recovery_codes, set_up_authenticator
 from tests.support.site import Client, Response
 from tests.support.steps import LOGIN, PASSWORD, join, same_browser, sql
 
@@ -47,6 +51,27 @@ def sign_in(browser: Client, name: str, token: str) -> Response:
 def tabs_of(nodes: Nodes, browser: Client, n: int = AT_ONCE) -> list[Client]:
     """Return copies of ``browser`` with its cookies, on each node in turn."""
     return [same_browser(nodes[i % 2], browser, X_Forwarded_For="192.0.2.1") for i in range(n)]
+
+
+def two_staff(nodes: Nodes, name: str, n: int = 2) -> list[Client]:
+    """Return ``n`` browsers of two new superusers in turn, of each at one of the nodes."""
+    both = [confirmed(nodes, f"{name}{who}") for who in ("c", "d")]
+    for browser in both:
+        set_up_authenticator(browser)
+        assert confirm_recovery_codes(browser).status == 302
+    rights = "UPDATE accounts_user SET is_staff = TRUE, is_superuser = TRUE WHERE username IN "
+    # Acts that email every superuser do so before they release their locks, so few must be left.
+    sql(nodes[0], "UPDATE accounts_user SET is_superuser = FALSE")
+    sql(nodes[0], f"{rights}(?, ?)", f"{name}c", f"{name}d")
+    sql(nodes[0], STEP_UP)
+    return [same_browser(nodes[i % 2], both[i % 2], X_Forwarded_For="192.0.2.1") for i in range(n)]
+
+
+def page_of(browser: Client, name: str) -> str:
+    """Return the path of the page about a user in the admin."""
+    found = re.search(rf"{LIST}[\w-]+/change/", browser.get(f"{LIST}?q={name}").text)
+    assert found
+    return found[0]
 
 
 def live_sessions(nodes: Nodes, name: str) -> int:
