@@ -20,6 +20,7 @@ from accounts.passwords.hashers import Argon2id
 from accounts.throttle import services as throttle
 from accounts.tokens import keyring, keys
 from tests.support import env
+from tests.support.https import LocalHttps
 from tests.support.openid_provider import OpenIDProvider
 from tests.support.process import LATER_SECONDS, within
 from tests.support.receiver import Receiver
@@ -34,7 +35,7 @@ pytest_plugins = ["tests.support.browser", "tests.support.document_host"]
 BROWSER = "tests/browser/"
 # Names that a module imports, or fixtures that its tests use, if it starts servers.
 SERVERS = {"Site", "LocalHttps", "Nodes", "Process", "production", "running"}
-SERVER_FIXTURES = {"chromium", "nodes", "postgres", "redis_server", "site"}
+SERVER_FIXTURES = {"chromium", "https", "nodes", "postgres", "redis_server", "site"}
 # By size, so that two workers that take them in turn have about the same work.
 BROWSER_FILES = sorted((env.ROOT / BROWSER).glob("test_*.py"), key=lambda f: -f.stat().st_size)
 # The RSA keys that tests in this process have generated.
@@ -190,6 +191,13 @@ def default_site():
     The rate limits are raised, since all tests come from one IP address.
     """
     with Site(LIMITS_SCALE="1000", **CHEAP_HASHES) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def https(tmp_path_factory):
+    """Run the site as ``make https`` does."""
+    with LocalHttps(tmp_path_factory.mktemp("https")) as running:
         yield running
 
 

@@ -22,12 +22,6 @@ HSTS = "max-age=31536000; includeSubDomains; preload"
 RENEWAL_SECONDS = 30.0
 
 
-@pytest.fixture(scope="module")
-def https(tmp_path_factory):
-    with LocalHttps(tmp_path_factory.mktemp("https")) as running:
-        yield running
-
-
 def printed(https, pattern):
     return re.findall(pattern, https.process.log(), re.MULTILINE)[0]
 

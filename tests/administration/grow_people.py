@@ -13,7 +13,7 @@ from io import StringIO
 from typing import Any
 
 from django.core.management import call_command
-from django.db import connection, models
+from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext, setup_test_environment
 
@@ -22,27 +22,12 @@ from accounts.activity.services import Actor, record
 from accounts.administration.search import STATES
 from accounts.common.client_info import ClientInfo
 from accounts.users.models import User
+from tests.support.copies import copy
 from tests.support.signin import signed_in
 from tests.support.steps import make_staff, make_user
 
 LIST = "/admin/accounts/user/"
 SCATTERED = "md5('person' || (1 + n * 7919 %% {people}))::uuid"
-
-
-def copy(like: models.Model, number: int, **changes: str) -> None:
-    """Insert copies of a stored row; `changes` are SQL for columns that depend on a number `n`."""
-    names = [str(field.column) for field in like._meta.concrete_fields]
-    columns = ", ".join(f'"{name}"' for name in names)
-    values = ", ".join(changes.get(name, f'"{name}"') for name in names)
-    table = like._meta.db_table
-    source = f"{table}, generate_series(1::bigint, %s::bigint) AS n WHERE id = %s"
-    with connection.cursor() as cursor:
-        # Skip the foreign keys, which hold by construction: their check takes most of the time.
-        cursor.execute("SET session_replication_role = replica")
-        insert = f"INSERT INTO {table} ({columns}) SELECT {values} FROM {source}"
-        cursor.execute(insert, [number, like.pk])
-        cursor.execute("RESET session_replication_role")
-        cursor.execute(f"VACUUM ANALYZE {table}")
 
 
 def fill(people: int) -> Client:
@@ -57,13 +42,13 @@ def fill(people: int) -> Client:
     of_n |= {"password": "CASE n %% 1000 WHEN 2 THEN '!locked x' ELSE 'x' END"}
     of_n |= {"is_active": "n %% 1000 <> 3", "has_factor": "n %% 1000 <> 4"}
     of_n |= {"last_login": "CASE n %% 1000 WHEN 5 THEN NULL ELSE now() END"}
-    copy(alice, people, **of_n)
-    owner = {"id": "n + 1000000", "user_id": "md5('person' || n)::uuid"}
-    copy(address, people, **owner, address="'person' || n", key="'person' || n || '@example.org'")
-    copy(session, people, id="md5('session' || n)::uuid", user_id=scattered)
+    copy(alice, 1, people, **of_n)
+    owner = {"id": "n + 1000000", "user_id": "md5('person' || n)::uuid", "address": "'person' || n"}
+    copy(address, 1, people, **owner, key="'person' || n || '@example.org'")
+    copy(session, 1, people, id="md5('session' || n)::uuid", user_id=scattered)
     at = "now() - interval '2 days' - n * interval '4 seconds'"
-    copy(event, 10 * people, id="n + 1000000", user_id=scattered, at=at)
-    copy(event, 10_000, id="n + 100000000", at=at)
+    copy(event, 1, 10 * people, id="n + 1000000", user_id=scattered, at=at)
+    copy(event, 1, 10_000, id="n + 100000000", at=at)
     return browser
 
 

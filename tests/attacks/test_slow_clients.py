@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 
 from authsite.serving import capacity, plain
-from tests.support.https import LocalHttps
 from tests.support.process import slack
 from tests.support.site import together
 from tests.support.steps import LOGIN
@@ -27,12 +26,6 @@ HEADS = [
     for path in ("/api/v1/token/", "/health/live")
     for length in ("1000", "00001000")
 ]
-
-
-@pytest.fixture(scope="module")
-def alone(tmp_path_factory):
-    with LocalHttps(tmp_path_factory.mktemp("alone")) as running:
-        yield running
 
 
 def raw(site):
@@ -79,21 +72,21 @@ def seconds_until_closed(connection):
     return time.monotonic() - began
 
 
-def test_slow_request_bodies_stop_neither_health_checks_nor_pages(alone):
-    with dripping(alone, SLOW_CLIENTS):
+def test_slow_request_bodies_stop_neither_health_checks_nor_pages(https):
+    with dripping(https, SLOW_CLIENTS):
         time.sleep(2)
-        assert [prompt(alone) for _ in range(3)] == [True] * 3
-        assert prompt(alone, LOGIN)
+        assert [prompt(https) for _ in range(3)] == [True] * 3
+        assert prompt(https, LOGIN)
 
 
-def test_idle_connections_stop_neither_health_checks_nor_pages(alone):
+def test_idle_connections_stop_neither_health_checks_nor_pages(https):
     with ExitStack() as stack:
         for _ in range(IDLE):
-            stack.enter_context(raw(alone))
+            stack.enter_context(raw(https))
         for _ in range(IDLE_AFTER_HANDSHAKE):
-            stack.enter_context(alone.socket())
-        assert prompt(alone)
-        assert prompt(alone, LOGIN)
+            stack.enter_context(https.socket())
+        assert prompt(https)
+        assert prompt(https, LOGIN)
 
 
 # What clients send and then nothing more; None sends not even a TLS handshake.
@@ -105,10 +98,10 @@ UNFINISHED = [
 ]
 
 
-def test_a_connection_that_sends_no_whole_request_is_closed_after_ten_seconds(alone):
+def test_a_connection_that_sends_no_whole_request_is_closed_after_ten_seconds(https):
     def wait(i):
         sent = UNFINISHED[i]
-        with raw(alone) if sent is None else alone.socket() as connection:
+        with raw(https) if sent is None else https.socket() as connection:
             connection.sendall(sent or b"")
             return seconds_until_closed(connection)
 
@@ -117,15 +110,15 @@ def test_a_connection_that_sends_no_whole_request_is_closed_after_ten_seconds(al
     assert [5 < each < 20 for each in seconds] == [True] * len(UNFINISHED)
 
 
-def test_headers_of_more_than_16_kib_are_refused(alone):
-    assert alone.client().get("/health/live", headers={"X-Large": "x" * 8_000}).status == 200
-    assert alone.client().get("/health/live", headers={"X-Large": "x" * 20_000}).status == 431
+def test_headers_of_more_than_16_kib_are_refused(https):
+    assert https.client().get("/health/live", headers={"X-Large": "x" * 8_000}).status == 200
+    assert https.client().get("/health/live", headers={"X-Large": "x" * 20_000}).status == 431
 
 
-def test_the_server_speaks_no_http_2_in_which_one_connection_can_open_many_requests(alone):
-    context = ssl.create_default_context(cafile=alone.authority)
+def test_the_server_speaks_no_http_2_in_which_one_connection_can_open_many_requests(https):
+    context = ssl.create_default_context(cafile=https.authority)
     context.set_alpn_protocols(["h2", "http/1.1"])
-    with alone.socket(context) as connection:
+    with https.socket(context) as connection:
         assert connection.selected_alpn_protocol() == "http/1.1"
 
 
@@ -175,6 +168,6 @@ def test_a_slow_body_does_not_hold_the_server_for_plain_http(monkeypatch):
 
 
 @pytest.mark.proof
-def test_a_request_that_drips_for_thirty_seconds_is_cut_off(alone):
-    with dripping(alone, 1) as (connection,):
+def test_a_request_that_drips_for_thirty_seconds_is_cut_off(https):
+    with dripping(https, 1) as (connection,):
         assert 20 < seconds_until_closed(connection) < 45 * slack()

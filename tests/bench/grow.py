@@ -15,7 +15,6 @@ import uuid
 from pathlib import Path
 
 from django.conf import settings
-from django.db import connection, models
 
 from accounts.activity.services import Actor
 from accounts.apikeys import services as apikeys
@@ -35,6 +34,7 @@ from accounts.users import services as users
 from accounts.users.models import User
 from tests.bench.loads import STRIDE
 from tests.bench.servers import PEOPLE, REDIRECT_URI
+from tests.support.copies import copy
 
 CLIENT = ClientInfo("198.51.100.7", "bench")
 
@@ -42,22 +42,6 @@ CLIENT = ClientInfo("198.51.100.7", "bench")
 def id_of(kind: str, number: int) -> uuid.UUID:
     """Return the id of a person or a session: computed from its number, but well scattered."""
     return uuid.UUID(hashlib.md5(f"{kind}{number}".encode()).hexdigest())  # noqa: S324 no secret
-
-
-def copy(like: models.Model, first: int, last: int, **changes: str) -> None:
-    """Insert copies of a stored row; `changes` are SQL for columns that depend on a number `n`."""
-    names = [field.column for field in like._meta.concrete_fields]
-    columns = ", ".join(f'"{name}"' for name in names)
-    values = ", ".join(changes.get(str(name), f'"{name}"') for name in names)
-    table = like._meta.db_table
-    source = f"{table}, generate_series(%s::bigint, %s::bigint) AS n WHERE id = %s"
-    with connection.cursor() as cursor:
-        # Skip the foreign keys, which hold by construction: their check takes most of the time.
-        cursor.execute("SET session_replication_role = replica")
-        insert = f"INSERT INTO {table} ({columns}) SELECT {values} FROM {source}"
-        cursor.execute(insert, [first, last, like.pk])
-        cursor.execute("RESET session_replication_role")
-        cursor.execute(f"VACUUM ANALYZE {table}")
 
 
 def make_few(few: int, password: str) -> User:

@@ -73,12 +73,6 @@ def header(cookies):
 
 
 @pytest.fixture(scope="module")
-def https(tmp_path_factory):
-    with LocalHttps(tmp_path_factory.mktemp("https")) as running:
-        yield running
-
-
-@pytest.fixture(scope="module")
 def people(https):
     packages(SCANNERS)
     return People(https)
