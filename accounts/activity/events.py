@@ -179,6 +179,7 @@ BROWSER_TRUSTED = Event(
     mail=_("A browser is now trusted"),
     says_more=True,
 )
+BROWSER_FORGOTTEN = Event(_("A browser that we recognised was forgotten."), group=Group.SIGN_IN)
 TRUST_ENDED = Event(_("A browser is no longer trusted."))
 FACTORS_RESET = Event(
     _("All second factors were removed."), mail=_("Your second factors were removed")

@@ -311,7 +311,7 @@ describe(
     "accounts.KnownBrowser",
     "user",
     {
-        "since until factor_at": "since when the browser is known",
+        "browser system since until factor_at": "which browser is known, and since when",
         "digest": secret("recognises the browser"),
         "id version": internal("numbers the rows"),
     },

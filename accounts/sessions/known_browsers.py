@@ -6,11 +6,15 @@ somebody signs in from an unknown browser, or from a known browser in a new netw
 """
 
 import uuid
+from datetime import timedelta
 
 from django.conf import settings
+from django.db import transaction
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 
+from accounts.activity import events
+from accounts.activity.services import Actor, record
 from accounts.common import clock, pages, secrets
 from accounts.common.client_info import ClientInfo, Device, client_of
 from accounts.common.database import delete_in_batches
@@ -23,11 +27,44 @@ PURPOSE = "known browser"
 # No user has this id. The query for an unknown account costs as much as the query for a known
 # account.
 NOBODY = uuid.UUID(int=0)
+# The page lists at most so many browsers.
+MOST_LISTED = 50
+# A sign-in is recorded if the last one was recorded before this time.
+RECORD_AGAIN = timedelta(hours=1)
 
 
 def of(user: User) -> QuerySet[KnownBrowser]:
     """Return the stored browsers in which ``user`` has signed in, also those whose time is over."""
     return KnownBrowser.objects.filter(user=user)
+
+
+def listed(request: HttpRequest, user: User) -> list[KnownBrowser]:
+    """Return the browsers that are known to ``user``, most recently used first."""
+    here = _digests(_token(request), client_of(request).device)
+    rows = _known(user).order_by("-until")[:MOST_LISTED]
+    for row in rows:
+        row.is_here = row.digest in here
+    return list(rows)
+
+
+@transaction.atomic
+def forget(user: User, row_id: int, actor: Actor) -> bool:
+    """Make a browser unknown to ``user``; return whether it was known.
+
+    The next sign-in in it is mailed. The row stays, with its own rate limits, as after a lock. A
+    thief with a stolen session could otherwise forget the owner's browsers, and then keep the owner
+    out with guesses.
+    """
+    row = _known(user).filter(pk=row_id).first()
+    if row is None or not _known(user).filter(pk=row_id).update(version=None):
+        return False
+    record(user, events.BROWSER_FORGOTTEN, actor, detail=str(row))
+    return True
+
+
+def _known(user: User) -> QuerySet[KnownBrowser]:
+    """Return the browsers whose next sign-in is not mailed as that of a new one."""
+    return of(user).filter(version=user.credential_version, until__gt=clock.now())
 
 
 def find_browser(client: ClientInfo, account: User | PendingSignup | None) -> KnownBrowser | None:
@@ -56,38 +93,37 @@ def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) 
 
     ``has_factor``: whether the user showed a second factor.
     """
-    token, client = _token(request), client_of(request)
+    token, client, now = _token(request), client_of(request), clock.now()
     noted = _find_by_cookie(token, client.device, user.pk)
+    row = noted or KnownBrowser(user=user)
     token = token or secrets.token()
     setattr(request, ATTRIBUTE, token)
-    digest, now, version = _digests(token, client.device)[0], clock.now(), user.credential_version
-    is_known = noted is not None and noted.version == version
-    factor_at = (noted.factor_at if noted else None) or (now if has_factor else None)
+    fields = {
+        "digest": _digests(token, client.device)[0],
+        "since": now if row.version is None else row.since,
+        "version": user.credential_version,
+        "until": now + KnownBrowser.LIFE,
+        "factor_at": row.factor_at or (now if has_factor else None),
+        "browser": client.device.browser,
+        "system": client.device.system,
+    }
+    is_known = row.version == user.credential_version
     if not is_known:
         # The email about a new browser already names this network, so no other email about the
         # network is needed.
         throttle.remember(_networks(user), client.network, None)
     if noted is None:
-        until = now + throttle.RECORD_LIFE
-        row = KnownBrowser(
-            user=user, digest=digest, version=version, until=until, since=now, factor_at=factor_at
-        )
         KnownBrowser.objects.bulk_create(
-            [row],
+            [KnownBrowser(user=user, **fields)],
             update_conflicts=True,
             unique_fields=["user", "digest"],
-            update_fields=["since", "version", "until", "factor_at"],
+            update_fields=fields.keys() - {"digest"},
         )
-    elif (
-        not is_known
-        or noted.digest != digest
-        or noted.until < now + throttle.RENEW
-        or noted.factor_at != factor_at
+    elif row.used_at < now - RECORD_AGAIN or any(
+        getattr(row, name) != fields[name] for name in ("digest", "version", "factor_at")
     ):
         # Filter by the digest, too: :func:`renew` may have changed the digest in the meantime.
-        KnownBrowser.objects.filter(pk=noted.pk, digest=noted.digest).update(
-            digest=digest, version=version, until=now + throttle.RECORD_LIFE, factor_at=factor_at
-        )
+        KnownBrowser.objects.filter(pk=row.pk, digest=row.digest).update(**fields)
     return is_known
 
 
@@ -151,7 +187,7 @@ def prune() -> int:
 def set_cookie(request: HttpRequest, response: HttpResponse) -> None:
     """Set the cookie if :func:`note_sign_in` or :func:`renew` was called for ``request``."""
     if token := getattr(request, ATTRIBUTE, ""):
-        pages.set_cookie(response, settings.KNOWN_COOKIE_NAME, token, throttle.RECORD_LIFE)
+        pages.set_cookie(response, settings.KNOWN_COOKIE_NAME, token, KnownBrowser.LIFE)
 
 
 def _token(request: HttpRequest) -> str:

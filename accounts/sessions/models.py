@@ -4,6 +4,7 @@ import uuid
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 from functools import cached_property
+from typing import ClassVar
 
 from django.conf import settings
 from django.contrib.sessions.base_session import AbstractBaseSession
@@ -193,19 +194,28 @@ class KnownBrowser(models.Model):
 
     ``digest``: a digest of the cookie and the device.
     ``since``: the time of the first sign-in.
-    ``version``: the ``credential_version`` of the user at the last sign-in.
+    ``version``: the ``credential_version`` of the user at the last sign-in; None if the user has
+        forgotten the browser since.
     ``until``: the time at which the browser becomes unknown.
     ``factor_at``: the time at which a second factor was first shown in the browser, or None.
     """
+
+    # How long a browser stays known after a sign-in.
+    LIFE: ClassVar[timedelta] = timedelta(days=90)
 
     user = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="known_browsers"
     )
     digest = models.CharField(max_length=64)
     since = models.DateTimeField(default=clock.now)
-    version = models.PositiveIntegerField()
+    version = models.PositiveIntegerField(null=True)
     until = models.DateTimeField(db_index=True)
     factor_at = models.DateTimeField(null=True)
+    browser = models.CharField(max_length=LONGEST_NAME, blank=True, default="", db_default="")
+    system = models.CharField(max_length=LONGEST_NAME, blank=True, default="", db_default="")
+
+    # Whether it is the browser of the request, for the page that lists known browsers.
+    is_here = False
 
     class Meta:
         constraints = (
@@ -213,4 +223,14 @@ class KnownBrowser(models.Model):
         )
 
     def __str__(self) -> str:
-        return self.digest
+        return str(self.device)
+
+    @property
+    def device(self) -> Device:
+        """The browser and its operating system."""
+        return Device(self.browser, self.system)
+
+    @property
+    def used_at(self) -> datetime:
+        """The time of the last sign-in, of those that are at least an hour apart."""
+        return self.until - self.LIFE

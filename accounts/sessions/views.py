@@ -19,6 +19,7 @@ from accounts.activity.services import Actor, record
 from accounts.apikeys import services as apikeys
 from accounts.common.api import page_of
 from accounts.common.pages import form_page
+from accounts.common.text import row_id as row_id_of
 from accounts.recovery.locks import Access
 from accounts.sessions import connected, current, known_browsers, services
 from accounts.sessions.current import actor_of, renew_key, session_of
@@ -82,9 +83,14 @@ def sign_out_elsewhere(
 
 @form_page
 def sessions(request: HttpRequest) -> HttpResponse:
-    """List the sessions of the signed-in user (GET); revoke one of them or all others (POST)."""
+    """List the sessions and known browsers of the signed-in user (GET).
+
+    A POST revokes one of the sessions or all others, or forgets a browser.
+    """
     here = session_of(request)
     if request.method == "POST":
+        if "forget" in request.POST:
+            return _forget(request, here)
         revoke = _sign_out_elsewhere if "others" in request.POST else _revoke
         return revoke(request, here)
     page = page_of(request, others(here))
@@ -98,6 +104,7 @@ def sessions(request: HttpRequest) -> HttpResponse:
         "browsers": browsers,
         "programs": [session for session in page if session.is_client and not session.is_app],
         "apps": [session for session in page if session.is_app],
+        "known": known_browsers.listed(request, here.user),
         "access": access,
         "trusts_here": access.trusted and trusted_browsers.here(request, here.user).exists(),
     }
@@ -144,6 +151,14 @@ def _revoke(request: HttpRequest, here: LoginSession) -> HttpResponse:
     if not services.revoke_by_id(here.user, session_id, actor_of(request)):
         raise Http404
     messages.success(request, _("The session was signed out."))
+    return redirect("sessions")
+
+
+def _forget(request: HttpRequest, here: LoginSession) -> HttpResponse:
+    row_id = row_id_of(request.POST["forget"])
+    if not known_browsers.forget(here.user, row_id, actor_of(request)):
+        raise Http404
+    messages.success(request, _("The browser was forgotten."))
     return redirect("sessions")
 
 

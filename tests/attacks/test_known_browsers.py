@@ -13,6 +13,7 @@ from tests.support.signin import SIGNED_UP, request_of, set_up, signed_in
 from tests.support.steps import (
     LOGOUT,
     PASSWORD,
+    WRONG,
     is_signed_in,
     make_user,
     outbox,
@@ -162,6 +163,37 @@ def test_a_stale_copied_cookie_cannot_sign_out_other_sessions(clock):
 
     assert is_signed_in(here)
     assert since(here, alice) == begun
+
+
+def forget(client, row):
+    return client.post(SESSIONS, {"forget": row.pk}).status_code
+
+
+def test_a_thief_with_a_stale_cookie_who_forgets_the_owners_browser_cannot_keep_the_owner_out(
+    clock,
+):
+    """The browser is mailed like a new one, but guesses elsewhere do not use up its guesses."""
+    alice = make_user("alice")
+    here = signed_in(alice)
+    here.defaults["REMOTE_ADDR"] = "10.1.0.1"
+    thief = copy_of(here)
+    clock.advance(minutes=30)
+    assert forget(thief, alice.known_browsers.get()) == 302
+    for line in range(1, 6):
+        for _ in range(5):
+            sign_in(Client(REMOTE_ADDR=f"10.{line}.0.2"), "alice", WRONG)
+    assert sign_in(Client(REMOTE_ADDR="10.1.0.1"), "alice").status_code == 429
+
+    assert NEW_BROWSER in mails_of(here)
+    assert is_signed_in(here)
+
+
+def test_nobody_forgets_anothers_browser_or_one_twice():
+    alice = make_user("alice")
+    here, mallory = signed_in(alice), signed_in(make_user("mallory"))
+    row = alice.known_browsers.get()
+
+    assert [forget(who, row) for who in (mallory, here, here)] == [404, 302, 404]
 
 
 NEW = "a lantern over seven wet roofs"

@@ -2,7 +2,7 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 29_100
+MOST_LINES = 29_250
 MOST_FILES = 325
 LARGEST_PACKAGE = 3_000
 # Lines of tests for each line of code.

@@ -13,13 +13,15 @@ from accounts.users.models import User
 from tests.support.api import call, get_tokens
 from tests.support.apps import connect_app, make_app
 from tests.support.events import LOCKDOWN, links_in, sent
+from tests.support.second_steps import browser
 from tests.support.signin import signed_in
-from tests.support.steps import make_user
+from tests.support.steps import make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
 
 PAGE = "/accounts/sessions/"
+RECOGNISED = "Browsers that we recognise"
 TAGS = re.compile(r"<[^>]*>")
 
 
@@ -46,6 +48,26 @@ def test_this_browser_comes_first_and_programs_apart(client, alice):
     assert browsers.count("signed in with password") == 2
     assert programs.startswith("curl ")
     assert "through the API · signed in with password" in programs
+
+
+def test_known_browsers_are_listed_until_they_are_forgotten(alice, clock):
+    here, row = browser(), "Firefox on Linux This browser Last sign-in:"
+    sign_in(here, "alice")
+    clock.advance(days=2)
+    sign_in(here, "alice")
+    assert f"{row} Today" in card(here.get(PAGE).text, RECOGNISED)
+    known = alice.known_browsers.get()
+    assert (known.since, known.used_at) == (clock.now() - timedelta(days=2), clock.now())
+
+    page = here.post(PAGE, {"forget": known.pk}, follow=True).text
+
+    assert "The browser was forgotten." in page
+    assert RECOGNISED not in page
+    clock.advance(days=1)
+    sign_in(here, "alice")
+    assert sent()[-1].subject.startswith("Sign-in from a new browser")
+    known.refresh_from_db()
+    assert known.since == clock.now()
 
 
 def test_signing_out_elsewhere_lists_its_effects_with_counts(client, alice, clock):

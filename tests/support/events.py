@@ -152,6 +152,10 @@ def thief_of(scene: Scene) -> Client:
     return thief
 
 
+def forget_the_browser(scene: Scene) -> Any:
+    return scene.here.post(SESSIONS, {"forget": scene.alice.known_browsers.earliest("pk").pk})
+
+
 def end_the_other_session(scene: Scene) -> None:
     row = BrowserSession.objects.get(pk=digest(scene.there.cookies["sessionid"].value))
     scene.here.post(SESSIONS, {"end": row.login_session_id})
@@ -600,6 +604,7 @@ CASES = FACTOR_CASES | {
     "signed_out": Case(post(LOGOUT)),
     "proof_given": Case(post(REAUTHENTICATE, password=PASSWORD), proof="pwd"),
     "session_ended": Case(end_the_other_session),
+    "browser_forgotten": Case(forget_the_browser),
     "session_ended_by_limit": Case(
         lambda s: sign_in_alice(s.there),
         THERE,
@@ -639,7 +644,7 @@ CASES = FACTOR_CASES | {
     "profile_changed": Case(
         post(PROFILE, display_name="", about="", language="en", time_zone="Asia/Tokyo")
     ),
-    "locked_down": Case(post(), proof="mail", in_session=False, prepare=ask_for_a_lock_link),
+    "locked_down": Case(post(), proof="mail pwd", in_session=False, prepare=ask_for_a_lock_link),
     "lock_asked": Case(post(LOCKDOWN, send="1")),
     "all_ended": by_operator(command("end_sessions", "alice")),
     "staff_granted": by_carol(carol_changes(is_staff="on")),
@@ -744,7 +749,7 @@ CASES = FACTOR_CASES | {
     "staff_acted": by_carol(carol_acts("deactivate"), user="carol", actor=""),
     "suspended": Case(
         post(),
-        proof="mail",
+        proof="mail pwd",
         in_session=False,
         prepare=in_turn(add_a_recent_address, ask_for_a_lock_link),
     ),
