@@ -2,8 +2,8 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 29_250
-MOST_FILES = 325
+MOST_LINES = 31_500
+MOST_FILES = 345
 LARGEST_PACKAGE = 3_000
 # Lines of tests for each line of code.
 MOST_TESTS = 1.28
