@@ -10,7 +10,7 @@ four times as long, an exchange of a code 2.5 times, and a login 10 % longer.
 
 import logging
 import uuid
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from datetime import datetime
 from enum import Enum
 from functools import cached_property
@@ -97,6 +97,21 @@ def delete_in_batches(rows: QuerySet[Any]) -> int:
             # Another request may have renewed a row since it was looked up.
             count += rows.filter(pk__in=found[first : first + BATCH]).delete()[0]
     return count
+
+
+def read_in_batches(rows: QuerySet[Any, Any], size: int) -> Iterator[list[Any]]:
+    """Return ``rows`` in lists of ``size``, the last of which may be shorter, by primary key.
+
+    Each list has a query of its own, so that no cursor stays open: PgBouncer may give the
+    connection to somebody else, and SQLite's log grows while somebody reads.
+
+    ``rows``: of ``values_list``, with the primary key as the first value.
+    """
+    rows = rows.order_by("pk")
+    batch = list(rows[:size])
+    while batch:
+        yield batch
+        batch = list(rows.filter(pk__gt=batch[-1][0])[:size]) if len(batch) == size else []
 
 
 def change_in_portions[M: Model](rows: QuerySet[M], change: Callable[[QuerySet[M]], int]) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from datetime import date, datetime
 from itertools import batched
 from pathlib import Path
-from typing import IO, Any, Protocol
+from typing import IO, Any
 from uuid import UUID
 from zipfile import ZIP_DEFLATED, ZipFile, ZipInfo
 
@@ -24,6 +24,7 @@ from django.utils.translation import gettext as _
 from accounts.activity.events import EVENTS
 from accounts.common import clock
 from accounts.common.brand import brand_of
+from accounts.common.database import read_in_batches
 from accounts.common.localization import in_full, writing_to
 from accounts.common.personal_data import TABLES, Person, Table
 from accounts.exports.words import LABELS, TITLES
@@ -38,20 +39,13 @@ NAMED = {"group": "group__name", "permission": "permission__codename", "client":
 TABLES_HERE = "\0"
 
 
-class Sink(Protocol):
-    """What the file is written to. It need not be seekable."""
-
-    def write(self, data: bytes, /) -> int: ...
-
-    def flush(self) -> None: ...
-
-
 def _rows(table: Table, person: Person) -> Iterator[dict[str, Any]]:
     """Return the rows of ``person`` in ``table``, with the columns that an export contains."""
-    found = apps.get_model(table.label)._default_manager.filter(table.of(person)).order_by("pk")
+    found = apps.get_model(table.label)._default_manager.filter(table.of(person))
     paths = [NAMED.get(name, name) for name in table.exported]
-    for row in found.values_list(*paths).iterator(BATCH):
-        yield dict(zip(table.exported, row, strict=True))
+    for batch in read_in_batches(found.values_list("pk", *paths), BATCH):
+        for _pk, *values in batch:
+            yield dict(zip(table.exported, values, strict=True))
 
 
 def steps() -> int:
@@ -63,13 +57,14 @@ def _tables() -> list[Table]:
     return [table for table in TABLES.values() if table.exported]
 
 
-def write(user: User, sink: Sink, step: Callable[[], object]) -> None:
+def write(user: User, sink: IO[bytes], step: Callable[[], object]) -> None:
     """Write the ZIP file with the data of ``user`` to ``sink``, in the language of the user.
 
+    ``sink``: needs ``write`` and ``flush`` only.
     ``step``: called after each table, in each of the two forms.
     """
     person = users.person_of(user)
-    with writing_to(user.language, user.time_zone), ZipFile(sink, "w") as archive:  # type: ignore[call-overload]  # it closes no file of others
+    with writing_to(user.language, user.time_zone), ZipFile(sink, "w") as archive:
         with _member(archive, "style.css") as file:
             file.write(_style())
         with _member(archive, "schema.json") as file:

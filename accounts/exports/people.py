@@ -8,7 +8,6 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from datetime import datetime
-from itertools import batched
 from typing import Any, NamedTuple
 from uuid import UUID
 
@@ -20,6 +19,8 @@ from django.db.models import Exists, OuterRef, Q, QuerySet
 from accounts.activity.events import EVENTS, Group
 from accounts.activity.models import Activity
 from accounts.common import clock, crypto
+from accounts.common.database import read_in_batches
+from accounts.common.personal_data import TABLES
 from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE
 from accounts.twofactor.webauthn import rp_id
 from accounts.users.models import User
@@ -115,19 +116,13 @@ def lines(found: QuerySet[User], *, has_secrets: bool) -> Iterator[str]:
     parts = {
         name: part
         for name, part in PARTS.items()
-        if (has_secrets or not part.is_secret) and apps.is_installed(_app(part.label))
+        if (has_secrets or not part.is_secret) and part.label in TABLES
     }
-    for batch in batched(found.values(*names).iterator(BATCH), BATCH):
-        ids = [row["id"] for row in batch]
-        of = {name: _rows(part, ids) for name, part in parts.items()}
-        yield from (
-            _line(row | {name: _plain(name, rows[row["id"]]) for name, rows in of.items()})
-            for row in batch
-        )
-
-
-def _app(label: str) -> str:
-    return "accounts" if label.startswith("accounts.") else f"accounts.{label.partition('.')[0]}"
+    for batch in read_in_batches(found.values_list(*names), BATCH):
+        of = {name: _rows(part, [row[0] for row in batch]) for name, part in parts.items()}
+        for row in batch:
+            own = dict(zip(names, row, strict=True))
+            yield _line(own | {name: _plain(name, rows[row[0]]) for name, rows in of.items()})
 
 
 def _rows(part: _Part, ids: list[UUID]) -> dict[UUID, list[dict[str, Any]]]:

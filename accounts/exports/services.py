@@ -11,7 +11,7 @@ from contextlib import suppress
 from datetime import timedelta
 from itertools import count
 from threading import Event
-from typing import cast
+from typing import IO, cast
 
 from django.db import transaction
 from django.db.models import F, QuerySet
@@ -204,7 +204,7 @@ def _make(export: Export) -> None:
     _drop_pieces_of_others(export)
     writer = _Writer(export)
     try:
-        archive.write(export.user, writer, writer.step)
+        archive.write(export.user, cast(IO[bytes], writer), writer.step)
         writer.finish()
     except _LeaseLost:
         _drop_pieces_of_others(export)

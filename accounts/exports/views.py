@@ -41,10 +41,9 @@ def data(request: HttpRequest) -> HttpResponseBase:
 
 def _progress(export: Export | None) -> dict[str, int | bool]:
     """Return how far ``export`` is, as ``progress.js`` reads it."""
-    if export is None:
+    if export is None or export.made_at:
         return {"isMade": True}
-    made = export.made_at is not None
-    return {"done": export.steps_done, "steps": export.steps, "isMade": made}
+    return {"isMade": False, "done": export.steps_done, "steps": export.steps}
 
 
 def file_of(export: Export, actor: Actor) -> StreamingHttpResponse:

@@ -127,6 +127,7 @@ def test_each_table_is_read_once_for_a_batch_however_many_accounts_it_has(monkey
         assert len(exported()[1]) == 30
 
     tables = Counter(query["sql"].partition(" FROM ")[2].split()[0] for query in queries)
+    assert tables.pop('"accounts_user"') == 5, "the count, and three full batches"
     assert max(tables.values()) == 3
 
 
