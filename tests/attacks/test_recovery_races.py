@@ -11,7 +11,7 @@ from tests.support.races import (
     tabs_of,
     times_in_history,
 )
-from tests.support.recovery_races import CHANGE, EMAIL, LOCKDOWN, NEW, RESET, mailed, opens, waiting
+from tests.support.recovery_races import CHANGE, EMAIL, NEW, RESET, mailed, opens, waiting
 from tests.support.site import Client, together
 from tests.support.steps import PASSWORD, same_browser, sql
 
@@ -125,32 +125,11 @@ def one_email_confirmed_by_two_users(nodes, name):
     assert sum(times_in_history(nodes, person, "address_added") for person in people) == 1
 
 
-def confirming_while_another_mail_is_asked_for(nodes, name):
-    """Confirming, resending and cancelling during a lockdown causes no deadlock."""
-    owner = confirmed(nodes, name)
-    shared = f"{name}@second.example"
-    assert owner.post(EMAIL, {"email": shared}).status == 302
-    code = mailed(nodes[0], shared, "is your code", "[0-9]{4} [0-9]{4}")
-    row, token, copies = waiting(owner, shared), owner.csrf(EMAIL), tabs_of(nodes, owner)
-    acts = [{"confirm": row, "code": code}, {"again": row}, {"cancel": row}]
-
-    def act(i):
-        if i == AT_ONCE - 1:
-            return copies[i].post(LOCKDOWN, {}, csrf=token)
-        return copies[i].post(EMAIL, acts[i % 3], csrf=token)
-
-    answers = together(AT_ONCE, act)
-
-    assert server_errors(answers) == []
-    assert live_sessions(nodes, name) == 0
-
-
 RACES = [
     eight_uses_of_one_mailed_code,
     resets_by_one_link_changes_and_a_sign_in,
     two_browsers_swap_and_remove_emails,
     one_email_confirmed_by_two_users,
-    confirming_while_another_mail_is_asked_for,
 ]
 
 

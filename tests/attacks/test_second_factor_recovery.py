@@ -139,17 +139,6 @@ def test_nothing_but_the_wait_removes_a_factor_that_was_not_shown(clock):
     assert factors_of(alice) == 1
 
 
-def test_every_page_shows_a_waiting_request_to_the_signed_in_user(clock):
-    alice, _seed = with_factor()
-    home = signed_in(alice)
-    pages = ("/", "/accounts/profile/", "/accounts/email/", "/accounts/2fa/", "/accounts/activity/")
-    banner = "If it wasn’t you, stop the request"
-    assert not any(banner in home.get(page).text for page in pages)
-    request_recovery()
-
-    assert all(banner in home.get(page).text for page in pages)
-
-
 def test_a_second_factor_stops_the_request_from_inside_and_the_page_says_so_for_ten_minutes(clock):
     alice, _seed = with_factor()
     home, page = signed_in(alice), "/accounts/recovery/"

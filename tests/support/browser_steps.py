@@ -10,12 +10,6 @@ from tests.support.steps import LOGOUT, PASSWORD, address_of, code_in, join, sql
 
 LONG_AGO = "2020-01-01 20:30:00"
 NEW_PASSWORD = "a lantern over seven wet roofs"
-# The columns with the age of what proves ownership, by table.
-HELD_SINCE = {
-    "accounts_emailaddress": "confirmed_at",
-    "accounts_authenticator": "made_at",
-    "accounts_recoverycodes": "made_at",
-}
 
 
 def sees(page: Page, heading: str) -> None:
@@ -92,18 +86,6 @@ def arrive(page: Page, site: Site, username: str) -> None:
     become(page, newcomer(site, username, User_Agent=browser))
     page.goto("/")
     sees(page, f"Hello, {username}")
-
-
-def years_pass(site: Site, username: str) -> None:
-    """Make an account and its credentials old, since nothing younger than a week counts.
-
-    The rows are changed because the site that most tests share has the clock of the machine.
-    """
-    sql(site, "UPDATE accounts_user SET date_joined = ? WHERE username = ?", LONG_AGO, username)
-    theirs = "user_id = (SELECT id FROM accounts_user WHERE username = ?)"
-    for table, column in HELD_SINCE.items():
-        sql(site, f"UPDATE {table} SET {column} = ? WHERE {theirs}", LONG_AGO, username)
-    sql(site, f"UPDATE accounts_authenticator SET last_t = -1 WHERE {theirs}", username)
 
 
 def sign_up(page: Page, username: str) -> None:
