@@ -6,6 +6,7 @@ generated from it. A test fails if a column of an installed model is missing her
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
 from uuid import UUID
 
@@ -44,10 +45,12 @@ class Column(NamedTuple):
     withheld: str = ""
 
 
-# Why an export leaves a column out.
+# Columns that an export leaves out: what proves who somebody is, what repeats another column or can
+# only be used by the code of this site, and what is about other people than the owner of the row.
 SECRET = "secret"  # noqa: S105 a reason
-INTERNAL = "internal"
-OTHERS = "about others"
+secret = partial(Column, withheld=SECRET)
+internal = partial(Column, withheld="internal")
+others = partial(Column, withheld="about others")
 
 # The path of foreign keys to the account, or a function that returns the condition for its rows.
 type Rows = str | Callable[[Person], Q]
@@ -88,21 +91,6 @@ class Table:
 TABLES: dict[str, Table] = {}
 # Why each of the other tables has no personal data.
 NOT_PERSONAL: dict[str, str] = {}
-
-
-def secret(purpose: str) -> Column:
-    """Return a column that an export leaves out because it proves who somebody is."""
-    return Column(purpose, SECRET)
-
-
-def internal(purpose: str) -> Column:
-    """Return a column that repeats another one, or that only the code of this site can use."""
-    return Column(purpose, INTERNAL)
-
-
-def others(purpose: str) -> Column:
-    """Return a column about other people than the owner of the row."""
-    return Column(purpose, OTHERS)
 
 
 def describe(
@@ -471,10 +459,19 @@ describe(
     purpose="Changes on the pages of Django's admin. The security history has the same changes.",
     kept=_ACCOUNT,
 )
+describe(
+    "accounts.FamiliarPlace",
+    lambda person: Q(owner=person.id),
+    {
+        "until": "how long a network or client is known",
+        "key owner": internal("a digest of the account with the network or client"),
+    },
+    purpose="Networks and clients from which the person has signed in, to tell new ones apart.",
+    kept="90 days after the last sign-in",
+)
 not_personal(
-    "Its keys are digests. Without knowing both the account and the network, nobody can get either "
-    "from them. A row expires after at most 90 days.",
-    "accounts.FamiliarPlace accounts.StoredBudget accounts.UsedOnce",
+    "Its keys are digests of what is limited or was used. A row expires within days.",
+    "accounts.StoredBudget accounts.UsedOnce",
 )
 not_personal(
     "It contains keyed digests of the usernames of deleted accounts for a year, and nothing else.",

@@ -8,16 +8,16 @@ import logging
 import os
 import re
 from collections.abc import Iterable
-from itertools import batched
 from pathlib import Path
 from uuid import UUID
 
 from django.apps import apps
 from django.conf import settings
-from django.db import DatabaseError, connection, transaction
+from django.db import DatabaseError, OperationalError, connection, transaction
 
 from accounts.activity import services as activity
 from accounts.common import clock
+from accounts.common.database import report
 from accounts.common.personal_data import TABLES
 from accounts.deletion.models import Erasure
 from accounts.users import services as users
@@ -28,7 +28,6 @@ log = logging.getLogger(__name__)
 # The size in bytes up to which ``prune`` rewrites an SQLite database. That takes 2 s for 100 MB,
 # and for so long nobody else can write.
 SMALL = 100_000_000
-BATCH = 500
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -73,11 +72,7 @@ def erase(user_id: UUID, *, is_restored: bool = False) -> bool:
 
 def erase_restored(user_ids: Iterable[UUID]) -> int:
     """Erase the accounts that were erased before a backup brought them back; return how many."""
-    found = (
-        User.objects.filter(pk__in=some).values_list("pk", flat=True)
-        for some in batched(user_ids, BATCH)
-    )
-    return sum(erase(pk, is_restored=True) for some in found for pk in list(some))
+    return sum(erase(user_id, is_restored=True) for user_id in user_ids)
 
 
 def clean_up(*, is_large_allowed: bool = False) -> int:
@@ -98,11 +93,14 @@ def _rewrite(*, is_large_allowed: bool) -> bool:
     """Rewrite the SQLite database, and empty its write-ahead log; return whether both is done."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-        is_too_large = cursor.fetchone()[0] > SMALL and not is_large_allowed
-        # No transaction can contain VACUUM.
-        if is_too_large or connection.in_atomic_block:
+        if cursor.fetchone()[0] > SMALL and not is_large_allowed:
             return False
-        cursor.execute("VACUUM")
+        try:
+            cursor.execute("VACUUM")
+        except OperationalError as error:
+            # Another process writes for too long, or the disk is full.
+            report(error)
+            return False
         cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)")
         (is_busy, *_pages) = cursor.fetchone()
     return not is_busy
@@ -130,5 +128,4 @@ def read_log(path: Path) -> list[UUID]:
 
 def log_file() -> Path:
     """Return the path of ``DELETION_LOG``."""
-    config = settings.AUTHSITE
-    return Path(config.deletion_log or config.data_dir / "deletions.log")
+    return Path(settings.AUTHSITE.deletion_log or settings.AUTHSITE.data_dir / "deletions.log")

@@ -111,7 +111,7 @@ def note_sign_in(request: HttpRequest, user: User, *, has_factor: bool = False) 
     if not is_known:
         # The email about a new browser already names this network, so no other email about the
         # network is needed.
-        throttle.remember(_networks(user), client.network, None)
+        throttle.remember(user.pk, _networks(user), client.network, None)
     if noted is None:
         KnownBrowser.objects.bulk_create(
             [KnownBrowser(user=user, **fields)],
@@ -134,7 +134,7 @@ def note_network(request: HttpRequest, user: User) -> bool:
     """
     network = client_of(request).network
     noted = throttle.find_record(_networks(user), network)
-    throttle.remember(_networks(user), network, noted)
+    throttle.remember(user.pk, _networks(user), network, noted)
     return noted is None
 
 
@@ -145,7 +145,7 @@ def note_client(client: ClientInfo, user: User) -> bool:
     """
     what = f"client {client.network} {client.device} {user.credential_version}"
     noted = throttle.find_record(user.pk, what)
-    throttle.remember(user.pk, what, noted)
+    throttle.remember(user.pk, user.pk, what, noted)
     return noted is not None
 
 

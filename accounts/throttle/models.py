@@ -25,11 +25,12 @@ class FamiliarPlace(models.Model):
     """A record that a user has signed in from a network or client.
 
     ``key`` is a digest of the user together with the network or client. ``until`` is the time at
-    which the record expires.
+    which the record expires. ``owner`` is the id of the user; null in rows of version 1.0.
     """
 
     key = models.CharField(primary_key=True, max_length=64)
     until = models.DateTimeField(db_index=True)
+    owner = models.UUIDField(null=True, db_index=True)
 
     def __str__(self) -> str:
         return self.key

@@ -27,6 +27,7 @@ from collections.abc import Iterable
 from datetime import date, timedelta
 from threading import Lock
 from types import ModuleType
+from uuid import UUID
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -64,29 +65,33 @@ def find_record(account: object, source: str) -> FamiliarPlace | None:
     return _NOTED.first(key=_key(account, source), now=clock.now())
 
 
-def remember(account: object, source: str, noted: FamiliarPlace | None) -> None:
-    """Record a sign-in to ``account`` from ``source``.
+def remember(owner: UUID, account: object, source: str, noted: FamiliarPlace | None) -> None:
+    """Record a sign-in of the user with the id ``owner`` to ``account`` from ``source``.
 
     ``noted`` is the result of :func:`find_record`. A record is renewed only if it is older than a
     month, so that most sign-ins need no write.
     """
     if noted is None or noted.until < clock.now() + RENEW:
+        until = clock.now() + RECORD_LIFE
         FamiliarPlace.objects.bulk_create(
-            [FamiliarPlace(key=_key(account, source), until=clock.now() + RECORD_LIFE)],
+            [FamiliarPlace(key=_key(account, source), until=until, owner=owner)],
             update_conflicts=True,
             unique_fields=["key"],
             update_fields=["until"],
         )
 
 
-def remember_once(account: object, source: str) -> bool:
-    """Record a sign-in to ``account`` from ``source``; return False if there was a record.
+def remember_once(account: UUID, source: str) -> bool:
+    """Record a sign-in of the user with the id ``account`` from ``source``.
 
-    Of several calls at the same moment, exactly one returns True. The record expires after a day.
+    Return False if there was a record. Of several calls at the same moment, exactly one returns
+    True. The record expires after a day.
     """
     until = clock.now() + timedelta(days=1)
     key = _key(account, source)
-    return FamiliarPlace.objects.get_or_create(key=key, defaults={"until": until})[1]
+    return FamiliarPlace.objects.get_or_create(
+        key=key, defaults={"until": until, "owner": account}
+    )[1]
 
 
 def _key(account: object, source: str) -> str:

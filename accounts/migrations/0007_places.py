@@ -1,0 +1,15 @@
+from django.db import migrations, models
+
+
+class Migration(migrations.Migration):
+    dependencies = [
+        ("accounts", "0006_known_browsers_by_name"),
+    ]
+
+    operations = [
+        migrations.AddField(
+            model_name="familiarplace",
+            name="owner",
+            field=models.UUIDField(db_index=True, null=True),
+        ),
+    ]
