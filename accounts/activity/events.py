@@ -343,7 +343,7 @@ CODE_REUSED = Event(
 SWITCHED_OFF = Event(_("The account was deactivated."), mail=_("Your account was deactivated"))
 SWITCHED_ON = Event(_("The account was reactivated."), mail=_("Your account was reactivated"))
 DELETION_REQUESTED = Event(
-    _("Someone asked to delete the account."), mail=_("Your account will be deleted")
+    _("The deletion of the account was requested."), mail=_("Your account will be deleted")
 )
 DELETION_UNDONE = Event(
     _("The deletion of the account was undone."), mail=_("Your account will not be deleted")

@@ -96,7 +96,9 @@ def test_the_link_in_the_email_to_every_address_keeps_the_account_once():
     assert "Lock your account" in kept.text
     lock = links[SECOND].replace(UNDO, "/accounts/lockdown/")
     assert lock in kept.text
-    assert "asked to delete" in Client().get(lock).text, "it may be the first wrong change"
+    assert "deletion of the account was requested" in Client().get(lock).text, (
+        "it may be the first wrong change"
+    )
     assert [Client().post(link).status_code for link in links.values()] == [404, 404]
     assert {mail.to for mail in outbox() if "will not be deleted" in mail.subject} == links.keys()
     assert is_signed_in(signed_in(again(alice)))
