@@ -28,7 +28,7 @@ from accounts.users import emails, forms, usernames
 
 # The password column of a locked account begins with this mark. No usable hash begins with it.
 LOCKED = "!locked "
-LONGEST_HASH = 128
+LONGEST_HASH = 512
 # Selects locked accounts. The text is a literal, because SQLite uses a partial index only for the
 # very expression of its condition.
 IS_LOCKED = models.Q(
@@ -55,8 +55,8 @@ def locked_password(former_hash: str | None = None) -> str:
 def hasher_of(encoded: str) -> BasePasswordHasher | None:
     """Return the hasher for the password hash ``encoded``, or None if no password can match.
 
-    No password can match if the hash is unusable or damaged, or if its algorithm (bcrypt, for
-    example) is not in ``PASSWORD_HASHERS``.
+    No password can match if the hash is unusable or damaged, if it takes too much memory or time,
+    or if its algorithm is not in ``PASSWORD_HASHERS``.
     """
     try:
         hasher = identify_hasher(encoded)
@@ -94,6 +94,8 @@ class User(AbstractBaseUser, PermissionsMixin):
     """A person's account. ``id`` is public but not guessable, and is the ``sub`` of all tokens."""
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
+    # Hashes of other systems may be long: see ``accounts.passwords.foreign``.
+    password = models.CharField(_("password"), max_length=LONGEST_HASH)
     username = models.CharField(_("username"), max_length=usernames.MAX_LENGTH, unique=True)
     username_key = models.CharField(max_length=usernames.KEY_LENGTH, unique=True, editable=False)
     email = models.EmailField(_("email address"), max_length=emails.MAX_LENGTH, blank=True)

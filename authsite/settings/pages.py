@@ -72,8 +72,10 @@ LOGIN_REDIRECT_URL = "home"
 PASSWORD_HASHERS = [
     "accounts.passwords.hashers.Argon2id",
     # For the hashes of imported accounts, which are replaced at the next sign-in.
-    "django.contrib.auth.hashers.PBKDF2PasswordHasher",
-    "django.contrib.auth.hashers.ScryptPasswordHasher",
+    *(
+        f"accounts.passwords.foreign.{name}"
+        for name in ("Foreign", "Sealed", "Wrapped", "DjangoPbkdf2", "DjangoScrypt")
+    ),
 ]
 _VALIDATION = "django.contrib.auth.password_validation"
 AUTH_PASSWORD_VALIDATORS = [

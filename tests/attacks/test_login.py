@@ -6,12 +6,16 @@ from itertools import combinations
 
 import pytest
 from django.conf import settings
-from django.contrib.auth.hashers import Argon2PasswordHasher, make_password
+from django.contrib.auth.hashers import Argon2PasswordHasher
 from django.test import Client
 
+from accounts.passwords import foreign
+from accounts.passwords import services as passwords
+from accounts.passwords.schemes import ForeignHash
 from accounts.throttle.limits import LOGIN_NETWORK, LOGIN_REPEAT, LOGIN_SUBSCRIBER, UNGUESSABLE
 from accounts.users.services import confirm_email
 from tests.support.api import call
+from tests.support.foreign_hashes import BCRYPT
 from tests.support.signin import set_up
 from tests.support.steps import (
     CODE,
@@ -195,11 +199,10 @@ def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_brow
 
 def test_a_900_kb_password_is_not_hashed(monkeypatch):
     """This includes the algorithms of imported accounts."""
-    from accounts.passwords import services as passwords
-
     make_user("alice")
-    imported = make_password("a" * 900_000, hasher="scrypt")
+    imported = foreign.accept(BCRYPT)
     monkeypatch.delattr(Argon2PasswordHasher, "verify")
+    monkeypatch.delattr(ForeignHash, "compute")
 
     assert passwords.verify("a" * 900_000, imported) is False
     for login in ("alice", "nobody"):

@@ -45,7 +45,7 @@ def test_the_border_of_every_field_has_enough_contrast(look):
 
 
 # REST framework itself imports ``psycopg``, ``pygments`` and ``requests`` if they are installed.
-RARELY_NEEDED = {"OpenSSL", "qrcode", "redis", "webauthn"}
+RARELY_NEEDED = {"OpenSSL", "passlib", "qrcode", "redis", "webauthn"}
 START = """
 import sys, authsite.wsgi
 from django.test import Client

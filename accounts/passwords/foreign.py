@@ -1,0 +1,208 @@
+"""Stores and verifies password hashes of other systems until the first sign-in renews them.
+
+- ``foreign$…`` is the stored form of :class:`ForeignHash`.
+- ``sealed$…`` is the same, encrypted. Hashes that are guessed too fast are sealed until the command
+  ``rehash`` has wrapped them. Hashes with a secret of the other system stay sealed.
+- ``wrapped$…$argon2-id$…`` is the Argon2id hash of a weak digest, with that digest's parameters.
+"""
+
+from typing import Any, NamedTuple
+
+from cryptography.fernet import InvalidToken
+from django.contrib.auth.hashers import BasePasswordHasher
+
+from accounts.common import crypto
+from accounts.passwords.hashers import Argon2id, in_slot
+from accounts.passwords.notations import parse
+from accounts.passwords.schemes import ForeignHash
+from accounts.users.models import LOCKED, LONGEST_HASH, hasher_of
+
+PURPOSE = "password hash"
+SEALED = "sealed$"
+# As many as ``Argon2id.salt`` returns.
+SALT_CHARACTERS = 22
+
+
+def accept(found: str | ForeignHash) -> str:
+    """Return ``found``, a hash of another system, in the form in which it is stored.
+
+    ``found``: a notation that :func:`parse` reads, or what another function of
+        ``accounts.passwords.notations`` has returned.
+
+    Raises:
+        ValueError: the notation is unknown or damaged, or the hash costs too much or is too long.
+    """
+    hashed = found if isinstance(found, ForeignHash) else parse(found)
+    is_sealed = hashed.is_weak or hashed.has_secret
+    stored = _seal(hashed) if is_sealed else f"foreign${hashed}"
+    if len(LOCKED + stored) > LONGEST_HASH:
+        raise ValueError("the hash is too long")
+    return stored
+
+
+def _seal(hashed: ForeignHash) -> str:
+    return SEALED + crypto.seal(str(hashed), PURPOSE)
+
+
+def portable(password: str) -> str:
+    """Return the value ``password`` of the password column so that another site can read it.
+
+    Raises:
+        ValueError: no key of ``ENCRYPTION_KEYS`` decrypts the hash.
+    """
+    encoded = password.removeprefix(LOCKED)
+    if not encoded.startswith(SEALED):
+        return password
+    return f"{password.removesuffix(encoded)}{Foreign.algorithm}${unseal(encoded)}"
+
+
+def accept_portable(encoded: str) -> str:
+    """Return the hash ``encoded`` of another site of this kind in the form in which it is stored.
+
+    Raises:
+        ValueError: no password can match, or the hash costs too much or is too long.
+    """
+    hasher = hasher_of(encoded)
+    if hasher is None or isinstance(hasher, Sealed) or len(LOCKED + encoded) > LONGEST_HASH:
+        raise ValueError("no password can match this hash, or it costs too much")
+    return accept(hasher.read(encoded)) if type(hasher) is Foreign else encoded
+
+
+class Foreign(BasePasswordHasher):
+    """Verifies hashes of other systems. They are never created."""
+
+    algorithm: str = "foreign"
+
+    def read(self, encoded: str) -> ForeignHash:
+        """Return the hash whose stored form is ``encoded``.
+
+        Raises:
+            ValueError: ``encoded`` is damaged, or its parameters are not allowed.
+        """
+        return ForeignHash.read(encoded.split("$", 1)[1])
+
+    def decode(self, encoded: str) -> dict[str, Any]:
+        return {"algorithm": self.algorithm, "hash": self.read(encoded)}
+
+    def verify(self, password: str, encoded: str) -> bool:
+        hashed = self.read(encoded)
+        return in_slot(lambda: hashed.matches(password))
+
+    def kind(self, encoded: str) -> tuple[str, str]:
+        """Return a hash of the same cost without salts, secrets and digest, and its algorithm."""
+        return str(self.read(encoded).blank), self.algorithm
+
+    def dummy(self, blank: str) -> str:
+        """Return a hash that costs the same as those of the kind ``blank``."""
+        return f"{self.algorithm}${blank}"
+
+
+class DjangoPbkdf2(Foreign):
+    """Verifies hashes of Django that were stored as they were."""
+
+    algorithm = "pbkdf2_sha256"
+
+    def read(self, encoded: str) -> ForeignHash:
+        return parse(encoded)
+
+    def kind(self, encoded: str) -> tuple[str, str]:
+        return str(self.read(encoded).blank), Foreign.algorithm
+
+
+class DjangoScrypt(DjangoPbkdf2):
+    """Verifies hashes of Django that were stored as they were."""
+
+    algorithm = "scrypt"
+
+
+class Sealed(Foreign):
+    """Verifies encrypted hashes."""
+
+    algorithm = "sealed"
+
+    def read(self, encoded: str) -> ForeignHash:
+        return ForeignHash.read(unseal(encoded))
+
+    def dummy(self, blank: str) -> str:
+        return SEALED + crypto.seal(blank, PURPOSE)
+
+
+def unseal(encoded: str) -> str:
+    """Return the stored form of the hash that is encrypted in ``encoded``.
+
+    Raises:
+        ValueError: no key of ``ENCRYPTION_KEYS`` decrypts it.
+    """
+    try:
+        return crypto.unseal(encoded.removeprefix(SEALED), PURPOSE)
+    except InvalidToken:
+        raise ValueError("no key of ENCRYPTION_KEYS decrypts this hash") from None
+
+
+def reseal(encoded: str) -> str:
+    """Return the sealed hash ``encoded``, encrypted with the newest key.
+
+    Raises:
+        ValueError: no key of ``ENCRYPTION_KEYS`` decrypts it.
+    """
+    return SEALED + crypto.seal(unseal(encoded), PURPOSE)
+
+
+class WrappedHash(NamedTuple):
+    """An Argon2id hash of a weak digest.
+
+    ``inner``: the parameters of the weak digest.
+    ``outer``: the Argon2id hash of the digest in hexadecimal.
+    """
+
+    inner: ForeignHash
+    outer: ForeignHash
+
+    def matches(self, password: str) -> bool:
+        """Return whether this is the hash of ``password``."""
+        return self.outer.matches(self.inner.compute(password).hex())
+
+
+class Wrapped(Foreign):
+    """Verifies weak hashes that :func:`wrap` has hashed with Argon2id."""
+
+    algorithm = "wrapped"
+
+    def read(self, encoded: str) -> ForeignHash:
+        return self._read(encoded).inner
+
+    def decode(self, encoded: str) -> dict[str, Any]:
+        return {"algorithm": self.algorithm, "hash": self._read(encoded)}
+
+    def verify(self, password: str, encoded: str) -> bool:
+        wrapped = self._read(encoded)
+        return in_slot(lambda: wrapped.matches(password))
+
+    def dummy(self, blank: str) -> str:
+        return f"{self.algorithm}${blank}${_argon2id(b'.' * SALT_CHARACTERS)}"
+
+    def _read(self, encoded: str) -> WrappedHash:
+        parts = encoded.split("$")[1:]
+        inner, outer = ("$".join(half) for half in (parts[:4], parts[4:]))
+        return WrappedHash(ForeignHash.read(inner), ForeignHash.read(outer))
+
+
+def wrap(encoded: str) -> str | None:
+    """Return the sealed hash ``encoded``, hashed with Argon2id, or None if it is not weak.
+
+    Raises:
+        ValueError: no key of ``ENCRYPTION_KEYS`` decrypts it, or its parameters are not allowed.
+        Busy: every hashing slot is busy.
+    """
+    weak = Sealed().read(encoded)
+    if not weak.is_weak:
+        return None
+    outer = _argon2id(Argon2id().salt().encode())
+    digest = in_slot(lambda: outer.compute(weak.digest.hex()))
+    hashed = ForeignHash(outer.scheme, outer.costs, outer.salts, digest)
+    return f"{Wrapped.algorithm}${weak.without_digest}${hashed}"
+
+
+def _argon2id(salt: bytes) -> ForeignHash:
+    costs = (19, Argon2id.memory_cost, Argon2id.time_cost, Argon2id.parallelism)
+    return ForeignHash("argon2-id", costs, (salt,), b"." * 32)
