@@ -8,6 +8,7 @@ from accounts.emails.models import PendingEmail
 from accounts.exports.models import Export, ExportPart
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, OutgoingMail
+from accounts.passwords.models import HashKind
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
 from accounts.terms.models import TermsAcceptance
@@ -44,6 +45,7 @@ __all__ = [
     "ExportPart",
     "FamiliarPlace",
     "FormerCredential",
+    "HashKind",
     "Identity",
     "Invitation",
     "KnownBrowser",

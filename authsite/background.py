@@ -7,18 +7,21 @@ from django.apps import apps
 from django.conf import settings
 
 from accounts.common import logs
+from accounts.common.background import Background
 from accounts.exports import services as exports
 from accounts.mail import services as mail
+from accounts.passwords import mix
 
 
 def start() -> None:
-    """Configure the log, and start to send emails and logout notices and to make exports.
+    """Configure the log, and start the threads for emails, exports, hashes and logout notices.
 
     If Redis does not answer, log a warning.
     """
     logs.configure(settings.LOGGING)
     mail.start()
     exports.start()
+    Background("authsite.hash_mix", mix.refresh).start()
     if apps.is_installed("accounts.oauth"):
         from accounts.oauth.logout import Starter  # noqa: PLC0415 only if it is installed
 

@@ -17,7 +17,8 @@ from pathlib import Path
 from django.conf import settings
 from django.contrib.auth.hashers import get_hasher, identify_hasher, make_password
 
-from accounts.passwords.hashers import MAX_LENGTH, Argon2id, canonical
+from accounts.passwords import mix
+from accounts.passwords.hashers import MAX_LENGTH, canonical
 from accounts.users.models import hasher_of
 
 COMMON = Path(__file__).with_name("data") / "common.bin"
@@ -121,12 +122,13 @@ def hash_password(password: str) -> str:
     return make_password(password)
 
 
-def verify(password: str, encoded: str | None) -> bool:
+def verify(password: str, encoded: str | None, *, login: str = "") -> bool:
     """Return whether ``password`` matches the hash ``encoded``.
 
     ``encoded`` is None if there is no such account. It may be unusable, if the account has no
     password, or of an unknown algorithm. A hash is computed in these cases, too, so that the
-    response time reveals nothing (CWE-208).
+    response time reveals nothing (CWE-208). Its cost depends on ``login``: see
+    ``accounts.passwords.mix``.
 
     No hash is computed for a password that is too long, because it never matches.
     """
@@ -134,8 +136,7 @@ def verify(password: str, encoded: str | None) -> bool:
         return False
     hasher = hasher_of(encoded) if encoded is not None else None
     if hasher is None or encoded is None:
-        argon2 = Argon2id()
-        argon2.verify(password, argon2.dummy_hash())
+        verify(password, mix.dummy_hash(login))
         return False
     return hasher.verify(password, encoded)
 

@@ -141,8 +141,11 @@ def _check_password(
     # If the budgets of the account are used up, every password counts as wrong. A refusal instead
     # would reveal which logins belong to the same account.
     is_checked = hit(*repeat, *guess, silent=of_account)
-    encoded = _encoded(account) if is_checked else None
-    if not passwords.verify(password, encoded) or account is None:
+    encoded = _encoded(account)
+    # The hash is computed even if its result does not count. Otherwise the response time would
+    # change when the budgets of an account are used up, and of no other login.
+    is_right = passwords.verify(password, encoded, login=key)
+    if not (is_right and is_checked) or account is None:
         return account, _failure(account, is_checked=is_checked)
     give_back(*guess, *of_account)
     if account.password != encoded:

@@ -1,5 +1,6 @@
 """Timing must not reveal who has an account: equal statements, and medians within 5 ms."""
 
+import math
 import re
 import statistics
 import time
@@ -10,8 +11,12 @@ from django.db import connection
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
+from accounts.passwords import foreign, mix
 from accounts.passwords.hashers import Argon2id
-from accounts.users.models import User
+from accounts.passwords.schemes import ForeignHash
+from accounts.signin import services as signin
+from accounts.users.models import User, locked_password
+from tests.support.foreign_hashes import BCRYPT, NOTATIONS, SHA256, TYPED
 from tests.support.second_factor import enrolled
 from tests.support.site import Site
 from tests.support.steps import (
@@ -31,8 +36,8 @@ MOST_MS = 5.0
 
 RESET = "/accounts/password/reset/"
 BY_CODE = "/accounts/login/code/"
-# PASSWORD, hashed by another framework with an algorithm that the site does not have.
-BCRYPT = "$2b$04$abcdefghijklmnopqrstuuQBrjlCaBn2yLxUb.HgBE0Q8Ut8M1Iy6"
+# An imported hash that was not converted into a form that the site can read.
+UNREADABLE = "$2b$04$abcdefghijklmnopqrstuuQBrjlCaBn2yLxUb.HgBE0Q8Ut8M1Iy6"
 OTHERS = {"unknown": "nobody", "no password": "bob", "pending": "mallory"}
 
 
@@ -87,7 +92,7 @@ def test_3_3_a_wrong_password_answers_and_costs_the_same_for_every_account(
     people, monkeypatch, address
 ):
     make_user("erin", password=None)
-    User.objects.filter(username="erin").update(password=BCRYPT)
+    User.objects.filter(username="erin").update(password=UNREADABLE)
     people.append("erin")
     verify, hashes = Argon2id.verify, []
 
@@ -102,6 +107,40 @@ def test_3_3_a_wrong_password_answers_and_costs_the_same_for_every_account(
     assert spent == [spent[0]] * len(people)
     assert "isn’t right" in spent[0][1][-1]
     assert hashes == ["m=19456,t=2,p=1"] * len(people)
+
+
+@pytest.fixture
+def imported(people):
+    """Give every account with a password an imported hash, and return the logins."""
+    User.objects.exclude(username="bob").update(password=foreign.accept(BCRYPT))
+    User.objects.filter(username="mallory").update(password=locked_password())
+    mix.store()
+    mix.refresh()
+    yield ["alice", "bob", "mallory", "nobody"]
+    mix._mix = mix.Mix()
+
+
+def test_on_a_site_with_imported_hashes_every_login_computes_the_same_hash(imported, monkeypatch):
+    """This is true for accounts with and without a password, locked ones, and unknown ones."""
+    computed = []
+    compute = ForeignHash.compute
+
+    def counted(self, password):
+        computed.append((self.scheme, self.costs))
+        return compute(self, password)
+
+    monkeypatch.setattr(ForeignHash, "compute", counted)
+    monkeypatch.delattr(Argon2id, "verify")
+    tried = [{"login": login, "password": WRONG} for login in imported]
+    spent = [work_and_answer(Browser(), LOGIN, data) for data in tried]
+
+    assert spent == [spent[0]] * len(imported)
+    assert computed == [("bcrypt", (4,))] * len(imported)
+    computed.clear()
+    mix._mix = mix.Mix()
+    monkeypatch.setattr(signin, "hit", lambda *_, **_options: False)
+    assert "isn’t right" in Browser().post(LOGIN, {"login": "alice", "password": TYPED}).text
+    assert computed == [("bcrypt", (4,))], "the budgets of the account are used up"
 
 
 def test_a_wrong_code_runs_the_same_statements_for_every_account(people):
@@ -143,3 +182,51 @@ def test_median_times_of_known_and_unknown_accounts_differ_by_less_than_5_ms(pag
             apart = statistics.median(other) - statistics.median(known)
             print(f"{page} {kind}: {apart:+.2f} ms of {statistics.median(known):.1f}")  # noqa: T201 the proof's figures
             assert abs(apart) < MOST_MS, kind
+
+
+TRIES = 2000
+MOST_Z = 3.0
+IMPORTED = {
+    "bcrypt": BCRYPT.replace("04", "08"),
+    "PBKDF2": f"pbkdf2_sha256$100000$salt${'A' * 43}=",
+    "scrypt": NOTATIONS["scrypt of Werkzeug"],
+    "sealed": SHA256,
+    "wrapped": SHA256,
+}
+IMPORT = """
+from accounts.passwords import foreign, mix
+from accounts.users.models import User
+User.objects.update(password=foreign.accept(%r))
+mix.store()
+"""
+
+
+def z_score(one, other):
+    """Return how surely the times in ``one`` and ``other`` differ (Mann and Whitney's test)."""
+    ranked = sorted([*((ms, True) for ms in one), *((ms, False) for ms in other)])
+    ranks = sum(rank for rank, (_ms, is_one) in enumerate(ranked, 1) if is_one)
+    n, m = len(one), len(other)
+    return (ranks - n * (n + m + 1) / 2) / math.sqrt(n * m * (n + m + 1) / 12)
+
+
+@pytest.mark.proof
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", IMPORTED)
+def test_2000_tries_do_not_tell_an_imported_hash_from_an_unknown_login(kind):
+    with Site(LIMITS_SCALE="100000") as site:
+        member(site, "alice")
+        site.manage("shell", "--no-imports", "-c", IMPORT % IMPORTED[kind])
+        if kind == "wrapped":
+            site.manage("rehash")
+        site.stop()
+        site.start()
+        browser = site.client()
+        token = browser.csrf(LOGIN)
+        times = {"alice": [], "nobody": []}
+        for _ in range(TRIES // 2):
+            for login, taken in times.items():
+                taken.append(ms(browser, LOGIN, login, token))
+        z = z_score(*times.values())
+        medians = [round(statistics.median(taken), 2) for taken in times.values()]
+        print(f"{kind}: {medians} ms, z = {z:+.2f}")  # noqa: T201 the proof's figures
+        assert abs(z) < MOST_Z
