@@ -21,6 +21,7 @@ from accounts.activity.models import Activity
 from accounts.common import clock, crypto
 from accounts.common.database import read_in_batches
 from accounts.common.personal_data import TABLES
+from accounts.passwords.foreign import portable
 from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE
 from accounts.twofactor.webauthn import rp_id
 from accounts.users.models import User
@@ -101,6 +102,7 @@ def lines(found: QuerySet[User], *, has_secrets: bool) -> Iterator[str]:
 
     Raises:
         cryptography.fernet.InvalidToken: no key of ``ENCRYPTION_KEYS`` decrypts a secret.
+        ValueError: none decrypts a password hash.
     """
     yield _line(
         {
@@ -122,6 +124,8 @@ def lines(found: QuerySet[User], *, has_secrets: bool) -> Iterator[str]:
         of = {name: _rows(part, [row[0] for row in batch]) for name, part in parts.items()}
         for row in batch:
             own = dict(zip(names, row, strict=True))
+            if has_secrets:
+                own["password"] = portable(own["password"])
             yield _line(own | {name: _plain(name, rows[row[0]]) for name, rows in of.items()})
 
 

@@ -1,0 +1,26 @@
+"""``rehash``: hash the weak hashes of imported accounts with Argon2id."""
+
+from typing import Any
+
+from django.core.management.base import CommandError
+
+from accounts.management.answers import ResultCommand
+from accounts.passwords import foreign, mix, rewriting
+
+
+class Command(ResultCommand):
+    """The site may run meanwhile. The command may be stopped, and continues when run again."""
+
+    help = "Hash the weak hashes of imported accounts (MD5, SHA-1, phpass…) with Argon2id."
+
+    def answer(self, **_options: Any) -> dict[str, Any]:
+        outcome = rewriting.rewrite(
+            foreign.wrap, lambda done: self.stderr.write(f"{done} hashes so far")
+        )
+        mix.store()
+        if outcome.lost:
+            raise CommandError(
+                f"{outcome.changed} hashes were hashed again. No key of ENCRYPTION_KEYS decrypts "
+                f"those of: {', '.join(outcome.lost)}"
+            )
+        return {"hashed_again": outcome.changed}
