@@ -218,10 +218,11 @@ _ALL = (
     ),
     Act(
         "lift-lock",
-        label=_("Unlock the account"),
+        label=_("Email a link that unlocks the account"),
         does=_(
-            "Emails a link to one address, which opens the account there and nowhere else. Someone "
-            "locked the account because they feared a thief: first make sure who asks."
+            "The account stays locked until the person sets a new password with the link, which "
+            "works for one address only. Someone locked the account because they feared a thief: "
+            "first make sure who asks."
         ),
         shows=_("An email with the link, and a notice to every address."),
         run=steps.lift_lock,

@@ -46,6 +46,11 @@ class Checklist:
         self.needs_factor = self._is_open and Kind.FACTOR in counting
         # Whether the number is enough, but not the kinds.
         self.lacks_factor = Kind.FACTOR in self.missing and len(self.shown) >= self.needed
+        # Why Support decides although as many things were shown as the page asks for.
+        has_enough = len(self.shown) >= self.needed and not self.lacks_factor
+        is_stuck = has_enough and not found.may_finish
+        self.is_equal_to_opening = is_stuck and found.outcome is Outcome.SUPPORT
+        self.is_equal_to_others = is_stuck and found.outcome is Outcome.OPEN
         kinds = [kind for kind in Kind if kind in counting]
         self.entries = [Entry(*WORDS[k], self._names(k), k in self.shown) for k in kinds]
 

@@ -4,7 +4,9 @@ import pytest
 from django.test import Client
 
 from accounts.activity.models import Activity
+from accounts.common.proofs import Method, Proof
 from accounts.recovery import locks
+from accounts.recovery import services as recovery
 from accounts.users import services as users
 from tests.support.disputes import (
     MINE,
@@ -16,9 +18,9 @@ from tests.support.disputes import (
     opens,
     reset_link,
 )
-from tests.support.second_factor import enrolled
+from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import signed_in
-from tests.support.steps import LOGIN, make_user, sign_in
+from tests.support.steps import LOGIN, PASSWORD, make_user, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -50,6 +52,28 @@ def test_an_opening_that_would_be_undone_needs_one_thing_more(clock):
     locks.Recovery.objects.create(user=alice(), opened_at=alice().locked_at, opened_with=2)
 
     assert "1 of 3 shown" in Client().get(reset_link()).text
+
+
+def test_the_page_says_why_enough_things_do_not_open_the_account(clock):
+    clock.advance(days=1)
+    lock(alice())
+    row = locks.Recovery.objects.create(
+        user=alice(), opened_at=alice().locked_at, opened_with=3, support_asked_at=clock.now()
+    )
+    owner, link = Client(), reset_link()
+    owner.post(link, {"former": PASSWORD})
+    assert "our team decides" not in owner.get(link).text
+    owner.post(link, {"code": unused_code(alice())})
+    said = owner.get(link).text
+    assert "3 of 3 shown" in said
+    assert "no more than opened this account in the last 30 days" in said
+
+    others = recovery.assess(alice(), Proof.now(Method.PASSWORD), Proof.now(Method.MAIL, MINE))
+    row.opened_at, row.at_support = None, [[[each.kind, each.key] for each in others.shown]]
+    row.save()
+    owner, link = Client(), reset_link()
+    owner.post(link, {"code": unused_code(alice())})
+    assert "Someone else has shown our team as much as you have" in owner.get(link).text
 
 
 def test_the_sign_in_after_the_reset_of_a_locked_account_fills_in_the_username_once(clock):
