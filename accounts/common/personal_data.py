@@ -355,7 +355,7 @@ describe(
     "user",
     {
         "opened_at asked_at warned_at told_at stopped_at support_asked_at": "what happened when",
-        "opened_with asked stopped at_support": "which proofs of ownership were shown",
+        "opened_with asked stopped stopped_by at_support": "which proofs of ownership were shown",
         "lone_locks": "when each mailbox locked the account alone",
         "mails": internal("the notices that announced the request"),
     },

@@ -65,6 +65,7 @@ LABELS: dict[str, str | Promise] = {
     "opened_at": _("Opened"), "asked_at": _("Asked"), "warned_at": _("Warned"),
     "stopped_at": _("Stopped"), "support_asked_at": _("Support asked"),
     "opened_with": _("Opened with"), "asked": _("Asked with"), "stopped": _("Stopped"),
+    "stopped_by": _("Stopped with"),
     "at_support": _("Shown to Support"), "lone_locks": _("Locked by one mailbox"),
     "created_at": _("Created"), "heading": _("Heading"), "done_at": _("Sent"),
     "failure": _("Problem"), "action_time": _("Time"), "action_flag": _("Kind"), "act": _("Act"),

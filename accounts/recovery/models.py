@@ -22,6 +22,7 @@ class Recovery(models.Model):
     ``warned_at``: when a mail server accepted the first of these notices. The wait begins then.
     ``told_at``: when the last notices were posted.
     ``stopped``: the kinds that the last stopped request showed.
+    ``stopped_by``: what stopped it, as ``asked``; None if Support did.
     ``at_support``: what each person has shown who asked Support to decide, as ``asked``.
     ``support_asked_at``: when somebody asked Support last.
     ``lone_locks``: when each mailbox, named by its key, last locked the account alone.
@@ -42,6 +43,7 @@ class Recovery(models.Model):
     told_at = models.DateTimeField(null=True)
     stopped_at = models.DateTimeField(null=True)
     stopped = models.JSONField(default=list)
+    stopped_by = models.JSONField(null=True)
     at_support = models.JSONField(default=list)
     support_asked_at = models.DateTimeField(null=True)
     lone_locks = models.JSONField(default=dict)

@@ -216,12 +216,25 @@ def assess(user: User, *proofs: Proof) -> Assessment:
     is_running = row is not None and row.is_current and can_wait and _counts(row, ownership)
     found = row if is_running else None
     shown = evidence.shown_by(ownership, proofs)
-    is_refused = row is not None and row.refuses(rule.kinds(shown))
+    is_refused = row is not None and row.refuses(rule.kinds(shown)) and _is_stop(row, ownership)
     cases = [things_of(ownership, asked) for asked in row.cases] if row else []
     others = tuple(each for each in cases if not each <= shown)
     may_wait = can_wait and not is_refused and not others
     is_at_support = bool(shown) and shown in cases
     return Assessment(ownership, shown, found, may_wait, others, is_at_support)
+
+
+def _is_stop(row: Recovery, ownership: Ownership) -> bool:
+    """Return whether what stopped the last request would still be enough to stop it.
+
+    A thief may have stopped it with a factor that a lock has put aside since.
+    """
+    if ownership.lock is None or row.stopped_by is None:
+        return True
+    by = things_of(ownership, row.stopped_by)
+    kinds = rule.kinds(by)
+    is_more = rule.outweighs(kinds, frozenset(map(Kind, row.stopped)))
+    return Kind.FACTOR in kinds or is_more or ownership.outcome(by) is Outcome.OPEN
 
 
 def things_of(ownership: Ownership, stored: list[list[str]]) -> frozenset[Thing]:
@@ -265,7 +278,7 @@ def ask(user: User, *proofs: Proof, actor: Actor) -> None:
             raise NotOffered
         if not found.may_ask:
             return
-        stop(found.running)
+        stop(found.running, found.shown)
         row = Recovery.lock(owner)
         row.asked = _stored(found.shown)
         row.asked_at, row.warned_at = clock.now(), None
@@ -296,7 +309,7 @@ def cancel(user: User, *proofs: Proof, actor: Actor) -> bool:
         found = assess(owner, *proofs)
         if not found.may_stop:
             return False
-        stop(found.running)
+        stop(found.running, found.shown)
         record(user, events.RECOVERY_CANCELLED, actor)
     return True
 
@@ -306,10 +319,14 @@ def was_stopped(user: User, *, since: datetime) -> bool:
     return Recovery.objects.filter(user=user, stopped_at__gt=since).exists()
 
 
-def stop(row: Recovery | None) -> None:
-    """Stop a request, which cannot be made again for 30 days unless it shows more."""
+def stop(row: Recovery | None, shown: frozenset[Thing] | None = None) -> None:
+    """Stop a request, which cannot be made again for 30 days unless it shows more.
+
+    ``shown``: what somebody has shown who stops it; None if Support does.
+    """
     if row is not None:
-        stopped = {"stopped": sorted(row.asked_kinds), "stopped_at": clock.now()}
+        by = None if shown is None else _stored(shown)
+        stopped = {"stopped": sorted(row.asked_kinds), "stopped_at": clock.now(), "stopped_by": by}
         Recovery.objects.filter(pk=row.pk).update(**stopped)
         forget(row.user)
 
@@ -337,7 +354,7 @@ def note_opened(user: User, found: Assessment | None) -> None:
     now = clock.now()
     opening = found.ownership.opened(now, found.shown) if found else Opening(now, len(Kind))
     if found and found.outcome is Outcome.OPEN:
-        stop(found.running)
+        stop(found.running, found.shown)
     kept = {"opened_at": opening.at, "opened_with": opening.kinds, "at_support": []}
     Recovery.objects.update_or_create(user=user, defaults=kept)
 

@@ -110,7 +110,9 @@ USER_CODE_NETWORK = Limit("user_code.network", "wrong codes of devices from a ne
 REAUTHENTICATION = Limit("proof.session", "failed reauthentications in a session", burst=5, per=MINUTE)
 
 # Six-digit codes. An attacker who knows the password has 30 guesses, and then one guess every 48
-# minutes. Another sign-in does not refill these budgets (CVE-2025-64102).
+# minutes. Another sign-in does not refill these budgets (CVE-2025-64102). A reset has no budget of
+# its own: that would double the guesses of a thief with the password and the mailbox. While others
+# guess, the owner can use a recovery code, a passkey or a browser in which a factor was shown.
 FACTOR_SUBSCRIBER = Limit("factor.line", "wrong six-digit codes for an account from a line or in a proved browser", burst=5, per=MINUTE)
 FACTOR_SUBSCRIBER_DAY = Limit("factor.line.day", "the same from a line, over several days", burst=12, per=144 * MINUTE)
 FACTOR_BROWSER_DAY = Limit("factor.browser.day", "the same in a proved browser, over several days", burst=30, per=48 * MINUTE)

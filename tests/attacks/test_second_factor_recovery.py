@@ -7,13 +7,16 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from accounts.activity.services import Actor
+from accounts.common.proofs import Method, Proof
 from accounts.recovery import services as recovery
 from accounts.recovery.models import Recovery
-from tests.support.disputes import asks_to_wait, reset_link
+from tests.support.disputes import asks_to_wait, lock, reloaded, reset_link
 from tests.support.second_factor import (
     CHALLENGE,
     SETUP,
     code_of,
+    enrolled,
     seed_on,
     unused_code,
 )
@@ -35,7 +38,7 @@ from tests.support.second_steps import (
     with_factor,
 )
 from tests.support.signin import signed_in
-from tests.support.steps import PASSWORD, is_signed_in, outbox, path_of, sign_in
+from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 
 pytestmark = pytest.mark.django_db
 
@@ -220,6 +223,24 @@ SIGNS: dict[str, Callable[[Any], Any]] = {
         what: CHANGES[what] for what in ("a reset by mail", "a lockdown", "a reset by the operator")
     },
 }
+
+
+@pytest.mark.parametrize("stops", ["the thief’s factor", "the owner’s factor"])
+def test_a_stop_by_a_factor_that_a_lock_puts_aside_does_not_hold(clock, stops):
+    alice = make_user("alice")
+    enrolled(alice)
+    clock.advance(days=30)
+    enrolled(alice)
+    assert asks_to_wait(Client(), reset_link())
+    is_thiefs = stops == "the thief’s factor"
+    factor = alice.authenticator_set.order_by("pk")[is_thiefs]
+    proof = Proof.now(Method.TOTP, factor.persistent_id)
+    assert recovery.cancel(reloaded(alice), proof, actor=Actor())
+    assert not asks_to_wait(Client(), reset_link())
+
+    lock(alice)
+
+    assert asks_to_wait(Client(), reset_link()) is is_thiefs
 
 
 @pytest.mark.parametrize("sign", SIGNS.values(), ids=SIGNS)
