@@ -40,7 +40,7 @@ def upgraded(request, engine, tmp_path_factory):
     env = database(request, engine)
     target = env.get("DATABASE_URL") or folder / "db.sqlite3"
     kept = dumps.restore(request.param, engine, target)
-    hook.advance((now(kept) - datetime.now(UTC)).total_seconds())
+    hook.advance(seconds=(now(kept) - datetime.now(UTC)).total_seconds())
     env |= {name: kept[name] for name in ("SECRET_KEY", "ENCRYPTION_KEYS", "ORIGIN")} | hook.env
     site = Site(data_dir=folder, migrate=False, **env)
     site.manage("migrate", "--verbosity", "0")
@@ -149,7 +149,7 @@ def test_a_wait_that_began_before_ends_when_it_is_due(upgraded):
     factors = "SELECT 1 FROM accounts_authenticator a JOIN accounts_user u ON u.id = a.user_id "
     factors += "WHERE u.username = 'waiting'"
 
-    clock.advance(72 * 60 * 60)
+    clock.advance(days=3)
     site.client().post(RESET, {"login": "waiting"})
     site.wait_for_mail(to="waiting@", subject="Set a new password", count=2)
     assert sql(site, factors)
