@@ -19,6 +19,7 @@ TITLES: dict[str, str | Promise] = {
     "accounts.APIKey": _("API keys"),
     "accounts.LoginSession": _("Sessions"),
     "accounts.KnownBrowser": _("Browsers that we recognise"),
+    "accounts.FamiliarPlace": _("Networks that we recognise"),
     "accounts.TrustedBrowser": _("Trusted browsers"),
     "accounts.Authenticator": _("Authenticator apps"),
     "accounts.RecoveryCodes": _("Recovery codes"),

@@ -16,7 +16,6 @@ from accounts.activity.services import Actor
 from accounts.common.personal_data import SECRET, TABLES
 from accounts.exports import archive, services
 from accounts.exports.models import Export, ExportPart
-from accounts.exports.words import LABELS, TITLES
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.support.api import call, get_tokens
@@ -83,13 +82,6 @@ def test_the_file_has_every_row_of_the_person_as_the_schema_says_and_no_secret_a
     page = files["index.html"].decode()
     assert "loves &lt;b&gt;otters&lt;/b&gt;" in page
     assert "Eine Authenticator-App wurde hinzugefügt." in page
-
-
-def test_each_table_and_column_of_the_page_has_words():
-    exported = [table for table in TABLES.values() if table.exported]
-
-    assert {table.label for table in exported} == TITLES.keys()
-    assert {name for table in exported for name in table.exported} - LABELS.keys() == set()
 
 
 def test_a_file_is_fetched_once_and_the_owner_is_told_of_both(browser):

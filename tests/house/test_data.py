@@ -7,6 +7,7 @@ from django.apps import apps
 from django.db.models import CASCADE
 
 from accounts.common.personal_data import NOT_PERSONAL, TABLES, Person
+from accounts.exports.words import LABELS, TITLES
 from accounts.users.models import User
 
 ALICE = Person(uuid4(), frozenset({"alice"}), frozenset({"a@example.org"}), frozenset({uuid4()}))
@@ -37,3 +38,10 @@ def test_each_table_selects_rows_and_its_paths_to_the_account_cascade():
             assert field.remote_field.on_delete is CASCADE, label
             model = field.related_model
         assert not table.is_cascading or model is User, label
+
+
+def test_each_table_and_column_of_an_export_has_words_for_people():
+    exported = [table for table in TABLES.values() if table.exported]
+
+    assert {table.label for table in exported} == TITLES.keys()
+    assert {name for table in exported for name in table.exported} - LABELS.keys() == set()

@@ -85,7 +85,9 @@ def test_who_comes_from_a_provider_accepts_the_terms_before_the_session_begins(o
     assert accepted() == [("alice", "2026-11")]
 
 
-def test_a_new_version_is_asked_after_the_second_step_once_and_sessions_go_on(alice, settings):
+def test_a_new_version_is_asked_after_the_second_step_once_and_sessions_go_on(
+    alice, settings, clock
+):
     enrolled(alice)
     before, after = Client(), Client()
     sign_in(before, "alice")
@@ -94,6 +96,7 @@ def test_a_new_version_is_asked_after_the_second_step_once_and_sessions_go_on(al
     before.post(TERMS, {"terms": "2026-11"})
 
     set_up(settings, terms_version="2026-12")
+    clock.advance(minutes=1)
     assert is_signed_in(before)
     assert sign_in_twice(after, alice).url == TERMS
     assert after.get("/accounts/2fa/challenge/").url == TERMS
@@ -101,6 +104,7 @@ def test_a_new_version_is_asked_after_the_second_step_once_and_sessions_go_on(al
     assert not is_signed_in(after)
     assert after.post(TERMS, {"terms": "2026-12"}).url == "/"
     assert after.get(TERMS).url == "/accounts/login/", "nothing is pending"
+    clock.advance(minutes=1)
     assert sign_in_twice(Client(), alice).url == "/"
     assert accepted() == [("alice", "2026-11"), ("alice", "2026-12")]
 
