@@ -57,7 +57,7 @@ class Command(BaseCommand):
             "cannot write for so long",
         )
 
-    def handle(self, *_args: Any, rewrite: bool, **_options: Any) -> None:
+    def handle(self, *_args: Any, rewrite: bool = False, **_options: Any) -> None:
         now = clock.now()
         counts = {
             "accounts": erasure.erase_due(),
