@@ -186,7 +186,10 @@ def lock_naming(user: User, wrong_at: datetime) -> Lock:
 
     While the account is locked, its horizon only moves further back.
     """
-    row = Recovery.objects.filter(user=user).first()
+    return _lock_naming(user, wrong_at, Recovery.objects.filter(user=user).first())
+
+
+def _lock_naming(user: User, wrong_at: datetime, row: Recovery | None) -> Lock:
     now = clock.now()
     wrong_at = max(wrong_at, now - rule.MONTH)
     lock = rule.lock_of(now, wrong_at, user.date_joined, row.opening if row else None)
@@ -365,6 +368,6 @@ def _shown(
 ) -> tuple[Ownership, frozenset[Thing]]:
     """Return the facts about ``user`` with a lock that names ``wrong_at``, and what counts then."""
     row = Recovery.objects.filter(user=user).first()
-    lock = lock_naming(user, wrong_at)
+    lock = _lock_naming(user, wrong_at, row)
     ownership = evidence.ownership_of(user, row.opening if row else None, lock)
     return ownership, evidence.shown_by(ownership, proofs)
