@@ -110,13 +110,6 @@ def test_a_request_that_was_stopped_cannot_be_made_again_for_thirty_days(clock):
     assert len(request_recovery()) == 1
 
 
-def test_the_password_alone_does_not_ask_to_wait():
-    with_factor()
-    browser = after_password()
-    assert "Reset your password by email" in browser.get(CHALLENGE).text
-    assert browser.post(CHALLENGE, {"lost": "ask"}).status_code == 403
-
-
 def test_the_end_of_the_waiting_period_sets_no_password(clock):
     alice, _seed = with_factor()
     request_recovery()
