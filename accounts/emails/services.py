@@ -284,9 +284,10 @@ def prune() -> int:
 def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> None:
     try:
         with transaction.atomic():
+            # Before the code, as a lock does, which deletes the codes of pending addresses.
+            owner = users.lock_row(row.user)
             if not codes.redeem(purpose, row.pk, secret, row.key):
                 raise WrongCode
-            owner = users.lock_row(row.user)
             if not PendingEmail.objects.filter(pk=row.pk).delete()[0]:
                 raise WrongCode
             users.confirm_email(owner, row.email)
