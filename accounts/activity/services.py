@@ -17,12 +17,15 @@ from accounts.activity.models import ABOUT_OTHERS, LONGEST_DETAIL, RENAMED_TO, A
 from accounts.common import clock, metrics
 from accounts.common.client_info import ClientInfo, Device
 from accounts.common.database import PreparedInsert, delete_in_batches
+from accounts.users.emails import key
 from accounts.users.models import EmailAddress, FormerCredential, User
 from accounts.users.rights import superusers
 
 # Failed sign-ins to unknown accounts are useful only during an attack.
 NOBODYS_LIFE = timedelta(days=30)
 FAILURES = 20
+
+_EMAIL_CHANGES = events.names(events.ADDRESS_ADDED, events.ADDRESS_REMOVED, events.PRIMARY_CHANGED)
 
 _INSERT = PreparedInsert(Activity)
 
@@ -147,17 +150,23 @@ def _names(user: User) -> Iterator[tuple[str, Q]]:
     yield name, until
 
 
-def _emails(user: User) -> set[str]:
-    """Return the email addresses of ``user``, with those that the history still names."""
+def _emails(user: User) -> list[str]:
+    """Return the email addresses that ``user`` has or had, unless another account has them now.
+
+    Unconfirmed ones are left out: anybody can add the address of another person, or use it as a
+    label.
+    """
+    changes = of(user).filter(kind__in=_EMAIL_CHANGES)
     former = user.former_credentials.filter(kind=FormerCredential.Kind.EMAIL)
-    added = of(user).filter(detail__contains="@").exclude(kind__in=ABOUT_OTHERS)
     rows = (
         user.emails.values_list("email", flat=True),
-        user.pending_emails.values_list("email", flat=True),
         former.values_list("label", flat=True),
-        added.values_list("detail", flat=True),
+        changes.values_list("detail", flat=True),
     )
-    return set(chain.from_iterable(rows))
+    keys = {key(email): email for email in chain.from_iterable(rows)}
+    others = EmailAddress.objects.exclude(user=user).filter(key__in=keys)
+    taken = set(others.values_list("key", flat=True))
+    return [email for folded, email in keys.items() if folded not in taken]
 
 
 def prune() -> int:

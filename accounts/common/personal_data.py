@@ -23,7 +23,7 @@ class Person:
     """What identifies an account in tables that have no foreign key to it.
 
     ``names``: the keys of its username and of the former usernames that are reserved for it.
-    ``emails``: the keys of its email addresses: confirmed, unconfirmed and former ones.
+    ``emails``: the keys of its confirmed email addresses, and for deletion of removed ones.
     ``subjects``: its id, the ids of its unconfirmed email addresses, and those that apps know.
     """
 
@@ -237,9 +237,9 @@ describe(
     "accounts.Activity",
     "user",
     {
-        "kind at detail": "what happened and when",
+        "kind at detail": "what happened and when; the detail not where it is about others",
         "ip browser system proof session key": "from where, and with which proof, session or key",
-        "reason": "why staff acted",
+        "reason": "why staff acted; not where the person acted on others",
         "actor": others("which member of staff acted"),
         "id": internal("orders the events"),
     },

@@ -57,7 +57,7 @@ def erase(user_id: UUID, *, is_restored: bool = False) -> bool:
     user = (rows if is_restored else rows.filter(deletion_due__lte=clock.now())).first()
     if user is None:
         return False
-    person = users.person_of(user)
+    person = users.person_of(user, is_erased=True)
     activity.remove_names(user)
     users.delete_signups(PendingSignup.objects.filter(email_key__in=person.emails))
     for table in TABLES.values():

@@ -18,10 +18,12 @@ from django.conf import settings
 from django.contrib.staticfiles import finders
 from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models
+from django.db.models import Case, Value, When
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
 from accounts.activity.events import EVENTS
+from accounts.activity.models import ABOUT_OTHERS
 from accounts.common import clock
 from accounts.common.brand import brand_of
 from accounts.common.database import read_in_batches
@@ -35,6 +37,13 @@ FORMAT, VERSION = "authsite-account", 1
 BATCH = 500
 # Columns that refer to rows of other tables, and the columns there that say which.
 NAMED = {"group": "group__name", "permission": "permission__codename", "client": "client__name"}
+# In the histories of staff, these columns of some events name another person, or say why staff
+# acted on that person.
+IS_ABOUT_OTHERS = When(kind__in=ABOUT_OTHERS, then=Value(""))
+OWN = {
+    ("accounts.Activity", name): Case(IS_ABOUT_OTHERS, default=name)
+    for name in ("detail", "reason")
+}
 # The place in the page for the tables. The character cannot occur in HTML.
 TABLES_HERE = "\0"
 
@@ -42,7 +51,7 @@ TABLES_HERE = "\0"
 def _rows(table: Table, person: Person) -> Iterator[dict[str, Any]]:
     """Return the rows of ``person`` in ``table``, with the columns that an export contains."""
     found = apps.get_model(table.label)._default_manager.filter(table.of(person))
-    paths = [NAMED.get(name, name) for name in table.exported]
+    paths = [OWN.get((table.label, name), NAMED.get(name, name)) for name in table.exported]
     for batch in read_in_batches(found.values_list("pk", *paths), BATCH):
         for _pk, *values in batch:
             yield dict(zip(table.exported, values, strict=True))

@@ -5,7 +5,6 @@ from collections.abc import Callable, Collection
 from contextlib import suppress
 from datetime import datetime, timedelta
 from functools import cached_property
-from itertools import chain
 from typing import Any
 
 from django.contrib.auth.hashers import make_password
@@ -156,19 +155,26 @@ class EmailTaken(PublicError):
     message = _("That email address belongs to another account.")
 
 
-def person_of(user: User) -> Person:
-    """Return what identifies ``user`` in the tables of the inventory of personal data."""
-    former = user.former_credentials.filter(kind=FormerCredential.Kind.EMAIL)
-    keys = (
-        rows.values_list("key", flat=True) for rows in (user.emails, user.pending_emails, former)
-    )
+def person_of(user: User, *, is_erased: bool = False) -> Person:
+    """Return what identifies ``user`` in the tables of the inventory of personal data.
+
+    An unconfirmed address does not, because anybody can add the address of another person.
+
+    ``is_erased``: whether removed addresses do, unless another account has them now. Emails to them
+        may concern their next owner, so an export does not contain these.
+    """
+    emails_of = set(user.emails.values_list("key", flat=True))
+    if is_erased:
+        former = user.former_credentials.filter(kind=FormerCredential.Kind.EMAIL)
+        taken = EmailAddress.objects.exclude(user=user).values("key")
+        emails_of.update(former.exclude(key__in=taken).values_list("key", flat=True))
     pending = user.pending_emails.values_list("pk", flat=True)
     of_apps = user.login_sessions.values_list("pairwise_subject", flat=True)
     reserved = Username.objects.filter(former=user).values_list("key", flat=True)
     return Person(
         user.pk,
         names=frozenset({user.username_key, *reserved}),
-        emails=frozenset(chain.from_iterable(keys)),
+        emails=frozenset(emails_of),
         subjects=frozenset({user.pk, *pending, *filter(None, of_apps)}),
     )
 

@@ -66,10 +66,10 @@ def test_an_account_that_cannot_be_erased_stops_no_other_and_its_values_are_not_
     broken, due = asked("broken", clock, days=1), asked("due", clock, days=1)
     real = users.person_of
 
-    def fail(user):
+    def fail(user, **options):
         if user == broken:
             raise DatabaseError("Key (username)=(broken) is wrong")
-        return real(user)
+        return real(user, **options)
 
     monkeypatch.setattr(users, "person_of", fail)
     assert erasure.erase_due() == 1
@@ -87,6 +87,8 @@ def test_what_staff_did_keeps_their_id_and_what_is_said_of_others_becomes_an_id(
     record(dave, events.STAFF_ACTED, Actor(reason="bob asked"), detail="bob: Deactivate")
     record(dave, events.STAFF_ACTED, Actor(), detail="bobby: Deactivate")
     record(dave, events.INVITED, Actor(), detail="BOB@example.org")
+    record(bob, events.KEY_MADE, Actor(), detail="erin@example.org")
+    record(dave, events.INVITED, Actor(), detail="erin@example.org")
 
     assert erase(bob)
     assert erase(carol)
@@ -97,6 +99,7 @@ def test_what_staff_did_keeps_their_id_and_what_is_said_of_others_becomes_an_id(
         ("", f"@{bob.pk}: Deactivate", ""),
         ("", "bobby: Deactivate", ""),
         ("", f"@{bob.pk}", ""),
+        ("", "erin@example.org", ""),
     ]
     first, second, *_rest = entries(rows)
     assert StaffEntry(first.rows).by == f"By a deleted account ({carol.pk})"

@@ -11,8 +11,9 @@ from django.core.management import call_command
 from django.test import Client
 from jsonschema import Draft202012Validator, FormatChecker
 
+from accounts.activity import events
 from accounts.activity.models import Activity
-from accounts.activity.services import Actor
+from accounts.activity.services import Actor, record
 from accounts.common.personal_data import SECRET, TABLES
 from accounts.exports import archive, services
 from accounts.exports.models import Export, ExportPart
@@ -62,6 +63,7 @@ def test_the_file_has_every_row_of_the_person_as_the_schema_says_and_no_secret_a
     confirm_recovery_codes(browser)
     key_of(alice)
     sign_in(Client(), "bob")
+    record(alice, events.STAFF_ACTED, Actor(reason="bob asked"), detail="bob: Deactivate")
     files = opened(download(browser, asked(browser)))
 
     data, schema = json.loads(files["data.json"]), json.loads(files["schema.json"])
