@@ -21,6 +21,7 @@ from accounts.throttle.limits import MAIL_BOX, MAIL_BROWSER, MAIL_SUBSCRIBER
 from accounts.users.models import FormerCredential, User
 from accounts.users.services import AccountChanged, rename
 from tests.support.api import call
+from tests.support.disputes import lock
 from tests.support.signin import signed_in
 from tests.support.steps import (
     CODE,
@@ -184,7 +185,7 @@ def test_email_changes_in_progress_fail_after_a_lockdown(alice):
     owner = signed_in(alice)
     add(owner, "alice@example.net")
     as_read, (other,) = User.objects.get(), alice.emails.filter(email="alice@example.net")
-    owner.post("/accounts/lockdown/")
+    lock(alice)
 
     for act in (
         lambda: emails.make_primary(as_read, other.pk, Actor()),
