@@ -93,6 +93,9 @@ def generate(algorithm: str) -> PrivateKey:
     raise ValueError(algorithm)
 
 
+UNSUPPORTED = "Keys of this kind can’t sign here: RSA, P-256 and Ed25519 can."
+
+
 def load(text: bytes, password: bytes | None = None) -> PrivateKey:
     """Return the private key in the PEM file ``text``, as ``openssl`` or ``ssh-keygen`` writes it.
 
@@ -112,7 +115,7 @@ def load(text: bytes, password: bytes | None = None) -> PrivateKey:
             raise KeyRefused("The key isn’t encrypted: leave the passphrase out.") from None
         raise PassphraseNeeded("The key is encrypted, and no passphrase was given.") from None
     except UnsupportedAlgorithm:
-        raise KeyRefused(_unsupported(is_encrypted_ssh=is_ssh and bool(password))) from None
+        raise KeyRefused(UNSUPPORTED) from None
     except (ValueError, NotImplementedError):  # NotImplementedError: a compressed point
         raise KeyRefused(
             "The passphrase is wrong, or the key is damaged."
@@ -122,15 +125,6 @@ def load(text: bytes, password: bytes | None = None) -> PrivateKey:
     if (head := PKCS8.search(text)) and ID_RSASSA_PSS in base64.b64decode(head[1]):
         raise KeyRefused("The key is for RSA-PSS only, and RS256 isn’t that.")
     return _judged(key)
-
-
-def _unsupported(*, is_encrypted_ssh: bool) -> str:
-    if is_encrypted_ssh:
-        return (
-            "A key that is encrypted in OpenSSH’s own format can’t be read. Write it anew: "
-            "ssh-keygen -p -m PKCS8 -f FILE"
-        )
-    return "Keys of this kind can’t sign here: RSA, P-256 and Ed25519 can."
 
 
 def _judged(key: object) -> PrivateKey:
@@ -152,7 +146,7 @@ def _judged(key: object) -> PrivateKey:
             return key
         case Ed25519PrivateKey():
             return key
-    raise KeyRefused(_unsupported(is_encrypted_ssh=False))
+    raise KeyRefused(UNSUPPORTED)
 
 
 def algorithm_of(key: PrivateKey | PublicKey) -> str:
