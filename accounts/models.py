@@ -7,7 +7,7 @@ from accounts.deletion.models import Erasure
 from accounts.emails.models import PendingEmail
 from accounts.exports.models import Export, ExportPart
 from accounts.invitations.models import Invitation
-from accounts.mail.models import MailReceipt, OutgoingMail
+from accounts.mail.models import MailReceipt, MassMailPace, OutgoingMail
 from accounts.passwords.models import HashKind
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
@@ -51,6 +51,7 @@ __all__ = [
     "KnownBrowser",
     "LoginSession",
     "MailReceipt",
+    "MassMailPace",
     "NameSkeleton",
     "OutgoingMail",
     "Passkey",

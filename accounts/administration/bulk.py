@@ -28,6 +28,7 @@ from accounts.administration.roles import (
 from accounts.common import clock
 from accounts.common.database import delete_in_batches
 from accounts.common.errors import PublicError
+from accounts.mail.services import mass_mail
 from accounts.sessions import services as sessions
 from accounts.throttle.limits import STAFF_BULK
 from accounts.throttle.services import hit
@@ -184,7 +185,7 @@ def _perform_on(row: BulkPerson, bulk: BulkAct, staff: User, actor: Actor) -> No
     """Do the act with one person, unless another request has done it, and store the outcome."""
     waiting = BulkPerson.objects.filter(pk=row.pk, outcome="")
     try:
-        with transaction.atomic():
+        with transaction.atomic(), mass_mail():
             # Of two requests, one waits here for the other, and then finds no row.
             if waiting.update(outcome=DONE):
                 acts.perform(bulk.act, staff, actor, row.user, reason=bulk.reason, is_limited=False)

@@ -191,6 +191,12 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
     mail_from: str = setting(
         "The sender of emails, without a name. In development, `authsite@localhost`.", mailbox
     )
+    mail_per_second: int = setting(
+        "How many emails all processes together send in a second on average if one act, such as a "
+        "bulk act of staff, sends them to many people. Other emails are sent at once, and first.",
+        whole(1000),
+        default=10,
+    )
     security_contact: str = setting(
         "Where people report vulnerabilities, in `security.txt` and, without SITE_SUPPORT, on the "
         "help page: `mailto:security@example.org` or an `https:` URL. If unset, MAIL_FROM.",

@@ -6,7 +6,7 @@ takes over.
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
@@ -48,12 +48,25 @@ class LeasedQueue[M: Leased]:
     longest_wait: timedelta
     life: timedelta
 
-    def due(self, rest: timedelta = timedelta()) -> QuerySet[M]:
-        """Return the rows that have been due for ``rest``, also those whose lease has ended."""
+    def due(self) -> QuerySet[M]:
+        """Return the rows that are due, also those whose lease has ended."""
         now = clock.now()
-        # No row waits longer than ``longest_wait``. If one seems to, the clock has been set back.
-        is_due = Q(due_at__lte=now - rest) | Q(due_at__gt=now + self.longest_wait)
-        return self._rows.filter(is_due)
+        return self._rows.filter(Q(due_at__lte=now) | self._is_ahead(now))
+
+    def first_due(self, most: int, rest: timedelta = timedelta(), **which: object) -> list[Any]:
+        """Return the keys of ``most`` rows that have been due longest, for ``rest`` at least.
+
+        This reads only ``most`` entries of an index of the fields in ``which`` and ``due_at``.
+
+        ``which``: conditions that the rows meet.
+        """
+        rows = self._rows.filter(**which, due_at__lte=clock.now() - rest)
+        return list(rows.order_by("due_at").values_list("pk", flat=True)[:most])
+
+    def ahead(self, most: int, **which: object) -> list[Any]:
+        """Return the keys of ``most`` rows that seem to wait because the clock was set back."""
+        rows = self._rows.filter(self._is_ahead(clock.now()), **which)
+        return list(rows.values_list("pk", flat=True)[:most])
 
     def claim(self, pks: Collection[Any]) -> QuerySet[M]:
         """Lease the rows with these primary keys, except those that another process has leased.
@@ -90,6 +103,10 @@ class LeasedQueue[M: Leased]:
         found = self._rows.filter(**which).aggregate(count=Count("pk"), oldest=Min("created_at"))
         now = clock.now()
         return found["count"], max(0.0, (now - (found["oldest"] or now)).total_seconds())
+
+    def _is_ahead(self, now: datetime) -> Q:
+        """Return the condition that a row is due later than any pause would end."""
+        return Q(due_at__gt=now + self.longest_wait)
 
     def _held(self, rows: Iterable[M]) -> QuerySet[M]:
         """Return those of ``rows`` that no other process has leased since."""

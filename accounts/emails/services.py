@@ -30,7 +30,7 @@ from accounts.common.pages import absolute
 from accounts.common.text import written_code
 from accounts.emails.models import PendingEmail
 from accounts.mail.message import Message
-from accounts.mail.services import post_to_mailbox
+from accounts.mail.services import Queue, post_to_mailbox
 from accounts.recovery.rule import BEFORE
 from accounts.throttle import services as throttle
 from accounts.throttle.limits import MAIL_AGAIN, NAME_TRY
@@ -149,7 +149,9 @@ def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
 
 def _post(row: PendingEmail, code: str, token: str, *, may_send: bool) -> None:
     confirm = partial(confirm_message, row, code, token)
-    post_to_mailbox(row.key, confirm, already_taken_message, life=LIFE, is_sent=may_send)
+    post_to_mailbox(
+        row.key, confirm, already_taken_message, life=LIFE, queue=Queue.CODES, is_sent=may_send
+    )
 
 
 @transaction.atomic

@@ -279,5 +279,5 @@ def _post(invitation: Invitation) -> None:
     life = invitation.expires_at - invitation.created_at
     token = codes.issue_link(Purpose(NAME, life), invitation.pk, invitation.email_key)
     invite = partial(invitation_message, invitation, token)
-    key, queue = invitation.email_key, Queue.MEMBERS
+    key, queue = invitation.email_key, Queue.NOTICES
     post_to_mailbox(key, invite, has_account_message, life=life, queue=queue)

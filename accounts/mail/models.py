@@ -29,11 +29,25 @@ class OutgoingMail(Leased):
     class Meta:
         indexes = (
             models.Index(fields=("queue", "due_at"), name="mails_to_leave"),
+            models.Index(fields=("queue", "created_at"), name="mails_by_age"),
             models.Index(fields=("recipient",), name="mails_by_recipient"),
         )
 
     def __str__(self) -> str:
         return str(self.id)
+
+
+class MassMailPace(models.Model):
+    """The single row by which all senders together keep to ``MAIL_PER_SECOND``.
+
+    ``next_at``: the time from which the next mass email may be sent.
+    """
+
+    id = models.PositiveSmallIntegerField(primary_key=True, default=1)
+    next_at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return str(self.next_at)
 
 
 class MailReceipt(models.Model):

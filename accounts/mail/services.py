@@ -7,7 +7,9 @@ sender process is killed, its lease on the email expires, and another sender tak
 import json
 import logging
 import smtplib
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import replace
 from datetime import timedelta
 from enum import IntEnum
@@ -17,6 +19,7 @@ from threading import Event
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core.mail import EmailMessage, mailers
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
@@ -29,7 +32,7 @@ from accounts.common.leases import LeasedQueue
 from accounts.common.localization import speaking, spoken
 from accounts.common.personal_data import RECIPIENT
 from accounts.mail.message import Message
-from accounts.mail.models import LONGEST_HEADING, MailReceipt, OutgoingMail
+from accounts.mail.models import LONGEST_HEADING, MailReceipt, MassMailPace, OutgoingMail
 from accounts.users import emails
 from accounts.users.models import EmailAddress
 
@@ -53,7 +56,12 @@ def sleep(seconds: float) -> None:
 log = logging.getLogger(__name__)
 
 PURPOSE = "outbox"
+# How many emails are sent over one connection.
 BATCH = 20
+# How many emails a sender tries to claim, because other senders try to claim the same ones.
+CANDIDATES = 5
+# The pauses in which a sender sleeps do not slow down mass mail: it catches up, but not with more.
+CATCH_UP = timedelta(seconds=2)
 OUTBOX = LeasedQueue(
     OutgoingMail,
     # Longer than any attempt to send an email: each step of the SMTP connection takes 10 s at most.
@@ -69,13 +77,34 @@ KEEP_RECEIPTS = timedelta(days=30)
 
 
 class Queue(IntEnum):
-    """The priority of an email. Emails to members are sent before those that strangers request."""
+    """The priority of an email: those in the queue with the lowest number are sent first.
 
-    MEMBERS = 0
-    STRANGERS = 1
+    ``CODES``: codes and links that a member waits for.
+    ``NOTICES``: notices about one account.
+    ``STRANGERS``: emails to a mailbox that a stranger names. They do not delay emails to members.
+    ``MASS``: emails that one act sends to many people; at most ``MAIL_PER_SECOND`` are sent.
+    """
+
+    CODES = 0
+    NOTICES = 1
+    STRANGERS = 2
+    MASS = 3
 
 
-def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queue.MEMBERS) -> UUID:
+_queue_of_notices: ContextVar[Queue] = ContextVar("queue_of_notices", default=Queue.NOTICES)
+
+
+@contextmanager
+def mass_mail() -> Iterator[None]:
+    """Return a context manager in which notices are mass mail. Use it to act on many people."""
+    token = _queue_of_notices.set(Queue.MASS)
+    try:
+        yield
+    finally:
+        _queue_of_notices.reset(token)
+
+
+def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queue.NOTICES) -> UUID:
     """Put ``message`` into the outbox, and return its id. It is sent if the transaction commits.
 
     ``life`` is the lifetime of the code or link in the email; an expired email is not sent. A
@@ -84,7 +113,7 @@ def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queu
     """
     mail = OutgoingMail.objects.create(
         sealed=crypto.seal(message.to_json(), PURPOSE),
-        queue=queue,
+        queue=_queue_of_notices.get() if queue is Queue.NOTICES else queue,
         expires_at=clock.now() + life if life else None,
         recipient=secrets.digest(emails.key(message.to), RECIPIENT),
         heading=message.title[:LONGEST_HEADING],
@@ -126,21 +155,70 @@ def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timede
 
     ``is_stopping``: returns whether to send no more emails, because the process ends.
 
-    Emails are sent in the order of queue and age, over one connection to the mail server. Several
+    Emails are sent in the order of queue and age, over one connection to the mail server. After
+    each email, the next one is chosen anew, because a code may have been posted meanwhile. Several
     senders can work at the same time. Sending stops as soon as ``is_stopping`` returns True.
     """
-    due = OUTBOX.due(rest).order_by("queue", "due_at").values_list("pk", flat=True)[:BATCH]
     connection = mailers.default
+    sent = 0
     try:
-        claimed = (mail for pk in due if not is_stopping() for mail in OUTBOX.claim([pk]))
-        return sum(_deliver(mail, connection) for mail in claimed)
+        for _ in range(BATCH):
+            mail = None if is_stopping() else _claim_next(rest)
+            if mail is None:
+                break
+            sent += _deliver(mail, connection)
     finally:
         connection.close()
+    return sent
+
+
+def _claim_next(rest: timedelta) -> OutgoingMail | None:
+    for queue in Queue:
+        pks = OUTBOX.first_due(CANDIDATES, rest, queue=queue)
+        if pks and (queue is not Queue.MASS or _may_send_mass_mail()):
+            return _claim_one_of(pks)
+    return _claim_one_of(OUTBOX.ahead(CANDIDATES, queue__in=list(Queue)))
+
+
+def _claim_one_of(pks: Iterable[UUID]) -> OutgoingMail | None:
+    return next((mail for pk in pks for mail in OUTBOX.claim([pk])), None)
+
+
+def _may_send_mass_mail() -> bool:
+    """Return whether one more mass email may be sent now, and count it if so."""
+    now, pause = clock.now(), timedelta(seconds=1) / settings.AUTHSITE.mail_per_second
+    earliest = now - CATCH_UP
+    pace, _is_new = MassMailPace.objects.get_or_create(pk=1, defaults={"next_at": earliest})
+    # No pause is longer than a second. If one seems to be, the clock has been set back.
+    if now < pace.next_at <= now + timedelta(seconds=1):
+        return False
+    begin = earliest if pace.next_at > now else max(pace.next_at, earliest)
+    # Only one of several senders that have read the same row changes it.
+    same = MassMailPace.objects.filter(pk=1, next_at=pace.next_at)
+    return bool(same.update(next_at=begin + pause))
 
 
 def waiting() -> dict[Queue, tuple[int, float]]:
     """Return, for each queue, the number of waiting emails and the age of the oldest in seconds."""
     return {queue: OUTBOX.waiting(queue=queue) for queue in Queue}
+
+
+def longest_delay(found: Mapping[Queue, tuple[int, float]]) -> float:
+    """Return the age in seconds of the oldest email in ``found``, which :func:`waiting` returned.
+
+    Mass mail does not count, because it is slowed down.
+    """
+    return max(seconds for queue, (_count, seconds) in found.items() if queue is not Queue.MASS)
+
+
+def progress(found: Mapping[Queue, tuple[int, float]]) -> tuple[int, int, timedelta]:
+    """Return the numbers of waiting emails and of waiting mass mail, and the time that it takes.
+
+    ``found``: what :func:`waiting` returned.
+    """
+    mass = found[Queue.MASS][0]
+    duration = timedelta(seconds=mass / settings.AUTHSITE.mail_per_second)
+    return sum(count for count, _seconds in found.values()), mass, duration
 
 
 def ages() -> dict[Queue, list[int]]:

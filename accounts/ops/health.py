@@ -101,7 +101,7 @@ def _mail() -> str:
     for queue, (waiting, oldest) in found.items():
         metrics.MAILS_WAITING.labels(queue.name.lower()).set(waiting)
         metrics.MAILS_OLDEST.labels(queue.name.lower()).set(oldest)
-    return LATE if max(oldest for _, oldest in found.values()) > MAIL_LATE_SECONDS else OK
+    return LATE if mail.longest_delay(found) > MAIL_LATE_SECONDS else OK
 
 
 def _limits() -> str:

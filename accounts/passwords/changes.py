@@ -30,7 +30,7 @@ from accounts.common.pages import absolute
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import credentials_changed
 from accounts.mail.message import TO_OWNER, Message
-from accounts.mail.services import post
+from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.recovery import services as recovery
 from accounts.recovery.rule import Kind
@@ -127,7 +127,8 @@ def send_reset(login: str, nonce: str, client: ClientInfo) -> None:
         key = emails.key(recipient.email) if recipient.email else ""
         token = codes.issue_link(LINK, recipient.subject(nonce), key)
         with speaking(recipient.language):
-            post(reset_message(username, recipient.email, token), life=LINK.life)
+            mail = reset_message(username, recipient.email, token)
+            post(mail, life=LINK.life, queue=Queue.CODES)
 
 
 def send_reset_by_staff(user: User, email: str, actor: Actor) -> None:
@@ -168,7 +169,8 @@ def _post_link(owner: User, email: str, actor: Actor, purpose: Purpose = LINK) -
     subject = recipient.subject(mailed_codes.new_nonce())
     token = codes.issue_link(purpose, subject, recipient.key)
     with speaking(owner.language):
-        post(reset_by_staff_message(owner.username, email, token, actor.reason), life=LINK.life)
+        mail = reset_by_staff_message(owner.username, email, token, actor.reason)
+        post(mail, life=LINK.life, queue=Queue.CODES)
 
 
 def link_without_mail(user: User) -> str:

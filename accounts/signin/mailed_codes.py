@@ -22,7 +22,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError
 from accounts.common.localization import speaking
 from accounts.common.proofs import Method, Proof
-from accounts.mail.services import post
+from accounts.mail.services import Queue, post
 from accounts.sessions import known_browsers
 from accounts.signin import mails
 from accounts.throttle import services as throttle
@@ -202,7 +202,8 @@ def send_code(login: str, nonce: str, client: ClientInfo) -> None:
         is_sent = bool(recipient.email)
         code = codes.issue_code(CODE, recipient.subject(nonce), is_sent=is_sent)
         with speaking(recipient.language):
-            post(mails.code(recipient.email, code, client.device), life=CODE.life)
+            mail = mails.code(recipient.email, code, client.device)
+            post(mail, life=CODE.life, queue=Queue.CODES)
 
 
 def verify_mailed_code(

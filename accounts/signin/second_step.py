@@ -12,7 +12,7 @@ from accounts.codes.services import Purpose
 from accounts.common.client_info import ClientInfo
 from accounts.common.localization import speaking
 from accounts.common.proofs import Proof
-from accounts.mail.services import post
+from accounts.mail.services import Queue, post
 from accounts.sessions import known_browsers
 from accounts.signin import mails, policy
 from accounts.throttle.limits import (
@@ -106,7 +106,7 @@ def send_code(user: User, proofs: tuple[Proof, ...], nonce: str, client: ClientI
     with transaction.atomic():
         code = codes.issue_code(CODE, f"{user.stamp} {nonce}")
         with speaking(user.language):
-            post(mails.second_code(user, code, client.device), life=CODE.life)
+            post(mails.second_code(user, code, client.device), life=CODE.life, queue=Queue.CODES)
 
 
 def verify(

@@ -67,7 +67,7 @@ def test_the_plots_name_methods_reasons_limits_and_shares(clock):
         events(alice, NOON, kind, proof)
     events(None, NOON, "sign_in_failed")
     Refusals.objects.create(day=NOON.date(), limit="factor.account", count=7)
-    for queue, age in ((Queue.MEMBERS, 2), (Queue.STRANGERS, 0)):
+    for queue, age in ((Queue.CODES, 2), (Queue.STRANGERS, 0)):
         OutgoingMail.objects.create(queue=queue, created_at=NOON - timedelta(days=age))
 
     assert legend("sign-ins") == {"Password": 2, "Passkey": 1, "Another site": 1}

@@ -19,7 +19,7 @@ from accounts.common.brand import PNG, SVG, File, Link
 from accounts.mail import development_views, services
 from accounts.mail.message import Message
 from accounts.mail.models import OutgoingMail
-from accounts.mail.services import FileBackend, Queue, deliver_due
+from accounts.mail.services import FileBackend, deliver_due
 from authsite.settings.storage import mailer
 from tests.support.process import free_port
 from tests.support.signin import set_up
@@ -134,18 +134,6 @@ def test_the_sender_leaves_a_new_mail_alone_for_200_milliseconds(clock, monkeypa
         stopping.clear()
         services._thread.run()
         assert len(django_mail.outbox) == left
-
-
-def test_mails_for_members_are_sent_before_mails_that_anonymous_requests_caused():
-    for i in range(30):
-        post(f"sign-up {i}", queue=Queue.STRANGERS)
-    post("reset")
-
-    deliver_due()
-
-    assert "reset" in str(django_mail.outbox[0].body)
-    assert services.waiting()[Queue.MEMBERS] == (0, 0.0)
-    assert services.waiting()[Queue.STRANGERS][0] == 11
 
 
 def test_a_mail_with_an_expired_code_is_not_sent(clock):
