@@ -3,6 +3,7 @@
 import json
 import os
 import sys
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -21,6 +22,7 @@ from tests.support.steps import (
     is_signed_in,
     join,
     make_user,
+    outbox,
     same_browser,
     sign_in,
     sign_up,
@@ -96,6 +98,17 @@ def test_after_restore_can_lock_all_passwords():
     stranger = Browser()
     assert sign_in(stranger, "alice").status_code == 200
     assert not is_signed_in(stranger)
+
+
+@pytest.mark.django_db
+def test_an_owner_may_keep_the_account_again_after_a_restore(clock):
+    alice = make_user("alice", deletion_due=clock.now() - timedelta(days=1))
+
+    call_command("after_restore", "--no-deletions", verbosity=0)
+
+    alice.refresh_from_db()
+    assert alice.deletion_due == clock.now() + timedelta(days=14)
+    assert "/accounts/delete/undo/" in outbox()[-1].action_url
 
 
 @pytest.mark.django_db

@@ -1,6 +1,8 @@
 """``after_restore``: erase accounts and revoke access that a backup may have brought back.
 
-Accounts that were deleted after the backup exist again. The log of deletions says which.
+Accounts that were deleted after the backup exist again. The log of deletions says which. The owner
+of an account that was to be deleted may have kept it after the backup. Therefore the days to undo
+the deletion begin again, and every address is told.
 
 What was revoked after the backup is valid again once the backup is restored. The command cannot
 know what that is. Therefore it revokes everything that gives access without a new sign-in, such as
@@ -20,6 +22,7 @@ from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
 from accounts.deletion import erasure
+from accounts.deletion import services as requests
 from accounts.management.answers import COMMAND_LINE
 from accounts.recovery.models import Recovery
 from accounts.recovery.services import NO_REQUEST
@@ -84,6 +87,8 @@ class Command(BaseCommand):
             connected.apps().revoke_after_restore()
             BrowserSession.objects.filter(login_session=None).delete()
         keyring.rotate(now=True)
+        for user in User.objects.exclude(deletion_due=None):
+            requests.request(user, COMMAND_LINE)
         having = sessions.signed_in(User.objects.all()) | User.objects.filter(
             pk__in=APIKey.objects.values("user")
         )
