@@ -166,18 +166,19 @@ def _html(user: User, person: Person, step: Callable[[], object]) -> Iterator[st
     for table in _tables():
         title = TITLES.get(table.label, table.purpose)
         for rows in batched(_rows(table, person), BATCH):
-            shown = {"title": title, "rows": [list(_in_words(row)) for row in rows]}
+            shown = {"title": title, "rows": [list(_in_words(table, row)) for row in rows]}
             yield render_to_string("accounts/exports/archive_rows.html", shown)
             title = ""
         step()
     yield tail
 
 
-def _in_words(row: dict[str, Any]) -> Iterator[tuple[str, str]]:
+def _in_words(table: Table, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     """Return the labels and values of a row for people, without empty columns."""
     for name, value in row.items():
         if value or value is False:
-            yield str(LABELS.get(name, name)), _value_in_words(name, value)
+            label = LABELS.get(f"{table.label}.{name}") or LABELS.get(name, name)
+            yield str(label), _value_in_words(name, value)
 
 
 def _value_in_words(name: str, value: Any) -> str:

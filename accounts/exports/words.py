@@ -36,7 +36,8 @@ TITLES: dict[str, str | Promise] = {
     "oauth.AppSession": _("Sessions of apps"),
 }
 LABELS: dict[str, str | Promise] = {
-    "id": _("ID"), "username": _("Username"), "email": _("Email address"),
+    "accounts.Username.key": _("Username"), "id": _("ID"), "username": _("Username"),
+    "email": _("Email address"),
     "display_name": _("Display name"), "about": _("About you"), "language": _("Language"),
     "time_zone": _("Time zone"), "date_joined": _("Signed up"), "last_login": _("Last signed in"),
     "password_at": _("Password set"), "passkey_declined_at": _("Passkey declined"),

@@ -51,7 +51,9 @@ def test_an_owner_deletes_the_account_and_keeps_it_by_signing_in_with_both_steps
     page = browser.get(DELETE).text
     for effect in ("1 API key", "Paperless", "Gardeners", "14 days", "signed out here"):
         assert effect in page, effect
-    assert "isn’t the username" in browser.post(DELETE, {"username": "alina"}).text
+    refused = browser.post(DELETE, {"username": "alina"}).text
+    assert "isn’t the username" in refused
+    assert "<title>Error: Delete" in refused
     assert due(alice) is None
 
     assert "will be deleted" in browser.post(DELETE, {"username": " Alice "}).text
