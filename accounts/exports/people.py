@@ -76,7 +76,7 @@ PARTS = {
         is_secret=True,
     ),
     "recovery_codes": _Part(
-        "accounts.RecoveryCodes", _same("sealed made_at saved_at"), is_secret=True
+        "accounts.RecoveryCodes", _same("name sealed made_at saved_at"), is_secret=True
     ),
 }
 

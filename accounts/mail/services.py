@@ -111,15 +111,26 @@ def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queu
     message to an empty address is stored and rendered but not sent, so that a request takes the
     same time for unknown people.
     """
-    mail = OutgoingMail.objects.create(
+    mail = _outgoing(message, life, queue)
+    mail.save(force_insert=True)
+    transaction.on_commit(up)
+    return mail.pk
+
+
+def post_all(messages: Iterable[Message]) -> None:
+    """Put ``messages`` into the outbox as mass mail. They are sent if the transaction commits."""
+    OutgoingMail.objects.bulk_create(_outgoing(each, None, Queue.MASS) for each in messages)
+    transaction.on_commit(up)
+
+
+def _outgoing(message: Message, life: timedelta | None, queue: Queue) -> OutgoingMail:
+    return OutgoingMail(
         sealed=crypto.seal(message.to_json(), PURPOSE),
         queue=_queue_of_notices.get() if queue is Queue.NOTICES else queue,
         expires_at=clock.now() + life if life else None,
         recipient=secrets.digest(emails.key(message.to), RECIPIENT),
         heading=message.title[:LONGEST_HEADING],
     )
-    transaction.on_commit(up)
-    return mail.pk
 
 
 def post_to_mailbox(

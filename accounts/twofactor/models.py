@@ -46,6 +46,9 @@ COUNT = 10
 TOTP_CODE = re.compile(r"[0-9]{6}")
 RECOVERY_CODE = re.compile(rf"[{secrets.READABLE_ALPHABET}]{{13}}")
 MAILED_CODE = re.compile(r"[0-9]{8}")
+# A recovery code of another system, in its canonical form, and the name of a set of them.
+IMPORTED_CODE = re.compile(r"[0-9A-Z]{8,64}")
+IMPORTED_CODES = "Imported recovery codes"
 
 
 def canonical(typed: str) -> str:
@@ -183,7 +186,7 @@ class RecoveryCodes(Factor):
         if found is None:
             return False
         digests.remove(found)
-        self.sealed = _seal(salt, digests)
+        self.sealed = seal_digests(salt, digests)
         return True
 
     def _unsealed(self) -> tuple[str, list[str]]:
@@ -208,7 +211,8 @@ class Passkey(Factor):
     ``credential_id`` and ``public_key`` are URL-safe base64. ``aaguid`` is the id of the
     authenticator model. ``confirmed``, a field of django-otp, is False for a passkey that the
     browser has made by itself: it is not a second factor yet. ``is_eligible`` says whether the
-    passkey may be synced between devices.
+    passkey may be synced between devices; it is null until the first use if another system made the
+    passkey.
     """
 
     credential_id = models.CharField(max_length=1400, unique=True)
@@ -216,10 +220,10 @@ class Passkey(Factor):
     sign_count = models.BigIntegerField()
     transports = models.JSONField(default=list)
     aaguid = models.CharField(max_length=36)
-    is_eligible = models.BooleanField()
+    is_eligible = models.BooleanField(null=True)
     is_synced = models.BooleanField()
     used_at = models.DateTimeField(null=True)
-    changes = ("sign_count", "used_at", "is_synced")
+    changes = ("sign_count", "used_at", "is_synced", "is_eligible")
 
     @property
     def provider(self) -> str:
@@ -244,12 +248,14 @@ class Passkey(Factor):
             return False
         # This flag of a passkey never changes (WebAuthn 7.2 and 6.1.3), so another passkey has
         # answered.
-        if self.is_eligible != (verified.credential_device_type == MULTI_DEVICE):
+        is_eligible = verified.credential_device_type == MULTI_DEVICE
+        if self.is_eligible not in {None, is_eligible}:
             return False
         counts = verified.new_sign_count or self.sign_count
         if counts and verified.new_sign_count <= self.sign_count:
             raise CounterWentBack
         self.sign_count, self.used_at = verified.new_sign_count, clock.now()
+        self.is_eligible = is_eligible
         self.is_synced = verified.credential_backed_up
         return True
 
@@ -281,12 +287,18 @@ class TrustedBrowser(models.Model):
         return BrowserDevice(self.browser, self.system)
 
 
+def seal_seed(seed: str) -> str:
+    """Return ``seed``, encrypted, as ``Authenticator`` stores it."""
+    return crypto.seal(seed, SEED_PURPOSE)
+
+
 def sealed_codes(codes: list[str], salt: str) -> str:
     """Return the encrypted, salted digests of ``codes``, as ``RecoveryCodes`` stores them."""
-    return _seal(salt, [_digest(salt, code) for code in codes])
+    return seal_digests(salt, [_digest(salt, code) for code in codes])
 
 
-def _seal(salt: str, digests: list[str]) -> str:
+def seal_digests(salt: str, digests: list[str]) -> str:
+    """Return ``digests`` of recovery codes, encrypted, as ``RecoveryCodes`` stores them."""
     return crypto.seal(json.dumps({"salt": salt, "digests": digests}), CODES_PURPOSE)
 
 

@@ -22,7 +22,7 @@ from accounts.activity.daily import Kind
 from accounts.activity.events import Event
 from accounts.activity.models import Activity
 from accounts.activity.services import Actor, record
-from accounts.common import clock, crypto, secrets
+from accounts.common import clock, secrets
 from accounts.common.database import P, PreparedQuery
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Method
@@ -38,12 +38,12 @@ from accounts.twofactor.errors import (
     WrongFactorCode,
 )
 from accounts.twofactor.models import (
-    SEED_PURPOSE,
     TOLERANCE,
     Authenticator,
     Factor,
     Passkey,
     RecoveryCodes,
+    seal_seed,
     sealed_codes,
     totp_of,
 )
@@ -243,7 +243,7 @@ def enrol(user: User, seed: str, typed: str, name: str, actor: Actor) -> list[st
         if len(rows) >= MOST_AUTHENTICATORS:
             raise TooManyFactors
         Authenticator.objects.create(
-            user=owner, name=name, sealed_seed=crypto.seal(seed, SEED_PURPOSE), last_t=step
+            user=owner, name=name, sealed_seed=seal_seed(seed), last_t=step
         )
         return note_added(user, owner, events.FACTOR_ADDED, actor.by(Method.TOTP), name=name)
 

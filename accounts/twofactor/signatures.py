@@ -53,10 +53,22 @@ def verify_registration(answer: PasskeyResponse, *, is_automatic: bool) -> Verif
         )
         # The library accepts some keys that it cannot decode later. Nobody could sign in with such
         # a key.
-        decoded_public_key_to_cryptography(
-            decode_credential_public_key(registration.credential_public_key)
-        )
+        _decode(registration.credential_public_key)
     except Exception:
         # The parsers raise undocumented errors for malformed certificates and CBOR.
         raise WrongPasskey from None
     return registration
+
+
+def is_public_key(public_key: str) -> bool:
+    """Return whether signatures can be verified with ``public_key`` (COSE, URL-safe base64)."""
+    try:
+        _decode(crypto.decode(public_key))
+    except Exception:
+        # The parsers raise undocumented errors for malformed CBOR.
+        return False
+    return True
+
+
+def _decode(public_key: bytes) -> None:
+    decoded_public_key_to_cryptography(decode_credential_public_key(public_key))

@@ -63,7 +63,7 @@ def of_code(browser: KnownBrowser | None, actor: Actor) -> list[Budget]:
 
 
 def of_guess(user: User, browser: KnownBrowser | None, client: ClientInfo) -> list[Budget]:
-    """Return the additional budgets for a six-digit code, which can be guessed.
+    """Return the additional budgets for a code of six or eight digits, which can be guessed.
 
     ``browser`` is a browser in which a factor was shown before, or None. Such a browser has its own
     limits, so that guesses elsewhere do not lock the owner out.
@@ -109,8 +109,7 @@ def verify(
     proved = browser if browser and browser.factor_at else None
     code = models.canonical(typed)
     is_short = models.TOTP_CODE.fullmatch(code) is not None
-    # Longer codes cannot be guessed. A limit for the account would only lock the owner out.
-    guess = of_guess(user, proved, client) if is_short else []
+    guess = of_guess(user, proved, client) if is_short or _may_be_imported(user, code) else []
     spent = [*of_code(browser, actor), *guess]
     _hit(spent, guess, user, actor)
     proof = _proof_of(user, code, actor, mailed) or (removed(code) if removed else None)
@@ -167,8 +166,20 @@ def _proof_of(
         return _take(user, Method.TOTP, fitting, code)
     if models.RECOVERY_CODE.fullmatch(code):
         return _use_recovery_code(user, code, actor)
+    if _may_be_imported(user, code) and (proof := _use_recovery_code(user, code, actor)):
+        return proof
     is_mailed = mailed is not None and models.MAILED_CODE.fullmatch(code) and mailed(code)
     return Proof.now(Method.MAIL) if is_mailed else None
+
+
+def _may_be_imported(user: User, code: str) -> bool:
+    """Return whether ``code`` may be a recovery code of another system, and so may be a guess.
+
+    Other long codes cannot be guessed. A limit for the account would only lock the owner out.
+    """
+    if not models.IMPORTED_CODE.fullmatch(code):
+        return False
+    return RecoveryCodes.objects.filter(user=user, name=models.IMPORTED_CODES).exists()
 
 
 @transaction.atomic

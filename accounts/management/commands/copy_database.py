@@ -3,21 +3,18 @@
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import asdict
 from time import monotonic
 from typing import Any
 
-import dj_database_url
 from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
-from django.db import DatabaseError, connections
-from django.db.utils import ConnectionHandler
+from django.db import DatabaseError
 
 from accounts.management import databases
 from accounts.management.answers import ResultCommand
 from accounts.management.databases import SOURCE, TARGET, CopyRefused
+from accounts.management.sources import connected, url_of
 
 NEWS_SECONDS = 2.0
 
@@ -35,9 +32,9 @@ class Command(ResultCommand):
 
     def answer(self, **options: Any) -> dict[str, Any]:
         began = monotonic()
-        source, target = _url(options["source"]), _url(options["target"])
+        source, target = url_of(options["source"]), url_of(options["target"])
         try:
-            with _connected(source, target):
+            with connected({SOURCE: source, TARGET: target}):
                 databases.check_source()
                 databases.check_target()
                 self.stderr.write("Creating the tables of the target")
@@ -66,42 +63,6 @@ class Command(ResultCommand):
                 self.stderr.write(f"{table}: {rows:,} rows")
 
         return told
-
-
-def _url(text: str) -> str:
-    """Return the URL in ``text``, or in the variable that it names. ``ps`` shows arguments."""
-    if text == "DATABASE_URL":
-        return str(settings.AUTHSITE.database_url)
-    url = text if "://" in text else os.environ.get(text, "")
-    if url.partition(":")[0] not in {"sqlite", "postgres", "postgresql"}:
-        raise CommandError("Give the URL of a database, or the name of a variable that has one.")
-    return url
-
-
-@contextmanager
-def _connected(source: str, target: str) -> Iterator[None]:
-    """Make both databases known to Django, and close them afterwards."""
-    given = {SOURCE: _settings(source), TARGET: _settings(target)}
-    # The handler adds the defaults, and requires a default database.
-    complete = ConnectionHandler({"default": {}, **given}).databases
-    connections.databases.update({alias: complete[alias] for alias in given})
-    try:
-        yield
-    finally:
-        for alias in given:
-            connections[alias].close()
-            del connections[alias], connections.databases[alias]
-
-
-def _settings(url: str) -> dict[str, Any]:
-    found: dict[str, Any] = dict(dj_database_url.parse(url))
-    if found["ENGINE"] == "django.db.backends.postgresql":
-        from psycopg import IsolationLevel  # noqa: PLC0415 only some sites need the library
-
-        # All tables are read as they were at one moment.
-        level = IsolationLevel.REPEATABLE_READ
-        found["OPTIONS"] = {**found.get("OPTIONS", {}), "isolation_level": level}
-    return found
 
 
 def _migrate(url: str) -> None:
