@@ -1,0 +1,105 @@
+"""Adds credentials of other systems to a person; what cannot work here becomes a note."""
+
+import base64
+import binascii
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+from uuid import UUID
+
+from accounts.common.issuers import ISSUERS
+from accounts.imports.people import FoundEmail, FoundPerson, FoundRow
+from accounts.passwords import foreign
+from accounts.passwords.schemes import ForeignHash
+
+# What other systems call the providers that this site knows.
+PROVIDERS = {
+    "google": "google",
+    "google-oauth2": "google",
+    "google.com": "google",
+    "github": "github",
+    "github.com": "github",
+    "facebook": "facebook",
+    "facebook.com": "facebook",
+    "twitter": "twitter_oauth2",
+    "twitter.com": "twitter_oauth2",
+    "x": "twitter_oauth2",
+    "twitter_oauth2": "twitter_oauth2",
+}
+CREDENTIAL_ID = re.compile(r"[A-Za-z0-9_-]{1,1400}")
+NO_MODEL = str(UUID(int=0))
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a file does not say: parameters of Firebase, the pepper of Devise, names of columns.
+
+    ``keeps_passkeys``: whether this site has the domain (RP ID) of the passkeys in the file.
+    """
+
+    signer_key: str = ""
+    salt_separator: str = ""
+    rounds: int = 0
+    mem_cost: int = 0
+    pepper: str = ""
+    columns: dict[str, str] = field(default_factory=dict)
+    keeps_passkeys: bool = False
+
+
+def emails(email: str, is_verified: bool) -> list[FoundEmail]:
+    """Return a list with ``email``, unless it is empty."""
+    return [FoundEmail(email, is_verified)] if email else []
+
+
+def split(text: str, separator: str) -> list[str]:
+    """Return the parts of ``text`` that are not empty."""
+    return [part.strip() for part in text.split(separator) if part.strip()]
+
+
+def set_password(person: FoundPerson, found: str | Callable[[], ForeignHash]) -> None:
+    """Set the hash, or note why it cannot be verified here: the person can reset the password."""
+    if not found:
+        return
+    try:
+        person.password = foreign.accept(found if isinstance(found, str) else found())
+    except (ValueError, TypeError) as error:
+        person.notes.append(f"The password is left out: {error}.")
+
+
+def add_app(person: FoundPerson, secret: str, name: str = "") -> None:
+    """Add an authenticator app with the base32 text ``secret``, if there is one."""
+    text = secret.replace(" ", "").rstrip("=").upper()
+    if not text:
+        return
+    try:
+        seed = base64.b32decode(text + "=" * (-len(text) % 8))
+    except (binascii.Error, ValueError):
+        person.notes.append("An authenticator app is left out: its secret is not base32.")
+    else:
+        person.seeds[seed.hex()] = {"name": name}
+
+
+def add_identity(person: FoundPerson, provider: str, subject: str) -> None:
+    """Add an account at an identity provider, if this site knows the provider."""
+    known = PROVIDERS.get(provider)
+    if known and subject:
+        columns = {"issuer": ISSUERS[known], "subject": subject}
+        person.rows.append(FoundRow("accounts.Identity", columns))
+    elif provider:
+        person.notes.append(f"The identity provider {provider!r} is left out.")
+
+
+def add_passkey(person: FoundPerson, columns: dict[str, Any], options: Options) -> None:
+    """Add a passkey with these columns, if it can work here."""
+    from accounts.twofactor import signatures  # noqa: PLC0415 its library takes 10 MB
+
+    if not options.keeps_passkeys:
+        person.notes.append("A passkey is left out: --passkeys says that its domain stays.")
+        return
+    columns["aaguid"] = columns["aaguid"] or NO_MODEL
+    is_id = CREDENTIAL_ID.fullmatch(columns["credential_id"])
+    if is_id and signatures.is_public_key(columns["public_key"]):
+        person.rows.append(FoundRow("accounts.Passkey", columns))
+    else:
+        person.notes.append("A passkey is left out: its id or its public key cannot be read.")
