@@ -6,6 +6,7 @@ from accounts.codes.models import Code, UsedOnce
 from accounts.deletion.models import Erasure
 from accounts.emails.models import PendingEmail
 from accounts.exports.models import Export, ExportPart
+from accounts.imports.models import ImportedFile
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, MassMailPace, OutgoingMail
 from accounts.passwords.models import HashKind
@@ -47,6 +48,7 @@ __all__ = [
     "FormerCredential",
     "HashKind",
     "Identity",
+    "ImportedFile",
     "Invitation",
     "KnownBrowser",
     "LoginSession",

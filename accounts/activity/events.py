@@ -61,6 +61,7 @@ REGISTRATION_TOKEN_REVOKED = Event(_("A registration token was revoked."), mail=
 
 
 SIGNED_UP = Event(_("The account was created."))
+IMPORTED = Event(_("The account was imported from another system."))
 TERMS_ACCEPTED = Event(_("The terms of this site were accepted."))
 SIGNED_IN = Event(_("Signed in."), group=Group.SIGN_IN)
 SIGNED_IN_NEW = Event(

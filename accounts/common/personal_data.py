@@ -163,7 +163,7 @@ describe(
         "id key": internal("finds the address"),
     },
     purpose="Email addresses that are not confirmed yet.",
-    kept="3 days",
+    kept="3 days; 90 days if they were imported",
 )
 describe(
     "accounts.Username",
@@ -479,6 +479,7 @@ not_personal(
 )
 not_personal("It contains the id of an account that no longer exists.", "accounts.Erasure")
 not_personal("It counts events.", "accounts.DailyCount accounts.Refusals")
+not_personal("It contains the digests of files of the operator.", "accounts.ImportedFile")
 not_personal("It counts the algorithms of password hashes.", "accounts.HashKind")
 not_personal("It belongs to the site.", "accounts.MassMailPace accounts.SigningKey")
 not_personal(

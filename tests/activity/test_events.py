@@ -20,7 +20,7 @@ from accounts.activity.events import (
     SIGNED_IN,
     Group,
 )
-from accounts.activity.models import Activity
+from accounts.activity.models import Activity, ActivityQuerySet
 from accounts.activity.notices import combine_mails, end_links
 from accounts.activity.services import NOBODYS_LIFE, Actor, record
 from accounts.codes.models import Code
@@ -72,7 +72,10 @@ class Broken(Exception):
 
 
 # What an act uses or prepares before its transaction, so that a failed act leaves it.
-APART = {"AuthorizationRequest", "Code", "Passkey", "SigningKey", "StoredBudget", "UsedOnce"}
+APART = {
+    *("AuthorizationRequest", "Code", "ImportedFile", "Passkey", "SigningKey", "StoredBudget"),
+    "UsedOnce",
+}
 
 
 def everything():
@@ -127,6 +130,7 @@ def assert_nothing_changes_without_a_row(scene, case):
     before, jars = everything(), [dict(b.cookies) for b in (scene.here, scene.there)]
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(PreparedInsert, "run", fail)
+        patch.setattr(ActivityQuerySet, "bulk_create", lambda rows, new: fail(rows, *list(new)[:1]))
         with pytest.raises(Broken):
             case.act(scene)
     assert everything() == before

@@ -19,6 +19,8 @@ from accounts.activity.services import Actor
 from accounts.apikeys.models import APIKey
 from accounts.exports import services as exports
 from accounts.exports.models import Export
+from accounts.imports.people import FoundPerson
+from accounts.imports.services import Import
 from accounts.invitations.models import Invitation
 from accounts.mail.services import deliver_due
 from accounts.oauth.clients.models import RegistrationToken
@@ -150,6 +152,11 @@ def thief_of(scene: Scene) -> Client:
     thief = iphone()
     thief.cookies["sessionid"] = scene.here.cookies["sessionid"].value
     return thief
+
+
+def import_erin(_scene: Scene) -> None:
+    importing = Import(lambda _note: None, lambda _rows: None)
+    importing.run(iter([FoundPerson(username="erin")]), "digest")
 
 
 def forget_the_browser(scene: Scene) -> Any:
@@ -587,6 +594,7 @@ CASES = FACTOR_CASES | {
     "signed_up": by_visitor(
         lambda s: confirm(s.visitor, "bob"), user="bob", prepare=lambda s: sign_up(s.visitor, "bob")
     ),
+    "imported": Case(import_erin, NOWHERE, user="erin", actor="@operator", in_session=False),
     "terms_accepted": by_visitor(
         lambda s: s.visitor.post("/accounts/terms/", {"terms": "1"}),
         proof="pwd",
