@@ -1,6 +1,10 @@
-"""Encrypts a stream for the owners of age keys (https://age-encryption.org/v1, X25519)."""
+"""Encrypts and decrypts streams for age keys (https://age-encryption.org/v1, X25519)."""
 
+import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from threading import Event, Thread
+from typing import BinaryIO
 
 import pyrage
 from pyrage import x25519
@@ -65,3 +69,48 @@ def encrypt(
         pyrage.encrypt_io(source, _Sink(write), recipients, armored=True)
     except pyrage.EncryptError:
         raise source.error or OSError("The output cannot be written.") from None
+
+
+def identities(text: str) -> list[x25519.Identity]:
+    """Return the private keys in ``text``, one in each line that is no comment.
+
+    Raises:
+        ValueError: a line is no private key.
+    """
+    lines = [line for line in text.split() if line.startswith("AGE-SECRET-KEY-")]
+    try:
+        return [x25519.Identity.from_str(line) for line in lines]
+    except pyrage.IdentityError:
+        raise ValueError("This is not the file of an age identity.") from None
+
+
+@contextmanager
+def decrypted(file: BinaryIO, keys: list[x25519.Identity]) -> Iterator[BinaryIO]:
+    """Return a context manager with what is encrypted in ``file``, decrypted as it is read.
+
+    Raises:
+        ValueError: when it ends, if the file is damaged, cut, or not encrypted for the keys.
+    """
+    errors: list[Exception] = []
+    is_closed = Event()
+    source, target = os.pipe()
+
+    def work() -> None:
+        with os.fdopen(target, "wb") as pipe:
+            try:
+                pyrage.decrypt_io(file, pipe, keys)
+            except (pyrage.DecryptError, OSError) as error:
+                # A reader may stop before the end.
+                if not is_closed.is_set():
+                    errors.append(error)
+
+    thread = Thread(target=work, daemon=True)
+    thread.start()
+    try:
+        with os.fdopen(source, "rb") as clear:
+            yield clear
+    finally:
+        is_closed.set()
+        thread.join()
+        if errors:
+            raise ValueError(f"The file cannot be decrypted: {errors[0]}") from None

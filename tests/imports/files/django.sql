@@ -1,0 +1,17 @@
+BEGIN TRANSACTION;
+CREATE TABLE IF NOT EXISTS "auth_user_groups" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "user_id" integer NOT NULL, "group_id" integer NOT NULL);
+INSERT INTO auth_user_groups VALUES(1,1,1);
+CREATE TABLE IF NOT EXISTS "account_emailaddress" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "verified" bool NOT NULL, "primary" bool NOT NULL, "user_id" integer NOT NULL, "email" varchar(254) NOT NULL);
+INSERT INTO account_emailaddress VALUES(1,0,0,1,'alice@second.example');
+INSERT INTO account_emailaddress VALUES(2,1,1,1,'alice@example.org');
+CREATE TABLE IF NOT EXISTS "auth_group" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "name" varchar(150) NOT NULL UNIQUE);
+INSERT INTO auth_group VALUES(1,'Editors');
+CREATE TABLE IF NOT EXISTS "auth_user" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "password" varchar(128) NOT NULL, "last_login" datetime NULL, "is_superuser" bool NOT NULL, "username" varchar(150) NOT NULL UNIQUE, "last_name" varchar(150) NOT NULL, "email" varchar(254) NOT NULL, "is_staff" bool NOT NULL, "is_active" bool NOT NULL, "date_joined" datetime NOT NULL, "first_name" varchar(150) NOT NULL);
+INSERT INTO auth_user VALUES(1,'pbkdf2_sha256$1500000$yytgz9LeW8IUh3htKLTaJm$kWrIh1ztidocbIe8CUzGzSJdKcRqgukzxFNZG52muk0=',NULL,0,'alice','Otter','alice@example.org',0,1,'2026-11-30 03:20:14.182281','Alice');
+INSERT INTO auth_user VALUES(2,'!vLgFRAgegtxjHx2oqjge0Od4zB50T2u88X9HZNCC',NULL,1,'bob smith','','bob@example.org',1,1,'2026-11-30 03:20:14.658193','');
+CREATE TABLE IF NOT EXISTS "mfa_authenticator" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "type" varchar(20) NOT NULL, "data" text NOT NULL CHECK ((JSON_VALID("data") OR "data" IS NULL)), "user_id" integer NOT NULL, "created_at" datetime NOT NULL, "last_used_at" datetime NULL);
+INSERT INTO mfa_authenticator VALUES(1,'totp','{"secret": "JBSWY3DPEHPK3PXPJBSWY3DPEHPK3PXP"}',1,'2026-11-30 03:20:14.606224',NULL);
+INSERT INTO mfa_authenticator VALUES(2,'recovery_codes','{"seed": "86edb95d1c9f70b40039ba11668970af16e27539a0a11b95e1124f1655349c16932a449e03bdbfe8", "used_mask": 1}',1,'2026-11-30 03:20:14.627581',NULL);
+CREATE TABLE IF NOT EXISTS "socialaccount_socialaccount" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "provider" varchar(200) NOT NULL, "uid" varchar(191) NOT NULL, "last_login" datetime NOT NULL, "date_joined" datetime NOT NULL, "user_id" integer NOT NULL, "extra_data" text NOT NULL CHECK ((JSON_VALID("extra_data") OR "extra_data" IS NULL)));
+INSERT INTO socialaccount_socialaccount VALUES(1,'github','4711','2026-11-30 03:20:14.586434','2026-11-30 03:20:14.586456',1,'{"login": "alice"}');
+COMMIT;
