@@ -1,0 +1,299 @@
+"""The formats of other systems: how each of them describes a person.
+
+Each function takes a record and returns a person. The sources are the documents of the systems, of
+November 2026.
+"""
+
+from collections.abc import Callable
+from typing import BinaryIO
+
+from accounts.imports import django, own
+from accounts.imports.files import Record, Records, csv_rows, json_lines, json_list
+from accounts.imports.parts import (
+    Options,
+    add_app,
+    add_identity,
+    add_passkey,
+    emails,
+    set_password,
+    split,
+)
+from accounts.imports.people import BadRow, FoundEmail, FoundPerson, Rows
+from accounts.passwords import notations
+
+
+def auth0(record: Record, _options: Options) -> FoundPerson:
+    """Return a person of Auth0's exports of users and of password hashes (NDJSON)."""
+    person = FoundPerson(
+        username=record.text("username", "nickname"),
+        emails=emails(record.text("email"), record.flag("email_verified")),
+        display_name=record.text("name"),
+        joined=record.time("created_at"),
+        is_active=not record.flag("blocked"),
+    )
+    set_password(person, record.text("passwordHash", "password_hash"))
+    add_app(person, record.text("otp_secret"))
+    for identity in record.records("identities"):
+        if identity.text("provider") != "auth0":
+            add_identity(person, identity.text("provider"), identity.text("user_id"))
+    return person
+
+
+def clerk(record: Record, options: Options) -> FoundPerson:
+    """Return a person of Clerk's CSV export."""
+    names = (record.text("first_name"), record.text("last_name"))
+    primary = record.text("primary_email_address")
+    verified = split(record.text("verified_email_addresses"), "|")
+    unverified = split(record.text("unverified_email_addresses"), "|")
+    ordered = sorted((*verified, *unverified), key=lambda email: email != primary)
+    person = FoundPerson(
+        username=record.text("username"),
+        emails=[FoundEmail(email, email in verified) for email in ordered],
+        display_name=" ".join(filter(None, names)),
+    )
+    if digest := record.text("password_digest"):
+        hasher = record.text("password_hasher")
+        set_password(person, lambda: notations.clerk(hasher, digest, options.pepper))
+    add_app(person, record.text("totp_secret"))
+    return person
+
+
+def supabase(record: Record, _options: Options) -> FoundPerson:
+    """Return a person of the table ``auth.users`` of Supabase, as CSV."""
+    profile = record.record("raw_user_meta_data")
+    person = FoundPerson(
+        username=profile.text("user_name", "preferred_username"),
+        emails=emails(record.text("email"), bool(record.text("email_confirmed_at"))),
+        display_name=profile.text("full_name", "name"),
+        joined=record.time("created_at"),
+        is_active=not record.text("banned_until") and not record.text("deleted_at"),
+    )
+    set_password(person, record.text("encrypted_password"))
+    provider = record.record("raw_app_meta_data").text("provider")
+    if provider != "email":
+        add_identity(person, provider, profile.text("provider_id", "sub"))
+    return person
+
+
+def firebase(record: Record, options: Options) -> FoundPerson:
+    """Return a person of ``firebase auth:export`` (JSON)."""
+    person = FoundPerson(
+        emails=emails(record.text("email"), record.flag("emailVerified")),
+        display_name=record.text("displayName"),
+        joined=record.time("createdAt"),
+        is_active=not record.flag("disabled"),
+    )
+    if digest := record.text("passwordHash"):
+        if not options.signer_key:
+            raise BadRow("A hash of Firebase needs --signer-key and its other parameters.")
+        salt = record.text("salt")
+        set_password(
+            person,
+            lambda: notations.firebase(
+                _standard(digest),
+                _standard(salt),
+                signer_key=options.signer_key,
+                salt_separator=options.salt_separator,
+                rounds=options.rounds,
+                mem_cost=options.mem_cost,
+            ),
+        )
+    for provider in record.records("providerUserInfo"):
+        add_identity(person, provider.text("providerId"), provider.text("rawId"))
+    return person
+
+
+def wordpress(record: Record, _options: Options) -> FoundPerson:
+    """Return a person of WordPress's table ``wp_users``, as CSV. It verifies no addresses."""
+    person = FoundPerson(
+        username=record.text("user_login"),
+        emails=emails(record.text("user_email"), False),
+        display_name=record.text("display_name"),
+        joined=record.time("user_registered"),
+    )
+    set_password(person, record.text("user_pass"))
+    return person
+
+
+def laravel(record: Record, _options: Options) -> FoundPerson:
+    """Return a person of Laravel's table ``users``, as CSV."""
+    person = FoundPerson(
+        username=record.text("username"),
+        emails=emails(record.text("email"), bool(record.text("email_verified_at"))),
+        display_name=record.text("name"),
+        joined=record.time("created_at"),
+    )
+    set_password(person, record.text("password"))
+    if record.text("two_factor_secret"):
+        person.notes.append("The authenticator app is left out: Laravel's APP_KEY encrypts it.")
+    return person
+
+
+def rails(record: Record, options: Options) -> FoundPerson:
+    """Return a person of the table of Devise's users, as CSV."""
+    person = FoundPerson(
+        username=record.text("username"),
+        emails=emails(record.text("email"), bool(record.text("confirmed_at"))),
+        display_name=record.text("name"),
+        joined=record.time("created_at"),
+        is_active=not record.text("locked_at"),
+    )
+    digest = record.text("encrypted_password")
+    if digest and options.pepper:
+        set_password(person, lambda: notations.peppered(digest, options.pepper))
+    else:
+        set_password(person, digest)
+    add_app(person, record.text("otp_secret"))
+    return person
+
+
+def aspnet(record: Record, _options: Options) -> FoundPerson:
+    """Return a person of the table ``AspNetUsers`` of ASP.NET Identity 2 or 3, as CSV.
+
+    The columns ``AuthenticatorKey`` and ``RecoveryCodes`` are the tokens of these names in
+    ``AspNetUserTokens``.
+    """
+    person = FoundPerson(
+        username=record.text("UserName"),
+        emails=emails(record.text("Email"), record.flag("EmailConfirmed")),
+    )
+    if digest := record.text("PasswordHash"):
+        set_password(person, lambda: notations.aspnet(digest))
+    if record.flag("TwoFactorEnabled"):
+        add_app(person, record.text("AuthenticatorKey"))
+        person.recovery_codes = split(record.text("RecoveryCodes"), ";")
+    return person
+
+
+def plain(record: Record, _options: Options) -> FoundPerson:
+    """Return a person of a CSV file with the columns of this site."""
+    person = FoundPerson(
+        username=record.text("username"),
+        emails=emails(record.text("email"), record.flag("email_verified")),
+        display_name=record.text("display_name"),
+        language=record.text("language"),
+        joined=record.time("joined"),
+        is_active=record.flag("is_active", default=True),
+        groups=split(record.text("groups"), ";"),
+        recovery_codes=split(record.text("recovery_codes"), ";"),
+    )
+    set_password(person, record.text("password_hash"))
+    add_app(person, record.text("totp_secret"))
+    return person
+
+
+def keycloak(record: Record, options: Options) -> FoundPerson:
+    """Return a person of Keycloak's export of a realm (JSON). Roles of the realm become groups."""
+    groups = [path.rsplit("/", 1)[-1] for path in record.texts("groups")]
+    names = (record.text("firstName"), record.text("lastName"))
+    person = FoundPerson(
+        username=record.text("username"),
+        emails=emails(record.text("email"), record.flag("emailVerified")),
+        display_name=" ".join(filter(None, names)),
+        joined=record.time("createdTimestamp"),
+        is_active=record.flag("enabled", default=True),
+        groups=[*groups, *(r for r in record.texts("realmRoles") if not _is_builtin(r))],
+    )
+    for credential in record.records("credentials"):
+        add = _KEYCLOAK.get(credential.text("type"))
+        if add:
+            add(person, credential, options)
+        else:
+            person.notes.append(f"A credential {credential.text('type')!r} is left out.")
+    for identity in record.records("federatedIdentities"):
+        add_identity(person, identity.text("identityProvider"), identity.text("userId"))
+    return person
+
+
+def _is_builtin(role: str) -> bool:
+    return role in {"offline_access", "uma_authorization"} or role.startswith("default-roles-")
+
+
+def _add_keycloak_password(person: FoundPerson, credential: Record, _options: Options) -> None:
+    data, secret = credential.text("credentialData"), credential.text("secretData")
+    # They must be objects with simple members.
+    credential.record("credentialData").text("algorithm")
+    credential.record("secretData")
+    set_password(person, lambda: notations.keycloak(data, secret))
+
+
+def _add_keycloak_app(person: FoundPerson, credential: Record, _options: Options) -> None:
+    data, secret = credential.record("credentialData"), credential.record("secretData")
+    kind = (data.text("subType"), data.text("digits"), data.text("period"), data.text("algorithm"))
+    if kind != ("totp", "6", "30", "HmacSHA1"):
+        person.notes.append("An authenticator app is left out: it is not TOTP with SHA-1, 6, 30 s.")
+    elif data.text("secretEncoding") == "BASE32":
+        add_app(person, secret.text("value"), credential.text("userLabel"))
+    elif value := secret.text("value"):
+        # The secret is the text itself.
+        person.seeds[value.encode().hex()] = {"name": credential.text("userLabel")}
+
+
+def _add_keycloak_passkey(person: FoundPerson, credential: Record, options: Options) -> None:
+    data = credential.record("credentialData")
+    columns = {
+        "credential_id": _url_safe(data.text("credentialId")),
+        "public_key": _url_safe(data.text("credentialPublicKey")),
+        "name": credential.text("userLabel"),
+        "sign_count": data.number("counter"),
+        "aaguid": data.text("aaguid"),
+        "transports": [name.lower() for name in data.texts("transports")],
+        # Keycloak does not export it: the first use of the passkey tells.
+        "is_eligible": None,
+        "is_synced": False,
+    }
+    add_passkey(person, columns, options)
+
+
+_KEYCLOAK: dict[str, Callable[[FoundPerson, Record, Options], None]] = {
+    "password": _add_keycloak_password,
+    "otp": _add_keycloak_app,
+    "webauthn": _add_keycloak_passkey,
+    "webauthn-passwordless": _add_keycloak_passkey,
+}
+
+
+def _standard(text: str) -> str:
+    """Return base64 in the standard alphabet."""
+    return text.replace("-", "+").replace("_", "/")
+
+
+def _url_safe(text: str) -> str:
+    return text.replace("+", "-").replace("/", "_").rstrip("=")
+
+
+type _Person = Callable[[Record, Options], FoundPerson]
+type _Read = Callable[[BinaryIO, Options], Rows]
+
+
+def _rows(records: Records, person: _Person, options: Options) -> Rows:
+    for record in records:
+        try:
+            yield record if isinstance(record, BadRow) else person(record, options)
+        except BadRow as error:
+            yield error
+
+
+def _csv(person: _Person) -> _Read:
+    return lambda file, options: _rows(csv_rows(file, options.columns), person, options)
+
+
+def _users(person: _Person) -> _Read:
+    return lambda file, options: _rows(json_list(file, "users"), person, options)
+
+
+# Each of them yields the people of a file, and raises ``BadRow`` if the file has another format.
+FORMATS: dict[str, _Read] = {
+    "authsite": own.read,
+    "django": django.read,
+    "keycloak": _users(keycloak),
+    "auth0": lambda file, options: _rows(json_lines(file), auth0, options),
+    "clerk": _csv(clerk),
+    "supabase": _csv(supabase),
+    "firebase": _users(firebase),
+    "wordpress": _csv(wordpress),
+    "laravel": _csv(laravel),
+    "rails": _csv(rails),
+    "aspnet": _csv(aspnet),
+    "csv": _csv(plain),
+}
