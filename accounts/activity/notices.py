@@ -113,9 +113,24 @@ def tell(user: User, row: Activity, former: EmailAddress | None) -> None:
         has_link = takes_link and email not in unlinked
         state = _Content(is_locked=is_locked, may_be_strangers=email in young)
         _notify(user, row, email, state, subject=f"{user.pk} {row.pk} {n}" if has_link else "")
+    if row.event is events.DELETION_REQUESTED:
+        _tell_removed(user, row, told)
     if user.horizon and is_change:
         for suspended in formers.notified_emails(user).exclude(label__in=told):
             _notify(user, row, suspended.label, _Content(may_be_strangers=True))
+
+
+def _tell_removed(user: User, row: Activity, told: list[str]) -> None:
+    """Notify the removed addresses that are not in ``told``, and add them to it.
+
+    A thief may have removed the addresses of the owner before asking for the deletion, after which
+    no lock helps.
+    """
+    for email in formers.trusted_emails(user):
+        if email not in told:
+            subject = f"{user.pk} {row.pk} {len(told)}"
+            _notify(user, row, email, _Content(may_be_strangers=True), subject=subject)
+            told.append(email)
 
 
 @dataclass(frozen=True)

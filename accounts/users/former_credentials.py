@@ -11,7 +11,7 @@ from typing import Any
 
 from django.core import serializers
 from django.db import models, transaction
-from django.db.models import Q, QuerySet
+from django.db.models import Min, Q, QuerySet
 
 from accounts.common import clock
 from accounts.recovery.rule import BEFORE, MONTH, Lock
@@ -77,6 +77,21 @@ def recent_emails(user: User) -> QuerySet[FormerCredential]:
     They are stored for about five weeks.
     """
     return FormerCredential.objects.filter(user=user, kind=Kind.EMAIL).order_by("-removed_at")
+
+
+def trusted_emails(user: User) -> list[str]:
+    """Return the removed email addresses of ``user`` that are probably not those of a thief.
+
+    The account had them for a week, or before all that it has now; and no other account has them.
+    """
+    first = user.emails.aggregate(at=Min("confirmed_at"))["at"]
+    others = EmailAddress.objects.exclude(user=user).values("key")
+    rows = recent_emails(user).filter(is_suspended=False).exclude(key__in=others)
+    return [
+        row.label
+        for row in rows
+        if row.since and (row.since + BEFORE <= row.removed_at or (first and row.since < first))
+    ]
 
 
 def find_notified_email(key: str) -> FormerCredential | None:

@@ -102,6 +102,25 @@ def test_an_owner_locks_the_account_whose_deletion_a_thief_has_asked_for(alice):
     assert any("will not be deleted" in mail.subject for mail in outbox())
 
 
+def test_an_owner_whose_address_a_thief_has_removed_gets_a_link_that_keeps_and_locks(alice, clock):
+    clock.advance(days=8)
+    for email in ("thief@evil.example", "second@evil.example"):
+        users.confirm_email(alice, email)
+    own, thiefs, second = alice.emails.order_by("pk")
+    emails.make_primary(alice, thiefs.pk, Actor())
+    for row in (own, second):
+        emails.remove(User.objects.get(), row.pk, Actor())
+    asked(alice)
+
+    assert not any(mail.to == second.email and UNDO in mail.action_url for mail in outbox())
+    assert [m.greeting for m in outbox() if m.to == own.email and UNDO in m.action_url] == [""]
+    lock = undo_link(own.email).replace(UNDO, "/accounts/lockdown/")
+    assert Client().post(undo_link(own.email)).status_code == 200
+    assert due(alice) is None
+    Client().post(lock)
+    assert User.objects.get().is_locked_down
+
+
 def test_the_deletion_of_a_locked_account_is_undone_by_link_and_the_lock_stays(alice):
     lock_down(alice, Actor())
     assert act(desk("Superuser"), alice, "delete").status_code == 302
