@@ -102,7 +102,7 @@ def test_prune_deletes_expired_rows_and_nothing_else(client, clock):
     assert StoredBudget.objects.exists(), "the budgets that bob has used are kept"
 
     clock.advance(days=91)
-    assert printed_by("prune").startswith("1 sign-ups, 0 invitations, 0 addresses, 3 codes, ")
+    assert "1 sign-ups, 0 invitations, 0 addresses, 3 codes, " in printed_by("prune")
     assert [model.objects.count() for model in (*running, StoredBudget)] == [0] * 5
     assert [name.key for name in Username.objects.all()] == ["alice"]
     assert sign_up(Client(), "bob").url == CONFIRM
