@@ -84,8 +84,8 @@ def add_identity(person: FoundPerson, provider: str, subject: str) -> None:
     """Add an account at an identity provider, if this site knows the provider."""
     known = PROVIDERS.get(provider)
     if known and subject:
-        columns = {"issuer": ISSUERS[known], "subject": subject}
-        person.rows.append(FoundRow("accounts.Identity", columns))
+        row = FoundRow("accounts.Identity", {"issuer": ISSUERS[known], "subject": subject})
+        person.rows += [] if row in person.rows else [row]
     elif provider:
         person.notes.append(f"The identity provider {provider!r} is left out.")
 

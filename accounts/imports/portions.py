@@ -285,6 +285,8 @@ def _candidate(number: int, found: FoundPerson) -> Candidate:
     )
     if max(map(len, parts)) > MOST_ROWS:
         raise BadRow(f"The person has more than {MOST_ROWS} of a kind.")
+    if not (found.username or found.emails):
+        raise BadRow("The person has neither a username nor an email address.")
     verified, unverified = _addresses(found)
     now = clock.now()
     user = User(

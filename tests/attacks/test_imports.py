@@ -58,6 +58,7 @@ REFUSED = {
         identities=[{"provider": "github", "user_id": str(n)} for n in range(1000)]
     ),
     "a subject that is too long": row(identities=[{"provider": "github", "user_id": "x" * 256}]),
+    "nobody": row("", email=""),
     "an address of another": row("mallory", email="BOB@example.org"),
 }
 
