@@ -300,15 +300,22 @@ def _candidate(number: int, found: FoundPerson) -> Candidate:
     user.date_joined = min(found.joined or now, now)
     if found.columns:
         _set_columns(user, found.columns)
+    made = _rows_of(user, found)
+    if not (found.password or verified or made):
+        found.notes.append("Nobody can sign in yet: there is no password and no verified address.")
+    return Candidate(number, found, user, verified, unverified, made)
+
+
+def _rows_of(user: User, found: FoundPerson) -> list[Model]:
+    """Return the rows of ``user``. Recovery codes are kept only beside a second factor."""
     rows = [*_authenticators(found), *(r for r in found.rows if _is_installed(r.label))]
     made = [_made(user, row) for row in rows]
     factors = [row for row in made if isinstance(row, Authenticator | Passkey)]
     user.has_factor = any(row.confirmed for row in factors)
-    if user.has_factor and (codes := _codes(found)):
-        made.append(_made(user, codes))
     if not user.has_factor:
-        made = [row for row in made if not isinstance(row, RecoveryCodes)]
-    return Candidate(number, found, user, verified, unverified, made)
+        return [row for row in made if not isinstance(row, RecoveryCodes)]
+    codes = _codes(found)
+    return [*made, _made(user, codes)] if codes else made
 
 
 def _addresses(found: FoundPerson) -> tuple[list[FoundEmail], list[FoundEmail]]:

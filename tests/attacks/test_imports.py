@@ -23,7 +23,7 @@ def row(username="mallory", **members):
 
 def hostile(*lines):
     """Return lines of JSON: bob, the hostile ``lines``, and alice with a password."""
-    ends = [row("bob"), row("alice", email_verified=True, passwordHash=BCRYPT)]
+    ends = [row("bob", email_verified=True), row("alice", email_verified=True, passwordHash=BCRYPT)]
     texts = [line if isinstance(line, bytes) else json.dumps(line).encode() for line in lines]
     return b"\n".join([json.dumps(ends[0]).encode(), *texts, json.dumps(ends[1]).encode()])
 
@@ -137,7 +137,7 @@ ROWS = {
 
 @pytest.mark.parametrize("name", ROWS)
 def test_a_damaged_line_of_csv_costs_no_other_line(name, tmp_path):
-    text = f"\ufeff{HEAD}bob,,no,,,,\r\n".encode() + ROWS[name].encode("latin-1")
+    text = f"\ufeff{HEAD}bob,b@example.org,yes,,,,\r\n".encode() + ROWS[name].encode("latin-1")
     result, notes = imported_text(tmp_path, text + f"\nalice,,no,{BCRYPT},,,\n".encode())
 
     assert (result["imported"], [number for number, _sentence in notes]) == (2, [2])

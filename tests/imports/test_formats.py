@@ -49,6 +49,7 @@ NOTES = {
     ],
     "firebase": ["The username is Alice; in the file, it is missing."],
     "django": [
+        "Nobody can sign in yet: there is no password and no verified address.",
         "The rights of staff are left out.",
         "The username is bob-smith; in the file, it is 'bob smith'.",
     ],

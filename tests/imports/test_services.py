@@ -8,7 +8,7 @@ from django.test import Client
 from accounts.emails.models import PendingEmail
 from accounts.imports import portions, services
 from accounts.imports.models import ImportedFile
-from accounts.imports.people import BadRow, FoundPerson
+from accounts.imports.people import BadRow, FoundEmail, FoundPerson
 from accounts.imports.services import Busy, Import
 from accounts.twofactor.models import Authenticator
 from accounts.users.models import PendingSignup, User
@@ -20,7 +20,11 @@ HEAD = "username,email,email_verified,password_hash\n"
 
 
 def people(count, start=0):
-    return [FoundPerson(username=f"otter-{n}") for n in range(start, start + count)]
+    return [person(f"otter-{n}", f"otter-{n}") for n in range(start, start + count)]
+
+
+def person(name, mailbox, **fields):
+    return FoundPerson(name, [FoundEmail(address_of(mailbox), True)], **fields)
 
 
 def run(rows, digest="d", **options):
@@ -49,7 +53,7 @@ NAMES = {
 def test_a_name_that_is_taken_or_looks_alike_or_breaks_the_rules_gets_a_similar_one(name):
     make_user("alice")
 
-    _imported, notes = run([FoundPerson(username=name, display_name="otter")])
+    _imported, notes = run([person(name, "x", display_name="otter")])
 
     assert names() == {"alice", NAMES[name]}
     assert notes[0][1].startswith(f"The username is {NAMES[name]}; in the file, it is ")
@@ -57,8 +61,8 @@ def test_a_name_that_is_taken_or_looks_alike_or_breaks_the_rules_gets_a_similar_
 
 def test_each_of_many_people_with_one_name_gets_a_name_and_a_trial_tells_the_same(monkeypatch):
     monkeypatch.setattr(services, "PORTION", 5)
-    rows = [FoundPerson(username="alice") for _ in range(12)]
-    trial = run([FoundPerson(username="alice") for _ in range(12)], is_trial=True)
+    rows, same = ([person("alice", f"alice{n}") for n in range(12)] for _again in "12")
+    trial = run(same, is_trial=True)
 
     assert run(rows) == trial
     assert names() == {"alice", *(f"alice-{n}" for n in range(2, 10)), *NUMBERED}
@@ -83,7 +87,12 @@ def test_an_address_belongs_to_one_account_and_is_confirmed_only_if_it_was(tmp_p
 
     assert names() == {"alice", "bob", "carol", "erin"}
     taken = "An email address belongs to another account."
-    assert notes == [(2, taken), (4, taken), (5, "An email address is not valid: it is left out.")]
+    assert notes == [
+        (2, taken),
+        (4, taken),
+        (5, "An email address is not valid: it is left out."),
+        (5, "Nobody can sign in yet: there is no password and no verified address."),
+    ]
     assert result == {"already_imported": 0, "imported": 3, "refused": 2}
     assert not User.objects.get(username="alice").emails.exists()
     assert PendingEmail.objects.get().email == "alice@example.org"
@@ -146,9 +155,9 @@ def test_one_process_imports_a_file_at_a_time():
 
 
 def test_too_many_authenticator_apps_and_repeated_ones_are_left_out():
-    person = FoundPerson("alice", seeds={f"{n:040x}": {} for n in range(6)} | {"": {}})
+    alice = person("alice", "alice", seeds={f"{n:040x}": {} for n in range(6)} | {"": {}})
 
-    assert "too many" in run([person])[1][0][1]
+    assert "too many" in run([alice])[1][0][1]
 
     assert Authenticator.objects.count() == 5
 
