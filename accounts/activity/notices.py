@@ -10,7 +10,7 @@ do nothing else, because anybody who reads the mailbox can use it. ``accounts.re
 what opens the account again.
 """
 
-from collections.abc import Hashable, Iterable, Iterator
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import asdict, dataclass
@@ -24,7 +24,7 @@ from accounts.codes import services as codes
 from accounts.codes.services import Purpose
 from accounts.common import clock
 from accounts.common.localization import writing_to
-from accounts.mail.services import post, withdraw
+from accounts.mail.services import mass_mail, post, post_all, withdraw
 from accounts.recovery.rule import BEFORE, MONTH
 from accounts.users import former_credentials as formers
 from accounts.users.models import EmailAddress, User
@@ -131,6 +131,36 @@ def _tell_removed(user: User, row: Activity, told: list[str]) -> None:
             subject = f"{user.pk} {row.pk} {len(told)}"
             _notify(user, row, email, _Content(may_be_strangers=True), subject=subject)
             told.append(email)
+
+
+def tell_many(events_of: Iterable[tuple[User, Sequence[Activity]]]) -> None:
+    """Notify many users, each about some events, by mass mail. Each address gets one email.
+
+    This takes a few statements for all users, and more for each user who is in a dispute.
+
+    ``events_of``: each user, with prefetched ``emails``, and the events.
+    """
+    told: list[tuple[User, Sequence[Activity], str, str]] = []
+    for user, rows in events_of:
+        if user.horizon:
+            with combine_mails(), mass_mail():
+                for row in rows:
+                    tell(user, row, None)
+            continue
+        addresses = [user.email, *(row.email for row in user.emails.all())]
+        for n, email in enumerate(filter(None, dict.fromkeys(addresses))):
+            subject = "" if user.is_locked_down else f"{user.pk} {rows[-1].pk} {n}"
+            told.append((user, rows, email, subject))
+    links = [(subject, email) for _user, _rows, email, subject in told if subject]
+    subjects = [subject for subject, _email in links]
+    tokens = dict(zip(subjects, codes.issue_links(LINK, links), strict=True))
+    messages = []
+    for user, rows, email, subject in told:
+        with writing_to(user.language, user.time_zone):
+            token = tokens.get(subject)
+            is_locked = user.is_locked_down
+            messages.append(mails.notice(user, rows, email, token, is_locked=is_locked))
+    post_all(messages)
 
 
 @dataclass(frozen=True)

@@ -9,7 +9,7 @@ link contains a secret of 256 bits, so the secret alone identifies the subject.
 A single DELETE finds a code or link and uses it up, so that it works only once.
 """
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -64,6 +64,8 @@ CODE_LIFE = timedelta(minutes=10)
 CODE_TRIES = 5
 # The attempts at a code that anybody can use who knows the email address: see ``try_codes``.
 STRANGERS_TRIES = 2
+# How many codes or links one statement inserts.
+AT_ONCE = 1000
 
 
 @dataclass(frozen=True)
@@ -86,7 +88,7 @@ def issue_code(purpose: Purpose, subject: object, email: str = "", *, is_sent: b
             limits of a mailbox give strangers no further guesses. Attempts are still counted.
     """
     code = secrets.digits(8)  # 100 million codes
-    _store(purpose, subject, code if is_sent else secrets.token(), email)
+    _store(purpose, [(subject, email, code if is_sent else secrets.token())])
     return code
 
 
@@ -96,9 +98,17 @@ def issue_link(purpose: Purpose, subject: object, email: str = "") -> str:
     ``email`` is the canonical form of the email address to which the link is sent. The link is a
     proof of this address.
     """
-    token = secrets.token()
-    _store(purpose, subject, token, email)
-    return token
+    return issue_links(purpose, [(subject, email)])[0]
+
+
+def issue_links(purpose: Purpose, recipients: Sequence[tuple[object, str]]) -> list[str]:
+    """Return a new secret for a link to each of ``recipients``, as :func:`issue_link` does.
+
+    ``recipients``: the subject and the email address of each. No two subjects are the same.
+    """
+    tokens = [secrets.token() for _ in recipients]
+    _store(purpose, [(*to, token) for to, token in zip(recipients, tokens, strict=True)])
+    return tokens
 
 
 class WrongCode(PublicError):
@@ -206,17 +216,22 @@ def _live(purpose: Purpose) -> QuerySet[Code]:
     return Code.objects.filter(purpose=purpose.name, expires_at__gt=clock.now())
 
 
-def _store(purpose: Purpose, subject: object, secret: str, email: str) -> None:
-    row = Code(
-        purpose=purpose.name,
-        subject=str(subject),
-        email=email,
-        digest=_digests(purpose, secret)[0],
-        tries_left=CODE_TRIES,
-        expires_at=clock.now() + purpose.life,
-    )
+def _store(purpose: Purpose, issued: Iterable[tuple[object, str, str]]) -> None:
+    """Store codes or links, each with its subject, the email address and the secret."""
+    rows = [
+        Code(
+            purpose=purpose.name,
+            subject=str(subject),
+            email=email,
+            digest=_digests(purpose, secret)[0],
+            tries_left=CODE_TRIES,
+            expires_at=clock.now() + purpose.life,
+        )
+        for subject, email, secret in issued
+    ]
     Code.objects.bulk_create(
-        [row],
+        rows,
+        batch_size=AT_ONCE,
         update_conflicts=True,
         unique_fields=["purpose", "subject"],
         update_fields=["email", "digest", "tries_left", "expires_at"],

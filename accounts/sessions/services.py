@@ -7,7 +7,7 @@ from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from accounts.activity import events
@@ -247,6 +247,25 @@ def revoke_by_operator(user: User, actor: Actor) -> int:
     revoke_all(user, reason=events.ALL_ENDED.name)
     record(user, events.ALL_ENDED, actor, detail=str(count))
     return count
+
+
+@transaction.atomic
+def revoke_of_many(people: QuerySet[User]) -> dict[uuid.UUID, int]:
+    """Revoke all sessions of ``people`` in a few statements; return how many each of them had.
+
+    No event is recorded: the caller does that.
+    """
+    rows = LoginSession.objects.filter(user__in=people.order_by().values("pk"))
+    live = rows.filter(is_live(clock.now())).order_by()
+    counts = dict(live.values_list("user").annotate(Count("pk")))
+    _revoke(rows, events.ALL_ENDED.name)
+    return counts
+
+
+def with_lasting_apps(people: QuerySet[User]) -> QuerySet[User]:
+    """Return those of ``people`` with a connected app that stays signed in without a browser."""
+    rows = LoginSession.objects.filter(is_live(clock.now()), IS_APP).exclude(refresh_digest="")
+    return people.filter(pk__in=rows.values("user"))
 
 
 def prune() -> int:

@@ -3,18 +3,31 @@
 import json
 import os
 import sys
+import time
 from datetime import timedelta
+from io import StringIO
 from pathlib import Path
 
 import pytest
 from django.core.management import CommandError, call_command
+from django.db import connection
 from django.test import Client as Browser
+from django.test.utils import CaptureQueriesContext
 
+from accounts.activity.models import Activity
+from accounts.activity.services import Actor
+from accounts.apikeys import services as apikeys
+from accounts.mail.models import OutgoingMail
+from accounts.mail.services import Queue
+from accounts.sessions.models import LoginSession
+from accounts.users import services as users
 from accounts.users.models import User
 from tests.support.api import call, get_tokens, is_good, renew
+from tests.support.disputes import lock_link
 from tests.support.docs_examples import Shell, blocks_of
 from tests.support.missing import find, missing
 from tests.support.nodes import POSTGRES_PROVED, database
+from tests.support.process import slack
 from tests.support.signin import set_up, signed_in
 from tests.support.site import ROOT, Site
 from tests.support.steps import (
@@ -75,6 +88,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
         told = run(restore, site, tmp_path)
         site.start()
 
+        assert "1 accounts have 2 sessions and 1 API keys, which are revoked now." in told
         assert "2 sessions and 1 API keys were revoked." in told
         assert same_browser(site, alice).get("/").location.startswith(LOGIN)
         assert not is_good(tokens["access"], site.client())
@@ -98,6 +112,63 @@ def test_after_restore_can_lock_all_passwords():
     stranger = Browser()
     assert sign_in(stranger, "alice").status_code == 200
     assert not is_signed_in(stranger)
+
+
+def with_access(names, *, has_key):
+    """Create people with two addresses and a session, and an API key if ``has_key``."""
+    for name in names:
+        user = make_user(name)
+        users.confirm_email(user, f"{name}@work.example")
+        if has_key:
+            apikeys.make(user, "robot", apikeys.scope_of("profile:read"), None, Actor())
+        signed_in(user)
+
+
+@pytest.mark.django_db
+def test_after_restore_takes_as_many_statements_for_forty_people_as_for_two():
+    def statements():
+        with CaptureQueriesContext(connection) as queries:
+            call_command("after_restore", "--no-deletions", "--notify", "all", verbosity=0)
+        return len(queries)
+
+    with_access(["alice", "bob"], has_key=True)
+    statements()
+    with_access(["erin", "dave"], has_key=True)
+    few = statements()
+    with_access([f"person{n}" for n in range(40)], has_key=True)
+
+    assert statements() == few
+    assert OutgoingMail.objects.filter(queue=Queue.MASS).count() == 2 * (2 + 2 + 40)
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize("who, told", [("none", 0), ("affected", 2), ("all", 4)])
+def test_after_restore_notifies_whom_the_operator_chooses_in_one_email_to_each_address(who, told):
+    with_access(["alice"], has_key=True)
+    with_access(["bob"], has_key=False)
+    make_user("dave")
+    OutgoingMail.objects.all().delete()
+    said = StringIO()
+
+    call_command("after_restore", "--no-deletions", "--notify", who, stdout=said)
+
+    assert "3 accounts have 2 sessions and 1 API keys, which are revoked now." in said.getvalue()
+    mails = OutgoingMail.objects.all()
+    assert [mail.queue for mail in mails] == [Queue.MASS] * told
+    kinds = Activity.objects.filter(user__username="alice").values_list("kind", "detail", "actor")
+    assert ("key_ended", "robot", "@operator") in kinds
+    assert ("all_ended", "1", "@operator") in kinds
+    assert not Activity.objects.filter(user__username="dave", kind="all_ended").exists()
+
+
+@pytest.mark.django_db
+def test_the_link_in_the_email_of_after_restore_locks_the_account():
+    with_access(["alice"], has_key=True)
+    call_command("after_restore", "--no-deletions", verbosity=0)
+
+    link = lock_link("An API key was removed · You were signed out everywhere")
+    assert Browser().post(link).status_code == 200
+    assert User.objects.get().is_locked_down
 
 
 @pytest.mark.django_db
@@ -125,3 +196,54 @@ def test_after_restore_asks_for_the_log_of_deletions(tmp_path, settings):
     call_command("after_restore", "--deletions", copy, verbosity=0)
 
     assert not User.objects.exists()
+
+
+# Numbers that are read as an id, and as the text that makes a row unique.
+IDS = {
+    "sqlite": "printf('%032x', {})",
+    "postgres": "lpad(to_hex({}), 32, '0')::uuid",
+}
+PEOPLE, SESSIONS = 300_000, 1_000_000
+
+
+def copy(site, model, count, **changes):
+    """Insert copies of the only row of ``model``. ``changes``: SQL for columns, with a number n."""
+    names = [field.column for field in model._meta.concrete_fields if field.column != "number"]
+    names = [name for name in names if name in changes or name != "id"]
+    columns = ", ".join(f'"{name}"' for name in names)
+    values = ", ".join(changes.get(name, f'"{name}"') for name in names)
+    table = model._meta.db_table
+    numbers = f"SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < {count}"
+    sql(
+        site,
+        f"INSERT INTO {table} ({columns}) WITH RECURSIVE numbers (n) AS ({numbers}) "
+        f"SELECT {values} FROM numbers, {table}",
+    )
+
+
+@pytest.mark.proof
+@pytest.mark.alone
+@pytest.mark.parametrize("kind", ["sqlite", pytest.param("postgres", marks=pytest.mark.postgres)])
+def test_after_restore_takes_a_minute_for_300000_people_and_a_million_sessions(request, kind):
+    with Site(**database(request, kind)) as site:
+        alice = site.client()
+        join(site, alice, "alice")
+        site.stop()
+        id_of = IDS[kind].format
+        copy(
+            site,
+            User,
+            PEOPLE,
+            id=id_of("n"),
+            username="'person' || n",
+            username_key="'person' || n",
+        )
+        person = id_of(f"n - n / {PEOPLE} * {PEOPLE} + 1")
+        copy(site, LoginSession, SESSIONS, id=id_of("n"), user_id=person)
+
+        began = time.monotonic()
+        told = site.manage("after_restore", "--no-deletions")
+        seconds = time.monotonic() - began
+
+    assert f"300,001 of 300,001 accounts are done.\n{SESSIONS + 1} sessions" in told
+    assert seconds < 60 * slack()

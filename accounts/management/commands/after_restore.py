@@ -6,21 +6,27 @@ the deletion begin again, and every address is told.
 
 What was revoked after the backup is valid again once the backup is restored. The command cannot
 know what that is. Therefore it revokes everything that gives access without a new sign-in, such as
-all sessions and API keys. The history of each account lists what was revoked, and owners of API
-keys are notified by email.
+all sessions and API keys. The history of each account lists what was revoked.
+
+The work is done for some thousands of people at a time, in a few statements and one transaction. If
+the command is stopped, run it again.
 """
 
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import transaction
-from django.db.models import F
+from django.db import connection, transaction
+from django.db.models import F, QuerySet
 
-from accounts.activity import notices
+from accounts.activity import events, notices
+from accounts.activity import services as activity
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
+from accounts.common import clock
+from accounts.common.database import delete_in_batches, read_in_batches
 from accounts.deletion import erasure
 from accounts.deletion import services as requests
 from accounts.management.answers import COMMAND_LINE
@@ -28,9 +34,19 @@ from accounts.recovery.models import Recovery
 from accounts.recovery.services import NO_REQUEST
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
-from accounts.sessions.models import BrowserSession
+from accounts.sessions.models import BrowserSession, LoginSession, is_live
 from accounts.tokens import keyring
 from accounts.users.models import LOCKED, User, locked_password
+
+# Of how many people one transaction revokes the sessions. PostgreSQL cancels statements after a few
+# seconds, and people may have dozens of sessions.
+PEOPLE = 5000
+NOBODY, AFFECTED, ALL = "none", "affected", "all"
+WHO_IS_TOLD = {
+    NOBODY: "Nobody is notified.",
+    AFFECTED: "Owners of API keys and people with an app that stays signed in are notified: {}.",
+    ALL: "Everybody with a session or an API key is notified.",
+}
 
 
 class Command(BaseCommand):
@@ -61,6 +77,13 @@ class Command(BaseCommand):
             help="lock every password until it is reset by email: stolen passwords that were "
             "changed after the backup are valid again",
         )
+        parser.add_argument(
+            "--notify",
+            choices=WHO_IS_TOLD,
+            default=AFFECTED,
+            help="who is notified by email: owners of API keys and people with an app that stays "
+            "signed in, unless you choose otherwise",
+        )
 
     def handle(
         self,
@@ -68,33 +91,45 @@ class Command(BaseCommand):
         lock_passwords: bool,
         deletions: Path | None,
         no_deletions: bool,
+        notify: str,
         **_options: Any,
     ) -> None:
-        # First, because owners of revoked API keys are notified.
+        # First, because the owners of accounts are notified.
         if not no_deletions:
             self._delete_again(deletions)
-        with transaction.atomic():
-            # A new version invalidates trusted browsers and pending sign-ins.
-            User.objects.update(credential_version=F("credential_version") + 1)
-            if lock_passwords:
-                # Not locked accounts, whose password field contains the hash that proves ownership.
-                rows = User.objects.exclude(password__startswith=LOCKED)
-                rows.update(password=locked_password(), locked_at=None, horizon=None)
-            # A request may have been stopped after the backup.
-            Recovery.objects.update(**NO_REQUEST)
-            # Links in notices stay valid, because all they can do is lock an account.
-            Code.objects.exclude(purpose=notices.LINK.name).delete()
-            connected.apps().revoke_after_restore()
-            BrowserSession.objects.filter(login_session=None).delete()
+        if connection.vendor == "postgresql":
+            # ``pg_restore`` leaves no statistics. Without them, PostgreSQL reads whole tables for
+            # each portion.
+            with connection.cursor() as cursor:
+                cursor.execute("ANALYZE")
+        total = self._state_counts(notify)
+        # A request may have been stopped after the backup.
+        Recovery.objects.update(**NO_REQUEST)
+        # Links in notices stay valid, because all they can do is lock an account.
+        delete_in_batches(Code.objects.exclude(purpose=notices.LINK.name))
+        connected.apps().revoke_after_restore()
+        delete_in_batches(BrowserSession.objects.filter(login_session=None))
         keyring.rotate(now=True)
         for user in User.objects.exclude(deletion_due=None):
             requests.request(user, COMMAND_LINE)
-        having = sessions.signed_in(User.objects.all()) | User.objects.filter(
-            pk__in=APIKey.objects.values("user")
-        )
-        counts = [_end_of(user) for user in having]
-        ended, keys = (sum(count) for count in zip(*counts, strict=True)) if counts else (0, 0)
+        done = ended = keys = 0
+        for people, number in _portions():
+            counts = _revoke(people, notify, lock_passwords=lock_passwords)
+            done, ended, keys = done + number, ended + counts[0], keys + counts[1]
+            if total > PEOPLE:
+                self.stdout.write(f"{done:,} of {total:,} accounts are done.")
         self.stdout.write(f"{ended} sessions and {keys} API keys were revoked.")
+
+    def _state_counts(self, notify: str) -> int:
+        """Write what will be revoked, and return the number of accounts."""
+        total, keys = User.objects.count(), APIKey.objects.count()
+        live = LoginSession.objects.filter(is_live(clock.now())).count()
+        told = _affected(User.objects.all()).count() if notify == AFFECTED else ""
+        self.stdout.write(
+            f"{total:,} accounts have {live:,} sessions and {keys:,} API keys, which are revoked "
+            f"now. {WHO_IS_TOLD[notify].format(told)}"
+        )
+        return total
 
     def _delete_again(self, copy: Path | None) -> None:
         """Erase the accounts in ``copy`` and in ``DELETION_LOG``, if there is one."""
@@ -118,11 +153,43 @@ class Command(BaseCommand):
         self.stdout.write(f"{count} accounts were deleted again.")
 
 
+def _affected(people: QuerySet[User]) -> QuerySet[User]:
+    """Return those of ``people`` for whom programs and apps work without a browser."""
+    owners = people.filter(pk__in=APIKey.objects.values("user"))
+    return owners | sessions.with_lasting_apps(people)
+
+
+def _portions() -> Iterator[tuple[QuerySet[User], int]]:
+    """Return all users, some at a time, with their number."""
+    for ids in read_in_batches(User.objects.values_list("pk"), PEOPLE):
+        yield User.objects.filter(pk__gte=ids[0][0], pk__lte=ids[-1][0]), len(ids)
+
+
 @transaction.atomic
-def _end_of(user: User) -> tuple[int, int]:
-    """Revoke the sessions and API keys of ``user``.
+def _revoke(people: QuerySet[User], notify: str, *, lock_passwords: bool) -> tuple[int, int]:
+    """Revoke what gives access to the accounts of ``people``.
 
     Returns the number of revoked sessions and the number of revoked API keys.
     """
-    keys = [key.pk for key in apikeys.of(user) if apikeys.revoke(user, key.pk, COMMAND_LINE)]
-    return sessions.revoke_by_operator(user, COMMAND_LINE), len(keys)
+    # A new version invalidates trusted browsers and pending sign-ins.
+    people.update(credential_version=F("credential_version") + 1)
+    if lock_passwords:
+        # Not locked accounts, whose password field contains the hash that proves ownership.
+        rows = people.exclude(password__startswith=LOCKED)
+        rows.update(password=locked_password(), locked_at=None, horizon=None)
+    affected = set(_affected(people).values_list("pk", flat=True)) if notify == AFFECTED else None
+    keys = apikeys.revoke_of_many(people)
+    counts = sessions.revoke_of_many(people)
+    ended = {key.user_id: 0 for key in keys} | counts
+    recorded = activity.record_many(
+        [
+            *((key.user_id, events.KEY_ENDED, key.name) for key in keys),
+            *((user_id, events.ALL_ENDED, str(count)) for user_id, count in ended.items()),
+        ],
+        COMMAND_LINE,
+    )
+    if notify != NOBODY:
+        told = recorded.keys() if affected is None else recorded.keys() & affected
+        users = User.objects.filter(pk__in=told).prefetch_related("emails")
+        notices.tell_many((user, recorded[user.pk]) for user in users)
+    return sum(counts.values()), len(keys)
