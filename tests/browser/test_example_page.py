@@ -172,7 +172,7 @@ def test_5_3_neither_a_script_nor_another_origin_can_read_the_refresh_token(
         greets(page, "bob")
         browser = site.client()
         browser.post("/accounts/login/", {"login": "bob", "password": PASSWORD})
-        assert browser.post("/accounts/lockdown/").status == 200
+        assert browser.post("/accounts/sessions/", {"others": "1"}).status == 302
         assert status_of(site, token) == 401
         headers = {"X-Requested-With": "authsite"}
         assert "token_not_valid" in page.evaluate(RENEW, [api(site), headers])
