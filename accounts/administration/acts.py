@@ -283,8 +283,8 @@ _ALL = (
         "delete",
         label=_("Delete the account"),
         does=_(
-            "Signs them out everywhere, removes their API keys, apps and rights, and deletes the "
-            "account after the days in which they can undo it."
+            "Signs them out everywhere and removes their API keys, apps and rights. The account is "
+            "deleted once the time to undo this has passed."
         ),
         shows=_("An email to every address, with a link to keep the account."),
         run=lambda order: deletion.request(order.user, order.actor),

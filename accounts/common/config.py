@@ -192,8 +192,9 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         "The sender of emails, without a name. In development, `authsite@localhost`.", mailbox
     )
     mail_per_second: int = setting(
-        "How many emails all processes together send in a second on average if one act, such as a "
-        "bulk act of staff, sends them to many people. Other emails are sent at once, and first.",
+        "How many mass emails all processes together send per second, on average. Mass emails are "
+        "those that one act, such as a bulk act of staff, sends to many people. Other emails are "
+        "sent first, without such a limit.",
         whole(1000),
         default=10,
     )

@@ -1,4 +1,4 @@
-"""The inventory of personal data: what each column is for, and what export and deletion do with it.
+"""The inventory of personal data: why a column is stored, and what export and deletion do with it.
 
 This module imports no models. Export and deletion read the inventory, and ``docs/data.md`` is
 generated from it. A test fails if a column of an installed model is missing here.
@@ -39,7 +39,7 @@ class Person:
 
 
 class Column(NamedTuple):
-    """A column: what it is for, and why an export leaves it out (empty if the export has it)."""
+    """A column: why it is stored, and why an export leaves it out (empty if the export has it)."""
 
     purpose: str
     withheld: str = ""
@@ -121,7 +121,7 @@ def not_personal(reason: str, labels: str) -> None:
 
 
 def nobody(_person: Person) -> Q:
-    """Select no rows, in a table whose rows do not say whose they are."""
+    """Return a condition that no row meets, for tables whose rows do not name a person."""
     return Q(pk__in=())
 
 
@@ -137,7 +137,7 @@ describe(
         "language time_zone": "the language of pages and emails, and the times in them",
         "date_joined last_login password_at passkey_declined_at updated_at": "times of use",
         "is_active is_staff is_superuser emailed_codes": "what the account may do, and how",
-        "locked_at horizon": "since when the account is locked, and what counts as older",
+        "locked_at horizon": "times of the lock, and since when changes do not count",
         "deletion_due": "when the account will be deleted",
         "password": secret("the hash of the password"),
         "username_key credential_version has_factor": internal("finds and versions the account"),

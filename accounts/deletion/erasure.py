@@ -1,4 +1,4 @@
-"""Erases accounts: all rows in one transaction, then what is left outside of the rows.
+"""Erases accounts: first all rows in one transaction, then data outside of the rows.
 
 A row of ``Erasure`` is written in the transaction, and deleted when nothing is left. If the process
 is killed, the next run continues with the accounts that still have such a row.
@@ -26,8 +26,8 @@ from accounts.users.models import PendingSignup, User
 log = logging.getLogger(__name__)
 
 # The size in bytes up to which ``prune`` rewrites an SQLite database. That takes 2 s for 100 MB,
-# and for so long nobody else can write.
-SMALL = 100_000_000
+# during which nobody else can write.
+LARGEST_REWRITTEN = 100_000_000
 _ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
@@ -48,10 +48,12 @@ def _erased(user_id: UUID) -> bool:
 
 @transaction.atomic
 def erase(user_id: UUID, *, is_restored: bool = False) -> bool:
-    """Delete all rows with personal data of an account; return False if nothing was to be done.
+    """Delete all rows with personal data of an account; return whether it was erased.
 
-    Only accounts whose deletion is due are erased. ``is_restored``: erase the account in any case,
-    because it was erased before, and a backup has brought it back.
+    An account whose deletion is not due is left as it is.
+
+    ``is_restored``: erase the account even if its deletion is not due, because it was erased
+        before, and a backup has brought it back.
     """
     rows = User.objects.select_for_update().filter(pk=user_id)
     user = (rows if is_restored else rows.filter(deletion_due__lte=clock.now())).first()
@@ -76,10 +78,12 @@ def erase_restored(user_ids: Iterable[UUID]) -> int:
 
 
 def clean_up(*, is_large_allowed: bool = False) -> int:
-    """Delete what erased accounts have left outside of their rows; return how many wait for more.
+    """Delete what erased accounts have left outside of their rows; return how many are not clean.
 
     SQLite keeps deleted values in unused parts of the file, some even with ``secure_delete``, so
-    the file is rewritten. If it is large, that is done only if ``is_large_allowed``.
+    the file is rewritten.
+
+    ``is_large_allowed``: rewrite the file even if it is larger than ``LARGEST_REWRITTEN``.
     """
     done = list(Erasure.objects.values_list("pk", flat=True))
     append_to_log(done)
@@ -90,10 +94,10 @@ def clean_up(*, is_large_allowed: bool = False) -> int:
 
 
 def _rewrite(*, is_large_allowed: bool) -> bool:
-    """Rewrite the SQLite database, and empty its write-ahead log; return whether both is done."""
+    """Rewrite the SQLite database, and empty its write-ahead log; return whether both succeeded."""
     with connection.cursor() as cursor:
         cursor.execute("SELECT page_count * page_size FROM pragma_page_count, pragma_page_size")
-        if cursor.fetchone()[0] > SMALL and not is_large_allowed:
+        if cursor.fetchone()[0] > LARGEST_REWRITTEN and not is_large_allowed:
             return False
         try:
             cursor.execute("VACUUM")

@@ -1,4 +1,4 @@
-"""What a deleted account may have left outside of its rows."""
+"""The model of deleted accounts whose data outside of their rows is not deleted yet."""
 
 from django.db import models
 
@@ -6,7 +6,10 @@ from accounts.common import clock
 
 
 class Erasure(models.Model):
-    """The id of an account whose rows are deleted, and whose remains outside of them may not be."""
+    """A deleted account that may have left data outside of its rows.
+
+    An example are copies of values in unused parts of an SQLite file.
+    """
 
     id = models.UUIDField(primary_key=True)
     at = models.DateTimeField(default=clock.now)

@@ -55,7 +55,7 @@ def effects_on(user: User) -> dict[str, Any]:
 
 
 def is_name_of(user: User, typed: str) -> bool:
-    """Return whether ``typed`` is the username of ``user``, in any case."""
+    """Return whether ``typed`` is the username of ``user``, ignoring case."""
     return usernames.key(typed) == user.username_key
 
 
@@ -76,7 +76,8 @@ def request(user: User, actor: Actor, due: datetime | None = None) -> datetime:
 
     Everyone is signed out, and API keys and connections with apps end. Staff lose their rights.
 
-    ``due``: when the daily job may erase the account. By default after ``DELETION_DAYS``.
+    ``due``: the time from which the daily job may erase the account; by default ``DELETION_DAYS``
+        from now.
 
     Raises:
         LastSuperuser: ``user`` is the last superuser.

@@ -35,7 +35,7 @@ from accounts.users.models import User
 
 FORMAT, VERSION = "authsite-account", 1
 BATCH = 500
-# Columns that refer to rows of other tables, and the columns there that say which.
+# Columns that refer to rows of other tables, and the columns there that name the row.
 NAMED = {"group": "group__name", "permission": "permission__codename", "client": "client__name"}
 # In the histories of staff, these columns of some events name another person, or say why staff
 # acted on that person.
@@ -70,7 +70,7 @@ def write(user: User, sink: IO[bytes], step: Callable[[], object]) -> None:
     """Write the ZIP file with the data of ``user`` to ``sink``, in the language of the user.
 
     ``sink``: needs ``write`` and ``flush`` only.
-    ``step``: called after each table, in each of the two forms.
+    ``step``: called after each table of ``data.json`` and after each table of the page.
     """
     person = users.person_of(user)
     with writing_to(user.language, user.time_zone), ZipFile(sink, "w") as archive:

@@ -1,4 +1,4 @@
-"""Takes requests for exports, makes the files in the background, and gives each out once.
+"""Records requests for exports, makes the files in the background, and serves each file once.
 
 A process leases the export that it makes. If it is killed, its lease ends, and another process
 makes the file from the beginning: only pieces of the last lease count.
@@ -34,7 +34,7 @@ PURPOSE = "export"
 LIFE = timedelta(days=1)
 # The most exports of an account in a day.
 MOST = 3
-# The bytes that one row holds, and so the most that a process holds of a file.
+# The most bytes of a file that one row contains, and that a process holds in memory.
 PART = 256 * 1024
 # After this time, nobody is still downloading.
 LONGEST_DOWNLOAD = timedelta(hours=1)
@@ -75,7 +75,7 @@ def request(user: User, actor: Actor) -> Export:
 
     Raises:
         AccountChanged: the account was changed after ``user`` was read.
-        RateLimited: the account has had as many exports in the last day as it may have.
+        RateLimited: the account has asked for ``MOST`` exports in the last day.
     """
     owner = users.lock_row(user)
     earlier = list(_recent().filter(user=owner).order_by("created_at"))
@@ -144,7 +144,7 @@ class _Writer:
     ``done``: how many tables have been written.
 
     Raises:
-        _LeaseLost: see there.
+        _LeaseLost: this process makes the export no longer.
     """
 
     def __init__(self, export: Export) -> None:
@@ -169,7 +169,7 @@ class _Writer:
         self.note(made_at=clock.now(), size=self.size)
 
     def note(self, **changes: object) -> None:
-        """Renew the lease, and store how far the work is."""
+        """Renew the lease, and store the progress."""
         held = Export.objects.filter(pk=self._export.pk, lease=self._export.lease, made_at=None)
         due_at = clock.now() + QUEUE.lease
         if not held.update(due_at=due_at, steps_done=self.done, steps=archive.steps(), **changes):

@@ -1,4 +1,4 @@
-"""The page on which people take their data along."""
+"""The page from which people download a copy of their data."""
 
 from django.conf import settings
 from django.contrib import messages

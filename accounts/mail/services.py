@@ -60,7 +60,7 @@ PURPOSE = "outbox"
 BATCH = 20
 # How many emails a sender tries to claim, because other senders try to claim the same ones.
 CANDIDATES = 5
-# The pauses in which a sender sleeps do not slow down mass mail: it catches up, but not with more.
+# Senders sleep between their rounds. Mass mail of this time may therefore be sent at once.
 CATCH_UP = timedelta(seconds=2)
 OUTBOX = LeasedQueue(
     OutgoingMail,

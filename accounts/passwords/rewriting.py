@@ -1,4 +1,4 @@
-"""Changes all stored sealed hashes, for the commands ``rehash`` and ``reencrypt``."""
+"""Replaces all sealed hashes, for the commands ``rehash`` and ``reencrypt``."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -24,7 +24,7 @@ class Outcome(NamedTuple):
 
 
 class _Row(NamedTuple):
-    """A stored hash. ``save`` replaces it if it is still the same, and returns whether it was."""
+    """A stored hash. ``save`` replaces it if it is unchanged, and returns the number of rows."""
 
     name: str
     encoded: str

@@ -60,7 +60,7 @@ def ownership_of(user: User, opening: Opening | None, lock: Lock | None = None) 
 def shown_by(ownership: Ownership, proofs: Iterable[Proof]) -> frozenset[Thing]:
     """Return the things of ``ownership`` that count and that ``proofs`` show."""
     keys = {(_METHODS[proof.method], proof.key) for proof in proofs if proof.method in _METHODS}
-    # The password that counts, whichever it is: see :func:`check_password`.
+    # A proof without a key is of the password that counts: see :func:`check_password`.
     has_password = (Kind.PASSWORD, "") in keys
     return frozenset(
         thing

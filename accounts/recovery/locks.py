@@ -56,7 +56,7 @@ class CannotLock(PublicError):
     )
 
 
-class OneMore(CannotLock):
+class NotEnoughShown(CannotLock):
     """A signed-in user has not shown enough to lock the account."""
 
     message = _("To lock your account, enter your password, or use the link that we email you.")
@@ -284,7 +284,7 @@ def lock_down_from_inside(
     ``former``: the password from before that change, if what the session has shown is not enough.
 
     Raises:
-        OneMore: what was shown is not enough.
+        NotEnoughShown: what was shown is not enough.
         WrongPassword, RateLimited: see ``evidence.check_password``.
     """
     wrong_at, proofs = wrong_at or clock.now(), evidence.shown_in(session)
@@ -294,7 +294,7 @@ def lock_down_from_inside(
         row = Recovery.lock(owner)
         ownership, shown = _shown(owner, wrong_at, proofs)
         if not _may_lock_inside(ownership, shown, row):
-            raise OneMore
+            raise NotEnoughShown
         lock_down(owner, actor.by(*session.amr), wrong_at)
         _note_lone_lock(row, shown)
 

@@ -216,7 +216,7 @@ def assess(user: User, *proofs: Proof) -> Assessment:
     is_running = row is not None and row.is_current and can_wait and _counts(row, ownership)
     found = row if is_running else None
     shown = evidence.shown_by(ownership, proofs)
-    is_refused = row is not None and row.refuses(rule.kinds(shown)) and _is_stop(row, ownership)
+    is_refused = row is not None and row.refuses(rule.kinds(shown)) and _still_stops(row, ownership)
     cases = [things_of(ownership, asked) for asked in row.cases] if row else []
     others = tuple(each for each in cases if not each <= shown)
     may_wait = can_wait and not is_refused and not others
@@ -224,8 +224,8 @@ def assess(user: User, *proofs: Proof) -> Assessment:
     return Assessment(ownership, shown, found, may_wait, others, is_at_support)
 
 
-def _is_stop(row: Recovery, ownership: Ownership) -> bool:
-    """Return whether what stopped the last request would still be enough to stop it.
+def _still_stops(row: Recovery, ownership: Ownership) -> bool:
+    """Return whether the things that stopped the last request would stop it today, too.
 
     A thief may have stopped it with a factor that a lock has put aside since.
     """
@@ -322,7 +322,7 @@ def was_stopped(user: User, *, since: datetime) -> bool:
 def stop(row: Recovery | None, shown: frozenset[Thing] | None = None) -> None:
     """Stop a request, which cannot be made again for 30 days unless it shows more.
 
-    ``shown``: what somebody has shown who stops it; None if Support does.
+    ``shown``: what the person who stops it has shown; None if Support stops it.
     """
     if row is not None:
         by = None if shown is None else _stored(shown)

@@ -90,7 +90,7 @@ def lockdown(request: HttpRequest) -> HttpResponseBase:
             former = form.cleaned_data["former"]
             locks.lock_down_from_inside(session, actor, form.wrong_at(), former)
             return _done(request, session.user, session.user.username)
-        except (locks.OneMore, evidence.WrongPassword) as error:
+        except (locks.NotEnoughShown, evidence.WrongPassword) as error:
             form.add_error(None, str(error))
     return _ask(request, session.user, form, inside=locks.inside_lock_of(session))
 

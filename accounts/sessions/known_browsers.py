@@ -63,7 +63,7 @@ def forget(user: User, row_id: int, actor: Actor) -> bool:
 
 
 def _known(user: User) -> QuerySet[KnownBrowser]:
-    """Return the browsers whose next sign-in is not mailed as that of a new one."""
+    """Return the browsers in which a sign-in of ``user`` is not mailed as one in a new browser."""
     return of(user).filter(version=user.credential_version, until__gt=clock.now())
 
 

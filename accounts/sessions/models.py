@@ -232,5 +232,5 @@ class KnownBrowser(models.Model):
 
     @property
     def used_at(self) -> datetime:
-        """The time of the last sign-in, of those that are at least an hour apart."""
+        """The time of the last recorded sign-in. At most one in an hour is recorded."""
         return self.until - self.LIFE

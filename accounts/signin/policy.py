@@ -47,9 +47,9 @@ class Requirement(Enum):
     SECOND_FACTOR = "second_factor"
     ENROLMENT = "enrolment"
     PASSKEY = "passkey"
-    # After every proof: nobody else learns whether the user has accepted them.
+    # Required after every proof, so that nobody else learns whether the user has accepted them.
     TERMS = "terms"
-    # The account will be deleted: after every proof, the user decides whether to keep it.
+    # Required after every proof, so that nobody else keeps an account that will be deleted.
     KEEP_ACCOUNT = "keep_account"
 
 

@@ -82,7 +82,7 @@ def recent_emails(user: User) -> QuerySet[FormerCredential]:
 def trusted_emails(user: User) -> list[str]:
     """Return the removed email addresses of ``user`` that are probably not those of a thief.
 
-    The account had them for a week, or before all that it has now; and no other account has them.
+    The account had them for a week, or before each that it has now, and no other account has them.
     """
     first = user.emails.aggregate(at=Min("confirmed_at"))["at"]
     others = EmailAddress.objects.exclude(user=user).values("key")

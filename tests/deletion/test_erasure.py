@@ -190,7 +190,7 @@ def unused_pages():
         return cursor.fetchone()[0]
 
 
-@pytest.mark.parametrize("small", [0, erasure.SMALL], ids=["too large", "impossible"])
+@pytest.mark.parametrize("small", [0, erasure.LARGEST_REWRITTEN], ids=["too large", "impossible"])
 def test_an_sqlite_file_that_is_not_rewritten_waits_for_the_next_time(
     clock, rewrite, monkeypatch, capsys, small
 ):
@@ -199,7 +199,7 @@ def test_an_sqlite_file_that_is_not_rewritten_waits_for_the_next_time(
         assert cursor.fetchone() == (1,)
     monkeypatch.setattr(erasure, "_rewrite", rewrite)
     # In the transaction of a test, a rewriting fails as it does on a full disk.
-    monkeypatch.setattr(erasure, "SMALL", small)
+    monkeypatch.setattr(erasure, "LARGEST_REWRITTEN", small)
     alice = asked("alice", clock, days=1)
 
     call_command("prune")

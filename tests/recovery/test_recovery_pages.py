@@ -66,7 +66,7 @@ def test_the_page_says_why_enough_things_do_not_open_the_account(clock):
     owner.post(link, {"code": unused_code(alice())})
     said = owner.get(link).text
     assert "3 of 3 shown" in said
-    assert "no more than opened this account in the last 30 days" in said
+    assert "at least as much to open this account in the last 30 days" in said
 
     others = recovery.assess(alice(), Proof.now(Method.PASSWORD), Proof.now(Method.MAIL, MINE))
     row.opened_at, row.at_support = None, [[[each.kind, each.key] for each in others.shown]]

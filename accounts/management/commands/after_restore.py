@@ -160,7 +160,7 @@ def _affected(people: QuerySet[User]) -> QuerySet[User]:
 
 
 def _portions() -> Iterator[tuple[QuerySet[User], int]]:
-    """Return all users, some at a time, with their number."""
+    """Yield all users in portions, each with its number of users."""
     for ids in read_in_batches(User.objects.values_list("pk"), PEOPLE):
         yield User.objects.filter(pk__gte=ids[0][0], pk__lte=ids[-1][0]), len(ids)
 

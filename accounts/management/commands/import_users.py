@@ -120,7 +120,10 @@ def _read_database(name: str, spool: Spool) -> None:
 
 
 def _secret(text: str) -> str:
-    """Return the secret in the file or variable that ``text`` names. ``ps`` shows arguments."""
+    """Return the secret in the file or variable that ``text`` names.
+
+    The secret is never an argument itself, because ``ps`` shows arguments.
+    """
     if text.startswith("@"):
         return Path(text[1:]).read_text().strip()
     if text and text not in os.environ:

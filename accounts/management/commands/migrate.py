@@ -1,4 +1,4 @@
-"""``migrate``: Django's command, which on PostgreSQL never lets others wait for long.
+"""``migrate``: Django's command, which on PostgreSQL makes no request wait for long.
 
 A statement that changes a table waits for every transaction that uses the table, and all later
 queries wait behind that statement. Therefore a migration gives up its wait after two seconds, and
@@ -26,7 +26,7 @@ ORDER BY xact_start LIMIT 1
 
 
 class Command(migrate.Command):
-    """Names the transaction that it waits for."""
+    """Migrate, and name the transaction that a migration waits for."""
 
     def add_arguments(self, parser: CommandParser) -> None:
         super().add_arguments(parser)
