@@ -182,7 +182,7 @@ describe(
     {"skeleton name": internal("refuses names that look alike")},
     purpose="Forms of usernames that all look-alike names share.",
     kept="as long as the username is taken",
-    remains="As of `accounts.Username`.",
+    remains="As for `accounts.Username`.",
 )
 describe(
     "accounts.FormerCredential",
@@ -229,17 +229,17 @@ describe(
 describe(
     "accounts.User_user_permissions",
     "user",
-    {"permission": "a single right of the person", "id": internal("numbers the rows")},
-    purpose="The single rights of an account.",
+    {"permission": "a right of the person that no group gives", "id": internal("numbers the rows")},
+    purpose="The rights that an account has without a group.",
     kept="until a superuser takes the right away",
 )
 describe(
     "accounts.Activity",
     "user",
     {
-        "kind at detail": "what happened and when; the detail not where it is about others",
+        "kind at detail": "what happened and when; no detail about other people",
         "ip browser system proof session key": "from where, and with which proof, session or key",
-        "reason": "why staff acted; not where the person acted on others",
+        "reason": "why staff acted; not why the person acted on others",
         "actor": others("which member of staff acted"),
         "id": internal("orders the events"),
     },
@@ -356,7 +356,7 @@ describe(
     {
         "opened_at asked_at warned_at told_at stopped_at support_asked_at": "what happened when",
         "opened_with asked stopped stopped_by at_support": "which proofs of ownership were shown",
-        "lone_locks": "when each mailbox locked the account alone",
+        "lone_locks": "when each mailbox locked the account without another proof",
         "mails": internal("the notices that announced the request"),
     },
     purpose="Recoveries of the account.",

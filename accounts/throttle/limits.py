@@ -132,7 +132,7 @@ REQUEST_EVERYONE = Limit("request.everyone", "sign-ups; requested emails: on the
 # back the MAIL_LINE and MAIL_BOX budgets.
 MAIL_AGAIN = Limit("mail.again", "emails of one kind to one person", burst=1, per=MINUTE)
 MAIL_SUBSCRIBER = Limit("mail.line", "emails requested for a login; emails to a mailbox: from a line", burst=2, per=DAY)
-MAIL_BOX = Limit("mail.box", "emails to a mailbox that strangers cause; deletions that the owner of an account asks for", burst=4, per=8 * HOUR, is_shared=True)
+MAIL_BOX = Limit("mail.box", "emails to a mailbox that strangers cause; requests of owners to delete their accounts", burst=4, per=8 * HOUR, is_shared=True)
 MAIL_BROWSER = Limit("mail.browser", "emails requested in a known browser", burst=5, per=15 * MINUTE)
 # Only people who know the password can request these codes.
 MAIL_SECOND_SUBSCRIBER = Limit("mail.second.line", "emailed second-factor codes for an account from a line", burst=10, per=6 * MINUTE)

@@ -158,10 +158,10 @@ class EmailTaken(PublicError):
 def person_of(user: User, *, is_erased: bool = False) -> Person:
     """Return what identifies ``user`` in the tables of the inventory of personal data.
 
-    An unconfirmed address does not, because anybody can add the address of another person.
+    Unconfirmed addresses are left out, because anybody can add the address of another person.
 
-    ``is_erased``: whether removed addresses do, unless another account has them now. Emails to them
-        may concern their next owner, so an export does not contain these.
+    ``is_erased``: include removed addresses that no other account has now. An export leaves them
+        out, because emails to them may concern their next owner.
     """
     emails_of = set(user.emails.values_list("key", flat=True))
     if is_erased:
@@ -366,7 +366,7 @@ def rename(user: User, name: str) -> User:
 
 
 def block_names(user: User, keys: Collection[str]) -> None:
-    """Release the usernames ``keys`` of ``user``, whose account is deleted, but block them.
+    """Release the usernames ``keys`` of ``user``, whose account is being deleted, and block them.
 
     For a year, nobody can take one of them, or a name that looks the same.
     """
