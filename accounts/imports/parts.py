@@ -48,7 +48,7 @@ class Options:
 
 
 def emails(email: str, is_verified: bool) -> list[FoundEmail]:
-    """Return a list with ``email``, unless it is empty."""
+    """Return a list with ``email``, or an empty list if ``email`` is empty."""
     return [FoundEmail(email, is_verified)] if email else []
 
 

@@ -79,7 +79,7 @@ class Taken:
 
 @dataclass
 class Candidate:
-    """A person with what the database takes."""
+    """A person of the file, in the form in which the database stores it."""
 
     number: int
     found: FoundPerson
@@ -219,7 +219,7 @@ class Portion:
                     each.note(f"The group {name[:LONGEST_GROUP]!r} is left out: {reason}.")
 
     def _read_apps(self, candidates: list[Candidate]) -> None:
-        """Leave out agreements to apps that this site does not know."""
+        """Leave out consents to apps that this site does not know."""
         wanted = {app for each in candidates for row in each.rows if (app := _app_of(row))}
         if not wanted:
             return
@@ -271,7 +271,7 @@ class Portion:
 
 
 def _candidate(number: int, found: FoundPerson) -> Candidate:
-    """Return what the database will have of ``found``.
+    """Return ``found`` in the form in which the database stores it.
 
     Raises:
         BadRow: a value is not allowed, or there are too many.
@@ -395,7 +395,7 @@ def _is_installed(label: str) -> bool:
 
 
 def _app_of(row: Model) -> str:
-    """Return the id of the app of an agreement, or an empty string for another row."""
+    """Return the id of the app if ``row`` is a consent, or an empty string."""
     return str(getattr(row, "client_id", ""))
 
 

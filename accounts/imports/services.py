@@ -15,7 +15,7 @@ from accounts.imports.models import ImportedFile
 from accounts.imports.people import BadRow, Rows
 from accounts.imports.portions import Note, NumberedRow, Portion, Taken
 
-# Rows in a transaction: on SQLite, others wait for it.
+# Rows in a transaction. On SQLite, other writers wait for it.
 PORTION = 250
 
 
@@ -84,6 +84,6 @@ class Import:
 
 
 def _advance(file: ImportedFile, rows: int) -> None:
-    """Note that ``rows`` of ``file`` are done, and lock its row until the transaction ends."""
+    """Record that ``rows`` rows of ``file`` are done; lock its row until the transaction ends."""
     if not ImportedFile.objects.filter(pk=file.pk, rows=file.rows).update(rows=rows):
         raise Busy("Another process is importing this file.")

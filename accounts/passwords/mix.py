@@ -71,7 +71,7 @@ _mix = Mix()
 
 
 def dummy_hash(login: str) -> str:
-    """Return a hash that no password matches, with the cost that ``login`` shall have."""
+    """Return a hash that no password matches, with the cost that is chosen for ``login``."""
     return (_mix.foreign and _mix.choose(login)) or Argon2id().dummy_hash()
 
 
