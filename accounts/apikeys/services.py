@@ -192,12 +192,14 @@ def revoke_all(user: User) -> None:
 
 
 @transaction.atomic
-def revoke_of_many(people: QuerySet[User]) -> list[APIKey]:
-    """Revoke and return all API keys of ``people``, in two statements.
+def revoke_of_many(whose: Q) -> list[APIKey]:
+    """Revoke and return all API keys of many people, in two statements.
 
     No event is recorded: the caller does that.
+
+    ``whose``: a condition on ``user``.
     """
-    rows = APIKey.objects.filter(user__in=people.values("pk"))
+    rows = APIKey.objects.filter(whose)
     keys = list(rows.order_by("made_at"))
     rows.delete()
     return keys

@@ -12,13 +12,13 @@ The work is done for some thousands of people at a time, in a few statements and
 the command is stopped, run it again.
 """
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q
 
 from accounts.activity import events, notices
 from accounts.activity import services as activity
@@ -113,9 +113,9 @@ class Command(BaseCommand):
         for user in User.objects.exclude(deletion_due=None):
             requests.request(user, COMMAND_LINE)
         done = ended = keys = 0
-        for people, number in _portions():
-            counts = _revoke(people, notify, lock_passwords=lock_passwords)
-            done, ended, keys = done + number, ended + counts[0], keys + counts[1]
+        for ids in read_in_batches(User.objects.values_list("pk"), PEOPLE):
+            counts = _revoke(ids, notify, lock_passwords=lock_passwords)
+            done, ended, keys = done + len(ids), ended + counts[0], keys + counts[1]
             if total > PEOPLE:
                 self.stdout.write(f"{done:,} of {total:,} accounts are done.")
         self.stdout.write(f"{ended} sessions and {keys} API keys were revoked.")
@@ -124,7 +124,7 @@ class Command(BaseCommand):
         """Write what will be revoked, and return the number of accounts."""
         total, keys = User.objects.count(), APIKey.objects.count()
         live = LoginSession.objects.filter(is_live(clock.now())).count()
-        told = _affected(User.objects.all()).count() if notify == AFFECTED else ""
+        told = len(_affected(Q())) if notify == AFFECTED else ""
         self.stdout.write(
             f"{total:,} accounts have {live:,} sessions and {keys:,} API keys, which are revoked "
             f"now. {WHO_IS_TOLD[notify].format(told)}"
@@ -153,33 +153,29 @@ class Command(BaseCommand):
         self.stdout.write(f"{count} accounts were deleted again.")
 
 
-def _affected(people: QuerySet[User]) -> QuerySet[User]:
-    """Return those of ``people`` for whom programs and apps work without a browser."""
-    owners = people.filter(pk__in=APIKey.objects.values("user"))
-    return owners | sessions.with_lasting_apps(people)
-
-
-def _portions() -> Iterator[tuple[QuerySet[User], int]]:
-    """Yield all users in portions, each with its number of users."""
-    for ids in read_in_batches(User.objects.values_list("pk"), PEOPLE):
-        yield User.objects.filter(pk__gte=ids[0][0], pk__lte=ids[-1][0]), len(ids)
+def _affected(whose: Q) -> set[UUID]:
+    """Return the ids of people for whom programs and apps work without a browser."""
+    owners = APIKey.objects.filter(whose).values_list("user", flat=True)
+    return {*owners, *sessions.of_lasting_apps().filter(whose).values_list("user", flat=True)}
 
 
 @transaction.atomic
-def _revoke(people: QuerySet[User], notify: str, *, lock_passwords: bool) -> tuple[int, int]:
-    """Revoke what gives access to the accounts of ``people``.
+def _revoke(ids: list[tuple[UUID]], notify: str, *, lock_passwords: bool) -> tuple[int, int]:
+    """Revoke what gives access to the accounts with these ids, which are all from first to last.
 
     Returns the number of revoked sessions and the number of revoked API keys.
     """
+    (first,), (last,) = ids[0], ids[-1]
+    people, whose = User.objects.filter(pk__range=(first, last)), Q(user__gte=first, user__lte=last)
     # A new version invalidates trusted browsers and pending sign-ins.
     people.update(credential_version=F("credential_version") + 1)
     if lock_passwords:
         # Not locked accounts, whose password field contains the hash that proves ownership.
         rows = people.exclude(password__startswith=LOCKED)
         rows.update(password=locked_password(), locked_at=None, horizon=None)
-    affected = set(_affected(people).values_list("pk", flat=True)) if notify == AFFECTED else None
-    keys = apikeys.revoke_of_many(people)
-    counts = sessions.revoke_of_many(people)
+    affected = _affected(whose) if notify == AFFECTED else None
+    keys = apikeys.revoke_of_many(whose)
+    counts = sessions.revoke_of_many(whose)
     ended = {key.user_id: 0 for key in keys} | counts
     recorded = activity.record_many(
         [
