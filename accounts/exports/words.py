@@ -43,7 +43,7 @@ LABELS: dict[str, str | Promise] = {
     "password_at": _("Password set"), "passkey_declined_at": _("Passkey declined"),
     "updated_at": _("Profile changed"), "is_active": _("Active"), "is_staff": _("Staff"),
     "is_superuser": _("Superuser"), "emailed_codes": _("Emailed codes as the second step"),
-    "locked_at": _("Locked"), "horizon": _("Changes don’t count since"),
+    "locked_at": _("Locked"), "horizon": _("Only changes before this count"),
     "deletion_due": _("Will be deleted"), "confirmed_at": _("Confirmed"),
     "expires_at": _("Expires"), "key": _("Key"), "held_until": _("Reserved until"),
     "kind": _("Kind"), "label": _("Label"), "since": _("Since"), "removed_at": _("Removed"),
