@@ -9,6 +9,7 @@ import json
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime
+from math import isinf
 from typing import Any, BinaryIO
 
 from accounts.imports.people import BadRow
@@ -186,7 +187,9 @@ def _record(data: bytes) -> Record:
         BadRow: ``data`` is not a JSON object, or a member occurs twice.
     """
     try:
-        value = json.loads(data, object_pairs_hook=_members, parse_constant=_refuse)
+        value = json.loads(
+            data, object_pairs_hook=_members, parse_constant=_refuse, parse_float=_finite
+        )
     except RecursionError:
         raise BadRow("The record is nested too deeply.") from None
     except ValueError:
@@ -207,6 +210,14 @@ def _members(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def _refuse(_constant: str) -> None:
     raise ValueError
+
+
+def _finite(text: str) -> float:
+    """Return the number ``text``. Python reads 1e400 as infinity, which is no integer."""
+    number = float(text)
+    if isinf(number):
+        raise ValueError
+    return number
 
 
 class _Items:

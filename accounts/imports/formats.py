@@ -59,7 +59,11 @@ def clerk(record: Record, options: Options) -> FoundPerson:
 
 
 def supabase(record: Record, _options: Options) -> FoundPerson:
-    """Return a person of the table ``auth.users`` of Supabase, as CSV."""
+    """Return a person of the table ``auth.users`` of Supabase, as CSV.
+
+    The column ``provider_id`` is that of ``auth.identities``: people can write anything into
+    ``raw_user_meta_data``.
+    """
     profile = record.record("raw_user_meta_data")
     person = FoundPerson(
         username=profile.text("user_name", "preferred_username"),
@@ -71,7 +75,7 @@ def supabase(record: Record, _options: Options) -> FoundPerson:
     set_password(person, record.text("encrypted_password"))
     provider = record.record("raw_app_meta_data").text("provider")
     if provider != "email":
-        add_identity(person, provider, profile.text("provider_id", "sub"))
+        add_identity(person, provider, record.text("provider_id"))
     return person
 
 

@@ -4,10 +4,12 @@ import re
 from typing import Any, BinaryIO
 from uuid import UUID
 
+from accounts.deletion.erasure import log_file, read_log
 from accounts.exports.people import FORMAT, PARTS, VERSION
 from accounts.imports.files import Record, json_lines
 from accounts.imports.parts import Options, add_passkey
 from accounts.imports.people import BadRow, FoundEmail, FoundPerson, FoundRow, Rows
+from accounts.imports.portions import MOST_CODES
 from accounts.passwords import foreign
 from accounts.twofactor.models import seal_digests
 from accounts.twofactor.webauthn import rp_id
@@ -34,9 +36,13 @@ def read(file: BinaryIO, _options: Options) -> Rows:
     if not (is_known and isinstance(head, Record) and head.members.get("version") == VERSION):
         raise BadRow(f"The file is not an export of users in version {VERSION}.")
     options = Options(keeps_passkeys=head.text("passkey_domain") == rp_id())
+    erased = set(read_log(log_file())) if log_file().exists() else set()
     for line in lines:
         try:
-            yield line if isinstance(line, BadRow) else _person(line, options)
+            person = line if isinstance(line, BadRow) else _person(line, options)
+            if isinstance(person, FoundPerson) and person.id in erased:
+                raise BadRow("The account was deleted here.")
+            yield person
         except BadRow as error:
             yield error
 
@@ -65,29 +71,37 @@ def _person(record: Record, options: Options) -> FoundPerson:
         rows = record.records(name)
         person.rows += [FoundRow(PARTS[name].label, _columns(r, PARTS[name].columns)) for r in rows]
     for row in record.records("passkeys"):
-        columns = _columns(row, PARTS["passkeys"].columns) | {"transports": row.texts("transports")}
+        texts: dict[str, Any] = {
+            name: row.text(name) for name in ("credential_id", "public_key", "aaguid")
+        }
+        texts["transports"] = row.texts("transports")
+        columns = _columns(row, PARTS["passkeys"].columns) | texts
         add_passkey(person, columns, options)
     for row in record.records("totp"):
         names = ("name", "last_t", "made_at", "used_at")
         person.seeds[row.text("seed")] = _columns(row, names)
     for row in record.records("recovery_codes"):
-        digests = row.texts("digests")
-        if not all(map(DIGEST.fullmatch, digests)):
-            raise BadRow("The recovery codes are damaged.")
-        columns = _columns(row, ("name", "made_at", "saved_at"))
-        columns["sealed"] = seal_digests(row.text("salt"), digests)
-        person.rows.append(FoundRow(PARTS["recovery_codes"].label, columns))
+        person.rows.append(FoundRow(PARTS["recovery_codes"].label, _recovery_codes(row)))
     return person
+
+
+def _recovery_codes(row: Record) -> dict[str, Any]:
+    digests = row.texts("digests")
+    if len(digests) > MOST_CODES or not all(map(DIGEST.fullmatch, digests)):
+        raise BadRow("The recovery codes are damaged, or there are too many.")
+    sealed = seal_digests(row.text("salt"), digests)
+    return _columns(row, ("name", "made_at", "saved_at")) | {"sealed": sealed}
 
 
 def _columns(record: Record, names: Any) -> dict[str, Any]:
     """Return these members, unless they are missing. All of them have to be simple values."""
-    for name in names:
-        if name.endswith(("_at", "_due", "_login")):
-            record.time(name)
+    columns = {name: record.members[name] for name in names if name in record.members}
+    for name in columns:
+        if name.endswith(("_at", "_due", "_login", "since")):
+            columns[name] = record.time(name)
         elif name != "transports":
             record.text(name)
-    return {name: record.members[name] for name in names if name in record.members}
+    return columns
 
 
 def _id(text: str) -> UUID | None:

@@ -4,7 +4,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Sized
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from itertools import chain
 from typing import Any, NamedTuple
 
@@ -45,14 +45,17 @@ MOST_ROWS = 50
 MOST_CODES = 20
 LONGEST_GROUP = 150
 NUMBERED = range(2, 10)
-SEED = re.compile("([0-9a-f]{2}){1,128}")
+# Shorter seeds can be guessed. Google Authenticator has made some of 80 bits.
+SEED = re.compile("([0-9a-f]{2}){10,128}")
 # What belongs to one account only: in words, and the columns that identify it.
 UNIQUE = {
     "accounts.Identity": ("An account at an identity provider", ("issuer", "subject")),
     "accounts.Passkey": ("A passkey", ("credential_id",)),
     "oauth.PairwiseSubject": ("An id that apps know", ("subject",)),
 }
-EMAIL, ID = "An email address", "The id"
+EMAIL, CLAIM, ID = "An email address", "An unconfirmed email address", "The id"
+NO_NAME = "No similar username is free."
+SAME_NAME = "The username is taken, and nothing else tells the person from its owner."
 # The columns with the time since when a person has something.
 SINCE = ("made_at", "connected_at")
 
@@ -89,14 +92,20 @@ class Candidate:
     rows: list[Model] = field(default_factory=list)
     looks: set[str] = field(default_factory=set)
 
+    @property
+    def excluded(self) -> set[Key]:
+        """The keys that nobody else may have. Unconfirmed addresses do not exclude their owner."""
+        return self.keys | {(EMAIL, emails.key(row.email)) for row in self.unverified}
+
     def note(self, sentence: str) -> None:
         """Tell the operator ``sentence`` about the row, if it is not refused."""
         self.found.notes.append(sentence)
 
     @property
     def keys(self) -> set[Key]:
-        """The keys of what belongs to this person only."""
-        keys: set[Key] = {(EMAIL, emails.key(e.email)) for e in (*self.verified, *self.unverified)}
+        """The keys of what this person has."""
+        keys: set[Key] = {(EMAIL, emails.key(row.email)) for row in self.verified}
+        keys |= {(CLAIM, emails.key(row.email)) for row in self.unverified}
         if self.found.id:
             keys.add((ID, str(self.found.id)))
         for row in self.rows:
@@ -121,14 +130,15 @@ class Portion:
             try:
                 if isinstance(row, BadRow):
                     raise row
-                candidates.append(_candidate(number, row))
+                # The row is checked again if the database refuses another one.
+                candidates.append(_candidate(number, replace(row, notes=[*row.notes])))
             except BadRow as error:
                 self._refuse(number, str(error))
         self._read_taken(candidates)
         self._read_groups(candidates)
         self._read_apps(candidates)
         for each in candidates:
-            if shared := each.keys & self._taken.keys:
+            if shared := each.excluded & self._taken.keys:
                 self._refuse(each.number, f"{min(shared)[0]} belongs to another account.")
             else:
                 self._taken.keys |= each.keys
@@ -193,8 +203,12 @@ class Portion:
 
     def _read_taken(self, candidates: list[Candidate]) -> None:
         """Note what of ``candidates`` belongs to accounts."""
-        keys = set().union(*(each.keys for each in candidates))
-        sources = {EMAIL: (EmailAddress, ("key",)), ID: (User, ("pk",))} | {
+        keys = set().union(*(each.excluded for each in candidates))
+        sources = {
+            EMAIL: (EmailAddress, ("key",)),
+            CLAIM: (PendingEmail, ("key",)),
+            ID: (User, ("pk",)),
+        } | {
             word: (apps.get_model(label), columns)
             for label, (word, columns) in UNIQUE.items()
             if _is_installed(label)
@@ -238,11 +252,11 @@ class Portion:
         similar = [_similar(name, each.number) for each, name in pairs if self._is_taken(name)]
         self._read_looks(chain.from_iterable(similar))
         for each, name in pairs:
-            names = (name, *_similar(name, each.number))
+            names = (name, *(_similar(name, each.number) if each.keys else ()))
             free = next((n for n in names if not self._is_taken(n)), "")
             if not free:
                 self._accepted.remove(each)
-                self._refuse(each.number, "No similar username is free.")
+                self._refuse(each.number, NO_NAME if each.keys else SAME_NAME)
                 continue
             each.user.username = free
             each.user.username_key = usernames.key(free)
@@ -349,7 +363,7 @@ def _made(user: User, found: FoundRow) -> Model:
     since = {name: user.date_joined for name in SINCE if name in names}
     row: Model = model(user=user, **since | found.columns)
     if isinstance(row, Authenticator | Passkey):
-        row.name = row.name or str(model._meta.verbose_name).capitalize()
+        row.name = _display_name(str(row.name)) or str(model._meta.verbose_name).capitalize()
     _clean(row, {field.name for field in model._meta.fields if field.is_relation})
     return row
 

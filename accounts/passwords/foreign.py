@@ -65,7 +65,9 @@ def accept_portable(encoded: str) -> str:
     hasher = hasher_of(encoded)
     if hasher is None or isinstance(hasher, Sealed) or len(LOCKED + encoded) > LONGEST_HASH:
         raise ValueError("no password can match this hash, or it costs too much")
-    return accept(hasher.read(encoded)) if type(hasher) is Foreign else encoded
+    if isinstance(hasher, Foreign) and not isinstance(hasher, Wrapped):
+        return accept(hasher.read(encoded))
+    return encoded
 
 
 class Foreign(BasePasswordHasher):

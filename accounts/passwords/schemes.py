@@ -36,6 +36,8 @@ PHPASS_COSTS = range(7, 17)
 CRYPT_ROUNDS = range(1000, 200_001)
 CRYPT_TEXT = re.compile(rb"[./0-9A-Za-z]*")
 MOST_SALT_BYTES = 256
+# Many passwords have the same digest if it is shorter.
+FEWEST_DIGEST_BYTES = 16
 DIGESTS = {"md5": 16, "sha1": 20, "sha224": 28, "sha256": 32, "sha384": 48, "sha512": 64}
 FILLER = b"."
 
@@ -83,8 +85,11 @@ class ForeignHash:
         if scheme is None:
             raise ValueError(f"the scheme {self.scheme!r} is unknown")
         sizes = len(self.costs), len(self.salts)
-        is_short = all(len(salt) <= MOST_SALT_BYTES for salt in self.salts)
-        if sizes != scheme.sizes or not is_short or not scheme.fits(self):
+        has_sizes = (
+            all(len(salt) <= MOST_SALT_BYTES for salt in self.salts)
+            and len(self.digest) >= FEWEST_DIGEST_BYTES
+        )
+        if sizes != scheme.sizes or not has_sizes or not scheme.fits(self):
             raise ValueError(f"the parameters of {self.scheme} are wrong, or cost too much")
         return self
 

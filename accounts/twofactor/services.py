@@ -38,6 +38,7 @@ from accounts.twofactor.errors import (
     WrongFactorCode,
 )
 from accounts.twofactor.models import (
+    IMPORTED_CODES,
     TOLERANCE,
     Authenticator,
     Factor,
@@ -352,8 +353,11 @@ def keep(row: Authenticator | Passkey | RecoveryCodes, *, is_suspended: bool = F
 
 
 def note_saved(user: User, typed: str) -> bool:
-    """Return whether ``typed`` is a recovery code; if so, record that the codes are saved."""
-    kept = RecoveryCodes.objects.filter(user=user).first()
+    """Return whether ``typed`` is a recovery code; if so, record that the codes are saved.
+
+    This limits no guesses, so it accepts no codes of another system, which can be guessed.
+    """
+    kept = RecoveryCodes.objects.filter(user=user).exclude(name=IMPORTED_CODES).first()
     code = models.canonical(typed)
     if kept is None or not kept.fits(code):
         return False

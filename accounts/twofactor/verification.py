@@ -37,7 +37,8 @@ from accounts.twofactor import models
 from accounts.twofactor.errors import WrongFactorCode, WrongSingleUseCode
 from accounts.twofactor.models import Authenticator, Factor, RecoveryCodes
 from accounts.twofactor.services import held
-from accounts.users.models import User
+from accounts.users import former_credentials
+from accounts.users.models import FormerCredential, User
 
 
 def of_passkey(owner: User | None, actor: Actor) -> list[Budget]:
@@ -179,7 +180,12 @@ def _may_be_imported(user: User, code: str) -> bool:
     """
     if not models.IMPORTED_CODE.fullmatch(code):
         return False
-    return RecoveryCodes.objects.filter(user=user, name=models.IMPORTED_CODES).exists()
+    # Removed codes still prove ownership during a lock, and can be guessed as well.
+    removed = former_credentials.removed(user, FormerCredential.Kind.RECOVERY_CODES)
+    return (
+        RecoveryCodes.objects.filter(user=user, name=models.IMPORTED_CODES).exists()
+        or removed.filter(label=models.IMPORTED_CODES).exists()
+    )
 
 
 @transaction.atomic

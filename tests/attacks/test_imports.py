@@ -3,15 +3,24 @@
 import io
 import json
 import tracemalloc
+from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Group
+from django.test import Client
 
+from accounts.activity.services import Actor
+from accounts.deletion.erasure import append_to_log
 from accounts.imports.formats import FORMATS
 from accounts.imports.parts import Options
-from accounts.users.models import User
+from accounts.recovery.locks import lock_down
+from accounts.twofactor.models import Authenticator
+from accounts.twofactor.services import note_saved, remove_codes
+from accounts.twofactor.webauthn import rp_id
+from accounts.users.models import EmailAddress, Identity, User
+from tests.support.disputes import reset_link
 from tests.support.foreign_hashes import BCRYPT
-from tests.support.imports import imported_text, signs_in
+from tests.support.imports import FILES, SEED, imported, imported_text, signs_in
 from tests.support.steps import make_staff
 
 HEAD = "username,email,email_verified,password_hash,totp_secret,joined,groups\n"
@@ -79,6 +88,7 @@ LEFT_OUT = {
     "scrypt with 2^31": "scrypt$2147483648$salt$8$1$AAAA",
     "phpass of cost 30": "$P$S" + "a" * 30,
     "a hash of 10 MB": "$2b$04$" + "x" * 1_000_000,
+    "a digest that many passwords have": "pbkdf2_sha256$1000$salt$AA==",
     "no hash": "password",
     "an unusable hash": "!",
     "a sealed hash": "sealed$x",
@@ -98,6 +108,13 @@ def test_a_password_that_costs_too_much_or_that_nobody_can_verify_is_left_out(na
     assert not signs_in("mallory", password="password")
 
 
+ENDLESS = json.dumps(
+    {
+        "type": "password",
+        "credentialData": '{"algorithm": "x", "hashIterations": 1e400}',
+        "secretData": '{"salt": "", "value": ""}',
+    }
+)
 DOCUMENTS = {
     "an item that is none": ('{"users": [7, %s, "x", %s]}', 2),
     "a list in the list": ('{"users": [[], %s, %s]}', 1),
@@ -105,6 +122,7 @@ DOCUMENTS = {
     "an escaped quote": ('{"a\\"": "\\\\", "users": [%s, %s]}', 0),
     "a list of the same name, deeper": ('{"a": {"users": [{}]}, "users": [%s, %s]}', 0),
     "the list twice": ('{"users": [%s, %s], "users": [{"username": "eve"}]}', 0),
+    "infinite iterations": ('{"users": [%s, %s, {"credentials": [' + ENDLESS + "]}]}", 1),
     "no end": ('{"users": [%s, %s', 1),
     "an end too many": ('{"users": [%s, %s]]]}}', 0),
     "an item without end": ('{"users": [%s, %s, {"username": "eve"', 1),
@@ -186,3 +204,93 @@ def test_a_line_without_end_takes_no_memory(name):
 
     assert "long" in str(error) or "ends" in str(error)
     assert peak < 8_000_000
+
+
+def own(*accounts):
+    """Return an export of a site of this kind with ``accounts``."""
+    head = {"format": "authsite-users", "version": 1, "passkey_domain": rp_id()}
+    return "\n".join(map(json.dumps, (head, *accounts)))
+
+
+def test_a_profile_that_its_owner_writes_claims_no_account_at_a_provider(tmp_path):
+    head = "email,raw_app_meta_data,raw_user_meta_data\n"
+    profile = '"{""provider"": ""github""}","{""provider_id"": ""4711"", ""sub"": ""4711""}"'
+
+    _result, notes = imported_text(tmp_path, f"{head}m@example.org,{profile}\n", "supabase")
+
+    assert "The identity provider 'github' is left out." in [text for _number, text in notes]
+    assert not Identity.objects.exists()
+
+
+def test_whoever_has_claimed_an_address_without_proof_does_not_keep_its_owner_out(tmp_path):
+    head = "username,email,email_verified\n"
+    rows = "mallory,alice@example.org,no\nalice,alice@example.org,yes\n"
+    trial = imported_text(tmp_path, head + rows, "csv", "--dry-run")
+
+    assert imported_text(tmp_path, head + rows) == trial
+    assert EmailAddress.objects.get().user.username == "alice"
+
+
+def test_a_file_that_was_changed_imports_nobody_twice(tmp_path):
+    head, rows = "username,email,email_verified\n", "alice,alice@example.org,no\nbob,,\n"
+    imported_text(tmp_path, head + rows)
+
+    result, _notes = imported_text(tmp_path, f"{head}{rows}carol,,\n")
+
+    assert (result["imported"], result["refused"]) == (1, 2)
+    assert set(User.objects.values_list("username", flat=True)) == {"alice", "bob", "carol"}
+
+
+def test_eight_digits_of_a_replaced_recovery_code_are_not_guessed(tmp_path):
+    imported(FILES / "django.json", "django")
+    alice, browser = User.objects.get(username="alice"), Client()
+    assert not note_saved(alice, RIGHT), "that page limits no guesses"
+    remove_codes(alice)
+    lock_down(alice, Actor())
+    link = reset_link()
+
+    tries = ["00000000"] * 5 + [RIGHT]
+    answers = [browser.post(link, {"code": code}).status_code for code in tries]
+
+    assert answers == [200] * 5 + [429]
+
+
+RIGHT = "81464817"
+
+
+def test_an_older_export_brings_no_deleted_account_back(tmp_path):
+    erased = "6f4f1a52-0000-4000-8000-000000000001"
+    append_to_log([UUID(erased)])
+
+    result, notes = imported_text(tmp_path, own({"id": erased, "username": "alice"}), "authsite")
+
+    assert (result["imported"], notes) == (0, [(1, "The account was deleted here.")])
+
+
+@pytest.mark.parametrize(
+    "members",
+    [
+        {"passkeys": [{"credential_id": 7}]},
+        {"totp": [{"seed": SEED, "last_t": 0.5, "made_at": 7}]},
+        {"recovery_codes": [{"salt": "x", "digests": ["0" * 64] * 21}]},
+        {"consents": [{"client_id": "x", "since": 7}]},
+        {"password": "pbkdf2_sha256$1$salt$" + "A" * 43 + "="},
+    ],
+)
+def test_an_export_of_this_site_that_somebody_has_edited_ends_no_import(members, tmp_path):
+    text = own({"username": "mallory", **members}, {"username": "alice"})
+    result, _notes = imported_text(tmp_path, text, "authsite")
+
+    refused = int("recovery_codes" in members)
+    assert (result["imported"], result["refused"]) == (2 - refused, refused)
+    assert User.objects.filter(username="alice").exists()
+    assert not User.objects.filter(password__startswith="pbkdf2").exists(), "weak hashes are sealed"
+
+
+def test_a_label_of_any_length_names_an_authenticator_app(tmp_path):
+    data = json.dumps({"subType": "totp", "digits": 6, "period": 30, "algorithm": "HmacSHA1"})
+    secret, label = json.dumps({"value": "x" * 20}), "x" * 300
+    app = {"type": "otp", "credentialData": data, "secretData": secret, "userLabel": label}
+    imported_text(tmp_path, json.dumps({"users": [row(credentials=[app])]}), "keycloak")
+
+    assert Authenticator.objects.get().name == "x" * 60

@@ -155,7 +155,7 @@ def test_one_process_imports_a_file_at_a_time():
 
 
 def test_too_many_authenticator_apps_and_repeated_ones_are_left_out():
-    alice = person("alice", "alice", seeds={f"{n:040x}": {} for n in range(6)} | {"": {}})
+    alice = person("alice", "alice", seeds={f"{n:040x}": {} for n in range(6)} | {"ab" * 9: {}})
 
     assert "too many" in run([alice])[1][0][1]
 
