@@ -162,7 +162,8 @@ class Portion:
             Activity(user=each.user, kind=events.IMPORTED.name, actor=OPERATOR) for each in rows
         )
         if notify:
-            post_all(mails.moved(each.user) for each in rows if each.user.email)
+            told = (each.user for each in rows if each.user.email and each.user.is_active)
+            post_all(map(mails.moved, told))
 
     def _write_users(self) -> None:
         rows = self._accepted
