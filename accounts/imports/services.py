@@ -8,8 +8,9 @@ replaced by a similar one.
 from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import batched, islice
+from time import sleep
 
-from django.db import DataError, IntegrityError, transaction
+from django.db import DataError, IntegrityError, connection, transaction
 
 from accounts.imports.models import ImportedFile
 from accounts.imports.people import BadRow, Rows
@@ -17,6 +18,8 @@ from accounts.imports.portions import Note, NumberedRow, Portion, Taken
 
 # Rows in a transaction. On SQLite, other writers wait for it.
 PORTION = 250
+# SQLite has no queue of writers: they try again at intervals, without a pause mostly in vain.
+PAUSE_SECONDS = 0.025
 
 
 class Busy(Exception):
@@ -54,6 +57,8 @@ class Import:
         numbered = islice(enumerate(rows, 1), self.earlier, None)
         for portion in batched(numbered, PORTION):
             notes = Portion(taken).check(portion) if self.is_trial else self._write(portion, file)
+            if connection.vendor == "sqlite" and not self.is_trial:
+                sleep(PAUSE_SECONDS)
             for note in sorted(notes):
                 self.tell(note)
             refused = sum(note.is_refusal for note in notes)

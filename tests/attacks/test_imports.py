@@ -7,12 +7,15 @@ from uuid import UUID
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
 
 from accounts.activity.services import Actor
 from accounts.deletion.erasure import append_to_log
+from accounts.imports import services
 from accounts.imports.formats import FORMATS
 from accounts.imports.parts import Options
+from accounts.imports.people import FoundPerson
 from accounts.recovery.locks import lock_down
 from accounts.twofactor.models import Authenticator
 from accounts.twofactor.services import note_saved, remove_codes
@@ -294,3 +297,14 @@ def test_a_label_of_any_length_names_an_authenticator_app(tmp_path):
     imported_text(tmp_path, json.dumps({"users": [row(credentials=[app])]}), "keycloak")
 
     assert Authenticator.objects.get().name == "x" * 60
+
+
+def test_an_import_lets_others_write_after_each_portion(monkeypatch):
+    pauses = []
+    monkeypatch.setattr(services, "PORTION", 2)
+    monkeypatch.setattr(services, "sleep", pauses.append)
+    rows = [FoundPerson(f"otter-{n}") for n in range(5)]
+
+    services.Import(bool, bool).run(iter(rows), "d")
+
+    assert pauses == ([services.PAUSE_SECONDS] * 3 if connection.vendor == "sqlite" else [])
