@@ -24,7 +24,9 @@ def test_a_new_session_is_listed_and_revoked(site, open_page):
 
     go(desk, "Where you’re signed in")
     sees(desk, "Where you’re signed in")
-    here, other = desk.get_by_role("list", name="Browsers").get_by_role("listitem").all()
+    here, other = (
+        desk.get_by_role("list", name="Browsers", exact=True).get_by_role("listitem").all()
+    )
     expect(here).to_contain_text("Chrome on Linux This browser")
     expect(here.get_by_role("button")).to_have_count(0)
     expect(other).to_contain_text("Safari on iPhone")
@@ -64,7 +66,7 @@ def test_times_follow_the_browser_until_a_time_zone_is_chosen(site, open_page):
     days = page.get_by_role("main").get_by_role("heading", level=2)
     expect(days.last).to_have_text("Thursday, 2 January 2020")
     page.goto("/accounts/sessions/")
-    expect(page.get_by_role("list", name="Browsers")).to_contain_text("Active now")
+    expect(page.get_by_role("list", name="Browsers", exact=True)).to_contain_text("Active now")
     page.goto("/accounts/profile/")
     page.get_by_label("Time zone").fill("New York")
     press(page, "Save")

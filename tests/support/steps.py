@@ -10,6 +10,7 @@ import sqlite3
 from contextlib import closing
 from email.message import EmailMessage
 from typing import Any
+from uuid import UUID
 
 import psycopg
 from django.contrib.auth.hashers import make_password
@@ -116,9 +117,19 @@ def is_signed_in(client: Browser) -> bool:
 
 
 def mail_to(username: str) -> mail.EmailMessage:
-    """Return the newest mail to a person, in process; queued mails are sent first."""
+    """Return the mail to a person that was posted last, in process; queued mails are sent first."""
+    posted = list(
+        OutgoingMail.objects.order_by("created_at", "due_at").values_list("pk", flat=True)
+    )
+    before = len(getattr(mail, "outbox", []))
     deliver_due()
+    # Codes are sent before notices that were posted earlier.
+    mail.outbox[before:] = sorted(mail.outbox[before:], key=lambda sent: posted.index(_id_of(sent)))
     return [sent for sent in mail.outbox if sent.to == [address_of(username)]][-1]
+
+
+def _id_of(sent: mail.EmailMessage) -> UUID:
+    return UUID(str(sent.extra_headers["Message-ID"])[1:].partition("@")[0])
 
 
 def outbox() -> list[Message]:
