@@ -19,7 +19,7 @@ from accounts.imports.portions import Note, NumberedRow, Portion, Taken
 # Rows in a transaction. On SQLite, other writers wait for it.
 PORTION = 250
 # SQLite has no queue of writers: they try again at intervals, without a pause mostly in vain.
-PAUSE_SECONDS = 0.025
+PAUSE_SECONDS = 0.015
 
 
 class Busy(Exception):

@@ -1,6 +1,7 @@
 """Validates email addresses, and computes their canonical forms."""
 
 import re
+from functools import lru_cache
 
 import idna
 from django.core.exceptions import ValidationError
@@ -29,7 +30,7 @@ def clean(value: str) -> str:
     refuse_invisible(value)
     local, _at, domain = value.rpartition("@")
     try:
-        email = f"{local}@{idna.encode(domain, uts46=True).decode()}"
+        email = f"{local}@{_ascii(domain)}"
     except idna.IDNAError:
         raise INVALID from None
     # Django's pattern ignores case, so it accepts a dotless i as an ASCII letter. A quoted local
@@ -38,6 +39,12 @@ def clean(value: str) -> str:
         raise INVALID
     validate_email(email)
     return email
+
+
+@lru_cache(maxsize=1000)
+def _ascii(domain: str) -> str:
+    """Return ``domain`` in lowercase ASCII. Most people have an address at one of few domains."""
+    return idna.encode(domain, uts46=True).decode()
 
 
 def masked(text: str) -> str:
