@@ -2,11 +2,11 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 31_500
+MOST_LINES = 31_600
 MOST_FILES = 345
 LARGEST_PACKAGE = 3_000
 # Lines of tests for each line of code.
-MOST_TESTS = 1.28
+MOST_TESTS = 1.26
 
 
 def test_the_tree_does_not_grow():
