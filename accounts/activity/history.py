@@ -17,6 +17,7 @@ from accounts.activity.events import Event, Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.common import proofs
 from accounts.common.localization import day_of
+from accounts.common.text import ACCOUNT_ID
 
 FOLD = timedelta(hours=1)
 
@@ -26,7 +27,7 @@ SIGNED_OUT = {events.SIGNED_OUT, events.CLIENT_SIGNED_OUT}
 # The detail of these is a number of sessions.
 COUNTED = {events.OTHERS_ENDED, events.ALL_ENDED}
 # How the events of others name a deleted account: see ``services.remove_names``.
-DELETED = re.compile(r"^@([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12})")
+DELETED = re.compile(rf"^@({ACCOUNT_ID})")
 # The roles of staff, which are the detail of ``PAGE_OPENED`` and ``DETAILS_READ``.
 ROLES = {
     "staff": gettext_lazy("Staff"),

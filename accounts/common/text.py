@@ -8,6 +8,8 @@ from django.utils.translation import gettext_lazy as _
 # Spreadsheets treat a cell that begins with one of these characters as a formula (OWASP, CSV
 # Injection). The last four are full-width forms.
 FORMULA_MARKS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
+# A pattern of the id of an account.
+ACCOUNT_ID = r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 
 def fold(value: str) -> str:

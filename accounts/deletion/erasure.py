@@ -19,6 +19,7 @@ from accounts.activity import services as activity
 from accounts.common import clock
 from accounts.common.database import report
 from accounts.common.personal_data import TABLES
+from accounts.common.text import ACCOUNT_ID
 from accounts.deletion.models import Erasure
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
@@ -28,7 +29,7 @@ log = logging.getLogger(__name__)
 # The size in bytes up to which ``prune`` rewrites an SQLite database. That takes 2 s for 100 MB,
 # during which nobody else can write.
 LARGEST_REWRITTEN = 100_000_000
-_ID = re.compile(r"[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}")
+_ID = re.compile(ACCOUNT_ID)
 
 
 def erase_due() -> int:

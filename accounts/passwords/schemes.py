@@ -194,7 +194,7 @@ def _has_few_iterations(hashed: ForeignHash) -> bool:
     return hashed.costs[0] < FEWEST_STRONG_ITERATIONS
 
 
-def _scrypt_fits(n: int, r: int, p: int) -> bool:
+def _is_allowed_scrypt(n: int, r: int, p: int) -> bool:
     return (
         n > 1
         and n & (n - 1) == 0
@@ -215,7 +215,7 @@ def _scrypt(password: bytes, salt: bytes, costs: tuple[int, int, int], size: int
 
 def _fits_scrypt(hashed: ForeignHash) -> bool:
     n, r, p = hashed.costs
-    return _scrypt_fits(n, r, p) and 1 <= len(hashed.digest) <= 64
+    return _is_allowed_scrypt(n, r, p) and 1 <= len(hashed.digest) <= 64
 
 
 def _compute_scrypt(hashed: ForeignHash, password: bytes) -> bytes:
@@ -226,7 +226,7 @@ def _compute_scrypt(hashed: ForeignHash, password: bytes) -> bytes:
 def _fits_firebase(hashed: ForeignHash) -> bool:
     rounds, mem_cost = hashed.costs
     has_sizes = len(hashed.digest) == len(hashed.salts[0]) > 0
-    return has_sizes and mem_cost <= 20 and _scrypt_fits(1 << mem_cost, rounds, 1)
+    return has_sizes and mem_cost <= 20 and _is_allowed_scrypt(1 << mem_cost, rounds, 1)
 
 
 def _compute_firebase(hashed: ForeignHash, password: bytes) -> bytes:
