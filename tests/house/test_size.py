@@ -2,8 +2,8 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 31_600
-MOST_FILES = 345
+MOST_LINES = 35_000
+MOST_FILES = 375
 LARGEST_PACKAGE = 3_000
 # Lines of tests for each line of code.
 MOST_TESTS = 1.26
