@@ -53,11 +53,16 @@ class AuthorizationRequest(models.Model):
     ``id``: also the end of the ``request_uri`` of a pushed request (RFC 9126).
     ``browser``: the digest of a cookie of the browser that opened the request; empty until then.
     ``audience``: the service that the access tokens are for (RFC 8707).
-    ``code_challenge``: made with the method S256 (RFC 7636 section 4.2).
+    ``response_mode``: how the app gets its answer; empty for ``query``.
+    ``code_challenge``: made with the method S256 (RFC 7636 section 4.2); empty if the app needs
+        none.
     ``prompts``: the values of ``prompt``, separated by spaces.
     ``max_age``: in seconds; None if the request has none.
+    ``requires_acr``: whether the person must reach one of ``acr_values``. Otherwise they are a
+        wish.
     ``dpop_jkt``: the thumbprint of the key that the code will be bound to (RFC 9449 section 10);
         empty if it will not be.
+    ``is_of_network``: whether the request was counted for the network of the browser.
     ``device``: the device that asks, or None. Such a request has no redirect URI and no challenge.
     ``subject``: the ``sub`` of the person whom ``id_token_hint`` names, or None.
     ``chosen``: the id of the session whose account the person has chosen, if ``prompt`` has
@@ -72,13 +77,16 @@ class AuthorizationRequest(models.Model):
     audience = models.CharField(max_length=255)
     state = models.TextField(blank=True)
     nonce = models.TextField(blank=True)
+    response_mode = models.CharField(max_length=9, blank=True, default="", db_default="")
     code_challenge = models.CharField(max_length=43)
     prompts = models.CharField(max_length=64, blank=True)
     max_age = models.PositiveBigIntegerField(null=True)
     acr_values = models.CharField(max_length=255, blank=True)
+    requires_acr = models.BooleanField(default=False, db_default=False)
     login_hint = models.CharField(max_length=254, blank=True)
     ui_locales = models.CharField(max_length=255, blank=True)
     dpop_jkt = models.CharField(max_length=43, blank=True, default="")
+    is_of_network = models.BooleanField(default=True, db_default=True)
     device = models.ForeignKey(
         DeviceAuthorization, on_delete=models.CASCADE, null=True, related_name="+"
     )

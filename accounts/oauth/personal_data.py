@@ -47,10 +47,9 @@ describe(
     lambda person: Q(subject__in=person.subjects) | Q(login_hint__in=person.emails | person.names),
     {
         "browser": secret("recognises the browser"),
-        "id client redirect_uri scope audience state nonce code_challenge prompts max_age "
-        "acr_values login_hint ui_locales dpop_jkt device subject chosen made_at expires_at": (
-            internal("what the app asked for")
-        ),
+        "id client redirect_uri scope audience state nonce response_mode code_challenge prompts "
+        "max_age acr_values requires_acr login_hint ui_locales dpop_jkt is_of_network device "
+        "subject chosen made_at expires_at": internal("what the app asked for"),
     },
     purpose="Sign-ins to apps that are not finished.",
     kept=_HOUR,

@@ -56,7 +56,15 @@ class Client(models.Model):
     ``audiences``: the services for which it may request access tokens.
     ``resource``: the service of TOKEN_AUDIENCES that the app itself is, or an empty string. A
         service may introspect the access tokens that others send to it (RFC 7662).
+    ``requires_pkce``: whether its requests must have a code challenge (RFC 7636). If not, they need
+        a ``nonce`` (RFC 9700 section 2.1.1).
+    ``requires_par``: whether it must push its requests (RFC 9126).
     ``requires_dpop``: whether its tokens must be bound to a key (RFC 9449).
+    ``id_token_algorithm``: the algorithm of its ID tokens; empty for ``ID_TOKEN_ALGORITHM``.
+    ``renews_id_token``: whether a refresh gives it an ID token, too.
+    ``rotates_refresh``: whether a refresh gives it a new refresh token. Only an app whose tokens
+        are bound to a key may keep the same one.
+    ``is_development``: whether a developer tries the app, also at ``http://localhost``.
     ``backchannel_logout_uri``: where the app gets logout tokens (OpenID Connect Back-Channel Logout
         1.0); empty if it wants none.
     ``backchannel_logout_is_private``: whether requests to that URI may go to private IP addresses.
@@ -112,7 +120,30 @@ class Client(models.Model):
     )
     audiences = models.JSONField(gettext_lazy("audiences"), default=list, blank=True)
     resource = _text(gettext_lazy("service that the app is"), 255)
+    requires_pkce = models.BooleanField(
+        gettext_lazy("must use PKCE"), default=True, db_default=True
+    )
+    requires_par = models.BooleanField(
+        gettext_lazy("must push its requests"), default=False, db_default=False
+    )
     requires_dpop = models.BooleanField(gettext_lazy("must use DPoP"), default=False)
+    id_token_algorithm = models.CharField(
+        gettext_lazy("algorithm of ID tokens"),
+        max_length=5,
+        choices=[("", gettext_lazy("What the site uses")), ("ES256", "ES256")],
+        blank=True,
+        default="",
+        db_default="",
+    )
+    renews_id_token = models.BooleanField(
+        gettext_lazy("gets an ID token at each refresh"), default=True, db_default=True
+    )
+    rotates_refresh = models.BooleanField(
+        gettext_lazy("gets a new refresh token at each refresh"), default=True, db_default=True
+    )
+    is_development = models.BooleanField(
+        gettext_lazy("in development"), default=False, db_default=False
+    )
     jwks = models.JSONField(gettext_lazy("public keys"), null=True, blank=True)
     jwks_uri = _text(gettext_lazy("URI of its public keys"), uris.LONGEST)
     jwks_uri_is_private = models.BooleanField(
