@@ -9,6 +9,7 @@ from accounts.exports.models import Export, ExportPart
 from accounts.imports.models import ImportedFile
 from accounts.invitations.models import Invitation
 from accounts.mail.models import MailReceipt, MassMailPace, OutgoingMail
+from accounts.ops.models import LastSuccess
 from accounts.passwords.models import HashKind
 from accounts.recovery.models import Recovery
 from accounts.sessions.models import BrowserSession, KnownBrowser, LoginSession
@@ -51,6 +52,7 @@ __all__ = [
     "ImportedFile",
     "Invitation",
     "KnownBrowser",
+    "LastSuccess",
     "LoginSession",
     "MailReceipt",
     "MassMailPace",

@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import models
-from django.db.models import Case, Count, DateTimeField, F, Min, Q, QuerySet, Value, When
+from django.db.models import Case, DateTimeField, F, Q, QuerySet, Value, When
 
 from accounts.common import clock, secrets
 
@@ -100,9 +100,16 @@ class LeasedQueue[M: Leased]:
 
         ``which``: conditions that the counted rows meet.
         """
-        found = self._rows.filter(**which).aggregate(count=Count("pk"), oldest=Min("created_at"))
-        now = clock.now()
-        return found["count"], max(0.0, (now - (found["oldest"] or now)).total_seconds())
+        return self._rows.filter(**which).count(), self.delay(**which)
+
+    def delay(self, **which: object) -> float:
+        """Return the age of the oldest row in seconds, or 0 without a row.
+
+        This reads one entry of an index of the fields in ``which`` and ``created_at``.
+        """
+        rows = self._rows.filter(**which).order_by("created_at")
+        oldest = rows.values_list("created_at", flat=True).first()
+        return max(0.0, (clock.now() - oldest).total_seconds()) if oldest else 0.0
 
     def _is_ahead(self, now: datetime) -> Q:
         """Return the condition that a row is due later than any pause would end."""

@@ -53,6 +53,26 @@ MAILS_OLDEST = _gauge(
     "Age of the oldest waiting email, by queue; 0 if none waits.",
     ["queue"],
 )
+EXPORTS_WAITING = _gauge("authsite_exports_waiting", "Exports waiting to be made.")
+EXPORTS_OLDEST = _gauge(
+    "authsite_exports_oldest_seconds", "Age of the oldest waiting export; 0 if none waits."
+)
+SESSIONS = _gauge("authsite_sessions", "Live sessions, by kind.", ["kind"])
+LAST_SUCCESS = _gauge(
+    "authsite_last_success_timestamp_seconds",
+    "When a scheduled command has last succeeded, by command; 0 if never.",
+    ["command"],
+)
+CONNECTIONS = _gauge(
+    "authsite_database_connections",
+    "Connections to PostgreSQL, by the limit they count for.",
+    ["limit"],
+)
+MOST_CONNECTIONS = _gauge(
+    "authsite_database_connections_most",
+    "Connections that each limit of PostgreSQL allows.",
+    ["limit"],
+)
 LOGOUT_NOTICES = _counter(
     "authsite_logout_notices",
     "Notices to apps that a session has ended: sent, failed and to be repeated, or given up.",

@@ -481,7 +481,9 @@ not_personal("It contains the id of an account that no longer exists.", "account
 not_personal("It counts events.", "accounts.DailyCount accounts.Refusals")
 not_personal("It contains the digests of files of the operator.", "accounts.ImportedFile")
 not_personal("It counts the algorithms of password hashes.", "accounts.HashKind")
-not_personal("It belongs to the site.", "accounts.MassMailPace accounts.SigningKey")
+not_personal(
+    "It belongs to the site.", "accounts.LastSuccess accounts.MassMailPace accounts.SigningKey"
+)
 not_personal(
     "It contains groups and rights, not who has them.",
     "auth.Group auth.Permission auth.Group_permissions contenttypes.ContentType",

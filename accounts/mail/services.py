@@ -214,12 +214,24 @@ def waiting() -> dict[Queue, tuple[int, float]]:
     return {queue: OUTBOX.waiting(queue=queue) for queue in Queue}
 
 
-def longest_delay(found: Mapping[Queue, tuple[int, float]]) -> float:
-    """Return the age in seconds of the oldest email in ``found``, which :func:`waiting` returned.
+def lengths() -> dict[Queue, int]:
+    """Return, for each queue, the number of waiting emails."""
+    rows = OutgoingMail.objects.order_by().values_list("queue").annotate(Count("pk"))
+    found = dict(rows)
+    return {queue: found.get(queue, 0) for queue in Queue}
+
+
+def delays() -> dict[Queue, float]:
+    """Return, for each queue, the age of the oldest waiting email in seconds, without counting."""
+    return {queue: OUTBOX.delay(queue=queue) for queue in Queue}
+
+
+def longest_delay(found: Mapping[Queue, float]) -> float:
+    """Return the age in seconds of the oldest email in ``found``, which :func:`delays` returned.
 
     Mass mail does not count, because it is slowed down.
     """
-    return max(seconds for queue, (_count, seconds) in found.items() if queue is not Queue.MASS)
+    return max(seconds for queue, seconds in found.items() if queue is not Queue.MASS)
 
 
 def progress(found: Mapping[Queue, tuple[int, float]]) -> tuple[int, int, timedelta]:

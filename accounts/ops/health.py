@@ -8,7 +8,7 @@ reused for :data:`FRESH` seconds, so that frequent requests cost little.
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from functools import cache
 from hmac import compare_digest
 from pathlib import Path
@@ -27,6 +27,7 @@ from django.views.decorators.http import require_safe
 from accounts.common import database as outages
 from accounts.common import metrics
 from accounts.mail import services as mail
+from accounts.ops import measurements
 from accounts.tokens import keyring
 
 log = logging.getLogger(__name__)
@@ -97,10 +98,9 @@ def _migrations() -> str:
 
 
 def _mail() -> str:
-    found = mail.waiting()
-    for queue, (waiting, oldest) in found.items():
-        metrics.MAILS_WAITING.labels(queue.name.lower()).set(waiting)
-        metrics.MAILS_OLDEST.labels(queue.name.lower()).set(oldest)
+    found = mail.delays()
+    for queue, seconds in found.items():
+        metrics.MAILS_OLDEST.labels(queue.name.lower()).set(seconds)
     return LATE if mail.longest_delay(found) > MAIL_LATE_SECONDS else OK
 
 
@@ -112,12 +112,16 @@ def _limits() -> str:
 
 
 class Inspection:
-    """One run of all checks, in a thread that starts immediately."""
+    """One run of ``checks``, in a thread that starts immediately.
 
-    def __init__(self) -> None:
+    ``fresh``: the seconds for which the results are used.
+    """
+
+    def __init__(self, checks: Mapping[str, Callable[[], str | None]], fresh: float) -> None:
         self.began = monotonic()
         self.over = Event()
-        self._found: dict[str, str] = dict.fromkeys(checks(), FAILS)
+        self._checks, self._fresh = checks, fresh
+        self._found = dict.fromkeys(checks, FAILS)
         Thread(target=self._look, name="health", daemon=True).start()
 
     @property
@@ -126,7 +130,7 @@ class Inspection:
 
         They must be if their results are old, or if the thread has not finished for a long time.
         """
-        return monotonic() > self.began + (FRESH if self.over.is_set() else LOST)
+        return monotonic() > self.began + (self._fresh if self.over.is_set() else LOST)
 
     def found(self) -> dict[str, str]:
         """Return the results; wait for them until :data:`PATIENCE` seconds after the start.
@@ -138,11 +142,11 @@ class Inspection:
 
     def _look(self) -> None:
         try:
-            for name, check in checks().items():
+            for name, check in self._checks.items():
                 try:
-                    self._found[name] = check()
+                    self._found[name] = check() or OK
                 except Exception as error:  # the other checks must still run
-                    log.warning("Readiness check %s failed: %s", name, type(error).__name__)
+                    log.warning("Check %s failed: %s", name, type(error).__name__)
         finally:
             connections.close_all()
             self.over.set()
@@ -150,11 +154,7 @@ class Inspection:
 
 def inspect() -> dict[str, str]:
     """Return the result of each check: ``ok``, ``late``, ``low``, ``degraded`` or ``fails``."""
-    with _lock:
-        if not _last or _last[0].is_stale:
-            _last[:] = [Inspection()]
-        inspection = _last[0]
-    found = inspection.found()
+    found = _inspection("readiness", checks(), FRESH).found()
     for name, word in found.items():
         metrics.READY.labels(name).set(word == OK)
     return found
@@ -196,7 +196,17 @@ def _wanted() -> set[tuple[str, str]]:
 
 
 _lock = Lock()
-_last: list[Inspection] = []
+_last: dict[str, Inspection] = {}
+
+
+def _inspection(
+    name: str, checks: Mapping[str, Callable[[], str | None]], fresh: float
+) -> Inspection:
+    """Return the last inspection ``name``, or a new one if that is stale."""
+    with _lock:
+        if name not in _last or _last[name].is_stale:
+            _last[name] = Inspection(checks, fresh)
+        return _last[name]
 
 
 RETRY_AFTER = 5
@@ -234,5 +244,7 @@ def figures(request: HttpRequest) -> HttpResponse:
     token = settings.AUTHSITE.metrics_token
     if not token or not compare_digest(given, f"Bearer {token}".encode()):
         return JsonResponse({"detail": "Not Found.", "code": "not_found"}, status=404)
+    counting = _inspection("measurements", measurements.CHECKS, measurements.FRESH)
     inspect()
+    counting.found()
     return HttpResponse(metrics.text(), content_type=metrics.CONTENT_TYPE)

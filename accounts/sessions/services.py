@@ -269,6 +269,13 @@ def of_lasting_apps() -> QuerySet[LoginSession]:
     return LoginSession.objects.filter(is_live(clock.now()), IS_APP).exclude(refresh_digest="")
 
 
+def count_live() -> dict[str, int]:
+    """Return how many sessions of each kind are live. This reads all sessions."""
+    rows = LoginSession.objects.filter(is_live(clock.now())).order_by()
+    found = dict(rows.values_list("kind").annotate(Count("pk")))
+    return {kind.value: found.get(kind, 0) for kind in LoginSession.Kind}
+
+
 def prune() -> int:
     """Delete sessions that ended more than a day ago; return how many rows were deleted.
 

@@ -3,19 +3,21 @@
 import re
 import time
 
+import psycopg
 import pytest
 from django.db import connection
+from django.test.utils import CaptureQueriesContext
 
 from accounts.common import secrets
 from accounts.mail import services as mail
 from accounts.mail.message import Message
-from accounts.ops import health
+from accounts.ops import health, measurements
 from accounts.tokens import keyring
 from tests.support.api import call
-from tests.support.process import LATER_SECONDS, within
+from tests.support.process import LATER_SECONDS, slack, within
 from tests.support.signin import set_up
 from tests.support.site import Site, together
-from tests.support.steps import PASSWORD, sign_in, sign_up
+from tests.support.steps import PASSWORD, join, sign_in, sign_up
 
 TOKEN = "figures-for-the-monitoring-of-this-site"
 SITE = {"METRICS_TOKEN": TOKEN}
@@ -108,6 +110,49 @@ def test_metrics_count_events_and_clients_cannot_add_labels(site):
     new = {name for name in after.keys() - before.keys() if "_bucket" not in name}
     assert len(new) < 30
     assert not [name for name in after if "odd" in name or "mallory" in name or PASSWORD in name]
+
+
+def test_metrics_show_sessions_queues_the_daily_job_and_connections(postgres):
+    with Site(DATABASE_URL=postgres.database(), **SITE) as site:
+        for name in ("alice", "bob"):
+            client = site.client()
+            join(site, client, name)
+        assert client.post("/accounts/logout/", {}).status == 302
+        assert (
+            call("token/", {"username": "bob", "password": PASSWORD}, client=client).status == 200
+        )
+        site.manage("prune")
+        name = site.env["DATABASE_URL"].rpartition("/")[2]
+        with psycopg.connect(postgres.url(name), autocommit=True) as limit:
+            limit.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 50")
+            shown = metrics(site)
+
+    sessions = {kind: shown[f'authsite_sessions{{kind="{kind}"}}'] for kind in ("browser", "api")}
+    assert sessions == {"browser": 1, "api": 1}
+    assert shown['authsite_mails_waiting{queue="codes"}'] == 0
+    assert shown["authsite_exports_waiting"] == 0
+    done = shown['authsite_last_success_timestamp_seconds{command="prune"}']
+    assert 0 <= time.time() - done < LATER_SECONDS * slack()
+    used = shown['authsite_database_connections{limit="database"}']
+    assert 2 <= used <= shown['authsite_database_connections{limit="server"}']
+    assert shown['authsite_database_connections_most{limit="database"}'] == 50
+    assert shown['authsite_database_connections_most{limit="server"}'] == 197
+
+
+@pytest.mark.django_db
+def test_a_scrape_counts_no_rows_and_the_counts_of_a_minute_cost_five_statements(
+    django_assert_num_queries,
+):
+    with django_assert_num_queries(5) as counted:
+        for count in measurements.CHECKS.values():
+            count()
+    with CaptureQueriesContext(connection) as queries:
+        for check in health.checks().values():
+            check()
+
+    assert "COUNT(" in str(counted.captured_queries)
+    assert len(queries) <= 8
+    assert "COUNT(" not in str(queries.captured_queries)
 
 
 @pytest.mark.django_db

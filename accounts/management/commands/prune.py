@@ -21,6 +21,7 @@ from accounts.emails import services as emails
 from accounts.exports import services as exports
 from accounts.invitations import services as invitations
 from accounts.mail import services as mail
+from accounts.ops import measurements
 from accounts.passwords import mix
 from accounts.recovery import services as recovery
 from accounts.recovery import suspension
@@ -92,6 +93,7 @@ class Command(BaseCommand):
         twofactor.store_coverage()
         mix.store()
         apikeys.tell_of_ends()
+        measurements.succeeded("prune")
         self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))
         if waiting := erasure.clean_up(is_large_allowed=rewrite):
             self.stdout.write(WAITING.format(waiting))

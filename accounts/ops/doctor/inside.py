@@ -170,7 +170,7 @@ def _database(_config: Config) -> Iterator[Finding]:
 
 
 def _waiting_mail(_config: Config) -> Iterator[Finding]:
-    oldest = mail.longest_delay(mail.waiting())
+    oldest = mail.longest_delay(mail.delays())
     if oldest > MAIL_LATE_SECONDS:
         yield found("mail_late", int(oldest // 60))
 

@@ -1,0 +1,94 @@
+"""Metrics of the database, which all nodes share.
+
+A scrape counts no rows: a thread counts them at most once in :data:`FRESH` seconds.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from django.db import connection
+
+from accounts.common import clock, metrics
+from accounts.exports import services as exports
+from accounts.mail import services as mail
+from accounts.ops.models import LastSuccess
+from accounts.sessions import services as sessions
+
+FRESH = 60.0
+# The commands that must succeed daily. A command that has never succeeded has the time 0.
+SCHEDULED = ("prune",)
+
+# The role of the site sees the connections of others in these views, but not what they do.
+_CONNECTIONS = """
+SELECT 'server', (SELECT sum(numbackends) FROM pg_stat_database),
+  current_setting('max_connections')::int - current_setting('superuser_reserved_connections')::int
+  - coalesce(current_setting('reserved_connections', true)::int, 0)
+UNION ALL SELECT 'database', numbackends, datconnlimit
+  FROM pg_database JOIN pg_stat_database USING (datname)
+  WHERE datname = current_database() AND datconnlimit >= 0
+UNION ALL SELECT 'role', (SELECT count(*) FROM pg_stat_activity WHERE usename = current_user),
+  rolconnlimit FROM pg_roles WHERE rolname = current_user AND rolconnlimit >= 0
+"""
+
+
+class Connections(NamedTuple):
+    """How many connections are open, of the ``most`` that one limit of PostgreSQL allows.
+
+    ``limit``: whose limit it is: ``server``, ``database`` or ``role``.
+    """
+
+    limit: str
+    used: int
+    most: int
+
+
+def connections() -> list[Connections]:
+    """Return the numbers for each limit of PostgreSQL; nothing for SQLite, which has none."""
+    if connection.vendor != "postgresql":
+        return []
+    with connection.cursor() as cursor:
+        cursor.execute(_CONNECTIONS)
+        return [Connections(limit, int(used), most) for limit, used, most in cursor.fetchall()]
+
+
+def succeeded(command: str) -> None:
+    """Note that ``command`` has done all its work now."""
+    LastSuccess.objects.update_or_create(command=command, defaults={"at": clock.now()})
+
+
+def count_sessions() -> None:
+    """Set the number of live sessions of each kind."""
+    for kind, number in sessions.count_live().items():
+        metrics.SESSIONS.labels(kind).set(number)
+
+
+def count_mails() -> None:
+    """Set the number of waiting emails in each queue."""
+    for queue, number in mail.lengths().items():
+        metrics.MAILS_WAITING.labels(queue.name.lower()).set(number)
+
+
+def count_exports() -> None:
+    """Set the number of exports that wait to be made, and the age of the oldest."""
+    waiting, oldest = exports.QUEUE.waiting()
+    metrics.EXPORTS_WAITING.set(waiting)
+    metrics.EXPORTS_OLDEST.set(oldest)
+
+
+def read_successes() -> None:
+    """Set the times at which scheduled commands have last succeeded."""
+    found = dict(LastSuccess.objects.values_list("command", "at"))
+    for command in {*SCHEDULED, *found}:
+        at = found[command].timestamp() if command in found else 0
+        metrics.LAST_SUCCESS.labels(command).set(at)
+
+
+def count_connections() -> None:
+    """Set how many connections to PostgreSQL are used, and how many there may be."""
+    for limit, used, most in connections():
+        metrics.CONNECTIONS.labels(limit).set(used)
+        metrics.MOST_CONNECTIONS.labels(limit).set(most)
+
+
+_ALL = (count_sessions, count_mails, count_exports, read_successes, count_connections)
+CHECKS: dict[str, Callable[[], None]] = {each.__name__: each for each in _ALL}

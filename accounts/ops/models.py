@@ -1,0 +1,13 @@
+"""When the commands that operators schedule have last succeeded."""
+
+from django.db import models
+
+
+class LastSuccess(models.Model):
+    """When ``command`` has last done all its work."""
+
+    command = models.CharField(max_length=40, primary_key=True)
+    at = models.DateTimeField()
+
+    def __str__(self) -> str:
+        return f"{self.command} {self.at}"
