@@ -100,10 +100,11 @@ def hint_of(text: str, client_id: str) -> dict[str, Any] | None:
     ``client_id``: the client for which the token must be, or an empty string for any client.
 
     An expired token counts (OpenID Connect RP-Initiated Logout 1.0 section 4), because apps store
-    it. Never log a hint: it contains personal data.
+    it for as long as their session lasts. Its key may be retired. Never log a hint: it contains
+    personal data.
     """
     try:
-        _key, claims = signatures.verified(text, TYPE)
+        _key, claims = signatures.verified(text, TYPE, keyring.find_hint_key)
     except NotGenuine:
         return None
     audience = claims.get("aud")

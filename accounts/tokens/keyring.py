@@ -3,10 +3,12 @@
 Keys are ordered by number. A new key is published some time before it signs, so that every verifier
 has it. A key signs from its ``signs_at`` until the ``signs_at`` of the next key of its algorithm.
 It stays published until its last token has expired. This state follows from the clock, and no job
-changes it. A withdrawn key neither signs nor verifies.
+changes it. Afterwards it is retired, and verifies only ``id_token_hint``, as long as a session from
+the time before lives: the app may send an ID token of that session. A withdrawn key neither signs
+nor verifies.
 
 Each algorithm that is in use has its own signing key and successor. If an algorithm is no longer in
-use, its keys stay published until ``keyring.prune`` deletes them.
+use, its keys stay published until ``keyring.prune`` retires them.
 
 Each process caches the table of signing keys for a minute, and for longer while the database is
 unreachable. A private key is decrypted only when it starts to
@@ -26,12 +28,13 @@ from threading import Lock
 from cryptography.fernet import InvalidToken
 from django.conf import settings
 from django.db import Error, IntegrityError, connection, transaction
-from django.db.models import Max, Q
+from django.db.models import Max, Min, Q, QuerySet
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock, crypto
 from accounts.common.config import LONGEST_ACCESS_TOKEN
 from accounts.common.errors import Busy
+from accounts.sessions.models import LoginSession, is_live
 from accounts.tokens import keys
 from accounts.tokens.models import SigningKey
 
@@ -103,12 +106,14 @@ class KeyRing:
     """The signing keys as read from the table.
 
     ``last`` is the highest number in the table. ``keys`` are the published keys in the order of
-    their numbers.
+    their numbers, and ``verifiers`` their public halves. ``retired`` are those of the other keys
+    that are not withdrawn.
     """
 
     last: int
     keys: tuple[SigningKey, ...]
     verifiers: dict[str, Verifier]
+    retired: dict[str, Verifier]
     published: Published
 
     def signing(self, algorithm: str, now: datetime) -> SigningKey | None:
@@ -167,13 +172,15 @@ class KeyRing:
 def read(known: dict[str, Verifier]) -> KeyRing:
     """Read the key ring from the table; public keys in ``known`` are not parsed again."""
     rows = list(SigningKey.objects.order_by("number"))
-    live, now = [row for row in rows if row.withdrawn_at is None], clock.now()
+    valid, now = [row for row in rows if row.withdrawn_at is None], clock.now()
+    live = [row for row in valid if row.retired_at is None]
     counting = tuple(row for row in live if not is_over(row, live, now))
     body = json.dumps({"keys": [row.public for row in counting]}).encode()
     return KeyRing(
         last=rows[-1].number if rows else 0,
         keys=counting,
         verifiers={row.kid: known.get(row.kid) or _verifier(row) for row in counting},
+        retired={row.kid: _verifier(row) for row in valid if row not in counting},
         published=Published(body, f'"{sha256(body).hexdigest()}"'),
     )
 
@@ -183,7 +190,7 @@ def _verifier(row: SigningKey) -> Verifier:
 
 
 def access_algorithm(live: Sequence[SigningKey]) -> str:
-    """Return the algorithm of access tokens. ``live``: all keys that are not withdrawn.
+    """Return the algorithm of access tokens. ``live``: all keys neither withdrawn nor retired.
 
     Without ``TOKEN_ALGORITHM``, each key keeps the algorithm of the key before it, because other
     services may accept only that one.
@@ -235,7 +242,7 @@ def insert(key: keys.PrivateKey, number: int, signs_at: datetime) -> SigningKey:
 def is_over(row: SigningKey, live: Sequence[SigningKey], now: datetime) -> bool:
     """Return whether a newer key has replaced ``row``, and every token signed with it has expired.
 
-    ``live``: all keys that are not withdrawn.
+    ``live``: all keys that are neither withdrawn nor retired.
     """
     own = [other for other in live if other.algorithm == row.algorithm]
     later = [other.signs_at for other in own if other.number > row.number]
@@ -306,6 +313,14 @@ def find_key(kid: str) -> Verifier | None:
     return key
 
 
+def find_hint_key(kid: str) -> Verifier | None:
+    """Return the published or retired key with this ``kid``, or None if there is none.
+
+    Only ``id_token_hint`` may be verified with a retired key.
+    """
+    return _cache.ring().retired.get(kid) or find_key(kid)
+
+
 def jwks() -> Published:
     """Return the published JWK set, and create the first key if there is none.
 
@@ -335,7 +350,7 @@ def forget() -> None:
 
 def rotate(*, now: bool = False) -> list[SigningKey]:
     """Generate the next key of each algorithm that signs tokens; add them as :func:`add` does."""
-    live = _live()
+    live = list(live_keys())
     held = {key.algorithm for key in live}
     further = [name for name in further_algorithms() if name in held]
     algorithms = dict.fromkeys([access_algorithm(live), *further])
@@ -358,10 +373,10 @@ def add(*new: keys.PrivateKey, now: bool = False) -> list[SigningKey]:
     with transaction.atomic(durable=True):
         if SigningKey.objects.filter(kid__in=kids).exists():
             raise KnownKey("This key is in the key ring already, or was withdrawn from it.")
-        others = SigningKey.objects.filter(withdrawn_at=None)
-        signs_at = moment + LEAD if others.exists() and not now else moment
+        signs_at = moment + LEAD if live_keys().exists() and not now else moment
         if now:
-            others.update(withdrawn_at=moment, private="")
+            valid = SigningKey.objects.filter(withdrawn_at=None)
+            valid.update(withdrawn_at=moment, private="")
         last = SigningKey.objects.aggregate(last=Max("number"))["last"] or 0
         added = [insert(key, last + n, signs_at) for n, key in enumerate(new, 1)]
     forget()
@@ -369,23 +384,29 @@ def add(*new: keys.PrivateKey, now: bool = False) -> list[SigningKey]:
 
 
 def prune() -> int:
-    """Delete replaced keys whose tokens have all expired; return how many were deleted.
+    """Retire replaced keys whose tokens have all expired; return how many retired keys are deleted.
 
-    Keys of an algorithm that is no longer in use are deleted :data:`KEEP` after this function first
+    A retired key is deleted when no session from before its retirement lives.
+
+    Keys of an algorithm that is no longer in use are retired :data:`KEEP` after this function first
     finds them. If the algorithm is in use again before, they sign again.
 
     Withdrawn keys are not deleted, so that they cannot be added again.
     """
-    now, live, used = clock.now(), _live(), read({}).used
-    rows = SigningKey.objects.filter(withdrawn_at=None)
-    rows.filter(algorithm__in=used).update(unused_at=None)
-    rows.filter(unused_at=None).exclude(algorithm__in=used).update(unused_at=now)
+    now, live, used = clock.now(), list(live_keys()), read({}).used
+    live_keys().filter(algorithm__in=used).update(unused_at=None)
+    live_keys().filter(unused_at=None).exclude(algorithm__in=used).update(unused_at=now)
     over = [row.pk for row in live if is_over(row, live, now)]
-    return rows.filter(Q(pk__in=over) | Q(unused_at__lte=now - KEEP)).delete()[0]
+    ready = live_keys().filter(Q(pk__in=over) | Q(unused_at__lte=now - KEEP))
+    ready.update(retired_at=now, private="")
+    oldest = LoginSession.objects.filter(is_live(now)).aggregate(at=Min("begun_at"))["at"] or now
+    retired = SigningKey.objects.filter(withdrawn_at=None, retired_at__lte=oldest)
+    return retired.delete()[0]
 
 
-def _live() -> list[SigningKey]:
-    return list(SigningKey.objects.filter(withdrawn_at=None).order_by("number"))
+def live_keys() -> QuerySet[SigningKey]:
+    """Return the keys that are neither withdrawn nor retired, in the order of their numbers."""
+    return SigningKey.objects.filter(withdrawn_at=None, retired_at=None).order_by("number")
 
 
 def _open(row: SigningKey) -> Signer:

@@ -13,9 +13,10 @@ class SigningKey(models.Model):
         create the next key.
     ``public``: the published JWK.
     ``kid``: the thumbprint of ``public``.
-    ``private``: the encrypted private key. It is emptied when the key is withdrawn, so that the key
-        cannot sign again.
+    ``private``: the encrypted private key. It is emptied when the key is withdrawn or retired, so
+        that the key cannot sign again.
     ``unused_at``: when ``keyring.prune`` found that its algorithm is no longer in use.
+    ``retired_at``: when ``keyring.prune`` found that every token that it signed has expired.
     """
 
     number = models.PositiveIntegerField(primary_key=True)
@@ -27,6 +28,7 @@ class SigningKey(models.Model):
     signs_at = models.DateTimeField()
     withdrawn_at = models.DateTimeField(null=True)
     unused_at = models.DateTimeField(null=True)
+    retired_at = models.DateTimeField(null=True)
 
     def __str__(self) -> str:
         return self.kid

@@ -5,6 +5,7 @@ nobody accepts one for another (RFC 8725 section 3.11).
 """
 
 import json
+from collections.abc import Callable
 from functools import lru_cache
 from typing import Any, NamedTuple
 
@@ -47,8 +48,12 @@ def sign(claims: dict[str, Any], typ: str, key: Signer) -> str:
     return f"{signed}.{crypto.encode(_signature(key, signed.encode()))}"
 
 
-def verified(token: str, typ: str) -> tuple[Verifier, dict[str, Any]]:
+def verified(
+    token: str, typ: str, find: Callable[[str], Verifier | None] = keyring.find_key
+) -> tuple[Verifier, dict[str, Any]]:
     """Return the key that has signed ``token``, and the claims.
+
+    ``find``: returns the key with a ``kid``, or None if tokens of this type must not have it.
 
     The header must be exactly the one that this site writes, so ``crit``, ``jku``, ``x5u`` and
     ``jwk`` are never evaluated (RFC 8725 section 3.10). The key decides the algorithm, not the
@@ -62,7 +67,7 @@ def verified(token: str, typ: str) -> tuple[Verifier, dict[str, Any]]:
     """
     try:
         parts = split(token)
-        key = keyring.find_key(parts.header["kid"])
+        key = find(parts.header["kid"])
         if key is None or parts.header != {"typ": typ, "alg": key.algorithm, "kid": key.kid}:
             raise NotGenuine
         if not is_signed(parts, key.algorithm, key.key):

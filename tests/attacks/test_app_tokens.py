@@ -12,6 +12,7 @@ from accounts.oauth import app_sessions, logout
 from accounts.oauth.clients.models import Client
 from accounts.oauth.models import AppSession, LogoutNotice
 from accounts.sessions import services as sessions
+from accounts.tokens import access, keyring, signatures
 from tests.support.api import call, claims_of, exchange, renew
 from tests.support.apps import connect_app, make_app
 from tests.support.authorize import address
@@ -239,3 +240,30 @@ def test_a_logout_token_is_no_assertion_and_no_proof(alice, receiver, make):
     without_secret = app if isinstance(app, KeyedApp) else KeyedApp(app.client)
     answer = without_secret.post("/oauth/introspect", token="x", client_assertion=token)
     assert (answer.status, answer.error) == (401, "invalid_client")
+
+
+def test_a_retired_key_verifies_nothing_but_hints_and_a_withdrawn_key_not_even_these(
+    app, alice, clock
+):
+    """The attacker has copied the private keys before they were retired."""
+    here, given = signed_in(alice), app.sign_in(browser_of(alice))
+    stolen = [keyring.signer(), keyring.signer("RS256")]
+    keyring.rotate()
+    clock.advance(hours=2)
+    keyring.prune()
+    keyring.forget()
+    fresh = app.refresh(given["refresh_token"])
+
+    def is_hint(token):
+        return "error=" not in here.get(address(app.client, id_token_hint=token))["Location"]
+
+    assert is_hint(given["id_token"])
+    for key in stolen:
+        forged = signatures.sign(claims_of(fresh["access_token"]), access.TYPE, key)
+        assert not is_live(forged)
+        assert app.introspect(forged).body == {"active": False}
+        for typ in (access.TYPE, logout.TYPE, "dpop+jwt"):
+            assert not is_hint(signatures.sign(claims_of(given["id_token"]), typ, key))
+    assert is_live(fresh["access_token"])
+    keyring.rotate(now=True)
+    assert not is_hint(given["id_token"])

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import jwt
 import pytest
+from django.test import Client as Browser
 
 from accounts.activity.services import Actor
 from accounts.oauth.clients import services as clients
@@ -11,9 +12,10 @@ from accounts.oauth.clients.models import Client
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from tests.support.apps import WEB
+from tests.support.authorize import address, result
 from tests.support.oauth_client import browser_of, new_app
 from tests.support.signing import published
-from tests.support.steps import make_user
+from tests.support.steps import make_user, sign_in
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -71,3 +73,31 @@ def test_no_app_refuses_an_id_token_while_two_processes_replace_their_keys(clock
             assert minute < 7 or kid in copies[0]
             used.add(kid)
     assert len(used) == 2
+
+
+def test_hints_of_a_session_of_thirty_days_outlive_their_key(clock):
+    bye = "https://paperless.example.org/bye"
+    app, alice = new_app(is_first_party=True, logout_uris=[bye]), make_user("alice")
+    here = Browser()
+    sign_in(here, "alice", remember="on")
+    hint = app.sign_in(alice.login_sessions.get(is_remembered=True), "openid")["id_token"]
+    key = SigningKey.objects.filter(kid=jwt.get_unverified_header(hint)["kid"])
+    keyring.rotate()
+
+    for _day in range(29):
+        clock.advance(days=1)
+        keyring.prune()
+
+    assert key.get().kid not in published()
+    assert key.get().private == ""
+    asked = address(app.client, id_token_hint=hint, prompt="none")
+    assert "code" in result(here.get(asked))
+    here.get("/oauth/logout", {"id_token_hint": hint, "post_logout_redirect_uri": bye})
+    assert here.get("/oauth/logout")["Location"] == bye
+    assert here.get("/").status_code == 302
+    # No session from the time of the key lives now.
+    keyring.prune()
+    keyring.forget()
+    assert not key.exists()
+    sign_in(here, "alice")
+    assert result(here.get(asked))["error"] == "invalid_request"

@@ -31,7 +31,6 @@ from accounts.ops import health
 from accounts.ops.doctor.findings import Finding, found
 from accounts.ops.health import LOW_BYTES, LOW_SHARE
 from accounts.tokens import keyring
-from accounts.tokens.models import SigningKey
 from accounts.users.models import User
 
 PATH = "/health/doctor"
@@ -178,9 +177,7 @@ def _waiting_mail(_config: Config) -> Iterator[Finding]:
 def _keys(config: Config) -> Iterator[Finding]:
     if not keyring.can_sign():
         yield found("signing_key_unreadable")
-    newest = (
-        SigningKey.objects.filter(withdrawn_at=None, unused_at=None).order_by("-number").first()
-    )
+    newest = keyring.live_keys().filter(unused_at=None).last()
     days = config.signing_key_days
     most = timedelta(days=days) + LATE if days else OLDEST
     if newest and clock.now() - newest.signs_at > most:
