@@ -275,6 +275,7 @@ describe(
         "id kind agent browser system ip": "which browser or app is signed in, and from where",
         "amr auth_time factor_at passkey_at stepped_up_at": "which proofs were shown, and when",
         "begun_at used_at idle_at ends_at ended_at": "when it began, was used and ends",
+        "signed_out_at": "when the person signed out, if an app stays connected",
         "is_remembered ended_by challenged_at": "how long it lasts, and why it ended",
         "scope rotated_at": "what its tokens may do, and when they were renewed",
         "pairwise_subject": "the id by which one app knows the person",

@@ -59,6 +59,7 @@ LABELS: dict[str, str | Promise] = {
     "auth_time": _("Last confirmed"), "factor_at": _("Second factor shown"),
     "passkey_at": _("Passkey shown"), "stepped_up_at": _("Older second factor shown"),
     "begun_at": _("Began"), "idle_at": _("Ends without use"), "ends_at": _("Ends"),
+    "signed_out_at": _("Signed out"),
     "ended_at": _("Ended"), "is_remembered": _("Stays signed in"), "ended_by": _("Ended by"),
     "challenged_at": _("Asked to confirm"), "rotated_at": _("Tokens renewed"),
     "pairwise_subject": _("Your ID at the app"), "until": _("Until"), "saved_at": _("Saved"),

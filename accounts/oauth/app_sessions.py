@@ -1,7 +1,8 @@
 """Creates and ends the sessions of connected apps: one for each sign-in to an app.
 
 Such a session belongs to the browser session from which the user signed in to the app, its parent.
-It ends with its parent, unless the app may stay signed in (the scope ``offline_access``).
+It ends with its parent, and the app is told. If the app may stay connected (``offline_access``),
+only its refresh token remains: its access tokens end, and new ones have another ``sid``.
 """
 
 import uuid
@@ -153,7 +154,7 @@ def end(rows: QuerySet[LoginSession], reason: Event) -> None:
 
 
 def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
-    """End the sessions of apps that belong to ``parents`` and have no refresh token.
+    """End the sessions of apps that belong to ``parents``, or sign those with a refresh token out.
 
     ``parents``: browser sessions that have ended.
 
@@ -161,6 +162,9 @@ def end_children(parents: QuerySet[LoginSession], reason: str) -> None:
     """
     rows = LoginSession.objects.filter(app_session__parent__in=parents.order_by().values("pk"))
     _end(rows, rows.filter(refresh_digest="", ended_at=None), reason)
+    lasting = rows.filter(ended_at=None, signed_out_at=None)
+    logout.post(lasting)
+    lasting.update(signed_out_at=clock.now())
 
 
 @transaction.atomic(savepoint=False)

@@ -83,8 +83,9 @@ def issue(session: LoginSession, client_id: str, scope: Collection[str], nonce: 
         "auth_time": int(session.auth_time.timestamp()),
         "amr": session.amr,
         "acr": session.claimed_acr,
-        "sid": str(session.pk),
     }
+    if not session.signed_out_at:
+        claims["sid"] = str(session.pk)
     if nonce:
         claims["nonce"] = nonce
     token = signatures.sign(claims, TYPE, key)

@@ -105,10 +105,12 @@ DONE = {200, 204}
 def post(rows: QuerySet[LoginSession]) -> None:
     """Write a notice for each of the sessions ``rows`` whose app has a back-channel logout URI.
 
+    An app that has stayed connected after the person signed out has had its notice then.
+
     Call this in the transaction that ends the sessions.
     """
     now, due = (Value(at, DateTimeField()) for at in (clock.now(), clock.now() + REST))
-    told = rows.filter(app_session__isnull=False)
+    told = rows.filter(app_session__isnull=False, signed_out_at=None)
     told = told.exclude(app_session__client__backchannel_logout_uri="").order_by()
     subject = Coalesce("pairwise_subject", "user_id", output_field=UUIDField())
     values = told.values_list("pk", "app_session__client", subject, now, due, Value(0))

@@ -64,7 +64,7 @@ def _read(given: dict[str, str]) -> Request:
     if hint is None or client is None or uris.is_withdrawn(client.pk):
         return {}
     uri, state = given.get("post_logout_redirect_uri", ""), given.get("state", "")
-    asked = {"client": client.pk, "sid": hint["sid"]}
+    asked = {"client": client.pk, "sid": hint.get("sid", "")}
     if uri in client.logout_uris and len(state) <= LONGEST_STATE:
         asked |= {"uri": uri, "state": state}
     return asked
@@ -100,7 +100,7 @@ def _stored(request: HttpRequest) -> Request:
 
 def _is_from(asked: Request, session: LoginSession) -> bool:
     """Return whether the person signed in to the app from the browser session ``session``."""
-    if not asked:
+    if not asked.get("sid"):
         return False
     rows = AppSession.objects.filter(client=asked["client"], parent=session)
     # After a person has disconnected the app, it must not sign the person out without asking.

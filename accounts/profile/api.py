@@ -124,7 +124,7 @@ def own_profile(text: str) -> bytes | None:
     token, query = tokens.verified(text), _query()
     if query is None or not may_read(token.scope):
         return None
-    rows = query.rows(id=token.sid, subject=token.subject, now=clock.now())
+    rows = query.rows(**token.owner, now=clock.now())
     if not rows:
         raise InvalidToken
     return _rendered(query, rows)

@@ -28,12 +28,24 @@ def is_live(now: datetime | P) -> models.Q:
     return models.Q(ended_at=None, idle_at__gt=now, ends_at__gt=now)
 
 
+# The UUID version of the ``sid`` that :func:`other_sid` returns for an id (RFC 9562 section 5.8).
+SIGNED_OUT = 8
+
+
+def other_sid(sid: uuid.UUID) -> uuid.UUID:
+    """Return the ``sid`` after the sign-out for the one before it, and the other way round.
+
+    The two differ in the version of the UUID, so that no table relates them.
+    """
+    return uuid.UUID(int=sid.int ^ (4 ^ SIGNED_OUT) << 76)
+
+
 class LoginSession(models.Model):
     """A session: a browser or API client in which a user is signed in.
 
     All refresh tokens of an API client belong to one session (see ``tokens.families``).
 
-    ``id``: public, because tokens contain it as ``sid``.
+    ``id``: public, because tokens contain it as ``sid``, until ``signed_out_at``.
     ``auth_time``: the time at which the user last authenticated (OpenID Connect Core, section 2).
     ``amr``: the methods with which the user authenticated.
     """
@@ -90,6 +102,9 @@ class LoginSession(models.Model):
     refresh_digest = models.CharField(max_length=64, blank=True, default="")
     former_digest = models.CharField(max_length=64, blank=True, default="")
     rotated_at = models.DateTimeField(null=True)
+    # For apps that stay connected: when the browser session ended from which the user signed in to
+    # the app. The app was told then that the session with this id as ``sid`` has ended.
+    signed_out_at = models.DateTimeField(null=True)
     # The thumbprint of the key to which its tokens are bound (RFC 9449); empty if they are not.
     dpop_thumbprint = models.CharField(max_length=43, blank=True, default="")
     # The ``sub`` of its tokens (:attr:`subject`); None if it is the id of the user.
@@ -125,6 +140,11 @@ class LoginSession(models.Model):
     def device(self) -> Device:
         """The device that signed in."""
         return Device(self.browser, self.system)
+
+    @property
+    def sid(self) -> uuid.UUID:
+        """The ``sid`` of its access tokens."""
+        return other_sid(self.pk) if self.signed_out_at else self.pk
 
     @property
     def subject(self) -> uuid.UUID:

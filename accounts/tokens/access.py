@@ -16,7 +16,7 @@ from rest_framework_simplejwt.exceptions import ExpiredTokenError, TokenBackendE
 
 from accounts.common import clock, secrets
 from accounts.common.config import LONGEST_ACCESS_TOKEN
-from accounts.sessions.models import LoginSession
+from accounts.sessions.models import SIGNED_OUT, LoginSession, other_sid
 from accounts.tokens import keyring, scopes
 from accounts.tokens.keyring import FIRST_ALGORITHM, Verifier
 from accounts.tokens.signatures import NotGenuine, sign, verified
@@ -172,7 +172,7 @@ class AccessToken(tokens.AccessToken):
             "exp": min(now + settings.AUTHSITE.access_token_seconds, ends_at),
             "iat": now,
             "nbf": now,
-            "sid": str(session.pk),
+            "sid": str(session.sid),
             "scope": scopes.written(scope),
             # If the clock was set back, the session is from the future, and a token must not be.
             "auth_time": min(now, int(session.auth_time.timestamp())),
@@ -214,9 +214,12 @@ class AccessToken(tokens.AccessToken):
         return uuid.UUID(self["sub"])
 
     @property
-    def sid(self) -> uuid.UUID:
-        """The id of the session that the token belongs to."""
-        return uuid.UUID(self["sid"])
+    def owner(self) -> dict[str, Any]:
+        """The arguments for :func:`families.find_family` to find the session of the token."""
+        sid = uuid.UUID(self["sid"])
+        is_signed_out = sid.version == SIGNED_OUT
+        family = other_sid(sid) if is_signed_out else sid
+        return {"id": family, "subject": self.subject, "is_signed_out": is_signed_out}
 
     @property
     def key(self) -> str:

@@ -19,7 +19,17 @@ import uuid
 from datetime import timedelta
 
 from django.conf import settings
-from django.db.models import Case, Exists, F, OuterRef, QuerySet, When
+from django.db.models import (
+    BooleanField,
+    Case,
+    Exists,
+    ExpressionWrapper,
+    F,
+    OuterRef,
+    Q,
+    QuerySet,
+    When,
+)
 from django.db.models.functions import Coalesce, Least
 
 from accounts.activity import events
@@ -87,8 +97,10 @@ def _live() -> QuerySet[LoginSession]:
 
 
 def live_of_subject() -> QuerySet[LoginSession]:
-    """Return a query for the live family ``P("id")``, if ``P("subject")`` is its ``sub``."""
-    return _live().alias(about=Coalesce("pairwise_subject", "user_id")).filter(about=P("subject"))
+    """Return a query for the session of an access token: see :func:`find_family`."""
+    is_signed_out = ExpressionWrapper(Q(signed_out_at__isnull=False), BooleanField())
+    rows = _live().alias(about=Coalesce("pairwise_subject", "user_id"), is_out=is_signed_out)
+    return rows.filter(about=P("subject"), is_out=P("is_signed_out"))
 
 
 _LIVE, _LIVE_OF_SUBJECT = OwnedQuery(_live), OwnedQuery(live_of_subject)
@@ -105,7 +117,7 @@ _ROTATE = PreparedUpdate(
     returning=(
         *("id", "user_id", "kind", "amr", "auth_time", "factor_at", "stepped_up_at"),
         *("idle_at", "ends_at", "scope", "dpop_thumbprint", "pairwise_subject"),
-        *("used_at", "rotated_at"),
+        *("used_at", "rotated_at", "signed_out_at"),
     ),
     refresh_digest=P("next"),
     former_digest=F("refresh_digest"),
@@ -117,12 +129,16 @@ _ROTATE = PreparedUpdate(
 )
 
 
-def find_family(family: uuid.UUID, subject: uuid.UUID) -> LoginSession | None:
+def find_family(*, id: uuid.UUID, subject: uuid.UUID, is_signed_out: bool) -> LoginSession | None:
     """Return the live family with this id if the ``sub`` of its tokens is ``subject``, else None.
 
     The same query loads the user and the user's groups.
+
+    ``is_signed_out``: whether the token was issued after the person had signed out. Otherwise, and
+        if the person has signed out since, the token has ended and the result is None.
     """
-    return _LIVE_OF_SUBJECT.first(id=family, subject=subject, now=clock.now())
+    values = {"id": id, "subject": subject, "is_signed_out": is_signed_out}
+    return _LIVE_OF_SUBJECT.first(**values, now=clock.now())
 
 
 def of(token: str) -> LoginSession | None:

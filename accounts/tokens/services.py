@@ -253,7 +253,7 @@ def read(
         TokenExpired: the token is genuine but has expired, and ``tells_expired`` is set.
     """
     token = verified(text, audiences, **options)
-    session = families.find_family(token.sid, token.subject)
+    session = families.find_family(**token.owner)
     if session is None:
         raise InvalidToken
     return token, session
@@ -296,7 +296,7 @@ def family_of_access(text: str, audiences: tuple[str, ...] | None = None) -> Log
         token = AccessToken(text, audiences=audiences, takes_expired=True)
     except TokenError:
         return None
-    return families.find_family(token.sid, token.subject)
+    return families.find_family(**token.owner)
 
 
 def authenticate_by_password(login: str, password: str, client: ClientInfo) -> User:

@@ -67,7 +67,7 @@ def test_a_refresh_token_that_was_replaced_ends_the_session(app, alice, clock):
     assert alice.activity.filter(kind="token_reused").count() == 1
 
 
-def test_signing_out_ends_tokens_without_offline_access_at_once(app, alice):
+def test_signing_out_ends_all_tokens_but_refresh_tokens_with_offline_access_at_once(app, alice):
     browser = browser_of(alice)
     staying, leaving = app.sign_in(browser), app.sign_in(browser, "openid")
     elsewhere = app.sign_in(browser_of(alice), "openid")
@@ -75,8 +75,15 @@ def test_signing_out_ends_tokens_without_offline_access_at_once(app, alice):
     sessions.revoke(browser)
 
     tokens = [given["access_token"] for given in (staying, leaving, elsewhere)]
-    assert [is_live(token) for token in tokens] == [True, False, True]
-    assert app.refresh(staying["refresh_token"]).status == 200
+    assert [is_live(token) for token in tokens] == [False, False, True]
+    renewed = app.refresh(staying["refresh_token"])
+    assert is_live(renewed["access_token"])
+    assert not is_live(tokens[0])
+    # The app has been told that this session has ended.
+    assert claims_of(renewed["access_token"])["sid"] != claims_of(tokens[0])["sid"]
+    assert app.introspect(tokens[0]).body == {"active": False}
+    app.revoke(tokens[0])
+    assert app.introspect(renewed["access_token"])["active"]
 
 
 def test_many_sign_ins_of_a_browser_do_not_end_the_session_of_an_app_on_a_phone(app, alice, clock):

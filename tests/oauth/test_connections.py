@@ -17,6 +17,7 @@ from accounts.users.models import User
 from accounts.users.services import AccountChanged
 from tests.support.api import call, get_tokens
 from tests.support.apps import asked_for, change, connect_app, is_live, make_app, register, the_app
+from tests.support.authorize import address, result
 from tests.support.invitations import superuser
 from tests.support.oauth_client import HERE, App, browser_of
 from tests.support.signin import set_up
@@ -158,6 +159,14 @@ def test_an_app_is_listed_and_disconnected_after_a_page_that_says_what_ends(brow
     done = browser.post(f"{APPS}{app.pk}/", follow=True).text
     assert "Paperless was disconnected." in done
     assert "No apps are connected" in done
+
+
+def test_a_first_party_app_that_nobody_asked_about_is_listed_as_staying_connected(browser):
+    app = make_app("Wiki", is_first_party=True, scope="openid offline_access")
+
+    assert "code" in result(browser.get(address(app, scope="openid offline_access")))
+
+    assert "stays connected after you sign out" in browser.get(APPS).text
 
 
 def test_the_api_lists_and_disconnects_apps(alice):

@@ -15,7 +15,7 @@ from django.test.utils import CaptureQueriesContext
 from accounts.activity.services import Actor
 from accounts.common import http_client, metrics
 from accounts.common.signals import credentials_changed
-from accounts.oauth import app_sessions, connections, logout
+from accounts.oauth import app_sessions, connections, id_tokens, logout
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.models import Client
 from accounts.oauth.logout import Program, measure
@@ -259,6 +259,25 @@ def test_whatever_ends_a_session_writes_one_notice_for_its_app(alice, end):
     end(alice, browser, app)
 
     assert waiting() == {session.pk}
+
+
+def test_an_app_that_stays_connected_is_told_of_the_sign_out_once(alice):
+    browser, app = browser_of(alice), told_at(URI)
+    session = connect_app(browser, app, is_offline=True)
+    sessions.revoke(browser)
+    assert waiting() == {session.pk}
+    session.refresh_from_db()
+    assert session.is_live
+    later = id_tokens.issue(session, app.pk, ["openid"], "")
+    assert "sid" not in claims_of(later)
+    assert asks(asked(signed_in(alice), id_token_hint=later))
+    LogoutNotice.objects.all().delete()
+
+    connections.disconnect(alice, app.pk, Actor())
+
+    session.refresh_from_db()
+    assert not session.is_live
+    assert not waiting()
 
 
 def test_a_rolled_back_sign_out_writes_no_notice(alice):
