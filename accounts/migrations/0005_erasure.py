@@ -12,6 +12,8 @@ class Widen(migrations.AlterField):
 
 
 class Migration(migrations.Migration):
+    old_nodes = "Few rows are in the indexes. Reading five million events takes two seconds."
+
     dependencies = [
         ("accounts", "0004_exports"),
     ]

@@ -4,6 +4,8 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    old_nodes = "They only compare the version. A browser without one is new to them."
+
     dependencies = [
         ("accounts", "0005_erasure"),
     ]

@@ -2,6 +2,8 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    old_nodes = "Each value of the indexed column is NULL."
+
     dependencies = [
         ("accounts", "0006_known_browsers_by_name"),
     ]

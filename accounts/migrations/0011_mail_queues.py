@@ -4,6 +4,8 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    old_nodes = "The outbox is small: the row of a sent email is deleted."
+
     dependencies = [
         ("accounts", "0010_stopped_by"),
     ]

@@ -2,6 +2,8 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
+    old_nodes = "They only ask whether the browser reports another value."
+
     dependencies = [
         ("accounts", "0011_mail_queues"),
     ]

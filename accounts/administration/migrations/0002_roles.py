@@ -38,6 +38,8 @@ def make_groups(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
+    old_nodes = "It adds three groups with at most four permissions."
+
     dependencies = [
         ("accounts", "0001_initial"),
         ("administration", "0001_initial"),

@@ -13,6 +13,7 @@ def remove(apps, schema_editor):
 
 
 class Migration(migrations.Migration):
+    old_nodes = "It changes rows only when it is undone."
     # Not in the initial migration: PostgreSQL does not drop a table in the transaction that has
     # deleted rows to which its own rows refer.
     dependencies = [
