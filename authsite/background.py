@@ -10,15 +10,24 @@ from accounts.common import logs
 from accounts.common.background import Background
 from accounts.exports import services as exports
 from accounts.mail import services as mail
+from accounts.ops import migrations
 from accounts.passwords import mix
 
 
 def start() -> None:
     """Configure the log, and start the threads for emails, exports, hashes and logout notices.
 
-    If Redis does not answer, log a warning.
+    The threads wait until the database is migrated. If Redis does not answer, log a warning.
     """
     logs.configure(settings.LOGGING)
+    migrations.wait(_start_threads)
+    if settings.AUTHSITE.redis_url:
+        from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
+
+        redis_store.look_at_start()
+
+
+def _start_threads() -> None:
     mail.start()
     exports.start()
     Background("authsite.hash_mix", mix.refresh).start()
@@ -26,7 +35,3 @@ def start() -> None:
         from accounts.oauth.logout import Starter  # noqa: PLC0415 only if it is installed
 
         Starter("authsite.logout_notices").start()
-    if settings.AUTHSITE.redis_url:
-        from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
-
-        redis_store.look_at_start()

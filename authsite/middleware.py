@@ -21,6 +21,7 @@ from django.core.exceptions import DisallowedHost
 from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.signals import request_finished
+from django.db import OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
 from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, resolve
@@ -32,6 +33,7 @@ from accounts.activity.notices import combine_mails
 from accounts.common.client_info import behind_proxies, parse_ip
 from accounts.common.key_text import PATTERN
 from accounts.common.localization import spoken, zone
+from accounts.ops import migrations
 from accounts.tokens import dpop
 from authsite.errors import FAILED, api_refusal, as_public_error, is_call, public_error, refuse
 from authsite.serving.capacity import LONGEST_LENGTH
@@ -156,7 +158,7 @@ class ClientMiddleware(Middleware):
 
 
 class GateMiddleware(Middleware):
-    """Refuses requests that the site does not serve, with status 400, 405 or 413.
+    """Refuses requests that the site does not serve, with status 400, 405, 413 or 503.
 
     A URL that contains an API key or a secret of an app is refused, because URLs are stored in
     histories, logs and referrers (ASVS 14.2.1).
@@ -179,6 +181,8 @@ class GateMiddleware(Middleware):
             _check_host(request.META.get("HTTP_HOST"))
             # Raises DisallowedHost. CommonMiddleware checks the host of pages, not of API calls.
             request.get_host()
+            if migrations.is_waiting():
+                raise OperationalError("waiting for migrations")
         if PATTERN.search(unquote(request.get_full_path()).lower()):
             return refuse(request, HttpResponse("A key has no place in an address.", status=400))
         return self.get_response(request)

@@ -16,6 +16,7 @@ from tests.support.proxies import DEPLOY, NAME
 from tests.support.site import ROOT
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.*"))
+SERVICES = ["authsite", "authsite-migrate", "authsite-prune"]
 # systemd's exposure level, of at most 10; a service without hardening has 9.6.
 MOST_EXPOSED = 2.0
 
@@ -32,8 +33,8 @@ def units(tmp_path):
     """Return a folder with the units as installed, but with this checkout and this user."""
     for unit in UNITS:
         text = unit.read_text().replace("/opt/authsite", str(ROOT)).replace("User=authsite", "")
-        services = ["authsite", "authsite-prune"] if unit.suffix == ".conf" else []
-        for service in services[: 1 if unit.name == "tls.conf" else 2]:
+        services = SERVICES if unit.suffix == ".conf" else []
+        for service in services[: 1 if unit.name == "tls.conf" else None]:
             (tmp_path / f"{service}.service.d").mkdir(exist_ok=True)
             (tmp_path / f"{service}.service.d" / unit.name).write_text(text)
         if not services:
@@ -45,9 +46,9 @@ def test_systemd_verifies_every_unit_without_warnings(units):
     assert systemd_analyze("verify", *sorted(units.glob("authsite*.*r"))) == ""
 
 
-@pytest.mark.parametrize("service", ["authsite.service", "authsite-prune.service"])
+@pytest.mark.parametrize("service", SERVICES)
 def test_systemd_services_are_hardened(units, service):
-    told = systemd_analyze("security", "--offline=true", "--no-pager", units / service)
+    told = systemd_analyze("security", "--offline=true", "--no-pager", units / f"{service}.service")
 
     level = re.search(r"exposure level for \S+: ([0-9.]+)", told)
     assert level, told

@@ -161,7 +161,7 @@ def test_health_reports_missing_migrations_a_lost_encryption_key_and_late_mails(
     assert {name: check() for name, check in checks.items()} == WELL
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_migrations WHERE app = 'accounts' AND name LIKE '0001%'")
-    assert checks["migrations"]() == "fails"
+    assert checks["migrations"]() == "waiting"
 
     keyring.signer()
     assert checks["signing_key"]() == "ok"

@@ -1,16 +1,51 @@
-"""A migration on PostgreSQL waits for a table without making others wait."""
+"""One process migrates at a time, nodes wait for it, and nobody waits for a table for long."""
 
 import psycopg
 import pytest
 
 from tests.support import dumps
-from tests.support.site import Site
+from tests.support.nodes import POSTGRES_PROVED, database
+from tests.support.process import LATER_SECONDS, within
+from tests.support.site import Site, together
+from tests.support.steps import CONFIRM, code_in, sign_up, sql
 
-pytestmark = [pytest.mark.postgres, pytest.mark.proof]
 # Changed by a migration after 1.0.0.
 TABLE = "accounts_pendingsignup"
+READY = "/health/ready"
 
 
+@pytest.mark.parametrize("engine", POSTGRES_PROVED)
+def test_processes_that_migrate_at_once_take_turns(request, engine, tmp_path):
+    site = Site(data_dir=tmp_path, migrate=False, **database(request, engine))
+
+    together(3, lambda _: site.manage("migrate", "--verbosity", "0"))
+
+    assert "[ ]" not in site.manage("showmigrations")
+
+
+def test_a_node_waits_for_its_migrations_and_runs_on_a_database_that_is_newer():
+    with Site() as site:
+        sql(site, "INSERT INTO django_migrations VALUES (NULL, 'accounts', '9999_newer', '')")
+        assert site.client().get(READY).status == 200
+        site.stop()
+        sql(site, "DELETE FROM django_migrations WHERE name = '0013_imported_file'")
+        sql(site, "DROP TABLE accounts_importedfile")
+
+        site.start()
+        refused, login = site.client().get(READY), site.client().get("/accounts/login/")
+        assert (refused.status, refused.json()["migrations"]) == (503, "waiting")
+        assert (login.status, login.headers["Retry-After"]) == (503, "5")
+        assert "Waiting for 1 migrations" in site.log()
+
+        site.manage("migrate", "--verbosity", "0")
+        assert within(LATER_SECONDS, lambda: site.client().get(READY).status == 200)
+        bob = site.client()
+        sign_up(bob, "bob")
+        assert bob.post(CONFIRM, {"code": code_in(site.wait_for_mail(to="bob@"))}).location == "/"
+
+
+@pytest.mark.postgres
+@pytest.mark.proof
 def test_a_migration_that_waits_for_a_transaction_names_it_gives_up_and_can_be_repeated(
     postgres, tmp_path
 ):

@@ -1,10 +1,15 @@
-"""``migrate``: Django's command, which on PostgreSQL makes no request wait for long.
+"""``migrate``: Django's command, which one process at a time runs, and no request waits for long.
 
 A statement that changes a table waits for every transaction that uses the table, and all later
 queries wait behind that statement. Therefore a migration gives up its wait after two seconds, and
 begins again after a pause. What was not finished is rolled back.
 """
 
+import fcntl
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
 from time import monotonic, sleep
 from typing import Any
 
@@ -16,13 +21,16 @@ from accounts.common.database import code_of
 
 LOCK_TIMEOUT = "2s"
 PAUSE_SECONDS = 5.0
+TURN_SECONDS = 1.0
 # PostgreSQL's error code of a wait that took longer than ``lock_timeout``.
 LOCK_NOT_AVAILABLE = "55P03"
 OLDEST = """
 SELECT pid, round(extract(epoch FROM now() - xact_start)), left(query, 80) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
-ORDER BY xact_start LIMIT 1
+AND query <> %s ORDER BY xact_start LIMIT 1
 """
+# In a transaction, because PgBouncer may give each transaction another session.
+TAKE_TURN = "SELECT pg_try_advisory_xact_lock(hashtext('authsite: migrate'))"
 
 
 class Command(migrate.Command):
@@ -40,9 +48,13 @@ class Command(migrate.Command):
 
     def handle(self, *args: Any, **options: Any) -> None:
         connection = connections[options["database"]]
-        if connection.vendor != "postgresql":
-            super().handle(*args, **options)
-            return
+        with _turn(connection, self.stderr.write):
+            if connection.vendor == "postgresql":
+                self._migrate_postgresql(connection, *args, **options)
+            else:
+                super().handle(*args, **options)
+
+    def _migrate_postgresql(self, connection: Any, *args: Any, **options: Any) -> None:
         ends = monotonic() + options["wait"]
         while True:
             with connection.cursor() as cursor:
@@ -64,7 +76,46 @@ class Command(migrate.Command):
 
     def _say_who(self, connection: Any) -> None:
         with connection.cursor() as cursor:
-            cursor.execute(OLDEST)
+            cursor.execute(OLDEST, [TAKE_TURN])
             row = cursor.fetchone()
         who = "process {} of PostgreSQL, for {} s: {}".format(*row) if row else "a transaction"
         self.stderr.write(f"\nWaiting for {who}")
+
+
+@contextmanager
+def _turn(connection: Any, say: Callable[[str], object]) -> Iterator[None]:
+    """Wait until no other process migrates this database, and keep others waiting meanwhile."""
+    if connection.vendor == "postgresql":
+        own = connection.copy()
+        own.set_autocommit(False)
+        try:
+            with own.cursor() as cursor:
+                cursor.execute("SET LOCAL idle_in_transaction_session_timeout = 0")
+                _wait(lambda: cursor.execute(TAKE_TURN).fetchone()[0], say)
+                yield
+        finally:
+            own.close()
+    elif connection.is_in_memory_db():
+        yield
+    else:
+        folder = os.open(Path(connection.settings_dict["NAME"]).parent, os.O_RDONLY)
+        try:
+            _wait(lambda: _locks(folder), say)
+            yield
+        finally:
+            os.close(folder)
+
+
+def _locks(folder: int) -> bool:
+    try:
+        fcntl.flock(folder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    return True
+
+
+def _wait(is_free: Callable[[], bool], say: Callable[[str], object]) -> None:
+    if not is_free():
+        say("Waiting for another process that migrates this database")
+        while not is_free():
+            sleep(TURN_SECONDS)

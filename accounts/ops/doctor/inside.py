@@ -18,7 +18,7 @@ from django.contrib.auth.decorators import login_not_required
 from django.core import signing
 from django.core.mail import mailers
 from django.db import DatabaseError, connection
-from django.db.migrations.loader import MigrationLoader
+from django.db.migrations.recorder import MigrationRecorder
 from django.db.models import Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -30,6 +30,7 @@ from accounts.mail import services as mail
 from accounts.ops import health
 from accounts.ops.doctor.findings import Finding, found
 from accounts.ops.health import LOW_BYTES, LOW_SHARE
+from accounts.ops.migrations import missing
 from accounts.tokens import keyring
 from accounts.users.models import User
 
@@ -93,12 +94,10 @@ def check(config: Config) -> Iterator[Finding]:
     except DatabaseError as error:
         yield found("database_down", type(error).__name__)
         return
-    migrations = MigrationLoader(connection)
-    applied = (migrations.applied_migrations or {}).keys()
-    if missing := migrations.disk_migrations.keys() - applied:
-        yield found("migrations_missing", len(missing))
+    if count := missing():
+        yield found("migrations_missing", count)
         return
-    if health.has_left_provider(applied):
+    if health.has_left_provider(MigrationRecorder(connection).applied_migrations()):
         yield found("provider_left")
     for check in (_database, _waiting_mail, _keys, _people, _daily_job):
         yield from _run(check.__name__.strip("_").replace("_", " "), check, config)
