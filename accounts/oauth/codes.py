@@ -90,7 +90,10 @@ def get(
 ) -> AuthorizationCode:
     """Return the row of ``code`` if it was issued to ``client``, even if it was already used.
 
-    A device code has no redirect URI and no challenge.
+    ``redirect_uri``: empty for a device code.
+    ``code_challenge``: the challenge for the verifier; empty without a verifier. A code without a
+        challenge is not returned for a verifier: the request of the app had a challenge, so
+        somebody else has removed it (RFC 9700 section 4.8.2).
 
     Raises:
         OAuthError: ``invalid_grant``: the code is unknown, or the client, the redirect URI or the
@@ -136,8 +139,11 @@ def redeem(held: AuthorizationCode, info: ClientInfo, key: str = "") -> str:
 
 
 def code_challenge_of(verifier: str) -> str:
-    """Return the challenge for ``verifier`` by the method S256 (RFC 7636 section 4.2)."""
-    return crypto.encode(sha256(verifier.encode()).digest())
+    """Return the challenge for ``verifier`` by the method S256 (RFC 7636 section 4.2).
+
+    Without a verifier, there is no challenge: both are empty.
+    """
+    return crypto.encode(sha256(verifier.encode()).digest()) if verifier else ""
 
 
 @transaction.atomic

@@ -122,9 +122,10 @@ class UnreadRequest(models.Model):
 class AuthorizationCode(models.Model):
     """An authorization code, or a device code that a person has allowed. Only its digest is stored.
 
-    A device code has no redirect URI and no challenge. It is therefore useless as an authorization
-    code, and the other way round.
+    A device code has no redirect URI. It is therefore useless as an authorization code, and the
+    other way round.
 
+    ``code_challenge``: empty if the request had none.
     ``version``: the ``credential_version`` of the user when the code was issued.
     ``session``: the browser session in which the user agreed.
     ``given``: the session that the app got for the code, or None.
@@ -153,7 +154,7 @@ class AuthorizationCode(models.Model):
     @property
     def is_of_device(self) -> bool:
         """Whether this is a device code."""
-        return not self.code_challenge
+        return not self.redirect_uri
 
 
 class AppSession(models.Model):

@@ -111,6 +111,7 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
     """
     _check_values(given)
     scope, audience = access_of(client, given)
+    _check_challenge(client, given, scope)
     return AuthorizationRequest(
         client=client,
         redirect_uri=check_redirect_uri(client, given.get("redirect_uri", "")),
@@ -118,7 +119,7 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         audience=audience,
         state=given.get("state", ""),
         nonce=given.get("nonce", ""),
-        code_challenge=given["code_challenge"],
+        code_challenge=given.get("code_challenge", ""),
         dpop_jkt=given.get("dpop_jkt", ""),
         prompts=_prompts(given.get("prompt", "")),
         max_age=min(int(given["max_age"]), LONGEST_AGE) if "max_age" in given else None,
@@ -151,9 +152,6 @@ def access_of(client: Client, given: Mapping[str, str]) -> tuple[str, str]:
 def _check_values(given: Mapping[str, str]) -> None:
     """Check the parameters that can have few values, or only those of one form.
 
-    Every app needs a challenge made with S256 (RFC 9700 section 2.1.1). The default method is
-    ``plain``, whose challenge is the verifier (RFC 7636 section 4.3).
-
     Raises:
         OAuthError: a parameter is missing or malformed, asks for another flow, or is not supported.
     """
@@ -162,11 +160,28 @@ def _check_values(given: Mapping[str, str]) -> None:
             raise OAuthError(error, f"The parameter {name} is not supported.")
     if required(given, "response_type") != "code":
         raise OAuthError("unsupported_response_type", "The response_type must be code.")
-    for name in ("code_challenge", "code_challenge_method"):
-        required(given, name)
     for name, (form, words) in _FORMS.items():
         if name in given and not re.fullmatch(form, given[name], re.ASCII):
             raise OAuthError("invalid_request", f"The {name} must {words}.")
+
+
+def _check_challenge(client: Client, given: Mapping[str, str], scope: str) -> None:
+    """Check that the app can detect an authorization code that an attacker gives it.
+
+    It does so by PKCE, or by the ``nonce`` in the ID token (RFC 9700 section 2.1.1). The default
+    method of PKCE is ``plain``, whose challenge is the verifier (RFC 7636 section 4.3).
+
+    Raises:
+        OAuthError: the request has no challenge by S256. ``client`` needs one, or the request has
+            no nonce, or its tokens include no ID token.
+    """
+    names = ("code_challenge", "code_challenge_method")
+    if client.requires_pkce or any(name in given for name in names):
+        for name in names:
+            required(given, name)
+    elif "nonce" not in given or "openid" not in scope.split():
+        sentence = "A request without a code_challenge needs a nonce and the scope openid."
+        raise OAuthError("invalid_request", sentence)
 
 
 def _unknown() -> OAuthError:

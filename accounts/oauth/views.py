@@ -211,6 +211,8 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
         return _authorize_pushed(request, client, parameters(data)["request_uri"])
     redirect_uri = requests.check_redirect_uri(client, requests.single(data, "redirect_uri"))
     try:
+        if client.requires_par:
+            raise OAuthError("invalid_request", "The client must push its requests (RFC 9126).")
         asked = requests.read(client, parameters(data))
     except OAuthError as error:
         if not client.is_verified:  # a link to this site could lead anywhere (RFC 9700 4.11.2)

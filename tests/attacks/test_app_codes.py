@@ -14,6 +14,7 @@ from accounts.users.models import User
 from tests.support.api import claims_of, get_tokens
 from tests.support.api_jwt import basic
 from tests.support.apps import WEB
+from tests.support.authorize import CHALLENGE, VERIFIER
 from tests.support.oauth_client import FORM, App, audience, browser_of, is_live, new_app, set_client
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import mail_to, make_user
@@ -98,6 +99,26 @@ def test_a_code_without_a_challenge_cannot_be_redeemed_with_or_without_a_verifie
     challenge = AuthorizationCode.objects.exclude(pk=stored.pk).get().code_challenge
     assert app.redeem(other, code_verifier=challenge).error == "invalid_grant"
     assert apps_sessions() == 0
+
+
+def test_a_challenge_that_was_removed_from_a_request_or_a_verifier_is_noticed(browser):
+    """The attack is known as PKCE downgrade (RFC 9700 section 4.8.2)."""
+    app = new_app(requires_pkce=False)
+
+    for challenge, verifiers in ((CHALLENGE, ("", "b" * 43)), ("", (VERIFIER, "b" * 43))):
+        code = app.code(browser, code_challenge=challenge)
+        for verifier in verifiers:
+            assert app.redeem(code, code_verifier=verifier).error == "invalid_grant"
+    plain = app.code(browser, code_challenge="")
+    assert new_app("Wiki", requires_pkce=False).redeem(plain, code_verifier="").status == 400
+    set_client(app, requires_pkce=True)
+    assert app.redeem(plain, code_verifier="").error == "invalid_request"
+    assert apps_sessions() == 0
+    set_client(app, requires_pkce=False)
+    first = app.redeem(plain, code_verifier="")
+    assert is_live(first["access_token"])
+    assert app.redeem(plain, code_verifier="").error == "invalid_grant"
+    assert not is_live(first["access_token"]), "a second use ends what the first one gave"
 
 
 def test_a_code_expires_after_code_seconds(app, browser, clock, settings):

@@ -382,6 +382,39 @@ def test_requests_without_s256_or_of_another_flow_get_no_code(settings, app, bro
     assert not AuthorizationCode.objects.exists()
 
 
+def test_without_pkce_a_request_needs_a_nonce_that_the_id_token_repeats(browser):
+    """Otherwise the app could not detect a code that an attacker gives it (code injection)."""
+    app = new_app("Shop", "openid email", requires_pkce=False, is_first_party=True)
+    client, plain = app.client, {"code_challenge": None, "code_challenge_method": None}
+
+    for changes in (
+        *({"nonce": None}, {"nonce": ""}, {"scope": "email"}),
+        *({"code_challenge": CHALLENGE}, {"code_challenge_method": "S256"}),
+    ):
+        answer = browser.get(address(client, **(plain | changes)))
+        assert result(answer)["error"] == "invalid_request", changes
+        pushed = app.post(PAR, **query(client, **(plain | changes)))
+        assert pushed.error == "invalid_request", changes
+    assert not AuthorizationCode.objects.exists()
+
+    answer = browser.get(address(client, **plain, nonce="of alice"))
+    tokens = app.redeem(result(answer)["code"], code_verifier="")
+    assert claims_of(tokens["id_token"])["nonce"] == "of alice"
+
+
+def test_an_app_that_must_push_its_requests_gets_no_code_by_another(browser):
+    app = new_app("Shop", "openid email", requires_par=True, is_first_party=True)
+    client = app.client
+
+    for answer in (browser.get(address(client)), browser.post(AUTHORIZE, query(client))):
+        assert result(answer)["error"] == "invalid_request"
+    assert not AuthorizationRequest.objects.exists()
+
+    uri = app.post(PAR, **query(client))["request_uri"]
+    opened = browser.get(AUTHORIZE, {"client_id": client.pk, "request_uri": uri})
+    assert "code" in result(opened)
+
+
 def test_a_state_that_no_header_can_hold_is_not_sent_back(app, browser):
     for state in ("s" * 8193, "é" * 4097, "a\r\nSet-Cookie: a=b"):
         answer = result(browser.post(AUTHORIZE, query(app, state=state)))

@@ -4,7 +4,7 @@ Their libraries are other people's, and get only the issuer, a client ID and a s
 """
 
 import re
-from urllib.parse import quote, urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import pytest
 from playwright.sync_api import expect
@@ -18,6 +18,7 @@ from tests.support.clients.apps import (
     PublishingShop,
     RefreshingApacheShop,
     Shop,
+    UnchallengedShop,
 )
 from tests.support.journey import Journey
 from tests.support.process import within
@@ -115,6 +116,29 @@ def test_an_app_with_a_key_instead_of_a_secret_or_for_its_tokens_signs_alice_in_
 ):
     with kind("shop.mjs", tmp_path, production).running() as shop:
         signs_in_and_out(Person(production, shop, f"{kind.__name__}-alice".lower()))
+
+
+@pytest.mark.proof
+def test_an_app_without_pkce_refuses_the_code_of_somebody_else(default_site, tmp_path):
+    """Mallory has got a code of alice, and gives it to the app in a browser of mallory's."""
+    with UnchallengedShop("fastapi_shop.py", tmp_path, default_site).running() as shop:
+        alice, mallory = (
+            Person(default_site, shop, f"unchallenged-{name}", has_factor=False)
+            for name in ("alice", "mallory")
+        )
+        page = alice.browser.send(alice.to_site(), login=alice.username, password=PASSWORD)
+        alice.browser = alice.browser.without(SHOP)
+        with pytest.raises(LookupError):
+            alice.browser.send(page, "Allow")
+        stolen = dict(parse_qsl(urlsplit(alice.browser.urls[-1]).query))
+        mallory.to_site()
+        (asked,) = (url for url in mallory.browser.urls if "/oauth/authorize?" in url)
+        state = dict(parse_qsl(urlsplit(asked).query))["state"]
+
+        mallory.at_shop.get(f"/callback?{urlencode(stolen | {'state': state})}")
+
+        assert mallory.at_shop.get("/").location.startswith(default_site.origin)
+        assert mallory.username in mallory.sign_in().text
 
 
 @pytest.mark.proof

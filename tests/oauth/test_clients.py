@@ -109,6 +109,7 @@ def test_a_public_app_gets_no_secret_and_stays_public(browser):
         {"name": "Paper\u202eless"},
         {"homepage": "javascript:alert(1)"},
         {"terms_url": "http://paperless.example.org"},
+        {"is_public": "on", "requires_pkce": ""},
         {"redirect_uris": "http://127.0.0.1/", "is_public": "on", "is_first_party": "on"},
     ],
 )
@@ -188,7 +189,7 @@ def test_a_command_registers_an_app_with_all_that_its_options_say(settings, tmp_
         *("Wiki", "--redirect-uri", f"{APP}/a", f"{APP}/b", "--first-party", "--audience", origin),
         *("--scope", "openid", "profile:read", "--post-logout-uri", f"{APP}/bye", "--dpop"),
         *("--require", "passkey", "--group", "Editors", "--logo", str(logo)),
-        *("--backchannel-logout-uri", private),
+        *("--backchannel-logout-uri", private, "--par", "--no-pkce"),
     )
 
     app = the_app()
@@ -199,6 +200,7 @@ def test_a_command_registers_an_app_with_all_that_its_options_say(settings, tmp_
     assert (app.scope, app.audiences) == ("openid profile:read", [origin])
     assert (app.factor, app.required_group) == ("passkey", group)
     assert (app.is_first_party, app.is_public, app.requires_dpop) == (True, False, True)
+    assert (app.requires_par, app.requires_pkce) == (True, False)
     assert ClientLogo.objects.get(client=app).content == png()
 
 
@@ -239,6 +241,7 @@ def test_a_command_takes_the_sector_from_the_redirect_uris(words, sector):
         ["Wiki", "--redirect-uri", "http://127.0.0.1/"],
         ["Wiki", "--redirect-uri", WEB, "--scope", "admin:write"],
         ["Wiki", "--redirect-uri", WEB, "--group", "Editors"],
+        ["Wiki", "--redirect-uri", WEB, "--public", "--no-pkce"],
         ["Wiki", "--redirect-uri", WEB, "--logo", __file__],
         ["Wiki", "--redirect-uri", WEB, "--jwks", __file__],
         ["Wiki", "--redirect-uri", WEB, "--jwks", "/nowhere"],

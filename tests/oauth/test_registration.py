@@ -54,6 +54,7 @@ def test_an_app_registers_itself_and_is_told_all_that_is_stored(settings):
         "subject_type": "public",
         "id_token_signed_response_alg": "RS256",
         "dpop_bound_access_tokens": False,
+        "require_pkce": True,
     }
     assert (app.scope, app.audiences, app.is_device) == ("openid email", [SERVICE], True)
 

@@ -18,7 +18,10 @@ LIST = "/admin/oauth/client/"
 ADD = f"{LIST}add/"
 WEB = "https://paperless.example.org/callback"
 SCOPE = ["openid", "email"]
-FORM = {"name": "Paperless", "redirect_uris": WEB, "scope": SCOPE, "is_verified": "on"}
+FORM: dict[str, Any] = {
+    **{"name": "Paperless", "redirect_uris": WEB, "scope": SCOPE},
+    **dict.fromkeys(("is_verified", "requires_pkce"), "on"),
+}
 
 
 def register(browser: Browser, **fields: Any) -> Any:

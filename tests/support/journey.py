@@ -59,6 +59,10 @@ class Journey:
         self._clients = {client.origin: client for client in clients}
         self.urls: list[str] = []
 
+    def without(self, origin: str) -> "Journey":
+        """Return the same browser, which cannot reach ``origin``: it raises a ``LookupError``."""
+        return Journey(*(client for client in self._clients.values() if client.origin != origin))
+
     def open(self, url: str) -> Response:
         """Open a page as if its URL was typed, and return the page where this ends."""
         return self._follow("GET", url, None)

@@ -36,8 +36,13 @@ FIELDSETS: Any = (
         {"fields": ("scope", "audiences", "resource", "sector")},
     ),
     (
-        gettext_lazy("Keys of the app"),
-        {"fields": ("jwks", "jwks_uri", "jwks_uri_is_private", "requires_dpop")},
+        gettext_lazy("Requests and keys of the app"),
+        {
+            "fields": (
+                *("requires_pkce", "requires_par"),
+                *("jwks", "jwks_uri", "jwks_uri_is_private", "requires_dpop"),
+            )
+        },
     ),
     (
         gettext_lazy("Signing out"),
@@ -162,6 +167,14 @@ class ClientForm(forms.ModelForm):
             "is_verified": gettext_lazy("You have checked whose app it is."),
             "is_first_party": gettext_lazy(
                 "The app belongs to whoever runs this site, so people aren’t asked for consent."
+            ),
+            "requires_pkce": gettext_lazy(
+                "Switch this off only if the library of the app has no PKCE. Its requests need a "
+                "nonce then."
+            ),
+            "requires_par": gettext_lazy(
+                "The server of the app sends each request here before it sends the person (RFC "
+                "9126)."
             ),
             "requires_dpop": gettext_lazy(
                 "The app proves with each request that it holds a key (RFC 9449), so stolen tokens "

@@ -23,7 +23,10 @@ _FIELDS: dict[str, tuple[str, Any]] = {
     "name": ("client_name", ""),
     "logout_uris": ("post_logout_redirect_uris", []),
     "backchannel_logout_uri": ("backchannel_logout_uri", ""),
+    "requires_par": ("require_pushed_authorization_requests", False),
     "requires_dpop": ("dpop_bound_access_tokens", False),
+    # No standard has a member for this.
+    "requires_pkce": ("require_pkce", True),
     "homepage": ("client_uri", ""),
     "privacy_url": ("policy_uri", ""),
     "terms_url": ("tos_uri", ""),
@@ -85,6 +88,7 @@ def written(client: Client, metadata: dict[str, Any]) -> dict[str, Any]:
         "token_endpoint_auth_method": _method(metadata),
         "id_token_signed_response_alg": id_tokens.algorithm(),
         "dpop_bound_access_tokens": client.requires_dpop,
+        "require_pkce": client.requires_pkce,
         "subject_type": "pairwise" if client.sector else "public",
     }
 

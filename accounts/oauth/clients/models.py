@@ -224,17 +224,19 @@ class Client(models.Model):
         return self.expires_at is not None and self.expires_at <= clock.now()
 
     def clean(self) -> None:
-        """Check the URIs, keys, sector, scopes, audiences, and whether it may skip consent.
+        """Check the URIs, keys, sector, scopes, audiences, and whether it may skip PKCE or consent.
 
         Raises:
             ValidationError: a URI, key, sector, scope or audience is not allowed; there is no
-                redirect URI; the app is first-party although any program could receive what is sent
-                to it (RFC 8252 section 8.6); a self-described app has rights that only an
-                operator can give.
+                redirect URI; a public app does not use PKCE; the app is first-party although any
+                program could receive what is sent to it (RFC 8252 section 8.6); a self-described
+                app has rights that only an operator can give.
         """
         self._check_redirect_uris()
         self._check_called_uris()
         self._check_keys()
+        if self.is_public and not self.requires_pkce:
+            _refuse("requires_pkce", _("Only an app with a secret or a key can do without PKCE."))
         self._check_source()
         self._check_sector()
         self._check_first_party()

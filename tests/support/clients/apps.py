@@ -134,6 +134,18 @@ class BoundShop(Shop):
         return program.replace(module, 'from "./with_dpop.mjs"')
 
 
+class UnchallengedShop(Shop):
+    """The FastAPI app, whose library is not told to use PKCE."""
+
+    def _register(self, site: Any) -> dict[str, str]:
+        return dict(json.loads(site.manage(*APPS[self.name][0], "--no-pkce", "--json")))
+
+    def _program(self) -> str:
+        program, option = super()._program(), ', "code_challenge_method": "S256"'
+        assert option in program
+        return program.replace(option, "")
+
+
 class KeyedShop(Shop):
     """The Express app, which signs with a key instead of sending a secret."""
 
