@@ -18,8 +18,10 @@ class OAuthConfig(AppConfig):
         """Register what the rest of the site needs to know of apps."""
         from accounts.administration import roles
         from accounts.oauth import id_tokens, personal_data  # noqa: F401 describes its tables
+        from accounts.oauth.clients.services import check_development
         from accounts.oauth.connected import ConnectedApps
         from accounts.oauth.requests import hint_of
+        from accounts.ops.doctor import inside
         from accounts.sessions import connected
         from accounts.signin import flow
         from accounts.tokens import keyring
@@ -27,6 +29,7 @@ class OAuthConfig(AppConfig):
         connected.register(ConnectedApps())
         keyring.FURTHER.append(id_tokens.SIGNED)
         flow.register(hint_of)
+        inside.FURTHER.append(check_development)
         roles.register(
             self.label,
             {

@@ -175,10 +175,11 @@ def _must_consent(asked: AuthorizationRequest, user: User) -> bool:
 
     Any program on the device can receive what is sent to an unclaimed redirect URI, so an earlier
     agreement, perhaps with another program, does not count (RFC 8252 section 8.6). It does not
-    count for an app with a metadata document either, because its redirect URIs may have changed.
+    count for an app with a metadata document either, because its redirect URIs may have changed,
+    and not for an app in development, whose developers change what it does.
     """
-    is_document = asked.client.source == Client.Source.DOCUMENT
-    if is_document or not uris.is_claimed(asked.redirect_uri):
+    changes = asked.client.is_development or asked.client.source == Client.Source.DOCUMENT
+    if changes or not uris.is_claimed(asked.redirect_uri):
         return True
     if asked.client.is_first_party:
         return False

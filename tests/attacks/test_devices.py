@@ -322,6 +322,27 @@ def test_every_app_may_register_web_addresses(uri):
         uris.check(uri, is_public=is_public)
 
 
+@pytest.mark.parametrize("uri", [LOOPBACK, "http://localhost/callback"])
+def test_only_an_app_in_development_may_use_localhost_or_with_a_secret_a_loopback_address(uri):
+    with pytest.raises(ValidationError):
+        new_app(redirect_uris=[uri])
+
+    client = new_app(redirect_uris=[uri], is_development=True).client
+
+    for given in (uri, uri.replace("/callback", ":5173/callback")):
+        assert uris.is_registered(client.redirect_uris, given)
+    for other in ("/other", ":5173@mallory.example/callback", ".mallory.example/callback"):
+        assert not uris.is_registered(client.redirect_uris, uri.replace("/callback", other))
+    for changes in (
+        *({"is_first_party": True}, {"source": Client.Source.REGISTRATION}),
+        *({"redirect_uris": [OWN_SCHEME]}, {"redirect_uris": ["http://shop.example.org/"]}),
+    ):
+        for name, value in ({"redirect_uris": [WEB], "is_first_party": False} | changes).items():
+            setattr(client, name, value)
+        with pytest.raises(ValidationError):
+            client.full_clean()
+
+
 @pytest.mark.parametrize(
     "uri", [LOOPBACK, "http://[::1]:4000/", OWN_SCHEME, "org.example.app://callback"]
 )

@@ -91,6 +91,19 @@ def test_a_program_on_a_device_asks_for_consent_each_time(browser, uri):
         assert target(allow(browser, page)).startswith(f"{uri}?code=")
 
 
+def test_an_app_in_development_asks_for_consent_each_time_and_says_so(browser):
+    local = "http://localhost:8080/callback"
+    fields = {"is_development": True, "redirect_uris": ["http://localhost/callback", WEB]}
+    app = new_app("Draft", "openid email", **fields).client
+
+    for uri in (local, WEB, WEB):
+        page = begin(browser, app, redirect_uri=uri)
+        assert "This app is in development" in page.text
+        assert target(allow(browser, page)).startswith(f"{uri}?code=")
+    silent = browser.get(address(app, prompt="none"))
+    assert result(silent)["error"] == "consent_required"
+
+
 def test_a_request_survives_the_sign_in_and_a_second_step(app, alice):
     seed, browser = enrolled(alice), Browser()
     long = "x" * 8000

@@ -191,6 +191,9 @@ def test_a_command_registers_an_app_with_all_that_its_options_say(settings, tmp_
         *("--require", "passkey", "--group", "Editors", "--logo", str(logo)),
         *("--backchannel-logout-uri", private, "--par", "--no-pkce"),
     )
+    draft = add("Draft", "--redirect-uri", "http://localhost/", "--development")["client_id"]
+    assert Client.objects.get(pk=draft).is_development
+    Client.objects.filter(pk=draft).delete()
 
     app = the_app()
     assert answer["client_id"] == app.pk

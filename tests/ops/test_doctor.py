@@ -25,6 +25,7 @@ from accounts.tokens.models import SigningKey
 from accounts.users.models import User
 from authsite import sbom
 from authsite.settings.storage import mailer
+from tests.support.apps import make_app
 from tests.support.doctor import FAULTS
 from tests.support.process import free_port
 from tests.support.signin import set_up
@@ -110,6 +111,7 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "signing_key_unreadable": plant_unreadable_key,
     "signing_key_old": lambda _s, _p: SigningKey.objects.update(signs_at=clock.now() - LONG_AGO),
     "staff_without_factor": lambda _s, _p: make_user("bob", is_staff=True),
+    "apps_in_development": lambda _s, _p: make_app(is_development=True),
     "no_owner": lambda _s, _p: User.objects.update(is_superuser=False),
     "prune_late": plant_expired_code,
     "disk_full": plant_full_disk,

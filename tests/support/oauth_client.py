@@ -105,7 +105,7 @@ def audience() -> str:
 
 
 def new_app(name: str = "Paperless", scope: str = EVERYTHING, **fields: Any) -> App:
-    client = Client(name=name, redirect_uris=[WEB], scope=scope, **fields)
+    client = Client(name=name, scope=scope, **({"redirect_uris": [WEB]} | fields))
     return App(client, clients.create(client, Actor(name="@operator")))
 
 

@@ -207,6 +207,7 @@ def _described(client_id: str, metadata: Any) -> Client:
     if not isinstance(metadata, dict) or metadata.get("client_id") != client_id:
         raise _refused("Its client_id must be its URL.")
     method = metadata.get("token_endpoint_auth_method", "none")
+    is_public = method == "none"
     foreign = {name for name in _URLS & metadata.keys() if not _is_at(metadata[name], client_id)}
     given = {name: value for name, value in metadata.items() if name not in foreign}
     if isinstance(sent := given.get("redirect_uris"), list):
@@ -214,7 +215,7 @@ def _described(client_id: str, metadata: Any) -> Client:
             uri
             for uri in sent
             if isinstance(uri, str)
-            and uris.may_register(uri, is_public=method == "none", may_be_localhost=True)
+            and uris.may_register(uri, is_public=is_public, may_be_localhost=is_public)
         ]
     try:
         client = client_metadata.read(

@@ -22,7 +22,7 @@ from accounts.oauth.clients.models import Client
 from accounts.oauth.scopes import audiences, known
 
 FIELDSETS: Any = (
-    (None, {"fields": ("name", "redirect_uris", "is_public", "is_device")}),
+    (None, {"fields": ("name", "redirect_uris", "is_public", "is_device", "is_development")}),
     (
         gettext_lazy("What people see"),
         {"fields": ("logo", "homepage", "privacy_url", "terms_url")},
@@ -163,6 +163,10 @@ class ClientForm(forms.ModelForm):
             ),
             "is_device": gettext_lazy(
                 "The app may show a code, which people type in here. It needs no redirect URI."
+            ),
+            "is_development": gettext_lazy(
+                "The redirect URIs may begin with http://localhost or http://127.0.0.1. People are "
+                "asked for consent each time, and read that the app is in development."
             ),
             "is_verified": gettext_lazy("You have checked whose app it is."),
             "is_first_party": gettext_lazy(

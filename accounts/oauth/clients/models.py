@@ -64,7 +64,8 @@ class Client(models.Model):
     ``renews_id_token``: whether a refresh gives it an ID token, too.
     ``rotates_refresh``: whether a refresh gives it a new refresh token. Only an app whose tokens
         are bound to a key may keep the same one.
-    ``is_development``: whether a developer tries the app, also at ``http://localhost``.
+    ``is_development``: whether a developer tries the app, also at ``http://localhost``. People are
+        asked for their consent each time.
     ``backchannel_logout_uri``: where the app gets logout tokens (OpenID Connect Back-Channel Logout
         1.0); empty if it wants none.
     ``backchannel_logout_is_private``: whether requests to that URI may go to private IP addresses.
@@ -261,12 +262,14 @@ class Client(models.Model):
         if not (self.redirect_uris or self.is_device):
             _refuse("redirect_uris", _("Only a device needs no redirect URI."))
         is_operators = self.source == self.Source.OPERATOR
+        # A code that goes to ``localhost`` is useless without its PKCE verifier.
+        may_be_localhost = self.is_development or (self.is_public and not is_operators)
         for field in ("redirect_uris", "logout_uris"):
             with _problems_of(field):
                 uris.check_all(
                     getattr(self, field),
                     is_public=self.is_public,
-                    may_be_localhost=not is_operators,
+                    may_be_localhost=may_be_localhost,
                 )
 
     def _check_called_uris(self) -> None:
@@ -296,6 +299,7 @@ class Client(models.Model):
         is_its_host = self.sector == uris.sector_of(self.redirect_uris) and not self.is_device
         rights = {
             "is_first_party": self.is_first_party,
+            "is_development": self.is_development,
             "backchannel_logout_is_private": self.backchannel_logout_is_private,
             "jwks_uri_is_private": self.jwks_uri_is_private,
             "sector": self.sector and not is_its_host,
@@ -326,6 +330,9 @@ class Client(models.Model):
             _refuse("sector", sentence)
 
     def _check_first_party(self) -> None:
+        if self.is_first_party and self.is_development:
+            sentence = _("People must be asked before they sign in to an app in development.")
+            _refuse("is_first_party", sentence)
         if self.is_first_party and not all(map(uris.is_claimed, self.redirect_uris)):
             sentence = _(
                 "Any program on a device can receive what is sent to the redirect URIs that don’t "

@@ -7,7 +7,7 @@ Only operators provide logos. A logo that an app chooses itself could be the log
 """
 
 import hmac
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from datetime import datetime, timedelta
 from hashlib import sha256
 
@@ -21,12 +21,15 @@ from accounts.activity import events
 from accounts.activity.events import Event
 from accounts.activity.services import Actor, record
 from accounts.common import clock, secrets
+from accounts.common.config import Config
 from accounts.common.database import P, PreparedQueries, PreparedQuery, delete_in_batches
 from accounts.common.errors import PublicError
 from accounts.oauth import app_sessions, id_tokens
 from accounts.oauth.clients import uris
 from accounts.oauth.clients.models import SECRET, Client, ClientLogo, ClientSecret
 from accounts.oauth.models import AuthorizationCode
+from accounts.ops.doctor.findings import Finding, found
+from accounts.ops.doctor.inside import some
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
 
@@ -177,6 +180,13 @@ def find_enabled(client_id: str, kind: Q) -> Client | None:
     if uris.is_withdrawn(client_id):
         return None
     return Client.objects.filter(kind, pk=client_id, disabled_at=None).first()
+
+
+def check_development(_config: Config) -> Iterator[Finding]:
+    """Find apps in development, for the doctor."""
+    rows = Client.objects.filter(is_development=True, disabled_at=None).order_by("name")
+    if names := list(rows.values_list("name", flat=True)):
+        yield found("apps_in_development", len(names), some(names))
 
 
 def prune() -> int:

@@ -42,9 +42,10 @@ def may_register(uri: str, *, is_public: bool, may_be_localhost: bool = False) -
     ``is_public``: whether the app has no secret. Only such an app runs on a person's device, and
         may use a loopback address or a scheme of its own.
     ``may_be_localhost``: whether the host may be ``localhost``, which may resolve to another host
-        (RFC 8252 section 8.3). A code that goes there is useless without its PKCE verifier.
+        (RFC 8252 section 8.3). An app with a secret may then use any loopback address.
     """
-    forms = (_WEB, _LOOPBACK, _APP) if is_public else (_WEB,)
+    forms = (_WEB, *([_LOOPBACK] if is_public or may_be_localhost else []))
+    forms += (_APP,) if is_public else ()
     is_named = uri.startswith("http://localhost") and not may_be_localhost
     is_right = len(uri) <= LONGEST and any(form.fullmatch(uri) for form in forms)
     return is_right and not is_named and _has_valid_host(uri)

@@ -69,6 +69,10 @@ WORDS = {
         "{0} of the staff have no second factor: {1}",
         "They add one at the next sign-in, or get a link: python manage.py enrolment_link USER",
     ),
+    "apps_in_development": (
+        "{0} of the apps are in development: {1}",
+        "Disable an app that nobody develops any more: python manage.py disable_client CLIENT_ID",
+    ),
     "no_owner": (
         "No active account has superuser rights.",
         "Run: python manage.py create_owner",

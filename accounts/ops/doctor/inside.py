@@ -72,6 +72,8 @@ def _facts(meta: dict[str, Any], scheme: str) -> dict[str, Any]:
 
 
 type Check = Callable[[Config], Iterator[Finding]]
+# Checks that need the database. The OpenID Provider adds its own.
+FURTHER: list[Check] = []
 
 CLOCK_SECONDS = 2.0
 MAIL_LATE_SECONDS = 15 * 60
@@ -99,7 +101,7 @@ def check(config: Config) -> Iterator[Finding]:
         return
     if health.has_left_provider(MigrationRecorder(connection).applied_migrations()):
         yield found("provider_left")
-    for check in (_database, _waiting_mail, _keys, _people, _daily_job):
+    for check in (_database, _waiting_mail, _keys, _people, _daily_job, *FURTHER):
         yield from _run(check.__name__.strip("_").replace("_", " "), check, config)
 
 
@@ -187,10 +189,14 @@ def _people(_config: Config) -> Iterator[Finding]:
     active = User.objects.filter(is_active=True)
     staff = active.filter(Q(is_staff=True) | Q(is_superuser=True), has_factor=False)
     if names := list(staff.order_by("username").values_list("username", flat=True)):
-        more = ", …" if len(names) > NAMED else ""
-        yield found("staff_without_factor", len(names), ", ".join(names[:NAMED]) + more)
+        yield found("staff_without_factor", len(names), some(names))
     if not active.filter(is_superuser=True).exists():
         yield found("no_owner")
+
+
+def some(names: list[str]) -> str:
+    """Return the first of ``names``."""
+    return ", ".join([*names[:NAMED], *(["…"] if len(names) > NAMED else [])])
 
 
 def _daily_job(_config: Config) -> Iterator[Finding]:

@@ -19,6 +19,7 @@ PRIVATE = "that URI is in a private network; not needed if it names a private IP
 FLAGS = {
     "--public": "the app runs in a browser or on a person's device, and gets no secret",
     "--device": "the app may show a code, which people type in here; it needs no redirect URI",
+    "--development": "the app may use http://localhost; people are asked for consent each time",
     "--first-party": "people are not asked for their consent",
     "--pairwise": "the app gets identifiers of people that only apps of the same host share",
     "--no-pkce": "its requests need no code challenge (RFC 7636), but then a nonce",
@@ -89,6 +90,7 @@ class Command(ClientCommand):
             or uris.names_private_host(options["backchannel_logout_uri"]),
             is_public=options["public"],
             is_device=options["device"],
+            is_development=options["development"],
             is_first_party=options["first_party"],
             scope=" ".join(options["scope"] or scopes.DEFAULT.split()),
             audiences=options["audience"],
