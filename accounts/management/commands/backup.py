@@ -6,7 +6,7 @@ from typing import Any
 from django.core.management.base import CommandError, CommandParser
 
 from accounts.management.answers import ResultCommand
-from accounts.management.databases import (
+from accounts.management.backups import (
     BackupFailed,
     back_up,
     deletions_beside,
