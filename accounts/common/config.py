@@ -348,6 +348,12 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         "development `warning`.",
         choice("info", "warning", "error"),
     )
+    backup_days: int = setting(
+        "Days after which `doctor` reports that no backup was made or verified. 0 if another "
+        "program than the command `backup` makes the backups.",
+        whole(3650, least=0),
+        default=2,
+    )
     activity_days: int = setting(
         "Days after which `prune` deletes the history of accounts; at least the 30 for which the "
         "link in a security email works.",

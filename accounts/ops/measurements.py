@@ -4,8 +4,10 @@ A scrape counts no rows: a thread counts them at most once in :data:`FRESH` seco
 """
 
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import NamedTuple
 
+from django.conf import settings
 from django.db import connection
 
 from accounts.common import clock, metrics
@@ -15,8 +17,9 @@ from accounts.ops.models import LastSuccess
 from accounts.sessions import services as sessions
 
 FRESH = 60.0
-# The commands that must succeed daily. A command that has never succeeded has the time 0.
-SCHEDULED = ("prune",)
+PRUNE, BACKUP, VERIFY = "prune", "backup", "backup --verify"
+# The time of the last success of a command that has never succeeded, or that has failed since.
+NEVER = datetime.fromtimestamp(0, UTC)
 
 # The role of the site sees the connections of others in these views, but not what they do.
 _CONNECTIONS = """
@@ -56,6 +59,18 @@ def succeeded(command: str) -> None:
     LastSuccess.objects.update_or_create(command=command, defaults={"at": clock.now()})
 
 
+def failed(command: str) -> None:
+    """Note that ``command`` has failed, and that its earlier successes prove nothing any longer."""
+    LastSuccess.objects.update_or_create(command=command, defaults={"at": NEVER})
+
+
+def successes() -> dict[str, datetime]:
+    """Return when each of the commands that must run daily has last succeeded."""
+    scheduled = (PRUNE, BACKUP, VERIFY) if settings.AUTHSITE.backup_days else (PRUNE,)
+    found = dict(LastSuccess.objects.values_list("command", "at"))
+    return {command: found.get(command, NEVER) for command in scheduled}
+
+
 def count_sessions() -> None:
     """Set the number of live sessions of each kind."""
     for kind, number in sessions.count_live().items():
@@ -77,10 +92,8 @@ def count_exports() -> None:
 
 def read_successes() -> None:
     """Set the times at which scheduled commands have last succeeded."""
-    found = dict(LastSuccess.objects.values_list("command", "at"))
-    for command in {*SCHEDULED, *found}:
-        at = found[command].timestamp() if command in found else 0
-        metrics.LAST_SUCCESS.labels(command).set(at)
+    for command, at in successes().items():
+        metrics.LAST_SUCCESS.labels(command).set(at.timestamp())
 
 
 def count_connections() -> None:

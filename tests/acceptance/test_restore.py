@@ -78,7 +78,7 @@ def test_what_was_revoked_after_a_backup_stays_revoked(request, kind, tmp_path):
         assert "SECRET_KEY, from " in said
         assert (site.data_dir / "secret_key").read_text() not in said
         files = list((tmp_path / "backups").iterdir())
-        assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 2
+        assert [file.stat().st_mode & 0o777 for file in files] == [0o600] * 3
         # After the backup, all sessions and the API key are revoked, and bob signs up.
         sql(site, "UPDATE accounts_loginsession SET ended_at = begun_at")
         sql(site, "DELETE FROM accounts_apikey")

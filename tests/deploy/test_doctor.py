@@ -179,6 +179,7 @@ def test_the_doctor_finds_nothing_wrong_with_the_files_of_deploy(tmp_path, postg
     own = url.replace("postgres@", f"{role}@")
     with MailServer() as mail:
         services = {"DATABASE_URL": own, "REDIS_URL": redis_server.url, "EMAIL_URL": mail.url}
+        services["BACKUP_DAYS"] = "0"
         (tmp_path / "proxy").mkdir()
         site = production(tmp_path, ORIGIN, **services)
         site._migrate = False

@@ -16,7 +16,7 @@ from tests.support.proxies import DEPLOY, NAME
 from tests.support.site import ROOT
 
 UNITS = sorted((DEPLOY / "systemd").glob("*.*"))
-SERVICES = ["authsite", "authsite-migrate", "authsite-prune"]
+SERVICES = ["authsite", "authsite-migrate", "authsite-prune", "authsite-backup"]
 # systemd's exposure level, of at most 10; a service without hardening has 9.6.
 MOST_EXPOSED = 2.0
 

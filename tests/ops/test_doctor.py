@@ -11,6 +11,7 @@ import pytest
 from django.core import signing
 from django.core.management import call_command
 from django.db import OperationalError, connection
+from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
 
 from accounts.codes.models import Code
@@ -20,6 +21,8 @@ from accounts.mail.models import OutgoingMail
 from accounts.ops import health
 from accounts.ops.doctor import inside
 from accounts.ops.doctor.findings import WORDS, found
+from accounts.ops.measurements import BACKUP, VERIFY, failed, succeeded
+from accounts.ops.models import LastSuccess
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from accounts.users.models import User
@@ -32,7 +35,8 @@ from tests.support.signin import set_up
 from tests.support.smtp import MailServer
 from tests.support.steps import make_user, sign_up
 
-LONG_AGO = timedelta(days=400)
+Migration = MigrationRecorder.Migration
+LONG_AGO, TWO_DAYS = timedelta(days=400), timedelta(days=2)
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +48,8 @@ def healthy(settings, tmp_path):
         settings.STATIC_ROOT = tmp_path
         make_user("carol", is_staff=True, is_superuser=True, has_factor=True)
         keyring.rotate(now=True)
+        succeeded(BACKUP)
+        succeeded(VERIFY)
         yield
 
 
@@ -85,6 +91,11 @@ def plant_expired_code(_settings, _patch):
     Code.objects.update(expires_at=clock.now() - timedelta(days=3))
 
 
+def plant_old_success(command):
+    Migration.objects.update(applied=clock.now() - LONG_AGO)
+    LastSuccess.objects.filter(command=command).update(at=clock.now() - TWO_DAYS)
+
+
 def plant_missing_migration(_settings, _patch):
     with connection.cursor() as cursor:
         cursor.execute(
@@ -114,6 +125,9 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "apps_in_development": lambda _s, _p: make_app(is_development=True),
     "no_owner": lambda _s, _p: User.objects.update(is_superuser=False),
     "prune_late": plant_expired_code,
+    "backup_old": lambda _s, _p: plant_old_success(BACKUP),
+    "backup_unverified": lambda _s, _p: plant_old_success(VERIFY),
+    "backup_refused": lambda _s, _p: failed(VERIFY),
     "disk_full": plant_full_disk,
     "database_down": plant_stopped_database,
     "check_failed": lambda _s, patch: patch.setattr(inside, "_people", failing(ValueError)),
@@ -128,6 +142,21 @@ def test_the_doctor_finds_exactly_the_planted_fault(settings, monkeypatch, code)
     codes = [finding.code for finding in inside.check(settings.AUTHSITE)]
 
     assert codes == ([code] if code else [])
+
+
+def test_the_doctor_misses_backups_in_an_older_database_unless_another_program_makes_them(
+    settings, clock
+):
+    def codes():
+        return [finding.code for finding in inside.check(settings.AUTHSITE)]
+
+    LastSuccess.objects.all().delete()
+    Migration.objects.update(applied=clock.now() - timedelta(days=1))
+    assert codes() == []
+    Migration.objects.update(applied=clock.now() - TWO_DAYS)
+    assert codes() == ["backup_old"]
+    set_up(settings, backup_days=0)
+    assert codes() == []
 
 
 def test_the_command_says_what_to_do_and_exits_with_1_if_anything_is_wrong():

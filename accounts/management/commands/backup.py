@@ -1,4 +1,4 @@
-"""``backup``: write the database into a file, while the site runs."""
+"""``backup``: write the database into a file, while the site runs, or verify such a file."""
 
 from pathlib import Path
 from typing import Any
@@ -11,26 +11,57 @@ from accounts.management.backups import (
     back_up,
     deletions_beside,
     digest_of,
+    drop_old,
     secrets_to_keep,
+    verify,
 )
+
+NUMBER_OF_ROWS = "{file} was restored into a scratch database: {rows:,} rows in {tables} tables."
 
 
 class Command(ResultCommand):
     """Names the secrets that a restore needs, and copies none of them."""
 
-    help = "Back up the database into a new file of a folder. See docs/operating.md for a restore."
+    help = (
+        "Back up the database into a new file of a folder, or verify a backup by restoring it "
+        "into a scratch database. See docs/operating.md for a restore."
+    )
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("folder", type=Path, help="created if it does not exist")
+        parser.add_argument(
+            "path",
+            type=Path,
+            help="a folder, created if it does not exist; with --verify also a backup",
+        )
+        either = parser.add_mutually_exclusive_group()
+        either.add_argument(
+            "--verify",
+            action="store_true",
+            help="make no backup: verify the one at this path, or the newest one in this folder",
+        )
+        either.add_argument(
+            "--keep",
+            type=int,
+            metavar="N",
+            help="afterwards, delete all backups except the newest N and the newest verified one",
+        )
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
+        keep: int | None = options["keep"]
+        if keep is not None and keep < 1:
+            raise CommandError("Keep at least one backup.")
+        path = options["path"].absolute()
         try:
-            file = back_up(options["folder"].absolute())
+            if options["verify"]:
+                file, counts = verify(path)
+                return {"file": str(file), "rows": sum(counts.values()), "tables": counts}
+            file = back_up(path)
         except BackupFailed as error:
             raise CommandError(str(error)) from None
         return {
             "file": str(file),
+            "deleted": [str(old) for old in drop_old(file, keep)] if keep else [],
             "bytes": file.stat().st_size,
             "sha256": digest_of(file),
             "deletions": str(deletions_beside(file)),
@@ -38,11 +69,14 @@ class Command(ResultCommand):
         }
 
     def words(self, facts: dict[str, Any]) -> str:
+        if "tables" in facts:
+            return NUMBER_OF_ROWS.format(**facts | {"tables": len(facts["tables"])})
         secrets = [f"  {secret['name']}, from {secret['kept_in']}" for secret in facts["secrets"]]
         return "\n".join(
             [
                 f"{facts['file']}: {facts['bytes']:,} bytes, SHA-256 {facts['sha256']}",
                 f"The ids of the accounts that were deleted so far: {facts['deletions']}",
+                *(f"Deleted: {old}" for old in facts["deleted"]),
                 "A restore also needs these secrets. Keep copies of them in another place:",
                 *secrets,
             ]

@@ -93,7 +93,7 @@ class Command(BaseCommand):
         twofactor.store_coverage()
         mix.store()
         apikeys.tell_of_ends()
-        measurements.succeeded("prune")
+        measurements.succeeded(measurements.PRUNE)
         self.stdout.write(", ".join(f"{count} {what}" for what, count in counts.items()))
         if waiting := erasure.clean_up(is_large_allowed=rewrite):
             self.stdout.write(WAITING.format(waiting))

@@ -81,6 +81,18 @@ WORDS = {
         "Rows that expired more than two days ago are still there: the daily job does not run.",
         "Run python manage.py prune once a day (deploy/systemd has a timer).",
     ),
+    "backup_old": (
+        "No backup was made in the last {0} days.",
+        "Back up daily (deploy/systemd has a timer), or set BACKUP_DAYS=0 if another program does.",
+    ),
+    "backup_unverified": (
+        "No backup was verified in the last {0} days.",
+        "Run daily: python manage.py backup FOLDER --verify (deploy/systemd has a timer).",
+    ),
+    "backup_refused": (
+        "The last verification of a backup failed.",
+        "Run: python manage.py backup FOLDER --verify. It says why.",
+    ),
     "disk_full": (
         "Only {0} MB are free on the disk of {1}.",
         "Make room, or move DATA_DIR: without space nobody can sign in.",

@@ -19,7 +19,7 @@ from django.core import signing
 from django.core.mail import mailers
 from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Q
+from django.db.models import Min, Q
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
@@ -30,7 +30,9 @@ from accounts.mail import services as mail
 from accounts.ops import health
 from accounts.ops.doctor.findings import Finding, found
 from accounts.ops.health import LOW_BYTES, LOW_SHARE
+from accounts.ops.measurements import BACKUP, NEVER, VERIFY, successes
 from accounts.ops.migrations import missing
+from accounts.ops.models import LastSuccess
 from accounts.tokens import keyring
 from accounts.users.models import User
 
@@ -101,7 +103,7 @@ def check(config: Config) -> Iterator[Finding]:
         return
     if health.has_left_provider(MigrationRecorder(connection).applied_migrations()):
         yield found("provider_left")
-    for check in (_database, _waiting_mail, _keys, _people, _daily_job, *FURTHER):
+    for check in (_database, _waiting_mail, _keys, _people, _daily_job, _backups, *FURTHER):
         yield from _run(check.__name__.strip("_").replace("_", " "), check, config)
 
 
@@ -202,6 +204,22 @@ def some(names: list[str]) -> str:
 def _daily_job(_config: Config) -> Iterator[Finding]:
     if Code.objects.filter(expires_at__lt=clock.now() - EXPIRED).exists():
         yield found("prune_late")
+
+
+def _backups(config: Config) -> Iterator[Finding]:
+    if not config.backup_days:
+        return
+    if LastSuccess.objects.filter(command=VERIFY, at=NEVER).exists():
+        yield found("backup_refused")
+        return
+    # In a new database, no backup is missing yet.
+    begun = MigrationRecorder.Migration.objects.aggregate(at=Min("applied"))["at"]
+    last = successes()
+    for code, command in ("backup_old", BACKUP), ("backup_unverified", VERIFY):
+        days = (clock.now() - max(last[command], begun)).days
+        if days >= config.backup_days:
+            yield found(code, days)
+            return
 
 
 def _head(file: Path) -> str:
