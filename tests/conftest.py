@@ -1,6 +1,7 @@
 """Fixtures for all tests. Those for Chromium are in ``tests.support.browser``."""
 
 import dataclasses
+import functools
 import shutil
 from datetime import timedelta
 from importlib import import_module
@@ -40,6 +41,8 @@ SERVER_FIXTURES = {"chromium", "https", "nodes", "postgres", "redis_server", "si
 BROWSER_FILES = sorted((env.ROOT / BROWSER).glob("test_*.py"), key=lambda f: -f.stat().st_size)
 # The RSA keys that tests in this process have generated.
 RSA_KEYS: list[Any] = []
+# OpenSSL takes a tenth of a second to check an RSA key. No test changes a key.
+load_once = functools.cache(keys.load_pem_private_key)
 
 
 @pytest.fixture
@@ -89,7 +92,7 @@ def cheap_hashes(request, monkeypatch):
 
 @pytest.fixture(autouse=True)
 def reused_rsa_keys(monkeypatch):
-    """Reuse the RSA keys of earlier tests, since generating one takes half a second.
+    """Reuse the RSA keys of earlier tests, since generating and checking one takes long.
 
     The keys of one test still differ.
     """
@@ -101,6 +104,7 @@ def reused_rsa_keys(monkeypatch):
         return key
 
     monkeypatch.setattr(keys, "generate_rsa", reuse)
+    monkeypatch.setattr(keys, "load_pem_private_key", load_once)
 
 
 @pytest.fixture
