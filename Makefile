@@ -78,6 +78,8 @@ lock: $(DEV_STAMP) ## compile the requirements*.in files, with hashes
 	@$(COMPILE) --output-file tests/bench/yardsticks/requirements.txt \
 	    tests/bench/yardsticks/requirements.in
 	@$(COMPILE) --output-file tests/clients/requirements.txt tests/clients/requirements.in
+	@$(COMPILE) --output-file tests/support/telemetry/requirements.txt \
+	    tests/support/telemetry/requirements.in
 
 clean: ## remove what make created, except var/, the site's data
 	@rm -rf .venv .cache .mypy_cache .pytest_cache .ruff_cache .import_linter_cache staticfiles

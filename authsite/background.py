@@ -12,14 +12,16 @@ from accounts.exports import services as exports
 from accounts.mail import services as mail
 from accounts.ops import migrations
 from accounts.passwords import mix
+from authsite import telemetry
 
 
 def start() -> None:
-    """Configure the log, and start the threads for emails, exports, hashes and logout notices.
+    """Configure the log and telemetry, and start the threads of the server process.
 
     The threads wait until the database is migrated. If Redis does not answer, log a warning.
     """
     logs.configure(settings.LOGGING)
+    telemetry.start()
     migrations.wait(_start_threads)
     if settings.AUTHSITE.redis_url:
         from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB

@@ -19,6 +19,8 @@ from typing import Any, override
 
 # The id of the request that the current thread handles.
 REQUEST_ID: ContextVar[str] = ContextVar("request_id", default="")
+# The id of its trace (W3C Trace Context), if it has one.
+TRACE_ID: ContextVar[str] = ContextVar("trace_id", default="")
 
 # Pages with a secret as the last part of their path. The log shows these paths without the secret.
 _PAGES = (
@@ -129,6 +131,8 @@ def _in_json(values: dict[str, Any], trusted: dict[str, str] = _NONE) -> str:
     items.append(f'"timestamp": "{datetime.now(UTC).isoformat()[:-6]}Z"')
     if request_id := REQUEST_ID.get():
         items.append(f'"request_id": {in_ascii(request_id)}')
+    if trace_id := TRACE_ID.get():
+        items.append(f'"trace_id": "{trace_id}"')
     return f"{{{', '.join(items)}}}"
 
 
@@ -144,6 +148,8 @@ def _in_words(values: dict[str, Any], trusted: dict[str, str] = _NONE) -> str:
     event = {name: redact(str(value)) for name, value in values.items()} | trusted
     if request_id := REQUEST_ID.get():
         event["request_id"] = request_id
+    if trace_id := TRACE_ID.get():
+        event["trace_id"] = trace_id
     time = f"{datetime.now(UTC):%Y-%m-%d %H:%M:%S}"
     head = [time, event.pop("level").upper(), event.pop("logger"), event.pop("event")]
     trace = event.pop("exception", "")

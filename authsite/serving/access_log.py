@@ -11,6 +11,7 @@ from django.http import HttpRequest, HttpResponse
 
 from accounts.common import logs, metrics, secrets
 from accounts.common.client_info import parse_ip, trusts
+from authsite import telemetry
 
 type GetResponse = Callable[[HttpRequest], HttpResponse]
 
@@ -34,7 +35,8 @@ class RequestLog:
         request_id = _id_of(meta)
         token = logs.REQUEST_ID.set(request_id)
         try:
-            yield request_id
+            with telemetry.span(meta.get("HTTP_TRACEPARENT")):
+                yield request_id
         finally:
             logs.REQUEST_ID.reset(token)
 
@@ -57,6 +59,7 @@ class RequestLog:
         """
         seconds = perf_counter() - began
         metrics.count_request(route, method, status, seconds)
+        telemetry.describe(method, route, status)
         self._log(
             method=method,
             path=logs.redact_path(path),

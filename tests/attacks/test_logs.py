@@ -5,7 +5,14 @@ import json
 import re
 from urllib.parse import urlsplit
 
+import brotli
+import pytest
+
+from accounts.common import logs
+from authsite import telemetry
+from authsite.serving.access_log import RequestLog
 from tests.support.api import call, renew, second_step
+from tests.support.receiver import Server, say
 from tests.support.second_factor import (
     CHALLENGE,
     EMAILED_CODES,
@@ -15,11 +22,18 @@ from tests.support.second_factor import (
     recovery_codes_on,
     seed_on,
 )
-from tests.support.site import Client, production, text_of
+from tests.support.site import ROOT, Client, production, text_of
 from tests.support.steps import CODE, CONFIRM, LOGIN, PASSWORD, SIGNUP, address_of, code_in
+from tests.support.virtualenvs import environment
 
 TOKEN = "figures-for-the-monitoring-of-this-site"
-HEADERS = {"X-Forwarded-Proto": "https", "X-Request-ID": "of-the-proxy"}
+TRACE = "0af7651916cd43dd8448eb211c80319c"
+HEADERS = {
+    "X-Forwarded-Proto": "https",
+    "X-Request-ID": "of-the-proxy",
+    # Asks not to be recorded.
+    "traceparent": f"00-{TRACE}-b7ad6b7169203331-00",
+}
 RESET = "/accounts/password/reset/"
 LINKS = re.compile(r"(?m)^https?://[^/\s]+(/accounts/\S+)$")
 
@@ -198,7 +212,94 @@ def test_in_production_each_log_line_is_json_without_secrets(tmp_path):
     # The watchdog of the server sends no request through a proxy, and neither does the test while
     # it waits for the start. Either may be first.
     forwarded = [line for line in requests if line["path"] != "/health/live"][1:]
-    assert {line["request_id"] for line in forwarded} == {"of-the-proxy"}
+    assert {(line["request_id"], line["trace_id"]) for line in forwarded} == {
+        ("of-the-proxy", TRACE)
+    }
     assert not any("?" in line["path"] for line in requests)
     assert "/accounts/lockdown/[secret]" in log
     assert "/accounts/owner/[secret]" in log
+
+
+def test_a_site_without_the_packages_runs_and_says_that_they_are_missing(monkeypatch, caplog):
+    monkeypatch.setenv("SENTRY_DSN", "http://key@127.0.0.1/1")
+    monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:4318")
+
+    telemetry.start()
+
+    assert [record.args[0] for record in caplog.records] == [
+        "OTEL_EXPORTER_OTLP_ENDPOINT",
+        "SENTRY_DSN",
+    ]
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        *("", "x", TRACE, f"ff-{TRACE}-b7ad6b7169203331-01", f"00-{TRACE}-b7ad6b7169203331"),
+        *(f"00-{'0' * 32}-b7ad6b7169203331-01", f"00-{TRACE}-{'0' * 16}-01"),
+        *(f"00-{TRACE.upper()}-b7ad6b7169203331-01", f"00-{TRACE}-b7ad6b7169203331-01\n"),
+        f"00-{TRACE}-b7ad6b7169203331-01-more",
+    ],
+)
+def test_an_invalid_traceparent_is_not_logged(wrong):
+    with RequestLog().identify({"HTTP_TRACEPARENT": wrong}):
+        assert logs.TRACE_ID.get() == ""
+
+
+class Collector(Server):
+    """Receives traces and errors; ``got`` has the uncompressed bodies by path."""
+
+    def __init__(self):
+        super().__init__()
+        self.got = {"/v1/traces": b"", "/api/1/envelope/": b""}
+
+    def receive(self, request, body):
+        unpack = brotli.decompress if request.headers["Content-Encoding"] == "br" else bytes
+        self.got[request.path] += unpack(body.encode(errors="surrogateescape"))
+        say(200)(request)
+
+
+CRASHING = f"{PASSWORD} crash"
+CRASH = """
+from accounts.passwords.hashers import Argon2id
+
+checked = Argon2id.verify
+
+def verify(self, password, encoded):
+    if password.endswith(" crash"):
+        raise KeyError(password, encoded)
+    return checked(self, password, encoded)
+
+Argon2id.verify = verify
+"""
+
+
+def test_traces_and_errors_have_no_secrets_and_no_email(tmp_path):
+    lock = ROOT / "tests/support/telemetry/requirements.txt"
+    (packages,) = environment(lock).parent.glob("lib/python*/site-packages")
+    (tmp_path / "sitecustomize.py").write_text(CRASH)
+    with Collector() as collector:
+        url = f"127.0.0.1:{collector.port}"
+        env = {
+            "PYTHONPATH": f"{tmp_path}:{ROOT}:{packages}",
+            "SENTRY_DSN": f"http://key@{url}/1",
+            "OTEL_EXPORTER_OTLP_ENDPOINT": f"http://{url}",
+        }
+        with production(tmp_path, "https://authsite.example", **env) as site:
+            journey = Journey(site)
+            journey.everything()
+            journey.secrets.add(CRASHING)
+            alice = {"login": address_of("alice"), "password": CRASHING}
+            crashed = journey.browser().post(LOGIN, alice)
+            log = site.log()
+        traces, errors = collector.got["/v1/traces"], collector.got["/api/1/envelope/"]
+
+    assert crashed.status == 500
+    assert "Traceback" in log
+    secrets = {secret for secret in journey.secrets if len(secret) >= 8}
+    for sent in (traces, errors):
+        assert [s for s in (*secrets, "@example.org", "127.0.0.1") if s.encode() in sent] == []
+    for shown in (bytes.fromhex(TRACE), b"POST accounts/login/", b"of-the-proxy", b"SELECT"):
+        assert shown in traces
+    for shown in (b"KeyError", b"verify_password", b"of-the-proxy", TRACE.encode(), b'"logentry"'):
+        assert shown in errors

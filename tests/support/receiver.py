@@ -85,7 +85,8 @@ class Server:
 
         class Handler(BaseHTTPRequestHandler):
             def do_GET(self) -> None:
-                body = self.rfile.read(int(self.headers.get("Content-Length", 0))).decode()
+                raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                body = raw.decode(errors="surrogateescape")
                 try:
                     receive(self, body)
                 except OSError:
