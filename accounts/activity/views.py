@@ -62,8 +62,11 @@ class _Echo:
 def _lines(rows: QuerySet[Activity]) -> Iterator[str]:
     writer = csv.writer(_Echo())
     yield writer.writerow(_headings())
-    for row in rows.iterator(AT_ONCE):
-        yield writer.writerow([defuse_formula(cell) for cell in _cells(row)])
+    batch = list(rows[:AT_ONCE])
+    while batch:
+        for row in batch:
+            yield writer.writerow([defuse_formula(cell) for cell in _cells(row)])
+        batch = list(rows.filter(pk__lt=batch[-1].pk)[:AT_ONCE])
 
 
 def _headings() -> list[str]:

@@ -21,6 +21,7 @@ from accounts.common.setting_parsers import (
     address,
     choice,
     contact,
+    database,
     fernet_keys,
     host_name,
     mailbox,
@@ -171,9 +172,10 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         secret=True,
     )
     database_url: str = setting(
-        "`postgres://user:password@host/name`, or `sqlite:////folder/db.sqlite3` with the absolute "
-        "path. If unset, the file `db.sqlite3` in DATA_DIR.",
-        address("sqlite", "postgres", "postgresql"),
+        "`postgres://user:password@host/name`, with the options of libpq, such as several hosts: "
+        "`host:port,host:port`; or `sqlite:////folder/db.sqlite3` with the absolute path. If "
+        "unset, the file `db.sqlite3` in DATA_DIR.",
+        database,
         secret=True,
     )
     redis_url: str = setting(

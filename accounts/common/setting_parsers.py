@@ -17,6 +17,7 @@ from cryptography.fernet import Fernet
 from django.core.exceptions import ValidationError
 from django.core.validators import validate_email
 
+from accounts.common import database_url
 from accounts.common.client_info import Network
 
 
@@ -102,11 +103,17 @@ def address(*schemes: str) -> Callable[[str], str]:
     def read(text: str) -> str:
         if text.partition(":")[0] not in schemes:
             raise ValueError(f"begins with one of {', '.join(schemes)}")
-        if not text.startswith("sqlite:") and not _is_readable(text):
+        if not _is_readable(text):
             raise ValueError("can't be read as a URL: is # : / @ or % written as %23 and so on?")
         return text
 
     return read
+
+
+def database(text: str) -> str:
+    """Return the URL of a database unchanged. Raise ``ValueError`` if it cannot be read."""
+    database_url.parse(text)
+    return text
 
 
 def origin(text: str) -> str:

@@ -237,8 +237,14 @@ def _dump_postgresql(part: Path) -> Counts:
     arguments, env = _arguments()
     with _snapshot(connection.settings_dict["NAME"]) as cursor:
         counts = _count(cursor, "postgresql")
-        cursor.execute("SELECT pg_export_snapshot()")
-        (snapshot,) = cursor.fetchone()
+        cursor.execute("SELECT pg_export_snapshot(), pg_backend_pid()")
+        snapshot, pid = cursor.fetchone()
+        # ``pg_dump`` would leave its settings, such as an empty search_path, to other clients.
+        if pid != cursor.connection.info.backend_pid:
+            raise BackupFailed(
+                "DATABASE_URL leads to a pooler such as PgBouncer. Run this command with the URL "
+                "of PostgreSQL itself in DATABASE_URL."
+            )
         options = ["--format=custom", f"--snapshot={snapshot}", f"--file={part}"]
         _run(["pg_dump", *options, *arguments], env)
     _run(["pg_restore", "--list", str(part)], env)
@@ -268,14 +274,16 @@ def _restored_postgresql(file: Path) -> Counts:
         _run(["dropdb", "--force", *names], env)
 
 
-def _arguments() -> tuple[list[str], dict[str, str] | None]:
+def _arguments() -> tuple[list[str], dict[str, str]]:
     """Return the arguments and the environment with which PostgreSQL's programs connect.
 
     The last argument is the name of the database. The password is in the environment, because every
     user can read the arguments of a process.
     """
     arguments, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
-    return arguments[1:], env
+    # Of several hosts, that of the site.
+    wanted = connection.settings_dict["OPTIONS"].get("target_session_attrs", "any")
+    return arguments[1:], (env or {}) | {"PGTARGETSESSIONATTRS": wanted}
 
 
 @contextmanager
@@ -294,11 +302,11 @@ def _snapshot(name: str) -> Iterator[Any]:
         database.close()
 
 
-def _run(command: list[str], env: dict[str, str] | None) -> None:
+def _run(command: list[str], env: dict[str, str]) -> None:
     if not shutil.which(command[0]):
         raise BackupFailed(f"{command[0]} is not installed: it comes with PostgreSQL's client.")
     done = subprocess.run(
-        command, check=False, capture_output=True, env=os.environ | (env or {}), text=True
+        command, check=False, capture_output=True, env=os.environ | env, text=True
     )
     if done.returncode:
         raise BackupFailed(f"{command[0]} failed: {done.stderr.strip()}")

@@ -5,11 +5,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-import dj_database_url
 from django.conf import settings
 from django.core.management.base import CommandError
 from django.db import connections
 from django.db.utils import ConnectionHandler
+
+from accounts.common.database_url import parse
 
 
 def url_of(text: str) -> str:
@@ -21,8 +22,12 @@ def url_of(text: str) -> str:
     if text == "DATABASE_URL":
         return str(settings.AUTHSITE.database_url)
     url = text if "://" in text else os.environ.get(text, "")
-    if url.partition(":")[0] not in {"sqlite", "postgres", "postgresql"}:
-        raise CommandError("Give the URL of a database, or the name of a variable that has one.")
+    try:
+        parse(url)
+    except ValueError as error:
+        raise CommandError(
+            f"Give the URL of a database, or the name of a variable that has one: it {error}."
+        ) from None
     return url
 
 
@@ -42,11 +47,11 @@ def connected(urls: dict[str, str]) -> Iterator[None]:
 
 
 def _settings(url: str) -> dict[str, Any]:
-    found: dict[str, Any] = dict(dj_database_url.parse(url))
+    found = parse(url)
     if found["ENGINE"] == "django.db.backends.postgresql":
         from psycopg import IsolationLevel  # noqa: PLC0415 only some sites need the library
 
         # All tables are read as they were at one moment.
         level = IsolationLevel.REPEATABLE_READ
-        found["OPTIONS"] = {**found.get("OPTIONS", {}), "isolation_level": level}
+        found["OPTIONS"]["isolation_level"] = level
     return found

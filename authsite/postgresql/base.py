@@ -1,11 +1,13 @@
 """Django's backend for PostgreSQL with a time limit on every wait.
 
-Timeouts on the database server do not help while that server is frozen or a firewall drops packets.
-Each query therefore has a time limit in the client as well. After a timeout, new connections of the
-process fail immediately for a short time, because otherwise all its threads would soon be waiting.
+The client keeps the time limits. Those of the server do not help while it is frozen or a firewall
+drops packets, and PgBouncer refuses them in the options of a connection. After the time limit, the
+query is cancelled. If the server does not even do that, new connections of the process fail
+immediately for a short time, because otherwise all its threads would soon be waiting.
 """
 
 import select
+from contextlib import suppress
 from time import monotonic
 from typing import Any
 
@@ -14,13 +16,18 @@ from django.db.backends.postgresql import base
 from psycopg import IsolationLevel, OperationalError
 from psycopg.pq import TransactionStatus
 
-# Longer than the ``statement_timeout`` in ``authsite.settings.storage``, which does not break the
-# connection. A client gets its answer within five seconds.
-RESPONSE_SECONDS = 4.5
+# A client gets its answer within five seconds: after the time limit of the query, and twice the
+# other one, in which the server receives the cancellation, and reports it.
+RESPONSE_SECONDS = 4.0
+CANCEL_SECONDS = 0.5
 REST_SECONDS = 2.0
+# One message. If this process is paused during a transaction, its locks end with the limit.
+BEGIN = "BEGIN; SET LOCAL idle_in_transaction_session_timeout = '15s'"
 
 # No connection is opened before this time of the monotonic clock.
 _resting = {"until": 0.0}
+# The host and port of the last connection, if there is one.
+_last: dict[str, tuple[str, str]] = {}
 
 
 class Connection(psycopg.Connection[Any]):
@@ -28,7 +35,9 @@ class Connection(psycopg.Connection[Any]):
 
     @classmethod
     def connect(cls, *args: Any, **params: Any) -> "Connection":
-        """Open a connection.
+        """Open a connection, first to the host of the last one if the parameters name several.
+
+        Otherwise each connection would wait for a first host that is down.
 
         Raises:
             OperationalError: the server cannot be reached, or this process had a timeout within
@@ -36,11 +45,16 @@ class Connection(psycopg.Connection[Any]):
         """
         if _is_resting():
             raise OperationalError("the database has just not answered")
+        hosts = [*zip(params["host"].split(","), params["port"].split(","), strict=True)]
+        hosts.sort(key=lambda host: host != _last.get("host"))
+        params["host"], params["port"] = (",".join(part) for part in zip(*hosts, strict=True))
         try:
-            return super().connect(*args, **params)
+            found = super().connect(*args, **params)
         except psycopg.errors.ConnectionTimeout:
             _rest()
             raise
+        _last["host"] = found.info.host, str(found.info.port)
+        return found
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
         """Wait for the server to answer a query. Every query calls this method.
@@ -50,12 +64,25 @@ class Connection(psycopg.Connection[Any]):
         """
         try:
             return super().wait(gen, interval, timeout or RESPONSE_SECONDS)
+        except psycopg.errors.ReadOnlySqlTransaction:
+            # After a failover, the next connection may find the server that accepts changes.
+            self.pgconn.finish()
+            raise
         except OperationalError:
             # The query timed out, and the server may still be working on it.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
-                self.pgconn.finish()
-                _rest()
+                self._cancel(gen, interval)
+            # Also if the query has succeeded: a cancelled COMMIT does, without a standby server.
             raise
+
+    def _cancel(self, gen: Any, interval: float) -> None:
+        """Cancel the running query, or close the connection if the server does not answer."""
+        with suppress(Exception):
+            self.cancel_safe(timeout=CANCEL_SECONDS)
+            super().wait(gen, interval, CANCEL_SECONDS)
+        if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
+            self.pgconn.finish()
+            _rest()
 
 
 class DatabaseWrapper(base.DatabaseWrapper):
@@ -64,6 +91,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
     def get_new_connection(self, conn_params: dict[str, Any]) -> Any:
         self.isolation_level = IsolationLevel.READ_COMMITTED
         return Connection.connect(**conn_params)
+
+    def _start_transaction_under_autocommit(self) -> None:
+        """Begin a transaction. Django calls this method if there is one."""
+        with self.wrap_database_errors:
+            self.connection.execute(BEGIN)
 
     def is_usable(self) -> bool:
         """Return whether the connection is still open, without sending a query.

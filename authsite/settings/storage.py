@@ -5,22 +5,21 @@ from typing import Any
 from urllib.parse import unquote, urlsplit
 from urllib.request import url2pathname
 
-import dj_database_url
-
+from accounts.common import database_url
 from authsite.settings.site import AUTHSITE
 
-# How long a server waits for a lock. Clients get an answer within five seconds. Commands can wait
-# longer.
-LOCK_SECONDS = 4
-
-_database: dict[str, Any] = dict(
-    dj_database_url.parse(AUTHSITE.database_url, conn_max_age=600, conn_health_checks=True)
-)
+_database: dict[str, Any] = database_url.parse(AUTHSITE.database_url) | {
+    "CONN_MAX_AGE": 600,
+    "CONN_HEALTH_CHECKS": True,
+    # Between transactions, PgBouncer gives the connection that has the cursor to others.
+    "DISABLE_SERVER_SIDE_CURSORS": True,
+}
 if _database["ENGINE"] == "django.db.backends.sqlite3":
     _database["OPTIONS"] = {
         # Otherwise a transaction that reads and then writes fails if another one writes between.
         "transaction_mode": "IMMEDIATE",
-        "timeout": LOCK_SECONDS if os.environ.get("AUTHSITE_SERVES") else 20,
+        # Clients of a server get an answer within five seconds. Commands can wait longer.
+        "timeout": 4 if os.environ.get("AUTHSITE_SERVES") else 20,
         # Overwrites most deleted values with zeros; ``accounts.deletion.erasure`` does the rest.
         "init_command": (
             "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA secure_delete=ON;"
@@ -29,18 +28,10 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 # Servers have time limits, because clients wait for them. Migrations and commands have none.
 elif os.environ.get("AUTHSITE_SERVES"):
     _database["ENGINE"] = "authsite.postgresql"
-    _limits = {
-        "lock_timeout": f"{LOCK_SECONDS}s",
-        "statement_timeout": "4200ms",
-        "idle_in_transaction_session_timeout": "15s",
-    }
-    # Options in the query string of the URL take precedence over these.
-    _database["OPTIONS"] = {
-        "connect_timeout": 3,
-        "tcp_user_timeout": 4500,
-        "options": " ".join(f"-c {name}={value}" for name, value in _limits.items()),
-        **_database.get("OPTIONS", {}),
-    }
+    # Options in the query string of the URL take precedence over these. psycopg waits for each of
+    # several hosts for at least two seconds.
+    _waits = {"connect_timeout": 2 if "," in _database["HOST"] else 3, "tcp_user_timeout": 4500}
+    _database["OPTIONS"] = _waits | _database["OPTIONS"]
 
 DATABASES = {"default": _database}
 

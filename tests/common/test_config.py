@@ -33,7 +33,7 @@ UNSAFE = {
         *("smtp://user:hunter2#x@mail:587", "smtp://user:hunter2@mail:no", "mail"),
         *("smtp+plain://user:hunter2@mail.example.org:25", "smtp+plain://192.0.2.1:25"),
     ],
-    "DATABASE_URL": ["mysql://root:hunter2@db/x", "postgres://u:hunter2#@db/x"],
+    "DATABASE_URL": ["mysql://root:hunter2@db/x", "postgres://u:hunter2/@db/x", "sqlite://x"],
     "MAIL_FROM": ["nobody", "Team <team@example.org>"],
     "TERMS_URL": ["https://example.org/terms", "terms"],
     "TERMS_VERSION": ["2026-11"],

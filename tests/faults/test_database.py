@@ -112,6 +112,9 @@ def test_a_request_that_waits_for_a_database_lock_gets_503_in_time(postgres, hel
         answer = browser.post(CONFIRM, {"code": code}, csrf=token)
         assert time.monotonic() - started < ANSWER_SECONDS * slack()
         assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        # The query was cancelled. A database that does not answer would make others fail, too.
+        assert not waiting(held)
+        assert held.client().get("/health/ready").json()["database"] == "ok"
         other.rollback()
 
     assert browser.post(CONFIRM, {"code": code}, csrf=token).location == "/"

@@ -9,12 +9,13 @@ from types import SimpleNamespace
 
 import psycopg
 import pytest
-from dj_database_url import parse
 from django.db import Error
 from django.db.utils import ConnectionHandler
 
+from accounts.common.database_url import parse
 from accounts.ops.health import check, is_ready
 from authsite.errors import api_error, server_error
+from authsite.postgresql import base
 from tests.support.api import call, get_tokens
 from tests.support.outages import (
     FULL,
@@ -44,12 +45,14 @@ EXECUTE FUNCTION full_disk();
 
 
 @pytest.mark.django_db
-def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(postgres, rf):
+def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(
+    postgres, rf, monkeypatch
+):
     """PostgreSQL ends a transaction in which the site has asked nothing for 15 seconds."""
-    database = parse(postgres.database(), engine="authsite.postgresql")
-    short = {"options": "-c idle_in_transaction_session_timeout=100"}
-    connection = ConnectionHandler({"default": {**database, "OPTIONS": short}})["default"]
-    connection.set_autocommit(False)
+    monkeypatch.setattr(base, "BEGIN", base.BEGIN.replace("15s", "100ms"))
+    database = parse(postgres.database()) | {"ENGINE": "authsite.postgresql"}
+    connection = ConnectionHandler({"default": database})["default"]
+    connection.set_autocommit(False, force_begin_transaction_with_broken_autocommit=True)
     with connection.cursor() as cursor:
         cursor.execute("SELECT pg_backend_pid()")
         (pid,) = cursor.fetchone()
@@ -66,6 +69,20 @@ def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(p
         (503, "5"),
         (503, "5"),
     ]
+
+
+@pytest.mark.django_db
+def test_a_connection_to_a_server_that_has_become_read_only_is_replaced(postgres):
+    database = parse(postgres.database()) | {"ENGINE": "authsite.postgresql"}
+    connection = ConnectionHandler({"default": database})["default"]
+    with connection.cursor() as cursor:
+        cursor.execute("SET default_transaction_read_only = on")
+        with pytest.raises(Error, match="read-only"):
+            cursor.execute("CREATE TABLE one ()")
+    connection.close_if_unusable_or_obsolete()
+    with connection.cursor() as cursor:
+        cursor.execute("CREATE TABLE one ()")
+    connection.close()
 
 
 @pytest.fixture

@@ -99,6 +99,40 @@ class Postgres(Service):
         return True
 
 
+class PgBouncer(Service):
+    """PgBouncer in front of a PostgreSQL cluster, as Debian configures it, in transaction mode."""
+
+    name = "PgBouncer"
+    programs = ("pgbouncer",)
+    folders = [Path("/usr/sbin")]
+    stop_signal = signal.SIGINT
+
+    def __init__(self, postgres: Postgres, pool: int) -> None:
+        super().__init__()
+        self.owner = postgres.owner
+        config = self.folder / "pgbouncer.ini"
+        config.write_text(
+            f"""[databases]
+* = host=127.0.0.1 port={postgres.port} user=postgres
+[pgbouncer]
+listen_addr = 127.0.0.1
+listen_port = {self.port}
+unix_socket_dir =
+auth_type = any
+pool_mode = transaction
+default_pool_size = {pool}
+"""
+        )
+        for path in (self.folder, config):
+            path.chmod(0o755)
+
+    def command(self) -> list[str | Path]:
+        return [self.program, self.folder / "pgbouncer.ini"]
+
+    def url(self, database: str) -> str:
+        return f"postgres://postgres@127.0.0.1:{self.port}/{database}"
+
+
 class Redis(Service):
     """A Redis server that stores nothing on disk and is empty after each start."""
 

@@ -56,9 +56,14 @@ class Command(migrate.Command):
 
     def _migrate_postgresql(self, connection: Any, *args: Any, **options: Any) -> None:
         ends = monotonic() + options["wait"]
+
+        def begin() -> None:
+            # ``SET`` without ``LOCAL`` would stay in a connection that PgBouncer gives to others.
+            connection.connection.execute(f"BEGIN; SET LOCAL lock_timeout = '{LOCK_TIMEOUT}'")
+
+        # Django calls this method at the begin of a transaction if there is one.
+        connection._start_transaction_under_autocommit = begin
         while True:
-            with connection.cursor() as cursor:
-                cursor.execute(f"SET lock_timeout = '{LOCK_TIMEOUT}'")
             try:
                 super().handle(*args, **options)
             except OperationalError as error:

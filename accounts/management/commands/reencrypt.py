@@ -1,5 +1,6 @@
 """``reencrypt``: encrypt stored secrets with the newest key of ``ENCRYPTION_KEYS``."""
 
+from itertools import chain
 from typing import Any
 
 from cryptography.fernet import InvalidToken
@@ -7,6 +8,7 @@ from django.core.management.base import BaseCommand, CommandError
 from django.db.models import Model
 
 from accounts.common import crypto
+from accounts.common.database import read_in_batches
 from accounts.exports.models import ExportPart
 from accounts.exports.services import PURPOSE as EXPORT
 from accounts.mail.models import OutgoingMail
@@ -17,6 +19,7 @@ from accounts.tokens.models import SigningKey
 from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE, Authenticator, RecoveryCodes
 from accounts.users.models import FormerCredential
 
+BATCH = 500
 # Every encrypted column: its name in the output, its model, its field and its purpose.
 SEALED: tuple[tuple[str, type[Model], str, str], ...] = (
     ("exports", ExportPart, "sealed", EXPORT),
@@ -38,7 +41,7 @@ class Command(BaseCommand):
             done = 0
             # The private half of a withdrawn signing key is empty.
             rows = model._default_manager.exclude(**{field: ""}).values_list("pk", field)
-            for pk, sealed in rows.iterator():
+            for pk, sealed in chain.from_iterable(read_in_batches(rows, BATCH)):
                 try:
                     fresh = crypto.reseal(sealed, purpose)
                 except InvalidToken:
@@ -65,15 +68,16 @@ def _reseal_former(lost: list[str]) -> int:
     fields = {model._meta.label_lower: (field, purpose) for _, model, field, purpose in SEALED}
     kinds = (FormerCredential.Kind.FACTOR, FormerCredential.Kind.RECOVERY_CODES)
     done = 0
-    for row in FormerCredential.objects.filter(kind__in=kinds).iterator():
-        field, purpose = fields.get(row.data["model"], ("", ""))
+    rows = FormerCredential.objects.filter(kind__in=kinds).values_list("pk", "data")
+    for pk, data in chain.from_iterable(read_in_batches(rows, BATCH)):
+        field, purpose = fields.get(data["model"], ("", ""))
         if not field:
             # A passkey contains no secret.
             continue
         try:
-            row.data["fields"][field] = crypto.reseal(row.data["fields"][field], purpose)
+            data["fields"][field] = crypto.reseal(data["fields"][field], purpose)
         except InvalidToken:
-            lost.append(f"former factors {row.pk}")
+            lost.append(f"former factors {pk}")
             continue
-        done += FormerCredential.objects.filter(pk=row.pk).update(data=row.data)
+        done += FormerCredential.objects.filter(pk=pk).update(data=data)
     return done
