@@ -443,7 +443,7 @@ def _add_example(operation: dict[str, Any], example: Example) -> None:
     for media in operation.get("requestBody", {}).get("content", {}).values():
         media["example"] = example.request
     for response in operation["responses"].values():
-        for media in response.get("content", {}).values():
+        if media := response.get("content", {}).get("application/json"):
             media["example"] = example.answer
     for parameter in operation.get("parameters", ()):
         if parameter["in"] == "path":

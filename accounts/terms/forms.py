@@ -59,6 +59,11 @@ class TermsSerializer(serializers.Serializer[Any]):
         help_text="The version of the terms that the person accepts: see `terms_required`.",
     )
 
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        """Put ``terms`` last: generated clients take the fields in this order as arguments."""
+        fields = super().get_fields()
+        return fields | {"terms": fields.pop("terms")}
+
     def validate_terms(self, version: str) -> str:
         if not settings.AUTHSITE.terms_version:
             raise serializers.ValidationError(_("Unknown field."))

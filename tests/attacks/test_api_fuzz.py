@@ -23,8 +23,8 @@ SECONDS = 900
 # Fields such as emails, codes and tokens are described as strings, so refusing a random string is
 # no error. A new user is not found, even by themselves, until the email is confirmed.
 LEFT_OUT = "positive_data_acceptance,ensure_resource_availability"
-# It revokes the session of the token that the run uses, so it is fuzzed alone and last.
-END = "revoke_session"
+# These end the session of the token that the run uses, so each is fuzzed alone and last.
+END, DELETION = "revoke_session", "delete_me"
 SEED = "3132333435363738393031323334353637383930"
 CASES = 2000
 
@@ -92,9 +92,12 @@ def test_two_thousand_requests_of_each_kind_of_caller_cause_no_undocumented_answ
     with Site(**SITE) as site:
         member(site, "alice")
         token = caller(site) if caller else ""
-        options = ("--exclude-operation-id", END) if token else ()
+        ends = [END, DELETION] if caller is person else [END] if token else []
+        options = [f"--exclude-operation-id={end}" for end in ends]
 
         assert fuzz(site, 100, token, *options) >= CASES
         if token:
             assert is_good(token, site.client())
             assert fuzz(site, 4, token, "--include-operation-id", END) > 4
+        if caller is person:
+            assert fuzz(site, 4, person(site), "--include-operation-id", DELETION) > 4

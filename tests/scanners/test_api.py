@@ -76,7 +76,8 @@ def python_client(description, folder):
     """Generate a Python client by openapi-python-client."""
     programs = environment(HERE / "requirements.txt")
     config = folder / "config.json"
-    config.write_text('{"post_hooks": []}')
+    binary = {"application/zip": "application/octet-stream"}
+    config.write_text(json.dumps({"post_hooks": [], "content_type_overrides": binary}))
     run(
         *(programs / "openapi-python-client", "generate", "--path", description),
         *("--output-path", folder / "client", "--meta", "none", "--config", config),
