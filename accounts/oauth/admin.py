@@ -2,6 +2,7 @@
 
 from typing import Any
 
+from django.conf import settings
 from django.contrib import admin, messages
 from django.contrib.admin.utils import quote
 from django.core.exceptions import PermissionDenied
@@ -17,7 +18,9 @@ from django.views.decorators.http import require_POST
 from accounts.oauth.clients import registration
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients.forms import FIELDSETS, ClientForm
+from accounts.oauth.clients.kinds import KINDS, Kind, snippet, trial
 from accounts.oauth.clients.models import Client, RegistrationToken
+from accounts.oauth.scopes import audiences
 from accounts.sessions.current import staff_of
 from accounts.signin.adminsite import ListAdmin
 
@@ -83,7 +86,6 @@ class ClientAdmin(ListAdmin):
     title = gettext_lazy("Apps")
     pages = ("changelist", "add", "change")
     form = ClientForm
-    fieldsets = FIELDSETS
     list_display = (
         "name",
         "id",
@@ -113,6 +115,41 @@ class ClientAdmin(ListAdmin):
             *super().get_urls(),
         ]
 
+    def add_view(
+        self, request: HttpRequest, form_url: str = "", extra_context: Any = None
+    ) -> HttpResponse:
+        """Ask what kind of app it is; then show its form, or register the app (POST)."""
+        context: dict[str, Any] = {"title": _("Register an app"), "kind": _kind_of(request)}
+        if context["kind"] or request.method == "POST":
+            return super().add_view(request, form_url, context)
+        if not self.has_add_permission(request):
+            raise PermissionDenied
+        context |= {**self.admin_site.each_context(request), "opts": self.opts, "kinds": KINDS}
+        return render(request, "admin/oauth/client/kinds.html", context)
+
+    def get_changeform_initial_data(self, request: HttpRequest) -> dict[str, Any]:
+        """Return the fields that the kind of app sets."""
+        kind = _kind_of(request)
+        return dict(kind.initial) if kind else {}
+
+    def get_form(
+        self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any
+    ) -> Any:
+        """Return the class of the form, which knows the kind of app that is registered."""
+        form: Any = super().get_form(request, obj, change, **kwargs)
+        form.kind = _kind_of(request) or form.kind
+        return form
+
+    def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
+        """Return the fields that every app of its kind needs, and the others, folded by topic."""
+        kind = _kind_of(request) or ClientForm.kind
+        topics = [
+            (topic, [name for name in given["fields"] if name not in kind.fields])
+            for topic, given in FIELDSETS
+        ]
+        folded = [(topic, {"fields": names, "classes": ("collapse",)}) for topic, names in topics]
+        return [(None, {"fields": kind.fields}), *folded]
+
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         """Save the app. The attribute ``new_secret`` of ``obj`` holds the secret of a new app."""
         if change:
@@ -124,7 +161,7 @@ class ClientAdmin(ListAdmin):
         self, request: HttpRequest, obj: Client, post_url_continue: Any = None
     ) -> HttpResponse:
         """Show the client ID of the new app, and its secret."""
-        return self._show(request, obj, obj.new_secret)
+        return self._show(request, obj, obj.new_secret, _kind_of(request) or ClientForm.kind)
 
     def render_change_form(
         self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any
@@ -136,7 +173,7 @@ class ClientAdmin(ListAdmin):
                 "current": clients.current_secret(client),
                 "former_ends_at": clients.former_secret_ends_at(client),
             }
-        context["show_save_and_add_another"] = False
+        context |= {"show_save_and_add_another": False, "services": audiences()[1:]}
         return super().render_change_form(request, context, *args, **kwargs)
 
     def secret_view(self, request: HttpRequest, id: str) -> HttpResponse:
@@ -180,10 +217,19 @@ class ClientAdmin(ListAdmin):
             raise Http404
         return client
 
-    def _show(self, request: HttpRequest, client: Client, secret: str) -> HttpResponse:
+    def _show(
+        self, request: HttpRequest, client: Client, secret: str, kind: Kind | None = None
+    ) -> HttpResponse:
+        """Show what the app must be told. ``kind``: that of an app that was just registered."""
         shared = {**self.admin_site.each_context(request), "title": client.name, "opts": self.opts}
-        context = {"client": client, "secret": secret, **shared}
+        told = {"issuer": settings.AUTHSITE.origin, "snippet": snippet(client, secret, kind)}
+        more = {"kind": kind, "trial": trial(client) if kind else ""}
+        context = {"client": client, "secret": secret, **shared, **told, **more}
         return render(request, "admin/oauth/client/secret.html", context)
+
+
+def _kind_of(request: HttpRequest) -> Kind | None:
+    return KINDS.get(request.GET.get("kind", ""))
 
 
 admin.site.register(Client, ClientAdmin)

@@ -340,12 +340,13 @@ def as_staff(site):
     link = link_for(site, "erin", "invited", "/accounts/invitation/")
     yield site.client(), link, "You\N{RIGHT SINGLE QUOTATION MARK}re invited"
     yield carol, "/admin/accounts/dailycount/", "Overview"
-    yield carol, apps.ADD, "Add app"
+    yield carol, apps.ADD, "Register an app"
+    yield carol, f"{apps.ADD}?kind=web", "Register an app"
     app = {**apps.FORM, "name": WIDE, "redirect_uris": f"{apps.WEB}/{WIDE * 4}"}
-    shown = carol.post(apps.ADD, app, csrf=carol.csrf(apps.ADD)).text
+    shown = carol.post(apps.ADD, app, csrf=carol.csrf(f"{apps.ADD}?kind=web")).text
     yield carol, apps.LIST, "Apps"
     app_id = re.search(r'id="client-id" dir="ltr">(\w+)<', shown)
     assert app_id
     page = f"{apps.LIST}{app_id[1]}/"
-    carol.post(f"{page}secret/", {}, csrf=carol.csrf(apps.ADD))
+    carol.post(f"{page}secret/", {}, csrf=carol.csrf(apps.LIST))
     yield carol, f"{page}change/", f"{WIDE} \N{EN DASH} Change app"

@@ -18,11 +18,15 @@ from django.utils.translation import gettext_lazy
 from accounts.common import secrets
 from accounts.oauth.clients import documents, services
 from accounts.oauth.clients import keys as client_keys
+from accounts.oauth.clients.kinds import KINDS
 from accounts.oauth.clients.models import Client
 from accounts.oauth.scopes import audiences, known
 
 FIELDSETS: Any = (
-    (None, {"fields": ("name", "redirect_uris", "is_public", "is_device", "is_development")}),
+    (
+        gettext_lazy("Kind of app"),
+        {"fields": ("name", "redirect_uris", "is_public", "is_device", "is_development")},
+    ),
     (
         gettext_lazy("What people see"),
         {"fields": ("logo", "homepage", "privacy_url", "terms_url")},
@@ -138,6 +142,9 @@ class ClientForm(forms.ModelForm):
         empty_label=gettext_lazy("Everybody"),
     )
 
+    # The kind of app that is registered.
+    kind = KINDS["web"]
+
     class Meta:
         model = Client
         fields = flatten_fieldsets(FIELDSETS)
@@ -199,6 +206,10 @@ class ClientForm(forms.ModelForm):
         # A scope that has left AUDIENCE_SCOPES would be an error in a field that is disabled.
         defined = known()
         self.initial["scope"] = [name for name in self.instance.scope.split() if name in defined]
+        if self.kind.is_service:
+            self.fields["resource"].required = True
+        if self.instance._state.adding:
+            self.initial["is_verified"] = False
         self._read = _version(self.instance)
         self.initial["logo"] = _CurrentLogo(self.instance) if self.instance.logo else None
         if self.instance.source == Client.Source.DOCUMENT:

@@ -50,7 +50,7 @@ class Client(models.Model):
     ``is_first_party``: whether people are not asked for their consent, because the app belongs to
         the operator of the site.
     ``is_device``: whether the app may sign people in on a device without a browser, or at a command
-        line (RFC 8628). Such an app needs no redirect URI.
+        line (RFC 8628). Such an app needs no redirect URI, nor does a service (``resource``).
     ``is_verified``: whether the operator has checked whose app it is.
     ``scope``: the scopes that the app may request, separated by spaces.
     ``audiences``: the services for which it may request access tokens.
@@ -259,8 +259,8 @@ class Client(models.Model):
         return audience in given and audience in scopes.audiences()
 
     def _check_redirect_uris(self) -> None:
-        if not (self.redirect_uris or self.is_device):
-            _refuse("redirect_uris", _("Only a device needs no redirect URI."))
+        if not (self.redirect_uris or self.is_device or self.resource):
+            _refuse("redirect_uris", _("Add at least one redirect URI."))
         is_operators = self.source == self.Source.OPERATOR
         # A code that goes to ``localhost`` is useless without its PKCE verifier.
         may_be_localhost = self.is_development or (self.is_public and not is_operators)
