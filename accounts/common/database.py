@@ -34,6 +34,8 @@ log = logging.getLogger(__name__)
 PASSING = {"25P03", "25006"}
 # The error codes of a full disk: that of PostgreSQL, and those of SQLite.
 FULL = {"53100", "SQLITE_FULL", "SQLITE_IOERR_WRITE", "SQLITE_IOERR_SHMSIZE"}
+# A lock was not free in time.
+LOCKED = {"55P03", "SQLITE_BUSY"}
 # A row refers to one that was deleted since the request had read it.
 GONE = {"23503", "SQLITE_CONSTRAINT_FOREIGNKEY"}
 # The seconds for which a full disk is reported after the last error.
@@ -52,6 +54,11 @@ def is_outage(error: BaseException | None) -> bool:
 def is_disk_full(error: BaseException | None) -> bool:
     """Return whether ``error`` means that the disk of the database is full."""
     return code_of(error) in FULL
+
+
+def is_locked(error: BaseException | None) -> bool:
+    """Return whether ``error`` means that somebody else held a lock for too long."""
+    return code_of(error) in LOCKED
 
 
 def is_reference_gone(error: BaseException | None) -> bool:

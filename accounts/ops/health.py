@@ -8,7 +8,8 @@ reused for :data:`FRESH` seconds, so that frequent requests cost little.
 import logging
 import shutil
 import tempfile
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import contextmanager, nullcontext
 from hmac import compare_digest
 from pathlib import Path
 from threading import Event, Lock, Thread
@@ -17,7 +18,7 @@ from time import monotonic
 from django.apps import apps
 from django.conf import settings
 from django.contrib.auth.decorators import login_not_required
-from django.db import connection, connections
+from django.db import connection, connections, transaction
 from django.db.migrations.recorder import MigrationRecorder
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.http import require_safe
@@ -76,23 +77,42 @@ FRESH = 1.0
 # The seconds after which an unfinished thread is abandoned and another one starts. A lost network
 # may block a thread forever.
 LOST = 30.0
+LOCK_MILLISECONDS = 300
 
 OK, LATE, DEGRADED, WAITING, FAILS = "ok", "late", "degraded", "waiting", "fails"
 MAIL_LATE_SECONDS = 15 * 60
 
 
+@contextmanager
+def _impatient() -> Iterator[None]:
+    """Make a check fail if it waits for a lock. All checks must be done within ``PATIENCE``."""
+    is_postgresql = connection.vendor == "postgresql"
+    with transaction.atomic() if is_postgresql else nullcontext(), connection.cursor() as cursor:
+        limit = "SET LOCAL lock_timeout" if is_postgresql else "PRAGMA busy_timeout"
+        cursor.execute(f"{limit} = {LOCK_MILLISECONDS}")
+        yield
+
+
+@_impatient()
 def _database() -> str:
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT 1")
+    """Write a row. A standby server, a full disk and a read-only database can be read."""
+    measurements.succeeded("health")
     return OK
 
 
+@_impatient()
 def _migrations() -> str:
     if has_left_provider(MigrationRecorder(connection).applied_migrations()):
         return FAILS
     return WAITING if missing() else OK
 
 
+@_impatient()
+def _signing_key() -> str:
+    return OK if keyring.can_sign() else FAILS
+
+
+@_impatient()
 def _mail() -> str:
     found = mail.delays()
     for queue, seconds in found.items():
@@ -104,7 +124,7 @@ def _limits() -> str:
     """Check Redis. Without it, requests are answered as usual, and the database counts limits."""
     from accounts.throttle import redis_store  # noqa: PLC0415 its library takes 10 MB
 
-    return OK if redis_store.is_reachable() else DEGRADED
+    return OK if redis_store.can_write() else DEGRADED
 
 
 class Inspection:
@@ -143,6 +163,9 @@ class Inspection:
                     self._found[name] = check() or OK
                 except Exception as error:  # the other checks must still run
                     log.warning("Check %s failed: %s", name, type(error).__name__)
+                    # Otherwise a migration that waits would take every node out of service.
+                    if outages.is_locked(error):
+                        self._found[name] = DEGRADED
         finally:
             connections.close_all()
             self.over.set()
@@ -176,7 +199,7 @@ def checks() -> dict[str, Callable[[], str]]:
         "storage": check,
         "database": _database,
         "migrations": _migrations,
-        "signing_key": lambda: OK if keyring.can_sign() else FAILS,
+        "signing_key": _signing_key,
         "mail": _mail,
     }
 

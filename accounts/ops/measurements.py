@@ -56,12 +56,19 @@ def connections() -> list[Connections]:
 
 def succeeded(command: str) -> None:
     """Note that ``command`` has done all its work now."""
-    LastSuccess.objects.update_or_create(command=command, defaults={"at": clock.now()})
+    _store(command, clock.now())
 
 
 def failed(command: str) -> None:
     """Note that ``command`` has failed, and that its earlier successes prove nothing any longer."""
-    LastSuccess.objects.update_or_create(command=command, defaults={"at": NEVER})
+    _store(command, NEVER)
+
+
+def _store(command: str, at: datetime) -> None:
+    row = LastSuccess(command=command, at=at)
+    LastSuccess.objects.bulk_create(
+        [row], update_conflicts=True, unique_fields=["command"], update_fields=["at"]
+    )
 
 
 def successes() -> dict[str, datetime]:

@@ -124,13 +124,16 @@ def give_back(costs: dict[str, int]) -> None:
         _client().eval(GIVE_BACK, len(keys), *keys, *costs.values())
 
 
-def is_reachable() -> bool:
-    """Return whether Redis answers, and log a warning if it does not."""
+def can_write() -> bool:
+    """Return whether Redis stores what it is given, and log a warning if it does not.
+
+    A replica does not, nor a server without memory for more keys.
+    """
     try:
-        _client().ping()
+        _client().set("health", 1, px=1000)
     except RedisError as error:
         log.warning(
-            "REDIS_URL: Redis does not answer (%s); the database counts limits until it does",
+            "REDIS_URL: Redis cannot be used (%s); the database counts limits until it can",
             type(error).__name__,
         )
         return False
@@ -138,8 +141,8 @@ def is_reachable() -> bool:
 
 
 def look_at_start() -> None:
-    """Start a thread that logs a warning if Redis does not answer."""
-    Thread(target=is_reachable, name="redis", daemon=True).start()
+    """Start a thread that logs a warning if Redis cannot be used."""
+    Thread(target=can_write, name="redis", daemon=True).start()
 
 
 def _client() -> Redis:

@@ -4,13 +4,16 @@ import json
 import os
 import shutil
 import signal
+import sqlite3
 import sys
+from contextlib import closing
 from types import SimpleNamespace
 
 import psycopg
 import pytest
 from django.db import Error
 from django.db.utils import ConnectionHandler
+from redis import Redis
 
 from accounts.common.database_url import parse
 from accounts.ops.health import check, is_ready
@@ -19,6 +22,7 @@ from authsite.postgresql import base
 from tests.support.api import call, get_tokens
 from tests.support.outages import (
     FULL,
+    READY,
     RECOVERY_SECONDS,
     children,
     client,
@@ -128,6 +132,54 @@ def test_a_full_disk_of_the_database_server_is_reported_as_well(postgres):
         assert within(RECOVERY_SECONDS, lambda: storage(site) == (200, "ok"))
 
 
+def ready(site):
+    """Return the status, and the dependencies that are not ok."""
+    answer = site.client().get(READY)
+    return answer.status, {name: word for name, word in answer.json().items() if word != "ok"}
+
+
+def test_a_database_that_only_reads_or_has_no_connection_left_is_not_ready(postgres):
+    with Site(DATABASE_URL=postgres.database()) as site:
+        url = site.env["DATABASE_URL"]
+        name = url.rpartition("/")[2]
+        with psycopg.connect(url, autocommit=True) as owner:
+            owner.execute("CREATE ROLE clerk LOGIN")
+            owner.execute("GRANT ALL ON ALL TABLES IN SCHEMA public TO clerk")
+            with Site(DATABASE_URL=url.replace("postgres@", "clerk@"), migrate=False) as node:
+                faults = {
+                    f"DATABASE {name} SET default_transaction_read_only = ": ("on", "off"),
+                    "ROLE clerk CONNECTION LIMIT ": ("0", "-1"),
+                }
+                for setting, (bad, good) in faults.items():
+                    assert within(RECOVERY_SECONDS, lambda: ready(node) == (200, {}))
+                    owner.execute(f"ALTER {setting}{bad}")
+                    assert within(RECOVERY_SECONDS, lambda: ready(node)[0] == 503), setting
+                    assert ready(node)[1]["database"] == "fails"
+                    owner.execute("SET default_transaction_read_only = off")
+                    owner.execute(f"ALTER {setting}{good}")
+                assert within(RECOVERY_SECONDS, lambda: ready(node) == (200, {}))
+
+
+def test_a_node_that_waits_for_a_lock_stays_in_service(postgres):
+    url = postgres.database()
+    with Site(DATABASE_URL=url) as site, psycopg.connect(url) as other:
+        other.execute("LOCK TABLE accounts_lastsuccess, accounts_outgoingmail")
+        late = {"database": "degraded", "mail": "degraded"}
+        assert within(RECOVERY_SECONDS, lambda: ready(site) == (200, late)), ready(site)
+    with Site() as site, closing(sqlite3.connect(site.data_dir / "db.sqlite3")) as other:
+        other.execute("BEGIN IMMEDIATE")
+        assert within(RECOVERY_SECONDS, lambda: ready(site) == (200, {"database": "degraded"}))
+
+
+def test_redis_without_memory_for_more_keys_is_degraded(redis_server):
+    with Site(REDIS_URL=redis_server.url) as site, Redis.from_url(redis_server.url) as client:
+        assert ready(site) == (200, {})
+        client.config_set("maxmemory", "1")
+        assert within(RECOVERY_SECONDS, lambda: ready(site) == (200, {"limits": "degraded"}))
+        assert call("token/", {"username": "x", "password": PASSWORD}, client=site.client()).status
+        client.config_set("maxmemory", "0")
+
+
 def test_an_almost_full_disk_is_reported_and_logged_but_serves(monkeypatch, caplog):
     usage = SimpleNamespace(total=100 << 30, free=(1 << 30) - 1)
     monkeypatch.setattr(shutil, "disk_usage", lambda _folder: usage)
@@ -151,5 +203,5 @@ def test_every_line_of_the_log_in_production_is_json(https):
 
 def test_a_redis_that_does_not_answer_at_start_is_named_in_the_log():
     with Site(REDIS_URL=f"redis://:hunter2@127.0.0.1:{free_port()}/0") as site:
-        assert within(LATER_SECONDS, lambda: "REDIS_URL: Redis does not answer" in site.log())
+        assert within(LATER_SECONDS, lambda: "REDIS_URL: Redis cannot be used" in site.log())
         assert "hunter2" not in site.log()

@@ -17,13 +17,11 @@ from django.core.management.base import CommandError, CommandParser
 from django.core.management.commands import migrate
 from django.db import OperationalError, connections
 
-from accounts.common.database import code_of
+from accounts.common.database import is_locked
 
 LOCK_TIMEOUT = "2s"
 PAUSE_SECONDS = 5.0
 TURN_SECONDS = 1.0
-# PostgreSQL's error code of a wait that took longer than ``lock_timeout``.
-LOCK_NOT_AVAILABLE = "55P03"
 OLDEST = """
 SELECT pid, round(extract(epoch FROM now() - xact_start)), left(query, 80) FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
@@ -67,7 +65,7 @@ class Command(migrate.Command):
             try:
                 super().handle(*args, **options)
             except OperationalError as error:
-                if code_of(error) != LOCK_NOT_AVAILABLE:
+                if not is_locked(error):
                     raise
                 self._say_who(connection)
                 if monotonic() > ends:
