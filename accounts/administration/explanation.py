@@ -245,7 +245,8 @@ def _of_emails(facts: Facts) -> Iterator[Block]:
 def _of_mails(account: User | PendingSignup) -> Iterator[Block]:
     """Return whether the last email to the primary address did not arrive."""
     name, receipt = {"name": account.username}, next(iter(mail.last_receipt(account.email)), None)
-    if receipt and receipt.failure:
+    is_refused = mail.waiting_for([account.email]).filter(refused_at__isnull=False).exists()
+    if is_refused or (receipt and receipt.failure):
         sentence = _("The last email to %(name)s couldn’t be delivered.")
         advice = _("The address may be wrong, or the mailbox may be full or closed.")
         yield Block("mail_failed", sentence % name, advice=advice)

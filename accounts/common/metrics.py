@@ -53,6 +53,15 @@ MAILS_OLDEST = _gauge(
     "Age of the oldest waiting email, by queue; 0 if none waits.",
     ["queue"],
 )
+MAILS_REFUSED = _gauge(
+    "authsite_mails_refused", "Waiting emails whose recipients the mail server has refused."
+)
+MAILS_LOST = _counter(
+    "authsite_mails_lost",
+    "Emails that were given up, because the recipient was refused, a code in them expired, or they "
+    "were five days old.",
+    ["cause"],
+)
 EXPORTS_WAITING = _gauge("authsite_exports_waiting", "Exports waiting to be made.")
 EXPORTS_OLDEST = _gauge(
     "authsite_exports_oldest_seconds", "Age of the oldest waiting export; 0 if none waits."

@@ -14,6 +14,8 @@ class OutgoingMail(Leased):
     ``sealed`` is encrypted, because the email may contain a code or link, which the database stores
     only as a digest elsewhere. Emails with a lower ``queue`` are sent first. The row is deleted
     when the email has been sent.
+
+    ``refused_at``: when the mail server first refused the recipient; null if it never did.
     """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
@@ -25,12 +27,18 @@ class OutgoingMail(Leased):
     # As in ``MailReceipt``.
     recipient = models.CharField(max_length=64, blank=True, default="")
     heading = models.CharField(max_length=LONGEST_HEADING, blank=True, default="")
+    refused_at = models.DateTimeField(null=True)
 
     class Meta:
         indexes = (
             models.Index(fields=("queue", "due_at"), name="mails_to_leave"),
             models.Index(fields=("queue", "created_at"), name="mails_by_age"),
             models.Index(fields=("recipient",), name="mails_by_recipient"),
+            models.Index(
+                fields=("refused_at",),
+                name="refused_mails",
+                condition=models.Q(refused_at__isnull=False),
+            ),
         )
 
     def __str__(self) -> str:
@@ -57,6 +65,7 @@ class MailReceipt(models.Model):
     ``heading``: the heading of the email, which contains no code.
     ``failure``: why the email was not sent, as the name of an error or "expired"; empty if the mail
         server has accepted the email.
+    ``is_notice``: whether the email told of something that happened to the account.
     """
 
     id = models.UUIDField(primary_key=True)
@@ -65,6 +74,7 @@ class MailReceipt(models.Model):
     created_at = models.DateTimeField()
     done_at = models.DateTimeField(default=clock.now, db_index=True)
     failure = models.CharField(max_length=60, blank=True)
+    is_notice = models.BooleanField(default=False, db_default=False)
 
     class Meta:
         indexes = (models.Index(fields=("recipient", "-done_at"), name="receipts_by_recipient"),)

@@ -23,9 +23,9 @@ from django.conf import settings
 from django.core.mail import EmailMessage, mailers
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
-from django.db.models import Count, Q, QuerySet
+from django.db.models import Count, Exists, OuterRef, Q, QuerySet
 
-from accounts.common import clock, crypto, secrets
+from accounts.common import clock, crypto, metrics, secrets
 from accounts.common.background import Background
 from accounts.common.database import delete_in_batches
 from accounts.common.leases import LeasedQueue
@@ -56,6 +56,8 @@ def sleep(seconds: float) -> None:
 log = logging.getLogger(__name__)
 
 PURPOSE = "outbox"
+# What a receipt calls the refusal of a recipient.
+REFUSED = smtplib.SMTPRecipientsRefused.__name__
 # How many emails are sent over one connection.
 BATCH = 20
 # How many emails a sender tries to claim, because other senders try to claim the same ones.
@@ -74,6 +76,8 @@ OUTBOX = LeasedQueue(
 AGES = (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
 # Staff look up what became of an email.
 KEEP_RECEIPTS = timedelta(days=30)
+# At each sign-in, people are told of notices that have failed, for this time and of so many.
+REMIND_OF_FAILED, MOST_REMINDED = timedelta(days=7), 3
 
 
 class Queue(IntEnum):
@@ -222,8 +226,32 @@ def lengths() -> dict[Queue, int]:
 
 
 def delays() -> dict[Queue, float]:
-    """Return, for each queue, the age of the oldest waiting email in seconds, without counting."""
-    return {queue: OUTBOX.delay(queue=queue) for queue in Queue}
+    """Return, for each queue, the age of the oldest waiting email in seconds, without counting.
+
+    Emails whose recipients the mail server has refused do not count.
+    """
+    return {queue: OUTBOX.delay(queue=queue, refused_at=None) for queue in Queue}
+
+
+def refused() -> QuerySet[OutgoingMail]:
+    """Return the emails that wait because the mail server has refused their recipients."""
+    return OutgoingMail.objects.filter(refused_at__isnull=False)
+
+
+def is_refusing() -> bool:
+    """Return whether the mail server seems to refuse everybody.
+
+    It has refused a recipient, and has accepted no email to another one since.
+    """
+    others = _accepted(OuterRef("refused_at")).exclude(recipient=OuterRef("recipient"))
+    return refused().filter(~Exists(others)).exists()
+
+
+def _accepted(since: object) -> QuerySet[MailReceipt]:
+    """Return the receipts of the emails that a mail server has accepted after ``since``."""
+    receipts = MailReceipt.objects.filter(failure="", done_at__gt=since)
+    # Emails without a recipient have a receipt, too.
+    return receipts.exclude(recipient__in=secrets.digests("", RECIPIENT))
 
 
 def longest_delay(found: Mapping[Queue, float]) -> float:
@@ -267,6 +295,13 @@ def receipts_of(addresses: Iterable[str]) -> QuerySet[MailReceipt]:
     return rows.order_by("-done_at")
 
 
+def failed_notices(addresses: Iterable[str]) -> list[str]:
+    """Return the headings of the notices of the last week that could not be delivered."""
+    since = clock.now() - REMIND_OF_FAILED
+    rows = receipts_of(addresses).filter(is_notice=True, done_at__gt=since).exclude(failure="")
+    return list(rows.values_list("heading", flat=True)[:MOST_REMINDED])
+
+
 def last_receipt(address: str) -> QuerySet[MailReceipt]:
     """Return the receipt of the last email to ``address``, if there is one."""
     return receipts_of([address])[:1]
@@ -286,7 +321,7 @@ def _digests(addresses: Iterable[str]) -> list[str]:
 def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
     if mail.expires_at and mail.expires_at <= clock.now():
         log.warning("Email %s expired before it could be sent", mail.pk)
-        _settle(mail, failure="expired")
+        _settle(mail, failure=REFUSED if mail.refused_at else "expired")
         return False
     try:
         message = Message(**json.loads(crypto.unseal(mail.sealed, PURPOSE)))
@@ -318,12 +353,27 @@ def _settle(mail: OutgoingMail, *, failure: str = "") -> None:
             heading=mail.heading,
             created_at=mail.created_at,
             failure=failure,
+            is_notice=mail.queue in {Queue.NOTICES, Queue.MASS},
         )
+    if failure:
+        cause = {"expired": failure, REFUSED: "refused"}.get(failure, "age")
+        metrics.MAILS_LOST.labels(cause).inc()
 
 
 def _put_off(mail: OutgoingMail, error: Exception) -> None:
-    """Schedule the email again after a growing pause, or delete it if it cannot be delivered."""
-    if _is_final(error) or clock.now() - mail.created_at > OUTBOX.life:
+    """Schedule the email again after a growing pause, or delete it if it cannot be delivered.
+
+    A mail server may refuse everybody, because its settings are wrong. Only a recipient whom it
+    refuses again, after it has accepted emails to others, has no mailbox.
+    """
+    is_final = False
+    if _is_refusal(error):
+        if mail.refused_at is None:
+            mail.refused_at = clock.now()
+            mail.save(update_fields=["refused_at"])
+        others = _accepted(mail.refused_at).exclude(recipient=mail.recipient)
+        is_final = others.exists()
+    if is_final or clock.now() - mail.created_at > OUTBOX.life:
         log.error("Email %s can't be delivered, giving up: %s", mail.pk, type(error).__name__)
         _settle(mail, failure=type(error).__name__)
         return
@@ -332,7 +382,7 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
     OUTBOX.put_off([mail])
 
 
-def _is_final(error: Exception) -> bool:
+def _is_refusal(error: Exception) -> bool:
     """Return whether the mail server has permanently refused the recipient (RFC 5321, 4.2.1)."""
     return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
         500 <= code < 600 for code, _reason in error.recipients.values()

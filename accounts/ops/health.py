@@ -117,6 +117,8 @@ def _mail() -> str:
     found = mail.delays()
     for queue, seconds in found.items():
         metrics.MAILS_OLDEST.labels(queue.name.lower()).set(seconds)
+    if mail.is_refusing():
+        return DEGRADED
     return LATE if mail.longest_delay(found) > MAIL_LATE_SECONDS else OK
 
 

@@ -85,7 +85,8 @@ def count_sessions() -> None:
 
 
 def count_mails() -> None:
-    """Set the number of waiting emails in each queue."""
+    """Set the number of waiting emails in each queue, and of those that were refused."""
+    metrics.MAILS_REFUSED.set(mail.refused().count())
     for queue, number in mail.lengths().items():
         metrics.MAILS_WAITING.labels(queue.name.lower()).set(number)
 

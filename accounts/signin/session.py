@@ -2,10 +2,11 @@
 
 from dataclasses import dataclass
 
-from django.contrib import auth
+from django.contrib import auth, messages
 from django.db import transaction
 from django.http import HttpRequest
 from django.middleware.csrf import rotate_token
+from django.utils.translation import gettext as _
 
 from accounts.activity import events
 from accounts.activity.events import Event
@@ -14,6 +15,7 @@ from accounts.common import clock
 from accounts.common.client_info import ClientInfo, client_of
 from accounts.common.database import P, PreparedUpdate
 from accounts.common.proofs import FACTORS, Method, Proof
+from accounts.mail import services as mail
 from accounts.sessions import current, known_browsers
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
@@ -84,6 +86,9 @@ def establish_session(request: HttpRequest, sign_in: CompletedSignIn) -> None:
     actor = current.actor_of(request).by(*session.amr)
     record(user, event, actor)
     sessions.make_room(user, session, actor)
+    if headings := mail.failed_notices([user.email]):
+        sentence = _("We couldn’t email you about this: %(headings)s. Is your email address right?")
+        messages.warning(request, sentence % {"headings": "; ".join(headings)})
 
 
 @transaction.atomic

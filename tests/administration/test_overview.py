@@ -306,4 +306,7 @@ def test_the_page_shows_waiting_and_refused_emails(monkeypatch):
     with monkeypatch.context() as refusing:
         refusing.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
         deliver_due()
-    assert "The last email to alice couldn’t be delivered." in browser.get(page).text
+    text = browser.get(page).text
+    assert "The last email to alice couldn’t be delivered." in text
+    assert "Refused by the mail server" in text
+    assert "has refused the recipients of 2 emails" in browser.get("/admin/").text

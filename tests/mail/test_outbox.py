@@ -84,16 +84,51 @@ def test_an_email_that_waits_when_the_clock_is_set_back_two_hours_is_sent_at_onc
 
 
 def test_an_undeliverable_mail_does_not_block_the_next(settings):
-    """A mail that cannot be decrypted is kept; one with a refused recipient is given up."""
     OutgoingMail.objects.create(sealed="not sealed by us")
     post()
     with MailServer("recipient") as server:
         settings.MAILERS = {"default": mailer(server.url)}
         assert deliver_due() == 0
-        assert OutgoingMail.objects.get().sealed == "not sealed by us"
         post("another")
         server.mode = "ok"
         assert deliver_due() == 1
+
+
+def test_a_refused_recipient_is_given_up_only_after_the_server_has_accepted_others(clock, settings):
+    def deliver(mode, **pause):
+        server.mode = mode
+        clock.advance(**pause)
+        return deliver_due()
+
+    post()
+    with MailServer() as server:
+        settings.MAILERS = {"default": mailer(server.url)}
+        for _ in range(100):
+            # An email to nobody proves nothing about the server.
+            post(to="")
+            assert deliver("recipient", hours=1) == 1
+        assert (services.refused().count(), services.is_refusing()) == (1, True)
+        assert services.longest_delay(services.delays()) == 0
+        post(to="bob@example.org")
+        assert deliver("ok") == 1
+        assert (services.refused().count(), services.is_refusing()) == (1, False)
+        assert deliver("recipient", hours=1) == 0
+
+    assert not OutgoingMail.objects.exists()
+    assert [row.failure for row in services.receipts_of([ALICE])] == [services.REFUSED]
+
+
+def test_no_mail_is_lost_while_the_server_refuses_everybody(clock, settings):
+    emails = [f"person{n}@example.org" for n in range(5)]
+    for email in emails:
+        post(to=email)
+    with MailServer("recipient") as server:
+        settings.MAILERS = {"default": mailer(server.url)}
+        for _ in range(4):
+            assert deliver_due() == 0
+            clock.advance(days=1)
+        server.mode = "ok"
+        assert deliver_due() == len(emails)
 
 
 def test_a_mail_claimed_by_a_dead_sender_is_sent_when_the_lease_ends(clock):

@@ -5,6 +5,9 @@ from django import forms
 from django.test import Client
 from django.utils import translation
 
+from accounts.mail import services as mail
+from accounts.mail.message import Message
+from accounts.mail.models import OutgoingMail
 from accounts.signin.forms import LoginForm
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, MAIL_SUBSCRIBER, UNGUESSABLE
 from tests.support.disputes import lock_link
@@ -197,3 +200,19 @@ def test_the_429_page_offers_only_methods_with_budget_left_for_this_client(clock
         browser.post("/accounts/login/passkey/", {"credential": "{}"})
     assert offered(refused(browser)) == set()
     assert "want to wait" not in refused(browser)
+
+
+def test_a_sign_in_names_the_notices_of_the_last_week_that_could_not_be_delivered(alice, clock):
+    for subject, queue in (("Your code", mail.Queue.CODES), ("New passkey", mail.Queue.NOTICES)):
+        mail.post(Message(to=alice.email, subject=subject), queue=queue)
+    for waiting in OutgoingMail.objects.all():
+        mail._settle(waiting, failure=mail.REFUSED)
+
+    def told():
+        browser = Client()
+        sign_in(browser, "alice")
+        return "We couldn’t email you about this: New passkey. Is your" in browser.get("/").text
+
+    assert [told(), told()] == [True, True]
+    clock.advance(days=7)
+    assert not told()
