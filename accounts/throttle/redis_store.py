@@ -5,7 +5,7 @@ during an outage of Redis.
 """
 
 import logging
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from functools import lru_cache, wraps
 from threading import Thread
 from time import monotonic
@@ -100,7 +100,7 @@ def refused(budgets: Sequence[Budget], now: int) -> dict[str, int]:
 
 
 def _run(budgets: Sequence[Budget], now: int, *, takes: bool = True) -> dict[str, int]:
-    keys = [f"budget:{budget.key}" for budget in budgets]
+    keys = [_key(budget.key) for budget in budgets]
     values = [value for budget in budgets for value in (budget.cost, budget.depth)]
     small = cast("list[int]", _client().eval(HIT, len(keys), *keys, now, *values, int(takes)))
     return {budgets[i - 1].key: moment for i, moment in zip(small[::2], small[1::2], strict=True)}
@@ -112,7 +112,7 @@ def peek(keys: Collection[str]) -> dict[str, int]:
 
     Budgets that have never been used are left out.
     """
-    values = cast("list[Any]", _client().mget([f"budget:{key}" for key in keys]))
+    values = cast("list[Any]", _client().mget([_key(key) for key in keys]))
     return {key: int(value) for key, value in zip(keys, values, strict=True) if value}
 
 
@@ -120,7 +120,7 @@ def peek(keys: Collection[str]) -> dict[str, int]:
 def give_back(costs: dict[str, int]) -> None:
     """Give costs back to budgets. ``costs`` maps the keys of the budgets to milliseconds."""
     if costs:
-        keys = [f"budget:{key}" for key in costs]
+        keys = [_key(key) for key in costs]
         _client().eval(GIVE_BACK, len(keys), *keys, *costs.values())
 
 
@@ -130,7 +130,7 @@ def can_write() -> bool:
     A replica does not, nor a server without memory for more keys.
     """
     try:
-        _client().set("health", 1, px=1000)
+        _client().set(_key("health"), 1, px=1000)
     except RedisError as error:
         log.warning(
             "REDIS_URL: Redis cannot be used (%s); the database counts limits until it can",
@@ -143,6 +143,27 @@ def can_write() -> bool:
 def look_at_start() -> None:
     """Start a thread that logs a warning if Redis cannot be used."""
     Thread(target=can_write, name="redis", daemon=True).start()
+
+
+def problems() -> Iterator[str]:
+    """Yield a word for each way in which others, or Redis itself, may forget what was counted.
+
+    ``evicts``: Redis deletes keys if its memory is full. ``shared``: another program uses the same
+    database, and may delete everything.
+    """
+    memory = _client().info("memory")
+    if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":
+        yield "evicts"
+    _cursor, found = cast("tuple[int, list[bytes]]", _client().scan(count=1000))
+    # Versions before 1.1 wrote keys without the origin.
+    own = (_key("").encode(), b"budget:")
+    if not all(key.startswith(own) for key in found):
+        yield "shared"
+
+
+def _key(name: str) -> str:
+    """Return the key of the budget ``name``. Another site may use the same database."""
+    return f"{settings.AUTHSITE.origin}:budget:{name}"
 
 
 def _client() -> Redis:

@@ -6,6 +6,7 @@ import json
 import ssl
 import threading
 from contextlib import closing
+from copy import deepcopy
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import psycopg
@@ -61,6 +62,7 @@ class _Server(ThreadingHTTPServer):
     def __init__(self, handler, port, fault, context=None):
         super().__init__(("127.0.0.1", 0), handler)
         self.port, self.fault = port, fault
+        self.cache = {}
         if context:
             self.socket = context.wrap_socket(self.socket, server_side=True)
 
@@ -94,7 +96,10 @@ class _Forward(_Quiet):
         source = ("127.0.0.2" if self.fault == "proxy_untrusted" else "127.0.0.1", 0)
         port = self.server.port
         with closing(http.client.HTTPConnection("127.0.0.1", port, source_address=source)) as site:
-            self._answer(*self._forward(site))
+            answer = self._forward(site)
+        if self.fault == "cached":
+            answer = deepcopy(self.server.cache.setdefault(self.path, answer))
+        self._answer(*answer)
 
     do_POST = do_GET  # noqa: N815 the name that the library calls
 
@@ -170,6 +175,7 @@ def test_the_doctor_finds_exactly_the_fault_of_a_proxy(
 
 def test_the_doctor_finds_nothing_wrong_with_the_files_of_deploy(tmp_path, postgres, redis_server):
     url = postgres.database()
+    redis_server.flush()
     Site(data_dir=tmp_path, DATABASE_URL=url).make_database()
     role = f"{url.rpartition('/')[2]}_role"
     with psycopg.connect(url, autocommit=True) as db:
@@ -194,7 +200,7 @@ def test_the_doctor_finds_nothing_wrong_with_the_files_of_deploy(tmp_path, postg
     assert json.loads(told) == {"version": __version__, "healthy": True, "findings": []}
 
 
-def test_the_doctor_names_a_powerful_database_role_and_a_wrong_clock(postgres):
+def test_the_doctor_names_faults_of_postgresql(postgres):
     url = postgres.database()
     with Site(DATABASE_URL=url) as site:
         with psycopg.connect(url, autocommit=True) as db:
@@ -203,9 +209,15 @@ def test_the_doctor_names_a_powerful_database_role_and_a_wrong_clock(postgres):
                 f"CREATE FUNCTION clock_timestamp() RETURNS timestamptz AS $${later}$$ LANGUAGE sql"
             )
             name = url.rpartition("/")[2]
-            db.execute(f"ALTER DATABASE {name} SET search_path = public, pg_catalog")
+            for setting in ("search_path = public, pg_catalog", "synchronous_commit = off"):
+                db.execute(f"ALTER DATABASE {name} SET {setting}")
+            db.execute(f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+            db.execute(f"ALTER DATABASE {name} CONNECTION LIMIT 23")
         with pytest.raises(AssertionError) as failed:
             site.manage("doctor", "--inside")
 
     assert "The database role postgres is a superuser" in str(failed.value)
     assert "differ by 3600 seconds" in str(failed.value)
+    assert "can only be read: default_transaction_read_only is on" in str(failed.value)
+    assert "synchronous_commit is off" in str(failed.value)
+    assert "The database of PostgreSQL allows 23 connections, but 1 nodes" in str(failed.value)

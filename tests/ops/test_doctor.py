@@ -4,6 +4,7 @@ import io
 import time
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from smtplib import SMTP
 from types import SimpleNamespace
 from typing import Any
 
@@ -13,6 +14,7 @@ from django.core.management import call_command
 from django.db import OperationalError, connection
 from django.db.migrations.recorder import MigrationRecorder
 from django.test import Client
+from redis import Redis
 
 from accounts.codes.models import Code
 from accounts.common import clock
@@ -116,6 +118,7 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "provider_left": lambda _s, patch: patch.setattr(health, "has_left_provider", bool),
     "redis_down": lambda s, _p: set_up(s, redis_url=f"redis://127.0.0.1:{free_port()}/0"),
     "mail_down": plant_mail_down,
+    "mail_refused": lambda _s, patch: patch.setattr(SMTP, "rcpt", lambda *_: (550, b"no")),
     "mail_files": lambda settings, _patch: set_up(settings, email_url="file:///mail"),
     "mail_late": plant_late_mail,
     "static_missing": lambda settings, _patch: setattr(settings, "STATIC_ROOT", None),
@@ -144,6 +147,26 @@ def test_the_doctor_finds_exactly_the_planted_fault(settings, monkeypatch, code)
     assert codes == ([code] if code else [])
 
 
+@pytest.mark.django_db
+def test_the_doctor_finds_a_redis_that_may_forget_limits(settings, redis_server):
+    set_up(settings, redis_url=redis_server.url)
+    redis_server.flush()
+
+    def codes():
+        return [finding.code for finding in inside.check(settings.AUTHSITE)]
+
+    with Redis.from_url(redis_server.url) as client:
+        assert codes() == []
+        client.set("https://other.example.org:budget:x", 1)
+        client.config_set("maxmemory", "100mb")
+        client.config_set("maxmemory-policy", "volatile-lru")
+        assert codes() == ["redis_evicts", "redis_shared"]
+        client.config_set("maxmemory-policy", "noeviction")
+        client.config_set("maxmemory", "0")
+        client.flushall()
+        assert codes() == []
+
+
 def test_the_doctor_misses_backups_in_an_older_database_unless_another_program_makes_them(
     settings, clock
 ):
@@ -170,10 +193,12 @@ def test_the_command_says_what_to_do_and_exits_with_1_if_anything_is_wrong():
 
 
 def test_every_finding_is_planted_somewhere_and_has_a_sentence_and_advice():
-    of_postgresql = {"database_role", "database_clock"}
-    assert WORDS.keys() == PLANTED.keys() | set(FAULTS.values()) | of_postgresql
+    of_postgresql = {"database_role", "database_clock", "database_read_only", "commits_unsafe"}
+    of_postgresql |= {"connections_few", "replication_late"}
+    of_redis = {"redis_evicts", "redis_shared"}
+    assert WORDS.keys() == PLANTED.keys() | set(FAULTS.values()) | of_postgresql | of_redis
     for code in WORDS:
-        finding = found(code, "one", "two")
+        finding = found(code, "one", "two", "three", "four")
         assert "{" not in finding.sentence + finding.advice
 
 

@@ -1,7 +1,10 @@
 """Faults of an installation that the doctor finds."""
 
 FAULTS = {
-    **{code: code for code in ("hsts", "headers", "server_named", "cookies", "compressed")},
+    **{
+        code: code
+        for code in ("hsts", "headers", "server_named", "cookies", "compressed", "cached")
+    },
     **{code: code for code in ("client_forged", "proxy_untrusted", "bodies_unbuffered")},
     **{code: code for code in ("tls_untrusted", "tls_expires", "tls_old", "static_broken")},
     **{code: code for code in ("redirect_missing", "redirect_host", "unreachable")},

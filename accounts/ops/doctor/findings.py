@@ -38,12 +38,40 @@ WORDS = {
         "Run NTP on both. Codes of authenticator apps are refused where the clock is wrong.",
     ),
     "redis_down": (
-        "Redis does not answer. Each node counts limits in the database meanwhile.",
-        "Start it, and check REDIS_URL.",
+        "Redis does not answer or stores nothing. Each node counts limits in the database.",
+        "Start it, and check REDIS_URL and the memory of Redis.",
+    ),
+    "redis_evicts": (
+        "Redis deletes keys if its memory is full, so whoever fills it can guess without limits.",
+        "Set maxmemory-policy noeviction. The database counts limits if the memory is full.",
+    ),
+    "redis_shared": (
+        "Another program uses the same database of Redis. If it deletes all keys, limits are gone.",
+        "Give the site a database of its own: REDIS_URL ends with its number.",
+    ),
+    "database_read_only": (
+        "The database can only be read: {0}.",
+        "Let DATABASE_URL lead to the primary server, and end default_transaction_read_only.",
+    ),
+    "commits_unsafe": (
+        "synchronous_commit is off: a crash of the database loses sign-outs and new passwords.",
+        "ALTER ROLE {0} SET synchronous_commit = on",
+    ),
+    "connections_few": (
+        "The {0} of PostgreSQL allows {1} connections, but {2} nodes may open {3}.",
+        "Raise the limit: ALTER ROLE or ALTER DATABASE … CONNECTION LIMIT, or max_connections.",
+    ),
+    "replication_late": (
+        "A standby server is {0} seconds behind. A failover would lose that time.",
+        "Look at pg_stat_replication, and at the disk and network of the standby server.",
     ),
     "mail_down": (
         "The mail server cannot be used ({0}).",
         "Check EMAIL_URL, then run: python manage.py send_test_mail ADDRESS",
+    ),
+    "mail_refused": (
+        "The mail server refuses emails from {0} to {1} (status {2}).",
+        "Let it relay emails of the site to everybody, or set MAIL_FROM to a sender it accepts.",
     ),
     "mail_files": (
         "Emails are written to files and reach nobody.",
@@ -99,7 +127,7 @@ WORDS = {
     ),
     "unreachable": (
         "{0} does not answer ({1}).",
-        "Is the site running, and do the name and the firewall lead to it?",
+        "Is the site running, and do the name, the port in ORIGIN and the firewall lead to it?",
     ),
     "tls_untrusted": (
         "Browsers do not trust the certificate: {0}.",
@@ -136,6 +164,10 @@ WORDS = {
     "cookies": (
         "The cookie {0} is not bound to this host: it lacks {1}.",
         "Let the proxy pass Set-Cookie on unchanged.",
+    ),
+    "cached": (
+        "A cache answers for the site: two visitors got the same page, with the same cookie.",
+        "Let the proxy and the CDN store only what Cache-Control allows.",
     ),
     "compressed": (
         "Pages are compressed on the way, which can reveal secrets in them (BREACH).",

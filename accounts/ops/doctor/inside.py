@@ -7,6 +7,7 @@ Some of them ask a page of the site, which answers only the doctor: it signs its
 import os
 import resource
 import shutil
+import smtplib
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -27,10 +28,11 @@ from accounts.codes.models import Code
 from accounts.common import clock
 from accounts.common.config import Config
 from accounts.mail import services as mail
+from accounts.mail.message import support_email
 from accounts.ops import health
 from accounts.ops.doctor.findings import Finding, found
 from accounts.ops.health import LOW_BYTES, LOW_SHARE
-from accounts.ops.measurements import BACKUP, NEVER, VERIFY, successes
+from accounts.ops.measurements import BACKUP, NEVER, VERIFY, connections, successes
 from accounts.ops.migrations import missing
 from accounts.ops.models import LastSuccess
 from accounts.tokens import keyring
@@ -83,6 +85,19 @@ MAIL_LATE_SECONDS = 15 * 60
 LATE, OLDEST = timedelta(days=7), timedelta(days=365)
 EXPIRED = timedelta(days=2)
 ROLE = "SELECT current_user, rolsuper OR rolcreaterole FROM pg_roles WHERE rolname = current_user"
+# The lag is only visible to roles that may monitor the server. The nodes are those that are
+# connected now.
+SERVER = """
+SELECT pg_is_in_recovery(), current_setting('default_transaction_read_only') = 'on',
+  current_setting('synchronous_commit') = 'off',
+  (SELECT extract(epoch FROM max(replay_lag))::float FROM pg_stat_replication),
+  (SELECT count(DISTINCT client_addr) FROM pg_stat_activity WHERE usename = current_user)
+"""
+LAG_SECONDS = 60
+# Of one node: 16 requests at once, emails, exports, notices, health checks, metrics and commands.
+CONNECTIONS = 24
+# Status codes of SMTP from here on are permanent (RFC 5321 section 4.2.1).
+PERMANENT = 500
 NAMED = 5
 
 
@@ -143,9 +158,23 @@ def _mail_server(config: Config) -> Iterator[Finding]:
     try:
         # Also signs in, if EMAIL_URL has a password.
         server.open()
+        if smtp := getattr(server, "connection", None):
+            yield from _refusal(smtp, config)
         server.close()
     except OSError as error:
         yield found("mail_down", type(error).__name__)
+
+
+def _refusal(smtp: smtplib.SMTP, config: Config) -> Iterator[Finding]:
+    """Begin an email, and take it back before its text."""
+    to = support_email(config) or config.mail_from
+    smtp.ehlo_or_helo_if_needed()
+    status, _reason = smtp.mail(config.mail_from)
+    if status < PERMANENT:
+        status, _reason = smtp.rcpt(to)
+    smtp.rset()
+    if status >= PERMANENT:
+        yield found("mail_refused", config.mail_from, to, status)
 
 
 def _redis(_config: Config) -> Iterator[Finding]:
@@ -153,6 +182,9 @@ def _redis(_config: Config) -> Iterator[Finding]:
 
     if not redis_store.can_write():
         yield found("redis_down")
+        return
+    for problem in redis_store.problems():
+        yield found(f"redis_{problem}")
 
 
 def _database(_config: Config) -> Iterator[Finding]:
@@ -169,6 +201,24 @@ def _database(_config: Config) -> Iterator[Finding]:
         yield found("database_role", name)
     if seconds > CLOCK_SECONDS:
         yield found("database_clock", round(seconds))
+    yield from _server(name)
+
+
+def _server(role: str) -> Iterator[Finding]:
+    with connection.cursor() as cursor:
+        cursor.execute(SERVER)
+        is_standby, is_read_only, is_unsafe, lag, nodes = cursor.fetchone()
+    if is_standby or is_read_only:
+        reason = "it is a standby server" if is_standby else "default_transaction_read_only is on"
+        yield found("database_read_only", reason)
+    if is_unsafe:
+        yield found("commits_unsafe", role)
+    if lag and lag > LAG_SECONDS:
+        yield found("replication_late", round(lag))
+    needed = max(1, nodes) * CONNECTIONS
+    for limit, _used, most in connections():
+        if most < needed:
+            yield found("connections_few", limit, most, max(1, nodes), needed)
 
 
 def _waiting_mail(_config: Config) -> Iterator[Finding]:

@@ -38,6 +38,9 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
+# No two answers have the same of both.
+UNIQUE = ("X-Request-ID", "Set-Cookie")
+
 
 @dataclass(frozen=True)
 class Reach:
@@ -91,6 +94,9 @@ def check(reach: Reach) -> Iterator[Finding]:
             page = _ask(reach, LOGIN, {"Accept-Encoding": "gzip, br"})
             yield from _page(reach, page)
             yield from _static(reach, page)
+            again = _ask(reach, LOGIN, {"Accept-Encoding": "gzip, br"})
+            if all(page.headers.get(name) == again.headers.get(name) for name in UNIQUE):
+                yield found("cached")
     except ssl.SSLCertVerificationError as error:
         yield found("tls_untrusted", error.verify_message)
     except (OSError, http.client.HTTPException) as error:
