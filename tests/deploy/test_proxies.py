@@ -1,5 +1,6 @@
 """The site behind nginx and Caddy with the files of ``deploy/``, as clients see it."""
 
+import io
 import json
 import re
 import socket
@@ -9,15 +10,19 @@ from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
+from django.core.management import call_command
 
+from accounts.common.brand import SVG, File
 from tests.support.authorize import AUTHORIZE, CHALLENGE
 from tests.support.outages import children
 from tests.support.proxies import EDGE, NAME, ORIGIN, TOKEN, Caddy, Nginx, recorded_ip
+from tests.support.signin import set_up
 from tests.support.site import production, together
 from tests.support.sslyze import assert_intermediate
 from tests.support.steps import CONFIRM, LOGIN, join, sign_in
 
 EVIL = "evil.example"
+LOGO = File(b"<svg/>", SVG)
 MOST = 2_621_440
 HSTS = "max-age=31536000; includeSubDomains; preload"
 HEADERS = {
@@ -222,8 +227,32 @@ def test_a_slow_or_stopped_site_gives_504_or_502_and_secret_links_are_not_logged
         check_errors(alone, 502)
 
 
-def check_errors(proxy, expected):
-    """Check the answers to a page and to an API call while the site is away."""
+def test_while_no_node_answers_browsers_get_a_page_in_the_sites_look(
+    proxy, behind, tmp_path, settings
+):
+    set_up(settings, site_name="Beans & Co", site_colour="#7a1fa2", site_logo=LOGO)
+    call_command("maintenance_page", tmp_path / "pages", stdout=io.StringIO())
+    with type(proxy)(tmp_path, behind.second()) as alone:
+        check_errors(alone, 502, "text/html")
+        posted = alone.client().request("POST", LOGIN, body=b"password=secret")
+        parts = re.findall(r'(?:href|src)="(/[^"]+)"', posted.text)
+        for path in parts:
+            part = alone.client().get(path)
+            assert part.status == 200
+            check(part)
+
+    assert posted.status == 502
+    assert [path.rpartition(".")[2] for path in parts] == ["svg", "css", "css", "svg"]
+    assert "style-src 'self'; img-src 'self'" in posted.headers["Content-Security-Policy"]
+    for text in ("Beans &amp; Co", "We’ll be back in a moment", "Wir sind gleich wieder da"):
+        assert text in posted.text
+
+
+def check_errors(proxy, expected, kind="text/plain"):
+    """Check the answers to a page and to an API call while the site is away.
+
+    ``kind``: the media type of the page.
+    """
     paths = (f"{CONFIRM}secret-of-a-link/", "/api/v1/me/?secret")
     headers = {"Referer": f"{ORIGIN}/secret"}
     page, call = together(2, lambda i: proxy.client().get(paths[i], headers=headers))
@@ -232,7 +261,7 @@ def check_errors(proxy, expected):
         assert answer.status == expected
         assert int(answer.headers["Retry-After"]) > 0
         check(answer)
-    assert page.headers.get_content_type() == "text/plain"
+    assert page.headers.get_content_type() == kind
     assert set(call.json()) == {"detail", "code"}
     assert "secret" not in proxy.logs()
 

@@ -67,6 +67,8 @@ class Proxy:
         self.folder = folder
         self.site = site
         self.acme = folder / "acme"
+        # The folder with the maintenance page.
+        self.pages = str(folder / "pages")
         self.http, self.https = free_port(), free_port()
 
     def __enter__(self) -> Self:
@@ -193,7 +195,7 @@ class Nginx(Proxy):
                 "proxy_read_timeout 30s": f"proxy_read_timeout {SLOW_SECONDS}s",
                 **self._changes,
             },
-            "snippets/authsite.conf": {"/var/log/nginx": folder},
+            "snippets/authsite.conf": {"/var/log/nginx": folder, "/var/www/authsite": self.pages},
             "snippets/authsite-headers.conf": {},
             "snippets/authsite-tls.conf": {},
             **{f"snippets/{name}": changes for name, changes in self._snippets.items()},
@@ -247,6 +249,7 @@ class Caddy(Proxy):
         changes = {
             "auto_https .*": rf"local_certs\n\tskip_install_trust\n\t{ports}\n\t\g<0>",
             "/var/lib/caddy": str(self.folder),
+            "/var/www/authsite": self.pages,
             "127.0.0.1:8000": f"127.0.0.1:{self.site.port}",
             "response_header_timeout 30s": f"response_header_timeout {SLOW_SECONDS}s",
         }
