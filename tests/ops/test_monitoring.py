@@ -140,10 +140,10 @@ def test_metrics_show_sessions_queues_the_daily_job_and_connections(postgres):
 
 
 @pytest.mark.django_db
-def test_a_scrape_counts_no_rows_and_the_counts_of_a_minute_cost_five_statements(
+def test_a_scrape_counts_no_rows_and_the_counts_of_a_minute_cost_six_statements(
     django_assert_num_queries,
 ):
-    with django_assert_num_queries(5) as counted:
+    with django_assert_num_queries(6) as counted:
         for count in measurements.CHECKS.values():
             count()
     with CaptureQueriesContext(connection) as queries:
@@ -151,7 +151,7 @@ def test_a_scrape_counts_no_rows_and_the_counts_of_a_minute_cost_five_statements
             check()
 
     assert "COUNT(" in str(counted.captured_queries)
-    assert len(queries) <= 8
+    assert len(queries) <= 16
     assert "COUNT(" not in str(queries.captured_queries)
 
 
