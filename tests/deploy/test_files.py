@@ -1,5 +1,6 @@
 """Checks of the files in ``deploy/`` that need no running server."""
 
+import json
 import os
 import re
 import subprocess
@@ -11,6 +12,9 @@ import pytest
 import yaml
 
 from accounts.common.config import Config
+from accounts.common.environment import read
+from tests.support.config import GOOD
+from tests.support.kubernetes import MANIFESTS, containers, pods
 from tests.support.missing import find, missing
 from tests.support.proxies import DEPLOY, NAME
 from tests.support.site import ROOT
@@ -75,6 +79,41 @@ def test_the_environment_file_names_only_known_settings():
 def test_linters_accept_the_compose_file(package, words):
     command = [sys.executable, "-m", "uv", "tool", "run", package, *words]
     subprocess.run([*command, DEPLOY / "compose.yaml"], check=True, timeout=600)
+
+
+@pytest.mark.proof
+def test_the_manifests_are_as_the_schemas_of_kubernetes_say(tmp_path):
+    files = [tmp_path / f"{number}.json" for number in range(len(MANIFESTS))]
+    for file, item in zip(files, MANIFESTS, strict=True):
+        file.write_text(json.dumps(item))
+    command = [sys.executable, "-m", "uv", "tool", "run", "kubernetes-validate", "--strict"]
+    subprocess.run([*command, *files], check=True, timeout=600)
+
+
+def test_pods_meet_the_pod_security_standard_restricted_and_cannot_write_their_images():
+    for name, pod in pods().items():
+        security = pod["securityContext"]
+        assert (security["runAsNonRoot"], security["runAsUser"]) == (True, 900), name
+        assert security["seccompProfile"] == {"type": "RuntimeDefault"}
+        assert pod["automountServiceAccountToken"] is False
+        assert all("hostPath" not in volume for volume in pod["volumes"])
+        for container in containers(pod):
+            assert container["securityContext"] == {
+                "allowPrivilegeEscalation": False,
+                "capabilities": {"drop": ["ALL"]},
+                "readOnlyRootFilesystem": True,
+            }
+
+
+def test_the_site_accepts_the_settings_of_the_manifests(tmp_path):
+    settings = MANIFESTS[0]["data"]
+    secret = {name for name in settings if name.endswith("_FILE")}
+    plain = {name: value for name, value in settings.items() if name not in secret}
+
+    assert read(GOOD | plain | {"BIND": "0.0.0.0"}, tmp_path).origin == f"https://{NAME}"
+    assert {name.removesuffix("_FILE") for name in secret} <= {
+        f.name.upper() for f in fields(Config)
+    }
 
 
 def test_the_certbot_hook_installs_only_the_certificate_of_the_site(tmp_path):
