@@ -28,6 +28,7 @@ from accounts.common.setting_parsers import (
     one_line,
     origin,
     origins,
+    redis,
     scale,
     setting,
     whole,
@@ -178,9 +179,17 @@ class Config(BrandSettings, OAuthSettings, ProviderSettings, ServerSettings):
         database,
         secret=True,
     )
+    database_replica_url: str = setting(
+        "A standby server of the database, from which `export_users` reads. If unset, it reads "
+        "from DATABASE_URL.",
+        database,
+        secret=True,
+    )
     redis_url: str = setting(
-        "The Redis that counts the limits of all nodes. If unset, the database counts them.",
-        address("redis", "rediss", "unix"),
+        "The Redis that counts the limits of all nodes: `redis://`, `rediss://` (TLS), `unix://`, "
+        "or `redis+sentinel://user:password@host:26379,host:26379/name` for the service `name` of "
+        "Redis Sentinel (`rediss+sentinel://` with TLS). If unset, the database counts them.",
+        redis,
         secret=True,
     )
     email_url: str = setting(

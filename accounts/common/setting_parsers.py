@@ -110,6 +110,23 @@ def address(*schemes: str) -> Callable[[str], str]:
     return read
 
 
+# The hosts of the Sentinels, the name of their service, and credentials and database of Redis.
+SENTINELS = re.compile(
+    r"redis(?P<tls>s?)\+sentinel://(?:(?P<user>[^:@/]*):(?P<password>[^:@/]*)@)?"
+    r"(?P<hosts>[^@/?#]+)/(?P<service>[\w.-]+)(?:/(?P<db>[0-9]+))?"
+)
+
+
+def redis(text: str) -> str:
+    """Return the URL of Redis unchanged. Raise ``ValueError`` if it cannot be read."""
+    if "+sentinel:" not in text:
+        return address("redis", "rediss", "unix")(text)
+    found = SENTINELS.fullmatch(text)
+    if not found or not all(_is_readable(f"//{host}") for host in found["hosts"].split(",")):
+        raise ValueError("is for Sentinels redis+sentinel://user:password@host:port,host:port/name")
+    return text
+
+
 def database(text: str) -> str:
     """Return the URL of a database unchanged. Raise ``ValueError`` if it cannot be read."""
     database_url.parse(text)

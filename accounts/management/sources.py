@@ -7,10 +7,12 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import CommandError
-from django.db import connections
+from django.db import DEFAULT_DB_ALIAS, connections
 from django.db.utils import ConnectionHandler
 
 from accounts.common.database_url import parse
+
+REPLICA = "replica"
 
 
 def url_of(text: str) -> str:
@@ -44,6 +46,17 @@ def connected(urls: dict[str, str]) -> Iterator[None]:
         for alias in given:
             connections[alias].close()
             del connections[alias], connections.databases[alias]
+
+
+@contextmanager
+def reading_from(url: str) -> Iterator[None]:
+    """Let the ORM use the database at ``url`` in place of that of the site."""
+    with connected({REPLICA: url}):
+        own, connections[DEFAULT_DB_ALIAS] = connections[DEFAULT_DB_ALIAS], connections[REPLICA]
+        try:
+            yield
+        finally:
+            connections[DEFAULT_DB_ALIAS] = own
 
 
 def _settings(url: str) -> dict[str, Any]:

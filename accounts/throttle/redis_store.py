@@ -10,10 +10,13 @@ from functools import lru_cache, wraps
 from threading import Thread
 from time import monotonic
 from typing import Any, cast
+from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from redis import Redis, RedisError
+from redis.sentinel import Sentinel
 
+from accounts.common.setting_parsers import SENTINELS
 from accounts.throttle import database_store
 from accounts.throttle.database_store import SKEW
 from accounts.throttle.limits import Budget
@@ -172,6 +175,20 @@ def _client() -> Redis:
 
 @lru_cache(maxsize=1)
 def _connect(url: str) -> Redis:
-    return Redis.from_url(
-        url, socket_timeout=TIMEOUT_SECONDS, socket_connect_timeout=TIMEOUT_SECONDS
+    limits: dict[str, Any] = dict.fromkeys(
+        ("socket_timeout", "socket_connect_timeout"), TIMEOUT_SECONDS
     )
+    found = SENTINELS.fullmatch(url)
+    if not found:
+        return Redis.from_url(url, **limits)
+    hosts = [urlsplit(f"//{host}") for host in found["hosts"].split(",")]
+    limits["ssl"] = bool(found["tls"])
+    sentinels = [(host.hostname, host.port or 26379) for host in hosts]
+    # Each new connection asks the Sentinels which server is the master.
+    master = cast(Any, Sentinel)(sentinels, sentinel_kwargs=limits, **limits).master_for(
+        found["service"],
+        username=unquote(found["user"] or "") or None,
+        password=unquote(found["password"] or "") or None,
+        db=int(found["db"] or 0),
+    )
+    return cast(Redis, master)

@@ -33,6 +33,8 @@ _last: dict[str, tuple[str, str]] = {}
 class Connection(psycopg.Connection[Any]):
     """A connection that fails if its server does not answer in time."""
 
+    host: tuple[str, str]
+
     @classmethod
     def connect(cls, *args: Any, **params: Any) -> "Connection":
         """Open a connection, first to the host of the last one if the parameters name several.
@@ -53,7 +55,7 @@ class Connection(psycopg.Connection[Any]):
         except psycopg.errors.ConnectionTimeout:
             _rest()
             raise
-        _last["host"] = found.info.host, str(found.info.port)
+        _last["host"] = found.host = found.info.host, str(found.info.port)
         return found
 
     def wait(self, gen: Any, interval: float = 0.1, timeout: float | None = None) -> Any:
@@ -101,8 +103,11 @@ class DatabaseWrapper(base.DatabaseWrapper):
         """Return whether the connection is still open, without sending a query.
 
         After a timeout, no connection of the process is used for ``REST_SECONDS``. Otherwise each
-        thread would wait for a timeout of its own.
+        thread would wait for a timeout of its own. After a failover, no connection to the former
+        host is used, because a primary server that comes back may not know that it is none.
         """
+        if self.connection.host != _last["host"]:
+            return False
         pgconn = self.connection.pgconn
         if _is_resting() or pgconn.transaction_status != TransactionStatus.IDLE:
             return False

@@ -34,6 +34,13 @@ UNSAFE = {
         *("smtp+plain://user:hunter2@mail.example.org:25", "smtp+plain://192.0.2.1:25"),
     ],
     "DATABASE_URL": ["mysql://root:hunter2@db/x", "postgres://u:hunter2/@db/x", "sqlite://x"],
+    "REDIS_URL": [
+        *("http://hunter2", "redis+sentinel://hunter2", "redis+sentinel://hunter2@s:26379/x"),
+        *(
+            "redis+sentinel://u:hunter2@one:1,two:x/limits",
+            "redis+sentinel://u:hunter2/@one/limits",
+        ),
+    ],
     "MAIL_FROM": ["nobody", "Team <team@example.org>"],
     "TERMS_URL": ["https://example.org/terms", "terms"],
     "TERMS_VERSION": ["2026-11"],
@@ -87,6 +94,7 @@ def test_an_error_names_the_unsafe_setting_without_repeating_its_value(name, val
         {"EMAIL_URL": "smtp+plain://[::1]"},
         {"TRUSTED_PROXIES": "127.0.0.1 10.0.0.0/8 fd00::/8 104.16.0.0/13 2400:cb00::/32"},
         {"LIMITS_SCALE": "1000"},
+        {"REDIS_URL": "rediss+sentinel://:hunter2%40@one:26379,[::1]/limits/1"},
         # Variables of other programs, which resemble settings.
         dict.fromkeys(("HOST", "GITLAB_CLIENT_ID", "REDIS_PORT", "AUTHSITE_PORT"), "x"),
         {"CLIENT_METADATA_HOSTS": "vscode.dev, a.example:8443"},

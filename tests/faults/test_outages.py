@@ -76,7 +76,7 @@ def test_a_request_whose_transaction_ends_while_its_process_is_paused_gets_503(
 
 
 @pytest.mark.django_db
-def test_a_connection_to_a_server_that_has_become_read_only_is_replaced(postgres):
+def test_connections_to_a_server_that_is_no_longer_the_primary_are_replaced(postgres, monkeypatch):
     database = parse(postgres.database()) | {"ENGINE": "authsite.postgresql"}
     connection = ConnectionHandler({"default": database})["default"]
     with connection.cursor() as cursor:
@@ -86,6 +86,10 @@ def test_a_connection_to_a_server_that_has_become_read_only_is_replaced(postgres
     connection.close_if_unusable_or_obsolete()
     with connection.cursor() as cursor:
         cursor.execute("CREATE TABLE one ()")
+    assert connection.is_usable()
+    # Another connection of this process was made to the server that was promoted.
+    monkeypatch.setitem(base._last, "host", ("10.0.0.2", "5432"))
+    assert not connection.is_usable()
     connection.close()
 
 

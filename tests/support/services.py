@@ -77,6 +77,15 @@ class Postgres(Service):
         run(self.program, *options.split(), cwd=self.folder, **run_as(self.owner))
         return super().__enter__()
 
+    def follow(self, primary: "Postgres") -> None:
+        """Copy ``primary``, and start as its standby server."""
+        self.process.kill()
+        shutil.rmtree(self.folder / "data")
+        options = f"-D {self.folder}/data -R -c fast -d {primary.url('postgres')}"
+        program = self.program.resolve().with_name("pg_basebackup")
+        run(program, *options.split(), cwd=self.folder, **run_as(self.owner))
+        self.start()
+
     def command(self) -> list[str | Path]:
         options = f"-D {self.folder}/data -p {self.port} -h 127.0.0.1 -F -N 200 -k"
         return [self.program.resolve().with_name("postgres"), *options.split(), ""]
@@ -151,6 +160,25 @@ class Redis(Service):
     def flush(self) -> None:
         with redis.Redis.from_url(self.url) as client:
             client.flushall()
+
+
+class Sentinel(Redis):
+    """A Redis Sentinel that alone decides when the replica of ``master`` takes its place."""
+
+    name = "Redis Sentinel"
+
+    def __init__(self, master: Redis) -> None:
+        super().__init__()
+        (self.folder / "sentinel.conf").write_text(
+            f"""port {self.port}
+bind 127.0.0.1
+sentinel monitor limits 127.0.0.1 {master.port} 1
+sentinel down-after-milliseconds limits 500
+"""
+        )
+
+    def command(self) -> list[str | Path]:
+        return [self.program, self.folder / "sentinel.conf", "--sentinel"]
 
 
 def _unprivileged() -> str | None:

@@ -3,6 +3,7 @@
 import dataclasses
 
 import pytest
+import redis
 from django.db import connection
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
@@ -13,7 +14,8 @@ from accounts.throttle import limits, redis_store
 from accounts.throttle.limits import LOGIN_SUBSCRIBER, Budget, Limit
 from accounts.throttle.models import Refusals
 from accounts.throttle.services import around, hit, wait
-from tests.support.process import free_port
+from tests.support.process import LATER_SECONDS, free_port, within
+from tests.support.services import Redis, Sentinel
 from tests.support.signin import set_up
 from tests.support.site import together
 from tests.support.steps import WRONG, make_user, sign_in
@@ -29,9 +31,9 @@ def store(request, settings, monkeypatch):
     monkeypatch.setitem(redis_store._resting, "until", 0.0)
     url = ""
     if request.param == "redis":
-        redis = request.getfixturevalue("redis_server")
-        redis.flush()
-        url = redis.url
+        server = request.getfixturevalue("redis_server")
+        server.flush()
+        url = server.url
     elif request.param == "refused":
         url = f"redis://127.0.0.1:{free_port()}/0"
     set_up(settings, redis_url=url)
@@ -174,3 +176,24 @@ def test_refusals_are_written_at_most_every_five_seconds_and_none_is_lost(clock)
     sign_in(Client(), "alice", WRONG)
 
     assert Refusals.objects.get(limit="login.line").count == 5
+
+
+@pytest.mark.proof
+@pytest.mark.redis
+def test_limits_are_counted_by_the_server_that_the_sentinels_choose(settings, monkeypatch):
+    """Without the database, because the database would count while Redis does not answer."""
+    monkeypatch.setattr(redis_store, "REST_SECONDS", 0.0)
+    with Redis() as first, Redis() as second, Sentinel(first) as sentinel:
+        with redis.Redis.from_url(second.url) as replica:
+            replica.replicaof("127.0.0.1", first.port)
+            assert within(LATER_SECONDS, lambda: replica.info()["master_link_status"] == "up")
+        with redis.Redis.from_url(f"redis://127.0.0.1:{sentinel.port}") as told:
+            assert within(LATER_SECONDS, lambda: told.sentinel_slaves("limits"))
+        url = f"redis+sentinel://127.0.0.1:{free_port()},127.0.0.1:{sentinel.port}/limits"
+        set_up(settings, redis_url=url)
+        assert [allowed(TEN.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
+        first.stop()
+
+        assert within(LATER_SECONDS, redis_store.is_reachable)
+        assert [allowed(OTHER.of(SUBJECT)) for _ in range(11)] == [True] * 10 + [False]
+        assert not allowed(TEN.of(SUBJECT))

@@ -1,13 +1,16 @@
 """``export_users``: print all accounts as JSON lines, with password hashes only encrypted."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from typing import Any
 
 from cryptography.fernet import InvalidToken
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from accounts.exports import people
+from accounts.management.sources import reading_from
 
 # How many accounts are written between two messages about the progress.
 EVERY = 5000
@@ -32,6 +35,11 @@ class Command(BaseCommand):
         has_secrets, recipients = options["with_hashes"], options["recipient"]
         if has_secrets and not recipients:
             raise CommandError("--with-hashes needs --recipient: the file must be encrypted.")
+        url = settings.AUTHSITE.database_replica_url
+        with reading_from(url) if url else nullcontext():
+            self._export(options, recipients, has_secrets=has_secrets)
+
+    def _export(self, options: dict[str, Any], recipients: list[str], *, has_secrets: bool) -> None:
         try:
             found = people.accounts(_moment(options["since"]))
             lines = self._lines(people.lines(found, has_secrets=has_secrets), found.count())
