@@ -47,9 +47,11 @@ class Connection(psycopg.Connection[Any]):
         """
         if _is_resting():
             raise OperationalError("the database has just not answered")
-        hosts = [*zip(params["host"].split(","), params["port"].split(","), strict=True)]
-        hosts.sort(key=lambda host: host != _last.get("host"))
-        params["host"], params["port"] = (",".join(part) for part in zip(*hosts, strict=True))
+        # Without a host, libpq connects to the socket.
+        if "host" in params:
+            hosts = [*zip(params["host"].split(","), params["port"].split(","), strict=True)]
+            hosts.sort(key=lambda host: host != _last.get("host"))
+            params["host"], params["port"] = (",".join(part) for part in zip(*hosts, strict=True))
         try:
             found = super().connect(*args, **params)
         except psycopg.errors.ConnectionTimeout:

@@ -93,6 +93,12 @@ def test_connections_to_a_server_that_is_no_longer_the_primary_are_replaced(post
     connection.close()
 
 
+def test_a_url_without_a_host_names_the_socket():
+    database = parse(f"postgres://postgres@:{free_port()}/x") | {"ENGINE": "authsite.postgresql"}
+    with pytest.raises(psycopg.OperationalError, match="on socket"):
+        ConnectionHandler({"default": database})["default"].connect()
+
+
 @pytest.fixture
 def https(tmp_path):
     """A site whose log is in JSON; its clients seem to come through a TLS proxy."""
