@@ -11,8 +11,8 @@ ESCAPES = "is : / @ or % in the password written as %3A, %2F, %40 or %25?"
 def parse(url: str) -> dict[str, Any]:
     """Return the entry of Django's ``DATABASES`` for the database at ``url``.
 
-    If there are several hosts, connections are only made to one that accepts changes, unless the
-    URL says otherwise.
+    If there are several hosts, connections are only made to one that accepts changes, and one that
+    does not answer is left soon, unless the URL says otherwise.
 
     Raises:
         ValueError: the message names the fault, and contains no part of the URL.
@@ -45,7 +45,8 @@ def _postgresql(url: str) -> dict[str, Any]:
     if len(ports) != len(hosts) or not is_number or any("@" in host for host in hosts):
         raise ValueError(f"has a host or port that can't be read: {ESCAPES}")
     if len(hosts) > 1:
-        options.setdefault("target_session_attrs", "read-write")
+        # In seconds, for each host. psycopg waits for at least two.
+        options = {"target_session_attrs": "read-write", "connect_timeout": "2"} | options
     if options.get("target_session_attrs", "any") not in SESSIONS:
         raise ValueError(f"has target_session_attrs that are none of {', '.join(sorted(SESSIONS))}")
     return {

@@ -281,9 +281,11 @@ def _arguments() -> tuple[list[str], dict[str, str]]:
     user can read the arguments of a process.
     """
     arguments, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
-    # Of several hosts, that of the site.
-    wanted = connection.settings_dict["OPTIONS"].get("target_session_attrs", "any")
-    return arguments[1:], (env or {}) | {"PGTARGETSESSIONATTRS": wanted}
+    # Of several hosts, that of the site. Django leaves these options out.
+    given = connection.settings_dict["OPTIONS"]
+    names = {"PGTARGETSESSIONATTRS": "target_session_attrs", "PGCONNECT_TIMEOUT": "connect_timeout"}
+    own = {variable: str(given[name]) for variable, name in names.items() if name in given}
+    return arguments[1:], (env or {}) | own
 
 
 @contextmanager

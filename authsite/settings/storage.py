@@ -28,10 +28,8 @@ if _database["ENGINE"] == "django.db.backends.sqlite3":
 # Servers have time limits, because clients wait for them. Migrations and commands have none.
 elif os.environ.get("AUTHSITE_SERVES"):
     _database["ENGINE"] = "authsite.postgresql"
-    # Options in the query string of the URL take precedence over these. psycopg waits for each of
-    # several hosts for at least two seconds.
-    _waits = {"connect_timeout": 2 if "," in _database["HOST"] else 3, "tcp_user_timeout": 4500}
-    _database["OPTIONS"] = _waits | _database["OPTIONS"]
+    # Options of the URL take precedence over these.
+    _database["OPTIONS"] = {"connect_timeout": 3, "tcp_user_timeout": 4500} | _database["OPTIONS"]
 
 DATABASES = {"default": _database}
 

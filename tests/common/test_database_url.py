@@ -5,7 +5,7 @@ import pytest
 from accounts.common.database_url import parse
 
 DEFAULTS = {"NAME": "x", "USER": "", "PASSWORD": "", "HOST": "", "PORT": "5432", "OPTIONS": {}}
-WRITES = {"target_session_attrs": "read-write"}
+WRITES = {"target_session_attrs": "read-write", "connect_timeout": "2"}
 
 
 @pytest.mark.parametrize(
@@ -32,7 +32,11 @@ WRITES = {"target_session_attrs": "read-write"}
         ),
         (
             "postgres://a,b/x?target_session_attrs=any",
-            {"HOST": "a,b", "PORT": "5432,5432", "OPTIONS": {"target_session_attrs": "any"}},
+            {
+                "HOST": "a,b",
+                "PORT": "5432,5432",
+                "OPTIONS": WRITES | {"target_session_attrs": "any"},
+            },
         ),
     ],
 )
