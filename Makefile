@@ -44,8 +44,8 @@ demo: $(RUN_STAMP) ## run the site with a few accounts to try, an OpenID Provide
 	@exec $(PY) -m docs.examples.demo
 
 # The workers share the compiled tests, even where the variable is set, as in many containers.
-test: $(DEV_STAMP) ## run the tests, in parallel (QUICK=1: those without servers and browsers)
-	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest $(if $(QUICK),-m 'not server and not proof') --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
+test: $(DEV_STAMP) ## run the tests, in parallel (QUICK=1: those that are quick)
+	@PYTHONDONTWRITEBYTECODE= $(PY) -m pytest $(if $(QUICK),-m 'not (server or long or proof)') --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder \
 	    -o faulthandler_timeout=120 -o faulthandler_exit_on_timeout=true
 
 check: $(DEV_STAMP) ## check format, lint, types, imports, deployment, migrations, templates

@@ -36,7 +36,7 @@ pytest_plugins = ["tests.support.browser", "tests.support.document_host"]
 BROWSER = "tests/browser/"
 # Names that a module imports, or fixtures that its tests use, if it starts servers.
 SERVERS = {"Site", "LocalHttps", "Nodes", "Process", "production", "running"}
-SERVER_FIXTURES = {"chromium", "https", "nodes", "postgres", "redis_server", "site"}
+SERVER_FIXTURES = {"chromium", "default_site", "https", "nodes", "postgres", "redis_server", "site"}
 # By size, so that two workers that take them in turn have about the same work.
 BROWSER_FILES = sorted((env.ROOT / BROWSER).glob("test_*.py"), key=lambda f: -f.stat().st_size)
 # The RSA keys that tests in this process have generated.
