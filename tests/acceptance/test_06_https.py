@@ -13,9 +13,9 @@ from trustme import CA
 
 from authsite.serving.https import NAMES, certify, issue
 from authsite.serving.server import check
-from tests.support.https import LocalHttps
+from tests.support.https import ProductionSite
 from tests.support.missing import find, missing
-from tests.support.process import listening, within
+from tests.support.process import free_port, listening, within
 from tests.support.steps import LOGIN
 
 HSTS = "max-age=31536000; includeSubDomains; preload"
@@ -184,15 +184,16 @@ def test_a_world_readable_or_mismatched_key_is_refused(tmp_path):
         check(site, key)
 
 
-@pytest.mark.parametrize("which", ["port", "redirect_port"])
+@pytest.mark.parametrize("which", ["PORT", "REDIRECT_PORT"])
 def test_a_start_on_a_port_in_use_fails_and_names_the_port(which, tmp_path):
-    site = LocalHttps(tmp_path)
+    site = ProductionSite(tmp_path, REDIRECT_PORT=str(free_port()))
     site.make_database()
-    with socket.create_server(("127.0.0.1", getattr(site, which))) as other:
+    ports = {name: int(site.env[name]) for name in ("PORT", "REDIRECT_PORT")}
+    with socket.create_server(("127.0.0.1", ports[which])):
         process = site.launch()
         assert process.wait() == 1
-        assert f"authsite does not start at 127.0.0.1:{other.getsockname()[1]}:" in process.log()
-        assert [listening(site.port), listening(site.redirect_port)].count(True) == 1
+        assert f"authsite does not start at 127.0.0.1:{ports[which]}:" in process.log()
+        assert [*map(listening, ports.values())].count(True) == 1
 
 
 def test_one_signal_closes_both_ports(https):

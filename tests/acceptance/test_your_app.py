@@ -94,6 +94,7 @@ def test_the_notes_app_of_the_guide_works_by_page_and_by_api(site):
     assert described["paths"]["/api/v1/notes/"]["get"]["summary"] == "Notes list"
 
 
+@pytest.mark.proof
 def test_the_rules_of_the_site_ask_nothing_of_another_app(site, copy):
     """It has English texts only, and no examples of its calls."""
     programs = (
