@@ -246,6 +246,8 @@ class Site:
     def kill(self) -> None:
         """Kill the server and its workers at once, as a power cut would."""
         self.process.kill()
+        # On a busy machine, a worker dies a moment later, and keeps the port until then.
+        assert within(LATER_SECONDS, lambda: not listening(self.port))
 
     def second(self, **env: str) -> "Site":
         """Return another node of the site: the same data, database and origin, another port."""
