@@ -81,11 +81,14 @@ def test_slow_request_bodies_stop_neither_health_checks_nor_pages(https):
 
 def test_idle_connections_stop_neither_health_checks_nor_pages(https):
     with ExitStack() as stack:
-        for _ in range(IDLE):
-            stack.enter_context(raw(https))
+        first, *_others = [stack.enter_context(raw(https)) for _ in range(IDLE)]
         for _ in range(IDLE_AFTER_HANDSHAKE):
             stack.enter_context(https.socket())
         assert prompt(https)
+        # The server has not closed idle connections to answer it.
+        first.setblocking(False)
+        with pytest.raises(BlockingIOError):
+            first.recv(1)
         assert prompt(https, LOGIN)
 
 
