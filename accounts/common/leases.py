@@ -78,6 +78,11 @@ class LeasedQueue[M: Leased]:
         self.due().filter(pk__in=pks).update(**changes)
         return self._rows.filter(pk__in=pks, lease=lease)
 
+    def remove(self, done: Collection[M]) -> None:
+        """Delete the rows ``done``, whose work is done."""
+        if done:
+            self._rows.filter(pk__in=[row.pk for row in done]).delete()
+
     def put_off(self, failed: Collection[M]) -> None:
         """Make the rows ``failed``, which this process has leased, due again after their pauses."""
         now = clock.now()

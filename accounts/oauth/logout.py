@@ -4,8 +4,6 @@ A notice is a row, written in the transaction that ends the session. Sender thre
 that are due, and send each notice at least once: twice if a process is killed, or loses its lease,
 between sending a notice and deleting its row. Apps see no difference, because a session ends once.
 
-Each app has a thread of its own, so that an app that hangs delays only its own notices.
-
 The sender runs in a process of its own. A server process starts it when the first app with a
 back-channel logout URI is registered. TLS and signatures occupy the Python interpreter; in the
 server process, they would delay sign-outs. The process ends when its standard input ends. This
@@ -25,23 +23,20 @@ import sys
 import threading
 import time
 import uuid
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
 from datetime import timedelta
-from itertools import groupby
 
 from django.conf import settings
 from django.db import connection, connections
-from django.db.models import Count, DateTimeField, Exists, OuterRef, QuerySet, UUIDField, Value
+from django.db.models import Count, DateTimeField, QuerySet, UUIDField, Value
 from django.db.models.functions import Coalesce
 
 from accounts.common import clock, logs, metrics, secrets
 from accounts.common.background import AFTER_TROUBLE_SECONDS, Background
 from accounts.common.database import delete_in_batches
 from accounts.common.leases import LeasedQueue
+from accounts.common.queues.sender import Sender
 from accounts.oauth import id_tokens
 from accounts.oauth.clients import uris
 from accounts.oauth.clients.models import Client
@@ -78,19 +73,14 @@ def issue(session_id: uuid.UUID, subject: uuid.UUID, client_id: str) -> str:
 
 log = logging.getLogger(__name__)
 
-# How many apps one process sends to at once, and how many notices an app gets in a row.
-MOST_APPS, BATCH = 32, 20
-# The seconds for one notice, name lookup included, and for all notices of a batch.
-SECONDS, BATCH_SECONDS = 3.0, 20.0
-# The seconds without notices to an app after it has failed; they double with each further failure.
-# Otherwise many apps that hang would take the turns of all others.
-REST_SECONDS, LONGEST_REST_SECONDS = 5.0, 300.0
+# The seconds for one notice, name lookup included.
+SECONDS = 3.0
 # The pause before the first attempt. The request that ends the session is answered meanwhile, and
 # several notices to an app are sent together.
 REST = timedelta(milliseconds=500)
 NOTICES = LeasedQueue(
     LogoutNotice,
-    # Longer than a batch takes, unless a name server hangs.
+    # Longer than a batch of the sender takes, unless a name server hangs.
     lease=timedelta(minutes=1),
     first_wait=timedelta(seconds=5),
     longest_wait=timedelta(hours=1),
@@ -138,105 +128,9 @@ def give_up() -> int:
     return delete_in_batches(old)
 
 
-@dataclass
-class Sender:
-    """Sends the notices that are due, to several apps at once.
-
-    Call all its methods in the same thread. The threads that send do not use the database.
-
-    ``outcomes``: how many notices were ``sent``, or ``failed`` and will be repeated.
-    """
-
-    is_stopping: Callable[[], bool] = bool
-    outcomes: Counter[str] = field(default_factory=Counter)
-    _threads: ThreadPoolExecutor = field(
-        default_factory=lambda: ThreadPoolExecutor(MOST_APPS, "logout notices")
-    )
-    _under_way: dict["Future[list[str]]", list[LogoutNotice]] = field(default_factory=dict)
-    # For each app that has failed: the time of the monotonic clock until which it gets no notices,
-    # and the seconds from the failure until then.
-    _resting: dict[str, tuple[float, float]] = field(default_factory=dict)
-
-    def send_due(self) -> bool:
-        """Start to send the notices that are due, and record the results of earlier ones.
-
-        Return whether any notice is still being sent.
-        """
-        self._settle_done()
-        self._begin()
-        return bool(self._under_way)
-
-    def finish(self) -> None:
-        """Start no more batches, wait for those that are being sent, and record their results."""
-        self._threads.shutdown(cancel_futures=True)
-        self._settle_done()
-
-    def _begin(self) -> None:
-        now = time.monotonic()
-        resting = {app for app, (until, _seconds) in self._resting.items() if until > now}
-        busy = {notices[0].client_id for notices in self._under_way.values()}
-        claimed = _claim(busy | resting, MOST_APPS - len(busy))
-        if not claimed:
-            return
-        id_tokens.be_ready()
-        for client, group in groupby(claimed, lambda notice: notice.client):
-            notices = list(group)
-            tokens = [issue(n.session_id, n.subject, n.client_id) for n in notices]
-            future = self._threads.submit(_send_all, client, tokens, self.is_stopping)
-            self._under_way[future] = notices
-
-    def _settle_done(self) -> None:
-        sent: list[LogoutNotice] = []
-        failed: list[LogoutNotice] = []
-        rest: list[LogoutNotice] = []
-        for future in [future for future in self._under_way if future.done()]:
-            notices = self._under_way.pop(future)
-            failures = [] if future.cancelled() else future.result()
-            accepted = [failure for failure in failures if not failure]
-            sent += notices[: len(accepted)]
-            failed += notices[len(accepted) : len(failures)]
-            rest += notices[len(failures) :]
-            self._note(notices[0].client_id, has_failed=len(accepted) < len(failures))
-        self.outcomes.update(sent=len(sent), failed=len(failed))
-        # Each statement is a transaction of its own: SQLite lets one process write at a time, and
-        # the requests must not wait for what Python does between two statements.
-        if sent:
-            LogoutNotice.objects.filter(pk__in=[notice.pk for notice in sent]).delete()
-        NOTICES.put_off(failed)
-        NOTICES.release(rest)
-
-    def _note(self, app: str, *, has_failed: bool) -> None:
-        _until, seconds = self._resting.pop(app, (0.0, REST_SECONDS / 2))
-        if has_failed:
-            seconds = min(2 * seconds, LONGEST_REST_SECONDS)
-            self._resting[app] = time.monotonic() + seconds, seconds
-
-
-def _claim(busy: set[str], most: int) -> Sequence[LogoutNotice]:
-    """Lease and return due notices to at most ``most`` apps, none of which is in ``busy``."""
-    due = NOTICES.due()
-    waiting = Client.objects.filter(Exists(due.filter(client=OuterRef("pk"))))
-    apps = waiting.exclude(pk__in=busy).values_list("pk", flat=True)[:most]
-    firsts = [due.filter(client=app).order_by("due_at")[:BATCH] for app in apps]
-    pks = [pk for rows in firsts for pk in rows.values_list("pk", flat=True)]
-    claimed = NOTICES.claim(pks) if pks else LogoutNotice.objects.none()
-    return list(claimed.select_related("client").order_by("client", "created_at"))
-
-
-def _send_all(client: Client, tokens: list[str], is_stopping: Callable[[], bool]) -> list[str]:
-    """Send the tokens until one fails; return the result of each attempt.
-
-    A result is the name of the failure, or an empty string if the app has accepted the token.
-    """
-    failures: list[str] = []
-    end = time.monotonic() + BATCH_SECONDS
-    while len(failures) < len(tokens) and not any(failures):
-        if is_stopping() or time.monotonic() > end:
-            break
-        failures.append(_send(client, tokens[len(failures)]))
-    for failure in filter(None, failures):
-        log.warning("A logout notice to app %s failed and will be repeated: %s", client.pk, failure)
-    return failures
+def _tokens(notices: list[LogoutNotice]) -> list[str]:
+    id_tokens.be_ready()
+    return [issue(each.session_id, each.subject, each.client_id) for each in notices]
 
 
 def _send(client: Client, token: str) -> str:
@@ -254,6 +148,11 @@ def _send(client: Client, token: str) -> str:
     except Exception as error:  # whatever a server answers, the other notices must be sent
         return type(error).__name__
     return "" if answer.status_code in DONE else f"status {answer.status_code}"
+
+
+def sender(is_stopping: Callable[[], bool] = bool) -> Sender[LogoutNotice]:
+    """Return what sends the notices. ``is_stopping``: returns whether to send no more of them."""
+    return Sender(NOTICES, "client", _tokens, _send, is_stopping)
 
 
 LOOK_EVERY_SECONDS = 1.0
@@ -319,7 +218,7 @@ class Program:
 
     def __init__(self) -> None:
         self._loop = Background("logout notices", self._work, end=self._finish)
-        self._sender = Sender(self._loop.stopping.is_set)
+        self._sender = sender(self._loop.stopping.is_set)
         self._report_at = time.monotonic()
 
     def run(self) -> None:

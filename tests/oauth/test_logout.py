@@ -358,7 +358,7 @@ def test_ten_apps_that_hang_do_not_delay_ten_others(alice, receiver, monkeypatch
             if kind == "hang":
                 receiver.answers[path] = hang
     sessions.revoke(browser)
-    sender = logout.Sender()
+    sender = logout.sender()
 
     assert within(30, lambda: sender.send_due() and LogoutNotice.objects.count() == 10)
     assert (len(sender._under_way), sender.outcomes) == (10, {"sent": 10, "failed": 0})
@@ -383,7 +383,7 @@ def test_an_app_that_fails_keeps_the_other_notices_of_its_batch(alice, receiver)
 
 def test_a_notice_that_a_dead_sender_has_leased_is_sent_when_the_lease_ends(alice, receiver, clock):
     ended(alice, told_at(receiver.url()))
-    assert logout._claim(set(), 5)
+    assert logout.sender()._claim(set(), 5)
 
     send_all()
     assert not receiver.tokens()
@@ -406,7 +406,7 @@ def test_a_notice_is_sent_after_a_rest_in_which_the_sign_out_is_answered(
 
 
 def test_an_app_that_fails_again_and_again_takes_ever_fewer_turns():
-    sender, rests = logout.Sender(), []
+    sender, rests = logout.sender(), []
     for _ in range(8):
         sender._note("app", has_failed=True)
         rests.append(sender._resting["app"][1])
@@ -425,7 +425,7 @@ def test_five_hundred_ended_sessions_of_an_app_are_sent_in_short_batches(alice, 
     with CaptureQueriesContext(connection) as queries:
         clients.set_enabled(app, Actor(), enabled=False)
     assert len(queries) < 40
-    sender = logout.Sender()
+    sender = logout.sender()
 
     for batches in (1, 2):
         assert sender.send_due()

@@ -1,7 +1,9 @@
 """Steps of tests about logout notices, which the site sends to apps."""
 
+from accounts.common.queues.sender import Sender
 from accounts.oauth import logout
 from accounts.oauth.clients.models import Client
+from accounts.oauth.models import LogoutNotice
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
 from accounts.users.models import User
@@ -23,7 +25,7 @@ def ended(alice: User, app: Client) -> LoginSession:
     return session
 
 
-def send_all(sender: logout.Sender | None = None) -> None:
+def send_all(sender: Sender[LogoutNotice] | None = None) -> None:
     """Send what is due, and wait until it is sent or has failed."""
-    sender = sender or logout.Sender()
+    sender = sender or logout.sender()
     assert within(30, lambda: not sender.send_due())

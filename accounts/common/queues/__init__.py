@@ -1,0 +1,1 @@
+"""Delivers the rows of queues to other servers."""

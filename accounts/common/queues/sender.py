@@ -1,0 +1,131 @@
+"""Delivers the rows of a queue to other servers.
+
+Each receiver has a thread of its own, so that one that hangs delays only its own rows.
+"""
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from itertools import groupby
+from typing import Any
+
+from django.db.models import Exists, OuterRef
+
+from accounts.common.leases import Leased, LeasedQueue
+
+log = logging.getLogger(__name__)
+
+# To how many receivers one process sends at once, and how many rows a receiver gets in a row.
+MOST_RECEIVERS, BATCH = 32, 20
+# The seconds for all rows of a batch, without the last one.
+BATCH_SECONDS = 20.0
+# The seconds without rows to a receiver after it has failed; they double with each further failure.
+# Otherwise many receivers that hang would take the turns of all others.
+REST_SECONDS, LONGEST_REST_SECONDS = 5.0, 300.0
+
+
+@dataclass
+class Sender[M: Leased]:
+    """Sends the rows of ``queue`` that are due, to several receivers at once.
+
+    Call all its methods in the same thread.
+
+    ``to``: the name of the foreign key from a row to its receiver.
+    ``contents``: returns what is sent for each of some rows of one receiver.
+    ``send``: sends one of these to a receiver, in a thread that must not use the database. Returns
+        the name of the failure, or an empty string if the receiver has accepted it.
+    ``outcomes``: how many rows were ``sent``, or ``failed`` and will be repeated.
+    """
+
+    queue: LeasedQueue[M]
+    to: str
+    contents: Callable[[list[M]], list[str]]
+    send: Callable[[Any, str], str]
+    is_stopping: Callable[[], bool] = bool
+    outcomes: Counter[str] = field(default_factory=Counter)
+    _threads: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(MOST_RECEIVERS, "deliveries")
+    )
+    _under_way: dict["Future[list[str]]", list[M]] = field(default_factory=dict)
+    # For each receiver that has failed: the time of the monotonic clock until which it gets no
+    # rows, and the seconds from the failure until then.
+    _resting: dict[Any, tuple[float, float]] = field(default_factory=dict)
+
+    def send_due(self) -> bool:
+        """Start to send the rows that are due, and record the results of earlier ones.
+
+        Return whether any row is still being sent.
+        """
+        self._settle_done()
+        self._begin()
+        return bool(self._under_way)
+
+    def finish(self) -> None:
+        """Start no more batches, wait for those that are being sent, and record their results."""
+        self._threads.shutdown(cancel_futures=True)
+        self._settle_done()
+
+    def _begin(self) -> None:
+        now = time.monotonic()
+        resting = {key for key, (until, _seconds) in self._resting.items() if until > now}
+        busy = {self._key(rows[0]) for rows in self._under_way.values()}
+        claimed = self._claim(busy | resting, MOST_RECEIVERS - len(busy))
+        for receiver, group in groupby(claimed, lambda row: getattr(row, self.to)):
+            rows = list(group)
+            future = self._threads.submit(self._send_all, receiver, self.contents(rows))
+            self._under_way[future] = rows
+
+    def _claim(self, busy: set[Any], most: int) -> Sequence[M]:
+        """Lease and return due rows to at most ``most`` receivers, none of which is in ``busy``."""
+        due = self.queue.due()
+        receivers: Any = self.queue.model._meta.get_field(self.to).related_model
+        waiting = receivers._default_manager.filter(Exists(due.filter(**{self.to: OuterRef("pk")})))
+        keys = waiting.exclude(pk__in=busy).values_list("pk", flat=True)[:most]
+        firsts = [due.filter(**{self.to: key}).order_by("due_at")[:BATCH] for key in keys]
+        pks = [pk for rows in firsts for pk in rows.values_list("pk", flat=True)]
+        claimed = self.queue.claim(pks) if pks else self.queue.model._default_manager.none()
+        return list(claimed.select_related(self.to).order_by(self.to, "created_at"))
+
+    def _send_all(self, receiver: Any, contents: list[str]) -> list[str]:
+        """Send ``contents`` until one fails; return the result of each attempt, as ``send``."""
+        failures: list[str] = []
+        end = time.monotonic() + BATCH_SECONDS
+        while len(failures) < len(contents) and not any(failures):
+            if self.is_stopping() or time.monotonic() > end:
+                break
+            failures.append(self.send(receiver, contents[len(failures)]))
+        what = self.queue.model._meta.verbose_name
+        for failure in filter(None, failures):
+            log.warning("A %s to %s failed and will be repeated: %s", what, receiver.pk, failure)
+        return failures
+
+    def _settle_done(self) -> None:
+        sent: list[M] = []
+        failed: list[M] = []
+        rest: list[M] = []
+        for future in [future for future in self._under_way if future.done()]:
+            rows = self._under_way.pop(future)
+            failures = [] if future.cancelled() else future.result()
+            accepted = [failure for failure in failures if not failure]
+            sent += rows[: len(accepted)]
+            failed += rows[len(accepted) : len(failures)]
+            rest += rows[len(failures) :]
+            self._note(self._key(rows[0]), has_failed=len(accepted) < len(failures))
+        self.outcomes.update(sent=len(sent), failed=len(failed))
+        # Each statement is a transaction of its own: SQLite lets one process write at a time, and
+        # the requests must not wait for what Python does between two statements.
+        self.queue.remove(sent)
+        self.queue.put_off(failed)
+        self.queue.release(rest)
+
+    def _note(self, key: Any, *, has_failed: bool) -> None:
+        _until, seconds = self._resting.pop(key, (0.0, REST_SECONDS / 2))
+        if has_failed:
+            seconds = min(2 * seconds, LONGEST_REST_SECONDS)
+            self._resting[key] = time.monotonic() + seconds, seconds
+
+    def _key(self, row: M) -> Any:
+        return getattr(row, f"{self.to}_id")
