@@ -120,7 +120,9 @@ def resets(site):
         pytest.param("postgres", 300_000, marks=[*PROVED, *MANY]),
     ],
 )
-def test_a_code_is_sent_soon_while_thousands_of_notices_and_mass_emails_wait(request, kind, count):
+def test_a_code_is_sent_soon_while_thousands_of_notices_and_mass_emails_wait(
+    request, record_property, kind, count
+):
     settings = {"LIMITS_SCALE": "1000", "MAIL_PER_SECOND": "100"} | database(request, kind)
     with MailServer() as server, Site(EMAIL_URL=server.url, **settings) as site:
         server.folder = site.data_dir / "mail"
@@ -139,5 +141,7 @@ def test_a_code_is_sent_soon_while_thousands_of_notices_and_mass_emails_wait(req
             site.client().post(RESET, {"login": "alice"})
             assert within(LATER_SECONDS, lambda n=n: len(resets(site)) > n)
             seconds.append(time.monotonic() - began)
-        assert max(seconds) < 5 * slack()
+        p99 = sorted(seconds)[round(0.99 * len(seconds)) - 1]
+        record_property("p99", p99)
+        assert p99 < 5 * slack()
         assert sql(site, "SELECT count(*) FROM accounts_outgoingmail")[0][0] > count / 2
