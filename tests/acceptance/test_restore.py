@@ -172,13 +172,16 @@ def test_the_link_in_the_email_of_after_restore_locks_the_account():
 
 
 @pytest.mark.django_db
-def test_an_owner_may_keep_the_account_again_after_a_restore(clock):
+@pytest.mark.parametrize("days, granted", [(0, 14), (30, 30)])
+def test_an_owner_may_keep_the_account_again_after_a_restore(clock, settings, days, granted):
+    set_up(settings, deletion_days=days)
     alice = make_user("alice", deletion_due=clock.now() - timedelta(days=1))
 
     call_command("after_restore", "--no-deletions", verbosity=0)
+    call_command("prune", verbosity=0)
 
     alice.refresh_from_db()
-    assert alice.deletion_due == clock.now() + timedelta(days=14)
+    assert alice.deletion_due == clock.now() + timedelta(days=granted)
     assert "/accounts/delete/undo/" in outbox()[-1].action_url
 
 

@@ -2,7 +2,7 @@
 
 Accounts that were deleted after the backup exist again. The log of deletions says which. The owner
 of an account that was to be deleted may have kept it after the backup. Therefore the days to undo
-the deletion begin again, and every address is told.
+the deletion begin again, at least 14 even if ``DELETION_DAYS`` is less, and every address is told.
 
 What was revoked after the backup is valid again once the backup is restored. The command cannot
 know what that is. Therefore it revokes everything that gives access without a new sign-in, such as
@@ -12,10 +12,12 @@ The work is done for some thousands of people at a time, in a few statements and
 the command is stopped, run it again.
 """
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 from uuid import UUID
 
+from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import connection, transaction
 from django.db.models import F, Q
@@ -41,6 +43,8 @@ from accounts.users.models import LOCKED, User, locked_password
 # Of how many people one transaction revokes the sessions. PostgreSQL cancels statements after a few
 # seconds, and people may have dozens of sessions.
 PEOPLE = 5000
+# The fewest days in which owners can undo a deletion again.
+DAYS_TO_UNDO = 14
 NOBODY, AFFECTED, ALL = "none", "affected", "all"
 WHO_IS_TOLD = {
     NOBODY: "Nobody is notified.",
@@ -110,8 +114,9 @@ class Command(BaseCommand):
         connected.apps().revoke_after_restore()
         delete_in_batches(BrowserSession.objects.filter(login_session=None))
         keyring.rotate(now=True)
+        due = clock.now() + timedelta(days=max(settings.AUTHSITE.deletion_days, DAYS_TO_UNDO))
         for user in User.objects.exclude(deletion_due=None):
-            requests.request(user, COMMAND_LINE)
+            requests.request(user, COMMAND_LINE, due)
         done = ended = keys = 0
         for ids in read_in_batches(User.objects.values_list("pk"), PEOPLE):
             counts = _revoke(ids, notify, lock_passwords=lock_passwords)
