@@ -26,6 +26,7 @@ from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import Enum, StrEnum
+from functools import cached_property
 
 # How long before the first wrong change the account must have had a thing.
 BEFORE = timedelta(days=7)
@@ -126,7 +127,7 @@ class Ownership:
     is_staff: bool = False
     opening: Opening | None = None
 
-    @property
+    @cached_property
     def counting(self) -> frozenset[Thing]:
         """The things that count: at the horizon, or now if the account is not locked."""
         lock = self.lock

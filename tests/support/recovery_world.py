@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from functools import cached_property
 
 from accounts.recovery import rule
 from accounts.recovery.rule import Kind, Lock, Opening, Outcome, Ownership, Thing
@@ -51,21 +52,28 @@ class World:
     decided_at: datetime | None = None
     wrong_at: datetime | None = None
 
-    @property
+    @cached_property
     def present(self):
         return frozenset(thing for thing in self.things if thing.until is None)
 
-    @property
+    @cached_property
     def ownership(self):
-        return Ownership(self.things, self.lock, self.is_staff, self._opening)
+        return Ownership(self.things, self.lock, self.is_staff, self.opening)
 
     @property
-    def _opening(self):
+    def opening(self):
         return self.opened if self.opened and self.now < self.opened.at + rule.MONTH else None
 
     def of(self, who):
         """Return all that ``who`` can show, whether or not the account still has it."""
-        return frozenset(thing for thing in self.things if (who, thing.key) in self.has)
+        return self._held[who]
+
+    @cached_property
+    def _held(self):
+        return {
+            who: frozenset(thing for thing in self.things if (who, thing.key) in self.has)
+            for who in (OWNER, THIEF)
+        }
 
     def shown_by(self, who):
         return self.ownership.counting & self.of(who)
@@ -73,7 +81,7 @@ class World:
     def outcome(self, who):
         return self.ownership.outcome(self.of(who))
 
-    @property
+    @cached_property
     def asked(self):
         """The request, if all that it showed still counts."""
         keys = {thing.key for thing in self.ownership.counting}
@@ -185,7 +193,7 @@ class World:
 
     def _lock_naming(self, wrong_at):
         wrong_at = max(wrong_at, self.now - rule.MONTH)
-        return rule.lock_of(self.now, wrong_at, self.created, self._opening)
+        return rule.lock_of(self.now, wrong_at, self.created, self.opening)
 
     def _noted(self, who):
         return self if self.wrong_at or who == OWNER else replace(self, wrong_at=self.now)
@@ -270,32 +278,33 @@ THIEFS_ACTS = {
     "finish": lambda world: world.finish(THIEF),
     "ask Support": lambda world: world.ask_support(THIEF),
 }
-WAITS = {"wait a day": 1, "wait four days": 4, "wait eight days": 8}
+WAITS = {1: "wait a day", 4: "wait four days", 8: "wait eight days"}
 
 
-def next_worlds(world, away, since):
-    """Yield (act, world, since) after each act of the thief, and the owner's acts that follow it.
+def next_worlds(world, away, back):
+    """Yield (act, world, back) after each act of the thief, and the owner's acts that follow it.
 
-    ``away``: after how many days the owner acts; ``since``: when there was first a reason to.
+    ``away``: for how many days the owner does not act; ``back``: when the owner does, or None if
+    there was no reason to yet.
     """
     if world.decided_at and world.now >= world.decided_at:
         return
     for name, act in THIEFS_ACTS.items():
         if (after := act(world)) is not None:
-            yield name, *_with_owner(after, away, since)
-    for name, days in WAITS.items():
-        after, began = world, since
-        for _ in range(days):
-            if not after.decided_at or after.now < after.decided_at:
-                after, began = _with_owner(after.wait(), away, began)
-        yield name, after, began
+            yield name, *_with_owner(after, away, back)
+    after = world
+    for day in range(1, max(WAITS) + 1):
+        if not after.decided_at or after.now < after.decided_at:
+            after, back = _with_owner(after.wait(), away, back)
+        if day in WAITS:
+            yield WAITS[day], after, back
 
 
-def _with_owner(world, away, since):
-    if since is None and (world.wrong_at or world.lock or world.asked):
-        since = world.now
-    is_back = since is not None and world.now >= since + away * DAY
-    return (come_back(world) if is_back else world), since
+def _with_owner(world, away, back):
+    if back is None and (world.wrong_at or world.lock or world.asked):
+        back = world.now + away * DAY
+    is_back = back is not None and world.now >= back
+    return (come_back(world) if is_back else world), back
 
 
 def end_of(world):
