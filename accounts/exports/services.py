@@ -39,6 +39,7 @@ PART = 256 * 1024
 # After this time, nobody is still downloading.
 LONGEST_DOWNLOAD = timedelta(hours=1)
 LOOK_EVERY_SECONDS = 10.0
+RENEW_EVERY = timedelta(seconds=10)
 
 
 class ExportGone(PublicError):
@@ -61,7 +62,7 @@ def _recent() -> QuerySet[Export]:
 
 QUEUE = _Queue(
     Export,
-    # Each piece of the file renews it.
+    # :class:`_Writer` renews it.
     lease=timedelta(minutes=1),
     first_wait=timedelta(seconds=30),
     longest_wait=timedelta(hours=1),
@@ -150,8 +151,12 @@ class _Writer:
     def __init__(self, export: Export) -> None:
         self._export, self._held = export, bytearray()
         self.done, self.size, self._number = 0, 0, count()
+        self._renewed_at = clock.now()
 
     def write(self, data: bytes) -> int:
+        # The ZIP file is written with each row, even if the compressor holds the row back.
+        if clock.now() - self._renewed_at >= RENEW_EVERY:
+            self.note()
         self._held += data
         self.size += len(data)
         while len(self._held) >= PART:
@@ -171,7 +176,8 @@ class _Writer:
     def note(self, **changes: object) -> None:
         """Renew the lease, and store the progress."""
         held = Export.objects.filter(pk=self._export.pk, lease=self._export.lease, made_at=None)
-        due_at = clock.now() + QUEUE.lease
+        self._renewed_at = clock.now()
+        due_at = self._renewed_at + QUEUE.lease
         if not held.update(due_at=due_at, steps_done=self.done, steps=archive.steps(), **changes):
             raise _LeaseLost
 

@@ -86,6 +86,17 @@ def test_the_file_has_every_row_of_the_person_as_the_schema_says_and_no_secret_a
     assert "Eine Authenticator-App wurde hinzugefügt." in page
 
 
+def test_a_lease_is_renewed_while_a_table_is_written(browser, clock):
+    browser.post(DATA)
+    (export,) = services.QUEUE.claim([Export.objects.get().pk])
+    writer = services._Writer(export)
+    for _ in range(9):
+        clock.advance(seconds=10)
+        writer.write(b"")
+
+        assert Export.objects.get().due_at == clock.now() + services.QUEUE.lease
+
+
 def test_a_file_is_fetched_once_and_the_owner_is_told_of_both(browser):
     export = asked(browser)
     page = browser.get(DATA).text
