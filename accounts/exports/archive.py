@@ -22,14 +22,14 @@ from django.db.models import Case, Value, When
 from django.template.loader import render_to_string
 from django.utils.translation import gettext as _
 
-from accounts.activity.events import EVENTS
-from accounts.activity.models import ABOUT_OTHERS
+from accounts.activity.history import Entry
+from accounts.activity.models import ABOUT_OTHERS, Activity
 from accounts.common import clock
 from accounts.common.brand import brand_of
 from accounts.common.database import read_in_batches
 from accounts.common.localization import in_full, writing_to
 from accounts.common.personal_data import TABLES, Person, Table
-from accounts.exports.words import LABELS, TITLES
+from accounts.exports.words import LABELS, TITLES, VALUES
 from accounts.users import services as users
 from accounts.users.models import User
 
@@ -178,10 +178,15 @@ def _in_words(table: Table, row: dict[str, Any]) -> Iterator[tuple[str, str]]:
     for name, value in row.items():
         if value or value is False:
             label = LABELS.get(f"{table.label}.{name}") or LABELS.get(name, name)
-            yield str(label), _value_in_words(name, value)
+            yield str(label), _value_in_words(table, row, name)
 
 
-def _value_in_words(name: str, value: Any) -> str:
+def _value_in_words(table: Table, row: dict[str, Any], name: str) -> str:
+    value = row[name]
+    if (table.label, name) == ("accounts.Activity", "detail"):
+        return Entry([Activity(kind=row["kind"], detail=value)]).detail or value
+    if words := VALUES.get(f"{table.label}.{name}") or VALUES.get(name):
+        return words(value)
     if isinstance(value, bool):
         return _("Yes") if value else _("No")
     if isinstance(value, datetime):
@@ -189,8 +194,7 @@ def _value_in_words(name: str, value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
     if isinstance(value, str | int | UUID | date):
-        event = EVENTS.get(str(value)) if name == "kind" else None
-        return str(event.sentence if event else value)
+        return str(value)
     return json.dumps(value, cls=DjangoJSONEncoder)
 
 

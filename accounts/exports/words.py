@@ -1,7 +1,24 @@
-"""The headings of tables and the labels of columns on the page of an export."""
+"""The headings of tables, the labels of columns and the words for values on the page of an export.
 
+Apps that the site can do without add the words for the values of their columns to ``VALUES``.
+"""
+
+from collections.abc import Callable, Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.conf import settings
+from django.contrib.admin.models import ACTION_FLAG_CHOICES
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+
+from accounts.activity.events import EVENTS
+from accounts.common import proofs
+from accounts.common.localization import in_full
+from accounts.recovery import checklist
+from accounts.recovery.rule import Kind
+from accounts.tokens import scopes
+from accounts.twofactor.models import NAMES
 
 # fmt: off
 TITLES: dict[str, str | Promise] = {
@@ -76,3 +93,64 @@ LABELS: dict[str, str | Promise] = {
     "audience": _("Service"), "sector": _("Company"),
 }
 # fmt: on
+
+
+def _event(name: str) -> str:
+    return str(EVENTS[name].sentence) if name in EVENTS else name
+
+
+def _provider(issuer: str) -> str:
+    return {known.issuer: known.name for known in settings.AUTHSITE.issuers}.get(issuer, issuer)
+
+
+def _scope(scope: str) -> str:
+    return scopes.in_words(scope.split())
+
+
+def _kinds(kinds: Iterable[str]) -> str:
+    return ", ".join(str(checklist.WORDS[Kind(kind)][0]) for kind in dict.fromkeys(kinds))
+
+
+def _things(shown: Iterable[tuple[str, str]]) -> str:
+    return _kinds(kind for kind, _key in shown)
+
+
+def _locks(times: dict[str, str]) -> str:
+    return "; ".join(f"{key}: {in_full(datetime.fromisoformat(at))}" for key, at in times.items())
+
+
+def one_of(words: Mapping[Any, Any]) -> Callable[[Any], str]:
+    """Return a function that finds a value in ``words``, and returns others as they are."""
+    return lambda value: str(words.get(value, value))
+
+
+# Functions that return values in words, by column. The label of the table stands before the names
+# of columns that other tables have, too.
+VALUES: dict[str, Callable[[Any], str]] = {
+    "accounts.Activity.kind": _event,
+    "ended_by": _event,
+    "proof": lambda amr: proofs.in_words(amr.split()),
+    "amr": proofs.in_words,
+    "scope": _scope,
+    "staff_scope": _scope,
+    "issuer": _provider,
+    "language": one_of(dict(settings.LANGUAGES)),
+    "aaguid": one_of(NAMES),
+    "asked": _things,
+    "stopped_by": _things,
+    "accounts.Recovery.stopped": _kinds,
+    "at_support": lambda cases: "; ".join(map(_things, cases)),
+    "lone_locks": _locks,
+    "action_flag": one_of(dict(ACTION_FLAG_CHOICES)),
+    "accounts.LoginSession.kind": one_of(
+        {"browser": _("Browser"), "api": _("API"), "app": _("App"), "connected": _("Connected app")}
+    ),
+    "accounts.FormerCredential.kind": one_of(
+        {
+            "password": _("Password"),
+            "email": _("Email address"),
+            "factor": _("Second factor"),
+            "recovery_codes": _("Recovery codes"),
+        }
+    ),
+}

@@ -17,7 +17,8 @@ class OAuthConfig(AppConfig):
     def ready(self) -> None:
         """Register what the rest of the site needs to know of apps."""
         from accounts.administration import roles
-        from accounts.oauth import id_tokens, personal_data  # noqa: F401 describes its tables
+        from accounts.exports import words
+        from accounts.oauth import id_tokens, personal_data, scopes  # noqa: F401 describes its tables
         from accounts.oauth.clients.services import check_development
         from accounts.oauth.connected import ConnectedApps
         from accounts.oauth.requests import hint_of
@@ -30,6 +31,8 @@ class OAuthConfig(AppConfig):
         keyring.FURTHER.append(id_tokens.SIGNED)
         flow.register(hint_of)
         inside.FURTHER.append(check_development)
+        for column in ("oauth.Connection.scope", "accounts.LoginSession.scope"):
+            words.VALUES[column] = scopes.text_in_words
         roles.register(
             self.label,
             {

@@ -10,6 +10,8 @@ from django.utils.functional import Promise
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
+from accounts.tokens import scopes as api_scopes
+
 DEFAULT = "openid profile email"
 # The scopes ``read`` and ``write`` of the API are missing, because they include API keys. With an
 # API key, an app would keep access after a person has disconnected it.
@@ -80,6 +82,13 @@ def in_words(scope: Collection[str]) -> list[str]:
     """Return what an app with these scopes may do, in words for the person whose account it is."""
     words = [str(words) for name, words in _FOR_PEOPLE.items() if name in scope]
     return words or [gettext("sees only an ID that stands for your account")]
+
+
+def text_in_words(scope: str) -> str:
+    """Return what an app, or a client of the API, with the scopes in ``scope`` may do, in words."""
+    held = scope.split()
+    is_of_api = api_scopes.SCOPES.issuperset(held)
+    return api_scopes.in_words(held) if is_of_api else "; ".join(in_words(held))
 
 
 def audiences() -> tuple[str, ...]:

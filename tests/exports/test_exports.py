@@ -86,6 +86,38 @@ def test_the_file_has_every_row_of_the_person_as_the_schema_says_and_no_secret_a
     assert "Eine Authenticator-App wurde hinzugefügt." in page
 
 
+THINGS = [["mailbox", "alice@example.com"], ["factor", "7"]]
+
+
+@pytest.mark.parametrize(
+    "column, value, words",
+    [
+        ("accounts.User.language", "de", "Deutsch"),
+        ("accounts.Activity.kind", "signed_out", "Signed out."),
+        ("accounts.Activity.detail", f"@{'0' * 8}-0000-4000-8000-{'0' * 12}", "a deleted account"),
+        ("accounts.Activity.proof", "pwd otp", "password and authenticator app"),
+        ("accounts.LoginSession.amr", ["pwd", "otp"], "password and authenticator app"),
+        ("accounts.LoginSession.kind", "connected", "Connected app"),
+        ("accounts.LoginSession.ended_by", "password_changed", "The password was changed."),
+        ("accounts.LoginSession.scope", "read", "View: Profile"),
+        ("accounts.APIKey.scope", "sessions:read", "View: Sessions"),
+        ("accounts.Passkey.aaguid", "fbfc3007-154e-4ecc-8c0b-6e020557d7bd", "Apple Passwords"),
+        ("accounts.FormerCredential.kind", "factor", "Second factor"),
+        ("accounts.Recovery.asked", THINGS, "Your email, Your second factor"),
+        ("accounts.Recovery.at_support", [THINGS, THINGS[:1]], "; Your email"),
+        ("accounts.Recovery.lone_locks", {"a@example.com": "2026-11-30T09:00:00+00:00"}, "a@exa"),
+        ("accounts.Identity.issuer", "https://unknown.example", "https://unknown.example"),
+        ("administration.BulkAct.act", "end-sessions", "Sign out sessions"),
+        ("oauth.Connection.scope", "openid email", "sees your email address"),
+        ("admin.LogEntry.action_flag", 2, "Change"),
+    ],
+)
+def test_the_page_shows_values_in_words(column, value, words):
+    label, _dot, name = column.rpartition(".")
+
+    assert words in archive._value_in_words(TABLES[label], {"kind": "key_made", name: value}, name)
+
+
 def test_a_lease_is_renewed_while_a_table_is_written(browser, clock):
     browser.post(DATA)
     (export,) = services.QUEUE.claim([Export.objects.get().pk])
