@@ -22,6 +22,7 @@ from accounts.passwords.foreign import Foreign, Sealed, Wrapped
 from accounts.passwords.hashers import Argon2id
 from accounts.passwords.models import HashKind
 from accounts.passwords.notations import parse
+from accounts.passwords.schemes import ForeignHash
 from accounts.users.models import LOCKED, User, hasher_of
 
 REFRESH_SECONDS = 60.0
@@ -120,6 +121,12 @@ def store() -> None:
         unique_fields=["blank"],
         update_fields=["form", "left", "most"],
     )
+
+
+def weak() -> int:
+    """Return how many accounts had a weak hash, which ``rehash`` wraps, when they were counted."""
+    rows = HashKind.objects.filter(form=Sealed.algorithm, left__gt=0)
+    return sum(row.left for row in rows if ForeignHash.read(row.blank).is_weak)
 
 
 def _counted() -> Counter[tuple[str, str]]:

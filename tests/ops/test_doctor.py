@@ -25,6 +25,7 @@ from accounts.ops.doctor import inside
 from accounts.ops.doctor.findings import WORDS, found
 from accounts.ops.measurements import BACKUP, VERIFY, failed, succeeded
 from accounts.ops.models import LastSuccess
+from accounts.passwords import foreign, mix
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
 from accounts.users.models import User
@@ -93,6 +94,12 @@ def plant_expired_code(_settings, _patch):
     Code.objects.update(expires_at=clock.now() - timedelta(days=3))
 
 
+def plant_weak_hash(_settings, _patch):
+    make_user("bob")
+    User.objects.filter(username="bob").update(password=foreign.accept("0" * 32))
+    mix.store()
+
+
 def plant_old_success(command):
     Migration.objects.update(applied=clock.now() - LONG_AGO)
     LastSuccess.objects.filter(command=command).update(at=clock.now() - TWO_DAYS)
@@ -127,6 +134,7 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "staff_without_factor": lambda _s, _p: make_user("bob", is_staff=True),
     "apps_in_development": lambda _s, _p: make_app(is_development=True),
     "no_owner": lambda _s, _p: User.objects.update(is_superuser=False),
+    "hashes_weak": plant_weak_hash,
     "prune_late": plant_expired_code,
     "backup_old": lambda _s, _p: plant_old_success(BACKUP),
     "backup_unverified": lambda _s, _p: plant_old_success(VERIFY),

@@ -105,6 +105,10 @@ WORDS = {
         "No active account has superuser rights.",
         "Run: python manage.py create_owner",
     ),
+    "hashes_weak": (
+        "The password hashes of {0} imported accounts are weak: only ENCRYPTION_KEYS protect them.",
+        "Run: python manage.py rehash",
+    ),
     "prune_late": (
         "Rows that expired more than two days ago are still there: the daily job does not run.",
         "Run python manage.py prune once a day (deploy/systemd has a timer).",

@@ -35,6 +35,7 @@ from accounts.ops.health import LOW_BYTES, LOW_SHARE
 from accounts.ops.measurements import BACKUP, NEVER, VERIFY, connections, successes
 from accounts.ops.migrations import missing
 from accounts.ops.models import LastSuccess
+from accounts.passwords import mix
 from accounts.tokens import keyring
 from accounts.users.models import User
 
@@ -244,6 +245,8 @@ def _people(_config: Config) -> Iterator[Finding]:
         yield found("staff_without_factor", len(names), some(names))
     if not active.filter(is_superuser=True).exists():
         yield found("no_owner")
+    if count := mix.weak():
+        yield found("hashes_weak", count)
 
 
 def some(names: list[str]) -> str:
