@@ -1,4 +1,4 @@
-"""Reads users of Django and allauth: a fixture of ``dumpdata``, or their database.
+"""Reads users of Django, allauth and django-otp: a fixture of ``dumpdata``, or their database.
 
 What belongs to a person is in several tables. The records are therefore first copied to a database
 on disk, in a file that SQLite deletes.
@@ -19,12 +19,16 @@ from accounts.imports.parts import Options, add_app, add_identity, set_password
 from accounts.imports.people import BadRow, FoundEmail, FoundPerson, Rows
 
 EMAIL, SOCIAL, FACTOR = "account.emailaddress", "socialaccount.socialaccount", "mfa.authenticator"
+TOTP, STATIC, TOKEN = "otp_totp.totpdevice", "otp_static.staticdevice", "otp_static.statictoken"
 GROUP, MEMBER = "auth.group", "membership"
 TABLES = {
     GROUP: "auth_group",
     EMAIL: "account_emailaddress",
     SOCIAL: "socialaccount_socialaccount",
     FACTOR: "mfa_authenticator",
+    TOTP: "otp_totp_totpdevice",
+    STATIC: "otp_static_staticdevice",
+    TOKEN: "otp_static_statictoken",
 }
 USER = {"password", "last_login", "is_active"}
 FETCHED = 1000
@@ -96,6 +100,8 @@ class Spool:
             self._groups |= {_key(record.members.get("pk")): name, _key([name]): name}
         elif model in {*TABLES, MEMBER}:
             owner = fields.members.get("user")
+            if model == TOKEN:
+                owner = [STATIC, fields.members.get("device", fields.members.get("device_id"))]
             if owner is None:
                 raise BadRow("The record belongs to nobody.")
             row = (_key(owner), model, data)
@@ -123,7 +129,8 @@ class Spool:
         rows = self._disk.execute("SELECT model, data FROM parts WHERE owner IN (?, ?)", owners)
         primary = fields.text("email")
         for model, data in rows:
-            part = Record(json.loads(data)).record("fields")
+            record = Record(json.loads(data))
+            part = record.record("fields")
             if model == EMAIL:
                 email = FoundEmail(part.text("email"), part.flag("verified"))
                 person.emails.insert(0 if part.flag("primary") else len(person.emails), email)
@@ -131,12 +138,29 @@ class Spool:
                 groups = [*groups, part.members.get("group_id")]
             elif model == SOCIAL:
                 add_identity(person, part.text("provider"), part.text("uid"))
-            else:
+            elif model == FACTOR:
                 _add_factor(person, part.text("type"), part.record("data"))
+            elif part.flag("confirmed", default=True):
+                self._add_device(person, model, record)
         person.groups = [self._groups[key] for key in map(_key, groups) if key in self._groups]
         if primary and primary not in {row.email for row in person.emails}:
             person.emails.append(FoundEmail(primary, False))
         return person
+
+    def _add_device(self, person: FoundPerson, model: str, record: Record) -> None:
+        """Add a device of django-otp: a TOTP device, or one with static tokens."""
+        device = record.record("fields")
+        if model == STATIC:
+            owner = _key([STATIC, record.members.get("pk")])
+            rows = self._disk.execute("SELECT data FROM parts WHERE owner = ?", [owner])
+            tokens = (Record(json.loads(data)).record("fields") for (data,) in rows)
+            person.recovery_codes += [token.text("token") for token in tokens]
+        elif [device.number(name) for name in ("step", "t0", "digits")] == [30, 0, 6]:
+            person.seeds[device.text("key").lower()] = {"name": device.text("name")}
+        else:
+            person.notes.append(
+                "An authenticator app is left out: it is not TOTP with 6 digits, 30 s."
+            )
 
 
 # A primary key, or a natural key, which is a list.
@@ -151,7 +175,7 @@ def _add_factor(person: FoundPerson, kind: str, data: Record) -> None:
     if kind == "totp":
         add_app(person, data.text("secret"))
     elif kind == "recovery_codes":
-        person.recovery_codes = data.texts("migrated_codes") or _codes(data)
+        person.recovery_codes += data.texts("migrated_codes") or _codes(data)
     else:
         person.notes.append(f"A second factor {kind!r} is left out.")
 

@@ -9,6 +9,7 @@ from typing import BinaryIO
 
 from accounts.imports import django, own
 from accounts.imports.files import Record, Records, csv_rows, json_lines, json_list
+from accounts.imports.laravel import decrypted
 from accounts.imports.parts import (
     Options,
     add_app,
@@ -62,7 +63,7 @@ def supabase(record: Record, _options: Options) -> FoundPerson:
     """Return a person of the table ``auth.users`` of Supabase, as CSV.
 
     The column ``provider_id`` is that of ``auth.identities``: people can write anything into
-    ``raw_user_meta_data``.
+    ``raw_user_meta_data``. ``totp_secrets`` are those of ``auth.mfa_factors``.
     """
     profile = record.record("raw_user_meta_data")
     person = FoundPerson(
@@ -73,6 +74,8 @@ def supabase(record: Record, _options: Options) -> FoundPerson:
         is_active=not record.text("banned_until") and not record.text("deleted_at"),
     )
     set_password(person, record.text("encrypted_password"))
+    for secret in split(record.text("totp_secrets"), " "):
+        add_app(person, secret)
     provider = record.record("raw_app_meta_data").text("provider")
     if provider != "email":
         add_identity(person, provider, record.text("provider_id"))
@@ -119,8 +122,8 @@ def wordpress(record: Record, _options: Options) -> FoundPerson:
     return person
 
 
-def laravel(record: Record, _options: Options) -> FoundPerson:
-    """Return a person of Laravel's table ``users``, as CSV."""
+def laravel(record: Record, options: Options) -> FoundPerson:
+    """Return a person of Laravel's table ``users``, with Fortify's second factors, as CSV."""
     person = FoundPerson(
         username=record.text("username"),
         emails=emails(record.text("email"), bool(record.text("email_verified_at"))),
@@ -128,9 +131,26 @@ def laravel(record: Record, _options: Options) -> FoundPerson:
         joined=record.time("created_at"),
     )
     set_password(person, record.text("password"))
-    if record.text("two_factor_secret"):
-        person.notes.append("The authenticator app is left out: Laravel's APP_KEY encrypts it.")
+    try:
+        _add_fortify_factors(person, record, options)
+    except (ValueError, BadRow) as error:
+        person.notes.append(f"The second factors are left out: {str(error).rstrip('.')}.")
     return person
+
+
+def _add_fortify_factors(person: FoundPerson, record: Record, options: Options) -> None:
+    sealed, confirmed_at = record.text("two_factor_secret"), "two_factor_confirmed_at"
+    if not sealed:
+        return
+    if confirmed_at in record.members and not record.text(confirmed_at):
+        raise ValueError("the authenticator app was never confirmed")
+    if not options.app_key:
+        raise ValueError("--app-key decrypts them")
+    add_app(person, decrypted(sealed, options.app_key))
+    if codes := record.text("two_factor_recovery_codes"):
+        codes = decrypted(codes, options.app_key)
+        found = Record({"found": f'{{"codes": {codes}}}'}).record("found")
+        person.recovery_codes = found.texts("codes")
 
 
 def rails(record: Record, options: Options) -> FoundPerson:

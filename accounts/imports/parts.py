@@ -33,7 +33,7 @@ NO_MODEL = str(UUID(int=0))
 
 @dataclass(frozen=True)
 class Options:
-    """What a file does not say: parameters of Firebase, the pepper of Devise, names of columns.
+    """What a file does not say: parameters of Firebase, keys, the pepper of Devise, columns.
 
     ``keeps_passkeys``: whether this site has the domain (RP ID) of the passkeys in the file.
     """
@@ -43,6 +43,7 @@ class Options:
     rounds: int = 0
     mem_cost: int = 0
     pepper: str = ""
+    app_key: str = ""
     columns: dict[str, str] = field(default_factory=dict)
     keeps_passkeys: bool = False
 

@@ -34,7 +34,7 @@ def test_a_person_signs_in_with_the_password_and_the_app_that_they_had(name):
     alice = User.objects.get(username_key="alice")
     assert (alice.emails.exists(), alice.is_staff) == (name != "wordpress", False)
     has_app = Authenticator.objects.filter(user=alice).exists()
-    assert has_app == (name in {"keycloak", "auth0", "clerk", "rails", "aspnet", "csv", "django"})
+    assert has_app == (name not in {"firebase", "wordpress"})
     assert signs_in(code=code_of(SEED) if has_app else "")
     alice.refresh_from_db()
     assert alice.password.startswith("argon2$")
@@ -44,7 +44,6 @@ NOTES = {
     "keycloak": ["A credential 'recovery-authn-codes' is left out."],
     "csv": ["The group 'Support' is left out: it has rights."],
     "laravel": [
-        "The authenticator app is left out: Laravel's APP_KEY encrypts it.",
         "The username is Alice; in the file, it is missing.",
     ],
     "firebase": ["The username is Alice; in the file, it is missing."],
@@ -87,6 +86,30 @@ def test_recovery_codes_of_allauth_work_once_and_guesses_are_counted():
     for _ in range(5):
         signs_in(code="00000000")
     assert not signs_in(code="81344181"), "an account has few guesses"
+
+
+def test_the_devices_of_django_otp_work():
+    _result, notes = imported(FILES / "django_otp.json", "django")
+
+    left_out = "An authenticator app is left out: it is not TOTP with 6 digits, 30 s."
+    assert notes == [(1, left_out)]
+    assert Authenticator.objects.get().name == "Phone"
+    assert signs_in(code=code_of(SEED))
+    assert signs_in(code="ABCD 2345")
+    assert not signs_in(code="ABCD 2345"), "it was used"
+
+
+def test_the_second_factors_of_laravel_need_its_key(monkeypatch):
+    _result, notes = imported(FILES / "laravel.csv", "laravel", "--dry-run")
+    assert (1, "The second factors are left out: --app-key decrypts them.") in notes
+    with monkeypatch.context() as patch:
+        patch.setenv("APP_KEY", base64.b64encode(bytes(32)).decode())
+        _result, notes = of("laravel", "--dry-run")
+    assert (1, "The second factors are left out: APP_KEY is another one.") in notes
+
+    of("laravel")
+
+    assert signs_in(code="vqd5MGsTJk-cTQhRLYsHm")
 
 
 def test_recovery_codes_of_aspnet_have_letters():

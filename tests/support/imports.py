@@ -22,13 +22,17 @@ FORMATS = {
     "supabase": ("supabase.csv", ()),
     "firebase": ("firebase.json", FIREBASE),
     "wordpress": ("wordpress.csv", ()),
-    "laravel": ("laravel.csv", ()),
+    "laravel": ("laravel.csv", ("--app-key=APP_KEY",)),
     "rails": ("rails.csv", ("--pepper=PEPPER",)),
     "aspnet": ("aspnet.csv", ()),
     "csv": ("plain.csv", ("--columns=username=login,email=mail",)),
     "django": ("django.json", ()),
 }
-SECRETS = {"SIGNER": SIGNER, "PEPPER": "pepper-of-devise"}
+SECRETS = {
+    "SIGNER": SIGNER,
+    "PEPPER": "pepper-of-devise",
+    "APP_KEY": "base64:AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=",
+}
 # The secret of the authenticator app in the files, in hexadecimal.
 SEED = "48656c6c6f21deadbeef48656c6c6f21deadbeef"
 

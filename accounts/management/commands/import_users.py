@@ -46,6 +46,7 @@ class Command(ResultCommand):
         parser.add_argument("--rounds", type=int, default=0, help="of Firebase")
         parser.add_argument("--mem-cost", type=int, default=0, help="of Firebase")
         parser.add_argument("--pepper", default="", help=f"{FROM} that of Devise or Clerk")
+        parser.add_argument("--app-key", default="", help=f"{FROM} APP_KEY of Laravel")
         parser.add_argument(
             "--passkeys",
             dest="keeps_passkeys",
@@ -74,6 +75,7 @@ class Command(ResultCommand):
                 **{name: options[name] for name in names},
                 signer_key=_secret(options["signer_key"]),
                 pepper=_secret(options["pepper"]),
+                app_key=_secret(options["app_key"]),
             )
             with _opened(options, parameters) as (rows, digest):
                 importing.run(rows, digest)
@@ -95,7 +97,7 @@ class Command(ResultCommand):
 
 @contextmanager
 def _opened(options: dict[str, Any], parameters: Options) -> Iterator[tuple[Rows, str]]:
-    """Return a context manager with the rows and the SHA-256 of the file or database."""
+    """Return a context manager with the rows, and the SHA-256 of the file or database."""
     path = Path(options["file"])
     if options["format"] == "django" and not path.exists():
         with closing(Spool()) as spool:

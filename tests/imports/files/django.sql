@@ -14,4 +14,10 @@ INSERT INTO mfa_authenticator VALUES(1,'totp','{"secret": "JBSWY3DPEHPK3PXPJBSWY
 INSERT INTO mfa_authenticator VALUES(2,'recovery_codes','{"seed": "86edb95d1c9f70b40039ba11668970af16e27539a0a11b95e1124f1655349c16932a449e03bdbfe8", "used_mask": 1}',1,'2026-11-30 03:20:14.627581',NULL);
 CREATE TABLE IF NOT EXISTS "socialaccount_socialaccount" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "provider" varchar(200) NOT NULL, "uid" varchar(191) NOT NULL, "last_login" datetime NOT NULL, "date_joined" datetime NOT NULL, "user_id" integer NOT NULL, "extra_data" text NOT NULL CHECK ((JSON_VALID("extra_data") OR "extra_data" IS NULL)));
 INSERT INTO socialaccount_socialaccount VALUES(1,'github','4711','2026-11-30 03:20:14.586434','2026-11-30 03:20:14.586456',1,'{"login": "alice"}');
+CREATE TABLE IF NOT EXISTS "otp_totp_totpdevice" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "name" varchar(64) NOT NULL, "confirmed" bool NOT NULL, "key" varchar(80) NOT NULL, "step" smallint unsigned NOT NULL, "t0" bigint NOT NULL, "digits" smallint unsigned NOT NULL, "user_id" integer NOT NULL);
+INSERT INTO otp_totp_totpdevice VALUES(1,'Phone',1,'48656c6c6f21deadbeef48656c6c6f2100000000',30,0,6,2);
+CREATE TABLE IF NOT EXISTS "otp_static_staticdevice" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "name" varchar(64) NOT NULL, "confirmed" bool NOT NULL, "user_id" integer NOT NULL);
+INSERT INTO otp_static_staticdevice VALUES(1,'Backup',1,2);
+CREATE TABLE IF NOT EXISTS "otp_static_statictoken" ("id" integer NOT NULL PRIMARY KEY AUTOINCREMENT, "token" varchar(16) NOT NULL, "device_id" integer NOT NULL);
+INSERT INTO otp_static_statictoken VALUES(1,'abcd2345',1);
 COMMIT;
