@@ -44,7 +44,7 @@ class Import:
     earlier: int = 0
 
     def run(self, rows: Rows, digest: str) -> None:
-        """Import the rows of the file with this SHA-256, from where an earlier run has ended.
+        """Import the rows with this SHA-256, from where an earlier run has ended.
 
         Raises:
             BadRow: the file has another format.

@@ -112,6 +112,16 @@ def test_the_second_factors_of_laravel_need_its_key(monkeypatch):
     assert signs_in(code="vqd5MGsTJk-cTQhRLYsHm")
 
 
+def test_other_columns_are_another_import(tmp_path):
+    text = "login,mail\nalice,alice@example.org\n"
+    columns = "--columns=username=login,email=mail"
+    assert imported_text(tmp_path, text)[0]["refused"] == 1
+
+    result = {"already_imported": 0, "imported": 1, "refused": 0}
+    assert imported_text(tmp_path, text, "csv", columns)[0] == result
+    assert imported_text(tmp_path, text, "csv", columns)[0]["already_imported"] == 1
+
+
 def test_recovery_codes_of_aspnet_have_letters():
     of("aspnet")
     assert signs_in(code="7pqky-2h4hd")

@@ -97,7 +97,7 @@ class Command(ResultCommand):
 
 @contextmanager
 def _opened(options: dict[str, Any], parameters: Options) -> Iterator[tuple[Rows, str]]:
-    """Return a context manager with the rows, and the SHA-256 of the file or database."""
+    """Return a context manager with the rows, and the SHA-256 of the file and how it is read."""
     path = Path(options["file"])
     if options["format"] == "django" and not path.exists():
         with closing(Spool()) as spool:
@@ -105,12 +105,13 @@ def _opened(options: dict[str, Any], parameters: Options) -> Iterator[tuple[Rows
             yield spool.people(), spool.digest
         return
     with path.open("rb") as file:
-        digest = hashlib.file_digest(file, "sha256").hexdigest()
+        digest = hashlib.file_digest(file, "sha256")
+        digest.update(json.dumps([options["format"], options["columns"]], sort_keys=True).encode())
         file.seek(0)
         identity = options["identity"]
         keys = age.identities(identity.read_text()) if identity else []
         with age.decrypted(file, keys) if identity else nullcontext(file) as clear:
-            yield FORMATS[options["format"]](clear, parameters), digest
+            yield FORMATS[options["format"]](clear, parameters), digest.hexdigest()
 
 
 def _read_database(name: str, spool: Spool) -> None:
