@@ -62,9 +62,10 @@ LOCKS, REMOVE = frozenset({"lock the account"}), frozenset({"remove the owner's 
 WAIT = LOCKS.union(name for name in ACTS if "wait" in name)
 RESET = frozenset({"reset the password by email"})
 DESK = frozenset({"open a staff page", "act as staff"})
+CODES, DELETION = frozenset({"turn on emailed codes"}), frozenset({"ask for the deletion"})
 BY_STAFF = frozenset({"act on the owner's account as staff"})
 # All that a session with recent authentication is enough for.
-ALL = frozenset(ACTS) - WAIT - REMOVE - DESK - RESET - BY_STAFF - {"call the API"}
+ALL = frozenset(ACTS) - WAIT - REMOVE - CODES - DESK - RESET - BY_STAFF - {"call the API"}
 # The owner hears nothing of them, whoever does them.
 SILENT = END | DESK | {"sign out everywhere else"}
 
@@ -199,7 +200,7 @@ PERSONAS = {
     "stale cookie": Persona(
         partial(cookie, minutes=30), every(READS, READS, READS), QUIET, remedy=SIGN_OUT
     ),
-    "fresh cookie": Persona(cookie, every(ALL, WHOLE, WHOLE | DESK), QUIET),
+    "fresh cookie": Persona(cookie, every(ALL, WHOLE | CODES, (WHOLE | DESK) - DELETION), QUIET),
     "unlocked laptop": Persona(
         laptop,
         every(ALL | RESET | WAIT, READS | WAIT, READS | LOCKS),
@@ -222,13 +223,16 @@ PERSONAS = {
         QUIET,
         remedy=remove_the_key,
     ),
-    "refresh token": Persona(refresh_token, every(FRESH, FRESH, FRESH), QUIET, remedy=SIGN_OUT),
+    "refresh token": Persona(
+        refresh_token, every(FRESH | DELETION, FRESH | DELETION, FRESH), QUIET, remedy=SIGN_OUT
+    ),
     "provider account": Persona(
         lambda scene: Holder(scene, persons=[scene.op.person]), every(ALL, NONE, NONE)
     ),
     "synced passkey": Persona(
         lambda scene: Holder(scene, passkeys=[scene.passkey]),
-        every(ALL | REMOVE, ALL | REMOVE | DESK),
+        # The account of staff is that of the last superuser, who cannot be deleted.
+        every(ALL | REMOVE | CODES, (ALL | REMOVE | DESK) - DELETION),
         ends=remove_the_passkey,
     ),
     "support staff": Persona(
@@ -289,7 +293,9 @@ def test_the_owner_undoes_everything_and_the_thief_does_not_undo_that(
     """The thief does all that succeeds, also while the account is locked, and after its opening."""
     thief = PERSONAS[name].steals(here := make_scene(kind))
     owner, begun, count = owner_of(here), Activity.objects.latest("pk").pk, len(outbox())
-    acts = [act for act in ACTS if "nobody stops" not in act][::order]
+    acts = [act for act in ACTS if "nobody stops" not in act and act not in DELETION][::order]
+    # It signs the thief out.
+    acts += DELETION
     spree(thief, acts)
     if PERSONAS[name].is_brief:
         thief.browser, thief.mailboxes = Browser(), [m for m in thief.mailboxes if m != MINE]

@@ -379,6 +379,13 @@ def add_a_factor(thief: Holder) -> bool:
     return is_new
 
 
+@act("turn on emailed codes")
+def turn_on_emailed_codes(thief: Holder) -> bool:
+    was_on = alice().emailed_codes
+    thief.browser.post("/accounts/2fa/emailed-codes/", {"emailed_codes": "on"})
+    return alice().emailed_codes and not was_on
+
+
 @act("remove the owner's factor")
 def remove_the_owners_factor(thief: Holder) -> bool:
     row = Authenticator.objects.filter(user=alice(), name="Phone").first()
@@ -501,6 +508,15 @@ def act_on_the_account_as_staff(thief: Holder) -> bool:
     return by_staff.count() > count
 
 
+@act("ask for the deletion")
+def ask_for_the_deletion(thief: Holder) -> bool:
+    form = {"username": "alice"}
+    thief.browser.post("/accounts/delete/", form)
+    for token in thief.tokens:
+        call("me/", form, method="DELETE", token=token)
+    return alice().deletion_due is not None
+
+
 @contextmanager
 def undone(clock: Clock) -> Iterator[None]:
     """Roll back the database and the clock after the block."""
@@ -513,8 +529,7 @@ def undone(clock: Clock) -> Iterator[None]:
 
 def told(mails: list[Message], email: str) -> bool:
     """Return whether one of ``mails`` is a notice to ``email``."""
-    asked = ("Set a new password", "code")
-    return any(m.to == email and not any(words in m.subject for words in asked) for m in mails)
+    return any(m.to == email and not m.code and "Set a new" not in m.subject for m in mails)
 
 
 def gains(thief: Holder) -> dict[str, bool]:
