@@ -355,6 +355,15 @@ for _name, _event in EVENTS.items():
     _event.name = _name
 
 
+def find(name: str) -> Event:
+    """Return the kind of event with this name, or a general one if a newer node has recorded it."""
+    if name in EVENTS:
+        return EVENTS[name]
+    event = Event(_("Something happened that this page can’t describe yet."))
+    event.name = name
+    return event
+
+
 def names(*events: Event) -> frozenset[str]:
     """Return the names of ``events``, as the database stores them."""
     return frozenset(event.name for event in events)

@@ -6,7 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity.events import EVENTS, Event
+from accounts.activity.events import Event, find
 from accounts.common import clock
 from accounts.common.client_info import LONGEST_NAME, Device
 
@@ -109,7 +109,7 @@ class Activity(models.Model):
     @property
     def event(self) -> Event:
         """The kind of the event."""
-        return EVENTS[self.kind]
+        return find(self.kind)
 
     @property
     def device(self) -> Device | None:

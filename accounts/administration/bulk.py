@@ -124,12 +124,12 @@ def prepare(name: str, staff: User, people: QuerySet[User]) -> BulkAct:
 
 def find_bulk_act(staff: User, **which: object) -> BulkAct | None:
     """Return a bulk act of ``staff``, or None. Nobody sees or continues the bulk acts of others."""
-    return BulkAct.objects.filter(staff=staff, **which).first()
+    return BulkAct.objects.filter(staff=staff, act__in=KINDS, **which).first()
 
 
 def unfinished(staff: User) -> QuerySet[BulkAct]:
     """Return the bulk acts of ``staff`` that were started and have not ended."""
-    rows = BulkAct.objects.filter(staff=staff, ended_at=None)
+    rows = BulkAct.objects.filter(staff=staff, act__in=KINDS, ended_at=None)
     return rows.exclude(started_at=None).order_by("-created_at")
 
 

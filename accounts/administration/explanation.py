@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
+from django.contrib.auth.hashers import is_password_usable
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 
@@ -26,8 +27,9 @@ from accounts.recovery.rule import Kind
 from accounts.signin import policy
 from accounts.signin.policy import Requirement
 from accounts.twofactor import services as twofactor
+from accounts.twofactor.models import Factor
 from accounts.users.emails import masked
-from accounts.users.models import PendingSignup, User
+from accounts.users.models import PendingSignup, User, hasher_of
 
 
 @dataclass(frozen=True)
@@ -81,6 +83,7 @@ def explain(facts: Facts) -> list[Block]:
         return [_unconfirmed(account), *_of_mails(account)]
     reasons = [
         *_of_state(account),
+        *_of_secrets(facts),
         *_of_budgets(facts),
         *_of_policy(facts),
         *_of_recovery(account),
@@ -133,6 +136,23 @@ def _of_state(user: User) -> Iterator[Block]:
         }
         advice = _("The next sign-in asks whether to keep the account. The email has a link, too.")
         yield Block("deletion_requested", sentence, advice=advice)
+
+
+def _of_secrets(facts: Facts) -> Iterator[Block]:
+    """Return what the site cannot decrypt, or cannot read for another reason."""
+    user, advice = facts.user, _("The operator of this site must restore a lost encryption key.")
+    if not _has_readable_codes(facts):
+        sentence = _("%(name)s can’t sign in with codes: this site can’t read their secret.")
+        yield Block("factor_unreadable", sentence % {"name": user.username}, advice=advice)
+    if is_password_usable(user.password) and hasher_of(user.password) is None:
+        sentence = _("%(name)s can’t sign in with a password: this site can’t read its hash.")
+        yield Block("password_unreadable", sentence % {"name": user.username}, advice=advice)
+
+
+def _has_readable_codes(facts: Facts) -> bool:
+    has = facts.held
+    factors: list[Factor] = [*has.authenticators, *filter(None, [has.recovery_codes])]
+    return all(factor.is_readable for factor in factors)
 
 
 def _of_budgets(facts: Facts) -> Iterator[Block]:
@@ -199,7 +219,7 @@ def _of_recovery(user: User) -> Iterator[Block]:
     name, request = {"name": user.username}, recovery.running(user)
     for shown in Recovery.cases_of(user):
         sentence = _("Someone asked us to decide who owns %(name)s, and showed %(shown)s.")
-        words = ", ".join(str(SHOWN[Kind(kind)]) for kind in shown)
+        words = ", ".join(str(SHOWN.get(Kind(kind), kind)) for kind in shown)
         advice = _("Decide for one address. Until then, no wait ends.")
         yield Block("recovery_case", sentence % (name | {"shown": words}), advice=advice)
     if request is None:
@@ -272,6 +292,8 @@ def _of_failures(facts: Facts) -> Iterator[Block]:
     user, rows, name = facts.user, facts.failures, {"name": facts.user.username}
     kinds = {row.event for row in rows if not _is_over(user, row.at)}
     if kinds & {events.FACTOR_FAILED, events.FACTOR_FAILED_NEW, events.FACTOR_BLOCKED}:
+        if not _has_readable_codes(facts):
+            return
         sentence = _("The second step failed when someone last tried to sign in as %(name)s.")
         advice = _("The clock of the phone may be wrong, or somebody else knows the password.")
         yield Block("second_step_failed", sentence % name, advice=advice)

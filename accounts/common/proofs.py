@@ -10,9 +10,10 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common import clock
+from accounts.common.enumerations import OpenEnum
 
 
-class Method(StrEnum):
+class Method(OpenEnum):
     """The method by which a person proved who they are.
 
     The values are those of the claim ``amr``; not all of them are registered in RFC 8176.
@@ -86,7 +87,7 @@ class Proof:
     @classmethod
     def from_json(cls, stored: Sequence[str]) -> "Proof":
         """Return the proof that :meth:`to_json` has written."""
-        method, at, key = stored
+        method, at, key, *_newer = stored
         return cls(Method(method), datetime.fromisoformat(at), key)
 
     def to_json(self) -> Sequence[str]:

@@ -7,7 +7,7 @@ from email.header import Header
 from email.message import EmailMessage
 from email.utils import formataddr
 from textwrap import TextWrapper
-from typing import Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
@@ -98,6 +98,13 @@ TO_POSSIBLE_STRANGER = _(
 )
 
 
+REQUIRED = {"to", "subject"}
+
+
+class NewerMessage(Exception):
+    """A newer node has written the message, and only a newer node can send all of it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Message:
     """The content of an email to one address. Its texts are in the recipient's ``language``.
@@ -138,8 +145,24 @@ class Message:
         return "" if self.code and self.code in title else title
 
     def to_json(self) -> str:
-        """Return the message as JSON, which is how the outbox stores it."""
-        return json.dumps(asdict(self))
+        """Return the message as JSON, which is how the outbox stores it.
+
+        Empty fields are left out, so that older nodes can read messages without newer fields.
+        """
+        members = asdict(self).items()
+        return json.dumps({name: value for name, value in members if value or name in REQUIRED})
+
+    @classmethod
+    def from_json(cls, text: str) -> Self:
+        """Return the message that :meth:`to_json` has written.
+
+        Raises:
+            NewerMessage: it has fields that this code does not know.
+        """
+        members = json.loads(text)
+        if not members.keys() <= cls.__dataclass_fields__.keys():
+            raise NewerMessage
+        return cls(**members)
 
     def email(self, message_id: str) -> EmailMultiAlternatives:
         """Return the email that is sent for this message.

@@ -4,7 +4,6 @@ Each email is sent at least once: it is deleted only after the mail server has a
 sender process is killed, its lease on the email expires, and another sender takes over.
 """
 
-import json
 import logging
 import smtplib
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -31,7 +30,7 @@ from accounts.common.database import delete_in_batches
 from accounts.common.leases import LeasedQueue
 from accounts.common.localization import speaking, spoken
 from accounts.common.personal_data import RECIPIENT
-from accounts.mail.message import Message
+from accounts.mail.message import Message, NewerMessage
 from accounts.mail.models import LONGEST_HEADING, MailReceipt, MassMailPace, OutgoingMail
 from accounts.users import emails
 from accounts.users.models import EmailAddress
@@ -73,6 +72,8 @@ OUTBOX = LeasedQueue(
     # RFC 5321 section 4.5.4.1: give up after 4 to 5 days.
     life=timedelta(days=5),
 )
+# The emails that this process cannot read: a newer node must send them.
+_left_to_newer: set[UUID] = set()
 AGES = (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
 # Staff look up what became of an email.
 KEEP_RECEIPTS = timedelta(days=30)
@@ -189,10 +190,15 @@ def deliver_due(is_stopping: Callable[[], bool] = bool, rest: timedelta = timede
 
 def _claim_next(rest: timedelta) -> OutgoingMail | None:
     for queue in Queue:
-        pks = OUTBOX.first_due(CANDIDATES, rest, queue=queue)
+        pks = _readable(OUTBOX.first_due(CANDIDATES + len(_left_to_newer), rest, queue=queue))
         if pks and (queue is not Queue.MASS or _may_send_mass_mail()):
             return _claim_one_of(pks)
-    return _claim_one_of(OUTBOX.ahead(CANDIDATES, queue__in=list(Queue)))
+    ahead = OUTBOX.ahead(CANDIDATES + len(_left_to_newer), queue__in=list(Queue))
+    return _claim_one_of(_readable(ahead))
+
+
+def _readable(pks: Iterable[UUID]) -> list[UUID]:
+    return [pk for pk in pks if pk not in _left_to_newer]
 
 
 def _claim_one_of(pks: Iterable[UUID]) -> OutgoingMail | None:
@@ -324,7 +330,7 @@ def _deliver(mail: OutgoingMail, connection: BaseEmailBackend) -> bool:
         _settle(mail, failure=REFUSED if mail.refused_at else "expired")
         return False
     try:
-        message = Message(**json.loads(crypto.unseal(mail.sealed, PURPOSE)))
+        message = Message.from_json(crypto.unseal(mail.sealed, PURPOSE))
         email = message.email(str(mail.pk))
         if message.to:
             connection.open()
@@ -365,6 +371,8 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
 
     A mail server may refuse everybody, because its settings are wrong. Only a recipient whom it
     refuses again, after it has accepted emails to others, has no mailbox.
+
+    An email that only newer nodes can read is theirs at once. This process does not try it again.
     """
     is_final = False
     if _is_refusal(error):
@@ -376,6 +384,11 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
     if is_final or clock.now() - mail.created_at > OUTBOX.life:
         log.error("Email %s can't be delivered, giving up: %s", mail.pk, type(error).__name__)
         _settle(mail, failure=type(error).__name__)
+        return
+    if isinstance(error, NewerMessage):
+        _left_to_newer.add(mail.pk)
+        OUTBOX.release([mail])
+        log.warning("Email %s is left to a node of a newer version, which has written it", mail.pk)
         return
     wait = OUTBOX.pause(mail)
     log.warning("Email %s not sent, next attempt in %s: %s", mail.pk, wait, type(error).__name__)

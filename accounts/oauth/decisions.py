@@ -110,7 +110,7 @@ def factor_for(asked: AuthorizationRequest, user: User) -> Client.Factor:
     required if the first of ``acr_values`` asks for two steps. An app can only ask in this way
     (OpenID Connect Core section 3.1.2.1), so a user without a factor needs none.
     """
-    required = Client.Factor(asked.client.factor)
+    required = asked.client.required_factor
     prefers_two_steps = asked.acr_values.split()[:1] == [Assurance.TWO_STEPS]
     if not required and prefers_two_steps and twofactor.has_any(user):
         return Client.Factor.ANY
@@ -206,7 +206,7 @@ def remaining(
     if not may_use:
         held -= API_SCOPES
     is_allowed = held and (may_use or audience == settings.AUTHSITE.origin)
-    has_factor = has_shown(session, Client.Factor(client.factor))
+    has_factor = has_shown(session, client.required_factor)
     if is_allowed and has_factor and is_member(client, session.user):
         return held
     sentence = "The client may not use the granted scopes, or the user lacks what it requires."

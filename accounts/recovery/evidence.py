@@ -30,7 +30,7 @@ from accounts.users import models as users_models
 from accounts.users.emails import masked
 from accounts.users.models import FormerCredential, User
 
-_KINDS = {
+_KINDS: dict[str, Kind] = {
     FormerCredential.Kind.PASSWORD: Kind.PASSWORD,
     FormerCredential.Kind.EMAIL: Kind.MAILBOX,
     FormerCredential.Kind.FACTOR: Kind.FACTOR,
@@ -101,14 +101,14 @@ def _things(user: User, lock: Lock | None) -> frozenset[Thing]:
         has.append(Thing(Kind.PASSWORD, str(user.password_at or ""), user.password_at))
     # Without a lock, only what the account has now counts.
     for former in former_credentials.replaced(user) if lock else ():
-        kind, key = _KINDS[FormerCredential.Kind(former.kind)], former.key
-        name = masked(former.label)
+        # A newer node may have stored another kind of credential, or a factor of another model.
+        kind, key, name = _KINDS.get(former.kind), former.key, masked(former.label)
         if kind is Kind.PASSWORD:
             key = str(former.since or "")
-        if kind is Kind.FACTOR:
-            row = former_credentials.row_of(former)
+        if kind is Kind.FACTOR and (row := former_credentials.row_of(former)):
             key, name = row.persistent_id, _name(row)
-        has.append(Thing(kind, key, former.since, former.removed_at, name))
+        if kind:
+            has.append(Thing(kind, key, former.since, former.removed_at, name))
     counts = lock.counts if lock else (lambda thing: thing.until is None)
     if not any(counts(thing) for thing in has if thing.kind is Kind.MAILBOX):
         # A provider stands for the mailbox that the account did not have.

@@ -1,5 +1,6 @@
 """What recovery remembers of an account: its last opening, a waiting request, lone locks."""
 
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timedelta
 from typing import Self
 
@@ -70,7 +71,7 @@ class Recovery(models.Model):
     def cases_of(cls, user: User) -> list[list[str]]:
         """Return the kinds of things that each person has shown who asked Support to decide."""
         row = cls.objects.filter(user=user).first()
-        return [sorted({kind for kind, _key in shown}) for shown in row.cases] if row else []
+        return [sorted({kind for kind, *_ in shown}) for shown in row.cases] if row else []
 
     @property
     def is_current(self) -> bool:
@@ -108,7 +109,7 @@ class Recovery(models.Model):
     @property
     def asked_kinds(self) -> frozenset[Kind]:
         """The kinds that the request showed."""
-        return frozenset(Kind(kind) for kind, _key in self.asked)
+        return frozenset(kind for kind, _key in pairs(self.asked))
 
     def refuses(self, kinds: frozenset[Kind]) -> bool:
         """Return whether a request with ``kinds`` was stopped in the last 30 days."""
@@ -122,9 +123,14 @@ class Recovery(models.Model):
         mailbox of the account could finish a request of the owner.
         """
         keys = {(thing.kind, thing.key) for thing in shown}
-        return bool(self.asked) and {(Kind(kind), key) for kind, key in self.asked} <= keys
+        return bool(self.asked) and pairs(self.asked) <= keys
 
     def locked_alone_by(self) -> set[str]:
         """Return the keys of the mailboxes that locked the account alone in the last 30 days."""
         since = (clock.now() - MONTH).isoformat()
         return {key for key, at in self.lone_locks.items() if at > since}
+
+
+def pairs(stored: Iterable[Sequence[str]]) -> set[tuple[Kind, str]]:
+    """Return the kind and key of each thing in ``stored``, without what a newer node has added."""
+    return {(Kind(kind), key) for kind, key, *_newer in stored}

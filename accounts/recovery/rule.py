@@ -25,8 +25,10 @@ with as many, Support decides. Members of staff never wait: Support decides.
 from collections.abc import Collection, Iterable, Set
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import Enum, StrEnum
+from enum import Enum
 from functools import cached_property
+
+from accounts.common.enumerations import OpenEnum
 
 # How long before the first wrong change the account must have had a thing.
 BEFORE = timedelta(days=7)
@@ -36,7 +38,7 @@ MONTH = timedelta(days=30)
 AT_CREATION = timedelta(minutes=1)
 
 
-class Kind(StrEnum):
+class Kind(OpenEnum):
     """The kinds of things that prove ownership."""
 
     PASSWORD = "password"  # noqa: S105 the name of a kind

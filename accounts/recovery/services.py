@@ -23,7 +23,7 @@ from accounts.common.proofs import Method, Proof
 from accounts.mail.models import MailReceipt
 from accounts.mail.services import post
 from accounts.recovery import evidence, mails, rule
-from accounts.recovery.models import OPEN, Recovery
+from accounts.recovery.models import OPEN, Recovery, pairs
 from accounts.recovery.rule import Kind, Opening, Outcome, Ownership, Thing
 from accounts.twofactor import services as twofactor
 from accounts.users import former_credentials
@@ -239,7 +239,8 @@ def _still_stops(row: Recovery, ownership: Ownership) -> bool:
 
 def things_of(ownership: Ownership, stored: list[list[str]]) -> frozenset[Thing]:
     """Return the things of ``ownership`` that count and are ``stored``, each as ``[kind, key]``."""
-    return frozenset(thing for thing in ownership.counting if [thing.kind, thing.key] in stored)
+    shown = pairs(stored)
+    return frozenset(thing for thing in ownership.counting if (thing.kind, thing.key) in shown)
 
 
 def ask_support(user: User, *proofs: Proof, actor: Actor) -> None:

@@ -124,8 +124,9 @@ def find_pending(request: HttpRequest) -> PendingSignIn | None:
     if clock.now() >= max(proof.at for proof in proofs) + LIFE:
         return None
     pending = PendingSignIn(user, proofs, data["remember"], data["next"], data["nonce"])
-    # The user has become staff meanwhile, so the sign-in must start over with the password.
-    return None if pending.requirement is Requirement.PASSWORD else pending
+    # If the user has become staff meanwhile, the sign-in must start over with the password.
+    begins_anew = {Requirement.CREDENTIAL, Requirement.PASSWORD}
+    return None if pending.requirement in begins_anew else pending
 
 
 def discard(request: HttpRequest) -> str | None:

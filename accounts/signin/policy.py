@@ -22,7 +22,7 @@ from django.utils.translation import gettext_lazy as _
 from accounts.common import clock
 from accounts.common.errors import PublicError
 from accounts.common.issuers import Issuer
-from accounts.common.proofs import FACTORS, Assurance, Method, Proof
+from accounts.common.proofs import FACTORS, WORDS, Assurance, Method, Proof
 from accounts.sessions import current
 from accounts.sessions.models import LoginSession
 from accounts.terms import services as terms
@@ -69,7 +69,8 @@ def next_requirement(
     Raises:
         AccountInactive: the account is deactivated, so no proof is enough.
     """
-    if not proofs:
+    # A newer node may have accepted a method whose rules this code does not know.
+    if not proofs or proofs[0].method not in WORDS:
         return Requirement.CREDENTIAL
     if isinstance(account, PendingSignup):
         return Requirement.EMAIL

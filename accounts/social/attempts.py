@@ -105,6 +105,10 @@ def take(request: HttpRequest, provider: str, state: str) -> Attempt:
     if key is None or key not in attempts or attempts[key]["provider"] != provider:
         raise NotBegunHere
     request.session[KEY] = {k: attempts[k] for k in attempts if k != key}
-    if not codes.redeem(STATE, key, state):
+    # A newer node may have stored other fields, or another purpose.
+    fields = Attempt.__dataclass_fields__
+    known = {name: value for name, value in attempts[key].items() if name in fields}
+    is_known = known["purpose"] in list(AttemptPurpose)
+    if not codes.redeem(STATE, key, state) or not is_known:
         raise NotBegunHere
-    return Attempt(**{**attempts[key], "purpose": AttemptPurpose(attempts[key]["purpose"])})
+    return Attempt(**{**known, "purpose": AttemptPurpose(known["purpose"])})

@@ -173,9 +173,13 @@ def read(known: dict[str, Verifier]) -> KeyRing:
     """Read the key ring from the table; public keys in ``known`` are not parsed again."""
     rows = list(SigningKey.objects.order_by("number"))
     valid, now = [row for row in rows if row.withdrawn_at is None], clock.now()
+    # The keys of newer nodes are only published.
+    newer = [row for row in valid if row.algorithm not in keys.ALGORITHMS]
+    valid = [row for row in valid if row not in newer]
     live = [row for row in valid if row.retired_at is None]
     counting = tuple(row for row in live if not is_over(row, live, now))
-    body = json.dumps({"keys": [row.public for row in counting]}).encode()
+    published = [*counting, *(row for row in newer if row.retired_at is None)]
+    body = json.dumps({"keys": [row.public for row in published]}).encode()
     return KeyRing(
         last=rows[-1].number if rows else 0,
         keys=counting,
@@ -405,8 +409,12 @@ def prune() -> int:
 
 
 def live_keys() -> QuerySet[SigningKey]:
-    """Return the keys that are neither withdrawn nor retired, in the order of their numbers."""
-    return SigningKey.objects.filter(withdrawn_at=None, retired_at=None).order_by("number")
+    """Return the keys that are neither withdrawn nor retired, in the order of their numbers.
+
+    Keys with an algorithm that only newer nodes know are left out.
+    """
+    rows = SigningKey.objects.filter(withdrawn_at=None, retired_at=None)
+    return rows.filter(algorithm__in=keys.ALGORITHMS).order_by("number")
 
 
 def _open(row: SigningKey) -> Signer:

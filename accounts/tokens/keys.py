@@ -45,6 +45,7 @@ LEAST_RSA_BITS, MOST_RSA_BITS = 2048, 8192
 # have been forged.
 LEAST_EXPONENT = 65537
 
+ALGORITHMS = ("RS256", "ES256", "EdDSA")
 # The members of a JWK that make up the public key. Its thumbprint covers exactly these (RFC 7638
 # section 3.2, RFC 8037 section 2).
 MEMBERS = {"RSA": ("e", "kty", "n"), "EC": ("crv", "kty", "x", "y"), "OKP": ("crv", "kty", "x")}

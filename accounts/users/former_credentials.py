@@ -10,7 +10,7 @@ from datetime import datetime
 from typing import Any
 
 from django.core import serializers
-from django.db import models, transaction
+from django.db import IntegrityError, models, transaction
 from django.db.models import Min, Q, QuerySet
 
 from accounts.common import clock
@@ -142,7 +142,9 @@ def use_removed_factor(user: User, consumes: Callable[[Any], bool]) -> str | Non
         for row in removed(user, *FACTORS).select_for_update():
             factor = row_of(row)
             if consumes(factor):
-                (row.data,) = serializers.serialize("python", [factor])
+                (data,) = serializers.serialize("python", [factor])
+                # A newer node may have stored more fields.
+                row.data["fields"] |= data["fields"]
                 row.save(update_fields=["data"])
                 return str(factor.persistent_id)
     return None
@@ -163,10 +165,12 @@ def restore(former: FormerCredential) -> models.Model:
     """Move a former credential back to the table of its model, and return the new row.
 
     Raises:
-        IntegrityError: another account has the email address now, or the account has an equivalent
-            second factor.
+        IntegrityError: another account has the email address now, the account has an equivalent
+            second factor, or this code does not know its model.
     """
-    row: models.Model = row_of(former)
+    row: models.Model | None = row_of(former)
+    if row is None:
+        raise IntegrityError
     with transaction.atomic():
         row.save(force_insert=True)
         former.delete()
@@ -174,9 +178,12 @@ def restore(former: FormerCredential) -> models.Model:
 
 
 def row_of(former: FormerCredential) -> Any:
-    """Return the row of a former email address or second factor, as it was when it was removed."""
-    (stored,) = serializers.deserialize("python", [former.data], ignorenonexistent=True)
-    return stored.object
+    """Return the row of a former email address or second factor, as it was when it was removed.
+
+    Return None if a newer node has stored a row of a model that this code does not know.
+    """
+    stored = serializers.deserialize("python", [former.data], ignorenonexistent=True)
+    return next((each.object for each in stored), None)
 
 
 def _at(user: User, horizon: datetime) -> QuerySet[FormerCredential]:

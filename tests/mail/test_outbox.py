@@ -1,6 +1,7 @@
 """Emails."""
 
 import base64
+import json
 import struct
 from datetime import timedelta
 from email import policy
@@ -15,6 +16,7 @@ from django.core.mail import EmailMultiAlternatives
 from django.test import Client
 
 from accounts.common import background, crypto
+from accounts.common import clock as site_clock
 from accounts.common.brand import PNG, SVG, File, Link
 from accounts.mail import development_views, services
 from accounts.mail.message import Message
@@ -129,6 +131,17 @@ def test_no_mail_is_lost_while_the_server_refuses_everybody(clock, settings):
             clock.advance(days=1)
         server.mode = "ok"
         assert deliver_due() == len(emails)
+
+
+def test_a_mail_with_fields_of_a_newer_node_is_left_to_it_and_delays_no_other():
+    text = json.dumps({"to": ALICE, "subject": "Newer", "newer": ["words"]})
+    newer = OutgoingMail.objects.create(sealed=crypto.seal(text, services.PURPOSE))
+    post()
+
+    assert [deliver_due(), deliver_due()] == [1, 0]
+    newer.refresh_from_db()
+    assert (newer.attempts, newer.due_at <= site_clock.now()) == (0, True)
+    assert json.loads(crypto.unseal(newer.sealed, services.PURPOSE)) == json.loads(text)
 
 
 def test_a_mail_claimed_by_a_dead_sender_is_sent_when_the_lease_ends(clock):

@@ -4,7 +4,6 @@ Most functions take Django's test client or the client of a running site: both h
 ``post``.
 """
 
-import json
 import re
 import sqlite3
 from contextlib import closing
@@ -135,7 +134,7 @@ def _id_of(sent: mail.EmailMessage) -> UUID:
 def outbox() -> list[Message]:
     """Return the queued mails, oldest first, decrypted."""
     rows = OutgoingMail.objects.order_by("created_at", "due_at")
-    return [Message(**json.loads(crypto.unseal(row.sealed, PURPOSE))) for row in rows]
+    return [Message.from_json(crypto.unseal(row.sealed, PURPOSE)) for row in rows]
 
 
 def code_in(mail: Any) -> str:

@@ -197,6 +197,11 @@ class Client(models.Model):
         return self.label
 
     @property
+    def required_factor(self) -> Factor:
+        """What people must use: the strongest factor if a newer node has stored an unknown one."""
+        return self.Factor(self.factor) if self.factor in self.Factor else self.Factor.PASSKEY
+
+    @property
     def label(self) -> str:
         """The name of the app on pages.
 
