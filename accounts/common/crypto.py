@@ -8,7 +8,7 @@ keys, newest first: the first one encrypts, and all of them decrypt.
 from base64 import urlsafe_b64decode, urlsafe_b64encode
 from functools import lru_cache
 
-from cryptography.fernet import Fernet, MultiFernet
+from cryptography.fernet import Fernet, InvalidToken, MultiFernet
 from cryptography.hazmat.primitives.hashes import SHA256
 from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from django.conf import settings
@@ -63,6 +63,15 @@ def seal_bytes(raw: bytes, purpose: str) -> str:
 def unseal_bytes(sealed: str, purpose: str) -> bytes:
     """Return the bytes that were given to :func:`seal_bytes`. Raise as :func:`unseal` does."""
     return _fernet(purpose).decrypt(sealed)
+
+
+def can_unseal(sealed: str, purpose: str) -> bool:
+    """Return whether one of the ``ENCRYPTION_KEYS`` decrypts ``sealed``."""
+    try:
+        unseal_bytes(sealed, purpose)
+    except InvalidToken:
+        return False
+    return True
 
 
 def reseal(sealed: str, purpose: str) -> str:

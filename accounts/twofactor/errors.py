@@ -34,6 +34,15 @@ class WrongSingleUseCode(WrongFactorCode):
     message = _("That code isn’t right or has already been used.")
 
 
+class UnreadableFactor(WrongFactorCode):
+    """The secret with which to check the code cannot be decrypted, so no code can be right."""
+
+    message = _(
+        "Your code may be right, but we can’t read what we need to check it. Use another way or "
+        "contact support."
+    )
+
+
 class ClockIsOff(WrongFactorCode):
     """The code would be right at another time, because the clock of the phone is wrong.
 

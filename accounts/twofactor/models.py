@@ -97,6 +97,11 @@ class Factor(Device):
     class Meta(Device.Meta):
         abstract = True
 
+    @property
+    def is_readable(self) -> bool:
+        """Whether a key of ``ENCRYPTION_KEYS`` decrypts its secret."""
+        return True
+
     def consume(self, token: Any) -> bool:
         """Return whether ``token`` is right; if so, note its use without saving the row."""
         raise NotImplementedError
@@ -119,6 +124,10 @@ class Authenticator(Factor):
     last_t = models.BigIntegerField(default=-1)
     used_at = models.DateTimeField(null=True)
     changes = ("last_t", "used_at")
+
+    @property
+    def is_readable(self) -> bool:
+        return crypto.can_unseal(self.sealed_seed, SEED_PURPOSE)
 
     @property
     def seed(self) -> str:
@@ -165,6 +174,10 @@ class RecoveryCodes(Factor):
     class Meta(Factor.Meta):
         abstract = False
         constraints = (models.UniqueConstraint(fields=("user",), name="one_set_of_codes"),)
+
+    @property
+    def is_readable(self) -> bool:
+        return crypto.can_unseal(self.sealed, CODES_PURPOSE)
 
     @property
     def left(self) -> int:

@@ -34,7 +34,7 @@ from accounts.throttle.limits import (
 )
 from accounts.throttle.services import around, give_back, hit, wait
 from accounts.twofactor import models
-from accounts.twofactor.errors import WrongFactorCode, WrongSingleUseCode
+from accounts.twofactor.errors import UnreadableFactor, WrongFactorCode, WrongSingleUseCode
 from accounts.twofactor.models import Authenticator, Factor, RecoveryCodes
 from accounts.twofactor.services import held
 from accounts.users import former_credentials
@@ -101,6 +101,7 @@ def verify(
 
     Raises:
         WrongFactorCode: no factor accepts the code.
+        UnreadableFactor: the code cannot be checked, because a key of ``ENCRYPTION_KEYS`` is lost.
         RateLimited: too many attempts.
     """
     client = actor.client or NO_CLIENT
@@ -116,7 +117,7 @@ def verify(
     proof = _proof_of(user, code, actor, mailed) or (removed(code) if removed else None)
     if proof is None:
         _record_failure(user, actor, is_proved=proved is not None)
-        raise WrongFactorCode if is_short else WrongSingleUseCode
+        raise _refusal(user, code)
     give_back(*spent)
     if proof.method is not Method.MAIL:
         factor_proved.send(User, user=user, proof=proof, actor=actor)
@@ -171,6 +172,17 @@ def _proof_of(
         return proof
     is_mailed = mailed is not None and models.MAILED_CODE.fullmatch(code) and mailed(code)
     return Proof.now(Method.MAIL) if is_mailed else None
+
+
+def _refusal(user: User, code: str) -> WrongFactorCode:
+    """Return the error for ``code``, which no factor of ``user`` has accepted."""
+    has = held(user)
+    if models.TOTP_CODE.fullmatch(code):
+        is_readable = all(app.is_readable for app in has.authenticators)
+        return WrongFactorCode() if is_readable else UnreadableFactor()
+    recovery_codes = None if models.MAILED_CODE.fullmatch(code) else has.recovery_codes
+    is_readable = recovery_codes is None or recovery_codes.is_readable
+    return WrongSingleUseCode() if is_readable else UnreadableFactor()
 
 
 def _may_be_imported(user: User, code: str) -> bool:

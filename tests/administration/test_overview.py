@@ -27,11 +27,11 @@ from accounts.oauth.clients import services as clients
 from accounts.recovery.locks import lock_down
 from accounts.signin.services import InvalidCredentials, verify_password
 from accounts.throttle.models import Refusals
-from accounts.twofactor.models import Passkey
+from accounts.twofactor.models import Authenticator, Passkey
 from accounts.users.models import Identity, PendingSignup, User
 from tests.support.administration import HERE, desk, page_of
 from tests.support.apps import asked_for, make_app
-from tests.support.second_factor import enrolled
+from tests.support.second_factor import CHALLENGE, enrolled
 from tests.support.second_steps import request_recovery, with_factor
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import WRONG, make_staff, make_user, sign_in, sign_up
@@ -176,6 +176,20 @@ def with_copied_cookie(_settings):
     return User.objects.get(pk=alice.pk)
 
 
+def with_lost_encryption_key(_settings):
+    alice, _seed = with_factor()
+    Authenticator.objects.update(sealed_seed="encrypted with a lost key")
+    sign_in(client := Client(), "alice")
+    client.post(CHALLENGE, {"code": "123456"})
+    return alice
+
+
+def with_unreadable_hash(_settings):
+    make_user("alice")
+    User.objects.update(password="sealed$with a lost key")
+    return User.objects.get()
+
+
 def with_disabled_app(_settings):
     alice, app = make_user("alice"), make_app()
     connections.agree(asked_for(app), alice, Actor())
@@ -203,6 +217,8 @@ CAUSES: dict[str, tuple[Callable[[Any], User | PendingSignup], str, str]] = {
     "recovery": (waiting, "recovery_waiting", "A request to recover the account of alice"),
     "attack": (attacked, "attempts_used_up", "too many wrong passwords"),
     "provider gone": (without_provider, "provider_gone", "https://gone.example"),
+    "lost key": (with_lost_encryption_key, "factor_unreadable", "can’t sign in with codes"),
+    "lost hash": (with_unreadable_hash, "password_unreadable", "can’t sign in with a password"),
     "disabled app": (with_disabled_app, "app_disabled", "can’t sign in to Paperless because"),
     "app of a group": (with_app_of_a_group, "not_in_group", "it’s for the group “Editors”"),
     "session protection": (with_copied_cookie, "session_protection", "another browser used"),

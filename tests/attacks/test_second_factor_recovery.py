@@ -483,5 +483,7 @@ def test_a_lost_encryption_key_breaks_no_page_and_no_recovery(settings):
         assert browser.get(page).status_code == 200, page
     lost = after_password()
     assert lost.get(CHALLENGE).status_code == 200
-    assert lost.post(CHALLENGE, {"code": "123456"}).status_code == 200
+    refused = lost.post(CHALLENGE, {"code": "123456"})
+    assert "we can’t read what we need to check it" in refused.text
+    assert "clock" not in refused.text
     assert asks_to_wait(Client(), link)

@@ -28,12 +28,14 @@ from accounts.ops.models import LastSuccess
 from accounts.passwords import foreign, mix
 from accounts.tokens import keyring
 from accounts.tokens.models import SigningKey
+from accounts.twofactor.models import Authenticator
 from accounts.users.models import User
 from authsite import sbom
 from authsite.settings.storage import mailer
 from tests.support.apps import make_app
 from tests.support.doctor import FAULTS
 from tests.support.process import free_port
+from tests.support.second_factor import enrolled
 from tests.support.signin import set_up
 from tests.support.smtp import MailServer
 from tests.support.steps import make_user, sign_up
@@ -84,6 +86,11 @@ def plant_unreadable_key(settings, _patch):
     keyring.forget()
 
 
+def plant_unreadable_secret(_settings, _patch):
+    enrolled(make_user("alice"))
+    Authenticator.objects.update(sealed_seed="encrypted with a lost key")
+
+
 def plant_late_mail(_settings, _patch):
     sign_up(Client(), "alice")
     OutgoingMail.objects.update(created_at=clock.now() - timedelta(minutes=40))
@@ -130,6 +137,7 @@ PLANTED: dict[str, Callable[[Any, pytest.MonkeyPatch], object]] = {
     "mail_late": plant_late_mail,
     "static_missing": lambda settings, _patch: setattr(settings, "STATIC_ROOT", None),
     "signing_key_unreadable": plant_unreadable_key,
+    "secrets_unreadable": plant_unreadable_secret,
     "signing_key_old": lambda _s, _p: SigningKey.objects.update(signs_at=clock.now() - LONG_AGO),
     "staff_without_factor": lambda _s, _p: make_user("bob", is_staff=True),
     "apps_in_development": lambda _s, _p: make_app(is_development=True),

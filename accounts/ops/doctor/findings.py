@@ -89,6 +89,10 @@ WORDS = {
         "The signing key cannot be decrypted, so nobody gets access tokens.",
         "Restore the value of ENCRYPTION_KEYS, or run: python manage.py rotate_signing_key --now",
     ),
+    "secrets_unreadable": (
+        "No key of ENCRYPTION_KEYS decrypts some of the stored {0}.",
+        "Restore the lost value of ENCRYPTION_KEYS. docs/operating.md says what to do without it.",
+    ),
     "signing_key_old": (
         "The signing key is {0} days old.",
         "Set SIGNING_KEY_DAYS, or run: python manage.py rotate_signing_key",

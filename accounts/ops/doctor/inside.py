@@ -20,23 +20,26 @@ from django.core import signing
 from django.core.mail import mailers
 from django.db import DatabaseError, connection
 from django.db.migrations.recorder import MigrationRecorder
-from django.db.models import Min, Q
+from django.db.models import F, Min, Q
+from django.db.models.functions import Substr
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.views.decorators.csrf import csrf_exempt
 
 from accounts.codes.models import Code
-from accounts.common import clock
+from accounts.common import clock, crypto
 from accounts.common.config import Config
 from accounts.mail import services as mail
 from accounts.mail.message import support_email
+from accounts.mail.models import OutgoingMail
 from accounts.ops import health
 from accounts.ops.doctor.findings import Finding, found
 from accounts.ops.health import LOW_BYTES, LOW_SHARE
 from accounts.ops.measurements import BACKUP, NEVER, VERIFY, connections, successes
 from accounts.ops.migrations import missing
 from accounts.ops.models import LastSuccess
-from accounts.passwords import mix
+from accounts.passwords import foreign, mix
 from accounts.tokens import keyring
+from accounts.twofactor.models import CODES_PURPOSE, SEED_PURPOSE, Authenticator, RecoveryCodes
 from accounts.users.models import User
 
 PATH = "/health/doctor"
@@ -100,6 +103,7 @@ CONNECTIONS = 24
 # Status codes of SMTP from here on are permanent (RFC 5321 section 4.2.1).
 PERMANENT = 500
 NAMED = 5
+SAMPLE = 100
 
 
 def check(config: Config) -> Iterator[Finding]:
@@ -119,7 +123,16 @@ def check(config: Config) -> Iterator[Finding]:
         return
     if health.has_left_provider(MigrationRecorder(connection).applied_migrations()):
         yield found("provider_left")
-    for check in (_database, _waiting_mail, _keys, _people, _daily_job, _backups, *FURTHER):
+    for check in (
+        _database,
+        _waiting_mail,
+        _secrets,
+        _keys,
+        _people,
+        _daily_job,
+        _backups,
+        *FURTHER,
+    ):
         yield from _run(check.__name__.strip("_").replace("_", " "), check, config)
 
 
@@ -226,6 +239,21 @@ def _waiting_mail(_config: Config) -> Iterator[Finding]:
     oldest = mail.longest_delay(mail.delays())
     if oldest > MAIL_LATE_SECONDS:
         yield found("mail_late", int(oldest // 60))
+
+
+def _secrets(_config: Config) -> Iterator[Finding]:
+    """Decrypt the oldest and the newest values of each kind."""
+    hashes = User.objects.filter(password__startswith=foreign.SEALED)
+    for what, rows, field, purpose in (
+        ("emails", OutgoingMail.objects.all(), F("sealed"), mail.PURPOSE),
+        ("authenticator apps", Authenticator.objects.all(), F("sealed_seed"), SEED_PURPOSE),
+        ("recovery codes", RecoveryCodes.objects.all(), F("sealed"), CODES_PURPOSE),
+        ("hashes", hashes, Substr("password", len(foreign.SEALED) + 1), foreign.PURPOSE),
+    ):
+        values = rows.order_by("pk").values_list(field, flat=True)
+        some = [*values[:SAMPLE], *values.reverse()[:SAMPLE]]
+        if not all(crypto.can_unseal(sealed, purpose) for sealed in some):
+            yield found("secrets_unreadable", what)
 
 
 def _keys(config: Config) -> Iterator[Finding]:
