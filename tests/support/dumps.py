@@ -22,6 +22,7 @@ from tests.support.process import run
 from tests.support.services import Postgres
 
 RELEASES = Path(__file__).resolve().parents[1] / "upgrade"
+VERSIONS = sorted(folder.name for folder in RELEASES.iterdir() if folder.name[0].isdigit())
 ORIGIN = "http://localhost:8000"
 
 

@@ -201,6 +201,8 @@ class Site:
     """
 
     program = "authsite"
+    # The folder of the code.
+    root = ROOT
     process: Process
 
     def __init__(self, *, data_dir: Path | None = None, migrate: bool = True, **env: str) -> None:
@@ -236,7 +238,7 @@ class Site:
     def launch(self) -> Process:
         """Start the server without waiting for it."""
         command = [sys.executable, "-m", self.program]
-        self.process = Process(command, self._log, env=self._environment, cwd=ROOT)
+        self.process = Process(command, self._log, env=self._environment, cwd=self.root)
         return self.process
 
     def stop(self) -> int:
