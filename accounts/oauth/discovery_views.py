@@ -17,7 +17,7 @@ from accounts.oauth import id_tokens
 from accounts.oauth.clients import authentication
 from accounts.oauth.clients.keys import ALGORITHMS
 from accounts.oauth.id_tokens import BY_SCOPE
-from accounts.oauth.requests import PROMPTS
+from accounts.oauth.requests import FORM_POST, PROMPTS
 from accounts.oauth.scopes import API_SCOPES, SCOPES
 from accounts.oauth.token_views import GRANTS
 from accounts.tokens import dpop
@@ -62,7 +62,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "scopes_supported": list(SCOPES),
             "claims_supported": [*ALWAYS, *(name for names in BY_SCOPE.values() for name in names)],
             "response_types_supported": ["code"],
-            "response_modes_supported": ["query"],
+            "response_modes_supported": ["query", FORM_POST],
             "grant_types_supported": list(GRANTS),
             "code_challenge_methods_supported": ["S256"],
             "subject_types_supported": ["public", "pairwise"],

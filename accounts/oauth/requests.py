@@ -30,7 +30,7 @@ from accounts.oauth.clients import uris
 from accounts.oauth.clients.models import LONGEST_ID, Client
 from accounts.oauth.clients.uris import is_registered
 from accounts.oauth.models import AuthorizationRequest, UnreadRequest
-from accounts.oauth.protocol import OAuthError, required
+from accounts.oauth.protocol import OAuthError, is_acceptable, required
 from accounts.oauth.scopes import API_SCOPES, SCOPES, known, of_service
 from accounts.sessions.models import LoginSession
 from accounts.signin.flow import Hint
@@ -60,11 +60,13 @@ LIFE = timedelta(hours=1)
 PROMPTS = {"none", "login", "consent", "select_account"}
 # Longer than a session can be, so a greater ``max_age`` means the same.
 LONGEST_AGE = 10**9
+# OAuth 2.0 Form Post Response Mode.
+FORM_POST = "form_post"
 _DIGEST = (r"[A-Za-z0-9_-]{43}", "have 43 characters")
 # The form that parameters must have, and the words for the developer of the app. ``dpop_jkt`` is
 # the thumbprint of the key that the code will be bound to (RFC 9449 section 10).
 _FORMS = {
-    "response_mode": (r"query", "be query"),
+    "response_mode": (rf"query|{FORM_POST}", f"be query or {FORM_POST}"),
     "code_challenge_method": (r"S256", "be S256"),
     "code_challenge": _DIGEST,
     "dpop_jkt": _DIGEST,
@@ -112,9 +114,14 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
     _check_values(given)
     scope, audience = access_of(client, given)
     _check_challenge(client, given, scope)
+    redirect_uri = check_redirect_uri(client, given.get("redirect_uri", ""))
+    response_mode = given.get("response_mode", "")
+    if response_mode == FORM_POST and not _takes_post(client, redirect_uri):
+        raise OAuthError("invalid_request", "For form_post, the redirect_uri must be https.")
     return AuthorizationRequest(
         client=client,
-        redirect_uri=check_redirect_uri(client, given.get("redirect_uri", "")),
+        redirect_uri=redirect_uri,
+        response_mode=response_mode,
         scope=scope,
         audience=audience,
         state=given.get("state", ""),
@@ -130,6 +137,29 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         subject=_subject(client, given.get("id_token_hint", "")),
         expires_at=clock.now() + LIFE,
     )
+
+
+def without_checks(client: Client, redirect_uri: str, data: QueryDict) -> AuthorizationRequest:
+    """Return what is needed to send an error to the app whose request has the parameters ``data``.
+
+    ``redirect_uri``: a redirect URI that the app has registered.
+    """
+    mode, state = single(data, "response_mode"), single(data, "state")
+    return AuthorizationRequest(
+        client=client,
+        redirect_uri=redirect_uri,
+        response_mode=mode if mode == FORM_POST and _takes_post(client, redirect_uri) else "",
+        state=state if is_acceptable(state) else "",
+    )
+
+
+def _takes_post(client: Client, redirect_uri: str) -> bool:
+    """Return whether a page may post to ``redirect_uri``.
+
+    A program on a device usually takes only GET requests, and a scheme of its own takes no POST.
+    """
+    is_local = client.is_development and redirect_uri.startswith("http://")
+    return is_local or uris.is_claimed(redirect_uri)
 
 
 def access_of(client: Client, given: Mapping[str, str]) -> tuple[str, str]:

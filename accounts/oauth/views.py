@@ -21,6 +21,7 @@ from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDi
 from django.shortcuts import redirect, render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
+from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
@@ -31,7 +32,7 @@ from accounts.oauth.clients import authentication, documents, uris
 from accounts.oauth.clients.models import Client
 from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
 from accounts.oauth.models import AuthorizationRequest, DeviceAuthorization
-from accounts.oauth.protocol import OAuthError, endpoint, is_acceptable, parameters, success
+from accounts.oauth.protocol import OAuthError, endpoint, parameters, success
 from accounts.oauth.scopes import API_SCOPES, permissions_at
 from accounts.sessions.current import (
     actor_of,
@@ -45,11 +46,32 @@ from accounts.throttle.services import around, give_back, hit
 from accounts.tokens import dpop
 from accounts.users.services import AccountChanged
 
+# The page that posts to an app. Chromium applies ``form-action`` to the redirect with which the app
+# answers, so no list of origins would be complete.
+POSTING_CSP = {name: value for name, value in settings.SECURE_CSP.items() if name != "form-action"}
 
-def url(redirect_uri: str, state: str, **result: str) -> str:
-    """Return ``redirect_uri`` with ``result``, ``state`` and ``iss`` added to its query."""
-    values = result | ({"state": state} if state else {}) | {"iss": settings.AUTHSITE.origin}
-    return with_query(redirect_uri, values)
+
+def send_back(
+    request: HttpRequest, asked: AuthorizationRequest, *, follows_form: bool = False, **result: str
+) -> HttpResponse:
+    """Send the browser to the app of ``asked`` with ``result``, the ``state`` and ``iss``.
+
+    ``follows_form``: whether the person has sent a form on the way.
+    """
+    state = {"state": asked.state} if asked.state else {}
+    values = result | state | {"iss": settings.AUTHSITE.origin}
+    if asked.response_mode == requests.FORM_POST:
+        response = _show(
+            request,
+            page="form_post",
+            client=asked.client,
+            url=asked.redirect_uri,
+            values=values,
+            host=uris.host_of(asked.redirect_uri),
+        )
+        return csp_override(POSTING_CSP)(lambda _request: response)(request)
+    target = with_query(asked.redirect_uri, values)
+    return lead_back(request, asked.client, target) if follows_form else redirect_to_app(target)
 
 
 def with_query(uri: str, values: dict[str, str]) -> str:
@@ -217,9 +239,8 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
     except OAuthError as error:
         if not client.is_verified:  # a link to this site could lead anywhere (RFC 9700 4.11.2)
             raise
-        state = requests.single(data, "state")
-        values = {"error": error.error, "error_description": error.description}
-        return redirect_to_app(url(redirect_uri, state if is_acceptable(state) else "", **values))
+        asked = requests.without_checks(client, redirect_uri, data)
+        return send_back(request, asked, error=error.error, error_description=error.description)
     asked.made_at = made_at
     if request.method == "POST":
         _check_is_page(request)
@@ -301,7 +322,7 @@ def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
     if step is Step.GRANTED:
         try:
             code = _granted(request, asked)
-            return redirect_to_app(url(asked.redirect_uri, asked.state, code=code))
+            return send_back(request, asked, code=code)
         except devices.ConsentMissing:
             step = Step.CONSENT
     if step is Step.DISABLED:
@@ -311,7 +332,7 @@ def _respond_at_once(request: HttpRequest, asked: AuthorizationRequest) -> HttpR
     devices.close(asked)
     # After an ``id_token_hint``, another error would tell a disconnected app who is signed in.
     error = ERRORS[Step.SIGN_IN] if asked.subject else ERRORS[step]
-    return redirect_to_app(url(asked.redirect_uri, asked.state, error=error))
+    return send_back(request, asked, error=error)
 
 
 @page
@@ -386,8 +407,7 @@ def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str)
     if asked.device_id:
         context = {"client": asked.client, "is_allowed": "code" in result}
         return render(request, "accounts/oauth/device_answered.html", context)
-    target = url(asked.redirect_uri, asked.state, **result)
-    return lead_back(request, asked.client, target)
+    return send_back(request, asked, follows_form=True, **result)
 
 
 def _granted(request: HttpRequest, asked: AuthorizationRequest, *, agrees: bool = False) -> str:

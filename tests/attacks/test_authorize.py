@@ -54,6 +54,21 @@ def test_a_wrong_request_of_an_app_that_nobody_has_checked_leads_nowhere(db, cha
     assert "error" in result(Browser().get(address(make_app(), **changes)))
 
 
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:4711/back", "org.example.app:/back"])
+def test_no_page_posts_to_a_program_on_a_device(browser, uri):
+    app = make_app("Tool", is_public=True, scope="openid email", is_development=True)
+    Client.objects.update(redirect_uris=["http://127.0.0.1/back", "org.example.app:/back"])
+    asked = {"redirect_uri": uri, "response_mode": "form_post"}
+
+    is_local = uri.startswith("http:")
+    assert begin(browser, app, **asked).status_code == (200 if is_local else 303)
+    Client.objects.update(is_development=False)
+    assert result(browser.get(address(app, **asked)))["error"] == "invalid_request"
+    Client.objects.update(is_verified=False)
+    refused = browser.get(address(app, response_mode="form_post", scope="x", redirect_uri=uri))
+    assert (refused.status_code, f'action="{uri}' in refused.text) == (400, False)
+
+
 def test_every_answer_names_the_issuer_against_a_mix_up(settings, app, browser):
     page = begin(browser, app)
     answers = [
@@ -329,7 +344,7 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
         ({"response_type": flow}, "unsupported_response_type")
         for flow in ("code id_token", "token", "CODE", "code code", "none")
     ),
-    ({"response_mode": "form_post"}, "invalid_request"),
+    *(({"response_mode": mode}, "invalid_request") for mode in ("fragment", "query.jwt")),
     ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
     ({"prompt": "none login"}, "invalid_request"),
     ({"prompt": "create"}, "invalid_request"),

@@ -41,10 +41,10 @@ class App(HTTPServer):
 
     def address(self, site, **more):
         """Return the URL of the site to which the app sends people."""
-        query = {"client_id": client_id(site), "redirect_uri": self.redirect_uri} | more
+        query = {"redirect_uri": self.redirect_uri}
         query |= {"response_type": "code", "scope": "openid profile email", "state": "s" * 5000}
         query |= {"code_challenge": CHALLENGE, "code_challenge_method": "S256"}
-        return f"{AUTHORIZE}?{urlencode(query)}"
+        return f"{AUTHORIZE}?{urlencode(query | (more or {'client_id': client_id(site)}))}"
 
     def redeem(self, site):
         """Exchange the code for tokens, and return the status."""
@@ -65,6 +65,14 @@ class _Page(BaseHTTPRequestHandler):
         self.send_header("Content-Type", "text/html")
         self.end_headers()
         self.wfile.write(b"<link rel=icon href=data:,><main><h1>Welcome to Paperless</h1></main>")
+
+    def do_POST(self):
+        """Keep the form, and redirect to a page at another origin."""
+        body = self.rfile.read(int(self.headers["Content-Length"])).decode()
+        self.server.answer = dict(parse_qsl(body))
+        self.send_response(303)
+        self.send_header("Location", f"http://127.0.0.1:{self.server.server_port}/")
+        self.end_headers()
 
     def log_message(self, *_args):
         """Keep the requests out of the output of the tests."""
@@ -121,6 +129,29 @@ def test_a_newcomer_signs_up_on_the_way_to_an_app_and_sets_up_what_it_requires(
     assert app.redeem(site) == 200
     page.go_back()
     sees(page, "Start again in the app")
+
+
+@pytest.mark.parametrize("has_script", [True, False])
+def test_a_page_posts_the_answer_to_an_app_that_redirects_to_another_origin(
+    site, open_page, app, has_script
+):
+    command = ("add_client", "Draft", "--development", "--json")
+    added = json.loads(site.manage(*command, "--redirect-uri", "http://localhost/callback"))
+    local = app.redirect_uri.replace("127.0.0.1", "localhost")
+    asked = {"client_id": added["client_id"], "redirect_uri": local, "response_mode": "form_post"}
+    username = f"posting-{has_script}".lower()
+    newcomer(site, username).post(LOGOUT, form="/")
+    page = open_page(site, java_script_enabled=has_script)
+    page.goto(app.address(site, **asked, state='"><script>alert(1)</script>'))
+    sign_in(page, username)
+    press(page, "Allow")
+    if not has_script:
+        sees(page, "Back to Draft")
+        press(page, "Continue to Draft")
+
+    sees(page, "Welcome to Paperless")
+    assert app.answer.keys() == {"code", "state", "iss"}
+    assert app.answer["state"] == '"><script>alert(1)</script>'
 
 
 def protected(site, username):

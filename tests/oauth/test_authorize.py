@@ -21,6 +21,7 @@ from tests.support.authorize import (
     begin,
     first_party,
     page_of_request,
+    posted,
     push,
     query,
     result,
@@ -167,6 +168,32 @@ def test_a_form_of_the_app_may_send_the_request(app, browser):
     page = browser.get(browser.get(answer["Location"])["Location"])
 
     assert "code" in result(allow(browser, page))
+
+
+def test_a_page_posts_the_answer_to_an_app_that_asks_for_a_form(app, browser):
+    asked = {"response_mode": "form_post", "state": "a\"'<b>&"}
+    answers = [
+        browser.get(address(app, **asked, prompt="none")),
+        browser.get(address(app, **asked, scope="everything")),
+        allow(browser, begin(browser, app, **asked), "cancel"),
+        allow(browser, begin(browser, app, **asked)),
+        browser.get(address(app, **asked)),
+    ]
+
+    for answer, code in zip(
+        answers, ["consent_required", "invalid_scope", "access_denied", "", ""], strict=True
+    ):
+        fields = posted(answer)
+        assert (fields["state"], fields["iss"]) == (asked["state"], "http://localhost:8000")
+        assert fields.get("error", "") == code
+        assert ("code" in fields) == (not code)
+        assert f'<form method="post" action="{WEB}">' in answer.text
+        assert answer.text.count("<form") == 1
+        policy = answer["Content-Security-Policy"]
+        assert "form-action" not in policy
+        assert "frame-ancestors 'none'" in policy
+        assert "no-store" in answer["Cache-Control"]
+    assert "form-action 'self'" in browser.get("/")["Content-Security-Policy"]
 
 
 def test_a_parameter_without_a_value_counts_as_missing(browser):

@@ -1,6 +1,7 @@
 """Steps of a browser that an app sends here to sign a person in."""
 
 import re
+from html import unescape
 from typing import Any
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -75,6 +76,12 @@ def target(answer: Any) -> str:
 def result(answer: Any) -> dict[str, str]:
     """Return the parameters with which the answer sends the browser to an app."""
     return dict(parse_qsl(urlsplit(target(answer)).query))
+
+
+def posted(answer: Any) -> dict[str, str]:
+    """Return the fields that the page ``answer`` posts to an app."""
+    fields = re.findall(r'<input type="hidden" name="([^"]+)" value="([^"]*)">', answer.text)
+    return {name: unescape(value) for name, value in fields}
 
 
 def trusted(app: Client) -> Client:

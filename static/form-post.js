@@ -1,0 +1,3 @@
+// Presses the button that sends the answer to the app. Without this file, a person does.
+
+document.querySelector("button").click()
