@@ -16,11 +16,12 @@ from accounts.common.proofs import Assurance
 from accounts.oauth import id_tokens
 from accounts.oauth.clients import authentication
 from accounts.oauth.clients.keys import ALGORITHMS
+from accounts.oauth.clients.models import ES256
 from accounts.oauth.id_tokens import BY_SCOPE
 from accounts.oauth.requests import FORM_POST, PROMPTS
 from accounts.oauth.scopes import API_SCOPES, SCOPES
 from accounts.oauth.token_views import GRANTS
-from accounts.tokens import dpop
+from accounts.tokens import dpop, keyring
 from accounts.tokens.keyring import MAX_AGE
 
 # The claims that ID tokens have whatever their scope is; ``nonce`` only if the request has one.
@@ -66,7 +67,7 @@ def provider(_request: HttpRequest) -> HttpResponse:
             "grant_types_supported": list(GRANTS),
             "code_challenge_methods_supported": ["S256"],
             "subject_types_supported": ["public", "pairwise"],
-            "id_token_signing_alg_values_supported": [id_tokens.algorithm()],
+            "id_token_signing_alg_values_supported": _algorithms(),
             "dpop_signing_alg_values_supported": dpop.ALGORITHMS,
             "acr_values_supported": list(Assurance),
             "prompt_values_supported": sorted(PROMPTS),
@@ -97,6 +98,12 @@ def resource(_request: HttpRequest) -> HttpResponse:
             "resource_documentation": absolute("api-docs"),
         }
     )
+
+
+def _algorithms() -> list[str]:
+    """Return the algorithms of ID tokens: the usual one, and the one that an app may have."""
+    usual = id_tokens.algorithm()
+    return [usual, *({ES256} & keyring.algorithms() - {usual})]
 
 
 def _public(document: dict[str, Any]) -> HttpResponse:

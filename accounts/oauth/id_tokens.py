@@ -48,15 +48,16 @@ def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
 TYPE = "JWT"
 
 
-def algorithm() -> str:
-    """Return the algorithm that signs ID tokens."""
-    return str(settings.AUTHSITE.id_token_algorithm)
+def algorithm(client: Client | None = None) -> str:
+    """Return the algorithm that signs the ID tokens for ``client``, or usually signs ID tokens."""
+    own = client.id_token_algorithm if client else ""
+    return own or str(settings.AUTHSITE.id_token_algorithm)
 
 
 SIGNED = Further(algorithm, is_needed=Client.objects.exists)
 
 
-def be_ready() -> None:
+def be_ready(client: Client | None = None) -> None:
     """Load the signing keys, so that :func:`issue` cannot fail later; create them if necessary.
 
     Call this before a code is used up, outside of transactions.
@@ -65,19 +66,20 @@ def be_ready() -> None:
         CannotSign: a signing key cannot be decrypted.
     """
     access.be_ready()
-    keyring.signer(algorithm())
+    keyring.signer(algorithm(client))
 
 
-def issue(session: LoginSession, client_id: str, scope: Collection[str], nonce: str) -> str:
-    """Return an ID token about the user of ``session``, which is a session of the app.
+def issue(session: LoginSession, client: Client, scope: Collection[str], nonce: str = "") -> str:
+    """Return an ID token about the user of ``session``, which is a session of the app ``client``.
 
-    ``nonce``: the nonce of the authorization request, or an empty string.
+    ``nonce``: the nonce of the authorization request; empty if it had none, and at a refresh
+        (OpenID Connect Core section 12.2).
     """
-    key, now = keyring.signer(algorithm()), int(clock.now().timestamp())
+    key, now = keyring.signer(algorithm(client)), int(clock.now().timestamp())
     claims: dict[str, Any] = claims_of(session.user, scope) | {
         "iss": settings.AUTHSITE.origin,
         "sub": str(session.subject),
-        "aud": client_id,
+        "aud": client.pk,
         "iat": now,
         "exp": now + settings.AUTHSITE.id_token_seconds,
         "auth_time": int(session.auth_time.timestamp()),

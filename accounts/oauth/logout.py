@@ -49,8 +49,8 @@ EVENT = "http://schemas.openid.net/event/backchannel-logout"
 LIFE = timedelta(minutes=2)
 
 
-def issue(session_id: uuid.UUID, subject: uuid.UUID, client_id: str) -> str:
-    """Return a logout token for the app ``client_id`` about its session ``session_id``.
+def issue(session_id: uuid.UUID, subject: uuid.UUID, client: Client) -> str:
+    """Return a logout token for the app ``client`` about its session ``session_id``.
 
     ``subject``: the :attr:`LoginSession.subject` of that session.
 
@@ -60,7 +60,7 @@ def issue(session_id: uuid.UUID, subject: uuid.UUID, client_id: str) -> str:
     now = clock.now()
     claims = {
         "iss": settings.AUTHSITE.origin,
-        "aud": client_id,
+        "aud": client.pk,
         "iat": int(now.timestamp()),
         "exp": int((now + LIFE).timestamp()),
         "jti": secrets.token(),
@@ -68,7 +68,7 @@ def issue(session_id: uuid.UUID, subject: uuid.UUID, client_id: str) -> str:
         "sid": str(session_id),
         "events": {EVENT: {}},
     }
-    return signatures.sign(claims, TYPE, keyring.signer(id_tokens.algorithm()))
+    return signatures.sign(claims, TYPE, keyring.signer(id_tokens.algorithm(client)))
 
 
 log = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def give_up() -> int:
 
 def _tokens(notices: list[LogoutNotice]) -> list[str]:
     id_tokens.be_ready()
-    return [issue(each.session_id, each.subject, each.client_id) for each in notices]
+    return [issue(each.session_id, each.subject, each.client) for each in notices]
 
 
 def _send(client: Client, token: str) -> str:

@@ -28,7 +28,7 @@ from accounts.oauth.protocol import (
 from accounts.oauth.scopes import audiences
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
-from accounts.tokens import access, dpop, families
+from accounts.tokens import dpop, families
 from accounts.tokens import services as tokens
 from accounts.tokens.access import AccessToken
 from accounts.tokens.authentication import TOKEN_SCHEMES, header_of, read_token
@@ -160,13 +160,13 @@ def _redeemed(
         raise OAuthError("invalid_grant", "The code is bound to another key.")
     decisions.check_audience(sent, held.audience)
     scope = decisions.remaining(held.client, held.session, held.scope.split(), held.audience)
-    id_tokens.be_ready()
+    id_tokens.be_ready(held.client)
     proof.consume()
     refresh_token = codes.redeem(held, info, proof.thumbprint)
     assert held.given is not None  # noqa: S101 for the type checker: ``redeem`` has set it
     answer = _token_response(held.given.app_session, held.given, scope, refresh_token)
     if "openid" in scope:
-        answer["id_token"] = id_tokens.issue(held.given, held.client_id, scope, held.nonce)
+        answer["id_token"] = id_tokens.issue(held.given, held.client, scope, held.nonce)
     return answer
 
 
@@ -194,9 +194,11 @@ def refresh_tokens(
     if held is None or held.client_id != client.pk:
         raise _refused()
     scope = _wanted(client, sent, held, proof.thumbprint)
-    access.be_ready()
+    id_tokens.be_ready(client)
     proof.consume()
-    rotated = families.rotate(text, info, LoginSession.Kind.CONNECTED)
+    rotated = families.rotate(
+        text, info, LoginSession.Kind.CONNECTED, keeps=not client.rotates_refresh
+    )
     if rotated is None:
         return None
     renewed, successor = rotated
@@ -204,7 +206,7 @@ def refresh_tokens(
     # The two times are equal only if the rotation has also recorded the use of the session.
     if renewed.used_at == renewed.rotated_at:
         connections.note_use(user=renewed.user_id, client=client.pk, audience=held.audience)
-    return _token_response(held, renewed, scope, successor)
+    return _refreshed(client, held, renewed, scope, successor)
 
 
 def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof) -> Answer:
@@ -216,7 +218,8 @@ def _repeat(client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopP
     except InvalidToken:
         raise _refused() from None
     held = session.app_session
-    return _token_response(held, session, _wanted(client, sent, held, proof.thumbprint), successor)
+    scope = _wanted(client, sent, held, proof.thumbprint)
+    return _refreshed(client, held, session, scope, successor)
 
 
 def refresh_at_once(request: HttpRequest, sent: dict[str, str], info: ClientInfo) -> Answer | None:
@@ -260,6 +263,20 @@ def _wanted(client: Client, sent: dict[str, str], held: AppSession, key: str) ->
     if decisions.OFFLINE not in scope:
         raise _refused()
     return wanted
+
+
+def _refreshed(
+    client: Client,
+    held: AppSession,
+    session: LoginSession,
+    scope: Collection[str],
+    refresh_token: str,
+) -> Answer:
+    """Return the answer to a refresh: :func:`_token_response`, usually with an ID token."""
+    answer = _token_response(held, session, scope, refresh_token)
+    if client.renews_id_token and "openid" in scope:
+        answer["id_token"] = id_tokens.issue(session, client, scope)
+    return answer
 
 
 def _token_response(

@@ -152,9 +152,12 @@ def of(token: str) -> LoginSession | None:
 
 
 def rotate(
-    token: str, client: ClientInfo, kind: LoginSession.Kind
+    token: str, client: ClientInfo, kind: LoginSession.Kind, *, keeps: bool = False
 ) -> tuple[LoginSession, str] | None:
     """Replace the refresh token ``token``; return its family and the new refresh token.
+
+    ``keeps``: whether the client keeps ``token``, which is then returned. It must be bound to a
+        key, because nobody would notice a copy.
 
     If ``token`` is not the newest token of a live family of a client of this ``kind``, change
     nothing and return None. The caller then passes it to :func:`repeat`.
@@ -162,7 +165,7 @@ def rotate(
     family, now = family_of(token), clock.now()
     if family is None:
         return None
-    follower = successor(token)
+    follower = token if keeps else successor(token)
     session = _ROTATE.first(
         id=family,
         kind=kind.value,

@@ -293,6 +293,11 @@ def signer(algorithm: str = "") -> Signer:
     return _cache.signer(row)
 
 
+def algorithms() -> set[str]:
+    """Return the algorithms with which this site signs tokens."""
+    return _cache.ring().used
+
+
 def can_sign() -> bool:
     """Return whether this site can sign with each algorithm that is in use, or has no key yet."""
     ring = _cache.ring()

@@ -105,6 +105,21 @@ def test_a_stolen_refresh_token_is_useless_without_its_key(browser, key, clock, 
     assert (answer.status, answer["token_type"]) == (200, "DPoP"), "the thief has ended nothing"
 
 
+def test_an_app_that_keeps_its_refresh_token_uses_it_with_its_key_only(browser, key, clock):
+    app = new_app(scope=SCOPE, audiences=[audience()], requires_dpop=True, rotates_refresh=False)
+    token = sign_in(app, browser, key)["refresh_token"]
+
+    for _ in range(3):
+        clock.advance(days=6)
+        assert app.refresh(token, dpop=Key().proof()).error == "invalid_grant"
+        assert app.refresh(token).error == "invalid_dpop_proof"
+        again = app.refresh(token, dpop=key.proof())
+        assert again["refresh_token"] == token
+        assert claims_of(again["access_token"])["cnf"] == {"jkt": key.thumbprint}
+    clock.advance(days=8)
+    assert app.refresh(token, dpop=key.proof()).error == "invalid_grant", "nobody has used it"
+
+
 def test_a_refresh_token_that_is_bound_to_no_key_stays_so(app, browser, key):
     token = app.sign_in(browser, SCOPE)["refresh_token"]
 

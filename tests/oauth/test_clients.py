@@ -26,6 +26,7 @@ from accounts.oauth.clients.authentication import authenticate
 from accounts.oauth.clients.keys import checked
 from accounts.oauth.clients.models import Client, ClientLogo, ClientSecret, FetchedKeys
 from accounts.oauth.protocol import OAuthError, form_of
+from accounts.tokens import keyring
 from tests.support.api_input import storable
 from tests.support.apps import (
     LIST,
@@ -52,6 +53,7 @@ from tests.support.forgeries import encoded, key_of
 from tests.support.invitations import superuser
 from tests.support.oauth_client import new_app
 from tests.support.receiver import say
+from tests.support.signin import set_up
 from tests.support.steps import mail_to
 
 APP, URI = "https://paperless.example.org", "https://paperless.example.org/keys"
@@ -110,6 +112,7 @@ def test_a_public_app_gets_no_secret_and_stays_public(browser):
         {"homepage": "javascript:alert(1)"},
         {"terms_url": "http://paperless.example.org"},
         {"is_public": "on", "requires_pkce": ""},
+        {"rotates_refresh": ""},
         {"redirect_uris": "http://127.0.0.1/", "is_public": "on", "is_first_party": "on"},
     ],
 )
@@ -191,6 +194,7 @@ def test_a_command_registers_an_app_with_all_that_its_options_say(settings, tmp_
         *("--require", "passkey", "--group", "Editors", "--logo", str(logo)),
         *("--backchannel-logout-uri", private, "--par", "--no-pkce"),
     )
+    assert answer["issuer"] == origin
     draft = add("Draft", "--redirect-uri", "http://localhost/", "--development")["client_id"]
     assert Client.objects.get(pk=draft).is_development
     Client.objects.filter(pk=draft).delete()
@@ -207,6 +211,56 @@ def test_a_command_registers_an_app_with_all_that_its_options_say(settings, tmp_
     assert ClientLogo.objects.get(client=app).content == png()
 
 
+def test_a_command_with_the_id_of_an_app_updates_it_and_keeps_its_secret():
+    words = ("Wiki", "--redirect-uri", WEB, "--client-id", "wiki")
+    first = add(*words, "--first-party", "--no-pkce")
+    clients.set_enabled(the_app(), Actor(), enabled=False)
+
+    assert add(*words, "--par").keys() == {"issuer", "client_id"}
+
+    app = the_app()
+    assert (app.pk, app.requires_par, app.requires_pkce) == ("wiki", True, True)
+    assert (app.is_first_party, app.disabled_at is None) == (False, False)
+    clients.set_enabled(app, Actor(), enabled=True)
+    assert is_valid(first["client_secret"])
+    with pytest.raises(CommandError, match="stays public"):
+        add(*words, "--public")
+    Client.objects.update(source=Client.Source.REGISTRATION)
+    with pytest.raises(CommandError, match="described itself"):
+        add(*words)
+    for wrong in ("https://wiki.example.org/app", "a b", "\0"):
+        with pytest.raises(CommandError, match="client ID consists"):
+            add(*words[:-1], wrong)
+
+
+def test_the_command_ends_with_what_the_programs_of_the_guide_read(capsys):
+    call_command("add_client", "Wiki", "--redirect-uri", WEB)
+
+    *_facts, issuer, client_id, secret = capsys.readouterr().out.strip().splitlines()
+    assert issuer == "ISSUER=http://localhost:8000"
+    assert client_id == f"CLIENT_ID={the_app().pk}"
+    assert is_valid(secret.removeprefix("CLIENT_SECRET="))
+
+
+def test_a_profile_sets_what_fapi_2_requires(tmp_path, settings):
+    jwks = tmp_path / "jwks.json"
+    jwks.write_text(json.dumps({"keys": [ES256]}))
+    words = ("Bank", "--redirect-uri", WEB, "--profile", "fapi2")
+
+    add(*words, "--jwks", str(jwks))
+
+    app = the_app()
+    assert (app.requires_pkce, app.requires_par, app.requires_dpop) == (True, True, True)
+    assert (app.rotates_refresh, app.id_token_algorithm) == (False, "ES256")
+    for wrong in ((), ("--jwks-uri", URI, "--no-pkce")):
+        with pytest.raises(CommandError):
+            add(*words, *wrong)
+    set_up(settings, token_algorithm="EdDSA")
+    keyring.forget()
+    with pytest.raises(CommandError, match="no key for this algorithm"):
+        add(*words, "--jwks-uri", URI)
+
+
 def test_a_command_gives_a_public_app_or_one_with_a_key_no_secret(tmp_path):
     jwks, private = tmp_path / "jwks.json", "https://10.0.0.1/keys"
     jwks.write_text(json.dumps({"keys": [ES256]}))
@@ -219,7 +273,8 @@ def test_a_command_gives_a_public_app_or_one_with_a_key_no_secret(tmp_path):
         (("--jwks-uri", URI, "--jwks-uri-private"), {"jwks_uri_is_private": True}),
     ):
         added = add("Wiki", "--redirect-uri", WEB, *words)
-        assert added == {"client_id": Client.objects.get(**fields).pk}
+        assert added.keys() == {"issuer", "client_id"}
+        assert Client.objects.get(**fields).pk == added["client_id"]
         Client.objects.all().delete()
 
 

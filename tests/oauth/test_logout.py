@@ -268,7 +268,7 @@ def test_an_app_that_stays_connected_is_told_of_the_sign_out_once(alice):
     assert waiting() == {session.pk}
     session.refresh_from_db()
     assert session.is_live
-    later = id_tokens.issue(session, app.pk, ["openid"], "")
+    later = id_tokens.issue(session, app, ["openid"])
     assert "sid" not in claims_of(later)
     assert asks(asked(signed_in(alice), id_token_hint=later))
     LogoutNotice.objects.all().delete()

@@ -38,6 +38,7 @@ def test_an_app_registers_itself_and_is_told_all_that_is_stored(settings):
         "grant_types": ["authorization_code", DEVICE],
         "client_uri": "https://paperless.example.org",
         "scope": "email openid groups",
+        "id_token_signed_response_alg": "ES256",
     }
 
     answer = self_register(made["registration_token"], **asked)
@@ -52,7 +53,6 @@ def test_an_app_registers_itself_and_is_told_all_that_is_stored(settings):
         "scope": "openid email",
         "response_types": ["code"],
         "subject_type": "public",
-        "id_token_signed_response_alg": "RS256",
         "dpop_bound_access_tokens": False,
         "require_pkce": True,
     }
@@ -191,7 +191,7 @@ def test_the_document_lists_exactly_what_the_endpoints_do(app, alice, settings):
     for grant in ("authorization_code", "refresh_token", DEVICE, "password", "implicit"):
         is_known = app.post("/oauth/token", grant_type=grant).error != "unsupported_grant_type"
         assert is_known == (grant in found["grant_types_supported"])
-    assert found["id_token_signing_alg_values_supported"] == ["RS256"]
+    assert found["id_token_signing_alg_values_supported"] == ["RS256", "ES256"]
     set_up(settings, id_token_algorithm="ES256")
     assert document()["id_token_signing_alg_values_supported"] == ["ES256"]
 

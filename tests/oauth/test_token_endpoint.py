@@ -10,6 +10,7 @@ from django.core.management import call_command
 from accounts.activity.services import Actor
 from accounts.common.proofs import Method
 from accounts.emails import services as emails
+from accounts.oauth import logout
 from accounts.oauth.id_tokens import claims_of as told
 from accounts.oauth.models import AuthorizationCode
 from accounts.profile import services as profiles
@@ -18,7 +19,7 @@ from accounts.tokens import keyring
 from accounts.users import services as users
 from accounts.users.models import User
 from tests.support.api import claims_of
-from tests.support.oauth_client import EVERYTHING, browser_of, new_app
+from tests.support.oauth_client import EVERYTHING, browser_of, new_app, set_client
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import make_staff, make_user, sign_in
 
@@ -128,6 +129,19 @@ def test_the_operator_chooses_how_id_tokens_are_signed_and_how_long_they_are_val
     assert claims["exp"] - claims["iat"] == 600
 
 
+def test_an_app_can_have_its_id_tokens_and_logout_tokens_signed_with_es256(app, alice):
+    browser, other = browser_of(alice), new_app("Bank", id_token_algorithm="ES256")
+
+    given = [own.sign_in(browser) for own in (app, other)]
+    later = other.refresh(given[1]["refresh_token"])
+
+    heads = [jwt.get_unverified_header(tokens["id_token"]) for tokens in (*given, later)]
+    assert [head["alg"] for head in heads] == ["RS256", "ES256", "ES256"]
+    assert verified(other, later["id_token"])["aud"] == other.client.pk
+    told = logout.issue(browser.pk, alice.pk, other.client)
+    assert jwt.get_unverified_header(told)["alg"] == "ES256"
+
+
 def test_only_offline_access_gives_a_refresh_token(app, alice):
     browser = browser_of(alice)
 
@@ -136,9 +150,28 @@ def test_only_offline_access_gives_a_refresh_token(app, alice):
     second = app.refresh(first["refresh_token"])
 
     assert second.status == 200
-    assert "id_token" not in second.body
     assert claims_of(second["access_token"])["sid"] == claims_of(first["access_token"])["sid"]
     assert second["refresh_token"] != first["refresh_token"]
+
+
+def test_a_refresh_gives_an_id_token_without_nonce_of_the_same_sign_in(app, alice, clock):
+    first = app.sign_in(browser_of(alice), nonce="n-1")
+    User.objects.filter(pk=alice.pk).update(username="alicia")
+    clock.advance(minutes=5)
+
+    second = app.refresh(first["refresh_token"])
+
+    before, after = (verified(app, given["id_token"]) for given in (first, second))
+    assert {name for name in before if before[name] != after.get(name)} == {
+        *("nonce", "iat", "exp", "preferred_username")
+    }
+    assert (after["iat"] - before["iat"], "nonce" in after) == (300, False)
+    # A repeated request gets one, too.
+    assert "id_token" in app.refresh(first["refresh_token"]).body
+    without = app.refresh(second["refresh_token"], scope="email offline_access")
+    assert "id_token" not in without.body
+    set_client(app, renews_id_token=False)
+    assert "id_token" not in app.refresh(without["refresh_token"]).body
 
 
 def test_a_refresh_can_ask_for_fewer_scopes_and_later_for_all_again(app, alice):

@@ -20,7 +20,7 @@ WEB = "https://paperless.example.org/callback"
 SCOPE = ["openid", "email"]
 FORM: dict[str, Any] = {
     **{"name": "Paperless", "redirect_uris": WEB, "scope": SCOPE},
-    **dict.fromkeys(("is_verified", "requires_pkce"), "on"),
+    **dict.fromkeys(("is_verified", "requires_pkce", "renews_id_token", "rotates_refresh"), "on"),
 }
 
 

@@ -44,7 +44,8 @@ FIELDSETS: Any = (
         {
             "fields": (
                 *("requires_pkce", "requires_par"),
-                *("jwks", "jwks_uri", "jwks_uri_is_private", "requires_dpop"),
+                *("jwks", "jwks_uri", "jwks_uri_is_private"),
+                *("requires_dpop", "rotates_refresh", "renews_id_token", "id_token_algorithm"),
             )
         },
     ),
@@ -190,6 +191,13 @@ class ClientForm(forms.ModelForm):
             "requires_dpop": gettext_lazy(
                 "The app proves with each request that it holds a key (RFC 9449), so stolen tokens "
                 "are useless."
+            ),
+            "rotates_refresh": gettext_lazy(
+                "Switch this off only for an app that must use DPoP and expects to keep its token."
+            ),
+            "renews_id_token": gettext_lazy(
+                "Switch this off for an app that refreshes often and doesn’t read the ID token: "
+                "the site then answers faster."
             ),
             "jwks": gettext_lazy(
                 "A JSON Web Key Set, if the app signs with a key of its own (private_key_jwt) "

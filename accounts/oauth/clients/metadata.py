@@ -10,10 +10,11 @@ from django.core.exceptions import ValidationError
 
 from accounts.oauth import id_tokens
 from accounts.oauth.clients.authentication import METHODS
-from accounts.oauth.clients.models import Client
+from accounts.oauth.clients.models import ES256, Client
 from accounts.oauth.clients.uris import LONGEST, sector_of
 from accounts.oauth.decisions import OFFLINE
 from accounts.oauth.protocol import OAuthError
+from accounts.tokens import keyring
 
 CODE, REFRESH = "authorization_code", "refresh_token"
 DEVICE = "urn:ietf:params:oauth:grant-type:device_code"
@@ -69,6 +70,7 @@ def read(
         redirect_uris=(uris := _redirect_uris(metadata, grant_types)),
         scope=_scope(metadata, grant_types, may_grant),
         sector=_sector(metadata, uris),
+        id_token_algorithm=_algorithm(metadata),
     )
     return _checked(client)
 
@@ -86,7 +88,7 @@ def written(client: Client, metadata: dict[str, Any]) -> dict[str, Any]:
         "response_types": ["code"] if has_code else [],
         "scope": client.scope,
         "token_endpoint_auth_method": _method(metadata),
-        "id_token_signed_response_alg": id_tokens.algorithm(),
+        "id_token_signed_response_alg": id_tokens.algorithm(client),
         "dpop_bound_access_tokens": client.requires_dpop,
         "require_pkce": client.requires_pkce,
         "subject_type": "pairwise" if client.sector else "public",
@@ -134,6 +136,12 @@ def _sector(metadata: dict[str, Any], uris: list[str]) -> str:
     if kind != "pairwise" or not sector or "sector_identifier_uri" in metadata:
         raise _invalid("A pairwise sector is the one host of all redirect_uris, and nothing else.")
     return sector
+
+
+def _algorithm(metadata: dict[str, Any]) -> str:
+    """Return the algorithm of ID tokens that the app names if it can have it, else ""."""
+    named = _member(metadata, "id_token_signed_response_alg", "")
+    return named if named == ES256 and named in keyring.algorithms() else ""
 
 
 def _method(metadata: dict[str, Any]) -> str:

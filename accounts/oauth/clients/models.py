@@ -19,9 +19,12 @@ from accounts.common.text import refuse_invisible
 from accounts.oauth import scopes
 from accounts.oauth.clients import keys, uris
 from accounts.sessions.models import LONGEST_SCOPE
+from accounts.tokens import keyring
 
 LONGEST_NAME = 60
 LONGEST_ID = 255
+# The algorithm of ID tokens that an app can have instead of ``ID_TOKEN_ALGORITHM``.
+ES256 = "ES256"
 NEVER = datetime.fromtimestamp(0, UTC)
 # Secret scanners find the secrets by this prefix; see ``accounts.common.key_text``.
 SECRET = KeyText("authsite_client_")
@@ -131,7 +134,7 @@ class Client(models.Model):
     id_token_algorithm = models.CharField(
         gettext_lazy("algorithm of ID tokens"),
         max_length=5,
-        choices=[("", gettext_lazy("What the site uses")), ("ES256", "ES256")],
+        choices=[("", gettext_lazy("What the site uses")), (ES256, ES256)],
         blank=True,
         default="",
         db_default="",
@@ -243,6 +246,11 @@ class Client(models.Model):
         self._check_keys()
         if self.is_public and not self.requires_pkce:
             _refuse("requires_pkce", _("Only an app with a secret or a key can do without PKCE."))
+        if not (self.rotates_refresh or self.requires_dpop):
+            sentence = _("Only an app that must use DPoP can keep its refresh token.")
+            _refuse("rotates_refresh", sentence)
+        if self.id_token_algorithm and self.id_token_algorithm not in keyring.algorithms():
+            _refuse("id_token_algorithm", _("This site has no key for this algorithm."))
         self._check_source()
         self._check_sector()
         self._check_first_party()

@@ -1,9 +1,11 @@
-"""``add_client``: register an app that signs people in with their account here."""
+"""``add_client``: register or update an app that signs people in with their account here."""
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.contrib.auth.models import Group
 from django.core.exceptions import ValidationError
 from django.core.management.base import CommandError, CommandParser
@@ -12,7 +14,7 @@ from accounts.management.answers import COMMAND_LINE
 from accounts.oauth import scopes
 from accounts.oauth.clients import services as clients
 from accounts.oauth.clients import uris
-from accounts.oauth.clients.models import Client
+from accounts.oauth.clients.models import ES256, Client
 from accounts.oauth.management.clients import MANY, ClientCommand, add_access, find
 
 PRIVATE = "that URI is in a private network; not needed if it names a private IP address"
@@ -31,6 +33,7 @@ FLAGS = {
 LISTS = {"--redirect-uri": "redirect URIs", "--post-logout-uri": "URIs after signing out"}
 # What each option takes, and what it means.
 TEXTS = {
+    "--client-id": ("ID", "the client ID; an app that has it gets these options, and is not new"),
     "--resource": (
         "NAME",
         "the service that the app is, one of TOKEN_AUDIENCES, whose tokens it introspects",
@@ -51,15 +54,24 @@ TEXTS = {
     ),
     "--logo": ("FILE", "a square PNG file of at most 32 KB"),
 }
+# The fields that a profile sets.
+PROFILES: dict[str, dict[str, Any]] = {
+    "fapi2": {
+        **dict.fromkeys(("requires_par", "requires_dpop"), True),
+        **{"id_token_algorithm": ES256, "rotates_refresh": False},
+    }
+}
+_ID = re.compile(r"[A-Za-z0-9._~-]+", re.ASCII)
 
 
 class Command(ClientCommand):
-    """Prints the client ID and, once, the client secret."""
+    """Prints the issuer, the client ID and, once, the client secret."""
 
     help = (
-        "Register an app that signs people in with their account here. Print its client_id and, "
-        "unless it is public or has a key, its client_secret, which is not stored. All superusers "
-        "get an email."
+        "Register an app that signs people in with their account here. Print the issuer, its "
+        "client_id and, unless it is public or has a key, its client_secret, which is not stored. "
+        "With the --client-id of an app that exists, update that app: options that are missing "
+        "get their defaults, and its secret stays. All superusers get an email."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -77,45 +89,103 @@ class Command(ClientCommand):
             choices=[Client.Factor.ANY.value, Client.Factor.PASSKEY.value],
             help="what people need to sign in, even if the site does not require it",
         )
+        parser.add_argument(
+            "--profile",
+            choices=PROFILES,
+            help="fapi2: what the FAPI 2.0 Security Profile requires of an app, which needs a key",
+        )
         super().add_arguments(parser)
 
     def answer(self, **options: Any) -> dict[str, Any]:
-        group = options["group"]
-        client = Client(
-            name=options["name"],
-            redirect_uris=options["redirect_uri"],
-            logout_uris=options["post_logout_uri"],
-            backchannel_logout_uri=options["backchannel_logout_uri"],
-            backchannel_logout_is_private=options["backchannel_logout_private"]
-            or uris.names_private_host(options["backchannel_logout_uri"]),
-            is_public=options["public"],
-            is_device=options["device"],
-            is_development=options["development"],
-            is_first_party=options["first_party"],
-            scope=" ".join(options["scope"] or scopes.DEFAULT.split()),
-            audiences=options["audience"],
-            resource=options["resource"],
-            sector=_sector(**options),
-            requires_pkce=not options["no_pkce"],
-            requires_par=options["par"],
-            requires_dpop=options["dpop"],
-            factor=options["require"],
-            required_group=find(Group, "group", name=group) if group else None,
-            jwks_uri=options["jwks_uri"],
-            jwks_uri_is_private=options["jwks_uri_private"]
-            or uris.names_private_host(options["jwks_uri"]),
-            jwks=_read(options["jwks"]) if options["jwks"] else None,
-        )
+        fields, client_id = _fields(**options), options["client_id"]
+        former = _find_app(client_id) if client_id else None
+        client = former or Client(**fields)
+        client.pk = client_id or client.pk
         try:
             if options["logo"]:
                 client.new_logo = Path(options["logo"]).read_bytes()
-                client.logo = clients.version_of(client.new_logo)
-            secret = clients.create(client, COMMAND_LINE)
+                fields["logo"] = client.logo = clients.version_of(client.new_logo)
+            secret = _update(client, fields) if former else clients.create(client, COMMAND_LINE)
         except OSError as error:
             raise CommandError(str(error)) from None
         except ValidationError as error:
             raise CommandError(" ".join(error.messages)) from None
-        return {"client_id": client.pk} | ({"client_secret": secret} if secret else {})
+        facts = {"issuer": settings.AUTHSITE.origin, "client_id": client.pk}
+        return facts | ({"client_secret": secret} if secret else {})
+
+    def words(self, facts: dict[str, Any]) -> str:
+        """Return the result, and lines for the environment (``docs/sign-in-with.md``)."""
+        lines = "\n".join(f"{name.upper()}={value}" for name, value in facts.items())
+        return f"{super().words(facts)}\n\nThe environment of the app:\n\n{lines}"
+
+
+def _find_app(client_id: str) -> Client | None:
+    """Return the app with this client ID, which an operator has registered, or None.
+
+    Raises:
+        CommandError: ``client_id`` is malformed, or the ID of an app that has described itself.
+    """
+    if not _ID.fullmatch(client_id):
+        raise CommandError(
+            "A client ID consists of letters A-Z and a-z, digits, and the signs ._~-"
+        )
+    found = Client.objects.filter(pk=client_id).first()
+    if found and found.source != Client.Source.OPERATOR:
+        raise CommandError("This app has described itself. Change it in the admin.")
+    return found
+
+
+def _update(client: Client, fields: dict[str, Any]) -> str:
+    """Change the ``fields`` of ``client`` that differ; return no secret.
+
+    Raises:
+        ValidationError, CommandError: a field is not allowed, or cannot change.
+    """
+    if client.is_public != fields["is_public"]:
+        raise CommandError("An app stays public, or stays an app that is not public.")
+    changed = [name for name, value in fields.items() if getattr(client, name) != value]
+    for name in changed:
+        setattr(client, name, fields[name])
+    clients.change(client, changed, COMMAND_LINE)
+    return ""
+
+
+def _fields(**options: Any) -> dict[str, Any]:
+    """Return the fields of the app that ``options`` describe.
+
+    Raises:
+        CommandError: an option is wrong, or the profile lacks another option.
+    """
+    group, profile = options["group"], options["profile"]
+    if profile and (options["no_pkce"] or not (options["jwks"] or options["jwks_uri"])):
+        raise CommandError("This profile needs PKCE, and the option --jwks or --jwks-uri.")
+    defaults = {"id_token_algorithm": "", "rotates_refresh": True}
+    return defaults | {
+        "name": options["name"],
+        "redirect_uris": options["redirect_uri"],
+        "logout_uris": options["post_logout_uri"],
+        "backchannel_logout_uri": options["backchannel_logout_uri"],
+        "backchannel_logout_is_private": options["backchannel_logout_private"]
+        or uris.names_private_host(options["backchannel_logout_uri"]),
+        "is_public": options["public"],
+        "is_device": options["device"],
+        "is_development": options["development"],
+        "is_first_party": options["first_party"],
+        "scope": " ".join(options["scope"] or scopes.DEFAULT.split()),
+        "audiences": options["audience"],
+        "resource": options["resource"],
+        "sector": _sector(**options),
+        "requires_pkce": not options["no_pkce"],
+        "requires_par": options["par"],
+        "requires_dpop": options["dpop"],
+        "factor": options["require"],
+        "required_group": find(Group, "group", name=group) if group else None,
+        "jwks_uri": options["jwks_uri"],
+        "jwks_uri_is_private": options["jwks_uri_private"]
+        or uris.names_private_host(options["jwks_uri"]),
+        "jwks": _read(options["jwks"]) if options["jwks"] else None,
+        **PROFILES.get(profile, {}),
+    }
 
 
 def _sector(pairwise: bool, sector: str, redirect_uri: list[str], **_options: Any) -> str:
