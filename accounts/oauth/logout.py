@@ -129,7 +129,7 @@ def give_up() -> int:
 
 
 def _tokens(notices: list[LogoutNotice]) -> list[str]:
-    id_tokens.be_ready()
+    id_tokens.be_ready(notices[0].client)
     return [issue(each.session_id, each.subject, each.client) for each in notices]
 
 

@@ -62,7 +62,8 @@ class AuthorizationRequest(models.Model):
         wish.
     ``dpop_jkt``: the thumbprint of the key that the code will be bound to (RFC 9449 section 10);
         empty if it will not be.
-    ``is_of_network``: whether the request was counted for the network of the browser.
+    ``is_of_network``: whether the request was counted for a network, and not for a session, a known
+        browser or an app.
     ``device``: the device that asks, or None. Such a request has no redirect URI and no challenge.
     ``subject``: the ``sub`` of the person whom ``id_token_hint`` names, or None.
     ``chosen``: the id of the session whose account the person has chosen, if ``prompt`` has

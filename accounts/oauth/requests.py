@@ -21,7 +21,7 @@ from django.urls import reverse
 from django.utils.translation import get_supported_language_variant
 
 from accounts.common import clock, secrets
-from accounts.common.client_info import ClientInfo, client_of
+from accounts.common.client_info import client_of
 from accounts.common.pages import set_cookie
 from accounts.common.proofs import Assurance
 from accounts.oauth import id_tokens
@@ -32,9 +32,11 @@ from accounts.oauth.clients.uris import is_registered
 from accounts.oauth.models import AuthorizationRequest, UnreadRequest
 from accounts.oauth.protocol import OAuthError, is_acceptable, required
 from accounts.oauth.scopes import API_SCOPES, SCOPES, known, of_service
+from accounts.sessions import known_browsers
+from accounts.sessions.current import request_auth_of
 from accounts.sessions.models import LoginSession
 from accounts.signin.flow import Hint
-from accounts.throttle.limits import AUTHORIZE_CLIENT, AUTHORIZE_NETWORK, Budget
+from accounts.throttle.limits import AUTHORIZE_CLIENT, AUTHORIZE_NETWORK, AUTHORIZE_SESSION, Budget
 from accounts.throttle.services import around, hit
 
 
@@ -345,37 +347,35 @@ def budgets_of(client: Client, request: HttpRequest) -> list[Budget]:
     return [AUTHORIZE_CLIENT.of(client.pk)]
 
 
-def store(asked: AuthorizationRequest, browser: str, client: ClientInfo) -> None:
+def hit_browser(request: HttpRequest) -> bool:
+    """Count that the browser opens a request of an app; return whether its network was counted.
+
+    A session and a browser in which somebody has signed in before have a budget of their own.
+    Otherwise, a stranger in the network of a person could use up the budget of the person.
+
+    Raises:
+        RateLimited: too many requests were opened. A stranger could otherwise fill the disk.
+    """
+    client, session = client_of(request), request_auth_of(request).session
+    if session:
+        hit(AUTHORIZE_SESSION.of("opens", session.pk))
+    elif known_browsers.is_known(client):
+        hit(AUTHORIZE_SESSION.of("opens", client.known_cookie))
+    else:
+        hit(*around(AUTHORIZE_NETWORK, client))
+        return True
+    return False
+
+
+def store(asked: AuthorizationRequest, browser: str, request: HttpRequest) -> None:
     """Store ``asked``, which only the browser with the cookie value ``browser`` may continue.
 
     Raises:
-        RateLimited: the network of ``client`` has stored too many. A stranger could otherwise fill
-            the disk.
+        RateLimited: see :func:`hit_browser`.
     """
-    hit(*around(AUTHORIZE_NETWORK, client))
+    asked.is_of_network = hit_browser(request)
     asked.browser = secrets.digest(browser, _PURPOSE)
     asked.save(force_insert=True)
-
-
-def hit_opening(client: Client, request_uri: str, info: ClientInfo) -> list[Budget]:
-    """Count that a browser opens a pushed request for the first time; return the budgets.
-
-    The count is taken from the network of the browser. It is given back when the user answers the
-    request. Without the count, an app could refill the budget of its network by such answers.
-
-    If the request is open already, or if ``client`` is public, count nothing and return no budgets.
-    The request of a public client was counted when it was pushed.
-
-    ``info``: the client info of the browser.
-
-    Raises:
-        RateLimited: the network of the browser has opened or stored too many requests.
-    """
-    if client.is_public or not _unopened(client, request_uri).exists():
-        return []
-    budgets = around(AUTHORIZE_NETWORK, info)
-    hit(*budgets)
-    return budgets
 
 
 def open_pushed(client: Client, request_uri: str, browser: str) -> AuthorizationRequest:
@@ -423,17 +423,17 @@ def choose(asked: AuthorizationRequest, session: LoginSession) -> None:
     AuthorizationRequest.objects.filter(pk=asked.pk).update(chosen=session.pk)
 
 
-def store_unread(given: dict[str, str], browser: str, client: ClientInfo) -> UnreadRequest:
+def store_unread(given: dict[str, str], browser: str, request: HttpRequest) -> UnreadRequest:
     """Store the parameters ``given`` of a request, as :func:`store` does for a checked request.
 
     Raises:
         OAuthError: the parameters are too long in total. A stranger could otherwise fill the disk.
-        RateLimited: the network of ``client`` has stored too many requests.
+        RateLimited: see :func:`hit_browser`.
     """
     query = urlencode(given)
     if len(query) > LONGEST_QUERY:
         raise OAuthError("invalid_request", "The request is too long.")
-    hit(*around(AUTHORIZE_NETWORK, client))
+    hit_browser(request)
     return UnreadRequest.objects.create(
         browser=secrets.digest(browser, _PURPOSE),
         query=query,

@@ -195,6 +195,7 @@ def push(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
             raise OAuthError("invalid_dpop_proof", "The dpop_jkt does not match the proof.")
         asked.dpop_jkt = proof.thumbprint
     budgets = requests.budgets_of(client, request)
+    asked.is_of_network = client.is_public
     request_uri = requests.push(asked, *budgets)
     # After the limits, so that a stranger cannot fill the database with used proofs.
     proof.consume()
@@ -263,7 +264,7 @@ def _sign_in_first(request: HttpRequest, data: QueryDict) -> HttpResponse:
         # Only the document says to which redirect URI an error may be sent.
         raise OAuthError("login_required", "Nobody is signed in.")
     browser = requests.browser_of(request) or secrets.token()
-    unread = requests.store_unread(given, browser, client_of(request))
+    unread = requests.store_unread(given, browser, request)
     return _to_proceed(request, unread.pk, browser, given.get("ui_locales", ""))
 
 
@@ -272,12 +273,10 @@ def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) ->
     if request.method == "POST":
         return _as_get(client, request_uri)
     browser = requests.browser_of(request) or secrets.token()
-    budgets = requests.hit_opening(client, request_uri, client_of(request))
     asked = requests.open_pushed(client, request_uri, browser)
-    response = _respond_at_once(request, asked)
-    if response:
-        give_back(*budgets)
-    return response or _to_proceed(request, asked.pk, browser, asked.ui_locales)
+    return _respond_at_once(request, asked) or _to_proceed(
+        request, asked.pk, browser, asked.ui_locales
+    )
 
 
 def _as_get(client: Client, request_uri: str) -> HttpResponse:
@@ -289,7 +288,7 @@ def _as_get(client: Client, request_uri: str) -> HttpResponse:
 def store_and_proceed(request: HttpRequest, asked: AuthorizationRequest) -> HttpResponse:
     """Store ``asked`` for the browser, and redirect to the page at which it continues."""
     browser = requests.browser_of(request) or secrets.token()
-    requests.store(asked, browser, client_of(request))
+    requests.store(asked, browser, request)
     return _to_proceed(request, asked.pk, browser, asked.ui_locales)
 
 
@@ -403,7 +402,8 @@ def _is_for_this_session(request: HttpRequest) -> bool:
 def _lead_back(request: HttpRequest, asked: AuthorizationRequest, **result: str) -> HttpResponse:
     """Return the page that leads back to the app with ``result``, or confirms it for a device."""
     # Otherwise, many people behind one IP address could not sign in to apps in the same minutes.
-    give_back(*around(AUTHORIZE_NETWORK, client_of(request)))
+    if asked.is_of_network:
+        give_back(*around(AUTHORIZE_NETWORK, client_of(request)))
     if asked.device_id:
         context = {"client": asked.client, "is_allowed": "code" in result}
         return render(request, "accounts/oauth/device_answered.html", context)

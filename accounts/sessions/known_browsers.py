@@ -79,6 +79,13 @@ def find_browser(client: ClientInfo, account: User | PendingSignup | None) -> Kn
     return _find_by_cookie(client.known_cookie, client.device, account.pk if account else NOBODY)
 
 
+def is_known(client: ClientInfo) -> bool:
+    """Return whether somebody has signed in, to any account, in the browser of ``client``."""
+    digests = _digests(client.known_cookie, client.device)
+    rows = KnownBrowser.objects.filter(digest__in=digests, until__gt=clock.now())
+    return client.known_cookie != "" and rows.exists()
+
+
 def note_factor(client: ClientInfo, user: User) -> None:
     """Record that ``user`` showed a second factor, if the browser of ``client`` is known."""
     if client.known_cookie:

@@ -241,6 +241,7 @@ class KnownBrowser(models.Model):
         constraints = (
             models.UniqueConstraint(fields=("user", "digest"), name="a_browser_is_known_once"),
         )
+        indexes = (models.Index(fields=("digest",), name="known_browsers_by_digest"),)
 
     def __str__(self) -> str:
         return str(self.device)

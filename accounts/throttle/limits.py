@@ -93,10 +93,10 @@ UNGUESSABLE = Limit("unguessable", "refused passkeys; wrong secrets of apps; sig
 CLIENT_SUBSCRIBER = Limit("client.line", "wrong secrets or signatures of an app from a line", burst=20, per=6)
 
 # Against a full disk: requests of apps are stored for up to an hour, with up to 20 KB each.
-AUTHORIZE_NETWORK = Limit("authorize.network", "sign-ins to apps that a network begins and does not finish", burst=120, per=5)
+AUTHORIZE_NETWORK = Limit("authorize.network", "sign-ins to apps that other browsers or devices in a network begin and do not finish", burst=120, per=5)
 AUTHORIZE_CLIENT = Limit("authorize.client", "requests that an app pushes", burst=600, per=0.1)
 # Each sign-in adds a session, and its end can add an event to the account's history.
-AUTHORIZE_SESSION = Limit("authorize.session", "sign-ins to apps in a session", burst=60, per=10)
+AUTHORIZE_SESSION = Limit("authorize.session", "sign-ins to apps in a session; those that a session or a known browser begins", burst=60, per=10)
 
 # Each one is a request to another server, and can add an app.
 METADATA_PERSON = Limit("metadata.person", "metadata documents read for a person", burst=10, per=MINUTE)

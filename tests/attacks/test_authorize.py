@@ -31,6 +31,7 @@ from tests.support.authorize import (
     target,
     trusted,
 )
+from tests.support.devices import ask, new_device
 from tests.support.oauth_client import FORM, browser_of, new_app
 from tests.support.passkeys import REAUTHENTICATE, add_passkey, options_of, signs_in
 from tests.support.second_factor import code_of, enrolled
@@ -328,6 +329,40 @@ def test_a_stranger_cannot_store_requests_without_bound(settings, app):
     assert [answer.status_code for answer in answers] == [429] * 3
     assert AuthorizationRequest.objects.count() == 6
     assert begin(Browser(REMOTE_ADDR="192.0.2.9"), app).status_code == 302
+
+
+def test_strangers_in_the_network_of_a_person_cannot_stop_sign_ins_to_apps(app, browser, clock):
+    """They ask for 117 codes of devices, and begin 120 sign-ins, with nothing but a client ID."""
+    device = new_device()[0]
+    device.browser = Browser()
+    assert [ask(device).status for _ in range(117)] == [200] * 117
+    statuses = {begin(Browser(), app).status_code for _ in range(120)}
+    assert statuses == {302, 429}
+    known, shop = Browser(), new_app("Shop")
+    known.cookies = browser.cookies.copy()
+    del known.cookies["sessionid"]
+
+    assert begin(known, app).url.startswith("/accounts/login/"), "somebody has signed in there"
+    assert "code" in result(allow(browser, begin(browser, app)))
+    pushed = shop.post(PAR, **query(shop.client))
+    assert begin(Browser(), shop.client, request_uri=pushed["request_uri"]).status_code == 302
+    service = new_app("Terminal", is_device=True)
+    assert service.post("/oauth/device_authorization", scope="openid").status == 200
+    # Neither a made-up cookie nor the one of another device is that of a known browser.
+    firefox = "Mozilla/5.0 (X11; Linux x86_64) Firefox/140.0"
+    for cookie, agent in (("x" * 43, ""), (browser.cookies["known"].value, firefox)):
+        stranger = Browser(headers={"User-Agent": agent})
+        stranger.cookies["known"] = cookie
+        assert begin(stranger, app).status_code == 429
+
+
+def test_a_known_browser_and_a_session_cannot_store_requests_without_bound(settings, app, browser):
+    set_up(settings, limits_scale=0.05)
+    known = Browser()
+    known.cookies["known"] = browser.cookies["known"].value
+
+    assert [begin(known, app).status_code for _ in range(4)] == [302, 302, 302, 429]
+    assert [begin(browser, app).status_code for _ in range(4)] == [200, 200, 200, 429]
 
 
 # ``test_devices`` has many more. These also show that the endpoint changes no value.

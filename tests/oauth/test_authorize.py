@@ -236,17 +236,19 @@ def test_tokens_for_the_api_need_an_app_that_may_have_them(settings, app, browse
     assert "can’t change anything here" not in page.text
 
 
-def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(app, browser, settings):
+def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(app, alice, settings):
     set_up(settings, limits_scale=0.02)
 
     for act in ("cancel", "cancel", "allow", "cancel"):
-        page = begin(browser, app, prompt="consent")
-        assert allow(browser, page, act).status_code == 200
+        stranger = Browser()
+        here = page_of_request(begin(stranger, app, prompt="consent"))
+        page = signed_in(alice, stranger).get(here)
+        assert allow(stranger, page, act).status_code == 200
 
     assert [begin(Browser(), app).status_code for _ in range(3)] == [302, 302, 429]
 
 
-def test_a_pushed_request_gives_back_to_a_network_what_it_has_cost_and_no_more(browser, settings):
+def test_a_pushed_request_costs_a_network_nothing_and_gives_it_nothing_back(browser, settings):
     shop = new_app("Shop")
     set_up(settings, limits_scale=0.05)
 
@@ -257,8 +259,12 @@ def test_a_pushed_request_gives_back_to_a_network_what_it_has_cost_and_no_more(b
     for act in (*["cancel"] * 6, "allow"):
         assert allow(browser, opened(), act).status_code == 200
     assert ["code" in result(opened()) for _ in range(2)] == [True] * 2
-    assert [begin(Browser(), shop.client).status_code for _ in range(6)] == [302] * 6
-    assert opened(Browser()).status_code == 429
+    statuses = [begin(Browser(), shop.client).status_code for _ in range(7)]
+    assert statuses == [302] * 6 + [429]
+    for act in ("cancel", "allow"):
+        allow(browser, opened(), act)
+    assert begin(Browser(), shop.client).status_code == 429
+    assert opened(Browser()).status_code == 302
 
 
 def test_requests_end_after_an_hour_and_are_pruned(app, browser, clock):
