@@ -43,11 +43,32 @@ def revoke(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
     The answer is the same for a token that is unknown, has ended or belongs to another app.
     """
     client, token = authenticate(request, sent), required(sent, "token")
+    proof = proof_of(request)
     session = families.of(token) or tokens.family_of_access(token, audiences())
-    if session and AppSession.objects.filter(session=session, client=client).exists():
+    is_its_own = session and AppSession.objects.filter(session=session, client=client).exists()
+    if session and is_its_own and _may_revoke(client, token, session, proof):
+        proof.consume()
         actor = Actor(client_of(request), session=session.pk)
         sessions.revoke(session, reason=events.CLIENT_SIGNED_OUT, actor=actor, detail=client.label)
     return success({})
+
+
+def _may_revoke(client: Client, token: str, session: LoginSession, proof: DpopProof) -> bool:
+    """Return whether whoever has sent ``token`` with the ID of ``client`` may end ``session``.
+
+    A public app does not authenticate, and a service that gets its access token learns its ID. The
+    service must not sign the person out.
+
+    Raises:
+        OAuthError: the token is bound to a key that the sender has not proved to hold.
+    """
+    if not client.is_public:
+        return True
+    if session.dpop_thumbprint != proof.thumbprint:
+        raise OAuthError("invalid_dpop_proof", "Send a DPoP proof of the key of the token.")
+    # Access tokens for this site are not sent to other services.
+    is_from_app = families.of(token) or tokens.family_of_access(token)
+    return session.dpop_thumbprint != "" or is_from_app is not None
 
 
 @endpoint

@@ -201,6 +201,22 @@ def test_nobody_else_ends_the_session_of_an_app(app, alice):
     assert app.revoke("").error == "invalid_request"
 
 
+def test_a_service_does_not_end_the_session_of_a_public_app_by_the_token_that_it_got(
+    alice, settings
+):
+    set_up(settings, token_audiences=(WIKI,))
+    app = new_app(is_public=True, audiences=[WIKI])
+    there, here = (app.sign_in(browser_of(alice), audience=name) for name in (WIKI, audience()))
+
+    assert (app.revoke(there["access_token"]).status, app.revoke("x").status) == (200, 200)
+    refreshed = app.refresh(there["refresh_token"])
+    assert refreshed.status == 200
+
+    for given, token in ((there, refreshed["refresh_token"]), (here, here["access_token"])):
+        app.revoke(token)
+        assert app.refresh(given["refresh_token"]).error == "invalid_grant"
+
+
 def test_an_app_introspects_its_own_tokens(app, alice, clock):
     given = app.sign_in(browser_of(alice))
 

@@ -120,6 +120,22 @@ def test_an_app_that_keeps_its_refresh_token_uses_it_with_its_key_only(browser, 
     assert app.refresh(token, dpop=key.proof()).error == "invalid_grant", "nobody has used it"
 
 
+def test_a_bound_token_of_a_public_app_is_revoked_with_its_key_only(app, browser, key):
+    revoke = "/oauth/revoke"
+    given = sign_in(app, browser, key)
+    tokens = [given[kind] for kind in ("access_token", "refresh_token")]
+
+    for token in tokens:
+        for proof in ("", Key().proof(path=revoke), key.proof(), key.proof(path=revoke, iat=1)):
+            assert app.post(revoke, dpop=proof, token=token).error == "invalid_dpop_proof"
+        assert call("token/revoke/", {"token": token}).status == 200
+    refreshed = app.refresh(given["refresh_token"], dpop=key.proof())
+    assert refreshed.status == 200, "the thief has ended nothing"
+
+    assert app.post(revoke, dpop=key.proof(path=revoke), token=tokens[0]).status == 200
+    assert app.refresh(refreshed["refresh_token"], dpop=key.proof()).error == "invalid_grant"
+
+
 def test_a_refresh_token_that_is_bound_to_no_key_stays_so(app, browser, key):
     token = app.sign_in(browser, SCOPE)["refresh_token"]
 
