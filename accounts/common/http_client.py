@@ -54,6 +54,10 @@ class Unreachable(Exception):
     """A server did not answer in time, or its response cannot be read."""
 
 
+class TooLong(requests.ConnectionError):
+    """The response is longer than the call allows."""
+
+
 @dataclass
 class Conversation:
     """The limits and connections of the requests that are made in one call of :func:`talk`.
@@ -291,6 +295,6 @@ class _Adapter(HTTPAdapter):
             except (urllib3.exceptions.HTTPError, OSError) as error:
                 raise requests.ConnectionError(str(error)) from error
         if len(body) > longest:
-            raise requests.ConnectionError("too long")
+            raise TooLong
         response._content = body
         return response

@@ -1,8 +1,8 @@
 """Logout at the request of an app (OpenID Connect RP-Initiated Logout 1.0).
 
 The URL of the request has an ID token of the person. Browsers and proxies store URLs, so the site
-reads the token at once, and redirects the browser to the same URL without parameters. A signed
-cookie holds what the page there needs of the request.
+reads the token at once, and redirects the browser to a URL with a random id instead. A signed
+cookie holds the id and what the page there needs of the request.
 """
 
 import uuid
@@ -17,6 +17,7 @@ from django.urls import reverse
 from django.views.decorators.csrf import csrf_exempt, csrf_protect
 
 from accounts.activity import events
+from accounts.common import secrets
 from accounts.common.pages import set_cookie
 from accounts.oauth import id_tokens, views
 from accounts.oauth.clients import uris
@@ -32,6 +33,8 @@ LIFE = timedelta(minutes=10)
 # Browsers keep cookies of at most 4096 bytes.
 LONGEST_STATE = 1024
 SALT = "oauth.logout"
+# The parameter with the id of the stored request.
+ID = "continue"
 
 type Request = dict[str, str]
 
@@ -39,15 +42,16 @@ type Request = dict[str, str]
 @csrf_exempt  # The forms of apps may send the request. The page that signs out is protected.
 @views.page
 def logout(request: HttpRequest) -> HttpResponse:
-    """Store the request of an app in a cookie, and redirect to this URL without parameters.
+    """Store the request of an app in a cookie, and redirect to this URL with its id only.
 
-    Without parameters, carry the stored request out: sign the user out, or ask the user first.
+    There, carry the stored request out: sign the user out, or ask the user first. A link to this
+    URL without parameters is another request, so the stored one does not count for it.
     """
     data = request.POST if request.method == "POST" else request.GET
-    if not data or "csrfmiddlewaretoken" in data:
+    if data.keys() <= {ID} or "csrfmiddlewaretoken" in data:
         return _page(request)
-    asked = _read(parameters(data))
-    response = views.redirect_to_app(reverse("oauth_logout"))
+    asked = _read(parameters(data)) | {"id": secrets.token()}
+    response = views.redirect_to_app(reverse("oauth_logout", query={ID: asked["id"]}))
     set_cookie(response, settings.LOGOUT_COOKIE_NAME, signing.dumps(asked, salt=SALT), LIFE)
     return response
 
@@ -95,7 +99,7 @@ def _stored(request: HttpRequest) -> Request:
         asked: Any = signing.loads(cookie, salt=SALT, max_age=LIFE)
     except signing.BadSignature:
         return {}
-    return dict(asked)
+    return dict(asked) if asked.get("id", "") == request.GET.get(ID) else {}
 
 
 def _is_from(asked: Request, session: LoginSession) -> bool:

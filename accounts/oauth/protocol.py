@@ -70,8 +70,6 @@ def parameters(data: QueryDict) -> dict[str, str]:
 FORM = "application/x-www-form-urlencoded"
 BASIC = 'Basic realm="oauth", charset="UTF-8"'
 
-NEW_PROOF = "Send a new DPoP proof for this request, with the nonce of DPoP-Nonce."
-
 
 class TokenMissing(InvalidToken):
     """The app has not tried to authenticate, so it gets no error code (RFC 6750 section 3)."""
@@ -134,7 +132,7 @@ def _problem(request: HttpRequest, error: OAuthError) -> HttpResponse:
 
 def _translated(error: PublicError) -> OAuthError:
     if isinstance(error, InvalidDpopProof):
-        return OAuthError(error.code, NEW_PROOF)
+        return OAuthError(error.code, error.problem)
     if isinstance(error, RateLimited):
         sentence = "Too many requests, or the site is busy. Wait before you try again."
         wait = {"Retry-After": str(error.retry_after)}

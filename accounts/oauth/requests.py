@@ -78,6 +78,8 @@ _FORMS = {
 # sections 3.1.2.6 and 7.2.1 have for them.
 _UNSUPPORTED = {
     "request": "request_not_supported",
+    # That of a pushed request begins with URN, and is no parameter of this request.
+    "request_uri": "request_uri_not_supported",
     "registration": "registration_not_supported",
 }
 

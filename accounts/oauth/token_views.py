@@ -17,11 +17,12 @@ from accounts.oauth.clients.models import Client
 from accounts.oauth.id_tokens import claims_of
 from accounts.oauth.models import AppSession, AuthorizationCode
 from accounts.oauth.protocol import (
-    NEW_PROOF,
+    FORM,
     OAuthError,
     TokenMissing,
     answers,
     endpoint,
+    form_of,
     required,
     success,
 )
@@ -117,16 +118,23 @@ def _of_refresh(text: str, client: Client) -> dict[str, Any] | None:
 def userinfo(request: HttpRequest) -> HttpResponse:
     """Tell an app about the person for whom it has an access token with the scope ``openid``.
 
-    The token must be for this site, and in the header. In a URL or a form, logs would store it.
+    The token must be for this site, and in the header or in the form of a POST request. In a URL,
+    logs would store it.
     """
     scheme, text = header_of(request)
+    if request.method == "POST" and request.content_type == FORM:
+        # RFC 6750 section 2.2. A token that is bound to a key is only accepted in the header.
+        in_form = form_of(request).get("access_token", "")
+        if in_form and scheme:
+            raise OAuthError("invalid_request", "Send the token in the header or in the form.")
+        scheme, text = ("bearer", in_form) if in_form else (scheme, text)
     if scheme not in TOKEN_SCHEMES:
         raise TokenMissing
     try:
         token, session = read_token(request, scheme, text)
     except InvalidDpopProof as error:
         headers = {"WWW-Authenticate": error.www_authenticate}
-        raise OAuthError(error.code, NEW_PROOF, status=401, headers=headers) from None
+        raise OAuthError(error.code, error.problem, status=401, headers=headers) from None
     if "openid" not in token.scope:
         headers = {"WWW-Authenticate": InsufficientScope("openid").www_authenticate}
         sentence = "The token was not granted for this."

@@ -25,7 +25,7 @@ from django.views.decorators.csp import csp_override
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from accounts.common import clock, secrets
+from accounts.common import clock, logs, secrets
 from accounts.common.client_info import client_of
 from accounts.oauth import devices, requests
 from accounts.oauth.clients import authentication, documents, uris
@@ -113,7 +113,8 @@ def page(view: Callable[..., HttpResponse]) -> Callable[..., HttpResponse]:
         try:
             return view(request, *args, **kwargs)
         except OAuthError as error:
-            return _show(request, page="invalid", status=400, error=error)
+            request_id = logs.REQUEST_ID.get()
+            return _show(request, page="invalid", status=400, error=error, request_id=request_id)
         except (devices.AlreadyAnswered, AccountChanged):
             return _over(request)
 
@@ -218,7 +219,7 @@ def authorize(request: HttpRequest) -> HttpResponse:
 def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> HttpResponse:
     """Handle a request with the parameters ``data`` that a browser first sent at ``made_at``."""
     client_id, client = requests.client_of_request(data)
-    is_pushed = any(data.getlist("request_uri"))
+    is_pushed = any(uri.startswith(requests.URN) for uri in data.getlist("request_uri"))
     # For a pushed request, ``proceed`` reads the document.
     if client is None or (documents.must_be_read(client_id, client) and not is_pushed):
         _check_is_page(request)

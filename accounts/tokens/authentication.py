@@ -100,7 +100,7 @@ def read_token(request: HttpRequest, scheme: str, text: str) -> tuple[AccessToke
     """
     proof = dpop.proof_of(request, text) if scheme == "dpop" else dpop.DpopProof()
     if scheme == "dpop" and not proof.thumbprint:
-        raise dpop.InvalidDpopProof
+        raise dpop.InvalidDpopProof("The request has no DPoP proof.")
     found = services.read(text, tells_expired=True, key=proof.thumbprint)
     proof.consume()
     return found

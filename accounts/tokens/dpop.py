@@ -41,19 +41,25 @@ PORTS = {"http": 80, "https": 443}
 
 
 class InvalidDpopProof(PublicError):
-    """The request needs a proof but has none, or its proof is invalid or was used before."""
+    """The request needs a proof but has none, or its proof is invalid or was used before.
+
+    ``problem``: a sentence for the developer of the client, in ASCII and without quotes.
+    """
 
     code = "invalid_dpop_proof"
     status = 401
-    www_authenticate = 'Bearer error="invalid_dpop_proof"'
     message = _("The DPoP proof is missing, invalid for this request, or was used before.")
+
+    def __init__(self, problem: str = "The DPoP proof is no JWT, or it lacks a claim.") -> None:
+        super().__init__()
+        self.problem = problem
+        self.www_authenticate = f'Bearer error="{self.code}", error_description="{problem}"'
 
 
 class NonceRequired(InvalidDpopProof):
     """The proof has no nonce or an old one. The response has the nonce to use (section 8)."""
 
     code = "use_dpop_nonce"
-    www_authenticate = 'Bearer error="use_dpop_nonce"'
     message = _("The DPoP proof must have the nonce of the DPoP-Nonce header.")
 
 
@@ -79,7 +85,7 @@ class DpopProof:
             InvalidDpopProof: the proof was used before.
         """
         if self.thumbprint and not use_once("dpop", self.digest, self.expires_at):
-            raise InvalidDpopProof
+            raise InvalidDpopProof("The DPoP proof was used before.")
 
 
 def proof_of(request: HttpRequest, token: str = "") -> DpopProof:
@@ -137,15 +143,16 @@ def nonce() -> str:
 def _read(text: str, request: HttpRequest, token: str) -> DpopProof:
     """Return the proof ``text``; raise any of the errors that :func:`proof_of` expects."""
     if len(text) > LONGEST:
-        raise InvalidDpopProof
+        raise InvalidDpopProof(f"The DPoP proof has more than {LONGEST} characters.")
     jwt = signatures.split(text)
     algorithm = jwt.header["alg"]
     # Extensions that ``crit`` names must be understood (RFC 7515 section 4.1.11).
     if jwt.header["typ"] != TYPE or "crit" in jwt.header or algorithm not in ALGORITHMS:
-        raise InvalidDpopProof
+        names = " or ".join(ALGORITHMS)
+        raise InvalidDpopProof(f"The header must have the typ {TYPE}, the alg {names}, no crit.")
     jwk = _public(jwt.header["jwk"], algorithm)
     if not signatures.is_signed(jwt, algorithm, keys.checked_public_key(jwk)):
-        raise InvalidDpopProof
+        raise InvalidDpopProof("The signature is not one of the key in the header jwk.")
     claims = json.loads(jwt.payload)
     _check(claims, request, token)
     key = keys.thumbprint(jwk)
@@ -162,10 +169,10 @@ def _public(jwk: dict[str, Any], algorithm: str) -> keys.Jwk:
     """
     kind, curve = KEYS[algorithm]
     if keys.SECRET_MEMBERS & jwk.keys() or jwk["kty"] != kind or jwk.get("crv") != curve:
-        raise InvalidDpopProof
+        raise InvalidDpopProof(f"The header jwk must be a public key for {algorithm}.")
     members = {name: jwk[name] for name in keys.MEMBERS[kind]}
     if not all(isinstance(value, str) for value in members.values()):
-        raise InvalidDpopProof
+        raise InvalidDpopProof("The members of the header jwk must be texts.")
     return members
 
 
@@ -184,11 +191,18 @@ def _check(claims: dict[str, Any], request: HttpRequest, token: str) -> None:
     # A proof that was made for one token must not be used with another one (section 11.7).
     digest = crypto.encode(sha256(token.encode()).digest())
     is_for_token = not token or claims["ath"] == digest
-    if not (is_for_here and is_new and is_named and is_for_token):
-        raise InvalidDpopProof
+    problems = {
+        "The htm and htu must be the method and the URL of this request.": is_for_here,
+        f"The iat must differ by at most {WINDOW} seconds from the time here.": is_new,
+        "The jti must be a text.": is_named,
+        "The ath must be the hash of the access token.": is_for_token,
+    }
+    for problem, is_right in problems.items():
+        if not is_right:
+            raise InvalidDpopProof(problem)
     accepted = [good for at in (now, now - NONCE_PERIOD, now + SKEW) for good in _nonces(at)]
     if claims.get("nonce") not in accepted:
-        raise NonceRequired
+        raise NonceRequired("The nonce must be that of the header DPoP-Nonce.")
 
 
 def _normalized(url: str) -> tuple[str, str | None, str | None, int | None, str]:

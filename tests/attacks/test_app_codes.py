@@ -15,6 +15,7 @@ from tests.support.api import claims_of, get_tokens
 from tests.support.api_jwt import basic
 from tests.support.apps import WEB
 from tests.support.authorize import CHALLENGE, VERIFIER
+from tests.support.dpop import Key
 from tests.support.oauth_client import FORM, App, audience, browser_of, is_live, new_app, set_client
 from tests.support.signin import set_up, signed_in
 from tests.support.steps import mail_to, make_user
@@ -296,14 +297,22 @@ def test_userinfo_refuses_tokens_without_openid_for_others_or_of_another_kind(
         assert answer["WWW-Authenticate"].startswith('Bearer error="invalid_token"')
 
 
-def test_userinfo_takes_a_token_only_from_the_header(app, alice):
+def test_userinfo_takes_a_token_only_from_the_header_or_a_form(app, alice):
     token = app.sign_in(browser_of(alice))["access_token"]
-    browser = Browser()
+    browser, form, header = Browser(), f"access_token={token}", {"Authorization": f"Bearer {token}"}
+    by_form = browser.post(USERINFO, form, content_type=FORM)
+    assert (by_form.status_code, by_form.json()["sub"]) == (200, str(alice.pk))
 
+    for url, headers in ((USERINFO, header), (f"{USERINFO}?{form}", {})):
+        both = browser.post(url, form, content_type=FORM, headers=headers)
+        assert (both.status_code, both.json()["error"]) == (400, "invalid_request")
+    bound = app.redeem(app.code(browser_of(alice)), dpop=Key().proof())["access_token"]
+    stolen = browser.post(USERINFO, f"access_token={bound}", content_type=FORM)
+    assert (stolen.status_code, stolen.json()["error"]) == (401, "invalid_token")
     answers = [
         browser.get(USERINFO),
         browser.get(USERINFO, {"access_token": token}),
-        browser.post(USERINFO, f"access_token={token}", content_type=FORM),
+        browser.post(USERINFO, {"access_token": token}),
         browser.get(USERINFO, headers={"Authorization": f"Basic {token}"}),
     ]
 

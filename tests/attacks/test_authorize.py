@@ -381,6 +381,7 @@ REFUSED: list[tuple[dict[str, str | None], str]] = [
     ),
     *(({"response_mode": mode}, "invalid_request") for mode in ("fragment", "query.jwt")),
     ({"request": "eyJhbGciOiJub25lIn0.e30."}, "request_not_supported"),
+    ({"registration": "{}"}, "registration_not_supported"),
     ({"prompt": "none login"}, "invalid_request"),
     ({"prompt": "create"}, "invalid_request"),
     *(({"max_age": age}, "invalid_request") for age in ("9" * 19, "-1", "+60", "6_0", "٣٠", "1e3")),
@@ -395,6 +396,15 @@ def test_a_redirect_uri_that_is_not_registered_exactly_gets_a_page_and_no_redire
         assert answer.status_code == 400, uri
         assert "Location" not in answer
         assert "http-equiv" not in answer.text
+        assert answer["X-Request-ID"] in answer.text
+
+
+def test_a_verified_app_learns_that_no_request_is_read_from_a_url(app, browser):
+    for uri in ("https://mallory.example/request", "urn:x"):
+        answer = browser.get(address(trusted(app), request_uri=uri))
+        assert result(answer)["error"] == "request_uri_not_supported"
+    unknown = browser.get(address(app, request_uri="urn:ietf:params:oauth:request_uri:x"))
+    assert (unknown.status_code, unknown["X-Request-ID"] in unknown.text) == (400, True)
 
 
 def test_a_client_id_that_names_no_app_gets_a_page_and_no_redirect(app, browser):
@@ -411,7 +421,7 @@ def test_a_parameter_that_is_there_twice_is_refused(app, browser):
         fields = [*valid.items(), (name, "a"), (name, valid.get(name, "b"))]
         answer = browser.get(f"{AUTHORIZE}?{urlencode(fields)}")
 
-        if name in {"client_id", "redirect_uri", "request_uri"}:
+        if name in {"client_id", "redirect_uri"}:
             assert answer.status_code == 400
         else:
             assert result(answer)["error"] == "invalid_request"

@@ -189,6 +189,8 @@ def test_an_answer_that_is_no_document_of_the_app_is_refused(host, browser, sett
     ):
         host.answers["/client.json"] = say(200, body, **headers)
         assert refuses(host, browser), body[:40]
+        is_long = "It has more than 5120 bytes." in browser.get(address(host.app, **ASK)).text
+        assert is_long == (len(body) > 5120)
     for status in (204, 304, 404, 500):
         host.answers["/client.json"] = say(status, valid, **JSON)
         assert refuses(host, browser), status

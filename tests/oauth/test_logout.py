@@ -57,10 +57,17 @@ def is_signed_in(browser):
 
 
 def asked(browser, **parameters):
-    """Send the request of an app; return the answer at the clean address."""
+    """Send the request of an app; return the answer at the URL without its parameters."""
     first = browser.get(LOGOUT, parameters)
-    assert (first.status_code, first["Location"], first.content) == (303, LOGOUT, b"")
-    return browser.get(LOGOUT)
+    assert (first.status_code, first.content) == (303, b"")
+    assert re.fullmatch(rf"{LOGOUT}\?continue=[\w-]{{43}}", first["Location"])
+    return browser.get(first["Location"])
+
+
+def press(browser, page):
+    """Press the button of the page that asks whether to sign out."""
+    here = page.wsgi_request.get_full_path()
+    return browser.post(here, {"csrfmiddlewaretoken": "any"})
 
 
 def asks(page):
@@ -87,8 +94,8 @@ def test_the_form_of_an_app_may_send_the_request(app, alice, browser):
 
     first = strict.post(LOGOUT, body, content_type=FORM)
 
-    assert (first.status_code, first["Location"]) == (303, LOGOUT)
-    assert "You’re signed out" in strict.get(LOGOUT).text
+    assert first.status_code == 303
+    assert "You’re signed out" in strict.get(first["Location"]).text
     assert not is_signed_in(strict)
 
 
@@ -98,7 +105,7 @@ def test_without_a_hint_the_person_is_asked_and_led_nowhere(app, browser):
     assert asks(page)
     assert app.client.name not in page.text
     assert is_signed_in(browser)
-    done = browser.post(LOGOUT, {"csrfmiddlewaretoken": "any"})
+    done = press(browser, page)
     assert target(done) == ""
     assert "You’re signed out" in done.text
     assert not is_signed_in(browser)
@@ -112,7 +119,7 @@ def test_another_browser_of_the_person_is_asked_before_it_is_signed_out(app, ali
 
     assert asks(page)
     assert "<bdi>Paperless</bdi> asks" in page.text
-    done = here.post(LOGOUT, {"csrfmiddlewaretoken": "any"})
+    done = press(here, page)
     assert (done.status_code, target(done)) == (200, BYE)
     assert (is_signed_in(here), is_signed_in(browser)) == (False, True)
 
@@ -130,8 +137,9 @@ def test_an_app_that_nobody_has_verified_gets_a_link_and_no_redirect(app, alice,
     here = signed_in(alice)
 
     pages = [asked(Browser(), **sent), asked(browser, **sent)]
-    assert asks(asked(here, **sent))
-    pages.append(here.post(LOGOUT, {"csrfmiddlewaretoken": "any"}))
+    page = asked(here, **sent)
+    assert asks(page)
+    pages.append(press(here, page))
 
     for page in pages:
         assert (page.status_code, target(page)) == (200, "")
@@ -165,7 +173,7 @@ def test_a_foreign_hint_counts_as_none(app, alice, browser, foreign):
 
     assert asks(page)
     assert is_signed_in(browser)
-    assert target(browser.post(LOGOUT, {"csrfmiddlewaretoken": "any"})) == ""
+    assert target(press(browser, page)) == ""
 
 
 def test_nobody_is_led_to_a_uri_that_is_not_registered_exactly(app, alice):
@@ -174,9 +182,23 @@ def test_nobody_is_led_to_a_uri_that_is_not_registered_exactly(app, alice):
         answer = asked(browser, id_token_hint=hint(app, alice), post_logout_redirect_uri=uri)
         assert (answer.status_code, is_signed_in(browser)) == (200, False)
     browser = signed_in(alice)
-    browser.get(LOGOUT, {"id_token_hint": hint(app, alice), "post_logout_redirect_uri": BYE})
+    sent = {"id_token_hint": hint(app, alice), "post_logout_redirect_uri": BYE}
+    first = browser.get(LOGOUT, sent)
     set_client(app, logout_uris=[])
-    assert "You’re signed out" in browser.get(LOGOUT).text
+    assert "You’re signed out" in browser.get(first["Location"]).text
+
+
+def test_a_link_without_parameters_does_not_carry_out_an_older_request(app, alice, browser):
+    first = browser.get(
+        LOGOUT, {"id_token_hint": hint(app, alice), "post_logout_redirect_uri": BYE}
+    )
+
+    for url in (LOGOUT, f"{LOGOUT}?continue=", f"{LOGOUT}?continue={'x' * 43}"):
+        page = browser.get(url)
+        assert asks(page)
+        assert app.client.name not in page.text
+    assert is_signed_in(browser)
+    assert browser.get(first["Location"])["Location"] == BYE
 
 
 def test_a_page_of_another_site_cannot_press_the_button(alice):
@@ -195,7 +217,7 @@ def test_the_hint_is_in_no_page_cookie_or_log(app, alice, browser, capfd, caplog
     here = signed_in(alice)
 
     first = here.get(LOGOUT, {"id_token_hint": secret, "state": "x" * 2000})
-    page = here.get(LOGOUT)
+    page = here.get(first["Location"])
     twice = here.get(f"{LOGOUT}?id_token_hint={secret}&id_token_hint={secret}")
 
     payload = secret.split(".")[1]

@@ -101,12 +101,12 @@ def read(client_id: str, reader: User, info: ClientInfo) -> Client:
     try:
         metadata, age = _fetch(client_id)
         described = _described(client_id, metadata)
-    except (_NoResponse, Busy) as problem:
+    except (_NoResponse, Busy) as error:
         if former and _is_fresh(former):
             return former
-        if isinstance(problem, Busy):
+        if isinstance(error, Busy):
             raise
-        raise _refused("Its host does not answer.") from None
+        raise _refused(str(error)) from None
     except OAuthError:
         # No other request may use the former document.
         Client.objects.filter(pk=client_id).update(document_read_at=clock.now() - LAST)
@@ -156,7 +156,7 @@ def _fetch(url: str) -> tuple[Any, timedelta]:
     Raises:
         OAuthError: the answer is a redirect, is not JSON, or has a status that says that there is
             no document.
-        _NoAnswer: there is no answer in time, it is too long, or its status is 408, 425, 429 or
+        _NoResponse: there is no answer in time, it is too long, or its status is 408, 425, 429 or
             5xx.
         Busy: too many documents are being read.
     """
@@ -169,12 +169,14 @@ def _fetch(url: str) -> tuple[Any, timedelta]:
         answer = http_client.talk(
             f"document {host}", lambda: http_client.session().get(url), longest_response=LONGEST
         )
+    except http_client.TooLong:
+        raise _NoResponse(f"It has more than {LONGEST} bytes.") from None
     except (requests.ConnectionError, requests.Timeout, http_client.Unreachable):
-        raise _NoResponse from None
+        raise _NoResponse("Its host does not answer.") from None
     except requests.RequestException:
         raise _refused("It must not be a redirect.") from None
     if answer.status_code in _LATER or answer.status_code >= HTTPStatus.INTERNAL_SERVER_ERROR:
-        raise _NoResponse
+        raise _NoResponse(f"Its host has answered with the status {answer.status_code}.")
     kind = answer.headers.get("Content-Type", "").partition(";")[0].strip().lower()
     if answer.status_code != HTTPStatus.OK or not _JSON.fullmatch(kind):
         raise _refused("It must have the status 200 and the type application/json.")
