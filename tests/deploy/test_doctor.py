@@ -166,7 +166,9 @@ def test_the_doctor_finds_exactly_the_fault_of_a_proxy(
         monkeypatch.setattr(outside, "LEAST_DESCRIPTORS", 10**9)
     config = read(behind.env | {"DATA_DIR": str(behind.data_dir)}, ROOT)
     with FaultyProxy(tmp_path, behind.port, fault) as proxy:
-        port = free_port() if fault == "unreachable" else proxy.https
+        port = free_port() if fault in {"unreachable", "origin_port"} else proxy.https
+        if fault == "origin_port":
+            monkeypatch.setitem(outside.PORTS, True, proxy.https)
         reach = Reach(config, "127.0.0.1", port, proxy.http, str(proxy.authority))
         codes = {finding.code for finding in outside.check(reach)}
 

@@ -137,6 +137,10 @@ WORDS = {
         "{0} does not answer ({1}).",
         "Is the site running, and do the name, the port in ORIGIN and the firewall lead to it?",
     ),
+    "origin_port": (
+        "{0} does not answer, but the site does at port {1}, so links in emails lead nowhere.",
+        "Correct the port in ORIGIN, or let the proxy listen there.",
+    ),
     "tls_untrusted": (
         "Browsers do not trust the certificate: {0}.",
         "Serve the certificate for this name first, then the intermediate certificates.",

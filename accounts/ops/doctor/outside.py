@@ -8,7 +8,8 @@ import ssl
 import time
 import warnings
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from contextlib import suppress
+from dataclasses import dataclass, replace
 from ipaddress import ip_address
 from typing import Any, cast
 from urllib.parse import urlsplit
@@ -21,6 +22,8 @@ SECONDS = 10.0
 PAUSE = 1.0
 LOGIN = "/accounts/login/"
 EVIL = "doctor.invalid"
+# The usual port, by whether the origin has TLS.
+PORTS = {True: 443, False: 80}
 # TEST-NET-1 (RFC 5737): nobody has these addresses.
 FORGED, FORGED_TOO = "192.0.2.77", "192.0.2.78"
 SOON_DAYS, HSTS_SECONDS = 14, 180 * 24 * 3600
@@ -100,9 +103,19 @@ def check(reach: Reach) -> Iterator[Finding]:
     except ssl.SSLCertVerificationError as error:
         yield found("tls_untrusted", error.verify_message)
     except (OSError, http.client.HTTPException) as error:
-        yield found("unreachable", reach.config.origin, str(error) or type(error).__name__)
+        usual = PORTS[reach.config.https]
+        if usual != reach.port and _serves(replace(reach, port=usual)):
+            yield found("origin_port", reach.config.origin, usual)
+        else:
+            yield found("unreachable", reach.config.origin, str(error) or type(error).__name__)
     if reach.config.https and reach.plain_port:
         yield from _redirect(reach)
+
+
+def _serves(reach: Reach) -> bool:
+    with suppress(OSError, http.client.HTTPException):
+        return _ask(reach, LOGIN).status == 200
+    return False
 
 
 def _ask(
