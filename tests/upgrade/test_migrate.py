@@ -28,8 +28,8 @@ def test_a_node_waits_for_its_migrations_and_runs_on_a_database_that_is_newer():
         sql(site, "INSERT INTO django_migrations VALUES (NULL, 'accounts', '9999_newer', '')")
         assert site.client().get(READY).status == 200
         site.stop()
-        sql(site, "DELETE FROM django_migrations WHERE name = '0013_imported_file'")
-        sql(site, "DROP TABLE accounts_importedfile")
+        # Later migrations do not depend on it, and it can run twice.
+        sql(site, "DELETE FROM django_migrations WHERE name = '0002_roles'")
 
         site.start()
         refused, login = site.client().get(READY), site.client().get("/accounts/login/")
