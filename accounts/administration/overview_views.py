@@ -300,7 +300,7 @@ def _backlog() -> Plot:
 
 def _mail_progress() -> str:
     """Return a sentence about waiting mass mail, or an empty string if none waits."""
-    total, mass, duration = mail.progress(mail.waiting())
+    total, mass, duration = mail.progress()
     minutes = max(1, round(duration.total_seconds() / 60))
     sentence = ngettext(
         "Mass mail: %(mass)s of %(total)s waiting emails. Sending takes about %(n)s minute.",

@@ -77,7 +77,7 @@ _left_to_newer: set[UUID] = set()
 AGES = (timedelta(minutes=1), timedelta(hours=1), timedelta(days=1))
 # Staff look up what became of an email.
 KEEP_RECEIPTS = timedelta(days=30)
-# At each sign-in, people are told of notices that have failed, for this time and of so many.
+# How old the failed notices are at most that a sign-in names, and how many it names.
 REMIND_OF_FAILED, MOST_REMINDED = timedelta(days=7), 3
 
 
@@ -219,11 +219,6 @@ def _may_send_mass_mail() -> bool:
     return bool(same.update(next_at=begin + pause))
 
 
-def waiting() -> dict[Queue, tuple[int, float]]:
-    """Return, for each queue, the number of waiting emails and the age of the oldest in seconds."""
-    return {queue: OUTBOX.waiting(queue=queue) for queue in Queue}
-
-
 def lengths() -> dict[Queue, int]:
     """Return, for each queue, the number of waiting emails."""
     rows = OutgoingMail.objects.order_by().values_list("queue").annotate(Count("pk"))
@@ -268,14 +263,12 @@ def longest_delay(found: Mapping[Queue, float]) -> float:
     return max(seconds for queue, seconds in found.items() if queue is not Queue.MASS)
 
 
-def progress(found: Mapping[Queue, tuple[int, float]]) -> tuple[int, int, timedelta]:
-    """Return the numbers of waiting emails and of waiting mass mail, and the time that it takes.
-
-    ``found``: what :func:`waiting` returned.
-    """
-    mass = found[Queue.MASS][0]
+def progress() -> tuple[int, int, timedelta]:
+    """Return the numbers of waiting emails and of waiting mass mail, and the time that it takes."""
+    found = lengths()
+    mass = found[Queue.MASS]
     duration = timedelta(seconds=mass / settings.AUTHSITE.mail_per_second)
-    return sum(count for count, _seconds in found.values()), mass, duration
+    return sum(found.values()), mass, duration
 
 
 def ages() -> dict[Queue, list[int]]:
@@ -379,8 +372,7 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
         if mail.refused_at is None:
             mail.refused_at = clock.now()
             mail.save(update_fields=["refused_at"])
-        others = _accepted(mail.refused_at).exclude(recipient=mail.recipient)
-        is_final = others.exists()
+        is_final = _accepted(mail.refused_at).exclude(recipient=mail.recipient).exists()
     if is_final or clock.now() - mail.created_at > OUTBOX.life:
         log.error("Email %s can't be delivered, giving up: %s", mail.pk, type(error).__name__)
         _settle(mail, failure=type(error).__name__)

@@ -40,7 +40,7 @@ def test_emails_are_sent_in_the_order_of_their_queues():
     deliver_due()
 
     assert sent() == [queue.name for queue in Queue for _ in range(3)]
-    assert services.waiting()[Queue.CODES] == (0, 0.0)
+    assert services.lengths()[Queue.CODES] == services.delays()[Queue.CODES] == 0
 
 
 def test_a_code_that_is_posted_while_a_batch_is_sent_is_sent_next():

@@ -229,10 +229,10 @@ def _server(role: str) -> Iterator[Finding]:
         yield found("commits_unsafe", role)
     if lag and lag > LAG_SECONDS:
         yield found("replication_late", round(lag))
-    needed = max(1, nodes) * CONNECTIONS
+    nodes = max(1, nodes)
     for limit, _used, most in connections():
-        if most < needed:
-            yield found("connections_few", limit, most, max(1, nodes), needed)
+        if most < nodes * CONNECTIONS:
+            yield found("connections_few", limit, most, nodes, nodes * CONNECTIONS)
 
 
 def _waiting_mail(_config: Config) -> Iterator[Finding]:
@@ -251,8 +251,8 @@ def _secrets(_config: Config) -> Iterator[Finding]:
         ("hashes", hashes, Substr("password", len(foreign.SEALED) + 1), foreign.PURPOSE),
     ):
         values = rows.order_by("pk").values_list(field, flat=True)
-        some = [*values[:SAMPLE], *values.reverse()[:SAMPLE]]
-        if not all(crypto.can_unseal(sealed, purpose) for sealed in some):
+        sample = [*values[:SAMPLE], *values.reverse()[:SAMPLE]]
+        if not all(crypto.can_unseal(sealed, purpose) for sealed in sample):
             yield found("secrets_unreadable", what)
 
 
@@ -278,7 +278,7 @@ def _people(_config: Config) -> Iterator[Finding]:
 
 
 def some(names: list[str]) -> str:
-    """Return the first of ``names``."""
+    """Return the first of ``names`` in a line."""
     return ", ".join([*names[:NAMED], *(["…"] if len(names) > NAMED else [])])
 
 
