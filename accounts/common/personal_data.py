@@ -133,7 +133,9 @@ describe(
     "pk",
     {
         "id": "identifies the account in tokens, logs and at apps",
-        "username email display_name about": "how the person signs in, is reached and is shown",
+        "username email display_name given_name family_name about": (
+            "how the person signs in, is reached and is shown"
+        ),
         "language time_zone": "the language of pages and emails, and the times in them",
         "date_joined last_login password_at passkey_declined_at updated_at": "times of use",
         "is_active is_staff is_superuser emailed_codes": "what the account may do, and how",

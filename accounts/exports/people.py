@@ -31,7 +31,7 @@ BATCH = 500
 OWN = (
     *("id", "username", "email", "display_name", "about", "language", "time_zone", "is_active"),
     *("is_staff", "is_superuser", "date_joined", "last_login", "password_at", "emailed_codes"),
-    *("updated_at", "deletion_due"),
+    *("updated_at", "deletion_due", "given_name", "family_name"),
 )
 
 

@@ -55,7 +55,8 @@ TITLES: dict[str, str | Promise] = {
 LABELS: dict[str, str | Promise] = {
     "accounts.Username.key": _("Username"), "id": _("ID"), "username": _("Username"),
     "email": _("Email address"),
-    "display_name": _("Display name"), "about": _("About you"), "language": _("Language"),
+    "display_name": _("Display name"), "given_name": _("First name"),
+    "family_name": _("Last name"), "about": _("About you"), "language": _("Language"),
     "time_zone": _("Time zone"), "date_joined": _("Signed up"), "last_login": _("Last signed in"),
     "password_at": _("Password set"), "passkey_declined_at": _("Passkey declined"),
     "updated_at": _("Profile changed"), "is_active": _("Active"), "is_staff": _("Staff"),

@@ -17,7 +17,7 @@ from accounts.users.models import LOCKED, locked_password
 
 COLUMNS = (
     *("about", "time_zone", "last_login", "password_at", "emailed_codes", "updated_at"),
-    "deletion_due",
+    *("deletion_due", "given_name", "family_name"),
 )
 DIGEST = re.compile("[0-9a-f]{64}")
 # Members of an account whose rows are stored as they are.

@@ -106,15 +106,17 @@ def decide(
 def factor_for(asked: AuthorizationRequest, user: User) -> Client.Factor:
     """Return the kind of second factor that ``user`` must have shown in the session.
 
-    This is the factor that the app requires. If it requires none, any factor of the user is
-    required if the first of ``acr_values`` asks for two steps. An app can only ask in this way
-    (OpenID Connect Core section 3.1.2.1), so a user without a factor needs none.
+    This is the factor that the app requires. If it requires none, any factor is required if the
+    request demands two steps, or if the user has one and the first of ``acr_values`` asks for two
+    steps. With ``acr_values`` alone, an app can only ask (OpenID Connect Core section 3.1.2.1).
     """
-    required = asked.client.required_factor
-    prefers_two_steps = asked.acr_values.split()[:1] == [Assurance.TWO_STEPS]
-    if not required and prefers_two_steps and twofactor.has_any(user):
+    required, values = asked.client.required_factor, asked.acr_values.split()
+    if required:
+        return required
+    if asked.requires_acr and Assurance.ONE_STEP not in values:
         return Client.Factor.ANY
-    return required
+    prefers_two_steps = values[:1] == [Assurance.TWO_STEPS]
+    return Client.Factor.ANY if prefers_two_steps and twofactor.has_any(user) else required
 
 
 def has_shown(session: LoginSession, factor: Client.Factor) -> bool:

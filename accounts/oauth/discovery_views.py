@@ -33,7 +33,7 @@ FEATURES = {
     "backchannel_logout_supported": True,
     "backchannel_logout_session_supported": True,
     "authorization_response_iss_parameter_supported": True,
-    "claims_parameter_supported": False,
+    "claims_parameter_supported": True,
     "request_parameter_supported": False,
     # This is about signed requests; ``request_uri`` of RFC 9126 is supported.
     "request_uri_parameter_supported": False,

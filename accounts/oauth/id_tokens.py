@@ -18,7 +18,10 @@ from accounts.tokens.signatures import NotGenuine
 from accounts.users.models import User
 
 BY_SCOPE = {
-    "profile": ("preferred_username", "name", "locale", "zoneinfo", "updated_at"),
+    "profile": (
+        *("preferred_username", "name", "given_name", "family_name"),
+        *("locale", "zoneinfo", "updated_at"),
+    ),
     "email": ("email", "email_verified"),
     "groups": ("groups",),
 }
@@ -34,8 +37,9 @@ def claims_of(user: User, scope: Collection[str]) -> dict[str, Any]:
         claims["preferred_username"] = user.username
         claims["name"] = user.display_name or user.username
         claims["zoneinfo"] = user.time_zone
-        if user.language:
-            claims["locale"] = user.language
+        held = {"given_name": user.given_name, "family_name": user.family_name}
+        held |= {"locale": user.language}
+        claims |= {name: value for name, value in held.items() if value}
         claims["updated_at"] = int(user.updated_at.timestamp())
     # ``User.email`` is always a confirmed address.
     if "email" in scope and user.email:

@@ -8,10 +8,12 @@ this browser. Without it, an attacker could make somebody else answer the attack
 answer a request that somebody else has begun.
 """
 
+import json
 import re
 import uuid
 from collections.abc import Mapping
 from datetime import timedelta
+from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from django.conf import settings
@@ -57,6 +59,8 @@ def choose_language(response: HttpResponse, ui_locales: str) -> None:
         return
 
 
+# Requested claims by name, with what the request says of each.
+type Claims = dict[str, dict[str, Any]]
 # How long a person has to complete a request.
 LIFE = timedelta(hours=1)
 PROMPTS = {"none", "login", "consent", "select_account"}
@@ -116,7 +120,9 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         OAuthError: the request is not valid.
     """
     _check_values(given)
-    scope, audience = access_of(client, given)
+    claims = _claims(given.get("claims", "{}"))
+    scope, audience = access_of(client, {**given, "scope": _scope_for(client, given, claims)})
+    acr_values, requires_acr = _acr(given, claims)
     _check_challenge(client, given, scope)
     redirect_uri = check_redirect_uri(client, given.get("redirect_uri", ""))
     response_mode = given.get("response_mode", "")
@@ -134,11 +140,12 @@ def read(client: Client, given: Mapping[str, str]) -> AuthorizationRequest:
         dpop_jkt=given.get("dpop_jkt", ""),
         prompts=_prompts(given.get("prompt", "")),
         max_age=min(int(given["max_age"]), LONGEST_AGE) if "max_age" in given else None,
-        acr_values=_acr_values(given.get("acr_values", "")),
+        acr_values=acr_values,
+        requires_acr=requires_acr,
         # These two only help people, so a value that is too long is cut instead of refused.
         login_hint=given.get("login_hint", "")[:254],
         ui_locales=given.get("ui_locales", "")[:255],
-        subject=_subject(client, given.get("id_token_hint", "")),
+        subject=_subject(client, given.get("id_token_hint", ""), claims),
         expires_at=clock.now() + LIFE,
     )
 
@@ -275,23 +282,79 @@ def _prompts(given: str) -> str:
     return " ".join(wanted)
 
 
-def _subject(client: Client, hint: str) -> uuid.UUID | None:
-    """Return the ``sub`` of the person whom the ID token ``hint`` names; None without a hint.
+def _subject(client: Client, hint: str, claims: Claims) -> uuid.UUID | None:
+    """Return the ``sub`` of the only person who may sign in; None if anybody may.
+
+    The ID token ``hint`` or the requested claim ``sub`` names the person.
 
     Raises:
-        OAuthError: ``hint`` is no ID token that this site has issued to the app.
+        OAuthError: ``hint`` is no ID token that this site has issued to the app, or it and the
+            claim name different people.
     """
-    if not hint:
-        return None
-    claims = id_tokens.hint_of(hint, client.pk)
-    if claims is None:
-        raise OAuthError("invalid_request", "The id_token_hint is not valid.")
-    return uuid.UUID(claims["sub"])
+    named = claims.get("sub", {}).get("value")
+    if hint:
+        of_hint = id_tokens.hint_of(hint, client.pk)
+        if of_hint is None or named not in {None, of_hint["sub"]}:
+            raise OAuthError("invalid_request", "The id_token_hint is not valid.")
+        named = of_hint["sub"]
+    try:
+        return None if named is None else uuid.UUID(named)
+    except (ValueError, AttributeError, TypeError):
+        raise OAuthError(
+            "invalid_request", "The value of the claim sub is not one of ours."
+        ) from None
 
 
-def _acr_values(given: str) -> str:
-    known = dict.fromkeys(value for value in given.split() if value in set(Assurance))
-    return " ".join(known)
+def _claims(text: str) -> Claims:
+    """Return the claims that the parameter ``claims`` requests, by name, with what it says of each.
+
+    The ID token and userinfo have the same claims here (OpenID Connect Core section 5.5).
+
+    Raises:
+        OAuthError: the parameter is malformed.
+    """
+    try:
+        sent = json.loads(text)
+        parts = [sent.get(place) or {} for place in ("userinfo", "id_token")]
+        return {name: dict(asked or {}) for part in parts for name, asked in part.items()}
+    except (ValueError, TypeError, AttributeError, RecursionError):
+        raise OAuthError("invalid_request", "The parameter claims is malformed.") from None
+
+
+def _scope_for(client: Client, given: Mapping[str, str], claims: Claims) -> str:
+    """Return the requested scopes, with those that grant the requested ``claims``.
+
+    People consent to scopes. Claims that ``client`` cannot have are left out, also if they are
+    essential (OpenID Connect Core section 5.5.1).
+    """
+    scope, allowed = given.get("scope", ""), client.scope.split()
+    if "openid" not in scope.split():
+        return scope
+    more = [
+        name
+        for name, granted in id_tokens.BY_SCOPE.items()
+        if name in allowed and not claims.keys().isdisjoint(granted)
+    ]
+    return " ".join([scope, *more])
+
+
+def _acr(given: Mapping[str, str], claims: Claims) -> tuple[str, bool]:
+    """Return the known values of ``acr`` that the request names, and whether one is required.
+
+    Only the requested claim ``acr`` can require one (OpenID Connect Core section 5.5.1.1).
+
+    Raises:
+        OAuthError: the required values are all unknown.
+    """
+    asked = claims.get("acr", {})
+    named = asked.get("values") or [asked[name] for name in ("value",) if name in asked]
+    wanted = named if isinstance(named, list) and named else given.get("acr_values", "").split()
+    known = list(dict.fromkeys(value for value in wanted if value in list(Assurance)))
+    is_required = bool(named) and asked.get("essential") is True
+    if is_required and not known:
+        sentence = "The acr can only be aal1 or aal2."
+        raise OAuthError("unmet_authentication_requirements", sentence)
+    return " ".join(known), is_required
 
 
 # How long a pushed request waits for the browser (RFC 9126 section 2.2).

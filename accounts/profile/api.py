@@ -39,16 +39,22 @@ from accounts.users.rights import role_of, sees_all_emails
 from accounts.users.services import OwnedQuery
 
 
-class ProfileSerializer(serializers.Serializer[Any]):
-    """The part of a profile that its owner can change."""
-
-    display_name = CanonicalField(
+def _name() -> CanonicalField:
+    return CanonicalField(
         users_forms.canonical,
         required=False,
         allow_blank=True,
         max_length=users_forms.DISPLAY_NAME_LENGTH,
         validators=[users_forms.refuse_blank],
     )
+
+
+class ProfileSerializer(serializers.Serializer[Any]):
+    """The part of a profile that its owner can change."""
+
+    display_name = _name()
+    given_name = _name()
+    family_name = _name()
     about = CanonicalField(
         users_forms.canonical,
         required=False,

@@ -103,6 +103,16 @@ class TimeZoneField(forms.CharField):
         return name
 
 
+def _name_field(label: Any, autocomplete: str) -> CanonicalField:
+    return CanonicalField(
+        label=label,
+        help_text=_("Optional. Apps that you allow to see your name get it."),
+        required=False,
+        widget=text_input(autocomplete),
+        validators=[no_longer_than(DISPLAY_NAME_LENGTH), refuse_blank],
+    )
+
+
 class ProfileForm(forms.Form):
     """The form for name, description, language and time zone."""
 
@@ -113,6 +123,8 @@ class ProfileForm(forms.Form):
         widget=text_input("nickname"),
         validators=[no_longer_than(DISPLAY_NAME_LENGTH), refuse_blank],
     )
+    given_name = _name_field(_("First name"), "given-name")
+    family_name = _name_field(_("Last name"), "family-name")
     about = CanonicalField(
         label=_("About you"),
         help_text=_("Optional. Plain text, up to 500 characters."),

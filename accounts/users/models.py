@@ -100,6 +100,13 @@ class User(AbstractBaseUser, PermissionsMixin):
     username_key = models.CharField(max_length=usernames.KEY_LENGTH, unique=True, editable=False)
     email = models.EmailField(_("email address"), max_length=emails.MAX_LENGTH, blank=True)
     display_name = models.CharField(max_length=forms.DISPLAY_NAME_LENGTH, blank=True)
+    # What apps get as ``given_name`` and ``family_name``.
+    given_name = models.CharField(
+        max_length=forms.DISPLAY_NAME_LENGTH, blank=True, default="", db_default=""
+    )
+    family_name = models.CharField(
+        max_length=forms.DISPLAY_NAME_LENGTH, blank=True, default="", db_default=""
+    )
     about = models.CharField(max_length=forms.ABOUT_LENGTH, blank=True)
     # Empty if unknown. Pages then use the language of the browser, and emails that of the site.
     language = models.CharField(max_length=10, blank=True)

@@ -1,5 +1,8 @@
 """Authorization requests, and what an app requires of people."""
 
+import json
+import uuid
+
 import pytest
 from django.contrib.auth.models import Group
 from django.core.management import call_command
@@ -383,6 +386,49 @@ def test_acr_values_ask_people_for_a_factor_only_if_they_hold_one(alice, browser
     trusting = in_a_trusted_browser(alice)
     assert "code" in result(trusting.get(address(app, acr_values="aal1 aal2")))
     assert begin(trusting, app, acr_values="phr aal2 aal1").url.startswith(REAUTHENTICATE)
+
+
+def asking(**claims):
+    """Return the parameters of a request for ``claims`` in the ID token."""
+    return {"scope": "openid", "claims": json.dumps({"id_token": claims})}
+
+
+def test_requested_claims_add_the_scopes_that_grant_them_if_the_app_may_have_these(app, browser):
+    email = {"userinfo": {"email": {"essential": True}, "phone_number": None}, "id_token": None}
+    page = begin(browser, app, scope="openid", claims=json.dumps(email))
+    assert "your email address" in page.text
+    allow(browser, page)
+    assert AuthorizationCode.objects.get().scope == "openid email"
+
+    Client.objects.update(scope="openid")
+    answer = browser.get(address(app, **asking(given_name={"essential": True})))
+    assert "code" in result(answer), "a claim that the app may not have is left out"
+    for malformed in ("[]", "{", '{"id_token": 1}', '{"id_token": {"acr": 1}}', "[" * 4000):
+        answer = browser.get(address(app, scope="openid", claims=malformed))
+        assert result(answer)["error"] == "invalid_request", malformed
+
+
+def test_an_essential_acr_and_a_sub_must_be_met(alice, browser):
+    app, nobody = first_party(), str(uuid.uuid4())
+    two = {"essential": True, "values": ["phr", "aal2"]}
+    for acr, error in (
+        *(
+            (two, "interaction_required"),
+            ({"essential": True, "value": "aal2"}, "interaction_required"),
+        ),
+        ({"essential": True, "values": ["phr"]}, "unmet_authentication_requirements"),
+        *(({"values": ["aal2"]}, ""), ({"essential": True, "values": ["aal1", "aal2"]}, "")),
+    ):
+        answer = browser.get(address(app, **asking(acr=acr), prompt="none"))
+        assert result(answer).get("error", "") == error, acr
+    assert begin(browser, app, **asking(acr=two)).url.startswith("/accounts/2fa/totp/setup/")
+
+    for sub, error in ((str(alice.pk), ""), (nobody, "login_required"), ("x", "invalid_request")):
+        answer = browser.get(address(app, **asking(sub={"value": sub}), prompt="none"))
+        assert result(answer).get("error", "") == error
+    hint = new_app(is_first_party=True).sign_in(browser_of(alice))["id_token"]
+    both = asking(sub={"value": nobody}) | {"id_token_hint": hint}
+    assert result(browser.get(address(app, **both)))["error"] == "invalid_request"
 
 
 def test_people_outside_the_group_of_an_app_are_told_so(alice, browser):

@@ -15,6 +15,7 @@ from accounts.oauth.clients.metadata import DEVICE
 from accounts.oauth.clients.models import Client, RegistrationToken
 from accounts.oauth.models import Connection
 from accounts.oauth.protocol import OAuthError
+from accounts.users.models import User
 from tests.support.api import claims_of
 from tests.support.apps import LIST, OAUTH, OPENID, WEB, document, run, the_app
 from tests.support.authorize import allow, begin, result
@@ -185,6 +186,8 @@ def test_both_documents_of_the_provider_name_the_issuer_and_urls_that_exist():
 
 def test_the_document_lists_exactly_what_the_endpoints_do(app, alice, settings):
     alice.groups.create(name="Editors")
+    User.objects.filter(pk=alice.pk).update(given_name="Alice", family_name="Liddell")
+    alice.refresh_from_db()
     given, found = app.sign_in(browser_of(alice), EVERYTHING, nonce="n"), document()
 
     assert set(claims_of(given["id_token"])) == set(found["claims_supported"])

@@ -217,11 +217,19 @@ def add_a_primary_email(user):
     [
         lambda user: profiles.rename(user, "alicia", ACTOR),
         lambda user: profiles.save(user, {"display_name": "Alicia"}, ACTOR),
+        lambda user: profiles.save(user, {"family_name": "Liddell"}, ACTOR),
         lambda user: profiles.save(user, {"language": "en"}, ACTOR),
         lambda user: profiles.save(user, {"time_zone": "Europe/Rome"}, ACTOR),
         add_a_primary_email,
     ],
-    ids=["username", "display name", "language", "time zone", "primary email address"],
+    ids=[
+        "username",
+        "display name",
+        "family name",
+        "language",
+        "time zone",
+        "primary email address",
+    ],
 )
 def test_the_claim_moves_with_what_apps_are_told(clock, alice, change):
     before = updated_at(alice)
@@ -260,7 +268,8 @@ def test_a_sign_in_and_what_apps_are_not_told_leave_the_claim(clock, alice, clie
 
 
 def test_a_claim_without_a_value_is_missing(alice):
-    User.objects.filter(pk=alice.pk).update(language="", email="")
+    User.objects.filter(pk=alice.pk).update(language="", email="", given_name="Alice")
 
+    assert told(as_now(alice), ["profile"])["given_name"] == "Alice"
     found = told(as_now(alice), ["profile", "email"]).keys()
-    assert found.isdisjoint({"locale", "email", "email_verified"})
+    assert found.isdisjoint({"locale", "email", "email_verified", "family_name"})

@@ -39,10 +39,12 @@ def test_a_saved_profile_is_recorded_once_and_changes_the_greeting(client, alice
     signed_in(alice, client)
 
     for _again in range(2):
-        answer = save(client, display_name="Alice <3", about=" two" + "\r\n" * 496 + "x ")
+        names = {"display_name": "Alice <3", "given_name": "Alice", "family_name": "Liddell"}
+        answer = save(client, **names, about=" two" + "\r\n" * 496 + "x ")
 
     alice.refresh_from_db()
     assert "Your profile was saved." in answer.text
+    assert (alice.given_name, alice.family_name) == ("Alice", "Liddell")
     assert (alice.display_name, alice.about) == ("Alice <3", "two" + "\n" * 496 + "x")
     assert "<h1>Hello, <bdi>Alice &lt;3</bdi></h1>" in client.get("/").text
     assert Activity.objects.get(kind="profile_changed"), "saving the same values is no event"
