@@ -15,7 +15,7 @@ from enum import IntEnum
 from itertools import pairwise
 from pathlib import Path
 from threading import Event
-from typing import Any
+from typing import Any, TypeGuard
 from uuid import UUID
 
 from django.conf import settings
@@ -57,6 +57,8 @@ log = logging.getLogger(__name__)
 PURPOSE = "outbox"
 # What a receipt calls the refusal of a recipient.
 REFUSED = smtplib.SMTPRecipientsRefused.__name__
+# The code with which a mail server refuses a recipient whose mailbox is full.
+MAILBOX_FULL = 552
 # How many emails are sent over one connection.
 BATCH = 20
 # How many emails a sender tries to claim, because other senders try to claim the same ones.
@@ -363,7 +365,8 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
     """Schedule the email again after a growing pause, or delete it if it cannot be delivered.
 
     A mail server may refuse everybody, because its settings are wrong. Only a recipient whom it
-    refuses again, after it has accepted emails to others, has no mailbox.
+    refuses again, after it has accepted emails to others, has no mailbox. A full mailbox, which
+    somebody else may have filled, gets the email when its owner has made room.
 
     An email that only newer nodes can read is theirs at once. This process does not try it again.
     """
@@ -372,7 +375,8 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
         if mail.refused_at is None:
             mail.refused_at = clock.now()
             mail.save(update_fields=["refused_at"])
-        is_final = _accepted(mail.refused_at).exclude(recipient=mail.recipient).exists()
+        others = _accepted(mail.refused_at).exclude(recipient=mail.recipient)
+        is_final = others.exists() and not _is_full(error)
     if is_final or clock.now() - mail.created_at > OUTBOX.life:
         log.error("Email %s can't be delivered, giving up: %s", mail.pk, type(error).__name__)
         _settle(mail, failure=type(error).__name__)
@@ -387,7 +391,13 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
     OUTBOX.put_off([mail])
 
 
-def _is_refusal(error: Exception) -> bool:
+def _is_full(refusal: smtplib.SMTPRecipientsRefused) -> bool:
+    """Return whether the mailbox is full (RFC 5321 section 4.2.3, RFC 3463 section 3.3)."""
+    answers = refusal.recipients.values()
+    return any(code == MAILBOX_FULL or b"5.2.2" in reason for code, reason in answers)
+
+
+def _is_refusal(error: Exception) -> TypeGuard[smtplib.SMTPRecipientsRefused]:
     """Return whether the mail server has permanently refused the recipient (RFC 5321, 4.2.1)."""
     return isinstance(error, smtplib.SMTPRecipientsRefused) and all(
         500 <= code < 600 for code, _reason in error.recipients.values()

@@ -280,11 +280,17 @@ def _arguments() -> tuple[list[str], dict[str, str]]:
     The last argument is the name of the database. The password is in the environment, because every
     user can read the arguments of a process.
     """
+    from psycopg.pq import Conninfo  # noqa: PLC0415 only some sites need the library
+
     arguments, env = DatabaseClient.settings_to_cmd_args_env(connection.settings_dict, [])
-    # Of several hosts, that of the site. Django leaves these options out.
+    # Django leaves most options of the URL out, also those that keep impostors of the server away.
     given = connection.settings_dict["OPTIONS"]
-    names = {"PGTARGETSESSIONATTRS": "target_session_attrs", "PGCONNECT_TIMEOUT": "connect_timeout"}
-    own = {variable: str(given[name]) for variable, name in names.items() if name in given}
+    known = [(each.keyword.decode(), each.envvar) for each in Conninfo.get_defaults()]
+    own = {
+        variable.decode(): str(given[name])
+        for name, variable in known
+        if variable and name in given
+    }
     return arguments[1:], (env or {}) | own
 
 
@@ -311,7 +317,9 @@ def _run(command: list[str], env: dict[str, str]) -> None:
         command, check=False, capture_output=True, env=os.environ | env, text=True
     )
     if done.returncode:
-        raise BackupFailed(f"{command[0]} failed: {done.stderr.strip()}")
+        # What PostgreSQL says in further lines may contain values of rows, such as hashes.
+        lines = [line for line in done.stderr.splitlines() if line.startswith(f"{command[0]}: ")]
+        raise BackupFailed(f"{command[0]} failed: {' '.join(lines)}")
 
 
 def digest_of(file: Path) -> str:

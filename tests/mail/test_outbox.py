@@ -120,6 +120,25 @@ def test_a_refused_recipient_is_given_up_only_after_the_server_has_accepted_othe
     assert [row.failure for row in services.receipts_of([ALICE])] == [services.REFUSED]
 
 
+@pytest.mark.parametrize("refusal", ["full", "over quota"])
+def test_nobody_silences_an_owner_by_filling_the_mailbox(clock, settings, refusal):
+    post()
+    with MailServer(refusal) as server:
+        settings.MAILERS = {"default": mailer(server.url)}
+        assert deliver_due() == 0
+        server.mode = "ok"
+        post(to="bob@example.org")
+        assert deliver_due() == 1
+        for _ in range(4):
+            server.mode = refusal
+            clock.advance(days=1)
+            assert deliver_due() == 0
+        assert services.longest_delay(services.delays()) == 0
+        server.mode = "ok"
+        clock.advance(hours=1)
+        assert deliver_due() == 1
+
+
 def test_no_mail_is_lost_while_the_server_refuses_everybody(clock, settings):
     emails = [f"person{n}@example.org" for n in range(5)]
     for email in emails:

@@ -6,11 +6,14 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, takewhile
 from pathlib import Path
+from types import SimpleNamespace
 
 import psycopg
 import pytest
 from django.core.management import CommandError, call_command
 
+from accounts.common.database_url import parse
+from accounts.management import backups
 from accounts.management.backups import digest_of
 from accounts.ops.measurements import BACKUP, NEVER, VERIFY, successes
 from tests.support.missing import find, missing
@@ -21,6 +24,11 @@ from tests.support.steps import make_user, sql
 
 DAY = """INSERT INTO accounts_dailycount (day, event, method, is_known, count)
     VALUES ('2026-01-01', '{}', '', true, 1)"""
+DUPLICATE = """\
+pg_restore: error: COPY failed for table "u": ERROR:  duplicate key value violates a constraint
+DETAIL:  Key (email)=(alice@example.org) already exists.
+CONTEXT:  COPY u, line 1: "alice@example.org argon2$secret"
+"""
 SCRATCH = "SELECT datname FROM pg_database WHERE datname LIKE 'verified%'"
 
 
@@ -145,6 +153,32 @@ def test_the_manifest_counts_exactly_what_the_backup_contains_while_others_write
     ((last,),) = sql(site, "SELECT count(*) FROM accounts_dailycount")
     (rows,) = [rows for table, rows in found.items() if table.endswith("accounts_dailycount")]
     assert 0 < rows < last
+
+
+def test_the_programs_of_postgresql_get_every_option_of_the_url(monkeypatch):
+    url = "postgres://u:geheim@db/x?channel_binding=require&require_auth=scram-sha-256&sslmode=require"
+    monkeypatch.setattr(backups, "connection", SimpleNamespace(settings_dict=parse(url)))
+
+    arguments, env = backups._arguments()
+
+    assert "geheim" not in " ".join(arguments)
+    assert env == {
+        "PGPASSWORD": "geheim",
+        "PGSSLMODE": "require",
+        "PGCHANNELBINDING": "require",
+        "PGREQUIREAUTH": "scram-sha-256",
+    }
+
+
+def test_a_failed_restore_tells_no_values_of_rows(tmp_path, monkeypatch):
+    program = tmp_path / "pg_restore"
+    program.write_text(f"#!/bin/sh\ncat >&2 <<'END'\n{DUPLICATE}END\nexit 1\n")
+    program.chmod(0o700)
+    monkeypatch.setenv("PATH", str(tmp_path), prepend=":")
+
+    with pytest.raises(backups.BackupFailed) as failed:
+        backups._run(["pg_restore"], {})
+    assert str(failed.value) == f"pg_restore failed: {DUPLICATE.splitlines()[0]}"
 
 
 def test_a_verification_leaves_no_database_behind_in_postgresql(postgres, tmp_path):

@@ -5,13 +5,20 @@ import threading
 from pathlib import Path
 from typing import Self
 
+REFUSALS = {
+    "recipient": "550 no such mailbox",
+    "full": "552 mailbox is full",
+    "over quota": "550 5.2.2 mailbox is full",
+}
+
 
 class MailServer:
     """A mail server whose ``mode`` may change at any time, for new connections.
 
     ``ok`` accepts every mail. ``tarpit`` accepts connections and does not answer. ``down`` greets
-    with 554. ``data`` refuses each mail after its text. ``recipient`` refuses every recipient
-    with 550. Accepted mails are also written into ``folder``, if it is set.
+    with 554. ``data`` refuses each mail after its text. ``recipient`` and the other modes in
+    ``REFUSALS`` refuse every recipient. Accepted mails are also written into ``folder``, if it is
+    set.
     """
 
     def __init__(self, mode: str = "ok", *, port: int = 0) -> None:
@@ -71,8 +78,8 @@ class MailServer:
 
             def answer(self, line: str) -> None:
                 verb = line.partition(" ")[0].upper()
-                if verb == "RCPT" and self.mode == "recipient":
-                    self.say("550 no such mailbox")
+                if verb == "RCPT" and self.mode in REFUSALS:
+                    self.say(REFUSALS[self.mode])
                 elif verb == "DATA":
                     self.say("354 go on")
                     mail = b"".join(iter(self.rfile.readline, b".\r\n")).decode()
