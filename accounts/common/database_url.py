@@ -3,7 +3,7 @@
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
-# The values of libpq's option.
+# The values of libpq's ``target_session_attrs``.
 SESSIONS = {"any", "read-write", "read-only", "primary", "standby", "prefer-standby"}
 ESCAPES = "is : / @ or % in the password written as %3A, %2F, %40 or %25?"
 

@@ -96,16 +96,8 @@ LABELS: dict[str, str | Promise] = {
 # fmt: on
 
 
-def _event(name: str) -> str:
-    return str(EVENTS[name].sentence) if name in EVENTS else name
-
-
 def _provider(issuer: str) -> str:
     return {known.issuer: known.name for known in settings.AUTHSITE.issuers}.get(issuer, issuer)
-
-
-def _scope(scope: str) -> str:
-    return scopes.in_words(scope.split())
 
 
 def _kinds(kinds: Iterable[str]) -> str:
@@ -125,15 +117,14 @@ def one_of(words: Mapping[Any, Any]) -> Callable[[Any], str]:
     return lambda value: str(words.get(value, value))
 
 
+_EVENTS = {name: event.sentence for name, event in EVENTS.items()}
 # Functions that return values in words, by column. The label of the table stands before the names
 # of columns that other tables have, too.
 VALUES: dict[str, Callable[[Any], str]] = {
-    "accounts.Activity.kind": _event,
-    "ended_by": _event,
+    **dict.fromkeys(("accounts.Activity.kind", "ended_by"), one_of(_EVENTS)),
     "proof": lambda amr: proofs.in_words(amr.split()),
     "amr": proofs.in_words,
-    "scope": _scope,
-    "staff_scope": _scope,
+    **dict.fromkeys(("scope", "staff_scope"), lambda text: scopes.in_words(text.split())),
     "issuer": _provider,
     "language": one_of(dict(settings.LANGUAGES)),
     "aaguid": one_of(NAMES),

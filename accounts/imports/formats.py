@@ -4,6 +4,7 @@ Each function takes a record and returns a person. The sources are the documents
 November 2026.
 """
 
+import json
 from collections.abc import Callable
 from typing import BinaryIO
 
@@ -148,8 +149,7 @@ def _add_fortify_factors(person: FoundPerson, record: Record, options: Options) 
         raise ValueError("--app-key decrypts them")
     add_app(person, decrypted(sealed, options.app_key))
     if codes := record.text("two_factor_recovery_codes"):
-        codes = decrypted(codes, options.app_key)
-        found = Record({"found": f'{{"codes": {codes}}}'}).record("found")
+        found = Record({"codes": json.loads(decrypted(codes, options.app_key))})
         person.recovery_codes = found.texts("codes")
 
 

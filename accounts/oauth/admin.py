@@ -143,12 +143,11 @@ class ClientAdmin(ListAdmin):
     def get_fieldsets(self, request: HttpRequest, obj: Client | None = None) -> Any:
         """Return the fields that every app of its kind needs, and the others, folded by topic."""
         kind = _kind_of(request) or ClientForm.kind
-        topics = [
-            (topic, [name for name in given["fields"] if name not in kind.fields])
-            for topic, given in FIELDSETS
-        ]
-        folded = [(topic, {"fields": names, "classes": ("collapse",)}) for topic, names in topics]
-        return [(None, {"fields": kind.fields}), *folded]
+        found: list[Any] = [(None, {"fields": kind.fields})]
+        for topic, given in FIELDSETS:
+            names = [name for name in given["fields"] if name not in kind.fields]
+            found.append((topic, {"fields": names, "classes": ("collapse",)}))
+        return found
 
     def save_model(self, request: HttpRequest, obj: Client, form: Any, change: bool) -> None:
         """Save the app. The attribute ``new_secret`` of ``obj`` holds the secret of a new app."""
@@ -221,10 +220,12 @@ class ClientAdmin(ListAdmin):
         self, request: HttpRequest, client: Client, secret: str, kind: Kind | None = None
     ) -> HttpResponse:
         """Show what the app must be told. ``kind``: that of an app that was just registered."""
-        shared = {**self.admin_site.each_context(request), "title": client.name, "opts": self.opts}
-        told = {"issuer": settings.AUTHSITE.origin, "snippet": snippet(client, secret, kind)}
-        more = {"kind": kind, "trial": trial(client) if kind else ""}
-        context = {"client": client, "secret": secret, **shared, **told, **more}
+        context = {
+            **self.admin_site.each_context(request),
+            **{"title": client.name, "opts": self.opts, "client": client, "secret": secret},
+            **{"issuer": settings.AUTHSITE.origin, "snippet": snippet(client, secret, kind)},
+            **{"kind": kind, "trial": trial(client) if kind else ""},
+        }
         return render(request, "admin/oauth/client/secret.html", context)
 
 

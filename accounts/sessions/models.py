@@ -35,7 +35,7 @@ SIGNED_OUT = 8
 def other_sid(sid: uuid.UUID) -> uuid.UUID:
     """Return the ``sid`` after the sign-out for the one before it, and the other way round.
 
-    The two differ in the version of the UUID, so that no table relates them.
+    The two differ in the version of the UUID, so no table needs to relate them.
     """
     return uuid.UUID(int=sid.int ^ (4 ^ SIGNED_OUT) << 76)
 

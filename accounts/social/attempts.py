@@ -106,9 +106,8 @@ def take(request: HttpRequest, provider: str, state: str) -> Attempt:
         raise NotBegunHere
     request.session[KEY] = {k: attempts[k] for k in attempts if k != key}
     # A newer node may have stored other fields, or another purpose.
-    fields = Attempt.__dataclass_fields__
-    known = {name: value for name, value in attempts[key].items() if name in fields}
-    is_known = known["purpose"] in list(AttemptPurpose)
-    if not codes.redeem(STATE, key, state) or not is_known:
+    fields, stored = Attempt.__dataclass_fields__, attempts[key]
+    if not codes.redeem(STATE, key, state) or stored["purpose"] not in AttemptPurpose:
         raise NotBegunHere
-    return Attempt(**{**known, "purpose": AttemptPurpose(known["purpose"])})
+    known = {name: value for name, value in stored.items() if name in fields}
+    return Attempt(**known | {"purpose": AttemptPurpose(stored["purpose"])})

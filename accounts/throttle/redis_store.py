@@ -149,10 +149,9 @@ def look_at_start() -> None:
 
 
 def problems() -> Iterator[str]:
-    """Yield a word for each way in which others, or Redis itself, may forget what was counted.
+    """Yield ``evicts`` if Redis deletes keys when its memory is full.
 
-    ``evicts``: Redis deletes keys if its memory is full. ``shared``: another program uses the same
-    database, and may delete everything.
+    Yield ``shared`` if another program, which may delete all keys, uses the same database.
     """
     memory = _client().info("memory")
     if memory.get("maxmemory") and memory.get("maxmemory_policy") != "noeviction":

@@ -16,8 +16,8 @@ from django.db.backends.postgresql import base
 from psycopg import IsolationLevel, OperationalError
 from psycopg.pq import TransactionStatus
 
-# A client gets its answer within five seconds: after the time limit of the query, and twice the
-# other one, in which the server receives the cancellation, and reports it.
+# A client gets its answer within five seconds. The second limit is for the server to receive the
+# cancellation of a query, and once more to report it.
 RESPONSE_SECONDS = 4.0
 CANCEL_SECONDS = 0.5
 REST_SECONDS = 2.0
@@ -76,7 +76,7 @@ class Connection(psycopg.Connection[Any]):
             # The query timed out, and the server may still be working on it.
             if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
                 self._cancel(gen, interval)
-            # Also if the query has succeeded: a cancelled COMMIT does, without a standby server.
+            # A COMMIT that waits for a standby server succeeds when it is cancelled.
             raise
 
     def _cancel(self, gen: Any, interval: float) -> None:

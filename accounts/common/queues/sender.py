@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 
 # To how many receivers one process sends at once, and how many rows a receiver gets in a row.
 MOST_RECEIVERS, BATCH = 32, 20
-# The seconds for all rows of a batch, without the last one.
+# The seconds after which no other row of a batch is sent.
 BATCH_SECONDS = 20.0
 # The seconds without rows to a receiver after it has failed; they double with each further failure.
 # Otherwise many receivers that hang would take the turns of all others.

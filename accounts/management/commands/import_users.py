@@ -97,7 +97,7 @@ class Command(ResultCommand):
 
 @contextmanager
 def _opened(options: dict[str, Any], parameters: Options) -> Iterator[tuple[Rows, str]]:
-    """Return a context manager with the rows, and the SHA-256 of the file and how it is read."""
+    """Return a context manager with the rows, and a SHA-256 of the file, format and columns."""
     path = Path(options["file"])
     if options["format"] == "django" and not path.exists():
         with closing(Spool()) as spool:

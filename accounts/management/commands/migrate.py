@@ -1,4 +1,4 @@
-"""``migrate``: Django's command, which one process at a time runs, and no request waits for long.
+"""``migrate``: Django's command, for one process at a time, and without long waits of requests.
 
 A statement that changes a table waits for every transaction that uses the table, and all later
 queries wait behind that statement. Therefore a migration gives up its wait after two seconds, and

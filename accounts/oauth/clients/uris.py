@@ -44,10 +44,10 @@ def may_register(uri: str, *, is_public: bool, may_be_localhost: bool = False) -
     ``may_be_localhost``: whether the host may be ``localhost``, which may resolve to another host
         (RFC 8252 section 8.3). An app with a secret may then use any loopback address.
     """
-    forms = (_WEB, *([_LOOPBACK] if is_public or may_be_localhost else []))
-    forms += (_APP,) if is_public else ()
+    forms = {_WEB: True, _LOOPBACK: is_public or may_be_localhost, _APP: is_public}
     is_named = uri.startswith("http://localhost") and not may_be_localhost
-    is_right = len(uri) <= LONGEST and any(form.fullmatch(uri) for form in forms)
+    is_form = any(form.fullmatch(uri) for form, is_allowed in forms.items() if is_allowed)
+    is_right = len(uri) <= LONGEST and is_form
     return is_right and not is_named and _has_valid_host(uri)
 
 

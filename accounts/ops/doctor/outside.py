@@ -41,7 +41,7 @@ HEADERS = {
     "Cache-Control": "no-store",
 }
 
-# No two answers have the same of both.
+# Headers with another value in each answer, unless a cache answers.
 UNIQUE = ("X-Request-ID", "Set-Cookie")
 
 
