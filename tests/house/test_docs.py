@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 from authsite import docs
+from tests.support import conformance
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -12,6 +13,7 @@ def test_the_generated_pages_are_current():
     assert (ROOT / "docs/settings.md").read_text() == docs.settings_page()
     assert (ROOT / "docs/events.md").read_text() == docs.events_page()
     assert (ROOT / "docs/data.md").read_text() == docs.data_page()
+    assert conformance.PAGE.read_text() == conformance.page(), "each module has a test"
 
 
 def test_the_generated_table_of_limits_is_current():
