@@ -292,11 +292,10 @@ def _of_failures(facts: Facts) -> Iterator[Block]:
     user, rows, name = facts.user, facts.failures, {"name": facts.user.username}
     kinds = {row.event for row in rows if not _is_over(user, row.at)}
     if kinds & {events.FACTOR_FAILED, events.FACTOR_FAILED_NEW, events.FACTOR_BLOCKED}:
-        if not _has_readable_codes(facts):
-            return
         sentence = _("The second step failed when someone last tried to sign in as %(name)s.")
         advice = _("The clock of the phone may be wrong, or somebody else knows the password.")
-        yield Block("second_step_failed", sentence % name, advice=advice)
+        if _has_readable_codes(facts):
+            yield Block("second_step_failed", sentence % name, advice=advice)
         return
     last = next((row for row in rows if row.event is events.SIGN_IN_FAILED), None)
     if last is None or _is_over(user, last.at):

@@ -265,7 +265,7 @@ def revoke_of_many(whose: Q) -> dict[uuid.UUID, int]:
 
 
 def of_lasting_apps() -> QuerySet[LoginSession]:
-    """Return the live sessions of connected apps that stay signed in without a browser."""
+    """Return the live sessions of apps that stay connected without a browser session."""
     return LoginSession.objects.filter(is_live(clock.now()), IS_APP).exclude(refresh_digest="")
 
 

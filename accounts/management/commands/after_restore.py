@@ -48,7 +48,7 @@ DAYS_TO_UNDO = 14
 NOBODY, AFFECTED, ALL = "none", "affected", "all"
 WHO_IS_TOLD = {
     NOBODY: "Nobody is notified.",
-    AFFECTED: "Owners of API keys and people with an app that stays signed in are notified: {}.",
+    AFFECTED: "Owners of API keys and people with an app that stays connected are notified: {}.",
     ALL: "Everybody with a session or an API key is notified.",
 }
 

@@ -123,16 +123,8 @@ def check(config: Config) -> Iterator[Finding]:
         return
     if health.has_left_provider(MigrationRecorder(connection).applied_migrations()):
         yield found("provider_left")
-    for check in (
-        _database,
-        _waiting_mail,
-        _secrets,
-        _keys,
-        _people,
-        _daily_job,
-        _backups,
-        *FURTHER,
-    ):
+    own = (_database, _waiting_mail, _secrets, _keys, _people, _daily_job, _backups)
+    for check in (*own, *FURTHER):
         yield from _run(check.__name__.strip("_").replace("_", " "), check, config)
 
 
