@@ -294,7 +294,7 @@ def _subject(client: Client, hint: str, claims: Claims) -> uuid.UUID | None:
     named = claims.get("sub", {}).get("value")
     if hint:
         of_hint = id_tokens.hint_of(hint, client.pk)
-        if of_hint is None or named not in {None, of_hint["sub"]}:
+        if of_hint is None or (named is not None and named != of_hint["sub"]):
             raise OAuthError("invalid_request", "The id_token_hint is not valid.")
         named = of_hint["sub"]
     try:

@@ -426,9 +426,11 @@ def test_an_essential_acr_and_a_sub_must_be_met(alice, browser):
     for sub, error in ((str(alice.pk), ""), (nobody, "login_required"), ("x", "invalid_request")):
         answer = browser.get(address(app, **asking(sub={"value": sub}), prompt="none"))
         assert result(answer).get("error", "") == error
-    hint = new_app(is_first_party=True).sign_in(browser_of(alice))["id_token"]
-    both = asking(sub={"value": nobody}) | {"id_token_hint": hint}
-    assert result(browser.get(address(app, **both)))["error"] == "invalid_request"
+    hinted = new_app(is_first_party=True)
+    hint = hinted.sign_in(browser_of(alice))["id_token"]
+    for sub, error in ((str(alice.pk), ""), *((x, "invalid_request") for x in (nobody, [], {}))):
+        both = asking(sub={"value": sub}) | {"id_token_hint": hint}
+        assert result(browser.get(address(hinted.client, **both))).get("error", "") == error
 
 
 def test_people_outside_the_group_of_an_app_are_told_so(alice, browser):
