@@ -54,7 +54,8 @@ MAILS_OLDEST = _gauge(
     ["queue"],
 )
 MAILS_REFUSED = _gauge(
-    "authsite_mails_refused", "Waiting emails whose recipients the mail server has refused."
+    "authsite_mails_refused",
+    "Waiting emails whose recipients the mail server has refused, without accepting others since.",
 )
 MAILS_LOST = _counter(
     "authsite_mails_lost",

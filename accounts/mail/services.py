@@ -237,17 +237,12 @@ def delays() -> dict[Queue, float]:
 
 
 def refused() -> QuerySet[OutgoingMail]:
-    """Return the emails that wait because the mail server has refused their recipients."""
-    return OutgoingMail.objects.filter(refused_at__isnull=False)
+    """Return the emails that wait because the mail server seems to refuse everybody.
 
-
-def is_refusing() -> bool:
-    """Return whether the mail server seems to refuse everybody.
-
-    It has refused a recipient, and has accepted no email to another one since.
+    It has refused their recipients, and has accepted no email to another one since.
     """
     others = _accepted(OuterRef("refused_at")).exclude(recipient=OuterRef("recipient"))
-    return refused().filter(~Exists(others)).exists()
+    return OutgoingMail.objects.filter(~Exists(others), refused_at__isnull=False)
 
 
 def _accepted(since: object) -> QuerySet[MailReceipt]:
@@ -374,7 +369,8 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
     if _is_refusal(error):
         if mail.refused_at is None:
             mail.refused_at = clock.now()
-            mail.save(update_fields=["refused_at"])
+            # The account may have been deleted meanwhile, and the email with it.
+            OutgoingMail.objects.filter(pk=mail.pk).update(refused_at=mail.refused_at)
         others = _accepted(mail.refused_at).exclude(recipient=mail.recipient)
         is_final = others.exists() and not _is_full(error)
     if is_final or clock.now() - mail.created_at > OUTBOX.life:

@@ -117,7 +117,7 @@ def _mail() -> str:
     found = mail.delays()
     for queue, seconds in found.items():
         metrics.MAILS_OLDEST.labels(queue.name.lower()).set(seconds)
-    if mail.is_refusing():
+    if mail.refused().exists():
         return DEGRADED
     return LATE if mail.longest_delay(found) > MAIL_LATE_SECONDS else OK
 
