@@ -60,7 +60,8 @@ def _read(given: dict[str, str]) -> Request:
     """Return the client, its session and the URI to return to, if ``id_token_hint`` is valid.
 
     Return an empty dictionary otherwise, and if the client is disabled or its host was removed from
-    the settings. The URI is left out unless the client has registered it.
+    the settings. The URI is left out unless the client has registered it. Then the session is left
+    out, too: a request that is partly wrong signs nobody out without asking.
     """
     hint = id_tokens.hint_of(given.get("id_token_hint", ""), given.get("client_id", ""))
     rows = Client.objects.filter(disabled_at=None)
@@ -71,6 +72,8 @@ def _read(given: dict[str, str]) -> Request:
     asked = {"client": client.pk, "sid": hint.get("sid", "")}
     if uri in client.logout_uris and len(state) <= LONGEST_STATE:
         asked |= {"uri": uri, "state": state}
+    elif uri:
+        asked["sid"] = ""
     return asked
 
 

@@ -48,7 +48,7 @@ BASIC = {
     "oidcc-ensure-request-without-nonce-succeeds-for-code-flow": (
         "failed: a request with neither PKCE nor `nonce` is refused (RFC 9700 section 2.1.1)"
     ),
-    "oidcc-scope-profile": f"{WARNING}profiles have no birthdate, gender, picture or website",
+    "oidcc-scope-profile": f"{WARNING}profiles have no nickname, birthdate, gender or website",
     "oidcc-scope-email": f"{WARNING}the email address is in the ID token, too",
     "oidcc-scope-address": "skipped: the scope is not offered",
     "oidcc-scope-phone": "skipped: the scope is not offered",
@@ -76,7 +76,7 @@ BASIC = {
     "oidcc-unsigned-request-object-supported-correctly-or-rejected-as-unsupported": (
         "skipped: request objects are not supported"
     ),
-    "oidcc-claims-essential": f"{WARNING}the `claims` parameter is not supported",
+    "oidcc-claims-essential": f"{WARNING}the name is in the ID token, too",
     "oidcc-ensure-request-object-with-redirect-uri": PASSED,
     "oidcc-refresh-token": PASSED,
     "oidcc-ensure-request-with-valid-pkce-succeeds": PASSED,
@@ -86,6 +86,29 @@ PLANS: dict[str, dict[str, str]] = {
     "Config OP": {"oidcc-discovery-endpoint-verification": PASSED},
     "Basic OP": BASIC,
     "Form Post OP": BASIC,
+    "RP-Initiated OP": dict.fromkeys(
+        (
+            "oidcc-rp-initiated-logout-discovery-endpoint-verification",
+            "oidcc-rp-initiated-logout",
+            "oidcc-rp-initiated-logout-bad-post-logout-redirect-uri",
+            "oidcc-rp-initiated-logout-modified-id-token-hint",
+            "oidcc-rp-initiated-logout-no-id-token-hint",
+            "oidcc-rp-initiated-logout-no-params",
+            "oidcc-rp-initiated-logout-no-post-logout-redirect-uri",
+            "oidcc-rp-initiated-logout-no-state",
+            "oidcc-rp-initiated-logout-only-state",
+            "oidcc-rp-initiated-logout-query-added-to-post-logout-redirect-uri",
+            "oidcc-rp-initiated-logout-bad-id-token-hint",
+        ),
+        PASSED,
+    ),
+    "Back-Channel OP": dict.fromkeys(
+        (
+            "oidcc-backchannel-logout-discovery-endpoint-verification",
+            "oidcc-backchannel-rp-initiated-logout",
+        ),
+        PASSED,
+    ),
 }
 
 
