@@ -347,7 +347,7 @@ def _acr(given: Mapping[str, str], claims: Claims) -> tuple[str, bool]:
         OAuthError: the required values are all unknown.
     """
     asked = claims.get("acr", {})
-    named = asked.get("values") or [asked[name] for name in ("value",) if name in asked]
+    named = asked.get("values") or ([asked["value"]] if "value" in asked else [])
     wanted = named if isinstance(named, list) and named else given.get("acr_values", "").split()
     known = list(dict.fromkeys(value for value in wanted if value in list(Assurance)))
     is_required = bool(named) and asked.get("essential") is True

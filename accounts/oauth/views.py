@@ -61,17 +61,18 @@ def send_back(
     state = {"state": asked.state} if asked.state else {}
     values = result | state | {"iss": settings.AUTHSITE.origin}
     if asked.response_mode == requests.FORM_POST:
-        response = _show(
-            request,
-            page="form_post",
-            client=asked.client,
-            url=asked.redirect_uri,
-            values=values,
-            host=uris.host_of(asked.redirect_uri),
-        )
-        return csp_override(POSTING_CSP)(lambda _request: response)(request)
+        return _post_back(request, asked, values)
     target = with_query(asked.redirect_uri, values)
     return lead_back(request, asked.client, target) if follows_form else redirect_to_app(target)
+
+
+@csp_override(POSTING_CSP)
+def _post_back(
+    request: HttpRequest, asked: AuthorizationRequest, values: dict[str, str]
+) -> HttpResponse:
+    client, uri = asked.client, asked.redirect_uri
+    context = {"client": client, "url": uri, "host": uris.host_of(uri), "values": values}
+    return render(request, "accounts/oauth/form_post.html", context)
 
 
 def with_query(uri: str, values: dict[str, str]) -> str:

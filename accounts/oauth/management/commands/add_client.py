@@ -136,7 +136,7 @@ def _find_app(client_id: str) -> Client | None:
 
 
 def _update(client: Client, fields: dict[str, Any]) -> str:
-    """Change the ``fields`` of ``client`` that differ; return no secret.
+    """Change the ``fields`` of ``client`` that differ. Return "", because the secret stays.
 
     Raises:
         ValidationError, CommandError: a field is not allowed, or cannot change.
@@ -159,8 +159,7 @@ def _fields(**options: Any) -> dict[str, Any]:
     group, profile = options["group"], options["profile"]
     if profile and (options["no_pkce"] or not (options["jwks"] or options["jwks_uri"])):
         raise CommandError("This profile needs PKCE, and the option --jwks or --jwks-uri.")
-    defaults = {"id_token_algorithm": "", "rotates_refresh": True}
-    return defaults | {
+    return {
         "name": options["name"],
         "redirect_uris": options["redirect_uri"],
         "logout_uris": options["post_logout_uri"],
@@ -184,7 +183,7 @@ def _fields(**options: Any) -> dict[str, Any]:
         "jwks_uri_is_private": options["jwks_uri_private"]
         or uris.names_private_host(options["jwks_uri"]),
         "jwks": _read(options["jwks"]) if options["jwks"] else None,
-        **PROFILES.get(profile, {}),
+        **{"id_token_algorithm": "", "rotates_refresh": True, **PROFILES.get(profile, {})},
     }
 
 
