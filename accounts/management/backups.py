@@ -13,7 +13,9 @@ import sqlite3
 import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from datetime import timedelta
 from hashlib import file_digest
+from itertools import chain
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -33,6 +35,9 @@ log = logging.getLogger(__name__)
 NAME = re.compile(r"authsite-\d{8}-\d{6}\.(sqlite3|dump)")
 # The database into which a backup of PostgreSQL is restored.
 SCRATCH, LONGEST_NAME = "verified_backup_of_{}", 63
+# The names of unfinished backups and of the folders of verifications, and the age at which the
+# command must have been killed.
+UNFINISHED, ABANDONED = ("authsite-*.part*", "authsite-scratch-*"), timedelta(days=1)
 # How many differences the message about a failed verification names.
 NAMED = 5
 TABLES = {
@@ -109,6 +114,7 @@ def drop_old(made: Path, keep: int) -> list[Path]:
     """Delete old backups in the folder of ``made``, which was just made; return them.
 
     This keeps the newest ``keep`` backups, and the newest one that has passed its verification.
+    It also deletes the copies of the database that killed commands have left.
     """
     files = _backups_in(made.parent)
     verified = next((file for file in files if _is_verified(file)), made)
@@ -116,7 +122,17 @@ def drop_old(made: Path, keep: int) -> list[Path]:
     for file in old:
         for part in (file, deletions_beside(file), manifest_beside(file)):
             part.unlink(missing_ok=True)
-    return old
+    return old + _drop_abandoned(made.parent)
+
+
+def _drop_abandoned(folder: Path) -> list[Path]:
+    """Delete what no running command can have written into ``folder``; return the paths."""
+    since = (clock.now() - ABANDONED).timestamp()
+    found = chain.from_iterable(map(folder.glob, UNFINISHED))
+    left = [path for path in found if path.stat().st_mtime < since]
+    for path in left:
+        shutil.rmtree(path) if path.is_dir() else path.unlink()
+    return left
 
 
 def deletions_beside(file: Path) -> Path:

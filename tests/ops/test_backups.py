@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count, takewhile
@@ -131,6 +132,27 @@ def site(request, tmp_path):
     site = Site(data_dir=tmp_path, **database(request, request.param))
     site.make_database()
     return site
+
+
+@pytest.mark.django_db
+def test_copies_of_the_database_that_killed_commands_have_left_are_deleted_after_a_day(made, clock):
+    folder = made.parent
+    scratch = folder / "authsite-scratch-x"
+    scratch.mkdir()
+    running, *left = (folder / f"authsite-2026010{n}-000000.dump.part" for n in range(3))
+    for file in (running, *left, scratch / "copy"):
+        file.touch()
+    clock.advance(days=1)
+    now = clock.now().timestamp()
+    os.utime(running, (now - 60, now - 60))
+    for path in (*left, scratch):
+        os.utime(path, (now - 90_000, now - 90_000))
+
+    deleted = backup(folder, "--keep", "1")["deleted"]
+
+    assert set(deleted) == {str(path) for path in (made, *left, scratch)}
+    assert running.exists()
+    assert not any(path.exists() for path in (*left, scratch))
 
 
 def test_the_manifest_counts_exactly_what_the_backup_contains_while_others_write(site):
