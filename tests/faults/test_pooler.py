@@ -9,6 +9,7 @@ import pytest
 
 from tests.support import dumps
 from tests.support.api import call, get_tokens, renew
+from tests.support.outages import READY
 from tests.support.process import LATER_SECONDS, slack, within
 from tests.support.services import PgBouncer
 from tests.support.site import CHEAP_HASHES, Site, together
@@ -37,7 +38,6 @@ SELECT id, now(), 'signed_in', i, '127.0.0.1', '', '', 'pwd', NULL, '', '', ''
 FROM accounts_user, generate_series(1, {EVENTS}) i WHERE username = 'erin'
 """
 DATA = "/accounts/data/"
-READY = "/health/ready"
 
 
 @pytest.fixture(scope="module")

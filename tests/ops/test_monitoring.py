@@ -13,7 +13,7 @@ from accounts.mail import services as mail
 from accounts.mail.message import Message
 from accounts.ops import health, measurements
 from accounts.tokens import keyring
-from tests.support.api import call
+from tests.support.api import call, get_tokens
 from tests.support.process import LATER_SECONDS, slack, within
 from tests.support.signin import set_up
 from tests.support.site import Site, together
@@ -118,9 +118,7 @@ def test_metrics_show_sessions_queues_the_daily_job_and_connections(postgres):
             client = site.client()
             join(site, client, name)
         assert client.post("/accounts/logout/", {}).status == 302
-        assert (
-            call("token/", {"username": "bob", "password": PASSWORD}, client=client).status == 200
-        )
+        assert get_tokens("bob", client).status == 200
         site.manage("prune")
         name = site.env["DATABASE_URL"].rpartition("/")[2]
         with psycopg.connect(postgres.url(name), autocommit=True) as limit:

@@ -5,13 +5,13 @@ import pytest
 
 from tests.support import dumps
 from tests.support.nodes import POSTGRES_PROVED, database
+from tests.support.outages import READY
 from tests.support.process import LATER_SECONDS, within
 from tests.support.site import Site, together
 from tests.support.steps import CONFIRM, code_in, sign_up, sql
 
 # Changed by a migration after 1.0.0.
 TABLE = "accounts_pendingsignup"
-READY = "/health/ready"
 
 
 @pytest.mark.parametrize("engine", POSTGRES_PROVED)
