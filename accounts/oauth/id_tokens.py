@@ -53,9 +53,14 @@ TYPE = "JWT"
 
 
 def algorithm(client: Client | None = None) -> str:
-    """Return the algorithm that signs the ID tokens for ``client``, or usually signs ID tokens."""
+    """Return the algorithm that signs the ID tokens for ``client``, or usually signs ID tokens.
+
+    If this site uses the algorithm of ``client`` no more, it has no key for it, and the usual one
+    signs.
+    """
     own = client.id_token_algorithm if client else ""
-    return own or str(settings.AUTHSITE.id_token_algorithm)
+    is_used = own and own in keyring.algorithms()
+    return own if is_used else str(settings.AUTHSITE.id_token_algorithm)
 
 
 SIGNED = Further(algorithm, is_needed=Client.objects.exists)

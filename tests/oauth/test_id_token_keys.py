@@ -14,6 +14,7 @@ from accounts.tokens.models import SigningKey
 from tests.support.apps import WEB
 from tests.support.authorize import address, result
 from tests.support.oauth_client import browser_of, new_app
+from tests.support.signin import set_up
 from tests.support.signing import published
 from tests.support.steps import make_user, sign_in
 
@@ -73,6 +74,19 @@ def test_no_app_refuses_an_id_token_while_two_processes_replace_their_keys(clock
             assert minute < 7 or kid in copies[0]
             used.add(kid)
     assert len(used) == 2
+
+
+def test_an_app_gets_the_usual_algorithm_when_the_site_uses_its_own_no_more(clock, settings):
+    """Otherwise the missing key would also stop the logout notices to other apps."""
+    bank = new_app("Bank", id_token_algorithm="ES256")
+    set_up(settings, token_algorithm="EdDSA")
+    for _hour in range(9):
+        clock.advance(hours=1)
+        keyring.signer()
+        keyring.prune()
+        keyring.forget()
+    token = bank.sign_in(browser_of(make_user("alice")), "openid")["id_token"]
+    assert jwt.get_unverified_header(token)["alg"] == "RS256"
 
 
 def test_hints_of_a_session_of_thirty_days_outlive_their_key(clock):

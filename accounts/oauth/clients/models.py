@@ -63,7 +63,8 @@ class Client(models.Model):
         a ``nonce`` (RFC 9700 section 2.1.1).
     ``requires_par``: whether it must push its requests (RFC 9126).
     ``requires_dpop``: whether its tokens must be bound to a key (RFC 9449).
-    ``id_token_algorithm``: the algorithm of its ID tokens; empty for ``ID_TOKEN_ALGORITHM``.
+    ``id_token_algorithm``: the algorithm of its ID tokens, while this site uses it; otherwise, and
+        if it is empty, ``ID_TOKEN_ALGORITHM``.
     ``renews_id_token``: whether a refresh gives it an ID token, too.
     ``rotates_refresh``: whether a refresh gives it a new refresh token. Only an app whose tokens
         are bound to a key may keep the same one.
