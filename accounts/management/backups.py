@@ -103,7 +103,7 @@ def verify(path: Path) -> tuple[Path, Counts]:
         counts = _restored_sqlite(file) if file.suffix == ".sqlite3" else _restored_postgresql(file)
         _compare(manifest["tables"], counts)
         _write_manifest(file, manifest | {"verified_at": clock.now().isoformat()})
-    except (BackupFailed, OSError, sqlite3.Error) as error:
+    except (BackupFailed, OSError, sqlite3.Error, DatabaseError) as error:
         _note(measurements.failed, measurements.VERIFY)
         raise BackupFailed(f"The verification failed: {error}") from None
     _note(measurements.succeeded, measurements.VERIFY)
@@ -173,7 +173,8 @@ def _manifest(file: Path) -> dict[str, Any]:
     path = manifest_beside(file)
     try:
         found: dict[str, Any] = json.loads(path.read_text())
-        return {name: found[name] for name in ("sha256", "verified_at", "tables")}
+        digest, verified_at, tables = (found[n] for n in ("sha256", "verified_at", "tables"))
+        return {"sha256": digest, "verified_at": verified_at, "tables": dict(tables)}
     except FileNotFoundError:
         raise BackupFailed(f"{path} is missing: it says what the backup contains.") from None
     except (ValueError, TypeError, KeyError):

@@ -2,7 +2,6 @@
 
 import base64
 import json
-import smtplib
 import struct
 from datetime import timedelta
 from email import policy
@@ -139,19 +138,6 @@ def test_nobody_silences_an_owner_by_filling_the_mailbox(clock, settings, refusa
         server.mode = "ok"
         clock.advance(hours=1)
         assert deliver_due() == 1
-
-
-def test_a_refused_mail_that_was_deleted_while_it_was_sent_delays_no_other(monkeypatch):
-    def refuse(_backend, _messages):
-        OutgoingMail.objects.all().delete()
-        raise smtplib.SMTPRecipientsRefused({ALICE: (550, b"no such mailbox")})
-
-    post()
-    with monkeypatch.context() as refusing:
-        refusing.setattr("django.core.mail.backends.locmem.EmailBackend.send_messages", refuse)
-        assert deliver_due() == 0
-    post()
-    assert deliver_due() == 1
 
 
 def test_no_mail_is_lost_while_the_server_refuses_everybody(clock, settings):

@@ -83,6 +83,7 @@ HARM = {
     lambda file: change(file, tables={}): "accounts_activity: no table recorded, 0 found",
     lambda file: manifest(file).unlink(): "is missing: it says what the backup contains",
     lambda file: manifest(file).write_text("[]"): "is damaged",
+    lambda file: change(file, tables=7): "is damaged",
     lambda file: file.unlink(): "There is no backup in",
 }
 
