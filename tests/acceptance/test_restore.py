@@ -202,10 +202,7 @@ def test_after_restore_asks_for_the_log_of_deletions(tmp_path, settings):
 
 
 # Numbers that are read as an id, and as the text that makes a row unique.
-IDS = {
-    "sqlite": "printf('%032x', {})",
-    "postgres": "lpad(to_hex({}), 32, '0')::uuid",
-}
+IDS = {"sqlite": "printf('%032x', {})", "postgres": "lpad(to_hex({}), 32, '0')::uuid"}
 PEOPLE, SESSIONS = 300_000, 1_000_000
 
 

@@ -172,11 +172,7 @@ def test_strangers_do_not_learn_that_an_account_will_be_deleted(alice):
     make_user("bob")
     deletion.request(alice, Actor())
 
-    for path, data in (
-        ("/accounts/login/", {"password": WRONG}),
-        (RESET, {}),
-        (CODE, {}),
-    ):
+    for path, data in (("/accounts/login/", {"password": WRONG}), (RESET, {}), (CODE, {})):
         answers = [Client().post(path, {"login": name, **data}) for name in ("alice", "bob")]
         assert answers[0].status_code == answers[1].status_code, path
         assert answers[0].get("Location") == answers[1].get("Location"), path

@@ -202,10 +202,7 @@ PERSONAS = {
     ),
     "fresh cookie": Persona(cookie, every(ALL, WHOLE | CODES, (WHOLE | DESK) - DELETION), QUIET),
     "unlocked laptop": Persona(
-        laptop,
-        every(ALL | RESET | WAIT, READS | WAIT, READS | LOCKS),
-        QUIET,
-        is_brief=True,
+        laptop, every(ALL | RESET | WAIT, READS | WAIT, READS | LOCKS), QUIET, is_brief=True
     ),
     "phone": Persona(
         lambda scene: Holder(scene, seeds=[scene.seed]),

@@ -34,10 +34,7 @@ from tests.support.disputes import (
     sets_password,
     text_of,
 )
-from tests.support.second_factor import (
-    enrolled,
-    set_up_authenticator,
-)
+from tests.support.second_factor import enrolled, set_up_authenticator
 from tests.support.signin import signed_in
 from tests.support.steps import PASSWORD, is_signed_in, make_user, outbox, path_of, sign_in
 

@@ -8,16 +8,7 @@ from accounts.common.proofs import Method, Proof
 from accounts.recovery import locks
 from accounts.recovery import services as recovery
 from accounts.users import services as users
-from tests.support.disputes import (
-    MINE,
-    REVIEW,
-    THIEFS,
-    alice,
-    lock,
-    lock_link,
-    opens,
-    reset_link,
-)
+from tests.support.disputes import MINE, REVIEW, THIEFS, alice, lock, lock_link, opens, reset_link
 from tests.support.second_factor import enrolled, unused_code
 from tests.support.signin import signed_in
 from tests.support.steps import LOGIN, PASSWORD, make_user, sign_in
