@@ -456,6 +456,8 @@ def test_locking_again_does_not_end_the_owners_waiting_period(home, clock):
     assert asks_to_wait(Client(), reset_link())
 
     lock_down(alice(), Actor())
+    factor = Proof.now(Method.TOTP, Authenticator.objects.get().persistent_id)
+    assert not recovery.cancel(alice(), factor, actor=Actor()), "nor does a factor alone"
 
     clock.advance(hours=73)
     assert sets_password(Client(), reset_link())
