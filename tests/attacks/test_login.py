@@ -176,6 +176,9 @@ def test_successful_sign_ins_are_limited_and_do_not_block_neighbours(clock):
     assert statuses(networks[4]) == [429] * (n + 1)
     assert sign_in(networks[0], "bob").status_code == 302
     assert sign_in(at("10.9.0.1"), "alice").status_code == 302
+    again = {"password": PASSWORD}
+    hers = [networks[0].post("/accounts/reauthenticate/", again) for _ in range(n + 1)]
+    assert [answer.status_code for answer in hers] == [302] * n + [429], "and so in a session"
 
 
 def test_neighbours_cannot_block_the_sign_in_or_reauthentication_of_a_known_browser(clock):

@@ -3,6 +3,8 @@
 import pytest
 from django.test import Client
 
+from accounts.common.issuers import ISSUERS
+from accounts.signin import policy
 from accounts.users.models import Identity, User
 from tests.support.disputes import NEW, REVIEW, asks_to_wait, lock, reset_link, sets_password
 from tests.support.openid_provider import OpenIDProvider, Person
@@ -69,3 +71,12 @@ def test_after_a_lockdown_a_provider_signs_in_only_once_the_review_has_kept_it(
     assert round_trip(back, op).url == "/"
     assert is_signed_in(back)
     assert Identity.objects.get() == mine
+
+
+def test_a_person_reauthenticates_at_a_connected_provider_that_says_when(op, settings, alice):
+    configured(settings, op.setting(), github_client_id="x", github_client_secret="x")
+    alice.set_unusable_password()
+
+    for issuer, accepted in ((ISSUERS["github"], "github"), (op.issuer, "oidc/acme")):
+        Identity.objects.create(user=alice, issuer=issuer, subject="1")
+        assert [row.key for row in policy.provers(alice)] == [accepted]
