@@ -304,6 +304,7 @@ def test_a_command_takes_the_sector_from_the_redirect_uris(words, sector):
         ["Wiki", "--redirect-uri", WEB, "--jwks", __file__],
         ["Wiki", "--redirect-uri", WEB, "--jwks", "/nowhere"],
         ["Wiki", "--redirect-uri", WEB, "https://www.example.org/", "--pairwise"],
+        ["Wiki", "--redirect-uri", WEB, "--pairwise", "--sector", "example.org:8443"],
     ],
 )
 def test_a_command_refuses_what_the_form_refuses(arguments):

@@ -103,6 +103,8 @@ def test_disconnecting_ends_the_sessions_and_codes_of_this_person_and_app_only(a
     assert not connections.disconnect(alice, "mallory", Actor())
     rows = Activity.objects.filter(kind="app_disconnected")
     assert [(row.user, row.detail) for row in rows] == [(alice, "Paperless")]
+    sessions.revoke(browser)
+    assert LoginSession.objects.get(pk=ended[0].pk).ended_by == "app_disconnected", "the first end"
 
 
 def test_a_lock_and_a_deactivation_forget_apps_and_a_new_password_signs_them_out(alice, paperless):
