@@ -106,8 +106,9 @@ def test_hints_of_a_session_of_thirty_days_outlive_their_key(clock):
     assert key.get().private == ""
     asked = address(app.client, id_token_hint=hint, prompt="none")
     assert "code" in result(here.get(asked))
-    here.get("/oauth/logout", {"id_token_hint": hint, "post_logout_redirect_uri": bye})
-    assert here.get("/oauth/logout")["Location"] == bye
+    request = {"id_token_hint": hint, "post_logout_redirect_uri": bye}
+    stored = here.get("/oauth/logout", request)["Location"]
+    assert here.get(stored)["Location"] == bye
     assert here.get("/").status_code == 302
     # No session from the time of the key lives now.
     keyring.prune()
