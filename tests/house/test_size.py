@@ -2,11 +2,11 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 35_000
-MOST_FILES = 375
+MOST_LINES = 33_400
+MOST_FILES = 356
 LARGEST_PACKAGE = 3_000
 # Lines of tests for each line of code.
-MOST_TESTS = 1.26
+MOST_TESTS = 1.28
 
 
 def test_the_tree_does_not_grow():
