@@ -162,8 +162,8 @@ def token(request: HttpRequest, sent: dict[str, str]) -> HttpResponse:
 def _by_code(client: Client, sent: dict[str, str], info: ClientInfo, proof: DpopProof) -> Answer:
     """Exchange a code (RFC 6749 section 4.1.3, RFC 7636 section 4.5)."""
     code, redirect_uri = (required(sent, name) for name in ("code", "redirect_uri"))
-    if client.requires_pkce:
-        required(sent, "code_verifier")
+    if client.requires_pkce and "code_verifier" not in sent:
+        raise OAuthError("invalid_grant", "The parameter code_verifier is missing.")
     challenge = codes.code_challenge_of(sent.get("code_verifier", ""))
     held = codes.get(code, client, redirect_uri, challenge)
     return _redeemed(held, sent, info, proof)

@@ -68,7 +68,7 @@ def test_only_the_app_that_got_the_code_can_redeem_it_or_end_what_it_gave(app, b
 @pytest.mark.parametrize(
     "form, error",
     [
-        ({"code_verifier": ""}, "invalid_request"),
+        ({"code_verifier": ""}, "invalid_grant"),
         ({"code_verifier": "b" * 43}, "invalid_grant"),
         ({"redirect_uri": f"{WEB}/"}, "invalid_grant"),
         ({"redirect_uri": ""}, "invalid_request"),
@@ -95,7 +95,7 @@ def test_a_code_without_a_challenge_cannot_be_redeemed_with_or_without_a_verifie
     stored = AuthorizationCode.objects.get()
 
     assert app.redeem(code).error == "invalid_grant"
-    assert app.redeem(code, code_verifier="").error == "invalid_request"
+    assert app.redeem(code, code_verifier="").error == "invalid_grant"
     other = app.code(browser)
     challenge = AuthorizationCode.objects.exclude(pk=stored.pk).get().code_challenge
     assert app.redeem(other, code_verifier=challenge).error == "invalid_grant"
@@ -113,7 +113,7 @@ def test_a_challenge_that_was_removed_from_a_request_or_a_verifier_is_noticed(br
     plain = app.code(browser, code_challenge="")
     assert new_app("Wiki", requires_pkce=False).redeem(plain, code_verifier="").status == 400
     set_client(app, requires_pkce=True)
-    assert app.redeem(plain, code_verifier="").error == "invalid_request"
+    assert app.redeem(plain, code_verifier="").error == "invalid_grant"
     assert apps_sessions() == 0
     set_client(app, requires_pkce=False)
     first = app.redeem(plain, code_verifier="")

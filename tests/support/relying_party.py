@@ -79,7 +79,7 @@ class RelyingParty:
 
     def visit(self, answer: Any) -> Any:
         """Do what a person does at each page, until the browser is sent to the app or stays."""
-        while True:
+        for _page in range(12):
             place = target(answer)
             if place.startswith("/"):
                 answer = self.browser.get(place)
@@ -93,6 +93,7 @@ class RelyingParty:
             else:
                 return answer
             self.pages.append(here.path)
+        raise AssertionError("The pages lead in a circle.")
 
     def callback(self, answer: Any, asked: dict[str, str]) -> dict[str, str]:
         """Return the parameters that the app gets, and check those of every answer."""
