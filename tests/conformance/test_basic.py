@@ -5,9 +5,10 @@ import pytest
 from tests.support.apps import WEB
 from tests.support.authorize import CHALLENGE, target
 from tests.support.conformance import module, modules
+from tests.support.dpop import USERINFO
 from tests.support.forgeries import join, unsigned
 from tests.support.oauth_client import new_app
-from tests.support.relying_party import REAUTHENTICATE, USERINFO, RelyingParty
+from tests.support.relying_party import REAUTHENTICATE, RelyingParty
 from tests.support.steps import LOGIN
 
 pytestmark = pytest.mark.proof

@@ -17,6 +17,7 @@ PASSED = "passed"
 # What begins a result that a test does not show.
 NO_TEST = "not applicable: "
 WARNING = "warning: "
+BANKING = f"{NO_TEST}the module is for another profile than plain FAPI"
 STATIC = f"{NO_TEST}the app is registered before the plan runs"
 
 HEAD = """\
@@ -34,6 +35,8 @@ make its checks. This is no certification, which the foundation grants for a run
 - *warning*: the suite warns, and grants the certification all the same.
 - *skipped*: the suite finds in the metadata or in an error that an optional feature is missing.
 - *not applicable*: the suite does not run the module for these apps.
+
+The checks of TLS are left out: the site does not terminate it alone ([operating.md](operating.md)).
 
 """
 
@@ -81,6 +84,71 @@ BASIC = {
     "oidcc-refresh-token": PASSED,
     "oidcc-ensure-request-with-valid-pkce-succeeds": PASSED,
 }
+FAPI_PREFIX = "fapi2-security-profile-final-"
+FAPI = {
+    "discovery-end-point-verification": PASSED,
+    "happy-flow": PASSED,
+    "user-rejects-authentication": PASSED,
+    "ensure-authorization-request-without-state-success": PASSED,
+    "ensure-authorization-request-without-nonce-success": PASSED,
+    "ensure-authorization-request-with-64-char-nonce-success": PASSED,
+    "ensure-other-scope-order-succeeds": PASSED,
+    "test-claims-parameter-identity-claims": PASSED,
+    "access-token-type-header-case-sensitivity": PASSED,
+    "check-dpop-proof-nbf-exp": PASSED,
+    "ensure-dpopproof-with-iat-10seconds-before-succeeds": PASSED,
+    "ensure-dpopproof-with-iat-10seconds-after-succeeds": PASSED,
+    "ensure-mismatched-dpop-jkt-fails": PASSED,
+    "ensure-token-endpoint-fails-with-mismatched-dpop-proof-jkt": PASSED,
+    "ensure-token-endpoint-fails-with-mismatched-dpop-jkt": PASSED,
+    "ensure-dpopproof-at-par-endpoint-binding-success": PASSED,
+    "ensure-dpop-auth-code-binding-success": PASSED,
+    "ensure-different-nonce-inside-and-outside-request-object": PASSED,
+    "ensure-different-state-inside-and-outside-request-object": PASSED,
+    "ensure-authorization-request-with-long-nonce": PASSED,
+    "ensure-authorization-request-with-long-state": PASSED,
+    "state-only-outside-request-object-not-used": PASSED,
+    "ensure-request-object-without-redirect-uri-fails": PASSED,
+    "ensure-registered-redirect-uri": BANKING,
+    "plain-fapi-tolerate-unregistered-redirect-uri": PASSED,
+    "ensure-unsigned-authorization-request-without-using-par-fails": PASSED,
+    "ensure-redirect-uri-in-authorization-request": PASSED,
+    "ensure-response-type-code-idtoken-fails": PASSED,
+    "australia-connectid-ensure-invalid-purpose-fails": BANKING,
+    "ensure-response-type-token-fails": PASSED,
+    "ensure-client-id-in-token-endpoint": PASSED,
+    "ensure-holder-of-key-required": PASSED,
+    "ensure-authorization-code-is-bound-to-client": PASSED,
+    "attempt-reuse-authorization-code-after-one-second": PASSED,
+    "ensure-token-endpoint-fails-with-expired-auth-code": PASSED,
+    "ensure-signed-client-assertion-with-RS256-fails": f"{NO_TEST}the app has no RSA key",
+    "ensure-client-assertion-in-token-endpoint": PASSED,
+    "ensure-client-assertion-with-exp-is-5-minutes-in-past-fails": PASSED,
+    "ensure-client-assertion-with-wrong-aud-fails": PASSED,
+    "ensure-client-assertion-with-no-sub-fails": PASSED,
+    "dpop-negative-tests": PASSED,
+    "refresh-token": PASSED,
+    "ensure-server-handles-non-matching-intent-id": BANKING,
+    "test-essential-acr-sca-claim": BANKING,
+    "brazil-ensure-bad-payment-signature-fails": BANKING,
+    "australia-connectid-test-claims-parameter-idtoken-identity-claims": BANKING,
+    "par-ensure-reused-request-uri-prior-to-auth-completion-succeeds": PASSED,
+    "par-attempt-reuse-request_uri": PASSED,
+    "par-attempt-to-use-expired-request_uri": PASSED,
+    "par-ensure-jwt-client-assertions-nbf-8-seconds-in-the-future-is-accepted": PASSED,
+    "par-ensure-jwt-client-assertions-nbf-over-60-seconds-in-the-future-fails": PASSED,
+    "par-attempt-to-use-request_uri-for-different-client": PASSED,
+    "par-authorization-request-containing-request_uri-form-param": PASSED,
+    "par-attempt-invalid-http-method": PASSED,
+    "par-ensure-pkce-required": PASSED,
+    "ensure-pkce-code-verifier-required": PASSED,
+    "incorrect-pkce-code-verifier-rejected": PASSED,
+    "par-plain-pkce-rejected": PASSED,
+    "par-without-duplicate-parameters": PASSED,
+    "par-test-array-as-audience-fails": PASSED,
+    "par-test-par-endpoint-url-as-audience-fails": PASSED,
+    "par-test-token-endpoint-url-as-audience-fails": PASSED,
+}
 # The results of the modules of each plan.
 PLANS: dict[str, dict[str, str]] = {
     "Config OP": {"oidcc-discovery-endpoint-verification": PASSED},
@@ -109,6 +177,7 @@ PLANS: dict[str, dict[str, str]] = {
         ),
         PASSED,
     ),
+    "FAPI 2.0 Security Profile (private_key_jwt, DPoP, OpenID Connect)": FAPI,
 }
 
 
@@ -154,13 +223,18 @@ def page() -> str:
 
 def _table(plan: str, results: Mapping[str, str]) -> str:
     known = tests()
-    file, _test = known[next(iter(results))]
+    file = known[next(iter(results))][0]
+    prefix = FAPI_PREFIX if results is FAPI else ""
     rows = "".join(
-        f"| `{name}` | {result} | {'' if result.startswith(NO_TEST) else f'`{known[name][1]}`'} |\n"
+        f"| `{prefix}{name}` | {result} | {_test(known, name, result)} |\n"
         for name, result in results.items()
     )
     head = "| module | result | test |\n| --- | --- | --- |\n"
     return f"## {plan}\n\nModules: {len(results)}. Tests: `{file}`\n\n{head}{rows}"
+
+
+def _test(known: Mapping[str, tuple[Path, str]], name: str, result: str) -> str:
+    return "" if result.startswith(NO_TEST) else f"`{known[name][1]}`"
 
 
 if __name__ == "__main__":
