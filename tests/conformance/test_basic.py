@@ -225,7 +225,7 @@ def test_an_essential_claim_stops_no_sign_in(rp, module):
 
 @module("oidcc-refresh-token")
 def test_a_refresh_token_works_for_its_app_only(rp, module):
-    other = RelyingParty(new_app("Second", requires_pkce=False), rp.mode, rp.browser)
+    other = RelyingParty(new_app("B", requires_pkce=False), rp.mode, browser=rp.browser)
     offline = {"scope": "openid offline_access", "prompt": "consent"}
     first, second = rp.sign_in(**offline), other.sign_in(**offline, nonce="n" * 43)
 
