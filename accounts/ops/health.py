@@ -27,7 +27,7 @@ from accounts.common import database as outages
 from accounts.common import metrics
 from accounts.mail import services as mail
 from accounts.ops import measurements
-from accounts.ops.migrations import missing
+from accounts.ops.migrations import is_waiting, missing
 from accounts.tokens import keyring
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,8 @@ def _database() -> str:
 def _migrations() -> str:
     if has_left_provider(MigrationRecorder(connection).applied_migrations()):
         return FAILS
-    return WAITING if missing() else OK
+    # This process may not know yet that the last one was applied, and still refuses requests.
+    return WAITING if is_waiting() or missing() else OK
 
 
 @_impatient()

@@ -8,7 +8,6 @@ import sys
 
 import pytest
 
-from tests.support import site as running
 from tests.support.api import call, get_tokens
 from tests.support.env import clean
 from tests.support.site import ROOT, Site
@@ -39,7 +38,7 @@ def copy(tmp_path_factory):
 def site(copy, monkeypatch):
     site = Site(migrate=False, LIMITS_SCALE="100")
     site.make_database()
-    monkeypatch.setattr(running, "ROOT", copy)
+    monkeypatch.setattr(Site, "root", copy)
     site.manage("makemigrations", "notes")
     site.manage("migrate", "--verbosity", "0")
     with site:

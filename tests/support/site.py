@@ -263,7 +263,7 @@ class Site:
     def manage(self, *args: str) -> str:
         """Run ``manage.py`` and return its output; raise `AssertionError` if it fails."""
         words = (sys.executable, "manage.py", *args)
-        return run(*words, seconds=MANAGE_SECONDS, cwd=ROOT, env=self._environment)
+        return run(*words, seconds=MANAGE_SECONDS, cwd=self.root, env=self._environment)
 
     def log(self) -> str:
         return self._log.read_text(errors="replace")
