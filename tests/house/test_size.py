@@ -2,8 +2,8 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 33_400
-MOST_FILES = 356
+MOST_LINES = 33_300
+MOST_FILES = 355
 LARGEST_PACKAGE = 3_000
 # Lines of tests for each line of code.
 MOST_TESTS = 1.28
