@@ -4,13 +4,19 @@ Each function takes a record and returns a person. The sources are the documents
 November 2026.
 """
 
+import hmac
 import json
+import re
+from base64 import b64decode
 from collections.abc import Callable
+from hashlib import sha256
 from typing import BinaryIO
+
+from cryptography.hazmat.primitives.ciphers import Cipher, algorithms, modes
+from cryptography.hazmat.primitives.padding import PKCS7
 
 from accounts.imports import django, own
 from accounts.imports.files import Record, Records, csv_rows, json_lines, json_list
-from accounts.imports.laravel import decrypted
 from accounts.imports.parts import (
     Options,
     add_app,
@@ -147,10 +153,38 @@ def _add_fortify_factors(person: FoundPerson, record: Record, options: Options) 
         raise ValueError("the authenticator app was never confirmed")
     if not options.app_key:
         raise ValueError("--app-key decrypts them")
-    add_app(person, decrypted(sealed, options.app_key))
+    add_app(person, _decrypted(sealed, options.app_key))
     if codes := record.text("two_factor_recovery_codes"):
-        found = Record({"codes": json.loads(decrypted(codes, options.app_key))})
+        found = Record({"codes": json.loads(_decrypted(codes, options.app_key))})
         person.recovery_codes = found.texts("codes")
+
+
+# What PHP's ``serialize`` returns for a text.
+_SERIALIZED = re.compile(rb's:\d+:"(.*)";', re.DOTALL)
+
+
+def _decrypted(sealed: str, app_key: str) -> str:
+    """Return the text for which Laravel's ``encrypt`` has returned ``sealed``.
+
+    The cipher is AES-256-CBC, Laravel's default.
+
+    Raises:
+        ValueError: ``app_key`` is another key, or ``sealed`` has another form.
+        BadRow: ``sealed`` does not contain a JSON object.
+    """
+    key = b64decode(app_key.removeprefix("base64:"), validate=True)
+    payload = Record({"payload": b64decode(sealed).decode()}).record("payload")
+    iv, value = payload.text("iv").encode(), payload.text("value").encode()
+    mac = hmac.new(key, iv + value, sha256).hexdigest()
+    if not hmac.compare_digest(mac.encode(), payload.text("mac").encode()):
+        raise ValueError("APP_KEY is another one")
+    decryptor = Cipher(algorithms.AES(key), modes.CBC(b64decode(iv))).decryptor()
+    unpadder = PKCS7(algorithms.AES.block_size).unpadder()
+    clear = unpadder.update(decryptor.update(b64decode(value)) + decryptor.finalize())
+    found = _SERIALIZED.fullmatch(clear + unpadder.finalize())
+    if found is None:
+        raise ValueError("the value is no text")
+    return found[1].decode()
 
 
 def rails(record: Record, options: Options) -> FoundPerson:

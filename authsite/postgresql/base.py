@@ -81,7 +81,7 @@ class Connection(psycopg.Connection[Any]):
 
     def _cancel(self, gen: Any, interval: float) -> None:
         """Cancel the running query, or close the connection if the server does not answer."""
-        with suppress(Exception):
+        with suppress(psycopg.Error):
             self.cancel_safe(timeout=CANCEL_SECONDS)
             super().wait(gen, interval, CANCEL_SECONDS)
         if self.pgconn.transaction_status == TransactionStatus.ACTIVE:
