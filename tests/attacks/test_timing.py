@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models import Model
 from django.test import Client as Browser
 from django.test.utils import CaptureQueriesContext
 
@@ -15,6 +16,7 @@ from accounts.passwords import foreign, mix
 from accounts.passwords.hashers import Argon2id
 from accounts.passwords.schemes import ForeignHash
 from accounts.signin import services as signin
+from accounts.users import services as users
 from accounts.users.models import User, locked_password
 from tests.support.foreign_hashes import BCRYPT, NOTATIONS, SHA256, TYPED
 from tests.support.second_factor import enrolled
@@ -107,6 +109,25 @@ def test_3_3_a_wrong_password_answers_and_costs_the_same_for_every_account(
     assert spent == [spent[0]] * len(people)
     assert "isn’t right" in spent[0][1][-1]
     assert hashes == ["m=19456,t=2,p=1"] * len(people)
+
+
+@pytest.mark.parametrize("address", ["{}", "{}@example.org"], ids=["name", "address"])
+def test_every_login_makes_one_object_from_a_row_whether_or_not_somebody_has_it(
+    people, monkeypatch, address
+):
+    made = []
+    from_db = Model.from_db.__func__
+
+    def counted(model, *row):
+        made.append(model)
+        return from_db(model, *row)
+
+    monkeypatch.setattr(Model, "from_db", classmethod(counted))
+
+    for name in people:
+        made.clear()
+        users.find_by_login(address.format(name))
+        assert len(made) == 1, name
 
 
 @pytest.fixture

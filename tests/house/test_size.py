@@ -2,11 +2,11 @@
 
 from tests.support.size import packages, sizes
 
-MOST_LINES = 33_300
-MOST_FILES = 355
-LARGEST_PACKAGE = 3_000
+MOST_LINES = 38_000
+MOST_FILES = 400
+LARGEST_PACKAGE = 3_800
 # Lines of tests for each line of code.
-MOST_TESTS = 1.28
+MOST_TESTS = 1.30
 
 
 def test_the_tree_does_not_grow():
