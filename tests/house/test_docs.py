@@ -13,6 +13,7 @@ def test_the_generated_pages_are_current():
     assert (ROOT / "docs/settings.md").read_text() == docs.settings_page()
     assert (ROOT / "docs/events.md").read_text() == docs.events_page()
     assert (ROOT / "docs/data.md").read_text() == docs.data_page()
+    assert (ROOT / "docs/api-acts.md").read_text() == docs.api_acts_page()
     assert conformance.PAGE.read_text() == conformance.page(), "each module has a test"
 
 

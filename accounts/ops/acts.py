@@ -1,0 +1,158 @@
+"""What people do on pages, and the API call for each: the source of ``docs/api-acts.md``.
+
+A test fails if a page that takes POST requests, or a button with a name, is missing here.
+"""
+
+from dataclasses import dataclass
+
+NOT_YET = "not yet"
+PROVIDER = "The page at a provider sends browsers back here."
+# Why an app cannot ask for these acts: it would be the app that agrees, not the person.
+CONSENT = "Only the person agrees to an app, on a page of this site that no app controls."
+LINK = "The link opens in any browser, without a sign-in. The emails contain its URL."
+
+
+@dataclass(frozen=True)
+class Act:
+    """What a person does by sending a form.
+
+    ``page``: the route of the page.
+    ``does``: what the person does.
+    ``call``: the method and route of the API call; empty if there is none.
+    ``reason``: why there is no call, or what is different.
+    ``button``: the name of the button, if the page has several.
+    """
+
+    page: str
+    does: str
+    call: str = ""
+    reason: str = ""
+    button: str = ""
+
+
+ACTS = (
+    # Signing up.
+    Act("accounts/signup/", "Sign up with a password", "POST users/"),
+    Act("accounts/signup/", "Sign up with a passkey", reason=NOT_YET, button="passkey"),
+    Act("accounts/confirm-email/", "Confirm the email address by code", "POST email/verify/"),
+    Act("accounts/confirm-email/", "Get another code", "POST email/resend/", button="resend"),
+    Act("accounts/confirm-email/", "Correct the address", reason=NOT_YET, button="correct"),
+    Act(
+        "accounts/confirm-email/<str:key>/",
+        "Confirm the email address by link",
+        "POST email/verify/",
+        "The same email contains the code.",
+    ),
+    Act("accounts/invitation/<str:key>/", "Sign up by invitation", reason=NOT_YET),
+    # Signing in and out.
+    Act("accounts/login/", "Sign in with a password", "POST token/"),
+    Act("accounts/login/code/", "Get a code by email", reason=NOT_YET, button="ask"),
+    Act("accounts/login/code/", "Sign in with the code", reason=NOT_YET),
+    Act("accounts/login/passkey/", "Sign in with a passkey", reason=NOT_YET),
+    Act("accounts/<provider:provider>/login/", "Sign in with a provider", reason=NOT_YET),
+    Act("accounts/<provider:provider>/login/", "Connect a provider", reason=NOT_YET),
+    Act("accounts/<provider:provider>/login/callback/", "Come back", reason=PROVIDER),
+    Act("accounts/3rdparty/confirm/", "Connect the provider", reason=NOT_YET, button="connect"),
+    Act("accounts/3rdparty/confirm/", "Don’t connect it", reason=NOT_YET, button="cancel"),
+    Act("accounts/2fa/challenge/", "Enter a second factor", "POST token/challenge/"),
+    Act("accounts/2fa/challenge/", "Get a code", "POST token/challenge/", button="mail"),
+    Act("accounts/2fa/challenge/", "Recover without factors", reason=NOT_YET, button="lost"),
+    Act(
+        "accounts/terms/",
+        "Accept the terms",
+        "POST token/",
+        "With the member `terms`, as every call that signs up or in.",
+        button="terms",
+    ),
+    Act("accounts/reauthenticate/", "Confirm that it’s you", reason=NOT_YET),
+    Act("accounts/logout/", "Sign out", "POST token/revoke/"),
+    # The profile and its language.
+    Act("accounts/profile/", "Save the profile", "PATCH me/"),
+    Act("accounts/profile/", "Change the username", reason=NOT_YET),
+    Act("accounts/language/", "Choose the language", reason="Clients send `Accept-Language`."),
+    # Email addresses.
+    Act("accounts/email/", "Add an email address", reason=NOT_YET),
+    Act("accounts/email/", "Confirm it by code", reason=NOT_YET, button="confirm"),
+    Act("accounts/email/", "Get another code", reason=NOT_YET, button="again"),
+    Act("accounts/email/", "Don’t add it", reason=NOT_YET, button="cancel"),
+    Act("accounts/email/", "Make an address primary", reason=NOT_YET, button="primary"),
+    Act("accounts/email/", "Remove an address", reason=NOT_YET, button="remove"),
+    Act("accounts/email/confirm/<str:key>/", "Confirm an address by link", reason=NOT_YET),
+    # Passwords.
+    Act("accounts/password/change/", "Change the password", reason=NOT_YET),
+    Act("accounts/password/set/", "Set a first password", reason=NOT_YET),
+    Act("accounts/password/reset/", "Ask for a reset", reason=NOT_YET),
+    Act("accounts/password/reset/<str:key>/", "Set a new password", reason=NOT_YET),
+    Act("accounts/password/strength/", "Measure a password", reason=NOT_YET),
+    # Second factors.
+    Act("accounts/2fa/", "Turn emailed codes on or off", reason=NOT_YET, button="emailed_codes"),
+    Act("accounts/2fa/", "Stop trusting a browser", reason=NOT_YET, button="end"),
+    Act("accounts/2fa/", "Stop trusting all browsers", reason=NOT_YET, button="all"),
+    Act("accounts/2fa/passkeys/", "The same", reason="The same page, below another URL."),
+    Act("accounts/2fa/trusted/", "The same", reason="The same page, below another URL."),
+    Act("accounts/2fa/emailed-codes/", "Turn emailed codes on or off", reason=NOT_YET),
+    Act("accounts/2fa/totp/setup/", "Add an authenticator app", reason=NOT_YET),
+    Act("accounts/2fa/totp/<int:factor_id>/", "Rename an authenticator app", reason=NOT_YET),
+    Act("accounts/2fa/totp/<int:factor_id>/", "Remove it", reason=NOT_YET, button="remove"),
+    Act("accounts/2fa/passkeys/add/", "Add a passkey", reason=NOT_YET),
+    Act("accounts/2fa/passkeys/offer/", "Add a passkey that the browser has made", reason=NOT_YET),
+    Act("accounts/2fa/passkeys/offer/", "Decline", reason=NOT_YET, button="not_now"),
+    Act("accounts/2fa/passkeys/<int:factor_id>/", "Rename a passkey", reason=NOT_YET),
+    Act("accounts/2fa/passkeys/<int:factor_id>/", "Remove it", reason=NOT_YET, button="remove"),
+    Act("accounts/2fa/passkeys/<int:factor_id>/confirm/", "Use it to confirm", reason=NOT_YET),
+    Act("accounts/2fa/recovery-codes/", "Make recovery codes", reason=NOT_YET, button="new"),
+    Act("accounts/2fa/recovery-codes/", "Type one back", reason=NOT_YET),
+    Act("accounts/2fa/recovery-codes/file/", "Get them as a file", reason=NOT_YET),
+    Act("accounts/2fa/enrol/<str:token>/", "Add a factor by an operator’s link", reason=NOT_YET),
+    # Providers and apps.
+    Act("accounts/3rdparty/", "Disconnect a provider", reason=NOT_YET, button="disconnect"),
+    Act("accounts/apps/<client_id:client_id>/", "Disconnect an app", "DELETE apps/<client_id>/"),
+    Act("oauth/authorize", "Begin to sign in to an app", reason=CONSENT),
+    Act("oauth/continue/<str:key>", "Agree to an app", reason=CONSENT, button="act"),
+    Act("oauth/device", "Connect a device", reason=CONSENT),
+    Act("oauth/logout", "Sign out of an app and of the site", reason=CONSENT),
+    # Sessions and API keys.
+    Act("accounts/sessions/", "Sign a session out", "DELETE sessions/<id>/", button="end"),
+    Act("accounts/sessions/", "Sign out everywhere else", reason=NOT_YET, button="others"),
+    Act("accounts/sessions/", "Forget a browser", reason=NOT_YET, button="forget"),
+    Act(
+        "accounts/activity/<int:event_id>/",
+        "Sign out the session of an event",
+        "DELETE sessions/<id>/",
+        "`GET activity/` names the session of each event.",
+    ),
+    Act("accounts/keys/new/", "Create an API key", "POST keys/"),
+    Act("accounts/keys/", "Revoke an API key", "DELETE keys/<id>/", button="end"),
+    # Data and deletion.
+    Act("accounts/data/", "Ask for all data", "POST me/exports/"),
+    Act("accounts/data/", "Download it", "GET me/exports/<id>/", button="download"),
+    Act("accounts/delete/", "Delete the account", "DELETE me/"),
+    Act(
+        "accounts/delete/keep/",
+        "Keep the account",
+        reason="The error `deletion_requested` of a sign-in has the `url` of the page.",
+    ),
+    Act(
+        "accounts/delete/keep/",
+        "Let it be deleted",
+        reason="That needs no call.",
+        button="leave",
+    ),
+    Act("accounts/delete/undo/<str:token>/", "Keep the account", reason=LINK),
+    # Disputes.
+    Act("accounts/lockdown/", "Lock the account", reason=NOT_YET),
+    Act("accounts/lockdown/", "Get a link to lock it", reason=NOT_YET, button="send"),
+    Act("accounts/lockdown/<str:token>/", "Lock the account", reason=LINK),
+    Act("accounts/2fa/recovery/<str:token>/", "Object to a recovery", reason=LINK),
+    Act("accounts/review/", "Keep a factor or session", reason=NOT_YET, button="keep"),
+    Act("accounts/review/", "Delete a factor or session", reason=NOT_YET, button="delete"),
+    Act("accounts/review/", "Keep a provider", reason=NOT_YET, button="keep_identity"),
+    Act("accounts/review/", "Delete a provider", reason=NOT_YET, button="delete_identity"),
+    Act("accounts/review/", "End the review", reason=NOT_YET, button="done"),
+    # The site.
+    Act(
+        "accounts/owner/<str:token>/",
+        "Create the first administrator",
+        reason="Once in the life of a site, by the person who has started it.",
+    ),
+)
