@@ -3,12 +3,12 @@
 Apps that the site can do without add the words for the values of their columns to ``VALUES``.
 """
 
-from collections.abc import Callable, Iterable, Mapping
-from datetime import datetime
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from django.conf import settings
 from django.contrib.admin.models import ACTION_FLAG_CHOICES
+from django.utils.dateparse import parse_datetime
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
@@ -16,7 +16,6 @@ from accounts.activity.events import EVENTS
 from accounts.common import proofs
 from accounts.common.localization import in_full
 from accounts.recovery import checklist
-from accounts.recovery.rule import Kind
 from accounts.tokens import scopes
 from accounts.twofactor.models import NAMES
 
@@ -101,15 +100,17 @@ def _provider(issuer: str) -> str:
 
 
 def _kinds(kinds: Iterable[str]) -> str:
-    return ", ".join(str(checklist.WORDS[Kind(kind)][0]) for kind in dict.fromkeys(kinds))
+    words = {kind.value: label for kind, (label, _icon) in checklist.WORDS.items()}
+    return ", ".join(map(one_of(words), dict.fromkeys(kinds)))
 
 
-def _things(shown: Iterable[tuple[str, str]]) -> str:
-    return _kinds(kind for kind, _key in shown)
+def _things(shown: Iterable[Sequence[str]]) -> str:
+    return _kinds(kind for kind, *_others in shown)
 
 
 def _locks(times: dict[str, str]) -> str:
-    return "; ".join(f"{key}: {in_full(datetime.fromisoformat(at))}" for key, at in times.items())
+    found = {key: parse_datetime(at) for key, at in times.items()}
+    return "; ".join(f"{key}: {in_full(at) if at else times[key]}" for key, at in found.items())
 
 
 def one_of(words: Mapping[Any, Any]) -> Callable[[Any], str]:
