@@ -97,7 +97,7 @@ def verify(path: Path) -> tuple[Path, Counts]:
     """
     try:
         file = _newest(path) if path.is_dir() else path
-        manifest = _manifest(file)
+        manifest = manifest_of(file)
         if digest_of(file) != manifest["sha256"]:
             raise BackupFailed(f"{file} was changed: its SHA-256 digest is not the recorded one.")
         counts = _restored_sqlite(file) if file.suffix == ".sqlite3" else _restored_postgresql(file)
@@ -169,7 +169,12 @@ def _write_manifest(file: Path, manifest: dict[str, Any]) -> None:
     part.rename(path)
 
 
-def _manifest(file: Path) -> dict[str, Any]:
+def manifest_of(file: Path) -> dict[str, Any]:
+    """Return the manifest of the backup ``file``.
+
+    Raises:
+        BackupFailed: the manifest is missing or damaged.
+    """
     path = manifest_beside(file)
     try:
         found: dict[str, Any] = json.loads(path.read_text())
@@ -183,7 +188,7 @@ def _manifest(file: Path) -> dict[str, Any]:
 
 def _is_verified(file: Path) -> bool:
     try:
-        return bool(_manifest(file)["verified_at"])
+        return bool(manifest_of(file)["verified_at"])
     except BackupFailed:
         return False
 

@@ -56,6 +56,17 @@ def made(tmp_path, settings):
     return Path(backup(tmp_path / "backups")["file"])
 
 
+@pytest.mark.django_db
+def test_a_backup_is_read_once_for_its_digest(tmp_path, settings, monkeypatch):
+    set_up(settings, data_dir=tmp_path)
+    digests = []
+    monkeypatch.setattr(
+        backups, "digest_of", lambda file: digests.append(digest_of(file)) or digests[-1]
+    )
+
+    assert [backup(tmp_path / "backups")["sha256"]] == digests
+
+
 def truncate(file):
     file.write_bytes(file.read_bytes()[:-4096])
 

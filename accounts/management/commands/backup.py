@@ -10,8 +10,8 @@ from accounts.management.backups import (
     BackupFailed,
     back_up,
     deletions_beside,
-    digest_of,
     drop_old,
+    manifest_of,
     secrets_to_keep,
     verify,
 )
@@ -57,13 +57,14 @@ class Command(ResultCommand):
                 file, counts = verify(path)
                 return {"file": str(file), "rows": sum(counts.values()), "tables": counts}
             file = back_up(path)
+            digest = manifest_of(file)["sha256"]
         except BackupFailed as error:
             raise CommandError(str(error)) from None
         return {
             "file": str(file),
             "deleted": [str(old) for old in drop_old(file, keep)] if keep else [],
             "bytes": file.stat().st_size,
-            "sha256": digest_of(file),
+            "sha256": digest,
             "deletions": str(deletions_beside(file)),
             "secrets": secrets_to_keep(),
         }
