@@ -53,13 +53,16 @@ def test_a_migration_that_waits_for_a_transaction_names_it_gives_up_and_can_be_r
     dumps.restore("1.0.0", "postgres", url)
     site = Site(data_dir=tmp_path, migrate=False, DATABASE_URL=url)
     with psycopg.connect(url) as busy, psycopg.connect(url) as other:
-        busy.execute(f"SELECT 1 FROM {TABLE}")  # its lock lasts until the transaction ends
+        # Its lock lasts until the transaction ends.
+        busy.execute(f"SELECT email FROM {TABLE} WHERE 123 < 4 OR email = 'bob@example.org'")
         other.execute("SET lock_timeout = '1s'")
 
         with pytest.raises(AssertionError, match="Other transactions use the tables") as failed:
             site.manage("migrate", "--wait", "0")
 
         assert f"process {busy.info.backend_pid} of PostgreSQL" in str(failed.value)
+        shown = f"idle in transaction: SELECT email FROM {TABLE} WHERE ? < ? OR email = \n"
+        assert shown in str(failed.value)
         other.execute(f"SELECT 1 FROM {TABLE}")
         other.rollback()
         busy.rollback()

@@ -22,8 +22,11 @@ from accounts.common.database import is_locked
 LOCK_TIMEOUT = "2s"
 PAUSE_SECONDS = 5.0
 TURN_SECONDS = 1.0
-OLDEST = """
-SELECT pid, round(extract(epoch FROM now() - xact_start)), left(query, 80) FROM pg_stat_activity
+# Without values, which can be personal data: the query ends before its first string, and has ? in
+# the place of numbers.
+OLDEST = r"""
+SELECT pid, round(extract(epoch FROM now() - xact_start)), state,
+regexp_replace(left(substring(query FROM '^[^''$]*'), 80), '\m\d+', '?', 'g') FROM pg_stat_activity
 WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL
 AND query <> %s ORDER BY xact_start LIMIT 1
 """
@@ -81,7 +84,7 @@ class Command(migrate.Command):
         with connection.cursor() as cursor:
             cursor.execute(OLDEST, [TAKE_TURN])
             row = cursor.fetchone()
-        who = "process {} of PostgreSQL, for {} s: {}".format(*row) if row else "a transaction"
+        who = "process {} of PostgreSQL, for {} s, {}: {}".format(*row) if row else "a transaction"
         self.stderr.write(f"\nWaiting for {who}")
 
 
