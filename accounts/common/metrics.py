@@ -55,7 +55,7 @@ MAILS_OLDEST = _gauge(
 )
 MAILS_REFUSED = _gauge(
     "authsite_mails_refused",
-    "Waiting emails whose recipients the mail server has refused, without accepting others since.",
+    "Waiting emails whose recipients the mail server has refused, and then accepted no email.",
 )
 MAILS_LOST = _counter(
     "authsite_mails_lost",

@@ -239,15 +239,20 @@ def delays() -> dict[Queue, float]:
 def refused() -> QuerySet[OutgoingMail]:
     """Return the emails that wait because the mail server seems to refuse everybody.
 
-    It has refused their recipients, and has accepted no email to another one since.
+    It has refused their recipients, and has accepted no email since. A single recipient, who may
+    not exist, counts only if the mail server has accepted an email to this one in the last 30
+    days, or none to anybody.
     """
-    others = _accepted(OuterRef("refused_at")).exclude(recipient=OuterRef("recipient"))
-    return OutgoingMail.objects.filter(~Exists(others), refused_at__isnull=False)
+    later = _accepted().filter(done_at__gt=OuterRef("refused_at"))
+    found = OutgoingMail.objects.filter(~Exists(later), refused_at__isnull=False)
+    others = found.exclude(recipient=OuterRef("recipient"))
+    earlier = _accepted().filter(recipient=OuterRef("recipient"))
+    return found.filter(Exists(others) | Exists(earlier) | ~Exists(_accepted()))
 
 
-def _accepted(since: object) -> QuerySet[MailReceipt]:
-    """Return the receipts of the emails that a mail server has accepted after ``since``."""
-    receipts = MailReceipt.objects.filter(failure="", done_at__gt=since)
+def _accepted() -> QuerySet[MailReceipt]:
+    """Return the receipts of the emails that a mail server has accepted."""
+    receipts = MailReceipt.objects.filter(failure="")
     # Emails without a recipient have a receipt, too.
     return receipts.exclude(recipient__in=secrets.digests("", RECIPIENT))
 
@@ -371,8 +376,8 @@ def _put_off(mail: OutgoingMail, error: Exception) -> None:
             mail.refused_at = clock.now()
             # The account may have been deleted meanwhile, and the email with it.
             OutgoingMail.objects.filter(pk=mail.pk).update(refused_at=mail.refused_at)
-        others = _accepted(mail.refused_at).exclude(recipient=mail.recipient)
-        is_final = others.exists() and not _is_full(error)
+        others = _accepted().exclude(recipient=mail.recipient)
+        is_final = others.filter(done_at__gt=mail.refused_at).exists() and not _is_full(error)
     if is_final or clock.now() - mail.created_at > OUTBOX.life:
         log.error("Email %s can't be delivered, giving up: %s", mail.pk, type(error).__name__)
         _settle(mail, failure=type(error).__name__)

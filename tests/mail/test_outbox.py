@@ -120,6 +120,24 @@ def test_a_refused_recipient_is_given_up_only_after_the_server_has_accepted_othe
     assert [row.failure for row in services.receipts_of([ALICE])] == [services.REFUSED]
 
 
+def test_one_refused_mailbox_is_not_taken_for_a_fault_of_the_server(clock, settings):
+    def refused(email, mode="recipient"):
+        server.mode = mode
+        clock.advance(seconds=1)
+        post(to=email)
+        deliver_due()
+        return services.refused().count()
+
+    with MailServer() as server:
+        settings.MAILERS = {"default": mailer(server.url)}
+        assert refused("bob@example.org", "ok") == 0
+        assert refused("mistyped@example.org") == refused("mistyped@example.org") == 0
+        assert refused("bob@example.org") == 3
+        assert refused("bob@example.org", "ok") == 0
+        assert refused("bob@example.org") == 1
+        assert refused("mistyped@example.org") == 2
+
+
 @pytest.mark.parametrize("refusal", ["full", "over quota"])
 def test_nobody_silences_an_owner_by_filling_the_mailbox(clock, settings, refusal):
     post()
