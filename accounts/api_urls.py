@@ -13,6 +13,7 @@ from accounts.sessions.api import SessionsView, SessionView
 from accounts.signup import api as signup
 from accounts.tokens import api as tokens
 from accounts.tokens import browser_api
+from accounts.twofactor import api as twofactor
 
 urlpatterns: list[URLPattern] = [
     path("users/", signup.UsersView.as_view(), name="api-users"),
@@ -21,6 +22,7 @@ urlpatterns: list[URLPattern] = [
     path("email/resend/", signup.ResendView.as_view(), name="api-email-resend"),
     path("token/", tokens.TokenView.as_view(), name="api-token"),
     path("token/challenge/", tokens.ChallengeView.as_view(), name="api-token-challenge"),
+    path("passkeys/options/", twofactor.SignInOptionsView.as_view(), name="api-passkey-options"),
     path("token/refresh/", tokens.RefreshView.as_view(), name="api-token-refresh"),
     path("token/verify/", tokens.VerifyView.as_view(), name="api-token-verify"),
     path("token/revoke/", RevokeView.as_view(), name="api-token-revoke"),

@@ -48,7 +48,7 @@ ACTS = (
     Act("accounts/login/", "Sign in with a password", "POST token/"),
     Act("accounts/login/code/", "Get a code by email", reason=NOT_YET, button="ask"),
     Act("accounts/login/code/", "Sign in with the code", reason=NOT_YET),
-    Act("accounts/login/passkey/", "Sign in with a passkey", reason=NOT_YET),
+    Act("accounts/login/passkey/", "Sign in with a passkey", "POST token/"),
     Act("accounts/<provider:provider>/login/", "Sign in with a provider", reason=NOT_YET),
     Act("accounts/<provider:provider>/login/", "Connect a provider", reason=NOT_YET),
     Act("accounts/<provider:provider>/login/callback/", "Come back", reason=PROVIDER),

@@ -28,6 +28,8 @@ CODES = {
     "bad_request": "The request is not meant for this site.",
     "parse_error": "The body cannot be parsed.",
     "invalid_code": "The code is wrong, old or used.",
+    "invalid_passkey": "The response of the passkey is wrong, old or used.",
+    "unknown_passkey": "No account has this passkey: it can be deleted from the device.",
     "invalid_scope": "No such scope, or not one that you have.",
     "invalid_target": "The token is not for that audience.",
     "too_many_keys": "The account has as many API keys as it may have.",
@@ -39,12 +41,13 @@ CODES = {
     "invalid_dpop_proof": "The DPoP proof is missing, wrong or used.",
     "use_dpop_nonce": "The DPoP proof must have the nonce in `DPoP-Nonce`.",
     "email_not_verified": "The email address must be confirmed first.",
-    "second_factor_required": "A code must follow, with `challenge`.",
+    "second_factor_required": "A code or a passkey must follow, with `challenge`.",
     "invalid_challenge": "The challenge is not valid any more: sign in again.",
     "insufficient_user_authentication": "This needs a sign-in of the last ten minutes.",
     "account_inactive": "The account is deactivated.",
     "enrolment_required": "The account must add a second factor first, on the site.",
     "deletion_requested": "The account will be deleted: a sign-in at `url` can keep it.",
+    "locked_down": "The account is locked: the page at `url` unlocks it.",
     "password_compromised": "Attackers know the password: set a new one on the site.",
     "insufficient_scope": "The token lacks the scope that `scope` names.",
     "not_in_role": "Your role as staff does not include this.",
@@ -68,6 +71,7 @@ CODES = {
     "unavailable": "Something that the site needs does not answer: see `Retry-After`.",
 }
 
+GET_OPTIONS = "For the passkey (WebAuthn, `PublicKeyCredentialRequestOptions`)."
 CHALLENGED = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750."}}
 LATER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 # For each status: the name of the response component, the schema of its body, its headers, and its
@@ -99,7 +103,7 @@ EXAMPLE = {
 
 def schemas() -> dict[str, Any]:
     """Return the OpenAPI schemas of the bodies of error responses."""
-    methods = [str(method) for method in SecondMethod if method != SecondMethod.PASSKEY]
+    methods = list(map(str, SecondMethod))
     either = [{"$ref": f"#/components/schemas/{name}"} for name in ("Error", "FieldErrors")]
     return {
         "ErrorCode": {
@@ -125,10 +129,10 @@ def schemas() -> dict[str, Any]:
         ),
         "SignInError": _error(
             "Why nobody is signed in. With `second_factor_required` send a code by one of "
-            "`methods` with `challenge`. If `methods` is empty, only a passkey will do, on the "
-            "site.",
+            "`methods` with `challenge`, or the response of a passkey to `options`.",
             challenge={"type": "string"},
             methods={"type": "array", "items": {"type": "string", "enum": methods}},
+            options={"type": "object", "additionalProperties": {}, "description": GET_OPTIONS},
         ),
     }
 
@@ -192,6 +196,13 @@ class Example:
 ALICE = "8d1a3c0e-6c29-4f5b-9a27-3f2f4a1f7f10"
 SESSION = "8d1a3c0e-6c29-4f5b-9a27-3f2f4a1f7f11"
 KEY = "k3v9m2q7x5t8w4za"
+OPTIONS = {
+    "challenge": "2mTq0yJ8m1rZ0w9dVq3cXgAAAABpfeTAb8Zk",
+    "timeout": 300000,
+    "rpId": "localhost",
+    "allowCredentials": [],
+    "userVerification": "required",
+}
 EMAIL, IP = "alice@example.org", "192.0.2.7"
 PASSWORD = "vivid otter under glass"  # noqa: S105 of nobody
 TOKEN_CHALLENGE = "9Vd1qK2vT0mXc8RzJ4uYbA"  # noqa: S105 of nobody
@@ -323,6 +334,7 @@ EXAMPLES = {
     "get_user": Example(answer=PERSON, id=ALICE),
     "sign_in": Example(_PASSWORD, TOKENS),
     "complete_sign_in": Example({"challenge": TOKEN_CHALLENGE, "code": "123456"}, TOKENS),
+    "passkey_sign_in_options": Example(answer=OPTIONS),
     "renew_token": Example({"refresh": REFRESH}, TOKENS),
     "verify_token": Example({"token": TOKEN}, CLAIMS),
     "revoke_token": Example({"token": REFRESH}),

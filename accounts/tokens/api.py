@@ -45,13 +45,13 @@ def jwks(request: HttpRequest) -> HttpResponseBase:
 
 
 class TokenView(Open, APIView):
-    """Sign in to the API with a password."""
+    """Sign in to the API with a password or a passkey."""
 
     @extend_schema(
         operation_id="sign_in", request=SignInSerializer, responses={200: TokensSerializer}
     )
     def post(self, request: Request) -> Response:
-        """Sign in with a password, in the body or by HTTP Basic.
+        """Sign in with a password, in the body or by HTTP Basic, or with a passkey (`credential`).
 
         The username of HTTP Basic may also be an access token. The password is then ignored. The
         response contains a new access token for the session and audience of the old one, and no
@@ -60,13 +60,16 @@ class TokenView(Open, APIView):
         """
         client = client_of(request)
         serializer = SignInSerializer(data=request.data)
-        valid(serializer)
+        data, asked = valid(serializer), serializer.token_request()
+        if "credential" in data:
+            return Response(
+                with_refresh(services.sign_in_by_passkey(data["credential"], asked, client))
+            )
         login, password = login_of(request, serializer)
         if is_token(login):
-            held, session = services.read(login)
-            tokens = services.exchange(held, session, serializer.token_request(), client)
+            tokens = services.exchange(*services.read(login), asked, client)
         else:
-            tokens = services.sign_in(login, password, serializer.token_request(), client)
+            tokens = services.sign_in(login, password, asked, client)
         return Response(with_refresh(tokens))
 
 
@@ -79,12 +82,12 @@ class ChallengeView(Open, APIView):
         responses={200: TokensSerializer, 202: None},
     )
     def post(self, request: Request) -> Response:
-        """Complete a sign-in with a code, or request a code by email (status 202)."""
-        data = valid(SecondStepSerializer(data=request.data))
-        client = client_of(request)
-        if "code" in data:
+        """Complete a sign-in with a code or a passkey, or request a code by email (status 202)."""
+        serializer, client = SecondStepSerializer(data=request.data), client_of(request)
+        data = valid(serializer)
+        if response := serializer.response:
             tokens = services.sign_in_again(
-                data["challenge"], data["code"], client, terms_version=data.get("terms", "")
+                data["challenge"], response, client, terms_version=data.get("terms", "")
             )
             return Response(with_refresh(tokens))
         services.mail_code(data["challenge"], client)

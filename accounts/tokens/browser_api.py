@@ -76,23 +76,24 @@ class SessionView(BrowserView):
         parameters=HEADERS,
     )
     def post(self, request: Request) -> Response:
-        """Sign in with a password, or with a challenge and a code.
+        """Sign in with a password or a passkey, or with a challenge and a code or a passkey.
 
         The response contains an access token. The refresh token is set as a cookie.
         """
         serializer, client = AppSignInSerializer(data=request.data), client_of(request)
-        data = valid(serializer)
-        if "challenge" in data and "code" not in data:
-            services.mail_code(data["challenge"], client, APP)
+        data, asked = valid(serializer), serializer.token_request(APP)
+        challenge, response = data.get("challenge"), serializer.response
+        if challenge and not response:
+            services.mail_code(challenge, client, APP)
             return Response(status=202)
-        if "challenge" in data:
+        if challenge and response:
             tokens = services.sign_in_again(
-                data["challenge"], data["code"], client, APP, terms_version=data.get("terms", "")
+                challenge, response, client, APP, terms_version=asked.terms_version
             )
+        elif "credential" in data:
+            tokens = services.sign_in_by_passkey(data["credential"], asked, client)
         else:
-            tokens = services.sign_in(
-                *login_of(request, serializer), serializer.token_request(APP), client
-            )
+            tokens = services.sign_in(*login_of(request, serializer), asked, client)
         # This answer replaces the cookie of the former session, which the browser needs to revoke
         # that session.
         services.revoke(_token_of(request), client)

@@ -1,5 +1,6 @@
 """Serializers of the API views for tokens."""
 
+import json
 from typing import Any
 
 from django.conf import settings
@@ -10,7 +11,7 @@ from accounts.common.api import ChoiceField, TextField
 from accounts.sessions.models import LoginSession
 from accounts.terms.forms import TermsSerializer
 from accounts.tokens import scopes
-from accounts.tokens.services import TokenRequest, Tokens
+from accounts.tokens.services import FactorResponse, TokenRequest, Tokens
 from accounts.users import emails
 
 
@@ -49,8 +50,22 @@ class TokenRequestSerializer(serializers.Serializer[Any]):
         return TokenRequest(audience, data.get("scope"), kind, data.get("terms", ""))
 
 
+class CredentialField(serializers.DictField):
+    """The response of a passkey, as ``PublicKeyCredential.toJSON()`` returns it; read as JSON."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            required=False,
+            allow_empty=False,
+            help_text="The response of a passkey (WebAuthn), in JSON as browsers and apps make it.",
+        )
+
+    def to_internal_value(self, data: Any) -> str:  # type: ignore[override]  # text, as pages send
+        return json.dumps(super().to_internal_value(data))
+
+
 class SignInSerializer(TermsSerializer, TokenRequestSerializer):
-    """A login, which is a username or an email address, and a password.
+    """A login, which is a username or an email address, and a password; or a passkey alone.
 
     Clients that use HTTP Basic leave these fields out.
     """
@@ -58,6 +73,7 @@ class SignInSerializer(TermsSerializer, TokenRequestSerializer):
     username = TextField(required=False, max_length=emails.MAX_LENGTH)
     email = TextField(required=False, max_length=emails.MAX_LENGTH)
     password = TextField(required=False, trim_whitespace=False, style={"input_type": "password"})
+    credential = CredentialField()
 
     @property
     def credentials(self) -> tuple[str, str]:
@@ -79,19 +95,26 @@ class SignInSerializer(TermsSerializer, TokenRequestSerializer):
 
 
 class SecondStepSerializer(TermsSerializer):
-    """A challenge, and either a code or a request to have a code emailed."""
+    """A challenge, and a code, the response of a passkey, or a request to have a code emailed."""
 
     challenge = TextField(max_length=100)
     code = TextField(required=False, max_length=64)
+    credential = CredentialField()
     method = ChoiceField(
         ["email"], required=False, help_text="Send this instead of a code to have one emailed."
     )
 
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
-        """Return ``attrs``. Raise ``ValidationError`` if it has neither ``code`` nor ``method``."""
-        if "code" not in attrs and "method" not in attrs:
+        """Return ``attrs``. Raise ``ValidationError`` if it has nothing beside the challenge."""
+        if not {"code", "credential", "method"} & attrs.keys():
             raise serializers.ValidationError({"code": [_("This field is required.")]})
         return attrs
+
+    @property
+    def response(self) -> FactorResponse | None:
+        """The code or the response of a passkey; None if a code must be emailed."""
+        code, credential = map(self.validated_data.get, ("code", "credential"))
+        return FactorResponse(code or "", credential or "") if code or credential else None
 
 
 class AppSignInSerializer(SecondStepSerializer, SignInSerializer):
@@ -103,7 +126,7 @@ class AppSignInSerializer(SecondStepSerializer, SignInSerializer):
         """Return ``attrs``.
 
         Raises:
-            ValidationError: there is a challenge, but neither ``code`` nor ``method``.
+            ValidationError: there is nothing beside the challenge.
         """
         return super().validate(attrs) if "challenge" in attrs else attrs
 

@@ -42,6 +42,8 @@ from accounts.tokens.errors import (
     TokenExpired,
     UnknownService,
 )
+from accounts.tokens.models import TokenChallenge
+from accounts.twofactor import passkeys
 from accounts.twofactor import services as twofactor
 from accounts.users.models import PendingSignup, User
 from accounts.users.services import AccountChanged
@@ -64,6 +66,14 @@ class TokenRequest:
 
 
 @dataclass(frozen=True)
+class FactorResponse:
+    """What a person shows in the second step: a code, or the response of a passkey (JSON)."""
+
+    code: str = ""
+    credential: str = ""
+
+
+@dataclass(frozen=True)
 class Tokens:
     """The tokens that a request has issued. An exchange issues no refresh token (empty string)."""
 
@@ -77,27 +87,51 @@ def sign_in(login: str, password: str, token_request: TokenRequest, client: Clie
 
     Raises:
         InvalidCredentials: the account does not exist, or the password is wrong or unusable.
-        EmailNotVerified, AccountInactive, PasswordCompromised, EnrolmentRequired,
-            DeletionRequested: the password is right, but the account cannot sign in to the API.
-        TermsRequired: the password is right, but the person has not accepted the current terms.
-        SecondFactorRequired: a second step is required; the error contains the challenge for it.
+        PasswordCompromised: the password is right, but must be replaced.
         RateLimited: there were too many attempts, or the site is busy.
+        PublicError: any error of :func:`proceed`.
     """
     access.be_ready()
     account = _verify_password(login, password, client)
-    proofs = (Proof.now(Method.PASSWORD),)
+    return proceed(account, Proof.now(Method.PASSWORD), token_request, client)
+
+
+def sign_in_by_passkey(credential: str, token_request: TokenRequest, client: ClientInfo) -> Tokens:
+    """Sign in with the response ``credential`` of a passkey (JSON), and return the tokens.
+
+    Raises:
+        WrongPasskey: the response is not valid, or the account is locked.
+        RateLimited: there were too many attempts.
+        PublicError: any error of :func:`proceed`.
+    """
+    access.be_ready()
+    return proceed(*passkeys.sign_in(credential, Actor(client)), token_request, client)
+
+
+def proceed(
+    account: User | PendingSignup, proof: Proof, token_request: TokenRequest, client: ClientInfo
+) -> Tokens:
+    """Return the tokens of a sign-in to ``account`` whose first step was ``proof``.
+
+    Raises:
+        EmailNotVerified, AccountInactive, EnrolmentRequired, DeletionRequested: the account cannot
+            sign in to the API.
+        TermsRequired: the person has not accepted the current terms.
+        SecondFactorRequired: a second step is required; the error contains the challenge for it.
+    """
+    proofs = (proof,)
     requirement = policy.next_requirement(account, proofs)
     if requirement is Requirement.SECOND_FACTOR and isinstance(account, User):
         raise _issue_challenge(account, proofs, token_request)
     if requirement is Requirement.TERMS and isinstance(account, User):
-        terms.accept(account, token_request.terms_version, Actor(client).by(Method.PASSWORD))
+        terms.accept(account, token_request.terms_version, Actor(client).by(proof.method))
         requirement = policy.next_requirement(account, proofs)
     return _begin(_cleared(account, requirement), proofs, token_request, client)
 
 
 def sign_in_again(
     secret: str,
-    code: str,
+    response: FactorResponse,
     client: ClientInfo,
     kind: LoginSession.Kind = LoginSession.Kind.API,
     *,
@@ -105,12 +139,13 @@ def sign_in_again(
 ) -> Tokens:
     """Complete the sign-in that issued the challenge ``secret``, and return the tokens.
 
+    ``response``: a code, or the response of a passkey.
     ``terms_version``: the version of the terms that the person accepts; empty for none.
 
     Raises:
         TermsRequired: the person has not accepted the current terms. The code stays valid.
         InvalidChallenge: the challenge is unknown, used, expired or has no attempts left.
-        WrongFactorCode: the code is wrong.
+        WrongFactorCode, WrongPasskey: the response is wrong.
         EnrolmentRequired: the account accepts only a passkey, or must add one.
         DeletionRequested: the account will be deleted.
         RateLimited: there were too many guesses.
@@ -122,10 +157,7 @@ def sign_in_again(
     if must_accept:
         terms.check(terms_version)
     token_challenges.take_try(challenge)
-    if twofactor.needs_passkey(user):
-        # Checked before the code, because a recovery code would be spent for nothing.
-        raise EnrolmentRequired
-    proof = second_step.verify(user, first, code, Actor(client), nonce=challenge.nonce)
+    proof = _second_proof(challenge, response, Actor(client))
     proofs = (*first, proof)
     if must_accept:
         terms.accept(user, terms_version, Actor(client).by(*(proof.method for proof in proofs)))
@@ -134,6 +166,16 @@ def sign_in_again(
     with transaction.atomic():
         token_challenges.consume(challenge)
         return _begin(user, proofs, token_request, client)
+
+
+def _second_proof(challenge: TokenChallenge, response: FactorResponse, actor: Actor) -> Proof:
+    user, first = challenge.user, token_challenges.proofs(challenge)
+    if response.credential:
+        return passkeys.verify(user, response.credential, actor)
+    if twofactor.needs_passkey(user):
+        # Checked before the code, because a recovery code would be spent for nothing.
+        raise EnrolmentRequired
+    return second_step.verify(user, first, response.code, actor, nonce=challenge.nonce)
 
 
 def mail_code(
@@ -359,20 +401,25 @@ def _issue_challenge(
     secret = token_challenges.issue(
         user, proofs, audience=token_request.audience, scope=scope, kind=token_request.kind
     )
-    return SecondFactorRequired(challenge=secret, methods=_methods(user, proofs))
+    methods = _methods(user, proofs)
+    more: dict[str, Any] = {"challenge": secret, "methods": methods}
+    if SecondMethod.PASSKEY in methods:
+        more["options"] = passkeys.options_for_second_step(user)
+    return SecondFactorRequired(**more)
 
 
 def _methods(user: User, proofs: tuple[Proof, ...]) -> list[SecondMethod]:
     """Return the methods by which an API client can prove the second factor of ``user``.
 
-    The list is empty if ``user`` must use a passkey. An emailed code is only accepted next to
-    another method, because access to a mailbox must not replace a passkey, which resists phishing.
+    It is only the passkey if ``user`` must use one. An emailed code is accepted only next to
+    another code, because access to a mailbox must not replace a passkey, which resists phishing.
     """
-    if twofactor.needs_passkey(user):
-        return []
     methods = second_step.methods(user, proofs)
-    typed: list[SecondMethod] = [m for m in methods if m != SecondMethod.PASSKEY]
-    return typed if typed != [SecondMethod.EMAIL] else []
+    if twofactor.needs_passkey(user) or not {SecondMethod.TOTP, SecondMethod.RECOVERY_CODE} & {
+        *methods
+    }:
+        return [method for method in methods if method is SecondMethod.PASSKEY]
+    return methods
 
 
 def _begin(

@@ -4,6 +4,7 @@ from django.utils.translation import gettext_lazy as _
 
 from accounts.codes.services import UsedUp
 from accounts.common.errors import LastWayIn, PublicError, TooMany
+from accounts.common.pages import absolute
 from accounts.common.proofs import Proof
 from accounts.users.models import User
 
@@ -108,6 +109,7 @@ class UnknownPasskey(WrongPasskey):
     The page passes ``credential_id`` to the browser, so that the browser can delete the passkey.
     """
 
+    code = "unknown_passkey"
     message = _(
         "That passkey no longer works here. Delete it from your device and sign in another way."
     )
@@ -124,9 +126,17 @@ class LockedAccountPasskey(WrongPasskey):
     all that do not.
     """
 
+    code = "locked_down"
+    status = 403
+    message = _(
+        "This account was locked. Reset your password by email to unlock it, then "
+        "review what the lock suspended."
+    )
+
     def __init__(self, user: User, proof: Proof) -> None:
         super().__init__()
         self.user, self.proof = user, proof
+        self.more = {"url": absolute("account_reset_password")}
 
 
 class AlreadyThere(PublicError):

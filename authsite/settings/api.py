@@ -40,6 +40,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "email": "Confirm the email address of a new account.",
             "token": "Sign in from a program, stay signed in, and sign out.",
             "session": "Sign in from a page in a browser, which never sees the refresh token.",
+            "passkeys": "Sign in with a passkey, and add passkeys to your account.",
             "me": "Your own profile.",
             "sessions": "Where you are signed in.",
             "keys": "Your own API keys.",

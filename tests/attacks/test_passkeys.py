@@ -1,7 +1,5 @@
 """Attacks with passkeys and on them."""
 
-from typing import Any
-
 import pytest
 from django.conf import settings as site_settings
 from django.test import Client
@@ -49,11 +47,11 @@ from tests.support.steps import (
 )
 from tests.support.webauthn import (
     ADD,
-    BACKED_UP,
     ELIGIBLE,
     LOGIN_PASSKEY,
     PRESENT,
     VERIFIED,
+    WRONG_RESPONSES,
     Passkey,
     registered,
 )
@@ -143,20 +141,6 @@ def test_a_passkey_challenge_is_invalid_after_a_change_of_the_account():
     assert not Row.objects.filter(credential_id=new.id).exists()
 
 
-WRONG: dict[str, dict[str, Any]] = {
-    "a foreign origin": {"origin": "https://evil.example"},
-    "a host that begins like ours": {"origin": f"{ORIGIN}.evil.example"},
-    "a host below ours": {"origin": ORIGIN.replace("://", "://www.")},
-    "no origin": {"client": {"origin": None}},
-    "another relying party": {"rp_id": "evil.example"},
-    "a registration": {"kind": "webauthn.create"},
-    "a page framed by another origin": {"client": {"crossOrigin": True}},
-    "a page framed by a named origin": {"client": {"topOrigin": "https://evil.example"}},
-    "nobody present": {"flags": VERIFIED},
-    "backed up, yet never eligible": {"flags": PRESENT | VERIFIED | BACKED_UP},
-}
-
-
 def test_an_answer_signed_for_another_site_or_purpose_is_refused(settings):
     set_up(settings, limits_scale=1000)
     _alice, passkey = owner()
@@ -165,8 +149,10 @@ def test_an_answer_signed_for_another_site_or_purpose_is_refused(settings):
     def is_second_step(**changes):
         return completes_sign_in(browser, passkey.get(options_of(browser, CHALLENGE), **changes))
 
-    assert [wrong for wrong, changes in WRONG.items() if signs_in(passkey, **changes)] == []
-    assert [wrong for wrong, changes in WRONG.items() if is_second_step(**changes)] == []
+    assert [
+        wrong for wrong, changes in WRONG_RESPONSES.items() if signs_in(passkey, **changes)
+    ] == []
+    assert [wrong for wrong, changes in WRONG_RESPONSES.items() if is_second_step(**changes)] == []
     assert signs_in(passkey)
     assert is_second_step()
 
@@ -189,7 +175,7 @@ def test_a_passkey_made_for_another_site_or_purpose_is_refused():
     browser = signed_in(alice)
     kinds = {"a registration": {"kind": "webauthn.get"}}
 
-    for changes in (WRONG | kinds).values():
+    for changes in (WRONG_RESPONSES | kinds).values():
         add_passkey(browser, **changes)
 
     assert passkeys_of(alice) == []

@@ -75,6 +75,7 @@ OPEN = {
     "api/v1/token/",
     "api/v1/token/challenge/",
     "api/v1/token/refresh/",
+    "api/v1/passkeys/options/",
     "api/v1/token/verify/",
     "api/v1/token/revoke/",
     # These two check a header and the Origin: tests/attacks/test_browser_clients.py.

@@ -30,6 +30,22 @@ PRESENT, VERIFIED, ELIGIBLE, BACKED_UP, ATTESTED = 0x01, 0x04, 0x08, 0x10, 0x40
 NO_MODEL = bytes(16)
 
 
+ORIGIN = settings.AUTHSITE.origin
+# What a response of a passkey must not contain.
+WRONG_RESPONSES: dict[str, dict[str, Any]] = {
+    "a foreign origin": {"origin": "https://evil.example"},
+    "a host that begins like ours": {"origin": f"{ORIGIN}.evil.example"},
+    "a host below ours": {"origin": ORIGIN.replace("://", "://www.")},
+    "no origin": {"client": {"origin": None}},
+    "another relying party": {"rp_id": "evil.example"},
+    "a registration": {"kind": "webauthn.create"},
+    "a page framed by another origin": {"client": {"crossOrigin": True}},
+    "a page framed by a named origin": {"client": {"topOrigin": "https://evil.example"}},
+    "nobody present": {"flags": VERIFIED},
+    "backed up, yet never eligible": {"flags": PRESENT | VERIFIED | BACKED_UP},
+}
+
+
 @dataclass
 class Answer:
     """The data of a WebAuthn response before it is signed; tests change its members."""
