@@ -307,6 +307,12 @@ LOCK_LIFTED = Event(
     _("A link that opens the account was sent."), mail=_("A link that opens your account was sent")
 )
 STAFF_ACTED = Event(_("Acted on another account as staff."))
+# In the histories of the superusers. The detail is the act and the number of people.
+BULK_STARTED = Event(
+    _("A member of staff began to act on many people at once."),
+    mail=_("A member of staff acts on many people at once"),
+    says_more=True,
+)
 RIGHTS_CHANGED = Event(_("The account’s rights were changed."), mail=_("Your rights were changed"))
 STAFF_GRANTED = Event(_("The account was given staff rights."), mail=_("You are now staff"))
 STAFF_WITHDRAWN = Event(

@@ -150,6 +150,15 @@ _ALL = (
         for_signups=True,
     ),
     Act(
+        "remove-address",
+        label=_("Remove an email address"),
+        does=_("They can’t sign in or set a new password with it any more. Not the primary one."),
+        shows=_("“An email address was removed”, and an email to every address and to this one."),
+        run=steps.remove_address,
+        targets=steps.secondary_addresses,
+        is_severe=True,
+    ),
+    Act(
         "send-reset",
         label=_("Send a link to set a new password"),
         does=_(
@@ -200,6 +209,18 @@ _ALL = (
         run=steps.disconnect_apps,
         targets=steps.apps_of,
         everything=_("All apps"),
+    ),
+    Act(
+        "disconnect-provider",
+        label=_("Disconnect an account at another site"),
+        does=_(
+            "They’re signed out everywhere and can’t sign in with that account any more. Not if "
+            "it’s their only way to sign in."
+        ),
+        shows=_("“An account at another site was disconnected”, and an email to every address."),
+        run=steps.disconnect_provider,
+        targets=steps.removable_identities,
+        is_severe=True,
     ),
     Act(
         "remove-factors",

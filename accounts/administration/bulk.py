@@ -7,7 +7,7 @@ again for each person.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import timedelta
 
 from django.db import transaction
@@ -15,7 +15,8 @@ from django.db.models import Q, QuerySet
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
-from accounts.activity.services import Actor
+from accounts.activity import events
+from accounts.activity.services import Actor, record
 from accounts.administration import acts, roles
 from accounts.administration.models import BulkAct, BulkPerson
 from accounts.administration.roles import (
@@ -33,13 +34,17 @@ from accounts.sessions import services as sessions
 from accounts.throttle.limits import STAFF_BULK
 from accounts.throttle.services import hit
 from accounts.users.models import User
-from accounts.users.rights import ACTING, role_of
+from accounts.users.rights import ACTING, role_of, superusers
 
 # How many people a bulk act can concern, and how many of them one request acts on.
 MOST = 5000
 BATCH = 50
 LIFE = timedelta(days=30)
 UNSTARTED_LIFE = timedelta(days=1)
+# Superusers hear of the bulk acts that concern more people in a day. Small ones add up, so that
+# nobody avoids this by many of them.
+UNNOTICED = 20
+DAY = timedelta(days=1)
 
 DONE = "done"
 OWN = "own_account"
@@ -76,10 +81,20 @@ KINDS = {
         lambda users: users.filter(is_active=True),
         _("Already deactivated"),
     ),
+    "reactivate": BulkKind(
+        _("Reactivate the accounts"),
+        lambda users: users.filter(is_active=False),
+        _("Already active"),
+    ),
     "delete": BulkKind(
         _("Delete the accounts"),
         lambda users: users.filter(deletion_due=None),
         _("Already to be deleted"),
+    ),
+    "undo-deletion": BulkKind(
+        _("Undo the deletions"),
+        lambda users: users.filter(deletion_due__isnull=False),
+        _("Not to be deleted"),
     ),
     "end-sessions": BulkKind(
         _("Sign out sessions"), sessions.signed_in, _("Not signed in anywhere")
@@ -133,12 +148,25 @@ def unfinished(staff: User) -> QuerySet[BulkAct]:
     return rows.exclude(started_at=None).order_by("-created_at")
 
 
-def start(bulk: BulkAct, reason: str) -> None:
+def start(bulk: BulkAct, reason: str, actor: Actor) -> None:
     """Start the bulk act for ``reason``, unless it was started before."""
-    BulkAct.objects.filter(pk=bulk.pk, started_at=None).update(
-        started_at=clock.now(), reason=reason
-    )
+    waiting = BulkAct.objects.filter(pk=bulk.pk, started_at=None)
+    with transaction.atomic():
+        if waiting.update(started_at=clock.now(), reason=reason):
+            _tell_superusers(bulk, replace(actor, name=bulk.staff.username, reason=reason))
     bulk.refresh_from_db()
+
+
+def _tell_superusers(bulk: BulkAct, actor: Actor) -> None:
+    """Notify the other superusers if the bulk acts of the day concern many people."""
+    of_today = BulkPerson.objects.filter(
+        outcome__in=("", DONE), bulk__staff=bulk.staff, bulk__started_at__gt=clock.now() - DAY
+    )
+    if of_today.count() <= UNNOTICED:
+        return
+    detail = f"{KINDS[bulk.act].label}: {bulk.people.filter(outcome='').count()}"
+    for superuser in superusers().exclude(pk=bulk.staff_id):
+        record(superuser, events.BULK_STARTED, actor, detail=detail)
 
 
 def stop(bulk: BulkAct, why: str) -> None:

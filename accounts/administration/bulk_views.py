@@ -79,7 +79,7 @@ def _do(request: HttpRequest, found: BulkAct, form: forms.Form) -> bool:
     if found.started_at is None:
         if not form.is_valid():
             return False
-        bulk.start(found, form.cleaned_data["reason"])
+        bulk.start(found, form.cleaned_data["reason"], actor_of(request))
     bulk.work(found, cast(User, request.user), actor_of(request))
     return True
 

@@ -24,6 +24,7 @@ from accounts.recovery.models import Recovery
 from accounts.sessions import connected
 from accounts.sessions import services as sessions
 from accounts.signup import services as signup
+from accounts.social import services as social
 from accounts.throttle import services as throttle
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.errors import Required
@@ -112,6 +113,18 @@ def has_address(facts: Facts) -> bool:
 def addresses(facts: Facts) -> list[Target]:
     """Return the confirmed email addresses of a user."""
     return [Target(row.email, row.email) for row in facts.emails]
+
+
+def secondary_addresses(facts: Facts) -> list[Target]:
+    """Return the confirmed email addresses of a user, without the primary one."""
+    rows = facts.emails if facts.user.is_active else []
+    return [Target(row.email, row.email) for row in rows if row.email != facts.user.email]
+
+
+def remove_address(order: Order) -> None:
+    """Remove an email address that is not the primary one."""
+    row = order.user.emails.get(email=order.target)
+    emails.remove(order.user, row.pk, order.actor)
 
 
 def send_reset(order: Order) -> None:
@@ -203,6 +216,20 @@ def apps_of(facts: Facts) -> list[Target]:
 def disconnect_apps(order: Order) -> None:
     """Disconnect one app or all."""
     connected.apps().disconnect(order.user, order.target, order.actor)
+
+
+def removable_identities(facts: Facts) -> list[Target]:
+    """Return the external identities without which the user can still sign in and recover."""
+    user = facts.user
+    rows = facts.identities if user.is_active else []
+    return [
+        Target(str(row.pk), str(row)) for row in rows if not social.refusal_of_removal(user, row)
+    ]
+
+
+def disconnect_provider(order: Order) -> None:
+    """Disconnect one external identity."""
+    social.disconnect(order.user, order.target, order.actor)
 
 
 def factors_of(facts: Facts) -> list[Target]:

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 
 import pytest
+from django.contrib.auth.hashers import make_password
 from django.core.management import call_command
 from django.test import Client
 
@@ -25,7 +26,7 @@ from accounts.sessions import services as sessions
 from accounts.throttle.limits import STAFF_CLEAR
 from accounts.twofactor.models import Authenticator
 from accounts.users import services as users
-from accounts.users.models import EmailAddress, PendingSignup, User
+from accounts.users.models import EmailAddress, Identity, PendingSignup, User
 from accounts.users.rights import ACTING, role_of
 from tests.support.administration import (
     LIST,
@@ -45,6 +46,7 @@ from tests.support.disputes import NEW, accept_notices, reset_link, sets_passwor
 from tests.support.lockdown import switch_off
 from tests.support.second_factor import enrolled
 from tests.support.signin import signed_in
+from tests.support.social import configured
 from tests.support.steps import (
     WRONG,
     address_of,
@@ -55,6 +57,11 @@ from tests.support.steps import (
     sign_in,
     sign_up,
 )
+
+PROVIDER = {
+    **{"id": "acme", "name": "Acme", "issuer": "https://acme.example"},
+    **{"client_id": "authsite", "client_secret": "secret"},
+}
 
 
 def again(user):
@@ -87,6 +94,14 @@ def with_app(user):
     connections.agree(asked_for(make_app()), user, Actor())
 
 
+def with_second_address(user):
+    users.confirm_email(user, "second@example.org")
+
+
+def with_provider(user):
+    Identity.objects.create(user=user, issuer=PROVIDER["issuer"], subject="7", label="alice")
+
+
 def with_request(user):
     enrolled(user)
     recovery.ask(again(user), Proof.now(Method.MAIL, address_of("alice")), actor=Actor())
@@ -100,11 +115,13 @@ def to_be_deleted(user):
 PREPARED: dict[str, tuple[Callable[[User], object], str]] = {
     "confirm-address": (with_new_address, "address_added"),
     "send-confirmation": (with_new_address, "confirmation_sent"),
+    "remove-address": (with_second_address, "address_removed"),
     "send-reset": (id, "reset_sent"),
     "clear-limits": (with_used_limits, "limits_cleared"),
     "end-sessions": (signed_in, "all_ended"),
     "revoke-keys": (key_of, "key_ended"),
     "disconnect-apps": (with_app, "app_disconnected"),
+    "disconnect-provider": (with_provider, "provider_disconnected"),
     "remove-factors": (enrolled, "factors_reset"),
     "lift-lock": (lambda user: lock_down(user, Actor()), "lock_lifted"),
     "decide": (with_request, "support_decided"),
@@ -191,6 +208,29 @@ def test_a_reset_link_goes_only_to_an_address_of_the_person(alice, carol):
     assert "mallory@example.org" not in {mail.to for mail in outbox()}
     act(carol, alice, "send-reset", target=address_of("alice"))
     assert sets_password(Client(), reset_link_of(alice))
+
+
+def test_an_address_that_staff_remove_is_no_way_in_any_more(alice, carol):
+    users.confirm_email(alice, "second@example.org")
+    assert act(carol, alice, "remove-address", target=address_of("alice")).status_code == 200
+    before = len(outbox())
+
+    act(carol, alice, "remove-address", target="second@example.org")
+
+    assert list(alice.emails.values_list("email", flat=True)) == [address_of("alice")]
+    told = {mail.to: why_in(mail) for mail in outbox()[before:]}
+    assert told == dict.fromkeys((address_of("alice"), "second@example.org"), REASON)
+
+
+def test_staff_disconnect_no_provider_that_is_the_only_way_in(alice, carol, settings):
+    configured(settings, PROVIDER)
+    with_provider(alice)
+    User.objects.update(password=make_password(None))
+    assert "disconnect-provider" not in carol.get(page_of(alice)).text
+
+    assert act(carol, again(alice), "disconnect-provider").status_code == 409
+
+    assert Identity.objects.get().user == alice
 
 
 def test_factors_removed_after_waiting_stay_until_the_person_comes_back(alice, carol, clock):
@@ -354,6 +394,23 @@ def test_the_page_says_who_is_left_out_and_why(three):
     assert active(chosen) == [False, False, False, True, True]
 
 
+@pytest.mark.parametrize(
+    "name, back, is_undone",
+    [
+        ("deactivate", "reactivate", lambda user: user.is_active),
+        ("delete", "undo-deletion", lambda user: user.deletion_due is None),
+    ],
+)
+def test_a_bulk_act_has_a_counterpart(three, name, back, is_undone):
+    carol = desk()
+    carol.post(bulk_page(choose(carol, name, three[:2])), {"reason": REASON})
+    carol.post(bulk_page(choose(carol, back, three)), {"reason": REASON})
+
+    assert all(is_undone(again(user)) for user in three)
+    assert three[0].activity.latest("id").reason == REASON
+    assert outcomes()[three[2].username] == "already_done"
+
+
 def test_whom_a_bulk_act_leaves_out_follows_the_rule_for_single_acts():
     def is_refused(staff, user):
         try:
@@ -419,7 +476,7 @@ def test_the_list_offers_the_bulk_acts_to_those_who_act_and_not_djangos_own():
 def test_old_bulk_acts_are_deleted(three, clock):
     carol = member("carol", "Support")
     started, _unstarted = (bulk.prepare("deactivate", carol, User.objects.all()) for _ in range(2))
-    bulk.start(started, REASON)
+    bulk.start(started, REASON, Actor())
 
     kept = []
     for days in (1, 28, 1):

@@ -9,6 +9,7 @@ from django.core.management import CommandError, call_command
 from django.db.models.signals import pre_save
 from django.test import Client
 
+from accounts.activity.models import Activity
 from accounts.activity.services import Actor
 from accounts.administration import bulk
 from accounts.administration.models import BulkPerson
@@ -54,6 +55,7 @@ from tests.support.steps import (
     mail_to,
     make_staff,
     make_user,
+    outbox,
     path_of,
     sign_in,
     sign_up,
@@ -344,7 +346,7 @@ def started(carol):
     for name in NAMES:
         make_user(name)
     prepared = bulk.prepare("deactivate", carol, User.objects.filter(username__in=NAMES))
-    bulk.start(prepared, REASON)
+    bulk.start(prepared, REASON, Actor())
     return prepared
 
 
@@ -388,6 +390,24 @@ def test_staff_neither_see_nor_continue_the_bulk_acts_of_others():
     assert [erin.get(page).status_code, erin.post(page).status_code] == [404, 404]
 
     assert deactivated() == set()
+
+
+def test_superusers_hear_of_many_small_bulk_acts_as_of_a_large_one(clock):
+    member("erin", "Superuser")
+    carol, people = desk("Manager"), [make_user(f"user{n}") for n in range(21)]
+    for chosen in (people[:10], people[10:20]):
+        carol.post(bulk_page(choose(carol, "deactivate", chosen)), {"reason": REASON})
+    assert not Activity.objects.filter(kind="bulk_started").exists()
+
+    page = bulk_page(choose(carol, "delete", people[20:]))
+    for _ in range(2):
+        carol.post(page, {"reason": REASON})
+
+    row = Activity.objects.get(kind="bulk_started")
+    assert (str(row.user), row.actor, row.reason) == ("erin", "carol", REASON)
+    assert row.detail == "Delete the accounts: 1"
+    told = [mail for mail in outbox() if mail.subject == row.event.subject]
+    assert [mail.to for mail in told] == [address_of("erin")]
 
 
 def test_staff_who_only_read_prepare_no_bulk_act():

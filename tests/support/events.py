@@ -8,6 +8,7 @@ from datetime import timedelta
 from functools import partial
 from typing import Any
 
+import pytest
 from django.contrib.auth.hashers import make_password
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
@@ -16,6 +17,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from accounts.activity.services import Actor
+from accounts.administration import bulk
 from accounts.apikeys.models import APIKey
 from accounts.exports import services as exports
 from accounts.exports.models import Export
@@ -35,7 +37,7 @@ from accounts.users.models import FormerCredential, Identity, User
 from tests.support import api_keys as keys
 from tests.support import apps as app_steps
 from tests.support import second_factor, webauthn
-from tests.support.administration import act
+from tests.support.administration import REASON, act, bulk_page, choose
 from tests.support.api import call, exchange, get_tokens, renew, second_step
 from tests.support.apps import the_app
 from tests.support.authorize import allow, begin, result
@@ -57,6 +59,7 @@ from tests.support.steps import (
     address_of,
     confirm,
     make_staff,
+    make_user,
     sign_in,
     sign_in_twice,
     sign_up,
@@ -354,6 +357,17 @@ def carol_acts_on_the_app(act: str, **fields: str) -> Act:
 def carol_acts(name: str, **fields: str) -> Act:
     """Return an act of the support desk by carol on alice."""
     return lambda s: act(s.visitor, s.alice, name, **fields)
+
+
+def carol_prepares_a_bulk_act(scene: Scene) -> str:
+    return bulk_page(choose(scene.visitor, "deactivate", [make_user("dave")]))
+
+
+def carol_acts_on_many(scene: Scene) -> None:
+    """Let carol begin to deactivate one person, as if that were many."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(bulk, "UNNOTICED", 0)
+        scene.visitor.post(scene.prepared, {"reason": REASON})
 
 
 def have_a_key_for_staff(scene: Scene) -> None:
@@ -666,6 +680,10 @@ CASES = FACTOR_CASES | {
     "rights_changed": by_carol(carol_gives_a_permission),
     "staff_changed": by_carol(
         carol_changes(is_staff="on"), user="carol", notified=(address_of("carol"),)
+    ),
+    "bulk_started": by_carol(
+        carol_acts_on_many,
+        prepare=in_turn(carol_signs_in, alice_was(is_superuser=True), carol_prepares_a_bulk_act),
     ),
     "key_allowed": by_carol(carol_allows_a_key, prepare=have_a_key_for_staff),
     "key_disallowed": by_carol(
