@@ -6,8 +6,9 @@ a code or the id of a row, is not offered again.
 """
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from http import HTTPStatus
 from typing import Any
 
@@ -16,12 +17,15 @@ from django.contrib.sessions.exceptions import SessionInterrupted
 from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import redirect, render
 from django.template.loader import render_to_string
+from django.utils import translation
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
+from rest_framework.exceptions import ErrorDetail, ValidationError
 from rest_framework.response import Response
+from rest_framework.settings import api_settings
 from rest_framework.views import exception_handler
 
-from accounts.common import database
+from accounts.common import database, logs
 from accounts.common.errors import PublicError, RateLimited
 from accounts.common.pages import safe_next
 from accounts.users.forms import ProfileForm
@@ -108,8 +112,15 @@ MACHINES = ("/api/", *ENDPOINTS, "/health/", "/metrics")
 # middleware raises it, so that the client need not wait for the same error again.
 FAILED = "authsite.failed"
 # The ``detail`` of API errors while the database cannot be used.
-UNREACHABLE = "The database can’t be reached."
-DISK_FULL = "The site can’t store anything at the moment."
+UNREACHABLE = _("The database can’t be reached.")
+DISK_FULL = _("The site can’t store anything at the moment.")
+# The ``detail`` of API errors that occur before or outside of a view.
+SENTENCES: dict[int, str | Promise] = {
+    400: _("The request is malformed, or isn’t meant for this site."),
+    404: _("There’s nothing at this URL."),
+    405: _("No URL of this site has this method."),
+    413: _("The body is too large."),
+}
 # Seconds after which a client should try again when the database is unavailable.
 RETRY_AFTER = 5
 # Error codes that replace Python's names of these statuses, which may change.
@@ -168,7 +179,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
     return response
 
 
-def _outage_detail(error: BaseException | None) -> str:
+def _outage_detail(error: BaseException | None) -> str | Promise:
     return DISK_FULL if database.is_disk_full(error) else UNREACHABLE
 
 
@@ -208,7 +219,7 @@ def refuse(request: HttpRequest, response: HttpResponse) -> HttpResponse:
     return response
 
 
-def api_refusal(request: HttpRequest, status: int, detail: str = "") -> HttpResponse:
+def api_refusal(request: HttpRequest, status: int, detail: str | Promise = "") -> HttpResponse:
     """Return a JSON error with the status ``status``, for a request that reaches no API view.
 
     Endpoints of OAuth have an error format of their own (RFC 6749 section 5.2).
@@ -220,8 +231,50 @@ def api_refusal(request: HttpRequest, status: int, detail: str = "") -> HttpResp
         return JsonResponse(
             {"error": error, "error_description": f"{reason.phrase}."}, status=status
         )
-    body = {"detail": detail or f"{reason.phrase}.", "code": CODES.get(status, reason.name.lower())}
+    # The middleware may have refused the request before it has activated the language.
+    with translation.override(language(request.META.get("HTTP_ACCEPT_LANGUAGE", ""))):
+        sentence = detail or SENTENCES.get(status, PublicError.message)
+        body = error_body(sentence, CODES.get(status, reason.name.lower()))
     return JsonResponse(body, status=status)
+
+
+@lru_cache(256)
+def language(accepted: str) -> str:
+    """Return the language of the answer to a program that sends this ``Accept-Language``."""
+    request = HttpRequest()
+    request.META = {"HTTP_ACCEPT_LANGUAGE": accepted}
+    return translation.get_language_from_request(request)
+
+
+def error_body(detail: str | Promise, code: str) -> dict[str, Any]:
+    """Return the body of an API error that is not about fields."""
+    return {"detail": str(detail), "code": code, "request_id": logs.REQUEST_ID.get()}
+
+
+def fields_body(errors: Any) -> dict[str, Any]:
+    """Return the body of an API error about fields.
+
+    ``errors`` are the errors of REST framework: lists by the names of the fields, or a list. Each
+    field keeps them as a member of the body, for older clients. ``detail`` and ``code`` are left
+    out, because fields can have these names.
+    """
+    if isinstance(errors, list):
+        errors = {api_settings.NON_FIELD_ERRORS_KEY: errors}
+    listed = [
+        {"field": field, "code": error.code, "detail": str(error)} for field, error in _flat(errors)
+    ]
+    return {**errors, "errors": listed, "request_id": logs.REQUEST_ID.get()}
+
+
+def _flat(errors: Any, path: str = "") -> Iterator[tuple[str, ErrorDetail]]:
+    """Yield each error with the name of its field; names of nested fields are joined by dots."""
+    if isinstance(errors, ErrorDetail):
+        yield path, errors
+        return
+    is_named = isinstance(errors, Mapping)
+    for key, below in errors.items() if is_named else enumerate(errors):
+        is_nested = is_named or not isinstance(below, ErrorDetail)
+        yield from _flat(below, f"{path}.{key}".lstrip(".") if is_nested else path)
 
 
 def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
@@ -234,17 +287,23 @@ def api_error(error: Exception, context: dict[str, Any]) -> Response | None:
         return _api_public_error(public)
     if database.is_outage(error):
         database.report(error)
-        body = {"detail": _outage_detail(error), "code": CODES[503]}
+        body = error_body(_outage_detail(error), CODES[503])
         return Response(body, status=503, headers={"Retry-After": str(RETRY_AFTER)})
     response = exception_handler(error, context)
-    if response is not None and set(response.data) == {"detail"}:
-        response.data["code"] = getattr(response.data["detail"], "code", "error")
+    if response is not None:
+        # REST framework turns Django's exceptions into its own, so ``error`` may be another one.
+        is_about_fields = isinstance(error, ValidationError)
+        response.data = (fields_body if is_about_fields else _detail_body)(response.data)
     return response
+
+
+def _detail_body(data: dict[str, ErrorDetail]) -> dict[str, Any]:
+    return error_body(data["detail"], str(data["detail"].code))
 
 
 def body_of(error: PublicError) -> dict[str, Any]:
     """Return the body of the response of the API to ``error``."""
-    return {"detail": str(error), "code": error.code, **getattr(error, "more", {})}
+    return error_body(str(error), error.code) | getattr(error, "more", {})
 
 
 def _api_public_error(error: PublicError) -> Response:

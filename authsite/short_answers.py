@@ -5,12 +5,11 @@ Each returns None if Django must answer the request.
 
 import json
 from collections.abc import Callable
-from functools import lru_cache
 from io import BytesIO
 from typing import Any, NamedTuple
 
 from django.conf import settings
-from django.http import HttpRequest, JsonResponse
+from django.http import JsonResponse
 from django.utils import translation
 from rest_framework.renderers import JSONRenderer
 
@@ -23,7 +22,7 @@ from accounts.tokens import keyring, services
 from accounts.tokens.api import with_refresh
 from accounts.tokens.keyring import Published
 from accounts.users import emails
-from authsite.errors import body_of
+from authsite.errors import body_of, language
 
 type Environ = dict[str, Any]
 type Headers = list[tuple[str, str]]
@@ -40,14 +39,6 @@ class ShortResponse(NamedTuple):
 LARGEST_BODY = 1024
 
 _render = JSONRenderer().render
-
-
-@lru_cache(256)
-def language(accepted: str) -> str:
-    """Return the language of the answer to a request with this ``Accept-Language``."""
-    request = HttpRequest()
-    request.META = {"HTTP_ACCEPT_LANGUAGE": accepted}
-    return translation.get_language_from_request(request)
 
 
 def _me(environ: Environ, _client_ip: str) -> ShortResponse | None:

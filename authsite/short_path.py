@@ -29,7 +29,7 @@ from django.db import Error, connection
 from accounts.common.client_info import behind_proxies
 from accounts.common.errors import PublicError
 from accounts.tokens import keyring
-from authsite.errors import FAILED
+from authsite.errors import FAILED, language
 from authsite.serving.access_log import RequestLog
 from authsite.short_answers import (
     JWKS,
@@ -39,7 +39,6 @@ from authsite.short_answers import (
     Environ,
     Headers,
     ShortResponse,
-    language,
     published,
 )
 

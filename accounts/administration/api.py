@@ -244,9 +244,9 @@ class ActView(views.APIView):
         try:
             acts.perform(act, staff, actor_of(request._request), account, **data)
         except UnknownTarget as error:
-            raise serializers.ValidationError({"target": [str(error)]}) from None
+            raise serializers.ValidationError({"target": [str(error)]}, error.code) from None
         except NoMode as error:
-            raise serializers.ValidationError({"mode": [str(error)]}) from None
+            raise serializers.ValidationError({"mode": [str(error)]}, error.code) from None
         return _shown(search.find_account(str(id)), request)
 
 

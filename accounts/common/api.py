@@ -13,7 +13,7 @@ from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
 from rest_framework import negotiation, pagination, parsers, serializers
-from rest_framework.exceptions import NotFound, ParseError
+from rest_framework.exceptions import ErrorDetail, NotFound, ParseError
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
@@ -50,8 +50,8 @@ def page_of(request: HttpRequest, rows: QuerySet[Any]) -> Page[Any]:
 # may consist of a thousand of them.
 MOST_OPENED = 2000
 # The names of unknown members that an error repeats in full. Of any other name, it quotes only the
-# beginning.
-NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+# beginning; the excluded words are members of errors themselves.
+NAME = re.compile(r"(?!(?:detail|errors|request_id)$)[A-Za-z0-9_.-]{1,64}")
 MOST_NAMED, LONGEST_QUOTED = 20, 32
 
 
@@ -77,7 +77,7 @@ def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
     return data
 
 
-def _unknown(serializer: serializers.Serializer[Any]) -> dict[str, list[str]]:
+def _unknown(serializer: serializers.Serializer[Any]) -> dict[str, list[ErrorDetail]]:
     """Return the errors of the first ``MOST_NAMED`` unknown members; the keys are their names.
 
     If a name has unusual characters, its error quotes the name and is a non-field error.
@@ -86,15 +86,14 @@ def _unknown(serializer: serializers.Serializer[Any]) -> dict[str, list[str]]:
     names = (
         [name for name in sent if name not in serializer.fields] if isinstance(sent, dict) else []
     )
-    errors: dict[str, list[str]] = {}
+    errors: dict[str, list[ErrorDetail]] = {}
     for name in names[:MOST_NAMED]:
-        if NAME.fullmatch(name) and name != "detail":
-            errors[name] = [_("Unknown field.")]
+        if NAME.fullmatch(name):
+            errors[name] = [ErrorDetail(_("Unknown field."), "unknown")]
         else:
-            sentence = _("Unknown field: %(name)s.")
-            quoted = ascii(name[:LONGEST_QUOTED])
+            sentence = _("Unknown field: %(name)s.") % {"name": ascii(name[:LONGEST_QUOTED])}
             errors.setdefault(api_settings.NON_FIELD_ERRORS_KEY, []).append(
-                sentence % {"name": quoted}
+                ErrorDetail(sentence, "unknown")
             )
     return errors
 
@@ -112,7 +111,8 @@ class JSONParser(parsers.JSONParser):
             raise ParseError
         try:
             return super().parse(BytesIO(body), *args, **kwargs)
-        except RecursionError:
+        except (ParseError, RecursionError):
+            # Without the detail of REST framework, which is in English.
             raise ParseError from None
 
 

@@ -72,6 +72,7 @@ CODES = {
 }
 
 GET_OPTIONS = "For the passkey (WebAuthn, `PublicKeyCredentialRequestOptions`)."
+REQUEST_ID = {"type": "string", "description": "As in `X-Request-ID`, for questions to us."}
 CHALLENGED = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750."}}
 LATER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
 # For each status: the name of the response component, the schema of its body, its headers, and its
@@ -96,6 +97,7 @@ CONFLICTS = {"act_on_account"}
 EXAMPLE = {
     "detail": "Your account has a second factor. Use it to finish signing in.",
     "code": "second_factor_required",
+    "request_id": "4f2a9c0e6b1d8375",
     "challenge": "9Vd1qK2vT0mXc8RzJ4uYbA",
     "methods": ["totp", "email"],
 }
@@ -112,9 +114,23 @@ def schemas() -> dict[str, Any]:
             "description": "\n".join(f"* `{code}`: {when}" for code, when in CODES.items()),
         },
         "Error": _error("What went wrong."),
+        "FieldError": {
+            "type": "object",
+            "properties": {
+                "field": {"type": "string", "description": "Its name, or `non_field_errors`."},
+                "code": {"type": "string", "description": "Such as `required`, for programs."},
+                "detail": {"type": "string", "description": "What is wrong, for people."},
+            },
+            "required": ["field", "code", "detail"],
+        },
         "FieldErrors": {
             "type": "object",
-            "description": "What is wrong with each field.",
+            "description": "What is wrong with each field: in `errors`, and by its name.",
+            "properties": {
+                "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"}},
+                "request_id": REQUEST_ID,
+            },
+            "required": ["errors", "request_id"],
             "additionalProperties": {"type": "array", "items": {"type": "string"}},
         },
         "RequestError": {"description": "What is wrong with the request.", "anyOf": either},
@@ -142,8 +158,13 @@ def _error(description: str, **more: dict[str, Any]) -> dict[str, Any]:
     return {
         "type": "object",
         "description": description,
-        "properties": {"detail": {"type": "string"}, "code": code, **more},
-        "required": ["detail", "code"],
+        "properties": {
+            "detail": {"type": "string"},
+            "code": code,
+            "request_id": REQUEST_ID,
+            **more,
+        },
+        "required": ["detail", "code", "request_id"],
     }
 
 

@@ -7,6 +7,7 @@ from django.contrib.auth.password_validation import validate_password
 from django.core.exceptions import ValidationError
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
+from rest_framework.fields import get_error_detail
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -44,7 +45,7 @@ class NewUserSerializer(TermsSerializer):
         try:
             validate_password(attrs["password"], person)
         except ValidationError as error:
-            raise serializers.ValidationError({"password": error.messages}) from None
+            raise serializers.ValidationError({"password": get_error_detail(error)}) from None
         return attrs
 
 
@@ -101,7 +102,7 @@ class UsersView(Open, APIView):
                 terms_version=data.get("terms", ""),
             )
         except UsernameTaken as error:
-            raise serializers.ValidationError({"username": [str(error)]}) from None
+            raise serializers.ValidationError({"username": [str(error)]}, error.code) from None
         headers = {"Location": absolute("api-user", signup.pk)}
         return Response(SignupSerializer(signup).data, status=201, headers=headers)
 

@@ -66,5 +66,5 @@ class TermsSerializer(serializers.Serializer[Any]):
 
     def validate_terms(self, version: str) -> str:
         if not settings.AUTHSITE.terms_version:
-            raise serializers.ValidationError(_("Unknown field."))
+            raise serializers.ValidationError(_("Unknown field."), "unknown")
         return version

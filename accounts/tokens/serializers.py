@@ -90,7 +90,7 @@ class SignInSerializer(TermsSerializer, TokenRequestSerializer):
             if not is_there
         }
         if faults:
-            raise serializers.ValidationError(faults)
+            raise serializers.ValidationError(faults, "required")
         return name, data["password"]
 
 
@@ -107,7 +107,7 @@ class SecondStepSerializer(TermsSerializer):
     def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
         """Return ``attrs``. Raise ``ValidationError`` if it has nothing beside the challenge."""
         if not {"code", "credential", "method"} & attrs.keys():
-            raise serializers.ValidationError({"code": [_("This field is required.")]})
+            raise serializers.ValidationError({"code": [_("This field is required.")]}, "required")
         return attrs
 
     @property

@@ -31,8 +31,10 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DEFAULT_DB_ALIAS, connections
+from django.utils import translation
 
 from accounts.common.client_info import behind_proxies
+from accounts.common.errors import Busy
 from authsite.serving.access_log import RequestLog
 
 
@@ -217,14 +219,18 @@ def _length(environ: Environ) -> int:
 
 def _refuse(environ: Environ, start: Callable[..., Any], cause: str) -> list[bytes]:
     """Answer 503, and log the request with the cause."""
-    began, detail = perf_counter(), "The site is busy. Please try again."
+    from authsite import errors  # noqa: PLC0415 the plain server runs without models
+
+    began = perf_counter()
     headers = own_headers() | {"Retry-After": "5", "Connection": "close"}
-    if environ["PATH_INFO"].startswith("/api/"):
-        headers["Content-Type"] = "application/json"
-        detail = json.dumps({"detail": detail, "code": "unavailable"})
-    body = detail.encode()
     log = _request_log()
     with log.identify(environ) as request_id:
+        with translation.override(errors.language(environ.get("HTTP_ACCEPT_LANGUAGE", ""))):
+            sentence = str(Busy.message)
+        if environ["PATH_INFO"].startswith("/api/"):
+            headers["Content-Type"] = "application/json"
+            sentence = json.dumps(errors.error_body(sentence, errors.CODES[503]))
+        body = sentence.encode()
         headers |= {"Content-Length": str(len(body)), "X-Request-ID": request_id}
         start("503 Service Unavailable", [*headers.items()])
         log.write(

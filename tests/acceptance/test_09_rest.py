@@ -85,4 +85,4 @@ def test_9_2_failed_authentication_is_401_with_www_authenticate(client, clock):
         answer = client.get(API + path, headers={"authorization": sent})
         assert answer.status_code == 401
         assert answer["WWW-Authenticate"].startswith("Bearer")
-        assert answer.json().keys() == {"detail", "code"}
+        assert answer.json().keys() == {"detail", "code", "request_id"}

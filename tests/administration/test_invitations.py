@@ -201,7 +201,7 @@ def test_rights_and_groups_beyond_the_inviters_own_are_refused():
     assert answer.code == "not_in_role"
     for groups in (["Nobody"], "Support", [7], [["Support"]]):
         refused = invite_by_call(token, groups=groups)
-        assert (refused.status, refused.body.keys()) == (400, {"groups"}), groups
+        assert (refused.status, refused.fields) == (400, ["groups"]), groups
     for days in (0, 31, "x"):
         assert invite_by_call(token, days=days).status == 400
     assert not Invitation.objects.exists()

@@ -94,7 +94,7 @@ def test_the_client_behind_a_trusted_proxy_is_the_same_on_both_paths(world, sett
 
 def test_a_response_with_a_cookie_is_not_taken_as_a_model(world):
     def with_cookie(_environ, start):
-        start("200 OK", [("Set-Cookie", "known=alice")])
+        start("200 OK", [("Set-Cookie", "known=alice"), ("X-Request-ID", "1")])
         return [b"from Django"]
 
     path = ShortPath(with_cookie)

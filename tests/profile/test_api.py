@@ -81,7 +81,7 @@ def test_an_invalid_profile_field_changes_nothing(alice, token):
     for field, values in REFUSED.items():
         for value in values:
             answer = change(token, {"display_name": "good", "about": "good", field: value})
-            assert (answer.status, answer.body.keys()) == (400, {field}), value
+            assert (answer.status, answer.fields) == (400, [field]), value
     assert call("me/", token=token).body == before
 
 
@@ -98,7 +98,7 @@ def test_read_only_fields_are_refused_by_name(alice, token):
 
     answer = change(token, {**foreign, "display_name": "Alice"})
 
-    assert (answer.status, answer.body.keys()) == (400, foreign.keys())
+    assert (answer.status, answer.fields) == (400, list(foreign))
     assert User.objects.values().get() == before
     assert list(alice.groups.all()) == []
 

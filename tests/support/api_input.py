@@ -1,5 +1,6 @@
 """Endpoints, hostile values and checks that the tests of API input share."""
 
+import json
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,13 +77,16 @@ def is_in_shape(answer: Answer) -> bool:
     needed = needs.get(answer.status, "Content-Type")
     if answer.headers["Content-Type"] != "application/json" or not answer.headers.get(needed):
         return False
-    error = answer.body
+    error = json.loads(answer.content)
+    if error.pop("request_id") != answer.headers["X-Request-ID"]:
+        return False
     if "detail" in error:
         return bool(error["code"]) and all(isinstance(error[n], str) for n in ("detail", "code"))
-    return answer.status == 400 and all(
-        texts and isinstance(texts, list) and all(isinstance(text, str) for text in texts)
-        for texts in error.values()
-    )
+    listed = error.pop("errors")
+    told: dict[str, list[str]] = {each["field"]: [] for each in listed}
+    for each in listed:
+        told[each["field"]].append(each["detail"])
+    return answer.status == 400 and told == error and all(each["code"] for each in listed)
 
 
 class Target:

@@ -29,8 +29,11 @@ class Answer:
 
     @property
     def body(self) -> Any:
-        """The parsed body; None if it is empty."""
-        return json.loads(self.content) if self.content else None
+        """The parsed body without the id of the request; None if it is empty."""
+        body = json.loads(self.content) if self.content else None
+        if self.status >= 400 and isinstance(body, dict):
+            body.pop("request_id", None)
+        return body
 
     def __getitem__(self, name: str) -> Any:
         """Return a member of the body."""
@@ -40,6 +43,11 @@ class Answer:
     def code(self) -> str:
         """The error code in the body, or an empty string."""
         return self.body.get("code", "") if isinstance(self.body, dict) else ""
+
+    @property
+    def fields(self) -> list[str]:
+        """The names of the fields that an error is about."""
+        return list(dict.fromkeys(error["field"] for error in self.body["errors"]))
 
     @property
     def short(self) -> tuple[int, str]:

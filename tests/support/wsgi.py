@@ -21,8 +21,8 @@ from authsite.middleware import Utf8WSGIRequest
 from authsite.short_path import ShortPath
 
 type Application = Callable[..., Iterable[bytes]]
-# The headers that may differ between two answers to the same request.
-OWN = {"x-request-id"}
+# Replaces the id of the request, which differs between two answers to the same request.
+ID = "id"
 # A connection that stays open; a mock at each request would take a tenth of the time.
 OPEN = SimpleNamespace(close_if_unusable_or_obsolete=lambda: None)
 
@@ -113,13 +113,14 @@ def open_connections() -> Iterator[None]:
 
 
 def answer(application: Application, asked: dict[str, Any]) -> Answer:
-    """Return the answer of ``application``, with its headers in lower case."""
+    """Return the answer of ``application``, with its headers in lower case and the id replaced."""
     said: list[Any] = []
     with open_connections():
         response = application(asked, lambda *words: said.append(words))
         body = b"".join(response)
         getattr(response, "close", lambda: None)()
     status, headers = said[-1][:2]
-    names = [name.lower() for name, _value in headers]
-    assert len(names) == len(set(names)), "a header came twice"
-    return Answer(status, {n.lower(): v for n, v in headers if n.lower() not in OWN}, body)
+    found = {name.lower(): value for name, value in headers}
+    assert len(found) == len(headers), "a header came twice"
+    body = body.replace(found["x-request-id"].encode(), ID.encode())
+    return Answer(status, found | {"x-request-id": ID}, body)
