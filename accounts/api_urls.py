@@ -7,7 +7,7 @@ from accounts.administration import api as staff
 from accounts.administration.invitation_api import InvitationsView, InvitationView
 from accounts.apikeys.api import KeysView, KeyView, RevokeView
 from accounts.exports import api as exports
-from accounts.ops import schema
+from accounts.ops import openapi
 from accounts.profile.api import MeView, PersonView
 from accounts.sessions.api import SessionsView, SessionView
 from accounts.signup import api as signup
@@ -41,6 +41,6 @@ urlpatterns: list[URLPattern] = [
     path("admin/invitations/", InvitationsView.as_view(), name="api-invitations"),
     path("admin/invitations/<uuid:id>/", InvitationView.as_view(), name="api-invitation"),
     path("activity/", ActivityView.as_view(), name="api-activity"),
-    path("schema/", schema.description, name="api-schema"),
-    path("docs/", schema.docs, name="api-docs"),
+    path("schema/", openapi.description, name="api-schema"),
+    path("docs/", openapi.docs, name="api-docs"),
 ]

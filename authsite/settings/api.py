@@ -60,7 +60,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
     "ENABLE_DJANGO_DEPLOY_CHECK": False,
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "accounts.ops.schema.complete",
+        "accounts.ops.openapi.complete",
     ],
 }
 

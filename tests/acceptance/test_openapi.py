@@ -8,7 +8,8 @@ from drf_spectacular.drainage import GENERATOR_STATS
 from drf_spectacular.generators import SchemaGenerator
 from openapi_spec_validator import OpenAPIV31SpecValidator
 
-from accounts.ops.schema import CONFLICTS, EXAMPLES
+from accounts.ops.openapi import CONFLICTS
+from accounts.ops.schema import EXAMPLES
 from tests.support.openapi import METHODS, SCHEMA, description, operations, resolve, validator
 from tests.support.routes import ROUTES
 from tests.support.urls import OPEN

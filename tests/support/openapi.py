@@ -24,9 +24,9 @@ type Json = dict[str, Any]
 @cache
 def description() -> Json:
     """Return the description, changed so that no object may have undescribed members."""
-    from accounts.ops import schema
+    from accounts.ops import openapi
 
-    made: Json = json.loads(schema.description(RequestFactory().get("/")).content)
+    made: Json = json.loads(openapi.description(RequestFactory().get("/")).content)
     # A token may have claims that only its receiver knows (RFC 7519 section 4).
     made["components"]["schemas"]["Claims"]["additionalProperties"] = True
     _close(made)

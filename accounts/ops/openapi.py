@@ -1,0 +1,294 @@
+"""The OpenAPI description of the API, made from the views and ``accounts/ops/schema.py``."""
+
+import json
+from functools import lru_cache
+from typing import Any
+
+from django.conf import settings
+from django.contrib.auth.decorators import login_not_required
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.utils import translation
+from django.views.decorators.csp import csp_override
+from django.views.decorators.http import require_safe
+from drf_spectacular.extensions import OpenApiAuthenticationExtension
+from drf_spectacular.generators import SchemaGenerator
+from drf_spectacular.openapi import AutoSchema
+
+from accounts.ops.schema import CODES, EXAMPLES, Example
+from accounts.signin.second_step import SecondMethod
+from accounts.tokens.authentication import IsFresh, required_scope
+
+GET_OPTIONS = "For the passkey (WebAuthn, `PublicKeyCredentialRequestOptions`)."
+REQUEST_ID = {"type": "string", "description": "As in `X-Request-ID`, for questions to us."}
+CHALLENGED = {"WWW-Authenticate": {"schema": {"type": "string"}, "description": "RFC 6750."}}
+LATER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds."}}
+# For each status: the name of the response component, the schema of its body, its headers, and its
+# description.
+STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
+    "400": ("BadRequest", "RequestError", {}, "Errors by field, or `detail` and `code`."),
+    "401": ("Unauthorized", "Error", CHALLENGED, "No credentials, or wrong ones."),
+    "403": ("Forbidden", "ScopeError", {}, "The credentials are valid, but do not allow this."),
+    "404": ("NotFound", "Error", {}, "Nothing is there, or nothing that is yours."),
+    "405": ("MethodNotAllowed", "Error", {}, "The resource does not have this method."),
+    "409": ("Conflict", "Error", {}, "Somebody else has changed the account meanwhile."),
+    "413": ("ContentTooLarge", "Error", {}, "The body is too large."),
+    "415": ("UnsupportedMediaType", "Error", {}, "The call does not take this media type."),
+    "429": ("TooManyRequests", "Error", LATER, "Too many requests: try again later."),
+    "503": ("ServiceUnavailable", "Error", LATER, "Something that the site needs does not answer."),
+}
+# The operations that answer 401 to require a second step.
+SIGN_INS = {"sign_in", "sign_in_browser"}
+SIGN_IN_REFUSED = "SignInRefused"
+# The operations that answer 409 if somebody else was faster.
+CONFLICTS = {"act_on_account"}
+EXAMPLE = {
+    "detail": "Your account has a second factor. Use it to finish signing in.",
+    "code": "second_factor_required",
+    "request_id": "4f2a9c0e6b1d8375",
+    "challenge": "9Vd1qK2vT0mXc8RzJ4uYbA",
+    "methods": ["totp", "email"],
+}
+
+
+# Errors about fields of the body or parameters of the query.
+FIELD_ERRORS: dict[str, Any] = {
+    "FieldError": {
+        "type": "object",
+        "properties": {
+            "field": {"type": "string", "description": "Its name, or `non_field_errors`."},
+            "code": {"type": "string", "description": "Such as `required`, for programs."},
+            "detail": {"type": "string", "description": "What is wrong, for people."},
+        },
+        "required": ["field", "code", "detail"],
+    },
+    "FieldErrors": {
+        "type": "object",
+        "description": "What is wrong with each field: in `errors`, and by its name.",
+        "properties": {
+            "errors": {"type": "array", "items": {"$ref": "#/components/schemas/FieldError"}},
+            "request_id": REQUEST_ID,
+        },
+        "required": ["errors", "request_id"],
+        "additionalProperties": {"type": "array", "items": {"type": "string"}},
+    },
+}
+
+
+def schemas() -> dict[str, Any]:
+    """Return the OpenAPI schemas of the bodies of error responses."""
+    methods = list(map(str, SecondMethod))
+    either = [{"$ref": f"#/components/schemas/{name}"} for name in ("Error", "FieldErrors")]
+    return {
+        "ErrorCode": {
+            "type": "string",
+            "enum": list(CODES),
+            "description": "\n".join(f"* `{code}`: {when}" for code, when in CODES.items()),
+        },
+        "Error": _error("What went wrong."),
+        **FIELD_ERRORS,
+        "RequestError": {"description": "What is wrong with the request.", "anyOf": either},
+        "ScopeError": _error(
+            "What is not allowed; with `insufficient_scope`, which scope would allow it; with "
+            "`terms_required`, which terms must be accepted. `url` is a page on which it is "
+            "possible.",
+            scope={"type": "string"},
+            terms_url={"type": "string", "format": "uri"},
+            terms_version={"type": "string"},
+            url={"type": "string", "format": "uri"},
+        ),
+        "SignInError": _error(
+            "Why nobody is signed in. With `second_factor_required` send a code by one of "
+            "`methods` with `challenge`, or the response of a passkey to `options`.",
+            challenge={"type": "string"},
+            methods={"type": "array", "items": {"type": "string", "enum": methods}},
+            options={"type": "object", "additionalProperties": {}, "description": GET_OPTIONS},
+        ),
+    }
+
+
+def _error(description: str, **more: dict[str, Any]) -> dict[str, Any]:
+    code = {"$ref": "#/components/schemas/ErrorCode"}
+    return {
+        "type": "object",
+        "description": description,
+        "properties": {
+            "detail": {"type": "string"},
+            "code": code,
+            "request_id": REQUEST_ID,
+            **more,
+        },
+        "required": ["detail", "code", "request_id"],
+    }
+
+
+def responses() -> dict[str, Any]:
+    """Return the OpenAPI response components of errors."""
+    found = {
+        name: _response(description, schema, headers)
+        for name, schema, headers, description in STATUSES.values()
+    }
+    refused = _response("Wrong credentials, or a code must follow.", "SignInError", CHALLENGED)
+    refused["content"]["application/json"]["example"] = EXAMPLE
+    return found | {SIGN_IN_REFUSED: refused}
+
+
+def _response(description: str, schema: str, headers: dict[str, Any]) -> dict[str, Any]:
+    body = {"schema": {"$ref": f"#/components/schemas/{schema}"}}
+    response: dict[str, Any] = {"description": description, "content": {"application/json": body}}
+    return response | ({"headers": headers} if headers else {})
+
+
+def add_to(operation: dict[str, Any]) -> None:
+    """Add references to every error response that ``operation`` can return.
+
+    Every operation can return 400, because the Host header may be unknown. Every operation can
+    return 401 and 403, because even an operation without authentication may take credentials in the
+    body.
+    """
+    places = {parameter["in"] for parameter in operation.get("parameters", ())}
+    left_out = set() if "requestBody" in operation else {"415"}
+    if operation["operationId"] not in CONFLICTS:
+        left_out.add("409")
+    if not places & {"path", "query"}:
+        left_out.add("404")
+    for status, (name, *_) in STATUSES.items():
+        may_go_on = status == "401" and operation["operationId"] in SIGN_INS
+        reference = {"$ref": f"#/components/responses/{SIGN_IN_REFUSED if may_go_on else name}"}
+        if status not in left_out:
+            operation["responses"].setdefault(status, reference)
+
+
+# Credentials of operations whose views have no authentication classes and check credentials
+# themselves. ``{}`` makes them optional: they may be in the body, or there may be no session to
+# revoke.
+SECURITY: dict[str, list[dict[str, list[str]]]] = {
+    "sign_in": [{}, {"basic": []}],
+    "sign_in_browser": [{}, {"basic": []}],
+    "renew_browser_session": [{"refresh_cookie": []}],
+    "end_browser_session": [{}, {"refresh_cookie": []}],
+}
+
+
+# Bodies of DELETE requests, which drf-spectacular leaves out.
+BODIES = {
+    "delete_me": {
+        "type": "object",
+        "properties": {"username": {"type": "string", "description": "Your username."}},
+        "required": ["username"],
+        "additionalProperties": False,
+    }
+}
+
+
+@login_not_required
+@require_safe
+def description(_request: HttpRequest) -> HttpResponse:
+    """Return the OpenAPI 3.1 description as JSON."""
+    return HttpResponse(as_json(), content_type="application/json")
+
+
+@login_not_required
+@csp_override(settings.SECURE_CSP_API_DOCS)
+@require_safe
+def docs(request: HttpRequest) -> HttpResponse:
+    """Show the OpenAPI description with Swagger UI, which can send calls."""
+    title = settings.SPECTACULAR_SETTINGS["TITLE"]
+    return render(request, "accounts/ops/docs.html", {"title": title})
+
+
+def complete(result: dict[str, Any], **_more: Any) -> dict[str, Any]:
+    """Return drf-spectacular's ``result`` with examples, errors and shared components added."""
+    components = result["components"]
+    for name, schema in components["schemas"].items():
+        if name.endswith("Request"):
+            schema["additionalProperties"] = False
+    components["schemas"] |= schemas()
+    components["responses"] = responses()
+    components["securitySchemes"]["refresh_cookie"] = {
+        "type": "apiKey",
+        "in": "cookie",
+        "name": settings.REFRESH_COOKIE_NAME,
+        "description": "The refresh token of a page in a browser.",
+    }
+    for operations in result["paths"].values():
+        for operation in operations.values():
+            _complete(operation)
+    return result
+
+
+def _complete(operation: dict[str, Any]) -> None:
+    """Add summary, security, example and errors to an operation.
+
+    An operation without a docstring, which may come from another app, gets its id as the summary.
+    """
+    name = operation["operationId"]
+    text = operation.setdefault("description", name.replace("_", " ").capitalize())
+    operation["summary"] = text.partition(". ")[0].split("\n")[0]
+    operation.setdefault("security", SECURITY.get(name, []))
+    if name in BODIES:
+        content = {"application/json": {"schema": BODIES[name]}}
+        operation["requestBody"] = {"content": content, "required": True}
+    if name in EXAMPLES:
+        _add_example(operation, EXAMPLES[name])
+    add_to(operation)
+
+
+def _add_example(operation: dict[str, Any], example: Example) -> None:
+    for media in operation.get("requestBody", {}).get("content", {}).values():
+        media["example"] = example.request
+    for response in operation["responses"].values():
+        if media := response.get("content", {}).get("application/json"):
+            media["example"] = example.answer
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            parameter["example"] = parameter["schema"].get("enum", [example.id])[-1]
+
+
+@lru_cache(maxsize=1)
+def as_json() -> bytes:
+    """Return the OpenAPI description in the site's default language; it is built once."""
+    with translation.override(settings.LANGUAGE_CODE):
+        return json.dumps(SchemaGenerator().get_schema(request=None, public=True)).encode()
+
+
+def _scopes(auto_schema: AutoSchema) -> list[str]:
+    """Return the scope that an operation requires, as OpenAPI 3.1 lists it in ``security``."""
+    area = getattr(auto_schema.view, "area", "")
+    return [required_scope(area, auto_schema.method)] if area else []
+
+
+class KeyScheme(OpenApiAuthenticationExtension):
+    """Describes API keys. No operation that requires recent authentication accepts an API key."""
+
+    target_class = "accounts.apikeys.authentication.KeyAuthentication"
+    name = "api_key"
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
+        is_closed = any(isinstance(of, IsFresh) for of in auto_schema.view.get_permissions())
+        return [] if is_closed else [{self.name: _scopes(auto_schema)}]
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:
+        return {"type": "http", "scheme": "bearer", "description": "An API key."}
+
+
+class CredentialsScheme(OpenApiAuthenticationExtension):
+    """Describes access tokens and HTTP Basic."""
+
+    target_class = "accounts.tokens.authentication.Authentication"
+    name = ["access_token", "basic"]
+
+    def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
+        token, password = self.name
+        return [{token: _scopes(auto_schema)}, {password: []}]
+
+    def get_security_definition(self, auto_schema: AutoSchema) -> list[dict[str, Any]]:
+        basic = (
+            "A username or email address and the password; outside `token/` and `session/` only if "
+            "the site allows it. Or an access token and any password."
+        )
+        token = {"type": "http", "scheme": "bearer", "bearerFormat": "JWT"}
+        return [
+            token | {"description": "An access token."},
+            {"type": "http", "scheme": "basic", "description": basic},
+        ]
