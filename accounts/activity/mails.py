@@ -11,7 +11,7 @@ from accounts.activity.events import Group
 from accounts.activity.models import OPERATOR, Activity
 from accounts.common import client_info, localization, proofs
 from accounts.common.pages import absolute
-from accounts.mail.message import TO_OWNER, TO_POSSIBLE_STRANGER, Message
+from accounts.mail.message import TO_OWNER, TO_POSSIBLE_STRANGER, Message, staff_note
 from accounts.users.models import User
 
 
@@ -111,7 +111,7 @@ def _details(rows: Sequence[Activity]) -> list[tuple[str, str]]:
         operator, staff = gettext("The operator of this site"), gettext("A member of staff")
         facts.append((gettext("Done by"), operator if row.actor == OPERATOR else staff))
     if row.reason:
-        facts.append((gettext("Why"), row.reason))
+        facts += staff_note(row.reason)
     return facts
 
 

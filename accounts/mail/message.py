@@ -1,6 +1,7 @@
 """The content of an email, rendered as plain text and as HTML in the operator's brand."""
 
 import json
+import re
 import struct
 from dataclasses import asdict, dataclass, field
 from email.header import Header
@@ -12,6 +13,7 @@ from typing import Any, Self
 from django.conf import settings
 from django.core.mail import EmailMultiAlternatives
 from django.template.loader import render_to_string
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from accounts.common.brand import PNG, BrandSettings, File, Logo, email_colours
@@ -96,6 +98,28 @@ TO_OWNER = _(
 TO_POSSIBLE_STRANGER = _(
     "Sent to %(email)s because this address belongs, or used to belong, to an account at %(site)s."
 )
+
+
+# What looks like a URL, an email address or a phone number, with the full stops that browsers know.
+_LINKABLE = re.compile(r"\S*(?:://|\S[.\u3002\uff0e\uff61@]\w)\S*|\+?\d(?:[\s()/.-]{0,3}\d){6,}")
+_QUOTES = str.maketrans(dict.fromkeys('"“”„«»', "’"))
+
+
+def staff_note(reason: str) -> list[tuple[str, str]]:
+    """Return the rows of the table that quote ``reason``, the free text of a member of staff.
+
+    The text could pass for one of the site: its own quotes and lines are removed. Mail programs
+    make links of URLs and phone numbers, which an invisible word joiner (U+2060) prevents.
+    """
+    text = " ".join(reason.translate(_QUOTES).split())
+    plain = _LINKABLE.sub(lambda found: re.sub(r"(?<=\W|\d)", "\u2060", found[0]), text)
+    rows = [(gettext("Note from support"), gettext("“%(text)s”") % {"text": plain})]
+    if plain != text:
+        warning = gettext(
+            "We didn’t check the links and numbers in this note. Give nobody a password or code."
+        )
+        rows.append((gettext("Be careful"), warning))
+    return rows
 
 
 REQUIRED = {"to", "subject"}

@@ -29,7 +29,7 @@ from accounts.common.localization import speaking
 from accounts.common.pages import absolute
 from accounts.common.proofs import FACTORS, Method, Proof
 from accounts.common.signals import credentials_changed
-from accounts.mail.message import TO_OWNER, Message
+from accounts.mail.message import TO_OWNER, Message, staff_note
 from accounts.mail.services import Queue, post
 from accounts.passwords import services as passwords
 from accounts.recovery import services as recovery
@@ -79,7 +79,7 @@ def reset_by_staff_message(username: str, email: str, token: str, why: str) -> M
     return Message(
         **_shared(username, email, token),
         paragraphs=[_("A member of our staff sent you this link to set a new password.")],
-        facts=[(_("Why"), why)],
+        facts=staff_note(why),
         questions=[
             (
                 _("Did you ask for help?"),

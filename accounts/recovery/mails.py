@@ -8,7 +8,7 @@ from django.utils.translation import gettext as _
 from accounts.activity.services import Actor
 from accounts.common import localization
 from accounts.common.pages import absolute
-from accounts.mail.message import TO_POSSIBLE_STRANGER, Message
+from accounts.mail.message import TO_POSSIBLE_STRANGER, Message, staff_note
 from accounts.users.models import User
 
 
@@ -53,6 +53,6 @@ def recovery(
 
 def _place(actor: Actor) -> list[tuple[str, str]]:
     if actor.name:
-        return [(_("Asked by"), _("A member of staff")), (_("Why"), actor.reason)]
+        return [(_("Asked by"), _("A member of staff")), *staff_note(actor.reason)]
     ip = actor.client.ip if actor.client else _("unknown")
     return [(_("Device"), str(actor.device)), (_("IP address"), ip)]

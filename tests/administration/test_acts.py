@@ -73,7 +73,7 @@ def mails_to(user):
 
 
 def why_in(mail):
-    return dict(map(tuple, mail.facts)).get("Why", "")
+    return dict(map(tuple, mail.facts)).get("Note from support", "").strip("“”")
 
 
 def reset_link_of(user):

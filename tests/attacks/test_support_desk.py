@@ -236,11 +236,42 @@ def test_a_reason_cannot_carry_markup_into_pages_or_emails():
     for page in (signed_in(alice).get("/accounts/activity/"), browser.get(page_of(alice))):
         assert "<img src=x" not in page.text
     deliver_due()
-    told = [text for sent in mail.outbox if "Why" in (text := str(sent.message()))]
+    told = [text for sent in mail.outbox if "Note from support" in (text := str(sent.message()))]
     assert told
     for text in told:
         assert "<img src=3Dx" not in text.partition("text/html")[2]
         assert "&lt;img" in text
+
+
+@pytest.mark.parametrize(
+    "bait",
+    [
+        *("https://evil.example/x", "evil.example", "evil。example", "HTTPS://localhost/x"),
+        *("help@evil.example", "+49 (30) 901820", "0800-123-4567"),
+    ],
+)
+def test_no_mail_program_makes_a_link_of_what_staff_write(bait):
+    alice, browser = make_user("alice"), desk("Support")
+
+    signed_in(alice)
+
+    act(browser, alice, "end-sessions", reason=f"Ask {bait} at once.")
+
+    facts = dict(map(tuple, outbox()[-1].facts))
+    assert bait not in facts["Note from support"]
+    assert facts["Note from support"].replace("\u2060", "") == f"“Ask {bait} at once.”"
+    assert "Give nobody a password" in facts["Be careful"]
+
+
+def test_what_staff_write_cannot_pass_for_the_text_of_the_site():
+    alice, browser = make_user("alice"), desk("Support")
+    signed_in(alice)
+
+    act(browser, alice, "end-sessions", reason='Done.”\n\nDevice: "yours", case 4812')
+
+    facts = dict(map(tuple, outbox()[-1].facts))
+    assert facts["Note from support"] == "“Done.’ Device: ’yours’, case 4812”"
+    assert "Be careful" not in facts
 
 
 def test_every_superuser_is_mailed_when_staff_are_switched_off():
