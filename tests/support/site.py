@@ -201,8 +201,8 @@ class Site:
     """
 
     program = "authsite"
-    # The folder of the code.
-    root = ROOT
+    # The folder of the code, and the Python with its packages.
+    root, python = ROOT, sys.executable
     process: Process
 
     def __init__(self, *, data_dir: Path | None = None, migrate: bool = True, **env: str) -> None:
@@ -237,7 +237,7 @@ class Site:
 
     def launch(self) -> Process:
         """Start the server without waiting for it."""
-        command = [sys.executable, "-m", self.program]
+        command = [self.python, "-m", self.program]
         self.process = Process(command, self._log, env=self._environment, cwd=self.root)
         return self.process
 
@@ -262,7 +262,7 @@ class Site:
 
     def manage(self, *args: str) -> str:
         """Run ``manage.py`` and return its output; raise `AssertionError` if it fails."""
-        words = (sys.executable, "manage.py", *args)
+        words = (self.python, "manage.py", *args)
         return run(*words, seconds=MANAGE_SECONDS, cwd=self.root, env=self._environment)
 
     def log(self) -> str:

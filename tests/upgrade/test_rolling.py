@@ -15,6 +15,7 @@ from tests.support.missing import missing
 from tests.support.process import run
 from tests.support.site import ROOT, Site
 from tests.support.steps import PASSWORD, sign_in
+from tests.support.virtualenvs import environment
 
 RELEASE = dumps.VERSIONS[-1]
 pytestmark = [pytest.mark.postgres, pytest.mark.proof, pytest.mark.alone]
@@ -102,6 +103,7 @@ def test_nobody_notices_an_upgrade_and_a_transaction_that_blocks_its_migrations(
     env |= {"DATABASE_URL": url, "LIMITS_SCALE": "1000"}
     old = Site(data_dir=tmp_path, migrate=False, **env)
     old.root, new = release, old.second()
+    old.python = str(environment(release / "requirements.txt") / "python")
 
     with ExitStack() as running, old, Traffic(old) as traffic, psycopg.connect(url) as busy:
         busy.execute("SELECT 1 FROM accounts_user")  # its lock lasts until the transaction ends
