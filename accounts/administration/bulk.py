@@ -213,7 +213,7 @@ def _perform_on(row: BulkPerson, bulk: BulkAct, staff: User, actor: Actor) -> No
     """Do the act with one person, unless another request has done it, and store the outcome."""
     waiting = BulkPerson.objects.filter(pk=row.pk, outcome="")
     try:
-        with transaction.atomic(), mass_mail():
+        with transaction.atomic(), mass_mail(bulk.pk):
             # Of two requests, one waits here for the other, and then finds no row.
             if waiting.update(outcome=DONE):
                 acts.perform(bulk.act, staff, actor, row.user, reason=bulk.reason, is_limited=False)

@@ -13,9 +13,9 @@ from django.core.exceptions import PermissionDenied
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.urls import URLPattern
-from django.utils.formats import date_format, number_format
+from django.utils.formats import date_format
 from django.utils.functional import Promise
-from django.utils.translation import gettext, gettext_lazy, ngettext
+from django.utils.translation import gettext, gettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from accounts.activity import daily, events, history
@@ -215,7 +215,7 @@ class OverviewAdmin(admin.ModelAdmin):
             "title": gettext("Overview"),
             "spans": [(each.value, label, each is span) for each, label in SPANS.items()],
             "plots": plots(span),
-            "mail_progress": _mail_progress(),
+            "mass_mails": mail.mass_mails(),
         }
         return render(request, "admin/accounts/overview.html", context)
 
@@ -296,17 +296,3 @@ def _backlog() -> Plot:
         for place, label in enumerate([*labels, gettext("Longer")])
     ]
     return stacked("mail", gettext("Emails waiting to be sent, by age"), columns)
-
-
-def _mail_progress() -> str:
-    """Return a sentence about waiting mass mail, or an empty string if none waits."""
-    total, mass, duration = mail.progress()
-    minutes = max(1, round(duration.total_seconds() / 60))
-    sentence = ngettext(
-        "Mass mail: %(mass)s of %(total)s waiting emails. Sending takes about %(n)s minute.",
-        "Mass mail: %(mass)s of %(total)s waiting emails. Sending takes about %(n)s minutes.",
-        minutes,
-    )
-    numbers = {"total": total, "mass": mass, "n": minutes}
-    shown = {name: number_format(number, force_grouping=True) for name, number in numbers.items()}
-    return sentence % shown if mass else ""

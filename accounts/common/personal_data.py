@@ -412,7 +412,9 @@ describe(
     {
         "heading created_at": "which email it is",
         "sealed": secret("the email, which may contain a code"),
-        "id recipient queue due_at attempts lease expires_at refused_at": internal("the delivery"),
+        "id recipient queue mass due_at attempts lease expires_at refused_at": internal(
+            "the delivery"
+        ),
     },
     purpose="Emails that wait to be sent.",
     kept="until a mail server has accepted it, but at most 5 days",
@@ -422,7 +424,7 @@ describe(
     lambda person: Q(recipient__in=person.recipients),
     {
         "heading created_at done_at failure": "which email it was, and what became of it",
-        "id recipient is_notice": internal("finds the emails to an address"),
+        "id recipient is_notice mass": internal("finds the emails to an address or of a mass mail"),
     },
     purpose="What became of emails, for people who wait for one.",
     kept="30 days",

@@ -15,12 +15,14 @@ class OutgoingMail(Leased):
     only as a digest elsewhere. Emails with a lower ``queue`` are sent first. The row is deleted
     when the email has been sent.
 
+    ``mass``: the id of the mass mail that the email belongs to; null if it belongs to none.
     ``refused_at``: when the mail server first refused the recipient; null if it never did.
     """
 
     id = models.UUIDField(primary_key=True, default=secrets.public_id, editable=False)
     sealed = models.TextField()
     queue = models.PositiveSmallIntegerField(default=0)
+    mass = models.UUIDField(null=True)
     # When the code or link in the email expires. The email is not sent after this time. Null if the
     # email contains no code or link.
     expires_at = models.DateTimeField(null=True)
@@ -63,6 +65,7 @@ class MailReceipt(models.Model):
 
     ``recipient``: a digest of the email address.
     ``heading``: the heading of the email, which contains no code.
+    ``mass``: as in ``OutgoingMail``.
     ``failure``: why the email was not sent, as the name of an error or "expired"; empty if the mail
         server has accepted the email.
     ``is_notice``: whether the email told of something that happened to the account.
@@ -75,9 +78,17 @@ class MailReceipt(models.Model):
     done_at = models.DateTimeField(default=clock.now, db_index=True)
     failure = models.CharField(max_length=60, blank=True)
     is_notice = models.BooleanField(default=False, db_default=False)
+    mass = models.UUIDField(null=True)
 
     class Meta:
-        indexes = (models.Index(fields=("recipient", "-done_at"), name="receipts_by_recipient"),)
+        indexes = (
+            models.Index(fields=("recipient", "-done_at"), name="receipts_by_recipient"),
+            models.Index(
+                fields=("mass",),
+                name="receipts_of_mass_mail",
+                condition=models.Q(mass__isnull=False),
+            ),
+        )
 
     def __str__(self) -> str:
         return self.heading

@@ -6,11 +6,12 @@ sender process is killed, its lease on the email expires, and another sender tak
 
 import logging
 import smtplib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
-from dataclasses import replace
-from datetime import timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 from enum import IntEnum
 from itertools import pairwise
 from pathlib import Path
@@ -22,7 +23,7 @@ from django.conf import settings
 from django.core.mail import EmailMessage, mailers
 from django.core.mail.backends.base import BaseEmailBackend
 from django.db import transaction
-from django.db.models import Count, Exists, OuterRef, Q, QuerySet
+from django.db.models import Count, Exists, Min, OuterRef, Q, QuerySet
 
 from accounts.common import clock, crypto, metrics, secrets
 from accounts.common.background import Background
@@ -98,17 +99,20 @@ class Queue(IntEnum):
     MASS = 3
 
 
-_queue_of_notices: ContextVar[Queue] = ContextVar("queue_of_notices", default=Queue.NOTICES)
+_mass: ContextVar[UUID | None] = ContextVar("mass", default=None)
 
 
 @contextmanager
-def mass_mail() -> Iterator[None]:
-    """Return a context manager in which notices are mass mail. Use it to act on many people."""
-    token = _queue_of_notices.set(Queue.MASS)
+def mass_mail(mass: UUID | None = None) -> Iterator[None]:
+    """Return a context manager in which notices are mass mail. Use it to act on many people.
+
+    ``mass``: the id of the mass mail, by default that of the outer context, or a new one.
+    """
+    token = _mass.set(mass or _mass.get() or secrets.public_id())
     try:
         yield
     finally:
-        _queue_of_notices.reset(token)
+        _mass.reset(token)
 
 
 def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queue.NOTICES) -> UUID:
@@ -126,14 +130,17 @@ def post(message: Message, *, life: timedelta | None = None, queue: Queue = Queu
 
 def post_all(messages: Iterable[Message]) -> None:
     """Put ``messages`` into the outbox as mass mail. They are sent if the transaction commits."""
-    OutgoingMail.objects.bulk_create(_outgoing(each, None, Queue.MASS) for each in messages)
+    with mass_mail():
+        OutgoingMail.objects.bulk_create(_outgoing(each, None, Queue.NOTICES) for each in messages)
     transaction.on_commit(up)
 
 
 def _outgoing(message: Message, life: timedelta | None, queue: Queue) -> OutgoingMail:
+    mass = _mass.get() if queue is Queue.NOTICES else None
     return OutgoingMail(
         sealed=crypto.seal(message.to_json(), PURPOSE),
-        queue=_queue_of_notices.get() if queue is Queue.NOTICES else queue,
+        queue=Queue.MASS if mass else queue,
+        mass=mass,
         expires_at=clock.now() + life if life else None,
         recipient=secrets.digest(emails.key(message.to), RECIPIENT),
         heading=message.title[:LONGEST_HEADING],
@@ -265,12 +272,32 @@ def longest_delay(found: Mapping[Queue, float]) -> float:
     return max(seconds for queue, seconds in found.items() if queue is not Queue.MASS)
 
 
-def progress() -> tuple[int, int, timedelta]:
-    """Return the numbers of waiting emails and of waiting mass mail, and the time that it takes."""
-    found = lengths()
-    mass = found[Queue.MASS]
-    duration = timedelta(seconds=mass / settings.AUTHSITE.mail_per_second)
-    return sum(found.values()), mass, duration
+@dataclass(frozen=True)
+class MassMail:
+    """A mass mail of which emails wait.
+
+    ``heading``: the heading of one of its emails.
+    ``sent``, ``total``: how many of its emails have left the outbox, of how many so far.
+    ``ends_at``: when the last email leaves the outbox, if nothing but the speed delays it.
+    """
+
+    heading: str
+    sent: int
+    total: int
+    ends_at: datetime
+
+
+def mass_mails() -> list[MassMail]:
+    """Return the mass mails of which emails wait, in the order in which they are sent."""
+    waiting: QuerySet[Any, Any] = OutgoingMail.objects.filter(queue=Queue.MASS).values_list("mass")
+    rows = waiting.annotate(Min("heading"), Count("pk"), first=Min("created_at")).order_by("first")
+    receipts = MailReceipt.objects.filter(mass__in=[mass for mass, *_ in rows])
+    sent = Counter(dict(receipts.order_by().values_list("mass").annotate(Count("pk"))))
+    found, ends_at = [], clock.now()
+    for mass, heading, left, _first in rows:
+        ends_at += timedelta(seconds=left / settings.AUTHSITE.mail_per_second)
+        found.append(MassMail(heading, sent[mass], sent[mass] + left, ends_at))
+    return found
 
 
 def ages() -> dict[Queue, list[int]]:
@@ -352,6 +379,7 @@ def _settle(mail: OutgoingMail, *, failure: str = "") -> None:
             id=mail_id,
             recipient=mail.recipient,
             heading=mail.heading,
+            mass=mail.mass,
             created_at=mail.created_at,
             failure=failure,
             is_notice=mail.queue in {Queue.NOTICES, Queue.MASS},

@@ -27,10 +27,11 @@ from accounts.activity import services as activity
 from accounts.apikeys import services as apikeys
 from accounts.apikeys.models import APIKey
 from accounts.codes.models import Code
-from accounts.common import clock
+from accounts.common import clock, secrets
 from accounts.common.database import delete_in_batches, read_in_batches
 from accounts.deletion import erasure
 from accounts.deletion import services as requests
+from accounts.mail.services import mass_mail
 from accounts.management.answers import COMMAND_LINE
 from accounts.recovery.models import Recovery
 from accounts.recovery.services import NO_REQUEST
@@ -117,9 +118,11 @@ class Command(BaseCommand):
         due = clock.now() + timedelta(days=max(settings.AUTHSITE.deletion_days, DAYS_TO_UNDO))
         for user in User.objects.exclude(deletion_due=None):
             requests.request(user, COMMAND_LINE, due)
+        mass = secrets.public_id()
         done = ended = keys = 0
         for ids in read_in_batches(User.objects.values_list("pk"), PEOPLE):
-            counts = _revoke(ids, notify, lock_passwords=lock_passwords)
+            with mass_mail(mass):
+                counts = _revoke(ids, notify, lock_passwords=lock_passwords)
             done, ended, keys = done + len(ids), ended + counts[0], keys + counts[1]
             if total > PEOPLE:
                 self.stdout.write(f"{done:,} of {total:,} accounts are done.")

@@ -19,6 +19,7 @@ from accounts.imports.parts import Options
 from accounts.imports.people import BadRow, Rows
 from accounts.imports.portions import Note
 from accounts.imports.services import Busy, Import
+from accounts.mail.services import mass_mail
 from accounts.management.answers import ResultCommand
 from accounts.management.databases import SOURCE
 from accounts.management.sources import connected, url_of
@@ -77,7 +78,7 @@ class Command(ResultCommand):
                 pepper=_secret(options["pepper"]),
                 app_key=_secret(options["app_key"]),
             )
-            with _opened(options, parameters) as (rows, digest):
+            with _opened(options, parameters) as (rows, digest), mass_mail():
                 importing.run(rows, digest)
         except (OSError, ValueError, BadRow, Busy) as error:
             raise CommandError(str(error)) from None
