@@ -26,6 +26,7 @@ urlpatterns: list[URLPattern] = [
     path("token/refresh/", tokens.RefreshView.as_view(), name="api-token-refresh"),
     path("token/verify/", tokens.VerifyView.as_view(), name="api-token-verify"),
     path("token/revoke/", RevokeView.as_view(), name="api-token-revoke"),
+    path("reauthenticate/", tokens.ReauthenticateView.as_view(), name="api-reauthenticate"),
     path("session/", browser_api.SessionView.as_view(), name="api-browser-session"),
     path("session/refresh/", browser_api.SessionRefreshView.as_view(), name="api-browser-refresh"),
     path("me/", MeView.as_view(), name="api-me"),

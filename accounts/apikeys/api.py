@@ -122,7 +122,7 @@ class KeysView(generics.ListAPIView[APIKey]):
         """
         credentials = cast(Credentials, request.auth)
         if credentials.is_pages:
-            raise NotForPages
+            raise NotForPages("api_key_new")
         asked = NewKeySerializer(data=request.data, context={"held": credentials.scope})
         data = valid(asked)
         suggested = clock.now() + timedelta(days=services.SUGGESTED_DAYS)

@@ -3,33 +3,18 @@
 from typing import Any, cast
 
 from django.utils.translation import gettext as _
-from django.utils.translation import gettext_lazy
 from drf_spectacular.utils import extend_schema
 from rest_framework import serializers
 from rest_framework.request import Request
 from rest_framework.response import Response
 
 from accounts.common.api import TextField, valid
-from accounts.common.errors import PublicError
-from accounts.common.pages import absolute
 from accounts.deletion import services
 from accounts.sessions.current import actor_of
 from accounts.tokens.authentication import Credentials, IsFresh, require_recent_authentication
-from accounts.tokens.errors import InvalidToken
+from accounts.tokens.errors import InvalidToken, NotForApps
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
-
-
-class NotForApps(PublicError):
-    """A connected app tried to delete the account."""
-
-    code = "not_for_apps"
-    status = 403
-    message = gettext_lazy("Apps can’t delete your account. Delete it on the site itself.")
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.more = {"url": absolute("delete_account")}
 
 
 class MayDelete(IsFresh):
@@ -39,7 +24,7 @@ class MayDelete(IsFresh):
         if isinstance(request.auth, Credentials):
             require_recent_authentication(request.auth)
             if request.auth.session and request.auth.session.is_app:
-                raise NotForApps
+                raise NotForApps("delete_account")
         return super().has_permission(request, view)
 
 

@@ -64,7 +64,7 @@ ACTS = (
         "With the member `terms`, as every call that signs up or in.",
         button="terms",
     ),
-    Act("accounts/reauthenticate/", "Confirm that it’s you", reason=NOT_YET),
+    Act("accounts/reauthenticate/", "Confirm that it’s you", "POST reauthenticate/"),
     Act("accounts/logout/", "Sign out", "POST token/revoke/"),
     # The profile and its language.
     Act("accounts/profile/", "Save the profile", "PATCH me/"),

@@ -17,7 +17,7 @@ from drf_spectacular.openapi import AutoSchema
 
 from accounts.ops.schema import CODES, EXAMPLES, Example
 from accounts.signin.second_step import SecondMethod
-from accounts.tokens.authentication import IsFresh, required_scope
+from accounts.tokens.authentication import HasOwnSession, IsFresh, required_scope
 
 GET_OPTIONS = "For the passkey (WebAuthn, `PublicKeyCredentialRequestOptions`)."
 REQUEST_ID = {"type": "string", "description": "As in `X-Request-ID`, for questions to us."}
@@ -265,7 +265,8 @@ class KeyScheme(OpenApiAuthenticationExtension):
     name = "api_key"
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
-        is_closed = any(isinstance(of, IsFresh) for of in auto_schema.view.get_permissions())
+        closed = (HasOwnSession, IsFresh)
+        is_closed = any(isinstance(of, closed) for of in auto_schema.view.get_permissions())
         return [] if is_closed else [{self.name: _scopes(auto_schema)}]
 
     def get_security_definition(self, auto_schema: AutoSchema) -> dict[str, Any]:

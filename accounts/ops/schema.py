@@ -43,7 +43,8 @@ CODES = {
     "not_offered": "The account cannot be recovered by waiting.",
     "last_superuser": "Nobody else could administer the site.",
     "not_for_apps": "Apps cannot do this: the page at `url` can.",
-    "not_for_pages": "Pages in a browser cannot create API keys.",
+    "not_for_pages": "Pages in a browser cannot do this: the page of the site at `url` can.",
+    "not_accepted": "The person must show something else: see `GET reauthenticate/`.",
     "origin_not_allowed": "This page may not use `session/`.",
     "terms_required": "The terms must be accepted: send `terms_version` as `terms`.",
     "signup_closed": "The site takes no new accounts.",
@@ -208,6 +209,10 @@ EXAMPLES = {
     "sign_in": Example(_PASSWORD, TOKENS),
     "complete_sign_in": Example({"challenge": TOKEN_CHALLENGE, "code": "123456"}, TOKENS),
     "passkey_sign_in_options": Example(answer=OPTIONS),
+    "get_reauthentication": Example(answer={"methods": ["passkey", "code"], "options": OPTIONS}),
+    "reauthenticate": Example(
+        {"code": "123456"}, {"auth_time": STARTED, "amr": ["pwd", "otp"], "acr": "aal2"}
+    ),
     "renew_token": Example({"refresh": REFRESH}, TOKENS),
     "verify_token": Example({"token": TOKEN}, CLAIMS),
     "revoke_token": Example({"token": REFRESH}),

@@ -281,7 +281,7 @@ def reauthentication_methods(session: LoginSession) -> ReauthenticationMethods:
         passkey=has_passkey,
         code=has_factor
         and (session.has_new_factor or not (has_passkey and twofactor.needs_passkey(user))),
-        password=not has_factor,
+        password=not has_factor and user.has_usable_password(),
     )
 
 

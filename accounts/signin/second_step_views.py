@@ -276,7 +276,7 @@ class ReauthenticateView(View):
             "username": user.username,
             "hint": flow.of(self.request),
             "has_changed": request_auth_of(self.request).needs_reauthentication,
-            "takes_password": methods.password and user.has_usable_password(),
+            "takes_password": methods.password,
             "takes_code": methods.code,
             "provers": policy.provers(user),
             "passkey_error": self.passkey_error,

@@ -18,6 +18,7 @@ from accounts.passwords import services as passwords
 from accounts.sessions import known_browsers
 from accounts.sessions import services as sessions
 from accounts.sessions.models import LoginSession
+from accounts.signin import policy
 from accounts.throttle.limits import (
     LOGIN_EVERYONE,
     LOGIN_NAME,
@@ -28,6 +29,7 @@ from accounts.throttle.limits import (
     Budget,
 )
 from accounts.throttle.services import around, check, give_back, hit
+from accounts.twofactor import passkeys, verification
 from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
 
@@ -102,6 +104,35 @@ def refuse_flood(login: str, client: ClientInfo) -> None:
     if not client.known_cookie:
         key = users.login_key(login)
         check(*around(LOGIN_REPEAT, client, key), *_of_stranger(key, client))
+
+
+class NotAccepted(PublicError):
+    """The authentication policy does not let the user reauthenticate in this way."""
+
+    code = "not_accepted"
+    status = 403
+    message = _("Choose another way to confirm that it’s you.")
+
+
+def reauthenticate(session: LoginSession, client: ClientInfo, **shown: str) -> Proof:
+    """Return the proof that the user of ``session`` has shown to an API client.
+
+    ``shown``: a ``password``, a ``code`` of a second factor, or the ``credential``, which is the
+        response of a passkey (JSON).
+
+    Raises:
+        NotAccepted: the user must show something else.
+        InvalidCredentials, WrongFactorCode, WrongPasskey: what was shown is wrong.
+        RateLimited: there were too many guesses in this session.
+    """
+    methods, actor = policy.reauthentication_methods(session), Actor(client, session=session.pk)
+    if methods.passkey and "credential" in shown:
+        return passkeys.verify(session.user, shown["credential"], actor)
+    if methods.code and "code" in shown:
+        return verification.verify(session.user, shown["code"], actor)
+    if methods.password and "password" in shown:
+        return reverify_password(session, shown["password"], client)
+    raise NotAccepted
 
 
 def reverify_password(session: LoginSession, password: str, client: ClientInfo) -> Proof:

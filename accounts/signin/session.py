@@ -161,6 +161,18 @@ def record_reauthentication(request: HttpRequest, session: LoginSession, proof: 
 
 
 @transaction.atomic
+def record_api_reauthentication(session: LoginSession, proof: Proof, client: ClientInfo) -> None:
+    """Record that the user of ``session`` has shown ``proof`` to an API client.
+
+    The session ends no later than before, and no token is issued.
+    """
+    steps_up = policy.steps_up(session, proof)
+    sessions.record_reauthentication(session, proof, client, steps_up=steps_up)
+    actor = Actor(client, session=session.pk).by(proof.method)
+    record(session.user, events.PROOF_GIVEN, actor)
+
+
+@transaction.atomic
 def sign_out(request: HttpRequest) -> None:
     """Sign out: revoke the session on the server, so that a copy of its cookie is useless."""
     session = current.browser_session_of(request).login_session

@@ -29,6 +29,7 @@ from accounts.invitations import services as invitations
 from accounts.recovery import suspension
 from accounts.sessions import services as sessions
 from accounts.signin import policy
+from accounts.signin.services import NotAccepted
 from accounts.social.attempts import Attempt
 from accounts.social.provider_profile import ProviderProfile
 from accounts.throttle.services import hit, of_sign_up
@@ -49,14 +50,6 @@ class NotYours(PublicError):
     code = "not_yours"
     status = 403
     message = _("The account that you just signed in with isn’t connected to your account here.")
-
-
-class NotAccepted(PublicError):
-    """The authentication policy does not let this user reauthenticate at this provider."""
-
-    code = "not_accepted"
-    status = 403
-    message = _("Choose another way to confirm that it’s you.")
 
 
 class NotSignedInAnew(PublicError):

@@ -22,11 +22,12 @@ from accounts.common.proofs import Method, Proof
 from accounts.sessions import current
 from accounts.sessions.current import actor_of, renew_key, request_auth_of, session_of
 from accounts.signin import flow, recent
+from accounts.signin.services import NotAccepted
 from accounts.signin.session import record_reauthentication
 from accounts.social import attempts, configured, services
 from accounts.social.attempts import Attempt, AttemptPurpose
 from accounts.social.provider_profile import Failed, ProviderProfile, Refused
-from accounts.social.services import NotAccepted, NotSignedInAnew, NotYours
+from accounts.social.services import NotSignedInAnew, NotYours
 from accounts.throttle.limits import UNGUESSABLE
 from accounts.throttle.services import around, hit
 from accounts.users import models as users_models

@@ -14,11 +14,18 @@ from rest_framework.views import APIView
 
 from accounts.common.api import Open, valid
 from accounts.common.client_info import client_of
+from accounts.sessions.current import session_of
+from accounts.signin.policy import reauthentication_methods
+from accounts.signin.services import reauthenticate
+from accounts.signin.session import record_api_reauthentication
 from accounts.tokens import keyring, services
-from accounts.tokens.authentication import is_token, login_of
+from accounts.tokens.authentication import HasOwnSession, is_token, login_of
 from accounts.tokens.keyring import MAX_AGE
 from accounts.tokens.serializers import (
     ClaimsSerializer,
+    ReauthenticatedSerializer,
+    ReauthenticationMethodsSerializer,
+    ReauthenticationSerializer,
     RefreshSerializer,
     SecondStepSerializer,
     SignInSerializer,
@@ -27,6 +34,7 @@ from accounts.tokens.serializers import (
     token_fields,
 )
 from accounts.tokens.services import Tokens
+from accounts.twofactor import passkeys
 
 
 @login_not_required
@@ -114,6 +122,39 @@ class RefreshView(Open, APIView):
         data = valid(serializer)
         asked = data["refresh"], serializer.token_request(), client_of(request)
         return Response(with_refresh(services.renew(*asked) or services.repeat(*asked)))
+
+
+class ReauthenticateView(APIView):
+    """Reauthenticate the person of a session (RFC 9470)."""
+
+    permission_classes = (HasOwnSession,)
+    page = "account_reauthenticate"
+
+    @extend_schema(operation_id="get_reauthentication", responses=ReauthenticationMethodsSerializer)
+    def get(self, request: Request) -> Response:
+        """Return how the person can reauthenticate, with new options for a passkey."""
+        session = session_of(request._request)
+        methods = [
+            name for name, is_one in vars(reauthentication_methods(session)).items() if is_one
+        ]
+        options = passkeys.options_for_second_step(session.user) if "passkey" in methods else None
+        return Response({"methods": methods} | ({"options": options} if options else {}))
+
+    @extend_schema(
+        operation_id="reauthenticate",
+        request=ReauthenticationSerializer,
+        responses={200: ReauthenticatedSerializer},
+    )
+    def post(self, request: Request) -> Response:
+        """Renew the authentication time of the session, in place of a new sign-in.
+
+        Calls that require recent authentication then accept the access token at hand. For other
+        services, refresh it. Tokens and their session end when they would have ended anyway.
+        """
+        session, client = session_of(request._request), client_of(request)
+        shown = valid(ReauthenticationSerializer(data=request.data))
+        record_api_reauthentication(session, reauthenticate(session, client, **shown), client)
+        return Response(ReauthenticatedSerializer(session).data)
 
 
 class VerifyView(Open, APIView):

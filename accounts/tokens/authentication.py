@@ -18,7 +18,11 @@ from accounts.signin import policy
 from accounts.signin.services import InvalidCredentials
 from accounts.tokens import dpop, scopes, services
 from accounts.tokens.access import AccessToken
-from accounts.tokens.errors import InsufficientScope, InsufficientUserAuthentication
+from accounts.tokens.errors import (
+    InsufficientScope,
+    InsufficientUserAuthentication,
+    NotForApps,
+)
 from accounts.users import emails
 from accounts.users.models import User
 
@@ -199,6 +203,31 @@ def refuse_api_key(credentials: Credentials) -> None:
     """
     if credentials.session is None and not credentials.is_by_password:
         raise InsufficientUserAuthentication
+
+
+def require_own_session(credentials: Credentials, page: str) -> LoginSession:
+    """Return the session of a program that is the person's own.
+
+    ``page``: the name of the page on which the person can do the same.
+
+    Raises:
+        InsufficientUserAuthentication: the request was made with an API key or a password.
+        NotForApps: the session is that of a connected app.
+    """
+    if credentials.session is None:
+        raise InsufficientUserAuthentication
+    if credentials.session.is_app:
+        raise NotForApps(page)
+    return credentials.session
+
+
+class HasOwnSession(BasePermission):
+    """Requires what :func:`require_own_session` checks. The view names the page in ``page``."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        return isinstance(request.auth, Credentials) and bool(
+            require_own_session(request.auth, view.page)
+        )
 
 
 class InScope(BasePermission):

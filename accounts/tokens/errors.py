@@ -135,13 +135,28 @@ class InsufficientUserAuthentication(PublicError):
     message = _("You must have signed in within the last ten minutes to do this. Sign in again.")
 
 
-class NotForPages(PublicError):
-    """A page in a browser tried to create an API key.
+class OnlyOnSite(PublicError):
+    """Only the site and programs of the person may do this. ``page`` is the name of its page."""
 
-    A malicious script could have taken the access token of the page, and the API key would outlive
-    that token.
+    status = 403
+    message = _("Apps can’t do this. Do it on the site itself.")
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.more = {"url": absolute(page)}
+
+
+class NotForApps(OnlyOnSite):
+    """A connected app tried to do what only its person may do."""
+
+    code = "not_for_apps"
+
+
+class NotForPages(OnlyOnSite):
+    """A page in a browser tried to create or to change a credential.
+
+    A malicious script could have taken the access token of the page, and the credential would
+    outlive that token.
     """
 
     code = "not_for_pages"
-    status = 403
-    message = _("Browser apps can’t create API keys. Create the key on the site itself.")

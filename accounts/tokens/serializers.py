@@ -117,6 +117,34 @@ class SecondStepSerializer(TermsSerializer):
         return FactorResponse(code or "", credential or "") if code or credential else None
 
 
+class ReauthenticationSerializer(serializers.Serializer[Any]):
+    """What the person shows: a password, a code of a second factor or the response of a passkey."""
+
+    password = TextField(required=False, trim_whitespace=False, style={"input_type": "password"})
+    code = TextField(required=False, max_length=64)
+    credential = CredentialField()
+
+
+class ReauthenticationMethodsSerializer(serializers.Serializer[Any]):
+    """How the person can reauthenticate. If there is no method, only a new sign-in helps."""
+
+    methods = serializers.ListField(
+        child=serializers.ChoiceField(["passkey", "code", "password"]),
+        help_text="`code` is a code of an authenticator app or a recovery code.",
+    )
+    options = serializers.DictField(
+        required=False, help_text="For `passkey`: `PublicKeyCredentialRequestOptions` (WebAuthn)."
+    )
+
+
+class ReauthenticatedSerializer(serializers.Serializer[Any]):
+    """When and how the person of the session has authenticated, as in the next access token."""
+
+    auth_time = serializers.DateTimeField()
+    amr = serializers.ListField(child=serializers.CharField())
+    acr = serializers.CharField(source="claimed_acr")
+
+
 class AppSignInSerializer(SecondStepSerializer, SignInSerializer):
     """The first or the second step of a sign-in from a page in a browser."""
 

@@ -39,6 +39,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "users": "Create an account, and read one.",
             "email": "Confirm the email address of a new account.",
             "token": "Sign in from a program, stay signed in, and sign out.",
+            "reauthenticate": "Confirm that it is still the same person.",
             "session": "Sign in from a page in a browser, which never sees the refresh token.",
             "passkeys": "Sign in with a passkey, and add passkeys to your account.",
             "me": "Your own profile.",

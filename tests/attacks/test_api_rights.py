@@ -118,6 +118,8 @@ CALLS: dict[tuple[str, str], set[str] | None] = {
     ("DELETE", "me/"): None,
     ("POST", "me/exports/"): None,
     ("GET", "me/exports/<uuid:id>/"): None,
+    ("GET", "reauthenticate/"): None,
+    ("POST", "reauthenticate/"): None,
     ("GET", "sessions/"): {"read", "sessions:read"},
     ("DELETE", "sessions/<uuid:id>/"): {"write", "sessions:write"},
     ("GET", "apps/"): {"read", "apps:read"},
