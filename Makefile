@@ -78,6 +78,8 @@ lock: $(DEV_STAMP) ## compile the requirements*.in files, with hashes
 	@$(COMPILE) --output-file tests/bench/yardsticks/requirements.txt \
 	    tests/bench/yardsticks/requirements.in
 	@$(COMPILE) --output-file tests/clients/requirements.txt tests/clients/requirements.in
+	@$(COMPILE) --output-file tests/clients/flask/requirements.txt \
+	    tests/clients/flask/requirements.in
 	@$(COMPILE) --output-file tests/support/telemetry/requirements.txt \
 	    tests/support/telemetry/requirements.in
 

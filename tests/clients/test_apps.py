@@ -1,4 +1,4 @@
-"""The apps of ``docs/sign-in-with.md``, run as the page prints them, sign people in at the site.
+"""The apps of the guides, run as the pages print them, sign people in at the site.
 
 Their libraries are other people's, and get only the issuer, a client ID and a secret.
 """
@@ -20,6 +20,7 @@ from tests.support.clients.apps import (
     Shop,
     UnchallengedShop,
 )
+from tests.support.clients.others import FlaskShop, PgAdmin, SocialShop
 from tests.support.journey import Journey
 from tests.support.process import within
 from tests.support.second_factor import SETUP, code_of, confirm_recovery_codes, seed_on
@@ -27,7 +28,11 @@ from tests.support.steps import PASSWORD, join, sign_in, sql
 
 # Where an app has a page of its own before it sends people to the site: how they go on from it.
 BUTTONS = {"allauth_shop.py": "Sign in"}
-LINKS = {"mozilla_shop.py": "/oidc/authenticate/"}
+LINKS = {"mozilla_shop.py": "/oidc/authenticate/", "fab_config.py": "/login/authsite"}
+FORMS = {
+    "social_settings.py": ("/login/oidc/", {}),
+    "config_local.py": ("/authenticate/login", {"oauth2_button": "authsite"}),
+}
 
 
 class Person:
@@ -62,6 +67,8 @@ class Person:
 
     def to_site(self):
         """Open the app as a stranger, and return the page of the site where this ends."""
+        if form := FORMS.get(self.shop.name):
+            return self.browser.open(self.at_shop.post(*form, csrf="").location)
         page = self.browser.open(f"{SHOP}/")
         if button := BUTTONS.get(self.shop.name):
             return self.browser.send(page, button)
@@ -94,7 +101,11 @@ def test_fastapi_signs_alice_in_and_out(default_site, tmp_path):
 
 @pytest.mark.proof
 @pytest.mark.parametrize(
-    "name", ["allauth_shop.py", "mozilla_shop.py", "shop.mjs", "shop.go", "shop.conf"]
+    "name",
+    [
+        *("allauth_shop.py", "mozilla_shop.py", "shop.mjs", "passport_shop.mjs"),
+        *("shop.go", "shop.conf"),
+    ],
 )
 def test_an_app_signs_alice_in_and_out(production, tmp_path, name):
     kind = ApacheShop if name == "shop.conf" else Shop
@@ -107,6 +118,30 @@ def test_an_app_signs_alice_in_and_out(production, tmp_path, name):
         page = bob.to_vault()
         assert page.status == 403
         assert "Set up two-step verification" in page.text
+
+
+OTHERS = {
+    "social_settings.py": (SocialShop, "SOCIAL_AUTH_OIDC_USE_PKCE = True\n"),
+    "fab_config.py": (FlaskShop, ', "code_challenge_method": "S256"'),
+    "config_local.py": (
+        PgAdmin,
+        '        "OAUTH2_CHALLENGE_METHOD": "S256",\n        "OAUTH2_RESPONSE_TYPE": "code",\n',
+    ),
+}
+
+
+@pytest.mark.proof
+@pytest.mark.parametrize("with_pkce", [True, False], ids=["PKCE", "nothing but a nonce"])
+@pytest.mark.parametrize("name", OTHERS)
+def test_an_app_of_others_signs_alice_in(production, tmp_path, name, with_pkce):
+    kind, pkce = OTHERS[name]
+    username = re.sub("[._]", "-", f"{name}-{with_pkce}".lower())
+    with kind(name, tmp_path, production, pkce="" if with_pkce else pkce).running() as shop:
+        alice = Person(production, shop, username, has_factor=False)
+        page = alice.sign_in()
+        if kind is PgAdmin:  # a script shows the name
+            page = alice.browser.open(f"{SHOP}/browser/js/utils.js")
+        assert username in page.text
 
 
 @pytest.mark.proof

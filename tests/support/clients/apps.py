@@ -1,4 +1,4 @@
-"""Run the apps of ``docs/sign-in-with.md`` as the page prints them."""
+"""Run the apps of ``docs/sign-in-with.md`` and ``docs/other-apps.md`` as the pages print them."""
 
 import json
 import os
@@ -32,13 +32,14 @@ LOADED = (
 
 
 def _read() -> dict[str, tuple[list[str], str]]:
-    """Return, by file name, each app of the page and the command above it that registers it."""
+    """Return, by file name, each app of the pages and the command above it that registers it."""
     found, command = {}, []
-    for block in blocks_of("sign-in-with.md", "sh", "python", "js", "html", "apache", "go"):
-        if block.language == "sh":
-            command = shlex.split(block.lines)
-        else:
-            found[block.lines.split()[1]] = command[2:], block.lines
+    for page in ("sign-in-with.md", "other-apps.md"):
+        for block in blocks_of(page, "sh", "python", "js", "html", "apache", "go"):
+            if block.language == "sh":
+                command = shlex.split(block.lines)
+            else:
+                found[block.lines.split()[1]] = command[2:], block.lines
     return found
 
 
