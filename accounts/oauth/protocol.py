@@ -99,7 +99,7 @@ def answers(*methods: str) -> Callable[[View], View]:
             except OAuthError as error:
                 return _problem(request, error)
             except (InvalidDpopProof, InvalidToken, RateLimited) as error:
-                return _problem(request, _translated(error))
+                return _problem(request, translated(error))
 
         return answer
 
@@ -130,7 +130,8 @@ def _problem(request: HttpRequest, error: OAuthError) -> HttpResponse:
     return JsonResponse(body, status=error.status, headers=headers)
 
 
-def _translated(error: PublicError) -> OAuthError:
+def translated(error: PublicError) -> OAuthError:
+    """Return the error of OAuth that stands for ``error``."""
     if isinstance(error, InvalidDpopProof):
         return OAuthError(error.code, error.problem)
     if isinstance(error, RateLimited):

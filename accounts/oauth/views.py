@@ -27,12 +27,13 @@ from django.views.decorators.http import require_http_methods
 
 from accounts.common import clock, logs, secrets
 from accounts.common.client_info import client_of
+from accounts.common.errors import RateLimited
 from accounts.oauth import devices, requests
 from accounts.oauth.clients import authentication, documents, uris
 from accounts.oauth.clients.models import Client
 from accounts.oauth.decisions import ERRORS, Step, decide, factor_for
 from accounts.oauth.models import AuthorizationRequest, DeviceAuthorization
-from accounts.oauth.protocol import OAuthError, endpoint, parameters, success
+from accounts.oauth.protocol import OAuthError, endpoint, parameters, success, translated
 from accounts.oauth.scopes import API_SCOPES, permissions_at
 from accounts.sessions.current import (
     actor_of,
@@ -245,14 +246,31 @@ def _authorize(request: HttpRequest, data: QueryDict, made_at: datetime) -> Http
         asked = requests.without_checks(client, redirect_uri, data)
         return send_back(request, asked, error=error.error, error_description=error.description)
     asked.made_at = made_at
-    if request.method == "POST":
+    try:
+        if request.method == "POST":
+            _check_is_page(request)
+            budgets = around(AUTHORIZE_NETWORK, client_of(request))
+            return _as_get(client, requests.push(asked, *budgets))
+        if response := _respond_at_once(request, asked):
+            return response
         _check_is_page(request)
-        budgets = around(AUTHORIZE_NETWORK, client_of(request))
-        return _as_get(client, requests.push(asked, *budgets))
-    if response := _respond_at_once(request, asked):
-        return response
-    _check_is_page(request)
-    return store_and_proceed(request, asked)
+        return store_and_proceed(request, asked)
+    except RateLimited as error:
+        return _tell_to_wait(request, asked, error)
+
+
+def _tell_to_wait(
+    request: HttpRequest, asked: AuthorizationRequest, error: RateLimited
+) -> HttpResponse:
+    """Send ``error`` to the app of ``asked`` if it is verified (RFC 6749 section 4.1.2.1).
+
+    Raises:
+        RateLimited: ``error``: the app is not verified, so a page shows it.
+    """
+    if not asked.client.is_verified:
+        raise error
+    told = translated(error)
+    return send_back(request, asked, error=told.error, error_description=told.description)
 
 
 def _sign_in_first(request: HttpRequest, data: QueryDict) -> HttpResponse:
@@ -276,9 +294,11 @@ def _authorize_pushed(request: HttpRequest, client: Client, request_uri: str) ->
         return _as_get(client, request_uri)
     browser = requests.browser_of(request) or secrets.token()
     asked = requests.open_pushed(client, request_uri, browser)
-    return _respond_at_once(request, asked) or _to_proceed(
-        request, asked.pk, browser, asked.ui_locales
-    )
+    try:
+        response = _respond_at_once(request, asked)
+    except RateLimited as error:
+        return _tell_to_wait(request, asked, error)
+    return response or _to_proceed(request, asked.pk, browser, asked.ui_locales)
 
 
 def _as_get(client: Client, request_uri: str) -> HttpResponse:

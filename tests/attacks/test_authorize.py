@@ -326,7 +326,11 @@ def test_a_stranger_cannot_store_requests_without_bound(settings, app):
     assert [begin(stranger, app).status_code for _ in range(4)] == [302] * 4
     for _ in range(4):
         answers = [push(app), stranger.post(AUTHORIZE, query(app)), stranger.get(address(app))]
-    assert [answer.status_code for answer in answers] == [429] * 3
+    assert [answer.status_code for answer in answers] == [429, 303, 303]
+    assert [result(answer)["error"] for answer in answers[1:]] == ["temporarily_unavailable"] * 2
+    assert result(answers[2])["state"] == query(app)["state"]
+    Client.objects.update(is_verified=False)
+    assert stranger.get(address(app)).status_code == 429
     assert AuthorizationRequest.objects.count() == 6
     assert begin(Browser(REMOTE_ADDR="192.0.2.9"), app).status_code == 302
 
@@ -337,7 +341,7 @@ def test_strangers_in_the_network_of_a_person_cannot_stop_sign_ins_to_apps(app, 
     device.browser = Browser()
     assert [ask(device).status for _ in range(117)] == [200] * 117
     statuses = {begin(Browser(), app).status_code for _ in range(120)}
-    assert statuses == {302, 429}
+    assert statuses == {302, 303}
     known, shop = Browser(), new_app("Shop")
     known.cookies = browser.cookies.copy()
     del known.cookies["sessionid"]
@@ -353,7 +357,7 @@ def test_strangers_in_the_network_of_a_person_cannot_stop_sign_ins_to_apps(app, 
     for cookie, agent in (("x" * 43, ""), (browser.cookies["known"].value, firefox)):
         stranger = Browser(headers={"User-Agent": agent})
         stranger.cookies["known"] = cookie
-        assert begin(stranger, app).status_code == 429
+        assert begin(stranger, app).status_code == 303
 
 
 def test_a_known_browser_and_a_session_cannot_store_requests_without_bound(settings, app, browser):
@@ -361,8 +365,8 @@ def test_a_known_browser_and_a_session_cannot_store_requests_without_bound(setti
     known = Browser()
     known.cookies["known"] = browser.cookies["known"].value
 
-    assert [begin(known, app).status_code for _ in range(4)] == [302, 302, 302, 429]
-    assert [begin(browser, app).status_code for _ in range(4)] == [200, 200, 200, 429]
+    assert [begin(known, app).status_code for _ in range(4)] == [302, 302, 302, 303]
+    assert [begin(browser, app).status_code for _ in range(4)] == [200, 200, 200, 303]
 
 
 # ``test_devices`` has many more. These also show that the endpoint changes no value.

@@ -248,7 +248,7 @@ def test_sign_ins_that_people_finish_use_up_no_limit_of_their_network(app, alice
         page = signed_in(alice, stranger).get(here)
         assert allow(stranger, page, act).status_code == 200
 
-    assert [begin(Browser(), app).status_code for _ in range(3)] == [302, 302, 429]
+    assert [begin(Browser(), app).status_code for _ in range(3)] == [302, 302, 303]
 
 
 def test_a_pushed_request_costs_a_network_nothing_and_gives_it_nothing_back(browser, settings):
@@ -263,10 +263,10 @@ def test_a_pushed_request_costs_a_network_nothing_and_gives_it_nothing_back(brow
         assert allow(browser, opened(), act).status_code == 200
     assert ["code" in result(opened()) for _ in range(2)] == [True] * 2
     statuses = [begin(Browser(), shop.client).status_code for _ in range(7)]
-    assert statuses == [302] * 6 + [429]
+    assert statuses == [302] * 6 + [303]
     for act in ("cancel", "allow"):
         allow(browser, opened(), act)
-    assert begin(Browser(), shop.client).status_code == 429
+    assert begin(Browser(), shop.client).status_code == 303
     assert opened(Browser()).status_code == 302
 
 
