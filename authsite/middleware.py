@@ -22,7 +22,13 @@ from django.core.handlers.asgi import ASGIRequest
 from django.core.handlers.wsgi import WSGIRequest
 from django.core.signals import request_finished
 from django.db import OperationalError
-from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed, UnreadablePostError
+from django.http import (
+    HttpRequest,
+    HttpResponse,
+    HttpResponseNotAllowed,
+    JsonResponse,
+    UnreadablePostError,
+)
 from django.template.response import SimpleTemplateResponse
 from django.urls import Resolver404, resolve
 from django.utils import timezone, translation
@@ -30,12 +36,23 @@ from django.utils.cache import patch_vary_headers
 from django.utils.translation import gettext as _
 
 from accounts.activity.notices import combine_mails
+from accounts.calls.lists import parameters_of
+from accounts.common.api import unknown
 from accounts.common.client_info import behind_proxies, parse_ip
 from accounts.common.key_text import PATTERN
 from accounts.common.localization import spoken, zone
 from accounts.ops import migrations
 from accounts.tokens import dpop
-from authsite.errors import FAILED, api_refusal, as_public_error, is_call, public_error, refuse
+from authsite.errors import (
+    API,
+    FAILED,
+    api_refusal,
+    as_public_error,
+    fields_body,
+    is_call,
+    public_error,
+    refuse,
+)
 from authsite.serving.capacity import LONGEST_LENGTH
 
 LONGEST_CONTENT_TYPE = 500
@@ -262,6 +279,12 @@ class ApiMiddleware(Middleware):
         request.resolver_match = match
         if FAILED in request.META:
             raise request.META[FAILED]
+        view = getattr(match.func, "cls", None)
+        if request.path_info.startswith(API):
+            # If they were ignored, a client that misspells a filter would get every row.
+            errors = unknown(request.GET, parameters_of(view, request.method))
+            if errors:
+                return JsonResponse(fields_body(errors), status=400)
         response: HttpResponse = match.func(request, *match.args, **match.kwargs)
         if isinstance(response, SimpleTemplateResponse):
             response = response.render()

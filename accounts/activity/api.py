@@ -37,7 +37,7 @@ class ActivitySerializer(serializers.ModelSerializer[Activity]):
     class Meta:
         model = Activity
         fields = (
-            *("kind", "sentence", "at", "address", "device", "proof", "session", "actor"),
+            *("id", "kind", "sentence", "at", "address", "device", "proof", "session", "actor"),
             *("detail", "key", "reason"),
         )
 
@@ -71,6 +71,7 @@ class ActivityView(generics.ListAPIView[Activity]):
 
     area = "activity"
     serializer_class = ActivitySerializer
+    parameters = (OpenApiParameter("group", enum=[*Group]),)
 
     def get_queryset(self) -> QuerySet[Activity]:
         user: Any = self.request.user
@@ -79,9 +80,7 @@ class ActivityView(generics.ListAPIView[Activity]):
             raise serializers.ValidationError({"group": [_("That event group doesn’t exist.")]})
         return services.of(user, group or "")
 
-    @extend_schema(
-        operation_id="list_activity", parameters=[OpenApiParameter("group", enum=[*Group])]
-    )
+    @extend_schema(operation_id="list_activity", parameters=[*parameters])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
         """List what happened to the account, newest first."""
         return super().get(request, *args, **kwargs)

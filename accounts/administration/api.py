@@ -19,6 +19,7 @@ from accounts.administration.person import Account, Facts
 from accounts.administration.roles import NoMode, UnknownTarget
 from accounts.administration.search import MOST, STATES
 from accounts.administration.steps import Mode
+from accounts.calls.lists import AFTER
 from accounts.common.api import ChoiceField, TextField, valid
 from accounts.common.errors import PublicError
 from accounts.common.proofs import Assurance
@@ -175,6 +176,7 @@ class FoundUsersView(generics.ListAPIView[User]):
     area = "admin"
     permission_classes = (ForStaff,)
     serializer_class = FoundSerializer
+    parameters = (OpenApiParameter("q"), OpenApiParameter("state", enum=[*STATES]))
 
     def get_queryset(self) -> Any:
         query = self.request.query_params.get("q", "")
@@ -183,16 +185,16 @@ class FoundUsersView(generics.ListAPIView[User]):
             raise serializers.ValidationError({"state": [_("There is no such state.")]})
         staff = cast(User, self.request.user)
         found = search.search_users(query, state, all_emails=sees_all_emails(staff))
-        found = found.order_by("username_key")[:MOST]
+        found = found.order_by("username_key")
+        if AFTER in self.request.query_params:
+            return found
+        found = found[:MOST]
         signups = search.search_signups(query)[:MOST] if query.strip() and not state else ()
         return [*signups, *found] if signups else found
 
-    @extend_schema(
-        operation_id="find_users",
-        parameters=[OpenApiParameter("q"), OpenApiParameter("state", enum=[*STATES])],
-    )
+    @extend_schema(operation_id="find_users", parameters=[*parameters])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Find users and sign-ups for staff, at most 1,000.
+        """Find users and sign-ups for staff, at most 1,000; by cursor all users and no sign-ups.
 
         `q` is the beginning of a username or of an API key, or the whole of a former username, an
         email address, the id of a user or session, or the id of a person at a provider.

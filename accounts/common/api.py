@@ -1,19 +1,17 @@
-"""Shared parts of the JSON API: validation, parsing, pagination and serializer fields."""
+"""Shared parts of the JSON API: validation, parsing, serializer fields; and pages of rows."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from io import BytesIO
 from typing import Any, cast
-from urllib.parse import urlsplit, urlunsplit
 
-from django.conf import settings
 from django.core.paginator import Page, Paginator
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from django.utils.translation import gettext as _
 from django.utils.translation import gettext_lazy
-from rest_framework import negotiation, pagination, parsers, serializers
-from rest_framework.exceptions import ErrorDetail, NotFound, ParseError
+from rest_framework import negotiation, parsers, serializers
+from rest_framework.exceptions import ErrorDetail, ParseError
 from rest_framework.renderers import BaseRenderer
 from rest_framework.request import Request
 from rest_framework.settings import api_settings
@@ -78,16 +76,17 @@ def valid(serializer: serializers.Serializer[Any]) -> dict[str, Any]:
 
 
 def _unknown(serializer: serializers.Serializer[Any]) -> dict[str, list[ErrorDetail]]:
-    """Return the errors of the first ``MOST_NAMED`` unknown members; the keys are their names.
+    sent = serializer.initial_data
+    return unknown(sent, serializer.fields) if isinstance(sent, Mapping) else {}
+
+
+def unknown(sent: Iterable[str], known: Collection[str]) -> dict[str, list[ErrorDetail]]:
+    """Return the errors of the first ``MOST_NAMED`` names that are not ``known``, by name.
 
     If a name has unusual characters, its error quotes the name and is a non-field error.
     """
-    sent = serializer.initial_data
-    names = (
-        [name for name in sent if name not in serializer.fields] if isinstance(sent, dict) else []
-    )
     errors: dict[str, list[ErrorDetail]] = {}
-    for name in names[:MOST_NAMED]:
+    for name in [name for name in sent if name not in known][:MOST_NAMED]:
         if NAME.fullmatch(name):
             errors[name] = [ErrorDetail(_("Unknown field."), "unknown")]
         else:
@@ -123,41 +122,6 @@ class AlwaysJSON(negotiation.DefaultContentNegotiation):
         self, request: Request, renderers: Any, format_suffix: str | None = None
     ) -> tuple[BaseRenderer, str]:
         return renderers[0], renderers[0].media_type
-
-
-class Pages(pagination.PageNumberPagination):
-    """Paginates lists by ``?page=``.
-
-    Links to other pages begin with ``ORIGIN``, because a client can forge the Host header.
-    """
-
-    page_size = PAGE_SIZE
-    last_page_strings = ()
-
-    def get_page_number(self, request: Request, paginator: Any) -> str:
-        # The base class would treat an empty page number as 1, and accept digits of other scripts.
-        page = request.query_params.get(self.page_query_param, "1")
-        if not re.fullmatch(r"[0-9]{1,9}", page):
-            raise NotFound
-        return page
-
-    def get_paginated_response_schema(self, schema: dict[str, Any]) -> dict[str, Any]:
-        # OpenAPI 3.1 has no ``nullable``, which the base class uses.
-        link = {"type": ["string", "null"], "format": "uri"}
-        members = {"count": {"type": "integer"}, "next": link, "previous": link, "results": schema}
-        return {"type": "object", "properties": members, "required": list(members)}
-
-    def get_next_link(self) -> str | None:
-        return _public(super().get_next_link())
-
-    def get_previous_link(self) -> str | None:
-        return _public(super().get_previous_link())
-
-
-def _public(url: str | None) -> str | None:
-    if url is None:
-        return None
-    return settings.AUTHSITE.origin + urlunsplit(("", "", *urlsplit(url)[2:]))
 
 
 class _Copied:

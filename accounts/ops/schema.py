@@ -148,6 +148,7 @@ APP = {
     "access": [{"audience": "http://localhost:8000", "scope": "openid email"}],
 }
 EVENT = {
+    "id": 4812,
     "kind": "profile_changed",
     "sentence": "The profile was changed.",
     "at": STARTED,

@@ -13,7 +13,7 @@ REST_FRAMEWORK: dict[str, Any] = {
     "DEFAULT_PARSER_CLASSES": ["accounts.common.api.JSONParser"],
     "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
     "DEFAULT_CONTENT_NEGOTIATION_CLASS": "accounts.common.api.AlwaysJSON",
-    "DEFAULT_PAGINATION_CLASS": "accounts.common.api.Pages",
+    "DEFAULT_PAGINATION_CLASS": "accounts.calls.lists.Lists",
     "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
     # OPTIONS requests get no description of the call, because the OpenAPI schema describes it.
     "DEFAULT_METADATA_CLASS": None,
