@@ -28,6 +28,7 @@ from rest_framework.views import exception_handler
 from accounts.common import database, logs
 from accounts.common.errors import PublicError, RateLimited
 from accounts.common.pages import safe_next
+from accounts.sessions.current import known_user_id
 from accounts.users.forms import ProfileForm
 from accounts.users.services import AccountChanged
 
@@ -170,6 +171,7 @@ def server_error(request: HttpRequest) -> HttpResponse:
         context: dict[str, Any] = {
             "site_name": settings.AUTHSITE.site_name,
             "is_disk_full": database.is_disk_full(error),
+            "user_id": known_user_id(request),
         }
         response = HttpResponse(render_to_string("500.html", context), status=status)
     if error and status == 503:

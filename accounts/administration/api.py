@@ -184,20 +184,25 @@ class FoundUsersView(generics.ListAPIView[User]):
         if state and state not in STATES:
             raise serializers.ValidationError({"state": [_("There is no such state.")]})
         staff = cast(User, self.request.user)
-        found = search.search_users(query, state, all_emails=sees_all_emails(staff))
+        all_emails = sees_all_emails(staff)
+        found = search.search_users(query, state, all_emails=all_emails)
         found = found.order_by("username_key")
         if AFTER in self.request.query_params:
             return found
         found = found[:MOST]
-        signups = search.search_signups(query)[:MOST] if query.strip() and not state else ()
+        if not query.strip() or state:
+            return found
+        signups = search.search_signups(query, all_emails=all_emails)[:MOST]
         return [*signups, *found] if signups else found
 
     @extend_schema(operation_id="find_users", parameters=[*parameters])
     def get(self, request: Request, *args: Any, **kwargs: Any) -> Response:
-        """Find users and sign-ups for staff, at most 1,000; by cursor all users and no sign-ups.
+        """Find users and sign-ups for staff, at most 200 of each; by cursor all users, no sign-ups.
 
-        `q` is the beginning of a username or of an API key, or the whole of a former username, an
-        email address, the id of a user or session, or the id of a person at a provider.
+        `q` is a part of a name or email address, the beginning of an API key, or the whole of a
+        former username, a support code, the id of a user or session, or the id of a person at a
+        provider. If nothing matches, names and email addresses are found that differ by one typing
+        error.
         """
         return super().get(request, *args, **kwargs)
 

@@ -9,13 +9,11 @@ from django.contrib import admin
 from django.contrib.admin.helpers import ACTION_CHECKBOX_NAME
 from django.contrib.admin.views.main import ChangeList
 from django.core.exceptions import PermissionDenied
-from django.core.paginator import Paginator
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.template.response import TemplateResponse
-from django.utils.functional import cached_property
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 from django.utils.translation import gettext_lazy as _
 
@@ -27,9 +25,11 @@ from accounts.administration.search import MOST, STATES, UNCONFIRMED
 from accounts.common.api import PAGE_SIZE
 from accounts.common.localization import short_date
 from accounts.mail import services as mail
+from accounts.sessions import services as sessions
 from accounts.sessions.current import actor_of
 from accounts.signin.adminsite import ListAdmin
 from accounts.users import services as users
+from accounts.users import support_code
 from accounts.users.emails import masked
 from accounts.users.models import PendingSignup, User
 from accounts.users.rights import sees_all_emails
@@ -55,16 +55,6 @@ class StateFilter(admin.SimpleListFilter):
         return state.select(queryset) if state else queryset
 
 
-class BoundedPaginator(Paginator):
-    """Pages of at most 200 rows. Counting a million rows takes longer than showing a page."""
-
-    @cached_property
-    def count(self) -> int:
-        """The number of rows, at most 200."""
-        rows = cast(QuerySet[Any], self.object_list)
-        return rows[:MOST].count()
-
-
 class PeopleList(ChangeList):
     """A list that is sorted by columns with an index only.
 
@@ -77,22 +67,28 @@ class PeopleList(ChangeList):
         has_index = str(chosen[0]).removeprefix("-") in {"username", "date_joined"}
         return chosen if has_index and self.sortable_by else list(PeopleAdmin.ordering)
 
+    def get_results(self, request: HttpRequest) -> None:
+        """Find the users of the page, their states, and when they were seen."""
+        super().get_results(request)
+        ids = [user.pk for user in self.result_list]
+        states, seen = search.states_of(ids), sessions.last_uses(ids)
+        for user in self.result_list:
+            vars(user).update(states=states[user.pk], seen=seen.get(user.pk) or user.last_login)
+
 
 class PeopleAdmin(ListAdmin):
     """The list of users and the page about a user."""
 
-    list_display = ("username", "email", "is_active", "is_staff", "joined", "seen")
+    list_display = ("name", "email", "state", "joined", "seen")
     list_filter = (StateFilter,)
     # The admin shows its search box if this is set. ``get_search_results`` searches other fields.
     search_fields = ("username_key",)
     search_help_text = _(
-        "Enter a username or its beginning, an old username, an email address, a user or session "
-        "ID, the beginning of an API key, or a person’s ID at a provider. The list shows at most "
-        "200 people."
+        "Part of a name or email address, a support code, an ID, or the beginning of an API key. "
+        "One typing error is fine."
     )
     list_per_page = PAGE_SIZE
     ordering = ("username_key",)
-    paginator = BoundedPaginator
     show_full_result_count = False
     show_facets = admin.ShowFacets.NEVER
     change_list_template = "admin/accounts/user/people.html"
@@ -109,15 +105,27 @@ class PeopleAdmin(ListAdmin):
         """Return the shortened primary address."""
         return masked(user.email)
 
+    @admin.display(description=_("name"), ordering="username")
+    def name(self, user: User) -> SafeString:
+        """Return the username and the display name."""
+        return format_html("<bdi>{}</bdi> <span>{}</span>", user.username, user.display_name)
+
+    @admin.display(description=_("state"))
+    def state(self, user: User) -> SafeString:
+        """Return a chip for each state of the user."""
+        rows = [(state.tone, state.label) for state in vars(user)["states"]]
+        return format_html_join(" ", '<span class="chip {}">{}</span>', rows)
+
     @admin.display(description=_("joined"), ordering="date_joined")
     def joined(self, user: User) -> str:
         """Return the date on which the user signed up."""
         return short_date(user.date_joined)
 
-    @admin.display(description=_("last sign-in"))
+    @admin.display(description=_("last seen"))
     def seen(self, user: User) -> str | None:
-        """Return the date of the last sign-in."""
-        return short_date(user.last_login) if user.last_login else None
+        """Return the date on which the account was last used."""
+        seen = vars(user)["seen"]
+        return short_date(seen) if seen else None
 
     @admin.display(description="")
     def action_checkbox(self, obj: User) -> SafeString:
@@ -129,7 +137,7 @@ class PeopleAdmin(ListAdmin):
 
     def get_sortable_by(self, request: HttpRequest) -> tuple[str, ...]:
         """Return the columns that have an index."""
-        return () if StateFilter.parameter_name in request.GET else ("username", "joined")
+        return () if StateFilter.parameter_name in request.GET else ("name", "joined")
 
     @property
     def media(self) -> forms.Media:
@@ -139,17 +147,18 @@ class PeopleAdmin(ListAdmin):
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
         """Show the list of users, after the pending sign-ups that the search or filter selects."""
         query, state = request.GET.get("q", ""), request.GET.get("state", "")
-        signups = PendingSignup.objects.none()
+        reader, signups = cast(User, request.user), PendingSignup.objects.none()
         if query.strip():
-            signups = search.search_signups(query)
+            signups = search.search_signups(query, all_emails=sees_all_emails(reader))
         elif state == UNCONFIRMED:
             signups = search.unconfirmed_signups()
         shown = signups[: self.list_per_page] if state in {"", UNCONFIRMED} else []
-        reader = cast(User, request.user)
         context = {
             "title": _("People"),
             "signups": [(signup, person.email_for(reader, signup)) for signup in shown],
             "unfinished": bulk.unfinished(reader),
+            "request_end": support_code.request_of(query),
+            "masked": not sees_all_emails(reader),
         }
         return super().changelist_view(request, context | (extra_context or {}))
 

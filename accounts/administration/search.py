@@ -1,28 +1,32 @@
 """Finds users and pending sign-ups for staff.
 
-A search looks up whole keys and the beginning of a username in indexes, so that it is as fast among
-a million users as among a hundred. It is never split into words.
+A search looks up whole keys, and parts of names and email addresses, in indexes. If nothing
+matches, it looks for names and email addresses that differ by one typing error. It is never split
+into words.
 """
 
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Any
 
 from django.db import connection
-from django.db.models import F, Q, QuerySet
+from django.db.models import F, Q, QuerySet, Value
 from django.http import Http404
 from django.shortcuts import get_object_or_404
 from django.utils.functional import Promise
 from django.utils.translation import gettext_lazy as _
 
+from accounts.administration.parts import KEY, NAMES, SHORTEST, SIGNUP, containing, similar
 from accounts.apikeys.models import PREFIX, APIKey
 from accounts.common import clock
 from accounts.common.key_text import ID_LENGTH
+from accounts.common.text import fold
 from accounts.emails.models import PendingEmail
 from accounts.recovery.models import Recovery
 from accounts.sessions import connected
 from accounts.sessions.models import LoginSession
+from accounts.users import support_code
 from accounts.users.models import (
     IS_LOCKED,
     LONGEST_SUBJECT,
@@ -35,7 +39,7 @@ from accounts.users.models import (
 )
 from accounts.users.services import login_key
 
-# The number of users that a list contains at most.
+# How many users the staff API lists at most.
 MOST = 200
 # Pages show that many characters of the id of an API key. Fewer would find other people's keys.
 SHOWN_OF_KEY = 4
@@ -43,40 +47,58 @@ SHOWN_OF_KEY = 4
 
 @dataclass(frozen=True)
 class State:
-    """A state of accounts by which staff filter the list: its name, and how to select it."""
+    """A state of accounts by which staff filter the list.
+
+    ``label``: its name. ``select``: returns the users in the state.
+    ``tone``: how the pages show that a user is in the state; None if they show it otherwise.
+    """
 
     label: Promise
     select: Callable[[QuerySet[User]], QuerySet[User]]
+    tone: str | None = ""
 
 
 UNCONFIRMED = "unconfirmed"
 # Pending sign-ups are unconfirmed, too: see :func:`search_signups`.
 STATES = {
-    UNCONFIRMED: State(_("Email not confirmed"), lambda users: users.filter(email="")),
-    "no_factor": State(
-        _("No second factor"),
-        lambda users: users.filter(has_factor=False),
+    "locked": State(_("Locked"), lambda users: users.filter(IS_LOCKED), "warn"),
+    "switched_off": State(_("Deactivated"), lambda users: users.filter(is_active=False), "bad"),
+    "deletion": State(
+        _("To be deleted"), lambda users: users.filter(deletion_due__isnull=False), "bad"
     ),
-    "locked": State(_("Locked"), lambda users: users.filter(IS_LOCKED)),
-    "switched_off": State(_("Deactivated"), lambda users: users.filter(is_active=False)),
-    "deletion": State(_("To be deleted"), lambda users: users.filter(deletion_due__isnull=False)),
-    "staff": State(_("Staff"), lambda users: users.filter(Q(is_staff=True) | Q(is_superuser=True))),
-    "never_seen": State(_("Never signed in"), lambda users: users.filter(last_login=None)),
     "recovery": State(
         _("Waiting for recovery"),
         lambda users: users.filter(pk__in=Recovery.current().values("user")),
+        "warn",
     ),
+    UNCONFIRMED: State(_("Email not confirmed"), lambda users: users.filter(email=""), "warn"),
+    "no_factor": State(_("No second factor"), lambda users: users.filter(has_factor=False)),
+    "staff": State(_("Staff"), lambda users: users.filter(Q(is_staff=True) | Q(is_superuser=True))),
+    "never_seen": State(_("Never signed in"), lambda users: users.filter(last_login=None), None),
 }
+
+
+def states_of(ids: Collection[uuid.UUID]) -> dict[uuid.UUID, list[State]]:
+    """Return the states of the users with these ids that pages show, in the order of ``STATES``."""
+    users = User.objects.filter(pk__in=ids).order_by()
+    first, *others = (
+        state.select(users).annotate(state=Value(name)).values_list("pk", "state")
+        for name, state in STATES.items()
+        if state.tone is not None
+    )
+    found = set(first.union(*others, all=True))
+    return {pk: [state for name, state in STATES.items() if (pk, name) in found] for pk in ids}
 
 
 def search_users(query: str, state: str = "", *, all_emails: bool = True) -> QuerySet[User]:
     """Return the users in ``state`` that ``query`` names; all of them if ``query`` is empty.
 
-    ``query``: the beginning of a username or of an API key, or the whole of a former username, an
-        email address, the id of a user or session, or the id of a person at a provider. Case is
-        ignored in names and email addresses.
+    ``query``: a part of a name or email address, the beginning of an API key, or the whole of a
+        former username, a support code, the id of a user or session, or the id of a person at a
+        provider. Case is ignored in names, email addresses and support codes.
     ``state``: a key of ``STATES``; empty for all users.
-    ``all_emails``: whether other email addresses than the primary one are searched.
+    ``all_emails``: whether all email addresses are searched. Otherwise only a whole primary address
+        is found, because parts would reveal a shortened address letter by letter.
     """
     users = User.objects.all()
     if state:
@@ -89,23 +111,36 @@ def search(users: QuerySet[User], query: str, *, all_emails: bool) -> QuerySet[U
     text = _clean(query)
     if not text:
         return users.none()
-    named = users.filter(_begins("username_key", login_key(text))).order_by("username_key")
-    first, *others = _owners(text, all_emails=all_emails)
-    # Two statements, because a database would not use the indexes for one condition with OR.
-    ids = {*named.values_list("pk", flat=True)[:MOST], *first.union(*others)}
-    return users.filter(pk__in=ids)
+    owners, parts = _owners(text, all_emails=all_emails), _parts(text, all_emails=all_emails)
+    if len(text) < SHORTEST and not owners[0].union(*owners[1:]).exists():
+        return users.filter(_begins("username_key", login_key(text)))
+    # A whole address is meant, even if it is a part of others.
+    for first, *others in [owners, parts] if "@" in text else [[*owners, *parts]]:
+        ids = first.union(*others)
+        if few := list(ids[: MOST + 1]):
+            return users.filter(pk__in=few if len(few) <= MOST else ids)
+    return users.filter(pk__in=_similar(text, all_emails=all_emails))
 
 
-def search_signups(query: str) -> QuerySet[PendingSignup]:
-    """Return the pending sign-ups that ``query`` names by username, email address or id."""
-    text = _clean(query)
+def search_signups(query: str, *, all_emails: bool = True) -> QuerySet[PendingSignup]:
+    """Return the pending sign-ups that ``query`` names by username, email address or id.
+
+    ``all_emails``: see :func:`search_users`.
+    """
+    text, signups = _clean(query), unconfirmed_signups()
     if not text:
-        return PendingSignup.objects.none()
+        return signups.none()
     key = login_key(text)
     named = Q(email_key=key) if "@" in key else _begins("username_key", key)
     if signup_id := _uuid(text):
         named |= Q(pk=signup_id)
-    return unconfirmed_signups().filter(named)
+    found = signups.filter(named)
+    if all_emails and len(text) >= SHORTEST and not found.exists():
+        words = fold(text)
+        found = containing(signups, SIGNUP, words)
+        if not found.exists():
+            found = signups.filter(pk__in=similar(signups, SIGNUP, words, "pk"))
+    return found
 
 
 def unconfirmed_signups() -> QuerySet[PendingSignup]:
@@ -143,6 +178,10 @@ def _owners(text: str, *, all_emails: bool) -> list[QuerySet[Any, Any]]:
     key_id = text.lower().removeprefix(PREFIX)[:ID_LENGTH]
     if text.lower().startswith(PREFIX) and len(key_id) >= SHOWN_OF_KEY:
         found.append(APIKey.objects.filter(_begins("pk", key_id)).values_list("user", flat=True))
+    found += [
+        User.objects.filter(pk__range=ends).values_list("pk", flat=True)
+        for ends in support_code.accounts_of(text)
+    ]
     if row_id := _uuid(text):
         found.append(User.objects.filter(pk=row_id).values_list("pk", flat=True))
         found.append(LoginSession.objects.filter(pk=row_id).values_list("user", flat=True))
@@ -150,10 +189,35 @@ def _owners(text: str, *, all_emails: bool) -> list[QuerySet[Any, Any]]:
     return found
 
 
+def _parts(text: str, *, all_emails: bool) -> list[QuerySet[Any, Any]]:
+    """Return queries for the ids of the users whose name or email address has the part ``text``."""
+    users, key = User.objects.order_by(), login_key(text)
+    if len(text) < SHORTEST:
+        return [users.filter(_begins("username_key", key)).values_list("pk", flat=True)]
+    found = [
+        containing(users, NAMES, words).values_list("pk", flat=True)
+        for words in {text.lower(), fold(text)}
+    ]
+    if all_emails:
+        found += [
+            containing(rows.objects.order_by(), KEY, fold(text)).values_list("user", flat=True)
+            for rows in (EmailAddress, PendingEmail)
+        ]
+    return found
+
+
+def _similar(text: str, *, all_emails: bool) -> set[Any]:
+    """Return the ids of the users whose name or email address has ``text`` with one error."""
+    found = similar(User.objects.all(), NAMES, text.lower(), "pk")
+    if all_emails:
+        found |= similar(EmailAddress.objects.all(), KEY, fold(text), "user")
+    return found
+
+
 def _clean(query: str) -> str:
     """Return what to search for; empty if no key can be equal to it."""
     text = query.strip()
-    # The database cannot store NUL, and a text of 1,500 words is no key.
+    # The database cannot store NUL, and nobody has a name of 1,500 words.
     return text if text.isprintable() and len(text) <= LONGEST_SUBJECT else ""
 
 
@@ -167,6 +231,7 @@ def _begins(field: str, prefix: str) -> Q:
 
 def _uuid(text: str) -> uuid.UUID | None:
     try:
-        return uuid.UUID(text)
+        # Somebody may have read the id out in groups.
+        return uuid.UUID("".join(text.split()))
     except ValueError:
         return None

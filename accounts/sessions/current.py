@@ -17,6 +17,7 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast
+from uuid import UUID
 
 from asgiref.sync import sync_to_async
 from django.conf import settings
@@ -123,6 +124,16 @@ def user_of(request: HttpRequest) -> User | AnonymousUser:
     """Return the signed-in user of ``request``, or ``AnonymousUser``."""
     session = request_auth_of(request).session
     return session.user if session else AnonymousUser()
+
+
+def known_user_id(request: HttpRequest) -> UUID | None:
+    """Return the id of the signed-in user, or None if nothing has asked who that is yet.
+
+    An error page calls this, because the database may be what has failed.
+    """
+    request_auth = getattr(request, ATTRIBUTE, None)
+    session = request_auth.session if isinstance(request_auth, RequestAuth) else None
+    return session.user_id if session else None
 
 
 def actor_of(request: HttpRequest) -> Actor:

@@ -1,13 +1,13 @@
 """Creates, updates and revokes sessions."""
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime, timedelta
 from typing import Any, cast
 
 from django.conf import settings
 from django.db import transaction
-from django.db.models import Case, Count, OuterRef, Q, QuerySet, Subquery, Value, When
+from django.db.models import Case, Count, Max, OuterRef, Q, QuerySet, Subquery, Value, When
 from django.db.models.functions import Coalesce
 
 from accounts.activity import events
@@ -129,6 +129,12 @@ def live_or_stopped(user: User) -> QuerySet[LoginSession]:
 def signed_in(people: QuerySet[User]) -> QuerySet[User]:
     """Return those of ``people`` who have a live session."""
     return people.filter(pk__in=LoginSession.objects.filter(is_live(clock.now())).values("user"))
+
+
+def last_uses(users: Collection[uuid.UUID]) -> dict[uuid.UUID, datetime]:
+    """Return when the last session of each of the users with these ids was last used."""
+    rows = LoginSession.objects.filter(user__in=users).order_by().values_list("user")
+    return dict(rows.annotate(Max("used_at")))
 
 
 def lock(session_id: uuid.UUID | None) -> None:

@@ -17,8 +17,10 @@ from django.urls import reverse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from accounts.common import client_info, clock, localization
+from accounts.common import client_info, clock, localization, logs
 from accounts.common.brand import brand_of
+from accounts.sessions.current import known_user_id
+from accounts.users import support_code as codes
 
 register = template.Library()
 
@@ -51,6 +53,17 @@ MIRRORED = {"in", "out", "next"}
 def icon(name: str) -> SafeString:
     """Return the icon ``name`` of ``static/icons.svg``; screen readers skip it."""
     return format_html(ICON, " flip" if name in MIRRORED else "", static("icons.svg"), name)
+
+
+@register.simple_tag(takes_context=True)
+def support_code(context: dict[str, Any]) -> str:
+    """Return the support code of the request. The context has ``request``, or ``user_id`` if known.
+
+    An error may have left neither; the code then only names the request.
+    """
+    request: HttpRequest | None = context.get("request")
+    user_id = known_user_id(request) if request else context.get("user_id")
+    return codes.write(user_id, logs.REQUEST_ID.get())
 
 
 @register.simple_tag(takes_context=True)

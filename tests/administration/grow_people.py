@@ -2,7 +2,8 @@
 
 This runs in the shell of a site. The environment variable `PEOPLE` is their number. Each has an
 email address, a session and ten events; alice has 10,000 events. The output is JSON: for each page,
-its queries and the rows that they look at, which do not depend on the load of the machine.
+its queries and the rows that they look at, which do not depend on the load of the machine. The rows
+that a page counts are left out, because staff see exact numbers.
 """
 
 import json
@@ -63,7 +64,7 @@ def cost(browser: Client, path: str) -> dict[str, int]:
 
 def rows_of(sql: str) -> int:
     """Return how many rows of tables and indexes the database looks at for a statement."""
-    if not sql.startswith("SELECT"):
+    if not sql.startswith(("SELECT", "(SELECT")) or sql.startswith("SELECT COUNT"):
         return 0
     with connection.cursor() as cursor:
         cursor.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {sql.replace('%', '%%')}", [])
@@ -83,8 +84,8 @@ def main(people: int) -> None:
     alice, carol = fill(people), signed_in(make_staff("carol"))
     call_command("prune", stdout=StringIO())
     pk = str(User.objects.get(username="alice").pk)
-    searches = ["person7", "p", "person77@example.org", pk, "word+" * 1500]
-    of_staff = [LIST, *(f"{LIST}?{order}" for order in ("p=4", "o=-5", "o=1", "o=2"))]
+    searches = ["person1000", "persno1000", "pe", "person77@example.org", pk, "word+" * 1500]
+    of_staff = [LIST, *(f"{LIST}?{order}" for order in ("p=4", "o=-4", "o=1", "o=2"))]
     of_staff += [f"{LIST}{pk}/change/"]
     of_staff += [f"{LIST}?state={state}" for state in STATES]
     of_staff += [f"{LIST}?q={text}" for text in searches]

@@ -1,5 +1,6 @@
 """The list of people, and the page about a person."""
 
+import re
 from collections.abc import Callable
 from typing import Any
 
@@ -18,10 +19,12 @@ from accounts.emails import services as emails
 from accounts.recovery.locks import lock_down
 from accounts.recovery.models import Recovery
 from accounts.sessions import services as sessions
+from accounts.sessions.current import RequestAuth, set_api_auth
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.models import Passkey
 from accounts.users import services as users
 from accounts.users.models import Identity, PendingSignup, User
+from authsite.errors import server_error
 from tests.support.administration import HERE, LIST, desk, page_of
 from tests.support.api_keys import key_of, row_of
 from tests.support.apps import connect_app, make_app
@@ -48,7 +51,8 @@ def test_people_are_found_by_what_they_or_others_may_know():
 
     known = ["Alba", "alb", "ALICE", "ALICE@example.org", "Pending@Work.example"]
     known += ["former@OLD.example", key.beginning, "Subject-17"]
-    for text in (*known, alice.pk, alice.login_sessions.get().pk, at_an_app.pk):
+    read_out = " ".join(str(alice.pk).upper().split("-"))
+    for text in (*known, alice.pk, read_out, alice.login_sessions.get().pk, at_an_app.pk):
         assert list(search_users(f" {text} ")) == [alice], text
 
 
@@ -106,17 +110,54 @@ def test_sign_ups_are_found_before_they_are_confirmed(client):
     signup = PendingSignup.objects.get()
     signed_in(make_staff("carol"), client)
 
-    for query in ("ali", "Alice@example.org", str(signup.pk)):
+    for query in ("ali", "Alice@example.org", "lice@", "aliec@example", str(signup.pk)):
         assert list(search_signups(query)) == [signup], query
     sents = [{"q": "ali"}, {"state": "unconfirmed"}, {"q": "bob"}]
     for sent, is_found in zip(sents, (True, True, False), strict=True):
         assert (page_of(signup) in client.get(LIST, sent).text) is is_found, sent
 
 
+@pytest.mark.parametrize(
+    "query",
+    [
+        *("smith", "ob.smit", "SMITH@example", "Robert Grö", "größer"),
+        # A letter is another one, is missing, is too many, or two are in the wrong order.
+        *("bob.smyth", "bobsmith", "bob.smitth", "bob.smiht@", "obb.smith", "Robret Grö"),
+        *("bob.smith@exemple.org", "bob.smith@example.ogr"),
+    ],
+)
+def test_a_part_of_a_name_or_address_finds_people_despite_one_error(query):
+    bob = make_user("bob.smith", display_name="Robert Größer")
+    make_user("alice")
+
+    assert list(search_users(query)) == [bob]
+
+
+def test_a_whole_address_finds_nobody_whose_address_is_longer():
+    bob, jacob = make_user("bob"), make_user("jacob")
+
+    assert list(search_users("bob@example.org")) == [bob]
+    assert set(search_users("ob@example.org")) == {bob, jacob}
+
+
+def test_staff_who_see_shortened_addresses_find_nobody_by_a_part_of_one():
+    """Otherwise they could find out an address letter by letter."""
+    bob = make_user("bob")
+    User.objects.filter(pk=bob.pk).update(email="secret.name@work.example")
+    bob.emails.update(email="secret.name@work.example", key="secret.name@work.example")
+    sign_up(Client(), "alice")
+
+    for query in ("secret.name", "secret.nmae@work.example", "ecret.name@work.example"):
+        assert search_users(query).exists()
+        assert not search_users(query, all_emails=False).exists()
+    assert not search_signups("lice@example.org", all_emails=False).exists()
+    assert search_users("secret.name@work.example", all_emails=False).exists()
+
+
 def test_a_search_that_names_nobody_finds_nobody():
     make_user("alice")
 
-    for query in ("word " * 1500, "%", "_", "alice bob", "alice@", "\u202ealice"):
+    for query in ("word " * 1500, "%", "_", "alice bob", "aliec@example.com", "\u202ealice"):
         assert not search_users(query).exists(), query
         assert not search_users(f"{query}\0").exists(), query
 
@@ -181,3 +222,55 @@ def test_nothing_is_recorded_about_the_own_page_or_if_views_are_not_shown(settin
     opens_page(carol, alice)
 
     assert views(carol) == views(alice) == []
+
+
+def code_on(answer):
+    """Return the support code on a page, and the end of the request's id."""
+    [code] = re.findall(r"<code dir=\"ltr\">(\w{4}-\w{4}-\w{6})</code>", answer.text)
+    return code, answer["X-Request-ID"][-6:]
+
+
+@pytest.mark.parametrize("path", ["/help/", "/no-such-page/"])
+def test_a_support_code_names_the_account_and_the_request(path, settings):
+    alice, carol, before = make_user("alice"), desk(), settings.SECRET_KEY
+    make_user("bob")
+
+    code, end = code_on(signed_in(alice).get(path))
+    settings.SECRET_KEY, settings.SECRET_KEY_FALLBACKS = f"new {before}", [before]
+
+    for typed in (code, code.lower().replace("-", " ")):
+        assert list(search_users(typed)) == [alice]
+        page = carol.get(LIST, {"q": typed}).text
+        assert page_of(alice) in page
+        assert f"its ID ends with <code>{end}</code>" in page
+
+
+def test_the_page_of_an_unexpected_error_names_the_account_without_a_query(
+    rf, django_assert_num_queries
+):
+    alice, request = make_user("alice"), rf.get("/")
+    signed_in(alice)
+    set_api_auth(request, RequestAuth(alice.login_sessions.get()))
+
+    with django_assert_num_queries(0):
+        answer = server_error(request)
+
+    [code] = re.findall(r"\w{4}-\w{4}-\w{6}", answer.text)
+    assert list(search_users(code)) == [alice]
+
+
+def test_the_support_code_of_a_stranger_names_the_request_only():
+    code, end = code_on(Client().get("/help/"))
+
+    page = desk().get(LIST, {"q": code}).text
+    assert f"its ID ends with <code>{end}</code>. Nobody was signed in" in page
+
+
+def test_a_support_code_tells_others_nothing(settings):
+    """Two codes of one account have nothing in common, and without the key they are random."""
+    browser = signed_in(make_user("alice"))
+    codes = [code_on(browser.get("/help/"))[0] for _ in range(2)]
+    settings.SECRET_KEY = "that of mallory" * 4
+
+    assert codes[0][:9] != codes[1][:9]
+    assert not any(search_users(code).exists() for code in codes)
