@@ -54,11 +54,11 @@ class Activity(models.Model):
     ``user`` is null for a failed sign-in to an unknown account: such a failure is recorded too, so
     that it takes as long as a failed sign-in to a known account. ``proof`` lists the ``amr`` values
     that were shown, separated by spaces. ``actor`` is the username of the member of staff who
-    caused the event, or ``@operator`` for the command line; otherwise it is empty. When an account
-    is deleted, ``@`` and its id replace its name in the ``actor`` and ``detail`` of other events.
-    ``key`` is the
-    label of the API key that was used, if any. ``reason`` is why a member of staff
-    caused the event.
+    caused the event, or ``@operator`` for the command line; otherwise it is empty. ``actor_id`` is
+    the id of the member of staff, because another person may get the username; null in events of
+    version 1.0. When an account is deleted, ``@`` and its id replace its name in the ``actor`` and
+    ``detail`` of other events. ``key`` is the label of the API key that was used, if any.
+    ``reason`` is why a member of staff caused the event.
     """
 
     # Needs no index of its own, because ``activity_of_a_person`` begins with the user.
@@ -77,6 +77,7 @@ class Activity(models.Model):
     proof = models.CharField(max_length=64, blank=True)
     session = models.UUIDField(null=True)
     actor = models.CharField(max_length=40, blank=True)
+    actor_id = models.UUIDField(null=True)
     detail = models.CharField(max_length=LONGEST_DETAIL, blank=True)
     key = models.CharField(max_length=100, blank=True, default="")
     reason = models.CharField(max_length=LONGEST_REASON, blank=True, default="")

@@ -37,14 +37,16 @@ class Actor:
     """Who causes an event, with which client, in which session and after which proof.
 
     ``proof`` lists ``amr`` values, separated by spaces. ``name`` is the username of a member of
-    staff or ``@operator``, and empty if the owner of the account is the actor. ``key`` is the label
-    of the API key that was used, if any. ``reason`` is why a member of staff causes the event.
+    staff or ``@operator``, and empty if the owner of the account is the actor. ``id`` is the id of
+    this member of staff. ``key`` is the label of the API key that was used, if any. ``reason`` is
+    why a member of staff causes the event.
     """
 
     client: ClientInfo | None = None
     session: uuid.UUID | None = None
     proof: str = ""
     name: str = ""
+    id: uuid.UUID | None = None
     key: str = ""
     reason: str = ""
 
@@ -56,6 +58,10 @@ class Actor:
     def by(self, *amr: str) -> "Actor":
         """Return a copy of this actor with the ``amr`` values as its proof."""
         return replace(self, proof=" ".join(amr))
+
+    def as_staff(self, staff: User, reason: str = "") -> "Actor":
+        """Return a copy of this actor as the member of staff ``staff``, who gives ``reason``."""
+        return replace(self, name=staff.username, id=staff.pk, reason=reason or self.reason)
 
 
 def record(
@@ -107,6 +113,7 @@ def _row(user_id: uuid.UUID | None, event: Event, actor: Actor, detail: str) -> 
         proof=actor.proof,
         session=actor.session,
         actor=actor.name,
+        actor_id=actor.id,
         # An email address, or a provider's name for a user, may be longer than the column.
         detail=detail[:LONGEST_DETAIL],
         key=actor.key,
@@ -136,6 +143,11 @@ def last_failures(user: User) -> QuerySet[Activity]:
 def has_happened(user: User, event: Event, since: datetime) -> bool:
     """Return whether ``event`` has happened to ``user`` after ``since``."""
     return Activity.objects.filter(user=user, kind=event.name, at__gt=since).exists()
+
+
+def is_named(user: User) -> bool:
+    """Return whether the events of others name ``user`` as a member of staff."""
+    return user.is_privileged or Activity.objects.filter(actor=user.username).exists()
 
 
 def remove_names(user: User) -> None:

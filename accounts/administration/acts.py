@@ -387,7 +387,7 @@ def perform(
     act = ACTS[name]
     if is_limited:
         _hit(act, staff, account, target, mode)
-    by_staff = replace(actor, name=staff.username, reason=reason)
+    by_staff = actor.as_staff(staff, reason)
     try:
         with _refused_as(JustSent), transaction.atomic():
             staff, account = _locked(staff, account)

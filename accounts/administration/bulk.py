@@ -7,7 +7,7 @@ again for each person.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 
 from django.db import transaction
@@ -153,7 +153,7 @@ def start(bulk: BulkAct, reason: str, actor: Actor) -> None:
     waiting = BulkAct.objects.filter(pk=bulk.pk, started_at=None)
     with transaction.atomic():
         if waiting.update(started_at=clock.now(), reason=reason):
-            _tell_superusers(bulk, replace(actor, name=bulk.staff.username, reason=reason))
+            _tell_superusers(bulk, actor.as_staff(bulk.staff, reason))
     bulk.refresh_from_db()
 
 

@@ -1,10 +1,11 @@
 """Reads what staff learn of a person. It contains no secret and no digest."""
 
-from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any, cast
+from uuid import UUID
 
 from django.conf import settings
 from django.db import transaction
@@ -179,7 +180,7 @@ def record_page_view(user: User, staff: User, actor: Actor) -> None:
     The row names the role of ``staff`` for ``user``, and the username for other staff. Nothing is
     recorded if people look at their own page or if ``STAFF_VIEWS_SHOWN`` is ``off``.
     """
-    actor = replace(actor, name=staff.username)
+    actor = actor.as_staff(staff)
     if settings.AUTHSITE.staff_views_shown == "off" or user == staff or _is_noted(user, actor):
         return
     with transaction.atomic():
@@ -203,8 +204,7 @@ def note_details(user: User, staff: User, actor: Actor) -> None:
     with transaction.atomic():
         record(staff, events.DETAILS_SEEN, actor, detail=user.username)
         if settings.AUTHSITE.staff_views_shown == "on":
-            by_staff = replace(actor, name=staff.username)
-            record(user, events.DETAILS_READ, by_staff, detail=role_of(staff) or "")
+            record(user, events.DETAILS_READ, actor.as_staff(staff), detail=role_of(staff) or "")
 
 
 def _is_noted(user: User, actor: Actor) -> bool:
@@ -222,16 +222,25 @@ class StaffEntry(Entry):
     """An event as staff see it: they read which member of staff caused it.
 
     ``is_masked``: whether the reader may not see all email addresses.
+    ``names``: the present usernames of staff by their id.
     """
 
     is_masked: bool = False
+    names: Mapping[UUID, str] = field(default_factory=dict)
 
     @property
     def by(self) -> str:
         """Which member of staff caused the event; empty if the owner did."""
         if self.row.actor in {"", OPERATOR}:
             return super().by
-        return _("By %(name)s") % {"name": history.in_words(self.row.actor)}
+        former = history.in_words(self.row.actor)
+        if self.row.actor_id is None and former == self.row.actor:
+            # Another person may have the name now.
+            return _("By somebody who was then called %(name)s") % {"name": former}
+        name = self.names.get(cast(UUID, self.row.actor_id), former)
+        if name != former:
+            return _("By %(name)s, then called %(former)s") % {"name": name, "former": former}
+        return _("By %(name)s") % {"name": name}
 
     @property
     def key(self) -> str:
@@ -262,8 +271,11 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
     addresses = [row.email for row in shown]
     if not is_masked:
         addresses += [row.email for row in facts.pending]
-    attempts = activity.of(user).filter(kind__in=_ATTEMPTS)[:MOST]
+    attempts = list(activity.of(user).filter(kind__in=_ATTEMPTS)[:MOST])
     page = page_of(request, activity.of(user))
+    actors = {row.actor_id for row in (*attempts, *page)} - {None}
+    names = dict(User.objects.filter(pk__in=actors).values_list("pk", "username"))
+    as_staff_see = partial(StaffEntry, is_masked=is_masked, names=names)
     label = masked if is_masked else str
     unconfirmed_or_removed = len(facts.pending) + len(facts.removed)
     return {
@@ -278,13 +290,13 @@ def read(request: HttpRequest, facts: Facts, *, is_masked: bool) -> dict[str, An
         "keys": facts.keys[:MOST],
         "identities": [(row, label(row.known_as)) for row in facts.identities],
         "trusted": trusted_browsers.of(user)[:MOST],
-        "attempts": _for_staff(history.entries(attempts), is_masked)[:ATTEMPTS],
+        "attempts": [as_staff_see(each.rows) for each in history.entries(attempts)][:ATTEMPTS],
         # What became of emails to the shown addresses.
         "waiting": mail.waiting_for(addresses)[:ATTEMPTS],
         "receipts": mail.receipts_of(addresses)[:ATTEMPTS],
         "page": page,
         "days": [
-            history.Day(day.date, _for_staff(day.entries, is_masked))
+            history.Day(day.date, [as_staff_see(each.rows) for each in day.entries])
             for day in history.by_days(page)
         ],
     }
@@ -295,7 +307,3 @@ _ATTEMPTS = [
     for event in EVENTS.values()
     if event.group is Group.FAILURE or event in history.SIGNED_IN | history.PROGRAM_SIGNED_IN
 ]
-
-
-def _for_staff(entries: Iterable[Entry], is_masked: bool) -> list[Entry]:
-    return [StaffEntry(entry.rows, is_masked) for entry in entries]

@@ -242,7 +242,7 @@ describe(
         "kind at detail": "what happened and when; no detail about other people",
         "ip browser system proof session key": "from where, and with which proof, session or key",
         "reason": "why staff acted; not why the person acted on others",
-        "actor": others("which member of staff acted"),
+        "actor actor_id": others("which member of staff acted"),
         "id": internal("orders the events"),
     },
     purpose="The security history, in which people find what was not them.",

@@ -255,7 +255,7 @@ def _give_rights(user: User, invitation: Invitation, groups: list[Group]) -> Non
         user.save(update_fields=["is_staff"])
     if not (given or user.is_staff):
         return
-    by = Actor(name=inviter.username)
+    by = Actor().as_staff(inviter)
     names = ", ".join(group.name for group in given)
     record(user, events.RIGHTS_CHANGED, by, detail=names, mail=False)
     for superuser in superusers():

@@ -1,7 +1,6 @@
 """API views that read and change the user's own profile, and let staff read other accounts."""
 
 import uuid
-from dataclasses import replace
 from functools import cache, lru_cache
 from typing import Any, cast
 
@@ -234,7 +233,7 @@ class PersonView(views.APIView):
         reader = cast(User, request.user)
         if id == reader.pk:
             return Response(shown(reader))
-        actor = replace(actor_of(request._request), name=reader.username)
+        actor = actor_of(request._request).as_staff(reader)
         body = shown(services.read(reader, id, actor))
         if not sees_all_emails(reader):
             body["email"] = masked(body["email"])

@@ -3,7 +3,9 @@
 import json
 import uuid
 from collections.abc import Mapping
+from datetime import timedelta
 
+from django.conf import settings
 from django.db import transaction
 from django.http import Http404
 from django.utils.translation import gettext_lazy as _
@@ -106,6 +108,16 @@ def seconds_to_next_name(user: User) -> int:
     return wait(RENAME.of(user.pk))
 
 
+def _time_held(user: User) -> timedelta:
+    """Return how long nobody else can take the former username of ``user``.
+
+    The name of a member of staff stays in the events of others, where it must not stand for another
+    person.
+    """
+    kept = settings.AUTHSITE.activity_days if activity.is_named(user) else 0
+    return max(users.FORMER_NAME_LIFE, timedelta(days=kept))
+
+
 def rename(user: User, name: str, actor: Actor) -> None:
     """Change the username of ``user`` to ``name``, which must be validated. Allowed once a day.
 
@@ -120,7 +132,7 @@ def rename(user: User, name: str, actor: Actor) -> None:
     hit(NAME_TRY.of("username", user.pk), RENAME.of(user.pk))
     try:
         with transaction.atomic():
-            renamed = users.rename(user, name)
+            renamed = users.rename(user, name, held=_time_held(user))
             record(renamed, events.RENAMED, actor, detail=f"{user.username}{RENAMED_TO}{name}")
     except (users.UsernameTaken, users.AccountChanged):
         give_back(RENAME.of(user.pk))

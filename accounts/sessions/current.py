@@ -13,7 +13,7 @@ and pass the session protection.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from typing import Any, cast
@@ -148,7 +148,7 @@ def actor_of(request: HttpRequest) -> Actor:
 
 def staff_of(request: HttpRequest) -> Actor:
     """Return the actor of ``request``, with the username of the member of staff who makes it."""
-    return replace(actor_of(request), name=request.user.get_username())
+    return actor_of(request).as_staff(cast(User, request.user))
 
 
 def actor_without_session_of(request: HttpRequest) -> Actor:

@@ -345,11 +345,11 @@ def lock_row_as_is(user: User) -> User:
 
 
 @transaction.atomic
-def rename(user: User, name: str) -> User:
+def rename(user: User, name: str, *, held: timedelta = FORMER_NAME_LIFE) -> User:
     """Change the username of ``user`` to ``name``, and return the changed user.
 
-    For 30 days, nobody else can take the former name, because the user may want it back. Nobody can
-    sign in with it.
+    For the time ``held``, nobody else can take the former name, because the user may want it back.
+    Nobody can sign in with it.
 
     ``name``: the new username in the form that ``usernames.clean`` returns.
 
@@ -362,7 +362,7 @@ def rename(user: User, name: str) -> User:
     # Even a change of case can make a name look like another person's.
     take_username(name, until=None, former=owner)
     if key != former:
-        until = clock.now() + FORMER_NAME_LIFE
+        until = clock.now() + held
         Username.objects.filter(key=former).update(held_until=until, former=owner)
     owner.username, owner.username_key, owner.updated_at = name, key, clock.now()
     owner.save(update_fields=["username", "username_key", "updated_at"])

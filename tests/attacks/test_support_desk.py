@@ -6,19 +6,24 @@ from contextlib import suppress
 import pytest
 from django.contrib.auth.models import Group, Permission
 from django.core import mail
+from django.core.management import call_command
 from django.test import Client
 
-from accounts.activity.services import Actor
+from accounts.activity import events
+from accounts.activity.services import Actor, record
 from accounts.administration import acts
 from accounts.administration.acts import ACTS
 from accounts.administration.roles import JustSent, NotAllowedOnStaff, NotInRole
 from accounts.apikeys.models import APIKey
 from accounts.mail.services import deliver_due
+from accounts.profile.services import rename
 from accounts.throttle.limits import STAFF_CLEAR
 from accounts.twofactor import services as twofactor
 from accounts.twofactor.adding import new_link
 from accounts.twofactor.models import Authenticator
+from accounts.users import services as users
 from accounts.users.models import PendingSignup, User
+from accounts.users.services import UsernameTaken
 from tests.support.administration import (
     ADDRESSES,
     REASON,
@@ -241,6 +246,22 @@ def test_a_reason_cannot_carry_markup_into_pages_or_emails():
     for text in told:
         assert "<img src=3Dx" not in text.partition("text/html")[2]
         assert "&lt;img" in text
+
+
+def test_staff_cannot_leave_what_they_did_to_the_next_person_with_their_name(clock):
+    alice, carol = make_user("alice"), member("carol", "Support")
+    record(alice, events.SWITCHED_ON, Actor(name="carol"))  # by version 1.0
+    acts.perform("lock", carol, Actor(), alice, reason=REASON)
+
+    rename(carol, "carla", Actor())
+    clock.advance(days=40)
+    call_command("prune", verbosity=0)
+
+    with pytest.raises(UsernameTaken):
+        users.take_username("carol", until=None)
+    page = desk("Superuser", "erin").get(page_of(alice)).text
+    assert "By carla, then called carol" in page
+    assert "By somebody who was then called carol" in page
 
 
 @pytest.mark.parametrize(
