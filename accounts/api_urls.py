@@ -6,6 +6,7 @@ from accounts.activity.api import ActivityView
 from accounts.administration import api as staff
 from accounts.administration.invitation_api import InvitationsView, InvitationView
 from accounts.apikeys.api import KeysView, KeyView, RevokeView
+from accounts.emails import api as emails
 from accounts.exports import api as exports
 from accounts.ops import openapi
 from accounts.profile.api import MeView, PersonView
@@ -32,6 +33,10 @@ urlpatterns: list[URLPattern] = [
     path("me/", MeView.as_view(), name="api-me"),
     path("me/exports/", exports.ExportsView.as_view(), name="api-exports"),
     path("me/exports/<uuid:id>/", exports.ExportView.as_view(), name="api-export"),
+    path("emails/", emails.EmailsView.as_view(), name="api-emails"),
+    path("emails/<slug:id>/", emails.EmailView.as_view(), name="api-email"),
+    path("emails/<slug:id>/confirm/", emails.ConfirmView.as_view(), name="api-email-confirm"),
+    path("emails/<slug:id>/primary/", emails.PrimaryView.as_view(), name="api-email-primary"),
     path("sessions/", SessionsView.as_view(), name="api-sessions"),
     path("sessions/<uuid:id>/", SessionView.as_view(), name="api-session"),
     path("keys/", KeysView.as_view(), name="api-keys"),

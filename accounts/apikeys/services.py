@@ -38,7 +38,7 @@ KEEP = timedelta(days=30)
 GRANTABLE = frozenset(
     scope
     for scope in scopes.SCOPES - scopes.ADMIN - {scopes.GROUPS, scopes.USERS, "profile:write"}
-    if not scope.startswith("keys:")
+    if not scope.startswith(("credentials:", "keys:"))
 )
 
 _OWNED = OwnedQuery(lambda: APIKey.objects.filter(pk=P("id")))

@@ -11,20 +11,19 @@ from rest_framework.response import Response
 from accounts.common.api import TextField, valid
 from accounts.deletion import services
 from accounts.sessions.current import actor_of
-from accounts.tokens.authentication import Credentials, IsFresh, require_recent_authentication
+from accounts.tokens.authentication import Credentials, IsRecent
 from accounts.tokens.errors import InvalidToken, NotForApps
 from accounts.users.models import User
 from accounts.users.services import AccountChanged
 
 
-class MayDelete(IsFresh):
-    """Requires recent authentication, also for DELETE, and refuses connected apps."""
+class MayDelete(IsRecent):
+    """Requires recent authentication, and refuses connected apps."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
-        if isinstance(request.auth, Credentials):
-            require_recent_authentication(request.auth)
-            if request.auth.session and request.auth.session.is_app:
-                raise NotForApps("delete_account")
+        session = request.auth.session if isinstance(request.auth, Credentials) else None
+        if session and session.is_app:
+            raise NotForApps("delete_account")
         return super().has_permission(request, view)
 
 

@@ -27,7 +27,7 @@ from accounts.common.client_info import ClientInfo
 from accounts.common.errors import PublicError, TooMany
 from accounts.common.localization import speaking
 from accounts.common.pages import absolute
-from accounts.common.text import written_code
+from accounts.common.text import row_id, written_code
 from accounts.emails.models import PendingEmail
 from accounts.mail.message import Message
 from accounts.mail.services import Queue, post_to_mailbox
@@ -114,6 +114,25 @@ def pending(user: User) -> QuerySet[PendingEmail]:
     return waiting.order_by("expires_at")
 
 
+def confirmed(user: User) -> QuerySet[EmailAddress]:
+    """Return the confirmed email addresses of ``user``, oldest first."""
+    return user.emails.order_by("confirmed_at")
+
+
+def find(user: User, email_id: str) -> EmailAddress | None:
+    """Return the confirmed email address of ``user`` with this id, which may be any text."""
+    return user.emails.filter(pk=row_id(email_id)).first()
+
+
+def find_pending(user: User, pending_id: str) -> PendingEmail | None:
+    """Return the pending email address of ``user`` with this id, which may be any text."""
+    rows = pending(user)
+    try:
+        return rows.filter(pk=uuid.UUID(pending_id)).first()
+    except ValueError:
+        return None
+
+
 def add(user: User, email: str, client: ClientInfo) -> PendingEmail:
     """Store ``email`` as pending, and email a code and a link to it.
 
@@ -186,9 +205,10 @@ def seconds_to_next_mail(row: PendingEmail) -> int:
     return wait(MAIL_AGAIN.of(row.user_id, row.key))
 
 
-def cancel(user: User, pending_id: uuid.UUID) -> None:
+def cancel(user: User, pending_id: str) -> None:
     """Delete the pending email address of ``user`` with this id, if it exists."""
-    discard(PendingEmail.objects.filter(user=user, pk=pending_id))
+    if row := find_pending(user, pending_id):
+        discard(PendingEmail.objects.filter(pk=row.pk))
 
 
 def discard(rows: QuerySet[PendingEmail]) -> None:
@@ -198,8 +218,8 @@ def discard(rows: QuerySet[PendingEmail]) -> None:
     Code.objects.filter(purpose__in=(CODE.name, LINK.name), subject__in=subjects).delete()
 
 
-def confirm_by_code(row: PendingEmail, typed: str, actor: Actor) -> None:
-    """Add the pending email address ``row`` to its user if ``typed`` is its code.
+def confirm_by_code(row: PendingEmail, typed: str, actor: Actor) -> EmailAddress:
+    """Add the pending email address ``row`` to its user if ``typed`` is its code; return its row.
 
     No limit by network is needed, because a code allows few attempts and a user gets few codes.
 
@@ -209,7 +229,7 @@ def confirm_by_code(row: PendingEmail, typed: str, actor: Actor) -> None:
     """
     if not codes.try_code(CODE, row.pk, typed):
         raise WrongCode
-    _confirm(row, CODE, typed, actor)
+    return _confirm(row, CODE, typed, actor)
 
 
 def confirm_by_link(row: PendingEmail, token: str, actor: Actor) -> None:
@@ -283,7 +303,7 @@ def prune() -> int:
     return PendingEmail.objects.filter(expires_at__lte=clock.now()).delete()[0]
 
 
-def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> None:
+def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> EmailAddress:
     try:
         with transaction.atomic():
             # Before the code, as a lock does, which deletes the codes of pending addresses.
@@ -295,7 +315,9 @@ def _confirm(row: PendingEmail, purpose: Purpose, secret: str, actor: Actor) -> 
             users.confirm_email(owner, row.email)
             users.void_proofs_and_links(owner)
             record(owner, events.ADDRESS_ADDED, actor, detail=row.email)
+            added = owner.emails.get(key=row.key)
     except users.EmailTaken:
         raise WrongCode from None
     if actor.client and not actor.name:
         throttle.refund(row.key, actor.client, row.key)
+    return added

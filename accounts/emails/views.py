@@ -1,7 +1,5 @@
 """Pages of the email addresses of the signed-in user."""
 
-import re
-import uuid
 from collections.abc import Callable
 from functools import partial
 from typing import cast
@@ -20,6 +18,7 @@ from accounts.codes.forms import CodeForm
 from accounts.common.client_info import client_of
 from accounts.common.errors import PublicError
 from accounts.common.pages import form_page
+from accounts.common.text import row_id
 from accounts.emails import services
 from accounts.emails.models import PendingEmail
 from accounts.sessions import current
@@ -69,7 +68,7 @@ class EmailView(View):
         if "again" in posted:
             return self.send_again()
         if "cancel" in posted:
-            services.cancel(self.user, self.pending_id("cancel"))
+            services.cancel(self.user, posted["cancel"])
             return redirect("account_email")
         if "primary" in posted:
             sentence = _("%(email)s is now your primary address.")
@@ -122,10 +121,8 @@ class EmailView(View):
         ``act``: a function that makes the change and returns the row of the email address.
         ``sentence``: a message, in which ``%(email)s`` is replaced.
         """
-        # The database refuses longer numbers.
-        email_id = int(number) if re.fullmatch(r"[0-9]{1,18}", number) else 0
         try:
-            row = act(self.user, email_id, actor_of(self.request))
+            row = act(self.user, row_id(number), actor_of(self.request))
         except PublicError as error:
             messages.error(self.request, str(error))
             return redirect("account_email")
@@ -140,22 +137,12 @@ class EmailView(View):
         back = f"{self.request.path}?{urlencode({'email': typed})}" if typed else ""
         return current.redirect_to_reauthenticate(self.request, back=back)
 
-    def pending_id(self, button: str) -> uuid.UUID:
-        """Return the id of the pending email address for which the form was posted.
-
-        ``button``: the name of the button that posted the form.
-        """
-        try:
-            return uuid.UUID(self.request.POST[button])
-        except ValueError:
-            raise Http404 from None
-
     def pending_row(self, button: str) -> PendingEmail:
         """Return the pending email address for which the form was posted.
 
         ``button``: the name of the button that posted the form.
         """
-        row = services.pending(self.user).filter(pk=self.pending_id(button)).first()
+        row = services.find_pending(self.user, self.request.POST[button])
         if row is None:
             raise Http404
         return row
@@ -180,7 +167,7 @@ class EmailView(View):
             for row in services.pending(self.user)
         ]
         context = {
-            "addresses": self.user.emails.order_by("confirmed_at"),
+            "addresses": services.confirmed(self.user),
             "waiting": waiting,
             "form": form or AddEmailForm(initial={"email": self.request.GET.get("email")}),
         }

@@ -23,7 +23,7 @@ from accounts.sessions.current import actor_of
 from accounts.tokens import scopes
 from accounts.tokens.authentication import (
     Credentials,
-    IsFresh,
+    ForPerson,
     require_recent_authentication,
     require_scope,
 )
@@ -41,7 +41,7 @@ class ExportSerializer(serializers.ModelSerializer[Export]):
         fields = ("id", "created_at", "steps_done", "steps")
 
 
-class MayExport(IsFresh):
+class MayExport(ForPerson):
     """Requires recent authentication, and the scope to read everything."""
 
     def has_permission(self, request: Request, view: Any) -> bool:

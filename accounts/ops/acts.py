@@ -9,6 +9,7 @@ NOT_YET = "not yet"
 PROVIDER = "The page at a provider sends browsers back here."
 # Why an app cannot ask for these acts: it would be the app that agrees, not the person.
 CONSENT = "Only the person agrees to an app, on a page of this site that no app controls."
+SAME_EMAIL = "The same email contains the code."
 LINK = "The link opens in any browser, without a sign-in. The emails contain its URL."
 
 
@@ -41,7 +42,7 @@ ACTS = (
         "accounts/confirm-email/<str:key>/",
         "Confirm the email address by link",
         "POST email/verify/",
-        "The same email contains the code.",
+        SAME_EMAIL,
     ),
     Act("accounts/invitation/<str:key>/", "Sign up by invitation", reason=NOT_YET),
     # Signing in and out.
@@ -71,13 +72,20 @@ ACTS = (
     Act("accounts/profile/", "Change the username", reason=NOT_YET),
     Act("accounts/language/", "Choose the language", reason="Clients send `Accept-Language`."),
     # Email addresses.
-    Act("accounts/email/", "Add an email address", reason=NOT_YET),
-    Act("accounts/email/", "Confirm it by code", reason=NOT_YET, button="confirm"),
-    Act("accounts/email/", "Get another code", reason=NOT_YET, button="again"),
-    Act("accounts/email/", "Don’t add it", reason=NOT_YET, button="cancel"),
-    Act("accounts/email/", "Make an address primary", reason=NOT_YET, button="primary"),
-    Act("accounts/email/", "Remove an address", reason=NOT_YET, button="remove"),
-    Act("accounts/email/confirm/<str:key>/", "Confirm an address by link", reason=NOT_YET),
+    Act("accounts/email/", "Add an email address", "POST emails/"),
+    Act("accounts/email/", "Confirm it by code", "POST emails/<id>/confirm/", button="confirm"),
+    Act("accounts/email/", "Get another code", "POST emails/", button="again"),
+    Act("accounts/email/", "Don’t add it", "DELETE emails/<id>/", button="cancel"),
+    Act(
+        "accounts/email/", "Make an address primary", "POST emails/<id>/primary/", button="primary"
+    ),
+    Act("accounts/email/", "Remove an address", "DELETE emails/<id>/", button="remove"),
+    Act(
+        "accounts/email/confirm/<str:key>/",
+        "Confirm an address by link",
+        "POST emails/<id>/confirm/",
+        SAME_EMAIL,
+    ),
     # Passwords.
     Act("accounts/password/change/", "Change the password", reason=NOT_YET),
     Act("accounts/password/set/", "Set a first password", reason=NOT_YET),

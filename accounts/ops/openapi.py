@@ -17,7 +17,7 @@ from drf_spectacular.openapi import AutoSchema
 
 from accounts.ops.schema import CODES, EXAMPLES, Example
 from accounts.signin.second_step import SecondMethod
-from accounts.tokens.authentication import HasOwnSession, IsFresh, required_scope
+from accounts.tokens.authentication import ForPerson, HasOwnSession, required_scope
 
 GET_OPTIONS = "For the passkey (WebAuthn, `PublicKeyCredentialRequestOptions`)."
 REQUEST_ID = {"type": "string", "description": "As in `X-Request-ID`, for questions to us."}
@@ -41,7 +41,7 @@ STATUSES: dict[str, tuple[str, str, dict[str, Any], str]] = {
 SIGN_INS = {"sign_in", "sign_in_browser"}
 SIGN_IN_REFUSED = "SignInRefused"
 # The operations that answer 409 if somebody else was faster.
-CONFLICTS = {"act_on_account"}
+CONFLICTS = {"act_on_account", "add_email", "confirm_email", "make_email_primary", "remove_email"}
 EXAMPLE = {
     "detail": "Your account has a second factor. Use it to finish signing in.",
     "code": "second_factor_required",
@@ -259,13 +259,13 @@ def _scopes(auto_schema: AutoSchema) -> list[str]:
 
 
 class KeyScheme(OpenApiAuthenticationExtension):
-    """Describes API keys. No operation that requires recent authentication accepts an API key."""
+    """Describes API keys. No operation that is for a person accepts an API key."""
 
     target_class = "accounts.apikeys.authentication.KeyAuthentication"
     name = "api_key"
 
     def get_security_requirement(self, auto_schema: AutoSchema) -> list[dict[str, list[Any]]]:
-        closed = (HasOwnSession, IsFresh)
+        closed = (HasOwnSession, ForPerson)
         is_closed = any(isinstance(of, closed) for of in auto_schema.view.get_permissions())
         return [] if is_closed else [{self.name: _scopes(auto_schema)}]
 

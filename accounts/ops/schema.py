@@ -17,6 +17,9 @@ CODES = {
     "unknown_passkey": "No account has this passkey: it can be deleted from the device.",
     "invalid_scope": "No such scope, or not one that you have.",
     "invalid_target": "The token is not for that audience.",
+    "not_possible": "The account has changed, or is not in the state that this needs.",
+    "own_address": "The account has this email address already.",
+    "too_many": "The account has as many of these as it may have.",
     "too_many_keys": "The account has as many API keys as it may have.",
     "not_authenticated": "There are no credentials.",
     "invalid_credentials": "The name, email address or password is wrong.",
@@ -184,6 +187,21 @@ SWITCHED_OFF = {
     "sentence": "alice can’t sign in because the account is deactivated.",
     "until": None,
 }
+EMAIL_ROW = {
+    "id": "17",
+    "email": EMAIL,
+    "is_primary": True,
+    "confirmed_at": STARTED,
+    "expires_at": None,
+}
+NEW_EMAIL = {
+    **EMAIL_ROW,
+    "id": SESSION,
+    "email": "alice@example.net",
+    "is_primary": False,
+    "confirmed_at": None,
+    "expires_at": ENDS,
+}
 EXPORT = {"id": SESSION, "created_at": STARTED, "steps_done": 0, "steps": 56}
 INVITATION_ID = "1f0c2b6e-5b0e-4a39-8a58-0c1d6f6a7e21"
 INVITATION = {
@@ -223,6 +241,15 @@ EXAMPLES = {
     "get_me": Example(answer=PERSON),
     "update_me": Example({"display_name": "Alice"}, {**PERSON, "display_name": "Alice"}),
     "delete_me": Example({"username": "alice"}, {"deletion_due": "2026-12-10T09:30:00Z"}),
+    "list_emails": Example(answer=_page(EMAIL_ROW)),
+    "add_email": Example({"email": "alice@example.net"}, NEW_EMAIL),
+    "remove_email": Example(id="17"),
+    "confirm_email": Example(
+        {"code": "1234 5678"},
+        {**EMAIL_ROW, "id": "18", "email": "alice@example.net", "is_primary": False},
+        id=SESSION,
+    ),
+    "make_email_primary": Example(answer=EMAIL_ROW, id="17"),
     "list_sessions": Example(answer=_page(SESSION_ROW)),
     "revoke_session": Example(id=SESSION),
     "create_key": Example(

@@ -73,7 +73,7 @@ class ResendSerializer(serializers.Serializer[Any]):
 class VerifySerializer(ResendSerializer):
     """The email address and the username of a pending sign-up, and the emailed code."""
 
-    code = TextField(max_length=64)
+    code = CanonicalField(canonical_code, max_length=64)
 
 
 class UsersView(Open, APIView):
@@ -116,9 +116,8 @@ class VerifyView(Open, APIView):
     def post(self, request: Request) -> Response:
         """Confirm the email address of a sign-up with the emailed code. This creates the user."""
         data = valid(VerifySerializer(data=request.data))
-        code = canonical_code(data["code"])
         user = services.confirm_by_email(
-            data["email"], code, client_of(request), username=data.get("username", "")
+            data["email"], data["code"], client_of(request), username=data.get("username", "")
         )
         return Response(SignupSerializer(user).data)
 

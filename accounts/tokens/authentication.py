@@ -249,15 +249,32 @@ class InScope(BasePermission):
         return True
 
 
-class IsFresh(InScope):
-    """Requires recent authentication, and the scope that :class:`InScope` requires.
-
-    Removing something (DELETE) requires no recent authentication: a user who suspects a thief must
-    be quick. Requests with an API key are always refused.
-    """
+class ForPerson(InScope):
+    """Refuses API keys, and requires the scope that :class:`InScope` requires."""
 
     def has_permission(self, request: Request, view: Any) -> bool:
         if isinstance(request.auth, Credentials):
-            is_removal = request.method == "DELETE"
-            (refuse_api_key if is_removal else require_recent_authentication)(request.auth)
+            refuse_api_key(request.auth)
+        return super().has_permission(request, view)
+
+
+class IsFresh(ForPerson):
+    """Requires recent authentication, beyond what :class:`ForPerson` requires.
+
+    Removing something (DELETE) requires no recent authentication: a user who suspects a thief must
+    be quick.
+    """
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if isinstance(request.auth, Credentials) and request.method != "DELETE":
+            require_recent_authentication(request.auth)
+        return super().has_permission(request, view)
+
+
+class IsRecent(ForPerson):
+    """Requires recent authentication for every method, also to remove something."""
+
+    def has_permission(self, request: Request, view: Any) -> bool:
+        if isinstance(request.auth, Credentials):
+            require_recent_authentication(request.auth)
         return super().has_permission(request, view)

@@ -20,6 +20,8 @@ AREAS: dict[str, str | Promise] = {
     "profile": _("Profile"),
     "sessions": _("Sessions"),
     "activity": _("Activity"),
+    # Email addresses, passwords and second factors.
+    "credentials": _("Sign-in and email addresses"),
     "keys": _("API keys"),
 }
 if settings.AUTHSITE.openid_provider == "on":

@@ -43,6 +43,7 @@ SPECTACULAR_SETTINGS: dict[str, Any] = {
             "session": "Sign in from a page in a browser, which never sees the refresh token.",
             "passkeys": "Sign in with a passkey, and add passkeys to your account.",
             "me": "Your own profile.",
+            "emails": "Your own email addresses.",
             "sessions": "Where you are signed in.",
             "keys": "Your own API keys.",
             **(
